@@ -1,0 +1,41 @@
+//! The languages that callers and upstreams speak.
+
+use std::fmt;
+
+/// A wire format for conversations.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Dialect {
+    /// OpenAI Chat Completions.
+    Chat,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Messages.
+    Messages,
+    /// Gemini `generateContent`.
+    Gemini,
+    /// Ollama `/api/chat`.
+    Ollama,
+}
+
+impl Dialect {
+    /// Every dialect, in the order of the documentation's tables.
+    pub const ALL: [Self; 5] =
+        [Self::Chat, Self::Responses, Self::Messages, Self::Gemini, Self::Ollama];
+
+    /// The stable name: configuration values and metric labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,72 @@
+//! What the gateway must know of a request without decoding it.
+
+use crate::{ChatRequest, Dialect, Result};
+use bytes::Bytes;
+use std::{fmt, ops::Range, sync::OnceLock};
+
+/// The outside of a request: read in one pass over the caller's bytes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Envelope {
+    /// The model, as the caller named it.
+    pub model: String,
+    /// Where the model's name stands in the body, quotes included.
+    pub model_span: Range<usize>,
+    /// The caller wants the answer step by step.
+    pub stream: bool,
+    /// Where the value of `stream_options` stands, if it is there.
+    pub stream_options: Option<Range<usize>>,
+    /// The caller asked for token counts at the end of a stream.
+    pub stream_usage: bool,
+    /// The session that the request continues, and where the whole member stands in the body.
+    pub session: Option<(String, Range<usize>)>,
+    /// Where the value of `tools` stands, if it is there.
+    pub tools: Option<Range<usize>>,
+}
+
+/// A request in the caller's own bytes; decoded once, if at all.
+pub struct Original {
+    /// The language it is in.
+    pub dialect: Dialect,
+    /// The bytes: one valid JSON object.
+    pub body: Bytes,
+    /// What was read of it.
+    pub envelope: Envelope,
+    decode: fn(&[u8]) -> Result<ChatRequest>,
+    decoded: OnceLock<ChatRequest>,
+}
+
+impl Original {
+    /// Keeps `body`, which `decode` can read when somebody needs to know more.
+    pub fn new(
+        dialect: Dialect,
+        body: Bytes,
+        envelope: Envelope,
+        decode: fn(&[u8]) -> Result<ChatRequest>,
+    ) -> Self {
+        Self { dialect, body, envelope, decode, decoded: OnceLock::new() }
+    }
+
+    /// The request, decoded. The first call does the work.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the request, in terms of the caller's dialect.
+    pub fn decoded(&self) -> Result<&ChatRequest> {
+        if let Some(request) = self.decoded.get() {
+            return Ok(request);
+        }
+        let request = (self.decode)(&self.body)?;
+        Ok(self.decoded.get_or_init(|| request))
+    }
+}
+
+impl fmt::Debug for Original {
+    /// Leaves the body out: it may be long, and it is not ours to print.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Original")
+            .field("dialect", &self.dialect)
+            .field("bytes", &self.body.len())
+            .field("envelope", &self.envelope)
+            .finish_non_exhaustive()
+    }
+}

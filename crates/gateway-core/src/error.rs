@@ -1,0 +1,264 @@
+//! The one error that public gateway calls return.
+//!
+//! A [`GatewayError`] answers three questions. What went wrong: [`ErrorKind`], stable and
+//! low-cardinality, so it doubles as a metric label. What the caller may be told: the message.
+//! What really happened: the source chain, which goes to the log and nowhere else.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+
+/// A result whose error is a [`GatewayError`].
+pub type Result<T, E = GatewayError> = std::result::Result<T, E>;
+
+/// Any error that can cross a thread.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A failed gateway call.
+///
+/// One word wide, so that a `Result` costs little where nothing fails.
+#[derive(Debug)]
+pub struct GatewayError(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    code: Option<Cow<'static, str>>,
+    param: Option<Cow<'static, str>>,
+    retry_after: Option<Duration>,
+    upstream_status: Option<u16>,
+    source: Option<BoxError>,
+}
+
+/// Why a call failed, in terms a caller can act on.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ErrorKind {
+    /// The request is malformed; sending it again will not help.
+    InvalidRequest,
+    /// The request is well-formed, and asks for something that cannot be.
+    Unprocessable,
+    /// The conversation does not fit the model's window.
+    ContextLength,
+    /// The provider refuses the content.
+    ContentFilter,
+    /// The caller did not say who it is, or not truthfully.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// No such session, tool or route.
+    NotFound,
+    /// No such model.
+    ModelNotFound,
+    /// The route does not answer this method.
+    MethodNotAllowed,
+    /// The caller took too long to say what it wants.
+    RequestTimeout,
+    /// Somebody else was first.
+    Conflict,
+    /// The request is larger than we take.
+    TooLarge,
+    /// The request's target is longer than we take.
+    UriTooLong,
+    /// The request's headers are larger than we take.
+    HeadersTooLarge,
+    /// The request's body is of a type or encoding we do not take.
+    UnsupportedMedia,
+    /// The request expects something of the server that it does not do.
+    ExpectationFailed,
+    /// The request's framing is one we do not take.
+    NotImplemented,
+    /// A limit is reached, here or upstream; wait and try again.
+    RateLimited,
+    /// The money is spent, here or upstream; waiting a little will not help.
+    QuotaExceeded,
+    /// The upstream answered with an error.
+    Upstream,
+    /// The upstream does not accept the gateway's own credential.
+    UpstreamAuth,
+    /// The upstream sent something we cannot read, or should not have sent.
+    UpstreamInvalid,
+    /// The connection to the upstream broke in the middle of the answer.
+    UpstreamCut,
+    /// The upstream's answer ended without saying that it was complete.
+    UpstreamTruncated,
+    /// The upstream fell silent in the middle of the answer.
+    UpstreamStalled,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// No connection to the upstream.
+    UpstreamUnreachable,
+    /// The upstream has too much to do.
+    UpstreamOverloaded,
+    /// The model's provider has no credential here.
+    NotConfigured,
+    /// No upstream, or no store, is able to take the call now.
+    Unavailable,
+    /// The gateway has too much to do.
+    Overloaded,
+    /// The gateway is stopping.
+    ShuttingDown,
+    /// The caller has gone.
+    Cancelled,
+    /// A bug.
+    Internal,
+}
+
+impl GatewayError {
+    /// An error with nothing behind it.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Details {
+            kind,
+            message: message.into(),
+            code: None,
+            param: None,
+            retry_after: None,
+            upstream_status: None,
+            source: None,
+        }))
+    }
+
+    /// A request that cannot be right, and the parameter that is wrong.
+    pub fn invalid(
+        param: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(ErrorKind::InvalidRequest, message).param(param)
+    }
+
+    /// Keeps the cause, for the log.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Says when it is worth trying again.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Option<Duration>) -> Self {
+        self.0.retry_after = delay;
+        self
+    }
+
+    /// A more precise word than the kind's own.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Names the parameter at fault.
+    #[must_use]
+    pub fn param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.0.param = Some(param.into());
+        self
+    }
+
+    /// Keeps the status that the upstream answered with.
+    #[must_use]
+    pub fn from_status(mut self, status: u16) -> Self {
+        self.0.upstream_status = Some(status);
+        self
+    }
+
+    /// Why the call failed.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the caller is told.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The word for programs: the kind's, or a more precise one.
+    pub fn code(&self) -> &str {
+        self.0.code.as_deref().unwrap_or(self.0.kind.as_str())
+    }
+
+    /// The parameter at fault.
+    pub fn at_param(&self) -> Option<&str> {
+        self.0.param.as_deref()
+    }
+
+    /// When it is worth trying again.
+    pub fn delay(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The status that the upstream answered with.
+    pub fn upstream_status(&self) -> Option<u16> {
+        self.0.upstream_status
+    }
+}
+
+impl fmt::Display for GatewayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl StdError for GatewayError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl ErrorKind {
+    /// The stable name: the wire's `error.code` and the metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Unprocessable => "unprocessable",
+            Self::ContextLength => "context_length_exceeded",
+            Self::ContentFilter => "content_filter",
+            Self::Unauthenticated => "invalid_api_key",
+            Self::Forbidden => "permission_denied",
+            Self::NotFound => "not_found",
+            Self::ModelNotFound => "model_not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "request_too_large",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::UnsupportedMedia => "unsupported_media_type",
+            Self::ExpectationFailed => "expectation_failed",
+            Self::NotImplemented => "unsupported_transfer_encoding",
+            Self::RateLimited => "rate_limit_exceeded",
+            Self::QuotaExceeded => "insufficient_quota",
+            Self::Upstream => "upstream_error",
+            Self::UpstreamAuth => "upstream_auth",
+            Self::UpstreamInvalid => "upstream_invalid_response",
+            Self::UpstreamCut => "upstream_cut",
+            Self::UpstreamTruncated => "upstream_truncated",
+            Self::UpstreamStalled => "upstream_stalled",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamOverloaded => "upstream_overloaded",
+            Self::NotConfigured => "provider_not_configured",
+            Self::Unavailable => "unavailable",
+            Self::Overloaded => "overloaded",
+            Self::ShuttingDown => "server_shutting_down",
+            Self::Cancelled => "client_cancelled",
+            Self::Internal => "internal_error",
+        }
+    }
+
+    /// Whether another attempt, here or at another provider, could succeed.
+    pub const fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::RequestTimeout
+                | Self::RateLimited
+                | Self::Upstream
+                | Self::UpstreamCut
+                | Self::UpstreamTruncated
+                | Self::UpstreamStalled
+                | Self::UpstreamTimeout
+                | Self::UpstreamUnreachable
+                | Self::UpstreamOverloaded
+                | Self::Unavailable
+                | Self::Overloaded
+                | Self::ShuttingDown
+        )
+    }
+}

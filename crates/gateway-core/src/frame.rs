@@ -1,0 +1,32 @@
+//! Steps of an answer, together with the bytes in which they came.
+
+use crate::{Result, StreamEvent};
+use bytes::Bytes;
+use futures_util::Stream;
+use std::pin::Pin;
+
+/// One or more steps of an answer that arrived together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Frame {
+    /// What the frame means. Under [`Look::Digest`](crate::Look::Digest) beside verbatim bytes:
+    /// only what is metered, that is usage and finish.
+    pub events: Vec<StreamEvent>,
+    /// The frame in the caller's own dialect, whole events only, ready to be written as it is.
+    pub verbatim: Option<Bytes>,
+    /// The frame holds output: after it, another attempt would be visible to the caller.
+    pub output: bool,
+}
+
+/// An answer in progress.
+///
+/// Ends after the frame that finishes the answer, or with the first error. An answer that stops
+/// without saying so is an error. Dropping the stream cancels the upstream call.
+pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame>> + Send>>;
+
+impl Frame {
+    /// A frame of steps without bytes.
+    pub fn of(events: Vec<StreamEvent>) -> Self {
+        let output = events.iter().any(StreamEvent::is_output);
+        Self { events, verbatim: None, output }
+    }
+}

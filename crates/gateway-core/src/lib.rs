@@ -1,0 +1,53 @@
+//! The vocabulary of the gateway, and the ports that other crates implement.
+//!
+//! Nothing here performs I/O, reads a clock or knows a vendor's JSON. A service that wants the
+//! gateway in-process depends on this crate, plus whichever adapters it needs:
+//!
+//! - [`Provider`]: something that answers a [`Call`];
+//! - [`Tool`]: something a model may call and the gateway runs;
+//! - [`Conversation`]: the loop that joins the two;
+//! - [`Routes`]: which provider a model's name leads to.
+//!
+//! An answer is a stream of [`Frame`]s, each some [`StreamEvent`]s and perhaps the bytes in which
+//! they came. A whole answer is the fold of its events: see [`Collector`].
+
+mod answer;
+mod conversation;
+mod dialect;
+mod envelope;
+mod error;
+mod event;
+mod frame;
+mod json;
+mod loss;
+mod message;
+mod model;
+mod on_end;
+mod provider;
+mod request;
+mod route;
+mod tool;
+mod usage;
+
+pub use self::{
+    answer::{ChatResponse, Choice, Collector},
+    conversation::{Conversation, MAX_ROUNDS},
+    dialect::Dialect,
+    envelope::{Envelope, Original},
+    error::{BoxError, ErrorKind, GatewayError, Result},
+    event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
+    frame::{Frame, FrameStream},
+    json::{Extra, Json},
+    loss::Loss,
+    message::{
+        CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,
+        SealKind, Source, ToolResult, plain_text,
+    },
+    model::{Capabilities, ModelCard, ReasoningStyle},
+    on_end::{End, Witness, on_end},
+    provider::{Answer, Ask, Call, Context, Head, Look, Provider, Target},
+    request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
+    route::{Route, Routes, Rule},
+    tool::{Custom, Function, Tool, ToolCall, ToolChoice, ToolKind, ToolSpec},
+    usage::{NanoDollars, Price, Usage},
+};

@@ -1,0 +1,47 @@
+//! What a translation could not carry.
+
+use crate::{ErrorKind, GatewayError, Result};
+use std::borrow::Cow;
+
+/// The parameters and parts that a translation left behind, each named once, in order.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Loss(Vec<Cow<'static, str>>);
+
+impl Loss {
+    /// Notes that `what` is left behind.
+    pub fn drop(&mut self, what: impl Into<Cow<'static, str>>) {
+        let what = what.into();
+        if !self.0.contains(&what) {
+            self.0.push(what);
+        }
+    }
+
+    /// Notes that `what` is left behind, if it is there.
+    pub fn drop_if(&mut self, there: bool, what: &'static str) {
+        if there {
+            self.drop(what);
+        }
+    }
+
+    /// The names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether everything was carried.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Fails if something was left behind, naming it.
+    pub fn refuse(&self) -> Result<()> {
+        let Some(first) = self.0.first() else { return Ok(()) };
+        let names = self.0.join(", ");
+        Err(GatewayError::new(
+            ErrorKind::InvalidRequest,
+            format!("the model's provider cannot express: {names}"),
+        )
+        .with_code("unsupported_parameter")
+        .param(first.clone()))
+    }
+}

@@ -1,0 +1,160 @@
+//! The port to a model vendor.
+
+use crate::{
+    ChatRequest, ChatResponse, Collector, Dialect, FrameStream, Loss, ModelCard, Original, Result,
+};
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+use std::sync::Arc;
+
+/// Something that answers calls.
+///
+/// A provider translates and transports. It does not retry, cache, count or fall back: those are
+/// wrappers that implement this same trait, so they compose in any order.
+///
+/// # Cancellation
+///
+/// Dropping a returned future or stream cancels the upstream call.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// A short, stable name: `openai`, `anthropic`.
+    fn id(&self) -> &str;
+
+    /// Answers. A call that does not stream has its whole answer in one frame.
+    async fn answer(&self, call: Call) -> Result<Answer>;
+}
+
+/// A request on its way to a provider. Cheap to clone, so that it can be sent again.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Whom to ask.
+    pub target: Target,
+    /// What to ask.
+    pub ask: Ask,
+    /// Whether to ask for the answer step by step.
+    pub stream: bool,
+    /// How closely to read frames that are passed on verbatim.
+    pub look: Look,
+    /// Refuse what cannot be carried, instead of leaving it behind.
+    pub strict: bool,
+    /// What travels beside the request.
+    pub context: Context,
+}
+
+/// Whom to ask: a model, as its provider names it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The name to send.
+    pub model: Arc<str>,
+    /// What the catalogue knows of it.
+    pub card: Option<Arc<ModelCard>>,
+}
+
+/// What to ask: the caller's own bytes, or a request that the gateway composed.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// As the caller wrote it.
+    Original(Arc<Original>),
+    /// Composed or edited here.
+    Composed(Arc<ChatRequest>),
+}
+
+/// How closely a provider reads frames whose bytes are passed on verbatim.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Look {
+    /// Usage and finish only.
+    #[default]
+    Digest,
+    /// Every event: something in the gateway needs the content.
+    Events,
+}
+
+/// What travels beside a request.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The request's name in logs; sent upstream as `x-request-id`.
+    pub request_id: Arc<str>,
+    /// Whose request it is: part of every key under which anything is kept.
+    pub tenant: Arc<str>,
+    /// W3C trace context of the request, if the caller is tracing.
+    pub traceparent: Option<Arc<str>>,
+    /// Vendor part of the trace context.
+    pub tracestate: Option<Arc<str>>,
+    /// Headers that the caller's dialect passes through to an upstream of the same dialect, such
+    /// as `anthropic-beta`. Names are in lower case.
+    pub headers: Arc<[(&'static str, String)]>,
+}
+
+/// An answer that has begun.
+pub struct Answer {
+    /// What is known of it before its first frame.
+    pub head: Head,
+    /// The answer.
+    pub frames: FrameStream,
+}
+
+/// What is known of an answer before its first frame.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// Who answers.
+    pub provider: Arc<str>,
+    /// The model that was asked, as its provider names it.
+    pub model: Arc<str>,
+    /// The upstream's name for the request.
+    pub upstream_request_id: Option<String>,
+    /// What the translation left behind.
+    pub loss: Loss,
+    /// How often upstreams were called.
+    pub attempts: u32,
+}
+
+impl Call {
+    /// A call of the gateway's own making.
+    pub fn new(request: ChatRequest) -> Self {
+        Self {
+            target: Target { model: request.model.as_str().into(), card: None },
+            stream: request.stream,
+            ask: Ask::Composed(Arc::new(request)),
+            look: Look::Events,
+            strict: false,
+            context: Context::default(),
+        }
+    }
+
+    /// The request, decoded.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the caller's request, if it is undecoded and cannot be decoded.
+    pub fn request(&self) -> Result<&ChatRequest> {
+        match &self.ask {
+            Ask::Original(original) => original.decoded(),
+            Ask::Composed(request) => Ok(request),
+        }
+    }
+
+    /// The caller's own bytes, if they are in `dialect` and nothing was edited.
+    pub fn original(&self, dialect: Dialect) -> Option<&Original> {
+        match &self.ask {
+            Ask::Original(original) if original.dialect == dialect => Some(original),
+            Ask::Original(_) | Ask::Composed(_) => None,
+        }
+    }
+}
+
+impl Answer {
+    /// Waits for the whole answer: the fold of its frames.
+    pub async fn collect(mut self) -> Result<ChatResponse> {
+        let mut answer = Collector::default();
+        while let Some(frame) = self.frames.try_next().await? {
+            answer.extend(frame.events);
+        }
+        Ok(answer.finish())
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("head", &self.head).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,278 @@
+//! From the name a caller gives to the model that is asked. Pure: no state, no I/O.
+//!
+//! The first of these that matches decides:
+//!
+//! ```text
+//! alias -> provider prefix -> catalogue name -> family pattern -> default -> not found
+//! ```
+//!
+//! so that `deepseek-r1-7b`, which the catalogue knows as a local model, is not taken for one of
+//! the `deepseek-` family. Names are matched without regard to case and sent as catalogued.
+
+use crate::{ErrorKind, GatewayError, ModelCard, Result, Target};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// Everything that routing depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// Other names, in lower case, and what they stand for.
+    aliases: HashMap<String, String>,
+    /// Provider prefixes, in lower case and without separator, and their providers.
+    prefixes: HashMap<String, Arc<str>>,
+    /// Catalogued models by name in lower case.
+    models: HashMap<String, Arc<ModelCard>>,
+    /// Catalogued models by provider and by upstream name or id, both in lower case.
+    by_provider: HashMap<(Arc<str>, String), Arc<ModelCard>>,
+    /// Beginnings of names, in lower case, and the providers they belong to; longest first.
+    families: Vec<(String, Arc<str>)>,
+    /// Who gets what nobody else claims.
+    default: Option<Arc<str>>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The provider's id.
+    pub provider: Arc<str>,
+    /// The model to ask it for.
+    pub target: Target,
+    /// Which rule decided.
+    pub rule: Rule,
+}
+
+/// The rule by which a name was routed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rule {
+    /// The name began with a provider's prefix.
+    Prefix,
+    /// The catalogue has the name.
+    Catalogue,
+    /// The name began like those of a family.
+    Family,
+    /// Nothing else matched.
+    Default,
+}
+
+/// Aliases may point to aliases, but not round in circles.
+const MAX_ALIASES: usize = 8;
+
+impl Routes {
+    /// Adds another name for `model`.
+    pub fn alias(&mut self, name: &str, model: impl Into<String>) {
+        self.aliases.insert(name.to_lowercase(), model.into());
+    }
+
+    /// Sends names that begin with `prefix/` or `prefix:` to `provider`, without the prefix.
+    pub fn prefix(&mut self, prefix: &str, provider: &str) {
+        self.prefixes.insert(prefix.to_lowercase(), provider.into());
+    }
+
+    /// Adds a catalogued model; a later one of the same name replaces it.
+    pub fn model(&mut self, card: Arc<ModelCard>) {
+        let provider: Arc<str> = card.provider.as_str().into();
+        for name in [&card.id, &card.upstream] {
+            let key = (Arc::clone(&provider), name.to_lowercase());
+            self.by_provider.insert(key, Arc::clone(&card));
+        }
+        self.models.insert(card.id.to_lowercase(), card);
+    }
+
+    /// Sends names that begin with `beginning` to `provider`.
+    pub fn family(&mut self, beginning: &str, provider: &str) {
+        self.families.push((beginning.to_lowercase(), provider.into()));
+        self.families.sort_by_key(|(beginning, _)| std::cmp::Reverse(beginning.len()));
+    }
+
+    /// Sends names that nobody claims to `provider`.
+    pub fn otherwise(&mut self, provider: &str) {
+        self.default = Some(provider.into());
+    }
+
+    /// The catalogued models, by name.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<ModelCard>> {
+        self.models.iter().collect::<BTreeMap<_, _>>().into_values()
+    }
+
+    /// The other names, and what they stand for.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        let sorted = self.aliases.iter().collect::<BTreeMap<_, _>>();
+        sorted.into_iter().map(|(name, model)| (name.as_str(), model.as_str()))
+    }
+
+    /// Where a request for `name` goes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ModelNotFound`] if nobody serves such a name.
+    pub fn route(&self, name: &str) -> Result<Route> {
+        let name = self.resolve(name);
+        let folded = name.to_lowercase();
+        self.by_prefix(name, &folded)
+            .or_else(|| self.by_catalogue(&folded))
+            .or_else(|| self.by_family(name, &folded))
+            .or_else(|| self.by_default(name))
+            .ok_or_else(|| not_found(name))
+    }
+
+    fn resolve<'a>(&'a self, name: &'a str) -> &'a str {
+        let mut name = name.trim();
+        for _ in 0..MAX_ALIASES {
+            match self.aliases.get(&name.to_lowercase()) {
+                Some(model) => name = model,
+                None => break,
+            }
+        }
+        name
+    }
+
+    fn by_prefix(&self, name: &str, folded: &str) -> Option<Route> {
+        let at = folded.find(['/', ':'])?;
+        let provider = self.prefixes.get(folded.get(..at)?)?;
+        let rest = name.get(at + 1..).filter(|rest| !rest.is_empty())?;
+        // The catalogue may know the model with or without its prefix: `openrouter/auto` is the
+        // whole name there.
+        let card = [rest.to_lowercase(), folded.to_owned()]
+            .into_iter()
+            .find_map(|key| self.by_provider.get(&(Arc::clone(provider), key)));
+        Some(Route::new(provider, rest, card, Rule::Prefix))
+    }
+
+    fn by_catalogue(&self, folded: &str) -> Option<Route> {
+        let card = self.models.get(folded)?;
+        Some(Route::new(&card.provider.as_str().into(), "", Some(card), Rule::Catalogue))
+    }
+
+    fn by_family(&self, name: &str, folded: &str) -> Option<Route> {
+        let (_, provider) = self.families.iter().find(|(start, _)| folded.starts_with(start))?;
+        let card = self.by_provider.get(&(Arc::clone(provider), folded.to_owned()));
+        Some(Route::new(provider, name, card, Rule::Family))
+    }
+
+    fn by_default(&self, name: &str) -> Option<Route> {
+        let provider = self.default.as_ref().filter(|_| !name.is_empty())?;
+        Some(Route::new(provider, name, None, Rule::Default))
+    }
+}
+
+impl Route {
+    fn new(provider: &Arc<str>, name: &str, card: Option<&Arc<ModelCard>>, rule: Rule) -> Self {
+        let model = card.map_or(name, |card| &card.upstream);
+        let target = Target { model: model.into(), card: card.cloned() };
+        Self { provider: Arc::clone(provider), target, rule }
+    }
+}
+
+/// The message names the model only if it is printable and short: it came from outside.
+fn not_found(name: &str) -> GatewayError {
+    let printable = name.len() <= 128 && name.chars().all(|c| !c.is_control());
+    let message = if printable && !name.is_empty() {
+        format!("no provider serves a model called '{name}'")
+    } else {
+        "no provider serves a model of that name".to_owned()
+    };
+    GatewayError::new(ErrorKind::ModelNotFound, message).param("model")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Capabilities;
+
+    fn card(id: &str, provider: &str, upstream: &str) -> Arc<ModelCard> {
+        Arc::new(ModelCard {
+            id: id.to_owned(),
+            provider: provider.to_owned(),
+            upstream: upstream.to_owned(),
+            api: None,
+            context_window: None,
+            max_output: None,
+            capabilities: Capabilities::default(),
+            price: None,
+        })
+    }
+
+    fn routes() -> Routes {
+        let mut routes = Routes::default();
+        for (prefix, provider) in [
+            ("openai", "openai"),
+            ("openrouter", "openrouter"),
+            ("local", "llamacpp"),
+            ("deepseek-api", "deepseek"),
+        ] {
+            routes.prefix(prefix, provider);
+        }
+        routes.model(card("deepseek-r1-7b", "llamacpp", "deepseek-r1-7b"));
+        routes.model(card("gpt-5.2", "openai", "gpt-5.2"));
+        routes.model(card("Opus", "anthropic", "claude-opus-4-20250514"));
+        routes.model(card("openrouter/auto", "openrouter", "openrouter/auto"));
+        for (start, provider) in
+            [("gpt-", "openai"), ("deepseek-", "deepseek"), ("claude-", "anthropic")]
+        {
+            routes.family(start, provider);
+        }
+        routes.alias("chatgpt", "gpt-5.2");
+        routes.alias("Best", "chatgpt");
+        routes.alias("loop", "loop");
+        routes
+    }
+
+    #[track_caller]
+    fn check(name: &str, expected: Option<&str>) {
+        let route = routes().route(name).ok();
+        let actual = route.map(|route| format!("{} {}", route.provider, route.target.model));
+        assert_eq!(actual.as_deref(), expected, "{name}");
+    }
+
+    #[test]
+    fn an_alias_stands_for_a_model() {
+        check("chatgpt", Some("openai gpt-5.2"));
+        check("best", Some("openai gpt-5.2"));
+        check("loop", None);
+    }
+
+    #[test]
+    fn a_prefix_names_the_provider_and_goes() {
+        check("openai/o9", Some("openai o9"));
+        check("local/phi-4", Some("llamacpp phi-4"));
+        check("local:phi-4", Some("llamacpp phi-4"));
+        check("openrouter/meta/llama-3:free", Some("openrouter meta/llama-3:free"));
+        check("deepseek-api/x", Some("deepseek x"));
+        check("openai/", None);
+    }
+
+    #[test]
+    fn a_prefix_may_be_part_of_the_name() {
+        check("openrouter/auto", Some("openrouter openrouter/auto"));
+    }
+
+    #[test]
+    fn the_catalogue_beats_the_family() {
+        check("deepseek-r1-7b", Some("llamacpp deepseek-r1-7b"));
+        check("deepseek-chat", Some("deepseek deepseek-chat"));
+    }
+
+    #[test]
+    fn case_does_not_matter_and_catalogued_names_are_sent() {
+        check("GPT-5.2", Some("openai gpt-5.2"));
+        check("OPUS", Some("anthropic claude-opus-4-20250514"));
+        check("OpenAI/GPT-5.2", Some("openai gpt-5.2"));
+    }
+
+    #[test]
+    fn nobody_gets_what_nobody_claims() {
+        for name in ["", " ", "nobody/x", "x", "http://10.0.0.1/", "../x", "\0"] {
+            check(name, None);
+        }
+    }
+
+    #[test]
+    fn the_default_gets_what_nobody_claims() {
+        let mut routes = routes();
+        routes.otherwise("openrouter");
+        let route = routes.route("x").unwrap();
+        assert_eq!((&*route.provider, route.rule), ("openrouter", Rule::Default));
+    }
+}

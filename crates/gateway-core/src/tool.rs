@@ -1,0 +1,123 @@
+//! What a model may call, and the port to something that runs it.
+
+use crate::{CacheControl, Json, Opaque, Result, Seal};
+use async_trait::async_trait;
+
+/// A tool, as described to a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolSpec {
+    /// What kind of tool, and its description.
+    pub kind: ToolKind,
+    /// The caller's wish that the prompt be cached up to here.
+    pub cache: Option<CacheControl>,
+}
+
+/// The kinds of tools.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToolKind {
+    /// Takes JSON that fits a schema.
+    Function(Function),
+    /// Takes free text, perhaps of a grammar: OpenAI's `custom` tools.
+    Custom(Custom),
+    /// Runs at the provider: web search and the like.
+    Hosted(Opaque),
+}
+
+/// A function tool.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Function {
+    /// Unique within a request.
+    pub name: String,
+    /// When and why to call it.
+    pub description: Option<String>,
+    /// JSON Schema of the arguments; absent for a function without any.
+    pub parameters: Option<Json>,
+    /// The arguments must fit the schema exactly.
+    pub strict: Option<bool>,
+}
+
+/// A tool that takes free text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Custom {
+    /// Unique within a request.
+    pub name: String,
+    /// When and why to call it.
+    pub description: Option<String>,
+    /// The grammar of the text, as OpenAI writes it.
+    pub format: Option<Json>,
+}
+
+/// A request, by the model, to run a tool.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ToolCall {
+    /// Unique within a conversation; echoed in the result.
+    pub id: String,
+    /// Which tool.
+    pub name: String,
+    /// For a function JSON exactly as the model wrote it, possibly invalid; else free text.
+    pub arguments: String,
+    /// The tool takes free text.
+    pub custom: bool,
+    /// The provider's proof that its model made this call.
+    pub seal: Option<Seal>,
+}
+
+/// Which tools the model may, must or must not call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ToolChoice {
+    /// The model decides.
+    Auto,
+    /// None.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(String),
+    /// Only these; at least one of them if `required`.
+    Allowed {
+        /// The tools that may be called.
+        names: Vec<String>,
+        /// Whether one must be.
+        required: bool,
+    },
+}
+
+impl ToolSpec {
+    /// A function tool.
+    pub fn function(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        parameters: Json,
+    ) -> Self {
+        Self {
+            kind: ToolKind::Function(Function {
+                name: name.into(),
+                description: Some(description.into()),
+                parameters: Some(parameters),
+                strict: None,
+            }),
+            cache: None,
+        }
+    }
+
+    /// The name by which the model calls it; of a hosted tool, its kind.
+    pub fn name(&self) -> &str {
+        match &self.kind {
+            ToolKind::Function(function) => &function.name,
+            ToolKind::Custom(custom) => &custom.name,
+            ToolKind::Hosted(hosted) => &hosted.kind,
+        }
+    }
+}
+
+/// Something a model may call and the gateway runs.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// How the tool is described to the model.
+    fn spec(&self) -> &ToolSpec;
+
+    /// Runs the tool with the model's arguments, which may not be valid JSON.
+    ///
+    /// Returns compact JSON or text. Dropping the future cancels the work.
+    async fn call(&self, arguments: &str) -> Result<String>;
+}

@@ -1,0 +1,1 @@
+//! The HTTP surface of the LLM gateway, as a hyper service without a listener.

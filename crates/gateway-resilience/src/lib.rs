@@ -1,0 +1,1 @@
+//! Deadlines, breakers, retries and limits of the LLM gateway.

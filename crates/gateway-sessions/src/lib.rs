@@ -1,0 +1,1 @@
+//! Sessions of the LLM gateway: lifecycle, history rules, taxonomy.

@@ -1,0 +1,1 @@
+//! State backends of the LLM gateway: memory, a file, Redis.

@@ -1,0 +1,1 @@
+//! Tools of the LLM gateway: registry, executor, built-in tools, clients of platform services.

@@ -1,0 +1,58 @@
+//! The side of a dialect that faces a caller.
+
+use crate::Ids;
+use bytes::Bytes;
+use gateway_core::{Ask, ChatRequest, ChatResponse, Dialect, Frame, GatewayError, Result};
+
+/// Reads requests of callers and writes answers to them.
+pub trait Caller: Send + Sync {
+    /// Which dialect this is.
+    fn dialect(&self) -> Dialect;
+
+    /// Reads a request: one valid JSON object.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with it, and names the parameter.
+    fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest>;
+
+    /// Writes a whole answer.
+    fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8>;
+
+    /// Begins to write a streamed answer.
+    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter>;
+
+    /// Writes an error: the body of a reply with a status of failure.
+    fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8>;
+}
+
+/// What an answer must know of the request it answers, and of itself.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The request.
+    pub ask: Ask,
+    /// The model, as the caller named it; told where the upstream names none.
+    pub model: String,
+    /// Now, in seconds since 1970.
+    pub created: u64,
+    /// Ids for what the upstream left nameless.
+    pub ids: Ids,
+}
+
+/// Writes a streamed answer as server-sent events.
+pub trait StreamWriter: Send {
+    /// Appends `frame` to `out`. Verbatim bytes are appended as they are.
+    fn write(&mut self, frame: Frame, out: &mut Vec<u8>);
+
+    /// Takes the frame's verbatim bytes out to be written as they are, where that needs no edit.
+    ///
+    /// Like [`write`](Self::write), without the copy.
+    fn pass(&mut self, frame: &mut Frame) -> Option<Bytes>;
+
+    /// Appends what ends a complete answer.
+    fn end(&mut self, out: &mut Vec<u8>);
+
+    /// Appends an error as the last event: no finish is invented and nothing says that the answer
+    /// was complete.
+    fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>);
+}

@@ -1,0 +1,216 @@
+//! What went wrong at an upstream, in our words.
+
+use gateway_core::{ErrorKind, GatewayError};
+use std::{borrow::Cow, time::Duration};
+
+/// What an upstream says of a failure, whatever its dialect.
+#[derive(Clone, Debug, Default)]
+pub struct Fault {
+    /// The status of the reply; of a failure inside an answer the status it would have had, if the
+    /// upstream names one.
+    pub status: Option<u16>,
+    /// The upstream's sentence.
+    pub message: Option<String>,
+    /// The upstream's word for the kind of failure: `type` or `status`.
+    pub kind: Option<String>,
+    /// The upstream's word for the failure: `code`.
+    pub code: Option<String>,
+    /// The parameter at fault.
+    pub param: Option<String>,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+    /// What the upstream says of whether to try again.
+    pub should_retry: Option<bool>,
+}
+
+/// An answer that cannot be read.
+pub fn unreadable(because: impl Into<gateway_core::BoxError>) -> GatewayError {
+    GatewayError::new(ErrorKind::UpstreamInvalid, "the provider sent an answer that cannot be read")
+        .because(because)
+}
+
+impl Fault {
+    /// The error that the caller sees.
+    ///
+    /// The upstream's own sentence is passed on where the caller is at fault and can act on it,
+    /// shortened and without anything that looks like a key; otherwise it goes to the log.
+    pub fn into_error(self) -> GatewayError {
+        let kind = self.error_kind();
+        let told = self.message.as_deref().map(presentable).filter(|text| !text.is_empty());
+        let told = told.filter(|_| is_the_callers(kind));
+        let message = told.map_or_else(|| Cow::Borrowed(sentence(kind)), Cow::Owned);
+        let mut error = GatewayError::new(kind, message).retry_after(self.retry_after);
+        if let Some(status) = self.status {
+            error = error.from_status(status);
+        }
+        if is_the_callers(kind) {
+            if let Some(code) = self.code.filter(|code| is_word(code)) {
+                error = error.with_code(code);
+            }
+            if let Some(param) = self.param.filter(|param| param.len() <= 128) {
+                error = error.param(param);
+            }
+        }
+        let logged = self.message.as_deref().map(presentable).unwrap_or_default();
+        error.because(format!("status {:?}, {:?}: {logged}", self.status, self.kind))
+    }
+
+    fn error_kind(&self) -> ErrorKind {
+        let says = |words: &[&str]| {
+            [&self.kind, &self.code].into_iter().flatten().any(|word| words.contains(&&**word))
+        };
+        let mentions = |words: &[&str]| {
+            let message = self.message.as_deref().unwrap_or_default().to_lowercase();
+            words.iter().any(|word| message.contains(word))
+        };
+        if says(&["context_length_exceeded", "exceed_context_size_error"]) {
+            return ErrorKind::ContextLength;
+        }
+        if says(&["insufficient_quota", "billing_error", "enforced_spend_limit_reached"]) {
+            return ErrorKind::QuotaExceeded;
+        }
+        if says(&["API_KEY_INVALID", "invalid_api_key", "authentication_error", "UNAUTHENTICATED"])
+        {
+            return ErrorKind::UpstreamAuth;
+        }
+        if says(&["overloaded_error", "UNAVAILABLE"]) {
+            return ErrorKind::UpstreamOverloaded;
+        }
+        if says(&["rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"]) {
+            return ErrorKind::RateLimited;
+        }
+        let retryable = self.should_retry != Some(false);
+        match self.status.unwrap_or(500) {
+            401 => ErrorKind::UpstreamAuth,
+            402 => ErrorKind::QuotaExceeded,
+            403 => ErrorKind::Forbidden,
+            404 if says(&["model_not_found"]) || mentions(&["model"]) => ErrorKind::ModelNotFound,
+            404 => ErrorKind::NotFound,
+            408 | 504 => ErrorKind::UpstreamTimeout,
+            409 => ErrorKind::Conflict,
+            413 => ErrorKind::TooLarge,
+            422 => ErrorKind::Unprocessable,
+            429 if retryable => ErrorKind::RateLimited,
+            429 => ErrorKind::QuotaExceeded,
+            400 if mentions(&["context length", "context window", "prompt is too long"]) => {
+                ErrorKind::ContextLength
+            }
+            400..=499 => ErrorKind::InvalidRequest,
+            503 | 529 => ErrorKind::UpstreamOverloaded,
+            _ => ErrorKind::Upstream,
+        }
+    }
+}
+
+/// Whether the caller can do something about it, and so may read what the upstream says.
+const fn is_the_callers(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::InvalidRequest
+            | ErrorKind::Unprocessable
+            | ErrorKind::ContextLength
+            | ErrorKind::ContentFilter
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::ModelNotFound
+            | ErrorKind::Conflict
+            | ErrorKind::TooLarge
+            | ErrorKind::RateLimited
+    )
+}
+
+const fn sentence(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::UpstreamAuth => "the provider does not accept the gateway's credential",
+        ErrorKind::QuotaExceeded => "the gateway's account with the provider is exhausted",
+        ErrorKind::UpstreamTimeout => "the provider did not answer in time",
+        ErrorKind::UpstreamOverloaded => "the provider is overloaded",
+        ErrorKind::RateLimited => "the provider limits the rate of requests",
+        _ if is_the_callers(kind) => "the provider refused the request",
+        _ => "the provider failed",
+    }
+}
+
+/// At most so much of an upstream's sentence is passed on.
+const MAX_MESSAGE: usize = 1024;
+
+/// `text` in one line, shortened, with anything that looks like a key masked.
+fn presentable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(MAX_MESSAGE));
+    for word in text.split_inclusive(char::is_whitespace) {
+        if out.len() + word.len() > MAX_MESSAGE {
+            out.push_str("...");
+            break;
+        }
+        if is_secret(word) {
+            out.push_str("[redacted] ");
+        } else {
+            out.extend(word.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        }
+    }
+    out.trim().to_owned()
+}
+
+/// Whether `word` looks like a credential: the providers' prefixes, or a bearer token's shape.
+fn is_secret(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    ["sk-", "sk_", "AIza", "gsk_", "xai-", "Bearer", "eyJ"]
+        .iter()
+        .any(|prefix| word.starts_with(prefix) && word.len() > prefix.len() + 4)
+}
+
+fn is_word(code: &str) -> bool {
+    (1..=64).contains(&code.len())
+        && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, word: &str, message: &str, expected: &str) {
+        let fault = Fault {
+            status: Some(status),
+            kind: Some(word.to_owned()),
+            message: Some(message.to_owned()),
+            ..Fault::default()
+        };
+        let error = fault.into_error();
+        assert_eq!(format!("{:?}: {}", error.kind(), error.message()), expected);
+    }
+
+    #[test]
+    fn the_caller_reads_what_it_can_act_on() {
+        check(400, "invalid_request_error", "n is too large", "InvalidRequest: n is too large");
+        check(404, "not_found_error", "model: x", "ModelNotFound: model: x");
+        check(422, "", "bad\r\nvalue", "Unprocessable: bad  value");
+        check(400, "", "", "InvalidRequest: the provider refused the request");
+    }
+
+    #[test]
+    fn the_gateways_own_troubles_are_not_told() {
+        let auth = "UpstreamAuth: the provider does not accept the gateway's credential";
+        check(401, "", "Incorrect API key sk-12345678", auth);
+        check(400, "API_KEY_INVALID", "API key not valid", auth);
+        check(500, "", "stack trace", "Upstream: the provider failed");
+        check(529, "overloaded_error", "x", "UpstreamOverloaded: the provider is overloaded");
+    }
+
+    #[test]
+    fn keys_are_masked() {
+        check(403, "", "key sk-abcdefgh is bad", "Forbidden: key [redacted] is bad");
+    }
+
+    #[test]
+    fn what_waiting_does_not_cure_is_no_rate_limit() {
+        check(
+            429,
+            "insufficient_quota",
+            "x",
+            "QuotaExceeded: the gateway's account with the provider is exhausted",
+        );
+        let fault = Fault { status: Some(429), should_retry: Some(false), ..Fault::default() };
+        assert_eq!(fault.into_error().kind(), ErrorKind::QuotaExceeded);
+    }
+}

@@ -1,0 +1,32 @@
+//! Wire formats, without the wire.
+//!
+//! Everything here is a function from bytes to [`gateway_core`] types or back. Nothing waits,
+//! nothing connects, nothing panics, every buffer has a bound: that makes each dialect testable
+//! from a file and safe to fuzz.
+//!
+//! A dialect has up to two sides. Towards an upstream it is an [`Upstream`]: it writes requests
+//! and reads answers. Towards a caller it is a [`Caller`]: it reads requests and writes answers.
+//!
+//! ```text
+//!   caller's bytes -> Caller::decode -> ChatRequest -> Upstream::encode -> upstream's bytes
+//!   caller's bytes <- StreamWriter   <- StreamEvent <- StreamReader     <- upstream's bytes
+//! ```
+//!
+//! When both sides speak the same dialect and nothing was edited, the bytes themselves travel: the
+//! request with only the model's name replaced, the answer as whole events, read no closer than
+//! metering needs.
+
+mod caller;
+mod fault;
+mod ids;
+mod upstream;
+
+pub use self::{
+    caller::{Caller, Reply, StreamWriter},
+    fault::{Fault, unreadable},
+    ids::Ids,
+    upstream::{Encoded, ErrorReply, Framing, StreamReader, Upstream},
+};
+
+/// The largest single event, or whole answer, that an upstream may send.
+pub const MAX_ANSWER_BYTES: usize = 32 << 20;
