@@ -19,6 +19,7 @@
 
 mod anthropic;
 mod body;
+mod catalogue;
 mod client;
 mod compatible;
 mod deepseek;
@@ -38,6 +39,7 @@ mod retry_after;
 mod xai;
 
 pub use self::{
+    catalogue::{Catalogue, Entry, Prices},
     client::{ClientSettings, HttpClient},
     compatible::{ANTHROPIC_COMPATIBLE, GEMINI_COMPATIBLE, OPENAI_COMPATIBLE},
     fake::Fake,
