@@ -16,6 +16,10 @@ pub struct App {
     pub limits: body::Limits,
     /// How deep JSON may be nested.
     pub json_depth: usize,
+    /// Whether what a translation cannot carry is refused, whatever the request says.
+    pub strict: bool,
+    /// The model of requests that name none.
+    pub default_model: Option<String>,
     /// How long things may take.
     pub times: Times,
     /// Which web pages may call.

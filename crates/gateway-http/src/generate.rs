@@ -61,7 +61,7 @@ where
         ask: Ask::Original(Arc::new(original)),
         stream,
         look: Look::Digest,
-        strict: is_strict(&head.headers),
+        strict: app.strict || is_strict(&head.headers),
         context: context::of(&head.headers, Arc::clone(&request_id), &client, caller.dialect()),
     };
     let accepted = Accepted {

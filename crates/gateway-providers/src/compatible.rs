@@ -4,12 +4,13 @@ use crate::{
     Auth, Credential, Descriptor, Remote, Settings,
     remote::{Address, Api},
 };
-use gateway_core::{Call, ErrorKind, GatewayError, Provider, Result};
+use gateway_core::{Call, Dialect, ErrorKind, GatewayError, Provider, Result};
 use gateway_wire::{
     Upstream,
     chat::{ChatUpstream, Quirks},
     gemini::GeminiUpstream,
     messages::MessagesUpstream,
+    responses::ResponsesUpstream,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
 use secrecy::ExposeSecret as _;
@@ -50,8 +51,13 @@ pub const GEMINI_COMPATIBLE: Descriptor = Descriptor {
 
 /// A provider that speaks Chat Completions under `base_url`, with `quirks` unless others are set.
 pub(crate) fn openai(settings: Settings, quirks: Quirks) -> Result<Arc<dyn Provider>> {
-    let api = chat(&settings, quirks)?;
-    remote(settings, Auth::Bearer, vec![api])
+    let chat = chat(&settings, quirks)?;
+    let apis = if settings.api == Some(Dialect::Responses) {
+        vec![responses(&settings)?, chat]
+    } else {
+        vec![chat]
+    };
+    remote(settings, Auth::Bearer, apis)
 }
 
 /// Chat Completions under `base_url`.
@@ -63,6 +69,11 @@ pub(crate) fn chat(settings: &Settings, quirks: Quirks) -> Result<Api> {
         })?,
     };
     fixed(settings, "/chat/completions", ChatUpstream { quirks })
+}
+
+/// Responses under `base_url`.
+pub(crate) fn responses(settings: &Settings) -> Result<Api> {
+    fixed(settings, "/responses", ResponsesUpstream)
 }
 
 /// A provider that speaks Messages; `base_url` may or may not end with the version.

@@ -28,7 +28,7 @@ use std::{future, sync::Arc, vec};
 use tokio::time;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
-    id: "fake",
+    id: Fake::ID,
     aliases: &[],
     prefixes: &[],
     families: &[],
@@ -41,6 +41,11 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
 #[derive(Clone, Debug)]
 pub struct Fake {
     id: String,
+}
+
+impl Fake {
+    /// The id under which it is known.
+    pub const ID: &'static str = "fake";
 }
 
 #[async_trait]

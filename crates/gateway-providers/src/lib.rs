@@ -20,10 +20,12 @@
 mod anthropic;
 mod body;
 mod catalogue;
+mod cerebras;
 mod client;
 mod compatible;
 mod deepseek;
 mod fake;
+mod fireworks;
 mod gemini;
 mod groq;
 mod llamacpp;
@@ -36,6 +38,7 @@ mod reading;
 mod registry;
 mod remote;
 mod retry_after;
+mod together;
 mod xai;
 
 pub use self::{
@@ -61,5 +64,8 @@ pub const ALL: &[Descriptor] = &[
     mistral::DESCRIPTOR,
     xai::DESCRIPTOR,
     perplexity::DESCRIPTOR,
+    together::DESCRIPTOR,
+    fireworks::DESCRIPTOR,
+    cerebras::DESCRIPTOR,
     fake::DESCRIPTOR,
 ];

@@ -1,7 +1,7 @@
 //! `OpenAI`: speaks Chat Completions and Responses.
 
 use crate::{Auth, Credential, Descriptor, compatible};
-use gateway_wire::{chat::Quirks, responses::ResponsesUpstream};
+use gateway_wire::chat::Quirks;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     id: "openai",
@@ -12,7 +12,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     credential: Credential::Required,
     build: |settings| {
         let chat = compatible::chat(&settings, Quirks::OPENAI)?;
-        let responses = compatible::fixed(&settings, "/responses", ResponsesUpstream)?;
+        let responses = compatible::responses(&settings)?;
         compatible::remote(settings, Auth::Bearer, vec![chat, responses])
     },
 };

@@ -1,7 +1,7 @@
 //! How providers are known by name, and made from settings.
 
 use crate::{ALL, ClientSettings, HttpClient};
-use gateway_core::{ErrorKind, GatewayError, Provider, Result};
+use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
 use secrecy::SecretString;
 use std::sync::Arc;
 
@@ -57,6 +57,8 @@ pub struct Settings {
     pub headers: Vec<(String, String)>,
     /// By name, how it departs from OpenAI's behaviour: `deepseek`, `mistral`; if not as usual.
     pub quirks: Option<String>,
+    /// The dialect in which it is asked first, if not the usual one.
+    pub api: Option<Dialect>,
     /// The window that Ollama is to give its models, in tokens.
     pub context_window: Option<u64>,
     /// Through which connections it is reached; its own if absent.
