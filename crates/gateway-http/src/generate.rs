@@ -11,10 +11,10 @@ use crate::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Ask, BoxError, Call, Collector, ErrorKind, FrameStream, GatewayError, Head, Look,
+    Answer, Ask, BoxError, Call, Collector, Envelope, ErrorKind, FrameStream, GatewayError, Head, Look,
     Original, Result, on_end,
 };
-use gateway_wire::{Caller, Ids, Reply, envelope, json};
+use gateway_wire::{Caller, Ids, Reply, envelope, json, splice};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
@@ -49,7 +49,8 @@ where
     let (head, body) = request.into_parts();
     let client = app.access.identify(&head.headers)?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
-    let envelope = envelope::read(&body, &json::Limits { depth: app.json_depth })?;
+    let (body, envelope) = open(app, body)?;
+    caller.check(&envelope)?;
     refuse_sessions(&envelope)?;
     let route = app.routes.route(&envelope.model)?;
     client.check_model(&envelope.model, &route.target.model)?;
@@ -154,8 +155,21 @@ fn is_strict(headers: &HeaderMap) -> bool {
     headers.get("x-gateway-strict").is_some_and(|value| value.as_bytes() == b"true")
 }
 
+/// Reads the envelope; a request that names no model gets the configured one, if there is one.
+fn open(app: &App, body: Bytes) -> Result<(Bytes, Envelope)> {
+    let limits = json::Limits { depth: app.json_depth };
+    match (envelope::read(&body, &limits), &app.default_model) {
+        (Err(error), Some(model)) if error.at_param() == Some("model") => {
+            let named = splice::insert_member(&body, "model", model).unwrap_or(body);
+            // What is wrong with a model that is there is not mended by another.
+            envelope::read(&named, &limits).map(|envelope| (named, envelope)).map_err(|_| error)
+        }
+        (envelope, _) => Ok((body, envelope?)),
+    }
+}
+
 /// There are no sessions yet that a request could continue.
-fn refuse_sessions(envelope: &gateway_core::Envelope) -> Result<()> {
+fn refuse_sessions(envelope: &Envelope) -> Result<()> {
     if envelope.session.is_none() {
         return Ok(());
     }

@@ -177,7 +177,8 @@ mod tests {
             assert!(names.insert(card.id.to_lowercase()), "{} is there twice", card.id);
         }
         for (alias, model) in &catalogue.aliases {
-            let known = names.contains(&model.to_lowercase()) || catalogue.aliases.contains_key(model);
+            let known =
+                names.contains(&model.to_lowercase()) || catalogue.aliases.contains_key(model);
             assert!(known, "{alias} stands for {model}, which is not there");
         }
     }

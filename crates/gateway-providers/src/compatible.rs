@@ -64,9 +64,8 @@ pub(crate) fn openai(settings: Settings, quirks: Quirks) -> Result<Arc<dyn Provi
 pub(crate) fn chat(settings: &Settings, quirks: Quirks) -> Result<Api> {
     let quirks = match &settings.quirks {
         None => quirks,
-        Some(name) => Quirks::named(name).ok_or_else(|| {
-            malformed(settings, &format!("there are no quirks called '{name}'"))
-        })?,
+        Some(name) => Quirks::named(name)
+            .ok_or_else(|| malformed(settings, &format!("there are no quirks called '{name}'")))?,
     };
     fixed(settings, "/chat/completions", ChatUpstream { quirks })
 }
@@ -89,8 +88,7 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
     let uri: Uri = settings.base_url.parse().map_err(|_| malformed(&settings, "its URL"))?;
     let base = settings.base_url.trim_end_matches('/');
     // An address without a path is that of the API's host.
-    let base =
-        if uri.path().len() > 1 { base.to_owned() } else { format!("{base}/v1beta") };
+    let base = if uri.path().len() > 1 { base.to_owned() } else { format!("{base}/v1beta") };
     let address = Address::OfCall(Box::new(move |call| generate_content(&base, call)));
     let vertex = settings.base_url.contains("aiplatform.googleapis.com");
     let auth = if vertex { Auth::Bearer } else { Auth::Header("x-goog-api-key") };
@@ -100,10 +98,12 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
 fn generate_content(base: &str, call: &Call) -> Result<Uri> {
     let model = call.target.model.trim_start_matches("models/");
     let verb = if call.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-    format!("{base}/models/{}:{verb}", segment(model)).parse().map_err(|error: http::uri::InvalidUri| {
-        GatewayError::new(ErrorKind::Internal, "the model's address cannot be written")
-            .because(error)
-    })
+    format!("{base}/models/{}:{verb}", segment(model)).parse().map_err(
+        |error: http::uri::InvalidUri| {
+            GatewayError::new(ErrorKind::Internal, "the model's address cannot be written")
+                .because(error)
+        },
+    )
 }
 
 /// `text` as one segment of a path, whatever it holds.
@@ -135,11 +135,7 @@ pub(crate) fn fixed(
 }
 
 /// A provider behind HTTP, whose credential is sent as `auth` says unless the settings differ.
-pub(crate) fn remote(
-    settings: Settings,
-    auth: Auth,
-    apis: Vec<Api>,
-) -> Result<Arc<dyn Provider>> {
+pub(crate) fn remote(settings: Settings, auth: Auth, apis: Vec<Api>) -> Result<Arc<dyn Provider>> {
     let mut headers = HeaderMap::new();
     for (name, value) in &settings.headers {
         let name: HeaderName = name.parse().map_err(|_| malformed(&settings, "a header's name"))?;

@@ -89,12 +89,14 @@ impl Provider for Remote {
 impl Remote {
     /// The dialect in which to ask: the one the model wants, else the caller's own, else the usual.
     fn api(&self, call: &Call) -> Result<&Api> {
-        let speaks = |dialect: Dialect| self.apis.iter().find(|it| it.upstream.dialect() == dialect);
+        let speaks =
+            |dialect: Dialect| self.apis.iter().find(|it| it.upstream.dialect() == dialect);
         let wanted = call.target.card.as_ref().and_then(|card| card.api).and_then(speaks);
         let callers = || self.apis.iter().find(|it| call.original(it.upstream.dialect()).is_some());
-        wanted.or_else(callers).or(self.apis.first()).ok_or_else(|| {
-            GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
-        })
+        wanted
+            .or_else(callers)
+            .or(self.apis.first())
+            .ok_or_else(|| GatewayError::new(ErrorKind::Internal, "a provider without a dialect"))
     }
 
     /// Headers are built, never copied: nothing of the caller's gets through by accident.

@@ -9,9 +9,7 @@
 
 use async_trait::async_trait;
 use futures_util::Stream;
-use gateway_core::{
-    Answer, Call, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result,
-};
+use gateway_core::{Answer, Call, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result};
 use std::{
     future::Future as _,
     pin::Pin,

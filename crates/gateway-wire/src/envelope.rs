@@ -69,6 +69,11 @@ impl Reader {
                 self.envelope.tools = Some(member.value_span.clone());
                 Ok(())
             }
+            "messages" => {
+                let list = (member.kind == Kind::Array).then(|| member.value_span.clone());
+                self.envelope.messages = list;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

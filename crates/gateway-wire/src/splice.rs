@@ -29,12 +29,33 @@ pub fn literal(text: &str) -> Bytes {
     out.into()
 }
 
+/// `object`, which must be a sound JSON object, with a member put before the others.
+pub fn insert_member(object: &Bytes, name: &str, text: &str) -> Option<Bytes> {
+    let open = object.iter().position(|byte| *byte == b'{')? + 1;
+    let rest = object.get(open..)?;
+    let is_empty = rest.trim_ascii_start().starts_with(b"}");
+    let mut out = object.get(..open)?.to_vec();
+    out.extend_from_slice(&literal(name));
+    out.push(b':');
+    out.extend_from_slice(&literal(text));
+    out.extend_from_slice(if is_empty { b"" } else { b"," });
+    out.extend_from_slice(rest);
+    Some(out.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{envelope, json::Limits};
     use proptest::prelude::*;
     use serde_json::{Map, Value};
+
+    #[test]
+    fn a_member_is_put_first() {
+        let insert = |object: &'static str| insert_member(&object.into(), "m", "a\"b").unwrap();
+        assert_eq!(insert(r#" {"x":1}"#), r#" {"m":"a\"b","x":1}"#);
+        assert_eq!(insert("{ }"), r#"{"m":"a\"b" }"#);
+    }
 
     #[track_caller]
     fn check(edits: &[(Range<usize>, &str)], expected: &str) {
