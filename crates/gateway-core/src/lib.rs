@@ -6,7 +6,8 @@
 //! - [`Provider`]: something that answers a [`Call`];
 //! - [`Tool`]: something a model may call and the gateway runs;
 //! - [`Conversation`]: the loop that joins the two;
-//! - [`Routes`]: which provider a model's name leads to.
+//! - [`Routes`]: which provider a model's name leads to;
+//! - [`state`]: the ports to what outlives a request.
 //!
 //! An answer is a stream of [`Frame`]s, each some [`StreamEvent`]s and perhaps the bytes in which
 //! they came. A whole answer is the fold of its events: see [`Collector`].
@@ -26,6 +27,7 @@ mod on_end;
 mod provider;
 mod request;
 mod route;
+pub mod state;
 mod tool;
 mod usage;
 
