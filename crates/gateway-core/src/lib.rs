@@ -47,7 +47,7 @@ pub use self::{
     on_end::{End, Witness, on_end},
     provider::{Answer, Ask, Call, Context, Head, Look, Provider, Target},
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
-    route::{Route, Routes, Rule},
+    route::{MAX_ALIASES, Route, Routes, Rule},
     tool::{Custom, Function, Tool, ToolCall, ToolChoice, ToolKind, ToolSpec},
     usage::{NanoDollars, Price, Usage},
 };
