@@ -25,6 +25,7 @@ mod message;
 mod model;
 mod on_end;
 mod provider;
+mod recall;
 mod request;
 mod route;
 pub mod state;
@@ -48,8 +49,9 @@ pub use self::{
     model::{Capabilities, ModelCard, ReasoningStyle},
     on_end::{End, Witness, on_end},
     provider::{Answer, Ask, Call, Context, Head, Look, Provider, Target},
+    recall::Recall,
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
-    route::{Route, Routes, Rule},
+    route::{MAX_ALIASES, Route, Routes, Rule},
     tool::{Custom, Function, Tool, ToolCall, ToolChoice, ToolKind, ToolSpec},
     usage::{NanoDollars, Price, Usage},
 };
