@@ -59,6 +59,7 @@ impl<'a> Keys<'a> {
         twice
     }
 
+    #[inline(never)]
     fn find_twice(&mut self, from: usize) -> Option<usize> {
         let mut keys = std::mem::take(&mut self.seen);
         let object = keys.get_mut(from..).unwrap_or_default();
@@ -91,6 +92,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Compares the keys that begin at `a` and `b`.
+    #[inline(never)]
     fn compare(&self, a: u32, b: u32) -> Ordering {
         if let (Some(a), Some(b)) = (self.plain_key(a), self.plain_key(b)) {
             return a.cmp(b);
