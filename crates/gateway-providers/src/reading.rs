@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::Stream;
 use gateway_core::{BoxError, ErrorKind, Frame, FrameStream, GatewayError, Result};
-use gateway_wire::{Framing, StreamReader, sse::Splitter};
+use gateway_wire::{Framing, StreamReader, framing::Splitter};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::{
@@ -30,10 +30,7 @@ pub(crate) fn frames(
     framing: Framing,
     reader: Box<dyn StreamReader>,
 ) -> FrameStream {
-    let splitter = match framing {
-        Framing::Sse => Splitter::sse(MAX_EVENT_BYTES),
-        Framing::Lines => Splitter::lines(MAX_EVENT_BYTES),
-    };
+    let splitter = Splitter::new(framing, MAX_EVENT_BYTES);
     Box::pin(Reading { body, splitter, reader, patience: None, state: State::Open })
 }
 
