@@ -243,6 +243,21 @@ impl ErrorKind {
         }
     }
 
+    /// Whether the upstream is to blame: such failures count against it.
+    pub const fn is_upstreams_fault(self) -> bool {
+        matches!(
+            self,
+            Self::Upstream
+                | Self::UpstreamInvalid
+                | Self::UpstreamCut
+                | Self::UpstreamTruncated
+                | Self::UpstreamStalled
+                | Self::UpstreamTimeout
+                | Self::UpstreamUnreachable
+                | Self::UpstreamOverloaded
+        )
+    }
+
     /// Whether another attempt, here or at another provider, could succeed.
     pub const fn is_retryable(self) -> bool {
         matches!(

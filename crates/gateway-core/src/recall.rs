@@ -45,7 +45,8 @@ impl Recall {
             return None;
         }
         let asides = self.side.get(&keys).await.ok()?;
-        let known = keys.iter().zip(asides).filter_map(|(key, it)| Some((key.id().to_owned(), it?)));
+        let known =
+            keys.iter().zip(asides).filter_map(|(key, it)| Some((key.id().to_owned(), it?)));
         let mut known: HashMap<_, _> = known.collect();
         if known.is_empty() {
             return None;
@@ -73,7 +74,8 @@ impl Provider for Recall {
         }
         call.look = Look::Events;
         let mut answer = self.inner.answer(call).await?;
-        let notes = Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
+        let notes =
+            Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
         answer.frames = remembered(answer.frames, notes);
         Ok(answer)
     }
@@ -178,12 +180,11 @@ impl Heard {
                 None => self.reasoning.push(Reasoning { text: text.clone(), seal: None }),
             }
         } else if let StreamEvent::Seal(seal) = event {
-            match self.reasoning.last_mut().filter(|last| last.seal.is_none()) {
-                Some(last) => last.seal = Some(seal.clone()),
-                None => {
-                    let text = String::new();
-                    self.reasoning.push(Reasoning { text, seal: Some(seal.clone()) });
-                }
+            let seal = Some(seal.clone());
+            if let Some(last) = self.reasoning.last_mut().filter(|last| last.seal.is_none()) {
+                last.seal = seal;
+            } else {
+                self.reasoning.push(Reasoning { text: String::new(), seal });
             }
         } else if let StreamEvent::ToolCall(delta) = event {
             let index = usize::try_from(delta.index).unwrap_or(usize::MAX);
@@ -219,18 +220,18 @@ mod tests {
     use std::sync::Mutex;
 
     #[derive(Default)]
-    struct Shelf(Mutex<HashMap<Key, Aside>>);
+    struct Memory(Mutex<HashMap<Key, Aside>>);
 
     #[async_trait]
-    impl SideStore for Shelf {
+    impl SideStore for Memory {
         async fn put(&self, key: &Key, aside: &Aside, _: Duration) -> Result<(), StoreError> {
             self.0.lock().unwrap().insert(key.clone(), aside.clone());
             Ok(())
         }
 
         async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Aside>>, StoreError> {
-            let shelf = self.0.lock().unwrap();
-            Ok(keys.iter().map(|key| shelf.get(key).cloned()).collect())
+            let kept = self.0.lock().unwrap();
+            Ok(keys.iter().map(|key| kept.get(key).cloned()).collect())
         }
     }
 
@@ -281,7 +282,7 @@ mod tests {
     #[track_caller]
     fn check(first: &str, second: &str, ids: &[&str], expected: &str) {
         let thinker = Arc::new(Thinker::default());
-        let side = Arc::new(Shelf::default());
+        let side = Arc::new(Memory::default());
         let inner: Arc<dyn Provider> = Arc::<Thinker>::clone(&thinker);
         let recall = Recall::new(inner, side, &[], Duration::from_secs(60));
         let ask = |tenant: &str, messages: Vec<Message>| {

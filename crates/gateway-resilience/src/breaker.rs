@@ -1,0 +1,302 @@
+//! A circuit breaker, as a pure state machine.
+//!
+//! ```text
+//!            failures in a row, or too large a share of them
+//!   Closed ──────────────────────────────────────────────────▶ Open ◀──────────┐
+//!     ▲                                                         │ cooldown      │ failure
+//!     │ enough successes in a row                               ▼               │
+//!     └──────────────────────────────────────────────────── HalfOpen ───────────┘
+//! ```
+//!
+//! `HalfOpen` admits one call at a time, the probe. A probe that is dropped, because its caller hung
+//! up, proves nothing: the next call probes again. Each opening that follows a failed probe lasts
+//! twice as long as the one before.
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// When to stop calling, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Failures in a row that open the breaker.
+    pub failures: u32,
+    /// The share of failures that opens it, in percent of the calls of the last ten seconds.
+    pub failed_percent: u32,
+    /// How many calls that share needs to mean something.
+    pub calls: u32,
+    /// How long it stays open the first time.
+    pub cooldown: Duration,
+    /// How long it stays open at most.
+    pub longest_cooldown: Duration,
+    /// Probes that must succeed in a row before it closes.
+    pub probes: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            failed_percent: 50,
+            calls: 20,
+            cooldown: Duration::from_secs(5),
+            longest_cooldown: Duration::from_secs(120),
+            probes: 3,
+        }
+    }
+}
+
+/// A circuit breaker for one upstream.
+#[derive(Debug)]
+pub struct Breaker {
+    config: Config,
+    state: State,
+    window: Window,
+    /// How many openings in a row were not followed by a closing.
+    openings: u32,
+}
+
+/// What a breaker does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Admits every call.
+    Closed {
+        /// Failures in a row.
+        failures: u32,
+    },
+    /// Admits none.
+    Open {
+        /// Until then.
+        until: Instant,
+    },
+    /// Admits one at a time.
+    HalfOpen {
+        /// One is under way.
+        probing: bool,
+        /// Successes in a row.
+        successes: u32,
+    },
+}
+
+/// How a call went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The upstream did its part, even if it said no.
+    Success,
+    /// The upstream failed.
+    Failure,
+    /// Nobody waited for the end.
+    Dropped,
+}
+
+impl Breaker {
+    /// A closed breaker.
+    pub fn new(config: Config) -> Self {
+        let state = State::Closed { failures: 0 };
+        Self { config, state, window: Window::default(), openings: 0 }
+    }
+
+    /// What it does now.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Asks to make a call. Every admitted call must be [recorded](Self::record).
+    ///
+    /// # Errors
+    ///
+    /// How long to wait, if the breaker is open.
+    pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+        if let State::Open { until } = self.state
+            && now >= until
+        {
+            self.state = State::HalfOpen { probing: false, successes: 0 };
+        }
+        match &mut self.state {
+            // Counted when it begins, so that calls that hang show.
+            State::Closed { .. } => self.window.begin(now),
+            State::Open { until } => return Err(*until - now),
+            State::HalfOpen { probing: true, .. } => return Err(self.config.cooldown),
+            State::HalfOpen { probing, .. } => *probing = true,
+        }
+        Ok(())
+    }
+
+    /// Reports how an admitted call went. `jitter`, from 0 to 1, keeps breakers that opened together
+    /// from probing together.
+    pub fn record(&mut self, now: Instant, outcome: Outcome, jitter: f64) {
+        match (self.state, outcome) {
+            (State::Closed { .. }, Outcome::Success) => {
+                self.state = State::Closed { failures: 0 };
+            }
+            (State::Closed { failures }, Outcome::Failure) => {
+                self.window.fail(now);
+                self.state = State::Closed { failures: failures + 1 };
+                let in_a_row = failures + 1 >= self.config.failures;
+                if in_a_row || self.window.is_bad(now, &self.config) {
+                    self.open(now, jitter);
+                }
+            }
+            (State::HalfOpen { successes, .. }, Outcome::Success) => {
+                self.state = State::HalfOpen { probing: false, successes: successes + 1 };
+                if successes + 1 >= self.config.probes {
+                    self.close();
+                }
+            }
+            (State::HalfOpen { .. }, Outcome::Failure) => self.open(now, jitter),
+            (State::HalfOpen { successes, .. }, Outcome::Dropped) => {
+                self.state = State::HalfOpen { probing: false, successes };
+            }
+            // Late news, of a call admitted before the breaker opened; or no news.
+            (State::Open { .. }, _) | (State::Closed { .. }, Outcome::Dropped) => {}
+        }
+    }
+
+    fn open(&mut self, now: Instant, jitter: f64) {
+        let doubled = self.config.cooldown.saturating_mul(1 << self.openings.min(16));
+        let cooldown = doubled.min(self.config.longest_cooldown);
+        // Within a fifth of it, to either side.
+        let cooldown = cooldown.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
+        self.openings = self.openings.saturating_add(1);
+        self.state = State::Open { until: now + cooldown };
+    }
+
+    fn close(&mut self) {
+        self.openings = 0;
+        self.window = Window::default();
+        self.state = State::Closed { failures: 0 };
+    }
+}
+
+/// Calls and failures of the last ten seconds, in slots.
+#[derive(Debug, Default)]
+struct Window {
+    began: Option<Instant>,
+    slots: [Slot; SLOTS],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// Which turn of the ring it counts.
+    turn: u64,
+    calls: u32,
+    failures: u32,
+}
+
+const SLOTS: usize = 8;
+const SLOT: Duration = Duration::from_millis(1250);
+
+impl Window {
+    fn begin(&mut self, now: Instant) {
+        let slot = self.slot(now);
+        slot.calls = slot.calls.saturating_add(1);
+    }
+
+    fn fail(&mut self, now: Instant) {
+        let slot = self.slot(now);
+        slot.failures = slot.failures.saturating_add(1);
+    }
+
+    fn is_bad(&mut self, now: Instant, config: &Config) -> bool {
+        let turn = self.turn(now);
+        let recent = self.slots.iter().filter(|slot| slot.turn + SLOTS as u64 > turn);
+        let (calls, failures) = recent.fold((0u32, 0u32), |(calls, failures), slot| {
+            (calls.saturating_add(slot.calls), failures.saturating_add(slot.failures))
+        });
+        let share = u64::from(failures) * 100;
+        calls >= config.calls && share >= u64::from(calls) * u64::from(config.failed_percent)
+    }
+
+    fn turn(&mut self, now: Instant) -> u64 {
+        let began = *self.began.get_or_insert(now);
+        let turns = now.saturating_duration_since(began).as_millis() / SLOT.as_millis();
+        u64::try_from(turns).unwrap_or(u64::MAX)
+    }
+
+    fn slot(&mut self, now: Instant) -> &mut Slot {
+        let turn = self.turn(now);
+        let at = usize::try_from(turn % SLOTS as u64).unwrap_or_default();
+        #[expect(clippy::indexing_slicing, reason = "a remainder is less than its divisor")]
+        let slot = &mut self.slots[at];
+        if slot.turn != turn {
+            *slot = Slot { turn, ..Slot::default() };
+        }
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: Config = Config {
+        failures: 2,
+        failed_percent: 50,
+        calls: 6,
+        cooldown: Duration::from_secs(10),
+        longest_cooldown: Duration::from_secs(30),
+        probes: 2,
+    };
+
+    /// Runs a script, one step a second: `+` a call that succeeds, `-` one that fails, `?` one
+    /// that is dropped, `x` one that must be rejected, `.` no call.
+    #[track_caller]
+    fn check(script: &str) {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(CONFIG);
+        for (second, step) in (0..).zip(script.chars()) {
+            let now = start + Duration::from_secs(second);
+            let outcome = match step {
+                '.' => continue,
+                'x' => {
+                    assert!(breaker.admit(now).is_err(), "admitted at {second}");
+                    continue;
+                }
+                '+' => Outcome::Success,
+                '-' => Outcome::Failure,
+                '?' => Outcome::Dropped,
+                other => panic!("no such step: {other}"),
+            };
+            assert_eq!(breaker.admit(now), Ok(()), "rejected at {second}");
+            breaker.record(now, outcome, 0.5);
+        }
+    }
+
+    #[test]
+    fn stays_closed_while_failures_are_few() {
+        check("-++-++-++-++");
+    }
+
+    #[test]
+    fn opens_and_recovers() {
+        check("--xxxxxxxxx+++-+");
+    }
+
+    #[test]
+    fn opens_when_half_of_the_calls_fail() {
+        check("+-+-+-xxxxxxxxx+");
+    }
+
+    #[test]
+    fn reopens_for_longer_when_a_probe_fails() {
+        check("--xxxxxxxxx-xxxxxxxxxxxxxxxxxxx+");
+        check("--xxxxxxxxx+-xxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxx+");
+    }
+
+    #[test]
+    fn a_dropped_probe_proves_nothing() {
+        check("--xxxxxxxxx?+?+-+");
+    }
+
+    #[test]
+    fn one_probe_at_a_time() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(CONFIG);
+        for _ in 0..2 {
+            breaker.admit(start).unwrap();
+            breaker.record(start, Outcome::Failure, 0.5);
+        }
+        let later = start + Duration::from_secs(10);
+        assert_eq!(breaker.admit(later), Ok(()));
+        assert!(breaker.admit(later).is_err(), "a second probe");
+    }
+}

@@ -1,0 +1,206 @@
+//! A provider behind circuit breakers: one for each of its models.
+
+use crate::breaker::{Breaker, Config, Outcome};
+use async_trait::async_trait;
+use gateway_core::{
+    Answer, Call, End, ErrorKind, Frame, GatewayError, Provider, Result, Witness, on_end,
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::time::Instant;
+
+/// A provider that is not called while it is known to fail.
+///
+/// What the upstream refuses for the caller's sake, and a caller that leaves, prove nothing against
+/// it. A model of its own trouble does not close the others.
+pub struct Guarded {
+    inner: Arc<dyn Provider>,
+    config: Config,
+    breakers: Mutex<HashMap<Arc<str>, Arc<Guard>>>,
+    random: fn() -> f64,
+}
+
+/// Models beyond these share a breaker: their names are the callers'.
+const MAX_MODELS: usize = 1024;
+
+impl Guarded {
+    /// Guards `inner`. `random` draws from 0 to 1.
+    pub fn new(inner: Arc<dyn Provider>, config: Config, random: fn() -> f64) -> Self {
+        Self { inner, config, breakers: Mutex::default(), random }
+    }
+
+    fn guard(&self, model: &Arc<str>) -> Arc<Guard> {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = if breakers.len() < MAX_MODELS || breakers.contains_key(model) {
+            Arc::clone(model)
+        } else {
+            "".into()
+        };
+        let make = || {
+            let breaker = Mutex::new(Breaker::new(self.config));
+            Arc::new(Guard { breaker, random: self.random })
+        };
+        Arc::clone(breakers.entry(key).or_insert_with(make))
+    }
+}
+
+#[async_trait]
+impl Provider for Guarded {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let guard = self.guard(&call.target.model);
+        let permit = guard.admit()?;
+        match self.inner.answer(call).await {
+            Ok(mut answer) => {
+                answer.frames = on_end(answer.frames, Box::new(permit));
+                Ok(answer)
+            }
+            Err(error) => {
+                permit.report(outcome_of(&error));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").field("inner", &self.inner.id()).finish_non_exhaustive()
+    }
+}
+
+struct Guard {
+    breaker: Mutex<Breaker>,
+    random: fn() -> f64,
+}
+
+impl Guard {
+    fn admit(self: &Arc<Self>) -> Result<Permit> {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        breaker.admit(Instant::now()).map_err(|wait| {
+            GatewayError::new(
+                ErrorKind::UpstreamOverloaded,
+                "the provider has failed too often and is given a pause",
+            )
+            .with_code("circuit_open")
+            .retry_after(Some(wait))
+        })?;
+        Ok(Permit { guard: Arc::clone(self), outcome: Some(Outcome::Dropped) })
+    }
+}
+
+/// An admitted call. Dropped without news, it proves nothing.
+struct Permit {
+    guard: Arc<Guard>,
+    outcome: Option<Outcome>,
+}
+
+impl Permit {
+    fn report(mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Witness for Permit {
+    fn see(&mut self, _: &Frame) {}
+
+    fn end(self: Box<Self>, end: End<'_>) {
+        self.report(match end {
+            End::Complete => Outcome::Success,
+            End::Failed(error) => outcome_of(error),
+            End::Cancelled => Outcome::Dropped,
+        });
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(outcome) = self.outcome.take() {
+            let jitter = (self.guard.random)();
+            let mut breaker = self.guard.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+            breaker.record(Instant::now(), outcome, jitter);
+        }
+    }
+}
+
+/// Whose fault it was.
+fn outcome_of(error: &GatewayError) -> Outcome {
+    let kind = error.kind();
+    if kind.is_upstreams_fault() {
+        Outcome::Failure
+    } else if matches!(kind, ErrorKind::Cancelled | ErrorKind::ShuttingDown | ErrorKind::Internal) {
+        Outcome::Dropped
+    } else {
+        Outcome::Success
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{ChatRequest, Head};
+    use std::time::Duration;
+
+    /// Fails as it is named: a model called `down` is down, others are not.
+    struct Named;
+
+    #[async_trait]
+    impl Provider for Named {
+        fn id(&self) -> &'static str {
+            "named"
+        }
+
+        async fn answer(&self, call: Call) -> Result<Answer> {
+            let kind = match &*call.target.model {
+                "down" => ErrorKind::Upstream,
+                "refuses" => ErrorKind::InvalidRequest,
+                _ => {
+                    return Ok(Answer {
+                        head: Head::default(),
+                        frames: Box::pin(futures_util::stream::empty()),
+                    });
+                }
+            };
+            Err(GatewayError::new(kind, "no"))
+        }
+    }
+
+    /// Asks for each model in turn: `+` answered, `-` failed, `x` not even asked.
+    async fn check(models: &[&str], expected: &str) {
+        let config = Config { failures: 2, ..Config::default() };
+        let guarded = Guarded::new(Arc::new(Named), config, || 0.5);
+        let mut seen = String::new();
+        for model in models {
+            let call = Call::new(ChatRequest::user(*model, "hello"));
+            let answered = match guarded.answer(call).await {
+                Ok(answer) => answer.collect().await.map(drop),
+                Err(error) => Err(error),
+            };
+            seen.push(match answered {
+                Ok(()) => '+',
+                Err(error) if error.code() == "circuit_open" => 'x',
+                Err(_) => '-',
+            });
+            if *model == "wait" {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        }
+        assert_eq!(seen, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_fails_is_given_a_pause() {
+        check(&["down", "down", "down", "up", "wait", "down", "down"], "--x++-x").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_the_callers_fault_proves_nothing() {
+        check(&["refuses"; 5], "-----").await;
+    }
+}

@@ -1,0 +1,316 @@
+//! Trying again, while nobody has seen anything yet.
+//!
+//! Only what could succeed the second time is tried again, only before the first output, only
+//! within a budget: at most one retry for every ten calls, so that a provider that is down is not
+//! hit twice as hard.
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use gateway_core::{
+    Answer, Call, ErrorKind, Frame, FrameStream, GatewayError, Head, Provider, Result,
+};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{self, Instant};
+
+/// How often to try again, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How many calls a request may make in all; 1 never tries again.
+    pub attempts: u32,
+    /// The pause before the second attempt is drawn from 0 to this, and doubles with each.
+    pub pause: Duration,
+    /// The longest pause that is waited for: an upstream that wants more gets no second attempt.
+    pub longest_pause: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A provider that is asked again when it fails before its first output.
+pub struct Retry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Arc<dyn Provider>,
+    policy: Policy,
+    budget: Mutex<Budget>,
+    random: fn() -> f64,
+}
+
+impl Retry {
+    /// Asks `inner` again as `policy` says. `random` draws from 0 to 1.
+    pub fn new(inner: Arc<dyn Provider>, policy: Policy, random: fn() -> f64) -> Self {
+        let budget = Mutex::new(Budget::new(Instant::now()));
+        Self { shared: Arc::new(Shared { inner, policy, budget, random }) }
+    }
+}
+
+#[async_trait]
+impl Provider for Retry {
+    fn id(&self) -> &str {
+        self.shared.inner.id()
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        self.shared.spend(Budget::call);
+        let mut attempt = 1;
+        let Answer { head, frames } = self.shared.ask(&call, &mut attempt).await?;
+        let shared = Arc::clone(&self.shared);
+        let trying = Trying { shared, call, attempt, held: VecDeque::new() };
+        Ok(Answer { head, frames: trying.watch(frames) })
+    }
+}
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry").field("inner", &self.shared.inner.id()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Asks until an answer begins, or nothing more is to be tried.
+    async fn ask(&self, call: &Call, attempt: &mut u32) -> Result<Answer> {
+        loop {
+            match self.inner.answer(call.clone()).await {
+                Ok(answer) => {
+                    let head = Head { attempts: *attempt, ..answer.head };
+                    return Ok(Answer { head, ..answer });
+                }
+                Err(error) => self.pause(error, attempt).await?,
+            }
+        }
+    }
+
+    /// Waits for the next attempt.
+    ///
+    /// # Errors
+    ///
+    /// `error`, if there is to be none.
+    async fn pause(&self, error: GatewayError, attempt: &mut u32) -> Result<()> {
+        let pause = self.next(&error, *attempt);
+        let Some(pause) = pause.filter(|_| self.spend(Budget::retry)) else { return Err(error) };
+        *attempt += 1;
+        time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// How long to wait before another attempt; `None` if it would be of no use.
+    fn next(&self, error: &GatewayError, attempt: u32) -> Option<Duration> {
+        if attempt >= self.policy.attempts || !is_worth_it(error) {
+            return None;
+        }
+        let doubled = self.policy.pause.saturating_mul(1 << (attempt - 1).min(16));
+        let drawn = doubled.min(self.policy.longest_pause).mul_f64((self.random)());
+        let pause = drawn.max(error.delay().unwrap_or_default());
+        (pause <= self.policy.longest_pause).then_some(pause)
+    }
+
+    fn spend(&self, how: fn(&mut Budget, Instant) -> bool) -> bool {
+        how(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+    }
+}
+
+/// What may go better the second time, and cannot have been done the first time.
+///
+/// A request that was sent and answered with silence may have been executed, and paid for.
+fn is_worth_it(error: &GatewayError) -> bool {
+    let answered = error.upstream_status().is_some();
+    match error.kind() {
+        // The upstream says itself that it gave up.
+        ErrorKind::UpstreamTimeout => answered,
+        kind => matches!(
+            kind,
+            ErrorKind::RateLimited
+                | ErrorKind::Upstream
+                | ErrorKind::UpstreamOverloaded
+                | ErrorKind::UpstreamUnreachable
+        ),
+    }
+}
+
+/// A request whose answer has begun, but shown no output yet.
+struct Trying {
+    shared: Arc<Shared>,
+    call: Call,
+    attempt: u32,
+    /// Frames before the first output: those of an attempt that fails are never seen.
+    held: VecDeque<Frame>,
+}
+
+impl Trying {
+    /// Holds the preamble of `frames` back; if they fail before their first output, asks again.
+    fn watch(self, frames: FrameStream) -> FrameStream {
+        let begun = stream::once(self.begin(frames));
+        Box::pin(begun.flat_map(|begun| match begun {
+            Ok((held, rest)) => stream::iter(held.into_iter().map(Ok)).chain(rest).left_stream(),
+            Err(error) => stream::iter([Err(error)]).right_stream(),
+        }))
+    }
+
+    async fn begin(mut self, mut frames: FrameStream) -> Result<(VecDeque<Frame>, FrameStream)> {
+        loop {
+            match frames.next().await {
+                Some(Ok(frame)) => {
+                    let output = frame.output;
+                    self.held.push_back(frame);
+                    if output {
+                        return Ok((self.held, frames));
+                    }
+                }
+                None => return Ok((self.held, frames)),
+                Some(Err(error)) => {
+                    self.held.clear();
+                    self.shared.pause(error, &mut self.attempt).await?;
+                    frames = self.shared.ask(&self.call, &mut self.attempt).await?.frames;
+                }
+            }
+        }
+    }
+}
+
+/// Retries that may be made, in tenths.
+#[derive(Debug)]
+struct Budget {
+    tenths: f64,
+    at: Instant,
+}
+
+/// Every call earns a tenth of a retry, every second half a retry, up to ten.
+impl Budget {
+    const FULL: f64 = 100.0;
+
+    const fn new(now: Instant) -> Self {
+        Self { tenths: Self::FULL, at: now }
+    }
+
+    fn earn(&mut self, tenths: f64, now: Instant) {
+        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.tenths = (self.tenths + tenths + 5.0 * seconds).min(Self::FULL);
+    }
+
+    fn call(&mut self, now: Instant) -> bool {
+        self.earn(1.0, now);
+        true
+    }
+
+    fn retry(&mut self, now: Instant) -> bool {
+        self.earn(0.0, now);
+        let enough = self.tenths >= 10.0;
+        if enough {
+            self.tenths -= 10.0;
+        }
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{ChatRequest, StreamEvent};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Plays one script an attempt, the last one for ever: `o` output, `p` preamble, `!` breaks,
+    /// `5` refuses with a passing failure, `4` with a lasting one, `w` asks to wait for a minute.
+    struct Script(&'static [&'static str], AtomicUsize);
+
+    fn failure(kind: ErrorKind) -> GatewayError {
+        GatewayError::new(kind, "failed")
+    }
+
+    #[async_trait]
+    impl Provider for Script {
+        fn id(&self) -> &'static str {
+            "script"
+        }
+
+        async fn answer(&self, _: Call) -> Result<Answer> {
+            let at = self.1.fetch_add(1, Ordering::Relaxed).min(self.0.len() - 1);
+            let minute = Some(Duration::from_secs(60));
+            match self.0[at] {
+                "5" => Err(failure(ErrorKind::Upstream)),
+                "4" => Err(failure(ErrorKind::InvalidRequest)),
+                "w" => Err(failure(ErrorKind::RateLimited).retry_after(minute)),
+                script => {
+                    let frames = script.chars().map(|step| match step {
+                        'o' => Ok(Frame::of(vec![StreamEvent::Text("o".into())])),
+                        'p' => Ok(Frame::default()),
+                        _ => Err(failure(ErrorKind::UpstreamOverloaded)),
+                    });
+                    let frames = Box::pin(stream::iter(frames.collect::<Vec<_>>()));
+                    Ok(Answer { head: Head::default(), frames })
+                }
+            }
+        }
+    }
+
+    /// What a caller sees, and how many calls it took.
+    async fn check(attempts: &'static [&'static str], expected: &str, calls: usize) {
+        let script = Arc::new(Script(attempts, AtomicUsize::new(0)));
+        let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
+        let retry = Retry::new(inner, Policy::default(), || 1.0);
+        let mut seen = String::new();
+        match retry.answer(Call::new(ChatRequest::user("m", "hello"))).await {
+            Err(error) => seen.push_str(error.code()),
+            Ok(mut answer) => {
+                while let Some(frame) = answer.frames.next().await {
+                    match frame {
+                        Ok(frame) => seen.push(if frame.output { 'o' } else { 'p' }),
+                        Err(error) => seen.push_str(error.code()),
+                    }
+                }
+            }
+        }
+        assert_eq!((seen.as_str(), script.1.load(Ordering::Relaxed)), (expected, calls));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_passing_failure_is_not_seen() {
+        check(&["poo"], "poo", 1).await;
+        check(&["5", "poo"], "poo", 2).await;
+        check(&["p!", "5", "oo"], "oo", 3).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lasting_failure_is_not_repeated() {
+        check(&["4"], "invalid_request", 1).await;
+        check(&["5", "4"], "invalid_request", 2).await;
+        check(&["5"], "upstream_error", 3).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_repeated_after_output() {
+        check(&["o!", "oo"], "oupstream_overloaded", 1).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upstream_that_wants_time_is_not_waited_for() {
+        check(&["w", "oo"], "rate_limit_exceeded", 1).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_budget_bounds_the_amplification() {
+        let script = Arc::new(Script(&["5"], AtomicUsize::new(0)));
+        let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
+        let policy = Policy { pause: Duration::ZERO, ..Policy::default() };
+        let retry = Retry::new(inner, policy, || 0.0);
+        for _ in 0..1000 {
+            let _ = retry.answer(Call::new(ChatRequest::user("m", "hello"))).await;
+        }
+        let calls = script.1.load(Ordering::Relaxed);
+        assert!((1100..=1115).contains(&calls), "{calls} calls for 1000 requests");
+    }
+}
