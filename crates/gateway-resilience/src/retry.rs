@@ -127,18 +127,17 @@ impl Shared {
 ///
 /// A request that was sent and answered with silence may have been executed, and paid for.
 fn is_worth_it(error: &GatewayError) -> bool {
-    let answered = error.upstream_status().is_some();
-    match error.kind() {
-        // The upstream says itself that it gave up.
-        ErrorKind::UpstreamTimeout => answered,
-        kind => matches!(
-            kind,
-            ErrorKind::RateLimited
-                | ErrorKind::Upstream
-                | ErrorKind::UpstreamOverloaded
-                | ErrorKind::UpstreamUnreachable
-        ),
-    }
+    let kind = error.kind();
+    let passing = matches!(
+        kind,
+        ErrorKind::RateLimited
+            | ErrorKind::Upstream
+            | ErrorKind::UpstreamOverloaded
+            | ErrorKind::UpstreamUnreachable
+    );
+    // An upstream that says itself that it gave up has done nothing.
+    let gave_up = kind == ErrorKind::UpstreamTimeout && error.upstream_status().is_some();
+    passing || gave_up
 }
 
 /// A request whose answer has begun, but shown no output yet.
