@@ -1,3 +1,58 @@
-//! Maintenance tasks.
+//! `cargo xtask`: what CI does, runnable here, in plain Rust instead of shell scripts.
+//!
+//! One module a task. `ci` is what has to pass before a commit; `cargo xtask --help` lists the rest.
 
-fn main() {}
+mod ci;
+mod clients;
+mod clock;
+mod conformance;
+mod gateway;
+mod http;
+mod needs;
+mod process;
+mod smoke;
+mod tally;
+mod terminal;
+mod test;
+mod tidy;
+mod workspace;
+
+use crate::workspace::Workspace;
+use clap::{Parser, Subcommand};
+
+/// Maintenance tasks of the LLM gateway.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything that must pass before a commit: tidy, fmt, clippy, doc, test
+    Ci,
+    /// Check the rules that the compiler cannot
+    Tidy(tidy::Arguments),
+    /// Run all tests, after installing what they need
+    Test,
+    /// Start the release program without any configuration and ask it things
+    Smoke(smoke::Arguments),
+    /// Replay recorded provider traffic to the gateway and compare its answers
+    Conformance(conformance::Arguments),
+    /// Run real SDKs and command-line clients against the gateway
+    Clients(clients::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let workspace = Workspace::find()?;
+    match arguments.task {
+        Task::Ci => ci::run(&workspace),
+        Task::Tidy(arguments) => tidy::run(&workspace, &arguments),
+        Task::Test => test::run(&workspace),
+        Task::Smoke(arguments) => smoke::run(&workspace, &arguments),
+        Task::Conformance(arguments) => conformance::run(&workspace, &arguments),
+        Task::Clients(arguments) => clients::run(&workspace, &arguments),
+    }
+}

@@ -1,0 +1,83 @@
+//! Everything that must pass before a commit, in the order in which it tends to fail.
+
+use crate::{
+    clock::Stopwatch,
+    tally::Tally,
+    terminal::{say, table},
+    test, tidy,
+    workspace::Workspace,
+};
+use anyhow::Context as _;
+use xshell::cmd;
+
+/// Runs the steps, up to the first that fails, and prints what each took.
+///
+/// The last line is the count of the tests.
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut times = Vec::new();
+    let tally = steps(workspace, &mut times);
+    say(format!("\n{}", table(&times)));
+    let tally = tally?;
+    say(tally.to_string());
+    test::judge(tally)
+}
+
+fn steps(workspace: &Workspace, times: &mut Vec<Vec<String>>) -> anyhow::Result<Tally> {
+    let mut step = Steps { times };
+    step.run("tidy", || tidy::run(workspace, &tidy::Arguments::default()))?;
+    step.run("fmt", || formatted(workspace))?;
+    step.run("clippy", || linted(workspace))?;
+    step.run("doc", || documented(workspace))?;
+    step.run("test", || test::count(workspace))
+}
+
+/// The steps taken so far, and their times.
+struct Steps<'a> {
+    times: &'a mut Vec<Vec<String>>,
+}
+
+impl Steps<'_> {
+    fn run<T>(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        say(format!("ci: {name}"));
+        let watch = Stopwatch::start();
+        let done = work().with_context(|| format!("{name} failed"));
+        let seconds = watch.elapsed().as_secs_f64();
+        self.times.push(vec![name.to_owned(), format!("{seconds:.1} s")]);
+        done
+    }
+}
+
+fn formatted(workspace: &Workspace) -> anyhow::Result<()> {
+    Ok(cmd!(workspace.shell, "cargo fmt --all --check").run()?)
+}
+
+fn linted(workspace: &Workspace) -> anyhow::Result<()> {
+    let shell = &workspace.shell;
+    cmd!(shell, "cargo clippy --workspace --all-targets --locked -- -D warnings").run()?;
+    Ok(())
+}
+
+fn documented(workspace: &Workspace) -> anyhow::Result<()> {
+    let doc = cmd!(workspace.shell, "cargo doc --workspace --no-deps --locked");
+    Ok(doc.env("RUSTDOCFLAGS", "-D warnings").run()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Steps;
+
+    #[test]
+    fn a_step_that_fails_has_a_time_and_a_name_too() {
+        let mut times = Vec::new();
+        let mut steps = Steps { times: &mut times };
+        assert_eq!(steps.run("first", || Ok(1)).unwrap(), 1);
+        let error = steps.run("second", || anyhow::bail!("no") as anyhow::Result<()>).unwrap_err();
+        assert_eq!(format!("{error:#}"), "second failed: no");
+        let names: Vec<&str> = times.iter().map(|row| row[0].as_str()).collect();
+        assert_eq!(names, ["first", "second"]);
+    }
+}

@@ -1,0 +1,215 @@
+//! Real SDKs and command-line clients against the gateway, with a scripted provider or a real
+//! model behind it.
+//!
+//! ```text
+//! run_clients.py -> SDKs -> gateway -> scripted_upstream.py, or llama_serve.py
+//! ```
+
+use crate::{
+    gateway::{Binary, CLIENT_KEY, Gateway, Provider, Settings},
+    process::{Background, free_port, python, tee},
+    tally::Tally,
+    terminal::say,
+    test,
+    workspace::Workspace,
+};
+use anyhow::Context as _;
+use clap::ValueEnum;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+/// How long the provider may take to start: a real model has to be put together and loaded.
+const LOADING: Duration = Duration::from_secs(120);
+
+const UPSTREAM_KEY: &str = "sk-upstream";
+const MODEL: &str = "scripted";
+const EMBEDDING_MODEL: &str = "scripted-embedding";
+
+/// What `clients` is to do.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Where setup.sh has installed the clients
+    #[arg(long)]
+    dir: PathBuf,
+    /// The folder of `run_clients.py` [default: ../shared/clients]
+    #[arg(long)]
+    tools: Option<PathBuf>,
+    /// Suites whose names contain one of these parts
+    #[arg(long)]
+    only: Option<String>,
+    /// Checks that match this regular expression
+    #[arg(long)]
+    check: Option<String>,
+    /// The dialect of the provider
+    #[arg(long, value_enum, default_value_t = Dialect::Openai)]
+    provider: Dialect,
+    /// Put a real model behind the gateway
+    #[arg(long)]
+    real: bool,
+    /// Suites to run at a time
+    #[arg(long, default_value_t = 1)]
+    jobs: u32,
+    #[command(flatten)]
+    binary: Binary,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Dialect {
+    Openai,
+    Anthropic,
+    Gemini,
+    Ollama,
+}
+
+impl Dialect {
+    const ALL: [Self; 4] = [Self::Openai, Self::Anthropic, Self::Gemini, Self::Ollama];
+
+    /// The name of the provider that speaks it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    /// What providers of this dialect have in their base address after the host.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Openai => "/v1",
+            Self::Gemini => "/v1beta",
+            Self::Anthropic | Self::Ollama => "",
+        }
+    }
+}
+
+/// Runs the clients; fails if any check does.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    let tools = workspace.tools(arguments.tools.as_deref(), "clients")?;
+    let dir = &arguments.dir;
+    let dir = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
+    let folder = workspace.scratch("clients")?;
+    let program = arguments.binary.path(workspace)?;
+    let port = free_port()?;
+    let mut server =
+        if arguments.real { model(&dir, &tools, port) } else { script(&dir, &tools, port) };
+    let mut upstream = Background::start("upstream", &mut server, &folder)?;
+    upstream.answers(port, "/v1/models", LOADING)?;
+    let gateway = Gateway::start(&program, Some(&settings(arguments, port)), &folder)?;
+    let mut clients = python("python3".as_ref(), &tools.join("run_clients.py"));
+    clients.arg("--envs").arg(&dir).args(flags(arguments, gateway.port, port));
+    let (status, output) = tee(&mut clients)?;
+    let tally = output.lines().filter_map(Tally::leading).next_back().unwrap_or_default();
+    let tally = tally.ended(status.success());
+    say(format!("logs: {}", folder.display()));
+    say(tally.to_string());
+    test::judge(tally)
+}
+
+fn script(dir: &Path, tools: &Path, port: u16) -> Command {
+    let mut command = python(&dir.join("env/py/bin/python"), &tools.join("scripted_upstream.py"));
+    command.args(["--port", &port.to_string(), "--key", UPSTREAM_KEY]);
+    command
+}
+
+/// The model is put together beside the clients, not beside the tools.
+fn model(dir: &Path, tools: &Path, port: u16) -> Command {
+    let mut command =
+        python(&dir.join("llama/venv/bin/python"), &tools.join("llama/llama_serve.py"));
+    command.args(["--port", &port.to_string(), "--api-key", UPSTREAM_KEY, "--alias", MODEL]);
+    command.arg("--model").arg(dir.join("llama/models/gemma-3-270m-q4_k_m.gguf"));
+    command
+}
+
+fn settings(arguments: &Arguments, port: u16) -> Settings {
+    let host = format!("http://127.0.0.1:{port}");
+    let provider = |name, path: &str| {
+        let base_url = format!("{host}{path}");
+        Provider { name, base_url, api_key: UPSTREAM_KEY }
+    };
+    let providers = Dialect::ALL.map(|dialect| provider(dialect.name(), dialect.path()));
+    let local = provider("llamacpp", "");
+    let behind = if arguments.real { "local" } else { arguments.provider.name() };
+    Settings {
+        providers: providers.into_iter().chain([local]).collect(),
+        keys: vec![CLIENT_KEY],
+        aliases: vec![
+            (MODEL, format!("{behind}/{MODEL}")),
+            (EMBEDDING_MODEL, format!("openai/{EMBEDDING_MODEL}")),
+        ],
+    }
+}
+
+fn flags(arguments: &Arguments, gateway: u16, upstream: u16) -> Vec<String> {
+    let mut flags = vec!["--table".to_owned()];
+    let mut add = |name: &str, value: &str| flags.extend([name.to_owned(), value.to_owned()]);
+    add("--base-url", &format!("http://127.0.0.1:{gateway}/v1"));
+    add("--api-key", CLIENT_KEY);
+    add("--model", MODEL);
+    add("--anthropic-model", MODEL);
+    add("--jobs", &arguments.jobs.to_string());
+    if !arguments.real {
+        add("--embed-model", EMBEDDING_MODEL);
+        add("--upstream-url", &format!("http://127.0.0.1:{upstream}"));
+        add("--provider", arguments.provider.name());
+    }
+    for (name, value) in [("--only", &arguments.only), ("--check", &arguments.check)] {
+        if let Some(value) = value {
+            add(name, value);
+        }
+    }
+    if arguments.real {
+        flags.push("--real".to_owned());
+    }
+    flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arguments, flags, settings};
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(line: &str) -> Arguments {
+        Line::parse_from(format!("x --dir d {line}").split_whitespace()).arguments
+    }
+
+    #[test]
+    fn the_model_is_behind_the_provider_that_was_asked_for() {
+        let alias = |line: &str| settings(&parse(line), 7).aliases[0].1.clone();
+        assert_eq!(alias(""), "openai/scripted");
+        assert_eq!(alias("--provider gemini"), "gemini/scripted");
+        assert_eq!(alias("--real"), "local/scripted");
+    }
+
+    #[test]
+    fn each_dialect_has_its_address() {
+        let text = settings(&parse(""), 7).text();
+        for (name, path) in [("openai", "/v1"), ("anthropic", ""), ("gemini", "/v1beta")] {
+            let section = format!("[providers.{name}]\nbase_url = \"http://127.0.0.1:7{path}\"\n");
+            assert!(text.contains(&section), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_are_passed_on() {
+        let passed = |line: &str| flags(&parse(line), 1, 2).join(" ");
+        assert!(passed("--only openai-py,raw").contains("--only openai-py,raw"));
+        assert!(
+            passed("--check chat --provider ollama").contains("--provider ollama --check chat")
+        );
+        assert!(passed("").contains("--upstream-url http://127.0.0.1:2"));
+        let real = passed("--real");
+        assert!(real.ends_with("--real") && !real.contains("--embed-model"), "{real}");
+    }
+}

@@ -1,0 +1,170 @@
+//! The gateway's own program, built for release, configured and started beside a task.
+
+use crate::{
+    clock::Stopwatch,
+    process::{Background, free_port},
+    workspace::Workspace,
+};
+use anyhow::Context as _;
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+use xshell::cmd;
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(20);
+
+/// The key that callers show, where the gateway asks for one.
+pub(crate) const CLIENT_KEY: &str = "sk-gateway";
+
+/// Which program to run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Binary {
+    /// The gateway to run, instead of the one built from here
+    #[arg(long, value_name = "PROGRAM")]
+    binary: Option<PathBuf>,
+}
+
+/// What the gateway is told in its file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// Where providers are.
+    pub providers: Vec<Provider>,
+    /// The keys of callers; without any, nobody is asked for one.
+    pub keys: Vec<&'static str>,
+    /// Other names of models, and what they stand for.
+    pub aliases: Vec<(&'static str, String)>,
+}
+
+/// A provider that is somewhere else than usual.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Provider {
+    /// Its name, by which models are prefixed, too.
+    pub name: &'static str,
+    /// Where it is.
+    pub base_url: String,
+    /// What to show it.
+    pub api_key: &'static str,
+}
+
+/// A gateway that runs; dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    /// The program.
+    pub process: Background,
+    /// Where it listens, on the loopback address.
+    pub port: u16,
+    /// How long it took from the start to the first answer.
+    pub started_in: Duration,
+}
+
+impl Binary {
+    /// Where the program is, after it was built if need be.
+    pub(crate) fn path(&self, workspace: &Workspace) -> anyhow::Result<PathBuf> {
+        if let Some(path) = &self.binary {
+            return fs::canonicalize(path).with_context(|| path.display().to_string());
+        }
+        cmd!(workspace.shell, "cargo build --release --locked -p gateway-server").run()?;
+        Ok(workspace.target.join("release/gateway-server"))
+    }
+}
+
+impl Settings {
+    /// The configuration file.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for Provider { name, base_url, api_key } in &self.providers {
+            let _infallible = writeln!(
+                text,
+                "[providers.{name}]\nbase_url = {base_url:?}\napi_key = {api_key:?}\n"
+            );
+        }
+        for key in &self.keys {
+            let _infallible = writeln!(text, "[[clients]]\nname = \"xtask\"\nkey = {key:?}\n");
+        }
+        if !self.aliases.is_empty() {
+            text.push_str("[aliases]\n");
+        }
+        for (name, model) in &self.aliases {
+            let _infallible = writeln!(text, "{name} = {model:?}");
+        }
+        text
+    }
+}
+
+impl Gateway {
+    /// Starts the program in an empty folder, with no more of this environment than it needs, and
+    /// waits for its first answer.
+    pub(crate) fn start(
+        program: &Path,
+        settings: Option<&Settings>,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let home = empty(&folder.join("gateway"))?;
+        let port = free_port()?;
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(&home);
+        command.envs(
+            ["PATH", "HOME", "TMPDIR"].iter().filter_map(|name| Some((name, env::var_os(name)?))),
+        );
+        command.env("LLM_GATEWAY_HOST", "127.0.0.1").env("LLM_GATEWAY_PORT", port.to_string());
+        command.env("LLM_GATEWAY_DATA_DIR", home.join("data"));
+        if let Some(settings) = settings {
+            let file = home.join("gateway.toml");
+            fs::write(&file, settings.text())?;
+            command.env("LLM_GATEWAY_CONFIG", file).envs(UNHINDERED.iter().copied());
+        }
+        let watch = Stopwatch::start();
+        let mut process = Background::start("gateway", &mut command, folder)?;
+        process.answers(port, "/health", START)?;
+        Ok(Self { process, port, started_in: watch.elapsed() })
+    }
+}
+
+/// What keeps the gateway from protecting a provider that fails on purpose, or itself from the
+/// only caller it has. Names that it does not know do no harm.
+const UNHINDERED: &[(&str, &str)] = &[
+    ("LLM_GATEWAY_CACHE_ENABLED", "false"),
+    ("LLM_GATEWAY_CIRCUIT_BREAKER_ENABLED", "false"),
+    ("LLM_GATEWAY_CIRCUIT_BREAKER_FAILURE_THRESHOLD", "100"),
+    ("LLM_GATEWAY_CMS_ENABLED", "false"),
+    ("LLM_GATEWAY_MAX_CONCURRENT_REQUESTS", "1000"),
+    ("LLM_GATEWAY_RATE_LIMIT_ENABLED", "false"),
+    ("LLM_GATEWAY_RETRY_ENABLED", "false"),
+];
+
+fn empty(folder: &Path) -> anyhow::Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    Ok(folder.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Provider, Settings};
+
+    #[test]
+    fn a_file_says_what_is_set_and_no_more() {
+        assert_eq!(Settings::default().text(), "");
+        let settings = Settings {
+            providers: vec![Provider {
+                name: "openai",
+                base_url: "http://x/v1".to_owned(),
+                api_key: "k",
+            }],
+            keys: vec!["sk-a"],
+            aliases: vec![("scripted", "openai/scripted".to_owned())],
+        };
+        let expected = "[providers.openai]\nbase_url = \"http://x/v1\"\napi_key = \"k\"\n\n\
+                        [[clients]]\nname = \"xtask\"\nkey = \"sk-a\"\n\n\
+                        [aliases]\nscripted = \"openai/scripted\"\n";
+        assert_eq!(settings.text(), expected);
+    }
+}

@@ -1,0 +1,93 @@
+//! Programs that are not built here: finds them, or installs them where the system allows it.
+
+use crate::{
+    terminal::say,
+    workspace::{Workspace, program},
+};
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+use xshell::{Shell, cmd};
+
+/// The server against which the Redis store is tested. Tests start it themselves, on a port of
+/// their own: a running service is neither needed nor used.
+pub(crate) fn redis_server(shell: &Shell) -> anyhow::Result<()> {
+    debian(shell, "redis-server", "redis-server", "the tests of the Redis store")
+}
+
+/// What unpacks recordings.
+pub(crate) fn zstd(shell: &Shell) -> anyhow::Result<()> {
+    debian(shell, "zstd", "zstd", "packed recordings")
+}
+
+/// Makes sure of a program that a Debian package brings.
+fn debian(shell: &Shell, name: &str, package: &str, user: &str) -> anyhow::Result<()> {
+    if program(name).is_some() {
+        return Ok(());
+    }
+    say(format!("{name} is missing: installing the package {package}"));
+    let installed = apt_get(shell, package);
+    installed.with_context(|| {
+        format!("{user} need {name}: please install it (Debian: apt-get install {package})")
+    })?;
+    if program(name).is_none() {
+        bail!("{package} is installed, but there is no {name} on the PATH");
+    }
+    Ok(())
+}
+
+fn apt_get(shell: &Shell, package: &str) -> anyhow::Result<()> {
+    let Some(apt) = program("apt-get") else { bail!("there is no apt-get here") };
+    let mut root = as_root(shell)?;
+    root.extend(["env".to_owned(), "DEBIAN_FRONTEND=noninteractive".to_owned()]);
+    let (first, rest) = root.split_first().context("a command")?;
+    cmd!(shell, "{first} {rest...} {apt} update --quiet").run()?;
+    cmd!(shell, "{first} {rest...} {apt} install --yes --no-install-recommends {package}").run()?;
+    Ok(())
+}
+
+/// The words that make a command run as root: none if we are, `sudo` if it asks nothing.
+fn as_root(shell: &Shell) -> anyhow::Result<Vec<String>> {
+    if cmd!(shell, "id -u").quiet().read()? == "0" {
+        return Ok(Vec::new());
+    }
+    if program("sudo").is_none() || cmd!(shell, "sudo -n true").quiet().run().is_err() {
+        bail!("installing takes root, or sudo without a password");
+    }
+    Ok(vec!["sudo".to_owned(), "-n".to_owned()])
+}
+
+/// A Python that can import `jsonschema`, in a virtual environment under the target folder.
+pub(crate) fn python_with_jsonschema(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let shell = &workspace.shell;
+    let venv = workspace.scratch("python")?;
+    let python = venv.join("bin/python3");
+    if can_import(shell, &python, "jsonschema") {
+        return Ok(python);
+    }
+    say("making a virtual environment with jsonschema");
+    cmd!(shell, "python3 -m venv --clear {venv}").run().context("python3 -m venv")?;
+    cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check jsonschema").run()?;
+    Ok(python)
+}
+
+fn can_import(shell: &Shell, python: &Path, module: &str) -> bool {
+    let import = format!("import {module}");
+    python.is_file() && cmd!(shell, "{python} -c {import}").quiet().ignore_stderr().run().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{can_import, debian};
+    use std::path::Path;
+    use xshell::Shell;
+
+    #[test]
+    fn what_is_there_is_not_installed() {
+        debian(&Shell::new().unwrap(), "cargo", "no-such-package", "nobody").unwrap();
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_can_import_nothing() {
+        assert!(!can_import(&Shell::new().unwrap(), Path::new("/no/such/python"), "sys"));
+    }
+}

@@ -1,0 +1,75 @@
+//! The rules that the compiler cannot check.
+//!
+//! Every rule is a function from files, or from what cargo says, to the list of what is wrong with
+//! them: so each can be shown to notice. All are checked before any is reported.
+
+mod changelog;
+mod invariants;
+mod layers;
+mod lengths;
+mod links;
+mod manifests;
+mod pages;
+mod words;
+
+use crate::{terminal::say, workspace::Workspace};
+use anyhow::ensure;
+
+/// What `tidy` is to do.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// Write the generated pages anew instead of complaining of them
+    #[arg(long)]
+    write: bool,
+}
+
+/// A text file under version control.
+#[derive(Clone, Debug)]
+struct Source {
+    /// Its path from the root, with `/`.
+    path: String,
+    text: String,
+}
+
+/// Checks every rule; fails if any is broken.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.write {
+        pages::write(workspace, &sources(workspace)?)?;
+    }
+    let files = sources(workspace)?;
+    let mut problems = layers::check(workspace)?;
+    problems.extend(lengths::check(&files, lengths::EXEMPT));
+    problems.extend(words::check(&files));
+    problems.extend(manifests::check(&workspace.root, &workspace.packages, &files));
+    problems.extend(changelog::check(&files));
+    problems.extend(links::check(&files));
+    problems.extend(invariants::check(&files));
+    problems.extend(pages::check(workspace, &files)?);
+    for problem in &problems {
+        say(format!("tidy: {problem}"));
+    }
+    ensure!(problems.is_empty(), "{} rules broken, see above", problems.len());
+    Ok(())
+}
+
+fn sources(workspace: &Workspace) -> anyhow::Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for file in workspace.files()? {
+        if let (Some(path), Some(text)) = (file.to_str(), workspace.text(&file)?) {
+            sources.push(Source { path: path.replace('\\', "/"), text });
+        }
+    }
+    Ok(sources)
+}
+
+impl Source {
+    /// Whether this is a file of the kind that `extension` names.
+    fn is(&self, extension: &str) -> bool {
+        self.path.rsplit_once('.').is_some_and(|(_, found)| found == extension)
+    }
+}
+
+#[cfg(test)]
+fn source(path: &str, text: &str) -> Source {
+    Source { path: path.to_owned(), text: text.to_owned() }
+}

@@ -1,0 +1,124 @@
+//! Where things are, and which programs are at hand.
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+use xshell::{Shell, cmd};
+
+/// The workspace that holds this crate.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// The folder of the workspace's manifest.
+    pub root: PathBuf,
+    /// Where cargo builds.
+    pub target: PathBuf,
+    /// The members.
+    pub packages: Vec<Package>,
+    /// A shell that stands in the root.
+    pub shell: Shell,
+}
+
+/// A member of the workspace.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Package {
+    /// Its name.
+    pub name: String,
+    /// What it is for, in a line.
+    pub description: Option<String>,
+    /// Its manifest.
+    pub manifest_path: PathBuf,
+    /// What it depends on directly.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A direct dependency of a member.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Dependency {
+    /// The package's name.
+    pub name: String,
+    /// `dev`, `build`, or nothing for one that ships.
+    pub kind: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    target_directory: PathBuf,
+    workspace_root: PathBuf,
+}
+
+impl Workspace {
+    /// Asks cargo.
+    pub(crate) fn find() -> anyhow::Result<Self> {
+        let shell = Shell::new()?;
+        shell.change_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+        let told = cmd!(shell, "cargo metadata --no-deps --locked --format-version 1");
+        let told: Metadata = serde_json::from_str(&told.quiet().read()?)?;
+        shell.change_dir(&told.workspace_root);
+        Ok(Self {
+            root: told.workspace_root,
+            target: told.target_directory,
+            packages: told.packages,
+            shell,
+        })
+    }
+
+    /// A folder for what tasks write: logs, settings, virtual environments.
+    pub(crate) fn scratch(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.target.join("xtask").join(name);
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        Ok(folder)
+    }
+
+    /// A folder of programs that are not part of this repository: the one that was named, or the
+    /// one beside it that is called `name`.
+    pub(crate) fn tools(&self, given: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
+        let beside = self.root.join("../shared").join(name);
+        let folder = given.unwrap_or(&beside);
+        fs::canonicalize(folder).with_context(|| format!("no tools at {}", folder.display()))
+    }
+
+    /// The files under version control, and those that would be if they were added.
+    pub(crate) fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let git = cmd!(self.shell, "git ls-files --cached --others --exclude-standard -z");
+        let listed = git.quiet().read()?;
+        let files: Vec<PathBuf> =
+            listed.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect();
+        ensure!(!files.is_empty(), "git lists no files");
+        // A file that was removed and not yet committed is listed, too.
+        Ok(files.into_iter().filter(|file| self.root.join(file).is_file()).collect())
+    }
+
+    /// The text of a file, by its path in the workspace; nothing if it is not text.
+    pub(crate) fn text(&self, file: &Path) -> anyhow::Result<Option<String>> {
+        let bytes = fs::read(self.root.join(file)).with_context(|| file.display().to_string())?;
+        Ok(String::from_utf8(bytes).ok())
+    }
+}
+
+/// The first program of this name on the search path.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Workspace, program};
+
+    #[test]
+    fn cargo_knows_this_crate() {
+        let workspace = Workspace::find().unwrap();
+        assert!(workspace.packages.iter().any(|package| package.name == "xtask"));
+        assert!(workspace.root.join("xtask/Cargo.toml").is_file());
+    }
+
+    #[test]
+    fn programs_are_found_or_not() {
+        assert!(program("cargo").is_some());
+        assert!(program("no-such-program-here").is_none());
+    }
+}
