@@ -68,9 +68,7 @@ struct Run<'a> {
 
 /// Replays everything; fails if any answer differs.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    let tools =
-        arguments.tools.clone().unwrap_or_else(|| workspace.root.join("../shared/conformance"));
-    let tools = fs::canonicalize(&tools).with_context(|| tools.display().to_string())?;
+    let tools = workspace.tools(arguments.tools.as_deref(), "conformance")?;
     let folder = workspace.scratch("conformance")?;
     let corpus = corpus(workspace, &arguments.corpus)?;
     let interpreter = needs::python_with_jsonschema(workspace)?;

@@ -19,6 +19,7 @@ mod workspace;
 
 use crate::workspace::Workspace;
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 /// Maintenance tasks of the LLM gateway.
 #[derive(Debug, Parser)]
@@ -44,15 +45,25 @@ enum Task {
     Clients(clients::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    match run(&arguments.task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
-    match arguments.task {
+    match task {
         Task::Ci => ci::run(&workspace),
-        Task::Tidy(arguments) => tidy::run(&workspace, &arguments),
+        Task::Tidy(arguments) => tidy::run(&workspace, arguments),
         Task::Test => test::run(&workspace),
-        Task::Smoke(arguments) => smoke::run(&workspace, &arguments),
-        Task::Conformance(arguments) => conformance::run(&workspace, &arguments),
-        Task::Clients(arguments) => clients::run(&workspace, &arguments),
+        Task::Smoke(arguments) => smoke::run(&workspace, arguments),
+        Task::Conformance(arguments) => conformance::run(&workspace, arguments),
+        Task::Clients(arguments) => clients::run(&workspace, arguments),
     }
 }

@@ -1,4 +1,4 @@
-//! What a task prints. The one place that writes to standard output.
+//! What a task prints. The one place that writes to standard output and error.
 
 use std::io::{self, Write as _};
 
@@ -8,6 +8,11 @@ use std::io::{self, Write as _};
 pub(crate) fn say(line: impl AsRef<str>) {
     let mut out = io::stdout().lock();
     let _gone = writeln!(out, "{}", line.as_ref()).and_then(|()| out.flush());
+}
+
+/// Prints a line for whoever looks for errors.
+pub(crate) fn complain(line: impl AsRef<str>) {
+    let _gone = writeln!(io::stderr().lock(), "{}", line.as_ref());
 }
 
 /// Lays out rows as columns: the first flush left, the others flush right.

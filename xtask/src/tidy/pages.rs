@@ -1,9 +1,11 @@
 //! Pages and tables that the code writes are as the code would write them now.
 //!
-//! `gateway-server docs NAME` prints what belongs between these two lines of a page, or is all of
-//! it but for them:
+//! `gateway-server docs NAME` prints them. A page that is generated as a whole says so in its first
+//! line, which is printed with the rest; otherwise a part of it stands between two lines:
 //!
 //! ```text
+//! <!-- Made by `gateway-server docs NAME`; ... -->
+//!
 //! <!-- generated: NAME -->
 //! <!-- end of generated -->
 //! ```
@@ -16,6 +18,7 @@ use anyhow::{Context as _, ensure};
 use std::{collections::BTreeMap, fs};
 use xshell::cmd;
 
+const WHOLE: &str = "<!-- Made by `gateway-server docs ";
 const BEGIN: &str = "<!-- generated: ";
 const BEGIN_END: &str = " -->";
 const END: &str = "<!-- end of generated -->";
@@ -70,7 +73,12 @@ fn pages(files: &[Source]) -> impl Iterator<Item = &Source> {
 
 /// The names of the generated parts of a page.
 fn wanted(page: &str) -> impl Iterator<Item = &str> {
-    page.lines().filter_map(name)
+    whole(page).into_iter().chain(page.lines().filter_map(name))
+}
+
+/// What the page is, if all of it is generated.
+fn whole(page: &str) -> Option<&str> {
+    page.strip_prefix(WHOLE)?.split('`').next()
 }
 
 fn name(line: &str) -> Option<&str> {
@@ -79,6 +87,10 @@ fn name(line: &str) -> Option<&str> {
 
 /// The page, with every generated part as it should be.
 fn renewed(page: &str, texts: &Texts) -> anyhow::Result<String> {
+    if let Some(name) = whole(page) {
+        let text = texts.get(name).with_context(|| format!("nothing generates `{name}`"))?;
+        return Ok(format!("{}\n", text.trim_end()));
+    }
     let mut fresh = String::with_capacity(page.len());
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -124,8 +136,16 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_page_is_replaced() {
+        check("<!-- Made by `gateway-server docs keys`; x -->\n# Keys\n", Ok("| a |\n"));
+        check("<!-- Made by `gateway-server docs cats`; x -->\n", Err("cats"));
+    }
+
+    #[test]
     fn pages_say_what_they_want() {
         let page = "<!-- generated: a -->\n<!-- end of generated -->\n<!-- generated: b -->\n";
         assert_eq!(wanted(page).collect::<Vec<_>>(), ["a", "b"]);
+        let page = "<!-- Made by `gateway-server docs keys`; edit the code -->\n# Keys\n";
+        assert_eq!(wanted(page).collect::<Vec<_>>(), ["keys"]);
     }
 }
