@@ -16,7 +16,7 @@ use xshell::cmd;
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let mut times = Vec::new();
     let tally = steps(workspace, &mut times);
-    say(format!("\n{}", table(&times)));
+    say(format!("\n{}\n", table(&times)));
     let tally = tally?;
     say(tally.to_string());
     test::judge(tally)

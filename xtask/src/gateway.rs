@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Stopwatch,
-    process::{Background, free_port},
+    process::{Background, free_port, unlimited},
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -11,7 +11,6 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 use xshell::cmd;
@@ -107,7 +106,7 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let home = empty(&folder.join("gateway"))?;
         let port = free_port()?;
-        let mut command = Command::new(program);
+        let mut command = unlimited(program);
         command.env_clear().current_dir(&home);
         command.envs(
             ["PATH", "HOME", "TMPDIR"].iter().filter_map(|name| Some((name, env::var_os(name)?))),

@@ -2,6 +2,7 @@
 //!
 //! One module a task. `ci` is what has to pass before a commit; `cargo xtask --help` lists the rest.
 
+mod bench;
 mod ci;
 mod clients;
 mod clock;
@@ -39,6 +40,8 @@ enum Task {
     Test,
     /// Start the release program without any configuration and ask it things
     Smoke(smoke::Arguments),
+    /// Measure the gateway next to a bare proxy
+    Bench(bench::Arguments),
     /// Replay recorded provider traffic to the gateway and compare its answers
     Conformance(conformance::Arguments),
     /// Run real SDKs and command-line clients against the gateway
@@ -63,6 +66,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Tidy(arguments) => tidy::run(&workspace, arguments),
         Task::Test => test::run(&workspace),
         Task::Smoke(arguments) => smoke::run(&workspace, arguments),
+        Task::Bench(arguments) => bench::run(&workspace, arguments),
         Task::Conformance(arguments) => conformance::run(&workspace, arguments),
         Task::Clients(arguments) => clients::run(&workspace, arguments),
     }

@@ -106,6 +106,13 @@ pub(crate) fn python(interpreter: &Path, script: &Path) -> Command {
     command
 }
 
+/// A program that may open as many files as the system allows.
+pub(crate) fn unlimited(program: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$@\"", "sh"]).arg(program);
+    command
+}
+
 /// Runs a program to its end, showing what it prints and keeping it, too.
 pub(crate) fn tee(command: &mut Command) -> anyhow::Result<(ExitStatus, String)> {
     let mut child = command
@@ -139,7 +146,7 @@ fn copy(from: impl Read, to: &mut impl Write) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Background, free_port, tee};
+    use super::{Background, free_port, tee, unlimited};
     use std::{env, path::Path, process::Command, time::Duration};
 
     fn shell(script: &str) -> Command {
@@ -179,6 +186,17 @@ mod tests {
         let limit = Duration::from_millis(50);
         let error = program.answers(free_port().unwrap(), "/", limit).unwrap_err().to_string();
         assert!(error.contains("does not answer"), "{error}");
+    }
+
+    #[test]
+    fn a_limit_is_lifted_and_the_process_stays_the_same() {
+        let mut command = unlimited(Path::new("/bin/sh"));
+        command.args(["-c", "ulimit -n; ulimit -Hn; echo $$"]);
+        let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = child.id().to_string();
+        let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        let lines: Vec<&str> = output.lines().collect();
+        assert_eq!((lines[0], lines[2]), (lines[1], pid.as_str()));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max())
         .map(Option::unwrap_or_default)
         .collect();
-    rows.iter().map(|row| line(row, &widths)).collect()
+    rows.iter().map(|row| line(row, &widths)).collect::<Vec<_>>().join("\n")
 }
 
 fn line(row: &[String], widths: &[usize]) -> String {
@@ -35,7 +35,7 @@ fn line(row: &[String], widths: &[usize]) -> String {
             _ => format!("{cell:>width$}"),
         })
         .collect();
-    format!("{}\n", cells.join("  ").trim_end())
+    cells.join("  ").trim_end().to_owned()
 }
 
 fn width(cell: &str) -> usize {
@@ -54,12 +54,12 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        check(&[&["a", "1"], &["long", "22"]], "a      1\nlong  22\n");
+        check(&[&["a", "1"], &["long", "22"]], "a      1\nlong  22");
     }
 
     #[test]
     fn rows_may_be_short() {
-        check(&[&["a", "b", "c"], &["x"]], "a  b  c\nx\n");
+        check(&[&["a", "b", "c"], &["x"]], "a  b  c\nx");
         check(&[], "");
     }
 }
