@@ -17,6 +17,7 @@
 //! metering needs.
 
 mod caller;
+pub mod chat;
 mod fault;
 mod ids;
 mod upstream;
