@@ -1,3 +1,73 @@
-//! Starts the gateway.
+//! Starts the gateway, or says what is wrong with its configuration.
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use gateway_server::config::{self, Config, Environment, Problems};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// `EX_CONFIG` of `sysexits.h`.
+const MISCONFIGURED: u8 = 78;
+
+/// A gateway to language models.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// The file to read; see `LLM_GATEWAY_CONFIG`.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Serves, until it is told to stop. What happens if nothing else is said.
+    Serve,
+    /// Tells everything that is wrong with the configuration.
+    Check,
+    /// Shows the configuration that counts, and where it comes from; secrets are hidden.
+    Config,
+    /// Asks the gateway of this configuration whether it is well.
+    Healthcheck,
+    /// Writes a part of the documentation.
+    #[command(hide = true, subcommand)]
+    Docs(Docs),
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Docs {
+    /// The reference of the configuration.
+    Configuration,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let load = || Config::load(arguments.config.as_deref(), &Environment::of_process());
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
+        Command::Check => load().map_or_else(|problems| refuse(&problems), |config| fine(&config)),
+        Command::Config => {
+            load().map_or_else(|problems| refuse(&problems), |config| print(&config.show()))
+        }
+        Command::Serve | Command::Healthcheck => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn fine(config: &Config) -> anyhow::Result<ExitCode> {
+    let warnings = config.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+    print(&(warnings.collect::<String>() + "ok\n"))
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells all problems, on the standard error.
+fn refuse(problems: &Problems) -> anyhow::Result<ExitCode> {
+    write!(io::stderr(), "{problems}")?;
+    Ok(ExitCode::from(MISCONFIGURED))
+}

@@ -1,9 +1,11 @@
 //! The languages that callers and upstreams speak.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A wire format for conversations.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// OpenAI Chat Completions.
     Chat,

@@ -6,7 +6,8 @@
 //! - [`Provider`]: something that answers a [`Call`];
 //! - [`Tool`]: something a model may call and the gateway runs;
 //! - [`Conversation`]: the loop that joins the two;
-//! - [`Routes`]: which provider a model's name leads to.
+//! - [`Routes`]: which provider a model's name leads to;
+//! - [`state`]: the ports to what outlives a request.
 //!
 //! An answer is a stream of [`Frame`]s, each some [`StreamEvent`]s and perhaps the bytes in which
 //! they came. A whole answer is the fold of its events: see [`Collector`].
@@ -24,8 +25,10 @@ mod message;
 mod model;
 mod on_end;
 mod provider;
+mod recall;
 mod request;
 mod route;
+pub mod state;
 mod tool;
 mod usage;
 
@@ -46,8 +49,9 @@ pub use self::{
     model::{Capabilities, ModelCard, ReasoningStyle},
     on_end::{End, Witness, on_end},
     provider::{Answer, Ask, Call, Context, Head, Look, Provider, Target},
+    recall::Recall,
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
-    route::{Route, Routes, Rule},
+    route::{MAX_ALIASES, Route, Routes, Rule},
     tool::{Custom, Function, Tool, ToolCall, ToolChoice, ToolKind, ToolSpec},
     usage::{NanoDollars, Price, Usage},
 };

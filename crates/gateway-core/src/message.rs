@@ -1,20 +1,26 @@
 //! What is said, by whom.
+//!
+//! Conversations are kept as JSON of these types, so their names are a file format: a field may be
+//! added if it has a default; nothing may be renamed.
 
 use crate::{Dialect, Json, ToolCall};
+use serde::{Deserialize, Serialize};
 
 /// One turn of a conversation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Message {
     /// Who speaks.
     pub role: Role,
     /// What is said, in order.
     pub parts: Vec<Part>,
     /// Tells apart speakers of one role, where a dialect can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 /// Who speaks.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Standing instructions, of the platform.
     System,
@@ -29,23 +35,26 @@ pub enum Role {
 }
 
 /// One piece of a message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Part {
     /// The piece itself.
     pub content: Content,
     /// The caller's wish that the prompt be cached up to here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheControl>,
 }
 
 /// A point up to which an upstream may cache the prompt.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CacheControl {
     /// How long; the upstream's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<CacheTtl>,
 }
 
 /// How long a cached prompt is to live.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CacheTtl {
     /// Five minutes.
     FiveMinutes,
@@ -54,7 +63,8 @@ pub enum CacheTtl {
 }
 
 /// What a [`Part`] holds: a superset of what the dialects can say.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Content {
     /// Plain text.
     Text(String),
@@ -77,7 +87,8 @@ pub enum Content {
 }
 
 /// Where the bytes of a picture, a sound or a document are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// In the message.
     Inline {
@@ -93,47 +104,54 @@ pub enum Source {
 }
 
 /// A picture.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Image {
     /// Where it is.
     pub source: Source,
     /// How closely to look: `low`, `high`, `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
 /// A document.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct File {
     /// Where it is.
     pub source: Source,
     /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 /// The model's thinking.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Reasoning {
     /// The thinking, or a summary of it; empty when the provider shows none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub text: String,
     /// The provider's proof that it wrote this; its models want it back unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<Seal>,
 }
 
 /// An opaque token by which a provider recognises its own thinking. Worthless to any other.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Seal {
     /// The dialect that issued it; others drop it.
     pub dialect: Dialect,
     /// How the token is to be sent back.
     pub kind: SealKind,
     /// The name of the item it belongs to, where the dialect names items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The token.
     pub data: String,
 }
 
 /// The place of a [`Seal`] in its dialect.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SealKind {
     /// Signs the text beside it: Anthropic's `signature`, Gemini's `thoughtSignature`.
     Signature,
@@ -144,20 +162,22 @@ pub enum SealKind {
 }
 
 /// A tool's answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ToolResult {
     /// The id of the call that this answers.
     pub call_id: String,
     /// The tool's name, where the caller gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The answer: text, and where a dialect can, pictures and documents.
     pub parts: Vec<Part>,
     /// The tool failed; the parts say how.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_error: bool,
 }
 
 /// Something that only its own dialect knows.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Opaque {
     /// Who knows it.
     pub dialect: Dialect,
@@ -205,4 +225,87 @@ pub fn plain_text(parts: &[Part]) -> String {
             if let Content::Text(text) = &part.content { Some(text.as_str()) } else { None }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal() -> Seal {
+        let data = "c2lnbmVk".to_owned();
+        Seal { dialect: Dialect::Messages, kind: SealKind::Signature, id: None, data }
+    }
+
+    /// `content` is kept as `json`, and comes back from it.
+    #[track_caller]
+    fn check(content: Content, json: &str) {
+        let message = Message::new(Role::Assistant, [content]);
+        let whole = format!(r#"{{"role":"assistant","parts":[{{"content":{json}}}]}}"#);
+        assert_eq!(serde_json::to_string(&message).unwrap(), whole);
+        assert_eq!(serde_json::from_str::<Message>(&whole).unwrap(), message);
+    }
+
+    #[test]
+    fn text_is_kept() {
+        check(Content::Text("a\u{0}b".into()), r#"{"text":"a\u0000b"}"#);
+        check(Content::Refusal("no".into()), r#"{"refusal":"no"}"#);
+    }
+
+    #[test]
+    fn media_is_kept() {
+        let source = Source::Inline { media_type: "image/png".into(), base64: "AA==".into() };
+        let inline = r#"{"inline":{"media_type":"image/png","base64":"AA=="}}"#;
+        check(Content::Audio(source.clone()), &format!(r#"{{"audio":{inline}}}"#));
+        let image = Image { source, detail: Some("low".into()) };
+        check(
+            Content::Image(image),
+            &format!(r#"{{"image":{{"source":{inline},"detail":"low"}}}}"#),
+        );
+        let file = File { source: Source::FileId("f1".into()), name: None };
+        check(Content::File(file), r#"{"file":{"source":{"file_id":"f1"}}}"#);
+    }
+
+    #[test]
+    fn thinking_keeps_its_seal() {
+        let reasoning = Reasoning { text: "hm".into(), seal: Some(seal()) };
+        let json = r#"{"dialect":"messages","kind":"signature","data":"c2lnbmVk"}"#;
+        check(
+            Content::Reasoning(reasoning),
+            &format!(r#"{{"reasoning":{{"text":"hm","seal":{json}}}}}"#),
+        );
+        check(Content::Reasoning(Reasoning::default()), r#"{"reasoning":{}}"#);
+    }
+
+    #[test]
+    fn tool_calls_and_results_keep_their_ids() {
+        let call = ToolCall {
+            id: "c1".into(),
+            name: "find".into(),
+            arguments: "{\"q\":1.0".into(),
+            ..ToolCall::default()
+        };
+        check(
+            Content::ToolCall(call),
+            r#"{"tool_call":{"id":"c1","name":"find","arguments":"{\"q\":1.0"}}"#,
+        );
+        let parts = vec![Content::Text("none".into()).into()];
+        let result = ToolResult { call_id: "c1".into(), name: None, parts, is_error: true };
+        check(
+            Content::ToolResult(result),
+            r#"{"tool_result":{"call_id":"c1","parts":[{"content":{"text":"none"}}],"is_error":true}}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_kept_to_the_letter() {
+        let json = Json::parse(r#"{"n":1e2, "big":18446744073709551616}"#).unwrap();
+        let kind = "web_search_call".to_owned();
+        check(
+            Content::Opaque(Opaque { dialect: Dialect::Responses, kind, json }),
+            concat!(
+                r#"{"opaque":{"dialect":"responses","kind":"web_search_call","#,
+                r#""json":{"n":1e2, "big":18446744073709551616}}}"#
+            ),
+        );
+    }
 }

@@ -57,7 +57,7 @@ pub enum Rule {
 }
 
 /// Aliases may point to aliases, but not round in circles.
-const MAX_ALIASES: usize = 8;
+pub const MAX_ALIASES: usize = 8;
 
 impl Routes {
     /// Adds another name for `model`.

@@ -2,6 +2,7 @@
 
 use crate::{CacheControl, Json, Opaque, Result, Seal};
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 /// A tool, as described to a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +49,8 @@ pub struct Custom {
 }
 
 /// A request, by the model, to run a tool.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
 pub struct ToolCall {
     /// Unique within a conversation; echoed in the result.
     pub id: String,
@@ -57,8 +59,10 @@ pub struct ToolCall {
     /// For a function JSON exactly as the model wrote it, possibly invalid; else free text.
     pub arguments: String,
     /// The tool takes free text.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub custom: bool,
     /// The provider's proof that its model made this call.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seal: Option<Seal>,
 }
 

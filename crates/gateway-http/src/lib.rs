@@ -1,1 +1,30 @@
-//! The HTTP surface of the LLM gateway, as a hyper service without a listener.
+//! The HTTP surface of the gateway, as a function from request to reply. No listener.
+//!
+//! [`handle`] is the whole of it: give it an [`App`] and the requests of any HTTP server.
+
+mod app;
+mod auth;
+mod body;
+mod context;
+mod cors;
+mod endpoint;
+mod event_body;
+mod generate;
+mod hold;
+mod hygiene;
+mod meters;
+mod outcome;
+mod platform;
+mod reply;
+mod service;
+
+pub use self::{
+    app::{About, App, Backend, Render, Times},
+    auth::{Access, Client, KeyHash},
+    body::{Budget, Limits},
+    cors::Cors,
+    endpoint::Endpoint,
+    meters::Meters,
+    reply::Body,
+    service::handle,
+};

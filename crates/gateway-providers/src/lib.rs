@@ -1,1 +1,71 @@
-//! Model providers of the LLM gateway: a dialect and an HTTP client each.
+//! Model providers: a dialect, an address and an HTTP client each.
+//!
+//! [`ALL`] lists the providers that are known by name. Whatever else speaks a known dialect is
+//! configuration: build it from [`OPENAI_COMPATIBLE`], [`ANTHROPIC_COMPATIBLE`] or
+//! [`GEMINI_COMPATIBLE`] with a base URL.
+//!
+//! ```no_run
+//! # async fn run() -> gateway_core::Result<()> {
+//! use gateway_core::{Call, ChatRequest};
+//! use gateway_providers::{Settings, build};
+//!
+//! let deepseek = build("deepseek", Settings::new().key("sk-..."))?;
+//! let request = ChatRequest::user("deepseek-chat", "What is a gateway?");
+//! let answer = deepseek.answer(Call::new(request)).await?.collect().await?;
+//! println!("{}", answer.text());
+//! # Ok(())
+//! # }
+//! ```
+
+mod anthropic;
+mod body;
+mod catalogue;
+mod cerebras;
+mod client;
+mod compatible;
+mod deepseek;
+mod fake;
+mod fireworks;
+mod gemini;
+mod groq;
+mod llamacpp;
+mod mistral;
+mod ollama;
+mod openai;
+mod openrouter;
+mod perplexity;
+mod reading;
+mod registry;
+mod remote;
+mod retry_after;
+mod together;
+mod xai;
+
+pub use self::{
+    catalogue::{Catalogue, Entry, Prices},
+    client::{ClientSettings, HttpClient},
+    compatible::{ANTHROPIC_COMPATIBLE, GEMINI_COMPATIBLE, OPENAI_COMPATIBLE},
+    fake::Fake,
+    registry::{Auth, Credential, Descriptor, Settings, build, find},
+    remote::Remote,
+};
+
+/// The providers that are known by name, in the order of the documentation's table.
+pub const ALL: &[Descriptor] = &[
+    anthropic::DESCRIPTOR,
+    openai::DESCRIPTOR,
+    gemini::DESCRIPTOR,
+    deepseek::DESCRIPTOR,
+    openrouter::DESCRIPTOR,
+    ollama::DESCRIPTOR,
+    llamacpp::DESCRIPTOR,
+    llamacpp::INFERENCE,
+    groq::DESCRIPTOR,
+    mistral::DESCRIPTOR,
+    xai::DESCRIPTOR,
+    perplexity::DESCRIPTOR,
+    together::DESCRIPTOR,
+    fireworks::DESCRIPTOR,
+    cerebras::DESCRIPTOR,
+    fake::DESCRIPTOR,
+];

@@ -2,12 +2,24 @@
 
 use crate::Ids;
 use bytes::Bytes;
-use gateway_core::{Ask, ChatRequest, ChatResponse, Dialect, Frame, GatewayError, Result};
+use gateway_core::{
+    Ask, ChatRequest, ChatResponse, Dialect, Envelope, Frame, GatewayError, Result,
+};
 
 /// Reads requests of callers and writes answers to them.
 pub trait Caller: Send + Sync {
     /// Which dialect this is.
     fn dialect(&self) -> Dialect;
+
+    /// Checks what can be told from outside, of a request that may never be decoded.
+    ///
+    /// # Errors
+    ///
+    /// If something is missing without which no upstream could answer.
+    fn check(&self, envelope: &Envelope) -> Result<()> {
+        let _ = envelope;
+        Ok(())
+    }
 
     /// Reads a request: one valid JSON object.
     ///

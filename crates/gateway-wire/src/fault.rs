@@ -82,7 +82,6 @@ impl Fault {
         let retryable = self.should_retry != Some(false);
         match self.status.unwrap_or(500) {
             401 => ErrorKind::UpstreamAuth,
-            402 => ErrorKind::QuotaExceeded,
             403 => ErrorKind::Forbidden,
             404 if says(&["model_not_found"]) || mentions(&["model"]) => ErrorKind::ModelNotFound,
             404 => ErrorKind::NotFound,
@@ -91,7 +90,7 @@ impl Fault {
             413 => ErrorKind::TooLarge,
             422 => ErrorKind::Unprocessable,
             429 if retryable => ErrorKind::RateLimited,
-            429 => ErrorKind::QuotaExceeded,
+            402 | 429 => ErrorKind::QuotaExceeded,
             400 if mentions(&["context length", "context window", "prompt is too long"]) => {
                 ErrorKind::ContextLength
             }
@@ -119,16 +118,21 @@ const fn is_the_callers(kind: ErrorKind) -> bool {
     )
 }
 
-const fn sentence(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::UpstreamAuth => "the provider does not accept the gateway's credential",
-        ErrorKind::QuotaExceeded => "the gateway's account with the provider is exhausted",
-        ErrorKind::UpstreamTimeout => "the provider did not answer in time",
-        ErrorKind::UpstreamOverloaded => "the provider is overloaded",
-        ErrorKind::RateLimited => "the provider limits the rate of requests",
-        _ if is_the_callers(kind) => "the provider refused the request",
-        _ => "the provider failed",
-    }
+const SENTENCES: [(ErrorKind, &str); 5] = [
+    (ErrorKind::UpstreamAuth, "the provider does not accept the gateway's credential"),
+    (ErrorKind::QuotaExceeded, "the gateway's account with the provider is exhausted"),
+    (ErrorKind::UpstreamTimeout, "the provider did not answer in time"),
+    (ErrorKind::UpstreamOverloaded, "the provider is overloaded"),
+    (ErrorKind::RateLimited, "the provider limits the rate of requests"),
+];
+
+fn sentence(kind: ErrorKind) -> &'static str {
+    let general = if is_the_callers(kind) {
+        "the provider refused the request"
+    } else {
+        "the provider failed"
+    };
+    SENTENCES.iter().find(|(known, _)| *known == kind).map_or(general, |(_, sentence)| sentence)
 }
 
 /// At most so much of an upstream's sentence is passed on.

@@ -23,6 +23,7 @@ pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     long_prefix(bytes, at)
 }
 
+#[inline(never)]
 fn long_prefix(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
         if has_special(block) {

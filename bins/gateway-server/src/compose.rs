@@ -1,0 +1,261 @@
+//! From configuration to a gateway: the one place that knows every part.
+
+use crate::config::{Client, Config, Kind, Provider as Configured, Stage};
+use anyhow::{Context as _, anyhow};
+use gateway_core::{ModelCard, Provider, Routes};
+use gateway_http::{About, Access, App, Backend, Budget, Cors, Limits, Meters, Render, Times};
+use gateway_providers::{
+    ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
+    GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings,
+};
+use gateway_resilience::{Deadlines, Limits as Patience};
+use std::{collections::HashMap, sync::Arc};
+
+/// How many bytes of requests' bodies are held at once.
+const BODY_BUDGET: usize = 256 << 20;
+
+/// Builds what answers requests.
+///
+/// # Errors
+///
+/// Says what of the configuration cannot be built: an address that is none, a model without a
+/// provider.
+pub fn build(config: &Config, metrics: Option<Render>) -> anyhow::Result<App> {
+    let providers = providers(config)?;
+    let routes = routes(config, &providers)?;
+    Ok(App {
+        access: access(config),
+        routes,
+        providers,
+        limits: Limits {
+            max_bytes: config.server.max_body_bytes.0,
+            timeout: config.timeouts.body,
+            budget: Arc::new(Budget::new(BODY_BUDGET)),
+        },
+        json_depth: config.server.max_json_depth,
+        times: Times {
+            head_hold: config.timeouts.head_hold,
+            keep_alive: config.timeouts.keep_alive_comment,
+        },
+        strict: config.routing.strict,
+        default_model: config.routing.default_model.clone(),
+        cors: cors(config),
+        metrics: metrics.filter(|_| config.metrics.enabled),
+        meters: Meters::default(),
+        about: About { version: env!("CARGO_PKG_VERSION").to_owned(), docs: None },
+    })
+}
+
+fn access(config: &Config) -> Access {
+    if !config.needs_keys() {
+        let anybody = gateway_http::Client {
+            name: "anonymous".into(),
+            tenant: "anonymous".into(),
+            models: None,
+        };
+        return Access::Open(Arc::new(anybody));
+    }
+    let client = |client: &Client| {
+        let models = Some(client.models.clone()).filter(|models| !models.is_empty());
+        let known = gateway_http::Client {
+            name: client.name.as_str().into(),
+            tenant: client.tenant.as_str().into(),
+            models,
+        };
+        (*client.key.as_bytes(), Arc::new(known))
+    };
+    Access::Keys(config.clients.iter().map(client).collect())
+}
+
+/// In development every page may call, so that a first page works.
+fn cors(config: &Config) -> Cors {
+    let origins: Vec<_> =
+        config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+    if origins.iter().any(|origin| origin == "*") {
+        Cors::Any
+    } else if !origins.is_empty() {
+        Cors::Origins(origins)
+    } else if config.server.environment == Stage::Development {
+        Cors::Any
+    } else {
+        Cors::Closed
+    }
+}
+
+/// Every provider that is known by name or configured, as far as it is set up.
+fn providers(config: &Config) -> anyhow::Result<HashMap<Arc<str>, Backend>> {
+    let client = HttpClient::new(&ClientSettings {
+        connect_timeout: config.timeouts.connect,
+        ..ClientSettings::default()
+    })?;
+    let usual = Configured::default();
+    let mut backends = HashMap::new();
+    for known in ALL {
+        let configured = config.providers.get(known.id);
+        if is_on(known, config) {
+            let descriptor = configured.and_then(|it| of_kind(it.kind)).unwrap_or(known);
+            let settings = settings(known.id, configured.unwrap_or(&usual), known, &client);
+            backends.insert(known.id.into(), backend(descriptor, settings, config)?);
+        }
+    }
+    for (name, configured) in &config.providers {
+        if configured.enabled && !backends.contains_key(name.as_str()) && !is_known(name) {
+            let descriptor = of_kind(configured.kind).unwrap_or(&OPENAI_COMPATIBLE);
+            let settings = settings(name, configured, descriptor, &client);
+            backends.insert(name.as_str().into(), backend(descriptor, settings, config)?);
+        }
+    }
+    Ok(backends)
+}
+
+fn is_known(name: &str) -> bool {
+    ALL.iter().any(|known| known.id == name)
+}
+
+/// The fake provider is not for production, unless somebody says that it is.
+fn is_on(known: &Descriptor, config: &Config) -> bool {
+    match config.providers.get(known.id) {
+        Some(configured) => configured.enabled,
+        None => known.id != Fake::ID || config.server.environment != Stage::Production,
+    }
+}
+
+fn of_kind(kind: Option<Kind>) -> Option<&'static Descriptor> {
+    Some(match kind? {
+        Kind::OpenAiCompatible => &OPENAI_COMPATIBLE,
+        Kind::Anthropic => &ANTHROPIC_COMPATIBLE,
+        Kind::Gemini => &GEMINI_COMPATIBLE,
+        Kind::Ollama => gateway_providers::find("ollama")?,
+        Kind::Fake => gateway_providers::find(Fake::ID)?,
+    })
+}
+
+fn settings(
+    id: &str,
+    configured: &Configured,
+    known: &Descriptor,
+    client: &HttpClient,
+) -> Settings {
+    let mut headers: Vec<_> = configured
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), value.value().to_str().ok()?.to_owned())))
+        .collect();
+    for (name, value) in
+        [("openai-organization", &configured.organization), ("openai-project", &configured.project)]
+    {
+        headers.extend(value.iter().map(|value| (name.to_owned(), value.clone())));
+    }
+    let base_url = configured.base_url.as_ref().map_or(known.base_url, |url| url.as_str());
+    Settings {
+        id: id.to_owned(),
+        base_url: base_url.to_owned(),
+        api_key: configured.api_key.clone(),
+        auth: None,
+        headers,
+        quirks: configured.quirks.clone(),
+        api: configured.api,
+        context_window: None,
+        client: Some(client.clone()),
+    }
+}
+
+fn backend(
+    descriptor: &Descriptor,
+    settings: Settings,
+    config: &Config,
+) -> anyhow::Result<Backend> {
+    // A provider under another address may want no key.
+    let moved = settings.base_url != descriptor.base_url;
+    if descriptor.credential == Credential::Required && settings.api_key.is_none() && !moved {
+        let variable = format!("{}_API_KEY", settings.id.to_uppercase());
+        let why = format!("the provider '{}' has no API key: set {variable}", settings.id);
+        return Ok(Backend::Unready(why));
+    }
+    let id = settings.id.clone();
+    let provider = (descriptor.build)(settings)
+        .map_err(|error| anyhow!("{error}"))
+        .with_context(|| format!("providers.{id}"))?;
+    let patience = Patience {
+        first_byte: config.timeouts.first_byte,
+        first_output: config.timeouts.first_token,
+        idle: config.timeouts.idle,
+        stream_total: config.timeouts.stream_total,
+        total: config.timeouts.total,
+        ..Patience::default()
+    };
+    let provider: Arc<dyn Provider> = Arc::new(Deadlines::new(provider, patience));
+    Ok(Backend::Ready(provider))
+}
+
+fn routes(config: &Config, backends: &HashMap<Arc<str>, Backend>) -> anyhow::Result<Routes> {
+    let mut routes = Routes::default();
+    for known in ALL.iter().filter(|known| backends.contains_key(known.id)) {
+        for prefix in known.aliases.iter().chain(known.prefixes).chain([&known.id]) {
+            routes.prefix(prefix, known.id);
+        }
+        for family in known.families {
+            routes.family(family, known.id);
+        }
+    }
+    add_catalogue(config, &mut routes)?;
+    for (name, configured) in config.providers.iter().filter(|(_, it)| it.enabled) {
+        routes.prefix(name, name);
+        for prefix in &configured.prefixes {
+            routes.prefix(prefix, name);
+        }
+        for pattern in &configured.models {
+            match pattern.strip_suffix('*') {
+                Some(family) => routes.family(family, name),
+                None => routes.model(Arc::new(unknown(pattern, name))),
+            }
+        }
+    }
+    if let Some(provider) = &config.routing.default_provider {
+        let provider = gateway_providers::find(provider).map_or(provider.as_str(), |it| it.id);
+        if !backends.contains_key(provider) {
+            return Err(anyhow!("routing.default_provider: '{provider}' is not configured"));
+        }
+        routes.otherwise(provider);
+    }
+    Ok(routes)
+}
+
+/// The models of this release, then those of the configuration.
+fn add_catalogue(config: &Config, routes: &mut Routes) -> anyhow::Result<()> {
+    let catalogue = Catalogue::built_in().context("the catalogue of this release")?;
+    let mut cards: HashMap<String, Arc<ModelCard>> = HashMap::new();
+    for entry in &catalogue.models {
+        let card = entry.card().map_err(|error| anyhow!(error))?;
+        cards.insert(card.id.to_lowercase(), Arc::new(card));
+    }
+    for model in &config.models {
+        let Some(id) = &model.id else { continue };
+        let known = cards.get(&id.to_lowercase()).map(AsRef::as_ref);
+        let card = model
+            .card(known)
+            .with_context(|| format!("models: '{id}' names no provider, and is not known"))?;
+        cards.insert(id.to_lowercase(), Arc::new(card));
+    }
+    for card in cards.into_values() {
+        routes.model(card);
+    }
+    for (name, model) in catalogue.aliases.iter().chain(&config.aliases) {
+        routes.alias(name, model);
+    }
+    Ok(())
+}
+
+/// A model of which nothing is known but who serves it.
+fn unknown(id: &str, provider: &str) -> ModelCard {
+    ModelCard {
+        id: id.to_owned(),
+        provider: provider.to_owned(),
+        upstream: id.to_owned(),
+        api: None,
+        context_window: None,
+        max_output: None,
+        capabilities: gateway_core::Capabilities::default(),
+        price: None,
+    }
+}

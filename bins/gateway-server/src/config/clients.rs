@@ -1,0 +1,196 @@
+//! Who may call. Keys are kept only as hashes.
+
+use super::{
+    Environment,
+    node::{Content, Node, Table},
+    problem::Problem,
+    providers::printable,
+    section::{Reader, section},
+    value::{Value, secret},
+};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// The SHA-256 hash of a key.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The hash of `key`.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+
+    /// The hash.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    /// The beginning is enough to tell two keys apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Value for KeyHash {
+    fn expects() -> String {
+        "64 hexadecimal digits".to_owned()
+    }
+
+    fn read(node: &Node) -> Option<Self> {
+        let text = node.text().filter(|text| text.len() == 64)?;
+        let mut hash = [0; 32];
+        for (at, byte) in hash.iter_mut().enumerate() {
+            let digits = text.get(2 * at..2 * at + 2)?;
+            let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            *byte = u8::from_str_radix(digits, 16).ok().filter(|_| plain)?;
+        }
+        Some(Self(hash))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(format!("\"{self:?}...\""))
+    }
+}
+
+section! {
+    /// A caller with a key, at `[[clients]]`.
+    /// Two entries with the same name are one client with two keys.
+    pub(super) Entry {
+        /// Who it is; a label in logs and metrics.
+        name: Option<String> = None;
+        /// Its key; only its hash is kept.
+        key: Option<SecretString> = None;
+        /// The SHA-256 hash of its key, instead of `key`.
+        key_sha256: Option<KeyHash> = None;
+        /// The variable that holds its key, instead of `key`.
+        key_env: Option<String> = None;
+        /// Whose sessions, limits and cache it shares; its name if it is not said.
+        tenant: Option<String> = None;
+        /// The models it may ask for, such as `gpt-*`; all if there are none.
+        models: Vec<String> = Vec::new();
+    }
+}
+
+section! {
+    /// Keys of callers, where a variable is easier to set than a file.
+    pub(super) Keys {
+        /// Keys of callers, each `name:key`, or only a key for the client `default`.
+        api_keys: Option<ClientKeys> = None, prefixed ["API_KEYS"];
+    }
+}
+
+/// A caller.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Client {
+    /// Who it is.
+    pub name: String,
+    /// Whose sessions, limits and cache it shares.
+    pub tenant: String,
+    /// What its key hashes to.
+    pub key: KeyHash,
+    /// The models it may ask for; all if there are none.
+    pub models: Vec<String>,
+}
+
+impl Client {
+    /// As it could be written, with the beginning of the hash.
+    pub(super) fn show(&self) -> Vec<(&'static str, Option<String>)> {
+        vec![
+            ("name", self.name.show()),
+            ("key_sha256", self.key.show()),
+            ("tenant", self.tenant.show()),
+            ("models", self.models.show()),
+        ]
+    }
+}
+
+/// Keys of callers, by name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct ClientKeys(Vec<(String, KeyHash)>);
+
+impl Value for ClientKeys {
+    fn expects() -> String {
+        "a list of `name:key` or `key`, in a variable separated by commas".to_owned()
+    }
+
+    fn read(node: &Node) -> Option<Self> {
+        let entries = Vec::<SecretString>::read(node)?;
+        let pair = |entry: &SecretString| {
+            let entry = entry.expose_secret();
+            let (name, key) = entry.split_once(':').unwrap_or(("default", entry));
+            let (name, key) = (name.trim(), key.trim());
+            let complete = !name.is_empty() && !key.is_empty();
+            complete.then(|| (name.to_owned(), KeyHash::of(key)))
+        };
+        entries.iter().map(pair).collect::<Option<_>>().map(Self)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(super::value::REDACTED.to_owned())
+    }
+}
+
+/// Reads `[[clients]]` and the keys of callers without a file.
+pub(super) fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>) -> Vec<Client> {
+    let mut clients = listed(root, env, problems);
+    let keys: Keys = Reader::read("auth".to_owned(), root.get("auth"), problems);
+    for (name, key) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
+        clients.push(Client { tenant: name.clone(), name, key, models: Vec::new() });
+    }
+    let mut seen = std::collections::BTreeMap::new();
+    for client in &clients {
+        if let Some(other) = seen.insert(client.key, &client.name) {
+            let names = format!("`{}` and `{}`", printable(other), printable(&client.name));
+            problems.push(Problem::new("clients", format!("{names} have the same key")));
+        }
+    }
+    clients
+}
+
+fn listed(root: &Table, env: &Environment, problems: &mut Vec<Problem>) -> Vec<Client> {
+    let Some(node) = root.get("clients") else { return Vec::new() };
+    let Content::List(items) = &node.content else {
+        let message = format!("expected a list of tables, found {}", node.kind());
+        problems.push(Problem::new("clients", message).source(node.source.clone()));
+        return Vec::new();
+    };
+    let mut clients = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let path = format!("clients[{at}]");
+        let before = problems.len();
+        let entry: Entry = Reader::read(path.clone(), Some(item), problems);
+        match client(entry, env) {
+            Ok(client) => clients.push(client),
+            // What is missing may be what could not be read.
+            Err(_) if problems.len() > before => {}
+            Err((field, message)) => {
+                let problem = Problem::new(format!("{path}.{field}"), message);
+                problems.push(problem.source(item.source.clone()));
+            }
+        }
+    }
+    clients
+}
+
+fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, String)> {
+    let name = entry.name.ok_or_else(|| ("name", "is needed".to_owned()))?;
+    let key = match (entry.key, entry.key_sha256, entry.key_env) {
+        (Some(key), None, None) => KeyHash::of(key.expose_secret()),
+        (None, Some(hash), None) => hash,
+        (None, None, Some(variable)) => {
+            let missing =
+                || ("key_env", format!("the variable {} holds no key", printable(&variable)));
+            let key = env.get(&variable).and_then(secret).ok_or_else(missing)?;
+            KeyHash::of(key.expose_secret())
+        }
+        _ => {
+            return Err(("key", "say exactly one of `key`, `key_sha256`, `key_env`".to_owned()));
+        }
+    };
+    let tenant = entry.tenant.unwrap_or_else(|| name.clone());
+    Ok(Client { name, tenant, key, models: entry.models })
+}

@@ -1,0 +1,199 @@
+//! The configuration: defaults, then a file, then variables, each over the one before.
+//!
+//! Nothing else reads variables. All problems are found before anything is started, and told at
+//! once. Each section is declared once, in a table that also is its documentation.
+
+mod clients;
+pub mod docs;
+mod environment;
+mod layers;
+mod models;
+mod names;
+mod network;
+mod node;
+mod problem;
+mod providers;
+mod rules;
+mod section;
+mod server;
+mod show;
+mod value;
+
+pub use self::{
+    clients::{Client, KeyHash},
+    environment::Environment,
+    models::{Model, Reasoning},
+    network::{Header, Network, Origin, Url},
+    problem::{Problem, Problems},
+    providers::{Kind, Provider},
+    server::{
+        Auth, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size, Timeouts,
+    },
+};
+
+use node::{Content, Table};
+use section::{Reader, Section};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use value::Value;
+
+/// Everything an operator can say.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Where the gateway listens and what it takes.
+    pub server: Server,
+    /// How long it waits.
+    pub timeouts: Timeouts,
+    /// Who gets a request.
+    pub routing: Routing,
+    /// What is logged.
+    pub log: Log,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// Who may call.
+    pub clients: Vec<Client>,
+    /// The upstreams that something was said of, by name.
+    pub providers: BTreeMap<String, Provider>,
+    /// Models that the catalogue lacks or knows worse.
+    pub models: Vec<Model>,
+    /// Other names of models, in lower case.
+    pub aliases: BTreeMap<String, String>,
+    /// What is not wrong, but probably not meant.
+    pub warnings: Vec<String>,
+    /// Where each setting was written.
+    origins: BTreeMap<String, String>,
+}
+
+/// The file that is read if it exists and no other is named.
+const USUAL_FILE: &str = "gateway.toml";
+
+/// The sections of a configuration.
+const SECTIONS: [&str; 10] = [
+    "server",
+    "auth",
+    "timeouts",
+    "routing",
+    "log",
+    "metrics",
+    "clients",
+    "providers",
+    "models",
+    "aliases",
+];
+
+impl Config {
+    /// Reads the file at `path`, or the one that `LLM_GATEWAY_CONFIG` names, or `gateway.toml` if
+    /// there is one; then the variables.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn load(path: Option<&Path>, env: &Environment) -> Result<Self, Problems> {
+        let named =
+            path.map(Path::to_owned).or_else(|| env.get("LLM_GATEWAY_CONFIG").map(PathBuf::from));
+        let path = named.clone().unwrap_or_else(|| USUAL_FILE.into());
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(Some((&path.to_string_lossy(), &text)), env),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Self::parse(None, env)
+            }
+            Err(error) => {
+                let name = path.to_string_lossy();
+                let unreadable = Problem::new(name, format!("cannot be read: {error}"));
+                // What the variables say may be wrong as well.
+                let mut problems = Self::parse(None, env).err().unwrap_or_default();
+                problems.0.insert(0, unreadable);
+                Err(problems)
+            }
+        }
+    }
+
+    /// Reads a file, given as its name and its text, and variables.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them.
+    pub fn parse(file: Option<(&str, &str)>, env: &Environment) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let mut layers = layers::Layers::default();
+        if let Some((name, text)) = file
+            && let Err(problem) = layers.file(name, text)
+        {
+            problems.push(problem);
+        }
+        let meaningless = names::apply(env, &mut layers);
+        let root = layers.merged();
+        let mut config = Self::read(&root, env, &mut problems);
+        config.warnings = meaningless.iter().map(|name| format!("{name} has no effect")).collect();
+        rules::check(&config, &mut problems);
+        if problems.is_empty() { Ok(config) } else { Err(named(problems)) }
+    }
+
+    fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>) -> Self {
+        for (key, node) in root.iter().filter(|(key, _)| !SECTIONS.contains(&key.as_str())) {
+            let problem = Problem::new(providers::printable(key), "no such section");
+            problems.push(problem.source(node.source.clone()));
+        }
+        Self {
+            server: section(root, "server", problems),
+            timeouts: section(root, "timeouts", problems),
+            routing: section(root, "routing", problems),
+            log: section(root, "log", problems),
+            metrics: section(root, "metrics", problems),
+            clients: clients::read(root, env, problems),
+            providers: providers::read(root, env, problems),
+            models: models::read(root, problems),
+            aliases: aliases(root, problems),
+            warnings: Vec::new(),
+            origins: show::origins(root),
+        }
+    }
+
+    /// Whether callers need a key.
+    pub fn needs_keys(&self) -> bool {
+        self.server.auth.map_or(!self.clients.is_empty(), |auth| auth == Auth::On)
+    }
+
+    /// Everything that counts, as TOML, secrets hidden, and where it comes from.
+    pub fn show(&self) -> String {
+        show::config(self)
+    }
+}
+
+fn section<S: Section>(root: &Table, name: &str, problems: &mut Vec<Problem>) -> S {
+    Reader::read(name.to_owned(), root.get(name), problems)
+}
+
+fn aliases(root: &Table, problems: &mut Vec<Problem>) -> BTreeMap<String, String> {
+    let Some(node) = root.get("aliases") else { return BTreeMap::new() };
+    let Content::Table(table) = &node.content else {
+        let message = format!("expected a table, found {}", node.kind());
+        problems.push(Problem::new("aliases", message).source(node.source.clone()));
+        return BTreeMap::new();
+    };
+    let mut aliases = BTreeMap::new();
+    for (name, node) in table {
+        if let Some(model) = String::read(node) {
+            aliases.insert(name.to_lowercase(), model);
+        } else {
+            let message = format!("expected the name of a model, found {}", node.kind());
+            let problem = Problem::new(format!("aliases.{}", providers::printable(name)), message);
+            problems.push(problem.source(node.source.clone()));
+        }
+    }
+    aliases
+}
+
+/// Adds to each problem the variable that would put it right.
+fn named(problems: Vec<Problem>) -> Problems {
+    let named = problems.into_iter().map(|problem| {
+        let variable = names::variable_of(problem.key());
+        problem.variable(variable)
+    });
+    Problems(named.collect())
+}
+
+#[cfg(test)]
+mod tests;

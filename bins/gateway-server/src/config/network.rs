@@ -1,0 +1,231 @@
+//! Networks of addresses, origins of pages, and addresses of services.
+
+use super::{
+    node::Node,
+    value::{REDACTED, Value, quoted},
+};
+use std::{fmt, net::IpAddr};
+
+/// A network: an address, and how many of its leading bits count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    /// Whether `address` is in the network. An IPv4 address in the clothes of an IPv6 one counts as
+    /// the former.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let (network, address) = (bits_of(self.address), bits_of(address));
+        let same_family = network.1 == address.1;
+        let ignored = network.1.saturating_sub(self.bits);
+        same_family && (network.0 ^ address.0).checked_shr(ignored).unwrap_or(0) == 0
+    }
+}
+
+/// The bits of an address, and how many there are.
+fn bits_of(address: IpAddr) -> (u128, u32) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => (address.to_bits().into(), 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    }
+}
+
+impl Value for Network {
+    fn expects() -> String {
+        "an IP address or a network such as `10.0.0.0/8`".to_owned()
+    }
+
+    fn read(node: &Node) -> Option<Self> {
+        let text = node.text()?;
+        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let address: IpAddr = address.parse().ok()?;
+        let most = bits_of(address).1;
+        let bits =
+            if bits.is_empty() && !text.ends_with('/') { most } else { bits.parse().ok()? };
+        (bits <= most).then_some(Self { address, bits })
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(format!("\"{}/{}\"", self.address, self.bits))
+    }
+}
+
+/// The origin of a page: scheme, host and port; or `*`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// As a browser writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value for Origin {
+    fn expects() -> String {
+        "an origin such as `https://app.example.org`, or `*`".to_owned()
+    }
+
+    fn read(node: &Node) -> Option<Self> {
+        let text = node.text()?.to_lowercase();
+        if text == "*" {
+            return Some(Self(text));
+        }
+        let text = text.trim_end_matches('/');
+        let (scheme, authority) = text.split_once("://")?;
+        let authority: http::uri::Authority = authority.parse().ok()?;
+        let plain = !scheme.is_empty() && !authority.as_str().contains('@');
+        plain.then(|| Self(text.to_owned()))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quoted(&self.0))
+    }
+}
+
+/// The address of an HTTP service, without a slash at its end.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Url {
+    text: String,
+    host: String,
+    port: u16,
+}
+
+impl Url {
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host and the port.
+    pub(super) fn authority(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// The address, without a user's name and password, a query or a fragment.
+    fn parse(text: &str) -> Option<Self> {
+        let uri: http::Uri = text.parse().ok()?;
+        let usual = match uri.scheme_str()? {
+            "http" => 80,
+            "https" => 443,
+            _ => return None,
+        };
+        let host = uri.host().filter(|host| !host.is_empty())?.to_owned();
+        let plain = uri.query().is_none() && !text.contains(['#', '@']);
+        let port = uri.port_u16().unwrap_or(usual);
+        plain.then(|| Self { text: text.trim_end_matches('/').to_owned(), host, port })
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Value for Url {
+    fn expects() -> String {
+        "an address such as `https://host:port/path`, without user or query".to_owned()
+    }
+
+    fn read(node: &Node) -> Option<Self> {
+        Self::parse(node.text()?)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quoted(&self.text))
+    }
+}
+
+/// A header that is sent to an upstream. Its value is taken for a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Header(http::HeaderValue);
+
+impl Header {
+    /// The value, marked as sensitive.
+    pub fn value(&self) -> &http::HeaderValue {
+        &self.0
+    }
+}
+
+impl Value for Header {
+    fn expects() -> String {
+        "the text of a header".to_owned()
+    }
+
+    fn read(node: &Node) -> Option<Self> {
+        let mut value = http::HeaderValue::from_str(node.text()?).ok()?;
+        value.set_sensitive(true);
+        Some(Self(value))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(REDACTED.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::node::{Content, Source};
+
+    fn read<T: Value>(text: &str) -> Option<T> {
+        let content = Content::Text(text.to_owned());
+        T::read(&Node { content, source: Source::Variable("X".into()) })
+    }
+
+    #[track_caller]
+    fn check(network: &str, address: &str, expected: Option<bool>) {
+        let network: Option<Network> = read(network);
+        assert_eq!(network.map(|network| network.contains(address.parse().unwrap())), expected);
+    }
+
+    #[test]
+    fn a_network_contains_its_addresses() {
+        check("10.0.0.0/8", "10.1.2.3", Some(true));
+        check("10.0.0.0/8", "11.1.2.3", Some(false));
+        check("10.0.0.0/8", "::ffff:10.1.2.3", Some(true));
+        check("10.0.0.1", "10.0.0.1", Some(true));
+        check("10.0.0.1", "10.0.0.2", Some(false));
+        check("0.0.0.0/0", "1.2.3.4", Some(true));
+        check("0.0.0.0/0", "::1", Some(false));
+        check("::/0", "::1", Some(true));
+        check("fd00::/8", "fd12::1", Some(true));
+        for wrong in ["10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "x", "10.0.0.0/-1"] {
+            check(wrong, "::1", None);
+        }
+    }
+
+    #[track_caller]
+    fn check_url(text: &str, expected: Option<(&str, &str, u16)>) {
+        let url: Option<Url> = read(text);
+        let parts = url.as_ref().map(|url| (url.as_str(), url.authority().0, url.authority().1));
+        assert_eq!(parts, expected, "{text}");
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host_and_no_secrets() {
+        check_url("http://h:1/v1/", Some(("http://h:1/v1", "h", 1)));
+        check_url("https://h", Some(("https://h", "h", 443)));
+        for wrong in ["h:1", "ftp://h", "http://", "http://u:p@h/", "http://h/?key=x", "http://h h"]
+        {
+            check_url(wrong, None);
+        }
+    }
+
+    #[test]
+    fn an_origin_has_no_path() {
+        for (text, expected) in [
+            ("https://App.example.org/", Some("https://app.example.org")),
+            ("http://localhost:3000", Some("http://localhost:3000")),
+            ("*", Some("*")),
+            ("https://x/y", None),
+            ("app.example.org", None),
+        ] {
+            let origin: Option<Origin> = read(text);
+            assert_eq!(origin.as_ref().map(Origin::as_str), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The LLM gateway as a process: its configuration, its listener and its end.
+
+pub mod config;

@@ -1,0 +1,328 @@
+//! Giving models their own thinking back.
+//!
+//! Anthropic and Gemini sign what their models think, and want it back with the results of the
+//! tools that were called upon it. A caller that speaks another dialect cannot carry that; so it is
+//! remembered here, under the ids of the tool calls, which every dialect carries.
+
+use crate::{
+    Answer, Ask, Call, ChatRequest, Content, Dialect, Frame, FrameStream, Look, Message, Part,
+    Provider, Reasoning, Result, Role, StreamEvent, ToolCall,
+    state::{Aside, SideStore, Tenant},
+};
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use std::{collections::HashMap, fmt, mem, sync::Arc, time::Duration};
+
+/// A provider whose models get their own thinking back, whoever carries the conversation.
+///
+/// A store that fails costs the thinking, not the answer.
+pub struct Recall {
+    inner: Arc<dyn Provider>,
+    side: Arc<dyn SideStore>,
+    /// Callers of these dialects carry the thinking themselves; their bytes are left alone.
+    carried_by: &'static [Dialect],
+    ttl: Duration,
+}
+
+impl Recall {
+    /// Remembers the thinking of `inner` in `side` for `ttl`, except for callers of the dialects
+    /// `carried_by`.
+    pub fn new(
+        inner: Arc<dyn Provider>,
+        side: Arc<dyn SideStore>,
+        carried_by: &'static [Dialect],
+        ttl: Duration,
+    ) -> Self {
+        Self { inner, side, carried_by, ttl }
+    }
+
+    /// Puts back what is remembered of the calls in `request` that came without their thinking.
+    async fn restore(&self, request: &ChatRequest, tenant: &Tenant) -> Option<ChatRequest> {
+        let bare: Vec<_> = request.messages.iter().filter(|it| is_bare(it)).collect();
+        let calls = bare.iter().flat_map(|message| message.tool_calls());
+        let keys: Vec<_> = calls.map(|call| tenant.key(call.id.as_str())).collect();
+        if keys.is_empty() {
+            return None;
+        }
+        let asides = self.side.get(&keys).await.ok()?;
+        let known = keys.iter().zip(asides).filter_map(|(key, it)| Some((key.id().to_owned(), it?)));
+        let mut known: HashMap<_, _> = known.collect();
+        if known.is_empty() {
+            return None;
+        }
+        let mut request = request.clone();
+        for message in request.messages.iter_mut().filter(|message| is_bare(message)) {
+            restore_message(message, &mut known);
+        }
+        Some(request)
+    }
+}
+
+#[async_trait]
+impl Provider for Recall {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    async fn answer(&self, mut call: Call) -> Result<Answer> {
+        let carried = self.carried_by.iter().any(|dialect| call.original(*dialect).is_some());
+        let tenant = Tenant::new(Arc::clone(&call.context.tenant)).filter(|_| !carried);
+        let Some(tenant) = tenant else { return self.inner.answer(call).await };
+        if let Some(restored) = self.restore(call.request()?, &tenant).await {
+            call.ask = Ask::Composed(Arc::new(restored));
+        }
+        call.look = Look::Events;
+        let mut answer = self.inner.answer(call).await?;
+        let notes = Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
+        answer.frames = remembered(answer.frames, notes);
+        Ok(answer)
+    }
+}
+
+impl fmt::Debug for Recall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recall").field("inner", &self.inner.id()).finish_non_exhaustive()
+    }
+}
+
+/// A message of the model with calls, and without the thinking that led to them.
+fn is_bare(message: &Message) -> bool {
+    let thinks = |part: &Part| matches!(&part.content, Content::Reasoning(it) if it.seal.is_some());
+    message.role == Role::Assistant
+        && message.tool_calls().any(|call| call.seal.is_none())
+        && !message.parts.iter().any(thinks)
+}
+
+fn restore_message(message: &mut Message, known: &mut HashMap<String, Aside>) {
+    let mut thinking = Vec::new();
+    for part in &mut message.parts {
+        let Content::ToolCall(call) = &mut part.content else { continue };
+        if let Some(aside) = known.remove(&call.id) {
+            call.seal = call.seal.take().or(aside.seal);
+            thinking.extend(aside.reasoning);
+        }
+    }
+    if thinking.is_empty() {
+        return;
+    }
+    // What was thought is what the provider signed, not what the caller made of it.
+    message.parts.retain(|part| !matches!(part.content, Content::Reasoning(_)));
+    let thinking = thinking.into_iter().map(|it| Part::from(Content::Reasoning(it)));
+    message.parts.splice(..0, thinking);
+}
+
+/// What is to be remembered of an answer, and where.
+struct Notes {
+    side: Arc<dyn SideStore>,
+    ttl: Duration,
+    tenant: Tenant,
+    heard: Heard,
+}
+
+/// Passes `frames` on; before the end is told, what was heard is remembered.
+fn remembered(frames: FrameStream, notes: Notes) -> FrameStream {
+    Box::pin(stream::unfold(Some((frames, notes)), |state| async move {
+        let (mut frames, mut notes) = state?;
+        match frames.next().await {
+            Some(Ok(frame)) => {
+                notes.heard.frame(&frame);
+                Some((Ok(frame), Some((frames, notes))))
+            }
+            Some(Err(error)) => Some((Err(error), None)),
+            None => {
+                notes.keep().await;
+                None
+            }
+        }
+    }))
+}
+
+impl Notes {
+    /// The thinking goes with the first call: a dialect that shows it shows it once.
+    async fn keep(self) {
+        let Self { side, ttl, tenant, heard } = self;
+        let mut reasoning = heard.thinking();
+        for call in heard.calls.into_iter().filter(|call| !call.id.is_empty()) {
+            let aside = Aside { reasoning: mem::take(&mut reasoning), seal: call.seal };
+            if aside != Aside::default() {
+                // A store that fails costs the thinking, not the answer.
+                let _ = side.put(&tenant.key(call.id), &aside, ttl).await;
+            }
+        }
+    }
+}
+
+/// The thinking and the calls of the first choice of an answer.
+#[derive(Default)]
+struct Heard {
+    other_choice: bool,
+    reasoning: Vec<Reasoning>,
+    calls: Vec<ToolCall>,
+}
+
+impl Heard {
+    fn frame(&mut self, frame: &Frame) {
+        for event in &frame.events {
+            if let StreamEvent::Choice(index) = event {
+                self.other_choice = *index > 0;
+            } else if !self.other_choice {
+                self.event(event);
+            }
+        }
+    }
+
+    fn event(&mut self, event: &StreamEvent) {
+        if let StreamEvent::Reasoning(text) = event {
+            match self.reasoning.last_mut().filter(|last| last.seal.is_none()) {
+                Some(last) => last.text.push_str(text),
+                None => self.reasoning.push(Reasoning { text: text.clone(), seal: None }),
+            }
+        } else if let StreamEvent::Seal(seal) = event {
+            match self.reasoning.last_mut().filter(|last| last.seal.is_none()) {
+                Some(last) => last.seal = Some(seal.clone()),
+                None => {
+                    let text = String::new();
+                    self.reasoning.push(Reasoning { text, seal: Some(seal.clone()) });
+                }
+            }
+        } else if let StreamEvent::ToolCall(delta) = event {
+            let index = usize::try_from(delta.index).unwrap_or(usize::MAX);
+            if index == self.calls.len() && index < MAX_CALLS {
+                self.calls.push(ToolCall::default());
+            }
+            if let Some(call) = self.calls.get_mut(index) {
+                call.id.push_str(&delta.id);
+                if delta.seal.is_some() {
+                    call.seal.clone_from(&delta.seal);
+                }
+            }
+        }
+    }
+
+    /// Thinking without any seal is remembered too: some providers want the text itself.
+    fn thinking(&self) -> Vec<Reasoning> {
+        if self.calls.is_empty() { Vec::new() } else { self.reasoning.clone() }
+    }
+}
+
+/// More calls than a model makes in one turn.
+const MAX_CALLS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        FinishReason, Head, Seal, SealKind, ToolCallDelta,
+        state::{Key, StoreError},
+    };
+    use futures_util::FutureExt as _;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Shelf(Mutex<HashMap<Key, Aside>>);
+
+    #[async_trait]
+    impl SideStore for Shelf {
+        async fn put(&self, key: &Key, aside: &Aside, _: Duration) -> Result<(), StoreError> {
+            self.0.lock().unwrap().insert(key.clone(), aside.clone());
+            Ok(())
+        }
+
+        async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Aside>>, StoreError> {
+            let shelf = self.0.lock().unwrap();
+            Ok(keys.iter().map(|key| shelf.get(key).cloned()).collect())
+        }
+    }
+
+    /// Thinks, signs and calls; keeps what it was asked.
+    #[derive(Default)]
+    struct Thinker(Mutex<Vec<ChatRequest>>);
+
+    #[async_trait]
+    impl Provider for Thinker {
+        fn id(&self) -> &'static str {
+            "thinker"
+        }
+
+        async fn answer(&self, call: Call) -> Result<Answer> {
+            self.0.lock().unwrap().push(call.request()?.clone());
+            let call = |index, id: &str, seal| {
+                StreamEvent::ToolCall(ToolCallDelta {
+                    index,
+                    id: id.to_owned(),
+                    seal,
+                    ..ToolCallDelta::default()
+                })
+            };
+            let events = vec![
+                StreamEvent::Reasoning("hm".to_owned()),
+                StreamEvent::Reasoning("m".to_owned()),
+                StreamEvent::Seal(seal("thought")),
+                call(0, "c1", None),
+                call(1, "c2", Some(seal("called"))),
+                StreamEvent::Finished(FinishReason::ToolCalls.into()),
+            ];
+            let frames = events.into_iter().map(|event| Ok(Frame::of(vec![event])));
+            let frames = Box::pin(stream::iter(frames.collect::<Vec<_>>()));
+            Ok(Answer { head: Head::default(), frames })
+        }
+    }
+
+    fn seal(data: &str) -> Seal {
+        let data = data.to_owned();
+        Seal { dialect: Dialect::Messages, kind: SealKind::Signature, id: None, data }
+    }
+
+    fn call(id: &str) -> Content {
+        Content::ToolCall(ToolCall { id: id.to_owned(), ..ToolCall::default() })
+    }
+
+    /// Lets `first` ask, then `second` go on with the calls `ids`: what is put back, in short.
+    #[track_caller]
+    fn check(first: &str, second: &str, ids: &[&str], expected: &str) {
+        let thinker = Arc::new(Thinker::default());
+        let side = Arc::new(Shelf::default());
+        let inner: Arc<dyn Provider> = Arc::<Thinker>::clone(&thinker);
+        let recall = Recall::new(inner, side, &[], Duration::from_secs(60));
+        let ask = |tenant: &str, messages: Vec<Message>| {
+            let mut call = Call::new(ChatRequest { messages, ..ChatRequest::default() });
+            call.context.tenant = tenant.into();
+            recall.answer(call).now_or_never().unwrap().unwrap().collect().now_or_never().unwrap()
+        };
+        ask(first, vec![Message::text(Role::User, "hello")]).unwrap();
+        let said = Message::new(Role::Assistant, ids.iter().map(|id| call(id)));
+        ask(second, vec![said]).unwrap();
+        let asked = thinker.0.lock().unwrap();
+        let parts = asked[1].messages[0].parts.iter().map(|part| {
+            if let Content::Reasoning(Reasoning { text, seal }) = &part.content {
+                format!("{text}:{}", seal.as_ref().map_or("", |seal| &seal.data))
+            } else if let Content::ToolCall(ToolCall { id, seal, .. }) = &part.content {
+                format!("{id}:{}", seal.as_ref().map_or("", |seal| &seal.data))
+            } else {
+                panic!("unexpected {part:?}")
+            }
+        });
+        assert_eq!(parts.collect::<Vec<_>>().join(" "), expected);
+    }
+
+    #[test]
+    fn thinking_comes_back_with_its_calls() {
+        check("a", "a", &["c1", "c2"], "hmm:thought c1: c2:called");
+    }
+
+    #[test]
+    fn a_call_that_is_not_remembered_stays_as_it_is() {
+        check("a", "a", &["other"], "other:");
+        check("a", "a", &["c2"], "c2:called");
+    }
+
+    #[test]
+    fn nobody_gets_the_thinking_of_another_tenant() {
+        check("a", "b", &["c1", "c2"], "c1: c2:");
+    }
+
+    #[test]
+    fn without_a_tenant_nothing_is_remembered() {
+        check("", "", &["c1"], "c1:");
+    }
+}

@@ -1,0 +1,138 @@
+//! What can be wrong with a backend.
+
+use crate::{BoxError, ErrorKind, GatewayError};
+use std::{borrow::Cow, time::Duration};
+use thiserror::Error;
+
+/// Why a backend could not do what it was asked.
+///
+/// A write that fails was not acknowledged; whether it took place is not known. All writes can
+/// therefore be sent again: they are recognised.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// It is not there, or does not answer in time.
+    #[error("the store is not available: {0}")]
+    Unavailable(BoxError),
+    /// It does not accept our credential.
+    #[error("the store refuses the gateway: {0}")]
+    Refused(BoxError),
+    /// It has more to do than it can queue.
+    #[error("the store is busy")]
+    Busy,
+    /// It has no room left; what it holds can be read.
+    #[error("the store is full")]
+    Full,
+    /// A write failed in a way that forbids further ones; what it holds can be read.
+    #[error("the store is read-only: {0}")]
+    ReadOnly(Cow<'static, str>),
+    /// What is kept under this key cannot be read. It is left as it is.
+    #[error("a stored {what} cannot be read: {why}")]
+    Corrupt {
+        /// What it should be: `session`, `response`.
+        what: &'static str,
+        /// What is wrong with it.
+        why: Cow<'static, str>,
+    },
+    /// The request cannot be kept as it is: the caller's mistake, not the store's.
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+impl StoreError {
+    /// What is kept as a `what` is not one.
+    pub fn corrupt(what: &'static str, why: impl Into<Cow<'static, str>>) -> Self {
+        Self::Corrupt { what, why: why.into() }
+    }
+
+    /// Whether the backend itself is in trouble, rather than one record or request.
+    pub const fn is_outage(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Refused(_) | Self::Busy => true,
+            Self::Full | Self::ReadOnly(_) | Self::Corrupt { .. } | Self::Invalid(_) => false,
+        }
+    }
+
+    /// The stable name: an error code and a metric label.
+    pub fn code(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Unavailable(_) | Self::Refused(_) => "store_unavailable",
+            Self::Busy => "store_busy",
+            Self::Full => "storage_full",
+            Self::ReadOnly(_) => "store_read_only",
+            Self::Corrupt { what, .. } => return Cow::Owned(format!("{what}_corrupt")),
+            Self::Invalid(_) => "invalid_request",
+        })
+    }
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        let (kind, message, wait) = match &error {
+            StoreError::Unavailable(_) | StoreError::Refused(_) => {
+                (ErrorKind::Unavailable, Cow::Borrowed("the state store is not available"), Some(2))
+            }
+            StoreError::Busy => (ErrorKind::Unavailable, "the state store is busy".into(), Some(1)),
+            StoreError::Full => {
+                (ErrorKind::Unavailable, "the state store is full".into(), Some(30))
+            }
+            StoreError::ReadOnly(_) => {
+                (ErrorKind::Unavailable, "the state store is read-only".into(), Some(30))
+            }
+            StoreError::Corrupt { what, .. } => {
+                (ErrorKind::Internal, format!("the stored {what} cannot be read").into(), None)
+            }
+            StoreError::Invalid(why) => (ErrorKind::InvalidRequest, (*why).into(), None),
+        };
+        Self::new(kind, message)
+            .with_code(error.code())
+            .retry_after(wait.map(Duration::from_secs))
+            .because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: StoreError, kind: ErrorKind, code: &str, retries: bool) {
+        let error = GatewayError::from(error);
+        assert_eq!((error.kind(), error.code()), (kind, code));
+        assert_eq!(error.delay().is_some(), retries);
+        assert!(!error.message().contains("secret"), "details are for the log");
+    }
+
+    #[test]
+    fn a_store_in_trouble_says_when_to_come_back() {
+        check(
+            StoreError::Unavailable("secret".into()),
+            ErrorKind::Unavailable,
+            "store_unavailable",
+            true,
+        );
+        check(
+            StoreError::Refused("secret".into()),
+            ErrorKind::Unavailable,
+            "store_unavailable",
+            true,
+        );
+        check(StoreError::Busy, ErrorKind::Unavailable, "store_busy", true);
+        check(StoreError::Full, ErrorKind::Unavailable, "storage_full", true);
+        check(
+            StoreError::ReadOnly("secret".into()),
+            ErrorKind::Unavailable,
+            "store_read_only",
+            true,
+        );
+    }
+
+    #[test]
+    fn a_broken_record_is_our_fault_and_waiting_does_not_help() {
+        check(
+            StoreError::corrupt("session", "secret"),
+            ErrorKind::Internal,
+            "session_corrupt",
+            false,
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! Names under which things are kept.
+
+use std::{fmt, sync::Arc};
+
+/// Whose something is. Never empty.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Tenant(Arc<str>);
+
+/// The name of one thing of one tenant.
+///
+/// ```
+/// use gateway_core::state::{Key, Tenant};
+///
+/// assert!(Tenant::new("").is_none());
+/// let acme = Tenant::new("acme").unwrap();
+/// assert_ne!(acme.key("a"), Tenant::new("other").unwrap().key("a"));
+/// ```
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key {
+    tenant: Tenant,
+    id: Arc<str>,
+}
+
+impl Tenant {
+    /// The tenant called `name`; nobody is called nothing.
+    pub fn new(name: impl Into<Arc<str>>) -> Option<Self> {
+        let name = name.into();
+        (!name.is_empty()).then_some(Self(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of this tenant's `id`.
+    pub fn key(&self, id: impl Into<Arc<str>>) -> Key {
+        Key { tenant: self.clone(), id: id.into() }
+    }
+}
+
+impl Key {
+    /// Whose it is.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Its name among the things of its tenant.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Display for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,35 @@
+//! What outlives a request, and the ports to where it is kept.
+//!
+//! Every port takes a [`Key`], which cannot be built without a tenant: what one client keeps is
+//! out of reach of any other, by type. Every port answers with a [`StoreError`] that says what kind
+//! of trouble the backend is in, and never blocks the caller beyond the backend's own deadline.
+//!
+//! Times are milliseconds since 1970, by the clock of the backend: replicas that share a backend
+//! share its clock.
+
+mod cache;
+mod error;
+mod idempotency;
+mod key;
+mod ledger;
+mod quota;
+mod response;
+mod session;
+mod side;
+
+pub use self::{
+    cache::Cache,
+    error::StoreError,
+    idempotency::{Begun, Fingerprint, Idempotency, Replay},
+    key::{Key, Tenant},
+    ledger::{Admitted, Closed, Ledger, Totals},
+    quota::{
+        BudgetAsk, ConcurrencyAsk, Decision, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle,
+    },
+    response::{Events, ResponseStore, StoredResponse},
+    session::{
+        Claim, Entry, Fork, Listing, NewSession, Outcome, Page, Session, SessionContext,
+        SessionPatch, SessionStore, Slice, Snapshot, Turn,
+    },
+    side::{Aside, SideStore},
+};

@@ -1,0 +1,199 @@
+//! The port to conversations that are kept.
+
+use super::{Key, StoreError, Tenant};
+use crate::{Json, Message};
+use async_trait::async_trait;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Defaults that a session lends to its requests: `taxonomy`, `tier_filter`, `tools`, and whatever
+/// the application keeps beside them.
+pub type SessionContext = BTreeMap<String, Json>;
+
+/// Changes to a [`SessionContext`], member by member; `None` removes.
+pub type SessionPatch = BTreeMap<String, Option<Json>>;
+
+/// Keeps conversations.
+///
+/// A session grows by whole turns, each appended in one step that either happens or does not, and
+/// that may be sent again without being done twice. There is no answer by which a session that
+/// belongs to somebody else could be told from one that does not exist.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Keeps a new session. A key that is taken is [`StoreError::Invalid`].
+    async fn create(&self, key: &Key, new: &NewSession) -> Result<Session, StoreError>;
+
+    /// One moment of a session: what it is, and some of what was said.
+    async fn load(&self, key: &Key, slice: Slice) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Adds a turn, once.
+    async fn append(&self, key: &Key, turn: &Turn) -> Result<Outcome, StoreError>;
+
+    /// Changes the context, if `expected` is the session's version or absent.
+    async fn patch(
+        &self,
+        key: &Key,
+        patch: &SessionPatch,
+        expected: Option<u64>,
+    ) -> Result<Outcome, StoreError>;
+
+    /// Lets the session live until `ttl` from now. What has expired stays so.
+    async fn touch(&self, key: &Key, ttl: Duration) -> Result<Outcome, StoreError>;
+
+    /// Forgets a session; says whether there was one.
+    async fn delete(&self, key: &Key) -> Result<bool, StoreError>;
+
+    /// The sessions of a tenant, newest first.
+    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<Listing, StoreError>;
+
+    /// Copies a session, or its beginning, to `to`, of the same tenant. `None` if there is none.
+    async fn fork(&self, from: &Key, to: &str, fork: &Fork) -> Result<Option<Session>, StoreError>;
+
+    /// Asks to be the only one to prepare a turn, for `lease`. The holder of `token` may ask again,
+    /// to hold it longer.
+    async fn claim(&self, key: &Key, token: &str, lease: Duration) -> Result<Claim, StoreError>;
+
+    /// Gives a claim up; one that is held by another `token` is left alone.
+    async fn release(&self, key: &Key, token: &str) -> Result<(), StoreError>;
+}
+
+/// How a session begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewSession {
+    /// How long it lives.
+    pub ttl: Duration,
+    /// Its defaults.
+    pub context: SessionContext,
+}
+
+/// What a session is, without what was said in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Its name.
+    pub id: String,
+    /// Counts its changes, from 0.
+    pub version: u64,
+    /// When it was created, in milliseconds since 1970.
+    pub created_at: u64,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_at: u64,
+    /// How many messages it holds.
+    pub messages: u64,
+    /// How many bytes these take.
+    pub bytes: u64,
+    /// Its defaults.
+    pub context: SessionContext,
+}
+
+/// Some of a session's messages, by their place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slice {
+    /// The first, counted from 0.
+    pub from: u64,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// One moment of a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// What it was.
+    pub session: Session,
+    /// What was said, as far as asked for.
+    pub entries: Vec<Entry>,
+}
+
+/// One message of a session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its place, counted from 0, without gaps.
+    pub position: u64,
+    /// The session's version that it came with.
+    pub version: u64,
+    /// When it was added, in milliseconds since 1970.
+    pub at: u64,
+    /// The turn it belongs to.
+    pub turn: String,
+    /// The turn was broken off; this is what was delivered of it.
+    pub incomplete: bool,
+    /// What was said.
+    pub message: Message,
+}
+
+/// What is added to a session in one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Turn {
+    /// Unique within the session; a turn of the same id is not added again.
+    pub id: String,
+    /// The version on which this turn builds: refused if another turn was added since. Changes of
+    /// the context alone do not matter.
+    pub expected: Option<u64>,
+    /// What was said: at least one message.
+    pub messages: Vec<Message>,
+    /// The turn was broken off.
+    pub incomplete: bool,
+    /// What it changes in the context.
+    pub patch: SessionPatch,
+    /// Lets the session live until this long from now; absent leaves its end where it is.
+    pub ttl: Option<Duration>,
+}
+
+/// What became of a change. The numbers are the session's version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Done; this is the new version.
+    Done(u64),
+    /// Done before, when the version became this.
+    Duplicate(u64),
+    /// Not done: somebody else was first, and the version is this.
+    Conflict(u64),
+    /// Not done: the session may not grow further.
+    Full,
+    /// Not done: there is no such session, or no longer.
+    Gone,
+}
+
+/// Whether a claim is held.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Claim {
+    /// By the one who asked.
+    Granted,
+    /// By another, for at most this long.
+    Held(Duration),
+    /// There is no such session.
+    Gone,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Page {
+    /// Where the page before ended: its [`Listing::next`].
+    pub after: Option<String>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// Some of a tenant's sessions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// The sessions, newest first.
+    pub sessions: Vec<Session>,
+    /// Where to go on; absent at the end.
+    pub next: Option<String>,
+}
+
+/// How much of a session to copy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fork {
+    /// The last version to copy; absent for all.
+    pub at: Option<u64>,
+    /// How long the copy lives.
+    pub ttl: Duration,
+}
+
+impl Slice {
+    /// Every message.
+    pub const ALL: Self = Self { from: 0, limit: u64::MAX };
+
+    /// No message: only what the session is.
+    pub const NONE: Self = Self { from: 0, limit: 0 };
+}

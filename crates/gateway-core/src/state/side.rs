@@ -1,0 +1,32 @@
+//! The port to what a dialect cannot carry and its provider wants back.
+
+use super::{Key, StoreError};
+use crate::{Reasoning, Seal};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Remembers, by the id of a tool call, the thinking that led to it.
+///
+/// A caller that speaks Chat Completions cannot send a seal back; the provider that issued it wants
+/// it with the tool's result. Bounded for each tenant: the oldest entries go first.
+#[async_trait]
+pub trait SideStore: Send + Sync {
+    /// Remembers `aside` for `ttl`.
+    async fn put(&self, key: &Key, aside: &Aside, ttl: Duration) -> Result<(), StoreError>;
+
+    /// What is remembered of each key, in order.
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Aside>>, StoreError>;
+}
+
+/// What stood beside a tool call.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Aside {
+    /// The thinking before the call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasoning: Vec<Reasoning>,
+    /// The proof of the call itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
+}

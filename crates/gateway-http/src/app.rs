@@ -1,0 +1,103 @@
+//! What a request handler may use.
+
+use crate::{auth::Access, body, cors::Cors, meters::Meters};
+use gateway_core::{ErrorKind, GatewayError, Provider, Result, Routes};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+/// Built once, when the gateway starts; shared by every request.
+pub struct App {
+    /// Who may call.
+    pub access: Access,
+    /// Which provider a model's name leads to.
+    pub routes: Routes,
+    /// The providers, by id.
+    pub providers: HashMap<Arc<str>, Backend>,
+    /// What is accepted of bodies.
+    pub limits: body::Limits,
+    /// How deep JSON may be nested.
+    pub json_depth: usize,
+    /// Whether what a translation cannot carry is refused, whatever the request says.
+    pub strict: bool,
+    /// The model of requests that name none.
+    pub default_model: Option<String>,
+    /// How long things may take.
+    pub times: Times,
+    /// Which web pages may call.
+    pub cors: Cors,
+    /// Renders `/metrics`; absent if switched off.
+    pub metrics: Option<Render>,
+    /// Counts.
+    pub meters: Meters,
+    /// What is told of the gateway itself.
+    pub about: About,
+}
+
+/// Renders metrics in Prometheus' text format.
+pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A provider as far as it is set up.
+#[derive(Clone)]
+pub enum Backend {
+    /// Ready to be asked.
+    Ready(Arc<dyn Provider>),
+    /// Known, but without what it needs; the text says what that is.
+    Unready(String),
+}
+
+/// How long things may take on the way to the caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long the head of a streamed reply is held back for the first output, so that what fails
+    /// before it can still be told by a status.
+    pub head_hold: Duration,
+    /// After so much silence in a stream a comment is sent, lest somebody between takes the
+    /// connection for dead.
+    pub keep_alive: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { head_hold: Duration::from_secs(10), keep_alive: Duration::from_secs(15) }
+    }
+}
+
+/// What is told of the gateway itself.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Its version.
+    pub version: String,
+    /// Where its documentation is served.
+    pub docs: Option<String>,
+}
+
+impl App {
+    /// The provider with this id.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotConfigured`] if it is not set up.
+    pub(crate) fn provider(&self, id: &str) -> Result<&Arc<dyn Provider>> {
+        match self.providers.get(id) {
+            Some(Backend::Ready(provider)) => Ok(provider),
+            Some(Backend::Unready(why)) => {
+                Err(GatewayError::new(ErrorKind::NotConfigured, why.clone()).param("model"))
+            }
+            None => Err(GatewayError::new(
+                ErrorKind::NotConfigured,
+                format!("the provider '{id}' is not configured"),
+            )
+            .param("model")),
+        }
+    }
+
+    /// Whether the provider with this id can be asked.
+    pub(crate) fn is_ready(&self, id: &str) -> bool {
+        matches!(self.providers.get(id), Some(Backend::Ready(_)))
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("access", &self.access).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! Who is calling.
+
+use gateway_core::{ErrorKind, GatewayError, Result};
+use http::{HeaderMap, header::AUTHORIZATION};
+use sha2::{Digest as _, Sha256};
+use std::{collections::HashMap, fmt, sync::Arc};
+
+/// Somebody who may call the gateway.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// What it is called in logs.
+    pub name: Arc<str>,
+    /// Whose data it sees: part of every key under which anything is kept.
+    pub tenant: Arc<str>,
+    /// The models it may ask for; all if absent. `*` at the end stands for any rest.
+    pub models: Option<Vec<String>>,
+}
+
+/// The SHA-256 of a key. Keys themselves are not kept.
+pub type KeyHash = [u8; 32];
+
+/// Who may call.
+#[derive(Clone)]
+pub enum Access {
+    /// Anybody, as this client.
+    Open(Arc<Client>),
+    /// Whoever has a key.
+    Keys(HashMap<KeyHash, Arc<Client>>),
+}
+
+impl Access {
+    /// Who sent a request with these headers.
+    ///
+    /// The key is compared by its hash, so that the time it takes tells nothing of the key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthenticated`] without a known key; [`ErrorKind::InvalidRequest`] if two
+    /// different ones are sent.
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Arc<Client>> {
+        let clients = match self {
+            Self::Open(client) => return Ok(Arc::clone(client)),
+            Self::Keys(clients) => clients,
+        };
+        let key = key(headers)?.ok_or_else(|| {
+            unauthenticated("an API key is needed: send 'Authorization: Bearer ...'")
+        })?;
+        let hash: KeyHash = Sha256::digest(key).into();
+        clients.get(&hash).cloned().ok_or_else(|| unauthenticated("the API key is not known"))
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(client) => f.debug_tuple("Open").field(client).finish(),
+            Self::Keys(clients) => f.debug_set().entries(clients.values()).finish(),
+        }
+    }
+}
+
+impl Client {
+    /// Fails unless this client may ask for `model`, as it or as the catalogue names it.
+    pub fn check_model(&self, model: &str, catalogued: &str) -> Result<()> {
+        let Some(allowed) = &self.models else { return Ok(()) };
+        let fits = |pattern: &String, name: &str| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name.eq_ignore_ascii_case(pattern),
+        };
+        if allowed.iter().any(|it| fits(it, model) || fits(it, catalogued)) {
+            return Ok(());
+        }
+        Err(GatewayError::new(ErrorKind::Forbidden, "this API key may not use the model")
+            .with_code("model_not_allowed")
+            .param("model"))
+    }
+}
+
+/// The key among `headers`: a bearer token, or `x-api-key` as Anthropic's clients send it.
+fn key(headers: &HeaderMap) -> Result<Option<&[u8]>> {
+    let mut found: Option<&[u8]> = None;
+    let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| token(value.as_bytes()));
+    let keys = headers.get_all("x-api-key").iter().map(|value| value.as_bytes().trim_ascii());
+    for key in bearers.chain(keys).filter(|key| !key.is_empty()) {
+        if found.is_some_and(|found| found != key) {
+            return Err(GatewayError::new(
+                ErrorKind::InvalidRequest,
+                "two different API keys were sent",
+            ));
+        }
+        found = Some(key);
+    }
+    Ok(found)
+}
+
+/// The token of a bearer credential; empty for other schemes.
+fn token(value: &[u8]) -> &[u8] {
+    match value.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
+        _ => b"",
+    }
+}
+
+fn unauthenticated(message: &'static str) -> GatewayError {
+    GatewayError::new(ErrorKind::Unauthenticated, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(models: Option<&[&str]>) -> Client {
+        let models = models.map(|it| it.iter().map(ToString::to_string).collect());
+        Client { name: "app".into(), tenant: "t".into(), models }
+    }
+
+    #[track_caller]
+    fn check(headers: &[(&'static str, &str)], expected: &str) {
+        let hash: KeyHash = Sha256::digest("sk-good").into();
+        let access = Access::Keys(HashMap::from([(hash, Arc::new(client(None)))]));
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        let told = match access.identify(&headers) {
+            Ok(client) => client.name.to_string(),
+            Err(error) => error.code().to_owned(),
+        };
+        assert_eq!(told, expected, "{headers:?}");
+    }
+
+    #[test]
+    fn a_key_may_come_either_way() {
+        check(&[("authorization", "Bearer sk-good")], "app");
+        check(&[("authorization", "bearer  sk-good ")], "app");
+        check(&[("x-api-key", "sk-good")], "app");
+        check(&[("authorization", "Bearer sk-good"), ("x-api-key", "sk-good")], "app");
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        check(&[], "invalid_api_key");
+        for value in ["", "Bearer", "Bearer ", "Bearer sk-goo", "Basic sk-good", "sk-good"] {
+            check(&[("authorization", value)], "invalid_api_key");
+        }
+        let two = [("authorization", "Bearer sk-good"), ("x-api-key", "sk-other")];
+        check(&two, "invalid_request");
+    }
+
+    #[test]
+    fn a_client_keeps_to_its_models() {
+        let client = client(Some(&["gpt-5", "fake/*"]));
+        assert!(client.check_model("GPT-5", "").is_ok());
+        assert!(client.check_model("fake/echo", "").is_ok());
+        assert!(client.check_model("best", "gpt-5").is_ok());
+        let error = client.check_model("claude-x", "claude-x").unwrap_err();
+        assert_eq!(error.code(), "model_not_allowed");
+    }
+}

@@ -1,0 +1,235 @@
+//! Reading the body of a request.
+
+use bytes::{Bytes, BytesMut};
+use gateway_core::{ErrorKind, GatewayError, Result};
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time;
+
+/// What is accepted.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest body.
+    pub max_bytes: usize,
+    /// How long a caller may take to send it.
+    pub timeout: Duration,
+    /// How many bytes of bodies may be held at once, over all requests.
+    pub budget: Arc<Budget>,
+}
+
+/// Bytes that may be held at once.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    held: AtomicUsize,
+}
+
+/// A share of a [`Budget`], given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes.
+    pub const fn new(limit: usize) -> Self {
+        Self { limit, held: AtomicUsize::new(0) }
+    }
+
+    fn take(self: &Arc<Self>, bytes: usize) -> Result<Share> {
+        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
+        let share = Share { budget: Arc::clone(self), bytes };
+        if before + bytes <= self.limit {
+            return Ok(share);
+        }
+        Err(GatewayError::new(ErrorKind::Overloaded, "too many large requests at once")
+            .retry_after(Some(Duration::from_secs(1))))
+    }
+}
+
+impl Share {
+    fn grow(&mut self, bytes: usize) -> Result<()> {
+        let mut more = self.budget.take(bytes)?;
+        self.bytes += std::mem::take(&mut more.bytes);
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Reads a JSON body whole. Its share of the budget is to be kept as long as the bytes are.
+pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limits: &Limits) -> Result<(Bytes, Share)>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<gateway_core::BoxError>,
+{
+    check_type(headers)?;
+    let announced = announced(headers).unwrap_or(0);
+    if announced > limits.max_bytes {
+        return Err(too_large(limits.max_bytes));
+    }
+    let share = limits.budget.take(announced)?;
+    let reading = collect(body, announced, limits.max_bytes, share);
+    time::timeout(limits.timeout, reading).await.unwrap_or_else(|_| {
+        Err(GatewayError::new(ErrorKind::RequestTimeout, "the request's body took too long"))
+    })
+}
+
+async fn collect<B>(
+    body: B,
+    announced: usize,
+    max: usize,
+    mut share: Share,
+) -> Result<(Bytes, Share)>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<gateway_core::BoxError>,
+{
+    let mut body = pin!(body);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            GatewayError::new(ErrorKind::InvalidRequest, "the request's body is broken off")
+                .with_code("invalid_body")
+                .because(error)
+        })?;
+        // Trailers of a request say nothing that we would believe.
+        let Ok(chunk) = frame.into_data() else { continue };
+        if whole.len() + chunk.len() > max {
+            return Err(too_large(max));
+        }
+        if whole.len() + chunk.len() > share.bytes {
+            share.grow(whole.len() + chunk.len() - share.bytes)?;
+        }
+        if whole.is_empty() && (chunk.len() == announced || body.is_end_stream()) {
+            return Ok((chunk, share));
+        }
+        whole.reserve(announced.saturating_sub(whole.len()));
+        whole.extend_from_slice(&chunk);
+    }
+    Ok((whole.freeze(), share))
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// JSON in UTF-8, uncompressed; a body of no declared type is taken for that.
+fn check_type(headers: &HeaderMap) -> Result<()> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if text(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(unsupported("an encoded body is not accepted")
+            .with_code("unsupported_encoding"));
+    }
+    let Some(kind) = text(CONTENT_TYPE) else { return Ok(()) };
+    if kind == "application/json" {
+        return Ok(());
+    }
+    let kind = kind.to_ascii_lowercase();
+    let mut pieces = kind.split(';').map(str::trim);
+    let media = pieces.next().unwrap_or_default();
+    let is_json = media == "application/json" || media.ends_with("+json");
+    let charset = pieces.find_map(|piece| piece.strip_prefix("charset="));
+    let is_utf8 = charset.is_none_or(|it| matches!(it.trim_matches('"'), "utf-8" | "utf8"));
+    if is_json && is_utf8 {
+        return Ok(());
+    }
+    Err(unsupported("the body must be application/json in UTF-8"))
+}
+
+fn unsupported(message: &'static str) -> GatewayError {
+    GatewayError::new(ErrorKind::UnsupportedMedia, message)
+}
+
+fn too_large(max: usize) -> GatewayError {
+    GatewayError::new(ErrorKind::TooLarge, format!("the body is larger than {max} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use std::convert::Infallible;
+
+    fn limits() -> Limits {
+        let timeout = Duration::from_secs(60);
+        Limits { max_bytes: 8, timeout, budget: Arc::new(Budget::new(12)) }
+    }
+
+    async fn take(headers: &[(&'static str, &str)], chunks: &[&'static str]) -> Result<String> {
+        let headers = headers.iter().map(|(name, value)| {
+            (name.parse().unwrap(), value.parse().unwrap())
+        });
+        let chunks = chunks.iter().map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(*chunk))));
+        let body = StreamBody::new(stream::iter(chunks.collect::<Vec<_>>()));
+        let (bytes, _share) = read(&headers.collect(), body, &limits()).await?;
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    async fn check(headers: &[(&'static str, &str)], chunks: &[&'static str], expected: &str) {
+        let told = match take(headers, chunks).await {
+            Ok(body) => body,
+            Err(error) => error.code().to_owned(),
+        };
+        assert_eq!(told, expected, "{headers:?}");
+    }
+
+    #[tokio::test]
+    async fn reads_what_fits() {
+        check(&[], &[], "").await;
+        check(&[], &["{}"], "{}").await;
+        check(&[("content-length", "4")], &["{", " ", " ", "}"], "{  }").await;
+        check(&[], &["12345678"], "12345678").await;
+    }
+
+    #[tokio::test]
+    async fn refuses_what_does_not() {
+        check(&[("content-length", "9")], &[], "request_too_large").await;
+        check(&[], &["12345678", "9"], "request_too_large").await;
+    }
+
+    #[tokio::test]
+    async fn takes_json_only() {
+        let kind = |value| [("content-type", value)];
+        check(&kind("application/json"), &["{}"], "{}").await;
+        check(&kind("Application/JSON; Charset=UTF-8"), &["{}"], "{}").await;
+        check(&kind("text/plain"), &["{}"], "unsupported_media_type").await;
+        check(&kind("application/json; charset=utf-16"), &["{}"], "unsupported_media_type").await;
+        check(&[("content-encoding", "gzip")], &["{}"], "unsupported_encoding").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn does_not_wait_for_ever() {
+        let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let error = read(&HeaderMap::new(), body, &limits()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RequestTimeout);
+    }
+
+    #[test]
+    fn a_budget_is_shared_and_given_back() {
+        let budget = Arc::new(Budget::new(10));
+        let first = budget.take(6).unwrap();
+        assert_eq!(budget.take(5).unwrap_err().kind(), ErrorKind::Overloaded);
+        drop(first);
+        assert!(budget.take(10).is_ok());
+    }
+}

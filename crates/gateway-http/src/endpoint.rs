@@ -1,0 +1,102 @@
+//! Every endpoint the gateway serves.
+//!
+//! A path names an endpoint whatever the method, so that a wrong method is a 405 and not a 404.
+//! An endpoint has a label, so that metrics never see a raw path. Adding a variant breaks the
+//! build until it has a path, its methods, a label and a handler.
+
+use http::Method;
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Endpoint<'path> {
+    /// `/`
+    Root,
+    /// `/health`
+    Health,
+    /// `/metrics`
+    Metrics,
+    /// `/v1/chat/completions`
+    ChatCompletions,
+    /// `/v1/models`
+    Models,
+    /// `/v1/models/{id}`, where the id may contain slashes.
+    Model(&'path str),
+    /// `/v1/providers`
+    Providers,
+}
+
+impl<'path> Endpoint<'path> {
+    /// The endpoint at `path`, which is matched as it was sent: nothing is decoded twice.
+    pub fn at(path: &'path str) -> Option<Self> {
+        if let Some(id) = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty()) {
+            return Some(Self::Model(id));
+        }
+        Some(match path {
+            "/" => Self::Root,
+            "/health" => Self::Health,
+            "/metrics" => Self::Metrics,
+            "/v1/chat/completions" => Self::ChatCompletions,
+            "/v1/models" => Self::Models,
+            "/v1/providers" => Self::Providers,
+            _ => return None,
+        })
+    }
+
+    /// The methods it answers.
+    pub fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Root
+            | Self::Health
+            | Self::Metrics
+            | Self::Models
+            | Self::Model(_)
+            | Self::Providers => &[Method::GET],
+            Self::ChatCompletions => &[Method::POST],
+        }
+    }
+
+    /// Its name in logs and metrics, and its template in the documentation.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Root => "/",
+            Self::Health => "/health",
+            Self::Metrics => "/metrics",
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Models => "/v1/models",
+            Self::Model(_) => "/v1/models/{id}",
+            Self::Providers => "/v1/providers",
+        }
+    }
+
+    /// Whether it answers anybody: probes and scrapers carry no keys.
+    pub const fn is_open(self) -> bool {
+        match self {
+            Self::Root | Self::Health | Self::Metrics => true,
+            Self::ChatCompletions | Self::Models | Self::Model(_) | Self::Providers => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: Option<Endpoint<'_>>) {
+        assert_eq!(Endpoint::at(path), expected, "{path}");
+    }
+
+    #[test]
+    fn finds_endpoints() {
+        check("/", Some(Endpoint::Root));
+        check("/v1/chat/completions", Some(Endpoint::ChatCompletions));
+        check("/v1/models/openrouter/meta/llama-3", Some(Endpoint::Model("openrouter/meta/llama-3")));
+    }
+
+    #[test]
+    fn finds_nothing_else() {
+        for path in ["", "//", "/health/", "/v1/models/", "/v1/../health", "/V1/models", "/v1/chat"] {
+            check(path, None);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A request to a model, from top to bottom. What differs between dialects is in the codec.
+
+use crate::{
+    App, body, context,
+    event_body::EventBody,
+    hold,
+    meters::InFlight,
+    outcome::{Accepted, Outcome},
+    reply,
+};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use gateway_core::{
+    Answer, Ask, BoxError, Call, Collector, Envelope, ErrorKind, FrameStream, GatewayError, Head, Look,
+    Original, Result, on_end,
+};
+use gateway_wire::{Caller, Ids, Reply, envelope, json, splice};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use std::{sync::Arc, time::SystemTime};
+use uuid::Uuid;
+
+/// Where a request came in.
+pub(crate) struct Entry {
+    /// The endpoint's label.
+    pub(crate) path: &'static str,
+    /// The request's name.
+    pub(crate) request_id: Arc<str>,
+    /// Counts the request until its answer has ended.
+    pub(crate) in_flight: InFlight,
+}
+
+/// Answers a request to a model.
+pub(crate) async fn generate<B>(
+    app: &Arc<App>,
+    caller: &'static dyn Caller,
+    entry: Entry,
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let Entry { path, request_id, in_flight } = entry;
+    let (head, body) = request.into_parts();
+    let client = app.access.identify(&head.headers)?;
+    let (body, share) = body::read(&head.headers, body, &app.limits).await?;
+    let (body, envelope) = open(app, body)?;
+    caller.check(&envelope)?;
+    refuse_sessions(&envelope)?;
+    let route = app.routes.route(&envelope.model)?;
+    client.check_model(&envelope.model, &route.target.model)?;
+    let provider = app.provider(&route.provider)?;
+    let (model, stream) = (envelope.model.clone(), envelope.stream);
+    let original = Original::new(caller.dialect(), body, envelope, caller.decode());
+    let call = Call {
+        target: route.target,
+        ask: Ask::Original(Arc::new(original)),
+        stream,
+        look: Look::Digest,
+        strict: app.strict || is_strict(&head.headers),
+        context: context::of(&head.headers, Arc::clone(&request_id), &client, caller.dialect()),
+    };
+    let accepted = Accepted {
+        path,
+        request_id,
+        client: Arc::clone(&client.name),
+        provider: Arc::clone(&route.provider),
+        card: call.target.card.clone(),
+        stream,
+    };
+    let mut outcome = Outcome::new(app, accepted, in_flight);
+    let to = Reply { ask: call.ask.clone(), model, created: now(), ids: ids() };
+    let Answer { head, frames } = match provider.answer(call).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            outcome.failed(&error);
+            return Err(error);
+        }
+    };
+    drop(share);
+    outcome.begun(&head);
+    let frames = on_end(frames, Box::new(outcome));
+    let mut reply = if stream {
+        streamed(app, caller, to, frames).await?
+    } else {
+        whole(caller, to, frames).await?
+    };
+    add_facts(&head, reply.headers_mut());
+    Ok(reply)
+}
+
+/// A reply whose body grows as the answer does.
+async fn streamed(
+    app: &App,
+    caller: &dyn Caller,
+    to: Reply,
+    frames: FrameStream,
+) -> Result<Response<reply::Body>> {
+    let begun = hold::until_output(frames, app.times.head_hold).await?;
+    let body = EventBody::new(begun, caller.writer(to), app.times.keep_alive);
+    let mut reply = Response::new(body.boxed_unsync());
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies such as nginx collect a reply before they pass it on, unless told not to.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(reply)
+}
+
+/// A reply with the whole answer.
+async fn whole(
+    caller: &dyn Caller,
+    to: Reply,
+    mut frames: FrameStream,
+) -> Result<Response<reply::Body>> {
+    let mut answer = Collector::default();
+    let mut verbatim = None;
+    while let Some(frame) = frames.next().await {
+        let frame = frame?;
+        verbatim = verbatim.or(frame.verbatim);
+        answer.extend(frame.events);
+    }
+    let body = match verbatim {
+        Some(bytes) => bytes,
+        None => caller.write_whole(answer.finish(), to).into(),
+    };
+    Ok(reply::written(StatusCode::OK, body))
+}
+
+/// Tells who answered and what was left behind.
+fn add_facts(head: &Head, headers: &mut HeaderMap) {
+    let mut add = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    add("x-gateway-provider", &head.provider);
+    if head.attempts > 1 {
+        add("x-gateway-attempts", &head.attempts.to_string());
+    }
+    if let Some(id) = &head.upstream_request_id {
+        add("x-upstream-request-id", id);
+    }
+    if !head.loss.is_empty() {
+        add("x-gateway-dropped", &head.loss.iter().collect::<Vec<_>>().join(","));
+    }
+}
+
+fn is_strict(headers: &HeaderMap) -> bool {
+    headers.get("x-gateway-strict").is_some_and(|value| value.as_bytes() == b"true")
+}
+
+/// Reads the envelope; a request that names no model gets the configured one, if there is one.
+fn open(app: &App, body: Bytes) -> Result<(Bytes, Envelope)> {
+    let limits = json::Limits { depth: app.json_depth };
+    match (envelope::read(&body, &limits), &app.default_model) {
+        (Err(error), Some(model)) if error.at_param() == Some("model") => {
+            let named = splice::insert_member(&body, "model", model).unwrap_or(body);
+            // What is wrong with a model that is there is not mended by another.
+            envelope::read(&named, &limits).map(|envelope| (named, envelope)).map_err(|_| error)
+        }
+        (envelope, _) => Ok((body, envelope?)),
+    }
+}
+
+/// There are no sessions yet that a request could continue.
+fn refuse_sessions(envelope: &Envelope) -> Result<()> {
+    if envelope.session.is_none() {
+        return Ok(());
+    }
+    Err(GatewayError::new(ErrorKind::NotFound, "there is no such session")
+        .with_code("session_not_found")
+        .param("session_id"))
+}
+
+fn ids() -> Ids {
+    Ids::new(Uuid::new_v4().as_u128())
+}
+
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "answers tell the time of day")]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,177 @@
+//! Counting.
+//!
+//! Handles of metrics are looked up once and kept: the labels are few, because none of them is a
+//! caller's to choose.
+
+use gateway_core::{NanoDollars, Usage};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+/// The metrics of a gateway.
+#[derive(Debug, Default)]
+pub struct Meters {
+    requests: Table<(&'static str, &'static str, u16), (Counter, Histogram)>,
+    providers: Table<Arc<str>, Provider>,
+    models: Table<(Arc<str>, Arc<str>), Model>,
+    failures: Table<(Arc<str>, &'static str), Counter>,
+    ends: Table<(&'static str, &'static str), Counter>,
+}
+
+#[derive(Clone)]
+struct Provider {
+    requests: Counter,
+    latency: Histogram,
+    first_output: Histogram,
+}
+
+#[derive(Clone)]
+struct Model {
+    prompt: Counter,
+    completion: Counter,
+    cost: Histogram,
+}
+
+/// A request that is being worked on; counted as long as it is kept.
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+impl Meters {
+    /// Counts a request as being worked on.
+    pub(crate) fn begin(method: &'static str) -> InFlight {
+        let gauge = gauge!("llm_gateway_requests_in_progress", "method" => method);
+        gauge.increment(1.0);
+        InFlight(gauge)
+    }
+
+    /// Counts a request whose reply's head is ready.
+    pub(crate) fn replied(
+        &self,
+        method: &'static str,
+        path: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
+        let (count, duration) = self.requests.get((method, path, status), || {
+            let status = status.to_string();
+            (
+                counter!("llm_gateway_requests_total",
+                    "method" => method, "path" => path, "status" => status),
+                histogram!("llm_gateway_request_duration_seconds",
+                    "method" => method, "path" => path),
+            )
+        });
+        count.increment(1);
+        duration.record(took.as_secs_f64());
+    }
+
+    /// Counts a call of `provider`.
+    pub(crate) fn called(&self, provider: &Arc<str>) {
+        self.provider(provider).requests.increment(1);
+    }
+
+    /// Counts a call of `provider` that failed.
+    pub(crate) fn failed(&self, provider: &Arc<str>, kind: &'static str) {
+        let key = (Arc::clone(provider), kind);
+        self.failures
+            .get(key, || {
+                counter!("llm_gateway_provider_errors_total",
+                    "provider" => provider.to_string(), "error_type" => kind)
+            })
+            .increment(1);
+    }
+
+    /// Counts how long `provider` took to the end, and to its first output.
+    pub(crate) fn answered(&self, provider: &Arc<str>, took: Duration, first: Option<Duration>) {
+        let handles = self.provider(provider);
+        handles.latency.record(took.as_secs_f64());
+        if let Some(first) = first {
+            handles.first_output.record(first.as_secs_f64());
+        }
+    }
+
+    /// Counts how an answer ended.
+    pub(crate) fn ended(&self, path: &'static str, outcome: &'static str) {
+        self.ends
+            .get((path, outcome), || {
+                counter!("llm_gateway_answers_total", "path" => path, "outcome" => outcome)
+            })
+            .increment(1);
+    }
+
+    /// Counts what an answer took. `model` is a name of the catalogue, or `other`.
+    pub(crate) fn used(
+        &self,
+        provider: &Arc<str>,
+        model: &Arc<str>,
+        usage: &Usage,
+        cost: Option<NanoDollars>,
+    ) {
+        let handles = self.models.get((Arc::clone(provider), Arc::clone(model)), || {
+            let labels = [("provider", provider.to_string()), ("model", model.to_string())];
+            let tokens = |class: &'static str| {
+                let mut labels = labels.to_vec();
+                labels.push(("type", class.to_owned()));
+                counter!("llm_gateway_tokens_total", &labels)
+            };
+            Model {
+                prompt: tokens("prompt"),
+                completion: tokens("completion"),
+                cost: histogram!("llm_gateway_request_cost_dollars", &labels),
+            }
+        });
+        handles.prompt.increment(usage.prompt());
+        handles.completion.increment(usage.completion());
+        if let Some(cost) = cost {
+            handles.cost.record(cost.dollars());
+        }
+    }
+
+    fn provider(&self, id: &Arc<str>) -> Provider {
+        self.providers.get(Arc::clone(id), || {
+            let id = id.to_string();
+            Provider {
+                requests: counter!("llm_gateway_provider_requests_total", "provider" => id.clone()),
+                latency: histogram!("llm_gateway_provider_latency_seconds",
+                    "provider" => id.clone()),
+                first_output: histogram!("llm_gateway_time_to_first_token_seconds",
+                    "provider" => id),
+            }
+        })
+    }
+}
+
+/// Handles, by their labels.
+struct Table<K, V>(RwLock<HashMap<K, V>>);
+
+impl<K: Eq + Hash, V: Clone> Table<K, V> {
+    fn get(&self, key: K, make: impl FnOnce() -> V) -> V {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            table.entry(key).or_insert_with(make).clone()
+        })
+    }
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K, V> fmt::Debug for Table<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").finish_non_exhaustive()
+    }
+}

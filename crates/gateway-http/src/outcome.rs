@@ -1,0 +1,148 @@
+//! What became of a request: told exactly once, to the log and to the meters.
+
+use crate::{App, meters::InFlight};
+use gateway_core::{End, Frame, GatewayError, Head, ModelCard, StreamEvent, Usage, Witness};
+use std::{error::Error as _, sync::Arc};
+use tokio::time::Instant;
+
+/// Accounts for one request to a model, from its acceptance to its end.
+///
+/// If it is dropped untold, the caller has gone before the answer began.
+pub(crate) struct Outcome {
+    app: Arc<App>,
+    path: &'static str,
+    request_id: Arc<str>,
+    client: Arc<str>,
+    began: Instant,
+    provider: Arc<str>,
+    model: Arc<str>,
+    card: Option<Arc<ModelCard>>,
+    upstream_request_id: Option<String>,
+    stream: bool,
+    attempts: u32,
+    first_output: Option<Instant>,
+    usage: Option<Usage>,
+    finish: Option<&'static str>,
+    told: bool,
+    _in_flight: InFlight,
+}
+
+/// What is known of a request when it is sent to its provider.
+pub(crate) struct Accepted {
+    pub(crate) path: &'static str,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) client: Arc<str>,
+    pub(crate) provider: Arc<str>,
+    pub(crate) card: Option<Arc<ModelCard>>,
+    pub(crate) stream: bool,
+}
+
+impl Outcome {
+    pub(crate) fn new(app: &Arc<App>, accepted: Accepted, in_flight: InFlight) -> Self {
+        let Accepted { path, request_id, client, provider, card, stream } = accepted;
+        // A model that is not catalogued has whatever name the caller made up.
+        let model = card.as_ref().map_or("other", |card| &card.id).into();
+        app.meters.called(&provider);
+        Self {
+            app: Arc::clone(app),
+            path,
+            request_id,
+            client,
+            began: Instant::now(),
+            provider,
+            model,
+            card,
+            upstream_request_id: None,
+            stream,
+            attempts: 1,
+            first_output: None,
+            usage: None,
+            finish: None,
+            told: false,
+            _in_flight: in_flight,
+        }
+    }
+
+    /// Learns what is known of the answer before it begins.
+    pub(crate) fn begun(&mut self, head: &Head) {
+        self.attempts = head.attempts;
+        self.upstream_request_id.clone_from(&head.upstream_request_id);
+    }
+
+    /// The request failed before an answer began.
+    pub(crate) fn failed(mut self, error: &GatewayError) {
+        self.tell(End::Failed(error));
+    }
+
+    fn tell(&mut self, end: End<'_>) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let outcome = match end {
+            End::Complete => "ok",
+            End::Failed(error) => error.kind().as_str(),
+            End::Cancelled => "client_cancelled",
+        };
+        let took = self.began.elapsed();
+        let first = self.first_output.map(|at| at.duration_since(self.began));
+        let cost = self.usage.as_ref().and_then(|usage| Some(self.card.as_ref()?.price?.cost(usage)));
+        let meters = &self.app.meters;
+        meters.ended(self.path, outcome);
+        meters.answered(&self.provider, took, first);
+        if let Some(usage) = &self.usage {
+            meters.used(&self.provider, &self.model, usage, cost);
+        }
+        let error = if let End::Failed(error) = end { Some(error) } else { None };
+        if let Some(error) = error {
+            meters.failed(&self.provider, error.kind().as_str());
+        }
+        let usage = self.usage.unwrap_or_default();
+        tracing::info!(
+            target: "gateway::outcome",
+            request_id = &*self.request_id,
+            path = self.path,
+            client = &*self.client,
+            provider = &*self.provider,
+            model = &*self.model,
+            stream = self.stream,
+            outcome,
+            finish = self.finish,
+            attempts = self.attempts,
+            prompt_tokens = usage.prompt(),
+            completion_tokens = usage.completion(),
+            usage_known = self.usage.is_some(),
+            cost_nano_dollars = cost.map(|cost| cost.0),
+            first_output_ms = first.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            upstream_request_id = self.upstream_request_id.as_deref(),
+            upstream_status = error.and_then(GatewayError::upstream_status),
+            error = error.map(tracing::field::display),
+            cause = error.and_then(|error| error.source()).map(tracing::field::display),
+        );
+    }
+}
+
+impl Witness for Outcome {
+    fn see(&mut self, frame: &Frame) {
+        if frame.output && self.first_output.is_none() {
+            self.first_output = Some(Instant::now());
+        }
+        for event in &frame.events {
+            if let StreamEvent::Usage(usage) = event {
+                self.usage = Some(*usage);
+            } else if let StreamEvent::Finished(finish) = event {
+                self.finish = Some(finish.reason.as_str());
+            }
+        }
+    }
+
+    fn end(mut self: Box<Self>, end: End<'_>) {
+        self.tell(end);
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.tell(End::Cancelled);
+    }
+}

@@ -1,0 +1,140 @@
+//! Replies, and the one place where an error becomes a status.
+
+use bytes::Bytes;
+use gateway_core::{BoxError, ErrorKind, GatewayError};
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{self, HeaderName},
+};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use serde::Serialize;
+use serde_json::json;
+use std::time::Duration;
+
+/// The body of a reply.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// A reply of `bytes`.
+pub(crate) fn bytes(
+    status: StatusCode,
+    content_type: &'static str,
+    bytes: impl Into<Bytes>,
+) -> Response<Body> {
+    let body = Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync();
+    let mut reply = Response::new(body);
+    *reply.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    reply
+}
+
+/// A reply of JSON that is written already.
+pub(crate) fn written(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    bytes(status, "application/json", body)
+}
+
+/// A reply of `value` as JSON.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    written(status, serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// A reply without a body.
+pub(crate) fn empty(status: StatusCode) -> Response<Body> {
+    let mut reply = Response::new(Full::default().map_err(|never| match never {}).boxed_unsync());
+    *reply.status_mut() = status;
+    reply
+}
+
+/// The reply to a request that failed, with `body` as the dialect writes it.
+pub(crate) fn failure(error: &GatewayError, body: Vec<u8>) -> Response<Body> {
+    let mut reply = written(status(error), body);
+    add_advice(error, reply.headers_mut());
+    reply
+}
+
+/// The body of a failure on the platform's own endpoints: what OpenAI's clients read, and `detail`,
+/// which the platform's own read.
+pub(crate) fn platform_error(error: &GatewayError) -> Vec<u8> {
+    let body = json!({
+        "error": {
+            "message": error.message(),
+            "type": error_type(error.kind()),
+            "param": error.at_param(),
+            "code": error.code(),
+        },
+        "detail": error.message(),
+    });
+    body.to_string().into_bytes()
+}
+
+/// The status for `error`: no other function knows one.
+pub(crate) fn status(error: &GatewayError) -> StatusCode {
+    match error.kind() {
+        ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::ContentFilter => {
+            StatusCode::BAD_REQUEST
+        }
+        ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound | ErrorKind::ModelNotFound => StatusCode::NOT_FOUND,
+        ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::UriTooLong => StatusCode::URI_TOO_LONG,
+        ErrorKind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        ErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
+        ErrorKind::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::RateLimited | ErrorKind::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Upstream
+        | ErrorKind::UpstreamAuth
+        | ErrorKind::UpstreamInvalid
+        | ErrorKind::UpstreamCut
+        | ErrorKind::UpstreamTruncated
+        | ErrorKind::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+        ErrorKind::UpstreamStalled | ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::UpstreamOverloaded
+        | ErrorKind::NotConfigured
+        | ErrorKind::Unavailable
+        | ErrorKind::Overloaded
+        | ErrorKind::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        // Nobody reads it; logs know 499 for this.
+        ErrorKind::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// OpenAI's word for the class of a failure.
+fn error_type(kind: ErrorKind) -> &'static str {
+    let status = status(&GatewayError::new(kind, ""));
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        "rate_limit_error"
+    } else if status.is_client_error() {
+        "invalid_request_error"
+    } else {
+        "server_error"
+    }
+}
+
+/// Tells clients whether and when to try again.
+fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
+    if let Some(delay) = error.delay() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(delay)));
+    }
+    // The clients made by Stainless, OpenAI's and Anthropic's among them, repeat every 5xx unless
+    // they are told that it is of no use.
+    let repeated = status(error).is_server_error() || error.kind() == ErrorKind::QuotaExceeded;
+    if repeated && !error.kind().is_retryable() {
+        let name = HeaderName::from_static("x-should-retry");
+        headers.insert(name, HeaderValue::from_static("false"));
+    }
+    if error.kind() == ErrorKind::Unauthenticated {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+}
+
+/// Whole seconds, rounded up: nobody is asked back too early.
+fn seconds(delay: Duration) -> u64 {
+    delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
+}

@@ -1,0 +1,152 @@
+//! Every request passes here, top to bottom.
+
+use crate::{App, Endpoint, context, generate, hygiene, meters::Meters, platform, reply};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
+use gateway_wire::{Caller, chat::ChatCaller};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response,
+    header::{ALLOW, ORIGIN},
+};
+use http_body::Body;
+use std::{panic::AssertUnwindSafe, sync::Arc};
+use tokio::time::Instant;
+
+/// Answers `request`. Never fails: what goes wrong is told to the caller.
+pub async fn handle<B>(app: Arc<App>, request: Request<B>) -> Response<reply::Body>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let began = Instant::now();
+    let method = method_label(request.method());
+    let request_id = context::request_id(request.headers());
+    let origin = request.headers().get(ORIGIN).cloned();
+    let path = Endpoint::at(request.uri().path()).map_or("unmatched", Endpoint::label);
+    let answering = AssertUnwindSafe(answer(&app, Arc::clone(&request_id), request));
+    let mut reply = answering.catch_unwind().await.unwrap_or_else(|_| {
+        let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
+        reply::failure(&bug, reply::platform_error(&bug))
+    });
+    let headers = reply.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    app.cors.admit(origin.as_ref(), headers);
+    app.meters.replied(method, path, reply.status().as_u16(), began.elapsed());
+    reply
+}
+
+async fn answer<B>(
+    app: &Arc<App>,
+    request_id: Arc<str>,
+    request: Request<B>,
+) -> Response<reply::Body>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let path = request.uri().path().to_owned();
+    let Some(endpoint) = Endpoint::at(&path) else {
+        let error = GatewayError::new(ErrorKind::NotFound, "there is nothing at this path");
+        return reply::failure(&error, reply::platform_error(&error));
+    };
+    let caller = caller(endpoint);
+    let answered = match check(endpoint, &request) {
+        Ok(()) if request.method() == Method::OPTIONS => {
+            Ok(app.cors.preflight(endpoint, request.headers()))
+        }
+        Ok(()) => dispatch(app, endpoint, caller, Arc::clone(&request_id), request).await,
+        Err(error) => Err(error),
+    };
+    answered.unwrap_or_else(|error| {
+        let body = match caller {
+            Some(caller) => caller.write_error(&error, &request_id),
+            None => reply::platform_error(&error),
+        };
+        let mut reply = reply::failure(&error, body);
+        if error.kind() == ErrorKind::MethodNotAllowed {
+            add_allow(endpoint, &mut reply);
+        }
+        reply
+    })
+}
+
+/// The dialect in which an endpoint speaks; the platform's own endpoints have none.
+fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
+    match endpoint {
+        Endpoint::ChatCompletions => Some(&ChatCaller),
+        Endpoint::Root
+        | Endpoint::Health
+        | Endpoint::Metrics
+        | Endpoint::Models
+        | Endpoint::Model(_)
+        | Endpoint::Providers => None,
+    }
+}
+
+fn check<B>(endpoint: Endpoint<'_>, request: &Request<B>) -> Result<()> {
+    hygiene::check(request)?;
+    let method = request.method();
+    let known = endpoint.methods().contains(method)
+        || method == Method::OPTIONS
+        || (method == Method::HEAD && endpoint.methods().contains(&Method::GET));
+    if known {
+        return Ok(());
+    }
+    Err(GatewayError::new(ErrorKind::MethodNotAllowed, "this path does not answer that method"))
+}
+
+async fn dispatch<B>(
+    app: &Arc<App>,
+    endpoint: Endpoint<'_>,
+    caller: Option<&'static dyn Caller>,
+    request_id: Arc<str>,
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let in_flight = Meters::begin(method_label(request.method()));
+    if let Some(caller) = caller {
+        let entry = generate::Entry { path: endpoint.label(), request_id, in_flight };
+        return generate::generate(app, caller, entry, request).await;
+    }
+    if !endpoint.is_open() {
+        app.access.identify(request.headers())?;
+    }
+    match endpoint {
+        Endpoint::Root => Ok(platform::root(app)),
+        Endpoint::Health => Ok(platform::health(app)),
+        Endpoint::Metrics => platform::metrics(app),
+        Endpoint::Models => Ok(platform::models(app)),
+        Endpoint::Model(id) => platform::model(app, id),
+        Endpoint::Providers => Ok(platform::providers(app)),
+        // Answered above: it has a dialect.
+        Endpoint::ChatCompletions => {
+            Err(GatewayError::new(ErrorKind::Internal, "an endpoint without a handler"))
+        }
+    }
+}
+
+fn add_allow(endpoint: Endpoint<'_>, reply: &mut Response<reply::Body>) {
+    let allow = endpoint.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    if let Ok(allow) = HeaderValue::from_str(&allow) {
+        reply.headers_mut().insert(ALLOW, allow);
+    }
+}
+
+/// A method as a metric's label: one that nobody serves is no label.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        "PATCH" => "PATCH",
+        "OPTIONS" => "OPTIONS",
+        "HEAD" => "HEAD",
+        _ => "other",
+    }
+}

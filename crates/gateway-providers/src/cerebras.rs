@@ -1,0 +1,14 @@
+//! `Cerebras`: OpenAI-compatible.
+
+use crate::{Credential, Descriptor, compatible};
+use gateway_wire::chat::Quirks;
+
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    id: "cerebras",
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "https://api.cerebras.ai/v1",
+    credential: Credential::Required,
+    build: |settings| compatible::openai(settings, Quirks::COMPATIBLE),
+};

@@ -1,0 +1,193 @@
+//! Providers made from a base URL and a dialect.
+
+use crate::{
+    Auth, Credential, Descriptor, Remote, Settings,
+    remote::{Address, Api},
+};
+use gateway_core::{Call, Dialect, ErrorKind, GatewayError, Provider, Result};
+use gateway_wire::{
+    Upstream,
+    chat::{ChatUpstream, Quirks},
+    gemini::GeminiUpstream,
+    messages::MessagesUpstream,
+    responses::ResponsesUpstream,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
+use secrecy::ExposeSecret as _;
+use std::{fmt::Write as _, sync::Arc};
+
+/// Whatever speaks OpenAI's Chat Completions.
+pub const OPENAI_COMPATIBLE: Descriptor = Descriptor {
+    id: "openai_compatible",
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "",
+    credential: Credential::Optional,
+    build: |settings| openai(settings, Quirks::COMPATIBLE),
+};
+
+/// Whatever speaks Anthropic's Messages.
+pub const ANTHROPIC_COMPATIBLE: Descriptor = Descriptor {
+    id: "anthropic_compatible",
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "",
+    credential: Credential::Optional,
+    build: anthropic,
+};
+
+/// Whatever speaks Gemini's `generateContent`.
+pub const GEMINI_COMPATIBLE: Descriptor = Descriptor {
+    id: "gemini_compatible",
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "",
+    credential: Credential::Optional,
+    build: gemini,
+};
+
+/// A provider that speaks Chat Completions under `base_url`, with `quirks` unless others are set.
+pub(crate) fn openai(settings: Settings, quirks: Quirks) -> Result<Arc<dyn Provider>> {
+    let chat = chat(&settings, quirks)?;
+    let apis = if settings.api == Some(Dialect::Responses) {
+        vec![responses(&settings)?, chat]
+    } else {
+        vec![chat]
+    };
+    remote(settings, Auth::Bearer, apis)
+}
+
+/// Chat Completions under `base_url`.
+pub(crate) fn chat(settings: &Settings, quirks: Quirks) -> Result<Api> {
+    let quirks = match &settings.quirks {
+        None => quirks,
+        Some(name) => Quirks::named(name)
+            .ok_or_else(|| malformed(settings, &format!("there are no quirks called '{name}'")))?,
+    };
+    fixed(settings, "/chat/completions", ChatUpstream { quirks })
+}
+
+/// Responses under `base_url`.
+pub(crate) fn responses(settings: &Settings) -> Result<Api> {
+    fixed(settings, "/responses", ResponsesUpstream)
+}
+
+/// A provider that speaks Messages; `base_url` may or may not end with the version.
+pub(crate) fn anthropic(settings: Settings) -> Result<Arc<dyn Provider>> {
+    let versioned = settings.base_url.trim_end_matches('/').ends_with("/v1");
+    let path = if versioned { "/messages" } else { "/v1/messages" };
+    let api = fixed(&settings, path, MessagesUpstream)?;
+    remote(settings, Auth::Header("x-api-key"), vec![api])
+}
+
+/// A provider that speaks `generateContent`: the Gemini API, or Vertex with a token.
+pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
+    let uri: Uri = settings.base_url.parse().map_err(|_| malformed(&settings, "its URL"))?;
+    let base = settings.base_url.trim_end_matches('/');
+    // An address without a path is that of the API's host.
+    let base = if uri.path().len() > 1 { base.to_owned() } else { format!("{base}/v1beta") };
+    let address = Address::OfCall(Box::new(move |call| generate_content(&base, call)));
+    let vertex = settings.base_url.contains("aiplatform.googleapis.com");
+    let auth = if vertex { Auth::Bearer } else { Auth::Header("x-goog-api-key") };
+    remote(settings, auth, vec![Api { upstream: Box::new(GeminiUpstream), address }])
+}
+
+fn generate_content(base: &str, call: &Call) -> Result<Uri> {
+    let model = call.target.model.trim_start_matches("models/");
+    let verb = if call.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("{base}/models/{}:{verb}", segment(model)).parse().map_err(
+        |error: http::uri::InvalidUri| {
+            GatewayError::new(ErrorKind::Internal, "the model's address cannot be written")
+                .because(error)
+        },
+    )
+}
+
+/// `text` as one segment of a path, whatever it holds.
+fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// A dialect served at one address: `path` under the base URL.
+pub(crate) fn fixed(
+    settings: &Settings,
+    path: &str,
+    upstream: impl Upstream + 'static,
+) -> Result<Api> {
+    let uri = format!("{}{path}", settings.base_url.trim_end_matches('/'));
+    let uri: Uri = uri.parse().map_err(|_| malformed(settings, "its base URL is malformed"))?;
+    if uri.authority().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(malformed(settings, "its base URL does not begin with http:// or https://"));
+    }
+    Ok(Api { upstream: Box::new(upstream), address: Address::Fixed(uri) })
+}
+
+/// A provider behind HTTP, whose credential is sent as `auth` says unless the settings differ.
+pub(crate) fn remote(settings: Settings, auth: Auth, apis: Vec<Api>) -> Result<Arc<dyn Provider>> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &settings.headers {
+        let name: HeaderName = name.parse().map_err(|_| malformed(&settings, "a header's name"))?;
+        let value = value.parse().map_err(|_| malformed(&settings, "a header's value"))?;
+        headers.insert(name, value);
+    }
+    if let Some(key) = &settings.api_key {
+        let key = key.expose_secret();
+        let (name, value) = match settings.auth.unwrap_or(auth) {
+            Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
+            Auth::Header(name) => (HeaderName::from_static(name), key.to_owned()),
+        };
+        let mut value = HeaderValue::from_str(&value)
+            .map_err(|_| malformed(&settings, "its API key cannot be sent in a header"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    let client = settings.client()?;
+    Ok(Arc::new(Remote { id: settings.id.into(), apis, headers, client }))
+}
+
+fn malformed(settings: &Settings, what: &str) -> GatewayError {
+    let message = format!("the provider '{}' cannot be set up: {what}", settings.id);
+    GatewayError::new(ErrorKind::NotConfigured, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::ChatRequest;
+
+    #[track_caller]
+    fn check(base: &str, model: &str, expected: &str) {
+        let mut call = Call::new(ChatRequest::user(model, "hello"));
+        call.stream = true;
+        assert_eq!(generate_content(base, &call).unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn a_model_is_one_segment_of_the_path() {
+        let verb = ":streamGenerateContent?alt=sse";
+        check("http://h/v1beta", "gemini-2.0", &format!("http://h/v1beta/models/gemini-2.0{verb}"));
+        check("http://h/v1", "models/g", &format!("http://h/v1/models/g{verb}"));
+        check("http://h/v1", "../a?b=c#d", &format!("http://h/v1/models/..%2Fa%3Fb%3Dc%23d{verb}"));
+    }
+
+    #[test]
+    fn malformed_settings_are_refused_with_the_providers_name() {
+        for base in ["", "nonsense", "ftp://h", "/v1"] {
+            let settings = Settings { id: "mine".to_owned(), ..Settings::new().base_url(base) };
+            let error = (OPENAI_COMPATIBLE.build)(settings).err().unwrap();
+            assert!(error.message().contains("'mine'"), "{base}: {error}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A provider without a model: deterministic, scripted by the model's name, in need of no key.
+//!
+//! For first steps, for tests of applications, and for measuring the gateway itself.
+//!
+//! | model | answer |
+//! |---|---|
+//! | `echo`, and every other name | the text of the last user message |
+//! | `chunks-N`, `chunks-N-Tms` | `N` pieces `c0 c1 ...`, each after `T` milliseconds |
+//! | `slow-Tms` | an echo that begins after `T` milliseconds |
+//! | `tool-NAME` | a call of the tool `NAME`, then a sentence with its result |
+//! | `reasoning` | some thinking, then an echo |
+//! | `refusal` | a refusal |
+//! | `length`, `filter` | an echo that ends for that reason |
+//! | `json` | a JSON object that holds the echo |
+//! | `error-STATUS` | that status |
+//! | `cut-N` | `N` pieces, then the connection breaks |
+//! | `truncate-N` | `N` pieces, then an end without a finish |
+//! | `stall-N` | `N` pieces, then silence |
+
+mod script;
+
+use self::script::{Step, script};
+use crate::{Credential, Descriptor};
+use async_trait::async_trait;
+use futures_util::stream;
+use gateway_core::{Answer, Call, Frame, FrameStream, Head, Provider, Result, StreamEvent};
+use std::{future, sync::Arc, vec};
+use tokio::time;
+
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    id: Fake::ID,
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "",
+    credential: Credential::Optional,
+    build: |settings| Ok(Arc::new(Fake { id: settings.id })),
+};
+
+/// Answers from a script.
+#[derive(Clone, Debug)]
+pub struct Fake {
+    id: String,
+}
+
+impl Fake {
+    /// The id under which it is known.
+    pub const ID: &'static str = "fake";
+}
+
+#[async_trait]
+impl Provider for Fake {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let steps = script(&call.target.model, call.request()?)?;
+        let head = Head {
+            provider: self.id.as_str().into(),
+            model: Arc::clone(&call.target.model),
+            attempts: 1,
+            ..Head::default()
+        };
+        let frames = frames(steps);
+        let frames = if call.stream { frames } else { whole(frames).await? };
+        Ok(Answer { head, frames })
+    }
+}
+
+/// One frame a step.
+fn frames(steps: Vec<Step>) -> FrameStream {
+    Box::pin(stream::try_unfold(steps.into_iter(), |mut steps| async move {
+        let events = next(&mut steps).await?;
+        Ok(events.map(|events| (Frame::of(events), steps)))
+    }))
+}
+
+async fn next(steps: &mut vec::IntoIter<Step>) -> Result<Option<Vec<StreamEvent>>> {
+    for step in steps {
+        match step {
+            Step::Say(events) => return Ok(Some(events)),
+            Step::Wait(delay) => time::sleep(delay).await,
+            Step::Fail(error) => return Err(error),
+            Step::Hang => future::pending().await,
+        }
+    }
+    Ok(None)
+}
+
+/// All frames in one.
+async fn whole(frames: FrameStream) -> Result<FrameStream> {
+    let answer = Answer { head: Head::default(), frames }.collect().await?;
+    let frame = Frame::of(answer.into_events());
+    Ok(Box::pin(stream::iter([Ok(frame)])))
+}

@@ -1,0 +1,14 @@
+//! `Fireworks`: OpenAI-compatible.
+
+use crate::{Credential, Descriptor, compatible};
+use gateway_wire::chat::Quirks;
+
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    id: "fireworks",
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "https://api.fireworks.ai/inference/v1",
+    credential: Credential::Required,
+    build: |settings| compatible::openai(settings, Quirks::COMPATIBLE),
+};

@@ -1,0 +1,19 @@
+//! `Ollama`: speaks its own chat API, in lines of JSON.
+
+use crate::{Auth, Credential, Descriptor, compatible};
+use gateway_wire::ollama::OllamaUpstream;
+
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    id: "ollama",
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "http://localhost:11434",
+    credential: Credential::Optional,
+    build: |settings| {
+        let upstream =
+            OllamaUpstream { num_ctx: settings.context_window, ..OllamaUpstream::default() };
+        let api = compatible::fixed(&settings, "/api/chat", upstream)?;
+        compatible::remote(settings, Auth::Bearer, vec![api])
+    },
+};

@@ -1,0 +1,18 @@
+//! `OpenAI`: speaks Chat Completions and Responses.
+
+use crate::{Auth, Credential, Descriptor, compatible};
+use gateway_wire::chat::Quirks;
+
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    id: "openai",
+    aliases: &[],
+    prefixes: &[],
+    families: &["gpt-", "chatgpt-", "o1", "o3", "o4"],
+    base_url: "https://api.openai.com/v1",
+    credential: Credential::Required,
+    build: |settings| {
+        let chat = compatible::chat(&settings, Quirks::OPENAI)?;
+        let responses = compatible::responses(&settings)?;
+        compatible::remote(settings, Auth::Bearer, vec![chat, responses])
+    },
+};

@@ -1,0 +1,165 @@
+//! A streamed answer, as it arrives.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use gateway_core::{BoxError, ErrorKind, Frame, FrameStream, GatewayError, Result};
+use gateway_wire::{Framing, StreamReader, sse::Splitter};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::{
+    future::Future as _,
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{self, Sleep};
+
+/// After the model has finished, accounts may follow for so long.
+const ACCOUNTS_TIME: Duration = Duration::from_secs(5);
+/// After the last event, the end of the body may follow for so long; then the connection can be
+/// used again.
+const LINGER_TIME: Duration = Duration::from_millis(20);
+
+/// The frames of an answer that arrives as `body`.
+///
+/// Bytes without an event, such as comments, make an empty frame: a sign of life. Dropping the
+/// stream before its end closes the connection.
+pub(crate) fn frames(
+    body: Incoming,
+    framing: Framing,
+    reader: Box<dyn StreamReader>,
+) -> FrameStream {
+    let splitter = match framing {
+        Framing::Sse => Splitter::sse(MAX_EVENT_BYTES),
+        Framing::Lines => Splitter::lines(MAX_EVENT_BYTES),
+    };
+    Box::pin(Reading { body, splitter, reader, patience: None, state: State::Open })
+}
+
+/// The largest event: pictures come in events of several megabytes.
+const MAX_EVENT_BYTES: usize = 16 << 20;
+
+/// The connection broke.
+pub(crate) fn cut(because: impl Into<BoxError>) -> GatewayError {
+    GatewayError::new(
+        ErrorKind::UpstreamCut,
+        "the connection to the provider broke in the middle of the answer",
+    )
+    .because(because)
+}
+
+struct Reading {
+    body: Incoming,
+    splitter: Splitter,
+    reader: Box<dyn StreamReader>,
+    /// How long what may still follow is waited for, once the model has finished.
+    patience: Option<Pin<Box<Sleep>>>,
+    state: State,
+}
+
+enum State {
+    /// More may come.
+    Open,
+    /// An error is next, after what came before it.
+    Failing(GatewayError),
+    /// Nothing more comes.
+    Ended,
+}
+
+/// A hand-written stream: it runs once for each piece of every streamed answer.
+impl Stream for Reading {
+    type Item = Result<Frame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let this = &mut *self;
+        loop {
+            match mem::replace(&mut this.state, State::Ended) {
+                State::Ended => return Poll::Ready(None),
+                State::Failing(error) => return Poll::Ready(Some(Err(error))),
+                State::Open => this.state = State::Open,
+            }
+            let chunk = match Pin::new(&mut this.body).poll_frame(cx) {
+                Poll::Pending => {
+                    ready!(this.poll_patience(cx));
+                    None
+                }
+                Poll::Ready(chunk) => chunk,
+            };
+            let frame = match chunk {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) => this.take(chunk),
+                    // Trailers say nothing that we would believe.
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => this.broken(error),
+                None => this.ended(),
+            };
+            if let Some(frame) = frame {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+        }
+    }
+}
+
+impl Reading {
+    /// Takes in what arrived. What follows the last event is read, so that the connection can be
+    /// used again, and ignored.
+    fn take(&mut self, chunk: Bytes) -> Option<Frame> {
+        if self.reader.is_complete() {
+            return None;
+        }
+        match self.splitter.push(chunk) {
+            Ok(Some(block)) => Some(self.read(block)),
+            Ok(None) => Some(Frame::default()),
+            Err(error) => {
+                self.state = State::Failing(error);
+                None
+            }
+        }
+    }
+
+    fn read(&mut self, block: Bytes) -> Frame {
+        let mut frame = Frame::default();
+        // What was waited for may have come, and other things may follow it.
+        self.patience = None;
+        if let Err(error) = self.reader.read(block, &mut frame) {
+            self.state = State::Failing(error);
+        }
+        frame
+    }
+
+    fn broken(&mut self, error: hyper::Error) -> Option<Frame> {
+        if self.reader.is_complete() || self.reader.is_finished() {
+            return self.ended();
+        }
+        self.state = State::Failing(cut(error));
+        None
+    }
+
+    /// The upstream said all it will say.
+    fn ended(&mut self) -> Option<Frame> {
+        let mut frame = match self.splitter.finish() {
+            Some(block) if !self.reader.is_complete() => self.read(block),
+            Some(_) | None => Frame::default(),
+        };
+        if matches!(self.state, State::Failing(_)) {
+            return Some(frame);
+        }
+        self.state = match self.reader.end(&mut frame) {
+            Ok(()) => State::Ended,
+            Err(error) => State::Failing(error),
+        };
+        Some(frame)
+    }
+
+    /// Ready once what may follow the model's finish has been waited for long enough.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.reader.is_finished() && !self.reader.is_complete() {
+            return Poll::Pending;
+        }
+        let time = if self.reader.is_complete() { LINGER_TIME } else { ACCOUNTS_TIME };
+        let patience = self.patience.get_or_insert_with(|| Box::pin(time::sleep(time)));
+        patience.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,129 @@
+//! How providers are known by name, and made from settings.
+
+use crate::{ALL, ClientSettings, HttpClient};
+use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
+use secrecy::SecretString;
+use std::sync::Arc;
+
+/// A provider that is known by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Descriptor {
+    /// Its id.
+    pub id: &'static str,
+    /// Other names for it.
+    pub aliases: &'static [&'static str],
+    /// What names of its models may begin with, before `/` or `:`; its id always may.
+    pub prefixes: &'static [&'static str],
+    /// How names of its models begin.
+    pub families: &'static [&'static str],
+    /// Where it is, unless configured otherwise.
+    pub base_url: &'static str,
+    /// Whether it needs a credential.
+    pub credential: Credential,
+    /// Makes it.
+    pub build: fn(Settings) -> Result<Arc<dyn Provider>>,
+}
+
+/// Whether a provider needs a credential.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Credential {
+    /// It serves nobody without one.
+    Required,
+    /// It may be set up to want one.
+    Optional,
+}
+
+/// How a credential is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Auth {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// In a header of this name.
+    Header(&'static str),
+}
+
+/// What a provider is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Its id.
+    pub id: String,
+    /// Where it is, without a trailing slash: `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// Its credential.
+    pub api_key: Option<SecretString>,
+    /// How the credential is sent, if not in the provider's usual way.
+    pub auth: Option<Auth>,
+    /// Headers sent with every request.
+    pub headers: Vec<(String, String)>,
+    /// By name, how it departs from OpenAI's behaviour: `deepseek`, `mistral`; if not as usual.
+    pub quirks: Option<String>,
+    /// The dialect in which it is asked first, if not the usual one.
+    pub api: Option<Dialect>,
+    /// The window that Ollama is to give its models, in tokens.
+    pub context_window: Option<u64>,
+    /// Through which connections it is reached; its own if absent.
+    pub client: Option<HttpClient>,
+}
+
+impl Settings {
+    /// Nothing set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the credential.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(SecretString::from(key.into()));
+        self
+    }
+
+    /// Sets the address.
+    #[must_use]
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = url.into();
+        self
+    }
+
+    pub(crate) fn client(&self) -> Result<HttpClient> {
+        match &self.client {
+            Some(client) => Ok(client.clone()),
+            None => HttpClient::new(&ClientSettings::default()),
+        }
+    }
+}
+
+/// The provider called `name`, which may be an alias.
+pub fn find(name: &str) -> Option<&'static Descriptor> {
+    ALL.iter().find(|it| it.id == name || it.aliases.contains(&name))
+}
+
+/// Makes the provider called `name`. What the settings leave open is as usual for it.
+///
+/// # Errors
+///
+/// If no provider has that name, a setting is malformed, or a credential is needed and missing.
+pub fn build(name: &str, mut settings: Settings) -> Result<Arc<dyn Provider>> {
+    let descriptor = find(name).ok_or_else(|| {
+        GatewayError::new(ErrorKind::NotConfigured, format!("no provider is called '{name}'"))
+    })?;
+    descriptor.complete(&mut settings);
+    if descriptor.credential == Credential::Required && settings.api_key.is_none() {
+        return Err(GatewayError::new(
+            ErrorKind::NotConfigured,
+            format!("the provider '{}' has no API key", descriptor.id),
+        ));
+    }
+    (descriptor.build)(settings)
+}
+
+impl Descriptor {
+    fn complete(&self, settings: &mut Settings) {
+        if settings.id.is_empty() {
+            self.id.clone_into(&mut settings.id);
+        }
+        if settings.base_url.is_empty() {
+            self.base_url.clone_into(&mut settings.base_url);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A provider somewhere else: dialects, an address, a credential.
+
+use crate::{body::Pieces, client::HttpClient, reading};
+use async_trait::async_trait;
+use bytes::Bytes;
+use gateway_core::{
+    Answer, Call, Context, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Provider,
+    Result,
+};
+use gateway_wire::{Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use std::{sync::Arc, time::Duration};
+use tokio::time;
+use uuid::Uuid;
+
+/// A provider behind HTTP.
+pub struct Remote {
+    /// Its id.
+    pub(crate) id: Arc<str>,
+    /// The dialects it speaks, its usual one first.
+    pub(crate) apis: Vec<Api>,
+    /// What is sent with every request: credentials and whatever is configured.
+    pub(crate) headers: HeaderMap,
+    /// Headers of the caller that are passed on to an upstream of the same dialect.
+    pub(crate) client: HttpClient,
+}
+
+/// One dialect of a provider, and where it is served.
+pub(crate) struct Api {
+    /// The dialect.
+    pub(crate) upstream: Box<dyn Upstream>,
+    /// The address to post a call to.
+    pub(crate) address: Address,
+}
+
+/// Where calls are posted.
+pub(crate) enum Address {
+    /// To one address.
+    Fixed(Uri),
+    /// To an address that names the model, and how the answer is to come.
+    OfCall(Box<dyn Fn(&Call) -> Result<Uri> + Send + Sync>),
+}
+
+/// An upstream's explanation of a failure is read no further than this.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+/// And for no longer than this.
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
+#[async_trait]
+impl Provider for Remote {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let api = self.api(&call)?;
+        let Encoded { body, loss } = api.upstream.encode(&call)?;
+        if call.strict {
+            loss.refuse()?;
+        }
+        let request = self.request(api, &call, body)?;
+        let response = self.client.send(request).await?;
+        let response = check(api, response).await?;
+        let head = Head {
+            provider: Arc::clone(&self.id),
+            model: Arc::clone(&call.target.model),
+            upstream_request_id: upstream_request_id(response.headers()),
+            loss,
+            attempts: 1,
+        };
+        let ids = Ids::new(Uuid::new_v4().as_u128());
+        let frames = if call.stream && is_streamed(api.upstream.framing(), response.headers()) {
+            reading::frames(response.into_body(), api.upstream.framing(), {
+                api.upstream.reader(&call, ids)
+            })
+        } else {
+            let body = whole(response.into_body()).await?;
+            one(api.upstream.read_whole(&call, body, ids)?)
+        };
+        Ok(Answer { head, frames })
+    }
+}
+
+impl Remote {
+    /// The dialect in which to ask: the one the model wants, else the caller's own, else the usual.
+    fn api(&self, call: &Call) -> Result<&Api> {
+        let speaks =
+            |dialect: Dialect| self.apis.iter().find(|it| it.upstream.dialect() == dialect);
+        let wanted = call.target.card.as_ref().and_then(|card| card.api).and_then(speaks);
+        let callers = || self.apis.iter().find(|it| call.original(it.upstream.dialect()).is_some());
+        wanted
+            .or_else(callers)
+            .or(self.apis.first())
+            .ok_or_else(|| GatewayError::new(ErrorKind::Internal, "a provider without a dialect"))
+    }
+
+    /// Headers are built, never copied: nothing of the caller's gets through by accident.
+    fn request(&self, api: &Api, call: &Call, body: Vec<Bytes>) -> Result<Request<Pieces>> {
+        let mut request = Request::new(Pieces::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = match &api.address {
+            Address::Fixed(uri) => uri.clone(),
+            Address::OfCall(of) => of(call)?,
+        };
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        let streamed = call.stream && api.upstream.framing() == Framing::Sse;
+        let accept = if streamed { "text/event-stream" } else { "application/json" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("llm-gateway"));
+        add_context(headers, &call.context, call.original(api.upstream.dialect()).is_some());
+        Ok(request)
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+fn add_context(headers: &mut HeaderMap, context: &Context, same_dialect: bool) {
+    let mut add = |name: &'static str, value: Option<&str>| {
+        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    add("x-request-id", Some(&*context.request_id).filter(|id| !id.is_empty()));
+    add("traceparent", context.traceparent.as_deref());
+    add("tracestate", context.tracestate.as_deref());
+    if same_dialect {
+        for (name, value) in context.headers.iter() {
+            add(name, Some(value));
+        }
+    }
+}
+
+/// Lets a success pass; turns anything else into an error.
+async fn check(api: &Api, response: Response<Incoming>) -> Result<Response<Incoming>> {
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(GatewayError::new(
+            ErrorKind::UpstreamInvalid,
+            "the provider answered with a redirect, which is not followed",
+        )
+        .with_code("upstream_redirect")
+        .from_status(status.as_u16()));
+    }
+    if !status.is_success() || status == StatusCode::NO_CONTENT {
+        return Err(refusal(api, response).await);
+    }
+    let encoding = response.headers().get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        return Err(unreadable("an encoded answer, which was not asked for"));
+    }
+    Ok(response)
+}
+
+async fn refusal(api: &Api, response: Response<Incoming>) -> GatewayError {
+    let (head, body) = response.into_parts();
+    let reading = Limited::new(body, MAX_ERROR_BYTES).collect();
+    let body = match time::timeout(ERROR_TIME, reading).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    };
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    api.upstream.read_error(&ErrorReply {
+        status: head.status.as_u16(),
+        retry_after: crate::retry_after::of(&head.headers),
+        should_retry: text("x-should-retry").and_then(|value| value.parse().ok()),
+        body: &body,
+    })
+}
+
+/// Reads a whole answer.
+async fn whole(body: Incoming) -> Result<Bytes> {
+    match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(unreadable(error)),
+        Err(error) => Err(reading::cut(error)),
+    }
+}
+
+fn one(frame: Frame) -> FrameStream {
+    Box::pin(futures_util::stream::iter([Ok(frame)]))
+}
+
+/// Whether the answer comes in pieces. A server that does not know how to stream answers whole.
+fn is_streamed(framing: Framing, headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match framing {
+        Framing::Sse => kind.trim_start().starts_with("text/event-stream"),
+        Framing::Lines => true,
+    }
+}
+
+fn upstream_request_id(headers: &HeaderMap) -> Option<String> {
+    ["x-request-id", "request-id", "x-generation-id"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
+        .filter(|id| id.len() <= 128)
+        .map(str::to_owned)
+}

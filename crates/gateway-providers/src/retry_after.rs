@@ -1,0 +1,59 @@
+//! When upstreams say to try again.
+
+use http::HeaderMap;
+use std::time::Duration;
+
+/// What `headers` say of when to try again, whatever the spelling; at most ten minutes.
+///
+/// `retry-after-ms` (OpenAI, Azure) is more precise than `retry-after` and wins. Seconds may have a
+/// fraction. A date needs a clock to mean anything: the reply's own `date` header serves, so that
+/// clocks that differ do no harm.
+pub(crate) fn of(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let millis = text("retry-after-ms").and_then(|it| it.parse().ok()).map(|ms: f64| ms / 1000.0);
+    let seconds = || text("retry-after").and_then(|it| it.parse::<f64>().ok());
+    let date = || until(text("retry-after")?, text("date")?);
+    let seconds = millis.or_else(seconds).or_else(date)?;
+    Duration::try_from_secs_f64(seconds).ok().map(|delay| delay.min(LONGEST))
+}
+
+const LONGEST: Duration = Duration::from_secs(600);
+
+fn until(then: &str, now: &str) -> Option<f64> {
+    let then = httpdate::parse_http_date(then).ok()?;
+    let now = httpdate::parse_http_date(now).ok()?;
+    Some(then.duration_since(now).unwrap_or_default().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(headers: &[(&'static str, &str)], seconds: Option<f64>) {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect::<HeaderMap>();
+        assert_eq!(of(&headers).map(|delay| delay.as_secs_f64()), seconds);
+    }
+
+    #[test]
+    fn every_spelling_is_read() {
+        check(&[("retry-after", "7")], Some(7.0));
+        check(&[("retry-after", "0.5")], Some(0.5));
+        check(&[("retry-after", "9"), ("retry-after-ms", "1500")], Some(1.5));
+        let now = ("date", "Mon, 23 Nov 2026 10:00:00 GMT");
+        check(&[("retry-after", "Mon, 23 Nov 2026 10:00:30 GMT"), now], Some(30.0));
+        check(&[("retry-after", "Mon, 23 Nov 2026 09:00:00 GMT"), now], Some(0.0));
+    }
+
+    #[test]
+    fn the_absurd_is_bounded_or_ignored() {
+        check(&[("retry-after", "1000000000")], Some(600.0));
+        for nonsense in ["-1", "soon", "", "NaN", "inf"] {
+            check(&[("retry-after", nonsense)], None);
+        }
+        check(&[("retry-after", "Mon, 23 Nov 2026 10:00:30 GMT")], None);
+    }
+}

@@ -1,0 +1,14 @@
+//! `Together`: OpenAI-compatible.
+
+use crate::{Credential, Descriptor, compatible};
+use gateway_wire::chat::Quirks;
+
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    id: "together",
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "https://api.together.xyz/v1",
+    credential: Credential::Required,
+    build: |settings| compatible::openai(settings, Quirks::COMPATIBLE),
+};

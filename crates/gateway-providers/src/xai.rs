@@ -1,0 +1,14 @@
+//! `xAI`: OpenAI-compatible.
+
+use crate::{Credential, Descriptor, compatible};
+use gateway_wire::chat::Quirks;
+
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    id: "xai",
+    aliases: &[],
+    prefixes: &[],
+    families: &["grok-"],
+    base_url: "https://api.x.ai/v1",
+    credential: Credential::Required,
+    build: |settings| compatible::openai(settings, Quirks::XAI),
+};

@@ -1,0 +1,294 @@
+//! No wait for an upstream is without end.
+//!
+//! ```text
+//!   answer():  ---- first_byte ---->  head
+//!   frames:                           ---- first_output ---->  output
+//!                                                              -- idle --> output -- idle --> ...
+//!              --------------------------------- total --------------------------------------->
+//! ```
+
+use async_trait::async_trait;
+use futures_util::Stream;
+use gateway_core::{Answer, Call, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result};
+use std::{
+    future::Future as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{self, Instant, Sleep};
+
+/// How long an upstream may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// To begin a streamed answer: until the head of its reply.
+    pub first_byte: Duration,
+    /// From there to the first output.
+    pub first_output: Duration,
+    /// Between signs of life after that.
+    pub idle: Duration,
+    /// Between outputs, if the signs of life are nothing but comments and pings.
+    pub pings_only: Duration,
+    /// For a streamed answer in all.
+    pub stream_total: Duration,
+    /// For an answer that is not streamed.
+    pub total: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(60),
+            first_output: Duration::from_secs(120),
+            idle: Duration::from_secs(90),
+            pings_only: Duration::from_secs(300),
+            stream_total: Duration::from_secs(30 * 60),
+            // OpenAI's clients give up at 600 s: the answer should be ours.
+            total: Duration::from_secs(590),
+        }
+    }
+}
+
+/// A provider that is not waited for longer than its limits say.
+///
+/// When one is passed, the upstream call is cancelled and the caller sees
+/// [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) before the first output, and
+/// [`UpstreamStalled`](ErrorKind::UpstreamStalled) after it.
+pub struct Deadlines {
+    inner: Arc<dyn Provider>,
+    limits: Limits,
+}
+
+impl Deadlines {
+    /// Waits for `inner` no longer than `limits` say.
+    pub fn new(inner: Arc<dyn Provider>, limits: Limits) -> Self {
+        Self { inner, limits }
+    }
+}
+
+#[async_trait]
+impl Provider for Deadlines {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let began = Instant::now();
+        let limits = self.limits;
+        let (head_limit, total) = if call.stream {
+            (limits.first_byte.min(limits.stream_total), limits.stream_total)
+        } else {
+            (limits.total, limits.total)
+        };
+        let answering = time::timeout(head_limit, self.inner.answer(call));
+        let mut answer = answering.await.unwrap_or_else(|_| Err(timed_out()))?;
+        answer.frames = Box::pin(Watched::new(answer.frames, limits, began + total));
+        Ok(answer)
+    }
+}
+
+impl std::fmt::Debug for Deadlines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deadlines")
+            .field("inner", &self.inner.id())
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// Frames, with a clock beside them.
+///
+/// A frame only notes when it came: the one timer finds out, when it fires, that it fired too
+/// early. So a stream costs a timer, not a timer a frame.
+struct Watched {
+    /// Absent once the end has come, one way or the other.
+    frames: Option<FrameStream>,
+    limits: Limits,
+    total: Instant,
+    /// When the upstream last showed that it lives.
+    sign: Instant,
+    /// When it last showed output, or before that its head.
+    output: Instant,
+    has_output: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Watched {
+    fn new(frames: FrameStream, limits: Limits, total: Instant) -> Self {
+        let now = Instant::now();
+        Self {
+            frames: Some(frames),
+            limits,
+            total,
+            sign: now,
+            output: now,
+            has_output: false,
+            timer: None,
+        }
+    }
+
+    fn note(&mut self, frame: &Frame) {
+        let now = Instant::now();
+        self.sign = now;
+        if frame.output {
+            self.output = now;
+            self.has_output = true;
+        } else if self.has_output && !frame.events.is_empty() {
+            // Accounts after the last output are progress too.
+            self.output = now;
+        }
+    }
+
+    /// When patience ends, as things stand.
+    fn due(&self) -> Instant {
+        let next = if self.has_output {
+            (self.sign + self.limits.idle).min(self.output + self.limits.pings_only)
+        } else {
+            self.output + self.limits.first_output
+        };
+        next.min(self.total)
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let due = self.due();
+            let timer = self.timer.get_or_insert_with(|| Box::pin(time::sleep_until(due)));
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}
+
+impl Stream for Watched {
+    type Item = Result<Frame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
+        match frames.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.note(&frame);
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            Poll::Ready(end) => {
+                self.frames = None;
+                return Poll::Ready(end);
+            }
+            Poll::Pending => {}
+        }
+        self.poll_due(cx).map(|()| {
+            self.frames = None;
+            Some(Err(if self.has_output { stalled() } else { timed_out() }))
+        })
+    }
+}
+
+fn timed_out() -> GatewayError {
+    GatewayError::new(ErrorKind::UpstreamTimeout, "the provider did not answer in time")
+}
+
+fn stalled() -> GatewayError {
+    GatewayError::new(
+        ErrorKind::UpstreamStalled,
+        "the provider fell silent in the middle of the answer",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{StreamExt as _, stream};
+    use gateway_core::{ChatRequest, Head, StreamEvent};
+
+    /// Plays a script: a digit waits for so many times 50 seconds, `a` is output, `p` a ping,
+    /// `h` the head.
+    struct Script(&'static str);
+
+    async fn wait(step: char) {
+        if let Some(times) = step.to_digit(10) {
+            time::sleep(Duration::from_secs(50) * times).await;
+        }
+    }
+
+    #[async_trait]
+    impl Provider for Script {
+        fn id(&self) -> &'static str {
+            "script"
+        }
+
+        async fn answer(&self, _: Call) -> Result<Answer> {
+            let (before, after) = self.0.split_once('h').unwrap();
+            for step in before.chars() {
+                wait(step).await;
+            }
+            let frames = stream::iter(after.chars()).filter_map(|step| async move {
+                wait(step).await;
+                match step {
+                    'a' => Some(Ok(Frame::of(vec![StreamEvent::Text("a".into())]))),
+                    'p' => Some(Ok(Frame::default())),
+                    _ => None,
+                }
+            });
+            Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+        }
+    }
+
+    /// What a caller sees: `a` and `p`, then `.` at the end or the error.
+    async fn check(stream: bool, script: &'static str, expected: &str) {
+        let provider = Deadlines::new(Arc::new(Script(script)), Limits::default());
+        let mut call = Call::new(ChatRequest::user("m", "hello"));
+        call.stream = stream;
+        let mut seen = String::new();
+        match provider.answer(call).await {
+            Err(error) => seen.push_str(error.code()),
+            Ok(mut answer) => loop {
+                match answer.frames.next().await {
+                    Some(Ok(frame)) => seen.push(if frame.output { 'a' } else { 'p' }),
+                    Some(Err(error)) => seen.push_str(error.code()),
+                    None => break seen.push('.'),
+                }
+            },
+        }
+        assert_eq!(seen, expected, "{script}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_time() {
+        check(true, "1h2a1a1a", "aaa.").await;
+        check(false, "9h", ".").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_head() {
+        check(true, "2h", "upstream_timeout").await;
+        check(false, "99h", "upstream_timeout").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_output() {
+        check(true, "h3a", "upstream_timeout.").await;
+        check(true, "h1p1p1p", "ppupstream_timeout.").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence() {
+        check(true, "ha2a", "aupstream_stalled.").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_help_for_a_while() {
+        check(true, "ha1p1p1p1a", "apppa.").await;
+        check(true, "ha1p1p1p1p1p1p1p", "appppppupstream_stalled.").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_long_in_all() {
+        let talk = "h1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a";
+        check(true, talk, &format!("{}upstream_stalled.", "a".repeat(36))).await;
+    }
+}
