@@ -45,7 +45,8 @@ impl Recall {
             return None;
         }
         let asides = self.side.get(&keys).await.ok()?;
-        let known = keys.iter().zip(asides).filter_map(|(key, it)| Some((key.id().to_owned(), it?)));
+        let known =
+            keys.iter().zip(asides).filter_map(|(key, it)| Some((key.id().to_owned(), it?)));
         let mut known: HashMap<_, _> = known.collect();
         if known.is_empty() {
             return None;
@@ -73,7 +74,8 @@ impl Provider for Recall {
         }
         call.look = Look::Events;
         let mut answer = self.inner.answer(call).await?;
-        let notes = Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
+        let notes =
+            Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
         answer.frames = remembered(answer.frames, notes);
         Ok(answer)
     }

@@ -7,7 +7,7 @@ use super::{
     lenient::Text,
     object::{Object, Path, read, reason},
 };
-use gateway_core::{ChatRequest, GatewayError, Result, ToolSpec};
+use gateway_core::{ChatRequest, Dialect, GatewayError, Result, ToolSpec};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -18,7 +18,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     let object: Object<'_> = serde_json::from_slice(body).map_err(|error| {
         GatewayError::invalid("body", format!("the body cannot be read: {}", reason(&error)))
     })?;
-    let mut request = ChatRequest::default();
+    let mut request = ChatRequest { dialect: Some(Dialect::Chat), ..ChatRequest::default() };
     let mut functions: Vec<ToolSpec> = Vec::new();
     for (name, raw) in &object.0 {
         if raw.get() == "null" {
@@ -76,9 +76,14 @@ fn complete(request: &ChatRequest) -> Result<()> {
         return Err(GatewayError::invalid("model", "model: name a model"));
     }
     if request.messages.is_empty() {
-        return Err(GatewayError::invalid("messages", "messages: at least one message is needed"));
+        return Err(no_messages());
     }
     Ok(())
+}
+
+/// The error of a request that says nothing.
+pub(super) fn no_messages() -> GatewayError {
+    GatewayError::invalid("messages", "messages: at least one message is needed, in a list")
 }
 
 #[cfg(test)]
@@ -149,7 +154,8 @@ mod tests {
 
     #[test]
     fn model_and_messages_are_needed() {
-        let missing = |body: &str| decode(body.as_bytes()).unwrap_err().at_param().unwrap().to_owned();
+        let missing =
+            |body: &str| decode(body.as_bytes()).unwrap_err().at_param().unwrap().to_owned();
         assert_eq!(missing(r#"{"messages":[]}"#), "model");
         assert_eq!(missing(r#"{"model":"m"}"#), "messages");
         assert_eq!(missing("[]"), "body");

@@ -43,12 +43,12 @@ struct FunctionWire {
 }
 
 /// Where Google's own endpoint of this dialect keeps signatures.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct ExtraContent {
     google: Option<Google>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Google {
     thought_signature: Option<String>,
 }
@@ -107,8 +107,10 @@ fn message(raw: &RawValue, at: &Path<'_>, legacy: &mut Legacy) -> Result<Message
             let id = legacy.last();
             tool(wire, id, at)
         }
-        _ => Err(role_at
-            .invalid("must be one of system, developer, user, assistant, tool and function")),
+        _ => {
+            Err(role_at
+                .invalid("must be one of system, developer, user, assistant, tool and function"))
+        }
     }
 }
 
@@ -136,7 +138,9 @@ fn assistant(mut wire: Wire<'_>, at: &Path<'_>, legacy: &mut Legacy) -> Result<M
     if let Some(FunctionWire { name: Some(name), arguments }) = wire.function_call {
         let arguments = arguments.map(|it| spelled(&it)).unwrap_or_default();
         let id = legacy.next();
-        parts.push(Content::ToolCall(ToolCall { id, name, arguments, ..ToolCall::default() }).into());
+        parts.push(
+            Content::ToolCall(ToolCall { id, name, arguments, ..ToolCall::default() }).into(),
+        );
     }
     Ok(Message { role: Role::Assistant, parts, name: wire.name })
 }
@@ -333,8 +337,14 @@ mod tests {
 
     #[test]
     fn thinking_of_every_kind() {
-        check(r#"[{"role":"assistant","reasoning_content":"r","content":"a"}]"#, "Assistant: think r, text a");
-        check(r#"[{"role":"assistant","reasoning":"r","refusal":"no"}]"#, "Assistant: think r, refusal no");
+        check(
+            r#"[{"role":"assistant","reasoning_content":"r","content":"a"}]"#,
+            "Assistant: think r, text a",
+        );
+        check(
+            r#"[{"role":"assistant","reasoning":"r","refusal":"no"}]"#,
+            "Assistant: think r, refusal no",
+        );
         check(
             r#"[{"role":"assistant","reasoning":"r","reasoning_details":[{"a": 1}]}]"#,
             r#"Assistant: think r chat details [{"a": 1}]"#,

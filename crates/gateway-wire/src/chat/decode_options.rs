@@ -35,7 +35,9 @@ pub(super) fn option(it: &mut Options, name: &str, raw: &RawValue, at: &Path<'_>
             it.response_format = Some(format);
         }
         "reasoning_effort" => {
-            let Some(effort) = Effort::parse(&read::<Text<'_>>(raw, at)?.0) else { return Ok(false) };
+            let Some(effort) = Effort::parse(&read::<Text<'_>>(raw, at)?.0) else {
+                return Ok(false);
+            };
             it.reasoning.get_or_insert_default().effort = Some(effort);
         }
         "reasoning" => return Ok(change(&mut it.reasoning, raw, reasoning)),
@@ -169,7 +171,9 @@ fn reasoning(it: &mut ReasoningOptions, raw: &RawValue) -> bool {
     it.budget = wire.max_tokens.or(it.budget);
     match wire.enabled {
         Some(false) => it.effort = Some(Effort::None),
-        Some(true) if it.effort.is_none() && it.budget.is_none() => it.effort = Some(Effort::Medium),
+        Some(true) if it.effort.is_none() && it.budget.is_none() => {
+            it.effort = Some(Effort::Medium)
+        }
         Some(true) | None => {}
     }
     it.summary = wire.summary.or(it.summary.take());

@@ -44,9 +44,8 @@ fn part(raw: &RawValue, at: &Path<'_>) -> Result<Part> {
     }
     let object: Object<'_> = read(raw, at)?;
     let kind = object.text("type").ok_or_else(|| at.member("type").invalid("is required"))?;
-    let field = |name: &'static str| {
-        object.get(name).ok_or_else(|| at.member(name).invalid("is required"))
-    };
+    let field =
+        |name: &'static str| object.get(name).ok_or_else(|| at.member(name).invalid("is required"));
     let content = match &*kind {
         "text" | "input_text" | "output_text" => {
             Content::Text(text(field("text")?, &at.member("text"))?)

@@ -189,6 +189,8 @@ mod tests {
         let ToolKind::Function(function) = &tools[0].kind else { panic!("{:?}", tools[0]) };
         assert_eq!(function.parameters.as_ref().unwrap().get(), r#"{"b" : 1,"a":1.0}"#);
         assert!(matches!(&tools[1].kind, ToolKind::Custom(custom) if custom.name == "g"));
-        assert!(matches!(&tools[2].kind, ToolKind::Hosted(it) if it.json.get() == r#"{"type":"web_search","x":1}"#));
+        assert!(
+            matches!(&tools[2].kind, ToolKind::Hosted(it) if it.json.get() == r#"{"type":"web_search","x":1}"#)
+        );
     }
 }

@@ -53,7 +53,9 @@ impl<'de: 'a, 'a> Visitor<'de> for TextVisitor<'a> {
 }
 
 /// A string, kept.
-pub(super) fn owned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn owned<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     Ok(Option::<Text<'de>>::deserialize(deserializer)?.map(Text::into_string))
 }
 

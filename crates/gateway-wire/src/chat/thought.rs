@@ -16,8 +16,9 @@ use std::mem;
 /// Takes the thinking out of an assistant's message.
 pub(super) fn decode(wire: &mut Wire<'_>) -> Vec<Part> {
     let mut parts = wire.thinking_blocks.map(blocks).unwrap_or_default();
-    let text = mem::take(&mut wire.reasoning_content)
-        .or_else(|| serde_json::from_str::<Text<'_>>(wire.reasoning?.get()).ok().map(Text::into_string));
+    let text = mem::take(&mut wire.reasoning_content).or_else(|| {
+        serde_json::from_str::<Text<'_>>(wire.reasoning?.get()).ok().map(Text::into_string)
+    });
     let seal = wire.reasoning_details.filter(|raw| raw.get() != "[]").map(details);
     // The blocks hold the text too.
     if parts.is_empty() && (text.is_some() || seal.is_some()) {
@@ -41,7 +42,10 @@ fn blocks(raw: &RawValue) -> Vec<Part> {
     let block = |block: &Object<'_>| {
         let text = |name| block.text(name).map(std::borrow::Cow::into_owned);
         if block.is("type", "redacted_thinking") {
-            return Some(thought(String::new(), Some(anthropic(SealKind::Encrypted, text("data")?))));
+            return Some(thought(
+                String::new(),
+                Some(anthropic(SealKind::Encrypted, text("data")?)),
+            ));
         }
         let seal = text("signature").filter(|it| !it.is_empty());
         let seal = seal.map(|data| anthropic(SealKind::Signature, data));
