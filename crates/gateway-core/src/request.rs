@@ -1,6 +1,6 @@
 //! What a caller asks for.
 
-use crate::{Extra, Json, Message, Role, ToolChoice, ToolSpec};
+use crate::{Dialect, Extra, Json, Message, Role, ToolChoice, ToolSpec};
 use serde_json::Number;
 
 /// A request for the next message of a conversation, in no vendor's dialect.
@@ -26,6 +26,8 @@ pub struct ChatRequest {
     pub legacy_functions: bool,
     /// Parameters we do not model, kept for upstreams that speak the caller's dialect.
     pub extra: Extra,
+    /// The caller's dialect, in which `extra` is written; absent for a request of our own making.
+    pub dialect: Option<Dialect>,
 }
 
 /// Parameters of generation. `None` means: the provider's default.

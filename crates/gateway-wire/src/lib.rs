@@ -23,6 +23,7 @@ pub mod splice;
 pub mod sse;
 
 mod caller;
+pub mod chat;
 mod fault;
 mod ids;
 mod upstream;

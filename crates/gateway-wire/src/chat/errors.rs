@@ -1,0 +1,342 @@
+//! Errors: reading those of many upstreams, writing ours.
+
+use super::{lenient::Text, object::Object};
+use crate::{ErrorReply, Fault};
+use gateway_core::{ErrorKind, GatewayError};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::time::Duration;
+
+/// Reads the reply of an upstream that refused or failed.
+///
+/// `permanent` says that a status of 500 may blame the request: llama.cpp answers so to what it
+/// was not started for.
+pub(super) fn read(reply: &ErrorReply<'_>, permanent: bool) -> GatewayError {
+    let mut fault = match std::str::from_utf8(reply.body).ok().map(str::trim) {
+        Some(body) if body.starts_with(['{', '[']) => {
+            serde_json::from_str::<&RawValue>(body).map(of_json).unwrap_or_default()
+        }
+        // Pages are for people, and mostly those of something in between.
+        Some(body) if !body.starts_with('<') && !body.is_empty() => {
+            Fault { message: Some(body.to_owned()), ..Fault::default() }
+        }
+        Some(_) | None => Fault::default(),
+    };
+    let blames_request = permanent && is_permanent(reply.status, &fault);
+    fault.status = Some(if blames_request { 400 } else { reply.status });
+    fault.retry_after = reply.retry_after.or(fault.retry_after);
+    fault.should_retry = reply.should_retry.or(fault.should_retry);
+    fault.into_error().from_status(reply.status)
+}
+
+/// Reads the `error` of an answer that began, or pretended, to succeed.
+pub(super) fn in_answer(error: &RawValue) -> GatewayError {
+    let mut fault = of_json(error);
+    // What says neither a status nor this is wrong on the upstream's side.
+    if fault.status.is_none() && fault.kind.as_deref() == Some("invalid_request_error") {
+        fault.status = Some(400);
+    }
+    fault.into_error()
+}
+
+/// Reads an event that is called `error`, whatever its shape.
+pub(super) fn event(data: &str) -> GatewayError {
+    serde_json::from_str::<&RawValue>(data).map_or_else(
+        |_| Fault { message: Some(data.to_owned()), ..Fault::default() }.into_error(),
+        |raw| match serde_json::from_str::<Object<'_>>(raw.get()) {
+            Ok(object) => in_answer(object.get("error").unwrap_or(raw)),
+            Err(_) => in_answer(raw),
+        },
+    )
+}
+
+/// What an error says, whatever its shape: wrapped in `error` or not, a text or an object, or the
+/// `detail` of a web framework.
+fn of_json(raw: &RawValue) -> Fault {
+    if let Ok(text) = serde_json::from_str::<Text<'_>>(raw.get()) {
+        return Fault { message: Some(text.into_string()), ..Fault::default() };
+    }
+    if let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+        return list.first().map(|raw| of_item(raw)).unwrap_or_default();
+    }
+    let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else { return Fault::default() };
+    let mut fault = match object.get("error").or_else(|| object.get("detail")) {
+        Some(inner) => of_json(inner),
+        None => Fault::default(),
+    };
+    let word = |name: &str| object.get(name).and_then(word);
+    fault.message = fault.message.or_else(|| word("message"));
+    fault.kind = fault.kind.or_else(|| word("type"));
+    // Some say the status here.
+    let code = word("code");
+    let status = code.as_deref().and_then(|code| code.parse().ok());
+    let status = status.filter(|status| (400..600).contains(status));
+    fault.code = fault.code.or(code.filter(|_| status.is_none()));
+    fault.status = fault.status.or(status);
+    fault.param = fault.param.or_else(|| word("param"));
+    if fault.kind.as_deref() == Some("non_retriable") {
+        fault.should_retry = Some(false);
+    }
+    if let Some(raw) = metadata(&object) {
+        fault.message = Some(match fault.message {
+            Some(message) => format!("{message}: {raw}"),
+            None => raw,
+        });
+    }
+    let wait = word("retry_after_seconds").and_then(|wait| wait.parse().ok());
+    fault.retry_after = fault.retry_after.or_else(|| Duration::try_from_secs_f64(wait?).ok());
+    fault
+}
+
+/// One of several faults: where, and what.
+fn of_item(raw: &RawValue) -> Fault {
+    let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else { return of_json(raw) };
+    let Some(message) = object.text("msg") else { return of_json(raw) };
+    let place: Vec<&RawValue> =
+        object.get("loc").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    let place: Vec<String> = place.into_iter().filter_map(word).filter(|it| it != "body").collect();
+    Fault {
+        message: Some(message.into_owned()),
+        param: Some(place.join(".")).filter(|param| !param.is_empty()),
+        ..Fault::default()
+    }
+}
+
+/// A word, or a number in place of one.
+fn word(raw: &RawValue) -> Option<String> {
+    match raw.get().as_bytes().first()? {
+        b'"' => serde_json::from_str::<Text<'_>>(raw.get()).ok().map(Text::into_string),
+        b'-' | b'0'..=b'9' => Some(raw.get().to_owned()),
+        _ => None,
+    }
+    .filter(|word| !word.is_empty())
+}
+
+/// What the provider behind `OpenRouter` said.
+fn metadata(error: &Object<'_>) -> Option<String> {
+    let metadata: Object<'_> = serde_json::from_str(error.get("metadata")?.get()).ok()?;
+    let raw = metadata.text("raw")?;
+    let inner = serde_json::from_str::<&RawValue>(&raw).ok().and_then(|raw| of_json(raw).message);
+    Some(inner.unwrap_or_else(|| raw.into_owned()))
+}
+
+/// Whether a server's failure is really the request's.
+fn is_permanent(status: u16, fault: &Fault) -> bool {
+    const SIGNS: [&str; 9] = [
+        "--",
+        "not supported",
+        "does not support",
+        "doesn't support",
+        "cannot use",
+        "cannot make",
+        "mmproj",
+        "failed to parse",
+        "invalid",
+    ];
+    if status == 501 || fault.kind.as_deref() == Some("not_supported_error") {
+        return true;
+    }
+    let message = fault.message.as_deref().unwrap_or_default().to_lowercase();
+    let blames = SIGNS.iter().any(|sign| message.contains(sign));
+    status == 500
+        && (blames
+            || matches!(fault.kind.as_deref(), Some("invalid_request_error" | "non_retriable")))
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    param: Option<&'a str>,
+    code: &'a str,
+    retryable: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request_id: &'a str,
+}
+
+/// Appends an error in this dialect.
+pub(super) fn write(error: &GatewayError, request_id: &str, out: &mut Vec<u8>) {
+    let body = Body {
+        error: Inner {
+            message: error.message(),
+            r#type: kind(error.kind()),
+            param: error.at_param(),
+            code: error.code(),
+            retryable: error.kind().is_retryable(),
+            request_id,
+        },
+    };
+    // Strings, flags and nothing else: this cannot fail.
+    let _ = serde_json::to_writer(out, &body);
+}
+
+/// `OpenAI`'s word for the kind of error.
+const fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::RateLimited => "rate_limit_error",
+        ErrorKind::QuotaExceeded => "insufficient_quota",
+        ErrorKind::InvalidRequest
+        | ErrorKind::Unprocessable
+        | ErrorKind::ContextLength
+        | ErrorKind::ContentFilter
+        | ErrorKind::Unauthenticated
+        | ErrorKind::Forbidden
+        | ErrorKind::NotFound
+        | ErrorKind::ModelNotFound
+        | ErrorKind::MethodNotAllowed
+        | ErrorKind::RequestTimeout
+        | ErrorKind::Conflict
+        | ErrorKind::TooLarge
+        | ErrorKind::UriTooLong
+        | ErrorKind::HeadersTooLarge
+        | ErrorKind::UnsupportedMedia
+        | ErrorKind::ExpectationFailed
+        | ErrorKind::Cancelled => "invalid_request_error",
+        ErrorKind::NotImplemented
+        | ErrorKind::Upstream
+        | ErrorKind::UpstreamAuth
+        | ErrorKind::UpstreamInvalid
+        | ErrorKind::UpstreamCut
+        | ErrorKind::UpstreamTruncated
+        | ErrorKind::UpstreamStalled
+        | ErrorKind::UpstreamTimeout
+        | ErrorKind::UpstreamUnreachable
+        | ErrorKind::UpstreamOverloaded
+        | ErrorKind::NotConfigured
+        | ErrorKind::Unavailable
+        | ErrorKind::Overloaded
+        | ErrorKind::ShuttingDown
+        | ErrorKind::Internal => "server_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads an error reply of llama.cpp if `local`, else of anybody.
+    #[track_caller]
+    fn check(local: bool, status: u16, body: &str, expected: &str) {
+        let reply = ErrorReply { status, body: body.as_bytes(), ..ErrorReply::default() };
+        let error = read(&reply, local);
+        let at = error.at_param().map(|param| format!(" at {param}")).unwrap_or_default();
+        let wait = error.delay().map(|delay| format!(" in {delay:?}")).unwrap_or_default();
+        let got = format!("{:?}: {}{at}{wait}", error.kind(), error.message());
+        assert_eq!(got, expected, "{body}");
+        assert_eq!(error.upstream_status(), Some(status));
+    }
+
+    const FAILED: &str = "Upstream: the provider failed";
+    const REFUSED: &str = "InvalidRequest: the provider refused the request";
+
+    #[test]
+    fn the_standard_shape() {
+        check(
+            false,
+            400,
+            r#"{"error":{"message":"too hot","type":"invalid_request_error","param":"temperature","code":null}}"#,
+            "InvalidRequest: too hot at temperature",
+        );
+        check(
+            false,
+            404,
+            r#"{"error":{"message":"no such model","code":"model_not_found"}}"#,
+            "ModelNotFound: no such model",
+        );
+    }
+
+    #[test]
+    fn other_shapes() {
+        check(false, 404, r#"{"error":"model x is missing"}"#, "ModelNotFound: model x is missing");
+        check(
+            false,
+            400,
+            r#"{"object":"error","message":"no logprobs","type":"invalid","param":null,"code":"3051"}"#,
+            "InvalidRequest: no logprobs",
+        );
+        check(false, 400, r#"{"detail":"bad body"}"#, "InvalidRequest: bad body");
+        check(
+            false,
+            422,
+            r#"{"detail":[{"loc":["body","messages",0],"msg":"bad","type":"x"}]}"#,
+            "Unprocessable: bad at messages.0",
+        );
+        check(
+            false,
+            503,
+            r#"{"detail":"queue is full","retry_after_seconds":5}"#,
+            "UpstreamOverloaded: the provider is overloaded in 5s",
+        );
+        check(
+            false,
+            400,
+            r#"{"error":{"code":400,"message":"Provider returned error","metadata":{"raw":"{\"error\":{\"message\":\"too long\"}}"}}}"#,
+            "InvalidRequest: Provider returned error: too long",
+        );
+        check(false, 400, r#"[{"error":{"message":"in a list"}}]"#, "InvalidRequest: in a list");
+    }
+
+    #[test]
+    fn no_shape_at_all() {
+        check(false, 502, "<html><body>Bad gateway</body></html>", FAILED);
+        check(false, 400, "<html></html>", REFUSED);
+        check(false, 500, "", FAILED);
+        check(false, 400, "plain words", "InvalidRequest: plain words");
+        check(false, 400, "{\"error\":", REFUSED);
+    }
+
+    #[test]
+    fn a_local_server_that_was_not_started_for_it() {
+        let jinja =
+            r#"{"error":{"code":500,"message":"start it with --jinja","type":"server_error"}}"#;
+        check(true, 500, jinja, "InvalidRequest: start it with --jinja");
+        check(false, 500, jinja, FAILED);
+        check(true, 500, r#"{"error":{"code":500,"message":"out of memory"}}"#, FAILED);
+        check(
+            true,
+            501,
+            r#"{"error":{"code":501,"message":"no embeddings","type":"not_supported_error"}}"#,
+            "InvalidRequest: no embeddings",
+        );
+        check(
+            true,
+            400,
+            r#"{"error":{"code":400,"message":"9 tokens are too many","type":"exceed_context_size_error"}}"#,
+            "ContextLength: 9 tokens are too many",
+        );
+        check(
+            true,
+            503,
+            r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#,
+            "UpstreamOverloaded: the provider is overloaded",
+        );
+    }
+
+    #[test]
+    fn errors_within_an_answer() {
+        let kind = |data: &str| event(data).kind();
+        assert_eq!(kind(r#"{"error":{"code":429,"message":"x"}}"#), ErrorKind::RateLimited);
+        assert_eq!(kind(r#"{"error":{"code":"502"}}"#), ErrorKind::Upstream);
+        assert_eq!(
+            kind(r#"{"message":"x","type":"invalid_request_error"}"#),
+            ErrorKind::InvalidRequest
+        );
+        assert_eq!(kind(r#"{"error":"gone"}"#), ErrorKind::Upstream);
+        assert_eq!(kind("gone"), ErrorKind::Upstream);
+    }
+
+    #[test]
+    fn ours_has_every_member() {
+        let mut out = Vec::new();
+        write(&GatewayError::invalid("n", "n: \"x\"\n"), "r1", &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"error":{"message":"n: \"x\"\n","type":"invalid_request_error","param":"n","code":"invalid_request","retryable":false,"request_id":"r1"}}"#
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! `OpenAI` Chat Completions, and the many dialects that are nearly the same.
+//!
+//! ```text
+//!   caller's bytes -> decode* -> ChatRequest -> encode*  -> upstream's bytes
+//!   caller's bytes -> adapt   (same dialect: edits)      -> upstream's bytes
+//!
+//!   upstream's bytes -> decoder -> events -> whole, writer -> caller's bytes
+//!   upstream's bytes -> relay   (same dialect, as they are) -> caller's bytes
+//!   upstream's bytes -> mend    (same dialect, nearly)      -> caller's bytes
+//! ```
+//!
+//! How upstreams differ from `OpenAI` is told by their [`Quirks`].
+
+mod adapt;
+mod answer;
+mod calls;
+mod decode;
+mod decode_message;
+mod decode_options;
+mod decode_part;
+mod decode_tools;
+mod decoder;
+mod details;
+mod encode;
+mod encode_message;
+mod encode_part;
+mod encode_tools;
+mod errors;
+mod finish;
+mod lenient;
+mod mend;
+mod mend_message;
+mod object;
+mod quirks;
+mod reader;
+mod relay;
+mod thought;
+mod tree;
+mod upstream;
+mod usage;
+mod whole;
+mod write;
+mod writer;
+
+pub use self::{
+    quirks::{Answers, Feature, History, Quirks, Thinking},
+    upstream::ChatUpstream,
+};
+
+use self::writer::Writer;
+use crate::{Caller, Reply, StreamWriter};
+use gateway_core::{Ask, ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Result};
+
+/// The side that faces callers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChatCaller;
+
+impl Caller for ChatCaller {
+    fn dialect(&self) -> Dialect {
+        Dialect::Chat
+    }
+
+    fn check(&self, envelope: &Envelope) -> Result<()> {
+        // "[]" is the shortest list.
+        match &envelope.messages {
+            Some(messages) if messages.len() > 2 => Ok(()),
+            Some(_) | None => Err(decode::no_messages()),
+        }
+    }
+
+    fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest> {
+        decode::decode
+    }
+
+    fn write_whole(&self, mut answer: ChatResponse, reply: Reply) -> Vec<u8> {
+        let calls =
+            answer.choices.iter().any(|choice| choice.message.tool_calls().next().is_some());
+        let legacy = calls && is_legacy(&reply.ask);
+        whole::write(&mut answer, reply, legacy)
+    }
+
+    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {
+        Box::new(Writer::new(reply))
+    }
+
+    fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        errors::write(error, request_id, &mut out);
+        out
+    }
+}
+
+/// Whether the caller spells tools the old way.
+fn is_legacy(ask: &Ask) -> bool {
+    match ask {
+        // A request without the word need not be decoded.
+        Ask::Original(it) if memchr::memmem::find(&it.body, b"\"functions\"").is_none() => false,
+        Ask::Original(it) => it.decoded().is_ok_and(|request| request.legacy_functions),
+        Ask::Composed(request) => request.legacy_functions,
+    }
+}

@@ -1,0 +1,201 @@
+//! Token counts, as this dialect writes them.
+
+use super::lenient::{Count, Maybe};
+use gateway_core::Usage;
+use serde::{Deserialize, Serialize};
+
+/// Counts as an upstream sends them: cached and thinking tokens are parts of the sums.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wire {
+    prompt_tokens: Option<Count>,
+    completion_tokens: Option<Count>,
+    total_tokens: Option<Count>,
+    prompt_tokens_details: Maybe<PromptDetails>,
+    completion_tokens_details: Maybe<CompletionDetails>,
+    /// `DeepSeek`'s older name for cached tokens.
+    prompt_cache_hit_tokens: Option<Count>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: Option<Count>,
+    audio_tokens: Option<Count>,
+    #[serde(alias = "cache_creation_tokens")]
+    cache_write_tokens: Option<Count>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Option<Count>,
+    audio_tokens: Option<Count>,
+}
+
+impl Wire {
+    /// The counts in classes that do not overlap; nothing if the upstream counted nothing.
+    pub(super) fn read(self) -> Option<Usage> {
+        if self.prompt_tokens.is_none() && self.completion_tokens.is_none() {
+            return None;
+        }
+        let count = |count: Option<Count>| count.unwrap_or_default().0;
+        let prompt = self.prompt_tokens_details.0.unwrap_or_default();
+        let completion = self.completion_tokens_details.0.unwrap_or_default();
+        let total = count(self.total_tokens);
+        let mut input = count(self.prompt_tokens);
+        let mut output = count(self.completion_tokens);
+        let thought = count(completion.reasoning_tokens);
+        // Some count the thinking beside the completion, not in it. Then their total says so.
+        if thought > 0 && total == input.saturating_add(output).saturating_add(thought) {
+            output = output.saturating_add(thought);
+        }
+        let mut usage = Usage {
+            cache_read: take(
+                &mut input,
+                count(prompt.cached_tokens.or(self.prompt_cache_hit_tokens)),
+            ),
+            cache_write: take(&mut input, count(prompt.cache_write_tokens)),
+            audio_input: take(&mut input, count(prompt.audio_tokens)),
+            reasoning: take(&mut output, thought),
+            audio_output: take(&mut output, count(completion.audio_tokens)),
+            input,
+            output,
+            ..Usage::default()
+        };
+        usage.stated_total = Some(total).filter(|total| *total > 0 && *total != usage.total());
+        Some(usage)
+    }
+}
+
+/// Takes a part out of a sum, as much as the sum holds.
+fn take(sum: &mut u64, part: u64) -> u64 {
+    let part = part.min(*sum);
+    *sum -= part;
+    part
+}
+
+/// Counts as callers read them.
+#[derive(Serialize)]
+pub(super) struct Written {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: WrittenPrompt,
+    completion_tokens_details: WrittenCompletion,
+}
+
+#[derive(Serialize)]
+struct WrittenPrompt {
+    cached_tokens: u64,
+    audio_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cache_write_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct WrittenCompletion {
+    reasoning_tokens: u64,
+    audio_tokens: u64,
+    accepted_prediction_tokens: u64,
+    rejected_prediction_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl From<&Usage> for Written {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt(),
+            completion_tokens: usage.completion(),
+            total_tokens: usage.total(),
+            prompt_tokens_details: WrittenPrompt {
+                cached_tokens: usage.cache_read,
+                audio_tokens: usage.audio_input,
+                cache_write_tokens: usage.cache_write.saturating_add(usage.cache_write_1h),
+            },
+            completion_tokens_details: WrittenCompletion {
+                reasoning_tokens: usage.reasoning,
+                audio_tokens: usage.audio_output,
+                accepted_prediction_tokens: 0,
+                rejected_prediction_tokens: 0,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads counts; `expected` is input, cache read and write, output, thinking, stated total.
+    #[track_caller]
+    fn check(json: &str, expected: Option<[u64; 6]>) {
+        let wire: Wire = serde_json::from_str(json).unwrap();
+        let got = wire.read().map(|it| {
+            let total = it.stated_total.unwrap_or_default();
+            [it.input, it.cache_read, it.cache_write, it.output, it.reasoning, total]
+        });
+        assert_eq!(got, expected, "{json}");
+    }
+
+    #[test]
+    fn parts_are_taken_out_of_the_sums() {
+        check(
+            r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3},"completion_tokens_details":{"reasoning_tokens":2}}"#,
+            Some([3, 4, 3, 3, 2, 0]),
+        );
+        check(
+            r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":4,"prompt_tokens_details":null}"#,
+            Some([6, 4, 0, 5, 0, 0]),
+        );
+    }
+
+    #[test]
+    fn a_total_of_the_providers_own_is_kept() {
+        check(
+            r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":9}"#,
+            Some([1, 0, 0, 2, 0, 9]),
+        );
+    }
+
+    #[test]
+    fn thinking_beside_the_completion_is_counted() {
+        check(
+            r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":10,"completion_tokens_details":{"reasoning_tokens":7}}"#,
+            Some([1, 0, 0, 2, 7, 0]),
+        );
+    }
+
+    #[test]
+    fn nonsense_is_made_sane() {
+        check(
+            r#"{"prompt_tokens":-5,"completion_tokens":"7","total_tokens":2.0}"#,
+            Some([0, 0, 0, 7, 0, 2]),
+        );
+        check(
+            r#"{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":99},"completion_tokens_details":[]}"#,
+            Some([0, 1, 0, 1, 0, 0]),
+        );
+        check(r#"{"prompt_tokens":null,"completion_tokens":null}"#, None);
+        check("{}", None);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let usage = Usage {
+            input: 3,
+            cache_read: 4,
+            cache_write: 2,
+            output: 3,
+            reasoning: 2,
+            stated_total: Some(99),
+            ..Usage::default()
+        };
+        let json = serde_json::to_string(&Written::from(&usage)).unwrap();
+        assert_eq!(serde_json::from_str::<Wire>(&json).unwrap().read(), Some(usage));
+    }
+}
