@@ -19,6 +19,7 @@
 mod caller;
 mod fault;
 mod ids;
+pub mod reasoning;
 mod upstream;
 
 pub use self::{
