@@ -2,7 +2,7 @@
 
 use crate::json::{self, Error, Kind, Limits, Member, What};
 use gateway_core::{Envelope, ErrorKind, GatewayError, Result};
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// Checks `body` from end to end and reads its envelope, in one pass.
 ///
@@ -31,7 +31,7 @@ impl From<Error> for GatewayError {
     }
 }
 
-fn wrong(param: &'static str, message: &'static str) -> GatewayError {
+fn wrong(param: &'static str, message: impl Into<Cow<'static, str>>) -> GatewayError {
     GatewayError::invalid(param, message).with_code("invalid_parameter")
 }
 
@@ -139,7 +139,116 @@ fn flag(kind: Kind, param: &'static str) -> Result<bool> {
         Kind::Bool(flag) => Ok(flag),
         Kind::Null => Ok(false),
         Kind::Number | Kind::String | Kind::Array | Kind::Object => {
-            Err(wrong(param, "must be true or false"))
+            Err(wrong(param, format!("{param} must be true or false")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of `body`, or why it is refused: code, parameter, message.
+    #[track_caller]
+    fn check(body: &str, expected: &str) {
+        let told = match read(body.as_bytes(), &Limits::default()) {
+            Ok(envelope) => tell(body, &envelope),
+            Err(error) => {
+                format!("{} {}: {}", error.code(), error.at_param().unwrap_or("-"), error.message())
+            }
+        };
+        assert_eq!(told, expected);
+    }
+
+    fn tell(body: &str, envelope: &Envelope) -> String {
+        let mut told = format!("{}={}", envelope.model, &body[envelope.model_span.clone()]);
+        for (flag, name) in [(envelope.stream, " stream"), (envelope.stream_usage, " usage")] {
+            told += if flag { name } else { "" };
+        }
+        if let Some((session, span)) = &envelope.session {
+            told += &format!(" session {session}: {}{}", &body[..span.start], &body[span.end..]);
+        }
+        for span in [&envelope.tools, &envelope.stream_options].into_iter().flatten() {
+            told += &format!(" {}", &body[span.clone()]);
+        }
+        told
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        check(r#"{"model":"m"}"#, r#"m="m""#);
+        check(r#"{ "messages":[], "mod\u0065l" : "\u006d" }"#, r#"m="\u006d""#);
+        check(r#"{"model":"m","stream":true}"#, r#"m="m" stream"#);
+        check(r#"{"stream":false,"model":"m"}"#, r#"m="m""#);
+        check(r#"{"stream":null,"model":"m"}"#, r#"m="m""#);
+        check(r#"{"model":"m","tools":[{"a":1}]}"#, r#"m="m" [{"a":1}]"#);
+        check(
+            r#"{"model":"m","stream_options":{"include_usage":true}}"#,
+            r#"m="m" usage {"include_usage":true}"#,
+        );
+        check(
+            r#"{"model":"m","stream_options":{"include_usage":null}}"#,
+            r#"m="m" {"include_usage":null}"#,
+        );
+        check(r#"{"model":"m","stream_options":null}"#, r#"m="m" null"#);
+    }
+
+    #[test]
+    fn only_the_outermost_members_count() {
+        check(
+            r#"{"model":"m","metadata":{"model":"x","stream":true,"session_id":"s"}}"#,
+            r#"m="m""#,
+        );
+        check(r#"{"messages":[{"model":"x"}]}"#, "invalid_parameter model: model is required");
+    }
+
+    #[test]
+    fn a_session_can_be_cut_out() {
+        check(r#"{"session_id":"s","model":"m"}"#, r#"m="m" session s: {"model":"m"}"#);
+        check(r#"{"session_id":"s" , "model":"m"}"#, r#"m="m" session s: {"model":"m"}"#);
+        check(r#"{"model":"m", "session_id":"s" }"#, r#"m="m" session s: {"model":"m" }"#);
+        check(
+            r#"{"model":"m","session_id":"s\n","n":1}"#,
+            "m=\"m\" session s\n: {\"model\":\"m\",\"n\":1}",
+        );
+        check(r#"{"model":"m","session_id":null}"#, r#"m="m""#);
+    }
+
+    #[test]
+    fn members_of_the_wrong_kind_are_named() {
+        check("{}", "invalid_parameter model: model is required");
+        check(r#"{"model":null}"#, "invalid_parameter model: model must be a string");
+        check(r#"{"model":["m"]}"#, "invalid_parameter model: model must be a string");
+        check(r#"{"model":""}"#, "invalid_parameter model: model must not be empty");
+        let stream = "invalid_parameter stream: stream must be true or false";
+        check(r#"{"model":"m","stream":"true"}"#, stream);
+        check(r#"{"model":"m","stream":1}"#, stream);
+        check(
+            r#"{"model":"m","session_id":5}"#,
+            "invalid_parameter session_id: session_id must be a string",
+        );
+        check(
+            r#"{"model":"m","stream_options":[]}"#,
+            "invalid_parameter stream_options: stream_options must be an object",
+        );
+        check(
+            r#"{"model":"m","stream_options":{"include_usage":1}}"#,
+            "invalid_parameter stream_options.include_usage: \
+             stream_options.include_usage must be true or false",
+        );
+    }
+
+    #[test]
+    fn unsound_bodies_are_refused_and_not_repeated() {
+        check("", "invalid_json -: the document is empty at line 1, column 1");
+        check(r#"["m"]"#, "invalid_json -: the document must be an object at line 1, column 1");
+        check("{\n\"canary\" x", "invalid_json -: invalid JSON at line 2, column 10");
+        check(
+            r#"{"model":"m","\u006dodel":"n"}"#,
+            "duplicate_key -: duplicate key at line 1, column 14",
+        );
+        let deep = format!(r#"{{"model":"m","a":{}"#, "[".repeat(200));
+        check(&deep, "json_too_deep -: JSON is nested too deeply at line 1, column 81");
+        check(r#"{"model":5,"stream":"x"} {"#, "invalid_json -: invalid JSON at line 1, column 26");
     }
 }

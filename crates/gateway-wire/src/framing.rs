@@ -171,3 +171,115 @@ pub(crate) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
 pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     block.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{prelude::*, sample::select};
+
+    /// The blocks that come out for `chunks`: `!` is a refusal, the last is what remains.
+    fn run(framing: Framing, limit: usize, chunks: &[&str]) -> String {
+        let mut splitter = Splitter::new(framing, limit);
+        let mut told = String::new();
+        for chunk in chunks {
+            match splitter.push(Bytes::copy_from_slice(chunk.as_bytes())) {
+                Ok(Some(block)) => told += str::from_utf8(&block).unwrap(),
+                Ok(None) => {}
+                Err(_) => told.push('!'),
+            }
+            told.push('|');
+        }
+        told + str::from_utf8(&splitter.finish().unwrap_or_default()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(framing: Framing, chunks: &[&str], expected: &str) {
+        assert_eq!(run(framing, 12, chunks), expected);
+    }
+
+    #[test]
+    fn whole_events_come_out_as_soon_as_they_are_whole() {
+        use Framing::Sse;
+        check(Sse, &["data: a\n\n"], "data: a\n\n|");
+        check(Sse, &["a\n\nb\n\nc"], "a\n\nb\n\n|c");
+        check(Sse, &["a\n", "\nb\n", "\n"], "|a\n\n|b\n\n|");
+        check(Sse, &["a\r\n\r", "\nb\r\n\r\n"], "a\r\n\r|b\r\n\r\n|");
+        check(Sse, &["a\r", "\n", "\r", "", "\n", "b\r\r"], "||a\r\n\r|||b\r\r|");
+        check(Sse, &["\u{feff}a\n\n", "\u{feff}b\n\n"], "a\n\n|\u{feff}b\n\n|");
+        check(Sse, &["a\n\n", "\n", "b"], "a\n\n|\n||b");
+    }
+
+    #[test]
+    fn lines_come_out_as_soon_as_they_are_whole() {
+        use Framing::Lines;
+        check(Lines, &["{}\n{}", "\n"], "{}\n|{}\n|");
+        check(Lines, &["\u{feff}{}\r\n", "{}"], "{}\r\n||{}");
+        check(Lines, &["\n\n"], "\n\n|");
+    }
+
+    #[test]
+    fn an_event_beyond_the_limit_ends_the_stream() {
+        for framing in [Framing::Sse, Framing::Lines] {
+            let end = if framing == Framing::Sse { "\n\n" } else { "\n" };
+            let fits = "x".repeat(12 - end.len()) + end;
+            let long = format!("x{fits}");
+            check(framing, &[&fits, &fits], &format!("{fits}|{fits}|"));
+            check(framing, &[&format!("{fits}{fits}")], &format!("{fits}{fits}|"));
+            check(framing, &[&long, &fits], "!|!|");
+            check(framing, &[&format!("{fits}{long}"), &fits], &format!("{fits}|!|"));
+            check(framing, &[&fits, "xxxxxxx", "xxxxxx", "x"], &format!("{fits}||!|!|"));
+            check(framing, &[&format!("{fits}xxxxxxxxxxxxx"), ""], &format!("{fits}|!|"));
+        }
+    }
+
+    #[test]
+    fn a_chunk_of_whole_events_is_not_copied() {
+        let chunk = Bytes::from("data: a\n\ndata: b\n\ndata".to_owned());
+        let block = Splitter::new(Framing::Sse, 100).push(chunk.clone()).unwrap().unwrap();
+        assert_eq!((block.as_ptr(), block.len()), (chunk.as_ptr(), 18));
+    }
+
+    #[test]
+    fn the_refusal_is_the_upstreams_fault() {
+        let error =
+            Splitter::new(Framing::Lines, 3).push(Bytes::from_static(b"12345")).unwrap_err();
+        assert_eq!(error.kind(), gateway_core::ErrorKind::UpstreamInvalid);
+    }
+
+    #[test]
+    fn lines_are_trimmed_and_counted_if_not_empty() {
+        let told: Vec<_> = lines(b" {}\r\n\n\r\n[1]\n2").collect();
+        assert_eq!(told, [&b"{}"[..], b"[1]", b"2"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_the_limit_does_not_depend_on_cuts(
+            pieces in prop::collection::vec(select(&["\n", "\n\n", "a", "bc", "defg", "é"][..]), 0..30),
+            sizes in prop::collection::vec(1usize..9, 1..8),
+            sse: bool,
+        ) {
+            let stream = pieces.concat();
+            let framing = if sse { Framing::Sse } else { Framing::Lines };
+            let drain = |sizes: &[usize], limit| {
+                let mut splitter = Splitter::new(framing, limit);
+                let (mut out, mut rest, mut failed) = (Vec::new(), stream.as_bytes(), false);
+                for size in sizes.iter().cycle() {
+                    let (chunk, after) = rest.split_at(rest.len().min(*size));
+                    match splitter.push(Bytes::copy_from_slice(chunk)) {
+                        Ok(block) => out.extend(block.unwrap_or_default()),
+                        Err(_) => failed = true,
+                    }
+                    if rest.is_empty() || failed {
+                        break;
+                    }
+                    rest = after;
+                }
+                out.extend(splitter.finish().unwrap_or_default());
+                (String::from_utf8(out).unwrap(), failed)
+            };
+            prop_assert_eq!(drain(&sizes, 1000), (stream.clone(), false));
+            prop_assert_eq!(drain(&sizes, 8), drain(&[usize::MAX], 8));
+        }
+    }
+}

@@ -151,3 +151,6 @@ fn locate(bytes: &[u8], Stop { what, at }: Stop) -> Error {
     let column = 1 + before.iter().skip(start).filter(is_first_of_char).count();
     Error { what, line, column }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The keys of the objects that are open, to find one that comes twice.
 
-use super::text::Unescape;
+use super::text::{Unescape, plain_prefix};
 use std::{cmp::Ordering, ops::Range};
 
 /// Up to so many keys of an object are compared with each other one by one.
@@ -92,8 +92,18 @@ impl<'a> Keys<'a> {
 
     /// Compares the keys that begin at `a` and `b`.
     fn compare(&self, a: u32, b: u32) -> Ordering {
+        if let (Some(a), Some(b)) = (self.plain_key(a), self.plain_key(b)) {
+            return a.cmp(b);
+        }
         let key = |at: u32| Unescape::new(self.text.get(at as usize..).unwrap_or_default());
         key(a).cmp(key(b))
+    }
+
+    /// The key that begins at `at`, if nothing in it is escaped.
+    fn plain_key(&self, at: u32) -> Option<&[u8]> {
+        let rest = self.text.as_bytes().get(at as usize..)?;
+        let (key, end) = rest.split_at_checked(plain_prefix(rest))?;
+        end.starts_with(b"\"").then_some(key)
     }
 }
 
@@ -121,4 +131,62 @@ fn hash(bytes: &[u8]) -> u32 {
 #[inline]
 const fn mix(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Different keys of 16 bytes that all have the same hash.
+    fn alike(count: usize) -> Vec<String> {
+        let key = |n: u32| {
+            let first = format!("{n:08x}");
+            let word = u64::from_le_bytes(first.as_bytes().try_into().unwrap());
+            let second = mix(16, word).rotate_left(23) ^ 0x1234;
+            String::from_utf8([first.as_bytes(), &second.to_le_bytes()].concat()).ok()
+        };
+        let is_plain = |key: &String| key.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\');
+        (0..).filter_map(key).filter(is_plain).take(count).collect()
+    }
+
+    /// Which of `keys` is found to come twice in one object.
+    fn find(keys: &[String]) -> Option<usize> {
+        let text = keys.iter().fold(String::new(), |text, key| text + "\"" + key) + "\"";
+        let mut open = Keys::new(&text);
+        let mut at = 0;
+        let mut places = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            places.push(at + 1);
+            if !open.add(0, at + 1..at + 1 + key.len(), key.contains('\\')) {
+                return Some(index);
+            }
+            at += 1 + key.len();
+        }
+        let place = open.end(0)?;
+        places.iter().position(|&at| at == place)
+    }
+
+    #[test]
+    fn keys_with_the_same_hash_are_told_apart() {
+        let keys = alike(60);
+        let hashes: std::collections::HashSet<_> =
+            keys.iter().map(|k| hash(k.as_bytes())).collect();
+        assert_eq!((keys.len(), hashes.len()), (60, 1));
+        assert_eq!(find(&keys), None);
+        for repeated in [0, 30, 59] {
+            let keys = [keys.clone(), vec![keys[repeated].clone()]].concat();
+            assert_eq!(find(&keys), Some(60));
+        }
+    }
+
+    #[test]
+    fn a_key_is_compared_by_what_it_says() {
+        let escaped = String::from("\\u0061");
+        for others in [1, FEW - 1, FEW, 5 * FEW] {
+            let mut keys: Vec<_> = (0..others).map(|n| format!("k{n}")).collect();
+            keys.insert(0, "a".to_owned());
+            keys.push(escaped.clone());
+            assert_eq!(find(&keys), Some(others + 1), "{others}");
+        }
+    }
 }
