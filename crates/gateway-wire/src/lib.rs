@@ -16,6 +16,12 @@
 //! request with only the model's name replaced, the answer as whole events, read no closer than
 //! metering needs.
 
+pub mod envelope;
+pub mod framing;
+pub mod json;
+pub mod splice;
+pub mod sse;
+
 mod caller;
 mod fault;
 mod ids;

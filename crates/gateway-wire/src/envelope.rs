@@ -1,0 +1,254 @@
+//! Reads the outside of a request: the same members in every dialect we take.
+
+use crate::json::{self, Error, Kind, Limits, Member, What};
+use gateway_core::{Envelope, ErrorKind, GatewayError, Result};
+use std::{borrow::Cow, ops::Range};
+
+/// Checks `body` from end to end and reads its envelope, in one pass.
+///
+/// # Errors
+///
+/// If `body` is no sound JSON object (`invalid_json`, `json_too_deep`, `duplicate_key`), names no
+/// model, or has another member of the wrong kind (`invalid_parameter`).
+pub fn read(body: &[u8], limits: &Limits) -> Result<Envelope> {
+    let mut reader = Reader::default();
+    json::members(body, limits, |member| reader.read(&member))?;
+    reader.finish()
+}
+
+impl From<Error> for GatewayError {
+    /// The error of a caller whose request is refused.
+    fn from(error: Error) -> Self {
+        let (kind, code) = match error.what {
+            What::Invalid | What::NotUtf8 | What::NotAnObject | What::Empty => {
+                (ErrorKind::InvalidRequest, "invalid_json")
+            }
+            What::TooDeep => (ErrorKind::InvalidRequest, "json_too_deep"),
+            What::DuplicateKey => (ErrorKind::InvalidRequest, "duplicate_key"),
+            What::TooLong => (ErrorKind::TooLarge, ErrorKind::TooLarge.as_str()),
+        };
+        Self::new(kind, error.to_string()).with_code(code)
+    }
+}
+
+fn wrong(param: &'static str, message: impl Into<Cow<'static, str>>) -> GatewayError {
+    GatewayError::invalid(param, message).with_code("invalid_parameter")
+}
+
+#[derive(Default)]
+struct Reader {
+    envelope: Envelope,
+    has_model: bool,
+    /// The first member that is wrong.
+    wrong: Option<GatewayError>,
+    /// Where the member before this one ended.
+    end_of_last: Option<usize>,
+    /// The session is the first member: the comma behind it goes with it.
+    cut_to_next: bool,
+}
+
+impl Reader {
+    fn read(&mut self, member: &Member<'_>) {
+        self.end_first_session(member.key_span.start);
+        if let Err(error) = self.take(member) {
+            self.wrong.get_or_insert(error);
+        }
+        self.end_of_last = Some(member.value_span.end);
+    }
+
+    fn take(&mut self, member: &Member<'_>) -> Result<()> {
+        match &*member.key {
+            "model" => self.model(member),
+            "stream" => {
+                self.envelope.stream = flag(member.kind, "stream")?;
+                Ok(())
+            }
+            "stream_options" => self.stream_options(member),
+            "session_id" => self.session(member),
+            "tools" => {
+                self.envelope.tools = Some(member.value_span.clone());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn model(&mut self, member: &Member<'_>) -> Result<()> {
+        self.has_model = true;
+        let Some(model) = member.string() else {
+            return Err(wrong("model", "model must be a string"));
+        };
+        if model.is_empty() {
+            return Err(wrong("model", "model must not be empty"));
+        }
+        self.envelope.model = model.into_owned();
+        self.envelope.model_span = member.value_span.clone();
+        Ok(())
+    }
+
+    fn stream_options(&mut self, member: &Member<'_>) -> Result<()> {
+        self.envelope.stream_options = Some(member.value_span.clone());
+        if member.kind == Kind::Null {
+            return Ok(());
+        }
+        let mut usage = Ok(false);
+        let inside =
+            json::members(member.value.as_bytes(), &Limits { depth: usize::MAX }, |inner| {
+                if inner.key == "include_usage" {
+                    usage = flag(inner.kind, "stream_options.include_usage");
+                }
+            });
+        inside.map_err(|_| wrong("stream_options", "stream_options must be an object"))?;
+        self.envelope.stream_usage = usage?;
+        Ok(())
+    }
+
+    fn session(&mut self, member: &Member<'_>) -> Result<()> {
+        if member.kind == Kind::Null {
+            return Ok(());
+        }
+        let Some(session) = member.string() else {
+            return Err(wrong("session_id", "session_id must be a string"));
+        };
+        self.cut_to_next = self.end_of_last.is_none();
+        let start = self.end_of_last.unwrap_or(member.key_span.start);
+        self.envelope.session = Some((session.into_owned(), start..member.value_span.end));
+        Ok(())
+    }
+
+    fn end_first_session(&mut self, next_key: usize) {
+        if std::mem::take(&mut self.cut_to_next)
+            && let Some((_, Range { end, .. })) = &mut self.envelope.session
+        {
+            *end = next_key;
+        }
+    }
+
+    fn finish(self) -> Result<Envelope> {
+        match self.wrong {
+            Some(error) => Err(error),
+            None if self.has_model => Ok(self.envelope),
+            None => Err(wrong("model", "model is required")),
+        }
+    }
+}
+
+/// A flag; `null` is as good as none.
+fn flag(kind: Kind, param: &'static str) -> Result<bool> {
+    match kind {
+        Kind::Bool(flag) => Ok(flag),
+        Kind::Null => Ok(false),
+        Kind::Number | Kind::String | Kind::Array | Kind::Object => {
+            Err(wrong(param, format!("{param} must be true or false")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of `body`, or why it is refused: code, parameter, message.
+    #[track_caller]
+    fn check(body: &str, expected: &str) {
+        let told = match read(body.as_bytes(), &Limits::default()) {
+            Ok(envelope) => tell(body, &envelope),
+            Err(error) => {
+                format!("{} {}: {}", error.code(), error.at_param().unwrap_or("-"), error.message())
+            }
+        };
+        assert_eq!(told, expected);
+    }
+
+    fn tell(body: &str, envelope: &Envelope) -> String {
+        let mut told = format!("{}={}", envelope.model, &body[envelope.model_span.clone()]);
+        for (flag, name) in [(envelope.stream, " stream"), (envelope.stream_usage, " usage")] {
+            told += if flag { name } else { "" };
+        }
+        if let Some((session, span)) = &envelope.session {
+            told += &format!(" session {session}: {}{}", &body[..span.start], &body[span.end..]);
+        }
+        for span in [&envelope.tools, &envelope.stream_options].into_iter().flatten() {
+            told += &format!(" {}", &body[span.clone()]);
+        }
+        told
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        check(r#"{"model":"m"}"#, r#"m="m""#);
+        check(r#"{ "messages":[], "mod\u0065l" : "\u006d" }"#, r#"m="\u006d""#);
+        check(r#"{"model":"m","stream":true}"#, r#"m="m" stream"#);
+        check(r#"{"stream":false,"model":"m"}"#, r#"m="m""#);
+        check(r#"{"stream":null,"model":"m"}"#, r#"m="m""#);
+        check(r#"{"model":"m","tools":[{"a":1}]}"#, r#"m="m" [{"a":1}]"#);
+        check(
+            r#"{"model":"m","stream_options":{"include_usage":true}}"#,
+            r#"m="m" usage {"include_usage":true}"#,
+        );
+        check(
+            r#"{"model":"m","stream_options":{"include_usage":null}}"#,
+            r#"m="m" {"include_usage":null}"#,
+        );
+        check(r#"{"model":"m","stream_options":null}"#, r#"m="m" null"#);
+    }
+
+    #[test]
+    fn only_the_outermost_members_count() {
+        check(
+            r#"{"model":"m","metadata":{"model":"x","stream":true,"session_id":"s"}}"#,
+            r#"m="m""#,
+        );
+        check(r#"{"messages":[{"model":"x"}]}"#, "invalid_parameter model: model is required");
+    }
+
+    #[test]
+    fn a_session_can_be_cut_out() {
+        check(r#"{"session_id":"s","model":"m"}"#, r#"m="m" session s: {"model":"m"}"#);
+        check(r#"{"session_id":"s" , "model":"m"}"#, r#"m="m" session s: {"model":"m"}"#);
+        check(r#"{"model":"m", "session_id":"s" }"#, r#"m="m" session s: {"model":"m" }"#);
+        check(
+            r#"{"model":"m","session_id":"s\n","n":1}"#,
+            "m=\"m\" session s\n: {\"model\":\"m\",\"n\":1}",
+        );
+        check(r#"{"model":"m","session_id":null}"#, r#"m="m""#);
+    }
+
+    #[test]
+    fn members_of_the_wrong_kind_are_named() {
+        check("{}", "invalid_parameter model: model is required");
+        check(r#"{"model":null}"#, "invalid_parameter model: model must be a string");
+        check(r#"{"model":["m"]}"#, "invalid_parameter model: model must be a string");
+        check(r#"{"model":""}"#, "invalid_parameter model: model must not be empty");
+        let stream = "invalid_parameter stream: stream must be true or false";
+        check(r#"{"model":"m","stream":"true"}"#, stream);
+        check(r#"{"model":"m","stream":1}"#, stream);
+        check(
+            r#"{"model":"m","session_id":5}"#,
+            "invalid_parameter session_id: session_id must be a string",
+        );
+        check(
+            r#"{"model":"m","stream_options":[]}"#,
+            "invalid_parameter stream_options: stream_options must be an object",
+        );
+        check(
+            r#"{"model":"m","stream_options":{"include_usage":1}}"#,
+            "invalid_parameter stream_options.include_usage: \
+             stream_options.include_usage must be true or false",
+        );
+    }
+
+    #[test]
+    fn unsound_bodies_are_refused_and_not_repeated() {
+        check("", "invalid_json -: the document is empty at line 1, column 1");
+        check(r#"["m"]"#, "invalid_json -: the document must be an object at line 1, column 1");
+        check("{\n\"canary\" x", "invalid_json -: invalid JSON at line 2, column 10");
+        check(
+            r#"{"model":"m","\u006dodel":"n"}"#,
+            "duplicate_key -: duplicate key at line 1, column 14",
+        );
+        let deep = format!(r#"{{"model":"m","a":{}"#, "[".repeat(200));
+        check(&deep, "json_too_deep -: JSON is nested too deeply at line 1, column 81");
+        check(r#"{"model":5,"stream":"x"} {"#, "invalid_json -: invalid JSON at line 1, column 26");
+    }
+}

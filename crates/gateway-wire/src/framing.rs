@@ -1,0 +1,285 @@
+//! Divides a streamed answer into whole events, wherever the network cut it.
+
+use crate::{Framing, unreadable};
+use bytes::{Buf, Bytes};
+use gateway_core::Result;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Gathers chunks until whole events can be handed on, as many as there are, in one block.
+///
+/// A chunk that begins where an event begins is handed on without a copy; only the beginning of an
+/// event that is still to be completed is kept.
+#[derive(Debug)]
+pub struct Splitter {
+    framing: Framing,
+    limit: usize,
+    kept: Vec<u8>,
+    /// Nothing but, perhaps, a part of a byte order mark has come.
+    is_start: bool,
+    /// The last block ended with CR: an LF that follows belongs to it.
+    after_cr: bool,
+    /// There was an event beyond the limit.
+    has_failed: bool,
+}
+
+impl Splitter {
+    /// For a stream of events none of which is longer than `limit` bytes.
+    pub const fn new(framing: Framing, limit: usize) -> Self {
+        let kept = Vec::new();
+        Self { framing, limit, kept, is_start: true, after_cr: false, has_failed: false }
+    }
+
+    /// Takes the next bytes; returns the events that are now complete.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamInvalid`](gateway_core::ErrorKind::UpstreamInvalid) from the first event on that
+    /// is longer than the limit; those before it are returned first.
+    pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>> {
+        let chunk = self.begin(chunk);
+        let block = self.take_block(&chunk);
+        self.after_cr |= block.ends_with(b"\r");
+        let block = self.hold_to_limit(block);
+        if block.is_empty() && self.has_failed {
+            return Err(unreadable("an event is longer than the limit"));
+        }
+        Ok(Some(block).filter(|block| !block.is_empty()))
+    }
+
+    /// Ends the stream; returns what came after the last complete event, which may be an event
+    /// that lacks only its end.
+    pub fn finish(&mut self) -> Option<Bytes> {
+        let rest = std::mem::take(&mut self.kept);
+        (!rest.is_empty()).then(|| rest.into())
+    }
+
+    /// Takes off what does not belong to any event: a byte order mark, half a line end.
+    fn begin(&mut self, mut chunk: Bytes) -> Bytes {
+        if self.after_cr && !chunk.is_empty() {
+            self.after_cr = false;
+            chunk.advance(usize::from(chunk.starts_with(b"\n")));
+        }
+        if self.is_start {
+            if !self.kept.is_empty() {
+                self.kept.extend_from_slice(&chunk);
+                chunk = std::mem::take(&mut self.kept).into();
+            }
+            if BOM.starts_with(&chunk) && chunk.len() < BOM.len() {
+                self.kept = chunk.into();
+                return Bytes::new();
+            }
+            self.is_start = false;
+            chunk.advance(if chunk.starts_with(BOM) { BOM.len() } else { 0 });
+        }
+        chunk
+    }
+
+    /// Takes the whole events of what is kept and `chunk`; keeps the rest.
+    fn take_block(&mut self, chunk: &Bytes) -> Bytes {
+        if self.has_failed {
+            return Bytes::new();
+        }
+        if self.kept.is_empty() {
+            let end = end_of_events(self.framing, chunk, 0);
+            self.kept.extend_from_slice(chunk.get(end..).unwrap_or_default());
+            return chunk.slice(..end);
+        }
+        let known = self.kept.len();
+        self.kept.extend_from_slice(chunk);
+        let end = end_of_events(self.framing, &self.kept, known);
+        if end == 0 {
+            return Bytes::new();
+        }
+        let rest = self.kept.get(end..).unwrap_or_default().to_vec();
+        let mut block = std::mem::replace(&mut self.kept, rest);
+        block.truncate(end);
+        block.into()
+    }
+
+    /// Cuts the first event that is too long, and what follows it, from `block`.
+    fn hold_to_limit(&mut self, mut block: Bytes) -> Bytes {
+        if block.len() > self.limit {
+            let end = end_within(self.framing, &block, self.limit);
+            self.has_failed |= end < block.len();
+            block.truncate(end);
+        }
+        self.has_failed |= self.kept.len() > self.limit;
+        if self.has_failed {
+            self.kept = Vec::new();
+        }
+        block
+    }
+}
+
+/// Where the last whole event of `bytes` ends; it is known not to end before `known`.
+///
+/// Read from the back: most chunks end where an event ends.
+fn end_of_events(framing: Framing, bytes: &[u8], known: usize) -> usize {
+    let mut end = bytes.len();
+    while let Some(new) = bytes.get(known..end) {
+        let found = match framing {
+            Framing::Sse => memchr::memrchr2(b'\n', b'\r', new),
+            Framing::Lines => memchr::memrchr(b'\n', new),
+        };
+        let Some(last) = found.map(|at| known + at) else { break };
+        let before = bytes.get(..last).unwrap_or_default();
+        let is_pair = before.ends_with(b"\r") && bytes.get(last) == Some(&b'\n');
+        let before = if is_pair { before.get(..last - 1).unwrap_or_default() } else { before };
+        let is_blank = matches!(before.last(), None | Some(b'\n' | b'\r'));
+        if is_blank || framing == Framing::Lines {
+            return last + 1;
+        }
+        end = before.len();
+    }
+    0
+}
+
+/// Where the last of those events of `block` ends before which, itself included, none is longer
+/// than `limit`.
+fn end_within(framing: Framing, block: &[u8], limit: usize) -> usize {
+    let (mut good, mut rest) = (0, block);
+    while !rest.is_empty() {
+        let (line, after) = match framing {
+            Framing::Sse => split_line(rest),
+            Framing::Lines => {
+                rest.split_at(memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1))
+            }
+        };
+        let end = block.len() - after.len();
+        if end - good > limit {
+            break;
+        }
+        if line.is_empty() || framing == Framing::Lines {
+            good = end;
+        }
+        rest = after;
+    }
+    good
+}
+
+/// The first line of `bytes`, without the LF, CR or both that end it, and what follows.
+#[inline]
+pub(crate) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
+    let (line, rest) = bytes.split_at(end);
+    let after = rest.strip_prefix(b"\r\n").or_else(|| rest.get(1..)).unwrap_or_default();
+    (line, after)
+}
+
+/// The lines of a block of newline-delimited JSON, without blanks around them; none is empty.
+pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    block.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{prelude::*, sample::select};
+
+    /// The blocks that come out for `chunks`: `!` is a refusal, the last is what remains.
+    fn run(framing: Framing, limit: usize, chunks: &[&str]) -> String {
+        let mut splitter = Splitter::new(framing, limit);
+        let mut told = String::new();
+        for chunk in chunks {
+            match splitter.push(Bytes::copy_from_slice(chunk.as_bytes())) {
+                Ok(Some(block)) => told += str::from_utf8(&block).unwrap(),
+                Ok(None) => {}
+                Err(_) => told.push('!'),
+            }
+            told.push('|');
+        }
+        told + str::from_utf8(&splitter.finish().unwrap_or_default()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(framing: Framing, chunks: &[&str], expected: &str) {
+        assert_eq!(run(framing, 12, chunks), expected);
+    }
+
+    #[test]
+    fn whole_events_come_out_as_soon_as_they_are_whole() {
+        use Framing::Sse;
+        check(Sse, &["data: a\n\n"], "data: a\n\n|");
+        check(Sse, &["a\n\nb\n\nc"], "a\n\nb\n\n|c");
+        check(Sse, &["a\n", "\nb\n", "\n"], "|a\n\n|b\n\n|");
+        check(Sse, &["a\r\n\r", "\nb\r\n\r\n"], "a\r\n\r|b\r\n\r\n|");
+        check(Sse, &["a\r", "\n", "\r", "", "\n", "b\r\r"], "||a\r\n\r|||b\r\r|");
+        check(Sse, &["\u{feff}a\n\n", "\u{feff}b\n\n"], "a\n\n|\u{feff}b\n\n|");
+        check(Sse, &["a\n\n", "\n", "b"], "a\n\n|\n||b");
+    }
+
+    #[test]
+    fn lines_come_out_as_soon_as_they_are_whole() {
+        use Framing::Lines;
+        check(Lines, &["{}\n{}", "\n"], "{}\n|{}\n|");
+        check(Lines, &["\u{feff}{}\r\n", "{}"], "{}\r\n||{}");
+        check(Lines, &["\n\n"], "\n\n|");
+    }
+
+    #[test]
+    fn an_event_beyond_the_limit_ends_the_stream() {
+        for framing in [Framing::Sse, Framing::Lines] {
+            let end = if framing == Framing::Sse { "\n\n" } else { "\n" };
+            let fits = "x".repeat(12 - end.len()) + end;
+            let long = format!("x{fits}");
+            check(framing, &[&fits, &fits], &format!("{fits}|{fits}|"));
+            check(framing, &[&format!("{fits}{fits}")], &format!("{fits}{fits}|"));
+            check(framing, &[&long, &fits], "!|!|");
+            check(framing, &[&format!("{fits}{long}"), &fits], &format!("{fits}|!|"));
+            check(framing, &[&fits, "xxxxxxx", "xxxxxx", "x"], &format!("{fits}||!|!|"));
+            check(framing, &[&format!("{fits}xxxxxxxxxxxxx"), ""], &format!("{fits}|!|"));
+        }
+    }
+
+    #[test]
+    fn a_chunk_of_whole_events_is_not_copied() {
+        let chunk = Bytes::from("data: a\n\ndata: b\n\ndata".to_owned());
+        let block = Splitter::new(Framing::Sse, 100).push(chunk.clone()).unwrap().unwrap();
+        assert_eq!((block.as_ptr(), block.len()), (chunk.as_ptr(), 18));
+    }
+
+    #[test]
+    fn the_refusal_is_the_upstreams_fault() {
+        let error =
+            Splitter::new(Framing::Lines, 3).push(Bytes::from_static(b"12345")).unwrap_err();
+        assert_eq!(error.kind(), gateway_core::ErrorKind::UpstreamInvalid);
+    }
+
+    #[test]
+    fn lines_are_trimmed_and_counted_if_not_empty() {
+        let told: Vec<_> = lines(b" {}\r\n\n\r\n[1]\n2").collect();
+        assert_eq!(told, [&b"{}"[..], b"[1]", b"2"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_the_limit_does_not_depend_on_cuts(
+            pieces in prop::collection::vec(select(&["\n", "\n\n", "a", "bc", "defg", "é"][..]), 0..30),
+            sizes in prop::collection::vec(1usize..9, 1..8),
+            sse: bool,
+        ) {
+            let stream = pieces.concat();
+            let framing = if sse { Framing::Sse } else { Framing::Lines };
+            let drain = |sizes: &[usize], limit| {
+                let mut splitter = Splitter::new(framing, limit);
+                let (mut out, mut rest, mut failed) = (Vec::new(), stream.as_bytes(), false);
+                for size in sizes.iter().cycle() {
+                    let (chunk, after) = rest.split_at(rest.len().min(*size));
+                    match splitter.push(Bytes::copy_from_slice(chunk)) {
+                        Ok(block) => out.extend(block.unwrap_or_default()),
+                        Err(_) => failed = true,
+                    }
+                    if rest.is_empty() || failed {
+                        break;
+                    }
+                    rest = after;
+                }
+                out.extend(splitter.finish().unwrap_or_default());
+                (String::from_utf8(out).unwrap(), failed)
+            };
+            prop_assert_eq!(drain(&sizes, 1000), (stream.clone(), false));
+            prop_assert_eq!(drain(&sizes, 8), drain(&[usize::MAX], 8));
+        }
+    }
+}

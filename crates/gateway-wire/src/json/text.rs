@@ -1,0 +1,222 @@
+//! String literals: skipping, reading and writing them.
+
+use std::borrow::Cow;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// How many bytes of `bytes` come before the first quote, backslash or control character.
+///
+/// Most strings are short, and most bytes are in long strings: eight bytes at a time at first,
+/// then thirty-two, in a loop that compilers turn into vector instructions.
+#[inline]
+pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for _ in 0..2 {
+        let Some(word) = word_at(bytes, at) else { return at + slow_prefix(bytes, at) };
+        let hits = special(word);
+        if hits != 0 {
+            return at + first(hits);
+        }
+        at += 8;
+    }
+    long_prefix(bytes, at)
+}
+
+fn long_prefix(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+        if has_special(block) {
+            break;
+        }
+        at += 32;
+    }
+    while let Some(word) = word_at(bytes, at) {
+        let hits = special(word);
+        if hits != 0 {
+            return at + first(hits);
+        }
+        at += 8;
+    }
+    at + slow_prefix(bytes, at)
+}
+
+#[inline]
+fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
+}
+
+fn slow_prefix(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
+}
+
+#[inline]
+const fn is_special(byte: u8) -> bool {
+    matches!(byte, 0..0x20 | b'"' | b'\\')
+}
+
+#[inline]
+fn has_special(block: &[u8; 32]) -> bool {
+    block.iter().fold(0, |any, &byte| any | u8::from(is_special(byte))) != 0
+}
+
+/// The high bit of each byte that is special; above the lowest such bit there may be others.
+#[inline]
+const fn special(word: u64) -> u64 {
+    let quote = word ^ (ONES * 0x22);
+    let backslash = word ^ (ONES * 0x5c);
+    let is_quote = quote.wrapping_sub(ONES) & !quote;
+    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
+    let is_control = word.wrapping_sub(ONES * 0x20) & !word;
+    (is_quote | is_backslash | is_control) & HIGH
+}
+
+/// Which byte the lowest bit belongs to.
+#[inline]
+const fn first(hits: u64) -> usize {
+    (hits.trailing_zeros() / 8) as usize
+}
+
+/// What a valid string literal, quotes included, stands for.
+pub fn unescape(literal: &str) -> Cow<'_, str> {
+    let inner = literal.strip_prefix('"').unwrap_or(literal);
+    let inner = inner.strip_suffix('"').unwrap_or(inner);
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    let mut text = String::with_capacity(inner.len());
+    text.extend(Unescape::new(inner));
+    Cow::Owned(text)
+}
+
+/// The characters that a valid literal stands for, from behind its opening quote to its end.
+#[derive(Clone, Debug)]
+pub(super) struct Unescape<'a>(std::str::Chars<'a>);
+
+impl<'a> Unescape<'a> {
+    pub(super) fn new(inner: &'a str) -> Self {
+        Self(inner.chars())
+    }
+
+    fn escape(&mut self) -> Option<char> {
+        Some(match self.0.next()? {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => self.unicode(),
+            other => other,
+        })
+    }
+
+    fn unicode(&mut self) -> char {
+        let mut code = self.hex();
+        if (0xd800..0xdc00).contains(&code) {
+            self.0.next();
+            self.0.next();
+            let low = self.hex();
+            code = 0x1_0000 + ((code - 0xd800) << 10) + (low & 0x3ff);
+        }
+        char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+    }
+
+    fn hex(&mut self) -> u32 {
+        let digits = self.0.by_ref().take(4);
+        digits.fold(0, |code, digit| code << 4 | digit.to_digit(16).unwrap_or(0))
+    }
+}
+
+impl Iterator for Unescape<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        match self.0.next()? {
+            '"' => {
+                self.0 = "".chars();
+                None
+            }
+            '\\' => self.escape(),
+            plain => Some(plain),
+        }
+    }
+}
+
+/// Appends `text` as a string literal, quotes included.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    out.reserve(rest.len() + 2);
+    out.push(b'"');
+    loop {
+        let (plain, special) = rest.split_at(plain_prefix(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { break };
+        write_escape(out, byte);
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+fn write_escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        0x8 => b'b',
+        0xc => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        _ => {
+            let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_literal_is_read() {
+        #[track_caller]
+        fn check(literal: &str, expected: &str) {
+            assert_eq!(unescape(literal), expected);
+        }
+        check(r#""""#, "");
+        check(r#""plain \u00e9""#, "plain é");
+        check(r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t");
+        check(r#""\ud83d\ude00!""#, "😀!");
+        check(r#""\u0000""#, "\0");
+    }
+
+    #[test]
+    fn junk_is_read_as_something() {
+        for junk in ["", "\"", "\"\\", "\"\\u12", "\"\\ud800", "\"\\ud800\\u0041\"", "\\uzzzz"] {
+            let _ = unescape(junk);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn special_bytes_are_found_wherever_they_stand(
+            bytes in prop::collection::vec(prop_oneof![9 => 0x20u8..=0xff, 1 => 0u8..0x60], 0..120),
+            plain in 0usize..120,
+        ) {
+            let bytes = [vec![b'x'; plain], bytes].concat();
+            let expected = bytes.iter().position(|&b| is_special(b)).unwrap_or(bytes.len());
+            prop_assert_eq!(plain_prefix(&bytes), expected);
+        }
+
+        #[test]
+        fn what_is_written_is_read_again(text: String) {
+            let mut out = Vec::new();
+            write_string(&mut out, &text);
+            prop_assert_eq!(&serde_json::from_slice::<String>(&out).unwrap(), &text);
+            let literal = String::from_utf8(out).unwrap();
+            prop_assert_eq!(unescape(&literal), text.as_str());
+        }
+    }
+}
