@@ -19,6 +19,7 @@
 pub mod envelope;
 pub mod framing;
 pub mod json;
+pub mod messages;
 pub mod splice;
 pub mod sse;
 
@@ -26,6 +27,7 @@ mod caller;
 pub mod chat;
 mod fault;
 mod ids;
+pub mod reasoning;
 mod upstream;
 
 pub use self::{

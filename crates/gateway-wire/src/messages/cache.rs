@@ -1,0 +1,93 @@
+//! Breakpoints of the prompt cache.
+
+use gateway_core::{CacheControl, CacheTtl};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// So many breakpoints a request may have.
+const MAX_MARKS: usize = 4;
+
+/// A breakpoint on the wire.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Mark<'a> {
+    #[serde(rename = "type", default)]
+    kind: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl: Option<Cow<'a, str>>,
+}
+
+impl From<CacheControl> for Mark<'static> {
+    fn from(cache: CacheControl) -> Self {
+        let ttl = cache.ttl.map(|ttl| match ttl {
+            CacheTtl::FiveMinutes => Cow::Borrowed("5m"),
+            CacheTtl::OneHour => Cow::Borrowed("1h"),
+        });
+        Self { kind: Cow::Borrowed("ephemeral"), ttl }
+    }
+}
+
+impl From<Mark<'_>> for CacheControl {
+    fn from(mark: Mark<'_>) -> Self {
+        let ttl = match mark.ttl.as_deref() {
+            Some("5m") => Some(CacheTtl::FiveMinutes),
+            Some("1h") => Some(CacheTtl::OneHour),
+            _ => None,
+        };
+        Self { ttl }
+    }
+}
+
+/// Makes `marks`, which are in the order of the prompt, acceptable: no more than the newest four
+/// together with the `fixed` ones that stand elsewhere, and none for an hour behind a shorter one.
+pub(super) fn limit<'a>(marks: impl Iterator<Item = &'a mut Option<CacheControl>>, fixed: usize) {
+    let mut marks: Vec<_> = marks.filter(|mark| mark.is_some()).collect();
+    let surplus = marks.len().saturating_sub(MAX_MARKS.saturating_sub(fixed));
+    for mark in marks.drain(..surplus) {
+        *mark = None;
+    }
+    let mut is_short = false;
+    for mark in marks.into_iter().filter_map(Option::as_mut) {
+        if is_short && mark.ttl == Some(CacheTtl::OneHour) {
+            mark.ttl = None;
+        }
+        is_short |= mark.ttl != Some(CacheTtl::OneHour);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `.` is no mark, `m` one of five minutes, `h` one of an hour.
+    #[track_caller]
+    fn check(marks: &str, fixed: usize, expected: &str) {
+        let mut marks: Vec<_> = marks.chars().map(parse).collect();
+        limit(marks.iter_mut(), fixed);
+        assert_eq!(marks.into_iter().map(spell).collect::<String>(), expected);
+    }
+
+    fn parse(c: char) -> Option<CacheControl> {
+        (c != '.').then_some(CacheControl { ttl: (c == 'h').then_some(CacheTtl::OneHour) })
+    }
+
+    fn spell(mark: Option<CacheControl>) -> char {
+        mark.map_or('.', |mark| if mark.ttl.is_some() { 'h' } else { 'm' })
+    }
+
+    #[test]
+    fn the_newest_four_stay() {
+        check("m.mm.mmm", 0, "...m.mmm");
+    }
+
+    #[test]
+    fn an_hour_comes_before_five_minutes() {
+        check("hhmm", 0, "hhmm");
+        check("hmhm", 0, "hmmm");
+    }
+
+    #[test]
+    fn marks_that_stand_elsewhere_count() {
+        check("mmmm", 1, ".mmm");
+        check("mm", 9, "..");
+    }
+}

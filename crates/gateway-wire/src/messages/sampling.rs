@@ -1,0 +1,117 @@
+//! How to write: the parameters of generation that this dialect knows, within its bounds.
+
+use gateway_core::{Loss, ModelCard, Options};
+use serde_json::Number;
+
+/// The parameters to send.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Sampling {
+    pub(super) temperature: Option<Number>,
+    pub(super) top_p: Option<Number>,
+    pub(super) top_k: Option<u64>,
+}
+
+impl Sampling {
+    /// What is sent of `options` to a model that `thinks`, or does not.
+    pub(super) fn new(
+        options: &Options,
+        thinks: bool,
+        card: Option<&ModelCard>,
+        loss: &mut Loss,
+    ) -> Self {
+        let mut it = Self {
+            temperature: options.temperature.clone(),
+            top_p: options.top_p.clone(),
+            top_k: options.top_k,
+        };
+        if card.is_some_and(|card| card.capabilities.sampling == Some(false)) {
+            it.forgo(Parameter::Temperature, loss);
+            it.forgo(Parameter::TopP, loss);
+        } else if thinks {
+            it.restrain(loss);
+        }
+        if value(it.temperature.as_ref()).is_some_and(|it| it > 1.0) {
+            loss.drop("temperature");
+            it.temperature = Some(1.into());
+        }
+        it.choose(loss);
+        it
+    }
+
+    /// A model that thinks lets little be said of how it writes.
+    fn restrain(&mut self, loss: &mut Loss) {
+        self.forgo(Parameter::Temperature, loss);
+        if value(self.top_p.as_ref()).is_some_and(|top_p| top_p < 0.95) {
+            self.forgo(Parameter::TopP, loss);
+        }
+        loss.drop_if(self.top_k.take().is_some(), "top_k");
+    }
+
+    /// Models take one of `temperature` and `top_p`, not both; the one that says nothing goes.
+    fn choose(&mut self, loss: &mut Loss) {
+        if self.temperature.is_none() || self.top_p.is_none() {
+            return;
+        }
+        if is_one(self.temperature.as_ref()) && !is_one(self.top_p.as_ref()) {
+            self.forgo(Parameter::Temperature, loss);
+        } else {
+            self.forgo(Parameter::TopP, loss);
+        }
+    }
+
+    /// Leaves a parameter out; that is no loss if it has the value that it has by default.
+    fn forgo(&mut self, parameter: Parameter, loss: &mut Loss) {
+        let (slot, name) = match parameter {
+            Parameter::Temperature => (&mut self.temperature, "temperature"),
+            Parameter::TopP => (&mut self.top_p, "top_p"),
+        };
+        let gone = slot.take();
+        loss.drop_if(gone.is_some() && !is_one(gone.as_ref()), name);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Parameter {
+    Temperature,
+    TopP,
+}
+
+fn value(number: Option<&Number>) -> Option<f64> {
+    number.and_then(Number::as_f64)
+}
+
+fn is_one(number: Option<&Number>) -> bool {
+    value(number).is_some_and(|number| (number - 1.0).abs() < f64::EPSILON)
+}
+
+/// Notes the options that have no equal here and would have made a difference.
+pub(super) fn note_losses(options: &Options, loss: &mut Loss) {
+    let matters = |number: &Option<Number>| value(number.as_ref()).is_some_and(|it| it != 0.0);
+    loss.drop_if(options.seed.is_some(), "seed");
+    loss.drop_if(matters(&options.presence_penalty), "presence_penalty");
+    loss.drop_if(matters(&options.frequency_penalty), "frequency_penalty");
+    loss.drop_if(options.logit_bias.as_ref().is_some_and(|it| it.get() != "{}"), "logit_bias");
+    loss.drop_if(options.logprobs == Some(true), "logprobs");
+    loss.drop_if(options.top_logprobs.is_some_and(|it| it > 0), "top_logprobs");
+    loss.drop_if(options.verbosity.is_some(), "verbosity");
+}
+
+/// The texts that end the answer; blank ones are refused here.
+pub(super) fn stop_sequences<'a>(options: &'a Options, loss: &mut Loss) -> Vec<&'a str> {
+    let (kept, blank): (Vec<_>, Vec<_>) =
+        options.stop.iter().map(String::as_str).partition(|text| !text.trim().is_empty());
+    loss.drop_if(!blank.is_empty(), "stop");
+    kept
+}
+
+/// The class of service, in this dialect's words.
+pub(super) fn service_tier(options: &Options, loss: &mut Loss) -> Option<&'static str> {
+    match options.service_tier.as_deref() {
+        Some("auto") => Some("auto"),
+        Some("default" | "standard_only") => Some("standard_only"),
+        other => {
+            loss.drop_if(other.is_some(), "service_tier");
+            None
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The side that faces a provider.
+
+use super::{
+    answer,
+    body::{Purpose, encode},
+    failure,
+    reader::Reader,
+};
+use crate::{
+    Encoded, ErrorReply, Ids, StreamReader, Upstream,
+    splice::{literal, splice},
+    unreadable,
+};
+use bytes::Bytes;
+use gateway_core::{Call, Dialect, Frame, GatewayError, Look, Loss, Original, Result};
+use serde::Deserialize;
+
+/// Anthropic, and whoever speaks its dialect.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessagesUpstream;
+
+impl Upstream for MessagesUpstream {
+    fn dialect(&self) -> Dialect {
+        Dialect::Messages
+    }
+
+    fn encode(&self, call: &Call) -> Result<Encoded> {
+        match verbatim(call) {
+            Some(original) => Ok(renamed(original, call)),
+            None => encode(call, Purpose::Answer),
+        }
+    }
+
+    fn read_whole(&self, call: &Call, body: Bytes, ids: Ids) -> Result<Frame> {
+        let original = verbatim(call);
+        let events = match (original, call.look) {
+            (Some(_), Look::Digest) => answer::digest(&body)?,
+            (Some(_), Look::Events) | (None, _) => answer::decode(&body, ids)?,
+        };
+        Ok(Frame { events, verbatim: original.map(|_| body), output: true })
+    }
+
+    fn reader(&self, call: &Call, ids: Ids) -> Box<dyn StreamReader> {
+        match verbatim(call) {
+            Some(_) => Box::new(Reader::relay(ids, call.look)),
+            None => Box::new(Reader::new(ids)),
+        }
+    }
+
+    fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {
+        failure::of_reply(reply)
+    }
+}
+
+impl MessagesUpstream {
+    /// Writes the body of a request to count the tokens of `call`.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Upstream::encode).
+    pub fn encode_count(&self, call: &Call) -> Result<Encoded> {
+        match call.original(Dialect::Messages) {
+            Some(original) if !has_answer(original) => Ok(renamed(original, call)),
+            _ => encode(call, Purpose::Count),
+        }
+    }
+
+    /// Reads a count of tokens.
+    ///
+    /// # Errors
+    ///
+    /// If `body` is none.
+    pub fn read_count(&self, body: &[u8]) -> Result<u64> {
+        #[derive(Deserialize)]
+        struct Wire {
+            input_tokens: u64,
+        }
+        serde_json::from_slice::<Wire>(body).map(|it| it.input_tokens).map_err(unreadable)
+    }
+}
+
+/// The caller's own bytes, if they say what `call` is to ask.
+fn verbatim(call: &Call) -> Option<&Original> {
+    let original = call.original(Dialect::Messages)?;
+    (original.envelope.stream == call.stream).then_some(original)
+}
+
+/// Whether a request says more than one to count tokens may.
+fn has_answer(original: &Original) -> bool {
+    #[derive(Default, Deserialize)]
+    struct Wire {
+        #[serde(default)]
+        max_tokens: Option<serde::de::IgnoredAny>,
+    }
+    let wire: Wire = serde_json::from_slice(&original.body).unwrap_or_default();
+    wire.max_tokens.is_some()
+}
+
+/// The caller's bytes, with the name by which the provider knows the model, and without the name
+/// of a session, which is ours.
+fn renamed(original: &Original, call: &Call) -> Encoded {
+    let envelope = &original.envelope;
+    let mut edits = vec![(envelope.model_span.clone(), literal(&call.target.model))];
+    edits.extend(envelope.session.iter().map(|(_, span)| (span.clone(), Bytes::new())));
+    Encoded { body: splice(&original.body, edits), loss: Loss::default() }
+}
