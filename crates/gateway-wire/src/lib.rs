@@ -25,6 +25,7 @@ pub mod sse;
 mod caller;
 mod fault;
 mod ids;
+pub mod reasoning;
 mod upstream;
 
 pub use self::{

@@ -1,0 +1,86 @@
+//! Words and numbers for how much to think.
+//!
+//! Some providers are told a word, others a number of tokens. The two are brought together here,
+//! once, so that a request means the same whichever way it goes.
+
+use gateway_core::Effort;
+
+/// The smallest number of tokens that providers accept as room for thinking.
+pub const MIN_BUDGET: u64 = 1024;
+
+/// The word for a budget of `tokens`.
+pub const fn effort_of_budget(tokens: u64) -> Effort {
+    match tokens {
+        0 => Effort::None,
+        1..=1024 => Effort::Low,
+        1025..=8192 => Effort::Medium,
+        _ => Effort::High,
+    }
+}
+
+/// How many tokens `effort` is worth in an answer of at most `max_tokens`, thinking included.
+///
+/// Thinking leaves a quarter of the answer for what is said, as long as it keeps [`MIN_BUDGET`]:
+/// where `max_tokens` is not above the result it must be raised, see [`max_tokens_for`].
+pub fn budget_of_effort(effort: Effort, max_tokens: Option<u64>) -> u64 {
+    let wanted = match effort {
+        Effort::None => return 0,
+        Effort::Minimal | Effort::Low => MIN_BUDGET,
+        Effort::Medium => 4096,
+        Effort::High => 16_384,
+        Effort::XHigh => 24_576,
+        Effort::Max => 32_768,
+    };
+    let room = max_tokens.map_or(u64::MAX, |max| max - max / 4);
+    wanted.min(room).max(MIN_BUDGET)
+}
+
+/// The bound on an answer that thinks for up to `budget` tokens: `max_tokens`, if that leaves room
+/// for an answer, else as much again as the thinking takes.
+pub const fn max_tokens_for(budget: u64, max_tokens: u64) -> u64 {
+    if max_tokens > budget { max_tokens } else { max_tokens.saturating_add(budget) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(effort: Effort, max_tokens: Option<u64>, budget: u64) {
+        assert_eq!(budget_of_effort(effort, max_tokens), budget, "{effort:?} of {max_tokens:?}");
+    }
+
+    #[test]
+    fn a_word_is_worth_some_tokens() {
+        check(Effort::None, None, 0);
+        check(Effort::Minimal, None, 1024);
+        check(Effort::Low, None, 1024);
+        check(Effort::Medium, None, 4096);
+        check(Effort::High, None, 16_384);
+        check(Effort::XHigh, None, 24_576);
+        check(Effort::Max, None, 32_768);
+    }
+
+    #[test]
+    fn thinking_leaves_room_for_the_answer() {
+        check(Effort::High, Some(64_000), 16_384);
+        check(Effort::High, Some(8000), 6000);
+        check(Effort::Medium, Some(100), 1024);
+        check(Effort::None, Some(100), 0);
+    }
+
+    #[test]
+    fn an_answer_is_longer_than_its_thinking() {
+        assert_eq!(max_tokens_for(1024, 1025), 1025);
+        assert_eq!(max_tokens_for(1024, 1024), 2048);
+        assert_eq!(max_tokens_for(u64::MAX, 1), u64::MAX);
+    }
+
+    #[test]
+    fn the_word_for_a_words_tokens_is_that_word() {
+        for effort in [Effort::None, Effort::Low, Effort::Medium, Effort::High] {
+            assert_eq!(effort_of_budget(budget_of_effort(effort, None)), effort);
+        }
+        assert_eq!(effort_of_budget(u64::MAX), Effort::High, "no more than every model takes");
+    }
+}
