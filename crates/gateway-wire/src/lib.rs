@@ -18,6 +18,7 @@
 
 pub mod envelope;
 pub mod framing;
+pub mod gemini;
 pub mod json;
 pub mod splice;
 pub mod sse;
@@ -25,6 +26,7 @@ pub mod sse;
 mod caller;
 mod fault;
 mod ids;
+mod raw;
 pub mod reasoning;
 mod upstream;
 
