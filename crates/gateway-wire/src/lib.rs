@@ -16,18 +16,20 @@
 //! request with only the model's name replaced, the answer as whole events, read no closer than
 //! metering needs.
 
+pub mod chat;
 pub mod envelope;
 pub mod framing;
+pub mod gemini;
 pub mod json;
 pub mod messages;
+pub mod reasoning;
 pub mod splice;
 pub mod sse;
 
 mod caller;
-pub mod chat;
 mod fault;
 mod ids;
-pub mod reasoning;
+mod raw;
 mod upstream;
 
 pub use self::{

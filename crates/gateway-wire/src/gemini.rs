@@ -1,0 +1,91 @@
+//! Gemini's `generateContent`, as an upstream: Google's own API, and Vertex.
+//!
+//! Requests are whole objects with the conversation in `contents`; the model's name and whether
+//! to stream are in the address, see [`path`]. A streamed answer is a series of small answers of
+//! the same shape; tool calls come whole, token counts with every step, and nothing but the end of
+//! the stream says that it is complete.
+
+mod answer;
+mod contents;
+mod error;
+mod finish;
+mod media;
+mod notes;
+mod request;
+mod stream;
+mod thinking;
+mod tools;
+mod usage;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{Encoded, ErrorReply, Ids, StreamReader, Upstream};
+use bytes::Bytes;
+use gateway_core::{Call, Dialect, Frame, GatewayError, Loss, Result};
+use std::fmt::Write as _;
+
+/// Speaks `generateContent` to an upstream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GeminiUpstream;
+
+impl Upstream for GeminiUpstream {
+    fn dialect(&self) -> Dialect {
+        Dialect::Gemini
+    }
+
+    fn encode(&self, call: &Call) -> Result<Encoded> {
+        let mut loss = Loss::default();
+        let body = request::encode(call.request()?, &call.target, &mut loss)?;
+        Ok(Encoded::whole(body, loss))
+    }
+
+    fn read_whole(&self, _: &Call, body: Bytes, ids: Ids) -> Result<Frame> {
+        stream::whole(&body, ids).map(Frame::of)
+    }
+
+    fn reader(&self, _: &Call, ids: Ids) -> Box<dyn StreamReader> {
+        Box::new(stream::Reader::new(ids))
+    }
+
+    fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {
+        error::read(reply)
+    }
+}
+
+/// What to ask a model for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// A whole answer.
+    Generate,
+    /// A streamed answer, as server-sent events.
+    Stream,
+    /// How many tokens a request has.
+    CountTokens,
+    /// The vectors of some texts.
+    Embed,
+}
+
+/// Where to ask `model`, after the base address: `models/gemini-2.5-flash:generateContent`.
+pub fn path(model: &str, method: Method) -> String {
+    let (folder, name) = match model.split_once('/') {
+        Some((folder @ ("models" | "tunedModels"), name)) => (folder, name),
+        _ => ("models", model),
+    };
+    let mut path = format!("{folder}/");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path + match method {
+        Method::Generate => ":generateContent",
+        Method::Stream => ":streamGenerateContent?alt=sse",
+        Method::CountTokens => ":countTokens",
+        Method::Embed => ":batchEmbedContents",
+    }
+}

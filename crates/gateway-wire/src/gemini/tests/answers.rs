@@ -1,0 +1,252 @@
+//! What is read of an answer, whole or streamed.
+
+use super::*;
+
+fn whole(body: &str) -> gateway_core::Result<ChatResponse> {
+    let call = ask(PLAIN, ChatRequest::default());
+    let frame = GeminiUpstream.read_whole(&call, body.to_owned().into(), Ids::new(1))?;
+    let mut collector = Collector::default();
+    collector.extend(frame.events);
+    Ok(collector.finish())
+}
+
+/// The answer that `stream` spells if it is cut into events and then into blocks at `cuts`.
+fn streamed(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
+    let mut splitter = crate::framing::Splitter::new(Framing::Sse, crate::MAX_ANSWER_BYTES);
+    let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
+    let mut collector = Collector::default();
+    let mut read = |block: Bytes| -> gateway_core::Result<()> {
+        let mut frame = Frame::default();
+        reader.read(block, &mut frame)?;
+        assert_eq!(frame.output, frame.events.iter().any(StreamEvent::is_output));
+        collector.extend(frame.events);
+        Ok(())
+    };
+    for block in blocks {
+        splitter.push(Bytes::copy_from_slice(block))?.map_or(Ok(()), &mut read)?;
+    }
+    splitter.finish().map_or(Ok(()), &mut read)?;
+    let mut frame = Frame::default();
+    reader.end(&mut frame)?;
+    collector.extend(frame.events);
+    Ok(collector.finish())
+}
+
+fn sse(steps: &[&str]) -> String {
+    steps.iter().flat_map(|step| ["data: ", step, "\r\n\r\n"]).collect()
+}
+
+/// One line for each thing the answer holds.
+fn told(answer: &ChatResponse) -> String {
+    let mut lines = Vec::new();
+    for choice in &answer.choices {
+        for part in &choice.message.parts {
+            lines.push(match &part.content {
+                Content::Text(text) => format!("text {text}"),
+                Content::Reasoning(Reasoning { text, seal }) => {
+                    format!("thought {text} {}", told_seal(seal.as_ref()))
+                }
+                Content::ToolCall(call) => {
+                    let seal = told_seal(call.seal.as_ref());
+                    format!("call {} {} {seal}", call.name, call.arguments)
+                }
+                Content::Opaque(opaque) => opaque.kind.clone(),
+                Content::Refusal(_)
+                | Content::Image(_)
+                | Content::Audio(_)
+                | Content::File(_)
+                | Content::ToolResult(_) => panic!("models do not answer with these"),
+            });
+        }
+        let finish = choice.finish.clone().unwrap();
+        let native = finish.native.unwrap_or_default();
+        lines.push(format!("{} ({native})", finish.reason.as_str()));
+    }
+    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
+fn told_seal(seal: Option<&Seal>) -> &str {
+    seal.map_or("", |seal| seal.data.as_str())
+}
+
+#[track_caller]
+fn check(body: &str, expected: &str) {
+    assert_eq!(told(&whole(body).unwrap()), expected);
+    assert_eq!(told(&streamed(&[sse(&[body]).as_bytes()]).unwrap()), expected, "streamed");
+}
+
+#[test]
+fn stop_with_calls_is_a_wish_for_results() {
+    check(
+        r#"{"candidates":[{"content":{"parts":[{"text":"a"},
+            {"functionCall":{"name":"f","args":{"x": 5.0, "a": 5}},"thoughtSignature":"s"},
+            {"functionCall":{"name":"g"}}]},"finishReason":"STOP"}]}"#
+            .replace('\n', "")
+            .as_str(),
+        "text a\ncall f {\"x\":5.0,\"a\":5} s\ncall g {}\ntool_calls (STOP)",
+    );
+}
+
+#[test]
+fn a_call_that_was_cut_is_cut() {
+    check(
+        r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]},"finishReason":"MAX_TOKENS"}]}"#,
+        "call f {}\nlength (MAX_TOKENS)",
+    );
+}
+
+#[test]
+fn parts_and_content_may_be_missing() {
+    check(
+        r#"{"candidates":[{"content":{"role":"model"},"finishReason":"MAX_TOKENS"}]}"#,
+        "length (MAX_TOKENS)",
+    );
+    check(
+        r#"{"candidates":[{"content":null,"finishReason":"MODEL_ARMOR"}]}"#,
+        "content_filter (MODEL_ARMOR)",
+    );
+    check(r#"{"candidates":[{"finishReason":1}]}"#, "stop (STOP)");
+}
+
+#[test]
+fn a_refused_prompt_is_an_empty_answer() {
+    check(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#, "content_filter (SAFETY)");
+    check(
+        r#"{"candidates":[],"promptFeedback":{"blockReason":"OTHER"}}"#,
+        "content_filter (OTHER)",
+    );
+}
+
+#[test]
+fn thoughts_and_signatures_are_told_apart() {
+    check(
+        r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":"a"},{"text":"","thoughtSignature":"s"}]},"finishReason":"STOP"}]}"#,
+        "thought hm\ntext a\nthought  s\nstop (STOP)",
+    );
+}
+
+#[test]
+fn several_answers_are_told_apart() {
+    check(
+        r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"},{"index":1,"content":{"parts":[{"functionCall":{"name":"f"}}]},"finishReason":"STOP"}]}"#,
+        "text a\nstop (STOP)\ncall f {}\ntool_calls (STOP)",
+    );
+}
+
+#[test]
+fn other_parts_are_kept_whole() {
+    let part = r#"{"thoughtSignature":"s","executableCode":{"code":"1.0"}}"#;
+    let body =
+        format!(r#"{{"candidates":[{{"content":{{"parts":[{part}]}},"finishReason":"STOP"}}]}}"#);
+    let answer = whole(&body).unwrap();
+    let Content::Opaque(opaque) = &answer.choices[0].message.parts[0].content else { panic!() };
+    assert_eq!((opaque.kind.as_str(), opaque.json.get()), ("executableCode", part));
+}
+
+/// A stream with all that streams have: late parts, counts that come and go, two answers.
+const STEPS: [&str; 5] = [
+    r#"{"candidates":[{"content":{"parts":[{"text":"hé","thought":true}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":5,"totalTokenCount":5},"modelVersion":"m","responseId":"r"}"#,
+    r#"{"candidates":[{"content":{"parts":[{"text":"w\"ell}"}]}},{"content":{"parts":[{"text":"other"}]},"index":1}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":2,"totalTokenCount":7}}"#,
+    r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"a":1.0}},"thoughtSignature":"s"}]},"finishReason":"STOP"}]}"#,
+    r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]},"finishReason":"STOP"}]}"#,
+    r#"{"candidates":[{"content":{"role":"model"},"finishReason":"MAX_TOKENS","index":1}],"usageMetadata":{"promptTokenCount":5,"thoughtsTokenCount":4,"totalTokenCount":11}}"#,
+];
+
+const TOLD: &str = "thought hé\ntext w\"ell}\ncall f {\"a\":1.0} s\ncall f {}\ntool_calls (STOP)\ntext other\nlength (MAX_TOKENS)";
+
+#[track_caller]
+fn check_told(answer: &ChatResponse) {
+    assert_eq!(told(answer), TOLD);
+    assert_eq!((answer.id.as_str(), answer.model.as_str()), ("r", "m"));
+    let usage = answer.usage.unwrap();
+    let counts = (usage.prompt(), usage.output, usage.reasoning, usage.total());
+    assert_eq!(counts, (5, 2, 4, 11));
+    let mut ids: Vec<_> = answer.tool_calls().map(|call| call.id.clone()).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
+fn a_stream_says_the_same_wherever_it_is_cut() {
+    let stream = sse(&STEPS);
+    for cut in 0..=stream.len() {
+        let (head, tail) = stream.as_bytes().split_at(cut);
+        check_told(&streamed(&[head, tail]).unwrap());
+    }
+    let bytes: Vec<_> = stream.as_bytes().chunks(1).collect();
+    check_told(&streamed(&bytes).unwrap());
+}
+
+#[test]
+fn an_array_says_the_same_whole_or_cut() {
+    let array = format!("[{}\n]\n", STEPS.join("\n,\r\n\r\n"));
+    check_told(&whole(&array).unwrap());
+    for cut in 0..=array.len() {
+        let (head, tail) = array.as_bytes().split_at(cut);
+        check_told(&streamed(&[head, tail]).unwrap());
+    }
+}
+
+#[test]
+fn a_stream_without_reason_for_its_end_is_cut_short() {
+    for steps in [&STEPS[..0], &STEPS[..1], &STEPS[..4]] {
+        let error = streamed(&[sse(steps).as_bytes()]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UpstreamTruncated);
+    }
+}
+
+#[test]
+fn a_failure_inside_an_answer_is_one() {
+    let error = r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#;
+    for body in [sse(&[STEPS[0], error]), error.to_owned(), format!("[{error}]")] {
+        let failure = streamed(&[body.as_bytes()]).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::UpstreamOverloaded);
+    }
+    assert_eq!(whole(error).unwrap_err().kind(), ErrorKind::UpstreamOverloaded);
+}
+
+#[test]
+fn what_came_before_a_failure_is_in_the_frame() {
+    let block = sse(&[STEPS[0], r#"{"error":{}}"#]);
+    let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
+    let mut frame = Frame::default();
+    assert!(reader.read(block.into(), &mut frame).is_err());
+    assert!(frame.output && frame.events.contains(&StreamEvent::Reasoning("hé".to_owned())));
+}
+
+#[test]
+fn the_end_is_known_once_every_answer_has_a_reason() {
+    let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
+    let mut known = Vec::new();
+    for step in STEPS {
+        reader.read(sse(&[step]).into(), &mut Frame::default()).unwrap();
+        known.push(reader.is_finished());
+    }
+    assert_eq!(known, [false, false, false, false, true]);
+    assert!(!reader.is_complete());
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error() {
+    for body in ["", "null x", "<html>", "{\"candidates\":5}", "[{]"] {
+        assert_eq!(whole(body).unwrap_err().kind(), ErrorKind::UpstreamInvalid, "{body}");
+    }
+    assert_eq!(whole("{}").unwrap_err().kind(), ErrorKind::UpstreamTruncated);
+}
+
+#[test]
+fn a_repeated_source_is_told_once() {
+    let step = r#"{"candidates":[{"content":{"parts":[{"text":"abc"}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://example.com"}}],"groundingSupports":[{"segment":{"endIndex":3},"groundingChunkIndices":[0]}]}}]}"#;
+    let again = step.replace("abc", "");
+    let answer = streamed(&[sse(&[step, &again]).as_bytes()]).unwrap();
+    assert_eq!(answer.choices[0].annotations.len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn nothing_makes_the_reader_panic(blocks in prop::collection::vec(".{0,40}", 0..4)) {
+        let blocks: Vec<_> = blocks.iter().map(String::as_bytes).collect();
+        let _ = streamed(&blocks);
+        let _ = whole(&String::from_utf8(blocks.concat()).unwrap());
+    }
+}

@@ -1,0 +1,86 @@
+//! JSON that passes through: arguments and results that are carried as their author wrote them.
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// `text` as it stands, if it is a JSON object.
+pub(crate) fn as_object(text: &str) -> Option<&RawValue> {
+    as_json(text, "{")
+}
+
+/// `text` as it stands, if it is a JSON array.
+pub(crate) fn as_array(text: &str) -> Option<&RawValue> {
+    as_json(text, "[")
+}
+
+fn as_json<'a>(text: &'a str, opening: &str) -> Option<&'a RawValue> {
+    text.trim_start().starts_with(opening).then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// An object whose only member is `name`.
+pub(crate) fn wrapped(name: &str, value: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(&BTreeMap::from([(name, value)])).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// The arguments of a call, for dialects in which they are an object and not text.
+///
+/// Text that is no object, which a model may have written or a limit may have cut, becomes the
+/// only member of one.
+pub(crate) fn arguments(text: &str, is_custom: bool) -> Cow<'_, RawValue> {
+    if is_custom {
+        return Cow::Owned(wrapped("input", &text));
+    }
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    as_object(text).map_or_else(|| Cow::Owned(wrapped("arguments", &text)), Cow::Borrowed)
+}
+
+/// `json` without the blanks between its tokens; numbers, escapes and order stay as they are.
+pub(crate) fn compact(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    for c in json.chars() {
+        if !is_quoted && matches!(c, ' ' | '\t' | '\n' | '\r') {
+            continue;
+        }
+        if c == '"' && !is_escaped {
+            is_quoted = !is_quoted;
+        }
+        is_escaped = is_quoted && c == '\\' && !is_escaped;
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_arguments(text: &str, is_custom: bool, expected: &str) {
+        assert_eq!(arguments(text, is_custom).get(), expected);
+    }
+
+    #[test]
+    fn an_object_stays_as_it_was_written() {
+        check_arguments(r#"{"b": 5.0, "a": 5}"#, false, r#"{"b": 5.0, "a": 5}"#);
+        check_arguments(r#"{"a":18446744073709551616}"#, false, r#"{"a":18446744073709551616}"#);
+        check_arguments(r#"{"a":"\ud83d"}"#, false, r#"{"a":"\ud83d"}"#);
+    }
+
+    #[test]
+    fn what_is_no_object_becomes_a_member_of_one() {
+        check_arguments(" ", false, "{}");
+        check_arguments(r#"{"a":"#, false, r#"{"arguments":"{\"a\":"}"#);
+        check_arguments("[1]", false, r#"{"arguments":"[1]"}"#);
+        check_arguments("SELECT 1", true, r#"{"input":"SELECT 1"}"#);
+        check_arguments("{}", true, r#"{"input":"{}"}"#);
+    }
+
+    #[test]
+    fn compacting_touches_only_the_blanks_between_tokens() {
+        let wide = "{\n  \"a b\" : [ 1.0,\t-0 ],\r\n \"q\\\" \\\\\" : \" x \" }";
+        assert_eq!(compact(wide), r#"{"a b":[1.0,-0],"q\" \\":" x "}"#);
+    }
+}
