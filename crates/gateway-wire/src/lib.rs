@@ -19,6 +19,7 @@
 pub mod envelope;
 pub mod framing;
 pub mod json;
+pub mod responses;
 pub mod splice;
 pub mod sse;
 
