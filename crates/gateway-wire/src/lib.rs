@@ -23,6 +23,7 @@ pub mod gemini;
 pub mod json;
 pub mod messages;
 pub mod reasoning;
+pub mod responses;
 pub mod splice;
 pub mod sse;
 

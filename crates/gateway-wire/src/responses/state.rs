@@ -1,0 +1,108 @@
+//! What keeping answers needs: which request continues which, and what was told.
+
+use crate::{responses::body::Members, sse};
+use gateway_core::{ChatRequest, GatewayError, Json, Result};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// What a request says of earlier answers, and of keeping this one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateFields {
+    /// The answer is to be kept. The default is yes.
+    pub store: bool,
+    /// The answer that this request continues.
+    pub previous_response_id: Option<String>,
+    /// The conversation that this request continues.
+    pub conversation: Option<String>,
+    /// The caller does not wait for the answer, and will ask for it.
+    pub background: bool,
+    /// The caller gave no input items beside those that are kept.
+    pub has_input: bool,
+}
+
+impl StateFields {
+    /// Reads them of a request's body.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is of the wrong kind; the error names it.
+    pub fn read(body: &[u8]) -> Result<Self> {
+        let mut members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+            GatewayError::invalid("body", "the body is not a JSON object").because(error)
+        })?;
+        Ok(Self {
+            store: members.take("store")?.unwrap_or(true),
+            previous_response_id: members.take("previous_response_id")?,
+            conversation: members.take::<Conversation>("conversation")?.map(Conversation::id),
+            background: members.take("background")?.unwrap_or(false),
+            has_input: members.remove("input").is_some(),
+        })
+    }
+
+    /// Takes what ties `request` to answers that are kept here out of it, so that no upstream looks
+    /// for them.
+    pub fn untie(request: &mut ChatRequest) {
+        for name in ["previous_response_id", "conversation", "background"] {
+            request.extra.remove(name);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Conversation {
+    Id(String),
+    Whole { id: String },
+}
+
+impl Conversation {
+    fn id(self) -> String {
+        match self {
+            Self::Id(id) | Self::Whole { id } => id,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    sequence_number: Option<u64>,
+    #[serde(borrow)]
+    response: Option<&'a RawValue>,
+}
+
+/// The first response object that `events` tell of.
+pub(super) fn response_in(events: &[u8]) -> Option<Json> {
+    sse::events(events).find_map(|event| {
+        serde_json::from_str::<Event<'_>>(&event.data).ok()?.response.map(Json::from)
+    })
+}
+
+/// The number of the last of `events` that has one.
+pub(super) fn last_number(events: &[u8]) -> Option<u64> {
+    sse::events(events).filter_map(|event| number(&event)).last()
+}
+
+fn number(event: &sse::Event<'_>) -> Option<u64> {
+    serde_json::from_str::<Event<'_>>(&event.data).ok()?.sequence_number
+}
+
+/// The response object with which `events`, a streamed answer as it was written, end.
+///
+/// None if the stream did not end in `completed`, `incomplete` or `failed`.
+pub fn final_response(events: &[u8]) -> Option<Json> {
+    let ends = ["response.completed", "response.incomplete", "response.failed"];
+    let last = sse::events(events).filter(|event| event.data.trim() != "[DONE]").last()?;
+    let is_end = ends.iter().any(|end| last.name == *end || last.data.contains(end));
+    let response = serde_json::from_str::<Event<'_>>(&last.data).ok()?.response;
+    response.filter(|_| is_end).map(Json::from)
+}
+
+/// Those of `events`, a streamed answer as it was written, whose number is above `number`: what a
+/// caller that lost its connection has not seen.
+pub fn events_after(events: &[u8], seen: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for event in sse::events(events).filter(|event| number(event).is_none_or(|it| it > seen)) {
+        sse::write(&mut out, Some(event.name).filter(|name| !name.is_empty()), &event.data);
+    }
+    out
+}
