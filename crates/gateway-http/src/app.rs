@@ -44,6 +44,15 @@ pub enum Backend {
     Unready(String),
 }
 
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(provider) => f.debug_tuple("Ready").field(&provider.id()).finish(),
+            Self::Unready(why) => f.debug_tuple("Unready").field(why).finish(),
+        }
+    }
+}
+
 /// How long things may take on the way to the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {

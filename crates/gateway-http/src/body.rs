@@ -135,8 +135,9 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
 fn check_type(headers: &HeaderMap) -> Result<()> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if text(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        return Err(unsupported("an encoded body is not accepted")
-            .with_code("unsupported_encoding"));
+        return Err(
+            unsupported("an encoded body is not accepted").with_code("unsupported_encoding")
+        );
     }
     let Some(kind) = text(CONTENT_TYPE) else { return Ok(()) };
     if kind == "application/json" {
@@ -176,10 +177,10 @@ mod tests {
     }
 
     async fn take(headers: &[(&'static str, &str)], chunks: &[&'static str]) -> Result<String> {
-        let headers = headers.iter().map(|(name, value)| {
-            (name.parse().unwrap(), value.parse().unwrap())
-        });
-        let chunks = chunks.iter().map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(*chunk))));
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let chunks =
+            chunks.iter().map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(*chunk))));
         let body = StreamBody::new(stream::iter(chunks.collect::<Vec<_>>()));
         let (bytes, _share) = read(&headers.collect(), body, &limits()).await?;
         Ok(String::from_utf8(bytes.to_vec()).unwrap())

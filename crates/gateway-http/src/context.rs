@@ -64,7 +64,8 @@ mod tests {
 
     #[track_caller]
     fn check(id: &str, kept: bool) {
-        let headers = HeaderMap::from_iter([("x-request-id".parse().unwrap(), id.parse().unwrap())]);
+        let headers =
+            HeaderMap::from_iter([("x-request-id".parse().unwrap(), id.parse().unwrap())]);
         assert_eq!(&*request_id(&headers) == id, kept, "{id}");
     }
 

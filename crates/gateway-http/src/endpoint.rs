@@ -17,6 +17,10 @@ pub enum Endpoint<'path> {
     Metrics,
     /// `/v1/chat/completions`
     ChatCompletions,
+    /// `/v1/responses`
+    Responses,
+    /// `/v1/messages`
+    Messages,
     /// `/v1/models`
     Models,
     /// `/v1/models/{id}`, where the id may contain slashes.
@@ -36,6 +40,8 @@ impl<'path> Endpoint<'path> {
             "/health" => Self::Health,
             "/metrics" => Self::Metrics,
             "/v1/chat/completions" => Self::ChatCompletions,
+            "/v1/responses" => Self::Responses,
+            "/v1/messages" => Self::Messages,
             "/v1/models" => Self::Models,
             "/v1/providers" => Self::Providers,
             _ => return None,
@@ -51,7 +57,7 @@ impl<'path> Endpoint<'path> {
             | Self::Models
             | Self::Model(_)
             | Self::Providers => &[Method::GET],
-            Self::ChatCompletions => &[Method::POST],
+            Self::ChatCompletions | Self::Responses | Self::Messages => &[Method::POST],
         }
     }
 
@@ -62,6 +68,8 @@ impl<'path> Endpoint<'path> {
             Self::Health => "/health",
             Self::Metrics => "/metrics",
             Self::ChatCompletions => "/v1/chat/completions",
+            Self::Responses => "/v1/responses",
+            Self::Messages => "/v1/messages",
             Self::Models => "/v1/models",
             Self::Model(_) => "/v1/models/{id}",
             Self::Providers => "/v1/providers",
@@ -72,7 +80,12 @@ impl<'path> Endpoint<'path> {
     pub const fn is_open(self) -> bool {
         match self {
             Self::Root | Self::Health | Self::Metrics => true,
-            Self::ChatCompletions | Self::Models | Self::Model(_) | Self::Providers => false,
+            Self::ChatCompletions
+            | Self::Responses
+            | Self::Messages
+            | Self::Models
+            | Self::Model(_)
+            | Self::Providers => false,
         }
     }
 }
@@ -90,12 +103,16 @@ mod tests {
     fn finds_endpoints() {
         check("/", Some(Endpoint::Root));
         check("/v1/chat/completions", Some(Endpoint::ChatCompletions));
-        check("/v1/models/openrouter/meta/llama-3", Some(Endpoint::Model("openrouter/meta/llama-3")));
+        check(
+            "/v1/models/openrouter/meta/llama-3",
+            Some(Endpoint::Model("openrouter/meta/llama-3")),
+        );
     }
 
     #[test]
     fn finds_nothing_else() {
-        for path in ["", "//", "/health/", "/v1/models/", "/v1/../health", "/V1/models", "/v1/chat"] {
+        for path in ["", "//", "/health/", "/v1/models/", "/v1/../health", "/V1/models", "/v1/chat"]
+        {
             check(path, None);
         }
     }

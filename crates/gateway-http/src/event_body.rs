@@ -33,10 +33,7 @@ impl EventBody {
     }
 
     /// The next frame, of those at hand or of those to come.
-    fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<gateway_core::Result<Frame>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<gateway_core::Result<Frame>>> {
         match self.begun.frames.pop_front() {
             Some(frame) => Poll::Ready(Some(Ok(frame))),
             None => self.begun.rest.poll_next_unpin(cx),
@@ -92,9 +89,10 @@ impl Body for EventBody {
                     return Poll::Ready(Some(Ok(Piece::data(bytes))));
                 }
                 Poll::Pending => {
-                    return this.keep_alive.poll(cx).map(|()| {
-                        Some(Ok(Piece::data(Bytes::from_static(b": keep-alive\n\n"))))
-                    });
+                    return this
+                        .keep_alive
+                        .poll(cx)
+                        .map(|()| Some(Ok(Piece::data(Bytes::from_static(b": keep-alive\n\n")))));
                 }
             }
         }
@@ -197,7 +195,8 @@ mod tests {
     /// The pieces of the body, joined with `|`; `~` is a frame that takes 40 seconds to come.
     async fn check(frames: Vec<gateway_core::Result<Frame>>, expected: &str) {
         let slow = stream::iter(frames).then(|frame| async {
-            let wait = matches!(&frame, Ok(frame) if frame.events == [StreamEvent::Text("~".into())]);
+            let wait =
+                matches!(&frame, Ok(frame) if frame.events == [StreamEvent::Text("~".into())]);
             if wait {
                 time::sleep(Duration::from_secs(40)).await;
             }

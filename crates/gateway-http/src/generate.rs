@@ -11,8 +11,8 @@ use crate::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Ask, BoxError, Call, Collector, Envelope, ErrorKind, FrameStream, GatewayError, Head, Look,
-    Original, Result, on_end,
+    Answer, Ask, BoxError, Call, Collector, Envelope, ErrorKind, FrameStream, GatewayError, Head,
+    Look, Original, Result, on_end,
 };
 use gateway_wire::{Caller, Ids, Reply, envelope, json, splice};
 use http::{

@@ -11,7 +11,7 @@ mod endpoint;
 mod event_body;
 mod generate;
 mod hold;
-mod hygiene;
+pub mod hygiene;
 mod meters;
 mod outcome;
 mod platform;

@@ -103,9 +103,10 @@ impl Meters {
     /// Counts how an answer ended.
     pub(crate) fn ended(&self, path: &'static str, outcome: &'static str) {
         self.ends
-            .get((path, outcome), || {
-                counter!("llm_gateway_answers_total", "path" => path, "outcome" => outcome)
-            })
+            .get(
+                (path, outcome),
+                || counter!("llm_gateway_answers_total", "path" => path, "outcome" => outcome),
+            )
             .increment(1);
     }
 

@@ -85,7 +85,8 @@ impl Outcome {
         };
         let took = self.began.elapsed();
         let first = self.first_output.map(|at| at.duration_since(self.began));
-        let cost = self.usage.as_ref().and_then(|usage| Some(self.card.as_ref()?.price?.cost(usage)));
+        let cost =
+            self.usage.as_ref().and_then(|usage| Some(self.card.as_ref()?.price?.cost(usage)));
         let meters = &self.app.meters;
         meters.ended(self.path, outcome);
         meters.answered(&self.provider, took, first);

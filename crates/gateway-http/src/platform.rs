@@ -26,9 +26,10 @@ pub(crate) fn health(app: &App) -> Response<reply::Body> {
 
 /// `GET /metrics`, in Prometheus' text format.
 pub(crate) fn metrics(app: &App) -> Result<Response<reply::Body>> {
-    let render = app.metrics.as_ref().ok_or_else(|| {
-        GatewayError::new(ErrorKind::NotFound, "metrics are switched off")
-    })?;
+    let render = app
+        .metrics
+        .as_ref()
+        .ok_or_else(|| GatewayError::new(ErrorKind::NotFound, "metrics are switched off"))?;
     Ok(reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", render()))
 }
 
@@ -85,9 +86,8 @@ fn usable(app: &App) -> impl Iterator<Item = &Arc<ModelCard>> {
 fn model_object(card: &ModelCard) -> Value {
     let mut model = object(&card.id, &card.provider);
     if let Some(model) = model.as_object_mut() {
-        model.extend(
-            card.context_window.map(|window| ("context_window".to_owned(), window.into())),
-        );
+        model
+            .extend(card.context_window.map(|window| ("context_window".to_owned(), window.into())));
         model.extend(card.max_output.map(|limit| ("max_output_tokens".to_owned(), limit.into())));
     }
     model

@@ -4,10 +4,13 @@ use crate::{App, Endpoint, context, generate, hygiene, meters::Meters, platform,
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
-use gateway_wire::{Caller, chat::ChatCaller};
+use gateway_wire::{
+    Caller, chat::ChatCaller, messages::MessagesCaller, responses::ResponsesCaller,
+};
 use http::{
     HeaderName, HeaderValue, Method, Request, Response,
     header::{ALLOW, ORIGIN},
+    request::Parts,
 };
 use http_body::Body;
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -47,17 +50,19 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let path = request.uri().path().to_owned();
+    let (head, body) = request.into_parts();
+    let path = head.uri.path().to_owned();
     let Some(endpoint) = Endpoint::at(&path) else {
         let error = GatewayError::new(ErrorKind::NotFound, "there is nothing at this path");
         return reply::failure(&error, reply::platform_error(&error));
     };
     let caller = caller(endpoint);
-    let answered = match check(endpoint, &request) {
-        Ok(()) if request.method() == Method::OPTIONS => {
-            Ok(app.cors.preflight(endpoint, request.headers()))
+    let answered = match check(endpoint, &head) {
+        Ok(()) if head.method == Method::OPTIONS => Ok(app.cors.preflight(endpoint, &head.headers)),
+        Ok(()) => {
+            let request = Request::from_parts(head, body);
+            dispatch(app, endpoint, caller, Arc::clone(&request_id), request).await
         }
-        Ok(()) => dispatch(app, endpoint, caller, Arc::clone(&request_id), request).await,
         Err(error) => Err(error),
     };
     answered.unwrap_or_else(|error| {
@@ -77,6 +82,8 @@ where
 fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
     match endpoint {
         Endpoint::ChatCompletions => Some(&ChatCaller),
+        Endpoint::Responses => Some(&ResponsesCaller),
+        Endpoint::Messages => Some(&MessagesCaller),
         Endpoint::Root
         | Endpoint::Health
         | Endpoint::Metrics
@@ -86,9 +93,9 @@ fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
     }
 }
 
-fn check<B>(endpoint: Endpoint<'_>, request: &Request<B>) -> Result<()> {
-    hygiene::check(request)?;
-    let method = request.method();
+fn check(endpoint: Endpoint<'_>, head: &Parts) -> Result<()> {
+    hygiene::check(head)?;
+    let method = &head.method;
     let known = endpoint.methods().contains(method)
         || method == Method::OPTIONS
         || (method == Method::HEAD && endpoint.methods().contains(&Method::GET));
@@ -124,8 +131,8 @@ where
         Endpoint::Models => Ok(platform::models(app)),
         Endpoint::Model(id) => platform::model(app, id),
         Endpoint::Providers => Ok(platform::providers(app)),
-        // Answered above: it has a dialect.
-        Endpoint::ChatCompletions => {
+        // Answered above: they have a dialect.
+        Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages => {
             Err(GatewayError::new(ErrorKind::Internal, "an endpoint without a handler"))
         }
     }

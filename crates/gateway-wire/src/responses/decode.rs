@@ -18,7 +18,12 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     })?;
     let model = members.take("model")?;
     let model = model.ok_or_else(|| GatewayError::invalid("model", "model is required"))?;
-    let mut request = ChatRequest { model, stream_usage: true, ..ChatRequest::default() };
+    let mut request = ChatRequest {
+        model,
+        stream_usage: true,
+        dialect: Some(gateway_core::Dialect::Responses),
+        ..ChatRequest::default()
+    };
     request.stream = members.take("stream")?.unwrap_or_default();
     read_instructions(&mut members, &mut request)?;
     read_input(&mut members, &mut request)?;
