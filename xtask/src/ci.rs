@@ -5,7 +5,7 @@ use crate::{
     tally::Tally,
     terminal::{say, table},
     test, tidy,
-    workspace::Workspace,
+    workspace::{Workspace, program},
 };
 use anyhow::Context as _;
 use xshell::cmd;
@@ -28,6 +28,7 @@ fn steps(workspace: &Workspace, times: &mut Vec<Vec<String>>) -> anyhow::Result<
     step.run("fmt", || formatted(workspace))?;
     step.run("clippy", || linted(workspace))?;
     step.run("doc", || documented(workspace))?;
+    step.run("deny", || permitted(workspace))?;
     step.run("test", || test::count(workspace))
 }
 
@@ -64,6 +65,15 @@ fn linted(workspace: &Workspace) -> anyhow::Result<()> {
 fn documented(workspace: &Workspace) -> anyhow::Result<()> {
     let doc = cmd!(workspace.shell, "cargo doc --workspace --no-deps --locked");
     Ok(doc.env("RUSTDOCFLAGS", "-D warnings").run()?)
+}
+
+/// Licences, bans and sources. Advisories change without us, and are asked for when we release.
+fn permitted(workspace: &Workspace) -> anyhow::Result<()> {
+    if program("cargo-deny").is_none() {
+        say("cargo-deny is not installed: left out");
+        return Ok(());
+    }
+    Ok(cmd!(workspace.shell, "cargo deny --offline check bans licenses sources").run()?)
 }
 
 #[cfg(test)]

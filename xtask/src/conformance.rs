@@ -19,6 +19,7 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 use xshell::cmd;
@@ -53,6 +54,9 @@ pub(crate) struct Arguments {
     /// Compare what the gateway sent, too
     #[arg(long)]
     check_sent: bool,
+    /// Give up a run after so many minutes; what is missing then has failed
+    #[arg(long)]
+    minutes: Option<u32>,
     /// Hold answers to the letter of the published schemas
     #[arg(long)]
     strict_schema: bool,
@@ -78,7 +82,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let mut tally = Tally::default();
     for run in runs(arguments) {
         say(format!("conformance: ingress {}, cut by {}", run.ingress, run.frag));
-        let mut checker = python(&interpreter, &tools.join("conformance.py"));
+        let mut checker = limited(arguments.minutes, &interpreter, &tools.join("conformance.py"));
         checker.args(flags(arguments, &run, &corpus, gateway.port, replay));
         checker.arg("--out").arg(folder.join(format!("{}-{}.jsonl", run.ingress, run.frag)));
         let (status, output) = tee(&mut checker)?;
@@ -94,6 +98,16 @@ fn runs(arguments: &Arguments) -> Vec<Run<'_>> {
     let runs =
         ingresses.flat_map(|ingress| arguments.frag.iter().map(move |frag| Run { ingress, frag }));
     runs.collect()
+}
+
+/// The checker, which is ended after some minutes if there are any.
+fn limited(minutes: Option<u32>, interpreter: &Path, script: &Path) -> Command {
+    let python = python(interpreter, script);
+    let Some(minutes) = minutes else { return python };
+    let mut command = Command::new("timeout");
+    command.arg(format!("{minutes}m")).arg(python.get_program()).args(python.get_args());
+    command.envs(python.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
 }
 
 fn start_replay(
@@ -189,7 +203,7 @@ fn counted(output: &str) -> Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arguments, counted, flags, runs, settings};
+    use super::{Arguments, counted, flags, limited, runs, settings};
     use clap::Parser;
     use std::path::Path;
 
@@ -226,6 +240,16 @@ mod tests {
         assert_eq!(passed_on(""), plain);
         let more = "--providers openai,groq --limit 9 --check-sent --strict-schema";
         assert_eq!(passed_on(more), format!("{plain} {more}"));
+    }
+
+    #[test]
+    fn a_run_may_be_limited() {
+        let words = |minutes| {
+            let command = limited(minutes, Path::new("python3"), Path::new("x.py"));
+            format!("{command:?}").replace('"', "")
+        };
+        assert!(words(Some(8)).ends_with("timeout 8m python3 x.py"));
+        assert!(words(None).ends_with("=1 python3 x.py"));
     }
 
     #[test]

@@ -113,6 +113,8 @@ impl Gateway {
         );
         command.env("LLM_GATEWAY_HOST", "127.0.0.1").env("LLM_GATEWAY_PORT", port.to_string());
         command.env("LLM_GATEWAY_DATA_DIR", home.join("data"));
+        // Nobody balances load over a gateway that serves one task: it need not wait to be left.
+        command.env("LLM_GATEWAY_DRAIN_DELAY", "0s");
         if let Some(settings) = settings {
             let file = home.join("gateway.toml");
             fs::write(&file, settings.text())?;

@@ -10,6 +10,7 @@ mod lengths;
 mod links;
 mod manifests;
 mod pages;
+mod tables;
 mod words;
 
 use crate::{terminal::say, workspace::Workspace};
@@ -43,12 +44,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     problems.extend(manifests::check(&workspace.root, &workspace.packages, &files));
     problems.extend(changelog::check(&files));
     problems.extend(links::check(&files));
+    problems.extend(tables::check(&files));
     problems.extend(invariants::check(&files));
     problems.extend(pages::check(workspace, &files)?);
     for problem in &problems {
         say(format!("tidy: {problem}"));
     }
-    ensure!(problems.is_empty(), "{} rules broken, see above", problems.len());
+    ensure!(problems.is_empty(), "{} problems, see above", problems.len());
+    say(format!("tidy: {} files are in order", files.len()));
     Ok(())
 }
 
