@@ -117,7 +117,10 @@ impl Decoder {
         state.started = true;
         let begin = events.len();
         let mut called = false;
-        if let Some(delta) = choice.delta.or(choice.message) {
+        // Some send both, of which one is the shell of the other.
+        let Choice { delta, message, .. } = choice;
+        let said = if self.whole { message.or(delta) } else { delta.or(message) };
+        if let Some(delta) = said {
             called = delta.tool_calls.is_some() || delta.function_call.is_some();
             let mut reader = DeltaReader { state, ids: &mut self.ids, whole: self.whole, events };
             reader.delta(delta)?;
