@@ -2,8 +2,8 @@
 
 use super::{incoming, offered};
 use gateway_core::{
-    ChatRequest, Effort, Extra, GatewayError, Json, Options, ReasoningOptions, ResponseFormat,
-    Result,
+    ChatRequest, Dialect, Effort, Extra, GatewayError, Json, Options, ReasoningOptions,
+    ResponseFormat, Result,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -41,6 +41,7 @@ pub(super) fn decode_count(body: &[u8]) -> Result<ChatRequest> {
         stream_usage: stream,
         legacy_functions: false,
         extra: fields.rest(),
+        dialect: Some(Dialect::Messages),
     })
 }
 

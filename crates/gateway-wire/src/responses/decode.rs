@@ -5,7 +5,7 @@ use crate::responses::{
     decode_input, tools,
 };
 use gateway_core::{
-    ChatRequest, Content, Effort, GatewayError, Json, Message, Options, ReasoningOptions,
+    ChatRequest, Content, Dialect, Effort, GatewayError, Json, Message, Options, ReasoningOptions,
     ResponseFormat, Result, Role,
 };
 use serde::Deserialize;
@@ -18,7 +18,8 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     })?;
     let model = members.take("model")?;
     let model = model.ok_or_else(|| GatewayError::invalid("model", "model is required"))?;
-    let mut request = ChatRequest { model, stream_usage: true, ..ChatRequest::default() };
+    let dialect = Some(Dialect::Responses);
+    let mut request = ChatRequest { model, dialect, stream_usage: true, ..ChatRequest::default() };
     request.stream = members.take("stream")?.unwrap_or_default();
     read_instructions(&mut members, &mut request)?;
     read_input(&mut members, &mut request)?;
