@@ -132,7 +132,12 @@ impl Decoder {
             None if self.whole => Some(Finish::default()),
             None => None,
         };
-        if let Some(finish) = finish.filter(|_| !state.finished) {
+        if let Some(mut finish) = finish.filter(|_| !state.finished) {
+            // Whoever was made to call a tool says "stop" and waits all the same.
+            if finish.reason == FinishReason::Stop && !state.calls.is_empty() {
+                finish.native.get_or_insert_with(|| "stop".to_owned());
+                finish.reason = FinishReason::ToolCalls;
+            }
             events.extend(state.details.seal().map(StreamEvent::Seal));
             state.finished = true;
             events.push(StreamEvent::Finished(finish));
