@@ -27,6 +27,11 @@ pub(super) struct Place {
 const MAX_CALLS: usize = 4096;
 
 impl Calls {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Places an addition by what the upstream says of it, which may be little: some upstreams
     /// count wrongly, some do not count, some repeat the id in every addition. `None` means that
     /// there are absurdly many.

@@ -172,7 +172,7 @@ fn reasoning(it: &mut ReasoningOptions, raw: &RawValue) -> bool {
     match wire.enabled {
         Some(false) => it.effort = Some(Effort::None),
         Some(true) if it.effort.is_none() && it.budget.is_none() => {
-            it.effort = Some(Effort::Medium)
+            it.effort = Some(Effort::Medium);
         }
         Some(true) | None => {}
     }

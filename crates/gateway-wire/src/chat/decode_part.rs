@@ -94,6 +94,9 @@ fn audio(raw: &RawValue, at: &Path<'_>) -> Result<Source> {
         #[serde(default, deserialize_with = "owned")]
         format: Option<String>,
     }
+    if raw.get().starts_with('"') {
+        return Ok(bare_audio(&text(raw, at)?));
+    }
     let Wire { data, format } = read(raw, at)?;
     let data = data.ok_or_else(|| at.member("data").invalid("is required"))?;
     if data.0.starts_with("data:") {
@@ -101,6 +104,17 @@ fn audio(raw: &RawValue, at: &Path<'_>) -> Result<Source> {
     }
     let media_type = format!("audio/{}", format.as_deref().unwrap_or("wav"));
     Ok(Source::Inline { media_type, base64: data.into_string() })
+}
+
+/// Mistral's way: the bytes or their address, and nothing of what they are.
+fn bare_audio(data: &str) -> Source {
+    if data.contains(':') {
+        return located(data);
+    }
+    // How files of the two kinds begin, in base64.
+    let is_mp3 = data.starts_with("//") || data.starts_with("SUQz");
+    let media_type = if is_mp3 { "audio/mp3" } else { "audio/wav" };
+    Source::Inline { media_type: media_type.to_owned(), base64: data.to_owned() }
 }
 
 fn file(raw: &RawValue, at: &Path<'_>) -> Result<File> {

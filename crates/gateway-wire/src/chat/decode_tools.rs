@@ -48,7 +48,10 @@ pub(super) fn functions(raw: &RawValue, at: &Path<'_>) -> Result<Vec<ToolSpec>> 
 
 fn tool(raw: &RawValue, at: &Path<'_>) -> Result<ToolSpec> {
     let object: Object<'_> = read(raw, at)?;
-    let kind = object.text("type").ok_or_else(|| at.member("type").invalid("is required"))?;
+    // Some clients leave it out where it is plain.
+    let plain = object.get("function").map(|_| "function".into());
+    let kind = object.text("type").or(plain);
+    let kind = kind.ok_or_else(|| at.member("type").invalid("is required"))?;
     let inner = |name: &'static str| object.get(name).unwrap_or(raw);
     let kind = match &*kind {
         "function" => ToolKind::Function(function(inner("function"), &at.member("function"))?),

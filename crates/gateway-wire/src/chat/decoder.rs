@@ -117,7 +117,10 @@ impl Decoder {
         state.started = true;
         let begin = events.len();
         let mut called = false;
-        if let Some(delta) = choice.delta.or(choice.message) {
+        // Some send both, of which one is the shell of the other.
+        let Choice { delta, message, .. } = choice;
+        let said = if self.whole { message.or(delta) } else { delta.or(message) };
+        if let Some(delta) = said {
             called = delta.tool_calls.is_some() || delta.function_call.is_some();
             let mut reader = DeltaReader { state, ids: &mut self.ids, whole: self.whole, events };
             reader.delta(delta)?;
@@ -129,7 +132,12 @@ impl Decoder {
             None if self.whole => Some(Finish::default()),
             None => None,
         };
-        if let Some(finish) = finish.filter(|_| !state.finished) {
+        if let Some(mut finish) = finish.filter(|_| !state.finished) {
+            // Whoever was made to call a tool says "stop" and waits all the same.
+            if finish.reason == FinishReason::Stop && !state.calls.is_empty() {
+                finish.native.get_or_insert_with(|| "stop".to_owned());
+                finish.reason = FinishReason::ToolCalls;
+            }
             events.extend(state.details.seal().map(StreamEvent::Seal));
             state.finished = true;
             events.push(StreamEvent::Finished(finish));

@@ -214,6 +214,7 @@ struct Format<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct Schema<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -72,11 +72,10 @@ impl<'a> Writer<'a, '_> {
         let name = name.filter(|_| self.quirks.knows(Feature::Names));
         let wire = match message.role {
             Role::Assistant => self.assistant(&message.parts),
-            Role::System => self.plain("system", &message.parts),
             Role::Developer if self.quirks.knows(Feature::Developer) => {
                 self.plain("developer", &message.parts)
             }
-            Role::Developer => self.plain("system", &message.parts),
+            Role::System | Role::Developer => self.plain("system", &message.parts),
             Role::User | Role::Tool => self.plain("user", &message.parts),
         };
         self.out.push(Wire { name, ..wire });

@@ -86,10 +86,10 @@ impl<'a> Written<'a> {
     }
 
     fn plain(&self) -> Option<&str> {
-        match self {
-            Self::Known(Known { kind: Kind::Text { text }, cache_control: None }) => Some(text),
-            _ => None,
+        if let Self::Known(Known { kind: Kind::Text { text }, cache_control: None }) = self {
+            return Some(text);
         }
+        None
     }
 }
 

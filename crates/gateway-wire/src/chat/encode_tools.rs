@@ -98,15 +98,15 @@ fn tool<'a>(quirks: &Quirks, spec: &'a ToolSpec, loss: &mut Loss) -> Option<Tool
 pub(super) struct Choice<'a> {
     quirks: &'a Quirks,
     request: &'a ChatRequest,
-    choice: &'a ToolChoice,
+    wish: &'a ToolChoice,
 }
 
 pub(super) const fn choice<'a>(
     quirks: &'a Quirks,
     request: &'a ChatRequest,
-    choice: &'a ToolChoice,
+    wish: &'a ToolChoice,
 ) -> Choice<'a> {
-    Choice { quirks, request, choice }
+    Choice { quirks, request, wish }
 }
 
 #[derive(Serialize)]
@@ -148,7 +148,7 @@ impl<'a> Choice<'a> {
 
 impl Serialize for Choice<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.choice {
+        match self.wish {
             ToolChoice::Auto => serializer.serialize_str("auto"),
             ToolChoice::None => serializer.serialize_str("none"),
             ToolChoice::Required => serializer.serialize_str("required"),

@@ -42,7 +42,8 @@ mod tests {
     #[track_caller]
     fn check(word: &str, expected: &str) {
         let read = read(word);
-        let got = read.as_ref().map_or_else(|error| error.code(), |it| it.reason.as_str());
+        let got =
+            read.as_ref().map_or_else(gateway_core::GatewayError::code, |it| it.reason.as_str());
         assert_eq!(got, expected, "{word}");
     }
 

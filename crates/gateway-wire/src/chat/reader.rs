@@ -1,6 +1,10 @@
 //! Reads streams that need more than being passed on: they are mended, translated, or both.
 
-use super::{decoder::Decoder, errors, mend::Mender};
+use super::{
+    decoder::Decoder,
+    errors,
+    mend::{Mended, Mender},
+};
 use crate::{StreamReader, sse};
 use bytes::Bytes;
 use gateway_core::{Frame, Look, Result, StreamEvent};
@@ -58,12 +62,12 @@ impl Reader {
         let Some(mender) = &mut self.mender else {
             return self.decoder.read(data, &mut frame.events);
         };
-        let mended = mender.chunk(data)?;
-        if let Some(chunk) = mended.chunk {
+        let Mended { chunk, usage } = mender.chunk(data)?;
+        if let Some(chunk) = chunk {
             self.decoder.read(&chunk, &mut frame.events)?;
             sse::write(out, None, &chunk);
         }
-        frame.events.extend(mended.usage.map(StreamEvent::Usage));
+        frame.events.extend(usage.map(StreamEvent::Usage));
         Ok(())
     }
 
@@ -110,7 +114,8 @@ impl StreamReader for Reader {
             self.close(frame, &mut out)?;
         }
         self.settle(frame, out);
-        self.decoder.end(self.expected)
+        // Whoever says that this is all may give fewer choices than were asked for.
+        self.decoder.end(if self.done { 1 } else { self.expected })
     }
 
     fn is_finished(&self) -> bool {

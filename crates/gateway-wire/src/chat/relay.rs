@@ -8,6 +8,7 @@ use crate::{StreamReader, sse};
 use bytes::Bytes;
 use gateway_core::{Frame, Look, Result, StreamEvent};
 use memchr::memmem::{self, Finder};
+use std::sync::LazyLock;
 
 /// Passes on chunks.
 pub(super) struct Relay {
@@ -19,8 +20,9 @@ pub(super) struct Relay {
     /// The model has said something.
     output: bool,
     done: bool,
-    signs: Signs,
 }
+
+static SIGNS: LazyLock<Signs> = LazyLock::new(Signs::new);
 
 /// What tells that a chunk must be read.
 struct Signs([Finder<'static>; 3]);
@@ -47,8 +49,7 @@ impl Signs {
 
 impl Relay {
     pub(super) fn new(decoder: Decoder, look: Look, expected: usize, wants_usage: bool) -> Self {
-        let signs = Signs::new();
-        Self { decoder, look, expected, wants_usage, output: false, done: false, signs }
+        Self { decoder, look, expected, wants_usage, output: false, done: false }
     }
 
     /// Whether every chunk is read. With several choices it takes that to know which have begun.
@@ -93,7 +94,7 @@ impl Relay {
                 return Err(errors::event(data));
             }
             let before = frame.events.len();
-            if self.reads_all() || self.signs.in_bytes(data.as_bytes()) {
+            if self.reads_all() || SIGNS.in_bytes(data.as_bytes()) {
                 self.decoder.read(data, &mut frame.events)?;
             }
             let new = frame.events.get(before..).unwrap_or_default();
@@ -114,7 +115,7 @@ impl Relay {
 impl StreamReader for Relay {
     fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
         let ends = self.done || memmem::find(&block, b"[DONE]").is_some();
-        if self.reads_all() || ends || self.signs.in_bytes(&block) || !sse::is_plain(&block) {
+        if self.reads_all() || ends || SIGNS.in_bytes(&block) || !sse::is_plain(&block) {
             self.slowly(&block, frame)?;
         } else {
             frame.verbatim = Some(block);
@@ -124,7 +125,8 @@ impl StreamReader for Relay {
     }
 
     fn end(&mut self, _: &mut Frame) -> Result<()> {
-        self.decoder.end(self.expected)
+        // Whoever says that this is all may give fewer choices than were asked for.
+        self.decoder.end(if self.done { 1 } else { self.expected })
     }
 
     fn is_finished(&self) -> bool {

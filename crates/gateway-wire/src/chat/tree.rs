@@ -93,11 +93,6 @@ impl<'a> Members<'a> {
         self.0.iter().any(|(key, _)| key == name)
     }
 
-    /// Whether the member called `name` is the text `expected`.
-    pub(super) fn is(&self, name: &str, expected: &str) -> bool {
-        self.get(name).and_then(Node::text).is_some_and(|text| text == expected)
-    }
-
     /// Sets the member called `name`, in its place if there is one, else at the end.
     pub(super) fn set(&mut self, name: &'static str, value: Node<'a>) {
         match self.0.iter_mut().find(|(key, _)| key == name) {

@@ -19,6 +19,7 @@ pub(super) struct Wire {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct PromptDetails {
     cached_tokens: Option<Count>,
     audio_tokens: Option<Count>,
@@ -86,6 +87,7 @@ pub(super) struct Written {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct WrittenPrompt {
     cached_tokens: u64,
     audio_tokens: u64,
@@ -94,6 +96,7 @@ struct WrittenPrompt {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct WrittenCompletion {
     reasoning_tokens: u64,
     audio_tokens: u64,

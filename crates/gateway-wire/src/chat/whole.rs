@@ -118,18 +118,18 @@ fn message(choice: &Choice, legacy: bool) -> Message<'_> {
     let silent = calls.is_empty() && refusal.is_none();
     let content = text.filter(|text| silent || !text.is_empty());
     let opaque = |kind: &str| {
-        parts.iter().find_map(|part| match &part.content {
-            Content::Opaque(it) if it.dialect == Dialect::Chat && it.kind == kind => Some(&it.json),
-            _ => None,
+        parts.iter().find_map(|part| {
+            let Content::Opaque(it) = &part.content else { return None };
+            (it.dialect == Dialect::Chat && it.kind == kind).then_some(&it.json)
         })
     };
     let mut message = Message {
         role: "assistant",
         content: content.or_else(|| silent.then_some(Cow::Borrowed(""))),
         refusal,
-        reasoning_content: joined(parts, |it| match it {
-            Content::Reasoning(it) if !it.text.is_empty() => Some(&it.text),
-            _ => None,
+        reasoning_content: joined(parts, |it| {
+            let Content::Reasoning(it) = it else { return None };
+            (!it.text.is_empty()).then_some(&it.text)
         }),
         thinking_blocks: Vec::new(),
         reasoning_details: Vec::new(),

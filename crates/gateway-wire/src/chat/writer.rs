@@ -7,8 +7,8 @@ use super::{
 use crate::{Reply, StreamWriter};
 use bytes::Bytes;
 use gateway_core::{
-    Ask, Dialect, Finish, Frame, GatewayError, Json, Seal, Started, StreamEvent, ToolCallDelta,
-    Usage,
+    Ask, Dialect, Finish, Frame, GatewayError, Json, Opaque, Seal, Started, StreamEvent,
+    ToolCallDelta, Usage,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -189,44 +189,30 @@ impl Writer {
         out: &mut Vec<u8>,
     ) {
         match event {
-            StreamEvent::Started(started) if self.prefix.is_empty() => self.begin(started),
-            StreamEvent::Started(_) => {}
+            StreamEvent::Started(started) => {
+                if self.prefix.is_empty() {
+                    self.begin(started);
+                }
+            }
             StreamEvent::Choice(index) => {
                 self.current = usize::try_from(index).unwrap_or(MAX_CHOICES).min(MAX_CHOICES);
             }
             StreamEvent::Text(text) => {
-                let logprobs = logprobs(rest);
                 let delta = Delta { content: Some(&text), ..Delta::default() };
-                self.delta(delta, logprobs.as_ref(), out);
+                self.delta(delta, logprobs(rest).as_ref(), out);
             }
             StreamEvent::Refusal(text) => {
-                let logprobs = logprobs(rest);
                 let delta = Delta { refusal: Some(&text), ..Delta::default() };
-                self.delta(delta, logprobs.as_ref(), out);
+                self.delta(delta, logprobs(rest).as_ref(), out);
             }
-            StreamEvent::Reasoning(text) => {
-                if let Some(state) = self.state() {
-                    state.thought.push_str(&text);
-                }
-                self.delta(Delta { reasoning_content: Some(&text), ..Delta::default() }, None, out);
-            }
+            StreamEvent::Reasoning(text) => self.reasoning(&text, out),
             StreamEvent::Seal(seal) => self.seal(&seal, out),
             StreamEvent::ToolCall(call) => self.call(&call, out),
             StreamEvent::Annotation(note) => {
                 self.delta(Delta { annotations: Some([&note]), ..Delta::default() }, None, out);
             }
             StreamEvent::Logprobs(logprobs) => self.delta(Delta::default(), Some(&logprobs), out),
-            StreamEvent::Opaque(it) if it.dialect == Dialect::Chat => match it.kind.as_str() {
-                "audio" => {
-                    self.delta(Delta { audio: Some(&it.json), ..Delta::default() }, None, out)
-                }
-                "images" => {
-                    self.delta(Delta { images: Some(&it.json), ..Delta::default() }, None, out)
-                }
-                _ => {}
-            },
-            // Nobody here would know what it is.
-            StreamEvent::Opaque(_) => {}
+            StreamEvent::Opaque(it) => self.opaque(&it, out),
             StreamEvent::Extra(name, json) => match &*name {
                 "service_tier" => self.service_tier = write::service_tier(&json),
                 "system_fingerprint" => self.system_fingerprint = Some(json),
@@ -234,6 +220,24 @@ impl Writer {
             },
             StreamEvent::Usage(usage) => self.usage = Some(usage),
             StreamEvent::Finished(finish) => self.finish(&finish, out),
+        }
+    }
+
+    fn reasoning(&mut self, text: &str, out: &mut Vec<u8>) {
+        if let Some(state) = self.state() {
+            state.thought.push_str(text);
+        }
+        self.delta(Delta { reasoning_content: Some(text), ..Delta::default() }, None, out);
+    }
+
+    /// Of what only its own dialect knows, ours has two kinds.
+    fn opaque(&mut self, it: &Opaque, out: &mut Vec<u8>) {
+        let json = |kind: &str| (it.kind == kind).then_some(&it.json);
+        if it.dialect == Dialect::Chat {
+            let (audio, images) = (json("audio"), json("images"));
+            if audio.or(images).is_some() {
+                self.delta(Delta { audio, images, ..Delta::default() }, None, out);
+            }
         }
     }
 
