@@ -1,4 +1,4 @@
-//! JSON that passes through: arguments and results that are carried as their author wrote them.
+//! What passes through as its author wrote it: arguments, results, sentences.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -51,6 +51,13 @@ pub(crate) fn compact(json: &str) -> String {
         out.push(c);
     }
     out
+}
+
+/// A sentence that is not JSON; pages for browsers are not for callers.
+pub(crate) fn sentence(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
 }
 
 #[cfg(test)]
