@@ -31,7 +31,7 @@ pub(crate) fn arguments(text: &str, is_custom: bool) -> Cow<'_, RawValue> {
     if is_custom {
         return Cow::Owned(wrapped("input", &text));
     }
-    let text = if text.trim().is_empty() { "{}" } else { text };
+    let text = if matches!(text.trim(), "" | "null") { "{}" } else { text };
     as_object(text).map_or_else(|| Cow::Owned(wrapped("arguments", &text)), Cow::Borrowed)
 }
 
@@ -79,6 +79,7 @@ mod tests {
     #[test]
     fn what_is_no_object_becomes_a_member_of_one() {
         check_arguments(" ", false, "{}");
+        check_arguments("null", false, "{}");
         check_arguments(r#"{"a":"#, false, r#"{"arguments":"{\"a\":"}"#);
         check_arguments("[1]", false, r#"{"arguments":"[1]"}"#);
         check_arguments("SELECT 1", true, r#"{"input":"SELECT 1"}"#);
