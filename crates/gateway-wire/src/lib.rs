@@ -22,6 +22,7 @@ pub mod framing;
 pub mod gemini;
 pub mod json;
 pub mod messages;
+pub mod ollama;
 pub mod reasoning;
 pub mod responses;
 pub mod splice;
@@ -30,6 +31,7 @@ pub mod sse;
 mod caller;
 mod fault;
 mod ids;
+mod likelihood;
 mod raw;
 mod upstream;
 

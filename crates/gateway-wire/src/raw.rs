@@ -1,4 +1,4 @@
-//! JSON that passes through: arguments and results that are carried as their author wrote them.
+//! What passes through as its author wrote it: arguments, results, sentences.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -31,7 +31,7 @@ pub(crate) fn arguments(text: &str, is_custom: bool) -> Cow<'_, RawValue> {
     if is_custom {
         return Cow::Owned(wrapped("input", &text));
     }
-    let text = if text.trim().is_empty() { "{}" } else { text };
+    let text = if matches!(text.trim(), "" | "null") { "{}" } else { text };
     as_object(text).map_or_else(|| Cow::Owned(wrapped("arguments", &text)), Cow::Borrowed)
 }
 
@@ -53,6 +53,13 @@ pub(crate) fn compact(json: &str) -> String {
     out
 }
 
+/// A sentence that is not JSON; pages for browsers are not for callers.
+pub(crate) fn sentence(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +79,7 @@ mod tests {
     #[test]
     fn what_is_no_object_becomes_a_member_of_one() {
         check_arguments(" ", false, "{}");
+        check_arguments("null", false, "{}");
         check_arguments(r#"{"a":"#, false, r#"{"arguments":"{\"a\":"}"#);
         check_arguments("[1]", false, r#"{"arguments":"[1]"}"#);
         check_arguments("SELECT 1", true, r#"{"input":"SELECT 1"}"#);

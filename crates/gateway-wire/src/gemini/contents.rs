@@ -9,7 +9,10 @@ use gateway_core::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+};
 
 /// Stands in for a signature that the caller did not keep; Gemini documents it for that purpose.
 /// In base64, as every signature.
@@ -35,9 +38,9 @@ pub(super) struct Text<'a> {
 pub(super) struct Turn<'a> {
     pub(super) role: Speaker,
     pub(super) parts: Vec<WirePart<'a>>,
-    /// Answers to calls and the places of these calls; they go before the other parts.
+    /// Answers to calls; they go before the other parts.
     #[serde(skip)]
-    results: Vec<(usize, WirePart<'a>)>,
+    results: Vec<Answered<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -93,6 +96,15 @@ pub(super) struct WireResult<'a> {
     id: Option<&'a str>,
     name: &'a str,
     response: Cow<'a, RawValue>,
+}
+
+/// An answer to a call.
+#[derive(Debug)]
+struct Answered<'a> {
+    /// Where the call stands among all calls.
+    place: usize,
+    name: &'a str,
+    part: WirePart<'a>,
 }
 
 /// A call that was made earlier in the conversation.
@@ -226,8 +238,8 @@ impl<'a> Writer<'a, '_> {
         };
         let response = response(&plain_text(&result.parts), result.is_error);
         let id = made.and_then(|made| made.id);
-        let result_part = WirePart::Result { result: WireResult { id, name, response } };
-        self.turn(Speaker::User).results.push((place, result_part));
+        let told = WirePart::Result { result: WireResult { id, name, response } };
+        self.turn(Speaker::User).results.push(Answered { place, name, part: told });
         for part in &result.parts {
             if !matches!(part.content, Content::Text(_)) {
                 self.part(Speaker::User, part, false)?;
@@ -269,11 +281,10 @@ impl<'a> Turn<'a> {
         self.parts.splice(0..0, texts.iter().copied().map(WirePart::Text));
     }
 
-    /// Puts the results in front, in the order of the calls, and a signature where one must be.
+    /// Puts the results in front, and a signature where one must be.
     fn settle(&mut self, needs_signatures: bool) {
-        let mut results = std::mem::take(&mut self.results);
-        results.sort_by_key(|(place, _)| *place);
-        self.parts.splice(0..0, results.into_iter().map(|(_, part)| part));
+        let results = in_order(std::mem::take(&mut self.results));
+        self.parts.splice(0..0, results);
         let first_call = self.parts.iter_mut().find_map(|part| {
             if let WirePart::Call { signature, .. } = part { Some(signature) } else { None }
         });
@@ -281,6 +292,18 @@ impl<'a> Turn<'a> {
             signature.get_or_insert(PLACEHOLDER);
         }
     }
+}
+
+/// The results as they came, but those of one name in the order of their calls: only that tells
+/// them apart.
+fn in_order(mut results: Vec<Answered<'_>>) -> Vec<WirePart<'_>> {
+    let names: Vec<_> = results.iter().map(|result| result.name).collect();
+    results.sort_by_key(|result| result.place);
+    let mut waiting: HashMap<_, VecDeque<_>> = HashMap::new();
+    for result in results {
+        waiting.entry(result.name).or_default().push_back(result.part);
+    }
+    names.into_iter().filter_map(|name| waiting.get_mut(name)?.pop_front()).collect()
 }
 
 fn signature(seal: Option<&Seal>) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! Failures, as Gemini tells them.
 
-use crate::{ErrorReply, Fault};
+use crate::{ErrorReply, Fault, raw};
 use gateway_core::GatewayError;
 use serde::Deserialize;
 use std::time::Duration;
@@ -33,7 +33,7 @@ enum Reply {
 pub(super) fn read(reply: &ErrorReply<'_>) -> GatewayError {
     let mut fault = match reply_error(reply.body) {
         Some(error) => error.into_fault(),
-        None => Fault { message: plain(reply.body), ..Fault::default() },
+        None => Fault { message: raw::sentence(reply.body), ..Fault::default() },
     };
     fault.status = Some(reply.status);
     fault.retry_after = fault.retry_after.or(reply.retry_after);
@@ -61,13 +61,6 @@ fn reply_error(body: &[u8]) -> Option<WireError> {
             Reply::Many(_) => None,
         }),
     }
-}
-
-/// A sentence that is not JSON; pages for browsers are not for callers.
-fn plain(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    (!text.is_empty() && !text.starts_with('<')).then(|| text.to_owned())
 }
 
 impl WireError {

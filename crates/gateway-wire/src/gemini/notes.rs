@@ -1,9 +1,9 @@
 //! Notes on the text: sources and likelihoods, retold as OpenAI Chat writes them.
 
 use super::wire::{Citations, Grounding, Likely, Logprobs};
+use crate::likelihood::{self, Token};
 use gateway_core::Json;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -62,22 +62,6 @@ fn note(text: &str, (start, end): (usize, usize), url: &str, title: Option<&str>
     Json::of(&Note::UrlCitation { url_citation })
 }
 
-#[derive(Serialize)]
-struct WireLogprobs<'a> {
-    content: Vec<Token<'a>>,
-    refusal: Option<()>,
-}
-
-#[derive(Serialize)]
-struct Token<'a> {
-    #[serde(rename = "token")]
-    text: &'a str,
-    logprob: Option<&'a RawValue>,
-    bytes: &'a [u8],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_logprobs: Option<Vec<Self>>,
-}
-
 /// The likelihoods of the tokens just sent.
 pub(super) fn logprobs(logprobs: &Logprobs<'_>) -> Option<Json> {
     let chosen = logprobs.chosen_candidates.as_deref().filter(|chosen| !chosen.is_empty())?;
@@ -88,7 +72,7 @@ pub(super) fn logprobs(logprobs: &Logprobs<'_>) -> Option<Json> {
         let top = others.unwrap_or_default().iter().map(|other| token(other, None)).collect();
         content.push(token(likely, Some(top)));
     }
-    Some(Json::of(&WireLogprobs { content, refusal: None }))
+    Some(likelihood::told(content))
 }
 
 fn token<'a>(likely: &'a Likely<'_>, top_logprobs: Option<Vec<Token<'a>>>) -> Token<'a> {

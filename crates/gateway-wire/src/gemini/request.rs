@@ -85,8 +85,12 @@ struct GenerationConfig<'a> {
 pub(super) fn encode(request: &ChatRequest, target: &Target, loss: &mut Loss) -> Result<Vec<u8>> {
     let told = contents(&request.messages, thinking::needs_signatures(target), loss)?;
     let (mut contents, mut system) = (told.turns, told.system);
-    if contents.is_empty() || thinking::lacks_instructions(target) {
+    if thinking::lacks_instructions(target) {
         instruct_in_person(&mut contents, &mut system);
+    }
+    if contents.is_empty() {
+        // There must be a turn, and its text must not be empty.
+        contents.push(Turn::user(&[Text { text: " " }]));
     }
     let tools = tools::entries(&request.tools, request.tool_choice.as_ref())?;
     let choice = request.tool_choice.as_ref().filter(|_| !tools.is_empty());
@@ -107,12 +111,9 @@ pub(super) fn encode(request: &ChatRequest, target: &Target, loss: &mut Loss) ->
     })
 }
 
-/// Says as the user what cannot be said, or not only, as instructions.
+/// Has the user say what cannot be said as instructions.
 fn instruct_in_person<'a>(contents: &mut Vec<Turn<'a>>, system: &mut Vec<Text<'a>>) {
-    let mut said = std::mem::take(system);
-    if contents.is_empty() && said.is_empty() {
-        said.push(Text { text: "" });
-    }
+    let said = std::mem::take(system);
     match contents.first_mut() {
         _ if said.is_empty() => {}
         Some(first) if first.is_users() => first.say_first(&said),

@@ -99,7 +99,8 @@ fn says_more(schema: &Json) -> bool {
     // A schema whose keys are escaped is stranger than anything that is skipped here.
     let Ok(Members(members)) = schema.read() else { return true };
     members.iter().any(|(name, value)| match *name {
-        "type" | "title" | "$schema" => false,
+        "title" | "$schema" => false,
+        "type" => value.get() != r#""object""#,
         "properties" | "required" => !is_empty(value.get()),
         "additionalProperties" => value.get() != "false",
         _ => true,
@@ -156,6 +157,7 @@ mod tests {
         assert!(!says(r#"{"type":"object"}"#));
         assert!(!says(r#"{"type":"object","properties":{ },"required":[]}"#));
         assert!(!says(r#"{"additionalProperties":false,"type":"object","properties":{}}"#));
+        assert!(says(r#"{"type":"string"}"#));
         assert!(says(r#"{"type":"object","additionalProperties":true}"#));
         assert!(says(r#"{"anyOf":[{"type":"object"}]}"#));
         assert!(says(r#"{"type":"object","properties":{"a":{}}}"#));

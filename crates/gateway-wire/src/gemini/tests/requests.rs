@@ -32,13 +32,15 @@ fn instructions_stand_apart_wherever_they_came() {
 }
 
 #[test]
-fn instructions_alone_are_said_by_the_user() {
+fn there_is_always_a_turn() {
+    let blank = json!([{"role": "user", "parts": [{"text": " "}]}]);
     let messages = vec![Message::text(Role::System, "a")];
-    let expected = json!([{"role": "user", "parts": [{"text": "a"}]}]);
-    check_turns(PLAIN, messages.clone(), &expected);
+    check_turns(PLAIN, vec![], &blank);
+    check_turns(PLAIN, messages.clone(), &blank);
+    let said = json!([{"role": "user", "parts": [{"text": "a"}]}]);
+    check_turns("gemma-3-27b-it", messages.clone(), &said);
     let request = ChatRequest { messages, ..ChatRequest::default() };
-    check_member("systemInstruction", request, &Value::Null);
-    check_turns(PLAIN, vec![], &json!([{"role": "user", "parts": [{"text": ""}]}]));
+    check_member("systemInstruction", request, &json!({"parts": [{"text": "a"}]}));
 }
 
 #[test]
@@ -60,14 +62,14 @@ fn some_models_take_instructions_only_from_the_user() {
 }
 
 #[test]
-fn results_have_the_names_and_the_order_of_the_calls() {
+fn results_have_the_names_of_the_calls_and_stand_together_in_front() {
     check_turns(
         PLAIN,
         vec![
             said(Role::Assistant, [call("1", "f", r#"{"x":5.0}"#), call("2", "g", "")]),
             said(Role::Tool, [result("2", r#"{"ok":true}"#)]),
-            said(Role::Tool, [result("1", "done")]),
             Message::text(Role::User, "go on"),
+            said(Role::Tool, [result("1", "done")]),
         ],
         &json!([
             {"role": "model", "parts": [
@@ -75,12 +77,24 @@ fn results_have_the_names_and_the_order_of_the_calls() {
                 {"functionCall": {"name": "g", "args": {}}},
             ]},
             {"role": "user", "parts": [
-                {"functionResponse": {"name": "f", "response": {"result": "done"}}},
                 {"functionResponse": {"name": "g", "response": {"ok": true}}},
+                {"functionResponse": {"name": "f", "response": {"result": "done"}}},
                 {"text": "go on"},
             ]},
         ]),
     );
+}
+
+#[test]
+fn results_of_one_name_are_in_the_order_of_the_calls() {
+    let calls = [("1", "f"), ("2", "g"), ("3", "f")].map(|(id, name)| call(id, name, ""));
+    let results = ["3", "2", "1"].map(|id| result(id, id));
+    let messages = vec![said(Role::Assistant, calls), said(Role::Tool, results)];
+    let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let parts = body["contents"][1]["parts"].as_array().unwrap();
+    let answers = parts.iter().map(|part| &part["functionResponse"]["response"]["result"]);
+    assert_eq!(answers.collect::<Vec<_>>(), ["1", "2", "3"]);
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Ollama's own `/api/chat`, as an upstream.
+//!
+//! Answers are streamed as one JSON object a line, the last of which says `done`. Tool calls come
+//! whole, errors are plain strings, and a prompt that does not fit the context is cut in silence:
+//! hence [`num_ctx`](OllamaUpstream::num_ctx).
+
+mod answer;
+mod error;
+mod messages;
+mod request;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{Encoded, ErrorReply, Framing, Ids, StreamReader, Upstream};
+use bytes::Bytes;
+use gateway_core::{Call, Dialect, Frame, GatewayError, Loss, Result};
+
+/// Speaks `/api/chat` to an upstream.
+#[derive(Clone, Debug, Default)]
+pub struct OllamaUpstream {
+    /// How many tokens prompt and answer may have together; the upstream's default is small.
+    pub num_ctx: Option<u64>,
+    /// How long the model stays loaded: `5m`, `-1`.
+    pub keep_alive: Option<String>,
+}
+
+impl Upstream for OllamaUpstream {
+    fn dialect(&self) -> Dialect {
+        Dialect::Ollama
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Lines
+    }
+
+    fn encode(&self, call: &Call) -> Result<Encoded> {
+        let mut loss = Loss::default();
+        let body = request::encode(self, call, &mut loss)?;
+        Ok(Encoded::whole(body, loss))
+    }
+
+    fn read_whole(&self, _: &Call, body: Bytes, ids: Ids) -> Result<Frame> {
+        answer::whole(&body, ids).map(Frame::of)
+    }
+
+    fn reader(&self, _: &Call, ids: Ids) -> Box<dyn StreamReader> {
+        Box::new(answer::Reader::new(ids))
+    }
+
+    fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {
+        error::read(reply)
+    }
+}

@@ -1,0 +1,11 @@
+//! Requests and answers as a whole.
+
+mod answers;
+mod requests;
+
+use super::*;
+use gateway_core::{ChatRequest, ErrorKind};
+
+fn ask(model: &str, request: ChatRequest) -> Call {
+    Call::new(ChatRequest { model: model.to_owned(), ..request })
+}

@@ -1,0 +1,161 @@
+//! What is read of an answer, whole or streamed.
+
+use super::*;
+use gateway_core::{ChatResponse, Collector, Content, StreamEvent};
+use proptest::prelude::*;
+
+fn whole(body: &str) -> Result<ChatResponse> {
+    let call = ask("m", ChatRequest::default());
+    let frame = OllamaUpstream::default().read_whole(&call, body.to_owned().into(), Ids::new(1))?;
+    let mut collector = Collector::default();
+    collector.extend(frame.events);
+    Ok(collector.finish())
+}
+
+fn streamed(chunks: &[&[u8]]) -> Result<ChatResponse> {
+    let mut splitter = crate::framing::Splitter::new(Framing::Lines, crate::MAX_ANSWER_BYTES);
+    let call = ask("m", ChatRequest::default());
+    let mut reader = OllamaUpstream::default().reader(&call, Ids::new(1));
+    let mut collector = Collector::default();
+    let mut read = |block: Bytes| -> Result<()> {
+        let mut frame = Frame::default();
+        reader.read(block, &mut frame)?;
+        assert_eq!(frame.output, frame.events.iter().any(StreamEvent::is_output));
+        collector.extend(frame.events);
+        Ok(())
+    };
+    for chunk in chunks {
+        splitter.push(Bytes::copy_from_slice(chunk))?.map_or(Ok(()), &mut read)?;
+    }
+    splitter.finish().map_or(Ok(()), &mut read)?;
+    reader.end(&mut Frame::default())?;
+    assert!(reader.is_finished() && reader.is_complete());
+    Ok(collector.finish())
+}
+
+/// The answer in one line.
+fn told(answer: &ChatResponse) -> String {
+    let choice = &answer.choices[0];
+    let mut words = Vec::new();
+    for part in &choice.message.parts {
+        words.push(match &part.content {
+            Content::Text(text) => format!("text {text}"),
+            Content::Reasoning(reasoning) => format!("thought {}", reasoning.text),
+            Content::ToolCall(call) => format!("call {} {}", call.name, call.arguments),
+            Content::Refusal(_)
+            | Content::Image(_)
+            | Content::Audio(_)
+            | Content::File(_)
+            | Content::Opaque(_)
+            | Content::ToolResult(_) => panic!("Ollama does not answer with these"),
+        });
+    }
+    words.push(choice.finish.clone().unwrap().reason.as_str().to_owned());
+    words.join(", ")
+}
+
+#[track_caller]
+fn check(body: &str, expected: &str) {
+    assert_eq!(told(&whole(body).unwrap()), expected);
+    assert_eq!(told(&streamed(&[body.as_bytes(), b"\n"]).unwrap()), expected, "streamed");
+}
+
+#[test]
+fn an_answer_is_text_thinking_and_calls() {
+    check(
+        r#"{"model":"m","message":{"role":"assistant","content":"a","thinking":"t","tool_calls":[{"function":{"name":"f","arguments":{"b": 1.0, "a": 2}}},{"id":"x","function":{"name":"g"}}]},"done":true,"done_reason":"stop"}"#,
+        r#"thought t, text a, call f {"b":1.0,"a":2}, call g {}, tool_calls"#,
+    );
+}
+
+#[test]
+fn arguments_in_a_text_are_taken_out() {
+    check(
+        r#"{"message":{"tool_calls":[{"function":{"name":"f","arguments":"{\"a\":1}"}}]},"done":true}"#,
+        r#"call f {"a":1}, tool_calls"#,
+    );
+}
+
+#[test]
+fn reasons() {
+    check(r#"{"done":true,"done_reason":"length"}"#, "length");
+    check(r#"{"done":true,"done_reason":"load"}"#, "stop");
+    check(r#"{"done":true}"#, "stop");
+    check(
+        r#"{"message":{"tool_calls":[{"function":{"name":"f"}}]},"done":true,"done_reason":"length"}"#,
+        "call f {}, length",
+    );
+}
+
+#[test]
+fn a_cached_prompt_counts_as_nought() {
+    let usage = whole(r#"{"done":true,"eval_count":7,"eval_duration":5}"#).unwrap().usage.unwrap();
+    assert_eq!((usage.prompt(), usage.completion()), (0, 7));
+    assert_eq!(whole(r#"{"done":true}"#).unwrap().usage, None);
+}
+
+const LINES: [&str; 5] = [
+    r#"{"model":"m","created_at":"2026-01-01T00:00:00Z","message":{"content":"","thinking":"hé"},"done":false}"#,
+    r#"{"model":"m","message":{"content":"wel"},"done":false,"logprobs":[{"token":"wel","logprob":-0.50,"top_logprobs":[]}]}"#,
+    r#"{"model":"m","message":{"content":"l"},"done":false}"#,
+    r#"{"model":"m","message":{"content":"","tool_calls":[{"function":{"index":0,"name":"f","arguments":{}}}]},"done":false}"#,
+    r#"{"model":"m","message":{"content":"","tool_calls":[{"function":{"index":0,"name":"g","arguments":{}}}]},"done":true,"done_reason":"stop","prompt_eval_count":3,"eval_count":4}"#,
+];
+
+#[test]
+fn a_stream_says_the_same_wherever_it_is_cut() {
+    let stream = LINES.join("\n");
+    for cut in 0..=stream.len() {
+        let (head, tail) = stream.as_bytes().split_at(cut);
+        let answer = streamed(&[head, tail]).unwrap();
+        assert_eq!(told(&answer), "thought hé, text well, call f {}, call g {}, tool_calls");
+        assert_eq!((answer.model.as_str(), answer.usage.unwrap().total()), ("m", 7));
+        let ids: Vec<_> = answer.tool_calls().map(|call| call.id.as_str()).collect();
+        assert!(ids[0].starts_with("call_") && ids[0] != ids[1]);
+    }
+    assert_eq!(whole(&stream).unwrap(), streamed(&[stream.as_bytes()]).unwrap());
+}
+
+#[test]
+fn likelihoods_are_told_as_everywhere() {
+    let answer = streamed(&[LINES.join("\n").as_bytes()]).unwrap();
+    let expected = r#"{"content":[{"token":"wel","logprob":-0.50,"bytes":[119,101,108],"top_logprobs":[]}],"refusal":null}"#;
+    assert_eq!(answer.choices[0].logprobs[0].get(), expected);
+}
+
+#[test]
+fn without_its_last_line_an_answer_is_cut_short() {
+    let error = streamed(&[LINES[..4].join("\n").as_bytes()]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UpstreamTruncated);
+    assert_eq!(whole(LINES[0]).unwrap_err().kind(), ErrorKind::UpstreamTruncated);
+}
+
+#[test]
+fn an_error_is_a_line_of_its_own() {
+    let stream = format!("{}\n{}\n", LINES[0], r#"{"error":"out of memory"}"#);
+    assert_eq!(streamed(&[stream.as_bytes()]).unwrap_err().kind(), ErrorKind::Upstream);
+    assert_eq!(whole(r#"{"error":"x"}"#).unwrap_err().kind(), ErrorKind::Upstream);
+    check(r#"{"error":"","done":true}"#, "stop");
+}
+
+#[test]
+fn nothing_counts_after_the_last_line() {
+    let stream = format!("{}\n{}\n", LINES[4], r#"{"error":"late"}"#);
+    assert!(streamed(&[stream.as_bytes()]).is_ok());
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error() {
+    for body in ["<html>", "{", "5", r#"{"done":"yes"}"#] {
+        assert_eq!(whole(body).unwrap_err().kind(), ErrorKind::UpstreamInvalid, "{body}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_makes_the_reader_panic(chunks in prop::collection::vec(".{0,40}", 0..4)) {
+        let bytes: Vec<_> = chunks.iter().map(String::as_bytes).collect();
+        let _ = whole(&chunks.concat());
+        let _ = streamed(&bytes).map(|_| ());
+    }
+}
