@@ -153,7 +153,7 @@ mod tests {
         let head = builder.body(()).unwrap().into_parts().0;
         let code = super::check(&head).map_err(|error| error.code().to_owned());
         let code = code.err().unwrap_or_else(|| "ok".to_owned());
-        assert_eq!(code, expected, "{:.200}", request);
+        assert_eq!(code, expected, "{request:.200}");
     }
 
     #[test]

@@ -1,0 +1,204 @@
+//! Bodies: requests that must keep coming, and answers whose end is noticed.
+
+use super::{waits::Limits, watch::Watch};
+use bytes::Bytes;
+use gateway_core::{ErrorKind, GatewayError};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    error::Error as _,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The body of a request. Fails with [`ErrorKind::RequestTimeout`] if it comes too slowly, with
+/// [`ErrorKind::InvalidRequest`] if its framing is broken, and with [`ErrorKind::Cancelled`] if the
+/// caller goes.
+///
+/// The clock runs only while somebody reads and nothing is there: a body that comes with its head
+/// needs no timer.
+#[derive(Debug)]
+pub struct RequestBody {
+    inner: Incoming,
+    limits: Limits,
+    watch: Arc<Watch>,
+    clock: Option<Clock>,
+    received: u64,
+}
+
+#[derive(Debug)]
+struct Clock {
+    started: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl RequestBody {
+    pub(super) fn new(inner: Incoming, limits: Limits, watch: Arc<Watch>) -> Self {
+        Self { inner, limits, watch, clock: None, received: 0 }
+    }
+
+    /// Ready when the body is too late.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (limits, received) = (self.limits, self.received);
+        let clock = self.clock.get_or_insert_with(|| {
+            let started = Instant::now();
+            Clock { started, timer: Box::pin(sleep_until(started + due(&limits, received))) }
+        });
+        loop {
+            ready!(clock.timer.as_mut().poll(cx));
+            let deadline = clock.started + due(&limits, received);
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            clock.timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// When a body of which so much has come is too slow, or has taken too long.
+fn due(limits: &Limits, received: u64) -> Duration {
+    let seconds = received / u64::from(limits.body_rate.max(1));
+    limits.body.min(limits.body_grace.max(Duration::from_secs(seconds)))
+}
+
+fn broken(error: hyper::Error) -> GatewayError {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let malformed = matches!(
+        cause.map(io::Error::kind),
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    );
+    if malformed {
+        let message = "the body of the request is malformed";
+        return GatewayError::new(ErrorKind::InvalidRequest, message)
+            .with_code("invalid_body")
+            .because(error);
+    }
+    GatewayError::new(ErrorKind::Cancelled, "the caller has gone").because(error)
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = GatewayError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, GatewayError>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                self.received += u64::try_from(length).unwrap_or(u64::MAX);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(broken(error)))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                ready!(self.poll_late(cx));
+                let message = "the body of the request comes too slowly";
+                let error = GatewayError::new(ErrorKind::RequestTimeout, message);
+                Poll::Ready(Some(Err(error)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.inner.is_end_stream() {
+            self.watch.leave_unread();
+        }
+    }
+}
+
+/// A request that is being served. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Turn {
+    watch: Arc<Watch>,
+    multiplexed: bool,
+    /// Whether part of the answer was handed over and not taken yet.
+    offered: bool,
+}
+
+impl Turn {
+    pub(super) fn begin(watch: Arc<Watch>, multiplexed: bool) -> Self {
+        watch.begin(multiplexed);
+        Self { watch, multiplexed, offered: false }
+    }
+
+    /// The caller, who comes for more, has taken what was offered.
+    fn taken(&mut self) {
+        if std::mem::take(&mut self.offered) {
+            self.watch.take();
+        }
+    }
+
+    fn offer(&mut self) {
+        // A socket of its own shows by itself whether the caller takes anything.
+        if self.multiplexed {
+            self.offered = true;
+            self.watch.offer();
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.taken();
+        self.watch.end();
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The body of an answer; its end is the end of the request.
+    #[derive(Debug)]
+    pub struct ReplyBody<B> {
+        #[pin]
+        inner: B,
+        turn: Turn,
+    }
+}
+
+impl<B> ReplyBody<B> {
+    pub(super) fn new(inner: B, turn: Turn) -> Self {
+        Self { inner, turn }
+    }
+}
+
+impl<B: Body> Body for ReplyBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        this.turn.taken();
+        let polled = this.inner.poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            this.turn.offer();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,134 @@
+//! One connection, from its first byte to its last.
+
+use super::{body::RequestBody, service::Watched, socket::Socket, waits::Limits, watch::Watch};
+use bytes::Bytes;
+use gateway_core::BoxError;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{rt::Executor, service::Service};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What all connections of a listener share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    /// Everything that runs for connections.
+    pub(super) tasks: TaskTracker,
+    /// No more requests are taken.
+    pub(super) closing: CancellationToken,
+    /// Everything ends now.
+    pub(super) over: CancellationToken,
+}
+
+/// Runs the requests of shared connections, which end with everything else.
+#[derive(Clone, Debug)]
+pub(super) struct Tracked {
+    tasks: TaskTracker,
+    over: CancellationToken,
+}
+
+impl<F> Executor<F> for Tracked
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, future: F) {
+        let over = self.over.clone();
+        self.tasks.spawn(async move { over.run_until_cancelled_owned(future).await });
+    }
+}
+
+impl Shared {
+    /// The settings of HTTP. Without a timer of its own for HTTP/1: the socket has the deadlines.
+    pub(super) fn http(&self) -> auto::Builder<Tracked> {
+        let executor = Tracked { tasks: self.tasks.clone(), over: self.over.clone() };
+        let mut builder = auto::Builder::new(executor);
+        // At most 100 headers is hyper's default, and saying so would put them on the heap.
+        // No `pipeline_flush`: it lifts the bound of the buffer, and an answer that nobody takes grows.
+        builder.http1().max_buf_size(64 << 10).half_close(false);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(100)
+            .initial_stream_window_size(256 << 10)
+            .initial_connection_window_size(1 << 20)
+            .max_header_list_size(32 << 10)
+            .max_send_buf_size(64 << 10)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .max_pending_accept_reset_streams(20);
+        builder
+    }
+
+    /// Serves a connection to its end. `salt` spreads the ends of connections that began together.
+    pub(super) async fn serve<T, S, B>(
+        self,
+        http: Arc<auto::Builder<Tracked>>,
+        socket: T,
+        service: S,
+        salt: u16,
+    ) where
+        T: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>>,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let watch = Arc::new(Watch::default());
+        let closing = self.closing.child_token();
+        let io = TokioIo::new(Socket::new(socket, Arc::clone(&watch), self.limits));
+        let old_at = Instant::now() + spread(self.limits.age, salt);
+        let service = Watched {
+            inner: service,
+            watch,
+            limits: self.limits,
+            closing: closing.clone(),
+            old_at,
+        };
+        let mut connection = pin!(http.serve_connection(io, service));
+        let result = tokio::select! {
+            biased;
+            result = connection.as_mut() => result,
+            () = closing.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    biased;
+                    result = connection.as_mut() => result,
+                    () = self.over.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(error = &*error, "a connection broke");
+        }
+    }
+}
+
+/// From 90 to 110 percent of `age`.
+fn spread(age: Duration, salt: u16) -> Duration {
+    age.saturating_mul(90 + u32::from(salt % 21)) / 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_that_began_together_do_not_end_together() {
+        let age = Duration::from_secs(100);
+        assert_eq!(spread(age, 0), Duration::from_secs(90));
+        assert_eq!(spread(age, 20), Duration::from_secs(110));
+        assert_eq!(spread(age, 21), Duration::from_secs(90));
+        assert!(spread(Duration::MAX, u16::MAX) > age);
+    }
+}

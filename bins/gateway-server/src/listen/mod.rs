@@ -1,0 +1,139 @@
+//! Takes connections and keeps them clean.
+//!
+//! Everything that a caller can do slowly has a deadline, the number of connections has a bound, and
+//! everything that runs is waited for. The service knows nothing of it, except that the body of a
+//! request may fail with an error that says why.
+
+mod body;
+mod connection;
+mod files;
+mod refusal;
+mod service;
+mod socket;
+mod waits;
+mod watch;
+
+pub use self::{
+    body::{ReplyBody, RequestBody},
+    waits::Limits,
+};
+
+use crate::drain::Drain;
+use bytes::Bytes;
+use connection::Shared;
+use gateway_core::BoxError;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::service::Service;
+use socket2::{SockRef, TcpKeepalive};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::task::TaskTracker;
+
+/// How many connections may wait to be taken.
+const BACKLOG: u32 = 1024;
+/// How much of an answer the system holds for a caller that does not read.
+const SEND_BUFFER: u32 = 128 << 10;
+/// How long the system waits for a caller that does not even acknowledge.
+const DEAD_AFTER: Duration = Duration::from_secs(30);
+/// How long to wait when the system has no files left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Opens a port. What is set here holds for the connections too, which inherit it.
+///
+/// # Errors
+///
+/// If the address is taken, or not ours.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.set_nodelay(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    let silence = Duration::from_secs(15);
+    let keepalive = TcpKeepalive::new().with_time(silence).with_interval(silence).with_retries(3);
+    let options = SockRef::from(&socket);
+    options.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    options.set_tcp_user_timeout(Some(DEAD_AFTER))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves until `drain` says that it is over, or that no more connections are taken and the last
+/// one has ended. `make` makes the service of one connection. Dropping this drops the listener, but
+/// not the connections.
+pub async fn serve<M, S, B>(listener: TcpListener, make: M, limits: Limits, drain: &Drain)
+where
+    M: Fn(SocketAddr) -> S,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let tasks = TaskTracker::new();
+    let shared = Shared {
+        limits,
+        tasks: tasks.clone(),
+        closing: drain.closing.clone(),
+        over: drain.over.clone(),
+    };
+    let http = Arc::new(shared.http());
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let refusals = Arc::new(Semaphore::new(refusal::AT_ONCE));
+    while let Some((socket, caller)) = accept(&listener, drain).await {
+        if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+            let (service, http) = (make(caller), Arc::clone(&http));
+            let connection = shared.clone().serve(http, socket, service, caller.port());
+            tasks.spawn(async move {
+                connection.await;
+                drop(permit);
+            });
+        } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+            let over = drain.over.clone();
+            tasks.spawn(async move {
+                over.run_until_cancelled(refusal::refuse(socket)).await;
+                drop(permit);
+            });
+        }
+    }
+    drop(listener);
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// The next connection; `None` when no more are taken.
+async fn accept(listener: &TcpListener, drain: &Drain) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        let accepted = drain.closing.run_until_cancelled(listener.accept()).await?;
+        match accepted {
+            Ok((socket, caller)) => {
+                // Not every system lets connections inherit it.
+                let _ = socket.set_nodelay(true);
+                return Some((socket, caller));
+            }
+            // The caller went before its turn.
+            Err(error) if is_of_the_caller(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be taken");
+                drain.closing.run_until_cancelled(tokio::time::sleep(PAUSE)).await?;
+            }
+        }
+    }
+}
+
+fn is_of_the_caller(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests;

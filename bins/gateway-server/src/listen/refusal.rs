@@ -1,0 +1,51 @@
+//! What a caller is told for whom there is no room.
+
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// How many callers are told so at once; the others are just cut off.
+pub(super) const AT_ONCE: usize = 64;
+
+/// How long that may take.
+const LIMIT: Duration = Duration::from_secs(1);
+
+const REPLY: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\n",
+    "content-type: application/json\r\n",
+    "content-length: 143\r\n",
+    "retry-after: 1\r\n",
+    "connection: close\r\n",
+    "\r\n",
+    r#"{"error":{"message":"the gateway has as many connections as it can serve","type":"service_unavailable_error","#,
+    r#""code":"overloaded","param":null}}"#,
+);
+
+/// Tells the caller, and lets it read that before the connection ends.
+pub(super) async fn refuse(mut socket: TcpStream) {
+    let told = async {
+        socket.write_all(REPLY.as_bytes()).await?;
+        socket.shutdown().await?;
+        let mut scratch = [0; 1024];
+        while socket.read(&mut scratch).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    if let Ok(Err(error)) = timeout(LIMIT, told).await {
+        tracing::debug!(%error, "a caller went before it was refused");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_reply_is_whole() {
+        let (head, body) = super::REPLY.split_once("\r\n\r\n").unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        assert_eq!(length, Some(body.len().to_string().as_str()));
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["error"]["code"], "overloaded");
+    }
+}

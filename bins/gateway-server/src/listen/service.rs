@@ -1,0 +1,81 @@
+//! The service as a connection sees it: bodies are watched, and an old connection is announced to
+//! end.
+
+use super::{
+    body::{ReplyBody, RequestBody, Turn},
+    waits::Limits,
+    watch::Watch,
+};
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::{body::Incoming, service::Service};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A service on one connection.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    pub(super) inner: S,
+    pub(super) watch: Arc<Watch>,
+    pub(super) limits: Limits,
+    /// Cancelled when the connection is to end.
+    pub(super) closing: CancellationToken,
+    /// When it is old enough to end.
+    pub(super) old_at: Instant,
+}
+
+impl<S, B> Service<Request<Incoming>> for Watched<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>>,
+{
+    type Response = Response<ReplyBody<B>>;
+    type Error = S::Error;
+    type Future = Replying<S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if Instant::now() >= self.old_at {
+            self.closing.cancel();
+        }
+        let multiplexed = request.version() > Version::HTTP_11;
+        let turn = Turn::begin(Arc::clone(&self.watch), multiplexed);
+        let request =
+            request.map(|body| RequestBody::new(body, self.limits, Arc::clone(&self.watch)));
+        let closing = (!multiplexed).then(|| self.closing.clone());
+        Replying { future: self.inner.call(request), turn: Some(turn), closing }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An answer on its way.
+    #[derive(Debug)]
+    pub(super) struct Replying<F> {
+        #[pin]
+        future: F,
+        turn: Option<Turn>,
+        closing: Option<CancellationToken>,
+    }
+}
+
+impl<F, B, E> Future for Replying<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<ReplyBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.future.poll(cx))?;
+        // The caller must not send another request into a connection that is about to close.
+        if this.closing.as_ref().is_some_and(CancellationToken::is_cancelled) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        // Only a future that is polled again after its end has lost its turn.
+        let Some(turn) = this.turn.take() else { return Poll::Pending };
+        Poll::Ready(Ok(response.map(|body| ReplyBody::new(body, turn))))
+    }
+}

@@ -1,0 +1,48 @@
+//! How long a connection may take, and how much it may hold.
+
+use crate::config::Config;
+use std::time::Duration;
+
+/// The limits of a listener and its connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many connections are served at once.
+    pub connections: usize,
+    /// For the first byte of a connection.
+    pub first_byte: Duration,
+    /// For the head of a request, from its first byte.
+    pub head: Duration,
+    /// For the next request.
+    pub idle: Duration,
+    /// For the caller to take more of an answer.
+    pub write: Duration,
+    /// For the whole body of a request.
+    pub body: Duration,
+    /// For the beginning of a body, before its rate counts.
+    pub body_grace: Duration,
+    /// How many bytes of a body must come each second, on average.
+    pub body_rate: u32,
+    /// For the rest of a body that nobody wants, so that the answer is not lost with it.
+    pub linger: Duration,
+    /// After this, a connection is closed as soon as it has no request.
+    pub age: Duration,
+}
+
+impl Limits {
+    /// The limits that the configuration names, and the usual ones for the rest.
+    pub fn of(config: &Config) -> Self {
+        let waits = &config.timeouts;
+        Self {
+            connections: config.server.max_connections.unwrap_or_else(super::files::connections),
+            first_byte: waits.header,
+            head: waits.header,
+            idle: waits.idle_connection,
+            write: waits.client_write,
+            body: waits.body,
+            body_grace: Duration::from_secs(5),
+            body_rate: 1024,
+            linger: Duration::from_secs(2),
+            age: Duration::from_secs(60 * 60),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a connection's socket must know of its requests, and its requests of the socket.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+/// Shared by the socket, the service and the bodies of one connection. Counters only: no part waits
+/// for another.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    active: AtomicU32,
+    started: AtomicU32,
+    multiplexed: AtomicBool,
+    unread: AtomicBool,
+    offered: AtomicU32,
+    frames: AtomicU32,
+}
+
+impl Watch {
+    /// A request began.
+    pub(super) fn begin(&self, multiplexed: bool) {
+        if multiplexed {
+            self.multiplexed.store(true, Relaxed);
+        }
+        self.active.fetch_add(1, Relaxed);
+        self.started.fetch_add(1, Relaxed);
+    }
+
+    /// Its answer ended, or was given up.
+    pub(super) fn end(&self) {
+        self.active.fetch_sub(1, Relaxed);
+    }
+
+    /// Part of an answer was handed over, to be sent when the caller takes it.
+    pub(super) fn offer(&self) {
+        self.offered.fetch_add(1, Relaxed);
+        self.frames.fetch_add(1, Relaxed);
+    }
+
+    /// The caller took it.
+    pub(super) fn take(&self) {
+        self.offered.fetch_sub(1, Relaxed);
+    }
+
+    /// A body was left unread.
+    pub(super) fn leave_unread(&self) {
+        self.unread.store(true, Relaxed);
+    }
+
+    /// Whether a request is being served.
+    pub(super) fn is_busy(&self) -> bool {
+        self.active.load(Relaxed) > 0
+    }
+
+    /// How many requests there were.
+    pub(super) fn started(&self) -> u32 {
+        self.started.load(Relaxed)
+    }
+
+    /// Whether requests share the connection (HTTP/2).
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Relaxed)
+    }
+
+    /// Whether a body was left unread.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread.load(Relaxed)
+    }
+
+    /// How many parts of answers were handed over, if the caller has yet to take one.
+    pub(super) fn untaken(&self) -> Option<u32> {
+        (self.offered.load(Relaxed) > 0).then(|| self.frames.load(Relaxed))
+    }
+}
