@@ -1,1 +1,46 @@
 //! State backends of the LLM gateway: memory, a file, Redis.
+//!
+//! [`open`] gives all state ports of one backend, which behave alike: one suite of tests runs on
+//! all three.
+//!
+//! ```text
+//!            ports (gateway-core)
+//!        /                          \
+//!   kv: what a map means           redis: the same, as scripts
+//!    /             \
+//! memory        embedded: one file, one writer
+//! ```
+//!
+//! ```
+//! use gateway_core::state::{NewSession, Tenant};
+//! use gateway_store::{Backend, Settings};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let stores = gateway_store::open(Settings::new(Backend::Memory)).await.unwrap();
+//! let key = Tenant::new("acme").unwrap().key("a-session");
+//! let new = NewSession { ttl: Duration::from_secs(60), context: Default::default() };
+//! let session = stores.sessions.create(&key, &new).await.unwrap();
+//! assert_eq!(session.version, 0);
+//! # }
+//! ```
+
+mod clock;
+mod compose;
+mod embedded;
+mod kv;
+mod limits;
+mod local;
+mod memory;
+mod record;
+mod redis;
+mod settings;
+mod stores;
+
+pub use self::{
+    compose::open,
+    limits::Limits,
+    settings::{Backend, Durability, Embedded, Redis, Settings},
+    stores::{DurabilityClass, Health, Stores},
+};

@@ -9,6 +9,7 @@
 
 mod cache;
 mod error;
+pub mod gcra;
 mod idempotency;
 mod key;
 mod ledger;
@@ -20,12 +21,11 @@ mod side;
 pub use self::{
     cache::Cache,
     error::StoreError,
+    gcra::Rate,
     idempotency::{Begun, Fingerprint, Idempotency, Replay},
     key::{Key, Tenant},
     ledger::{Admitted, Closed, Ledger, Totals},
-    quota::{
-        BudgetAsk, ConcurrencyAsk, Decision, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle,
-    },
+    quota::{BudgetAsk, Decision, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle},
     response::{Events, ResponseStore, StoredResponse},
     session::{
         Claim, Entry, Fork, Listing, NewSession, Outcome, Page, Session, SessionContext,

@@ -1,6 +1,6 @@
 //! The port to limits that all replicas share.
 
-use super::{Key, StoreError};
+use super::{Key, Rate, StoreError};
 use crate::NanoDollars;
 use async_trait::async_trait;
 use std::time::Duration;
@@ -24,12 +24,15 @@ pub trait Quotas: Send + Sync {
 /// All that one request needs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct QuotaAsk {
-    /// The request's id: names the lease and the reservation.
+    /// The request's id. Asking again under the same id, while it is open, takes again of the
+    /// limits by rate only.
     pub request: String,
+    /// When the request's place and reservation are free again even if nobody settles it.
+    pub lease: Duration,
     /// Limits by rate: requests, tokens.
     pub rates: Vec<RateAsk>,
-    /// The limit on requests at one time.
-    pub concurrency: Option<ConcurrencyAsk>,
+    /// How many requests there may be at one time.
+    pub concurrency: Option<u64>,
     /// The limit on money.
     pub budget: Option<BudgetAsk>,
 }
@@ -39,21 +42,10 @@ pub struct QuotaAsk {
 pub struct RateAsk {
     /// Which limit: `requests`, `tokens`.
     pub name: String,
-    /// How long one unit takes to grow back.
-    pub interval: Duration,
-    /// How many units there are at most.
-    pub burst: u64,
+    /// How many units there are, and how fast they grow back.
+    pub rate: Rate,
     /// How many units are taken.
     pub cost: u64,
-}
-
-/// What a request takes of the limit on requests at one time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ConcurrencyAsk {
-    /// How many there may be.
-    pub limit: u64,
-    /// When the place is free again even if nobody says so.
-    pub lease: Duration,
 }
 
 /// What a request takes of a budget.
@@ -65,9 +57,7 @@ pub struct BudgetAsk {
     pub limit: NanoDollars,
     /// How much to set aside until the cost is known.
     pub reserve: NanoDollars,
-    /// How long the reservation holds if nobody settles it.
-    pub lease: Duration,
-    /// How long the period is remembered.
+    /// For how long what was spent is remembered.
     pub keep: Duration,
 }
 
@@ -76,10 +66,11 @@ pub struct BudgetAsk {
 pub struct Settle {
     /// The request's id.
     pub request: String,
-    /// The budget it took from, and what it cost.
-    pub budget: Option<(String, NanoDollars)>,
-    /// Units taken too few (positive) or too many (negative) of limits by rate.
-    pub rates: Vec<(RateAsk, i64)>,
+    /// What it cost, booked on the budget that it took from.
+    pub cost: NanoDollars,
+    /// Units that it took too few (positive) or too many (negative) of limits by rate; of each, the
+    /// name and the rate that were asked.
+    pub corrections: Vec<(String, Rate, i64)>,
 }
 
 /// Whether a request may go on.
@@ -111,6 +102,11 @@ pub enum Refusal {
         retry_after: Duration,
         /// What is left.
         remaining: Remaining,
+    },
+    /// The request takes more than this limit ever has.
+    TooLarge {
+        /// Which.
+        name: String,
     },
     /// The limit on requests at one time.
     Concurrency,

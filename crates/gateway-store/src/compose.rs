@@ -1,0 +1,83 @@
+//! Backends, put together.
+
+use crate::{
+    clock::Clock,
+    embedded::File,
+    kv::{Engine, KvQuotas, KvStore},
+    limits::Limits,
+    local::LocalCache,
+    memory::Memory,
+    redis,
+    settings::{Backend, Settings},
+    stores::{DurabilityClass, Health, Probe, Stores},
+};
+use async_trait::async_trait;
+use gateway_core::state::StoreError;
+use std::{sync::Arc, time::Duration};
+use tokio::{task::JoinSet, time};
+
+/// How often what has ended is looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Opens the state that `settings` name.
+///
+/// A file that is in use, is not ours, is damaged or was written by a newer version is an error. A
+/// Redis that is away is not: it is attached when it appears. Must be called on a runtime, which
+/// then does the backend's work in the background.
+pub async fn open(settings: Settings) -> Result<Stores, StoreError> {
+    let limits = settings.limits;
+    match settings.backend {
+        Backend::Memory => {
+            let clock = Clock::new();
+            Ok(over_map(Memory::new(clock, limits.memory_bytes), clock, limits))
+        }
+        Backend::Embedded(embedded) => {
+            let clock = Clock::new();
+            Ok(over_map(File::open(embedded, clock).await?, clock, limits))
+        }
+        Backend::Redis(settings) => redis::open(settings, limits).await,
+    }
+}
+
+fn over_map<E: Engine>(engine: E, clock: Clock, limits: Limits) -> Stores
+where
+    KvStore<E>: Probe,
+{
+    let store = Arc::new(KvStore::new(engine, clock, limits));
+    let mut background = JoinSet::new();
+    background.spawn(sweep(Arc::clone(&store)));
+    Stores {
+        sessions: store.clone(),
+        responses: store.clone(),
+        cache: Arc::new(LocalCache::new(clock, &limits)),
+        side: store.clone(),
+        idempotency: store.clone(),
+        ledger: store.clone(),
+        quotas: Arc::new(KvQuotas::new(Arc::clone(&store), clock)),
+        probe: store,
+        background,
+    }
+}
+
+async fn sweep<E: Engine>(store: Arc<KvStore<E>>) {
+    let mut ticks = time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // A store in trouble is told of where it matters. What has ended is not shown meanwhile.
+        while let Ok(true) = store.sweep().await {}
+    }
+}
+
+#[async_trait]
+impl Probe for KvStore<Memory> {
+    async fn health(&self) -> Health {
+        Health {
+            reachable: true,
+            backend: "memory",
+            durability: DurabilityClass::Volatile,
+            details: vec![("bytes", self.engine().bytes().to_string())],
+            warnings: vec!["All state is lost when the gateway stops.".to_owned()],
+        }
+    }
+}

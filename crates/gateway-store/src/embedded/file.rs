@@ -1,0 +1,215 @@
+//! The file, as an engine.
+
+use super::{
+    job::{Job, Pending, Trouble},
+    opening,
+    view::{STATE, Shown, unreadable},
+    writer::{self, Writer},
+};
+use crate::{
+    clock::Clock,
+    kv::{Draft, Engine, KvStore, View, Wait},
+    settings::{Durability, Embedded},
+    stores::{DurabilityClass, Health, Probe},
+};
+use async_trait::async_trait;
+use gateway_core::state::StoreError;
+use redb::{Database, ReadableDatabase as _};
+use std::{
+    fs,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    thread,
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{self, JoinSet},
+    time,
+};
+
+/// How many writes may wait.
+const QUEUE: usize = 1_024;
+
+/// How long a write may wait. A disk that takes longer is in trouble.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A file, and its writer.
+pub(crate) struct File {
+    queue: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    #[expect(dead_code, reason = "held so that dropping it ends the ticking")]
+    ticking: JoinSet<()>,
+}
+
+/// What the writer is told.
+pub(super) enum Command {
+    /// Write this.
+    Write(Box<dyn Job>),
+    /// Synchronise the file.
+    Flush,
+    /// Synchronise the file, close it, and say so.
+    Close(oneshot::Sender<()>),
+}
+
+/// What the writer and the readers share.
+pub(super) struct Shared {
+    pub(super) settings: Embedded,
+    /// Absent while the file is closed.
+    database: RwLock<Option<Arc<Database>>>,
+    trouble: RwLock<Option<Trouble>>,
+}
+
+impl File {
+    /// Opens the file.
+    pub(crate) async fn open(settings: Embedded, clock: Clock) -> Result<Self, StoreError> {
+        let (settings, database) =
+            task::spawn_blocking(move || opening::open(&settings).map(|it| (settings, it)))
+                .await
+                .map_err(|error| StoreError::Unavailable(error.into()))??;
+        let period = match settings.durability {
+            Durability::Fsync | Durability::EverySecond => Duration::from_secs(1),
+            Durability::Off => Duration::from_secs(60),
+        };
+        let shared = Arc::new(Shared {
+            settings,
+            database: RwLock::new(Some(Arc::new(database))),
+            trouble: RwLock::new(None),
+        });
+        let (queue, commands) = mpsc::channel(QUEUE);
+        let writer = Writer::new(Arc::clone(&shared), clock);
+        thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer::run(writer, commands))
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        let mut ticking = JoinSet::new();
+        ticking.spawn(tick(queue.clone(), period));
+        Ok(Self { queue, shared, clock, ticking })
+    }
+
+    /// Synchronises and closes the file. What comes later is refused.
+    async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Command::Close(done)).await.is_ok() {
+            drop(closed.await);
+        }
+    }
+}
+
+async fn tick(queue: mpsc::Sender<Command>, period: Duration) {
+    let mut ticks = time::interval(period);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if queue.send(Command::Flush).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Engine for File {
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&dyn View, u64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (database, now) = (self.shared.database()?, self.clock.now());
+        let read = move || {
+            let transaction = database.begin_read().map_err(unreadable)?;
+            let table = transaction.open_table(STATE).map_err(unreadable)?;
+            operation(&Shown(table), now)
+        };
+        let reading = time::timeout(DEADLINE, task::spawn_blocking(read));
+        let read = reading.await.map_err(|_| StoreError::Busy)?;
+        read.map_err(|error| StoreError::Unavailable(error.into()))?
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        wait: Wait,
+        operation: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, result) = oneshot::channel();
+        let job = Command::Write(Box::new(Pending::new(wait, operation, reply)));
+        self.queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        let result = time::timeout(DEADLINE, result).await.map_err(|_| StoreError::Busy)?;
+        result.map_err(|_| closed())?
+    }
+}
+
+impl Shared {
+    /// The open file.
+    pub(super) fn database(&self) -> Result<Arc<Database>, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        database.clone().ok_or_else(closed)
+    }
+
+    /// Takes the file away from the readers.
+    pub(super) fn take(&self) -> Option<Arc<Database>> {
+        self.database.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Gives the file to the readers.
+    pub(super) fn give(&self, database: Database) {
+        let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(Arc::new(database));
+    }
+
+    /// What forbids writing.
+    pub(super) fn trouble(&self) -> RwLockReadGuard<'_, Option<Trouble>> {
+        self.trouble.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what forbids writing.
+    pub(super) fn set_trouble(&self) -> RwLockWriteGuard<'_, Option<Trouble>> {
+        self.trouble.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the file is closed".into())
+}
+
+#[async_trait]
+impl Probe for KvStore<File> {
+    async fn health(&self) -> Health {
+        let shared = &self.engine().shared;
+        let Embedded { path, durability, .. } = &shared.settings;
+        let trouble = shared.trouble().clone();
+        let (class, word) = match durability {
+            Durability::Fsync => (DurabilityClass::PowerSafe, "fsync"),
+            Durability::EverySecond => (DurabilityClass::Volatile, "everysec"),
+            Durability::Off => (DurabilityClass::Volatile, "off"),
+        };
+        let mut warnings = Vec::new();
+        if class == DurabilityClass::Volatile {
+            let lost = if *durability == Durability::Off { "minute" } else { "second" };
+            warnings.push(format!("A crash loses up to the last {lost} of acknowledged writes."));
+        }
+        match &trouble {
+            Some(Trouble::DiskFull) => warnings.push("The disk is full.".to_owned()),
+            Some(Trouble::Failed(why)) => {
+                warnings.push(format!("The file is read-only until a restart: {why}."));
+            }
+            None => {}
+        }
+        let bytes = fs::metadata(path).map_or(0, |file| file.len());
+        Health {
+            reachable: trouble.is_none() && shared.database().is_ok(),
+            backend: "embedded",
+            durability: class,
+            details: vec![
+                ("path", path.display().to_string()),
+                ("durability", word.to_owned()),
+                ("bytes", bytes.to_string()),
+            ],
+            warnings,
+        }
+    }
+
+    async fn close(&self) {
+        self.engine().close().await;
+    }
+}

@@ -1,0 +1,96 @@
+//! Work for the writer.
+
+use crate::kv::{Changes, Draft, View, Wait};
+use gateway_core::state::StoreError;
+use std::borrow::Cow;
+use tokio::sync::oneshot;
+
+/// An operation that waits to be written.
+pub(super) trait Job: Send {
+    /// Whether the caller waits until the file is synchronised.
+    fn wait(&self) -> Wait;
+
+    /// Does it. None if it failed, and changes nothing; its caller is told so at the end.
+    fn run(&mut self, view: &dyn View, now: u64) -> Option<Changes>;
+
+    /// Tells the caller how it ended: what the operation said, unless it was not written.
+    fn end(self: Box<Self>, written: Result<(), Trouble>);
+}
+
+/// Why nothing can be written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Trouble {
+    /// The disk is full. It may not stay so.
+    DiskFull,
+    /// A write failed in another way.
+    Failed(String),
+}
+
+/// An operation, and the caller who waits for it.
+pub(super) struct Pending<T, F> {
+    wait: Wait,
+    operation: Option<F>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Pending<T, F> {
+    /// `operation`, whose result goes to `reply`.
+    pub(super) fn new(
+        wait: Wait,
+        operation: F,
+        reply: oneshot::Sender<Result<T, StoreError>>,
+    ) -> Self {
+        Self { wait, operation: Some(operation), result: None, reply }
+    }
+}
+
+impl<T, F> Job for Pending<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send,
+{
+    fn wait(&self) -> Wait {
+        self.wait
+    }
+
+    fn run(&mut self, view: &dyn View, now: u64) -> Option<Changes> {
+        let mut draft = Draft::new(view, now);
+        let result = self.operation.take()?(&mut draft);
+        let done = result.is_ok();
+        self.result = Some(result);
+        done.then(|| draft.into_changes())
+    }
+
+    fn end(self: Box<Self>, written: Result<(), Trouble>) {
+        let result = match (written, self.result) {
+            (Ok(()), Some(result)) => result,
+            (Err(trouble), _) => Err(trouble.into()),
+            (Ok(()), None) => Err(StoreError::Busy),
+        };
+        // The caller may have gone; what was done stays done.
+        drop(self.reply.send(result));
+    }
+}
+
+impl From<Trouble> for StoreError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::DiskFull => Self::Full,
+            Trouble::Failed(why) => Self::ReadOnly(Cow::Owned(why)),
+        }
+    }
+}
+
+impl From<redb::Error> for Trouble {
+    fn from(error: redb::Error) -> Self {
+        const QUOTA_EXCEEDED: i32 = 122;
+        if let redb::Error::Io(io) = &error
+            && (io.kind() == std::io::ErrorKind::StorageFull
+                || io.raw_os_error() == Some(QUOTA_EXCEEDED))
+        {
+            return Self::DiskFull;
+        }
+        Self::Failed(error.to_string())
+    }
+}

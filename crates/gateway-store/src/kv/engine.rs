@@ -1,0 +1,32 @@
+//! The port to a map with transactions.
+
+use super::{Draft, View};
+use gateway_core::state::StoreError;
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wait {
+    /// That the change is as safe as the engine makes anything.
+    Safe,
+    /// That the change is visible. It becomes safe with the next one that is waited for, or within
+    /// a second.
+    Visible,
+}
+
+/// Keeps a map.
+pub(crate) trait Engine: Send + Sync + 'static {
+    /// Looks at one moment of the map.
+    fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&dyn View, u64) -> Result<T, StoreError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+
+    /// Changes the map: all that the operation changed, or nothing if it failed.
+    ///
+    /// Dropping the future does not undo the change.
+    fn write<T: Send + 'static>(
+        &self,
+        wait: Wait,
+        operation: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+}

@@ -1,0 +1,108 @@
+//! Requests that were already made.
+
+use super::{
+    draft::{Draft, View as _},
+    expiry,
+    name::{self, Kind},
+};
+use crate::{clock::millis, limits::Limits, record};
+use gateway_core::state::{Begun, Fingerprint, Key, Replay, StoreError};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+#[derive(Deserialize, Serialize)]
+struct Record {
+    v: u32,
+    fingerprint: Fingerprint,
+    token: String,
+    expires: u64,
+    done: Option<Head>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Head {
+    status: u16,
+    content_type: String,
+}
+
+/// See [`Idempotency::begin`](gateway_core::state::Idempotency::begin).
+pub(super) fn begin(
+    draft: &mut Draft<'_>,
+    key: &Key,
+    fingerprint: &Fingerprint,
+    token: &str,
+    lease: Duration,
+) -> Result<Begun, StoreError> {
+    let object = name::object(Kind::Replay, key);
+    let before = load(draft, &object)?;
+    if let Some(record) = before.as_ref().filter(|record| record.expires > draft.now) {
+        return seen(draft, &object, record, fingerprint, token);
+    }
+    let expires = draft.now.saturating_add(millis(lease));
+    expiry::schedule(draft, &object, before.map(|record| record.expires), expires);
+    let (v, fingerprint, token) = (record::SCHEMA, *fingerprint, token.to_owned());
+    draft.remove(name::body(&object));
+    draft.put(object, record::write(&Record { v, fingerprint, token, expires, done: None })?);
+    Ok(Begun::New)
+}
+
+fn seen(
+    draft: &Draft<'_>,
+    object: &[u8],
+    record: &Record,
+    fingerprint: &Fingerprint,
+    token: &str,
+) -> Result<Begun, StoreError> {
+    if record.fingerprint != *fingerprint {
+        return Ok(Begun::Mismatch);
+    }
+    match &record.done {
+        // The same attempt, told again because the first answer was lost.
+        None if record.token == token => Ok(Begun::New),
+        None => Ok(Begun::InProgress),
+        Some(head) => {
+            let body = draft.get(&name::body(object))?.unwrap_or_default();
+            let content_type = head.content_type.clone();
+            Ok(Begun::Done(Replay { status: head.status, content_type, body: body.into() }))
+        }
+    }
+}
+
+/// See [`Idempotency::finish`](gateway_core::state::Idempotency::finish).
+pub(super) fn finish(
+    draft: &mut Draft<'_>,
+    limits: &Limits,
+    key: &Key,
+    token: &str,
+    (replay, ttl): (&Replay, Duration),
+) -> Result<bool, StoreError> {
+    if replay.body.len() as u64 > limits.replay_bytes {
+        return Err(StoreError::Invalid("the reply is too large to be kept"));
+    }
+    let object = name::object(Kind::Replay, key);
+    let Some(mut record) = load(draft, &object)?.filter(|record| record.token == token) else {
+        return Ok(false);
+    };
+    let expires = draft.now.saturating_add(millis(ttl));
+    expiry::schedule(draft, &object, Some(record.expires), expires);
+    record.expires = expires;
+    let (status, content_type) = (replay.status, replay.content_type.clone());
+    record.done = Some(Head { status, content_type });
+    draft.put(name::body(&object), replay.body.to_vec());
+    draft.put(object, record::write(&record)?);
+    Ok(true)
+}
+
+/// See [`Idempotency::abandon`](gateway_core::state::Idempotency::abandon).
+pub(super) fn abandon(draft: &mut Draft<'_>, key: &Key, token: &str) -> Result<(), StoreError> {
+    let object = name::object(Kind::Replay, key);
+    let record = load(draft, &object)?;
+    if let Some(record) = record.filter(|it| it.token == token && it.done.is_none()) {
+        expiry::forget(draft, &object, record.expires)?;
+    }
+    Ok(())
+}
+
+fn load(draft: &Draft<'_>, object: &[u8]) -> Result<Option<Record>, StoreError> {
+    draft.get(object)?.map(|json| record::read("replay", &json)).transpose()
+}

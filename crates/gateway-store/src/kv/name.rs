@@ -1,0 +1,199 @@
+//! Where things are in the map.
+//!
+//! ```text
+//! o <kind> <tenant> <id>            the thing itself
+//! o <kind> <tenant> <id> b          its body
+//! o <kind> <tenant> <id> m <n>      its n-th part
+//! o <kind> <tenant> <id> d <turn>   a turn that it holds
+//! l <tenant> <created> <id>         a session, to be listed newest first
+//! x <expires> <kind> <tenant> <id>  when a thing ends
+//! ```
+//!
+//! Numbers are big-endian, so that they sort; names come with their length, so that no two keys
+//! share bytes by accident.
+
+use gateway_core::state::{Key, Tenant};
+use std::ops::Range;
+
+/// What a thing is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Session = b's' as isize,
+    Response = b'r' as isize,
+    Replay = b'i' as isize,
+    Aside = b'a' as isize,
+    /// The order in which the asides of a tenant came.
+    AsideOrder = b'o' as isize,
+    OpenRow = b'u' as isize,
+    ClosedRow = b'c' as isize,
+    Totals = b't' as isize,
+    Spent = b'm' as isize,
+}
+
+/// The place of a thing.
+pub(crate) fn object(kind: Kind, key: &Key) -> Vec<u8> {
+    let mut name = vec![b'o', kind.letter()];
+    push(&mut name, key.tenant().as_str());
+    push(&mut name, key.id());
+    name
+}
+
+/// The place of the `n`-th part of a thing.
+pub(crate) fn part(object: &[u8], n: u64) -> Vec<u8> {
+    [object, b"m", &n.to_be_bytes()].concat()
+}
+
+/// The parts of a thing from the `n`-th on.
+pub(crate) fn parts_from(object: &[u8], n: u64) -> Range<Vec<u8>> {
+    part(object, n)..[object, b"n"].concat()
+}
+
+/// The place of the body of a thing.
+pub(crate) fn body(object: &[u8]) -> Vec<u8> {
+    [object, b"b"].concat()
+}
+
+/// The place of the note that a thing holds `turn`.
+pub(crate) fn turn(object: &[u8], turn: &str) -> Vec<u8> {
+    let mut name = [object, b"d"].concat();
+    push(&mut name, turn);
+    name
+}
+
+/// A thing and all that belongs to it.
+pub(crate) fn whole(object: &[u8]) -> Range<Vec<u8>> {
+    // Names begin with a length, letters are ASCII: nothing that belongs to it sorts higher.
+    object.to_vec()..[object, &[0xff]].concat()
+}
+
+/// All things of `kind`, of one tenant or of all.
+pub(crate) fn all(kind: Kind, tenant: Option<&Tenant>) -> Range<Vec<u8>> {
+    let mut start = vec![b'o', kind.letter()];
+    if let Some(tenant) = tenant {
+        push(&mut start, tenant.as_str());
+        return start.clone()..successor(start);
+    }
+    start..vec![b'o', kind.letter() + 1]
+}
+
+/// The place of a session in the list of its tenant: the newest sorts first.
+pub(crate) fn listed(tenant: &Tenant, created: u64, id: &str) -> Vec<u8> {
+    let mut name = list_of(tenant);
+    name.extend((u64::MAX - created).to_be_bytes());
+    name.extend(id.as_bytes());
+    name
+}
+
+/// The list of `tenant`, behind `after`.
+pub(crate) fn list_after(tenant: &Tenant, after: Option<&[u8]>) -> Range<Vec<u8>> {
+    let start = list_of(tenant);
+    let end = successor(start.clone());
+    match after {
+        Some(after) => [start, after.to_vec(), vec![0]].concat()..end,
+        None => start..end,
+    }
+}
+
+/// What of a place in a list says where to go on.
+pub(crate) fn cursor<'a>(tenant: &Tenant, listed: &'a [u8]) -> Option<&'a [u8]> {
+    listed.get(list_of(tenant).len()..)
+}
+
+/// The place of the note when `object` ends.
+pub(crate) fn expiry(at: u64, object: &[u8]) -> Vec<u8> {
+    [b"x", &at.to_be_bytes()[..], object].concat()
+}
+
+/// The notes of what ended at `now` or before.
+pub(crate) fn expired(now: u64) -> Range<Vec<u8>> {
+    vec![b'x']..expiry(now.saturating_add(1), &[])
+}
+
+/// When the thing of a note ends, and its place.
+pub(crate) fn read_expiry(name: &[u8]) -> Option<(u64, &[u8])> {
+    let (at, object) = name.get(1..)?.split_first_chunk()?;
+    Some((u64::from_be_bytes(*at), object))
+}
+
+fn list_of(tenant: &Tenant) -> Vec<u8> {
+    let mut name = vec![b'l'];
+    push(&mut name, tenant.as_str());
+    name
+}
+
+fn push(name: &mut Vec<u8>, text: &str) {
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    name.extend(length.to_be_bytes());
+    name.extend(text.as_bytes());
+}
+
+/// The first name that does not begin with `name`.
+fn successor(mut name: Vec<u8>) -> Vec<u8> {
+    while let Some(last) = name.pop() {
+        if last < u8::MAX {
+            name.push(last + 1);
+            break;
+        }
+    }
+    name
+}
+
+impl Kind {
+    const ALL: [Self; 9] = [
+        Self::Session,
+        Self::Response,
+        Self::Replay,
+        Self::Aside,
+        Self::AsideOrder,
+        Self::OpenRow,
+        Self::ClosedRow,
+        Self::Totals,
+        Self::Spent,
+    ];
+
+    const fn letter(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind of the thing at `object`.
+    pub(crate) fn of(object: &[u8]) -> Option<Self> {
+        let letter = *object.get(1)?;
+        Self::ALL.into_iter().find(|kind| kind.letter() == letter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(tenant: &str, id: &str) -> Key {
+        Tenant::new(tenant).unwrap().key(id)
+    }
+
+    #[test]
+    fn no_two_keys_share_a_place() {
+        let place = |tenant, id| object(Kind::Session, &key(tenant, id));
+        assert_ne!(place("a", "bc"), place("ab", "c"));
+        assert!(!whole(&place("a", "b")).contains(&place("a", "bm")));
+        assert!(!whole(&place("a", "b")).contains(&place("a", "ba")));
+        assert!(!all(Kind::Session, Tenant::new("a").as_ref()).contains(&place("b", "x")));
+    }
+
+    #[test]
+    fn a_thing_owns_its_parts() {
+        let object = object(Kind::Session, &key("a", "b"));
+        let range = whole(&object);
+        assert!(range.contains(&object));
+        assert!(range.contains(&part(&object, u64::MAX)));
+        assert!(range.contains(&turn(&object, "t")));
+        assert!(!parts_from(&object, 0).contains(&turn(&object, "t")));
+        assert!(!parts_from(&object, 2).contains(&part(&object, 1)));
+    }
+
+    #[test]
+    fn expiry_is_found_by_time() {
+        let note = expiry(7, b"osx");
+        assert_eq!(read_expiry(&note), Some((7, &b"osx"[..])));
+        assert!(expired(7).contains(&note) && !expired(6).contains(&note));
+    }
+}

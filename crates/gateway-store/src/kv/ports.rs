@@ -1,0 +1,263 @@
+//! The state ports, over an engine.
+
+use super::{
+    Draft, Engine, View, Wait, expiry, idempotency, ledger, response, session, session_change, side,
+};
+use crate::{clock::Clock, limits::Limits, local::Claims, record};
+use async_trait::async_trait;
+use bytes::Bytes;
+use gateway_core::state::{
+    Admitted, Aside, Begun, Claim, Closed, Events, Fingerprint, Fork, Idempotency, Key, Ledger,
+    Listing, NewSession, Outcome, Page, Replay, ResponseStore, Session, SessionPatch, SessionStore,
+    SideStore, Slice, Snapshot, StoreError, StoredResponse, Tenant, Totals, Turn,
+};
+use std::{ops::RangeInclusive, time::Duration};
+
+/// Sessions, answers, asides, replays and the ledger, in one map.
+pub(crate) struct KvStore<E> {
+    engine: E,
+    clock: Clock,
+    limits: Limits,
+    claims: Claims,
+}
+
+impl<E: Engine> KvStore<E> {
+    /// The state kept in `engine`.
+    pub(crate) fn new(engine: E, clock: Clock, limits: Limits) -> Self {
+        Self { engine, clock, limits, claims: Claims::default() }
+    }
+
+    /// Where it is kept.
+    pub(crate) fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// Forgets some of what has ended; says whether there may be more.
+    pub(crate) async fn sweep(&self) -> Result<bool, StoreError> {
+        if !self.engine.read(expiry::is_due).await? {
+            return Ok(false);
+        }
+        let swept = self.engine.write(Wait::Visible, expiry::sweep).await?;
+        Ok(swept >= expiry::SWEEP)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&dyn View, u64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.engine.read(operation).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        wait: Wait,
+        operation: impl FnOnce(&mut Draft<'_>, &Limits) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let limits = self.limits;
+        self.engine.write(wait, move |draft| operation(draft, &limits)).await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> SessionStore for KvStore<E> {
+    async fn create(&self, key: &Key, new: &NewSession) -> Result<Session, StoreError> {
+        let (key, new) = (key.clone(), new.clone());
+        self.write(Wait::Safe, move |draft, limits| {
+            session_change::create(draft, limits, &key, new)
+        })
+        .await
+    }
+
+    async fn load(&self, key: &Key, slice: Slice) -> Result<Option<Snapshot>, StoreError> {
+        let key = key.clone();
+        self.read(move |view, now| session::load(view, now, &key, slice)).await
+    }
+
+    async fn append(&self, key: &Key, turn: &Turn) -> Result<Outcome, StoreError> {
+        let payloads = record::encode_turn(turn)?;
+        // The messages are in the payloads; what is left is small.
+        let turn = Turn { messages: Vec::new(), ..turn.clone() };
+        let key = key.clone();
+        self.write(Wait::Safe, move |draft, limits| {
+            session_change::append(draft, limits, &key, &turn, &payloads)
+        })
+        .await
+    }
+
+    async fn patch(
+        &self,
+        key: &Key,
+        patch: &SessionPatch,
+        expected: Option<u64>,
+    ) -> Result<Outcome, StoreError> {
+        let (key, patch) = (key.clone(), patch.clone());
+        self.write(Wait::Safe, move |draft, limits| {
+            session_change::patch(draft, limits, &key, &patch, expected)
+        })
+        .await
+    }
+
+    async fn touch(&self, key: &Key, ttl: Duration) -> Result<Outcome, StoreError> {
+        let key = key.clone();
+        self.write(Wait::Safe, move |draft, _| session_change::touch(draft, &key, ttl)).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
+        let key = key.clone();
+        self.write(Wait::Safe, move |draft, _| session_change::delete(draft, &key)).await
+    }
+
+    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<Listing, StoreError> {
+        let (tenant, page) = (tenant.clone(), page.clone());
+        self.read(move |view, now| session::list(view, now, &tenant, &page)).await
+    }
+
+    async fn fork(&self, from: &Key, to: &str, fork: &Fork) -> Result<Option<Session>, StoreError> {
+        let (from, to, fork) = (from.clone(), to.to_owned(), *fork);
+        self.write(Wait::Safe, move |draft, _| session_change::fork(draft, &from, &to, fork)).await
+    }
+
+    async fn claim(&self, key: &Key, token: &str, lease: Duration) -> Result<Claim, StoreError> {
+        let owned = key.clone();
+        if !self.read(move |view, now| session::exists(view, now, &owned)).await? {
+            return Ok(Claim::Gone);
+        }
+        Ok(self.claims.claim(self.clock.now(), key, token, lease))
+    }
+
+    async fn release(&self, key: &Key, token: &str) -> Result<(), StoreError> {
+        self.claims.release(key, token);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ResponseStore for KvStore<E> {
+    async fn put(
+        &self,
+        key: &Key,
+        response: &StoredResponse,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
+        let (key, response) = (key.clone(), response.clone());
+        self.write(Wait::Safe, move |draft, limits| {
+            response::put(draft, limits, &key, &response, ttl)
+        })
+        .await
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<StoredResponse>, StoreError> {
+        let key = key.clone();
+        self.read(move |view, now| response::get(view, now, &key)).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
+        let key = key.clone();
+        self.write(Wait::Safe, move |draft, _| response::delete(draft, &key)).await
+    }
+
+    async fn append(&self, key: &Key, from: u64, events: &[Bytes]) -> Result<Outcome, StoreError> {
+        let (key, events) = (key.clone(), events.to_vec());
+        // The whole answer follows, and is waited for.
+        self.write(Wait::Visible, move |draft, limits| {
+            response::append(draft, limits, &key, from, &events)
+        })
+        .await
+    }
+
+    async fn events(&self, key: &Key, from: u64, limit: u64) -> Result<Option<Events>, StoreError> {
+        let key = key.clone();
+        self.read(move |view, now| response::events(view, now, &key, from, limit)).await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> SideStore for KvStore<E> {
+    async fn put(&self, key: &Key, aside: &Aside, ttl: Duration) -> Result<(), StoreError> {
+        let (key, aside) = (key.clone(), aside.clone());
+        self.write(Wait::Visible, move |draft, limits| side::put(draft, limits, &key, aside, ttl))
+            .await
+    }
+
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Aside>>, StoreError> {
+        let keys = keys.to_vec();
+        self.read(move |view, now| keys.iter().map(|key| side::get(view, now, key)).collect()).await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Idempotency for KvStore<E> {
+    async fn begin(
+        &self,
+        key: &Key,
+        fingerprint: &Fingerprint,
+        token: &str,
+        lease: Duration,
+    ) -> Result<Begun, StoreError> {
+        let (key, fingerprint, token) = (key.clone(), *fingerprint, token.to_owned());
+        // A crash that forgets the attempt has ended it too.
+        self.write(Wait::Visible, move |draft, _| {
+            idempotency::begin(draft, &key, &fingerprint, &token, lease)
+        })
+        .await
+    }
+
+    async fn finish(
+        &self,
+        key: &Key,
+        token: &str,
+        replay: &Replay,
+        ttl: Duration,
+    ) -> Result<bool, StoreError> {
+        let (key, token, replay) = (key.clone(), token.to_owned(), replay.clone());
+        self.write(Wait::Safe, move |draft, limits| {
+            idempotency::finish(draft, limits, &key, &token, (&replay, ttl))
+        })
+        .await
+    }
+
+    async fn abandon(&self, key: &Key, token: &str) -> Result<(), StoreError> {
+        let (key, token) = (key.clone(), token.to_owned());
+        self.write(Wait::Visible, move |draft, _| idempotency::abandon(draft, &key, &token)).await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Ledger for KvStore<E> {
+    async fn admit(&self, row: &Admitted) -> Result<(), StoreError> {
+        let row = row.clone();
+        self.write(Wait::Visible, move |draft, _| ledger::admit(draft, row)).await
+    }
+
+    async fn close(&self, admitted: &Admitted, closed: &Closed) -> Result<bool, StoreError> {
+        let (admitted, closed) = (admitted.clone(), closed.clone());
+        self.write(Wait::Visible, move |draft, limits| {
+            ledger::close(draft, limits, &admitted, &closed)
+        })
+        .await
+    }
+
+    async fn totals(
+        &self,
+        days: RangeInclusive<u64>,
+        client: Option<&Tenant>,
+    ) -> Result<Vec<Totals>, StoreError> {
+        let client = client.cloned();
+        self.read(move |view, _| ledger::totals(view, &days, client.as_ref())).await
+    }
+
+    async fn close_orphans(&self, before: u64, outcome: &str) -> Result<u64, StoreError> {
+        let mut closed = 0;
+        loop {
+            let outcome = outcome.to_owned();
+            let step = self.write(Wait::Safe, move |draft, limits| {
+                ledger::close_orphans(draft, limits, before, &outcome)
+            });
+            let step = step.await?;
+            closed += step;
+            if step < ledger::ORPHANS as u64 {
+                return Ok(closed);
+            }
+        }
+    }
+}

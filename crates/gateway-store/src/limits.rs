@@ -1,0 +1,46 @@
+//! How much is kept.
+
+/// How much a store keeps. Every bound refuses or forgets; none is silent about a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Messages of one session.
+    pub session_messages: u64,
+    /// Bytes of the messages of one session.
+    pub session_bytes: u64,
+    /// Bytes of the context of one session.
+    pub context_bytes: u64,
+    /// Steps of one kept answer.
+    pub response_events: u64,
+    /// Bytes of one kept answer, or of its steps.
+    pub response_bytes: u64,
+    /// Entries of the side store, for each tenant. The oldest go first.
+    pub asides: u64,
+    /// Bytes of one cached value. What is larger is not cached.
+    pub cache_value_bytes: u64,
+    /// Bytes of all that is cached in this process.
+    pub cache_bytes: u64,
+    /// Bytes of one reply kept for idempotency.
+    pub replay_bytes: u64,
+    /// Bytes of all that the memory backend keeps.
+    pub memory_bytes: u64,
+    /// Days for which the ledger keeps closed rows and totals.
+    pub ledger_days: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            session_messages: 1_000,
+            session_bytes: 4 << 20,
+            context_bytes: 64 << 10,
+            response_events: 20_000,
+            response_bytes: 8 << 20,
+            asides: 10_000,
+            cache_value_bytes: 256 << 10,
+            cache_bytes: 64 << 20,
+            replay_bytes: 4 << 20,
+            memory_bytes: 512 << 20,
+            ledger_days: 400,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Who prepares a turn of which session.
+
+use crate::clock::millis;
+use gateway_core::state::{Claim, Key};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Claims of this process. One that nobody gives up ends by itself.
+#[derive(Default)]
+pub(crate) struct Claims(Mutex<HashMap<Key, Held>>);
+
+struct Held {
+    token: String,
+    until: u64,
+}
+
+/// From how many claims on those that ended are looked for.
+const TIDY: usize = 1_024;
+
+impl Claims {
+    /// Claims `key` for `token`, at `now`.
+    pub(crate) fn claim(&self, now: u64, key: &Key, token: &str, lease: Duration) -> Claim {
+        let mut claims = self.lock();
+        if let Some(held) = claims.get(key).filter(|held| held.until > now && held.token != token) {
+            return Claim::Held(Duration::from_millis(held.until - now));
+        }
+        if claims.len() >= TIDY && claims.len() == claims.capacity() {
+            claims.retain(|_, held| held.until > now);
+        }
+        let until = now.saturating_add(millis(lease));
+        claims.insert(key.clone(), Held { token: token.to_owned(), until });
+        Claim::Granted
+    }
+
+    /// Gives up the claim of `token`.
+    pub(crate) fn release(&self, key: &Key, token: &str) {
+        let mut claims = self.lock();
+        if claims.get(key).is_some_and(|held| held.token == token) {
+            claims.remove(key);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

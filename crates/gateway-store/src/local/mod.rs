@@ -1,0 +1,10 @@
+//! State that lives and dies with this process.
+//!
+//! What memory and the file share: both belong to one process, so that what need not survive it
+//! need not be written down.
+
+mod cache;
+mod claims;
+mod quotas;
+
+pub(crate) use self::{cache::LocalCache, claims::Claims, quotas::Taken};

@@ -1,0 +1,131 @@
+//! A map in memory.
+
+use crate::{
+    clock::Clock,
+    kv::{Changes, Draft, Engine, Pair, View, Wait},
+};
+use gateway_core::state::StoreError;
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{PoisonError, RwLock},
+};
+
+/// What an entry costs beside its bytes.
+const OVERHEAD: u64 = 96;
+
+/// A map that is gone when the process is.
+pub(crate) struct Memory {
+    map: RwLock<Map>,
+    clock: Clock,
+    limit: u64,
+}
+
+#[derive(Default)]
+struct Map {
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    bytes: u64,
+}
+
+impl Memory {
+    /// An empty map that takes `limit` bytes.
+    pub(crate) fn new(clock: Clock, limit: u64) -> Self {
+        Self { map: RwLock::default(), clock, limit }
+    }
+
+    /// How many bytes are in use.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.map.read().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+}
+
+impl Engine for Memory {
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&dyn View, u64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        operation(&*self.map.read().unwrap_or_else(PoisonError::into_inner), self.clock.now())
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        _: Wait,
+        operation: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
+        let mut draft = Draft::new(&*map, self.clock.now());
+        let done = operation(&mut draft)?;
+        let changes = draft.into_changes();
+        let bytes = map.bytes_after(&changes);
+        // What frees room is done even if there is still too little.
+        if bytes > self.limit && bytes > map.bytes {
+            return Err(StoreError::Full);
+        }
+        map.apply(changes);
+        map.bytes = bytes;
+        Ok(done)
+    }
+}
+
+impl Map {
+    fn bytes_after(&self, changes: &Changes) -> u64 {
+        let cost = |key: &Vec<u8>, value: &Vec<u8>| (key.len() + value.len()) as u64 + OVERHEAD;
+        changes.iter().fold(self.bytes, |bytes, (key, change)| {
+            let gone = self.entries.get(key).map_or(0, |value| cost(key, value));
+            let come = change.as_ref().map_or(0, |value| cost(key, value));
+            bytes.saturating_sub(gone).saturating_add(come)
+        })
+    }
+
+    fn apply(&mut self, changes: Changes) {
+        for (key, change) in changes {
+            match change {
+                Some(value) => self.entries.insert(key, value),
+                None => self.entries.remove(&key),
+            };
+        }
+    }
+}
+
+impl View for Map {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.entries.get(key).cloned())
+    }
+
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        let entries = self.entries.range(range).take(limit);
+        Ok(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_map_refuses_to_grow_and_agrees_to_shrink() {
+        let memory = Memory::new(Clock::new(), 1_000);
+        let put = |key: &'static [u8], value: usize| {
+            memory.write(Wait::Safe, move |draft| {
+                draft.put(key.to_vec(), vec![0; value]);
+                Ok(())
+            })
+        };
+        put(b"a", 500).await.unwrap();
+        assert!(matches!(put(b"b", 500).await, Err(StoreError::Full)));
+        assert_eq!(memory.bytes(), 501 + OVERHEAD, "nothing was written");
+        put(b"a", 100).await.unwrap();
+        put(b"b", 500).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_failed_operation_changes_nothing() {
+        let memory = Memory::new(Clock::new(), 1_000);
+        let failed = memory.write(Wait::Safe, |draft| {
+            draft.put(b"a".to_vec(), Vec::new());
+            Err::<(), _>(StoreError::Busy)
+        });
+        assert!(failed.await.is_err());
+        assert!(memory.read(|view, _| view.get(b"a")).await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,99 @@
+//! All state ports of one backend.
+
+use async_trait::async_trait;
+use gateway_core::state::{
+    Cache, Idempotency, Ledger, Quotas, ResponseStore, SessionStore, SideStore,
+};
+use std::{fmt, sync::Arc};
+use tokio::task::JoinSet;
+
+/// Where everything is kept that outlives a request.
+///
+/// Dropping it stops its background work; [`close`](Self::close) also waits until all is safe.
+pub struct Stores {
+    /// Conversations.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Answers that can be asked for later.
+    pub responses: Arc<dyn ResponseStore>,
+    /// Answers that need not be asked for twice.
+    pub cache: Arc<dyn Cache>,
+    /// What dialects cannot carry.
+    pub side: Arc<dyn SideStore>,
+    /// Requests that were already made.
+    pub idempotency: Arc<dyn Idempotency>,
+    /// What was used.
+    pub ledger: Arc<dyn Ledger>,
+    /// What may be used.
+    pub quotas: Arc<dyn Quotas>,
+    pub(crate) probe: Arc<dyn Probe>,
+    /// Ends with this value.
+    pub(crate) background: JoinSet<()>,
+}
+
+/// How well a backend is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Health {
+    /// Whether it answers, and takes writes.
+    pub reachable: bool,
+    /// `memory`, `embedded`, `redis`.
+    pub backend: &'static str,
+    /// What it takes to lose what was acknowledged.
+    pub durability: DurabilityClass,
+    /// More, as names and values: for operators. No secrets.
+    pub details: Vec<(&'static str, String)>,
+    /// What an operator should know, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// What it takes to lose what was acknowledged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DurabilityClass {
+    /// Survives a power cut.
+    PowerSafe,
+    /// Survives a crash of the process; a power cut may take the last second.
+    CrashSafe,
+    /// Does not survive a crash.
+    Volatile,
+    /// Not known.
+    Unknown,
+}
+
+impl DurabilityClass {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PowerSafe => "power-safe",
+            Self::CrashSafe => "crash-safe",
+            Self::Volatile => "volatile",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Looks after a backend.
+#[async_trait]
+pub(crate) trait Probe: Send + Sync {
+    async fn health(&self) -> Health;
+
+    /// Makes safe what is not yet, and stops.
+    async fn close(&self) {}
+}
+
+impl Stores {
+    /// How well the backend is. Takes no longer than one call.
+    pub async fn health(&self) -> Health {
+        self.probe.health().await
+    }
+
+    /// Makes safe what is not yet, and stops. Calls that come later fail.
+    pub async fn close(mut self) {
+        self.background.shutdown().await;
+        self.probe.close().await;
+    }
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stores").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! Backends for tests, each fresh.
+
+use crate::redis_server::Server;
+use gateway_core::state::{Key, NewSession, Tenant, Turn};
+use gateway_core::{Message, Role};
+use gateway_store::{Backend, Embedded, Limits, Redis, Settings, Stores};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// Which backend a test runs on.
+pub(crate) type Which = fn(Limits) -> Bench;
+
+/// A backend that is not open yet, and what it stands on.
+pub(crate) struct Bench {
+    settings: Settings,
+    #[expect(dead_code, reason = "held so that dropping it cleans up")]
+    ground: Ground,
+}
+
+#[expect(dead_code, reason = "held so that dropping it cleans up")]
+enum Ground {
+    Nothing,
+    Directory(Directory),
+    Server(Server),
+}
+
+/// A directory that is removed in the end.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    /// A new one.
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("gateway-store-{}-{n}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+pub(crate) fn memory(limits: Limits) -> Bench {
+    let settings = Settings { backend: Backend::Memory, limits };
+    Bench { settings, ground: Ground::Nothing }
+}
+
+pub(crate) fn embedded(limits: Limits) -> Bench {
+    let directory = Directory::new();
+    let backend = Backend::Embedded(Embedded::new(directory.path().join("state.redb")));
+    Bench { settings: Settings { backend, limits }, ground: Ground::Directory(directory) }
+}
+
+pub(crate) fn redis(limits: Limits) -> Bench {
+    let server = Server::start();
+    let backend = Backend::Redis(Redis::new(server.url()));
+    Bench { settings: Settings { backend, limits }, ground: Ground::Server(server) }
+}
+
+impl Bench {
+    /// Opens the backend.
+    pub(crate) async fn open(&self) -> Stores {
+        gateway_store::open(self.settings.clone()).await.unwrap()
+    }
+}
+
+/// A key of the tenant most tests use.
+pub(crate) fn key(id: &str) -> Key {
+    Tenant::new("acme").unwrap().key(id)
+}
+
+/// A key of another tenant.
+pub(crate) fn foreign(id: &str) -> Key {
+    Tenant::new("acm").unwrap().key(id)
+}
+
+/// A session that lives for a minute.
+pub(crate) fn minute() -> NewSession {
+    NewSession { ttl: Duration::from_secs(60), context: Default::default() }
+}
+
+/// A turn that says `text`.
+pub(crate) fn turn(id: &str, text: &str) -> Turn {
+    let messages = vec![Message::text(Role::User, text)];
+    Turn { id: id.to_owned(), messages, ..Turn::default() }
+}

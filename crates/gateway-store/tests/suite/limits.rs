@@ -1,0 +1,44 @@
+//! What does not fit, and what is told of a backend.
+
+use crate::backend::{Which, key, minute};
+use bytes::Bytes;
+use gateway_core::{
+    Json,
+    state::{NewSession, Outcome, Replay, StoreError, StoredResponse},
+};
+use gateway_store::Limits;
+use std::{collections::BTreeMap, time::Duration};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn what_is_too_large_is_refused(on: Which) {
+    let limits =
+        Limits { context_bytes: 20, response_bytes: 20, replay_bytes: 20, ..Limits::default() };
+    let bench = on(limits);
+    let stores = bench.open().await;
+    let large = Bytes::from(vec![b'x'; 21]);
+    let context = BTreeMap::from([("a".to_owned(), Json::of(&"x".repeat(20)))]);
+    let new = NewSession { context, ..minute() };
+    let refused = stores.sessions.create(&key("s"), &new).await;
+    assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+    let response = StoredResponse { body: large.clone(), in_progress: true };
+    let refused = stores.responses.put(&key("r"), &response, MINUTE).await;
+    assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+    let small = StoredResponse { body: Bytes::new(), in_progress: true };
+    stores.responses.put(&key("r"), &small, MINUTE).await.unwrap();
+    let outcome = stores.responses.append(&key("r"), 0, &[large.clone()]).await.unwrap();
+    assert_eq!(outcome, Outcome::Full);
+    stores.idempotency.begin(&key("i"), &[0; 32], "t", MINUTE).await.unwrap();
+    let replay = Replay { status: 200, content_type: String::new(), body: large };
+    let refused = stores.idempotency.finish(&key("i"), "t", &replay, MINUTE).await;
+    assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
+}
+
+pub(crate) async fn health_names_the_backend(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let health = stores.health().await;
+    assert!(health.reachable, "{health:?}");
+    assert!(["memory", "embedded", "redis"].contains(&health.backend));
+    stores.close().await;
+}

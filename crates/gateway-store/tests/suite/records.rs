@@ -1,0 +1,271 @@
+//! What the stores of answers, replays, asides, cached values and rows must do.
+
+use crate::backend::{Which, foreign, key};
+use bytes::Bytes;
+use gateway_core::{
+    Dialect, NanoDollars, Reasoning, Seal, SealKind, Usage,
+    state::{
+        Admitted, Aside, Begun, Closed, Events, Key, Outcome, Replay, SideStore, StoredResponse,
+        Tenant,
+    },
+};
+use gateway_store::Limits;
+use std::time::Duration;
+use tokio::time;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(400);
+const LONGER: Duration = Duration::from_millis(600);
+
+fn response(body: &'static str, in_progress: bool) -> StoredResponse {
+    StoredResponse { body: Bytes::from_static(body.as_bytes()), in_progress }
+}
+
+pub(crate) async fn an_answer_is_kept_for_its_time(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let responses = &stores.responses;
+    assert_eq!(responses.get(&key("r")).await.unwrap(), None);
+    responses.put(&key("r"), &response("\u{0}one", false), MINUTE).await.unwrap();
+    responses.put(&key("short"), &response("x", false), SHORT).await.unwrap();
+    assert_eq!(responses.get(&key("r")).await.unwrap(), Some(response("\u{0}one", false)));
+    assert_eq!(responses.get(&foreign("r")).await.unwrap(), None);
+    assert!(!responses.delete(&foreign("r")).await.unwrap());
+    time::sleep(LONGER).await;
+    assert_eq!(responses.get(&key("short")).await.unwrap(), None);
+    assert!(!responses.delete(&key("short")).await.unwrap());
+    assert!(responses.delete(&key("r")).await.unwrap());
+    assert_eq!(responses.get(&key("r")).await.unwrap(), None);
+}
+
+pub(crate) async fn steps_of_an_answer_are_appended_once(on: Which) {
+    let bench = on(Limits { response_events: 4, ..Limits::default() });
+    let stores = bench.open().await;
+    let responses = &stores.responses;
+    let steps = |text: &'static str| text.split(' ').map(Bytes::from).collect::<Vec<_>>();
+    let append = async |from, text| responses.append(&key("r"), from, &steps(text)).await.unwrap();
+    assert_eq!(append(0, "a").await, Outcome::Gone);
+    responses.put(&key("r"), &response("{}", true), MINUTE).await.unwrap();
+    assert_eq!(append(0, "a b").await, Outcome::Done(2));
+    assert_eq!(append(0, "a b").await, Outcome::Duplicate(2));
+    assert_eq!(append(1, "b c").await, Outcome::Done(3), "only what is new is added");
+    assert_eq!(append(4, "e").await, Outcome::Conflict(3));
+    assert_eq!(append(3, "d e").await, Outcome::Full);
+    let events = async |from, limit| responses.events(&key("r"), from, limit).await.unwrap();
+    let expected = |text, in_progress| Some(Events { events: steps(text), in_progress });
+    assert_eq!(events(0, 99).await, expected("a b c", true));
+    assert_eq!(events(1, 1).await, expected("b", true));
+    assert_eq!(responses.events(&foreign("r"), 0, 9).await.unwrap(), None);
+    responses.put(&key("r"), &response("{1}", false), MINUTE).await.unwrap();
+    assert_eq!(events(0, 99).await, expected("a b c", false), "a complete answer keeps its steps");
+    assert_eq!(append(3, "d").await, Outcome::Gone);
+    assert_eq!(responses.get(&key("r")).await.unwrap(), Some(response("{1}", false)));
+}
+
+pub(crate) async fn a_new_answer_inherits_no_steps(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let responses = &stores.responses;
+    responses.put(&key("r"), &response("old", true), SHORT).await.unwrap();
+    responses.append(&key("r"), 0, &[Bytes::from_static(b"old")]).await.unwrap();
+    time::sleep(SHORT + Duration::from_millis(20)).await;
+    responses.put(&key("r"), &response("new", true), MINUTE).await.unwrap();
+    let found = responses.events(&key("r"), 0, 9).await.unwrap().unwrap();
+    assert!(found.events.is_empty());
+    responses.delete(&key("r")).await.unwrap();
+    assert_eq!(responses.events(&key("r"), 0, 9).await.unwrap(), None);
+}
+
+fn replay() -> Replay {
+    Replay {
+        status: 201,
+        content_type: "text/event-stream".into(),
+        body: Bytes::from_static(b"data: \xff\0\n\n"),
+    }
+}
+
+pub(crate) async fn a_request_is_done_once(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let it = &stores.idempotency;
+    let (mine, other) = ([1; 32], [2; 32]);
+    let begin = async |key: Key, print, token| it.begin(&key, print, token, MINUTE).await.unwrap();
+    assert_eq!(begin(key("k"), &mine, "a").await, Begun::New);
+    assert_eq!(begin(key("k"), &mine, "a").await, Begun::New, "the same attempt asks again");
+    assert_eq!(begin(key("k"), &mine, "b").await, Begun::InProgress);
+    assert_eq!(begin(key("k"), &other, "b").await, Begun::Mismatch);
+    assert_eq!(begin(foreign("k"), &mine, "c").await, Begun::New);
+    assert!(!it.finish(&key("k"), "b", &replay(), MINUTE).await.unwrap(), "it is not b's");
+    assert!(it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
+    assert_eq!(begin(key("k"), &mine, "b").await, Begun::Done(replay()));
+    assert_eq!(begin(key("k"), &other, "b").await, Begun::Mismatch);
+    it.abandon(&key("k"), "a").await.unwrap();
+    assert_eq!(begin(key("k"), &mine, "b").await, Begun::Done(replay()), "what is done stays");
+}
+
+pub(crate) async fn an_abandoned_request_may_be_done_again(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let it = &stores.idempotency;
+    it.begin(&key("k"), &[1; 32], "a", MINUTE).await.unwrap();
+    it.abandon(&key("k"), "b").await.unwrap();
+    let begun = it.begin(&key("k"), &[1; 32], "b", MINUTE).await.unwrap();
+    assert_eq!(begun, Begun::InProgress, "it is not b's");
+    it.abandon(&key("k"), "a").await.unwrap();
+    it.abandon(&key("k"), "a").await.unwrap();
+    assert_eq!(it.begin(&key("k"), &[2; 32], "b", MINUTE).await.unwrap(), Begun::New);
+    assert!(!it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
+}
+
+pub(crate) async fn a_lease_that_ended_lets_another_try(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let it = &stores.idempotency;
+    it.begin(&key("k"), &[1; 32], "a", SHORT).await.unwrap();
+    time::sleep(LONGER).await;
+    assert_eq!(it.begin(&key("k"), &[2; 32], "b", MINUTE).await.unwrap(), Begun::New);
+    assert!(!it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
+    assert!(it.finish(&key("k"), "b", &replay(), SHORT).await.unwrap());
+    time::sleep(LONGER).await;
+    assert_eq!(it.begin(&key("k"), &[1; 32], "c", MINUTE).await.unwrap(), Begun::New);
+}
+
+fn aside(text: &str) -> Aside {
+    let seal = Seal {
+        dialect: Dialect::Messages,
+        kind: SealKind::Signature,
+        id: None,
+        data: text.to_owned(),
+    };
+    let reasoning = Reasoning { text: text.to_owned(), seal: Some(seal.clone()) };
+    Aside { reasoning: vec![reasoning], seal: Some(seal) }
+}
+
+async fn known(side: &dyn SideStore, ids: &str) -> String {
+    let keys: Vec<_> = ids.split(' ').map(key).collect();
+    let found = side.get(&keys).await.unwrap();
+    let text =
+        |it: &Option<Aside>| it.as_ref().map_or("-".into(), |it| it.reasoning[0].text.clone());
+    found.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+pub(crate) async fn asides_are_remembered_by_call(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let side = &stores.side;
+    assert!(side.get(&[]).await.unwrap().is_empty());
+    side.put(&key("a"), &aside("one"), MINUTE).await.unwrap();
+    side.put(&key("b"), &aside("two"), SHORT).await.unwrap();
+    side.put(&foreign("c"), &aside("three"), MINUTE).await.unwrap();
+    assert_eq!(known(&**side, "b a c none").await, "two one - -");
+    assert_eq!(side.get(&[key("a")]).await.unwrap(), [Some(aside("one"))]);
+    side.put(&key("a"), &aside("other"), MINUTE).await.unwrap();
+    time::sleep(LONGER).await;
+    assert_eq!(known(&**side, "a b").await, "other -");
+}
+
+pub(crate) async fn the_oldest_asides_make_room(on: Which) {
+    let bench = on(Limits { asides: 3, ..Limits::default() });
+    let stores = bench.open().await;
+    let side = &stores.side;
+    side.put(&foreign("a"), &aside("x"), MINUTE).await.unwrap();
+    for id in ["a", "b", "c", "d"] {
+        side.put(&key(id), &aside(id), MINUTE).await.unwrap();
+        time::sleep(Duration::from_millis(3)).await;
+    }
+    assert_eq!(known(&**side, "a b c d").await, "- b c d");
+    side.put(&key("e"), &aside("e"), MINUTE).await.unwrap();
+    assert_eq!(known(&**side, "a b c d e").await, "- - c d e");
+    let kept = side.get(&[foreign("a")]).await.unwrap();
+    assert_eq!(kept, [Some(aside("x"))], "others are not made to pay");
+}
+
+pub(crate) async fn a_cache_forgets(on: Which) {
+    let bench = on(Limits { cache_value_bytes: 10, ..Limits::default() });
+    let stores = bench.open().await;
+    let cache = &stores.cache;
+    let value = Bytes::from_static(b"\0value\xff");
+    cache.put(&key("a"), value.clone(), MINUTE).await.unwrap();
+    cache.put(&key("b"), value.clone(), SHORT).await.unwrap();
+    cache.put(&key("c"), Bytes::from_static(b"larger than it takes"), MINUTE).await.unwrap();
+    assert_eq!(cache.get(&key("a")).await.unwrap(), Some(value.clone()));
+    assert_eq!(cache.get(&foreign("a")).await.unwrap(), None);
+    assert_eq!(cache.get(&key("b")).await.unwrap(), Some(value));
+    assert_eq!(cache.get(&key("c")).await.unwrap(), None);
+    cache.delete(&key("a")).await.unwrap();
+    time::sleep(LONGER).await;
+    assert_eq!(cache.get(&key("a")).await.unwrap(), None);
+    assert_eq!(cache.get(&key("b")).await.unwrap(), None);
+}
+
+const DAY: u64 = 86_400_000;
+
+fn row(id: &str, day: u64, client: &str, model: &str) -> Admitted {
+    Admitted {
+        id: id.into(),
+        at: day * DAY + 5,
+        client: client.into(),
+        model: model.into(),
+        provider: "fake".into(),
+    }
+}
+
+fn closed(input: u64, cost: u64) -> Closed {
+    let usage = Usage { input, reasoning: 1, ..Usage::default() };
+    Closed { outcome: "ok".into(), usage, cost: NanoDollars(cost), estimated: false }
+}
+
+pub(crate) async fn the_ledger_adds_up(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let ledger = &stores.ledger;
+    let today = today();
+    for (id, day, client, model, input) in [
+        ("1", today, "acme", "m1", 10),
+        ("2", today, "acme", "m1", 20),
+        ("3", today, "acme", "m|2", 1),
+        ("4", today, "other", "m1", 5),
+        ("5", today - 1, "acme", "m1", 7),
+    ] {
+        let row = row(id, day, client, model);
+        ledger.admit(&row).await.unwrap();
+        assert!(ledger.close(&row, &closed(input, input * 3)).await.unwrap());
+        assert!(!ledger.close(&row, &closed(input, input * 3)).await.unwrap(), "once");
+        ledger.admit(&row).await.unwrap();
+    }
+    let unannounced = row("6", today, "acme", "m1");
+    assert!(ledger.close(&unannounced, &closed(100, 0)).await.unwrap());
+    let acme = Tenant::new("acme").unwrap();
+    let sums = ledger.totals(today..=today, Some(&acme)).await.unwrap();
+    let brief: Vec<_> =
+        sums.iter().map(|it| (&*it.model, it.requests, it.usage.input, it.cost.0)).collect();
+    assert_eq!(brief, [("m1", 3, 130, 90), ("m|2", 1, 1, 3)]);
+    assert_eq!((sums[0].usage.reasoning, &*sums[0].provider, &*sums[0].outcome), (3, "fake", "ok"));
+    let all = ledger.totals(today - 1..=today, None).await.unwrap();
+    let brief: Vec<_> = all.iter().map(|it| (it.day, &*it.client, it.requests)).collect();
+    let expected =
+        [(today - 1, "acme", 1), (today, "acme", 3), (today, "acme", 1), (today, "other", 1)];
+    assert_eq!(brief, expected);
+    assert_eq!(ledger.close_orphans(u64::MAX, "lost_in_crash").await.unwrap(), 0);
+}
+
+pub(crate) async fn orphans_are_closed_once(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let ledger = &stores.ledger;
+    let today = today();
+    let lost = row("1", today - 1, "acme", "m");
+    ledger.admit(&lost).await.unwrap();
+    ledger.admit(&row("2", today, "acme", "m")).await.unwrap();
+    assert_eq!(ledger.close_orphans(today * DAY, "lost_in_crash").await.unwrap(), 1);
+    assert_eq!(ledger.close_orphans(today * DAY, "lost_in_crash").await.unwrap(), 0);
+    assert!(!ledger.close(&lost, &closed(1, 1)).await.unwrap(), "it is closed");
+    let sums = ledger.totals(0..=today, None).await.unwrap();
+    let brief: Vec<_> = sums.iter().map(|it| (&*it.outcome, it.requests)).collect();
+    assert_eq!(brief, [("lost_in_crash", 1)]);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the rows must be of a day that is not forgotten")]
+fn today() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() / 86_400
+}
