@@ -1,9 +1,11 @@
 //! The LLM gateway as a process: its configuration, its listener and its end.
 
+pub mod compose;
 pub mod config;
 pub mod drain;
 pub mod health;
 pub mod listen;
+pub mod metrics;
 mod signals;
 pub mod telemetry;
 

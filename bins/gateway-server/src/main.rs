@@ -1,21 +1,18 @@
 //! Starts the gateway, or says what is wrong with its configuration.
 
-use bytes::Bytes;
 use clap::{Parser, Subcommand};
 use gateway_server::{
+    compose,
     config::{self, Config, Environment, Problems},
-    health,
-    listen::RequestBody,
-    telemetry,
+    health, metrics, telemetry,
 };
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::Full;
 use hyper::service::service_fn;
 use std::{
     convert::Infallible,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
 };
 
 /// `EX_CONFIG` of `sysexits.h`.
@@ -70,26 +67,20 @@ fn main() -> anyhow::Result<ExitCode> {
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(gateway_server::run(config, async |_, _| {
-        Ok(|_| service_fn(async |request| Ok::<_, Infallible>(only_health(&request))))
+    let served = runtime.block_on(gateway_server::run(config, async |config, _| {
+        let app = Arc::new(compose::build(config, Some(metrics::start()?))?);
+        Ok(move |_| {
+            let app = Arc::clone(&app);
+            service_fn(move |request| {
+                let answering = gateway_http::handle(Arc::clone(&app), request);
+                async { Ok::<_, Infallible>(answering.await) }
+            })
+        })
     }));
     served.or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "the gateway cannot run");
         Ok(ExitCode::FAILURE)
     })
-}
-
-/// Answers as long as nothing else is composed: the process is well, and offers nothing.
-fn only_health(request: &Request<RequestBody>) -> Response<Full<Bytes>> {
-    let (status, body) = match request.uri().path() {
-        "/health" => (StatusCode::OK, r#"{"status":"healthy"}"#),
-        _ => (StatusCode::NOT_FOUND, r#"{"detail":"Not Found"}"#),
-    };
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
 }
 
 fn ask(config: &Config) -> anyhow::Result<ExitCode> {

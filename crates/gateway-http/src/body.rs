@@ -1,7 +1,7 @@
 //! Reading the body of a request.
 
 use bytes::{Bytes, BytesMut};
-use gateway_core::{ErrorKind, GatewayError, Result};
+use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
@@ -78,7 +78,7 @@ impl Drop for Share {
 pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limits: &Limits) -> Result<(Bytes, Share)>
 where
     B: Body<Data = Bytes>,
-    B::Error: Into<gateway_core::BoxError>,
+    B::Error: Into<BoxError>,
 {
     check_type(headers)?;
     let announced = announced(headers).unwrap_or(0);
@@ -100,16 +100,12 @@ async fn collect<B>(
 ) -> Result<(Bytes, Share)>
 where
     B: Body<Data = Bytes>,
-    B::Error: Into<gateway_core::BoxError>,
+    B::Error: Into<BoxError>,
 {
     let mut body = pin!(body);
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            GatewayError::new(ErrorKind::InvalidRequest, "the request's body is broken off")
-                .with_code("invalid_body")
-                .because(error)
-        })?;
+        let frame = frame.map_err(|error| broken(error.into()))?;
         // Trailers of a request say nothing that we would believe.
         let Ok(chunk) = frame.into_data() else { continue };
         if whole.len() + chunk.len() > max {
@@ -125,6 +121,18 @@ where
         whole.extend_from_slice(&chunk);
     }
     Ok((whole.freeze(), share))
+}
+
+/// The server may know better than the parser why there is no more: a caller that is too slow.
+fn broken(error: BoxError) -> GatewayError {
+    error.downcast::<GatewayError>().map_or_else(
+        |error| {
+            GatewayError::new(ErrorKind::InvalidRequest, "the request's body is broken off")
+                .with_code("invalid_body")
+                .because(error)
+        },
+        |known| *known,
+    )
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

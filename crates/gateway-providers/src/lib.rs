@@ -30,7 +30,7 @@ mod gemini;
 mod groq;
 mod llamacpp;
 mod mistral;
-
+mod ollama;
 mod openai;
 mod openrouter;
 mod perplexity;
@@ -57,6 +57,7 @@ pub const ALL: &[Descriptor] = &[
     gemini::DESCRIPTOR,
     deepseek::DESCRIPTOR,
     openrouter::DESCRIPTOR,
+    ollama::DESCRIPTOR,
     llamacpp::DESCRIPTOR,
     llamacpp::INFERENCE,
     groq::DESCRIPTOR,

@@ -1,0 +1,31 @@
+//! Where counts go, and how they are rendered.
+
+use anyhow::Context as _;
+use gateway_http::Render;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use std::sync::Arc;
+
+/// Answers of models take up to minutes.
+const SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0,
+    600.0,
+];
+const DOLLARS: &[f64] = &[0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// Begins to count, for the whole process; returns what renders the counts.
+///
+/// # Errors
+///
+/// If something else counts already.
+pub fn start() -> anyhow::Result<Render> {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_dollars".to_owned()), DOLLARS)?
+        .build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).context("something else counts already")?;
+    Ok(Arc::new(move || {
+        handle.run_upkeep();
+        handle.render()
+    }))
+}
