@@ -105,11 +105,7 @@ where
     let mut body = pin!(body);
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            GatewayError::new(ErrorKind::InvalidRequest, "the request's body is broken off")
-                .with_code("invalid_body")
-                .because(error)
-        })?;
+        let frame = frame.map_err(|error| broken(error.into()))?;
         // Trailers of a request say nothing that we would believe.
         let Ok(chunk) = frame.into_data() else { continue };
         if whole.len() + chunk.len() > max {
@@ -125,6 +121,18 @@ where
         whole.extend_from_slice(&chunk);
     }
     Ok((whole.freeze(), share))
+}
+
+/// A listener may know better why a body ends.
+fn broken(error: gateway_core::BoxError) -> GatewayError {
+    error.downcast::<GatewayError>().map_or_else(
+        |error| {
+            GatewayError::new(ErrorKind::InvalidRequest, "the request's body is broken off")
+                .with_code("invalid_body")
+                .because(error)
+        },
+        |known| *known,
+    )
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {
@@ -216,6 +224,18 @@ mod tests {
         check(&kind("text/plain"), &["{}"], "unsupported_media_type").await;
         check(&kind("application/json; charset=utf-16"), &["{}"], "unsupported_media_type").await;
         check(&[("content-encoding", "gzip")], &["{}"], "unsupported_encoding").await;
+    }
+
+    #[tokio::test]
+    async fn tells_why_a_body_broke() {
+        async fn code(error: impl Into<gateway_core::BoxError>) -> String {
+            let frames = stream::iter([Err::<Frame<Bytes>, _>(error.into())]);
+            let body = StreamBody::new(frames);
+            read(&HeaderMap::new(), body, &limits()).await.unwrap_err().code().to_owned()
+        }
+        assert_eq!(code("cut").await, "invalid_body");
+        let slow = GatewayError::new(ErrorKind::RequestTimeout, "too slow");
+        assert_eq!(code(slow).await, "request_timeout");
     }
 
     #[tokio::test(start_paused = true)]
