@@ -33,7 +33,8 @@ fn ask(address: SocketAddr) -> io::Result<()> {
     let mut socket = TcpStream::connect_timeout(&address, LIMIT)?;
     socket.set_read_timeout(Some(LIMIT))?;
     socket.set_write_timeout(Some(LIMIT))?;
-    write!(socket, "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes())?;
     let mut status = [0; 12];
     socket.read_exact(&mut status)?;
     if &status == b"HTTP/1.1 200" {

@@ -226,6 +226,18 @@ mod tests {
         check(&[("content-encoding", "gzip")], &["{}"], "unsupported_encoding").await;
     }
 
+    #[tokio::test]
+    async fn tells_why_a_body_broke() {
+        async fn code(error: impl Into<gateway_core::BoxError>) -> String {
+            let frames = stream::iter([Err::<Frame<Bytes>, _>(error.into())]);
+            let body = StreamBody::new(frames);
+            read(&HeaderMap::new(), body, &limits()).await.unwrap_err().code().to_owned()
+        }
+        assert_eq!(code("cut").await, "invalid_body");
+        let slow = GatewayError::new(ErrorKind::RequestTimeout, "too slow");
+        assert_eq!(code(slow).await, "request_timeout");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn does_not_wait_for_ever() {
         let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
