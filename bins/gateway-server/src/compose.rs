@@ -1,18 +1,55 @@
 //! From configuration to a gateway: the one place that knows every part.
 
-use crate::config::{Client, Config, Kind, Provider as Configured, Stage};
+use crate::config::{
+    Backend as StoreBackend, Client, Config, Durability, Kind, Provider as Configured, Stage,
+};
 use anyhow::{Context as _, anyhow};
-use gateway_core::{ModelCard, Provider, Routes};
+use gateway_core::{ModelCard, Provider, Recall, Routes};
 use gateway_http::{About, Access, App, Backend, Budget, Cors, Limits, Meters, Render, Times};
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
     GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings,
 };
-use gateway_resilience::{Deadlines, Limits as Patience};
+use gateway_resilience::{Deadlines, Guarded, Limits as Patience, Policy, Retry, breaker};
+use gateway_store::{Embedded, Stores};
 use std::{collections::HashMap, sync::Arc};
+use uuid::Uuid;
 
 /// How many bytes of requests' bodies are held at once.
 const BODY_BUDGET: usize = 256 << 20;
+
+/// Opens the state that the configuration names.
+///
+/// # Errors
+///
+/// If it belongs to another process, is damaged, or was written by a newer version.
+pub async fn stores(config: &Config) -> anyhow::Result<Stores> {
+    let store = &config.store;
+    let backend = match store.backend() {
+        StoreBackend::Memory => gateway_store::Backend::Memory,
+        StoreBackend::Embedded => {
+            let mut embedded = Embedded::new(config.server.data_dir.join("gateway.redb"));
+            embedded.durability = match store.durability {
+                Durability::Fsync => gateway_store::Durability::Fsync,
+                Durability::EverySecond => gateway_store::Durability::EverySecond,
+                Durability::Off => gateway_store::Durability::Off,
+            };
+            gateway_store::Backend::Embedded(embedded)
+        }
+        StoreBackend::Redis => {
+            let url = store.redis_url.clone().context("store.redis_url is needed")?;
+            gateway_store::Backend::Redis(gateway_store::Redis::new(url))
+        }
+    };
+    let stores = gateway_store::open(gateway_store::Settings::new(backend)).await?;
+    let health = stores.health().await;
+    let durability = health.durability.as_str();
+    tracing::info!(backend = health.backend, durability, reachable = health.reachable, "store");
+    for warning in health.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(stores)
+}
 
 /// Builds what answers requests.
 ///
@@ -20,8 +57,8 @@ const BODY_BUDGET: usize = 256 << 20;
 ///
 /// Says what of the configuration cannot be built: an address that is none, a model without a
 /// provider.
-pub fn build(config: &Config, metrics: Option<Render>) -> anyhow::Result<App> {
-    let providers = providers(config)?;
+pub fn build(config: &Config, stores: &Stores, metrics: Option<Render>) -> anyhow::Result<App> {
+    let providers = providers(config, stores)?;
     let routes = routes(config, &providers)?;
     Ok(App {
         access: access(config),
@@ -83,7 +120,7 @@ fn cors(config: &Config) -> Cors {
 }
 
 /// Every provider that is known by name or configured, as far as it is set up.
-fn providers(config: &Config) -> anyhow::Result<HashMap<Arc<str>, Backend>> {
+fn providers(config: &Config, stores: &Stores) -> anyhow::Result<HashMap<Arc<str>, Backend>> {
     let client = HttpClient::new(&ClientSettings {
         connect_timeout: config.timeouts.connect,
         ..ClientSettings::default()
@@ -95,14 +132,14 @@ fn providers(config: &Config) -> anyhow::Result<HashMap<Arc<str>, Backend>> {
         if is_on(known, config) {
             let descriptor = configured.and_then(|it| of_kind(it.kind)).unwrap_or(known);
             let settings = settings(known.id, configured.unwrap_or(&usual), known, &client);
-            backends.insert(known.id.into(), backend(descriptor, settings, config)?);
+            backends.insert(known.id.into(), backend(descriptor, settings, config, stores)?);
         }
     }
     for (name, configured) in &config.providers {
         if configured.enabled && !backends.contains_key(name.as_str()) && !is_known(name) {
             let descriptor = of_kind(configured.kind).unwrap_or(&OPENAI_COMPATIBLE);
             let settings = settings(name, configured, descriptor, &client);
-            backends.insert(name.as_str().into(), backend(descriptor, settings, config)?);
+            backends.insert(name.as_str().into(), backend(descriptor, settings, config, stores)?);
         }
     }
     Ok(backends)
@@ -164,6 +201,7 @@ fn backend(
     descriptor: &Descriptor,
     settings: Settings,
     config: &Config,
+    stores: &Stores,
 ) -> anyhow::Result<Backend> {
     // A provider under another address may want no key.
     let moved = settings.base_url != descriptor.base_url;
@@ -176,6 +214,16 @@ fn backend(
     let provider = (descriptor.build)(settings)
         .map_err(|error| anyhow!("{error}"))
         .with_context(|| format!("providers.{id}"))?;
+    let mut provider = wrapped(provider, config);
+    if let Some(carried_by) = descriptor.thinking {
+        let (side, ttl) = (Arc::clone(&stores.side), config.store.reasoning_ttl);
+        provider = Arc::new(Recall::new(provider, side, carried_by, ttl));
+    }
+    Ok(Backend::Ready(provider))
+}
+
+/// A provider that is not waited for for ever, not called while it fails, and asked again.
+fn wrapped(provider: Arc<dyn Provider>, config: &Config) -> Arc<dyn Provider> {
     let patience = Patience {
         first_byte: config.timeouts.first_byte,
         first_output: config.timeouts.first_token,
@@ -184,8 +232,27 @@ fn backend(
         total: config.timeouts.total,
         ..Patience::default()
     };
-    let provider: Arc<dyn Provider> = Arc::new(Deadlines::new(provider, patience));
-    Ok(Backend::Ready(provider))
+    let mut provider: Arc<dyn Provider> = Arc::new(Deadlines::new(provider, patience));
+    let resilience = &config.resilience;
+    if resilience.circuit_breaker_enabled {
+        let breaker = breaker::Config {
+            failures: resilience.circuit_breaker_failure_threshold,
+            cooldown: resilience.circuit_breaker_recovery_timeout,
+            ..breaker::Config::default()
+        };
+        provider = Arc::new(Guarded::new(provider, breaker, random));
+    }
+    if resilience.retry_max_attempts > 1 {
+        let policy = Policy { attempts: resilience.retry_max_attempts, ..Policy::default() };
+        provider = Arc::new(Retry::new(provider, policy, random));
+    }
+    provider
+}
+
+/// A number from 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "a draw needs no precision")]
+fn random() -> f64 {
+    Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64
 }
 
 fn routes(config: &Config, backends: &HashMap<Arc<str>, Backend>) -> anyhow::Result<Routes> {

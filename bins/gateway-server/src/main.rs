@@ -68,7 +68,8 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(gateway_server::run(config, async |config, _| {
-        let app = Arc::new(compose::build(config, Some(metrics::start()?))?);
+        let stores = compose::stores(config).await?;
+        let app = Arc::new(compose::build(config, &stores, Some(metrics::start()?))?);
         Ok(move |_| {
             let app = Arc::clone(&app);
             service_fn(move |request| {

@@ -1,6 +1,7 @@
 //! `Anthropic`: speaks Messages.
 
 use crate::{Credential, Descriptor, compatible};
+use gateway_core::Dialect;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     id: "anthropic",
@@ -9,6 +10,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &["claude-"],
     base_url: "https://api.anthropic.com",
     credential: Credential::Required,
+    thinking: Some(&[Dialect::Messages]),
     build: |mut settings| {
         // The one version there is; a configured header wins.
         if !settings.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(VERSION.0)) {

@@ -24,6 +24,7 @@ pub const OPENAI_COMPATIBLE: Descriptor = Descriptor {
     families: &[],
     base_url: "",
     credential: Credential::Optional,
+    thinking: None,
     build: |settings| openai(settings, Quirks::COMPATIBLE),
 };
 
@@ -35,6 +36,7 @@ pub const ANTHROPIC_COMPATIBLE: Descriptor = Descriptor {
     families: &[],
     base_url: "",
     credential: Credential::Optional,
+    thinking: Some(&[Dialect::Messages]),
     build: anthropic,
 };
 
@@ -46,6 +48,7 @@ pub const GEMINI_COMPATIBLE: Descriptor = Descriptor {
     families: &[],
     base_url: "",
     credential: Credential::Optional,
+    thinking: Some(&[]),
     build: gemini,
 };
 

@@ -10,5 +10,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &["deepseek-"],
     base_url: "https://api.deepseek.com",
     credential: Credential::Required,
+    thinking: Some(&[]),
     build: |settings| compatible::openai(settings, Quirks::DEEPSEEK),
 };

@@ -34,6 +34,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &[],
     base_url: "",
     credential: Credential::Optional,
+    thinking: None,
     build: |settings| Ok(Arc::new(Fake { id: settings.id })),
 };
 

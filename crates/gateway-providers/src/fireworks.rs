@@ -10,5 +10,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &[],
     base_url: "https://api.fireworks.ai/inference/v1",
     credential: Credential::Required,
+    thinking: None,
     build: |settings| compatible::openai(settings, Quirks::COMPATIBLE),
 };

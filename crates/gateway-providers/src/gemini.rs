@@ -9,5 +9,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &["gemini-", "gemma-"],
     base_url: "https://generativelanguage.googleapis.com/v1beta",
     credential: Credential::Required,
+    thinking: Some(&[]),
     build: compatible::gemini,
 };

@@ -13,6 +13,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &[],
     base_url: "http://localhost:8085",
     credential: Credential::Optional,
+    thinking: None,
     build,
 };
 
@@ -24,6 +25,7 @@ pub(crate) const INFERENCE: Descriptor = Descriptor {
     families: &[],
     base_url: "http://localhost:8085",
     credential: Credential::Optional,
+    thinking: None,
     build,
 };
 

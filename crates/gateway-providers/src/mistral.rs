@@ -10,5 +10,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &["mistral-", "ministral-", "codestral-", "magistral-", "devstral-", "pixtral-"],
     base_url: "https://api.mistral.ai/v1",
     credential: Credential::Required,
+    thinking: None,
     build: |settings| compatible::openai(settings, Quirks::MISTRAL),
 };

@@ -10,6 +10,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &[],
     base_url: "http://localhost:11434",
     credential: Credential::Optional,
+    thinking: None,
     build: |settings| {
         let upstream =
             OllamaUpstream { num_ctx: settings.context_window, ..OllamaUpstream::default() };

@@ -1,6 +1,7 @@
 //! `OpenAI`: speaks Chat Completions and Responses.
 
 use crate::{Auth, Credential, Descriptor, compatible};
+use gateway_core::Dialect;
 use gateway_wire::chat::Quirks;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
@@ -10,6 +11,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &["gpt-", "chatgpt-", "o1", "o3", "o4"],
     base_url: "https://api.openai.com/v1",
     credential: Credential::Required,
+    thinking: Some(&[Dialect::Chat, Dialect::Responses]),
     build: |settings| {
         let chat = compatible::chat(&settings, Quirks::OPENAI)?;
         let responses = compatible::responses(&settings)?;

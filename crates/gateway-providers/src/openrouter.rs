@@ -10,5 +10,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &[],
     base_url: "https://openrouter.ai/api/v1",
     credential: Credential::Required,
+    thinking: None,
     build: |settings| compatible::openai(settings, Quirks::OPENROUTER),
 };

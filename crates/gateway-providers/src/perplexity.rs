@@ -10,5 +10,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &["sonar"],
     base_url: "https://api.perplexity.ai",
     credential: Credential::Required,
+    thinking: None,
     build: |settings| compatible::openai(settings, Quirks::PERPLEXITY),
 };

@@ -20,6 +20,9 @@ pub struct Descriptor {
     pub base_url: &'static str,
     /// Whether it needs a credential.
     pub credential: Credential,
+    /// If its models want their own thinking back with the results of tools: the dialects whose
+    /// callers carry it themselves. See [`Recall`](gateway_core::Recall).
+    pub thinking: Option<&'static [Dialect]>,
     /// Makes it.
     pub build: fn(Settings) -> Result<Arc<dyn Provider>>,
 }

@@ -10,5 +10,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     families: &["grok-"],
     base_url: "https://api.x.ai/v1",
     credential: Credential::Required,
+    thinking: None,
     build: |settings| compatible::openai(settings, Quirks::XAI),
 };

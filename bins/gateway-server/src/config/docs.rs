@@ -7,6 +7,7 @@ use super::{
     providers::{KNOWN, Provider},
     section::{Field, Section},
     server::{Log, Metrics, Routing, Server, Timeouts},
+    state::{Resilience, Store},
 };
 use std::fmt::Write;
 
@@ -48,6 +49,8 @@ pub fn markdown() -> String {
         ("auth", super::clients::Keys::about()),
         ("timeouts", Timeouts::about()),
         ("routing", Routing::about()),
+        ("store", Store::about()),
+        ("resilience", Resilience::about()),
         ("log", Log::about()),
         ("metrics", Metrics::about()),
     ];

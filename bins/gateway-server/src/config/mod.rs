@@ -17,6 +17,7 @@ mod rules;
 mod section;
 mod server;
 mod show;
+mod state;
 mod value;
 
 pub use self::{
@@ -29,6 +30,7 @@ pub use self::{
     server::{
         Auth, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size, Timeouts,
     },
+    state::{Backend, Durability, Resilience, Store},
 };
 
 use node::{Content, Table};
@@ -48,6 +50,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Who gets a request.
     pub routing: Routing,
+    /// Where state is kept.
+    pub store: Store,
+    /// How failures are met.
+    pub resilience: Resilience,
     /// What is logged.
     pub log: Log,
     /// What is measured.
@@ -70,11 +76,13 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 12] = [
     "server",
     "auth",
     "timeouts",
     "routing",
+    "store",
+    "resilience",
     "log",
     "metrics",
     "clients",
@@ -140,6 +148,8 @@ impl Config {
             server: section(root, "server", problems),
             timeouts: section(root, "timeouts", problems),
             routing: section(root, "routing", problems),
+            store: section(root, "store", problems),
+            resilience: section(root, "resilience", problems),
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),
             clients: clients::read(root, env, problems),

@@ -11,6 +11,7 @@ use super::{
     providers::KNOWN,
     section::{Field, Section},
     server::{Log, Metrics, Routing, Server, Timeouts},
+    state::{Resilience, Store},
 };
 
 /// Before the name of every variable of ours.
@@ -51,6 +52,8 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("auth", Keys::fields()),
         ("timeouts", Timeouts::fields()),
         ("routing", Routing::fields()),
+        ("store", Store::fields()),
+        ("resilience", Resilience::fields()),
         ("log", Log::fields()),
         ("metrics", Metrics::fields()),
     ]

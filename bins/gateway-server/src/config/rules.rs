@@ -5,6 +5,7 @@ use super::{
     problem::Problem,
     providers::{Kind, by_name, printable},
     server::Auth,
+    state::Backend,
 };
 
 /// Notes everything that does not go together.
@@ -14,6 +15,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     no_provider_is_ourselves(config, problems);
     aliases_lead_somewhere(config, problems);
     waits_nest(config, problems);
+    redis_has_an_address(config, problems);
 }
 
 /// An open gateway is found and used within hours.
@@ -32,6 +34,14 @@ fn who_may_call(config: &Config, problems: &mut Vec<Problem>) {
     let key = if server.auth.is_some() { "server.auth" } else { "server.host" };
     let advice = "; configure [[clients]] or LLM_GATEWAY_API_KEYS, or say LLM_GATEWAY_AUTH=off";
     problems.push(Problem::new(key, format!("{message}{advice}")));
+}
+
+fn redis_has_an_address(config: &Config, problems: &mut Vec<Problem>) {
+    let store = &config.store;
+    if store.backend() == Backend::Redis && store.redis_url.is_none() {
+        let message = "is needed if the store is Redis";
+        problems.push(Problem::new("store.redis_url", message));
+    }
 }
 
 fn providers_exist(config: &Config, problems: &mut Vec<Problem>) {

@@ -45,6 +45,8 @@ pub(super) fn config(config: &Config) -> String {
     table("server", "server", config.server.show());
     table("timeouts", "timeouts", config.timeouts.show());
     table("routing", "routing", config.routing.show());
+    table("store", "store", config.store.show());
+    table("resilience", "resilience", config.resilience.show());
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
     for client in &config.clients {

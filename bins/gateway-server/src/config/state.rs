@@ -1,0 +1,72 @@
+//! Where state is kept, and how failures are met.
+
+use super::{
+    section::section,
+    value::{Value, choice},
+};
+use secrecy::SecretString;
+use std::time::Duration;
+
+choice! {
+    /// Where state is kept.
+    Backend {
+        /// In the process: gone when it stops.
+        Memory = "memory";
+        /// In a file under the data directory.
+        Embedded = "embedded";
+        /// In Redis, which several gateways can share.
+        Redis = "redis";
+    }
+}
+
+choice! {
+    /// When a write to the file is acknowledged.
+    Durability {
+        /// When it is safe from a power cut.
+        Fsync = "fsync";
+        /// At once; a crash loses up to a second.
+        EverySecond = "everysec";
+        /// At once; a crash loses up to a minute.
+        Off = "off";
+    }
+}
+
+section! {
+    /// Where the gateway keeps what outlives a request: sessions, stored responses, thinking that a caller cannot carry.
+    pub Store {
+        /// Where.
+        /// If it is not said: `redis` if there is a `redis_url`, else `embedded`.
+        backend: Option<Backend> = None, prefixed ["STORE"];
+        /// The address of Redis: `redis://user:password@host:6379`, `rediss://`, `redis-cluster://`, `redis-sentinel://`.
+        redis_url: Option<SecretString> = None, bare ["REDIS_URL"];
+        /// When a write to the file is acknowledged.
+        durability: Durability = Durability::Fsync, prefixed ["STORE_DURABILITY"];
+        /// How long thinking is remembered for tool calls whose caller cannot carry it.
+        reasoning_ttl: Duration = Duration::from_secs(3600), within Duration::from_secs(60)..=Duration::from_hours(720);
+        /// How long responses are kept.
+        response_ttl: Duration = Duration::from_hours(720), within Duration::from_secs(60)..=Duration::from_hours(8760);
+    }
+}
+
+section! {
+    /// How failures of providers are met.
+    pub Resilience {
+        /// How many attempts a request gets, the first included; `1` switches retries off.
+        /// Only what may pass is tried again, and only before the first output.
+        retry_max_attempts: u32 = 3, within 1..=10, prefixed ["RETRY_MAX_ATTEMPTS"];
+        /// Whether a model that keeps failing is given a pause.
+        circuit_breaker_enabled: bool = true, prefixed ["CIRCUIT_BREAKER_ENABLED"];
+        /// After so many failures in a row.
+        circuit_breaker_failure_threshold: u32 = 5, within 1..=100, prefixed ["CIRCUIT_BREAKER_FAILURE_THRESHOLD"];
+        /// For how long the first time; each failure after it doubles the pause, up to two minutes.
+        circuit_breaker_recovery_timeout: Duration = Duration::from_secs(5), within Duration::from_secs(1)..=Duration::from_secs(600), prefixed ["CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS"];
+    }
+}
+
+impl Store {
+    /// Where state is kept.
+    pub fn backend(&self) -> Backend {
+        let usual = if self.redis_url.is_some() { Backend::Redis } else { Backend::Embedded };
+        self.backend.unwrap_or(usual)
+    }
+}
