@@ -66,6 +66,9 @@ impl Fault {
         if says(&["context_length_exceeded", "exceed_context_size_error"]) {
             return ErrorKind::ContextLength;
         }
+        if says(&["content_filter", "content_policy_violation"]) {
+            return ErrorKind::ContentFilter;
+        }
         if says(&["insufficient_quota", "billing_error", "enforced_spend_limit_reached"]) {
             return ErrorKind::QuotaExceeded;
         }
@@ -199,6 +202,16 @@ mod tests {
         check(400, "API_KEY_INVALID", "API key not valid", auth);
         check(500, "", "stack trace", "Upstream: the provider failed");
         check(529, "overloaded_error", "x", "UpstreamOverloaded: the provider is overloaded");
+    }
+
+    #[test]
+    fn what_is_withheld_is_no_bad_request() {
+        check(
+            400,
+            "content_filter",
+            "the prompt was filtered",
+            "ContentFilter: the prompt was filtered",
+        );
     }
 
     #[test]

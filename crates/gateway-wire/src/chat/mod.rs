@@ -99,3 +99,6 @@ fn is_legacy(ask: &Ask) -> bool {
         Ask::Composed(request) => request.legacy_functions,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,8 @@ impl Relay {
                 return Err(errors::event(data));
             }
             let before = frame.events.len();
-            if self.reads_all() || SIGNS.in_bytes(data.as_bytes()) {
+            let is_object = data.starts_with('{') && data.ends_with('}');
+            if self.reads_all() || !is_object || SIGNS.in_bytes(data.as_bytes()) {
                 self.decoder.read(data, &mut frame.events)?;
             }
             let new = frame.events.get(before..).unwrap_or_default();
@@ -112,10 +113,18 @@ impl Relay {
     }
 }
 
+/// Whether the data of every event of `block`, which is plain, could be an object: a line that the
+/// upstream cut short is no JSON.
+fn holds_objects(block: &[u8]) -> bool {
+    let mut ends = memmem::find_iter(block, b"\n\n");
+    ends.all(|at| block.get(..at).is_some_and(|event| event.ends_with(b"}")))
+}
+
 impl StreamReader for Relay {
     fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
         let ends = self.done || memmem::find(&block, b"[DONE]").is_some();
-        if self.reads_all() || ends || SIGNS.in_bytes(&block) || !sse::is_plain(&block) {
+        let plain = sse::is_plain(&block) && holds_objects(&block);
+        if self.reads_all() || ends || !plain || SIGNS.in_bytes(&block) {
             self.slowly(&block, frame)?;
         } else {
             frame.verbatim = Some(block);

@@ -1,0 +1,130 @@
+//! Tests that need both sides of the dialect.
+
+mod fixtures;
+mod requests;
+mod streams;
+mod wholes;
+mod writing;
+
+use super::{ChatCaller, ChatUpstream, Quirks};
+use crate::{
+    Caller, Framing, Ids, MAX_ANSWER_BYTES, Reply, StreamReader, StreamWriter, Upstream, envelope,
+    framing::Splitter, json::Limits,
+};
+use bytes::Bytes;
+use gateway_core::{
+    Ask, Call, ChatRequest, ChatResponse, Collector, Context, Dialect, ErrorKind, Frame, Look,
+    Original, StreamEvent, Target,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The caller's request of `members` besides a message, in the caller's own bytes.
+fn original(members: &str) -> Call {
+    let comma = if members.is_empty() { "" } else { "," };
+    let body = format!(
+        r#"{{"model":"asked","messages":[{{"role":"user","content":"hi"}}]{comma}{members}}}"#
+    );
+    let envelope = envelope::read(body.as_bytes(), &Limits::default()).unwrap();
+    let stream = envelope.stream;
+    let original = Original::new(Dialect::Chat, body.into(), envelope, ChatCaller.decode());
+    call(Ask::Original(Arc::new(original)), stream)
+}
+
+/// The same, decoded: nothing can be passed on.
+fn composed(members: &str) -> Call {
+    let call = original(members);
+    let request: ChatRequest = call.request().unwrap().clone();
+    self::call(Ask::Composed(Arc::new(request)), call.stream)
+}
+
+fn call(ask: Ask, stream: bool) -> Call {
+    Call {
+        target: Target { model: "sent".into(), card: None },
+        ask,
+        stream,
+        look: Look::Digest,
+        strict: false,
+        context: Context::default(),
+    }
+}
+
+fn reply(call: &Call) -> Reply {
+    Reply { ask: call.ask.clone(), model: "asked".to_owned(), created: 7, ids: Ids::new(1) }
+}
+
+/// What became of a stream.
+#[derive(Debug, Default, PartialEq)]
+struct Outcome {
+    events: Vec<StreamEvent>,
+    /// What the caller reads.
+    out: String,
+    error: Option<ErrorKind>,
+}
+
+impl Outcome {
+    fn answer(&self) -> ChatResponse {
+        let mut answer = Collector::default();
+        answer.extend(self.events.iter().cloned());
+        answer.finish()
+    }
+
+    /// The chunks that the caller reads; checks what holds for all of them.
+    #[track_caller]
+    fn chunks(&self) -> Vec<Value> {
+        let lines = self.out.strip_suffix("data: [DONE]\n\n").expect(&self.out);
+        let chunk =
+            |line: &str| serde_json::from_str(line.strip_prefix("data: ").unwrap()).unwrap();
+        lines.split_terminator("\n\n").map(chunk).collect()
+    }
+}
+
+/// Sends `pieces` of a stream through a reader and a writer.
+fn run(quirks: Quirks, call: &Call, pieces: &[&[u8]]) -> Outcome {
+    let upstream = ChatUpstream { quirks };
+    let mut reader = upstream.reader(call, Ids::new(2));
+    let mut writer = ChatCaller.writer(reply(call));
+    let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
+    let (mut outcome, mut out) = (Outcome::default(), Vec::new());
+    let mut blocks = Vec::new();
+    for piece in pieces {
+        blocks.extend(splitter.push(Bytes::copy_from_slice(piece)).unwrap());
+    }
+    blocks.extend(splitter.finish());
+    let result = read(&mut *reader, blocks, &mut outcome, &mut *writer, &mut out);
+    match result {
+        Ok(()) => writer.end(&mut out),
+        Err(error) => {
+            writer.fail(&error, &mut out);
+            outcome.error = Some(error.kind());
+        }
+    }
+    outcome.out = String::from_utf8(out).unwrap();
+    outcome
+}
+
+fn read(
+    reader: &mut dyn StreamReader,
+    blocks: Vec<Bytes>,
+    outcome: &mut Outcome,
+    writer: &mut dyn StreamWriter,
+    out: &mut Vec<u8>,
+) -> gateway_core::Result<()> {
+    let mut step = |frame: Frame| {
+        outcome.events.extend(frame.events.iter().cloned());
+        writer.write(frame, out);
+    };
+    for block in blocks {
+        if reader.is_complete() {
+            break;
+        }
+        let mut frame = Frame::default();
+        let result = reader.read(block, &mut frame);
+        step(frame);
+        result?;
+    }
+    let mut frame = Frame::default();
+    let result = reader.end(&mut frame);
+    step(frame);
+    result
+}

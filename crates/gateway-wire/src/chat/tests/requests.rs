@@ -1,0 +1,343 @@
+//! Requests, written for upstreams of many kinds.
+
+use super::*;
+use gateway_core::{
+    Content, Effort, Image, Json, Message, Opaque, Options, Reasoning, ReasoningOptions, Role,
+    Seal, SealKind, Source, ToolCall, ToolChoice, ToolResult, ToolSpec,
+};
+
+/// Writes `request`; returns the body and what was left behind.
+fn put(quirks: Quirks, request: ChatRequest) -> (String, String) {
+    let stream = request.stream;
+    let encoded =
+        ChatUpstream { quirks }.encode(&call(Ask::Composed(Arc::new(request)), stream)).unwrap();
+    let loss = encoded.loss.iter().collect::<Vec<_>>().join(",");
+    (String::from_utf8(encoded.to_vec()).unwrap(), loss)
+}
+
+/// Decodes a request of `members` and writes it; `expected` is what follows the messages.
+#[track_caller]
+fn check(quirks: Quirks, members: &str, expected: &str, loss: &str) {
+    let request = composed(members).request().unwrap().clone();
+    let (body, dropped) = put(quirks, request);
+    let head = r#"{"model":"sent","messages":[{"role":"user","content":"hi"}]"#;
+    assert_eq!(body.strip_prefix(head).expect(&body).strip_suffix('}').unwrap(), expected);
+    assert_eq!(dropped, loss);
+    serde_json::from_str::<Value>(&body).unwrap();
+}
+
+/// Writes `messages`; `expected` is how they read.
+#[track_caller]
+fn check_messages(quirks: Quirks, messages: Vec<Message>, expected: &str, loss: &str) {
+    let (body, dropped) = put(quirks, ChatRequest { messages, ..ChatRequest::default() });
+    let messages = body.strip_prefix(r#"{"model":"sent","messages":"#).unwrap();
+    assert_eq!(messages.strip_suffix('}').unwrap(), expected);
+    assert_eq!(dropped, loss);
+}
+
+#[test]
+fn parameters_keep_their_spelling() {
+    check(
+        Quirks::OPENAI,
+        r#""temperature":1.0,"top_p":0.25,"seed":9007199254740993,"n":2,"stop":"x","logit_bias":{"50256":-100},"user":"u","custom_thing":{"b" :1,"a":2.50}"#,
+        r#","temperature":1.0,"top_p":0.25,"n":2,"stop":["x"],"seed":9007199254740993,"logit_bias":{"50256":-100},"user":"u","custom_thing":{"b" :1,"a":2.50}"#,
+        "",
+    );
+}
+
+#[test]
+fn upstreams_have_their_own_names() {
+    let asked = r#""max_tokens":5,"seed":1,"top_k":3,"verbosity":"low""#;
+    check(
+        Quirks::OPENAI,
+        asked,
+        r#","max_completion_tokens":5,"seed":1,"verbosity":"low""#,
+        "top_k",
+    );
+    check(Quirks::MISTRAL, asked, r#","max_tokens":5,"random_seed":1"#, "top_k,verbosity");
+    check(Quirks::COMPATIBLE, asked, r#","max_tokens":5,"top_k":3,"seed":1"#, "verbosity");
+}
+
+#[test]
+fn streams_are_counted_where_that_is_understood() {
+    let stream = r#""stream":true"#;
+    check(Quirks::OPENAI, stream, r#","stream":true,"stream_options":{"include_usage":true}"#, "");
+    check(Quirks::PERPLEXITY, stream, r#","stream":true"#, "");
+}
+
+#[test]
+fn what_another_dialect_left_over_is_not_sent() {
+    let mut request = ChatRequest::user("m", "hi");
+    request.extra.push("store", Json::parse("true").unwrap());
+    request.dialect = Some(Dialect::Responses);
+    assert!(!put(Quirks::OPENAI, request).0.contains("store"));
+}
+
+#[test]
+fn thinking_is_asked_for_in_many_words() {
+    let high = r#""reasoning_effort":"high""#;
+    check(Quirks::OPENAI, high, r#","reasoning_effort":"high""#, "");
+    check(
+        Quirks::DEEPSEEK,
+        high,
+        r#","thinking":{"type":"enabled"},"reasoning_effort":"high""#,
+        "",
+    );
+    check(Quirks::OPENROUTER, high, r#","reasoning":{"effort":"high"}"#, "");
+    check(
+        Quirks::LLAMACPP,
+        high,
+        r#","chat_template_kwargs":{"enable_thinking":true,"reasoning_effort":"high"}"#,
+        "",
+    );
+    let none = r#""reasoning_effort":"none""#;
+    check(Quirks::DEEPSEEK, none, r#","thinking":{"type":"disabled"}"#, "");
+    check(Quirks::LLAMACPP, none, r#","chat_template_kwargs":{"enable_thinking":false}"#, "");
+    let budget = r#""reasoning":{"max_tokens":3000}"#;
+    check(Quirks::OPENAI, budget, r#","reasoning_effort":"medium""#, "");
+    check(Quirks::OPENROUTER, budget, r#","reasoning":{"max_tokens":3000}"#, "");
+}
+
+const TOOL: &str =
+    r#""tools":[{"type":"function","function":{"name":"f","parameters":{"b" :1.0}}}]"#;
+
+#[test]
+fn tools_and_their_choice() {
+    let tools = &TOOL[1..];
+    let tools = format!(",\"{tools}");
+    check(Quirks::OPENAI, TOOL, &tools, "");
+    check(
+        Quirks::OPENAI,
+        &format!(
+            r#"{TOOL},"tool_choice":{{"type":"function","function":{{"name":"f"}}}},"parallel_tool_calls":false"#
+        ),
+        &format!(
+            r#"{tools},"tool_choice":{{"type":"function","function":{{"name":"f"}}}},"parallel_tool_calls":false"#
+        ),
+        "",
+    );
+    // Without tools there is no choice.
+    check(Quirks::OPENAI, r#""tool_choice":"auto","parallel_tool_calls":true"#, "", "");
+    check(
+        Quirks::COMPATIBLE,
+        r#""tools":[{"type":"custom","custom":{"name":"g"}},{"type":"web_search"}]"#,
+        r#","tools":[{"type":"web_search"}]"#,
+        "tools.custom",
+    );
+}
+
+#[test]
+fn a_narrower_choice_narrows_the_list_where_it_must() {
+    let asked = r#""tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}],"tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"g"}]}"#;
+    check(
+        Quirks::COMPATIBLE,
+        asked,
+        r#","tools":[{"type":"function","function":{"name":"g"}}],"tool_choice":"required""#,
+        "",
+    );
+    check(
+        Quirks::OPENAI,
+        asked,
+        r#","tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g"}}]}}"#,
+        "",
+    );
+}
+
+#[test]
+fn a_forced_tool_and_thinking_exclude_each_other_at_deepseek() {
+    let tools = format!(",\"{}", &TOOL[1..]);
+    let forced = format!(r#"{TOOL},"tool_choice":"required""#);
+    check(
+        Quirks::DEEPSEEK,
+        &forced,
+        &format!(r#"{tools},"tool_choice":"required","thinking":{{"type":"disabled"}}"#),
+        "",
+    );
+    check(
+        Quirks::DEEPSEEK,
+        &format!(r#"{forced},"reasoning_effort":"low""#),
+        &format!(r#"{tools},"thinking":{{"type":"enabled"}},"reasoning_effort":"low""#),
+        "tool_choice",
+    );
+}
+
+#[test]
+fn schemas() {
+    let asked = r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"b" :1},"strict":true}}"#;
+    check(Quirks::OPENAI, asked, &format!(",{asked}"), "");
+    // Nobody asked for JSON in words, and then it would be refused.
+    check(Quirks::DEEPSEEK, asked, "", "response_format.json_schema");
+}
+
+fn turn(role: Role, parts: Vec<Content>) -> Message {
+    Message::new(role, parts)
+}
+
+fn text(text: &str) -> Content {
+    Content::Text(text.to_owned())
+}
+
+fn tool_call() -> Content {
+    Content::ToolCall(ToolCall {
+        id: "c".to_owned(),
+        name: "f".to_owned(),
+        arguments: "{}".to_owned(),
+        ..ToolCall::default()
+    })
+}
+
+fn thought(seal: Option<Seal>) -> Content {
+    Content::Reasoning(Reasoning { text: "hm".to_owned(), seal })
+}
+
+fn picture() -> Content {
+    let source = Source::Inline { media_type: "image/png".to_owned(), base64: "QQ==".to_owned() };
+    Content::Image(Image { source, detail: None })
+}
+
+#[test]
+fn roles() {
+    let messages = || {
+        vec![turn(Role::Developer, vec![text("a")]), turn(Role::User, vec![text("b"), text("c")])]
+    };
+    check_messages(
+        Quirks::OPENAI,
+        messages(),
+        r#"[{"role":"developer","content":"a"},{"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":"c"}]}]"#,
+        "",
+    );
+    check_messages(
+        Quirks::DEEPSEEK,
+        messages(),
+        r#"[{"role":"system","content":"a"},{"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":"c"}]}]"#,
+        "",
+    );
+}
+
+#[test]
+fn results_come_one_by_one_and_their_pictures_after_them() {
+    let result = |id: &str, parts: Vec<Content>, is_error| {
+        let parts = parts.into_iter().map(Into::into).collect();
+        Content::ToolResult(ToolResult { call_id: id.to_owned(), name: None, parts, is_error })
+    };
+    let messages = || {
+        vec![
+            turn(
+                Role::User,
+                vec![
+                    result("a", vec![text("1"), picture()], false),
+                    result("b", vec![text("2")], true),
+                ],
+            ),
+            turn(Role::Tool, vec![result("c", vec![], false)]),
+            turn(Role::User, vec![text("go on")]),
+        ]
+    };
+    check_messages(
+        Quirks::OPENAI,
+        messages(),
+        r#"[{"role":"tool","content":"1","tool_call_id":"a"},{"role":"tool","content":[{"type":"text","text":"Error: "},{"type":"text","text":"2"}],"tool_call_id":"b"},{"role":"tool","content":"","tool_call_id":"c"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,QQ=="}}]},{"role":"user","content":"go on"}]"#,
+        "",
+    );
+    let (body, loss) =
+        put(Quirks::DEEPSEEK, ChatRequest { messages: messages(), ..ChatRequest::default() });
+    assert!(!body.contains("image"), "{body}");
+    assert_eq!(loss, "image");
+}
+
+#[test]
+fn thinking_in_the_history() {
+    let details = Seal {
+        dialect: Dialect::Chat,
+        kind: SealKind::Details,
+        id: None,
+        data: r#"[{"x": 1}]"#.to_owned(),
+    };
+    let called = |seal: Option<Seal>| vec![turn(Role::Assistant, vec![thought(seal), tool_call()])];
+    let calls =
+        r#""tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]"#;
+    let with = |member: &str| format!(r#"[{{"role":"assistant","content":null,{member}{calls}}}]"#);
+    check_messages(Quirks::OPENAI, called(None), &with(""), "");
+    check_messages(Quirks::DEEPSEEK, called(None), &with(r#""reasoning_content":"hm","#), "");
+    check_messages(
+        Quirks::OPENROUTER,
+        called(Some(details)),
+        &with(r#""reasoning":"hm","reasoning_details":[{"x": 1}],"#),
+        "",
+    );
+    let bare = vec![turn(Role::Assistant, vec![tool_call()])];
+    check_messages(Quirks::DEEPSEEK, bare, &with(r#""reasoning_content":"","#), "");
+}
+
+#[test]
+fn what_only_another_dialect_knows_is_named() {
+    let opaque = Content::Opaque(Opaque {
+        dialect: Dialect::Messages,
+        kind: "server_tool_use".to_owned(),
+        json: Json::null(),
+    });
+    let silent = r#"[{"role":"assistant","content":""}]"#;
+    check_messages(
+        Quirks::OPENAI,
+        vec![turn(Role::Assistant, vec![opaque])],
+        silent,
+        "server_tool_use",
+    );
+    let refusal = || vec![turn(Role::Assistant, vec![Content::Refusal("no".to_owned())])];
+    check_messages(
+        Quirks::OPENAI,
+        refusal(),
+        r#"[{"role":"assistant","content":null,"refusal":"no"}]"#,
+        "",
+    );
+    check_messages(Quirks::GROQ, refusal(), r#"[{"role":"assistant","content":"no"}]"#, "");
+}
+
+#[test]
+fn strict_callers_are_refused_instead() {
+    let options = Options { top_k: Some(3), ..Options::default() };
+    let request = ChatRequest { options, ..ChatRequest::user("m", "hi") };
+    let mut call = call(Ask::Composed(Arc::new(request)), false);
+    call.strict = true;
+    let error = ChatUpstream { quirks: Quirks::OPENAI }.encode(&call).unwrap_err();
+    assert_eq!(error.at_param(), Some("top_k"));
+}
+
+#[test]
+fn a_call_that_streams_otherwise_than_the_caller_is_written_anew() {
+    let mut call = original(r#""stream":true,"x":1"#);
+    call.stream = false;
+    let encoded = ChatUpstream { quirks: Quirks::OPENAI }.encode(&call).unwrap();
+    assert_eq!(
+        String::from_utf8(encoded.to_vec()).unwrap(),
+        r#"{"model":"sent","messages":[{"role":"user","content":"hi"}],"x":1}"#
+    );
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let options = Options {
+        max_tokens: Some(5),
+        reasoning: Some(ReasoningOptions {
+            effort: Some(Effort::Low),
+            ..ReasoningOptions::default()
+        }),
+        ..Options::default()
+    };
+    let request = ChatRequest {
+        model: "sent".to_owned(),
+        messages: vec![
+            turn(Role::Developer, vec![text("a")]),
+            turn(Role::User, vec![text("b"), picture()]),
+            turn(Role::Assistant, vec![text("c"), tool_call()]),
+        ],
+        tools: vec![ToolSpec::function("f", "d", Json::parse(r#"{"type" : "object"}"#).unwrap())],
+        tool_choice: Some(ToolChoice::Named("f".to_owned())),
+        options,
+        dialect: Some(Dialect::Chat),
+        ..ChatRequest::default()
+    };
+    let (body, loss) = put(Quirks::OPENAI, request.clone());
+    assert_eq!(loss, "");
+    assert_eq!(ChatCaller.decode()(body.as_bytes()).unwrap(), request);
+}

@@ -1,0 +1,101 @@
+//! Whole answers.
+
+use super::{fixtures, *};
+
+fn read(quirks: Quirks, call: &Call, body: &'static str) -> gateway_core::Result<Frame> {
+    ChatUpstream { quirks }.read_whole(call, Bytes::from_static(body.as_bytes()), Ids::new(2))
+}
+
+/// What the caller reads of `body`.
+fn passed(quirks: Quirks, body: &'static str) -> String {
+    let frame = read(quirks, &original(""), body).unwrap();
+    String::from_utf8(frame.verbatim.unwrap().to_vec()).unwrap()
+}
+
+#[test]
+fn answers_that_callers_take_pass_to_the_byte() {
+    assert_eq!(passed(Quirks::OPENAI, fixtures::OPENAI.whole), fixtures::OPENAI.whole);
+    let spaced = r#"
+        { "choices" : [ { "message" : { "content" : "\u00e9" , "x" : 1.0 } } ] }"#;
+    assert_eq!(passed(Quirks::OPENAI, spaced), spaced.trim_start());
+}
+
+#[test]
+fn others_are_mended() {
+    assert_eq!(
+        passed(Quirks::MISTRAL, fixtures::MISTRAL.whole),
+        r#"{"id":"a1","object":"chat.completion","created":5,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"yes","tool_calls":[{"id":"c1","function":{"name":"f","arguments":"{\"x\": 1}"},"type":"function"},{"id":"c2","function":{"name":"g","arguments":"{\"y\":2.0}"},"type":"function"}],"reasoning_content":"hm","refusal":null},"finish_reason":"tool_calls","logprobs":null}],"usage":{"prompt_tokens":9,"total_tokens":13,"completion_tokens":4}}"#
+    );
+    assert_eq!(
+        passed(Quirks::LLAMACPP, fixtures::LLAMACPP.whole),
+        r#"{"choices":[{"finish_reason":"stop","index":0,"message":{"role":"assistant","content":"yes","refusal":null},"logprobs":null,"native_finish_reason":"eos"}],"created":5,"model":"asked","system_fingerprint":"b1","object":"chat.completion","id":"a1","timings":{"prompt_n":9},"usage":{"completion_tokens":4,"prompt_tokens":9,"total_tokens":13}}"#
+    );
+}
+
+#[test]
+fn what_is_passed_on_is_metered() {
+    let frame = read(Quirks::OPENAI, &original(""), fixtures::OPENAI.whole).unwrap();
+    let [StreamEvent::Finished(_), StreamEvent::Usage(usage)] = frame.events.as_slice() else {
+        panic!("{:?}", frame.events)
+    };
+    assert_eq!((usage.prompt(), usage.completion()), (9, 4));
+    assert!(frame.output);
+}
+
+#[test]
+fn what_is_no_answer_is_an_error() {
+    let check = |body: &'static str, expected: ErrorKind| {
+        for quirks in [Quirks::OPENAI, Quirks::COMPATIBLE] {
+            for call in [original(""), composed("")] {
+                let error = read(quirks, &call, body).unwrap_err();
+                assert_eq!(error.kind(), expected, "{body}");
+            }
+        }
+    };
+    check("", ErrorKind::UpstreamInvalid);
+    check("<html>", ErrorKind::UpstreamInvalid);
+    check("{}", ErrorKind::UpstreamInvalid);
+    check("[]", ErrorKind::UpstreamInvalid);
+    check(r#"{"choices":[]}"#, ErrorKind::UpstreamInvalid);
+    check(r#"{"choices":[{"message":{"content":"a""#, ErrorKind::UpstreamInvalid);
+    check(r#"{"error":{"code":429,"message":"x"}}"#, ErrorKind::RateLimited);
+    check(r#"{"error":{"type":"invalid_request_error","message":"x"}}"#, ErrorKind::InvalidRequest);
+    check(r#"{"choices":[{"message":{},"finish_reason":"error"}]}"#, ErrorKind::Upstream);
+}
+
+#[test]
+fn every_answer_is_written_as_the_standard_says() {
+    for fixture in &fixtures::ALL {
+        let call = composed("");
+        let mut answer = Collector::default();
+        answer.extend(read(fixture.quirks, &call, fixture.whole).unwrap().events);
+        let json = ChatCaller.write_whole(answer.finish(), reply(&call));
+        let json: Value = serde_json::from_slice(&json).unwrap();
+        for choice in json["choices"].as_array().unwrap() {
+            let message = choice["message"].as_object().unwrap();
+            assert_eq!(message["role"], "assistant");
+            assert!(
+                message.contains_key("content") && message.contains_key("refusal"),
+                "{message:?}"
+            );
+            assert!(choice.get("logprobs").is_some() && choice["finish_reason"].is_string());
+            let called = message.contains_key("tool_calls") && message["content"] == "";
+            assert!(!called, "no empty text beside a call: {message:?}");
+        }
+        assert_eq!(json["object"], "chat.completion");
+        assert!(json["id"].is_string() && json["created"].is_u64() && json["model"].is_string());
+    }
+}
+
+#[test]
+fn the_old_spelling_is_answered_in_the_old_spelling() {
+    let call = composed(r#""functions":[{"name":"f"}]"#);
+    let mut answer = Collector::default();
+    answer.extend(read(Quirks::OPENAI, &call, fixtures::CALLS.whole).unwrap().events);
+    let json = ChatCaller.write_whole(answer.finish(), reply(&call));
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    let choice = &json["choices"][0];
+    assert_eq!(choice["finish_reason"], "function_call");
+    assert_eq!(choice["message"]["function_call"]["arguments"], "{\"x\": 1.0}");
+    assert_eq!(choice["message"].get("tool_calls"), None);
+}
