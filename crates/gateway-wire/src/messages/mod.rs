@@ -29,4 +29,7 @@ mod upstream;
 mod whole;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{caller::MessagesCaller, upstream::MessagesUpstream};
