@@ -73,11 +73,9 @@ fn instructions_alone_are_what_is_asked() {
 
 #[test]
 fn a_caller_that_speaks_of_turns_of_the_system_has_them() {
-    let mut asked =
-        Call::new(of(vec![Message::text(Role::User, "a"), Message::text(Role::System, "b")]));
-    let beta = "x,mid-conversation-system-2026-04-07".to_owned();
-    asked.context.headers = [("anthropic-beta", beta)].into();
-    let sent = super::json(&MessagesUpstream.encode(&asked).unwrap());
+    let mut asked = of(vec![Message::text(Role::User, "a"), Message::text(Role::System, "b")]);
+    asked.dialect = Some(Dialect::Messages);
+    let (sent, _) = send(asked, None).unwrap();
     assert_eq!(sent["messages"][1], json!({"role": "system", "content": "b"}));
 }
 
@@ -509,11 +507,24 @@ fn a_stream_that_the_caller_did_not_ask_for_is_asked_for() {
 #[test]
 fn what_we_do_not_model_goes_where_it_came_from() {
     let body = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],
-        "context_management":{"edits":[]},"output_config":{"task_budget":{"n":1.0}},"prompt_cache_key":"k"}"#;
-    let (sent, loss) = send(decode(body).unwrap(), None).unwrap();
+        "context_management":{"edits":[]},"output_config":{"task_budget":{"n":1.0},"effort":"low"}}"#;
+    let mut request = decode(body).unwrap();
+    let (sent, told) = send(request.clone(), None).unwrap();
     assert_eq!(sent["context_management"], json!({"edits": []}));
-    assert_eq!(sent["output_config"], json!({"task_budget": {"n": 1.0}}));
-    assert_eq!(loss, "prompt_cache_key");
+    assert_eq!(sent["output_config"], json!({"task_budget": {"n": 1.0}, "effort": "low"}));
+    assert_eq!((sent.get("thinking"), &*told), (None, ""), "effort is not thinking here");
+    request.dialect = Some(Dialect::Chat);
+    let (sent, told) = send(request, None).unwrap();
+    assert_eq!(sent.get("context_management"), None);
+    assert_eq!(told, "context_management,output_config");
+}
+
+#[test]
+fn a_file_of_another_provider_cannot_be_sent() {
+    let file = Content::File(File { source: Source::FileId("file-1".to_owned()), name: None });
+    let mut request = of(vec![Message::new(Role::User, [file])]);
+    request.dialect = Some(Dialect::Chat);
+    assert_eq!(send(request, None).unwrap_err().at_param(), Some("messages"));
 }
 
 #[test]
