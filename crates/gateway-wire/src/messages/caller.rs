@@ -14,8 +14,10 @@ impl Caller for MessagesCaller {
     }
 
     fn check(&self, envelope: &Envelope) -> Result<()> {
-        match envelope.messages {
-            Some(_) => Ok(()),
+        // "[]" is the shortest list.
+        match &envelope.messages {
+            Some(messages) if messages.len() > 2 => Ok(()),
+            Some(_) => Err(GatewayError::invalid("messages", "messages is empty")),
             None => Err(GatewayError::invalid("messages", "messages is missing")),
         }
     }

@@ -1,7 +1,7 @@
 //! What callers ask.
 
 use super::decode;
-use crate::messages::MessagesCaller;
+use crate::{Caller as _, messages::MessagesCaller};
 use gateway_core::{
     CacheControl, CacheTtl, ChatRequest, Content, Effort, Part, ReasoningOptions, ResponseFormat,
     Role, SealKind, Source, ToolChoice,
@@ -148,6 +148,20 @@ fn what_cannot_be_understood_is_refused_by_name() {
         ),
     ] {
         assert_eq!(decode(body).unwrap_err().at_param(), Some(param), "{body}");
+    }
+}
+
+#[test]
+fn without_messages_nothing_is_asked_of_an_upstream() {
+    for (body, is_fine) in [
+        (r#"{"model":"m"}"#, false),
+        (r#"{"model":"m","messages":[]}"#, false),
+        (r#"{"model":"m","messages":"x"}"#, false),
+        (r#"{"model":"m","messages":[1]}"#, true),
+    ] {
+        let limits = crate::json::Limits::default();
+        let envelope = crate::envelope::read(body.as_bytes(), &limits).unwrap();
+        assert_eq!(MessagesCaller.check(&envelope).is_ok(), is_fine, "{body}");
     }
 }
 
