@@ -1,10 +1,7 @@
 //! Blocks: the pieces of a message, as this dialect writes them.
 
-use super::{
-    arguments::{free_text, object, tool_id},
-    base64,
-    cache::Mark,
-};
+use super::{base64, cache::Mark, ids::tool_id};
+use crate::raw::arguments;
 use gateway_core::{
     CacheControl, Content, Dialect, File, GatewayError, Image, Json, Loss, Part, Reasoning, Result,
     SealKind, Source, ToolCall, ToolResult,
@@ -146,7 +143,7 @@ fn thinking(reasoning: &Reasoning) -> Option<Body<'_>> {
 }
 
 fn tool_use(call: &ToolCall) -> Body<'_> {
-    let input = if call.custom { free_text(&call.arguments) } else { object(&call.arguments) };
+    let input = arguments(&call.arguments, call.custom);
     Body::ToolUse { id: tool_id(&call.id), name: &call.name, input }
 }
 

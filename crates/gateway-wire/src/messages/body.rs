@@ -11,8 +11,7 @@ use super::{
 };
 use crate::Encoded;
 use gateway_core::{
-    Ask, Call, ChatRequest, Dialect, Extra, GatewayError, Json, Loss, ModelCard, ResponseFormat,
-    Result,
+    Call, ChatRequest, Dialect, Extra, GatewayError, Json, Loss, ModelCard, ResponseFormat, Result,
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -103,15 +102,15 @@ pub(super) fn encode(call: &Call, purpose: Purpose) -> Result<Encoded> {
     let request = call.request()?;
     let card = call.target.card.as_deref();
     let mut loss = Loss::default();
-    let foreign = is_foreign(call);
+    let foreign = request.dialect.is_some_and(|it| it != Dialect::Messages);
     if request.options.n.is_some_and(|n| n > 1) {
         return Err(GatewayError::invalid("n", "the model's provider gives one answer at a time"));
     }
     let blocks = Blocks { loss: &mut loss, foreign };
-    let mut turns = Turns::new(&request.messages, knows_system(call), blocks)?;
-    let plan = Plan::new(&request.options, request.tool_choice.as_ref(), card, &turns, &mut loss);
+    let mut turns = Turns::new(&request.messages, is_ours(request), blocks)?;
+    let plan = Plan::new(request, card, &turns, &mut loss);
     let mut tools = offers(request)?;
-    let mut extra = extra(call, request, &mut loss);
+    let mut extra = extra(request, &mut loss);
     let rest = extra.remove("output_config").and_then(|it| it.read().ok()).unwrap_or_default();
     mark(&mut tools, &mut turns, &extra);
     let format = format(request, card, &mut loss);
@@ -166,44 +165,20 @@ fn format(request: &ChatRequest, card: Option<&ModelCard>, loss: &mut Loss) -> O
     }
 }
 
-/// Parameters of this dialect that we carry and do not model.
-const CARRIED: [&str; 9] = [
-    "cache_control",
-    "container",
-    "context_management",
-    "diagnostics",
-    "fallbacks",
-    "inference_geo",
-    "mcp_servers",
-    "output_config",
-    "speed",
-];
-
-/// What a caller of this dialect said beyond what we model. Of a composed request nobody knows who
-/// said it, so that only what is certainly meant for us is carried.
-fn extra(call: &Call, request: &ChatRequest, loss: &mut Loss) -> Extra {
-    let is_ours = call.original(Dialect::Messages).is_some();
-    let mut extra = Extra::default();
-    for (name, value) in request.extra.iter() {
-        if is_ours || (!is_foreign(call) && CARRIED.contains(&name)) {
-            extra.push(name, value.clone());
-        } else {
-            loss.drop(name.to_owned());
-        }
+/// What a caller of this dialect said beyond what we model. What others said has no place here.
+fn extra(request: &ChatRequest, loss: &mut Loss) -> Extra {
+    if is_ours(request) {
+        return request.extra.clone();
     }
-    extra
+    for (name, _) in request.extra.iter() {
+        loss.drop(name.to_owned());
+    }
+    Extra::default()
 }
 
-/// The request is known to come from a caller of another dialect.
-fn is_foreign(call: &Call) -> bool {
-    matches!(&call.ask, Ask::Original(original) if original.dialect != Dialect::Messages)
-}
-
-/// The caller has told that it speaks of turns of the system between the others.
-fn knows_system(call: &Call) -> bool {
-    let mut headers = call.context.headers.iter();
-    headers
-        .any(|(name, value)| *name == "anthropic-beta" && value.contains("mid-conversation-system"))
+/// The caller speaks this dialect.
+fn is_ours(request: &ChatRequest) -> bool {
+    request.dialect == Some(Dialect::Messages)
 }
 
 /// Keeps the breakpoints of the prompt cache within what the provider takes.

@@ -2,39 +2,44 @@
 
 use gateway_core::{CacheControl, CacheTtl};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use serde_json::value::RawValue;
 
 /// So many breakpoints a request may have.
 const MAX_MARKS: usize = 4;
 
-/// A breakpoint on the wire.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Mark<'a> {
-    #[serde(rename = "type", default)]
-    kind: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ttl: Option<Cow<'a, str>>,
+/// A breakpoint, as it is written.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Mark {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<&'static str>,
 }
 
-impl From<CacheControl> for Mark<'static> {
+impl From<CacheControl> for Mark {
     fn from(cache: CacheControl) -> Self {
         let ttl = cache.ttl.map(|ttl| match ttl {
-            CacheTtl::FiveMinutes => Cow::Borrowed("5m"),
-            CacheTtl::OneHour => Cow::Borrowed("1h"),
+            CacheTtl::FiveMinutes => "5m",
+            CacheTtl::OneHour => "1h",
         });
-        Self { kind: Cow::Borrowed("ephemeral"), ttl }
+        Self { kind: "ephemeral", ttl }
     }
 }
 
-impl From<Mark<'_>> for CacheControl {
-    fn from(mark: Mark<'_>) -> Self {
-        let ttl = match mark.ttl.as_deref() {
-            Some("5m") => Some(CacheTtl::FiveMinutes),
-            Some("1h") => Some(CacheTtl::OneHour),
-            _ => None,
-        };
-        Self { ttl }
+/// Reads a breakpoint. A wish that is not understood is none: nothing depends on it.
+pub(super) fn read(mark: &RawValue) -> Option<CacheControl> {
+    #[derive(Deserialize)]
+    struct Wire {
+        #[serde(default)]
+        ttl: Option<String>,
     }
+    let wire: Wire = serde_json::from_str(mark.get()).ok()?;
+    let ttl = match wire.ttl.as_deref() {
+        Some("5m") => Some(CacheTtl::FiveMinutes),
+        Some("1h") => Some(CacheTtl::OneHour),
+        _ => None,
+    };
+    Some(CacheControl { ttl })
 }
 
 /// Makes `marks`, which are in the order of the prompt, acceptable: no more than the newest four

@@ -2,7 +2,7 @@
 
 use super::{failure, request, whole, writer::Writer};
 use crate::{Caller, Reply, StreamWriter};
-use gateway_core::{ChatRequest, ChatResponse, Dialect, GatewayError, Result};
+use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Result};
 
 /// Programs written for Anthropic.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,6 +11,15 @@ pub struct MessagesCaller;
 impl Caller for MessagesCaller {
     fn dialect(&self) -> Dialect {
         Dialect::Messages
+    }
+
+    fn check(&self, envelope: &Envelope) -> Result<()> {
+        // "[]" is the shortest list.
+        match &envelope.messages {
+            Some(messages) if messages.len() > 2 => Ok(()),
+            Some(_) => Err(GatewayError::invalid("messages", "messages is empty")),
+            None => Err(GatewayError::invalid("messages", "messages is missing")),
+        }
     }
 
     fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest> {

@@ -1,6 +1,6 @@
 //! Errors: reading the provider's, and naming ours.
 
-use crate::{ErrorReply, Fault};
+use crate::{ErrorReply, Fault, raw};
 use gateway_core::{ErrorKind, GatewayError, Json};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,9 @@ pub(super) fn of_event(body: &[u8]) -> GatewayError {
 }
 
 fn read(body: &[u8]) -> Fault {
-    let wire: Wire = serde_json::from_slice(body).unwrap_or_default();
+    let Ok(wire) = serde_json::from_slice::<Wire>(body) else {
+        return Fault { message: raw::sentence(body), ..Fault::default() };
+    };
     let Some(error) = wire.error else {
         return Fault { message: wire.message, ..Fault::default() };
     };

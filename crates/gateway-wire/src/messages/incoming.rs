@@ -1,9 +1,9 @@
 //! Messages of callers.
 
-use super::{base64, cache::Mark, request::wrong};
+use super::{base64, cache, request::wrong};
 use gateway_core::{
-    CacheControl, Content, Dialect, File, GatewayError, Image, Json, Message, Opaque, Part,
-    Reasoning, Result, Role, Seal, SealKind, Source, ToolCall, ToolResult,
+    Content, Dialect, File, GatewayError, Image, Json, Message, Opaque, Part, Reasoning, Result,
+    Role, Seal, SealKind, Source, ToolCall, ToolResult,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,7 +23,7 @@ struct Tag<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
-    cache_control: Option<Mark<'a>>,
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +79,7 @@ struct Outcome {
 
 /// Reads `system`: text, or blocks of it.
 pub(super) fn system(value: Option<Json>) -> Result<Option<Message>> {
-    let parts = value.map(|value| parts(&value, "system")).transpose()?.unwrap_or_default();
+    let parts = value.map(|value| parts(value.get(), "system")).transpose()?.unwrap_or_default();
     Ok((!parts.is_empty()).then(|| Message::new(Role::System, parts)))
 }
 
@@ -102,7 +102,7 @@ pub(super) fn messages(value: &Json) -> Result<Vec<Message>> {
             }
         };
         let param = format!("messages.{index}.content");
-        let parts = turn.content.map(|it| parts(&Json::from(it), &param)).transpose()?;
+        let parts = turn.content.map(|it| parts(it.get(), &param)).transpose()?;
         say(role, parts.unwrap_or_default(), &mut out);
     }
     Ok(out)
@@ -122,57 +122,56 @@ fn say(role: Role, parts: Vec<Part>, out: &mut Vec<Message>) {
 }
 
 /// Reads text, or a list of blocks.
-fn parts(value: &Json, param: &str) -> Result<Vec<Part>> {
-    if value.get().starts_with('"') {
-        let text: String = value.read().map_err(|error| wrong(param, error))?;
-        return Ok(vec![Content::Text(text).into()]);
+fn parts(value: &str, param: &str) -> Result<Vec<Part>> {
+    if value.starts_with('"') {
+        return Ok(vec![Content::Text(read(value, param)?).into()]);
     }
-    let blocks: Option<Vec<&RawValue>> = value.read().map_err(|error| wrong(param, error))?;
+    let blocks: Option<Vec<&RawValue>> = read(value, param)?;
     let blocks = blocks.into_iter().flatten().enumerate();
     blocks.map(|(index, block)| part(block, &format!("{param}.{index}"))).collect()
 }
 
 fn part(block: &RawValue, param: &str) -> Result<Part> {
     if block.get().starts_with('"') {
-        return Ok(Content::Text(read(block, param)?).into());
+        return Ok(Content::Text(read(block.get(), param)?).into());
     }
-    let tag: Tag<'_> = read(block, param)?;
+    let tag: Tag<'_> = read(block.get(), param)?;
     let content = content(&tag.kind, block, param)?;
     // What is carried as it came says so itself.
-    let cache = tag.cache_control.filter(|_| !matches!(content, Content::Opaque(_)));
-    Ok(Part { content, cache: cache.map(CacheControl::from) })
+    let mark = tag.cache_control.filter(|_| !matches!(content, Content::Opaque(_)));
+    Ok(Part { content, cache: mark.and_then(cache::read) })
 }
 
 fn content(kind: &str, block: &RawValue, param: &str) -> Result<Content> {
     Ok(match kind {
-        "text" => Content::Text(read::<Text>(block, param)?.text),
+        "text" => Content::Text(read::<Text>(block.get(), param)?.text),
         "image" => {
-            let it: Media = read(block, param)?;
+            let it: Media = read(block.get(), param)?;
             match source(&it.source) {
                 Some(source) => Content::Image(Image { source, detail: None }),
                 None => opaque(kind, block),
             }
         }
         "document" => {
-            let it: Media = read(block, param)?;
+            let it: Media = read(block.get(), param)?;
             match source(&it.source) {
                 Some(source) => Content::File(File { source, name: it.title }),
                 None => opaque(kind, block),
             }
         }
         "thinking" => {
-            let it: Thinking = read(block, param)?;
+            let it: Thinking = read(block.get(), param)?;
             let data = it.signature.filter(|data| !data.is_empty());
             let seal = data.map(|data| seal(SealKind::Signature, data));
             Content::Reasoning(Reasoning { text: it.thinking, seal })
         }
         "redacted_thinking" => {
-            let data = read::<Redacted>(block, param)?.data;
+            let data = read::<Redacted>(block.get(), param)?.data;
             let seal = Some(seal(SealKind::Encrypted, data));
             Content::Reasoning(Reasoning { text: String::new(), seal })
         }
         "tool_use" => {
-            let it: ToolUse = read(block, param)?;
+            let it: ToolUse = read(block.get(), param)?;
             let input = it.input.filter(|input| input.get() != "null");
             let arguments = input.as_ref().map_or("{}", Json::get).to_owned();
             Content::ToolCall(ToolCall {
@@ -182,14 +181,14 @@ fn content(kind: &str, block: &RawValue, param: &str) -> Result<Content> {
                 ..ToolCall::default()
             })
         }
-        "tool_result" => Content::ToolResult(outcome(read(block, param)?, param)?),
+        "tool_result" => Content::ToolResult(outcome(read(block.get(), param)?, param)?),
         _ => opaque(kind, block),
     })
 }
 
 fn outcome(it: Outcome, param: &str) -> Result<ToolResult> {
     let param = format!("{param}.content");
-    let parts = it.content.map(|content| parts(&content, &param)).transpose()?;
+    let parts = it.content.map(|content| parts(content.get(), &param)).transpose()?;
     Ok(ToolResult {
         call_id: it.tool_use_id,
         name: None,
@@ -220,6 +219,6 @@ fn opaque(kind: &str, block: &RawValue) -> Content {
     Content::Opaque(Opaque { dialect: Dialect::Messages, kind: kind.to_owned(), json })
 }
 
-fn read<'a, T: Deserialize<'a>>(block: &'a RawValue, param: &str) -> Result<T> {
-    serde_json::from_str(block.get()).map_err(|error| wrong(param, error))
+fn read<'a, T: Deserialize<'a>>(value: &'a str, param: &str) -> Result<T> {
+    serde_json::from_str(value).map_err(|error| wrong(param, error))
 }

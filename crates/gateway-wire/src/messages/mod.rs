@@ -5,7 +5,6 @@
 //! about bringing a conversation of any other shape into that one.
 
 mod answer;
-mod arguments;
 mod base64;
 mod block;
 mod body;
@@ -13,6 +12,7 @@ mod cache;
 mod caller;
 mod counts;
 mod failure;
+mod ids;
 mod incoming;
 mod offered;
 mod pieces;
@@ -28,5 +28,8 @@ mod turns;
 mod upstream;
 mod whole;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::{caller::MessagesCaller, upstream::MessagesUpstream};

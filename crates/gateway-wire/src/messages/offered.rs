@@ -1,9 +1,8 @@
 //! Tools that callers offer.
 
-use super::{cache::Mark, request::wrong};
+use super::{cache, request::wrong};
 use gateway_core::{
-    CacheControl, Dialect, Function, GatewayError, Json, Opaque, Result, ToolChoice, ToolKind,
-    ToolSpec,
+    Dialect, Function, GatewayError, Json, Opaque, Result, ToolChoice, ToolKind, ToolSpec,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,7 +13,7 @@ struct Tag<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    cache_control: Option<Mark<'a>>,
+    cache_control: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +53,7 @@ fn read(tool: &RawValue, index: usize) -> Result<ToolSpec> {
             json: Json::from(tool),
         }),
     };
-    Ok(ToolSpec { kind, cache: tag.cache_control.map(CacheControl::from) })
+    Ok(ToolSpec { kind, cache: tag.cache_control.and_then(cache::read) })
 }
 
 /// `tool_choice`.

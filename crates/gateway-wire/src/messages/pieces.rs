@@ -4,11 +4,10 @@
 //! others wait in line, until the front one is known to be complete or the answer ends.
 
 use super::{
-    arguments::free_text,
     whole::{Known, call_id, ours},
     writer::write,
 };
-use crate::{Ids, sse};
+use crate::{Ids, raw, sse};
 use gateway_core::{Dialect, Opaque, Seal, SealKind, ToolCallDelta};
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -211,7 +210,7 @@ impl Pieces {
         }
         if let Kind::Call { index, custom, arguments, .. } = &front.kind {
             if *custom {
-                let input = free_text(arguments);
+                let input = raw::arguments(arguments, true);
                 add(self.index, Delta::Arguments { partial_json: input.get() }, out);
             }
             self.done.insert(*index);
@@ -256,7 +255,7 @@ impl Held {
     }
 
     fn start(&self, index: u32, out: &mut Vec<u8>) {
-        let empty: Cow<'_, RawValue> = super::arguments::object("");
+        let empty: Cow<'_, RawValue> = raw::arguments("", false);
         let block = match &self.kind {
             Kind::Text | Kind::Refusal => Known::Text { text: "" },
             Kind::Thinking { .. } => Known::Thinking { thinking: "", signature: "" },

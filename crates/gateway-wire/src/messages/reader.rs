@@ -97,10 +97,7 @@ impl Reader {
         let skims = self.skims();
         let it: Event<'_> = match serde_json::from_str(&event.data) {
             Ok(it) => it,
-            Err(_) if event.name == "error" => {
-                return Err(failure::of_event(event.data.as_bytes()));
-            }
-            Err(error) => return Err(unreadable(error)),
+            Err(error) => return odd(event, error),
         };
         match kind(&it, event) {
             "message_start" => self.start(it.message.unwrap_or_default(), out),
@@ -169,6 +166,27 @@ impl Reader {
             count += 1;
         }
         (count, Ok(()))
+    }
+}
+
+/// What to make of an event that cannot be read: an error may be in any form, and what is unknown
+/// is not ours to judge.
+fn odd(event: &sse::Event<'_>, error: serde_json::Error) -> Result<()> {
+    #[derive(Default, Deserialize)]
+    struct Tag {
+        #[serde(rename = "type", default)]
+        kind: String,
+    }
+    let tag: Option<Tag> = serde_json::from_str(&event.data).ok();
+    match tag.as_ref().map_or(event.name, |tag| &tag.kind) {
+        "error" => Err(failure::of_event(event.data.as_bytes())),
+        ""
+        | "message_start"
+        | "content_block_start"
+        | "content_block_delta"
+        | "message_delta"
+        | "message_stop" => Err(unreadable(error)),
+        _ => Ok(()),
     }
 }
 

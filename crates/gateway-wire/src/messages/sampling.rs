@@ -40,7 +40,9 @@ impl Sampling {
 
     /// A model that thinks lets little be said of how it writes.
     fn restrain(&mut self, loss: &mut Loss) {
-        self.forgo(Parameter::Temperature, loss);
+        if !is_one(self.temperature.as_ref()) {
+            self.forgo(Parameter::Temperature, loss);
+        }
         if value(self.top_p.as_ref()).is_some_and(|top_p| top_p < 0.95) {
             self.forgo(Parameter::TopP, loss);
         }

@@ -37,7 +37,7 @@ struct Tag<'a> {
 #[derive(Debug, Deserialize)]
 struct Text {
     #[serde(default)]
-    text: String,
+    text: Option<String>,
     #[serde(default)]
     citations: Option<Vec<Citation>>,
 }
@@ -121,7 +121,7 @@ impl Steps {
                 let it: Text = read(block)?;
                 let citations = it.citations.unwrap_or_default();
                 self.open = Open::Text { from: self.chars, citations };
-                self.text(it.text, out);
+                self.text(it.text.unwrap_or_default(), out);
             }
             "thinking" => {
                 let it: Thinking = read(block)?;

@@ -3,7 +3,7 @@
 use super::turns::Turns;
 use crate::reasoning::{MIN_BUDGET, budget_of_effort, effort_of_budget, max_tokens_for};
 use gateway_core::{
-    Effort, Loss, ModelCard, Options, ReasoningOptions, ReasoningStyle, ToolChoice,
+    ChatRequest, Dialect, Effort, Loss, ModelCard, ReasoningOptions, ReasoningStyle, ToolChoice,
 };
 use serde::Serialize;
 
@@ -53,23 +53,27 @@ impl Plan {
     /// What to ask for, given the caller's wish, what the catalogue knows of the model, and what
     /// else is asked: the provider refuses some of it together with thinking.
     pub(super) fn new(
-        options: &Options,
-        choice: Option<&ToolChoice>,
+        request: &ChatRequest,
         card: Option<&ModelCard>,
         turns: &Turns<'_>,
         loss: &mut Loss,
     ) -> Self {
+        let options = &request.options;
         let bound = options.max_tokens.or(card.and_then(|card| card.max_output));
         let unasked = ReasoningOptions::default();
         let asked = options.reasoning.as_ref().unwrap_or(&unasked);
         let style = card.and_then(|card| card.capabilities.reasoning);
-        let mut mode = wanted(asked, style, bound);
+        let is_ours = request.dialect == Some(Dialect::Messages);
+        // Here effort is more than thinking, and may be asked for without.
+        let is_effort_alone = is_ours && !asked.adaptive && asked.budget.is_none();
+        let mut mode = if is_effort_alone { Mode::Unsaid } else { wanted(asked, style, bound) };
+        let choice = request.tool_choice.as_ref();
         if mode.is_on() && !is_possible(mode, style, choice, turns) {
             loss.drop("reasoning");
             mode = Mode::Unsaid;
         }
         let effort = match mode {
-            Mode::Unsaid | Mode::Disabled => None,
+            Mode::Unsaid | Mode::Disabled => asked.effort.filter(|_| is_ours),
             Mode::Enabled(_) => asked.effort.filter(|_| asked.budget.is_some()),
             Mode::Adaptive => asked.effort.or(asked.budget.map(effort_of_budget)),
         };

@@ -77,7 +77,7 @@ impl Serialize for Offer<'_> {
             #[serde(skip_serializing_if = "Option::is_none")]
             strict: Option<bool>,
             #[serde(skip_serializing_if = "Option::is_none")]
-            cache_control: Option<Mark<'static>>,
+            cache_control: Option<Mark>,
         }
         match &self.tool {
             Tool::Hosted(json) => json.serialize(serializer),

@@ -66,9 +66,14 @@ impl<'a> Turns<'a> {
         Ok(it)
     }
 
-    /// The conversation ends with words put into the model's mouth.
+    /// The conversation ends with words put into the model's mouth, and not with a turn of its own
+    /// that it is to go on with.
     pub(super) fn has_prefill(&self) -> bool {
-        self.turns.last().is_some_and(|turn| turn.speaker == Speaker::Assistant)
+        let Some(Turn { speaker: Speaker::Assistant, blocks }) = self.turns.last() else {
+            return false;
+        };
+        let is_text = blocks.last().is_some_and(|it| matches!(it.body, Body::Text(_)));
+        is_text && !blocks.first().is_some_and(|it| it.body.is_thinking())
     }
 
     /// The model's last turn calls tools and comes without the thinking that led to it.
@@ -89,12 +94,12 @@ impl<'a> Turns<'a> {
         }
     }
 
-    /// Words put into the model's mouth may not end in white space.
+    /// What the model is to go on with may not end in white space.
     fn trim_prefill(&mut self) {
-        if !self.has_prefill() {
+        let Some(turn) = self.turns.last_mut() else { return };
+        if turn.speaker != Speaker::Assistant {
             return;
         }
-        let Some(turn) = self.turns.last_mut() else { return };
         if let Some(Block { body: Body::Text(text), .. }) = turn.blocks.last_mut() {
             let kept = text.trim_end().len();
             match text {

@@ -1,11 +1,7 @@
 //! Whole answers, as callers read them.
 
-use super::{
-    arguments::{free_text, object, tool_id},
-    counts::Counts,
-    stop,
-};
-use crate::Reply;
+use super::{counts::Counts, ids::tool_id, stop};
+use crate::{Ids, Reply, raw::arguments};
 use gateway_core::{
     ChatResponse, Choice, Content, Dialect, Json, Reasoning, Seal, SealKind, ToolCall,
 };
@@ -84,7 +80,7 @@ pub(super) fn message_id(upstream: &str, reply: &mut Reply) -> String {
     if upstream.starts_with("msg_") { upstream.to_owned() } else { reply.ids.next("msg_") }
 }
 
-fn blocks<'a>(content: &'a Content, ids: &mut crate::Ids, out: &mut Vec<Block<'a>>) {
+fn blocks<'a>(content: &'a Content, ids: &mut Ids, out: &mut Vec<Block<'a>>) {
     match content {
         Content::Text(text) | Content::Refusal(text) if !text.is_empty() => {
             out.push(Block::Known(Known::Text { text }));
@@ -120,12 +116,12 @@ pub(super) fn ours(seal: &Seal, kind: SealKind) -> Option<&str> {
     (seal.dialect == Dialect::Messages && seal.kind == kind).then_some(&*seal.data)
 }
 
-fn tool_use<'a>(call: &'a ToolCall, ids: &mut crate::Ids) -> Known<'a> {
-    let input = if call.custom { free_text(&call.arguments) } else { object(&call.arguments) };
+fn tool_use<'a>(call: &'a ToolCall, ids: &mut Ids) -> Known<'a> {
+    let input = arguments(&call.arguments, call.custom);
     Known::ToolUse { id: call_id(&call.id, ids), name: &call.name, input }
 }
 
 /// A name for a call that callers of this dialect can send back.
-pub(super) fn call_id<'a>(id: &'a str, ids: &mut crate::Ids) -> Cow<'a, str> {
+pub(super) fn call_id<'a>(id: &'a str, ids: &mut Ids) -> Cow<'a, str> {
     if id.is_empty() { Cow::Owned(ids.next("toolu_")) } else { tool_id(id) }
 }

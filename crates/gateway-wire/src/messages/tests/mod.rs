@@ -1,0 +1,106 @@
+//! What the pieces of this dialect do together.
+
+mod asked;
+mod decoded;
+mod read;
+mod relayed;
+mod shapes;
+mod written;
+
+use super::{MessagesCaller, MessagesUpstream};
+use crate::{Caller as _, Encoded, Ids, Reply, Upstream as _};
+use bytes::Bytes;
+use gateway_core::{
+    Ask, Call, Capabilities, ChatRequest, ChatResponse, Collector, Dialect, Envelope, Frame, Look,
+    ModelCard, Original, ReasoningStyle, Result, StreamEvent,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What the catalogue knows of a model that is asked to think in this way.
+fn card(reasoning: Option<ReasoningStyle>) -> ModelCard {
+    ModelCard {
+        id: "m".to_owned(),
+        provider: "anthropic".to_owned(),
+        upstream: "m".to_owned(),
+        api: None,
+        context_window: None,
+        max_output: None,
+        capabilities: Capabilities { reasoning, ..Capabilities::default() },
+        price: None,
+    }
+}
+
+/// What is sent for `request`, and what is told as lost.
+fn send(request: ChatRequest, card: Option<ModelCard>) -> Result<(Value, String)> {
+    let mut call = Call::new(request);
+    call.target.card = card.map(Arc::new);
+    let encoded = MessagesUpstream.encode(&call)?;
+    Ok((json(&encoded), encoded.loss.iter().collect::<Vec<_>>().join(",")))
+}
+
+fn json(encoded: &Encoded) -> Value {
+    serde_json::from_slice(&encoded.to_vec()).unwrap()
+}
+
+fn decode(body: &str) -> Result<ChatRequest> {
+    MessagesCaller.decode()(body.as_bytes())
+}
+
+/// A call that carries the caller's own bytes.
+fn original(body: &str, stream: bool, look: Look) -> Call {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let envelope: Envelope = crate::envelope::read(&body, &crate::json::Limits::default()).unwrap();
+    let decode = MessagesCaller.decode();
+    let original = Original::new(Dialect::Messages, body, envelope, decode);
+    let mut call = Call::new(ChatRequest::user("upstream-name", "x"));
+    call.ask = Ask::Original(Arc::new(original));
+    (call.stream, call.look) = (stream, look);
+    call
+}
+
+fn reply() -> Reply {
+    let ask = Ask::Composed(Arc::new(ChatRequest::user("asked", "x")));
+    Reply { ask, model: "asked".to_owned(), created: 1, ids: Ids::new(1) }
+}
+
+/// Reads a stream in the given blocks, to the end.
+fn read(call: &Call, blocks: &[&[u8]]) -> (Vec<Frame>, Result<()>) {
+    let mut reader = MessagesUpstream.reader(call, Ids::new(2));
+    let mut frames = Vec::new();
+    for block in blocks {
+        let mut frame = Frame::default();
+        let outcome = reader.read(Bytes::copy_from_slice(block), &mut frame);
+        frames.push(frame);
+        if outcome.is_err() {
+            return (frames, outcome);
+        }
+    }
+    let mut frame = Frame::default();
+    let outcome = reader.end(&mut frame);
+    frames.push(frame);
+    (frames, outcome)
+}
+
+fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
+    let mut collector = Collector::default();
+    collector.extend(events);
+    collector.finish()
+}
+
+/// The answer that a stream spells.
+fn read_all(stream: &str) -> ChatResponse {
+    let call = Call::new(ChatRequest::user("m", "x"));
+    let (frames, outcome) = read(&call, &[stream.as_bytes()]);
+    outcome.unwrap();
+    fold(frames.into_iter().flat_map(|frame| frame.events))
+}
+
+/// Events as the provider writes them: the data of each, one a line.
+fn stream(lines: &str) -> String {
+    let event = |line: &str| {
+        let data: Value = serde_json::from_str(line).unwrap();
+        format!("event: {}\ndata: {line}\n\n", data["type"].as_str().unwrap())
+    };
+    lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(event).collect()
+}
