@@ -111,13 +111,17 @@ impl<'a> Unescape<'a> {
         })
     }
 
+    /// Half of a pair whose other half is missing stands for nothing; what follows it still counts.
     fn unicode(&mut self) -> char {
         let mut code = self.hex();
         if (0xd800..0xdc00).contains(&code) {
-            self.0.next();
-            self.0.next();
-            let low = self.hex();
-            code = 0x1_0000 + ((code - 0xd800) << 10) + (low & 0x3ff);
+            let mut ahead = self.clone();
+            let escaped = ahead.0.next() == Some('\\') && ahead.0.next() == Some('u');
+            let low = if escaped { ahead.hex() } else { 0 };
+            if (0xdc00..0xe000).contains(&low) {
+                *self = ahead;
+                code = 0x1_0000 + ((code - 0xd800) << 10) + (low & 0x3ff);
+            }
         }
         char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
     }
@@ -191,6 +195,19 @@ mod tests {
         check(r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t");
         check(r#""\ud83d\ude00!""#, "😀!");
         check(r#""\u0000""#, "\0");
+    }
+
+    #[test]
+    fn half_a_pair_takes_nothing_with_it() {
+        for (literal, expected) in [
+            (r#""a\ud83d""#, "a\u{fffd}"),
+            (r#""\ud83dabc""#, "\u{fffd}abc"),
+            (r#""\ud83d\u0041""#, "\u{fffd}A"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
+            (r#""\ude00!""#, "\u{fffd}!"),
+        ] {
+            assert_eq!(unescape(literal), expected, "{literal}");
+        }
     }
 
     #[test]

@@ -6,90 +6,15 @@
 
 use crate::{
     Ids,
-    responses::{notes, usage::WireUsage},
+    responses::{
+        body::Lossy,
+        notes,
+        response::{is_call, kind_of},
+    },
 };
-use gateway_core::{
-    Dialect, Extra, Finish, FinishReason, Json, Opaque, Seal, SealKind, StreamEvent, ToolCallDelta,
-};
+use gateway_core::{Dialect, Opaque, Seal, SealKind, StreamEvent, ToolCallDelta};
 use serde::Deserialize;
-use serde_json::{Number, value::RawValue};
-use std::borrow::Cow;
-
-/// A response object: what is read of it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct WireResponse<'a> {
-    pub(super) id: Option<String>,
-    pub(super) object: Option<String>,
-    pub(super) model: Option<String>,
-    pub(super) created_at: Option<Number>,
-    pub(super) status: Option<String>,
-    #[serde(borrow)]
-    pub(super) error: Option<&'a RawValue>,
-    incomplete_details: Option<Incomplete>,
-    #[serde(borrow)]
-    pub(super) output: Option<Vec<&'a RawValue>>,
-    pub(super) usage: Option<WireUsage>,
-    service_tier: Option<Json>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Incomplete {
-    reason: Option<String>,
-}
-
-impl WireResponse<'_> {
-    /// When it began, in seconds since 1970.
-    pub(super) fn created(&self) -> Option<u64> {
-        let written = self.created_at.as_ref()?.to_string();
-        written.split('.').next()?.parse().ok()
-    }
-
-    /// How it ended. What is not complete was not finished because of its calls.
-    pub(super) fn finish(&self, has_calls: bool) -> Finish {
-        let status = self.status.as_deref().unwrap_or("completed");
-        let why = self.incomplete_details.as_ref().and_then(|why| why.reason.clone());
-        let calmly = if has_calls { FinishReason::ToolCalls } else { FinishReason::Stop };
-        let (reason, native) = match (status, why) {
-            ("completed", _) => (calmly, None),
-            ("incomplete", Some(why)) if why == "content_filter" => {
-                (FinishReason::ContentFilter, Some(why))
-            }
-            ("incomplete", why) => (FinishReason::Length, why),
-            (other, _) => (calmly, Some(other.to_owned())),
-        };
-        Finish { reason, native, stop_sequence: None }
-    }
-
-    /// Whether the model waits for the results of its calls.
-    pub(super) fn has_calls(&self) -> bool {
-        let items = self.output.iter().flatten();
-        items.filter_map(|item| kind_of(item)).any(|kind| is_call(&kind))
-    }
-
-    /// What else it tells.
-    pub(super) fn extra(&mut self) -> Extra {
-        let mut extra = Extra::default();
-        if let Some(tier) = self.service_tier.take() {
-            extra.push("service_tier", tier);
-        }
-        extra
-    }
-}
-
-fn is_call(kind: &str) -> bool {
-    matches!(kind, "function_call" | "custom_tool_call")
-}
-
-fn kind_of(item: &RawValue) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Kind<'a> {
-        #[serde(rename = "type", borrow)]
-        kind: Cow<'a, str>,
-    }
-    serde_json::from_str::<Kind<'_>>(item.get()).ok().map(|it| it.kind)
-}
+use serde_json::value::RawValue;
 
 /// Which of the texts of an item.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -116,6 +41,13 @@ struct Told {
     /// Its number among the calls.
     call: Option<u32>,
     done: bool,
+}
+
+impl Told {
+    /// Whether something of it was told already.
+    const fn is_begun(&self) -> bool {
+        self.text + self.refusal + self.arguments + self.thinking > 0 || self.call.is_some()
+    }
 }
 
 /// The items of an answer, and what was told of them.
@@ -210,22 +142,27 @@ impl Items {
         if self.told(at).done {
             return;
         }
+        let Some(kind) = kind_of(item) else { return };
         let text = item.get();
-        match kind_of(item).as_deref() {
-            Some("message") => self.done_message(at, text, events),
-            Some("reasoning") => self.done_reasoning(at, text, events),
-            Some(kind) if is_call(kind) => self.done_call(at, kind, item, events),
-            Some(kind) => events.push(opaque(kind, item)),
-            None => {}
+        let read = match &*kind {
+            "message" => self.done_message(at, text, events),
+            "reasoning" => self.done_reasoning(at, text, events),
+            kind if is_call(kind) => self.done_call(at, text, events),
+            _ => None,
+        };
+        let told = self.told(at);
+        told.done = true;
+        if read.is_none() && !told.is_begun() {
+            let (dialect, kind) = (Dialect::Responses, kind.into_owned());
+            events.push(StreamEvent::Opaque(Opaque { dialect, kind, json: item.into() }));
         }
-        self.told(at).done = true;
     }
 
-    fn done_message(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) {
-        let Ok(message) = serde_json::from_str::<Message<'_>>(item) else { return };
+    fn done_message(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
+        let message: Message<'_> = serde_json::from_str(item).ok()?;
         let (mut texts, mut refusals, mut noted) = (0, 0, 0);
         for part in message.content.unwrap_or_default() {
-            let text = part.text.unwrap_or_default();
+            let Lossy(text) = part.text.unwrap_or_default();
             let fresh = rest(&text, self.told(at).text.saturating_sub(texts));
             let is_whole = fresh.len() == text.len();
             texts += text.len();
@@ -234,7 +171,7 @@ impl Items {
                 let logprobs = notes::logprobs_to_chat(part.logprobs.filter(|_| is_whole));
                 events.extend(logprobs.map(StreamEvent::Logprobs));
             }
-            let refusal = part.refusal.unwrap_or_default();
+            let Lossy(refusal) = part.refusal.unwrap_or_default();
             let fresh = rest(&refusal, self.told(at).refusal.saturating_sub(refusals)).to_owned();
             refusals += refusal.len();
             self.more(at, Strand::Refusal, fresh, events);
@@ -245,12 +182,13 @@ impl Items {
                 }
             }
         }
+        Some(())
     }
 
-    fn done_reasoning(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) {
-        let Ok(reasoning) = serde_json::from_str::<Thinking>(item) else { return };
+    fn done_reasoning(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
+        let reasoning: Thinking = serde_json::from_str(item).ok()?;
         let texts = reasoning.summary.into_iter().chain(reasoning.content).flatten();
-        let texts: Vec<_> = texts.map(|part| part.text).filter(|text| !text.is_empty()).collect();
+        let texts: Vec<_> = texts.map(|part| part.text.0).filter(|text| !text.is_empty()).collect();
         let whole = texts.join(GAP);
         let told = self.told(at);
         let fresh = rest(&whole, told.thinking);
@@ -262,21 +200,22 @@ impl Items {
             let (dialect, kind) = (Dialect::Responses, SealKind::Encrypted);
             events.push(StreamEvent::Seal(Seal { dialect, kind, id: reasoning.id, data }));
         }
+        Some(())
     }
 
-    fn done_call(&mut self, at: u64, kind: &str, item: &RawValue, events: &mut Vec<StreamEvent>) {
-        let Ok(call) = serde_json::from_str::<WireCall>(item.get()) else { return };
-        // A name alone would not say which tool is meant.
+    /// Nothing for a call of a tool in a group: a name alone would not say which tool is meant.
+    fn done_call(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
+        let call: WireCall = serde_json::from_str(item).ok()?;
         if call.namespace.is_some() {
-            events.push(opaque(kind, item));
-            return;
+            return None;
         }
         if self.told(at).call.is_none() {
             self.begin_call(at, &call, events);
-            return;
+        } else {
+            let told = self.told(at).arguments;
+            self.more(at, Strand::Arguments, rest(call.text(), told).to_owned(), events);
         }
-        let told = self.told(at).arguments;
-        self.more(at, Strand::Arguments, rest(call.text(), told).to_owned(), events);
+        Some(())
     }
 
     fn begin_call(&mut self, at: u64, call: &WireCall, events: &mut Vec<StreamEvent>) {
@@ -302,11 +241,6 @@ impl Items {
     }
 }
 
-fn opaque(kind: &str, item: &RawValue) -> StreamEvent {
-    let (dialect, kind) = (Dialect::Responses, kind.to_owned());
-    StreamEvent::Opaque(Opaque { dialect, kind, json: item.into() })
-}
-
 /// What stands between two parts of thinking.
 pub(super) const GAP: &str = "\n\n";
 
@@ -323,8 +257,8 @@ struct Message<'a> {
 
 #[derive(Deserialize)]
 struct Piece<'a> {
-    text: Option<String>,
-    refusal: Option<String>,
+    text: Option<Lossy>,
+    refusal: Option<Lossy>,
     #[serde(borrow)]
     annotations: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
@@ -342,7 +276,7 @@ struct Thinking {
 #[derive(Deserialize)]
 struct Thought {
     #[serde(default)]
-    text: String,
+    text: Lossy,
 }
 
 #[derive(Deserialize)]
@@ -353,14 +287,14 @@ struct WireCall {
     call_id: Option<String>,
     #[serde(default)]
     name: String,
-    arguments: Option<String>,
-    input: Option<String>,
+    arguments: Option<Lossy>,
+    input: Option<Lossy>,
     /// The group of tools among which the name is unique.
     namespace: Option<String>,
 }
 
 impl WireCall {
     fn text(&self) -> &str {
-        self.arguments.as_deref().or(self.input.as_deref()).unwrap_or_default()
+        self.arguments.as_ref().or(self.input.as_ref()).map_or("", |text| &text.0)
     }
 }

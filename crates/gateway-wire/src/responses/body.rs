@@ -1,5 +1,6 @@
 //! The members of a JSON object, borrowed from its text.
 
+use crate::json;
 use gateway_core::{GatewayError, Json, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
@@ -87,6 +88,21 @@ pub(super) fn read<'a, T: Deserialize<'a>>(
         let param = param();
         GatewayError::invalid(param.clone(), format!("{param} has the wrong shape")).because(error)
     })
+}
+
+/// A string of which not every character need be one: streams cut pairs of escapes in two.
+#[derive(Debug, Default)]
+pub(super) struct Lossy(pub(super) String);
+
+impl<'de> Deserialize<'de> for Lossy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        if sort(raw) == b'"' {
+            Ok(Self(json::unescape(raw.get()).into_owned()))
+        } else {
+            Err(de::Error::custom("expected a string"))
+        }
+    }
 }
 
 /// The elements of a list.

@@ -5,7 +5,7 @@ use crate::responses::{
     decode_input, tools,
 };
 use gateway_core::{
-    ChatRequest, Content, Effort, GatewayError, Json, Message, Options, ReasoningOptions,
+    ChatRequest, Content, Dialect, Effort, GatewayError, Json, Message, Options, ReasoningOptions,
     ResponseFormat, Result, Role,
 };
 use serde::Deserialize;
@@ -21,7 +21,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     let mut request = ChatRequest {
         model,
         stream_usage: true,
-        dialect: Some(gateway_core::Dialect::Responses),
+        dialect: Some(Dialect::Responses),
         ..ChatRequest::default()
     };
     request.stream = members.take("stream")?.unwrap_or_default();

@@ -16,14 +16,18 @@ mod decode_content;
 mod decode_input;
 mod emit;
 mod encode;
+mod encode_extra;
 mod encode_input;
+mod encode_options;
 mod errors;
 mod item;
 mod notes;
 mod object;
 mod output;
+mod output_end;
 mod output_item;
 mod reader;
+mod response;
 mod seals;
 mod state;
 mod tools;
@@ -33,7 +37,7 @@ mod writer;
 
 pub use self::{
     object::Stage,
-    state::{StateFields, events_after, final_response},
+    state::{StateFields, events_after, final_response, input_tokens},
     writer::response_object,
 };
 
@@ -92,3 +96,6 @@ impl Upstream for ResponsesUpstream {
         errors::read_reply(reply)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@ use crate::{
     Reply,
     responses::{
         body::some,
-        encode::{self, WireFormat, WireText},
+        encode_extra,
+        encode_options::{self, WireFormat, WireText},
         errors::Failure,
         output_item::{OutItem, WireItem},
         tools::{self, WireChoice, WireTool},
@@ -212,7 +213,7 @@ fn echo(request: &ChatRequest) -> Echo<'_> {
         safety_identifier: extra("safety_identifier"),
         store: or(extra("store"), true),
         temperature: or(options.temperature.as_ref(), 1.0),
-        text: encode::text(options)
+        text: encode_options::text(options)
             .unwrap_or(WireText { format: WireFormat::Text, verbosity: None }),
         tool_choice: choice
             .map_or(WireChoice::Word("auto"), |choice| tools::write_choice(choice, &request.tools)),
@@ -220,7 +221,7 @@ fn echo(request: &ChatRequest) -> Echo<'_> {
         top_logprobs: options.top_logprobs.unwrap_or_default(),
         top_p: or(options.top_p.as_ref(), 1.0),
         truncation: or(extra("truncation"), "disabled"),
-        user: encode::user(request),
+        user: encode_extra::user(request),
     }
 }
 

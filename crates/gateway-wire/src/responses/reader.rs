@@ -3,8 +3,10 @@
 use crate::{
     Ids, StreamReader, json,
     responses::{
-        answer::{Items, Strand, WireResponse},
-        errors, notes, whole,
+        answer::{Items, Strand},
+        errors, notes,
+        response::WireResponse,
+        whole,
     },
     sse, unreadable,
 };

@@ -5,6 +5,11 @@ use gateway_core::{ChatRequest, GatewayError, Json, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// The answer to a request that only asks how many tokens its input is.
+pub fn input_tokens(count: u64) -> Vec<u8> {
+    format!(r#"{{"object":"response.input_tokens","input_tokens":{count}}}"#).into_bytes()
+}
+
 /// What a request says of earlier answers, and of keeping this one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateFields {

@@ -2,10 +2,7 @@
 
 use crate::{
     Ids,
-    responses::{
-        answer::{Items, WireResponse},
-        errors,
-    },
+    responses::{answer::Items, errors, response::WireResponse},
     unreadable,
 };
 use bytes::Bytes;

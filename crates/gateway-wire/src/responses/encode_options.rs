@@ -1,0 +1,104 @@
+//! How to write, as it is asked of an upstream.
+
+use crate::reasoning::effort_of_budget;
+use gateway_core::{Call, Effort, Json, Loss, Options, ReasoningStyle, ResponseFormat};
+use serde::Serialize;
+use serde_json::Number;
+
+/// How to write.
+#[derive(Debug, Serialize)]
+pub(super) struct WireText<'a> {
+    pub(super) format: WireFormat<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) verbosity: Option<&'a str>,
+}
+
+/// The shape of the answer.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum WireFormat<'a> {
+    Text,
+    JsonObject,
+    JsonSchema {
+        name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<&'a str>,
+        schema: &'a Json,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
+    },
+}
+
+/// How much to think.
+#[derive(Debug, Serialize)]
+pub(super) struct WireReasoning<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+}
+
+/// The options of sampling, if the model takes any.
+pub(super) fn sampling<'a>(
+    call: &Call,
+    options: &'a Options,
+    loss: &mut Loss,
+) -> Option<&'a Options> {
+    let card = call.target.card.as_ref();
+    if card.is_none_or(|card| card.capabilities.sampling != Some(false)) {
+        return Some(options);
+    }
+    loss.drop_if(options.temperature.is_some(), "temperature");
+    loss.drop_if(options.top_p.is_some(), "top_p");
+    None
+}
+
+/// The shape of the answer, and how much of it.
+pub(super) fn text(options: &Options) -> Option<WireText<'_>> {
+    let format = options.response_format.as_ref().map(|format| match format {
+        ResponseFormat::Text => WireFormat::Text,
+        ResponseFormat::JsonSchema { name, description, schema: Some(schema), strict } => {
+            let description = description.as_deref();
+            WireFormat::JsonSchema { name, description, schema, strict: *strict }
+        }
+        ResponseFormat::JsonObject | ResponseFormat::JsonSchema { schema: None, .. } => {
+            WireFormat::JsonObject
+        }
+    });
+    let verbosity = options.verbosity.as_deref();
+    (format.is_some() || verbosity.is_some())
+        .then(|| WireText { format: format.unwrap_or(WireFormat::Text), verbosity })
+}
+
+pub(super) fn reasoning<'a>(
+    call: &Call,
+    options: &'a Options,
+    loss: &mut Loss,
+) -> Option<WireReasoning<'a>> {
+    let wish = options.reasoning.as_ref()?;
+    if style(call) == Some(ReasoningStyle::Never) {
+        loss.drop_if(wish.effort.is_some_and(|effort| effort != Effort::None), "reasoning_effort");
+        return None;
+    }
+    let effort = wish.effort.or_else(|| wish.budget.map(effort_of_budget)).map(Effort::as_str);
+    let summary = wish.summary.as_deref().filter(|summary| *summary != "omitted");
+    (effort.is_some() || summary.is_some()).then_some(WireReasoning { effort, summary })
+}
+
+/// How the model is asked to think, as far as the catalogue knows.
+pub(super) fn style(call: &Call) -> Option<ReasoningStyle> {
+    call.target.card.as_ref()?.capabilities.reasoning
+}
+
+/// What Chat can say and Responses cannot.
+pub(super) fn note_losses(options: &Options, loss: &mut Loss) {
+    let matters = |penalty: &Option<Number>| {
+        penalty.as_ref().is_some_and(|penalty| penalty.as_f64() != Some(0.0))
+    };
+    loss.drop_if(!options.stop.is_empty(), "stop");
+    loss.drop_if(options.seed.is_some(), "seed");
+    loss.drop_if(matters(&options.presence_penalty), "presence_penalty");
+    loss.drop_if(matters(&options.frequency_penalty), "frequency_penalty");
+    loss.drop_if(options.logit_bias.is_some(), "logit_bias");
+    loss.drop_if(options.top_k.is_some(), "top_k");
+}

@@ -1,0 +1,111 @@
+//! Both sides together: what is written is read, and what is read is written.
+
+mod grammar;
+mod reading;
+mod requests;
+mod sending;
+mod writing;
+
+use super::{ResponsesCaller, ResponsesUpstream};
+use crate::{
+    Caller as _, Framing, Ids, MAX_ANSWER_BYTES, Reply, StreamReader, Upstream as _, envelope,
+    framing::Splitter, json::Limits,
+};
+use bytes::Bytes;
+use gateway_core::{
+    Ask, Call, ChatRequest, ChatResponse, Collector, Dialect, Frame, Look, Original, Result,
+    StreamEvent,
+};
+use std::sync::Arc;
+
+/// A call of the caller's own bytes.
+fn original(body: &str) -> Call {
+    let bytes = Bytes::copy_from_slice(body.as_bytes());
+    let envelope = envelope::read(&bytes, &Limits::default()).unwrap();
+    let stream = envelope.stream;
+    let original = Original::new(Dialect::Responses, bytes, envelope, ResponsesCaller.decode());
+    let mut call = Call::new(ChatRequest::user("upstream-model", "unused"));
+    call.ask = Ask::Original(Arc::new(original));
+    call.stream = stream;
+    call.look = Look::Digest;
+    call
+}
+
+/// A call of the gateway's own making.
+fn composed() -> Call {
+    Call::new(ChatRequest::user("m", "hi"))
+}
+
+fn reply() -> Reply {
+    reply_to(ChatRequest::user("m", "hi"))
+}
+
+fn reply_to(request: ChatRequest) -> Reply {
+    let ask = Ask::Composed(Arc::new(request));
+    Reply { ask, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) }
+}
+
+fn reader(call: &Call) -> Box<dyn StreamReader> {
+    ResponsesUpstream.reader(call, Ids::new(3))
+}
+
+/// Reads `stream`, which comes in pieces of `size` bytes.
+fn read_cut(call: &Call, stream: &[u8], size: usize) -> Result<Vec<Frame>> {
+    let mut reader = reader(call);
+    let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
+    let mut blocks = Vec::new();
+    for chunk in stream.chunks(size) {
+        blocks.extend(splitter.push(Bytes::copy_from_slice(chunk))?);
+    }
+    blocks.extend(splitter.finish());
+    let mut frames = Vec::new();
+    for block in blocks {
+        let mut frame = Frame::default();
+        reader.read(block, &mut frame)?;
+        frames.push(frame);
+    }
+    let mut last = Frame::default();
+    reader.end(&mut last)?;
+    assert!(reader.is_complete() && reader.is_finished());
+    frames.push(last);
+    Ok(frames)
+}
+
+/// Folds what `stream` tells.
+fn read_stream(stream: &[u8]) -> Result<ChatResponse> {
+    let frames = read_cut(&composed(), stream, stream.len().max(1))?;
+    Ok(fold(frames.into_iter().flat_map(|frame| frame.events)))
+}
+
+/// Folds what `body` tells.
+fn read_whole(body: &[u8]) -> Result<ChatResponse> {
+    let body = Bytes::copy_from_slice(body);
+    Ok(fold(ResponsesUpstream.read_whole(&composed(), body, Ids::new(3))?.events))
+}
+
+fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
+    let mut answer = Collector::default();
+    answer.extend(events);
+    answer.finish()
+}
+
+/// Writes `events` as a stream, one frame each.
+fn write_stream(events: &[StreamEvent]) -> Vec<u8> {
+    let mut writer = ResponsesCaller.writer(reply());
+    let mut out = Vec::new();
+    for event in events {
+        writer.write(Frame::of(vec![event.clone()]), &mut out);
+    }
+    writer.end(&mut out);
+    out
+}
+
+/// A stream of these events: their data, named by their types.
+fn sse(events: &[&str]) -> String {
+    let mut out = Vec::new();
+    for data in events {
+        let name = data.split('"').nth(3).filter(|_| data.starts_with("{\"type\":"));
+        crate::sse::write(&mut out, name, data);
+    }
+    String::from_utf8(out).unwrap()
+}
