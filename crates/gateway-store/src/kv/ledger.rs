@@ -12,8 +12,8 @@ use std::ops::RangeInclusive;
 
 const DAY: u64 = 86_400_000;
 
-/// For how long a row that was closed is known to be: nobody says it again later than that.
-const CLOSED_DAYS: u64 = 2;
+/// For how long a row that was closed is known to be, in milliseconds: nobody says it again later.
+const CLOSED: u64 = 3_600_000;
 
 /// For how long a row may be open. The orphans of a crash are closed long before.
 const OPEN_DAYS: u64 = 30;
@@ -63,7 +63,7 @@ pub(super) fn close(
         let row: Row = record::read("ledger row", &json)?;
         expiry::forget(draft, &open, row.expires)?;
     }
-    let expires = draft.now.saturating_add(CLOSED_DAYS * DAY);
+    let expires = draft.now.saturating_add(CLOSED);
     expiry::schedule(draft, &done, None, expires);
     draft.put(done, Vec::new());
     add(draft, limits, admitted, closed)?;

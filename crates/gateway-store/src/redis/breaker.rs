@@ -1,0 +1,78 @@
+//! A switch that spares callers the wait for a Redis that is away.
+//!
+//! ```text
+//!  closed --- 5 failures in a row ---> open
+//!     ^                                 |
+//!     `------- a probe succeeds <-------'   (in the background: no caller pays for it)
+//! ```
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How many calls in a row may fail before the others are spared.
+const FAILURES: u32 = 5;
+
+/// Counts failures in a row.
+#[derive(Debug, Default)]
+pub(super) struct Breaker(AtomicU32);
+
+/// What a call changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Change {
+    None,
+    Opened,
+    Closed,
+}
+
+impl Breaker {
+    /// Whether callers are spared.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= FAILURES
+    }
+
+    /// Redis answered.
+    pub(super) fn succeeded(&self) -> Change {
+        // Most calls find nothing to change: a load is cheaper than a store that all cores share.
+        if self.0.load(Ordering::Relaxed) == 0 {
+            return Change::None;
+        }
+        let failures = self.0.swap(0, Ordering::Relaxed);
+        if failures >= FAILURES { Change::Closed } else { Change::None }
+    }
+
+    /// Redis did not answer, or not to us.
+    pub(super) fn failed(&self) -> Change {
+        let step = |failures: u32| Some(failures.saturating_add(1));
+        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
+        if before == Ok(FAILURES - 1) { Change::Opened } else { Change::None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `+` succeeds, `-` fails; afterwards the breaker is open or not.
+    #[track_caller]
+    fn check(calls: &str, open: bool, changes: &[Change]) {
+        let breaker = Breaker::default();
+        let said = calls.chars().map(|call| match call {
+            '+' => breaker.succeeded(),
+            _ => breaker.failed(),
+        });
+        let said: Vec<_> = said.filter(|change| *change != Change::None).collect();
+        assert_eq!((breaker.is_open(), &*said), (open, changes));
+    }
+
+    #[test]
+    fn opens_after_five_failures_in_a_row() {
+        check("----", false, &[]);
+        check("-----", true, &[Change::Opened]);
+        check("----+----", false, &[]);
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        check("--------", true, &[Change::Opened]);
+        check("-------+++", false, &[Change::Opened, Change::Closed]);
+    }
+}

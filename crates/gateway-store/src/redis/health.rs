@@ -1,0 +1,114 @@
+//! How well Redis is, and how safe what it acknowledges.
+
+use super::Remote;
+use crate::stores::{DurabilityClass, Health, Probe};
+use async_trait::async_trait;
+
+#[async_trait]
+impl Probe for Remote {
+    async fn health(&self) -> Health {
+        let info = self.link.command("INFO", &[]).await;
+        match &info {
+            Ok(info) => judge(&info.as_string().unwrap_or_default(), &self.synchronises().await),
+            Err(error) => away(error.code().into_owned()),
+        }
+    }
+
+    async fn close(&self) {
+        self.link.close().await;
+    }
+}
+
+impl Remote {
+    /// When the log is synchronised; empty if we may not ask.
+    async fn synchronises(&self) -> String {
+        let reply = self.link.command("CONFIG", &["GET", "appendfsync"]).await;
+        let values = reply.ok().map(fred::types::Value::into_array).unwrap_or_default();
+        values.last().and_then(fred::types::Value::as_string).unwrap_or_default()
+    }
+}
+
+fn away(why: String) -> Health {
+    Health {
+        reachable: false,
+        backend: "redis",
+        durability: DurabilityClass::Unknown,
+        details: vec![("error", why)],
+        warnings: vec!["Redis is away: sessions cannot be used.".to_owned()],
+    }
+}
+
+/// Reads what Redis tells of itself.
+fn judge(info: &str, synchronises: &str) -> Health {
+    let field = |name: &str| {
+        let lines = info.lines().filter_map(|line| line.trim_end().split_once(':'));
+        lines.into_iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value)
+    };
+    let log = field("aof_enabled") == "1";
+    let durability = match (log, synchronises) {
+        (true, "always") => DurabilityClass::PowerSafe,
+        (true, "no") => DurabilityClass::Volatile,
+        (true, _) => DurabilityClass::CrashSafe,
+        (false, _) => DurabilityClass::Volatile,
+    };
+    let policy = field("maxmemory_policy");
+    let mut warnings = Vec::new();
+    if !log {
+        warnings.push(
+            "Redis writes no log of changes (appendonly no): a crash loses every session change \
+             since its last snapshot."
+                .to_owned(),
+        );
+    }
+    if !policy.is_empty() && policy != "noeviction" && field("maxmemory") != "0" {
+        warnings.push(format!(
+            "Redis forgets keys when memory is short (maxmemory-policy {policy}): sessions may \
+             vanish before their time."
+        ));
+    }
+    if field("role") == "slave" {
+        warnings.push("Redis is a replica: it takes no writes.".to_owned());
+    }
+    let details = [
+        ("version", field("redis_version")),
+        ("role", field("role")),
+        ("aof_enabled", field("aof_enabled")),
+        ("appendfsync", synchronises),
+        ("maxmemory_policy", policy),
+        ("connected_replicas", field("connected_slaves")),
+    ];
+    Health {
+        reachable: field("role") != "slave",
+        backend: "redis",
+        durability,
+        details: details.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        warnings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(info: &str, synchronises: &str, durability: DurabilityClass, warnings: usize) {
+        let health = judge(&info.replace(' ', "\r\n"), synchronises);
+        assert_eq!((health.durability, health.warnings.len()), (durability, warnings), "{info}");
+    }
+
+    #[test]
+    fn the_durability_of_redis_is_told() {
+        let log = "role:master aof_enabled:1 maxmemory:0 maxmemory_policy:noeviction";
+        check(log, "always", DurabilityClass::PowerSafe, 0);
+        check(log, "everysec", DurabilityClass::CrashSafe, 0);
+        check(log, "", DurabilityClass::CrashSafe, 0);
+        check(log, "no", DurabilityClass::Volatile, 0);
+        check("role:master aof_enabled:0", "everysec", DurabilityClass::Volatile, 1);
+    }
+
+    #[test]
+    fn what_may_lose_sessions_is_warned_of() {
+        let evicts = "role:slave aof_enabled:1 maxmemory:100 maxmemory_policy:allkeys-lru";
+        check(evicts, "everysec", DurabilityClass::CrashSafe, 2);
+    }
+}

@@ -1,0 +1,44 @@
+//! Where things are in Redis.
+//!
+//! All keys of one call share what stands in braces, so that a cluster keeps them on one node.
+
+use gateway_core::state::{Key, Tenant};
+
+/// The names of one thing: a prefix, and a letter for each of its keys.
+pub(super) fn of(prefix: &str, kind: &str, key: &Key, letters: &str) -> Vec<String> {
+    let tag = format!("{}/{}", escape(key.tenant().as_str()), escape(key.id()));
+    letters.chars().map(|letter| format!("{prefix}{kind}:{{{tag}}}:{letter}")).collect()
+}
+
+/// The name of what belongs to a whole tenant.
+pub(super) fn of_tenant(prefix: &str, kind: &str, tenant: &Tenant) -> String {
+    format!("{prefix}{kind}:{{{}}}:", escape(tenant.as_str()))
+}
+
+/// Text without what means something in a key: braces, separators, and what is not printable.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_breaks_out_of_its_braces() {
+        assert_eq!(escape("a}b{c/d é"), "a%7db%7bc%2fd%20%c3%a9");
+        let key = Tenant::new("a}").unwrap().key("b/{c");
+        assert_eq!(
+            of("gw:", "s", &key, "ml"),
+            ["gw:s:{a%7d/b%2f%7bc}:m", "gw:s:{a%7d/b%2f%7bc}:l"]
+        );
+    }
+}

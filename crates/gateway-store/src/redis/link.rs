@@ -1,0 +1,267 @@
+//! The way to Redis: bounded in time and in what may wait, with a breaker in front.
+
+use super::{
+    breaker::{Breaker, Change},
+    fault,
+    script::Script,
+};
+use crate::{limits::Limits, settings::Redis};
+use fred::{
+    clients::Client,
+    error::Error,
+    interfaces::{
+        ClientLike as _, EventInterface as _, HashesInterface as _, KeysInterface as _,
+        LuaInterface as _,
+    },
+    types::{
+        Builder, Value,
+        config::{
+            Config, ConnectionConfig, Options, PerformanceConfig, ReconnectError, ReconnectPolicy,
+            TcpConfig, UnresponsiveConfig,
+        },
+    },
+};
+use gateway_core::state::StoreError;
+use secrecy::ExposeSecret as _;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::broadcast::error::RecvError, time};
+
+/// How many commands may wait for a connection.
+const QUEUE: usize = 4_096;
+
+/// How often a Redis that is away is asked whether it is back.
+const PROBE: Duration = Duration::from_millis(200);
+
+/// A connection, and what is known of it.
+pub(super) struct Link {
+    client: Client,
+    breaker: Breaker,
+    /// The last attempt to connect failed because of our credential.
+    refused: AtomicBool,
+    options: Options,
+    pub(super) prefix: String,
+    pub(super) limits: Limits,
+}
+
+impl Link {
+    /// Begins to connect. Redis may be away: calls fail until it is there.
+    pub(super) fn open(settings: &Redis, limits: Limits) -> Result<Arc<Self>, StoreError> {
+        let config = config(settings).map_err(|error| {
+            // The text of the error may hold the URL, and that the password.
+            tracing::debug!(kind = error.kind().to_str(), "the URL of Redis is not one");
+            StoreError::Invalid("the URL of Redis is not one")
+        })?;
+        let client = Builder::from_config(config)
+            .with_performance_config(|it| *it = performance(settings.timeout))
+            .with_connection_config(|it| *it = connection())
+            .set_policy(reconnect())
+            .build()
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        let options = Options {
+            max_attempts: Some(1),
+            fail_fast: true,
+            timeout: Some(settings.timeout),
+            ..Options::default()
+        };
+        let (prefix, breaker) = (settings.prefix.clone(), Breaker::default());
+        let refused = AtomicBool::new(false);
+        Ok(Arc::new(Self { client, breaker, refused, options, prefix, limits }))
+    }
+
+    /// Keeps the connection, and asks whether Redis is back when it is away.
+    pub(super) async fn run(self: Arc<Self>) {
+        let (mut errors, mut connected) = (self.client.error_rx(), self.client.reconnect_rx());
+        let connecting = self.client.connect();
+        let mut probe = time::interval(PROBE);
+        probe.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                error = errors.recv() => match error {
+                    Ok((error, _)) => self.disconnected(&error),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                },
+                Ok(_) = connected.recv() => self.refused.store(false, Ordering::Relaxed),
+                _ = probe.tick() => if self.breaker.is_open() {
+                    let pong = self.client.with_options(&self.options).ping::<()>(None).await;
+                    drop(self.judge(pong));
+                },
+            }
+        }
+        connecting.abort();
+    }
+
+    /// Ends the connection.
+    pub(super) async fn close(&self) {
+        drop(self.client.quit().await);
+    }
+
+    /// Waits a moment for the first connection, so that a start is not marked by failures.
+    pub(super) async fn attach(&self, patience: Duration) {
+        drop(time::timeout(patience, self.client.wait_for_connect()).await);
+    }
+
+    /// Runs `script`, in one step.
+    pub(super) async fn call(
+        &self,
+        script: &Script,
+        keys: Vec<String>,
+        arguments: Vec<Value>,
+    ) -> Result<Value, StoreError> {
+        self.guard()?;
+        let client = self.client.with_options(&self.options);
+        let mut result = client.evalsha(&*script.hash, keys.clone(), arguments.clone()).await;
+        if let Err(error) = &result
+            && fault::is_unknown_script(error)
+        {
+            result = client.eval(script.text, keys, arguments).await;
+        }
+        self.judge(result)
+    }
+
+    /// The value of a plain key.
+    pub(super) async fn get(&self, key: String) -> Result<Value, StoreError> {
+        self.guard()?;
+        let result = self.client.with_options(&self.options).get(key).await;
+        self.judge(result)
+    }
+
+    /// Sets a plain key, for `ttl` milliseconds.
+    pub(super) async fn set(&self, key: String, value: Value, ttl: i64) -> Result<(), StoreError> {
+        self.guard()?;
+        let ttl = Some(fred::types::Expiration::PX(ttl));
+        let client = self.client.with_options(&self.options);
+        let result = client.set::<(), _, _>(key, value, ttl, None, false).await;
+        self.judge(result)
+    }
+
+    /// Removes a plain key.
+    pub(super) async fn delete(&self, key: String) -> Result<(), StoreError> {
+        self.guard()?;
+        let result = self.client.with_options(&self.options).del::<(), _>(key).await;
+        self.judge(result)
+    }
+
+    /// Some fields of a hash.
+    pub(super) async fn fields(
+        &self,
+        key: String,
+        names: &[&str],
+    ) -> Result<Vec<Value>, StoreError> {
+        self.guard()?;
+        let names: Vec<_> = names.to_vec();
+        let result = self.client.with_options(&self.options).hmget(key, names).await;
+        self.judge(result)
+    }
+
+    /// All fields of a hash.
+    pub(super) async fn pairs(&self, key: String) -> Result<Vec<(String, Value)>, StoreError> {
+        self.guard()?;
+        let result: Result<HashMap<String, Value>, _> =
+            self.client.with_options(&self.options).hgetall(key).await;
+        Ok(self.judge(result)?.into_iter().collect())
+    }
+
+    /// Any other command.
+    pub(super) async fn command(
+        &self,
+        name: &'static str,
+        arguments: &[&str],
+    ) -> Result<Value, StoreError> {
+        self.guard()?;
+        let command = fred::types::CustomCommand::new_static(name, None, false);
+        let arguments: Vec<Value> = arguments.iter().map(|it| Value::from(*it)).collect();
+        let result = self.client.with_options(&self.options).custom(command, arguments).await;
+        self.judge(result)
+    }
+
+    /// Spares the caller the wait if there is nothing to wait for.
+    fn guard(&self) -> Result<(), StoreError> {
+        if !self.breaker.is_open() {
+            return Ok(());
+        }
+        Err(self.away("Redis has not answered lately".into()))
+    }
+
+    fn judge<T>(&self, result: Result<T, Error>) -> Result<T, StoreError> {
+        let result = result.map_err(|error| match fault::explain(error) {
+            StoreError::Unavailable(error) => self.away(error),
+            error => error,
+        });
+        let outage = result.as_ref().err().filter(|error| error.is_outage());
+        let change = match outage {
+            Some(_) => self.breaker.failed(),
+            None => self.breaker.succeeded(),
+        };
+        match (change, outage) {
+            (Change::Opened, Some(error)) => tracing::error!(%error, "Redis is away"),
+            (Change::Closed, _) => tracing::info!("Redis is back"),
+            (Change::Opened | Change::None, _) => {}
+        }
+        result
+    }
+
+    /// While connecting fails for our credential, the client shows a bare timeout.
+    fn away(&self, error: gateway_core::BoxError) -> StoreError {
+        if self.refused.load(Ordering::Relaxed) {
+            return StoreError::Refused(error);
+        }
+        StoreError::Unavailable(error)
+    }
+
+    fn disconnected(&self, error: &Error) {
+        let refused = matches!(fault::explain(error.clone()), StoreError::Refused(_));
+        self.refused.store(refused, Ordering::Relaxed);
+        tracing::debug!(kind = error.kind().to_str(), "the connection to Redis broke");
+    }
+}
+
+fn config(settings: &Redis) -> Result<Config, Error> {
+    let mut config = Config::from_url(settings.url.expose_secret())?;
+    config.fail_fast = false;
+    Ok(config)
+}
+
+fn performance(timeout: Duration) -> PerformanceConfig {
+    PerformanceConfig { default_command_timeout: timeout, ..PerformanceConfig::default() }
+}
+
+/// The library's defaults wait for ever, buffer without bound, and send again what may have been
+/// done: a frozen Redis would hang every call, and a lost reply would double a write.
+fn connection() -> ConnectionConfig {
+    let unresponsive = UnresponsiveConfig {
+        max_timeout: Some(Duration::from_secs(1)),
+        interval: Duration::from_millis(250),
+    };
+    ConnectionConfig {
+        connection_timeout: Duration::from_millis(500),
+        internal_command_timeout: Duration::from_millis(500),
+        max_command_attempts: 1,
+        max_command_buffer_len: QUEUE,
+        reconnect_on_auth_error: true,
+        unresponsive,
+        tcp: TcpConfig { nodelay: Some(true), ..TcpConfig::default() },
+        reconnect_errors: vec![
+            ReconnectError::ClusterDown,
+            ReconnectError::Loading,
+            ReconnectError::ReadOnly,
+            ReconnectError::MasterDown,
+            ReconnectError::Misconf,
+            ReconnectError::NoReplicas,
+        ],
+        ..ConnectionConfig::default()
+    }
+}
+
+fn reconnect() -> ReconnectPolicy {
+    let mut policy = ReconnectPolicy::new_exponential(0, 50, 1_000, 2);
+    policy.set_jitter(100);
+    policy
+}

@@ -1,0 +1,64 @@
+//! Replies, read.
+
+use bytes::Bytes;
+use fred::types::Value;
+use gateway_core::state::{Outcome, StoreError};
+
+/// The values of a list.
+pub(super) fn list(value: Value) -> Result<Vec<Value>, StoreError> {
+    if let Value::Array(values) = value { Ok(values) } else { Err(unreadable()) }
+}
+
+/// A number, also if written as text.
+pub(super) fn number(value: &Value) -> Result<u64, StoreError> {
+    value.as_u64().ok_or_else(unreadable)
+}
+
+/// Text.
+pub(super) fn text(value: &Value) -> Result<String, StoreError> {
+    value.as_string().ok_or_else(unreadable)
+}
+
+/// Bytes.
+pub(super) fn bytes(value: Value) -> Result<Bytes, StoreError> {
+    match value {
+        Value::Bytes(bytes) => Ok(bytes),
+        Value::String(text) => Ok(text.into_inner()),
+        _ => Err(unreadable()),
+    }
+}
+
+/// A word, and what follows it.
+pub(super) fn told(value: Value) -> Result<(String, Vec<Value>), StoreError> {
+    let mut values = list(value)?;
+    if values.is_empty() {
+        return Err(unreadable());
+    }
+    let word = text(&values.remove(0))?;
+    Ok((word, values))
+}
+
+/// What became of a change to a `what`.
+pub(super) fn outcome(what: &'static str, value: Value) -> Result<Outcome, StoreError> {
+    let (word, rest) = told(value)?;
+    let n = rest.first().map(number).transpose()?.unwrap_or_default();
+    match &*word {
+        "OK" => Ok(Outcome::Done(n)),
+        "DUP" => Ok(Outcome::Duplicate(n)),
+        "CONFLICT" => Ok(Outcome::Conflict(n)),
+        "FULL" => Ok(Outcome::Full),
+        "GONE" => Ok(Outcome::Gone),
+        "SCHEMA" => Err(newer(what, n)),
+        _ => Err(unreadable()),
+    }
+}
+
+/// Something was written by another version.
+pub(super) fn newer(what: &'static str, schema: u64) -> StoreError {
+    StoreError::corrupt(what, format!("schema {schema} is not one we read"))
+}
+
+/// Redis said something that our scripts do not say.
+pub(super) fn unreadable() -> StoreError {
+    StoreError::Unavailable("a reply of Redis cannot be read".into())
+}

@@ -1,0 +1,46 @@
+//! What Redis is asked to do in one step.
+//!
+//! A script is named by the hash of its text, so that two versions of the gateway that share a
+//! Redis never run each other's. What the keys hold is versioned apart, by the schema in the data.
+
+use fred::util::sha1_hash;
+use std::sync::LazyLock;
+
+/// A script, and the name by which Redis knows it once it has seen it.
+pub(super) struct Script {
+    pub(super) text: &'static str,
+    pub(super) hash: String,
+}
+
+macro_rules! scripts {
+    ($($name:ident = $($file:literal)+;)+) => {
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            let text = concat!(include_str!("lua/clock.lua"), $(include_str!(concat!("lua/", $file))),+);
+            Script { text, hash: sha1_hash(text) }
+        });)+
+    };
+}
+
+scripts! {
+    SESSION_CREATE = "session_create.lua";
+    SESSION_LOAD = "session_load.lua";
+    SESSION_APPEND = "session.lua" "session_append.lua";
+    SESSION_PATCH = "session.lua" "session_patch.lua";
+    SESSION_TOUCH = "session.lua" "session_touch.lua";
+    SESSION_DELETE = "session_delete.lua";
+    SESSION_INDEX = "session_index.lua";
+    SESSION_LIST = "session_list.lua";
+    SESSION_CLAIM = "session_claim.lua";
+    SESSION_RELEASE = "session_release.lua";
+    RESPONSE_PUT = "response_put.lua";
+    RESPONSE_APPEND = "response_append.lua";
+    RESPONSE_EVENTS = "response_events.lua";
+    REPLAY_BEGIN = "replay_begin.lua";
+    REPLAY_FINISH = "replay_finish.lua";
+    REPLAY_ABANDON = "replay_abandon.lua";
+    ASIDE_PUT = "aside_put.lua";
+    LEDGER_ADMIT = "ledger_admit.lua";
+    LEDGER_CLOSE = "ledger_close.lua";
+    QUOTA_TAKE = "quota.lua" "quota_take.lua";
+    QUOTA_SETTLE = "quota.lua" "quota_settle.lua";
+}
