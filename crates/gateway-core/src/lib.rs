@@ -15,6 +15,7 @@
 mod answer;
 mod conversation;
 mod dialect;
+mod embedding;
 mod envelope;
 mod error;
 mod event;
@@ -36,6 +37,7 @@ pub use self::{
     answer::{ChatResponse, Choice, Collector},
     conversation::{Conversation, MAX_ROUNDS},
     dialect::Dialect,
+    embedding::{EmbeddingFormat, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Vector},
     envelope::{Envelope, Original},
     error::{BoxError, ErrorKind, GatewayError, Result},
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},

@@ -7,6 +7,8 @@
 
 mod answer;
 mod contents;
+mod count;
+mod embed;
 mod error;
 mod finish;
 mod media;
@@ -24,7 +26,7 @@ mod tests;
 use crate::{Encoded, ErrorReply, Ids, StreamReader, Upstream};
 use bytes::Bytes;
 use gateway_core::{Call, Dialect, Frame, GatewayError, Loss, Result};
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 /// Speaks `generateContent` to an upstream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,10 +71,8 @@ pub enum Method {
 
 /// Where to ask `model`, after the base address: `models/gemini-2.5-flash:generateContent`.
 pub fn path(model: &str, method: Method) -> String {
-    let (folder, name) = match model.split_once('/') {
-        Some((folder @ ("models" | "tunedModels"), name)) => (folder, name),
-        _ => ("models", model),
-    };
+    let resource = resource(model);
+    let (folder, name) = resource.split_once('/').unwrap_or(("models", &resource));
     let mut path = format!("{folder}/");
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -87,5 +87,13 @@ pub fn path(model: &str, method: Method) -> String {
         Method::Stream => ":streamGenerateContent?alt=sse",
         Method::CountTokens => ":countTokens",
         Method::Embed => ":batchEmbedContents",
+    }
+}
+
+/// The model's name with the folder it is in.
+fn resource(model: &str) -> Cow<'_, str> {
+    match model.split_once('/') {
+        Some(("models" | "tunedModels", _)) => Cow::Borrowed(model),
+        _ => Cow::Owned(format!("models/{model}")),
     }
 }

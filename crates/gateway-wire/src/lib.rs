@@ -17,6 +17,7 @@
 //! metering needs.
 
 pub mod chat;
+pub mod embeddings;
 pub mod envelope;
 pub mod framing;
 pub mod gemini;

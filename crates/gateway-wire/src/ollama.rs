@@ -5,6 +5,7 @@
 //! hence [`num_ctx`](OllamaUpstream::num_ctx).
 
 mod answer;
+mod embed;
 mod error;
 mod messages;
 mod request;

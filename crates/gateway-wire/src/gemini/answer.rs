@@ -40,8 +40,10 @@ struct Choice {
     text: String,
     /// Those already told: later steps may repeat them.
     notes: Vec<Json>,
-    /// Gemini's word for why it stopped. Parts may still follow, so this is not the end.
+    /// Gemini's word for why it stopped. If parts follow all the same, another word will.
     native: Option<String>,
+    /// Something runs at the provider, whose outcome is still to come.
+    is_waiting: bool,
 }
 
 impl Answer {
@@ -57,8 +59,13 @@ impl Answer {
         }
     }
 
-    /// Whether every choice has a reason for its end, or the prompt was refused.
+    /// Whether nothing more is to be expected.
     pub(super) fn is_finished(&self) -> bool {
+        self.has_end() && !self.choices.iter().any(|choice| choice.is_waiting)
+    }
+
+    /// Whether every choice has a reason for its end, or the prompt was refused.
+    fn has_end(&self) -> bool {
         let all = self.choices.iter().all(|choice| choice.native.is_some());
         self.blocked.is_some() || (all && !self.choices.is_empty())
     }
@@ -96,7 +103,7 @@ impl Answer {
     ///
     /// If it lacks an end of its own.
     pub(super) fn end(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if !self.is_finished() {
+        if !self.has_end() {
             return Err(GatewayError::new(
                 ErrorKind::UpstreamTruncated,
                 "the provider's answer ended before it was complete",
@@ -188,6 +195,8 @@ impl Choice {
             self.text(text, part.thought == Some(true), events);
             events.extend(seal.map(StreamEvent::Seal));
         } else if let Some(kind) = kind(raw)? {
+            self.go_on();
+            self.is_waiting = matches!(kind.as_str(), "executableCode" | "toolCall");
             let opaque = Opaque { dialect: Dialect::Gemini, kind, json: raw.into() };
             events.push(StreamEvent::Opaque(opaque));
         } else {
@@ -200,6 +209,7 @@ impl Choice {
         if text.is_empty() {
             return;
         }
+        self.go_on();
         if is_thought {
             events.push(StreamEvent::Reasoning(text));
         } else {
@@ -218,6 +228,7 @@ impl Choice {
         ids: &mut Ids,
         events: &mut Vec<StreamEvent>,
     ) {
+        self.go_on();
         let id = call.id.filter(|id| !id.is_empty());
         events.push(StreamEvent::ToolCall(ToolCallDelta {
             index: self.calls,
@@ -237,6 +248,12 @@ impl Choice {
                 events.push(StreamEvent::Annotation(note));
             }
         }
+    }
+
+    /// There is more, whatever was said of an end.
+    fn go_on(&mut self) {
+        self.native = None;
+        self.is_waiting = false;
     }
 
     fn stop(&mut self, word: Word) {

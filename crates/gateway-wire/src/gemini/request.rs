@@ -10,6 +10,7 @@ use gateway_core::{
 };
 use serde::Serialize;
 use serde_json::Number;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// So many stop sequences are accepted.
 const MAX_STOP: usize = 5;
@@ -25,6 +26,9 @@ const BORROWED: [(&str, &str); 4] = [
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
+    /// Said only where the address does not say it of this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Cow<'a, str>>,
     contents: Vec<Turn<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system_instruction: Option<Instruction<'a>>,
@@ -83,6 +87,31 @@ struct GenerationConfig<'a> {
 ///
 /// If it holds something without which it would mean something else.
 pub(super) fn encode(request: &ChatRequest, target: &Target, loss: &mut Loss) -> Result<Vec<u8>> {
+    bytes(&body(request, target, loss)?)
+}
+
+/// Writes `request` as one whose tokens are to be counted.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub(super) fn encode_count(
+    request: &ChatRequest,
+    target: &Target,
+    loss: &mut Loss,
+) -> Result<Vec<u8>> {
+    let model = Some(super::resource(&target.model));
+    let counted = Body { model, ..body(request, target, loss)? };
+    bytes(&BTreeMap::from([("generateContentRequest", counted)]))
+}
+
+fn bytes(body: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).map_err(|error| {
+        GatewayError::new(ErrorKind::Internal, "the request cannot be written").because(error)
+    })
+}
+
+fn body<'a>(request: &'a ChatRequest, target: &Target, loss: &mut Loss) -> Result<Body<'a>> {
     let told = contents(&request.messages, thinking::needs_signatures(target), loss)?;
     let (mut contents, mut system) = (told.turns, told.system);
     if thinking::lacks_instructions(target) {
@@ -97,6 +126,7 @@ pub(super) fn encode(request: &ChatRequest, target: &Target, loss: &mut Loss) ->
     let no_parallel = request.parallel_tool_calls == Some(false) && !tools.is_empty();
     loss.drop_if(no_parallel, "parallel_tool_calls");
     let body = Body {
+        model: None,
         contents,
         system_instruction: (!system.is_empty()).then_some(Instruction { parts: system }),
         tools,
@@ -106,9 +136,7 @@ pub(super) fn encode(request: &ChatRequest, target: &Target, loss: &mut Loss) ->
         generation_config: generation_config(&request.options, target, loss),
     };
     tell_losses(request, loss);
-    serde_json::to_vec(&body).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "the request cannot be written").because(error)
-    })
+    Ok(body)
 }
 
 /// Has the user say what cannot be said as instructions.

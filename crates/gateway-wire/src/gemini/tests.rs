@@ -6,9 +6,9 @@ mod requests;
 use super::*;
 use crate::Framing;
 use gateway_core::{
-    ChatRequest, ChatResponse, Collector, Content, Effort, ErrorKind, Image, Json, Message, Opaque,
-    Options, Part, Reasoning, ReasoningOptions, ResponseFormat, Role, Seal, SealKind, Source,
-    StreamEvent, ToolCall, ToolChoice, ToolResult, ToolSpec,
+    ChatRequest, ChatResponse, Collector, Content, Effort, ErrorKind, Finish, FinishReason, Image,
+    Json, Message, Opaque, Options, Part, Reasoning, ReasoningOptions, ResponseFormat, Role, Seal,
+    SealKind, Source, StreamEvent, ToolCall, ToolChoice, ToolResult, ToolSpec,
 };
 use proptest::prelude::*;
 use serde_json::{Number, Value, json};

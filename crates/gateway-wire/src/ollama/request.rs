@@ -85,7 +85,7 @@ enum Think {
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum KeepAlive<'a> {
+pub(super) enum KeepAlive<'a> {
     Seconds(i64),
     Duration(&'a str),
 }
@@ -130,7 +130,7 @@ pub(super) fn encode(upstream: &OllamaUpstream, call: &Call, loss: &mut Loss) ->
         format: options.response_format.as_ref().and_then(format),
         options: wire_options(request, upstream.num_ctx),
         think: options.reasoning.as_ref().and_then(|wanted| think(wanted, &call.target, loss)),
-        keep_alive: upstream.keep_alive.as_deref().map(keep_alive),
+        keep_alive: upstream.keep_alive.as_deref().map(KeepAlive::of),
         logprobs: options.logprobs.filter(|wanted| *wanted),
         top_logprobs: options.top_logprobs.filter(|_| options.logprobs == Some(true)),
     };
@@ -222,9 +222,11 @@ fn think(wanted: &ReasoningOptions, target: &Target, loss: &mut Loss) -> Option<
     })
 }
 
-/// A number is so many seconds; with a unit it is a text.
-fn keep_alive(text: &str) -> KeepAlive<'_> {
-    text.parse().map_or(KeepAlive::Duration(text), KeepAlive::Seconds)
+impl<'a> KeepAlive<'a> {
+    /// A number is so many seconds; with a unit it is a text.
+    pub(super) fn of(text: &'a str) -> Self {
+        text.parse().map_or(Self::Duration(text), Self::Seconds)
+    }
 }
 
 /// Names what the caller asked for and Ollama has no word for.

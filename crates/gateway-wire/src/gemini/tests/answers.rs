@@ -227,6 +227,32 @@ fn the_end_is_known_once_every_answer_has_a_reason() {
 }
 
 #[test]
+fn more_may_follow_a_reason() {
+    let step = |part: &str, reason: &str| {
+        let content = format!(r#"{{"content":{{"parts":[{part}]}},"finishReason":{reason}}}"#);
+        sse(&[&format!(r#"{{"candidates":[{content}]}}"#)])
+    };
+    let steps = [
+        (step(r#"{"executableCode":{}}"#, r#""STOP""#), false),
+        (step(r#"{"codeExecutionResult":{}}"#, r#""STOP""#), true),
+        (step(r#"{"text":"a"}"#, "null"), false),
+        (step(r#"{"text":""}"#, r#""MAX_TOKENS""#), true),
+        (step(r#"{"text":""}"#, "null"), true),
+    ];
+    let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
+    for (step, is_finished) in &steps {
+        reader.read(step.clone().into(), &mut Frame::default()).unwrap();
+        assert_eq!(reader.is_finished(), *is_finished, "{step}");
+    }
+    let mut frame = Frame::default();
+    reader.end(&mut frame).unwrap();
+    let finish = Finish { native: Some("MAX_TOKENS".into()), ..FinishReason::Length.into() };
+    assert_eq!(frame.events, [StreamEvent::Finished(finish)]);
+    let cut = steps[..3].iter().map(|(step, _)| step.as_bytes()).collect::<Vec<_>>();
+    assert_eq!(streamed(&cut).unwrap_err().kind(), ErrorKind::UpstreamTruncated);
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error() {
     for body in ["", "null x", "<html>", "{\"candidates\":5}", "[{]"] {
         assert_eq!(whole(body).unwrap_err().kind(), ErrorKind::UpstreamInvalid, "{body}");

@@ -1,0 +1,50 @@
+//! Texts as vectors: the port of upstreams that make them, and OpenAI's dialect on both sides.
+//!
+//! A vector travels as its provider wrote it, a list of numbers or base64, and is rewritten only
+//! if the caller wants the other.
+
+mod caller;
+mod upstream;
+mod vector;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::vector::{numbers, same_number};
+pub use self::{
+    caller::{read_request, write_answer},
+    upstream::OpenAiEmbeddings,
+};
+
+use crate::Encoded;
+use gateway_core::{EmbeddingInput, EmbeddingRequest, EmbeddingResponse, GatewayError, Result};
+
+/// Writes requests for vectors to an upstream and reads its answers.
+pub trait Embedder: Send + Sync {
+    /// Writes the body of a request for the model that the provider calls `model`.
+    ///
+    /// # Errors
+    ///
+    /// If the request holds something without which it would mean something else and which this
+    /// dialect cannot say; the error names it.
+    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<Encoded>;
+
+    /// Reads the answer to `request`, the body of a reply with a status of success.
+    ///
+    /// # Errors
+    ///
+    /// If the body is no answer, an error in disguise, or has not one vector for each input.
+    fn read_embeddings(&self, request: &EmbeddingRequest, body: &[u8])
+    -> Result<EmbeddingResponse>;
+}
+
+/// The inputs of a request for an upstream that takes only text.
+pub(crate) fn texts(request: &EmbeddingRequest) -> Result<Vec<&str>> {
+    let texts = request.inputs.iter().map(|input| match input {
+        EmbeddingInput::Text(text) => Ok(text.as_str()),
+        EmbeddingInput::Tokens(_) => {
+            Err(GatewayError::invalid("input", "the model's provider takes only text, not tokens"))
+        }
+    });
+    texts.collect()
+}

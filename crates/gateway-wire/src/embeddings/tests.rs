@@ -1,0 +1,176 @@
+//! All dialects of vectors side by side.
+
+use super::*;
+use crate::{gemini::GeminiUpstream, ollama::OllamaUpstream};
+use gateway_core::ErrorKind;
+
+fn request(body: &str) -> EmbeddingRequest {
+    read_request(body.as_bytes()).unwrap()
+}
+
+const TWO: &str = r#"{"model":"m","input":["a","b"],"dimensions":2,"user":"u","odd":1.0}"#;
+
+#[track_caller]
+fn check_request(upstream: &dyn Embedder, body: &str, expected: &str, lost: &str) {
+    let encoded = upstream.embed_request(&request(body), "n").unwrap();
+    assert_eq!(String::from_utf8(encoded.to_vec()).unwrap(), expected);
+    assert_eq!(encoded.loss.iter().collect::<Vec<_>>().join(" "), lost);
+}
+
+/// Checks what the caller of two vectors in `format` reads of `answer`.
+#[track_caller]
+fn check_answer(upstream: &dyn Embedder, answer: &str, format: &str, expected: &str) {
+    let asked = format!(r#"{{"model":"m","input":["a","b"],"encoding_format":"{format}"}}"#);
+    let request = request(&asked);
+    let answer = upstream.read_embeddings(&request, answer.as_bytes()).unwrap();
+    assert_eq!(String::from_utf8(write_answer(&answer, &request)).unwrap(), expected);
+}
+
+fn told(first: &str, second: &str, model: &str, tokens: u64) -> String {
+    format!(
+        concat!(
+            r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":{}}},"#,
+            r#"{{"object":"embedding","index":1,"embedding":{}}}],"model":"{}","#,
+            r#""usage":{{"prompt_tokens":{},"total_tokens":{}}}}}"#,
+        ),
+        first, second, model, tokens, tokens
+    )
+}
+
+#[test]
+fn an_input_has_four_spellings() {
+    let check = |input: &str, expected: &[EmbeddingInput]| {
+        let body = format!(r#"{{"model":"m","input":{input}}}"#);
+        assert_eq!(request(&body).inputs, expected);
+    };
+    let text = |text: &str| EmbeddingInput::Text(text.to_owned());
+    let tokens = |tokens: &[u64]| EmbeddingInput::Tokens(tokens.to_vec());
+    check(r#""a""#, &[text("a")]);
+    check(r#"["a","b"]"#, &[text("a"), text("b")]);
+    check("[1,2]", &[tokens(&[1, 2])]);
+    check("[[1],[2]]", &[tokens(&[1]), tokens(&[2])]);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let check = |body: &str, param: &str| {
+        let error = read_request(body.as_bytes()).unwrap_err();
+        assert_eq!((error.kind(), error.at_param()), (ErrorKind::InvalidRequest, Some(param)));
+    };
+    check("[]", "body");
+    check(r#"{"input":"a"}"#, "model");
+    check(r#"{"model":5,"input":"a"}"#, "model");
+    check(r#"{"model":"m"}"#, "input");
+    check(r#"{"model":"m","input":[]}"#, "input");
+    check(r#"{"model":"m","input":[{}]}"#, "input");
+    check(r#"{"model":"m","input":"a","encoding_format":"hex"}"#, "encoding_format");
+    check(r#"{"model":"m","input":"a","dimensions":"many"}"#, "dimensions");
+}
+
+#[test]
+fn openai_reads_what_the_caller_wrote() {
+    let expected = r#"{"model":"n","input":["a","b"],"dimensions":2,"user":"u","odd":1.0}"#;
+    check_request(&OpenAiEmbeddings, TWO, expected, "");
+    check_request(
+        &OpenAiEmbeddings,
+        r#"{"model":"m","input":[1,2],"encoding_format":"base64"}"#,
+        r#"{"model":"n","input":[[1,2]],"encoding_format":"base64"}"#,
+        "",
+    );
+}
+
+#[test]
+fn gemini_reads_a_batch() {
+    let one = |text: &str| {
+        format!(
+            r#"{{"model":"models/n","content":{{"parts":[{{"text":"{text}"}}]}},"outputDimensionality":2}}"#
+        )
+    };
+    let expected = format!(r#"{{"requests":[{},{}]}}"#, one("a"), one("b"));
+    check_request(&GeminiUpstream, TWO, &expected, "user odd");
+    check_request(
+        &GeminiUpstream,
+        r#"{"model":"m","input":"a","task_type":"CLUSTERING"}"#,
+        r#"{"requests":[{"model":"models/n","content":{"parts":[{"text":"a"}]},"taskType":"CLUSTERING"}]}"#,
+        "",
+    );
+}
+
+#[test]
+fn ollama_reads_a_list() {
+    let expected = r#"{"model":"n","input":["a","b"],"dimensions":2}"#;
+    check_request(&OllamaUpstream::default(), TWO, expected, "user odd");
+    check_request(
+        &OllamaUpstream { num_ctx: Some(64), keep_alive: Some("5m".to_owned()) },
+        r#"{"model":"m","input":"a","truncate":false}"#,
+        r#"{"model":"n","input":["a"],"truncate":false,"keep_alive":"5m","options":{"num_ctx":64}}"#,
+        "",
+    );
+}
+
+#[test]
+fn tokens_are_refused_where_only_text_is_read() {
+    let request = request(r#"{"model":"m","input":[1]}"#);
+    for upstream in [&GeminiUpstream as &dyn Embedder, &OllamaUpstream::default()] {
+        let error = upstream.embed_request(&request, "n").unwrap_err();
+        assert_eq!(error.at_param(), Some("input"));
+    }
+}
+
+#[test]
+fn numbers_keep_their_digits() {
+    let (first, second) = ("[1.50,-2]", "[0.1,1e-7]");
+    let openai = format!(
+        r#"{{"data":[{{"index":1,"embedding":{second}}},{{"index":0,"embedding":{first}}}],"model":"x","usage":{{"prompt_tokens":3,"total_tokens":3}}}}"#
+    );
+    check_answer(&OpenAiEmbeddings, &openai, "float", &told(first, second, "x", 3));
+    let gemini = format!(r#"{{"embeddings":[{{"values":{first}}},{{"values":{second}}}]}}"#);
+    check_answer(&GeminiUpstream, &gemini, "float", &told(first, second, "m", 0));
+    let ollama =
+        format!(r#"{{"model":"x","embeddings":[{first},{second}],"prompt_eval_count":4}}"#);
+    check_answer(&OllamaUpstream::default(), &ollama, "float", &told(first, second, "x", 4));
+}
+
+#[test]
+fn either_spelling_becomes_the_one_that_is_wanted() {
+    let numbers = r#"{"data":[{"embedding":[1.0,-2.5]},{"embedding":[0.1]}]}"#;
+    let base64 = r#"{"data":[{"embedding":"AACAPwAAIMA="},{"embedding":"zczMPQ=="}]}"#;
+    let wanted = told(r#""AACAPwAAIMA=""#, r#""zczMPQ==""#, "m", 0);
+    check_answer(&OpenAiEmbeddings, numbers, "base64", &wanted);
+    check_answer(&OpenAiEmbeddings, base64, "base64", &wanted);
+    check_answer(&OpenAiEmbeddings, base64, "float", &told("[1.0,-2.5]", "[0.1]", "m", 0));
+}
+
+#[test]
+fn a_single_vector_is_an_answer_too() {
+    let request = request(r#"{"model":"m","input":"a"}"#);
+    let answer = br#"{"embedding":{"values":[1]},"usageMetadata":{"promptTokenCount":2}}"#;
+    let answer = GeminiUpstream.read_embeddings(&request, answer).unwrap();
+    assert_eq!((answer.vectors.len(), answer.usage.unwrap().prompt()), (1, 2));
+}
+
+#[test]
+fn what_is_no_answer_is_an_error() {
+    let request = request(r#"{"model":"m","input":"a"}"#);
+    let check = |upstream: &dyn Embedder, body: &str, kind| {
+        let error = upstream.read_embeddings(&request, body.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{body}");
+    };
+    for body in [
+        "",
+        "{}",
+        r#"{"data":[]}"#,
+        r#"{"data":[{"embedding":"AAA"}]}"#,
+        r#"{"data":[{"embedding":"AAAA"}]}"#,
+        r#"{"data":[{"embedding":["a"]}]}"#,
+        r#"{"data":[{"embedding":[1]},{"embedding":[2]}]}"#,
+    ] {
+        check(&OpenAiEmbeddings, body, ErrorKind::UpstreamInvalid);
+    }
+    check(&GeminiUpstream, r#"{"embeddings":[{"values":5}]}"#, ErrorKind::UpstreamInvalid);
+    check(&OllamaUpstream::default(), r#"{"embeddings":[]}"#, ErrorKind::UpstreamInvalid);
+    check(&OpenAiEmbeddings, r#"{"error":{"message":"x"}}"#, ErrorKind::Upstream);
+    check(&OllamaUpstream::default(), r#"{"error":"x"}"#, ErrorKind::Upstream);
+    let busy = r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#;
+    check(&GeminiUpstream, busy, ErrorKind::UpstreamOverloaded);
+}
