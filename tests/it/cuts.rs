@@ -16,9 +16,7 @@ async fn start() -> (Upstream, Gateway) {
 /// The bytes of a streamed answer, and where its finish ends.
 fn recorded() -> (Vec<u8>, usize) {
     let events = openai::streamed(&["Hé", "llo \u{1f600}", "."]);
-    let events: Vec<_> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-    let finish = events[..5].concat().len();
-    (events.concat().into_bytes(), finish)
+    (openai::written(&events).into_bytes(), openai::written(&events[..5]).len())
 }
 
 /// What is wrong with a reply to an answer that broke before its finish. It is not whole, the

@@ -141,7 +141,7 @@ async fn a_streamed_answer_arrives_as_it_was_sent() {
     events[1] = events[1].replace("\"a\"", r#""\u0061" , "x" : 1.0"#);
     check_events(&upstream, &gateway, Script::events(&events), &events).await;
     check_events(&upstream, &gateway, Script::events(&events).dripping(), &events).await;
-    let joined: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let joined = openai::written(&events);
     check_events(&upstream, &gateway, Script::streaming().chunk(joined).end(), &events).await;
 }
 
@@ -150,7 +150,7 @@ async fn every_way_to_write_events_is_read() {
     let (upstream, gateway) = start().await;
     let events = openai::streamed(&["a", "b"]);
     let written = |line: fn(&String) -> String| {
-        let all: String = events.iter().map(line).collect();
+        let all = events.iter().map(line).collect::<Vec<_>>().concat();
         Script::streaming().chunk(all).end()
     };
     for script in [
@@ -169,8 +169,7 @@ async fn every_way_to_write_events_is_read() {
 }
 
 fn events_without_last_line(events: &[String]) -> String {
-    let all: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-    all.trim_end().to_owned()
+    openai::written(events).trim_end().to_owned()
 }
 
 #[tokio::test]

@@ -51,6 +51,11 @@ pub fn streamed(pieces: &[&str]) -> Vec<String> {
     [opening()].into_iter().chain(pieces).chain(end).collect()
 }
 
+/// `events` as they are written.
+pub fn written(events: &[String]) -> String {
+    events.iter().flat_map(|event| ["data: ", event.as_str(), "\n\n"]).collect()
+}
+
 /// An error as OpenAI words it.
 pub fn error(kind: &str, code: &str, message: &str) -> String {
     json!({ "error": { "message": message, "type": kind, "param": null, "code": code } })
