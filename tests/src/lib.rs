@@ -1,1 +1,46 @@
-//! Testkit.
+//! The testkit: what the end-to-end tests in `it` are written with.
+//!
+//! ```text
+//!   Raw  -- bytes -->  Gateway (the real binary)  -- HTTP -->  Upstream (scripted)
+//! ```
+//!
+//! [`Raw`] says exactly the bytes that a test wants said and sees exactly what comes back.
+//! [`Upstream`] answers from a [`Script`] that may stall, cut and hang up, and keeps a record of
+//! every request and of how its peer left. [`Gateway`] is a process of its own, on its own port,
+//! with its own directory: tests run beside each other, in any order.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
+
+mod binary;
+mod exchange;
+mod gateway;
+mod http;
+pub mod openai;
+mod port;
+mod raw;
+mod script;
+mod setup;
+mod upstream;
+
+pub use self::{
+    exchange::{Ended, Exchange},
+    gateway::Gateway,
+    http::Head,
+    raw::{Ending, Raw, Reply, Stream, request},
+    script::{Script, cuts},
+    setup::Setup,
+    upstream::Upstream,
+};
+
+use std::time::Duration;
+
+/// No test waits longer than this for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A caller that leaves, or a deadline, closes the upstream's connection within this time.
+pub const PROMPTLY: Duration = Duration::from_millis(250);

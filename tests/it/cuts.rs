@@ -1,0 +1,111 @@
+//! A stream may break anywhere. The caller can always tell that it did.
+
+use gateway_tests::{Ending, Gateway, Reply, Script, Setup, Upstream, cuts, openai};
+use serde_json::{Value, json};
+
+async fn start() -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream).provider("openai", &upstream.url()).set(
+        "providers.openai",
+        "api_key",
+        "sk-upstream",
+    );
+    (upstream, setup.start().await)
+}
+
+/// The bytes of a streamed answer, and where its finish ends.
+fn recorded() -> (Vec<u8>, usize) {
+    let events = openai::streamed(&["Hé", "llo \u{1f600}", "."]);
+    (openai::written(&events).into_bytes(), openai::written(&events[..5]).len())
+}
+
+/// What is wrong with a reply to an answer that broke before its finish. It is not whole, the
+/// caller is told so, and what it is told can be read.
+fn fault(reply: &Reply) -> Option<&'static str> {
+    let retryable = |error: &Value| error["error"]["retryable"] == true;
+    if reply.status() != 200 {
+        let fair = reply.status() == 502 && retryable(&reply.json());
+        return (!fair).then_some("a status that does not fit");
+    }
+    let Some(Ok(last)) = reply.events().last().map(|it| serde_json::from_str::<Value>(it)) else {
+        return Some("the last event is no error");
+    };
+    if reply.ending != Ending::Proper || !reply.text().ends_with("\n\n") {
+        return Some("no proper end");
+    }
+    if reply.text().contains("[DONE]") || reply.text().contains("\"stop\"") {
+        return Some("an invented end");
+    }
+    let told = last["error"]["code"].is_string() && retryable(&last);
+    (!told).then_some("no code, or not retryable")
+}
+
+async fn check(model: &str, at: impl Iterator<Item = usize>, is_whole: bool) {
+    let (upstream, gateway) = start().await;
+    let (body, _) = recorded();
+    for at in at {
+        for script in cuts(&body, at) {
+            upstream.next(script.clone());
+            let reply = gateway.ask(model, json!({ "stream": true })).await;
+            let said = reply.said();
+            if is_whole {
+                assert_eq!(said, "Héllo \u{1f600}.[stop][DONE]", "cut at {at}: {script:?}");
+                continue;
+            }
+            if let Some(fault) = fault(&reply) {
+                panic!("{fault}, cut at {at}: {script:?}: {}", reply.text());
+            }
+            let text = said.split('<').next().unwrap();
+            assert!(reply.status() != 200 || "Héllo \u{1f600}.".starts_with(text), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cut_at_any_byte_before_the_finish_is_told() {
+    check("openai/m", 0..recorded().1 - 2, false).await;
+}
+
+#[tokio::test]
+async fn a_cut_at_any_byte_before_the_finish_is_told_where_answers_are_mended() {
+    check("lab/m", 0..recorded().1 - 2, false).await;
+}
+
+#[tokio::test]
+async fn a_cut_after_the_finish_is_none() {
+    let (body, finish) = recorded();
+    check("openai/m", (finish..=body.len()).step_by(7), true).await;
+    check("lab/m", (finish..=body.len()).step_by(7), true).await;
+}
+
+#[tokio::test]
+async fn an_end_at_any_event_before_the_finish_is_told() {
+    let (upstream, gateway) = start().await;
+    let events = openai::streamed(&["Hel", "lo."]);
+    for model in ["openai/m", "lab/m"] {
+        for end in 0..events.len() {
+            upstream.next(Script::events(&events[..end]));
+            let reply = gateway.ask(model, json!({ "stream": true })).await;
+            let told = if reply.status() == 200 { reply.said() } else { reply.told() };
+            let expected = [
+                "502 upstream_truncated",
+                "502 upstream_truncated",
+                "Hel<upstream_truncated>",
+                "Hello.<upstream_truncated>",
+                "Hello.[stop][DONE]",
+                "Hello.[stop][DONE]",
+            ];
+            assert_eq!(told, expected[end], "{model} {end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_end_without_a_finish_is_not_mended_by_saying_so() {
+    let (upstream, gateway) = start().await;
+    for model in ["openai/m", "lab/m"] {
+        upstream.next(Script::events([openai::opening(), openai::says("a"), "[DONE]".to_owned()]));
+        let reply = gateway.ask(model, json!({ "stream": true })).await;
+        assert_eq!(reply.said(), "a<upstream_truncated>", "{model}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Callers who leave, and callers who do not read.
+
+use gateway_tests::{Ended, Gateway, PROMPTLY, Raw, Script, Setup, Upstream, openai};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{self, Instant};
+
+/// How a caller leaves.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Closing,
+    Resetting,
+    HalfClosing,
+}
+
+/// A caller asks, sees `blocks` parts of the answer, and leaves. The upstream's connection is closed
+/// promptly. A machine that is busy with something else may need another try.
+async fn check(script: Script, stream: bool, blocks: Option<usize>) {
+    let upstream = Upstream::start().await;
+    let gateway = Setup::before(&upstream).timeout("head_hold", "20s").start().await;
+    upstream.always(script);
+    for by in [By::Closing, By::Resetting, By::HalfClosing] {
+        let mut slowest = Vec::new();
+        for _ in 0..3 {
+            slowest.push(leave(&upstream, &gateway, stream, blocks, by).await);
+            if slowest.iter().any(|it| *it <= PROMPTLY) {
+                break;
+            }
+        }
+        assert!(slowest.iter().any(|it| *it <= PROMPTLY), "{by:?}: {slowest:?}");
+    }
+    for outcome in gateway.outcomes(3).await {
+        assert_eq!(outcome["outcome"], "client_cancelled", "{outcome}");
+    }
+}
+
+/// How long it takes until the upstream sees that the caller has left.
+async fn leave(
+    upstream: &Upstream,
+    gateway: &Gateway,
+    stream: bool,
+    blocks: Option<usize>,
+    by: By,
+) -> Duration {
+    let before = upstream.exchanges().len();
+    let mut raw = gateway.asking("lab/m", json!({ "stream": stream })).await;
+    upstream.arrived(before + 1).await;
+    if let Some(blocks) = blocks {
+        let mut stream = raw.begin().await;
+        for _ in 0..blocks {
+            stream.block().await.unwrap();
+        }
+    }
+    let left = Instant::now();
+    let kept: Option<Raw> = match by {
+        By::Closing => {
+            drop(raw);
+            None
+        }
+        By::Resetting => {
+            raw.abort();
+            None
+        }
+        By::HalfClosing => {
+            raw.half_close().await;
+            Some(raw)
+        }
+    };
+    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    drop(kept);
+    left.elapsed()
+}
+
+fn begun() -> Script {
+    Script::streaming().event(&openai::opening()).event(&openai::says("a"))
+}
+
+#[tokio::test]
+async fn a_caller_leaves_before_the_head() {
+    check(Script::new().stall(), true, None).await;
+}
+
+#[tokio::test]
+async fn a_caller_leaves_while_the_head_is_held() {
+    check(Script::streaming().event(&openai::opening()).stall(), true, None).await;
+}
+
+#[tokio::test]
+async fn a_caller_leaves_in_the_middle_of_a_stream() {
+    check(begun().stall(), true, Some(1)).await;
+}
+
+#[tokio::test]
+async fn a_caller_leaves_a_stream_that_goes_on() {
+    let script = (0..2000).fold(begun(), |script, _| script.wait(10).event(&openai::says("b")));
+    check(script, true, Some(3)).await;
+}
+
+#[tokio::test]
+async fn a_caller_leaves_before_a_whole_answer() {
+    check(Script::new().stall(), false, None).await;
+}
+
+#[tokio::test]
+async fn a_caller_leaves_in_the_middle_of_a_whole_answer() {
+    let headers = [("content-type", "application/json"), ("content-length", "1000")];
+    check(Script::new().head(200, &headers).bytes("{").stall(), false, None).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_never_reads_is_bounded() {
+    let upstream = Upstream::start().await;
+    let gateway = Setup::before(&upstream).timeout("client_write", "1s").start().await;
+    upstream.next(begun().flood(&openai::says(&"x".repeat(4096))));
+    let raw = gateway.asking("lab/m", json!({ "stream": true })).await;
+    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    let sent = upstream.last().sent;
+    assert!(sent < 12 << 20, "{sent} bytes were taken for a caller that takes none");
+    let outcomes = gateway.outcomes(1).await;
+    assert_eq!(outcomes.len(), 1, "{outcomes:?}");
+    assert_ne!(outcomes[0]["outcome"], "ok");
+    drop(raw);
+}
+
+#[tokio::test]
+async fn a_caller_that_reads_slowly_gets_everything() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::before(&upstream).await;
+    let text = "x".repeat(50_000);
+    upstream.next(Script::events(openai::streamed(&[&*text; 40])));
+    let mut raw = gateway.asking("lab/m", json!({ "stream": true })).await;
+    let mut stream = raw.begin().await;
+    let mut blocks = 0;
+    while let Some(block) = stream.block().await {
+        time::sleep(Duration::from_millis(5)).await;
+        blocks += usize::from(block.contains(&text));
+    }
+    assert_eq!(blocks, 40);
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_done_is_not_left() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::before(&upstream).await;
+    for stream in [true, false, true] {
+        let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
+        assert_eq!(reply.status(), 200);
+        assert_eq!(upstream.ended().await, Ended::Played);
+    }
+    // Its connection is used again.
+    assert_eq!(upstream.connections(), 1);
+    assert_eq!(gateway.ask("lab/m", Value::Null).await.status(), 200);
+}

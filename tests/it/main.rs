@@ -1,0 +1,20 @@
+//! The gateway from outside: the real binary, over TCP, before an upstream that misbehaves.
+//!
+//! A module a theme; in each one `check` and many cases.
+#![cfg(test)]
+
+mod access;
+mod answers;
+mod bodies;
+mod cuts;
+mod fidelity;
+mod framing;
+mod headers;
+mod leaving;
+mod load;
+mod outcomes;
+mod stopping;
+mod streams;
+mod surface;
+mod testkit;
+mod upstreams;

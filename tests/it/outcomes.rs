@@ -1,0 +1,159 @@
+//! What is told of requests, and what is told of nobody.
+
+use gateway_tests::{Gateway, Script, Setup, Upstream, openai, request};
+use serde_json::{Value, json};
+
+async fn start() -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream).timeout("idle", "100ms").timeout("first_byte", "100ms");
+    (upstream, setup.start().await)
+}
+
+/// The one outcome of a request after which the upstream does this.
+async fn check(script: Script, stream: bool, expected: &str) -> Value {
+    let (upstream, gateway) = start().await;
+    upstream.next(script);
+    let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
+    let mut outcomes = gateway.outcomes(1).await;
+    assert_eq!(outcomes.len(), 1, "{outcomes:#?}");
+    let outcome = outcomes.remove(0);
+    assert_eq!(outcome["outcome"], expected, "{outcome}");
+    assert_eq!(outcome["request_id"], reply.header("x-request-id"));
+    assert_eq!((&outcome["provider"], &outcome["stream"]), (&json!("lab"), &json!(stream)));
+    outcome
+}
+
+fn begun() -> Script {
+    Script::streaming().event(&openai::opening()).event(&openai::says("a"))
+}
+
+#[tokio::test]
+async fn a_request_has_one_outcome() {
+    let whole = check(Script::json(200, openai::whole("Hi")), false, "ok").await;
+    let streamed = check(Script::events(openai::streamed(&["Hi"])), true, "ok").await;
+    for outcome in [whole, streamed] {
+        assert_eq!(
+            (&outcome["prompt_tokens"], &outcome["completion_tokens"]),
+            (&json!(7), &json!(3))
+        );
+        assert_eq!((&outcome["usage_known"], &outcome["finish"]), (&json!(true), &json!("stop")));
+    }
+    let refused = check(Script::json(500, "{}"), true, "upstream_error").await;
+    assert_eq!(refused["upstream_status"], 500);
+    check(Script::new().stall(), true, "upstream_timeout").await;
+    check(Script::new().close(), false, "upstream_cut").await;
+    check(begun().close(), true, "upstream_cut").await;
+    check(begun().end(), true, "upstream_truncated").await;
+    check(begun().stall(), true, "upstream_stalled").await;
+    check(begun().event("{"), true, "upstream_invalid_response").await;
+}
+
+#[tokio::test]
+async fn as_many_outcomes_as_requests() {
+    let (upstream, gateway) = start().await;
+    let scripts = [
+        Script::events(openai::streamed(&["a"])),
+        begun().close(),
+        begun().end(),
+        Script::json(503, "{}"),
+        Script::json(200, openai::whole("a")),
+    ];
+    for script in scripts.iter().cycle().take(50) {
+        upstream.next(script.clone());
+        gateway.ask("lab/m", json!({ "stream": true })).await;
+    }
+    // What is refused at the door was never accepted.
+    gateway.chat("{").await;
+    gateway.ask("nope", Value::Null).await;
+    gateway.ask("fake/echo", Value::Null).await;
+    let outcomes = gateway.outcomes(51).await;
+    assert_eq!(outcomes.len(), 51);
+    let mut names: Vec<_> = outcomes.iter().map(|it| it["request_id"].as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 51);
+}
+
+const PROMPT: &str = "canary-of-the-prompt-7f3a";
+const ANSWER: &str = "canary-of-the-answer-91bd";
+const CALLERS_KEY: &str = "sk-canary-of-the-caller-5c21";
+const UPSTREAMS_KEY: &str = "sk-canary-of-the-upstream-e804";
+
+/// Everything that a canary may turn into is its beginning.
+fn is_clean(what: &str, text: &str) {
+    for canary in [PROMPT, ANSWER, CALLERS_KEY, UPSTREAMS_KEY, "canary-of-the", "Y2FuYXJ5LW9m"] {
+        assert!(!text.contains(canary), "{what} tells {canary}: {text}");
+    }
+}
+
+async fn ask(gateway: &Gateway, besides: Value) {
+    let mut body: Value = serde_json::from_str(&openai::ask("lab/m", besides)).unwrap();
+    body["messages"][0]["content"] = json!(PROMPT);
+    let headers = [("Authorization", &*format!("Bearer {CALLERS_KEY}"))];
+    let path = "/v1/chat/completions?key=canary-of-the-query";
+    gateway.send(request("POST", path, &headers, body.to_string().as_bytes())).await;
+}
+
+#[tokio::test]
+async fn neither_keys_nor_prompts_are_told_at_any_level() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream).set("providers.lab", "api_key", UPSTREAMS_KEY);
+    let gateway = setup.client("app", CALLERS_KEY).timeout("idle", "100ms").start().await;
+    let error = openai::error("x", "x", "bad key sk-canary-of-the-upstream-e804");
+    for script in [
+        Script::json(200, openai::whole(ANSWER)),
+        Script::json(200, format!("{{\"{ANSWER}")),
+        Script::events(openai::streamed(&[ANSWER])),
+        begun().event(&openai::says(ANSWER)).close(),
+        begun().event(&openai::says(ANSWER)).stall(),
+        begun().event(&format!("{{\"{ANSWER}")),
+        Script::json(401, &error),
+        Script::json(400, &error),
+    ] {
+        for stream in [true, false] {
+            upstream.next(script.clone());
+            ask(&gateway, json!({ "stream": stream })).await;
+        }
+    }
+    ask(&gateway, json!({ "stream": PROMPT })).await;
+    ask(&gateway, json!({ "model": format!("lab/{PROMPT}"), "user": PROMPT })).await;
+    gateway.chat(format!("{{\"{PROMPT}\": nope")).await;
+    gateway.outcomes(17).await;
+    is_clean("the log", &gateway.stdout());
+    is_clean("the standard error", &gateway.stderr());
+    let metrics = gateway.get("/metrics").await;
+    is_clean("metrics", metrics.text());
+    assert!(gateway.stdout().lines().count() > 17, "the log tells something");
+}
+
+#[tokio::test]
+async fn the_log_is_one_object_a_line_whatever_callers_send() {
+    let (_upstream, gateway) = start().await;
+    for evil in ["\u{1b}[31mred", "\"}{\"level\":\"ERROR", "a\tb", &"x".repeat(5000)] {
+        let headers = [("X-Request-Id", evil), ("User-Agent", evil)];
+        gateway.send(request("GET", "/v1/models", &headers, b"")).await;
+        gateway.ask(evil, Value::Null).await;
+        gateway.ask(&format!("fake/{evil}"), json!({ "user": evil })).await;
+    }
+    let outcomes = gateway.outcomes(4).await;
+    assert!(outcomes.iter().all(|it| it["outcome"] == "ok"));
+    assert!(gateway.log().iter().all(Value::is_object));
+}
+
+#[tokio::test]
+async fn made_up_names_make_no_metrics() {
+    let (_upstream, gateway) = start().await;
+    let series = async || gateway.get("/metrics").await.text().lines().count();
+    gateway.ask("fake/first", Value::Null).await;
+    gateway.ask("no-such-model", Value::Null).await;
+    gateway.get("/no-such-path").await;
+    gateway.get("/v1/models/no-such-model").await;
+    let before = series().await;
+    for number in 0..50 {
+        gateway.ask(&format!("fake/made-up-{number}"), Value::Null).await;
+        gateway.ask(&format!("made-up-{number}"), Value::Null).await;
+        gateway.get(&format!("/made-up-{number}")).await;
+        gateway.get(&format!("/v1/models/made-up-{number}")).await;
+    }
+    assert_eq!(series().await, before);
+}

@@ -1,0 +1,64 @@
+//! How the gateway stops.
+
+use gateway_tests::{Ending, Gateway, Script, Setup, Upstream, openai};
+use serde_json::{Value, json};
+
+fn begun() -> Script {
+    Script::streaming().event(&openai::opening()).event(&openai::says("a"))
+}
+
+#[tokio::test]
+async fn an_idle_gateway_stops_at_once() {
+    let mut gateway = Setup::new().start().await;
+    let mut idle = gateway.connect().await;
+    idle.send(gateway_tests::request("GET", "/health", &[], b"")).await;
+    assert_eq!(idle.reply().await.status(), 200);
+    gateway.terminate();
+    assert!(gateway.stopped().await.success());
+    idle.closed().await;
+    assert_eq!(idle.gone(), Some(Ending::Cut));
+}
+
+/// A gateway before an upstream whose stream has begun when it is told to stop.
+async fn check(script: Script, drain: &str, said: &str, outcome: &str) {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream).set("server", "drain_timeout", drain);
+    let mut gateway = setup.start().await;
+    upstream.next(script);
+    let mut raw = gateway.asking("lab/m", json!({ "stream": true })).await;
+    upstream.arrived(1).await;
+    let mut stream = raw.begin().await;
+    let mut text = stream.block().await.unwrap();
+    gateway.terminate();
+    while let Some(block) = stream.block().await {
+        text = format!("{text}\n\n{block}");
+    }
+    assert_eq!(stream.ending(), Ending::Proper);
+    let told: Vec<_> = text.split("\n\n").filter(|it| !it.contains("role")).collect();
+    let told = told.join(" ");
+    assert!(told.contains(said), "{told}");
+    assert!(gateway.stopped().await.success());
+    let outcomes = gateway.outcomes(1).await;
+    assert_eq!((outcomes.len(), &outcomes[0]["outcome"]), (1, &json!(outcome)), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_stream_may_end_before_the_gateway_stops() {
+    let script =
+        begun().wait(300).event(&openai::says("b")).event(&openai::stops()).event("[DONE]");
+    check(script.end(), "20s", "[DONE]", "ok").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_too_long_is_told_why_it_ends() {
+    check(begun().stall(), "2300ms", "server_shutting_down", "server_shutting_down").await;
+}
+
+#[tokio::test]
+async fn nobody_is_served_after_the_end() {
+    let mut gateway: Gateway = Setup::new().start().await;
+    assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
+    gateway.terminate();
+    assert!(gateway.stopped().await.success());
+    assert!(tokio::net::TcpStream::connect(gateway.address()).await.is_err());
+}

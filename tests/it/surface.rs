@@ -1,0 +1,212 @@
+//! What the gateway tells of itself, and how it treats paths, methods, names and pages.
+
+use gateway_tests::{Gateway, Reply, Setup, request};
+use serde_json::Value;
+
+/// `METHOD path`, with these headers: status, code and `Allow`.
+async fn check(gateway: &Gateway, line: &str, headers: &[(&str, &str)], expected: &str) {
+    let reply = ask(gateway, line, headers).await;
+    let told = format!("{} {}", reply.told(), reply.header("allow"));
+    assert_eq!(told.trim_end(), expected, "{line}");
+    assert!(!reply.header("x-request-id").is_empty(), "{line}");
+}
+
+async fn ask(gateway: &Gateway, line: &str, headers: &[(&str, &str)]) -> Reply {
+    let (method, path) = line.split_once(' ').unwrap();
+    gateway.send(request(method, path, headers, b"")).await
+}
+
+#[tokio::test]
+async fn it_tells_of_itself() {
+    let gateway = Setup::new().start().await;
+    let root = gateway.get("/").await;
+    assert_eq!(root.json()["service"], "LLM Gateway");
+    assert!(root.json()["version"].as_str().unwrap().split('.').count() >= 2);
+    let health = gateway.get("/health").await;
+    assert_eq!(health.json()["status"], "healthy");
+    assert_eq!(health.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let gateway = Setup::new().start().await;
+    gateway.ask("fake/echo", Value::Null).await;
+    let metrics = gateway.get("/metrics").await;
+    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
+    assert!(metrics.text().contains("llm_gateway_"), "{}", metrics.text());
+    for line in metrics.text().lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (_, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn every_listed_model_can_be_looked_up() {
+    let gateway = Setup::new().env("OPENAI_API_KEY", "sk-test").start().await;
+    let models = gateway.get("/v1/models").await.json();
+    assert_eq!(models["object"], "list");
+    let models = models["data"].as_array().unwrap();
+    assert!(!models.is_empty());
+    for model in models {
+        let id = model["id"].as_str().unwrap();
+        let found = gateway.get(&format!("/v1/models/{id}")).await;
+        assert_eq!(&found.json(), model, "{id}");
+        assert!(model["owned_by"].is_string() && model["created"].is_u64());
+    }
+}
+
+#[tokio::test]
+async fn providers_are_those_that_are_set_up() {
+    let gateway = Setup::new().provider("lab", "http://127.0.0.1:1/v1").start().await;
+    let providers = gateway.get("/v1/providers").await.json();
+    let names = providers["provider_names"].as_array().unwrap();
+    assert!(names.contains(&"fake".into()) && names.contains(&"lab".into()), "{names:?}");
+    assert!(!names.contains(&"anthropic".into()), "{names:?}");
+    for name in names {
+        assert!(providers["providers"][name.as_str().unwrap()].is_array(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_is_found_by_any_name_that_a_request_could_use() {
+    let gateway = Setup::new().set("aliases", "best", "fake/echo").start().await;
+    check(&gateway, "GET /v1/models/fake/echo", &[], "200").await;
+    check(&gateway, "GET /v1/models/fake%2Fecho", &[], "200").await;
+    check(&gateway, "GET /v1/models/best", &[], "200").await;
+    check(&gateway, "GET /v1/models/no-such-model", &[], "404 model_not_found").await;
+    check(&gateway, "GET /v1/models/claude-sonnet-4", &[], "404 model_not_found").await;
+}
+
+#[tokio::test]
+async fn a_models_name_is_never_a_path() {
+    let gateway = Setup::new().start().await;
+    for name in [
+        "../../health",
+        "%2e%2e%2fhealth",
+        "%252e%252e",
+        "%00",
+        "x;y=z",
+        "a\\b",
+        "%0d%0aX:%20y",
+        "..",
+        "%c3%28",
+        "http://169.254.169.254/",
+        &"x".repeat(4096),
+    ] {
+        let line = format!("GET /v1/models/{name}");
+        check(&gateway, &line, &[], "404 model_not_found").await;
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_are_not_found() {
+    let gateway = Setup::new().start().await;
+    for path in ["/nope", "/v1", "/v1/", "//", "/health/", "/v1/chat/completions/", "/V1/models"] {
+        check(&gateway, &format!("GET {path}"), &[], "404 not_found").await;
+        check(&gateway, &format!("POST {path}"), &[], "404 not_found").await;
+    }
+    let reply = gateway.get("/nope").await.json();
+    assert_eq!(reply["detail"], reply["error"]["message"]);
+    assert_eq!(reply["error"]["type"], "invalid_request_error");
+}
+
+#[tokio::test]
+async fn wrong_methods_are_told_the_right_ones() {
+    let gateway = Setup::new().start().await;
+    check(&gateway, "GET /v1/chat/completions", &[], "405 method_not_allowed POST").await;
+    for path in ["/", "/health", "/metrics", "/v1/models", "/v1/models/x", "/v1/providers"] {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "BREW"] {
+            let line = format!("{method} {path}");
+            check(&gateway, &line, &[], "405 method_not_allowed GET").await;
+        }
+    }
+    for method in ["PUT", "DELETE", "PATCH", "HEAD"] {
+        let head = head(&gateway, &format!("{method} /v1/chat/completions")).await;
+        assert!(head.contains(" 405 ") && head.contains("POST"), "{head}");
+    }
+}
+
+/// The reply to a `HEAD`: nothing may follow its head.
+async fn head(gateway: &Gateway, line: &str) -> String {
+    let (method, path) = line.split_once(' ').unwrap();
+    let mut raw = gateway.connect().await;
+    raw.send(request(method, path, &[("Connection", "close")], b"")).await;
+    String::from_utf8(raw.closed().await).unwrap()
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body() {
+    let gateway = Setup::new().start().await;
+    for path in ["/", "/health", "/v1/models", "/v1/providers"] {
+        let reply = head(&gateway, &format!("HEAD {path}")).await;
+        assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
+        assert!(reply.ends_with("\r\n\r\n"), "{reply}");
+    }
+    assert!(head(&gateway, "HEAD /nope").await.starts_with("HTTP/1.1 404"));
+}
+
+#[tokio::test]
+async fn options_tell_the_methods() {
+    let gateway = Setup::new().start().await;
+    check(&gateway, "OPTIONS /v1/chat/completions", &[], "204 POST").await;
+    check(&gateway, "OPTIONS /v1/models", &[], "204 GET").await;
+    check(&gateway, "OPTIONS /nope", &[], "404 not_found").await;
+}
+
+#[tokio::test]
+async fn a_request_keeps_its_name() {
+    let gateway = Setup::new().start().await;
+    for path in ["/health", "/nope", "/v1/chat/completions"] {
+        let named = ask(&gateway, &format!("GET {path}"), &[("X-Request-Id", "my-name-1")]).await;
+        assert_eq!(named.header("x-request-id"), "my-name-1");
+        for id in ["", "short", "with space in it", "x=\"1234567\"", &"x".repeat(65)] {
+            let named = ask(&gateway, &format!("GET {path}"), &[("X-Request-Id", id)]).await;
+            assert_eq!(named.header("x-request-id").len(), 32, "{id}");
+        }
+    }
+    let error = ask(&gateway, "GET /v1/chat/completions", &[("X-Request-Id", "my-name-1")]).await;
+    assert_eq!(error.json()["error"]["request_id"], "my-name-1");
+}
+
+const ORIGIN: (&str, &str) = ("Origin", "https://app.example");
+
+#[tokio::test]
+async fn pages_may_call_in_development() {
+    let gateway = Setup::new().start().await;
+    let asked = [
+        ORIGIN,
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "authorization, content-type"),
+    ];
+    let reply = ask(&gateway, "OPTIONS /v1/chat/completions", &asked).await;
+    assert_eq!(reply.header("access-control-allow-origin"), ORIGIN.1);
+    assert_eq!(reply.header("access-control-allow-methods"), "POST");
+    assert_eq!(reply.header("access-control-allow-headers"), "authorization, content-type");
+    assert_eq!(reply.header("access-control-max-age"), "600");
+    for path in ["/health", "/nope"] {
+        let reply = ask(&gateway, &format!("GET {path}"), &[ORIGIN]).await;
+        assert_eq!(reply.header("access-control-allow-origin"), ORIGIN.1, "{path}");
+        assert!(reply.header("vary").eq_ignore_ascii_case("origin"), "{path}");
+    }
+    assert!(gateway.get("/health").await.head.header("access-control-allow-origin").is_none());
+}
+
+#[tokio::test]
+async fn in_production_only_the_pages_that_are_named_may_call() {
+    let setup = Setup::new().set("server", "environment", "production");
+    let setup = setup.write("server", "cors_origins", "[\"https://app.example\"]");
+    let gateway = setup.start().await;
+    let admitted = ask(&gateway, "GET /health", &[ORIGIN]).await;
+    assert_eq!(admitted.header("access-control-allow-origin"), ORIGIN.1);
+    for other in ["https://app.example.evil", "http://app.example", "null"] {
+        let reply = ask(&gateway, "GET /health", &[("Origin", other)]).await;
+        assert!(reply.head.header("access-control-allow-origin").is_none(), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn the_fake_provider_is_not_for_production() {
+    let gateway = Setup::new().set("server", "environment", "production").start().await;
+    let reply = gateway.ask("fake/echo", Value::Null).await;
+    assert!(["404 model_not_found", "503 provider_not_configured"].contains(&&*reply.told()));
+}

@@ -1,0 +1,297 @@
+//! Upstreams that fail before their answer begins.
+
+use gateway_tests::{Gateway, Script, Setup, Upstream, openai};
+use serde_json::{Value, json};
+
+const SECRET: &str = "canary-of-the-upstream";
+
+struct Bench {
+    upstream: Upstream,
+    gateway: Gateway,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let upstream = Upstream::start().await;
+        let setup = Setup::before(&upstream)
+            .provider("openai", &upstream.url())
+            .set("providers.openai", "api_key", "sk-upstream")
+            .timeout("first_byte", "300ms")
+            .timeout("first_token", "300ms")
+            .timeout("total", "600ms");
+        let gateway = setup.start().await;
+        Self { upstream, gateway }
+    }
+
+    /// What a caller is told after `script`, whether it wanted a stream or not, and whether its
+    /// upstream's answers are mended or not. After that the upstream serves as if nothing had been.
+    async fn check(&self, script: Script, told: &str) {
+        for (model, stream) in
+            [("lab/m", false), ("lab/m", true), ("openai/m", false), ("openai/m", true)]
+        {
+            self.check_one(model, stream, script.clone(), told).await;
+        }
+    }
+
+    async fn check_whole(&self, script: Script, told: &str) {
+        self.check_one("lab/m", false, script.clone(), told).await;
+        self.check_one("openai/m", false, script, told).await;
+    }
+
+    async fn check_stream(&self, script: Script, told: &str) {
+        self.check_one("lab/m", true, script.clone(), told).await;
+        self.check_one("openai/m", true, script, told).await;
+    }
+
+    async fn check_one(&self, model: &str, stream: bool, script: Script, told: &str) {
+        let before = self.upstream.exchanges().len();
+        self.upstream.next(script.clone());
+        let reply = self.gateway.ask(model, json!({ "stream": stream })).await;
+        assert_eq!(reply.told(), told, "{model} {stream} {script:?}: {}", reply.text());
+        assert_eq!(reply.header("content-type"), "application/json");
+        assert!(!reply.text().contains(SECRET), "{}", reply.text());
+        assert!(reply.json()["error"]["retryable"].is_boolean());
+        assert_eq!(self.upstream.exchanges().len(), before + 1, "asked once: {script:?}");
+        let after = self.gateway.ask(model, Value::Null).await;
+        assert_eq!(after.json()["choices"][0]["message"]["content"], "Hello.", "{script:?}");
+    }
+}
+
+/// A refusal of OpenAI's.
+fn refusal(status: u16, code: &str) -> Script {
+    Script::json(status, openai::error("some_error", code, SECRET))
+}
+
+#[tokio::test]
+async fn a_providers_refusal_becomes_the_gateways() {
+    let bench = Bench::start().await;
+    bench.check(refusal(401, "invalid_api_key"), "502 upstream_auth").await;
+    bench.check(refusal(401, ""), "502 upstream_auth").await;
+    bench.check(refusal(500, "x"), "502 upstream_error").await;
+    bench.check(refusal(502, "x"), "502 upstream_error").await;
+    bench.check(refusal(503, "x"), "503 upstream_overloaded").await;
+    bench.check(refusal(529, "x"), "503 upstream_overloaded").await;
+    bench.check(refusal(504, "x"), "504 upstream_timeout").await;
+    bench.check(refusal(402, "x"), "429 insufficient_quota").await;
+    bench.check(refusal(429, "insufficient_quota"), "429 insufficient_quota").await;
+    let page = format!("<html>{SECRET}</html>");
+    let page = Script::whole(502, &[("content-type", "text/html")], page);
+    bench.check(page, "502 upstream_error").await;
+    bench.check(Script::whole(500, &[], ""), "502 upstream_error").await;
+    bench.check(Script::json(500, "{\"error\":{\"mess"), "502 upstream_error").await;
+}
+
+#[tokio::test]
+async fn a_callers_fault_is_told_in_the_providers_words() {
+    let bench = Bench::start().await;
+    let error = openai::error("invalid_request_error", "unsupported_value", "no such voice");
+    bench.upstream.next(Script::json(400, error));
+    let reply = bench.gateway.ask("openai/m", Value::Null).await;
+    assert_eq!(reply.told(), "400 unsupported_value");
+    assert_eq!(reply.json()["error"]["message"], "no such voice");
+}
+
+#[tokio::test]
+async fn advice_when_to_try_again_is_passed_on() {
+    let bench = Bench::start().await;
+    for (advice, told) in [("7", "7"), ("0.5", "1"), ("nonsense", ""), ("-1", "")] {
+        let headers = [("content-type", "application/json"), ("retry-after", advice)];
+        let error = openai::error("rate_limit_error", "rate_limit_exceeded", "slow down");
+        bench.upstream.next(Script::whole(429, &headers, error));
+        let reply = bench.gateway.ask("lab/m", Value::Null).await;
+        assert_eq!(reply.told(), "429 rate_limit_exceeded");
+        assert_eq!(reply.header("retry-after"), told, "{advice}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_a_failure() {
+    let bench = Bench::start().await;
+    let whole = |kind: &str, body: &str| Script::whole(200, &[("content-type", kind)], body);
+    let told = "502 upstream_invalid_response";
+    for body in
+        ["", " ", "null", "[]", "\"x\"", "1", "{", "{}", "{\"a\":1}", "{\"choices\":7}", "x"]
+    {
+        bench.check(whole("application/json", body), told).await;
+    }
+    bench.check(whole("text/html", "<html>Welcome</html>"), told).await;
+    bench.check_whole(whole("application/json", "{\"choices\":[]} trailing"), told).await;
+    bench.check_whole(whole("application/json", "\u{feff}"), told).await;
+    let gzip = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    bench.check(Script::whole(200, &gzip, b"\x1f\x8b\x08\0"), told).await;
+    let broken = [b"{\"choices\":[{\"message\":{\"content\":\"".as_slice(), b"\xff\"}}]}"].concat();
+    bench.check_whole(Script::json(200, broken), told).await;
+}
+
+#[tokio::test]
+async fn an_error_in_a_success_is_an_error() {
+    let bench = Bench::start().await;
+    let error = openai::error("server_error", "server_error", SECRET);
+    bench.check(Script::json(200, &error), "502 upstream_error").await;
+    bench.check_stream(Script::events([&error]), "502 upstream_error").await;
+    let overloaded = openai::error("overloaded_error", "", SECRET);
+    bench.check_stream(Script::events([&overloaded]), "503 upstream_overloaded").await;
+    let begun = [openai::opening(), error];
+    bench.check_stream(Script::events(begun), "502 upstream_error").await;
+}
+
+#[tokio::test]
+async fn an_answer_of_no_content_is_none() {
+    let bench = Bench::start().await;
+    for status in [204, 304, 300] {
+        let told = bench.gateway.ask("lab/m", Value::Null).await.told();
+        assert_eq!(told, "200");
+        bench.upstream.next(Script::new().head(status, &[]).close());
+        let reply = bench.gateway.ask("lab/m", Value::Null).await;
+        assert!(reply.told().starts_with("502 "), "{status}: {}", reply.told());
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let bench = Bench::start().await;
+    let elsewhere = Upstream::start().await;
+    let url = format!("{}/chat/completions", elsewhere.url());
+    for status in [301, 302, 303, 307, 308] {
+        let headers = [("location", url.as_str())];
+        bench.check(Script::whole(status, &headers, ""), "502 upstream_redirect").await;
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn proxies_of_the_environment_are_not_obeyed() {
+    let (upstream, proxy) = (Upstream::start().await, Upstream::start().await);
+    let url = format!("http://127.0.0.1:{}", proxy.port());
+    let mut setup = Setup::before(&upstream);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+    {
+        setup = setup.env(name, &url);
+    }
+    let gateway = setup.start().await;
+    assert_eq!(gateway.ask("lab/m", Value::Null).await.status(), 200);
+    assert_eq!((upstream.connections(), proxy.connections()), (1, 0));
+}
+
+#[tokio::test]
+async fn nobody_at_the_address() {
+    let gateway = Setup::new().provider("lab", "http://127.0.0.1:9/v1").start().await;
+    for stream in [false, true] {
+        let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
+        assert_eq!(reply.told(), "502 upstream_unreachable");
+    }
+    let gateway = Setup::new().provider("lab", "http://no-such-host.invalid/v1").start().await;
+    let told = gateway.ask("lab/m", Value::Null).await.told();
+    assert!(["502 upstream_dns", "502 upstream_unreachable"].contains(&&*told), "{told}");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_the_answer() {
+    let bench = Bench::start().await;
+    bench.check(Script::new().close(), "502 upstream_reset").await;
+    bench.check(Script::new().reset(), "502 upstream_reset").await;
+    bench.check(Script::new().bytes("HTTP/1.1 200 O").close(), "502 upstream_reset").await;
+    bench
+        .check(Script::new().bytes("HTTP/1.1 200 OK\r\ncontent-ty").reset(), "502 upstream_reset")
+        .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_http() {
+    let bench = Bench::start().await;
+    for bytes in [
+        "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        "HTTP/1.1 2000 OK\r\n\r\n",
+        "HTTP/3.0 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        "\r\n\r\n\r\n",
+    ] {
+        bench.upstream.next(Script::new().bytes(bytes).close());
+        let reply = bench.gateway.ask("lab/m", Value::Null).await;
+        assert!(reply.told().starts_with("502 upstream_"), "{bytes:?}: {}", reply.told());
+        assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.status(), 200);
+    }
+    let many = (0..1000).map(|at| format!("x-{at}: 1\r\n")).collect::<Vec<_>>().concat();
+    let large = format!("x: {}\r\n", "v".repeat(1_000_000));
+    for headers in [many, large] {
+        bench.upstream.next(Script::new().bytes(format!("HTTP/1.1 200 OK\r\n{headers}\r\n")));
+        let reply = bench.gateway.ask("lab/m", Value::Null).await;
+        assert!(reply.told().starts_with("502 upstream_"), "{}", reply.told());
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_that_breaks_off() {
+    let bench = Bench::start().await;
+    let answer = openai::whole("Hello.");
+    let head = |length: usize| {
+        let length = length.to_string();
+        Script::new()
+            .head(200, &[("content-type", "application/json"), ("content-length", &length)])
+    };
+    for cut in [0, 1, answer.len() / 2, answer.len() - 1] {
+        let begun = head(answer.len()).bytes(&answer[..cut]);
+        bench.check_whole(begun.clone().close(), "502 upstream_cut").await;
+        bench.check_whole(begun.reset(), "502 upstream_cut").await;
+    }
+    // Nobody can tell what was to come.
+    bench.check_whole(head(answer.len() + 1).bytes(&answer).close(), "502 upstream_cut").await;
+    let chunked = [("content-type", "application/json"), ("transfer-encoding", "chunked")];
+    let begun = Script::new().head(200, &chunked).chunk(&answer);
+    bench.check_whole(begun.clone().close(), "502 upstream_cut").await;
+    bench.check_whole(begun.bytes("zz\r\n"), "502 upstream_cut").await;
+}
+
+#[tokio::test]
+async fn bytes_after_the_end_belong_to_nobody() {
+    let bench = Bench::start().await;
+    let answer = openai::whole("one");
+    let more = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    let script = Script::json(200, &answer).bytes(more);
+    for _ in 0..5 {
+        bench.upstream.next(script.clone());
+        let first = bench.gateway.ask("lab/m", Value::Null).await.json();
+        assert_eq!(first["choices"][0]["message"]["content"], "one");
+        let second = bench.gateway.ask("lab/m", Value::Null).await.json();
+        assert_eq!(second["choices"][0]["message"]["content"], "Hello.");
+    }
+}
+
+#[tokio::test]
+async fn silence_has_a_deadline() {
+    let bench = Bench::start().await;
+    bench.check(Script::new().stall(), "504 upstream_timeout").await;
+    bench
+        .check(Script::new().bytes("HTTP/1.1 200 OK\r\nConte").stall(), "504 upstream_timeout")
+        .await;
+    let begun = Script::streaming().event(&openai::opening());
+    bench.check_stream(Script::streaming().stall(), "504 upstream_timeout").await;
+    bench.check_stream(begun.stall(), "504 upstream_timeout").await;
+    let length = [("content-type", "application/json"), ("content-length", "1000")];
+    let begun = Script::new().head(200, &length).bytes("{");
+    bench.check_whole(begun.stall(), "504 upstream_timeout").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_replaced() {
+    let bench = Bench::start().await;
+    for _ in 0..20 {
+        bench.upstream.next(Script::json(200, openai::whole("Hello.")).close());
+        let reply = bench.gateway.ask("lab/m", Value::Null).await;
+        assert_eq!(reply.told(), "200");
+    }
+    assert_eq!(bench.upstream.exchanges().len(), 20);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_stream_answers_whole() {
+    let bench = Bench::start().await;
+    for model in ["lab/m", "openai/m"] {
+        bench.upstream.next(Script::json(200, openai::whole("Hello.")));
+        let reply = bench.gateway.ask(model, json!({ "stream": true })).await;
+        assert_eq!(reply.said(), "Hello.[stop][DONE]");
+    }
+}

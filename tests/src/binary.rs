@@ -1,0 +1,64 @@
+//! Where the binary under test is.
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    process::{self, Command},
+    sync::OnceLock,
+};
+
+/// The gateway: what `GATEWAY_SERVER_BIN` names, else built once, beside the tests themselves.
+pub(crate) fn path() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| env::var_os("GATEWAY_SERVER_BIN").map_or_else(built, PathBuf::from))
+}
+
+/// Builds the binary unless that was done in this run: nextest starts a process for every test, and
+/// they are all to wait for the first.
+fn built() -> PathBuf {
+    let profile = profile_directory();
+    let binary = profile.join(format!("gateway-server{}", env::consts::EXE_SUFFIX));
+    let mut mark = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(profile.join("gateway-server.built"))
+        .expect("a file beside the tests");
+    mark.lock().expect("a lock");
+    let mut done_by = String::new();
+    mark.read_to_string(&mut done_by).expect("the name of a run");
+    let run = env::var_os("NEXTEST_RUN_ID")
+        .map_or_else(|| process::id().to_string(), |run| run.to_string_lossy().into_owned());
+    if done_by != run || !binary.exists() {
+        build(&profile);
+        mark.set_len(0).expect("an open file");
+        mark.rewind().expect("an open file");
+        mark.write_all(run.as_bytes()).expect("an open file");
+    }
+    binary
+}
+
+/// `target/debug`, of `target/debug/deps/it-0123`.
+fn profile_directory() -> PathBuf {
+    let tests = env::current_exe().expect("a running test");
+    let profile = tests.ancestors().nth(2).expect("a directory above the tests");
+    fs::canonicalize(profile).expect("a directory")
+}
+
+fn build(profile: &Path) {
+    let name = match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "gateway-server", "--bin", "gateway-server"])
+        .args(["--profile", name, "--target-dir"])
+        .arg(profile.parent().expect("a target directory"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .status()
+        .expect("cargo starts");
+    assert!(status.success(), "the gateway does not build");
+}

@@ -1,0 +1,41 @@
+//! What a scripted upstream remembers.
+
+use crate::http::Head;
+use serde_json::Value;
+use std::time::Duration;
+
+/// A request that arrived, and what became of it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Which of the upstream's connections it came on.
+    pub connection: usize,
+    /// The head of the request.
+    pub head: Head,
+    /// The body of the request.
+    pub body: Vec<u8>,
+    /// How many bytes of the answer the connection has taken.
+    pub sent: usize,
+    /// How it ended; absent while it goes on.
+    pub ended: Option<Ended>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// The script was played to its end, the closing of the connection included.
+    Played,
+    /// The peer left before, so long after its request had arrived.
+    Left(Duration),
+}
+
+impl Exchange {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("a request of JSON")
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a request in UTF-8")
+    }
+}

@@ -1,0 +1,172 @@
+//! The gateway as its users run it: a process.
+
+use crate::{PATIENCE, Raw, Reply, Setup, Upstream, binary, openai, request};
+use serde_json::Value;
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+use tokio::time::{self, Instant};
+
+/// A running gateway. Dropping it kills the process and removes its directory.
+#[derive(Debug)]
+pub struct Gateway {
+    child: Child,
+    home: PathBuf,
+    address: SocketAddr,
+}
+
+/// Starts a gateway in `home`; nothing if its port was taken meanwhile.
+pub(crate) async fn spawn(
+    home: PathBuf,
+    port: u16,
+    environment: &[(String, String)],
+) -> Option<Gateway> {
+    let file = |name| Stdio::from(File::create(home.join(name)).expect("a file"));
+    let child = Command::new(binary::path())
+        .current_dir(&home)
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(file("stdout"))
+        .stderr(file("stderr"))
+        .spawn()
+        .expect("the gateway can be started");
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut gateway = Gateway { child, home, address };
+    gateway.is_up().await.then_some(gateway)
+}
+
+impl Gateway {
+    /// A gateway with the provider `lab` at `upstream`.
+    pub async fn before(upstream: &Upstream) -> Self {
+        Setup::before(upstream).start().await
+    }
+
+    /// Waits until it answers. Fails loudly unless it only found its port taken.
+    async fn is_up(&mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a process of ours") {
+                let said = self.stdout() + &self.stderr();
+                assert!(said.contains("in use"), "the gateway ended with {status}: {said}");
+                return false;
+            }
+            if tokio::net::TcpStream::connect(self.address).await.is_ok() {
+                return self.get("/health").await.status() == 200;
+            }
+            assert!(Instant::now() < deadline, "the gateway does not answer: {}", self.stdout());
+            time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new connection to it.
+    pub async fn connect(&self) -> Raw {
+        Raw::connect(self.address).await
+    }
+
+    /// Sends `bytes` on a connection of their own.
+    pub async fn send(&self, bytes: impl AsRef<[u8]>) -> Reply {
+        let mut raw = self.connect().await;
+        raw.send(bytes).await;
+        raw.reply().await
+    }
+
+    /// Gets `path`.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(request("GET", path, &[], b"")).await
+    }
+
+    /// Posts `body` to the chat.
+    pub async fn chat(&self, body: impl AsRef<[u8]>) -> Reply {
+        self.send(chat(body)).await
+    }
+
+    /// Asks `model` something, with these members besides.
+    pub async fn ask(&self, model: &str, besides: Value) -> Reply {
+        self.chat(openai::ask(model, besides)).await
+    }
+
+    /// Begins to ask `model` something, with these members besides.
+    pub async fn asking(&self, model: &str, besides: Value) -> Raw {
+        let mut raw = self.connect().await;
+        raw.send(chat(openai::ask(model, besides))).await;
+        raw
+    }
+
+    /// What it wrote to its standard output so far.
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.home.join("stdout")).expect("a log in UTF-8")
+    }
+
+    /// What it wrote to its standard error so far.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.home.join("stderr")).expect("text in UTF-8")
+    }
+
+    /// The lines of its log.
+    pub fn log(&self) -> Vec<Value> {
+        let parse = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
+        };
+        // The last line may not be there whole.
+        let log = self.stdout();
+        log.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse).collect()
+    }
+
+    /// Waits until `number` requests to models have an outcome, and gives what is told of them.
+    pub async fn outcomes(&self, number: usize) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut told = self.log();
+            told.retain(|line| line["target"] == "gateway::outcome");
+            if told.len() >= number {
+                return told;
+            }
+            assert!(Instant::now() < deadline, "{number} outcomes expected, there are {told:#?}");
+            time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Asks the process to stop, as a supervisor does.
+    pub fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+        assert!(status.success(), "it has stopped already");
+    }
+
+    /// Waits until the process has stopped.
+    pub async fn stopped(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a process of ours") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the gateway does not stop");
+            time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// A chat request with this body.
+fn chat(body: impl AsRef<[u8]>) -> Vec<u8> {
+    let headers = [("Content-Type", "application/json")];
+    request("POST", "/v1/chat/completions", &headers, body.as_ref())
+}

@@ -1,0 +1,253 @@
+//! A caller that says exactly the bytes it is told to say.
+
+use crate::{
+    PATIENCE,
+    http::{self, Body, Head},
+};
+use serde_json::Value;
+use std::{future::Future, net::SocketAddr};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time,
+};
+
+/// A connection of a caller.
+#[derive(Debug)]
+pub struct Raw {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    gone: Option<Ending>,
+}
+
+/// A reply, as far as it came.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its head.
+    pub head: Head,
+    /// Its body, freed of its framing.
+    pub body: Vec<u8>,
+    /// How its body ended.
+    pub ending: Ending,
+}
+
+/// How a body ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// Where its framing says.
+    Proper,
+    /// With the connection, before its framing says.
+    Cut,
+    /// With a reset of the connection.
+    Reset,
+    /// With bytes that are no chunk.
+    Broken,
+}
+
+/// The bytes of a request with its length told; `Host` comes first.
+pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let length = body.len().to_string();
+    let length: &[(&str, &str)] =
+        if body.is_empty() { &[] } else { &[("Content-Length", &length)] };
+    let headers = [&[("Host", "localhost")], headers, length].concat();
+    let head = format!("{method} {path} HTTP/1.1\r\n{}\r\n", http::lines(&headers));
+    [head.as_bytes(), body].concat()
+}
+
+async fn in_time<T>(waiting: impl Future<Output = T>) -> T {
+    time::timeout(PATIENCE, waiting).await.expect("something should have come by now")
+}
+
+impl Raw {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = in_time(TcpStream::connect(address)).await.expect("somebody listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        Self { stream, buffer: Vec::new(), gone: None }
+    }
+
+    /// Says `bytes`. That nobody listens any more is for the reply to show.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = in_time(self.stream.write_all(bytes.as_ref())).await;
+    }
+
+    /// Says that nothing more will be said.
+    pub async fn half_close(&mut self) {
+        self.stream.shutdown().await.expect("an open connection");
+    }
+
+    /// Leaves by a reset.
+    pub fn abort(self) {
+        self.stream.set_zero_linger().expect("a TCP socket");
+    }
+
+    /// The next reply to anything but `HEAD`.
+    pub async fn reply(&mut self) -> Reply {
+        self.try_reply().await.expect("the connection closed without a reply")
+    }
+
+    /// The next reply, if the connection does not close before it.
+    pub async fn try_reply(&mut self) -> Option<Reply> {
+        let mut stream = self.try_begin().await?;
+        while stream.more().await {}
+        let ending = stream.ending();
+        Some(Reply { head: stream.head, body: stream.text, ending })
+    }
+
+    /// The head of the next reply, if the connection does not close before it. What comes after it
+    /// is left to be read.
+    pub async fn try_head(&mut self) -> Option<Head> {
+        loop {
+            if let Some(head) = Head::take(&mut self.buffer) {
+                return Some(head);
+            }
+            if !self.fill().await {
+                return None;
+            }
+        }
+    }
+
+    /// The next reply, from its head on.
+    pub async fn begin(&mut self) -> Stream<'_> {
+        self.try_begin().await.expect("the connection closed without a reply")
+    }
+
+    async fn try_begin(&mut self) -> Option<Stream<'_>> {
+        let head = self.try_head().await?;
+        let bodiless = head.word(1).starts_with('1') || ["204", "304"].contains(&head.word(1));
+        let body = if bodiless { Body::Ended } else { head.body(Body::UntilClose) };
+        Some(Stream { raw: self, head, body, text: Vec::new() })
+    }
+
+    /// Waits until the other side closes the connection; tells what it said before.
+    pub async fn closed(&mut self) -> Vec<u8> {
+        while self.fill().await {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// How the connection ended, if it did.
+    pub const fn gone(&self) -> Option<Ending> {
+        self.gone
+    }
+
+    /// Whether there was more to read.
+    async fn fill(&mut self) -> bool {
+        if self.gone.is_some() {
+            return false;
+        }
+        self.gone = match in_time(self.stream.read_buf(&mut self.buffer)).await {
+            Ok(0) => Some(Ending::Cut),
+            Ok(_) => None,
+            Err(_) => Some(Ending::Reset),
+        };
+        self.gone.is_none()
+    }
+}
+
+/// A reply that is still coming.
+#[derive(Debug)]
+pub struct Stream<'raw> {
+    raw: &'raw mut Raw,
+    /// Its head.
+    pub head: Head,
+    body: Body,
+    /// What of its body came and was not taken.
+    text: Vec<u8>,
+}
+
+impl Stream<'_> {
+    /// The next event or comment without its blank line, if the body does not end before it.
+    pub async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.text.windows(2).position(|two| two == b"\n\n") {
+                let block: Vec<_> = self.text.drain(..end + 2).collect();
+                return Some(String::from_utf8_lossy(&block[..end]).into_owned());
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+
+    /// How the body ended; only known once it has.
+    pub fn ending(&self) -> Ending {
+        match (self.body, self.raw.gone) {
+            (Body::Ended, _) | (Body::UntilClose, Some(Ending::Cut)) => Ending::Proper,
+            (Body::Broken, _) => Ending::Broken,
+            (_, gone) => gone.expect("the body has ended"),
+        }
+    }
+
+    /// Whether the body went on.
+    async fn more(&mut self) -> bool {
+        let before = self.text.len();
+        loop {
+            self.body.take(&mut self.raw.buffer, &mut self.text);
+            if self.text.len() > before {
+                return true;
+            }
+            if matches!(self.body, Body::Ended | Body::Broken) || !self.raw.fill().await {
+                return false;
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// Its status.
+    pub fn status(&self) -> u16 {
+        self.head.word(1).parse().expect("a status")
+    }
+
+    /// The first of its headers called `name`; empty without one.
+    pub fn header(&self, name: &str) -> &str {
+        self.head.header(name).unwrap_or_default()
+    }
+
+    /// Its body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a reply in UTF-8")
+    }
+
+    /// Its body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
+            panic!("{error} in a reply of {}: {}", self.status(), self.text())
+        })
+    }
+
+    /// Its status and, of an error, the code.
+    pub fn told(&self) -> String {
+        let code = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
+        let code = code["error"]["code"].as_str().unwrap_or_default().to_owned();
+        format!("{} {code}", self.status()).trim_end().to_owned()
+    }
+
+    /// The data of its events.
+    pub fn events(&self) -> Vec<&str> {
+        let blocks = self.text().split("\n\n");
+        blocks.filter_map(|block| block.strip_prefix("data: ")).collect()
+    }
+
+    /// What its events say, put together, and after it `[stop]` or whatever the finish is, the code
+    /// of an error as `<code>`, and `[DONE]`; `~` if the body did not end properly.
+    pub fn said(&self) -> String {
+        let mut said: String = self.events().into_iter().map(said).collect();
+        if self.ending != Ending::Proper {
+            said.push('~');
+        }
+        said
+    }
+}
+
+/// What one event says.
+fn said(event: &str) -> String {
+    let Ok(event) = serde_json::from_str::<Value>(event) else { return event.to_owned() };
+    if let Some(code) = event["error"]["code"].as_str() {
+        return format!("<{code}>");
+    }
+    let choice = &event["choices"][0];
+    let text = choice["delta"]["content"].as_str().unwrap_or_default();
+    let finish = choice["finish_reason"].as_str().map(|it| format!("[{it}]"));
+    format!("{text}{}", finish.unwrap_or_default())
+}

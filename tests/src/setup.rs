@@ -1,0 +1,107 @@
+//! How a gateway is configured for a test.
+
+use crate::{Gateway, Upstream, gateway, port};
+use std::{
+    fs,
+    path::PathBuf,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// The configuration of a gateway. Nothing of the environment of the tests gets into it.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    sections: Vec<(String, Vec<String>)>,
+    environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// What a gateway does without configuration, except that it logs everything as JSON.
+    pub fn new() -> Self {
+        Self::default().set("log", "level", "trace").set("log", "format", "json").set(
+            "server",
+            "drain_delay",
+            "0s",
+        )
+    }
+
+    /// The same, with the provider `lab` at `upstream`.
+    pub fn before(upstream: &Upstream) -> Self {
+        Self::new().provider("lab", &upstream.url())
+    }
+
+    /// Sets `key` of `[section]` to a text.
+    #[must_use]
+    pub fn set(self, section: &str, key: &str, value: &str) -> Self {
+        self.write(section, key, &format!("{value:?}"))
+    }
+
+    /// Sets `key` of `[section]` to a value as TOML writes it.
+    #[must_use]
+    pub fn write(mut self, section: &str, key: &str, value: &str) -> Self {
+        let line = format!("{key} = {value}");
+        match self.sections.iter_mut().find(|(name, _)| name == section) {
+            Some((_, lines)) => lines.push(line),
+            None => self.sections.push((section.to_owned(), vec![line])),
+        }
+        self
+    }
+
+    /// Sets a timeout.
+    #[must_use]
+    pub fn timeout(self, name: &str, value: &str) -> Self {
+        self.set("timeouts", name, value)
+    }
+
+    /// A provider at `url`, which speaks like OpenAI unless its name says otherwise.
+    #[must_use]
+    pub fn provider(self, name: &str, url: &str) -> Self {
+        let section = format!("providers.{name}");
+        self.set(&section, "base_url", url)
+    }
+
+    /// A caller with this key.
+    #[must_use]
+    pub fn client(mut self, name: &str, key: &str) -> Self {
+        let lines = [format!("name = {name:?}"), format!("key = {key:?}")];
+        self.sections.push(("[clients]".to_owned(), lines.to_vec()));
+        self
+    }
+
+    /// A variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the gateway and waits until it answers.
+    pub async fn start(self) -> Gateway {
+        for _ in 0..5 {
+            let port = port::free();
+            let home = self.write_down(port);
+            if let Some(gateway) = gateway::spawn(home, port, &self.environment).await {
+                return gateway;
+            }
+        }
+        panic!("the gateway does not start: it finds every port taken");
+    }
+
+    /// Writes the configuration to a directory of its own.
+    fn write_down(&self, port: u16) -> PathBuf {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("gateway-test-{}-{number}", process::id());
+        let home = std::env::temp_dir().join(name);
+        fs::create_dir_all(&home).expect("a directory for temporary files");
+        let all = self.clone().write("server", "port", &port.to_string()).set(
+            "server",
+            "data_dir",
+            home.join("data").to_str().expect("a path in UTF-8"),
+        );
+        let sections =
+            all.sections.iter().map(|(name, lines)| format!("[{name}]\n{}\n\n", lines.join("\n")));
+        fs::write(home.join("gateway.toml"), sections.collect::<String>()).expect("a file");
+        home
+    }
+}

@@ -1,0 +1,265 @@
+//! A provider that does what it is told, however wrong that is.
+
+use crate::{
+    PATIENCE,
+    exchange::{Ended, Exchange},
+    http::{Body, Head},
+    openai,
+    script::{Act, Script},
+};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::JoinSet,
+    time::{self, Instant},
+};
+
+/// A provider on its own port.
+///
+/// Each request takes the next script; without one, the usual script if there is one; without that
+/// it is answered as OpenAI would, streamed or not. Dropping it closes everything.
+#[derive(Debug)]
+pub struct Upstream {
+    port: u16,
+    desk: Arc<Desk>,
+    _serving: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Desk {
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    scripts: VecDeque<Script>,
+    usual: Option<Script>,
+    exchanges: Vec<Exchange>,
+    connections: usize,
+}
+
+impl Upstream {
+    /// Starts it on a free port.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let desk = Arc::new(Desk { state: Mutex::default(), changed: watch::channel(()).0 });
+        let mut serving = JoinSet::new();
+        serving.spawn(accept(listener, Arc::clone(&desk)));
+        Self { port, desk, _serving: serving }
+    }
+
+    /// Where its API is served.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// The port it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it does with the next request that nothing is planned for.
+    pub fn next(&self, script: Script) {
+        self.desk.with(|state| state.scripts.push_back(script));
+    }
+
+    /// What it does with requests that nothing is planned for.
+    pub fn always(&self, script: Script) {
+        self.desk.with(|state| state.usual = Some(script));
+    }
+
+    /// Every request so far.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.desk.with(|state| state.exchanges.clone())
+    }
+
+    /// The last request.
+    pub fn last(&self) -> Exchange {
+        self.exchanges().pop().expect("a request")
+    }
+
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
+        self.desk.with(|state| state.connections)
+    }
+
+    /// Waits until `number` requests have arrived.
+    pub async fn arrived(&self, number: usize) {
+        self.until(|exchanges| exchanges.len() >= number).await;
+    }
+
+    /// Waits until every request so far has ended, and tells how the last one did.
+    pub async fn ended(&self) -> Ended {
+        self.until(|exchanges| exchanges.iter().all(|it| it.ended.is_some())).await;
+        self.last().ended.expect("it has ended")
+    }
+
+    /// Waits until what it remembers is so.
+    pub async fn until(&self, is_so: impl Fn(&[Exchange]) -> bool) {
+        let mut changes = self.desk.changed.subscribe();
+        let waiting = async {
+            while !self.desk.with(|state| is_so(&state.exchanges)) {
+                changes.changed().await.expect("the upstream is there");
+            }
+        };
+        let is_so = time::timeout(PATIENCE, waiting).await.is_ok();
+        assert!(is_so, "in vain; the upstream remembers {:#?}", self.exchanges());
+    }
+}
+
+impl Desk {
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().expect("nobody panicked"))
+    }
+
+    /// Notes a request and takes its script.
+    fn take(&self, connection: usize, head: Head, body: Vec<u8>) -> (usize, Script) {
+        let taken = self.with(|state| {
+            let planned = state.scripts.pop_front().or_else(|| state.usual.clone());
+            let script = planned.unwrap_or_else(|| openai::usual(&body));
+            let exchange = Exchange { connection, head, body, sent: 0, ended: None };
+            state.exchanges.push(exchange);
+            (state.exchanges.len() - 1, script)
+        });
+        self.changed.send_replace(());
+        taken
+    }
+
+    fn note(&self, number: usize, change: impl FnOnce(&mut Exchange)) {
+        self.with(|state| change(&mut state.exchanges[number]));
+        self.changed.send_replace(());
+    }
+}
+
+async fn accept(listener: TcpListener, desk: Arc<Desk>) {
+    let mut serving = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let connection = desk.with(|state| {
+            state.connections += 1;
+            state.connections
+        });
+        serving.spawn(serve(connection, stream, Arc::clone(&desk)));
+        while serving.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(connection: usize, stream: TcpStream, desk: Arc<Desk>) {
+    stream.set_nodelay(true).expect("a TCP socket");
+    let (mut reader, mut writer) = stream.into_split();
+    let mut buffer = Vec::new();
+    while let Some((head, body)) = request(&mut reader, &mut buffer).await {
+        let (number, script) = desk.take(connection, head, body);
+        let began = Instant::now();
+        let played = tokio::select! {
+            played = play(script, &mut writer, &desk, number) => played,
+            () = left(&mut reader, &mut buffer) => Played::Alone,
+        };
+        let ended = match played {
+            Played::Alone => Ended::Left(began.elapsed()),
+            Played::Open | Played::Closed | Played::Reset => Ended::Played,
+        };
+        desk.note(number, |exchange| exchange.ended = Some(ended));
+        match played {
+            Played::Open => {}
+            Played::Alone | Played::Closed => return,
+            Played::Reset => {
+                reader.as_ref().set_zero_linger().expect("a TCP socket");
+                return writer.forget();
+            }
+        }
+    }
+}
+
+/// The next request of a connection, if there is one.
+async fn request(reader: &mut OwnedReadHalf, buffer: &mut Vec<u8>) -> Option<(Head, Vec<u8>)> {
+    let head = loop {
+        if let Some(head) = Head::take(buffer) {
+            break head;
+        }
+        more(reader, buffer).await?;
+    };
+    let (mut framing, mut body) = (head.body(Body::Ended), Vec::new());
+    loop {
+        framing.take(buffer, &mut body);
+        if framing == Body::Ended {
+            return Some((head, body));
+        }
+        more(reader, buffer).await?;
+    }
+}
+
+async fn more(reader: &mut OwnedReadHalf, buffer: &mut Vec<u8>) -> Option<()> {
+    let read = reader.read_buf(buffer).await;
+    read.is_ok_and(|read| read > 0).then_some(())
+}
+
+/// Returns when the peer has left.
+async fn left(reader: &mut OwnedReadHalf, buffer: &mut Vec<u8>) {
+    while more(reader, buffer).await.is_some() {}
+}
+
+/// How a script ended.
+#[derive(Clone, Copy)]
+enum Played {
+    /// The connection can be used again.
+    Open,
+    Closed,
+    Reset,
+    /// The peer had left.
+    Alone,
+}
+
+async fn play(script: Script, writer: &mut OwnedWriteHalf, desk: &Desk, number: usize) -> Played {
+    for act in script.0 {
+        let sent = match act {
+            Act::Send(bytes) => send(writer, desk, number, &bytes).await,
+            Act::Drip(bytes) => drip(writer, desk, number, &bytes).await,
+            Act::Flood(bytes) => flood(writer, desk, number, &bytes).await,
+            Act::Wait(delay) => {
+                time::sleep(delay).await;
+                true
+            }
+            Act::Stall => std::future::pending().await,
+            Act::Close => return Played::Closed,
+            Act::Reset => return Played::Reset,
+        };
+        if !sent {
+            return Played::Alone;
+        }
+    }
+    Played::Open
+}
+
+/// Whether the peer was there to take it.
+async fn send(writer: &mut OwnedWriteHalf, desk: &Desk, number: usize, bytes: &[u8]) -> bool {
+    let sent = writer.write_all(bytes).await.is_ok();
+    desk.note(number, |exchange| exchange.sent += bytes.len());
+    sent
+}
+
+async fn drip(writer: &mut OwnedWriteHalf, desk: &Desk, number: usize, bytes: &[u8]) -> bool {
+    for byte in bytes {
+        if !send(writer, desk, number, &[*byte]).await {
+            return false;
+        }
+        tokio::task::yield_now().await;
+    }
+    true
+}
+
+async fn flood(writer: &mut OwnedWriteHalf, desk: &Desk, number: usize, bytes: &[u8]) -> bool {
+    while send(writer, desk, number, bytes).await {
+        tokio::task::yield_now().await;
+    }
+    false
+}
