@@ -236,17 +236,21 @@ fn wrapped(provider: Arc<dyn Provider>, config: &Config) -> Arc<dyn Provider> {
     let resilience = &config.resilience;
     if resilience.circuit_breaker_enabled {
         let breaker = breaker::Config {
-            failures: resilience.circuit_breaker_failure_threshold,
+            failures: small(resilience.circuit_breaker_failure_threshold),
             cooldown: resilience.circuit_breaker_recovery_timeout,
             ..breaker::Config::default()
         };
         provider = Arc::new(Guarded::new(provider, breaker, random));
     }
     if resilience.retry_max_attempts > 1 {
-        let policy = Policy { attempts: resilience.retry_max_attempts, ..Policy::default() };
+        let policy = Policy { attempts: small(resilience.retry_max_attempts), ..Policy::default() };
         provider = Arc::new(Retry::new(provider, policy, random));
     }
     provider
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// A number from 0 to 1.

@@ -1,9 +1,6 @@
 //! Where state is kept, and how failures are met.
 
-use super::{
-    section::section,
-    value::{Value, choice},
-};
+use super::{section::section, value::choice};
 use secrecy::SecretString;
 use std::time::Duration;
 
@@ -53,11 +50,11 @@ section! {
     pub Resilience {
         /// How many attempts a request gets, the first included; `1` switches retries off.
         /// Only what may pass is tried again, and only before the first output.
-        retry_max_attempts: u32 = 3, within 1..=10, prefixed ["RETRY_MAX_ATTEMPTS"];
+        retry_max_attempts: usize = 3, within 1..=10, prefixed ["RETRY_MAX_ATTEMPTS"];
         /// Whether a model that keeps failing is given a pause.
         circuit_breaker_enabled: bool = true, prefixed ["CIRCUIT_BREAKER_ENABLED"];
         /// After so many failures in a row.
-        circuit_breaker_failure_threshold: u32 = 5, within 1..=100, prefixed ["CIRCUIT_BREAKER_FAILURE_THRESHOLD"];
+        circuit_breaker_failure_threshold: usize = 5, within 1..=100, prefixed ["CIRCUIT_BREAKER_FAILURE_THRESHOLD"];
         /// For how long the first time; each failure after it doubles the pause, up to two minutes.
         circuit_breaker_recovery_timeout: Duration = Duration::from_secs(5), within Duration::from_secs(1)..=Duration::from_secs(600), prefixed ["CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS"];
     }
