@@ -153,6 +153,8 @@ impl Reading {
     /// Ready once what may follow the model's finish has been waited for long enough.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.reader.is_finished() && !self.reader.is_complete() {
+            // The model goes on after all, as Gemini's do around code that they run.
+            self.patience = None;
             return Poll::Pending;
         }
         let time = if self.reader.is_complete() { LINGER_TIME } else { ACCOUNTS_TIME };
