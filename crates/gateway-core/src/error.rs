@@ -72,6 +72,8 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The upstream answered with an error.
     Upstream,
+    /// The upstream is not made, or not set up, for what the request asks.
+    UpstreamUnsupported,
     /// The upstream does not accept the gateway's own credential.
     UpstreamAuth,
     /// The upstream sent something we cannot read, or should not have sent.
@@ -226,6 +228,7 @@ impl ErrorKind {
             Self::RateLimited => "rate_limit_exceeded",
             Self::QuotaExceeded => "insufficient_quota",
             Self::Upstream => "upstream_error",
+            Self::UpstreamUnsupported => "upstream_unsupported",
             Self::UpstreamAuth => "upstream_auth",
             Self::UpstreamInvalid => "upstream_invalid_response",
             Self::UpstreamCut => "upstream_cut",

@@ -23,6 +23,13 @@ impl Loss {
         }
     }
 
+    /// Adds what another translation left behind.
+    pub fn extend(&mut self, other: Self) {
+        for what in other.0 {
+            self.drop(what);
+        }
+    }
+
     /// The names.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(AsRef::as_ref)

@@ -85,7 +85,7 @@ pub(crate) fn status(error: &GatewayError) -> StatusCode {
         ErrorKind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         ErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorKind::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
-        ErrorKind::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::NotImplemented | ErrorKind::UpstreamUnsupported => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::RateLimited | ErrorKind::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Upstream
         | ErrorKind::UpstreamAuth

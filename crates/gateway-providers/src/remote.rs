@@ -4,10 +4,13 @@ use crate::{body::Pieces, client::HttpClient, reading};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
-    Answer, Call, Context, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Provider,
-    Result,
+    Answer, Ask, Call, Context, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Loss,
+    Provider, Result,
 };
-use gateway_wire::{Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable};
+use gateway_wire::{
+    Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable,
+    without_foreign_tools,
+};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
@@ -59,7 +62,9 @@ impl Provider for Remote {
 
     async fn answer(&self, call: Call) -> Result<Answer> {
         let api = self.api(&call)?;
-        let Encoded { body, loss } = api.upstream.encode(&call)?;
+        let (call, mut loss) = sayable(call, api.upstream.dialect())?;
+        let Encoded { body, loss: more } = api.upstream.encode(&call)?;
+        loss.extend(more);
         if call.strict {
             loss.refuse()?;
         }
@@ -124,6 +129,17 @@ impl std::fmt::Debug for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// The call without tools that only other providers have.
+fn sayable(mut call: Call, dialect: Dialect) -> Result<(Call, Loss)> {
+    let mut loss = Loss::default();
+    if call.original(dialect).is_none()
+        && let Some(rest) = without_foreign_tools(call.request()?, dialect, &mut loss)?
+    {
+        call.ask = Ask::Composed(Arc::new(rest));
+    }
+    Ok((call, loss))
 }
 
 fn add_context(headers: &mut HeaderMap, context: &Context, same_dialect: bool) {

@@ -98,6 +98,7 @@ impl Fault {
                 ErrorKind::ContextLength
             }
             400..=499 => ErrorKind::InvalidRequest,
+            501 => ErrorKind::UpstreamUnsupported,
             503 | 529 => ErrorKind::UpstreamOverloaded,
             _ => ErrorKind::Upstream,
         }
@@ -117,6 +118,7 @@ const fn is_the_callers(kind: ErrorKind) -> bool {
             | ErrorKind::ModelNotFound
             | ErrorKind::Conflict
             | ErrorKind::TooLarge
+            | ErrorKind::UpstreamUnsupported
             | ErrorKind::RateLimited
     )
 }

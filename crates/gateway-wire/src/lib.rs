@@ -31,6 +31,7 @@ pub mod sse;
 
 mod caller;
 mod fault;
+mod foreign;
 mod ids;
 mod likelihood;
 mod raw;
@@ -39,6 +40,7 @@ mod upstream;
 pub use self::{
     caller::{Caller, Reply, StreamWriter},
     fault::{Fault, unreadable},
+    foreign::without_foreign_tools,
     ids::Ids,
     upstream::{Encoded, ErrorReply, Framing, StreamReader, Upstream},
 };

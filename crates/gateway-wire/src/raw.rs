@@ -26,13 +26,30 @@ pub(crate) fn wrapped(name: &str, value: &impl Serialize) -> Box<RawValue> {
 /// The arguments of a call, for dialects in which they are an object and not text.
 ///
 /// Text that is no object, which a model may have written or a limit may have cut, becomes the
-/// only member of one.
+/// only member of one, called [`CUT`].
 pub(crate) fn arguments(text: &str, is_custom: bool) -> Cow<'_, RawValue> {
     if is_custom {
         return Cow::Owned(wrapped("input", &text));
     }
     let text = if matches!(text.trim(), "" | "null") { "{}" } else { text };
-    as_object(text).map_or_else(|| Cow::Owned(wrapped("arguments", &text)), Cow::Borrowed)
+    as_object(text).map_or_else(|| Cow::Owned(wrapped(CUT, &text)), Cow::Borrowed)
+}
+
+/// The name under which arguments stand that are no JSON object.
+pub(crate) const CUT: &str = "__invalid_json__";
+
+/// The arguments as the model wrote them, from an object made by [`arguments`].
+pub(crate) fn written(object: &str) -> Cow<'_, str> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Cut {
+        #[serde(rename = "__invalid_json__")]
+        text: String,
+    }
+    match object.contains(CUT).then(|| serde_json::from_str::<Cut>(object)) {
+        Some(Ok(cut)) => Cow::Owned(cut.text),
+        Some(Err(_)) | None => Cow::Borrowed(object),
+    }
 }
 
 /// `json` without the blanks between its tokens; numbers, escapes and order stay as they are.
@@ -80,10 +97,17 @@ mod tests {
     fn what_is_no_object_becomes_a_member_of_one() {
         check_arguments(" ", false, "{}");
         check_arguments("null", false, "{}");
-        check_arguments(r#"{"a":"#, false, r#"{"arguments":"{\"a\":"}"#);
-        check_arguments("[1]", false, r#"{"arguments":"[1]"}"#);
+        check_arguments(r#"{"a":"#, false, r#"{"__invalid_json__":"{\"a\":"}"#);
+        check_arguments("[1]", false, r#"{"__invalid_json__":"[1]"}"#);
         check_arguments("SELECT 1", true, r#"{"input":"SELECT 1"}"#);
         check_arguments("{}", true, r#"{"input":"{}"}"#);
+    }
+
+    #[test]
+    fn cut_arguments_come_back_as_they_were() {
+        for text in [r#"{"a":"#, "[1]", r#"{"a":1.0}"#, "{}"] {
+            assert_eq!(written(arguments(text, false).get()), text);
+        }
     }
 
     #[test]

@@ -195,7 +195,8 @@ impl DeltaReader<'_> {
             self.function(function)?;
         }
         let notes = delta.annotations.unwrap_or_default();
-        self.events.extend(notes.into_iter().map(|raw| StreamEvent::Annotation(raw.into())));
+        let citations = notes.into_iter().filter(|raw| raw.get().contains("\"url_citation\""));
+        self.events.extend(citations.map(|raw| StreamEvent::Annotation(raw.into())));
         for (kind, raw) in [("audio", delta.audio), ("images", delta.images)] {
             let opaque = |raw: &RawValue| Opaque {
                 dialect: Dialect::Chat,

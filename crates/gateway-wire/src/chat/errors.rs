@@ -23,7 +23,8 @@ pub(super) fn read(reply: &ErrorReply<'_>, permanent: bool) -> GatewayError {
         Some(_) | None => Fault::default(),
     };
     let blames_request = permanent && is_permanent(reply.status, &fault);
-    fault.status = Some(if blames_request { 400 } else { reply.status });
+    // The same server would say the same again.
+    fault.status = Some(if blames_request { 501 } else { reply.status });
     fault.retry_after = reply.retry_after.or(fault.retry_after);
     fault.should_retry = reply.should_retry.or(fault.should_retry);
     fault.into_error().from_status(reply.status)
@@ -198,6 +199,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         | ErrorKind::ExpectationFailed
         | ErrorKind::Cancelled => "invalid_request_error",
         ErrorKind::NotImplemented
+        | ErrorKind::UpstreamUnsupported
         | ErrorKind::Upstream
         | ErrorKind::UpstreamAuth
         | ErrorKind::UpstreamInvalid
@@ -294,14 +296,14 @@ mod tests {
     fn a_local_server_that_was_not_started_for_it() {
         let jinja =
             r#"{"error":{"code":500,"message":"start it with --jinja","type":"server_error"}}"#;
-        check(true, 500, jinja, "InvalidRequest: start it with --jinja");
+        check(true, 500, jinja, "UpstreamUnsupported: start it with --jinja");
         check(false, 500, jinja, FAILED);
         check(true, 500, r#"{"error":{"code":500,"message":"out of memory"}}"#, FAILED);
         check(
             true,
             501,
             r#"{"error":{"code":501,"message":"no embeddings","type":"not_supported_error"}}"#,
-            "InvalidRequest: no embeddings",
+            "UpstreamUnsupported: no embeddings",
         );
         check(
             true,

@@ -24,6 +24,7 @@ pub(super) fn mend(message: &mut Members<'_>, turn: &mut Turn<'_>) -> Result<()>
     {
         message.set("reasoning_content", text);
     }
+    citations(message);
     let null = |name: &str, node: &Node<'_>| match name {
         "tool_calls" | "function_call" => node.is_empty(),
         "content" | "refusal" => !turn.whole && node.is_null(),
@@ -37,6 +38,23 @@ pub(super) fn mend(message: &mut Members<'_>, turn: &mut Turn<'_>) -> Result<()>
         call(item.object().ok_or_else(|| unreadable("a tool call is no object"))?, turn)?;
     }
     Ok(())
+}
+
+/// Notes of kinds that OpenAI's clients do not know stand beside those that they do.
+fn citations(message: &mut Members<'_>) {
+    let Some(notes) = message.get_mut("annotations").and_then(Node::list) else { return };
+    let mut others = Vec::new();
+    notes.retain_mut(|note| {
+        let kind = note.object().and_then(|note| note.get("type")?.text());
+        let known = kind.as_deref() == Some("url_citation");
+        if !known {
+            others.push(note.clone());
+        }
+        known
+    });
+    if !others.is_empty() {
+        message.set("other_annotations", Node::List(others));
+    }
 }
 
 /// A list of pieces becomes the text and the thinking in it.

@@ -107,6 +107,7 @@ const fn word(kind: ErrorKind) -> &'static str {
         | ErrorKind::ShuttingDown => "overloaded_error",
         ErrorKind::Upstream
         | ErrorKind::UpstreamAuth
+        | ErrorKind::UpstreamUnsupported
         | ErrorKind::UpstreamInvalid
         | ErrorKind::UpstreamCut
         | ErrorKind::UpstreamTruncated

@@ -1,6 +1,7 @@
 //! Messages of callers.
 
 use super::{base64, cache, request::wrong};
+use crate::raw;
 use gateway_core::{
     Content, Dialect, File, GatewayError, Image, Json, Message, Opaque, Part, Reasoning, Result,
     Role, Seal, SealKind, Source, ToolCall, ToolResult,
@@ -173,7 +174,7 @@ fn content(kind: &str, block: &RawValue, param: &str) -> Result<Content> {
         "tool_use" => {
             let it: ToolUse = read(block.get(), param)?;
             let input = it.input.filter(|input| input.get() != "null");
-            let arguments = input.as_ref().map_or("{}", Json::get).to_owned();
+            let arguments = raw::written(input.as_ref().map_or("{}", Json::get)).into_owned();
             Content::ToolCall(ToolCall {
                 id: it.id,
                 name: it.name,

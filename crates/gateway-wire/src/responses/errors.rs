@@ -140,6 +140,7 @@ const fn kind(kind: ErrorKind) -> &'static str {
         | ErrorKind::UnsupportedMedia
         | ErrorKind::ExpectationFailed
         | ErrorKind::NotImplemented
+        | ErrorKind::UpstreamUnsupported
         | ErrorKind::Cancelled => "invalid_request_error",
         ErrorKind::Unauthenticated => "authentication_error",
         ErrorKind::Forbidden => "permission_error",

@@ -158,7 +158,8 @@ pub(super) fn read_choice(raw: &RawValue) -> Result<ToolChoice> {
         return match &*read::<Cow<'_, str>>(raw, param)? {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
+            // As Anthropic and Mistral say it.
+            "required" | "any" => Ok(ToolChoice::Required),
             _ => Err(GatewayError::invalid(
                 "tool_choice",
                 "tool_choice is 'auto', 'none', 'required' or an object",

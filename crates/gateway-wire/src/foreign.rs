@@ -1,0 +1,123 @@
+//! Tools that an upstream does not have.
+//!
+//! Clients offer tools that only one provider runs, such as a web search, with every request. Where
+//! the model's provider has none like it, the rest of the request still means what it says.
+
+use gateway_core::{
+    ChatRequest, Dialect, GatewayError, Loss, Result, ToolChoice, ToolKind, ToolSpec,
+};
+
+/// `request` without the tools that an upstream of this dialect does not have, each told in `loss`;
+/// `None` if it has them all.
+///
+/// # Errors
+///
+/// If the model is told to call one of them; the error names it.
+pub fn without_foreign_tools(
+    request: &ChatRequest,
+    upstream: Dialect,
+    loss: &mut Loss,
+) -> Result<Option<ChatRequest>> {
+    let foreign: Vec<_> =
+        request.tools.iter().filter(|tool| is_foreign(tool, upstream)).map(printable).collect();
+    if foreign.is_empty() {
+        return Ok(None);
+    }
+    if let Some(ToolChoice::Named(name)) = &request.tool_choice
+        && foreign.contains(name)
+    {
+        return Err(GatewayError::invalid(
+            "tool_choice",
+            format!("the model's provider does not have the tool '{name}'"),
+        ));
+    }
+    let mut rest = request.clone();
+    rest.tools.retain(|tool| !is_foreign(tool, upstream));
+    if let Some(ToolChoice::Allowed { names, .. }) = &mut rest.tool_choice {
+        names.retain(|name| !foreign.contains(name));
+    }
+    if rest.tools.is_empty() {
+        rest.tool_choice = None;
+        rest.parallel_tool_calls = None;
+    }
+    for name in foreign {
+        loss.drop(format!("tools.{name}"));
+    }
+    Ok(Some(rest))
+}
+
+fn is_foreign(tool: &ToolSpec, upstream: Dialect) -> bool {
+    match &tool.kind {
+        ToolKind::Function(_) => false,
+        ToolKind::Custom(_) => !matches!(upstream, Dialect::Chat | Dialect::Responses),
+        ToolKind::Hosted(hosted) => hosted.dialect != upstream,
+    }
+}
+
+/// A name fit for a header and a message: it came from outside.
+fn printable(tool: &ToolSpec) -> String {
+    tool.name().chars().filter(|c| c.is_ascii_graphic() && *c != ',').take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{Custom, Json, Opaque};
+
+    fn hosted(dialect: Dialect, kind: &str) -> ToolSpec {
+        let json = Json::of(&serde_json::json!({ "type": kind }));
+        let kind = kind.to_owned();
+        ToolSpec { kind: ToolKind::Hosted(Opaque { dialect, kind, json }), cache: None }
+    }
+
+    fn custom(name: &str) -> ToolSpec {
+        let name = name.to_owned();
+        ToolSpec {
+            kind: ToolKind::Custom(Custom { name, description: None, format: None }),
+            cache: None,
+        }
+    }
+
+    /// Which tools are left of a function `f` and `others`, and what is told.
+    #[track_caller]
+    fn check(others: Vec<ToolSpec>, choice: ToolChoice, upstream: Dialect, expected: &str) {
+        let mut request = ChatRequest::user("m", "hello");
+        request.tools = vec![ToolSpec::function("f", "", Json::null())];
+        request.tools.extend(others);
+        request.tool_choice = Some(choice);
+        let mut loss = Loss::default();
+        let told = match without_foreign_tools(&request, upstream, &mut loss) {
+            Err(error) => error.message().to_owned(),
+            Ok(None) => "all".to_owned(),
+            Ok(Some(rest)) => {
+                let left: Vec<_> = rest.tools.iter().map(ToolSpec::name).collect();
+                let lost: Vec<_> = loss.iter().collect();
+                format!("{}; lost {}", left.join(" "), lost.join(" "))
+            }
+        };
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_the_provider_has_stays() {
+        let search = || vec![hosted(Dialect::Responses, "web_search")];
+        check(search(), ToolChoice::Auto, Dialect::Responses, "all");
+        check(vec![custom("sql")], ToolChoice::Auto, Dialect::Chat, "all");
+    }
+
+    #[test]
+    fn what_it_has_not_is_left_and_told() {
+        let search = || vec![hosted(Dialect::Responses, "web_search"), custom("sql")];
+        let lost = "f; lost tools.web_search tools.sql";
+        check(search(), ToolChoice::Auto, Dialect::Messages, lost);
+        check(search(), ToolChoice::Named("f".to_owned()), Dialect::Gemini, lost);
+    }
+
+    #[test]
+    fn what_must_be_called_must_be_there() {
+        let search = vec![hosted(Dialect::Responses, "web_search")];
+        let named = ToolChoice::Named("web_search".to_owned());
+        let refused = "the model's provider does not have the tool 'web_search'";
+        check(search, named, Dialect::Ollama, refused);
+    }
+}
