@@ -1,12 +1,14 @@
 //! Reads the messages of a request.
 
 use super::{
-    decode_part::{self, CacheWire},
+    decode_part::{self, CacheWire, ContentWire},
     lenient::{Text, owned},
-    object::{Object, Path, read},
+    object::{Object, Path, read, reason},
     thought,
 };
-use gateway_core::{Content, Json, Message, Part, Result, Role, Seal, ToolCall, ToolResult};
+use gateway_core::{
+    Content, GatewayError, Json, Message, Part, Result, Role, Seal, ToolCall, ToolResult,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +19,7 @@ pub(super) struct Wire<'a> {
     #[serde(deserialize_with = "owned")]
     role: Option<String>,
     #[serde(borrow)]
-    content: Option<&'a RawValue>,
+    content: Option<ContentWire<'a>>,
     #[serde(deserialize_with = "owned")]
     name: Option<String>,
     #[serde(deserialize_with = "owned")]
@@ -61,12 +63,13 @@ impl ExtraContent {
 
 /// Reads the list of messages.
 pub(super) fn messages(raw: &RawValue, at: &Path<'_>) -> Result<Vec<Message>> {
-    let items: Vec<&RawValue> = read(raw, at)?;
+    let wires: Vec<Wire<'_>> = serde_json::from_str(raw.get())
+        .map_err(|error| diagnose(raw, at).unwrap_or_else(|| at.invalid(reason(&error))))?;
     let mut legacy = Legacy::default();
-    items
-        .iter()
+    wires
+        .into_iter()
         .enumerate()
-        .map(|(index, raw)| message(raw, &at.item(index), &mut legacy))
+        .map(|(index, wire)| message(wire, &at.item(index), &mut legacy))
         .collect()
 }
 
@@ -87,10 +90,7 @@ impl Legacy {
     }
 }
 
-fn message(raw: &RawValue, at: &Path<'_>, legacy: &mut Legacy) -> Result<Message> {
-    let wire: Wire<'_> = serde_json::from_str(raw.get()).map_err(|error| {
-        diagnose(raw, at).unwrap_or_else(|| at.invalid(super::object::reason(&error)))
-    })?;
+fn message(wire: Wire<'_>, at: &Path<'_>, legacy: &mut Legacy) -> Result<Message> {
     let role_at = at.member("role");
     let role = wire.role.as_deref().ok_or_else(|| role_at.invalid("is required"))?;
     match role {
@@ -148,9 +148,8 @@ fn assistant(mut wire: Wire<'_>, at: &Path<'_>, legacy: &mut Legacy) -> Result<M
 /// The content: a string or a list of parts. The message's own wish to be cached is its last
 /// part's.
 fn content(wire: &mut Wire<'_>, at: &Path<'_>) -> Result<Vec<Part>> {
-    let Some(raw) = wire.content.take() else { return Ok(Vec::new()) };
-    let at = at.member("content");
-    let mut parts = decode_part::parts(raw, &at)?;
+    let Some(content) = wire.content.take() else { return Ok(Vec::new()) };
+    let mut parts = decode_part::parts(content, &at.member("content"))?;
     if let (Some(last), Some(cache)) = (parts.last_mut(), wire.cache_control.take()) {
         last.cache = last.cache.or(cache.read());
     }
@@ -200,8 +199,21 @@ fn spelled(arguments: &Json) -> String {
     }
 }
 
+/// Finds what is wrong with the list of messages.
+fn diagnose(raw: &RawValue, at: &Path<'_>) -> Option<GatewayError> {
+    let items: Vec<&RawValue> = match read(raw, at) {
+        Ok(items) => items,
+        Err(error) => return Some(error),
+    };
+    items.iter().enumerate().find_map(|(index, raw)| {
+        let error = serde_json::from_str::<Wire<'_>>(raw.get()).err()?;
+        let at = at.item(index);
+        wrong_member(raw, &at).or_else(|| Some(at.invalid(reason(&error))))
+    })
+}
+
 /// Finds the member that is wrong; `None` if it is not one of those that can be.
-fn diagnose(raw: &RawValue, at: &Path<'_>) -> Option<gateway_core::GatewayError> {
+fn wrong_member(raw: &RawValue, at: &Path<'_>) -> Option<GatewayError> {
     let object: Object<'_> = match read(raw, at) {
         Ok(object) => object,
         Err(error) => return Some(error),
@@ -213,6 +225,10 @@ fn diagnose(raw: &RawValue, at: &Path<'_>) -> Option<gateway_core::GatewayError>
     ["role", "name", "refusal", "tool_call_id", "reasoning_content"]
         .into_iter()
         .find_map(wrong)
+        .or_else(|| {
+            let raw = object.get("content")?;
+            read::<ContentWire<'_>>(raw, &at.member("content")).err()
+        })
         .or_else(|| {
             let raw = object.get("tool_calls")?;
             read::<Vec<&RawValue>>(raw, &at.member("tool_calls")).err()

@@ -7,8 +7,12 @@ use super::{
 use gateway_core::{
     CacheControl, CacheTtl, Content, Dialect, File, Image, Opaque, Part, Reasoning, Result, Source,
 };
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
+use std::fmt;
 
 /// A wish to be cached, as Anthropic writes it.
 #[derive(Deserialize)]
@@ -28,14 +32,52 @@ impl CacheWire {
     }
 }
 
-/// Reads a message's content: a string or a list of parts.
-pub(super) fn parts(raw: &RawValue, at: &Path<'_>) -> Result<Vec<Part>> {
-    if raw.get().starts_with('"') {
-        return Ok(vec![Content::Text(text(raw, at)?).into()]);
+/// A message's content: a string or a list of parts.
+pub(super) enum ContentWire<'a> {
+    Text(Text<'a>),
+    Parts(Vec<&'a RawValue>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ContentWire<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = ContentWire<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of parts")
+            }
+
+            fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(ContentWire::Text(Text(String::from_utf8_lossy(bytes))))
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                Ok(ContentWire::Text(Text(text.into())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut parts = Vec::new();
+                while let Some(part) = items.next_element()? {
+                    parts.push(part);
+                }
+                Ok(ContentWire::Parts(parts))
+            }
+        }
+        // A string as bytes: half a surrogate pair is no reason to refuse it.
+        deserializer.deserialize_bytes(Either)
     }
-    let items: Vec<&RawValue> =
-        read(raw, at).map_err(|_| at.invalid("expected a string or a list of parts"))?;
-    items.iter().enumerate().map(|(index, raw)| part(raw, &at.item(index))).collect()
+}
+
+/// Reads a message's content.
+pub(super) fn parts(content: ContentWire<'_>, at: &Path<'_>) -> Result<Vec<Part>> {
+    match content {
+        ContentWire::Text(text) => Ok(vec![Content::Text(text.into_string()).into()]),
+        ContentWire::Parts(items) => {
+            items.iter().enumerate().map(|(index, raw)| part(raw, &at.item(index))).collect()
+        }
+    }
 }
 
 fn part(raw: &RawValue, at: &Path<'_>) -> Result<Part> {

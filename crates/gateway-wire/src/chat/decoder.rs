@@ -154,9 +154,14 @@ impl Decoder {
         if self.is_finished(expected) {
             return Ok(());
         }
-        let message = "the provider's answer ended before it was complete";
-        Err(GatewayError::new(ErrorKind::UpstreamTruncated, message))
+        Err(truncated())
     }
+}
+
+/// The error of an answer that was not complete.
+pub(super) fn truncated() -> GatewayError {
+    let message = "the provider's answer ended before it was complete";
+    GatewayError::new(ErrorKind::UpstreamTruncated, message)
 }
 
 /// Tells something of the answer, unless it has been told.

@@ -6,7 +6,7 @@
 
 use super::{
     calls::Calls,
-    finish,
+    errors, finish,
     mend_message::{self, Turn},
     tree::{Members, Node},
     usage,
@@ -69,18 +69,22 @@ impl Mender {
         }
     }
 
-    /// Whether every choice that began has come to its end.
-    pub(super) fn is_finished(&self) -> bool {
-        let mut begun = self.choices.iter().filter(|it| it.begun).peekable();
-        begun.peek().is_some() && begun.all(|it| it.end.is_some())
+    /// Whether every choice that began has come to its end, and at least `expected` have.
+    pub(super) fn is_finished(&self, expected: usize) -> bool {
+        let ended = self.choices.iter().filter(|it| it.end.is_some()).count();
+        ended >= expected.max(1) && self.choices.iter().all(|it| !it.begun || it.end.is_some())
     }
 
-    /// Mends a chunk, unless it tells of an error, which passes as it is.
+    /// Mends a chunk.
+    ///
+    /// # Errors
+    ///
+    /// If it tells of one, or cannot be read.
     pub(super) fn chunk(&mut self, json: &str) -> Result<Mended> {
         let mut root = Node::Raw(parse(json)?);
         let Some(chunk) = root.object() else { return Err(unreadable("a chunk is no object")) };
-        if chunk.get("error").is_some() {
-            return Ok(Mended { chunk: Some(json.to_owned()), usage: None });
+        if let Some(Node::Raw(error)) = chunk.get("error") {
+            return Err(errors::in_answer(error));
         }
         let usage = self.take_usage(chunk);
         let Some(choices) = chunk.get_mut("choices").and_then(Node::list) else {

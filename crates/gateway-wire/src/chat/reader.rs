@@ -1,7 +1,7 @@
 //! Reads streams that need more than being passed on: they are mended, translated, or both.
 
 use super::{
-    decoder::Decoder,
+    decoder::{Decoder, truncated},
     errors,
     mend::{Mended, Mender},
 };
@@ -13,10 +13,13 @@ use gateway_core::{Frame, Look, Result, StreamEvent};
 pub(super) struct Reader {
     decoder: Decoder,
     mender: Option<Mender>,
-    /// Hand on chunks beside events.
-    relays: bool,
-    look: Look,
+    /// How closely to read chunks that are handed on; `None` if only events are.
+    passes: Option<Look>,
     expected: usize,
+    /// The model has said something.
+    output: bool,
+    /// The mender had the end of every choice that began.
+    mended: bool,
     done: bool,
 }
 
@@ -27,17 +30,17 @@ impl Reader {
         mender: Option<Mender>,
         expected: usize,
     ) -> Self {
-        Self { decoder, mender, relays: false, look: Look::Events, expected, done: false }
+        Self { decoder, mender, passes: None, expected, output: false, mended: false, done: false }
     }
 
     /// For a caller of this dialect.
-    pub(super) const fn mending(
-        decoder: Decoder,
-        mender: Mender,
-        look: Look,
-        expected: usize,
-    ) -> Self {
-        Self { decoder, mender: Some(mender), relays: true, look, expected, done: false }
+    pub(super) fn mending(decoder: Decoder, mender: Mender, look: Look, expected: usize) -> Self {
+        Self { passes: Some(look), ..Self::translating(decoder, Some(mender), expected) }
+    }
+
+    /// Whether every chunk is read into events. The mender knows what is metered without them.
+    fn reads_all(&self) -> bool {
+        self.passes != Some(Look::Digest) || !self.output
     }
 
     fn each(&mut self, block: &[u8], frame: &mut Frame, out: &mut Vec<u8>) -> Result<()> {
@@ -59,12 +62,16 @@ impl Reader {
     }
 
     fn chunk(&mut self, data: &str, frame: &mut Frame, out: &mut Vec<u8>) -> Result<()> {
+        let reads = self.reads_all();
         let Some(mender) = &mut self.mender else {
             return self.decoder.read(data, &mut frame.events);
         };
         let Mended { chunk, usage } = mender.chunk(data)?;
         if let Some(chunk) = chunk {
-            self.decoder.read(&chunk, &mut frame.events)?;
+            if reads {
+                self.decoder.read(&chunk, &mut frame.events)?;
+                self.output |= frame.events.iter().any(StreamEvent::is_output);
+            }
             sse::write(out, None, &chunk);
         }
         frame.events.extend(usage.map(StreamEvent::Usage));
@@ -74,6 +81,7 @@ impl Reader {
     /// What the mender kept for the end.
     fn close(&mut self, frame: &mut Frame, out: &mut Vec<u8>) -> Result<()> {
         let Some(mender) = &mut self.mender else { return Ok(()) };
+        self.mended = mender.is_finished(1);
         let (ends, usage) = mender.end();
         for chunk in ends {
             self.decoder.read(&chunk, &mut frame.events)?;
@@ -88,11 +96,10 @@ impl Reader {
     /// Completes `frame`, whose events are all there.
     fn settle(&self, frame: &mut Frame, out: Vec<u8>) {
         frame.output = frame.events.iter().any(StreamEvent::is_output);
-        if !self.relays {
-            return;
-        }
+        let Some(look) = self.passes else { return };
+        frame.output |= self.output && !out.is_empty();
         frame.verbatim = (!out.is_empty()).then(|| out.into());
-        if self.look == Look::Digest {
+        if look == Look::Digest {
             frame
                 .events
                 .retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));
@@ -110,17 +117,21 @@ impl StreamReader for Reader {
 
     fn end(&mut self, frame: &mut Frame) -> Result<()> {
         let mut out = Vec::new();
-        if self.is_finished() {
+        if !self.done && self.is_finished() {
             self.close(frame, &mut out)?;
         }
         self.settle(frame, out);
-        // Whoever says that this is all may give fewer choices than were asked for.
-        self.decoder.end(if self.done { 1 } else { self.expected })
+        match self.mender {
+            Some(_) if self.mended => Ok(()),
+            Some(_) => Err(truncated()),
+            // Whoever says that this is all may give fewer choices than were asked for.
+            None => self.decoder.end(if self.done { 1 } else { self.expected }),
+        }
     }
 
     fn is_finished(&self) -> bool {
         match &self.mender {
-            Some(mender) => mender.is_finished() || self.decoder.is_finished(self.expected),
+            Some(mender) => self.mended || mender.is_finished(self.expected),
             None => self.decoder.is_finished(self.expected),
         }
     }
