@@ -116,7 +116,8 @@ impl StreamReader for Reader {
     }
 
     fn end(&mut self, frame: &mut Frame) -> Result<()> {
-        let mut out = Vec::new();
+        // The frame may hold what the last event said.
+        let mut out = frame.verbatim.take().map(Vec::from).unwrap_or_default();
         if !self.done && self.is_finished() {
             self.close(frame, &mut out)?;
         }

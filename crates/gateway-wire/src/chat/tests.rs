@@ -90,8 +90,8 @@ fn run(quirks: Quirks, call: &Call, pieces: &[&[u8]]) -> Outcome {
     for piece in pieces {
         blocks.extend(splitter.push(Bytes::copy_from_slice(piece)).unwrap());
     }
-    blocks.extend(splitter.finish());
-    let result = read(&mut *reader, blocks, &mut outcome, &mut *writer, &mut out);
+    let last = splitter.finish();
+    let result = read(&mut *reader, (blocks, last), &mut outcome, &mut *writer, &mut out);
     match result {
         Ok(()) => writer.end(&mut out),
         Err(error) => {
@@ -105,7 +105,7 @@ fn run(quirks: Quirks, call: &Call, pieces: &[&[u8]]) -> Outcome {
 
 fn read(
     reader: &mut dyn StreamReader,
-    blocks: Vec<Bytes>,
+    (blocks, last): (Vec<Bytes>, Option<Bytes>),
     outcome: &mut Outcome,
     writer: &mut dyn StreamWriter,
     out: &mut Vec<u8>,
@@ -123,8 +123,13 @@ fn read(
         step(frame);
         result?;
     }
+    // What lacks only its end comes together with the end of all.
     let mut frame = Frame::default();
-    let result = reader.end(&mut frame);
+    let result = match last.filter(|_| !reader.is_complete()) {
+        Some(block) => reader.read(block, &mut frame),
+        None => Ok(()),
+    };
+    let result = result.and_then(|()| reader.end(&mut frame));
     step(frame);
     result
 }

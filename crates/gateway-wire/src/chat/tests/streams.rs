@@ -243,6 +243,19 @@ data: [DONE]
 }
 
 #[test]
+fn the_end_of_the_last_event_may_be_missing() {
+    for fixture in &fixtures::ALL {
+        for call in [original(COUNTED), composed(COUNTED)] {
+            let whole = run(fixture.quirks, &call, &[fixture.stream.as_bytes()]);
+            let stream = fixture.stream.replace("data: [DONE]\n\n", "");
+            let short = run(fixture.quirks, &call, &[stream.trim_end().as_bytes()]);
+            assert_eq!(short.answer(), whole.answer(), "{}", fixture.quirks.name);
+            assert_eq!(short.chunks(), whole.chunks(), "{}", fixture.quirks.name);
+        }
+    }
+}
+
+#[test]
 fn carriage_returns_and_comments_are_not_passed_on() {
     let stream = fixtures::OPENAI.stream.replace('\n', "\r\n");
     let stream = format!(": hello\r\n\r\n{stream}");
