@@ -76,6 +76,8 @@ pub struct Session {
     pub created_at: u64,
     /// When it ends, in milliseconds since 1970.
     pub expires_at: u64,
+    /// For how long it was last made to live.
+    pub ttl: Duration,
     /// How many messages it holds.
     pub messages: u64,
     /// How many bytes these take.

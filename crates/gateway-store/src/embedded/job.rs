@@ -2,7 +2,7 @@
 
 use crate::kv::{Changes, Draft, View, Wait};
 use gateway_core::state::StoreError;
-use std::borrow::Cow;
+use std::{borrow::Cow, io::ErrorKind};
 use tokio::sync::oneshot;
 
 /// An operation that waits to be written.
@@ -86,7 +86,7 @@ impl From<redb::Error> for Trouble {
     fn from(error: redb::Error) -> Self {
         const QUOTA_EXCEEDED: i32 = 122;
         if let redb::Error::Io(io) = &error
-            && (io.kind() == std::io::ErrorKind::StorageFull
+            && (matches!(io.kind(), ErrorKind::StorageFull | ErrorKind::FileTooLarge)
                 || io.raw_os_error() == Some(QUOTA_EXCEEDED))
         {
             return Self::DiskFull;

@@ -32,14 +32,14 @@ pub(super) fn open(settings: &Embedded) -> Result<Database, StoreError> {
     let database = builder(settings)
         .set_check_integrity_on_open(true)
         .open(path)
-        .map_err(|error| explain(path, error))?;
+        .map_err(|error| explain(path, &error))?;
     check_schema(path, &database)?;
     Ok(database)
 }
 
 /// Opens the file again, after a write failed. It was whole when it was opened before.
 pub(super) fn reopen(settings: &Embedded) -> Result<Database, StoreError> {
-    builder(settings).open(&settings.path).map_err(|error| explain(&settings.path, error))
+    builder(settings).open(&settings.path).map_err(|error| explain(&settings.path, &error))
 }
 
 /// Makes the file, beside its place first: a file at its place is always whole.
@@ -54,7 +54,7 @@ fn make(settings: &Embedded) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refuse(path, &error)),
         _ => {}
     }
-    let database = builder(settings).create(&unfinished).map_err(|error| explain(path, error))?;
+    let database = builder(settings).create(&unfinished).map_err(|error| explain(path, &error))?;
     write_schema(&database).map_err(unreadable)?;
     drop(database);
     fs::rename(&unfinished, path).map_err(|error| refuse(path, &error))?;
@@ -94,19 +94,19 @@ fn check_schema(path: &Path, database: &Database) -> Result<(), StoreError> {
     }
 }
 
-fn explain(path: &Path, error: DatabaseError) -> StoreError {
+fn explain(path: &Path, error: &DatabaseError) -> StoreError {
     if let DatabaseError::DatabaseAlreadyOpen = error {
         return refuse(path, &"another process has it open");
     }
-    if let DatabaseError::Storage(redb::StorageError::Io(io)) = &error
+    if let DatabaseError::Storage(redb::StorageError::Io(io)) = error
         && io.kind() == io::ErrorKind::InvalidData
     {
         return refuse(path, &"it is not a gateway's file, or is damaged; restore it from a copy");
     }
-    if let DatabaseError::Storage(redb::StorageError::Corrupted(why)) = &error {
+    if let DatabaseError::Storage(redb::StorageError::Corrupted(why)) = error {
         return refuse(path, &format!("it is damaged ({why}); restore it from a copy"));
     }
-    refuse(path, &error)
+    refuse(path, error)
 }
 
 fn refuse(path: &Path, why: &dyn std::fmt::Display) -> StoreError {

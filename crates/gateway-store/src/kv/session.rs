@@ -10,6 +10,7 @@ use gateway_core::state::{
     Key, Listing, Page, Session, SessionContext, Slice, Snapshot, StoreError, Tenant,
 };
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A session, without its messages.
 #[derive(Debug, Deserialize, Serialize)]
@@ -23,6 +24,8 @@ pub(super) struct Meta {
     pub(super) turn: u64,
     pub(super) created: u64,
     pub(super) expires: u64,
+    /// How long it lives, in milliseconds.
+    pub(super) ttl: u64,
     pub(super) messages: u64,
     pub(super) bytes: u64,
     pub(super) context: SessionContext,
@@ -35,6 +38,7 @@ impl Meta {
             version: self.version,
             created_at: self.created,
             expires_at: self.expires,
+            ttl: Duration::from_millis(self.ttl),
             messages: self.messages,
             bytes: self.bytes,
             context: self.context,

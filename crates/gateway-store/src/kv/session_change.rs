@@ -28,6 +28,7 @@ pub(super) fn create(
         turn: 0,
         created: draft.now,
         expires: end(draft, new.ttl),
+        ttl: millis(new.ttl),
         messages: 0,
         bytes: 0,
         context: new.context,
@@ -156,6 +157,7 @@ pub(super) fn fork(
         turn: copied.last().map_or(0, |entry| entry.version),
         created: draft.now,
         expires: end(draft, fork.ttl),
+        ttl: millis(fork.ttl),
         messages: copied.len() as u64,
         bytes,
         context: snapshot.session.context,
@@ -199,6 +201,7 @@ fn keep(
         let at = end(draft, ttl);
         expiry::schedule(draft, object, Some(meta.expires), at);
         meta.expires = at;
+        meta.ttl = millis(ttl);
     }
     draft.put(object.to_vec(), record::write(&meta)?);
     Ok(())

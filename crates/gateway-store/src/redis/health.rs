@@ -44,15 +44,21 @@ fn judge(info: &str, synchronises: &str) -> Health {
         let lines = info.lines().filter_map(|line| line.trim_end().split_once(':'));
         lines.into_iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value)
     };
+    let mut warnings = Vec::new();
     let log = field("aof_enabled") == "1";
     let durability = match (log, synchronises) {
         (true, "always") => DurabilityClass::PowerSafe,
-        (true, "no") => DurabilityClass::Volatile,
         (true, _) => DurabilityClass::CrashSafe,
         (false, _) => DurabilityClass::Volatile,
     };
+    if log && synchronises == "no" {
+        warnings.push(
+            "Redis leaves it to the system when its log is synchronised (appendfsync no): a power \
+             cut may take the last half minute."
+                .to_owned(),
+        );
+    }
     let policy = field("maxmemory_policy");
-    let mut warnings = Vec::new();
     if !log {
         warnings.push(
             "Redis writes no log of changes (appendonly no): a crash loses every session change \
@@ -102,7 +108,7 @@ mod tests {
         check(log, "always", DurabilityClass::PowerSafe, 0);
         check(log, "everysec", DurabilityClass::CrashSafe, 0);
         check(log, "", DurabilityClass::CrashSafe, 0);
-        check(log, "no", DurabilityClass::Volatile, 0);
+        check(log, "no", DurabilityClass::CrashSafe, 1);
         check("role:master aof_enabled:0", "everysec", DurabilityClass::Volatile, 1);
     }
 

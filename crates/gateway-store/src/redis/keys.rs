@@ -3,6 +3,7 @@
 //! All keys of one call share what stands in braces, so that a cluster keeps them on one node.
 
 use gateway_core::state::{Key, Tenant};
+use std::fmt::Write as _;
 
 /// The names of one thing: a prefix, and a letter for each of its keys.
 pub(super) fn of(prefix: &str, kind: &str, key: &Key, letters: &str) -> Vec<String> {
@@ -22,7 +23,8 @@ pub(super) fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02x}"));
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "%{byte:02x}");
         }
     }
     escaped

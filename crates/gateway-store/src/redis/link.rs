@@ -191,9 +191,9 @@ impl Link {
     }
 
     fn judge<T>(&self, result: Result<T, Error>) -> Result<T, StoreError> {
-        let result = result.map_err(|error| match fault::explain(error) {
-            StoreError::Unavailable(error) => self.away(error),
-            error => error,
+        let result = result.map_err(|error| {
+            let error = fault::explain(error);
+            if let StoreError::Unavailable(error) = error { self.away(error) } else { error }
         });
         let outage = result.as_ref().err().filter(|error| error.is_outage());
         let change = match outage {

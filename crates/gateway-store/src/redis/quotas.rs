@@ -81,10 +81,10 @@ fn read(ask: &QuotaAsk, reply: Value) -> Result<Decision, StoreError> {
         ("PLACES", _) => Refusal::Concurrency,
         ("BUDGET", _) => Refusal::Budget,
         ("LARGE", _) => Refusal::TooLarge { name: name() },
-        ("RATE", [_, retry, units, reset]) => Refusal::Rate {
+        ("RATE", [_, wait, units, whole]) => Refusal::Rate {
             name: name(),
-            retry_after: Duration::from_micros(*retry),
-            remaining: remaining(*units, *reset),
+            retry_after: Duration::from_micros(*wait),
+            remaining: remaining(*units, *whole),
         },
         _ => return Err(reply::unreadable()),
     };

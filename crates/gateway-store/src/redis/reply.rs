@@ -21,11 +21,7 @@ pub(super) fn text(value: &Value) -> Result<String, StoreError> {
 
 /// Bytes.
 pub(super) fn bytes(value: Value) -> Result<Bytes, StoreError> {
-    match value {
-        Value::Bytes(bytes) => Ok(bytes),
-        Value::String(text) => Ok(text.into_inner()),
-        _ => Err(unreadable()),
-    }
+    value.into_bytes().ok_or_else(unreadable)
 }
 
 /// A word, and what follows it.

@@ -46,7 +46,7 @@ impl Remote {
         for (member, session) in shown.iter().zip(future::try_join_all(loading).await?) {
             match session {
                 Some(session) => listing.sessions.push(session),
-                None => gone.push(member.to_string()),
+                None => gone.push((*member).clone()),
             }
         }
         if found.len() > page.limit {

@@ -193,6 +193,7 @@ impl Remote {
             version: it.version,
             created_at,
             expires_at,
+            ttl: it.ttl,
             messages,
             bytes: it.bytes,
             context: it.context.clone(),
@@ -229,6 +230,7 @@ fn session(id: &str, fields: Vec<Value>) -> Result<Session, StoreError> {
         version: 0,
         created_at: 0,
         expires_at: 0,
+        ttl: Duration::ZERO,
         messages: 0,
         bytes: 0,
         context: SessionContext::new(),
@@ -243,6 +245,7 @@ fn session(id: &str, fields: Vec<Value>) -> Result<Session, StoreError> {
             "ver" => session.version = number()?,
             "created" => session.created_at = number()?,
             "expires" => session.expires_at = number()?,
+            "ttl" => session.ttl = Duration::from_millis(number()?),
             "msgs" => session.messages = number()?,
             "bytes" => session.bytes = number()?,
             _ => {

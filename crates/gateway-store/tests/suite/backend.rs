@@ -5,6 +5,7 @@ use gateway_core::state::{Key, NewSession, Tenant, Turn};
 use gateway_core::{Message, Role};
 use gateway_store::{Backend, Embedded, Limits, Redis, Settings, Stores};
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -17,15 +18,14 @@ pub(crate) type Which = fn(Limits) -> Bench;
 /// A backend that is not open yet, and what it stands on.
 pub(crate) struct Bench {
     settings: Settings,
-    #[expect(dead_code, reason = "held so that dropping it cleans up")]
-    ground: Ground,
+    _ground: Ground,
 }
 
-#[expect(dead_code, reason = "held so that dropping it cleans up")]
+/// Held so that dropping it cleans up.
 enum Ground {
     Nothing,
-    Directory(Directory),
-    Server(Server),
+    Directory(#[expect(dead_code, reason = "held")] Directory),
+    Server(#[expect(dead_code, reason = "held")] Server),
 }
 
 /// A directory that is removed in the end.
@@ -55,19 +55,19 @@ impl Drop for Directory {
 
 pub(crate) fn memory(limits: Limits) -> Bench {
     let settings = Settings { backend: Backend::Memory, limits };
-    Bench { settings, ground: Ground::Nothing }
+    Bench { settings, _ground: Ground::Nothing }
 }
 
 pub(crate) fn embedded(limits: Limits) -> Bench {
     let directory = Directory::new();
     let backend = Backend::Embedded(Embedded::new(directory.path().join("state.redb")));
-    Bench { settings: Settings { backend, limits }, ground: Ground::Directory(directory) }
+    Bench { settings: Settings { backend, limits }, _ground: Ground::Directory(directory) }
 }
 
 pub(crate) fn redis(limits: Limits) -> Bench {
     let server = Server::start();
     let backend = Backend::Redis(Redis::new(server.url()));
-    Bench { settings: Settings { backend, limits }, ground: Ground::Server(server) }
+    Bench { settings: Settings { backend, limits }, _ground: Ground::Server(server) }
 }
 
 impl Bench {
@@ -89,7 +89,7 @@ pub(crate) fn foreign(id: &str) -> Key {
 
 /// A session that lives for a minute.
 pub(crate) fn minute() -> NewSession {
-    NewSession { ttl: Duration::from_secs(60), context: Default::default() }
+    NewSession { ttl: Duration::from_secs(60), context: BTreeMap::new() }
 }
 
 /// A turn that says `text`.

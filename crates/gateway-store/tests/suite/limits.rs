@@ -26,7 +26,8 @@ pub(crate) async fn what_is_too_large_is_refused(on: Which) {
     assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
     let small = StoredResponse { body: Bytes::new(), in_progress: true };
     stores.responses.put(&key("r"), &small, MINUTE).await.unwrap();
-    let outcome = stores.responses.append(&key("r"), 0, &[large.clone()]).await.unwrap();
+    let outcome =
+        stores.responses.append(&key("r"), 0, std::slice::from_ref(&large)).await.unwrap();
     assert_eq!(outcome, Outcome::Full);
     stores.idempotency.begin(&key("i"), &[0; 32], "t", MINUTE).await.unwrap();
     let replay = Replay { status: 200, content_type: String::new(), body: large };

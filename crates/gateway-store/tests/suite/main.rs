@@ -2,10 +2,21 @@
 //!
 //! Time is real here, not paused: Redis keeps its own.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of this is tests, where a panic is the way to fail"
+)]
+
 mod backend;
+mod crash;
+mod file_faults;
 mod limits;
 mod quotas;
 mod records;
+mod redis_faults;
 mod redis_server;
 mod sessions;
 

@@ -184,6 +184,7 @@ pub(crate) async fn an_end_can_be_moved(on: Which) {
     assert!(end >= touched.created_at + 60_000);
     let slid = whole(&**sessions, &key("slides")).await;
     assert!(slid.session.expires_at >= slides.created_at + 60_000);
+    assert_eq!((slides.ttl, slid.session.ttl), (SHORT, minute));
     assert_eq!(texts(&slid), ["x"], "messages live as long as their session");
 }
 

@@ -1,5 +1,5 @@
 -- KEYS: m (hash), l (list of messages), d (turn -> version). A context member `x` is field `c:x`.
--- Fields: v (schema), ver, turn (version of the last turn), created, expires, msgs, bytes.
+-- Fields: v (schema), ver, turn (version of the last turn), created, expires, msgs, bytes, ttl.
 local function session(schema)
   local m = redis.call('HMGET', KEYS[1], 'v', 'ver', 'turn', 'msgs', 'bytes', 'expires')
   if not m[2] then return nil, {'GONE', 0} end

@@ -13,11 +13,13 @@ local messages = m.msgs + #ARGV - at + 1
 if messages > tonumber(ARGV[5]) or bytes > tonumber(ARGV[6]) then return {'FULL', m.ver} end
 if #patch > 0 and context_bytes(patch) > tonumber(ARGV[7]) then return {'FULL', m.ver} end
 local now, ver, expires = now_ms(), m.ver + 1, m.expires
-if tonumber(ARGV[4]) >= 0 then expires = now + tonumber(ARGV[4]) end
+local slides = tonumber(ARGV[4]) >= 0
+if slides then expires = now + tonumber(ARGV[4]) end
 local head = text(ver) .. ' ' .. text(now) .. ' '
 for i = at, #ARGV do redis.call('RPUSH', KEYS[2], head .. ARGV[i]) end
 redis.call('HSET', KEYS[1], 'ver', text(ver), 'turn', text(ver), 'msgs', text(messages),
            'bytes', text(bytes), 'expires', text(expires))
+if slides then redis.call('HSET', KEYS[1], 'ttl', ARGV[4]) end
 apply_patch(patch)
 redis.call('HSET', KEYS[3], ARGV[2], text(ver))
 expire_at(expires)

@@ -5,7 +5,8 @@ local now, n, at = now_ms(), tonumber(ARGV[6]), 7
 local expires = now + tonumber(ARGV[2])
 local messages = #ARGV - 6 - 2 * n
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'ver', ARGV[3], 'turn', ARGV[4], 'bytes', ARGV[5],
-           'msgs', messages, 'created', text(now), 'expires', text(expires))
+           'msgs', messages, 'created', text(now), 'expires', text(expires),
+           'ttl', ARGV[2])
 for _ = 1, n do
   redis.call('HSET', KEYS[1], 'c:' .. ARGV[at], ARGV[at + 1])
   at = at + 2

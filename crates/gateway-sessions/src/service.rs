@@ -1,0 +1,247 @@
+//! What applications do with sessions.
+
+use crate::{Delivered, OnConflict, OpenTurn, SessionId, context, history::History, id::not_found};
+use gateway_core::{
+    ErrorKind, GatewayError, Result,
+    state::{
+        Claim, Fork, Key, Listing, NewSession, Outcome, Page, Session, SessionContext,
+        SessionPatch, SessionStore, Slice, Snapshot, StoreError, Tenant, Turn,
+    },
+};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::time::{self, Instant};
+
+/// How often a turn is appended again when the store does not say whether it was.
+const ATTEMPTS: u32 = 3;
+
+/// How long to wait between two looks at a session that another turn holds.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The most sessions on one page.
+const MAX_PAGE: usize = 100;
+
+/// How sessions live.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rules {
+    /// How long, if the application does not say.
+    pub ttl: Duration,
+    /// How long at least.
+    pub min_ttl: Duration,
+    /// How long at most.
+    pub max_ttl: Duration,
+    /// Each turn lets a session live for its time anew.
+    pub sliding: bool,
+    /// When a turn that was never ended stands in the way no longer: longer than any turn takes.
+    pub lease: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(3_600),
+            min_ttl: Duration::from_secs(60),
+            max_ttl: Duration::from_secs(30 * 86_400),
+            sliding: false,
+            lease: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The sessions of all tenants; each is shown its own.
+#[derive(Clone)]
+pub struct Sessions {
+    store: Arc<dyn SessionStore>,
+    rules: Rules,
+}
+
+impl Sessions {
+    /// The sessions kept in `store`.
+    pub fn new(store: Arc<dyn SessionStore>, rules: Rules) -> Self {
+        Self { store, rules }
+    }
+
+    /// Begins a session.
+    pub async fn create(
+        &self,
+        tenant: &Tenant,
+        ttl: Option<Duration>,
+        context: SessionContext,
+    ) -> Result<Session> {
+        context::check(&context)?;
+        let (id, ttl) = (SessionId::random()?, self.ttl(ttl)?);
+        let new = NewSession { ttl, context };
+        Ok(self.store.create(&tenant.key(id.as_str()), &new).await?)
+    }
+
+    /// A session, and some of its messages.
+    pub async fn get(&self, tenant: &Tenant, id: &str, slice: Slice) -> Result<Snapshot> {
+        let key = key(tenant, id)?;
+        self.store.load(&key, slice).await?.ok_or_else(|| not_found(id))
+    }
+
+    /// Changes the context of a session, if `expected` is its version or absent; returns the new
+    /// version.
+    pub async fn patch(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        patch: &SessionPatch,
+        expected: Option<u64>,
+    ) -> Result<u64> {
+        let members = patch.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        context::check(members)?;
+        let outcome = self.store.patch(&key(tenant, id)?, patch, expected).await?;
+        settle(id, outcome)
+    }
+
+    /// Forgets a session.
+    pub async fn delete(&self, tenant: &Tenant, id: &str) -> Result<()> {
+        let found = self.store.delete(&key(tenant, id)?).await?;
+        if found { Ok(()) } else { Err(not_found(id)) }
+    }
+
+    /// The sessions of a tenant, newest first: at most 100 at a time.
+    pub async fn list(&self, tenant: &Tenant, page: Page) -> Result<Listing> {
+        let limit = page.limit.clamp(1, MAX_PAGE);
+        Ok(self.store.list(tenant, &Page { limit, ..page }).await?)
+    }
+
+    /// Copies a session, up to the version `at` or as it is.
+    pub async fn fork(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        at: Option<u64>,
+        ttl: Option<Duration>,
+    ) -> Result<Session> {
+        let (to, ttl) = (SessionId::random()?, self.ttl(ttl)?);
+        let copy = self.store.fork(&key(tenant, id)?, to.as_str(), &Fork { at, ttl }).await?;
+        copy.ok_or_else(|| not_found(id))
+    }
+
+    /// Begins a turn. `token` is unique to the request.
+    ///
+    /// Only one turn of a session is under way at a time. Dropping the future may leave the session
+    /// held until the lease ends.
+    pub async fn begin_turn(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        token: &str,
+        on_conflict: OnConflict,
+    ) -> Result<OpenTurn> {
+        let (id, key) = (SessionId::parse(id)?, key(tenant, id)?);
+        self.claim(&id, &key, token, on_conflict).await?;
+        let found = match self.store.load(&key, Slice::ALL).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Err(not_found(id.as_str())),
+            Err(error) => {
+                drop(self.store.release(&key, token).await);
+                return Err(error.into());
+            }
+        };
+        let (session, history) = (found.session, History::of(found.entries));
+        Ok(OpenTurn { session, history, id, key, token: token.to_owned() })
+    }
+
+    /// Ends a turn with what was said; returns the session's new version.
+    ///
+    /// May be called again if it fails: the turn is recognised by its token.
+    pub async fn commit_turn(&self, open: &OpenTurn, delivered: &Delivered) -> Result<u64> {
+        let turn = Turn {
+            id: open.token.clone(),
+            expected: Some(open.session.version),
+            messages: delivered.messages(),
+            incomplete: delivered.incomplete,
+            patch: delivered.patch(),
+            ttl: self.rules.sliding.then_some(open.session.ttl),
+        };
+        let outcome = self.append(&open.key, &turn).await;
+        let released = self.store.release(&open.key, &open.token).await;
+        let version = settle(open.id.as_str(), outcome?)?;
+        // The turn is kept. A claim that could not be given up ends by itself.
+        drop(released);
+        Ok(version)
+    }
+
+    /// Ends a turn of which nothing is to be remembered.
+    pub async fn abandon_turn(&self, open: &OpenTurn) -> Result<()> {
+        Ok(self.store.release(&open.key, &open.token).await?)
+    }
+
+    /// Appends, and again if the store did not say whether it did: it is done once.
+    async fn append(&self, key: &Key, turn: &Turn) -> Result<Outcome, StoreError> {
+        let mut attempt = 1;
+        loop {
+            match self.store.append(key, turn).await {
+                Err(error) if error.is_outage() && attempt < ATTEMPTS => {
+                    time::sleep(LOOK * attempt).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn claim(
+        &self,
+        id: &SessionId,
+        key: &Key,
+        token: &str,
+        on_conflict: OnConflict,
+    ) -> Result<()> {
+        let deadline = match on_conflict {
+            OnConflict::Refuse => Instant::now(),
+            OnConflict::Wait(patience) => Instant::now() + patience,
+        };
+        loop {
+            match self.store.claim(key, token, self.rules.lease).await? {
+                Claim::Granted => return Ok(()),
+                Claim::Gone => return Err(not_found(id.as_str())),
+                Claim::Held(_) if Instant::now() < deadline => time::sleep(LOOK).await,
+                Claim::Held(_) => return Err(busy()),
+            }
+        }
+    }
+
+    fn ttl(&self, asked: Option<Duration>) -> Result<Duration> {
+        let Some(ttl) = asked else { return Ok(self.rules.ttl) };
+        if ttl >= self.rules.min_ttl && ttl <= self.rules.max_ttl {
+            return Ok(ttl);
+        }
+        let (min, max) = (self.rules.min_ttl.as_secs(), self.rules.max_ttl.as_secs());
+        let message = format!("ttl_seconds must be between {min} and {max}");
+        Err(GatewayError::new(ErrorKind::Unprocessable, message).param("ttl_seconds"))
+    }
+}
+
+fn key(tenant: &Tenant, id: &str) -> Result<Key> {
+    Ok(tenant.key(SessionId::parse(id)?.as_str()))
+}
+
+fn busy() -> GatewayError {
+    GatewayError::new(ErrorKind::Conflict, "another turn of this session is under way")
+        .with_code("session_busy")
+        .retry_after(Some(Duration::from_secs(1)))
+}
+
+fn settle(id: &str, outcome: Outcome) -> Result<u64> {
+    match outcome {
+        Outcome::Done(version) | Outcome::Duplicate(version) => Ok(version),
+        Outcome::Conflict(version) => {
+            let message = format!("the session has changed: its version is {version}");
+            Err(GatewayError::new(ErrorKind::Conflict, message).with_code("version_conflict"))
+        }
+        Outcome::Full => {
+            Err(GatewayError::new(ErrorKind::TooLarge, "the session is full")
+                .with_code("session_full"))
+        }
+        Outcome::Gone => Err(not_found(id)),
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! One turn of a session, from its beginning to its end.
+
+use crate::{
+    SessionId,
+    context::{self, TAXONOMY},
+    history::{History, Joined},
+    taxonomy,
+};
+use gateway_core::{
+    Json, Message, Role,
+    state::{Key, Session, SessionPatch},
+};
+use std::time::Duration;
+
+/// What to do when another turn of the session is under way.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnConflict {
+    /// Refuse the request.
+    #[default]
+    Refuse,
+    /// Wait for the other to end, for this long.
+    Wait(Duration),
+}
+
+/// A turn that is being prepared. It must be ended: committed, or abandoned.
+///
+/// Until then, or until its lease ends, no other turn of the session begins.
+#[derive(Clone, Debug)]
+pub struct OpenTurn {
+    /// The session, as it was when the turn began.
+    pub session: Session,
+    /// What the session remembers.
+    pub history: History,
+    pub(crate) id: SessionId,
+    pub(crate) key: Key,
+    pub(crate) token: String,
+}
+
+/// What became of a turn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delivered {
+    /// What the request said that is new: see [`Joined::to_remember`].
+    pub asked: Vec<Message>,
+    /// What was said in answer: calls, results, and the final answer.
+    pub answered: Vec<Message>,
+    /// The answer was broken off; this is what was delivered of it.
+    pub incomplete: bool,
+    /// The taxonomy that the request asked for.
+    pub taxonomy: Option<String>,
+}
+
+impl OpenTurn {
+    /// The session's name.
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// Joins what the session remembers with what the request says.
+    pub fn join(&self, request: Vec<Message>) -> Joined {
+        self.history.clone().join(request)
+    }
+
+    /// The taxonomy that holds for this turn, and the one to be remembered if it is a new one.
+    pub fn taxonomy(&self, new: &[Message]) -> (Option<String>, Option<String>) {
+        let remembered = context::taxonomy(&self.session.context);
+        let user = new.iter().rev().find(|message| message.role == Role::User);
+        let asked = user.and_then(|message| taxonomy::asked_for(&message.plain_text()));
+        let holds = taxonomy::resolve(None, asked.as_deref(), remembered.as_deref());
+        let holds = holds.map(str::to_owned);
+        (holds, asked.filter(|asked| Some(asked) != remembered.as_ref()))
+    }
+}
+
+impl Delivered {
+    /// All messages of the turn.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.asked.iter().chain(&self.answered).cloned().collect()
+    }
+
+    /// What the turn changes in the session's context.
+    pub(crate) fn patch(&self) -> SessionPatch {
+        let taxonomy = self.taxonomy.as_ref().map(Json::of);
+        taxonomy.into_iter().map(|name| (TAXONOMY.to_owned(), Some(name))).collect()
+    }
+}

@@ -1,0 +1,140 @@
+//! What of a history fits a model.
+
+use gateway_core::{Content, Message, Part, Role, Source};
+
+/// What is left of a history.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cut {
+    /// The messages that fit, oldest first.
+    pub kept: Vec<Message>,
+    /// How many messages were left out.
+    pub dropped: usize,
+}
+
+/// Leaves out the oldest turns of `history` until the rest takes at most `budget` tokens.
+///
+/// A turn begins with what the user says, and is kept or left out as a whole: a tool's result
+/// without the call that it answers is refused by every provider.
+pub fn cut(history: Vec<Message>, budget: u64, tokens: impl Fn(&Message) -> u64) -> Cut {
+    let mut left = history.iter().map(&tokens).fold(0_u64, u64::saturating_add);
+    let mut dropped = 0;
+    let mut messages = history.iter().enumerate().peekable();
+    while left > budget {
+        let Some((at, message)) = messages.next() else { break };
+        left = left.saturating_sub(tokens(message));
+        while let Some((_, more)) = messages.next_if(|(_, next)| !begins_turn(next)) {
+            left = left.saturating_sub(tokens(more));
+        }
+        dropped = messages.peek().map_or(history.len(), |(next, _)| *next);
+        debug_assert!(dropped > at, "each step leaves out something");
+    }
+    let mut history = history;
+    let kept = history.split_off(dropped);
+    Cut { kept, dropped }
+}
+
+/// A guess at how many tokens a message takes: high rather than low, for any provider.
+pub fn estimate(message: &Message) -> u64 {
+    const OVERHEAD: u64 = 4;
+    message.parts.iter().map(part_tokens).fold(OVERHEAD, u64::saturating_add)
+}
+
+fn part_tokens(part: &Part) -> u64 {
+    match &part.content {
+        Content::Text(text) | Content::Refusal(text) => text_tokens(text),
+        Content::Image(_) => 1_600,
+        Content::Audio(source) => source_tokens(source),
+        Content::File(file) => source_tokens(&file.source),
+        Content::Reasoning(reasoning) => text_tokens(&reasoning.text),
+        Content::ToolCall(call) => text_tokens(&call.name) + text_tokens(&call.arguments),
+        Content::ToolResult(result) => result.parts.iter().map(part_tokens).sum(),
+        Content::Opaque(opaque) => text_tokens(opaque.json.get()),
+    }
+}
+
+/// Four bytes of English are a token; of most other scripts a letter is one, and takes three bytes.
+fn text_tokens(text: &str) -> u64 {
+    let wide = text.chars().filter(|c| !c.is_ascii()).count() as u64;
+    let narrow = text.bytes().filter(u8::is_ascii).count() as u64;
+    narrow.div_ceil(4) + wide
+}
+
+fn source_tokens(source: &Source) -> u64 {
+    match source {
+        Source::Inline { base64, .. } => base64.len() as u64 / 16,
+        Source::Url(_) | Source::FileId(_) => 2_000,
+    }
+}
+
+/// Whether the user speaks, rather than tools that answer in the user's name.
+fn begins_turn(message: &Message) -> bool {
+    let answers = |part: &Part| matches!(part.content, Content::ToolResult(_));
+    message.role == Role::User && !message.parts.iter().all(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::ToolResult;
+    use proptest::prelude::*;
+
+    fn spell(text: &str) -> Vec<Message> {
+        text.chars()
+            .map(|c| match c {
+                'u' => Message::text(Role::User, "u"),
+                'a' => Message::text(Role::Assistant, "a"),
+                _ => Message::new(
+                    Role::User,
+                    [Content::ToolResult(ToolResult {
+                        call_id: "x".into(),
+                        name: None,
+                        parts: Vec::new(),
+                        is_error: false,
+                    })],
+                ),
+            })
+            .collect()
+    }
+
+    /// Each message takes one token.
+    #[track_caller]
+    fn check(history: &str, budget: u64, kept: &str) {
+        let cut = cut(spell(history), budget, |_| 1);
+        assert_eq!(cut.kept, spell(kept));
+        assert_eq!(cut.dropped, history.len() - kept.len());
+    }
+
+    #[test]
+    fn what_fits_is_kept() {
+        check("uaua", 4, "uaua");
+        check("", 0, "");
+    }
+
+    #[test]
+    fn whole_turns_are_left_out_the_oldest_first() {
+        check("uaua", 3, "ua");
+        check("uarauaua", 5, "uaua");
+        check("uarauaua", 4, "uaua");
+        check("uara", 3, "");
+        check("uaua", 0, "");
+        check("aaua", 3, "ua");
+    }
+
+    #[test]
+    fn text_is_estimated_by_its_script() {
+        assert_eq!(estimate(&Message::text(Role::User, "abcdefgh")), 4 + 2);
+        assert_eq!(estimate(&Message::text(Role::User, "日本語")), 4 + 3);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_fits_and_begins_a_turn(history in "[uar]{0,30}", budget in 0_u64..30) {
+            let cut = cut(spell(&history), budget, |_| 1);
+            prop_assert!(cut.kept.len() as u64 <= budget);
+            prop_assert_eq!(cut.kept.len() + cut.dropped, history.len());
+            if cut.dropped > 0 {
+                prop_assert!(cut.kept.first().is_none_or(begins_turn));
+            }
+        }
+    }
+}

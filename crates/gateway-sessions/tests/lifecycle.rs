@@ -1,0 +1,168 @@
+//! The life of a session, over the memory store.
+
+#![expect(clippy::unwrap_used, reason = "all of this is tests, where a panic is the way to fail")]
+
+use gateway_core::{
+    ErrorKind, GatewayError, Json, Message, Role,
+    state::{Page, SessionContext, Slice, Tenant},
+};
+use gateway_sessions::{Delivered, OnConflict, Rules, Sessions, context};
+use gateway_store::{Backend, Settings, Stores};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn sessions(rules: Rules) -> (Sessions, Stores) {
+    let stores = gateway_store::open(Settings::new(Backend::Memory)).await.unwrap();
+    (Sessions::new(stores.sessions.clone(), rules), stores)
+}
+
+fn acme() -> Tenant {
+    Tenant::new("acme").unwrap()
+}
+
+fn said(role: Role, text: &str) -> Vec<Message> {
+    vec![Message::text(role, text)]
+}
+
+fn delivered(asked: &str, answered: &str) -> Delivered {
+    let (asked, answered) = (said(Role::User, asked), said(Role::Assistant, answered));
+    Delivered { asked, answered, ..Delivered::default() }
+}
+
+#[track_caller]
+fn check_error<T: std::fmt::Debug>(result: Result<T, GatewayError>, kind: ErrorKind, code: &str) {
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (kind, code), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_turn_knows_the_first() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
+    assert_eq!(sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap(), 1);
+    assert_eq!(sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap(), 1, "once");
+    let open = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
+    let joined = open.join(said(Role::User, "two"));
+    let texts: Vec<_> = joined.messages().map(Message::plain_text).collect();
+    assert_eq!(texts, ["one", "1", "two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_turn_is_under_way_at_a_time() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
+    let second = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await;
+    check_error(second, ErrorKind::Conflict, "session_busy");
+    let patience = OnConflict::Wait(Duration::from_secs(1));
+    let second = sessions.begin_turn(&acme(), &id, "t2", patience).await;
+    check_error(second, ErrorKind::Conflict, "session_busy");
+    let tenant = acme();
+    let waiting = sessions.begin_turn(&tenant, &id, "t2", OnConflict::Wait(MINUTE));
+    let ending = async {
+        time::sleep(Duration::from_secs(5)).await;
+        sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap();
+    };
+    let (second, ()) = tokio::join!(waiting, ending);
+    let second = second.unwrap();
+    assert_eq!(second.session.version, 1, "it sees what it waited for");
+    sessions.abandon_turn(&second).await.unwrap();
+    sessions.begin_turn(&acme(), &id, "t3", OnConflict::Refuse).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_was_overtaken_is_refused() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let slow = sessions.begin_turn(&acme(), &id, "slow", OnConflict::Refuse).await.unwrap();
+    time::sleep(Rules::default().lease).await;
+    let fast = sessions.begin_turn(&acme(), &id, "fast", OnConflict::Refuse).await.unwrap();
+    sessions.commit_turn(&fast, &delivered("two", "2")).await.unwrap();
+    let late = sessions.commit_turn(&slow, &delivered("one", "1")).await;
+    check_error(late, ErrorKind::Conflict, "version_conflict");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taxonomy_named_once_is_remembered() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
+    let asked = said(Role::User, "use the Security taxonomy");
+    let (holds, taxonomy) = open.taxonomy(&asked);
+    assert_eq!(holds.as_deref(), Some("Security_taxonomy"));
+    let patch = BTreeMap::from([("mine".to_owned(), Some(Json::of(&1)))]);
+    sessions.patch(&acme(), &id, &patch, Some(0)).await.unwrap();
+    let done = Delivered { asked, taxonomy, ..delivered("", "ok") };
+    sessions.commit_turn(&open, &done).await.unwrap();
+    let open = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
+    assert_eq!(open.taxonomy(&said(Role::User, "go on")).0.as_deref(), Some("Security_taxonomy"));
+    assert_eq!(open.session.context.len(), 2, "what the application said meanwhile is kept");
+    assert_eq!(open.taxonomy(&said(Role::User, "use the Security taxonomy")).1, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_is_refused() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let short = Some(Duration::from_secs(59));
+    let refused = sessions.create(&acme(), short, SessionContext::new()).await;
+    check_error(refused, ErrorKind::Unprocessable, "unprocessable");
+    let wrong = BTreeMap::from([(context::TOOLS.to_owned(), Json::of(&"x"))]);
+    let refused = sessions.create(&acme(), None, wrong.clone()).await;
+    check_error(refused, ErrorKind::Unprocessable, "unprocessable");
+    let id = sessions.create(&acme(), Some(MINUTE), SessionContext::new()).await.unwrap().id;
+    let patch = wrong.into_iter().map(|(name, value)| (name, Some(value))).collect();
+    let refused = sessions.patch(&acme(), &id, &patch, None).await;
+    check_error(refused, ErrorKind::Unprocessable, "unprocessable");
+    let refused = sessions.patch(&acme(), &id, &BTreeMap::new(), Some(9)).await;
+    check_error(refused, ErrorKind::Conflict, "version_conflict");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_of_somebody_else_is_not_there() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let other = Tenant::new("other").unwrap();
+    let (gone, code) = (ErrorKind::NotFound, "session_not_found");
+    check_error(sessions.get(&other, &id, Slice::ALL).await, gone, code);
+    check_error(sessions.delete(&other, &id).await, gone, code);
+    check_error(sessions.fork(&other, &id, None, None).await, gone, code);
+    check_error(sessions.begin_turn(&other, &id, "t", OnConflict::Refuse).await, gone, code);
+    check_error(sessions.get(&acme(), "../etc/passwd", Slice::ALL).await, gone, code);
+    sessions.delete(&acme(), &id).await.unwrap();
+    check_error(sessions.delete(&acme(), &id).await, gone, code);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_at_its_time_or_slides() {
+    for (sliding, lives) in [(false, false), (true, true)] {
+        let (sessions, _stores) = sessions(Rules { sliding, ..Rules::default() }).await;
+        let id = sessions.create(&acme(), Some(MINUTE), SessionContext::new()).await.unwrap().id;
+        time::sleep(Duration::from_secs(40)).await;
+        let open = sessions.begin_turn(&acme(), &id, "t", OnConflict::Refuse).await.unwrap();
+        sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap();
+        time::sleep(Duration::from_secs(40)).await;
+        let found = sessions.get(&acme(), &id, Slice::ALL).await;
+        assert_eq!(found.is_ok(), lives);
+        assert!(
+            found.is_ok_and(|it| it.session.ttl == MINUTE) == lives,
+            "its time stays as it was"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_listed_and_forked() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
+    sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap();
+    let copy = sessions.fork(&acme(), &id, Some(1), None).await.unwrap();
+    assert_ne!(copy.id, id);
+    let found = sessions.get(&acme(), &copy.id, Slice { from: 1, limit: 1 }).await.unwrap();
+    assert_eq!(found.entries[0].message.plain_text(), "1");
+    let listing = sessions.list(&acme(), Page { after: None, limit: 0 }).await.unwrap();
+    assert_eq!((listing.sessions.len(), listing.next.is_some()), (1, true), "at least one");
+}

@@ -1,0 +1,273 @@
+//! What a Redis in trouble does to its callers: little, and not for long.
+
+use crate::{
+    backend::{key, minute, turn},
+    redis_server::Server,
+};
+use gateway_core::state::{Aside, Outcome, Slice, StoreError};
+use gateway_store::{Backend, Redis, Settings, Stores};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time,
+};
+
+async fn open(url: String) -> Stores {
+    gateway_store::open(Settings::new(Backend::Redis(Redis::new(url)))).await.unwrap()
+}
+
+async fn with_session(server: &Server) -> Stores {
+    let stores = open(server.url()).await;
+    stores.sessions.create(&key("s"), &minute()).await.unwrap();
+    stores
+}
+
+/// The next call's error, and how long it took.
+async fn failing(stores: &Stores) -> (Option<StoreError>, Duration) {
+    let started = time::Instant::now();
+    let result = stores.sessions.load(&key("s"), Slice::NONE).await;
+    (result.err(), started.elapsed())
+}
+
+/// Redis is used again within two seconds.
+async fn check_recovers(stores: &Stores) {
+    let started = time::Instant::now();
+    while failing(stores).await.0.is_some() {
+        assert!(started.elapsed() < Duration::from_secs(2), "it does not recover");
+        time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_redis_costs_five_calls_their_deadline_and_the_others_nothing() {
+    let server = Server::start();
+    let stores = with_session(&server).await;
+    server.signal("STOP");
+    for n in 0..5 {
+        let (error, took) = failing(&stores).await;
+        assert!(matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
+        assert!(took < Duration::from_millis(450), "call {n} took {took:?}");
+    }
+    let started = time::Instant::now();
+    for _ in 0..1_000 {
+        assert!(failing(&stores).await.0.is_some());
+    }
+    let each = started.elapsed() / 1_000;
+    assert!(each < Duration::from_millis(1), "each call took {each:?}");
+    time::sleep(Duration::from_secs(2)).await;
+    server.signal("CONT");
+    check_recovers(&stores).await;
+    let outcome = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
+    assert_eq!(outcome, Outcome::Done(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_comes_late_is_attached() {
+    let mut server = Server::start();
+    server.kill();
+    let stores = open(server.url()).await;
+    assert!(failing(&stores).await.0.is_some());
+    let health = stores.health().await;
+    assert!(!health.reachable && !health.warnings.is_empty());
+    server.restart();
+    check_recovers(&stores).await;
+    assert!(stores.health().await.reachable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_redis_is_used_again_with_what_it_had() {
+    let mut server = Server::start();
+    let stores = with_session(&server).await;
+    stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
+    server.kill();
+    assert!(failing(&stores).await.0.is_some());
+    server.restart();
+    check_recovers(&stores).await;
+    let outcome = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
+    assert_eq!(outcome, Outcome::Duplicate(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_redis_refuses_writes_and_can_be_read() {
+    let server = Server::start();
+    let stores = with_session(&server).await;
+    server.ask("CONFIG SET maxmemory 1");
+    for _ in 0..8 {
+        let error = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap_err();
+        assert!(matches!(error, StoreError::Full), "{error:?}");
+    }
+    assert!(failing(&stores).await.0.is_none(), "the breaker is for outages");
+    server.ask("CONFIG SET maxmemory 0");
+    let outcome = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
+    assert_eq!(outcome, Outcome::Done(1), "nothing of the failed attempts was written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_is_not_written_to() {
+    let server = Server::start();
+    let stores = with_session(&server).await;
+    server.ask("REPLICAOF 127.0.0.1 1");
+    let error = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    server.ask("REPLICAOF NO ONE");
+    check_recovers(&stores).await;
+    let outcome = stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
+    assert_eq!(outcome, Outcome::Done(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_credential_is_told_as_such() {
+    let server = Server::start();
+    let stores = with_session(&server).await;
+    server.ask("CONFIG SET requirepass hunter2");
+    server.ask("AUTH hunter2\r\nCLIENT KILL TYPE normal SKIPME yes");
+    let mut refused = false;
+    for _ in 0..20 {
+        let (error, _) = failing(&stores).await;
+        let text = format!("{error:?}");
+        assert!(!text.contains("hunter2"));
+        refused |= matches!(error, Some(StoreError::Refused(_)));
+        time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(refused, "the credential is what is wrong");
+    server.ask("AUTH hunter2\r\nCONFIG SET requirepass \"\"");
+    check_recovers(&stores).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forgotten_scripts_are_sent_again() {
+    let server = Server::start();
+    let stores = with_session(&server).await;
+    for n in 1..=3 {
+        server.ask("SCRIPT FLUSH");
+        let outcome = stores.sessions.append(&key("s"), &turn(&n.to_string(), "x")).await.unwrap();
+        assert_eq!(outcome, Outcome::Done(n));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_record_is_left_alone_and_others_are_not_affected() {
+    let server = Server::start();
+    let stores = with_session(&server).await;
+    for id in ["type", "schema", "number", "line", "fine"] {
+        stores.sessions.create(&key(id), &minute()).await.unwrap();
+        stores.sessions.append(&key(id), &turn("t", "x")).await.unwrap();
+    }
+    server.ask("SET gw:s:{acme/type}:m nonsense");
+    server.ask("HSET gw:s:{acme/schema}:m v 2");
+    server.ask("HSET gw:s:{acme/number}:m ver many");
+    server.ask("LSET gw:s:{acme/line}:l 0 nonsense");
+    for id in ["type", "schema", "number", "line"] {
+        let error = stores.sessions.load(&key(id), Slice::ALL).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { what: "session", .. }), "{id}: {error:?}");
+    }
+    let error = stores.sessions.append(&key("schema"), &turn("t2", "x")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    assert!(server.ask("LLEN gw:s:{acme/schema}:l").starts_with(":1\r"), "it is left as it was");
+    assert!(stores.sessions.load(&key("fine"), Slice::ALL).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_key_lives_for_ever() {
+    let server = Server::start();
+    let stores = with_session(&server).await;
+    stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
+    stores.sessions.claim(&key("s"), "t", Duration::from_secs(9)).await.unwrap();
+    stores.side.put(&key("a"), &Aside::default(), Duration::from_secs(9)).await.unwrap();
+    stores.idempotency.begin(&key("i"), &[0; 32], "t", Duration::from_secs(9)).await.unwrap();
+    let script = "local n = 0 for _, k in ipairs(redis.call('KEYS', '*')) do \
+                  if redis.call('PTTL', k) < 0 then n = n + 1 end end return n";
+    assert_eq!(server.ask(&format!("EVAL \"{script}\" 0")), ":0\r\n");
+    assert!(*server.ask("DBSIZE") > *":5", "there are keys at all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_reply_does_not_double_a_write() {
+    let server = Server::start();
+    let (address, swallowed) = swallowing_proxy(server.port()).await;
+    let stores = Arc::new(with_session_at(&server, address).await);
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let stores = Arc::clone(&stores);
+        writers.spawn(async move {
+            let mut recognised = 0;
+            for n in 0..50 {
+                let turn = turn(&format!("{writer}-{n}"), &format!("{writer}-{n}"));
+                loop {
+                    match stores.sessions.append(&key("s"), &turn).await {
+                        Ok(Outcome::Done(_)) => break,
+                        Ok(Outcome::Duplicate(_)) => {
+                            recognised += 1;
+                            break;
+                        }
+                        Ok(other) => panic!("{other:?}"),
+                        Err(_) => time::sleep(Duration::from_millis(10)).await,
+                    }
+                }
+            }
+            recognised
+        });
+    }
+    let recognised: u64 = writers.join_all().await.iter().sum();
+    assert!(swallowed.load(Ordering::Relaxed) > 5 && recognised > 0, "nothing was shown");
+    let direct = open(server.url()).await;
+    let found = direct.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
+    let mut texts: Vec<_> = found.entries.iter().map(|it| it.message.plain_text()).collect();
+    let versions: Vec<_> = found.entries.iter().map(|it| it.version).collect();
+    assert_eq!(versions, (1..=400).collect::<Vec<_>>());
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), 400);
+}
+
+async fn with_session_at(server: &Server, address: String) -> Stores {
+    with_session(server).await.close().await;
+    open(format!("redis://{address}")).await
+}
+
+/// A proxy that now and then loses a reply, and the connection with it.
+async fn swallowing_proxy(port: u16) -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let swallowed = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&swallowed);
+    let mut proxy = JoinSet::new();
+    proxy.spawn(async move {
+        let (replies, mut links) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            links.spawn(relay(near, far, Arc::clone(&replies), Arc::clone(&counter)));
+        }
+    });
+    // It lives as long as the runtime of the test.
+    proxy.detach_all();
+    (address, swallowed)
+}
+
+async fn relay(near: TcpStream, far: TcpStream, replies: Arc<AtomicU64>, lost: Arc<AtomicU64>) {
+    let ((mut from_near, mut to_near), (mut from_far, mut to_far)) =
+        (near.into_split(), far.into_split());
+    let up = tokio::io::copy(&mut from_near, &mut to_far);
+    let down = async {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(length @ 1..) = from_far.read(&mut buffer).await {
+            let is_append = buffer[..length].windows(4).any(|it| it == b"\nOK\r");
+            if is_append && replies.fetch_add(1, Ordering::Relaxed) % 4 == 3 {
+                lost.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            if to_near.write_all(&buffer[..length]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! { _ = up => {}, () = down => {} }
+}
