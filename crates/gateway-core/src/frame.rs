@@ -1,6 +1,6 @@
 //! Steps of an answer, together with the bytes in which they came.
 
-use crate::{Result, StreamEvent};
+use crate::{Message, Result, StreamEvent};
 use bytes::Bytes;
 use futures_util::Stream;
 use std::pin::Pin;
@@ -15,6 +15,10 @@ pub struct Frame {
     pub verbatim: Option<Bytes>,
     /// The frame holds output: after it, another attempt would be visible to the caller.
     pub output: bool,
+    /// Messages that are complete with this frame, in their order: what a session keeps. The
+    /// model's calls come together with the results of their tools; its last message comes at the
+    /// end. Only a [`Conversation`](crate::Conversation) tells them.
+    pub exchanged: Vec<Message>,
 }
 
 /// An answer in progress.
@@ -27,6 +31,6 @@ impl Frame {
     /// A frame of steps without bytes.
     pub fn of(events: Vec<StreamEvent>) -> Self {
         let output = events.iter().any(StreamEvent::is_output);
-        Self { events, verbatim: None, output }
+        Self { events, output, ..Self::default() }
     }
 }

@@ -30,6 +30,25 @@ impl Json {
         self.0.get()
     }
 
+    /// The text without the white space between its tokens; nothing else is changed.
+    pub fn compact(&self) -> String {
+        let text = self.get();
+        let mut out = String::with_capacity(text.len());
+        let (mut quoted, mut escaped) = (false, false);
+        for char in text.chars() {
+            if quoted {
+                quoted = escaped || char != '"';
+                escaped = !escaped && char == '\\';
+            } else if matches!(char, ' ' | '\t' | '\n' | '\r') {
+                continue;
+            } else {
+                quoted = char == '"';
+            }
+            out.push(char);
+        }
+        out
+    }
+
     /// Reads the value as a `T`.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.get())
@@ -129,6 +148,12 @@ mod tests {
     fn a_value_is_kept_as_it_was_written() {
         let text = r#"{"b":1.0,"a":18446744073709551616,"c":"é"}"#;
         assert_eq!(serde_json::to_string(&Json::parse(text).unwrap()).unwrap(), text);
+    }
+
+    #[test]
+    fn only_white_space_between_tokens_is_left_out() {
+        let json = Json::parse("{ \"a b\" :\n[1e2,\t\" \\\\\" , \"\\\" \"]}").unwrap();
+        assert_eq!(json.compact(), "{\"a b\":[1e2,\" \\\\\",\"\\\" \"]}");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod request;
 mod route;
 pub mod state;
 mod tool;
+mod tools;
 mod usage;
 
 pub use self::{
@@ -55,5 +56,6 @@ pub use self::{
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
     route::{MAX_ALIASES, Route, Routes, Rule},
     tool::{Custom, Function, Tool, ToolCall, ToolChoice, ToolKind, ToolSpec},
+    tools::{Moment, ToolContext, ToolError, ToolErrorCode, Tools},
     usage::{NanoDollars, Price, Usage},
 };

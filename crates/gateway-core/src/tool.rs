@@ -1,6 +1,6 @@
 //! What a model may call, and the port to something that runs it.
 
-use crate::{CacheControl, Json, Opaque, Result, Seal};
+use crate::{CacheControl, Json, Opaque, Seal, ToolContext, ToolError};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,24 @@ impl ToolSpec {
 }
 
 /// Something a model may call and the gateway runs.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use gateway_core::{Json, Tool, ToolContext, ToolError, ToolSpec};
+///
+/// struct Clock(ToolSpec);
+///
+/// #[async_trait]
+/// impl Tool for Clock {
+///     fn spec(&self) -> &ToolSpec {
+///         &self.0
+///     }
+///
+///     async fn call(&self, _: &str, _: &ToolContext) -> Result<Json, ToolError> {
+///         Ok(Json::of(&"noon"))
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Tool: Send + Sync {
     /// How the tool is described to the model.
@@ -122,6 +140,6 @@ pub trait Tool: Send + Sync {
 
     /// Runs the tool with the model's arguments, which may not be valid JSON.
     ///
-    /// Returns compact JSON or text. Dropping the future cancels the work.
-    async fn call(&self, arguments: &str) -> Result<String>;
+    /// Dropping the future cancels the work.
+    async fn call(&self, arguments: &str, context: &ToolContext) -> Result<Json, ToolError>;
 }

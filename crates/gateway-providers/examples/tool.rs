@@ -4,7 +4,9 @@
 #![expect(clippy::print_stdout, reason = "an example")]
 
 use async_trait::async_trait;
-use gateway_core::{ChatRequest, Conversation, Json, Result, Tool, ToolSpec};
+use gateway_core::{
+    ChatRequest, Conversation, Json, Result, Tool, ToolContext, ToolError, ToolSpec,
+};
 use gateway_providers::{Settings, build};
 use std::sync::Arc;
 
@@ -16,8 +18,8 @@ impl Tool for Clock {
         &self.0
     }
 
-    async fn call(&self, _arguments: &str) -> Result<String> {
-        Ok(r#"{"time":"noon"}"#.to_owned())
+    async fn call(&self, _: &str, _: &ToolContext) -> Result<Json, ToolError> {
+        Ok(Json::of(&serde_json::json!({ "time": "noon" })))
     }
 }
 

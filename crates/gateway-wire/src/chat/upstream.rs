@@ -87,7 +87,7 @@ impl Upstream for ChatUpstream {
             events.retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));
         }
         let verbatim = Some(mended.map_or_else(|| body.clone(), Bytes::from));
-        Ok(Frame { events, verbatim, output: true })
+        Ok(Frame { events, verbatim, output: true, ..Frame::default() })
     }
 
     fn reader(&self, call: &Call, ids: Ids) -> Box<dyn StreamReader> {

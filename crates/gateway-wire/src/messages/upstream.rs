@@ -37,7 +37,7 @@ impl Upstream for MessagesUpstream {
             (Some(_), Look::Digest) => answer::digest(&body)?,
             (Some(_), Look::Events) | (None, _) => answer::decode(&body, ids)?,
         };
-        Ok(Frame { events, verbatim: original.map(|_| body), output: true })
+        Ok(Frame { events, verbatim: original.map(|_| body), output: true, ..Frame::default() })
     }
 
     fn reader(&self, call: &Call, ids: Ids) -> Box<dyn StreamReader> {

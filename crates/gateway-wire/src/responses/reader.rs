@@ -197,7 +197,7 @@ impl StreamReader for Reader {
             return Ok(());
         }
         if self.pass(&block) {
-            *frame = Frame { events: Vec::new(), verbatim: Some(block), output: true };
+            *frame = Frame { verbatim: Some(block), output: true, ..Frame::default() };
             return Ok(());
         }
         let mut outcome = Ok(());

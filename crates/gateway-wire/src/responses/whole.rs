@@ -30,7 +30,7 @@ pub(super) fn read(call: &Call, body: &Bytes, ids: Ids) -> Result<Frame> {
     };
     events.push(StreamEvent::Finished(response.finish(response.has_calls())));
     events.extend(response.usage.map(Usage::from).map(StreamEvent::Usage));
-    Ok(Frame { events, verbatim, output: true })
+    Ok(Frame { events, verbatim, output: true, ..Frame::default() })
 }
 
 /// The error that a failed response reports.

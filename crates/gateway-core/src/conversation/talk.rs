@@ -1,0 +1,201 @@
+//! The answer of a conversation while it is under way.
+//!
+//! ```text
+//!            turn over: our calls            results
+//!   Hearing ----------------------> Running ---------> Asking
+//!     |  ^                                                |
+//!     |  +------------------- answer begins --------------+
+//!     +--- turn over: no calls, or the caller's ---> Over
+//! ```
+
+use super::{
+    MAX_CALLS, MAX_PARALLEL, MAX_RESULTS, MAX_ROUNDS, Toolbox,
+    turn::{Place, Turn, Verdict},
+};
+use crate::{
+    Ask, Call, Content, Frame, FrameStream, Json, Message, Part, Provider, Result, Role,
+    StreamEvent, ToolCall, ToolChoice, ToolContext, ToolError, ToolErrorCode, ToolResult, Usage,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use std::{collections::HashSet, mem, sync::Arc};
+
+pub(super) struct Talk {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) toolbox: Arc<Toolbox>,
+    pub(super) context: Arc<ToolContext>,
+    /// The tools that may be run for this request.
+    pub(super) ours: Arc<HashSet<String>>,
+    /// What is asked, grown by what was said since.
+    pub(super) call: Call,
+    round: usize,
+    spent: Option<Usage>,
+    state: State,
+}
+
+enum State {
+    Hearing(FrameStream, Box<Turn>),
+    Running(Message, Vec<ToolCall>),
+    Asking,
+    Over,
+}
+
+impl Talk {
+    pub(super) fn new(
+        provider: Arc<dyn Provider>,
+        toolbox: Arc<Toolbox>,
+        context: ToolContext,
+        ours: HashSet<String>,
+        call: Call,
+    ) -> Self {
+        let (context, ours) = (Arc::new(context), Arc::new(ours));
+        Self { provider, toolbox, context, ours, call, round: 0, spent: None, state: State::Over }
+    }
+
+    /// The answer, of which `first` is the first turn. Dropping it stops the model and the tools.
+    pub(super) fn frames(mut self, first: FrameStream) -> FrameStream {
+        self.state = State::Hearing(first, self.turn());
+        let stream = self.call.stream;
+        let frames = stream::try_unfold(self, |mut talk| async move {
+            Ok(talk.next().await?.map(|frame| (frame, talk)))
+        });
+        if stream { Box::pin(frames) } else { Box::pin(stream::once(whole(Box::pin(frames)))) }
+    }
+
+    async fn next(&mut self) -> Result<Option<Frame>> {
+        loop {
+            let frame = match mem::replace(&mut self.state, State::Over) {
+                State::Hearing(mut frames, mut turn) => match frames.try_next().await? {
+                    Some(frame) => {
+                        let frame = turn.take(frame)?;
+                        self.state = State::Hearing(frames, turn);
+                        frame
+                    }
+                    None => self.over(*turn),
+                },
+                State::Running(said, calls) => self.run(said, calls).await?,
+                State::Asking => {
+                    let answer = self.provider.answer(self.call.clone()).await?;
+                    self.state = State::Hearing(answer.frames, self.turn());
+                    continue;
+                }
+                State::Over => return Ok(None),
+            };
+            if frame != Frame::default() {
+                return Ok(Some(frame));
+            }
+        }
+    }
+
+    fn turn(&self) -> Box<Turn> {
+        let place = match self.round {
+            0 => Place::First,
+            MAX_ROUNDS => Place::Last,
+            _ => Place::Later,
+        };
+        Box::new(Turn::new(Arc::clone(&self.ours), place, self.spent))
+    }
+
+    fn over(&mut self, turn: Turn) -> Frame {
+        self.spent = turn.spent();
+        let mut seen = Vec::new();
+        match turn.end(&mut seen) {
+            Verdict::Run(said, calls) => {
+                self.state = State::Running(said, calls);
+                Frame::of(seen)
+            }
+            Verdict::Done(said) => Frame { exchanged: Vec::from_iter(said), ..Frame::of(seen) },
+        }
+    }
+
+    /// Runs the calls of a turn, and prepares the next.
+    async fn run(&mut self, said: Message, calls: Vec<ToolCall>) -> Result<Frame> {
+        let running = calls.into_iter().enumerate().map(|(at, call)| {
+            let (toolbox, context) = (Arc::clone(&self.toolbox), Arc::clone(&self.context));
+            async move {
+                let outcome = if at < MAX_CALLS {
+                    toolbox.run(&call, &context).await
+                } else {
+                    let why = format!("more than {MAX_CALLS} calls at once");
+                    Err(ToolError::new(ToolErrorCode::TooLarge, why))
+                };
+                (call, outcome)
+            }
+        });
+        let outcomes: Vec<_> = stream::iter(running).buffered(MAX_PARALLEL).collect().await;
+        let exchanged = vec![said, Message::new(Role::Tool, results(outcomes))];
+        self.round += 1;
+        self.grow(&exchanged)?;
+        self.state = State::Asking;
+        Ok(Frame { exchanged, ..Frame::default() })
+    }
+
+    /// Adds what was said to what is asked next.
+    fn grow(&mut self, exchanged: &[Message]) -> Result<()> {
+        let mut request = self.call.request()?.clone();
+        request.messages.extend_from_slice(exchanged);
+        request.tool_choice = if self.round < MAX_ROUNDS {
+            request.tool_choice.map(relaxed)
+        } else {
+            Some(ToolChoice::None)
+        };
+        self.call.ask = Ask::Composed(Arc::new(request));
+        Ok(())
+    }
+}
+
+/// A choice that forced a call would never let the model answer.
+fn relaxed(choice: ToolChoice) -> ToolChoice {
+    match choice {
+        ToolChoice::Required | ToolChoice::Named(_) => ToolChoice::Auto,
+        ToolChoice::Allowed { names, required: _ } => {
+            ToolChoice::Allowed { names, required: false }
+        }
+        ToolChoice::Auto | ToolChoice::None => choice,
+    }
+}
+
+/// What the model is told of its calls, in their order. A failure is an answer too.
+fn results(outcomes: Vec<(ToolCall, Result<Json, ToolError>)>) -> Vec<Part> {
+    let mut room = MAX_RESULTS;
+    let outcomes = outcomes.into_iter().map(|(call, outcome)| {
+        let outcome = outcome.and_then(|json| fit(json, &mut room));
+        let is_error = outcome.is_err();
+        let json = outcome.unwrap_or_else(|error| error.to_json());
+        let text = Content::Text(json.compact());
+        let (call_id, name) = (call.id, Some(call.name));
+        Content::ToolResult(ToolResult { call_id, name, parts: vec![text.into()], is_error }).into()
+    });
+    outcomes.collect()
+}
+
+fn fit(json: Json, room: &mut usize) -> Result<Json, ToolError> {
+    match room.checked_sub(json.get().len()) {
+        Some(rest) => {
+            *room = rest;
+            Ok(json)
+        }
+        None => Err(ToolError::new(
+            ToolErrorCode::TooLarge,
+            "the results of these calls are too large together",
+        )),
+    }
+}
+
+/// An answer that is not streamed comes in one frame.
+async fn whole(mut frames: FrameStream) -> Result<Frame> {
+    let mut whole = Frame::default();
+    while let Some(frame) = frames.try_next().await? {
+        whole.events.extend(frame.events);
+        whole.verbatim = whole.verbatim.or(frame.verbatim);
+        whole.output |= frame.output;
+        whole.exchanged.extend(frame.exchanged);
+    }
+    // Counts that grew are of no use to anybody who has the last.
+    let last = whole.events.iter().rposition(|event| matches!(event, StreamEvent::Usage(_)));
+    let mut at = 0..;
+    whole.events.retain(|event| {
+        let at = at.next();
+        !matches!(event, StreamEvent::Usage(_)) || at == last
+    });
+    Ok(whole)
+}
