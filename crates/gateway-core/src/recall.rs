@@ -67,10 +67,10 @@ impl Provider for Recall {
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {
         let api = call.target.card.as_ref().and_then(|card| card.api);
-        let carries = |dialect: &Dialect| {
+        let speaks = |dialect: &Dialect| {
             call.original(*dialect).is_some() && api.is_none_or(|api| api == *dialect)
         };
-        let carried = self.carried_by.iter().any(carries);
+        let carried = self.carried_by.iter().any(speaks);
         let tenant = Tenant::new(Arc::clone(&call.context.tenant)).filter(|_| !carried);
         let Some(tenant) = tenant else { return self.inner.answer(call).await };
         if let Some(restored) = self.restore(call.request()?, &tenant).await {

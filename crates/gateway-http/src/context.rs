@@ -9,14 +9,12 @@ use uuid::Uuid;
 /// The request's name: the caller's, if it is fit to be logged, else a new one.
 pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let given = headers.get("x-request-id").and_then(|id| id.to_str().ok());
-    match given.filter(|id| is_name(id)) {
-        Some(id) => id.into(),
-        None => {
-            let mut buffer = Uuid::encode_buffer();
-            let id: &str = Uuid::new_v4().simple().encode_lower(&mut buffer);
-            id.into()
-        }
+    if let Some(id) = given.filter(|id| is_name(id)) {
+        return id.into();
     }
+    let mut buffer = Uuid::encode_buffer();
+    let id: &str = Uuid::new_v4().simple().encode_lower(&mut buffer);
+    id.into()
 }
 
 /// What is sent upstream beside the request.

@@ -184,10 +184,12 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it comes")]
     fn text(text: &str) -> gateway_core::Result<Frame> {
         Ok(Frame::of(vec![StreamEvent::Text(text.into())]))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it comes")]
     fn verbatim(text: &'static str) -> gateway_core::Result<Frame> {
         Ok(Frame { verbatim: Some(Bytes::from(text)), ..Frame::default() })
     }

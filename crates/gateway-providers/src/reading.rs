@@ -90,7 +90,7 @@ impl Stream for Reading {
                     Err(_) => continue,
                 },
                 Some(Err(error)) => this.broken(error),
-                None => this.ended(),
+                None => Some(this.ended()),
             };
             if let Some(frame) = frame {
                 return Poll::Ready(Some(Ok(frame)));
@@ -128,26 +128,26 @@ impl Reading {
 
     fn broken(&mut self, error: hyper::Error) -> Option<Frame> {
         if self.reader.is_complete() || self.reader.is_finished() {
-            return self.ended();
+            return Some(self.ended());
         }
         self.state = State::Failing(cut(error));
         None
     }
 
     /// The upstream said all it will say.
-    fn ended(&mut self) -> Option<Frame> {
+    fn ended(&mut self) -> Frame {
         let mut frame = match self.splitter.finish() {
             Some(block) if !self.reader.is_complete() => self.read(block),
             Some(_) | None => Frame::default(),
         };
         if matches!(self.state, State::Failing(_)) {
-            return Some(frame);
+            return frame;
         }
         self.state = match self.reader.end(&mut frame) {
             Ok(()) => State::Ended,
             Err(error) => State::Failing(error),
         };
-        Some(frame)
+        frame
     }
 
     /// Ready once what may follow the model's finish has been waited for long enough.

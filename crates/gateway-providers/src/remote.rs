@@ -46,8 +46,11 @@ pub(crate) enum Address {
     /// To one address.
     Fixed(Uri),
     /// To an address that names the model, and how the answer is to come.
-    OfCall(Box<dyn Fn(&Call) -> Result<Uri> + Send + Sync>),
+    OfCall(Locate),
 }
+
+/// Says where a call is posted.
+pub(crate) type Locate = Box<dyn Fn(&Call) -> Result<Uri> + Send + Sync>;
 
 /// An upstream's explanation of a failure is read no further than this.
 const MAX_ERROR_BYTES: usize = 64 << 10;

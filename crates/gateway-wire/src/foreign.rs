@@ -91,8 +91,8 @@ mod tests {
             Ok(None) => "all".to_owned(),
             Ok(Some(rest)) => {
                 let left: Vec<_> = rest.tools.iter().map(ToolSpec::name).collect();
-                let lost: Vec<_> = loss.iter().collect();
-                format!("{}; lost {}", left.join(" "), lost.join(" "))
+                let told: Vec<_> = loss.iter().collect();
+                format!("{}; lost {}", left.join(" "), told.join(" "))
             }
         };
         assert_eq!(told, expected);
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn what_it_has_not_is_left_and_told() {
         let search = || vec![hosted(Dialect::Responses, "web_search"), custom("sql")];
-        let lost = "f; lost tools.web_search tools.sql";
-        check(search(), ToolChoice::Auto, Dialect::Messages, lost);
-        check(search(), ToolChoice::Named("f".to_owned()), Dialect::Gemini, lost);
+        let left = "f; lost tools.web_search tools.sql";
+        check(search(), ToolChoice::Auto, Dialect::Messages, left);
+        check(search(), ToolChoice::Named("f".to_owned()), Dialect::Gemini, left);
     }
 
     #[test]

@@ -45,7 +45,6 @@ pub(super) fn script(model: &str, request: &ChatRequest) -> Result<Vec<Step>> {
             play.text(&echo);
         }
         "refusal" => play.say(StreamEvent::Refusal("I would rather not.".into())),
-        "length" => play.text(&echo),
         "filter" => return Ok(play.text_then(&echo, FinishReason::ContentFilter)),
         "json" => play.text(&format!(r#"{{"echo":{}}}"#, Json::of(&echo).get())),
         "error" => return Err(refused(arguments)),

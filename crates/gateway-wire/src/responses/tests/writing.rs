@@ -238,7 +238,7 @@ const WENT_ON: &str = r#"{"type":"response.output_text.delta","sequence_number":
 
 fn passed(writer: &mut dyn StreamWriter, data: &str, out: &mut Vec<u8>) {
     let verbatim = Some(Bytes::from(sse(&[data])));
-    writer.write(Frame { events: Vec::new(), verbatim, output: true }, out);
+    writer.write(Frame { verbatim, output: true, ..Frame::default() }, out);
 }
 
 #[test]
