@@ -23,7 +23,7 @@ use std::{
 };
 
 /// How long the provider may take to start: a real model has to be put together and loaded.
-const LOADING: Duration = Duration::from_secs(120);
+const LOADING: Duration = Duration::from_mins(2);
 
 const UPSTREAM_KEY: &str = "sk-upstream";
 const MODEL: &str = "scripted";

@@ -25,7 +25,7 @@ use std::{
 use xshell::cmd;
 
 /// How long the replay server may take to read the recordings.
-const LOADING: Duration = Duration::from_secs(60);
+const LOADING: Duration = Duration::from_mins(1);
 
 /// What `conformance` is to do.
 #[derive(Clone, Debug, clap::Args)]

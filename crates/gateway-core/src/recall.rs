@@ -288,7 +288,7 @@ mod tests {
         let thinker = Arc::new(Thinker::default());
         let side = Arc::new(Memory::default());
         let inner: Arc<dyn Provider> = Arc::<Thinker>::clone(&thinker);
-        let recall = Recall::new(inner, side, &[], Duration::from_secs(60));
+        let recall = Recall::new(inner, side, &[], Duration::from_mins(1));
         let ask = |tenant: &str, messages: Vec<Message>| {
             let mut call = Call::new(ChatRequest { messages, ..ChatRequest::default() });
             call.context.tenant = tenant.into();

@@ -180,7 +180,7 @@ mod tests {
     use std::convert::Infallible;
 
     fn limits() -> Limits {
-        let timeout = Duration::from_secs(60);
+        let timeout = Duration::from_mins(1);
         Limits { max_bytes: 8, timeout, budget: Arc::new(Budget::new(12)) }
     }
 

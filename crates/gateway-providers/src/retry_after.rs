@@ -17,7 +17,7 @@ pub(crate) fn of(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().map(|delay| delay.min(LONGEST))
 }
 
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 
 fn until(then: &str, now: &str) -> Option<f64> {
     let then = httpdate::parse_http_date(then).ok()?;

@@ -39,7 +39,7 @@ impl Default for Config {
             failed_percent: 50,
             calls: 20,
             cooldown: Duration::from_secs(5),
-            longest_cooldown: Duration::from_secs(120),
+            longest_cooldown: Duration::from_mins(2),
             probes: 3,
         }
     }

@@ -39,11 +39,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            first_byte: Duration::from_secs(60),
-            first_output: Duration::from_secs(120),
+            first_byte: Duration::from_mins(1),
+            first_output: Duration::from_mins(2),
             idle: Duration::from_secs(90),
-            pings_only: Duration::from_secs(300),
-            stream_total: Duration::from_secs(30 * 60),
+            pings_only: Duration::from_mins(5),
+            stream_total: Duration::from_mins(30),
             // OpenAI's clients give up at 600 s: the answer should be ours.
             total: Duration::from_secs(590),
         }

@@ -238,7 +238,7 @@ mod tests {
 
         async fn answer(&self, _: Call) -> Result<Answer> {
             let at = self.1.fetch_add(1, Ordering::Relaxed).min(self.0.len() - 1);
-            let minute = Some(Duration::from_secs(60));
+            let minute = Some(Duration::from_mins(1));
             match self.0[at] {
                 "5" => Err(failure(ErrorKind::Upstream)),
                 "4" => Err(failure(ErrorKind::InvalidRequest)),

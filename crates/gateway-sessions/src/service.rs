@@ -38,11 +38,11 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            ttl: Duration::from_secs(3_600),
-            min_ttl: Duration::from_secs(60),
-            max_ttl: Duration::from_secs(30 * 86_400),
+            ttl: Duration::from_hours(1),
+            min_ttl: Duration::from_mins(1),
+            max_ttl: Duration::from_hours(720),
             sliding: false,
-            lease: Duration::from_secs(600),
+            lease: Duration::from_mins(10),
         }
     }
 }

@@ -11,7 +11,7 @@ use gateway_store::{Backend, Settings, Stores};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 async fn sessions(rules: Rules) -> (Sessions, Stores) {
     let stores = gateway_store::open(Settings::new(Backend::Memory)).await.unwrap();

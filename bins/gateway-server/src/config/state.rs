@@ -39,9 +39,9 @@ section! {
         /// When a write to the file is acknowledged.
         durability: Durability = Durability::Fsync, prefixed ["STORE_DURABILITY"];
         /// How long thinking is remembered for tool calls whose caller cannot carry it.
-        reasoning_ttl: Duration = Duration::from_secs(3600), within Duration::from_secs(60)..=Duration::from_hours(720);
+        reasoning_ttl: Duration = Duration::from_hours(1), within Duration::from_mins(1)..=Duration::from_hours(720);
         /// How long responses are kept.
-        response_ttl: Duration = Duration::from_hours(720), within Duration::from_secs(60)..=Duration::from_hours(8760);
+        response_ttl: Duration = Duration::from_hours(720), within Duration::from_mins(1)..=Duration::from_hours(8760);
     }
 }
 
@@ -56,7 +56,7 @@ section! {
         /// After so many failures in a row.
         circuit_breaker_failure_threshold: usize = 5, within 1..=100, prefixed ["CIRCUIT_BREAKER_FAILURE_THRESHOLD"];
         /// For how long the first time; each failure after it doubles the pause, up to two minutes.
-        circuit_breaker_recovery_timeout: Duration = Duration::from_secs(5), within Duration::from_secs(1)..=Duration::from_secs(600), prefixed ["CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS"];
+        circuit_breaker_recovery_timeout: Duration = Duration::from_secs(5), within Duration::from_secs(1)..=Duration::from_mins(10), prefixed ["CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS"];
     }
 }
 

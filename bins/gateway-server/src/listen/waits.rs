@@ -42,7 +42,7 @@ impl Limits {
             body_grace: Duration::from_secs(5),
             body_rate: 1024,
             linger: Duration::from_secs(2),
-            age: Duration::from_secs(60 * 60),
+            age: Duration::from_hours(1),
         }
     }
 }

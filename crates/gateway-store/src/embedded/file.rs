@@ -69,7 +69,7 @@ impl File {
                 .map_err(|error| StoreError::Unavailable(error.into()))??;
         let period = match settings.durability {
             Durability::Fsync | Durability::EverySecond => Duration::from_secs(1),
-            Durability::Off => Duration::from_secs(60),
+            Durability::Off => Duration::from_mins(1),
         };
         let shared = Arc::new(Shared {
             settings,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How long a list outlives the session that was added last: longer than any is likely to be
 /// extended to without a word to the list.
-const MARGIN: Duration = Duration::from_secs(30 * 86_400);
+const MARGIN: Duration = Duration::from_hours(720);
 
 /// How many sessions a list holds. The oldest go first; they can still be used by name.
 const LISTED: i64 = 100_000;

@@ -89,7 +89,7 @@ pub(crate) fn foreign(id: &str) -> Key {
 
 /// A session that lives for a minute.
 pub(crate) fn minute() -> NewSession {
-    NewSession { ttl: Duration::from_secs(60), context: BTreeMap::new() }
+    NewSession { ttl: Duration::from_mins(1), context: BTreeMap::new() }
 }
 
 /// A turn that says `text`.

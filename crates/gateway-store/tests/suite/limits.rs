@@ -9,7 +9,7 @@ use gateway_core::{
 use gateway_store::Limits;
 use std::{collections::BTreeMap, time::Duration};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn what_is_too_large_is_refused(on: Which) {
     let limits =

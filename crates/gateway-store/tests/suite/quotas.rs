@@ -9,7 +9,7 @@ use gateway_store::Limits;
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn rate(name: &str, burst: u64, millis: u64, cost: u64) -> RateAsk {
     RateAsk { name: name.into(), rate: Rate { interval_us: millis * 1_000, burst }, cost }

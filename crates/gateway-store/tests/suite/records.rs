@@ -13,7 +13,7 @@ use gateway_store::Limits;
 use std::time::Duration;
 use tokio::time;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(400);
 const LONGER: Duration = Duration::from_millis(600);
 

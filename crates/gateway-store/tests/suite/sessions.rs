@@ -30,7 +30,7 @@ pub(crate) async fn a_session_is_what_was_created(on: Which) {
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     let context = BTreeMap::from([("taxonomy".to_owned(), json(r#""AI-ML_taxonomy""#))]);
-    let new = NewSession { ttl: Duration::from_secs(60), context: context.clone() };
+    let new = NewSession { ttl: Duration::from_mins(1), context: context.clone() };
     let created = sessions.create(&key("s"), &new).await.unwrap();
     assert_eq!((&*created.id, created.version, created.messages, created.bytes), ("s", 0, 0, 0));
     assert_eq!(created.expires_at, created.created_at + 60_000);
@@ -174,7 +174,7 @@ pub(crate) async fn an_end_can_be_moved(on: Which) {
     let slides = sessions.create(&key("slides"), &new).await.unwrap();
     sessions.append(&key("stays"), &turn("t", "x")).await.unwrap();
     assert_eq!(whole(&**sessions, &key("stays")).await.session.expires_at, stays.expires_at);
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     assert_eq!(sessions.touch(&key("touched"), minute).await.unwrap(), Outcome::Done(0));
     let sliding = Turn { ttl: Some(minute), ..turn("t", "x") };
     sessions.append(&key("slides"), &sliding).await.unwrap();
@@ -269,7 +269,7 @@ pub(crate) async fn a_fork_has_the_past_and_its_own_future(on: Which) {
     for n in ["one", "two", "three"] {
         sessions.append(&key("s"), &turn(n, n)).await.unwrap();
     }
-    let ttl = Duration::from_secs(120);
+    let ttl = Duration::from_mins(2);
     let half = sessions.fork(&key("s"), "half", &Fork { at: Some(2), ttl }).await.unwrap().unwrap();
     assert_eq!((&*half.id, half.version, half.messages), ("half", 2, 2));
     assert_eq!(half.expires_at, half.created_at + 120_000);
