@@ -100,7 +100,8 @@ impl std::fmt::Debug for Deadlines {
 /// Frames, with a clock beside them.
 ///
 /// A frame only notes when it came: the one timer finds out, when it fires, that it fired too
-/// early. So a stream costs a timer, not a timer a frame.
+/// early. So a stream costs a timer, not a timer a frame. It is touched before that only when
+/// patience ends earlier than it was set for, as it may with the first output.
 struct Watched {
     /// Absent once the end has come, one way or the other.
     frames: Option<FrameStream>,
@@ -154,6 +155,9 @@ impl Watched {
         loop {
             let due = self.due();
             let timer = self.timer.get_or_insert_with(|| Box::pin(time::sleep_until(due)));
+            if due < timer.deadline() {
+                timer.as_mut().reset(due);
+            }
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -278,6 +282,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence() {
         check(true, "ha2a", "aupstream_stalled.").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_after_the_first_output_has_its_own_limit() {
+        let began = Instant::now();
+        check(true, "h1a3a", "aupstream_stalled.").await;
+        assert_eq!(began.elapsed(), Duration::from_secs(50 + 90));
     }
 
     #[tokio::test(start_paused = true)]
