@@ -1,7 +1,10 @@
 //! From configuration to a gateway: the one place that knows every part.
 
-use crate::config::{
-    Backend as StoreBackend, Client, Config, Durability, Kind, Provider as Configured, Stage,
+use crate::{
+    config::{
+        Backend as StoreBackend, Client, Config, Durability, Kind, Provider as Configured, Stage,
+    },
+    drain::Drain,
 };
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
@@ -10,7 +13,7 @@ use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
     GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings,
 };
-use gateway_resilience::{Deadlines, Guarded, Limits as Patience, Policy, Retry, breaker};
+use gateway_resilience::{Deadlines, Ending, Guarded, Limits as Patience, Policy, Retry, breaker};
 use gateway_store::{Embedded, Stores};
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
@@ -57,8 +60,13 @@ pub async fn stores(config: &Config) -> anyhow::Result<Stores> {
 ///
 /// Says what of the configuration cannot be built: an address that is none, a model without a
 /// provider.
-pub fn build(config: &Config, stores: &Stores, metrics: Option<Render>) -> anyhow::Result<App> {
-    let providers = providers(config, stores)?;
+pub fn build(
+    config: &Config,
+    stores: &Stores,
+    metrics: Option<Render>,
+    drain: &Drain,
+) -> anyhow::Result<App> {
+    let providers = ending(providers(config, stores)?, drain);
     let routes = routes(config, &providers)?;
     Ok(App {
         access: access(config),
@@ -143,6 +151,17 @@ fn providers(config: &Config, stores: &Stores) -> anyhow::Result<HashMap<Arc<str
         }
     }
     Ok(backends)
+}
+
+/// The same, but their answers end before the gateway does.
+fn ending(backends: HashMap<Arc<str>, Backend>, drain: &Drain) -> HashMap<Arc<str>, Backend> {
+    let end = |backend| match backend {
+        Backend::Ready(provider) => {
+            Backend::Ready(Arc::new(Ending::new(provider, drain.last_call.clone())))
+        }
+        Backend::Unready(why) => Backend::Unready(why),
+    };
+    backends.into_iter().map(|(id, backend)| (id, end(backend))).collect()
 }
 
 fn is_known(name: &str) -> bool {

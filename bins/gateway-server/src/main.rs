@@ -67,9 +67,9 @@ fn main() -> anyhow::Result<ExitCode> {
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(gateway_server::run(config, async |config, _| {
+    let served = runtime.block_on(gateway_server::run(config, async |config, drain| {
         let stores = compose::stores(config).await?;
-        let app = Arc::new(compose::build(config, &stores, Some(metrics::start()?))?);
+        let app = Arc::new(compose::build(config, &stores, Some(metrics::start()?), drain)?);
         Ok(move |_| {
             let app = Arc::clone(&app);
             service_fn(move |request| {

@@ -5,11 +5,13 @@
 
 pub mod breaker;
 mod deadlines;
+mod ending;
 mod guarded;
 mod retry;
 
 pub use self::{
     deadlines::{Deadlines, Limits},
+    ending::Ending,
     guarded::Guarded,
     retry::{Policy, Retry},
 };

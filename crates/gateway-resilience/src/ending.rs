@@ -1,0 +1,133 @@
+//! Answers end before the gateway does.
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use gateway_core::{Answer, Call, ErrorKind, FrameStream, GatewayError, Provider, Result};
+use std::{
+    fmt,
+    future::Future as _,
+    sync::Arc,
+    task::{Poll, ready},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A provider whose answers end, with an error that says why, when a last call is made.
+///
+/// An answer that is ready then is still given. What is in progress is cancelled upstream.
+pub struct Ending {
+    inner: Arc<dyn Provider>,
+    last_call: CancellationToken,
+}
+
+impl Ending {
+    /// Ends the answers of `inner` at `last_call`.
+    pub fn new(inner: Arc<dyn Provider>, last_call: CancellationToken) -> Self {
+        Self { inner, last_call }
+    }
+}
+
+#[async_trait]
+impl Provider for Ending {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let answering = self.last_call.run_until_cancelled(self.inner.answer(call));
+        let mut answer = answering.await.unwrap_or_else(|| Err(stopping()))?;
+        answer.frames = until(self.last_call.clone(), answer.frames);
+        Ok(answer)
+    }
+}
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ending").field("inner", &self.inner.id()).finish_non_exhaustive()
+    }
+}
+
+/// `frames`, as long as they need not be waited for beyond `last_call`.
+fn until(last_call: CancellationToken, frames: FrameStream) -> FrameStream {
+    let mut last_call = Box::pin(last_call.cancelled_owned());
+    let mut frames = Some(frames);
+    Box::pin(stream::poll_fn(move |cx| {
+        let Some(open) = &mut frames else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = open.poll_next_unpin(cx) {
+            return Poll::Ready(frame);
+        }
+        ready!(last_call.as_mut().poll(cx));
+        frames = None;
+        Poll::Ready(Some(Err(stopping())))
+    }))
+}
+
+fn stopping() -> GatewayError {
+    GatewayError::new(ErrorKind::ShuttingDown, "the gateway is stopping; ask again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{ChatRequest, Frame, Head, StreamEvent};
+    use std::time::Duration;
+    use tokio::time;
+
+    /// Answers after so many seconds, then says `a` every second: `times` times.
+    struct Slow {
+        head: u64,
+        times: usize,
+    }
+
+    #[async_trait]
+    impl Provider for Slow {
+        fn id(&self) -> &'static str {
+            "slow"
+        }
+
+        async fn answer(&self, _: Call) -> Result<Answer> {
+            time::sleep(Duration::from_secs(self.head)).await;
+            let frames = stream::iter(0..self.times).then(|_| async {
+                time::sleep(Duration::from_secs(1)).await;
+                Ok(Frame::of(vec![StreamEvent::Text("a".into())]))
+            });
+            Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+        }
+    }
+
+    /// What is seen of such an answer if the last call is made after 2.5 seconds.
+    async fn check(head: u64, times: usize, expected: &str) {
+        let last_call = CancellationToken::new();
+        let provider = Ending::new(Arc::new(Slow { head, times }), last_call.clone());
+        let asking = async {
+            let call = Call::new(ChatRequest::user("m", "hello"));
+            let mut seen = String::new();
+            match provider.answer(call).await {
+                Err(error) => seen.push_str(error.code()),
+                Ok(mut answer) => {
+                    while let Some(frame) = answer.frames.next().await {
+                        seen.push_str(frame.map_or_else(|_| "!", |_| "a"));
+                    }
+                }
+            }
+            seen
+        };
+        let calling = async {
+            time::sleep(Duration::from_millis(2500)).await;
+            last_call.cancel();
+        };
+        let (seen, ()) = tokio::join!(asking, calling);
+        assert_eq!(seen, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_time_is_not_touched() {
+        check(0, 2, "aa").await;
+        check(2, 0, "").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_is_told_why_it_ends() {
+        check(0, 5, "aa!").await;
+        check(9, 5, "server_shutting_down").await;
+    }
+}
