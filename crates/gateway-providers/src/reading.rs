@@ -76,21 +76,18 @@ impl Stream for Reading {
                 State::Failing(error) => return Poll::Ready(Some(Err(error))),
                 State::Open => this.state = State::Open,
             }
-            let chunk = match Pin::new(&mut this.body).poll_frame(cx) {
+            let frame = match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Pending => {
                     ready!(this.poll_patience(cx));
-                    None
+                    Some(this.close(Frame::default()))
                 }
-                Poll::Ready(chunk) => chunk,
-            };
-            let frame = match chunk {
-                Some(Ok(frame)) => match frame.into_data() {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(chunk) => this.take(chunk),
                     // Trailers say nothing that we would believe.
                     Err(_) => continue,
                 },
-                Some(Err(error)) => this.broken(error),
-                None => Some(this.ended()),
+                Poll::Ready(Some(Err(error))) => this.broken(error),
+                Poll::Ready(None) => Some(this.ended()),
             };
             if let Some(frame) = frame {
                 return Poll::Ready(Some(Ok(frame)));
@@ -126,23 +123,29 @@ impl Reading {
         frame
     }
 
+    /// After the finish nothing is missing; half an event is nothing.
     fn broken(&mut self, error: hyper::Error) -> Option<Frame> {
         if self.reader.is_complete() || self.reader.is_finished() {
-            return Some(self.ended());
+            return Some(self.close(Frame::default()));
         }
         self.state = State::Failing(cut(error));
         None
     }
 
-    /// The upstream said all it will say.
+    /// The upstream said all it will say. Its last event may lack the empty line.
     fn ended(&mut self) -> Frame {
-        let mut frame = match self.splitter.finish() {
+        let frame = match self.splitter.finish() {
             Some(block) if !self.reader.is_complete() => self.read(block),
             Some(_) | None => Frame::default(),
         };
         if matches!(self.state, State::Failing(_)) {
             return frame;
         }
+        self.close(frame)
+    }
+
+    /// Nothing more is read.
+    fn close(&mut self, mut frame: Frame) -> Frame {
         self.state = match self.reader.end(&mut frame) {
             Ok(()) => State::Ended,
             Err(error) => State::Failing(error),
