@@ -4,8 +4,8 @@ use crate::{body::Pieces, client::HttpClient, reading};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
-    Answer, Ask, Call, Context, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Loss,
-    Provider, Result,
+    Answer, Ask, Call, Context, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Look,
+    Loss, Provider, Result,
 };
 use gateway_wire::{
     Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable,
@@ -88,7 +88,7 @@ impl Provider for Remote {
             })
         } else {
             let body = whole(response.into_body()).await?;
-            one(api.upstream.read_whole(&call, body, ids)?)
+            one(read_whole(api, call, body, ids)?)
         };
         Ok(Answer { head, frames })
     }
@@ -205,6 +205,16 @@ async fn whole(body: Incoming) -> Result<Bytes> {
         Err(error) if error.is::<LengthLimitError>() => Err(unreadable(error)),
         Err(error) => Err(reading::cut(error)),
     }
+}
+
+/// Where a stream was asked for, the bytes of a whole answer are of no use: only what it says is.
+fn read_whole(api: &Api, mut call: Call, body: Bytes, ids: Ids) -> Result<Frame> {
+    if !call.stream {
+        return api.upstream.read_whole(&call, body, ids);
+    }
+    call.look = Look::Events;
+    let frame = api.upstream.read_whole(&call, body, ids)?;
+    Ok(Frame { verbatim: None, ..frame })
 }
 
 fn one(frame: Frame) -> FrameStream {
