@@ -129,6 +129,13 @@ fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
         let name = HeaderName::from_static("x-should-retry");
         headers.insert(name, HeaderValue::from_static("false"));
     }
+    // Where the request's body was not read to its end, or may end where another program says.
+    if matches!(
+        error.kind(),
+        ErrorKind::RequestTimeout | ErrorKind::TooLarge | ErrorKind::NotImplemented
+    ) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if error.kind() == ErrorKind::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

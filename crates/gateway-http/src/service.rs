@@ -53,7 +53,8 @@ where
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let Some(endpoint) = Endpoint::at(&path) else {
-        let error = GatewayError::new(ErrorKind::NotFound, "there is nothing at this path");
+        let missing = || GatewayError::new(ErrorKind::NotFound, "there is nothing at this path");
+        let error = hygiene::check(&head).err().unwrap_or_else(missing);
         return reply::failure(&error, reply::platform_error(&error));
     };
     let caller = caller(endpoint);
