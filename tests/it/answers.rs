@@ -56,7 +56,7 @@ async fn a_streamed_answer_is_what_clients_expect() {
     let asked = json!({ "stream": true, "stream_options": { "include_usage": true } });
     let answer = gateway.ask("fake/chunks-2", asked).await;
     let mut events = answer.events();
-    assert_eq!(events.pop(), Some("[DONE]"));
+    assert_eq!(events.pop().as_deref(), Some("[DONE]"));
     let chunks: Vec<Value> = events.iter().map(|it| serde_json::from_str(it).unwrap()).collect();
     for chunk in &chunks {
         assert_eq!(chunk["object"], "chat.completion.chunk");
@@ -109,11 +109,11 @@ async fn failures_have_a_status_of_their_own() {
 
 #[tokio::test]
 async fn a_failure_after_output_is_the_last_event() {
-    let gateway = Setup::new().timeout("idle", "100ms").start().await;
+    let gateway = Setup::new().timeout("idle", "100ms").hurried("300ms").start().await;
     for (model, said, whole) in [
         ("fake/cut-2", "c0 c1 <upstream_cut>", "502 upstream_cut"),
         ("fake/truncate-2", "c0 c1 <upstream_truncated>", "502 upstream_truncated"),
-        ("fake/stall-2", "c0 c1 <upstream_stalled>", "504 upstream_stalled"),
+        ("fake/stall-2", "c0 c1 <upstream_stalled>", "504 upstream_timeout"),
     ] {
         let streamed = gateway.ask(model, json!({ "stream": true })).await;
         assert_eq!((streamed.status(), streamed.said().as_str()), (200, said));

@@ -13,10 +13,20 @@ async fn start() -> (Upstream, Gateway) {
     (upstream, setup.start().await)
 }
 
-/// The bytes of a streamed answer, and where its finish ends.
+/// The bytes of a streamed answer, short as there are many places to cut it, and where its finish
+/// ends.
 fn recorded() -> (Vec<u8>, usize) {
-    let events = openai::streamed(&["Hé", "llo \u{1f600}", "."]);
-    (openai::written(&events).into_bytes(), openai::written(&events[..5]).len())
+    let chunk =
+        |choice: &str| format!(r#"{{"id":"1","model":"m","choices":[{{"index":0,{choice}}}]}}"#);
+    let events = [
+        chunk(r#""delta":{"role":"assistant"}"#),
+        chunk(r#""delta":{"content":"Hé"}"#),
+        chunk(r#""delta":{"content":"llo 😀."}"#),
+        chunk(r#""delta":{},"finish_reason":"stop""#),
+        openai::usage(),
+        "[DONE]".to_owned(),
+    ];
+    (openai::written(&events).into_bytes(), openai::written(&events[..4]).len())
 }
 
 /// What is wrong with a reply to an answer that broke before its finish. It is not whole, the

@@ -13,6 +13,7 @@ mod headers;
 mod leaving;
 mod load;
 mod outcomes;
+mod resilience;
 mod stopping;
 mod streams;
 mod surface;

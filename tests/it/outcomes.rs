@@ -98,7 +98,8 @@ async fn ask(gateway: &Gateway, besides: Value) {
 async fn neither_keys_nor_prompts_are_told_at_any_level() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).set("providers.lab", "api_key", UPSTREAMS_KEY);
-    let gateway = setup.client("app", CALLERS_KEY).timeout("idle", "100ms").start().await;
+    let gateway =
+        setup.client("app", CALLERS_KEY).timeout("idle", "100ms").hurried("200ms").start().await;
     let error = openai::error("x", "x", "bad key sk-canary-of-the-upstream-e804");
     for script in [
         Script::json(200, openai::whole(ANSWER)),
@@ -148,6 +149,8 @@ async fn made_up_names_make_no_metrics() {
     gateway.ask("no-such-model", Value::Null).await;
     gateway.get("/no-such-path").await;
     gateway.get("/v1/models/no-such-model").await;
+    // What asks for them is counted too, after it was answered.
+    series().await;
     let before = series().await;
     for number in 0..50 {
         gateway.ask(&format!("fake/made-up-{number}"), Value::Null).await;

@@ -37,7 +37,7 @@ async fn a_stall_is_told_in_time() {
     let (upstream, gateway) = start(|it| it.timeout("idle", "200ms")).await;
     let began = Instant::now();
     check(&upstream, &gateway, begun().stall(), "a<upstream_stalled>").await;
-    assert!(began.elapsed() >= Duration::from_millis(400));
+    assert!((400..5_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     upstream.ended().await;
 }
 
@@ -51,8 +51,11 @@ async fn comments_keep_a_stream_alive() {
 
 #[tokio::test]
 async fn a_stream_has_an_end() {
-    let (upstream, gateway) = start(|it| it.timeout("stream_total", "400ms")).await;
-    let (upstream, gateway) = (&upstream, &gateway);
+    let (upstream, gateway) = start(|it| {
+        let it = it.timeout("first_byte", "300ms").timeout("idle", "300ms");
+        it.timeout("first_token", "300ms").timeout("stream_total", "400ms")
+    })
+    .await;
     let endless = (0..200).fold(begun(), |script, _| script.wait(20).event(&openai::says(".")));
     for model in BOTH {
         upstream.next(endless.clone());
@@ -72,8 +75,9 @@ async fn an_error_in_the_stream_is_its_end() {
         let named = begun().chunk(format!("event: error\ndata: {error}\n\n")).end();
         check(&upstream, &gateway, named, &format!("a<{code}>")).await;
     }
-    let unreadable = begun().event("{\"choices\":[{\"delta\"");
-    check(&upstream, &gateway, unreadable.end(), "a<upstream_invalid_response>").await;
+    upstream.next(begun().event("{\"choices\":[{\"delta\"").end());
+    let reply = gateway.ask("lab/m", json!({ "stream": true })).await;
+    assert_eq!(reply.said(), "a<upstream_invalid_response>");
 }
 
 #[tokio::test]

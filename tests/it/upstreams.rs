@@ -16,9 +16,8 @@ impl Bench {
         let setup = Setup::before(&upstream)
             .provider("openai", &upstream.url())
             .set("providers.openai", "api_key", "sk-upstream")
-            .timeout("first_byte", "300ms")
-            .timeout("first_token", "300ms")
-            .timeout("total", "600ms");
+            .timeout("first_token", "400ms")
+            .hurried("400ms");
         let gateway = setup.start().await;
         Self { upstream, gateway }
     }

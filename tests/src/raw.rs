@@ -224,15 +224,19 @@ impl Reply {
     }
 
     /// The data of its events.
-    pub fn events(&self) -> Vec<&str> {
-        let blocks = self.text().split("\n\n");
-        blocks.filter_map(|block| block.strip_prefix("data: ")).collect()
+    pub fn events(&self) -> Vec<String> {
+        let data = |block: &str| {
+            let lines: Vec<_> =
+                block.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+            lines.join("\n")
+        };
+        self.text().split("\n\n").map(data).filter(|data| !data.is_empty()).collect()
     }
 
     /// What its events say, put together, and after it `[stop]` or whatever the finish is, the code
     /// of an error as `<code>`, and `[DONE]`; `~` if the body did not end properly.
     pub fn said(&self) -> String {
-        let mut said: String = self.events().into_iter().map(said).collect();
+        let mut said: String = self.events().iter().map(|event| said(event)).collect();
         if self.ending != Ending::Proper {
             said.push('~');
         }

@@ -16,13 +16,24 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// What a gateway does without configuration, except that it logs everything as JSON.
+    /// What a gateway does without configuration, except that it logs everything as JSON, keeps
+    /// nothing, and asks a provider exactly once: [`Self::tenacious`] undoes that.
     pub fn new() -> Self {
-        Self::default().set("log", "level", "trace").set("log", "format", "json").set(
-            "server",
-            "drain_delay",
-            "0s",
+        Self::tenacious().write("resilience", "retry_max_attempts", "1").write(
+            "resilience",
+            "circuit_breaker_enabled",
+            "false",
         )
+    }
+
+    /// What a gateway does without configuration, except that it logs everything as JSON and keeps
+    /// nothing.
+    pub fn tenacious() -> Self {
+        Self::default()
+            .set("store", "backend", "memory")
+            .set("log", "level", "trace")
+            .set("log", "format", "json")
+            .set("server", "drain_delay", "0s")
     }
 
     /// The same, with the provider `lab` at `upstream`.
@@ -51,6 +62,12 @@ impl Setup {
     #[must_use]
     pub fn timeout(self, name: &str, value: &str) -> Self {
         self.set("timeouts", name, value)
+    }
+
+    /// An upstream has this long for an answer that is not streamed.
+    #[must_use]
+    pub fn hurried(self, total: &str) -> Self {
+        self.timeout("connect", total).timeout("first_byte", total).timeout("total", total)
     }
 
     /// A provider at `url`, which speaks like OpenAI unless its name says otherwise.

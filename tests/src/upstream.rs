@@ -98,9 +98,10 @@ impl Upstream {
         self.until(|exchanges| exchanges.len() >= number).await;
     }
 
-    /// Waits until every request so far has ended, and tells how the last one did.
+    /// Waits until a request has arrived and every one so far has ended; tells how the last one did.
     pub async fn ended(&self) -> Ended {
-        self.until(|exchanges| exchanges.iter().all(|it| it.ended.is_some())).await;
+        let over = |it: &Exchange| it.ended.is_some();
+        self.until(|exchanges| !exchanges.is_empty() && exchanges.iter().all(over)).await;
         self.last().ended.expect("it has ended")
     }
 

@@ -1,0 +1,100 @@
+//! Failures that callers do not see, and providers that are given a pause.
+
+use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, openai};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+async fn start() -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    let setup = Setup::tenacious().provider("lab", &upstream.url());
+    (upstream, setup.start().await)
+}
+
+/// What a caller sees after these scripts, each once, and how often the upstream is asked.
+async fn check(scripts: &[Script], stream: bool, told: &str, calls: usize) -> Reply {
+    let (upstream, gateway) = start().await;
+    for script in scripts {
+        upstream.next(script.clone());
+    }
+    let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
+    let seen = if reply.status() == 200 && stream { reply.said() } else { reply.told() };
+    assert_eq!((seen.as_str(), upstream.exchanges().len()), (told, calls), "{scripts:?}");
+    assert_eq!(gateway.outcomes(1).await.len(), 1);
+    reply
+}
+
+fn refusal(status: u16) -> Script {
+    Script::json(status, openai::error("x", "x", "x"))
+}
+
+fn begun() -> Script {
+    Script::streaming().event(&openai::opening())
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_not_seen() {
+    for status in [429, 500, 502, 503, 529] {
+        let reply = check(&[refusal(status)], false, "200", 2).await;
+        assert_eq!(reply.header("x-gateway-attempts"), "2");
+        check(&[refusal(status)], true, "Hello.[stop][DONE]", 2).await;
+    }
+    let error = openai::error("overloaded_error", "", "busy");
+    check(&[begun().event(&error).end()], true, "Hello.[stop][DONE]", 2).await;
+}
+
+#[tokio::test]
+async fn a_lasting_failure_is_not_repeated() {
+    for (status, told) in [
+        (400, "400 x"),
+        (401, "502 upstream_auth"),
+        (402, "429 insufficient_quota"),
+        (404, "404 x"),
+        (422, "422 x"),
+    ] {
+        check(&[refusal(status)], false, told, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_done_again() {
+    check(&[Script::new().close()], false, "502 upstream_reset", 1).await;
+    check(&[Script::new().reset()], true, "502 upstream_reset", 1).await;
+    let answer = begun().event(&openai::says("a"));
+    check(&[answer.close()], true, "a<upstream_cut>", 1).await;
+}
+
+#[tokio::test]
+async fn nothing_is_repeated_after_output() {
+    let error = openai::error("overloaded_error", "", "busy");
+    let script = begun().event(&openai::says("a")).event(&error).end();
+    check(&[script], true, "a<upstream_overloaded>", 1).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_wants_time_is_not_waited_for() {
+    let headers = [("content-type", "application/json"), ("retry-after", "60")];
+    let script = Script::whole(429, &headers, openai::error("x", "x", "x"));
+    let reply = check(&[script], false, "429 x", 1).await;
+    assert_eq!(reply.header("retry-after"), "60");
+}
+
+#[tokio::test]
+async fn a_provider_that_keeps_failing_is_given_a_pause() {
+    let (upstream, gateway) = start().await;
+    upstream.always(refusal(500));
+    let mut told = Vec::new();
+    for _ in 0..8 {
+        told.push(gateway.ask("lab/m", Value::Null).await.told());
+    }
+    assert!(told.last().is_some_and(|it| it == "503 circuit_open"), "{told:?}");
+    let calls = upstream.exchanges().len();
+    assert!((5..=6).contains(&calls), "{calls} calls");
+    let began = Instant::now();
+    let reply = gateway.ask("lab/m", Value::Null).await;
+    assert!(reply.header("retry-after").parse::<u64>().is_ok_and(|it| it > 0));
+    assert!(began.elapsed().as_millis() < 1500);
+    assert_eq!(upstream.exchanges().len(), calls);
+    // The other models of the provider are none the worse.
+    upstream.always(Script::json(200, openai::whole("Hi")));
+    assert_eq!(gateway.ask("lab/other", Value::Null).await.told(), "200");
+}
