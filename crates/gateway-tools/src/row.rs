@@ -135,7 +135,7 @@ mod tests {
             names.map(|name| (name.to_owned(), json!({}))).into_iter().collect();
         let schema = Schema::parse(&json!({ "properties": properties }).to_string()).unwrap();
         let Value::Object(arguments) = arguments else { panic!("an object") };
-        assert_eq!(Value::Object(endpoint.payload(arguments, &schema)), expected);
+        assert_eq!([Value::Object(endpoint.payload(arguments, &schema))], [expected]);
     }
 
     #[test]

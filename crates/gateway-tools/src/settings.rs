@@ -195,7 +195,8 @@ mod tests {
             "service": "semantic-search",
             "path": "/v1/books/{book}",
         });
-        tool.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let Value::Object(extra) = extra else { panic!("an object") };
+        tool.as_object_mut().unwrap().extend(extra);
         serde_json::from_value(tool)
     }
 
