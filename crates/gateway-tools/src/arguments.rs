@@ -113,6 +113,18 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_a_model_says_is_a_surprise(text in r#"[\{\}\[\]":,0-9a-c \\-]{0,40}"#) {
+            if let Ok(arguments) = parse(&text) && !text.trim().is_empty() {
+                let read: Value = serde_json::from_str(&text).unwrap();
+                let empty = Value::Object(Map::new());
+                let read = if read.is_null() { empty } else { read };
+                proptest::prop_assert_eq!(Value::Object(arguments), read);
+            }
+        }
+    }
+
     #[test]
     fn nothing_is_an_empty_object() {
         check("", Some("{}"));

@@ -134,6 +134,21 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_thing_is_called_the_path_has_its_shape(id: String) {
+            let template = PathTemplate::parse("/v1/chunks/{chunk_id}/text").unwrap();
+            let mut arguments = Map::from_iter([("chunk_id".to_owned(), id.into())]);
+            if let Ok(path) = template.fill(&mut arguments) {
+                let segments: Vec<_> = path.split('/').collect();
+                proptest::prop_assert_eq!(segments.len(), 5);
+                proptest::prop_assert!(!["", ".", ".."].contains(&segments[3]));
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_~.%".contains(&b);
+                proptest::prop_assert!(segments[3].bytes().all(plain));
+            }
+        }
+    }
+
     #[test]
     fn templates_are_absolute_and_whole() {
         for text in ["v1", "/a/../b", "/a?b", "/{a}b", "/{}", "/{a b}", "/%2e", "/a b"] {
