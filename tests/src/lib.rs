@@ -21,6 +21,7 @@ mod exchange;
 mod gateway;
 mod http;
 pub mod openai;
+pub mod platform;
 mod port;
 mod raw;
 mod script;

@@ -17,6 +17,7 @@ mod outcome;
 mod platform;
 mod reply;
 mod service;
+pub mod tools;
 
 pub use self::{
     app::{About, App, Backend, Render, Times},

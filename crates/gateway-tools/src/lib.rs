@@ -1,1 +1,38 @@
-//! Tools of the LLM gateway: registry, executor, built-in tools, clients of platform services.
+//! The tools that the gateway runs: which there are, how they are run, and the services behind them.
+//!
+//! ```text
+//!   Conversation --(gateway_core::Tools)--> Executor --(gateway_core::Tool)--> ProxyTool --> service
+//! ```
+//!
+//! [`build`] makes the [`Registry`] of all tools that are built in or configured; an [`Executor`]
+//! runs them within their schema, their time, their size and the health of their service. A
+//! [`ProxyTool`] is a [`Row`] of data: who is asked, where, and how it is told the arguments.
+
+mod arguments;
+mod builtin;
+mod client;
+mod executor;
+mod guard;
+mod ledger;
+mod local;
+mod path;
+mod proxy;
+mod refusal;
+mod registry;
+mod row;
+mod schema;
+mod settings;
+
+pub use self::{
+    client::{Client, ClientSettings},
+    executor::{Executor, Limits, Observer},
+    path::PathTemplate,
+    proxy::ProxyTool,
+    registry::{Policy, Registry},
+    row::{Endpoint, Row},
+    schema::Schema,
+    settings::{
+        AI_AGENTS, CODE_ORCHESTRATOR, CONTEXT_MANAGEMENT, INFERENCE, SEMANTIC_SEARCH,
+        ServicesSettings, ToolSettings, build,
+    },
+};

@@ -1,0 +1,278 @@
+//! Tools over HTTP: which there are, and running one without a model.
+//!
+//! A tool that fails is an answer, `success: false` with an `error_code`; only what the caller can
+//! mend is an error of the request: a tool or a thing that does not exist, arguments that do not fit.
+
+use crate::reply;
+use gateway_core::{
+    ErrorKind, GatewayError, Json, Result, ToolCall, ToolContext, ToolError, ToolErrorCode,
+    ToolKind, ToolSpec, Tools,
+};
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// A request to run a tool.
+#[derive(Clone, Debug)]
+pub struct Execute {
+    /// The tool, its arguments, and the name of the call; empty if the caller gave none.
+    pub call: ToolCall,
+    /// The session whose taxonomy and tiers go with the call.
+    pub session: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    name: Option<String>,
+    tool_name: Option<String>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    tool_call_id: Option<String>,
+    session_id: Option<String>,
+}
+
+impl Execute {
+    /// Reads the body of `POST /v1/tools/execute`: `name` or `tool_name`, `arguments`,
+    /// `tool_call_id`, `session_id`.
+    ///
+    /// # Errors
+    ///
+    /// If it is no such object.
+    pub fn parse(body: &[u8]) -> Result<Self> {
+        let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| {
+            let why = if error.is_data() { "a member has the wrong type" } else { "invalid JSON" };
+            unprocessable(format!("the body is not a call of a tool: {why}")).because(error)
+        })?;
+        let name = wire.name.or(wire.tool_name).filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| unprocessable("name is required").param("name"))?;
+        let arguments = wire.arguments.map_or("{}", RawValue::get);
+        if !arguments.starts_with('{') && arguments != "null" {
+            return Err(unprocessable("arguments must be an object").param("arguments"));
+        }
+        let call = ToolCall {
+            id: wire.tool_call_id.unwrap_or_default(),
+            name,
+            arguments: arguments.to_owned(),
+            ..ToolCall::default()
+        };
+        Ok(Self { call, session: wire.session_id })
+    }
+}
+
+/// `GET /v1/tools`: a bare list, with `?format=object` one in an object.
+pub fn list(tools: &dyn Tools, query: Option<&str>) -> Response<reply::Body> {
+    let specs = tools.specs();
+    let shown: Vec<_> = specs.iter().filter_map(|spec| Shown::of(spec)).collect();
+    let in_object = query.is_some_and(|query| query.split('&').any(|it| it == "format=object"));
+    if in_object {
+        reply::json(StatusCode::OK, &List { tools: shown })
+    } else {
+        reply::json(StatusCode::OK, &shown)
+    }
+}
+
+/// `GET /v1/tools/{name}`.
+///
+/// # Errors
+///
+/// If there is no such tool.
+pub fn show(tools: &dyn Tools, name: &str) -> Result<Response<reply::Body>> {
+    let spec = tools.spec(name);
+    let shown = spec.as_deref().and_then(Shown::of);
+    let shown = shown.ok_or_else(|| not_found(ToolError::unknown(name)))?;
+    Ok(reply::json(StatusCode::OK, &shown))
+}
+
+/// `POST /v1/tools/execute`. What goes with the call is in `context`, the session's choices
+/// included; arguments that the tool does not know are refused.
+///
+/// # Errors
+///
+/// If the tool, or what it is asked for, does not exist, or the arguments do not fit.
+pub async fn execute(
+    tools: &dyn Tools,
+    call: &ToolCall,
+    context: ToolContext,
+) -> Result<Response<reply::Body>> {
+    let context = ToolContext { strict: true, ..context };
+    let outcome = match tools.run(call, &context).await {
+        Ok(result) => Ok(result),
+        Err(error) if error.code == ToolErrorCode::NotFound => return Err(not_found(error)),
+        Err(error) if error.code == ToolErrorCode::InvalidArguments => {
+            return Err(unprocessable(error.message)
+                .with_code(error.code.as_str())
+                .param("arguments"));
+        }
+        Err(error) => Err(error),
+    };
+    let failure = outcome.as_ref().err();
+    let executed = Executed {
+        name: &call.name,
+        result: outcome.as_ref().ok(),
+        success: outcome.is_ok(),
+        error: failure.map(|error| &*error.message),
+        error_code: failure.map(|error| error.code.as_str()),
+        tool_call_id: Some(call.id.as_str()).filter(|id| !id.is_empty()),
+    };
+    Ok(reply::json(StatusCode::OK, &executed))
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    tools: Vec<Shown<'a>>,
+}
+
+/// A tool as it is shown; some read its schema under one name, some under the other.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    name: &'a str,
+    description: &'a str,
+    parameters: &'a Json,
+    input_schema: &'a Json,
+}
+
+impl<'a> Shown<'a> {
+    fn of(spec: &'a ToolSpec) -> Option<Self> {
+        let ToolKind::Function(function) = &spec.kind else { return None };
+        let schema = function.parameters.as_ref()?;
+        let description = function.description.as_deref().unwrap_or_default();
+        Some(Self { name: &function.name, description, parameters: schema, input_schema: schema })
+    }
+}
+
+#[derive(Serialize)]
+struct Executed<'a> {
+    name: &'a str,
+    result: Option<&'a Json>,
+    success: bool,
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+}
+
+fn unprocessable(message: impl Into<std::borrow::Cow<'static, str>>) -> GatewayError {
+    GatewayError::new(ErrorKind::Unprocessable, message)
+}
+
+fn not_found(error: ToolError) -> GatewayError {
+    GatewayError::new(ErrorKind::NotFound, error.message).with_code(error.code.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use http_body_util::BodyExt as _;
+    use std::sync::Arc;
+
+    /// One tool, `echo`, that fails as it is told.
+    struct Echo;
+
+    #[async_trait]
+    impl Tools for Echo {
+        fn specs(&self) -> Vec<Arc<ToolSpec>> {
+            let schema = Json::parse(r#"{"type":"object"}"#).unwrap();
+            vec![Arc::new(ToolSpec::function("echo", "Echoes.", schema))]
+        }
+
+        fn spec(&self, name: &str) -> Option<Arc<ToolSpec>> {
+            self.specs().into_iter().find(|spec| spec.name() == name)
+        }
+
+        async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
+            assert!(context.strict, "programs know what they say");
+            let fail = |code| Err(ToolError::new(code, "no"));
+            match (call.name.as_str(), call.arguments.as_str()) {
+                ("echo", r#"{"x":"slow"}"#) => fail(ToolErrorCode::Timeout),
+                ("echo", r#"{"x":"missing"}"#) => fail(ToolErrorCode::NotFound),
+                ("echo", r#"{"x":"bad"}"#) => fail(ToolErrorCode::InvalidArguments),
+                ("echo", arguments) => Ok(Json::parse(arguments).unwrap()),
+                (name, _) => Err(ToolError::unknown(name)),
+            }
+        }
+    }
+
+    async fn text(reply: Response<reply::Body>) -> String {
+        let body = reply.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    /// The reply to `body`, or the status and code of its failure.
+    async fn check(body: &str, expected: &str) {
+        let ran = match Execute::parse(body.as_bytes()) {
+            Ok(it) => execute(&Echo, &it.call, ToolContext::default()).await,
+            Err(error) => Err(error),
+        };
+        let said = match ran {
+            Ok(reply) => text(reply).await,
+            Err(error) => format!("{} {}", reply::status(&error).as_u16(), error.code()),
+        };
+        assert_eq!(said, expected, "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_result_is_as_the_tool_gave_it() {
+        check(
+            r#"{"name":"echo","arguments":{"b":1e2,"a":0.10}}"#,
+            r#"{"name":"echo","result":{"b":1e2,"a":0.10},"success":true,"error":null}"#,
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_call_may_be_written_as_models_do() {
+        check(
+            r#"{"tool_name":"echo","arguments":{},"tool_call_id":"c1"}"#,
+            r#"{"name":"echo","result":{},"success":true,"error":null,"tool_call_id":"c1"}"#,
+        )
+        .await;
+        check(r#"{"name":"echo"}"#, r#"{"name":"echo","result":{},"success":true,"error":null}"#)
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_an_answer() {
+        check(
+            r#"{"name":"echo","arguments":{"x":"slow"}}"#,
+            concat!(
+                r#"{"name":"echo","result":null,"success":false,"error":"no","#,
+                r#""error_code":"timeout"}"#
+            ),
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_the_caller_can_mend_is_an_error() {
+        check(r#"{"name":"ohce"}"#, "404 not_found").await;
+        check(r#"{"name":"echo","arguments":{"x":"missing"}}"#, "404 not_found").await;
+        check(r#"{"name":"echo","arguments":{"x":"bad"}}"#, "422 invalid_arguments").await;
+        for body in ["", "[]", "{}", r#"{"name":1}"#, r#"{"name":"echo","arguments":"{}"}"#] {
+            check(body, "422 unprocessable").await;
+        }
+    }
+
+    #[test]
+    fn a_session_is_remembered() {
+        let body = br#"{"name":"echo","session_id":"s1"}"#;
+        assert_eq!(Execute::parse(body).unwrap().session.as_deref(), Some("s1"));
+    }
+
+    #[tokio::test]
+    async fn tools_are_shown_under_both_names_of_their_schema() {
+        let echo = concat!(
+            r#"{"name":"echo","description":"Echoes.","#,
+            r#""parameters":{"type":"object"},"inputSchema":{"type":"object"}}"#
+        );
+        assert_eq!(text(list(&Echo, None)).await, format!("[{echo}]"));
+        assert_eq!(
+            text(list(&Echo, Some("a=b&format=object"))).await,
+            format!(r#"{{"tools":[{echo}]}}"#)
+        );
+        assert_eq!(text(show(&Echo, "echo").unwrap()).await, echo);
+        assert_eq!(show(&Echo, "other").unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,157 @@
+//! Tools of the service of agents.
+
+use super::{Line, flag, object, share, text, texts, whole};
+use crate::{
+    row::Row,
+    settings::{AI_AGENTS, ServicesSettings},
+};
+use serde_json::{Value, json};
+
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
+    Ok(vec![
+        cross_reference(services)?,
+        enrich_metadata(services)?,
+        review_code(services)?,
+        analyze_architecture(services)?,
+        generate_documentation(services)?,
+    ])
+}
+
+/// What of the arguments describes the chapter, and what the search.
+const SOURCE: [&str; 7] = ["book", "chapter", "title", "tier", "content", "keywords", "concepts"];
+const CONFIG: [&str; 5] =
+    ["max_hops", "min_similarity", "include_tier1", "include_tier2", "include_tier3"];
+
+fn cross_reference(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "cross_reference",
+        description: "Finds what other books say about the subject of a chapter, with citations.",
+        service: AI_AGENTS,
+        path: "/v1/agents/cross-reference",
+    };
+    let mut row = line.row(services)?;
+    for (outer, inner) in [("source", SOURCE.as_slice()), ("config", &CONFIG)] {
+        for name in inner {
+            row.endpoint = row.endpoint.put(name, &format!("{outer}.{name}"));
+        }
+    }
+    row.timeout = services.ai_agents_timeout;
+    row.taxonomy = Some("taxonomy_id".to_owned());
+    row.schema = object(&cross_reference_properties(), &["book", "chapter", "title", "tier"]);
+    Ok(row)
+}
+
+fn cross_reference_properties() -> Value {
+    json!({
+        "book": text("The title of the book."),
+        "chapter": { "type": "integer", "minimum": 1, "description": "The chapter's number." },
+        "title": text("The chapter's title."),
+        "tier": { "type": "integer", "enum": [1, 2, 3], "description": "The book's tier." },
+        "content": text("The chapter's text."),
+        "keywords": texts("What it is about, in words."),
+        "concepts": texts("What it is about, in ideas."),
+        "max_hops": whole(1, 10, "How many relations to follow in a row."),
+        "min_similarity": share("Leave out what is less alike."),
+        "include_tier1": flag("Look at books of the first tier."),
+        "include_tier2": flag("Look at books of the second tier."),
+        "include_tier3": flag("Look at books of the third tier."),
+        "taxonomy_id": text("The taxonomy to see the result through."),
+    })
+}
+
+fn enrich_metadata(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "enrich_metadata",
+        description: "Adds keywords, topics and cross references to the chapters of a corpus.",
+        service: AI_AGENTS,
+        path: "/v1/agents/enrich-metadata",
+    };
+    let chapter = object(
+        &json!({
+            "book": text("The title of the book."),
+            "chapter": { "type": "integer" },
+            "title": text("The chapter's title."),
+            "id": text("What the chapter is called."),
+        }),
+        &["book", "chapter", "title"],
+    );
+    let properties = json!({
+        "corpus": texts("The text of each chapter."),
+        "chapter_index": {
+            "type": "array",
+            "items": chapter,
+            "description": "Which chapter each text is.",
+        },
+        "config": {
+            "type": "object",
+            "description": "How to go about it.",
+            "properties": {
+                "threshold": share("Leave out what is less alike."),
+                "top_k": whole(1, 100, "How many references of each chapter."),
+                "timeout": { "type": "number" },
+                "same_topic_boost": share("How much to prefer the same topic."),
+                "use_dynamic_threshold": flag("Find the threshold by the corpus."),
+                "enable_hybrid_search": flag("Use relations between chapters too."),
+            },
+        },
+    });
+    let schema = object(&properties, &["corpus", "chapter_index"]);
+    Ok(Row { schema, timeout: services.ai_agents_timeout, ..line.row(services)? })
+}
+
+/// An agent that works on code.
+fn on_code(
+    services: &ServicesSettings,
+    line: &Line<'_>,
+    elsewhere: &str,
+    properties: &Value,
+) -> Result<Row, String> {
+    Ok(Row {
+        schema: object(properties, &["code"]),
+        timeout: services.code_agents_timeout,
+        fallback: line.elsewhere(services, elsewhere)?,
+        ..line.row(services)?
+    })
+}
+
+fn review_code(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "review_code",
+        description: "Reviews code and lists what is wrong with it.",
+        service: AI_AGENTS,
+        path: "/v1/agents/code-review/run",
+    };
+    let properties = json!({
+        "code": text("The code."),
+        "language": text("Its language, 'python' unless said otherwise."),
+    });
+    on_code(services, &line, "/v1/agents/code-review", &properties)
+}
+
+fn analyze_architecture(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "analyze_architecture",
+        description: "Names the patterns and the weak points of a design.",
+        service: AI_AGENTS,
+        path: "/v1/agents/architecture/run",
+    };
+    let properties = json!({
+        "code": text("The code."),
+        "context": text("What it is for."),
+    });
+    on_code(services, &line, "/v1/agents/architecture", &properties)
+}
+
+fn generate_documentation(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "generate_documentation",
+        description: "Writes the documentation of code.",
+        service: AI_AGENTS,
+        path: "/v1/agents/doc-generate/run",
+    };
+    let properties = json!({
+        "code": text("The code."),
+        "format": text("Its format, 'markdown' unless said otherwise."),
+    });
+    on_code(services, &line, "/v1/agents/doc-generate", &properties)
+}

@@ -1,0 +1,191 @@
+//! Tools of the service that searches.
+
+use super::{Line, flag, object, share, text, texts, whole, wholes};
+use crate::{
+    row::Row,
+    settings::{SEMANTIC_SEARCH, ServicesSettings},
+};
+use http::Method;
+use serde_json::{Value, json};
+
+const TAXONOMY: &str = "taxonomy";
+const TIERS: &str = "tier_filter";
+
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
+    Ok(vec![
+        search_corpus(services)?,
+        semantic_search(services)?,
+        get_chunk(services)?,
+        hybrid_search(services)?,
+        similar_chapters(services)?,
+        embed(services)?,
+    ])
+}
+
+/// A search that takes the taxonomy and the tiers of the user or the session. Services of an older
+/// version know neither, and are then asked without.
+fn with_taxonomy(row: Row, services: &ServicesSettings) -> Row {
+    let droppable = vec![TAXONOMY.to_owned(), TIERS.to_owned()];
+    let timeout = services.semantic_search_timeout;
+    Row { taxonomy: Some(TAXONOMY.to_owned()), droppable, timeout, ..row }
+}
+
+fn with_tiers(row: Row) -> Row {
+    Row { tier_filter: Some(TIERS.to_owned()), ..row }
+}
+
+fn taxonomy() -> Value {
+    text("The taxonomy to see the result through, such as 'AI-ML_taxonomy'.")
+}
+
+fn tiers() -> Value {
+    wholes("Only these tiers of the taxonomy.")
+}
+
+fn query() -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 10_000,
+        "description": "What to look for, in plain words.",
+    })
+}
+
+fn collection() -> Value {
+    text("Which collection to search, such as 'documents', 'chapters' or 'all'.")
+}
+
+fn search_corpus(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "search_corpus",
+        description: "Searches the corpus of documents by meaning.",
+        service: SEMANTIC_SEARCH,
+        path: "/v1/search",
+    };
+    let mut row = line.row(services)?;
+    row.endpoint = row.endpoint.put("top_k", "limit");
+    row.schema = object(
+        &json!({
+            "query": query(),
+            "top_k": whole(1, 100, "How many results, 10 unless said otherwise."),
+            "collection": collection(),
+            TAXONOMY: taxonomy(),
+        }),
+        &["query"],
+    );
+    Ok(with_taxonomy(row, services))
+}
+
+fn semantic_search(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "semantic_search",
+        description: "Searches books and documents by meaning, through a taxonomy if one is named.",
+        service: SEMANTIC_SEARCH,
+        path: "/v1/search",
+    };
+    let mut row = line.row(services)?;
+    row.schema = object(
+        &json!({
+            "query": query(),
+            "limit": whole(1, 100, "How many results, 10 unless said otherwise."),
+            "collection": collection(),
+            "min_score": share("Leave out results that score less."),
+            TAXONOMY: taxonomy(),
+            TIERS: tiers(),
+        }),
+        &["query"],
+    );
+    Ok(with_tiers(with_taxonomy(row, services)))
+}
+
+fn get_chunk(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "get_chunk",
+        description: "Gives the text of one chunk of the corpus.",
+        service: SEMANTIC_SEARCH,
+        path: "/v1/chunks/{chunk_id}",
+    };
+    let mut row = line.row(services)?;
+    row.method = Method::GET;
+    row.timeout = services.semantic_search_timeout;
+    row.schema = object(
+        &json!({
+            "chunk_id": text("The chunk, as a search names it."),
+            "include_context": flag("Give what stands around it too."),
+            "context_window": whole(0, 100, "How many chunks to each side."),
+        }),
+        &["chunk_id"],
+    );
+    Ok(row)
+}
+
+fn hybrid_search(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "hybrid_search",
+        description: "Searches by meaning and by relations between chapters at once.",
+        service: SEMANTIC_SEARCH,
+        path: "/v1/search/hybrid",
+    };
+    let levels = |most: u32, least: u32, description: &str| json!({ "type": "array", "items": whole(least, most, "A level."), "description": description });
+    let mut row = line.row(services)?;
+    row.endpoint = row.endpoint.put("bloom_tier_boost", "tier_boost");
+    row.schema = object(
+        &json!({
+            "query": query(),
+            "limit": whole(1, 100, "How many results, 10 unless said otherwise."),
+            "alpha": share("The weight of meaning against relations, 0.7 unless said otherwise."),
+            "collection": collection(),
+            "include_graph": flag("Follow relations between chapters."),
+            TIERS: tiers(),
+            "bloom_tier_filter": levels(6, 0, "Only these levels of learning, 0 to 6."),
+            "quality_tier_filter": levels(3, 1, "Only these levels of quality, 1 to 3."),
+            "bloom_tier_boost": flag("Prefer results of nearby levels."),
+            "expand_taxonomy": flag("Look for related terms of the taxonomy too."),
+            "focus_areas": texts("Prefer results of these areas."),
+            TAXONOMY: taxonomy(),
+        }),
+        &["query"],
+    );
+    Ok(with_tiers(with_taxonomy(row, services)))
+}
+
+fn similar_chapters(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "similar_chapters",
+        description: "Finds chapters of other books that resemble a chapter.",
+        service: SEMANTIC_SEARCH,
+        path: "/v1/search/similar-chapters",
+    };
+    let mut row = line.row(services)?;
+    row.schema = object(
+        &json!({
+            "chapter_id": text("The chapter, as a search names it."),
+            "limit": whole(1, 100, "How many results, 10 unless said otherwise."),
+            TAXONOMY: taxonomy(),
+            TIERS: tiers(),
+        }),
+        &["chapter_id"],
+    );
+    Ok(with_tiers(with_taxonomy(row, services)))
+}
+
+fn embed(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "embed",
+        description: "Turns texts into vectors, as the search does.",
+        service: SEMANTIC_SEARCH,
+        path: "/v1/embed",
+    };
+    let mut row = line.row(services)?;
+    row.endpoint = row.endpoint.put("texts", "text");
+    row.fallback = line.elsewhere(services, "/v1/embeddings")?;
+    row.timeout = services.semantic_search_timeout;
+    row.schema = object(
+        &json!({
+            "texts": texts("The texts."),
+            "model": text("The model, 'all-MiniLM-L6-v2' unless said otherwise."),
+        }),
+        &["texts"],
+    );
+    Ok(row)
+}

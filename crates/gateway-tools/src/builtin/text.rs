@@ -1,0 +1,89 @@
+//! Tools of the service of models for text and code.
+
+use super::{Line, object, share, text, texts, whole};
+use crate::{
+    row::Row,
+    settings::{CODE_ORCHESTRATOR, ServicesSettings},
+};
+use serde_json::{Value, json};
+
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
+    let mut rows = vec![
+        compute_similarity(services)?,
+        extract_keywords(services)?,
+        extract_terms(services)?,
+        generate_embeddings(services)?,
+    ];
+    for row in &mut rows {
+        row.timeout = services.code_orchestrator_timeout;
+    }
+    Ok(rows)
+}
+
+fn said(description: &str) -> Value {
+    json!({ "type": "string", "minLength": 1, "description": description })
+}
+
+fn compute_similarity(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "compute_similarity",
+        description: "Says how close two texts are in meaning, from 0 to 1.",
+        service: CODE_ORCHESTRATOR,
+        path: "/v1/similarity",
+    };
+    let properties = json!({ "text1": said("One text."), "text2": said("The other.") });
+    Ok(Row { schema: object(&properties, &["text1", "text2"]), ..line.row(services)? })
+}
+
+fn extract_keywords(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "extract_keywords",
+        description: "Names the keywords of each of several texts.",
+        service: CODE_ORCHESTRATOR,
+        path: "/api/v1/keywords",
+    };
+    let properties = json!({
+        "corpus": texts("The texts."),
+        "top_k": whole(0, 100, "How many keywords of each text, 10 unless said otherwise."),
+    });
+    let fallback = line.elsewhere(services, "/v1/keywords")?;
+    Ok(Row { schema: object(&properties, &["corpus"]), fallback, ..line.row(services)? })
+}
+
+fn extract_terms(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "extract_terms",
+        description: "Names the terms to search for when somebody asks this.",
+        service: CODE_ORCHESTRATOR,
+        path: "/api/v1/extract",
+    };
+    let places = [("min_confidence", "options.min_confidence"), ("max_terms", "options.max_terms")];
+    let mut row = line.row(services)?;
+    let mut fallback = line.elsewhere(services, "/v1/extract")?;
+    for (argument, place) in places {
+        row.endpoint = row.endpoint.put(argument, place);
+        fallback = fallback.map(|it| it.put(argument, place));
+    }
+    row.fallback = fallback;
+    row.schema = object(
+        &json!({
+            "query": said("What is asked."),
+            "domain": text("The field that it is about."),
+            "min_confidence": share("Leave out terms that are less certain."),
+            "max_terms": whole(1, 100, "How many terms at most."),
+        }),
+        &["query"],
+    );
+    Ok(row)
+}
+
+fn generate_embeddings(services: &ServicesSettings) -> Result<Row, String> {
+    let line = Line {
+        name: "generate_embeddings",
+        description: "Turns texts into vectors.",
+        service: CODE_ORCHESTRATOR,
+        path: "/v1/embeddings",
+    };
+    let properties = json!({ "texts": texts("The texts.") });
+    Ok(Row { schema: object(&properties, &["texts"]), ..line.row(services)? })
+}

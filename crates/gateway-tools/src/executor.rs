@@ -1,0 +1,218 @@
+//! Running tools: within their schema, their time, their size, and the health of their service.
+
+use crate::{
+    arguments, client,
+    guard::Guard,
+    ledger::{self, CallLedger, Entry},
+    registry::{Registered, Registry},
+};
+use async_trait::async_trait;
+use gateway_core::{
+    Json, ToolCall, ToolContext, ToolError, ToolErrorCode, ToolSpec, Tools, state::Idempotency,
+};
+use gateway_resilience::breaker;
+use serde_json::{Map, Value};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use tokio::{
+    sync::Semaphore,
+    time::{self, Instant},
+};
+
+/// Learns of every call: the tool's name, how it went (`ok` or the code of its failure), and how
+/// long it took. The name is that of a registered tool, or `unknown`.
+pub type Observer = Arc<dyn Fn(&str, &'static str, Duration) + Send + Sync>;
+
+/// What all tools share.
+#[derive(Clone)]
+pub struct Limits {
+    /// How many run at once, over all requests.
+    pub running: usize,
+    /// How long a call waits for its turn.
+    pub queue: Duration,
+    /// When to stop calling a service, and for how long.
+    pub breaker: breaker::Config,
+    /// Draws from 0 to 1.
+    pub random: fn() -> f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            running: 64,
+            queue: Duration::from_secs(1),
+            breaker: breaker::Config::default(),
+            random: || 0.5,
+        }
+    }
+}
+
+/// Runs the tools of a [`Registry`].
+pub struct Executor {
+    registry: Registry,
+    guards: HashMap<String, Guard>,
+    turns: Semaphore,
+    queue: Duration,
+    ledger: Option<CallLedger>,
+    observer: Option<Observer>,
+}
+
+impl Executor {
+    /// Runs the tools of `registry`, which share `limits`.
+    pub fn new(registry: Registry, limits: &Limits) -> Self {
+        let services = registry.iter().filter_map(|it| it.policy.service.clone());
+        let guard = |service| (service, Guard::new(limits.breaker, limits.random));
+        Self {
+            guards: services.map(guard).collect(),
+            registry,
+            turns: Semaphore::new(limits.running),
+            queue: limits.queue,
+            ledger: None,
+            observer: None,
+        }
+    }
+
+    /// Remembers, in `store`, calls of tools that must not be run twice.
+    #[must_use]
+    pub fn remembering(mut self, store: Arc<dyn Idempotency>) -> Self {
+        self.ledger = Some(CallLedger(store));
+        self
+    }
+
+    /// Tells `observer` of every call that ends.
+    #[must_use]
+    pub fn observed(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    async fn execute(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
+        let tool = self.registry.get(&call.name).ok_or_else(|| ToolError::unknown(&call.name))?;
+        let arguments = checked(tool, &call.arguments, context.strict)?;
+        let now = Instant::now();
+        let limit = now + tool.policy.timeout;
+        let deadline = context.deadline.map_or(limit, |it| limit.min(Instant::from_std(it)));
+        if deadline <= now {
+            return Err(ToolError::new(ToolErrorCode::Timeout, "no time is left for the tool"));
+        }
+        let key = ledger::key(call, context);
+        let context = ToolContext {
+            deadline: Some(deadline.into_std()),
+            idempotency_key: Some(key.as_str().into()),
+            ..context.clone()
+        };
+        let turn = time::timeout_at(deadline.min(now + self.queue), self.turns.acquire());
+        let Ok(Ok(_turn)) = turn.await else {
+            return Err(ToolError::new(ToolErrorCode::Unavailable, "too many tools are running"));
+        };
+        let noted = match &self.ledger {
+            Some(ledger) if !tool.policy.idempotent => {
+                match ledger.note(&context.tenant, &key).await? {
+                    Entry::Done(result) => return Ok(result),
+                    Entry::New(noted) => noted,
+                }
+            }
+            Some(_) | None => None,
+        };
+        let outcome = self.guarded(tool, &arguments, &context, deadline == limit).await;
+        if let Some(noted) = noted {
+            noted.close(&outcome).await;
+        }
+        outcome
+    }
+
+    /// Calls the tool, unless its service is known to fail. `full` tells that it has all its time:
+    /// only then does a lack of it prove anything.
+    async fn guarded(
+        &self,
+        tool: &Registered,
+        arguments: &str,
+        context: &ToolContext,
+        full: bool,
+    ) -> Result<Json, ToolError> {
+        let guard = tool.policy.service.as_ref().and_then(|service| self.guards.get(service));
+        let permit = guard.map(Guard::admit).transpose()?;
+        let deadline = context.deadline.map_or_else(Instant::now, Instant::from_std);
+        let outcome = match time::timeout_at(deadline, tool.tool.call(arguments, context)).await {
+            Ok(outcome) => outcome,
+            Err(_) if full => Err(timed_out()),
+            // The permit is dropped, and proves nothing.
+            Err(_) => return Err(timed_out()),
+        };
+        if let Some(permit) = permit {
+            permit.report(outcome.as_ref().err());
+        }
+        let result = outcome?;
+        if result.get().len() > tool.policy.max_bytes {
+            return Err(client::too_large(tool.policy.max_bytes));
+        }
+        Ok(result)
+    }
+
+    fn tell(&self, call: &ToolCall, outcome: &Result<Json, ToolError>, took: Duration) {
+        let name = self.registry.get(&call.name).map_or("unknown", |it| it.spec.name());
+        let word = outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
+        tracing::info!(
+            target: "gateway::tool",
+            tool = name,
+            outcome = word,
+            status = outcome.as_ref().err().and_then(|error| error.status),
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        );
+        if let Some(observer) = &self.observer {
+            observer(name, word, took);
+        }
+    }
+}
+
+#[async_trait]
+impl Tools for Executor {
+    fn specs(&self) -> Vec<Arc<ToolSpec>> {
+        self.registry.iter().map(|it| Arc::clone(&it.spec)).collect()
+    }
+
+    fn spec(&self, name: &str) -> Option<Arc<ToolSpec>> {
+        self.registry.get(name).map(|it| Arc::clone(&it.spec))
+    }
+
+    async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
+        let began = Instant::now();
+        let outcome = self.execute(call, context).await;
+        self.tell(call, &outcome, began.elapsed());
+        outcome
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits")
+            .field("running", &self.running)
+            .field("queue", &self.queue)
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
+    }
+}
+
+fn timed_out() -> ToolError {
+    ToolError::new(ToolErrorCode::Timeout, "the tool did not answer in time")
+}
+
+/// The arguments as the tool gets them, once they fit its schema.
+fn checked(tool: &Registered, text: &str, strict: bool) -> Result<String, ToolError> {
+    let mut arguments = arguments::parse(text)?;
+    drop_nulls(&mut arguments, tool);
+    tool.schema.check_arguments(&arguments, strict).map_err(ToolError::invalid)?;
+    Ok(Value::Object(arguments).to_string())
+}
+
+/// Models write `null` for what they do not set.
+fn drop_nulls(arguments: &mut Map<String, Value>, tool: &Registered) {
+    arguments.retain(|name, value| {
+        !value.is_null() || !tool.schema.names(name) || tool.schema.requires(name)
+    });
+}

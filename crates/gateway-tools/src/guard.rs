@@ -1,0 +1,70 @@
+//! The breaker of a service.
+
+use gateway_core::{ToolError, ToolErrorCode};
+use gateway_resilience::breaker::{Breaker, Config, Outcome};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+
+/// Keeps calls from a service that is known to fail.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    breaker: Mutex<Breaker>,
+    random: fn() -> f64,
+}
+
+impl Guard {
+    pub(crate) fn new(config: Config, random: fn() -> f64) -> Self {
+        Self { breaker: Mutex::new(Breaker::new(config)), random }
+    }
+
+    pub(crate) fn admit(&self) -> Result<Permit<'_>, ToolError> {
+        self.lock().admit(Instant::now()).map_err(|_| {
+            ToolError::new(
+                ToolErrorCode::CircuitOpen,
+                "the service has failed too often and is given a pause",
+            )
+        })?;
+        Ok(Permit { guard: self, outcome: Outcome::Dropped })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An admitted call. Dropped without news, it proves nothing.
+#[derive(Debug)]
+pub(crate) struct Permit<'a> {
+    guard: &'a Guard,
+    outcome: Outcome,
+}
+
+impl Permit<'_> {
+    pub(crate) fn report(mut self, error: Option<&ToolError>) {
+        self.outcome = match error {
+            Some(error) if is_the_services_fault(error) => Outcome::Failure,
+            Some(_) | None => Outcome::Success,
+        };
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let jitter = (self.guard.random)();
+        self.guard.lock().record(Instant::now(), self.outcome, jitter);
+    }
+}
+
+fn is_the_services_fault(error: &ToolError) -> bool {
+    match error.code {
+        ToolErrorCode::Timeout | ToolErrorCode::UpstreamInvalid | ToolErrorCode::Unavailable => {
+            true
+        }
+        ToolErrorCode::UpstreamStatus => error.status.is_none_or(|status| status >= 500),
+        ToolErrorCode::CircuitOpen
+        | ToolErrorCode::NotFound
+        | ToolErrorCode::InvalidArguments
+        | ToolErrorCode::TooLarge
+        | ToolErrorCode::Failed => false,
+    }
+}

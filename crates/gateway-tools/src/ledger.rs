@@ -1,0 +1,164 @@
+//! Remembering calls, so that none is made twice that must not be.
+
+use gateway_core::{
+    Json, ToolCall, ToolContext, ToolError, ToolErrorCode,
+    state::{Begun, Idempotency, Key, Replay, StoreError, Tenant},
+};
+use sha2::{Digest as _, Sha256};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+use uuid::Uuid;
+
+/// How long a call is remembered.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Calls of tools that must not be run twice, as a store remembers them.
+///
+/// A call is written down before it is made and stays so until its result is. A gateway that dies
+/// in between, or a service that does not answer in time, leaves a call of which nobody knows
+/// whether it was done: it is not made again. A store that fails stops no tool; then services are
+/// left to recognise the call by its key.
+#[derive(Clone)]
+pub(crate) struct CallLedger(pub(crate) Arc<dyn Idempotency>);
+
+/// A call that is written down, and is to be made.
+pub(crate) struct Noted {
+    ledger: CallLedger,
+    key: Key,
+    token: String,
+}
+
+/// What the ledger says of a call.
+pub(crate) enum Entry {
+    /// Make it.
+    New(Option<Noted>),
+    /// It was made; this is what came of it.
+    Done(Json),
+}
+
+impl CallLedger {
+    /// Writes a call down.
+    ///
+    /// # Errors
+    ///
+    /// If it was made before and what came of it is not known.
+    pub(crate) async fn note(&self, tenant: &str, key: &str) -> Result<Entry, ToolError> {
+        let Some(tenant) = Tenant::new(tenant) else { return Ok(Entry::New(None)) };
+        let key = tenant.key(format!("tool-call/{key}"));
+        let token = Uuid::new_v4().to_string();
+        let fingerprint = Sha256::digest(key.id()).into();
+        match self.0.begin(&key, &fingerprint, &token, KEPT).await {
+            Ok(Begun::New) => Ok(Entry::New(Some(Noted { ledger: self.clone(), key, token }))),
+            Ok(Begun::Done(replay)) => match std::str::from_utf8(&replay.body).map(Json::parse) {
+                Ok(Ok(json)) => Ok(Entry::Done(json)),
+                Ok(Err(_)) | Err(_) => Err(in_doubt()),
+            },
+            Ok(Begun::InProgress | Begun::Mismatch) => Err(in_doubt()),
+            Err(error) => {
+                warn(&error);
+                Ok(Entry::New(None))
+            }
+        }
+    }
+}
+
+impl Noted {
+    /// Writes down what came of the call.
+    pub(crate) async fn close(self, outcome: &Result<Json, ToolError>) {
+        let Self { ledger: CallLedger(store), key, token } = self;
+        let written = match outcome {
+            Ok(json) => {
+                let body = json.get().to_owned().into();
+                let content_type = "application/json".to_owned();
+                let replay = Replay { status: 200, content_type, body };
+                store.finish(&key, &token, &replay, KEPT).await.map(drop)
+            }
+            Err(error) if was_not_done(error) => store.abandon(&key, &token).await,
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = written {
+            warn(&error);
+        }
+    }
+}
+
+/// The stable name of a call: whose it is, where it was made, and what it asks.
+pub(crate) fn key(call: &ToolCall, context: &ToolContext) -> String {
+    let place = context.idempotency_key.as_ref().unwrap_or(&context.conversation);
+    // A call without an id is one of its request.
+    let id = if call.id.is_empty() { &*context.request_id } else { &call.id };
+    let mut hash = Sha256::new();
+    for part in [&*context.tenant, place, id, &call.name, &call.arguments] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    let mut key = String::with_capacity(64);
+    for byte in hash.finalize() {
+        // Writing to a string does not fail.
+        let _ = write!(key, "{byte:02x}");
+    }
+    key
+}
+
+/// Whether it is certain that the tool did nothing.
+fn was_not_done(error: &ToolError) -> bool {
+    match error.code {
+        ToolErrorCode::CircuitOpen
+        | ToolErrorCode::NotFound
+        | ToolErrorCode::Unavailable
+        | ToolErrorCode::InvalidArguments => true,
+        ToolErrorCode::UpstreamStatus => error.status.is_some_and(|status| status < 500),
+        ToolErrorCode::Timeout
+        | ToolErrorCode::UpstreamInvalid
+        | ToolErrorCode::TooLarge
+        | ToolErrorCode::Failed => false,
+    }
+}
+
+fn in_doubt() -> ToolError {
+    ToolError::new(
+        ToolErrorCode::Timeout,
+        "this very call was made before, and whether it took effect is not known",
+    )
+}
+
+fn warn(error: &StoreError) {
+    tracing::warn!(target: "gateway::tool", %error, "a call of a tool is not written down");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of a call of `name` with `id`, of `tenant` in `conversation`.
+    fn name(tenant: &str, conversation: &str, id: &str, tool: &str) -> String {
+        let call = ToolCall { id: id.to_owned(), name: tool.to_owned(), ..ToolCall::default() };
+        let context = ToolContext {
+            tenant: tenant.into(),
+            conversation: conversation.into(),
+            request_id: "r1".into(),
+            ..ToolContext::default()
+        };
+        key(&call, &context)
+    }
+
+    #[test]
+    fn a_call_keeps_its_name() {
+        assert_eq!(name("a", "s", "c1", "x"), name("a", "s", "c1", "x"));
+        assert_eq!(name("a", "s", "c1", "x").len(), 64);
+    }
+
+    #[test]
+    fn other_calls_have_other_names() {
+        let one = name("a", "s", "c1", "x");
+        for other in [
+            name("b", "s", "c1", "x"),
+            name("a", "t", "c1", "x"),
+            name("a", "s", "c2", "x"),
+            name("a", "s", "c1", "y"),
+            name("a", "sc", "1", "x"),
+            name("a", "s", "", "x"),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Paths of services, with places for arguments.
+
+use gateway_core::ToolError;
+use serde_json::{Map, Value};
+use std::fmt::Write as _;
+
+/// More than anything is called.
+const MAX_NAME: usize = 512;
+
+/// A path such as `/v1/chunks/{chunk_id}`.
+///
+/// An argument fills one segment and can never become more than that: what is not a letter, a digit
+/// or one of `-_~.` is percent-encoded, and what is a direction (`.` and `..`) is refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PathTemplate(Vec<Segment>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Segment {
+    Fixed(String),
+    Argument(String),
+}
+
+impl PathTemplate {
+    /// Reads a template.
+    ///
+    /// # Errors
+    ///
+    /// If it is no absolute path, or a place for an argument is not a whole segment.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let path = text.strip_prefix('/').ok_or_else(|| format!("'{text}' must begin with '/'"))?;
+        let segments = path.split('/').map(|segment| match segment.strip_prefix('{') {
+            Some(rest) => match rest.strip_suffix('}').filter(|name| is_word(name)) {
+                Some(name) => Ok(Segment::Argument(name.to_owned())),
+                None => Err(format!("'{text}': '{segment}' names no argument")),
+            },
+            None if is_fixed(segment) => Ok(Segment::Fixed(segment.to_owned())),
+            None => Err(format!("'{text}': '{segment}' cannot be part of a path")),
+        });
+        segments.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The arguments that it takes.
+    pub fn arguments(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|segment| {
+            if let Segment::Argument(name) = segment { Some(name.as_str()) } else { None }
+        })
+    }
+
+    /// The path, with its arguments taken out of `arguments`.
+    ///
+    /// # Errors
+    ///
+    /// If an argument is missing, or cannot be the name of anything.
+    pub fn fill(&self, arguments: &mut Map<String, Value>) -> Result<String, ToolError> {
+        let mut path = String::new();
+        for segment in &self.0 {
+            path.push('/');
+            match segment {
+                Segment::Fixed(text) => path.push_str(text),
+                Segment::Argument(name) => {
+                    let value = arguments.remove(name).unwrap_or_default();
+                    encode(&named(&value, name)?, &mut path);
+                }
+            }
+        }
+        Ok(path)
+    }
+}
+
+fn named(value: &Value, name: &str) -> Result<String, ToolError> {
+    let text = if let Value::String(text) = value {
+        text.clone()
+    } else if value.is_number() {
+        value.to_string()
+    } else {
+        return Err(ToolError::invalid(format!("the argument '{name}' is required")));
+    };
+    if text.is_empty() || text == "." || text == ".." || text.len() > MAX_NAME {
+        return Err(ToolError::invalid(format!("the argument '{name}' cannot be a name")));
+    }
+    Ok(text)
+}
+
+/// Writes `text` so that it is one segment of a path, or one word of a query.
+pub(crate) fn encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_fixed(text: &str) -> bool {
+    text != "."
+        && text != ".."
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~.:".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The path for a chunk of this name, and whether the name is refused.
+    #[track_caller]
+    fn check(id: &str, expected: Option<&str>) {
+        let template = PathTemplate::parse("/v1/chunks/{chunk_id}").unwrap();
+        let mut arguments = Map::from_iter([("chunk_id".to_owned(), id.into())]);
+        assert_eq!(template.fill(&mut arguments).ok().as_deref(), expected, "{id:?}");
+        assert!(arguments.is_empty());
+    }
+
+    #[test]
+    fn a_name_stays_one_segment() {
+        check("ch1", Some("/v1/chunks/ch1"));
+        check("../admin", Some("/v1/chunks/..%2Fadmin"));
+        check("a?x=1#", Some("/v1/chunks/a%3Fx%3D1%23"));
+        check("a\r\nb", Some("/v1/chunks/a%0D%0Ab"));
+        check("http://169.254.169.254", Some("/v1/chunks/http%3A%2F%2F169.254.169.254"));
+        check("%2e%2e", Some("/v1/chunks/%252e%252e"));
+        check("é", Some("/v1/chunks/%C3%A9"));
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for id in ["", ".", "..", &"x".repeat(1 << 20)] {
+            check(id, None);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_thing_is_called_the_path_has_its_shape(id: String) {
+            let template = PathTemplate::parse("/v1/chunks/{chunk_id}/text").unwrap();
+            let mut arguments = Map::from_iter([("chunk_id".to_owned(), id.into())]);
+            if let Ok(path) = template.fill(&mut arguments) {
+                let segments: Vec<_> = path.split('/').collect();
+                proptest::prop_assert_eq!(segments.len(), 5);
+                proptest::prop_assert!(!["", ".", ".."].contains(&segments[3]));
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_~.%".contains(&b);
+                proptest::prop_assert!(segments[3].bytes().all(plain));
+            }
+        }
+    }
+
+    #[test]
+    fn templates_are_absolute_and_whole() {
+        for text in ["v1", "/a/../b", "/a?b", "/{a}b", "/{}", "/{a b}", "/%2e", "/a b"] {
+            assert!(PathTemplate::parse(text).is_err(), "{text}");
+        }
+        let template = PathTemplate::parse("/v1/{book}/x.json/{n}").unwrap();
+        assert_eq!(template.arguments().collect::<Vec<_>>(), ["book", "n"]);
+    }
+}

@@ -1,0 +1,209 @@
+//! A tool that is a request to a service.
+
+use crate::{
+    arguments,
+    client::{Client, Question, Reply},
+    path, refusal,
+    registry::Policy,
+    row::{Endpoint, Row},
+    schema::Schema,
+};
+use async_trait::async_trait;
+use gateway_core::{Json, Tool, ToolContext, ToolError, ToolErrorCode, ToolSpec};
+use http::{Method, StatusCode, Uri};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// A [`Row`] at work.
+///
+/// Its result is the service's own, unchanged. Nothing that a model says decides whom it talks to:
+/// arguments go into the body, the query, or one segment of the path.
+pub struct ProxyTool {
+    row: Row,
+    spec: ToolSpec,
+    schema: Schema,
+    /// Without a slash at its end.
+    base_url: String,
+    client: Client,
+}
+
+impl ProxyTool {
+    /// The tool of `row`, which `base_url` serves.
+    ///
+    /// # Errors
+    ///
+    /// If the address is none, or the schema cannot be read or does not know an argument that the
+    /// row speaks of.
+    pub fn new(row: Row, base_url: &str, client: Client) -> Result<Self, String> {
+        check_address(base_url).map_err(|why| format!("'{}': {why}", row.service))?;
+        let schema = Schema::parse(&row.schema.to_string())
+            .map_err(|error| format!("the schema of '{}': {error}", row.name))?;
+        check_arguments(&row, &schema)?;
+        let spec = ToolSpec::function(&row.name, &row.description, Json::of(&row.schema));
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        Ok(Self { row, spec, schema, base_url, client })
+    }
+
+    /// How it is to be run.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            timeout: self.row.timeout,
+            idempotent: self.row.idempotent,
+            service: Some(self.row.service.clone()),
+            max_bytes: self.row.max_bytes,
+        }
+    }
+
+    /// Adds what the user or the session chose, where the model chose nothing.
+    fn fill(&self, arguments: &mut Map<String, Value>, context: &ToolContext) {
+        let mut add = |name: &Option<String>, value: Option<Value>| {
+            if let (Some(name), Some(value)) = (name, value) {
+                arguments.entry(name).or_insert(value);
+            }
+        };
+        add(&self.row.taxonomy, context.taxonomy.clone().map(Value::from));
+        let tiers = context.tier_filter.clone().filter(|tiers| !tiers.is_empty());
+        add(&self.row.tier_filter, tiers.map(Value::from));
+    }
+
+    async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        mut arguments: Map<String, Value>,
+        context: &ToolContext,
+    ) -> Result<Reply, ToolError> {
+        let path = endpoint.path.fill(&mut arguments)?;
+        let mut payload = endpoint.payload(arguments, &self.schema);
+        let reply = self.send(&path, &payload, context).await?;
+        if reply.status != StatusCode::UNPROCESSABLE_ENTITY {
+            return Ok(reply);
+        }
+        let refused = refusal::unknown_fields(&reply.body, &self.row.droppable);
+        let before = payload.len();
+        payload.retain(|name, _| !refused.contains(&name.as_str()));
+        if payload.len() == before {
+            return Ok(reply);
+        }
+        tracing::warn!(
+            target: "gateway::tool",
+            tool = self.row.name,
+            service = self.row.service,
+            fields = refused.join(","),
+            "asked again without what the service does not know",
+        );
+        self.send(&path, &payload, context).await
+    }
+
+    async fn send(
+        &self,
+        path: &str,
+        payload: &Map<String, Value>,
+        context: &ToolContext,
+    ) -> Result<Reply, ToolError> {
+        let mut url = format!("{}{path}", self.base_url);
+        let mut body = None;
+        if self.row.method == Method::GET || self.row.method == Method::DELETE {
+            query(payload, &mut url);
+        } else {
+            body = Some(serde_json::to_vec(payload).unwrap_or_default());
+        }
+        let (method, max_bytes) = (self.row.method.clone(), self.row.max_bytes);
+        self.client.ask(Question { method, url, body, max_bytes }, context).await
+    }
+
+    fn result(&self, reply: &Reply) -> Result<Json, ToolError> {
+        let status = reply.status;
+        if status.is_success() {
+            return read(&reply.body).ok_or_else(|| {
+                ToolError::new(ToolErrorCode::UpstreamInvalid, "the service's answer is not JSON")
+                    .from_status(status.as_u16())
+            });
+        }
+        // What is asked for by its name may be missing; a path that is missing is another matter.
+        let names_one = self.row.endpoint.path.arguments().next().is_some();
+        let code = if status == StatusCode::NOT_FOUND && names_one {
+            ToolErrorCode::NotFound
+        } else {
+            ToolErrorCode::UpstreamStatus
+        };
+        let mut message = format!("the service answered {}", status.as_u16());
+        // What a service says of its own troubles is for its operators.
+        if status.is_client_error()
+            && let Some(why) = refusal::reason(&reply.body)
+        {
+            message = format!("{message}: {why}");
+        }
+        Err(ToolError::new(code, message).from_status(status.as_u16()))
+    }
+}
+
+#[async_trait]
+impl Tool for ProxyTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, arguments: &str, context: &ToolContext) -> Result<Json, ToolError> {
+        let mut arguments = arguments::parse(arguments)?;
+        self.fill(&mut arguments, context);
+        let reply = match &self.row.fallback {
+            None => self.ask(&self.row.endpoint, arguments, context).await?,
+            Some(fallback) => {
+                let reply = self.ask(&self.row.endpoint, arguments.clone(), context).await?;
+                if reply.status == StatusCode::NOT_FOUND {
+                    self.ask(fallback, arguments, context).await?
+                } else {
+                    reply
+                }
+            }
+        };
+        self.result(&reply)
+    }
+}
+
+impl fmt::Debug for ProxyTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyTool").field("row", &self.row).finish_non_exhaustive()
+    }
+}
+
+/// The body as JSON; none at all is `null`.
+fn read(body: &[u8]) -> Option<Json> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    if text.is_empty() { Some(Json::null()) } else { Json::parse(text).ok() }
+}
+
+fn query(payload: &Map<String, Value>, url: &mut String) {
+    for (at, (name, value)) in payload.iter().enumerate() {
+        url.push(if at == 0 { '?' } else { '&' });
+        path::encode(name, url);
+        url.push('=');
+        let text = if let Value::String(text) = value { text.clone() } else { value.to_string() };
+        path::encode(&text, url);
+    }
+}
+
+fn check_address(base_url: &str) -> Result<(), String> {
+    let uri: Uri = base_url.parse().map_err(|error| format!("'{base_url}': {error}"))?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let plain = uri.authority().is_some_and(|it| !it.as_str().contains('@'));
+    if web && plain && uri.query().is_none() {
+        Ok(())
+    } else {
+        Err(format!("'{base_url}' is not the address of a service"))
+    }
+}
+
+fn check_arguments(row: &Row, schema: &Schema) -> Result<(), String> {
+    let endpoints = [Some(&row.endpoint), row.fallback.as_ref()];
+    let mut paths = endpoints.into_iter().flatten().flat_map(|it| it.path.arguments());
+    if let Some(name) = paths.find(|name| !schema.requires(name)) {
+        return Err(format!("'{}': the path needs '{name}', the schema does not", row.name));
+    }
+    let places = endpoints.into_iter().flatten().flat_map(|it| it.places.keys());
+    let filled = row.taxonomy.iter().chain(&row.tier_filter);
+    match places.chain(filled).find(|name| !schema.names(name)) {
+        Some(name) => Err(format!("'{}': the schema does not name '{name}'", row.name)),
+        None => Ok(()),
+    }
+}

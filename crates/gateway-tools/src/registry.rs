@@ -1,0 +1,95 @@
+//! Which tools there are, and how each is to be run.
+
+use crate::schema::Schema;
+use gateway_core::{Function, Tool, ToolKind, ToolSpec};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+/// How a tool is to be run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Policy {
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Running it twice does no harm.
+    pub idempotent: bool,
+    /// The service that it depends on, whose troubles it shares with other tools.
+    pub service: Option<String>,
+    /// The largest result that is taken.
+    pub max_bytes: usize,
+}
+
+impl Default for Policy {
+    /// For a tool that needs nobody.
+    fn default() -> Self {
+        Self {
+            timeout: crate::row::TIMEOUT,
+            idempotent: true,
+            service: None,
+            max_bytes: crate::row::MAX_BYTES,
+        }
+    }
+}
+
+/// Tools by their names, in the order in which they came.
+#[derive(Clone, Default)]
+pub struct Registry {
+    tools: Vec<Registered>,
+    by_name: HashMap<String, usize>,
+}
+
+/// A tool that may be called.
+#[derive(Clone)]
+pub(crate) struct Registered {
+    pub(crate) tool: Arc<dyn Tool>,
+    pub(crate) spec: Arc<ToolSpec>,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) policy: Policy,
+}
+
+impl Registry {
+    /// Adds a tool. One of the same name is replaced: configuration comes after what is built in.
+    ///
+    /// # Errors
+    ///
+    /// If it is no function, has a name that models cannot call, or a schema that cannot be read.
+    pub fn add(&mut self, tool: Arc<dyn Tool>, policy: Policy) -> Result<(), String> {
+        let spec = Arc::new(tool.spec().clone());
+        let name = spec.name().to_owned();
+        if !is_name(&name) {
+            return Err(format!("'{name}' cannot be the name of a tool"));
+        }
+        let ToolKind::Function(Function { parameters, .. }) = &spec.kind else {
+            return Err(format!("the tool '{name}' is not a function"));
+        };
+        let schema = parameters.as_ref().map_or("true", |schema| schema.get());
+        let schema = Schema::parse(schema)
+            .map_err(|error| format!("the schema of the tool '{name}': {error}"))?;
+        let registered = Registered { tool, spec, schema: Arc::new(schema), policy };
+        if let Some(known) = self.by_name.get(&name).and_then(|at| self.tools.get_mut(*at)) {
+            *known = registered;
+        } else {
+            self.by_name.insert(name, self.tools.len());
+            self.tools.push(registered);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Registered> {
+        self.tools.get(*self.by_name.get(name)?)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Registered> {
+        self.tools.iter()
+    }
+}
+
+/// What every provider takes as a function's name.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.tools.iter().map(|it| it.spec.name())).finish()
+    }
+}

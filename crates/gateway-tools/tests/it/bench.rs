@@ -1,0 +1,75 @@
+//! What the tests have in common.
+
+use gateway_core::{Json, ToolCall, ToolContext, ToolError, Tools as _};
+use gateway_tests::{Upstream, platform::Platform};
+use gateway_tools::{
+    AI_AGENTS, CODE_ORCHESTRATOR, Client, ClientSettings, Endpoint, Executor, Limits, ProxyTool,
+    Registry, Row, SEMANTIC_SEARCH, ServicesSettings, ToolSettings, build,
+};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+
+/// Every tool, over `platform`.
+pub(crate) fn executor(platform: &Platform, configured: &[ToolSettings]) -> Executor {
+    let mut services = ServicesSettings::default();
+    for (name, service) in [
+        (SEMANTIC_SEARCH, &platform.semantic_search),
+        (AI_AGENTS, &platform.ai_agents),
+        (CODE_ORCHESTRATOR, &platform.code_orchestrator),
+    ] {
+        services.addresses.insert(name.to_owned(), service.url());
+    }
+    let registry = build(&services, configured, &ClientSettings::default()).unwrap();
+    Executor::new(registry, &Limits::default())
+}
+
+/// A tool called `tool`, of one optional argument `x`, that `upstream` serves.
+pub(crate) fn row(path: &str) -> Row {
+    let mut row = Row::new("tool", "", "service", Endpoint::new(path).unwrap());
+    row.schema = json!({ "type": "object", "properties": { "x": {}, "id": {} } });
+    row.timeout = Duration::from_secs(5);
+    row
+}
+
+/// Runs nothing but `row`, over `upstream`.
+pub(crate) fn only(row: Row, upstream: &Upstream) -> Executor {
+    let url = format!("http://127.0.0.1:{}", upstream.port());
+    let client = Client::new(&ClientSettings::default()).unwrap();
+    let tool = ProxyTool::new(row, &url, client).unwrap();
+    let mut registry = Registry::default();
+    let policy = tool.policy();
+    registry.add(Arc::new(tool), policy).unwrap();
+    Executor::new(registry, &Limits::default())
+}
+
+pub(crate) fn context() -> ToolContext {
+    ToolContext {
+        tenant: "acme".into(),
+        request_id: "request-1".into(),
+        conversation: "session-1".into(),
+        strict: true,
+        ..ToolContext::default()
+    }
+}
+
+pub(crate) fn call(name: &str, arguments: &Value) -> ToolCall {
+    ToolCall {
+        id: "c1".to_owned(),
+        name: name.to_owned(),
+        arguments: arguments.to_string(),
+        ..ToolCall::default()
+    }
+}
+
+pub(crate) async fn run(
+    executor: &Executor,
+    name: &str,
+    arguments: &Value,
+) -> Result<Json, ToolError> {
+    executor.run(&call(name, arguments), &context()).await
+}
+
+/// How it went: `ok`, or the code of the failure.
+pub(crate) fn word(outcome: &Result<Json, ToolError>) -> &'static str {
+    outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok")
+}
