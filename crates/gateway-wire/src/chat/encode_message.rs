@@ -5,7 +5,9 @@ use super::{
     quirks::{Answers, Feature, History, Quirks},
     write::{self, Call},
 };
-use gateway_core::{Content, Loss, Message, Part, Reasoning, Role, ToolCall, ToolResult};
+use gateway_core::{
+    Content, Loss, Message, Part, Reasoning, Role, ToolCall, ToolResult, plain_text,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -104,7 +106,8 @@ impl<'a> Writer<'a, '_> {
             self.shown.extend(encode_part::part(self.quirks, part, self.loss));
         }
         let mut parts: Vec<Written<'a>> = Vec::with_capacity(texts.len() + 1);
-        if result.is_error {
+        // What says so itself stays what it is: JSON.
+        if result.is_error && !plain_text(&result.parts).starts_with("{\"error\"") {
             parts.push(Written::text("Error: "));
         }
         for part in texts {

@@ -215,6 +215,23 @@ fn roles() {
 }
 
 #[test]
+fn a_failure_that_says_so_in_json_stays_json() {
+    let error = r#"{"error":"slow"}"#;
+    let result = ToolResult {
+        call_id: "a".to_owned(),
+        name: None,
+        parts: vec![text(error).into()],
+        is_error: true,
+    };
+    check_messages(
+        Quirks::OPENAI,
+        vec![turn(Role::Tool, vec![Content::ToolResult(result)])],
+        r#"[{"role":"tool","content":"{\"error\":\"slow\"}","tool_call_id":"a"}]"#,
+        "",
+    );
+}
+
+#[test]
 fn results_come_one_by_one_and_their_pictures_after_them() {
     let result = |id: &str, parts: Vec<Content>, is_error| {
         let parts = parts.into_iter().map(Into::into).collect();
