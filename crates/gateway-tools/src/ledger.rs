@@ -9,7 +9,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// How long a call is remembered.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(24);
 
 /// Calls of tools that must not be run twice, as a store remembers them.
 ///

@@ -56,7 +56,7 @@ impl Default for ServicesSettings {
             paths: BTreeMap::new(),
             semantic_search_timeout: row::TIMEOUT,
             ai_agents_timeout: row::TIMEOUT,
-            code_agents_timeout: Duration::from_secs(60),
+            code_agents_timeout: Duration::from_mins(1),
             code_orchestrator_timeout: row::TIMEOUT,
         }
     }
