@@ -191,6 +191,7 @@ impl Keeping {
     /// The frame as it is written, once it is kept.
     async fn write(&mut self, mut frame: Frame) -> Frame {
         let output = frame.output;
+        let exchanged = mem::take(&mut frame.exchanged);
         let bytes = match self.writer.pass(&mut frame) {
             Some(bytes) => bytes,
             None => {
@@ -201,7 +202,7 @@ impl Keeping {
         };
         self.heard(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
-        Frame { events: Vec::new(), verbatim, output }
+        Frame { events: Vec::new(), verbatim, output, exchanged }
     }
 
     async fn heard(&mut self, block: &Bytes) {
@@ -217,7 +218,10 @@ impl Keeping {
         }
         if let Some(response) = last {
             let told = lock(&self.log).end();
-            self.keep.finish(response, told).await;
+            let keep = self.keep.clone();
+            let finishing = async move { keep.finish(response, told).await };
+            // Goes on if the caller leaves now; a panic in it costs the copy only.
+            let _ = self.keep.app.responses.tasks.spawn(finishing).await;
         }
     }
 }

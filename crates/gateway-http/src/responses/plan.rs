@@ -44,10 +44,9 @@ pub(crate) async fn plan(
     let is_native = provider.speaks(&call.target, Dialect::Responses) == Some(Dialect::Responses);
     let mut record = Record::new(provider.id(), is_native && !background);
     record.background = background;
-    let members = members(original)?;
-    let input = members.get("input").cloned().unwrap_or_else(Json::null);
     if fields.store {
         let mut ids = Ids::new(Uuid::new_v4().as_u128());
+        let input = members(original)?.remove("input").unwrap_or_else(Json::null);
         record.input = items::of_input(&input, &mut ids);
     }
     let mut composed = None;
@@ -56,7 +55,7 @@ pub(crate) async fn plan(
         if let Some(earlier) = chain::resolve(app, &tenant, &previous, kept_by).await? {
             // What is wrong with the request is told in the caller's own places.
             call.request()?;
-            composed = Some(continued(members, earlier)?);
+            composed = Some(continued(members(original)?, earlier)?);
         }
         record.previous = Some(previous);
     }

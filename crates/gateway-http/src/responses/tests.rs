@@ -138,7 +138,7 @@ fn verbatim(
         blocks.push(out);
     }
     let frame =
-        |block: Vec<u8>| Frame { verbatim: Some(block.into()), output: true, events: Vec::new() };
+        |block: Vec<u8>| Frame { verbatim: Some(block.into()), output: true, ..Frame::default() };
     blocks.into_iter().filter(|it| !it.is_empty()).map(|block| Ok(frame(block))).collect()
 }
 
