@@ -164,7 +164,7 @@ async fn a_caller_that_left_the_background_comes_back() {
     let (raw, name) = begin(&gateway, json!({ "stream": true, "background": true })).await;
     drop(raw);
     let told = get(&gateway, &format!("{name}?stream=true")).await;
-    let last = told.text().split("\n\n").filter(|it| !it.is_empty()).next_back().unwrap();
+    let last = told.text().trim_end().split("\n\n").last().unwrap();
     assert_eq!(said(&object(last)), "Hello.");
     assert_eq!(upstream.ended().await, Ended::Played);
 }
@@ -193,7 +193,8 @@ async fn a_native_upstream_gets_what_it_was_sent() {
             "content": [{ "type": "output_text", "text": "Hi.", "annotations": [] }] }],
         "usage": { "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 },
     });
-    upstream.always(Script::json(200, answer.to_string()));
+    upstream.next(Script::json(200, answer.to_string()));
+    upstream.next(Script::json(200, answer.to_string().replace("resp_up", "resp_next")));
     let first = gateway.send(asks("lab/m", &Value::Null)).await;
     assert_eq!(first.text(), answer.to_string());
     assert_eq!(get(&gateway, "resp_up").await.json(), answer);
@@ -201,6 +202,7 @@ async fn a_native_upstream_gets_what_it_was_sent() {
     assert_eq!(upstream.last().json()["previous_response_id"], "resp_up");
     assert_eq!(upstream.last().json()["input"], "Hello");
     // Elsewhere nobody knows it but us.
-    let echoed = create(&gateway, "fake/echo", json!({ "previous_response_id": "resp_up" })).await;
+    let echoed =
+        create(&gateway, "fake/echo", json!({ "previous_response_id": "resp_next" })).await;
     assert_eq!(said(&echoed), "Hello");
 }

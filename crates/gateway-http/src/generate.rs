@@ -81,7 +81,7 @@ where
     let work = Work { provider: Arc::clone(provider), call, outcome };
     match plan.keep {
         Some(keep) if plan.background => responses::start(keep, work, to, stream).await,
-        keep => answer(app, caller, to, work, keep, share).await,
+        keep => answer(app, caller, to, work, (keep, share)).await,
     }
 }
 
@@ -91,8 +91,7 @@ async fn answer(
     caller: &dyn Caller,
     to: Reply,
     work: Work,
-    keep: Option<Keep>,
-    share: body::Share,
+    (keep, share): (Option<Keep>, body::Share),
 ) -> Result<Response<reply::Body>> {
     let Work { provider, call, mut outcome } = work;
     let stream = call.stream;

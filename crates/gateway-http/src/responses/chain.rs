@@ -6,7 +6,7 @@ use gateway_core::{
     ErrorKind, GatewayError, Json, Result,
     state::{StoreError, Tenant},
 };
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use tokio::time::{self, Instant};
 
 /// More turns than any conversation has whose items fit a request.
@@ -49,6 +49,7 @@ pub(super) async fn resolve(
 async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
     let mut turns = Vec::new();
     let mut bytes = 0;
+    let mut seen = HashSet::new();
     let mut next = Some(last);
     while let Some(record) = next {
         let items = record.items();
@@ -61,8 +62,9 @@ async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
             )
             .param("previous_response_id"));
         }
-        next = match &record.previous {
-            Some(id) => Some(get(app, tenant, id).await?.ok_or_else(unknown)?.0),
+        // An upstream that uses an id twice makes a circle.
+        next = match record.previous.filter(|id| seen.insert(id.clone())) {
+            Some(id) => Some(get(app, tenant, &id).await?.ok_or_else(unknown)?.0),
             None => None,
         };
     }

@@ -101,30 +101,30 @@ mod tests {
 
     /// `input` is kept as `expected`, ids aside.
     #[track_caller]
-    fn check(input: Value, expected: Value) {
-        let items = of_input(&Json::of(&input), &mut Ids::new(1));
+    fn check(input: &Value, expected: &Value) {
+        let items = of_input(&Json::of(input), &mut Ids::new(1));
         assert!(items.iter().all(|item| id_of(item).is_some()), "{items:?}");
         let mut items: Value = serde_json::to_value(&items).unwrap();
         for item in items.as_array_mut().unwrap() {
             item.as_object_mut().unwrap().remove("id");
         }
-        assert_eq!(items, expected);
+        assert_eq!(&items, expected);
     }
 
     #[test]
     fn text_is_a_message() {
         let content = json!([{ "type": "input_text", "text": "hi" }]);
         let message = |role: &str| json!({ "type": "message", "status": "completed", "role": role, "content": content });
-        check(json!("hi"), json!([message("user")]));
-        check(json!(["hi"]), json!([message("user")]));
-        check(json!([{ "role": "developer", "content": "hi" }]), json!([message("developer")]));
+        check(&json!("hi"), &json!([message("user")]));
+        check(&json!(["hi"]), &json!([message("user")]));
+        check(&json!([{ "role": "developer", "content": "hi" }]), &json!([message("developer")]));
     }
 
     #[test]
     fn what_the_model_said_is_output() {
         check(
-            json!([{ "role": "assistant", "content": "hi" }]),
-            json!([{ "type": "message", "status": "completed", "role": "assistant",
+            &json!([{ "role": "assistant", "content": "hi" }]),
+            &json!([{ "type": "message", "status": "completed", "role": "assistant",
                 "content": [{ "type": "output_text", "text": "hi", "annotations": [] }] }]),
         );
     }
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn other_items_stay_as_they_are() {
         let call = json!({ "type": "function_call", "call_id": "c", "name": "f", "arguments": "" });
-        check(json!([call]), json!([call]));
-        check(json!([{ "type": "new", "x": 1.0 }]), json!([{ "type": "new", "x": 1.0 }]));
+        check(&json!([call]), &json!([call]));
+        check(&json!([{ "type": "new", "x": 1.0 }]), &json!([{ "type": "new", "x": 1.0 }]));
     }
 
     #[test]
@@ -146,24 +146,24 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_output(item: Value, expected: Option<Value>) {
-        let asked = of_output(&Json::of(&item)).map(|it| serde_json::to_value(it).unwrap());
-        assert_eq!(asked, expected);
+    fn check_output(item: &Value, expected: Option<&Value>) {
+        let asked = of_output(&Json::of(item)).map(|it| serde_json::to_value(it).unwrap());
+        assert_eq!(asked.as_ref(), expected);
     }
 
     #[test]
     fn thinking_without_a_seal_has_no_name_elsewhere() {
         let open = json!({ "type": "reasoning", "summary": [] });
-        check_output(json!({ "id": "rs_1", "type": "reasoning", "summary": [] }), Some(open));
+        check_output(&json!({ "id": "rs_1", "type": "reasoning", "summary": [] }), Some(&open));
         let sealed = json!({ "id": "rs_1", "type": "reasoning", "encrypted_content": "x" });
-        check_output(sealed.clone(), Some(sealed));
+        check_output(&sealed, Some(&sealed));
     }
 
     #[test]
     fn a_message_of_nothing_is_not_asked_again() {
-        check_output(json!({ "type": "message", "content": [] }), None);
+        check_output(&json!({ "type": "message", "content": [] }), None);
         let said =
             json!({ "type": "message", "content": [{ "type": "output_text", "text": "a" }] });
-        check_output(said.clone(), Some(said));
+        check_output(&said, Some(&said));
     }
 }

@@ -192,14 +192,11 @@ impl Keeping {
     async fn write(&mut self, mut frame: Frame) -> Frame {
         let output = frame.output;
         let exchanged = mem::take(&mut frame.exchanged);
-        let bytes = match self.writer.pass(&mut frame) {
-            Some(bytes) => bytes,
-            None => {
-                let mut out = Vec::new();
-                self.writer.write(frame, &mut out);
-                out.into()
-            }
-        };
+        let bytes = self.writer.pass(&mut frame).unwrap_or_else(|| {
+            let mut out = Vec::new();
+            self.writer.write(frame, &mut out);
+            out.into()
+        });
         self.heard(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
         Frame { events: Vec::new(), verbatim, output, exchanged }

@@ -36,8 +36,8 @@ pub(super) fn response<'a>(
     let is_whole = |item: &Value| item["status"] == "completed" || item["type"] == "message";
     let items = output.into_iter().flatten().filter(is_whole);
     let items = items.map(|mut item| {
-        if item["status"] == "in_progress" {
-            item["status"] = json!("incomplete");
+        if item.get("status").is_some_and(|status| status == "in_progress") {
+            put(&mut item, "status", json!("incomplete"));
         }
         item
     });
@@ -58,6 +58,13 @@ pub(super) fn cancelled(response: &Json) -> Option<Json> {
     Some(Json::of(&response))
 }
 
+/// Sets a member of `object`, if it is one.
+pub(super) fn put(object: &mut Value, name: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+}
+
 /// More items, or more parts of one, than any answer has.
 const MAX_INDEX: usize = 4096;
 
@@ -75,10 +82,8 @@ fn step(output: &mut Vec<Option<Value>>, event: &mut Map<String, Value>) {
         "response.output_item.done" => {
             let mut item = take("item");
             // Some kinds have no status of their own.
-            if item.get("status").is_none_or(Value::is_null)
-                && let Some(item) = item.as_object_mut()
-            {
-                item.insert("status".to_owned(), json!("completed"));
+            if item.get("status").is_none_or(Value::is_null) {
+                put(&mut item, "status", json!("completed"));
             }
             *place = Some(item);
         }

@@ -214,7 +214,7 @@ impl Bench {
             access: Access::Keys(HashMap::from([client("ours"), client("theirs")])),
             routes,
             providers,
-            responses: Responses::new(store, Duration::from_secs(600), 2),
+            responses: Responses::new(store, Duration::from_mins(10), 2),
             limits: Limits {
                 max_bytes: 1 << 20,
                 timeout: Duration::from_secs(5),
@@ -483,7 +483,7 @@ async fn check_leaving(model: &str) {
     let request = Bench::request("ours", Method::POST, "/v1/responses", &body);
     let mut reply = handle(Arc::clone(&bench.app), request).await.into_body();
     let block = reply.frame().await.unwrap().unwrap().into_data().unwrap();
-    let begun = first(&String::from_utf8(block.to_vec()).unwrap());
+    let begun = first(std::str::from_utf8(&block).unwrap());
     let (status, kept) = bench.get(id(&begun)).await;
     assert_eq!((status, kept["status"].as_str()), (200, Some("in_progress")));
     drop(reply);
