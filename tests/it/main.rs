@@ -14,6 +14,7 @@ mod leaving;
 mod load;
 mod outcomes;
 mod resilience;
+mod responses_state;
 mod stopping;
 mod streams;
 mod surface;

@@ -8,7 +8,9 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
-use gateway_http::{About, Access, App, Backend, Budget, Cors, Limits, Meters, Render, Times};
+use gateway_http::{
+    About, Access, App, Backend, Budget, Cors, Limits, Meters, Render, Responses, Times,
+};
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
     GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings,
@@ -20,6 +22,8 @@ use uuid::Uuid;
 
 /// How many bytes of requests' bodies are held at once.
 const BODY_BUDGET: usize = 256 << 20;
+/// How many answers are made at once without their callers.
+const BACKGROUND_RESPONSES: usize = 256;
 
 /// Opens the state that the configuration names.
 ///
@@ -77,6 +81,11 @@ pub fn build(
             timeout: config.timeouts.body,
             budget: Arc::new(Budget::new(BODY_BUDGET)),
         },
+        responses: Responses::new(
+            Arc::clone(&stores.responses),
+            config.store.response_ttl,
+            BACKGROUND_RESPONSES,
+        ),
         json_depth: config.server.max_json_depth,
         times: Times {
             head_hold: config.timeouts.head_hold,

@@ -67,17 +67,27 @@ fn main() -> anyhow::Result<ExitCode> {
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(gateway_server::run(config, async |config, drain| {
-        let stores = compose::stores(config).await?;
-        let app = Arc::new(compose::build(config, &stores, Some(metrics::start()?), drain)?);
-        Ok(move |_| {
-            let app = Arc::clone(&app);
-            service_fn(move |request| {
-                let answering = gateway_http::handle(Arc::clone(&app), request);
-                async { Ok::<_, Infallible>(answering.await) }
+    let served = runtime.block_on(async {
+        let mut made = None;
+        let served = gateway_server::run(config, async |config, drain| {
+            let stores = compose::stores(config).await?;
+            let app = Arc::new(compose::build(config, &stores, Some(metrics::start()?), drain)?);
+            made = Some((Arc::clone(&app), stores));
+            Ok(move |_| {
+                let app = Arc::clone(&app);
+                service_fn(move |request| {
+                    let answering = gateway_http::handle(Arc::clone(&app), request);
+                    async { Ok::<_, Infallible>(answering.await) }
+                })
             })
-        })
-    }));
+        });
+        let served = served.await;
+        if let Some((app, stores)) = made {
+            app.responses.close().await;
+            stores.close().await;
+        }
+        served
+    });
     served.or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "the gateway cannot run");
         Ok(ExitCode::FAILURE)

@@ -7,8 +7,8 @@ mod turn;
 
 use self::talk::Talk;
 use crate::{
-    Answer, Ask, Call, ChatRequest, ChatResponse, GatewayError, Json, Look, Provider, Result, Tool,
-    ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
+    Answer, Ask, Call, ChatRequest, ChatResponse, Dialect, GatewayError, Json, Look, Provider,
+    Result, Target, Tool, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
 };
 use async_trait::async_trait;
 use std::{
@@ -165,6 +165,10 @@ impl Conversation {
 impl Provider for Conversation {
     fn id(&self) -> &str {
         self.provider.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.provider.speaks(target, dialect)
     }
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {

@@ -20,6 +20,14 @@ pub trait Provider: Send + Sync {
     /// A short, stable name: `openai`, `anthropic`.
     fn id(&self) -> &str;
 
+    /// The dialect in which a request that came in `dialect` is put to `target`, if there is one.
+    ///
+    /// Wrappers say what the provider within says.
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        let _ = (target, dialect);
+        None
+    }
+
     /// Answers. A call that does not stream has its whole answer in one frame.
     async fn answer(&self, call: Call) -> Result<Answer>;
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     Answer, Ask, Call, ChatRequest, Content, Dialect, Frame, FrameStream, Look, Message, Part,
-    Provider, Reasoning, Result, Role, StreamEvent, ToolCall,
+    Provider, Reasoning, Result, Role, StreamEvent, Target, ToolCall,
     state::{Aside, SideStore, Tenant},
 };
 use async_trait::async_trait;
@@ -63,6 +63,10 @@ impl Recall {
 impl Provider for Recall {
     fn id(&self) -> &str {
         self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, dialect)
     }
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {

@@ -1,6 +1,6 @@
 //! What a request handler may use.
 
-use crate::{auth::Access, body, cors::Cors, meters::Meters};
+use crate::{auth::Access, body, cors::Cors, meters::Meters, responses::Responses};
 use gateway_core::{ErrorKind, GatewayError, Provider, Result, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -12,6 +12,8 @@ pub struct App {
     pub routes: Routes,
     /// The providers, by id.
     pub providers: HashMap<Arc<str>, Backend>,
+    /// Answers that are kept.
+    pub responses: Responses,
     /// What is accepted of bodies.
     pub limits: body::Limits,
     /// How deep JSON may be nested.

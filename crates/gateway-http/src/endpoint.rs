@@ -19,6 +19,14 @@ pub enum Endpoint<'path> {
     ChatCompletions,
     /// `/v1/responses`
     Responses,
+    /// `/v1/responses/{id}`
+    Response(&'path str),
+    /// `/v1/responses/{id}/cancel`
+    ResponseCancel(&'path str),
+    /// `/v1/responses/{id}/input_items`
+    ResponseItems(&'path str),
+    /// `/v1/responses/input_tokens`
+    ResponseTokens,
     /// `/v1/messages`
     Messages,
     /// `/v1/models`
@@ -35,6 +43,9 @@ impl<'path> Endpoint<'path> {
         if let Some(id) = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty()) {
             return Some(Self::Model(id));
         }
+        if let Some(rest) = path.strip_prefix("/v1/responses/") {
+            return Self::of_response(rest);
+        }
         Some(match path {
             "/" => Self::Root,
             "/health" => Self::Health,
@@ -48,6 +59,19 @@ impl<'path> Endpoint<'path> {
         })
     }
 
+    /// The endpoint below that of responses.
+    fn of_response(rest: &'path str) -> Option<Self> {
+        let (id, below) = rest.split_once('/').map_or((rest, None), |(id, it)| (id, Some(it)));
+        match (id, below) {
+            ("", _) => None,
+            ("input_tokens", None) => Some(Self::ResponseTokens),
+            (id, None) => Some(Self::Response(id)),
+            (id, Some("cancel")) => Some(Self::ResponseCancel(id)),
+            (id, Some("input_items")) => Some(Self::ResponseItems(id)),
+            (_, Some(_)) => None,
+        }
+    }
+
     /// The methods it answers.
     pub fn methods(self) -> &'static [Method] {
         match self {
@@ -56,8 +80,14 @@ impl<'path> Endpoint<'path> {
             | Self::Metrics
             | Self::Models
             | Self::Model(_)
+            | Self::ResponseItems(_)
             | Self::Providers => &[Method::GET],
-            Self::ChatCompletions | Self::Responses | Self::Messages => &[Method::POST],
+            Self::Response(_) => &[Method::GET, Method::DELETE],
+            Self::ChatCompletions
+            | Self::Responses
+            | Self::ResponseCancel(_)
+            | Self::ResponseTokens
+            | Self::Messages => &[Method::POST],
         }
     }
 
@@ -69,6 +99,10 @@ impl<'path> Endpoint<'path> {
             Self::Metrics => "/metrics",
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Responses => "/v1/responses",
+            Self::Response(_) => "/v1/responses/{id}",
+            Self::ResponseCancel(_) => "/v1/responses/{id}/cancel",
+            Self::ResponseItems(_) => "/v1/responses/{id}/input_items",
+            Self::ResponseTokens => "/v1/responses/input_tokens",
             Self::Messages => "/v1/messages",
             Self::Models => "/v1/models",
             Self::Model(_) => "/v1/models/{id}",
@@ -82,6 +116,10 @@ impl<'path> Endpoint<'path> {
             Self::Root | Self::Health | Self::Metrics => true,
             Self::ChatCompletions
             | Self::Responses
+            | Self::Response(_)
+            | Self::ResponseCancel(_)
+            | Self::ResponseItems(_)
+            | Self::ResponseTokens
             | Self::Messages
             | Self::Models
             | Self::Model(_)
@@ -107,6 +145,17 @@ mod tests {
             "/v1/models/openrouter/meta/llama-3",
             Some(Endpoint::Model("openrouter/meta/llama-3")),
         );
+    }
+
+    #[test]
+    fn finds_what_is_below_a_response() {
+        check("/v1/responses/resp_1", Some(Endpoint::Response("resp_1")));
+        check("/v1/responses/resp_1/cancel", Some(Endpoint::ResponseCancel("resp_1")));
+        check("/v1/responses/resp_1/input_items", Some(Endpoint::ResponseItems("resp_1")));
+        check("/v1/responses/input_tokens", Some(Endpoint::ResponseTokens));
+        for path in ["", "/cancel", "resp_1/", "resp_1/x", "resp_1/cancel/x"] {
+            check(&format!("/v1/responses/{path}"), None);
+        }
     }
 
     #[test]

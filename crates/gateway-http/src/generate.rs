@@ -7,6 +7,7 @@ use crate::{
     meters::InFlight,
     outcome::{Accepted, Outcome},
     reply,
+    responses::{self, Keep, Work},
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -57,7 +58,7 @@ where
     let provider = app.provider(&route.provider)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);
     let original = Original::new(caller.dialect(), body, envelope, caller.decode());
-    let call = Call {
+    let mut call = Call {
         target: route.target,
         ask: Ask::Original(Arc::new(original)),
         stream,
@@ -65,6 +66,8 @@ where
         strict: app.strict || is_strict(&head.headers),
         context: context::of(&head.headers, Arc::clone(&request_id), &client, caller.dialect()),
     };
+    let ask = call.ask.clone();
+    let plan = responses::plan(app, provider, &mut call).await?;
     let accepted = Accepted {
         path,
         request_id,
@@ -73,8 +76,25 @@ where
         card: call.target.card.clone(),
         stream,
     };
-    let mut outcome = Outcome::new(app, accepted, in_flight);
-    let to = Reply { ask: call.ask.clone(), model, created: now(), ids: ids() };
+    let outcome = Outcome::new(app, accepted, in_flight);
+    let to = Reply { ask, model, created: now(), ids: ids() };
+    let work = Work { provider: Arc::clone(provider), call, outcome };
+    match plan.keep {
+        Some(keep) if plan.background => responses::start(keep, work, to, stream).await,
+        keep => answer(app, caller, to, work, (keep, share)).await,
+    }
+}
+
+/// Answers a caller that waits for it.
+async fn answer(
+    app: &App,
+    caller: &dyn Caller,
+    to: Reply,
+    work: Work,
+    (keep, share): (Option<Keep>, body::Share),
+) -> Result<Response<reply::Body>> {
+    let Work { provider, call, mut outcome } = work;
+    let stream = call.stream;
     let Answer { head, frames } = match provider.answer(call).await {
         Ok(answer) => answer,
         Err(error) => {
@@ -85,10 +105,13 @@ where
     drop(share);
     outcome.begun(&head);
     let frames = on_end(frames, Box::new(outcome));
-    let mut reply = if stream {
-        streamed(app, caller, to, frames).await?
-    } else {
-        whole(caller, to, frames).await?
+    let mut reply = match (stream, keep) {
+        (true, Some(keep)) => {
+            let kept = keep.stream(frames, to.clone());
+            streamed(app, caller, to, kept).await?
+        }
+        (true, None) => streamed(app, caller, to, frames).await?,
+        (false, keep) => whole(caller, to, frames, keep).await?,
     };
     add_facts(&head, reply.headers_mut());
     Ok(reply)
@@ -117,7 +140,11 @@ async fn whole(
     caller: &dyn Caller,
     to: Reply,
     mut frames: FrameStream,
+    keep: Option<Keep>,
 ) -> Result<Response<reply::Body>> {
+    if let Some(keep) = &keep {
+        frames = keep.named(frames);
+    }
     let mut answer = Collector::default();
     let mut verbatim = None;
     while let Some(frame) = frames.next().await {
@@ -125,10 +152,13 @@ async fn whole(
         verbatim = verbatim.or(frame.verbatim);
         answer.extend(frame.events);
     }
-    let body = match verbatim {
+    let body: Bytes = match verbatim {
         Some(bytes) => bytes,
         None => caller.write_whole(answer.finish(), to).into(),
     };
+    if let Some(keep) = keep {
+        keep.whole(&body).await;
+    }
     Ok(reply::written(StatusCode::OK, body))
 }
 

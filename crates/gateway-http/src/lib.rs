@@ -16,6 +16,7 @@ mod meters;
 mod outcome;
 mod platform;
 mod reply;
+mod responses;
 mod service;
 pub mod tools;
 
@@ -27,5 +28,6 @@ pub use self::{
     endpoint::Endpoint,
     meters::Meters,
     reply::Body,
+    responses::Responses,
     service::handle,
 };

@@ -1,11 +1,13 @@
 //! Every request passes here, top to bottom.
 
-use crate::{App, Endpoint, context, generate, hygiene, meters::Meters, platform, reply};
+use crate::{
+    App, Endpoint, body, context, generate, hygiene, meters::Meters, platform, reply, responses,
+};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
 use gateway_wire::{
-    Caller, chat::ChatCaller, messages::MessagesCaller, responses::ResponsesCaller,
+    Caller, chat::ChatCaller, json, messages::MessagesCaller, responses::ResponsesCaller,
 };
 use http::{
     HeaderName, HeaderValue, Method, Request, Response,
@@ -83,7 +85,11 @@ where
 fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
     match endpoint {
         Endpoint::ChatCompletions => Some(&ChatCaller),
-        Endpoint::Responses => Some(&ResponsesCaller),
+        Endpoint::Responses
+        | Endpoint::Response(_)
+        | Endpoint::ResponseCancel(_)
+        | Endpoint::ResponseItems(_)
+        | Endpoint::ResponseTokens => Some(&ResponsesCaller),
         Endpoint::Messages => Some(&MessagesCaller),
         Endpoint::Root
         | Endpoint::Health
@@ -118,25 +124,61 @@ where
     B::Error: Into<BoxError>,
 {
     let in_flight = Meters::begin(method_label(request.method()));
-    if let Some(caller) = caller {
+    if let Some(caller) = caller.filter(|_| is_generation(endpoint)) {
         let entry = generate::Entry { path: endpoint.label(), request_id, in_flight };
         return generate::generate(app, caller, entry, request).await;
     }
-    if !endpoint.is_open() {
-        app.access.identify(request.headers())?;
+    if endpoint.is_open() {
+        return open(app, endpoint);
     }
+    let client = app.access.identify(request.headers())?;
+    let query = request.uri().query();
     match endpoint {
-        Endpoint::Root => Ok(platform::root(app)),
-        Endpoint::Health => Ok(platform::health(app)),
-        Endpoint::Metrics => platform::metrics(app),
         Endpoint::Models => Ok(platform::models(app)),
         Endpoint::Model(id) => platform::model(app, id),
         Endpoint::Providers => Ok(platform::providers(app)),
-        // Answered above: they have a dialect.
-        Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages => {
-            Err(GatewayError::new(ErrorKind::Internal, "an endpoint without a handler"))
+        Endpoint::Response(id) if request.method() == Method::DELETE => {
+            responses::delete(app, &client, id).await
         }
+        Endpoint::Response(id) => responses::retrieve(app, &client, id, query).await,
+        Endpoint::ResponseCancel(id) => responses::cancel(app, &client, id).await,
+        Endpoint::ResponseItems(id) => responses::input_items(app, &client, id, query).await,
+        Endpoint::ResponseTokens => {
+            let (head, body) = request.into_parts();
+            let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
+            json::validate(&body, &json::Limits { depth: app.json_depth })?;
+            responses::input_tokens(app, &client, &body).await
+        }
+        // Answered above.
+        Endpoint::Root
+        | Endpoint::Health
+        | Endpoint::Metrics
+        | Endpoint::ChatCompletions
+        | Endpoint::Responses
+        | Endpoint::Messages => Err(unhandled()),
     }
+}
+
+/// Whether an endpoint asks a model to answer.
+fn is_generation(endpoint: Endpoint<'_>) -> bool {
+    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages)
+}
+
+/// Answers anybody.
+fn open(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
+    if endpoint == Endpoint::Root {
+        Ok(platform::root(app))
+    } else if endpoint == Endpoint::Health {
+        Ok(platform::health(app))
+    } else if endpoint == Endpoint::Metrics {
+        platform::metrics(app)
+    } else {
+        Err(unhandled())
+    }
+}
+
+fn unhandled() -> GatewayError {
+    GatewayError::new(ErrorKind::Internal, "an endpoint without a handler")
 }
 
 fn add_allow(endpoint: Endpoint<'_>, reply: &mut Response<reply::Body>) {

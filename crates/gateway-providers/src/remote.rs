@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
     Answer, Ask, Call, Context, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Look,
-    Loss, Provider, Result,
+    Loss, Provider, Result, Target,
 };
 use gateway_wire::{
     Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable,
@@ -63,8 +63,15 @@ impl Provider for Remote {
         &self.id
     }
 
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.api(target, |it| it == dialect).map(|api| api.upstream.dialect())
+    }
+
     async fn answer(&self, call: Call) -> Result<Answer> {
-        let api = self.api(&call)?;
+        let original = |dialect| call.original(dialect).is_some();
+        let api = self.api(&call.target, original).ok_or_else(|| {
+            GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
+        })?;
         let (call, mut loss) = sayable(call, api.upstream.dialect())?;
         let Encoded { body, loss: more } = api.upstream.encode(&call)?;
         loss.extend(more);
@@ -96,15 +103,12 @@ impl Provider for Remote {
 
 impl Remote {
     /// The dialect in which to ask: the one the model wants, else the caller's own, else the usual.
-    fn api(&self, call: &Call) -> Result<&Api> {
+    fn api(&self, target: &Target, is_callers: impl Fn(Dialect) -> bool) -> Option<&Api> {
         let speaks =
             |dialect: Dialect| self.apis.iter().find(|it| it.upstream.dialect() == dialect);
-        let wanted = call.target.card.as_ref().and_then(|card| card.api).and_then(speaks);
-        let callers = || self.apis.iter().find(|it| call.original(it.upstream.dialect()).is_some());
-        wanted
-            .or_else(callers)
-            .or(self.apis.first())
-            .ok_or_else(|| GatewayError::new(ErrorKind::Internal, "a provider without a dialect"))
+        let wanted = target.card.as_ref().and_then(|card| card.api).and_then(speaks);
+        let callers = || self.apis.iter().find(|it| is_callers(it.upstream.dialect()));
+        wanted.or_else(callers).or(self.apis.first())
     }
 
     /// Headers are built, never copied: nothing of the caller's gets through by accident.

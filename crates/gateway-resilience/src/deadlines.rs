@@ -9,7 +9,9 @@
 
 use async_trait::async_trait;
 use futures_util::Stream;
-use gateway_core::{Answer, Call, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result};
+use gateway_core::{
+    Answer, Call, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result, Target,
+};
 use std::{
     future::Future as _,
     pin::Pin,
@@ -71,6 +73,10 @@ impl Deadlines {
 impl Provider for Deadlines {
     fn id(&self) -> &str {
         self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, dialect)
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {

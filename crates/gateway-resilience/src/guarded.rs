@@ -3,7 +3,8 @@
 use crate::breaker::{Breaker, Config, Outcome};
 use async_trait::async_trait;
 use gateway_core::{
-    Answer, Call, End, ErrorKind, Frame, GatewayError, Provider, Result, Witness, on_end,
+    Answer, Call, Dialect, End, ErrorKind, Frame, GatewayError, Provider, Result, Target, Witness,
+    on_end,
 };
 use std::{
     collections::HashMap,
@@ -51,6 +52,10 @@ impl Guarded {
 impl Provider for Guarded {
     fn id(&self) -> &str {
         self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, dialect)
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {

@@ -7,7 +7,8 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, ErrorKind, Frame, FrameStream, GatewayError, Head, Provider, Result,
+    Answer, Call, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Provider, Result,
+    Target,
 };
 use std::{
     collections::VecDeque,
@@ -62,6 +63,10 @@ impl Retry {
 impl Provider for Retry {
     fn id(&self) -> &str {
         self.shared.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.shared.inner.speaks(target, dialect)
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {

@@ -1,0 +1,99 @@
+//! The answers that a request continues.
+
+use super::record::{self, Record};
+use crate::App;
+use gateway_core::{
+    ErrorKind, GatewayError, Json, Result,
+    state::{StoreError, Tenant},
+};
+use std::{collections::HashSet, time::Duration};
+use tokio::time::{self, Instant};
+
+/// More turns than any conversation has whose items fit a request.
+const MAX_TURNS: usize = 1000;
+/// The most that earlier answers may add to a request.
+const MAX_BYTES: usize = 32 << 20;
+/// How long an answer is waited for that is just being broken off.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked for.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// The items of the conversation up to the answer `previous`; none if the provider `kept_by` keeps
+/// that answer itself, or may.
+///
+/// # Errors
+///
+/// If nobody knows the answer, or one before it.
+pub(super) async fn resolve(
+    app: &App,
+    tenant: &Tenant,
+    previous: &str,
+    kept_by: Option<&str>,
+) -> Result<Option<Vec<Json>>> {
+    let found = match get(app, tenant, previous).await {
+        Ok(found) => found,
+        Err(_) if kept_by.is_some() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Some((record, in_progress)) = found else {
+        return if kept_by.is_some() { Ok(None) } else { Err(unknown()) };
+    };
+    if record.native && kept_by == Some(&*record.provider) {
+        return Ok(None);
+    }
+    let last = if in_progress { ended(app, tenant, previous).await? } else { record };
+    walk(app, tenant, last).await.map(Some)
+}
+
+/// The items of the conversation that ends with `last`, oldest first.
+async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
+    let mut turns = Vec::new();
+    let mut bytes = 0;
+    let mut seen = HashSet::new();
+    let mut next = Some(last);
+    while let Some(record) = next {
+        let items = record.items();
+        bytes += items.iter().map(|item| item.get().len()).sum::<usize>();
+        turns.push(items);
+        if bytes > MAX_BYTES || turns.len() > MAX_TURNS {
+            return Err(GatewayError::new(
+                ErrorKind::ContextLength,
+                "the conversation is too long to be continued",
+            )
+            .param("previous_response_id"));
+        }
+        // An upstream that uses an id twice makes a circle.
+        next = match record.previous.filter(|id| seen.insert(id.clone())) {
+            Some(id) => Some(get(app, tenant, &id).await?.ok_or_else(unknown)?.0),
+            None => None,
+        };
+    }
+    Ok(turns.into_iter().rev().flatten().collect())
+}
+
+/// The answer `id`, which is being made, once it is not any more.
+async fn ended(app: &App, tenant: &Tenant, id: &str) -> Result<Record> {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        time::sleep(PAUSE).await;
+        match get(app, tenant, id).await? {
+            Some((record, false)) => return Ok(record),
+            Some((_, true)) => {}
+            None => return Err(unknown()),
+        }
+    }
+    let message = "the previous response is still being written";
+    Err(GatewayError::invalid("previous_response_id", message).with_code("response_in_progress"))
+}
+
+async fn get(app: &App, tenant: &Tenant, id: &str) -> Result<Option<(Record, bool)>, StoreError> {
+    if !record::is_id(id) {
+        return Ok(None);
+    }
+    app.responses.get(&tenant.key(id)).await
+}
+
+fn unknown() -> GatewayError {
+    GatewayError::invalid("previous_response_id", "the previous response is not known")
+        .with_code("previous_response_not_found")
+}

@@ -1,0 +1,279 @@
+//! Keeping an answer while its caller gets it.
+
+use super::{
+    partial::{self, Broken},
+    record::{self, Record},
+};
+use crate::App;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use gateway_core::{
+    End, Frame, FrameStream, Json, StreamEvent, Witness, on_end,
+    state::{Key, Outcome, StoreError, StoredResponse, Tenant},
+};
+use gateway_wire::{
+    Caller as _, Reply, StreamWriter,
+    responses::{ResponsesCaller, final_response},
+    sse,
+};
+use serde::Deserialize;
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Events beyond so many bytes are not kept; the answer that they spell is.
+const MAX_BYTES: usize = 8 << 20;
+
+/// Keeps one answer.
+#[derive(Clone)]
+pub(crate) struct Keep {
+    app: Arc<App>,
+    tenant: Tenant,
+    /// What is known before the answer.
+    record: Arc<Record>,
+}
+
+impl Keep {
+    pub(super) fn new(app: &Arc<App>, tenant: Tenant, record: Record) -> Self {
+        Self { app: Arc::clone(app), tenant, record: Arc::new(record) }
+    }
+
+    pub(super) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    pub(super) fn key(&self, id: &str) -> Key {
+        self.tenant.key(id)
+    }
+
+    pub(super) async fn put(
+        &self,
+        id: &str,
+        response: Json,
+        in_progress: bool,
+    ) -> Result<(), StoreError> {
+        let record = Record { response, ..Record::clone(&self.record) };
+        let stored = StoredResponse { body: record.write().into(), in_progress };
+        let responses = &self.app.responses;
+        responses.store.put(&self.key(id), &stored, responses.ttl).await
+    }
+
+    /// Keeps an answer that was given whole. It was not kept before: nobody knew of it.
+    pub(crate) async fn whole(&self, body: &[u8]) {
+        let Ok(response) = serde_json::from_slice::<Json>(body) else { return };
+        let Some(id) = record::id_of(&response) else { return };
+        self.app.responses.note(self.put(&id, response, false).await);
+    }
+
+    /// `frames` as the caller gets them, each kept before it is passed on.
+    ///
+    /// Who reads the end, or of the beginning, can ask for the answer at once. If the stream is
+    /// dropped, what was told until then is kept.
+    pub(crate) fn stream(self, frames: FrameStream, to: Reply) -> FrameStream {
+        let log = Arc::new(Mutex::new(Log::default()));
+        let leaving = Leaving { keep: self.clone(), log: Arc::clone(&log) };
+        let writer = ResponsesCaller.writer(to);
+        let keeping = Keeping { frames: self.named(frames), writer, keep: self, log };
+        let kept = stream::unfold(Some(keeping), |keeping| async move { keeping?.next().await });
+        on_end(Box::pin(kept), Box::new(leaving))
+    }
+
+    /// `frames` without the upstream's name for the answer, unless the upstream keeps it by that.
+    pub(crate) fn named(&self, frames: FrameStream) -> FrameStream {
+        if self.record.native { frames } else { nameless(frames) }
+    }
+
+    /// Keeps the end of a streamed answer, unless it was deleted meanwhile.
+    async fn finish(&self, response: Json, log: Told) {
+        let Some(id) = log.id else { return };
+        let responses = &self.app.responses;
+        if !log.events.is_empty() {
+            let events: Vec<_> = log.events.iter().flat_map(|block| split(block)).collect();
+            let appended = responses.store.append(&self.key(&id), 0, &events).await;
+            if matches!(appended, Ok(Outcome::Gone)) && log.has_begun {
+                return;
+            }
+            responses.note(appended);
+        }
+        responses.note(self.put(&id, response, false).await);
+    }
+}
+
+/// `frames` without the upstream's name for the answer.
+pub(super) fn nameless(frames: FrameStream) -> FrameStream {
+    Box::pin(frames.map_ok(|mut frame| {
+        for event in &mut frame.events {
+            if let StreamEvent::Started(started) = event {
+                started.id = None;
+            }
+        }
+        frame
+    }))
+}
+
+/// The events of `block`, each by itself.
+pub(super) fn split(block: &[u8]) -> impl Iterator<Item = Bytes> {
+    sse::events(block).map(|event| {
+        let mut out = Vec::new();
+        sse::write(&mut out, Some(event.name).filter(|name| !name.is_empty()), &event.data);
+        out.into()
+    })
+}
+
+/// The first response object that `block` tells of, and the one with which it ends, if it is the
+/// end.
+pub(super) fn responses_in(block: &[u8]) -> (Option<Json>, Option<Json>) {
+    #[derive(Deserialize)]
+    struct Event {
+        response: Option<Json>,
+    }
+    // Most events are about items.
+    if !std::str::from_utf8(block).is_ok_and(|block| block.contains("\"response\"")) {
+        return (None, None);
+    }
+    let first =
+        sse::events(block).find_map(|it| serde_json::from_str::<Event>(&it.data).ok()?.response);
+    (first, final_response(block))
+}
+
+/// What was told of an answer so far.
+#[derive(Default)]
+struct Log {
+    told: Told,
+    bytes: usize,
+    is_over: bool,
+}
+
+#[derive(Default)]
+struct Told {
+    id: Option<String>,
+    events: Vec<Bytes>,
+    /// It is kept as being in progress.
+    has_begun: bool,
+}
+
+fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Keeping {
+    frames: FrameStream,
+    writer: Box<dyn StreamWriter>,
+    keep: Keep,
+    log: Arc<Mutex<Log>>,
+}
+
+impl Keeping {
+    async fn next(mut self) -> Option<(gateway_core::Result<Frame>, Option<Self>)> {
+        match self.frames.next().await {
+            Some(Ok(frame)) => {
+                let frame = self.write(frame).await;
+                Some((Ok(frame), Some(self)))
+            }
+            Some(Err(error)) => {
+                let mut out = Vec::new();
+                self.writer.fail(&error, &mut out);
+                self.heard(&out.into()).await;
+                Some((Err(error), None))
+            }
+            None => {
+                let mut out = Vec::new();
+                self.writer.end(&mut out);
+                let out = Bytes::from(out);
+                self.heard(&out).await;
+                let verbatim = Some(out).filter(|out| !out.is_empty());
+                Some((Ok(Frame { verbatim, ..Frame::default() }), None))
+            }
+        }
+    }
+
+    /// The frame as it is written, once it is kept.
+    async fn write(&mut self, mut frame: Frame) -> Frame {
+        let output = frame.output;
+        let exchanged = mem::take(&mut frame.exchanged);
+        let bytes = self.writer.pass(&mut frame).unwrap_or_else(|| {
+            let mut out = Vec::new();
+            self.writer.write(frame, &mut out);
+            out.into()
+        });
+        self.heard(&bytes).await;
+        let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
+        Frame { events: Vec::new(), verbatim, output, exchanged }
+    }
+
+    async fn heard(&mut self, block: &Bytes) {
+        let is_new = lock(&self.log).add(block);
+        let (first, last) = responses_in(block);
+        if let Some(response) = first.filter(|_| is_new)
+            && let Some(id) = record::id_of(&response)
+        {
+            lock(&self.log).told.id = Some(id.clone());
+            let put = self.keep.put(&id, response, true).await;
+            let has_begun = self.keep.app.responses.note(put).is_some();
+            lock(&self.log).told.has_begun = has_begun;
+        }
+        if let Some(response) = last {
+            let told = lock(&self.log).end();
+            let keep = self.keep.clone();
+            let finishing = async move { keep.finish(response, told).await };
+            // Goes on if the caller leaves now; a panic in it costs the copy only.
+            let _ = self.keep.app.responses.tasks.spawn(finishing).await;
+        }
+    }
+}
+
+impl Log {
+    /// Notes a block of events. True if nothing is known of the answer yet.
+    fn add(&mut self, block: &Bytes) -> bool {
+        self.bytes = self.bytes.saturating_add(block.len());
+        if self.bytes <= MAX_BYTES && !block.is_empty() {
+            self.told.events.push(block.clone());
+        }
+        self.told.id.is_none()
+    }
+
+    /// What was told, to be kept for good. Steps with a gap are not worth it.
+    fn end(&mut self) -> Told {
+        self.is_over = true;
+        let mut told = mem::take(&mut self.told);
+        if self.bytes > MAX_BYTES {
+            told.events.clear();
+        }
+        told
+    }
+}
+
+/// Sees to it that an answer whose caller has left is kept as far as it was told.
+struct Leaving {
+    keep: Keep,
+    log: Arc<Mutex<Log>>,
+}
+
+impl Witness for Leaving {
+    fn see(&mut self, _: &Frame) {}
+
+    fn end(self: Box<Self>, end: End<'_>) {
+        let Self { keep, log } = *self;
+        if !matches!(end, End::Cancelled) || lock(&log).is_over {
+            return;
+        }
+        let told = {
+            let mut log = lock(&log);
+            log.is_over = true;
+            mem::take(&mut log.told)
+        };
+        let Some(response) = partial::response(told.events.iter().map(|it| &**it), Broken::Left)
+        else {
+            return;
+        };
+        let tasks = keep.app.responses.tasks.clone();
+        tasks.spawn(async move { keep.finish(response, told).await });
+    }
+}
+
+impl std::fmt::Debug for Keep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keep").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! What is kept of an answer: what was asked, what was answered, and by whom.
+
+use super::items;
+use gateway_core::{Json, state::StoreError};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of what is written. What is newer cannot be read.
+const SCHEMA: u32 = 1;
+
+/// An answer that is kept.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Record {
+    pub(super) v: u32,
+    /// Who answered.
+    pub(super) provider: String,
+    /// The provider keeps the answer too, under the same id.
+    pub(super) native: bool,
+    /// It was made without its caller.
+    #[serde(default)]
+    pub(super) background: bool,
+    /// The answer that this one continues, unless the provider alone knows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<String>,
+    /// What was asked beside what is kept of earlier answers.
+    pub(super) input: Vec<Json>,
+    /// The response object.
+    pub(super) response: Json,
+}
+
+/// The members of an object, unread.
+pub(super) type Members = BTreeMap<String, Json>;
+
+#[derive(Deserialize)]
+struct Object {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    output: Vec<Json>,
+}
+
+impl Record {
+    /// A record of nothing yet.
+    pub(super) fn new(provider: &str, native: bool) -> Self {
+        Self {
+            v: SCHEMA,
+            provider: provider.to_owned(),
+            native,
+            background: false,
+            previous: None,
+            input: Vec::new(),
+            response: Json::null(),
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(super) fn read(body: &[u8]) -> Result<Self, StoreError> {
+        let record: Self = serde_json::from_slice(body)
+            .map_err(|error| StoreError::corrupt("response", error.to_string()))?;
+        if record.v > SCHEMA {
+            return Err(StoreError::corrupt("response", "a newer version wrote it"));
+        }
+        Ok(record)
+    }
+
+    /// Writes it.
+    pub(super) fn write(&self) -> Vec<u8> {
+        // What holds only text and lists can be written.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// What was asked and what was answered, as items of an input.
+    pub(super) fn items(&self) -> Vec<Json> {
+        let output = self.response.read::<Object>().map(|it| it.output).unwrap_or_default();
+        let output = output.iter().filter_map(items::of_output);
+        self.input.iter().cloned().chain(output).collect()
+    }
+}
+
+/// The id that a response object has, if it is one under which an answer can be kept.
+pub(super) fn id_of(response: &Json) -> Option<String> {
+    response.read::<Object>().ok().map(|it| it.id).filter(|id| is_id(id))
+}
+
+/// Whether `id` is one under which an answer can be kept.
+pub(super) fn is_id(id: &str) -> bool {
+    id.strip_prefix("resp_").is_some_and(|rest| {
+        (1..=128).contains(&rest.len())
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(id: &str, expected: bool) {
+        assert_eq!(is_id(id), expected, "{id}");
+    }
+
+    #[test]
+    fn an_id_has_one_shape() {
+        check("resp_a", true);
+        check("resp_A-z_9", true);
+        check(&format!("resp_{}", "a".repeat(128)), true);
+        for id in ["", "resp_", "a", "resp_a b", "resp_a/b", "resp_%41", "resp_é", "RESP_a"] {
+            check(id, false);
+        }
+        check(&format!("resp_{}", "a".repeat(129)), false);
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let mut record = Record::new("lab", true);
+        record.previous = Some("resp_a".to_owned());
+        record.input = vec![Json::parse(r#"{"n":1e2}"#).unwrap()];
+        record.response = Json::parse(r#"{"output":[{"type":"x", "n":1.0}]}"#).unwrap();
+        assert_eq!(Record::read(&record.write()).unwrap(), record);
+        assert_eq!(record.items().len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        for body in ["", "{}", r#"{"v":99,"provider":"","native":true,"input":[],"response":1}"#] {
+            assert!(Record::read(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}
