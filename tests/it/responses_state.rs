@@ -90,9 +90,9 @@ async fn a_chat_upstream_is_told_what_was_said_before() {
 }
 
 #[tokio::test]
-async fn state_is_kept_in_memory_too() {
+async fn state_is_kept_in_a_file_too() {
     let upstream = Upstream::start().await;
-    let gateway = Setup::before(&upstream).set("store", "backend", "memory").start().await;
+    let gateway = Setup::before(&upstream).env("LLM_GATEWAY_STORE", "embedded").start().await;
     check(&gateway, "lab/m").await;
 }
 

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
-use gateway_core::{Answer, Call, ErrorKind, FrameStream, GatewayError, Provider, Result};
+use gateway_core::{
+    Answer, Call, Dialect, ErrorKind, FrameStream, GatewayError, Provider, Result, Target,
+};
 use std::{
     fmt,
     future::Future as _,
@@ -30,6 +32,10 @@ impl Ending {
 impl Provider for Ending {
     fn id(&self) -> &str {
         self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, dialect)
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
