@@ -1,6 +1,29 @@
 //! Texts as vectors.
 
-use crate::{Extra, Json, Usage};
+use crate::{Context, Extra, Head, Json, Target, Usage};
+use std::sync::Arc;
+
+/// A request for vectors on its way to a provider. Cheap to clone, so that it can be sent again.
+#[derive(Clone, Debug)]
+pub struct EmbeddingCall {
+    /// Whom to ask.
+    pub target: Target,
+    /// What to ask.
+    pub request: Arc<EmbeddingRequest>,
+    /// Refuse what cannot be carried, instead of leaving it behind.
+    pub strict: bool,
+    /// What travels beside the request.
+    pub context: Context,
+}
+
+/// Vectors, and who made them.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    /// Who answered.
+    pub head: Head,
+    /// The vectors.
+    pub response: EmbeddingResponse,
+}
 
 /// A request for the vectors of some texts, in no vendor's dialect.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -18,6 +18,7 @@ mod dialect;
 mod embedding;
 mod envelope;
 mod error;
+pub mod estimate;
 mod event;
 mod frame;
 mod json;
@@ -38,7 +39,10 @@ pub use self::{
     answer::{ChatResponse, Choice, Collector},
     conversation::{Conversation, MAX_ROUNDS},
     dialect::Dialect,
-    embedding::{EmbeddingFormat, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Vector},
+    embedding::{
+        Embedded, EmbeddingCall, EmbeddingFormat, EmbeddingInput, EmbeddingRequest,
+        EmbeddingResponse, Vector,
+    },
     envelope::{Envelope, Original},
     error::{BoxError, ErrorKind, GatewayError, Result},
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},

@@ -1,7 +1,8 @@
 //! The port to a model vendor.
 
 use crate::{
-    ChatRequest, ChatResponse, Collector, Dialect, FrameStream, Loss, ModelCard, Original, Result,
+    ChatRequest, ChatResponse, Collector, Dialect, Embedded, EmbeddingCall, ErrorKind, FrameStream,
+    GatewayError, Loss, ModelCard, Original, Result,
 };
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -10,7 +11,8 @@ use std::sync::Arc;
 /// Something that answers calls.
 ///
 /// A provider translates and transports. It does not retry, cache, count or fall back: those are
-/// wrappers that implement this same trait, so they compose in any order.
+/// wrappers that implement this same trait, so they compose in any order. A wrapper passes on what
+/// it has nothing to add to: the defaults are those of a provider that can do no more than answer.
 ///
 /// # Cancellation
 ///
@@ -30,6 +32,28 @@ pub trait Provider: Send + Sync {
 
     /// Answers. A call that does not stream has its whole answer in one frame.
     async fn answer(&self, call: Call) -> Result<Answer>;
+
+    /// Counts the tokens that `call` would have its model read. `None` if this provider does not
+    /// count for others.
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        let _ = call;
+        Ok(None)
+    }
+
+    /// Turns texts into vectors.
+    ///
+    /// # Errors
+    ///
+    /// Among others, if this provider makes none.
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let _ = call;
+        Err(GatewayError::new(
+            ErrorKind::InvalidRequest,
+            "the model's provider makes no embeddings",
+        )
+        .with_code("unsupported_model")
+        .param("model"))
+    }
 }
 
 /// A request on its way to a provider. Cheap to clone, so that it can be sent again.

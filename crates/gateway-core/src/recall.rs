@@ -5,8 +5,8 @@
 //! remembered here, under the ids of the tool calls, which every dialect carries.
 
 use crate::{
-    Answer, Ask, Call, ChatRequest, Content, Dialect, Frame, FrameStream, Look, Message, Part,
-    Provider, Reasoning, Result, Role, StreamEvent, Target, ToolCall,
+    Answer, Ask, Call, ChatRequest, Content, Dialect, Embedded, EmbeddingCall, Frame, FrameStream,
+    Look, Message, Part, Provider, Reasoning, Result, Role, StreamEvent, Target, ToolCall,
     state::{Aside, SideStore, Tenant},
 };
 use async_trait::async_trait;
@@ -86,6 +86,14 @@ impl Provider for Recall {
             Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
         answer.frames = remembered(answer.frames, notes);
         Ok(answer)
+    }
+
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        self.inner.count_tokens(call).await
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        self.inner.embed(call).await
     }
 }
 

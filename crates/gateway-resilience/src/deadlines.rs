@@ -10,7 +10,8 @@
 use async_trait::async_trait;
 use futures_util::Stream;
 use gateway_core::{
-    Answer, Call, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result, Target,
+    Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream, GatewayError,
+    Provider, Result, Target,
 };
 use std::{
     future::Future as _,
@@ -91,6 +92,17 @@ impl Provider for Deadlines {
         let mut answer = answering.await.unwrap_or_else(|_| Err(timed_out()))?;
         answer.frames = Box::pin(Watched::new(answer.frames, limits, began + total));
         Ok(answer)
+    }
+
+    /// Counting writes nothing: it takes no longer than an answer takes to begin.
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        let counting = time::timeout(self.limits.first_byte, self.inner.count_tokens(call));
+        counting.await.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let embedding = time::timeout(self.limits.total, self.inner.embed(call));
+        embedding.await.unwrap_or_else(|_| Err(timed_out()))
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::breaker::{Breaker, Config, Outcome};
 use async_trait::async_trait;
 use gateway_core::{
-    Answer, Call, Dialect, End, ErrorKind, Frame, GatewayError, Provider, Result, Target, Witness,
-    on_end,
+    Answer, Call, Dialect, Embedded, EmbeddingCall, End, ErrorKind, Frame, GatewayError, Provider,
+    Result, Target, Witness, on_end,
 };
 use std::{
     collections::HashMap,
@@ -71,6 +71,25 @@ impl Provider for Guarded {
                 Err(error)
             }
         }
+    }
+
+    /// A provider that does not count proves nothing.
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        let permit = self.guard(&call.target.model).admit()?;
+        let counted = self.inner.count_tokens(call).await;
+        match &counted {
+            Ok(None) => {}
+            Ok(Some(_)) => permit.report(Outcome::Success),
+            Err(error) => permit.report(outcome_of(error)),
+        }
+        counted
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let permit = self.guard(&call.target.model).admit()?;
+        let embedded = self.inner.embed(call).await;
+        permit.report(embedded.as_ref().map_or_else(outcome_of, |_| Outcome::Success));
+        embedded
     }
 }
 

@@ -7,8 +7,8 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Provider, Result,
-    Target,
+    Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream, GatewayError,
+    Head, Provider, Result, Target,
 };
 use std::{
     collections::VecDeque,
@@ -77,6 +77,17 @@ impl Provider for Retry {
         let trying = Trying { shared, call, attempt, held: VecDeque::new() };
         Ok(Answer { head, frames: trying.watch(frames) })
     }
+
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        let ask = || self.shared.inner.count_tokens(call.clone());
+        self.shared.until_done(ask).await.map(|(counted, _)| counted)
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let ask = || self.shared.inner.embed(call.clone());
+        let (embedded, attempts) = self.shared.until_done(ask).await?;
+        Ok(Embedded { head: Head { attempts, ..embedded.head }, ..embedded })
+    }
 }
 
 impl fmt::Debug for Retry {
@@ -95,6 +106,22 @@ impl Shared {
                     return Ok(Answer { head, ..answer });
                 }
                 Err(error) => self.pause(error, attempt).await?,
+            }
+        }
+    }
+
+    /// Asks until it is done, or nothing more is to be tried; with the number of attempts.
+    async fn until_done<T, F>(&self, mut ask: impl FnMut() -> F + Send) -> Result<(T, u32)>
+    where
+        T: Send,
+        F: Future<Output = Result<T>> + Send,
+    {
+        self.spend(Budget::call);
+        let mut attempt = 1;
+        loop {
+            match ask().await {
+                Ok(done) => return Ok((done, attempt)),
+                Err(error) => self.pause(error, &mut attempt).await?,
             }
         }
     }
