@@ -3,8 +3,9 @@
 use crate::Ids;
 use bytes::Bytes;
 use gateway_core::{
-    Ask, ChatRequest, ChatResponse, Dialect, Envelope, Frame, GatewayError, Result,
+    Ask, ChatRequest, ChatResponse, Dialect, Envelope, Frame, GatewayError, Loss, Original, Result,
 };
+use std::sync::Arc;
 
 /// Reads requests of callers and writes answers to them.
 pub trait Caller: Send + Sync {
@@ -28,6 +29,17 @@ pub trait Caller: Send + Sync {
     /// Says what is wrong with it, and names the parameter.
     fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest>;
 
+    /// Says what to ask of a model for a request: `body`, of which `envelope` was read.
+    ///
+    /// # Errors
+    ///
+    /// If the request must be decoded for that, and cannot be.
+    fn open(&self, body: Bytes, envelope: Envelope) -> Result<Opened> {
+        let original = Original::new(self.dialect(), body, envelope, self.decode());
+        let ask = Ask::Original(Arc::new(original));
+        Ok(Opened { asks: vec![ask.clone()], told: ask, loss: Loss::default() })
+    }
+
     /// Writes a whole answer.
     fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8>;
 
@@ -36,6 +48,18 @@ pub trait Caller: Send + Sync {
 
     /// Writes an error: the body of a reply with a status of failure.
     fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8>;
+}
+
+/// What to ask of a model.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The request, as the answer must know it.
+    pub told: Ask,
+    /// What to put to the model: as a rule one question. Of several each has its own answer, and
+    /// the answers are counted through.
+    pub asks: Vec<Ask>,
+    /// What the request says in vain.
+    pub loss: Loss,
 }
 
 /// What an answer must know of the request it answers, and of itself.

@@ -17,6 +17,7 @@
 //! metering needs.
 
 pub mod chat;
+pub mod completions;
 pub mod embeddings;
 pub mod envelope;
 pub mod framing;
@@ -38,11 +39,11 @@ mod raw;
 mod upstream;
 
 pub use self::{
-    caller::{Caller, Reply, StreamWriter},
+    caller::{Caller, Opened, Reply, StreamWriter},
     fault::{Fault, unreadable},
     foreign::without_foreign_tools,
     ids::Ids,
-    upstream::{Encoded, ErrorReply, Framing, StreamReader, Upstream},
+    upstream::{Encoded, ErrorReply, Framing, StreamReader, TokenCounter, Upstream},
 };
 
 /// The largest single event, or whole answer, that an upstream may send.

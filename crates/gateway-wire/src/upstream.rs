@@ -40,6 +40,23 @@ pub trait Upstream: Send + Sync {
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError;
 }
 
+/// Writes requests to have tokens counted and reads the counts.
+pub trait TokenCounter: Send + Sync {
+    /// Writes the body of a request to count the tokens of what `call` asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Upstream::encode).
+    fn encode_count(&self, call: &Call) -> Result<Encoded>;
+
+    /// Reads the answer: how many tokens would be read.
+    ///
+    /// # Errors
+    ///
+    /// If the body is no answer, or an error in disguise.
+    fn read_count(&self, body: &[u8]) -> Result<u64>;
+}
+
 /// How a streamed answer is divided.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Framing {

@@ -37,7 +37,7 @@ mod relay;
 mod thought;
 mod tree;
 mod upstream;
-mod usage;
+pub(crate) mod usage;
 mod whole;
 mod write;
 mod writer;

@@ -78,7 +78,7 @@ fn take(sum: &mut u64, part: u64) -> u64 {
 
 /// Counts as callers read them.
 #[derive(Serialize)]
-pub(super) struct Written {
+pub(crate) struct Written {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,

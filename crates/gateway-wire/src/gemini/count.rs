@@ -1,7 +1,7 @@
 //! How many tokens a request has, by `countTokens`.
 
 use super::{GeminiUpstream, error::fault, request};
-use crate::{Encoded, unreadable};
+use crate::{Encoded, TokenCounter, unreadable};
 use gateway_core::{Call, Loss, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,24 +14,14 @@ struct Count<'a> {
     error: Option<&'a RawValue>,
 }
 
-impl GeminiUpstream {
-    /// Writes the body of a request to count the tokens of what `call` asks.
-    ///
-    /// # Errors
-    ///
-    /// As [`encode`](crate::Upstream::encode).
-    pub fn count_request(&self, call: &Call) -> Result<Encoded> {
+impl TokenCounter for GeminiUpstream {
+    fn encode_count(&self, call: &Call) -> Result<Encoded> {
         let mut loss = Loss::default();
         let body = request::encode_count(call.request()?, &call.target, &mut loss)?;
         Ok(Encoded::whole(body, loss))
     }
 
-    /// Reads the answer: how many tokens would be read.
-    ///
-    /// # Errors
-    ///
-    /// If the body is no answer, or an error in disguise.
-    pub fn read_count(&self, body: &[u8]) -> Result<u64> {
+    fn read_count(&self, body: &[u8]) -> Result<u64> {
         let count: Count<'_> = serde_json::from_slice(body).map_err(unreadable)?;
         if let Some(error) = count.error {
             return Err(fault(error.get()).into_error());
@@ -49,7 +39,7 @@ mod tests {
     #[test]
     fn the_whole_request_is_counted() {
         let call = Call::new(ChatRequest::user("gemini-2.5-flash", "a"));
-        let body = GeminiUpstream.count_request(&call).unwrap().to_vec();
+        let body = GeminiUpstream.encode_count(&call).unwrap().to_vec();
         let expected = r#"{"generateContentRequest":{"model":"models/gemini-2.5-flash","#
             .to_owned()
             + r#""contents":[{"role":"user","parts":[{"text":"a"}]}],"generationConfig":{}}}"#;

@@ -7,7 +7,7 @@ use super::{
     reader::Reader,
 };
 use crate::{
-    Encoded, ErrorReply, Ids, StreamReader, Upstream,
+    Encoded, ErrorReply, Ids, StreamReader, TokenCounter, Upstream,
     splice::{literal, splice},
     unreadable,
 };
@@ -52,25 +52,15 @@ impl Upstream for MessagesUpstream {
     }
 }
 
-impl MessagesUpstream {
-    /// Writes the body of a request to count the tokens of `call`.
-    ///
-    /// # Errors
-    ///
-    /// As [`encode`](Upstream::encode).
-    pub fn encode_count(&self, call: &Call) -> Result<Encoded> {
+impl TokenCounter for MessagesUpstream {
+    fn encode_count(&self, call: &Call) -> Result<Encoded> {
         match call.original(Dialect::Messages) {
             Some(original) if !has_answer(original) => Ok(renamed(original, call)),
             _ => encode(call, Purpose::Count),
         }
     }
 
-    /// Reads a count of tokens.
-    ///
-    /// # Errors
-    ///
-    /// If `body` is none.
-    pub fn read_count(&self, body: &[u8]) -> Result<u64> {
+    fn read_count(&self, body: &[u8]) -> Result<u64> {
         #[derive(Deserialize)]
         struct Wire {
             input_tokens: u64,

@@ -1,7 +1,7 @@
 //! What the provider is asked.
 
 use super::{card, decode, original, send};
-use crate::{Upstream as _, messages::MessagesUpstream};
+use crate::{TokenCounter as _, Upstream as _, messages::MessagesUpstream};
 use gateway_core::{
     CacheControl, CacheTtl, Call, ChatRequest, Content, Custom, Dialect, Effort, File, Function,
     Image, Json, Look, Message, Opaque, Options, Part, Reasoning, ReasoningOptions, ReasoningStyle,

@@ -1,0 +1,121 @@
+//! Requests of callers.
+
+use super::ECHO;
+use crate::{Caller as _, Opened, chat::ChatCaller};
+use gateway_core::{Ask, ChatRequest, Extra, GatewayError, Json, Loss, Message, Result, Role};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// A request, with a message for each prompt.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub(super) request: ChatRequest,
+    loss: Loss,
+}
+
+/// More continuations than anybody reads.
+const MAX_CHOICES: u64 = 128;
+
+/// What a chat can say and a continuation cannot answer.
+const OF_CHATS: [&str; 6] =
+    ["messages", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"];
+
+/// Reads a request. What both dialects have in common is read as a chat has it.
+pub(super) fn decode(body: &[u8]) -> Result<Decoded> {
+    let mut members: Extra = serde_json::from_slice(body).map_err(|error| {
+        GatewayError::invalid("body", "the body must be a JSON object").because(error)
+    })?;
+    let prompts = prompts(members.remove("prompt"))?;
+    let echo = take(&mut members, ECHO, "true or false")?.unwrap_or(false);
+    let mut loss = Loss::default();
+    let suffix: Option<String> = take(&mut members, "suffix", "text")?;
+    loss.drop_if(suffix.is_some_and(|suffix| !suffix.is_empty()), "suffix");
+    for name in OF_CHATS {
+        let value = members.remove(name);
+        loss.drop_if(value.is_some_and(|value| value.get() != "null"), name);
+    }
+    let best_of: Option<u64> = take(&mut members, "best_of", "a whole number")?;
+    if let Some(alternatives) = likelihoods(&mut members)? {
+        members.push("logprobs", Json::of(&true));
+        members.push("top_logprobs", Json::of(&alternatives));
+        loss.drop_if(echo, "echo.logprobs");
+    }
+    members.push(
+        "messages",
+        Json::parse(r#"[{"role":"user","content":"-"}]"#).unwrap_or_else(|_| Json::null()),
+    );
+    let mut request = ChatCaller.decode()(Json::of(&members).get().as_bytes())?;
+    let each = u64::from(request.options.n.unwrap_or(1));
+    if (prompts.len() as u64).saturating_mul(each) > MAX_CHOICES {
+        let message = format!("prompt and n ask for more than {MAX_CHOICES} completions");
+        return Err(GatewayError::invalid("prompt", message));
+    }
+    loss.drop_if(best_of.is_some_and(|best_of| best_of > each), "best_of");
+    request.messages =
+        prompts.into_iter().map(|prompt| Message::text(Role::User, prompt)).collect();
+    if echo {
+        request.extra.push(ECHO, Json::of(&true));
+    }
+    Ok(Decoded { request, loss })
+}
+
+impl Decoded {
+    /// A chat for each prompt.
+    pub(super) fn open(self) -> Opened {
+        let Self { request, loss } = self;
+        let ask = |message: &Message| {
+            let mut chat = ChatRequest { messages: vec![message.clone()], ..request.clone() };
+            chat.extra.remove(ECHO);
+            Ask::Composed(Arc::new(chat))
+        };
+        let asks = request.messages.iter().map(ask).collect();
+        Opened { asks, told: Ask::Composed(Arc::new(request)), loss }
+    }
+}
+
+/// The prompts: text, or a list of texts.
+fn prompts(prompt: Option<Json>) -> Result<Vec<String>> {
+    let wrong = |message| Err(GatewayError::invalid("prompt", message));
+    let Some(prompt) = prompt.filter(|prompt| prompt.get() != "null") else {
+        return wrong("prompt is required");
+    };
+    let prompts = prompt.read::<String>().map(|text| vec![text]).or_else(|_| prompt.read());
+    match prompts {
+        Ok(texts) if texts.is_empty() => wrong("prompt must not be empty"),
+        Ok(texts) if texts.iter().any(String::is_empty) => wrong("prompt must not be empty"),
+        Ok(texts) => Ok(texts),
+        Err(_) if is_tokens(&prompt) => {
+            wrong("prompt must be text: what tokens mean differs from model to model")
+        }
+        Err(_) => wrong("prompt must be text, or a list of texts"),
+    }
+}
+
+fn is_tokens(prompt: &Json) -> bool {
+    prompt.read::<Vec<u64>>().is_ok() || prompt.read::<Vec<Vec<u64>>>().is_ok()
+}
+
+/// Of how many alternatives the likelihoods are wanted, if they are.
+fn likelihoods(members: &mut Extra) -> Result<Option<u64>> {
+    members.remove("top_logprobs");
+    let Some(value) = members.remove("logprobs").filter(|it| it.get() != "null") else {
+        return Ok(None);
+    };
+    // Some callers take the word for that of chats.
+    match (value.read::<u64>(), value.read::<bool>()) {
+        (Ok(alternatives), _) if alternatives <= 20 => Ok(Some(alternatives)),
+        (_, Ok(wanted)) => Ok(wanted.then_some(0)),
+        _ => Err(GatewayError::invalid("logprobs", "logprobs must be an integer between 0 and 20")),
+    }
+}
+
+fn take<T: DeserializeOwned>(
+    members: &mut Extra,
+    name: &'static str,
+    kind: &str,
+) -> Result<Option<T>> {
+    let Some(value) = members.remove(name) else { return Ok(None) };
+    value.read().map_err(|error| {
+        GatewayError::invalid(name, format!("{name} must be {kind}")).because(error)
+    })
+}

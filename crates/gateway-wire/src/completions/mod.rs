@@ -1,0 +1,67 @@
+//! `OpenAI` Completions, the older API: a text is continued.
+//!
+//! No upstream is asked in this dialect. A prompt becomes the one message of a chat, so that every
+//! model can continue it, and the answer's text is written as the continuation.
+//!
+//! ```text
+//!   "prompt": ["a", "b"], "n": 2  ->  two chats, of two answers each
+//!   choices 0 1 of the first chat, 0 1 of the second  ->  choices 0 1 2 3
+//! ```
+
+mod decode;
+mod likelihoods;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use self::write::Writer;
+use crate::{Caller, Opened, Reply, StreamWriter, chat::ChatCaller};
+use bytes::Bytes;
+use gateway_core::{
+    Ask, ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Message, Result,
+};
+
+/// The side that faces callers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CompletionsCaller;
+
+impl Caller for CompletionsCaller {
+    /// What this dialect has in common with another, it has with Chat Completions.
+    fn dialect(&self) -> Dialect {
+        Dialect::Chat
+    }
+
+    fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest> {
+        |body| decode::decode(body).map(|decoded| decoded.request)
+    }
+
+    fn open(&self, body: Bytes, _: Envelope) -> Result<Opened> {
+        decode::decode(&body).map(decode::Decoded::open)
+    }
+
+    fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8> {
+        write::whole(&answer, reply)
+    }
+
+    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {
+        Box::new(Writer::new(reply))
+    }
+
+    fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8> {
+        ChatCaller.write_error(error, request_id)
+    }
+}
+
+/// The member of a decoded request by which the answer knows that it begins with the prompt.
+const ECHO: &str = "echo";
+
+/// What the continuation at `index` is to begin with: its prompt, if the caller wants that.
+fn echo(ask: &Ask, index: usize) -> String {
+    let Ask::Composed(request) = ask else { return String::new() };
+    if request.extra.get(ECHO).is_none() {
+        return String::new();
+    }
+    let each = usize::try_from(request.options.n.unwrap_or(1)).unwrap_or(1).max(1);
+    request.messages.get(index / each).map(Message::plain_text).unwrap_or_default()
+}
