@@ -1,6 +1,6 @@
 //! Texts as vectors.
 
-use crate::{Context, Extra, Head, Json, Target, Usage};
+use crate::{Context, ErrorKind, Extra, GatewayError, Head, Json, Target, Usage};
 use std::sync::Arc;
 
 /// A request for vectors on its way to a provider. Cheap to clone, so that it can be sent again.
@@ -14,6 +14,16 @@ pub struct EmbeddingCall {
     pub strict: bool,
     /// What travels beside the request.
     pub context: Context,
+}
+
+impl EmbeddingCall {
+    /// The error of a provider that makes no vectors.
+    pub fn unsupported() -> GatewayError {
+        let message = "the model's provider makes no embeddings";
+        GatewayError::new(ErrorKind::InvalidRequest, message)
+            .with_code("unsupported_model")
+            .param("model")
+    }
 }
 
 /// Vectors, and who made them.

@@ -1,8 +1,8 @@
 //! The port to a model vendor.
 
 use crate::{
-    ChatRequest, ChatResponse, Collector, Dialect, Embedded, EmbeddingCall, ErrorKind, FrameStream,
-    GatewayError, Loss, ModelCard, Original, Result,
+    ChatRequest, ChatResponse, Collector, Dialect, Embedded, EmbeddingCall, FrameStream, Loss,
+    ModelCard, Original, Result,
 };
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -47,12 +47,7 @@ pub trait Provider: Send + Sync {
     /// Among others, if this provider makes none.
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
         let _ = call;
-        Err(GatewayError::new(
-            ErrorKind::InvalidRequest,
-            "the model's provider makes no embeddings",
-        )
-        .with_code("unsupported_model")
-        .param("model"))
+        Err(EmbeddingCall::unsupported())
     }
 }
 

@@ -3,18 +3,20 @@
 use crate::{
     Auth, Credential, Descriptor, Remote, Settings,
     remote::{Address, Api},
+    services::{Counter, Embeddings, Place, Services},
 };
 use gateway_core::{Call, Dialect, ErrorKind, GatewayError, Provider, Result};
 use gateway_wire::{
     Upstream,
     chat::{ChatUpstream, Quirks},
-    gemini::GeminiUpstream,
+    embeddings::{Embedder, OpenAiEmbeddings},
+    gemini::{self, GeminiUpstream},
     messages::MessagesUpstream,
     responses::ResponsesUpstream,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
 use secrecy::ExposeSecret as _;
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 /// Whatever speaks OpenAI's Chat Completions.
 pub const OPENAI_COMPATIBLE: Descriptor = Descriptor {
@@ -60,7 +62,8 @@ pub(crate) fn openai(settings: Settings, quirks: Quirks) -> Result<Arc<dyn Provi
     } else {
         vec![chat]
     };
-    remote(settings, Auth::Bearer, apis)
+    let embedder = embeddings(&settings, "/embeddings", OpenAiEmbeddings)?;
+    remote(settings, Auth::Bearer, apis, Services { embedder: Some(embedder), counter: None })
 }
 
 /// Chat Completions under `base_url`.
@@ -83,7 +86,14 @@ pub(crate) fn anthropic(settings: Settings) -> Result<Arc<dyn Provider>> {
     let versioned = settings.base_url.trim_end_matches('/').ends_with("/v1");
     let path = if versioned { "/messages" } else { "/v1/messages" };
     let api = fixed(&settings, path, MessagesUpstream)?;
-    remote(settings, Auth::Header("x-api-key"), vec![api])
+    let counting = address(&settings, &format!("{path}/count_tokens"))?;
+    let counter = Counter {
+        address: Place::Fixed(counting),
+        dialect: Dialect::Messages,
+        wire: Box::new(MessagesUpstream),
+    };
+    let services = Services { counter: Some(counter), embedder: None };
+    remote(settings, Auth::Header("x-api-key"), vec![api], services)
 }
 
 /// A provider that speaks `generateContent`: the Gemini API, or Vertex with a token.
@@ -92,35 +102,40 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
     let base = settings.base_url.trim_end_matches('/');
     // An address without a path is that of the API's host.
     let base = if uri.path().len() > 1 { base.to_owned() } else { format!("{base}/v1beta") };
+    let base: Arc<str> = base.into();
+    let place = |method| {
+        let base = Arc::clone(&base);
+        Place::OfModel(Box::new(move |model| of_model(&base, model, method)))
+    };
+    let services = Services {
+        counter: Some(Counter {
+            address: place(gemini::Method::CountTokens),
+            dialect: Dialect::Gemini,
+            wire: Box::new(GeminiUpstream),
+        }),
+        embedder: Some(Embeddings {
+            address: place(gemini::Method::Embed),
+            wire: Box::new(GeminiUpstream),
+        }),
+    };
     let address = Address::OfCall(Box::new(move |call| generate_content(&base, call)));
     let vertex = settings.base_url.contains("aiplatform.googleapis.com");
     let auth = if vertex { Auth::Bearer } else { Auth::Header("x-goog-api-key") };
-    remote(settings, auth, vec![Api { upstream: Box::new(GeminiUpstream), address }])
+    let api = Api { upstream: Box::new(GeminiUpstream), address };
+    remote(settings, auth, vec![api], services)
 }
 
 fn generate_content(base: &str, call: &Call) -> Result<Uri> {
-    let model = call.target.model.trim_start_matches("models/");
-    let verb = if call.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-    format!("{base}/models/{}:{verb}", segment(model)).parse().map_err(
-        |error: http::uri::InvalidUri| {
-            GatewayError::new(ErrorKind::Internal, "the model's address cannot be written")
-                .because(error)
-        },
-    )
+    let method = if call.stream { gemini::Method::Stream } else { gemini::Method::Generate };
+    of_model(base, &call.target.model, method)
 }
 
-/// `text` as one segment of a path, whatever it holds.
-fn segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+fn of_model(base: &str, model: &str, method: gemini::Method) -> Result<Uri> {
+    let path = gemini::path(model, method);
+    format!("{base}/{path}").parse().map_err(|error: http::uri::InvalidUri| {
+        GatewayError::new(ErrorKind::Internal, "the model's address cannot be written")
+            .because(error)
+    })
 }
 
 /// A dialect served at one address: `path` under the base URL.
@@ -129,16 +144,36 @@ pub(crate) fn fixed(
     path: &str,
     upstream: impl Upstream + 'static,
 ) -> Result<Api> {
+    Ok(Api { upstream: Box::new(upstream), address: Address::Fixed(address(settings, path)?) })
+}
+
+/// Vectors made at one address: `path` under the base URL.
+pub(crate) fn embeddings(
+    settings: &Settings,
+    path: &str,
+    wire: impl Embedder + 'static,
+) -> Result<Embeddings> {
+    let address = Place::Fixed(address(settings, path)?);
+    Ok(Embeddings { address, wire: Box::new(wire) })
+}
+
+/// The address of `path` under the base URL.
+fn address(settings: &Settings, path: &str) -> Result<Uri> {
     let uri = format!("{}{path}", settings.base_url.trim_end_matches('/'));
     let uri: Uri = uri.parse().map_err(|_| malformed(settings, "its base URL is malformed"))?;
     if uri.authority().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(malformed(settings, "its base URL does not begin with http:// or https://"));
     }
-    Ok(Api { upstream: Box::new(upstream), address: Address::Fixed(uri) })
+    Ok(uri)
 }
 
 /// A provider behind HTTP, whose credential is sent as `auth` says unless the settings differ.
-pub(crate) fn remote(settings: Settings, auth: Auth, apis: Vec<Api>) -> Result<Arc<dyn Provider>> {
+pub(crate) fn remote(
+    settings: Settings,
+    auth: Auth,
+    apis: Vec<Api>,
+    services: Services,
+) -> Result<Arc<dyn Provider>> {
     let mut headers = HeaderMap::new();
     for (name, value) in &settings.headers {
         let name: HeaderName = name.parse().map_err(|_| malformed(&settings, "a header's name"))?;
@@ -157,7 +192,7 @@ pub(crate) fn remote(settings: Settings, auth: Auth, apis: Vec<Api>) -> Result<A
         headers.insert(name, value);
     }
     let client = settings.client()?;
-    Ok(Arc::new(Remote { id: settings.id.into(), apis, headers, client }))
+    Ok(Arc::new(Remote { id: settings.id.into(), apis, services, headers, client }))
 }
 
 fn malformed(settings: &Settings, what: &str) -> GatewayError {

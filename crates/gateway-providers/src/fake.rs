@@ -16,14 +16,20 @@
 //! | `cut-N` | `N` pieces, then the connection breaks |
 //! | `truncate-N` | `N` pieces, then an end without a finish |
 //! | `stall-N` | `N` pieces, then silence |
+//!
+//! Asked for vectors, it makes the same one of the same text, of 8 numbers or as many as are wanted;
+//! `slow-Tms` and `error-STATUS` mean what they mean above.
 
 mod script;
+mod vector;
 
 use self::script::{Step, script};
 use crate::{Credential, Descriptor};
 use async_trait::async_trait;
 use futures_util::stream;
-use gateway_core::{Answer, Call, Frame, FrameStream, Head, Provider, Result, StreamEvent};
+use gateway_core::{
+    Answer, Call, Embedded, EmbeddingCall, Frame, FrameStream, Head, Provider, Result, StreamEvent,
+};
 use std::{future, sync::Arc, vec};
 use tokio::time;
 
@@ -57,15 +63,28 @@ impl Provider for Fake {
 
     async fn answer(&self, call: Call) -> Result<Answer> {
         let steps = script(&call.target.model, call.request()?)?;
-        let head = Head {
-            provider: self.id.as_str().into(),
-            model: Arc::clone(&call.target.model),
-            attempts: 1,
-            ..Head::default()
-        };
+        let head = self.head(&call.target.model);
         let frames = frames(steps);
         let frames = if call.stream { frames } else { whole(frames).await? };
         Ok(Answer { head, frames })
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let model = &call.target.model;
+        time::sleep(script::pause(model)?).await;
+        let response = vector::vectors(model, &call.request)?;
+        Ok(Embedded { head: self.head(model), response })
+    }
+}
+
+impl Fake {
+    fn head(&self, model: &Arc<str>) -> Head {
+        Head {
+            provider: self.id.as_str().into(),
+            model: Arc::clone(model),
+            attempts: 1,
+            ..Head::default()
+        }
     }
 }
 

@@ -38,6 +38,7 @@ mod reading;
 mod registry;
 mod remote;
 mod retry_after;
+mod services;
 mod together;
 mod xai;
 

@@ -1,6 +1,6 @@
 //! `Ollama`: speaks its own chat API, in lines of JSON.
 
-use crate::{Auth, Credential, Descriptor, compatible};
+use crate::{Auth, Credential, Descriptor, compatible, services::Services};
 use gateway_wire::ollama::OllamaUpstream;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
@@ -14,7 +14,9 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     build: |settings| {
         let upstream =
             OllamaUpstream { num_ctx: settings.context_window, ..OllamaUpstream::default() };
+        let embedder = compatible::embeddings(&settings, "/api/embed", upstream.clone())?;
         let api = compatible::fixed(&settings, "/api/chat", upstream)?;
-        compatible::remote(settings, Auth::Bearer, vec![api])
+        let services = Services { embedder: Some(embedder), counter: None };
+        compatible::remote(settings, Auth::Bearer, vec![api], services)
     },
 };

@@ -1,8 +1,8 @@
 //! `OpenAI`: speaks Chat Completions and Responses.
 
-use crate::{Auth, Credential, Descriptor, compatible};
+use crate::{Auth, Credential, Descriptor, compatible, services::Services};
 use gateway_core::Dialect;
-use gateway_wire::chat::Quirks;
+use gateway_wire::{chat::Quirks, embeddings::OpenAiEmbeddings};
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     id: "openai",
@@ -15,6 +15,8 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     build: |settings| {
         let chat = compatible::chat(&settings, Quirks::OPENAI)?;
         let responses = compatible::responses(&settings)?;
-        compatible::remote(settings, Auth::Bearer, vec![chat, responses])
+        let embedder = compatible::embeddings(&settings, "/embeddings", OpenAiEmbeddings)?;
+        let services = Services { embedder: Some(embedder), counter: None };
+        compatible::remote(settings, Auth::Bearer, vec![chat, responses], services)
     },
 };

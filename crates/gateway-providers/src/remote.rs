@@ -1,11 +1,11 @@
 //! A provider somewhere else: dialects, an address, a credential.
 
-use crate::{body::Pieces, client::HttpClient, reading};
+use crate::{body::Pieces, client::HttpClient, reading, services::Services};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
-    Answer, Ask, Call, Context, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Head, Look,
-    Loss, Provider, Result, Target,
+    Answer, Ask, Call, Context, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream,
+    GatewayError, Head, Look, Loss, Provider, Result, Target,
 };
 use gateway_wire::{
     Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable,
@@ -27,6 +27,8 @@ pub struct Remote {
     pub(crate) id: Arc<str>,
     /// The dialects it speaks, its usual one first.
     pub(crate) apis: Vec<Api>,
+    /// What it does besides answering.
+    pub(crate) services: Services,
     /// What is sent with every request: credentials and whatever is configured.
     pub(crate) headers: HeaderMap,
     /// Headers of the caller that are passed on to an upstream of the same dialect.
@@ -49,6 +51,13 @@ pub(crate) enum Address {
     OfCall(Locate),
 }
 
+/// What is posted, and where.
+pub(crate) struct Letter {
+    to: Uri,
+    body: Vec<Bytes>,
+    accept: &'static str,
+}
+
 /// Says where a call is posted.
 pub(crate) type Locate = Box<dyn Fn(&Call) -> Result<Uri> + Send + Sync>;
 
@@ -69,17 +78,22 @@ impl Provider for Remote {
 
     async fn answer(&self, call: Call) -> Result<Answer> {
         let original = |dialect| call.original(dialect).is_some();
-        let api = self.api(&call.target, original).ok_or_else(|| {
-            GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
-        })?;
+        let api = self.api(&call.target, original).ok_or_else(speechless)?;
         let (call, mut loss) = sayable(call, api.upstream.dialect())?;
         let Encoded { body, loss: more } = api.upstream.encode(&call)?;
         loss.extend(more);
         if call.strict {
             loss.refuse()?;
         }
-        let request = self.request(api, &call, body)?;
-        let response = self.client.send(request).await?;
+        let uri = match &api.address {
+            Address::Fixed(uri) => uri.clone(),
+            Address::OfCall(of) => of(&call)?,
+        };
+        let streamed = call.stream && api.upstream.framing() == Framing::Sse;
+        let accept = if streamed { "text/event-stream" } else { "application/json" };
+        let same_dialect = call.original(api.upstream.dialect()).is_some();
+        let letter = Letter { to: uri, body, accept };
+        let response = self.post(letter, &call.context, same_dialect).await?;
         let response = check(api, response).await?;
         let head = Head {
             provider: Arc::clone(&self.id),
@@ -99,6 +113,20 @@ impl Provider for Remote {
         };
         Ok(Answer { head, frames })
     }
+
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        match &self.services.counter {
+            Some(counter) => counter.count(self, &call).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        match &self.services.embedder {
+            Some(embedder) => embedder.embed(self, &call).await,
+            None => Err(EmbeddingCall::unsupported()),
+        }
+    }
 }
 
 impl Remote {
@@ -111,25 +139,54 @@ impl Remote {
         wanted.or_else(callers).or(self.apis.first())
     }
 
+    /// Posts `body` to a service of this provider and waits for the whole reply.
+    ///
+    /// # Errors
+    ///
+    /// If the provider refuses or fails, in the words of its usual dialect.
+    pub(crate) async fn exchange(
+        &self,
+        letter: Letter,
+        context: &Context,
+        same_dialect: bool,
+    ) -> Result<(HeaderMap, Bytes)> {
+        let response = self.post(letter, context, same_dialect).await?;
+        let usual = self.apis.first().ok_or_else(speechless)?;
+        let (head, body) = check(usual, response).await?.into_parts();
+        Ok((head.headers, whole(body).await?))
+    }
+
     /// Headers are built, never copied: nothing of the caller's gets through by accident.
-    fn request(&self, api: &Api, call: &Call, body: Vec<Bytes>) -> Result<Request<Pieces>> {
+    async fn post(
+        &self,
+        letter: Letter,
+        context: &Context,
+        same_dialect: bool,
+    ) -> Result<Response<Incoming>> {
+        let Letter { to, body, accept } = letter;
         let mut request = Request::new(Pieces::from(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = match &api.address {
-            Address::Fixed(uri) => uri.clone(),
-            Address::OfCall(of) => of(call)?,
-        };
+        *request.uri_mut() = to;
         let headers = request.headers_mut();
         headers.clone_from(&self.headers);
-        let streamed = call.stream && api.upstream.framing() == Framing::Sse;
-        let accept = if streamed { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("llm-gateway"));
-        add_context(headers, &call.context, call.original(api.upstream.dialect()).is_some());
-        Ok(request)
+        add_context(headers, context, same_dialect);
+        self.client.send(request).await
     }
+}
+
+impl Letter {
+    /// One that wants to be answered in JSON.
+    pub(crate) const fn json(to: Uri, body: Vec<Bytes>) -> Self {
+        Self { to, body, accept: "application/json" }
+    }
+}
+
+fn speechless() -> GatewayError {
+    GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
 }
 
 impl std::fmt::Debug for Remote {
@@ -234,7 +291,7 @@ fn is_streamed(framing: Framing, headers: &HeaderMap) -> bool {
     }
 }
 
-fn upstream_request_id(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<String> {
     ["x-request-id", "request-id", "x-generation-id"]
         .iter()
         .find_map(|name| headers.get(*name)?.to_str().ok())

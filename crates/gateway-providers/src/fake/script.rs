@@ -64,6 +64,19 @@ pub(super) fn script(model: &str, request: &ChatRequest) -> Result<Vec<Step>> {
     Ok(play.finish(reason))
 }
 
+/// How long `model` waits before it does anything.
+///
+/// # Errors
+///
+/// For `error-STATUS`, that error.
+pub(super) fn pause(model: &str) -> Result<Duration> {
+    match model.split_once('-') {
+        Some(("slow", arguments)) => Ok(delay(arguments)),
+        Some(("error", status)) => Err(refused(status)),
+        Some(_) | None => Ok(Duration::ZERO),
+    }
+}
+
 struct Play {
     steps: Vec<Step>,
     usage: Usage,
@@ -144,7 +157,7 @@ impl Play {
     }
 }
 
-fn words(text: &str) -> u64 {
+pub(super) fn words(text: &str) -> u64 {
     text.split_whitespace().count() as u64
 }
 
