@@ -15,6 +15,8 @@ pub enum Endpoint<'path> {
     Health,
     /// `/metrics`
     Metrics,
+    /// `/openapi.json`
+    OpenApi,
     /// `/v1/chat/completions`
     ChatCompletions,
     /// `/v1/responses`
@@ -29,6 +31,12 @@ pub enum Endpoint<'path> {
     ResponseTokens,
     /// `/v1/messages`
     Messages,
+    /// `/v1/messages/count_tokens`
+    CountTokens,
+    /// `/v1/completions`
+    Completions,
+    /// `/v1/embeddings`
+    Embeddings,
     /// `/v1/models`
     Models,
     /// `/v1/models/{id}`, where the id may contain slashes.
@@ -38,6 +46,27 @@ pub enum Endpoint<'path> {
 }
 
 impl<'path> Endpoint<'path> {
+    /// One of each, in the order of the documentation.
+    pub const ALL: [Endpoint<'static>; 17] = [
+        Endpoint::ChatCompletions,
+        Endpoint::Responses,
+        Endpoint::Response("{id}"),
+        Endpoint::ResponseCancel("{id}"),
+        Endpoint::ResponseItems("{id}"),
+        Endpoint::ResponseTokens,
+        Endpoint::Messages,
+        Endpoint::CountTokens,
+        Endpoint::Completions,
+        Endpoint::Embeddings,
+        Endpoint::Models,
+        Endpoint::Model("{id}"),
+        Endpoint::Providers,
+        Endpoint::Root,
+        Endpoint::Health,
+        Endpoint::Metrics,
+        Endpoint::OpenApi,
+    ];
+
     /// The endpoint at `path`, which is matched as it was sent: nothing is decoded twice.
     pub fn at(path: &'path str) -> Option<Self> {
         if let Some(id) = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty()) {
@@ -50,9 +79,13 @@ impl<'path> Endpoint<'path> {
             "/" => Self::Root,
             "/health" => Self::Health,
             "/metrics" => Self::Metrics,
+            "/openapi.json" => Self::OpenApi,
             "/v1/chat/completions" => Self::ChatCompletions,
             "/v1/responses" => Self::Responses,
             "/v1/messages" => Self::Messages,
+            "/v1/messages/count_tokens" => Self::CountTokens,
+            "/v1/completions" => Self::Completions,
+            "/v1/embeddings" => Self::Embeddings,
             "/v1/models" => Self::Models,
             "/v1/providers" => Self::Providers,
             _ => return None,
@@ -78,6 +111,7 @@ impl<'path> Endpoint<'path> {
             Self::Root
             | Self::Health
             | Self::Metrics
+            | Self::OpenApi
             | Self::Models
             | Self::Model(_)
             | Self::ResponseItems(_)
@@ -87,7 +121,10 @@ impl<'path> Endpoint<'path> {
             | Self::Responses
             | Self::ResponseCancel(_)
             | Self::ResponseTokens
-            | Self::Messages => &[Method::POST],
+            | Self::Messages
+            | Self::CountTokens
+            | Self::Completions
+            | Self::Embeddings => &[Method::POST],
         }
     }
 
@@ -97,6 +134,7 @@ impl<'path> Endpoint<'path> {
             Self::Root => "/",
             Self::Health => "/health",
             Self::Metrics => "/metrics",
+            Self::OpenApi => "/openapi.json",
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Responses => "/v1/responses",
             Self::Response(_) => "/v1/responses/{id}",
@@ -104,6 +142,9 @@ impl<'path> Endpoint<'path> {
             Self::ResponseItems(_) => "/v1/responses/{id}/input_items",
             Self::ResponseTokens => "/v1/responses/input_tokens",
             Self::Messages => "/v1/messages",
+            Self::CountTokens => "/v1/messages/count_tokens",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
             Self::Models => "/v1/models",
             Self::Model(_) => "/v1/models/{id}",
             Self::Providers => "/v1/providers",
@@ -113,7 +154,7 @@ impl<'path> Endpoint<'path> {
     /// Whether it answers anybody: probes and scrapers carry no keys.
     pub const fn is_open(self) -> bool {
         match self {
-            Self::Root | Self::Health | Self::Metrics => true,
+            Self::Root | Self::Health | Self::Metrics | Self::OpenApi => true,
             Self::ChatCompletions
             | Self::Responses
             | Self::Response(_)
@@ -121,6 +162,9 @@ impl<'path> Endpoint<'path> {
             | Self::ResponseItems(_)
             | Self::ResponseTokens
             | Self::Messages
+            | Self::CountTokens
+            | Self::Completions
+            | Self::Embeddings
             | Self::Models
             | Self::Model(_)
             | Self::Providers => false,
@@ -155,6 +199,13 @@ mod tests {
         check("/v1/responses/input_tokens", Some(Endpoint::ResponseTokens));
         for path in ["", "/cancel", "resp_1/", "resp_1/x", "resp_1/cancel/x"] {
             check(&format!("/v1/responses/{path}"), None);
+        }
+    }
+
+    #[test]
+    fn every_endpoint_is_found_by_its_label() {
+        for endpoint in Endpoint::ALL {
+            check(endpoint.label(), Some(endpoint));
         }
     }
 

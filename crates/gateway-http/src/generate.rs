@@ -8,14 +8,15 @@ use crate::{
     outcome::{Accepted, Outcome},
     reply,
     responses::{self, Keep, Work},
+    several,
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
     Answer, Ask, BoxError, Call, Collector, Envelope, ErrorKind, FrameStream, GatewayError, Head,
-    Look, Original, Result, on_end,
+    Look, Loss, Result, on_end,
 };
-use gateway_wire::{Caller, Ids, Reply, envelope, json, splice};
+use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
@@ -57,16 +58,20 @@ where
     client.check_model(&envelope.model, &route.target.model)?;
     let provider = app.provider(&route.provider)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);
-    let original = Original::new(caller.dialect(), body, envelope, caller.decode());
+    let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
+    // Several questions are put one by one; one may be put as it is, or as it is completed here.
+    let single = if asks.len() == 1 { asks.pop() } else { None };
     let mut call = Call {
         target: route.target,
-        ask: Ask::Original(Arc::new(original)),
+        ask: single.unwrap_or_else(|| told.clone()),
         stream,
         look: Look::Digest,
         strict: app.strict || is_strict(&head.headers),
         context: context::of(&head.headers, Arc::clone(&request_id), &client, caller.dialect()),
     };
-    let ask = call.ask.clone();
+    if call.strict {
+        loss.refuse()?;
+    }
     let plan = responses::plan(app, provider, &mut call).await?;
     let accepted = Accepted {
         path,
@@ -77,12 +82,24 @@ where
         stream,
     };
     let outcome = Outcome::new(app, accepted, in_flight);
-    let to = Reply { ask, model, created: now(), ids: ids() };
+    let to = Reply { ask: told, model, created: now(), ids: ids() };
     let work = Work { provider: Arc::clone(provider), call, outcome };
     match plan.keep {
         Some(keep) if plan.background => responses::start(keep, work, to, stream).await,
-        keep => answer(app, caller, to, work, (keep, share)).await,
+        keep => answer(app, caller, to, work, Rest { keep, share, asks, loss }).await,
     }
+}
+
+/// What else an answer depends on.
+struct Rest {
+    /// Where it is kept.
+    keep: Option<Keep>,
+    /// The request's share of the memory for bodies.
+    share: body::Share,
+    /// The questions, if there are several.
+    asks: Vec<Ask>,
+    /// What the request said in vain.
+    loss: Loss,
 }
 
 /// Answers a caller that waits for it.
@@ -91,11 +108,12 @@ async fn answer(
     caller: &dyn Caller,
     to: Reply,
     work: Work,
-    (keep, share): (Option<Keep>, body::Share),
+    rest: Rest,
 ) -> Result<Response<reply::Body>> {
     let Work { provider, call, mut outcome } = work;
+    let Rest { keep, share, asks, loss } = rest;
     let stream = call.stream;
-    let Answer { head, frames } = match provider.answer(call).await {
+    let Answer { mut head, frames } = match several::answer(&provider, call, asks).await {
         Ok(answer) => answer,
         Err(error) => {
             outcome.failed(&error);
@@ -103,6 +121,7 @@ async fn answer(
         }
     };
     drop(share);
+    loss.iter().for_each(|name| head.loss.drop(name.to_owned()));
     outcome.begun(&head);
     let frames = on_end(frames, Box::new(outcome));
     let mut reply = match (stream, keep) {
@@ -163,7 +182,7 @@ async fn whole(
 }
 
 /// Tells who answered and what was left behind.
-fn add_facts(head: &Head, headers: &mut HeaderMap) {
+pub(crate) fn add_facts(head: &Head, headers: &mut HeaderMap) {
     let mut add = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(HeaderName::from_static(name), value);
@@ -181,12 +200,12 @@ fn add_facts(head: &Head, headers: &mut HeaderMap) {
     }
 }
 
-fn is_strict(headers: &HeaderMap) -> bool {
+pub(crate) fn is_strict(headers: &HeaderMap) -> bool {
     headers.get("x-gateway-strict").is_some_and(|value| value.as_bytes() == b"true")
 }
 
 /// Reads the envelope; a request that names no model gets the configured one, if there is one.
-fn open(app: &App, body: Bytes) -> Result<(Bytes, Envelope)> {
+pub(crate) fn open(app: &App, body: Bytes) -> Result<(Bytes, Envelope)> {
     let limits = json::Limits { depth: app.json_depth };
     match (envelope::read(&body, &limits), &app.default_model) {
         (Err(error), Some(model)) if error.at_param() == Some("model") => {

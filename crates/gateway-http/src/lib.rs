@@ -7,17 +7,21 @@ mod auth;
 mod body;
 mod context;
 mod cors;
+mod count;
+mod embeddings;
 mod endpoint;
 mod event_body;
 mod generate;
 mod hold;
 pub mod hygiene;
 mod meters;
+mod models;
 mod outcome;
 mod platform;
 mod reply;
 mod responses;
 mod service;
+mod several;
 pub mod tools;
 
 pub use self::{

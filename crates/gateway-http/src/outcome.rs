@@ -69,6 +69,18 @@ impl Outcome {
         self.upstream_request_id.clone_from(&head.upstream_request_id);
     }
 
+    /// The request came in at `began`: it is told of only now.
+    pub(crate) fn since(mut self, began: Instant) -> Self {
+        self.began = began;
+        self
+    }
+
+    /// The answer was there at once, and took this.
+    pub(crate) fn answered(mut self, usage: Option<Usage>) {
+        self.usage = usage;
+        self.tell(End::Complete);
+    }
+
     /// The request failed before an answer began.
     pub(crate) fn failed(mut self, error: &GatewayError) {
         self.tell(End::Failed(error));

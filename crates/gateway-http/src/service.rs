@@ -1,16 +1,18 @@
 //! Every request passes here, top to bottom.
 
 use crate::{
-    App, Endpoint, body, context, generate, hygiene, meters::Meters, platform, reply, responses,
+    App, Endpoint, body, context, count, embeddings, generate, hygiene, meters::Meters, models,
+    platform, reply, responses,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
 use gateway_wire::{
-    Caller, chat::ChatCaller, json, messages::MessagesCaller, responses::ResponsesCaller,
+    Caller, chat::ChatCaller, completions::CompletionsCaller, json, messages::MessagesCaller,
+    responses::ResponsesCaller,
 };
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response,
     header::{ALLOW, ORIGIN},
     request::Parts,
 };
@@ -60,6 +62,7 @@ where
         return reply::failure(&error, reply::platform_error(&error));
     };
     let caller = caller(endpoint);
+    let voice = caller.or_else(|| voice(endpoint, &head.headers));
     let answered = match check(endpoint, &head) {
         Ok(()) if head.method == Method::OPTIONS => Ok(app.cors.preflight(endpoint, &head.headers)),
         Ok(()) => {
@@ -69,8 +72,8 @@ where
         Err(error) => Err(error),
     };
     answered.unwrap_or_else(|error| {
-        let body = match caller {
-            Some(caller) => caller.write_error(&error, &request_id),
+        let body = match voice {
+            Some(voice) => voice.write_error(&error, &request_id),
             None => reply::platform_error(&error),
         };
         let mut reply = reply::failure(&error, body);
@@ -81,7 +84,33 @@ where
     })
 }
 
-/// The dialect in which an endpoint speaks; the platform's own endpoints have none.
+/// The dialect in which an endpoint tells of failures, if it has none for answers.
+fn voice(endpoint: Endpoint<'_>, headers: &HeaderMap) -> Option<&'static dyn Caller> {
+    match endpoint {
+        Endpoint::CountTokens => Some(&MessagesCaller),
+        Endpoint::Embeddings => Some(&ChatCaller),
+        Endpoint::Models | Endpoint::Model(_) if models::is_for_anthropic(headers) => {
+            Some(&MessagesCaller)
+        }
+        Endpoint::ChatCompletions
+        | Endpoint::Responses
+        | Endpoint::Response(_)
+        | Endpoint::ResponseCancel(_)
+        | Endpoint::ResponseItems(_)
+        | Endpoint::ResponseTokens
+        | Endpoint::Messages
+        | Endpoint::Completions
+        | Endpoint::Models
+        | Endpoint::Model(_)
+        | Endpoint::Providers
+        | Endpoint::Root
+        | Endpoint::Health
+        | Endpoint::Metrics
+        | Endpoint::OpenApi => None,
+    }
+}
+
+/// The dialect in which an endpoint answers; the platform's own endpoints have none.
 fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
     match endpoint {
         Endpoint::ChatCompletions => Some(&ChatCaller),
@@ -91,9 +120,13 @@ fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
         | Endpoint::ResponseItems(_)
         | Endpoint::ResponseTokens => Some(&ResponsesCaller),
         Endpoint::Messages => Some(&MessagesCaller),
+        Endpoint::Completions => Some(&CompletionsCaller),
         Endpoint::Root
         | Endpoint::Health
         | Endpoint::Metrics
+        | Endpoint::OpenApi
+        | Endpoint::CountTokens
+        | Endpoint::Embeddings
         | Endpoint::Models
         | Endpoint::Model(_)
         | Endpoint::Providers => None,
@@ -124,8 +157,8 @@ where
     B::Error: Into<BoxError>,
 {
     let in_flight = Meters::begin(method_label(request.method()));
+    let entry = generate::Entry { path: endpoint.label(), request_id, in_flight };
     if let Some(caller) = caller.filter(|_| is_generation(endpoint)) {
-        let entry = generate::Entry { path: endpoint.label(), request_id, in_flight };
         return generate::generate(app, caller, entry, request).await;
     }
     if endpoint.is_open() {
@@ -134,8 +167,10 @@ where
     let client = app.access.identify(request.headers())?;
     let query = request.uri().query();
     match endpoint {
-        Endpoint::Models => Ok(platform::models(app)),
-        Endpoint::Model(id) => platform::model(app, id),
+        Endpoint::Models => models::list(app, request.headers(), query),
+        Endpoint::Model(id) => models::show(app, request.headers(), id),
+        Endpoint::CountTokens => count::count(app, entry, request).await,
+        Endpoint::Embeddings => embeddings::embed(app, entry, request).await,
         Endpoint::Providers => Ok(platform::providers(app)),
         Endpoint::Response(id) if request.method() == Method::DELETE => {
             responses::delete(app, &client, id).await
@@ -153,15 +188,23 @@ where
         Endpoint::Root
         | Endpoint::Health
         | Endpoint::Metrics
+        | Endpoint::OpenApi
         | Endpoint::ChatCompletions
         | Endpoint::Responses
-        | Endpoint::Messages => Err(unhandled()),
+        | Endpoint::Messages
+        | Endpoint::Completions => Err(unhandled()),
     }
 }
 
 /// Whether an endpoint asks a model to answer.
 fn is_generation(endpoint: Endpoint<'_>) -> bool {
-    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages)
+    matches!(
+        endpoint,
+        Endpoint::ChatCompletions
+            | Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::Completions
+    )
 }
 
 /// Answers anybody.
@@ -172,6 +215,8 @@ fn open(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
         Ok(platform::health(app))
     } else if endpoint == Endpoint::Metrics {
         platform::metrics(app)
+    } else if endpoint == Endpoint::OpenApi {
+        platform::openapi(app)
     } else {
         Err(unhandled())
     }

@@ -1,0 +1,84 @@
+//! `POST /v1/messages/count_tokens`: how much a model would read.
+
+use crate::{
+    App, body, context,
+    generate::{self, Entry},
+    outcome::{Accepted, Outcome},
+    reply,
+};
+use bytes::Bytes;
+use gateway_core::{Ask, BoxError, Call, Dialect, Look, Original, Result, estimate};
+use gateway_wire::{Caller as _, messages::MessagesCaller};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Counts, or has the model's provider count.
+///
+/// Where the provider does not count for others, the reply says that it is an estimate.
+pub(crate) async fn count<B>(
+    app: &Arc<App>,
+    entry: Entry,
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let Entry { path, request_id, in_flight } = entry;
+    let began = Instant::now();
+    let (head, body) = request.into_parts();
+    let client = app.access.identify(&head.headers)?;
+    let (body, share) = body::read(&head.headers, body, &app.limits).await?;
+    let (body, envelope) = generate::open(app, body)?;
+    MessagesCaller.check(&envelope)?;
+    let route = app.routes.route(&envelope.model)?;
+    client.check_model(&envelope.model, &route.target.model)?;
+    let provider = app.provider(&route.provider)?;
+    let decode = MessagesCaller.decode_count();
+    let original = Arc::new(Original::new(Dialect::Messages, body, envelope, decode));
+    let call = Call {
+        target: route.target,
+        ask: Ask::Original(Arc::clone(&original)),
+        stream: false,
+        look: Look::Digest,
+        strict: app.strict || generate::is_strict(&head.headers),
+        context: context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Messages),
+    };
+    let model = Arc::clone(&call.target.model);
+    let accepted = Accepted {
+        path,
+        request_id,
+        client: Arc::clone(&client.name),
+        provider: Arc::clone(&route.provider),
+        card: call.target.card.clone(),
+        stream: false,
+    };
+    let counted = provider.count_tokens(call).await;
+    drop(share);
+    // Nobody was asked, so there is nothing to account for.
+    let asked = || Outcome::new(app, accepted, in_flight).since(began);
+    match counted {
+        Ok(Some(tokens)) => {
+            asked().answered(None);
+            Ok(told(tokens))
+        }
+        Ok(None) => Ok(estimated(estimate::tokens(original.decoded()?, &model))),
+        Err(error) => {
+            asked().failed(&error);
+            Err(error)
+        }
+    }
+}
+
+fn told(tokens: u64) -> Response<reply::Body> {
+    reply::written(StatusCode::OK, MessagesCaller.write_count(tokens))
+}
+
+fn estimated(tokens: u64) -> Response<reply::Body> {
+    let mut reply = told(tokens);
+    let name = HeaderName::from_static("x-gateway-estimated");
+    reply.headers_mut().insert(name, HeaderValue::from_static("true"));
+    reply
+}

@@ -1,0 +1,65 @@
+//! `POST /v1/embeddings`: texts as vectors.
+
+use crate::{
+    App, body, context,
+    generate::{self, Entry},
+    outcome::{Accepted, Outcome},
+    reply,
+};
+use bytes::Bytes;
+use gateway_core::{BoxError, Dialect, EmbeddingCall, Result};
+use gateway_wire::{embeddings, envelope, json};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use std::sync::Arc;
+
+/// Has the model's provider turn texts into vectors.
+pub(crate) async fn embed<B>(
+    app: &Arc<App>,
+    entry: Entry,
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let Entry { path, request_id, in_flight } = entry;
+    let (head, body) = request.into_parts();
+    let client = app.access.identify(&head.headers)?;
+    let (body, share) = body::read(&head.headers, body, &app.limits).await?;
+    // The configured default is a model for chats: it is of no use here.
+    envelope::read(&body, &json::Limits { depth: app.json_depth })?;
+    let request = Arc::new(embeddings::read_request(&body)?);
+    drop((body, share));
+    let route = app.routes.route(&request.model)?;
+    client.check_model(&request.model, &route.target.model)?;
+    let provider = app.provider(&route.provider)?;
+    let accepted = Accepted {
+        path,
+        request_id: Arc::clone(&request_id),
+        client: Arc::clone(&client.name),
+        provider: Arc::clone(&route.provider),
+        card: route.target.card.clone(),
+        stream: false,
+    };
+    let call = EmbeddingCall {
+        target: route.target,
+        request: Arc::clone(&request),
+        strict: app.strict || generate::is_strict(&head.headers),
+        context: context::of(&head.headers, request_id, &client, Dialect::Chat),
+    };
+    let mut outcome = Outcome::new(app, accepted, in_flight);
+    let embedded = match provider.embed(call).await {
+        Ok(embedded) => embedded,
+        Err(error) => {
+            outcome.failed(&error);
+            return Err(error);
+        }
+    };
+    outcome.begun(&embedded.head);
+    outcome.answered(embedded.response.usage);
+    let written = embeddings::write_answer(&embedded.response, &request);
+    let mut reply = reply::written(StatusCode::OK, written);
+    generate::add_facts(&embedded.head, reply.headers_mut());
+    Ok(reply)
+}

@@ -1,0 +1,246 @@
+//! The models that can be asked for: as OpenAI lists them, and as Anthropic does.
+
+use crate::{App, platform::usable, reply};
+use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
+use http::{HeaderMap, Response, StatusCode};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Whether a caller is one of Anthropic's.
+pub(crate) fn is_for_anthropic(headers: &HeaderMap) -> bool {
+    headers.contains_key("anthropic-version")
+}
+
+/// `GET /v1/models`: the names of the catalogue, and those that stand for others.
+pub(crate) fn list(
+    app: &App,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Response<reply::Body>> {
+    let models = listed(app);
+    if is_for_anthropic(headers) {
+        let page = Page::read(query.unwrap_or_default())?.of(&models)?;
+        return Ok(reply::json(StatusCode::OK, &page));
+    }
+    let data: Vec<_> = models.values().map(Model::openai).collect();
+    Ok(reply::json(StatusCode::OK, &json!({ "object": "list", "data": data })))
+}
+
+/// `GET /v1/models/{id}`: any name that a request could use.
+pub(crate) fn show(app: &App, headers: &HeaderMap, id: &str) -> Result<Response<reply::Body>> {
+    let id = percent_decoded(id);
+    let route = app.routes.route(&id)?;
+    if !app.is_ready(&route.provider) {
+        return Err(GatewayError::new(
+            ErrorKind::ModelNotFound,
+            "the model's provider is not configured",
+        )
+        .param("model"));
+    }
+    let model = Model { id: &id, owner: &route.provider, card: route.target.card.as_deref() };
+    let model = if is_for_anthropic(headers) { model.anthropic() } else { model.openai() };
+    Ok(reply::json(StatusCode::OK, &model))
+}
+
+/// A name that a request could use.
+struct Model<'a> {
+    id: &'a str,
+    owner: &'a str,
+    card: Option<&'a ModelCard>,
+}
+
+/// Whatever can be asked for by a name that is known, by that name.
+fn listed(app: &App) -> BTreeMap<String, Model<'_>> {
+    let mut models = BTreeMap::new();
+    for card in usable(app) {
+        let model = Model { id: &card.id, owner: &card.provider, card: Some(card) };
+        models.insert(card.id.to_lowercase(), model);
+    }
+    for (name, _) in app.routes.aliases() {
+        let Ok(route) = app.routes.route(name) else { continue };
+        let Some((owner, _)) = app.providers.get_key_value(&route.provider) else { continue };
+        if app.is_ready(owner) {
+            // An alias beats a model of its name.
+            let card = route.target.card.and_then(|card| known(app, &card));
+            models.insert(name.to_owned(), Model { id: name, owner, card });
+        }
+    }
+    models
+}
+
+/// The card that the application holds.
+fn known<'a>(app: &'a App, card: &ModelCard) -> Option<&'a ModelCard> {
+    usable(app).map(AsRef::as_ref).find(|it| it.id == card.id)
+}
+
+impl Model<'_> {
+    /// When a model was made is not known here; clients want a number.
+    fn openai(&self) -> Value {
+        let mut object =
+            json!({ "id": self.id, "object": "model", "created": 0, "owned_by": self.owner });
+        if let (Some(object), Some(card)) = (object.as_object_mut(), self.card) {
+            let window = card.context_window.map(|it| ("context_window".to_owned(), it.into()));
+            object.extend(window);
+            let limit = card.max_output.map(|it| ("max_output_tokens".to_owned(), it.into()));
+            object.extend(limit);
+        }
+        object
+    }
+
+    /// The time that Anthropic, too, tells of models whose age it does not know.
+    fn anthropic(&self) -> Value {
+        json!({
+            "type": "model",
+            "id": self.id,
+            "display_name": self.id,
+            "created_at": "1970-01-01T00:00:00Z",
+        })
+    }
+}
+
+/// Which part of the list is wanted.
+#[derive(Debug)]
+struct Page {
+    limit: usize,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+impl Page {
+    fn read(query: &str) -> Result<Self> {
+        let mut page = Self { limit: 20, before: None, after: None };
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = percent_decoded(value);
+            match name {
+                "limit" => page.limit = limit(&value)?,
+                "before_id" => page.before = Some(value.to_lowercase()),
+                "after_id" => page.after = Some(value.to_lowercase()),
+                _ => {}
+            }
+        }
+        if page.before.is_some() && page.after.is_some() {
+            let message = "only one of before_id and after_id may be given";
+            return Err(GatewayError::invalid("before_id", message));
+        }
+        Ok(page)
+    }
+
+    /// The page of `models` that is wanted.
+    fn of(&self, models: &BTreeMap<String, Model<'_>>) -> Result<Value> {
+        let find = |id: &String, param| {
+            let found = models.keys().position(|key| key == id);
+            found.ok_or_else(|| GatewayError::invalid(param, "there is no model of that id"))
+        };
+        let (from, to) = match (&self.after, &self.before) {
+            (Some(after), _) => {
+                let from = find(after, "after_id")? + 1;
+                (from, from.saturating_add(self.limit).min(models.len()))
+            }
+            (None, Some(before)) => {
+                let to = find(before, "before_id")?;
+                (to.saturating_sub(self.limit), to)
+            }
+            (None, None) => (0, self.limit.min(models.len())),
+        };
+        let more = if self.before.is_some() { from > 0 } else { to < models.len() };
+        let data: Vec<_> = models.values().skip(from).take(to.saturating_sub(from)).collect();
+        Ok(json!({
+            "data": data.iter().map(|model| model.anthropic()).collect::<Vec<_>>(),
+            "has_more": more,
+            "first_id": data.first().map(|model| model.id),
+            "last_id": data.last().map(|model| model.id),
+        }))
+    }
+}
+
+fn limit(value: &str) -> Result<usize> {
+    let limit = value.parse().ok().filter(|limit| (1..=1000).contains(limit));
+    limit.ok_or_else(|| GatewayError::invalid("limit", "limit must be from 1 to 1000"))
+}
+
+/// `text` with its percent escapes undone, once. The result is a key of a table, never a path.
+fn percent_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let escaped = (byte == b'%').then(|| Some((digit(ahead.next()?)?, digit(ahead.next()?)?)));
+        match escaped.flatten() {
+            Some((high, low)) => {
+                out.push(high << 4 | low);
+                bytes = ahead;
+            }
+            None => out.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(percent_decoded(text), expected);
+    }
+
+    #[test]
+    fn escapes_are_undone_once() {
+        check("meta%2Fllama-3%3afree", "meta/llama-3:free");
+        check("%252e", "%2e");
+        check("100%", "100%");
+        check("%zz%4", "%zz%4");
+        check("%c3%a9", "é");
+    }
+
+    /// The ids on the page that `query` wants of the models `a` to `e`; `+` if there are more.
+    #[track_caller]
+    fn check_page(query: &str, expected: &str) {
+        let ids = ["a", "b", "c", "d", "e"];
+        let model = |id| Model { id, owner: "lab", card: None };
+        let models = ids.into_iter().map(|id| (id.to_owned(), model(id))).collect();
+        let page = Page::read(query).and_then(|page| page.of(&models));
+        let told = page.map_or_else(
+            |error| format!("refused: {}", error.at_param().unwrap_or_default()),
+            |page| {
+                let data = page["data"].as_array().unwrap();
+                let ids: String = data.iter().map(|it| it["id"].as_str().unwrap()).collect();
+                let end = |id: &Value| id.as_str().unwrap_or_default().to_owned();
+                let ends = end(&page["first_id"]) + &end(&page["last_id"]);
+                let (first, last) = (ids.get(..1), ids.get(ids.len().saturating_sub(1)..));
+                assert_eq!(ends, first.unwrap_or_default().to_owned() + last.unwrap_or_default());
+                ids + if page["has_more"] == true { "+" } else { "" }
+            },
+        );
+        assert_eq!(told, expected, "{query}");
+    }
+
+    #[test]
+    fn models_come_in_pages() {
+        check_page("", "abcde");
+        check_page("limit=2", "ab+");
+        check_page("limit=2&after_id=b", "cd+");
+        check_page("limit=2&after_id=c", "de");
+        check_page("limit=2&after_id=e", "");
+        check_page("limit=2&before_id=d", "bc+");
+        check_page("limit=2&before_id=C", "ab");
+        check_page("before_id=a", "");
+        check_page("beta=true&limit=1000", "abcde");
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_is_refused() {
+        for limit in ["0", "1001", "x", "-1", ""] {
+            check_page(&format!("limit={limit}"), "refused: limit");
+        }
+        check_page("after_id=x", "refused: after_id");
+        check_page("before_id=%61%62", "refused: before_id");
+        check_page("before_id=a&after_id=b", "refused: before_id");
+    }
+}

@@ -1,0 +1,185 @@
+//! Several questions of one request, answered as one.
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use gateway_core::{
+    Answer, Ask, Call, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result, StreamEvent,
+    Usage,
+};
+use std::{future, mem, sync::Arc};
+
+/// So many questions are with the provider at the same time.
+const AT_ONCE: usize = 4;
+
+/// Puts each of `asks` to `provider` as `call` says. Their answers follow each other, their choices
+/// counted through and their usage added up.
+pub(crate) async fn answer(
+    provider: &Arc<dyn Provider>,
+    call: Call,
+    mut asks: Vec<Ask>,
+) -> Result<Answer> {
+    if asks.len() < 2 {
+        let ask = asks.pop().unwrap_or_else(|| call.ask.clone());
+        return provider.answer(Call { ask, ..call }).await;
+    }
+    let each = call.request()?.options.n.unwrap_or(1).max(1);
+    let provider = Arc::clone(provider);
+    let mut answers = stream::iter(asks)
+        .map(move |ask| {
+            let (provider, call) = (Arc::clone(&provider), Call { ask, ..call.clone() });
+            async move { provider.answer(call).await }
+        })
+        .buffered(AT_ONCE);
+    let Some(first) = answers.next().await.transpose()? else {
+        return Err(GatewayError::new(ErrorKind::Internal, "a request without a question"));
+    };
+    let Answer { head, frames } = first;
+    let first = stream::once(future::ready(Ok(frames)));
+    let answers = first.chain(answers.map_ok(|answer| answer.frames)).boxed();
+    let joined = Joined { answers, current: None, offset: 0, each, sum: Sum::default() };
+    let frames = stream::try_unfold(joined, |mut joined| async move {
+        Ok(joined.next().await?.map(|frame| (frame, joined)))
+    });
+    Ok(Answer { head, frames: Box::pin(frames) })
+}
+
+/// Answers, of which one is being read.
+struct Joined {
+    answers: BoxStream<'static, Result<FrameStream>>,
+    current: Option<FrameStream>,
+    /// The number of the current answer's first choice.
+    offset: u32,
+    /// How many choices an answer has.
+    each: u32,
+    sum: Sum,
+}
+
+/// What the answers took.
+#[derive(Default)]
+struct Sum {
+    before: Usage,
+    current: Usage,
+}
+
+impl Joined {
+    async fn next(&mut self) -> Result<Option<Frame>> {
+        loop {
+            if let Some(frames) = &mut self.current {
+                if let Some(frame) = frames.try_next().await? {
+                    return Ok(Some(self.fit_in(frame)));
+                }
+                self.current = None;
+                self.sum.before += mem::take(&mut self.sum.current);
+                self.offset = self.offset.saturating_add(self.each);
+            }
+            let Some(frames) = self.answers.try_next().await? else { return Ok(None) };
+            self.current = Some(frames);
+            if self.offset > 0 {
+                return Ok(Some(Frame::of(vec![StreamEvent::Choice(self.offset)])));
+            }
+        }
+    }
+
+    /// Only the first answer tells how all began.
+    fn fit_in(&mut self, mut frame: Frame) -> Frame {
+        let mut events = Vec::with_capacity(frame.events.len());
+        for event in mem::take(&mut frame.events) {
+            if let StreamEvent::Choice(index) = event {
+                events.push(StreamEvent::Choice(index.saturating_add(self.offset)));
+            } else if let StreamEvent::Usage(usage) = event {
+                self.sum.current = usage;
+                let mut sum = self.sum.before;
+                sum += usage;
+                events.push(StreamEvent::Usage(sum));
+            } else if self.offset == 0 || !matches!(event, StreamEvent::Started(_)) {
+                events.push(event);
+            }
+        }
+        Frame { events, verbatim: None, ..frame }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use gateway_core::{ChatRequest, Collector, Finish, Head, Started};
+
+    /// Says the prompt, twice if two answers are wanted, and counts a token for each letter.
+    struct Echo;
+
+    #[async_trait]
+    impl Provider for Echo {
+        fn id(&self) -> &'static str {
+            "echo"
+        }
+
+        async fn answer(&self, call: Call) -> Result<Answer> {
+            let request = call.request()?;
+            let text = request.messages[0].plain_text();
+            if text == "fail" {
+                return Err(GatewayError::new(ErrorKind::Upstream, "failed"));
+            }
+            let id = Some(text.clone());
+            let mut frames =
+                vec![Frame::of(vec![StreamEvent::Started(Started { id, ..Started::default() })])];
+            for index in 0..request.options.n.unwrap_or(1) {
+                let events = vec![
+                    StreamEvent::Choice(index),
+                    StreamEvent::Text(text.clone()),
+                    StreamEvent::Finished(Finish::default()),
+                ];
+                frames.push(Frame::of(events));
+            }
+            let output = text.len() as u64;
+            frames.push(Frame::of(vec![StreamEvent::Usage(Usage { output, ..Usage::default() })]));
+            let frames = Box::pin(stream::iter(frames.into_iter().map(Ok)));
+            Ok(Answer { head: Head::default(), frames })
+        }
+    }
+
+    /// What is answered to `prompts`, how the answer is called, and what it took.
+    async fn check(prompts: &[&str], n: u32, expected: Result<(&str, &str, u64), &str>) {
+        let ask = |prompt: &&str| {
+            let mut request = ChatRequest::user("m", *prompt);
+            request.options.n = Some(n);
+            Ask::Composed(Arc::new(request))
+        };
+        let asks: Vec<_> = prompts.iter().map(ask).collect();
+        let call = Call { ask: asks[0].clone(), ..Call::new(ChatRequest::default()) };
+        let provider: Arc<dyn Provider> = Arc::new(Echo);
+        let collecting = async {
+            let mut answer = answer(&provider, call, asks).await?;
+            let mut all = Collector::default();
+            while let Some(frame) = answer.frames.try_next().await? {
+                all.extend(frame.events);
+            }
+            Ok(all.finish())
+        };
+        let told = collecting.await.map(|it| {
+            let texts: Vec<_> =
+                it.choices.iter().map(|choice| choice.message.plain_text()).collect();
+            (texts.join(" "), it.id, it.usage.unwrap_or_default().output)
+        });
+        let told = told.as_ref().map(|it| (it.0.as_str(), it.1.as_str(), it.2));
+        assert_eq!(told.map_err(|it: &GatewayError| it.code()), expected);
+    }
+
+    #[tokio::test]
+    async fn one_question_is_nothing_special() {
+        check(&["a"], 1, Ok(("a", "a", 1))).await;
+        check(&["a"], 2, Ok(("a a", "a", 1))).await;
+    }
+
+    #[tokio::test]
+    async fn answers_are_counted_through() {
+        check(&["a", "bb"], 1, Ok(("a bb", "a", 3))).await;
+        check(&["a", "bb", "c"], 2, Ok(("a a bb bb c c", "a", 4))).await;
+        check(&["a"; 11], 1, Ok(("a a a a a a a a a a a", "a", 11))).await;
+    }
+
+    #[tokio::test]
+    async fn what_fails_fails_all() {
+        check(&["fail", "a"], 1, Err("upstream_error")).await;
+        check(&["a", "fail"], 1, Err("upstream_error")).await;
+    }
+}
