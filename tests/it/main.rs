@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod api;
 mod bodies;
 mod cuts;
 mod fidelity;

@@ -7,8 +7,9 @@ mod turn;
 
 use self::talk::Talk;
 use crate::{
-    Answer, Ask, Call, ChatRequest, ChatResponse, Dialect, GatewayError, Json, Look, Provider,
-    Result, Target, Tool, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
+    Answer, Ask, Call, ChatRequest, ChatResponse, Dialect, Embedded, EmbeddingCall, GatewayError,
+    Json, Look, Provider, Result, Target, Tool, ToolCall, ToolContext, ToolError, ToolKind,
+    ToolSpec, Tools,
 };
 use async_trait::async_trait;
 use std::{
@@ -183,6 +184,14 @@ impl Provider for Conversation {
         let context = self.context(&call);
         answer.frames = Talk::new(provider, toolbox, context, ours, call).frames(first);
         Ok(answer)
+    }
+
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        self.provider.count_tokens(call).await
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        self.provider.embed(call).await
     }
 }
 

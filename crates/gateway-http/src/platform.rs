@@ -72,3 +72,72 @@ const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 pub(crate) fn usable(app: &App) -> impl Iterator<Item = &Arc<ModelCard>> {
     app.routes.models().filter(|card| app.is_ready(&card.provider))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Endpoint;
+    use std::collections::BTreeSet;
+
+    fn document() -> Value {
+        serde_json::from_str(OPENAPI).unwrap()
+    }
+
+    #[test]
+    fn the_document_tells_of_every_endpoint_and_of_no_other() {
+        let document = document();
+        let mut told = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let methods = item.as_object().unwrap().keys().filter(|it| *it != "parameters");
+            told.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+        }
+        let mut served = BTreeSet::new();
+        for endpoint in Endpoint::ALL {
+            let methods = endpoint.methods().iter();
+            served.extend(methods.map(|method| format!("{method} {}", endpoint.label())));
+        }
+        assert_eq!(told, served);
+    }
+
+    #[test]
+    fn what_the_document_refers_to_is_there() {
+        fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            if let Some(to) = value.get("$ref").and_then(Value::as_str) {
+                found.push(to);
+            }
+            if let Some(object) = value.as_object() {
+                object.values().for_each(|value| references(value, found));
+            }
+            if let Some(list) = value.as_array() {
+                list.iter().for_each(|value| references(value, found));
+            }
+        }
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_failure_has_a_shape() {
+        let document = document();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values() {
+                for (status, mut reply) in operation["responses"].as_object().unwrap() {
+                    if let Some(reference) = reply["$ref"].as_str() {
+                        reply = document.pointer(&reference[1..]).unwrap();
+                    }
+                    let schema = &reply["content"]["application/json"]["schema"];
+                    assert!(status == "200" || schema["$ref"].is_string(), "{path} {status}");
+                }
+                for status in ["500", "503"] {
+                    assert!(operation["responses"][status].is_object(), "{path} {status}");
+                }
+            }
+        }
+    }
+}

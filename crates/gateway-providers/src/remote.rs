@@ -196,7 +196,7 @@ impl std::fmt::Debug for Remote {
 }
 
 /// The call without tools that only other providers have.
-fn sayable(mut call: Call, dialect: Dialect) -> Result<(Call, Loss)> {
+pub(crate) fn sayable(mut call: Call, dialect: Dialect) -> Result<(Call, Loss)> {
     let mut loss = Loss::default();
     if call.original(dialect).is_none()
         && let Some(rest) = without_foreign_tools(call.request()?, dialect, &mut loss)?

@@ -55,7 +55,9 @@ impl Counter {
     /// How many tokens `call` would have its model read. `None` if the service is not there, as at
     /// servers that speak a dialect without the whole of its API.
     pub(crate) async fn count(&self, provider: &Remote, call: &Call) -> Result<Option<u64>> {
-        let Encoded { body, loss } = self.wire.encode_count(call)?;
+        let (call, mut loss) = remote::sayable(call.clone(), self.dialect)?;
+        let Encoded { body, loss: more } = self.wire.encode_count(&call)?;
+        loss.extend(more);
         if call.strict {
             loss.refuse()?;
         }

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Dialect, ErrorKind, FrameStream, GatewayError, Provider, Result, Target,
+    Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, FrameStream, GatewayError, Provider,
+    Result, Target,
 };
 use std::{
     fmt,
@@ -43,6 +44,16 @@ impl Provider for Ending {
         let mut answer = answering.await.unwrap_or_else(|| Err(stopping()))?;
         answer.frames = until(self.last_call.clone(), answer.frames);
         Ok(answer)
+    }
+
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        let counting = self.last_call.run_until_cancelled(self.inner.count_tokens(call));
+        counting.await.unwrap_or_else(|| Err(stopping()))
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let embedding = self.last_call.run_until_cancelled(self.inner.embed(call));
+        embedding.await.unwrap_or_else(|| Err(stopping()))
     }
 }
 
