@@ -33,7 +33,7 @@ fn streamed(reply: &Reply) -> Vec<String> {
             texts.resize(texts.len().max(index + 1), String::new());
             texts[index].push_str(choice["text"].as_str().unwrap());
             if let Some(finish) = choice["finish_reason"].as_str() {
-                texts[index].push_str(&format!("[{finish}]"));
+                texts[index] += &["[", finish, "]"].concat();
             }
         }
     }
