@@ -35,6 +35,14 @@ pub enum Endpoint<'path> {
     Model(&'path str),
     /// `/v1/providers`
     Providers,
+    /// `/v1/sessions`
+    Sessions,
+    /// `/v1/sessions/{id}`
+    Session(&'path str),
+    /// `/v1/sessions/{id}/fork`
+    SessionFork(&'path str),
+    /// `/v1/sessions/{id}/messages`
+    SessionMessages(&'path str),
 }
 
 impl<'path> Endpoint<'path> {
@@ -46,6 +54,9 @@ impl<'path> Endpoint<'path> {
         if let Some(rest) = path.strip_prefix("/v1/responses/") {
             return Self::of_response(rest);
         }
+        if let Some(rest) = path.strip_prefix("/v1/sessions/") {
+            return Self::of_session(rest);
+        }
         Some(match path {
             "/" => Self::Root,
             "/health" => Self::Health,
@@ -55,6 +66,7 @@ impl<'path> Endpoint<'path> {
             "/v1/messages" => Self::Messages,
             "/v1/models" => Self::Models,
             "/v1/providers" => Self::Providers,
+            "/v1/sessions" => Self::Sessions,
             _ => return None,
         })
     }
@@ -72,6 +84,18 @@ impl<'path> Endpoint<'path> {
         }
     }
 
+    /// The endpoint below that of sessions.
+    fn of_session(rest: &'path str) -> Option<Self> {
+        let (id, below) = rest.split_once('/').map_or((rest, None), |(id, it)| (id, Some(it)));
+        match (id, below) {
+            ("", _) => None,
+            (id, None) => Some(Self::Session(id)),
+            (id, Some("fork")) => Some(Self::SessionFork(id)),
+            (id, Some("messages")) => Some(Self::SessionMessages(id)),
+            (_, Some(_)) => None,
+        }
+    }
+
     /// The methods it answers.
     pub fn methods(self) -> &'static [Method] {
         match self {
@@ -81,12 +105,16 @@ impl<'path> Endpoint<'path> {
             | Self::Models
             | Self::Model(_)
             | Self::ResponseItems(_)
+            | Self::SessionMessages(_)
             | Self::Providers => &[Method::GET],
+            Self::Sessions => &[Method::GET, Method::POST],
+            Self::Session(_) => &[Method::GET, Method::PATCH, Method::DELETE],
             Self::Response(_) => &[Method::GET, Method::DELETE],
             Self::ChatCompletions
             | Self::Responses
             | Self::ResponseCancel(_)
             | Self::ResponseTokens
+            | Self::SessionFork(_)
             | Self::Messages => &[Method::POST],
         }
     }
@@ -107,6 +135,10 @@ impl<'path> Endpoint<'path> {
             Self::Models => "/v1/models",
             Self::Model(_) => "/v1/models/{id}",
             Self::Providers => "/v1/providers",
+            Self::Sessions => "/v1/sessions",
+            Self::Session(_) => "/v1/sessions/{id}",
+            Self::SessionFork(_) => "/v1/sessions/{id}/fork",
+            Self::SessionMessages(_) => "/v1/sessions/{id}/messages",
         }
     }
 
@@ -123,7 +155,11 @@ impl<'path> Endpoint<'path> {
             | Self::Messages
             | Self::Models
             | Self::Model(_)
-            | Self::Providers => false,
+            | Self::Providers
+            | Self::Sessions
+            | Self::Session(_)
+            | Self::SessionFork(_)
+            | Self::SessionMessages(_) => false,
         }
     }
 }
@@ -155,6 +191,17 @@ mod tests {
         check("/v1/responses/input_tokens", Some(Endpoint::ResponseTokens));
         for path in ["", "/cancel", "resp_1/", "resp_1/x", "resp_1/cancel/x"] {
             check(&format!("/v1/responses/{path}"), None);
+        }
+    }
+
+    #[test]
+    fn finds_what_is_below_sessions() {
+        check("/v1/sessions", Some(Endpoint::Sessions));
+        check("/v1/sessions/a", Some(Endpoint::Session("a")));
+        check("/v1/sessions/a/fork", Some(Endpoint::SessionFork("a")));
+        check("/v1/sessions/a/messages", Some(Endpoint::SessionMessages("a")));
+        for path in ["", "/fork", "a/", "a/b", "a/fork/b"] {
+            check(&format!("/v1/sessions/{path}"), None);
         }
     }
 

@@ -8,12 +8,13 @@ use crate::{
     outcome::{Accepted, Outcome},
     reply,
     responses::{self, Keep, Work},
+    sessions::{self, Opened},
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Ask, BoxError, Call, Collector, Envelope, ErrorKind, FrameStream, GatewayError, Head,
-    Look, Original, Result, on_end,
+    Answer, Ask, BoxError, Call, Collector, Envelope, FrameStream, Head, Look, Original, Result,
+    on_end,
 };
 use gateway_wire::{Caller, Ids, Reply, envelope, json, splice};
 use http::{
@@ -52,7 +53,6 @@ where
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = open(app, body)?;
     caller.check(&envelope)?;
-    refuse_sessions(&envelope)?;
     let route = app.routes.route(&envelope.model)?;
     client.check_model(&envelope.model, &route.target.model)?;
     let provider = app.provider(&route.provider)?;
@@ -68,6 +68,8 @@ where
     };
     let ask = call.ask.clone();
     let plan = responses::plan(app, provider, &mut call).await?;
+    let opened = sessions::open(app, &client, &ask, provider, (&mut call, &head.headers)).await?;
+    let Opened { provider, composed } = opened;
     let accepted = Accepted {
         path,
         request_id,
@@ -78,11 +80,13 @@ where
     };
     let outcome = Outcome::new(app, accepted, in_flight);
     let to = Reply { ask, model, created: now(), ids: ids() };
-    let work = Work { provider: Arc::clone(provider), call, outcome };
-    match plan.keep {
-        Some(keep) if plan.background => responses::start(keep, work, to, stream).await,
-        keep => answer(app, caller, to, work, (keep, share)).await,
-    }
+    let work = Work { provider, call, outcome };
+    let mut reply = match plan.keep {
+        Some(keep) if plan.background => responses::start(keep, work, to, stream).await?,
+        keep => answer(app, caller, to, work, (keep, share)).await?,
+    };
+    composed.add_facts(reply.headers_mut());
+    Ok(reply)
 }
 
 /// Answers a caller that waits for it.
@@ -196,16 +200,6 @@ fn open(app: &App, body: Bytes) -> Result<(Bytes, Envelope)> {
         }
         (envelope, _) => Ok((body, envelope?)),
     }
-}
-
-/// There are no sessions yet that a request could continue.
-fn refuse_sessions(envelope: &Envelope) -> Result<()> {
-    if envelope.session.is_none() {
-        return Ok(());
-    }
-    Err(GatewayError::new(ErrorKind::NotFound, "there is no such session")
-        .with_code("session_not_found")
-        .param("session_id"))
 }
 
 fn ids() -> Ids {

@@ -18,6 +18,7 @@ mod platform;
 mod reply;
 mod responses;
 mod service;
+mod sessions;
 pub mod tools;
 
 pub use self::{
@@ -30,4 +31,5 @@ pub use self::{
     reply::Body,
     responses::Responses,
     service::handle,
+    sessions::Keeper,
 };

@@ -2,6 +2,7 @@
 
 use crate::{
     App, Endpoint, body, context, generate, hygiene, meters::Meters, platform, reply, responses,
+    sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -96,7 +97,11 @@ fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
         | Endpoint::Metrics
         | Endpoint::Models
         | Endpoint::Model(_)
-        | Endpoint::Providers => None,
+        | Endpoint::Providers
+        | Endpoint::Sessions
+        | Endpoint::Session(_)
+        | Endpoint::SessionFork(_)
+        | Endpoint::SessionMessages(_) => None,
     }
 }
 
@@ -149,6 +154,10 @@ where
             json::validate(&body, &json::Limits { depth: app.json_depth })?;
             responses::input_tokens(app, &client, &body).await
         }
+        Endpoint::Sessions
+        | Endpoint::Session(_)
+        | Endpoint::SessionFork(_)
+        | Endpoint::SessionMessages(_) => sessions::serve(app, endpoint, &client, request).await,
         // Answered above.
         Endpoint::Root
         | Endpoint::Health

@@ -214,6 +214,10 @@ impl Bench {
             access: Access::Keys(HashMap::from([client("ours"), client("theirs")])),
             routes,
             providers,
+            keeper: crate::Keeper::new(gateway_sessions::Sessions::new(
+                Arc::clone(&stores.sessions),
+                gateway_sessions::Rules::default(),
+            )),
             responses: Responses::new(store, Duration::from_mins(10), 2),
             limits: Limits {
                 max_bytes: 1 << 20,
