@@ -271,7 +271,11 @@ async fn a_session_outlives_the_process() {
     let data = std::env::temp_dir().join(format!("gateway-sessions-{}", std::process::id()));
     let file = data.to_str().unwrap();
     let upstream = Upstream::start().await;
-    let setup = || Setup::before(&upstream).env("LLM_GATEWAY_DATA_DIR", file);
+    let setup = || {
+        Setup::before(&upstream)
+            .env("LLM_GATEWAY_DATA_DIR", file)
+            .env("LLM_GATEWAY_STORE", "embedded")
+    };
     let mut gateway = setup().start().await;
     let id = create(&gateway).await;
     say(&gateway, &id, "one").await;
