@@ -16,6 +16,7 @@ mod load;
 mod outcomes;
 mod resilience;
 mod responses_state;
+mod sessions;
 mod stopping;
 mod streams;
 mod surface;

@@ -9,13 +9,14 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
 use gateway_http::{
-    About, Access, App, Backend, Budget, Cors, Limits, Meters, Render, Responses, Times,
+    About, Access, App, Backend, Budget, Cors, Keeper, Limits, Meters, Render, Responses, Times,
 };
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
     GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings,
 };
 use gateway_resilience::{Deadlines, Ending, Guarded, Limits as Patience, Policy, Retry, breaker};
+use gateway_sessions::{Rules, Sessions};
 use gateway_store::{Embedded, Stores};
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
@@ -76,6 +77,7 @@ pub fn build(
         access: access(config),
         routes,
         providers,
+        keeper: keeper(config, stores),
         limits: Limits {
             max_bytes: config.server.max_body_bytes.0,
             timeout: config.timeouts.body,
@@ -98,6 +100,19 @@ pub fn build(
         meters: Meters::default(),
         about: About { version: env!("CARGO_PKG_VERSION").to_owned(), docs: None },
     })
+}
+
+fn keeper(config: &Config, stores: &Stores) -> Keeper {
+    let sessions = &config.sessions;
+    let rules = Rules {
+        ttl: sessions.ttl,
+        max_ttl: sessions.max_ttl.max(sessions.ttl),
+        sliding: sessions.sliding,
+        // A turn may wait for its head and then be streamed for as long as streams may take.
+        lease: config.timeouts.stream_total + config.timeouts.total,
+        ..Rules::default()
+    };
+    Keeper::new(Sessions::new(Arc::clone(&stores.sessions), rules))
 }
 
 fn access(config: &Config) -> Access {

@@ -13,10 +13,14 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 /// `EX_CONFIG` of `sysexits.h`.
 const MISCONFIGURED: u8 = 78;
+
+/// How long turns of sessions may take to be kept when all else has stopped.
+const SETTLING: Duration = Duration::from_secs(3);
 
 /// A gateway to language models.
 #[derive(Debug, Parser)]
@@ -84,6 +88,11 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         let served = served.await;
         if let Some((app, stores)) = made {
             app.responses.close().await;
+            // What callers were told before they were cut off is still to be kept.
+            let settled = tokio::time::timeout(SETTLING, app.keeper.settled()).await;
+            if settled.is_err() {
+                tracing::warn!("turns of sessions were still under way at the end");
+            }
             stores.close().await;
         }
         served

@@ -1,6 +1,8 @@
 //! What a request handler may use.
 
-use crate::{auth::Access, body, cors::Cors, meters::Meters, responses::Responses};
+use crate::{
+    auth::Access, body, cors::Cors, meters::Meters, responses::Responses, sessions::Keeper,
+};
 use gateway_core::{ErrorKind, GatewayError, Provider, Result, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -12,6 +14,8 @@ pub struct App {
     pub routes: Routes,
     /// The providers, by id.
     pub providers: HashMap<Arc<str>, Backend>,
+    /// Conversations that are kept.
+    pub keeper: Keeper,
     /// Answers that are kept.
     pub responses: Responses,
     /// What is accepted of bodies.

@@ -43,11 +43,19 @@ pub enum Endpoint<'path> {
     Model(&'path str),
     /// `/v1/providers`
     Providers,
+    /// `/v1/sessions`
+    Sessions,
+    /// `/v1/sessions/{id}`
+    Session(&'path str),
+    /// `/v1/sessions/{id}/fork`
+    SessionFork(&'path str),
+    /// `/v1/sessions/{id}/messages`
+    SessionMessages(&'path str),
 }
 
 impl<'path> Endpoint<'path> {
     /// One of each, in the order of the documentation.
-    pub const ALL: [Endpoint<'static>; 17] = [
+    pub const ALL: [Endpoint<'static>; 21] = [
         Endpoint::ChatCompletions,
         Endpoint::Responses,
         Endpoint::Response("{id}"),
@@ -61,6 +69,10 @@ impl<'path> Endpoint<'path> {
         Endpoint::Models,
         Endpoint::Model("{id}"),
         Endpoint::Providers,
+        Endpoint::Sessions,
+        Endpoint::Session("{id}"),
+        Endpoint::SessionFork("{id}"),
+        Endpoint::SessionMessages("{id}"),
         Endpoint::Root,
         Endpoint::Health,
         Endpoint::Metrics,
@@ -75,6 +87,9 @@ impl<'path> Endpoint<'path> {
         if let Some(rest) = path.strip_prefix("/v1/responses/") {
             return Self::of_response(rest);
         }
+        if let Some(rest) = path.strip_prefix("/v1/sessions/") {
+            return Self::of_session(rest);
+        }
         Some(match path {
             "/" => Self::Root,
             "/health" => Self::Health,
@@ -88,6 +103,7 @@ impl<'path> Endpoint<'path> {
             "/v1/embeddings" => Self::Embeddings,
             "/v1/models" => Self::Models,
             "/v1/providers" => Self::Providers,
+            "/v1/sessions" => Self::Sessions,
             _ => return None,
         })
     }
@@ -105,6 +121,18 @@ impl<'path> Endpoint<'path> {
         }
     }
 
+    /// The endpoint below that of sessions.
+    fn of_session(rest: &'path str) -> Option<Self> {
+        let (id, below) = rest.split_once('/').map_or((rest, None), |(id, it)| (id, Some(it)));
+        match (id, below) {
+            ("", _) => None,
+            (id, None) => Some(Self::Session(id)),
+            (id, Some("fork")) => Some(Self::SessionFork(id)),
+            (id, Some("messages")) => Some(Self::SessionMessages(id)),
+            (_, Some(_)) => None,
+        }
+    }
+
     /// The methods it answers.
     pub fn methods(self) -> &'static [Method] {
         match self {
@@ -115,7 +143,10 @@ impl<'path> Endpoint<'path> {
             | Self::Models
             | Self::Model(_)
             | Self::ResponseItems(_)
+            | Self::SessionMessages(_)
             | Self::Providers => &[Method::GET],
+            Self::Sessions => &[Method::GET, Method::POST],
+            Self::Session(_) => &[Method::GET, Method::PATCH, Method::DELETE],
             Self::Response(_) => &[Method::GET, Method::DELETE],
             Self::ChatCompletions
             | Self::Responses
@@ -124,6 +155,7 @@ impl<'path> Endpoint<'path> {
             | Self::Messages
             | Self::CountTokens
             | Self::Completions
+            | Self::SessionFork(_)
             | Self::Embeddings => &[Method::POST],
         }
     }
@@ -148,6 +180,10 @@ impl<'path> Endpoint<'path> {
             Self::Models => "/v1/models",
             Self::Model(_) => "/v1/models/{id}",
             Self::Providers => "/v1/providers",
+            Self::Sessions => "/v1/sessions",
+            Self::Session(_) => "/v1/sessions/{id}",
+            Self::SessionFork(_) => "/v1/sessions/{id}/fork",
+            Self::SessionMessages(_) => "/v1/sessions/{id}/messages",
         }
     }
 
@@ -167,7 +203,11 @@ impl<'path> Endpoint<'path> {
             | Self::Embeddings
             | Self::Models
             | Self::Model(_)
-            | Self::Providers => false,
+            | Self::Providers
+            | Self::Sessions
+            | Self::Session(_)
+            | Self::SessionFork(_)
+            | Self::SessionMessages(_) => false,
         }
     }
 }
@@ -206,6 +246,17 @@ mod tests {
     fn every_endpoint_is_found_by_its_label() {
         for endpoint in Endpoint::ALL {
             check(endpoint.label(), Some(endpoint));
+        }
+    }
+
+    #[test]
+    fn finds_what_is_below_sessions() {
+        check("/v1/sessions", Some(Endpoint::Sessions));
+        check("/v1/sessions/a", Some(Endpoint::Session("a")));
+        check("/v1/sessions/a/fork", Some(Endpoint::SessionFork("a")));
+        check("/v1/sessions/a/messages", Some(Endpoint::SessionMessages("a")));
+        for path in ["", "/fork", "a/", "a/b", "a/fork/b"] {
+            check(&format!("/v1/sessions/{path}"), None);
         }
     }
 

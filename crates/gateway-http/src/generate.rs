@@ -8,13 +8,12 @@ use crate::{
     outcome::{Accepted, Outcome},
     reply,
     responses::{self, Keep, Work},
-    several,
+    sessions, several,
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Ask, BoxError, Call, Collector, Envelope, ErrorKind, FrameStream, GatewayError, Head,
-    Look, Loss, Result, on_end,
+    Answer, Ask, BoxError, Call, Collector, Envelope, FrameStream, Head, Look, Loss, Result, on_end,
 };
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
@@ -53,7 +52,6 @@ where
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = open(app, body)?;
     caller.check(&envelope)?;
-    refuse_sessions(&envelope)?;
     let route = app.routes.route(&envelope.model)?;
     client.check_model(&envelope.model, &route.target.model)?;
     let provider = app.provider(&route.provider)?;
@@ -73,6 +71,8 @@ where
         loss.refuse()?;
     }
     let plan = responses::plan(app, provider, &mut call).await?;
+    let opened = sessions::open(app, &client, &told, provider, (&mut call, &head.headers)).await?;
+    let sessions::Opened { provider, composed } = opened;
     let accepted = Accepted {
         path,
         request_id,
@@ -83,11 +83,13 @@ where
     };
     let outcome = Outcome::new(app, accepted, in_flight);
     let to = Reply { ask: told, model, created: now(), ids: ids() };
-    let work = Work { provider: Arc::clone(provider), call, outcome };
-    match plan.keep {
-        Some(keep) if plan.background => responses::start(keep, work, to, stream).await,
-        keep => answer(app, caller, to, work, Rest { keep, share, asks, loss }).await,
-    }
+    let work = Work { provider, call, outcome };
+    let mut reply = match plan.keep {
+        Some(keep) if plan.background => responses::start(keep, work, to, stream).await?,
+        keep => answer(app, caller, to, work, Rest { keep, share, asks, loss }).await?,
+    };
+    composed.add_facts(reply.headers_mut());
+    Ok(reply)
 }
 
 /// What else an answer depends on.
@@ -215,16 +217,6 @@ pub(crate) fn open(app: &App, body: Bytes) -> Result<(Bytes, Envelope)> {
         }
         (envelope, _) => Ok((body, envelope?)),
     }
-}
-
-/// There are no sessions yet that a request could continue.
-fn refuse_sessions(envelope: &Envelope) -> Result<()> {
-    if envelope.session.is_none() {
-        return Ok(());
-    }
-    Err(GatewayError::new(ErrorKind::NotFound, "there is no such session")
-        .with_code("session_not_found")
-        .param("session_id"))
 }
 
 fn ids() -> Ids {

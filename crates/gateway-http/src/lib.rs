@@ -21,6 +21,7 @@ mod platform;
 mod reply;
 mod responses;
 mod service;
+mod sessions;
 mod several;
 pub mod tools;
 
@@ -34,4 +35,5 @@ pub use self::{
     reply::Body,
     responses::Responses,
     service::handle,
+    sessions::Keeper,
 };

@@ -160,7 +160,7 @@ fn limit(value: &str) -> Result<usize> {
 }
 
 /// `text` with its percent escapes undone, once. The result is a key of a table, never a path.
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -109,7 +109,9 @@ mod tests {
                 object.values().for_each(|value| references(value, found));
             }
             if let Some(list) = value.as_array() {
-                list.iter().for_each(|value| references(value, found));
+                for value in list {
+                    references(value, found);
+                }
             }
         }
         let document = document();

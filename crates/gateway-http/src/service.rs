@@ -2,7 +2,7 @@
 
 use crate::{
     App, Endpoint, body, context, count, embeddings, generate, hygiene, meters::Meters, models,
-    platform, reply, responses,
+    platform, reply, responses, sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -103,6 +103,10 @@ fn voice(endpoint: Endpoint<'_>, headers: &HeaderMap) -> Option<&'static dyn Cal
         | Endpoint::Models
         | Endpoint::Model(_)
         | Endpoint::Providers
+        | Endpoint::Sessions
+        | Endpoint::Session(_)
+        | Endpoint::SessionFork(_)
+        | Endpoint::SessionMessages(_)
         | Endpoint::Root
         | Endpoint::Health
         | Endpoint::Metrics
@@ -129,7 +133,11 @@ fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
         | Endpoint::Embeddings
         | Endpoint::Models
         | Endpoint::Model(_)
-        | Endpoint::Providers => None,
+        | Endpoint::Providers
+        | Endpoint::Sessions
+        | Endpoint::Session(_)
+        | Endpoint::SessionFork(_)
+        | Endpoint::SessionMessages(_) => None,
     }
 }
 
@@ -184,6 +192,10 @@ where
             json::validate(&body, &json::Limits { depth: app.json_depth })?;
             responses::input_tokens(app, &client, &body).await
         }
+        Endpoint::Sessions
+        | Endpoint::Session(_)
+        | Endpoint::SessionFork(_)
+        | Endpoint::SessionMessages(_) => sessions::serve(app, endpoint, &client, request).await,
         // Answered above.
         Endpoint::Root
         | Endpoint::Health

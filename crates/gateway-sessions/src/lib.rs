@@ -2,12 +2,13 @@
 //!
 //! [`Sessions`] is what an application sees of a session; the rules behind it are pure functions:
 //! how history and request are joined ([`history`]), what is left out when a model's window is too
-//! small ([`window`]), which taxonomy a message asks for ([`taxonomy`]), and what the context of a
+//! small ([`window`]) or when a call has no result ([`pairs`]), which taxonomy a message asks for ([`taxonomy`]), and what the context of a
 //! session may say ([`context`]).
 
 pub mod context;
 pub mod history;
 mod id;
+pub mod pairs;
 mod service;
 pub mod taxonomy;
 mod turn;

@@ -7,7 +7,7 @@ use super::{
     providers::{KNOWN, Provider},
     section::{Field, Section},
     server::{Log, Metrics, Routing, Server, Timeouts},
-    state::{Resilience, Store},
+    state::{Resilience, Sessions, Store},
 };
 use std::fmt::Write;
 
@@ -50,6 +50,7 @@ pub fn markdown() -> String {
         ("timeouts", Timeouts::about()),
         ("routing", Routing::about()),
         ("store", Store::about()),
+        ("sessions", Sessions::about()),
         ("resilience", Resilience::about()),
         ("log", Log::about()),
         ("metrics", Metrics::about()),

@@ -30,7 +30,7 @@ pub use self::{
     server::{
         Auth, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size, Timeouts,
     },
-    state::{Backend, Durability, Resilience, Store},
+    state::{Backend, Durability, Resilience, Sessions, Store},
 };
 
 use node::{Content, Table};
@@ -52,6 +52,8 @@ pub struct Config {
     pub routing: Routing,
     /// Where state is kept.
     pub store: Store,
+    /// How conversations are kept.
+    pub sessions: Sessions,
     /// How failures are met.
     pub resilience: Resilience,
     /// What is logged.
@@ -76,12 +78,13 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "server",
     "auth",
     "timeouts",
     "routing",
     "store",
+    "sessions",
     "resilience",
     "log",
     "metrics",
@@ -149,6 +152,7 @@ impl Config {
             timeouts: section(root, "timeouts", problems),
             routing: section(root, "routing", problems),
             store: section(root, "store", problems),
+            sessions: section(root, "sessions", problems),
             resilience: section(root, "resilience", problems),
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),

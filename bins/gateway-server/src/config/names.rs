@@ -11,7 +11,7 @@ use super::{
     providers::KNOWN,
     section::{Field, Section},
     server::{Log, Metrics, Routing, Server, Timeouts},
-    state::{Resilience, Store},
+    state::{Resilience, Sessions, Store},
 };
 
 /// Before the name of every variable of ours.
@@ -53,6 +53,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("timeouts", Timeouts::fields()),
         ("routing", Routing::fields()),
         ("store", Store::fields()),
+        ("sessions", Sessions::fields()),
         ("resilience", Resilience::fields()),
         ("log", Log::fields()),
         ("metrics", Metrics::fields()),

@@ -46,6 +46,7 @@ pub(super) fn config(config: &Config) -> String {
     table("timeouts", "timeouts", config.timeouts.show());
     table("routing", "routing", config.routing.show());
     table("store", "store", config.store.show());
+    table("sessions", "sessions", config.sessions.show());
     table("resilience", "resilience", config.resilience.show());
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());

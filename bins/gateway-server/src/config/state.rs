@@ -46,6 +46,18 @@ section! {
 }
 
 section! {
+    /// Conversations that the gateway keeps.
+    pub Sessions {
+        /// How long a session lives, if the application does not say.
+        ttl: Duration = Duration::from_hours(1), within Duration::from_mins(1)..=Duration::from_hours(720), prefixed ["SESSION_TTL_SECONDS"];
+        /// The longest life that an application may ask for.
+        max_ttl: Duration = Duration::from_hours(720), within Duration::from_mins(1)..=Duration::from_hours(8760);
+        /// Whether each turn lets a session live for its time anew; else it ends when it was said to.
+        sliding: bool = false;
+    }
+}
+
+section! {
     /// How failures of providers are met.
     pub Resilience {
         /// How many attempts a request gets, the first included; `1` switches retries off.

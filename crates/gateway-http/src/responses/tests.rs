@@ -176,21 +176,19 @@ struct Bench {
     app: Arc<App>,
     chat: Arc<Script>,
     native: Arc<Script>,
-    _stores: Option<Stores>,
+    _stores: Stores,
 }
 
 impl Bench {
     async fn new() -> Self {
+        Self::over(None).await
+    }
+
+    /// Keeps answers in `store`, if another than the usual is wanted.
+    async fn over(store: Option<Arc<dyn ResponseStore>>) -> Self {
         let stores =
             gateway_store::open(Settings::new(gateway_store::Backend::Memory)).await.unwrap();
-        Self { _stores: None, ..Self::over(Arc::clone(&stores.responses)) }.with(stores)
-    }
-
-    fn with(self, stores: Stores) -> Self {
-        Self { _stores: Some(stores), ..self }
-    }
-
-    fn over(store: Arc<dyn ResponseStore>) -> Self {
+        let store = store.unwrap_or_else(|| Arc::clone(&stores.responses));
         let script = |id, native| {
             Arc::new(Script { id, native, asked: Mutex::default(), open: Arc::default() })
         };
@@ -214,6 +212,10 @@ impl Bench {
             access: Access::Keys(HashMap::from([client("ours"), client("theirs")])),
             routes,
             providers,
+            keeper: crate::Keeper::new(gateway_sessions::Sessions::new(
+                Arc::clone(&stores.sessions),
+                gateway_sessions::Rules::default(),
+            )),
             responses: Responses::new(store, Duration::from_mins(10), 2),
             limits: Limits {
                 max_bytes: 1 << 20,
@@ -229,7 +231,7 @@ impl Bench {
             meters: Meters::default(),
             about: About { version: String::new(), docs: None },
         };
-        Self { app: Arc::new(app), chat, native, _stores: None }
+        Self { app: Arc::new(app), chat, native, _stores: stores }
     }
 
     fn request(who: &str, method: Method, path: &str, body: &Value) -> Request<Full<bytes::Bytes>> {
@@ -614,7 +616,7 @@ async fn background_needs_the_store() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_down_costs_only_what_needs_it() {
-    let bench = Bench::over(Arc::new(Down));
+    let bench = Bench::over(Some(Arc::new(Down))).await;
     assert_eq!(said(&bench.create("chat/say", Value::Null).await), "said 1");
     assert_eq!(said(&last(&bench.stream("chat/say", Value::Null).await)), "said 2");
     let previous = json!({ "previous_response_id": "resp_1" });

@@ -1,0 +1,146 @@
+//! What a request to a session's endpoint says: members of its body, its query, its conditions.
+
+use bytes::Bytes;
+use gateway_core::{ErrorKind, GatewayError, Json, Result};
+use gateway_wire::json;
+use http::{HeaderMap, header::IF_MATCH};
+use serde::de::DeserializeOwned;
+use std::{collections::BTreeMap, str::FromStr};
+
+/// The members of a body; those that mean nothing here are ignored.
+pub(super) struct Members(BTreeMap<String, Json>);
+
+impl Members {
+    /// Reads a body; an absent one has no members.
+    pub(super) fn read(body: &Bytes, depth: usize) -> Result<Self> {
+        if body.is_empty() {
+            return Ok(Self(BTreeMap::new()));
+        }
+        json::members(body, &json::Limits { depth }, |_| ()).map_err(|error| {
+            let error = GatewayError::from(error);
+            let code = error.code().to_owned();
+            unprocessable(error.message().to_owned()).with_code(code)
+        })?;
+        let members = serde_json::from_slice(body)
+            .map_err(|error| unprocessable("the body cannot be read").because(error))?;
+        Ok(Self(members))
+    }
+
+    /// The member called `name`, which is `wanted`; absent and `null` are the same.
+    pub(super) fn get<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        wanted: &str,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        serde_json::from_str(value.get())
+            .map_err(|_| unprocessable(format!("{name} must be {wanted}")).param(name))
+    }
+}
+
+/// The parameters of a query.
+pub(super) struct Query<'a>(pub(super) Option<&'a str>);
+
+impl<'a> Query<'a> {
+    /// The value of the first parameter called `name`, as it was sent.
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+        let mut pairs = self.0?.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value)
+    }
+
+    /// The number called `name`, if it is there.
+    pub(super) fn number<T: FromStr>(&self, name: &'static str) -> Result<Option<T>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let wrong = |_| unprocessable(format!("{name} must be a whole number")).param(name);
+        text.parse().map(Some).map_err(wrong)
+    }
+
+    /// How many things the caller wants at once: at least one, at most `most`.
+    pub(super) fn limit(&self, usual: usize, most: usize) -> Result<usize> {
+        let limit = self.number("limit")?.unwrap_or(usual);
+        if (1..=most).contains(&limit) {
+            return Ok(limit);
+        }
+        Err(unprocessable(format!("limit must be between 1 and {most}")).param("limit"))
+    }
+}
+
+/// The version that a change is meant for; any, if the caller does not say or says `*`.
+pub(super) fn expected_version(headers: &HeaderMap) -> Result<Option<u64>> {
+    let Some(tag) = headers.get(IF_MATCH) else { return Ok(None) };
+    let tag = tag.to_str().unwrap_or_default().trim();
+    if tag == "*" {
+        return Ok(None);
+    }
+    let bare = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
+    bare.parse().map(Some).map_err(|_| {
+        GatewayError::new(
+            ErrorKind::InvalidRequest,
+            "If-Match must be a session's version, as in If-Match: \"3\"",
+        )
+    })
+}
+
+/// A request that is well-formed and says what cannot be.
+pub(super) fn unprocessable(message: impl Into<std::borrow::Cow<'static, str>>) -> GatewayError {
+    GatewayError::new(ErrorKind::Unprocessable, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Debug;
+
+    #[track_caller]
+    fn check_body(body: &'static str, expected: Result<Option<u64>, &str>) {
+        let members = Members::read(&Bytes::from(body), 8);
+        let read = members.and_then(|it| it.get::<u64>("n", "a number"));
+        assert_eq!(read.as_ref().copied().map_err(GatewayError::code), expected, "{body}");
+        assert!(read.is_ok() || read.is_err_and(|it| it.kind() == ErrorKind::Unprocessable));
+    }
+
+    #[test]
+    fn members_are_read() {
+        check_body("", Ok(None));
+        check_body("{}", Ok(None));
+        check_body(r#"{"n":null}"#, Ok(None));
+        check_body(r#"{"n":7,"other":[]}"#, Ok(Some(7)));
+        for wrong in [r#"{"n":"7"}"#, r#"{"n":-1}"#, r#"{"n":1.5}"#] {
+            check_body(wrong, Err("unprocessable"));
+        }
+        check_body("[]", Err("invalid_json"));
+        check_body("{", Err("invalid_json"));
+        check_body(r#"{"n":1,"n":2}"#, Err("duplicate_key"));
+    }
+
+    #[track_caller]
+    fn check<T: Copy + Debug + PartialEq>(read: Result<T>, expected: Result<T, ErrorKind>) {
+        assert_eq!(read.map_err(|error| error.kind()), expected);
+    }
+
+    #[test]
+    fn a_query_is_read() {
+        let query = Query(Some("after=x&limit=5&after=y&empty="));
+        assert_eq!((query.text("after"), query.text("empty")), (Some("x"), None));
+        check(query.limit(20, 100), Ok(5));
+        check(Query(None).limit(20, 100), Ok(20));
+        check(Query(Some("limit=0")).limit(20, 100), Err(ErrorKind::Unprocessable));
+        check(Query(Some("limit=101")).limit(20, 100), Err(ErrorKind::Unprocessable));
+        check(Query(Some("limit=all")).limit(20, 100), Err(ErrorKind::Unprocessable));
+    }
+
+    #[track_caller]
+    fn check_version(tag: &str, expected: Result<Option<u64>, ErrorKind>) {
+        let headers = HeaderMap::from_iter([(IF_MATCH, tag.parse().unwrap())]);
+        check(expected_version(&headers), expected);
+    }
+
+    #[test]
+    fn a_change_may_be_meant_for_a_version() {
+        check(expected_version(&HeaderMap::new()), Ok(None));
+        check_version("\"3\"", Ok(Some(3)));
+        check_version("3", Ok(Some(3)));
+        check_version("*", Ok(None));
+        check_version("\"x\"", Err(ErrorKind::InvalidRequest));
+    }
+}

@@ -1,0 +1,125 @@
+//! The endpoints of sessions.
+
+use super::{
+    asked::{Members, Query, expected_version},
+    compose, view,
+};
+use crate::{App, Endpoint, auth::Client, body, models::percent_decoded, reply};
+use bytes::Bytes;
+use gateway_core::{
+    BoxError, ErrorKind, GatewayError, Result,
+    state::{Page, SessionContext, SessionPatch, Slice, Snapshot, Tenant},
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::ETAG};
+use http_body::Body;
+use std::time::Duration;
+
+/// Sessions on a page, if the caller does not say, and at most.
+const SESSIONS: (usize, usize) = (20, 100);
+
+/// Messages on a page, if the caller does not say, and at most.
+const MESSAGES: (usize, usize) = (100, 1_000);
+
+/// Answers a request about sessions; each client sees those of its tenant.
+pub(crate) async fn serve<B>(
+    app: &App,
+    endpoint: Endpoint<'_>,
+    client: &Client,
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let tenant = compose::tenant(client)?;
+    let (head, body) = request.into_parts();
+    let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
+    let desk = Desk { app, tenant };
+    let members = || Members::read(&body, app.json_depth);
+    let query = Query(head.uri.query());
+    match (endpoint, &head.method) {
+        (Endpoint::Sessions, &Method::POST) => desk.create(&members()?).await,
+        (Endpoint::Sessions, _) => desk.list(&query).await,
+        (Endpoint::Session(id), &Method::DELETE) => desk.delete(id).await,
+        (Endpoint::Session(id), &Method::PATCH) => {
+            desk.patch(id, &members()?, expected_version(&head.headers)?).await
+        }
+        (Endpoint::Session(id), _) => desk.show(StatusCode::OK, id).await,
+        (Endpoint::SessionFork(id), _) => desk.fork(id, &members()?).await,
+        (Endpoint::SessionMessages(id), _) => desk.messages(id, &query).await,
+        _ => Err(GatewayError::new(ErrorKind::Internal, "an endpoint without a handler")),
+    }
+}
+
+/// Where one tenant's wishes are met.
+struct Desk<'a> {
+    app: &'a App,
+    tenant: Tenant,
+}
+
+impl Desk<'_> {
+    async fn create(&self, members: &Members) -> Result<Response<reply::Body>> {
+        let context = members.get::<SessionContext>("context", "an object")?;
+        let (ttl, context) = (ttl(members)?, context.unwrap_or_default());
+        let session = self.app.keeper.sessions.create(&self.tenant, ttl, context).await?;
+        Ok(whole(StatusCode::CREATED, &Snapshot { session, entries: Vec::new() }))
+    }
+
+    async fn show(&self, status: StatusCode, id: &str) -> Result<Response<reply::Body>> {
+        let snapshot = self.app.keeper.sessions.get(&self.tenant, id, Slice::ALL).await?;
+        Ok(whole(status, &snapshot))
+    }
+
+    async fn delete(&self, id: &str) -> Result<Response<reply::Body>> {
+        self.app.keeper.sessions.delete(&self.tenant, id).await?;
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    }
+
+    async fn patch(
+        &self,
+        id: &str,
+        members: &Members,
+        expected: Option<u64>,
+    ) -> Result<Response<reply::Body>> {
+        let patch = members.get::<SessionPatch>("context", "an object")?.unwrap_or_default();
+        if !patch.is_empty() {
+            self.app.keeper.sessions.patch(&self.tenant, id, &patch, expected).await?;
+        }
+        self.show(StatusCode::OK, id).await
+    }
+
+    async fn fork(&self, id: &str, members: &Members) -> Result<Response<reply::Body>> {
+        let at = members.get("at_version", "a version: a whole number")?;
+        let copy = self.app.keeper.sessions.fork(&self.tenant, id, at, ttl(members)?).await?;
+        self.show(StatusCode::CREATED, &copy.id).await
+    }
+
+    async fn list(&self, query: &Query<'_>) -> Result<Response<reply::Body>> {
+        let limit = query.limit(SESSIONS.0, SESSIONS.1)?;
+        let after = query.text("after").map(percent_decoded);
+        let page = Page { after, limit };
+        let listing = self.app.keeper.sessions.list(&self.tenant, page).await?;
+        Ok(reply::json(StatusCode::OK, &view::page(&listing)))
+    }
+
+    async fn messages(&self, id: &str, query: &Query<'_>) -> Result<Response<reply::Body>> {
+        let limit = query.limit(MESSAGES.0, MESSAGES.1)? as u64;
+        let after = query.number::<u64>("after")?;
+        let slice = Slice { from: after.map_or(0, |after| after.saturating_add(1)), limit };
+        let snapshot = self.app.keeper.sessions.get(&self.tenant, id, slice).await?;
+        Ok(reply::json(StatusCode::OK, &view::messages(&snapshot)))
+    }
+}
+
+fn ttl(members: &Members) -> Result<Option<Duration>> {
+    let seconds = members.get("ttl_seconds", "a whole number of seconds")?;
+    Ok(seconds.map(Duration::from_secs))
+}
+
+fn whole(status: StatusCode, snapshot: &Snapshot) -> Response<reply::Body> {
+    let mut reply = reply::json(status, &view::whole(snapshot));
+    if let Ok(tag) = HeaderValue::try_from(view::tag(snapshot.session.version)) {
+        reply.headers_mut().insert(ETAG, tag);
+    }
+    reply
+}

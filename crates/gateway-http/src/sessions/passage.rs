@@ -1,0 +1,269 @@
+//! An answer on its way to the caller, remembered as it passes.
+
+use super::Turn;
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use gateway_core::{
+    Answer, Call, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result,
+    StreamEvent, Target,
+};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Answers one call, for a turn of a session: the turn ends as the answer does.
+pub(super) struct Remembering {
+    inner: Arc<dyn Provider>,
+    /// Gone once the call was made. Dropped with this, it is given up.
+    turn: Mutex<Option<Turn>>,
+}
+
+impl Remembering {
+    /// Lets `inner` answer for `turn`.
+    pub(super) fn new(inner: Arc<dyn Provider>, turn: Turn) -> Self {
+        Self { inner, turn: Mutex::new(Some(turn)) }
+    }
+}
+
+#[async_trait]
+impl Provider for Remembering {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, caller: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, caller)
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(turn) = turn else {
+            return Err(GatewayError::new(ErrorKind::Internal, "a turn that was taken twice"));
+        };
+        let stream = call.stream;
+        match self.inner.answer(call).await {
+            Ok(Answer { head, frames }) => {
+                Ok(Answer { head, frames: turn.remember(frames, stream) })
+            }
+            Err(error) => {
+                turn.abandon().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Turn {
+    /// Passes `frames` on. What ends the answer is held back until the turn is kept, so that a
+    /// caller who has seen the end finds it remembered; if it cannot be kept, the answer fails.
+    ///
+    /// Dropping the stream ends the turn with what was passed on; of an answer that is told whole
+    /// (`stream` is false), that is nothing.
+    fn remember(self, frames: FrameStream, stream: bool) -> FrameStream {
+        let passage = Passage { stream, state: State::Passing(frames, Box::new(self)) };
+        Box::pin(stream::unfold(passage, |mut passage| async move {
+            let frame = passage.next().await?;
+            Some((frame, passage))
+        }))
+    }
+}
+
+struct Passage {
+    stream: bool,
+    state: State,
+}
+
+enum State {
+    /// The answer is under way.
+    Passing(FrameStream, Box<Turn>),
+    /// It is kept, and its end can be told.
+    Telling(VecDeque<Frame>),
+}
+
+impl Passage {
+    async fn next(&mut self) -> Option<Result<Frame>> {
+        let nothing = State::Telling(VecDeque::new());
+        match mem::replace(&mut self.state, nothing) {
+            State::Telling(mut held) => {
+                let frame = held.pop_front();
+                self.state = State::Telling(held);
+                frame.map(Ok)
+            }
+            State::Passing(mut frames, mut turn) => match frames.next().await {
+                Some(Ok(frame)) if self.stream && !ends(&frame) => {
+                    turn.hear(&frame);
+                    self.state = State::Passing(frames, turn);
+                    Some(Ok(frame))
+                }
+                Some(Ok(frame)) => self.end(frame, frames, *turn).await,
+                Some(Err(error)) => {
+                    turn.abandon().await;
+                    Some(Err(error))
+                }
+                None => turn.commit().await.err().map(Err),
+            },
+        }
+    }
+
+    /// Waits for what comes after `frame`, keeps the turn, and only then tells the first of it.
+    async fn end(
+        &mut self,
+        frame: Frame,
+        mut frames: FrameStream,
+        mut turn: Turn,
+    ) -> Option<Result<Frame>> {
+        let mut held = VecDeque::from([frame]);
+        while let Some(frame) = frames.next().await {
+            match frame {
+                Ok(frame) => held.push_back(frame),
+                Err(error) => {
+                    turn.abandon().await;
+                    return Some(Err(error));
+                }
+            }
+        }
+        for frame in &held {
+            turn.hear(frame);
+        }
+        if let Err(error) = turn.commit().await {
+            return Some(Err(error));
+        }
+        let first = held.pop_front();
+        self.state = State::Telling(held);
+        first.map(Ok)
+    }
+}
+
+/// Whether `frame` tells that an answer is complete.
+fn ends(frame: &Frame) -> bool {
+    frame.events.iter().any(|event| matches!(event, StreamEvent::Finished(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sessions::Keeper;
+    use gateway_core::{
+        FinishReason, Message, Role, ToolCallDelta,
+        state::{SessionContext, Slice, Tenant},
+    };
+    use gateway_sessions::{OnConflict, Rules, Sessions};
+    use gateway_store::{Backend, Settings, Stores};
+
+    /// A keeper with one session, in which a turn that asked `hello` is under way.
+    async fn begin() -> (Keeper, Stores, Tenant, String, Turn) {
+        let stores = gateway_store::open(Settings::new(Backend::Memory)).await.unwrap();
+        let keeper = Keeper::new(Sessions::new(stores.sessions.clone(), Rules::default()));
+        let tenant = Tenant::new("acme").unwrap();
+        let context = SessionContext::new();
+        let id = keeper.sessions.create(&tenant, None, context).await.unwrap().id;
+        let turn = Turn::begin(&keeper, tenant.clone(), id.clone(), OnConflict::Refuse);
+        let mut turn = turn.await.unwrap();
+        turn.ask(vec![Message::text(Role::User, "hello")], None);
+        (keeper, stores, tenant, id, turn)
+    }
+
+    /// What the session remembers, in short: `~` before a message that was broken off.
+    async fn remembered(keeper: &Keeper, tenant: &Tenant, id: &str) -> String {
+        let snapshot = keeper.sessions.get(tenant, id, Slice::ALL).await.unwrap();
+        let entries = snapshot.entries.iter().map(|entry| {
+            let calls = entry.message.tool_calls().map(|call| format!("({})", call.id));
+            let mark = if entry.incomplete { "~" } else { "" };
+            format!("{mark}{}{}", entry.message.plain_text(), calls.collect::<String>())
+        });
+        entries.collect::<Vec<_>>().join(" ")
+    }
+
+    /// An answer, spelt: letters are text, `(` a call, `.` the end, `!` a failure, `$` the last
+    /// message of a conversation with tools that says `x`.
+    fn frames(spelling: &str) -> FrameStream {
+        let frames = spelling.chars().map(|letter| match letter {
+            '.' => Ok(Frame::of(vec![StreamEvent::Finished(FinishReason::Stop.into())])),
+            '!' => Err(GatewayError::new(ErrorKind::UpstreamCut, "cut")),
+            '(' => Ok(Frame::of(vec![StreamEvent::ToolCall(ToolCallDelta {
+                id: "c1".to_owned(),
+                ..ToolCallDelta::default()
+            })])),
+            '$' => {
+                let said = Message::text(Role::Assistant, "x");
+                let events = vec![StreamEvent::Finished(FinishReason::Stop.into())];
+                Ok(Frame { exchanged: vec![said], ..Frame::of(events) })
+            }
+            letter => Ok(Frame::of(vec![StreamEvent::Text(letter.to_string())])),
+        });
+        Box::pin(stream::iter(frames.collect::<Vec<_>>()))
+    }
+
+    /// Of an answer the caller takes `wanted` frames, and leaves: what is remembered.
+    async fn check(answer: &str, stream: bool, wanted: usize, expected: &str) {
+        let (keeper, stores, tenant, id, turn) = begin().await;
+        let passed: Vec<_> =
+            turn.remember(frames(answer), stream).take(wanted).map(|it| it.is_ok()).collect().await;
+        assert!(passed.len() <= wanted);
+        keeper.settled().await;
+        assert_eq!(remembered(&keeper, &tenant, &id).await, expected, "{answer} {wanted}");
+        let again = Turn::begin(&keeper, tenant, id, OnConflict::Refuse).await;
+        assert!(again.is_ok(), "the session is free");
+        drop(stores);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_whole_turn_is_kept() {
+        for stream in [true, false] {
+            check("ab.", stream, 9, "hello ab").await;
+            check("a(.", stream, 9, "hello a(c1)").await;
+            check("a$", stream, 9, "hello x").await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_failure_nothing_is_kept() {
+        for stream in [true, false] {
+            check("!", stream, 9, "").await;
+            check("ab!", stream, 9, "").await;
+            check("ab.!", stream, 9, "").await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_turn_that_nobody_waits_for_what_was_told_is_kept() {
+        check("ab.", true, 2, "~hello ~ab").await;
+        check("ab.", true, 1, "~hello ~a").await;
+        check("ab.", true, 0, "").await;
+        check("a(.", true, 2, "~hello ~a").await;
+        check("(.", true, 1, "").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_told_when_the_turn_is_kept() {
+        let (keeper, _stores, tenant, id, turn) = begin().await;
+        let mut frames = turn.remember(frames("a."), true);
+        frames.next().await.unwrap().unwrap();
+        assert_eq!(remembered(&keeper, &tenant, &id).await, "");
+        assert!(ends(&frames.next().await.unwrap().unwrap()));
+        assert_eq!(remembered(&keeper, &tenant, &id).await, "hello a");
+        assert!(frames.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_cannot_be_kept_is_a_failure() {
+        let (keeper, _stores, tenant, id, turn) = begin().await;
+        keeper.sessions.delete(&tenant, &id).await.unwrap();
+        let mut frames = turn.remember(frames("a."), true);
+        assert!(frames.next().await.unwrap().is_ok());
+        assert_eq!(frames.next().await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(frames.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_does_not_wait_for_the_turn_leaves_it_free() {
+        let (keeper, _stores, tenant, id, turn) = begin().await;
+        turn.abandon().await;
+        let begin = Turn::begin(&keeper, tenant.clone(), id.clone(), OnConflict::Refuse);
+        assert!(futures_util::FutureExt::now_or_never(begin).is_none(), "it is under way");
+        keeper.settled().await;
+        assert!(Turn::begin(&keeper, tenant, id, OnConflict::Refuse).await.is_ok());
+    }
+}

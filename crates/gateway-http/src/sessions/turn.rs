@@ -1,0 +1,156 @@
+//! A turn that is under way. However it ends, the session is free for the next.
+
+use super::Keeper;
+use gateway_core::{
+    Collector, Content, ErrorKind, Frame, GatewayError, Message, Part, Result, state::Tenant,
+};
+use gateway_sessions::{Delivered, OnConflict, OpenTurn};
+use std::mem;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// A turn of a session, held for one request.
+///
+/// It is ended by [`commit`](Self::commit) or [`abandon`](Self::abandon). Dropping it is what
+/// happens when the caller leaves: what was told of the answer is kept, marked incomplete; if that
+/// is nothing, nothing is kept.
+pub(crate) struct Turn {
+    keeper: Keeper,
+    /// Gone once the turn has been ended.
+    open: Option<OpenTurn>,
+    /// What is new of the request.
+    asked: Vec<Message>,
+    /// The taxonomy to remember.
+    taxonomy: Option<String>,
+    /// What was said in answer, up to the last whole message.
+    answered: Vec<Message>,
+    /// What is being said.
+    saying: Collector,
+}
+
+impl Turn {
+    /// Begins a turn of the session `id`; nobody else has one until it has ended.
+    pub(crate) async fn begin(
+        keeper: &Keeper,
+        tenant: Tenant,
+        id: String,
+        on_conflict: OnConflict,
+    ) -> Result<Self> {
+        let (tell, told) = oneshot::channel();
+        let own = keeper.clone();
+        keeper.leave(async move {
+            let token = Uuid::new_v4().simple().to_string();
+            let begun = own.sessions.begin_turn(&tenant, &id, &token, on_conflict).await;
+            // If nobody waits any more, the turn is dropped here, and thereby given up.
+            drop(tell.send(begun.map(|open| Self::of(own.clone(), open))));
+        });
+        told.await.unwrap_or_else(|_| {
+            Err(GatewayError::new(ErrorKind::ShuttingDown, "the gateway is stopping"))
+        })
+    }
+
+    fn of(keeper: Keeper, open: OpenTurn) -> Self {
+        Self {
+            keeper,
+            open: Some(open),
+            asked: Vec::new(),
+            taxonomy: None,
+            answered: Vec::new(),
+            saying: Collector::default(),
+        }
+    }
+
+    /// The turn as the session sees it; absent once it has ended.
+    pub(super) fn opened(&mut self) -> Option<&mut OpenTurn> {
+        self.open.as_mut()
+    }
+
+    /// Notes what the session is to remember of the request.
+    pub(super) fn ask(&mut self, asked: Vec<Message>, taxonomy: Option<String>) {
+        self.asked = asked;
+        self.taxonomy = taxonomy;
+    }
+
+    /// Notes what `frame` says.
+    pub(super) fn hear(&mut self, frame: &Frame) {
+        if frame.exchanged.is_empty() {
+            self.saying.extend(frame.events.iter().cloned());
+        } else {
+            self.answered.extend_from_slice(&frame.exchanged);
+            self.saying = Collector::default();
+        }
+    }
+
+    /// Ends the turn: all of it is kept, in one step.
+    pub(super) async fn commit(mut self) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let delivered = self.delivered(false);
+        end(self.keeper.clone(), open, delivered).await
+    }
+
+    /// Ends the turn: nothing of it is kept.
+    pub(crate) async fn abandon(mut self) {
+        let Some(open) = self.open.take() else { return };
+        // Its failure is logged where it happens; the turn's own is what the caller is told.
+        drop(end(self.keeper.clone(), open, Delivered::default()).await);
+    }
+
+    /// Takes out what is to be kept.
+    fn delivered(&mut self, incomplete: bool) -> Delivered {
+        let mut answered = mem::take(&mut self.answered);
+        let said = mem::take(&mut self.saying).finish().choices.into_iter().next();
+        let mut said = said.map(|choice| choice.message);
+        if incomplete && let Some(message) = &mut said {
+            message.parts.retain(makes_sense);
+        }
+        answered.extend(said.filter(|message| !message.parts.is_empty()));
+        if incomplete && answered.is_empty() {
+            return Delivered::default();
+        }
+        let (asked, taxonomy) = (mem::take(&mut self.asked), self.taxonomy.take());
+        Delivered { asked, answered, incomplete, taxonomy }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let (keeper, delivered) = (self.keeper.clone(), self.delivered(true));
+        self.keeper.leave(async move {
+            // Nobody is left to be told; a failure is logged where it happens.
+            drop(end(keeper, open, delivered).await);
+        });
+    }
+}
+
+/// Whether a part of an answer that was broken off can be sent to a provider again: calls may be
+/// cut in the middle, and nobody will answer them.
+fn makes_sense(part: &Part) -> bool {
+    match &part.content {
+        Content::Text(text) | Content::Refusal(text) => !text.is_empty(),
+        Content::Reasoning(reasoning) => reasoning.seal.is_some(),
+        Content::ToolCall(_)
+        | Content::Opaque(_)
+        | Content::Image(_)
+        | Content::Audio(_)
+        | Content::File(_)
+        | Content::ToolResult(_) => false,
+    }
+}
+
+/// Ends `open` with what was delivered, even if this future is dropped.
+async fn end(keeper: Keeper, open: OpenTurn, delivered: Delivered) -> Result<()> {
+    let sessions = keeper.sessions.clone();
+    let ending = async move {
+        if delivered.asked.is_empty() && delivered.answered.is_empty() {
+            sessions.abandon_turn(&open).await
+        } else {
+            sessions.commit_turn(&open, &delivered).await.map(drop)
+        }
+        .inspect_err(|error| {
+            let cause = std::error::Error::source(error).map(tracing::field::display);
+            tracing::warn!(%error, cause, "a turn of a session was not ended as it should");
+        })
+    };
+    keeper.finish(ending).await?
+}

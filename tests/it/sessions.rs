@@ -1,0 +1,289 @@
+//! Conversations that the gateway keeps.
+
+use gateway_tests::{Ended, Gateway, PATIENCE, Reply, Script, Setup, Upstream, openai, request};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{self, Instant};
+
+async fn start() -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::before(&upstream).await;
+    (upstream, gateway)
+}
+
+/// `METHOD path` with this body, and headers besides.
+async fn call(gateway: &Gateway, line: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+    let (method, path) = line.split_once(' ').unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    gateway.send(request(method, path, headers, body.as_bytes())).await
+}
+
+async fn create(gateway: &Gateway) -> String {
+    let created = call(gateway, "POST /v1/sessions", &[], &Value::Null).await;
+    assert_eq!(created.status(), 201, "{}", created.text());
+    created.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn say(gateway: &Gateway, id: &str, text: &str) -> Reply {
+    let messages = json!([{ "role": "user", "content": text }]);
+    gateway.ask("lab/m", json!({ "session_id": id, "messages": messages })).await
+}
+
+/// What the session `id` remembers: the texts, `~` before what was broken off.
+async fn remembered(gateway: &Gateway, id: &str) -> String {
+    let page = gateway.get(&format!("/v1/sessions/{id}/messages")).await.json();
+    let texts = page["data"].as_array().unwrap().iter().map(|message| {
+        let mark = if message["incomplete"] == true { "~" } else { "" };
+        format!("{mark}{}", message["content"].as_str().unwrap_or_default())
+    });
+    texts.collect::<Vec<_>>().join("|")
+}
+
+/// The messages that the upstream was last sent.
+fn sent(upstream: &Upstream) -> String {
+    let request = upstream.last().json();
+    assert_eq!(request.get("session_id"), None);
+    let texts = request["messages"].as_array().unwrap().iter();
+    texts.map(|it| it["content"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join("|")
+}
+
+#[tokio::test]
+async fn a_session_lives_and_ends() {
+    let (_upstream, gateway) = start().await;
+    let wish = json!({ "ttl_seconds": 60, "context": { "mine": 1, "tier_filter": [1, 2] } });
+    let created = call(&gateway, "POST /v1/sessions", &[], &wish).await;
+    assert_eq!((created.status(), created.header("etag")), (201, "\"0\""));
+    let session = created.json();
+    assert_eq!(session["id"], session["session_id"]);
+    assert_eq!((&session["messages"], &session["context"]), (&json!([]), &wish["context"]));
+    for time in ["created_at", "expires_at"] {
+        let time = session[time].as_str().unwrap();
+        assert!(time.len() == 32 && time.ends_with("+00:00"), "{time}");
+    }
+    let path = format!("/v1/sessions/{}", session["id"].as_str().unwrap());
+    assert_eq!(gateway.get(&path).await.json(), session);
+    let listed = gateway.get("/v1/sessions").await.json();
+    assert_eq!(listed["data"][0]["id"], session["id"]);
+    assert_eq!(call(&gateway, &format!("DELETE {path}"), &[], &Value::Null).await.status(), 204);
+    for gone in [
+        gateway.get(&path).await,
+        call(&gateway, &format!("DELETE {path}"), &[], &Value::Null).await,
+    ] {
+        assert_eq!(gone.told(), "404 session_not_found");
+        assert!(gone.json()["detail"].as_str().unwrap().starts_with("Session not found: "));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused() {
+    let (_upstream, gateway) = start().await;
+    for wish in [
+        json!({ "ttl_seconds": 59 }),
+        json!({ "ttl_seconds": "60" }),
+        json!({ "context": [] }),
+        json!({ "context": { "tier_filter": "all" } }),
+    ] {
+        let refused = call(&gateway, "POST /v1/sessions", &[], &wish).await;
+        assert_eq!(refused.told(), "422 unprocessable", "{wish}");
+        assert!(refused.json()["detail"].is_string());
+    }
+    assert_eq!(gateway.get("/v1/sessions?limit=0").await.told(), "422 unprocessable");
+    let unknown = say(&gateway, "0123456789012345678901", "x").await;
+    assert_eq!(unknown.told(), "404 session_not_found");
+    assert_eq!(say(&gateway, "../x", "x").await.told(), "404 session_not_found");
+}
+
+#[tokio::test]
+async fn a_context_is_changed_by_those_who_know_it() {
+    let (_upstream, gateway) = start().await;
+    let line = format!("PATCH /v1/sessions/{}", create(&gateway).await);
+    let wish = |value: Value| json!({ "context": { "mine": value } });
+    let changed = call(&gateway, &line, &[("If-Match", "\"0\"")], &wish(json!(1))).await;
+    assert_eq!((changed.status(), &changed.json()["context"]), (200, &json!({ "mine": 1 })));
+    let late = call(&gateway, &line, &[("If-Match", "\"0\"")], &wish(json!(2))).await;
+    assert_eq!(late.told(), "409 version_conflict");
+    let removed = call(&gateway, &line, &[], &wish(Value::Null)).await;
+    assert_eq!(removed.json()["context"], json!({}));
+}
+
+#[tokio::test]
+async fn the_second_turn_knows_the_first() {
+    let (upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    for stream in [false, true] {
+        let id = call(&gateway, &format!("POST /v1/sessions/{id}/fork"), &[], &Value::Null).await;
+        let id = id.json()["id"].as_str().unwrap().to_owned();
+        let ask = json!({ "session_id": id, "stream": stream });
+        assert_eq!(gateway.ask("lab/m", ask).await.status(), 200);
+        assert_eq!(say(&gateway, &id, "And then?").await.status(), 200);
+        assert_eq!(sent(&upstream), "Hello|Hello.|And then?");
+        assert_eq!(remembered(&gateway, &id).await, "Hello|Hello.|And then?|Hello.");
+    }
+    assert_eq!(remembered(&gateway, &id).await, "", "a fork is another session");
+}
+
+#[tokio::test]
+async fn every_dialect_and_the_header_continue_a_session() {
+    let (upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    let asks = [
+        ("/v1/responses", json!({ "model": "lab/m", "input": "two" })),
+        (
+            "/v1/messages",
+            json!({ "model": "lab/m", "max_tokens": 9, "messages": [{ "role": "user", "content": "three" }] }),
+        ),
+    ];
+    assert_eq!(say(&gateway, &id, "one").await.status(), 200);
+    for (path, mut body) in asks {
+        body["stream"] = json!(path == "/v1/messages");
+        let told = call(&gateway, &format!("POST {path}"), &[("x-session-id", &id)], &body).await;
+        assert_eq!(told.status(), 200, "{}", told.text());
+    }
+    assert_eq!(sent(&upstream), "one|Hello.|two|Hello.|three");
+    assert_eq!(remembered(&gateway, &id).await, "one|Hello.|two|Hello.|three|Hello.");
+}
+
+#[tokio::test]
+async fn a_fork_may_begin_earlier() {
+    let (_upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    say(&gateway, &id, "one").await;
+    say(&gateway, &id, "two").await;
+    let wish = json!({ "at_version": 1 });
+    let fork = call(&gateway, &format!("POST /v1/sessions/{id}/fork"), &[], &wish).await;
+    assert_eq!(fork.status(), 201);
+    assert_eq!(fork.json()["messages"].as_array().unwrap().len(), 2);
+    let page = gateway.get(&format!("/v1/sessions/{id}/messages?limit=3")).await.json();
+    assert_eq!((&page["has_more"], &page["next"]), (&json!(true), &json!(2)));
+}
+
+#[tokio::test]
+async fn of_a_failure_nothing_is_remembered() {
+    let (upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    let cut = || Script::streaming().event(&openai::says("a")).close();
+    for (script, stream) in [(Script::json(400, "{}"), false), (cut(), true)] {
+        upstream.next(script);
+        gateway.ask("lab/m", json!({ "session_id": id, "stream": stream })).await;
+        assert_eq!(remembered(&gateway, &id).await, "");
+    }
+    assert_eq!(say(&gateway, &id, "again").await.status(), 200, "it is free at once");
+}
+
+#[tokio::test]
+async fn one_turn_is_under_way_at_a_time() {
+    let (upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    upstream.next(
+        Script::streaming()
+            .event(&openai::says("a"))
+            .wait(500)
+            .event(&openai::stops())
+            .event("[DONE]")
+            .end(),
+    );
+    let mut first = gateway.asking("lab/m", json!({ "session_id": id, "stream": true })).await;
+    upstream.arrived(1).await;
+    assert_eq!(say(&gateway, &id, "x").await.told(), "409 session_busy");
+    let headers = [("x-session-id", &*id), ("x-session-conflict", "wait")];
+    let body = json!({ "model": "lab/m", "messages": [{ "role": "user", "content": "second" }] });
+    let second = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
+    assert_eq!(second.status(), 200);
+    assert_eq!(first.reply().await.said(), "a[stop][DONE]");
+    assert_eq!(remembered(&gateway, &id).await, "Hello|a|second|Hello.");
+}
+
+#[tokio::test]
+async fn what_was_told_before_the_caller_left_is_remembered() {
+    let (upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    upstream.next(Script::streaming().event(&openai::says("begun")).stall());
+    let mut raw = gateway.asking("lab/m", json!({ "session_id": id, "stream": true })).await;
+    assert!(raw.begin().await.block().await.unwrap().contains("begun"));
+    drop(raw);
+    assert!(matches!(upstream.ended().await, Ended::Left(_)));
+    let deadline = Instant::now() + PATIENCE;
+    while remembered(&gateway, &id).await != "~Hello|~begun" {
+        assert!(Instant::now() < deadline, "{}", remembered(&gateway, &id).await);
+        time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(say(&gateway, &id, "go on").await.status(), 200);
+    assert_eq!(sent(&upstream), "Hello|begun|go on");
+}
+
+#[tokio::test]
+async fn a_taxonomy_is_said_once() {
+    let (_upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    assert_eq!(say(&gateway, &id, "hello").await.header("x-gateway-taxonomy"), "");
+    for text in ["use the Security taxonomy", "and now?"] {
+        let told = say(&gateway, &id, text).await;
+        assert_eq!(told.header("x-gateway-taxonomy"), "Security_taxonomy");
+    }
+    let session = gateway.get(&format!("/v1/sessions/{id}")).await.json();
+    assert_eq!(session["context"]["taxonomy"], "Security_taxonomy");
+}
+
+#[tokio::test]
+async fn a_history_is_cut_to_the_window() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream)
+        .set("[models]", "id", "small")
+        .set("[models]", "provider", "lab")
+        .write("[models]", "context_window", "100");
+    let gateway = setup.start().await;
+    let id = create(&gateway).await;
+    let long = "a".repeat(240);
+    let mut dropped = Vec::new();
+    for text in [&*long, &*long, "end"] {
+        let messages = json!([{ "role": "user", "content": text }]);
+        let body = json!({ "session_id": id, "messages": messages });
+        dropped
+            .push(gateway.ask("small", body).await.header("x-gateway-history-dropped").to_owned());
+    }
+    assert_eq!(dropped, ["", "2", "2"]);
+    assert_eq!(sent(&upstream), format!("{long}|Hello.|end"));
+}
+
+#[tokio::test]
+async fn others_see_nothing() {
+    let (mine, theirs) = ("sk-mine-0123456789abcdef", "sk-theirs-0123456789abcdef");
+    let gateway = Setup::new().client("mine", mine).client("theirs", theirs).start().await;
+    let (mine, theirs) = (format!("Bearer {mine}"), format!("Bearer {theirs}"));
+    let created =
+        call(&gateway, "POST /v1/sessions", &[("Authorization", &mine)], &Value::Null).await;
+    let path = format!("/v1/sessions/{}", created.json()["id"].as_str().unwrap());
+    for method in ["GET", "DELETE"] {
+        let line = format!("{method} {path}");
+        let told = call(&gateway, &line, &[("Authorization", &theirs)], &Value::Null).await;
+        assert_eq!(told.told(), "404 session_not_found");
+    }
+    let line = format!("GET {path}");
+    assert_eq!(
+        call(&gateway, &line, &[("Authorization", &mine)], &Value::Null).await.status(),
+        200
+    );
+    assert_eq!(call(&gateway, &line, &[], &Value::Null).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_session_outlives_the_process() {
+    let data = std::env::temp_dir().join(format!("gateway-sessions-{}", std::process::id()));
+    let file = data.to_str().unwrap();
+    let upstream = Upstream::start().await;
+    let setup = || {
+        Setup::before(&upstream)
+            .env("LLM_GATEWAY_DATA_DIR", file)
+            .env("LLM_GATEWAY_STORE", "embedded")
+    };
+    let mut gateway = setup().start().await;
+    let id = create(&gateway).await;
+    say(&gateway, &id, "one").await;
+    gateway.terminate();
+    assert!(gateway.stopped().await.success());
+    let gateway = setup().start().await;
+    say(&gateway, &id, "two").await;
+    assert_eq!(sent(&upstream), "one|Hello.|two");
+    drop(gateway);
+    let _ = std::fs::remove_dir_all(data);
+}
