@@ -14,7 +14,8 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-sessions", Some(&["gateway-core"])),
     ("gateway-resilience", Some(&["gateway-core"])),
     ("gateway-store", Some(&["gateway-core"])),
-    ("gateway-http", Some(&["gateway-core", "gateway-wire"])),
+    // The rules of a session's history are pure, and a turn is part of a request's path.
+    ("gateway-http", Some(&["gateway-core", "gateway-sessions", "gateway-wire"])),
     ("gateway-server", None),
     ("gateway-tests", None),
     ("xtask", Some(&[])),
