@@ -3,13 +3,15 @@
 use anyhow::Context as _;
 use gateway_http::Render;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Answers of models take up to minutes.
 const SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0,
     600.0,
 ];
+/// How often samples are summed up.
+const UPKEEP: Duration = Duration::from_secs(5);
 const DOLLARS: &[f64] = &[0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// Begins to count, for the whole process; returns what renders the counts.
@@ -24,6 +26,14 @@ pub fn start() -> anyhow::Result<Render> {
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).context("something else counts already")?;
+    let kept = handle.clone();
+    // Samples are kept one by one until somebody sums them up, and perhaps nobody scrapes.
+    std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+        loop {
+            std::thread::park_timeout(UPKEEP);
+            kept.run_upkeep();
+        }
+    })?;
     Ok(Arc::new(move || {
         handle.run_upkeep();
         handle.render()

@@ -12,6 +12,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 use tracing_subscriber::{
     Layer,
@@ -23,6 +24,8 @@ use tracing_subscriber::{
 
 /// How many lines may wait to be written.
 const QUEUE: usize = 8192;
+/// How long lines are gathered before they are written together.
+const NAP: Duration = Duration::from_millis(5);
 
 /// The log of the process. Dropping it writes what waits.
 #[derive(Debug)]
@@ -129,6 +132,8 @@ fn write_all(output: impl Write, lines: &Receiver<Message>) {
             message = next;
         }
         let _ = output.flush();
+        // Whoever logs need not wake this thread for each line: under load most find it awake soon.
+        std::thread::park_timeout(NAP);
     }
 }
 

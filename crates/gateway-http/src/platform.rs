@@ -134,7 +134,8 @@ mod tests {
                         reply = document.pointer(&reference[1..]).unwrap();
                     }
                     let schema = &reply["content"]["application/json"]["schema"];
-                    assert!(status == "200" || schema["$ref"].is_string(), "{path} {status}");
+                    let succeeded = status.starts_with('2');
+                    assert!(succeeded || schema["$ref"].is_string(), "{path} {status}");
                 }
                 for status in ["500", "503"] {
                     assert!(operation["responses"][status].is_object(), "{path} {status}");
