@@ -99,7 +99,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let mut server =
         if arguments.real { model(&dir, &tools, port) } else { script(&dir, &tools, port) };
     let mut upstream = Background::start("upstream", &mut server, &folder)?;
-    upstream.answers(port, "/v1/models", LOADING)?;
+    upstream.answers(port, "/health", LOADING)?;
     let gateway = Gateway::start(&program, Some(&settings(arguments, port)), &folder)?;
     let mut clients = python("python3".as_ref(), &tools.join("run_clients.py"));
     clients.arg("--envs").arg(&dir).args(flags(arguments, gateway.port, port));

@@ -52,7 +52,8 @@ impl Background {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended with {status}:\n{}", self.name, self.last_words());
             }
-            if http::Request::get(path).send(port).is_ok() {
+            // A server that still loads its model says so.
+            if http::Request::get(path).send(port).is_ok_and(|reply| reply.status != 503) {
                 return Ok(());
             }
             pause(Duration::from_millis(5));
