@@ -322,3 +322,19 @@ async fn the_document_is_served_to_everybody() {
     assert_eq!(version, gateway.get("/").await.json()["version"]);
     assert!(document["paths"]["/v1/chat/completions"]["post"].is_object());
 }
+
+#[tokio::test]
+async fn everything_in_the_document_has_a_handler() {
+    let gateway = Setup::new().start().await;
+    let document = gateway.get("/openapi.json").await.json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let methods = item.as_object().unwrap().keys().filter(|it| *it != "parameters");
+        for method in methods.map(|it| it.to_uppercase()) {
+            let headers = [("Content-Type", "application/json")];
+            let at = path.replace("{id}", "x");
+            let reply = gateway.send(request(&method, &at, &headers, b"{}")).await;
+            let told = reply.text();
+            assert!(reply.status() != 405 && reply.status() != 500, "{method} {path}: {told}");
+        }
+    }
+}

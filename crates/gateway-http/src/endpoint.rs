@@ -1,215 +1,156 @@
-//! Every endpoint the gateway serves.
+//! Every endpoint the gateway serves: one table.
 //!
 //! A path names an endpoint whatever the method, so that a wrong method is a 405 and not a 404.
-//! An endpoint has a label, so that metrics never see a raw path. Adding a variant breaks the
-//! build until it has a path, its methods, a label and a handler.
+//! An endpoint has a label, so that metrics never see a raw path. A new row does not compile until
+//! it has a handler in `service.rs`, and is not tested until it stands in the documentation.
 
+use gateway_wire::{
+    Caller, chat::ChatCaller, completions::CompletionsCaller, messages::MessagesCaller,
+    responses::ResponsesCaller,
+};
 use http::Method;
 
-/// What a request is about.
+/// What sort of thing an endpoint does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Endpoint<'path> {
-    /// `/`
-    Root,
-    /// `/health`
-    Health,
-    /// `/metrics`
-    Metrics,
-    /// `/openapi.json`
-    OpenApi,
-    /// `/v1/chat/completions`
-    ChatCompletions,
-    /// `/v1/responses`
-    Responses,
-    /// `/v1/responses/{id}`
-    Response(&'path str),
-    /// `/v1/responses/{id}/cancel`
-    ResponseCancel(&'path str),
-    /// `/v1/responses/{id}/input_items`
-    ResponseItems(&'path str),
-    /// `/v1/responses/input_tokens`
-    ResponseTokens,
-    /// `/v1/messages`
-    Messages,
-    /// `/v1/messages/count_tokens`
-    CountTokens,
-    /// `/v1/completions`
-    Completions,
-    /// `/v1/embeddings`
-    Embeddings,
-    /// `/v1/models`
-    Models,
-    /// `/v1/models/{id}`, where the id may contain slashes.
-    Model(&'path str),
-    /// `/v1/providers`
-    Providers,
-    /// `/v1/sessions`
-    Sessions,
-    /// `/v1/sessions/{id}`
-    Session(&'path str),
-    /// `/v1/sessions/{id}/fork`
-    SessionFork(&'path str),
-    /// `/v1/sessions/{id}/messages`
-    SessionMessages(&'path str),
+pub enum Kind {
+    /// Tells of the gateway itself, to anybody: probes and scrapers carry no keys.
+    Open,
+    /// Serves whoever has a key.
+    Keyed,
+    /// The same, and asks a model to answer.
+    Model,
 }
 
-impl<'path> Endpoint<'path> {
-    /// One of each, in the order of the documentation.
-    pub const ALL: [Endpoint<'static>; 21] = [
-        Endpoint::ChatCompletions,
-        Endpoint::Responses,
-        Endpoint::Response("{id}"),
-        Endpoint::ResponseCancel("{id}"),
-        Endpoint::ResponseItems("{id}"),
-        Endpoint::ResponseTokens,
-        Endpoint::Messages,
-        Endpoint::CountTokens,
-        Endpoint::Completions,
-        Endpoint::Embeddings,
-        Endpoint::Models,
-        Endpoint::Model("{id}"),
-        Endpoint::Providers,
-        Endpoint::Sessions,
-        Endpoint::Session("{id}"),
-        Endpoint::SessionFork("{id}"),
-        Endpoint::SessionMessages("{id}"),
-        Endpoint::Root,
-        Endpoint::Health,
-        Endpoint::Metrics,
-        Endpoint::OpenApi,
-    ];
+/// In which dialect an endpoint speaks.
+#[derive(Clone, Copy)]
+enum Voice {
+    Chat,
+    Responses,
+    Messages,
+    Completions,
+    /// The gateway's own.
+    Platform,
+}
 
-    /// The endpoint at `path`, which is matched as it was sent: nothing is decoded twice.
-    pub fn at(path: &'path str) -> Option<Self> {
-        if let Some(id) = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty()) {
-            return Some(Self::Model(id));
+/// Rows: a name, its path (of those below `named` what stands before and behind the id), its
+/// methods, what sort it is, and in which dialect it tells of failures. An `id` is one segment of
+/// a path; a `rest` may contain slashes.
+macro_rules! endpoints {
+    (
+        fixed { $($fixed:ident $path:literal [$($does:ident)+] $kind:ident $voice:ident;)* }
+        named {
+            $($named:ident $before:literal $extent:ident $behind:literal
+                [$($can:ident)+] $sort:ident $tongue:ident;)*
         }
-        if let Some(rest) = path.strip_prefix("/v1/responses/") {
-            return Self::of_response(rest);
+    ) => {
+        /// What a request is about.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Endpoint<'path> {
+            $(#[doc = concat!("`", $path, "`")] $fixed,)*
+            $(#[doc = concat!("`", $before, "{id}", $behind, "`")] $named(&'path str),)*
         }
-        if let Some(rest) = path.strip_prefix("/v1/sessions/") {
-            return Self::of_session(rest);
+
+        impl<'path> Endpoint<'path> {
+            /// One of each, in the order of the table.
+            pub const ALL: &'static [Endpoint<'static>] =
+                &[$(Endpoint::$fixed,)* $(Endpoint::$named("{id}"),)*];
+
+            /// The endpoint at `path`, which is matched as it was sent: nothing is decoded twice.
+            pub fn at(path: &'path str) -> Option<Self> {
+                match path {
+                    $($path => return Some(Self::$fixed),)*
+                    _ => {}
+                }
+                $(if let Some(id) = $extent(path, $before, $behind) {
+                    return Some(Self::$named(id));
+                })*
+                None
+            }
+
+            /// The methods it answers.
+            pub fn methods(self) -> &'static [Method] {
+                match self {
+                    $(Self::$fixed => &[$(Method::$does),+],)*
+                    $(Self::$named(_) => &[$(Method::$can),+],)*
+                }
+            }
+
+            /// Its name in logs and metrics, and its template in the documentation.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$fixed => $path,)*
+                    $(Self::$named(_) => concat!($before, "{id}", $behind),)*
+                }
+            }
+
+            /// What sort of thing it does.
+            pub const fn kind(self) -> Kind {
+                match self {
+                    $(Self::$fixed => Kind::$kind,)*
+                    $(Self::$named(_) => Kind::$sort,)*
+                }
+            }
+
+            const fn voice(self) -> Voice {
+                match self {
+                    $(Self::$fixed => Voice::$voice,)*
+                    $(Self::$named(_) => Voice::$tongue,)*
+                }
+            }
         }
-        Some(match path {
-            "/" => Self::Root,
-            "/health" => Self::Health,
-            "/metrics" => Self::Metrics,
-            "/openapi.json" => Self::OpenApi,
-            "/v1/chat/completions" => Self::ChatCompletions,
-            "/v1/responses" => Self::Responses,
-            "/v1/messages" => Self::Messages,
-            "/v1/messages/count_tokens" => Self::CountTokens,
-            "/v1/completions" => Self::Completions,
-            "/v1/embeddings" => Self::Embeddings,
-            "/v1/models" => Self::Models,
-            "/v1/providers" => Self::Providers,
-            "/v1/sessions" => Self::Sessions,
-            _ => return None,
-        })
+    };
+}
+
+endpoints! {
+    fixed {
+        ChatCompletions "/v1/chat/completions"      [POST]      Model Chat;
+        Responses       "/v1/responses"             [POST]      Model Responses;
+        ResponseTokens  "/v1/responses/input_tokens" [POST]     Keyed Responses;
+        Messages        "/v1/messages"              [POST]      Model Messages;
+        CountTokens     "/v1/messages/count_tokens" [POST]      Keyed Messages;
+        Completions     "/v1/completions"           [POST]      Model Completions;
+        Embeddings      "/v1/embeddings"            [POST]      Keyed Chat;
+        Models          "/v1/models"                [GET]       Keyed Platform;
+        Providers       "/v1/providers"             [GET]       Keyed Platform;
+        Sessions        "/v1/sessions"              [GET POST]  Keyed Platform;
+        Root            "/"                         [GET]       Open Platform;
+        Health          "/health"                   [GET]       Open Platform;
+        Metrics         "/metrics"                  [GET]       Open Platform;
+        OpenApi         "/openapi.json"             [GET]       Open Platform;
     }
-
-    /// The endpoint below that of responses.
-    fn of_response(rest: &'path str) -> Option<Self> {
-        let (id, below) = rest.split_once('/').map_or((rest, None), |(id, it)| (id, Some(it)));
-        match (id, below) {
-            ("", _) => None,
-            ("input_tokens", None) => Some(Self::ResponseTokens),
-            (id, None) => Some(Self::Response(id)),
-            (id, Some("cancel")) => Some(Self::ResponseCancel(id)),
-            (id, Some("input_items")) => Some(Self::ResponseItems(id)),
-            (_, Some(_)) => None,
-        }
+    named {
+        Response        "/v1/responses/" id ""             [GET DELETE]       Keyed Responses;
+        ResponseCancel  "/v1/responses/" id "/cancel"      [POST]             Keyed Responses;
+        ResponseItems   "/v1/responses/" id "/input_items" [GET]              Keyed Responses;
+        Model           "/v1/models/"    rest ""           [GET]              Keyed Platform;
+        Session         "/v1/sessions/"  id ""             [GET PATCH DELETE] Keyed Platform;
+        SessionFork     "/v1/sessions/"  id "/fork"        [POST]             Keyed Platform;
+        SessionMessages "/v1/sessions/"  id "/messages"    [GET]              Keyed Platform;
     }
+}
 
-    /// The endpoint below that of sessions.
-    fn of_session(rest: &'path str) -> Option<Self> {
-        let (id, below) = rest.split_once('/').map_or((rest, None), |(id, it)| (id, Some(it)));
-        match (id, below) {
-            ("", _) => None,
-            (id, None) => Some(Self::Session(id)),
-            (id, Some("fork")) => Some(Self::SessionFork(id)),
-            (id, Some("messages")) => Some(Self::SessionMessages(id)),
-            (_, Some(_)) => None,
-        }
-    }
-
-    /// The methods it answers.
-    pub fn methods(self) -> &'static [Method] {
-        match self {
-            Self::Root
-            | Self::Health
-            | Self::Metrics
-            | Self::OpenApi
-            | Self::Models
-            | Self::Model(_)
-            | Self::ResponseItems(_)
-            | Self::SessionMessages(_)
-            | Self::Providers => &[Method::GET],
-            Self::Sessions => &[Method::GET, Method::POST],
-            Self::Session(_) => &[Method::GET, Method::PATCH, Method::DELETE],
-            Self::Response(_) => &[Method::GET, Method::DELETE],
-            Self::ChatCompletions
-            | Self::Responses
-            | Self::ResponseCancel(_)
-            | Self::ResponseTokens
-            | Self::Messages
-            | Self::CountTokens
-            | Self::Completions
-            | Self::SessionFork(_)
-            | Self::Embeddings => &[Method::POST],
-        }
-    }
-
-    /// Its name in logs and metrics, and its template in the documentation.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Root => "/",
-            Self::Health => "/health",
-            Self::Metrics => "/metrics",
-            Self::OpenApi => "/openapi.json",
-            Self::ChatCompletions => "/v1/chat/completions",
-            Self::Responses => "/v1/responses",
-            Self::Response(_) => "/v1/responses/{id}",
-            Self::ResponseCancel(_) => "/v1/responses/{id}/cancel",
-            Self::ResponseItems(_) => "/v1/responses/{id}/input_items",
-            Self::ResponseTokens => "/v1/responses/input_tokens",
-            Self::Messages => "/v1/messages",
-            Self::CountTokens => "/v1/messages/count_tokens",
-            Self::Completions => "/v1/completions",
-            Self::Embeddings => "/v1/embeddings",
-            Self::Models => "/v1/models",
-            Self::Model(_) => "/v1/models/{id}",
-            Self::Providers => "/v1/providers",
-            Self::Sessions => "/v1/sessions",
-            Self::Session(_) => "/v1/sessions/{id}",
-            Self::SessionFork(_) => "/v1/sessions/{id}/fork",
-            Self::SessionMessages(_) => "/v1/sessions/{id}/messages",
+impl Endpoint<'_> {
+    /// The dialect in which it answers, and tells of failures; the platform's own endpoints have
+    /// none.
+    pub(crate) fn caller(self) -> Option<&'static dyn Caller> {
+        match self.voice() {
+            Voice::Chat => Some(&ChatCaller),
+            Voice::Responses => Some(&ResponsesCaller),
+            Voice::Messages => Some(&MessagesCaller),
+            Voice::Completions => Some(&CompletionsCaller),
+            Voice::Platform => None,
         }
     }
+}
 
-    /// Whether it answers anybody: probes and scrapers carry no keys.
-    pub const fn is_open(self) -> bool {
-        match self {
-            Self::Root | Self::Health | Self::Metrics | Self::OpenApi => true,
-            Self::ChatCompletions
-            | Self::Responses
-            | Self::Response(_)
-            | Self::ResponseCancel(_)
-            | Self::ResponseItems(_)
-            | Self::ResponseTokens
-            | Self::Messages
-            | Self::CountTokens
-            | Self::Completions
-            | Self::Embeddings
-            | Self::Models
-            | Self::Model(_)
-            | Self::Providers
-            | Self::Sessions
-            | Self::Session(_)
-            | Self::SessionFork(_)
-            | Self::SessionMessages(_) => false,
-        }
-    }
+/// What stands in `path` between the two, if it is one segment.
+fn id<'path>(path: &'path str, before: &str, behind: &str) -> Option<&'path str> {
+    rest(path, before, behind).filter(|id| !id.contains('/'))
+}
+
+/// What stands in `path` between the two, if it is anything.
+fn rest<'path>(path: &'path str, before: &str, behind: &str) -> Option<&'path str> {
+    path.strip_prefix(before)?.strip_suffix(behind).filter(|rest| !rest.is_empty())
 }
 
 #[cfg(test)]
@@ -245,7 +186,7 @@ mod tests {
     #[test]
     fn every_endpoint_is_found_by_its_label() {
         for endpoint in Endpoint::ALL {
-            check(endpoint.label(), Some(endpoint));
+            check(endpoint.label(), Some(*endpoint));
         }
     }
 

@@ -1,16 +1,13 @@
 //! Every request passes here, top to bottom.
 
 use crate::{
-    App, Endpoint, body, context, count, embeddings, generate, hygiene, meters::Meters, models,
-    platform, reply, responses, sessions,
+    App, Endpoint, body, context, count, embeddings, endpoint::Kind, generate, hygiene,
+    meters::Meters, models, platform, reply, responses, sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
-use gateway_wire::{
-    Caller, chat::ChatCaller, completions::CompletionsCaller, json, messages::MessagesCaller,
-    responses::ResponsesCaller,
-};
+use gateway_wire::{Caller, json, messages::MessagesCaller};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response,
     header::{ALLOW, ORIGIN},
@@ -61,13 +58,12 @@ where
         let error = hygiene::check(&head).err().unwrap_or_else(missing);
         return reply::failure(&error, reply::platform_error(&error));
     };
-    let caller = caller(endpoint);
-    let voice = caller.or_else(|| voice(endpoint, &head.headers));
+    let voice = voice(endpoint, &head.headers);
     let answered = match check(endpoint, &head) {
         Ok(()) if head.method == Method::OPTIONS => Ok(app.cors.preflight(endpoint, &head.headers)),
         Ok(()) => {
             let request = Request::from_parts(head, body);
-            dispatch(app, endpoint, caller, Arc::clone(&request_id), request).await
+            dispatch(app, endpoint, Arc::clone(&request_id), request).await
         }
         Err(error) => Err(error),
     };
@@ -84,61 +80,14 @@ where
     })
 }
 
-/// The dialect in which an endpoint tells of failures, if it has none for answers.
+/// The dialect in which a request is told of failures: the endpoint's, or that of the caller's
+/// SDK where one path serves two.
 fn voice(endpoint: Endpoint<'_>, headers: &HeaderMap) -> Option<&'static dyn Caller> {
-    match endpoint {
-        Endpoint::CountTokens => Some(&MessagesCaller),
-        Endpoint::Embeddings => Some(&ChatCaller),
-        Endpoint::Models | Endpoint::Model(_) if models::is_for_anthropic(headers) => {
-            Some(&MessagesCaller)
-        }
-        Endpoint::ChatCompletions
-        | Endpoint::Responses
-        | Endpoint::Response(_)
-        | Endpoint::ResponseCancel(_)
-        | Endpoint::ResponseItems(_)
-        | Endpoint::ResponseTokens
-        | Endpoint::Messages
-        | Endpoint::Completions
-        | Endpoint::Models
-        | Endpoint::Model(_)
-        | Endpoint::Providers
-        | Endpoint::Sessions
-        | Endpoint::Session(_)
-        | Endpoint::SessionFork(_)
-        | Endpoint::SessionMessages(_)
-        | Endpoint::Root
-        | Endpoint::Health
-        | Endpoint::Metrics
-        | Endpoint::OpenApi => None,
+    let of_models = matches!(endpoint, Endpoint::Models | Endpoint::Model(_));
+    if of_models && models::is_for_anthropic(headers) {
+        return Some(&MessagesCaller);
     }
-}
-
-/// The dialect in which an endpoint answers; the platform's own endpoints have none.
-fn caller(endpoint: Endpoint<'_>) -> Option<&'static dyn Caller> {
-    match endpoint {
-        Endpoint::ChatCompletions => Some(&ChatCaller),
-        Endpoint::Responses
-        | Endpoint::Response(_)
-        | Endpoint::ResponseCancel(_)
-        | Endpoint::ResponseItems(_)
-        | Endpoint::ResponseTokens => Some(&ResponsesCaller),
-        Endpoint::Messages => Some(&MessagesCaller),
-        Endpoint::Completions => Some(&CompletionsCaller),
-        Endpoint::Root
-        | Endpoint::Health
-        | Endpoint::Metrics
-        | Endpoint::OpenApi
-        | Endpoint::CountTokens
-        | Endpoint::Embeddings
-        | Endpoint::Models
-        | Endpoint::Model(_)
-        | Endpoint::Providers
-        | Endpoint::Sessions
-        | Endpoint::Session(_)
-        | Endpoint::SessionFork(_)
-        | Endpoint::SessionMessages(_) => None,
-    }
+    endpoint.caller()
 }
 
 fn check(endpoint: Endpoint<'_>, head: &Parts) -> Result<()> {
@@ -156,7 +105,6 @@ fn check(endpoint: Endpoint<'_>, head: &Parts) -> Result<()> {
 async fn dispatch<B>(
     app: &Arc<App>,
     endpoint: Endpoint<'_>,
-    caller: Option<&'static dyn Caller>,
     request_id: Arc<str>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
@@ -166,12 +114,42 @@ where
 {
     let in_flight = Meters::begin(method_label(request.method()));
     let entry = generate::Entry { path: endpoint.label(), request_id, in_flight };
-    if let Some(caller) = caller.filter(|_| is_generation(endpoint)) {
-        return generate::generate(app, caller, entry, request).await;
+    match endpoint.kind() {
+        Kind::Open => open(app, endpoint),
+        Kind::Keyed => serve(app, endpoint, entry, request).await,
+        Kind::Model => match endpoint.caller() {
+            Some(caller) => generate::generate(app, caller, entry, request).await,
+            None => Err(unhandled()),
+        },
     }
-    if endpoint.is_open() {
-        return open(app, endpoint);
+}
+
+/// Answers anybody.
+fn open(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
+    if endpoint == Endpoint::Root {
+        Ok(platform::root(app))
+    } else if endpoint == Endpoint::Health {
+        Ok(platform::health(app))
+    } else if endpoint == Endpoint::Metrics {
+        platform::metrics(app)
+    } else if endpoint == Endpoint::OpenApi {
+        platform::openapi(app)
+    } else {
+        Err(unhandled())
     }
+}
+
+/// Answers a client.
+async fn serve<B>(
+    app: &Arc<App>,
+    endpoint: Endpoint<'_>,
+    entry: generate::Entry,
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let client = app.access.identify(request.headers())?;
     let query = request.uri().query();
     match endpoint {
@@ -196,7 +174,7 @@ where
         | Endpoint::Session(_)
         | Endpoint::SessionFork(_)
         | Endpoint::SessionMessages(_) => sessions::serve(app, endpoint, &client, request).await,
-        // Answered above.
+        // Of another kind.
         Endpoint::Root
         | Endpoint::Health
         | Endpoint::Metrics
@@ -208,32 +186,7 @@ where
     }
 }
 
-/// Whether an endpoint asks a model to answer.
-fn is_generation(endpoint: Endpoint<'_>) -> bool {
-    matches!(
-        endpoint,
-        Endpoint::ChatCompletions
-            | Endpoint::Responses
-            | Endpoint::Messages
-            | Endpoint::Completions
-    )
-}
-
-/// Answers anybody.
-fn open(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
-    if endpoint == Endpoint::Root {
-        Ok(platform::root(app))
-    } else if endpoint == Endpoint::Health {
-        Ok(platform::health(app))
-    } else if endpoint == Endpoint::Metrics {
-        platform::metrics(app)
-    } else if endpoint == Endpoint::OpenApi {
-        platform::openapi(app)
-    } else {
-        Err(unhandled())
-    }
-}
-
+/// A row of the table of endpoints that nobody here knows; a test asks for each.
 fn unhandled() -> GatewayError {
     GatewayError::new(ErrorKind::Internal, "an endpoint without a handler")
 }

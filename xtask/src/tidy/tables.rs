@@ -56,12 +56,13 @@ fn providers(code: &str) -> BTreeSet<String> {
     names.map(str::to_lowercase).collect()
 }
 
-/// The templates in the function `label`.
+/// The templates in the table `endpoints!`: of a row with two texts, what stands around the id.
 fn endpoints(code: &str) -> BTreeSet<String> {
-    let body = code.lines().skip_while(|line| !line.contains("fn label(")).skip(1);
-    let body = body.take_while(|line| !line.starts_with("    }"));
-    let templates = body.filter_map(|line| line.split_once("=> \"")?.1.split('"').next());
-    templates.map(str::to_owned).collect()
+    let rows = code.lines().skip_while(|line| !line.starts_with("endpoints! {")).skip(1);
+    let rows = rows.take_while(|line| !line.starts_with('}'));
+    let texts = |row: &str| row.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    let templates = rows.map(|row| -> Vec<String> { texts(row) }).filter(|it| !it.is_empty());
+    templates.map(|texts| texts.join("{id}")).collect()
 }
 
 #[cfg(test)]
@@ -71,9 +72,9 @@ mod tests {
 
     const PROVIDERS: &str = "pub const ALL: &[Descriptor] = &[\n    openai::DESCRIPTOR,\n    \
                              llamacpp::INFERENCE,\n];\nfn x() {}\n";
-    const ENDPOINTS: &str = "    pub const fn label(self) -> &'static str {\n        match self {\n            \
-                             Self::Root => \"/\",\n            Self::Model(_) => \"/v1/models/{id}\",\n        \
-                             }\n    }\n    x => \"/no\"\n";
+    const ENDPOINTS: &str = "endpoints! {\n    fixed {\n        Root \"/\" [GET] Open;\n    }\n    \
+                             named {\n        Model \"/v1/models/\" rest \"\" [GET] Keyed;\n    }\n\
+                             }\nx \"/no\"\n";
 
     fn broken(providers: &str, endpoints: &str) -> Vec<String> {
         let rows = |names: &str| {
