@@ -1,31 +1,44 @@
 //! How many tokens a request has, roughly, where nobody counts them for us.
 
-use crate::{ChatRequest, Content, Part, ToolKind, ToolSpec};
+use crate::{ChatRequest, Content, Message, Part, Source, ToolKind, ToolSpec};
 
 /// How many tokens a model called `model` would read of `request`.
 ///
-/// Characters divided by what a token of the model's family holds on average, and a little for each
+/// What a token of the model's family holds on average decides, and a little is added for each
 /// message. What is told of tools is read too, so it counts. A picture counts as one of middling
-/// size, and so does what else is no text: its bytes say little of what it costs.
+/// size: its bytes say little of what it costs.
 pub fn tokens(request: &ChatRequest, model: &str) -> u64 {
     let mut size = Size::default();
-    for message in &request.messages {
-        size.parts(&message.parts);
-    }
-    for tool in &request.tools {
-        size.tool(tool);
-    }
-    let text = size.characters.saturating_mul(10) / tenths_per_token(model);
-    let frames = PER_MESSAGE.saturating_mul(request.messages.len() as u64);
-    let media = PER_MEDIUM.saturating_mul(size.media);
-    text.saturating_add(frames).saturating_add(media)
+    request.messages.iter().for_each(|message| size.message(message));
+    request.tools.iter().for_each(|tool| size.tool(tool));
+    size.tokens(model)
+}
+
+/// How many of them `message` takes.
+pub fn message(message: &Message, model: &str) -> u64 {
+    let mut size = Size::default();
+    size.message(message);
+    size.tokens(model)
+}
+
+/// How many of them the description of `tool` takes.
+pub fn tool(tool: &ToolSpec, model: &str) -> u64 {
+    let mut size = Size::default();
+    size.tool(tool);
+    size.tokens(model)
 }
 
 /// What goes around a message.
 const PER_MESSAGE: u64 = 4;
 
 /// A picture of a megapixel.
-const PER_MEDIUM: u64 = 1334;
+const PER_PICTURE: u64 = 1334;
+
+/// A document or a recording that is somewhere else.
+const PER_REFERENCE: u64 = 2000;
+
+/// The bytes of a document or a recording, as base64, that make a token.
+const BASE64_PER_TOKEN: usize = 16;
 
 /// The characters that a token of a family holds, in tenths; the first that fits counts.
 const FAMILIES: [(&str, u64); 6] =
@@ -39,13 +52,33 @@ fn tenths_per_token(model: &str) -> u64 {
 
 #[derive(Default)]
 struct Size {
-    characters: u64,
-    media: u64,
+    /// Letters of the alphabets, of which a token holds several.
+    letters: u64,
+    /// What is a token whatever the model: signs that are words, media, frames.
+    tokens: u64,
 }
 
 impl Size {
+    fn tokens(&self, model: &str) -> u64 {
+        (self.letters.saturating_mul(10) / tenths_per_token(model)).saturating_add(self.tokens)
+    }
+
+    fn add(&mut self, tokens: u64) {
+        self.tokens = self.tokens.saturating_add(tokens);
+    }
+
+    fn message(&mut self, message: &Message) {
+        self.add(PER_MESSAGE);
+        self.parts(&message.parts);
+    }
+
+    /// Alphabets are written in one or two bytes a letter; what takes more is mostly a word.
     fn text(&mut self, text: &str) {
-        self.characters = self.characters.saturating_add(text.chars().count() as u64);
+        let (letters, signs) = text.chars().fold((0_u64, 0_u64), |(letters, signs), it| {
+            if it.len_utf8() < 3 { (letters + 1, signs) } else { (letters, signs + 1) }
+        });
+        self.letters = self.letters.saturating_add(letters);
+        self.add(signs);
     }
 
     fn parts(&mut self, parts: &[Part]) {
@@ -57,7 +90,9 @@ impl Size {
     fn content(&mut self, content: &Content) {
         match content {
             Content::Text(text) | Content::Refusal(text) => self.text(text),
-            Content::Image(_) | Content::Audio(_) | Content::File(_) => self.media += 1,
+            Content::Image(_) => self.add(PER_PICTURE),
+            Content::Audio(source) => self.source(source),
+            Content::File(file) => self.source(&file.source),
             Content::Reasoning(thought) => self.text(&thought.text),
             Content::ToolCall(call) => {
                 self.text(&call.name);
@@ -66,6 +101,13 @@ impl Size {
             Content::ToolResult(result) => self.parts(&result.parts),
             Content::Opaque(it) => self.text(it.json.get()),
         }
+    }
+
+    fn source(&mut self, source: &Source) {
+        self.add(match source {
+            Source::Inline { base64, .. } => base64.len().div_ceil(BASE64_PER_TOKEN) as u64,
+            Source::Url(_) | Source::FileId(_) => PER_REFERENCE,
+        });
     }
 
     fn tool(&mut self, tool: &ToolSpec) {
@@ -101,6 +143,26 @@ mod tests {
         check(vec![Content::Text("12345678".into())], 6);
         check(vec![Content::Text("äöüßéèêë".into())], 6);
         check(vec![Content::Text("1234567".into())], 5);
+    }
+
+    #[test]
+    fn a_sign_that_is_a_word_is_a_token() {
+        check(vec![Content::Text("日本語".into())], 7);
+        check(vec![Content::Text("1234日".into())], 6);
+    }
+
+    #[test]
+    fn what_is_read_piece_by_piece_is_read_whole() {
+        let request = ChatRequest::user("m", "12345678");
+        let pieces: u64 = request.messages.iter().map(|it| message(it, "m")).sum();
+        assert_eq!(pieces, tokens(&request, "m"));
+    }
+
+    #[test]
+    fn a_document_counts_by_its_bytes() {
+        let inline = |base64: String| Source::Inline { media_type: "audio/wav".into(), base64 };
+        check(vec![Content::Audio(inline("A".repeat(160)))], 14);
+        check(vec![Content::Audio(Source::Url("https://example.com/a.wav".into()))], 2004);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     reply,
 };
 use bytes::Bytes;
-use gateway_core::{Ask, BoxError, Call, Dialect, Look, Original, Result, estimate};
+use gateway_core::{Ask, BoxError, Call, Dialect, ErrorKind, Look, Original, Result, estimate};
 use gateway_wire::{Caller as _, messages::MessagesCaller};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 /// Counts, or has the model's provider count.
 ///
-/// Where the provider does not count for others, the reply says that it is an estimate.
+/// Where the provider does not count for others, or not what is asked, the reply says that it is an
+/// estimate.
 pub(crate) async fn count<B>(
     app: &Arc<App>,
     entry: Entry,
@@ -47,6 +48,7 @@ where
         context: context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Messages),
     };
     let model = Arc::clone(&call.target.model);
+    let translated = provider.speaks(&call.target, Dialect::Messages) != Some(Dialect::Messages);
     let accepted = Accepted {
         path,
         request_id,
@@ -65,6 +67,11 @@ where
             Ok(told(tokens))
         }
         Ok(None) => Ok(estimated(estimate::tokens(original.decoded()?, &model))),
+        // Who refuses our way to ask is no judge of the caller's request.
+        Err(error) if translated && error.kind() == ErrorKind::InvalidRequest => {
+            asked().failed(&error);
+            Ok(estimated(estimate::tokens(original.decoded()?, &model)))
+        }
         Err(error) => {
             asked().failed(&error);
             Err(error)

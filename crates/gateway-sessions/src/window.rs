@@ -1,6 +1,6 @@
 //! What of a history fits a model.
 
-use gateway_core::{Content, Message, Part, Role, Source};
+use gateway_core::{Content, Message, Part, Role};
 
 /// What is left of a history.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,39 +31,6 @@ pub fn cut(history: Vec<Message>, budget: u64, tokens: impl Fn(&Message) -> u64)
     let mut history = history;
     let kept = history.split_off(dropped);
     Cut { kept, dropped }
-}
-
-/// A guess at how many tokens a message takes: high rather than low, for any provider.
-pub fn estimate(message: &Message) -> u64 {
-    const OVERHEAD: u64 = 4;
-    message.parts.iter().map(part_tokens).fold(OVERHEAD, u64::saturating_add)
-}
-
-fn part_tokens(part: &Part) -> u64 {
-    match &part.content {
-        Content::Text(text) | Content::Refusal(text) => text_tokens(text),
-        Content::Image(_) => 1_600,
-        Content::Audio(source) => source_tokens(source),
-        Content::File(file) => source_tokens(&file.source),
-        Content::Reasoning(reasoning) => text_tokens(&reasoning.text),
-        Content::ToolCall(call) => text_tokens(&call.name) + text_tokens(&call.arguments),
-        Content::ToolResult(result) => result.parts.iter().map(part_tokens).sum(),
-        Content::Opaque(opaque) => text_tokens(opaque.json.get()),
-    }
-}
-
-/// Four bytes of English are a token; of most other scripts a letter is one, and takes three bytes.
-fn text_tokens(text: &str) -> u64 {
-    let wide = text.chars().filter(|c| !c.is_ascii()).count() as u64;
-    let narrow = text.bytes().filter(u8::is_ascii).count() as u64;
-    narrow.div_ceil(4) + wide
-}
-
-fn source_tokens(source: &Source) -> u64 {
-    match source {
-        Source::Inline { base64, .. } => base64.len() as u64 / 16,
-        Source::Url(_) | Source::FileId(_) => 2_000,
-    }
 }
 
 /// Whether the user speaks, rather than tools that answer in the user's name.
@@ -118,12 +85,6 @@ mod tests {
         check("uara", 3, "");
         check("uaua", 0, "");
         check("aaua", 3, "ua");
-    }
-
-    #[test]
-    fn text_is_estimated_by_its_script() {
-        assert_eq!(estimate(&Message::text(Role::User, "abcdefgh")), 4 + 2);
-        assert_eq!(estimate(&Message::text(Role::User, "日本語")), 4 + 3);
     }
 
     proptest! {
