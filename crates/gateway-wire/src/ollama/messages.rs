@@ -65,7 +65,12 @@ impl<'a> Writer<'a, '_> {
     fn message(&mut self, message: &'a Message) -> Result<()> {
         self.loss.drop_if(message.name.is_some(), "name");
         let mut told = WireMessage { role: role(message.role), ..WireMessage::default() };
+        let mut unread = None;
         for part in &message.parts {
+            if let Some(kind) = unreadable(part) {
+                unread = Some(kind);
+                continue;
+            }
             if let Content::ToolResult(result) = &part.content {
                 self.result(result)?;
             } else {
@@ -74,6 +79,13 @@ impl<'a> Writer<'a, '_> {
         }
         let only_results = matches!(message.role, Role::User | Role::Tool)
             && message.parts.iter().any(|part| matches!(part.content, Content::ToolResult(_)));
+        if let Some(kind) = unread {
+            // What is said beside it still means something; by itself, nothing is left.
+            if told.is_empty() {
+                return Err(cannot_read(kind));
+            }
+            self.loss.drop(format!("messages.{kind}"));
+        }
         if !told.is_empty() || (message.role == Role::User && !only_results) {
             self.told.push(told);
         }
@@ -154,6 +166,21 @@ const fn role(role: Role) -> &'static str {
         Role::User => "user",
         Role::Assistant => "assistant",
         Role::Tool => "tool",
+    }
+}
+
+/// What `part` is, if Ollama has no place for such a thing.
+const fn unreadable(part: &Part) -> Option<&'static str> {
+    match &part.content {
+        Content::Audio(_) => Some("audio"),
+        Content::File(_) => Some("file"),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Reasoning(_)
+        | Content::ToolCall(_)
+        | Content::ToolResult(_)
+        | Content::Image(_)
+        | Content::Opaque(_) => None,
     }
 }
 

@@ -141,6 +141,15 @@ fn pictures_are_sent_and_never_fetched() {
 }
 
 #[test]
+fn what_it_cannot_read_is_left_out_of_what_it_can() {
+    let file = Content::File(File { source: inline(), name: None });
+    let messages = vec![Message::new(Role::User, [Content::Text("what".to_owned()), file])];
+    let (body, lost) = written("m", ChatRequest { messages, ..ChatRequest::default() });
+    assert_eq!(body["messages"], json!([{"role": "user", "content": "what"}]));
+    assert_eq!(lost, "messages.file");
+}
+
+#[test]
 fn a_tools_picture_is_in_its_answer() {
     let Content::ToolResult(mut answer) = result("1", "see") else { panic!() };
     answer.parts.push(Part::from(picture(inline())));
