@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gateway_core::{BoxError, ErrorKind, GatewayError};
+use gateway_wire::error_type;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{self, HeaderName},
@@ -102,18 +103,6 @@ pub(crate) fn status(error: &GatewayError) -> StatusCode {
         // Nobody reads it; logs know 499 for this.
         ErrorKind::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-/// OpenAI's word for the class of a failure.
-fn error_type(kind: ErrorKind) -> &'static str {
-    let status = status(&GatewayError::new(kind, ""));
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        "rate_limit_error"
-    } else if status.is_client_error() {
-        "invalid_request_error"
-    } else {
-        "server_error"
     }
 }
 

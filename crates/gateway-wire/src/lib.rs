@@ -31,6 +31,7 @@ pub mod splice;
 pub mod sse;
 
 mod caller;
+mod error_type;
 mod fault;
 mod foreign;
 mod ids;
@@ -40,6 +41,7 @@ mod upstream;
 
 pub use self::{
     caller::{Caller, Opened, Reply, StreamWriter},
+    error_type::error_type,
     fault::{Fault, unreadable},
     foreign::without_foreign_tools,
     ids::Ids,

@@ -1,8 +1,8 @@
 //! Errors: reading those of many upstreams, writing ours.
 
 use super::{lenient::Text, object::Object};
-use crate::{ErrorReply, Fault};
-use gateway_core::{ErrorKind, GatewayError};
+use crate::{ErrorReply, Fault, error_type};
+use gateway_core::GatewayError;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -165,7 +165,7 @@ pub(super) fn write(error: &GatewayError, request_id: &str, out: &mut Vec<u8>) {
     let body = Body {
         error: Inner {
             message: error.message(),
-            r#type: kind(error.kind()),
+            r#type: error_type(error.kind()),
             param: error.at_param(),
             code: error.code(),
             retryable: error.kind().is_retryable(),
@@ -176,50 +176,10 @@ pub(super) fn write(error: &GatewayError, request_id: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &body);
 }
 
-/// `OpenAI`'s word for the kind of error.
-const fn kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::RateLimited => "rate_limit_error",
-        ErrorKind::QuotaExceeded => "insufficient_quota",
-        ErrorKind::InvalidRequest
-        | ErrorKind::Unprocessable
-        | ErrorKind::ContextLength
-        | ErrorKind::ContentFilter
-        | ErrorKind::Unauthenticated
-        | ErrorKind::Forbidden
-        | ErrorKind::NotFound
-        | ErrorKind::ModelNotFound
-        | ErrorKind::MethodNotAllowed
-        | ErrorKind::RequestTimeout
-        | ErrorKind::Conflict
-        | ErrorKind::TooLarge
-        | ErrorKind::UriTooLong
-        | ErrorKind::HeadersTooLarge
-        | ErrorKind::UnsupportedMedia
-        | ErrorKind::ExpectationFailed
-        | ErrorKind::Cancelled => "invalid_request_error",
-        ErrorKind::NotImplemented
-        | ErrorKind::UpstreamUnsupported
-        | ErrorKind::Upstream
-        | ErrorKind::UpstreamAuth
-        | ErrorKind::UpstreamInvalid
-        | ErrorKind::UpstreamCut
-        | ErrorKind::UpstreamTruncated
-        | ErrorKind::UpstreamStalled
-        | ErrorKind::UpstreamTimeout
-        | ErrorKind::UpstreamUnreachable
-        | ErrorKind::UpstreamOverloaded
-        | ErrorKind::NotConfigured
-        | ErrorKind::Unavailable
-        | ErrorKind::Overloaded
-        | ErrorKind::ShuttingDown
-        | ErrorKind::Internal => "server_error",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway_core::ErrorKind;
 
     /// Reads an error reply of llama.cpp if `local`, else of anybody.
     #[track_caller]

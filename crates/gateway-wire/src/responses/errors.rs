@@ -1,7 +1,7 @@
 //! Errors: those of upstreams, and those told to callers.
 
-use crate::{ErrorReply, Fault};
-use gateway_core::{ErrorKind, GatewayError};
+use crate::{ErrorReply, Fault, error_type};
+use gateway_core::GatewayError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -97,7 +97,7 @@ pub(super) fn write(error: &GatewayError) -> Vec<u8> {
     }
     let error = Told {
         message: error.message(),
-        kind: kind(error.kind()),
+        kind: error_type(error.kind()),
         param: error.at_param(),
         code: error.code(),
     };
@@ -122,50 +122,10 @@ impl<'a> From<&'a GatewayError> for Failure<'a> {
     }
 }
 
-/// OpenAI's word for the class of an error.
-const fn kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidRequest
-        | ErrorKind::Unprocessable
-        | ErrorKind::ContextLength
-        | ErrorKind::ContentFilter
-        | ErrorKind::NotFound
-        | ErrorKind::ModelNotFound
-        | ErrorKind::MethodNotAllowed
-        | ErrorKind::RequestTimeout
-        | ErrorKind::Conflict
-        | ErrorKind::TooLarge
-        | ErrorKind::UriTooLong
-        | ErrorKind::HeadersTooLarge
-        | ErrorKind::UnsupportedMedia
-        | ErrorKind::ExpectationFailed
-        | ErrorKind::NotImplemented
-        | ErrorKind::UpstreamUnsupported
-        | ErrorKind::Cancelled => "invalid_request_error",
-        ErrorKind::Unauthenticated => "authentication_error",
-        ErrorKind::Forbidden => "permission_error",
-        ErrorKind::RateLimited => "rate_limit_error",
-        ErrorKind::QuotaExceeded => "insufficient_quota",
-        ErrorKind::Upstream
-        | ErrorKind::UpstreamAuth
-        | ErrorKind::UpstreamInvalid
-        | ErrorKind::UpstreamCut
-        | ErrorKind::UpstreamTruncated
-        | ErrorKind::UpstreamStalled
-        | ErrorKind::UpstreamTimeout
-        | ErrorKind::UpstreamUnreachable
-        | ErrorKind::UpstreamOverloaded
-        | ErrorKind::NotConfigured
-        | ErrorKind::Unavailable
-        | ErrorKind::Overloaded
-        | ErrorKind::ShuttingDown
-        | ErrorKind::Internal => "server_error",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway_core::ErrorKind;
 
     #[track_caller]
     fn check(status: u16, body: &str, expected: &str) {
