@@ -26,6 +26,7 @@ mod port;
 mod raw;
 mod script;
 mod setup;
+mod speech;
 mod upstream;
 
 pub use self::{
@@ -35,6 +36,7 @@ pub use self::{
     raw::{Ending, Raw, Reply, Stream, request},
     script::{Script, cuts},
     setup::Setup,
+    speech::{Dialect, Speech},
     upstream::Upstream,
 };
 
