@@ -103,13 +103,15 @@ pub fn build(
 }
 
 fn keeper(config: &Config, stores: &Stores) -> Keeper {
-    let sessions = &config.sessions;
+    let (sessions, limits) = (&config.sessions, gateway_store::Limits::default());
     let rules = Rules {
         ttl: sessions.ttl,
         max_ttl: sessions.max_ttl.max(sessions.ttl),
         sliding: sessions.sliding,
         // A turn may wait for its head and then be streamed for as long as streams may take.
         lease: config.timeouts.stream_total + config.timeouts.total,
+        max_messages: limits.session_messages,
+        max_bytes: limits.session_bytes,
         ..Rules::default()
     };
     Keeper::new(Sessions::new(Arc::clone(&stores.sessions), rules))

@@ -34,7 +34,7 @@ enum Voice {
 
 /// Rows: a name, its path (of those below `named` what stands before and behind the id), its
 /// methods, what sort it is, and in which dialect it tells of failures. An `id` is one segment of
-/// a path; a `rest` may contain slashes.
+/// a path; a `rest` may contain slashes. Those `within` have a second id at the end.
 macro_rules! endpoints {
     (
         fixed { $($fixed:ident $path:literal [$($does:ident)+] $kind:ident $voice:ident;)* }
@@ -42,18 +42,27 @@ macro_rules! endpoints {
             $($named:ident $before:literal $extent:ident $behind:literal
                 [$($can:ident)+] $sort:ident $tongue:ident;)*
         }
+        within {
+            $($within:ident $above:literal $between:literal
+                [$($may:ident)+] $class:ident $accent:ident;)*
+        }
     ) => {
         /// What a request is about.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum Endpoint<'path> {
             $(#[doc = concat!("`", $path, "`")] $fixed,)*
             $(#[doc = concat!("`", $before, "{id}", $behind, "`")] $named(&'path str),)*
+            $(#[doc = concat!("`", $above, "{id}", $between, "{item_id}`")]
+            $within(&'path str, &'path str),)*
         }
 
         impl<'path> Endpoint<'path> {
             /// One of each, in the order of the table.
-            pub const ALL: &'static [Endpoint<'static>] =
-                &[$(Endpoint::$fixed,)* $(Endpoint::$named("{id}"),)*];
+            pub const ALL: &'static [Endpoint<'static>] = &[
+                $(Endpoint::$fixed,)*
+                $(Endpoint::$named("{id}"),)*
+                $(Endpoint::$within("{id}", "{item_id}"),)*
+            ];
 
             /// The endpoint at `path`, which is matched as it was sent: nothing is decoded twice.
             pub fn at(path: &'path str) -> Option<Self> {
@@ -64,6 +73,9 @@ macro_rules! endpoints {
                 $(if let Some(id) = $extent(path, $before, $behind) {
                     return Some(Self::$named(id));
                 })*
+                $(if let Some((id, item)) = pair(path, $above, $between) {
+                    return Some(Self::$within(id, item));
+                })*
                 None
             }
 
@@ -72,6 +84,7 @@ macro_rules! endpoints {
                 match self {
                     $(Self::$fixed => &[$(Method::$does),+],)*
                     $(Self::$named(_) => &[$(Method::$can),+],)*
+                    $(Self::$within(..) => &[$(Method::$may),+],)*
                 }
             }
 
@@ -80,6 +93,7 @@ macro_rules! endpoints {
                 match self {
                     $(Self::$fixed => $path,)*
                     $(Self::$named(_) => concat!($before, "{id}", $behind),)*
+                    $(Self::$within(..) => concat!($above, "{id}", $between, "{item_id}"),)*
                 }
             }
 
@@ -88,6 +102,7 @@ macro_rules! endpoints {
                 match self {
                     $(Self::$fixed => Kind::$kind,)*
                     $(Self::$named(_) => Kind::$sort,)*
+                    $(Self::$within(..) => Kind::$class,)*
                 }
             }
 
@@ -95,6 +110,7 @@ macro_rules! endpoints {
                 match self {
                     $(Self::$fixed => Voice::$voice,)*
                     $(Self::$named(_) => Voice::$tongue,)*
+                    $(Self::$within(..) => Voice::$accent,)*
                 }
             }
         }
@@ -106,6 +122,7 @@ endpoints! {
         ChatCompletions "/v1/chat/completions"      [POST]      Model Chat;
         Responses       "/v1/responses"             [POST]      Model Responses;
         ResponseTokens  "/v1/responses/input_tokens" [POST]     Keyed Responses;
+        Conversations   "/v1/conversations"         [POST]      Keyed Responses;
         Messages        "/v1/messages"              [POST]      Model Messages;
         CountTokens     "/v1/messages/count_tokens" [POST]      Keyed Messages;
         Completions     "/v1/completions"           [POST]      Model Completions;
@@ -122,10 +139,15 @@ endpoints! {
         Response        "/v1/responses/" id ""             [GET DELETE]       Keyed Responses;
         ResponseCancel  "/v1/responses/" id "/cancel"      [POST]             Keyed Responses;
         ResponseItems   "/v1/responses/" id "/input_items" [GET]              Keyed Responses;
+        Conversation      "/v1/conversations/" id ""       [GET POST DELETE]  Keyed Responses;
+        ConversationItems "/v1/conversations/" id "/items" [GET POST]         Keyed Responses;
         Model           "/v1/models/"    rest ""           [GET]              Keyed Platform;
         Session         "/v1/sessions/"  id ""             [GET PATCH DELETE] Keyed Platform;
         SessionFork     "/v1/sessions/"  id "/fork"        [POST]             Keyed Platform;
         SessionMessages "/v1/sessions/"  id "/messages"    [GET]              Keyed Platform;
+    }
+    within {
+        ConversationItem "/v1/conversations/" "/items/" [GET DELETE] Keyed Responses;
     }
 }
 
@@ -151,6 +173,13 @@ fn id<'path>(path: &'path str, before: &str, behind: &str) -> Option<&'path str>
 /// What stands in `path` between the two, if it is anything.
 fn rest<'path>(path: &'path str, before: &str, behind: &str) -> Option<&'path str> {
     path.strip_prefix(before)?.strip_suffix(behind).filter(|rest| !rest.is_empty())
+}
+
+/// What stands in `path` behind the one and behind the other, if each is one segment.
+fn pair<'path>(path: &'path str, above: &str, between: &str) -> Option<(&'path str, &'path str)> {
+    let (one, other) = path.strip_prefix(above)?.split_once(between)?;
+    let is_segment = |it: &str| !it.is_empty() && !it.contains('/');
+    (is_segment(one) && is_segment(other)).then_some((one, other))
 }
 
 #[cfg(test)]
@@ -180,6 +209,17 @@ mod tests {
         check("/v1/responses/input_tokens", Some(Endpoint::ResponseTokens));
         for path in ["", "/cancel", "resp_1/", "resp_1/x", "resp_1/cancel/x"] {
             check(&format!("/v1/responses/{path}"), None);
+        }
+    }
+
+    #[test]
+    fn finds_what_is_below_a_conversation() {
+        check("/v1/conversations", Some(Endpoint::Conversations));
+        check("/v1/conversations/c", Some(Endpoint::Conversation("c")));
+        check("/v1/conversations/c/items", Some(Endpoint::ConversationItems("c")));
+        check("/v1/conversations/c/items/i", Some(Endpoint::ConversationItem("c", "i")));
+        for path in ["", "/items", "c/", "c/x", "c/items/", "c/items/i/x", "/items/i"] {
+            check(&format!("/v1/conversations/{path}"), None);
         }
     }
 

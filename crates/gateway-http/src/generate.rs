@@ -70,7 +70,8 @@ where
     if call.strict {
         loss.refuse()?;
     }
-    let plan = responses::plan(app, provider, &mut call).await?;
+    let ids = ids();
+    let plan = responses::plan(app, provider, &mut call, &ids).await?;
     let opened = sessions::open(app, &client, &told, provider, (&mut call, &head.headers)).await?;
     let sessions::Opened { provider, composed } = opened;
     let accepted = Accepted {
@@ -82,7 +83,7 @@ where
         stream,
     };
     let outcome = Outcome::new(app, accepted, in_flight);
-    let to = Reply { ask: told, model, created: now(), ids: ids() };
+    let to = Reply { ask: told, model, created: now(), ids };
     let work = Work { provider, call, outcome };
     let mut reply = match plan.keep {
         Some(keep) if plan.background => responses::start(keep, work, to, stream).await?,
@@ -225,7 +226,7 @@ fn ids() -> Ids {
 
 /// Seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "answers tell the time of day")]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }

@@ -6,6 +6,7 @@ mod app;
 mod auth;
 mod body;
 mod context;
+mod conversations;
 mod cors;
 mod count;
 mod embeddings;

@@ -1,8 +1,8 @@
 //! Every request passes here, top to bottom.
 
 use crate::{
-    App, Endpoint, body, context, count, embeddings, endpoint::Kind, generate, hygiene,
-    meters::Meters, models, platform, reply, responses, sessions,
+    App, Endpoint, body, context, conversations, count, embeddings, endpoint::Kind, generate,
+    hygiene, meters::Meters, models, platform, reply, responses, sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -169,6 +169,12 @@ where
             let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
             json::validate(&body, &json::Limits { depth: app.json_depth })?;
             responses::input_tokens(app, &client, &body).await
+        }
+        Endpoint::Conversations
+        | Endpoint::Conversation(_)
+        | Endpoint::ConversationItems(_)
+        | Endpoint::ConversationItem(..) => {
+            conversations::serve(app, endpoint, &client, request).await
         }
         Endpoint::Sessions
         | Endpoint::Session(_)

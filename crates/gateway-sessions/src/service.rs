@@ -2,7 +2,7 @@
 
 use crate::{Delivered, OnConflict, OpenTurn, SessionId, context, history::History, id::not_found};
 use gateway_core::{
-    ErrorKind, GatewayError, Result,
+    ErrorKind, GatewayError, Json, Message, Result,
     state::{
         Claim, Fork, Key, Listing, NewSession, Outcome, Page, Session, SessionContext,
         SessionPatch, SessionStore, Slice, Snapshot, StoreError, Tenant, Turn,
@@ -33,6 +33,10 @@ pub struct Rules {
     pub sliding: bool,
     /// When a turn that was never ended stands in the way no longer: longer than any turn takes.
     pub lease: Duration,
+    /// The most messages that the store keeps of a session.
+    pub max_messages: u64,
+    /// The most bytes that it keeps of them.
+    pub max_bytes: u64,
 }
 
 impl Default for Rules {
@@ -43,6 +47,8 @@ impl Default for Rules {
             max_ttl: Duration::from_hours(720),
             sliding: false,
             lease: Duration::from_mins(10),
+            max_messages: 1_000,
+            max_bytes: 4 << 20,
         }
     }
 }
@@ -144,6 +150,21 @@ impl Sessions {
         Ok(OpenTurn { session, history, id, key, token: token.to_owned() })
     }
 
+    /// Whether a turn that asks `asked` will find room, as far as that can be told before it is
+    /// answered.
+    ///
+    /// # Errors
+    ///
+    /// If the session would be full without the answer.
+    pub fn check_room(&self, open: &OpenTurn, asked: &[Message]) -> Result<()> {
+        let bytes = asked.iter().map(|message| Json::of(message).get().len() as u64);
+        let bytes = bytes.fold(open.session.bytes, u64::saturating_add);
+        // One message at least is the answer's.
+        let messages = open.session.messages.saturating_add(asked.len() as u64 + 1);
+        let fits = messages <= self.rules.max_messages && bytes < self.rules.max_bytes;
+        if fits { Ok(()) } else { Err(full()) }
+    }
+
     /// Ends a turn with what was said; returns the session's new version.
     ///
     /// May be called again if it fails: the turn is recognised by its token.
@@ -225,6 +246,10 @@ fn busy() -> GatewayError {
         .retry_after(Some(Duration::from_secs(1)))
 }
 
+fn full() -> GatewayError {
+    GatewayError::new(ErrorKind::TooLarge, "the session is full").with_code("session_full")
+}
+
 fn settle(id: &str, outcome: Outcome) -> Result<u64> {
     match outcome {
         Outcome::Done(version) | Outcome::Duplicate(version) => Ok(version),
@@ -232,10 +257,7 @@ fn settle(id: &str, outcome: Outcome) -> Result<u64> {
             let message = format!("the session has changed: its version is {version}");
             Err(GatewayError::new(ErrorKind::Conflict, message).with_code("version_conflict"))
         }
-        Outcome::Full => {
-            Err(GatewayError::new(ErrorKind::TooLarge, "the session is full")
-                .with_code("session_full"))
-        }
+        Outcome::Full => Err(full()),
         Outcome::Gone => Err(not_found(id)),
     }
 }

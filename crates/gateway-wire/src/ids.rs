@@ -9,18 +9,32 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Ids derived from `base`, which must be random: 128 bits of it.
+    /// Ids derived from `base`, which must be random: 112 bits of it count.
     pub const fn new(base: u128) -> Self {
-        Self { base, next: 0 }
+        Self { base: base & (u128::MAX >> 16), next: 0 }
     }
 
-    /// The next id: `prefix` and 32 hexadecimal digits.
+    /// The same source, from its `number`-th id on: apart from what it gives out before that.
+    #[must_use]
+    pub const fn from(&self, number: u64) -> Self {
+        Self { base: self.base, next: number.saturating_sub(1) }
+    }
+
+    /// The next id: `prefix`, 28 hexadecimal digits that all ids of this source share, and its
+    /// number in four, or more if it is beyond the 65,535th.
     pub fn next(&mut self, prefix: &str) -> String {
-        // An odd multiplier visits every number before it repeats one.
-        const STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
         self.next += 1;
-        let id = self.base.wrapping_add(STEP.wrapping_mul(u128::from(self.next)));
-        format!("{prefix}{id:032x}")
+        format!("{prefix}{:028x}{:04x}", self.base, self.next)
+    }
+
+    /// The first id that the source of `id` gave out, as one that begins with `prefix`; none if
+    /// `id` cannot be of any source.
+    pub fn first(id: &str, prefix: &str) -> Option<String> {
+        let (_, digits) = id.rsplit_once('_')?;
+        let is_ours = (32..=44).contains(&digits.len())
+            && digits.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+        let shared = digits.get(..28).filter(|_| is_ours)?;
+        Some(format!("{prefix}{shared}0001"))
     }
 }
 
@@ -36,5 +50,24 @@ mod tests {
         assert_eq!(made.len(), 1000);
         let plain = |id: &String| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         assert!(made.iter().all(|id| plain(id) && id.len() == 37));
+    }
+
+    #[test]
+    fn an_id_tells_the_first_of_its_source() {
+        let mut ids = Ids::new(7 << 64);
+        let first = ids.next("resp_");
+        let mut later = ids.from(1 << 15);
+        for id in [ids.next("msg_"), later.next("fc_"), later.next("rs_"), first.clone()] {
+            assert_eq!(Ids::first(&id, "resp_").as_ref(), Some(&first));
+        }
+    }
+
+    #[test]
+    fn ids_of_others_tell_nothing() {
+        for id in ["", "msg_", "msg_1", "x", "msg_é", &format!("msg_{}", "A".repeat(32))] {
+            assert_eq!(Ids::first(id, "resp_"), None, "{id}");
+        }
+        let foreign = format!("msg_{}", "0".repeat(50));
+        assert_eq!(Ids::first(&foreign, "resp_"), None);
     }
 }

@@ -238,6 +238,7 @@ impl Job {
         }
         self.append().await?;
         if let Some(response) = last {
+            self.keep.add_to_conversation(&response).await;
             let put = self.keep.put(&self.id, response, false).await;
             self.note(put);
         }

@@ -1,7 +1,7 @@
 //! The answers that a request continues.
 
-use super::record::{self, Record};
-use crate::App;
+use super::record::{self, Record, Within};
+use crate::{App, conversations};
 use gateway_core::{
     ErrorKind, GatewayError, Json, Result,
     state::{StoreError, Tenant},
@@ -53,6 +53,7 @@ async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
     let mut next = Some(last);
     while let Some(record) = next {
         let items = record.items();
+        let within = record.within;
         bytes += items.iter().map(|item| item.get().len()).sum::<usize>();
         turns.push(items);
         if bytes > MAX_BYTES || turns.len() > MAX_TURNS {
@@ -67,6 +68,10 @@ async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
             Some(id) => Some(get(app, tenant, &id).await?.ok_or_else(unknown)?.0),
             None => None,
         };
+        if let Some(Within { id, changes }) = within {
+            let kept = conversations::load(app, tenant, &id, Some(changes)).await?;
+            turns.push(kept.ok_or_else(unknown)?.input());
+        }
     }
     Ok(turns.into_iter().rev().flatten().collect())
 }
@@ -86,7 +91,12 @@ async fn ended(app: &App, tenant: &Tenant, id: &str) -> Result<Record> {
     Err(GatewayError::invalid("previous_response_id", message).with_code("response_in_progress"))
 }
 
-async fn get(app: &App, tenant: &Tenant, id: &str) -> Result<Option<(Record, bool)>, StoreError> {
+/// What is kept of the answer `id`, and whether it is still being made.
+pub(super) async fn get(
+    app: &App,
+    tenant: &Tenant,
+    id: &str,
+) -> Result<Option<(Record, bool)>, StoreError> {
     if !record::is_id(id) {
         return Ok(None);
     }

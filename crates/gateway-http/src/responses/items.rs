@@ -6,7 +6,7 @@ use gateway_wire::Ids;
 use serde_json::json;
 
 /// The items of `input`, which is text or a list, each with a type and an id.
-pub(super) fn of_input(input: &Json, ids: &mut Ids) -> Vec<Json> {
+pub(crate) fn of_input(input: &Json, ids: &mut Ids) -> Vec<Json> {
     if let Ok(text) = input.read::<String>() {
         return vec![message(&text, ids)];
     }
@@ -71,7 +71,7 @@ fn prefix(kind: &str) -> &'static str {
 /// An item of an answer as an item of an input; none if it says nothing to a model.
 ///
 /// Thinking that is known by its name alone is known only where it was thought.
-pub(super) fn of_output(item: &Json) -> Option<Json> {
+pub(crate) fn of_output(item: &Json) -> Option<Json> {
     let mut members = item.read::<Members>().ok()?;
     let is = |name: &str, value: &str| {
         members.get(name).and_then(|it| it.read::<String>().ok()).is_some_and(|it| it == value)
@@ -90,7 +90,7 @@ pub(super) fn of_output(item: &Json) -> Option<Json> {
 }
 
 /// The id that `item` has.
-pub(super) fn id_of(item: &Json) -> Option<String> {
+pub(crate) fn id_of(item: &Json) -> Option<String> {
     item.read::<Members>().ok()?.get("id")?.read().ok()
 }
 

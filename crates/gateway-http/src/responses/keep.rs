@@ -4,7 +4,7 @@ use super::{
     partial::{self, Broken},
     record::{self, Record},
 };
-use crate::App;
+use crate::{App, conversations};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gateway_core::{
@@ -32,11 +32,13 @@ pub(crate) struct Keep {
     tenant: Tenant,
     /// What is known before the answer.
     record: Arc<Record>,
+    /// The answer can be asked for; otherwise it is only part of a conversation.
+    is_stored: bool,
 }
 
 impl Keep {
-    pub(super) fn new(app: &Arc<App>, tenant: Tenant, record: Record) -> Self {
-        Self { app: Arc::clone(app), tenant, record: Arc::new(record) }
+    pub(super) fn new(app: &Arc<App>, tenant: Tenant, record: Record, is_stored: bool) -> Self {
+        Self { app: Arc::clone(app), tenant, record: Arc::new(record), is_stored }
     }
 
     pub(super) fn app(&self) -> &Arc<App> {
@@ -53,6 +55,9 @@ impl Keep {
         response: Json,
         in_progress: bool,
     ) -> Result<(), StoreError> {
+        if !self.is_stored {
+            return Ok(());
+        }
         let record = Record { response, ..Record::clone(&self.record) };
         let stored = StoredResponse { body: record.write().into(), in_progress };
         let responses = &self.app.responses;
@@ -63,7 +68,30 @@ impl Keep {
     pub(crate) async fn whole(&self, body: &[u8]) {
         let Ok(response) = serde_json::from_slice::<Json>(body) else { return };
         let Some(id) = record::id_of(&response) else { return };
-        self.app.responses.note(self.put(&id, response, false).await);
+        let told = Told { id: Some(id), ..Told::default() };
+        self.see_to(response, told).await;
+    }
+
+    /// Keeps the end of an answer even if this future is dropped; a panic costs the copy only.
+    async fn see_to(&self, response: Json, told: Told) {
+        let keep = self.clone();
+        let finishing = async move { keep.finish(response, told).await };
+        let _ = self.app.responses.tasks.spawn(finishing).await;
+    }
+
+    /// Adds an answer that has ended to the conversation that it is part of.
+    pub(super) async fn add_to_conversation(&self, response: &Json) {
+        let Some(within) = &self.record.within else { return };
+        if !record::is_answer(response) {
+            return;
+        }
+        let record = Record { response: response.clone(), ..Record::clone(&self.record) };
+        let items = record.all_items();
+        let added = conversations::add_turn(&self.app, &self.tenant, &within.id, items).await;
+        if let Err(error) = added {
+            let cause = std::error::Error::source(&error).map(tracing::field::display);
+            tracing::warn!(%error, cause, "an answer is missing in its conversation");
+        }
     }
 
     /// `frames` as the caller gets them, each kept before it is passed on.
@@ -87,8 +115,9 @@ impl Keep {
     /// Keeps the end of a streamed answer, unless it was deleted meanwhile.
     async fn finish(&self, response: Json, log: Told) {
         let Some(id) = log.id else { return };
+        self.add_to_conversation(&response).await;
         let responses = &self.app.responses;
-        if !log.events.is_empty() {
+        if self.is_stored && !log.events.is_empty() {
             let events: Vec<_> = log.events.iter().flat_map(|block| split(block)).collect();
             let appended = responses.store.append(&self.key(&id), 0, &events).await;
             if matches!(appended, Ok(Outcome::Gone)) && log.has_begun {
@@ -215,10 +244,7 @@ impl Keeping {
         }
         if let Some(response) = last {
             let told = lock(&self.log).end();
-            let keep = self.keep.clone();
-            let finishing = async move { keep.finish(response, told).await };
-            // Goes on if the caller leaves now; a panic in it costs the copy only.
-            let _ = self.keep.app.responses.tasks.spawn(finishing).await;
+            self.keep.see_to(response, told).await;
         }
     }
 }

@@ -15,11 +15,13 @@
 mod background;
 mod chain;
 mod count;
-mod items;
+pub(crate) mod items;
 mod keep;
+mod page;
 mod partial;
 mod plan;
 mod record;
+mod references;
 mod replay;
 mod retrieve;
 mod synthetic;
@@ -28,7 +30,8 @@ pub(crate) use self::{
     background::{Work, start},
     count::input_tokens,
     keep::Keep,
-    plan::plan,
+    page::{Page, parameters},
+    plan::{mutually_exclusive, plan},
     retrieve::{cancel, delete, input_items, retrieve},
 };
 
@@ -82,6 +85,16 @@ impl Responses {
         self.tasks.close();
         // What has not ended by then is not worth waiting for.
         let _ = time::timeout(CLOSING_TIME, self.tasks.wait()).await;
+    }
+
+    /// Where they are kept.
+    pub(crate) fn store(&self) -> &dyn ResponseStore {
+        &*self.store
+    }
+
+    /// For how long.
+    pub(crate) fn ttl(&self) -> Duration {
+        self.ttl
     }
 
     /// What is kept under `key`, and whether it is still being made.

@@ -1,14 +1,20 @@
 //! What a request wants kept, and what of earlier answers it needs.
 
-use super::{Keep, chain, items, record::Members, record::Record};
-use crate::App;
+use super::{
+    Keep, chain, items,
+    record::{Members, Record, Within},
+    references,
+};
+use crate::{App, conversations};
 use gateway_core::{
     Ask, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Original, Provider, Result,
     state::Tenant,
 };
 use gateway_wire::{Caller as _, Ids, responses::ResponsesCaller, responses::StateFields};
 use std::sync::Arc;
-use uuid::Uuid;
+
+/// From which of an answer's ids on they name what was asked: no answer has so many items.
+const INPUT_IDS: u64 = 1 << 15;
 
 /// What is to be done about an answer beside giving it.
 #[derive(Debug, Default)]
@@ -19,61 +25,125 @@ pub(crate) struct Plan {
     pub(crate) background: bool,
 }
 
-/// Reads what `call` says of keeping its answer, and puts the earlier answers that it continues
-/// into it, unless its provider knows them.
+/// Reads what `call` says of keeping its answer, whose things get their names of `ids`; puts the
+/// earlier answers that it continues into it, unless its provider knows them, and what it refers to.
 ///
 /// # Errors
 ///
-/// If the call continues an answer that nobody knows, or wants what only a store can give while
-/// there is none.
+/// If the call continues what nobody knows, or wants what only a store can give while there is none.
 pub(crate) async fn plan(
     app: &Arc<App>,
     provider: &Arc<dyn Provider>,
     call: &mut Call,
+    ids: &Ids,
 ) -> Result<Plan> {
     let Some(original) = call.original(Dialect::Responses) else { return Ok(Plan::default()) };
     let fields = StateFields::read(&original.body)?;
     let background = fields.background;
-    if background && !fields.store {
-        let message = "an answer that is made in the background has to be stored";
-        return Err(GatewayError::invalid("background", message));
-    }
+    check(&fields)?;
     let tenant = Tenant::new(Arc::clone(&call.context.tenant)).ok_or_else(|| {
         GatewayError::new(ErrorKind::Internal, "a request that belongs to nobody")
     })?;
     let is_native = provider.speaks(&call.target, Dialect::Responses) == Some(Dialect::Responses);
     let mut record = Record::new(provider.id(), is_native && !background);
     record.background = background;
-    if fields.store {
-        let mut ids = Ids::new(Uuid::new_v4().as_u128());
+    let (kept_by, asked) = (is_native.then(|| provider.id()), original.body.len());
+    let Earlier { items, within } = earlier(app, &tenant, &fields, kept_by, asked).await?;
+    let keeps = fields.store || within.is_some();
+    let mut resolved = None;
+    if keeps || fields.has_references {
         let input = members(original)?.remove("input").unwrap_or_else(Json::null);
-        record.input = items::of_input(&input, &mut ids);
+        record.input = items::of_input(&input, &mut ids.from(INPUT_IDS));
+    }
+    if fields.has_references {
+        let earlier = items.as_deref().unwrap_or_default();
+        resolved = references::resolve(app, &tenant, &record.input, earlier, is_native).await?;
     }
     let mut composed = None;
-    if let Some(previous) = fields.previous_response_id {
-        let kept_by = is_native.then(|| provider.id());
-        if let Some(earlier) = chain::resolve(app, &tenant, &previous, kept_by).await? {
-            // What is wrong with the request is told in the caller's own places.
-            call.request()?;
-            composed = Some(continued(members(original)?, earlier)?);
+    if items.is_some() || resolved.is_some() {
+        // What is wrong with the request is told in the caller's own places.
+        call.request()?;
+        let mut members = members(original)?;
+        if let Some(resolved) = resolved {
+            members.insert("input".to_owned(), Json::of(&resolved));
+            record.input = resolved;
         }
-        record.previous = Some(previous);
+        composed = Some(continued(members, items.unwrap_or_default())?);
     }
+    record.previous = fields.previous_response_id;
+    record.within = within;
     if background {
-        let mut request = match composed.take() {
-            Some(request) => request,
-            None => call.request()?.clone(),
-        };
-        request.extra.remove("background");
-        request.stream = true;
-        call.stream = true;
-        composed = Some(request);
+        composed = Some(alone(call, composed)?);
     }
     if let Some(request) = composed {
         call.ask = Ask::Composed(Arc::new(request));
     }
-    let keep = fields.store.then(|| Keep::new(app, tenant, record));
+    let keep = keeps.then(|| Keep::new(app, tenant, record, fields.store));
     Ok(Plan { keep, background })
+}
+
+/// Two things that each say what was said before.
+pub(crate) fn mutually_exclusive(one: &'static str, other: &'static str) -> GatewayError {
+    let message = format!("{one} and {other} cannot be used together: each says what came before");
+    GatewayError::invalid(other, message).with_code("mutually_exclusive_parameters")
+}
+
+/// Whether what `fields` say goes together.
+pub(super) fn check(fields: &StateFields) -> Result<()> {
+    if fields.background && !fields.store {
+        let message = "an answer that is made in the background has to be stored";
+        return Err(GatewayError::invalid("background", message));
+    }
+    if fields.conversation.is_some() && fields.previous_response_id.is_some() {
+        return Err(mutually_exclusive("previous_response_id", "conversation"));
+    }
+    Ok(())
+}
+
+/// What was said before a request.
+#[derive(Default)]
+pub(super) struct Earlier {
+    /// All of it; none if nothing was, or the provider knows it.
+    pub(super) items: Option<Vec<Json>>,
+    /// The conversation that it is part of.
+    within: Option<Within>,
+}
+
+/// What `fields`, of a request of `asked` bytes, say was said before; nothing if the provider
+/// `kept_by` keeps that, or may.
+pub(super) async fn earlier(
+    app: &App,
+    tenant: &Tenant,
+    fields: &StateFields,
+    kept_by: Option<&str>,
+    asked: usize,
+) -> Result<Earlier> {
+    if let Some(previous) = &fields.previous_response_id {
+        let items = chain::resolve(app, tenant, previous, kept_by).await?;
+        return Ok(Earlier { items, within: None });
+    }
+    let Some(id) = &fields.conversation else { return Ok(Earlier::default()) };
+    let kept = match conversations::load(app, tenant, id, None).await {
+        Ok(Some(kept)) => kept,
+        Ok(None) | Err(_) if kept_by.is_some() => return Ok(Earlier::default()),
+        Ok(None) => return Err(conversations::not_found()),
+        Err(error) => return Err(error.into()),
+    };
+    kept.check_room(asked)?;
+    let within = Within { id: id.clone(), changes: kept.changes() };
+    Ok(Earlier { items: Some(kept.input()), within: Some(within) })
+}
+
+/// The request as it is put when nobody waits for its answer.
+fn alone(call: &mut Call, composed: Option<ChatRequest>) -> Result<ChatRequest> {
+    let mut request = match composed {
+        Some(request) => request,
+        None => call.request()?.clone(),
+    };
+    request.extra.remove("background");
+    request.stream = true;
+    call.stream = true;
+    Ok(request)
 }
 
 fn members(original: &Original) -> Result<Members> {

@@ -22,10 +22,21 @@ pub(super) struct Record {
     /// The answer that this one continues, unless the provider alone knows that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) previous: Option<String>,
+    /// The conversation that it continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) within: Option<Within>,
     /// What was asked beside what is kept of earlier answers.
     pub(super) input: Vec<Json>,
     /// The response object.
     pub(super) response: Json,
+}
+
+/// A conversation, as it was before an answer.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Within {
+    pub(super) id: String,
+    /// How many changes it had seen.
+    pub(super) changes: u64,
 }
 
 /// The members of an object, unread.
@@ -35,6 +46,8 @@ pub(super) type Members = BTreeMap<String, Json>;
 struct Object {
     #[serde(default)]
     id: String,
+    #[serde(default)]
+    status: String,
     #[serde(default)]
     output: Vec<Json>,
 }
@@ -48,6 +61,7 @@ impl Record {
             native,
             background: false,
             previous: None,
+            within: None,
             input: Vec::new(),
             response: Json::null(),
         }
@@ -71,15 +85,32 @@ impl Record {
 
     /// What was asked and what was answered, as items of an input.
     pub(super) fn items(&self) -> Vec<Json> {
-        let output = self.response.read::<Object>().map(|it| it.output).unwrap_or_default();
-        let output = output.iter().filter_map(items::of_output);
-        self.input.iter().cloned().chain(output).collect()
+        self.input
+            .iter()
+            .cloned()
+            .chain(self.output().iter().filter_map(items::of_output))
+            .collect()
+    }
+
+    /// What was asked and what was answered, as it was.
+    pub(super) fn all_items(&self) -> Vec<Json> {
+        self.input.iter().cloned().chain(self.output()).collect()
+    }
+
+    fn output(&self) -> Vec<Json> {
+        self.response.read::<Object>().map(|it| it.output).unwrap_or_default()
     }
 }
 
 /// The id that a response object has, if it is one under which an answer can be kept.
 pub(super) fn id_of(response: &Json) -> Option<String> {
     response.read::<Object>().ok().map(|it| it.id).filter(|id| is_id(id))
+}
+
+/// Whether a response object tells of an answer, whole or cut short.
+pub(super) fn is_answer(response: &Json) -> bool {
+    let status = response.read::<Object>().map(|it| it.status).unwrap_or_default();
+    matches!(&*status, "completed" | "incomplete")
 }
 
 /// Whether `id` is one under which an answer can be kept.

@@ -1,12 +1,13 @@
 //! What is sent to a model for a request that continues a session.
 
 use super::{Keeper, Turn, passage::Remembering};
-use crate::{App, auth::Client};
+use crate::{App, auth::Client, responses};
 use gateway_core::{
-    Ask, Call, ChatRequest, ErrorKind, GatewayError, Look, ModelCard, Provider, Result, ToolKind,
-    ToolSpec, state::Tenant,
+    Ask, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Look, Message, ModelCard, Provider,
+    Result, estimate, state::Tenant,
 };
 use gateway_sessions::{OnConflict, history::Joined, pairs, window};
+use gateway_wire::responses::StateFields;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::{mem, sync::Arc, time::Duration};
 
@@ -50,12 +51,28 @@ pub(crate) async fn open(
     let Some(id) = named(inside, headers)? else {
         return Ok(Opened { provider: Arc::clone(provider), composed: Composed::default() });
     };
+    refuse_other_memories(asked)?;
     let (on_conflict, request) = (on_conflict(headers)?, call.request()?.clone());
     let mut turn = begin(&app.keeper, client, id, on_conflict).await?;
-    let (request, composed) = compose(&mut turn, request, call.target.card.as_deref());
+    let (request, composed) = compose(&mut turn, request, call.target.card.as_deref())?;
     call.ask = Ask::Composed(Arc::new(request));
     call.look = Look::Events;
     Ok(Opened { provider: Arc::new(Remembering::new(Arc::clone(provider), turn)), composed })
+}
+
+/// One thing remembers what was said before: what two remember would be said twice.
+fn refuse_other_memories(asked: &Ask) -> Result<()> {
+    let Ask::Original(original) = asked else { return Ok(()) };
+    if original.dialect != Dialect::Responses {
+        return Ok(());
+    }
+    let fields = StateFields::read(&original.body)?;
+    let conversation = fields.conversation.map(|_| "conversation");
+    let other = conversation.or(fields.previous_response_id.map(|_| "previous_response_id"));
+    match other {
+        Some(other) => Err(responses::mutually_exclusive("session_id", other)),
+        None => Ok(()),
+    }
 }
 
 async fn begin(
@@ -106,19 +123,19 @@ fn compose(
     turn: &mut Turn,
     mut request: ChatRequest,
     card: Option<&ModelCard>,
-) -> (ChatRequest, Composed) {
+) -> Result<(ChatRequest, Composed)> {
     // It is ours, and means nothing to any upstream.
     request.extra.remove("session_id");
     let asked = mem::take(&mut request.messages);
-    let Some(open) = turn.opened() else { return (request, Composed::default()) };
+    let Some(open) = turn.opened() else { return Ok((request, Composed::default())) };
     let mut joined = mem::take(&mut open.history).join(asked);
     let (holds, to_remember) = open.taxonomy(&joined.new);
-    turn.ask(joined.to_remember(), to_remember);
+    turn.ask(joined.to_remember(), to_remember)?;
     let dropped = fit(&mut joined, &request, card);
     joined.history = pairs::mend(mem::take(&mut joined.history), &joined.new);
     let Joined { instructions, history, new, .. } = joined;
     request.messages = instructions.into_iter().chain(history).chain(new).collect();
-    (request, Composed { dropped, taxonomy: holds })
+    Ok((request, Composed { dropped, taxonomy: holds }))
 }
 
 /// Cuts the history to what the model's window has room for; tells how much was left out.
@@ -127,29 +144,14 @@ fn fit(joined: &mut Joined, request: &ChatRequest, card: Option<&ModelCard>) -> 
     let most = card.and_then(|card| card.max_output);
     // A window that is mostly kept for the answer would leave no room for what it answers.
     let answer = request.options.max_tokens.or(most).unwrap_or_default().min(window / 2);
-    let fixed = joined.instructions.iter().chain(&joined.new).map(window::estimate);
-    let fixed = fixed.chain(request.tools.iter().map(tool_tokens)).fold(0, u64::saturating_add);
+    let tokens = |message: &Message| estimate::message(message, &request.model);
+    let tools = request.tools.iter().map(|tool| estimate::tool(tool, &request.model));
+    let fixed = joined.instructions.iter().chain(&joined.new).map(tokens).chain(tools);
+    let fixed = fixed.fold(0, u64::saturating_add);
     let budget = window.saturating_sub(answer).saturating_sub(fixed);
-    let cut = window::cut(mem::take(&mut joined.history), budget, window::estimate);
+    let cut = window::cut(mem::take(&mut joined.history), budget, tokens);
     joined.history = cut.kept;
     cut.dropped
-}
-
-/// A guess at how many tokens the description of a tool takes.
-fn tool_tokens(tool: &ToolSpec) -> u64 {
-    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let bytes = match &tool.kind {
-        ToolKind::Function(it) => {
-            let schema = it.parameters.as_ref().map_or(0, |schema| schema.get().len());
-            it.name.len() + length(&it.description) + schema
-        }
-        ToolKind::Custom(it) => {
-            let format = it.format.as_ref().map_or(0, |format| format.get().len());
-            it.name.len() + length(&it.description) + format
-        }
-        ToolKind::Hosted(it) => it.json.get().len(),
-    };
-    (bytes as u64).div_ceil(4)
 }
 
 impl Composed {

@@ -161,7 +161,7 @@ mod tests {
         let id = keeper.sessions.create(&tenant, None, context).await.unwrap().id;
         let turn = Turn::begin(&keeper, tenant.clone(), id.clone(), OnConflict::Refuse);
         let mut turn = turn.await.unwrap();
-        turn.ask(vec![Message::text(Role::User, "hello")], None);
+        turn.ask(vec![Message::text(Role::User, "hello")], None).unwrap();
         (keeper, stores, tenant, id, turn)
     }
 

@@ -66,9 +66,17 @@ impl Turn {
     }
 
     /// Notes what the session is to remember of the request.
-    pub(super) fn ask(&mut self, asked: Vec<Message>, taxonomy: Option<String>) {
+    ///
+    /// # Errors
+    ///
+    /// If it has no room for that: nobody need be asked for an answer that could not be kept.
+    pub(super) fn ask(&mut self, asked: Vec<Message>, taxonomy: Option<String>) -> Result<()> {
+        if let Some(open) = &self.open {
+            self.keeper.sessions.check_room(open, &asked)?;
+        }
         self.asked = asked;
         self.taxonomy = taxonomy;
+        Ok(())
     }
 
     /// Notes what `frame` says.

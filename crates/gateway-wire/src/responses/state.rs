@@ -2,6 +2,7 @@
 
 use crate::{responses::body::Members, sse};
 use gateway_core::{ChatRequest, GatewayError, Json, Result};
+use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -21,8 +22,8 @@ pub struct StateFields {
     pub conversation: Option<String>,
     /// The caller does not wait for the answer, and will ask for it.
     pub background: bool,
-    /// The caller gave no input items beside those that are kept.
-    pub has_input: bool,
+    /// The caller names items instead of saying them again.
+    pub has_references: bool,
 }
 
 impl StateFields {
@@ -40,7 +41,9 @@ impl StateFields {
             previous_response_id: members.take("previous_response_id")?,
             conversation: members.take::<Conversation>("conversation")?.map(Conversation::id),
             background: members.take("background")?.unwrap_or(false),
-            has_input: members.remove("input").is_some(),
+            has_references: members.remove("input").is_some_and(|input| {
+                memmem::find(input.get().as_bytes(), b"\"item_reference\"").is_some()
+            }),
         })
     }
 

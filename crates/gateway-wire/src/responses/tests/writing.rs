@@ -315,9 +315,9 @@ fn a_count_of_tokens_is_an_object() {
 fn a_request_says_what_it_continues_and_what_is_kept() {
     let read = |body: &str| StateFields::read(body.as_bytes());
     let fields = read(r#"{"model":"m","input":"x"}"#).unwrap();
-    assert!(fields.store && fields.has_input && !fields.background);
-    let body =
-        r#"{"store":false,"previous_response_id":"r","conversation":{"id":"c"},"background":true}"#;
+    assert!(fields.store && !fields.has_references && !fields.background);
+    let body = r#"{"store":false,"previous_response_id":"r","conversation":{"id":"c"},"background":true,
+        "input":[{"type":"item_reference","id":"i"}]}"#;
     let fields = read(body).unwrap();
     assert_eq!(
         fields,
@@ -326,7 +326,7 @@ fn a_request_says_what_it_continues_and_what_is_kept() {
             previous_response_id: Some("r".to_owned()),
             conversation: Some("c".to_owned()),
             background: true,
-            has_input: false,
+            has_references: true,
         }
     );
     assert_eq!(read(r#"{"store":1}"#).unwrap_err().at_param(), Some("store"));

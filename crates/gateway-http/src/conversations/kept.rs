@@ -1,0 +1,172 @@
+//! Conversations in the store.
+
+use super::{
+    change::{Change, Head},
+    full, key, not_found,
+};
+use crate::{App, responses::items};
+use bytes::Bytes;
+use gateway_core::{
+    ErrorKind, GatewayError, Json, Result,
+    state::{Key, Outcome, ResponseStore, StoreError, StoredResponse, Tenant},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+/// How often a change is moved behind one that came first.
+const ATTEMPTS: u32 = 64;
+/// More changes than any conversation has.
+const BEYOND: u64 = u32::MAX as u64;
+/// A conversation of so many bytes is not answered any more, so that the store has room for the
+/// last answer.
+const MAX_BYTES: usize = 7 << 20;
+
+/// A conversation as it is after all its changes, or some.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Kept {
+    id: String,
+    created_at: u64,
+    metadata: Json,
+    items: Vec<Json>,
+    /// How many changes that took.
+    changes: u64,
+    /// What these take in the store.
+    bytes: usize,
+}
+
+/// The conversation `id`, after its first `changes`, or all of them.
+pub(crate) async fn load(
+    app: &App,
+    tenant: &Tenant,
+    id: &str,
+    changes: Option<u64>,
+) -> Result<Option<Kept>, StoreError> {
+    let Some(key) = key(tenant, id) else { return Ok(None) };
+    let store = app.responses.store();
+    let Some(head) = store.get(&key).await? else { return Ok(None) };
+    let Some(found) = store.events(&key, 0, changes.unwrap_or(BEYOND)).await? else {
+        return Ok(None);
+    };
+    let created_at = Head::read(&head.body)?.created_at;
+    let mut kept = Kept {
+        id: id.to_owned(),
+        created_at,
+        metadata: Json::of(&json!({})),
+        items: Vec::new(),
+        changes: 0,
+        bytes: 0,
+    };
+    for change in &found.events {
+        kept.bytes += change.len();
+        kept.apply(Change::read(change)?);
+    }
+    Ok(Some(kept))
+}
+
+/// Adds what was asked and answered to the conversation `id`, in one step.
+///
+/// # Errors
+///
+/// If the conversation is gone or full, or the store is away.
+pub(crate) async fn add_turn(app: &App, tenant: &Tenant, id: &str, items: Vec<Json>) -> Result<()> {
+    let key = key(tenant, id).ok_or_else(not_found)?;
+    let mut change = change();
+    change.items = items;
+    append(app.responses.store(), &key, &change).await
+}
+
+/// Begins a conversation with `first`.
+pub(super) async fn create(
+    app: &App,
+    tenant: &Tenant,
+    created_at: u64,
+    first: Change,
+) -> Result<Kept> {
+    let id = format!("conv_{}", Uuid::new_v4().simple());
+    let key = key(tenant, &id).ok_or_else(not_found)?;
+    let body = Head::new(created_at).write().into();
+    // It stays open: whatever is done adds to it.
+    let head = StoredResponse { body, in_progress: true };
+    app.responses.store().put(&key, &head, app.responses.ttl()).await?;
+    append(app.responses.store(), &key, &first).await?;
+    load(app, tenant, &id, None).await?.ok_or_else(not_found)
+}
+
+/// A change that changes nothing yet.
+pub(super) fn change() -> Change {
+    Change::new(Uuid::new_v4().simple().to_string())
+}
+
+/// Adds `change` behind all others.
+pub(super) async fn append(store: &dyn ResponseStore, key: &Key, change: &Change) -> Result<()> {
+    let change = Bytes::from(change.write());
+    // Where the end is, the store says when it is asked for a place behind it.
+    let mut at = BEYOND;
+    for _ in 0..ATTEMPTS {
+        match store.append(key, at, std::slice::from_ref(&change)).await? {
+            Outcome::Done(_) => return Ok(()),
+            Outcome::Conflict(changes) => at = changes,
+            Outcome::Duplicate(changes) => {
+                // A store that repeats a write by itself finds its own.
+                let there = store.events(key, at, BEYOND).await?.ok_or_else(not_found)?;
+                if there.events.contains(&change) {
+                    return Ok(());
+                }
+                at = changes;
+            }
+            Outcome::Full => return Err(full()),
+            Outcome::Gone => return Err(not_found()),
+        }
+    }
+    Err(GatewayError::new(ErrorKind::Conflict, "too much is added to the conversation at once")
+        .with_code("conversation_locked")
+        .param("conversation"))
+}
+
+impl Kept {
+    fn apply(&mut self, change: Change) {
+        self.items.extend(change.items);
+        if let Some(gone) = change.deleted {
+            self.items.retain(|item| items::id_of(item).as_ref() != Some(&gone));
+        }
+        if let Some(metadata) = change.metadata {
+            self.metadata = metadata;
+        }
+        self.changes += 1;
+    }
+
+    /// Its items, oldest first.
+    pub(crate) fn items(&self) -> &[Json] {
+        &self.items
+    }
+
+    /// Its items as those of an input.
+    pub(crate) fn input(&self) -> Vec<Json> {
+        self.items.iter().filter_map(items::of_output).collect()
+    }
+
+    /// Whether there is room for a turn that asks `asked`, as far as that can be told before it is
+    /// answered.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub(crate) fn check_room(&self, asked: usize) -> Result<()> {
+        if self.bytes.saturating_add(asked) <= MAX_BYTES { Ok(()) } else { Err(full()) }
+    }
+
+    /// How many changes it has seen.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// What the API calls a conversation: its items have a place of their own.
+    pub(super) fn object(&self) -> Json {
+        Json::of(&json!({
+            "id": self.id,
+            "object": "conversation",
+            "created_at": self.created_at,
+            "metadata": self.metadata,
+        }))
+    }
+}

@@ -1,0 +1,91 @@
+//! Items that a request names instead of saying them again.
+
+use super::{chain, items, record::Members, record::Record};
+use crate::App;
+use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
+use gateway_wire::Ids;
+use std::collections::{HashMap, HashSet};
+
+/// More answers than the items of any request come from.
+const MAX_ANSWERS: usize = 256;
+
+/// `items` with what they refer to in place of references; none if there is nothing to replace.
+///
+/// What `earlier` items say already is not said again. An item that is not known here stays a
+/// reference if the provider may know it, by `is_native`.
+///
+/// # Errors
+///
+/// If nobody knows an item.
+pub(super) async fn resolve(
+    app: &App,
+    tenant: &Tenant,
+    items: &[Json],
+    earlier: &[Json],
+    is_native: bool,
+) -> Result<Option<Vec<Json>>> {
+    let said: HashSet<String> = earlier.iter().filter_map(items::id_of).collect();
+    let mut answers = Answers { app, tenant, known: HashMap::new() };
+    let mut resolved = Vec::with_capacity(items.len());
+    let mut has_changed = false;
+    for item in items {
+        let Some(id) = reference(item) else {
+            resolved.push(item.clone());
+            continue;
+        };
+        let found = if said.contains(&id) { None } else { Some(answers.item(&id).await?) };
+        match found {
+            Some(None) if is_native => resolved.push(item.clone()),
+            Some(None) => return Err(unknown(&id)),
+            Some(Some(found)) => {
+                has_changed = true;
+                resolved.extend(items::of_output(&found));
+            }
+            None => has_changed = true,
+        }
+    }
+    Ok(has_changed.then_some(resolved))
+}
+
+/// The id that `item` refers to, if it is a reference.
+fn reference(item: &Json) -> Option<String> {
+    if !item.get().contains("item_reference") {
+        return None;
+    }
+    let members = item.read::<Members>().ok()?;
+    let kind: String = members.get("type")?.read().ok()?;
+    if kind == "item_reference" { members.get("id")?.read().ok() } else { None }
+}
+
+/// Answers that were looked at.
+struct Answers<'a> {
+    app: &'a App,
+    tenant: &'a Tenant,
+    known: HashMap<String, Option<Record>>,
+}
+
+impl Answers<'_> {
+    /// The item `id`, if it was asked or answered here. Its name tells in which answer.
+    async fn item(&mut self, id: &str) -> Result<Option<Json>> {
+        let Some(answer) = Ids::first(id, "resp_") else { return Ok(None) };
+        if !self.known.contains_key(&answer) {
+            if self.known.len() >= MAX_ANSWERS {
+                let message = "the items come from too many answers";
+                return Err(GatewayError::invalid("input", message));
+            }
+            let record = chain::get(self.app, self.tenant, &answer).await?.map(|it| it.0);
+            self.known.insert(answer.clone(), record);
+        }
+        let record = self.known.get(&answer).and_then(Option::as_ref);
+        let is_it = |item: &Json| items::id_of(item).is_some_and(|name| name == id);
+        Ok(record.and_then(|record| record.all_items().into_iter().find(is_it)))
+    }
+}
+
+fn unknown(id: &str) -> GatewayError {
+    let message = format!(
+        "there is no item with the id '{}': items are known as long as their response is stored",
+        id.chars().take(80).collect::<String>()
+    );
+    GatewayError::new(ErrorKind::NotFound, message).with_code("item_not_found").param("input")
+}

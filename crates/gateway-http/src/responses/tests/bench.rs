@@ -1,0 +1,332 @@
+//! A gateway over the store in memory, and two providers that say how much they were told.
+
+use crate::responses::Responses;
+use crate::{About, Access, App, Backend, Budget, Client, Cors, Limits, Meters, Times, handle};
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use gateway_core::{
+    Answer, Call, Dialect, ErrorKind, Finish, Frame, FrameStream, GatewayError, Head, Message,
+    Provider, Routes, Started, StreamEvent, Target,
+    state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse},
+};
+use gateway_store::{Settings, Stores};
+use gateway_wire::{Caller as _, Ids, Reply, responses::ResponsesCaller, sse};
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time;
+
+/// Says how many messages it was given, in the way that the model's name says.
+pub(super) struct Script {
+    id: &'static str,
+    /// It speaks Responses, and answers in its own bytes.
+    native: bool,
+    pub(super) asked: Mutex<Vec<Asked>>,
+    /// How many answers are being given.
+    pub(super) open: Arc<AtomicUsize>,
+}
+
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) original: bool,
+    pub(super) extra: Vec<String>,
+    pub(super) texts: Vec<String>,
+}
+
+pub(super) struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Provider for Script {
+    fn id(&self) -> &str {
+        self.id
+    }
+
+    fn speaks(&self, _: &Target, _: Dialect) -> Option<Dialect> {
+        Some(if self.native { Dialect::Responses } else { Dialect::Chat })
+    }
+
+    async fn answer(&self, call: Call) -> gateway_core::Result<Answer> {
+        let request = call.request()?;
+        let text = |message: &Message| format!("{:?}:{}", message.role, message.plain_text());
+        let asked = Asked {
+            original: call.original(Dialect::Responses).is_some(),
+            extra: request.extra.iter().map(|(name, _)| name.to_owned()).collect(),
+            texts: request.messages.iter().map(text).collect(),
+        };
+        let number = {
+            let mut all = self.asked.lock().unwrap();
+            all.push(asked);
+            all.len()
+        };
+        if &*call.target.model == "down" {
+            return Err(GatewayError::new(ErrorKind::UpstreamOverloaded, "busy"));
+        }
+        let frames = self.frames(&call, number);
+        let head = Head { provider: self.id.into(), attempts: 1, ..Head::default() };
+        Ok(Answer { head, frames })
+    }
+}
+
+impl Script {
+    fn frames(&self, call: &Call, number: usize) -> FrameStream {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        let open = Open(Arc::clone(&self.open));
+        let id = Some(format!("{}{number}", if self.native { "resp_up" } else { "resp_no" }));
+        let mut steps = vec![
+            vec![StreamEvent::Started(Started { id, ..Started::default() })],
+            vec![StreamEvent::Text(format!("said {number}"))],
+        ];
+        let ends = &*call.target.model != "stall" && &*call.target.model != "cut";
+        if ends {
+            steps.push(vec![StreamEvent::Finished(Finish::default())]);
+        }
+        let frames = if self.native && call.original(Dialect::Responses).is_some() {
+            verbatim(call, steps, ends)
+        } else {
+            steps.into_iter().map(|events| Ok(Frame::of(events))).collect()
+        };
+        let rest: FrameStream = match &*call.target.model {
+            "stall" => Box::pin(stream::pending()),
+            "cut" => {
+                Box::pin(stream::iter([Err(GatewayError::new(ErrorKind::UpstreamCut, "cut"))]))
+            }
+            _ => Box::pin(stream::empty()),
+        };
+        Box::pin(stream::iter(frames).chain(rest).inspect(move |_| {
+            let _ = &open;
+        }))
+    }
+}
+
+/// The frames of an upstream that speaks Responses, in its own bytes.
+pub(super) fn verbatim(
+    call: &Call,
+    steps: Vec<Vec<StreamEvent>>,
+    ends: bool,
+) -> Vec<gateway_core::Result<Frame>> {
+    let reply = Reply { ask: call.ask.clone(), model: "m".into(), created: 1, ids: Ids::new(9) };
+    if !call.stream {
+        let mut answer = gateway_core::Collector::default();
+        answer.extend(steps.into_iter().flatten());
+        let whole = ResponsesCaller.write_whole(answer.finish(), reply);
+        return vec![Ok(Frame { verbatim: Some(whole.into()), ..Frame::default() })];
+    }
+    let mut writer = ResponsesCaller.writer(reply);
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    for events in steps {
+        let mut out = Vec::new();
+        writer.write(Frame::of(events), &mut out);
+        blocks.push(out);
+    }
+    if ends {
+        let mut out = Vec::new();
+        writer.end(&mut out);
+        blocks.push(out);
+    }
+    let frame =
+        |block: Vec<u8>| Frame { verbatim: Some(block.into()), output: true, ..Frame::default() };
+    blocks.into_iter().filter(|it| !it.is_empty()).map(|block| Ok(frame(block))).collect()
+}
+
+/// A store that is down.
+pub(super) struct Down;
+
+pub(super) fn down<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("down".into()))
+}
+
+#[async_trait]
+impl ResponseStore for Down {
+    async fn put(&self, _: &Key, _: &StoredResponse, _: Duration) -> Result<(), StoreError> {
+        down()
+    }
+
+    async fn get(&self, _: &Key) -> Result<Option<StoredResponse>, StoreError> {
+        down()
+    }
+
+    async fn delete(&self, _: &Key) -> Result<bool, StoreError> {
+        down()
+    }
+
+    async fn append(&self, _: &Key, _: u64, _: &[bytes::Bytes]) -> Result<Outcome, StoreError> {
+        down()
+    }
+
+    async fn events(&self, _: &Key, _: u64, _: u64) -> Result<Option<Events>, StoreError> {
+        down()
+    }
+}
+
+pub(super) struct Bench {
+    pub(super) app: Arc<App>,
+    pub(super) chat: Arc<Script>,
+    pub(super) native: Arc<Script>,
+    _stores: Stores,
+}
+
+impl Bench {
+    pub(super) async fn new() -> Self {
+        Self::over(None).await
+    }
+
+    /// Keeps answers in `store`, if another than the usual is wanted.
+    pub(super) async fn over(store: Option<Arc<dyn ResponseStore>>) -> Self {
+        let stores =
+            gateway_store::open(Settings::new(gateway_store::Backend::Memory)).await.unwrap();
+        let store = store.unwrap_or_else(|| Arc::clone(&stores.responses));
+        let script = |id, native| {
+            Arc::new(Script { id, native, asked: Mutex::default(), open: Arc::default() })
+        };
+        let (chat, native) = (script("chat", false), script("native", true));
+        let mut routes = Routes::default();
+        let mut providers = HashMap::new();
+        for it in [&chat, &native] {
+            routes.prefix(it.id, it.id);
+            let provider: Arc<dyn Provider> = Arc::<Script>::clone(it);
+            providers.insert(it.id.into(), Backend::Ready(provider));
+        }
+        let key = |key: &str| {
+            use sha2::Digest as _;
+            sha2::Sha256::digest(key).into()
+        };
+        let client = |name: &str| {
+            let client = Client { name: name.into(), tenant: name.into(), models: None };
+            (key(name), Arc::new(client))
+        };
+        let app = App {
+            access: Access::Keys(HashMap::from([client("ours"), client("theirs")])),
+            routes,
+            providers,
+            keeper: crate::Keeper::new(gateway_sessions::Sessions::new(
+                Arc::clone(&stores.sessions),
+                gateway_sessions::Rules::default(),
+            )),
+            responses: Responses::new(store, Duration::from_mins(10), 2),
+            limits: Limits {
+                max_bytes: 1 << 20,
+                timeout: Duration::from_secs(5),
+                budget: Arc::new(Budget::new(1 << 24)),
+            },
+            json_depth: 64,
+            strict: false,
+            default_model: None,
+            times: Times::default(),
+            cors: Cors::Closed,
+            metrics: None,
+            meters: Meters::default(),
+            about: About { version: String::new(), docs: None },
+        };
+        Self { app: Arc::new(app), chat, native, _stores: stores }
+    }
+
+    pub(super) fn request(
+        who: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Request<Full<bytes::Bytes>> {
+        let bytes = if body.is_null() { String::new() } else { body.to_string() };
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "h")
+            .header("authorization", format!("Bearer {who}"))
+            .header("content-type", "application/json")
+            .body(Full::new(bytes.into()))
+            .unwrap()
+    }
+
+    pub(super) async fn text(
+        &self,
+        who: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (u16, String) {
+        let reply = handle(Arc::clone(&self.app), Self::request(who, method, path, &body)).await;
+        let status = reply.status().as_u16();
+        let body = reply.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    pub(super) async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let (status, text) = self.text("ours", method, path, body).await;
+        (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}")))
+    }
+
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+        self.call(Method::GET, &format!("/v1/responses/{path}"), Value::Null).await
+    }
+
+    /// Creates an answer, which must succeed.
+    pub(super) async fn create(&self, model: &str, more: Value) -> Value {
+        let (status, answer) = self.post(model, more).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    pub(super) async fn post(&self, model: &str, more: Value) -> (u16, Value) {
+        self.call(Method::POST, "/v1/responses", asks(model, &more)).await
+    }
+
+    /// The whole of a streamed answer.
+    pub(super) async fn stream(&self, model: &str, more: Value) -> String {
+        let mut body = asks(model, &more);
+        body["stream"] = json!(true);
+        self.text("ours", Method::POST, "/v1/responses", body).await.1
+    }
+
+    /// Waits until the answer `id` has this status.
+    pub(super) async fn until(&self, id: &str, status: &str) -> Value {
+        for _ in 0..200 {
+            let (_, response) = self.get(id).await;
+            if response["status"] == status {
+                return response;
+            }
+            time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{id} does not become {status}: {:?}", self.get(id).await)
+    }
+}
+
+pub(super) fn asks(model: &str, more: &Value) -> Value {
+    let mut body = json!({ "model": model, "input": "hi" });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+pub(super) fn id(answer: &Value) -> &str {
+    answer["id"].as_str().unwrap()
+}
+
+pub(super) fn said(answer: &Value) -> &str {
+    answer["output"][0]["content"][0]["text"].as_str().unwrap_or_default()
+}
+
+/// The response object that the last of `events` tells of.
+pub(super) fn last(events: &str) -> Value {
+    let last = sse::events(events.as_bytes()).last().unwrap();
+    serde_json::from_str::<Value>(&last.data).unwrap()["response"].clone()
+}
+
+pub(super) fn first(events: &str) -> Value {
+    let first = sse::events(events.as_bytes()).next().unwrap();
+    serde_json::from_str::<Value>(&first.data).unwrap()["response"].clone()
+}
