@@ -11,7 +11,7 @@ pub(super) fn whole(speech: &Speech) -> Value {
     if !speech.calls.is_empty() {
         message["tool_calls"] = calls(speech);
     }
-    last(message)
+    last(&message)
 }
 
 pub(super) fn stream(speech: &Speech) -> Stream {
@@ -31,7 +31,7 @@ pub(super) fn stream(speech: &Speech) -> Stream {
         let calls = calls(speech);
         lines.push(line(json!({ "role": "assistant", "content": "", "tool_calls": calls })));
     }
-    lines.push(last(json!({ "role": "assistant", "content": "" })));
+    lines.push(last(&json!({ "role": "assistant", "content": "" })));
     Stream::Lines(lines.iter().map(Value::to_string).collect())
 }
 
@@ -44,7 +44,7 @@ fn calls(speech: &Speech) -> Value {
     speech.calls.iter().map(call).collect()
 }
 
-fn last(message: Value) -> Value {
+fn last(message: &Value) -> Value {
     json!({
         "model": "m", "created_at": "2026-01-01T00:00:00Z", "message": message, "done": true,
         "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3,
