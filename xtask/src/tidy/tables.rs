@@ -56,13 +56,18 @@ fn providers(code: &str) -> BTreeSet<String> {
     names.map(str::to_lowercase).collect()
 }
 
-/// The templates in the table `endpoints!`: of a row with two texts, what stands around the id.
+/// The templates in the table `endpoints!`: of a row with two texts, what stands around the id; if
+/// the second ends openly, another id follows it.
 fn endpoints(code: &str) -> BTreeSet<String> {
     let rows = code.lines().skip_while(|line| !line.starts_with("endpoints! {")).skip(1);
     let rows = rows.take_while(|line| !line.starts_with('}'));
     let texts = |row: &str| row.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     let templates = rows.map(|row| -> Vec<String> { texts(row) }).filter(|it| !it.is_empty());
-    templates.map(|texts| texts.join("{id}")).collect()
+    let template = |texts: Vec<String>| {
+        let is_open = texts.len() == 2 && texts.last().is_some_and(|it| it.ends_with('/'));
+        texts.join("{id}") + if is_open { "{item_id}" } else { "" }
+    };
+    templates.map(template).collect()
 }
 
 #[cfg(test)]
@@ -73,7 +78,8 @@ mod tests {
     const PROVIDERS: &str = "pub const ALL: &[Descriptor] = &[\n    openai::DESCRIPTOR,\n    \
                              llamacpp::INFERENCE,\n];\nfn x() {}\n";
     const ENDPOINTS: &str = "endpoints! {\n    fixed {\n        Root \"/\" [GET] Open;\n    }\n    \
-                             named {\n        Model \"/v1/models/\" rest \"\" [GET] Keyed;\n    }\n\
+                             named {\n        Model \"/v1/models/\" rest \"\" [GET] Keyed;\n    }\n    \
+                             within {\n        Item \"/v1/x/\" \"/y/\" [GET] Keyed;\n    }\n\
                              }\nx \"/no\"\n";
 
     fn broken(providers: &str, endpoints: &str) -> Vec<String> {
@@ -95,13 +101,16 @@ mod tests {
 
     #[test]
     fn tables_that_are_complete() {
-        assert_eq!(broken("openai inference", "/ /v1/models/{id}"), [""; 0]);
+        assert_eq!(broken("openai inference", "/ /v1/models/{id} /v1/x/{id}/y/{item_id}"), [""; 0]);
     }
 
     #[test]
     fn rows_that_are_missing_or_gone() {
-        assert_eq!(broken("openai", "/ /v1/models/{id}"), ["README.md does not list inference"]);
-        let gone = broken("openai inference", "/ /v1/models/{id} /no");
+        assert_eq!(
+            broken("openai", "/ /v1/models/{id} /v1/x/{id}/y/{item_id}"),
+            ["README.md does not list inference"]
+        );
+        let gone = broken("openai inference", "/ /v1/models/{id} /v1/x/{id}/y/{item_id} /no");
         assert_eq!(gone, ["README.md lists /no, which is not there"]);
     }
 
