@@ -28,7 +28,17 @@ async fn start() -> (Upstream, Gateway) {
     ] {
         setup = setup.set(&format!("providers.lab-{}", dialect.name()), key, value);
     }
+    // Who offers both of OpenAI's APIs is asked in the caller's own, unless the model wants one.
+    setup = setup.model("m-responses", "lab-responses", "responses");
     (upstream, setup.start().await)
+}
+
+/// The model of a provider that speaks `dialect`.
+fn model(dialect: Dialect) -> String {
+    if dialect == Dialect::Responses {
+        return "m-responses".to_owned();
+    }
+    format!("lab-{}/m", dialect.name())
 }
 
 /// What is wrong with one cell; nothing if it is as it should be.
@@ -40,7 +50,7 @@ async fn check(
 ) -> Result<(), String> {
     upstream.next(story.plays(dialect, stream));
     let mut body = caller.ask(&story.wish);
-    body["model"] = format!("lab-{}/m", dialect.name()).into();
+    body["model"] = model(dialect).into();
     body["stream"] = stream.into();
     let headers = [("Content-Type", "application/json")];
     let before = upstream.exchanges().len();

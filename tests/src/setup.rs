@@ -77,6 +77,15 @@ impl Setup {
         self.set(&section, "base_url", url)
     }
 
+    /// A model called `id`: the provider's `m`, asked through that API of its.
+    #[must_use]
+    pub fn model(mut self, id: &str, provider: &str, api: &str) -> Self {
+        let lines = [("id", id), ("provider", provider), ("upstream", "m"), ("api", api)];
+        let lines = lines.map(|(name, value)| format!("{name} = {value:?}"));
+        self.sections.push(("[models]".to_owned(), lines.to_vec()));
+        self
+    }
+
     /// A caller with this key.
     #[must_use]
     pub fn client(mut self, name: &str, key: &str) -> Self {

@@ -6,6 +6,7 @@
 use gateway_core::{
     ChatRequest, Dialect, GatewayError, Loss, Result, ToolChoice, ToolKind, ToolSpec,
 };
+use serde::Deserialize;
 
 /// `request` without the tools that an upstream of this dialect does not have, each told in `loss`;
 /// `None` if it has them all.
@@ -18,14 +19,24 @@ pub fn without_foreign_tools(
     upstream: Dialect,
     loss: &mut Loss,
 ) -> Result<Option<ChatRequest>> {
-    let foreign: Vec<_> =
-        request.tools.iter().filter(|tool| is_foreign(tool, upstream)).map(printable).collect();
+    let foreign: Vec<_> = request
+        .tools
+        .iter()
+        .filter(|tool| is_foreign(tool, upstream))
+        .map(ToolSpec::name)
+        .map(printable)
+        .collect();
     if foreign.is_empty() {
         return Ok(None);
     }
+    let is_called = |name: &str| {
+        let mut missing = request.tools.iter().filter(|tool| is_foreign(tool, upstream));
+        missing.any(|tool| tool.name() == name || given_name(tool).as_deref() == Some(name))
+    };
     if let Some(ToolChoice::Named(name)) = &request.tool_choice
-        && foreign.contains(name)
+        && is_called(name)
     {
+        let name = printable(name);
         return Err(GatewayError::invalid(
             "tool_choice",
             format!("the model's provider does not have the tool '{name}'"),
@@ -54,9 +65,21 @@ fn is_foreign(tool: &ToolSpec, upstream: Dialect) -> bool {
     }
 }
 
+/// The name by which a choice calls a tool that a provider runs, where it is not its type.
+fn given_name(tool: &ToolSpec) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: Option<String>,
+    }
+    match &tool.kind {
+        ToolKind::Hosted(hosted) => hosted.json.read::<Named>().ok()?.name,
+        ToolKind::Function(_) | ToolKind::Custom(_) => None,
+    }
+}
+
 /// A name fit for a header and a message: it came from outside.
-fn printable(tool: &ToolSpec) -> String {
-    tool.name().chars().filter(|c| c.is_ascii_graphic() && *c != ',').take(64).collect()
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_graphic() && *c != ',').take(64).collect()
 }
 
 #[cfg(test)]
@@ -118,6 +141,10 @@ mod tests {
         let search = vec![hosted(Dialect::Responses, "web_search")];
         let named = ToolChoice::Named("web_search".to_owned());
         let refused = "the model's provider does not have the tool 'web_search'";
-        check(search, named, Dialect::Ollama, refused);
+        check(search, named.clone(), Dialect::Ollama, refused);
+        let json = Json::of(&serde_json::json!({ "type": "search_2025", "name": "web_search" }));
+        let (dialect, kind) = (Dialect::Messages, "search_2025".to_owned());
+        let kind = ToolKind::Hosted(Opaque { dialect, kind, json });
+        check(vec![ToolSpec { kind, cache: None }], named, Dialect::Gemini, refused);
     }
 }

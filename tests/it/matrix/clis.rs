@@ -1,7 +1,7 @@
 //! What the current command-line clients send, before every dialect of providers. They must not be
 //! refused: what a provider cannot be told is left behind, and told.
 
-use super::{caller::Caller, hearing, start};
+use super::{caller::Caller, hearing, model, start};
 use gateway_tests::{Dialect, Exchange, Reply, Script, Speech, request};
 use serde_json::{Value, json};
 
@@ -147,7 +147,7 @@ async fn check(client: fn() -> Client) -> Vec<(Dialect, Exchange, Reply)> {
         ] {
             upstream.next(dialect.says(&speech, true));
             let mut body = client.body;
-            body["model"] = format!("lab-{}/m", dialect.name()).into();
+            body["model"] = model(dialect).into();
             let headers = [&[("Content-Type", "application/json")], client.headers].concat();
             let bytes = body.to_string();
             let reply =
@@ -251,7 +251,7 @@ async fn tokens_are_counted_for_every_provider() {
         }
         let client = claude_code();
         let mut body = client.body;
-        body["model"] = format!("lab-{}/m", dialect.name()).into();
+        body["model"] = model(dialect).into();
         for name in ["stream", "max_tokens", "metadata"] {
             body.as_object_mut().unwrap().remove(name);
         }

@@ -54,7 +54,14 @@ pub(crate) async fn open(
     refuse_other_memories(asked)?;
     let (on_conflict, request) = (on_conflict(headers)?, call.request()?.clone());
     let mut turn = begin(&app.keeper, client, id, on_conflict).await?;
-    let (request, composed) = compose(&mut turn, request, call.target.card.as_deref())?;
+    let composed = compose(&mut turn, request, call.target.card.as_deref());
+    let (request, composed) = match composed {
+        Ok(composed) => composed,
+        Err(error) => {
+            turn.abandon().await;
+            return Err(error);
+        }
+    };
     call.ask = Ask::Composed(Arc::new(request));
     call.look = Look::Events;
     Ok(Opened { provider: Arc::new(Remembering::new(Arc::clone(provider), turn)), composed })

@@ -35,14 +35,28 @@ pub(super) fn encode(
     body.sampling(&request.options);
     body.rest(request);
     body.thinking(request.options.reasoning.as_ref(), thinking);
-    if request.dialect == Some(Dialect::Chat) {
-        for (name, json) in request.extra.iter() {
+    let is_own = request.dialect == Some(Dialect::Chat);
+    for (name, json) in request.extra.iter() {
+        if is_own {
             body.extra(name, json);
+        } else if !OURS.contains(&name) && json.get() != "null" {
+            body.loss.drop(name.to_owned());
         }
     }
     body.out.push(b'}');
     body.out
 }
+
+/// Parameters of other dialects that the gateway itself sees to, or that every answer has anyway.
+const OURS: [&str; 7] = [
+    "background",
+    "conversation",
+    "include",
+    "instructions",
+    "metadata",
+    "previous_response_id",
+    "store",
+];
 
 #[derive(Serialize)]
 struct StreamOptions {
