@@ -12,6 +12,7 @@ mod cuts;
 mod fidelity;
 mod framing;
 mod headers;
+mod idempotency;
 mod leaving;
 mod load;
 mod matrix;

@@ -9,7 +9,8 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
 use gateway_http::{
-    About, Access, App, Backend, Budget, Cors, Keeper, Limits, Meters, Render, Responses, Times,
+    About, Access, App, Backend, Budget, Cors, Idempotency, Keeper, Limits, Meters, Render,
+    Responses, Times,
 };
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
@@ -25,6 +26,8 @@ use uuid::Uuid;
 const BODY_BUDGET: usize = 256 << 20;
 /// How many answers are made at once without their callers.
 const BACKGROUND_RESPONSES: usize = 256;
+/// The largest reply that is told again; the stores take as much.
+const REPLAY_BYTES: usize = 4 << 20;
 
 /// Opens the state that the configuration names.
 ///
@@ -78,6 +81,7 @@ pub fn build(
         routes,
         providers,
         keeper: keeper(config, stores),
+        idempotency: idempotency(config, stores),
         limits: Limits {
             max_bytes: config.server.max_body_bytes.0,
             timeout: config.timeouts.body,
@@ -115,6 +119,11 @@ fn keeper(config: &Config, stores: &Stores) -> Keeper {
         ..Rules::default()
     };
     Keeper::new(Sessions::new(Arc::clone(&stores.sessions), rules))
+}
+
+fn idempotency(config: &Config, stores: &Stores) -> Idempotency {
+    let ttl = config.store.idempotency_ttl;
+    Idempotency::new(Arc::clone(&stores.idempotency), ttl, REPLAY_BYTES)
 }
 
 fn access(config: &Config) -> Access {

@@ -19,7 +19,7 @@ use std::{
 /// `EX_CONFIG` of `sysexits.h`.
 const MISCONFIGURED: u8 = 78;
 
-/// How long turns of sessions may take to be kept when all else has stopped.
+/// How long turns of sessions and replies may take to be kept when all else has stopped.
 const SETTLING: Duration = Duration::from_secs(3);
 
 /// A gateway to language models.
@@ -89,9 +89,9 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         if let Some((app, stores)) = made {
             app.responses.close().await;
             // What callers were told before they were cut off is still to be kept.
-            let settled = tokio::time::timeout(SETTLING, app.keeper.settled()).await;
-            if settled.is_err() {
-                tracing::warn!("turns of sessions were still under way at the end");
+            let settling = async { tokio::join!(app.keeper.settled(), app.idempotency.settled()) };
+            if tokio::time::timeout(SETTLING, settling).await.is_err() {
+                tracing::warn!("turns of sessions, or replies, were still being kept at the end");
             }
             stores.close().await;
         }

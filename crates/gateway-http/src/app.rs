@@ -1,7 +1,8 @@
 //! What a request handler may use.
 
 use crate::{
-    auth::Access, body, cors::Cors, meters::Meters, responses::Responses, sessions::Keeper,
+    auth::Access, body, cors::Cors, idempotency::Idempotency, meters::Meters, responses::Responses,
+    sessions::Keeper,
 };
 use gateway_core::{ErrorKind, GatewayError, Provider, Result, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -16,6 +17,8 @@ pub struct App {
     pub providers: HashMap<Arc<str>, Backend>,
     /// Conversations that are kept.
     pub keeper: Keeper,
+    /// Requests that were already made.
+    pub idempotency: Idempotency,
     /// Answers that are kept.
     pub responses: Responses,
     /// What is accepted of bodies.

@@ -25,7 +25,7 @@ pub enum Cors {
 /// Headers of ours that a page may read.
 const EXPOSED: &str = "x-request-id, x-gateway-provider, x-gateway-dropped, x-gateway-attempts, \
                        x-gateway-history-dropped, x-gateway-taxonomy, x-upstream-request-id, \
-                       etag, retry-after";
+                       etag, idempotent-replayed, retry-after";
 
 impl Cors {
     /// Answers a browser that asks whether it may send a request to `endpoint`.

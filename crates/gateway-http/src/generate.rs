@@ -3,7 +3,7 @@
 use crate::{
     App, body, context,
     event_body::EventBody,
-    hold,
+    hold, idempotency,
     meters::InFlight,
     outcome::{Accepted, Outcome},
     reply,
@@ -72,8 +72,9 @@ where
     }
     let ids = ids();
     let plan = responses::plan(app, provider, &mut call, &ids).await?;
-    let opened = sessions::open(app, &client, &told, provider, (&mut call, &head.headers)).await?;
+    let opened = sessions::open(app, &client, &told, provider, (&mut call, &head)).await?;
     let sessions::Opened { provider, composed } = opened;
+    let provider = idempotency::witnessed(&head, provider);
     let accepted = Accepted {
         path,
         request_id,

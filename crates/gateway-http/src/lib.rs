@@ -15,6 +15,7 @@ mod event_body;
 mod generate;
 mod hold;
 pub mod hygiene;
+mod idempotency;
 mod meters;
 mod models;
 mod outcome;
@@ -32,6 +33,7 @@ pub use self::{
     body::{Budget, Limits},
     cors::Cors,
     endpoint::Endpoint,
+    idempotency::Idempotency,
     meters::Meters,
     reply::Body,
     responses::Responses,

@@ -2,7 +2,7 @@
 
 use crate::{
     App, Endpoint, body, context, conversations, count, embeddings, endpoint::Kind, generate,
-    hygiene, meters::Meters, models, platform, reply, responses, sessions,
+    hygiene, idempotency, meters::Meters, models, platform, reply, responses, sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -63,7 +63,7 @@ where
         Ok(()) if head.method == Method::OPTIONS => Ok(app.cors.preflight(endpoint, &head.headers)),
         Ok(()) => {
             let request = Request::from_parts(head, body);
-            dispatch(app, endpoint, Arc::clone(&request_id), request).await
+            attend(app, endpoint, Arc::clone(&request_id), request).await
         }
         Err(error) => Err(error),
     };
@@ -100,6 +100,25 @@ fn check(endpoint: Endpoint<'_>, head: &Parts) -> Result<()> {
         return Ok(());
     }
     Err(GatewayError::new(ErrorKind::MethodNotAllowed, "this path does not answer that method"))
+}
+
+/// Has a request done; only once, if that is asked for.
+async fn attend<B>(
+    app: &Arc<App>,
+    endpoint: Endpoint<'_>,
+    request_id: Arc<str>,
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if !idempotency::is_asked(endpoint, request.method(), request.headers()) {
+        return dispatch(app, endpoint, request_id, request).await;
+    }
+    let work = |request| dispatch(app, endpoint, request_id, request);
+    // Boxed, so that it takes no room in the future of those who do not ask for it.
+    Box::pin(idempotency::once(app, endpoint, request, work)).await
 }
 
 async fn dispatch<B>(

@@ -5,6 +5,7 @@
 //! small ([`window`]) or when a call has no result ([`pairs`]), which taxonomy a message asks for ([`taxonomy`]), and what the context of a
 //! session may say ([`context`]).
 
+mod again;
 pub mod context;
 pub mod history;
 mod id;

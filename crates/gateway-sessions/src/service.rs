@@ -1,6 +1,8 @@
 //! What applications do with sessions.
 
-use crate::{Delivered, OnConflict, OpenTurn, SessionId, context, history::History, id::not_found};
+use crate::{
+    Delivered, OnConflict, OpenTurn, SessionId, again, context, history::History, id::not_found,
+};
 use gateway_core::{
     ErrorKind, GatewayError, Json, Message, Result,
     state::{
@@ -125,7 +127,8 @@ impl Sessions {
         copy.ok_or_else(|| not_found(id))
     }
 
-    /// Begins a turn. `token` is unique to the request.
+    /// Begins a turn. `token` is unique to the request: if it was made before under this token, what
+    /// was kept of it is not part of the history.
     ///
     /// Only one turn of a session is under way at a time. Dropping the future may leave the session
     /// held until the lease ends.
@@ -146,7 +149,8 @@ impl Sessions {
                 return Err(error.into());
             }
         };
-        let (session, history) = (found.session, History::of(found.entries));
+        let history = History::of(again::without_repeated(found.entries, token));
+        let session = found.session;
         Ok(OpenTurn { session, history, id, key, token: token.to_owned() })
     }
 
@@ -170,7 +174,7 @@ impl Sessions {
     /// May be called again if it fails: the turn is recognised by its token.
     pub async fn commit_turn(&self, open: &OpenTurn, delivered: &Delivered) -> Result<u64> {
         let turn = Turn {
-            id: open.token.clone(),
+            id: again::turn(&open.token, delivered.incomplete),
             expected: Some(open.session.version),
             messages: delivered.messages(),
             incomplete: delivered.incomplete,

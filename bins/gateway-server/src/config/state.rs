@@ -40,6 +40,8 @@ section! {
         durability: Durability = Durability::Fsync, prefixed ["STORE_DURABILITY"];
         /// How long thinking is remembered for tool calls whose caller cannot carry it.
         reasoning_ttl: Duration = Duration::from_hours(1), within Duration::from_mins(1)..=Duration::from_hours(720);
+        /// How long the reply to a request with an `Idempotency-Key` is kept, to be told again.
+        idempotency_ttl: Duration = Duration::from_hours(24), within Duration::from_mins(1)..=Duration::from_hours(168);
         /// How long responses are kept.
         response_ttl: Duration = Duration::from_hours(720), within Duration::from_mins(1)..=Duration::from_hours(8760);
     }

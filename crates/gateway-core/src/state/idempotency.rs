@@ -12,7 +12,8 @@ pub type Fingerprint = [u8; 32];
 #[async_trait]
 pub trait Idempotency: Send + Sync {
     /// Announces a request. `token` is random, and names this attempt; `lease` is how long it may
-    /// take before another attempt is let through.
+    /// take before another attempt is let through. The holder of `token` may announce it again, to
+    /// hold it longer.
     async fn begin(
         &self,
         key: &Key,

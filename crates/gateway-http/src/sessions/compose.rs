@@ -1,15 +1,16 @@
 //! What is sent to a model for a request that continues a session.
 
 use super::{Keeper, Turn, passage::Remembering};
-use crate::{App, auth::Client, responses};
+use crate::{App, auth::Client, idempotency::Mark, responses};
 use gateway_core::{
     Ask, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Look, Message, ModelCard, Provider,
     Result, estimate, state::Tenant,
 };
 use gateway_sessions::{OnConflict, history::Joined, pairs, window};
 use gateway_wire::responses::StateFields;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use std::{mem, sync::Arc, time::Duration};
+use uuid::Uuid;
 
 /// How long a request that would rather wait waits for the turn before it.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -42,8 +43,9 @@ pub(crate) async fn open(
     client: &Client,
     asked: &Ask,
     provider: &Arc<dyn Provider>,
-    (call, headers): (&mut Call, &HeaderMap),
+    (call, head): (&mut Call, &Parts),
 ) -> Result<Opened> {
+    let headers = &head.headers;
     let inside = match asked {
         Ask::Original(original) => original.envelope.session.as_ref().map(|(id, _)| id.as_str()),
         Ask::Composed(_) => None,
@@ -53,7 +55,7 @@ pub(crate) async fn open(
     };
     refuse_other_memories(asked)?;
     let (on_conflict, request) = (on_conflict(headers)?, call.request()?.clone());
-    let mut turn = begin(&app.keeper, client, id, on_conflict).await?;
+    let mut turn = begin(&app.keeper, client, (id, token(head)), on_conflict).await?;
     let composed = compose(&mut turn, request, call.target.card.as_deref());
     let (request, composed) = match composed {
         Ok(composed) => composed,
@@ -85,17 +87,23 @@ fn refuse_other_memories(asked: &Ask) -> Result<()> {
 async fn begin(
     keeper: &Keeper,
     client: &Client,
-    id: String,
+    (id, token): (String, String),
     on_conflict: OnConflict,
 ) -> Result<Turn> {
     let tenant = tenant(client)?;
-    Turn::begin(keeper, tenant, id, on_conflict).await.map_err(|error| {
+    Turn::begin(keeper, tenant, (id, token), on_conflict).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound { error.param("session_id") } else { error }
     })
 }
 
+/// The name of a turn: the same whenever a request is sent again under its `Idempotency-Key`.
+fn token(head: &Parts) -> String {
+    let known = Mark::of(head).map(|mark| mark.name().to_owned());
+    known.unwrap_or_else(|| Uuid::new_v4().simple().to_string())
+}
+
 /// Whose sessions a client sees.
-pub(super) fn tenant(client: &Client) -> Result<Tenant> {
+pub(crate) fn tenant(client: &Client) -> Result<Tenant> {
     Tenant::new(Arc::clone(&client.tenant))
         .ok_or_else(|| GatewayError::new(ErrorKind::Internal, "a client without a tenant"))
 }

@@ -152,6 +152,11 @@ mod tests {
     use gateway_sessions::{OnConflict, Rules, Sessions};
     use gateway_store::{Backend, Settings, Stores};
 
+    /// A name that no other turn has.
+    fn token() -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+
     /// A keeper with one session, in which a turn that asked `hello` is under way.
     async fn begin() -> (Keeper, Stores, Tenant, String, Turn) {
         let stores = gateway_store::open(Settings::new(Backend::Memory)).await.unwrap();
@@ -159,7 +164,7 @@ mod tests {
         let tenant = Tenant::new("acme").unwrap();
         let context = SessionContext::new();
         let id = keeper.sessions.create(&tenant, None, context).await.unwrap().id;
-        let turn = Turn::begin(&keeper, tenant.clone(), id.clone(), OnConflict::Refuse);
+        let turn = Turn::begin(&keeper, tenant.clone(), (id.clone(), token()), OnConflict::Refuse);
         let mut turn = turn.await.unwrap();
         turn.ask(vec![Message::text(Role::User, "hello")], None).unwrap();
         (keeper, stores, tenant, id, turn)
@@ -204,7 +209,7 @@ mod tests {
         assert!(passed.len() <= wanted);
         keeper.settled().await;
         assert_eq!(remembered(&keeper, &tenant, &id).await, expected, "{answer} {wanted}");
-        let again = Turn::begin(&keeper, tenant, id, OnConflict::Refuse).await;
+        let again = Turn::begin(&keeper, tenant, (id, token()), OnConflict::Refuse).await;
         assert!(again.is_ok(), "the session is free");
         drop(stores);
     }
@@ -261,9 +266,9 @@ mod tests {
     async fn a_caller_who_does_not_wait_for_the_turn_leaves_it_free() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
         turn.abandon().await;
-        let begin = Turn::begin(&keeper, tenant.clone(), id.clone(), OnConflict::Refuse);
+        let begin = Turn::begin(&keeper, tenant.clone(), (id.clone(), token()), OnConflict::Refuse);
         assert!(futures_util::FutureExt::now_or_never(begin).is_none(), "it is under way");
         keeper.settled().await;
-        assert!(Turn::begin(&keeper, tenant, id, OnConflict::Refuse).await.is_ok());
+        assert!(Turn::begin(&keeper, tenant, (id, token()), OnConflict::Refuse).await.is_ok());
     }
 }

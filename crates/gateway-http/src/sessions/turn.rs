@@ -7,7 +7,6 @@ use gateway_core::{
 use gateway_sessions::{Delivered, OnConflict, OpenTurn};
 use std::mem;
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 /// A turn of a session, held for one request.
 ///
@@ -29,17 +28,17 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Begins a turn of the session `id`; nobody else has one until it has ended.
+    /// Begins a turn of the session `id`, by the name `token`; nobody else has one until it has
+    /// ended.
     pub(crate) async fn begin(
         keeper: &Keeper,
         tenant: Tenant,
-        id: String,
+        (id, token): (String, String),
         on_conflict: OnConflict,
     ) -> Result<Self> {
         let (tell, told) = oneshot::channel();
         let own = keeper.clone();
         keeper.leave(async move {
-            let token = Uuid::new_v4().simple().to_string();
             let begun = own.sessions.begin_turn(&tenant, &id, &token, on_conflict).await;
             // If nobody waits any more, the turn is dropped here, and thereby given up.
             drop(tell.send(begun.map(|open| Self::of(own.clone(), open))));

@@ -25,6 +25,13 @@ struct Head {
     content_type: String,
 }
 
+impl Record {
+    /// Whether it is that of an attempt which is not finished.
+    fn is_of(&self, fingerprint: &Fingerprint, token: &str) -> bool {
+        self.done.is_none() && self.fingerprint == *fingerprint && self.token == token
+    }
+}
+
 /// See [`Idempotency::begin`](gateway_core::state::Idempotency::begin).
 pub(super) fn begin(
     draft: &mut Draft<'_>,
@@ -35,8 +42,10 @@ pub(super) fn begin(
 ) -> Result<Begun, StoreError> {
     let object = name::object(Kind::Replay, key);
     let before = load(draft, &object)?;
-    if let Some(record) = before.as_ref().filter(|record| record.expires > draft.now) {
-        return seen(draft, &object, record, fingerprint, token);
+    let live = before.as_ref().filter(|record| record.expires > draft.now);
+    // The same attempt may ask again: it was not told, or takes longer.
+    if let Some(record) = live.filter(|record| !record.is_of(fingerprint, token)) {
+        return seen(draft, &object, record, fingerprint);
     }
     let expires = draft.now.saturating_add(millis(lease));
     expiry::schedule(draft, &object, before.map(|record| record.expires), expires);
@@ -51,14 +60,11 @@ fn seen(
     object: &[u8],
     record: &Record,
     fingerprint: &Fingerprint,
-    token: &str,
 ) -> Result<Begun, StoreError> {
     if record.fingerprint != *fingerprint {
         return Ok(Begun::Mismatch);
     }
     match &record.done {
-        // The same attempt, told again because the first answer was lost.
-        None if record.token == token => Ok(Begun::New),
         None => Ok(Begun::InProgress),
         Some(head) => {
             let body = draft.get(&name::body(object))?.unwrap_or_default();

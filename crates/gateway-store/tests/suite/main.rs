@@ -65,6 +65,7 @@ suite! {
         a_request_is_done_once
         an_abandoned_request_may_be_done_again
         a_lease_that_ended_lets_another_try
+        an_attempt_that_says_so_lasts
         asides_are_remembered_by_call
         the_oldest_asides_make_room
         a_cache_forgets

@@ -130,6 +130,17 @@ pub(crate) async fn a_lease_that_ended_lets_another_try(on: Which) {
     assert_eq!(it.begin(&key("k"), &[1; 32], "c", MINUTE).await.unwrap(), Begun::New);
 }
 
+pub(crate) async fn an_attempt_that_says_so_lasts(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let it = &stores.idempotency;
+    it.begin(&key("k"), &[1; 32], "a", SHORT).await.unwrap();
+    assert_eq!(it.begin(&key("k"), &[1; 32], "a", MINUTE).await.unwrap(), Begun::New);
+    time::sleep(LONGER).await;
+    assert_eq!(it.begin(&key("k"), &[1; 32], "b", MINUTE).await.unwrap(), Begun::InProgress);
+    assert!(it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
+}
+
 fn aside(text: &str) -> Aside {
     let seal = Seal {
         dialect: Dialect::Messages,

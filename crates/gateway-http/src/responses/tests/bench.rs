@@ -216,6 +216,11 @@ impl Bench {
                 Arc::clone(&stores.sessions),
                 gateway_sessions::Rules::default(),
             )),
+            idempotency: crate::Idempotency::new(
+                Arc::clone(&stores.idempotency),
+                Duration::from_mins(10),
+                1 << 20,
+            ),
             responses: Responses::new(store, Duration::from_mins(10), 2),
             limits: Limits {
                 max_bytes: 1 << 20,

@@ -1,0 +1,132 @@
+//! What a request says that is to be done once: under which name, and what exactly.
+
+use crate::{Endpoint, endpoint::Kind};
+use gateway_core::{ErrorKind, GatewayError, Result, state::Fingerprint};
+use http::{HeaderMap, Method, request::Parts};
+use sha2::{Digest as _, Sha256};
+
+/// Carries the name.
+const HEADER: &str = "idempotency-key";
+
+/// How long a name may be.
+const MAX_NAME: usize = 255;
+
+/// Beginnings of the headers that change what a request asks for.
+const MATTERS: [&str; 3] = ["anthropic-", "x-gateway-", "x-session-"];
+
+/// Whether a request wants to be done once, and is one that could be done twice.
+pub(crate) fn is_asked(endpoint: Endpoint<'_>, method: &Method, headers: &HeaderMap) -> bool {
+    headers.contains_key(HEADER) && *method == Method::POST && has_effects(endpoint)
+}
+
+/// Whether a second `POST` would cost, or leave something behind.
+fn has_effects(endpoint: Endpoint<'_>) -> bool {
+    endpoint.kind() == Kind::Model
+        || matches!(endpoint, Endpoint::Embeddings | Endpoint::Sessions | Endpoint::SessionFork(_))
+}
+
+/// The name that the caller gave the request.
+///
+/// # Errors
+///
+/// If it is none, or there are two.
+pub(super) fn name(headers: &HeaderMap) -> Result<&str> {
+    let mut names = headers.get_all(HEADER).iter();
+    let (Some(name), None) = (names.next(), names.next()) else {
+        return Err(invalid("Idempotency-Key must be sent once"));
+    };
+    // `to_str` takes visible ASCII, spaces and tabs.
+    match name.to_str() {
+        Ok(name)
+            if (1..=MAX_NAME).contains(&name.len())
+                && name.bytes().all(|it| it.is_ascii_graphic()) =>
+        {
+            Ok(name)
+        }
+        _ => Err(invalid("Idempotency-Key must be 1 to 255 visible ASCII characters")),
+    }
+}
+
+/// All that makes a request the same: where it goes, what it says, and the headers that matter.
+pub(super) fn fingerprint(head: &Parts, body: &[u8]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    add(head.uri.path_and_query().map_or("", |it| it.as_str()).as_bytes());
+    let mut headers: Vec<_> = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .filter(|(name, _)| MATTERS.iter().any(|start| name.starts_with(start)))
+        .collect();
+    headers.sort_unstable();
+    for (name, value) in headers {
+        add(name.as_bytes());
+        add(value);
+    }
+    add(body);
+    hash.finalize().into()
+}
+
+fn invalid(message: &'static str) -> GatewayError {
+    GatewayError::new(ErrorKind::InvalidRequest, message).with_code("invalid_idempotency_key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn head(path: &str, headers: &[(&str, &str)]) -> Parts {
+        let request = Request::post(path);
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[track_caller]
+    fn check_name(names: &[&str], is_one: bool) {
+        let headers: Vec<_> = names.iter().map(|name| (HEADER, *name)).collect();
+        let head = head("/", &headers);
+        let name = name(&head.headers);
+        assert_eq!(name.ok(), names.first().copied().filter(|_| is_one), "{names:?}");
+    }
+
+    #[test]
+    fn a_name_is_short_and_visible() {
+        check_name(&["a"], true);
+        check_name(&["\"6c7f-1\""], true);
+        check_name(&[&"x".repeat(255)], true);
+        check_name(&[&"x".repeat(256)], false);
+        check_name(&[""], false);
+        check_name(&["a b"], false);
+        check_name(&["a", "a"], false);
+    }
+
+    /// Whether two requests, each a path, headers and a body, are the same one.
+    #[track_caller]
+    fn check(one: (&str, &[(&str, &str)], &str), other: (&str, &[(&str, &str)], &str), same: bool) {
+        let print = |(path, headers, body): (&str, &[(&str, &str)], &str)| {
+            fingerprint(&head(path, headers), body.as_bytes())
+        };
+        assert_eq!(print(one) == print(other), same);
+    }
+
+    #[test]
+    fn what_says_the_same_is_the_same() {
+        let (a, b) = (("x-gateway-tools", "a"), ("x-session-id", "b"));
+        check(("/p", &[a, b], "{}"), ("/p", &[b, a], "{}"), true);
+        check(("/p", &[], "{}"), ("/p", &[("user-agent", "other")], "{}"), true);
+    }
+
+    #[test]
+    fn what_says_something_else_is_another() {
+        check(("/p", &[], "{}"), ("/p", &[], "{ }"), false);
+        check(("/p", &[], "{}"), ("/q", &[], "{}"), false);
+        check(("/p", &[], "{}"), ("/p?x=1", &[], "{}"), false);
+        check(("/p", &[], "{}"), ("/p", &[("x-session-id", "s")], "{}"), false);
+        check(("/p", &[("x-session-id", "s")], "t"), ("/p", &[("x-session-id", "")], "st"), false);
+    }
+}

@@ -1,0 +1,185 @@
+//! A request that carries an `Idempotency-Key` is done once, however often it is sent.
+//!
+//! ```text
+//! begin --- unknown --------> done --- well --------------------> kept, and told again
+//!   |                          |
+//!   |                          `--- failed, or nobody waited ---> forgotten: may be sent again
+//!   +------ being done -----> 409
+//!   +------ another --------> 422
+//!   `------ done -----------> the same reply, and `idempotent-replayed: true`
+//! ```
+//!
+//! The promise is worth what the store is: while that is away, such a request is refused. A request
+//! without the header does not come here.
+
+mod asked;
+mod attempt;
+mod recording;
+mod witness;
+
+pub(crate) use self::{
+    asked::is_asked,
+    witness::{Mark, witnessed},
+};
+
+use self::{
+    attempt::{Attempt, Beginning},
+    recording::Recording,
+};
+use crate::{App, Endpoint, body, reply, sessions};
+use bytes::Bytes;
+use gateway_core::{
+    BoxError, ErrorKind, GatewayError, Result,
+    state::{self, Replay},
+};
+use http::{
+    HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+    response,
+};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+/// How long an attempt is believed to be under way, unless it says so again.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// The status under which a reply is noted that was too large to be kept: no kept reply has it.
+const TOO_LARGE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+/// Knows the requests that were made under a key.
+///
+/// Clones share what is under way.
+#[derive(Clone)]
+pub struct Idempotency {
+    store: Arc<dyn state::Idempotency>,
+    /// How long a reply is kept.
+    ttl: Duration,
+    /// The largest reply that is kept.
+    max_bytes: usize,
+    attempts: TaskTracker,
+}
+
+impl Idempotency {
+    /// Keeps replies of at most `max_bytes` for `ttl` in `store`.
+    pub fn new(store: Arc<dyn state::Idempotency>, ttl: Duration, max_bytes: usize) -> Self {
+        Self { store, ttl, max_bytes, attempts: TaskTracker::new() }
+    }
+
+    /// Waits until what became of every attempt is noted. Dropping the future waits no longer, and
+    /// cancels nothing.
+    pub async fn settled(&self) {
+        self.attempts.close();
+        self.attempts.wait().await;
+    }
+
+    /// Does `work` to its end, even if nobody waits for it.
+    fn leave(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // Without a runtime nothing is under way.
+        if let Ok(runtime) = Handle::try_current() {
+            drop(self.attempts.spawn_on(work, &runtime));
+        }
+    }
+}
+
+impl fmt::Debug for Idempotency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idempotency").field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
+/// Has `work` done, unless the request was done before, or is being done.
+///
+/// Dropping the future forgets the attempt: it may be made again.
+///
+/// # Errors
+///
+/// If the key is none, another request has it, the request is being done, or the store is away.
+pub(crate) async fn once<B, F>(
+    app: &App,
+    endpoint: Endpoint<'_>,
+    request: Request<B>,
+    work: impl FnOnce(Request<Full<Bytes>>) -> F,
+) -> Result<Response<reply::Body>>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+    F: Future<Output = Result<Response<reply::Body>>>,
+{
+    let (mut head, body) = request.into_parts();
+    let client = app.access.identify(&head.headers)?;
+    let name = asked::name(&head.headers)?;
+    let (body, share) = body::read(&head.headers, body, &app.limits).await?;
+    let fingerprint = asked::fingerprint(&head, &body);
+    let key = sessions::tenant(&client)?.key(format!("{} {name}", endpoint.label()));
+    // Whoever does the work reads the body again, and takes its own share.
+    drop(share);
+    match Attempt::begin(&app.idempotency, key, fingerprint).await? {
+        Beginning::Known(replay) => tell_again(replay),
+        Beginning::Ours(attempt) => {
+            head.extensions.insert(attempt.mark());
+            let done = work(Request::from_parts(head, Full::new(body))).await;
+            keep(attempt, done).await
+        }
+    }
+}
+
+/// Keeps what was done well, as it is told.
+async fn keep(
+    attempt: Attempt,
+    done: Result<Response<reply::Body>>,
+) -> Result<Response<reply::Body>> {
+    let reply = match done {
+        Ok(reply) if reply.status().is_success() => reply,
+        failed => {
+            attempt.abandon().await;
+            return failed;
+        }
+    };
+    let (head, body) = reply.into_parts();
+    if body.size_hint().exact().is_none() {
+        let body = Recording::new(body, attempt, &head).boxed_unsync();
+        return Ok(Response::from_parts(head, body));
+    }
+    let body = body.collect().await.map_err(|error| {
+        GatewayError::new(ErrorKind::Internal, "the reply cannot be read").because(error)
+    })?;
+    let body = body.to_bytes();
+    attempt.finish(note(&head, body.clone())).await;
+    let body = Full::new(body).map_err(|never| match never {});
+    Ok(Response::from_parts(head, body.boxed_unsync()))
+}
+
+/// What is kept of a reply.
+fn note(head: &response::Parts, body: Bytes) -> Replay {
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    Replay {
+        status: head.status.as_u16(),
+        content_type: content_type.unwrap_or_default().to_owned(),
+        body,
+    }
+}
+
+/// The reply to a request that was done before.
+fn tell_again(replay: Replay) -> Result<Response<reply::Body>> {
+    let Replay { status, content_type, body } = replay;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    if status == TOO_LARGE {
+        let message = "the request was done; its reply was too large to be told again";
+        return Err(GatewayError::new(ErrorKind::Unprocessable, message)
+            .with_code("idempotency_reply_too_large"));
+    }
+    let mut told = reply::written(status, body);
+    let headers = told.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(content_type) {
+        if value.as_bytes().starts_with(b"text/event-stream") {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        headers.insert(CONTENT_TYPE, value);
+    }
+    let name = HeaderName::from_static("idempotent-replayed");
+    headers.insert(name, HeaderValue::from_static("true"));
+    Ok(told)
+}

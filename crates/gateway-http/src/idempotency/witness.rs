@@ -1,0 +1,86 @@
+//! What those who do the work know of an attempt, and it of them.
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+use gateway_core::{
+    Answer, Call, Dialect, Provider, Result, Target,
+    state::{Fingerprint, Key},
+};
+use http::request::Parts;
+use sha2::{Digest as _, Sha256};
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Travels with a request that is to be done once.
+#[derive(Clone)]
+pub(crate) struct Mark {
+    name: Arc<str>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Mark {
+    pub(super) fn new(key: &Key, fingerprint: &Fingerprint) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(key.tenant().as_str());
+        hash.update([0]);
+        hash.update(key.id());
+        hash.update(fingerprint);
+        let mut name = String::from("once-");
+        for byte in hash.finalize().iter().take(16) {
+            // Writing to a string cannot fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        Self { name: name.into(), failed: Arc::default() }
+    }
+
+    /// The mark that came with a request, if it is to be done once.
+    pub(crate) fn of(head: &Parts) -> Option<&Self> {
+        head.extensions.get()
+    }
+
+    /// A name that is the same for every attempt at the request: what it leaves behind can be
+    /// recognised by it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// `provider`, but an answer that fails after its head was sent is noted as failed.
+pub(crate) fn witnessed(head: &Parts, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+    match Mark::of(head) {
+        Some(mark) => Arc::new(Witnessed { inner: provider, mark: mark.clone() }),
+        None => provider,
+    }
+}
+
+struct Witnessed {
+    inner: Arc<dyn Provider>,
+    mark: Mark,
+}
+
+#[async_trait]
+impl Provider for Witnessed {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, caller: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, caller)
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let Answer { head, frames } = self.inner.answer(call).await?;
+        let mark = self.mark.clone();
+        let frames = frames.inspect_err(move |_| mark.failed.store(true, Ordering::Relaxed));
+        Ok(Answer { head, frames: Box::pin(frames) })
+    }
+}

@@ -1,0 +1,68 @@
+//! Turns that are made again under the name they had before.
+//!
+//! A request that is sent again under its `Idempotency-Key` makes the same turn. If the first
+//! attempt was broken off, what was told of it stays in the session, marked; but no model is told of
+//! it once the turn was made to its end.
+
+use gateway_core::state::Entry;
+use std::collections::HashSet;
+
+/// Marks the name of a turn that was broken off: its name itself is left for the whole turn.
+const BROKEN: char = '~';
+
+/// Under which name the turn of `token` is kept.
+pub(crate) fn turn(token: &str, incomplete: bool) -> String {
+    if incomplete { format!("{token}{BROKEN}") } else { token.to_owned() }
+}
+
+/// Leaves out what was kept of the turn of `token` before, and of other turns that were broken off
+/// and then made to their end.
+pub(crate) fn without_repeated(mut entries: Vec<Entry>, token: &str) -> Vec<Entry> {
+    // Hardly any session has a turn that was broken off.
+    if entries.iter().any(|entry| entry.incomplete || entry.turn == token) {
+        let whole = entries.iter().filter(|entry| !entry.incomplete);
+        let whole: HashSet<_> = whole.map(|entry| entry.turn.clone()).collect();
+        entries.retain(|entry| {
+            let name = entry.turn.trim_end_matches(BROKEN);
+            name != token && !(entry.incomplete && whole.contains(name))
+        });
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{Message, Role};
+
+    /// Of the entries `kept`, `~` after what was broken off, those that the turn `t` is told.
+    #[track_caller]
+    fn check(kept: &str, told: &str) {
+        let entry = |name: &str| Entry {
+            position: 0,
+            version: 0,
+            at: 0,
+            turn: name.to_owned(),
+            incomplete: name.ends_with(BROKEN),
+            message: Message::text(Role::User, "x"),
+        };
+        let left = without_repeated(kept.split_whitespace().map(entry).collect(), "t");
+        let left: Vec<_> = left.iter().map(|entry| &*entry.turn).collect();
+        assert_eq!(left.join(" "), told);
+    }
+
+    #[test]
+    fn a_turn_that_is_made_again_is_told_once() {
+        check("", "");
+        check("a a b", "a a b");
+        check("a b~ c", "a b~ c");
+        check("a b~ b~ b c", "a b c");
+        check("a t~ t~", "a");
+        check("a t t", "a");
+    }
+
+    #[test]
+    fn a_turn_that_was_broken_off_leaves_its_name_for_the_whole() {
+        assert_ne!(turn("a", true), turn("a", false));
+    }
+}
