@@ -327,7 +327,9 @@ async fn the_document_is_served_to_everybody() {
 async fn everything_in_the_document_has_a_handler() {
     let gateway = Setup::new().start().await;
     let document = gateway.get("/openapi.json").await.json();
-    for (path, item) in document["paths"].as_object().unwrap() {
+    // The feed of the console has no end.
+    let paths = document["paths"].as_object().unwrap().iter();
+    for (path, item) in paths.filter(|(path, _)| *path != "/console/feed") {
         let methods = item.as_object().unwrap().keys().filter(|it| *it != "parameters");
         for method in methods.map(|it| it.to_uppercase()) {
             let headers = [("Content-Type", "application/json")];

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The gateway: what `GATEWAY_SERVER_BIN` names, else built once, beside the tests themselves.
-pub(crate) fn path() -> &'static Path {
+pub fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| env::var_os("GATEWAY_SERVER_BIN").map_or_else(built, PathBuf::from))
 }

@@ -30,6 +30,7 @@ mod speech;
 mod upstream;
 
 pub use self::{
+    binary::path as program,
     exchange::{Ended, Exchange},
     gateway::Gateway,
     http::Head,

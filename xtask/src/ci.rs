@@ -2,6 +2,7 @@
 
 use crate::{
     clock::Stopwatch,
+    console,
     tally::Tally,
     terminal::{say, table},
     test, tidy,
@@ -29,7 +30,9 @@ fn steps(workspace: &Workspace, times: &mut Vec<Vec<String>>) -> anyhow::Result<
     step.run("clippy", || linted(workspace))?;
     step.run("doc", || documented(workspace))?;
     step.run("deny", || permitted(workspace))?;
-    step.run("test", || test::count(workspace))
+    let tally = step.run("test", || test::count(workspace))?;
+    step.run("console", || console::in_ci(workspace))?;
+    Ok(tally)
 }
 
 /// The steps taken so far, and their times.

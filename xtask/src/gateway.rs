@@ -63,6 +63,11 @@ pub(crate) struct Gateway {
 }
 
 impl Binary {
+    /// The program in this file.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self { binary: Some(path) }
+    }
+
     /// Where the program is, after it was built if need be.
     pub(crate) fn path(&self, workspace: &Workspace) -> anyhow::Result<PathBuf> {
         if let Some(path) = &self.binary {

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A request. A connection carries one.
 #[derive(Clone, Debug)]

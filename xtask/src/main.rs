@@ -7,10 +7,14 @@ mod ci;
 mod clients;
 mod clock;
 mod conformance;
+mod console;
+mod deploy_check;
+mod dist;
 mod gateway;
 mod http;
 mod needs;
 mod process;
+mod release;
 mod smoke;
 mod tally;
 mod terminal;
@@ -44,6 +48,14 @@ enum Task {
     Bench(bench::Arguments),
     /// Replay recorded provider traffic to the gateway and compare its answers
     Conformance(conformance::Arguments),
+    /// Use the console in a real browser
+    Console(console::Arguments),
+    /// Try the manifests: schemas, and the program's own reading of them
+    DeployCheck(deploy_check::Arguments),
+    /// Pack the release program with what belongs to it
+    Dist(dist::Arguments),
+    /// Make a release, or say why there can be none
+    Release(release::Arguments),
     /// Run real SDKs and command-line clients against the gateway
     Clients(clients::Arguments),
 }
@@ -68,6 +80,10 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Smoke(arguments) => smoke::run(&workspace, arguments),
         Task::Bench(arguments) => bench::run(&workspace, arguments),
         Task::Conformance(arguments) => conformance::run(&workspace, arguments),
+        Task::Console(arguments) => console::run(&workspace, arguments),
+        Task::DeployCheck(arguments) => deploy_check::run(&workspace, arguments),
+        Task::Dist(arguments) => dist::run(&workspace, arguments),
+        Task::Release(arguments) => release::run(&workspace, arguments),
         Task::Clients(arguments) => clients::run(&workspace, arguments),
     }
 }

@@ -19,6 +19,12 @@ pub(crate) fn zstd(shell: &Shell) -> anyhow::Result<()> {
     debian(shell, "zstd", "zstd", "packed recordings")
 }
 
+/// A browser, and what drives it.
+pub(crate) fn chromium(shell: &Shell) -> anyhow::Result<()> {
+    debian(shell, "chromium", "chromium", "the checks of the console")?;
+    debian(shell, "chromedriver", "chromium-driver", "the checks of the console")
+}
+
 /// Makes sure of a program that a Debian package brings.
 fn debian(shell: &Shell, name: &str, package: &str, user: &str) -> anyhow::Result<()> {
     if program(name).is_some() {
@@ -58,15 +64,24 @@ fn as_root(shell: &Shell) -> anyhow::Result<Vec<String>> {
 
 /// A Python that can import `jsonschema`, in a virtual environment under the target folder.
 pub(crate) fn python_with_jsonschema(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    python_with(workspace, "jsonschema", "jsonschema")
+}
+
+/// A Python that can import what a package brings, in a virtual environment of that package.
+pub(crate) fn python_with(
+    workspace: &Workspace,
+    package: &str,
+    module: &str,
+) -> anyhow::Result<PathBuf> {
     let shell = &workspace.shell;
-    let venv = workspace.scratch("python")?;
+    let venv = workspace.scratch(&format!("python-{package}"))?;
     let python = venv.join("bin/python3");
-    if can_import(shell, &python, "jsonschema") {
+    if can_import(shell, &python, module) {
         return Ok(python);
     }
-    say("making a virtual environment with jsonschema");
+    say(format!("making a virtual environment with {package}"));
     cmd!(shell, "python3 -m venv --clear {venv}").run().context("python3 -m venv")?;
-    cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check jsonschema").run()?;
+    cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check {package}").run()?;
     Ok(python)
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
 use gateway_http::{
-    About, Access, App, Backend, Budget, Cors, Idempotency, Keeper, Limits, Meters, Render,
+    About, Access, App, Backend, Budget, Cors, Feed, Idempotency, Keeper, Limits, Meters, Render,
     Responses, Times,
 };
 use gateway_providers::{
@@ -102,7 +102,11 @@ pub fn build(
         cors: cors(config),
         metrics: metrics.filter(|_| config.metrics.enabled),
         meters: Meters::default(),
-        about: About { version: env!("CARGO_PKG_VERSION").to_owned(), docs: None },
+        console: config.has_console().then(|| Feed::new(drain.closing.clone())),
+        about: About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            docs: config.has_docs().then(|| "/docs".to_owned()),
+        },
     })
 }
 

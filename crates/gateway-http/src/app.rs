@@ -1,8 +1,8 @@
 //! What a request handler may use.
 
 use crate::{
-    auth::Access, body, cors::Cors, idempotency::Idempotency, meters::Meters, responses::Responses,
-    sessions::Keeper,
+    auth::Access, body, console::Feed, cors::Cors, idempotency::Idempotency, meters::Meters,
+    responses::Responses, sessions::Keeper,
 };
 use gateway_core::{ErrorKind, GatewayError, Provider, Result, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -37,6 +37,8 @@ pub struct App {
     pub metrics: Option<Render>,
     /// Counts.
     pub meters: Meters,
+    /// What the page for operators shows; absent if there is none.
+    pub console: Option<Feed>,
     /// What is told of the gateway itself.
     pub about: About,
 }

@@ -42,6 +42,7 @@ where
         card: route.target.card.clone(),
         stream: false,
     };
+    let model = Arc::clone(&route.target.model);
     let call = EmbeddingCall {
         target: route.target,
         request: Arc::clone(&request),
@@ -49,6 +50,7 @@ where
         context: context::of(&head.headers, request_id, &client, Dialect::Chat),
     };
     let mut outcome = Outcome::new(app, accepted, in_flight);
+    outcome.show(&client.tenant, &model);
     let embedded = match provider.embed(call).await {
         Ok(embedded) => embedded,
         Err(error) => {

@@ -134,6 +134,9 @@ endpoints! {
         Health          "/health"                   [GET]       Open Platform;
         Metrics         "/metrics"                  [GET]       Open Platform;
         OpenApi         "/openapi.json"             [GET]       Open Platform;
+        Docs            "/docs"                     [GET]       Open Platform;
+        Console         "/console"                  [GET]       Open Platform;
+        ConsoleFeed     "/console/feed"             [GET]       Keyed Platform;
     }
     named {
         Response        "/v1/responses/" id ""             [GET DELETE]       Keyed Responses;
@@ -145,6 +148,8 @@ endpoints! {
         Session         "/v1/sessions/"  id ""             [GET PATCH DELETE] Keyed Platform;
         SessionFork     "/v1/sessions/"  id "/fork"        [POST]             Keyed Platform;
         SessionMessages "/v1/sessions/"  id "/messages"    [GET]              Keyed Platform;
+        DocsFile        "/docs/"         id ""             [GET]              Open Platform;
+        ConsoleFile     "/console/"      id ""             [GET]              Open Platform;
     }
     within {
         ConversationItem "/v1/conversations/" "/items/" [GET DELETE] Keyed Responses;

@@ -83,7 +83,8 @@ where
         card: call.target.card.clone(),
         stream,
     };
-    let outcome = Outcome::new(app, accepted, in_flight);
+    let mut outcome = Outcome::new(app, accepted, in_flight);
+    outcome.show(&client.tenant, &call.target.model);
     let to = Reply { ask: told, model, created: now(), ids };
     let work = Work { provider, call, outcome };
     let mut reply = match plan.keep {

@@ -5,6 +5,7 @@
 mod app;
 mod auth;
 mod body;
+mod console;
 mod context;
 mod conversations;
 mod cors;
@@ -31,6 +32,7 @@ pub use self::{
     app::{About, App, Backend, Render, Times},
     auth::{Access, Client, KeyHash},
     body::{Budget, Limits},
+    console::Feed,
     cors::Cors,
     endpoint::Endpoint,
     idempotency::Idempotency,

@@ -1,7 +1,13 @@
 //! What became of a request: told exactly once, to the log and to the meters.
 
-use crate::{App, meters::InFlight};
-use gateway_core::{End, Frame, GatewayError, Head, ModelCard, StreamEvent, Usage, Witness};
+use crate::{
+    App,
+    console::{self, Begun, Live},
+    meters::InFlight,
+};
+use gateway_core::{
+    End, Frame, GatewayError, Head, ModelCard, NanoDollars, StreamEvent, Usage, Witness,
+};
 use std::{error::Error as _, sync::Arc};
 use tokio::time::Instant;
 
@@ -24,6 +30,8 @@ pub(crate) struct Outcome {
     usage: Option<Usage>,
     finish: Option<&'static str>,
     told: bool,
+    /// Where it is shown, if somebody looks.
+    live: Option<Live>,
     _in_flight: InFlight,
 }
 
@@ -59,6 +67,7 @@ impl Outcome {
             usage: None,
             finish: None,
             told: false,
+            live: None,
             _in_flight: in_flight,
         }
     }
@@ -67,6 +76,21 @@ impl Outcome {
     pub(crate) fn begun(&mut self, head: &Head) {
         self.attempts = head.attempts;
         self.upstream_request_id.clone_from(&head.upstream_request_id);
+    }
+
+    /// Shows the request to those who watch `tenant`, if there are any.
+    pub(crate) fn show(&mut self, tenant: &Arc<str>, model: &Arc<str>) {
+        let Some(feed) = &self.app.console else { return };
+        self.live = feed.note(|| Begun {
+            request_id: Arc::clone(&self.request_id),
+            at: console::now(),
+            path: self.path,
+            client: Arc::clone(&self.client),
+            provider: Arc::clone(&self.provider),
+            model: Arc::clone(model),
+            stream: self.stream,
+            tenant: Arc::clone(tenant),
+        });
     }
 
     /// The request came in at `began`: it is told of only now.
@@ -109,6 +133,19 @@ impl Outcome {
         if let Some(error) = error {
             meters.failed(&self.provider, error.kind().as_str());
         }
+        if let Some(live) = self.live.take() {
+            live.ended(console::Ended {
+                outcome,
+                finish: self.finish,
+                attempts: self.attempts,
+                prompt_tokens: self.usage.as_ref().map(Usage::prompt),
+                completion_tokens: self.usage.as_ref().map(Usage::completion),
+                cost_usd: cost.map(NanoDollars::dollars),
+                first_output_ms: first.map(console::milliseconds),
+                duration_ms: console::milliseconds(took),
+                error: error.map(|error| error.message().into()),
+            });
+        }
         let usage = self.usage.unwrap_or_default();
         tracing::info!(
             target: "gateway::outcome",
@@ -137,6 +174,9 @@ impl Outcome {
 
 impl Witness for Outcome {
     fn see(&mut self, frame: &Frame) {
+        if let Some(live) = &self.live {
+            live.saw(frame.output);
+        }
         if frame.output && self.first_output.is_none() {
             self.first_output = Some(Instant::now());
         }

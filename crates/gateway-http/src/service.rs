@@ -1,8 +1,8 @@
 //! Every request passes here, top to bottom.
 
 use crate::{
-    App, Endpoint, body, context, conversations, count, embeddings, endpoint::Kind, generate,
-    hygiene, idempotency, meters::Meters, models, platform, reply, responses, sessions,
+    App, Endpoint, body, console, context, conversations, count, embeddings, endpoint::Kind,
+    generate, hygiene, idempotency, meters::Meters, models, platform, reply, responses, sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -154,6 +154,21 @@ fn open(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
     } else if endpoint == Endpoint::OpenApi {
         platform::openapi(app)
     } else {
+        page(app, endpoint)
+    }
+}
+
+/// A page, or a file that belongs to one.
+fn page(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
+    if let Endpoint::ConsoleFile(name) = endpoint {
+        console::page(app, name)
+    } else if let Endpoint::DocsFile(name) = endpoint {
+        console::docs(app, name)
+    } else if endpoint == Endpoint::Console {
+        console::page(app, "")
+    } else if endpoint == Endpoint::Docs {
+        console::docs(app, "")
+    } else {
         Err(unhandled())
     }
 }
@@ -177,6 +192,7 @@ where
         Endpoint::CountTokens => count::count(app, entry, request).await,
         Endpoint::Embeddings => embeddings::embed(app, entry, request).await,
         Endpoint::Providers => Ok(platform::providers(app)),
+        Endpoint::ConsoleFeed => console::watch(app, &client),
         Endpoint::Response(id) if request.method() == Method::DELETE => {
             responses::delete(app, &client, id).await
         }
@@ -204,6 +220,10 @@ where
         | Endpoint::Health
         | Endpoint::Metrics
         | Endpoint::OpenApi
+        | Endpoint::Docs
+        | Endpoint::DocsFile(_)
+        | Endpoint::Console
+        | Endpoint::ConsoleFile(_)
         | Endpoint::ChatCompletions
         | Endpoint::Responses
         | Endpoint::Messages

@@ -6,7 +6,7 @@ use super::{
     names::{PREFIX, UNUSED, nested, sections},
     providers::{KNOWN, Provider},
     section::{Field, Section},
-    server::{Log, Metrics, Routing, Server, Timeouts},
+    server::{Console, Log, Metrics, Routing, Server, Timeouts},
     state::{Resilience, Sessions, Store},
 };
 use std::fmt::Write;
@@ -54,6 +54,7 @@ pub fn markdown() -> String {
         ("resilience", Resilience::about()),
         ("log", Log::about()),
         ("metrics", Metrics::about()),
+        ("console", Console::about()),
     ];
     for ((name, fields), (_, about)) in sections().into_iter().zip(about) {
         heading(&mut out, &format!("`[{name}]`"), &about);

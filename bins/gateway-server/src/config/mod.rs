@@ -28,7 +28,8 @@ pub use self::{
     problem::{Problem, Problems},
     providers::{Kind, Provider},
     server::{
-        Auth, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size, Timeouts,
+        Auth, Console, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size,
+        Timeouts,
     },
     state::{Backend, Durability, Resilience, Sessions, Store},
 };
@@ -60,6 +61,8 @@ pub struct Config {
     pub log: Log,
     /// What is measured.
     pub metrics: Metrics,
+    /// The page for operators.
+    pub console: Console,
     /// Who may call.
     pub clients: Vec<Client>,
     /// The upstreams that something was said of, by name.
@@ -78,7 +81,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "server",
     "auth",
     "timeouts",
@@ -88,6 +91,7 @@ const SECTIONS: [&str; 13] = [
     "resilience",
     "log",
     "metrics",
+    "console",
     "clients",
     "providers",
     "models",
@@ -156,6 +160,7 @@ impl Config {
             resilience: section(root, "resilience", problems),
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),
+            console: section(root, "console", problems),
             clients: clients::read(root, env, problems),
             providers: providers::read(root, env, problems),
             models: models::read(root, problems),
@@ -168,6 +173,16 @@ impl Config {
     /// Whether callers need a key.
     pub fn needs_keys(&self) -> bool {
         self.server.auth.map_or(!self.clients.is_empty(), |auth| auth == Auth::On)
+    }
+
+    /// Whether the page for operators is served.
+    pub fn has_console(&self) -> bool {
+        self.console.enabled.unwrap_or(self.server.host.is_loopback())
+    }
+
+    /// Whether the reader of the API's description is served.
+    pub fn has_docs(&self) -> bool {
+        self.server.docs.unwrap_or(self.server.environment != Stage::Production)
     }
 
     /// Everything that counts, as TOML, secrets hidden, and where it comes from.

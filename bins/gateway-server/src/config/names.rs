@@ -10,7 +10,7 @@ use super::{
     layers::Layers,
     providers::KNOWN,
     section::{Field, Section},
-    server::{Log, Metrics, Routing, Server, Timeouts},
+    server::{Console, Log, Metrics, Routing, Server, Timeouts},
     state::{Resilience, Sessions, Store},
 };
 
@@ -57,6 +57,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("resilience", Resilience::fields()),
         ("log", Log::fields()),
         ("metrics", Metrics::fields()),
+        ("console", Console::fields()),
     ]
 }
 

@@ -132,6 +132,9 @@ section! {
         /// How many connections are served at once; above, callers are answered 503.
         /// If it is not said: 45 % of the number of files that the process may open.
         max_connections: Option<usize> = None, prefixed ["MAX_CONNECTIONS"];
+        /// Whether `/docs` answers, a reader of the API's description.
+        /// If it is not said: everywhere but in production.
+        docs: Option<bool> = None, prefixed ["DOCS_ENABLED"];
         /// After a signal to stop, how long new connections are still taken while `/health/ready` already says 503.
         drain_delay: Duration = seconds(5), within INSTANT..=DAY, prefixed ["DRAIN_DELAY"];
         /// After a signal to stop, how long answers have to end, the delay included.
@@ -186,6 +189,16 @@ section! {
     pub Metrics {
         /// Whether `/metrics` answers.
         enabled: bool = true, bare ["METRICS_ENABLED"];
+    }
+}
+
+section! {
+    /// The page for operators, at `/console`.
+    pub Console {
+        /// Whether it answers.
+        /// What it shows takes a client's key, if callers need one, and is what that client's tenant may see.
+        /// If it is not said: only on a loopback address.
+        enabled: Option<bool> = None, prefixed ["CONSOLE_ENABLED"];
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) fn config(config: &Config) -> String {
     table("resilience", "resilience", config.resilience.show());
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
+    table("console", "console", config.console.show());
     for client in &config.clients {
         table("[clients]", "clients", client.show());
     }

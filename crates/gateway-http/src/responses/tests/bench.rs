@@ -234,6 +234,7 @@ impl Bench {
             cors: Cors::Closed,
             metrics: None,
             meters: Meters::default(),
+            console: None,
             about: About { version: String::new(), docs: None },
         };
         Self { app: Arc::new(app), chat, native, _stores: stores }

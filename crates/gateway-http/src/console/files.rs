@@ -1,0 +1,152 @@
+//! The pages and what they are made of: files that are part of the program.
+//!
+//! They fetch nothing from elsewhere, and the browser is told to see to it.
+
+use super::off;
+use crate::{App, reply};
+use gateway_core::{ErrorKind, GatewayError, Result};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const IMAGE: &str = "image/svg+xml";
+
+/// A file: its name, its type and its text.
+type File = (&'static str, &'static str, &'static str);
+
+macro_rules! part {
+    ($name:literal, $kind:ident) => {
+        ($name, $kind, include_str!(concat!("page/", $name)))
+    };
+}
+
+/// The files of the console.
+const CONSOLE: &[File] = &[
+    part!("index.html", HTML),
+    part!("icon.svg", IMAGE),
+    part!("theme.css", CSS),
+    part!("layout.css", CSS),
+    part!("parts.css", CSS),
+    part!("api.js", SCRIPT),
+    part!("chart.js", SCRIPT),
+    part!("dialects.js", SCRIPT),
+    part!("dom.js", SCRIPT),
+    part!("feed.js", SCRIPT),
+    part!("format.js", SCRIPT),
+    part!("main.js", SCRIPT),
+    part!("prometheus.js", SCRIPT),
+    part!("schema-form.js", SCRIPT),
+    part!("sse.js", SCRIPT),
+    part!("theme.js", SCRIPT),
+    part!("view-explain.js", SCRIPT),
+    part!("view-live.js", SCRIPT),
+    part!("view-playground.js", SCRIPT),
+    part!("view-providers.js", SCRIPT),
+    part!("view-sessions.js", SCRIPT),
+    part!("view-tools.js", SCRIPT),
+    part!("view-usage.js", SCRIPT),
+];
+
+/// The files of the reader of the API's description.
+const DOCS: &[File] = &[
+    part!("docs.html", HTML),
+    part!("docs.css", CSS),
+    part!("docs.js", SCRIPT),
+    part!("icon.svg", IMAGE),
+    part!("dom.js", SCRIPT),
+    part!("theme.css", CSS),
+    part!("theme.js", SCRIPT),
+    part!("parts.css", CSS),
+];
+
+/// What a page may do: run and fetch what is here, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+/// `GET /console` and what it is made of.
+///
+/// # Errors
+///
+/// If there is no such file, or no console.
+pub(crate) fn page(app: &App, name: &str) -> Result<Response<reply::Body>> {
+    if app.console.is_none() {
+        return Err(off());
+    }
+    file(CONSOLE, name)
+}
+
+/// `GET /docs` and what it is made of.
+///
+/// # Errors
+///
+/// If there is no such file, or the documentation is switched off.
+pub(crate) fn docs(app: &App, name: &str) -> Result<Response<reply::Body>> {
+    if app.about.docs.is_none() {
+        let message = "the documentation is switched off";
+        return Err(GatewayError::new(ErrorKind::NotFound, message));
+    }
+    file(DOCS, name)
+}
+
+/// A file by its name; the first is the page itself.
+fn file(files: &[File], name: &str) -> Result<Response<reply::Body>> {
+    let wanted = if name.is_empty() { files.first() } else { files.iter().find(|it| it.0 == name) };
+    let Some(&(_, kind, text)) = wanted else {
+        return Err(GatewayError::new(ErrorKind::NotFound, "there is nothing at this path"));
+    };
+    let mut reply = reply::bytes(StatusCode::OK, kind, text);
+    let headers = reply.headers_mut();
+    let mut add = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    add(header::CONTENT_SECURITY_POLICY, POLICY);
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(header::REFERRER_POLICY, "no-referrer");
+    add(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    add(header::CACHE_CONTROL, "no-cache");
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CONSOLE, DOCS, File};
+    use std::collections::BTreeSet;
+
+    /// The names after `begin`, up to a quotation mark.
+    fn named<'a>(text: &'a str, begin: &'a str) -> impl Iterator<Item = &'a str> {
+        text.split(begin).skip(1).filter_map(|rest| rest.split('"').next())
+    }
+
+    /// Every file that another one asks for is there, and each is asked for.
+    #[track_caller]
+    fn check(files: &[File], folder: &str) {
+        let known: BTreeSet<_> = files.iter().map(|(name, ..)| *name).collect();
+        let mut asked = BTreeSet::from([files[0].0]);
+        for (_, _, text) in files {
+            asked.extend(named(text, "from \"./"));
+            for begin in ["href=\"", "src=\""] {
+                asked.extend(named(text, begin).filter_map(|it| it.strip_prefix(folder)));
+            }
+        }
+        assert_eq!(asked, known);
+    }
+
+    #[test]
+    fn the_console_is_whole() {
+        check(CONSOLE, "console/");
+    }
+
+    #[test]
+    fn the_reader_is_whole() {
+        check(DOCS, "docs/");
+    }
+
+    #[test]
+    fn nothing_comes_from_elsewhere() {
+        for (name, _, text) in CONSOLE.iter().chain(DOCS) {
+            let text = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(!text.contains("http://") && !text.contains("https://"), "{name}");
+            assert!(!text.contains(" style=\"") && !text.contains(" onclick=\""), "{name}");
+        }
+    }
+}

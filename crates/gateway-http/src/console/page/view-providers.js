@@ -1,0 +1,89 @@
+// Who answers: what is set up, how it fares, and what the breakers think.
+
+import { get } from "./api.js";
+import { el, empty, facts, heading, panel, pill, show, table } from "./dom.js";
+import { count, dollars, duration, percent } from "./format.js";
+import { samples, sum } from "./prometheus.js";
+
+const EVERY = 5_000;
+const BREAKER = ["closed", "half open", "open"];
+
+export async function providers(content, signal) {
+  const body = el("div", { class: "stack" });
+  show(content, heading("Providers", "Who is set up, how each has fared since the gateway started, and which models are given a pause."), body);
+  const draw = async () => {
+    const [list, metrics, health] = await Promise.all([get("v1/providers"), samples(), detailed()]);
+    if (signal.aborted) return;
+    const ids = list.provider_names ?? Object.keys(list.providers);
+    const busiest = (id) => sum(metrics, "llm_gateway_provider_requests_total", { provider: id });
+    const sorted = [...ids].sort((a, b) => busiest(b) - busiest(a) || a.localeCompare(b));
+    show(body,
+      el("div", { class: "cards" }, sorted.map((id) => card(id, list, metrics))),
+      panel("Circuit breakers", breakers(metrics)),
+      health && panel("Dependencies", dependencies(health)));
+  };
+  await draw();
+  const timer = setInterval(() => draw().catch(() => {}), EVERY);
+  signal.addEventListener("abort", () => clearInterval(timer));
+}
+
+/** How everything is; a gateway that is not well says so, and why. */
+async function detailed() {
+  try {
+    return await get("health/detailed");
+  } catch (error) {
+    return error.body?.dependencies ? error.body : undefined;
+  }
+}
+
+function card(id, list, metrics) {
+  const of = (name, labels) => sum(metrics, name, { provider: id, ...labels });
+  const requests = of("llm_gateway_provider_requests_total");
+  const errors = of("llm_gateway_provider_errors_total");
+  const mean = (name) => (1_000 * of(`${name}_sum`)) / of(`${name}_count`);
+  const models = list.providers[id] ?? [];
+  const state = requests === 0 ? ["idle", ""] : errors / requests > 0.5 ? ["failing", "bad"] : errors > 0 ? ["some failures", "warn"] : ["well", "good"];
+  return el("section", { class: "panel" },
+    el("div", { class: "panel-head" }, el("h2", {}, id), pill(...state)),
+    facts([
+      ["Requests", count(requests)],
+      ["Failures", requests > 0 ? percent(errors, requests) : "–"],
+      ["First output", requests > 0 ? duration(mean("llm_gateway_time_to_first_token_seconds")) : "–"],
+      ["Whole answer", requests > 0 ? duration(mean("llm_gateway_provider_latency_seconds")) : "–"],
+      ["Tokens written", count(of("llm_gateway_tokens_total", { type: "completion" }))],
+      ["Cost", dollars(of("llm_gateway_request_cost_dollars_sum"))],
+    ]),
+    el("details", {},
+      el("summary", { class: "muted" }, `${models.length} catalogued models`),
+      el("ul", { class: "mono" }, models.map((model) => el("li", {}, model)))));
+}
+
+function breakers(metrics) {
+  const states = metrics.filter((it) => it.name === "llm_gateway_circuit_breaker_state");
+  if (states.length === 0) return empty("No breaker has been needed yet.");
+  const kind = (value) => ["good", "warn", "bad"][value] ?? "";
+  return table("Circuit breakers", [
+    ["Of", (it) => el("code", {}, it.labels.circuit_name ?? Object.values(it.labels).join(" "))],
+    ["State", (it) => pill(BREAKER[it.value] ?? String(it.value), kind(it.value))],
+    ["Times opened", (it) => count(sum(metrics, "llm_gateway_circuit_breaker_state_transitions_total", { circuit_name: it.labels.circuit_name, to_state: "open" })), "number"],
+  ], states.sort((a, b) => b.value - a.value), "");
+}
+
+/** What the gateway needs of others. */
+function dependencies(health) {
+  const rows = Object.entries(health.dependencies ?? {}).map(([name, it]) => ({ name, ...it }));
+  return table("Dependencies", [
+    ["Name", (it) => it.name],
+    ["Status", (it) => pill(it.status, it.status === "up" ? "good" : it.critical ? "bad" : "warn")],
+    ["Needed", (it) => (it.critical ? "always" : "for some requests")],
+    ["Latency", (it) => duration(it.latency_ms), "number"],
+    ["Told", told, "wide"],
+  ], rows, "No dependency is configured.");
+}
+
+/** Everything else that is said of a dependency. */
+function told({ name, status, critical, latency_ms, ...others }) {
+  const write = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+  const kept = Object.entries(others).filter(([, value]) => value !== null && write(value) !== "[]");
+  return kept.map(([key, value]) => `${key.replaceAll("_", " ")}: ${write(value)}`).join(", ");
+}

@@ -1,0 +1,170 @@
+//! What a program is built from: every package that ends up in it, and none that only builds or
+//! tests it.
+
+use crate::workspace::Workspace;
+use anyhow::Context as _;
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+use xshell::cmd;
+
+/// The packages of one program, for the machine that builds it.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    /// The program's package.
+    pub root: String,
+    /// Every package, the program's own included, by its id.
+    pub packages: BTreeMap<String, Package>,
+    /// What each depends on, by id.
+    pub needs: BTreeMap<String, Vec<String>>,
+    /// The machine that it is for.
+    pub target: String,
+}
+
+/// A package.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Package {
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    pub license: Option<String>,
+    pub description: Option<String>,
+    pub repository: Option<String>,
+    /// Nothing for what is ours.
+    pub source: Option<String>,
+    pub manifest_path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    resolve: Resolve,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    deps: Vec<Need>,
+}
+
+#[derive(Deserialize)]
+struct Need {
+    pkg: String,
+    dep_kinds: Vec<Kind>,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    kind: Option<String>,
+}
+
+impl Parts {
+    /// Asks cargo.
+    pub(super) fn of(workspace: &Workspace, program: &str) -> anyhow::Result<Self> {
+        let shell = &workspace.shell;
+        let compiler = cmd!(shell, "rustc -vV").quiet().read()?;
+        let target = compiler.lines().find_map(|line| line.strip_prefix("host: "));
+        let target = target.context("rustc does not tell its host")?.to_owned();
+        let told =
+            cmd!(shell, "cargo metadata --locked --format-version 1 --filter-platform {target}");
+        Self::read(&told.quiet().read()?, program, target)
+    }
+
+    fn read(metadata: &str, program: &str, target: String) -> anyhow::Result<Self> {
+        let Metadata { packages, resolve } = serde_json::from_str(metadata)?;
+        let root = packages.iter().find(|it| it.name == program && it.source.is_none());
+        let root = root.with_context(|| format!("there is no package {program}"))?.id.clone();
+        let needs: BTreeMap<String, Vec<String>> =
+            resolve.nodes.into_iter().map(|node| (node.id, shipped(node.deps))).collect();
+        let reached = reach(&root, &needs);
+        let packages = packages.into_iter().filter(|it| reached.contains(&it.id));
+        Ok(Self {
+            root,
+            packages: packages.map(|it| (it.id.clone(), it)).collect(),
+            needs: needs.into_iter().filter(|(id, _)| reached.contains(id)).collect(),
+            target,
+        })
+    }
+
+    /// The program's version.
+    pub(super) fn version(&self) -> anyhow::Result<&str> {
+        let program = self.packages.get(&self.root).context("a program is one of its parts")?;
+        Ok(&program.version)
+    }
+
+    /// The packages of others.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Package> {
+        self.packages.values().filter(|it| it.source.is_some())
+    }
+}
+
+/// The packages that end up in what needs them.
+fn shipped(needs: Vec<Need>) -> Vec<String> {
+    let normal = needs.into_iter().filter(|it| it.dep_kinds.iter().any(|it| it.kind.is_none()));
+    normal.map(|it| it.pkg).collect()
+}
+
+fn reach(root: &str, needs: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
+    let mut reached = BTreeSet::from([root.to_owned()]);
+    let mut next = vec![root.to_owned()];
+    while let Some(id) = next.pop() {
+        for need in needs.get(&id).into_iter().flatten() {
+            if reached.insert(need.clone()) {
+                next.push(need.clone());
+            }
+        }
+    }
+    reached
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::Parts;
+
+    /// A program with a part of ours, a part of others, and things that do not ship.
+    pub(crate) fn example() -> Parts {
+        let package = |name: &str, source: &str| {
+            format!(
+                r#"{{"id":"{name}-id","name":"{name}","version":"1.0.0","license":"MIT",
+                    "description":null,"repository":null,"source":{source},
+                    "manifest_path":"/none/{name}/Cargo.toml"}}"#
+            )
+        };
+        let need = |name: &str, kind: &str| {
+            format!(r#"{{"pkg":"{name}-id","dep_kinds":[{{"kind":{kind}}}]}}"#)
+        };
+        let packages = [
+            package("program", "null"),
+            package("ours", "null"),
+            package("theirs", "\"registry\""),
+            package("tests", "\"registry\""),
+            package("build", "\"registry\""),
+        ];
+        let of_program =
+            [need("ours", "null"), need("tests", "\"dev\""), need("build", "\"build\"")];
+        let metadata = format!(
+            r#"{{"packages":[{}],"resolve":{{"nodes":[{{"id":"program-id","deps":[{}]}},
+                {{"id":"ours-id","deps":[{}]}},{{"id":"theirs-id","deps":[]}}]}}}}"#,
+            packages.join(","),
+            of_program.join(","),
+            need("theirs", "null"),
+        );
+        Parts::read(&metadata, "program", "x86_64-linux".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn what_only_tests_or_builds_is_no_part() {
+        let parts = example();
+        let names: Vec<_> = parts.packages.values().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["ours", "program", "theirs"]);
+        assert_eq!(parts.others().count(), 1);
+        assert_eq!(parts.version().unwrap(), "1.0.0");
+    }
+}
