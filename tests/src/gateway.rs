@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -17,6 +17,7 @@ pub struct Gateway {
     child: Child,
     home: PathBuf,
     address: SocketAddr,
+    environment: Vec<(String, String)>,
 }
 
 /// Starts a gateway in `home`; nothing if its port was taken meanwhile.
@@ -36,7 +37,7 @@ pub(crate) async fn spawn(
         .spawn()
         .expect("the gateway can be started");
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut gateway = Gateway { child, home, address };
+    let mut gateway = Gateway { child, home, address, environment: environment.to_vec() };
     gateway.is_up().await.then_some(gateway)
 }
 
@@ -136,11 +137,57 @@ impl Gateway {
         }
     }
 
+    /// Its directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Writes `text` over its configuration, in one step.
+    pub fn write(&self, text: &str) {
+        let new = self.home.join("gateway.toml.new");
+        fs::write(&new, text).expect("a file");
+        fs::rename(new, self.home.join("gateway.toml")).expect("a file");
+    }
+
+    /// What the command `command` of the program says of this gateway's configuration.
+    pub fn command(&self, command: &str) -> String {
+        let mut asked = Command::new(binary::path());
+        let asked = asked.current_dir(&self.home).env_clear().arg(command);
+        let said = asked.output().expect("the program can be started");
+        String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned()
+    }
+
+    /// The sum of the series of `metric` whose labels hold `label`.
+    pub async fn metric(&self, metric: &str, label: &str) -> f64 {
+        let text = self.get("/metrics").await;
+        let rest = |line: &'_ str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            (name == metric && labels.contains(label)).then(|| value.parse::<f64>().ok())?
+        };
+        text.text().lines().filter_map(rest).sum()
+    }
+
     /// Asks the process to stop, as a supervisor does.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Sends the process a signal.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
         assert!(status.success(), "it has stopped already");
+    }
+
+    /// Kills the process and starts it again, with the same directory, port and variables.
+    pub async fn restart(mut self) -> Self {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let home = std::mem::take(&mut self.home);
+        let environment = std::mem::take(&mut self.environment);
+        let again = spawn(home, self.address.port(), &environment).await;
+        again.expect("the port is free again")
     }
 
     /// Waits until the process has stopped.
@@ -161,7 +208,9 @@ impl Drop for Gateway {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.home);
+        if !self.home.as_os_str().is_empty() {
+            let _ = fs::remove_dir_all(&self.home);
+        }
     }
 }
 

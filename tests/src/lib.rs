@@ -16,6 +16,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod balancer;
 mod binary;
 mod exchange;
 mod gateway;
@@ -30,10 +31,12 @@ mod speech;
 mod upstream;
 
 pub use self::{
+    balancer::Balancer,
     binary::path as program,
     exchange::{Ended, Exchange},
     gateway::Gateway,
     http::Head,
+    port::free as free_port,
     raw::{Ending, Raw, Reply, Stream, request},
     script::{Script, cuts},
     setup::Setup,

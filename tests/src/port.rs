@@ -10,7 +10,7 @@ use std::{
 ///
 /// Below those that the system gives to whoever asks for any: between this look and its use nobody
 /// gets it by chance. Tests in other processes start looking elsewhere.
-pub(crate) fn free() -> u16 {
+pub fn free() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 12_000;
     const COUNT: u32 = 20_000;

@@ -3,7 +3,7 @@
 use crate::{Gateway, Upstream, gateway, port};
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -47,12 +47,15 @@ impl Setup {
         self.write(section, key, &format!("{value:?}"))
     }
 
-    /// Sets `key` of `[section]` to a value as TOML writes it.
+    /// Sets `key` of `[section]` to a value as TOML writes it; what was said before is forgotten.
     #[must_use]
     pub fn write(mut self, section: &str, key: &str, value: &str) -> Self {
         let line = format!("{key} = {value}");
         match self.sections.iter_mut().find(|(name, _)| name == section) {
-            Some((_, lines)) => lines.push(line),
+            Some((_, lines)) => {
+                lines.retain(|line| !line.starts_with(&format!("{key} = ")));
+                lines.push(line);
+            }
             None => self.sections.push((section.to_owned(), vec![line])),
         }
         self
@@ -120,6 +123,18 @@ impl Setup {
         let name = format!("gateway-test-{}-{number}", process::id());
         let home = std::env::temp_dir().join(name);
         fs::create_dir_all(&home).expect("a directory for temporary files");
+        fs::write(home.join("gateway.toml"), self.text(port, &home)).expect("a file");
+        home
+    }
+
+    /// Writes this configuration over that of `gateway`, in one step. It keeps its port and its
+    /// directory.
+    pub fn overwrite(&self, gateway: &Gateway) {
+        gateway.write(&self.text(gateway.address().port(), gateway.home()));
+    }
+
+    /// The file.
+    fn text(&self, port: u16, home: &Path) -> String {
         let all = self.clone().write("server", "port", &port.to_string()).set(
             "server",
             "data_dir",
@@ -127,7 +142,6 @@ impl Setup {
         );
         let sections =
             all.sections.iter().map(|(name, lines)| format!("[{name}]\n{}\n\n", lines.join("\n")));
-        fs::write(home.join("gateway.toml"), sections.collect::<String>()).expect("a file");
-        home
+        sections.collect()
     }
 }

@@ -1,22 +1,26 @@
 //! From configuration to a gateway: the one place that knows every part.
 
 use crate::{
+    before::Before,
     config::{
         Backend as StoreBackend, Client, Config, Durability, Kind, Provider as Configured, Stage,
     },
+    dependencies,
     drain::Drain,
+    lasting::Lasting,
 };
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
 use gateway_http::{
-    About, Access, App, Backend, Budget, Cors, Feed, Idempotency, Keeper, Limits, Meters, Render,
-    Responses, Times,
+    About, Access, App, Backend, Budget, Cors, Feed, Idempotency, Keeper, Limits, Responses, Times,
 };
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
     GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings,
 };
-use gateway_resilience::{Deadlines, Ending, Guarded, Limits as Patience, Policy, Retry, breaker};
+use gateway_resilience::{
+    Deadlines, Ending, Guarded, Limits as Patience, Observer, Policy, Retry, breaker,
+};
 use gateway_sessions::{Rules, Sessions};
 use gateway_store::{Embedded, Stores};
 use std::{collections::HashMap, sync::Arc};
@@ -62,7 +66,7 @@ pub async fn stores(config: &Config) -> anyhow::Result<Stores> {
     Ok(stores)
 }
 
-/// Builds what answers requests.
+/// Builds what answers requests. What is under way in the gateway `before` goes on in the new one.
 ///
 /// # Errors
 ///
@@ -70,28 +74,29 @@ pub async fn stores(config: &Config) -> anyhow::Result<Stores> {
 /// provider.
 pub fn build(
     config: &Config,
-    stores: &Stores,
-    metrics: Option<Render>,
-    drain: &Drain,
+    lasting: &Lasting,
+    before: Option<Before<'_>>,
 ) -> anyhow::Result<App> {
-    let providers = ending(providers(config, stores)?, drain);
+    let client = HttpClient::new(&ClientSettings {
+        connect_timeout: config.timeouts.connect,
+        ..ClientSettings::default()
+    })?;
+    let providers = providers(config, lasting, &client, before)?;
     let routes = routes(config, &providers)?;
+    let budget = before.map(|it| Arc::clone(&it.app.limits.budget));
     Ok(App {
         access: access(config),
         routes,
+        health: dependencies::health(config, lasting, &client, &[], &providers),
         providers,
-        keeper: keeper(config, stores),
-        idempotency: idempotency(config, stores),
+        keeper: keeper(config, lasting, before),
+        idempotency: idempotency(config, lasting, before),
         limits: Limits {
             max_bytes: config.server.max_body_bytes.0,
             timeout: config.timeouts.body,
-            budget: Arc::new(Budget::new(BODY_BUDGET)),
+            budget: budget.unwrap_or_else(|| Arc::new(Budget::new(BODY_BUDGET))),
         },
-        responses: Responses::new(
-            Arc::clone(&stores.responses),
-            config.store.response_ttl,
-            BACKGROUND_RESPONSES,
-        ),
+        responses: responses(config, lasting, before),
         json_depth: config.server.max_json_depth,
         times: Times {
             head_hold: config.timeouts.head_hold,
@@ -100,17 +105,32 @@ pub fn build(
         strict: config.routing.strict,
         default_model: config.routing.default_model.clone(),
         cors: cors(config),
-        metrics: metrics.filter(|_| config.metrics.enabled),
-        meters: Meters::default(),
-        console: config.has_console().then(|| Feed::new(drain.closing.clone())),
+        metrics: config.metrics.enabled.then(|| Arc::clone(&lasting.metrics.0)),
+        meters: Arc::clone(&lasting.meters),
+        console: config.has_console().then(|| feed(lasting, before)),
         about: About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             docs: config.has_docs().then(|| "/docs".to_owned()),
         },
+        epoch: before.map_or(1, |it| it.app.epoch + 1),
     })
 }
 
-fn keeper(config: &Config, stores: &Stores) -> Keeper {
+/// What is shown to operators; whoever watches goes on to watch.
+fn feed(lasting: &Lasting, before: Option<Before<'_>>) -> Feed {
+    let watched = before.and_then(|it| it.app.console.clone());
+    watched.unwrap_or_else(|| Feed::new(lasting.drain.closing.clone()))
+}
+
+fn responses(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Responses {
+    let ttl = config.store.response_ttl;
+    match before {
+        Some(before) => before.app.responses.with(ttl),
+        None => Responses::new(Arc::clone(&lasting.stores.responses), ttl, BACKGROUND_RESPONSES),
+    }
+}
+
+fn keeper(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Keeper {
     let (sessions, limits) = (&config.sessions, gateway_store::Limits::default());
     let rules = Rules {
         ttl: sessions.ttl,
@@ -122,12 +142,16 @@ fn keeper(config: &Config, stores: &Stores) -> Keeper {
         max_bytes: limits.session_bytes,
         ..Rules::default()
     };
-    Keeper::new(Sessions::new(Arc::clone(&stores.sessions), rules))
+    let sessions = Sessions::new(Arc::clone(&lasting.stores.sessions), rules);
+    before.map_or_else(|| Keeper::new(sessions.clone()), |it| it.app.keeper.with(sessions.clone()))
 }
 
-fn idempotency(config: &Config, stores: &Stores) -> Idempotency {
+fn idempotency(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Idempotency {
     let ttl = config.store.idempotency_ttl;
-    Idempotency::new(Arc::clone(&stores.idempotency), ttl, REPLAY_BYTES)
+    match before {
+        Some(before) => before.app.idempotency.with(ttl),
+        None => Idempotency::new(Arc::clone(&lasting.stores.idempotency), ttl, REPLAY_BYTES),
+    }
 }
 
 fn access(config: &Config) -> Access {
@@ -167,40 +191,38 @@ fn cors(config: &Config) -> Cors {
 }
 
 /// Every provider that is known by name or configured, as far as it is set up.
-fn providers(config: &Config, stores: &Stores) -> anyhow::Result<HashMap<Arc<str>, Backend>> {
-    let client = HttpClient::new(&ClientSettings {
-        connect_timeout: config.timeouts.connect,
-        ..ClientSettings::default()
-    })?;
+fn providers(
+    config: &Config,
+    lasting: &Lasting,
+    client: &HttpClient,
+    before: Option<Before<'_>>,
+) -> anyhow::Result<HashMap<Arc<str>, Backend>> {
     let usual = Configured::default();
-    let mut backends = HashMap::new();
-    for known in ALL {
-        let configured = config.providers.get(known.id);
-        if is_on(known, config) {
-            let descriptor = configured.and_then(|it| of_kind(it.kind)).unwrap_or(known);
-            let settings = settings(known.id, configured.unwrap_or(&usual), known, &client);
-            backends.insert(known.id.into(), backend(descriptor, settings, config, stores)?);
-        }
+    let mut backends: HashMap<Arc<str>, Backend> = HashMap::new();
+    let mut add = |id: &str, configured: &Configured, known: &Descriptor| {
+        let same = before.and_then(|before| before.provider(id));
+        let backend = same.map_or_else(
+            || backend(known, settings(id, configured, known, client), config, lasting),
+            Ok,
+        )?;
+        backends.insert(id.into(), backend);
+        anyhow::Ok(())
+    };
+    for known in ALL.iter().filter(|known| is_on(known, config)) {
+        let configured = config.providers.get(known.id).unwrap_or(&usual);
+        add(known.id, configured, of_kind(configured.kind).unwrap_or(known))?;
     }
     for (name, configured) in &config.providers {
-        if configured.enabled && !backends.contains_key(name.as_str()) && !is_known(name) {
-            let descriptor = of_kind(configured.kind).unwrap_or(&OPENAI_COMPATIBLE);
-            let settings = settings(name, configured, descriptor, &client);
-            backends.insert(name.as_str().into(), backend(descriptor, settings, config, stores)?);
+        if configured.enabled && !is_known(name) {
+            add(name, configured, of_kind(configured.kind).unwrap_or(&OPENAI_COMPATIBLE))?;
         }
     }
     Ok(backends)
 }
 
-/// The same, but their answers end before the gateway does.
-fn ending(backends: HashMap<Arc<str>, Backend>, drain: &Drain) -> HashMap<Arc<str>, Backend> {
-    let end = |backend| match backend {
-        Backend::Ready(provider) => {
-            Backend::Ready(Arc::new(Ending::new(provider, drain.last_call.clone())))
-        }
-        Backend::Unready(why) => Backend::Unready(why),
-    };
-    backends.into_iter().map(|(id, backend)| (id, end(backend))).collect()
+/// The same, but its answers end before the gateway does.
+fn ending(provider: Arc<dyn Provider>, drain: &Drain) -> Arc<dyn Provider> {
+    Arc::new(Ending::new(provider, drain.last_call.clone()))
 }
 
 fn is_known(name: &str) -> bool {
@@ -259,7 +281,7 @@ fn backend(
     descriptor: &Descriptor,
     settings: Settings,
     config: &Config,
-    stores: &Stores,
+    lasting: &Lasting,
 ) -> anyhow::Result<Backend> {
     // A provider under another address may want no key.
     let moved = settings.base_url != descriptor.base_url;
@@ -272,16 +294,16 @@ fn backend(
     let provider = (descriptor.build)(settings)
         .map_err(|error| anyhow!("{error}"))
         .with_context(|| format!("providers.{id}"))?;
-    let mut provider = wrapped(provider, config);
+    let mut provider = wrapped(provider, config, lasting);
     if let Some(carried_by) = descriptor.thinking {
-        let (side, ttl) = (Arc::clone(&stores.side), config.store.reasoning_ttl);
+        let (side, ttl) = (Arc::clone(&lasting.stores.side), config.store.reasoning_ttl);
         provider = Arc::new(Recall::new(provider, side, carried_by, ttl));
     }
-    Ok(Backend::Ready(provider))
+    Ok(Backend::Ready(ending(provider, &lasting.drain)))
 }
 
 /// A provider that is not waited for for ever, not called while it fails, and asked again.
-fn wrapped(provider: Arc<dyn Provider>, config: &Config) -> Arc<dyn Provider> {
+fn wrapped(provider: Arc<dyn Provider>, config: &Config, lasting: &Lasting) -> Arc<dyn Provider> {
     let patience = Patience {
         first_byte: config.timeouts.first_byte,
         first_output: config.timeouts.first_token,
@@ -298,7 +320,10 @@ fn wrapped(provider: Arc<dyn Provider>, config: &Config) -> Arc<dyn Provider> {
             cooldown: resilience.circuit_breaker_recovery_timeout,
             ..breaker::Config::default()
         };
-        provider = Arc::new(Guarded::new(provider, breaker, random));
+        let breakers = Arc::clone(&lasting.breakers);
+        let observer: Observer =
+            Arc::new(move |circuit, from, to| breakers.changed(circuit, from, to));
+        provider = Arc::new(Guarded::new(provider, breaker, random).observed(observer));
     }
     if resilience.retry_max_attempts > 1 {
         let policy = Policy { attempts: small(resilience.retry_max_attempts), ..Policy::default() };

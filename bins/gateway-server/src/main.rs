@@ -2,25 +2,19 @@
 
 use clap::{Parser, Subcommand};
 use gateway_server::{
-    compose,
-    config::{self, Config, Environment, Problems},
-    health, metrics, telemetry,
+    config::{self, Config, Environment, Problems, Source},
+    health, last_good, plan,
+    serve::{self, Logging},
+    telemetry,
 };
-use hyper::service::service_fn;
 use std::{
-    convert::Infallible,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
-    sync::Arc,
-    time::Duration,
 };
 
 /// `EX_CONFIG` of `sysexits.h`.
 const MISCONFIGURED: u8 = 78;
-
-/// How long turns of sessions and replies may take to be kept when all else has stopped.
-const SETTLING: Duration = Duration::from_secs(3);
 
 /// A gateway to language models.
 #[derive(Debug, Parser)]
@@ -41,6 +35,8 @@ enum Command {
     Check,
     /// Shows the configuration that counts, and where it comes from; secrets are hidden.
     Config,
+    /// Tells what of the configuration that last counted a reload would change; secrets are hidden.
+    Plan,
     /// Asks the gateway of this configuration whether it is well.
     Healthcheck,
     /// Writes a part of the documentation.
@@ -56,7 +52,8 @@ enum Docs {
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let load = || Config::load(arguments.config.as_deref(), &Environment::of_process());
+    let source = Source::new(arguments.config.as_deref(), Environment::of_process());
+    let load = || source.load().map(|loaded| loaded.config);
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
         Command::Check => load().map_or_else(|problems| refuse(&problems), |config| fine(&config)),
@@ -64,39 +61,29 @@ fn main() -> anyhow::Result<ExitCode> {
             load().map_or_else(|problems| refuse(&problems), |config| print(&config.show()))
         }
         Command::Healthcheck => load().map_or_else(|problems| refuse(&problems), |it| ask(&it)),
-        Command::Serve => load().map_or_else(|problems| refuse(&problems), serve),
+        Command::Plan => {
+            plan::of(&source).map_or_else(|problems| refuse(&problems), |it| print(&it))
+        }
+        Command::Serve => serve(&source),
     }
 }
 
-fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    let _telemetry = telemetry::start(&config.log)?;
+/// Serves what `source` says; if that has mistakes and an operator wants it, what it said before.
+fn serve(source: &Source) -> anyhow::Result<ExitCode> {
+    let (loaded, problems) = match source.load() {
+        Ok(loaded) => (loaded, None),
+        Err(problems) => match last_good::instead(source) {
+            Some(loaded) => (loaded, Some(problems)),
+            None => return refuse(&problems),
+        },
+    };
+    let telemetry = telemetry::start(&loaded.config.log)?;
+    for problem in problems.iter().flat_map(Problems::iter) {
+        tracing::error!(target: "gateway::config", %problem, "starting with what last counted");
+    }
+    let log = Logging { dial: telemetry.dial.clone(), losses: telemetry.losses() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(async {
-        let mut made = None;
-        let served = gateway_server::run(config, async |config, drain| {
-            let stores = compose::stores(config).await?;
-            let app = Arc::new(compose::build(config, &stores, Some(metrics::start()?), drain)?);
-            made = Some((Arc::clone(&app), stores));
-            Ok(move |_| {
-                let app = Arc::clone(&app);
-                service_fn(move |request| {
-                    let answering = gateway_http::handle(Arc::clone(&app), request);
-                    async { Ok::<_, Infallible>(answering.await) }
-                })
-            })
-        });
-        let served = served.await;
-        if let Some((app, stores)) = made {
-            app.responses.close().await;
-            // What callers were told before they were cut off is still to be kept.
-            let settling = async { tokio::join!(app.keeper.settled(), app.idempotency.settled()) };
-            if tokio::time::timeout(SETTLING, settling).await.is_err() {
-                tracing::warn!("turns of sessions, or replies, were still being kept at the end");
-            }
-            stores.close().await;
-        }
-        served
-    });
+    let served = runtime.block_on(serve::serve(source, loaded, log));
     served.or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "the gateway cannot run");
         Ok(ExitCode::FAILURE)

@@ -18,6 +18,11 @@ pub(crate) enum Stop {
     Hurried,
 }
 
+/// The signals to read the configuration again. From now on they no longer end the process.
+pub(crate) fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 impl Signals {
     /// Begins to listen. From now on they no longer end the process by themselves.
     pub(crate) fn listen() -> std::io::Result<Self> {

@@ -1,13 +1,13 @@
 //! What a request handler may use.
 
 use crate::{
-    auth::Access, body, console::Feed, cors::Cors, idempotency::Idempotency, meters::Meters,
-    responses::Responses, sessions::Keeper,
+    auth::Access, body, console::Feed, cors::Cors, health::Health, idempotency::Idempotency,
+    meters::Meters, responses::Responses, sessions::Keeper,
 };
 use gateway_core::{ErrorKind, GatewayError, Provider, Result, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-/// Built once, when the gateway starts; shared by every request.
+/// Built once of a configuration; shared by every request.
 pub struct App {
     /// Who may call.
     pub access: Access,
@@ -36,11 +36,15 @@ pub struct App {
     /// Renders `/metrics`; absent if switched off.
     pub metrics: Option<Render>,
     /// Counts.
-    pub meters: Meters,
+    pub meters: Arc<Meters>,
     /// What the page for operators shows; absent if there is none.
     pub console: Option<Feed>,
+    /// How well it is.
+    pub health: Health,
     /// What is told of the gateway itself.
     pub about: About,
+    /// Counts the configurations that the process has had; this is the one that made it.
+    pub epoch: u64,
 }
 
 /// Renders metrics in Prometheus' text format.

@@ -132,6 +132,10 @@ endpoints! {
         Sessions        "/v1/sessions"              [GET POST]  Keyed Platform;
         Root            "/"                         [GET]       Open Platform;
         Health          "/health"                   [GET]       Open Platform;
+        HealthReady     "/health/ready"             [GET]       Open Platform;
+        HealthDetailed  "/health/detailed"          [GET]       Keyed Platform;
+        Ready           "/ready"                    [GET]       Open Platform;
+        Live            "/live"                     [GET]       Open Platform;
         Metrics         "/metrics"                  [GET]       Open Platform;
         OpenApi         "/openapi.json"             [GET]       Open Platform;
         Docs            "/docs"                     [GET]       Open Platform;
@@ -157,6 +161,19 @@ endpoints! {
 }
 
 impl Endpoint<'_> {
+    /// Whether it tells how the gateway is.
+    pub const fn is_probed(self) -> bool {
+        matches!(
+            self,
+            Self::Health
+                | Self::HealthReady
+                | Self::HealthDetailed
+                | Self::Ready
+                | Self::Live
+                | Self::Metrics
+        )
+    }
+
     /// The dialect in which it answers, and tells of failures; the platform's own endpoints have
     /// none.
     pub(crate) fn caller(self) -> Option<&'static dyn Caller> {

@@ -14,6 +14,7 @@ mod embeddings;
 mod endpoint;
 mod event_body;
 mod generate;
+mod health;
 mod hold;
 pub mod hygiene;
 mod idempotency;
@@ -35,6 +36,7 @@ pub use self::{
     console::Feed,
     cors::Cors,
     endpoint::Endpoint,
+    health::{Dependency, Finding, Health, Probe, STORE, Told, probe},
     idempotency::Idempotency,
     meters::Meters,
     reply::Body,

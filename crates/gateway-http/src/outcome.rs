@@ -155,6 +155,7 @@ impl Outcome {
             provider = &*self.provider,
             model = &*self.model,
             stream = self.stream,
+            epoch = self.app.epoch,
             outcome,
             finish = self.finish,
             attempts = self.attempts,

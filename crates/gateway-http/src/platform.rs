@@ -20,6 +20,7 @@ pub(crate) fn health(app: &App) -> Response<reply::Body> {
         "status": "healthy",
         "version": app.about.version.as_str(),
         "models_available": usable(app).count(),
+        "inference_service": "not_managed",
     });
     reply::json(StatusCode::OK, &body)
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     App, Endpoint, body, console, context, conversations, count, embeddings, endpoint::Kind,
-    generate, hygiene, idempotency, meters::Meters, models, platform, reply, responses, sessions,
+    generate, health, hygiene, idempotency, meters::Meters, models, platform, reply, responses,
+    sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -134,7 +135,7 @@ where
     let in_flight = Meters::begin(method_label(request.method()));
     let entry = generate::Entry { path: endpoint.label(), request_id, in_flight };
     match endpoint.kind() {
-        Kind::Open => open(app, endpoint),
+        Kind::Open => open(app, endpoint).await,
         Kind::Keyed => serve(app, endpoint, entry, request).await,
         Kind::Model => match endpoint.caller() {
             Some(caller) => generate::generate(app, caller, entry, request).await,
@@ -144,11 +145,13 @@ where
 }
 
 /// Answers anybody.
-fn open(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
+async fn open(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
     if endpoint == Endpoint::Root {
         Ok(platform::root(app))
-    } else if endpoint == Endpoint::Health {
+    } else if matches!(endpoint, Endpoint::Health | Endpoint::Live) {
         Ok(platform::health(app))
+    } else if matches!(endpoint, Endpoint::HealthReady | Endpoint::Ready) {
+        Ok(health::ready(app).await)
     } else if endpoint == Endpoint::Metrics {
         platform::metrics(app)
     } else if endpoint == Endpoint::OpenApi {
@@ -193,6 +196,7 @@ where
         Endpoint::Embeddings => embeddings::embed(app, entry, request).await,
         Endpoint::Providers => Ok(platform::providers(app)),
         Endpoint::ConsoleFeed => console::watch(app, &client),
+        Endpoint::HealthDetailed => Ok(health::detailed(app).await),
         Endpoint::Response(id) if request.method() == Method::DELETE => {
             responses::delete(app, &client, id).await
         }
@@ -218,6 +222,9 @@ where
         // Of another kind.
         Endpoint::Root
         | Endpoint::Health
+        | Endpoint::HealthReady
+        | Endpoint::Ready
+        | Endpoint::Live
         | Endpoint::Metrics
         | Endpoint::OpenApi
         | Endpoint::Docs

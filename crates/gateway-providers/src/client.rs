@@ -86,6 +86,18 @@ impl HttpClient {
         Ok(Self(client))
     }
 
+    /// Gets `address` and tells the status of the answer, whose body is not read.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be reached, or is no address.
+    pub async fn status(&self, address: &str) -> Result<u16> {
+        let request = Request::get(address).body(Pieces::default()).map_err(|error| {
+            GatewayError::new(ErrorKind::Internal, "this is no address").because(error)
+        })?;
+        Ok(self.send(request).await?.status().as_u16())
+    }
+
     /// Sends `request` and waits for the head of the reply.
     ///
     /// A pooled connection that turns out to be closed is replaced as long as nothing of the

@@ -77,6 +77,17 @@ pub enum State {
     },
 }
 
+impl State {
+    /// The stable name, for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed { .. } => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen { .. } => "half_open",
+        }
+    }
+}
+
 /// How a call went.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {

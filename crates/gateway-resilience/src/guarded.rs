@@ -1,6 +1,6 @@
 //! A provider behind circuit breakers: one for each of its models.
 
-use crate::breaker::{Breaker, Config, Outcome};
+use crate::breaker::{Breaker, Config, Outcome, State};
 use async_trait::async_trait;
 use gateway_core::{
     Answer, Call, Dialect, Embedded, EmbeddingCall, End, ErrorKind, Frame, GatewayError, Provider,
@@ -8,7 +8,7 @@ use gateway_core::{
 };
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::time::Instant;
@@ -22,7 +22,12 @@ pub struct Guarded {
     config: Config,
     breakers: Mutex<HashMap<Arc<str>, Arc<Guard>>>,
     random: fn() -> f64,
+    observer: Option<Observer>,
 }
+
+/// Learns of every change of a breaker: its name, what it did and what it does now. The name is that
+/// of the provider and of the model, or `other` if the catalogue does not know the model.
+pub type Observer = Arc<dyn Fn(&str, State, State) + Send + Sync>;
 
 /// Models beyond these share a breaker: their names are the callers'.
 const MAX_MODELS: usize = 1024;
@@ -30,10 +35,18 @@ const MAX_MODELS: usize = 1024;
 impl Guarded {
     /// Guards `inner`. `random` draws from 0 to 1.
     pub fn new(inner: Arc<dyn Provider>, config: Config, random: fn() -> f64) -> Self {
-        Self { inner, config, breakers: Mutex::default(), random }
+        Self { inner, config, breakers: Mutex::default(), random, observer: None }
     }
 
-    fn guard(&self, model: &Arc<str>) -> Arc<Guard> {
+    /// Tells `observer` of every change.
+    #[must_use]
+    pub fn observed(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    fn guard(&self, target: &Target) -> Arc<Guard> {
+        let model = &target.model;
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let key = if breakers.len() < MAX_MODELS || breakers.contains_key(model) {
             Arc::clone(model)
@@ -41,8 +54,13 @@ impl Guarded {
             "".into()
         };
         let make = || {
-            let breaker = Mutex::new(Breaker::new(self.config));
-            Arc::new(Guard { breaker, random: self.random })
+            let known = target.card.as_ref().map_or("other", |card| &card.id);
+            Arc::new(Guard {
+                name: format!("{}/{known}", self.inner.id()),
+                breaker: Mutex::new(Breaker::new(self.config)),
+                random: self.random,
+                observer: self.observer.clone(),
+            })
         };
         Arc::clone(breakers.entry(key).or_insert_with(make))
     }
@@ -59,7 +77,7 @@ impl Provider for Guarded {
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
-        let guard = self.guard(&call.target.model);
+        let guard = self.guard(&call.target);
         let permit = guard.admit()?;
         match self.inner.answer(call).await {
             Ok(mut answer) => {
@@ -75,7 +93,7 @@ impl Provider for Guarded {
 
     /// A provider that does not count proves nothing.
     async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        let permit = self.guard(&call.target.model).admit()?;
+        let permit = self.guard(&call.target).admit()?;
         let counted = self.inner.count_tokens(call).await;
         match &counted {
             Ok(None) => {}
@@ -86,7 +104,7 @@ impl Provider for Guarded {
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        let permit = self.guard(&call.target.model).admit()?;
+        let permit = self.guard(&call.target).admit()?;
         let embedded = self.inner.embed(call).await;
         permit.report(embedded.as_ref().map_or_else(outcome_of, |_| Outcome::Success));
         embedded
@@ -100,14 +118,15 @@ impl fmt::Debug for Guarded {
 }
 
 struct Guard {
+    name: String,
     breaker: Mutex<Breaker>,
     random: fn() -> f64,
+    observer: Option<Observer>,
 }
 
 impl Guard {
     fn admit(self: &Arc<Self>) -> Result<Permit> {
-        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        breaker.admit(Instant::now()).map_err(|wait| {
+        self.with(|breaker| breaker.admit(Instant::now())).map_err(|wait| {
             GatewayError::new(
                 ErrorKind::UpstreamOverloaded,
                 "the provider has failed too often and is given a pause",
@@ -116,6 +135,21 @@ impl Guard {
             .retry_after(Some(wait))
         })?;
         Ok(Permit { guard: Arc::clone(self), outcome: Some(Outcome::Dropped) })
+    }
+
+    /// Uses the breaker, and tells of it if that changed what it does.
+    fn with<T>(&self, use_it: impl FnOnce(&mut Breaker) -> T) -> T {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = breaker.state();
+        let result = use_it(&mut breaker);
+        let after = breaker.state();
+        drop(breaker);
+        if let Some(observer) = &self.observer
+            && mem::discriminant(&before) != mem::discriminant(&after)
+        {
+            observer(&self.name, before, after);
+        }
+        result
     }
 }
 
@@ -147,8 +181,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(outcome) = self.outcome.take() {
             let jitter = (self.guard.random)();
-            let mut breaker = self.guard.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-            breaker.record(Instant::now(), outcome, jitter);
+            self.guard.with(|breaker| breaker.record(Instant::now(), outcome, jitter));
         }
     }
 }

@@ -12,6 +12,6 @@ mod retry;
 pub use self::{
     deadlines::{Deadlines, Limits},
     ending::Ending,
-    guarded::Guarded,
+    guarded::{Guarded, Observer},
     retry::{Policy, Retry},
 };

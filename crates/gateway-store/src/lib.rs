@@ -42,5 +42,5 @@ pub use self::{
     compose::open,
     limits::Limits,
     settings::{Backend, Durability, Embedded, Redis, Settings},
-    stores::{DurabilityClass, Health, Stores},
+    stores::{DurabilityClass, Health, Stores, Watch},
 };

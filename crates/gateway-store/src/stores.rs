@@ -79,7 +79,29 @@ pub(crate) trait Probe: Send + Sync {
     async fn close(&self) {}
 }
 
+/// Says how well a backend is, after it was closed as well.
+#[derive(Clone)]
+pub struct Watch(Arc<dyn Probe>);
+
+impl Watch {
+    /// How well the backend is. Takes no longer than one call.
+    pub async fn health(&self) -> Health {
+        self.0.health().await
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
 impl Stores {
+    /// Something that says how well the backend is, for those who do not own it.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.probe))
+    }
+
     /// How well the backend is. Takes no longer than one call.
     pub async fn health(&self) -> Health {
         self.probe.health().await

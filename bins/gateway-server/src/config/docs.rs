@@ -2,6 +2,7 @@
 
 use super::{
     clients::Entry,
+    lifecycle::Lifecycle,
     models::Model,
     names::{PREFIX, UNUSED, nested, sections},
     providers::{KNOWN, Provider},
@@ -55,6 +56,7 @@ pub fn markdown() -> String {
         ("log", Log::about()),
         ("metrics", Metrics::about()),
         ("console", Console::about()),
+        ("lifecycle", Lifecycle::about()),
     ];
     for ((name, fields), (_, about)) in sections().into_iter().zip(about) {
         heading(&mut out, &format!("`[{name}]`"), &about);

@@ -3,10 +3,12 @@
 //! Nothing else reads variables. All problems are found before anything is started, and told at
 //! once. Each section is declared once, in a table that also is its documentation.
 
+pub mod changes;
 mod clients;
 pub mod docs;
 mod environment;
 mod layers;
+mod lifecycle;
 mod models;
 mod names;
 mod network;
@@ -17,12 +19,15 @@ mod rules;
 mod section;
 mod server;
 mod show;
+mod source;
 mod state;
 mod value;
 
 pub use self::{
+    changes::Change,
     clients::{Client, KeyHash},
     environment::Environment,
+    lifecycle::Lifecycle,
     models::{Model, Reasoning},
     network::{Header, Network, Origin, Url},
     problem::{Problem, Problems},
@@ -31,15 +36,13 @@ pub use self::{
         Auth, Console, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size,
         Timeouts,
     },
+    source::{Loaded, Source},
     state::{Backend, Durability, Resilience, Sessions, Store},
 };
 
 use node::{Content, Table};
 use section::{Reader, Section};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 use value::Value;
 
 /// Everything an operator can say.
@@ -63,6 +66,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The page for operators.
     pub console: Console,
+    /// How a new configuration is taken up.
+    pub lifecycle: Lifecycle,
     /// Who may call.
     pub clients: Vec<Client>,
     /// The upstreams that something was said of, by name.
@@ -81,7 +86,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "server",
     "auth",
     "timeouts",
@@ -92,6 +97,7 @@ const SECTIONS: [&str; 14] = [
     "log",
     "metrics",
     "console",
+    "lifecycle",
     "clients",
     "providers",
     "models",
@@ -106,23 +112,7 @@ impl Config {
     ///
     /// Everything that is wrong with it.
     pub fn load(path: Option<&Path>, env: &Environment) -> Result<Self, Problems> {
-        let named =
-            path.map(Path::to_owned).or_else(|| env.get("LLM_GATEWAY_CONFIG").map(PathBuf::from));
-        let path = named.clone().unwrap_or_else(|| USUAL_FILE.into());
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Self::parse(Some((&path.to_string_lossy(), &text)), env),
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Self::parse(None, env)
-            }
-            Err(error) => {
-                let name = path.to_string_lossy();
-                let unreadable = Problem::new(name, format!("cannot be read: {error}"));
-                // What the variables say may be wrong as well.
-                let mut problems = Self::parse(None, env).err().unwrap_or_default();
-                problems.0.insert(0, unreadable);
-                Err(problems)
-            }
-        }
+        Ok(Source::new(path, env.clone()).load()?.config)
     }
 
     /// Reads a file, given as its name and its text, and variables.
@@ -161,6 +151,7 @@ impl Config {
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),
             console: section(root, "console", problems),
+            lifecycle: section(root, "lifecycle", problems),
             clients: clients::read(root, env, problems),
             providers: providers::read(root, env, problems),
             models: models::read(root, problems),

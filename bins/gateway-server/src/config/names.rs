@@ -8,6 +8,7 @@ use super::{
     Environment,
     clients::Keys,
     layers::Layers,
+    lifecycle::Lifecycle,
     providers::KNOWN,
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
@@ -58,6 +59,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("log", Log::fields()),
         ("metrics", Metrics::fields()),
         ("console", Console::fields()),
+        ("lifecycle", Lifecycle::fields()),
     ]
 }
 

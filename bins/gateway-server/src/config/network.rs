@@ -2,7 +2,7 @@
 
 use super::{
     node::Node,
-    value::{REDACTED, Value, quoted},
+    value::{REDACTED, Value, hash_of, quoted},
 };
 use std::{fmt, net::IpAddr};
 
@@ -163,6 +163,10 @@ impl Value for Header {
 
     fn show(&self) -> Option<String> {
         Some(REDACTED.to_owned())
+    }
+
+    fn mark(&self) -> Option<String> {
+        Some(hash_of(self.0.as_bytes()))
     }
 }
 

@@ -37,7 +37,25 @@ pub(super) trait Section: Sized {
     fn read(reader: &mut Reader<'_>) -> Self;
 
     /// Its settings as TOML, secrets hidden.
-    fn show(&self) -> Vec<(&'static str, Option<String>)>;
+    fn show(&self) -> Vec<Shown>;
+}
+
+/// A setting as it is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// The last part of its key.
+    pub(super) name: String,
+    /// Its value as TOML, secrets hidden.
+    pub(super) value: Option<String>,
+    /// Differs if the value does. Never shown.
+    pub(super) mark: Option<String>,
+}
+
+impl Shown {
+    /// A setting without secrets.
+    pub(super) fn plain(name: impl Into<String>, value: Option<String>) -> Self {
+        Self { name: name.into(), mark: value.clone(), value }
+    }
 }
 
 /// Reads the settings of one table.
@@ -179,9 +197,13 @@ macro_rules! section {
                 Self { $( $field: section!(@read reader $field $default $(, $range)?), )+ }
             }
 
-            fn show(&self) -> Vec<(&'static str, Option<String>)> {
-                use $crate::config::value::Value;
-                vec![$( (stringify!($field), self.$field.show()), )+]
+            fn show(&self) -> Vec<$crate::config::section::Shown> {
+                use $crate::config::{section::Shown, value::Value};
+                vec![$( Shown {
+                    name: stringify!($field).to_owned(),
+                    value: self.$field.show(),
+                    mark: self.$field.mark(),
+                }, )+]
             }
         }
     };

@@ -114,6 +114,8 @@ section! {
         host: IpAddr = IpAddr::from([127, 0, 0, 1]), prefixed ["HOST"];
         /// The port to listen on.
         port: u16 = 8080, within 1..=65535, prefixed ["PORT"];
+        /// A port on the same address for `/health`, `/live`, `/ready` and `/metrics` alone, which a thread of its own answers however busy the gateway is.
+        health_port: Option<u16> = None, prefixed ["HEALTH_PORT"];
         /// Where the gateway runs.
         environment: Environment = Environment::Development, prefixed ["ENV", "ENVIRONMENT"];
         /// The directory of everything that the gateway keeps.

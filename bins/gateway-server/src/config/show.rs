@@ -3,7 +3,7 @@
 use super::{
     Config,
     node::{Content, Node, Source, Table},
-    section::Section,
+    section::{Section, Shown},
     value::quoted,
 };
 use std::{collections::BTreeMap, fmt::Write};
@@ -30,18 +30,23 @@ fn gather(key: String, node: &Node, origins: &mut BTreeMap<String, String>) {
 /// The whole configuration as TOML.
 pub(super) fn config(config: &Config) -> String {
     let mut out = String::new();
-    let mut table = |header: &str, path: &str, rows: Vec<(&str, Option<String>)>| {
+    tables(config, |header, path, rows| {
         let _ = writeln!(out, "[{header}]");
-        for (key, value) in rows {
-            let origin = config.origins.get(&format!("{path}.{key}"));
+        for Shown { name, value, .. } in rows {
+            let origin = config.origins.get(&format!("{path}.{name}"));
             let origin = origin.map(|origin| format!("  # {origin}")).unwrap_or_default();
             let _ = match value {
-                Some(value) => writeln!(out, "{key} = {value}{origin}"),
-                None => writeln!(out, "# {key} is not set"),
+                Some(value) => writeln!(out, "{name} = {value}{origin}"),
+                None => writeln!(out, "# {name} is not set"),
             };
         }
         out.push('\n');
-    };
+    });
+    out
+}
+
+/// Calls `table` for each table: its head, what its keys begin with, its settings.
+pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Shown>)) {
     table("server", "server", config.server.show());
     table("timeouts", "timeouts", config.timeouts.show());
     table("routing", "routing", config.routing.show());
@@ -51,8 +56,10 @@ pub(super) fn config(config: &Config) -> String {
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
     table("console", "console", config.console.show());
+    table("lifecycle", "lifecycle", config.lifecycle.show());
     for client in &config.clients {
-        table("[clients]", "clients", client.show());
+        let rows = client.show().into_iter().map(|(name, value)| Shown::plain(name, value));
+        table("[clients]", &format!("clients.{}", client.name), rows.collect());
     }
     for (name, provider) in &config.providers {
         table(
@@ -62,11 +69,10 @@ pub(super) fn config(config: &Config) -> String {
         );
     }
     for model in &config.models {
-        table("[models]", "models", model.show());
+        let id = model.id.as_deref().unwrap_or_default();
+        table("[models]", &format!("models.{id}"), model.show());
     }
-    let aliases: Vec<_> =
-        config.aliases.iter().map(|(name, model)| (quoted(name), quoted(model))).collect();
-    let aliases = aliases.iter().map(|(name, model)| (name.as_str(), Some(model.clone())));
+    let aliases = config.aliases.iter();
+    let aliases = aliases.map(|(name, model)| Shown::plain(quoted(name), Some(quoted(model))));
     table("aliases", "aliases", aliases.collect());
-    out
 }

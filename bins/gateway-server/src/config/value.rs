@@ -2,6 +2,7 @@
 
 use super::node::{Content, Node};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
@@ -19,6 +20,11 @@ pub(super) trait Value: Sized {
 
     /// The value as TOML, secrets hidden; `None` if there is none.
     fn show(&self) -> Option<String>;
+
+    /// What differs if the value does: what is shown of it, and of a secret its hash. Never shown.
+    fn mark(&self) -> Option<String> {
+        self.show()
+    }
 }
 
 /// Shown instead of a secret.
@@ -127,6 +133,15 @@ impl Value for SecretString {
     fn show(&self) -> Option<String> {
         (!self.expose_secret().is_empty()).then(|| REDACTED.to_owned())
     }
+
+    fn mark(&self) -> Option<String> {
+        Some(hash_of(self.expose_secret().as_bytes()))
+    }
+}
+
+/// Tells two secrets apart.
+pub(super) fn hash_of(secret: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(secret))
 }
 
 impl Value for PathBuf {
@@ -207,6 +222,10 @@ impl<T: Value> Value for Option<T> {
     fn show(&self) -> Option<String> {
         self.as_ref().and_then(T::show)
     }
+
+    fn mark(&self) -> Option<String> {
+        self.as_ref().and_then(T::mark)
+    }
 }
 
 impl<T: Value> Value for Vec<T> {
@@ -227,8 +246,11 @@ impl<T: Value> Value for Vec<T> {
     }
 
     fn show(&self) -> Option<String> {
-        let items: Vec<_> = self.iter().filter_map(T::show).collect();
-        (!items.is_empty()).then(|| format!("[{}]", items.join(", ")))
+        list(&self.iter().filter_map(T::show).collect::<Vec<_>>())
+    }
+
+    fn mark(&self) -> Option<String> {
+        list(&self.iter().filter_map(T::mark).collect::<Vec<_>>())
     }
 }
 
@@ -243,11 +265,23 @@ impl<T: Value> Value for BTreeMap<String, T> {
     }
 
     fn show(&self) -> Option<String> {
-        let pair =
-            |(key, value): (&String, &T)| Some(format!("{} = {}", quoted(key), value.show()?));
-        let pairs: Vec<_> = self.iter().filter_map(pair).collect();
-        (!pairs.is_empty()).then(|| format!("{{ {} }}", pairs.join(", ")))
+        pairs(self.iter().map(|(key, value)| (key, value.show())))
     }
+
+    fn mark(&self) -> Option<String> {
+        pairs(self.iter().map(|(key, value)| (key, value.mark())))
+    }
+}
+
+fn list(items: &[String]) -> Option<String> {
+    (!items.is_empty()).then(|| format!("[{}]", items.join(", ")))
+}
+
+fn pairs<'a>(all: impl Iterator<Item = (&'a String, Option<String>)>) -> Option<String> {
+    let pair =
+        |(key, value): (&String, Option<String>)| Some(format!("{} = {}", quoted(key), value?));
+    let pairs: Vec<_> = all.filter_map(pair).collect();
+    (!pairs.is_empty()).then(|| format!("{{ {} }}", pairs.join(", ")))
 }
 
 /// Declares an enum whose variants are written as words; the first word of each is its name.

@@ -7,6 +7,7 @@
 mod body;
 mod connection;
 mod files;
+pub mod lane;
 mod refusal;
 mod service;
 mod socket;
@@ -83,7 +84,7 @@ where
     };
     let http = Arc::new(shared.http());
     let room = Arc::new(Semaphore::new(limits.connections));
-    let refusals = Arc::new(Semaphore::new(refusal::AT_ONCE));
+    let refusals = Arc::new(Semaphore::new(lane::AT_ONCE));
     while let Some((socket, caller)) = accept(&listener, drain).await {
         if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
             let (service, http) = (make(caller), Arc::clone(&http));
@@ -93,9 +94,16 @@ where
                 drop(permit);
             });
         } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-            let over = drain.over.clone();
+            let (service, http) = (make(caller), Arc::clone(&http));
+            let mut shared = shared.clone();
+            // One probe, and then it goes.
+            shared.limits.age = Duration::ZERO;
             tasks.spawn(async move {
-                over.run_until_cancelled(refusal::refuse(socket)).await;
+                if lane::is_probes(&socket).await {
+                    shared.serve(http, socket, service, caller.port()).await;
+                } else {
+                    shared.over.run_until_cancelled(refusal::refuse(socket)).await;
+                }
                 drop(permit);
             });
         }

@@ -7,9 +7,6 @@ use tokio::{
     time::timeout,
 };
 
-/// How many callers are told so at once; the others are just cut off.
-pub(super) const AT_ONCE: usize = 64;
-
 /// How long that may take.
 const LIMIT: Duration = Duration::from_secs(1);
 

@@ -68,6 +68,17 @@ impl Idempotency {
         Self { store, ttl, max_bytes, attempts: TaskTracker::new() }
     }
 
+    /// Keeps replies for `ttl` from now on; the attempts that are under way are shared.
+    #[must_use]
+    pub fn with(&self, ttl: Duration) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            ttl,
+            max_bytes: self.max_bytes,
+            attempts: self.attempts.clone(),
+        }
+    }
+
     /// Waits until what became of every attempt is noted. Dropping the future waits no longer, and
     /// cancels nothing.
     pub async fn settled(&self) {

@@ -37,7 +37,8 @@ const BATCH: usize = 64;
 /// Events beyond so many bytes are not kept; the answer that they spell is.
 const MAX_BYTES: usize = 8 << 20;
 
-/// The answers being made.
+/// The answers being made. Clones share them.
+#[derive(Clone)]
 pub(super) struct Running {
     places: Arc<Semaphore>,
     jobs: Arc<Mutex<HashMap<Key, Handle>>>,

@@ -79,6 +79,19 @@ impl Responses {
         }
     }
 
+    /// Keeps answers for `ttl` from now on; those that are being made are shared.
+    #[must_use]
+    pub fn with(&self, ttl: Duration) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            ttl,
+            running: self.running.clone(),
+            tasks: self.tasks.clone(),
+            closing: self.closing.clone(),
+            failing: AtomicBool::new(self.failing.load(Ordering::Relaxed)),
+        }
+    }
+
     /// Ends what is made in the background, and waits until that is kept.
     pub async fn close(&self) {
         self.closing.cancel();

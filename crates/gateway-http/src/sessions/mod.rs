@@ -34,6 +34,12 @@ impl Keeper {
         Self { sessions, turns: TaskTracker::new() }
     }
 
+    /// Keeps `sessions` from now on, which share the turns that are under way.
+    #[must_use]
+    pub fn with(&self, sessions: Sessions) -> Self {
+        Self { sessions, turns: self.turns.clone() }
+    }
+
     /// Waits until every turn has ended. Dropping the future waits no longer, and cancels nothing.
     pub async fn settled(&self) {
         self.turns.close();

@@ -1,7 +1,7 @@
 //! A gateway over the store in memory, and two providers that say how much they were told.
 
 use crate::responses::Responses;
-use crate::{About, Access, App, Backend, Budget, Client, Cors, Limits, Meters, Times, handle};
+use crate::{About, Access, App, Backend, Budget, Client, Cors, Limits, Times, handle};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
@@ -233,7 +233,9 @@ impl Bench {
             times: Times::default(),
             cors: Cors::Closed,
             metrics: None,
-            meters: Meters::default(),
+            meters: Arc::default(),
+            health: crate::Health::default(),
+            epoch: 1,
             console: None,
             about: About { version: String::new(), docs: None },
         };

@@ -1,0 +1,120 @@
+//! What the gateway depends on, and how each of that is looked at.
+
+use crate::{config::Config, lasting::Lasting, memory::Memory};
+use async_trait::async_trait;
+use gateway_http::{Backend, Dependency, Finding, Health, Probe, STORE};
+use gateway_providers::HttpClient;
+use gateway_store::Watch;
+use serde_json::{Map, Value, json};
+use std::{collections::HashMap, sync::Arc};
+use tokio::time::Instant;
+
+/// The health of a gateway: its store, and the platform's `services`, each a name and the address of
+/// its health endpoint.
+pub(crate) fn health(
+    config: &Config,
+    lasting: &Lasting,
+    client: &HttpClient,
+    services: &[(&str, String)],
+    providers: &HashMap<Arc<str>, Backend>,
+) -> Health {
+    let store = Arc::new(Store(lasting.stores.watch()));
+    let mut dependencies =
+        vec![Dependency { name: STORE.to_owned(), critical: true, probe: store }];
+    for (name, address) in services {
+        let probe = Arc::new(Service { client: client.clone(), address: address.clone() });
+        dependencies.push(Dependency { name: (*name).to_owned(), critical: false, probe });
+    }
+    let keyed: Vec<_> = keyed(config, providers).collect();
+    if !keyed.is_empty() {
+        let breakers = Arc::clone(&lasting.breakers);
+        let probe = Arc::new(Providers { names: keyed, breakers });
+        dependencies.push(Dependency { name: CLOUD.to_owned(), critical: false, probe });
+    }
+    let breakers = Arc::clone(&lasting.breakers);
+    let states: Map<String, Value> = providers
+        .iter()
+        .map(|(id, backend)| (id.to_string(), matches!(backend, Backend::Ready(_)).into()))
+        .collect();
+    let began = Instant::now();
+    let told = move || {
+        Map::from_iter([
+            ("memory".to_owned(), Memory::now().told()),
+            ("providers".to_owned(), states.clone().into()),
+            ("breakers".to_owned(), breakers.told().into()),
+            ("configured_for_seconds".to_owned(), began.elapsed().as_secs().into()),
+        ])
+    };
+    Health::new(dependencies, lasting.drain.draining.clone(), Arc::new(told))
+}
+
+/// The name of all providers with keys.
+const CLOUD: &str = "cloud_providers";
+
+/// The providers that a key is configured for, and that are ready.
+fn keyed(config: &Config, providers: &HashMap<Arc<str>, Backend>) -> impl Iterator<Item = String> {
+    let ready = |name: &str| matches!(providers.get(name), Some(Backend::Ready(_)));
+    let keyed = config.providers.iter().filter(|(_, it)| it.enabled && it.api_key.is_some());
+    keyed.map(|(name, _)| name.clone()).filter(move |name| ready(name))
+}
+
+/// Looks at where state is kept.
+struct Store(Watch);
+
+#[async_trait]
+impl Probe for Store {
+    async fn look(&self) -> Finding {
+        let health = self.0.health().await;
+        let mut details: Map<String, Value> = health
+            .details
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        details.insert("backend".to_owned(), health.backend.into());
+        details.insert("durability".to_owned(), health.durability.as_str().into());
+        details.insert("warnings".to_owned(), health.warnings.into());
+        Finding { well: health.reachable, details }
+    }
+}
+
+/// Looks at a service of the platform: it is well if it says 200.
+struct Service {
+    client: HttpClient,
+    address: String,
+}
+
+#[async_trait]
+impl Probe for Service {
+    async fn look(&self) -> Finding {
+        let answered = self.client.status(&self.address).await;
+        let (well, name, value) = match answered {
+            Ok(status) => (status == 200, "http_status", json!(status)),
+            Err(error) => (false, "error", json!(error.code())),
+        };
+        Finding { well, details: Map::from_iter([(name.to_owned(), value)]) }
+    }
+}
+
+/// Looks at the breakers of the providers with keys: they are well as long as one of them is not
+/// given a pause. Nobody is asked, because asking costs.
+struct Providers {
+    names: Vec<String>,
+    breakers: Arc<crate::breakers::Breakers>,
+}
+
+#[async_trait]
+impl Probe for Providers {
+    async fn look(&self) -> Finding {
+        let open = self.breakers.told();
+        let paused = |name: &String| {
+            let begin = format!("{name}/");
+            open.iter().any(|(circuit, state)| circuit.starts_with(&begin) && state == "open")
+        };
+        let states = self.names.iter().map(|name| {
+            let state = if paused(name) { "paused" } else { "ready" };
+            (name.clone(), state.into())
+        });
+        let details: Map<String, Value> = states.collect();
+        Finding { well: details.values().any(|state| state == "ready"), details }
+    }
+}

@@ -1,0 +1,50 @@
+//! What outlives a configuration: made once, and shared by the gateways that configurations make.
+
+use crate::{
+    breakers::Breakers, compose, config::Config, drain::Drain, metrics, telemetry::Losses,
+};
+use gateway_http::{Meters, Render};
+use gateway_store::Stores;
+use std::sync::Arc;
+
+/// Made when the process starts, closed when it ends.
+#[derive(Debug)]
+pub struct Lasting {
+    /// Where state is kept.
+    pub stores: Stores,
+    /// How the process stops.
+    pub drain: Drain,
+    /// What renders the metrics.
+    pub metrics: Rendering,
+    /// What counts.
+    pub meters: Arc<Meters>,
+    /// What the breakers do.
+    pub breakers: Arc<Breakers>,
+}
+
+/// Renders the metrics.
+#[derive(Clone)]
+pub struct Rendering(pub Render);
+
+impl std::fmt::Debug for Rendering {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rendering")
+    }
+}
+
+impl Lasting {
+    /// Opens the state and begins to count.
+    ///
+    /// # Errors
+    ///
+    /// If the state cannot be opened, or something else counts already.
+    pub async fn begin(config: &Config, losses: Arc<Losses>) -> anyhow::Result<Self> {
+        Ok(Self {
+            stores: compose::stores(config).await?,
+            drain: Drain::default(),
+            metrics: Rendering(metrics::start(losses)?),
+            meters: Arc::default(),
+            breakers: Arc::default(),
+        })
+    }
+}

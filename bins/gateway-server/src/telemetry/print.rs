@@ -1,0 +1,184 @@
+//! An event as a line: an object of JSON, or something for eyes.
+
+use super::{
+    lines::Queue,
+    storm::Storm,
+    text::{Text, escape},
+};
+use crate::config::Format;
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+    sync::atomic::Ordering::Relaxed,
+};
+use tokio::time::Instant;
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    Layer,
+    fmt::{
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+    layer::Context,
+};
+
+/// Prints every event that it is given.
+#[derive(Debug)]
+pub(super) struct Print {
+    format: Format,
+    colours: bool,
+    queue: Queue,
+    storm: Storm,
+}
+
+impl Print {
+    pub(super) fn new(format: Format, colours: bool, queue: Queue) -> Self {
+        Self { format, colours, queue, storm: Storm::default() }
+    }
+
+    fn object(event: &Event<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(768);
+        out.extend_from_slice(b"{\"timestamp\":\"");
+        stamp(&mut out);
+        out.extend_from_slice(b"\",\"level\":\"");
+        out.extend_from_slice(event.metadata().level().as_str().as_bytes());
+        out.extend_from_slice(b"\",\"target\":\"");
+        escape(event.metadata().target(), &mut out);
+        out.push(b'"');
+        event.record(&mut Members(&mut out));
+        out.extend_from_slice(b"}\n");
+        out
+    }
+
+    fn pretty(&self, event: &Event<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        stamp(&mut out);
+        let level = event.metadata().level();
+        let (on, off) = if self.colours { (colour(*level), "\u{1b}[0m") } else { ("", "") };
+        let mut text = String::new();
+        let _ = write!(text, " {on}{level:>5}{off} ");
+        out.extend_from_slice(text.as_bytes());
+        escape(event.metadata().target(), &mut out);
+        out.push(b':');
+        event.record(&mut Words(&mut out));
+        out.push(b'\n');
+        out
+    }
+}
+
+const fn colour(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "\u{1b}[31m",
+        Level::WARN => "\u{1b}[33m",
+        Level::INFO => "\u{1b}[32m",
+        Level::DEBUG => "\u{1b}[34m",
+        Level::TRACE => "\u{1b}[35m",
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Print {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if !self.storm.admits(event.metadata(), Instant::now()) {
+            self.queue.losses.repeated.fetch_add(1, Relaxed);
+            return;
+        }
+        self.queue.send(match self.format {
+            Format::Json => Self::object(event),
+            Format::Pretty => self.pretty(event),
+        });
+    }
+}
+
+/// The time of day, in UTC.
+fn stamp(out: &mut Vec<u8>) {
+    let mut text = String::with_capacity(32);
+    // A clock that cannot be read leaves the time empty.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Writes fields as members of an object.
+struct Members<'a>(&'a mut Vec<u8>);
+
+impl Members<'_> {
+    fn name(&mut self, field: &Field) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(field.name().as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn bare(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.name(field);
+        // Writing to memory does not fail.
+        let _ = std::io::Write::write_fmt(self.0, value);
+    }
+
+    fn quoted(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.name(field);
+        self.0.push(b'"');
+        let _ = Text::into(self.0).write_fmt(value);
+        self.0.push(b'"');
+    }
+}
+
+impl Visit for Members<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if value.is_finite() {
+            self.bare(field, format_args!("{value}"));
+        } else {
+            self.quoted(field, format_args!("{value}"));
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.bare(field, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.bare(field, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.bare(field, format_args!("{value}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.name(field);
+        self.0.push(b'"');
+        let _ = Text::into(self.0).write_str(value);
+        self.0.push(b'"');
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.quoted(field, format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.quoted(field, format_args!("{value:?}"));
+    }
+}
+
+/// Writes fields as words: the message as it is, the others with their names.
+struct Words<'a>(&'a mut Vec<u8>);
+
+impl Visit for Words<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push(b' ');
+        if field.name() != "message" {
+            self.0.extend_from_slice(field.name().as_bytes());
+            self.0.push(b'=');
+        }
+        let _ = write!(Text::into(self.0), "{value:?}");
+    }
+}

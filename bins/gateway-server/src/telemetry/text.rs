@@ -1,0 +1,92 @@
+//! Text inside the quotes of JSON: one line, nothing that a terminal obeys, and not without end.
+
+use std::fmt;
+
+/// How many bytes of a field are logged.
+pub(super) const LONGEST: usize = 1024;
+
+/// Writes text as JSON escapes it, up to [`LONGEST`] bytes of it; then `...`.
+#[derive(Debug)]
+pub(super) struct Text<'a> {
+    out: &'a mut Vec<u8>,
+    left: usize,
+    cut: bool,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn into(out: &'a mut Vec<u8>) -> Self {
+        Self { out, left: LONGEST, cut: false }
+    }
+}
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.cut {
+            return Ok(());
+        }
+        let kept = text.floor_char_boundary(self.left);
+        let (kept, rest) = text.split_at_checked(kept).unwrap_or((text, ""));
+        escape(kept, self.out);
+        self.left -= kept.len();
+        if !rest.is_empty() {
+            self.cut = true;
+            self.out.extend_from_slice(b"...");
+        }
+        Ok(())
+    }
+}
+
+/// Appends `text` without what ends a string, a line, or the peace of a terminal.
+pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
+    let mut plain = 0;
+    for (at, char) in text.char_indices() {
+        let short = match char {
+            '"' => Some("\\\""),
+            '\\' => Some("\\\\"),
+            '\n' => Some("\\n"),
+            '\r' => Some("\\r"),
+            '\t' => Some("\\t"),
+            '\u{2028}' | '\u{2029}' => None,
+            _ if char.is_control() => None,
+            _ => continue,
+        };
+        out.extend_from_slice(text.get(plain..at).unwrap_or_default().as_bytes());
+        plain = at + char.len_utf8();
+        match short {
+            Some(short) => out.extend_from_slice(short.as_bytes()),
+            None => out.extend_from_slice(format!("\\u{:04x}", u32::from(char)).as_bytes()),
+        }
+    }
+    out.extend_from_slice(text.get(plain..).unwrap_or_default().as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let mut out = Vec::new();
+        escape(text, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_text_stays_within_its_quotes() {
+        check("plain, ünïcode", "plain, ünïcode");
+        check("a\"b\\c", "a\\\"b\\\\c");
+        check("a\r\nb\tc", "a\\r\\nb\\tc");
+        check("\u{1b}[31mred\u{9b}2J\u{7f}", "\\u001b[31mred\\u009b2J\\u007f");
+        check("\u{2028}", "\\u2028");
+    }
+
+    #[test]
+    fn a_field_ends() {
+        let mut out = Vec::new();
+        let mut text = Text::into(&mut out);
+        write!(text, "{}{}", "x".repeat(LONGEST - 1), "ü and more").unwrap();
+        assert_eq!(out.len(), LONGEST - 1 + 3);
+        assert!(out.ends_with(b"x..."));
+    }
+}

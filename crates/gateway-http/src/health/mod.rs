@@ -1,0 +1,187 @@
+//! How well the gateway is: what it depends on, asked seldom and never for long.
+//!
+//! However often probes come, each dependency is asked once a second at most, all of them at the
+//! same time. The endpoint `/health` is not among these: it asks nobody.
+
+mod replies;
+
+pub(crate) use self::replies::{detailed, ready};
+
+use crate::{App, Body as ReplyBody, Endpoint, reply, service};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use gateway_core::{BoxError, ErrorKind, GatewayError};
+use http::{Request, Response};
+use http_body::Body;
+use serde_json::{Map, Value};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long a dependency has to say how it is.
+const LIMIT: Duration = Duration::from_secs(1);
+/// How long what it said counts.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What has always been asked for, whether or not it is configured: what nobody uses does not fail.
+const ALWAYS: [&str; 2] = [STORE, "semantic_search"];
+
+/// The name under which the store is told of, whichever it is.
+pub const STORE: &str = "redis";
+
+/// Says how something is that the gateway depends on.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// Looks once. Whoever calls has a deadline.
+    async fn look(&self) -> Finding;
+}
+
+/// How something is.
+#[derive(Clone, Debug, Default)]
+pub struct Finding {
+    /// Whether it does its work.
+    pub well: bool,
+    /// More, for operators; no secrets.
+    pub details: Map<String, Value>,
+}
+
+/// Something that the gateway depends on.
+pub struct Dependency {
+    /// Its name in `checks`.
+    pub name: String,
+    /// Whether the gateway is of no use without it.
+    pub critical: bool,
+    /// Looks at it.
+    pub probe: Arc<dyn Probe>,
+}
+
+/// What else operators are told: memory, load, and the like.
+pub type Told = Arc<dyn Fn() -> Map<String, Value> + Send + Sync>;
+
+/// How well the gateway is.
+pub struct Health {
+    dependencies: Vec<Dependency>,
+    draining: CancellationToken,
+    told: Told,
+    seen: Mutex<Option<(Instant, Arc<Report>)>>,
+}
+
+/// How everything was at some moment.
+#[derive(Debug)]
+struct Report {
+    looks: Vec<Look>,
+}
+
+/// How one dependency was.
+#[derive(Debug)]
+struct Look {
+    name: String,
+    critical: bool,
+    finding: Finding,
+    took: Duration,
+}
+
+/// Whether requests should be sent here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Readiness {
+    Ready,
+    /// Something is missing, but not to everybody.
+    Degraded,
+    NotReady,
+    /// The gateway is about to stop.
+    Draining,
+}
+
+impl Health {
+    /// Watches `dependencies`; `draining` is cancelled when the gateway is about to stop.
+    pub fn new(dependencies: Vec<Dependency>, draining: CancellationToken, told: Told) -> Self {
+        Self { dependencies, draining, told, seen: Mutex::default() }
+    }
+
+    /// How everything is, or was less than a second ago. Who comes while others look waits for
+    /// what they see.
+    async fn report(&self) -> Arc<Report> {
+        let mut seen = self.seen.lock().await;
+        if let Some((at, report)) = &*seen
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(report);
+        }
+        let looks = join_all(self.dependencies.iter().map(Dependency::look)).await;
+        let report = Arc::new(Report { looks });
+        *seen = Some((Instant::now(), Arc::clone(&report)));
+        report
+    }
+
+    fn readiness(&self, report: &Report) -> Readiness {
+        let mut failing = report.looks.iter().filter(|look| !look.finding.well).peekable();
+        if self.draining.is_cancelled() {
+            Readiness::Draining
+        } else if failing.peek().is_none() {
+            Readiness::Ready
+        } else if failing.any(|look| look.critical) {
+            Readiness::NotReady
+        } else {
+            Readiness::Degraded
+        }
+    }
+}
+
+/// Answers whoever asks how the gateway is, and nobody else: for a port of its own, which callers do
+/// not reach. Operators need no key there.
+pub async fn probe<B>(app: Arc<App>, request: Request<B>) -> Response<ReplyBody>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    match Endpoint::at(request.uri().path()) {
+        Some(Endpoint::HealthDetailed) => detailed(&app).await,
+        Some(endpoint) if endpoint.is_probed() => service::handle(app, request).await,
+        Some(_) | None => {
+            let missing =
+                GatewayError::new(ErrorKind::NotFound, "only probes are answered on this port");
+            reply::failure(&missing, reply::platform_error(&missing))
+        }
+    }
+}
+
+impl Default for Health {
+    /// Of a gateway that depends on nothing.
+    fn default() -> Self {
+        Self::new(Vec::new(), CancellationToken::new(), Arc::new(Map::new))
+    }
+}
+
+impl Dependency {
+    async fn look(&self) -> Look {
+        let began = Instant::now();
+        let finding = timeout(LIMIT, self.probe.look()).await.unwrap_or_else(|_| {
+            let late = ("error".to_owned(), Value::from("timeout"));
+            Finding { well: false, details: Map::from_iter([late]) }
+        });
+        let (name, critical) = (self.name.clone(), self.critical);
+        Look { name, critical, finding, took: began.elapsed() }
+    }
+}
+
+impl fmt::Debug for Dependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dependency")
+            .field("name", &self.name)
+            .field("critical", &self.critical)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("dependencies", &self.dependencies).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

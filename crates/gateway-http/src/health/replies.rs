@@ -1,0 +1,74 @@
+//! What is told of the gateway's health.
+
+use super::{ALWAYS, Look, Readiness, Report};
+use crate::{App, platform, reply};
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+/// `GET /health/ready`: whether requests should be sent here.
+pub(crate) async fn ready(app: &App) -> Response<reply::Body> {
+    let report = app.health.report().await;
+    let readiness = app.health.readiness(&report);
+    let body = json!({
+        "status": readiness.as_str(),
+        "checks": checks(&report),
+        "models_available": platform::usable(app).count(),
+    });
+    reply::json(readiness.status(), &body)
+}
+
+/// `GET /health/detailed`: how everything is, for operators.
+pub(crate) async fn detailed(app: &App) -> Response<reply::Body> {
+    let report = app.health.report().await;
+    let readiness = app.health.readiness(&report);
+    let models = platform::usable(app).count();
+    let healthy = readiness == Readiness::Ready && models > 0;
+    let inference = app.is_ready("inference") || app.is_ready("llamacpp");
+    let mut body = (app.health.told)();
+    let mut tell = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    tell("status", if healthy { "healthy" } else { "degraded" }.into());
+    tell("ready", readiness.as_str().into());
+    tell("version", app.about.version.as_str().into());
+    tell("models_available", models.into());
+    tell("inference_service", if inference { "registered" } else { "no_providers" }.into());
+    tell("dependencies", dependencies(&report));
+    let status = if models > 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    reply::json(status, &Value::Object(body))
+}
+
+/// Whether each dependency is well, by name.
+fn checks(report: &Report) -> Map<String, Value> {
+    let unused = ALWAYS.iter().map(|name| ((*name).to_owned(), true.into()));
+    let looks = report.looks.iter().map(|look| (look.name.clone(), look.finding.well.into()));
+    unused.chain(looks).collect()
+}
+
+fn dependencies(report: &Report) -> Value {
+    let told = |look: &Look| {
+        let mut told = look.finding.details.clone();
+        told.insert("status".to_owned(), if look.finding.well { "up" } else { "down" }.into());
+        told.insert("critical".to_owned(), look.critical.into());
+        let micros = u32::try_from(look.took.as_micros()).unwrap_or(u32::MAX);
+        told.insert("latency_ms".to_owned(), (f64::from(micros) / 1000.0).into());
+        (look.name.clone(), Value::Object(told))
+    };
+    Value::Object(report.looks.iter().map(told).collect())
+}
+
+impl Readiness {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::NotReady => "not_ready",
+            Self::Draining => "draining",
+        }
+    }
+
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Ready | Self::Degraded => StatusCode::OK,
+            Self::NotReady | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! How well the gateway says it is, whoever asks and however busy it is.
+
+use gateway_tests::{Gateway, Raw, Setup, Upstream, request};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+/// A store that is not there.
+fn without_store() -> Setup {
+    let setup = Setup::new().set("store", "backend", "redis");
+    setup.set("store", "redis_url", "redis://127.0.0.1:1")
+}
+
+#[tokio::test]
+async fn a_gateway_that_depends_on_nothing_is_ready() {
+    let gateway = Setup::new().start().await;
+    for path in ["/health/ready", "/ready"] {
+        let reply = gateway.get(path).await;
+        let body = reply.json();
+        assert_eq!((reply.status(), &body["status"]), (200, &json!("ready")), "{body}");
+        assert_eq!(body["checks"], json!({ "redis": true, "semantic_search": true }));
+        assert!(body["models_available"].is_u64());
+    }
+    for path in ["/health", "/live"] {
+        let body = gateway.get(path).await.json();
+        assert_eq!(
+            (&body["status"], &body["inference_service"]),
+            (&json!("healthy"), &json!("not_managed"))
+        );
+        assert!(body["version"].is_string() && body["models_available"].is_u64());
+    }
+}
+
+#[tokio::test]
+async fn without_its_store_a_gateway_lives_but_is_not_ready() {
+    let gateway = without_store().start().await;
+    let reply = gateway.get("/health/ready").await;
+    let body = reply.json();
+    assert_eq!((reply.status(), &body["status"]), (503, &json!("not_ready")), "{body}");
+    assert_eq!(body["checks"], json!({ "redis": false, "semantic_search": true }));
+    assert_eq!(gateway.get("/health").await.status(), 200);
+    assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
+}
+
+#[tokio::test]
+async fn operators_are_told_more() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream).set("providers.lab", "api_key", "sk-canary-e804");
+    let gateway = setup.client("ops", "key-of-ops-1234567890").start().await;
+    assert_eq!(gateway.get("/health/detailed").await.told(), "401 invalid_api_key");
+    let key = [("Authorization", "Bearer key-of-ops-1234567890")];
+    let reply = gateway.send(request("GET", "/health/detailed", &key, b"")).await;
+    assert!(!reply.text().contains("canary"), "{}", reply.text());
+    let body = reply.json();
+    assert_eq!((reply.status(), &body["status"]), (200, &json!("healthy")), "{body}");
+    assert_eq!(body["providers"]["lab"], true);
+    assert!(body["memory"]["rss_mb"].as_f64().unwrap() > 1.0, "{body}");
+    let store = &body["dependencies"]["redis"];
+    assert_eq!((&store["status"], &store["backend"]), (&json!("up"), &json!("memory")));
+    assert_eq!((&store["durability"], &store["critical"]), (&json!("volatile"), &json!(true)));
+    assert!(store["latency_ms"].is_f64());
+    assert_eq!(body["dependencies"]["cloud_providers"]["lab"], "ready");
+}
+
+/// Asks on a connection of its own.
+async fn probe(address: SocketAddr, path: &str) -> u16 {
+    let mut raw = Raw::connect(address).await;
+    raw.send(request("GET", path, &[], b"")).await;
+    raw.reply().await.status()
+}
+
+#[tokio::test]
+async fn probes_are_answered_when_there_is_room_for_nobody_else() {
+    let gateway = Setup::new().write("server", "max_connections", "2").start().await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut raw = gateway.asking("fake/chunks-600-100ms", json!({ "stream": true })).await;
+        raw.begin().await.block().await.unwrap();
+        busy.push(raw);
+    }
+    for _ in 0..20 {
+        assert_eq!(probe(gateway.address(), "/v1/models").await, 503);
+        for path in ["/health", "/health/ready", "/ready", "/live", "/metrics"] {
+            assert_eq!(probe(gateway.address(), path).await, 200, "{path}");
+        }
+    }
+    // A probe's connection is for one question.
+    let mut raw = gateway.connect().await;
+    raw.send(request("GET", "/health", &[], b"")).await;
+    assert_eq!(raw.reply().await.header("connection"), "close");
+}
+
+#[tokio::test]
+async fn probes_may_have_a_port_of_their_own() {
+    let port = gateway_tests::free_port();
+    let setup = Setup::new().write("server", "health_port", &port.to_string());
+    let gateway: Gateway = setup.client("app", "key-of-app-1234567890").start().await;
+    let lane = SocketAddr::new(gateway.address().ip(), port);
+    for path in ["/health", "/health/ready", "/health/detailed", "/ready", "/live", "/metrics"] {
+        assert_eq!(probe(lane, path).await, 200, "{path}");
+    }
+    for path in ["/v1/models", "/", "/nope", "/v1/chat/completions"] {
+        assert_eq!(probe(lane, path).await, 404, "{path}");
+    }
+}
