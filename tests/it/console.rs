@@ -2,6 +2,7 @@
 
 use gateway_tests::{Gateway, Raw, Reply, Setup, Stream, openai, request};
 use serde_json::{Value, json};
+use std::path::Path;
 
 #[track_caller]
 fn is_page(reply: &Reply, kind: &str) {
@@ -27,7 +28,14 @@ async fn walk(gateway: &Gateway, page: &str) -> usize {
         for name in named {
             if !known.iter().any(|it| it == name) && name.contains('.') {
                 let reply = gateway.get(&format!("{page}/{name}")).await;
-                is_page(&reply, if name.ends_with(".svg") { "image/" } else { "text/" });
+                is_page(
+                    &reply,
+                    if Path::new(name).extension().is_some_and(|it| it == "svg") {
+                        "image/"
+                    } else {
+                        "text/"
+                    },
+                );
                 texts.push(reply.text().to_owned());
                 known.push(name.to_owned());
             }

@@ -38,7 +38,7 @@ fn examples(page: &str, text: &str) -> Vec<Example> {
                 place: format!("{page}:{}", number + 1),
                 language: language.to_owned(),
                 mark: std::mem::take(&mut before),
-                text: block.map(|line| format!("{line}\n")).collect(),
+                text: block.flat_map(|line| [line, "\n"]).collect(),
             });
         } else if !line.is_empty() {
             line.clone_into(&mut before);
@@ -106,7 +106,7 @@ fn has_modules(example: &Example) -> bool {
         .lines()
         .filter(|line| line.starts_with("import ") || line.starts_with("from "));
     let modules: Vec<_> = imports.filter_map(|line| line.split_whitespace().nth(1)).collect();
-    let script = modules.iter().map(|it| format!("import {it}\n")).collect::<String>();
+    let script: String = modules.iter().flat_map(|it| ["import ", it, "\n"]).collect();
     let tried = Command::new("python3").args(["-c", &script]).output();
     tried.is_ok_and(|it| it.status.success())
 }

@@ -1,4 +1,4 @@
-//! A browser without a window, driven over WebDriver. See <https://www.w3.org/TR/webdriver2/>.
+//! A browser without a window, driven over `WebDriver`. See <https://www.w3.org/TR/webdriver2/>.
 
 use crate::{
     clock::{Stopwatch, pause},
@@ -60,7 +60,7 @@ impl Browser {
         }}});
         let mut browser = Self { port, session: String::new(), _driver: driver };
         let made = browser.command("POST", "/session", &capabilities)?;
-        let session = made["sessionId"].as_str().context("no session")?;
+        let session = made.get("sessionId").and_then(Value::as_str).context("no session")?;
         browser.session = format!("/session/{session}");
         Ok(browser)
     }
@@ -126,8 +126,9 @@ impl Browser {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let reply = Request::post(path, &text).method(method).send(self.port)?;
         let mut told: Value = serde_json::from_str(&reply.body)?;
-        ensure!(reply.status == 200, "{method} {path}: {}", told["value"]["message"]);
-        Ok(told["value"].take())
+        let value = told.get_mut("value").map(Value::take).unwrap_or_default();
+        ensure!(reply.status == 200, "{method} {path}: {value}");
+        Ok(value)
     }
 }
 

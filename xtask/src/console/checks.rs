@@ -247,7 +247,7 @@ fn has_contrast(page: &Page<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keys that have no character, as WebDriver writes them.
+/// Keys that have no character, as `WebDriver` writes them.
 const TAB: char = '\u{E004}';
 const ENTER: char = '\u{E007}';
 

@@ -58,7 +58,8 @@ pub(super) fn plenty(port: u16) -> anyhow::Result<Vec<JoinHandle<anyhow::Result<
         Request::post("/v1/sessions", r#"{"context":{"taxonomy":"AI-ML_taxonomy"}}"#).send(port)?;
     let session: Value = serde_json::from_str(&made.body)?;
     for text in ["Which patterns limit rates?", "And which of them are fair?"] {
-        say(port, session["id"].as_str().unwrap_or_default(), text)?;
+        let id = session.get("id").and_then(Value::as_str).unwrap_or_default();
+        say(port, id, text)?;
     }
     Ok(["fake/chunks-80-100ms", "fake/chunks-60-150ms", "fake/chunks-90-100ms"]
         .iter()

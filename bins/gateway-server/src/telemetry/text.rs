@@ -85,7 +85,7 @@ mod tests {
     fn a_field_ends() {
         let mut out = Vec::new();
         let mut text = Text::into(&mut out);
-        write!(text, "{}{}", "x".repeat(LONGEST - 1), "ü and more").unwrap();
+        write!(text, "{}ü and more", "x".repeat(LONGEST - 1)).unwrap();
         assert_eq!(out.len(), LONGEST - 1 + 3);
         assert!(out.ends_with(b"x..."));
     }
