@@ -49,7 +49,7 @@ async fn check(
     stream: bool,
 ) -> Result<(), String> {
     upstream.next(story.plays(dialect, stream));
-    let mut body = caller.ask(&story.wish);
+    let mut body = caller.ask(story.wish);
     body["model"] = model(dialect).into();
     body["stream"] = stream.into();
     let headers = [("Content-Type", "application/json")];
@@ -84,15 +84,15 @@ async fn every_caller_reaches_every_provider() {
         for story in &Story::all() {
             for stream in [false, true] {
                 let how = if stream { "streamed" } else { "whole" };
-                let mut row = format!("{:10} {:14} {how:9}", caller.name(), story.name);
+                let mut cells = vec![format!("{:10} {:14} {how:9}", caller.name(), story.name)];
                 for dialect in Dialect::ALL {
                     let told = check(&bench, (caller, dialect), story, stream).await;
-                    row += &format!("{:11}", if told.is_ok() { "ok" } else { "WRONG" });
+                    cells.push(format!("{:11}", if told.is_ok() { "ok" } else { "WRONG" }));
                     let place =
                         format!("{} {} {how} {}", caller.name(), story.name, dialect.name());
                     wrong.extend(told.err().map(|told| format!("{place}: {told}")));
                 }
-                table.push(row);
+                table.push(cells.concat());
             }
         }
     }

@@ -9,8 +9,12 @@ use crate::{ChatRequest, Content, Message, Part, Source, ToolKind, ToolSpec};
 /// size: its bytes say little of what it costs.
 pub fn tokens(request: &ChatRequest, model: &str) -> u64 {
     let mut size = Size::default();
-    request.messages.iter().for_each(|message| size.message(message));
-    request.tools.iter().for_each(|tool| size.tool(tool));
+    for message in &request.messages {
+        size.message(message);
+    }
+    for tool in &request.tools {
+        size.tool(tool);
+    }
     size.tokens(model)
 }
 

@@ -4,18 +4,28 @@ use gateway_tests::{Dialect, Script, Speech};
 use serde_json::json;
 
 /// What a caller wants, beside an answer to `Hello`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wish {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Want {
     /// The tools `look` and `locate` may be called.
-    pub(super) tools: bool,
+    Tools,
     /// `look` was called before, and said `12 C`.
-    pub(super) history: bool,
+    History,
     /// There is a picture beside the text.
-    pub(super) image: bool,
+    Image,
     /// The answer is to follow a schema that requires a `verdict`.
-    pub(super) schema: bool,
+    Schema,
     /// The model is to think.
-    pub(super) reasoning: bool,
+    Reasoning,
+}
+
+/// All that a caller wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish(&'static [Want]);
+
+impl Wish {
+    pub(super) fn has(self, want: Want) -> bool {
+        self.0.contains(&want)
+    }
 }
 
 /// How the provider behaves.
@@ -55,45 +65,44 @@ impl Story {
             heard,
             arrives,
         };
-        let wish = Wish::default();
         vec![
-            says("text", wish, text(), "Hello. [stop]", &["Hello"]),
+            says("text", Wish(&[]), text(), "Hello. [stop]", &["Hello"]),
             says(
                 "tools",
-                Wish { tools: true, history: true, ..wish },
+                Wish(&[Want::Tools, Want::History]),
                 Speech::calls(std::slice::from_ref(&look)),
                 r#"look {"city":"Oslo","days":2} [tool_calls]"#,
                 &["look", "locate", "the city to look at", "12 C", "Bergen"],
             ),
             says(
                 "parallel tools",
-                Wish { tools: true, ..wish },
+                Wish(&[Want::Tools]),
                 Speech { calls: vec![look, locate], ..text() },
                 r#"Hello. look {"city":"Oslo","days":2} locate {} [tool_calls]"#,
                 &["look", "locate"],
             ),
-            says("image", Wish { image: true, ..wish }, text(), "Hello. [stop]", &[PICTURE]),
+            says("image", Wish(&[Want::Image]), text(), "Hello. [stop]", &[PICTURE]),
             says(
                 "structured",
-                Wish { schema: true, ..wish },
+                Wish(&[Want::Schema]),
                 Speech::text(&["{\"verdict\":", "true}"]),
                 r#"{"verdict":true} [stop]"#,
                 &["verdict"],
             ),
             says(
                 "reasoning",
-                Wish { reasoning: true, ..wish },
+                Wish(&[Want::Reasoning]),
                 Speech { thought: "Hm.", ..text() },
                 "(Hm.) Hello. [stop]",
                 &[],
             ),
             Self {
                 act: Act::Refuses,
-                ..says("error", wish, text(), "429 rate_limit_exceeded", &["Hello"])
+                ..says("error", Wish(&[]), text(), "429 rate_limit_exceeded", &["Hello"])
             },
             Self {
                 act: Act::BreaksOff,
-                ..says("cut", wish, text(), "Hello. <broken>", &["Hello"])
+                ..says("cut", Wish(&[]), text(), "Hello. <broken>", &["Hello"])
             },
         ]
     }
@@ -118,7 +127,7 @@ impl Story {
 
     /// What the provider is told, in some place of its own.
     pub(super) fn arrives(&self, dialect: Dialect) -> Vec<&'static str> {
-        let thinking = self.wish.reasoning.then_some(match dialect {
+        let thinking = self.wish.has(Want::Reasoning).then_some(match dialect {
             Dialect::Chat => "\"reasoning_effort\"",
             Dialect::Responses => "\"effort\"",
             Dialect::Messages => "\"thinking\"",

@@ -29,14 +29,6 @@ impl Told {
     }
 
     fn item(&mut self, at: usize, item: &Value, speech: &Speech) {
-        let place = |more: Value| {
-            let mut event = json!({ "item_id": item["id"], "output_index": at });
-            event
-                .as_object_mut()
-                .expect("an object")
-                .extend(more.as_object().cloned().expect("one"));
-            event
-        };
         let mut opening = item.clone();
         opening["status"] = json!("in_progress");
         for (name, empty) in
@@ -47,49 +39,58 @@ impl Told {
             }
         }
         self.tell("response.output_item.added", json!({ "output_index": at, "item": opening }));
+        let mut place = json!({ "item_id": item["id"], "output_index": at });
         match item["type"].as_str() {
             Some("reasoning") => {
-                let part = |text: &str| json!({ "type": "summary_text", "text": text });
-                let event = |more: Value| {
-                    let mut event = place(more);
-                    event["summary_index"] = json!(0);
-                    event
-                };
-                let added = event(json!({ "part": part("") }));
-                self.tell("response.reasoning_summary_part.added", added);
-                let delta = event(json!({ "delta": speech.thought }));
-                self.tell("response.reasoning_summary_text.delta", delta);
-                let done = event(json!({ "text": speech.thought }));
-                self.tell("response.reasoning_summary_text.done", done);
-                let done = event(json!({ "part": part(speech.thought) }));
-                self.tell("response.reasoning_summary_part.done", done);
+                place["summary_index"] = json!(0);
+                self.thought(&place, speech.thought);
             }
             Some("message") => {
-                let event = |more: Value| {
-                    let mut event = place(more);
-                    event["content_index"] = json!(0);
-                    event
-                };
-                let added = event(json!({ "part": text_part("") }));
-                self.tell("response.content_part.added", added);
-                for piece in &speech.text {
-                    let delta = event(json!({ "delta": piece, "logprobs": [] }));
-                    self.tell("response.output_text.delta", delta);
-                }
-                let text = speech.text.concat();
-                let done = event(json!({ "text": text, "logprobs": [] }));
-                self.tell("response.output_text.done", done);
-                self.tell("response.content_part.done", event(json!({ "part": text_part(&text) })));
+                place["content_index"] = json!(0);
+                self.text(&place, &speech.text);
             }
-            _ => {
-                let delta = place(json!({ "delta": item["arguments"] }));
-                self.tell("response.function_call_arguments.delta", delta);
-                let done = place(json!({ "arguments": item["arguments"], "name": item["name"] }));
-                self.tell("response.function_call_arguments.done", done);
-            }
+            _ => self.call(&place, item),
         }
         self.tell("response.output_item.done", json!({ "output_index": at, "item": item }));
     }
+
+    fn thought(&mut self, place: &Value, thought: &str) {
+        let part = |text: &str| json!({ "part": { "type": "summary_text", "text": text } });
+        let kind = |of: &str| format!("response.reasoning_summary_{of}");
+        self.tell(&kind("part.added"), at(place, &part("")));
+        self.tell(&kind("text.delta"), at(place, &json!({ "delta": thought })));
+        self.tell(&kind("text.done"), at(place, &json!({ "text": thought })));
+        self.tell(&kind("part.done"), at(place, &part(thought)));
+    }
+
+    fn text(&mut self, place: &Value, pieces: &[&str]) {
+        let part = |text: &str| json!({ "part": text_part(text) });
+        self.tell("response.content_part.added", at(place, &part("")));
+        for piece in pieces {
+            let delta = json!({ "delta": piece, "logprobs": [] });
+            self.tell("response.output_text.delta", at(place, &delta));
+        }
+        let text = pieces.concat();
+        let done = json!({ "text": text, "logprobs": [] });
+        self.tell("response.output_text.done", at(place, &done));
+        self.tell("response.content_part.done", at(place, &part(&text)));
+    }
+
+    fn call(&mut self, place: &Value, item: &Value) {
+        let delta = json!({ "delta": item["arguments"] });
+        self.tell("response.function_call_arguments.delta", at(place, &delta));
+        let done = json!({ "arguments": item["arguments"], "name": item["name"] });
+        self.tell("response.function_call_arguments.done", at(place, &done));
+    }
+}
+
+/// An event at `place` that says `more`.
+fn at(place: &Value, more: &Value) -> Value {
+    let mut event = place.clone();
+    for (name, value) in more.as_object().into_iter().flatten() {
+        event[name] = value.clone();
+    }
+    event
 }
 
 fn items(speech: &Speech) -> Vec<Value> {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// How often a change is moved behind one that came first.
 const ATTEMPTS: u32 = 64;
 /// More changes than any conversation has.
-const BEYOND: u64 = u32::MAX as u64;
+const BEYOND: u64 = 1 << 32;
 /// A conversation of so many bytes is not answered any more, so that the store has room for the
 /// last answer.
 const MAX_BYTES: usize = 7 << 20;
