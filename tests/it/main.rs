@@ -18,6 +18,7 @@ mod headers;
 mod health;
 mod idempotency;
 mod leaving;
+mod limits;
 mod load;
 mod matrix;
 mod outcomes;

@@ -17,7 +17,7 @@ pub struct Setup {
 
 impl Setup {
     /// What a gateway does without configuration, except that it logs everything as JSON, keeps
-    /// nothing, and asks a provider exactly once: [`Self::tenacious`] undoes that.
+    /// nothing, limits nobody, and asks a provider exactly once: [`Self::tenacious`] undoes that.
     pub fn new() -> Self {
         Self::tenacious().write("resilience", "retry_max_attempts", "1").write(
             "resilience",
@@ -26,14 +26,15 @@ impl Setup {
         )
     }
 
-    /// What a gateway does without configuration, except that it logs everything as JSON and keeps
-    /// nothing.
+    /// What a gateway does without configuration, except that it logs everything as JSON, keeps
+    /// nothing, and limits nobody.
     pub fn tenacious() -> Self {
         Self::default()
             .set("store", "backend", "memory")
             .set("log", "level", "trace")
             .set("log", "format", "json")
             .set("server", "drain_delay", "0s")
+            .write("limits", "enabled", "false")
     }
 
     /// The same, with the provider `lab` at `upstream`.

@@ -1,5 +1,7 @@
 //! From configuration to a gateway: the one place that knows every part.
 
+mod control;
+
 use crate::{
     before::Before,
     config::{
@@ -107,6 +109,7 @@ pub fn build(
         cors: cors(config),
         metrics: config.metrics.enabled.then(|| Arc::clone(&lasting.metrics.0)),
         meters: Arc::clone(&lasting.meters),
+        control: control::build(config, &lasting.stores),
         console: config.has_console().then(|| feed(lasting, before)),
         about: About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -156,21 +159,12 @@ fn idempotency(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -
 
 fn access(config: &Config) -> Access {
     if !config.needs_keys() {
-        let anybody = gateway_http::Client {
-            name: "anonymous".into(),
-            tenant: "anonymous".into(),
-            models: None,
-        };
-        return Access::Open(Arc::new(anybody));
+        return Access::Open(Arc::new(gateway_http::Client::anybody()));
     }
     let client = |client: &Client| {
-        let models = Some(client.models.clone()).filter(|models| !models.is_empty());
-        let known = gateway_http::Client {
-            name: client.name.as_str().into(),
-            tenant: client.tenant.as_str().into(),
-            models,
-        };
-        (*client.key.as_bytes(), Arc::new(known))
+        let mut known = gateway_http::Client::new(&client.name, &client.tenant);
+        known.models = Some(client.models.clone()).filter(|models| !models.is_empty());
+        (*client.key.as_bytes(), Arc::new(known.limited(&client.allowance)))
     };
     Access::Keys(config.clients.iter().map(client).collect())
 }

@@ -66,10 +66,10 @@ async fn listen(live: &Arc<Live>, drain: &Drain) -> anyhow::Result<()> {
     let listener = bind(address)?;
     let limits = Limits::of(&config);
     tracing::info!(%address, connections = limits.connections, "listening");
-    let make = |_: SocketAddr| {
+    let make = |caller: SocketAddr| {
         let live = Arc::clone(live);
         service_fn(move |request| {
-            let answering = gateway_http::handle(live.app(), request);
+            let answering = gateway_http::handle(live.app(), caller.ip(), request);
             async { Ok::<_, Infallible>(answering.await) }
         })
     };
@@ -109,6 +109,7 @@ async fn stop(signals: &mut Signals, drain: &Drain, live: &Live) -> Infallible {
 async fn close(live: &Live, lasting: Lasting) {
     let app = live.app();
     app.responses.close().await;
+    app.control.limiter.close().await;
     let settling = async { tokio::join!(app.keeper.settled(), app.idempotency.settled()) };
     if tokio::time::timeout(SETTLING, settling).await.is_err() {
         tracing::warn!("turns of sessions, or replies, were still being kept at the end");

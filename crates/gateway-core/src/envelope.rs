@@ -23,6 +23,8 @@ pub struct Envelope {
     pub messages: Option<Range<usize>>,
     /// Where the value of `tools` stands, if it is there.
     pub tools: Option<Range<usize>>,
+    /// How many tokens the answer may have, if the request says so.
+    pub max_output: Option<u64>,
 }
 
 /// A request in the caller's own bytes; decoded once, if at all.

@@ -32,6 +32,28 @@ pub fn tool(tool: &ToolSpec, model: &str) -> u64 {
     size.tokens(model)
 }
 
+/// How many tokens a model would read of a request that nobody has decoded: `json` is its body.
+///
+/// Four bytes a token, whatever they say. A long text in base64 counts as a picture.
+pub fn tokens_of_json(json: &[u8]) -> u64 {
+    let whole = (json.len() / 4) as u64;
+    if json.len() < MEDIUM || memchr::memmem::find(json, b"base64").is_none() {
+        return whole;
+    }
+    let mut tokens = whole;
+    for text in json.split(|byte| *byte == b'"').filter(|text| text.len() >= MEDIUM) {
+        let is_encoded = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+        let tail = text.get(text.len() - MEDIUM / 2..).unwrap_or_default();
+        if tail.iter().all(is_encoded) {
+            tokens = tokens.saturating_sub((text.len() / 4) as u64) + PER_MEDIUM;
+        }
+    }
+    tokens
+}
+
+/// From how many bytes on a text may be a picture.
+const MEDIUM: usize = 4 << 10;
+
 /// What goes around a message.
 const PER_MESSAGE: u64 = 4;
 
@@ -190,6 +212,18 @@ mod tests {
         };
         check(picture("A".into()), 1338);
         check(picture("A".repeat(100_000)), 1338);
+    }
+
+    #[test]
+    fn what_nobody_decoded_is_counted_by_its_bytes() {
+        assert_eq!(tokens_of_json(&[b'a'; 400]), 100);
+        let words = format!(r#"{{"type":"base64","text":"{}"}}"#, "word ".repeat(4_000));
+        assert_eq!(tokens_of_json(words.as_bytes()), words.len() as u64 / 4);
+        let picture = |size: usize| {
+            let url = format!(r#"{{"url":"data:image/png;base64,{}"}}"#, "A".repeat(size));
+            tokens_of_json(url.as_bytes())
+        };
+        assert!((PER_MEDIUM..PER_MEDIUM + 20).contains(&picture(100_000)), "{}", picture(100_000));
     }
 
     #[test]

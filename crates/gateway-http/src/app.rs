@@ -1,8 +1,8 @@
 //! What a request handler may use.
 
 use crate::{
-    auth::Access, body, console::Feed, cors::Cors, health::Health, idempotency::Idempotency,
-    meters::Meters, responses::Responses, sessions::Keeper,
+    auth::Access, body, console::Feed, control::Control, cors::Cors, health::Health,
+    idempotency::Idempotency, meters::Meters, responses::Responses, sessions::Keeper,
 };
 use gateway_core::{ErrorKind, GatewayError, Provider, Result, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -37,6 +37,8 @@ pub struct App {
     pub metrics: Option<Render>,
     /// Counts.
     pub meters: Arc<Meters>,
+    /// Who may do how much.
+    pub control: Control,
     /// What the page for operators shows; absent if there is none.
     pub console: Option<Feed>,
     /// How well it is.

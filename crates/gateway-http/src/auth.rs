@@ -1,5 +1,6 @@
 //! Who is calling.
 
+use crate::control::{Allowance, Quota};
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{HeaderMap, header::AUTHORIZATION};
 use sha2::{Digest as _, Sha256};
@@ -14,6 +15,10 @@ pub struct Client {
     pub tenant: Arc<str>,
     /// The models it may ask for; all if absent. `*` at the end stands for any rest.
     pub models: Option<Vec<String>>,
+    /// Whoever calls without a key.
+    pub is_anybody: bool,
+    /// How much it may take.
+    pub(crate) quota: Option<Quota>,
 }
 
 /// The SHA-256 of a key. Keys themselves are not kept.
@@ -60,19 +65,43 @@ impl fmt::Debug for Access {
 }
 
 impl Client {
+    /// A client that may do everything.
+    pub fn new(name: &str, tenant: &str) -> Self {
+        let (name, tenant) = (name.into(), tenant.into());
+        Self { name, tenant, models: None, is_anybody: false, quota: None }
+    }
+
+    /// Whoever calls without a key.
+    pub fn anybody() -> Self {
+        Self { is_anybody: true, ..Self::new("anonymous", "anonymous") }
+    }
+
+    /// The same, which may take no more than this.
+    #[must_use]
+    pub fn limited(mut self, allowance: &Allowance) -> Self {
+        self.quota = Quota::new(&self.tenant, &self.name, allowance);
+        self
+    }
+
     /// Fails unless this client may ask for `model`, as it or as the catalogue names it.
     pub fn check_model(&self, model: &str, catalogued: &str) -> Result<()> {
         let Some(allowed) = &self.models else { return Ok(()) };
-        let fits = |pattern: &String, name: &str| match pattern.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => name.eq_ignore_ascii_case(pattern),
-        };
         if allowed.iter().any(|it| fits(it, model) || fits(it, catalogued)) {
             return Ok(());
         }
         Err(GatewayError::new(ErrorKind::Forbidden, "this API key may not use the model")
             .with_code("model_not_allowed")
             .param("model"))
+    }
+}
+
+/// Whether a name is the one meant, or begins like one that ends with `*`.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => {
+            name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+        }
+        None => name.eq_ignore_ascii_case(pattern),
     }
 }
 
@@ -111,7 +140,7 @@ mod tests {
 
     fn client(models: Option<&[&str]>) -> Client {
         let models = models.map(|it| it.iter().map(ToString::to_string).collect());
-        Client { name: "app".into(), tenant: "t".into(), models }
+        Client { models, ..Client::new("app", "t") }
     }
 
     #[track_caller]

@@ -20,14 +20,14 @@ use tokio::time::Instant;
 /// estimate.
 pub(crate) async fn count<B>(
     app: &Arc<App>,
-    entry: Entry,
+    entry: Entry<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entry { path, request_id, in_flight } = entry;
+    let Entry { path, request_id, in_flight, .. } = entry;
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let client = app.access.identify(&head.headers)?;
@@ -56,6 +56,8 @@ where
         provider: Arc::clone(&route.provider),
         card: call.target.card.clone(),
         stream: false,
+        input: 0,
+        taken: None,
     };
     let counted = provider.count_tokens(call).await;
     drop(share);

@@ -2,12 +2,13 @@
 
 use crate::{
     App, body, context,
+    control::Want,
     generate::{self, Entry},
     outcome::{Accepted, Outcome},
     reply,
 };
 use bytes::Bytes;
-use gateway_core::{BoxError, Dialect, EmbeddingCall, Result};
+use gateway_core::{BoxError, Dialect, EmbeddingCall, Result, estimate};
 use gateway_wire::{embeddings, envelope, json};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
@@ -16,24 +17,33 @@ use std::sync::Arc;
 /// Has the model's provider turn texts into vectors.
 pub(crate) async fn embed<B>(
     app: &Arc<App>,
-    entry: Entry,
+    entry: Entry<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entry { path, request_id, in_flight } = entry;
+    let Entry { path, request_id, in_flight, peer, standing } = entry;
     let (head, body) = request.into_parts();
     let client = app.access.identify(&head.headers)?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     // The configured default is a model for chats: it is of no use here.
     envelope::read(&body, &json::Limits { depth: app.json_depth })?;
     let request = Arc::new(embeddings::read_request(&body)?);
+    let input = estimate::tokens_of_json(&body);
     drop((body, share));
     let route = app.routes.route(&request.model)?;
     client.check_model(&request.model, &route.target.model)?;
     let provider = app.provider(&route.provider)?;
+    let want = Want {
+        request: &request_id,
+        model: &route.target.model,
+        input,
+        output: Some(0),
+        price: route.target.card.as_ref().and_then(|card| card.price.as_ref()),
+    };
+    let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
     let accepted = Accepted {
         path,
         request_id: Arc::clone(&request_id),
@@ -41,6 +51,8 @@ where
         provider: Arc::clone(&route.provider),
         card: route.target.card.clone(),
         stream: false,
+        input,
+        taken,
     };
     let model = Arc::clone(&route.target.model);
     let call = EmbeddingCall {

@@ -2,6 +2,7 @@
 
 use crate::{
     App, body, context,
+    control::{Standing, Want},
     event_body::EventBody,
     hold, idempotency,
     meters::InFlight,
@@ -13,7 +14,8 @@ use crate::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Ask, BoxError, Call, Collector, Envelope, FrameStream, Head, Look, Loss, Result, on_end,
+    Answer, Ask, BoxError, Call, Collector, Envelope, FrameStream, Head, Look, Loss, Result,
+    estimate, on_end,
 };
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
@@ -22,31 +24,35 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use std::{sync::Arc, time::SystemTime};
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 use uuid::Uuid;
 
 /// Where a request came in.
-pub(crate) struct Entry {
+pub(crate) struct Entry<'a> {
     /// The endpoint's label.
     pub(crate) path: &'static str,
     /// The request's name.
     pub(crate) request_id: Arc<str>,
     /// Counts the request until its answer has ended.
     pub(crate) in_flight: InFlight,
+    /// Where its caller is.
+    pub(crate) peer: IpAddr,
+    /// What its caller is told of limits.
+    pub(crate) standing: &'a mut Standing,
 }
 
 /// Answers a request to a model.
 pub(crate) async fn generate<B>(
     app: &Arc<App>,
     caller: &'static dyn Caller,
-    entry: Entry,
+    entry: Entry<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entry { path, request_id, in_flight } = entry;
+    let Entry { path, request_id, in_flight, peer, standing } = entry;
     let (head, body) = request.into_parts();
     let client = app.access.identify(&head.headers)?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
@@ -56,6 +62,15 @@ where
     client.check_model(&envelope.model, &route.target.model)?;
     let provider = app.provider(&route.provider)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);
+    let input = estimate::tokens_of_json(&body);
+    let want = Want {
+        request: &request_id,
+        model: &route.target.model,
+        input,
+        output: envelope.max_output,
+        price: route.target.card.as_ref().and_then(|card| card.price.as_ref()),
+    };
+    let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
     // Several questions are put one by one; one may be put as it is, or as it is completed here.
     let single = if asks.len() == 1 { asks.pop() } else { None };
@@ -82,6 +97,8 @@ where
         provider: Arc::clone(&route.provider),
         card: call.target.card.clone(),
         stream,
+        input,
+        taken,
     };
     let mut outcome = Outcome::new(app, accepted, in_flight);
     outcome.show(&client.tenant, &call.target.model);

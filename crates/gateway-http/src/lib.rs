@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod console;
 mod context;
+pub mod control;
 mod conversations;
 mod cors;
 mod count;
@@ -34,6 +35,7 @@ pub use self::{
     auth::{Access, Client, KeyHash},
     body::{Budget, Limits},
     console::Feed,
+    control::Control,
     cors::Cors,
     endpoint::Endpoint,
     health::{Dependency, Finding, Health, Probe, STORE, Told, probe},

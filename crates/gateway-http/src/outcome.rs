@@ -3,10 +3,11 @@
 use crate::{
     App,
     console::{self, Begun, Live},
+    control::Taken,
     meters::InFlight,
 };
 use gateway_core::{
-    End, Frame, GatewayError, Head, ModelCard, NanoDollars, StreamEvent, Usage, Witness,
+    End, Frame, GatewayError, Head, ModelCard, NanoDollars, Price, StreamEvent, Usage, Witness,
 };
 use std::{error::Error as _, sync::Arc};
 use tokio::time::Instant;
@@ -29,6 +30,12 @@ pub(crate) struct Outcome {
     first_output: Option<Instant>,
     usage: Option<Usage>,
     finish: Option<&'static str>,
+    /// Roughly how many tokens the request has.
+    input: u64,
+    /// How often output came: roughly a token each.
+    outputs: u64,
+    has_begun: bool,
+    taken: Option<Taken>,
     told: bool,
     /// Where it is shown, if somebody looks.
     live: Option<Live>,
@@ -43,11 +50,15 @@ pub(crate) struct Accepted {
     pub(crate) provider: Arc<str>,
     pub(crate) card: Option<Arc<ModelCard>>,
     pub(crate) stream: bool,
+    /// Roughly how many tokens it has.
+    pub(crate) input: u64,
+    /// What it holds of its client's limits.
+    pub(crate) taken: Option<Taken>,
 }
 
 impl Outcome {
     pub(crate) fn new(app: &Arc<App>, accepted: Accepted, in_flight: InFlight) -> Self {
-        let Accepted { path, request_id, client, provider, card, stream } = accepted;
+        let Accepted { path, request_id, client, provider, card, stream, input, taken } = accepted;
         // A model that is not catalogued has whatever name the caller made up.
         let model = card.as_ref().map_or("other", |card| &card.id).into();
         app.meters.called(&provider);
@@ -66,6 +77,10 @@ impl Outcome {
             first_output: None,
             usage: None,
             finish: None,
+            input,
+            outputs: 0,
+            has_begun: false,
+            taken,
             told: false,
             live: None,
             _in_flight: in_flight,
@@ -74,6 +89,7 @@ impl Outcome {
 
     /// Learns what is known of the answer before it begins.
     pub(crate) fn begun(&mut self, head: &Head) {
+        self.has_begun = true;
         self.attempts = head.attempts;
         self.upstream_request_id.clone_from(&head.upstream_request_id);
     }
@@ -121,8 +137,11 @@ impl Outcome {
         };
         let took = self.began.elapsed();
         let first = self.first_output.map(|at| at.duration_since(self.began));
-        let cost =
-            self.usage.as_ref().and_then(|usage| Some(self.card.as_ref()?.price?.cost(usage)));
+        let used = self.used(end);
+        let cost = self.price().map(|price| price.cost(&used.usage));
+        if let Some(taken) = self.taken.take() {
+            taken.settle(used.usage.total(), cost.unwrap_or_default());
+        }
         let meters = &self.app.meters;
         meters.ended(self.path, outcome);
         meters.answered(&self.provider, took, first);
@@ -146,7 +165,7 @@ impl Outcome {
                 error: error.map(|error| error.message().into()),
             });
         }
-        let usage = self.usage.unwrap_or_default();
+        let usage = used.usage;
         tracing::info!(
             target: "gateway::outcome",
             request_id = &*self.request_id,
@@ -162,6 +181,7 @@ impl Outcome {
             prompt_tokens = usage.prompt(),
             completion_tokens = usage.completion(),
             usage_known = self.usage.is_some(),
+            usage_estimated = used.is_estimated,
             cost_nano_dollars = cost.map(|cost| cost.0),
             first_output_ms = first.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -171,6 +191,38 @@ impl Outcome {
             cause = error.and_then(|error| error.source()).map(tracing::field::display),
         );
     }
+
+    /// What the answer took, as its provider says, or as far as it was seen.
+    fn used(&self, end: End<'_>) -> Used {
+        let is_complete = matches!(end, End::Complete);
+        match self.usage {
+            Some(usage) if is_complete => Used { usage, is_estimated: false },
+            // What the provider said before the end is what it knew then.
+            Some(usage) => {
+                let unseen = self.outputs.saturating_sub(usage.completion());
+                let output = usage.output.saturating_add(unseen);
+                Used { usage: Usage { output, ..usage }, is_estimated: true }
+            }
+            None if self.has_begun => {
+                let usage = Usage { input: self.input, output: self.outputs, ..Usage::default() };
+                Used { usage, is_estimated: true }
+            }
+            None => Used { usage: Usage::default(), is_estimated: false },
+        }
+    }
+
+    fn price(&self) -> Option<Price> {
+        let known = self.card.as_ref().and_then(|card| card.price);
+        known.or_else(|| self.app.control.free.contains(&self.provider).then(Price::default))
+    }
+}
+
+/// What a request took.
+#[derive(Clone, Copy)]
+struct Used {
+    usage: Usage,
+    /// Nobody has said so.
+    is_estimated: bool,
 }
 
 impl Witness for Outcome {
@@ -178,8 +230,11 @@ impl Witness for Outcome {
         if let Some(live) = &self.live {
             live.saw(frame.output);
         }
-        if frame.output && self.first_output.is_none() {
-            self.first_output = Some(Instant::now());
+        if frame.output {
+            self.outputs = self.outputs.saturating_add(1);
+            if self.first_output.is_none() {
+                self.first_output = Some(Instant::now());
+            }
         }
         for event in &frame.events {
             if let StreamEvent::Usage(usage) = event {

@@ -1,9 +1,9 @@
 //! Every request passes here, top to bottom.
 
 use crate::{
-    App, Endpoint, body, console, context, conversations, count, embeddings, endpoint::Kind,
-    generate, health, hygiene, idempotency, meters::Meters, models, platform, reply, responses,
-    sessions,
+    App, Endpoint, body, console, context, control::Standing, conversations, count, embeddings,
+    endpoint::Kind, generate, health, hygiene, idempotency, meters::Meters, models, platform,
+    reply, responses, sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -15,11 +15,11 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::Instant;
 
-/// Answers `request`. Never fails: what goes wrong is told to the caller.
-pub async fn handle<B>(app: Arc<App>, request: Request<B>) -> Response<reply::Body>
+/// Answers `request`, which came from `peer`. Never fails: what goes wrong is told to the caller.
+pub async fn handle<B>(app: Arc<App>, peer: IpAddr, request: Request<B>) -> Response<reply::Body>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -29,7 +29,9 @@ where
     let request_id = context::request_id(request.headers());
     let origin = request.headers().get(ORIGIN).cloned();
     let path = Endpoint::at(request.uri().path()).map_or("unmatched", Endpoint::label);
-    let answering = AssertUnwindSafe(answer(&app, Arc::clone(&request_id), request));
+    let mut standing = Standing::default();
+    let from = From { request_id: Arc::clone(&request_id), peer, standing: &mut standing };
+    let answering = AssertUnwindSafe(answer(&app, from, request));
     let mut reply = answering.catch_unwind().await.unwrap_or_else(|_| {
         let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
         reply::failure(&bug, reply::platform_error(&bug))
@@ -38,21 +40,26 @@ where
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
+    standing.add_to(headers);
     app.cors.admit(origin.as_ref(), headers);
     app.meters.replied(method, path, reply.status().as_u16(), began.elapsed());
     reply
 }
 
-async fn answer<B>(
-    app: &Arc<App>,
+/// Where a request comes from, and what is told of its limits.
+struct From<'a> {
     request_id: Arc<str>,
-    request: Request<B>,
-) -> Response<reply::Body>
+    peer: IpAddr,
+    standing: &'a mut Standing,
+}
+
+async fn answer<B>(app: &Arc<App>, from: From<'_>, request: Request<B>) -> Response<reply::Body>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     let (head, body) = request.into_parts();
+    let request_id = Arc::clone(&from.request_id);
     let path = head.uri.path().to_owned();
     let Some(endpoint) = Endpoint::at(&path) else {
         let missing = || GatewayError::new(ErrorKind::NotFound, "there is nothing at this path");
@@ -64,7 +71,7 @@ where
         Ok(()) if head.method == Method::OPTIONS => Ok(app.cors.preflight(endpoint, &head.headers)),
         Ok(()) => {
             let request = Request::from_parts(head, body);
-            attend(app, endpoint, Arc::clone(&request_id), request).await
+            attend(app, endpoint, from, request).await
         }
         Err(error) => Err(error),
     };
@@ -107,7 +114,7 @@ fn check(endpoint: Endpoint<'_>, head: &Parts) -> Result<()> {
 async fn attend<B>(
     app: &Arc<App>,
     endpoint: Endpoint<'_>,
-    request_id: Arc<str>,
+    from: From<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
@@ -115,9 +122,9 @@ where
     B::Error: Into<BoxError>,
 {
     if !idempotency::is_asked(endpoint, request.method(), request.headers()) {
-        return dispatch(app, endpoint, request_id, request).await;
+        return dispatch(app, endpoint, from, request).await;
     }
-    let work = |request| dispatch(app, endpoint, request_id, request);
+    let work = |request| dispatch(app, endpoint, from, request);
     // Boxed, so that it takes no room in the future of those who do not ask for it.
     Box::pin(idempotency::once(app, endpoint, request, work)).await
 }
@@ -125,7 +132,7 @@ where
 async fn dispatch<B>(
     app: &Arc<App>,
     endpoint: Endpoint<'_>,
-    request_id: Arc<str>,
+    from: From<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
@@ -133,7 +140,9 @@ where
     B::Error: Into<BoxError>,
 {
     let in_flight = Meters::begin(method_label(request.method()));
-    let entry = generate::Entry { path: endpoint.label(), request_id, in_flight };
+    let From { request_id, peer, standing } = from;
+    let peer = app.control.peers.caller(peer, request.headers());
+    let entry = generate::Entry { path: endpoint.label(), request_id, in_flight, peer, standing };
     match endpoint.kind() {
         Kind::Open => open(app, endpoint).await,
         Kind::Keyed => serve(app, endpoint, entry, request).await,
@@ -180,7 +189,7 @@ fn page(app: &App, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
 async fn serve<B>(
     app: &Arc<App>,
     endpoint: Endpoint<'_>,
-    entry: generate::Entry,
+    entry: generate::Entry<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
@@ -188,6 +197,9 @@ where
     B::Error: Into<BoxError>,
 {
     let client = app.access.identify(request.headers())?;
+    if endpoint != Endpoint::Embeddings {
+        app.control.limiter.knock(&client, entry.peer, entry.standing).await?;
+    }
     let query = request.uri().query();
     match endpoint {
         Endpoint::Models => models::list(app, request.headers(), query),

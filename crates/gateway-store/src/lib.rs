@@ -36,6 +36,7 @@ mod memory;
 mod record;
 mod redis;
 mod settings;
+mod share;
 mod stores;
 
 pub use self::{

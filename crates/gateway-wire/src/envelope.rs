@@ -69,6 +69,11 @@ impl Reader {
                 self.envelope.tools = Some(member.value_span.clone());
                 Ok(())
             }
+            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
+                // What is wrong with it is told by those that take it.
+                self.envelope.max_output = member.value.parse().ok();
+                Ok(())
+            }
             "messages" => {
                 let list = (member.kind == Kind::Array).then(|| member.value_span.clone());
                 self.envelope.messages = list;

@@ -2,12 +2,14 @@
 
 use super::{
     Environment,
+    limits::{Dollars, ModelLimits},
     node::{Content, Node, Table},
     problem::Problem,
     providers::printable,
     section::{Reader, section},
     value::{Value, secret},
 };
+use gateway_http::control::Allowance;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -72,6 +74,20 @@ section! {
         tenant: Option<String> = None;
         /// The models it may ask for, such as `gpt-*`; all if there are none.
         models: Vec<String> = Vec::new();
+        /// How many requests it may make in a minute; as many as it likes if it is not said, as with all limits.
+        requests_per_minute: Option<u64> = None;
+        /// How many of them at once; as many as in a minute if it is not said.
+        burst: Option<u64> = None;
+        /// How many tokens, read and written, its requests may take in a minute.
+        tokens_per_minute: Option<u64> = None;
+        /// How many of its requests may run at one time.
+        max_concurrent: Option<u64> = None;
+        /// How much its requests may cost in a day (UTC).
+        daily_budget_usd: Option<Dollars> = None;
+        /// How much its requests may cost in a month (UTC).
+        monthly_budget_usd: Option<Dollars> = None;
+        /// What it may take of some models besides; the first that fits counts.
+        model_limits: Vec<ModelLimits> = Vec::new();
     }
 }
 
@@ -94,16 +110,28 @@ pub struct Client {
     pub key: KeyHash,
     /// The models it may ask for; all if there are none.
     pub models: Vec<String>,
+    /// How much it may take.
+    pub allowance: Allowance,
 }
 
 impl Client {
     /// As it could be written, with the beginning of the hash.
     pub(super) fn show(&self) -> Vec<(&'static str, Option<String>)> {
+        let limits = &self.allowance;
+        let of_model = |(model, it): &(String, Allowance)| ModelLimits(model.clone(), it.clone());
+        let of_models: Vec<_> = limits.models.iter().map(of_model).collect();
         vec![
             ("name", self.name.show()),
             ("key_sha256", self.key.show()),
             ("tenant", self.tenant.show()),
             ("models", self.models.show()),
+            ("requests_per_minute", limits.requests_per_minute.show()),
+            ("burst", limits.burst.show()),
+            ("tokens_per_minute", limits.tokens_per_minute.show()),
+            ("max_concurrent", limits.concurrent.show()),
+            ("daily_budget_usd", limits.daily_budget.map(Dollars).show()),
+            ("monthly_budget_usd", limits.monthly_budget.map(Dollars).show()),
+            ("model_limits", of_models.show()),
         ]
     }
 }
@@ -139,7 +167,8 @@ pub(super) fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>)
     let mut clients = listed(root, env, problems);
     let keys: Keys = Reader::read("auth".to_owned(), root.get("auth"), problems);
     for (name, key) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
-        clients.push(Client { tenant: name.clone(), name, key, models: Vec::new() });
+        let (tenant, models) = (name.clone(), Vec::new());
+        clients.push(Client { name, tenant, key, models, allowance: Allowance::default() });
     }
     let mut seen = std::collections::BTreeMap::new();
     for client in &clients {
@@ -192,5 +221,14 @@ fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, Stri
         }
     };
     let tenant = entry.tenant.unwrap_or_else(|| name.clone());
-    Ok(Client { name, tenant, key, models: entry.models })
+    let allowance = Allowance {
+        requests_per_minute: entry.requests_per_minute,
+        burst: entry.burst,
+        tokens_per_minute: entry.tokens_per_minute,
+        concurrent: entry.max_concurrent,
+        daily_budget: entry.daily_budget_usd.map(|it| it.0),
+        monthly_budget: entry.monthly_budget_usd.map(|it| it.0),
+        models: entry.model_limits.into_iter().map(|ModelLimits(model, it)| (model, it)).collect(),
+    };
+    Ok(Client { name, tenant, key, models: entry.models, allowance })
 }

@@ -3,6 +3,7 @@
 use super::{
     clients::Entry,
     lifecycle::Lifecycle,
+    limits::{Limits, OfModel},
     models::Model,
     names::{PREFIX, UNUSED, nested, sections},
     providers::{KNOWN, Provider},
@@ -53,6 +54,7 @@ pub fn markdown() -> String {
         ("store", Store::about()),
         ("sessions", Sessions::about()),
         ("resilience", Resilience::about()),
+        ("limits", Limits::about()),
         ("log", Log::about()),
         ("metrics", Metrics::about()),
         ("console", Console::about()),
@@ -64,6 +66,8 @@ pub fn markdown() -> String {
     }
     heading(&mut out, "`[[clients]]`", &Entry::about());
     table(&mut out, None, &Entry::fields());
+    heading(&mut out, "`model_limits`", &OfModel::about());
+    table(&mut out, None, &OfModel::fields());
     out.push_str(SECRETS);
     heading(&mut out, "`[providers.NAME]`", &Provider::about());
     table(&mut out, None, &Provider::fields());

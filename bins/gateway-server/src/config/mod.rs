@@ -9,6 +9,7 @@ pub mod docs;
 mod environment;
 mod layers;
 mod lifecycle;
+mod limits;
 mod models;
 mod names;
 mod network;
@@ -28,8 +29,9 @@ pub use self::{
     clients::{Client, KeyHash},
     environment::Environment,
     lifecycle::Lifecycle,
+    limits::Limits,
     models::{Model, Reasoning},
-    network::{Header, Network, Origin, Url},
+    network::{Header, Origin, Url},
     problem::{Problem, Problems},
     providers::{Kind, Provider},
     server::{
@@ -39,6 +41,8 @@ pub use self::{
     source::{Loaded, Source},
     state::{Backend, Durability, Resilience, Sessions, Store},
 };
+
+pub use gateway_http::control::Network;
 
 use node::{Content, Table};
 use section::{Reader, Section};
@@ -60,6 +64,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// How failures are met.
     pub resilience: Resilience,
+    /// How much callers without a key may take.
+    pub limits: Limits,
     /// What is logged.
     pub log: Log,
     /// What is measured.
@@ -86,7 +92,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "server",
     "auth",
     "timeouts",
@@ -94,6 +100,7 @@ const SECTIONS: [&str; 15] = [
     "store",
     "sessions",
     "resilience",
+    "limits",
     "log",
     "metrics",
     "console",
@@ -148,6 +155,7 @@ impl Config {
             store: section(root, "store", problems),
             sessions: section(root, "sessions", problems),
             resilience: section(root, "resilience", problems),
+            limits: section(root, "limits", problems),
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),
             console: section(root, "console", problems),

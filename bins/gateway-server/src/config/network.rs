@@ -4,33 +4,8 @@ use super::{
     node::Node,
     value::{REDACTED, Value, hash_of, quoted},
 };
+use gateway_http::control::Network;
 use std::{fmt, net::IpAddr};
-
-/// A network: an address, and how many of its leading bits count.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u32,
-}
-
-impl Network {
-    /// Whether `address` is in the network. An IPv4 address in the clothes of an IPv6 one counts as
-    /// the former.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let (network, address) = (bits_of(self.address), bits_of(address));
-        let same_family = network.1 == address.1;
-        let ignored = network.1.saturating_sub(self.bits);
-        same_family && (network.0 ^ address.0).checked_shr(ignored).unwrap_or(0) == 0
-    }
-}
-
-/// The bits of an address, and how many there are.
-fn bits_of(address: IpAddr) -> (u128, u32) {
-    match address.to_canonical() {
-        IpAddr::V4(address) => (address.to_bits().into(), 32),
-        IpAddr::V6(address) => (address.to_bits(), 128),
-    }
-}
 
 impl Value for Network {
     fn expects() -> String {
@@ -41,14 +16,13 @@ impl Value for Network {
         let text = node.text()?;
         let (address, bits) = text.split_once('/').unwrap_or((text, ""));
         let address: IpAddr = address.parse().ok()?;
-        let most = bits_of(address).1;
         let bits =
-            if bits.is_empty() && !text.ends_with('/') { most } else { bits.parse().ok()? };
-        (bits <= most).then_some(Self { address, bits })
+            if bits.is_empty() && !text.ends_with('/') { None } else { Some(bits.parse().ok()?) };
+        Self::new(address, bits)
     }
 
     fn show(&self) -> Option<String> {
-        Some(format!("\"{}/{}\"", self.address, self.bits))
+        Some(quoted(&self.to_string()))
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     table("store", "store", config.store.show());
     table("sessions", "sessions", config.sessions.show());
     table("resilience", "resilience", config.resilience.show());
+    table("limits", "limits", config.limits.show());
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
     table("console", "console", config.console.show());

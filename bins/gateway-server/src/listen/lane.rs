@@ -45,10 +45,10 @@ pub fn begin(
     std::thread::Builder::new().name("health".to_owned()).spawn(move || {
         let served = runtime.block_on(async {
             let listener = TcpListener::from_std(listener)?;
-            let make = |_: SocketAddr| {
+            let make = |caller: SocketAddr| {
                 let app = app.clone();
                 service_fn(move |request| {
-                    let answering = gateway_http::probe(app(), request);
+                    let answering = gateway_http::probe(app(), caller.ip(), request);
                     async { Ok::<_, Infallible>(answering.await) }
                 })
             };

@@ -25,7 +25,9 @@ pub use self::{
     idempotency::{Begun, Fingerprint, Idempotency, Replay},
     key::{Key, Tenant},
     ledger::{Admitted, Closed, Ledger, Totals},
-    quota::{BudgetAsk, Decision, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle},
+    quota::{
+        BudgetAsk, Decision, Left, PlaceAsk, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle,
+    },
     response::{Events, ResponseStore, StoredResponse},
     session::{
         Claim, Entry, Fork, Listing, NewSession, Outcome, Page, Session, SessionContext,

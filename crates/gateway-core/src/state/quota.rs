@@ -3,7 +3,7 @@
 use super::{Key, Rate, StoreError};
 use crate::NanoDollars;
 use async_trait::async_trait;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Decides whether a request is within its limits.
 ///
@@ -11,7 +11,8 @@ use std::time::Duration;
 /// money as what is spent and what is reserved.
 #[async_trait]
 pub trait Quotas: Send + Sync {
-    /// Takes all of `ask` if every limit has room for it, else nothing.
+    /// Takes all of `ask` if every limit has room for it, else nothing. What is only
+    /// [looked at](QuotaAsk::look) is judged in the same way, and not taken.
     ///
     /// `key` names the client; limits of one key are kept together.
     async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError>;
@@ -26,22 +27,34 @@ pub trait Quotas: Send + Sync {
 pub struct QuotaAsk {
     /// The request's id. Asking again under the same id, while it is open, takes again of the
     /// limits by rate only.
-    pub request: String,
-    /// When the request's place and reservation are free again even if nobody settles it.
+    pub request: Arc<str>,
+    /// When the request's places and reservations are free again even if nobody settles it. Nothing
+    /// is held for a request whose lease is zero: it need not be settled.
     pub lease: Duration,
     /// Limits by rate: requests, tokens.
     pub rates: Vec<RateAsk>,
-    /// How many requests there may be at one time.
-    pub concurrency: Option<u64>,
-    /// The limit on money.
-    pub budget: Option<BudgetAsk>,
+    /// Limits on how many requests there may be at one time.
+    pub places: Vec<PlaceAsk>,
+    /// Limits on money.
+    pub budgets: Vec<BudgetAsk>,
+    /// Take nothing, only tell.
+    pub look: bool,
+}
+
+/// A place among requests that run at one time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlaceAsk {
+    /// Which limit.
+    pub name: Arc<str>,
+    /// How many places there are.
+    pub limit: u64,
 }
 
 /// What a request takes of a limit by rate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RateAsk {
     /// Which limit: `requests`, `tokens`.
-    pub name: String,
+    pub name: Arc<str>,
     /// How many units there are, and how fast they grow back.
     pub rate: Rate,
     /// How many units are taken.
@@ -52,7 +65,7 @@ pub struct RateAsk {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BudgetAsk {
     /// Which budget: `2026-11` for that of a month.
-    pub period: String,
+    pub name: Arc<str>,
     /// How much there is.
     pub limit: NanoDollars,
     /// How much to set aside until the cost is known.
@@ -65,21 +78,32 @@ pub struct BudgetAsk {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Settle {
     /// The request's id.
-    pub request: String,
-    /// What it cost, booked on the budget that it took from.
+    pub request: Arc<str>,
+    /// What it cost, booked on the budgets that it took from.
     pub cost: NanoDollars,
     /// Units that it took too few (positive) or too many (negative) of limits by rate; of each, the
     /// name and the rate that were asked.
-    pub corrections: Vec<(String, Rate, i64)>,
+    pub corrections: Vec<(Arc<str>, Rate, i64)>,
 }
 
 /// Whether a request may go on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
-    /// It may; this is left of each limit by rate, in the order asked.
-    Granted(Vec<Remaining>),
+    /// It may.
+    Granted(Left),
     /// It may not, because of this limit.
     Refused(Refusal),
+}
+
+/// What is left of each limit after a request, in the order asked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Left {
+    /// Of limits by rate.
+    pub rates: Vec<Remaining>,
+    /// Free places.
+    pub places: Vec<u64>,
+    /// Money that is neither spent nor reserved.
+    pub budgets: Vec<NanoDollars>,
 }
 
 /// What is left of a limit by rate.
@@ -97,7 +121,7 @@ pub enum Refusal {
     /// A limit by rate.
     Rate {
         /// Which.
-        name: String,
+        name: Arc<str>,
         /// When there will be room.
         retry_after: Duration,
         /// What is left.
@@ -106,10 +130,21 @@ pub enum Refusal {
     /// The request takes more than this limit ever has.
     TooLarge {
         /// Which.
-        name: String,
+        name: Arc<str>,
     },
-    /// The limit on requests at one time.
-    Concurrency,
-    /// The budget.
-    Budget,
+    /// A limit on requests at one time.
+    Places {
+        /// Which.
+        name: Arc<str>,
+    },
+    /// A budget.
+    Budget {
+        /// Which.
+        name: Arc<str>,
+    },
+    /// A budget of which nobody knows how much is left: the store has been away for too long.
+    Unknown {
+        /// Which.
+        name: Arc<str>,
+    },
 }

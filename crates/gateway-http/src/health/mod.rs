@@ -15,7 +15,7 @@ use gateway_core::{BoxError, ErrorKind, GatewayError};
 use http::{Request, Response};
 use http_body::Body;
 use serde_json::{Map, Value};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -133,14 +133,14 @@ impl Health {
 
 /// Answers whoever asks how the gateway is, and nobody else: for a port of its own, which callers do
 /// not reach. Operators need no key there.
-pub async fn probe<B>(app: Arc<App>, request: Request<B>) -> Response<ReplyBody>
+pub async fn probe<B>(app: Arc<App>, peer: IpAddr, request: Request<B>) -> Response<ReplyBody>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     match Endpoint::at(request.uri().path()) {
         Some(Endpoint::HealthDetailed) => detailed(&app).await,
-        Some(endpoint) if endpoint.is_probed() => service::handle(app, request).await,
+        Some(endpoint) if endpoint.is_probed() => service::handle(app, peer, request).await,
         Some(_) | None => {
             let missing =
                 GatewayError::new(ErrorKind::NotFound, "only probes are answered on this port");

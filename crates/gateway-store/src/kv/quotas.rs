@@ -34,7 +34,7 @@ pub(crate) struct KvQuotas<E> {
 struct Client {
     taken: Taken,
     /// For how long each budget's spending is remembered.
-    keep: HashMap<String, Duration>,
+    keep: HashMap<Arc<str>, Duration>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -59,51 +59,52 @@ impl<E: Engine> KvQuotas<E> {
 
     /// Makes sure that it is known what was spent before.
     async fn learn(&self, key: &Key, budget: &BudgetAsk) -> Result<(), StoreError> {
-        let knows = |client: &Client| client.taken.knows(&budget.period);
+        let knows = |client: &Client| client.taken.knows(&budget.name);
         if self.clients().get(key).is_some_and(knows) {
             return Ok(());
         }
-        let object = place(key, &budget.period);
+        let object = place(key, &budget.name);
         let spent = self.store.engine().read(move |view, now| spent(view, now, &object)).await?;
         let mut clients = self.clients();
         let client = clients.entry(key.clone()).or_default();
-        client.taken.learn(&budget.period, spent);
-        client.keep.insert(budget.period.clone(), budget.keep);
+        client.taken.learn(&budget.name, spent);
+        client.keep.retain(|name, _| client.taken.knows(name));
+        client.keep.insert(Arc::clone(&budget.name), budget.keep);
         Ok(())
-    }
-
-    fn tidy(&self, now_us: u64) {
-        let mut clients = self.clients();
-        if clients.len() >= TIDY && clients.len() == clients.capacity() {
-            clients.retain(|_, client| !client.taken.is_idle(now_us));
-        }
     }
 }
 
 #[async_trait]
 impl<E: Engine> Quotas for KvQuotas<E> {
     async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError> {
-        let now_us = self.clock.now_us();
-        self.tidy(now_us);
-        if let Some(budget) = &ask.budget {
+        for budget in &ask.budgets {
             self.learn(key, budget).await?;
         }
+        let now_us = self.clock.now_us();
         let mut clients = self.clients();
+        if let Some(client) = clients.get_mut(key) {
+            return Ok(client.taken.take(now_us, ask));
+        }
+        if clients.len() >= TIDY && clients.len() == clients.capacity() {
+            clients.retain(|_, client| !client.taken.is_idle(now_us));
+        }
         Ok(clients.entry(key.clone()).or_default().taken.take(now_us, ask))
     }
 
     async fn settle(&self, key: &Key, settle: &Settle) -> Result<(), StoreError> {
-        let booked = {
+        let booked: Vec<_> = {
             let mut clients = self.clients();
             let Some(client) = clients.get_mut(key) else { return Ok(()) };
             let booked = client.taken.settle(self.clock.now_us(), settle);
-            booked.map(|(period, spent)| {
-                let keep = client.keep.get(&period).copied().unwrap_or_default();
-                (place(key, &period), spent, keep)
-            })
+            let keep = |name| client.keep.get(name).copied().unwrap_or_default();
+            booked.iter().map(|(name, spent)| (place(key, name), *spent, keep(name))).collect()
         };
-        let Some((object, spent, keep)) = booked else { return Ok(()) };
-        let book = move |draft: &mut Draft<'_>| book(draft, &object, spent, keep);
+        if booked.is_empty() {
+            return Ok(());
+        }
+        let book = move |draft: &mut Draft<'_>| {
+            booked.iter().try_for_each(|(object, spent, keep)| book(draft, object, *spent, *keep))
+        };
         self.store.engine().write(Wait::Visible, book).await
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     clock::Clock,
     limits::Limits,
     settings,
+    share::Share,
     stores::{Probe as _, Stores},
 };
 use gateway_core::state::StoreError;
@@ -49,6 +50,8 @@ pub(crate) async fn open(settings: settings::Redis, limits: Limits) -> Result<St
     for warning in remote.health().await.warnings {
         tracing::warn!("{warning}");
     }
+    let quotas = Arc::new(Share::new(remote.clone(), remote.clock));
+    background.spawn(Arc::clone(&quotas).run());
     Ok(Stores {
         sessions: remote.clone(),
         responses: remote.clone(),
@@ -56,7 +59,7 @@ pub(crate) async fn open(settings: settings::Redis, limits: Limits) -> Result<St
         side: remote.clone(),
         idempotency: remote.clone(),
         ledger: remote.clone(),
-        quotas: remote.clone(),
+        quotas,
         probe: remote,
         background,
     })

@@ -1,34 +1,45 @@
 //! Limits that gateways share.
 
 use super::{Remote, keys, reply, script, sessions::integer};
-use crate::clock::millis;
+use crate::{clock::millis, share::Gathering};
 use async_trait::async_trait;
 use fred::types::Value;
-use gateway_core::state::{
-    Decision, Key, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle, StoreError,
+use gateway_core::{
+    NanoDollars,
+    state::{
+        Decision, Key, Left, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle, StoreError,
+    },
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-const ANY: i64 = -1;
+/// Larger amounts are not told apart: a script computes with doubles.
+const MOST: u64 = 1 << 53;
+
+/// For how long a gateway counts as there, after it said so.
+const PRESENCE: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl Quotas for Remote {
     async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError> {
-        let budget = ask.budget.as_ref();
         let lease = i64::try_from(ask.lease.as_micros()).unwrap_or(i64::MAX);
         let mut arguments: Vec<Value> = vec![
-            ask.request.as_str().into(),
+            (&*ask.request).into(),
             lease.into(),
-            ask.concurrency.map_or(ANY, integer).into(),
-            budget.map_or(ANY, |it| integer(it.limit.0)).into(),
-            budget.map_or(0, |it| integer(it.reserve.0)).into(),
-            budget.map_or("", |it| &it.period).into(),
-            budget.map_or(0, |it| integer(millis(it.keep))).into(),
-            self.spent_prefix(key).into(),
+            i64::from(ask.look).into(),
+            self.quota_prefix(key).into(),
+            integer(ask.places.len() as u64).into(),
+            integer(ask.budgets.len() as u64).into(),
         ];
+        for place in &ask.places {
+            arguments.extend([Value::from(&*place.name), number(place.limit)]);
+        }
+        for budget in &ask.budgets {
+            let numbers = [budget.limit.0, budget.reserve.0, millis(budget.keep)];
+            arguments.push((&*budget.name).into());
+            arguments.extend(numbers.map(number));
+        }
         for RateAsk { rate, cost, .. } in &ask.rates {
-            let numbers = [rate.interval_us.max(1), rate.burst, *cost];
-            arguments.extend(numbers.map(|it| Value::from(integer(it))));
+            arguments.extend([rate.interval_us.max(1), rate.burst, *cost].map(number));
         }
         let names = ask.rates.iter().map(|rate| &*rate.name);
         let keys = self.quota_keys(key, names);
@@ -36,17 +47,23 @@ impl Quotas for Remote {
     }
 
     async fn settle(&self, key: &Key, settle: &Settle) -> Result<(), StoreError> {
-        let mut arguments: Vec<Value> = vec![
-            settle.request.as_str().into(),
-            integer(settle.cost.0).into(),
-            self.spent_prefix(key).into(),
-        ];
+        let mut arguments: Vec<Value> =
+            vec![(&*settle.request).into(), number(settle.cost.0), self.quota_prefix(key).into()];
         for (_, rate, units) in &settle.corrections {
-            arguments.extend([Value::from(integer(rate.interval_us)), (*units).into()]);
+            arguments.extend([number(rate.interval_us), (*units).into()]);
         }
         let names = settle.corrections.iter().map(|(name, ..)| &**name);
         let keys = self.quota_keys(key, names);
         self.link.call(&script::QUOTA_SETTLE, keys, arguments).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Gathering for Remote {
+    async fn replicas(&self, own: &str) -> Result<u64, StoreError> {
+        let key = format!("{}q:{{replicas}}", self.link.prefix);
+        let arguments = vec![own.into(), number(millis(PRESENCE))];
+        reply::number(&self.link.call(&script::QUOTA_REPLICAS, vec![key], arguments).await?)
     }
 }
 
@@ -58,37 +75,51 @@ impl Remote {
         all
     }
 
-    fn spent_prefix(&self, key: &Key) -> String {
-        keys::of(&self.link.prefix, "q", key, "s").concat() + ":"
+    /// What the names of a client's keys begin with.
+    fn quota_prefix(&self, key: &Key) -> String {
+        keys::of(&self.link.prefix, "q", key, "s").concat().trim_end_matches('s').to_owned()
     }
+}
+
+fn number(number: u64) -> Value {
+    integer(number.min(MOST)).into()
 }
 
 /// Reads what was decided.
 fn read(ask: &QuotaAsk, reply: Value) -> Result<Decision, StoreError> {
     let (word, rest) = reply::told(reply)?;
     let numbers = rest.iter().map(reply::number).collect::<Result<Vec<_>, _>>()?;
-    let name = || {
-        let at = numbers.first().and_then(|at| usize::try_from(*at).ok()).unwrap_or_default();
-        ask.rates.get(at).map(|rate| rate.name.clone()).unwrap_or_default()
-    };
+    let at = numbers.first().and_then(|at| usize::try_from(*at).ok()).unwrap_or_default();
+    let rate = || ask.rates.get(at).map(|it| Arc::clone(&it.name)).unwrap_or_default();
     let refusal = match (&*word, &*numbers) {
-        ("OK", pairs) => {
-            let left = pairs
-                .chunks_exact(2)
-                .filter_map(|pair| Some(remaining(*pair.first()?, *pair.get(1)?)));
-            return Ok(Decision::Granted(left.collect()));
+        ("OK", numbers) => return Ok(Decision::Granted(left(ask, numbers))),
+        ("PLACES", _) => {
+            let name = ask.places.get(at).map(|it| Arc::clone(&it.name)).unwrap_or_default();
+            Refusal::Places { name }
         }
-        ("PLACES", _) => Refusal::Concurrency,
-        ("BUDGET", _) => Refusal::Budget,
-        ("LARGE", _) => Refusal::TooLarge { name: name() },
+        ("BUDGET", _) => {
+            let name = ask.budgets.get(at).map(|it| Arc::clone(&it.name)).unwrap_or_default();
+            Refusal::Budget { name }
+        }
+        ("LARGE", _) => Refusal::TooLarge { name: rate() },
         ("RATE", [_, wait, units, whole]) => Refusal::Rate {
-            name: name(),
+            name: rate(),
             retry_after: Duration::from_micros(*wait),
             remaining: remaining(*units, *whole),
         },
         _ => return Err(reply::unreadable()),
     };
     Ok(Decision::Refused(refusal))
+}
+
+fn left(ask: &QuotaAsk, numbers: &[u64]) -> Left {
+    let (places, rest) = numbers.split_at_checked(ask.places.len()).unwrap_or((&[], &[]));
+    let (budgets, rates) = rest.split_at_checked(ask.budgets.len()).unwrap_or((&[], &[]));
+    Left {
+        places: places.to_vec(),
+        budgets: budgets.iter().copied().map(NanoDollars).collect(),
+        rates: rates.as_chunks().0.iter().map(|[units, reset]| remaining(*units, *reset)).collect(),
+    }
 }
 
 fn remaining(units: u64, reset_us: u64) -> Remaining {

@@ -43,4 +43,5 @@ scripts! {
     LEDGER_CLOSE = "ledger_close.lua";
     QUOTA_TAKE = "quota.lua" "quota_take.lua";
     QUOTA_SETTLE = "quota.lua" "quota_settle.lua";
+    QUOTA_REPLICAS = "quota_replicas.lua";
 }

@@ -79,7 +79,10 @@ suite! {
         money_is_reserved_and_then_spent
         corrections_are_made_once
         clients_do_not_share_limits
-        many_at_once_take_no_more_than_there_is;
+        many_at_once_take_no_more_than_there_is
+        a_look_takes_nothing
+        all_limits_of_a_kind_count
+        without_a_lease_nothing_is_held;
     limits:
         what_is_too_large_is_refused
         health_names_the_backend;

@@ -24,6 +24,9 @@ use std::{
 };
 use tokio::time;
 
+/// Where all requests come from.
+pub(super) const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 /// Says how many messages it was given, in the way that the model's name says.
 pub(super) struct Script {
     id: &'static str,
@@ -205,7 +208,7 @@ impl Bench {
             sha2::Sha256::digest(key).into()
         };
         let client = |name: &str| {
-            let client = Client { name: name.into(), tenant: name.into(), models: None };
+            let client = Client::new(name, name);
             (key(name), Arc::new(client))
         };
         let app = App {
@@ -234,6 +237,7 @@ impl Bench {
             cors: Cors::Closed,
             metrics: None,
             meters: Arc::default(),
+            control: crate::Control::default(),
             health: crate::Health::default(),
             epoch: 1,
             console: None,
@@ -266,7 +270,8 @@ impl Bench {
         path: &str,
         body: Value,
     ) -> (u16, String) {
-        let reply = handle(Arc::clone(&self.app), Self::request(who, method, path, &body)).await;
+        let reply =
+            handle(Arc::clone(&self.app), PEER, Self::request(who, method, path, &body)).await;
         let status = reply.status().as_u16();
         let body = reply.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())

@@ -1,12 +1,6 @@
--- ARGV: request, cost, prefix of what is spent, (interval, units)*
-if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
-local reserved = redis.call('HGET', KEYS[2], ARGV[1])
-if reserved then
-  redis.call('HDEL', KEYS[2], ARGV[1])
-  local _, kept, period = string.match(reserved, '^(%d+) (%d+) (.*)$')
-  redis.call('INCRBY', ARGV[3] .. period, ARGV[2])
-  keep(ARGV[3] .. period, tonumber(kept))
-end
+-- ARGV: request, cost, what the names of all keys begin with, (interval, units)*
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+let_go(ARGV[1], ARGV[3], ARGV[2])
 local now = now_us()
 for i = 3, #KEYS do
   local at = 4 + (i - 3) * 2

@@ -1,0 +1,232 @@
+//! How much a client may take, and what that means for one request.
+
+use super::calendar::{DAY, Date};
+use gateway_core::{
+    NanoDollars,
+    state::{BudgetAsk, Key, PlaceAsk, Rate, RateAsk, Tenant},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How much a client may take. What is absent has no limit.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Allowance {
+    /// Requests in a minute.
+    pub requests_per_minute: Option<u64>,
+    /// How many of them at once; as many as in a minute if absent.
+    pub burst: Option<u64>,
+    /// Tokens in a minute, read and written.
+    pub tokens_per_minute: Option<u64>,
+    /// Requests that run at one time.
+    pub concurrent: Option<u64>,
+    /// Money in a day.
+    pub daily_budget: Option<NanoDollars>,
+    /// Money in a month.
+    pub monthly_budget: Option<NanoDollars>,
+    /// What it may take of some models besides, by a name or the beginning of one and `*`. The
+    /// first that fits counts.
+    pub models: Vec<(String, Allowance)>,
+}
+
+/// An allowance, ready to be asked of.
+#[derive(Clone, Debug)]
+pub(crate) struct Quota {
+    pub(crate) key: Key,
+    own: Set,
+    models: Vec<(String, Set)>,
+}
+
+/// Limits that are taken together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Set {
+    requests: Option<Limit>,
+    tokens: Option<Limit>,
+    place: Option<PlaceAsk>,
+    daily: Option<NanoDollars>,
+    monthly: Option<NanoDollars>,
+    /// Behind the names of its budgets: which model it is of.
+    suffix: String,
+}
+
+/// A limit by rate.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    pub(crate) name: Arc<str>,
+    pub(crate) per_minute: u64,
+    pub(crate) rate: Rate,
+}
+
+/// What a request takes of a limit by rate, and how the limit is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Levy {
+    pub(crate) what: What,
+    pub(crate) per_minute: u64,
+    pub(crate) ask: RateAsk,
+}
+
+/// What a limit by rate counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum What {
+    Requests,
+    Tokens,
+}
+
+/// How large a request is, as far as that is known before it is answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Estimate {
+    /// Tokens that the model will read.
+    pub(crate) input: u64,
+    /// Tokens that it may write.
+    pub(crate) output: u64,
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+impl Allowance {
+    /// Whether anything is limited.
+    pub fn is_limited(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+impl Quota {
+    /// What `allowance` grants to `name` of `tenant`; nothing if that has no limits.
+    pub(crate) fn new(tenant: &Arc<str>, name: &str, allowance: &Allowance) -> Option<Self> {
+        if !allowance.is_limited() {
+            return None;
+        }
+        let key = Tenant::new(Arc::clone(tenant))?.key(format!("client/{name}"));
+        let of_model = |(pattern, it): &(String, Allowance)| {
+            (pattern.to_lowercase(), Set::new(it, &format!("/{pattern}")))
+        };
+        let models = allowance.models.iter().map(of_model).collect();
+        Some(Self { key, own: Set::new(allowance, ""), models })
+    }
+
+    /// The limits that a request for `model` meets.
+    pub(crate) fn sets(&self, model: &str) -> impl Iterator<Item = &Set> {
+        let of_model = self.models.iter().find(|(pattern, _)| crate::auth::fits(pattern, model));
+        std::iter::once(&self.own).chain(of_model.map(|(_, set)| set))
+    }
+
+    /// The limits that every request meets.
+    pub(crate) const fn own(&self) -> &Set {
+        &self.own
+    }
+}
+
+impl Set {
+    /// The limits of `allowance`, with `suffix` behind their names.
+    pub(crate) fn new(allowance: &Allowance, suffix: &str) -> Self {
+        let limit = |what: &str, per_minute: u64, burst: u64| {
+            let interval_us = Rate::per(per_minute, MINUTE).interval_us;
+            let rate = Rate { interval_us, burst: burst.max(1) };
+            Limit { name: format!("{what}{suffix}").into(), per_minute, rate }
+        };
+        let place = |limit| PlaceAsk { name: format!("all{suffix}").into(), limit };
+        Self {
+            requests: allowance
+                .requests_per_minute
+                .map(|it| limit("requests", it, allowance.burst.unwrap_or(it))),
+            tokens: allowance.tokens_per_minute.map(|it| limit("tokens", it, it)),
+            place: allowance.concurrent.map(place),
+            daily: allowance.daily_budget,
+            monthly: allowance.monthly_budget,
+            suffix: suffix.to_owned(),
+        }
+    }
+
+    /// What a request takes of limits by rate; `size` is that of a request to a model.
+    pub(crate) fn levies(&self, size: Option<&Estimate>) -> impl Iterator<Item = Levy> {
+        let requests = self.requests.as_ref().map(|limit| limit.levy(What::Requests, 1));
+        let tokens = self.tokens.as_ref().zip(size).map(|(limit, size)| {
+            // What is asked to be written may be more than there ever is; what is read is known.
+            let most = limit.rate.burst.max(size.input);
+            limit.levy(What::Tokens, size.input.saturating_add(size.output).min(most))
+        });
+        requests.into_iter().chain(tokens)
+    }
+
+    /// What a request takes of limits on requests at one time.
+    pub(crate) const fn place(&self) -> Option<&PlaceAsk> {
+        self.place.as_ref()
+    }
+
+    /// What a request of this day takes of budgets.
+    pub(crate) fn budgets(&self, days: u64, cost: NanoDollars) -> impl Iterator<Item = BudgetAsk> {
+        let budget = |limit: NanoDollars, name: String, keep_days: u64| BudgetAsk {
+            name: (name + &self.suffix).into(),
+            limit,
+            reserve: cost,
+            keep: Duration::from_secs(keep_days * DAY),
+        };
+        let date = Date::after(days);
+        let daily = self.daily.map(|limit| budget(limit, date.text(), 3));
+        let monthly = self.monthly.map(|limit| budget(limit, date.month_text(), 35));
+        daily.into_iter().chain(monthly)
+    }
+}
+
+impl Limit {
+    fn levy(&self, what: What, cost: u64) -> Levy {
+        let ask = RateAsk { name: Arc::clone(&self.name), rate: self.rate, cost };
+        Levy { what, per_minute: self.per_minute, ask }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quota() -> Quota {
+        let of_model = Allowance {
+            requests_per_minute: Some(6),
+            daily_budget: Some(NanoDollars(5)),
+            ..Allowance::default()
+        };
+        let allowance = Allowance {
+            requests_per_minute: Some(60),
+            burst: Some(10),
+            tokens_per_minute: Some(100),
+            concurrent: Some(2),
+            monthly_budget: Some(NanoDollars(9)),
+            models: vec![("GPT-*".into(), of_model)],
+            ..Allowance::default()
+        };
+        Quota::new(&"t".into(), "c", &allowance).unwrap()
+    }
+
+    /// What a request for `model` takes: `name cost/burst`, places, budgets.
+    #[track_caller]
+    fn check(model: &str, input: u64, output: u64, expected: &str) {
+        let (quota, size) = (quota(), Estimate { input, output });
+        let mut told = Vec::new();
+        for set in quota.sets(model) {
+            let rate = |it: Levy| format!("{} {}/{}", it.ask.name, it.ask.cost, it.ask.rate.burst);
+            told.extend(set.levies(Some(&size)).map(rate));
+            told.extend(set.place().map(|it| format!("{} {}", it.name, it.limit)));
+            told.extend(
+                set.budgets(20_783, NanoDollars(1)).map(|it| format!("{} {}", it.name, it.limit.0)),
+            );
+        }
+        assert_eq!(told.join(", "), expected);
+    }
+
+    #[test]
+    fn a_request_meets_the_limits_of_its_client_and_of_its_model() {
+        check("other", 10, 20, "requests 1/10, tokens 30/100, all 2, 2026-11 9");
+        let both = "requests 1/10, tokens 30/100, all 2, 2026-11 9, \
+                    requests/GPT-* 1/6, 2026-11-26/GPT-* 5";
+        check("gpt-5", 10, 20, both);
+    }
+
+    #[test]
+    fn only_what_is_read_can_be_too_much() {
+        check("other", 10, 1_000, "requests 1/10, tokens 100/100, all 2, 2026-11 9");
+        check("other", 110, 1_000, "requests 1/10, tokens 110/100, all 2, 2026-11 9");
+    }
+
+    #[test]
+    fn without_limits_there_is_nothing_to_ask() {
+        assert!(Quota::new(&"t".into(), "c", &Allowance::default()).is_none());
+    }
+}

@@ -1,0 +1,302 @@
+//! Takes of a caller's limits what a request needs, in one round trip, or refuses it.
+
+use super::{
+    Standing, Taken,
+    allowance::{Allowance, Estimate, Levy, Set, What},
+    calendar::{self, DAY, Date},
+    peer::household,
+};
+use crate::auth::Client;
+use gateway_core::{
+    ErrorKind, GatewayError, NanoDollars, Price, Result, Usage,
+    state::{Decision, Key, QuotaAsk, Quotas, Refusal, StoreError, Tenant},
+};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio_util::task::TaskTracker;
+
+/// How much callers may take. The default limits nobody.
+#[derive(Clone, Default)]
+pub struct Limiter {
+    inner: Option<Arc<Inner>>,
+}
+
+/// What there is to say of limits beside those of each client.
+#[derive(Clone, Debug)]
+pub struct LimiterSettings {
+    /// What callers without a key may take, each address for itself.
+    pub strangers: Allowance,
+    /// For how long what a request holds is held, if nobody says that it has ended.
+    pub lease: Duration,
+    /// How many tokens are reserved for an answer whose request does not say how long it may be.
+    pub assumed_output: u64,
+}
+
+pub(super) struct Inner {
+    pub(super) quotas: Arc<dyn Quotas>,
+    pub(super) tasks: TaskTracker,
+    strangers: Option<Set>,
+    lease: Duration,
+    assumed_output: u64,
+    failing: AtomicBool,
+}
+
+/// What a request wants of a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Want<'a> {
+    /// The request's name.
+    pub request: &'a Arc<str>,
+    /// The model, as the catalogue names it.
+    pub model: &'a str,
+    /// Roughly how many tokens it will read.
+    pub input: u64,
+    /// How many it may write, if the request says so.
+    pub output: Option<u64>,
+    /// What a token costs, if that is known.
+    pub price: Option<&'a Price>,
+}
+
+/// What a request takes: one question to the store.
+struct Question {
+    key: Key,
+    levies: Vec<Levy>,
+    ask: QuotaAsk,
+}
+
+impl Limiter {
+    /// Takes from `quotas`.
+    pub fn new(quotas: Arc<dyn Quotas>, settings: &LimiterSettings) -> Self {
+        let strangers = &settings.strangers;
+        let inner = Inner {
+            quotas,
+            tasks: TaskTracker::new(),
+            strangers: strangers.is_limited().then(|| Set::new(strangers, "")),
+            lease: settings.lease,
+            assumed_output: settings.assumed_output,
+            failing: AtomicBool::new(false),
+        };
+        Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// Waits until all that has ended is settled, but not for long.
+    pub async fn close(&self) {
+        let Some(inner) = &self.inner else { return };
+        inner.tasks.close();
+        // A store that does not answer by then has its leases.
+        let _ = tokio::time::timeout(Duration::from_secs(2), inner.tasks.wait()).await;
+    }
+
+    /// Lets in a request that asks no model, or refuses it; tells `standing` either way.
+    pub(crate) async fn knock(
+        &self,
+        client: &Client,
+        peer: IpAddr,
+        standing: &mut Standing,
+    ) -> Result<()> {
+        let Some(inner) = &self.inner else { return Ok(()) };
+        let Some((key, set)) = inner.own_limits(client, peer) else { return Ok(()) };
+        let levies: Vec<_> = set.levies(None).collect();
+        if levies.is_empty() {
+            return Ok(());
+        }
+        let rates = levies.iter().map(|levy| levy.ask.clone()).collect();
+        let question = Question { key, levies, ask: QuotaAsk { rates, ..QuotaAsk::default() } };
+        inner.put(&question, standing).await.map(drop)
+    }
+
+    /// Lets in a request to a model, or refuses it; tells `standing` either way. What is taken is
+    /// to be settled.
+    pub(crate) async fn take(
+        &self,
+        client: &Client,
+        peer: IpAddr,
+        want: &Want<'_>,
+        standing: &mut Standing,
+    ) -> Result<Option<Taken>> {
+        let Some(inner) = &self.inner else { return Ok(None) };
+        let Some(question) = inner.question(client, peer, want) else { return Ok(None) };
+        // A caller that leaves while the store is asked gives back what it is given.
+        let taken = (!question.ask.lease.is_zero()).then(|| question.held(inner));
+        match (inner.put(&question, standing).await, taken) {
+            (Ok(true), taken) => Ok(taken),
+            (other, taken) => {
+                taken.into_iter().for_each(Taken::forget);
+                other.map(|_| None)
+            }
+        }
+    }
+
+    /// How a request would fare: its verdict and the numbers, without taking anything.
+    pub async fn peek(
+        &self,
+        client: &Client,
+        peer: IpAddr,
+        want: &Want<'_>,
+    ) -> Option<Result<(QuotaAsk, Decision), StoreError>> {
+        let inner = self.inner.as_ref()?;
+        let mut question = inner.question(client, peer, want)?;
+        question.ask.look = true;
+        let decided = inner.quotas.take(&question.key, &question.ask).await;
+        Some(decided.map(|decision| (question.ask, decision)))
+    }
+}
+
+impl Question {
+    /// What is held once it is granted.
+    fn held(&self, inner: &Arc<Inner>) -> Taken {
+        let is_tokens = |levy: &&Levy| levy.what == What::Tokens;
+        let tokens = self.levies.iter().filter(is_tokens).map(|levy| levy.ask.clone());
+        let request = Arc::clone(&self.ask.request);
+        Taken::new(Arc::clone(inner), self.key.clone(), request, tokens.collect())
+    }
+}
+
+impl Inner {
+    /// Where the caller's limits are kept, and which of them every request meets.
+    fn own_limits<'a>(&'a self, client: &'a Client, peer: IpAddr) -> Option<(Key, &'a Set)> {
+        if let Some(quota) = &client.quota {
+            return Some((quota.key.clone(), quota.own()));
+        }
+        let set = self.strangers.as_ref().filter(|_| client.is_anybody)?;
+        Some((strangers_key(client, peer)?, set))
+    }
+
+    /// What a request has to ask; nothing if it meets no limit.
+    fn question(&self, client: &Client, peer: IpAddr, want: &Want<'_>) -> Option<Question> {
+        let (key, own) = self.own_limits(client, peer)?;
+        let output = want.output.unwrap_or(self.assumed_output);
+        let usage = Usage { input: want.input, output, ..Usage::default() };
+        let cost = want.price.map_or(NanoDollars(0), |price| price.cost(&usage));
+        let size = Estimate { input: want.input, output };
+        let (mut levies, mut ask) = (Vec::new(), QuotaAsk::default());
+        let mut add = |set: &Set| {
+            levies.extend(set.levies(Some(&size)));
+            ask.places.extend(set.place().cloned());
+            ask.budgets.extend(set.budgets(calendar::now().as_secs() / DAY, cost));
+        };
+        match &client.quota {
+            Some(quota) => quota.sets(want.model).for_each(&mut add),
+            None => add(own),
+        }
+        let holds = !ask.places.is_empty()
+            || !ask.budgets.is_empty()
+            || levies.iter().any(|levy| levy.what == What::Tokens);
+        if levies.is_empty() && !holds {
+            return None;
+        }
+        ask.request = Arc::clone(want.request);
+        ask.lease = if holds { self.lease } else { Duration::ZERO };
+        ask.rates = levies.iter().map(|levy| levy.ask.clone()).collect();
+        Some(Question { key, levies, ask })
+    }
+
+    /// Asks; false if the store could not say, and nothing was taken.
+    async fn put(&self, question: &Question, standing: &mut Standing) -> Result<bool> {
+        match self.quotas.take(&question.key, &question.ask).await {
+            Ok(Decision::Granted(left)) => {
+                for (levy, left) in question.levies.iter().zip(left.rates) {
+                    standing.note(levy, left);
+                }
+                self.failing.store(false, Ordering::Relaxed);
+                Ok(true)
+            }
+            Ok(Decision::Refused(refusal)) => {
+                if let Refusal::Rate { name, remaining, .. } = &refusal
+                    && let Some(levy) = question.levies.iter().find(|it| it.ask.name == *name)
+                {
+                    standing.note(levy, *remaining);
+                }
+                Err(refused(&refusal))
+            }
+            Err(error) => self.unknown(question, error),
+        }
+    }
+
+    /// A store that cannot say has lost what it knew of this caller: that is no reason to turn
+    /// everybody away, but money is not given out unseen.
+    fn unknown(&self, question: &Question, error: StoreError) -> Result<bool> {
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "limits are not kept");
+        }
+        match question.ask.budgets.first() {
+            Some(budget) => {
+                let name = Arc::clone(&budget.name);
+                Err(refused(&Refusal::Unknown { name }).because(error))
+            }
+            None => Ok(false),
+        }
+    }
+}
+
+fn strangers_key(client: &Client, peer: IpAddr) -> Option<Key> {
+    let tenant = Tenant::new(Arc::clone(&client.tenant))?;
+    Some(tenant.key(format!("peer/{}", household(peer))))
+}
+
+/// What a caller is told that has reached a limit.
+fn refused(refusal: &Refusal) -> GatewayError {
+    let limited = |message: Cow<'static, str>, wait| {
+        GatewayError::new(ErrorKind::RateLimited, message).retry_after(Some(wait))
+    };
+    match refusal {
+        Refusal::Rate { name, retry_after, .. } => {
+            limited(format!("the limit of {} is reached", words(name)).into(), *retry_after)
+        }
+        Refusal::TooLarge { name } => {
+            let message = format!("the request is larger than the limit of {}", words(name));
+            GatewayError::new(ErrorKind::QuotaExceeded, message).with_code("request_exceeds_limit")
+        }
+        Refusal::Places { .. } => {
+            let message = "too many requests at one time: wait for one of them to end";
+            limited(message.into(), Duration::from_secs(1)).with_code("too_many_requests_at_once")
+        }
+        Refusal::Budget { name } => {
+            let message = "the budget of this API key is spent";
+            GatewayError::new(ErrorKind::QuotaExceeded, message)
+                .with_code("budget_exceeded")
+                .retry_after(Some(until_next(name)))
+        }
+        Refusal::Unknown { .. } => {
+            let message = "what is left of the budget is not known at the moment";
+            GatewayError::new(ErrorKind::Unavailable, message)
+                .with_code("budget_unknown")
+                .retry_after(Some(Duration::from_secs(5)))
+        }
+    }
+}
+
+fn words(name: &str) -> &'static str {
+    if name.starts_with("tokens") { "tokens in a minute" } else { "requests in a minute" }
+}
+
+/// How long until the budget called `name` begins anew.
+fn until_next(name: &str) -> Duration {
+    let now = calendar::now();
+    let date = Date::after(now.as_secs() / DAY);
+    let period = name.split('/').next().unwrap_or_default();
+    let next = match Date::parse(period) {
+        Some(_) => now.as_secs() / DAY + 1,
+        None => date.next_month().days().unwrap_or_default(),
+    };
+    Duration::from_secs(next * DAY).saturating_sub(now)
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limiter").field("on", &self.inner.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
