@@ -354,17 +354,44 @@ const CONTEXT: &[Route] = &[
         must: &["text", "model"],
         may: &["conversation_id", "optimization_config", "validate_fidelity", "fidelity_anchors"],
         answer: |_, body| {
+            let text = body["text"].as_str().unwrap_or_default();
+            let short: String = text.chars().take(8).collect();
             json!({
-                "optimized_text": body["text"], "original_tokens": 8, "final_tokens": 8,
+                "optimized_text": format!("in short: {short}"), "original_tokens": 8, "final_tokens": 8,
                 "compression_ratio": 1.0, "was_chunked": false, "strategies_applied": [],
                 "processing_time_ms": 1.0, "glossary_version": 1, "fidelity_validated": false,
                 "rolled_back": false,
             })
         },
     },
+    Route {
+        at: "POST /v1/proxy/chat/completions",
+        must: CHAT,
+        may: &["user"],
+        answer: |_, _| completion("Through the context service."),
+    },
 ];
 
+/// What the services that answer like a model take.
+const CHAT: &[&str] = &["model", "messages"];
+
+fn completion(text: &str) -> Value {
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": "phi-4",
+        "choices": [{
+            "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop",
+        }],
+        "usage": { "prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10 },
+    })
+}
+
 const INFERENCE: &[Route] = &[
+    Route {
+        at: "POST /v1/chat/completions",
+        must: CHAT,
+        may: &["user"],
+        answer: |_, _| completion("Directly."),
+    },
     get(
         "GET /health",
         |_, _| json!({ "status": "ok", "service": "inference", "version": "0.1.0" }),

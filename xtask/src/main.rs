@@ -10,6 +10,7 @@ mod conformance;
 mod console;
 mod deploy_check;
 mod dist;
+mod fuzz;
 mod gateway;
 mod http;
 mod needs;
@@ -56,6 +57,8 @@ enum Task {
     Dist(dist::Arguments),
     /// Make a release, or say why there can be none
     Release(release::Arguments),
+    /// Give the decoders odd inputs for a time
+    Fuzz(fuzz::Arguments),
     /// Run real SDKs and command-line clients against the gateway
     Clients(clients::Arguments),
 }
@@ -84,6 +87,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::DeployCheck(arguments) => deploy_check::run(&workspace, arguments),
         Task::Dist(arguments) => dist::run(&workspace, arguments),
         Task::Release(arguments) => release::run(&workspace, arguments),
+        Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Clients(arguments) => clients::run(&workspace, arguments),
     }
 }

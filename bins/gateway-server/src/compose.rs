@@ -10,6 +10,7 @@ use crate::{
     dependencies,
     drain::Drain,
     lasting::Lasting,
+    local,
 };
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
@@ -18,7 +19,7 @@ use gateway_http::{
 };
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
-    GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings,
+    GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings, Through,
 };
 use gateway_resilience::{
     Deadlines, Ending, Guarded, Limits as Patience, Observer, Policy, Retry, breaker,
@@ -83,7 +84,9 @@ pub fn build(
         connect_timeout: config.timeouts.connect,
         ..ClientSettings::default()
     })?;
-    let providers = providers(config, lasting, &client, before)?;
+    let context_service = local::context_service(config)?;
+    let through = local::through(config, context_service.as_ref());
+    let providers = providers(config, lasting, (&client, through.as_ref()), before)?;
     let routes = routes(config, &providers)?;
     let budget = before.map(|it| Arc::clone(&it.app.limits.budget));
     Ok(App {
@@ -93,6 +96,8 @@ pub fn build(
         providers,
         keeper: keeper(config, lasting, before),
         idempotency: idempotency(config, lasting, before),
+        context_service,
+        windows: before.map_or_else(local::windows, |it| Arc::clone(&it.app.windows)),
         limits: Limits {
             max_bytes: config.server.max_body_bytes.0,
             timeout: config.timeouts.body,
@@ -163,6 +168,7 @@ fn access(config: &Config) -> Access {
     }
     let client = |client: &Client| {
         let mut known = gateway_http::Client::new(&client.name, &client.tenant);
+        known.strict = client.strict;
         known.models = Some(client.models.clone()).filter(|models| !models.is_empty());
         (*client.key.as_bytes(), Arc::new(known.limited(&client.allowance)))
     };
@@ -188,18 +194,19 @@ fn cors(config: &Config) -> Cors {
 fn providers(
     config: &Config,
     lasting: &Lasting,
-    client: &HttpClient,
+    (client, through): (&HttpClient, Option<&Through>),
     before: Option<Before<'_>>,
 ) -> anyhow::Result<HashMap<Arc<str>, Backend>> {
     let usual = Configured::default();
     let mut backends: HashMap<Arc<str>, Backend> = HashMap::new();
     let mut add = |id: &str, configured: &Configured, known: &Descriptor| {
         let same = before.and_then(|before| before.provider(id));
-        let backend = same.map_or_else(
-            || backend(known, settings(id, configured, known, client), config, lasting),
-            Ok,
-        )?;
-        backends.insert(id.into(), backend);
+        let build = || {
+            let settings = settings(id, configured, known, client);
+            let settings = Settings { through: through.cloned(), ..settings };
+            backend(known, settings, config, lasting)
+        };
+        backends.insert(id.into(), same.map_or_else(build, Ok)?);
         anyhow::Ok(())
     };
     for known in ALL.iter().filter(|known| is_on(known, config)) {
@@ -267,6 +274,7 @@ fn settings(
         quirks: configured.quirks.clone(),
         api: configured.api,
         context_window: None,
+        through: None,
         client: Some(client.clone()),
     }
 }
@@ -332,7 +340,7 @@ fn small(number: usize) -> u32 {
 
 /// A number from 0 to 1.
 #[expect(clippy::cast_precision_loss, reason = "a draw needs no precision")]
-fn random() -> f64 {
+pub(crate) fn random() -> f64 {
     Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64
 }
 

@@ -11,6 +11,7 @@ pub mod last_good;
 pub mod lasting;
 pub mod listen;
 pub mod live;
+mod local;
 mod memory;
 pub mod metrics;
 pub mod plan;

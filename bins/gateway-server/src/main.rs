@@ -48,6 +48,8 @@ enum Command {
 enum Docs {
     /// The reference of the configuration.
     Configuration,
+    /// What each dialect carries.
+    Providers,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -56,6 +58,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let load = || source.load().map(|loaded| loaded.config);
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
+        Command::Docs(Docs::Providers) => print(&gateway_wire::carried::table()),
         Command::Check => load().map_or_else(|problems| refuse(&problems), |config| fine(&config)),
         Command::Config => {
             load().map_or_else(|problems| refuse(&problems), |config| print(&config.show()))

@@ -7,6 +7,7 @@ use crate::{
     lasting::Lasting,
     listen::{self, Limits, lane},
     live::Live,
+    local,
     reload::{Reloader, keep},
     signals::{Signals, Stop},
     telemetry::{Dial, Losses},
@@ -46,10 +47,12 @@ pub async fn serve(source: &Source, loaded: Loaded, log: Logging) -> anyhow::Res
     keep(&live, text.as_deref());
     let reloader = Reloader { source, lasting: &lasting, live: &live, dial: log.dial };
     let listening = listen(&live, &lasting.drain);
+    let refreshing = local::refresh(&live)?;
     let served = tokio::select! {
         served = listening => served,
         never = stop(&mut signals, &lasting.drain, &live) => match never {},
         never = reloader.run(&mut hangups) => match never {},
+        never = refreshing => match never {},
     };
     close(&live, lasting).await;
     served?;

@@ -19,7 +19,7 @@ pub struct Envelope {
     pub stream_usage: bool,
     /// The session that the request continues, and where the whole member stands in the body.
     pub session: Option<(String, Range<usize>)>,
-    /// Where the list of `messages` stands, if there is a list.
+    /// Where the list of `messages` stands, if there is a list; an empty range if it is empty.
     pub messages: Option<Range<usize>>,
     /// Where the value of `tools` stands, if it is there.
     pub tools: Option<Range<usize>>,

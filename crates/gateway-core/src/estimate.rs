@@ -45,7 +45,7 @@ pub fn tokens_of_json(json: &[u8]) -> u64 {
         let is_encoded = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
         let tail = text.get(text.len() - MEDIUM / 2..).unwrap_or_default();
         if tail.iter().all(is_encoded) {
-            tokens = tokens.saturating_sub((text.len() / 4) as u64) + PER_MEDIUM;
+            tokens = tokens.saturating_sub((text.len() / 4) as u64) + PER_PICTURE;
         }
     }
     tokens
@@ -223,7 +223,11 @@ mod tests {
             let url = format!(r#"{{"url":"data:image/png;base64,{}"}}"#, "A".repeat(size));
             tokens_of_json(url.as_bytes())
         };
-        assert!((PER_MEDIUM..PER_MEDIUM + 20).contains(&picture(100_000)), "{}", picture(100_000));
+        assert!(
+            (PER_PICTURE..PER_PICTURE + 20).contains(&picture(100_000)),
+            "{}",
+            picture(100_000)
+        );
     }
 
     #[test]

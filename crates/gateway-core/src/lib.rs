@@ -13,6 +13,7 @@
 //! they came. A whole answer is the fold of its events: see [`Collector`].
 
 mod answer;
+mod context_service;
 mod conversation;
 mod dialect;
 mod embedding;
@@ -37,6 +38,7 @@ mod usage;
 
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
+    context_service::{ContextService, Shortening},
     conversation::{Conversation, MAX_ROUNDS},
     dialect::Dialect,
     embedding::{

@@ -110,6 +110,8 @@ pub struct Context {
     /// Headers that the caller's dialect passes through to an upstream of the same dialect, such
     /// as `anthropic-beta`. Names are in lower case.
     pub headers: Arc<[(&'static str, String)]>,
+    /// The request comes from the platform's context service, and must not be sent back to it.
+    pub from_context_service: bool,
 }
 
 /// An answer that has begun.

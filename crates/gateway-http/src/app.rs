@@ -3,8 +3,9 @@
 use crate::{
     auth::Access, body, console::Feed, control::Control, cors::Cors, health::Health,
     idempotency::Idempotency, meters::Meters, responses::Responses, sessions::Keeper,
+    windows::Windows,
 };
-use gateway_core::{ErrorKind, GatewayError, Provider, Result, Routes};
+use gateway_core::{ContextService, ErrorKind, GatewayError, Provider, Result, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 /// Built once of a configuration; shared by every request.
@@ -21,6 +22,10 @@ pub struct App {
     pub idempotency: Idempotency,
     /// Answers that are kept.
     pub responses: Responses,
+    /// Fits conversations into the windows of models; absent if not configured.
+    pub context_service: Option<Arc<dyn ContextService>>,
+    /// What local models can read and write.
+    pub windows: Arc<Windows>,
     /// What is accepted of bodies.
     pub limits: body::Limits,
     /// How deep JSON may be nested.

@@ -19,6 +19,8 @@ pub struct Client {
     pub is_anybody: bool,
     /// How much it may take.
     pub(crate) quota: Option<Quota>,
+    /// Whether what a translation cannot carry is refused; if it is not said, as for all.
+    pub strict: Option<bool>,
 }
 
 /// The SHA-256 of a key. Keys themselves are not kept.
@@ -68,7 +70,7 @@ impl Client {
     /// A client that may do everything.
     pub fn new(name: &str, tenant: &str) -> Self {
         let (name, tenant) = (name.into(), tenant.into());
-        Self { name, tenant, models: None, is_anybody: false, quota: None }
+        Self { name, tenant, models: None, is_anybody: false, quota: None, strict: None }
     }
 
     /// Whoever calls without a key.

@@ -34,6 +34,7 @@ pub(crate) fn of(
             .iter()
             .filter_map(|name| Some((*name, text(name)?.to_owned())))
             .collect(),
+        from_context_service: headers.contains_key("x-cms-origin"),
     }
 }
 

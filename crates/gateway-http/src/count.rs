@@ -44,7 +44,7 @@ where
         ask: Ask::Original(Arc::clone(&original)),
         stream: false,
         look: Look::Digest,
-        strict: app.strict || generate::is_strict(&head.headers),
+        strict: generate::is_strict(app, &client, &head.headers),
         context: context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Messages),
     };
     let model = Arc::clone(&call.target.model);

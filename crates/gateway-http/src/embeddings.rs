@@ -58,7 +58,7 @@ where
     let call = EmbeddingCall {
         target: route.target,
         request: Arc::clone(&request),
-        strict: app.strict || generate::is_strict(&head.headers),
+        strict: generate::is_strict(app, &client, &head.headers),
         context: context::of(&head.headers, request_id, &client, Dialect::Chat),
     };
     let mut outcome = Outcome::new(app, accepted, in_flight);

@@ -1,9 +1,10 @@
 //! A request to a model, from top to bottom. What differs between dialects is in the codec.
 
 use crate::{
-    App, body, context,
+    App, Client, body, context,
     control::{Standing, Want},
     event_body::EventBody,
+    fit::{self, Fitted},
     hold, idempotency,
     meters::InFlight,
     outcome::{Accepted, Outcome},
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
     Answer, Ask, BoxError, Call, Collector, Envelope, FrameStream, Head, Look, Loss, Result,
-    estimate, on_end,
+    Target, estimate, on_end,
 };
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
@@ -52,24 +53,42 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    let (mut fitted, request_id) = (Fitted::default(), Arc::clone(&entry.request_id));
+    let mut reply = match accept(app, caller, entry, request, &mut fitted).await {
+        // A failure, too, tells how full the model's window was.
+        Err(error) if fitted.is_known() => {
+            reply::failure(&error, caller.write_error(&error, &request_id))
+        }
+        reply => reply?,
+    };
+    fitted.add_facts(reply.headers_mut());
+    Ok(reply)
+}
+
+async fn accept<B>(
+    app: &Arc<App>,
+    caller: &'static dyn Caller,
+    entry: Entry<'_>,
+    request: Request<B>,
+    fitted: &mut Fitted,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let Entry { path, request_id, in_flight, peer, standing } = entry;
     let (head, body) = request.into_parts();
     let client = app.access.identify(&head.headers)?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = open(app, body)?;
     caller.check(&envelope)?;
-    let route = app.routes.route(&envelope.model)?;
+    let mut route = app.routes.route(&envelope.model)?;
+    app.windows.correct(&route.provider, &mut route.target);
     client.check_model(&envelope.model, &route.target.model)?;
     let provider = app.provider(&route.provider)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);
     let input = estimate::tokens_of_json(&body);
-    let want = Want {
-        request: &request_id,
-        model: &route.target.model,
-        input,
-        output: envelope.max_output,
-        price: route.target.card.as_ref().and_then(|card| card.price.as_ref()),
-    };
+    let want = want(&request_id, &route.target, &envelope, input);
     let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
     // Several questions are put one by one; one may be put as it is, or as it is completed here.
@@ -79,7 +98,7 @@ where
         ask: single.unwrap_or_else(|| told.clone()),
         stream,
         look: Look::Digest,
-        strict: app.strict || is_strict(&head.headers),
+        strict: is_strict(app, &client, &head.headers),
         context: context::of(&head.headers, Arc::clone(&request_id), &client, caller.dialect()),
     };
     if call.strict {
@@ -90,6 +109,9 @@ where
     let opened = sessions::open(app, &client, &told, provider, (&mut call, &head)).await?;
     let sessions::Opened { provider, composed } = opened;
     let provider = idempotency::witnessed(&head, provider);
+    if asks.is_empty() {
+        fit::fit(app, &head.headers, &mut call, fitted).await?;
+    }
     let accepted = Accepted {
         path,
         request_id,
@@ -110,6 +132,17 @@ where
     };
     composed.add_facts(reply.headers_mut());
     Ok(reply)
+}
+
+/// What a request wants of its client's limits.
+fn want<'a>(
+    request: &'a Arc<str>,
+    target: &'a Target,
+    envelope: &Envelope,
+    input: u64,
+) -> Want<'a> {
+    let price = target.card.as_ref().and_then(|card| card.price.as_ref());
+    Want { request, model: &target.model, input, output: envelope.max_output, price }
 }
 
 /// What else an answer depends on.
@@ -222,8 +255,11 @@ pub(crate) fn add_facts(head: &Head, headers: &mut HeaderMap) {
     }
 }
 
-pub(crate) fn is_strict(headers: &HeaderMap) -> bool {
+/// Whether what a translation cannot carry is refused: if the request says so, else as its client
+/// is set up, else as the gateway is.
+pub(crate) fn is_strict(app: &App, client: &Client, headers: &HeaderMap) -> bool {
     headers.get("x-gateway-strict").is_some_and(|value| value.as_bytes() == b"true")
+        || client.strict.unwrap_or(app.strict)
 }
 
 /// Reads the envelope; a request that names no model gets the configured one, if there is one.

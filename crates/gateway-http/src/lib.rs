@@ -14,6 +14,7 @@ mod count;
 mod embeddings;
 mod endpoint;
 mod event_body;
+mod fit;
 mod generate;
 mod health;
 mod hold;
@@ -29,6 +30,7 @@ mod service;
 mod sessions;
 mod several;
 pub mod tools;
+mod windows;
 
 pub use self::{
     app::{About, App, Backend, Render, Times},
@@ -45,4 +47,5 @@ pub use self::{
     responses::Responses,
     service::handle,
     sessions::Keeper,
+    windows::Windows,
 };

@@ -130,11 +130,7 @@ impl Outcome {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
-        let outcome = match end {
-            End::Complete => "ok",
-            End::Failed(error) => error.kind().as_str(),
-            End::Cancelled => "client_cancelled",
-        };
+        let outcome = word(end);
         let took = self.began.elapsed();
         let first = self.first_output.map(|at| at.duration_since(self.began));
         let used = self.used(end);
@@ -214,6 +210,15 @@ impl Outcome {
     fn price(&self) -> Option<Price> {
         let known = self.card.as_ref().and_then(|card| card.price);
         known.or_else(|| self.app.control.free.contains(&self.provider).then(Price::default))
+    }
+}
+
+/// How an answer ended, in the words of logs and metrics.
+fn word(end: End<'_>) -> &'static str {
+    match end {
+        End::Complete => "ok",
+        End::Failed(error) => error.kind().as_str(),
+        End::Cancelled => "client_cancelled",
     }
 }
 

@@ -28,6 +28,7 @@ mod fake;
 mod fireworks;
 mod gemini;
 mod groq;
+mod inference;
 mod llamacpp;
 mod mistral;
 mod ollama;
@@ -47,8 +48,10 @@ pub use self::{
     client::{ClientSettings, HttpClient},
     compatible::{ANTHROPIC_COMPATIBLE, GEMINI_COMPATIBLE, OPENAI_COMPATIBLE},
     fake::Fake,
+    inference::Through,
     registry::{Auth, Credential, Descriptor, Settings, build, find},
     remote::Remote,
+    retry_after::of as retry_after,
 };
 
 /// The providers that are known by name, in the order of the documentation's table.
@@ -60,7 +63,7 @@ pub const ALL: &[Descriptor] = &[
     openrouter::DESCRIPTOR,
     ollama::DESCRIPTOR,
     llamacpp::DESCRIPTOR,
-    llamacpp::INFERENCE,
+    inference::DESCRIPTOR,
     groq::DESCRIPTOR,
     mistral::DESCRIPTOR,
     xai::DESCRIPTOR,

@@ -17,20 +17,8 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     build,
 };
 
-/// The same service under the name that the platform's catalogue uses.
-pub(crate) const INFERENCE: Descriptor = Descriptor {
-    id: "inference",
-    aliases: &[],
-    prefixes: &[],
-    families: &[],
-    base_url: "http://localhost:8085",
-    credential: Credential::Optional,
-    thinking: None,
-    build,
-};
-
 /// The address may or may not end with the version.
-fn build(mut settings: Settings) -> Result<Arc<dyn Provider>> {
+pub(crate) fn build(mut settings: Settings) -> Result<Arc<dyn Provider>> {
     let base = settings.base_url.trim_end_matches('/');
     if !base.ends_with("/v1") {
         settings.base_url = format!("{base}/v1");

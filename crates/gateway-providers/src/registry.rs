@@ -1,6 +1,6 @@
 //! How providers are known by name, and made from settings.
 
-use crate::{ALL, ClientSettings, HttpClient};
+use crate::{ALL, ClientSettings, HttpClient, Through};
 use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -64,6 +64,8 @@ pub struct Settings {
     pub api: Option<Dialect>,
     /// The window that Ollama is to give its models, in tokens.
     pub context_window: Option<u64>,
+    /// Through which service of the platform it is reached, if it is one that can be.
+    pub through: Option<Through>,
     /// Through which connections it is reached; its own if absent.
     pub client: Option<HttpClient>,
 }

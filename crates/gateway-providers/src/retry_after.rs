@@ -8,7 +8,7 @@ use std::time::Duration;
 /// `retry-after-ms` (OpenAI, Azure) is more precise than `retry-after` and wins. Seconds may have a
 /// fraction. A date needs a clock to mean anything: the reply's own `date` header serves, so that
 /// clocks that differ do no harm.
-pub(crate) fn of(headers: &HeaderMap) -> Option<Duration> {
+pub fn of(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let millis = text("retry-after-ms").and_then(|it| it.parse().ok()).map(|ms: f64| ms / 1000.0);
     let seconds = || text("retry-after").and_then(|it| it.parse::<f64>().ok());

@@ -11,10 +11,12 @@
 mod arguments;
 mod builtin;
 mod client;
+mod context_management;
 mod executor;
 mod guard;
 mod ledger;
 mod local;
+mod local_models;
 mod path;
 mod proxy;
 mod refusal;
@@ -25,7 +27,9 @@ mod settings;
 
 pub use self::{
     client::{Client, ClientSettings},
+    context_management::ContextManagement,
     executor::{Executor, Limits, Observer},
+    local_models::{Windows, windows},
     path::PathTemplate,
     proxy::ProxyTool,
     registry::{Policy, Registry},

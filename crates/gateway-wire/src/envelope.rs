@@ -35,6 +35,13 @@ fn wrong(param: &'static str, message: impl Into<Cow<'static, str>>) -> GatewayE
     GatewayError::invalid(param, message).with_code("invalid_parameter")
 }
 
+/// Where a list stands; nowhere, if it is empty.
+fn list(member: &Member<'_>) -> Range<usize> {
+    let Range { start, end } = member.value_span.clone();
+    let inside = member.value.get(1..).unwrap_or_default();
+    if inside.trim_ascii_start().starts_with(']') { start..start } else { start..end }
+}
+
 #[derive(Default)]
 struct Reader {
     envelope: Envelope,
@@ -75,7 +82,7 @@ impl Reader {
                 Ok(())
             }
             "messages" => {
-                let list = (member.kind == Kind::Array).then(|| member.value_span.clone());
+                let list = (member.kind == Kind::Array).then(|| list(member));
                 self.envelope.messages = list;
                 Ok(())
             }
@@ -202,6 +209,23 @@ mod tests {
             r#"m="m" {"include_usage":null}"#,
         );
         check(r#"{"model":"m","stream_options":null}"#, r#"m="m" null"#);
+    }
+
+    #[track_caller]
+    fn check_messages(list: &str, expected: Option<bool>) {
+        let body = format!(r#"{{"model":"m","messages":{list}}}"#);
+        let messages = read(body.as_bytes(), &Limits::default()).unwrap().messages;
+        assert_eq!(messages.map(|messages| !messages.is_empty()), expected, "{list}");
+    }
+
+    #[test]
+    fn a_list_without_messages_is_none_to_speak_of() {
+        check_messages("[{}]", Some(true));
+        check_messages("[ 1 ]", Some(true));
+        check_messages("[]", Some(false));
+        check_messages("[ \n]", Some(false));
+        check_messages("{}", None);
+        check_messages("null", None);
     }
 
     #[test]

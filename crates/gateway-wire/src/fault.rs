@@ -52,6 +52,9 @@ impl Fault {
             }
         }
         let logged = self.message.as_deref().map(presentable).unwrap_or_default();
+        if kind == ErrorKind::UpstreamInvalid {
+            error = error.with_code(ErrorKind::Upstream.as_str());
+        }
         error.because(format!("status {:?}, {:?}: {logged}", self.status, self.kind))
     }
 
@@ -89,6 +92,8 @@ impl Fault {
             404 if says(&["model_not_found"]) || mentions(&["model"]) => ErrorKind::ModelNotFound,
             404 => ErrorKind::NotFound,
             408 | 504 => ErrorKind::UpstreamTimeout,
+            // Some use it for what passes by itself, and say so.
+            409 if self.should_retry == Some(true) => ErrorKind::Upstream,
             409 => ErrorKind::Conflict,
             413 => ErrorKind::TooLarge,
             422 => ErrorKind::Unprocessable,
@@ -99,6 +104,8 @@ impl Fault {
             }
             400..=499 => ErrorKind::InvalidRequest,
             501 => ErrorKind::UpstreamUnsupported,
+            // Whoever failed knows that it would fail again.
+            500.. if !retryable => ErrorKind::UpstreamInvalid,
             503 | 529 => ErrorKind::UpstreamOverloaded,
             _ => ErrorKind::Upstream,
         }
@@ -219,6 +226,52 @@ mod tests {
     #[test]
     fn keys_are_masked() {
         check(403, "", "key sk-abcdefgh is bad", "Forbidden: key [redacted] is bad");
+    }
+
+    /// What a status without any words means, and whether another attempt may help.
+    #[track_caller]
+    fn check_status(status: u16, should_retry: Option<bool>, expected: (ErrorKind, bool)) {
+        let error = Fault { status: Some(status), should_retry, ..Fault::default() }.into_error();
+        assert_eq!((error.kind(), error.kind().is_retryable()), expected, "{status}");
+    }
+
+    #[test]
+    fn every_status_says_whether_to_try_again() {
+        for (status, kind) in [
+            (400, ErrorKind::InvalidRequest),
+            (401, ErrorKind::UpstreamAuth),
+            (402, ErrorKind::QuotaExceeded),
+            (403, ErrorKind::Forbidden),
+            (404, ErrorKind::NotFound),
+            (409, ErrorKind::Conflict),
+            (413, ErrorKind::TooLarge),
+            (422, ErrorKind::Unprocessable),
+            (501, ErrorKind::UpstreamUnsupported),
+        ] {
+            check_status(status, None, (kind, false));
+            check_status(status, Some(false), (kind, false));
+        }
+        for (status, kind) in [
+            (408, ErrorKind::UpstreamTimeout),
+            (429, ErrorKind::RateLimited),
+            (500, ErrorKind::Upstream),
+            (502, ErrorKind::Upstream),
+            (503, ErrorKind::UpstreamOverloaded),
+            (504, ErrorKind::UpstreamTimeout),
+            (520, ErrorKind::Upstream),
+            (529, ErrorKind::UpstreamOverloaded),
+        ] {
+            check_status(status, None, (kind, true));
+            check_status(status, Some(true), (kind, true));
+        }
+    }
+
+    #[test]
+    fn the_upstreams_advice_counts() {
+        check_status(409, Some(true), (ErrorKind::Upstream, true));
+        check_status(429, Some(false), (ErrorKind::QuotaExceeded, false));
+        check_status(500, Some(false), (ErrorKind::UpstreamInvalid, false));
+        check_status(502, Some(false), (ErrorKind::UpstreamInvalid, false));
     }
 
     #[test]

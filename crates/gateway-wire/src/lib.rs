@@ -16,6 +16,7 @@
 //! request with only the model's name replaced, the answer as whole events, read no closer than
 //! metering needs.
 
+pub mod carried;
 pub mod chat;
 pub mod completions;
 pub mod embeddings;

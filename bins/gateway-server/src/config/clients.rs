@@ -88,6 +88,9 @@ section! {
         monthly_budget_usd: Option<Dollars> = None;
         /// What it may take of some models besides; the first that fits counts.
         model_limits: Vec<ModelLimits> = Vec::new();
+        /// Whether what a translation cannot carry is refused (`true`) or left behind and told (`false`).
+        /// If it is not said: as `routing.strict`.
+        strict: Option<bool> = None;
     }
 }
 
@@ -112,6 +115,8 @@ pub struct Client {
     pub models: Vec<String>,
     /// How much it may take.
     pub allowance: Allowance,
+    /// Whether what a translation cannot carry is refused; if it is not said, as for all.
+    pub strict: Option<bool>,
 }
 
 impl Client {
@@ -132,6 +137,7 @@ impl Client {
             ("daily_budget_usd", limits.daily_budget.map(Dollars).show()),
             ("monthly_budget_usd", limits.monthly_budget.map(Dollars).show()),
             ("model_limits", of_models.show()),
+            ("strict", self.strict.show()),
         ]
     }
 }
@@ -168,7 +174,8 @@ pub(super) fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>)
     let keys: Keys = Reader::read("auth".to_owned(), root.get("auth"), problems);
     for (name, key) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
         let (tenant, models) = (name.clone(), Vec::new());
-        clients.push(Client { name, tenant, key, models, allowance: Allowance::default() });
+        let allowance = Allowance::default();
+        clients.push(Client { name, tenant, key, models, allowance, strict: None });
     }
     let mut seen = std::collections::BTreeMap::new();
     for client in &clients {
@@ -230,5 +237,5 @@ fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, Stri
         monthly_budget: entry.monthly_budget_usd.map(|it| it.0),
         models: entry.model_limits.into_iter().map(|ModelLimits(model, it)| (model, it)).collect(),
     };
-    Ok(Client { name, tenant, key, models: entry.models, allowance })
+    Ok(Client { name, tenant, key, models: entry.models, allowance, strict: entry.strict })
 }

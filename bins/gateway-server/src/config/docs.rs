@@ -9,7 +9,7 @@ use super::{
     providers::{KNOWN, Provider},
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
-    state::{Resilience, Sessions, Store},
+    state::{Cms, Resilience, Sessions, Store},
 };
 use std::fmt::Write;
 
@@ -55,6 +55,7 @@ pub fn markdown() -> String {
         ("sessions", Sessions::about()),
         ("resilience", Resilience::about()),
         ("limits", Limits::about()),
+        ("cms", Cms::about()),
         ("log", Log::about()),
         ("metrics", Metrics::about()),
         ("console", Console::about()),

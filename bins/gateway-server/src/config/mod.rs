@@ -39,7 +39,7 @@ pub use self::{
         Timeouts,
     },
     source::{Loaded, Source},
-    state::{Backend, Durability, Resilience, Sessions, Store},
+    state::{Backend, Cms, Durability, Resilience, Sessions, Store},
 };
 
 pub use gateway_http::control::Network;
@@ -66,6 +66,8 @@ pub struct Config {
     pub resilience: Resilience,
     /// How much callers without a key may take.
     pub limits: Limits,
+    /// Who fits conversations into windows.
+    pub cms: Cms,
     /// What is logged.
     pub log: Log,
     /// What is measured.
@@ -92,7 +94,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "server",
     "auth",
     "timeouts",
@@ -101,6 +103,7 @@ const SECTIONS: [&str; 16] = [
     "sessions",
     "resilience",
     "limits",
+    "cms",
     "log",
     "metrics",
     "console",
@@ -156,6 +159,7 @@ impl Config {
             sessions: section(root, "sessions", problems),
             resilience: section(root, "resilience", problems),
             limits: section(root, "limits", problems),
+            cms: section(root, "cms", problems),
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),
             console: section(root, "console", problems),

@@ -13,7 +13,7 @@ use super::{
     providers::KNOWN,
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
-    state::{Resilience, Sessions, Store},
+    state::{Cms, Resilience, Sessions, Store},
 };
 
 /// Before the name of every variable of ours.
@@ -58,6 +58,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("sessions", Sessions::fields()),
         ("resilience", Resilience::fields()),
         ("limits", Limits::fields()),
+        ("cms", Cms::fields()),
         ("log", Log::fields()),
         ("metrics", Metrics::fields()),
         ("console", Console::fields()),

@@ -54,6 +54,7 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     table("sessions", "sessions", config.sessions.show());
     table("resilience", "resilience", config.resilience.show());
     table("limits", "limits", config.limits.show());
+    table("cms", "cms", config.cms.show());
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
     table("console", "console", config.console.show());

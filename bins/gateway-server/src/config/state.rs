@@ -1,6 +1,6 @@
 //! Where state is kept, and how failures are met.
 
-use super::{section::section, value::choice};
+use super::{network::Url, section::section, value::choice};
 use secrecy::SecretString;
 use std::time::Duration;
 
@@ -60,6 +60,18 @@ section! {
 }
 
 section! {
+    /// The platform's context-management service, which fits conversations into the windows of models.
+    pub Cms {
+        /// Where it is; it is not used if this is not said.
+        url: Option<Url> = None, bare ["CMS_URL"];
+        /// Whether it is used; if not, it is never asked and nothing waits for it.
+        enabled: bool = true, bare ["CMS_ENABLED"];
+        /// How long each of its answers may take.
+        timeout: Duration = Duration::from_secs(5), within Duration::from_millis(500)..=Duration::from_secs(30), bare ["CMS_TIMEOUT_SECONDS"];
+    }
+}
+
+section! {
     /// How failures of providers are met.
     pub Resilience {
         /// How many attempts a request gets, the first included; `1` switches retries off.
@@ -71,6 +83,13 @@ section! {
         circuit_breaker_failure_threshold: usize = 5, within 1..=100, prefixed ["CIRCUIT_BREAKER_FAILURE_THRESHOLD"];
         /// For how long the first time; each failure after it doubles the pause, up to two minutes.
         circuit_breaker_recovery_timeout: Duration = Duration::from_secs(5), within Duration::from_secs(1)..=Duration::from_mins(10), prefixed ["CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS"];
+    }
+}
+
+impl Cms {
+    /// Where the service is, if it is used.
+    pub fn address(&self) -> Option<&Url> {
+        self.url.as_ref().filter(|_| self.enabled)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::{
     calls::Calls,
-    errors, finish,
+    errors, finish, mend_facts,
     mend_message::{self, Turn},
     tree::{Members, Node},
     usage,
@@ -147,6 +147,7 @@ impl Mender {
         chunk.set("object", Node::Text(object.into()));
         chunk.set("created", Node::Number(created));
         chunk.set("model", Node::Text(model.into()));
+        mend_facts::service_tier(chunk);
     }
 
     /// Keeps the counts, which may come in any chunk: the last ones are right.
@@ -187,6 +188,7 @@ impl Mender {
             members.lead("role", Node::Text(Cow::Borrowed("assistant")));
         }
         choice.set("delta", delta);
+        mend_facts::logprobs(choice);
         if let Some(word) = word {
             end(choice, &word)?;
             state.end.get_or_insert_with(|| closing(chunk, choice));
@@ -288,6 +290,7 @@ fn whole_choice(choice: &mut Node<'_>, index: u64, ids: &mut Ids) -> Result<()> 
         message.fill("refusal", Node::Null);
     }
     choice.fill("logprobs", Node::Null);
+    mend_facts::logprobs(choice);
     let word = choice.get("finish_reason").and_then(Node::text);
     let word = word.unwrap_or(Cow::Borrowed(if called { "tool_calls" } else { "stop" }));
     end(choice, &word)

@@ -8,6 +8,7 @@ use crate::{StreamReader, sse};
 use bytes::Bytes;
 use gateway_core::{Frame, Look, Result, StreamEvent};
 use memchr::memmem::{self, Finder};
+use serde::de::IgnoredAny;
 use std::sync::LazyLock;
 
 /// Passes on chunks.
@@ -94,8 +95,7 @@ impl Relay {
                 return Err(errors::event(data));
             }
             let before = frame.events.len();
-            let is_object = data.starts_with('{') && data.ends_with('}');
-            if self.reads_all() || !is_object || SIGNS.in_bytes(data.as_bytes()) {
+            if self.reads_all() || !is_sound(data.as_bytes()) || SIGNS.in_bytes(data.as_bytes()) {
                 self.decoder.read(data, &mut frame.events)?;
             }
             let new = frame.events.get(before..).unwrap_or_default();
@@ -113,11 +113,21 @@ impl Relay {
     }
 }
 
-/// Whether the data of every event of `block`, which is plain, could be an object: a line that the
-/// upstream cut short is no JSON.
+/// Whether the data of every event of `block`, which is plain, is an object. What is not is no
+/// chunk, and the caller learns that the answer failed instead of choking on it.
 fn holds_objects(block: &[u8]) -> bool {
-    let mut ends = memmem::find_iter(block, b"\n\n");
-    ends.all(|at| block.get(..at).is_some_and(|event| event.ends_with(b"}")))
+    let mut begin = 0;
+    memmem::find_iter(block, b"\n\n").all(|end| {
+        let event = block.get(begin..end).unwrap_or_default();
+        begin = end + 2;
+        // A line that names the event may stand before it.
+        let data = event.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        is_sound(data.strip_prefix(b"data: ").unwrap_or(data))
+    })
+}
+
+fn is_sound(data: &[u8]) -> bool {
+    data.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(data).is_ok()
 }
 
 impl StreamReader for Relay {

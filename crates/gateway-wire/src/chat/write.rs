@@ -120,11 +120,15 @@ pub(super) const fn finish(reason: FinishReason, legacy: bool) -> &'static str {
 
 /// The class of service in words that callers know.
 pub(super) fn service_tier(json: &Json) -> Option<&'static str> {
-    let word: String = json.read().ok()?;
-    ["auto", "default", "flex", "scale", "priority"]
+    tier(&json.read::<String>().ok()?)
+}
+
+/// The class of service called `word`, in words that callers know.
+pub(super) fn tier(word: &str) -> Option<&'static str> {
+    ["auto", "default", "flex", "scale", "priority", "fast"]
         .into_iter()
         .find(|known| *known == word)
-        .or_else(|| (word == "standard").then_some("default"))
+        .or_else(|| matches!(word, "standard" | "on_demand").then_some("default"))
 }
 
 #[expect(clippy::ptr_arg, reason = "the signature that serde calls")]

@@ -238,6 +238,8 @@ impl Bench {
             metrics: None,
             meters: Arc::default(),
             control: crate::Control::default(),
+            context_service: None,
+            windows: Arc::default(),
             health: crate::Health::default(),
             epoch: 1,
             console: None,

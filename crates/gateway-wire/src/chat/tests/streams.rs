@@ -204,6 +204,9 @@ fn errors_within_a_stream() {
         check_failure(quirks, "event: error\ndata: {\"message\":\"x\"}", ErrorKind::Upstream);
         check_failure(quirks, "data: {\"choices\":", ErrorKind::UpstreamInvalid);
         check_failure(quirks, "data: {\"choices\":[]}", ErrorKind::UpstreamTruncated);
+        // What looks like an object from outside is no chunk yet.
+        check_failure(quirks, "data: {\"choices\":[}", ErrorKind::UpstreamInvalid);
+        check_failure(quirks, "data: {\"id\":\"x\" \"choices\":[]}", ErrorKind::UpstreamInvalid);
         check_failure(
             quirks,
             r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"insufficient_system_resource"}]}"#,

@@ -1,0 +1,93 @@
+//! The platform's inference service, asked through its context service while that is well.
+
+use crate::{Credential, Descriptor, Settings, compatible, llamacpp};
+use async_trait::async_trait;
+use gateway_core::{
+    Answer, Call, ContextService, Dialect, Embedded, EmbeddingCall, ErrorKind, Provider, Result,
+    Target,
+};
+use gateway_wire::chat::Quirks;
+use std::{fmt, sync::Arc};
+
+/// The service that `llamacpp` asks directly.
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    id: "inference",
+    aliases: &[],
+    prefixes: &[],
+    families: &[],
+    base_url: "http://localhost:8085",
+    credential: Credential::Optional,
+    thinking: None,
+    build,
+};
+
+/// A service that conversations are sent through, on their way to local models.
+#[derive(Clone)]
+pub struct Through {
+    /// Where it is, without a trailing slash.
+    pub base_url: String,
+    /// It, as far as its health is concerned.
+    pub service: Arc<dyn ContextService>,
+}
+
+/// Asks a service for answers through another, which keeps conversations within their windows.
+///
+/// What that one cannot pass on is asked directly, and so is everything while it is unwell. What it
+/// asks itself is never sent back to it.
+struct Detour {
+    direct: Arc<dyn Provider>,
+    proxy: Arc<dyn Provider>,
+    service: Arc<dyn ContextService>,
+}
+
+fn build(mut settings: Settings) -> Result<Arc<dyn Provider>> {
+    let Some(Through { base_url, service }) = settings.through.take() else {
+        return llamacpp::build(settings);
+    };
+    let mut proxy = settings.clone().base_url(format!("{base_url}/v1/proxy"));
+    // By this it knows that the gateway is not to be asked in turn.
+    proxy.headers.push(("x-cms-origin".to_owned(), "gateway".to_owned()));
+    let proxy = compatible::openai(proxy, Quirks::LLAMACPP)?;
+    Ok(Arc::new(Detour { direct: llamacpp::build(settings)?, proxy, service }))
+}
+
+#[async_trait]
+impl Provider for Detour {
+    fn id(&self) -> &str {
+        self.direct.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.direct.speaks(target, dialect)
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        if call.context.from_context_service || !self.service.is_healthy().await {
+            return self.direct.answer(call).await;
+        }
+        match self.proxy.answer(call.clone()).await {
+            Err(error) if did_nothing(error.kind()) => self.direct.answer(call).await,
+            answer => answer,
+        }
+    }
+
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        self.direct.count_tokens(call).await
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        self.direct.embed(call).await
+    }
+}
+
+/// Whether a failure of this kind says that nobody made an answer: there was no connection, or no
+/// such path. Anything else may be the word of the service behind.
+fn did_nothing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::UpstreamUnreachable | ErrorKind::NotFound)
+}
+
+impl fmt::Debug for Through {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Through").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,282 @@
+//! The client of the platform's context-management service.
+
+use crate::{
+    client::{Client, Question},
+    guard::Guard,
+};
+use async_trait::async_trait;
+use gateway_core::{
+    Context, ContextService, ErrorKind, GatewayError, Result, Shortening, ToolContext, ToolError,
+    ToolErrorCode,
+};
+use gateway_resilience::breaker;
+use http::Method;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{self, Instant};
+
+/// The context-management service at an address.
+///
+/// It is asked nothing while it is known to fail. Whether it is healthy is asked every two seconds at
+/// most, however many requests want to know.
+pub struct ContextManagement {
+    /// Without a slash at its end.
+    base_url: String,
+    timeout: Duration,
+    client: Client,
+    guard: Guard,
+    health: Mutex<Option<Health>>,
+}
+
+/// How long news of its health count.
+const FRESH: Duration = Duration::from_secs(2);
+/// The longest answer that is read: a text may be as long as a request's body.
+const MAX_BYTES: usize = 32 << 20;
+
+/// What was last heard of its health.
+#[derive(Clone, Copy, Debug)]
+struct Health {
+    healthy: bool,
+    until: Instant,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    text: &'a str,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    optimization_config: Option<Chunking>,
+}
+
+#[derive(Serialize)]
+struct Chunking {
+    chunking: bool,
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    token_count: u64,
+}
+
+#[derive(Deserialize)]
+struct Processed {
+    #[serde(default)]
+    optimized_text: Option<String>,
+    #[serde(default)]
+    chunks: Option<Vec<Chunk>>,
+    #[serde(default)]
+    fidelity_passed: Option<bool>,
+    #[serde(default)]
+    rolled_back: bool,
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    sequence: u64,
+    content: String,
+    #[serde(default)]
+    start_offset: Option<usize>,
+    #[serde(default)]
+    end_offset: Option<usize>,
+}
+
+impl ContextManagement {
+    /// The service at `base_url`, each of whose answers may take `timeout`. `random` draws from 0
+    /// to 1.
+    pub fn new(base_url: &str, timeout: Duration, client: Client, random: fn() -> f64) -> Self {
+        Self {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            timeout,
+            client,
+            guard: Guard::new(breaker::Config::default(), random),
+            health: Mutex::new(None),
+        }
+    }
+
+    /// What is known of its health, unless it is this caller who has to ask. Others go by what was
+    /// last heard while one asks.
+    fn known(&self) -> Option<bool> {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = health.as_mut()?;
+        let now = Instant::now();
+        if now < last.until {
+            return Some(last.healthy);
+        }
+        last.until = now + self.timeout;
+        None
+    }
+
+    fn learn(&self, healthy: bool) {
+        let news = Health { healthy, until: Instant::now() + FRESH };
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some(news);
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        context: &Context,
+    ) -> Result<bytes::Bytes, ToolError> {
+        let permit = self.guard.admit()?;
+        let url = format!("{}{path}", self.base_url);
+        let question = Question { method, url, body, max_bytes: MAX_BYTES };
+        let beside = beside(context);
+        let asking = time::timeout(self.timeout, self.client.ask(question, &beside));
+        let reply = asking.await.unwrap_or_else(|_| {
+            Err(ToolError::new(ToolErrorCode::Timeout, "the context service took too long"))
+        });
+        let answer = reply.and_then(|reply| {
+            if reply.status.is_success() {
+                return Ok(reply.body);
+            }
+            let message = format!("the context service answered with {}", reply.status.as_u16());
+            let error = ToolError::new(ToolErrorCode::UpstreamStatus, message);
+            Err(error.from_status(reply.status.as_u16()))
+        });
+        permit.report(answer.as_ref().err());
+        answer
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        text: &Asked<'_>,
+        context: &Context,
+    ) -> Result<T> {
+        let body = serde_json::to_vec(text).unwrap_or_default();
+        let answer = self.ask(Method::POST, path, Some(body), context).await;
+        let answer = answer.map_err(|error| unavailable(error.to_string()))?;
+        serde_json::from_slice(&answer).map_err(|error| {
+            unavailable("the context service's answer is unreadable".to_owned()).because(error)
+        })
+    }
+}
+
+#[async_trait]
+impl ContextService for ContextManagement {
+    async fn is_healthy(&self) -> bool {
+        if let Some(known) = self.known() {
+            return known;
+        }
+        let asked = self.ask(Method::GET, "/health", None, &Context::default()).await;
+        self.learn(asked.is_ok());
+        asked.is_ok()
+    }
+
+    async fn count(&self, text: &str, model: &str, context: &Context) -> Result<u64> {
+        let text = Asked { text, model, optimization_config: None };
+        let counted: Counted = self.post("/v1/context/validate", &text, context).await?;
+        Ok(counted.token_count)
+    }
+
+    async fn shorten(
+        &self,
+        text: &str,
+        model: &str,
+        how: Shortening,
+        context: &Context,
+    ) -> Result<Option<String>> {
+        let optimization_config = match how {
+            Shortening::Whole => None,
+            Shortening::Pieces => Some(Chunking { chunking: true }),
+        };
+        let question = Asked { text, model, optimization_config };
+        let processed: Processed = self.post("/v1/context/process", &question, context).await?;
+        Ok(processed.text().filter(|shorter| shorter.len() < text.len()))
+    }
+}
+
+impl Processed {
+    /// The text that was made, unless the service itself does not stand by it.
+    fn text(self) -> Option<String> {
+        if self.rolled_back || self.fidelity_passed == Some(false) {
+            return None;
+        }
+        self.optimized_text.or_else(|| self.chunks.map(joined)).filter(|text| !text.is_empty())
+    }
+}
+
+/// The pieces in their order. Of those that were left as they are, what two of them share is told
+/// once.
+fn joined(mut chunks: Vec<Chunk>) -> String {
+    chunks.sort_by_key(|chunk| chunk.sequence);
+    let (mut text, mut told) = (String::new(), 0);
+    for chunk in chunks {
+        let (start, end) = (chunk.start_offset.unwrap_or(told), chunk.end_offset.unwrap_or(0));
+        let untouched = chunk.content.chars().count() == end.saturating_sub(start);
+        let shared = if untouched { told.saturating_sub(start) } else { 0 };
+        text.extend(chunk.content.chars().skip(shared));
+        told = told.max(end);
+    }
+    text
+}
+
+/// What the service learns of the request that it works for.
+fn beside(context: &Context) -> ToolContext {
+    ToolContext {
+        tenant: Arc::clone(&context.tenant),
+        request_id: Arc::clone(&context.request_id),
+        traceparent: context.traceparent.clone(),
+        tracestate: context.tracestate.clone(),
+        ..ToolContext::default()
+    }
+}
+
+fn unavailable(why: String) -> GatewayError {
+    GatewayError::new(ErrorKind::Unavailable, why)
+}
+
+impl fmt::Debug for ContextManagement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextManagement")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(answer: &str, expected: Option<&str>) {
+        let processed: Processed = serde_json::from_str(answer).unwrap();
+        assert_eq!(processed.text().as_deref(), expected);
+    }
+
+    #[test]
+    fn a_text_is_taken_as_the_service_made_it() {
+        check(r#"{"optimized_text":"short","chunks":null,"rolled_back":false}"#, Some("short"));
+        check(r#"{"optimized_text":null}"#, None);
+        check(r#"{"optimized_text":""}"#, None);
+    }
+
+    #[test]
+    fn what_the_service_does_not_stand_by_is_not_taken() {
+        check(r#"{"optimized_text":"short","rolled_back":true}"#, None);
+        check(r#"{"optimized_text":"short","fidelity_passed":false}"#, None);
+    }
+
+    #[test]
+    fn pieces_are_joined_in_order_and_what_they_share_is_told_once() {
+        check(
+            r#"{"chunks":[
+                {"sequence":1,"content":"öcd","start_offset":1,"end_offset":4},
+                {"sequence":0,"content":"aöc","start_offset":0,"end_offset":3}]}"#,
+            Some("aöcd"),
+        );
+        check(
+            r#"{"chunks":[
+                {"sequence":0,"content":"short ","start_offset":0,"end_offset":30},
+                {"sequence":1,"content":"words","start_offset":20,"end_offset":60}]}"#,
+            Some("short words"),
+        );
+        check(r#"{"chunks":[{"content":"a"},{"content":"b"}]}"#, Some("ab"));
+    }
+}

@@ -1,0 +1,67 @@
+//! What holds between dialects: nothing is lost but what the documentation says, and an answer is
+//! the same however it comes.
+#![cfg(test)]
+
+mod answers;
+mod requests;
+mod streams;
+
+use bytes::Bytes;
+use gateway_core::{Call, ChatResponse, Collector, Content, Frame, Result, StreamEvent};
+use gateway_wire::{Ids, MAX_ANSWER_BYTES, Upstream, framing::Splitter};
+
+/// Reads `stream`, which comes in pieces that end at `cuts`.
+fn read(
+    upstream: &dyn Upstream,
+    call: &Call,
+    stream: &[u8],
+    cuts: &[usize],
+) -> Result<Vec<StreamEvent>> {
+    let mut reader = upstream.reader(call, Ids::new(3));
+    let mut splitter = Splitter::new(upstream.framing(), MAX_ANSWER_BYTES);
+    let mut events = Vec::new();
+    let mut take = |block: Option<Bytes>, events: &mut Vec<StreamEvent>| -> Result<()> {
+        if let Some(block) = block {
+            let mut frame = Frame::default();
+            reader.read(block, &mut frame)?;
+            events.extend(frame.events);
+        }
+        Ok(())
+    };
+    let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
+    cuts.extend([0, stream.len()]);
+    cuts.sort_unstable();
+    for piece in cuts.windows(2) {
+        take(splitter.push(Bytes::copy_from_slice(&stream[piece[0]..piece[1]]))?, &mut events)?;
+    }
+    take(splitter.finish(), &mut events)?;
+    let mut last = Frame::default();
+    reader.end(&mut last)?;
+    events.extend(last.events);
+    Ok(events)
+}
+
+/// The answer that `events` are the steps of.
+fn fold(events: Vec<StreamEvent>) -> ChatResponse {
+    let mut answer = Collector::default();
+    answer.extend(events);
+    answer.finish()
+}
+
+/// What an answer says, in short.
+fn told(answer: &ChatResponse) -> String {
+    let choice = &answer.choices[0];
+    let calls = answer.tool_calls().map(|call| format!("{}({})", call.name, call.arguments));
+    let thought = choice.message.parts.iter().filter_map(|part| {
+        if let Content::Reasoning(it) = &part.content { Some(it.text.as_str()) } else { None }
+    });
+    let usage = answer.usage.map(|it| (it.prompt(), it.completion(), it.cache_read));
+    format!(
+        "[{}] {:?} {:?} {} {:?}",
+        thought.collect::<String>(),
+        answer.text(),
+        calls.collect::<Vec<_>>(),
+        choice.finish.as_ref().map_or("", |finish| finish.reason.as_str()),
+        usage,
+    )
+}

@@ -1,0 +1,176 @@
+//! A request goes from one dialect to another and back.
+
+use gateway_core::{ChatRequest, Dialect};
+use gateway_wire::{
+    Caller, Upstream,
+    carried::{self, FEATURES, Fate, Feature, columns},
+    chat::{ChatCaller, ChatUpstream, Quirks},
+    messages::{MessagesCaller, MessagesUpstream},
+    responses::{ResponsesCaller, ResponsesUpstream},
+};
+use proptest::{prelude::*, sample::subsequence};
+use std::collections::BTreeSet;
+
+/// The dialects that are spoken on both sides.
+fn both() -> Vec<(Box<dyn Upstream>, Box<dyn Caller>)> {
+    vec![
+        (Box::new(ChatUpstream { quirks: Quirks::OPENAI }), Box::new(ChatCaller)),
+        (Box::new(ResponsesUpstream), Box::new(ResponsesCaller)),
+        (Box::new(MessagesUpstream), Box::new(MessagesCaller)),
+    ]
+}
+
+/// What of `features` a request says.
+fn said(request: &ChatRequest, features: &[&Feature]) -> BTreeSet<&'static str> {
+    features.iter().filter(|it| (it.seen)(request)).map(|it| it.name).collect()
+}
+
+/// Through the bytes of a dialect: what they are read as, and whether anything was told as lost.
+fn through(
+    (upstream, caller): &(Box<dyn Upstream>, Box<dyn Caller>),
+    request: ChatRequest,
+) -> Option<(ChatRequest, BTreeSet<String>)> {
+    let (body, loss) = carried::encode(&**upstream, request).ok()?;
+    let decoded = caller.decode()(&body).expect("what we write we can read");
+    Some((decoded, loss.iter().map(str::to_owned).collect()))
+}
+
+/// What is said there in other words, which do not come back as the same.
+const MERGED: &[(&str, Dialect)] = &[
+    // A result says so itself.
+    ("that a tool failed", Dialect::Chat),
+    ("that a tool failed", Dialect::Responses),
+    // Pictures are the user's: they follow the result.
+    ("a picture as a result", Dialect::Chat),
+];
+
+fn is_merged(name: &str, dialect: Dialect) -> bool {
+    MERGED.contains(&(name, dialect))
+}
+
+/// What does not go together in a real request.
+fn are_compatible(features: &[&Feature]) -> bool {
+    let count = |part: &str| features.iter().filter(|it| it.name.contains(part)).count();
+    let choices = ["that no tool be called", "that a tool be called", "which tool be called"];
+    let choices = features.iter().filter(|it| choices.contains(&it.name)).count();
+    let formats = count("response_format");
+    let calls = ["a call and its result", "that a tool failed", "a picture as a result"];
+    let calls = features.iter().filter(|it| calls.contains(&it.name)).count();
+    // Thinking forbids to sample, to be told what to call, and to go on without what was thought.
+    let thinks = count("reasoning_effort");
+    let bound = count("temperature") + count("top_") + choices + calls;
+    // Some take one of these two, and who calls nothing does not call one by one.
+    let samples = count("`temperature`") + count("`top_p`");
+    let none = count("no tool be called") + count("one call at a time");
+    let thinking = thinks == 0 || bound == 0;
+    choices < 2 && formats < 2 && calls < 2 && samples < 2 && none < 2 && thinking
+}
+
+fn features() -> impl Strategy<Value = Vec<&'static Feature>> {
+    let all: Vec<&Feature> = FEATURES.iter().collect();
+    subsequence(all, 0..6).prop_filter("they go together", |it| are_compatible(it))
+}
+
+fn request_of(features: &[&Feature]) -> ChatRequest {
+    let mut request = carried::plain();
+    for feature in features {
+        (feature.add)(&mut request);
+    }
+    // Each brings the functions that it needs.
+    let mut names = BTreeSet::new();
+    request.tools.retain(|tool| names.insert(format!("{:?}", tool.kind)));
+    request
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// From A through B and back to A, a request loses only what the table says that A or B does not
+    /// carry; and it is told of all that B does not.
+    #[test]
+    fn a_request_loses_only_what_the_table_says(features in features(), from in 0..3_usize, to in 0..3_usize) {
+        let dialects = both();
+        let (a, b) = (&dialects[from], &dialects[to]);
+        // What the caller can say in its dialect.
+        let can_say = |it: &&Feature| it.fate(&*a.0) == Fate::Carried;
+        let features: Vec<_> = features.into_iter().filter(can_say).collect();
+        let Some((asked, _)) = through(a, request_of(&features)) else { return Ok(()) };
+        let features: Vec<_> = features.into_iter().filter(|it| (it.seen)(&asked)).collect();
+        let fates: Vec<_> = features.iter().map(|it| it.fate(&*b.0)).collect();
+        let (plain, _) = through(a, carried::plain()).expect("it can be said everywhere");
+        let (_, always) = through(b, plain).expect("it can be said everywhere");
+        let Some((sent, told)) = through(b, asked) else {
+            prop_assert!(fates.contains(&Fate::Refused), "refused, though the table says otherwise");
+            return Ok(());
+        };
+        prop_assert!(!fates.contains(&Fate::Refused), "not refused, though the table says so");
+        prop_assert_eq!(fates.contains(&Fate::Dropped), !told.is_subset(&always), "{:?}", told);
+        let (back, _) = through(a, sent).expect("what was said once can be said again");
+        let expected: BTreeSet<_> = features
+            .iter()
+            .zip(&fates)
+            .filter(|(it, fate)| **fate == Fate::Carried && !is_merged(it.name, b.0.dialect()))
+            .map(|(it, _)| it.name)
+            .collect();
+        let kept = said(&back, &features);
+        prop_assert!(kept.is_superset(&expected), "lost: {:?}", expected.difference(&kept));
+    }
+
+    /// What is dropped for a set of features is what is dropped for each of them.
+    #[test]
+    fn every_dialect_tells_what_it_leaves_behind(features in features(), at in 0..6_usize) {
+        let columns = columns();
+        let upstream = &*columns[at].upstream;
+        let fates: Vec<_> = features.iter().map(|it| it.fate(upstream)).collect();
+        match carried::encode(upstream, request_of(&features)) {
+            Ok((body, loss)) => {
+                prop_assert!(!fates.contains(&Fate::Refused));
+                prop_assert_eq!(fates.contains(&Fate::Dropped), !loss.is_empty());
+                serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("JSON");
+            }
+            Err(_) => prop_assert!(fates.contains(&Fate::Refused)),
+        }
+    }
+
+    /// Words are what a request is about: not one of them is lost anywhere.
+    #[test]
+    fn no_word_is_lost(words in prop::collection::vec("[a-z]{8}", 1..6), at in 0..6_usize) {
+        use gateway_core::{Message, Role};
+        let mut request = carried::plain();
+        let roles = [Role::User, Role::Assistant, Role::System, Role::Developer];
+        for (at, word) in words.iter().enumerate() {
+            request.messages.push(Message::text(roles[at % roles.len()], word.clone()));
+        }
+        request.messages.push(Message::text(Role::User, "the end"));
+        let (body, _) = carried::encode(&*columns()[at].upstream, request).expect("it can be said");
+        let body = String::from_utf8(body).expect("text");
+        for word in words {
+            prop_assert!(body.contains(&word), "{}", body);
+        }
+    }
+
+    /// A prompt that was cached is found again: tools stand in the caller's order, their schemas to
+    /// the letter, and the same request is the same bytes.
+    #[test]
+    fn a_prompt_is_the_same_from_request_to_request(names in prop::collection::btree_set("[a-z]{6}", 1..8), at in 0..6_usize) {
+        use gateway_core::{Json, ToolSpec};
+        let names: Vec<_> = names.into_iter().rev().collect();
+        let mut request = carried::plain();
+        for name in &names {
+            let schema = format!(r#"{{"type":"object","required":["z{name}","a"],"properties":{{"z{name}":{{"type":"string"}},"a":{{"type":"number"}}}},"additionalProperties":false}}"#);
+            request.tools.push(ToolSpec::function(name.clone(), "d", Json::parse(schema).expect("JSON")));
+        }
+        let columns = columns();
+        let upstream = &*columns[at].upstream;
+        let (body, _) = carried::encode(upstream, request.clone()).expect("it can be said");
+        let (again, _) = carried::encode(upstream, request).expect("it can be said");
+        prop_assert_eq!(&body, &again);
+        let text = String::from_utf8(body).expect("text");
+        let places: Vec<_> = names.iter().map(|it| text.find(&format!("\"{it}\""))).collect();
+        prop_assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{}", text);
+        for name in names {
+            let (z, a) = (text.find(&format!("\"z{name}\":")), text.find(&format!("\"z{name}\",\"a\"")));
+            prop_assert!(z.is_some() && a.is_some(), "{}", text);
+        }
+    }
+}

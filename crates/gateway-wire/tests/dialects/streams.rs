@@ -1,0 +1,118 @@
+//! Dialects that only upstreams speak: their streams fold to their whole answers.
+
+use crate::{fold, read, told};
+use bytes::Bytes;
+use gateway_core::{Call, ChatRequest, Look};
+use gateway_wire::{Ids, Upstream, gemini::GeminiUpstream, ollama::OllamaUpstream};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// A piece of an answer.
+#[derive(Clone, Debug)]
+enum Piece {
+    Thought(String),
+    Text(String),
+    Call(Vec<String>),
+}
+
+fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+    let text = || prop_oneof!["[a-z ]{1,9}", Just("é☃\n\r\u{2028}\"".to_owned())];
+    let thoughts = prop::collection::vec(text().prop_map(Piece::Thought), 0..3);
+    let texts = prop::collection::vec(text().prop_map(Piece::Text), 0..4);
+    let calls =
+        prop::collection::vec(prop::collection::vec(text(), 0..3).prop_map(Piece::Call), 0..3);
+    (thoughts, texts, calls).prop_map(|(a, b, c)| [a, b, c].concat())
+}
+
+fn call(stream: bool) -> Call {
+    let mut request = ChatRequest::user("m", "hello");
+    request.stream = stream;
+    let mut call = Call::new(request);
+    call.look = Look::Events;
+    call
+}
+
+fn gemini_part(piece: &Piece) -> Value {
+    match piece {
+        Piece::Thought(text) => json!({ "text": text, "thought": true }),
+        Piece::Text(text) => json!({ "text": text }),
+        Piece::Call(words) => {
+            json!({ "functionCall": { "name": "find", "args": { "words": words } } })
+        }
+    }
+}
+
+fn gemini(parts: &[Value], finish: bool) -> Value {
+    let mut candidate = json!({ "content": { "role": "model", "parts": parts }, "index": 0 });
+    if finish {
+        candidate["finishReason"] = "STOP".into();
+    }
+    json!({
+        "candidates": [candidate],
+        "usageMetadata": { "promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7 },
+        "modelVersion": "m", "responseId": "r1",
+    })
+}
+
+fn ollama_message(pieces: &[Piece]) -> Value {
+    let (mut thought, mut text, mut calls) = (String::new(), String::new(), Vec::new());
+    for piece in pieces {
+        match piece {
+            Piece::Thought(it) => thought.push_str(it),
+            Piece::Text(it) => text.push_str(it),
+            Piece::Call(words) => {
+                calls.push(
+                    json!({ "function": { "name": "find", "arguments": { "words": words } } }),
+                );
+            }
+        }
+    }
+    json!({ "role": "assistant", "content": text, "thinking": thought, "tool_calls": calls })
+}
+
+fn ollama(pieces: &[Piece], done: bool) -> Value {
+    let mut line = json!({ "model": "m", "created_at": "2025-01-01T00:00:00.000000000Z", "message": ollama_message(pieces), "done": done });
+    if done {
+        line["done_reason"] = "stop".into();
+        line["prompt_eval_count"] = 3.into();
+        line["eval_count"] = 4.into();
+    }
+    line
+}
+
+fn check(
+    upstream: &dyn Upstream,
+    stream: &[u8],
+    whole: &Value,
+    cuts: &[usize],
+) -> Result<(), TestCaseError> {
+    let body = Bytes::from(whole.to_string());
+    let whole = upstream.read_whole(&call(false), body, Ids::new(3)).expect("an answer");
+    let heard = read(upstream, &call(true), stream, cuts).expect("it is complete");
+    prop_assert_eq!(&heard, &read(upstream, &call(true), stream, &[]).expect("it is complete"));
+    prop_assert_eq!(told(&fold(heard)), told(&fold(whole.events)));
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn what_gemini_streams_folds_to_what_it_says_whole(pieces in pieces(), cuts in prop::collection::vec(0..9000_usize, 0..40)) {
+        let parts: Vec<_> = pieces.iter().map(gemini_part).collect();
+        let mut stream = String::new();
+        for part in &parts {
+            stream.push_str(&format!("data: {}\r\n\r\n", gemini(std::slice::from_ref(part), false)));
+        }
+        stream.push_str(&format!("data: {}\r\n\r\n", gemini(&[], true)));
+        check(&GeminiUpstream, stream.as_bytes(), &gemini(&parts, true), &cuts)?;
+    }
+
+    #[test]
+    fn what_ollama_streams_folds_to_what_it_says_whole(pieces in pieces(), cuts in prop::collection::vec(0..9000_usize, 0..40)) {
+        let mut stream = String::new();
+        for piece in &pieces {
+            stream.push_str(&format!("{}\n", ollama(std::slice::from_ref(piece), false)));
+        }
+        stream.push_str(&format!("{}\n", ollama(&[], true)));
+        check(&OllamaUpstream::default(), stream.as_bytes(), &ollama(&pieces, true), &cuts)?;
+    }
+}

@@ -1,0 +1,50 @@
+//! Whole answers and refusals of every upstream, told to every caller.
+
+use bytes::Bytes;
+use gateway_core::{Ask, Call, ChatRequest, Collector};
+use gateway_wire::{
+    Caller, ErrorReply, Ids, Reply, carried::columns, chat::ChatCaller,
+    completions::CompletionsCaller, messages::MessagesCaller, responses::ResponsesCaller,
+};
+use serde::de::IgnoredAny;
+use std::{sync::Arc, time::Duration};
+
+const CALLERS: [&dyn Caller; 4] =
+    [&ChatCaller, &ResponsesCaller, &MessagesCaller, &CompletionsCaller];
+
+/// What can be read can be told, and what is told is JSON.
+pub(crate) fn whole(data: &[u8]) {
+    for column in columns() {
+        let call = Call::new(ChatRequest::user("m", "x"));
+        let body = Bytes::copy_from_slice(data);
+        let Ok(frame) = column.upstream.read_whole(&call, body, Ids::new(3)) else { continue };
+        let mut answer = Collector::default();
+        answer.extend(frame.events);
+        let answer = answer.finish();
+        for caller in CALLERS {
+            let ask = Ask::Composed(Arc::new(ChatRequest::user("m", "x")));
+            let reply = Reply { ask, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
+            let told = caller.write_whole(answer.clone(), reply);
+            serde_json::from_slice::<IgnoredAny>(&told).expect("JSON");
+        }
+    }
+}
+
+/// A refusal is never a success, and what is told of it is JSON.
+pub(crate) fn refusal(data: &[u8]) {
+    let Some((status, body)) = data.split_first() else { return };
+    let status = 400 + u16::from(*status) % 200;
+    for column in columns() {
+        let reply = ErrorReply {
+            status,
+            retry_after: Some(Duration::from_secs(1)),
+            should_retry: Some(status % 2 == 0),
+            body,
+        };
+        let error = column.upstream.read_error(&reply);
+        for caller in CALLERS {
+            let told = caller.write_error(&error, "request-1");
+            serde_json::from_slice::<IgnoredAny>(&told).expect("JSON");
+        }
+    }
+}

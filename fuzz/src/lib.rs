@@ -1,0 +1,47 @@
+//! What is fuzzed: functions of bytes that panic if something that must hold does not.
+//!
+//! `fuzz/libfuzzer` gives them to libFuzzer (`cargo xtask fuzz`); the test of this crate gives them the
+//! inputs that are kept in `fuzz/corpus`, so that what was found once is never lost again.
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a panic is how these tell what they found"
+)]
+
+mod answers;
+mod json;
+mod names;
+mod requests;
+mod sse;
+mod streams;
+
+/// A function that is fuzzed.
+pub type Target = fn(&[u8]);
+
+/// All of them, by the names of their folders of inputs.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("sse_decode", sse::decode),
+    ("sse_encode", sse::encode),
+    ("json_scan", json::scan),
+    ("envelope", json::envelope),
+    ("request_chat", requests::chat),
+    ("request_responses", requests::responses),
+    ("request_messages", requests::messages),
+    ("request_completions", requests::completions),
+    ("stream_chat", streams::chat),
+    ("stream_responses", streams::responses),
+    ("stream_messages", streams::messages),
+    ("stream_gemini", streams::gemini),
+    ("stream_ollama", streams::ollama),
+    ("whole", answers::whole),
+    ("refusal", answers::refusal),
+    ("retry_after", names::retry_after),
+    ("names", names::names),
+    ("kept_message", names::kept_message),
+];
+
+/// Gives `data` to the target called `name`.
+pub fn run(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|(known, _)| *known == name);
+    target.expect("a target of this name").1(data);
+}

@@ -1,0 +1,64 @@
+//! Requests, from every caller's dialect to every upstream's.
+
+use bytes::Bytes;
+use gateway_core::{Call, ChatRequest, Look};
+use gateway_wire::{
+    Caller,
+    carried::{columns, encode},
+    chat::ChatCaller,
+    completions::CompletionsCaller,
+    envelope,
+    json::Limits,
+    messages::MessagesCaller,
+    responses::ResponsesCaller,
+};
+use serde::de::IgnoredAny;
+
+pub(crate) fn chat(data: &[u8]) {
+    request(&ChatCaller, data);
+}
+
+pub(crate) fn responses(data: &[u8]) {
+    request(&ResponsesCaller, data);
+}
+
+pub(crate) fn messages(data: &[u8]) {
+    request(&MessagesCaller, data);
+}
+
+pub(crate) fn completions(data: &[u8]) {
+    request(&CompletionsCaller, data);
+}
+
+/// What can be read can be sent in every dialect, or is refused; what is sent is JSON.
+fn request(caller: &dyn Caller, data: &[u8]) {
+    let Ok(envelope) = envelope::read(data, &Limits::default()) else { return };
+    if caller.check(&envelope).is_err() {
+        return;
+    }
+    let stream = envelope.stream;
+    let opened = caller.open(Bytes::copy_from_slice(data), envelope);
+    // Sent as it came, with what the upstream needs otherwise.
+    for ask in opened.iter().flat_map(|opened| &opened.asks) {
+        for column in columns() {
+            let mut call = Call::new(ChatRequest::user("upstream", "x"));
+            (call.ask, call.stream, call.look) = (ask.clone(), stream, Look::Digest);
+            if call.original(column.upstream.dialect()).is_some() {
+                sendable(&column.upstream.encode(&call).map(|it| it.to_vec()).unwrap_or_default());
+            }
+        }
+    }
+    // Sent in other words.
+    let Ok(request) = caller.decode()(data) else { return };
+    for column in columns() {
+        if let Ok((body, _)) = encode(&*column.upstream, request.clone()) {
+            sendable(&body);
+        }
+    }
+}
+
+fn sendable(body: &[u8]) {
+    if !body.is_empty() {
+        serde_json::from_slice::<IgnoredAny>(body).expect("JSON");
+    }
+}

@@ -1,0 +1,142 @@
+//! Streamed answers, from every upstream's dialect to every caller's.
+
+use bytes::Bytes;
+use gateway_core::{Ask, Call, ChatRequest, ErrorKind, Frame, Look, StreamEvent};
+use gateway_wire::{
+    Caller, Ids, Reply, Upstream,
+    chat::{ChatCaller, ChatUpstream, Quirks},
+    completions::CompletionsCaller,
+    framing::Splitter,
+    gemini::GeminiUpstream,
+    json::Limits,
+    messages::{MessagesCaller, MessagesUpstream},
+    ollama::OllamaUpstream,
+    responses::{ResponsesCaller, ResponsesUpstream},
+};
+use std::sync::Arc;
+
+/// The largest event.
+const LIMIT: usize = 1 << 16;
+
+pub(crate) fn chat(data: &[u8]) {
+    let Some((which, data)) = data.split_first() else { return };
+    let quirks = Quirks::ALL.get(usize::from(*which) % Quirks::ALL.len());
+    let upstream = ChatUpstream { quirks: *quirks.expect("one of them") };
+    stream(&upstream, &call(), data);
+    // The caller's own dialect: bytes are passed on.
+    let body = br#"{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let envelope = gateway_wire::envelope::read(body, &Limits::default()).expect("sound");
+    let opened = ChatCaller.open(Bytes::from_static(body), envelope).expect("sound");
+    for look in [Look::Digest, Look::Events] {
+        let mut call = call();
+        (call.ask, call.look) = (opened.told.clone(), look);
+        stream(&upstream, &call, data);
+    }
+}
+
+pub(crate) fn responses(data: &[u8]) {
+    stream(&ResponsesUpstream, &call(), data);
+}
+
+pub(crate) fn messages(data: &[u8]) {
+    stream(&MessagesUpstream, &call(), data);
+}
+
+pub(crate) fn gemini(data: &[u8]) {
+    stream(&GeminiUpstream, &call(), data);
+}
+
+pub(crate) fn ollama(data: &[u8]) {
+    stream(&OllamaUpstream::default(), &call(), data);
+}
+
+fn call() -> Call {
+    let mut request = ChatRequest::user("m", "x");
+    (request.stream, request.stream_usage) = (true, true);
+    Call::new(request)
+}
+
+/// An end is told once, and only where there was one; the network may cut anywhere.
+fn stream(upstream: &dyn Upstream, call: &Call, data: &[u8]) {
+    let (frames, error) = read(upstream, call, data, data.len());
+    let (again, error_again) = read(upstream, call, data, 5);
+    assert_eq!(error, error_again);
+    let events = |frames: &[Frame]| -> Vec<StreamEvent> {
+        frames.iter().flat_map(|frame| frame.events.clone()).collect()
+    };
+    let passed = |frames: &[Frame]| -> Vec<u8> {
+        frames.iter().filter_map(|frame| frame.verbatim.as_deref()).collect::<Vec<_>>().concat()
+    };
+    assert_eq!(events(&frames), events(&again));
+    assert_eq!(passed(&frames), passed(&again));
+    let events = events(&frames);
+    let ends = events.iter().filter(|event| matches!(event, StreamEvent::Finished(_))).count();
+    let choices = events.iter().filter(|event| matches!(event, StreamEvent::Choice(_))).count();
+    assert!(ends <= choices + 1, "each choice ends once: {events:?}");
+    assert!(error.is_some() || ends > 0, "it is complete, and nothing ended: {events:?}");
+    let callers: [&dyn Caller; 4] =
+        [&ChatCaller, &ResponsesCaller, &MessagesCaller, &CompletionsCaller];
+    for caller in callers {
+        // Bytes that are passed on are for callers of their own dialect.
+        if frames.iter().all(|frame| frame.verbatim.is_none()) {
+            tell(caller, &frames, error);
+        }
+    }
+}
+
+/// Reads `data`, which comes in pieces of `size`.
+fn read(
+    upstream: &dyn Upstream,
+    call: &Call,
+    data: &[u8],
+    size: usize,
+) -> (Vec<Frame>, Option<ErrorKind>) {
+    let mut reader = upstream.reader(call, Ids::new(3));
+    let mut splitter = Splitter::new(upstream.framing(), LIMIT);
+    let mut frames = Vec::new();
+    let mut take = |block: Option<Bytes>, frames: &mut Vec<Frame>| {
+        let Some(block) = block else { return None };
+        let mut frame = Frame::default();
+        let failed = reader.read(block, &mut frame).err();
+        frames.push(frame);
+        failed.map(|error| error.kind())
+    };
+    for piece in data.chunks(size.max(1)) {
+        match splitter.push(Bytes::copy_from_slice(piece)) {
+            Ok(block) => {
+                if let Some(error) = take(block, &mut frames) {
+                    return (frames, Some(error));
+                }
+            }
+            Err(error) => return (frames, Some(error.kind())),
+        }
+    }
+    if let Some(error) = take(splitter.finish(), &mut frames) {
+        return (frames, Some(error));
+    }
+    let mut last = Frame::default();
+    let ended = reader.end(&mut last);
+    frames.push(last);
+    (frames, ended.err().map(|error| error.kind()))
+}
+
+/// What is told is text, and an answer that failed does not look finished.
+fn tell(caller: &dyn Caller, frames: &[Frame], error: Option<ErrorKind>) {
+    let ask = Ask::Composed(Arc::new(ChatRequest::user("m", "x")));
+    let reply = Reply { ask, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
+    let mut writer = caller.writer(reply);
+    let mut out = Vec::new();
+    for frame in frames {
+        writer.write(frame.clone(), &mut out);
+    }
+    match error {
+        None => writer.end(&mut out),
+        Some(kind) => writer.fail(&gateway_core::GatewayError::new(kind, "it broke"), &mut out),
+    }
+    let out = String::from_utf8(out).expect("text");
+    let done = out.matches("data: [DONE]\n\n").count()
+        + out.matches("event: message_stop\n").count()
+        + out.matches("event: response.completed\n").count()
+        + out.matches("event: response.incomplete\n").count();
+    assert_eq!(done, usize::from(error.is_none()), "{out}");
+}

@@ -1,0 +1,209 @@
+//! Conversations that fill the windows of their models, and the service that shortens them.
+
+use gateway_tests::{Gateway, Reply, Setup, Upstream, openai, platform::Platform, request};
+use serde_json::{Value, json};
+
+struct Bench {
+    upstream: Upstream,
+    platform: Platform,
+    gateway: Gateway,
+}
+
+/// A model that reads 1600 tokens: 6400 characters.
+fn setup(upstream: &Upstream) -> Setup {
+    Setup::before(upstream).set("[models]", "id", "small").set("[models]", "provider", "lab").write(
+        "[models]",
+        "context_window",
+        "1000",
+    )
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+        let service = platform.context_management.url();
+        let gateway = setup(&upstream).env("CMS_URL", &service).start().await;
+        Self { upstream, platform, gateway }
+    }
+
+    /// What the service was asked, besides after its health.
+    fn asked(&self) -> Vec<String> {
+        let lines = self.platform.context_management.asked();
+        lines
+            .iter()
+            .map(gateway_tests::platform::Asked::line)
+            .filter(|it| !it.contains("health"))
+            .collect()
+    }
+}
+
+/// Asks the small model with a conversation of three messages of so many characters.
+async fn ask(gateway: &Gateway, length: usize, headers: &[(&str, &str)]) -> Reply {
+    let said = |role: &str, letter: &str| json!({ "role": role, "content": letter.repeat(length) });
+    let messages = json!([said("user", "a"), said("assistant", "b"), said("user", "c")]);
+    let body = json!({ "model": "small", "messages": messages }).to_string();
+    gateway.send(request("POST", "/v1/chat/completions", headers, body.as_bytes())).await
+}
+
+/// What a reply tells of the window: routed, tier and limit. What is left of it must be what is not
+/// taken.
+fn facts(reply: &Reply) -> String {
+    let names = ["x-cms-routed", "x-cms-tier", "x-token-limit"];
+    let [count, limit, left] = ["x-token-count", "x-token-limit", "x-headroom-pct"]
+        .map(|name| reply.header(name).parse::<u64>().unwrap_or_default());
+    let percent = limit.saturating_sub(count) * 100;
+    assert_eq!(left, percent.checked_div(limit).unwrap_or_default(), "{count} of {limit}");
+    names.map(|name| reply.header(name)).join(" ")
+}
+
+/// How many tokens a reply says that there are.
+fn count(reply: &Reply) -> u64 {
+    reply.header("x-token-count").parse().expect("a number")
+}
+
+#[tokio::test]
+async fn a_conversation_with_room_is_left_alone() {
+    let bench = Bench::start().await;
+    let reply = ask(&bench.gateway, 10, &[]).await;
+    assert_eq!((reply.status(), &*facts(&reply)), (200, "false 1 1600"));
+    assert!(bench.asked().is_empty());
+}
+
+#[tokio::test]
+async fn from_a_quarter_on_it_is_counted_exactly() {
+    let bench = Bench::start().await;
+    let reply = ask(&bench.gateway, 600, &[]).await;
+    assert_eq!((reply.status(), &*facts(&reply)), (200, "true 2 1600"));
+    assert_eq!(count(&reply), 450, "as the service counts");
+    assert_eq!(bench.asked(), ["POST /v1/context/validate"]);
+}
+
+#[tokio::test]
+async fn from_a_half_on_what_was_said_before_is_shortened() {
+    let bench = Bench::start().await;
+    let reply = ask(&bench.gateway, 1100, &[]).await;
+    assert_eq!((reply.status(), &*facts(&reply)), (200, "true 1 1600"));
+    assert_eq!(bench.asked(), ["POST /v1/context/process"; 2]);
+    let sent = bench.upstream.last().json();
+    assert_eq!(sent["messages"][0]["content"], "in short: aaaaaaaa");
+    assert_eq!(sent["messages"][1]["content"], "in short: bbbbbbbb");
+    assert_eq!(sent["messages"][2]["content"], "c".repeat(1100), "the last turn is the user's own");
+    let config = |at: usize| {
+        bench.platform.context_management.asked()[at].body["optimization_config"].clone()
+    };
+    assert_eq!(config(1), Value::Null);
+    let reply = ask(&bench.gateway, 2000, &[]).await;
+    assert_eq!((reply.status(), &*facts(&reply)), (200, "true 2 1600"));
+    let last = bench.platform.context_management.asked().len() - 1;
+    assert_eq!(config(last), json!({ "chunking": true }));
+}
+
+#[tokio::test]
+async fn the_caller_may_decide() {
+    let bench = Bench::start().await;
+    let reply = ask(&bench.gateway, 2000, &[("x-cms-mode", "none")]).await;
+    assert_eq!((reply.status(), &*facts(&reply)), (200, "false 4 1600"));
+    assert!(bench.asked().is_empty());
+    let reply = ask(&bench.gateway, 10, &[("x-cms-mode", " Validate ")]).await;
+    assert_eq!((reply.status(), &*facts(&reply)), (200, "true 1 1600"));
+    assert_eq!(count(&reply), 8);
+    assert_eq!(bench.asked(), ["POST /v1/context/validate"]);
+    let reply = ask(&bench.gateway, 10, &[("x-cms-mode", "optimize")]).await;
+    assert_eq!(facts(&reply), "true 1 1600", "there was nothing to shorten");
+}
+
+#[tokio::test]
+async fn what_comes_from_the_service_does_not_go_back_to_it() {
+    let bench = Bench::start().await;
+    let reply = ask(&bench.gateway, 2000, &[("x-cms-origin", "cms")]).await;
+    assert_eq!((reply.status(), &*facts(&reply)), (200, "false 4 1600"));
+    assert!(bench.platform.context_management.asked().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_service_is_away_only_full_windows_wait_for_it() {
+    let upstream = Upstream::start().await;
+    let nowhere = {
+        let platform = Platform::start().await;
+        platform.context_management.url()
+    };
+    let gateway = setup(&upstream).env("CMS_URL", &nowhere).start().await;
+    let reply = ask(&gateway, 600, &[]).await;
+    assert_eq!((reply.status(), &*facts(&reply)), (200, "false 2 1600"));
+    for _ in 0..3 {
+        let reply = ask(&gateway, 1100, &[]).await;
+        assert_eq!(reply.told(), "503 cms_unavailable");
+        assert_eq!(facts(&reply), "false 3 1600");
+        assert_eq!(reply.header("retry-after"), "5");
+        assert!(reply.json()["error"]["message"].as_str().is_some_and(|it| it.contains("tier 3")));
+    }
+    let reply = ask(&gateway, 1100, &[("x-cms-mode", "none")]).await;
+    assert_eq!(reply.status(), 200);
+}
+
+#[tokio::test]
+async fn a_service_that_is_off_is_never_asked_and_nothing_waits_for_it() {
+    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let service = platform.context_management.url();
+    let off = setup(&upstream).env("CMS_URL", &service).env("LLM_GATEWAY_CMS_ENABLED", "false");
+    for setup in [off, setup(&upstream)] {
+        let gateway = setup.start().await;
+        let reply = ask(&gateway, 2000, &[]).await;
+        assert_eq!((reply.status(), facts(&reply).trim()), (200, ""));
+        let reply = ask(&gateway, 2000, &[("x-cms-mode", "plan")]).await;
+        assert_eq!((reply.status(), &*facts(&reply)), (200, "false 4 1600"));
+    }
+    assert!(platform.context_management.asked().is_empty());
+}
+
+/// Asks a local model; what it says.
+async fn local(gateway: &Gateway, headers: &[(&str, &str)]) -> Reply {
+    let body = openai::ask("inference/phi-4", Value::Null);
+    gateway.send(request("POST", "/v1/chat/completions", headers, body.as_bytes())).await
+}
+
+fn said(reply: &Reply) -> String {
+    reply.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn local_models_are_asked_through_the_service_while_it_is_well() {
+    let upstream = Upstream::start().await;
+    let Platform { context_management, inference, .. } = Platform::start().await;
+    let setup = setup(&upstream).provider("inference", &inference.url());
+    let gateway = setup.env("CMS_URL", &context_management.url()).start().await;
+    assert_eq!(said(&local(&gateway, &[]).await), "Through the context service.");
+    let asked = context_management.asked();
+    let asked = asked.iter().find(|it| it.line().contains("proxy")).unwrap();
+    assert_eq!(asked.head.header("x-cms-origin"), Some("gateway"));
+    assert_eq!(asked.body["model"], "phi-4");
+    let back = local(&gateway, &[("x-cms-origin", "cms")]).await;
+    assert_eq!(said(&back), "Directly.", "it does not go round in circles");
+    // What is there no more is found out by asking it.
+    drop(context_management);
+    assert_eq!(said(&local(&gateway, &[]).await), "Directly.");
+}
+
+#[tokio::test]
+async fn without_the_service_local_models_are_asked_directly() {
+    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let setup = setup(&upstream).provider("inference", &platform.inference.url());
+    let gateway = setup.start().await;
+    assert_eq!(said(&local(&gateway, &[]).await), "Directly.");
+}
+
+#[tokio::test]
+async fn the_window_of_a_local_model_is_as_its_server_says() {
+    let (upstream, platform) = (Upstream::start().await, Platform::start().await);
+    let gateway = setup(&upstream).provider("inference", &platform.inference.url()).start().await;
+    let mut limit = String::new();
+    // It is asked in the background, and has been when it answers for the second time.
+    for _ in 0..500 {
+        let reply = local(&gateway, &[("x-cms-mode", "none")]).await;
+        reply.header("x-token-limit").clone_into(&mut limit);
+        if limit == "4096" {
+            break;
+        }
+    }
+    assert_eq!(limit, "4096");
+}
