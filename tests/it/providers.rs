@@ -1,6 +1,6 @@
-//! Providers that nobody has heard of.
+//! Providers that nobody has heard of, and how providers are.
 
-use gateway_tests::{Setup, Upstream};
+use gateway_tests::{Script, Setup, Upstream};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -26,4 +26,26 @@ async fn a_made_up_provider_is_configuration_alone() {
         );
         assert_eq!(asked.json()["max_completion_tokens"], Value::Null);
     }
+}
+
+#[tokio::test]
+async fn a_provider_is_set_up_and_well_or_not() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::tenacious().provider("lab", &upstream.url());
+    let setup = setup.write("resilience", "retry_max_attempts", "1");
+    let setup = setup.write("resilience", "circuit_breaker_failure_threshold", "1");
+    let gateway = setup.start().await;
+    let told = gateway.get("/v1/providers").await.json();
+    assert_eq!(told["status"]["lab"], json!({ "configured": true, "healthy": true }));
+    assert_eq!(told["status"]["anthropic"]["configured"], false);
+    assert!(
+        told["status"]["anthropic"]["reason"]
+            .as_str()
+            .is_some_and(|it| it.contains("ANTHROPIC_API_KEY"))
+    );
+    assert!(told["provider_names"].as_array().is_some_and(|names| names.contains(&json!("lab"))));
+    upstream.next(Script::json(500, "{}"));
+    assert_eq!(gateway.ask("lab/m", Value::Null).await.status(), 502);
+    let told = gateway.get("/v1/providers").await.json();
+    assert_eq!(told["status"]["lab"], json!({ "configured": true, "healthy": false }));
 }

@@ -36,6 +36,15 @@ impl Breakers {
         tracing::warn!(target: "gateway::breaker", circuit, from = from_state, to = to_state);
     }
 
+    /// Whether one of the breakers of `provider` is open.
+    pub fn paused(&self, provider: &str) -> bool {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_its = |circuit: &str| {
+            circuit.strip_prefix(provider).is_some_and(|model| model.starts_with('/'))
+        };
+        open.iter().any(|(circuit, state)| *state == "open" && is_its(circuit))
+    }
+
     /// The breakers that are not closed, and what they do.
     pub fn told(&self) -> Map<String, Value> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +69,9 @@ mod tests {
             Value::Object(breakers.told()).to_string(),
             r#"{"lab/m":"open","lab/other":"half_open"}"#
         );
+        assert!(breakers.paused("lab") && !breakers.paused("la") && !breakers.paused("other"));
         breakers.changed("lab/m", half, closed);
+        assert!(!breakers.paused("lab"), "it is being tried again");
         assert_eq!(breakers.told().len(), 1);
     }
 }

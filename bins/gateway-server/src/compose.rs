@@ -94,8 +94,9 @@ pub fn build(
         routes,
         health: dependencies::health(config, lasting, &client, &[], &providers),
         providers,
-        keeper: keeper(config, lasting, before),
-        idempotency: idempotency(config, lasting, before),
+        paused: paused(lasting),
+        keeper: kept::keeper(config, lasting, before),
+        idempotency: kept::idempotency(config, lasting, before),
         context_service,
         windows: before.map_or_else(local::windows, |it| Arc::clone(&it.app.windows)),
         limits: Limits {
@@ -124,42 +125,9 @@ pub fn build(
     })
 }
 
-/// What is shown to operators; whoever watches goes on to watch.
-fn feed(lasting: &Lasting, before: Option<Before<'_>>) -> Feed {
-    let watched = before.and_then(|it| it.app.console.clone());
-    watched.unwrap_or_else(|| Feed::new(lasting.drain.closing.clone()))
-}
-
-fn responses(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Responses {
-    let ttl = config.store.response_ttl;
-    match before {
-        Some(before) => before.app.responses.with(ttl),
-        None => Responses::new(Arc::clone(&lasting.stores.responses), ttl, BACKGROUND_RESPONSES),
-    }
-}
-
-fn keeper(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Keeper {
-    let (sessions, limits) = (&config.sessions, gateway_store::Limits::default());
-    let rules = Rules {
-        ttl: sessions.ttl,
-        max_ttl: sessions.max_ttl.max(sessions.ttl),
-        sliding: sessions.sliding,
-        // A turn may wait for its head and then be streamed for as long as streams may take.
-        lease: config.timeouts.stream_total + config.timeouts.total,
-        max_messages: limits.session_messages,
-        max_bytes: limits.session_bytes,
-        ..Rules::default()
-    };
-    let sessions = Sessions::new(Arc::clone(&lasting.stores.sessions), rules);
-    before.map_or_else(|| Keeper::new(sessions.clone()), |it| it.app.keeper.with(sessions.clone()))
-}
-
-fn idempotency(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Idempotency {
-    let ttl = config.store.idempotency_ttl;
-    match before {
-        Some(before) => before.app.idempotency.with(ttl),
-        None => Idempotency::new(Arc::clone(&lasting.stores.idempotency), ttl, REPLAY_BYTES),
-    }
+fn paused(lasting: &Lasting) -> Paused {
+    let breakers = Arc::clone(&lasting.breakers);
+    Arc::new(move |provider| breakers.paused(provider))
 }
 
 fn access(config: &Config) -> Access {

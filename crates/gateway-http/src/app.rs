@@ -16,6 +16,8 @@ pub struct App {
     pub routes: Routes,
     /// The providers, by id.
     pub providers: HashMap<Arc<str>, Backend>,
+    /// Which of them are given a pause.
+    pub paused: Paused,
     /// Conversations that are kept.
     pub keeper: Keeper,
     /// Requests that were already made.
@@ -56,6 +58,9 @@ pub struct App {
 
 /// Renders metrics in Prometheus' text format.
 pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Whether a provider is given a pause, because it failed too often.
+pub type Paused = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A provider as far as it is set up.
 #[derive(Clone)]

@@ -33,7 +33,7 @@ pub mod tools;
 mod windows;
 
 pub use self::{
-    app::{About, App, Backend, Render, Times},
+    app::{About, App, Backend, Paused, Render, Times},
     auth::{Access, Client, KeyHash},
     body::{Budget, Limits},
     console::Feed,

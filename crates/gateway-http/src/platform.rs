@@ -34,7 +34,7 @@ pub(crate) fn metrics(app: &App) -> Result<Response<reply::Body>> {
     Ok(reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", render()))
 }
 
-/// `GET /v1/providers`: who is set up, and which catalogued models each serves.
+/// `GET /v1/providers`: who is set up, which catalogued models each serves, and who is well.
 pub(crate) fn providers(app: &App) -> Response<reply::Body> {
     let mut providers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (id, backend) in &app.providers {
@@ -48,12 +48,22 @@ pub(crate) fn providers(app: &App) -> Response<reply::Body> {
         }
     }
     let names: Vec<_> = providers.keys().copied().collect();
+    let status = app.providers.iter().map(|(id, backend)| (&**id, status(app, id, backend)));
+    let status: BTreeMap<&str, Value> = status.collect();
     let body = json!({
         "object": "provider_list",
         "providers": providers,
         "provider_names": names,
+        "status": status,
     });
     reply::json(StatusCode::OK, &body)
+}
+
+fn status(app: &App, id: &str, backend: &Backend) -> Value {
+    match backend {
+        Backend::Ready(_) => json!({ "configured": true, "healthy": !(app.paused)(id) }),
+        Backend::Unready(why) => json!({ "configured": false, "healthy": false, "reason": why }),
+    }
 }
 
 /// `GET /openapi.json`: what there is to call, for programs.

@@ -225,6 +225,7 @@ impl Bench {
                 1 << 20,
             ),
             responses: Responses::new(store, Duration::from_mins(10), 2),
+            paused: Arc::new(|_| false),
             limits: Limits {
                 max_bytes: 1 << 20,
                 timeout: Duration::from_secs(5),
