@@ -95,7 +95,7 @@ fn read(
     let mut splitter = Splitter::new(upstream.framing(), LIMIT);
     let mut frames = Vec::new();
     let mut take = |block: Option<Bytes>, frames: &mut Vec<Frame>| {
-        let Some(block) = block else { return None };
+        let block = block?;
         let mut frame = Frame::default();
         let failed = reader.read(block, &mut frame).err();
         frames.push(frame);

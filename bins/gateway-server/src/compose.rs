@@ -9,14 +9,13 @@ use crate::{
     },
     dependencies,
     drain::Drain,
+    kept,
     lasting::Lasting,
     local,
 };
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
-use gateway_http::{
-    About, Access, App, Backend, Budget, Cors, Feed, Idempotency, Keeper, Limits, Responses, Times,
-};
+use gateway_http::{About, Access, App, Backend, Budget, Cors, Limits, Times};
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
     GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings, Through,
@@ -24,17 +23,12 @@ use gateway_providers::{
 use gateway_resilience::{
     Deadlines, Ending, Guarded, Limits as Patience, Observer, Policy, Retry, breaker,
 };
-use gateway_sessions::{Rules, Sessions};
 use gateway_store::{Embedded, Stores};
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 /// How many bytes of requests' bodies are held at once.
 const BODY_BUDGET: usize = 256 << 20;
-/// How many answers are made at once without their callers.
-const BACKGROUND_RESPONSES: usize = 256;
-/// The largest reply that is told again; the stores take as much.
-const REPLAY_BYTES: usize = 4 << 20;
 
 /// Opens the state that the configuration names.
 ///
@@ -104,7 +98,7 @@ pub fn build(
             timeout: config.timeouts.body,
             budget: budget.unwrap_or_else(|| Arc::new(Budget::new(BODY_BUDGET))),
         },
-        responses: responses(config, lasting, before),
+        responses: kept::responses(config, lasting, before),
         json_depth: config.server.max_json_depth,
         times: Times {
             head_hold: config.timeouts.head_hold,
@@ -116,7 +110,7 @@ pub fn build(
         metrics: config.metrics.enabled.then(|| Arc::clone(&lasting.metrics.0)),
         meters: Arc::clone(&lasting.meters),
         control: control::build(config, &lasting.stores),
-        console: config.has_console().then(|| feed(lasting, before)),
+        console: config.has_console().then(|| kept::feed(lasting, before)),
         about: About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             docs: config.has_docs().then(|| "/docs".to_owned()),
@@ -125,7 +119,7 @@ pub fn build(
     })
 }
 
-fn paused(lasting: &Lasting) -> Paused {
+fn paused(lasting: &Lasting) -> gateway_http::Paused {
     let breakers = Arc::clone(&lasting.breakers);
     Arc::new(move |provider| breakers.paused(provider))
 }

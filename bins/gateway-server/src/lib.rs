@@ -7,6 +7,7 @@ pub mod config;
 mod dependencies;
 pub mod drain;
 pub mod health;
+mod kept;
 pub mod last_good;
 pub mod lasting;
 pub mod listen;

@@ -62,7 +62,7 @@ impl Limits {
 
 /// Money.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Dollars(pub NanoDollars);
+pub(super) struct Dollars(pub(super) NanoDollars);
 
 impl Value for Dollars {
     fn expects() -> String {

@@ -1,10 +1,11 @@
 //! Settings of the process itself: where it listens, how long it waits, what it logs.
 
 use super::{
-    network::{Network, Origin},
+    network::Origin,
     section::section,
     value::{Value, choice},
 };
+use gateway_http::control::Network;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// A day, above every wait that makes sense.

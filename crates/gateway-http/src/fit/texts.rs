@@ -135,9 +135,9 @@ mod tests {
         let request = conversation(spelling);
         let shorten = |(place, text): (_, &str)| (place, Some(text.chars().take(1).collect()));
         let made = places(&request.messages).into_iter().map(shorten).collect();
-        let shorter = replaced(&request, made);
-        assert_eq!(shorter.is_none(), spelling == expected, "{spelling}");
-        let told = shorter.unwrap_or(request).messages.into_iter().map(|message| {
+        let replaced = replaced(&request, made);
+        assert_eq!(replaced.is_none(), spelling == expected, "{spelling}");
+        let told = replaced.unwrap_or(request).messages.into_iter().map(|message| {
             let text = message.plain_text();
             let letter = text.chars().next().unwrap();
             if text.len() == 1 { letter.to_ascii_uppercase() } else { letter }
