@@ -194,6 +194,42 @@ async fn one_turn_is_under_way_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_deleted_in_the_middle_of_a_turn_stays_so() {
+    let (upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    let begun = Script::streaming().event(&openai::says("a")).wait(300);
+    upstream.next(begun.event(&openai::stops()).event("[DONE]").end());
+    let mut raw = gateway.asking("lab/m", json!({ "session_id": id, "stream": true })).await;
+    let mut stream = raw.begin().await;
+    assert!(stream.block().await.unwrap().contains("\"a\""));
+    let path = format!("/v1/sessions/{id}");
+    assert_eq!(call(&gateway, &format!("DELETE {path}"), &[], &Value::Null).await.status(), 204);
+    let mut rest = String::new();
+    while let Some(block) = stream.block().await {
+        rest.push_str(&block);
+    }
+    assert!(rest.contains("session_not_found") && !rest.contains("[DONE]"), "{rest}");
+    assert_eq!(gateway.get(&path).await.told(), "404 session_not_found");
+}
+
+#[tokio::test]
+async fn a_full_session_is_told_before_the_model_is_asked() {
+    let (upstream, gateway) = start().await;
+    let id = create(&gateway).await;
+    let said = |n: usize| json!({ "role": "user", "content": n.to_string() });
+    let many: Vec<_> = (0..1_000).map(said).collect();
+    let large = json!([{ "role": "user", "content": "x".repeat(4 << 20) }]);
+    for messages in [json!(many), large] {
+        let body = json!({ "session_id": id, "messages": messages });
+        assert_eq!(gateway.ask("lab/m", body).await.told(), "413 session_full");
+    }
+    assert!(upstream.exchanges().is_empty());
+    let session = gateway.get(&format!("/v1/sessions/{id}")).await.json();
+    assert_eq!((&session["message_count"], &session["version"]), (&json!(0), &json!(0)));
+    assert_eq!(say(&gateway, &id, "there is room for less").await.status(), 200);
+}
+
+#[tokio::test]
 async fn what_was_told_before_the_caller_left_is_remembered() {
     let (upstream, gateway) = start().await;
     let id = create(&gateway).await;

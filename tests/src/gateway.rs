@@ -26,19 +26,36 @@ pub(crate) async fn spawn(
     port: u16,
     environment: &[(String, String)],
 ) -> Option<Gateway> {
+    let child = process(&home, environment);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut gateway = Gateway { child, home, address, environment: environment.to_vec() };
+    gateway.is_up().await.then_some(gateway)
+}
+
+/// Starts a gateway in `home`, which will not come up; tells how it ended, and what it said.
+pub(crate) async fn refused(
+    home: PathBuf,
+    port: u16,
+    environment: &[(String, String)],
+) -> (Option<i32>, String) {
+    let child = process(&home, environment);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut gateway = Gateway { child, home, address, environment: Vec::new() };
+    let ended = gateway.stopped().await;
+    (ended.code(), gateway.stdout() + &gateway.stderr())
+}
+
+fn process(home: &Path, environment: &[(String, String)]) -> Child {
     let file = |name| Stdio::from(File::create(home.join(name)).expect("a file"));
-    let child = Command::new(binary::path())
-        .current_dir(&home)
+    Command::new(binary::path())
+        .current_dir(home)
         .env_clear()
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(file("stdout"))
         .stderr(file("stderr"))
         .spawn()
-        .expect("the gateway can be started");
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut gateway = Gateway { child, home, address, environment: environment.to_vec() };
-    gateway.is_up().await.then_some(gateway)
+        .expect("the gateway can be started")
 }
 
 impl Gateway {
@@ -175,9 +192,24 @@ impl Gateway {
 
     /// Sends the process a signal.
     pub fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        let status = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
-        assert!(status.success(), "it has stopped already");
+        crate::signal(self.child.id(), name);
+    }
+
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the process without a warning.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a process of ours");
+        self.child.wait().expect("a process of ours");
+    }
+
+    /// Starts it again, with its configuration and what it has written.
+    pub async fn revive(&mut self) {
+        self.child = process(&self.home, &self.environment);
+        assert!(self.is_up().await, "its port is taken");
     }
 
     /// Kills the process and starts it again, with the same directory, port and variables.

@@ -21,10 +21,12 @@ mod binary;
 mod exchange;
 mod gateway;
 mod http;
+mod meddling;
 pub mod openai;
 pub mod platform;
 mod port;
 mod raw;
+mod redis;
 mod script;
 mod setup;
 mod speech;
@@ -36,18 +38,37 @@ pub use self::{
     exchange::{Ended, Exchange},
     gateway::Gateway,
     http::Head,
+    meddling::Meddling,
     port::free as free_port,
     raw::{Ending, Raw, Reply, Stream, request},
+    redis::Redis,
     script::{Script, cuts},
     setup::Setup,
     speech::{Dialect, Speech},
     upstream::Upstream,
 };
 
-use std::time::Duration;
+use std::{io::Write as _, process::Command, time::Duration};
 
 /// No test waits longer than this for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A caller that leaves, or a deadline, closes the upstream's connection within this time.
 pub const PROMPTLY: Duration = Duration::from_millis(250);
+
+/// Tells what was measured, where the output of tests is shown.
+pub fn tell(text: &str) {
+    writeln!(std::io::stdout(), "{text}").expect("a standard output");
+}
+
+/// A number that a variable of the environment says, for those who want more of a test.
+pub fn number(variable: &str) -> Option<u64> {
+    std::env::var_os(variable)?.to_str()?.parse().ok()
+}
+
+/// Sends a signal to a process that the tests have started.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let kill = format!("kill -s {name} {pid}");
+    let status = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+    assert!(status.success(), "it has stopped already");
+}

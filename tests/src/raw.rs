@@ -66,6 +66,13 @@ impl Raw {
         Self { stream, buffer: Vec::new(), gone: None }
     }
 
+    /// Connects, if anybody listens.
+    pub async fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = in_time(TcpStream::connect(address)).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Self { stream, buffer: Vec::new(), gone: None })
+    }
+
     /// Says `bytes`. That nobody listens any more is for the reply to show.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = in_time(self.stream.write_all(bytes.as_ref())).await;

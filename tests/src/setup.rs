@@ -117,6 +117,12 @@ impl Setup {
         panic!("the gateway does not start: it finds every port taken");
     }
 
+    /// Starts a gateway that will not come up; tells how it ended, and what it said.
+    pub async fn refused(self) -> (Option<i32>, String) {
+        let port = port::free();
+        gateway::refused(self.write_down(port), port, &self.environment).await
+    }
+
     /// Writes the configuration to a directory of its own.
     fn write_down(&self, port: u16) -> PathBuf {
         static NEXT: AtomicU32 = AtomicU32::new(0);

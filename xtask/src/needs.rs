@@ -14,6 +14,13 @@ pub(crate) fn redis_server(shell: &Shell) -> anyhow::Result<()> {
     debian(shell, "redis-server", "redis-server", "the tests of the Redis store")
 }
 
+/// What makes disks fail. Tests that cannot have it say that they show nothing.
+pub(crate) fn strace(shell: &Shell) {
+    if let Err(error) = debian(shell, "strace", "strace", "the tests of failing disks") {
+        say(format!("{error:#}; they will be skipped"));
+    }
+}
+
 /// What unpacks recordings.
 pub(crate) fn zstd(shell: &Shell) -> anyhow::Result<()> {
     debian(shell, "zstd", "zstd", "packed recordings")

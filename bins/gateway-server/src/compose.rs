@@ -50,7 +50,12 @@ pub async fn stores(config: &Config) -> anyhow::Result<Stores> {
         }
         StoreBackend::Redis => {
             let url = store.redis_url.clone().context("store.redis_url is needed")?;
-            gateway_store::Backend::Redis(gateway_store::Redis::new(url))
+            gateway_store::Backend::Redis(gateway_store::Redis {
+                url,
+                prefix: store.redis_prefix.clone(),
+                timeout: store.redis_timeout,
+                ca: store.redis_ca_file.clone(),
+            })
         }
     };
     let stores = gateway_store::open(gateway_store::Settings::new(backend)).await?;

@@ -36,8 +36,6 @@ pub(crate) fn keeper(config: &Config, lasting: &Lasting, before: Option<Before<'
         ttl: sessions.ttl,
         max_ttl: sessions.max_ttl.max(sessions.ttl),
         sliding: sessions.sliding,
-        // A turn may wait for its head and then be streamed for as long as streams may take.
-        lease: config.timeouts.stream_total + config.timeouts.total,
         max_messages: limits.session_messages,
         max_bytes: limits.session_bytes,
         ..Rules::default()

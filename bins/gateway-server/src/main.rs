@@ -1,6 +1,7 @@
 //! Starts the gateway, or says what is wrong with its configuration.
 
 use clap::{Parser, Subcommand};
+use gateway_core::state::StoreError;
 use gateway_server::{
     config::{self, Config, Environment, Problems, Source},
     health, last_good, plan,
@@ -89,7 +90,9 @@ fn serve(source: &Source) -> anyhow::Result<ExitCode> {
     let served = runtime.block_on(serve::serve(source, loaded, log));
     served.or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "the gateway cannot run");
-        Ok(ExitCode::FAILURE)
+        // A store that cannot be opened will not be better for a restart.
+        let hopeless = error.downcast_ref::<StoreError>().is_some();
+        Ok(if hopeless { ExitCode::from(MISCONFIGURED) } else { ExitCode::FAILURE })
     })
 }
 

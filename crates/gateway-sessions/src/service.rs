@@ -33,7 +33,7 @@ pub struct Rules {
     pub max_ttl: Duration,
     /// Each turn lets a session live for its time anew.
     pub sliding: bool,
-    /// When a turn that was never ended stands in the way no longer: longer than any turn takes.
+    /// When a turn whose gateway has died stands in the way no longer.
     pub lease: Duration,
     /// The most messages that the store keeps of a session.
     pub max_messages: u64,
@@ -48,7 +48,7 @@ impl Default for Rules {
             min_ttl: Duration::from_mins(1),
             max_ttl: Duration::from_hours(720),
             sliding: false,
-            lease: Duration::from_mins(10),
+            lease: Duration::from_secs(30),
             max_messages: 1_000,
             max_bytes: 4 << 20,
         }
@@ -130,8 +130,8 @@ impl Sessions {
     /// Begins a turn. `token` is unique to the request: if it was made before under this token, what
     /// was kept of it is not part of the history.
     ///
-    /// Only one turn of a session is under way at a time. Dropping the future may leave the session
-    /// held until the lease ends.
+    /// Only one turn of a session is under way at a time: as long as it lasts, [`hold`](Self::hold)
+    /// is to run. Dropping the future may leave the session held until the lease ends.
     pub async fn begin_turn(
         &self,
         tenant: &Tenant,
@@ -141,17 +141,42 @@ impl Sessions {
     ) -> Result<OpenTurn> {
         let (id, key) = (SessionId::parse(id)?, key(tenant, id)?);
         self.claim(&id, &key, token, on_conflict).await?;
-        let found = match self.store.load(&key, Slice::ALL).await {
-            Ok(Some(found)) => found,
-            Ok(None) => return Err(not_found(id.as_str())),
+        let found = match self.look(&id, &key).await {
+            Ok(found) => found,
             Err(error) => {
                 drop(self.store.release(&key, token).await);
-                return Err(error.into());
+                return Err(error);
             }
         };
         let history = History::of(again::without_repeated(found.entries, token));
         let session = found.session;
         Ok(OpenTurn { session, history, id, key, token: token.to_owned() })
+    }
+
+    /// All of a session. One that slides does not end before a turn that has begun.
+    async fn look(&self, id: &SessionId, key: &Key) -> Result<Snapshot> {
+        let found = self.store.load(key, Slice::ALL).await?;
+        let found = found.ok_or_else(|| not_found(id.as_str()))?;
+        if self.rules.sliding {
+            settle(id.as_str(), self.store.touch(key, found.session.ttl).await?)?;
+        }
+        Ok(found)
+    }
+
+    /// Says again and again that a turn is under way. Ends only if the session is held by another,
+    /// or gone: drop it before the turn is ended.
+    pub fn hold(&self, open: &OpenTurn) -> impl Future<Output = ()> + Send + use<> {
+        let (store, lease) = (Arc::clone(&self.store), self.rules.lease);
+        let (key, token) = (open.key.clone(), open.token.clone());
+        async move {
+            loop {
+                time::sleep(lease / 3).await;
+                let held = store.claim(&key, &token, lease).await;
+                if matches!(held, Ok(Claim::Gone | Claim::Held(_))) {
+                    return;
+                }
+            }
+        }
     }
 
     /// Whether a turn that asks `asked` will find room, as far as that can be told before it is

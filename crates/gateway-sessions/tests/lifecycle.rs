@@ -154,6 +154,49 @@ async fn a_session_ends_at_its_time_or_slides() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_slides_does_not_end_before_a_turn_that_has_begun() {
+    for (sliding, kept) in [(false, false), (true, true)] {
+        let (sessions, _stores) = sessions(Rules { sliding, ..Rules::default() }).await;
+        let id = sessions.create(&acme(), Some(MINUTE), SessionContext::new()).await.unwrap().id;
+        time::sleep(Duration::from_secs(50)).await;
+        let open = sessions.begin_turn(&acme(), &id, "t", OnConflict::Refuse).await.unwrap();
+        time::sleep(Duration::from_secs(50)).await;
+        let ended = sessions.commit_turn(&open, &delivered("one", "1")).await;
+        assert_eq!(ended.is_ok(), kept);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_held_as_long_as_somebody_says_so() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
+    let ten_minutes = Duration::from_mins(10);
+    assert!(time::timeout(ten_minutes, sessions.hold(&open)).await.is_err(), "it never ends");
+    let second = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await;
+    check_error(second, ErrorKind::Conflict, "session_busy");
+    time::sleep(Rules::default().lease).await;
+    sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
+    time::timeout(MINUTE, sessions.hold(&open)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_is_made_again_does_not_know_itself() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let broken = Delivered { incomplete: true, ..delivered("one", "o") };
+    for (token, said, end) in
+        [("t1", 0, broken), ("t1", 0, delivered("one", "1")), ("t2", 2, delivered("two", "2"))]
+    {
+        let open = sessions.begin_turn(&acme(), &id, token, OnConflict::Refuse).await.unwrap();
+        assert_eq!(open.history.messages.len(), said, "{token}");
+        sessions.commit_turn(&open, &end).await.unwrap();
+    }
+    let found = sessions.get(&acme(), &id, Slice::ALL).await.unwrap();
+    assert_eq!((found.session.version, found.entries.len()), (3, 6));
+}
+
+#[tokio::test(start_paused = true)]
 async fn sessions_are_listed_and_forked() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;

@@ -18,6 +18,11 @@ impl Clock {
         Self { started: Instant::now(), started_ms: millis(wall) }
     }
 
+    /// When it was started: no two that use one file have started at the same moment.
+    pub(crate) fn started(&self) -> u64 {
+        self.started_ms
+    }
+
     /// Now.
     pub(crate) fn now(&self) -> u64 {
         self.started_ms.saturating_add(millis(self.started.elapsed()))

@@ -76,6 +76,7 @@ impl Probe for KvStore<Memory> {
             reachable: true,
             backend: "memory",
             durability: DurabilityClass::Volatile,
+            latency: Duration::ZERO,
             details: vec![("bytes", self.engine().bytes().to_string())],
             warnings: vec!["All state is lost when the gateway stops.".to_owned()],
         }

@@ -50,13 +50,17 @@ pub enum Durability {
 /// How to reach Redis.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    /// `redis://user:password@host:port/db`, `redis-cluster://`, `redis-sentinel://`, or the same
-    /// with `rediss`.
+    /// `redis://user:password@host:port/db`; `redis-cluster://host:port?node=host:port`;
+    /// `redis-sentinel://host:port?sentinelServiceName=name&node=host:port`, where the hosts are
+    /// those of sentinels; or the same with `rediss`, if the feature `tls` is on.
     pub url: SecretString,
     /// What every key begins with.
     pub prefix: String,
     /// How long a call may take.
     pub timeout: Duration,
+    /// Certificates, as PEM, of who may vouch for a server that speaks TLS; if absent, who vouches
+    /// for servers of the web.
+    pub ca: Option<PathBuf>,
 }
 
 impl Settings {
@@ -77,6 +81,6 @@ impl Redis {
     /// The Redis at `url`.
     pub fn new(url: impl Into<SecretString>) -> Self {
         let timeout = Duration::from_millis(250);
-        Self { url: url.into(), prefix: "gw:".to_owned(), timeout }
+        Self { url: url.into(), prefix: "gw:".to_owned(), timeout, ca: None }
     }
 }

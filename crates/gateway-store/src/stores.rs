@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use gateway_core::state::{
     Cache, Idempotency, Ledger, Quotas, ResponseStore, SessionStore, SideStore,
 };
-use std::{fmt, sync::Arc};
-use tokio::task::JoinSet;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{task::JoinSet, time::Instant};
 
 /// Where everything is kept that outlives a request.
 ///
@@ -39,6 +39,8 @@ pub struct Health {
     pub backend: &'static str,
     /// What it takes to lose what was acknowledged.
     pub durability: DurabilityClass,
+    /// How long it took to say so.
+    pub latency: Duration,
     /// More, as names and values: for operators. No secrets.
     pub details: Vec<(&'static str, String)>,
     /// What an operator should know, as sentences.
@@ -86,7 +88,9 @@ pub struct Watch(Arc<dyn Probe>);
 impl Watch {
     /// How well the backend is. Takes no longer than one call.
     pub async fn health(&self) -> Health {
-        self.0.health().await
+        let asked = Instant::now();
+        let health = self.0.health().await;
+        Health { latency: asked.elapsed(), ..health }
     }
 }
 
@@ -104,7 +108,7 @@ impl Stores {
 
     /// How well the backend is. Takes no longer than one call.
     pub async fn health(&self) -> Health {
-        self.probe.health().await
+        self.watch().health().await
     }
 
     /// Makes safe what is not yet, and stops. Calls that come later fail.

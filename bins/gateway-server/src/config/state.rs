@@ -2,7 +2,7 @@
 
 use super::{network::Url, section::section, value::choice};
 use secrecy::SecretString;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 choice! {
     /// Where state is kept.
@@ -34,8 +34,15 @@ section! {
         /// Where.
         /// If it is not said: `redis` if there is a `redis_url`, else `embedded`.
         backend: Option<Backend> = None, prefixed ["STORE"];
-        /// The address of Redis: `redis://user:password@host:6379`, `rediss://`, `redis-cluster://`, `redis-sentinel://`.
+        /// The address of Redis: `redis://user:password@host:6379`, `redis-cluster://host:6379?node=other:6379`, `redis-sentinel://host:26379?sentinelServiceName=name`; with TLS, `rediss` instead of `redis`.
         redis_url: Option<SecretString> = None, bare ["REDIS_URL"];
+        /// A file with the certificates of those who may vouch for a Redis that speaks TLS.
+        /// If it is not said: those who vouch for servers of the web.
+        redis_ca_file: Option<PathBuf> = None;
+        /// What every key in Redis begins with: gateways with the same share their state.
+        redis_prefix: String = "gw:".to_owned();
+        /// How long a call of Redis may take.
+        redis_timeout: Duration = Duration::from_millis(250), within Duration::from_millis(20)..=Duration::from_secs(10);
         /// When a write to the file is acknowledged.
         durability: Durability = Durability::Fsync, prefixed ["STORE_DURABILITY"];
         /// How long thinking is remembered for tool calls whose caller cannot carry it.

@@ -1,14 +1,24 @@
 //! One attempt to do a request.
 
 use super::{Idempotency, LEASE, Mark, TOO_LARGE};
+use bytes::Bytes;
 use gateway_core::{
     ErrorKind, GatewayError, Result,
     state::{Begun, Fingerprint, Key, Replay, StoreError},
 };
 use std::time::Duration;
-use tokio::time;
+use tokio::{sync::oneshot, time};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
+
+/// How long to wait before a store that was away is told again how an attempt ended.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+];
 
 /// A request that is being done under its key.
 ///
@@ -16,9 +26,7 @@ use uuid::Uuid;
 /// the background. While it lasts it says so, so that an attempt whose process died is not waited
 /// for longer than a lease.
 pub(super) struct Attempt {
-    desk: Idempotency,
-    key: Key,
-    token: String,
+    name: Name,
     mark: Mark,
     /// Whether it is to be ended yet.
     open: bool,
@@ -33,6 +41,20 @@ pub(super) enum Beginning {
     Known(Replay),
 }
 
+/// How the store knows an attempt.
+#[derive(Clone)]
+struct Name {
+    desk: Idempotency,
+    key: Key,
+    token: String,
+}
+
+/// How an attempt ends.
+enum Last {
+    Keep(Replay),
+    Forget,
+}
+
 impl Attempt {
     /// Announces a request.
     pub(super) async fn begin(
@@ -42,15 +64,16 @@ impl Attempt {
     ) -> Result<Beginning> {
         let mark = Mark::new(&key, &fingerprint);
         let token = Uuid::new_v4().simple().to_string();
-        let mut attempt = Self { desk: desk.clone(), key, token, mark, open: true, beating: None };
+        let name = Name { desk: desk.clone(), key, token };
+        let mut attempt = Self { name, mark, open: true, beating: None };
         // If this fails, or nobody waits for it, it may have been announced all the same: it is
         // abandoned when it is dropped.
-        let begun = attempt.desk.store.begin(&attempt.key, &fingerprint, &attempt.token, LEASE);
-        let begun = begun.await?;
+        let begun = attempt.name.begin(&fingerprint).await?;
         attempt.open = begun == Begun::New;
         match begun {
             Begun::New => {
-                attempt.beating = Some(attempt.keep_beating(fingerprint));
+                let beating = desk.attempts.spawn(attempt.name.clone().beat(fingerprint));
+                attempt.beating = Some(AbortOnDropHandle::new(beating));
                 Ok(Beginning::Ours(attempt))
             }
             Begun::Done(replay) => Ok(Beginning::Known(replay)),
@@ -66,7 +89,7 @@ impl Attempt {
 
     /// The largest reply that is kept.
     pub(super) fn max_bytes(&self) -> usize {
-        self.desk.max_bytes
+        self.name.desk.max_bytes
     }
 
     /// Whether an answer failed after its head was sent.
@@ -74,75 +97,93 @@ impl Attempt {
         self.mark.has_failed()
     }
 
-    /// Keeps the reply, so that it can be told again. Begins at once, and is done to its end even if
-    /// the future is dropped.
-    pub(super) fn finish(
-        mut self,
-        mut replay: Replay,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        if replay.body.len() > self.max_bytes() {
-            replay = too_large();
-        }
+    /// Keeps the reply, so that it can be told again.
+    ///
+    /// Begins at once, and is done to its end even if the future is dropped; the future does not
+    /// wait for a store that is away.
+    pub(super) fn finish(self, replay: Replay) -> impl Future<Output = ()> + Send + 'static {
+        let fits = replay.body.len() <= self.max_bytes();
+        self.end(Last::Keep(if fits { replay } else { too_large() }))
+    }
+
+    /// Forgets the attempt: it may be made again. As for the future, see [`finish`](Self::finish).
+    pub(super) fn abandon(self) -> impl Future<Output = ()> + Send + 'static {
+        self.end(Last::Forget)
+    }
+
+    fn end(mut self, last: Last) -> impl Future<Output = ()> + Send + 'static {
         self.open = false;
-        let attempts = self.desk.attempts.clone();
-        let finishing = attempts.spawn(async move {
-            let desk = &self.desk;
-            let finished = desk.store.finish(&self.key, &self.token, &replay, desk.ttl).await;
-            note(finished.map(drop), "a reply could not be kept: its request may be done again");
-            // The beating goes on until then.
-            drop(self);
-        });
-        async move { drop(finishing.await) }
-    }
-
-    /// Forgets the attempt: it may be made again. Begins at once, and is done to its end even if the
-    /// future is dropped.
-    pub(super) fn abandon(mut self) -> impl Future<Output = ()> + Send + 'static {
-        self.open = false;
-        let forgetting = self.desk.attempts.spawn(self.forgetting());
-        async move { drop(forgetting.await) }
-    }
-
-    fn forgetting(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (desk, key, token) = (self.desk.clone(), self.key.clone(), self.token.clone());
-        async move {
-            let forgotten = desk.store.abandon(&key, &token).await;
-            note(forgotten, "an attempt could not be forgotten: it ends with its lease");
-        }
-    }
-
-    /// Says again and again that the attempt lasts.
-    fn keep_beating(&self, fingerprint: Fingerprint) -> AbortOnDropHandle<()> {
-        let (desk, key, token) = (self.desk.clone(), self.key.clone(), self.token.clone());
-        AbortOnDropHandle::new(self.desk.attempts.spawn(async move {
-            loop {
-                time::sleep(LEASE / 3).await;
-                let held = desk.store.begin(&key, &fingerprint, &token, LEASE).await;
-                if matches!(held, Ok(Begun::InProgress | Begun::Mismatch | Begun::Done(_))) {
-                    return;
-                }
-            }
-        }))
+        // It is said to last until the store knows better.
+        self.name.clone().end(last, self.beating.take())
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if self.open {
-            self.desk.leave(self.forgetting());
+        // Without a runtime nothing is under way.
+        if self.open && tokio::runtime::Handle::try_current().is_ok() {
+            drop(self.name.clone().end(Last::Forget, self.beating.take()));
+        }
+    }
+}
+
+impl Name {
+    async fn begin(&self, fingerprint: &Fingerprint) -> Result<Begun, StoreError> {
+        self.desk.store.begin(&self.key, fingerprint, &self.token, LEASE).await
+    }
+
+    /// Says again and again that the attempt lasts.
+    async fn beat(self, fingerprint: Fingerprint) {
+        loop {
+            time::sleep(LEASE / 3).await;
+            let begun = self.begin(&fingerprint).await;
+            if matches!(begun, Ok(Begun::InProgress | Begun::Mismatch | Begun::Done(_))) {
+                return;
+            }
+        }
+    }
+
+    /// Tells the store how the attempt ended; again, if it is away. The future waits for the first
+    /// time only.
+    fn end(
+        self,
+        last: Last,
+        beating: Option<AbortOnDropHandle<()>>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (tell, told) = oneshot::channel();
+        let attempts = self.desk.attempts.clone();
+        // What is forgotten must not be announced once more.
+        let beating = beating.filter(|_| matches!(last, Last::Keep(_)));
+        attempts.spawn(async move {
+            let mut ended = self.tell(&last).await;
+            drop(tell.send(()));
+            for pause in PAUSES {
+                if !ended.as_ref().is_err_and(StoreError::is_outage) {
+                    break;
+                }
+                time::sleep(pause).await;
+                ended = self.tell(&last).await;
+            }
+            if let Err(error) = ended {
+                tracing::warn!(%error, "it is not known how a request under a key has ended");
+            }
+            drop(beating);
+        });
+        async move { drop(told.await) }
+    }
+
+    async fn tell(&self, last: &Last) -> Result<(), StoreError> {
+        let Self { desk, key, token } = self;
+        match last {
+            Last::Keep(replay) => desk.store.finish(key, token, replay, desk.ttl).await.map(drop),
+            Last::Forget => desk.store.abandon(key, token).await,
         }
     }
 }
 
 /// Stands for a reply that is not kept.
 pub(super) fn too_large() -> Replay {
-    Replay { status: TOO_LARGE.as_u16(), content_type: String::new(), body: bytes::Bytes::new() }
-}
-
-fn note(result: Result<(), StoreError>, what: &str) {
-    if let Err(error) = result {
-        tracing::warn!(%error, "{what}");
-    }
+    Replay { status: TOO_LARGE.as_u16(), content_type: String::new(), body: Bytes::new() }
 }
 
 fn in_progress() -> GatewayError {

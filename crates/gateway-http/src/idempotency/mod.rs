@@ -40,7 +40,6 @@ use http::{
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use std::{fmt, future::Future, sync::Arc, time::Duration};
-use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 /// How long an attempt is believed to be under way, unless it says so again.
@@ -84,14 +83,6 @@ impl Idempotency {
     pub async fn settled(&self) {
         self.attempts.close();
         self.attempts.wait().await;
-    }
-
-    /// Does `work` to its end, even if nobody waits for it.
-    fn leave(&self, work: impl Future<Output = ()> + Send + 'static) {
-        // Without a runtime nothing is under way.
-        if let Ok(runtime) = Handle::try_current() {
-            drop(self.attempts.spawn_on(work, &runtime));
-        }
     }
 }
 

@@ -263,6 +263,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_session_that_ended_meanwhile_is_not_brought_back() {
+        let (keeper, _stores, tenant, id, turn) = begin().await;
+        let mut frames = turn.remember(frames("a."), true);
+        assert!(frames.next().await.unwrap().is_ok());
+        tokio::time::sleep(std::time::Duration::from_hours(2)).await;
+        assert_eq!(frames.next().await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(keeper.sessions.get(&tenant, &id, Slice::ALL).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_caller_who_does_not_wait_for_the_turn_leaves_it_free() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
         turn.abandon().await;

@@ -7,6 +7,7 @@ use gateway_core::{
 use gateway_sessions::{Delivered, OnConflict, OpenTurn};
 use std::mem;
 use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A turn of a session, held for one request.
 ///
@@ -17,6 +18,8 @@ pub(crate) struct Turn {
     keeper: Keeper,
     /// Gone once the turn has been ended.
     open: Option<OpenTurn>,
+    /// Holds the session until the turn is ended.
+    holding: Option<AbortOnDropHandle<()>>,
     /// What is new of the request.
     asked: Vec<Message>,
     /// The taxonomy to remember.
@@ -49,9 +52,11 @@ impl Turn {
     }
 
     fn of(keeper: Keeper, open: OpenTurn) -> Self {
+        let holding = AbortOnDropHandle::new(keeper.turns.spawn(keeper.sessions.hold(&open)));
         Self {
             keeper,
             open: Some(open),
+            holding: Some(holding),
             asked: Vec::new(),
             taxonomy: None,
             answered: Vec::new(),
@@ -90,16 +95,23 @@ impl Turn {
 
     /// Ends the turn: all of it is kept, in one step.
     pub(super) async fn commit(mut self) -> Result<()> {
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some(open) = self.take() else { return Ok(()) };
         let delivered = self.delivered(false);
         end(self.keeper.clone(), open, delivered).await
     }
 
     /// Ends the turn: nothing of it is kept.
     pub(crate) async fn abandon(mut self) {
-        let Some(open) = self.open.take() else { return };
+        let Some(open) = self.take() else { return };
         // Its failure is logged where it happens; the turn's own is what the caller is told.
         drop(end(self.keeper.clone(), open, Delivered::default()).await);
+    }
+
+    /// Takes the turn out, to be ended. It is held no longer than the lease from here on: were it
+    /// held while it is given up, it might stay held.
+    fn take(&mut self) -> Option<OpenTurn> {
+        self.holding = None;
+        self.open.take()
     }
 
     /// Takes out what is to be kept.
@@ -121,7 +133,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(open) = self.open.take() else { return };
+        let Some(open) = self.take() else { return };
         let (keeper, delivered) = (self.keeper.clone(), self.delivered(true));
         self.keeper.leave(async move {
             // Nobody is left to be told; a failure is logged where it happens.

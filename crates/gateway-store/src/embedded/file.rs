@@ -175,6 +175,7 @@ fn closed() -> StoreError {
 #[async_trait]
 impl Probe for KvStore<File> {
     async fn health(&self) -> Health {
+        let readable = self.engine().read(|_, _| Ok(())).await.is_ok();
         let shared = &self.engine().shared;
         let Embedded { path, durability, .. } = &shared.settings;
         let trouble = shared.trouble().clone();
@@ -197,9 +198,10 @@ impl Probe for KvStore<File> {
         }
         let bytes = fs::metadata(path).map_or(0, |file| file.len());
         Health {
-            reachable: trouble.is_none() && shared.database().is_ok(),
+            reachable: trouble.is_none() && readable,
             backend: "embedded",
             durability: class,
+            latency: Duration::ZERO,
             details: vec![
                 ("path", path.display().to_string()),
                 ("durability", word.to_owned()),

@@ -15,6 +15,9 @@ struct Record {
     v: u32,
     fingerprint: Fingerprint,
     token: String,
+    /// Which process makes the attempt.
+    #[serde(default)]
+    process: u64,
     expires: u64,
     done: Option<Head>,
 }
@@ -26,6 +29,11 @@ struct Head {
 }
 
 impl Record {
+    /// Whether whoever makes the attempt is gone: a map belongs to one process.
+    fn is_left(&self, process: u64) -> bool {
+        self.done.is_none() && self.process != process
+    }
+
     /// Whether it is that of an attempt which is not finished.
     fn is_of(&self, fingerprint: &Fingerprint, token: &str) -> bool {
         self.done.is_none() && self.fingerprint == *fingerprint && self.token == token
@@ -37,12 +45,13 @@ pub(super) fn begin(
     draft: &mut Draft<'_>,
     key: &Key,
     fingerprint: &Fingerprint,
-    token: &str,
+    (token, process): (&str, u64),
     lease: Duration,
 ) -> Result<Begun, StoreError> {
     let object = name::object(Kind::Replay, key);
     let before = load(draft, &object)?;
-    let live = before.as_ref().filter(|record| record.expires > draft.now);
+    let live = before.as_ref();
+    let live = live.filter(|record| record.expires > draft.now && !record.is_left(process));
     // The same attempt may ask again: it was not told, or takes longer.
     if let Some(record) = live.filter(|record| !record.is_of(fingerprint, token)) {
         return seen(draft, &object, record, fingerprint);
@@ -51,7 +60,10 @@ pub(super) fn begin(
     expiry::schedule(draft, &object, before.map(|record| record.expires), expires);
     let (v, fingerprint, token) = (record::SCHEMA, *fingerprint, token.to_owned());
     draft.remove(name::body(&object));
-    draft.put(object, record::write(&Record { v, fingerprint, token, expires, done: None })?);
+    draft.put(
+        object,
+        record::write(&Record { v, fingerprint, token, process, expires, done: None })?,
+    );
     Ok(Begun::New)
 }
 

@@ -196,8 +196,9 @@ impl<E: Engine> Idempotency for KvStore<E> {
     ) -> Result<Begun, StoreError> {
         let (key, fingerprint, token) = (key.clone(), *fingerprint, token.to_owned());
         // A crash that forgets the attempt has ended it too.
+        let process = self.clock.started();
         self.write(Wait::Visible, move |draft, _| {
-            idempotency::begin(draft, &key, &fingerprint, &token, lease)
+            idempotency::begin(draft, &key, &fingerprint, (&token, process), lease)
         })
         .await
     }

@@ -3,6 +3,7 @@
 use super::Remote;
 use crate::stores::{DurabilityClass, Health, Probe};
 use async_trait::async_trait;
+use std::time::Duration;
 
 #[async_trait]
 impl Probe for Remote {
@@ -33,6 +34,7 @@ fn away(why: String) -> Health {
         reachable: false,
         backend: "redis",
         durability: DurabilityClass::Unknown,
+        latency: Duration::ZERO,
         details: vec![("error", why)],
         warnings: vec!["Redis is away: sessions cannot be used.".to_owned()],
     }
@@ -87,6 +89,7 @@ fn judge(info: &str, synchronises: &str) -> Health {
         reachable: field("role") != "slave",
         backend: "redis",
         durability,
+        latency: Duration::ZERO,
         details: details.map(|(name, value)| (name, value.to_owned())).to_vec(),
         warnings,
     }

@@ -53,11 +53,7 @@ pub(super) struct Link {
 impl Link {
     /// Begins to connect. Redis may be away: calls fail until it is there.
     pub(super) fn open(settings: &Redis, limits: Limits) -> Result<Arc<Self>, StoreError> {
-        let config = config(settings).map_err(|error| {
-            // The text of the error may hold the URL, and that the password.
-            tracing::debug!(kind = error.kind().to_str(), "the URL of Redis is not one");
-            StoreError::Invalid("the URL of Redis is not one")
-        })?;
+        let config = config(settings)?;
         let client = Builder::from_config(config)
             .with_performance_config(|it| *it = performance(settings.timeout))
             .with_connection_config(|it| *it = connection())
@@ -223,10 +219,33 @@ impl Link {
     }
 }
 
-fn config(settings: &Redis) -> Result<Config, Error> {
-    let mut config = Config::from_url(settings.url.expose_secret())?;
+fn config(settings: &Redis) -> Result<Config, StoreError> {
+    let url = settings.url.expose_secret();
+    let (url, secure) = match url.strip_prefix("rediss") {
+        Some(rest) => (format!("redis{rest}"), true),
+        None => (url.to_owned(), false),
+    };
+    let mut config = Config::from_url(&url).map_err(|error| {
+        // The text of the error may hold the URL, and that the password.
+        tracing::debug!(kind = error.kind().to_str(), "the URL of Redis is not one");
+        StoreError::Invalid("the URL of Redis is not one")
+    })?;
     config.fail_fast = false;
+    if secure {
+        protect(&mut config, settings)?;
+    }
     Ok(config)
+}
+
+#[cfg(feature = "tls")]
+fn protect(config: &mut Config, settings: &Redis) -> Result<(), StoreError> {
+    config.tls = Some(super::tls::config(settings.ca.as_deref())?);
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+fn protect(_: &mut Config, _: &Redis) -> Result<(), StoreError> {
+    Err(StoreError::Invalid("this program is built without TLS for Redis"))
 }
 
 fn performance(timeout: Duration) -> PerformanceConfig {

@@ -18,15 +18,11 @@ mod script;
 mod session_list;
 mod sessions;
 mod side;
+#[cfg(feature = "tls")]
+mod tls;
 
 use self::link::Link;
-use crate::{
-    clock::Clock,
-    limits::Limits,
-    settings,
-    share::Share,
-    stores::{Probe as _, Stores},
-};
+use crate::{clock::Clock, limits::Limits, settings, share::Share, stores::Stores};
 use gateway_core::state::StoreError;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -47,9 +43,6 @@ pub(crate) async fn open(settings: settings::Redis, limits: Limits) -> Result<St
     background.spawn(Arc::clone(&link).run());
     link.attach(PATIENCE).await;
     let remote = Arc::new(Remote { link, clock: Clock::new() });
-    for warning in remote.health().await.warnings {
-        tracing::warn!("{warning}");
-    }
     let quotas = Arc::new(Share::new(remote.clone(), remote.clock));
     background.spawn(Arc::clone(&quotas).run());
     Ok(Stores {

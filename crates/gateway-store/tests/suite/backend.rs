@@ -8,12 +8,15 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 /// Which backend a test runs on.
-pub(crate) type Which = fn(Limits) -> Bench;
+pub(crate) type Which = Arc<dyn Fn(Limits) -> Bench + Send + Sync>;
 
 /// A backend that is not open yet, and what it stands on.
 pub(crate) struct Bench {
@@ -71,6 +74,11 @@ pub(crate) fn redis(limits: Limits) -> Bench {
 }
 
 impl Bench {
+    /// A backend that stands on something else.
+    pub(crate) fn at(settings: Settings) -> Self {
+        Self { settings, _ground: Ground::Nothing }
+    }
+
     /// Opens the backend.
     pub(crate) async fn open(&self) -> Stores {
         gateway_store::open(self.settings.clone()).await.unwrap()

@@ -1,7 +1,7 @@
 //! What a file does when it is not as it should be.
 
 use crate::backend::{Directory, key, minute, turn};
-use gateway_core::state::{Outcome, Slice, StoreError};
+use gateway_core::state::{Begun, Outcome, Slice, StoreError};
 use gateway_store::{Backend, Durability, DurabilityClass, Embedded, Settings, Stores};
 use redb::TableDefinition;
 use std::{fs, path::Path, process::Command, time::Duration};
@@ -44,6 +44,23 @@ async fn what_was_kept_is_there_after_a_restart() {
     let outcome = stores.sessions.append(&key("s"), &again).await.unwrap();
     assert_eq!(outcome, Outcome::Duplicate(8));
     assert_eq!(stores.health().await.durability, DurabilityClass::PowerSafe);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_a_dead_process_was_doing_is_done_by_the_next() {
+    let directory = Directory::new();
+    let path = directory.path().join("state.redb");
+    let lease = Duration::from_mins(1);
+    let begin = async |stores: &Stores, token| {
+        stores.idempotency.begin(&key("k"), &[1; 32], token, lease).await.unwrap()
+    };
+    let stores = open(&path).await.unwrap();
+    assert_eq!(begin(&stores, "a").await, Begun::New);
+    assert_eq!(begin(&stores, "b").await, Begun::InProgress);
+    stores.close().await;
+    let stores = open(&path).await.unwrap();
+    assert_eq!(begin(&stores, "b").await, Begun::New);
+    assert_eq!(begin(&stores, "c").await, Begun::InProgress);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

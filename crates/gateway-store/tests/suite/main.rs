@@ -10,6 +10,8 @@
     reason = "all of this is tests, where a panic is the way to fail"
 )]
 
+use std::pin::Pin;
+
 mod backend;
 mod crash;
 mod file_faults;
@@ -19,6 +21,10 @@ mod records;
 mod redis_faults;
 mod redis_server;
 mod sessions;
+mod topologies;
+
+/// What holds on a backend, whichever it is.
+type Fact = fn(backend::Which) -> Pin<Box<dyn Future<Output = ()>>>;
 
 /// Runs each test on each backend.
 macro_rules! suite {
@@ -26,13 +32,21 @@ macro_rules! suite {
         suite!(@on memory $($module: $($test)+;)+);
         suite!(@on embedded $($module: $($test)+;)+);
         suite!(@on redis $($module: $($test)+;)+);
+
+        /// Every fact, by its name.
+        pub(crate) fn facts() -> Vec<(&'static str, Fact)> {
+            vec![$($((
+                concat!(stringify!($module), "::", stringify!($test)),
+                (|on| Box::pin($module::$test(on))) as Fact,
+            )),+),+]
+        }
     };
     (@on $backend:ident $($module:ident: $($test:ident)+;)+) => {
         mod $backend {
             $(mod $module {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    crate::$module::$test(crate::backend::$backend).await;
+                    crate::$module::$test(std::sync::Arc::new(crate::backend::$backend)).await;
                 })+
             })+
         }
@@ -48,6 +62,7 @@ suite! {
         a_change_of_context_does_not_disturb_a_turn
         nobody_sees_what_is_somebody_elses
         what_has_expired_stays_so
+        many_that_end_at_once_hold_up_nobody
         an_end_can_be_moved
         a_deleted_session_is_not_written_to
         a_full_session_takes_nothing

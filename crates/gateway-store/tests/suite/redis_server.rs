@@ -4,6 +4,7 @@ use crate::backend::Directory;
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -14,17 +15,55 @@ pub(crate) struct Server {
     child: Child,
     port: u16,
     directory: Directory,
+    arguments: Vec<String>,
 }
 
 impl Server {
     /// Starts one.
     pub(crate) fn start() -> Self {
-        let directory = Directory::new();
-        let port = free_port();
-        let child = spawn(port, &directory);
-        let server = Self { child, port, directory };
-        server.wait();
+        Self::start_with(&[])
+    }
+
+    /// Starts one with these arguments besides.
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        let server = Self::spawned("--port", arguments, Directory::new());
+        server.until("PING", "+PONG");
         server
+    }
+
+    /// Starts one that speaks nothing but TLS: it cannot be asked in the open.
+    #[cfg(feature = "tls")]
+    pub(crate) fn start_with_tls(arguments: &[&str]) -> Self {
+        let arguments = [&["--port", "0"], arguments].concat();
+        let server = Self::spawned("--tls-port", &arguments, Directory::new());
+        while TcpStream::connect(("127.0.0.1", server.port)).is_err() {
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        server
+    }
+
+    /// Starts one that watches over others, as the file in `directory` says.
+    pub(crate) fn start_sentinel(file: &Path, directory: Directory) -> Self {
+        let port = free_port();
+        let child = Command::new("redis-server")
+            .arg(file)
+            .args(["--sentinel", "--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the tests need a redis-server on the PATH");
+        let server = Self { child, port, directory, arguments: Vec::new() };
+        server.until("PING", "+PONG");
+        server
+    }
+
+    fn spawned(port_is: &str, arguments: &[&str], directory: Directory) -> Self {
+        let port = free_port();
+        let own = [port_is.to_owned(), port.to_string()];
+        let arguments: Vec<_> =
+            own.into_iter().chain(arguments.iter().map(|it| (*it).to_owned())).collect();
+        let child = spawn(&arguments, &directory);
+        Self { child, port, directory, arguments }
     }
 
     /// Where it listens.
@@ -45,8 +84,8 @@ impl Server {
 
     /// Starts it again, with what it had written.
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(self.port, &self.directory);
-        self.wait();
+        self.child = spawn(&self.arguments, &self.directory);
+        self.until("PING", "+PONG");
     }
 
     /// Sends it a signal.
@@ -65,17 +104,17 @@ impl Server {
         String::from_utf8_lossy(&reply[..length]).into_owned()
     }
 
-    /// Waits until it answers.
-    fn wait(&self) {
+    /// Waits until its reply to `command` says `text`.
+    pub(crate) fn until(&self, command: &str, text: &str) {
         for _ in 0..2_000 {
             if TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-                && self.ask("PING").starts_with("+PONG")
+                && self.ask(command).contains(text)
             {
                 return;
             }
-            thread::park_timeout(Duration::from_millis(5));
+            thread::park_timeout(Duration::from_millis(10));
         }
-        panic!("redis-server does not answer");
+        panic!("redis-server does not say {text}: {}", self.ask(command));
     }
 }
 
@@ -86,9 +125,10 @@ impl Drop for Server {
     }
 }
 
-fn spawn(port: u16, directory: &Directory) -> Child {
+fn spawn(arguments: &[String], directory: &Directory) -> Child {
     Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(arguments)
+        .args(["--bind", "127.0.0.1", "--save", ""])
         .args(["--appendonly", "yes", "--appendfsync", "everysec", "--loglevel", "warning"])
         .arg("--dir")
         .arg(directory.path())
@@ -98,6 +138,7 @@ fn spawn(port: u16, directory: &Directory) -> Child {
         .expect("the tests need a redis-server on the PATH")
 }
 
-fn free_port() -> u16 {
+/// A port on which nobody listens.
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

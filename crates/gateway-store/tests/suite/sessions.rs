@@ -164,6 +164,38 @@ pub(crate) async fn what_has_expired_stays_so(on: Which) {
     assert!(whole(&**sessions, &key("s")).await.entries.is_empty(), "it begins anew");
 }
 
+pub(crate) async fn many_that_end_at_once_hold_up_nobody(on: Which) {
+    let bench = on(Limits::default());
+    let stores = Arc::new(bench.open().await);
+    stores.sessions.create(&key("s"), &minute()).await.unwrap();
+    let mut writers = JoinSet::new();
+    for writer in 0..16 {
+        let stores = Arc::clone(&stores);
+        writers.spawn(async move {
+            for n in 0..100 {
+                let new = NewSession { ttl: Duration::from_secs(2), ..minute() };
+                stores.sessions.create(&key(&format!("{writer}-{n}")), &new).await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+    let end = time::Instant::now() + Duration::from_secs(3);
+    let mut longest = Duration::ZERO;
+    for n in 0.. {
+        let began = time::Instant::now();
+        if began > end {
+            break;
+        }
+        stores.sessions.append(&key("s"), &turn(&n.to_string(), "x")).await.unwrap();
+        longest = longest.max(began.elapsed());
+        time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    let page = Page { after: None, limit: 100 };
+    let listed = stores.sessions.list(key("").tenant(), &page).await.unwrap();
+    assert!(listed.sessions.len() <= 1, "what has ended is not shown");
+}
+
 pub(crate) async fn an_end_can_be_moved(on: Which) {
     let bench = on(Limits::default());
     let stores = bench.open().await;

@@ -1,0 +1,42 @@
+//! A connection that nobody listens in on, to a server that somebody vouches for.
+
+use fred::types::config::{TlsConfig, TlsConnector};
+use gateway_core::state::StoreError;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use std::{fmt::Display, path::Path, sync::Arc};
+
+/// Trusts those whose certificates are in the file `ca`, or else those who vouch for servers of the
+/// web.
+pub(super) fn config(ca: Option<&Path>) -> Result<TlsConfig, StoreError> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(path) => add(&mut roots, path)?,
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StoreError::Unavailable(error.into()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(config).into())
+}
+
+fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), StoreError> {
+    let refuse = |why: &dyn Display| {
+        let text = format!("the certificates in {} cannot be read: {why}", path.display());
+        StoreError::Unavailable(text.into())
+    };
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| refuse(&error))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| refuse(&error))?;
+        roots.add(certificate).map_err(|error| refuse(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(refuse(&"there are none"));
+    }
+    Ok(())
+}

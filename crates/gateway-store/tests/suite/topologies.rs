@@ -1,0 +1,235 @@
+//! Redis as it is run in earnest: a cluster, behind Sentinel, over TLS. The same facts hold.
+
+use crate::{
+    backend::{Bench, Directory, Which, key, minute, turn},
+    redis_server::{Server, free_port},
+};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use gateway_core::state::Slice;
+use gateway_store::{Backend, Limits, Redis, Settings, Stores};
+use std::{
+    collections::HashSet,
+    fs,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    task::JoinSet,
+    time::{self, Instant},
+};
+
+/// How many facts are looked into at once.
+const AT_ONCE: usize = 4;
+
+/// Backends at `settings`, each with keys of its own.
+fn apart(settings: Redis) -> Which {
+    let next = AtomicU64::new(0);
+    Arc::new(move |limits: Limits| {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        let own = Redis { prefix: format!("fact{n}:"), ..settings.clone() };
+        Bench::at(Settings { backend: Backend::Redis(own), limits })
+    })
+}
+
+/// Every fact of the suite holds at `settings`.
+async fn check_all(settings: Redis) {
+    let on = apart(settings);
+    let looking = crate::facts().into_iter().map(|(name, fact)| {
+        let on = Arc::clone(&on);
+        async move { (name, AssertUnwindSafe(fact(on)).catch_unwind().await.is_ok()) }
+    });
+    let held: Vec<_> = stream::iter(looking).buffer_unordered(AT_ONCE).collect().await;
+    let broken: Vec<_> = held.iter().filter(|(_, holds)| !holds).map(|(name, _)| name).collect();
+    assert!(held.len() > 30 && broken.is_empty(), "of {} facts: {broken:?}", held.len());
+}
+
+/// Three primaries, each with a third of the slots.
+fn cluster() -> (Vec<Server>, String) {
+    let servers: Vec<_> = (0..3)
+        .map(|_| {
+            let bus = free_port().to_string();
+            let server = Server::start_with(&[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                &bus,
+                "--cluster-node-timeout",
+                "2000",
+            ]);
+            (server, bus)
+        })
+        .collect();
+    for ((server, _), slots) in servers.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
+        assert!(server.ask(&format!("CLUSTER ADDSLOTSRANGE {slots}")).starts_with("+OK"));
+    }
+    let (first, _) = &servers[0];
+    for (server, bus) in &servers[1..] {
+        first.ask(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", server.port()));
+    }
+    let nodes: Vec<_> = servers.iter().map(|(it, _)| format!("127.0.0.1:{}", it.port())).collect();
+    let (servers, _): (Vec<_>, Vec<_>) = servers.into_iter().unzip();
+    for server in &servers {
+        server.until("CLUSTER INFO", "cluster_state:ok");
+        server.until("CLUSTER INFO", "cluster_known_nodes:3");
+    }
+    let url = format!("redis-cluster://{}?node={}&node={}", nodes[0], nodes[1], nodes[2]);
+    (servers, url)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_holds_on_a_cluster() {
+    let (servers, url) = cluster();
+    check_all(Redis::new(url)).await;
+    for server in &servers {
+        assert_ne!(server.ask("DBSIZE"), ":0\r\n", "each node has a part");
+    }
+}
+
+/// A primary, its replica, and what watches over them.
+struct Watched {
+    primary: Server,
+    replica: Server,
+    sentinel: Server,
+}
+
+impl Watched {
+    fn start() -> Self {
+        let primary = Server::start();
+        let port = primary.port().to_string();
+        let replica = Server::start_with(&["--replicaof", "127.0.0.1", &port]);
+        replica.until("INFO replication", "master_link_status:up");
+        let directory = Directory::new();
+        let file = directory.path().join("sentinel.conf");
+        let settings = format!(
+            "sentinel monitor main 127.0.0.1 {port} 1\n\
+             sentinel down-after-milliseconds main 400\n\
+             sentinel failover-timeout main 2000\n"
+        );
+        fs::write(&file, settings).unwrap();
+        let sentinel = Server::start_sentinel(&file, directory);
+        sentinel.until("SENTINEL MASTER main", "num-slaves\r\n$1\r\n1");
+        Self { primary, replica, sentinel }
+    }
+
+    fn url(&self) -> String {
+        format!("redis-sentinel://127.0.0.1:{}?sentinelServiceName=main", self.sentinel.port())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_holds_behind_sentinel_before_and_after_a_failover() {
+    let watched = Watched::start();
+    check_all(Redis::new(watched.url())).await;
+    watched.sentinel.ask("SENTINEL FAILOVER main");
+    watched.replica.until("INFO replication", "role:master");
+    watched.primary.until("INFO replication", "role:slave");
+    watched.primary.ask("FLUSHALL");
+    watched.replica.ask("FLUSHALL");
+    check_all(Redis::new(watched.url())).await;
+}
+
+/// Appends as a caller does: again, until it is told.
+async fn write(stores: Arc<Stores>, writer: usize, told: Arc<Mutex<Vec<(Instant, String)>>>) {
+    for n in 0..250 {
+        let id = format!("{writer}-{n}");
+        let began = Instant::now();
+        while stores.sessions.append(&key("s"), &turn(&id, &id)).await.is_err() {
+            assert!(began.elapsed() < Duration::from_secs(15), "nobody takes over");
+            time::sleep(Duration::from_millis(20)).await;
+        }
+        told.lock().unwrap().push((Instant::now(), id));
+        time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_doubles_nothing_and_loses_no_more_than_the_last_moment() {
+    let mut watched = Watched::start();
+    let backend = Backend::Redis(Redis::new(watched.url()));
+    let limits = Limits { session_messages: 5_000, ..Limits::default() };
+    let stores = Arc::new(gateway_store::open(Settings { backend, limits }).await.unwrap());
+    stores.sessions.create(&key("s"), &minute()).await.unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let mut writers = JoinSet::new();
+    for writer in 0..4 {
+        writers.spawn(write(Arc::clone(&stores), writer, Arc::clone(&told)));
+    }
+    time::sleep(Duration::from_millis(800)).await;
+    let died = Instant::now();
+    watched.primary.kill();
+    writers.join_all().await;
+    let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
+    let kept: HashSet<_> = found.entries.iter().map(|entry| entry.turn.as_str()).collect();
+    assert_eq!(kept.len(), found.entries.len(), "nothing is there twice");
+    let told = told.lock().unwrap();
+    assert_eq!(told.len(), 1_000);
+    let moment = Duration::from_secs(1);
+    let lost = told.iter().filter(|(_, id)| !kept.contains(id.as_str()));
+    let lost: Vec<_> = lost.map(|(at, id)| (died.saturating_duration_since(*at), id)).collect();
+    assert!(lost.iter().all(|(before, _)| *before < moment), "lost, and how long before: {lost:?}");
+    assert!(told.iter().any(|(at, _)| *at > died), "it went on");
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use super::*;
+    use std::{path::Path, process::Command};
+
+    fn openssl(directory: &Path, words: &str) {
+        let mut command = Command::new("openssl");
+        let made = command.args(words.split(' ')).current_dir(directory).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    /// A server that speaks TLS, and the certificate of who vouches for it.
+    fn server() -> (Server, std::path::PathBuf, Directory) {
+        let directory = Directory::new();
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+        openssl(
+            directory.path(),
+            &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=ca"),
+        );
+        openssl(
+            directory.path(),
+            &format!(
+                "req -x509 {key} -keyout own.key -out own.pem -subj /CN=redis -CA ca.pem -CAkey \
+                 ca.key -addext basicConstraints=critical,CA:FALSE -addext \
+                 subjectAltName=IP:127.0.0.1"
+            ),
+        );
+        let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let server = Server::start_with_tls(&[
+            "--tls-cert-file",
+            &at("own.pem"),
+            "--tls-key-file",
+            &at("own.key"),
+            "--tls-ca-cert-file",
+            &at("ca.pem"),
+            "--tls-auth-clients",
+            "no",
+        ]);
+        let ca = directory.path().join("ca.pem");
+        (server, ca, directory)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn everything_holds_over_tls() {
+        let (server, ca, _directory) = server();
+        let url = server.url().replace("redis://", "rediss://");
+        check_all(Redis { ca: Some(ca), ..Redis::new(url) }).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_server_that_nobody_vouches_for_is_not_used() {
+        let (server, _ca, _directory) = server();
+        let url = server.url().replace("redis://", "rediss://");
+        let backend = Backend::Redis(Redis::new(url));
+        let stores = gateway_store::open(Settings::new(backend)).await.unwrap();
+        assert!(stores.sessions.create(&key("s"), &minute()).await.is_err());
+        assert!(!stores.health().await.reachable);
+    }
+}

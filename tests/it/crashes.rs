@@ -1,0 +1,210 @@
+//! What a caller was told is kept survives processes that are killed, and is there once.
+//!
+//! Callers write down each turn after they have read its 2xx, and send what they were not told of
+//! again, under the same key. A few rounds here; `GATEWAY_TEST_GATEWAY_KILLS` and
+//! `GATEWAY_TEST_REDIS_KILLS` say how many else.
+
+use gateway_tests::{Ending, Gateway, Raw, Redis, Reply, Setup, openai, request};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    task::JoinSet,
+    time::{self, Instant},
+};
+
+const WRITERS: usize = 6;
+
+/// How long a writer tries to have one turn kept.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn rounds(variable: &str, usual: u64) -> u64 {
+    gateway_tests::number(variable).unwrap_or(usual)
+}
+
+/// A request, sent once. Nothing if nobody answers to the end.
+async fn once(address: SocketAddr, bytes: &[u8]) -> Option<Reply> {
+    let mut raw = Raw::try_connect(address).await?;
+    raw.send(bytes).await;
+    raw.try_reply().await.filter(|reply| reply.ending == Ending::Proper)
+}
+
+/// A request under a key, sent until it is done.
+async fn until_done(addresses: &[SocketAddr], path: &str, key: &str, body: &Value) -> Reply {
+    let headers = [("Idempotency-Key", key), ("x-session-conflict", "wait")];
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let bytes = request("POST", path, &headers, body.as_bytes());
+    let began = Instant::now();
+    for address in addresses.iter().cycle() {
+        match once(*address, &bytes).await {
+            Some(reply) if reply.status() < 300 => return reply,
+            Some(reply) => assert!([409, 503].contains(&reply.status()), "{}", reply.text()),
+            None => {}
+        }
+        assert!(began.elapsed() < PATIENCE, "{key} is not done");
+        time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("there is nobody to ask")
+}
+
+async fn session(addresses: &[SocketAddr], key: &str) -> String {
+    let created = until_done(addresses, "/v1/sessions", key, &Value::Null).await;
+    created.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn turn(addresses: &[SocketAddr], session: &str, text: &str) {
+    let messages = json!([{ "role": "user", "content": text }]);
+    let body = json!({ "model": "fake/echo", "session_id": session, "messages": messages });
+    until_done(addresses, "/v1/chat/completions", text, &body).await;
+}
+
+/// What a writer was told is kept: turns, by session.
+type Ledger = HashMap<String, Vec<String>>;
+
+/// Writes turns into sessions of its own until it is told to stop.
+async fn write(address: SocketAddr, writer: usize, stop: Arc<AtomicBool>) -> Ledger {
+    let mut ledger = Ledger::new();
+    // A session takes 500 turns.
+    for book in 0.. {
+        let id = session(&[address], &format!("{writer}-{book}")).await;
+        let told = ledger.entry(id.clone()).or_default();
+        for n in 0..400 {
+            if stop.load(Ordering::Relaxed) {
+                return ledger;
+            }
+            let text = format!("{writer}-{book}-{n}");
+            turn(&[address], &id, &text).await;
+            told.push(text);
+        }
+    }
+    ledger
+}
+
+/// What is kept is what was told, in order, each with its answer, in dense versions.
+async fn check(gateway: &Gateway, id: &str, told: &[String], in_order: bool) {
+    let page = gateway.get(&format!("/v1/sessions/{id}/messages?limit=1000")).await.json();
+    let kept = page["data"].as_array().unwrap();
+    let text = |message: &Value| message["content"].as_str().unwrap().to_owned();
+    let mut asked = Vec::new();
+    for (turn, pair) in kept.chunks(2).enumerate() {
+        let [question, answer] = pair else { panic!("half a turn: {pair:?}") };
+        assert_eq!((&question["role"], &answer["role"]), (&json!("user"), &json!("assistant")));
+        assert_eq!(text(question), text(answer), "the answer to this question");
+        assert_eq!(question["version"], json!(turn + 1), "versions are dense");
+        asked.push(text(question));
+    }
+    let mut told = told.to_vec();
+    if !in_order {
+        asked.sort();
+        told.sort();
+    }
+    assert_eq!(asked, told, "each once, and no other");
+}
+
+/// Has writers write while `trouble` is made, then looks at what is kept.
+async fn under(gateway: &mut Gateway, trouble: impl AsyncFnOnce(&mut Gateway)) -> usize {
+    let (address, stop) = (gateway.address(), Arc::new(AtomicBool::new(false)));
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        writers.spawn(write(address, writer, Arc::clone(&stop)));
+    }
+    trouble(gateway).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut turns = 0;
+    for ledger in writers.join_all().await {
+        for (session, told) in ledger {
+            turns += told.len();
+            check(gateway, &session, &told, true).await;
+        }
+    }
+    turns
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled_when_the_gateway_is_killed() {
+    let kills = rounds("GATEWAY_TEST_GATEWAY_KILLS", 5);
+    let setup = Setup::new().env("LLM_GATEWAY_STORE", "embedded");
+    let mut gateway = setup.env("LLM_GATEWAY_LOG_LEVEL", "warn").start().await;
+    let turns = under(&mut gateway, async |gateway: &mut Gateway| {
+        for round in 0..kills {
+            time::sleep(Duration::from_millis(300 + 137 * round % 700)).await;
+            gateway.kill();
+            gateway.revive().await;
+        }
+    });
+    let turns = turns.await;
+    assert!(turns > 20, "only {turns} turns were told of: nothing was shown");
+    gateway_tests::tell(&format!("{kills} kills, {turns} turns: each there once"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_doubled_when_redis_is_killed() {
+    let kills = rounds("GATEWAY_TEST_REDIS_KILLS", 3);
+    let mut redis = Redis::start().await;
+    let setup =
+        Setup::new().env("LLM_GATEWAY_STORE", "redis").env("LLM_GATEWAY_REDIS_URL", &redis.url());
+    let mut gateway = setup.env("LLM_GATEWAY_LOG_LEVEL", "warn").start().await;
+    let turns = under(&mut gateway, async |_: &mut Gateway| {
+        for round in 0..kills {
+            time::sleep(Duration::from_millis(700 + 137 * round % 700)).await;
+            redis.kill();
+            time::sleep(Duration::from_millis(100)).await;
+            redis.revive().await;
+        }
+    });
+    let turns = turns.await;
+    assert!(turns > 20, "only {turns} turns were told of: nothing was shown");
+    gateway_tests::tell(&format!("{kills} kills, {turns} turns: each there once"));
+}
+
+/// `GATEWAY_TEST_TURNS` says how many turns each of sixteen writers makes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_at_two_gateways_share_sessions() {
+    let turns = rounds("GATEWAY_TEST_TURNS", 12);
+    let redis = Redis::start().await;
+    let setup = || {
+        Setup::new()
+            .env("LLM_GATEWAY_STORE", "redis")
+            .env("LLM_GATEWAY_REDIS_URL", &redis.url())
+            .env("LLM_GATEWAY_LOG_LEVEL", "warn")
+    };
+    let gateways = [setup().start().await, setup().start().await];
+    let addresses = gateways.each_ref().map(Gateway::address);
+    // A session takes 500 turns: four hold those of sixteen writers.
+    let mut sessions = Vec::new();
+    for n in 0..4 {
+        sessions.push(session(&addresses, &format!("session-{n}")).await);
+    }
+    let mut writers = JoinSet::new();
+    for writer in 0..16 {
+        let (address, id) = (addresses[writer % 2], sessions[writer / 4].clone());
+        writers.spawn(async move {
+            let mut told = Vec::new();
+            for n in 0..turns {
+                let text = format!("{writer}-{n}");
+                turn(&[address], &id, &text).await;
+                told.push(text);
+            }
+            (id, told)
+        });
+    }
+    let mut ledger = Ledger::new();
+    for (id, told) in writers.join_all().await {
+        ledger.entry(id).or_default().extend(told);
+    }
+    for (id, told) in &ledger {
+        for gateway in &gateways {
+            check(gateway, id, told, false).await;
+        }
+    }
+    let body = openai::ask("fake/echo", json!({}));
+    assert_eq!(gateways[0].chat(body).await.status(), 200);
+    gateway_tests::tell(&format!("16 writers, {turns} turns each: each there once"));
+}
