@@ -4,6 +4,7 @@
 //! them: so each can be shown to notice. All are checked before any is reported.
 
 mod changelog;
+mod deploy;
 mod invariants;
 mod layers;
 mod lengths;
@@ -43,6 +44,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     problems.extend(words::check(&files));
     problems.extend(manifests::check(&workspace.root, &workspace.packages, &files));
     problems.extend(changelog::check(&files));
+    problems.extend(deploy::check(&files));
     problems.extend(links::check(&files));
     problems.extend(tables::check(&files));
     problems.extend(invariants::check(&files));

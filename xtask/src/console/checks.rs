@@ -1,6 +1,7 @@
 //! What must be true of the console in a browser.
 
 use super::{browser::Browser, traffic};
+use crate::http::Request;
 use anyhow::ensure;
 use serde_json::{Value, json};
 
@@ -137,7 +138,12 @@ fn click(text: &str) -> String {
 
 fn tries_a_tool(page: &Page<'_>) -> anyhow::Result<()> {
     page.view("tools")?;
-    page.until("document.querySelector('#content .list [data-name=echo]') !== null")?;
+    page.until(
+        "document.querySelector('#content .list [data-name=echo], #content .empty') !== null",
+    )?;
+    if serves_not(page, "/v1/tools")? {
+        return page.until(&content_has(".empty", "offers no tools"));
+    }
     page.run("document.querySelector('#content .list [data-name=echo]').click()")?;
     page.run("document.querySelector('#content form textarea').value = 'hello tool'")?;
     page.run(&click("Run"))?;
@@ -175,7 +181,15 @@ fn shows_failures(page: &Page<'_>) -> anyhow::Result<()> {
 fn explains(page: &Page<'_>) -> anyhow::Result<()> {
     page.view("explain")?;
     page.run("document.getElementById('explain').click()")?;
+    if serves_not(page, "/v1/explain")? {
+        return page.until(&content_has(".notice.bad", "404"));
+    }
     page.until(&content_has("pre.block", "fake"))
+}
+
+/// Whether the gateway has nothing at a path; the page is to say so.
+fn serves_not(page: &Page<'_>, path: &str) -> anyhow::Result<bool> {
+    Ok(Request::get(path).send(page.port)?.status == 404)
 }
 
 fn switches_theme(page: &Page<'_>) -> anyhow::Result<()> {

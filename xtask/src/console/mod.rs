@@ -125,7 +125,7 @@ fn prepare(page: &Page<'_>, view: &str) -> anyhow::Result<()> {
         ),
         _ => (
             "document.getElementById('explain').click()",
-            "document.querySelectorAll('#content .panel').length > 1",
+            "document.querySelectorAll('#content .panel, #content .notice').length > 1",
         ),
     };
     page.browser.run(script)?;
