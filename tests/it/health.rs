@@ -102,3 +102,36 @@ async fn probes_may_have_a_port_of_their_own() {
         assert_eq!(probe(lane, path).await, 404, "{path}");
     }
 }
+
+#[tokio::test]
+async fn probes_are_answered_while_everybody_asks() {
+    let port = gateway_tests::free_port();
+    let setup = Setup::new().write("server", "health_port", &port.to_string());
+    let gateway = setup.set("log", "level", "warn").start().await;
+    let (address, lane) = (gateway.address(), SocketAddr::new(gateway.address().ip(), port));
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        callers.spawn(async move {
+            let mut raw = Raw::connect(address).await;
+            let body = gateway_tests::openai::ask("fake/echo", Value::Null);
+            let one = request("POST", "/v1/chat/completions", &[], body.as_bytes());
+            loop {
+                raw.send(one.repeat(5)).await;
+                for _ in 0..5 {
+                    raw.reply().await;
+                }
+            }
+        });
+    }
+    let mut slowest = std::time::Duration::ZERO;
+    for _ in 0..40 {
+        for address in [lane, address] {
+            let began = tokio::time::Instant::now();
+            assert_eq!(probe(address, "/health").await, 200);
+            slowest = slowest.max(began.elapsed());
+        }
+    }
+    callers.abort_all();
+    println!("the slowest probe took {slowest:?}");
+    assert!(slowest < std::time::Duration::from_secs(2), "{slowest:?}");
+}

@@ -13,6 +13,7 @@ use std::{
 pub struct Setup {
     sections: Vec<(String, Vec<String>)>,
     environment: Vec<(String, String)>,
+    unread: bool,
 }
 
 impl Setup {
@@ -105,12 +106,20 @@ impl Setup {
         self
     }
 
+    /// Nobody reads what it writes to its standard output.
+    #[must_use]
+    pub const fn unread(mut self) -> Self {
+        self.unread = true;
+        self
+    }
+
     /// Starts the gateway and waits until it answers.
     pub async fn start(self) -> Gateway {
         for _ in 0..5 {
             let port = port::free();
             let home = self.write_down(port);
-            if let Some(gateway) = gateway::spawn(home, port, &self.environment).await {
+            if let Some(gateway) = gateway::spawn(home, port, &self.environment, self.unread).await
+            {
                 return gateway;
             }
         }

@@ -282,6 +282,9 @@ fn wrapped(provider: Arc<dyn Provider>, config: &Config, lasting: &Lasting) -> A
         ..Patience::default()
     };
     let mut provider: Arc<dyn Provider> = Arc::new(Deadlines::new(provider, patience));
+    if let Some(tracing) = &lasting.tracing {
+        provider = tracing.provider(provider);
+    }
     let resilience = &config.resilience;
     if resilience.circuit_breaker_enabled {
         let breaker = breaker::Config {

@@ -1,7 +1,8 @@
 //! What outlives a configuration: made once, and shared by the gateways that configurations make.
 
 use crate::{
-    breakers::Breakers, compose, config::Config, drain::Drain, metrics, telemetry::Losses,
+    breakers::Breakers, compose, config::Config, drain::Drain, metrics, otel, telemetry::Losses,
+    watched,
 };
 use gateway_http::{Meters, Render};
 use gateway_store::Stores;
@@ -20,6 +21,8 @@ pub struct Lasting {
     pub meters: Arc<Meters>,
     /// What the breakers do.
     pub breakers: Arc<Breakers>,
+    /// What makes spans, if there are to be any.
+    pub tracing: Option<Arc<otel::Tracing>>,
 }
 
 /// Renders the metrics.
@@ -39,12 +42,12 @@ impl Lasting {
     ///
     /// If the state cannot be opened, or something else counts already.
     pub async fn begin(config: &Config, losses: Arc<Losses>) -> anyhow::Result<Self> {
-        Ok(Self {
-            stores: compose::stores(config).await?,
-            drain: Drain::default(),
-            metrics: Rendering(metrics::start(losses)?),
-            meters: Arc::default(),
-            breakers: Arc::default(),
-        })
+        let metrics = Rendering(metrics::start(losses)?);
+        let tracing = otel::start(&config.tracing)?;
+        let meters = Arc::default();
+        let mut stores = compose::stores(config).await?;
+        watched::watch(&mut stores, &meters, tracing.as_ref());
+        let (drain, breakers) = (Drain::default(), Arc::default());
+        Ok(Self { stores, drain, metrics, meters, breakers, tracing })
     }
 }

@@ -15,9 +15,15 @@ pub mod live;
 mod local;
 mod memory;
 pub mod metrics;
+#[cfg(feature = "otlp")]
+pub mod otel;
+#[cfg(not(feature = "otlp"))]
+#[path = "otel/absent.rs"]
+pub mod otel;
 pub mod plan;
 mod reload;
 pub mod serve;
 mod signals;
 pub mod telemetry;
 mod watch_file;
+mod watched;

@@ -51,6 +51,8 @@ enum Docs {
     Configuration,
     /// What each dialect carries.
     Providers,
+    /// The table of metrics.
+    Metrics,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -60,6 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
         Command::Docs(Docs::Providers) => print(&gateway_wire::carried::table()),
+        Command::Docs(Docs::Metrics) => print(&gateway_http::metric_names::markdown()),
         Command::Check => load().map_or_else(|problems| refuse(&problems), |config| fine(&config)),
         Command::Config => {
             load().map_or_else(|problems| refuse(&problems), |config| print(&config.show()))

@@ -2,22 +2,19 @@
 
 use crate::{memory::Memory, telemetry::Losses};
 use anyhow::Context as _;
-use gateway_http::Render;
-use metrics::{counter, gauge};
+use gateway_http::{
+    Render,
+    metric_names::{ALL, Kind},
+};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-/// Answers of models take up to minutes.
-const SECONDS: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0,
-    600.0,
-];
 /// How often samples are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
-const DOLLARS: &[f64] = &[0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// Begins to count, for the whole process; returns what renders the counts.
 ///
@@ -25,12 +22,17 @@ const DOLLARS: &[f64] = &[0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 ///
 /// If something else counts already.
 pub fn start(losses: Arc<Losses>) -> anyhow::Result<Render> {
-    let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_dollars".to_owned()), DOLLARS)?
-        .build_recorder();
+    let mut recorder = PrometheusBuilder::new();
+    for metric in ALL {
+        if let Kind::Histogram(bounds) = metric.kind {
+            let name = Matcher::Full(metric.name.to_owned());
+            recorder = recorder.set_buckets_for_metric(name, bounds)?;
+        }
+    }
+    let recorder = recorder.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).context("something else counts already")?;
+    describe();
     let kept = handle.clone();
     // Samples are kept one by one until somebody sums them up, and perhaps nobody scrapes.
     std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
@@ -46,6 +48,22 @@ pub fn start(losses: Arc<Losses>) -> anyhow::Result<Render> {
     }))
 }
 
+/// Says what each metric means, and what never changes.
+fn describe() {
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => describe_counter!(metric.name, Unit::Count, metric.meaning),
+            Kind::Gauge => describe_gauge!(metric.name, Unit::Count, metric.meaning),
+            Kind::Histogram(_) => describe_histogram!(metric.name, Unit::Count, metric.meaning),
+        }
+    }
+    gauge!("llm_gateway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!("llm_gateway_config_epoch").set(1.0);
+    #[expect(clippy::disallowed_methods, reason = "the time of day is what is told")]
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    gauge!("process_start_time_seconds").set(now.unwrap_or_default().as_secs_f64());
+}
+
 /// Takes up what is not counted where it happens.
 #[expect(clippy::cast_precision_loss, reason = "nobody has that much memory")]
 fn look_around(losses: &Losses) {
@@ -54,4 +72,7 @@ fn look_around(losses: &Losses) {
             .absolute(lost.load(Relaxed));
     }
     gauge!("process_resident_memory_bytes").set(Memory::now().resident as f64);
+    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
+        gauge!("process_open_fds").set(open.count() as f64);
+    }
 }

@@ -46,7 +46,7 @@ pub async fn serve(source: &Source, loaded: Loaded, log: Logging) -> anyhow::Res
     let live = Arc::new(Live::new(config, app));
     keep(&live, text.as_deref());
     let reloader = Reloader { source, lasting: &lasting, live: &live, dial: log.dial };
-    let listening = listen(&live, &lasting.drain);
+    let listening = listen(&live, &lasting);
     let refreshing = local::refresh(&live)?;
     let served = tokio::select! {
         served = listening => served,
@@ -61,7 +61,7 @@ pub async fn serve(source: &Source, loaded: Loaded, log: Logging) -> anyhow::Res
 }
 
 /// Opens the ports and serves until `drain` says that it is over.
-async fn listen(live: &Arc<Live>, drain: &Drain) -> anyhow::Result<()> {
+async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
     let config = live.config();
     let _lane =
         config.server.health_port.map(|port| health_lane(&config, port, live)).transpose()?;
@@ -70,13 +70,18 @@ async fn listen(live: &Arc<Live>, drain: &Drain) -> anyhow::Result<()> {
     let limits = Limits::of(&config);
     tracing::info!(%address, connections = limits.connections, "listening");
     let make = |caller: SocketAddr| {
-        let live = Arc::clone(live);
+        let (live, tracing) = (Arc::clone(live), lasting.tracing.clone());
         service_fn(move |request| {
-            let answering = gateway_http::handle(live.app(), caller.ip(), request);
-            async { Ok::<_, Infallible>(answering.await) }
+            let (app, tracing) = (live.app(), tracing.clone());
+            async move {
+                Ok::<_, Infallible>(match tracing {
+                    Some(tracing) => tracing.answer(app, caller.ip(), request).await,
+                    None => gateway_http::handle(app, caller.ip(), request).await,
+                })
+            }
         })
     };
-    listen::serve(listener, make, limits, drain).await;
+    listen::serve(listener, make, limits, &lasting.drain).await;
     Ok(())
 }
 
@@ -118,4 +123,7 @@ async fn close(live: &Live, lasting: Lasting) {
         tracing::warn!("turns of sessions, or replies, were still being kept at the end");
     }
     lasting.stores.close().await;
+    if let Some(tracing) = lasting.tracing {
+        tracing.close().await;
+    }
 }

@@ -58,6 +58,7 @@ where
         stream: false,
         input: 0,
         taken: None,
+        trace: call.context.traceparent.clone(),
     };
     let counted = provider.count_tokens(call).await;
     drop(share);

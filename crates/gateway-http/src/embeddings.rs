@@ -44,22 +44,24 @@ where
         price: route.target.card.as_ref().and_then(|card| card.price.as_ref()),
     };
     let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
+    let context = context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Chat);
     let accepted = Accepted {
         path,
-        request_id: Arc::clone(&request_id),
+        request_id,
         client: Arc::clone(&client.name),
         provider: Arc::clone(&route.provider),
         card: route.target.card.clone(),
         stream: false,
         input,
         taken,
+        trace: context.traceparent.clone(),
     };
     let model = Arc::clone(&route.target.model);
     let call = EmbeddingCall {
         target: route.target,
         request: Arc::clone(&request),
         strict: generate::is_strict(app, &client, &head.headers),
-        context: context::of(&head.headers, request_id, &client, Dialect::Chat),
+        context,
     };
     let mut outcome = Outcome::new(app, accepted, in_flight);
     outcome.show(&client.tenant, &model);

@@ -121,6 +121,7 @@ where
         stream,
         input,
         taken,
+        trace: call.context.traceparent.clone(),
     };
     let mut outcome = Outcome::new(app, accepted, in_flight);
     outcome.show(&client.tenant, &call.target.model);

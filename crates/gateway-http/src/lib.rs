@@ -42,7 +42,7 @@ pub use self::{
     endpoint::Endpoint,
     health::{Dependency, Finding, Health, Probe, STORE, Told, probe},
     idempotency::Idempotency,
-    meters::Meters,
+    meters::{Meters, names as metric_names},
     reply::Body,
     responses::Responses,
     service::handle,

@@ -3,6 +3,11 @@
 //! Handles of metrics are looked up once and kept: the labels are few, because none of them is a
 //! caller's to choose.
 
+mod features;
+pub mod names;
+mod parameters;
+
+use features::Features;
 use gateway_core::{NanoDollars, Usage};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use std::{
@@ -21,6 +26,22 @@ pub struct Meters {
     models: Table<(Arc<str>, Arc<str>), Model>,
     failures: Table<(Arc<str>, &'static str), Counter>,
     ends: Table<(&'static str, &'static str), Counter>,
+    streams: Table<(Arc<str>, &'static str), Counter>,
+    in_flight: Table<&'static str, Gauge>,
+    features: Features,
+}
+
+/// What an answer took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Took {
+    /// To its end.
+    pub(crate) whole: Duration,
+    /// To its first output.
+    pub(crate) first: Option<Duration>,
+    /// How many tokens were written, if it was streamed.
+    pub(crate) streamed: Option<u64>,
+    /// How often the provider was asked.
+    pub(crate) attempts: u32,
 }
 
 #[derive(Clone)]
@@ -28,6 +49,8 @@ struct Provider {
     requests: Counter,
     latency: Histogram,
     first_output: Histogram,
+    each_token: Histogram,
+    retries: Counter,
 }
 
 #[derive(Clone)]
@@ -48,8 +71,9 @@ impl Drop for InFlight {
 
 impl Meters {
     /// Counts a request as being worked on.
-    pub(crate) fn begin(method: &'static str) -> InFlight {
-        let gauge = gauge!("llm_gateway_requests_in_progress", "method" => method);
+    pub(crate) fn begin(&self, method: &'static str) -> InFlight {
+        let make = || gauge!("llm_gateway_requests_in_progress", "method" => method);
+        let gauge = self.in_flight.get(method, make);
         gauge.increment(1.0);
         InFlight(gauge)
     }
@@ -91,13 +115,27 @@ impl Meters {
             .increment(1);
     }
 
-    /// Counts how long `provider` took to the end, and to its first output.
-    pub(crate) fn answered(&self, provider: &Arc<str>, took: Duration, first: Option<Duration>) {
+    /// Counts what an answer of `provider` took.
+    pub(crate) fn answered(&self, provider: &Arc<str>, took: Took) {
         let handles = self.provider(provider);
-        handles.latency.record(took.as_secs_f64());
-        if let Some(first) = first {
-            handles.first_output.record(first.as_secs_f64());
+        handles.latency.record(took.whole.as_secs_f64());
+        handles.retries.increment(u64::from(took.attempts.saturating_sub(1)));
+        let Some(first) = took.first else { return };
+        handles.first_output.record(first.as_secs_f64());
+        if let Some(tokens) = took.streamed.filter(|tokens| *tokens > 1) {
+            #[expect(clippy::cast_precision_loss, reason = "nobody writes that much")]
+            let each = took.whole.saturating_sub(first).as_secs_f64() / (tokens - 1) as f64;
+            handles.each_token.record(each);
         }
+    }
+
+    /// Counts how a streamed answer of `provider` ended.
+    pub(crate) fn streamed(&self, provider: &Arc<str>, outcome: &'static str) {
+        let make = || {
+            counter!("llm_gateway_streams_total",
+                "provider" => provider.to_string(), "outcome" => outcome)
+        };
+        self.streams.get((Arc::clone(provider), outcome), make).increment(1);
     }
 
     /// Counts how an answer ended.
@@ -146,7 +184,10 @@ impl Meters {
                 latency: histogram!("llm_gateway_provider_latency_seconds",
                     "provider" => id.clone()),
                 first_output: histogram!("llm_gateway_time_to_first_token_seconds",
-                    "provider" => id),
+                    "provider" => id.clone()),
+                each_token: histogram!("llm_gateway_time_per_output_token_seconds",
+                    "provider" => id.clone()),
+                retries: counter!("llm_gateway_provider_retries_total", "provider" => id),
             }
         })
     }

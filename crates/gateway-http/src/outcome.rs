@@ -4,7 +4,7 @@ use crate::{
     App,
     console::{self, Begun, Live},
     control::Taken,
-    meters::InFlight,
+    meters::{InFlight, Took},
 };
 use gateway_core::{
     End, Frame, GatewayError, Head, ModelCard, NanoDollars, Price, StreamEvent, Usage, Witness,
@@ -26,6 +26,7 @@ pub(crate) struct Outcome {
     card: Option<Arc<ModelCard>>,
     upstream_request_id: Option<String>,
     stream: bool,
+    trace: Option<Arc<str>>,
     attempts: u32,
     first_output: Option<Instant>,
     usage: Option<Usage>,
@@ -54,11 +55,13 @@ pub(crate) struct Accepted {
     pub(crate) input: u64,
     /// What it holds of its client's limits.
     pub(crate) taken: Option<Taken>,
+    /// The `traceparent` that upstreams are sent.
+    pub(crate) trace: Option<Arc<str>>,
 }
 
 impl Outcome {
     pub(crate) fn new(app: &Arc<App>, accepted: Accepted, in_flight: InFlight) -> Self {
-        let Accepted { path, request_id, client, provider, card, stream, input, taken } = accepted;
+        let Accepted { path, request_id, client, provider, card, stream, input, taken, trace } = accepted;
         // A model that is not catalogued has whatever name the caller made up.
         let model = card.as_ref().map_or("other", |card| &card.id).into();
         app.meters.called(&provider);
@@ -73,6 +76,7 @@ impl Outcome {
             card,
             upstream_request_id: None,
             stream,
+            trace,
             attempts: 1,
             first_output: None,
             usage: None,
@@ -92,6 +96,7 @@ impl Outcome {
         self.has_begun = true;
         self.attempts = head.attempts;
         self.upstream_request_id.clone_from(&head.upstream_request_id);
+        self.app.meters.lost(&head.loss);
     }
 
     /// Shows the request to those who watch `tenant`, if there are any.
@@ -140,7 +145,12 @@ impl Outcome {
         }
         let meters = &self.app.meters;
         meters.ended(self.path, outcome);
-        meters.answered(&self.provider, took, first);
+        let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
+        let attempts = self.attempts;
+        meters.answered(&self.provider, Took { whole: took, first, streamed, attempts });
+        if self.stream {
+            meters.streamed(&self.provider, outcome);
+        }
         if let Some(usage) = &self.usage {
             meters.used(&self.provider, &self.model, usage, cost);
         }
@@ -165,6 +175,7 @@ impl Outcome {
         tracing::info!(
             target: "gateway::outcome",
             request_id = &*self.request_id,
+            trace_id = self.trace.as_deref().and_then(|it| it.get(3..35)),
             path = self.path,
             client = &*self.client,
             provider = &*self.provider,

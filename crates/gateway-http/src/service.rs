@@ -2,7 +2,7 @@
 
 use crate::{
     App, Endpoint, body, console, context, control::Standing, conversations, count, embeddings,
-    endpoint::Kind, generate, health, hygiene, idempotency, meters::Meters, models, platform,
+    endpoint::Kind, generate, health, hygiene, idempotency, models, platform,
     reply, responses, sessions,
 };
 use bytes::Bytes;
@@ -139,7 +139,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let in_flight = Meters::begin(method_label(request.method()));
+    let in_flight = app.meters.begin(method_label(request.method()));
     let From { request_id, peer, standing } = from;
     let peer = app.control.peers.caller(peer, request.headers());
     let entry = generate::Entry { path: endpoint.label(), request_id, in_flight, peer, standing };

@@ -4,8 +4,10 @@
 //! of these would send a key, or a bomb, somewhere nobody chose.
 
 use crate::body::Pieces;
+use bytes::Bytes;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
 use http::{Request, Response, Uri};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -96,6 +98,21 @@ impl HttpClient {
             GatewayError::new(ErrorKind::Internal, "this is no address").because(error)
         })?;
         Ok(self.send(request).await?.status().as_u16())
+    }
+
+    /// Sends `request` and waits for the whole answer, of which 64 KiB at most are taken.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers, or at greater length.
+    pub async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        let request = request.map(|body| Pieces::from(vec![body]));
+        let (head, body) = self.send(request).await?.into_parts();
+        let body = Limited::new(body, 64 << 10).collect().await.map_err(|error| {
+            GatewayError::new(ErrorKind::UpstreamCut, "the answer did not come whole")
+                .because(error)
+        })?;
+        Ok(Response::from_parts(head, body.to_bytes()))
     }
 
     /// Sends `request` and waits for the head of the reply.

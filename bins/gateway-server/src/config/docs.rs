@@ -10,6 +10,7 @@ use super::{
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
     state::{Cms, Resilience, Sessions, Store},
+    tracing::Tracing,
 };
 use std::fmt::Write;
 
@@ -59,6 +60,7 @@ pub fn markdown() -> String {
         ("log", Log::about()),
         ("metrics", Metrics::about()),
         ("console", Console::about()),
+        ("tracing", Tracing::about()),
         ("lifecycle", Lifecycle::about()),
     ];
     for ((name, fields), (_, about)) in sections().into_iter().zip(about) {

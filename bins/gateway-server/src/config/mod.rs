@@ -22,6 +22,7 @@ mod server;
 mod show;
 mod source;
 mod state;
+mod tracing;
 mod value;
 
 pub use self::{
@@ -40,6 +41,7 @@ pub use self::{
     },
     source::{Loaded, Source},
     state::{Backend, Cms, Durability, Resilience, Sessions, Store},
+    tracing::{Protocol, Tracing},
 };
 
 pub use gateway_http::control::Network;
@@ -74,6 +76,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The page for operators.
     pub console: Console,
+    /// Where traces are sent.
+    pub tracing: Tracing,
     /// How a new configuration is taken up.
     pub lifecycle: Lifecycle,
     /// Who may call.
@@ -94,7 +98,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 18] = [
     "server",
     "auth",
     "timeouts",
@@ -107,6 +111,7 @@ const SECTIONS: [&str; 17] = [
     "log",
     "metrics",
     "console",
+    "tracing",
     "lifecycle",
     "clients",
     "providers",
@@ -163,6 +168,7 @@ impl Config {
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),
             console: section(root, "console", problems),
+            tracing: section(root, "tracing", problems),
             lifecycle: section(root, "lifecycle", problems),
             clients: clients::read(root, env, problems),
             providers: providers::read(root, env, problems),

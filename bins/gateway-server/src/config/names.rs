@@ -14,6 +14,7 @@ use super::{
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
     state::{Cms, Resilience, Sessions, Store},
+    tracing::Tracing,
 };
 
 /// Before the name of every variable of ours.
@@ -62,6 +63,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("log", Log::fields()),
         ("metrics", Metrics::fields()),
         ("console", Console::fields()),
+        ("tracing", Tracing::fields()),
         ("lifecycle", Lifecycle::fields()),
     ]
 }

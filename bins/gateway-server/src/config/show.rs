@@ -58,6 +58,7 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
     table("console", "console", config.console.show());
+    table("tracing", "tracing", config.tracing.show());
     table("lifecycle", "lifecycle", config.lifecycle.show());
     for client in &config.clients {
         let rows = client.show().into_iter().map(|(name, value)| Shown::plain(name, value));

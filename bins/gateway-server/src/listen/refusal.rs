@@ -23,6 +23,7 @@ const REPLY: &str = concat!(
 
 /// Tells the caller, and lets it read that before the connection ends.
 pub(super) async fn refuse(mut socket: TcpStream) {
+    metrics::counter!("llm_gateway_requests_shed_total", "reason" => "connections").increment(1);
     let told = async {
         socket.write_all(REPLY.as_bytes()).await?;
         socket.shutdown().await?;

@@ -1,0 +1,219 @@
+//! A span for each attempt at a provider, and what is measured of it.
+
+use super::{Tracing, content, instruments::Measured, names, parent, traceparent};
+use async_trait::async_trait;
+use gateway_core::{
+    Answer, Call, Collector, Context as Beside, Dialect, Embedded, EmbeddingCall, End, Frame,
+    GatewayError, Look, Provider, Result, StreamEvent, Target, Usage, Witness, on_end,
+};
+use opentelemetry::{
+    Array, Context, KeyValue, StringValue, Value,
+    trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// A provider whose attempts are spans.
+pub(super) struct Traced {
+    inner: Arc<dyn Provider>,
+    tracing: Arc<Tracing>,
+}
+
+impl Traced {
+    pub(super) fn new(inner: Arc<dyn Provider>, tracing: Arc<Tracing>) -> Self {
+        Self { inner, tracing }
+    }
+
+    /// Begins an attempt, and tells the provider of it.
+    fn begin(&self, operation: &'static str, target: &Target, beside: &mut Beside) -> Attempt {
+        let within = parent(beside.traceparent.as_deref(), beside.tracestate.as_deref());
+        // A model that the catalogue does not know has whatever name the caller made up: it is told
+        // in the span, where it costs nothing, and not in what is measured.
+        let known = target.card.as_ref().map_or("other", |card| &card.id);
+        let provider = names::provider(self.inner.id()).to_owned();
+        let mut attributes = vec![
+            KeyValue::new(names::OPERATION, operation),
+            KeyValue::new(names::PROVIDER, provider),
+        ];
+        let mut labels = attributes.clone();
+        labels.push(KeyValue::new(names::REQUEST_MODEL, known.to_owned()));
+        attributes.push(KeyValue::new(names::REQUEST_MODEL, target.model.to_string()));
+        let tracer = &self.tracing.tracer;
+        let span = tracer
+            .span_builder(format!("{operation} {}", target.model))
+            .with_kind(SpanKind::Client)
+            .with_attributes(attributes);
+        let span = within.with_span(tracer.build_with_context(span, &within));
+        beside.traceparent = Some(traceparent(span.span().span_context()).into());
+        Attempt {
+            tracing: Arc::clone(&self.tracing),
+            span,
+            labels,
+            began: Instant::now(),
+            stream: false,
+            first: None,
+            usage: None,
+            finishes: Vec::new(),
+            told: false,
+            said: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Traced {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, dialect)
+    }
+
+    async fn answer(&self, mut call: Call) -> Result<Answer> {
+        let target = call.target.clone();
+        let mut attempt = self.begin("chat", &target, &mut call.context);
+        attempt.stream = call.stream;
+        if self.tracing.content {
+            call.look = Look::Events;
+            if let Ok(request) = call.request() {
+                let asked = KeyValue::new(names::INPUT, content::asked(request));
+                attempt.span.span().add_event(names::DETAILS, vec![asked]);
+            }
+            attempt.said = Some(Box::default());
+        }
+        match self.inner.answer(call).await {
+            Ok(mut answer) => {
+                answer.frames = on_end(answer.frames, Box::new(attempt));
+                Ok(answer)
+            }
+            Err(error) => {
+                attempt.finish(End::Failed(&error));
+                Err(error)
+            }
+        }
+    }
+
+    async fn count_tokens(&self, mut call: Call) -> Result<Option<u64>> {
+        let target = call.target.clone();
+        let mut attempt = self.begin("count_tokens", &target, &mut call.context);
+        let counted = self.inner.count_tokens(call).await;
+        attempt.finish(counted.as_ref().err().map_or(End::Complete, End::Failed));
+        counted
+    }
+
+    async fn embed(&self, mut call: EmbeddingCall) -> Result<Embedded> {
+        let target = call.target.clone();
+        let mut attempt = self.begin("embeddings", &target, &mut call.context);
+        let embedded = self.inner.embed(call).await;
+        attempt.finish(embedded.as_ref().err().map_or(End::Complete, End::Failed));
+        embedded
+    }
+}
+
+/// An attempt under way. Dropped untold, nobody waited for it.
+struct Attempt {
+    tracing: Arc<Tracing>,
+    span: Context,
+    labels: Vec<KeyValue>,
+    began: Instant,
+    stream: bool,
+    first: Option<Instant>,
+    usage: Option<Usage>,
+    finishes: Vec<&'static str>,
+    told: bool,
+    /// What was said, if content is told.
+    said: Option<Box<Collector>>,
+}
+
+impl Attempt {
+    fn finish(&mut self, end: End<'_>) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let error = match end {
+            End::Complete => None,
+            End::Failed(error) => Some(error.kind().as_str()),
+            End::Cancelled => Some("client_cancelled"),
+        };
+        let first = self.first.filter(|_| self.stream);
+        let measured = Measured {
+            took: self.began.elapsed(),
+            first: first.map(|at| at.duration_since(self.began)),
+            tokens: self.usage.map(|usage| (usage.prompt(), usage.completion())),
+        };
+        self.tracing.instruments.record(&self.labels, measured, error);
+        self.tell(measured, error);
+        if let End::Failed(error) = end {
+            self.tell_failure(error);
+        }
+        self.span.span().end();
+    }
+
+    fn tell(&mut self, measured: Measured, error: Option<&'static str>) {
+        let span = self.span.span();
+        if let Some((read, written)) = measured.tokens {
+            let number = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+            span.set_attribute(KeyValue::new(names::INPUT_TOKENS, number(read)));
+            span.set_attribute(KeyValue::new(names::OUTPUT_TOKENS, number(written)));
+        }
+        if !self.finishes.is_empty() {
+            let finishes: Vec<StringValue> = self.finishes.iter().map(|it| (*it).into()).collect();
+            let finishes = Value::Array(Array::String(finishes));
+            span.set_attribute(KeyValue::new(names::FINISH_REASONS, finishes));
+        }
+        if let Some(error) = error {
+            span.set_attribute(KeyValue::new(names::ERROR_TYPE, error));
+        }
+        if let Some(said) = self.said.take() {
+            let said = KeyValue::new(names::OUTPUT, content::answered(&said.finish()));
+            span.add_event(names::DETAILS, vec![said]);
+        }
+    }
+
+    /// The caller's hang-up is no failure of the provider's.
+    fn tell_failure(&self, error: &GatewayError) {
+        let span = self.span.span();
+        if let Some(status) = error.upstream_status() {
+            span.set_attribute(KeyValue::new(names::HTTP_STATUS, i64::from(status)));
+        }
+        span.set_status(Status::error(""));
+    }
+}
+
+impl Witness for Attempt {
+    fn see(&mut self, frame: &Frame) {
+        if frame.output && self.first.is_none() {
+            self.first = Some(Instant::now());
+        }
+        if let Some(said) = &mut self.said {
+            said.extend(frame.events.iter().cloned());
+        }
+        for event in &frame.events {
+            if let StreamEvent::Usage(usage) = event {
+                self.usage = Some(*usage);
+            } else if let StreamEvent::Finished(finish) = event {
+                self.finishes.push(finish.reason.as_str());
+            } else if let StreamEvent::Started(started) = event {
+                let span = self.span.span();
+                let told =
+                    [(names::RESPONSE_ID, &started.id), (names::RESPONSE_MODEL, &started.model)];
+                for (name, value) in told {
+                    if let Some(value) = value {
+                        span.set_attribute(KeyValue::new(name, value.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(mut self: Box<Self>, end: End<'_>) {
+        self.finish(end);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.finish(End::Cancelled);
+    }
+}

@@ -1,0 +1,107 @@
+//! A span for each request, from its head to the last byte of its reply.
+
+use super::{Tracing, names, parent, traceparent};
+use bytes::Bytes;
+use gateway_core::BoxError;
+use gateway_http::{App, Body, Endpoint};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use opentelemetry::{
+    Context, KeyValue,
+    context::FutureExt as _,
+    trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
+};
+use std::{net::IpAddr, 
+    pin::Pin,
+    sync::Arc,
+    task::{self, Poll},
+};
+
+impl Tracing {
+    /// Answers `request` as `app` does, within a span. Probes have none.
+    pub async fn answer<B>(
+        self: Arc<Self>,
+        app: Arc<App>,
+        peer: IpAddr,
+        mut request: Request<B>,
+    ) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let endpoint = Endpoint::at(request.uri().path());
+        if endpoint.is_some_and(|it| it.is_probed() || it == Endpoint::Root) {
+            return gateway_http::handle(app, peer, request).await;
+        }
+        let route = endpoint.map(Endpoint::label);
+        let method = request.method().clone();
+        let span = self.request_span(&method, route, request.headers_mut());
+        let answering = gateway_http::handle(app, peer, request);
+        let reply = answering.with_context(span.clone()).await;
+        let status = reply.status();
+        span.span().set_attribute(KeyValue::new(names::HTTP_STATUS, i64::from(status.as_u16())));
+        if status.is_server_error() {
+            span.span().set_attribute(KeyValue::new(names::ERROR_TYPE, status.as_str().to_owned()));
+            span.span().set_status(Status::error(""));
+        }
+        reply.map(|inner| Traced { inner, span }.boxed_unsync())
+    }
+
+    /// Begins the span, and puts it in the place of its parent in `headers`, where whatever works
+    /// for the request finds it.
+    fn request_span(
+        &self,
+        method: &Method,
+        route: Option<&'static str>,
+        headers: &mut HeaderMap,
+    ) -> Context {
+        let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
+        let caller = parent(text("traceparent"), text("tracestate"));
+        let method = if method.as_str().len() > 10 { "_OTHER" } else { method.as_str() };
+        let mut attributes = vec![KeyValue::new(names::HTTP_METHOD, method.to_owned())];
+        attributes.extend(route.map(|route| KeyValue::new(names::HTTP_ROUTE, route)));
+        let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
+        let span =
+            self.tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(attributes);
+        let span = Context::new().with_span(self.tracer.build_with_context(span, &caller));
+        if let Ok(value) = HeaderValue::from_str(&traceparent(span.span().span_context())) {
+            headers.insert(HeaderName::from_static("traceparent"), value);
+        }
+        span
+    }
+}
+
+/// The body of a reply; with its end, the span ends.
+struct Traced {
+    inner: Body,
+    span: Context,
+}
+
+impl HttpBody for Traced {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // What is done for the stream is done within its span.
+        let _within = self.span.clone().attach();
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        self.span.span().end();
+    }
+}

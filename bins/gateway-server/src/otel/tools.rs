@@ -1,0 +1,65 @@
+//! A span for each call of a tool.
+
+use super::{Tracing, names, parent, traceparent};
+use async_trait::async_trait;
+use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolSpec, Tools};
+use opentelemetry::{
+    Context, KeyValue,
+    context::FutureExt as _,
+    trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
+};
+use std::sync::Arc;
+
+/// Tools whose calls are spans.
+pub(super) struct Traced {
+    inner: Arc<dyn Tools>,
+    tracing: Arc<Tracing>,
+}
+
+impl Traced {
+    pub(super) fn new(inner: Arc<dyn Tools>, tracing: Arc<Tracing>) -> Self {
+        Self { inner, tracing }
+    }
+
+    fn begin(&self, call: &ToolCall, context: &ToolContext) -> Context {
+        // A name that no tool has is the model's.
+        let known = self.inner.spec(&call.name).is_some();
+        let name = if known { call.name.clone() } else { "unknown".to_owned() };
+        let within = parent(context.traceparent.as_deref(), context.tracestate.as_deref());
+        let tracer = &self.tracing.tracer;
+        let span = tracer
+            .span_builder(format!("execute_tool {name}"))
+            .with_kind(SpanKind::Internal)
+            .with_attributes([
+                KeyValue::new(names::OPERATION, "execute_tool"),
+                KeyValue::new(names::TOOL_NAME, name),
+                KeyValue::new(names::TOOL_CALL, call.id.clone()),
+                KeyValue::new(names::TOOL_TYPE, "extension"),
+            ]);
+        within.with_span(tracer.build_with_context(span, &within))
+    }
+}
+
+#[async_trait]
+impl Tools for Traced {
+    fn specs(&self) -> Vec<Arc<ToolSpec>> {
+        self.inner.specs()
+    }
+
+    fn spec(&self, name: &str) -> Option<Arc<ToolSpec>> {
+        self.inner.spec(name)
+    }
+
+    async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
+        let span = self.begin(call, context);
+        let mut context = context.clone();
+        context.traceparent = Some(traceparent(span.span().span_context()).into());
+        let result = self.inner.run(call, &context).with_context(span.clone()).await;
+        if let Err(error) = &result {
+            span.span().set_attribute(KeyValue::new(names::ERROR_TYPE, error.code.as_str()));
+            span.span().set_status(Status::error(""));
+        }
+        span.span().end();
+        result
+    }
+}
