@@ -1,6 +1,6 @@
 //! How well the gateway says it is, whoever asks and however busy it is.
 
-use gateway_tests::{Gateway, Raw, Setup, Upstream, request};
+use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, request};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -39,6 +39,34 @@ async fn without_its_store_a_gateway_lives_but_is_not_ready() {
     assert_eq!(body["checks"], json!({ "redis": false, "semantic_search": true }));
     assert_eq!(gateway.get("/health").await.status(), 200);
     assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
+}
+
+/// A store and a service, each up or down: status and body of readiness.
+async fn check(store: bool, service: bool, expected: (u16, &str)) {
+    let upstream = Upstream::start().await;
+    upstream.always(Script::json(200, "{}"));
+    let setup = if store { Setup::new() } else { without_store() };
+    let url = if service { upstream.url() } else { "http://127.0.0.1:1/v1".to_owned() };
+    let gateway = setup.provider("inference", &url).start().await;
+    for path in ["/health/ready", "/ready"] {
+        let reply = gateway.get(path).await;
+        let body = reply.json();
+        let checks = json!({ "redis": store, "semantic_search": true, "inference": service });
+        assert_eq!((reply.status(), body["status"].as_str().unwrap()), expected, "{body}");
+        assert_eq!(body["checks"], checks);
+    }
+    if service {
+        assert_eq!(upstream.last().head.line, "GET /health HTTP/1.1");
+        assert!(upstream.exchanges().len() <= 2);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_degrades_and_a_store_that_is_away_unreadies() {
+    check(true, true, (200, "ready")).await;
+    check(true, false, (200, "degraded")).await;
+    check(false, true, (503, "not_ready")).await;
+    check(false, false, (503, "not_ready")).await;
 }
 
 #[tokio::test]

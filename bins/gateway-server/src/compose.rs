@@ -24,6 +24,7 @@ use gateway_resilience::{
     Deadlines, Ending, Guarded, Limits as Patience, Observer, Policy, Retry, breaker,
 };
 use gateway_store::{Embedded, Stores};
+use metrics::counter;
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
@@ -91,7 +92,7 @@ pub fn build(
     Ok(App {
         access: access(config),
         routes,
-        health: dependencies::health(config, lasting, &client, &[], &providers),
+        health: dependencies::health(config, lasting, &client, &providers),
         providers,
         paused: paused(lasting),
         keeper: kept::keeper(config, lasting, before),
@@ -299,7 +300,10 @@ fn wrapped(provider: Arc<dyn Provider>, config: &Config, lasting: &Lasting) -> A
     }
     if resilience.retry_max_attempts > 1 {
         let policy = Policy { attempts: small(resilience.retry_max_attempts), ..Policy::default() };
-        provider = Arc::new(Retry::new(provider, policy, random));
+        let id = provider.id().to_owned();
+        let retries = counter!("llm_gateway_provider_retries_total", "provider" => id);
+        let retry = Retry::new(provider, policy, random);
+        provider = Arc::new(retry.observed(Arc::new(move || retries.increment(1))));
     }
     provider
 }

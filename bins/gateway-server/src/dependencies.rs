@@ -9,21 +9,19 @@ use serde_json::{Map, Value, json};
 use std::{collections::HashMap, sync::Arc};
 use tokio::time::Instant;
 
-/// The health of a gateway: its store, and the platform's `services`, each a name and the address of
-/// its health endpoint.
+/// The health of a gateway: its store, the services of the platform, the providers with keys.
 pub(crate) fn health(
     config: &Config,
     lasting: &Lasting,
     client: &HttpClient,
-    services: &[(&str, String)],
     providers: &HashMap<Arc<str>, Backend>,
 ) -> Health {
     let store = Arc::new(Store(lasting.stores.watch()));
     let mut dependencies =
         vec![Dependency { name: STORE.to_owned(), critical: true, probe: store }];
-    for (name, address) in services {
-        let probe = Arc::new(Service { client: client.clone(), address: address.clone() });
-        dependencies.push(Dependency { name: (*name).to_owned(), critical: false, probe });
+    for (name, address) in services(config) {
+        let probe = Arc::new(Service { client: client.clone(), address });
+        dependencies.push(Dependency { name: name.to_owned(), critical: false, probe });
     }
     let keyed: Vec<_> = keyed(config, providers).collect();
     if !keyed.is_empty() {
@@ -46,6 +44,26 @@ pub(crate) fn health(
         ])
     };
     Health::new(dependencies, lasting.drain.draining.clone(), Arc::new(told))
+}
+
+/// The services of the platform by their names in `checks`, and the settings that tell where they
+/// are. Which are not configured, nobody misses.
+const SERVICES: [(&str, &str); 5] = [
+    ("semantic_search", "services.semantic_search_url"),
+    ("ai_agents", "services.ai_agents_url"),
+    ("code_orchestrator", "services.code_orchestrator_url"),
+    ("cms", "cms.url"),
+    ("inference", "providers.inference.base_url"),
+];
+
+/// The services that are configured, and the addresses of their health endpoints.
+fn services(config: &Config) -> Vec<(&'static str, String)> {
+    let health = |(name, setting): &(&'static str, &str)| {
+        let url = config.written(setting)?;
+        let url = url.trim_matches('"').trim_end_matches("/v1");
+        Some((*name, format!("{}/health", url.trim_end_matches('/'))))
+    };
+    SERVICES.iter().filter_map(health).collect()
 }
 
 /// The name of all providers with keys.

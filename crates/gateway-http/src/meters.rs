@@ -40,8 +40,6 @@ pub(crate) struct Took {
     pub(crate) first: Option<Duration>,
     /// How many tokens were written, if it was streamed.
     pub(crate) streamed: Option<u64>,
-    /// How often the provider was asked.
-    pub(crate) attempts: u32,
 }
 
 #[derive(Clone)]
@@ -50,7 +48,6 @@ struct Provider {
     latency: Histogram,
     first_output: Histogram,
     each_token: Histogram,
-    retries: Counter,
 }
 
 #[derive(Clone)]
@@ -119,7 +116,6 @@ impl Meters {
     pub(crate) fn answered(&self, provider: &Arc<str>, took: Took) {
         let handles = self.provider(provider);
         handles.latency.record(took.whole.as_secs_f64());
-        handles.retries.increment(u64::from(took.attempts.saturating_sub(1)));
         let Some(first) = took.first else { return };
         handles.first_output.record(first.as_secs_f64());
         if let Some(tokens) = took.streamed.filter(|tokens| *tokens > 1) {
@@ -186,8 +182,7 @@ impl Meters {
                 first_output: histogram!("llm_gateway_time_to_first_token_seconds",
                     "provider" => id.clone()),
                 each_token: histogram!("llm_gateway_time_per_output_token_seconds",
-                    "provider" => id.clone()),
-                retries: counter!("llm_gateway_provider_retries_total", "provider" => id),
+                    "provider" => id),
             }
         })
     }

@@ -146,8 +146,7 @@ impl Outcome {
         let meters = &self.app.meters;
         meters.ended(self.path, outcome);
         let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
-        let attempts = self.attempts;
-        meters.answered(&self.provider, Took { whole: took, first, streamed, attempts });
+        meters.answered(&self.provider, Took { whole: took, first, streamed });
         if self.stream {
             meters.streamed(&self.provider, outcome);
         }

@@ -13,5 +13,5 @@ pub use self::{
     deadlines::{Deadlines, Limits},
     ending::Ending,
     guarded::{Guarded, Observer},
-    retry::{Policy, Retry},
+    retry::{OnRetry, Policy, Retry},
 };

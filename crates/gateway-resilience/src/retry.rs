@@ -49,13 +49,29 @@ struct Shared {
     policy: Policy,
     budget: Mutex<Budget>,
     random: fn() -> f64,
+    observer: Option<OnRetry>,
 }
+
+/// Learns that another attempt is made.
+pub type OnRetry = Arc<dyn Fn() + Send + Sync>;
 
 impl Retry {
     /// Asks `inner` again as `policy` says. `random` draws from 0 to 1.
     pub fn new(inner: Arc<dyn Provider>, policy: Policy, random: fn() -> f64) -> Self {
         let budget = Mutex::new(Budget::new(Instant::now()));
-        Self { shared: Arc::new(Shared { inner, policy, budget, random }) }
+        Self { shared: Arc::new(Shared { inner, policy, budget, random, observer: None }) }
+    }
+}
+
+impl Retry {
+    /// Tells `observer` of every attempt beyond the first.
+    #[must_use]
+    pub fn observed(mut self, observer: OnRetry) -> Self {
+        // Nobody else has it yet.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.observer = Some(observer);
+        }
+        self
     }
 }
 
@@ -135,6 +151,9 @@ impl Shared {
         let pause = self.next(&error, *attempt);
         let Some(pause) = pause.filter(|_| self.spend(Budget::retry)) else { return Err(error) };
         *attempt += 1;
+        if let Some(observer) = &self.observer {
+            observer();
+        }
         time::sleep(pause).await;
         Ok(())
     }

@@ -194,6 +194,11 @@ impl Config {
         self.server.docs.unwrap_or(self.server.environment != Stage::Production)
     }
 
+    /// The value of the setting `key`, as TOML, if somebody wrote it. Secrets are hidden.
+    pub fn written(&self, key: &str) -> Option<String> {
+        show::written(self, key)
+    }
+
     /// Everything that counts, as TOML, secrets hidden, and where it comes from.
     pub fn show(&self) -> String {
         show::config(self)

@@ -45,6 +45,19 @@ pub(super) fn config(config: &Config) -> String {
     out
 }
 
+/// The value of the setting `key`, as TOML, if somebody wrote it; a default is nobody's.
+pub(super) fn written(config: &Config, key: &str) -> Option<String> {
+    config.origins.get(key)?;
+    let (wanted, name) = key.rsplit_once('.')?;
+    let mut value = None;
+    tables(config, |_, path, rows| {
+        if path == wanted {
+            value = rows.into_iter().find(|row| row.name == name).and_then(|row| row.value);
+        }
+    });
+    value
+}
+
 /// Calls `table` for each table: its head, what its keys begin with, its settings.
 pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Shown>)) {
     table("server", "server", config.server.show());
