@@ -27,7 +27,7 @@ pub(crate) async fn spawn(
     environment: &[(String, String)],
     unread: bool,
 ) -> Option<Gateway> {
-    let child = process(&home, environment);
+    let child = process(&home, environment, unread);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut gateway = Gateway { child, home, address, environment: environment.to_vec() };
     gateway.is_up().await.then_some(gateway)
@@ -39,14 +39,14 @@ pub(crate) async fn refused(
     port: u16,
     environment: &[(String, String)],
 ) -> (Option<i32>, String) {
-    let child = process(&home, environment);
+    let child = process(&home, environment, false);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut gateway = Gateway { child, home, address, environment: Vec::new() };
     let ended = gateway.stopped().await;
     (ended.code(), gateway.stdout() + &gateway.stderr())
 }
 
-fn process(home: &Path, environment: &[(String, String)]) -> Child {
+fn process(home: &Path, environment: &[(String, String)], unread: bool) -> Child {
     let file = |name| Stdio::from(File::create(home.join(name)).expect("a file"));
     Command::new(binary::path())
         .current_dir(home)

@@ -9,7 +9,7 @@ use crate::{
 use gateway_core::{
     End, Frame, GatewayError, Head, ModelCard, NanoDollars, Price, StreamEvent, Usage, Witness,
 };
-use std::{error::Error as _, sync::Arc};
+use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Accounts for one request to a model, from its acceptance to its end.
@@ -61,7 +61,8 @@ pub(crate) struct Accepted {
 
 impl Outcome {
     pub(crate) fn new(app: &Arc<App>, accepted: Accepted, in_flight: InFlight) -> Self {
-        let Accepted { path, request_id, client, provider, card, stream, input, taken, trace } = accepted;
+        let Accepted { path, request_id, client, provider, card, stream, input, taken, trace } =
+            accepted;
         // A model that is not catalogued has whatever name the caller made up.
         let model = card.as_ref().map_or("other", |card| &card.id).into();
         app.meters.called(&provider);
@@ -158,17 +159,7 @@ impl Outcome {
             meters.failed(&self.provider, error.kind().as_str());
         }
         if let Some(live) = self.live.take() {
-            live.ended(console::Ended {
-                outcome,
-                finish: self.finish,
-                attempts: self.attempts,
-                prompt_tokens: self.usage.as_ref().map(Usage::prompt),
-                completion_tokens: self.usage.as_ref().map(Usage::completion),
-                cost_usd: cost.map(NanoDollars::dollars),
-                first_output_ms: first.map(console::milliseconds),
-                duration_ms: console::milliseconds(took),
-                error: error.map(|error| error.message().into()),
-            });
+            live.ended(self.ended(end, cost, (took, first)));
         }
         let usage = used.usage;
         tracing::info!(
@@ -196,6 +187,27 @@ impl Outcome {
             error = error.map(tracing::field::display),
             cause = error.and_then(|error| error.source()).map(tracing::field::display),
         );
+    }
+
+    /// The end, as those who watch see it.
+    fn ended(
+        &self,
+        end: End<'_>,
+        cost: Option<NanoDollars>,
+        (took, first): (Duration, Option<Duration>),
+    ) -> console::Ended {
+        let error = if let End::Failed(error) = end { Some(error) } else { None };
+        console::Ended {
+            outcome: word(end),
+            finish: self.finish,
+            attempts: self.attempts,
+            prompt_tokens: self.usage.as_ref().map(Usage::prompt),
+            completion_tokens: self.usage.as_ref().map(Usage::completion),
+            cost_usd: cost.map(NanoDollars::dollars),
+            first_output_ms: first.map(console::milliseconds),
+            duration_ms: console::milliseconds(took),
+            error: error.map(|error| error.message().into()),
+        }
     }
 
     /// What the answer took, as its provider says, or as far as it was seen.

@@ -2,8 +2,8 @@
 
 use crate::{
     App, Endpoint, body, console, context, control::Standing, conversations, count, embeddings,
-    endpoint::Kind, generate, health, hygiene, idempotency, models, platform,
-    reply, responses, sessions,
+    endpoint::Kind, generate, health, hygiene, idempotency, models, platform, reply, responses,
+    sessions,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;

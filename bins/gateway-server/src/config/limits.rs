@@ -179,8 +179,8 @@ mod tests {
         let limit = ("requests_per_minute", Content::Integer(5));
         let shown = "{ model = \"gpt-*\", requests_per_minute = 5 }";
         check::<ModelLimits>(table(&[model.clone(), limit.clone()]), Some(shown));
-        check::<ModelLimits>(table(&[model.clone()]), None);
-        check::<ModelLimits>(table(&[limit.clone()]), None);
+        check::<ModelLimits>(table(std::slice::from_ref(&model)), None);
+        check::<ModelLimits>(table(std::slice::from_ref(&limit)), None);
         check::<ModelLimits>(table(&[model, limit, ("x", Content::Integer(1))]), None);
     }
 }

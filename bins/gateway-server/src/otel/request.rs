@@ -12,7 +12,7 @@ use opentelemetry::{
     context::FutureExt as _,
     trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
-use std::{net::IpAddr, 
+use std::{
     pin::Pin,
     sync::Arc,
     task::{self, Poll},

@@ -156,7 +156,7 @@ impl Name {
         let beating = beating.filter(|_| matches!(last, Last::Keep(_)));
         attempts.spawn(async move {
             let mut ended = self.tell(&last).await;
-            drop(tell.send(()));
+            tell.send(()).ok();
             for pause in PAUSES {
                 if !ended.as_ref().is_err_and(StoreError::is_outage) {
                     break;
