@@ -210,7 +210,7 @@ impl Gateway {
 
     /// Starts it again, with its configuration and what it has written.
     pub async fn revive(&mut self) {
-        self.child = process(&self.home, &self.environment);
+        self.child = process(&self.home, &self.environment, false);
         assert!(self.is_up().await, "its port is taken");
     }
 

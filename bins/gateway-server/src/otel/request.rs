@@ -13,6 +13,7 @@ use opentelemetry::{
     trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
 use std::{
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{self, Poll},

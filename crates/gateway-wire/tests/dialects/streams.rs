@@ -100,9 +100,9 @@ proptest! {
         let parts: Vec<_> = pieces.iter().map(gemini_part).collect();
         let mut stream = String::new();
         for part in &parts {
-            stream += &["data: ", &gemini(std::slice::from_ref(part), false), "\r\n\r\n"].concat();
+            stream += &["data: ", &gemini(std::slice::from_ref(part), false).to_string(), "\r\n\r\n"].concat();
         }
-        stream += &["data: ", &gemini(&[], true), "\r\n\r\n"].concat();
+        stream += &["data: ", &gemini(&[], true).to_string(), "\r\n\r\n"].concat();
         check(&GeminiUpstream, stream.as_bytes(), &gemini(&parts, true), &cuts)?;
     }
 
@@ -110,9 +110,9 @@ proptest! {
     fn what_ollama_streams_folds_to_what_it_says_whole(pieces in pieces(), cuts in prop::collection::vec(0..9000_usize, 0..40)) {
         let mut stream = String::new();
         for piece in &pieces {
-            stream += &[&ollama(std::slice::from_ref(piece), false), "\n"].concat();
+            stream += &[&ollama(std::slice::from_ref(piece), false).to_string(), "\n"].concat();
         }
-        stream += &[&ollama(&[], true), "\n"].concat();
+        stream += &[&ollama(&[], true).to_string(), "\n"].concat();
         check(&OllamaUpstream::default(), stream.as_bytes(), &ollama(&pieces, true), &cuts)?;
     }
 }
