@@ -20,6 +20,7 @@ export async function providers(content, signal) {
     show(body,
       el("div", { class: "cards" }, sorted.map((id) => card(id, list, metrics))),
       panel("Circuit breakers", breakers(metrics)),
+      panel("Known, but not set up", unready(list.status ?? {})),
       health && panel("Dependencies", dependencies(health)));
   };
   await draw();
@@ -42,7 +43,8 @@ function card(id, list, metrics) {
   const errors = of("llm_gateway_provider_errors_total");
   const mean = (name) => (1_000 * of(`${name}_sum`)) / of(`${name}_count`);
   const models = list.providers[id] ?? [];
-  const state = requests === 0 ? ["idle", ""] : errors / requests > 0.5 ? ["failing", "bad"] : errors > 0 ? ["some failures", "warn"] : ["well", "good"];
+  const paused = list.status?.[id]?.healthy === false;
+  const state = paused ? ["paused", "bad"] : requests === 0 ? ["idle", ""] : errors / requests > 0.5 ? ["failing", "bad"] : errors > 0 ? ["some failures", "warn"] : ["well", "good"];
   return el("section", { class: "panel" },
     el("div", { class: "panel-head" }, el("h2", {}, id), pill(...state)),
     facts([
@@ -56,6 +58,15 @@ function card(id, list, metrics) {
     el("details", {},
       el("summary", { class: "muted" }, `${models.length} catalogued models`),
       el("ul", { class: "mono" }, models.map((model) => el("li", {}, model)))));
+}
+
+/** Providers that lack something, and what. */
+function unready(status) {
+  const rows = Object.entries(status).filter(([, it]) => !it.configured);
+  return table("Providers that are not set up", [
+    ["Provider", ([id]) => id],
+    ["Lacks", ([, it]) => it.reason ?? "", "wide"],
+  ], rows, "All of them are set up.");
 }
 
 function breakers(metrics) {
