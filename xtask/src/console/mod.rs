@@ -5,7 +5,7 @@ mod checks;
 mod traffic;
 
 use crate::{
-    gateway::{Binary, Gateway},
+    gateway::{Binary, Gateway, Settings},
     needs,
     tally::Tally,
     terminal::say,
@@ -40,7 +40,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     if profile.exists() {
         fs::remove_dir_all(&profile).with_context(|| profile.display().to_string())?;
     }
-    let gateway = Gateway::start(&program, None, &folder)?;
+    // A page asks more in a minute than a caller without a key may by default.
+    let gateway = Gateway::start(&program, Some(&Settings::default()), &folder)?;
     let browser = Browser::start(&folder)?;
     let page = Page { browser: &browser, port: gateway.port };
     let tally = check(&page)?;
