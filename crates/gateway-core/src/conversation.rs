@@ -18,10 +18,10 @@ use std::{
     sync::Arc,
 };
 
-/// How many times one request may go back to the model with tool results.
+/// How many times one request may go back to the model with tool results, unless said otherwise.
 pub const MAX_ROUNDS: usize = 8;
 
-/// How many tools run at once for one request.
+/// How many tools run at once for one request, unless said otherwise.
 const MAX_PARALLEL: usize = 8;
 
 /// More calls than a model makes in one turn.
@@ -29,6 +29,21 @@ const MAX_CALLS: usize = 128;
 
 /// How many bytes the results of one turn may take together.
 const MAX_RESULTS: usize = 8 << 20;
+
+/// How far a model may go with its tools in one request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rounds {
+    /// How many times it may be asked again with their results.
+    pub most: usize,
+    /// How many tools run at once.
+    pub parallel: usize,
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self { most: MAX_ROUNDS, parallel: MAX_PARALLEL }
+    }
+}
 
 /// A provider whose model has tools that are run here.
 ///
@@ -51,6 +66,7 @@ pub struct Conversation {
     toolbox: Arc<Toolbox>,
     offered: Vec<String>,
     context: ToolContext,
+    rounds: Rounds,
 }
 
 /// Where the tools are.
@@ -68,6 +84,7 @@ impl Conversation {
             toolbox: Arc::default(),
             offered: Vec::new(),
             context: ToolContext::default(),
+            rounds: Rounds::default(),
         }
     }
 
@@ -101,9 +118,16 @@ impl Conversation {
         self
     }
 
+    /// Lets the model go so far with its tools.
+    #[must_use]
+    pub fn with_rounds(mut self, rounds: Rounds) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
     /// Answers `request`, running tools until the model has what it needs.
     ///
-    /// After [`MAX_ROUNDS`] the model is asked once more, without tools. Dropping the future
+    /// After so many [`Rounds`] the model is asked once more, without tools. Dropping the future
     /// cancels the model's work and the tools'.
     pub async fn ask(&self, request: ChatRequest) -> Result<ChatResponse> {
         self.answer(Call::new(request)).await?.collect().await
@@ -182,7 +206,8 @@ impl Provider for Conversation {
         let first = mem::replace(&mut answer.frames, Box::pin(futures_util::stream::empty()));
         let (provider, toolbox) = (Arc::clone(&self.provider), Arc::clone(&self.toolbox));
         let context = self.context(&call);
-        answer.frames = Talk::new(provider, toolbox, context, ours, call).frames(first);
+        let talk = Talk::new(provider, toolbox, context, (ours, self.rounds), call);
+        answer.frames = talk.frames(first);
         Ok(answer)
     }
 

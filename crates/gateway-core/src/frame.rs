@@ -1,6 +1,6 @@
 //! Steps of an answer, together with the bytes in which they came.
 
-use crate::{Message, Result, StreamEvent};
+use crate::{Message, Result, StreamEvent, ToolCall};
 use bytes::Bytes;
 use futures_util::Stream;
 use std::pin::Pin;
@@ -19,6 +19,9 @@ pub struct Frame {
     /// model's calls come together with the results of their tools; its last message comes at the
     /// end. Only a [`Conversation`](crate::Conversation) tells them.
     pub exchanged: Vec<Message>,
+    /// Calls that are run here from now on; what comes of them is told as exchanged. Only a
+    /// [`Conversation`](crate::Conversation) tells them.
+    pub running: Vec<ToolCall>,
 }
 
 /// An answer in progress.

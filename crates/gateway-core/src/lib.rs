@@ -39,7 +39,7 @@ mod usage;
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
     context_service::{ContextService, Shortening},
-    conversation::{Conversation, MAX_ROUNDS},
+    conversation::{Conversation, MAX_ROUNDS, Rounds},
     dialect::Dialect,
     embedding::{
         Embedded, EmbeddingCall, EmbeddingFormat, EmbeddingInput, EmbeddingRequest,

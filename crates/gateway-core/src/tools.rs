@@ -45,8 +45,9 @@ pub struct ToolContext {
     pub taxonomy: Option<String>,
     /// The tiers that the session chose, for tools that take them.
     pub tier_filter: Option<Vec<i64>>,
-    /// The name of this very call, by which services recognise a repetition. Whoever runs the tool
-    /// makes one up if it is absent.
+    /// The caller's own name for its request: repeated under it, the same calls bear the same names,
+    /// whatever ids a model makes up. To a tool: the name of this very call, by which services
+    /// recognise a repetition. Whoever runs the tool makes one up.
     pub idempotency_key: Option<Arc<str>>,
     /// Refuse arguments that the tool's schema does not name. Models may add some; programs
     /// should not.

@@ -19,6 +19,7 @@
 pub mod carried;
 pub mod chat;
 pub mod completions;
+pub mod described;
 pub mod embeddings;
 pub mod envelope;
 pub mod framing;
@@ -38,6 +39,8 @@ mod foreign;
 mod ids;
 mod likelihood;
 mod raw;
+#[cfg(test)]
+mod talks;
 mod upstream;
 
 pub use self::{

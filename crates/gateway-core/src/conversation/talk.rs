@@ -9,7 +9,7 @@
 //! ```
 
 use super::{
-    MAX_CALLS, MAX_PARALLEL, MAX_RESULTS, MAX_ROUNDS, Toolbox,
+    MAX_CALLS, MAX_RESULTS, Rounds, Toolbox,
     turn::{Place, Turn, Verdict},
 };
 use crate::{
@@ -25,9 +25,12 @@ pub(super) struct Talk {
     pub(super) context: Arc<ToolContext>,
     /// The tools that may be run for this request.
     pub(super) ours: Arc<HashSet<String>>,
+    rounds: Rounds,
     /// What is asked, grown by what was said since.
     pub(super) call: Call,
     round: usize,
+    /// How many calls were run.
+    ran: usize,
     spent: Option<Usage>,
     state: State,
 }
@@ -44,11 +47,12 @@ impl Talk {
         provider: Arc<dyn Provider>,
         toolbox: Arc<Toolbox>,
         context: ToolContext,
-        ours: HashSet<String>,
+        (ours, rounds): (HashSet<String>, Rounds),
         call: Call,
     ) -> Self {
         let (context, ours) = (Arc::new(context), Arc::new(ours));
-        Self { provider, toolbox, context, ours, call, round: 0, spent: None, state: State::Over }
+        let (round, ran, spent, state) = (0, 0, None, State::Over);
+        Self { provider, toolbox, context, ours, rounds, call, round, ran, spent, state }
     }
 
     /// The answer, of which `first` is the first turn. Dropping it stops the model and the tools.
@@ -89,7 +93,7 @@ impl Talk {
     fn turn(&self) -> Box<Turn> {
         let place = match self.round {
             0 => Place::First,
-            MAX_ROUNDS => Place::Last,
+            round if round >= self.rounds.most => Place::Last,
             _ => Place::Later,
         };
         Box::new(Turn::new(Arc::clone(&self.ours), place, self.spent))
@@ -100,8 +104,9 @@ impl Talk {
         let mut seen = Vec::new();
         match turn.end(&mut seen) {
             Verdict::Run(said, calls) => {
+                let running = calls.clone();
                 self.state = State::Running(said, calls);
-                Frame::of(seen)
+                Frame { running, ..Frame::of(seen) }
             }
             Verdict::Done(said) => Frame { exchanged: Vec::from_iter(said), ..Frame::of(seen) },
         }
@@ -109,8 +114,11 @@ impl Talk {
 
     /// Runs the calls of a turn, and prepares the next.
     async fn run(&mut self, said: Message, calls: Vec<ToolCall>) -> Result<Frame> {
+        let before = self.ran;
+        self.ran = before.saturating_add(calls.len());
         let running = calls.into_iter().enumerate().map(|(at, call)| {
-            let (toolbox, context) = (Arc::clone(&self.toolbox), Arc::clone(&self.context));
+            let toolbox = Arc::clone(&self.toolbox);
+            let context = numbered(&self.context, before.saturating_add(at));
             async move {
                 let outcome = if at < MAX_CALLS {
                     toolbox.run(&call, &context).await
@@ -121,7 +129,7 @@ impl Talk {
                 (call, outcome)
             }
         });
-        let outcomes: Vec<_> = stream::iter(running).buffered(MAX_PARALLEL).collect().await;
+        let outcomes: Vec<_> = stream::iter(running).buffered(self.rounds.parallel).collect().await;
         let exchanged = vec![said, Message::new(Role::Tool, results(outcomes))];
         self.round += 1;
         self.grow(&exchanged)?;
@@ -133,7 +141,7 @@ impl Talk {
     fn grow(&mut self, exchanged: &[Message]) -> Result<()> {
         let mut request = self.call.request()?.clone();
         request.messages.extend_from_slice(exchanged);
-        request.tool_choice = if self.round < MAX_ROUNDS {
+        request.tool_choice = if self.round < self.rounds.most {
             request.tool_choice.map(relaxed)
         } else {
             Some(ToolChoice::None)
@@ -141,6 +149,14 @@ impl Talk {
         self.call.ask = Ask::Composed(Arc::new(request));
         Ok(())
     }
+}
+
+/// What goes with the call of this number. A request that may be repeated names its calls by their
+/// number: models make up new ids each time.
+fn numbered(context: &Arc<ToolContext>, number: usize) -> Arc<ToolContext> {
+    let Some(key) = &context.idempotency_key else { return Arc::clone(context) };
+    let idempotency_key = Some(format!("{key}/{number}").into());
+    Arc::new(ToolContext { idempotency_key, ..ToolContext::clone(context) })
 }
 
 /// A choice that forced a call would never let the model answer.
@@ -189,6 +205,7 @@ async fn whole(mut frames: FrameStream) -> Result<Frame> {
         whole.verbatim = whole.verbatim.or(frame.verbatim);
         whole.output |= frame.output;
         whole.exchanged.extend(frame.exchanged);
+        whole.running.extend(frame.running);
     }
     // Counts that grew are of no use to anybody who has the last.
     let last = whole.events.iter().rposition(|event| matches!(event, StreamEvent::Usage(_)));

@@ -98,4 +98,4 @@ impl Upstream for ResponsesUpstream {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -26,7 +26,7 @@ struct Open {
 
 /// Checks `stream` against the grammar; returns the response it ends with.
 #[track_caller]
-pub(super) fn check(stream: &[u8]) -> Value {
+pub(crate) fn check(stream: &[u8]) -> Value {
     let events: Vec<_> = crate::sse::events(stream)
         .map(|event| {
             let data: Value = serde_json::from_str(&event.data).unwrap();

@@ -1,6 +1,6 @@
 //! Both sides together: what is written is read, and what is read is written.
 
-mod grammar;
+pub(crate) mod grammar;
 mod reading;
 mod requests;
 mod sending;
