@@ -28,6 +28,9 @@ pub(crate) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
     rows.extend(search::rows(services)?);
     rows.extend(text::rows(services)?);
     rows.extend(agents::rows(services)?);
+    for row in &mut rows {
+        row.max_bytes = services.max_bytes;
+    }
     Ok(rows)
 }
 

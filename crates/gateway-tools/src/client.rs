@@ -77,6 +77,11 @@ impl Client {
             .map_err(|error| format!("no HTTP client: {error}"))
     }
 
+    /// The client itself, for protocols of their own.
+    pub(crate) fn inner(&self) -> reqwest::Client {
+        self.0.clone()
+    }
+
     /// Asks, and reads the whole answer. Dropping the future closes the connection.
     pub(crate) async fn ask(
         &self,
@@ -111,7 +116,7 @@ pub(crate) fn too_large(limit: usize) -> ToolError {
 }
 
 /// What a service learns of the request that it works for.
-fn headers(context: &ToolContext) -> HeaderMap {
+pub(crate) fn headers(context: &ToolContext) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut add = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value)

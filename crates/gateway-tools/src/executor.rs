@@ -4,8 +4,11 @@ use crate::{
     arguments, client,
     guard::Guard,
     ledger::{self, CallLedger, Entry},
+    listing,
+    mcp::McpServer,
     registry::{Registered, Registry},
 };
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use gateway_core::{
     Json, ToolCall, ToolContext, ToolError, ToolErrorCode, ToolSpec, Tools, state::Idempotency,
@@ -15,6 +18,7 @@ use serde_json::{Map, Value};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::Semaphore,
+    task::JoinSet,
     time::{self, Instant},
 };
 
@@ -48,7 +52,9 @@ impl Default for Limits {
 
 /// Runs the tools of a [`Registry`].
 pub struct Executor {
-    registry: Registry,
+    registry: Arc<ArcSwap<Registry>>,
+    /// Asks servers for their tools, as long as this lives.
+    listing: JoinSet<()>,
     guards: HashMap<String, Guard>,
     turns: Semaphore,
     queue: Duration,
@@ -63,12 +69,27 @@ impl Executor {
         let guard = |service| (service, Guard::new(limits.breaker, limits.random));
         Self {
             guards: services.map(guard).collect(),
-            registry,
+            registry: Arc::new(ArcSwap::from_pointee(registry)),
+            listing: JoinSet::new(),
             turns: Semaphore::new(limits.running),
             queue: limits.queue,
             ledger: None,
             observer: None,
         }
+    }
+
+    /// Adds the tools of `servers` as they tell of them, now and from time to time. Needs a runtime.
+    #[must_use]
+    pub fn with_servers(
+        mut self,
+        servers: impl IntoIterator<Item = McpServer>,
+        limits: &Limits,
+    ) -> Self {
+        for server in servers {
+            self.guards.insert(server.service(), Guard::new(limits.breaker, limits.random));
+            self.listing.spawn(listing::keep(server, Arc::clone(&self.registry)));
+        }
+        self
     }
 
     /// Remembers, in `store`, calls of tools that must not be run twice.
@@ -86,8 +107,8 @@ impl Executor {
     }
 
     async fn execute(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
-        let tool = self.registry.get(&call.name).ok_or_else(|| ToolError::unknown(&call.name))?;
-        let arguments = checked(tool, &call.arguments, context.strict)?;
+        let tool = self.registered(&call.name).ok_or_else(|| ToolError::unknown(&call.name))?;
+        let arguments = checked(&tool, &call.arguments, context.strict)?;
         let now = Instant::now();
         let limit = now + tool.policy.timeout;
         let deadline = context.deadline.map_or(limit, |it| limit.min(Instant::from_std(it)));
@@ -113,11 +134,15 @@ impl Executor {
             }
             Some(_) | None => None,
         };
-        let outcome = self.guarded(tool, &arguments, &context, deadline == limit).await;
+        let outcome = self.guarded(&tool, &arguments, &context, deadline == limit).await;
         if let Some(noted) = noted {
             noted.close(&outcome).await;
         }
         outcome
+    }
+
+    fn registered(&self, name: &str) -> Option<Arc<Registered>> {
+        self.registry.load().get(name).cloned()
     }
 
     /// Calls the tool, unless its service is known to fail. `full` tells that it has all its time:
@@ -149,7 +174,8 @@ impl Executor {
     }
 
     fn tell(&self, call: &ToolCall, outcome: &Result<Json, ToolError>, took: Duration) {
-        let name = self.registry.get(&call.name).map_or("unknown", |it| it.spec.name());
+        let known = self.registered(&call.name);
+        let name = known.as_ref().map_or("unknown", |it| it.spec.name());
         let word = outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
         tracing::info!(
             target: "gateway::tool",
@@ -167,11 +193,11 @@ impl Executor {
 #[async_trait]
 impl Tools for Executor {
     fn specs(&self) -> Vec<Arc<ToolSpec>> {
-        self.registry.iter().map(|it| Arc::clone(&it.spec)).collect()
+        self.registry.load().iter().map(|it| Arc::clone(&it.spec)).collect()
     }
 
     fn spec(&self, name: &str) -> Option<Arc<ToolSpec>> {
-        self.registry.get(name).map(|it| Arc::clone(&it.spec))
+        self.registry.load().get(name).map(|it| Arc::clone(&it.spec))
     }
 
     async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
@@ -184,7 +210,8 @@ impl Tools for Executor {
 
 impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Executor").field("registry", &self.registry).finish_non_exhaustive()
+        let registry = self.registry.load();
+        f.debug_struct("Executor").field("registry", &registry).finish_non_exhaustive()
     }
 }
 

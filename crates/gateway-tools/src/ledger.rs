@@ -83,9 +83,13 @@ impl Noted {
 
 /// The stable name of a call: whose it is, where it was made, and what it asks.
 pub(crate) fn key(call: &ToolCall, context: &ToolContext) -> String {
-    let place = context.idempotency_key.as_ref().unwrap_or(&context.conversation);
-    // A call without an id is one of its request.
-    let id = if call.id.is_empty() { &*context.request_id } else { &call.id };
+    let (place, id) = match &context.idempotency_key {
+        // The caller knows its request again, and ids are new each time.
+        Some(key) => (key, ""),
+        // A call without an id is one of its request.
+        None if call.id.is_empty() => (&context.conversation, &*context.request_id),
+        None => (&context.conversation, &*call.id),
+    };
     let mut hash = Sha256::new();
     for part in [&*context.tenant, place, id, &call.name, &call.arguments] {
         hash.update(part.len().to_le_bytes());
@@ -145,6 +149,20 @@ mod tests {
     fn a_call_keeps_its_name() {
         assert_eq!(name("a", "s", "c1", "x"), name("a", "s", "c1", "x"));
         assert_eq!(name("a", "s", "c1", "x").len(), 64);
+    }
+
+    #[test]
+    fn a_request_that_is_repeated_repeats_its_calls() {
+        let again = |id: &str, request: &str| {
+            let call = ToolCall { id: id.to_owned(), name: "x".to_owned(), ..ToolCall::default() };
+            let context = ToolContext {
+                idempotency_key: Some("mine/0".into()),
+                request_id: request.into(),
+                ..ToolContext::default()
+            };
+            key(&call, &context)
+        };
+        assert_eq!(again("c1", "r1"), again("c2", "r2"));
     }
 
     #[test]

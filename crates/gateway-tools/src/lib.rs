@@ -15,8 +15,10 @@ mod context_management;
 mod executor;
 mod guard;
 mod ledger;
+mod listing;
 mod local;
 mod local_models;
+mod mcp;
 mod path;
 mod proxy;
 mod refusal;
@@ -30,6 +32,7 @@ pub use self::{
     context_management::ContextManagement,
     executor::{Executor, Limits, Observer},
     local_models::{Windows, windows},
+    mcp::{McpServer, McpSettings},
     path::PathTemplate,
     proxy::ProxyTool,
     registry::{Policy, Registry},

@@ -32,16 +32,15 @@ impl Default for Policy {
 /// Tools by their names, in the order in which they came.
 #[derive(Clone, Default)]
 pub struct Registry {
-    tools: Vec<Registered>,
+    tools: Vec<Arc<Registered>>,
     by_name: HashMap<String, usize>,
 }
 
 /// A tool that may be called.
-#[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) tool: Arc<dyn Tool>,
     pub(crate) spec: Arc<ToolSpec>,
-    pub(crate) schema: Arc<Schema>,
+    pub(crate) schema: Schema,
     pub(crate) policy: Policy,
 }
 
@@ -63,7 +62,7 @@ impl Registry {
         let schema = parameters.as_ref().map_or("true", |schema| schema.get());
         let schema = Schema::parse(schema)
             .map_err(|error| format!("the schema of the tool '{name}': {error}"))?;
-        let registered = Registered { tool, spec, schema: Arc::new(schema), policy };
+        let registered = Arc::new(Registered { tool, spec, schema, policy });
         if let Some(known) = self.by_name.get(&name).and_then(|at| self.tools.get_mut(*at)) {
             *known = registered;
         } else {
@@ -73,12 +72,40 @@ impl Registry {
         Ok(())
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Registered> {
+    /// Whether there is a tool called `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// The same, but of `service` nothing but `tools`. Those whose names are taken, or cannot be
+    /// read, are left out, and told.
+    pub(crate) fn with_service(&self, service: &str, tools: &[(Arc<dyn Tool>, Policy)]) -> Self {
+        let mut all = Self::default();
+        let others = self.tools.iter().filter(|it| it.policy.service.as_deref() != Some(service));
+        for other in others {
+            all.by_name.insert(other.spec.name().to_owned(), all.tools.len());
+            all.tools.push(Arc::clone(other));
+        }
+        for (tool, policy) in tools {
+            let name = tool.spec().name();
+            let added = if all.contains(name) {
+                Err(format!("there is another tool '{name}'"))
+            } else {
+                all.add(Arc::clone(tool), policy.clone())
+            };
+            if let Err(why) = added {
+                tracing::warn!(target: "gateway::tool", service, "a tool is left out: {why}");
+            }
+        }
+        all
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Registered>> {
         self.tools.get(*self.by_name.get(name)?)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Registered> {
-        self.tools.iter()
+        self.tools.iter().map(AsRef::as_ref)
     }
 }
 

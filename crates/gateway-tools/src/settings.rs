@@ -40,6 +40,8 @@ pub struct ServicesSettings {
     pub code_agents_timeout: Duration,
     /// How long the service of models for text and code may take.
     pub code_orchestrator_timeout: Duration,
+    /// The largest result of a built-in tool.
+    pub max_bytes: usize,
 }
 
 impl Default for ServicesSettings {
@@ -58,6 +60,7 @@ impl Default for ServicesSettings {
             ai_agents_timeout: row::TIMEOUT,
             code_agents_timeout: Duration::from_mins(1),
             code_orchestrator_timeout: row::TIMEOUT,
+            max_bytes: row::MAX_BYTES,
         }
     }
 }

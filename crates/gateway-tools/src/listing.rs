@@ -1,0 +1,34 @@
+//! Keeping up with servers that tell which tools they have.
+
+use crate::{mcp::McpServer, registry::Registry};
+use arc_swap::ArcSwap;
+use std::{sync::Arc, time::Duration};
+use tokio::time;
+
+/// How often a server is asked again.
+const OFTEN: Duration = Duration::from_mins(1);
+
+/// How often one that does not answer is.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Asks `server` for its tools, again and again, and puts what it tells into `registry`. Tools of a
+/// server that does not answer stay: whoever calls them is told.
+pub(crate) async fn keep(server: McpServer, registry: Arc<ArcSwap<Registry>>) {
+    let service = server.service();
+    let mut was_there = true;
+    loop {
+        let told = server.tools().await;
+        let is_there = told.is_ok();
+        match told {
+            Ok(tools) => {
+                registry.rcu(|known| known.with_service(&service, &tools));
+            }
+            Err(error) if was_there => {
+                tracing::warn!(target: "gateway::tool", service, %error, "no tools");
+            }
+            Err(_) => {}
+        }
+        was_there = is_there;
+        time::sleep(if is_there { OFTEN } else { SOON }).await;
+    }
+}

@@ -1,0 +1,85 @@
+//! Where a server of tools is, and which of them are taken.
+
+use http::{HeaderName, HeaderValue};
+use std::{fmt, time::Duration};
+
+/// A server of tools.
+#[derive(Clone)]
+pub struct McpSettings {
+    /// What it is called here.
+    pub name: String,
+    /// Where it answers.
+    pub url: String,
+    /// Headers for every request to it; values that are secret are marked so.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What stands before the names of its tools.
+    pub prefix: String,
+    /// Which of its tools are taken, by its own names; `*` at the end stands for any rest. All if
+    /// there are none.
+    pub allowed: Vec<String>,
+    /// How long a call may take, its greeting included.
+    pub timeout: Duration,
+    /// Doing any of them twice does no harm.
+    pub idempotent: bool,
+    /// The largest result that is taken.
+    pub max_bytes: usize,
+}
+
+impl McpSettings {
+    /// Whether the tool that the server calls `name` is taken.
+    pub(super) fn allows(&self, name: &str) -> bool {
+        allows(&self.allowed, name)
+    }
+
+    /// What the tool is called here: names of models' tools have fewer letters.
+    pub(super) fn local_name(&self, name: &str) -> String {
+        let fits = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
+        let name = name.chars().map(|char| if fits(char) { char } else { '_' });
+        self.prefix.chars().chain(name).collect()
+    }
+}
+
+/// Whether one of `patterns` is `name`, or ends in `*` and begins it; or there are none.
+fn allows(patterns: &[String], name: &str) -> bool {
+    let fits = |pattern: &String| match pattern.strip_suffix('*') {
+        Some(begin) => name.starts_with(begin),
+        None => name == pattern,
+    };
+    patterns.is_empty() || patterns.iter().any(fits)
+}
+
+impl fmt::Debug for McpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpSettings").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(allowed: &[&str], name: &str, local: Option<&str>) {
+        let settings = McpSettings {
+            name: "lab".to_owned(),
+            url: String::new(),
+            headers: Vec::new(),
+            prefix: "lab_".to_owned(),
+            allowed: allowed.iter().map(ToString::to_string).collect(),
+            timeout: Duration::ZERO,
+            idempotent: false,
+            max_bytes: 0,
+        };
+        let taken = settings.allows(name).then(|| settings.local_name(name));
+        assert_eq!(taken.as_deref(), local, "{name}");
+    }
+
+    #[test]
+    fn allowed_tools_get_names_that_models_can_call() {
+        check(&[], "find.book", Some("lab_find_book"));
+        check(&["find*"], "find_book", Some("lab_find_book"));
+        check(&["find"], "find", Some("lab_find"));
+        check(&["find"], "find_book", None);
+        check(&["list*", "get"], "find", None);
+    }
+}
