@@ -3,7 +3,7 @@
 use crate::{
     auth::Access, body, console::Feed, control::Control, cors::Cors, health::Health,
     idempotency::Idempotency, meters::Meters, responses::Responses, sessions::Keeper,
-    windows::Windows,
+    tools::Toolbox, windows::Windows,
 };
 use gateway_core::{ContextService, ErrorKind, GatewayError, Provider, Result, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -28,6 +28,8 @@ pub struct App {
     pub context_service: Option<Arc<dyn ContextService>>,
     /// What local models can read and write.
     pub windows: Arc<Windows>,
+    /// The tools that the gateway runs.
+    pub toolbox: Toolbox,
     /// What is accepted of bodies.
     pub limits: body::Limits,
     /// How deep JSON may be nested.

@@ -21,6 +21,8 @@ pub struct Client {
     pub(crate) quota: Option<Quota>,
     /// Whether what a translation cannot carry is refused; if it is not said, as for all.
     pub strict: Option<bool>,
+    /// The gateway's tools that its requests to models offer.
+    pub offered_tools: Vec<String>,
 }
 
 /// The SHA-256 of a key. Keys themselves are not kept.
@@ -69,8 +71,15 @@ impl fmt::Debug for Access {
 impl Client {
     /// A client that may do everything.
     pub fn new(name: &str, tenant: &str) -> Self {
-        let (name, tenant) = (name.into(), tenant.into());
-        Self { name, tenant, models: None, is_anybody: false, quota: None, strict: None }
+        Self {
+            name: name.into(),
+            tenant: tenant.into(),
+            models: None,
+            is_anybody: false,
+            quota: None,
+            strict: None,
+            offered_tools: Vec::new(),
+        }
     }
 
     /// Whoever calls without a key.

@@ -25,15 +25,19 @@ pub(crate) fn of(
     dialect: Dialect,
 ) -> Context {
     let text = |name: &str| headers.get(name)?.to_str().ok();
+    let passed = passed(dialect).iter().filter_map(|name| Some((*name, text(name)?.to_owned())));
+    Context { headers: passed.collect(), ..traced(headers, request_id, client) }
+}
+
+/// What goes along with work for a request that no model answers.
+pub(crate) fn traced(headers: &HeaderMap, request_id: Arc<str>, client: &Client) -> Context {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
     Context {
         request_id,
         tenant: Arc::clone(&client.tenant),
         traceparent: text("traceparent").filter(|it| is_traceparent(it)).map(Into::into),
         tracestate: text("tracestate").filter(|it| it.len() <= 512).map(Into::into),
-        headers: passed(dialect)
-            .iter()
-            .filter_map(|name| Some((*name, text(name)?.to_owned())))
-            .collect(),
+        headers: Arc::default(),
         from_context_service: headers.contains_key("x-cms-origin"),
     }
 }

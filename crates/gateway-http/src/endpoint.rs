@@ -129,6 +129,9 @@ endpoints! {
         Embeddings      "/v1/embeddings"            [POST]      Keyed Chat;
         Models          "/v1/models"                [GET]       Keyed Platform;
         Providers       "/v1/providers"             [GET]       Keyed Platform;
+        Tools           "/v1/tools"                 [GET]       Keyed Platform;
+        ToolExecute     "/v1/tools/execute"         [POST]      Keyed Platform;
+        Mcp             "/mcp"                      [POST]      Keyed Platform;
         Sessions        "/v1/sessions"              [GET POST]  Keyed Platform;
         Root            "/"                         [GET]       Open Platform;
         Health          "/health"                   [GET]       Open Platform;
@@ -149,6 +152,7 @@ endpoints! {
         Conversation      "/v1/conversations/" id ""       [GET POST DELETE]  Keyed Responses;
         ConversationItems "/v1/conversations/" id "/items" [GET POST]         Keyed Responses;
         Model           "/v1/models/"    rest ""           [GET]              Keyed Platform;
+        Tool            "/v1/tools/"     id ""             [GET]              Keyed Platform;
         Session         "/v1/sessions/"  id ""             [GET PATCH DELETE] Keyed Platform;
         SessionFork     "/v1/sessions/"  id "/fork"        [POST]             Keyed Platform;
         SessionMessages "/v1/sessions/"  id "/messages"    [GET]              Keyed Platform;

@@ -1,6 +1,6 @@
 //! A streamed reply: frames become server-sent events as they come.
 
-use crate::hold::Begun;
+use crate::{hold::Begun, tools};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{BoxError, Frame};
@@ -21,6 +21,7 @@ pub(crate) struct EventBody {
     begun: Begun,
     writer: Box<dyn StreamWriter>,
     keep_alive: KeepAlive,
+    shows_tools: bool,
     ended: bool,
 }
 
@@ -29,7 +30,13 @@ const BATCH: usize = 16 << 10;
 
 impl EventBody {
     pub(crate) fn new(begun: Begun, writer: Box<dyn StreamWriter>, silence: Duration) -> Self {
-        Self { begun, writer, keep_alive: KeepAlive::new(silence), ended: false }
+        let keep_alive = KeepAlive::new(silence);
+        Self { begun, writer, keep_alive, shows_tools: false, ended: false }
+    }
+
+    /// The same, with comments that tell of the tools that run meanwhile.
+    pub(crate) fn showing_tools(self, shows_tools: bool) -> Self {
+        Self { shows_tools, ..self }
     }
 
     /// The next frame, of those at hand or of those to come.
@@ -48,6 +55,9 @@ impl EventBody {
                 Poll::Pending if out.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(mut frame))) => {
+                    if self.shows_tools {
+                        tools::remark(&frame, &mut out);
+                    }
                     let verbatim = if out.is_empty() { self.writer.pass(&mut frame) } else { None };
                     if let Some(bytes) = verbatim {
                         return Poll::Ready(bytes);

@@ -10,7 +10,7 @@ use crate::{
     outcome::{Accepted, Outcome},
     reply,
     responses::{self, Keep, Work},
-    sessions, several,
+    sessions, several, tools,
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -106,8 +106,9 @@ where
     }
     let ids = ids();
     let plan = responses::plan(app, provider, &mut call, &ids).await?;
-    let opened = sessions::open(app, &client, &told, provider, (&mut call, &head)).await?;
-    let sessions::Opened { provider, composed } = opened;
+    let opened = sessions::open(app, &client, &told, (&mut call, &head)).await?;
+    let provider = tools::equip(app, &client, provider, (&call, &head.headers), &opened.chosen)?;
+    let (provider, composed) = opened.remembering(provider);
     let provider = idempotency::witnessed(&head, provider);
     if asks.is_empty() {
         fit::fit(app, &head.headers, &mut call, fitted).await?;
@@ -129,7 +130,10 @@ where
     let work = Work { provider, call, outcome };
     let mut reply = match plan.keep {
         Some(keep) if plan.background => responses::start(keep, work, to, stream).await?,
-        keep => answer(app, caller, to, work, Rest { keep, share, asks, loss }).await?,
+        keep => {
+            let shows_tools = tools::are_shown(&head.headers);
+            answer(app, caller, to, work, Rest { keep, share, asks, loss, shows_tools }).await?
+        }
     };
     composed.add_facts(reply.headers_mut());
     Ok(reply)
@@ -156,6 +160,8 @@ struct Rest {
     asks: Vec<Ask>,
     /// What the request said in vain.
     loss: Loss,
+    /// The caller wants to see the gateway's tools at work.
+    shows_tools: bool,
 }
 
 /// Answers a caller that waits for it.
@@ -167,7 +173,7 @@ async fn answer(
     rest: Rest,
 ) -> Result<Response<reply::Body>> {
     let Work { provider, call, mut outcome } = work;
-    let Rest { keep, share, asks, loss } = rest;
+    let Rest { keep, share, asks, loss, shows_tools } = rest;
     let stream = call.stream;
     let Answer { mut head, frames } = match several::answer(&provider, call, asks).await {
         Ok(answer) => answer,
@@ -183,9 +189,9 @@ async fn answer(
     let mut reply = match (stream, keep) {
         (true, Some(keep)) => {
             let kept = keep.stream(frames, to.clone());
-            streamed(app, caller, to, kept).await?
+            streamed(app, caller, to, (kept, shows_tools)).await?
         }
-        (true, None) => streamed(app, caller, to, frames).await?,
+        (true, None) => streamed(app, caller, to, (frames, shows_tools)).await?,
         (false, keep) => whole(caller, to, frames, keep).await?,
     };
     add_facts(&head, reply.headers_mut());
@@ -197,10 +203,12 @@ async fn streamed(
     app: &App,
     caller: &dyn Caller,
     to: Reply,
-    frames: FrameStream,
+    (frames, shows_tools): (FrameStream, bool),
 ) -> Result<Response<reply::Body>> {
+    let frames = if shows_tools { tools::seen(frames) } else { frames };
     let begun = hold::until_output(frames, app.times.head_hold).await?;
     let body = EventBody::new(begun, caller.writer(to), app.times.keep_alive);
+    let body = body.showing_tools(shows_tools);
     let mut reply = Response::new(body.boxed_unsync());
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));

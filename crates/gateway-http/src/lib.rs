@@ -29,7 +29,7 @@ mod responses;
 mod service;
 mod sessions;
 mod several;
-pub mod tools;
+mod tools;
 mod windows;
 
 pub use self::{
@@ -47,5 +47,6 @@ pub use self::{
     responses::Responses,
     service::handle,
     sessions::Keeper,
+    tools::Toolbox,
     windows::Windows,
 };

@@ -3,7 +3,7 @@
 use crate::{
     App, Endpoint, body, console, context, control::Standing, conversations, count, embeddings,
     endpoint::Kind, generate, health, hygiene, idempotency, models, platform, reply, responses,
-    sessions,
+    sessions, tools,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -227,6 +227,10 @@ where
         | Endpoint::ConversationItem(..) => {
             conversations::serve(app, endpoint, &client, request).await
         }
+        Endpoint::Tools | Endpoint::Tool(_) | Endpoint::ToolExecute => {
+            tools::serve(app, endpoint, (&client, entry.request_id), request).await
+        }
+        Endpoint::Mcp => tools::serve_mcp(app, (&client, entry.request_id), request).await,
         Endpoint::Sessions
         | Endpoint::Session(_)
         | Endpoint::SessionFork(_)

@@ -221,6 +221,7 @@ impl Keeping {
     async fn write(&mut self, mut frame: Frame) -> Frame {
         let output = frame.output;
         let exchanged = mem::take(&mut frame.exchanged);
+        let running = mem::take(&mut frame.running);
         let bytes = self.writer.pass(&mut frame).unwrap_or_else(|| {
             let mut out = Vec::new();
             self.writer.write(frame, &mut out);
@@ -228,7 +229,7 @@ impl Keeping {
         });
         self.heard(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
-        Frame { events: Vec::new(), verbatim, output, exchanged }
+        Frame { events: Vec::new(), verbatim, output, exchanged, running }
     }
 
     async fn heard(&mut self, block: &Bytes) {

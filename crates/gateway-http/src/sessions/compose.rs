@@ -1,7 +1,7 @@
 //! What is sent to a model for a request that continues a session.
 
 use super::{Keeper, Turn, passage::Remembering};
-use crate::{App, auth::Client, idempotency::Mark, responses};
+use crate::{App, auth::Client, idempotency::Mark, responses, tools::Chosen};
 use gateway_core::{
     Ask, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Look, Message, ModelCard, Provider,
     Result, estimate, state::Tenant,
@@ -16,11 +16,23 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A request as far as sessions have a say in it.
+#[derive(Default)]
 pub(crate) struct Opened {
-    /// Whom to ask: one who sees to it that the turn ends.
-    pub(crate) provider: Arc<dyn Provider>,
-    /// What the caller is told of it.
-    pub(crate) composed: Composed,
+    turn: Option<Turn>,
+    composed: Composed,
+    /// What the session chose for tools.
+    pub(crate) chosen: Chosen,
+}
+
+impl Opened {
+    /// Whom to ask instead of `provider`: one who sees to it that the turn ends. And what the caller
+    /// is told of it.
+    pub(crate) fn remembering(self, provider: Arc<dyn Provider>) -> (Arc<dyn Provider>, Composed) {
+        match self.turn {
+            Some(turn) => (Arc::new(Remembering::new(provider, turn)), self.composed),
+            None => (provider, self.composed),
+        }
+    }
 }
 
 /// What the caller is told of a composed request.
@@ -42,7 +54,6 @@ pub(crate) async fn open(
     app: &App,
     client: &Client,
     asked: &Ask,
-    provider: &Arc<dyn Provider>,
     (call, head): (&mut Call, &Parts),
 ) -> Result<Opened> {
     let headers = &head.headers;
@@ -50,12 +61,11 @@ pub(crate) async fn open(
         Ask::Original(original) => original.envelope.session.as_ref().map(|(id, _)| id.as_str()),
         Ask::Composed(_) => None,
     };
-    let Some(id) = named(inside, headers)? else {
-        return Ok(Opened { provider: Arc::clone(provider), composed: Composed::default() });
-    };
+    let Some(id) = named(inside, headers)? else { return Ok(Opened::default()) };
     refuse_other_memories(asked)?;
     let (on_conflict, request) = (on_conflict(headers)?, call.request()?.clone());
     let mut turn = begin(&app.keeper, client, (id, token(head)), on_conflict).await?;
+    let mut chosen = turn.opened().map(|open| Chosen::by(&open.session)).unwrap_or_default();
     let composed = compose(&mut turn, request, call.target.card.as_deref());
     let (request, composed) = match composed {
         Ok(composed) => composed,
@@ -66,7 +76,8 @@ pub(crate) async fn open(
     };
     call.ask = Ask::Composed(Arc::new(request));
     call.look = Look::Events;
-    Ok(Opened { provider: Arc::new(Remembering::new(Arc::clone(provider), turn)), composed })
+    chosen.taxonomy.clone_from(&composed.taxonomy);
+    Ok(Opened { turn: Some(turn), composed, chosen })
 }
 
 /// One thing remembers what was said before: what two remember would be said twice.

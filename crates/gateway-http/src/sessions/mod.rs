@@ -8,7 +8,7 @@ mod turn;
 mod view;
 
 pub(crate) use self::{
-    compose::{Opened, open, tenant},
+    compose::{open, tenant},
     endpoints::serve,
 };
 

@@ -226,6 +226,7 @@ impl Bench {
             ),
             responses: Responses::new(store, Duration::from_mins(10), 2),
             paused: Arc::new(|_| false),
+            toolbox: crate::Toolbox::default(),
             limits: Limits {
                 max_bytes: 1 << 20,
                 timeout: Duration::from_secs(5),

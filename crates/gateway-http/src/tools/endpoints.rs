@@ -3,22 +3,65 @@
 //! A tool that fails is an answer, `success: false` with an `error_code`; only what the caller can
 //! mend is an error of the request: a tool or a thing that does not exist, arguments that do not fit.
 
-use crate::reply;
+use super::context::{self, Chosen};
+use crate::{App, Endpoint, auth::Client, body, models::percent_decoded, reply, sessions};
+use bytes::Bytes;
 use gateway_core::{
-    ErrorKind, GatewayError, Json, Result, ToolCall, ToolContext, ToolError, ToolErrorCode,
-    ToolKind, ToolSpec, Tools,
+    BoxError, ErrorKind, GatewayError, Json, Result, ToolCall, ToolContext, ToolError,
+    ToolErrorCode, ToolKind, ToolSpec, Tools, state::Slice,
 };
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// Nothing of a session but what it is.
+const NO_MESSAGES: Slice = Slice { from: 0, limit: 0 };
+
+/// Answers a request about tools.
+pub(crate) async fn serve<B>(
+    app: &App,
+    endpoint: Endpoint<'_>,
+    (client, request_id): (&Client, Arc<str>),
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let tools = &*app.toolbox.tools;
+    let (head, body) = request.into_parts();
+    if endpoint == Endpoint::Tools {
+        return Ok(list(tools, head.uri.query()));
+    }
+    if let Endpoint::Tool(name) = endpoint {
+        return show(tools, &percent_decoded(name));
+    }
+    let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
+    let Execute { call, session } = Execute::parse(&body)?;
+    let about = crate::context::traced(&head.headers, request_id, client);
+    let chosen = chosen(app, client, session).await?;
+    let mut context = chosen.context(&about, app.toolbox.total);
+    context.idempotency_key = context::idempotency_key(&head.headers);
+    execute(tools, &call, context).await
+}
+
+/// What the session called `id` chose.
+pub(super) async fn chosen(app: &App, client: &Client, id: Option<String>) -> Result<Chosen> {
+    let Some(id) = id else { return Ok(Chosen::default()) };
+    let tenant = sessions::tenant(client)?;
+    let found = app.keeper.sessions.get(&tenant, &id, NO_MESSAGES).await;
+    let found = found.map_err(|error| error.param("session_id"))?;
+    Ok(Chosen::by(&found.session))
+}
 
 /// A request to run a tool.
-#[derive(Clone, Debug)]
-pub struct Execute {
+struct Execute {
     /// The tool, its arguments, and the name of the call; empty if the caller gave none.
-    pub call: ToolCall,
+    call: ToolCall,
     /// The session whose taxonomy and tiers go with the call.
-    pub session: Option<String>,
+    session: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +81,7 @@ impl Execute {
     /// # Errors
     ///
     /// If it is no such object.
-    pub fn parse(body: &[u8]) -> Result<Self> {
+    fn parse(body: &[u8]) -> Result<Self> {
         let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| {
             let why = if error.is_data() { "a member has the wrong type" } else { "invalid JSON" };
             unprocessable(format!("the body is not a call of a tool: {why}")).because(error)
@@ -60,7 +103,7 @@ impl Execute {
 }
 
 /// `GET /v1/tools`: a bare list, with `?format=object` one in an object.
-pub fn list(tools: &dyn Tools, query: Option<&str>) -> Response<reply::Body> {
+fn list(tools: &dyn Tools, query: Option<&str>) -> Response<reply::Body> {
     let specs = tools.specs();
     let shown: Vec<_> = specs.iter().filter_map(|spec| Shown::of(spec)).collect();
     let in_object = query.is_some_and(|query| query.split('&').any(|it| it == "format=object"));
@@ -76,7 +119,7 @@ pub fn list(tools: &dyn Tools, query: Option<&str>) -> Response<reply::Body> {
 /// # Errors
 ///
 /// If there is no such tool.
-pub fn show(tools: &dyn Tools, name: &str) -> Result<Response<reply::Body>> {
+fn show(tools: &dyn Tools, name: &str) -> Result<Response<reply::Body>> {
     let spec = tools.spec(name);
     let shown = spec.as_deref().and_then(Shown::of);
     let shown = shown.ok_or_else(|| not_found(ToolError::unknown(name)))?;
@@ -89,13 +132,12 @@ pub fn show(tools: &dyn Tools, name: &str) -> Result<Response<reply::Body>> {
 /// # Errors
 ///
 /// If the tool, or what it is asked for, does not exist, or the arguments do not fit.
-pub async fn execute(
+async fn execute(
     tools: &dyn Tools,
     call: &ToolCall,
     context: ToolContext,
 ) -> Result<Response<reply::Body>> {
-    let context = ToolContext { strict: true, ..context };
-    let outcome = match tools.run(call, &context).await {
+    let outcome = match run(tools, call, context).await {
         Ok(result) => Ok(result),
         Err(error) if error.code == ToolErrorCode::NotFound => return Err(not_found(error)),
         Err(error) if error.code == ToolErrorCode::InvalidArguments => {
@@ -115,6 +157,15 @@ pub async fn execute(
         tool_call_id: Some(call.id.as_str()).filter(|id| !id.is_empty()),
     };
     Ok(reply::json(StatusCode::OK, &executed))
+}
+
+/// Runs a tool for a program: unlike models, programs know what they say.
+pub(super) async fn run(
+    tools: &dyn Tools,
+    call: &ToolCall,
+    context: ToolContext,
+) -> Result<Json, ToolError> {
+    tools.run(call, &ToolContext { strict: true, ..context }).await
 }
 
 #[derive(Serialize)]

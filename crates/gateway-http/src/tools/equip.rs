@@ -1,0 +1,141 @@
+//! Which of the gateway's tools go with a request, and who runs them.
+//!
+//! A request comes by tools in four ways: it describes one that the gateway knows, it names some in
+//! `x-gateway-tools`, its session lists them, or the configuration offers them to its client or to
+//! everybody. What it names replaces what is offered otherwise; `x-gateway-tools: off` hands every
+//! call to the caller.
+
+use super::{
+    context::{self, Chosen},
+    within::Within,
+};
+use crate::{App, auth::Client};
+use gateway_core::{
+    Ask, Call, Conversation, GatewayError, Provider, Result, Role, ToolError, Tools,
+};
+use gateway_sessions::taxonomy;
+use gateway_wire::described;
+use http::HeaderMap;
+use std::sync::Arc;
+
+/// What a request says of the gateway's tools.
+#[derive(Debug, PartialEq)]
+enum Wish<'a> {
+    /// Nothing.
+    Usual,
+    /// All calls are the caller's.
+    Off,
+    /// These are to be offered.
+    These(Vec<&'a str>),
+}
+
+/// Whom to ask instead of `provider`, so that the model has the gateway's tools; `provider` itself
+/// if it needs none.
+///
+/// # Errors
+///
+/// If a tool is to be offered that does not exist, or the request cannot be read.
+pub(crate) fn equip(
+    app: &App,
+    client: &Client,
+    provider: &Arc<dyn Provider>,
+    (call, headers): (&Call, &HeaderMap),
+    chosen: &Chosen,
+) -> Result<Arc<dyn Provider>> {
+    let toolbox = &app.toolbox;
+    let offered = match wish(headers)? {
+        Wish::Off => return Ok(Arc::clone(provider)),
+        Wish::These(names) => names,
+        Wish::Usual if cannot_call(call) => Vec::new(),
+        Wish::Usual => {
+            // The configured ones were known at the start: of one that is not, the server is away.
+            let configured = toolbox.offered.iter().chain(&client.offered_tools);
+            let there = configured.filter(|name| toolbox.tools.spec(name).is_some());
+            there.chain(&chosen.tools).map(String::as_str).collect()
+        }
+    };
+    if offered.is_empty() && !describes(call, &*toolbox.tools) {
+        return Ok(Arc::clone(provider));
+    }
+    if let Some(name) = offered.iter().find(|name| toolbox.tools.spec(name).is_none()) {
+        let unknown = ToolError::unknown(name).message;
+        return Err(GatewayError::invalid("tools", unknown).with_code("tool_not_found"));
+    }
+    let limit = if call.stream { toolbox.stream_total } else { toolbox.total };
+    let mut about = chosen.context(&call.context, limit);
+    about.idempotency_key = context::idempotency_key(headers);
+    about.taxonomy = about.taxonomy.or(taxonomy_of(call)?);
+    let until = about.deadline;
+    let conversation = Conversation::new(Arc::clone(provider))
+        .with_tools(Arc::clone(&toolbox.tools))
+        .offering(offered)
+        .with_rounds(toolbox.rounds)
+        .with_context(about);
+    Ok(Arc::new(Within::new(conversation, until)))
+}
+
+/// The model is known to have no use for tools: what is offered to all is not offered to it.
+fn cannot_call(call: &Call) -> bool {
+    call.target.card.as_ref().is_some_and(|card| card.capabilities.tools == Some(false))
+}
+
+/// Whether the request describes a tool that may be one of the gateway's.
+fn describes(call: &Call, tools: &dyn Tools) -> bool {
+    let is_known = |name: &str| tools.spec(name).is_some();
+    match &call.ask {
+        Ask::Original(original) => {
+            let list = original.envelope.tools.clone().and_then(|span| original.body.get(span));
+            list.is_some_and(|list| described::may_name(list, is_known))
+        }
+        Ask::Composed(request) => request.tools.iter().any(|tool| is_known(tool.name())),
+    }
+}
+
+/// The taxonomy that the user asks for in the latest message.
+fn taxonomy_of(call: &Call) -> Result<Option<String>> {
+    let messages = &call.request()?.messages;
+    let user = messages.iter().rev().find(|message| message.role == Role::User);
+    Ok(user.and_then(|message| taxonomy::asked_for(&message.plain_text())))
+}
+
+fn wish(headers: &HeaderMap) -> Result<Wish<'_>> {
+    let mut names = Vec::new();
+    let mut said = headers.get_all("x-gateway-tools").iter().peekable();
+    if said.peek().is_none() {
+        return Ok(Wish::Usual);
+    }
+    for value in said {
+        let text = value.to_str().map_err(|error| {
+            GatewayError::invalid("tools", "x-gateway-tools must be a list of names").because(error)
+        })?;
+        names.extend(text.split(',').map(str::trim).filter(|name| !name.is_empty()));
+    }
+    match *names {
+        [] => Ok(Wish::Usual),
+        [only] if only.eq_ignore_ascii_case("off") => Ok(Wish::Off),
+        _ => Ok(Wish::These(names)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+
+    #[track_caller]
+    fn check(said: &[&str], expected: &Wish<'_>) {
+        let name = HeaderName::from_static("x-gateway-tools");
+        let headers: HeaderMap =
+            said.iter().map(|value| (name.clone(), value.parse().unwrap())).collect();
+        assert_eq!(wish(&headers).as_ref().ok(), Some(expected), "{said:?}");
+    }
+
+    #[test]
+    fn a_request_says_which_tools_it_wants() {
+        check(&[], &Wish::Usual);
+        check(&[" , "], &Wish::Usual);
+        check(&["OFF"], &Wish::Off);
+        check(&["echo"], &Wish::These(vec!["echo"]));
+        check(&["echo, calculator", "embed"], &Wish::These(vec!["echo", "calculator", "embed"]));
+    }
+}

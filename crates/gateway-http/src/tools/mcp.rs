@@ -1,0 +1,356 @@
+//! `/mcp`: the gateway's tools for clients of the Model Context Protocol.
+//!
+//! Each POST is one message and has its whole answer: there are no sessions, and nothing is said
+//! that was not asked for, so that any replica can answer. What a client must know of a failure of a
+//! tool is in its result; failures of the protocol are JSON-RPC's own.
+
+use super::{
+    context,
+    endpoints::{self, chosen},
+};
+use crate::{App, auth::Client, body, reply};
+use bytes::Bytes;
+use gateway_core::{
+    BoxError, Function, Json, Result, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
+};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, sync::Arc};
+
+/// The versions that are spoken, the newest first.
+const VERSIONS: [&str; 4] = [NEWEST, "2025-06-18", "2025-03-26", "2024-11-05"];
+const NEWEST: &str = "2025-11-25";
+
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMS: i32 = -32602;
+
+/// Answers a message.
+pub(crate) async fn serve<B>(
+    app: &App,
+    (client, request_id): (&Client, Arc<str>),
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let (head, body) = request.into_parts();
+    let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
+    let message = match Message::parse(&body) {
+        Ok(message) => message,
+        Err(failure) => {
+            return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(None, failure)));
+        }
+    };
+    let Some(id) = message.id else { return Ok(reply::empty(StatusCode::ACCEPTED)) };
+    let outcome = match message.method.as_deref() {
+        Some("tools/call") => {
+            let session = head.headers.get("x-session-id").map(HeaderValue::as_bytes);
+            let session = session.map(|id| String::from_utf8_lossy(id).into_owned());
+            let about = crate::context::traced(&head.headers, request_id, client);
+            let chosen = chosen(app, client, session).await?;
+            let mut context = chosen.context(&about, app.toolbox.total);
+            context.idempotency_key = context::idempotency_key(&head.headers);
+            call(&*app.toolbox.tools, message.params, context).await
+        }
+        Some(method) => tell(app, method, message.params),
+        // The answer to a question: none was asked.
+        None => return Ok(reply::empty(StatusCode::ACCEPTED)),
+    };
+    let answer = match outcome {
+        Ok(result) => Answer { jsonrpc: "2.0", id: Some(id), result: Some(result), error: None },
+        Err(failure) => Answer::failed(Some(id), failure),
+    };
+    Ok(written(StatusCode::OK, &answer))
+}
+
+fn written(status: StatusCode, answer: &Answer<'_>) -> Response<reply::Body> {
+    reply::json(status, answer)
+}
+
+/// Answers what needs no tool.
+fn tell(app: &App, method: &str, params: Option<&RawValue>) -> Outcome {
+    match method {
+        "initialize" => Ok(Json::of(&welcome(app, params))),
+        "ping" => Ok(Json::of(&serde_json::Map::new())),
+        "tools/list" => {
+            let specs = app.toolbox.tools.specs();
+            Ok(Json::of(&List { tools: specs.iter().filter_map(|spec| Shown::of(spec)).collect() }))
+        }
+        _ => Err(Failure::new(METHOD_NOT_FOUND, "there is no such method")),
+    }
+}
+
+/// Who this is, in the version that the client asks for if it is spoken.
+fn welcome(app: &App, params: Option<&RawValue>) -> Welcome {
+    let asked = params.and_then(|it| serde_json::from_str::<Initialize<'_>>(it.get()).ok());
+    let asked = asked.and_then(|it| it.protocol_version);
+    let version = VERSIONS.into_iter().find(|version| asked.as_deref() == Some(*version));
+    Welcome {
+        protocol_version: version.unwrap_or(NEWEST),
+        capabilities: Capabilities { tools: Listing { list_changed: false } },
+        server_info: Info { name: "llm-gateway", version: app.about.version.clone() },
+    }
+}
+
+/// Runs a tool.
+async fn call(tools: &dyn Tools, params: Option<&RawValue>, context: ToolContext) -> Outcome {
+    let params = params.map_or("null", RawValue::get);
+    let asked: Asked<'_> = serde_json::from_str(params)
+        .map_err(|_| Failure::new(INVALID_PARAMS, "params must have a name, and arguments"))?;
+    if tools.spec(&asked.name).is_none() {
+        return Err(Failure::new(INVALID_PARAMS, ToolError::unknown(&asked.name).message));
+    }
+    let call = ToolCall {
+        name: asked.name.into_owned(),
+        arguments: asked.arguments.map_or("{}", RawValue::get).to_owned(),
+        ..ToolCall::default()
+    };
+    let outcome = endpoints::run(tools, &call, context).await;
+    Ok(Json::of(&match &outcome {
+        Ok(result) => Called::of(result),
+        Err(error) => Called::failed(error),
+    }))
+}
+
+type Outcome = Result<Json, Failure>;
+
+/// A failure of the protocol.
+#[derive(Serialize)]
+struct Failure {
+    code: i32,
+    message: Cow<'static, str>,
+}
+
+impl Failure {
+    fn new(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// A message of a client.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    jsonrpc: Cow<'a, str>,
+}
+
+impl<'a> Message<'a> {
+    fn parse(body: &'a [u8]) -> Result<Self, Failure> {
+        let message: Self = serde_json::from_slice(body).map_err(|error| {
+            let code = if error.is_data() { INVALID_REQUEST } else { PARSE_ERROR };
+            Failure::new(code, "the body is not a message of JSON-RPC")
+        })?;
+        let is_name = |id: &RawValue| !id.get().starts_with(['{', '[']);
+        if message.jsonrpc != "2.0" || message.id.is_some_and(|id| !is_name(id)) {
+            return Err(Failure::new(INVALID_REQUEST, "the body is not a message of JSON-RPC 2.0"));
+        }
+        Ok(message)
+    }
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    jsonrpc: &'static str,
+    id: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
+impl<'a> Answer<'a> {
+    fn failed(id: Option<&'a RawValue>, failure: Failure) -> Self {
+        Self { jsonrpc: "2.0", id, result: None, error: Some(failure) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Initialize<'a> {
+    #[serde(borrow)]
+    protocol_version: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Welcome {
+    protocol_version: &'static str,
+    capabilities: Capabilities,
+    server_info: Info,
+}
+
+#[derive(Serialize)]
+struct Capabilities {
+    tools: Listing,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listing {
+    list_changed: bool,
+}
+
+#[derive(Serialize)]
+struct Info {
+    name: &'static str,
+    version: String,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    tools: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    name: &'a str,
+    description: Option<&'a str>,
+    input_schema: &'a Json,
+}
+
+impl<'a> Shown<'a> {
+    fn of(spec: &'a ToolSpec) -> Option<Self> {
+        let ToolKind::Function(Function { name, description, parameters, .. }) = &spec.kind else {
+            return None;
+        };
+        let description = description.as_deref();
+        Some(Self { name, description, input_schema: parameters.as_ref()? })
+    }
+}
+
+#[derive(Deserialize)]
+struct Asked<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+/// What came of a call.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Called<'a> {
+    content: [Text<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<&'a Json>,
+    is_error: bool,
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    r#type: &'static str,
+    text: Cow<'a, str>,
+}
+
+impl<'a> Called<'a> {
+    fn of(result: &'a Json) -> Self {
+        // Only an object may be structured content.
+        let structured_content = Some(result).filter(|it| it.get().starts_with('{'));
+        let text = Text { r#type: "text", text: result.compact().into() };
+        Self { content: [text], structured_content, is_error: false }
+    }
+
+    fn failed(error: &ToolError) -> Self {
+        let text = Text { r#type: "text", text: error.to_json().compact().into() };
+        Self { content: [text], structured_content: None, is_error: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use futures_util::FutureExt as _;
+    use gateway_core::ToolErrorCode;
+
+    #[track_caller]
+    fn check_message(body: &str, expected: Result<Option<&str>, i32>) {
+        let read = Message::parse(body.as_bytes());
+        let read = read.as_ref().map(|it| it.method.as_deref()).map_err(|it| it.code);
+        assert_eq!(read, expected, "{body}");
+    }
+
+    #[test]
+    fn messages_are_read() {
+        check_message(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, Ok(Some("ping")));
+        check_message(
+            r#"{"jsonrpc":"2.0","method":"notifications\/x"}"#,
+            Ok(Some("notifications/x")),
+        );
+        check_message(r#"{"jsonrpc":"2.0","id":"a","result":{}}"#, Ok(None));
+        check_message("{", Err(PARSE_ERROR));
+        check_message("[]", Err(INVALID_REQUEST));
+        check_message(r#"{"id":1,"method":"ping"}"#, Err(INVALID_REQUEST));
+        check_message(r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, Err(INVALID_REQUEST));
+        check_message(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, Err(INVALID_REQUEST));
+    }
+
+    /// One tool, `echo`, that gives its arguments back, and fails without any.
+    struct Echo;
+
+    #[async_trait]
+    impl Tools for Echo {
+        fn specs(&self) -> Vec<Arc<ToolSpec>> {
+            self.spec("echo").into_iter().collect()
+        }
+
+        fn spec(&self, name: &str) -> Option<Arc<ToolSpec>> {
+            let schema = Json::parse(r#"{"type":"object"}"#).unwrap();
+            (name == "echo").then(|| Arc::new(ToolSpec::function("echo", "Echoes.", schema)))
+        }
+
+        async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
+            assert!(context.strict);
+            if call.arguments == "{}" {
+                return Err(ToolError::new(ToolErrorCode::Timeout, "slow"));
+            }
+            Ok(Json::parse(&call.arguments).unwrap())
+        }
+    }
+
+    #[track_caller]
+    fn check(params: &str, expected: &str) {
+        let params = RawValue::from_string(params.to_owned()).unwrap();
+        let called = call(&Echo, Some(&params), ToolContext::default()).now_or_never().unwrap();
+        let said = called.map_or_else(|it| it.code.to_string(), |it| it.get().to_owned());
+        assert_eq!(said, expected, "{params}");
+    }
+
+    #[test]
+    fn a_result_is_text_and_structure() {
+        check(
+            r#"{"name":"echo","arguments":{"a": 1}}"#,
+            r#"{"content":[{"type":"text","text":"{\"a\":1}"}],"structuredContent":{"a": 1},"isError":false}"#,
+        );
+        check(
+            r#"{"name":"echo","arguments":[1]}"#,
+            r#"{"content":[{"type":"text","text":"[1]"}],"isError":false}"#,
+        );
+    }
+
+    #[test]
+    fn a_failure_of_a_tool_is_a_result() {
+        check(
+            r#"{"name":"echo"}"#,
+            r#"{"content":[{"type":"text","text":"{\"error\":\"slow\",\"error_code\":\"timeout\"}"}],"isError":true}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_no_tool_is_a_failure_of_the_protocol() {
+        check(r#"{"name":"ohce"}"#, "-32602");
+        check("{}", "-32602");
+        check("null", "-32602");
+    }
+}

@@ -1,0 +1,132 @@
+//! The gateway's tools at work, shown to a caller that wants to see them.
+//!
+//! With `x-gateway-tool-events: show` a stream has comments beside its events, which every client
+//! passes over that does not look for them:
+//!
+//! ```text
+//! : tool-call {"id":"c1","name":"echo","arguments":"{}"}
+//! : tool-result {"id":"c1","name":"echo","is_error":false,"content":"{\"echoed\":null}"}
+//! ```
+
+use futures_util::StreamExt as _;
+use gateway_core::{Content, Frame, FrameStream, ToolCall, ToolResult, plain_text};
+use http::HeaderMap;
+use serde::Serialize;
+
+/// Of longer results only the beginning is shown.
+const MAX_SHOWN: usize = 4096;
+
+/// Whether the caller wants to see the gateway's tools at work.
+pub(crate) fn are_shown(headers: &HeaderMap) -> bool {
+    headers.get("x-gateway-tool-events").is_some_and(|it| it.as_bytes() == b"show")
+}
+
+/// The same frames, but calls count as output: nobody has to wait for the first word to see them.
+pub(crate) fn seen(frames: FrameStream) -> FrameStream {
+    Box::pin(frames.map(|frame| {
+        let frame = frame?;
+        let output = frame.output || !frame.running.is_empty();
+        Ok(Frame { output, ..frame })
+    }))
+}
+
+/// Writes what `frame` tells of tools as comments.
+pub(crate) fn remark(frame: &Frame, out: &mut Vec<u8>) {
+    for call in &frame.running {
+        write("tool-call", &Call::of(call), out);
+    }
+    for part in frame.exchanged.iter().flat_map(|message| &message.parts) {
+        if let Content::ToolResult(result) = &part.content {
+            write("tool-result", &Outcome::of(result), out);
+        }
+    }
+}
+
+fn write(kind: &str, what: &impl Serialize, out: &mut Vec<u8>) {
+    // JSON has no line breaks but those that somebody puts in.
+    if let Ok(json) = serde_json::to_vec(what) {
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(kind.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(&json);
+        out.extend_from_slice(b"\n\n");
+    }
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    id: &'a str,
+    name: &'a str,
+    arguments: &'a str,
+}
+
+impl<'a> Call<'a> {
+    fn of(call: &'a ToolCall) -> Self {
+        Self { id: &call.id, name: &call.name, arguments: &call.arguments }
+    }
+}
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    id: &'a str,
+    name: Option<&'a str>,
+    is_error: bool,
+    content: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
+impl<'a> Outcome<'a> {
+    fn of(result: &'a ToolResult) -> Self {
+        let mut content = plain_text(&result.parts);
+        let truncated = content.len() > MAX_SHOWN;
+        content.truncate(content.floor_char_boundary(MAX_SHOWN));
+        let (id, name) = (&result.call_id, result.name.as_deref());
+        Self { id, name, is_error: result.is_error, content, truncated }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{Message, Role};
+
+    #[track_caller]
+    fn check(frame: &Frame, expected: &str) {
+        let mut out = Vec::new();
+        remark(frame, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    fn result(content: &str) -> Frame {
+        let parts = vec![Content::Text(content.to_owned()).into()];
+        let (call_id, name) = ("c1".to_owned(), Some("echo".to_owned()));
+        let result = ToolResult { call_id, name, parts, is_error: true };
+        let told = Message::new(Role::Tool, [Content::ToolResult(result)]);
+        Frame { exchanged: vec![told], ..Frame::default() }
+    }
+
+    #[test]
+    fn calls_and_results_are_comments() {
+        let arguments = "{\"a\":\n1}".to_owned();
+        let (id, name) = ("c1".to_owned(), "echo".to_owned());
+        let call = ToolCall { id, name, arguments, ..ToolCall::default() };
+        check(
+            &Frame { running: vec![call], ..Frame::default() },
+            ": tool-call {\"id\":\"c1\",\"name\":\"echo\",\"arguments\":\"{\\\"a\\\":\\n1}\"}\n\n",
+        );
+        check(
+            &result("no\n\ndata: x"),
+            ": tool-result {\"id\":\"c1\",\"name\":\"echo\",\"is_error\":true,\
+             \"content\":\"no\\n\\ndata: x\"}\n\n",
+        );
+        check(&Frame::default(), "");
+    }
+
+    #[test]
+    fn long_results_are_shortened() {
+        let mut out = Vec::new();
+        remark(&result(&"é".repeat(5000)), &mut out);
+        assert!(out.len() < 5000 && out.ends_with(b",\"truncated\":true}\n\n"));
+    }
+}

@@ -1,0 +1,89 @@
+//! A conversation with tools has one end, however many rounds it has.
+
+use async_trait::async_trait;
+use futures_util::{TryStreamExt as _, stream};
+use gateway_core::{
+    Answer, Call, Conversation, Dialect, ErrorKind, GatewayError, Moment, Provider, Result, Target,
+};
+use tokio::time::{self, Instant};
+
+/// A conversation that is broken off at a moment. Its provider has deadlines of its own, but anew in
+/// each round.
+pub(super) struct Within {
+    inner: Conversation,
+    until: Option<Instant>,
+}
+
+impl Within {
+    pub(super) fn new(inner: Conversation, until: Option<Moment>) -> Self {
+        Self { inner, until: until.map(Instant::from_std) }
+    }
+}
+
+#[async_trait]
+impl Provider for Within {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, dialect)
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let Some(until) = self.until else { return self.inner.answer(call).await };
+        let Answer { head, frames } = in_time(until, self.inner.answer(call)).await?;
+        let frames = stream::try_unfold(frames, move |mut frames| async move {
+            let frame = in_time(until, frames.try_next()).await?;
+            Ok(frame.map(|frame| (frame, frames)))
+        });
+        Ok(Answer { head, frames: Box::pin(frames) })
+    }
+}
+
+async fn in_time<T>(until: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+    time::timeout_at(until, work).await.unwrap_or_else(|_| {
+        let message = "the model and its tools took too long together";
+        Err(GatewayError::new(ErrorKind::UpstreamTimeout, message))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{ChatRequest, Frame, Head, StreamEvent};
+    use std::{sync::Arc, time::Duration};
+
+    /// Says something each second, for ever.
+    struct Endless;
+
+    #[async_trait]
+    impl Provider for Endless {
+        fn id(&self) -> &'static str {
+            "endless"
+        }
+
+        async fn answer(&self, _: Call) -> Result<Answer> {
+            let frames = stream::unfold((), |()| async {
+                time::sleep(Duration::from_secs(1)).await;
+                Some((Ok(Frame::of(vec![StreamEvent::Text("x".to_owned())])), ()))
+            });
+            Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_conversation_has_an_end() {
+        let until = Instant::now() + Duration::from_millis(3500);
+        let within = Within::new(Conversation::new(Arc::new(Endless)), Some(until.into_std()));
+        let mut request = ChatRequest::user("m", "go on");
+        request.stream = true;
+        let mut frames = within.answer(Call::new(request)).await.unwrap().frames;
+        for _ in 0..3 {
+            frames.try_next().await.unwrap();
+        }
+        let error = frames.try_next().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UpstreamTimeout);
+        assert_eq!(Instant::now(), until);
+    }
+}
