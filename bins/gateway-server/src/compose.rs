@@ -11,7 +11,7 @@ use crate::{
     drain::Drain,
     kept,
     lasting::Lasting,
-    local,
+    local, tools,
 };
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
@@ -105,6 +105,7 @@ pub fn build(
             budget: budget.unwrap_or_else(|| Arc::new(Budget::new(BODY_BUDGET))),
         },
         responses: kept::responses(config, lasting, before),
+        toolbox: tools::toolbox(config, &lasting.stores)?,
         json_depth: config.server.max_json_depth,
         times: Times {
             head_hold: config.timeouts.head_hold,
@@ -137,6 +138,7 @@ fn access(config: &Config) -> Access {
     let client = |client: &Client| {
         let mut known = gateway_http::Client::new(&client.name, &client.tenant);
         known.strict = client.strict;
+        known.offered_tools.clone_from(&client.offered_tools);
         known.models = Some(client.models.clone()).filter(|models| !models.is_empty());
         (*client.key.as_bytes(), Arc::new(known.limited(&client.allowance)))
     };
@@ -288,15 +290,10 @@ fn wrapped(provider: Arc<dyn Provider>, config: &Config, lasting: &Lasting) -> A
     }
     let resilience = &config.resilience;
     if resilience.circuit_breaker_enabled {
-        let breaker = breaker::Config {
-            failures: small(resilience.circuit_breaker_failure_threshold),
-            cooldown: resilience.circuit_breaker_recovery_timeout,
-            ..breaker::Config::default()
-        };
         let breakers = Arc::clone(&lasting.breakers);
         let observer: Observer =
             Arc::new(move |circuit, from, to| breakers.changed(circuit, from, to));
-        provider = Arc::new(Guarded::new(provider, breaker, random).observed(observer));
+        provider = Arc::new(Guarded::new(provider, pauses(config), random).observed(observer));
     }
     if resilience.retry_max_attempts > 1 {
         let policy = Policy { attempts: small(resilience.retry_max_attempts), ..Policy::default() };
@@ -306,6 +303,15 @@ fn wrapped(provider: Arc<dyn Provider>, config: &Config, lasting: &Lasting) -> A
         provider = Arc::new(retry.observed(Arc::new(move || retries.increment(1))));
     }
     provider
+}
+
+/// When something that fails is given a pause, and for how long.
+pub(crate) fn pauses(config: &Config) -> breaker::Config {
+    breaker::Config {
+        failures: small(config.resilience.circuit_breaker_failure_threshold),
+        cooldown: config.resilience.circuit_breaker_recovery_timeout,
+        ..breaker::Config::default()
+    }
 }
 
 fn small(number: usize) -> u32 {

@@ -25,5 +25,6 @@ mod reload;
 pub mod serve;
 mod signals;
 pub mod telemetry;
+mod tools;
 mod watch_file;
 mod watched;

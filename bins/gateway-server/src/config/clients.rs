@@ -91,6 +91,8 @@ section! {
         /// Whether what a translation cannot carry is refused (`true`) or left behind and told (`false`).
         /// If it is not said: as `routing.strict`.
         strict: Option<bool> = None;
+        /// The gateway's tools that its requests to models offer, besides those of `tool_calls.offered`.
+        offered_tools: Vec<String> = Vec::new();
     }
 }
 
@@ -117,6 +119,8 @@ pub struct Client {
     pub allowance: Allowance,
     /// Whether what a translation cannot carry is refused; if it is not said, as for all.
     pub strict: Option<bool>,
+    /// The tools that its requests offer.
+    pub offered_tools: Vec<String>,
 }
 
 impl Client {
@@ -138,6 +142,7 @@ impl Client {
             ("monthly_budget_usd", limits.monthly_budget.map(Dollars).show()),
             ("model_limits", of_models.show()),
             ("strict", self.strict.show()),
+            ("offered_tools", self.offered_tools.show()),
         ]
     }
 }
@@ -175,7 +180,15 @@ pub(super) fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>)
     for (name, key) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
         let (tenant, models) = (name.clone(), Vec::new());
         let allowance = Allowance::default();
-        clients.push(Client { name, tenant, key, models, allowance, strict: None });
+        clients.push(Client {
+            name,
+            tenant,
+            key,
+            models,
+            allowance,
+            strict: None,
+            offered_tools: Vec::new(),
+        });
     }
     let mut seen = std::collections::BTreeMap::new();
     for client in &clients {
@@ -237,5 +250,13 @@ fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, Stri
         monthly_budget: entry.monthly_budget_usd.map(|it| it.0),
         models: entry.model_limits.into_iter().map(|ModelLimits(model, it)| (model, it)).collect(),
     };
-    Ok(Client { name, tenant, key, models: entry.models, allowance, strict: entry.strict })
+    Ok(Client {
+        name,
+        tenant,
+        key,
+        models: entry.models,
+        allowance,
+        strict: entry.strict,
+        offered_tools: entry.offered_tools,
+    })
 }

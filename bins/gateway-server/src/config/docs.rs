@@ -10,6 +10,7 @@ use super::{
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
     state::{Cms, Resilience, Sessions, Store},
+    tools::{Services, Tool, ToolCalls},
     tracing::Tracing,
 };
 use std::fmt::Write;
@@ -57,6 +58,8 @@ pub fn markdown() -> String {
         ("resilience", Resilience::about()),
         ("limits", Limits::about()),
         ("cms", Cms::about()),
+        ("services", Services::about()),
+        ("tool_calls", ToolCalls::about()),
         ("log", Log::about()),
         ("metrics", Metrics::about()),
         ("console", Console::about()),
@@ -77,6 +80,10 @@ pub fn markdown() -> String {
     known(&mut out);
     heading(&mut out, "`[[models]]`", &Model::about());
     table(&mut out, None, &Model::fields());
+    heading(&mut out, "`[[tools]]`", &Tool::about());
+    table(&mut out, None, &Tool::fields());
+    heading(&mut out, "`[mcp.NAME]`", &super::mcp::Mcp::about());
+    table(&mut out, None, &super::mcp::Mcp::fields());
     heading(&mut out, "`[aliases]`", &["Other names of models: `name = \"model\"`."]);
     unused(&mut out);
     out

@@ -10,6 +10,7 @@ mod environment;
 mod layers;
 mod lifecycle;
 mod limits;
+mod mcp;
 mod models;
 mod names;
 mod network;
@@ -22,6 +23,7 @@ mod server;
 mod show;
 mod source;
 mod state;
+mod tools;
 mod tracing;
 mod value;
 
@@ -31,6 +33,7 @@ pub use self::{
     environment::Environment,
     lifecycle::Lifecycle,
     limits::Limits,
+    mcp::Mcp,
     models::{Model, Reasoning},
     network::{Header, Origin, Url},
     problem::{Problem, Problems},
@@ -41,6 +44,7 @@ pub use self::{
     },
     source::{Loaded, Source},
     state::{Backend, Cms, Durability, Resilience, Sessions, Store},
+    tools::{Services, Tool, ToolCalls},
     tracing::{Protocol, Tracing},
 };
 
@@ -70,6 +74,14 @@ pub struct Config {
     pub limits: Limits,
     /// Who fits conversations into windows.
     pub cms: Cms,
+    /// Where the services behind tools are.
+    pub services: Services,
+    /// How the calls of models are met.
+    pub tool_calls: ToolCalls,
+    /// The tools besides those that are built in.
+    pub tools: Vec<Tool>,
+    /// Servers of tools, by name.
+    pub mcp: BTreeMap<String, Mcp>,
     /// What is logged.
     pub log: Log,
     /// What is measured.
@@ -98,7 +110,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 22] = [
     "server",
     "auth",
     "timeouts",
@@ -108,6 +120,10 @@ const SECTIONS: [&str; 18] = [
     "resilience",
     "limits",
     "cms",
+    "services",
+    "tool_calls",
+    "tools",
+    "mcp",
     "log",
     "metrics",
     "console",
@@ -165,6 +181,10 @@ impl Config {
             resilience: section(root, "resilience", problems),
             limits: section(root, "limits", problems),
             cms: section(root, "cms", problems),
+            services: section(root, "services", problems),
+            tool_calls: section(root, "tool_calls", problems),
+            tools: tools::read(root, problems),
+            mcp: mcp::read(root, problems),
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),
             console: section(root, "console", problems),

@@ -14,6 +14,7 @@ use super::{
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
     state::{Cms, Resilience, Sessions, Store},
+    tools::{Services, ToolCalls},
     tracing::Tracing,
 };
 
@@ -60,6 +61,8 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("resilience", Resilience::fields()),
         ("limits", Limits::fields()),
         ("cms", Cms::fields()),
+        ("services", Services::fields()),
+        ("tool_calls", ToolCalls::fields()),
         ("log", Log::fields()),
         ("metrics", Metrics::fields()),
         ("console", Console::fields()),

@@ -73,6 +73,12 @@ impl Url {
         &self.text
     }
 
+    /// A service of this machine.
+    pub(super) fn local(port: u16) -> Self {
+        let host = "localhost".to_owned();
+        Self { text: format!("http://{host}:{port}"), host, port }
+    }
+
     /// The host and the port.
     pub(super) fn authority(&self) -> (&str, u16) {
         (&self.host, self.port)

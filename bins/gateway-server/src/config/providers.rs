@@ -175,7 +175,7 @@ pub(super) fn read(
     providers
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
@@ -213,7 +213,7 @@ fn resolve(
     }
 }
 
-fn is_header(name: &str) -> bool {
+pub(super) fn is_header(name: &str) -> bool {
     name.parse::<http::HeaderName>().is_ok()
 }
 

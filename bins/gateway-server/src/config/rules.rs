@@ -6,6 +6,7 @@ use super::{
     providers::{Kind, by_name, printable},
     server::Auth,
     state::Backend,
+    tools,
 };
 
 /// Notes everything that does not go together.
@@ -16,6 +17,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     aliases_lead_somewhere(config, problems);
     waits_nest(config, problems);
     redis_has_an_address(config, problems);
+    tools::check(config, problems);
 }
 
 /// An open gateway is found and used within hours.

@@ -68,6 +68,8 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     table("resilience", "resilience", config.resilience.show());
     table("limits", "limits", config.limits.show());
     table("cms", "cms", config.cms.show());
+    table("services", "services", config.services.show());
+    table("tool_calls", "tool_calls", config.tool_calls.show());
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
     table("console", "console", config.console.show());
@@ -87,6 +89,13 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     for model in &config.models {
         let id = model.id.as_deref().unwrap_or_default();
         table("[models]", &format!("models.{id}"), model.show());
+    }
+    for tool in &config.tools {
+        let name = tool.name.as_deref().unwrap_or_default();
+        table("[tools]", &format!("tools.{name}"), tool.show());
+    }
+    for (name, server) in &config.mcp {
+        table(&format!("mcp.{}", quoted(name)), &format!("mcp.{name}"), server.show());
     }
     let aliases = config.aliases.iter();
     let aliases = aliases.map(|(name, model)| Shown::plain(quoted(name), Some(quoted(model))));

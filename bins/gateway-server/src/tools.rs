@@ -1,0 +1,55 @@
+//! From configuration to tools.
+
+use crate::{compose, config::Config};
+use anyhow::{Context as _, anyhow};
+use gateway_core::Rounds;
+use gateway_http::Toolbox;
+use gateway_store::Stores;
+use gateway_tools::{Client, Executor, Limits, McpServer, Observer};
+use metrics::{counter, histogram};
+use std::sync::Arc;
+
+/// The tools of this gateway, and how their calls are met.
+///
+/// # Errors
+///
+/// Says which tool cannot be built.
+pub(crate) fn toolbox(config: &Config, stores: &Stores) -> anyhow::Result<Toolbox> {
+    let (waits, calls) = (&config.timeouts, &config.tool_calls);
+    Ok(Toolbox {
+        tools: Arc::new(executor(config, stores)?),
+        offered: calls.offered.clone(),
+        rounds: Rounds { most: calls.max_rounds, parallel: calls.parallel },
+        total: waits.total,
+        stream_total: waits.stream_total,
+    })
+}
+
+fn executor(config: &Config, stores: &Stores) -> anyhow::Result<Executor> {
+    let registry = config.registry().map_err(|error| anyhow!(error)).context("tools")?;
+    let mut pauses = compose::pauses(config);
+    if !config.resilience.circuit_breaker_enabled {
+        pauses.failures = u32::MAX;
+    }
+    let limits = Limits {
+        running: config.tool_calls.running,
+        breaker: pauses,
+        random: compose::random,
+        ..Limits::default()
+    };
+    let client = Client::new(&config.connecting()).map_err(|error| anyhow!(error))?;
+    let servers = config.mcp.iter().filter_map(|(name, server)| server.settings(name));
+    let servers = servers.map(|settings| McpServer::new(settings, client.clone()));
+    let executor = Executor::new(registry, &limits).with_servers(servers, &limits);
+    Ok(executor.remembering(Arc::clone(&stores.idempotency)).observed(count()))
+}
+
+/// Counts calls, by tool and outcome.
+fn count() -> Observer {
+    Arc::new(|tool, outcome, took| {
+        let tool = tool.to_owned();
+        counter!("llm_gateway_tool_calls_total", "tool" => tool.clone(), "outcome" => outcome)
+            .increment(1);
+        histogram!("llm_gateway_tool_duration_seconds", "tool" => tool).record(took.as_secs_f64());
+    })
+}
