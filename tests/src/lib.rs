@@ -30,6 +30,7 @@ mod redis;
 mod script;
 mod setup;
 mod speech;
+mod spoken;
 mod upstream;
 
 pub use self::{
@@ -43,8 +44,9 @@ pub use self::{
     raw::{Ending, Raw, Reply, Stream, request},
     redis::Redis,
     script::{Script, cuts},
-    setup::Setup,
+    setup::{Data, Setup},
     speech::{Dialect, Speech},
+    spoken::{Called, Spoken},
     upstream::Upstream,
 };
 

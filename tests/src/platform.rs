@@ -4,14 +4,23 @@
 //! services refuse members that they do not know; [`Platform::newer`] is the platform of tomorrow,
 //! which takes taxonomies too.
 
+mod routes;
+
+use self::routes::{AGENTS, CONTEXT, INFERENCE, NEWER_SEARCH, Route, SEARCH, TEXT};
 use crate::http::{self, Body, Head};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
+
+/// So many requests are remembered at most.
+const MOST: usize = 1000;
 
 /// Every service, each on its own port. Dropping it closes them.
 #[derive(Debug)]
@@ -45,16 +54,6 @@ pub struct Asked {
     pub body: Value,
 }
 
-/// Something that a service can be asked.
-struct Route {
-    /// Method and path; a `*` is any one segment.
-    at: &'static str,
-    /// Members that must be there, and those that may be.
-    must: &'static [&'static str],
-    may: &'static [&'static str],
-    answer: fn(&str, &Value) -> Value,
-}
-
 impl Platform {
     /// The platform as it is: a member that is not known is refused.
     pub async fn start() -> Self {
@@ -67,19 +66,30 @@ impl Platform {
     }
 
     async fn of(search: &'static [Route]) -> Self {
+        Self::at(search, |_| (Ipv4Addr::LOCALHOST.into(), 0)).await
+    }
+
+    /// The platform on the ports that its services usually have, for programs that are not tests:
+    /// as it is, or a newer one.
+    pub async fn on_usual_ports(host: IpAddr, newer: bool) -> Self {
+        let search = if newer { NEWER_SEARCH } else { SEARCH };
+        Self::at(search, |port| (host, port)).await
+    }
+
+    async fn at(search: &'static [Route], place: impl Fn(u16) -> (IpAddr, u16)) -> Self {
         Self {
-            semantic_search: Service::start(search).await,
-            ai_agents: Service::start(AGENTS).await,
-            code_orchestrator: Service::start(TEXT).await,
-            context_management: Service::start(CONTEXT).await,
-            inference: Service::start(INFERENCE).await,
+            semantic_search: Service::start(place(8081), search).await,
+            ai_agents: Service::start(place(8082), AGENTS).await,
+            code_orchestrator: Service::start(place(8083), TEXT).await,
+            inference: Service::start(place(8085), INFERENCE).await,
+            context_management: Service::start(place(8086), CONTEXT).await,
         }
     }
 }
 
 impl Service {
-    async fn start(routes: &'static [Route]) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    async fn start(place: (IpAddr, u16), routes: &'static [Route]) -> Self {
+        let listener = TcpListener::bind(place).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let asked = Arc::default();
         let mut serving = JoinSet::new();
@@ -123,7 +133,7 @@ async fn serve(mut stream: TcpStream, routes: &[Route], asked: Arc<Mutex<Vec<Ask
     while let Some((head, body)) = request(&mut stream, &mut buffer).await {
         let body = serde_json::from_slice(&body).unwrap_or_default();
         let (status, answer) = answer(routes, &head, &body);
-        asked.lock().expect("nobody panicked").push(Asked { head, body });
+        note(&asked, Asked { head, body });
         let answer = answer.to_string();
         let length = answer.len().to_string();
         let headers =
@@ -133,6 +143,15 @@ async fn serve(mut stream: TcpStream, routes: &[Route], asked: Arc<Mutex<Vec<Ask
             return;
         }
     }
+}
+
+/// Remembers the last requests: a stub may serve for days.
+fn note(asked: &Mutex<Vec<Asked>>, new: Asked) {
+    let mut asked = asked.lock().expect("nobody panicked");
+    if asked.len() >= MOST {
+        asked.drain(..MOST / 2);
+    }
+    asked.push(new);
 }
 
 async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(Head, Vec<u8>)> {
@@ -193,225 +212,4 @@ fn wrong_members(route: &Route, body: &Value) -> Vec<Value> {
         .map(|name| wrong("missing", name))
         .chain(extra.map(|name| wrong("extra_forbidden", name)))
         .collect()
-}
-
-const fn get(at: &'static str, answer: fn(&str, &Value) -> Value) -> Route {
-    Route { at, must: &[], may: &[], answer }
-}
-
-const SEARCH: &[Route] = &[
-    get("GET /health", healthy),
-    Route {
-        at: "POST /v1/search",
-        must: &["query"],
-        may: &["collection", "limit", "min_score", "expand_abbreviations"],
-        answer: found,
-    },
-    Route {
-        at: "POST /v1/search/hybrid",
-        must: &["query"],
-        may: &[
-            "embedding",
-            "start_node_id",
-            "collection",
-            "limit",
-            "alpha",
-            "include_graph",
-            "graph_context",
-            "tier_filter",
-            "tier_boost",
-            "min_term_matches",
-            "focus_areas",
-            "focus_keywords",
-        ],
-        answer: found,
-    },
-    Route { at: "POST /v1/embed", must: &["text"], may: &["model"], answer: embedded },
-];
-
-const NEWER_SEARCH: &[Route] = &[
-    get("GET /health", healthy),
-    Route {
-        at: "POST /v1/search",
-        must: &["query"],
-        may: &["collection", "limit", "min_score", "taxonomy", "tier_filter"],
-        answer: found,
-    },
-    Route {
-        at: "POST /v1/search/hybrid",
-        must: &["query"],
-        may: &[
-            "collection",
-            "limit",
-            "alpha",
-            "include_graph",
-            "tier_filter",
-            "tier_boost",
-            "bloom_tier_filter",
-            "quality_tier_filter",
-            "expand_taxonomy",
-            "focus_areas",
-            "taxonomy",
-        ],
-        answer: found,
-    },
-    Route {
-        at: "POST /v1/search/similar-chapters",
-        must: &["chapter_id"],
-        may: &["taxonomy", "tier_filter", "limit"],
-        answer: |_, body| {
-            let chapter =
-                json!({ "chapter_id": "tides_ch2", "book": "Tides", "score": 0.7, "tier": 1 });
-            let by = body["taxonomy"].clone();
-            json!({ "similar_chapters": [chapter], "total_unfiltered": 3, "filtered_by": by })
-        },
-    },
-    get(
-        "GET /v1/chunks/*",
-        |name, _| json!({ "chunk_id": name, "content": "The sea rises twice a day.", "metadata": {} }),
-    ),
-    Route { at: "POST /v1/embeddings", must: &["texts"], may: &["model"], answer: embedded },
-];
-
-const AGENTS: &[Route] = &[
-    get("GET /health", healthy),
-    Route {
-        at: "POST /v1/agents/cross-reference",
-        must: &["source"],
-        may: &["config", "taxonomy_id"],
-        answer: |_, _| {
-            json!({
-                "annotation": "Other books agree.", "citations": [], "tier_coverage": [],
-                "processing_time_ms": 1.0, "model_used": "stub",
-            })
-        },
-    },
-    Route {
-        at: "POST /v1/agents/enrich-metadata",
-        must: &["corpus", "chapter_index"],
-        may: &["config"],
-        answer: |_, _| json!({ "chapters": [], "processing_time_ms": 1.0, "total_cross_references": 0 }),
-    },
-    Route {
-        at: "POST /v1/agents/code-review/run",
-        must: &["code"],
-        may: &["language"],
-        answer: |_, _| json!({ "findings": [], "summary": "Fine.", "score": 9 }),
-    },
-    Route {
-        at: "POST /v1/agents/architecture",
-        must: &["code"],
-        may: &["context"],
-        answer: |_, _| json!({ "analysis": { "patterns": [], "concerns": [] }, "summary": "Fine." }),
-    },
-    Route {
-        at: "POST /v1/agents/doc-generate",
-        must: &["code"],
-        may: &["format"],
-        answer: |_, body| json!({ "documentation": "# It", "format": body["format"], "sections": [] }),
-    },
-];
-
-const TEXT: &[Route] = &[
-    get("GET /health", healthy),
-    Route {
-        at: "POST /v1/extract",
-        must: &["query"],
-        may: &["domain", "options"],
-        answer: |_, _| {
-            let term = json!({ "term": "tide", "score": 0.9, "models_agreed": 2 });
-            json!({ "search_terms": [term], "metadata": { "processing_time_ms": 1.0 } })
-        },
-    },
-    Route {
-        at: "POST /api/v1/keywords",
-        must: &["corpus"],
-        may: &["top_k"],
-        answer: |_, _| json!({ "keywords": [["tide", "moon"]], "processing_time_ms": 1.0 }),
-    },
-    Route {
-        at: "POST /v1/similarity",
-        must: &["text1", "text2"],
-        may: &[],
-        answer: |_, _| json!({ "score": 0.62, "model": "stub", "processing_time_ms": 1.0 }),
-    },
-    Route { at: "POST /v1/embeddings", must: &["texts"], may: &[], answer: embedded },
-];
-
-const CONTEXT: &[Route] = &[
-    get("GET /health", healthy),
-    Route {
-        at: "POST /v1/context/validate",
-        must: &["text", "model"],
-        may: &[],
-        answer: |_, body| {
-            let tokens = body["text"].as_str().unwrap_or_default().len() / 4;
-            json!({ "token_count": tokens, "context_limit": 8192, "utilization": 0.5 })
-        },
-    },
-    Route {
-        at: "POST /v1/context/process",
-        must: &["text", "model"],
-        may: &["conversation_id", "optimization_config", "validate_fidelity", "fidelity_anchors"],
-        answer: |_, body| {
-            let text = body["text"].as_str().unwrap_or_default();
-            let short: String = text.chars().take(8).collect();
-            json!({
-                "optimized_text": format!("in short: {short}"), "original_tokens": 8, "final_tokens": 8,
-                "compression_ratio": 1.0, "was_chunked": false, "strategies_applied": [],
-                "processing_time_ms": 1.0, "glossary_version": 1, "fidelity_validated": false,
-                "rolled_back": false,
-            })
-        },
-    },
-    Route {
-        at: "POST /v1/proxy/chat/completions",
-        must: CHAT,
-        may: &["user"],
-        answer: |_, _| completion("Through the context service."),
-    },
-];
-
-/// What the services that answer like a model take.
-const CHAT: &[&str] = &["model", "messages"];
-
-fn completion(text: &str) -> Value {
-    json!({
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": "phi-4",
-        "choices": [{
-            "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop",
-        }],
-        "usage": { "prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10 },
-    })
-}
-
-const INFERENCE: &[Route] = &[
-    Route {
-        at: "POST /v1/chat/completions",
-        must: CHAT,
-        may: &["user"],
-        answer: |_, _| completion("Directly."),
-    },
-    get(
-        "GET /health",
-        |_, _| json!({ "status": "ok", "service": "inference", "version": "0.1.0" }),
-    ),
-    get("GET /v1/models", |_, _| {
-        let model = json!({ "id": "phi-4", "status": "loaded", "context_length": 4096 });
-        json!({ "data": [model], "orchestration_mode": "single" })
-    }),
-];
-
-fn healthy(_: &str, _: &Value) -> Value {
-    json!({ "status": "healthy", "services": {}, "dependencies": {}, "version": "1.0.0" })
-}
-
-fn found(_: &str, body: &Value) -> Value {
-    let payload = json!({ "book": "Tides", "chapter": 4, "title": "The Moon" });
-    let result = json!({ "id": "tides_ch4", "score": 0.83, "payload": payload });
-    json!({ "results": [result], "total": 1, "query": body["query"], "latency_ms": 1.0 })
-}
-
-fn embedded(_: &str, _: &Value) -> Value {
-    json!({ "embeddings": [[0.25, 0.5]], "model": "all-MiniLM-L6-v2", "dimensions": 2 })
 }

@@ -1,6 +1,6 @@
 //! How a gateway is configured for a test.
 
-use crate::{Gateway, Upstream, gateway, port};
+use crate::{Gateway, Upstream, gateway, platform::Platform, port};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -14,6 +14,41 @@ pub struct Setup {
     sections: Vec<(String, Vec<String>)>,
     environment: Vec<(String, String)>,
     unread: bool,
+    /// Where it keeps its data, if that outlives it.
+    data: Option<PathBuf>,
+}
+
+/// What outlives a gateway: a directory for its data. Dropping it removes it.
+#[derive(Debug)]
+pub struct Data(PathBuf);
+
+impl Data {
+    /// A new directory.
+    pub fn new() -> Self {
+        Self(directory("gateway-data"))
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        // What is left behind is in a directory for temporary files.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A new directory, whose name begins with `name`.
+fn directory(name: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("{name}-{}-{number}", process::id()));
+    fs::create_dir_all(&path).expect("a directory for temporary files");
+    path
 }
 
 impl Setup {
@@ -91,12 +126,27 @@ impl Setup {
         self
     }
 
+    /// Tools that the services of `platform` run.
+    #[must_use]
+    pub fn with_platform(self, platform: &Platform) -> Self {
+        self.set("services", "semantic_search_url", &platform.semantic_search.url())
+            .set("services", "ai_agents_url", &platform.ai_agents.url())
+            .set("services", "code_orchestrator_url", &platform.code_orchestrator.url())
+    }
+
     /// A caller with this key.
     #[must_use]
     pub fn client(mut self, name: &str, key: &str) -> Self {
         let lines = [format!("name = {name:?}"), format!("key = {key:?}")];
         self.sections.push(("[clients]".to_owned(), lines.to_vec()));
         self
+    }
+
+    /// The same, but what it keeps is kept in a file of `data`.
+    #[must_use]
+    pub fn keeping(mut self, data: &Data) -> Self {
+        self.data = Some(data.0.clone());
+        self.set("store", "backend", "embedded")
     }
 
     /// A variable of the environment.
@@ -134,11 +184,7 @@ impl Setup {
 
     /// Writes the configuration to a directory of its own.
     fn write_down(&self, port: u16) -> PathBuf {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("gateway-test-{}-{number}", process::id());
-        let home = std::env::temp_dir().join(name);
-        fs::create_dir_all(&home).expect("a directory for temporary files");
+        let home = directory("gateway-test");
         fs::write(home.join("gateway.toml"), self.text(port, &home)).expect("a file");
         home
     }
@@ -151,10 +197,11 @@ impl Setup {
 
     /// The file.
     fn text(&self, port: u16, home: &Path) -> String {
+        let data = self.data.clone().unwrap_or_else(|| home.join("data"));
         let all = self.clone().write("server", "port", &port.to_string()).set(
             "server",
             "data_dir",
-            home.join("data").to_str().expect("a path in UTF-8"),
+            data.to_str().expect("a path in UTF-8"),
         );
         let sections =
             all.sections.iter().map(|(name, lines)| format!("[{name}]\n{}\n\n", lines.join("\n")));

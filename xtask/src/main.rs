@@ -21,6 +21,7 @@ mod tally;
 mod terminal;
 mod test;
 mod tidy;
+mod tool_loops;
 mod workspace;
 
 use crate::workspace::Workspace;
@@ -61,6 +62,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Run real SDKs and command-line clients against the gateway
     Clients(clients::Arguments),
+    /// Run the loops of real SDKs around models with tools against the gateway
+    ToolLoops(tool_loops::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -89,5 +92,6 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Release(arguments) => release::run(&workspace, arguments),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Task::Clients(arguments) => clients::run(&workspace, arguments),
+        Task::ToolLoops(arguments) => tool_loops::run(&workspace, arguments),
     }
 }

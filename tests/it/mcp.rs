@@ -1,0 +1,154 @@
+//! The gateway's tools for clients of the Model Context Protocol, and the tools of servers that speak
+//! it for the gateway's models.
+
+use gateway_tests::{Gateway, Reply, Setup, Spoken, Upstream, platform::Platform, request};
+use rmcp::{
+    ServiceExt as _,
+    model::CallToolRequestParams,
+    service::ServiceError,
+    transport::{
+        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+    },
+};
+use serde_json::{Value, json};
+use tokio::time::{self, Instant};
+
+const KEY: &str = "sk-app";
+
+fn transport(gateway: &Gateway) -> StreamableHttpClientTransportConfig {
+    // Another test may have done it before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    StreamableHttpClientTransportConfig::with_uri(format!("http://{}/mcp", gateway.address()))
+}
+
+fn object(value: Value) -> serde_json::Map<String, Value> {
+    let Value::Object(object) = value else { panic!("an object") };
+    object
+}
+
+#[tokio::test]
+async fn a_client_of_the_protocol_uses_the_tools() {
+    let platform = Platform::newer().await;
+    let gateway = Setup::new().with_platform(&platform).client("app", KEY).start().await;
+    let config = transport(&gateway).auth_header(KEY);
+    let client = ().serve(StreamableHttpClientTransport::from_config(config)).await.unwrap();
+    let info = client.peer_info().unwrap();
+    assert_eq!(info.server_info.as_ref().unwrap().name, "llm-gateway");
+    let tools = client.list_all_tools().await.unwrap();
+    let listed = json!(tools.iter().map(|tool| &tool.name).collect::<Vec<_>>());
+    assert_eq!((tools.len(), &listed[0], &listed[1]), (17, &json!("echo"), &json!("calculator")));
+    let search = CallToolRequestParams::new("semantic_search")
+        .with_arguments(object(json!({ "query": "tides", "taxonomy": "Sea_taxonomy" })));
+    let found = client.call_tool(search).await.unwrap();
+    assert_eq!(found.is_error, Some(false));
+    let structure = found.structured_content.unwrap();
+    assert_eq!(structure["results"][0]["id"], "tides_ch4");
+    let text: Value = serde_json::from_str(&found.content[0].as_text().unwrap().text).unwrap();
+    assert_eq!(text, structure);
+    assert_eq!(
+        platform.semantic_search.log(),
+        [r#"POST /v1/search {"query":"tides","taxonomy":"Sea_taxonomy"}"#]
+    );
+    let wrong = CallToolRequestParams::new("echo").with_arguments(object(json!({ "x": 1 })));
+    let failed = client.call_tool(wrong).await.unwrap();
+    assert_eq!(failed.is_error, Some(true));
+    assert!(failed.content[0].as_text().unwrap().text.contains("invalid_arguments"));
+    let unknown = client.call_tool(CallToolRequestParams::new("nothing")).await;
+    assert!(matches!(unknown, Err(ServiceError::McpError(_))), "{unknown:?}");
+    client.cancel().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_without_a_key_is_turned_away() {
+    let gateway = Setup::new().client("app", KEY).start().await;
+    let transport = StreamableHttpClientTransport::from_config(transport(&gateway));
+    assert!(().serve(transport).await.is_err());
+    assert_eq!(gateway.get("/mcp").await.status(), 405);
+}
+
+async fn post(gateway: &Gateway, body: &str) -> Reply {
+    let headers = [("Content-Type", "application/json")];
+    gateway.send(request("POST", "/mcp", &headers, body.as_bytes())).await
+}
+
+#[tokio::test]
+async fn a_message_is_answered_or_taken() {
+    let gateway = Setup::new().start().await;
+    for (body, told) in [
+        (
+            r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":"a","result":{}}"#,
+        ),
+        (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, ""),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"there is no such method"}}"#,
+        ),
+    ] {
+        let reply = post(&gateway, body).await;
+        assert_eq!(reply.status(), if told.is_empty() { 202 } else { 200 });
+        assert_eq!(reply.text(), told, "{body}");
+    }
+    let broken = post(&gateway, "{").await;
+    assert_eq!((broken.status(), &broken.json()["error"]["code"]), (400, &json!(-32700)));
+}
+
+/// Waits until `gateway` has the tool `name`.
+async fn has(gateway: &Gateway, name: &str) {
+    let deadline = Instant::now() + gateway_tests::PATIENCE;
+    while gateway.get(&format!("/v1/tools/{name}")).await.status() != 200 {
+        assert!(Instant::now() < deadline, "no tool {name}: {}", gateway.stdout());
+        time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_model_uses_the_tools_of_a_server() {
+    let (platform, upstream) = (Platform::newer().await, Upstream::start().await);
+    let server = Setup::new().with_platform(&platform).client("gateway", KEY).start().await;
+    let gateway = Setup::before(&upstream)
+        .set("mcp.lab", "url", &format!("http://{}/mcp", server.address()))
+        .write("mcp.lab", "headers", &format!("{{ Authorization = \"Bearer {KEY}\" }}"))
+        .write("mcp.lab", "tools", "[\"semantic*\", \"echo\"]")
+        .start()
+        .await;
+    has(&gateway, "lab_semantic_search").await;
+    has(&gateway, "lab_echo").await;
+    assert_eq!(gateway.get("/v1/tools/lab_calculator").await.status(), 404, "it is not allowed");
+    for stream in [false, true] {
+        let search = ("call_1", "lab_semantic_search", json!({ "query": "tides" }));
+        let wrong = ("call_2", "lab_echo", json!({}));
+        upstream.next(Spoken::Chat.turn(stream, "", &[search, wrong]));
+        upstream.next(Spoken::Chat.turn(stream, "High tide.", &[]));
+        let ask = gateway_tests::openai::ask("lab/m", json!({ "stream": stream }));
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("x-gateway-tools", "lab_semantic_search, lab_echo"),
+        ];
+        let reply =
+            gateway.send(request("POST", "/v1/chat/completions", &headers, ask.as_bytes())).await;
+        assert!(reply.text().contains("High tide."), "{}", reply.text());
+        let told = upstream.last().json();
+        let results = &told["messages"];
+        assert!(results[2]["content"].as_str().unwrap().contains("tides_ch4"), "{told}");
+        assert!(results[3]["content"].as_str().unwrap().contains("error"), "{told}");
+    }
+    assert_eq!(platform.semantic_search.asked().len(), 2);
+    let schema = gateway.get("/v1/tools/lab_semantic_search").await.json();
+    assert_eq!(schema["parameters"]["required"], json!(["query"]));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_hinders_nobody() {
+    let upstream = Upstream::start().await;
+    let away = Upstream::start().await.port();
+    let gateway = Setup::before(&upstream)
+        .set("mcp.lab", "url", &format!("http://127.0.0.1:{away}/mcp"))
+        .write("tool_calls", "offered", "[\"lab_search\", \"echo\"]")
+        .start()
+        .await;
+    let ask = gateway_tests::openai::ask("lab/m", json!({}));
+    assert_eq!(gateway.chat(ask).await.status(), 200);
+    let offered = &upstream.last().json()["tools"];
+    assert_eq!(offered.as_array().map(Vec::len), Some(1), "{offered}");
+}
