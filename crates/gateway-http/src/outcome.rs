@@ -132,6 +132,21 @@ impl Outcome {
         self.tell(End::Failed(error));
     }
 
+    fn count(&self, end: End<'_>, outcome: &'static str, took: Took, cost: Option<NanoDollars>) {
+        let meters = &self.app.meters;
+        meters.ended(self.path, outcome);
+        meters.answered(&self.provider, took);
+        if self.stream {
+            meters.streamed(&self.provider, outcome);
+        }
+        if let Some(usage) = &self.usage {
+            meters.used(&self.provider, &self.model, usage, cost);
+        }
+        if let End::Failed(error) = end {
+            meters.failed(&self.provider, error.kind().as_str());
+        }
+    }
+
     fn tell(&mut self, end: End<'_>) {
         if std::mem::replace(&mut self.told, true) {
             return;
@@ -144,20 +159,9 @@ impl Outcome {
         if let Some(taken) = self.taken.take() {
             taken.settle(used.usage.total(), cost.unwrap_or_default());
         }
-        let meters = &self.app.meters;
-        meters.ended(self.path, outcome);
-        let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
-        meters.answered(&self.provider, Took { whole: took, first, streamed });
-        if self.stream {
-            meters.streamed(&self.provider, outcome);
-        }
-        if let Some(usage) = &self.usage {
-            meters.used(&self.provider, &self.model, usage, cost);
-        }
         let error = if let End::Failed(error) = end { Some(error) } else { None };
-        if let Some(error) = error {
-            meters.failed(&self.provider, error.kind().as_str());
-        }
+        let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
+        self.count(end, outcome, Took { whole: took, first, streamed }, cost);
         if let Some(live) = self.live.take() {
             live.ended(self.ended(end, cost, (took, first)));
         }

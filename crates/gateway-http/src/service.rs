@@ -76,6 +76,7 @@ where
         Err(error) => Err(error),
     };
     answered.unwrap_or_else(|error| {
+        app.meters.refused(&error);
         let body = match voice {
             Some(voice) => voice.write_error(&error, &request_id),
             None => reply::platform_error(&error),

@@ -1,7 +1,7 @@
 //! What features count. Each is one call, with labels that are the program's own.
 
 use super::{Meters, Table, parameters};
-use gateway_core::Loss;
+use gateway_core::{ErrorKind, GatewayError, Loss};
 use metrics::{Counter, Histogram, counter, histogram};
 use std::time::Duration;
 
@@ -17,6 +17,15 @@ impl Meters {
     pub(crate) fn lost(&self, loss: &Loss) {
         for name in loss.iter() {
             self.one("llm_gateway_dropped_parameters_total", "parameter", parameters::label(name));
+        }
+    }
+
+    /// Counts a request that is over a limit of ours; those of providers are their errors.
+    pub(crate) fn refused(&self, error: &GatewayError) {
+        let kind = error.kind();
+        let limit = matches!(kind, ErrorKind::RateLimited | ErrorKind::QuotaExceeded);
+        if limit && error.upstream_status().is_none() {
+            self.one("llm_gateway_rate_limited_total", "reason", kind.as_str());
         }
     }
 

@@ -187,7 +187,7 @@ pub const ALL: &[Metric] = &[
         "llm_gateway_rate_limited_total",
         Counter,
         &["reason"],
-        "Requests that were over a limit, by which.",
+        "Requests that were over a limit of the gateway: `rate_limit_exceeded`, `insufficient_quota`.",
     ),
     metric(
         "llm_gateway_requests_shed_total",
