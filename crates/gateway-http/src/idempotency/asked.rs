@@ -22,7 +22,14 @@ pub(crate) fn is_asked(endpoint: Endpoint<'_>, method: &Method, headers: &Header
 /// Whether a second `POST` would cost, or leave something behind.
 fn has_effects(endpoint: Endpoint<'_>) -> bool {
     endpoint.kind() == Kind::Model
-        || matches!(endpoint, Endpoint::Embeddings | Endpoint::Sessions | Endpoint::SessionFork(_))
+        || matches!(
+            endpoint,
+            Endpoint::Embeddings
+                | Endpoint::Sessions
+                | Endpoint::SessionFork(_)
+                | Endpoint::Conversations
+                | Endpoint::ConversationItems(_)
+        )
 }
 
 /// The name that the caller gave the request.
