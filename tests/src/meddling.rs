@@ -3,13 +3,15 @@
 use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
 };
 
 /// Meddles with the system calls of a process, until it is dropped.
 #[derive(Debug)]
 pub struct Meddling {
     strace: Child,
+    /// Held open: it goes on to say things, and would end if nobody could hear them.
+    _said: BufReader<ChildStderr>,
 }
 
 impl Meddling {
@@ -28,14 +30,13 @@ impl Meddling {
             .stderr(Stdio::piped())
             .spawn();
         let Ok(mut strace) = started else { return skipped("there is no strace") };
-        let said = BufReader::new(strace.stderr.take().expect("it is piped"));
-        for line in said.lines().map_while(Result::ok) {
+        let mut said = BufReader::new(strace.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        while said.read_line(&mut line).is_ok_and(|length| length > 0) {
             if line.contains("attached") {
-                return Some(Self { strace });
+                return Some(Self { strace, _said: said });
             }
-            if line.contains("not permitted") {
-                break;
-            }
+            line.clear();
         }
         let _ = strace.kill();
         let _ = strace.wait();
