@@ -13,14 +13,16 @@ pub struct Before<'a> {
 }
 
 /// Sections that no provider is made of.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 11] = [
     "aliases",
     "clients",
     "console",
+    "fallbacks",
     "lifecycle",
     "log",
     "metrics",
     "models",
+    "routes",
     "routing",
     "sessions",
 ];

@@ -4,6 +4,7 @@ mod control;
 
 use crate::{
     before::Before,
+    chains,
     config::{
         Backend as StoreBackend, Client, Config, Durability, Kind, Provider as Configured, Stage,
     },
@@ -12,6 +13,7 @@ use crate::{
     kept,
     lasting::Lasting,
     local, tools,
+    upstreams::{self, Hosts},
 };
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ModelCard, Provider, Recall, Routes};
@@ -20,13 +22,9 @@ use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
     GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings, Through,
 };
-use gateway_resilience::{
-    Deadlines, Ending, Guarded, Limits as Patience, Observer, Policy, Retry, breaker,
-};
+use gateway_resilience::{Cached, Ending};
 use gateway_store::{Embedded, Stores};
-use metrics::counter;
 use std::{collections::HashMap, sync::Arc};
-use uuid::Uuid;
 
 /// How many bytes of requests' bodies are held at once.
 const BODY_BUDGET: usize = 256 << 20;
@@ -87,13 +85,16 @@ pub fn build(
     let context_service = local::context_service(config)?;
     let through = local::through(config, context_service.as_ref());
     let providers = providers(config, lasting, (&client, through.as_ref()), before)?;
-    let routes = routes(config, &providers)?;
+    let mut routes = routes(config, &providers)?;
+    let chains = chains::build(config, &mut routes, &providers)?;
     let budget = before.map(|it| Arc::clone(&it.app.limits.budget));
     Ok(App {
         access: access(config),
         routes,
         health: dependencies::health(config, lasting, &client, &providers),
         providers,
+        chains,
+        caching: config.cache.enabled,
         paused: paused(lasting),
         keeper: kept::keeper(config, lasting, before),
         idempotency: kept::idempotency(config, lasting, before),
@@ -139,7 +140,8 @@ fn access(config: &Config) -> Access {
         let mut known = gateway_http::Client::new(&client.name, &client.tenant);
         known.strict = client.strict;
         known.offered_tools.clone_from(&client.offered_tools);
-        known.models = Some(client.models.clone()).filter(|models| !models.is_empty());
+        let models = Some(client.models.as_slice()).filter(|models| !models.is_empty());
+        known.models = models.map(Into::into);
         (*client.key.as_bytes(), Arc::new(known.limited(&client.allowance)))
     };
     Access::Keys(config.clients.iter().map(client).collect())
@@ -168,13 +170,14 @@ fn providers(
     before: Option<Before<'_>>,
 ) -> anyhow::Result<HashMap<Arc<str>, Backend>> {
     let usual = Configured::default();
+    let mut hosts = Hosts::new(config, lasting);
     let mut backends: HashMap<Arc<str>, Backend> = HashMap::new();
     let mut add = |id: &str, configured: &Configured, known: &Descriptor| {
         let same = before.and_then(|before| before.provider(id));
         let build = || {
             let settings = settings(id, configured, known, client);
             let settings = Settings { through: through.cloned(), ..settings };
-            backend(known, settings, config, lasting)
+            backend(known, settings, config, (lasting, &mut hosts))
         };
         backends.insert(id.into(), same.map_or_else(build, Ok)?);
         anyhow::Ok(())
@@ -238,7 +241,7 @@ fn settings(
     Settings {
         id: id.to_owned(),
         base_url: base_url.to_owned(),
-        api_key: configured.api_key.clone(),
+        api_key: None,
         auth: None,
         headers,
         quirks: configured.quirks.clone(),
@@ -253,75 +256,28 @@ fn backend(
     descriptor: &Descriptor,
     settings: Settings,
     config: &Config,
-    lasting: &Lasting,
+    (lasting, hosts): (&Lasting, &mut Hosts<'_>),
 ) -> anyhow::Result<Backend> {
+    let keys = config.providers.get(&settings.id).map(Configured::keys).unwrap_or_default();
     // A provider under another address may want no key.
     let moved = settings.base_url != descriptor.base_url;
-    if descriptor.credential == Credential::Required && settings.api_key.is_none() && !moved {
+    if descriptor.credential == Credential::Required && keys.is_empty() && !moved {
         let variable = format!("{}_API_KEY", settings.id.to_uppercase());
         let why = format!("the provider '{}' has no API key: set {variable}", settings.id);
         return Ok(Backend::Unready(why));
     }
-    let id = settings.id.clone();
-    let provider = (descriptor.build)(settings)
-        .map_err(|error| anyhow!("{error}"))
-        .with_context(|| format!("providers.{id}"))?;
-    let mut provider = wrapped(provider, config, lasting);
+    let epoch = upstreams::epoch(&settings);
+    let mut provider = upstreams::provider(descriptor, &settings, keys, config, hosts)?;
     if let Some(carried_by) = descriptor.thinking {
         let (side, ttl) = (Arc::clone(&lasting.stores.side), config.store.reasoning_ttl);
         provider = Arc::new(Recall::new(provider, side, carried_by, ttl));
     }
-    Ok(Backend::Ready(ending(provider, &lasting.drain)))
-}
-
-/// A provider that is not waited for for ever, not called while it fails, and asked again.
-fn wrapped(provider: Arc<dyn Provider>, config: &Config, lasting: &Lasting) -> Arc<dyn Provider> {
-    let patience = Patience {
-        first_byte: config.timeouts.first_byte,
-        first_output: config.timeouts.first_token,
-        idle: config.timeouts.idle,
-        stream_total: config.timeouts.stream_total,
-        total: config.timeouts.total,
-        ..Patience::default()
-    };
-    let mut provider: Arc<dyn Provider> = Arc::new(Deadlines::new(provider, patience));
-    if let Some(tracing) = &lasting.tracing {
-        provider = tracing.provider(provider);
+    provider = ending(provider, &lasting.drain);
+    if config.cache.enabled {
+        let store = Arc::clone(&lasting.stores.cache);
+        provider = Arc::new(Cached::new(provider, store, epoch, config.cache.ttl));
     }
-    let resilience = &config.resilience;
-    if resilience.circuit_breaker_enabled {
-        let breakers = Arc::clone(&lasting.breakers);
-        let observer: Observer =
-            Arc::new(move |circuit, from, to| breakers.changed(circuit, from, to));
-        provider = Arc::new(Guarded::new(provider, pauses(config), random).observed(observer));
-    }
-    if resilience.retry_max_attempts > 1 {
-        let policy = Policy { attempts: small(resilience.retry_max_attempts), ..Policy::default() };
-        let id = provider.id().to_owned();
-        let retries = counter!("llm_gateway_provider_retries_total", "provider" => id);
-        let retry = Retry::new(provider, policy, random);
-        provider = Arc::new(retry.observed(Arc::new(move || retries.increment(1))));
-    }
-    provider
-}
-
-/// When something that fails is given a pause, and for how long.
-pub(crate) fn pauses(config: &Config) -> breaker::Config {
-    breaker::Config {
-        failures: small(config.resilience.circuit_breaker_failure_threshold),
-        cooldown: config.resilience.circuit_breaker_recovery_timeout,
-        ..breaker::Config::default()
-    }
-}
-
-fn small(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// A number from 0 to 1.
-#[expect(clippy::cast_precision_loss, reason = "a draw needs no precision")]
-pub(crate) fn random() -> f64 {
-    Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64
+    Ok(Backend::Ready(provider))
 }
 
 fn routes(config: &Config, backends: &HashMap<Arc<str>, Backend>) -> anyhow::Result<Routes> {

@@ -2,6 +2,7 @@
 
 pub mod before;
 pub mod breakers;
+mod chains;
 pub mod compose;
 pub mod config;
 mod dependencies;
@@ -26,5 +27,6 @@ pub mod serve;
 mod signals;
 pub mod telemetry;
 mod tools;
+mod upstreams;
 mod watch_file;
 mod watched;

@@ -1,7 +1,6 @@
 //! The platform's services that have to do with local models.
 
 use crate::{
-    compose,
     config::{Config, Url},
     live::Live,
 };
@@ -26,7 +25,7 @@ const REFRESH: Duration = Duration::from_mins(1);
 pub(crate) fn context_service(config: &Config) -> anyhow::Result<Option<Arc<dyn ContextService>>> {
     let Some(url) = config.cms.address() else { return Ok(None) };
     let (timeout, client) = (config.cms.timeout, client()?);
-    let service = ContextManagement::new(url.as_str(), timeout, client, compose::random);
+    let service = ContextManagement::new(url.as_str(), timeout, client, crate::upstreams::random);
     Ok(Some(Arc::new(service)))
 }
 

@@ -1,6 +1,6 @@
 //! From configuration to tools.
 
-use crate::{compose, config::Config};
+use crate::{config::Config, upstreams};
 use anyhow::{Context as _, anyhow};
 use gateway_core::Rounds;
 use gateway_http::Toolbox;
@@ -27,14 +27,14 @@ pub(crate) fn toolbox(config: &Config, stores: &Stores) -> anyhow::Result<Toolbo
 
 fn executor(config: &Config, stores: &Stores) -> anyhow::Result<Executor> {
     let registry = config.registry().map_err(|error| anyhow!(error)).context("tools")?;
-    let mut pauses = compose::pauses(config);
+    let mut pauses = upstreams::pauses(&config.resilience);
     if !config.resilience.circuit_breaker_enabled {
         pauses.failures = u32::MAX;
     }
     let limits = Limits {
         running: config.tool_calls.running,
         breaker: pauses,
-        random: compose::random,
+        random: upstreams::random,
         ..Limits::default()
     };
     let client = Client::new(&config.connecting()).map_err(|error| anyhow!(error))?;

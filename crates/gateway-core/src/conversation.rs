@@ -7,9 +7,9 @@ mod turn;
 
 use self::talk::Talk;
 use crate::{
-    Answer, Ask, Call, ChatRequest, ChatResponse, Dialect, Embedded, EmbeddingCall, GatewayError,
-    Json, Look, Provider, Result, Target, Tool, ToolCall, ToolContext, ToolError, ToolKind,
-    ToolSpec, Tools,
+    Against, Answer, Ask, Call, ChatRequest, ChatResponse, Dialect, Embedded, EmbeddingCall,
+    GatewayError, Json, Look, Prospect, Provider, Result, Target, Tool, ToolCall, ToolContext,
+    ToolError, ToolKind, ToolSpec, Tools,
 };
 use async_trait::async_trait;
 use std::{
@@ -194,6 +194,14 @@ impl Provider for Conversation {
 
     fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         self.provider.speaks(target, dialect)
+    }
+
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.provider.against(target)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.provider.rehearse(call).await
     }
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {

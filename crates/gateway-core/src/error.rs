@@ -4,6 +4,7 @@
 //! low-cardinality, so it doubles as a metric label. What the caller may be told: the message.
 //! What really happened: the source chain, which goes to the log and nowhere else.
 
+use crate::Head;
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 /// A result whose error is a [`GatewayError`].
@@ -26,6 +27,8 @@ struct Details {
     param: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
     upstream_status: Option<u16>,
+    head: Option<Box<Head>>,
+    last_word: bool,
     source: Option<BoxError>,
 }
 
@@ -114,6 +117,8 @@ impl GatewayError {
             param: None,
             retry_after: None,
             upstream_status: None,
+            head: None,
+            last_word: false,
             source: None,
         }))
     }
@@ -161,6 +166,47 @@ impl GatewayError {
         self
     }
 
+    /// Says who failed, after how many attempts.
+    #[must_use]
+    pub fn by(mut self, head: Head) -> Self {
+        self.0.head = Some(Box::new(head));
+        self
+    }
+
+    /// Says that what could be done was done: to ask again at once would only add to the trouble.
+    #[must_use]
+    pub fn as_last_word(mut self) -> Self {
+        self.0.last_word = true;
+        self
+    }
+
+    /// The same without its cause, for somebody else who waits for the same answer.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let Details {
+            kind,
+            message,
+            code,
+            param,
+            retry_after,
+            upstream_status,
+            head,
+            last_word,
+            ..
+        } = &*self.0;
+        Self(Box::new(Details {
+            kind: *kind,
+            message: message.clone(),
+            code: code.clone(),
+            param: param.clone(),
+            retry_after: *retry_after,
+            upstream_status: *upstream_status,
+            head: head.clone(),
+            last_word: *last_word,
+            source: None,
+        }))
+    }
+
     /// Why the call failed.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -184,6 +230,21 @@ impl GatewayError {
     /// When it is worth trying again.
     pub fn delay(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// Who failed, after how many attempts; absent if nobody was asked.
+    pub fn head(&self) -> Option<&Head> {
+        self.0.head.as_deref()
+    }
+
+    /// Takes out who failed.
+    pub fn take_head(&mut self) -> Option<Head> {
+        self.0.head.take().map(|head| *head)
+    }
+
+    /// Whether asking again at once would only add to the trouble.
+    pub fn is_last_word(&self) -> bool {
+        self.0.last_word
     }
 
     /// The status that the upstream answered with.

@@ -1,6 +1,6 @@
 //! Steps of an answer, together with the bytes in which they came.
 
-use crate::{Message, Result, StreamEvent, ToolCall};
+use crate::{Head, Message, Result, StreamEvent, ToolCall};
 use bytes::Bytes;
 use futures_util::Stream;
 use std::pin::Pin;
@@ -22,6 +22,9 @@ pub struct Frame {
     /// Calls that are run here from now on; what comes of them is told as exchanged. Only a
     /// [`Conversation`](crate::Conversation) tells them.
     pub running: Vec<ToolCall>,
+    /// Who answers, where that was found out only after the answer had begun: another attempt was
+    /// made, or another provider asked.
+    pub head: Option<Box<Head>>,
 }
 
 /// An answer in progress.

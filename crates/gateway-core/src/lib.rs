@@ -15,6 +15,7 @@
 mod answer;
 mod context_service;
 mod conversation;
+mod decision;
 mod dialect;
 mod embedding;
 mod envelope;
@@ -40,6 +41,7 @@ pub use self::{
     answer::{ChatResponse, Choice, Collector},
     context_service::{ContextService, Shortening},
     conversation::{Conversation, MAX_ROUNDS, Rounds},
+    decision::{Against, Cached, Caching, Fate, Prospect, Step},
     dialect::Dialect,
     embedding::{
         Embedded, EmbeddingCall, EmbeddingFormat, EmbeddingInput, EmbeddingRequest,
@@ -57,7 +59,7 @@ pub use self::{
     },
     model::{Capabilities, ModelCard, ReasoningStyle},
     on_end::{End, Witness, on_end},
-    provider::{Answer, Ask, Call, Context, Head, Look, Provider, Target},
+    provider::{Answer, Ask, Call, Context, Head, Look, Provider, Target, admits},
     recall::Recall,
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
     route::{MAX_ALIASES, Route, Routes, Rule},

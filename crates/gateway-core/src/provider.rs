@@ -1,12 +1,12 @@
 //! The port to a model vendor.
 
 use crate::{
-    ChatRequest, ChatResponse, Collector, Dialect, Embedded, EmbeddingCall, FrameStream, Loss,
-    ModelCard, Original, Result,
+    Against, Cached, Caching, ChatRequest, ChatResponse, Collector, Dialect, Embedded,
+    EmbeddingCall, FrameStream, Loss, ModelCard, Original, Prospect, Result, Step,
 };
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 /// Something that answers calls.
 ///
@@ -28,6 +28,25 @@ pub trait Provider: Send + Sync {
     fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         let _ = (target, dialect);
         None
+    }
+
+    /// What speaks against asking `target` now, as far as is known without asking.
+    fn against(&self, target: &Target) -> Option<Against> {
+        let _ = target;
+        None
+    }
+
+    /// What answering `call` would come to: each target in the order in which it would be asked.
+    /// Nobody is asked.
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        vec![Prospect {
+            provider: self.id().into(),
+            target: call.target.clone(),
+            credential: None,
+            against: self.against(&call.target),
+            loss: Ok(Loss::default()),
+            cache: None,
+        }]
     }
 
     /// Answers. A call that does not stream has its whole answer in one frame.
@@ -97,6 +116,7 @@ pub enum Look {
 }
 
 /// What travels beside a request.
+#[expect(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     /// The request's name in logs; sent upstream as `x-request-id`.
@@ -112,6 +132,30 @@ pub struct Context {
     pub headers: Arc<[(&'static str, String)]>,
     /// The request comes from the platform's context service, and must not be sent back to it.
     pub from_context_service: bool,
+    /// The models that the caller may use, if not all: see [`admits`].
+    pub models: Option<Arc<[String]>>,
+    /// How often upstreams may be called; as often as is usual if absent.
+    pub attempts: Option<NonZeroU32>,
+    /// Do without what keeps calls from a provider that fails.
+    pub unguarded: bool,
+    /// Ask even a provider that is given a pause: there is no other.
+    pub pressed: bool,
+    /// A provider on probation has half the time to begin.
+    pub hurried: bool,
+    /// Whether the answer may be remembered.
+    pub caching: Caching,
+}
+
+/// Whether one of `patterns` fits a model, by any of its `names`. `*` at the end of a pattern stands
+/// for any rest.
+pub fn admits(patterns: &[String], names: &[&str]) -> bool {
+    let fits = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
+        Some(start) => {
+            name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+        }
+        None => name.eq_ignore_ascii_case(pattern),
+    };
+    patterns.iter().any(|pattern| names.iter().any(|name| fits(pattern, name)))
 }
 
 /// An answer that has begun.
@@ -123,7 +167,7 @@ pub struct Answer {
 }
 
 /// What is known of an answer before its first frame.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Head {
     /// Who answers.
     pub provider: Arc<str>,
@@ -135,6 +179,12 @@ pub struct Head {
     pub loss: Loss,
     /// How often upstreams were called.
     pub attempts: u32,
+    /// What the catalogue knows of the model that answers.
+    pub card: Option<Arc<ModelCard>>,
+    /// Who was considered before, and did not answer.
+    pub steps: Vec<Step>,
+    /// What a cache did, if there is one.
+    pub cache: Option<Cached>,
 }
 
 impl Call {

@@ -5,8 +5,9 @@
 //! remembered here, under the ids of the tool calls, which every dialect carries.
 
 use crate::{
-    Answer, Ask, Call, ChatRequest, Content, Dialect, Embedded, EmbeddingCall, Frame, FrameStream,
-    Look, Message, Part, Provider, Reasoning, Result, Role, StreamEvent, Target, ToolCall,
+    Against, Answer, Ask, Call, ChatRequest, Content, Dialect, Embedded, EmbeddingCall, Frame,
+    FrameStream, Look, Message, Part, Prospect, Provider, Reasoning, Result, Role, StreamEvent,
+    Target, ToolCall,
     state::{Aside, SideStore, Tenant},
 };
 use async_trait::async_trait;
@@ -67,6 +68,14 @@ impl Provider for Recall {
 
     fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         self.inner.speaks(target, dialect)
+    }
+
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.inner.against(target)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.inner.rehearse(call).await
     }
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {

@@ -3,7 +3,7 @@
 //! The first of these that matches decides:
 //!
 //! ```text
-//! alias -> provider prefix -> catalogue name -> family pattern -> default -> not found
+//! alias -> chain -> provider prefix -> catalogue name -> family pattern -> default -> not found
 //! ```
 //!
 //! so that `deepseek-r1-7b`, which the catalogue knows as a local model, is not taken for one of
@@ -20,6 +20,8 @@ use std::{
 pub struct Routes {
     /// Other names, in lower case, and what they stand for.
     aliases: HashMap<String, String>,
+    /// Names that several targets answer for, in lower case, and where the first of them is.
+    chains: HashMap<String, Route>,
     /// Provider prefixes, in lower case and without separator, and their providers.
     prefixes: HashMap<String, Arc<str>>,
     /// Catalogued models by name in lower case.
@@ -41,11 +43,15 @@ pub struct Route {
     pub target: Target,
     /// Which rule decided.
     pub rule: Rule,
+    /// The chain to ask instead of the provider, if several targets answer for the name.
+    pub chain: Option<Arc<str>>,
 }
 
 /// The rule by which a name was routed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rule {
+    /// Several targets answer for the name.
+    Chain,
     /// The name began with a provider's prefix.
     Prefix,
     /// The catalogue has the name.
@@ -63,6 +69,12 @@ impl Routes {
     /// Adds another name for `model`.
     pub fn alias(&mut self, name: &str, model: impl Into<String>) {
         self.aliases.insert(name.to_lowercase(), model.into());
+    }
+
+    /// Lets several targets answer for `name`, the first of which is `first`.
+    pub fn chain(&mut self, name: &str, first: Route) {
+        let route = Route { rule: Rule::Chain, chain: Some(name.into()), ..first };
+        self.chains.insert(name.to_lowercase(), route);
     }
 
     /// Sends names that begin with `prefix/` or `prefix:` to `provider`, without the prefix.
@@ -102,12 +114,31 @@ impl Routes {
         sorted.into_iter().map(|(name, model)| (name.as_str(), model.as_str()))
     }
 
+    /// The names that several targets answer for.
+    pub fn chains(&self) -> impl Iterator<Item = &str> {
+        self.chains.values().filter_map(|route| route.chain.as_deref())
+    }
+
     /// Where a request for `name` goes.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::ModelNotFound`] if nobody serves such a name.
     pub fn route(&self, name: &str) -> Result<Route> {
+        if !self.chains.is_empty()
+            && let Some(route) = self.chains.get(&self.resolve(name).to_lowercase())
+        {
+            return Ok(route.clone());
+        }
+        self.single(name)
+    }
+
+    /// The one model that `name` stands for, whatever chain has the same name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ModelNotFound`] if nobody serves such a name.
+    pub fn single(&self, name: &str) -> Result<Route> {
         let name = self.resolve(name);
         let folded = name.to_lowercase();
         self.by_prefix(name, &folded)
@@ -157,11 +188,24 @@ impl Routes {
     }
 }
 
+impl Rule {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Prefix => "prefix",
+            Self::Catalogue => "catalogue",
+            Self::Family => "family",
+            Self::Default => "default",
+        }
+    }
+}
+
 impl Route {
     fn new(provider: &Arc<str>, name: &str, card: Option<&Arc<ModelCard>>, rule: Rule) -> Self {
         let model = card.map_or(name, |card| &card.upstream);
         let target = Target { model: model.into(), card: card.cloned() };
-        Self { provider: Arc::clone(provider), target, rule }
+        Self { provider: Arc::clone(provider), target, rule, chain: None }
     }
 }
 
@@ -259,6 +303,21 @@ mod tests {
         check("GPT-5.2", Some("openai gpt-5.2"));
         check("OPUS", Some("anthropic claude-opus-4-20250514"));
         check("OpenAI/GPT-5.2", Some("openai gpt-5.2"));
+    }
+
+    #[test]
+    fn a_chain_beats_a_model_of_its_name() {
+        let mut routes = routes();
+        for name in ["gpt-5.2", "Sure"] {
+            let first = routes.single("gpt-5.2").unwrap();
+            routes.chain(name, first);
+        }
+        for (name, chain) in [("chatgpt", "gpt-5.2"), ("sure", "Sure")] {
+            let route = routes.route(name).unwrap();
+            assert_eq!((route.chain.as_deref(), route.rule), (Some(chain), Rule::Chain));
+        }
+        assert_eq!(routes.single("gpt-5.2").unwrap().chain, None);
+        assert!(routes.single("sure").is_err());
     }
 
     #[test]

@@ -1,11 +1,20 @@
 //! What a request handler may use.
 
 use crate::{
-    auth::Access, body, console::Feed, control::Control, cors::Cors, health::Health,
-    idempotency::Idempotency, meters::Meters, responses::Responses, sessions::Keeper,
-    tools::Toolbox, windows::Windows,
+    auth::{Access, Client},
+    body,
+    console::Feed,
+    control::Control,
+    cors::Cors,
+    health::Health,
+    idempotency::Idempotency,
+    meters::Meters,
+    responses::Responses,
+    sessions::Keeper,
+    tools::Toolbox,
+    windows::Windows,
 };
-use gateway_core::{ContextService, ErrorKind, GatewayError, Provider, Result, Routes};
+use gateway_core::{ContextService, ErrorKind, GatewayError, Provider, Result, Route, Routes};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 /// Built once of a configuration; shared by every request.
@@ -18,6 +27,10 @@ pub struct App {
     pub providers: HashMap<Arc<str>, Backend>,
     /// Which of them are given a pause.
     pub paused: Paused,
+    /// Those that answer for a name together, by that name.
+    pub chains: HashMap<Arc<str>, Arc<dyn Provider>>,
+    /// Whether answers may be remembered.
+    pub caching: bool,
     /// Conversations that are kept.
     pub keeper: Keeper,
     /// Requests that were already made.
@@ -126,6 +139,25 @@ impl App {
             )
             .param("model")),
         }
+    }
+
+    /// Who answers `client` where its request for `name` goes. A chain checks each of its targets
+    /// for itself.
+    ///
+    /// # Errors
+    ///
+    /// If `client` may not use the model, or its provider is not set up.
+    pub(crate) fn answerer(
+        &self,
+        client: &Client,
+        name: &str,
+        route: &Route,
+    ) -> Result<&Arc<dyn Provider>> {
+        if let Some(chain) = route.chain.as_ref().and_then(|chain| self.chains.get(chain)) {
+            return Ok(chain);
+        }
+        client.check_model(name, &route.target.model)?;
+        self.provider(&route.provider)
     }
 
     /// Whether the provider with this id can be asked.

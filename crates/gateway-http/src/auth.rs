@@ -1,7 +1,7 @@
 //! Who is calling.
 
 use crate::control::{Allowance, Quota};
-use gateway_core::{ErrorKind, GatewayError, Result};
+use gateway_core::{ErrorKind, GatewayError, Result, admits};
 use http::{HeaderMap, header::AUTHORIZATION};
 use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -14,7 +14,7 @@ pub struct Client {
     /// Whose data it sees: part of every key under which anything is kept.
     pub tenant: Arc<str>,
     /// The models it may ask for; all if absent. `*` at the end stands for any rest.
-    pub models: Option<Vec<String>>,
+    pub models: Option<Arc<[String]>>,
     /// Whoever calls without a key.
     pub is_anybody: bool,
     /// How much it may take.
@@ -97,7 +97,7 @@ impl Client {
     /// Fails unless this client may ask for `model`, as it or as the catalogue names it.
     pub fn check_model(&self, model: &str, catalogued: &str) -> Result<()> {
         let Some(allowed) = &self.models else { return Ok(()) };
-        if allowed.iter().any(|it| fits(it, model) || fits(it, catalogued)) {
+        if admits(allowed, &[model, catalogued]) {
             return Ok(());
         }
         Err(GatewayError::new(ErrorKind::Forbidden, "this API key may not use the model")

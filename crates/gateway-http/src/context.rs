@@ -39,6 +39,8 @@ pub(crate) fn traced(headers: &HeaderMap, request_id: Arc<str>, client: &Client)
         tracestate: text("tracestate").filter(|it| it.len() <= 512).map(Into::into),
         headers: Arc::default(),
         from_context_service: headers.contains_key("x-cms-origin"),
+        models: client.models.clone(),
+        ..Context::default()
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Cors {
 
 /// Headers of ours that a page may read.
 const EXPOSED: &str = "x-request-id, x-gateway-provider, x-gateway-dropped, x-gateway-attempts, \
+                       x-gateway-fallback-from, x-gateway-decision, x-upstream-status, x-cache, \
+                       age, \
                        x-gateway-history-dropped, x-gateway-taxonomy, x-upstream-request-id, \
                        etag, idempotent-replayed, retry-after";
 

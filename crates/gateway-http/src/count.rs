@@ -35,8 +35,7 @@ where
     let (body, envelope) = generate::open(app, body)?;
     MessagesCaller.check(&envelope)?;
     let route = app.routes.route(&envelope.model)?;
-    client.check_model(&envelope.model, &route.target.model)?;
-    let provider = app.provider(&route.provider)?;
+    let provider = app.answerer(&client, &envelope.model, &route)?;
     let decode = MessagesCaller.decode_count();
     let original = Arc::new(Original::new(Dialect::Messages, body, envelope, decode));
     let call = Call {
@@ -54,6 +53,7 @@ where
         request_id,
         client: Arc::clone(&client.name),
         provider: Arc::clone(&route.provider),
+        rule: route.rule,
         card: call.target.card.clone(),
         stream: false,
         input: 0,

@@ -34,8 +34,7 @@ where
     let input = estimate::tokens_of_json(&body);
     drop((body, share));
     let route = app.routes.route(&request.model)?;
-    client.check_model(&request.model, &route.target.model)?;
-    let provider = app.provider(&route.provider)?;
+    let provider = app.answerer(&client, &request.model, &route)?;
     let want = Want {
         request: &request_id,
         model: &route.target.model,
@@ -50,6 +49,7 @@ where
         request_id,
         client: Arc::clone(&client.name),
         provider: Arc::clone(&route.provider),
+        rule: route.rule,
         card: route.target.card.clone(),
         stream: false,
         input,

@@ -127,6 +127,7 @@ endpoints! {
         CountTokens     "/v1/messages/count_tokens" [POST]      Keyed Messages;
         Completions     "/v1/completions"           [POST]      Model Completions;
         Embeddings      "/v1/embeddings"            [POST]      Keyed Chat;
+        Explain         "/v1/explain"              [POST]      Keyed Platform;
         Models          "/v1/models"                [GET]       Keyed Platform;
         Providers       "/v1/providers"             [GET]       Keyed Platform;
         Tools           "/v1/tools"                 [GET]       Keyed Platform;

@@ -1,8 +1,9 @@
 //! A request to a model, from top to bottom. What differs between dialects is in the codec.
 
 use crate::{
-    App, Client, body, context,
+    App, Client, body, caching, context,
     control::{Standing, Want},
+    decision::Decision,
     event_body::EventBody,
     fit::{self, Fitted},
     hold, idempotency,
@@ -15,8 +16,8 @@ use crate::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Ask, BoxError, Call, Collector, Envelope, FrameStream, Head, Look, Loss, Result,
-    Target, estimate, on_end,
+    Answer, Ask, BoxError, Cached, Call, Collector, Dialect, Envelope, FrameStream, Head, Look,
+    Loss, Result, Route, Target, estimate, on_end,
 };
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
@@ -84,23 +85,19 @@ where
     caller.check(&envelope)?;
     let mut route = app.routes.route(&envelope.model)?;
     app.windows.correct(&route.provider, &mut route.target);
-    client.check_model(&envelope.model, &route.target.model)?;
-    let provider = app.provider(&route.provider)?;
+    let provider = app.answerer(&client, &envelope.model, &route)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);
+    let has_session = envelope.session.is_some();
     let input = estimate::tokens_of_json(&body);
     let want = want(&request_id, &route.target, &envelope, input);
     let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
     // Several questions are put one by one; one may be put as it is, or as it is completed here.
     let single = if asks.len() == 1 { asks.pop() } else { None };
-    let mut call = Call {
-        target: route.target,
-        ask: single.unwrap_or_else(|| told.clone()),
-        stream,
-        look: Look::Digest,
-        strict: is_strict(app, &client, &head.headers),
-        context: context::of(&head.headers, Arc::clone(&request_id), &client, caller.dialect()),
-    };
+    let ask = single.unwrap_or_else(|| told.clone());
+    let (id, dialect) = (Arc::clone(&request_id), caller.dialect());
+    let beside = Beside { headers: &head.headers, request_id: id, dialect, has_session };
+    let mut call = self::call(app, &client, &route, (ask, stream), beside);
     if call.strict {
         loss.refuse()?;
     }
@@ -118,6 +115,7 @@ where
         request_id,
         client: Arc::clone(&client.name),
         provider: Arc::clone(&route.provider),
+        rule: route.rule,
         card: call.target.card.clone(),
         stream,
         input,
@@ -132,7 +130,9 @@ where
         Some(keep) if plan.background => responses::start(keep, work, to, stream).await?,
         keep => {
             let shows_tools = tools::are_shown(&head.headers);
-            answer(app, caller, to, work, Rest { keep, share, asks, loss, shows_tools }).await?
+            let decision = Decision::wanted(&head.headers, &route);
+            let rest = Rest { keep, share, asks, loss, shows_tools, decision };
+            answer(app, caller, to, work, rest).await?
         }
     };
     composed.add_facts(reply.headers_mut());
@@ -150,6 +150,31 @@ fn want<'a>(
     Want { request, model: &target.model, input, output: envelope.max_output, price }
 }
 
+/// What comes beside the body of a request.
+pub(crate) struct Beside<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) dialect: Dialect,
+    pub(crate) has_session: bool,
+}
+
+/// The call that a request of `client` makes of its `route`: what to ask, and whether step by step.
+pub(crate) fn call(
+    app: &App,
+    client: &Client,
+    route: &Route,
+    (ask, stream): (Ask, bool),
+    beside: Beside<'_>,
+) -> Call {
+    let Beside { headers, request_id, dialect, has_session } = beside;
+    let mut context = context::of(headers, request_id, client, dialect);
+    if app.caching {
+        context.caching = caching::of(headers, has_session);
+    }
+    let strict = is_strict(app, client, headers);
+    Call { target: route.target.clone(), ask, stream, look: Look::Digest, strict, context }
+}
+
 /// What else an answer depends on.
 struct Rest {
     /// Where it is kept.
@@ -162,6 +187,8 @@ struct Rest {
     loss: Loss,
     /// The caller wants to see the gateway's tools at work.
     shows_tools: bool,
+    /// What was decided, if the caller wants to know.
+    decision: Option<Decision>,
 }
 
 /// Answers a caller that waits for it.
@@ -173,7 +200,7 @@ async fn answer(
     rest: Rest,
 ) -> Result<Response<reply::Body>> {
     let Work { provider, call, mut outcome } = work;
-    let Rest { keep, share, asks, loss, shows_tools } = rest;
+    let Rest { keep, share, asks, loss, shows_tools, decision } = rest;
     let stream = call.stream;
     let Answer { mut head, frames } = match several::answer(&provider, call, asks).await {
         Ok(answer) => answer,
@@ -183,30 +210,38 @@ async fn answer(
         }
     };
     drop(share);
-    loss.iter().for_each(|name| head.loss.drop(name.to_owned()));
     outcome.begun(&head);
     let frames = on_end(frames, Box::new(outcome));
     let mut reply = match (stream, keep) {
         (true, Some(keep)) => {
             let kept = keep.stream(frames, to.clone());
-            streamed(app, caller, to, (kept, shows_tools)).await?
+            streamed(app, caller, to, (kept, shows_tools), &mut head).await?
         }
-        (true, None) => streamed(app, caller, to, (frames, shows_tools)).await?,
-        (false, keep) => whole(caller, to, frames, keep).await?,
+        (true, None) => streamed(app, caller, to, (frames, shows_tools), &mut head).await?,
+        (false, keep) => whole(caller, to, frames, keep, &mut head).await?,
     };
+    loss.iter().for_each(|name| head.loss.drop(name.to_owned()));
     add_facts(&head, reply.headers_mut());
+    if let Some(decision) = decision {
+        decision.add_to(&head, reply.headers_mut());
+    }
     Ok(reply)
 }
 
-/// A reply whose body grows as the answer does.
+/// A reply whose body grows as the answer does. `head` learns who answers, if that was found out
+/// only now.
 async fn streamed(
     app: &App,
     caller: &dyn Caller,
     to: Reply,
     (frames, shows_tools): (FrameStream, bool),
+    head: &mut Head,
 ) -> Result<Response<reply::Body>> {
     let frames = if shows_tools { tools::seen(frames) } else { frames };
-    let begun = hold::until_output(frames, app.times.head_hold).await?;
+    let mut begun = hold::until_output(frames, app.times.head_hold).await?;
+    for found in begun.frames.iter_mut().filter_map(|frame| frame.head.take()) {
+        *head = *found;
+    }
     let body = EventBody::new(begun, caller.writer(to), app.times.keep_alive);
     let body = body.showing_tools(shows_tools);
     let mut reply = Response::new(body.boxed_unsync());
@@ -224,6 +259,7 @@ async fn whole(
     to: Reply,
     mut frames: FrameStream,
     keep: Option<Keep>,
+    head: &mut Head,
 ) -> Result<Response<reply::Body>> {
     if let Some(keep) = &keep {
         frames = keep.named(frames);
@@ -232,6 +268,9 @@ async fn whole(
     let mut verbatim = None;
     while let Some(frame) = frames.next().await {
         let frame = frame?;
+        if let Some(found) = frame.head {
+            *head = *found;
+        }
         verbatim = verbatim.or(frame.verbatim);
         answer.extend(frame.events);
     }
@@ -252,9 +291,20 @@ pub(crate) fn add_facts(head: &Head, headers: &mut HeaderMap) {
             headers.insert(HeaderName::from_static(name), value);
         }
     };
-    add("x-gateway-provider", &head.provider);
+    if !head.provider.is_empty() {
+        add("x-gateway-provider", &head.provider);
+    }
+    if let Some(step) = head.steps.first() {
+        add("x-gateway-fallback-from", &format!("{}/{}", step.provider, step.model));
+    }
     if head.attempts > 1 {
         add("x-gateway-attempts", &head.attempts.to_string());
+    }
+    if let Some(cached) = head.cache {
+        add("x-cache", cached.as_str());
+        if let Cached::Hit { age } = cached {
+            add("age", &age.as_secs().to_string());
+        }
     }
     if let Some(id) = &head.upstream_request_id {
         add("x-upstream-request-id", id);

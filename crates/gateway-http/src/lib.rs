@@ -5,15 +5,18 @@
 mod app;
 mod auth;
 mod body;
+mod caching;
 mod console;
 mod context;
 pub mod control;
 mod conversations;
 mod cors;
 mod count;
+mod decision;
 mod embeddings;
 mod endpoint;
 mod event_body;
+mod explain;
 mod fit;
 mod generate;
 mod health;

@@ -56,13 +56,14 @@ fn listed(app: &App) -> BTreeMap<String, Model<'_>> {
         let model = Model { id: &card.id, owner: &card.provider, card: Some(card) };
         models.insert(card.id.to_lowercase(), model);
     }
-    for (name, _) in app.routes.aliases() {
+    let names = app.routes.aliases().map(|(name, _)| name).chain(app.routes.chains());
+    for name in names {
         let Ok(route) = app.routes.route(name) else { continue };
         let Some((owner, _)) = app.providers.get_key_value(&route.provider) else { continue };
         if app.is_ready(owner) {
             // An alias beats a model of its name.
             let card = route.target.card.and_then(|card| known(app, &card));
-            models.insert(name.to_owned(), Model { id: name, owner, card });
+            models.insert(name.to_lowercase(), Model { id: name, owner, card });
         }
     }
     models

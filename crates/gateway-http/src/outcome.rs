@@ -7,7 +7,8 @@ use crate::{
     meters::{InFlight, Took},
 };
 use gateway_core::{
-    End, Frame, GatewayError, Head, ModelCard, NanoDollars, Price, StreamEvent, Usage, Witness,
+    Cached, End, Frame, GatewayError, Head, ModelCard, NanoDollars, Price, Rule, Step, StreamEvent,
+    Usage, Witness,
 };
 use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ pub(crate) struct Outcome {
     path: &'static str,
     request_id: Arc<str>,
     client: Arc<str>,
+    rule: Rule,
     began: Instant,
     provider: Arc<str>,
     model: Arc<str>,
@@ -28,6 +30,8 @@ pub(crate) struct Outcome {
     stream: bool,
     trace: Option<Arc<str>>,
     attempts: u32,
+    steps: Vec<Step>,
+    cache: Option<Cached>,
     first_output: Option<Instant>,
     usage: Option<Usage>,
     finish: Option<&'static str>,
@@ -49,6 +53,7 @@ pub(crate) struct Accepted {
     pub(crate) request_id: Arc<str>,
     pub(crate) client: Arc<str>,
     pub(crate) provider: Arc<str>,
+    pub(crate) rule: Rule,
     pub(crate) card: Option<Arc<ModelCard>>,
     pub(crate) stream: bool,
     /// Roughly how many tokens it has.
@@ -61,16 +66,26 @@ pub(crate) struct Accepted {
 
 impl Outcome {
     pub(crate) fn new(app: &Arc<App>, accepted: Accepted, in_flight: InFlight) -> Self {
-        let Accepted { path, request_id, client, provider, card, stream, input, taken, trace } =
-            accepted;
-        // A model that is not catalogued has whatever name the caller made up.
-        let model = card.as_ref().map_or("other", |card| &card.id).into();
+        let Accepted {
+            path,
+            request_id,
+            client,
+            provider,
+            rule,
+            card,
+            stream,
+            input,
+            taken,
+            trace,
+        } = accepted;
+        let model = label(card.as_ref());
         app.meters.called(&provider);
         Self {
             app: Arc::clone(app),
             path,
             request_id,
             client,
+            rule,
             began: Instant::now(),
             provider,
             model,
@@ -78,7 +93,9 @@ impl Outcome {
             upstream_request_id: None,
             stream,
             trace,
-            attempts: 1,
+            attempts: 0,
+            steps: Vec::new(),
+            cache: None,
             first_output: None,
             usage: None,
             finish: None,
@@ -95,9 +112,31 @@ impl Outcome {
     /// Learns what is known of the answer before it begins.
     pub(crate) fn begun(&mut self, head: &Head) {
         self.has_begun = true;
+        self.learn(head);
+    }
+
+    /// Learns who answers, or who failed to.
+    fn learn(&mut self, head: &Head) {
         self.attempts = head.attempts;
         self.upstream_request_id.clone_from(&head.upstream_request_id);
         self.app.meters.lost(&head.loss);
+        self.steps.clone_from(&head.steps);
+        self.cache = head.cache;
+        let is_another = head.provider != self.provider && !head.provider.is_empty();
+        if is_another {
+            self.provider = Arc::clone(&head.provider);
+            self.app.meters.called(&self.provider);
+        }
+        // What is paid is the price of the model that answers.
+        let is_same = match (&head.card, &self.card) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, _) => !is_another,
+            (Some(_), None) => false,
+        };
+        if !is_same {
+            self.card.clone_from(&head.card);
+            self.model = label(self.card.as_ref());
+        }
     }
 
     /// Shows the request to those who watch `tenant`, if there are any.
@@ -132,6 +171,14 @@ impl Outcome {
         self.tell(End::Failed(error));
     }
 
+    /// What the answer cost, as far as prices are known. What is remembered costs nothing.
+    fn cost(&self, usage: &Usage) -> Option<NanoDollars> {
+        if let Some(Cached::Hit { .. }) = self.cache {
+            return Some(NanoDollars::default());
+        }
+        self.price().map(|price| price.cost(usage))
+    }
+
     fn count(&self, end: End<'_>, outcome: &'static str, took: Took, cost: Option<NanoDollars>) {
         let meters = &self.app.meters;
         meters.ended(self.path, outcome);
@@ -152,10 +199,14 @@ impl Outcome {
             return;
         }
         let outcome = word(end);
+        let error = if let End::Failed(error) = end { Some(error) } else { None };
+        if let Some(head) = error.and_then(GatewayError::head) {
+            self.learn(head);
+        }
         let took = self.began.elapsed();
         let first = self.first_output.map(|at| at.duration_since(self.began));
         let used = self.used(end);
-        let cost = self.price().map(|price| price.cost(&used.usage));
+        let cost = self.cost(&used.usage);
         if let Some(taken) = self.taken.take() {
             taken.settle(used.usage.total(), cost.unwrap_or_default());
         }
@@ -174,18 +225,21 @@ impl Outcome {
             client = &*self.client,
             provider = &*self.provider,
             model = &*self.model,
+            rule = self.rule.as_str(),
             stream = self.stream,
             epoch = self.app.epoch,
             outcome,
             finish = self.finish,
             attempts = self.attempts,
+            cache = self.cache.map(Cached::as_str),
+            passed_by = steps(&self.steps),
             prompt_tokens = usage.prompt(),
             completion_tokens = usage.completion(),
             usage_known = self.usage.is_some(),
             usage_estimated = used.is_estimated,
             cost_nano_dollars = cost.map(|cost| cost.0),
-            first_output_ms = first.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
-            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            first_output_ms = first.map(console::milliseconds),
+            duration_ms = console::milliseconds(took),
             upstream_request_id = self.upstream_request_id.as_deref(),
             upstream_status = error.and_then(GatewayError::upstream_status),
             error = error.map(tracing::field::display),
@@ -256,10 +310,24 @@ struct Used {
     is_estimated: bool,
 }
 
+/// The model as a label: one that is not catalogued has whatever name the caller made up.
+fn label(card: Option<&Arc<ModelCard>>) -> Arc<str> {
+    card.map_or("other", |card| &card.id).into()
+}
+
+/// Who did not answer, and why, in one line; absent if there is nobody.
+fn steps(steps: &[Step]) -> Option<String> {
+    let told = steps.iter().map(|step| format!("{}/{}:{}", step.provider, step.model, step.fate));
+    (!steps.is_empty()).then(|| told.collect::<Vec<_>>().join(" "))
+}
+
 impl Witness for Outcome {
     fn see(&mut self, frame: &Frame) {
         if let Some(live) = &self.live {
             live.saw(frame.output);
+        }
+        if let Some(head) = &frame.head {
+            self.learn(head);
         }
         if frame.output {
             self.outputs = self.outputs.saturating_add(1);

@@ -1,5 +1,6 @@
 //! Replies, and the one place where an error becomes a status.
 
+use crate::generate;
 use bytes::Bytes;
 use gateway_core::{BoxError, ErrorKind, GatewayError};
 use gateway_wire::error_type;
@@ -111,10 +112,16 @@ fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
     if let Some(delay) = error.delay() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(delay)));
     }
+    if let Some(status) = error.upstream_status() {
+        headers.insert(HeaderName::from_static("x-upstream-status"), HeaderValue::from(status));
+    }
+    if let Some(head) = error.head() {
+        generate::add_facts(head, headers);
+    }
     // The clients made by Stainless, OpenAI's and Anthropic's among them, repeat every 5xx unless
     // they are told that it is of no use.
     let repeated = status(error).is_server_error() || error.kind() == ErrorKind::QuotaExceeded;
-    if repeated && !error.kind().is_retryable() {
+    if repeated && (!error.kind().is_retryable() || error.is_last_word()) {
         let name = HeaderName::from_static("x-should-retry");
         headers.insert(name, HeaderValue::from_static("false"));
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     App, Endpoint, body, console, context, control::Standing, conversations, count, embeddings,
-    endpoint::Kind, generate, health, hygiene, idempotency, models, platform, reply, responses,
-    sessions, tools,
+    endpoint::Kind, explain, generate, health, hygiene, idempotency, models, platform, reply,
+    responses, sessions, tools,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -207,6 +207,7 @@ where
         Endpoint::Model(id) => models::show(app, request.headers(), id),
         Endpoint::CountTokens => count::count(app, entry, request).await,
         Endpoint::Embeddings => embeddings::embed(app, entry, request).await,
+        Endpoint::Explain => explain::explain(app, &client, entry.request_id, request).await,
         Endpoint::Providers => Ok(platform::providers(app)),
         Endpoint::ConsoleFeed => console::watch(app, &client),
         Endpoint::HealthDetailed => Ok(health::detailed(app).await),

@@ -29,6 +29,7 @@ use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
     Answer, Call, Embedded, EmbeddingCall, Frame, FrameStream, Head, Provider, Result, StreamEvent,
+    Target,
 };
 use std::{future, sync::Arc, vec};
 use tokio::time;
@@ -62,26 +63,31 @@ impl Provider for Fake {
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
-        let steps = script(&call.target.model, call.request()?)?;
-        let head = self.head(&call.target.model);
-        let frames = frames(steps);
-        let frames = if call.stream { frames } else { whole(frames).await? };
-        Ok(Answer { head, frames })
+        let head = self.head(&call.target);
+        let asked = async {
+            let frames = frames(script(&call.target.model, call.request()?)?);
+            if call.stream { Ok(frames) } else { whole(frames).await }
+        };
+        match asked.await {
+            Ok(frames) => Ok(Answer { head, frames }),
+            Err(error) => Err(error.by(head)),
+        }
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
         let model = &call.target.model;
         time::sleep(script::pause(model)?).await;
         let response = vector::vectors(model, &call.request)?;
-        Ok(Embedded { head: self.head(model), response })
+        Ok(Embedded { head: self.head(&call.target), response })
     }
 }
 
 impl Fake {
-    fn head(&self, model: &Arc<str>) -> Head {
+    fn head(&self, target: &Target) -> Head {
         Head {
             provider: self.id.as_str().into(),
-            model: Arc::clone(model),
+            model: Arc::clone(&target.model),
+            card: target.card.clone(),
             attempts: 1,
             ..Head::default()
         }

@@ -38,6 +38,7 @@ mod perplexity;
 mod reading;
 mod registry;
 mod remote;
+mod reset;
 mod retry_after;
 mod services;
 mod together;

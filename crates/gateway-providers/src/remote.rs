@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
     Answer, Ask, Call, Context, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream,
-    GatewayError, Head, Look, Loss, Provider, Result, Target,
+    GatewayError, Head, Look, Loss, Prospect, Provider, Result, Target,
 };
 use gateway_wire::{
     Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable,
@@ -76,7 +76,59 @@ impl Provider for Remote {
         self.api(target, |it| it == dialect).map(|api| api.upstream.dialect())
     }
 
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        vec![Prospect {
+            provider: Arc::clone(&self.id),
+            target: call.target.clone(),
+            credential: None,
+            against: None,
+            loss: self.prepare(call.clone()).map(|prepared| prepared.loss),
+            cache: None,
+        }]
+    }
+
     async fn answer(&self, call: Call) -> Result<Answer> {
+        let prepared = self.prepare(call)?;
+        let model = Arc::clone(&prepared.call.target.model);
+        self.ask(prepared).await.map_err(|error| error.by(self.head(&model)))
+    }
+
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        match &self.services.counter {
+            Some(counter) => {
+                let tokens = counter.count(self, &call).await;
+                tokens.map_err(|error| error.by(self.head(&call.target.model)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        match &self.services.embedder {
+            Some(embedder) => {
+                let vectors = embedder.embed(self, &call).await;
+                vectors.map_err(|error| error.by(self.head(&call.target.model)))
+            }
+            None => Err(EmbeddingCall::unsupported()),
+        }
+    }
+}
+
+/// A call that can be sent.
+struct Prepared<'a> {
+    api: &'a Api,
+    call: Call,
+    letter: Letter,
+    loss: Loss,
+}
+
+impl Remote {
+    /// Puts a call into the words of one of the provider's dialects.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be said there; nobody has been asked then.
+    fn prepare(&self, call: Call) -> Result<Prepared<'_>> {
         let original = |dialect| call.original(dialect).is_some();
         let api = self.api(&call.target, original).ok_or_else(speechless)?;
         let (call, mut loss) = sayable(call, api.upstream.dialect())?;
@@ -91,16 +143,19 @@ impl Provider for Remote {
         };
         let streamed = call.stream && api.upstream.framing() == Framing::Sse;
         let accept = if streamed { "text/event-stream" } else { "application/json" };
+        Ok(Prepared { api, call, letter: Letter { to: uri, body, accept }, loss })
+    }
+
+    async fn ask(&self, prepared: Prepared<'_>) -> Result<Answer> {
+        let Prepared { api, call, letter, loss } = prepared;
         let same_dialect = call.original(api.upstream.dialect()).is_some();
-        let letter = Letter { to: uri, body, accept };
         let response = self.post(letter, &call.context, same_dialect).await?;
         let response = check(api, response).await?;
         let head = Head {
-            provider: Arc::clone(&self.id),
-            model: Arc::clone(&call.target.model),
             upstream_request_id: upstream_request_id(response.headers()),
             loss,
-            attempts: 1,
+            card: call.target.card.clone(),
+            ..self.head(&call.target.model)
         };
         let ids = Ids::new(Uuid::new_v4().as_u128());
         let frames = if call.stream && is_streamed(api.upstream.framing(), response.headers()) {
@@ -114,22 +169,16 @@ impl Provider for Remote {
         Ok(Answer { head, frames })
     }
 
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        match &self.services.counter {
-            Some(counter) => counter.count(self, &call).await,
-            None => Ok(None),
+    /// Who was asked, once.
+    pub(crate) fn head(&self, model: &Arc<str>) -> Head {
+        Head {
+            provider: Arc::clone(&self.id),
+            model: Arc::clone(model),
+            attempts: 1,
+            ..Head::default()
         }
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        match &self.services.embedder {
-            Some(embedder) => embedder.embed(self, &call).await,
-            None => Err(EmbeddingCall::unsupported()),
-        }
-    }
-}
-
-impl Remote {
     /// The dialect in which to ask: the one the model wants, else the caller's own, else the usual.
     fn api(&self, target: &Target, is_callers: impl Fn(Dialect) -> bool) -> Option<&Api> {
         let speaks =
@@ -253,7 +302,7 @@ async fn refusal(api: &Api, response: Response<Incoming>) -> GatewayError {
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     api.upstream.read_error(&ErrorReply {
         status: head.status.as_u16(),
-        retry_after: crate::retry_after::of(&head.headers),
+        retry_after: crate::retry_after::of_reply(&head.headers, head.status),
         should_retry: text("x-should-retry").and_then(|value| value.parse().ok()),
         body: &body,
     })

@@ -1,6 +1,7 @@
 //! When upstreams say to try again.
 
-use http::HeaderMap;
+use crate::reset;
+use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 
 /// What `headers` say of when to try again, whatever the spelling; at most ten minutes.
@@ -13,7 +14,17 @@ pub fn of(headers: &HeaderMap) -> Option<Duration> {
     let millis = text("retry-after-ms").and_then(|it| it.parse().ok()).map(|ms: f64| ms / 1000.0);
     let seconds = || text("retry-after").and_then(|it| it.parse::<f64>().ok());
     let date = || until(text("retry-after")?, text("date")?);
-    let seconds = millis.or_else(seconds).or_else(date)?;
+    bounded(millis.or_else(seconds).or_else(date)?)
+}
+
+/// The same of a reply with this status. A refusal for the rate of requests may tell, instead, when
+/// the limit has room again: see [`reset`].
+pub(crate) fn of_reply(headers: &HeaderMap, status: StatusCode) -> Option<Duration> {
+    let is_limit = status == StatusCode::TOO_MANY_REQUESTS;
+    of(headers).or_else(|| bounded(is_limit.then(|| reset::of(headers)).flatten()?))
+}
+
+fn bounded(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().map(|delay| delay.min(LONGEST))
 }
 
@@ -35,7 +46,10 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect::<HeaderMap>();
-        assert_eq!(of(&headers).map(|delay| delay.as_secs_f64()), seconds);
+        assert_eq!(
+            of_reply(&headers, StatusCode::TOO_MANY_REQUESTS).map(|delay| delay.as_secs_f64()),
+            seconds
+        );
     }
 
     #[test]
@@ -46,6 +60,8 @@ mod tests {
         let now = ("date", "Mon, 23 Nov 2026 10:00:00 GMT");
         check(&[("retry-after", "Mon, 23 Nov 2026 10:00:30 GMT"), now], Some(30.0));
         check(&[("retry-after", "Mon, 23 Nov 2026 09:00:00 GMT"), now], Some(0.0));
+        check(&[("x-ratelimit-reset-requests", "1m")], Some(60.0));
+        check(&[("x-ratelimit-reset-requests", "1m"), ("retry-after", "7")], Some(7.0));
     }
 
     #[test]

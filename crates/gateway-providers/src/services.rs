@@ -7,7 +7,6 @@ use crate::{
 use gateway_core::{Call, Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, Head, Result};
 use gateway_wire::{Encoded, TokenCounter, embeddings::Embedder};
 use http::Uri;
-use std::sync::Arc;
 
 /// What a provider does besides answering.
 #[derive(Default)]
@@ -81,11 +80,10 @@ impl Embeddings {
         let (headers, body) =
             provider.exchange(Letter::json(uri, body), &call.context, false).await?;
         let head = Head {
-            provider: Arc::clone(&provider.id),
-            model: Arc::clone(&call.target.model),
             upstream_request_id: remote::upstream_request_id(&headers),
             loss,
-            attempts: 1,
+            card: call.target.card.clone(),
+            ..provider.head(&call.target.model)
         };
         Ok(Embedded { head, response: self.wire.read_embeddings(&call.request, &body)? })
     }

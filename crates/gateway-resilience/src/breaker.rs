@@ -132,6 +132,28 @@ impl Breaker {
         Ok(())
     }
 
+    /// How long no call would be admitted, if none is now.
+    pub fn wait(&self, now: Instant) -> Option<Duration> {
+        match self.state {
+            State::Closed { .. } | State::HalfOpen { probing: false, .. } => None,
+            State::Open { until } => until.checked_duration_since(now).filter(|it| !it.is_zero()),
+            State::HalfOpen { probing: true, .. } => Some(self.config.cooldown),
+        }
+    }
+
+    /// Makes a call even if the breaker is open: there is nobody else to ask. It is a probe then,
+    /// and must be [recorded](Self::record) like any other.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait, if there is a probe already.
+    pub fn press(&mut self, now: Instant) -> Result<(), Duration> {
+        if let State::Open { .. } = self.state {
+            self.state = State::HalfOpen { probing: false, successes: 0 };
+        }
+        self.admit(now)
+    }
+
     /// Reports how an admitted call went. `jitter`, from 0 to 1, keeps breakers that opened together
     /// from probing together.
     pub fn record(&mut self, now: Instant, outcome: Outcome, jitter: f64) {

@@ -10,8 +10,8 @@
 use async_trait::async_trait;
 use futures_util::Stream;
 use gateway_core::{
-    Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream, GatewayError,
-    Provider, Result, Target,
+    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream,
+    GatewayError, Head, Prospect, Provider, Result, Target,
 };
 use std::{
     future::Future as _,
@@ -80,6 +80,14 @@ impl Provider for Deadlines {
         self.inner.speaks(target, dialect)
     }
 
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.inner.against(target)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.inner.rehearse(call).await
+    }
+
     async fn answer(&self, call: Call) -> Result<Answer> {
         let began = Instant::now();
         let limits = self.limits;
@@ -88,21 +96,32 @@ impl Provider for Deadlines {
         } else {
             (limits.total, limits.total)
         };
+        let head_limit = if call.context.hurried { head_limit / 2 } else { head_limit };
+        let model = Arc::clone(&call.target.model);
         let answering = time::timeout(head_limit, self.inner.answer(call));
-        let mut answer = answering.await.unwrap_or_else(|_| Err(timed_out()))?;
+        let mut answer = answering.await.unwrap_or_else(|_| Err(self.timed_out(model)))?;
         answer.frames = Box::pin(Watched::new(answer.frames, limits, began + total));
         Ok(answer)
     }
 
     /// Counting writes nothing: it takes no longer than an answer takes to begin.
     async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        let model = Arc::clone(&call.target.model);
         let counting = time::timeout(self.limits.first_byte, self.inner.count_tokens(call));
-        counting.await.unwrap_or_else(|_| Err(timed_out()))
+        counting.await.unwrap_or_else(|_| Err(self.timed_out(model)))
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let model = Arc::clone(&call.target.model);
         let embedding = time::timeout(self.limits.total, self.inner.embed(call));
-        embedding.await.unwrap_or_else(|_| Err(timed_out()))
+        embedding.await.unwrap_or_else(|_| Err(self.timed_out(model)))
+    }
+}
+
+impl Deadlines {
+    fn timed_out(&self, model: Arc<str>) -> GatewayError {
+        let provider = self.inner.id().into();
+        timed_out().by(Head { provider, model, attempts: 1, ..Head::default() })
     }
 }
 

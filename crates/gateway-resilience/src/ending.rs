@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, FrameStream, GatewayError, Provider,
-    Result, Target,
+    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, FrameStream, GatewayError,
+    Prospect, Provider, Result, Target,
 };
 use std::{
     fmt,
@@ -37,6 +37,14 @@ impl Provider for Ending {
 
     fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         self.inner.speaks(target, dialect)
+    }
+
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.inner.against(target)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.inner.rehearse(call).await
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {

@@ -1,69 +1,148 @@
-//! A provider behind circuit breakers: one for each of its models.
+//! A provider that is left alone while it is known to fail: each of its models for itself.
 
-use crate::breaker::{Breaker, Config, Outcome, State};
+use crate::{
+    breaker,
+    guard::{Guard, Permit},
+    host::Host,
+    told::Circuit,
+};
 use async_trait::async_trait;
 use gateway_core::{
-    Answer, Call, Dialect, Embedded, EmbeddingCall, End, ErrorKind, Frame, GatewayError, Provider,
-    Result, Target, Witness, on_end,
+    Against, Answer, Call, Context, Dialect, Embedded, EmbeddingCall, ErrorKind, Fate,
+    GatewayError, Head, Prospect, Provider, Result, Step, Target, on_end,
 };
 use std::{
     collections::HashMap,
-    fmt, mem,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::time::Instant;
 
-/// A provider that is not called while it is known to fail.
+/// A provider that is not called while it is known to fail, or wants to be asked less often.
 ///
 /// What the upstream refuses for the caller's sake, and a caller that leaves, prove nothing against
 /// it. A model of its own trouble does not close the others.
 pub struct Guarded {
     inner: Arc<dyn Provider>,
-    config: Config,
-    breakers: Mutex<HashMap<Arc<str>, Arc<Guard>>>,
-    random: fn() -> f64,
-    observer: Option<Observer>,
+    settings: Guards,
+    models: Mutex<HashMap<Arc<str>, Arc<Guard>>>,
+}
+
+/// How a provider is guarded.
+#[derive(Clone)]
+pub struct Guards {
+    /// When its breakers open; without this they never do, and only pauses that it asks for are
+    /// kept.
+    pub breaker: Option<breaker::Config>,
+    /// The host behind which it is, which it shares with others.
+    pub host: Option<Arc<Host>>,
+    /// Which of the provider's credentials it uses, counted from 1, if there are several.
+    pub credential: Option<usize>,
+    /// Learns what breakers do.
+    pub observer: Option<Observer>,
+    /// Draws from 0 to 1.
+    pub random: fn() -> f64,
 }
 
 /// Learns of every change of a breaker: its name, what it did and what it does now. The name is that
-/// of the provider and of the model, or `other` if the catalogue does not know the model.
-pub type Observer = Arc<dyn Fn(&str, State, State) + Send + Sync>;
+/// of the provider and of the model, or `other` if the catalogue does not know the model; or that of
+/// the host.
+pub type Observer = Arc<dyn Fn(&str, breaker::State, breaker::State) + Send + Sync>;
 
-/// Models beyond these share a breaker: their names are the callers'.
+impl fmt::Debug for Guards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guards")
+            .field("breaker", &self.breaker)
+            .field("host", &self.host)
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Models beyond these share a guard: their names are the callers'.
 const MAX_MODELS: usize = 1024;
 
 impl Guarded {
-    /// Guards `inner`. `random` draws from 0 to 1.
-    pub fn new(inner: Arc<dyn Provider>, config: Config, random: fn() -> f64) -> Self {
-        Self { inner, config, breakers: Mutex::default(), random, observer: None }
-    }
-
-    /// Tells `observer` of every change.
-    #[must_use]
-    pub fn observed(mut self, observer: Observer) -> Self {
-        self.observer = Some(observer);
-        self
+    /// Guards `inner`.
+    pub fn new(inner: Arc<dyn Provider>, settings: Guards) -> Self {
+        Self { inner, settings, models: Mutex::default() }
     }
 
     fn guard(&self, target: &Target) -> Arc<Guard> {
-        let model = &target.model;
-        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = if breakers.len() < MAX_MODELS || breakers.contains_key(model) {
-            Arc::clone(model)
-        } else {
-            "".into()
-        };
-        let make = || {
-            let known = target.card.as_ref().map_or("other", |card| &card.id);
-            Arc::new(Guard {
-                name: format!("{}/{known}", self.inner.id()),
-                breaker: Mutex::new(Breaker::new(self.config)),
-                random: self.random,
-                observer: self.observer.clone(),
-            })
-        };
-        Arc::clone(breakers.entry(key).or_insert_with(make))
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(guard) = models.get(&target.model) {
+            return Arc::clone(guard);
+        }
+        let is_known = target.card.is_some() || models.len() < MAX_MODELS;
+        let key = if is_known { Arc::clone(&target.model) } else { "".into() };
+        Arc::clone(models.entry(key).or_insert_with(|| Arc::new(self.made(target))))
     }
+
+    /// Names of models that are not catalogued are the callers', and no labels.
+    fn made(&self, target: &Target) -> Guard {
+        let Guards { breaker, host, credential, observer, random } = &self.settings;
+        let model = target.card.as_ref().map_or("other", |card| card.id.as_str());
+        let number = credential.map(|it| format!("#{it}")).unwrap_or_default();
+        let name = format!("{}{number}/{model}", self.inner.id());
+        let circuit = Circuit { name: name.into(), observer: observer.clone() };
+        Guard::new(circuit, *breaker, host.clone(), *random)
+    }
+
+    fn admit(&self, target: &Target, context: &Context) -> Result<Option<Permit>> {
+        if context.unguarded {
+            return Ok(None);
+        }
+        let admitted = self.guard(target).admit(context.pressed);
+        admitted.map(Some).map_err(|against| self.refusal(target, against))
+    }
+
+    fn refusal(&self, target: &Target, against: Against) -> GatewayError {
+        let (provider, model) = (Arc::<str>::from(self.inner.id()), Arc::clone(&target.model));
+        let fate = Fate::Skipped(against);
+        let steps = vec![Step { provider: Arc::clone(&provider), model: Arc::clone(&model), fate }];
+        refusal(against).by(Head { provider, model, steps, ..Head::default() })
+    }
+}
+
+/// What a caller is told of a provider that is not asked now.
+pub(crate) fn refusal(against: Against) -> GatewayError {
+    let (kind, code, message) = match against {
+        Against::CoolingDown { .. } => (
+            ErrorKind::RateLimited,
+            ErrorKind::RateLimited.as_str(),
+            "the provider limits the rate of requests",
+        ),
+        Against::CredentialRefused { .. } => (
+            ErrorKind::UpstreamAuth,
+            ErrorKind::UpstreamAuth.as_str(),
+            "the provider does not accept the gateway's credential",
+        ),
+        Against::NotConfigured => (
+            ErrorKind::NotConfigured,
+            ErrorKind::NotConfigured.as_str(),
+            "the model's provider is not configured",
+        ),
+        Against::NotAllowed => (
+            ErrorKind::Forbidden,
+            "model_not_allowed",
+            "this API key may not use the model, nor what takes its place",
+        ),
+        Against::ContextWindow { .. } => (
+            ErrorKind::ContextLength,
+            ErrorKind::ContextLength.as_str(),
+            "the request is too long for every model that could answer it",
+        ),
+        Against::NoTools | Against::NoVision => (
+            ErrorKind::InvalidRequest,
+            "unsupported_model",
+            "no model that could answer is made for what the request asks",
+        ),
+        Against::CircuitOpen { .. } => (
+            ErrorKind::UpstreamOverloaded,
+            "circuit_open",
+            "the provider has failed too often and is given a pause",
+        ),
+    };
+    GatewayError::new(kind, message).with_code(code).retry_after(against.wait())
 }
 
 #[async_trait]
@@ -76,38 +155,59 @@ impl Provider for Guarded {
         self.inner.speaks(target, dialect)
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
-        let guard = self.guard(&call.target);
-        let permit = guard.admit()?;
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.guard(target).against()
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        let against = if call.context.unguarded { None } else { self.against(&call.target) };
+        let mut prospects = self.inner.rehearse(call).await;
+        for prospect in &mut prospects {
+            prospect.against = prospect.against.or(against);
+            prospect.credential = self.settings.credential;
+        }
+        prospects
+    }
+
+    async fn answer(&self, mut call: Call) -> Result<Answer> {
+        let Some(permit) = self.admit(&call.target, &call.context)? else {
+            return self.inner.answer(call).await;
+        };
+        call.context.hurried |= permit.probe;
         match self.inner.answer(call).await {
             Ok(mut answer) => {
                 answer.frames = on_end(answer.frames, Box::new(permit));
                 Ok(answer)
             }
-            Err(error) => {
-                permit.report(outcome_of(&error));
-                Err(error)
-            }
+            Err(error) => Err(permit.failed(error)),
         }
     }
 
     /// A provider that does not count proves nothing.
     async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        let permit = self.guard(&call.target).admit()?;
+        let permit = self.admit(&call.target, &call.context)?;
         let counted = self.inner.count_tokens(call).await;
-        match &counted {
-            Ok(None) => {}
-            Ok(Some(_)) => permit.report(Outcome::Success),
-            Err(error) => permit.report(outcome_of(error)),
+        match (counted, permit) {
+            (Err(error), Some(permit)) => Err(permit.failed(error)),
+            (Ok(Some(tokens)), Some(permit)) => {
+                permit.succeeded();
+                Ok(Some(tokens))
+            }
+            (counted, _) => counted,
         }
-        counted
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        let permit = self.guard(&call.target).admit()?;
+        let permit = self.admit(&call.target, &call.context)?;
         let embedded = self.inner.embed(call).await;
-        permit.report(embedded.as_ref().map_or_else(outcome_of, |_| Outcome::Success));
-        embedded
+        match (embedded, permit) {
+            (Err(error), Some(permit)) => Err(permit.failed(error)),
+            (Ok(embedded), Some(permit)) => {
+                permit.succeeded();
+                Ok(embedded)
+            }
+            (embedded, None) => embedded,
+        }
     }
 }
 
@@ -117,91 +217,11 @@ impl fmt::Debug for Guarded {
     }
 }
 
-struct Guard {
-    name: String,
-    breaker: Mutex<Breaker>,
-    random: fn() -> f64,
-    observer: Option<Observer>,
-}
-
-impl Guard {
-    fn admit(self: &Arc<Self>) -> Result<Permit> {
-        self.with(|breaker| breaker.admit(Instant::now())).map_err(|wait| {
-            GatewayError::new(
-                ErrorKind::UpstreamOverloaded,
-                "the provider has failed too often and is given a pause",
-            )
-            .with_code("circuit_open")
-            .retry_after(Some(wait))
-        })?;
-        Ok(Permit { guard: Arc::clone(self), outcome: Some(Outcome::Dropped) })
-    }
-
-    /// Uses the breaker, and tells of it if that changed what it does.
-    fn with<T>(&self, use_it: impl FnOnce(&mut Breaker) -> T) -> T {
-        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = breaker.state();
-        let result = use_it(&mut breaker);
-        let after = breaker.state();
-        drop(breaker);
-        if let Some(observer) = &self.observer
-            && mem::discriminant(&before) != mem::discriminant(&after)
-        {
-            observer(&self.name, before, after);
-        }
-        result
-    }
-}
-
-/// An admitted call. Dropped without news, it proves nothing.
-struct Permit {
-    guard: Arc<Guard>,
-    outcome: Option<Outcome>,
-}
-
-impl Permit {
-    fn report(mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
-    }
-}
-
-impl Witness for Permit {
-    fn see(&mut self, _: &Frame) {}
-
-    fn end(self: Box<Self>, end: End<'_>) {
-        self.report(match end {
-            End::Complete => Outcome::Success,
-            End::Failed(error) => outcome_of(error),
-            End::Cancelled => Outcome::Dropped,
-        });
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if let Some(outcome) = self.outcome.take() {
-            let jitter = (self.guard.random)();
-            self.guard.with(|breaker| breaker.record(Instant::now(), outcome, jitter));
-        }
-    }
-}
-
-/// Whose fault it was.
-fn outcome_of(error: &GatewayError) -> Outcome {
-    let kind = error.kind();
-    if kind.is_upstreams_fault() {
-        Outcome::Failure
-    } else if matches!(kind, ErrorKind::Cancelled | ErrorKind::ShuttingDown | ErrorKind::Internal) {
-        Outcome::Dropped
-    } else {
-        Outcome::Success
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::{ChatRequest, Head};
+    use crate::breaker::Config;
+    use gateway_core::ChatRequest;
     use std::time::Duration;
 
     /// Fails as it is named: a model called `down` is down, others are not.
@@ -217,6 +237,9 @@ mod tests {
             let kind = match &*call.target.model {
                 "down" => ErrorKind::Upstream,
                 "refuses" => ErrorKind::InvalidRequest,
+                "away" => ErrorKind::UpstreamUnreachable,
+                "limits" => ErrorKind::RateLimited,
+                "unknown" => ErrorKind::UpstreamAuth,
                 _ => {
                     return Ok(Answer {
                         head: Head::default(),
@@ -231,7 +254,15 @@ mod tests {
     /// Asks for each model in turn: `+` answered, `-` failed, `x` not even asked.
     async fn check(models: &[&str], expected: &str) {
         let config = Config { failures: 2, ..Config::default() };
-        let guarded = Guarded::new(Arc::new(Named), config, || 0.5);
+        let host = Some(Arc::new(Host::new("named", config, None)));
+        let settings = Guards {
+            breaker: Some(config),
+            host,
+            credential: None,
+            observer: None,
+            random: || 0.5,
+        };
+        let guarded = Guarded::new(Arc::new(Named), settings);
         let mut seen = String::new();
         for model in models {
             let call = Call::new(ChatRequest::user(*model, "hello"));
@@ -241,7 +272,7 @@ mod tests {
             };
             seen.push(match answered {
                 Ok(()) => '+',
-                Err(error) if error.code() == "circuit_open" => 'x',
+                Err(error) if error.head().is_some() => 'x',
                 Err(_) => '-',
             });
             if *model == "wait" {
@@ -259,5 +290,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_the_callers_fault_proves_nothing() {
         check(&["refuses"; 5], "-----").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_cannot_be_reached_is_no_models_fault() {
+        check(&["away", "up", "away", "away", "up", "wait", "up"], "-+--xx+").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_is_kept_and_does_not_open_the_breaker() {
+        check(&["limits", "limits", "limits", "up", "wait", "limits", "limits"], "-xx++-x").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_credential_that_is_refused_rests() {
+        check(&["unknown", "unknown", "wait", "unknown", "up"], "-x+x+").await;
     }
 }

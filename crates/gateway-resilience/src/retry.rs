@@ -4,15 +4,18 @@
 //! within a budget: at most one retry for every ten calls, so that a provider that is down is not
 //! hit twice as hard.
 
+use crate::{
+    again::{self, Again, Asking},
+    tally::{Begun, Tally},
+};
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream, GatewayError,
-    Head, Provider, Result, Target,
+    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, Prospect,
+    Provider, Result, Target,
 };
 use std::{
-    collections::VecDeque,
     fmt,
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -27,6 +30,9 @@ pub struct Policy {
     pub pause: Duration,
     /// The longest pause that is waited for: an upstream that wants more gets no second attempt.
     pub longest_pause: Duration,
+    /// Try again, too, what may have been done: a request that was sent and not answered. What
+    /// makes vectors is tried again in any case: to make them twice costs little.
+    pub ambiguous: bool,
 }
 
 impl Default for Policy {
@@ -35,9 +41,13 @@ impl Default for Policy {
             attempts: 3,
             pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(2),
+            ambiguous: false,
         }
     }
 }
+
+/// Upstreams are called no more often than this for one request, whatever it goes through.
+pub(crate) const MOST_ATTEMPTS: u32 = 4;
 
 /// A provider that is asked again when it fails before its first output.
 pub struct Retry {
@@ -85,24 +95,44 @@ impl Provider for Retry {
         self.shared.inner.speaks(target, dialect)
     }
 
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.shared.inner.against(target)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.shared.inner.rehearse(call).await
+    }
+
     async fn answer(&self, call: Call) -> Result<Answer> {
-        self.shared.spend(Budget::call);
-        let mut attempt = 1;
-        let Answer { head, frames } = self.shared.ask(&call, &mut attempt).await?;
-        let shared = Arc::clone(&self.shared);
-        let trying = Trying { shared, call, attempt, held: VecDeque::new() };
-        Ok(Answer { head, frames: trying.watch(frames) })
+        let tries = Tries::new(&self.shared, call.context.attempts, self.shared.policy.ambiguous);
+        let mut trying = Trying { tries, call, begun: Begun::default() };
+        let Answer { head, frames } = trying.ask().await?;
+        Ok(Answer { head, frames: again::until_output(frames, trying) })
     }
 
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        let ask = || self.shared.inner.count_tokens(call.clone());
-        self.shared.until_done(ask).await.map(|(counted, _)| counted)
+    async fn count_tokens(&self, mut call: Call) -> Result<Option<u64>> {
+        let mut tries = Tries::new(&self.shared, call.context.attempts, true);
+        loop {
+            call.context.attempts = tries.left();
+            match self.shared.inner.count_tokens(call.clone()).await {
+                Ok(counted) => return Ok(counted),
+                Err(error) => tries.pause(error).await?,
+            }
+        }
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        let ask = || self.shared.inner.embed(call.clone());
-        let (embedded, attempts) = self.shared.until_done(ask).await?;
-        Ok(Embedded { head: Head { attempts, ..embedded.head }, ..embedded })
+    async fn embed(&self, mut call: EmbeddingCall) -> Result<Embedded> {
+        let mut tries = Tries::new(&self.shared, call.context.attempts, true);
+        loop {
+            call.context.attempts = tries.left();
+            match self.shared.inner.embed(call.clone()).await {
+                Ok(embedded) => {
+                    let head = tries.tally.tell(embedded.head);
+                    return Ok(Embedded { head, ..embedded });
+                }
+                Err(error) => tries.pause(error).await?,
+            }
+        }
     }
 }
 
@@ -112,34 +142,30 @@ impl fmt::Debug for Retry {
     }
 }
 
-impl Shared {
-    /// Asks until an answer begins, or nothing more is to be tried.
-    async fn ask(&self, call: &Call, attempt: &mut u32) -> Result<Answer> {
-        loop {
-            match self.inner.answer(call.clone()).await {
-                Ok(answer) => {
-                    let head = Head { attempts: *attempt, ..answer.head };
-                    return Ok(Answer { head, ..answer });
-                }
-                Err(error) => self.pause(error, attempt).await?,
-            }
-        }
+/// The attempts of one request.
+struct Tries {
+    shared: Arc<Shared>,
+    /// How often it may be tried.
+    limit: u32,
+    /// How often upstreams may be called.
+    calls: u32,
+    ambiguous: bool,
+    attempt: u32,
+    tally: Tally,
+}
+
+impl Tries {
+    fn new(shared: &Arc<Shared>, allowed: Option<NonZeroU32>, ambiguous: bool) -> Self {
+        shared.spend(Budget::call);
+        let calls = allowed.map_or(MOST_ATTEMPTS, NonZeroU32::get);
+        let limit = shared.policy.attempts.min(calls);
+        let (shared, tally) = (Arc::clone(shared), Tally::default());
+        Self { shared, limit, calls, ambiguous, attempt: 1, tally }
     }
 
-    /// Asks until it is done, or nothing more is to be tried; with the number of attempts.
-    async fn until_done<T, F>(&self, mut ask: impl FnMut() -> F + Send) -> Result<(T, u32)>
-    where
-        T: Send,
-        F: Future<Output = Result<T>> + Send,
-    {
-        self.spend(Budget::call);
-        let mut attempt = 1;
-        loop {
-            match ask().await {
-                Ok(done) => return Ok((done, attempt)),
-                Err(error) => self.pause(error, &mut attempt).await?,
-            }
-        }
+    /// How often upstreams may still be called.
+    fn left(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.calls.saturating_sub(self.tally.attempts()).max(1))
     }
 
     /// Waits for the next attempt.
@@ -147,28 +173,38 @@ impl Shared {
     /// # Errors
     ///
     /// `error`, if there is to be none.
-    async fn pause(&self, error: GatewayError, attempt: &mut u32) -> Result<()> {
-        let pause = self.next(&error, *attempt);
-        let Some(pause) = pause.filter(|_| self.spend(Budget::retry)) else { return Err(error) };
-        *attempt += 1;
-        if let Some(observer) = &self.observer {
+    async fn pause(&mut self, mut error: GatewayError) -> Result<()> {
+        self.tally.failed(&mut error);
+        let worth_it = is_worth_it(&error) || self.ambiguous && is_ambiguous(&error);
+        let pause = self.next(&error).filter(|_| worth_it);
+        let Some(pause) = pause.filter(|_| self.shared.spend(Budget::retry)) else {
+            let error = std::mem::take(&mut self.tally).blame(error);
+            // Whoever is told to wait may ask again then; whoever is not has had all attempts.
+            let is_final = worth_it && self.shared.policy.attempts > 1 && error.delay().is_none();
+            return Err(if is_final { error.as_last_word() } else { error });
+        };
+        self.attempt += 1;
+        if let Some(observer) = &self.shared.observer {
             observer();
         }
         time::sleep(pause).await;
         Ok(())
     }
 
-    /// How long to wait before another attempt; `None` if it would be of no use.
-    fn next(&self, error: &GatewayError, attempt: u32) -> Option<Duration> {
-        if attempt >= self.policy.attempts || !is_worth_it(error) {
+    /// How long to wait before another attempt; `None` if there is none left.
+    fn next(&self, error: &GatewayError) -> Option<Duration> {
+        if self.attempt >= self.limit || self.tally.attempts() >= self.calls {
             return None;
         }
-        let doubled = self.policy.pause.saturating_mul(1 << (attempt - 1).min(16));
-        let drawn = doubled.min(self.policy.longest_pause).mul_f64((self.random)());
+        let policy = &self.shared.policy;
+        let doubled = policy.pause.saturating_mul(1 << (self.attempt - 1).min(16));
+        let drawn = doubled.min(policy.longest_pause).mul_f64((self.shared.random)());
         let pause = drawn.max(error.delay().unwrap_or_default());
-        (pause <= self.policy.longest_pause).then_some(pause)
+        (pause <= policy.longest_pause).then_some(pause)
     }
+}
 
+impl Shared {
     fn spend(&self, how: fn(&mut Budget, Instant) -> bool) -> bool {
         how(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
     }
@@ -176,7 +212,8 @@ impl Shared {
 
 /// What may go better the second time, and cannot have been done the first time.
 ///
-/// A request that was sent and answered with silence may have been executed, and paid for.
+/// A request that was sent and answered with silence may have been executed, and paid for. A
+/// certificate that is wrong stays wrong.
 fn is_worth_it(error: &GatewayError) -> bool {
     let kind = error.kind();
     let passing = matches!(
@@ -188,46 +225,44 @@ fn is_worth_it(error: &GatewayError) -> bool {
     );
     // An upstream that says itself that it gave up has done nothing.
     let gave_up = kind == ErrorKind::UpstreamTimeout && error.upstream_status().is_some();
-    passing || gave_up
+    (passing || gave_up) && error.code() != "upstream_tls"
 }
 
-/// A request whose answer has begun, but shown no output yet.
+/// What may have been done, although nothing came of it.
+fn is_ambiguous(error: &GatewayError) -> bool {
+    matches!(error.kind(), ErrorKind::UpstreamCut | ErrorKind::UpstreamTimeout)
+}
+
+/// A request whose answer has shown no output yet.
 struct Trying {
-    shared: Arc<Shared>,
+    tries: Tries,
     call: Call,
-    attempt: u32,
-    /// Frames before the first output: those of an attempt that fails are never seen.
-    held: VecDeque<Frame>,
+    begun: Begun,
 }
 
 impl Trying {
-    /// Holds the preamble of `frames` back; if they fail before their first output, asks again.
-    fn watch(self, frames: FrameStream) -> FrameStream {
-        let begun = stream::once(self.begin(frames));
-        Box::pin(begun.flat_map(|begun| match begun {
-            Ok((held, rest)) => stream::iter(held.into_iter().map(Ok)).chain(rest).left_stream(),
-            Err(error) => stream::iter([Err(error)]).right_stream(),
-        }))
-    }
-
-    async fn begin(mut self, mut frames: FrameStream) -> Result<(VecDeque<Frame>, FrameStream)> {
+    /// Asks until an answer begins, or nothing more is to be tried.
+    async fn ask(&mut self) -> Result<Answer> {
         loop {
-            match frames.next().await {
-                Some(Ok(frame)) => {
-                    let output = frame.output;
-                    self.held.push_back(frame);
-                    if output {
-                        return Ok((self.held, frames));
-                    }
+            self.call.context.attempts = self.tries.left();
+            match self.tries.shared.inner.answer(self.call.clone()).await {
+                Ok(Answer { head, frames }) => {
+                    self.begun = Begun::of(&head);
+                    return Ok(Answer { head: self.tries.tally.tell(head), frames });
                 }
-                None => return Ok((self.held, frames)),
-                Some(Err(error)) => {
-                    self.held.clear();
-                    self.shared.pause(error, &mut self.attempt).await?;
-                    frames = self.shared.ask(&self.call, &mut self.attempt).await?.frames;
-                }
+                Err(error) => self.tries.pause(error).await?,
             }
         }
+    }
+}
+
+impl Again for Trying {
+    fn again(mut self, error: GatewayError) -> Asking<Self> {
+        Box::pin(async move {
+            self.tries.pause(self.begun.broke_off(error)).await?;
+            let answer = self.ask().await?;
+            Ok((self, answer))
+        })
     }
 }
 
@@ -270,7 +305,8 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::{ChatRequest, StreamEvent};
+    use futures_util::{StreamExt as _, stream};
+    use gateway_core::{ChatRequest, Frame, Head, StreamEvent};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Plays one script an attempt, the last one for ever: `o` output, `p` preamble, `!` breaks,

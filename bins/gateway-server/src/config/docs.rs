@@ -7,9 +7,10 @@ use super::{
     models::Model,
     names::{PREFIX, UNUSED, nested, sections},
     providers::{KNOWN, Provider},
+    routes::{self, Route},
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
-    state::{Cms, Resilience, Sessions, Store},
+    state::{Cache, Cms, Resilience, Sessions, Store},
     tools::{Services, Tool, ToolCalls},
     tracing::Tracing,
 };
@@ -55,6 +56,7 @@ pub fn markdown() -> String {
         ("routing", Routing::about()),
         ("store", Store::about()),
         ("sessions", Sessions::about()),
+        ("cache", Cache::about()),
         ("resilience", Resilience::about()),
         ("limits", Limits::about()),
         ("cms", Cms::about()),
@@ -85,6 +87,9 @@ pub fn markdown() -> String {
     heading(&mut out, "`[mcp.NAME]`", &super::mcp::Mcp::about());
     table(&mut out, None, &super::mcp::Mcp::fields());
     heading(&mut out, "`[aliases]`", &["Other names of models: `name = \"model\"`."]);
+    heading(&mut out, "`[[routes]]`", &Route::about());
+    table(&mut out, None, &Route::fields());
+    heading(&mut out, "`[fallbacks]`", &routes::FALLBACKS);
     unused(&mut out);
     out
 }

@@ -17,6 +17,7 @@ mod network;
 mod node;
 mod problem;
 mod providers;
+mod routes;
 mod rules;
 mod section;
 mod server;
@@ -38,12 +39,13 @@ pub use self::{
     network::{Header, Origin, Url},
     problem::{Problem, Problems},
     providers::{Kind, Provider},
+    routes::{Route, RouteTarget, When},
     server::{
         Auth, Console, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size,
         Timeouts,
     },
     source::{Loaded, Source},
-    state::{Backend, Cms, Durability, Resilience, Sessions, Store},
+    state::{Backend, Cache, Cms, Durability, Resilience, Sessions, Store},
     tools::{Services, Tool, ToolCalls},
     tracing::{Protocol, Tracing},
 };
@@ -68,6 +70,8 @@ pub struct Config {
     pub store: Store,
     /// How conversations are kept.
     pub sessions: Sessions,
+    /// Which answers are remembered.
+    pub cache: Cache,
     /// How failures are met.
     pub resilience: Resilience,
     /// How much callers without a key may take.
@@ -100,6 +104,8 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Other names of models, in lower case.
     pub aliases: BTreeMap<String, String>,
+    /// Names that several models answer for.
+    pub routes: Vec<Route>,
     /// What is not wrong, but probably not meant.
     pub warnings: Vec<String>,
     /// Where each setting was written.
@@ -110,13 +116,14 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 22] = [
+const SECTIONS: [&str; 25] = [
     "server",
     "auth",
     "timeouts",
     "routing",
     "store",
     "sessions",
+    "cache",
     "resilience",
     "limits",
     "cms",
@@ -133,6 +140,8 @@ const SECTIONS: [&str; 22] = [
     "providers",
     "models",
     "aliases",
+    "routes",
+    "fallbacks",
 ];
 
 impl Config {
@@ -178,6 +187,7 @@ impl Config {
             routing: section(root, "routing", problems),
             store: section(root, "store", problems),
             sessions: section(root, "sessions", problems),
+            cache: section(root, "cache", problems),
             resilience: section(root, "resilience", problems),
             limits: section(root, "limits", problems),
             cms: section(root, "cms", problems),
@@ -194,6 +204,7 @@ impl Config {
             providers: providers::read(root, env, problems),
             models: models::read(root, problems),
             aliases: aliases(root, problems),
+            routes: routes::read(root, problems),
             warnings: Vec::new(),
             origins: show::origins(root),
         }

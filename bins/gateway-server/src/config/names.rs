@@ -13,7 +13,7 @@ use super::{
     providers::KNOWN,
     section::{Field, Section},
     server::{Console, Log, Metrics, Routing, Server, Timeouts},
-    state::{Cms, Resilience, Sessions, Store},
+    state::{Cache, Cms, Resilience, Sessions, Store},
     tools::{Services, ToolCalls},
     tracing::Tracing,
 };
@@ -58,6 +58,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("routing", Routing::fields()),
         ("store", Store::fields()),
         ("sessions", Sessions::fields()),
+        ("cache", Cache::fields()),
         ("resilience", Resilience::fields()),
         ("limits", Limits::fields()),
         ("cms", Cms::fields()),
@@ -87,6 +88,7 @@ pub(super) fn bindings() -> Vec<Binding> {
         let enabled = format!("{PREFIX}{}_ENABLED", known.name.to_uppercase());
         [
             binding("api_key", both(known.keys).collect()),
+            binding("api_keys", both(known.keys).map(|name| name + "S").collect()),
             binding("base_url", both(known.urls).collect()),
             binding("enabled", vec![enabled]),
         ]

@@ -8,7 +8,7 @@ use super::{
     value::{Value, choice, secret},
 };
 use gateway_core::Dialect;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 
 choice! {
@@ -56,6 +56,10 @@ section! {
         api_key: Option<SecretString> = None;
         /// The variable that holds the key, instead of `api_key`.
         api_key_env: Option<String> = None;
+        /// More keys there: requests take turns between all of them, and pass over those that are limited or refused.
+        api_keys: Vec<SecretString> = Vec::new();
+        /// The variables that hold more keys.
+        api_key_envs: Vec<String> = Vec::new();
         /// Headers sent with every request.
         headers: BTreeMap<String, Header> = BTreeMap::new();
         /// The name of a known provider whose peculiarities it shares.
@@ -137,6 +141,17 @@ pub(super) fn by_name(name: &str) -> Option<&'static Known> {
 }
 
 impl Provider {
+    /// All its keys, each once.
+    pub fn keys(&self) -> Vec<SecretString> {
+        let mut keys: Vec<SecretString> = Vec::new();
+        for key in self.api_key.iter().chain(&self.api_keys) {
+            if keys.iter().all(|known| known.expose_secret() != key.expose_secret()) {
+                keys.push(key.clone());
+            }
+        }
+        keys
+    }
+
     /// What the provider called `name` speaks.
     pub fn kind_of(&self, name: &str) -> Kind {
         let known = || by_name(name).map(|known| known.kind);
@@ -199,6 +214,14 @@ fn resolve(
         if provider.api_key.is_none() {
             let variable = printable(&variable);
             wrong("api_key_env", format!("the variable {variable} holds no key"));
+        }
+    }
+    for variable in provider.api_key_envs.clone().iter().filter(|_| provider.enabled) {
+        if let Some(key) = env.get(variable).and_then(secret) {
+            provider.api_keys.push(key);
+        } else {
+            let variable = printable(variable);
+            wrong("api_key_envs", format!("the variable {variable} holds no key"));
         }
     }
     let nowhere = provider.base_url.is_none() && by_name(name).is_none();

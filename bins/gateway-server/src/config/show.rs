@@ -65,6 +65,7 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     table("routing", "routing", config.routing.show());
     table("store", "store", config.store.show());
     table("sessions", "sessions", config.sessions.show());
+    table("cache", "cache", config.cache.show());
     table("resilience", "resilience", config.resilience.show());
     table("limits", "limits", config.limits.show());
     table("cms", "cms", config.cms.show());
@@ -96,6 +97,10 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     }
     for (name, server) in &config.mcp {
         table(&format!("mcp.{}", quoted(name)), &format!("mcp.{name}"), server.show());
+    }
+    for route in &config.routes {
+        let name = route.model.as_deref().unwrap_or_default();
+        table("[routes]", &format!("routes.{name}"), route.show());
     }
     let aliases = config.aliases.iter();
     let aliases = aliases.map(|(name, model)| Shown::plain(quoted(name), Some(quoted(model))));

@@ -79,11 +79,25 @@ section! {
 }
 
 section! {
+    /// Answers that need not be asked for twice: see [routing](routing.md).
+    pub Cache {
+        /// Whether answers are remembered: those to requests with a temperature of 0, or with `x-gateway-cache: true`.
+        enabled: bool = false, prefixed ["CACHE_ENABLED"];
+        /// For how long.
+        ttl: Duration = Duration::from_mins(5), within Duration::from_secs(1)..=Duration::from_hours(720), prefixed ["CACHE_TTL_SECONDS"];
+    }
+}
+
+section! {
     /// How failures of providers are met.
     pub Resilience {
         /// How many attempts a request gets, the first included; `1` switches retries off.
         /// Only what may pass is tried again, and only before the first output.
         retry_max_attempts: usize = 3, within 1..=10, prefixed ["RETRY_MAX_ATTEMPTS"];
+        /// Whether a request that was sent and not answered is tried again too, although it may have been done, and paid for; one for vectors always is.
+        retry_ambiguous: bool = false;
+        /// Whether vectors that are late are asked for a second time: at most one of twenty requests.
+        hedge_embeddings: bool = false;
         /// Whether a model that keeps failing is given a pause.
         circuit_breaker_enabled: bool = true, prefixed ["CIRCUIT_BREAKER_ENABLED"];
         /// After so many failures in a row.

@@ -206,6 +206,7 @@ async fn whole(mut frames: FrameStream) -> Result<Frame> {
         whole.output |= frame.output;
         whole.exchanged.extend(frame.exchanged);
         whole.running.extend(frame.running);
+        whole.head = frame.head.or(whole.head);
     }
     // Counts that grew are of no use to anybody who has the last.
     let last = whole.events.iter().rposition(|event| matches!(event, StreamEvent::Usage(_)));

@@ -83,7 +83,7 @@ impl Turn {
         if self.is_heard_only() {
             return Ok(Frame { events: seen, ..frame });
         }
-        Ok(Frame::of(seen))
+        Ok(Frame { head: frame.head, ..Frame::of(seen) })
     }
 
     fn push(&mut self, event: StreamEvent, seen: &mut Vec<StreamEvent>) -> Result<()> {

@@ -222,6 +222,7 @@ impl Keeping {
         let output = frame.output;
         let exchanged = mem::take(&mut frame.exchanged);
         let running = mem::take(&mut frame.running);
+        let head = frame.head.take();
         let bytes = self.writer.pass(&mut frame).unwrap_or_else(|| {
             let mut out = Vec::new();
             self.writer.write(frame, &mut out);
@@ -229,7 +230,7 @@ impl Keeping {
         });
         self.heard(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
-        Frame { events: Vec::new(), verbatim, output, exchanged, running }
+        Frame { events: Vec::new(), verbatim, output, exchanged, running, head }
     }
 
     async fn heard(&mut self, block: &Bytes) {

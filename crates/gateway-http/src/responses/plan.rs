@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{App, conversations};
 use gateway_core::{
-    Ask, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Original, Provider, Result,
-    state::Tenant,
+    Ask, Caching, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Original, Provider,
+    Result, state::Tenant,
 };
 use gateway_wire::{Caller as _, Ids, responses::ResponsesCaller, responses::StateFields};
 use std::sync::Arc;
@@ -77,6 +77,10 @@ pub(crate) async fn plan(
     }
     if let Some(request) = composed {
         call.ask = Ask::Composed(Arc::new(request));
+    }
+    if keeps && call.context.caching != Caching::Off {
+        // A kept answer has a name of its own.
+        call.context.caching = Caching::Bypass("kept");
     }
     let keep = keeps.then(|| Keep::new(app, tenant, record, fields.store));
     Ok(Plan { keep, background })

@@ -215,6 +215,8 @@ impl Bench {
             access: Access::Keys(HashMap::from([client("ours"), client("theirs")])),
             routes,
             providers,
+            chains: HashMap::new(),
+            caching: false,
             keeper: crate::Keeper::new(gateway_sessions::Sessions::new(
                 Arc::clone(&stores.sessions),
                 gateway_sessions::Rules::default(),

@@ -1,0 +1,47 @@
+//! What was decided about a request, told to the caller who asks for it.
+
+use gateway_core::{Fate, Head, Route, Rule};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::json;
+use std::sync::Arc;
+
+/// What was decided before anybody was asked.
+pub(crate) struct Decision {
+    rule: Rule,
+    chain: Option<Arc<str>>,
+}
+
+impl Decision {
+    /// What was decided, if `headers` ask for it: `x-gateway-explain: true`.
+    pub(crate) fn wanted(headers: &HeaderMap, route: &Route) -> Option<Self> {
+        let asked = headers.get("x-gateway-explain");
+        let is_wanted = asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+        is_wanted.then(|| Self { rule: route.rule, chain: route.chain.clone() })
+    }
+
+    /// Tells it, and what `head` knows of what came then.
+    pub(crate) fn add_to(&self, head: &Head, headers: &mut HeaderMap) {
+        let passed_by = head.steps.iter().map(|step| {
+            let verdict = match step.fate {
+                Fate::Failed(_) => "failed",
+                Fate::Skipped(_) => "passed_over",
+            };
+            let (provider, model) = (&*step.provider, &*step.model);
+            let reason = step.fate.to_string();
+            json!({ "provider": provider, "model": model, "verdict": verdict, "reason": reason })
+        });
+        let told = json!({
+            "rule": self.rule.as_str(),
+            "name": self.chain.as_deref(),
+            "passed_by": passed_by.collect::<Vec<_>>(),
+            "provider": &*head.provider,
+            "model": &*head.model,
+            "attempts": head.attempts,
+            "dropped": head.loss.iter().collect::<Vec<_>>(),
+            "cache": head.cache.map(gateway_core::Cached::as_str),
+        });
+        if let Ok(value) = HeaderValue::from_bytes(told.to_string().as_bytes()) {
+            headers.insert(HeaderName::from_static("x-gateway-decision"), value);
+        }
+    }
+}

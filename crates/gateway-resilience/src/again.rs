@@ -1,0 +1,121 @@
+//! Asking again, as long as nobody has seen anything of the answer.
+
+use futures_util::{Stream, stream};
+use gateway_core::{Answer, Frame, FrameStream, GatewayError, Head, Result};
+use std::{
+    collections::VecDeque,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Something that can find another answer.
+pub(crate) trait Again: Sized + Send + Unpin + 'static {
+    /// Another answer, instead of one that failed with `error` before its first output.
+    fn again(self, error: GatewayError) -> Asking<Self>;
+}
+
+/// The wait for another answer.
+pub(crate) type Asking<A> = Pin<Box<dyn Future<Output = Result<(A, Answer)>> + Send>>;
+
+/// Holds the preamble of `frames` back until their first output; if they fail before it, what
+/// `again` finds takes their place.
+///
+/// Of an answer that came later, the first frame tells who gives it. After the first output
+/// everything is passed on as it is, and what was kept for another attempt is let go.
+pub(crate) fn until_output<A: Again>(frames: FrameStream, again: A) -> FrameStream {
+    let begun = Waiting { frames, again, held: VecDeque::new(), head: None };
+    Box::pin(Watched { state: State::Waiting(Box::new(begun)) })
+}
+
+struct Watched<A> {
+    state: State<A>,
+}
+
+enum State<A> {
+    /// For the first output.
+    Waiting(Box<Waiting<A>>),
+    /// For another answer.
+    Asking(Asking<A>),
+    /// The answer has begun: what is held goes first.
+    Passing(VecDeque<Frame>, FrameStream),
+    /// It has ended.
+    Over,
+}
+
+struct Waiting<A> {
+    frames: FrameStream,
+    again: A,
+    held: VecDeque<Frame>,
+    /// Who gives the answer, unless that was told before.
+    head: Option<Box<Head>>,
+}
+
+impl<A: Again> Stream for Watched<A> {
+    type Item = Result<Frame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        loop {
+            self.state = match mem::replace(&mut self.state, State::Over) {
+                State::Over => return Poll::Ready(None),
+                State::Waiting(mut waiting) => match waiting.frames.as_mut().poll_next(cx) {
+                    Poll::Ready(next) => waiting.take(next),
+                    Poll::Pending => {
+                        self.state = State::Waiting(waiting);
+                        return Poll::Pending;
+                    }
+                },
+                State::Asking(mut asking) => match asking.as_mut().poll(cx) {
+                    Poll::Ready(Ok((again, Answer { head, frames }))) => {
+                        State::Waiting(Box::new(Waiting {
+                            frames,
+                            again,
+                            held: VecDeque::new(),
+                            head: Some(Box::new(head)),
+                        }))
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    Poll::Pending => {
+                        self.state = State::Asking(asking);
+                        return Poll::Pending;
+                    }
+                },
+                State::Passing(mut held, mut frames) => {
+                    let next = match held.pop_front() {
+                        Some(frame) => Poll::Ready(Some(Ok(frame))),
+                        None => frames.as_mut().poll_next(cx),
+                    };
+                    if !matches!(next, Poll::Ready(None | Some(Err(_)))) {
+                        self.state = State::Passing(held, frames);
+                    }
+                    return next;
+                }
+            }
+        }
+    }
+}
+
+impl<A: Again> Waiting<A> {
+    fn take(mut self: Box<Self>, next: Option<Result<Frame>>) -> State<A> {
+        match next {
+            Some(Ok(mut frame)) => {
+                if let Some(head) = self.head.take() {
+                    frame.head = Some(head);
+                }
+                let output = frame.output;
+                self.held.push_back(frame);
+                if !output {
+                    return State::Waiting(self);
+                }
+                State::Passing(self.held, self.frames)
+            }
+            Some(Err(error)) => State::Asking(self.again.again(error)),
+            None => {
+                if let Some(head) = self.head.take() {
+                    self.held.push_back(Frame { head: Some(head), ..Frame::default() });
+                }
+                State::Passing(self.held, Box::pin(stream::empty()))
+            }
+        }
+    }
+}

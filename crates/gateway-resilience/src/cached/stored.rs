@@ -1,0 +1,207 @@
+//! An answer as it is kept: its frames, as they came.
+
+use bytes::Bytes;
+use gateway_core::{
+    Extra, Finish, FinishReason, Frame, Head, Json, Loss, Started, StreamEvent, Usage,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
+
+/// An answer that was given before.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Stored {
+    /// When, in milliseconds since 1970.
+    at: u64,
+    /// What the translation left behind.
+    dropped: Vec<String>,
+    frames: Vec<StoredFrame>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct StoredFrame {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Event>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verbatim: Option<String>,
+    output: bool,
+}
+
+/// The steps that an answer worth keeping may have.
+#[derive(Deserialize, Serialize)]
+enum Event {
+    Started(Option<String>, Option<String>, Option<u64>),
+    Choice(u32),
+    Text(String),
+    Refusal(String),
+    Reasoning(String),
+    Annotation(Json),
+    Logprobs(Json),
+    Extra(Extra),
+    Usage(Usage),
+    Stopped(Option<String>, Option<String>),
+}
+
+impl Stored {
+    /// The answer of these frames, if it is one to give again: it is complete, and its model had
+    /// said all it wanted to say. Calls of tools, seals and what only one dialect knows belong to
+    /// one conversation.
+    pub(super) fn of(head: &Head, frames: &[Frame]) -> Option<Self> {
+        let mut is_finished = false;
+        let mut stored = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let events = frame.events.iter().map(event).collect::<Option<Vec<_>>>()?;
+            is_finished |= events.iter().any(|event| matches!(event, Event::Stopped(..)));
+            let verbatim = match &frame.verbatim {
+                Some(bytes) => Some(std::str::from_utf8(bytes).ok()?.to_owned()),
+                None => None,
+            };
+            stored.push(StoredFrame { events, verbatim, output: frame.output });
+        }
+        let dropped = head.loss.iter().map(str::to_owned).collect();
+        is_finished.then_some(Self { at: now(), dropped, frames: stored })
+    }
+
+    pub(super) fn write(&self) -> Option<Bytes> {
+        serde_json::to_vec(self).ok().map(Bytes::from)
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// How long ago it was given.
+    pub(super) fn age(&self) -> Duration {
+        Duration::from_millis(now().saturating_sub(self.at))
+    }
+
+    /// What it lacked of what was asked.
+    pub(super) fn loss(&self) -> Loss {
+        let mut loss = Loss::default();
+        self.dropped.iter().for_each(|name| loss.drop(name.clone()));
+        loss
+    }
+
+    pub(super) fn into_frames(self) -> impl Iterator<Item = Frame> + Send {
+        self.frames.into_iter().map(|frame| Frame {
+            events: frame.events.into_iter().flat_map(told).collect(),
+            verbatim: frame.verbatim.map(Bytes::from),
+            output: frame.output,
+            ..Frame::default()
+        })
+    }
+}
+
+fn event(event: &StreamEvent) -> Option<Event> {
+    Some(match event {
+        StreamEvent::Started(Started { id, model, created }) => {
+            Event::Started(id.clone(), model.clone(), *created)
+        }
+        StreamEvent::Choice(index) => Event::Choice(*index),
+        StreamEvent::Text(text) => Event::Text(text.clone()),
+        StreamEvent::Refusal(text) => Event::Refusal(text.clone()),
+        StreamEvent::Reasoning(text) => Event::Reasoning(text.clone()),
+        StreamEvent::Annotation(json) => Event::Annotation(json.clone()),
+        StreamEvent::Logprobs(json) => Event::Logprobs(json.clone()),
+        StreamEvent::Extra(name, json) => {
+            let mut extra = Extra::default();
+            extra.push(name.clone().into_owned(), json.clone());
+            Event::Extra(extra)
+        }
+        StreamEvent::Usage(usage) => Event::Usage(*usage),
+        StreamEvent::Finished(Finish { reason: FinishReason::Stop, native, stop_sequence }) => {
+            Event::Stopped(native.clone(), stop_sequence.clone())
+        }
+        StreamEvent::Finished(_)
+        | StreamEvent::Seal(_)
+        | StreamEvent::ToolCall(_)
+        | StreamEvent::Opaque(_) => return None,
+    })
+}
+
+fn told(event: Event) -> Vec<StreamEvent> {
+    vec![match event {
+        Event::Started(id, model, created) => StreamEvent::Started(Started { id, model, created }),
+        Event::Choice(index) => StreamEvent::Choice(index),
+        Event::Text(text) => StreamEvent::Text(text),
+        Event::Refusal(text) => StreamEvent::Refusal(text),
+        Event::Reasoning(text) => StreamEvent::Reasoning(text),
+        Event::Annotation(json) => StreamEvent::Annotation(json),
+        Event::Logprobs(json) => StreamEvent::Logprobs(json),
+        Event::Extra(extra) => {
+            let told = extra
+                .iter()
+                .map(|(name, json)| StreamEvent::Extra(Cow::Owned(name.to_owned()), json.clone()));
+            return told.collect();
+        }
+        Event::Usage(usage) => StreamEvent::Usage(usage),
+        Event::Stopped(native, stop_sequence) => {
+            StreamEvent::Finished(Finish { reason: FinishReason::Stop, native, stop_sequence })
+        }
+    }]
+}
+
+/// Milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "replicas share answers, and no other clock")]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::ToolCallDelta;
+
+    fn stop() -> StreamEvent {
+        StreamEvent::Finished(FinishReason::Stop.into())
+    }
+
+    /// Whether an answer of these steps is kept, and comes back as it was.
+    #[track_caller]
+    fn check(events: Vec<StreamEvent>, kept: bool) {
+        let verbatim = Some(Bytes::from_static(b"data: {}\n\n"));
+        let frames = [Frame { verbatim, ..Frame::of(events) }, Frame::default()];
+        let stored = Stored::of(&Head::default(), &frames);
+        assert_eq!(stored.is_some(), kept);
+        if let Some(stored) = stored {
+            let read = Stored::read(&stored.write().unwrap()).unwrap();
+            assert_eq!(read.into_frames().collect::<Vec<_>>(), frames);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_as_it_was() {
+        let json = Json::parse(r#"{"a": 1.0}"#).unwrap();
+        check(
+            vec![
+                StreamEvent::Started(Started { id: Some("i".into()), ..Started::default() }),
+                StreamEvent::Choice(0),
+                StreamEvent::Reasoning("hm".into()),
+                StreamEvent::Text("a\u{0}\"".into()),
+                StreamEvent::Refusal("no".into()),
+                StreamEvent::Annotation(json.clone()),
+                StreamEvent::Logprobs(json.clone()),
+                StreamEvent::Extra("x".into(), json),
+                StreamEvent::Usage(Usage { input: 3, output: 4, ..Usage::default() }),
+                stop(),
+            ],
+            true,
+        );
+    }
+
+    #[test]
+    fn what_is_not_complete_or_not_for_everybody_is_not_kept() {
+        check(vec![StreamEvent::Text("a".into())], false);
+        for reason in [FinishReason::Length, FinishReason::ToolCalls, FinishReason::ContentFilter] {
+            check(vec![StreamEvent::Finished(reason.into())], false);
+            check(
+                vec![stop(), StreamEvent::Choice(1), StreamEvent::Finished(reason.into())],
+                false,
+            );
+        }
+        check(vec![StreamEvent::ToolCall(ToolCallDelta::default()), stop()], false);
+    }
+}

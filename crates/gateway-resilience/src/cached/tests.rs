@@ -1,0 +1,216 @@
+use super::*;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use gateway_core::{
+    ChatRequest, Envelope, ErrorKind, FinishReason, Frame, StreamEvent, Usage, state::StoreError,
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::time::Instant;
+
+#[derive(Default)]
+struct Memory(Mutex<HashMap<Key, Bytes>>);
+
+#[async_trait]
+impl Cache for Memory {
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.0.lock().unwrap().get(key).cloned())
+    }
+
+    async fn put(&self, key: &Key, value: Bytes, _: Duration) -> Result<(), StoreError> {
+        self.0.lock().unwrap().insert(key.clone(), value);
+        Ok(())
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        self.0.lock().unwrap().remove(key);
+        Ok(())
+    }
+}
+
+/// Never answers.
+struct Frozen;
+
+#[async_trait]
+impl Cache for Frozen {
+    async fn get(&self, _: &Key) -> Result<Option<Bytes>, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn put(&self, _: &Key, _: Bytes, _: Duration) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+
+    async fn delete(&self, _: &Key) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+}
+
+/// Says a letter a second, five of them. Its first `failing` answers fail after a second.
+#[derive(Default)]
+struct Slow {
+    asked: AtomicUsize,
+    ended: Arc<AtomicUsize>,
+    failing: usize,
+}
+
+struct Count(Arc<AtomicUsize>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Provider for Slow {
+    fn id(&self) -> &'static str {
+        "slow"
+    }
+
+    async fn answer(&self, _: Call) -> Result<Answer> {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let count = Count(Arc::clone(&self.ended));
+        time::sleep(Duration::from_secs(1)).await;
+        if number < self.failing {
+            return Err(GatewayError::new(ErrorKind::Upstream, "failed"));
+        }
+        let frames = stream::iter(0..6).then(move |at| {
+            let _kept = &count;
+            async move {
+                time::sleep(Duration::from_secs(1)).await;
+                let last = [
+                    StreamEvent::Usage(Usage { output: 5, ..Usage::default() }),
+                    StreamEvent::Finished(FinishReason::Stop.into()),
+                ];
+                Ok(match at {
+                    5 => Frame::of(last.to_vec()),
+                    _ => Frame::of(vec![StreamEvent::Text("a".into())]),
+                })
+            }
+        });
+        Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+    }
+}
+
+fn call() -> Call {
+    let body = Bytes::from_static(br#"{"messages":[]}"#);
+    let decode = |_: &[u8]| Ok(ChatRequest::default());
+    let original = Original::new(Dialect::Chat, body, Envelope::default(), decode);
+    let mut call = Call::new(ChatRequest::user("m", ""));
+    call.ask = Ask::Original(Arc::new(original));
+    call.context.tenant = "t".into();
+    call.context.caching = Caching::Allowed { wanted: true, anew: false };
+    call
+}
+
+fn cached(slow: &Arc<Slow>, store: impl Cache + 'static) -> Arc<Cached> {
+    let inner: Arc<dyn Provider> = Arc::<Slow>::clone(slow);
+    Arc::new(Cached::new(inner, Arc::new(store), "e".into(), Duration::from_mins(1)))
+}
+
+/// What a caller hears who comes after so many tenths of a second and stays for so many, and what it
+/// pays: the cache's last word.
+async fn hear(cached: Arc<Cached>, comes: u64, stays: u64) -> String {
+    time::sleep(Duration::from_millis(100 * comes)).await;
+    let mut heard = String::new();
+    let hearing = async {
+        match cached.answer(call()).await {
+            Err(error) => heard.push_str(error.code()),
+            Ok(mut answer) => {
+                let mut verdict = answer.head.cache;
+                while let Some(frame) = answer.frames.next().await {
+                    match frame {
+                        Ok(frame) => {
+                            verdict = frame.head.map_or(verdict, |head| head.cache);
+                            let text = |it: &StreamEvent| matches!(it, StreamEvent::Text(_));
+                            heard.extend(frame.events.iter().filter(|it| text(it)).map(|_| 'a'));
+                        }
+                        Err(error) => heard.push_str(error.code()),
+                    }
+                }
+                heard.push('.');
+                heard.push_str(verdict.map_or("", Verdict::as_str));
+            }
+        }
+    };
+    let _ = time::timeout(Duration::from_millis(100 * stays), hearing).await;
+    heard
+}
+
+/// Callers who come and stay for so many tenths, what each hears, and how often the provider is
+/// asked.
+async fn check(failing: usize, callers: &[(u64, u64)], heard: &[&str], asked: usize) {
+    let slow = Arc::new(Slow { failing, ..Slow::default() });
+    let cached = cached(&slow, Memory::default());
+    let hearing = callers.iter().map(|(comes, stays)| hear(Arc::clone(&cached), *comes, *stays));
+    let all = futures_util::future::join_all(hearing).await;
+    assert_eq!(all, heard, "{callers:?}");
+    assert_eq!(slow.asked.load(Ordering::Relaxed), asked, "{callers:?}");
+    tokio::task::yield_now().await;
+    assert_eq!(slow.ended.load(Ordering::Relaxed), asked, "every answer has ended: {callers:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_shared_while_it_is_written_and_given_again_after() {
+    let heard = ["aaaaa.miss", "aaaaa.hit", "aaaaa.hit", "aaaaa.hit"];
+    check(0, &[(0, 999), (0, 999), (35, 999), (200, 999)], &heard, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_came_first_may_leave_and_another_pays() {
+    check(0, &[(0, 35), (15, 999), (25, 999)], &["aa", "aaaaa.miss", "aaaaa.hit"], 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_have_left_the_answer_is_cancelled() {
+    check(0, &[(0, 35), (15, 20)], &["aa", "aa"], 1).await;
+    check(0, &[(0, 35), (90, 999)], &["aa", "aaaaa.miss"], 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_for_the_one_who_asked() {
+    check(1, &[(0, 999); 3], &["upstream_error", "aaaaa.miss", "aaaaa.hit"], 2).await;
+    check(9, &[(0, 999); 3], &["upstream_error"; 3], 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_costs_little() {
+    let slow = Arc::new(Slow::default());
+    let cached = cached(&slow, Frozen);
+    let began = Instant::now();
+    assert_eq!(hear(cached, 0, 999).await, "aaaaa.miss");
+    assert_eq!(began.elapsed(), Duration::from_secs(7) + 2 * PATIENCE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_share_and_no_more() {
+    let slow = Arc::new(Slow::default());
+    let cached = cached(&slow, Memory::default());
+    let all = futures_util::future::join_all((0..1002).map(|_| hear(Arc::clone(&cached), 0, 999)));
+    let all = all.await;
+    let told = |verdict: &str| all.iter().filter(|it| it.ends_with(verdict)).count();
+    assert_eq!((told(".miss"), told(".hit"), told(".bypass")), (1, 999, 2));
+    assert_eq!(slow.asked.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_slow_does_not_hold_the_others() {
+    let big = || Frame::of(vec![StreamEvent::Text("x".repeat(64 << 10))]);
+    let asking = async move {
+        let frames = stream::iter((0..100).map(move |_| Ok(big())));
+        Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+    };
+    let flight = flight::Flight::start(asking, |_| (), Box::new(|_, _| Box::pin(async {})));
+    let (quick, slow) = (flight.board(true).unwrap(), flight.board(false).unwrap());
+    let read = quick.frames().filter(|frame| std::future::ready(frame.is_ok())).count().await;
+    assert_eq!(read, 100, "the fastest sets the pace");
+    let told: Vec<_> = slow.frames().collect().await;
+    assert_eq!(told.len(), 1);
+    assert!(told[0].as_ref().is_err_and(|error| error.kind() == ErrorKind::Overloaded));
+}

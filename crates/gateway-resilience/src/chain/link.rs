@@ -1,0 +1,219 @@
+//! A link of a chain, and what speaks against asking it.
+
+use gateway_core::{
+    Against, Ask, Call, Content, Context, EmbeddingCall, Part, Prospect, Provider, Target, admits,
+    estimate,
+};
+use std::sync::Arc;
+
+/// One of those that a chain asks.
+pub struct Link {
+    /// As the operator wrote it.
+    name: String,
+    provider_id: Arc<str>,
+    /// Absent if the provider is not set up.
+    provider: Option<Arc<dyn Provider>>,
+    /// The model to ask for; the one that is asked for if absent.
+    target: Option<Target>,
+    weight: f64,
+}
+
+impl Link {
+    /// A credential of `provider`, for whatever is asked.
+    pub fn credential(provider: Arc<dyn Provider>) -> Self {
+        let provider_id = provider.id().into();
+        let name = String::new();
+        Self { name, provider_id, provider: Some(provider), target: None, weight: 1.0 }
+    }
+
+    /// The model `target` of the provider called `provider_id`; `None` if that is not set up.
+    /// `name` is what the operator called it.
+    pub fn model(
+        name: impl Into<String>,
+        provider_id: &str,
+        provider: Option<Arc<dyn Provider>>,
+        target: Target,
+    ) -> Self {
+        let (name, provider_id) = (name.into(), provider_id.into());
+        Self { name, provider_id, provider, target: Some(target), weight: 1.0 }
+    }
+
+    /// How often it is asked first, beside others.
+    #[must_use]
+    pub fn weighing(mut self, weight: u32) -> Self {
+        self.weight = f64::from(weight.max(1));
+        self
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) const fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    pub(super) const fn provider(&self) -> Option<&Arc<dyn Provider>> {
+        self.provider.as_ref()
+    }
+
+    pub(super) const fn provider_id(&self) -> &Arc<str> {
+        &self.provider_id
+    }
+
+    /// Whom it asks for somebody who asks for `target`.
+    pub(super) fn target<'a>(&'a self, target: &'a Target) -> &'a Target {
+        self.target.as_ref().unwrap_or(target)
+    }
+
+    /// What speaks against it, whatever the request.
+    pub(super) fn against(&self, target: &Target, guarded: bool) -> Option<Against> {
+        match &self.provider {
+            None => Some(Against::NotConfigured),
+            Some(provider) if guarded => provider.against(self.target(target)),
+            Some(_) => None,
+        }
+    }
+
+    /// What speaks against putting `request` to it.
+    pub(super) fn refuses(&self, request: &impl Request) -> Option<Against> {
+        let context = request.context();
+        if let Some(target) = &self.target {
+            let id = target.card.as_ref().map_or("", |card| card.id.as_str());
+            let names = [self.name.as_str(), id, &target.model];
+            if context.models.as_ref().is_some_and(|models| !admits(models, &names)) {
+                return Some(Against::NotAllowed);
+            }
+            if let Some(against) = request.exceeds(target) {
+                return Some(against);
+            }
+        }
+        self.against(request.target(), !context.unguarded)
+    }
+
+    /// What asking it would come to.
+    pub(super) async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        let against = self.refuses(call);
+        let target = self.target(&call.target).clone();
+        let mut prospects = match &self.provider {
+            Some(provider) => provider.rehearse(&Call { target, ..call.clone() }).await,
+            None => vec![Prospect {
+                provider: Arc::clone(&self.provider_id),
+                target,
+                credential: None,
+                against,
+                loss: Ok(gateway_core::Loss::default()),
+                cache: None,
+            }],
+        };
+        // What a single credential has against it is its own: of several others may serve.
+        let is_lasting = against.is_some_and(|against| against.wait().is_none());
+        for prospect in prospects.iter_mut().filter(|_| is_lasting) {
+            prospect.against = against;
+        }
+        prospects
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("name", &self.name)
+            .field("provider", &self.provider_id)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a chain must know of a request.
+pub(super) trait Request: Clone + Send {
+    /// Whom it asks for.
+    fn target(&self) -> &Target;
+
+    /// What travels beside it.
+    fn context(&self) -> &Context;
+
+    /// What of it `target` is not made for.
+    fn exceeds(&self, target: &Target) -> Option<Against>;
+
+    /// The same, for `target`, and with `change` made to what travels beside it.
+    fn to(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self;
+}
+
+impl Request for Call {
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn exceeds(&self, target: &Target) -> Option<Against> {
+        let card = target.card.as_ref()?;
+        if card.capabilities.tools == Some(false) && has_tools(self) {
+            return Some(Against::NoTools);
+        }
+        if card.capabilities.vision == Some(false) && shows_pictures(self) {
+            return Some(Against::NoVision);
+        }
+        let window = card.context_window?;
+        // A token is a byte at least: what is no longer than the window need not be looked at.
+        if size(self).is_some_and(|bytes| bytes as u64 <= window) {
+            return None;
+        }
+        let needs = estimate::tokens(self.request().ok()?, &target.model);
+        (needs > window).then_some(Against::ContextWindow { needs, window })
+    }
+
+    fn to(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self {
+        let mut call = Self { target, ..self.clone() };
+        change(&mut call.context);
+        call
+    }
+}
+
+impl Request for EmbeddingCall {
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn exceeds(&self, _: &Target) -> Option<Against> {
+        None
+    }
+
+    fn to(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self {
+        let mut call = Self { target, ..self.clone() };
+        change(&mut call.context);
+        call
+    }
+}
+
+/// Nothing is decoded that need not be.
+fn has_tools(call: &Call) -> bool {
+    if let Ask::Original(original) = &call.ask
+        && original.envelope.tools.is_none()
+    {
+        return false;
+    }
+    call.request().is_ok_and(|request| !request.tools.is_empty())
+}
+
+fn shows_pictures(call: &Call) -> bool {
+    let is_picture = |part: &Part| matches!(part.content, Content::Image(_));
+    call.request().is_ok_and(|request| {
+        request.messages.iter().any(|message| message.parts.iter().any(is_picture))
+    })
+}
+
+/// The bytes of a request that was not decoded.
+fn size(call: &Call) -> Option<usize> {
+    match &call.ask {
+        Ask::Original(original) => Some(original.body.len()),
+        Ask::Composed(_) => None,
+    }
+}

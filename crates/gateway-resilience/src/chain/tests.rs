@@ -1,0 +1,291 @@
+use super::*;
+use crate::{Guarded, Guards, breaker};
+use futures_util::{StreamExt as _, stream};
+use gateway_core::{
+    Capabilities, ChatRequest, ErrorKind, Fate, Frame, Function, GatewayError, Head, ModelCard,
+    StreamEvent, ToolKind, ToolSpec,
+};
+
+/// Plays a letter a call, the last one for ever: `o` answers, `p` begins and breaks off before it
+/// said anything, `b` after it, `5` fails, `9` limits the rate for a minute, `1` refuses the
+/// credential, `4` refuses the request, `l` finds it too long, `f` its content unfit.
+struct Script(&'static str, &'static str, AtomicUsize);
+
+#[async_trait]
+impl Provider for Script {
+    fn id(&self) -> &str {
+        self.0
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        let at = self.2.fetch_add(1, Ordering::Relaxed).min(self.1.len() - 1);
+        let head = Head {
+            provider: self.0.into(),
+            model: call.target.model,
+            attempts: 1,
+            ..Head::default()
+        };
+        let fail = |kind| GatewayError::new(kind, "failed").by(head.clone());
+        let says = |word: &str| Ok(Frame::of(vec![StreamEvent::Text(word.into())]));
+        let broken = || Err(GatewayError::new(ErrorKind::UpstreamCut, "cut"));
+        let frames = match &self.1[at..=at] {
+            "o" => vec![says(self.0)],
+            "p" => vec![Ok(Frame::default()), broken()],
+            "b" => vec![says(self.0), broken()],
+            "5" => return Err(fail(ErrorKind::Upstream)),
+            "9" => {
+                let minute = Some(Duration::from_mins(1));
+                return Err(fail(ErrorKind::RateLimited).retry_after(minute));
+            }
+            "1" => return Err(fail(ErrorKind::UpstreamAuth)),
+            "l" => return Err(fail(ErrorKind::ContextLength)),
+            "f" => return Err(fail(ErrorKind::ContentFilter)),
+            _ => return Err(fail(ErrorKind::InvalidRequest)),
+        };
+        Ok(Answer { head, frames: Box::pin(stream::iter(frames)) })
+    }
+}
+
+const RULES: Rules = Rules { order: Order::Listed, on: Vec::new(), retry: true, guarded: true };
+
+fn rules(order: Order) -> Rules {
+    let on = vec![
+        Condition::RateLimit,
+        Condition::ServerError,
+        Condition::Unavailable,
+        Condition::ContextLength,
+    ];
+    Rules { order, on, ..RULES }
+}
+
+fn link(id: &'static str, script: &'static str) -> Link {
+    let inner = Arc::new(Script(id, script, AtomicUsize::new(0)));
+    let config = breaker::Config { failures: 2, ..breaker::Config::default() };
+    let guards = Guards {
+        breaker: Some(config),
+        host: None,
+        credential: None,
+        observer: None,
+        random: || 0.5,
+    };
+    let provider: Arc<dyn Provider> = Arc::new(Guarded::new(inner, guards));
+    let target = Target { model: "m".into(), card: None };
+    Link::model(id, id, Some(provider), target)
+}
+
+/// What is seen of an answer, and who gave it after how many calls.
+async fn ask(chain: &Chain, call: Call) -> String {
+    let mut seen = String::new();
+    let mut told = |head: &Head| format!(" {}:{}", head.provider, head.attempts);
+    let mut by = String::new();
+    match chain.answer(call).await {
+        Err(error) => {
+            seen.push_str(error.code());
+            by = error.head().map(&mut told).unwrap_or_default();
+        }
+        Ok(mut answer) => {
+            by.push_str(&told(&answer.head));
+            while let Some(frame) = answer.frames.next().await {
+                match frame {
+                    Ok(frame) => {
+                        by = frame.head.as_deref().map(&mut told).unwrap_or(by);
+                        for event in frame.events {
+                            let StreamEvent::Text(text) = event else { panic!("{event:?}") };
+                            seen.push_str(&text);
+                        }
+                    }
+                    Err(error) => {
+                        seen.push_str(error.code());
+                        by = error.head().map(&mut told).unwrap_or(by);
+                    }
+                }
+            }
+        }
+    }
+    seen + &by
+}
+
+fn call() -> Call {
+    Call::new(ChatRequest::user("best", "hello"))
+}
+
+/// What is told of a request to links that play these scripts.
+async fn check(scripts: &[&'static str], expected: &str) {
+    let links = scripts.iter().zip(["a", "b", "c", "d", "e"]);
+    let links = links.map(|(script, id)| link(id, script)).collect();
+    let chain = Chain::new("best", links, rules(Order::Listed), || 0.5);
+    assert_eq!(ask(&chain, call()).await, expected, "{scripts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_answers_for_one_that_fails() {
+    check(&["o", "o"], "a a:1").await;
+    check(&["5", "o"], "b b:2").await;
+    check(&["9", "1", "l", "o"], "d d:4").await;
+    check(&["p", "o"], "b b:2").await;
+    check(&["p", "p", "o"], "c c:3").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_answers_for_one_that_has_spoken() {
+    check(&["b", "o"], "aupstream_cut a:1").await;
+    check(&["p", "b", "o"], "bupstream_cut b:2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_not_named_is_the_answer() {
+    check(&["4", "o"], "invalid_request a:1").await;
+    check(&["5", "f", "o"], "content_filter b:2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_calls_are_the_most() {
+    check(&["5", "5", "5", "5", "o"], "upstream_error d:4").await;
+    check(&["5", "5", "5"], "upstream_error c:3").await;
+}
+
+/// Puts `call` to three links: a model without tools, one that is short and the caller's own.
+async fn check_fit(call: Call, expected: &str, fates: &[&str]) {
+    let card = |capabilities, window| {
+        Some(Arc::new(ModelCard {
+            id: "card".into(),
+            provider: "p".into(),
+            upstream: "m".into(),
+            api: None,
+            context_window: window,
+            max_output: None,
+            capabilities,
+            price: None,
+        }))
+    };
+    let no_tools = Capabilities { tools: Some(false), ..Capabilities::default() };
+    let cards = [card(no_tools, None), card(Capabilities::default(), Some(1000)), None];
+    let links = cards.into_iter().zip(["deaf", "short", "plain"]).map(|(card, id)| {
+        let inner: Arc<dyn Provider> = Arc::new(Script(id, "o", AtomicUsize::new(0)));
+        Link::model(id, id, Some(inner), Target { model: "m".into(), card })
+    });
+    let chain = Chain::new("best", links.collect(), rules(Order::Listed), || 0.5);
+    let expects: Vec<_> = chain.rehearse(&call).await.iter().map(|it| it.against).collect();
+    let asked = chain.answer(call).await;
+    let (told, steps) = match &asked {
+        Ok(answer) => (&*answer.head.provider, &answer.head.steps),
+        Err(error) => (error.code(), &error.head().unwrap().steps),
+    };
+    let skipped: Vec<_> = steps.iter().map(|step| step.fate.to_string()).collect();
+    assert_eq!(
+        (told, skipped.iter().map(String::as_str).collect::<Vec<_>>()),
+        (expected, fates.to_vec())
+    );
+    // What was rehearsed is what happened.
+    for (step, against) in steps.iter().zip(&expects) {
+        assert_eq!(step.fate, Fate::Skipped(against.expect("something against it")));
+    }
+    assert_eq!(expects.get(steps.len()).copied().flatten(), None);
+}
+
+#[tokio::test]
+async fn what_a_model_is_not_made_for_it_is_not_asked() {
+    check_fit(call(), "deaf", &[]).await;
+    let mut request = ChatRequest::user("best", "hello");
+    let tool = Function { name: "t".into(), description: None, parameters: None, strict: None };
+    request.tools.push(ToolSpec { kind: ToolKind::Function(tool), cache: None });
+    check_fit(Call::new(request.clone()), "short", &["no_tools"]).await;
+    request.messages[0] = ChatRequest::user("", "long ".repeat(1000)).messages.remove(0);
+    check_fit(Call::new(request), "plain", &["no_tools", "context_window"]).await;
+}
+
+#[tokio::test]
+async fn every_link_is_checked_against_what_the_caller_may_use() {
+    let allowed = |models: &[&str]| {
+        let mut call = call();
+        call.context.models = Some(models.iter().map(ToString::to_string).collect());
+        call
+    };
+    check_fit(allowed(&["pl*"]), "plain", &["model_not_allowed", "model_not_allowed"]).await;
+    check_fit(allowed(&["card"]), "deaf", &[]).await;
+    check_fit(allowed(&["best"]), "model_not_allowed", &["model_not_allowed"; 3]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_nobody_is_well_one_is_asked_a_second() {
+    let chain =
+        Chain::new("best", vec![link("a", "5"), link("b", "5")], rules(Order::Listed), || 0.5);
+    for expected in ["b:2", "b:2"] {
+        assert_eq!(ask(&chain, call()).await, format!("upstream_error {expected}"));
+    }
+    // Both are open. One is pressed, and fails; then there is a second of silence.
+    assert_eq!(ask(&chain, call()).await, "upstream_error a:1");
+    for _ in 0..5 {
+        let error = chain.answer(call()).await.unwrap_err();
+        assert_eq!((error.code(), error.is_last_word()), ("no_healthy_upstream", true));
+        assert!(error.delay().is_some_and(|wait| wait <= Duration::from_secs(5)));
+        assert_eq!(error.head().map(|head| head.attempts), Some(0));
+    }
+    tokio::time::advance(PRESSED_EVERY).await;
+    assert_eq!(ask(&chain, call()).await, "upstream_error b:1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_all_waits_the_shortest_is_told() {
+    let chain =
+        Chain::new("best", vec![link("a", "9"), link("b", "9")], rules(Order::Listed), || 0.5);
+    let first = chain.answer(call()).await.unwrap_err();
+    assert_eq!(
+        (first.kind(), first.delay()),
+        (ErrorKind::RateLimited, Some(Duration::from_mins(1)))
+    );
+    tokio::time::advance(Duration::from_secs(20)).await;
+    let then = chain.answer(call()).await.unwrap_err();
+    assert_eq!(
+        (then.kind(), then.delay()),
+        (ErrorKind::RateLimited, Some(Duration::from_secs(40)))
+    );
+    assert_eq!(then.head().map(|head| head.attempts), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_take_turns_and_rest() {
+    let credential = |script| {
+        let inner = Arc::new(Script("p", script, AtomicUsize::new(0)));
+        let guards = Guards {
+            breaker: None,
+            host: None,
+            credential: Some(1),
+            observer: None,
+            random: || 0.5,
+        };
+        Link::credential(Arc::new(Guarded::new(inner, guards)))
+    };
+    let links = vec![credential("9o"), credential("1"), credential("o")];
+    let chain = Chain::new("p", links, rules(Order::InTurn), || 0.5);
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        told.push(ask(&chain, call()).await);
+    }
+    // The first meets two that fail; the others go to the third, whoever's turn it is.
+    assert_eq!(told, ["p p:3", "p p:1", "p p:1", "p p:1"]);
+    tokio::time::advance(Duration::from_mins(1)).await;
+    assert_eq!(chain.against(&call().target), None);
+}
+
+#[tokio::test]
+async fn weights_are_kept_and_all_are_asked() {
+    static DRAWS: AtomicUsize = AtomicUsize::new(0);
+    // Numbers that look drawn, the same every time.
+    #[expect(clippy::cast_precision_loss, reason = "a draw needs no precision")]
+    let random = || {
+        let number = DRAWS.fetch_add(1, Ordering::Relaxed) as u64 + 1;
+        let mixed = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (number << 31))
+            .wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) as f64 / u64::MAX as f64
+    };
+    let links = vec![link("a", "o").weighing(3), link("b", "o").weighing(1)];
+    let chain = Chain::new("best", links, rules(Order::Weighted), random);
+    let mut first = 0;
+    for _ in 0..1000 {
+        first += usize::from(ask(&chain, call()).await.starts_with('a'));
+    }
+    assert!((650..850).contains(&first), "{first}");
+    assert_eq!(chain.rehearse(&call()).await.len(), 2);
+}

@@ -1,0 +1,206 @@
+//! Vectors that are late are asked for a second time, and the first to come count.
+//!
+//! To make vectors twice costs little, and gives the same. Answers are never hedged: they are dear,
+//! and no two are alike.
+
+use async_trait::async_trait;
+use gateway_core::{
+    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, Prospect, Provider, Result, Target,
+};
+use std::{
+    collections::VecDeque,
+    fmt, pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::{self, Instant};
+
+/// A provider that is asked for vectors a second time if it takes longer than 19 of 20 times.
+///
+/// At most one of twenty requests is made twice, and none while the provider is unwell. Whichever
+/// request loses is cancelled.
+pub struct Hedged {
+    inner: Arc<dyn Provider>,
+    state: Mutex<State>,
+}
+
+/// What is known of how long the provider takes.
+#[derive(Debug, Default)]
+struct State {
+    times: VecDeque<Duration>,
+    /// Second requests that may be made, in twentieths.
+    twentieths: u32,
+}
+
+/// The last so many requests count.
+const WINDOW: usize = 100;
+/// Before so many are known nothing is late.
+const ENOUGH: usize = 20;
+/// Five second requests may be saved up.
+const MOST_TWENTIETHS: u32 = 100;
+
+impl Hedged {
+    /// Asks `inner` a second time for vectors that are late.
+    pub fn new(inner: Arc<dyn Provider>) -> Self {
+        Self { inner, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn timed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let began = Instant::now();
+        let embedded = self.inner.embed(call).await;
+        if embedded.is_ok() {
+            self.lock().note(began.elapsed());
+        }
+        embedded
+    }
+}
+
+impl State {
+    fn note(&mut self, took: Duration) {
+        if self.times.len() >= WINDOW {
+            self.times.pop_front();
+        }
+        self.times.push_back(took);
+    }
+
+    /// Counts a request, and says when it is late.
+    fn begin(&mut self) -> Option<Duration> {
+        self.twentieths = (self.twentieths + 1).min(MOST_TWENTIETHS);
+        if self.times.len() < ENOUGH {
+            return None;
+        }
+        let mut times: Vec<_> = self.times.iter().copied().collect();
+        times.sort_unstable();
+        times.get(times.len() * 19 / 20).copied()
+    }
+
+    fn may_hedge(&mut self) -> bool {
+        let may = self.twentieths >= 20;
+        if may {
+            self.twentieths -= 20;
+        }
+        may
+    }
+}
+
+#[async_trait]
+impl Provider for Hedged {
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.inner.speaks(target, dialect)
+    }
+
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.inner.against(target)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.inner.rehearse(call).await
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer> {
+        self.inner.answer(call).await
+    }
+
+    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+        self.inner.count_tokens(call).await
+    }
+
+    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+        let late = self.lock().begin();
+        let Some(late) = late else { return self.timed(call).await };
+        let mut first = pin::pin!(self.timed(call.clone()));
+        if let Ok(embedded) = time::timeout(late, &mut first).await {
+            return embedded;
+        }
+        if self.inner.against(&call.target).is_some() || !self.lock().may_hedge() {
+            return first.await;
+        }
+        let mut second = pin::pin!(self.timed(call));
+        let mut embedded = tokio::select! {
+            embedded = &mut first => match embedded {
+                Ok(embedded) => embedded,
+                Err(_) => second.await?,
+            },
+            embedded = &mut second => match embedded {
+                Ok(embedded) => embedded,
+                Err(_) => first.await?,
+            },
+        };
+        embedded.head.attempts = embedded.head.attempts.saturating_add(1);
+        Ok(embedded)
+    }
+}
+
+impl fmt::Debug for Hedged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hedged").field("inner", &self.inner.id()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{Context, EmbeddingRequest, EmbeddingResponse, GatewayError, Head};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Takes 10 ms, but every 21st time a second.
+    #[derive(Default)]
+    struct Slow(AtomicU64);
+
+    #[async_trait]
+    impl Provider for Slow {
+        fn id(&self) -> &'static str {
+            "slow"
+        }
+
+        async fn answer(&self, _: Call) -> Result<Answer> {
+            Err(GatewayError::new(gateway_core::ErrorKind::Internal, "no"))
+        }
+
+        async fn embed(&self, _: EmbeddingCall) -> Result<Embedded> {
+            let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+            let millis = if number.is_multiple_of(21) { 1000 } else { 10 };
+            time::sleep(Duration::from_millis(millis)).await;
+            let head = Head { attempts: 1, ..Head::default() };
+            Ok(Embedded { head, response: EmbeddingResponse::default() })
+        }
+    }
+
+    /// How long `requests` take at most, and how often the provider is asked.
+    async fn check(requests: usize, longest: u64, calls: u64) {
+        let slow = Arc::new(Slow::default());
+        let inner: Arc<dyn Provider> = Arc::<Slow>::clone(&slow);
+        let hedged = Hedged::new(inner);
+        let mut most = Duration::ZERO;
+        for _ in 0..requests {
+            let call = EmbeddingCall {
+                target: Target { model: "m".into(), card: None },
+                request: Arc::new(EmbeddingRequest::default()),
+                strict: false,
+                context: Context::default(),
+            };
+            let began = Instant::now();
+            hedged.embed(call).await.unwrap();
+            most = most.max(began.elapsed());
+        }
+        assert_eq!(
+            (most.as_millis(), slow.0.load(Ordering::Relaxed)),
+            (u128::from(longest), calls)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_late_is_asked_for_again() {
+        check(20, 10, 20).await;
+        check(21, 20, 22).await;
+        check(60, 20, 62).await;
+    }
+}

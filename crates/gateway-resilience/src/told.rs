@@ -1,0 +1,38 @@
+//! What operators see of all this.
+
+use crate::{breaker::State, guarded::Observer};
+use metrics::counter;
+use std::{mem, sync::Arc};
+
+/// A breaker, as operators know it.
+pub(crate) struct Circuit {
+    /// What it is called.
+    pub(crate) name: Arc<str>,
+    /// Who learns what it does.
+    pub(crate) observer: Option<Observer>,
+}
+
+impl Circuit {
+    /// Tells what it did and does, if that is not the same.
+    pub(crate) fn tell(&self, before: State, after: State) {
+        if let Some(observer) = &self.observer
+            && mem::discriminant(&before) != mem::discriminant(&after)
+        {
+            observer(&self.name, before, after);
+        }
+    }
+}
+
+/// Counts that a target of a chain is asked.
+pub(crate) fn asked(chain: &str, target: &str, operation: &'static str) {
+    counter!("llm_gateway_fallback_chain_attempts_total", "chain_name" => chain.to_owned(),
+        "backend_name" => target.to_owned(), "operation" => operation)
+    .increment(1);
+}
+
+/// Counts that a target of a chain has begun to answer.
+pub(crate) fn answered(chain: &str, target: &str) {
+    counter!("llm_gateway_fallback_chain_successes_total", "chain_name" => chain.to_owned(),
+        "backend_name" => target.to_owned())
+    .increment(1);
+}

@@ -1,0 +1,264 @@
+//! Answers that are remembered, and answers that are shared.
+
+use gateway_tests::{Gateway, PATIENCE, Raw, Reply, Script, Setup, Upstream, openai, request};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::{task::JoinSet, time::Instant};
+
+async fn start(upstream: &Upstream) -> Gateway {
+    setup(upstream).start().await
+}
+
+fn setup(upstream: &Upstream) -> Setup {
+    let setup = Setup::before(upstream).write("cache", "enabled", "true");
+    setup.set("[models]", "id", "priced").set("[models]", "provider", "lab").write(
+        "[models]",
+        "price",
+        "{ input = 1, output = 2 }",
+    )
+}
+
+/// A request for one sentence, the same every time, with these members and headers.
+fn asking(besides: &Value, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = json!({ "temperature": 0 });
+    if let (Some(body), Some(besides)) = (body.as_object_mut(), besides.as_object()) {
+        body.extend(besides.clone());
+    }
+    let model = besides["model"].as_str().unwrap_or("lab/m");
+    let headers = [&[("Content-Type", "application/json")], headers].concat();
+    request("POST", "/v1/chat/completions", &headers, openai::ask(model, body).as_bytes())
+}
+
+async fn ask(gateway: &Gateway, besides: Value, headers: &[(&str, &str)]) -> Reply {
+    gateway.send(asking(&besides, headers)).await
+}
+
+/// What `x-cache` says of a request that is made twice, and how often the upstream is asked.
+async fn check(besides: Value, headers: &[(&str, &str)], told: [&str; 2], calls: usize) {
+    let upstream = Upstream::start().await;
+    let gateway = start(&upstream).await;
+    let first = ask(&gateway, besides.clone(), headers).await;
+    let second = ask(&gateway, besides.clone(), headers).await;
+    let seen = [first.header("x-cache"), second.header("x-cache")];
+    assert_eq!((seen, upstream.exchanges().len()), (told, calls), "{besides} {headers:?}");
+    assert_eq!(first.text(), second.text(), "an answer that comes again is the same");
+}
+
+const TWICE: [&str; 2] = ["miss", "hit"];
+const NEVER: [&str; 2] = ["bypass", "bypass"];
+
+#[tokio::test]
+async fn what_was_asked_before_is_not_asked_again() {
+    check(json!({}), &[], TWICE, 1).await;
+    check(json!({ "stream": true }), &[], TWICE, 1).await;
+    check(json!({ "temperature": 0.7 }), &[("x-gateway-cache", "true")], TWICE, 1).await;
+}
+
+#[tokio::test]
+async fn what_may_differ_is_asked_again() {
+    check(json!({ "temperature": 0.7 }), &[], NEVER, 2).await;
+    check(json!({ "temperature": null }), &[], NEVER, 2).await;
+    check(json!({}), &[("cache-control", "no-store")], NEVER, 2).await;
+    check(json!({}), &[("x-gateway-cache", "false")], NEVER, 2).await;
+    check(json!({}), &[("cache-control", "no-cache")], ["miss", "miss"], 2).await;
+    let tools = json!([{ "type": "function", "function": { "name": "t", "parameters": {} } }]);
+    check(json!({ "tools": tools }), &[], NEVER, 2).await;
+}
+
+#[tokio::test]
+async fn it_is_off_unless_it_is_switched_on() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::before(&upstream).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&gateway, json!({}), &[]).await.header("x-cache"), "");
+    }
+    assert_eq!(upstream.exchanges().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_remembered_costs_nothing() {
+    let upstream = Upstream::start().await;
+    let gateway = start(&upstream).await;
+    for _ in 0..2 {
+        ask(&gateway, json!({ "model": "priced" }), &[]).await;
+    }
+    let outcomes = gateway.outcomes(2).await;
+    let costs = outcomes.iter().map(|it| it["cost_nano_dollars"].as_u64());
+    assert_eq!(costs.collect::<Vec<_>>(), [Some(13_000), Some(0)]);
+    let told = outcomes.iter().map(|it| it["cache"].as_str());
+    assert_eq!(told.collect::<Vec<_>>(), [Some("miss"), Some("hit")]);
+    assert_eq!((&outcomes[1]["attempts"], &outcomes[1]["prompt_tokens"]), (&json!(0), &json!(7)));
+}
+
+#[tokio::test]
+async fn only_what_is_complete_is_remembered() {
+    let begun = || Script::streaming().event(&openai::opening()).event(&openai::says("a"));
+    let ends = |finish: &str| {
+        let end = [openai::opening(), openai::says("a"), openai::chunk("{}", Some(finish))];
+        Script::events(end.iter().map(String::as_str).chain(["[DONE]"]))
+    };
+    let call = openai::chunk(
+        r#"{"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"t","arguments":"{}"}}]}"#,
+        None,
+    );
+    for script in [
+        begun().close(),
+        begun().end(),
+        begun().event("{").end(),
+        ends("length"),
+        ends("content_filter"),
+        Script::events([openai::opening(), call, openai::chunk("{}", Some("tool_calls"))]),
+        Script::json(429, openai::error("x", "x", "x")),
+        Script::json(500, openai::error("x", "x", "x")),
+        Script::json(200, "{}"),
+    ] {
+        let upstream = Upstream::start().await;
+        let gateway = start(&upstream).await;
+        upstream.next(script.clone());
+        ask(&gateway, json!({ "stream": true }), &[]).await;
+        let again = ask(&gateway, json!({ "stream": true }), &[]).await;
+        assert_eq!(
+            (again.header("x-cache"), upstream.exchanges().len()),
+            ("miss", 2),
+            "{script:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_alone_leaves_nothing() {
+    let upstream = Upstream::start().await;
+    let gateway = start(&upstream).await;
+    let begun = Script::streaming().event(&openai::opening()).event(&openai::says("a"));
+    upstream.next(begun.stall());
+    drop(begin(&gateway).await);
+    assert!(matches!(upstream.ended().await, gateway_tests::Ended::Left(_)));
+    let again = ask(&gateway, json!({ "stream": true }), &[]).await;
+    assert_eq!((again.header("x-cache"), upstream.exchanges().len()), ("miss", 2));
+}
+
+/// Asks, and waits until the answer has begun.
+async fn begin(gateway: &Gateway) -> Raw {
+    let mut raw = gateway.connect().await;
+    raw.send(asking(&json!({ "stream": true }), &[])).await;
+    raw.try_head().await.expect("the head of a reply");
+    raw
+}
+
+/// A whole answer that takes so many milliseconds to begin.
+fn after(millis: u64, status: u16, body: &str) -> Script {
+    let length = body.len().to_string();
+    let headers = [("content-type", "application/json"), ("content-length", length.as_str())];
+    Script::new().wait(millis).head(status, &headers).bytes(body)
+}
+
+/// Waits until the metrics say so.
+async fn until_told(gateway: &Gateway, line: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while !gateway.get("/metrics").await.text().contains(line) {
+        assert!(Instant::now() < deadline, "in vain: {line}");
+    }
+}
+
+/// Clients `a` and `b` of tenants of their own, and `c` of the tenant of `a`.
+async fn tenants(upstream: &Upstream) -> Gateway {
+    let setup = setup(upstream).client("a", "sk-a").client("b", "sk-b").client("c", "sk-c");
+    // The first of them; the others are tenants by their own names.
+    setup.write("[clients]", "tenant", "\"c\"").start().await
+}
+
+#[tokio::test]
+async fn nobody_gets_the_answer_of_another_tenant() {
+    let upstream = Upstream::start().await;
+    let gateway = tenants(&upstream).await;
+    let ask = async |who: &str, say: &str| {
+        let key = format!("Bearer sk-{who}");
+        let messages = json!([{ "role": "user", "content": say }]);
+        let reply =
+            ask(&gateway, json!({ "messages": messages }), &[("Authorization", &key)]).await;
+        (
+            reply.header("x-cache").to_owned(),
+            reply.json()["choices"][0]["message"]["content"].clone(),
+        )
+    };
+    for round in 0..50 {
+        let say = format!("question {round}");
+        upstream.next(Script::json(200, openai::whole("secret of one")));
+        assert_eq!(ask("a", &say).await, ("miss".to_owned(), json!("secret of one")));
+        upstream.next(Script::json(200, openai::whole("secret of two")));
+        assert_eq!(ask("b", &say).await, ("miss".to_owned(), json!("secret of two")));
+        assert_eq!(ask("c", &say).await, ("hit".to_owned(), json!("secret of one")));
+        assert_eq!(ask("b", &say).await, ("hit".to_owned(), json!("secret of two")));
+    }
+    assert_eq!(upstream.exchanges().len(), 100);
+}
+
+#[tokio::test]
+async fn those_who_ask_the_same_share_one_answer() {
+    const CALLERS: usize = 200;
+    for stream in [false, true] {
+        let upstream = Upstream::start().await;
+        let gateway = Arc::new(start(&upstream).await);
+        let script = if stream {
+            Script::streaming()
+                .wait(300)
+                .event(&openai::opening())
+                .event(&openai::says("a"))
+                .wait(300)
+                .event(&openai::stops())
+                .event("[DONE]")
+                .end()
+        } else {
+            after(500, 200, &openai::whole("a"))
+        };
+        upstream.always(script);
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            let gateway = Arc::clone(&gateway);
+            callers.spawn(async move { ask(&gateway, json!({ "stream": stream }), &[]).await });
+        }
+        let replies = callers.join_all().await;
+        assert!(
+            replies.iter().all(|reply| reply.status() == 200 && reply.text() == replies[0].text())
+        );
+        let misses = replies.iter().filter(|reply| reply.header("x-cache") == "miss").count();
+        assert_eq!((misses, upstream.exchanges().len()), (1, 1), "stream: {stream}");
+    }
+}
+
+#[tokio::test]
+async fn who_asked_first_may_leave() {
+    let upstream = Upstream::start().await;
+    let gateway = Arc::new(start(&upstream).await);
+    let begun = Script::streaming().event(&openai::opening()).event(&openai::says("a")).wait(800);
+    upstream.next(begun.event(&openai::stops()).event(&openai::usage()).event("[DONE]").end());
+    let first = begin(&gateway).await;
+    let own = Arc::clone(&gateway);
+    let second =
+        tokio::spawn(
+            async move { ask(&own, json!({ "stream": true, "model": "lab/m" }), &[]).await },
+        );
+    until_told(&gateway, "llm_gateway_cache_operations_total{result=\"hit\"} 1").await;
+    drop(first);
+    let second = second.await.unwrap();
+    assert_eq!((second.said().as_str(), second.header("x-cache")), ("a[stop][DONE]", "hit"));
+    assert_eq!(upstream.exchanges().len(), 1);
+    let outcomes = gateway.outcomes(2).await;
+    let paid = outcomes.iter().filter(|it| it["cache"] == "miss" && it["outcome"] == "ok").count();
+    assert_eq!(paid, 1, "somebody pays: {outcomes:#?}");
+}
+
+#[tokio::test]
+async fn a_failure_is_not_shared() {
+    let upstream = Upstream::start().await;
+    let gateway = Arc::new(start(&upstream).await);
+    upstream.next(after(300, 500, "{}"));
+    let mut callers = JoinSet::new();
+    for _ in 0..20 {
+        let gateway = Arc::clone(&gateway);
+        callers.spawn(async move { ask(&gateway, json!({}), &[]).await.status() });
+    }
+    let mut told = callers.join_all().await;
+    told.sort_unstable();
+    assert_eq!((told[18], told[19], upstream.exchanges().len()), (200, 502, 2), "{told:?}");
+}
