@@ -3,8 +3,9 @@
 use super::{Tracing, content, instruments::Measured, names, parent, traceparent};
 use async_trait::async_trait;
 use gateway_core::{
-    Answer, Call, Collector, Context as Beside, Dialect, Embedded, EmbeddingCall, End, Frame,
-    GatewayError, Look, Provider, Result, StreamEvent, Target, Usage, Witness, on_end,
+    Against, Answer, Call, Collector, Context as Beside, Dialect, Embedded, EmbeddingCall, End,
+    Frame, GatewayError, Look, Prospect, Provider, Result, StreamEvent, Target, Usage, Witness,
+    on_end,
 };
 use opentelemetry::{
     Array, Context, KeyValue, StringValue, Value,
@@ -68,6 +69,14 @@ impl Provider for Traced {
 
     fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         self.inner.speaks(target, dialect)
+    }
+
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.inner.against(target)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.inner.rehearse(call).await
     }
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {
