@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gateway_core::{Frame, Look, Result, StreamEvent};
 use memchr::memmem::{self, Finder};
 use serde::de::IgnoredAny;
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 /// Passes on chunks.
 pub(super) struct Relay {
@@ -85,6 +85,8 @@ impl Relay {
         changed: &mut bool,
     ) -> Result<()> {
         for event in sse::events(block) {
+            // Of a plain event only one that is no text is not borrowed: it is mended.
+            *changed |= matches!(event.data, Cow::Owned(_));
             let data = event.data.trim();
             if self.done || data == "[DONE]" || data.is_empty() {
                 self.done |= data == "[DONE]";
@@ -127,7 +129,8 @@ fn holds_objects(block: &[u8]) -> bool {
 }
 
 fn is_sound(data: &[u8]) -> bool {
-    data.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(data).is_ok()
+    let text = std::str::from_utf8(data).unwrap_or_default();
+    text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 impl StreamReader for Relay {
