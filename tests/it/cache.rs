@@ -233,14 +233,12 @@ async fn who_asked_first_may_leave() {
     let begun = Script::streaming().event(&openai::opening()).event(&openai::says("a")).wait(800);
     upstream.next(begun.event(&openai::stops()).event(&openai::usage()).event("[DONE]").end());
     let first = begin(&gateway).await;
-    let own = Arc::clone(&gateway);
-    let second =
-        tokio::spawn(
-            async move { ask(&own, json!({ "stream": true, "model": "lab/m" }), &[]).await },
-        );
-    until_told(&gateway, "llm_gateway_cache_operations_total{result=\"hit\"} 1").await;
-    drop(first);
-    let second = second.await.unwrap();
+    let second = ask(&gateway, json!({ "stream": true, "model": "lab/m" }), &[]);
+    let leaving = async {
+        until_told(&gateway, "llm_gateway_cache_operations_total{result=\"hit\"} 1").await;
+        drop(first);
+    };
+    let (second, ()) = tokio::join!(second, leaving);
     assert_eq!((second.said().as_str(), second.header("x-cache")), ("a[stop][DONE]", "hit"));
     assert_eq!(upstream.exchanges().len(), 1);
     let outcomes = gateway.outcomes(2).await;

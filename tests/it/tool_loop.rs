@@ -83,7 +83,7 @@ impl Caller {
 
 fn names(calls: &Value, name: fn(&Value) -> &Value) -> String {
     let calls = calls.as_array().into_iter().flatten();
-    calls.map(|call| format!("({})", name(call).as_str().unwrap())).collect()
+    calls.flat_map(|call| ["(", name(call).as_str().unwrap(), ")"]).collect()
 }
 
 /// The data of a stream's events, without what is no JSON.

@@ -177,7 +177,7 @@ fn providers(
         let build = || {
             let settings = settings(id, configured, known, client);
             let settings = Settings { through: through.cloned(), ..settings };
-            backend(known, settings, config, (lasting, &mut hosts))
+            backend(known, &settings, config, (lasting, &mut hosts))
         };
         backends.insert(id.into(), same.map_or_else(build, Ok)?);
         anyhow::Ok(())
@@ -254,7 +254,7 @@ fn settings(
 
 fn backend(
     descriptor: &Descriptor,
-    settings: Settings,
+    settings: &Settings,
     config: &Config,
     (lasting, hosts): (&Lasting, &mut Hosts<'_>),
 ) -> anyhow::Result<Backend> {
@@ -266,8 +266,8 @@ fn backend(
         let why = format!("the provider '{}' has no API key: set {variable}", settings.id);
         return Ok(Backend::Unready(why));
     }
-    let epoch = upstreams::epoch(&settings);
-    let mut provider = upstreams::provider(descriptor, &settings, keys, config, hosts)?;
+    let epoch = upstreams::epoch(settings);
+    let mut provider = upstreams::provider(descriptor, settings, keys, config, hosts)?;
     if let Some(carried_by) = descriptor.thinking {
         let (side, ttl) = (Arc::clone(&lasting.stores.side), config.store.reasoning_ttl);
         provider = Arc::new(Recall::new(provider, side, carried_by, ttl));

@@ -129,14 +129,18 @@ where
     let mut reply = match plan.keep {
         Some(keep) if plan.background => responses::start(keep, work, to, stream).await?,
         keep => {
-            let shows_tools = tools::are_shown(&head.headers);
-            let decision = Decision::wanted(&head.headers, &route);
+            let (shows_tools, decision) = wishes(&head.headers, &route);
             let rest = Rest { keep, share, asks, loss, shows_tools, decision };
             answer(app, caller, to, work, rest).await?
         }
     };
     composed.add_facts(reply.headers_mut());
     Ok(reply)
+}
+
+/// What a caller wants to be told beside the answer: of tools at work, of what was decided.
+fn wishes(headers: &HeaderMap, route: &Route) -> (bool, Option<Decision>) {
+    (tools::are_shown(headers), Decision::wanted(headers, route))
 }
 
 /// What a request wants of its client's limits.

@@ -203,16 +203,8 @@ impl Bench {
             let provider: Arc<dyn Provider> = Arc::<Script>::clone(it);
             providers.insert(it.id.into(), Backend::Ready(provider));
         }
-        let key = |key: &str| {
-            use sha2::Digest as _;
-            sha2::Sha256::digest(key).into()
-        };
-        let client = |name: &str| {
-            let client = Client::new(name, name);
-            (key(name), Arc::new(client))
-        };
         let app = App {
-            access: Access::Keys(HashMap::from([client("ours"), client("theirs")])),
+            access: Access::Keys(HashMap::from([Self::client("ours"), Self::client("theirs")])),
             routes,
             providers,
             chains: HashMap::new(),
@@ -250,6 +242,12 @@ impl Bench {
             about: About { version: String::new(), docs: None },
         };
         Self { app: Arc::new(app), chat, native, _stores: stores }
+    }
+
+    /// A client and its key, of one name.
+    fn client(name: &str) -> (crate::KeyHash, Arc<Client>) {
+        use sha2::Digest as _;
+        (sha2::Sha256::digest(name).into(), Arc::new(Client::new(name, name)))
     }
 
     pub(super) fn request(
