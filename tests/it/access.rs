@@ -2,13 +2,25 @@
 
 use gateway_tests::{Gateway, Setup, Upstream, openai, request};
 use serde_json::json;
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 const KEY: &str = "sk-0123456789abcdef0123456789abcdef";
 
+/// Whoever asks says where it is: attempts that fail are counted by address.
 async fn start() -> (Upstream, Gateway) {
     let upstream = Upstream::start().await;
-    let gateway = Setup::before(&upstream).client("app", KEY).start().await;
+    let setup = Setup::before(&upstream).client("app", KEY);
+    let gateway = setup.write("server", "trusted_proxies", "[\"127.0.0.1\"]").start().await;
     (upstream, gateway)
+}
+
+/// An address that nobody else has.
+fn somewhere() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    Ipv4Addr::from_bits(0xc633_6400 + NEXT.fetch_add(1, Ordering::Relaxed)).to_string()
 }
 
 /// What a caller is told who asks with these headers.
@@ -17,7 +29,9 @@ async fn check(gateway: &Gateway, headers: &[(&str, &str)], told: &str) {
     for (method, path, body) in
         [("POST", "/v1/chat/completions", body.as_bytes()), ("GET", "/v1/models", b"")]
     {
-        let reply = gateway.send(request(method, path, headers, body)).await;
+        let place = somewhere();
+        let headers = [headers, &[("X-Forwarded-For", &*place)]].concat();
+        let reply = gateway.send(request(method, path, &headers, body)).await;
         assert_eq!(reply.told(), told, "{headers:?}");
         if told.starts_with("401") {
             assert_eq!(reply.header("www-authenticate"), "Bearer");

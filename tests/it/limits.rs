@@ -93,7 +93,8 @@ async fn a_request_that_fails_takes_no_tokens() {
     let (upstream, gateway) = start(&[("tokens_per_minute", "1000")]).await;
     for n in 1..=5 {
         upstream.next(Script::json(500, "{}"));
-        assert_eq!(ask(&gateway, json!({ "max_tokens": 900 })).await.status(), 502);
+        let reply = ask(&gateway, json!({ "max_tokens": 900 })).await;
+        assert_eq!(reply.told(), "502 upstream_error", "{n}: {:?}", reply.head);
         gateway.outcomes(n).await;
     }
     assert_eq!(ask(&gateway, json!({ "max_tokens": 900 })).await.told(), "200");

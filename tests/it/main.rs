@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 mod access;
+mod admin;
+mod admission;
 mod answers;
 mod api;
 mod bodies;
@@ -37,6 +39,7 @@ mod resilience;
 mod responses_state;
 mod routes;
 mod sessions;
+mod shared;
 mod stopping;
 mod stores;
 mod streams;
@@ -47,3 +50,4 @@ mod tool_loop;
 mod tools;
 mod traces;
 mod upstreams;
+mod usage;

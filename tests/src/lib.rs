@@ -24,7 +24,7 @@ mod http;
 mod meddling;
 pub mod openai;
 pub mod platform;
-mod port;
+pub mod port;
 mod raw;
 mod redis;
 mod script;

@@ -1,6 +1,6 @@
 //! How a gateway is configured for a test.
 
-use crate::{Gateway, Upstream, gateway, platform::Platform, port};
+use crate::{Gateway, Redis, Upstream, gateway, platform::Platform, port};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -161,6 +161,12 @@ impl Setup {
     pub const fn unread(mut self) -> Self {
         self.unread = true;
         self
+    }
+
+    /// A gateway that keeps its state in `redis`, with others.
+    #[must_use]
+    pub fn sharing(self, redis: &Redis) -> Self {
+        self.env("LLM_GATEWAY_STORE", "redis").env("REDIS_URL", &redis.url())
     }
 
     /// Starts the gateway and waits until it answers.

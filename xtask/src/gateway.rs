@@ -120,6 +120,10 @@ impl Gateway {
         command.env("LLM_GATEWAY_DATA_DIR", home.join("data"));
         // Nobody balances load over a gateway that serves one task: it need not wait to be left.
         command.env("LLM_GATEWAY_DRAIN_DELAY", "0s");
+        if settings.is_none() {
+            // A newcomer asks less in a minute than a task does in a second.
+            command.env("LLM_GATEWAY_RATE_LIMIT_BURST", "60");
+        }
         if let Some(settings) = settings {
             let file = home.join("gateway.toml");
             fs::write(&file, settings.text())?;
@@ -139,7 +143,7 @@ const UNHINDERED: &[(&str, &str)] = &[
     ("LLM_GATEWAY_CIRCUIT_BREAKER_ENABLED", "false"),
     ("LLM_GATEWAY_CIRCUIT_BREAKER_FAILURE_THRESHOLD", "100"),
     ("LLM_GATEWAY_CMS_ENABLED", "false"),
-    ("LLM_GATEWAY_MAX_CONCURRENT_REQUESTS", "1000"),
+    ("LLM_GATEWAY_MAX_CONCURRENT_REQUESTS", "100000"),
     ("LLM_GATEWAY_RATE_LIMIT_ENABLED", "false"),
     ("LLM_GATEWAY_RETRY_ENABLED", "false"),
 ];

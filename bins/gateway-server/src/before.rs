@@ -13,12 +13,14 @@ pub struct Before<'a> {
 }
 
 /// Sections that no provider is made of.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 13] = [
+    "admin",
     "aliases",
     "clients",
     "console",
     "fallbacks",
     "lifecycle",
+    "limits",
     "log",
     "metrics",
     "models",

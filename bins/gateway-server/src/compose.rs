@@ -1,6 +1,6 @@
 //! From configuration to a gateway: the one place that knows every part.
 
-mod control;
+pub mod control;
 
 use crate::{
     before::Before,
@@ -22,7 +22,7 @@ use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
     GEMINI_COMPATIBLE, HttpClient, OPENAI_COMPATIBLE, Settings, Through,
 };
-use gateway_resilience::{Cached, Ending};
+use gateway_resilience::{Bulkhead, Cached, Ending};
 use gateway_store::{Embedded, Stores};
 use std::{collections::HashMap, sync::Arc};
 
@@ -117,7 +117,7 @@ pub fn build(
         cors: cors(config),
         metrics: config.metrics.enabled.then(|| Arc::clone(&lasting.metrics.0)),
         meters: Arc::clone(&lasting.meters),
-        control: control::build(config, &lasting.stores),
+        control: control::build(config, lasting, before),
         console: config.has_console().then(|| kept::feed(lasting, before)),
         about: About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,7 +142,9 @@ fn access(config: &Config) -> Access {
         known.offered_tools.clone_from(&client.offered_tools);
         let models = Some(client.models.as_slice()).filter(|models| !models.is_empty());
         known.models = models.map(Into::into);
-        (*client.key.as_bytes(), Arc::new(known.limited(&client.allowance)))
+        known.tools.clone_from(&client.tools);
+        known.priority = client.priority.priority();
+        (client.key, Arc::new(known.limited(&client.allowance)))
     };
     Access::Keys(config.clients.iter().map(client).collect())
 }
@@ -272,6 +274,7 @@ fn backend(
         let (side, ttl) = (Arc::clone(&lasting.stores.side), config.store.reasoning_ttl);
         provider = Arc::new(Recall::new(provider, side, carried_by, ttl));
     }
+    provider = Arc::new(Bulkhead::new(provider, config.admission.max_per_provider));
     provider = ending(provider, &lasting.drain);
     if config.cache.enabled {
         let store = Arc::clone(&lasting.stores.cache);

@@ -1,8 +1,8 @@
 //! What outlives a configuration: made once, and shared by the gateways that configurations make.
 
 use crate::{
-    breakers::Breakers, compose, config::Config, drain::Drain, metrics, otel, telemetry::Losses,
-    watched,
+    breakers::Breakers, compose, compose::control::Accounts, config::Config, drain::Drain, metrics,
+    otel, telemetry::Losses, watched,
 };
 use gateway_http::{Meters, Render};
 use gateway_store::Stores;
@@ -23,6 +23,8 @@ pub struct Lasting {
     pub breakers: Arc<Breakers>,
     /// What makes spans, if there are to be any.
     pub tracing: Option<Arc<otel::Tracing>>,
+    /// Accounts of callers.
+    pub accounts: Accounts,
 }
 
 /// Renders the metrics.
@@ -48,6 +50,7 @@ impl Lasting {
         let mut stores = compose::stores(config).await?;
         watched::watch(&mut stores, &meters, tracing.as_ref());
         let (drain, breakers) = (Drain::default(), Arc::default());
-        Ok(Self { stores, drain, metrics, meters, breakers, tracing })
+        let accounts = Accounts::begin(config, &stores).await;
+        Ok(Self { stores, drain, metrics, meters, breakers, tracing, accounts })
     }
 }

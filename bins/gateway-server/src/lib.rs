@@ -1,5 +1,6 @@
 //! The LLM gateway as a process: its configuration, its listener and its end.
 
+pub mod admin;
 pub mod before;
 pub mod breakers;
 mod chains;
@@ -22,6 +23,7 @@ pub mod otel;
 #[path = "otel/absent.rs"]
 pub mod otel;
 pub mod plan;
+mod pressure;
 mod reload;
 pub mod serve;
 mod signals;

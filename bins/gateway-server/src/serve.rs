@@ -1,7 +1,7 @@
 //! The life of the process: composed, served, reloaded, drained, closed.
 
 use crate::{
-    compose,
+    admin, compose,
     config::{Config, Loaded, Source},
     drain::{Drain, Schedule},
     lasting::Lasting,
@@ -69,6 +69,7 @@ async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
     let listener = bind(address)?;
     let limits = Limits::of(&config);
     tracing::info!(%address, connections = limits.connections, "listening");
+    let _operators = admin::serve(live, &lasting.drain)?;
     let make = |caller: SocketAddr| {
         let (live, tracing) = (Arc::clone(live), lasting.tracing.clone());
         service_fn(move |request| {
@@ -117,11 +118,11 @@ async fn stop(signals: &mut Signals, drain: &Drain, live: &Live) -> Infallible {
 async fn close(live: &Live, lasting: Lasting) {
     let app = live.app();
     app.responses.close().await;
-    app.control.limiter.close().await;
     let settling = async { tokio::join!(app.keeper.settled(), app.idempotency.settled()) };
     if tokio::time::timeout(SETTLING, settling).await.is_err() {
         tracing::warn!("turns of sessions, or replies, were still being kept at the end");
     }
+    app.control.close().await;
     lasting.stores.close().await;
     if let Some(tracing) = lasting.tracing {
         tracing.close().await;

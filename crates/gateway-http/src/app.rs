@@ -15,7 +15,8 @@ use crate::{
     windows::Windows,
 };
 use gateway_core::{ContextService, ErrorKind, GatewayError, Provider, Result, Route, Routes};
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use http::HeaderMap;
+use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 /// Built once of a configuration; shared by every request.
 pub struct App {
@@ -122,6 +123,21 @@ pub struct About {
 }
 
 impl App {
+    /// Who sent a request with these headers from `peer`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Access::identify`] says; after too many failures [`ErrorKind::RateLimited`].
+    pub(crate) fn identify(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Client>> {
+        self.access.identify(headers, &self.control.issued).map_err(|error| {
+            if error.kind() == ErrorKind::Unauthenticated {
+                self.control.failures.count(peer, error)
+            } else {
+                error
+            }
+        })
+    }
+
     /// The provider with this id.
     ///
     /// # Errors

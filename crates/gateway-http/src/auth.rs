@@ -1,7 +1,7 @@
 //! Who is calling.
 
-use crate::control::{Allowance, Quota};
-use gateway_core::{ErrorKind, GatewayError, Result, admits};
+use crate::control::{Allowance, Issued, Priority, Quota, now};
+use gateway_core::{ErrorKind, GatewayError, Result, admits, state::KeyHash};
 use http::{HeaderMap, header::AUTHORIZATION};
 use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -17,6 +17,12 @@ pub struct Client {
     pub models: Option<Arc<[String]>>,
     /// Whoever calls without a key.
     pub is_anybody: bool,
+    /// The gateway's tools it may use; all if absent.
+    pub tools: Option<Vec<String>>,
+    /// How urgent its requests are, unless they say that they can wait.
+    pub priority: Priority,
+    /// When its key ends, in milliseconds since 1970.
+    pub expires: Option<u64>,
     /// How much it may take.
     pub(crate) quota: Option<Quota>,
     /// Whether what a translation cannot carry is refused; if it is not said, as for all.
@@ -24,9 +30,6 @@ pub struct Client {
     /// The gateway's tools that its requests to models offer.
     pub offered_tools: Vec<String>,
 }
-
-/// The SHA-256 of a key. Keys themselves are not kept.
-pub type KeyHash = [u8; 32];
 
 /// Who may call.
 #[derive(Clone)]
@@ -38,15 +41,16 @@ pub enum Access {
 }
 
 impl Access {
-    /// Who sent a request with these headers.
+    /// Who sent a request with these headers; keys are known here, or were `issued`.
     ///
-    /// The key is compared by its hash, so that the time it takes tells nothing of the key.
+    /// The key is compared by its hash, and that in constant time: nothing tells of the key how long
+    /// it took.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unauthenticated`] without a known key; [`ErrorKind::InvalidRequest`] if two
     /// different ones are sent.
-    pub fn identify(&self, headers: &HeaderMap) -> Result<Arc<Client>> {
+    pub fn identify(&self, headers: &HeaderMap, issued: &Issued) -> Result<Arc<Client>> {
         let clients = match self {
             Self::Open(client) => return Ok(Arc::clone(client)),
             Self::Keys(clients) => clients,
@@ -54,8 +58,12 @@ impl Access {
         let key = key(headers)?.ok_or_else(|| {
             unauthenticated("an API key is needed: send 'Authorization: Bearer ...'")
         })?;
-        let hash: KeyHash = Sha256::digest(key).into();
-        clients.get(&hash).cloned().ok_or_else(|| unauthenticated("the API key is not known"))
+        let hash = KeyHash::new(Sha256::digest(key).into());
+        let known = clients.get(&hash).cloned().or_else(|| issued.find(&hash));
+        // Whether a key is unknown or has ended is nobody's business.
+        known
+            .filter(|client| client.is_valid())
+            .ok_or_else(|| unauthenticated("the API key is not known"))
     }
 }
 
@@ -71,11 +79,15 @@ impl fmt::Debug for Access {
 impl Client {
     /// A client that may do everything.
     pub fn new(name: &str, tenant: &str) -> Self {
+        let (name, tenant) = (name.into(), tenant.into());
         Self {
-            name: name.into(),
-            tenant: tenant.into(),
+            name,
+            tenant,
             models: None,
             is_anybody: false,
+            tools: None,
+            priority: Priority::default(),
+            expires: None,
             quota: None,
             strict: None,
             offered_tools: Vec::new(),
@@ -92,6 +104,16 @@ impl Client {
     pub fn limited(mut self, allowance: &Allowance) -> Self {
         self.quota = Quota::new(&self.tenant, &self.name, allowance);
         self
+    }
+
+    /// Whether its key has not ended.
+    fn is_valid(&self) -> bool {
+        self.expires.is_none_or(|at| u128::from(at) > now().as_millis())
+    }
+
+    /// Whether it may use the gateway's tool `name`.
+    pub fn may_use(&self, name: &str) -> bool {
+        self.tools.as_ref().is_none_or(|tools| tools.iter().any(|tool| fits(tool, name)))
     }
 
     /// Fails unless this client may ask for `model`, as it or as the catalogue names it.
@@ -117,7 +139,7 @@ pub(crate) fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// The key among `headers`: a bearer token, or `x-api-key` as Anthropic's clients send it.
-fn key(headers: &HeaderMap) -> Result<Option<&[u8]>> {
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&[u8]>> {
     let mut found: Option<&[u8]> = None;
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| token(value.as_bytes()));
     let keys = headers.get_all("x-api-key").iter().map(|value| value.as_bytes().trim_ascii());
@@ -156,13 +178,13 @@ mod tests {
 
     #[track_caller]
     fn check(headers: &[(&'static str, &str)], expected: &str) {
-        let hash: KeyHash = Sha256::digest("sk-good").into();
+        let hash = KeyHash::new(Sha256::digest("sk-good").into());
         let access = Access::Keys(HashMap::from([(hash, Arc::new(client(None)))]));
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        let told = match access.identify(&headers) {
+        let told = match access.identify(&headers, &Issued::default()) {
             Ok(client) => client.name.to_string(),
             Err(error) => error.code().to_owned(),
         };

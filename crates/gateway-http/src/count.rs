@@ -27,10 +27,10 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entry { path, request_id, in_flight, .. } = entry;
+    let Entry { path, request_id, in_flight, peer, .. } = entry;
     let began = Instant::now();
     let (head, body) = request.into_parts();
-    let client = app.access.identify(&head.headers)?;
+    let client = app.identify(&head.headers, peer)?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = generate::open(app, body)?;
     MessagesCaller.check(&envelope)?;
@@ -55,10 +55,12 @@ where
         provider: Arc::clone(&route.provider),
         rule: route.rule,
         card: call.target.card.clone(),
+        asked: generate::asked_name(&call.target),
         stream: false,
         input: 0,
         taken: None,
         trace: call.context.traceparent.clone(),
+        permit: None,
     };
     let counted = provider.count_tokens(call).await;
     drop(share);

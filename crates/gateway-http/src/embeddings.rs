@@ -2,7 +2,7 @@
 
 use crate::{
     App, body, context,
-    control::Want,
+    control::{Want, cost},
     generate::{self, Entry},
     outcome::{Accepted, Outcome},
     reply,
@@ -26,7 +26,7 @@ where
 {
     let Entry { path, request_id, in_flight, peer, standing } = entry;
     let (head, body) = request.into_parts();
-    let client = app.access.identify(&head.headers)?;
+    let (client, permit) = generate::enter(app, &head.headers, peer).await?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     // The configured default is a model for chats: it is of no use here.
     envelope::read(&body, &json::Limits { depth: app.json_depth })?;
@@ -35,13 +35,9 @@ where
     drop((body, share));
     let route = app.routes.route(&request.model)?;
     let provider = app.answerer(&client, &request.model, &route)?;
-    let want = Want {
-        request: &request_id,
-        model: &route.target.model,
-        input,
-        output: Some(0),
-        price: route.target.card.as_ref().and_then(|card| card.price.as_ref()),
-    };
+    let price = app.control.price(&route.provider, route.target.card.as_deref());
+    let models = [&*request.model, &*route.target.model];
+    let want = Want { models, input, output: Some(0), price: price.as_ref() };
     let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
     let context = context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Chat);
     let accepted = Accepted {
@@ -51,10 +47,12 @@ where
         provider: Arc::clone(&route.provider),
         rule: route.rule,
         card: route.target.card.clone(),
+        asked: generate::asked_name(&route.target),
         stream: false,
         input,
         taken,
         trace: context.traceparent.clone(),
+        permit,
     };
     let model = Arc::clone(&route.target.model);
     let call = EmbeddingCall {
@@ -76,6 +74,7 @@ where
     outcome.answered(embedded.response.usage);
     let written = embeddings::write_answer(&embedded.response, &request);
     let mut reply = reply::written(StatusCode::OK, written);
+    cost::add_to(reply.headers_mut(), embedded.response.usage.as_ref(), price.as_ref());
     generate::add_facts(&embedded.head, reply.headers_mut());
     Ok(reply)
 }

@@ -133,6 +133,7 @@ endpoints! {
         Tools           "/v1/tools"                 [GET]       Keyed Platform;
         ToolExecute     "/v1/tools/execute"         [POST]      Keyed Platform;
         Mcp             "/mcp"                      [POST]      Keyed Platform;
+        Usage           "/v1/usage"                 [GET]       Keyed Platform;
         Sessions        "/v1/sessions"              [GET POST]  Keyed Platform;
         Root            "/"                         [GET]       Open Platform;
         Health          "/health"                   [GET]       Open Platform;

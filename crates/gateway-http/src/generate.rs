@@ -2,7 +2,7 @@
 
 use crate::{
     App, Client, body, caching, context,
-    control::{Standing, Want},
+    control::{Permit, Standing, Want, cost},
     decision::Decision,
     event_body::EventBody,
     fit::{self, Fitted},
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
     Answer, Ask, BoxError, Cached, Call, Collector, Dialect, Envelope, FrameStream, Head, Look,
-    Loss, Result, Route, Target, estimate, on_end,
+    Loss, Price, Result, Route, Target, Usage, on_end,
 };
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
@@ -79,7 +79,7 @@ where
 {
     let Entry { path, request_id, in_flight, peer, standing } = entry;
     let (head, body) = request.into_parts();
-    let client = app.access.identify(&head.headers)?;
+    let (client, permit) = enter(app, &head.headers, peer).await?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = open(app, body)?;
     caller.check(&envelope)?;
@@ -88,13 +88,12 @@ where
     let provider = app.answerer(&client, &envelope.model, &route)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);
     let has_session = envelope.session.is_some();
-    let input = estimate::tokens_of_json(&body);
-    let want = want(&request_id, &route.target, &envelope, input);
+    let price = app.control.price(&route.provider, route.target.card.as_deref());
+    let want = Want::of(&envelope, &route.target, &body, price.as_ref());
+    let input = want.input;
     let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
-    // Several questions are put one by one; one may be put as it is, or as it is completed here.
-    let single = if asks.len() == 1 { asks.pop() } else { None };
-    let ask = single.unwrap_or_else(|| told.clone());
+    let ask = single(&mut asks, &told);
     let (id, dialect) = (Arc::clone(&request_id), caller.dialect());
     let beside = Beside { headers: &head.headers, request_id: id, dialect, has_session };
     let mut call = self::call(app, &client, &route, (ask, stream), beside);
@@ -117,41 +116,43 @@ where
         provider: Arc::clone(&route.provider),
         rule: route.rule,
         card: call.target.card.clone(),
+        asked: asked_name(&call.target),
         stream,
         input,
         taken,
         trace: call.context.traceparent.clone(),
+        permit,
     };
     let mut outcome = Outcome::new(app, accepted, in_flight);
     outcome.show(&client.tenant, &call.target.model);
     let to = Reply { ask: told, model, created: now(), ids };
     let work = Work { provider, call, outcome };
+    let wishes = Wishes::of(&head.headers, &route, price);
+    let rest = |keep| Rest { keep, share, asks, loss, wishes };
     let mut reply = match plan.keep {
         Some(keep) if plan.background => responses::start(keep, work, to, stream).await?,
-        keep => {
-            let (shows_tools, decision) = wishes(&head.headers, &route);
-            let rest = Rest { keep, share, asks, loss, shows_tools, decision };
-            answer(app, caller, to, work, rest).await?
-        }
+        keep => answer(app, caller, to, work, rest(keep)).await?,
     };
     composed.add_facts(reply.headers_mut());
     Ok(reply)
 }
 
-/// What a caller wants to be told beside the answer: of tools at work, of what was decided.
-fn wishes(headers: &HeaderMap, route: &Route) -> (bool, Option<Decision>) {
-    (tools::are_shown(headers), Decision::wanted(headers, route))
+/// Lets a request to a model in, or says that there is too much to do.
+pub(crate) async fn enter(
+    app: &App,
+    headers: &HeaderMap,
+    peer: IpAddr,
+) -> Result<(Arc<Client>, Option<Permit>)> {
+    let client = app.identify(headers, peer)?;
+    let tenant = (!client.is_anybody).then_some(&client.tenant);
+    let permit = app.control.admission.enter(tenant, client.priority.of(headers)).await?;
+    Ok((client, permit))
 }
 
-/// What a request wants of its client's limits.
-fn want<'a>(
-    request: &'a Arc<str>,
-    target: &'a Target,
-    envelope: &Envelope,
-    input: u64,
-) -> Want<'a> {
-    let price = target.card.as_ref().and_then(|card| card.price.as_ref());
-    Want { request, model: &target.model, input, output: envelope.max_output, price }
+/// Several questions are put one by one; one may be put as it is, or as it is completed here.
+fn single(asks: &mut Vec<Ask>, told: &Ask) -> Ask {
+    let single = if asks.len() == 1 { asks.pop() } else { None };
+    single.unwrap_or_else(|| told.clone())
 }
 
 /// What comes beside the body of a request.
@@ -189,10 +190,40 @@ struct Rest {
     asks: Vec<Ask>,
     /// What the request said in vain.
     loss: Loss,
-    /// The caller wants to see the gateway's tools at work.
+    /// What its caller wants to be told beside it.
+    wishes: Wishes,
+}
+
+/// What a caller wants to be told beside an answer.
+struct Wishes {
+    /// What tokens cost at the model that was asked, if that is known.
+    price: Option<Price>,
+    /// What a stream took, and what that cost, at its end.
+    tells_cost: bool,
+    /// The gateway's tools at work.
     shows_tools: bool,
     /// What was decided, if the caller wants to know.
     decision: Option<Decision>,
+}
+
+impl Wishes {
+    fn of(headers: &HeaderMap, route: &Route, price: Option<Price>) -> Self {
+        Self {
+            price,
+            tells_cost: cost::is_asked(headers),
+            shows_tools: tools::are_shown(headers),
+            decision: Decision::wanted(headers, route),
+        }
+    }
+
+    /// What tokens cost at the model that answers; what is remembered costs nothing.
+    fn price(&self, app: &App, head: &Head) -> Option<Price> {
+        match (head.cache, &head.card) {
+            (Some(Cached::Hit { .. }), _) => Some(Price::default()),
+            (_, Some(card)) => app.control.price(&head.provider, Some(card)),
+            (_, None) => self.price,
+        }
+    }
 }
 
 /// Answers a caller that waits for it.
@@ -204,7 +235,7 @@ async fn answer(
     rest: Rest,
 ) -> Result<Response<reply::Body>> {
     let Work { provider, call, mut outcome } = work;
-    let Rest { keep, share, asks, loss, shows_tools, decision } = rest;
+    let Rest { keep, share, asks, loss, wishes } = rest;
     let stream = call.stream;
     let Answer { mut head, frames } = match several::answer(&provider, call, asks).await {
         Ok(answer) => answer,
@@ -217,16 +248,23 @@ async fn answer(
     outcome.begun(&head);
     let frames = on_end(frames, Box::new(outcome));
     let mut reply = match (stream, keep) {
-        (true, Some(keep)) => {
-            let kept = keep.stream(frames, to.clone());
-            streamed(app, caller, to, (kept, shows_tools), &mut head).await?
+        (true, keep) => {
+            let frames = match keep {
+                Some(keep) => keep.stream(frames, to.clone()),
+                None => frames,
+            };
+            streamed(app, caller, to, (frames, &wishes), &mut head).await?
         }
-        (true, None) => streamed(app, caller, to, (frames, shows_tools), &mut head).await?,
-        (false, keep) => whole(caller, to, frames, keep, &mut head).await?,
+        (false, keep) => {
+            let (mut reply, usage) = whole(caller, to, frames, keep, &mut head).await?;
+            let price = wishes.price(app, &head);
+            cost::add_to(reply.headers_mut(), usage.as_ref(), price.as_ref());
+            reply
+        }
     };
     loss.iter().for_each(|name| head.loss.drop(name.to_owned()));
     add_facts(&head, reply.headers_mut());
-    if let Some(decision) = decision {
+    if let Some(decision) = wishes.decision {
         decision.add_to(&head, reply.headers_mut());
     }
     Ok(reply)
@@ -238,16 +276,21 @@ async fn streamed(
     app: &App,
     caller: &dyn Caller,
     to: Reply,
-    (frames, shows_tools): (FrameStream, bool),
+    (frames, wishes): (FrameStream, &Wishes),
     head: &mut Head,
 ) -> Result<Response<reply::Body>> {
-    let frames = if shows_tools { tools::seen(frames) } else { frames };
+    let frames = if wishes.shows_tools { tools::seen(frames) } else { frames };
     let mut begun = hold::until_output(frames, app.times.head_hold).await?;
     for found in begun.frames.iter_mut().filter_map(|frame| frame.head.take()) {
         *head = *found;
     }
-    let body = EventBody::new(begun, caller.writer(to), app.times.keep_alive);
-    let body = body.showing_tools(shows_tools);
+    let writer = if wishes.tells_cost {
+        cost::telling(caller, to, wishes.price(app, head))
+    } else {
+        caller.writer(to)
+    };
+    let body = EventBody::new(begun, writer, app.times.keep_alive);
+    let body = body.showing_tools(wishes.shows_tools);
     let mut reply = Response::new(body.boxed_unsync());
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
@@ -257,14 +300,14 @@ async fn streamed(
     Ok(reply)
 }
 
-/// A reply with the whole answer.
+/// A reply with the whole answer, and what that took.
 async fn whole(
     caller: &dyn Caller,
     to: Reply,
     mut frames: FrameStream,
     keep: Option<Keep>,
     head: &mut Head,
-) -> Result<Response<reply::Body>> {
+) -> Result<(Response<reply::Body>, Option<Usage>)> {
     if let Some(keep) = &keep {
         frames = keep.named(frames);
     }
@@ -278,14 +321,24 @@ async fn whole(
         verbatim = verbatim.or(frame.verbatim);
         answer.extend(frame.events);
     }
+    let answer = answer.finish();
+    let usage = answer.usage;
     let body: Bytes = match verbatim {
         Some(bytes) => bytes,
-        None => caller.write_whole(answer.finish(), to).into(),
+        None => caller.write_whole(answer, to).into(),
     };
     if let Some(keep) = keep {
         keep.whole(&body).await;
     }
-    Ok(reply::written(StatusCode::OK, body))
+    Ok((reply::written(StatusCode::OK, body), usage))
+}
+
+/// The name of a model in accounts: as the catalogue has it, else as its provider does.
+pub(crate) fn asked_name(target: &Target) -> Arc<str> {
+    match &target.card {
+        Some(card) => card.id.as_str().into(),
+        None => Arc::clone(&target.model),
+    }
 }
 
 /// Tells who answered and what was left behind.

@@ -2,6 +2,7 @@
 //!
 //! [`handle`] is the whole of it: give it an [`App`] and the requests of any HTTP server.
 
+mod admin;
 mod app;
 mod auth;
 mod body;
@@ -33,11 +34,13 @@ mod service;
 mod sessions;
 mod several;
 mod tools;
+mod usage;
 mod windows;
 
 pub use self::{
+    admin::Admin,
     app::{About, App, Backend, Paused, Render, Times},
-    auth::{Access, Client, KeyHash},
+    auth::{Access, Client},
     body::{Budget, Limits},
     console::Feed,
     control::Control,

@@ -3,7 +3,7 @@
 use crate::{
     App,
     console::{self, Begun, Live},
-    control::Taken,
+    control::{Ended, Permit, Row, Taken, Who},
     meters::{InFlight, Took},
 };
 use gateway_core::{
@@ -41,9 +41,11 @@ pub(crate) struct Outcome {
     outputs: u64,
     has_begun: bool,
     taken: Option<Taken>,
+    row: Option<Arc<Row>>,
     told: bool,
     /// Where it is shown, if somebody looks.
     live: Option<Live>,
+    _permit: Option<Permit>,
     _in_flight: InFlight,
 }
 
@@ -55,6 +57,8 @@ pub(crate) struct Accepted {
     pub(crate) provider: Arc<str>,
     pub(crate) rule: Rule,
     pub(crate) card: Option<Arc<ModelCard>>,
+    /// The model, as its provider names it.
+    pub(crate) asked: Arc<str>,
     pub(crate) stream: bool,
     /// Roughly how many tokens it has.
     pub(crate) input: u64,
@@ -62,24 +66,19 @@ pub(crate) struct Accepted {
     pub(crate) taken: Option<Taken>,
     /// The `traceparent` that upstreams are sent.
     pub(crate) trace: Option<Arc<str>>,
+    /// Its place among those that run.
+    pub(crate) permit: Option<Permit>,
 }
 
 impl Outcome {
     pub(crate) fn new(app: &Arc<App>, accepted: Accepted, in_flight: InFlight) -> Self {
-        let Accepted {
-            path,
-            request_id,
-            client,
-            provider,
-            rule,
-            card,
-            stream,
-            input,
-            taken,
-            trace,
-        } = accepted;
+        let Accepted { path, request_id, client, provider, rule, trace, .. } = accepted;
+        let Accepted { card, asked, stream, input, taken, permit, .. } = accepted;
         let model = label(card.as_ref());
         app.meters.called(&provider);
+        let is_catalogued = card.is_some();
+        let who = Who { client: &client, provider: &provider, model: &asked, is_catalogued };
+        let row = app.control.books.open(who);
         Self {
             app: Arc::clone(app),
             path,
@@ -103,8 +102,10 @@ impl Outcome {
             outputs: 0,
             has_begun: false,
             taken,
+            row,
             told: false,
             live: None,
+            _permit: permit,
             _in_flight: in_flight,
         }
     }
@@ -207,9 +208,7 @@ impl Outcome {
         let first = self.first_output.map(|at| at.duration_since(self.began));
         let used = self.used(end);
         let cost = self.cost(&used.usage);
-        if let Some(taken) = self.taken.take() {
-            taken.settle(used.usage.total(), cost.unwrap_or_default());
-        }
+        self.account(outcome, &used, cost);
         let error = if let End::Failed(error) = end { Some(error) } else { None };
         let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
         self.count(end, outcome, Took { whole: took, first, streamed }, cost);
@@ -245,6 +244,20 @@ impl Outcome {
             error = error.map(tracing::field::display),
             cause = error.and_then(|error| error.source()).map(tracing::field::display),
         );
+    }
+
+    /// Settles what was taken of limits, and writes down what was used.
+    fn account(&mut self, outcome: &'static str, used: &Used, cost: Option<NanoDollars>) {
+        if let Some(taken) = self.taken.take() {
+            taken.settle(used.usage.total(), cost.unwrap_or_default());
+        }
+        if let Some(row) = self.row.take() {
+            let (usage, estimated) = (used.usage, used.is_estimated);
+            self.app.control.books.close(row, Ended { outcome, usage, cost, estimated });
+        }
+        if let Some(usage) = &self.usage {
+            self.app.meters.used(&self.provider, &self.model, usage, cost);
+        }
     }
 
     /// The end, as those who watch see it.
@@ -288,8 +301,7 @@ impl Outcome {
     }
 
     fn price(&self) -> Option<Price> {
-        let known = self.card.as_ref().and_then(|card| card.price);
-        known.or_else(|| self.app.control.free.contains(&self.provider).then(Price::default))
+        self.app.control.price(&self.provider, self.card.as_deref())
     }
 }
 

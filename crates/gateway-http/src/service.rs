@@ -3,7 +3,7 @@
 use crate::{
     App, Endpoint, body, console, context, control::Standing, conversations, count, embeddings,
     endpoint::Kind, explain, generate, health, hygiene, idempotency, models, platform, reply,
-    responses, sessions, tools,
+    responses, sessions, tools, usage,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -28,9 +28,10 @@ where
     let method = method_label(request.method());
     let request_id = context::request_id(request.headers());
     let origin = request.headers().get(ORIGIN).cloned();
-    let path = Endpoint::at(request.uri().path()).map_or("unmatched", Endpoint::label);
+    let (path, kind) = Endpoint::at(request.uri().path())
+        .map_or(("unmatched", Kind::Open), |endpoint| (endpoint.label(), endpoint.kind()));
     let mut standing = Standing::default();
-    let from = From { request_id: Arc::clone(&request_id), peer, standing: &mut standing };
+    let from = Arrival { request_id: Arc::clone(&request_id), peer, standing: &mut standing };
     let answering = AssertUnwindSafe(answer(&app, from, request));
     let mut reply = answering.catch_unwind().await.unwrap_or_else(|_| {
         let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
@@ -41,19 +42,22 @@ where
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     standing.add_to(headers);
+    if kind != Kind::Open {
+        app.control.admission.add_to(headers);
+    }
     app.cors.admit(origin.as_ref(), headers);
     app.meters.replied(method, path, reply.status().as_u16(), began.elapsed());
     reply
 }
 
 /// Where a request comes from, and what is told of its limits.
-struct From<'a> {
+struct Arrival<'a> {
     request_id: Arc<str>,
     peer: IpAddr,
     standing: &'a mut Standing,
 }
 
-async fn answer<B>(app: &Arc<App>, from: From<'_>, request: Request<B>) -> Response<reply::Body>
+async fn answer<B>(app: &Arc<App>, from: Arrival<'_>, request: Request<B>) -> Response<reply::Body>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -81,6 +85,7 @@ where
             Some(voice) => voice.write_error(&error, &request_id),
             None => reply::platform_error(&error),
         };
+        let body = app.control.admission.explain(&error, body);
         let mut reply = reply::failure(&error, body);
         if error.kind() == ErrorKind::MethodNotAllowed {
             add_allow(endpoint, &mut reply);
@@ -115,7 +120,7 @@ fn check(endpoint: Endpoint<'_>, head: &Parts) -> Result<()> {
 async fn attend<B>(
     app: &Arc<App>,
     endpoint: Endpoint<'_>,
-    from: From<'_>,
+    from: Arrival<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
@@ -125,15 +130,16 @@ where
     if !idempotency::is_asked(endpoint, request.method(), request.headers()) {
         return dispatch(app, endpoint, from, request).await;
     }
+    let client = app.identify(request.headers(), from.peer)?;
     let work = |request| dispatch(app, endpoint, from, request);
     // Boxed, so that it takes no room in the future of those who do not ask for it.
-    Box::pin(idempotency::once(app, endpoint, request, work)).await
+    Box::pin(idempotency::once(app, endpoint, &client, request, work)).await
 }
 
 async fn dispatch<B>(
     app: &Arc<App>,
     endpoint: Endpoint<'_>,
-    from: From<'_>,
+    from: Arrival<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
@@ -141,7 +147,7 @@ where
     B::Error: Into<BoxError>,
 {
     let in_flight = app.meters.begin(method_label(request.method()));
-    let From { request_id, peer, standing } = from;
+    let Arrival { request_id, peer, standing } = from;
     let peer = app.control.peers.caller(peer, request.headers());
     let entry = generate::Entry { path: endpoint.label(), request_id, in_flight, peer, standing };
     match endpoint.kind() {
@@ -197,7 +203,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let client = app.access.identify(request.headers())?;
+    let client = app.identify(request.headers(), entry.peer)?;
     if endpoint != Endpoint::Embeddings {
         app.control.limiter.knock(&client, entry.peer, entry.standing).await?;
     }
@@ -211,6 +217,7 @@ where
         Endpoint::Providers => Ok(platform::providers(app)),
         Endpoint::ConsoleFeed => console::watch(app, &client),
         Endpoint::HealthDetailed => Ok(health::detailed(app).await),
+        Endpoint::Usage => usage::usage(app, Some(&client.name), query).await,
         Endpoint::Response(id) if request.method() == Method::DELETE => {
             responses::delete(app, &client, id).await
         }

@@ -6,6 +6,7 @@
 
 mod again;
 pub mod breaker;
+mod bulkhead;
 mod cached;
 mod chain;
 mod deadlines;
@@ -19,6 +20,7 @@ mod tally;
 mod told;
 
 pub use self::{
+    bulkhead::Bulkhead,
     cached::Cached,
     chain::{Chain, Condition, Link, Order, Rules},
     deadlines::{Deadlines, Limits},

@@ -53,6 +53,7 @@ where
         side: store.clone(),
         idempotency: store.clone(),
         ledger: store.clone(),
+        client_keys: store.clone(),
         quotas: Arc::new(KvQuotas::new(Arc::clone(&store), clock)),
         probe: store,
         background,

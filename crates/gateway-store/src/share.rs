@@ -181,7 +181,12 @@ fn owe(state: &mut State, key: &Key, owed: Owed) {
 #[async_trait]
 impl<S: Quotas + Gathering> Quotas for Share<S> {
     async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError> {
-        match self.store.take(key, ask).await {
+        let mut taken = self.store.take(key, ask).await;
+        // One answer that is late is no outage: money is not lent for it. What was done is recognised.
+        if !ask.budgets.is_empty() && taken.as_ref().is_err_and(StoreError::is_outage) {
+            taken = self.store.take(key, ask).await;
+        }
+        match taken {
             Err(error) if error.is_outage() => Ok(self.lend(key, ask)),
             decided => {
                 let mut state = self.state();

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gateway_core::state::{
-    Cache, Idempotency, Ledger, Quotas, ResponseStore, SessionStore, SideStore,
+    Cache, ClientKeys, Idempotency, Ledger, Quotas, ResponseStore, SessionStore, SideStore,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
@@ -25,6 +25,8 @@ pub struct Stores {
     pub ledger: Arc<dyn Ledger>,
     /// What may be used.
     pub quotas: Arc<dyn Quotas>,
+    /// Keys that are given to clients.
+    pub client_keys: Arc<dyn ClientKeys>,
     pub(crate) probe: Arc<dyn Probe>,
     /// Ends with this value.
     pub(crate) background: JoinSet<()>,

@@ -1,27 +1,92 @@
 //! Who may do how much, as configured.
 
-use crate::config::Config;
+use crate::{
+    before::Before,
+    config::{Backend, Config},
+    lasting::Lasting,
+    pressure,
+};
 use gateway_http::{
     Control,
-    control::{Limiter, LimiterSettings, Peers},
+    control::{
+        Admission, AdmissionSettings, Books, Failures, Issued, Limiter, LimiterSettings, Peers,
+        Pressure,
+    },
 };
 use gateway_store::Stores;
 use std::{collections::HashSet, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 /// What no request survives, so that nothing it holds is freed before it ends.
 const MARGIN: Duration = Duration::from_mins(1);
 
-/// Builds what limits callers.
-pub(super) fn build(config: &Config, stores: &Stores) -> Control {
+/// What goes on beside requests, whatever the configuration becomes.
+#[derive(Debug)]
+pub struct Accounts {
+    books: Books,
+    issued: Issued,
+    failures: Arc<Failures>,
+    pressure: Arc<Pressure>,
+    settling: TaskTracker,
+    _tasks: JoinSet<()>,
+}
+
+impl Accounts {
+    /// Begins to measure, to write down what is used, and to read keys.
+    pub async fn begin(config: &Config, stores: &Stores) -> Self {
+        let books = Books::new(Arc::clone(&stores.ledger));
+        let issued = Issued::new(Arc::clone(&stores.client_keys));
+        issued.refresh().await;
+        let pressure = Arc::new(Pressure::default());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(pressure::watch(Arc::clone(&pressure)));
+        // What others share may hold rows of gateways that are well.
+        let shared = config.store.backend() == Backend::Redis;
+        tasks.spawn(books.clone().run(shared.then(|| lease(config))));
+        tasks.spawn(issued.clone().run());
+        let (failures, settling) = (Arc::default(), TaskTracker::new());
+        Self { books, issued, failures, pressure, settling, _tasks: tasks }
+    }
+}
+
+/// Builds what limits callers. Those who are in the gateway `before` count in this one.
+pub(super) fn build(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Control {
+    let (accounts, quotas) = (&lasting.accounts, Arc::clone(&lasting.stores.quotas));
     let settings = LimiterSettings {
         strangers: config.limits.of_strangers(),
-        lease: config.timeouts.stream_total + config.timeouts.total + MARGIN,
+        lease: lease(config),
         assumed_output: config.limits.assumed_output_tokens,
     };
     Control {
         peers: Peers { trusted: config.server.trusted_proxies.clone() },
-        limiter: Limiter::new(Arc::clone(&stores.quotas), &settings),
+        limiter: Limiter::new(quotas, accounts.settling.clone(), &settings),
+        admission: admission(config, accounts, before),
+        books: accounts.books.clone(),
+        issued: accounts.issued.clone(),
+        failures: Arc::clone(&accounts.failures),
         free: free(config),
+    }
+}
+
+/// How long a request can take at the most.
+fn lease(config: &Config) -> Duration {
+    config.timeouts.stream_total + config.timeouts.total + MARGIN
+}
+
+fn admission(config: &Config, accounts: &Accounts, before: Option<Before<'_>>) -> Admission {
+    let it = &config.admission;
+    let threshold = it.memory_threshold_mb.map_or(u64::MAX, |megabytes| megabytes << 20);
+    accounts.pressure.set_limits(threshold, it.memory_soft_limit);
+    let settings = AdmissionSettings {
+        places: it.max_concurrent_requests,
+        places_of_tenant: it.max_per_tenant,
+        queue: it.queue,
+        patience: it.queue_timeout,
+    };
+    match before {
+        Some(before) => before.app.control.admission.with(settings),
+        None => Admission::new(settings, Arc::clone(&accounts.pressure)),
     }
 }
 

@@ -16,7 +16,8 @@ pub struct Change {
 
 /// Settings that only count from the start of the process: what they shape cannot be swapped while
 /// it is in use. A key that ends with a dot stands for all below it.
-const FROM_THE_START: [&str; 15] = [
+const FROM_THE_START: [&str; 16] = [
+    "admin.listen",
     "server.host",
     "server.port",
     "server.health_port",

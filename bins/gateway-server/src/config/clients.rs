@@ -7,34 +7,16 @@ use super::{
     problem::Problem,
     providers::printable,
     section::{Reader, section},
-    value::{Value, secret},
+    value::{Value, choice, secret},
 };
-use gateway_http::control::Allowance;
+use gateway_core::state::KeyHash;
+use gateway_http::control::{Allowance, Priority};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use std::fmt;
 
-/// The SHA-256 hash of a key.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct KeyHash([u8; 32]);
-
-impl KeyHash {
-    /// The hash of `key`.
-    pub fn of(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
-    }
-
-    /// The hash.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for KeyHash {
-    /// The beginning is enough to tell two keys apart.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
+/// What `key` hashes to.
+pub(super) fn hash(key: &str) -> KeyHash {
+    KeyHash::new(Sha256::digest(key.as_bytes()).into())
 }
 
 impl Value for KeyHash {
@@ -43,18 +25,21 @@ impl Value for KeyHash {
     }
 
     fn read(node: &Node) -> Option<Self> {
-        let text = node.text().filter(|text| text.len() == 64)?;
-        let mut hash = [0; 32];
-        for (at, byte) in hash.iter_mut().enumerate() {
-            let digits = text.get(2 * at..2 * at + 2)?;
-            let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-            *byte = u8::from_str_radix(digits, 16).ok().filter(|_| plain)?;
-        }
-        Some(Self(hash))
+        Self::parse(node.text()?)
     }
 
     fn show(&self) -> Option<String> {
         Some(format!("\"{self:?}...\""))
+    }
+}
+
+choice! {
+    /// How urgent requests are.
+    Urgency {
+        /// Somebody waits for them.
+        Interactive = "interactive";
+        /// They may as well be done later.
+        Batch = "batch";
     }
 }
 
@@ -74,6 +59,10 @@ section! {
         tenant: Option<String> = None;
         /// The models it may ask for, such as `gpt-*`; all if there are none.
         models: Vec<String> = Vec::new();
+        /// The gateway's tools it may use, such as `search_*`; all if it is not said.
+        tools: Option<Vec<String>> = None;
+        /// How urgent its requests are.
+        priority: Urgency = Urgency::Interactive;
         /// How many requests it may make in a minute; as many as it likes if it is not said, as with all limits.
         requests_per_minute: Option<u64> = None;
         /// How many of them at once; as many as in a minute if it is not said.
@@ -115,12 +104,26 @@ pub struct Client {
     pub key: KeyHash,
     /// The models it may ask for; all if there are none.
     pub models: Vec<String>,
+    /// The gateway's tools it may use; all if it is not said.
+    pub tools: Option<Vec<String>>,
+    /// How urgent its requests are.
+    pub priority: Urgency,
     /// How much it may take.
     pub allowance: Allowance,
     /// Whether what a translation cannot carry is refused; if it is not said, as for all.
     pub strict: Option<bool>,
     /// The tools that its requests offer.
     pub offered_tools: Vec<String>,
+}
+
+impl Urgency {
+    /// As the gateway knows it.
+    pub const fn priority(self) -> Priority {
+        match self {
+            Self::Interactive => Priority::Interactive,
+            Self::Batch => Priority::Batch,
+        }
+    }
 }
 
 impl Client {
@@ -134,6 +137,8 @@ impl Client {
             ("key_sha256", self.key.show()),
             ("tenant", self.tenant.show()),
             ("models", self.models.show()),
+            ("tools", self.tools.show()),
+            ("priority", self.priority.show()),
             ("requests_per_minute", limits.requests_per_minute.show()),
             ("burst", limits.burst.show()),
             ("tokens_per_minute", limits.tokens_per_minute.show()),
@@ -163,7 +168,7 @@ impl Value for ClientKeys {
             let (name, key) = entry.split_once(':').unwrap_or(("default", entry));
             let (name, key) = (name.trim(), key.trim());
             let complete = !name.is_empty() && !key.is_empty();
-            complete.then(|| (name.to_owned(), KeyHash::of(key)))
+            complete.then(|| (name.to_owned(), hash(key)))
         };
         entries.iter().map(pair).collect::<Option<_>>().map(Self)
     }
@@ -179,15 +184,18 @@ pub(super) fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>)
     let keys: Keys = Reader::read("auth".to_owned(), root.get("auth"), problems);
     for (name, key) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
         let (tenant, models) = (name.clone(), Vec::new());
-        let allowance = Allowance::default();
+        let (tools, priority, allowance) = (None, Urgency::Interactive, Allowance::default());
+        let (strict, offered_tools) = (None, Vec::new());
         clients.push(Client {
             name,
             tenant,
             key,
             models,
+            tools,
+            priority,
             allowance,
-            strict: None,
-            offered_tools: Vec::new(),
+            strict,
+            offered_tools,
         });
     }
     let mut seen = std::collections::BTreeMap::new();
@@ -228,13 +236,13 @@ fn listed(root: &Table, env: &Environment, problems: &mut Vec<Problem>) -> Vec<C
 fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, String)> {
     let name = entry.name.ok_or_else(|| ("name", "is needed".to_owned()))?;
     let key = match (entry.key, entry.key_sha256, entry.key_env) {
-        (Some(key), None, None) => KeyHash::of(key.expose_secret()),
+        (Some(key), None, None) => hash(key.expose_secret()),
         (None, Some(hash), None) => hash,
         (None, None, Some(variable)) => {
             let missing =
                 || ("key_env", format!("the variable {} holds no key", printable(&variable)));
             let key = env.get(&variable).and_then(secret).ok_or_else(missing)?;
-            KeyHash::of(key.expose_secret())
+            hash(key.expose_secret())
         }
         _ => {
             return Err(("key", "say exactly one of `key`, `key_sha256`, `key_env`".to_owned()));
@@ -250,13 +258,6 @@ fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, Stri
         monthly_budget: entry.monthly_budget_usd.map(|it| it.0),
         models: entry.model_limits.into_iter().map(|ModelLimits(model, it)| (model, it)).collect(),
     };
-    Ok(Client {
-        name,
-        tenant,
-        key,
-        models: entry.models,
-        allowance,
-        strict: entry.strict,
-        offered_tools: entry.offered_tools,
-    })
+    let Entry { models, tools, priority, strict, offered_tools, .. } = entry;
+    Ok(Client { name, tenant, key, models, tools, priority, allowance, strict, offered_tools })
 }

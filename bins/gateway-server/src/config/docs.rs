@@ -1,6 +1,7 @@
 //! The reference of the configuration, made from the tables that read it.
 
 use super::{
+    admission::{Admin, Admission},
     clients::Entry,
     lifecycle::Lifecycle,
     limits::{Limits, OfModel},
@@ -62,6 +63,8 @@ pub fn markdown() -> String {
         ("cms", Cms::about()),
         ("services", Services::about()),
         ("tool_calls", ToolCalls::about()),
+        ("admission", Admission::about()),
+        ("admin", Admin::about()),
         ("log", Log::about()),
         ("metrics", Metrics::about()),
         ("console", Console::about()),

@@ -3,6 +3,7 @@
 //! Nothing else reads variables. All problems are found before anything is started, and told at
 //! once. Each section is declared once, in a table that also is its documentation.
 
+mod admission;
 pub mod changes;
 mod clients;
 pub mod docs;
@@ -29,8 +30,9 @@ mod tracing;
 mod value;
 
 pub use self::{
+    admission::{Admin, Admission},
     changes::Change,
-    clients::{Client, KeyHash},
+    clients::{Client, Urgency},
     environment::Environment,
     lifecycle::Lifecycle,
     limits::Limits,
@@ -86,6 +88,10 @@ pub struct Config {
     pub tools: Vec<Tool>,
     /// Servers of tools, by name.
     pub mcp: BTreeMap<String, Mcp>,
+    /// How many requests run at one time.
+    pub admission: Admission,
+    /// Where operators are listened to.
+    pub admin: Admin,
     /// What is logged.
     pub log: Log,
     /// What is measured.
@@ -116,7 +122,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of a configuration.
-const SECTIONS: [&str; 25] = [
+const SECTIONS: [&str; 27] = [
     "server",
     "auth",
     "timeouts",
@@ -131,6 +137,8 @@ const SECTIONS: [&str; 25] = [
     "tool_calls",
     "tools",
     "mcp",
+    "admission",
+    "admin",
     "log",
     "metrics",
     "console",
@@ -195,6 +203,8 @@ impl Config {
             tool_calls: section(root, "tool_calls", problems),
             tools: tools::read(root, problems),
             mcp: mcp::read(root, problems),
+            admission: section(root, "admission", problems),
+            admin: section(root, "admin", problems),
             log: section(root, "log", problems),
             metrics: section(root, "metrics", problems),
             console: section(root, "console", problems),

@@ -6,6 +6,7 @@
 
 use super::{
     Environment,
+    admission::{Admin, Admission},
     clients::Keys,
     layers::Layers,
     lifecycle::Lifecycle,
@@ -31,7 +32,7 @@ pub(super) struct Binding {
 }
 
 /// Variables that deployments of earlier gateways set and that mean nothing here.
-pub(super) const UNUSED: [&str; 15] = [
+pub(super) const UNUSED: [&str; 14] = [
     "SERVICE_NAME",
     "VERSION",
     "WORKERS",
@@ -45,7 +46,6 @@ pub(super) const UNUSED: [&str; 15] = [
     "HEALTH_CHECK_INTERVAL",
     "STARTUP_PROBE_DELAY",
     "API_KEY_ENABLED",
-    "MEMORY_SOFT_LIMIT_PERCENT",
     "QUEUE_WARNING_THRESHOLD",
 ];
 
@@ -64,6 +64,8 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
         ("cms", Cms::fields()),
         ("services", Services::fields()),
         ("tool_calls", ToolCalls::fields()),
+        ("admission", Admission::fields()),
+        ("admin", Admin::fields()),
         ("log", Log::fields()),
         ("metrics", Metrics::fields()),
         ("console", Console::fields()),

@@ -18,11 +18,26 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     waits_nest(config, problems);
     redis_has_an_address(config, problems);
     tools::check(config, problems);
+    operators_are_alone(config, problems);
+}
+
+/// Whoever makes keys can do anything: not over the network, and not without a token.
+fn operators_are_alone(config: &Config, problems: &mut Vec<Problem>) {
+    let Some(listen) = config.admin.listen else { return };
+    if !listen.ip().is_loopback() {
+        problems.push(Problem::new("admin.listen", "has to be a loopback address"));
+    }
+    if config.admin.token().is_none() {
+        let message = "say exactly one of `token` and `token_sha256` for operators to show";
+        problems.push(Problem::new("admin.token", message));
+    }
 }
 
 /// An open gateway is found and used within hours.
 fn who_may_call(config: &Config, problems: &mut Vec<Problem>) {
-    if !config.clients.is_empty() {
+    // Operators can make keys later.
+    let keys_come = config.server.auth == Some(Auth::On) && config.admin.listen.is_some();
+    if !config.clients.is_empty() || keys_come {
         return;
     }
     let server = &config.server;

@@ -71,6 +71,8 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     table("cms", "cms", config.cms.show());
     table("services", "services", config.services.show());
     table("tool_calls", "tool_calls", config.tool_calls.show());
+    table("admission", "admission", config.admission.show());
+    table("admin", "admin", config.admin.show());
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
     table("console", "console", config.console.show());

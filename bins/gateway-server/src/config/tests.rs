@@ -1,4 +1,4 @@
-use super::*;
+use super::{clients::hash, *};
 use secrecy::ExposeSecret;
 
 fn parse(file: &str, variables: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -206,7 +206,6 @@ fn a_client_has_one_key() {
     let clients = parse(file, &variables).unwrap().clients;
     let told: Vec<_> =
         clients.iter().map(|it| (it.name.as_str(), it.tenant.as_str(), it.key)).collect();
-    let hash = KeyHash::of;
     assert_eq!(
         told,
         [
@@ -230,9 +229,9 @@ fn a_client_has_one_key() {
 
 #[test]
 fn the_hash_of_a_key_is_what_sha256sum_prints() {
-    let hash = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
-    let file = format!("[[clients]]\nname = \"a\"\nkey_sha256 = \"{hash}\"");
-    assert_eq!(parse(&file, &[]).unwrap().clients[0].key, KeyHash::of("foo"));
+    let digits = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
+    let file = format!("[[clients]]\nname = \"a\"\nkey_sha256 = \"{digits}\"");
+    assert_eq!(parse(&file, &[]).unwrap().clients[0].key, hash("foo"));
     refused(&file.replace("2c", "+c"), &[], &["clients[0].key_sha256"]);
 }
 

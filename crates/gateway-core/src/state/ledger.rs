@@ -6,17 +6,15 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// Records what requests used: a row when one is let in, and the same row closed when it ends.
+/// Records what requests used: a row when one is let in, and its sum when it ends.
 ///
-/// A row is closed once, however often it is said. Days are counted from 1970-01-01, UTC, and a row
+/// A row counts once, however often it is said. Days are counted from 1970-01-01, UTC, and a row
 /// counts for the day on which it was admitted.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Opens a row. May return before the row is safe from a power cut.
-    async fn admit(&self, row: &Admitted) -> Result<(), StoreError>;
-
-    /// Closes the row of `admitted`, opening it first if need be; says whether it was open.
-    async fn close(&self, admitted: &Admitted, closed: &Closed) -> Result<bool, StoreError>;
+    /// Writes all of `batch` in one step, or nothing of it; a batch that is said again changes
+    /// nothing. May return before it is safe from a power cut.
+    async fn record(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Sums over closed rows, by day, client, model, provider and outcome. `None` is every client.
     async fn totals(
@@ -30,10 +28,24 @@ pub trait Ledger: Send + Sync {
     async fn close_orphans(&self, before: u64, outcome: &str) -> Result<u64, StoreError>;
 }
 
+/// What is written together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Its name.
+    pub id: String,
+    /// Requests that were let in and have not ended.
+    pub opened: Vec<Admitted>,
+    /// Requests that were opened in an earlier batch, and how they ended. One that somebody else
+    /// has closed meanwhile is not counted again.
+    pub closed: Vec<(Admitted, Closed)>,
+    /// Sums over requests that were never opened here: they began and ended since the last batch.
+    pub sums: Vec<Totals>,
+}
+
 /// A request that was let in.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Admitted {
-    /// The request's id.
+    /// The gateway's own name for it.
     pub id: String,
     /// When it was let in, in milliseconds since 1970.
     pub at: u64,
@@ -52,14 +64,14 @@ pub struct Closed {
     pub outcome: String,
     /// What it used.
     pub usage: Usage,
-    /// What that cost.
-    pub cost: NanoDollars,
+    /// What that cost, if it is known.
+    pub cost: Option<NanoDollars>,
     /// The usage is our estimate, not the provider's word.
     pub estimated: bool,
 }
 
 /// A sum over rows that share all of the names.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Totals {
     /// The day, counted from 1970-01-01, UTC.
     pub day: u64,
@@ -75,13 +87,53 @@ pub struct Totals {
     pub requests: u64,
     /// What they used.
     pub usage: Usage,
-    /// What that cost.
+    /// What that cost, as far as it is known.
     pub cost: NanoDollars,
+    /// Of how many it is not known, although they used something.
+    #[serde(default)]
+    pub unpriced: u64,
+    /// Of how many the usage is estimated.
+    #[serde(default)]
+    pub estimated: u64,
 }
 
 impl Admitted {
     /// The day for which this row counts.
     pub const fn day(&self) -> u64 {
         self.at / 86_400_000
+    }
+}
+
+impl Totals {
+    /// The sum over one row.
+    pub fn of(row: &Admitted, closed: &Closed) -> Self {
+        Self {
+            day: row.day(),
+            client: row.client.clone(),
+            model: row.model.clone(),
+            provider: row.provider.clone(),
+            outcome: closed.outcome.clone(),
+            requests: 1,
+            usage: closed.usage,
+            cost: closed.cost.unwrap_or_default(),
+            unpriced: u64::from(closed.is_unpriced()),
+            estimated: u64::from(closed.estimated),
+        }
+    }
+
+    /// Adds what others used, whatever their names.
+    pub fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.usage += other.usage;
+        self.cost += other.cost;
+        self.unpriced = self.unpriced.saturating_add(other.unpriced);
+        self.estimated = self.estimated.saturating_add(other.estimated);
+    }
+}
+
+impl Closed {
+    /// Whether it used something whose price is not known.
+    pub fn is_unpriced(&self) -> bool {
+        self.cost.is_none() && self.usage.total() > 0
     }
 }

@@ -8,6 +8,7 @@
 //! share its clock.
 
 mod cache;
+mod client_key;
 mod error;
 pub mod gcra;
 mod idempotency;
@@ -20,11 +21,12 @@ mod side;
 
 pub use self::{
     cache::Cache,
+    client_key::{ClientKey, ClientKeys, KeyHash},
     error::StoreError,
     gcra::Rate,
     idempotency::{Begun, Fingerprint, Idempotency, Replay},
     key::{Key, Tenant},
-    ledger::{Admitted, Closed, Ledger, Totals},
+    ledger::{Admitted, Batch, Closed, Ledger, Totals},
     quota::{
         BudgetAsk, Decision, Left, PlaceAsk, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle,
     },

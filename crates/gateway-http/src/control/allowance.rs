@@ -102,9 +102,10 @@ impl Quota {
         Some(Self { key, own: Set::new(allowance, ""), models })
     }
 
-    /// The limits that a request for `model` meets.
-    pub(crate) fn sets(&self, model: &str) -> impl Iterator<Item = &Set> {
-        let of_model = self.models.iter().find(|(pattern, _)| crate::auth::fits(pattern, model));
+    /// The limits that a request for a model of either name meets.
+    pub(crate) fn sets(&self, models: [&str; 2]) -> impl Iterator<Item = &Set> {
+        let fits = |pattern: &str| models.iter().any(|model| crate::auth::fits(pattern, model));
+        let of_model = self.models.iter().find(|(pattern, _)| fits(pattern));
         std::iter::once(&self.own).chain(of_model.map(|(_, set)| set))
     }
 
@@ -200,7 +201,7 @@ mod tests {
     fn check(model: &str, input: u64, output: u64, expected: &str) {
         let (quota, size) = (quota(), Estimate { input, output });
         let mut told = Vec::new();
-        for set in quota.sets(model) {
+        for set in quota.sets([model, "m"]) {
             let rate = |it: Levy| format!("{} {}/{}", it.ask.name, it.ask.cost, it.ask.rate.burst);
             told.extend(set.levies(Some(&size)).map(rate));
             told.extend(set.place().map(|it| format!("{} {}", it.name, it.limit)));

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::auth::Client;
 use gateway_core::{
-    ErrorKind, GatewayError, NanoDollars, Price, Result, Usage,
+    Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage, estimate,
     state::{Decision, Key, QuotaAsk, Quotas, Refusal, StoreError, Tenant},
 };
 use std::{
@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 /// How much callers may take. The default limits nobody.
 #[derive(Clone, Default)]
@@ -52,16 +53,28 @@ pub(super) struct Inner {
 /// What a request wants of a model.
 #[derive(Clone, Copy, Debug)]
 pub struct Want<'a> {
-    /// The request's name.
-    pub request: &'a Arc<str>,
-    /// The model, as the catalogue names it.
-    pub model: &'a str,
+    /// The model, as the caller names it, and as its provider does.
+    pub models: [&'a str; 2],
     /// Roughly how many tokens it will read.
     pub input: u64,
     /// How many it may write, if the request says so.
     pub output: Option<u64>,
     /// What a token costs, if that is known.
     pub price: Option<&'a Price>,
+}
+
+impl<'a> Want<'a> {
+    /// What the request in `envelope`, with this body, wants of `target`.
+    pub fn of(
+        envelope: &'a Envelope,
+        target: &'a Target,
+        body: &[u8],
+        price: Option<&'a Price>,
+    ) -> Self {
+        let models = [&*envelope.model, &*target.model];
+        let input = estimate::tokens_of_json(body);
+        Self { models, input, output: envelope.max_output, price }
+    }
 }
 
 /// What a request takes: one question to the store.
@@ -73,11 +86,13 @@ struct Question {
 
 impl Limiter {
     /// Takes from `quotas`.
-    pub fn new(quotas: Arc<dyn Quotas>, settings: &LimiterSettings) -> Self {
+    ///
+    /// What is still to be settled is among `tasks`.
+    pub fn new(quotas: Arc<dyn Quotas>, tasks: TaskTracker, settings: &LimiterSettings) -> Self {
         let strangers = &settings.strangers;
         let inner = Inner {
             quotas,
-            tasks: TaskTracker::new(),
+            tasks,
             strangers: strangers.is_limited().then(|| Set::new(strangers, "")),
             lease: settings.lease,
             assumed_output: settings.assumed_output,
@@ -183,7 +198,7 @@ impl Inner {
             ask.budgets.extend(set.budgets(calendar::now().as_secs() / DAY, cost));
         };
         match &client.quota {
-            Some(quota) => quota.sets(want.model).for_each(&mut add),
+            Some(quota) => quota.sets(want.models).for_each(&mut add),
             None => add(own),
         }
         let holds = !ask.places.is_empty()
@@ -192,8 +207,11 @@ impl Inner {
         if levies.is_empty() && !holds {
             return None;
         }
-        ask.request = Arc::clone(want.request);
-        ask.lease = if holds { self.lease } else { Duration::ZERO };
+        if holds {
+            // A name of ours: a caller may give two requests the same.
+            ask.request = Uuid::new_v4().simple().to_string().into();
+            ask.lease = self.lease;
+        }
         ask.rates = levies.iter().map(|levy| levy.ask.clone()).collect();
         Some(Question { key, levies, ask })
     }

@@ -1,6 +1,7 @@
 //! What a request holds, until it has ended.
 
 use super::limiter::Inner;
+use futures_util::FutureExt as _;
 use gateway_core::{
     NanoDollars,
     state::{Key, RateAsk, Settle},
@@ -49,11 +50,15 @@ impl Taken {
         let corrections = self.tokens.iter().map(correction).filter(|it| it.2 != 0).collect();
         let settle = Settle { request: Arc::clone(&self.request), cost, corrections };
         let (quotas, key) = (Arc::clone(&self.inner.quotas), self.key.clone());
-        self.inner.tasks.spawn(async move {
+        let mut settling = Box::pin(async move {
             if let Err(error) = quotas.settle(&key, &settle).await {
                 tracing::warn!(%error, "what a request has taken of its limits is not settled");
             }
         });
+        // A store in this process has done it by now.
+        if (&mut settling).now_or_never().is_none() {
+            self.inner.tasks.spawn(settling);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use self::{
     attempt::{Attempt, Beginning},
     recording::Recording,
 };
-use crate::{App, Endpoint, body, reply, sessions};
+use crate::{App, Endpoint, auth::Client, body, reply, sessions};
 use bytes::Bytes;
 use gateway_core::{
     BoxError, ErrorKind, GatewayError, Result,
@@ -102,6 +102,7 @@ impl fmt::Debug for Idempotency {
 pub(crate) async fn once<B, F>(
     app: &App,
     endpoint: Endpoint<'_>,
+    client: &Client,
     request: Request<B>,
     work: impl FnOnce(Request<Full<Bytes>>) -> F,
 ) -> Result<Response<reply::Body>>
@@ -111,11 +112,10 @@ where
     F: Future<Output = Result<Response<reply::Body>>>,
 {
     let (mut head, body) = request.into_parts();
-    let client = app.access.identify(&head.headers)?;
     let name = asked::name(&head.headers)?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let fingerprint = asked::fingerprint(&head, &body);
-    let key = sessions::tenant(&client)?.key(format!("{} {name}", endpoint.label()));
+    let key = sessions::tenant(client)?.key(format!("{} {name}", endpoint.label()));
     // Whoever does the work reads the body again, and takes its own share.
     drop(share);
     match Attempt::begin(&app.idempotency, key, fingerprint).await? {

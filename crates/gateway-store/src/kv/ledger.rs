@@ -6,14 +6,15 @@ use super::{
     name::{self, Kind},
 };
 use crate::{limits::Limits, record};
-use gateway_core::state::{Admitted, Closed, Key, StoreError, Tenant, Totals};
+use gateway_core::state::{Admitted, Batch, Closed, Key, StoreError, Tenant, Totals};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 const DAY: u64 = 86_400_000;
 
-/// For how long a row that was closed is known to be, in milliseconds: nobody says it again later.
-const CLOSED: u64 = 3_600_000;
+/// For how long a batch that was written is known to be, in milliseconds: nobody says it again
+/// later.
+pub(crate) const WRITTEN: u64 = 600_000;
 
 /// For how long a row may be open. The orphans of a crash are closed long before.
 const OPEN_DAYS: u64 = 30;
@@ -35,38 +36,47 @@ struct Sum {
     totals: Totals,
 }
 
-/// See [`Ledger::admit`](gateway_core::state::Ledger::admit).
-pub(super) fn admit(draft: &mut Draft<'_>, row: Admitted) -> Result<(), StoreError> {
-    let key = key(&row)?;
-    let (open, closed) = places(&key);
-    if draft.get(&open)?.is_some() || draft.get(&closed)?.is_some() {
+/// See [`Ledger::record`](gateway_core::state::Ledger::record).
+pub(super) fn record(
+    draft: &mut Draft<'_>,
+    limits: &Limits,
+    batch: &Batch,
+) -> Result<(), StoreError> {
+    let mark = name::object(Kind::Batch, &tenant("ledger")?.key(&*batch.id));
+    if draft.get(&mark)?.is_some() {
         return Ok(());
     }
+    let expires = draft.now.saturating_add(WRITTEN);
+    expiry::schedule(draft, &mark, None, expires);
+    draft.put(mark, Vec::new());
+    batch.opened.iter().try_for_each(|row| open(draft, row))?;
+    for (row, closed) in &batch.closed {
+        close(draft, limits, row, closed)?;
+    }
+    batch.sums.iter().try_for_each(|sum| add(draft, limits, sum))
+}
+
+fn open(draft: &mut Draft<'_>, row: &Admitted) -> Result<(), StoreError> {
+    let place = name::object(Kind::OpenRow, &key(row)?);
     let expires = draft.now.saturating_add(OPEN_DAYS * DAY);
-    expiry::schedule(draft, &open, None, expires);
-    draft.put(open, record::write(&Row { v: record::SCHEMA, expires, admitted: row })?);
+    expiry::schedule(draft, &place, None, expires);
+    let row = Row { v: record::SCHEMA, expires, admitted: row.clone() };
+    draft.put(place, record::write(&row)?);
     Ok(())
 }
 
-/// See [`Ledger::close`](gateway_core::state::Ledger::close).
-pub(super) fn close(
+/// Closes a row; false if it is not open.
+fn close(
     draft: &mut Draft<'_>,
     limits: &Limits,
-    admitted: &Admitted,
+    row: &Admitted,
     closed: &Closed,
 ) -> Result<bool, StoreError> {
-    let (open, done) = places(&key(admitted)?);
-    if draft.get(&done)?.is_some() {
-        return Ok(false);
-    }
-    if let Some(json) = draft.get(&open)? {
-        let row: Row = record::read("ledger row", &json)?;
-        expiry::forget(draft, &open, row.expires)?;
-    }
-    let expires = draft.now.saturating_add(CLOSED);
-    expiry::schedule(draft, &done, None, expires);
-    draft.put(done, Vec::new());
-    add(draft, limits, admitted, closed)?;
+    let place = name::object(Kind::OpenRow, &key(row)?);
+    let Some(json) = draft.get(&place)? else { return Ok(false) };
+    let open: Row = record::read("ledger row", &json)?;
+    expiry::forget(draft, &place, open.expires)?;
+    add(draft, limits, &Totals::of(row, closed))?;
     Ok(true)
 }
 
@@ -111,51 +121,27 @@ pub(crate) fn order(totals: &Totals) -> (u64, &str, &str, &str, &str) {
     (*day, client, model, provider, outcome)
 }
 
-fn add(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
-    row: &Admitted,
-    closed: &Closed,
-) -> Result<(), StoreError> {
-    let day = row.day();
-    let id = [&*format!("{day:08}"), &row.model, &row.provider, &closed.outcome].join("\0");
-    let object = name::object(Kind::Totals, &tenant(row)?.key(id));
-    let mut sum = if let Some(json) = draft.get(&object)? {
-        record::read("ledger total", &json)?
+fn add(draft: &mut Draft<'_>, limits: &Limits, more: &Totals) -> Result<(), StoreError> {
+    let day = more.day;
+    let id = [&*format!("{day:08}"), &more.model, &more.provider, &more.outcome].join("\0");
+    let object = name::object(Kind::Totals, &tenant(&more.client)?.key(id));
+    let sum = if let Some(json) = draft.get(&object)? {
+        let mut sum: Sum = record::read("ledger total", &json)?;
+        sum.totals.add(more);
+        sum
     } else {
         let expires = draft.now.saturating_add(limits.ledger_days * DAY);
         expiry::schedule(draft, &object, None, expires);
-        Sum { v: record::SCHEMA, expires, totals: empty(row, closed) }
+        Sum { v: record::SCHEMA, expires, totals: more.clone() }
     };
-    sum.totals.requests += 1;
-    sum.totals.usage += closed.usage;
-    sum.totals.cost += closed.cost;
     draft.put(object, record::write(&sum)?);
     Ok(())
 }
 
-/// The sum over no row like this.
-pub(crate) fn empty(row: &Admitted, closed: &Closed) -> Totals {
-    Totals {
-        day: row.day(),
-        client: row.client.clone(),
-        model: row.model.clone(),
-        provider: row.provider.clone(),
-        outcome: closed.outcome.clone(),
-        requests: 0,
-        usage: gateway_core::Usage::default(),
-        cost: gateway_core::NanoDollars::default(),
-    }
-}
-
-fn places(key: &Key) -> (Vec<u8>, Vec<u8>) {
-    (name::object(Kind::OpenRow, key), name::object(Kind::ClosedRow, key))
-}
-
 fn key(row: &Admitted) -> Result<Key, StoreError> {
-    Ok(tenant(row)?.key(&*row.id))
+    Ok(tenant(&row.client)?.key(&*row.id))
 }
 
-fn tenant(row: &Admitted) -> Result<Tenant, StoreError> {
-    Tenant::new(&*row.client).ok_or(StoreError::Invalid("a ledger row has a client"))
+fn tenant(client: &str) -> Result<Tenant, StoreError> {
+    Tenant::new(client).ok_or(StoreError::Invalid("a ledger row has a client"))
 }

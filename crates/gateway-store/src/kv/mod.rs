@@ -4,6 +4,7 @@
 //! once. Operations are pure: they see a [`View`], or change a [`Draft`] that takes effect as a
 //! whole or not at all.
 
+mod client_keys;
 mod draft;
 mod engine;
 mod expiry;

@@ -25,9 +25,13 @@ pub(crate) enum Kind {
     /// The order in which the asides of a tenant came.
     AsideOrder = b'o' as isize,
     OpenRow = b'u' as isize,
-    ClosedRow = b'c' as isize,
+    /// A batch of rows that was written.
+    Batch = b'c' as isize,
     Totals = b't' as isize,
     Spent = b'm' as isize,
+    ClientKey = b'k' as isize,
+    /// How often keys have changed.
+    KeysVersion = b'v' as isize,
 }
 
 /// The place of a thing.
@@ -139,16 +143,18 @@ fn successor(mut name: Vec<u8>) -> Vec<u8> {
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Session,
         Self::Response,
         Self::Replay,
         Self::Aside,
         Self::AsideOrder,
         Self::OpenRow,
-        Self::ClosedRow,
+        Self::Batch,
         Self::Totals,
         Self::Spent,
+        Self::ClientKey,
+        Self::KeysVersion,
     ];
 
     const fn letter(self) -> u8 {

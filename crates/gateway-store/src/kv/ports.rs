@@ -1,15 +1,16 @@
 //! The state ports, over an engine.
 
 use super::{
-    Draft, Engine, View, Wait, expiry, idempotency, ledger, response, session, session_change, side,
+    Draft, Engine, View, Wait, client_keys, expiry, idempotency, ledger, response, session,
+    session_change, side,
 };
 use crate::{clock::Clock, limits::Limits, local::Claims, record};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Admitted, Aside, Begun, Claim, Closed, Events, Fingerprint, Fork, Idempotency, Key, Ledger,
-    Listing, NewSession, Outcome, Page, Replay, ResponseStore, Session, SessionPatch, SessionStore,
-    SideStore, Slice, Snapshot, StoreError, StoredResponse, Tenant, Totals, Turn,
+    Aside, Batch, Begun, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
+    Ledger, Listing, NewSession, Outcome, Page, Replay, ResponseStore, Session, SessionPatch,
+    SessionStore, SideStore, Slice, Snapshot, StoreError, StoredResponse, Tenant, Totals, Turn,
 };
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -225,17 +226,9 @@ impl<E: Engine> Idempotency for KvStore<E> {
 
 #[async_trait]
 impl<E: Engine> Ledger for KvStore<E> {
-    async fn admit(&self, row: &Admitted) -> Result<(), StoreError> {
-        let row = row.clone();
-        self.write(Wait::Visible, move |draft, _| ledger::admit(draft, row)).await
-    }
-
-    async fn close(&self, admitted: &Admitted, closed: &Closed) -> Result<bool, StoreError> {
-        let (admitted, closed) = (admitted.clone(), closed.clone());
-        self.write(Wait::Visible, move |draft, limits| {
-            ledger::close(draft, limits, &admitted, &closed)
-        })
-        .await
+    async fn record(&self, batch: &Batch) -> Result<(), StoreError> {
+        let batch = batch.clone();
+        self.write(Wait::Visible, move |draft, limits| ledger::record(draft, limits, &batch)).await
     }
 
     async fn totals(
@@ -260,5 +253,26 @@ impl<E: Engine> Ledger for KvStore<E> {
                 return Ok(closed);
             }
         }
+    }
+}
+
+#[async_trait]
+impl<E: Engine> ClientKeys for KvStore<E> {
+    async fn put(&self, key: &ClientKey) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.write(Wait::Safe, move |draft, _| client_keys::put(draft, &key)).await
+    }
+
+    async fn remove(&self, id: &str) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        self.write(Wait::Safe, move |draft, _| client_keys::remove(draft, &id)).await
+    }
+
+    async fn all(&self) -> Result<Vec<ClientKey>, StoreError> {
+        self.read(|view, _| client_keys::all(view)).await
+    }
+
+    async fn version(&self) -> Result<u64, StoreError> {
+        self.read(|view, _| client_keys::version(view)).await
     }
 }

@@ -1,52 +1,37 @@
 //! What was used, in Redis: the rows and sums of a day together.
 
 use super::{Remote, reply, script, sessions::integer};
-use crate::kv::ledger::{empty, order};
+use crate::kv::ledger::{WRITTEN, order};
 use async_trait::async_trait;
 use fred::types::Value;
 use gateway_core::{
     NanoDollars, Usage,
-    state::{Admitted, Closed, Ledger, StoreError, Tenant, Totals},
+    state::{Admitted, Batch, Closed, Ledger, StoreError, Tenant, Totals},
 };
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 const DAY: u64 = 86_400_000;
 
 /// For how many days a row may be open.
 const OPEN_DAYS: u64 = 30;
 
-/// For how long a row that was closed is known to be, in milliseconds.
-const CLOSED: i64 = 3_600_000;
-
 /// Larger amounts are not told apart: sums must stay what Redis can add.
 const MOST: u64 = 1 << 53;
 
 #[async_trait]
 impl Ledger for Remote {
-    async fn admit(&self, row: &Admitted) -> Result<(), StoreError> {
-        check(row)?;
-        let id = id(row);
-        let text = serde_json::to_string(row)
-            .map_err(|_| StoreError::Invalid("the row cannot be written as JSON"))?;
-        let [open, mark, _] = self.ledger_keys(row.day(), &id);
-        let arguments = vec![id.into(), text.into(), integer(OPEN_DAYS * DAY).into()];
-        self.link.call(&script::LEDGER_ADMIT, vec![open, mark], arguments).await.map(drop)
-    }
-
-    async fn close(&self, admitted: &Admitted, closed: &Closed) -> Result<bool, StoreError> {
-        check(admitted)?;
-        let id = id(admitted);
-        let keys = self.ledger_keys(admitted.day(), &id).to_vec();
-        let keep = integer(self.link.limits.ledger_days * DAY);
-        let mut arguments: Vec<Value> = vec![id.into(), CLOSED.into(), keep.into()];
-        let names = [&admitted.client, &admitted.model, &admitted.provider, &closed.outcome];
-        let names = serde_json::to_string(&names).unwrap_or_default();
-        for (metric, amount) in amounts(closed).into_iter().filter(|it| it.1 > 0) {
-            let field = format!("{metric} {names}");
-            arguments.extend([Value::from(field), integer(amount.min(MOST)).into()]);
+    async fn record(&self, batch: &Batch) -> Result<(), StoreError> {
+        let opened = batch.opened.iter().map(Admitted::day);
+        let closed = batch.closed.iter().map(|(row, _)| row.day());
+        let sums = batch.sums.iter().map(|sum| sum.day);
+        let days: BTreeSet<u64> = opened.chain(closed).chain(sums).collect();
+        for day in days {
+            self.record_day(batch, day).await?;
         }
-        let done = self.link.call(&script::LEDGER_CLOSE, keys, arguments).await?;
-        Ok(reply::number(&done)? == 1)
+        Ok(())
     }
 
     async fn totals(
@@ -77,8 +62,11 @@ impl Ledger for Remote {
             for (_, row) in self.link.pairs(open).await? {
                 let row: Admitted = serde_json::from_slice(&reply::bytes(row)?)
                     .map_err(|error| StoreError::corrupt("ledger row", error.to_string()))?;
-                if row.at < before && self.close(&row, &closed).await? {
-                    count += 1;
+                if row.at < before {
+                    let id = format!("lost/{}", id(&row));
+                    let closed = vec![(row, closed.clone())];
+                    let batch = Batch { id, closed, ..Batch::default() };
+                    count += self.record_day(&batch, day).await?;
                 }
             }
         }
@@ -87,10 +75,34 @@ impl Ledger for Remote {
 }
 
 impl Remote {
-    /// Open rows, the mark that a row is closed, and the totals, of one day.
-    fn ledger_keys(&self, day: u64, id: &str) -> [String; 3] {
+    /// Writes what of `batch` belongs to `day`; says how many open rows were closed.
+    async fn record_day(&self, batch: &Batch, day: u64) -> Result<u64, StoreError> {
+        let keys = self.ledger_keys(day, &batch.id).to_vec();
+        let keep = [WRITTEN, self.link.limits.ledger_days * DAY, OPEN_DAYS * DAY];
+        let mut arguments: Vec<Value> = keep.map(|it| Value::from(integer(it))).to_vec();
+        let opened: Vec<_> = batch.opened.iter().filter(|row| row.day() == day).collect();
+        arguments.push(count(opened.len()));
+        for row in opened {
+            let text = serde_json::to_string(row)
+                .map_err(|_| StoreError::Invalid("the row cannot be written as JSON"))?;
+            arguments.extend([Value::from(id(row)), text.into()]);
+        }
+        let sums = batch.sums.iter().filter(|sum| sum.day == day);
+        let added: Vec<_> = sums.flat_map(fields).collect();
+        arguments.push(count(added.len()));
+        arguments.extend(added.into_iter().flatten());
+        for (row, closed) in batch.closed.iter().filter(|(row, _)| row.day() == day) {
+            let added = fields(&Totals::of(row, closed));
+            arguments.extend([Value::from(id(row)), count(added.len())]);
+            arguments.extend(added.into_iter().flatten());
+        }
+        reply::number(&self.link.call(&script::LEDGER_RECORD, keys, arguments).await?)
+    }
+
+    /// Open rows, the mark that a batch is written, and the totals, of one day.
+    fn ledger_keys(&self, day: u64, batch: &str) -> [String; 3] {
         let prefix = format!("{}u:{{ledger:{day}}}:", self.link.prefix);
-        [format!("{prefix}o"), format!("{prefix}c:{id}"), format!("{prefix}t")]
+        [format!("{prefix}o"), format!("{prefix}c:{batch}"), format!("{prefix}t")]
     }
 }
 
@@ -98,18 +110,17 @@ fn id(row: &Admitted) -> String {
     format!("{}/{}", super::keys::escape(&row.client), super::keys::escape(&row.id))
 }
 
-fn check(row: &Admitted) -> Result<(), StoreError> {
-    if row.client.is_empty() {
-        return Err(StoreError::Invalid("a ledger row has a client"));
-    }
-    Ok(())
+fn count(number: usize) -> Value {
+    integer(number as u64).into()
 }
 
-/// What a closed row adds to the sums.
-fn amounts(closed: &Closed) -> [(&'static str, u64); 12] {
-    let usage = &closed.usage;
-    [
-        ("requests", 1),
+/// What a sum adds to the fields of its day.
+fn fields(sum: &Totals) -> Vec<[Value; 2]> {
+    let names = [&sum.client, &sum.model, &sum.provider, &sum.outcome];
+    let names = serde_json::to_string(&names).unwrap_or_default();
+    let usage = &sum.usage;
+    let amounts = [
+        ("requests", sum.requests),
         ("input", usage.input),
         ("cache_read", usage.cache_read),
         ("cache_write", usage.cache_write),
@@ -120,8 +131,14 @@ fn amounts(closed: &Closed) -> [(&'static str, u64); 12] {
         ("audio_output", usage.audio_output),
         ("total", usage.total()),
         ("stated", u64::from(usage.stated_total.is_some())),
-        ("cost", closed.cost.0),
-    ]
+        ("cost", sum.cost.0),
+        ("unpriced", sum.unpriced),
+        ("estimated", sum.estimated),
+    ];
+    let field = |(metric, amount): (&str, u64)| {
+        [Value::from(format!("{metric} {names}")), integer(amount.min(MOST)).into()]
+    };
+    amounts.into_iter().filter(|it| it.1 > 0).map(field).collect()
 }
 
 /// Reads the sums of a day.
@@ -136,8 +153,8 @@ fn sums(day: u64, pairs: Vec<(String, Value)>) -> Result<Vec<Totals>, StoreError
             std::collections::btree_map::Entry::Vacant(place) => {
                 let [client, model, provider, outcome] =
                     serde_json::from_str::<[String; 4]>(names).map_err(|_| broken())?;
-                let row = Admitted { id: String::new(), at: day * DAY, client, model, provider };
-                place.insert((empty(&row, &Closed { outcome, ..Closed::default() }), 0))
+                let none = Totals { day, client, model, provider, outcome, ..Totals::default() };
+                place.insert((none, 0))
             }
         };
         book(sum, metric, amount);
@@ -150,6 +167,8 @@ fn book((totals, total): &mut (Totals, u64), metric: &str, amount: u64) {
     match metric {
         "requests" => totals.requests = amount,
         "cost" => totals.cost = NanoDollars(amount),
+        "unpriced" => totals.unpriced = amount,
+        "estimated" => totals.estimated = amount,
         "input" => usage.input = amount,
         "cache_read" => usage.cache_read = amount,
         "cache_write" => usage.cache_write = amount,

@@ -5,6 +5,7 @@
 
 mod breaker;
 mod cache;
+mod client_keys;
 mod fault;
 mod health;
 mod keys;
@@ -53,6 +54,7 @@ pub(crate) async fn open(settings: settings::Redis, limits: Limits) -> Result<St
         idempotency: remote.clone(),
         ledger: remote.clone(),
         quotas,
+        client_keys: remote.clone(),
         probe: remote,
         background,
     })

@@ -39,8 +39,9 @@ scripts! {
     REPLAY_FINISH = "replay_finish.lua";
     REPLAY_ABANDON = "replay_abandon.lua";
     ASIDE_PUT = "aside_put.lua";
-    LEDGER_ADMIT = "ledger_admit.lua";
-    LEDGER_CLOSE = "ledger_close.lua";
+    LEDGER_RECORD = "ledger_record.lua";
+    CLIENT_KEY_PUT = "client_key_put.lua";
+    CLIENT_KEY_REMOVE = "client_key_remove.lua";
     QUOTA_TAKE = "quota.lua" "quota_take.lua";
     QUOTA_SETTLE = "quota.lua" "quota_settle.lua";
     QUOTA_REPLICAS = "quota_replicas.lua";

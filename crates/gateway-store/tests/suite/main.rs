@@ -21,6 +21,7 @@ mod records;
 mod redis_faults;
 mod redis_server;
 mod sessions;
+mod tenants;
 mod topologies;
 
 /// What holds on a backend, whichever it is.
@@ -85,7 +86,8 @@ suite! {
         the_oldest_asides_make_room
         a_cache_forgets
         the_ledger_adds_up
-        orphans_are_closed_once;
+        orphans_are_closed_once
+        keys_of_clients_are_kept_until_they_are_removed;
     quotas:
         a_rate_takes_a_burst_and_grows_back
         limits_are_taken_together_or_not_at_all
@@ -98,6 +100,8 @@ suite! {
         a_look_takes_nothing
         all_limits_of_a_kind_count
         without_a_lease_nothing_is_held;
+    tenants:
+        none_sees_what_is_anothers;
     limits:
         what_is_too_large_is_refused
         health_names_the_backend;

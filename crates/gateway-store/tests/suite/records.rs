@@ -5,8 +5,8 @@ use bytes::Bytes;
 use gateway_core::{
     Dialect, NanoDollars, Reasoning, Seal, SealKind, Usage,
     state::{
-        Admitted, Aside, Begun, Closed, Events, Key, Outcome, Replay, SideStore, StoredResponse,
-        Tenant,
+        Admitted, Aside, Batch, Begun, ClientKey, Closed, Events, Key, KeyHash, Outcome, Replay,
+        SideStore, StoredResponse, Tenant, Totals,
     },
 };
 use gateway_store::Limits;
@@ -223,7 +223,16 @@ fn row(id: &str, day: u64, client: &str, model: &str) -> Admitted {
 
 fn closed(input: u64, cost: u64) -> Closed {
     let usage = Usage { input, reasoning: 1, ..Usage::default() };
-    Closed { outcome: "ok".into(), usage, cost: NanoDollars(cost), estimated: false }
+    Closed { outcome: "ok".into(), usage, cost: Some(NanoDollars(cost)), estimated: false }
+}
+
+fn batch(id: &str, opened: &[&Admitted], closed: &[(&Admitted, Closed)]) -> Batch {
+    Batch {
+        id: id.into(),
+        opened: opened.iter().map(|row| (*row).clone()).collect(),
+        closed: closed.iter().map(|(row, closed)| ((*row).clone(), closed.clone())).collect(),
+        sums: Vec::new(),
+    }
 }
 
 pub(crate) async fn the_ledger_adds_up(on: Which) {
@@ -239,23 +248,29 @@ pub(crate) async fn the_ledger_adds_up(on: Which) {
         ("5", today - 1, "acme", "m1", 7),
     ] {
         let row = row(id, day, client, model);
-        ledger.admit(&row).await.unwrap();
-        assert!(ledger.close(&row, &closed(input, input * 3)).await.unwrap());
-        assert!(!ledger.close(&row, &closed(input, input * 3)).await.unwrap(), "once");
-        ledger.admit(&row).await.unwrap();
+        ledger.record(&batch(&format!("open {id}"), &[&row], &[])).await.unwrap();
+        let ends = [(&row, closed(input, input * 3))];
+        for again in ["", "", "another"] {
+            let name = format!("close {id} {again}");
+            ledger.record(&batch(&name, &[], &ends)).await.unwrap();
+        }
     }
-    let unannounced = row("6", today, "acme", "m1");
-    assert!(ledger.close(&unannounced, &closed(100, 0)).await.unwrap());
+    let mut quick = Totals::of(&row("", today, "acme", "m1"), &closed(100, 0));
+    quick.add(&Totals::of(&row("", today, "acme", "m1"), &Closed { cost: None, ..closed(1, 0) }));
+    let sums = Batch { id: "sums".into(), sums: vec![quick], ..Batch::default() };
+    ledger.record(&sums).await.unwrap();
+    ledger.record(&sums).await.unwrap();
     let acme = Tenant::new("acme").unwrap();
     let sums = ledger.totals(today..=today, Some(&acme)).await.unwrap();
     let brief: Vec<_> =
         sums.iter().map(|it| (&*it.model, it.requests, it.usage.input, it.cost.0)).collect();
-    assert_eq!(brief, [("m1", 3, 130, 90), ("m|2", 1, 1, 3)]);
-    assert_eq!((sums[0].usage.reasoning, &*sums[0].provider, &*sums[0].outcome), (3, "fake", "ok"));
+    assert_eq!(brief, [("m1", 4, 131, 90), ("m|2", 1, 1, 3)]);
+    assert_eq!((sums[0].usage.reasoning, &*sums[0].provider, &*sums[0].outcome), (4, "fake", "ok"));
+    assert_eq!((sums[0].unpriced, sums[0].estimated), (1, 0));
     let all = ledger.totals(today - 1..=today, None).await.unwrap();
     let brief: Vec<_> = all.iter().map(|it| (it.day, &*it.client, it.requests)).collect();
     let expected =
-        [(today - 1, "acme", 1), (today, "acme", 3), (today, "acme", 1), (today, "other", 1)];
+        [(today - 1, "acme", 1), (today, "acme", 4), (today, "acme", 1), (today, "other", 1)];
     assert_eq!(brief, expected);
     assert_eq!(ledger.close_orphans(u64::MAX, "lost_in_crash").await.unwrap(), 0);
 }
@@ -266,14 +281,45 @@ pub(crate) async fn orphans_are_closed_once(on: Which) {
     let ledger = &stores.ledger;
     let today = today();
     let lost = row("1", today - 1, "acme", "m");
-    ledger.admit(&lost).await.unwrap();
-    ledger.admit(&row("2", today, "acme", "m")).await.unwrap();
+    let open = row("2", today, "acme", "m");
+    ledger.record(&batch("a", &[&lost, &open], &[])).await.unwrap();
     assert_eq!(ledger.close_orphans(today * DAY, "lost_in_crash").await.unwrap(), 1);
     assert_eq!(ledger.close_orphans(today * DAY, "lost_in_crash").await.unwrap(), 0);
-    assert!(!ledger.close(&lost, &closed(1, 1)).await.unwrap(), "it is closed");
+    // It was slow, not lost: it is not counted again.
+    ledger.record(&batch("b", &[], &[(&lost, closed(1, 1))])).await.unwrap();
     let sums = ledger.totals(0..=today, None).await.unwrap();
-    let brief: Vec<_> = sums.iter().map(|it| (&*it.outcome, it.requests)).collect();
-    assert_eq!(brief, [("lost_in_crash", 1)]);
+    let brief: Vec<_> = sums.iter().map(|it| (&*it.outcome, it.requests, it.estimated)).collect();
+    assert_eq!(brief, [("lost_in_crash", 1, 1)]);
+}
+
+fn client_key(id: &str, hint: &str) -> ClientKey {
+    ClientKey {
+        id: id.into(),
+        hash: KeyHash::new([7; 32]),
+        hint: hint.into(),
+        created: 1,
+        expires: Some(2),
+        grant: "{}".into(),
+    }
+}
+
+pub(crate) async fn keys_of_clients_are_kept_until_they_are_removed(on: Which) {
+    let bench = on(Limits::default());
+    let stores = bench.open().await;
+    let keys = &stores.client_keys;
+    let mut versions = vec![keys.version().await.unwrap()];
+    for key in [client_key("b", "1"), client_key("a", "2"), client_key("b", "3")] {
+        keys.put(&key).await.unwrap();
+        versions.push(keys.version().await.unwrap());
+    }
+    let all = keys.all().await.unwrap();
+    assert_eq!(all, [client_key("a", "2"), client_key("b", "3")]);
+    assert!(keys.remove("a").await.unwrap());
+    versions.push(keys.version().await.unwrap());
+    assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+    assert!(!keys.remove("a").await.unwrap());
+    assert_eq!(keys.version().await.unwrap(), *versions.last().unwrap(), "nothing changed");
+    assert_eq!(keys.all().await.unwrap().len(), 1);
 }
 
 /// The rows must be of a day that is not forgotten.

@@ -245,9 +245,10 @@ impl Bench {
     }
 
     /// A client and its key, of one name.
-    fn client(name: &str) -> (crate::KeyHash, Arc<Client>) {
+    fn client(name: &str) -> (gateway_core::state::KeyHash, Arc<Client>) {
         use sha2::Digest as _;
-        (sha2::Sha256::digest(name).into(), Arc::new(Client::new(name, name)))
+        let key = gateway_core::state::KeyHash::new(sha2::Sha256::digest(name).into());
+        (key, Arc::new(Client::new(name, name)))
     }
 
     pub(super) fn request(

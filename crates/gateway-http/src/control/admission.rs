@@ -1,0 +1,329 @@
+//! Who is let in when there is too much to do.
+//!
+//! ```text
+//!   a place is free ---------------------------------------> in
+//!   none is ------> a short queue ---- one is given back --> in
+//!                        \--- too long, or no room there --> 503, at once
+//! ```
+//!
+//! A place is held until the answer has ended. While more than half of the queue waits, the newest
+//! goes first: whoever has waited longest has most likely given up. What may wait for a better hour
+//! says so (`x-priority: batch`) and leaves a fifth of the places to the rest. Probes need no place.
+
+use super::pressure::{Level, Pressure};
+use arc_swap::ArcSwap;
+use gateway_core::{ErrorKind, GatewayError, Result};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use metrics::counter;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::oneshot, time};
+
+/// How urgent a request is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Somebody waits for it.
+    #[default]
+    Interactive,
+    /// It may as well be done later.
+    Batch,
+}
+
+/// How many requests to models run at one time. The default lets in everybody.
+#[derive(Clone, Default)]
+pub struct Admission {
+    inner: Option<Arc<Inner>>,
+    /// How the process is doing.
+    pub pressure: Arc<Pressure>,
+}
+
+/// How many are let in.
+#[derive(Clone, Copy, Debug)]
+pub struct AdmissionSettings {
+    /// At one time.
+    pub places: usize,
+    /// Of one tenant that has a name.
+    pub places_of_tenant: usize,
+    /// How many wait for a place.
+    pub queue: usize,
+    /// How long they wait.
+    pub patience: Duration,
+}
+
+struct Inner {
+    settings: ArcSwap<AdmissionSettings>,
+    active: AtomicUsize,
+    /// How many wait; whoever gives back a place looks here first.
+    waiting: AtomicUsize,
+    queue: Mutex<VecDeque<Waiter>>,
+    tenants: Mutex<HashMap<Arc<str>, usize>>,
+}
+
+struct Waiter {
+    ceiling: usize,
+    called: oneshot::Sender<Place>,
+}
+
+/// A place; given back when dropped.
+struct Place(Arc<Inner>);
+
+/// A tenant's share; given back when dropped.
+struct Share(Arc<Inner>, Arc<str>);
+
+/// Leave to run; given back when dropped.
+pub(crate) struct Permit {
+    _place: Place,
+    _share: Option<Share>,
+}
+
+/// When those that are turned away should come again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+impl Admission {
+    /// Lets in as many as `settings` say.
+    pub fn new(settings: AdmissionSettings, pressure: Arc<Pressure>) -> Self {
+        let inner = Inner {
+            settings: ArcSwap::from_pointee(settings),
+            active: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            queue: Mutex::default(),
+            tenants: Mutex::default(),
+        };
+        Self { inner: Some(Arc::new(inner)), pressure }
+    }
+
+    /// The same, with other settings: those who are in stay, and count.
+    #[must_use]
+    pub fn with(&self, settings: AdmissionSettings) -> Self {
+        match &self.inner {
+            Some(inner) => {
+                inner.settings.store(Arc::new(settings));
+                self.clone()
+            }
+            None => Self::new(settings, Arc::clone(&self.pressure)),
+        }
+    }
+
+    /// Lets in a request of `tenant`, if that has a share of its own; waits a little for a place.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Overloaded`] if there is none; [`ErrorKind::RateLimited`] if the tenant has its
+    /// share.
+    pub(crate) async fn enter(
+        &self,
+        tenant: Option<&Arc<str>>,
+        priority: Priority,
+    ) -> Result<Option<Permit>> {
+        let Some(inner) = &self.inner else { return Ok(None) };
+        self.check_pressure(priority)?;
+        let share = tenant.map(|tenant| inner.share(tenant)).transpose()?;
+        let ceiling = inner.ceiling(priority);
+        let place = match inner.take(ceiling) {
+            Some(place) => place,
+            None => inner.wait(ceiling).await?,
+        };
+        Ok(Some(Permit { _place: place, _share: share }))
+    }
+
+    fn check_pressure(&self, priority: Priority) -> Result<()> {
+        let is_too_much = match (self.pressure.level(), priority) {
+            (Level::Normal, _) | (Level::Elevated, Priority::Interactive) => false,
+            (Level::Elevated, Priority::Batch) | (Level::Critical, _) => true,
+        };
+        if is_too_much { Err(shed("memory", "the gateway is short of memory")) } else { Ok(()) }
+    }
+
+    /// How many run.
+    pub(crate) fn active(&self) -> usize {
+        self.inner.as_ref().map_or(0, |inner| inner.active.load(Ordering::Relaxed))
+    }
+
+    /// Tells how the gateway is doing.
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+        if self.inner.is_none() {
+            return;
+        }
+        let level = self.pressure.level().as_str();
+        headers.insert(MEMORY, self.pressure.megabytes());
+        headers.insert(PRESSURE, HeaderValue::from_static(level));
+        headers.insert(ACTIVE, self.active().into());
+    }
+
+    /// Adds to the body of a refusal what the platform's services read there.
+    pub(crate) fn explain(&self, error: &GatewayError, body: Vec<u8>) -> Vec<u8> {
+        let Some(inner) = self.inner.as_ref().filter(|_| error.kind() == ErrorKind::Overloaded)
+        else {
+            return body;
+        };
+        let Ok(Value::Object(mut told)) = serde_json::from_slice(&body) else { return body };
+        let facts = json!({
+            "reason": "backpressure",
+            "message": error.message(),
+            "memory_mb": self.pressure.used_mb(),
+            "threshold_mb": self.pressure.threshold_mb(),
+            "active_requests": self.active(),
+            "max_concurrent": inner.settings.load().places,
+            "retry_after_seconds": error.delay().unwrap_or(AGAIN).as_secs(),
+        });
+        if let Value::Object(facts) = facts {
+            told.extend(facts);
+        }
+        Value::Object(told).to_string().into_bytes()
+    }
+}
+
+const MEMORY: HeaderName = HeaderName::from_static("x-memory-rss-mb");
+const PRESSURE: HeaderName = HeaderName::from_static("x-memory-pressure");
+const ACTIVE: HeaderName = HeaderName::from_static("x-active-requests");
+
+impl Inner {
+    /// How many may run for one more of this priority to be let in.
+    fn ceiling(&self, priority: Priority) -> usize {
+        let places = self.settings.load().places;
+        match priority {
+            Priority::Interactive => places,
+            Priority::Batch => (places * 4).div_ceil(5),
+        }
+    }
+
+    fn take(self: &Arc<Self>, ceiling: usize) -> Option<Place> {
+        let room = |active: usize| (active < ceiling).then_some(active + 1);
+        self.active.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).ok()?;
+        Some(Place(Arc::clone(self)))
+    }
+
+    async fn wait(self: &Arc<Self>, ceiling: usize) -> Result<Place> {
+        let full = || shed("places", "the gateway has too much to do");
+        let (called, call) = oneshot::channel();
+        let Some(call) = self.queue_up(Waiter { ceiling, called }, call) else {
+            return Err(full());
+        };
+        // A place may have been given back just before.
+        self.call();
+        match time::timeout(self.settings.load().patience, call).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(full()),
+        }
+    }
+
+    fn queue_up(
+        &self,
+        waiter: Waiter,
+        call: oneshot::Receiver<Place>,
+    ) -> Option<oneshot::Receiver<Place>> {
+        let limit = self.settings.load().queue;
+        let mut queue = self.queue();
+        if queue.len() >= limit {
+            queue.retain(|waiter| !waiter.called.is_closed());
+        }
+        let has_room = queue.len() < limit;
+        if has_room {
+            queue.push_back(waiter);
+        }
+        self.waiting.store(queue.len(), Ordering::SeqCst);
+        has_room.then_some(call)
+    }
+
+    /// Gives free places to those who wait.
+    fn call(self: &Arc<Self>) {
+        while self.waiting.load(Ordering::SeqCst) > 0 {
+            let Some((waiter, place)) = self.next() else { return };
+            // One that has gone gives it back, and another is called.
+            drop(waiter.called.send(place));
+        }
+    }
+
+    /// Who is next, and its place, if there are both.
+    fn next(self: &Arc<Self>) -> Option<(Waiter, Place)> {
+        let mut queue = self.queue();
+        queue.retain(|waiter| !waiter.called.is_closed());
+        let is_long = queue.len() > self.settings.load().queue / 2;
+        let waiter = if is_long { queue.back() } else { queue.front() };
+        let place = waiter.and_then(|waiter| self.take(waiter.ceiling));
+        let next = place.and_then(|place| {
+            let waiter = if is_long { queue.pop_back() } else { queue.pop_front() };
+            waiter.map(|waiter| (waiter, place))
+        });
+        self.waiting.store(queue.len(), Ordering::SeqCst);
+        next
+    }
+
+    fn share(self: &Arc<Self>, tenant: &Arc<str>) -> Result<Share> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = tenants.entry(Arc::clone(tenant)).or_default();
+        if *taken >= self.settings.load().places_of_tenant {
+            drop(tenants);
+            counter!("llm_gateway_requests_shed_total", "reason" => "tenant").increment(1);
+            let message = "too many requests of this tenant at one time";
+            return Err(GatewayError::new(ErrorKind::RateLimited, message)
+                .with_code("tenant_overloaded")
+                .retry_after(Some(AGAIN)));
+        }
+        *taken += 1;
+        Ok(Share(Arc::clone(self), Arc::clone(tenant)))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::SeqCst);
+        self.0.call();
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut tenants = self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = tenants.get_mut(&self.1) {
+            *taken -= 1;
+            if *taken == 0 {
+                tenants.remove(&self.1);
+            }
+        }
+    }
+}
+
+fn shed(reason: &'static str, message: &'static str) -> GatewayError {
+    counter!("llm_gateway_requests_shed_total", "reason" => reason).increment(1);
+    GatewayError::new(ErrorKind::Overloaded, message).retry_after(Some(AGAIN))
+}
+
+impl Priority {
+    /// The lower of the client's and what the request says: nobody makes itself more urgent.
+    pub(crate) fn of(self, headers: &HeaderMap) -> Self {
+        match headers.get("x-priority") {
+            Some(value) if value.as_bytes().eq_ignore_ascii_case(b"batch") => Self::Batch,
+            Some(_) | None => self,
+        }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").field("active", &self.active()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

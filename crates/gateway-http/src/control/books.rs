@@ -1,0 +1,276 @@
+//! What requests used, gathered and handed to the ledger a few times a second.
+//!
+//! ```text
+//!   request --- opened ---> notes ---- every 100 ms ----> one batch --> Ledger
+//!           \--- closed --/        what began and ended in between is only summed up
+//! ```
+//!
+//! A request waits for none of it. If the ledger is away, batches wait for it, as many as there is
+//! room for; what has no room is counted as lost.
+
+use super::{calendar, ledger_page::Page};
+use gateway_core::{
+    NanoDollars, Usage,
+    state::{Batch, Closed, Ledger, StoreError, Tenant, Totals},
+};
+use metrics::counter;
+use std::{
+    collections::VecDeque,
+    fmt, mem,
+    ops::RangeInclusive,
+    sync::{
+        Arc, Mutex as Lock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::Mutex, time};
+
+/// How often what was noted is handed on.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// How many notes wait to be handed on.
+const NOTES: usize = 100_000;
+
+/// How many batches wait for a ledger that is away.
+const WAITING: usize = 600;
+
+/// How often orphans are looked for.
+const ORPHANS: Duration = Duration::from_mins(10);
+
+/// The outcome of requests that a gateway has taken with it.
+const LOST: &str = "lost_in_crash";
+
+/// Accounts of what was used. The default keeps none.
+#[derive(Clone, Default)]
+pub struct Books {
+    inner: Option<Arc<Inner>>,
+}
+
+struct Inner {
+    ledger: Arc<dyn Ledger>,
+    /// What the names of this process's rows begin with.
+    run: String,
+    next: AtomicU64,
+    notes: Lock<Vec<Note>>,
+    desk: Mutex<Desk>,
+}
+
+/// What is being written.
+#[derive(Default)]
+struct Desk {
+    page: Page,
+    waiting: VecDeque<Batch>,
+    batches: u64,
+    failing: bool,
+}
+
+/// A request that was let in.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(super) id: u64,
+    /// In milliseconds since 1970.
+    pub(super) at: u64,
+    pub(super) client: Arc<str>,
+    pub(super) model: Arc<str>,
+    /// The catalogue knows the model.
+    pub(super) is_catalogued: bool,
+    pub(super) provider: Arc<str>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: &'static str,
+    pub(crate) usage: Usage,
+    pub(crate) cost: Option<NanoDollars>,
+    pub(crate) estimated: bool,
+}
+
+pub(super) enum Note {
+    Opened(Arc<Row>),
+    Closed(Arc<Row>, Ended),
+}
+
+/// Whose request it is, whom it asks, and for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    pub(crate) client: &'a Arc<str>,
+    pub(crate) provider: &'a Arc<str>,
+    pub(crate) model: &'a Arc<str>,
+    pub(crate) is_catalogued: bool,
+}
+
+impl Books {
+    /// Keeps accounts in `ledger`.
+    pub fn new(ledger: Arc<dyn Ledger>) -> Self {
+        let run = format!("{:x}{:x}", calendar::now().as_nanos(), std::process::id());
+        let inner = Inner {
+            ledger,
+            run,
+            next: AtomicU64::new(0),
+            notes: Lock::default(),
+            desk: Mutex::default(),
+        };
+        Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// Notes that a request was let in; it is to be closed.
+    pub(crate) fn open(&self, who: Who<'_>) -> Option<Arc<Row>> {
+        let inner = self.inner.as_ref()?;
+        let row = Arc::new(Row {
+            id: inner.next.fetch_add(1, Ordering::Relaxed),
+            at: u64::try_from(calendar::now().as_millis()).unwrap_or(u64::MAX),
+            client: Arc::clone(who.client),
+            model: Arc::clone(who.model),
+            is_catalogued: who.is_catalogued,
+            provider: Arc::clone(who.provider),
+        });
+        inner.note(Note::Opened(Arc::clone(&row)));
+        Some(row)
+    }
+
+    /// Notes how a request ended.
+    pub(crate) fn close(&self, row: Arc<Row>, ended: Ended) {
+        if let Some(inner) = &self.inner {
+            inner.note(Note::Closed(row, ended));
+        }
+    }
+
+    /// Hands on what is noted, until it is dropped. Rows that were left open by a gateway that is
+    /// no more are closed; none that is older than `grace` is anybody's any more, but at the start
+    /// all are if the ledger is this gateway's alone.
+    pub async fn run(self, grace: Option<Duration>) {
+        let Some(inner) = &self.inner else { return };
+        inner.close_orphans(grace.unwrap_or_default()).await;
+        let (mut ticks, mut looks) = (time::interval(PERIOD), time::interval(ORPHANS));
+        ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        looks.reset();
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => inner.flush().await,
+                _ = looks.tick() => if let Some(grace) = grace {
+                    inner.close_orphans(grace).await;
+                },
+            }
+        }
+    }
+
+    /// Hands on what is noted now.
+    pub async fn flush(&self) {
+        if let Some(inner) = &self.inner {
+            inner.flush().await;
+        }
+    }
+
+    /// Sums of what was used; of all clients, or of one.
+    pub(crate) async fn totals(
+        &self,
+        days: RangeInclusive<u64>,
+        client: Option<&str>,
+    ) -> Result<Vec<Totals>, StoreError> {
+        let Some(inner) = &self.inner else { return Ok(Vec::new()) };
+        inner.flush().await;
+        let client = client.and_then(Tenant::new);
+        inner.ledger.totals(days, client.as_ref()).await
+    }
+}
+
+impl Inner {
+    fn note(&self, note: Note) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES {
+            notes.push(note);
+        } else {
+            drop(notes);
+            lost(1);
+        }
+    }
+
+    async fn flush(&self) {
+        let mut desk = self.desk.lock().await;
+        let notes = mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        if !notes.is_empty() {
+            let id = format!("{}-{}", self.run, desk.batches);
+            desk.batches += 1;
+            let batch = desk.page.turn(&self.run, id, notes);
+            desk.waiting.push_back(batch);
+        }
+        desk.write(&*self.ledger).await;
+    }
+
+    async fn close_orphans(&self, grace: Duration) {
+        let before = calendar::now().saturating_sub(grace).as_millis();
+        let before = u64::try_from(before).unwrap_or(u64::MAX);
+        match self.ledger.close_orphans(before, LOST).await {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(count, "requests were lost with a gateway that is no more"),
+            Err(error) => tracing::warn!(%error, "lost requests cannot be looked for"),
+        }
+    }
+}
+
+impl Desk {
+    /// Writes the batches that wait, in order.
+    async fn write(&mut self, ledger: &dyn Ledger) {
+        while let Some(batch) = self.waiting.front() {
+            let count = rows(batch);
+            match ledger.record(batch).await {
+                Ok(()) => self.failing = false,
+                Err(error) if error.is_outage() && self.waiting.len() <= WAITING => {
+                    self.tell(&error);
+                    return;
+                }
+                Err(error) => {
+                    self.tell(&error);
+                    lost(count);
+                }
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    fn tell(&mut self, error: &StoreError) {
+        if !mem::replace(&mut self.failing, true) {
+            tracing::warn!(%error, "what requests use cannot be written down");
+        }
+    }
+}
+
+fn rows(batch: &Batch) -> u64 {
+    let summed: u64 = batch.sums.iter().map(|sum| sum.requests).sum();
+    summed + (batch.opened.len() + batch.closed.len()) as u64
+}
+
+fn lost(rows: u64) {
+    counter!("llm_gateway_usage_records_lost_total").increment(rows);
+}
+
+impl Row {
+    pub(super) fn admitted(&self, run: &str, model: &str) -> gateway_core::state::Admitted {
+        gateway_core::state::Admitted {
+            id: format!("{run}-{}", self.id),
+            at: self.at,
+            client: self.client.to_string(),
+            model: model.to_owned(),
+            provider: self.provider.to_string(),
+        }
+    }
+}
+
+impl Ended {
+    pub(super) fn closed(&self) -> Closed {
+        Closed {
+            outcome: self.outcome.to_owned(),
+            usage: self.usage,
+            cost: self.cost,
+            estimated: self.estimated,
+        }
+    }
+}
+
+impl fmt::Debug for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Books").field("kept", &self.inner.is_some()).finish()
+    }
+}

@@ -1,0 +1,86 @@
+//! Attempts to call without a key that counts, by address.
+
+use super::{calendar, peer::household};
+use gateway_core::{
+    ErrorKind, GatewayError,
+    state::gcra::{self, Rate},
+};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// How many attempts an address has in a minute.
+const ATTEMPTS: u64 = 20;
+
+/// How many addresses are remembered; the others share one count.
+const ADDRESSES: usize = 10_000;
+
+/// Counts attempts that fail. Those that succeed are not counted, and not hindered.
+#[derive(Debug, Default)]
+pub struct Failures {
+    by_address: Mutex<HashMap<Option<IpAddr>, u64>>,
+}
+
+impl Failures {
+    /// Counts an attempt of `peer` that failed for `error`; what the caller is told.
+    pub(crate) fn count(&self, peer: IpAddr, error: GatewayError) -> GatewayError {
+        let now = u64::try_from(calendar::now().as_micros()).unwrap_or(u64::MAX);
+        self.count_at(now, peer, error)
+    }
+
+    fn count_at(&self, now_us: u64, peer: IpAddr, error: GatewayError) -> GatewayError {
+        let rate = Rate::per(ATTEMPTS, Duration::from_mins(1));
+        let mut known = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= ADDRESSES {
+            known.retain(|_, until| *until > now_us);
+        }
+        let address = Some(household(peer));
+        let address = if known.len() < ADDRESSES { address } else { None };
+        let kept = known.get(&address).copied();
+        let verdict = gcra::decide(kept, now_us, rate, 1);
+        if let Some(stored) = verdict.store {
+            known.insert(address, stored);
+        }
+        if verdict.allowed {
+            return error;
+        }
+        let message = "too many attempts without a valid API key";
+        GatewayError::new(ErrorKind::RateLimited, message)
+            .with_code("too_many_failed_attempts")
+            .retry_after(Some(Duration::from_micros(verdict.retry_after_us)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_so_many_attempts() {
+        let failures = Failures::default();
+        let attempt = |at: u64, peer: &str| {
+            let error = GatewayError::new(ErrorKind::Unauthenticated, "no");
+            failures.count_at(at * 1_000_000 + 1, peer.parse().unwrap(), error).kind()
+        };
+        for _ in 0..ATTEMPTS {
+            assert_eq!(attempt(0, "192.0.2.1"), ErrorKind::Unauthenticated);
+        }
+        assert_eq!(attempt(0, "192.0.2.1"), ErrorKind::RateLimited);
+        assert_eq!(attempt(0, "192.0.2.2"), ErrorKind::Unauthenticated);
+        assert_eq!(attempt(3, "192.0.2.1"), ErrorKind::Unauthenticated);
+        assert_eq!(attempt(3, "192.0.2.1"), ErrorKind::RateLimited);
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        let failures = Failures::default();
+        for n in 0..20_000_u32 {
+            let peer = std::net::Ipv4Addr::from_bits(n).into();
+            failures.count_at(1, peer, GatewayError::new(ErrorKind::Unauthenticated, "no"));
+        }
+        assert!(failures.by_address.lock().unwrap().len() <= ADDRESSES + 1);
+    }
+}

@@ -1,0 +1,121 @@
+//! What a key that is given out allows.
+
+use super::{Allowance, Priority};
+use crate::auth::Client;
+use gateway_core::{ErrorKind, GatewayError, NanoDollars, Result};
+use serde::{Deserialize, Serialize};
+
+/// Whose key it is, and what it allows: as an administrator writes it, and as it is kept.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Grant {
+    /// The client's name.
+    pub(crate) client: String,
+    /// Whose data it sees; its name if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tenant: Option<String>,
+    /// The models it may ask for; all if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) models: Option<Vec<String>>,
+    /// The gateway's tools it may use; all if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tools: Option<Vec<String>>,
+    /// How urgent its requests are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<Priority>,
+    #[serde(flatten)]
+    pub(crate) limits: Limits,
+    /// What it may take of some models besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) model_limits: Vec<OfModel>,
+}
+
+/// Limits; absent ones do not limit.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Limits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burst: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens_per_minute: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_concurrent: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daily_budget_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monthly_budget_usd: Option<f64>,
+}
+
+/// Limits of some models.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct OfModel {
+    model: String,
+    #[serde(flatten)]
+    limits: Limits,
+}
+
+/// The longest name.
+const NAME: usize = 128;
+
+impl Grant {
+    /// Says what is wrong with it.
+    pub(crate) fn check(&self) -> Result<()> {
+        let is_name = |name: &str| {
+            !name.is_empty() && name.len() <= NAME && !name.chars().any(char::is_control)
+        };
+        let wrong = |param: &'static str, message: &'static str| {
+            Err(GatewayError::new(ErrorKind::Unprocessable, message).param(param))
+        };
+        if !is_name(&self.client) {
+            return wrong("client", "a client has a name of at most 128 characters");
+        }
+        if self.tenant.as_deref().is_some_and(|tenant| !is_name(tenant)) {
+            return wrong("tenant", "a tenant has a name of at most 128 characters");
+        }
+        let names = self.models.iter().chain(&self.tools).flatten();
+        let of_models = self.model_limits.iter().map(|it| &it.model);
+        if !names.chain(of_models).all(|name| is_name(name)) {
+            return wrong("models", "models and tools have names of at most 128 characters");
+        }
+        let all =
+            std::iter::once(&self.limits).chain(self.model_limits.iter().map(|it| &it.limits));
+        if !all.flat_map(Limits::money).flatten().all(|dollars| (0.0..=1e9).contains(&dollars)) {
+            return wrong("daily_budget_usd", "a budget is not less than nothing");
+        }
+        Ok(())
+    }
+
+    /// The client that it describes.
+    pub(crate) fn client(&self) -> Client {
+        let mut client = Client::new(&self.client, self.tenant.as_deref().unwrap_or(&self.client));
+        client.models = self.models.as_deref().map(Into::into);
+        client.tools.clone_from(&self.tools);
+        client.priority = self.priority.unwrap_or_default();
+        let models = self.model_limits.iter();
+        let models = models.map(|it| (it.model.clone(), it.limits.allowance())).collect();
+        client.limited(&Allowance { models, ..self.limits.allowance() })
+    }
+}
+
+impl Limits {
+    fn money(&self) -> [Option<f64>; 2] {
+        [self.daily_budget_usd, self.monthly_budget_usd]
+    }
+
+    fn allowance(&self) -> Allowance {
+        Allowance {
+            requests_per_minute: self.requests_per_minute,
+            burst: self.burst,
+            tokens_per_minute: self.tokens_per_minute,
+            concurrent: self.max_concurrent,
+            daily_budget: self.daily_budget_usd.map(nano),
+            monthly_budget: self.monthly_budget_usd.map(nano),
+            models: Vec::new(),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is checked")]
+fn nano(dollars: f64) -> NanoDollars {
+    NanoDollars((dollars * 1e9).round() as u64)
+}

@@ -1,0 +1,106 @@
+//! Keys that are given out while the gateway runs, as this gateway last read them.
+
+use super::grant::Grant;
+use crate::auth::Client;
+use arc_swap::ArcSwap;
+use gateway_core::state::{ClientKey, ClientKeys, KeyHash, StoreError};
+use std::{collections::HashMap, fmt, mem, sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time};
+
+/// How often is looked whether keys have changed: a key that is revoked here counts elsewhere no
+/// longer than this.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Keys that are kept in the store. The default has none.
+#[derive(Clone, Default)]
+pub struct Issued {
+    inner: Option<Arc<Inner>>,
+}
+
+struct Inner {
+    store: Arc<dyn ClientKeys>,
+    known: ArcSwap<HashMap<KeyHash, Arc<Client>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    version: Option<u64>,
+    failing: bool,
+}
+
+impl Issued {
+    /// The keys kept in `store`.
+    pub fn new(store: Arc<dyn ClientKeys>) -> Self {
+        let inner = Inner { store, known: ArcSwap::default(), state: Mutex::default() };
+        Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// Looks for changes, until it is dropped.
+    pub async fn run(self) {
+        let mut ticks = time::interval(LOOK);
+        ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.refresh().await;
+        }
+    }
+
+    /// Reads the keys, if they have changed. While the store is away, those last read count.
+    pub async fn refresh(&self) {
+        let Some(inner) = &self.inner else { return };
+        let mut state = inner.state.lock().await;
+        match inner.read(state.version).await {
+            Ok(version) => {
+                state.version = Some(version);
+                state.failing = false;
+            }
+            Err(error) => {
+                if !mem::replace(&mut state.failing, true) {
+                    tracing::warn!(%error, "keys of clients cannot be read");
+                }
+            }
+        }
+    }
+
+    /// Whose key hashes to this.
+    pub(crate) fn find(&self, hash: &KeyHash) -> Option<Arc<Client>> {
+        self.inner.as_ref()?.known.load().get(hash).cloned()
+    }
+
+    pub(crate) fn store(&self) -> Option<&Arc<dyn ClientKeys>> {
+        self.inner.as_ref().map(|inner| &inner.store)
+    }
+}
+
+impl Inner {
+    async fn read(&self, known: Option<u64>) -> Result<u64, StoreError> {
+        let version = self.store.version().await?;
+        if known != Some(version) {
+            let keys = self.store.all().await?;
+            self.known.store(Arc::new(keys.iter().filter_map(client).collect()));
+        }
+        Ok(version)
+    }
+}
+
+/// Whose `key` is. One that cannot be read opens nothing.
+fn client(key: &ClientKey) -> Option<(KeyHash, Arc<Client>)> {
+    match serde_json::from_str::<Grant>(&key.grant) {
+        Ok(grant) => {
+            let mut client = grant.client();
+            client.expires = key.expires;
+            Some((key.hash, Arc::new(client)))
+        }
+        Err(error) => {
+            tracing::warn!(key = key.id, %error, "a key of a client cannot be read");
+            None
+        }
+    }
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued").field("kept", &self.inner.is_some()).finish()
+    }
+}

@@ -1,0 +1,152 @@
+//! From notes to a batch.
+
+use super::books::{Ended, Note, Row};
+use gateway_core::state::{Batch, Closed, Totals};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// How many models that no catalogue knows are told apart: their names are the callers' to choose.
+const MADE_UP: usize = 500;
+
+/// What is remembered between batches.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// Rows that are written as open, and the names of their models there.
+    open: HashMap<u64, String>,
+    models: HashSet<Arc<str>>,
+}
+
+/// What rows have in common that are summed up.
+type Names = (u64, Arc<str>, Arc<str>, Arc<str>, &'static str);
+
+impl Page {
+    /// The batch of `notes`: rows that ended since they were noted are only summed up.
+    pub(super) fn turn(&mut self, run: &str, id: String, notes: Vec<Note>) -> Batch {
+        let mut batch = Batch { id, ..Batch::default() };
+        let mut sums: HashMap<Names, Totals> = HashMap::new();
+        let mut new: HashMap<u64, Arc<Row>> = HashMap::new();
+        for note in notes {
+            match note {
+                Note::Opened(row) => drop(new.insert(row.id, row)),
+                Note::Closed(row, ended) => {
+                    if let Some(model) = self.open.remove(&row.id) {
+                        batch.closed.push((row.admitted(run, &model), ended.closed()));
+                    } else if new.remove(&row.id).is_some() {
+                        self.add(&mut sums, &row, &ended);
+                    }
+                }
+            }
+        }
+        batch.sums = sums.into_values().collect();
+        for (id, row) in new {
+            let model = self.model(&row).to_string();
+            batch.opened.push(row.admitted(run, &model));
+            self.open.insert(id, model);
+        }
+        batch
+    }
+
+    fn add(&mut self, sums: &mut HashMap<Names, Totals>, row: &Row, ended: &Ended) {
+        let model = self.model(row);
+        let day = row.at / 86_400_000;
+        let (client, provider) = (Arc::clone(&row.client), Arc::clone(&row.provider));
+        let sum = sums
+            .entry((day, client, Arc::clone(&model), provider, ended.outcome))
+            .or_insert_with(|| Totals {
+                day,
+                client: row.client.to_string(),
+                model: model.to_string(),
+                provider: row.provider.to_string(),
+                outcome: ended.outcome.to_owned(),
+                ..Totals::default()
+            });
+        sum.requests += 1;
+        sum.usage += ended.usage;
+        sum.cost += ended.cost.unwrap_or_default();
+        let closed = Closed { usage: ended.usage, cost: ended.cost, ..Closed::default() };
+        sum.unpriced += u64::from(closed.is_unpriced());
+        sum.estimated += u64::from(ended.estimated);
+    }
+
+    /// The model's name, or `other` if too many have been made up.
+    fn model(&mut self, row: &Row) -> Arc<str> {
+        let known = row.is_catalogued || self.models.contains(&row.model);
+        if !known && (self.models.len() >= MADE_UP || row.model.len() > 200) {
+            return "other".into();
+        }
+        if !known {
+            self.models.insert(Arc::clone(&row.model));
+        }
+        Arc::clone(&row.model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{NanoDollars, Usage};
+
+    fn row(id: u64, model: &str) -> Arc<Row> {
+        Arc::new(Row {
+            id,
+            at: 86_400_000,
+            client: "c".into(),
+            model: model.into(),
+            is_catalogued: false,
+            provider: "p".into(),
+        })
+    }
+
+    fn ended(outcome: &'static str) -> Ended {
+        let usage = Usage { input: 1, ..Usage::default() };
+        Ended { outcome, usage, cost: Some(NanoDollars(2)), estimated: false }
+    }
+
+    /// `+1` opens row 1, `-1` closes it, `|` writes; what each batch holds.
+    #[track_caller]
+    fn check(script: &str, expected: &[&str]) {
+        let (mut page, mut told) = (Page::default(), Vec::new());
+        for part in script.split('|') {
+            let note = |word: &str| {
+                let (sign, id) = word.split_at(1);
+                let row = row(id.parse().unwrap(), "m");
+                if sign == "+" { Note::Opened(row) } else { Note::Closed(row, ended("ok")) }
+            };
+            let batch = page.turn("r", "b".into(), part.split_whitespace().map(note).collect());
+            let opened = batch.opened.iter().map(|row| format!("+{}", row.id));
+            let closed = batch.closed.iter().map(|(row, _)| format!("-{}", row.id));
+            let sums = batch.sums.iter().map(|sum| format!("={}", sum.requests));
+            told.push(opened.chain(closed).chain(sums).collect::<Vec<_>>().join(" "));
+        }
+        assert_eq!(told, expected);
+        assert!(page.open.len() < 2);
+    }
+
+    #[test]
+    fn what_began_and_ended_is_summed_up() {
+        check("+1 -1 +2 -2", &["=2"]);
+        check("+1|-1", &["+r-1", "-r-1"]);
+        check("+1 -1 +2|+3 -3 -2", &["+r-2 =1", "-r-2 =1"]);
+    }
+
+    #[test]
+    fn a_row_counts_once() {
+        check("+1 -1 -1|-1", &["=1", ""]);
+        check("+1|-1 -1|-1", &["+r-1", "-r-1", ""]);
+    }
+
+    #[test]
+    fn made_up_models_are_not_told_apart_for_ever() {
+        let mut page = Page::default();
+        let notes = (0..2_000).flat_map(|n| {
+            let row = row(n, &format!("made-up-{n}"));
+            [Note::Opened(Arc::clone(&row)), Note::Closed(row, ended("ok"))]
+        });
+        let batch = page.turn("r", "b".into(), notes.collect());
+        assert_eq!(batch.sums.len(), MADE_UP + 1);
+        let other = batch.sums.iter().find(|sum| sum.model == "other").unwrap();
+        assert_eq!(other.requests, 2_000 - MADE_UP as u64);
+    }
+}

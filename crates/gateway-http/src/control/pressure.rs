@@ -1,0 +1,110 @@
+//! How short of memory the process is.
+
+use http::HeaderValue;
+use std::sync::{
+    PoisonError, RwLock,
+    atomic::{AtomicU8, AtomicU64, Ordering},
+};
+
+/// How it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Level {
+    /// Well.
+    Normal,
+    /// What can wait is turned away.
+    Elevated,
+    /// Everybody is.
+    Critical,
+}
+
+/// What was last measured. Without limits, all is well.
+#[derive(Debug)]
+pub struct Pressure {
+    used: AtomicU64,
+    threshold: AtomicU64,
+    soft: AtomicU64,
+    level: AtomicU8,
+    /// The memory in use, as it is told.
+    told: RwLock<HeaderValue>,
+}
+
+impl Default for Pressure {
+    fn default() -> Self {
+        Self {
+            used: AtomicU64::new(0),
+            threshold: AtomicU64::new(u64::MAX),
+            soft: AtomicU64::new(u64::MAX),
+            level: AtomicU8::new(0),
+            told: RwLock::new(HeaderValue::from_static("0.0")),
+        }
+    }
+}
+
+impl Level {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Elevated => "elevated",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl Pressure {
+    /// From `threshold` bytes on it is critical, from this part of them on elevated.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a threshold needs no precision"
+    )]
+    pub fn set_limits(&self, threshold: u64, soft: f64) {
+        self.threshold.store(threshold, Ordering::Relaxed);
+        self.soft.store((threshold as f64 * soft) as u64, Ordering::Relaxed);
+    }
+
+    /// Notes that the process uses so many bytes, and the container such a part of what it may.
+    pub fn note(&self, used: u64, of_container: f64) {
+        self.used.store(used, Ordering::Relaxed);
+        let level = if used >= self.threshold.load(Ordering::Relaxed) || of_container >= 0.95 {
+            2
+        } else {
+            u8::from(used >= self.soft.load(Ordering::Relaxed) || of_container >= 0.8)
+        };
+        self.level.store(level, Ordering::Relaxed);
+        if let Ok(told) = HeaderValue::try_from(format!("{:.1}", megabytes(used))) {
+            *self.told.write().unwrap_or_else(PoisonError::into_inner) = told;
+        }
+    }
+
+    /// How it is.
+    pub fn level(&self) -> Level {
+        match self.level.load(Ordering::Relaxed) {
+            0 => Level::Normal,
+            1 => Level::Elevated,
+            _ => Level::Critical,
+        }
+    }
+
+    /// The memory in use, in MiB, as a header.
+    pub(crate) fn megabytes(&self) -> HeaderValue {
+        self.told.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The memory in use, in MiB.
+    pub(crate) fn used_mb(&self) -> f64 {
+        (megabytes(self.used.load(Ordering::Relaxed)) * 10.0).round() / 10.0
+    }
+
+    /// From how many MiB on it is critical, if there is a limit.
+    pub(crate) fn threshold_mb(&self) -> Option<u64> {
+        let threshold = self.threshold.load(Ordering::Relaxed);
+        (threshold != u64::MAX).then_some(threshold >> 20)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for display only")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

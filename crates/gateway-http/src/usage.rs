@@ -1,0 +1,216 @@
+//! `GET /v1/usage`: what was used, and what it cost.
+
+use crate::{
+    App,
+    control::{DAY, Date, now},
+    reply,
+};
+use gateway_core::{ErrorKind, GatewayError, Result, state::Totals};
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+/// How many days are told if nobody says which.
+const USUAL: u64 = 30;
+
+/// How many days may be asked for.
+const MOST: u64 = 400;
+
+/// By what sums can be told apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Group {
+    Day,
+    Client,
+    Model,
+    Provider,
+    Outcome,
+}
+
+/// What is asked for.
+#[derive(Debug, PartialEq)]
+struct Question {
+    days: RangeInclusive<u64>,
+    groups: Vec<Group>,
+}
+
+/// Tells what `client` has used, or all have.
+pub(crate) async fn usage(
+    app: &App,
+    client: Option<&str>,
+    query: Option<&str>,
+) -> Result<Response<reply::Body>> {
+    let question = Question::read(query.unwrap_or_default(), now().as_secs() / DAY)?;
+    let rows = app.control.books.totals(question.days.clone(), client).await.map_err(|error| {
+        GatewayError::new(ErrorKind::Unavailable, "what was used cannot be read at the moment")
+            .with_code(error.code())
+            .because(error)
+    })?;
+    Ok(reply::json(StatusCode::OK, &question.answer(&rows)))
+}
+
+impl Group {
+    const ALL: [Self; 5] = [Self::Day, Self::Client, Self::Model, Self::Provider, Self::Outcome];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Client => "client",
+            Self::Model => "model",
+            Self::Provider => "provider",
+            Self::Outcome => "outcome",
+        }
+    }
+
+    fn of(self, row: &Totals) -> String {
+        match self {
+            Self::Day => Date::after(row.day).text(),
+            Self::Client => row.client.clone(),
+            Self::Model => row.model.clone(),
+            Self::Provider => row.provider.clone(),
+            Self::Outcome => row.outcome.clone(),
+        }
+    }
+}
+
+impl Question {
+    fn read(query: &str, today: u64) -> Result<Self> {
+        let (mut from, mut to) = (None, None);
+        let mut groups = vec![Group::Day, Group::Model];
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            match name {
+                "from" => from = Some(day("from", value)?),
+                "to" => to = Some(day("to", value)?),
+                "group_by" => groups = group_by(value)?,
+                _ => {}
+            }
+        }
+        let to = to.unwrap_or(today);
+        let from = from.unwrap_or((to + 1).saturating_sub(USUAL));
+        if from > to || to - from >= MOST {
+            let message = format!("`from` is not after `to`, and at most {MOST} days are told");
+            return Err(GatewayError::invalid("from", message));
+        }
+        Ok(Self { days: from..=to, groups })
+    }
+
+    fn answer(&self, rows: &[Totals]) -> Value {
+        let mut sums: BTreeMap<Vec<String>, Totals> = BTreeMap::new();
+        let mut all = Totals::default();
+        for row in rows {
+            let names = self.groups.iter().map(|group| group.of(row)).collect();
+            sums.entry(names).or_default().add(row);
+            all.add(row);
+        }
+        let told = |(names, sum): (Vec<String>, Totals)| {
+            let names = self.groups.iter().zip(names);
+            let mut row: Map<_, _> =
+                names.map(|(group, name)| (group.as_str().to_owned(), json!(name))).collect();
+            row.append(&mut amounts(&sum));
+            Value::Object(row)
+        };
+        let groups: Vec<_> = self.groups.iter().map(|group| group.as_str()).collect();
+        json!({
+            "object": "list",
+            "from": Date::after(*self.days.start()).text(),
+            "to": Date::after(*self.days.end()).text(),
+            "group_by": groups,
+            "data": sums.into_iter().map(told).collect::<Vec<_>>(),
+            "total": amounts(&all),
+        })
+    }
+}
+
+/// What a sum comes to. Money is told in dollars for eyes, and in billionths of one for sums.
+fn amounts(sum: &Totals) -> Map<String, Value> {
+    let usage = &sum.usage;
+    let amounts = json!({
+        "requests": sum.requests,
+        "input_tokens": usage.input,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write.saturating_add(usage.cache_write_1h),
+        "audio_tokens": usage.audio_input.saturating_add(usage.audio_output),
+        "output_tokens": usage.output,
+        "reasoning_tokens": usage.reasoning,
+        "total_tokens": usage.total(),
+        "cost_usd": sum.cost.dollars(),
+        "cost_nano_usd": sum.cost.0,
+        "unpriced_requests": sum.unpriced,
+        "estimated_requests": sum.estimated,
+    });
+    if let Value::Object(amounts) = amounts { amounts } else { Map::new() }
+}
+
+fn day(name: &'static str, text: &str) -> Result<u64> {
+    let known = Date::parse(text).and_then(Date::days);
+    known.ok_or_else(|| GatewayError::invalid(name, "a day is written as `2026-11-26`"))
+}
+
+fn group_by(text: &str) -> Result<Vec<Group>> {
+    let names = text.split(',').filter(|name| !name.is_empty());
+    let find = |name: &str| Group::ALL.into_iter().find(|group| group.as_str() == name);
+    let mut groups = Vec::new();
+    for name in names {
+        let group = find(name).ok_or_else(|| {
+            let message = "any of `day`, `client`, `model`, `provider`, `outcome`, with commas";
+            GatewayError::invalid("group_by", message)
+        })?;
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(query: &str, expected: Result<(u64, u64, &[Group]), &str>) {
+        let question = Question::read(query, 20_783);
+        let told = question
+            .as_ref()
+            .map(|it| (*it.days.start(), *it.days.end(), &*it.groups))
+            .map_err(|error| error.at_param().unwrap_or_default());
+        assert_eq!(told, expected, "{query}");
+    }
+
+    #[test]
+    fn questions_are_read() {
+        let usual = [Group::Day, Group::Model];
+        check("", Ok((20_754, 20_783, &usual[..])));
+        check("from=2026-11-26&to=2026-11-26&other=1", Ok((20_783, 20_783, &usual[..])));
+        check("group_by=", Ok((20_754, 20_783, &[][..])));
+        check(
+            "group_by=provider,client,client",
+            Ok((20_754, 20_783, &[Group::Provider, Group::Client][..])),
+        );
+        check("from=2026-11-27", Err("from"));
+        check("from=2020-01-01", Err("from"));
+        check("to=yesterday", Err("to"));
+        check("group_by=tenant", Err("group_by"));
+    }
+
+    #[test]
+    fn sums_are_told_by_group() {
+        let row = |model: &str, cost: u64| Totals {
+            day: 20_783,
+            model: model.into(),
+            client: "c".into(),
+            requests: 1,
+            cost: gateway_core::NanoDollars(cost),
+            ..Totals::default()
+        };
+        let question = Question { days: 20_783..=20_783, groups: vec![Group::Day, Group::Model] };
+        let told = question.answer(&[row("a", 1), row("b", 2), row("a", 4)]);
+        let data = told["data"].as_array().unwrap();
+        assert_eq!(
+            (data.len(), &data[0]["model"], &data[0]["cost_nano_usd"]),
+            (2, &json!("a"), &json!(5))
+        );
+        assert_eq!(
+            (&data[0]["day"], &told["total"]["requests"]),
+            (&json!("2026-11-26"), &json!(3))
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! Keys of clients, in Redis: one hash, and a number that grows.
+
+use super::{Remote, reply, script};
+use async_trait::async_trait;
+use fred::types::Value;
+use gateway_core::state::{ClientKey, ClientKeys, StoreError};
+
+#[async_trait]
+impl ClientKeys for Remote {
+    async fn put(&self, key: &ClientKey) -> Result<(), StoreError> {
+        let text = serde_json::to_string(key)
+            .map_err(|_| StoreError::Invalid("the key cannot be written as JSON"))?;
+        let arguments = vec![key.id.as_str().into(), text.into()];
+        let put = self.link.call(&script::CLIENT_KEY_PUT, self.key_places(), arguments).await?;
+        if reply::number(&put)? == 0 { Err(StoreError::Full) } else { Ok(()) }
+    }
+
+    async fn remove(&self, id: &str) -> Result<bool, StoreError> {
+        let arguments = vec![id.into()];
+        let removed =
+            self.link.call(&script::CLIENT_KEY_REMOVE, self.key_places(), arguments).await?;
+        Ok(reply::number(&removed)? == 1)
+    }
+
+    async fn all(&self) -> Result<Vec<ClientKey>, StoreError> {
+        let [keys, _] = self.key_names();
+        let pairs = self.link.pairs(keys).await?;
+        let keys = pairs.into_iter().map(|(_, value)| read(value));
+        let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+        keys.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(keys)
+    }
+
+    async fn version(&self) -> Result<u64, StoreError> {
+        let [_, version] = self.key_names();
+        let version = self.link.get(version).await?;
+        if version.is_null() { Ok(0) } else { reply::number(&version) }
+    }
+}
+
+fn read(value: Value) -> Result<ClientKey, StoreError> {
+    serde_json::from_slice(&reply::bytes(value)?)
+        .map_err(|error| StoreError::corrupt("client key", error.to_string()))
+}
+
+impl Remote {
+    fn key_names(&self) -> [String; 2] {
+        ["k", "v"].map(|letter| format!("{}k:{{keys}}:{letter}", self.link.prefix))
+    }
+
+    fn key_places(&self) -> Vec<String> {
+        self.key_names().to_vec()
+    }
+}

@@ -1,0 +1,208 @@
+//! Keys that operators give out while the gateway runs.
+
+use gateway_tests::{Gateway, Raw, Redis, Reply, Setup, openai, port, request};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, time::Duration};
+use tokio::time::{self, Instant};
+
+const TOKEN: &str = "operators-canary-token";
+
+/// A gateway that listens to operators, with other settings that its store needs.
+struct Bench {
+    gateway: Gateway,
+    operators: SocketAddr,
+}
+
+impl Bench {
+    async fn start(setup: Setup) -> Self {
+        let operators: SocketAddr = ([127, 0, 0, 1], port::free()).into();
+        let setup = setup
+            .set("server", "auth", "on")
+            .set("admin", "listen", &operators.to_string())
+            .set("admin", "token", TOKEN);
+        Self { gateway: setup.start().await, operators }
+    }
+
+    async fn send(&self, method: &str, path: &str, token: &str, body: &str) -> Reply {
+        let bearer = format!("Bearer {token}");
+        let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
+        let mut raw = Raw::connect(self.operators).await;
+        raw.send(request(method, path, &headers, body.as_bytes())).await;
+        raw.reply().await
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let reply = self.send(method, path, TOKEN, &body).await;
+        (reply.status(), reply.json())
+    }
+
+    /// Makes a key; it and its id.
+    async fn key(&self, body: Value) -> (String, String) {
+        let (status, made) = self.ask("POST", "/admin/keys", body).await;
+        assert_eq!(status, 201, "{made}");
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        (text("key"), text("id"))
+    }
+
+    async fn chat(&self, key: &str) -> String {
+        chat(&self.gateway, key, "fake/echo").await
+    }
+}
+
+async fn chat(gateway: &Gateway, key: &str, model: &str) -> String {
+    let bearer = format!("Bearer {key}");
+    let body = openai::ask(model, json!({}));
+    let headers = [("Authorization", &*bearer)];
+    gateway.send(request("POST", "/v1/chat/completions", &headers, body.as_bytes())).await.told()
+}
+
+#[tokio::test]
+async fn a_key_lives_from_its_making_to_its_end() {
+    let bench = Bench::start(Setup::new()).await;
+    assert_eq!(bench.chat("sk-gw-made-up").await, "401 invalid_api_key");
+    let (key, id) = bench.key(json!({ "client": "app", "models": ["fake/*"] })).await;
+    assert_eq!(bench.chat(&key).await, "200");
+    assert_eq!(chat(&bench.gateway, &key, "gpt-5").await, "403 model_not_allowed");
+    let (_, known) = bench.ask("GET", &format!("/admin/keys/{id}"), Value::Null).await;
+    assert_eq!(
+        (&known["client"], &known["key"], &known["hash"]),
+        (&json!("app"), &Value::Null, &Value::Null)
+    );
+    let overlap = json!({ "overlap_seconds": 60 });
+    let (status, new) = bench.ask("POST", &format!("/admin/keys/{id}/rotate"), overlap).await;
+    assert_eq!(status, 201);
+    let second_key = new["key"].as_str().unwrap();
+    assert_eq!(
+        (bench.chat(&key).await, bench.chat(second_key).await),
+        ("200".into(), "200".into())
+    );
+    let (_, list) = bench.ask("GET", "/admin/keys", Value::Null).await;
+    assert_eq!(list["data"].as_array().unwrap().len(), 2);
+    let (status, _) = bench.ask("DELETE", &format!("/admin/keys/{id}"), Value::Null).await;
+    assert_eq!(status, 200);
+    assert_eq!(bench.chat(&key).await, "401 invalid_api_key");
+    assert_eq!(bench.chat(second_key).await, "200");
+    let (status, _) = bench.ask("DELETE", &format!("/admin/keys/{id}"), Value::Null).await;
+    assert_eq!(status, 404);
+    let at_once = format!("/admin/keys/{}/rotate", new["id"].as_str().unwrap());
+    let (_, third) = bench.ask("POST", &at_once, Value::Null).await;
+    assert_eq!(
+        bench.chat(second_key).await,
+        "401 invalid_api_key",
+        "without an overlap it ends now"
+    );
+    let third_key = third["key"].as_str().unwrap();
+    assert_eq!(chat(&bench.gateway, third_key, "gpt-5").await, "403 model_not_allowed");
+    for secret in [&*key, second_key, third_key, TOKEN] {
+        assert!(!bench.gateway.stdout().contains(secret), "a key is told in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_key_ends_when_it_was_said_to() {
+    let bench = Bench::start(Setup::new()).await;
+    let (key, _) = bench.key(json!({ "client": "app", "expires_in_seconds": 0 })).await;
+    assert_eq!(bench.chat(&key).await, "401 invalid_api_key");
+    let (key, _) = bench.key(json!({ "client": "app", "expires_in_seconds": 600 })).await;
+    assert_eq!(bench.chat(&key).await, "200");
+}
+
+#[tokio::test]
+async fn a_key_has_limits() {
+    let bench = Bench::start(Setup::new()).await;
+    let limits = json!({ "client": "app", "requests_per_minute": 1 });
+    let (key, _) = bench.key(limits).await;
+    assert_eq!(bench.chat(&key).await, "200");
+    assert_eq!(bench.chat(&key).await, "429 rate_limit_exceeded");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused() {
+    let bench = Bench::start(Setup::new()).await;
+    for wrong in [
+        json!({}),
+        json!({ "client": "" }),
+        json!({ "client": "a\nb" }),
+        json!({ "client": "a", "request_per_minute": 1 }),
+        json!({ "client": "a", "model_limits": [{ "model": "m", "burts": 1 }] }),
+        json!({ "client": "a", "daily_budget_usd": -1 }),
+        json!({ "client": "a", "priority": "urgent" }),
+        json!([]),
+    ] {
+        let (status, told) = bench.ask("POST", "/admin/keys", wrong.clone()).await;
+        assert_eq!(status, 422, "{wrong}: {told}");
+    }
+    assert_eq!(bench.ask("PUT", "/admin/keys", Value::Null).await.0, 405);
+    assert_eq!(bench.ask("GET", "/admin/else", Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn operators_show_a_token_and_are_listened_to_nowhere_else() {
+    let bench = Bench::start(Setup::new()).await;
+    assert_eq!(bench.send("GET", "/admin/keys", "guess", "").await.told(), "401 invalid_api_key");
+    let bearer = format!("Bearer {TOKEN}");
+    for path in ["/admin/keys", "/admin/usage", "/admin"] {
+        let bytes = request("GET", path, &[("Authorization", &bearer)], b"");
+        assert_eq!(bench.gateway.send(bytes).await.status(), 404, "{path}");
+    }
+    for _ in 0..19 {
+        bench.send("GET", "/admin/keys", "guess", "").await;
+    }
+    let refused = bench.send("GET", "/admin/keys", "guess", "").await;
+    assert_eq!(refused.told(), "429 too_many_failed_attempts");
+    assert_eq!(bench.send("GET", "/admin/keys", TOKEN, "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn operators_see_what_all_have_used() {
+    let bench = Bench::start(Setup::new().client("configured", "sk-configured")).await;
+    let (key, _) = bench.key(json!({ "client": "app" })).await;
+    bench.chat(&key).await;
+    bench.chat("sk-configured").await;
+    bench.gateway.outcomes(2).await;
+    let (status, used) = bench.ask("GET", "/admin/usage?group_by=client", Value::Null).await;
+    assert_eq!(status, 200);
+    let clients: Vec<_> = used["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["client"], &it["requests"]))
+        .collect();
+    assert_eq!(json!(clients), json!([["app", 1], ["configured", 1]]));
+}
+
+#[tokio::test]
+async fn wrong_keys_are_counted_by_address() {
+    let bench = Bench::start(Setup::new()).await;
+    let (key, _) = bench.key(json!({ "client": "app" })).await;
+    let mut told = Vec::new();
+    for _ in 0..22 {
+        told.push(bench.chat("sk-gw-wrong").await);
+    }
+    assert_eq!(told.iter().filter(|it| *it == "401 invalid_api_key").count(), 20);
+    assert_eq!(told.last().unwrap(), "429 too_many_failed_attempts");
+    assert_eq!(bench.chat(&key).await, "200", "a key that counts is not hindered");
+}
+
+#[tokio::test]
+async fn all_gateways_of_a_store_know_a_key_within_seconds() {
+    let redis = Redis::start().await;
+    let setup = || Setup::new().sharing(&redis);
+    let first = Bench::start(setup()).await;
+    let second = Bench::start(setup()).await;
+    let (key, id) = first.key(json!({ "client": "app" })).await;
+    until(&second, &key, "200").await;
+    assert_eq!(first.ask("DELETE", &format!("/admin/keys/{id}"), Value::Null).await.0, 200);
+    until(&second, &key, "401 invalid_api_key").await;
+}
+
+/// Waits until a caller with this key is told so.
+async fn until(bench: &Bench, key: &str, told: &str) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    // Attempts that fail are counted: not too many of them.
+    while bench.chat(key).await != told {
+        assert!(Instant::now() < deadline);
+        time::sleep(Duration::from_millis(500)).await;
+    }
+}

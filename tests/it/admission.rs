@@ -1,0 +1,117 @@
+//! What happens when there is too much to do.
+
+use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, openai, request};
+use serde_json::json;
+use std::time::{Duration, SystemTime};
+
+async fn start(settings: &[(&str, &str)]) -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    let mut setup = Setup::before(&upstream);
+    for (name, value) in settings {
+        setup = setup.write("admission", name, value);
+    }
+    (upstream, setup.start().await)
+}
+
+/// Begins a streamed answer that does not end by itself.
+async fn hold(upstream: &Upstream, gateway: &Gateway, headers: &[(&str, &str)]) -> Raw {
+    let script = Script::streaming().event(&openai::opening()).event(&openai::says("a")).stall();
+    upstream.next(script);
+    let body = openai::ask("lab/m", json!({ "stream": true }));
+    let mut raw = gateway.connect().await;
+    raw.send(request("POST", "/v1/chat/completions", headers, body.as_bytes())).await;
+    assert_eq!(raw.begin().await.head.word(1), "200");
+    raw
+}
+
+#[tokio::test]
+async fn a_place_is_held_until_the_stream_ends_and_others_are_told() {
+    let settings = [("max_concurrent_requests", "2"), ("queue", "0")];
+    let (upstream, gateway) = start(&settings).await;
+    let first = hold(&upstream, &gateway, &[]).await;
+    let second = hold(&upstream, &gateway, &[]).await;
+    let refused = gateway.ask("lab/m", json!({})).await;
+    assert_eq!(refused.told(), "503 overloaded");
+    assert_eq!(refused.header("retry-after"), "5");
+    assert_eq!(refused.header("x-memory-pressure"), "normal");
+    assert_eq!(refused.header("x-active-requests"), "2");
+    assert!(refused.header("x-memory-rss-mb").parse::<f64>().unwrap() > 1.0);
+    let body = refused.json();
+    assert_eq!((&body["reason"], &body["max_concurrent"]), (&json!("backpressure"), &json!(2)));
+    assert_eq!((&body["active_requests"], &body["retry_after_seconds"]), (&json!(2), &json!(5)));
+    assert_eq!(upstream.exchanges().len(), 2);
+    for path in ["/health", "/metrics", "/"] {
+        let reply = gateway.get(path).await;
+        assert_eq!((reply.status(), reply.header("x-active-requests")), (200, ""), "{path}");
+    }
+    assert_eq!(gateway.get("/v1/models").await.status(), 200, "it asks no model");
+    drop(first);
+    gateway.outcomes(1).await;
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status(), 200);
+    drop(second);
+}
+
+#[tokio::test]
+async fn a_moment_is_waited_for_a_place() {
+    let settings = [("max_concurrent_requests", "1"), ("queue_timeout", "\"10s\"")];
+    let (upstream, gateway) = start(&settings).await;
+    let held = hold(&upstream, &gateway, &[]).await;
+    let mut waiting = gateway.asking("lab/m", json!({})).await;
+    // It is there before the place is given back.
+    gateway.get("/health").await;
+    drop(held);
+    assert_eq!(waiting.reply().await.status(), 200);
+}
+
+#[tokio::test]
+async fn what_can_wait_leaves_room() {
+    let settings = [("max_concurrent_requests", "2"), ("queue", "0")];
+    let (upstream, gateway) = start(&settings).await;
+    let _held = hold(&upstream, &gateway, &[]).await;
+    let _batch = hold(&upstream, &gateway, &[("x-priority", "batch")]).await;
+    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "503 overloaded");
+}
+
+#[tokio::test]
+async fn too_much_memory_turns_requests_away() {
+    let (_upstream, gateway) = start(&[("memory_threshold_mb", "1")]).await;
+    // Measured a few times a second.
+    let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(10);
+    let refused = loop {
+        let reply = gateway.ask("lab/m", json!({})).await;
+        if reply.status() == 503 {
+            break reply;
+        }
+        assert!(SystemTime::UNIX_EPOCH.elapsed().unwrap() < deadline);
+    };
+    assert_eq!(refused.told(), "503 overloaded");
+    assert_eq!(refused.header("x-memory-pressure"), "critical");
+    assert_eq!(refused.json()["threshold_mb"], 1);
+    assert_eq!(gateway.get("/health").await.status(), 200);
+}
+
+#[tokio::test]
+async fn one_provider_does_not_take_all_places() {
+    let (upstream, gateway) = start(&[("max_per_provider", "1")]).await;
+    let _held = hold(&upstream, &gateway, &[]).await;
+    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "503 provider_overloaded");
+    assert_eq!(gateway.ask("fake/echo", json!({})).await.status(), 200);
+}
+
+#[tokio::test]
+async fn one_tenant_does_not_take_all_places() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream).client("a", "sk-a").client("b", "sk-b");
+    let gateway = setup.write("admission", "max_per_tenant", "1").start().await;
+    let _held = hold(&upstream, &gateway, &[("x-api-key", "sk-a")]).await;
+    let ask = async |key: &str| {
+        let body = openai::ask("lab/m", json!({}));
+        let headers = [("x-api-key", key)];
+        gateway
+            .send(request("POST", "/v1/chat/completions", &headers, body.as_bytes()))
+            .await
+            .told()
+    };
+    assert_eq!(ask("sk-a").await, "429 tenant_overloaded");
+    assert_eq!(ask("sk-b").await, "200");
+}
