@@ -14,7 +14,7 @@ fn setup(upstream: &Upstream) -> Setup {
     Setup::before(upstream).set("[models]", "id", "small").set("[models]", "provider", "lab").write(
         "[models]",
         "context_window",
-        "1000",
+        "1600",
     )
 }
 

@@ -1,6 +1,6 @@
 //! A log that nobody reads, and one that everybody writes to.
 
-use gateway_tests::{Setup, openai, request};
+use gateway_tests::{Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,7 +32,9 @@ async fn a_log_that_nobody_reads_stops_nobody() {
 
 #[tokio::test]
 async fn a_fault_that_repeats_does_not_fill_the_log() {
-    let setup = Setup::tenacious().provider("lab", "http://127.0.0.1:1/v1");
+    let upstream = Upstream::start().await;
+    upstream.always(Script::json(500, "{}"));
+    let setup = Setup::tenacious().provider("lab", &upstream.url());
     let setup = setup.set("resilience", "retry_max_attempts", "1");
     let gateway = setup.set("resilience", "circuit_breaker_failure_threshold", "1");
     let gateway = gateway.start().await;

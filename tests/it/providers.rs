@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_made_up_provider_is_configuration_alone() {
     let upstream = Upstream::start().await;
-    let setup = Setup::new().provider("acme", &format!("{}/api/v9", upstream.url()));
+    let setup =
+        Setup::new().provider("acme", &format!("http://127.0.0.1:{}/api/v9", upstream.port()));
     let setup = setup.set("providers.acme", "api_key", "acme-key").write(
         "providers.acme",
         "models",

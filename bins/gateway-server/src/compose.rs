@@ -106,7 +106,7 @@ pub fn build(
             budget: budget.unwrap_or_else(|| Arc::new(Budget::new(BODY_BUDGET))),
         },
         responses: kept::responses(config, lasting, before),
-        toolbox: tools::toolbox(config, &lasting.stores)?,
+        toolbox: tools::toolbox(config, lasting)?,
         json_depth: config.server.max_json_depth,
         times: Times {
             head_hold: config.timeouts.head_hold,

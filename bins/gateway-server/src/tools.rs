@@ -1,8 +1,8 @@
 //! From configuration to tools.
 
-use crate::{config::Config, upstreams};
+use crate::{config::Config, lasting::Lasting, upstreams};
 use anyhow::{Context as _, anyhow};
-use gateway_core::Rounds;
+use gateway_core::{Rounds, Tools};
 use gateway_http::Toolbox;
 use gateway_store::Stores;
 use gateway_tools::{Client, Executor, Limits, McpServer, Observer};
@@ -14,10 +14,15 @@ use std::sync::Arc;
 /// # Errors
 ///
 /// Says which tool cannot be built.
-pub(crate) fn toolbox(config: &Config, stores: &Stores) -> anyhow::Result<Toolbox> {
+pub(crate) fn toolbox(config: &Config, lasting: &Lasting) -> anyhow::Result<Toolbox> {
     let (waits, calls) = (&config.timeouts, &config.tool_calls);
+    let tools: Arc<dyn Tools> = Arc::new(executor(config, &lasting.stores)?);
+    let tools = match &lasting.tracing {
+        Some(tracing) => tracing.tools(tools),
+        None => tools,
+    };
     Ok(Toolbox {
-        tools: Arc::new(executor(config, stores)?),
+        tools,
         offered: calls.offered.clone(),
         rounds: Rounds { most: calls.max_rounds, parallel: calls.parallel },
         total: waits.total,

@@ -17,6 +17,8 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     // The rules of a session's history are pure, and a turn is part of a request's path.
     ("gateway-http", Some(&["gateway-core", "gateway-sessions", "gateway-wire"])),
     ("gateway-server", None),
+    // What is fuzzed is what reads bytes of others.
+    ("gateway-fuzz", None),
     ("gateway-tests", None),
     ("xtask", Some(&[])),
 ];

@@ -166,7 +166,7 @@ mod tests {
     fn money_has_nine_places() {
         check::<Dollars>("12.50".into(), Some("12.5"));
         check::<Dollars>(Content::Integer(3), Some("3"));
-        check::<Dollars>(Content::Decimal(0.000_000_001), None);
+        check::<Dollars>(Content::Decimal(0.000_000_001), Some("0.000000001"));
         check::<Dollars>("$0.000000001".into(), Some("0.000000001"));
         for wrong in ["", "-1", "1.0000000001", "1e3", "x", ".5", "99999999999999999999"] {
             check::<Dollars>(wrong.into(), None);

@@ -25,6 +25,7 @@ fn has_effects(endpoint: Endpoint<'_>) -> bool {
         || matches!(
             endpoint,
             Endpoint::Embeddings
+                | Endpoint::ToolExecute
                 | Endpoint::Sessions
                 | Endpoint::SessionFork(_)
                 | Endpoint::Conversations

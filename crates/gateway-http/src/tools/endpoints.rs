@@ -3,7 +3,10 @@
 //! A tool that fails is an answer, `success: false` with an `error_code`; only what the caller can
 //! mend is an error of the request: a tool or a thing that does not exist, arguments that do not fit.
 
-use super::context::{self, Chosen};
+use super::{
+    context::{self, Chosen},
+    permitted,
+};
 use crate::{App, Endpoint, auth::Client, body, models::percent_decoded, reply, sessions};
 use bytes::Bytes;
 use gateway_core::{
@@ -30,7 +33,8 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let tools = &*app.toolbox.tools;
+    let tools = permitted::to(client, &app.toolbox.tools);
+    let tools = &*tools;
     let (head, body) = request.into_parts();
     if endpoint == Endpoint::Tools {
         return Ok(list(tools, head.uri.query()));

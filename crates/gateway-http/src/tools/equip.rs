@@ -7,6 +7,7 @@
 
 use super::{
     context::{self, Chosen},
+    permitted,
     within::Within,
 };
 use crate::{App, auth::Client};
@@ -43,6 +44,7 @@ pub(crate) fn equip(
     chosen: &Chosen,
 ) -> Result<Arc<dyn Provider>> {
     let toolbox = &app.toolbox;
+    let tools = permitted::to(client, &toolbox.tools);
     let offered = match wish(headers)? {
         Wish::Off => return Ok(Arc::clone(provider)),
         Wish::These(names) => names,
@@ -50,14 +52,14 @@ pub(crate) fn equip(
         Wish::Usual => {
             // The configured ones were known at the start: of one that is not, the server is away.
             let configured = toolbox.offered.iter().chain(&client.offered_tools);
-            let there = configured.filter(|name| toolbox.tools.spec(name).is_some());
+            let there = configured.filter(|name| tools.spec(name).is_some());
             there.chain(&chosen.tools).map(String::as_str).collect()
         }
     };
-    if offered.is_empty() && !describes(call, &*toolbox.tools) {
+    if offered.is_empty() && !describes(call, &*tools) {
         return Ok(Arc::clone(provider));
     }
-    if let Some(name) = offered.iter().find(|name| toolbox.tools.spec(name).is_none()) {
+    if let Some(name) = offered.iter().find(|name| tools.spec(name).is_none()) {
         let unknown = ToolError::unknown(name).message;
         return Err(GatewayError::invalid("tools", unknown).with_code("tool_not_found"));
     }
@@ -67,7 +69,7 @@ pub(crate) fn equip(
     about.taxonomy = about.taxonomy.or(taxonomy_of(call)?);
     let until = about.deadline;
     let conversation = Conversation::new(Arc::clone(provider))
-        .with_tools(Arc::clone(&toolbox.tools))
+        .with_tools(tools)
         .offering(offered)
         .with_rounds(toolbox.rounds)
         .with_context(about);

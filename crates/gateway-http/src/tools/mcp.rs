@@ -7,6 +7,7 @@
 use super::{
     context,
     endpoints::{self, chosen},
+    permitted,
 };
 use crate::{App, auth::Client, body, reply};
 use bytes::Bytes;
@@ -55,9 +56,10 @@ where
             let chosen = chosen(app, client, session).await?;
             let mut context = chosen.context(&about, app.toolbox.total);
             context.idempotency_key = context::idempotency_key(&head.headers);
-            call(&*app.toolbox.tools, message.params, context).await
+            let tools = permitted::to(client, &app.toolbox.tools);
+            call(&*tools, message.params, context).await
         }
-        Some(method) => tell(app, method, message.params),
+        Some(method) => tell(app, client, method, message.params),
         // The answer to a question: none was asked.
         None => return Ok(reply::empty(StatusCode::ACCEPTED)),
     };
@@ -73,12 +75,12 @@ fn written(status: StatusCode, answer: &Answer<'_>) -> Response<reply::Body> {
 }
 
 /// Answers what needs no tool.
-fn tell(app: &App, method: &str, params: Option<&RawValue>) -> Outcome {
+fn tell(app: &App, client: &Client, method: &str, params: Option<&RawValue>) -> Outcome {
     match method {
         "initialize" => Ok(Json::of(&welcome(app, params))),
         "ping" => Ok(Json::of(&serde_json::Map::new())),
         "tools/list" => {
-            let specs = app.toolbox.tools.specs();
+            let specs = permitted::to(client, &app.toolbox.tools).specs();
             Ok(Json::of(&List { tools: specs.iter().filter_map(|spec| Shown::of(spec)).collect() }))
         }
         _ => Err(Failure::new(METHOD_NOT_FOUND, "there is no such method")),

@@ -4,6 +4,7 @@ mod context;
 mod endpoints;
 mod equip;
 mod mcp;
+mod permitted;
 mod remark;
 mod within;
 

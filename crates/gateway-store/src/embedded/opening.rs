@@ -99,7 +99,7 @@ fn explain(path: &Path, error: &DatabaseError) -> StoreError {
         return refuse(path, &"another process has it open");
     }
     if let DatabaseError::Storage(redb::StorageError::Io(io)) = error
-        && io.kind() == io::ErrorKind::InvalidData
+        && matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
     {
         return refuse(path, &"it is not a gateway's file, or is damaged; restore it from a copy");
     }

@@ -15,7 +15,7 @@ struct Record {
     v: u32,
     fingerprint: Fingerprint,
     token: String,
-    /// Which process makes the attempt.
+    /// Which process makes the attempt; 0 if it stays, whatever becomes of that.
     #[serde(default)]
     process: u64,
     expires: u64,
@@ -31,7 +31,7 @@ struct Head {
 impl Record {
     /// Whether whoever makes the attempt is gone: a map belongs to one process.
     fn is_left(&self, process: u64) -> bool {
-        self.done.is_none() && self.process != process
+        self.done.is_none() && self.process != 0 && self.process != process
     }
 
     /// Whether it is that of an attempt which is not finished.
@@ -39,6 +39,10 @@ impl Record {
         self.done.is_none() && self.fingerprint == *fingerprint && self.token == token
     }
 }
+
+/// An attempt that is renewed as long as it is made asks for no more. Who asks for more at once
+/// cannot be asked what became of it, and it must not be made again before the lease ends.
+const RENEWED: Duration = Duration::from_mins(1);
 
 /// See [`Idempotency::begin`](gateway_core::state::Idempotency::begin).
 pub(super) fn begin(
@@ -58,6 +62,7 @@ pub(super) fn begin(
     }
     let expires = draft.now.saturating_add(millis(lease));
     expiry::schedule(draft, &object, before.map(|record| record.expires), expires);
+    let process = if lease <= RENEWED { process } else { 0 };
     let (v, fingerprint, token) = (record::SCHEMA, *fingerprint, token.to_owned());
     draft.remove(name::body(&object));
     draft.put(

@@ -270,8 +270,8 @@ async fn relay(near: TcpStream, far: TcpStream, replies: Arc<AtomicU64>, lost: A
         while let Ok(length @ 1..) = from_far.read(&mut buffer).await {
             let appends = buffer[..length].windows(4).filter(|it| *it == b"\nOK\r").count() as u64;
             let before = replies.fetch_add(appends, Ordering::Relaxed);
-            // Every 21st, and what came with it.
-            if before / 21 != (before + appends) / 21 {
+            // Every 20th, and what came with it.
+            if before / 20 != (before + appends) / 20 {
                 lost.fetch_add(1, Ordering::Relaxed);
                 return;
             }
