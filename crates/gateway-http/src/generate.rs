@@ -3,7 +3,6 @@
 use crate::{
     App, Client, body, caching, context,
     control::{Permit, Standing, Want, cost},
-    decision::Decision,
     event_body::EventBody,
     fit::{self, Fitted},
     hold, idempotency,
@@ -12,12 +11,13 @@ use crate::{
     reply,
     responses::{self, Keep, Work},
     sessions, several, tools,
+    wishes::Wishes,
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
     Answer, Ask, BoxError, Cached, Call, Collector, Dialect, Envelope, FrameStream, Head, Look,
-    Loss, Price, Result, Route, Target, Usage, on_end,
+    Loss, Result, Route, Target, Usage, on_end,
 };
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
@@ -192,38 +192,6 @@ struct Rest {
     loss: Loss,
     /// What its caller wants to be told beside it.
     wishes: Wishes,
-}
-
-/// What a caller wants to be told beside an answer.
-struct Wishes {
-    /// What tokens cost at the model that was asked, if that is known.
-    price: Option<Price>,
-    /// What a stream took, and what that cost, at its end.
-    tells_cost: bool,
-    /// The gateway's tools at work.
-    shows_tools: bool,
-    /// What was decided, if the caller wants to know.
-    decision: Option<Decision>,
-}
-
-impl Wishes {
-    fn of(headers: &HeaderMap, route: &Route, price: Option<Price>) -> Self {
-        Self {
-            price,
-            tells_cost: cost::is_asked(headers),
-            shows_tools: tools::are_shown(headers),
-            decision: Decision::wanted(headers, route),
-        }
-    }
-
-    /// What tokens cost at the model that answers; what is remembered costs nothing.
-    fn price(&self, app: &App, head: &Head) -> Option<Price> {
-        match (head.cache, &head.card) {
-            (Some(Cached::Hit { .. }), _) => Some(Price::default()),
-            (_, Some(card)) => app.control.price(&head.provider, Some(card)),
-            (_, None) => self.price,
-        }
-    }
 }
 
 /// Answers a caller that waits for it.

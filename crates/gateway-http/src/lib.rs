@@ -36,6 +36,7 @@ mod several;
 mod tools;
 mod usage;
 mod windows;
+mod wishes;
 
 pub use self::{
     admin::Admin,

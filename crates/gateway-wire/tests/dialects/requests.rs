@@ -35,6 +35,10 @@ fn through(
     Some((decoded, loss.iter().map(str::to_owned).collect()))
 }
 
+/// What `responses` is asked for by us, with every request for thinking: nobody said it, so nobody
+/// misses it.
+const OURS: [&str; 2] = ["include", "store"];
+
 /// What is said there in other words, which do not come back as the same.
 const MERGED: &[(&str, Dialect)] = &[
     // A result says so itself.
@@ -104,7 +108,8 @@ proptest! {
             return Ok(());
         };
         prop_assert!(!fates.contains(&Fate::Refused), "not refused, though the table says so");
-        prop_assert_eq!(fates.contains(&Fate::Dropped), !told.is_subset(&always), "{:?}", told);
+        let mut missed = told.difference(&always).filter(|name| !OURS.contains(&name.as_str()));
+        prop_assert_eq!(fates.contains(&Fate::Dropped), missed.next().is_some(), "{:?}", told);
         let (back, _) = through(a, sent).expect("what was said once can be said again");
         let expected: BTreeSet<_> = features
             .iter()
