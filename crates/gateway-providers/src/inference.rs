@@ -3,8 +3,8 @@
 use crate::{Credential, Descriptor, Settings, compatible, llamacpp};
 use async_trait::async_trait;
 use gateway_core::{
-    Answer, Call, ContextService, Dialect, Embedded, EmbeddingCall, ErrorKind, Provider, Result,
-    Target,
+    Answer, Call, ContextService, Dialect, Embedded, EmbeddingCall, ErrorKind, Prospect, Provider,
+    Result, Target,
 };
 use gateway_wire::chat::Quirks;
 use std::{fmt, sync::Arc};
@@ -59,6 +59,10 @@ impl Provider for Detour {
 
     fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         self.direct.speaks(target, dialect)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.direct.rehearse(call).await
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {

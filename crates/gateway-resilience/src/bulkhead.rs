@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, Result,
-    Target,
+    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, Prospect,
+    Provider, Result, Target,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
@@ -58,6 +58,14 @@ impl Provider for Bulkhead {
 
     fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         self.inner.speaks(target, dialect)
+    }
+
+    fn against(&self, target: &Target) -> Option<Against> {
+        self.inner.against(target)
+    }
+
+    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+        self.inner.rehearse(call).await
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
