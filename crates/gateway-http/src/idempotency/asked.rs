@@ -25,7 +25,6 @@ fn has_effects(endpoint: Endpoint<'_>) -> bool {
         || matches!(
             endpoint,
             Endpoint::Embeddings
-                | Endpoint::ToolExecute
                 | Endpoint::Sessions
                 | Endpoint::SessionFork(_)
                 | Endpoint::Conversations

@@ -42,7 +42,7 @@ impl Record {
 
 /// An attempt that is renewed as long as it is made asks for no more. Who asks for more at once
 /// cannot be asked what became of it, and it must not be made again before the lease ends.
-const RENEWED: Duration = Duration::from_mins(1);
+pub(super) const RENEWED: Duration = Duration::from_mins(1);
 
 /// See [`Idempotency::begin`](gateway_core::state::Idempotency::begin).
 pub(super) fn begin(

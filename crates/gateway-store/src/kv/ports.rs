@@ -196,9 +196,10 @@ impl<E: Engine> Idempotency for KvStore<E> {
         lease: Duration,
     ) -> Result<Begun, StoreError> {
         let (key, fingerprint, token) = (key.clone(), *fingerprint, token.to_owned());
-        // A crash that forgets the attempt has ended it too.
         let process = self.clock.started();
-        self.write(Wait::Visible, move |draft, _| {
+        // A crash that forgets an attempt has ended it too, unless what it did is out of reach.
+        let wait = if lease <= idempotency::RENEWED { Wait::Visible } else { Wait::Safe };
+        self.write(wait, move |draft, _| {
             idempotency::begin(draft, &key, &fingerprint, (&token, process), lease)
         })
         .await
