@@ -140,7 +140,8 @@ fn what_is_explained_is_what_happens() {
     let run = runner.run(&questions(), |body| {
         let (explained, real) = runtime.block_on(async {
             let explained = post(&gateway, "/v1/explain", &body, &[]).await.json();
-            if explained["answer"]["provider"] == "claude" {
+            let is_asked = explained["cache"]["verdict"] != "hit";
+            if explained["answer"]["provider"] == "claude" && is_asked {
                 two.next(answer());
             }
             let headers = [("x-gateway-explain", "true")];
