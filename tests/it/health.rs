@@ -56,8 +56,10 @@ async fn check(store: bool, service: bool, expected: (u16, &str)) {
         assert_eq!(body["checks"], checks);
     }
     if service {
-        assert_eq!(upstream.last().head.line, "GET /health HTTP/1.1");
-        assert!(upstream.exchanges().len() <= 2);
+        // It is asked for its models besides, whenever that may be.
+        let mut asked = upstream.exchanges();
+        asked.retain(|exchange| exchange.head.line == "GET /health HTTP/1.1");
+        assert!((1..=2).contains(&asked.len()), "{asked:?}");
     }
 }
 

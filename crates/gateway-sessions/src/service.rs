@@ -194,7 +194,8 @@ impl Sessions {
         if fits { Ok(()) } else { Err(full()) }
     }
 
-    /// Ends a turn with what was said; returns the session's new version.
+    /// Keeps what was said in a turn; returns the session's new version. The turn is still to be
+    /// [released](Self::release_turn).
     ///
     /// May be called again if it fails: the turn is recognised by its token.
     pub async fn commit_turn(&self, open: &OpenTurn, delivered: &Delivered) -> Result<u64> {
@@ -206,17 +207,32 @@ impl Sessions {
             patch: delivered.patch(),
             ttl: self.rules.sliding.then_some(open.session.ttl),
         };
-        let outcome = self.append(&open.key, &turn).await;
-        let released = self.store.release(&open.key, &open.token).await;
-        let version = settle(open.id.as_str(), outcome?)?;
-        // The turn is kept. A claim that could not be given up ends by itself.
-        drop(released);
-        Ok(version)
+        settle(open.id.as_str(), self.append(&open.key, &turn).await?)
     }
 
-    /// Ends a turn of which nothing is to be remembered.
-    pub async fn abandon_turn(&self, open: &OpenTurn) -> Result<()> {
+    /// Lets the next turn of the session begin.
+    ///
+    /// # Errors
+    ///
+    /// If the store is away. The session is held until the lease ends, unless
+    /// [`release_later`](Self::release_later) comes before that.
+    pub async fn release_turn(&self, open: &OpenTurn) -> Result<()> {
         Ok(self.store.release(&open.key, &open.token).await?)
+    }
+
+    /// Releases a turn as soon as the store is back, if that is before the lease ends by itself.
+    pub fn release_later(&self, open: &OpenTurn) -> impl Future<Output = ()> + Send + use<> {
+        let (store, lease) = (Arc::clone(&self.store), self.rules.lease);
+        let (key, token) = (open.key.clone(), open.token.clone());
+        async move {
+            let end = Instant::now() + lease;
+            while Instant::now() < end {
+                time::sleep(LOOK * ATTEMPTS).await;
+                if !store.release(&key, &token).await.is_err_and(|error| error.is_outage()) {
+                    return;
+                }
+            }
+        }
     }
 
     /// Appends, and again if the store did not say whether it did: it is done once.

@@ -6,7 +6,7 @@ use gateway_core::{
     ErrorKind, GatewayError, Json, Message, Role,
     state::{Page, SessionContext, Slice, Tenant},
 };
-use gateway_sessions::{Delivered, OnConflict, Rules, Sessions, context};
+use gateway_sessions::{Delivered, OnConflict, OpenTurn, Rules, Sessions, context};
 use gateway_store::{Backend, Settings, Stores};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time;
@@ -37,6 +37,12 @@ fn check_error<T: std::fmt::Debug>(result: Result<T, GatewayError>, kind: ErrorK
     assert_eq!((error.kind(), error.code()), (kind, code), "{error}");
 }
 
+/// Ends a turn, so that the next can begin.
+async fn end(sessions: &Sessions, open: &OpenTurn, said: &Delivered) {
+    sessions.commit_turn(open, said).await.unwrap();
+    sessions.release_turn(open).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_second_turn_knows_the_first() {
     let (sessions, _stores) = sessions(Rules::default()).await;
@@ -44,6 +50,7 @@ async fn the_second_turn_knows_the_first() {
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
     assert_eq!(sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap(), 1);
     assert_eq!(sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap(), 1, "once");
+    sessions.release_turn(&open).await.unwrap();
     let open = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
     let joined = open.join(said(Role::User, "two"));
     let texts: Vec<_> = joined.messages().map(Message::plain_text).collect();
@@ -64,12 +71,12 @@ async fn one_turn_is_under_way_at_a_time() {
     let waiting = sessions.begin_turn(&tenant, &id, "t2", OnConflict::Wait(MINUTE));
     let ending = async {
         time::sleep(Duration::from_secs(5)).await;
-        sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap();
+        end(&sessions, &open, &delivered("one", "1")).await;
     };
     let (second, ()) = tokio::join!(waiting, ending);
     let second = second.unwrap();
     assert_eq!(second.session.version, 1, "it sees what it waited for");
-    sessions.abandon_turn(&second).await.unwrap();
+    sessions.release_turn(&second).await.unwrap();
     sessions.begin_turn(&acme(), &id, "t3", OnConflict::Refuse).await.unwrap();
 }
 
@@ -96,7 +103,7 @@ async fn a_taxonomy_named_once_is_remembered() {
     let patch = BTreeMap::from([("mine".to_owned(), Some(Json::of(&1)))]);
     sessions.patch(&acme(), &id, &patch, Some(0)).await.unwrap();
     let done = Delivered { asked, taxonomy, ..delivered("", "ok") };
-    sessions.commit_turn(&open, &done).await.unwrap();
+    end(&sessions, &open, &done).await;
     let open = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
     assert_eq!(open.taxonomy(&said(Role::User, "go on")).0.as_deref(), Some("Security_taxonomy"));
     assert_eq!(open.session.context.len(), 2, "what the application said meanwhile is kept");
@@ -181,16 +188,28 @@ async fn a_turn_is_held_as_long_as_somebody_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_turn_that_could_not_be_released_is_released_later() {
+    let (sessions, _stores) = sessions(Rules::default()).await;
+    let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
+    let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
+    sessions.commit_turn(&open, &delivered("one", "1")).await.unwrap();
+    let second = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await;
+    check_error(second, ErrorKind::Conflict, "session_busy");
+    time::timeout(Duration::from_secs(1), sessions.release_later(&open)).await.unwrap();
+    sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_turn_that_is_made_again_does_not_know_itself() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let broken = Delivered { incomplete: true, ..delivered("one", "o") };
-    for (token, said, end) in
+    for (token, said, made) in
         [("t1", 0, broken), ("t1", 0, delivered("one", "1")), ("t2", 2, delivered("two", "2"))]
     {
         let open = sessions.begin_turn(&acme(), &id, token, OnConflict::Refuse).await.unwrap();
         assert_eq!(open.history.messages.len(), said, "{token}");
-        sessions.commit_turn(&open, &end).await.unwrap();
+        end(&sessions, &open, &made).await;
     }
     let found = sessions.get(&acme(), &id, Slice::ALL).await.unwrap();
     assert_eq!((found.session.version, found.entries.len()), (3, 6));

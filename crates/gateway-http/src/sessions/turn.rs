@@ -157,19 +157,24 @@ fn makes_sense(part: &Part) -> bool {
     }
 }
 
-/// Ends `open` with what was delivered, even if this future is dropped.
+/// Ends `open` with what was delivered, even if this future is dropped. A session whose store goes
+/// away meanwhile is free again soon after it is back.
 async fn end(keeper: Keeper, open: OpenTurn, delivered: Delivered) -> Result<()> {
-    let sessions = keeper.sessions.clone();
+    let own = keeper.clone();
     let ending = async move {
-        if delivered.asked.is_empty() && delivered.answered.is_empty() {
-            sessions.abandon_turn(&open).await
-        } else {
-            sessions.commit_turn(&open, &delivered).await.map(drop)
+        let sessions = &own.sessions;
+        let empty = delivered.asked.is_empty() && delivered.answered.is_empty();
+        let kept = if empty { Ok(0) } else { sessions.commit_turn(&open, &delivered).await };
+        let released = sessions.release_turn(&open).await;
+        if released.is_err() {
+            own.leave(sessions.release_later(&open));
         }
-        .inspect_err(|error| {
+        for error in [kept.as_ref().err(), released.as_ref().err()].into_iter().flatten() {
             let cause = std::error::Error::source(error).map(tracing::field::display);
             tracing::warn!(%error, cause, "a turn of a session was not ended as it should");
-        })
+        }
+        // What is kept is kept, whether or not the session is free yet.
+        kept.map(drop)
     };
     keeper.finish(ending).await?
 }
