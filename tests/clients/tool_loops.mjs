@@ -38,7 +38,8 @@ function ask(model, prompt, offered, ran) {
       inputSchema,
       execute: async () => {
         ran.push(name);
-        return { ran: name };
+        // Two members: of an object with one, the scripted upstream says only what is in it.
+        return { ran: name, by: "application" };
       },
     });
   const tools = { get_weather: own("get_weather", z.object({ city: z.string() })) };
@@ -57,6 +58,9 @@ async function check(label, model, stream, [prompt, offered, expected]) {
     const text = stream ? await streamText(asked).text : (await generateText(asked)).text;
     if (ran.join() !== expected.join()) throw new Error(`ran ${ran}`);
     if (!text.startsWith("Tool results: ")) throw new Error(`said ${text}`);
+    for (const name of expected) {
+      if (text.split(`"${name}"`).length !== 2) throw new Error(`said ${text}`);
+    }
     if (label.endsWith("gateway") && text.split('"operation"').length !== 2) {
       throw new Error(`said ${text}`);
     }

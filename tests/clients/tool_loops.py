@@ -27,8 +27,11 @@ CASES = [
 
 
 def run(name):
-    """The application's own tools; in a mixed turn, the gateway's too."""
-    return json.dumps({"ran": name})
+    """The application's own tools; in a mixed turn, the gateway's too.
+
+    A result has two members: of an object with one, the scripted upstream says only what is in it.
+    """
+    return json.dumps({"ran": name, "by": "application"})
 
 
 def headers(offered):

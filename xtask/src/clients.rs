@@ -6,6 +6,7 @@
 //! ```
 
 use crate::{
+    dialect::{Dialect, UPSTREAM_KEY},
     gateway::{Binary, CLIENT_KEY, Gateway, Provider, Settings},
     process::{Background, free_port, python, tee},
     tally::Tally,
@@ -14,7 +15,6 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::Context as _;
-use clap::ValueEnum;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -25,7 +25,6 @@ use std::{
 /// How long the provider may take to start: a real model has to be put together and loaded.
 const LOADING: Duration = Duration::from_mins(2);
 
-const UPSTREAM_KEY: &str = "sk-upstream";
 const MODEL: &str = "scripted";
 const EMBEDDING_MODEL: &str = "scripted-embedding";
 
@@ -55,37 +54,6 @@ pub(crate) struct Arguments {
     jobs: u32,
     #[command(flatten)]
     binary: Binary,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Dialect {
-    Openai,
-    Anthropic,
-    Gemini,
-    Ollama,
-}
-
-impl Dialect {
-    const ALL: [Self; 4] = [Self::Openai, Self::Anthropic, Self::Gemini, Self::Ollama];
-
-    /// The name of the provider that speaks it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Openai => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Ollama => "ollama",
-        }
-    }
-
-    /// What providers of this dialect have in their base address after the host.
-    fn path(self) -> &'static str {
-        match self {
-            Self::Openai => "/v1",
-            Self::Gemini => "/v1beta",
-            Self::Anthropic | Self::Ollama => "",
-        }
-    }
 }
 
 /// Runs the clients; fails if any check does.
@@ -127,13 +95,9 @@ fn model(dir: &Path, tools: &Path, port: u16) -> Command {
 }
 
 fn settings(arguments: &Arguments, port: u16) -> Settings {
-    let host = format!("http://127.0.0.1:{port}");
-    let provider = |name, path: &str| {
-        let base_url = format!("{host}{path}");
-        Provider { name, base_url, api_key: UPSTREAM_KEY }
-    };
-    let providers = Dialect::ALL.map(|dialect| provider(dialect.name(), dialect.path()));
-    let local = provider("llamacpp", "");
+    let providers = Dialect::ALL.map(|dialect| dialect.provider(port));
+    let base_url = format!("http://127.0.0.1:{port}");
+    let local = Provider { name: "llamacpp", base_url, api_key: UPSTREAM_KEY };
     let behind = if arguments.real { "local" } else { arguments.provider.name() };
     Settings {
         providers: providers.into_iter().chain([local]).collect(),

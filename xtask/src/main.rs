@@ -9,6 +9,7 @@ mod clock;
 mod conformance;
 mod console;
 mod deploy_check;
+mod dialect;
 mod dist;
 mod fuzz;
 mod gateway;

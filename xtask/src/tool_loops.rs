@@ -6,7 +6,8 @@
 //! ```
 
 use crate::{
-    gateway::{Binary, CLIENT_KEY, Gateway, Provider, Settings},
+    dialect::{Dialect, UPSTREAM_KEY},
+    gateway::{Binary, CLIENT_KEY, Gateway, Settings},
     process::{Background, free_port, python, tee},
     tally::Tally,
     terminal::say,
@@ -17,7 +18,6 @@ use anyhow::Context as _;
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 const START: Duration = Duration::from_secs(20);
-const UPSTREAM_KEY: &str = "sk-upstream";
 const MODEL: &str = "scripted";
 
 /// What `tool-loops` is to do.
@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// The folder of `scripted_upstream.py` [default: ../shared/clients]
     #[arg(long)]
     tools: Option<PathBuf>,
+    /// The dialects of the provider behind the models; each in turn
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Dialect::Openai])]
+    provider: Vec<Dialect>,
     #[command(flatten)]
     binary: Binary,
 }
@@ -48,30 +51,29 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     upstream.answers(port, "/health", START)?;
     let gateway = Gateway::start(&program, Some(&settings(port)), &folder)?;
     let scripts = workspace.root.join("tests/clients");
-    let mut node = Command::new("node");
-    node.arg(scripts.join("tool_loops.mjs")).env("NODE_MODULES", dir.join("node"));
-    let loops = [python(&interpreter, &scripts.join("tool_loops.py")), node];
     let mut tally = Tally::default();
-    for command in loops {
-        tally = tally + one(command, gateway.port)?;
+    for provider in &arguments.provider {
+        let mut node = Command::new("node");
+        node.arg(scripts.join("tool_loops.mjs")).env("NODE_MODULES", dir.join("node"));
+        for command in [python(&interpreter, &scripts.join("tool_loops.py")), node] {
+            say(format!("provider: {}", provider.name()));
+            tally = tally + one(command, gateway.port, *provider)?;
+        }
     }
     say(format!("logs: {}", folder.display()));
     say(tally.to_string());
     test::judge(tally)
 }
 
-fn one(mut command: Command, port: u16) -> anyhow::Result<Tally> {
-    command.args([&format!("http://127.0.0.1:{port}"), CLIENT_KEY, MODEL]);
+fn one(mut command: Command, port: u16, provider: Dialect) -> anyhow::Result<Tally> {
+    let model = format!("{}/{MODEL}", provider.name());
+    command.args([&format!("http://127.0.0.1:{port}"), CLIENT_KEY, &model]);
     let (status, output) = tee(&mut command)?;
     let tally = output.lines().filter_map(Tally::leading).next_back().unwrap_or_default();
     Ok(tally.ended(status.success()))
 }
 
 fn settings(port: u16) -> Settings {
-    let base_url = format!("http://127.0.0.1:{port}/v1");
-    Settings {
-        providers: vec![Provider { name: "openai", base_url, api_key: UPSTREAM_KEY }],
-        keys: vec![CLIENT_KEY],
-        aliases: vec![(MODEL, format!("openai/{MODEL}"))],
-    }
+    let providers = Dialect::ALL.map(|dialect| dialect.provider(port)).to_vec();
+    Settings { providers, keys: vec![CLIENT_KEY], ..Settings::default() }
 }
