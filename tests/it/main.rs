@@ -45,6 +45,7 @@ mod stores;
 mod streams;
 mod surface;
 mod testkit;
+mod tool_access;
 mod tool_ledger;
 mod tool_loop;
 mod tools;

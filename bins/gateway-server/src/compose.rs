@@ -149,7 +149,7 @@ fn access(config: &Config) -> Access {
     Access::Keys(config.clients.iter().map(client).collect())
 }
 
-/// In development every page may call, so that a first page works.
+/// In development every page may call, if nobody says otherwise, so that a first page works.
 fn cors(config: &Config) -> Cors {
     let origins: Vec<_> =
         config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect();
@@ -158,7 +158,7 @@ fn cors(config: &Config) -> Cors {
     } else if !origins.is_empty() {
         Cors::Origins(origins)
     } else if config.server.environment == Stage::Development {
-        Cors::Any
+        Cors::Unsaid
     } else {
         Cors::Closed
     }

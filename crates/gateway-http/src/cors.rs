@@ -1,8 +1,9 @@
 //! Which web pages may call. See <https://fetch.spec.whatwg.org/#http-cors-protocol>.
 
 use crate::{Endpoint, reply};
+use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Uri,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -18,6 +19,9 @@ pub enum Cors {
     Closed,
     /// Every one.
     Any,
+    /// Every one, because nobody has said which. Where a page is not to be mistaken for somebody
+    /// else, only those of this machine.
+    Unsaid,
     /// These.
     Origins(Vec<String>),
 }
@@ -63,6 +67,24 @@ impl Cors {
         headers.append(VARY, HeaderValue::from_static("origin"));
     }
 
+    /// Whether a request may be what it seems to be: a page that makes its name lead to this machine
+    /// can ask like a program that runs here, but browsers say where it came from.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] if it comes from a page that may not call.
+    pub(crate) fn check(&self, asked: &HeaderMap) -> Result<()> {
+        let is_known = |origin: &HeaderValue| match self {
+            Self::Unsaid => is_local(origin),
+            Self::Closed | Self::Any | Self::Origins(_) => self.allows(origin),
+        };
+        if asked.get_all(ORIGIN).iter().all(is_known) {
+            return Ok(());
+        }
+        let message = "web pages of this origin may not call; see server.cors_origins";
+        Err(GatewayError::new(ErrorKind::Forbidden, message).with_code("origin_not_allowed"))
+    }
+
     fn admits<'a>(&self, asked: &'a HeaderMap) -> Option<&'a HeaderValue> {
         asked.get(ORIGIN).filter(|origin| self.allows(origin))
     }
@@ -70,8 +92,60 @@ impl Cors {
     fn allows(&self, origin: &HeaderValue) -> bool {
         match self {
             Self::Closed => false,
-            Self::Any => true,
+            Self::Any | Self::Unsaid => true,
             Self::Origins(origins) => origins.iter().any(|it| it.as_bytes() == origin.as_bytes()),
         }
+    }
+}
+
+/// Whether it is the origin of a page that this machine serves.
+fn is_local(origin: &HeaderValue) -> bool {
+    let Ok(uri) = Uri::try_from(origin.as_bytes()) else { return false };
+    // The origin of no page has a path; a URI without one is read as if it had.
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https")) && uri.path() == "/";
+    is_web && matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(cors: &Cors, origin: &str, expected: bool) {
+        let headers = HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())]);
+        assert_eq!(cors.check(&headers).is_ok(), expected, "{origin}");
+    }
+
+    #[test]
+    fn what_nobody_said_is_open_to_this_machine_alone() {
+        let unsaid = Cors::Unsaid;
+        for origin in ["http://localhost:6274", "https://127.0.0.1", "http://[::1]:80"] {
+            check(&unsaid, origin, true);
+        }
+        for origin in [
+            "http://localhost.example",
+            "http://example:80",
+            "http://localhost@example",
+            "ftp://localhost",
+            "localhost",
+            "null",
+            "",
+        ] {
+            check(&unsaid, origin, false);
+        }
+        assert!(unsaid.check(&HeaderMap::new()).is_ok(), "programs have no origin");
+    }
+
+    #[test]
+    fn what_was_said_counts() {
+        let origins = Cors::Origins(vec!["https://a".to_owned()]);
+        check(&origins, "https://a", true);
+        check(&origins, "http://localhost", false);
+        check(&Cors::Any, "https://b", true);
+        check(&Cors::Any, "null", true);
+        check(&Cors::Closed, "http://localhost", false);
+        let mut two = HeaderMap::from_iter([(ORIGIN, "https://a".parse().unwrap())]);
+        two.append(ORIGIN, "https://b".parse().unwrap());
+        assert!(origins.check(&two).is_err(), "both count");
     }
 }

@@ -144,9 +144,18 @@ pub(crate) async fn enter(
     peer: IpAddr,
 ) -> Result<(Arc<Client>, Option<Permit>)> {
     let client = app.identify(headers, peer)?;
-    let tenant = (!client.is_anybody).then_some(&client.tenant);
-    let permit = app.control.admission.enter(tenant, client.priority.of(headers)).await?;
+    let permit = admit(app, &client, headers).await?;
     Ok((client, permit))
+}
+
+/// Lets in work of `client`, or says that there is too much to do.
+pub(crate) async fn admit(
+    app: &App,
+    client: &Client,
+    headers: &HeaderMap,
+) -> Result<Option<Permit>> {
+    let tenant = (!client.is_anybody).then_some(&client.tenant);
+    app.control.admission.enter(tenant, client.priority.of(headers)).await
 }
 
 /// Several questions are put one by one; one may be put as it is, or as it is completed here.

@@ -1,9 +1,9 @@
 //! Every request passes here, top to bottom.
 
 use crate::{
-    App, Endpoint, body, console, context, control::Standing, conversations, count, embeddings,
-    endpoint::Kind, explain, generate, health, hygiene, idempotency, models, platform, reply,
-    responses, sessions, tools, usage,
+    App, Client, Endpoint, body, console, context, control::Standing, conversations, count,
+    embeddings, endpoint::Kind, explain, generate, health, hygiene, idempotency, models, platform,
+    reply, responses, sessions, tools, usage,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -203,11 +203,13 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let client = app.identify(request.headers(), entry.peer)?;
+    let peer = entry.peer;
+    let client = app.identify(request.headers(), peer)?;
     if endpoint != Endpoint::Embeddings {
-        app.control.limiter.knock(&client, entry.peer, entry.standing).await?;
+        app.control.limiter.knock(&client, peer, entry.standing).await?;
     }
     let query = request.uri().query();
+    let asker = |request_id| tools::Asker { client: &client, peer, request_id };
     match endpoint {
         Endpoint::Models => models::list(app, request.headers(), query),
         Endpoint::Model(id) => models::show(app, request.headers(), id),
@@ -224,12 +226,7 @@ where
         Endpoint::Response(id) => responses::retrieve(app, &client, id, query).await,
         Endpoint::ResponseCancel(id) => responses::cancel(app, &client, id).await,
         Endpoint::ResponseItems(id) => responses::input_items(app, &client, id, query).await,
-        Endpoint::ResponseTokens => {
-            let (head, body) = request.into_parts();
-            let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
-            json::validate(&body, &json::Limits { depth: app.json_depth })?;
-            responses::input_tokens(app, &client, &body).await
-        }
+        Endpoint::ResponseTokens => input_tokens(app, &client, request).await,
         Endpoint::Conversations
         | Endpoint::Conversation(_)
         | Endpoint::ConversationItems(_)
@@ -237,9 +234,9 @@ where
             conversations::serve(app, endpoint, &client, request).await
         }
         Endpoint::Tools | Endpoint::Tool(_) | Endpoint::ToolExecute => {
-            tools::serve(app, endpoint, (&client, entry.request_id), request).await
+            tools::serve(app, endpoint, asker(entry.request_id), request).await
         }
-        Endpoint::Mcp => tools::serve_mcp(app, (&client, entry.request_id), request).await,
+        Endpoint::Mcp => tools::serve_mcp(app, asker(entry.request_id), request).await,
         Endpoint::Sessions
         | Endpoint::Session(_)
         | Endpoint::SessionFork(_)
@@ -261,6 +258,22 @@ where
         | Endpoint::Messages
         | Endpoint::Completions => Err(unhandled()),
     }
+}
+
+/// Estimates what a request to a model would have it read.
+async fn input_tokens<B>(
+    app: &Arc<App>,
+    client: &Client,
+    request: Request<B>,
+) -> Result<Response<reply::Body>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let (head, body) = request.into_parts();
+    let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
+    json::validate(&body, &json::Limits { depth: app.json_depth })?;
+    responses::input_tokens(app, client, &body).await
 }
 
 /// A row of the table of endpoints that nobody here knows; a test asks for each.

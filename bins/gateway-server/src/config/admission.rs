@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::{net::SocketAddr, time::Duration};
 
 section! {
-    /// How many requests to models run at one time; what is above is turned away with 503, at once.
+    /// How many requests to models and runs of tools there are at one time; what is above is turned away with 503, at once.
     pub Admission {
         /// How many there may be in all.
         max_concurrent_requests: usize = 9000, within 1..=1_000_000, prefixed ["MAX_CONCURRENT_REQUESTS"];

@@ -69,7 +69,7 @@ section! {
         burst: Option<u64> = None;
         /// How many tokens, read and written, its requests may take in a minute.
         tokens_per_minute: Option<u64> = None;
-        /// How many of its requests may run at one time.
+        /// How many of its requests to models and runs of tools there may be at one time.
         max_concurrent: Option<u64> = None;
         /// How much its requests may cost in a day (UTC).
         daily_budget_usd: Option<Dollars> = None;

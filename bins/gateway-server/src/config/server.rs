@@ -125,6 +125,7 @@ section! {
         /// If it is not said: on if there are clients, off if not.
         auth: Option<Auth> = None, prefixed ["AUTH"];
         /// Origins from which browsers may call; `*` for any.
+        /// If there are none: in development any, but `/mcp` only from this machine; elsewhere none.
         cors_origins: Vec<Origin> = Vec::new(), bare ["CORS_ORIGINS"];
         /// Networks of proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
         trusted_proxies: Vec<Network> = Vec::new(), prefixed ["TRUSTED_PROXIES"];

@@ -127,6 +127,21 @@ impl Limiter {
         inner.put(&question, standing).await.map(drop)
     }
 
+    /// Takes one of the caller's places for work that asks no model, or refuses it. It is given
+    /// back when what is returned is dropped.
+    pub(crate) async fn occupy(&self, client: &Client, peer: IpAddr) -> Result<Option<Taken>> {
+        let Some(inner) = &self.inner else { return Ok(None) };
+        let own = inner.own_limits(client, peer);
+        let Some((key, place)) = own.and_then(|(key, set)| Some((key, set.place()?.clone())))
+        else {
+            return Ok(None);
+        };
+        let request = Uuid::new_v4().simple().to_string().into();
+        let places = vec![place];
+        let ask = QuotaAsk { request, places, lease: inner.lease, ..QuotaAsk::default() };
+        inner.hold(&Question { key, levies: Vec::new(), ask }, &mut Standing::default()).await
+    }
+
     /// Lets in a request to a model, or refuses it; tells `standing` either way. What is taken is
     /// to be settled.
     pub(crate) async fn take(
@@ -138,15 +153,7 @@ impl Limiter {
     ) -> Result<Option<Taken>> {
         let Some(inner) = &self.inner else { return Ok(None) };
         let Some(question) = inner.question(client, peer, want) else { return Ok(None) };
-        // A caller that leaves while the store is asked gives back what it is given.
-        let taken = (!question.ask.lease.is_zero()).then(|| question.held(inner));
-        match (inner.put(&question, standing).await, taken) {
-            (Ok(true), taken) => Ok(taken),
-            (other, taken) => {
-                taken.into_iter().for_each(Taken::forget);
-                other.map(|_| None)
-            }
-        }
+        inner.hold(&question, standing).await
     }
 
     /// How a request would fare: its verdict and the numbers, without taking anything.
@@ -214,6 +221,23 @@ impl Inner {
         }
         ask.rates = levies.iter().map(|levy| levy.ask.clone()).collect();
         Some(Question { key, levies, ask })
+    }
+
+    /// Asks, and gives what is held since, if anything is.
+    async fn hold(
+        self: &Arc<Self>,
+        question: &Question,
+        standing: &mut Standing,
+    ) -> Result<Option<Taken>> {
+        // A caller that leaves while the store is asked gives back what it is given.
+        let taken = (!question.ask.lease.is_zero()).then(|| question.held(self));
+        match (self.put(question, standing).await, taken) {
+            (Ok(true), taken) => Ok(taken),
+            (other, taken) => {
+                taken.into_iter().for_each(Taken::forget);
+                other.map(|_| None)
+            }
+        }
     }
 
     /// Asks; false if the store could not say, and nothing was taken.

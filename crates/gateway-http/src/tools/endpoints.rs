@@ -5,6 +5,7 @@
 
 use super::{
     context::{self, Chosen},
+    entrance::Asker,
     permitted,
 };
 use crate::{App, Endpoint, auth::Client, body, models::percent_decoded, reply, sessions};
@@ -17,7 +18,6 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::sync::Arc;
 
 /// Nothing of a session but what it is.
 const NO_MESSAGES: Slice = Slice { from: 0, limit: 0 };
@@ -26,13 +26,14 @@ const NO_MESSAGES: Slice = Slice { from: 0, limit: 0 };
 pub(crate) async fn serve<B>(
     app: &App,
     endpoint: Endpoint<'_>,
-    (client, request_id): (&Client, Arc<str>),
+    asker: Asker<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    let Asker { client, .. } = asker;
     let tools = permitted::to(client, &app.toolbox.tools);
     let tools = &*tools;
     let (head, body) = request.into_parts();
@@ -42,9 +43,10 @@ where
     if let Endpoint::Tool(name) = endpoint {
         return show(tools, &percent_decoded(name));
     }
+    let _leave = asker.enter(app, &head.headers).await?;
     let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
     let Execute { call, session } = Execute::parse(&body)?;
-    let about = crate::context::traced(&head.headers, request_id, client);
+    let about = crate::context::traced(&head.headers, asker.request_id, client);
     let chosen = chosen(app, client, session).await?;
     let mut context = chosen.context(&about, app.toolbox.total);
     context.idempotency_key = context::idempotency_key(&head.headers);

@@ -7,6 +7,7 @@
 use super::{
     context,
     endpoints::{self, chosen},
+    entrance::Asker,
     permitted,
 };
 use crate::{App, auth::Client, body, reply};
@@ -18,7 +19,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 /// The versions that are spoken, the newest first.
 const VERSIONS: [&str; 4] = [NEWEST, "2025-06-18", "2025-03-26", "2024-11-05"];
@@ -30,16 +31,22 @@ const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 
 /// Answers a message.
+///
+/// # Errors
+///
+/// If a web page asks that may not, the body cannot be read, or there is no leave to run a tool.
 pub(crate) async fn serve<B>(
     app: &App,
-    (client, request_id): (&Client, Arc<str>),
+    asker: Asker<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    let Asker { client, .. } = asker;
     let (head, body) = request.into_parts();
+    app.cors.check(&head.headers)?;
     let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
     let message = match Message::parse(&body) {
         Ok(message) => message,
@@ -50,9 +57,10 @@ where
     let Some(id) = message.id else { return Ok(reply::empty(StatusCode::ACCEPTED)) };
     let outcome = match message.method.as_deref() {
         Some("tools/call") => {
+            let _leave = asker.enter(app, &head.headers).await?;
             let session = head.headers.get("x-session-id").map(HeaderValue::as_bytes);
             let session = session.map(|id| String::from_utf8_lossy(id).into_owned());
-            let about = crate::context::traced(&head.headers, request_id, client);
+            let about = crate::context::traced(&head.headers, asker.request_id, client);
             let chosen = chosen(app, client, session).await?;
             let mut context = chosen.context(&about, app.toolbox.total);
             context.idempotency_key = context::idempotency_key(&head.headers);
@@ -275,6 +283,7 @@ mod tests {
     use async_trait::async_trait;
     use futures_util::FutureExt as _;
     use gateway_core::ToolErrorCode;
+    use std::sync::Arc;
 
     #[track_caller]
     fn check_message(body: &str, expected: Result<Option<&str>, i32>) {

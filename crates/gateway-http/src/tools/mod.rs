@@ -2,6 +2,7 @@
 
 mod context;
 mod endpoints;
+mod entrance;
 mod equip;
 mod mcp;
 mod permitted;
@@ -11,6 +12,7 @@ mod within;
 pub(crate) use self::{
     context::Chosen,
     endpoints::serve,
+    entrance::Asker,
     equip::equip,
     mcp::serve as serve_mcp,
     remark::{are_shown, remark, seen},
