@@ -90,6 +90,8 @@ async fn one_that_answers_is_enough() {
 async fn every_failure_that_is_named_leads_on() {
     check(refusal(500), FINE, (3, 1)).await;
     check(refusal(401), FINE, (1, 1)).await;
+    check(refusal(403), FINE, (1, 1)).await;
+    check(Script::whole(403, &[], ""), FINE, (1, 1)).await;
     check(limited("60"), FINE, (1, 1)).await;
     check(Script::new().reset(), FINE, (1, 1)).await;
     let long = openai::error("invalid_request_error", "context_length_exceeded", "too long");
@@ -276,8 +278,10 @@ async fn keys_take_turns_and_those_of_no_use_rest() {
     assert_eq!((told, keys.join("")), (vec!["200".to_owned(); 4], "1231".to_owned()));
     let (told, keys) = with_keys(&[limited("60")], 4).await;
     assert_eq!((told, keys.join("")), (vec!["200".to_owned(); 4], "12232".to_owned()));
-    let (told, keys) = with_keys(&[refusal(401)], 4).await;
-    assert_eq!((told, keys.join("")), (vec!["200".to_owned(); 4], "12232".to_owned()));
+    for status in [401, 403] {
+        let (told, keys) = with_keys(&[refusal(status)], 4).await;
+        assert_eq!((told, keys.join("")), (vec!["200".to_owned(); 4], "12232".to_owned()));
+    }
 }
 
 #[tokio::test]
@@ -297,15 +301,32 @@ async fn a_limit_is_kept_and_its_wait_is_told() {
 
 #[tokio::test]
 async fn a_credential_that_is_refused_is_not_the_callers_fault() {
+    for status in [401, 403] {
+        let upstream = Upstream::start().await;
+        let gateway = Setup::tenacious().provider("lab", &upstream.url()).start().await;
+        upstream.always(Script::json(status, openai::error("x", "x", "bad key sk-secret")));
+        for _ in 0..5 {
+            let reply = gateway.ask("lab/m", Value::Null).await;
+            assert_eq!(reply.told(), "502 upstream_auth");
+            assert!(!reply.text().contains("secret"));
+        }
+        assert_eq!(upstream.exchanges().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_one_caller_says_sets_no_credential_aside() {
     let upstream = Upstream::start().await;
     let gateway = Setup::tenacious().provider("lab", &upstream.url()).start().await;
-    upstream.always(Script::json(401, openai::error("x", "x", "bad key sk-secret")));
-    for _ in 0..5 {
-        let reply = gateway.ask("lab/m", Value::Null).await;
-        assert_eq!(reply.told(), "502 upstream_auth");
-        assert!(!reply.text().contains("secret"));
+    let flagged = openai::error("x", "", "your input was flagged");
+    let page = Script::whole(403, &[("content-type", "text/html")], "<html>blocked</html>");
+    for (script, told) in
+        [(Script::json(403, flagged), "400 content_filter"), (page, "502 upstream_auth")]
+    {
+        upstream.next(script);
+        assert_eq!(gateway.ask("lab/m", Value::Null).await.told(), told);
+        assert_eq!(gateway.ask("lab/m", Value::Null).await.told(), "200");
     }
-    assert_eq!(upstream.exchanges().len(), 1);
 }
 
 #[tokio::test]

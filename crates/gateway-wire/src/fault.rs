@@ -53,7 +53,12 @@ impl Fault {
         }
         let logged = self.message.as_deref().map(presentable).unwrap_or_default();
         if kind == ErrorKind::UpstreamInvalid {
-            error = error.with_code(ErrorKind::Upstream.as_str());
+            let of = if self.status == Some(403) {
+                ErrorKind::UpstreamAuth
+            } else {
+                ErrorKind::Upstream
+            };
+            error = error.with_code(of.as_str());
         }
         error.because(format!("status {:?}, {:?}: {logged}", self.status, self.kind))
     }
@@ -87,8 +92,13 @@ impl Fault {
         }
         let retryable = self.should_retry != Some(false);
         match self.status.unwrap_or(500) {
-            401 => ErrorKind::UpstreamAuth,
-            403 => ErrorKind::Forbidden,
+            403 if mentions(&WITHHELD) => ErrorKind::ContentFilter,
+            // Who may not see a thing is told that it is not there.
+            403 if mentions(&["not found"]) && !mentions(&["model"]) => ErrorKind::NotFound,
+            // Nobody says why: it may be something in between that dislikes what this request says,
+            // and no reason to set the credential aside for everybody.
+            403 if !self.says_something() => ErrorKind::UpstreamInvalid,
+            401 | 403 => ErrorKind::UpstreamAuth,
             404 if says(&["model_not_found"]) || mentions(&["model"]) => ErrorKind::ModelNotFound,
             404 => ErrorKind::NotFound,
             408 | 504 => ErrorKind::UpstreamTimeout,
@@ -110,7 +120,22 @@ impl Fault {
             _ => ErrorKind::Upstream,
         }
     }
+
+    fn says_something(&self) -> bool {
+        let words = [&self.message, &self.kind, &self.code];
+        words.into_iter().flatten().any(|word| !word.trim().is_empty())
+    }
 }
+
+/// What is said by those who answer 403 to what a request says, not to who asks.
+const WITHHELD: [&str; 6] = [
+    "moderation",
+    "flagged",
+    "content policy",
+    "content management policy",
+    "usage policies",
+    "guardrail",
+];
 
 /// Whether the caller can do something about it, and so may read what the upstream says.
 const fn is_the_callers(kind: ErrorKind) -> bool {
@@ -120,7 +145,6 @@ const fn is_the_callers(kind: ErrorKind) -> bool {
             | ErrorKind::Unprocessable
             | ErrorKind::ContextLength
             | ErrorKind::ContentFilter
-            | ErrorKind::Forbidden
             | ErrorKind::NotFound
             | ErrorKind::ModelNotFound
             | ErrorKind::Conflict
@@ -224,8 +248,36 @@ mod tests {
     }
 
     #[test]
+    fn who_is_refused_is_the_gateway() {
+        let auth = "UpstreamAuth: the provider does not accept the gateway's credential";
+        check(403, "forbidden", "", auth);
+        check(403, "permission_error", "Your API key may not use this resource", auth);
+        check(403, "PERMISSION_DENIED", "The caller does not have permission", auth);
+        check(403, "model_not_found", "Project proj_x does not have access to model m", auth);
+        check(403, "", "Country, region, or territory not supported", auth);
+    }
+
+    #[test]
+    fn what_is_forbidden_to_say_is_no_matter_of_credentials() {
+        let flagged = "your input was flagged";
+        check(403, "", flagged, "ContentFilter: your input was flagged");
+        check(403, "", "Blocked by Guardrail x", "ContentFilter: Blocked by Guardrail x");
+        let missing = "CachedContent not found (or permission denied)";
+        check(403, "PERMISSION_DENIED", missing, &format!("NotFound: {missing}"));
+    }
+
+    /// One request that something in between dislikes does not set the credential aside.
+    #[test]
+    fn a_refusal_without_a_word_is_told_as_one_and_blames_nobody() {
+        let error = Fault { status: Some(403), ..Fault::default() }.into_error();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::UpstreamInvalid, "upstream_auth"));
+        let error = Fault { status: Some(500), should_retry: Some(false), ..Fault::default() };
+        assert_eq!(error.into_error().code(), "upstream_error");
+    }
+
+    #[test]
     fn keys_are_masked() {
-        check(403, "", "key sk-abcdefgh is bad", "Forbidden: key [redacted] is bad");
+        check(404, "", "key sk-abcdefgh is bad", "NotFound: key [redacted] is bad");
     }
 
     /// What a status without any words means, and whether another attempt may help.
@@ -241,7 +293,7 @@ mod tests {
             (400, ErrorKind::InvalidRequest),
             (401, ErrorKind::UpstreamAuth),
             (402, ErrorKind::QuotaExceeded),
-            (403, ErrorKind::Forbidden),
+            (403, ErrorKind::UpstreamInvalid),
             (404, ErrorKind::NotFound),
             (409, ErrorKind::Conflict),
             (413, ErrorKind::TooLarge),

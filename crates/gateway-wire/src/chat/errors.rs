@@ -78,7 +78,12 @@ fn of_json(raw: &RawValue) -> Fault {
     if fault.kind.as_deref() == Some("non_retriable") {
         fault.should_retry = Some(false);
     }
-    if let Some(raw) = metadata(&object) {
+    let metadata = object.get("metadata").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let metadata: Object<'_> = metadata.unwrap_or_default();
+    if metadata.get("flagged_input").is_some() {
+        fault.code = Some("content_filter".to_owned());
+    }
+    if let Some(raw) = behind(&metadata) {
         fault.message = Some(match fault.message {
             Some(message) => format!("{message}: {raw}"),
             None => raw,
@@ -114,8 +119,7 @@ fn word(raw: &RawValue) -> Option<String> {
 }
 
 /// What the provider behind `OpenRouter` said.
-fn metadata(error: &Object<'_>) -> Option<String> {
-    let metadata: Object<'_> = serde_json::from_str(error.get("metadata")?.get()).ok()?;
+fn behind(metadata: &Object<'_>) -> Option<String> {
     let raw = metadata.text("raw")?;
     let inner = serde_json::from_str::<&RawValue>(&raw).ok().and_then(|raw| of_json(raw).message);
     Some(inner.unwrap_or_else(|| raw.into_owned()))
@@ -241,6 +245,16 @@ mod tests {
             "InvalidRequest: Provider returned error: too long",
         );
         check(false, 400, r#"[{"error":{"message":"in a list"}}]"#, "InvalidRequest: in a list");
+    }
+
+    /// `OpenRouter` says so of what it does not hand on; others answer so to a key.
+    #[test]
+    fn what_is_forbidden() {
+        let moderated = r#"{"error":{"code":403,"message":"no","metadata":{"reasons":["violence"],"flagged_input":"x","provider_name":"p"}}}"#;
+        check(false, 403, moderated, "ContentFilter: no");
+        let refused = "UpstreamAuth: the provider does not accept the gateway's credential";
+        check(false, 403, r#"{"error":{"code":"forbidden","message":"Forbidden"}}"#, refused);
+        check(false, 403, "<html>Blocked</html>", "UpstreamInvalid: the provider failed");
     }
 
     #[test]
