@@ -172,3 +172,105 @@ fn what_is_explained_is_what_happens() {
     drop((one, two));
     run.unwrap();
 }
+
+/// A gateway with a client of these limits, before a model at $1 a token.
+async fn limited(limits: &[(&str, &str)]) -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream).client("app", "sk-app");
+    let setup = setup.set("[models]", "id", "m").set("[models]", "provider", "lab");
+    let setup = setup.write("[models]", "price", "{ input = 1000000, output = 1000000 }");
+    let write = |setup: Setup, (name, value): &(&str, &str)| setup.write("[clients]", name, value);
+    (upstream, limits.iter().fold(setup, write).start().await)
+}
+
+const APP: [(&str, &str); 1] = [("x-api-key", "sk-app")];
+
+/// What is told of the limits that a request of one written token meets, and what happens to it:
+/// `200`, or the code that it is refused with.
+async fn both(gateway: &Gateway) -> (Value, Reply) {
+    let body = chat("m", json!({ "max_tokens": 1 }));
+    let told = post(gateway, "/v1/explain", &body, &APP).await;
+    let limits = told.json()["limits"].clone();
+    let real = post(gateway, "/v1/chat/completions", &body, &APP).await;
+    let expected = match limits["error"]["code"].as_str() {
+        Some(code) => format!("429 {code}"),
+        None => "200".to_owned(),
+    };
+    assert_eq!(real.told(), expected, "{limits}");
+    assert_eq!(limits["admitted"], json!(real.status() == 200));
+    (limits, real)
+}
+
+/// A limit that is met, by what it limits.
+fn met<'a>(limits: &'a Value, name: &str) -> &'a Value {
+    let all = limits["met"].as_array().unwrap();
+    all.iter().find(|it| it["limit"] == name).unwrap_or_else(|| panic!("no {name} in {limits}"))
+}
+
+#[tokio::test]
+async fn limits_are_told_as_they_are_then_met() {
+    let (_upstream, gateway) = limited(&[
+        ("requests_per_minute", "60"),
+        ("tokens_per_minute", "1000"),
+        ("max_concurrent", "3"),
+        ("monthly_budget_usd", "1000"),
+        ("model_limits", "[{ model = \"m\", requests_per_minute = 3 }]"),
+    ])
+    .await;
+    let (mut let_in, mut refused) = (0, 0);
+    for _ in 0..4 {
+        let (limits, real) = both(&gateway).await;
+        if real.status() != 200 {
+            refused += 1;
+            assert_eq!(limits["error"]["code"], "rate_limit_exceeded");
+            assert!(limits["error"]["retry_after_ms"].as_u64().unwrap() > 0);
+            continue;
+        }
+        let_in += 1;
+        gateway.outcomes(let_in).await;
+        let of_all = met(&limits, "requests");
+        assert_eq!((&of_all["model"], &of_all["most"]), (&Value::Null, &json!(60)), "{limits}");
+        let tokens = met(&limits, "tokens");
+        let left = tokens["left"].as_u64().unwrap() - tokens["takes"].as_u64().unwrap();
+        let header: u64 = real.header("x-ratelimit-remaining-tokens").parse().unwrap();
+        assert!((left..left + 200).contains(&header), "{header}, and {limits}");
+        assert_eq!(met(&limits, "concurrent")["left"], json!(3));
+        let money = met(&limits, "budget_nano_dollars");
+        assert_eq!(money["period"].as_str().unwrap().len(), "2026-11".len());
+        // Ten tokens at a dollar each were paid for by each request before.
+        let spent = 10_000_000_000_u64 * (u64::try_from(let_in).unwrap() - 1);
+        assert_eq!(money["left"], json!(1_000_000_000_000 - spent), "{limits}");
+    }
+    assert_eq!((let_in, refused), (3, 1));
+}
+
+#[tokio::test]
+async fn each_limit_that_refuses_is_named_beforehand() {
+    for (limit, value, code) in [
+        ("tokens_per_minute", "5", "request_exceeds_limit"),
+        ("daily_budget_usd", "5", "budget_exceeded"),
+    ] {
+        let (upstream, gateway) = limited(&[(limit, value)]).await;
+        let (limits, _) = both(&gateway).await;
+        assert_eq!(limits["error"]["code"], code, "{limits}");
+        assert_eq!(limits["met"].as_array().map(Vec::len), Some(1));
+        assert!(upstream.exchanges().is_empty());
+    }
+    let (upstream, gateway) = limited(&[("max_concurrent", "1")]).await;
+    upstream.next(Script::streaming().event(&openai::opening()).event(&openai::says("a")).stall());
+    let mut held = gateway.connect().await;
+    let headers = [APP[0], ("Content-Type", "application/json")];
+    let body = openai::ask("m", json!({ "stream": true }));
+    held.send(request("POST", "/v1/chat/completions", &headers, body.as_bytes())).await;
+    assert_eq!(held.begin().await.head.word(1), "200");
+    let (limits, _) = both(&gateway).await;
+    assert_eq!(limits["error"]["code"], "too_many_requests_at_once");
+    assert_eq!(met(&limits, "concurrent")["left"], json!(0));
+}
+
+#[tokio::test]
+async fn who_has_no_limits_meets_none() {
+    let (_upstream, gateway) = limited(&[]).await;
+    let (limits, _) = both(&gateway).await;
+    assert_eq!(limits, json!({ "admitted": true, "error": null, "met": [] }));
+}

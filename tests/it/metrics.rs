@@ -135,6 +135,11 @@ async fn what_happens_is_counted_once() {
     assert_eq!(count("llm_gateway_time_per_output_token_seconds_count", "fake").await, "1");
     assert_eq!(count("llm_gateway_circuit_breaker_state", "lab/other").await, "2");
     assert_eq!(count("llm_gateway_requests_in_progress", "POST").await, "0");
+    // Two answers of the upstream's, seven tokens read and three written each.
+    for (kind, tokens) in [("prompt", "14"), ("completion", "6")] {
+        let labels = format!("provider=\"lab\",model=\"other\",type=\"{kind}\"");
+        assert_eq!(count("llm_gateway_tokens_total", &labels).await, tokens);
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::{
     App, body, context,
+    control::Size,
     generate::{self, Entry},
     outcome::{Accepted, Outcome},
     reply,
@@ -57,7 +58,7 @@ where
         card: call.target.card.clone(),
         asked: generate::asked_name(&call.target),
         stream: false,
-        input: 0,
+        input: Size::known(0),
         taken: None,
         trace: call.context.traceparent.clone(),
         permit: None,

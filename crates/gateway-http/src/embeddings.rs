@@ -2,7 +2,7 @@
 
 use crate::{
     App, body, context,
-    control::{Want, cost},
+    control::{Size, Want, cost},
     generate::{self, Entry},
     outcome::{Accepted, Outcome},
     reply,
@@ -31,13 +31,13 @@ where
     // The configured default is a model for chats: it is of no use here.
     envelope::read(&body, &json::Limits { depth: app.json_depth })?;
     let request = Arc::new(embeddings::read_request(&body)?);
-    let input = estimate::tokens_of_json(&body);
+    let input = Size::known(estimate::tokens_of_json(&body));
     drop((body, share));
     let route = app.routes.route(&request.model)?;
     let provider = app.answerer(&client, &request.model, &route)?;
     let price = app.control.price(&route.provider, route.target.card.as_deref());
     let models = [&*request.model, &*route.target.model];
-    let want = Want { models, input, output: Some(0), price: price.as_ref() };
+    let want = Want { models, input: &input, output: Some(0), price: price.as_ref() };
     let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
     let context = context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Chat);
     let accepted = Accepted {

@@ -2,9 +2,18 @@
 //!
 //! Everything that is decided here is decided by the same code as for a request that is answered:
 //! the route, what speaks against each of its targets, what a translation leaves behind, what the
-//! cache holds.
+//! cache holds, what the caller's limits have room for.
 
-use crate::{App, Endpoint, auth::Client, body, endpoint::Kind, generate, reply};
+mod limits;
+
+use crate::{
+    App, Endpoint,
+    auth::Client,
+    body,
+    control::{Size, Want},
+    endpoint::Kind,
+    generate, reply,
+};
 use bytes::Bytes;
 use gateway_core::{
     Against, BoxError, Cached, Call, GatewayError, ModelCard, NanoDollars, Prospect, Result, Usage,
@@ -20,7 +29,7 @@ use std::sync::Arc;
 pub(crate) async fn explain<B>(
     app: &Arc<App>,
     client: &Client,
-    request_id: Arc<str>,
+    entry: generate::Entry<'_>,
     request: Request<B>,
 ) -> Result<Response<reply::Body>>
 where
@@ -37,10 +46,19 @@ where
     let provider = app.answerer(client, &envelope.model, &route)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);
     let has_session = envelope.session.is_some();
+    let price = app.control.price(&route.provider, route.target.card.as_deref());
+    let size = Size::of(body.clone());
+    let want = Want::of(&envelope, &route.target, &size, price.as_ref());
+    let room = app.control.limiter.look(client, entry.peer, &want).await;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
     let ask = if asks.len() == 1 { asks.pop() } else { None }.unwrap_or(told);
     let dialect = caller.dialect();
-    let beside = generate::Beside { headers: &head.headers, request_id, dialect, has_session };
+    let beside = generate::Beside {
+        headers: &head.headers,
+        request_id: entry.request_id,
+        dialect,
+        has_session,
+    };
     let call = generate::call(app, client, &route, (ask, stream), beside);
     if call.strict {
         loss.refuse()?;
@@ -56,6 +74,7 @@ where
         "route": { "rule": route.rule.as_str(), "name": route.chain.as_deref() },
         "dropped": loss.iter().collect::<Vec<_>>(),
         "prompt_tokens": prompt_tokens(&call),
+        "limits": limits::told(&room),
     });
     if let Some(members) = told.as_object_mut() {
         members.extend(outlook(&call, &prospects));

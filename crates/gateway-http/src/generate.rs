@@ -2,7 +2,7 @@
 
 use crate::{
     App, Client, body, caching, context,
-    control::{Permit, Standing, Want, cost},
+    control::{Permit, Size, Standing, Want, cost},
     event_body::EventBody,
     fit::{self, Fitted},
     hold, idempotency,
@@ -89,8 +89,8 @@ where
     let (model, stream) = (envelope.model.clone(), envelope.stream);
     let has_session = envelope.session.is_some();
     let price = app.control.price(&route.provider, route.target.card.as_deref());
-    let want = Want::of(&envelope, &route.target, &body, price.as_ref());
-    let input = want.input;
+    let input = Size::of(body.clone());
+    let want = Want::of(&envelope, &route.target, &input, price.as_ref());
     let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
     let ask = single(&mut asks, &told);

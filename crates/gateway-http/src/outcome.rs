@@ -3,7 +3,7 @@
 use crate::{
     App,
     console::{self, Begun, Live},
-    control::{Ended, Permit, Row, Taken, Who},
+    control::{Ended, Permit, Row, Size, Taken, Who},
     meters::{InFlight, Took},
 };
 use gateway_core::{
@@ -35,8 +35,8 @@ pub(crate) struct Outcome {
     first_output: Option<Instant>,
     usage: Option<Usage>,
     finish: Option<&'static str>,
-    /// Roughly how many tokens the request has.
-    input: u64,
+    /// How large the request is.
+    input: Size,
     /// How often output came: roughly a token each.
     outputs: u64,
     has_begun: bool,
@@ -60,8 +60,8 @@ pub(crate) struct Accepted {
     /// The model, as its provider names it.
     pub(crate) asked: Arc<str>,
     pub(crate) stream: bool,
-    /// Roughly how many tokens it has.
-    pub(crate) input: u64,
+    /// How large it is.
+    pub(crate) input: Size,
     /// What it holds of its client's limits.
     pub(crate) taken: Option<Taken>,
     /// The `traceparent` that upstreams are sent.
@@ -255,9 +255,6 @@ impl Outcome {
             let (usage, estimated) = (used.usage, used.is_estimated);
             self.app.control.books.close(row, Ended { outcome, usage, cost, estimated });
         }
-        if let Some(usage) = &self.usage {
-            self.app.meters.used(&self.provider, &self.model, usage, cost);
-        }
     }
 
     /// The end, as those who watch see it.
@@ -293,7 +290,8 @@ impl Outcome {
                 Used { usage: Usage { output, ..usage }, is_estimated: true }
             }
             None if self.has_begun => {
-                let usage = Usage { input: self.input, output: self.outputs, ..Usage::default() };
+                let input = self.input.tokens();
+                let usage = Usage { input, output: self.outputs, ..Usage::default() };
                 Used { usage, is_estimated: true }
             }
             None => Used { usage: Usage::default(), is_estimated: false },

@@ -215,7 +215,7 @@ where
         Endpoint::Model(id) => models::show(app, request.headers(), id),
         Endpoint::CountTokens => count::count(app, entry, request).await,
         Endpoint::Embeddings => embeddings::embed(app, entry, request).await,
-        Endpoint::Explain => explain::explain(app, &client, entry.request_id, request).await,
+        Endpoint::Explain => explain::explain(app, &client, entry, request).await,
         Endpoint::Providers => Ok(platform::providers(app)),
         Endpoint::ConsoleFeed => console::watch(app, &client),
         Endpoint::HealthDetailed => Ok(health::detailed(app).await),

@@ -147,6 +147,11 @@ impl Set {
         requests.into_iter().chain(tokens)
     }
 
+    /// Whether what a request takes depends on its size.
+    pub(crate) const fn is_by_size(&self) -> bool {
+        self.tokens.is_some() || self.daily.is_some() || self.monthly.is_some()
+    }
+
     /// What a request takes of limits on requests at one time.
     pub(crate) const fn place(&self) -> Option<&PlaceAsk> {
         self.place.as_ref()

@@ -1,14 +1,14 @@
 //! Takes of a caller's limits what a request needs, in one round trip, or refuses it.
 
 use super::{
-    Standing, Taken,
+    Size, Standing, Taken,
     allowance::{Allowance, Estimate, Levy, Set, What},
     calendar::{self, DAY, Date},
     peer::household,
 };
 use crate::auth::Client;
 use gateway_core::{
-    Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage, estimate,
+    Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
     state::{Decision, Key, QuotaAsk, Quotas, Refusal, StoreError, Tenant},
 };
 use std::{
@@ -27,7 +27,7 @@ use uuid::Uuid;
 /// How much callers may take. The default limits nobody.
 #[derive(Clone, Default)]
 pub struct Limiter {
-    inner: Option<Arc<Inner>>,
+    pub(super) inner: Option<Arc<Inner>>,
 }
 
 /// What there is to say of limits beside those of each client.
@@ -55,8 +55,8 @@ pub(super) struct Inner {
 pub struct Want<'a> {
     /// The model, as the caller names it, and as its provider does.
     pub models: [&'a str; 2],
-    /// Roughly how many tokens it will read.
-    pub input: u64,
+    /// How much it will read.
+    pub input: &'a Size,
     /// How many it may write, if the request says so.
     pub output: Option<u64>,
     /// What a token costs, if that is known.
@@ -64,24 +64,23 @@ pub struct Want<'a> {
 }
 
 impl<'a> Want<'a> {
-    /// What the request in `envelope`, with this body, wants of `target`.
+    /// What the request in `envelope`, of the size `input`, wants of `target`.
     pub fn of(
         envelope: &'a Envelope,
         target: &'a Target,
-        body: &[u8],
+        input: &'a Size,
         price: Option<&'a Price>,
     ) -> Self {
         let models = [&*envelope.model, &*target.model];
-        let input = estimate::tokens_of_json(body);
         Self { models, input, output: envelope.max_output, price }
     }
 }
 
 /// What a request takes: one question to the store.
-struct Question {
-    key: Key,
-    levies: Vec<Levy>,
-    ask: QuotaAsk,
+pub(super) struct Question {
+    pub(super) key: Key,
+    pub(super) levies: Vec<Levy>,
+    pub(super) ask: QuotaAsk,
 }
 
 impl Limiter {
@@ -155,20 +154,6 @@ impl Limiter {
         let Some(question) = inner.question(client, peer, want) else { return Ok(None) };
         inner.hold(&question, standing).await
     }
-
-    /// How a request would fare: its verdict and the numbers, without taking anything.
-    pub async fn peek(
-        &self,
-        client: &Client,
-        peer: IpAddr,
-        want: &Want<'_>,
-    ) -> Option<Result<(QuotaAsk, Decision), StoreError>> {
-        let inner = self.inner.as_ref()?;
-        let mut question = inner.question(client, peer, want)?;
-        question.ask.look = true;
-        let decided = inner.quotas.take(&question.key, &question.ask).await;
-        Some(decided.map(|decision| (question.ask, decision)))
-    }
 }
 
 impl Question {
@@ -192,12 +177,22 @@ impl Inner {
     }
 
     /// What a request has to ask; nothing if it meets no limit.
-    fn question(&self, client: &Client, peer: IpAddr, want: &Want<'_>) -> Option<Question> {
+    pub(super) fn question(
+        &self,
+        client: &Client,
+        peer: IpAddr,
+        want: &Want<'_>,
+    ) -> Option<Question> {
         let (key, own) = self.own_limits(client, peer)?;
+        let is_sized = match &client.quota {
+            Some(quota) => quota.sets(want.models).any(Set::is_by_size),
+            None => own.is_by_size(),
+        };
+        let input = if is_sized { want.input.tokens() } else { 0 };
         let output = want.output.unwrap_or(self.assumed_output);
-        let usage = Usage { input: want.input, output, ..Usage::default() };
+        let usage = Usage { input, output, ..Usage::default() };
         let cost = want.price.map_or(NanoDollars(0), |price| price.cost(&usage));
-        let size = Estimate { input: want.input, output };
+        let size = Estimate { input, output };
         let (mut levies, mut ask) = (Vec::new(), QuotaAsk::default());
         let mut add = |set: &Set| {
             levies.extend(set.levies(Some(&size)));
@@ -264,7 +259,7 @@ impl Inner {
 
     /// A store that cannot say has lost what it knew of this caller: that is no reason to turn
     /// everybody away, but money is not given out unseen.
-    fn unknown(&self, question: &Question, error: StoreError) -> Result<bool> {
+    pub(super) fn unknown(&self, question: &Question, error: StoreError) -> Result<bool> {
         if !self.failing.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "limits are not kept");
         }
@@ -284,7 +279,7 @@ fn strangers_key(client: &Client, peer: IpAddr) -> Option<Key> {
 }
 
 /// What a caller is told that has reached a limit.
-fn refused(refusal: &Refusal) -> GatewayError {
+pub(super) fn refused(refusal: &Refusal) -> GatewayError {
     let limited = |message: Cow<'static, str>, wait| {
         GatewayError::new(ErrorKind::RateLimited, message).retry_after(Some(wait))
     };
@@ -320,7 +315,7 @@ fn words(name: &str) -> &'static str {
 }
 
 /// How long until the budget called `name` begins anew.
-fn until_next(name: &str) -> Duration {
+pub(super) fn until_next(name: &str) -> Duration {
     let now = calendar::now();
     let date = Date::after(now.as_secs() / DAY);
     let period = name.split('/').next().unwrap_or_default();
@@ -340,5 +335,64 @@ impl fmt::Debug for Limiter {
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inner").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Allowance;
+    use async_trait::async_trait;
+    use gateway_core::state::Left;
+
+    /// Has room for everything.
+    struct Roomy;
+
+    #[async_trait]
+    impl Quotas for Roomy {
+        async fn take(&self, _: &Key, _: &QuotaAsk) -> Result<Decision, StoreError> {
+            Ok(Decision::Granted(Left::default()))
+        }
+
+        async fn settle(&self, _: &Key, _: &gateway_core::state::Settle) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    /// Whether the tokens of a request are counted that meets `allowance`.
+    async fn is_counted(allowance: &Allowance) -> bool {
+        let settings = LimiterSettings {
+            strangers: Allowance::default(),
+            lease: Duration::from_mins(1),
+            assumed_output: 10,
+        };
+        let limiter = Limiter::new(Arc::new(Roomy), TaskTracker::new(), &settings);
+        let client = Client::new("c", "t").limited(allowance);
+        let size = Size::of("{}".into());
+        let want = Want { models: ["m", "m"], input: &size, output: None, price: None };
+        let peer = IpAddr::from([127, 0, 0, 1]);
+        let taken = limiter.take(&client, peer, &want, &mut Standing::default()).await;
+        assert!(taken.is_ok());
+        size.is_counted()
+    }
+
+    #[tokio::test]
+    async fn tokens_are_counted_where_a_limit_asks_for_them() {
+        let some = Some(100);
+        let nothing = Allowance::default();
+        assert!(!is_counted(&nothing).await);
+        assert!(!is_counted(&Allowance { requests_per_minute: some, ..nothing.clone() }).await);
+        assert!(!is_counted(&Allowance { concurrent: some, ..nothing.clone() }).await);
+        assert!(is_counted(&Allowance { tokens_per_minute: some, ..nothing.clone() }).await);
+        let money = Some(NanoDollars(1));
+        assert!(is_counted(&Allowance { daily_budget: money, ..nothing.clone() }).await);
+        assert!(is_counted(&Allowance { monthly_budget: money, ..nothing.clone() }).await);
+        let of_model = |model: &str, it: Allowance| Allowance {
+            models: vec![(model.to_owned(), it)],
+            ..Allowance::default()
+        };
+        let tokens = Allowance { tokens_per_minute: some, ..nothing.clone() };
+        assert!(is_counted(&of_model("m", tokens.clone())).await);
+        assert!(!is_counted(&of_model("other", tokens)).await);
     }
 }

@@ -12,8 +12,10 @@ mod grant;
 mod issued;
 mod ledger_page;
 mod limiter;
+mod outlook;
 mod peer;
 mod pressure;
+mod size;
 mod standing;
 mod taken;
 
@@ -23,6 +25,7 @@ pub(crate) use self::{
     books::{Ended, Row, Who},
     calendar::{DAY, Date, now},
     grant::Grant,
+    outlook::{Met, Of, Outlook},
     standing::Standing,
     taken::Taken,
 };
@@ -35,6 +38,7 @@ pub use self::{
     limiter::{Limiter, LimiterSettings, Want},
     peer::{Network, Peers},
     pressure::{Level, Pressure},
+    size::Size,
 };
 
 use gateway_core::{ModelCard, Price};

@@ -1,0 +1,44 @@
+//! What is told of a caller's limits.
+
+use crate::control::{Met, Of, Outlook};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Whether the request would be let in, and how it stands with each limit that it meets.
+pub(super) fn told(outlook: &Outlook) -> Value {
+    let refused = outlook.refused.as_ref().map(|error| {
+        json!({
+            "code": error.code(),
+            "message": error.message(),
+            "retry_after_ms": error.delay().map(millis),
+        })
+    });
+    json!({
+        "admitted": refused.is_none(),
+        "error": refused,
+        "met": outlook.limits.iter().map(limit).collect::<Vec<_>>(),
+    })
+}
+
+fn limit(met: &Met) -> Value {
+    let (name, per_minute, period) = match &met.of {
+        Of::Requests(per_minute) => ("requests", Some(per_minute), None),
+        Of::Tokens(per_minute) => ("tokens", Some(per_minute), None),
+        Of::Places => ("concurrent", None, None),
+        Of::Budget(period) => ("budget_nano_dollars", None, Some(period)),
+    };
+    json!({
+        "limit": name,
+        "model": met.model,
+        "period": period,
+        "per_minute": per_minute,
+        "most": met.most,
+        "takes": met.takes,
+        "left": met.left,
+        "reset_ms": met.reset.map(millis),
+    })
+}
+
+fn millis(it: Duration) -> u64 {
+    u64::try_from(it.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
