@@ -3,29 +3,21 @@
 //! It follows no redirect, obeys no proxy variable, keeps no cookie and undoes no compression: each
 //! of these would send a key, or a bomb, somewhere nobody chose.
 
+mod connector;
+
+use self::connector::{Connector, is_handshake};
 use crate::body::Pieces;
 use bytes::Bytes;
-use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
-use http::{Request, Response, Uri};
+use gateway_core::{ErrorKind, GatewayError, Result};
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, Error, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
-use std::{
-    error::Error as _,
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
-use tokio::time;
-use tower_service::Service;
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 /// How to connect to upstreams.
 #[derive(Clone, Debug)]
@@ -51,6 +43,9 @@ impl Default for ClientSettings {
     }
 }
 
+/// A head longer than this is none: as much of an answer is looked at in one piece.
+const MAX_HEAD: usize = 128 << 10;
+
 /// Talks to upstreams, over HTTP/1.1 or, where the upstream offers it under TLS, HTTP/2.
 #[derive(Clone)]
 pub struct HttpClient(Client<Connector, Pieces>);
@@ -69,19 +64,15 @@ impl HttpClient {
         http.set_connect_timeout(Some(settings.connect_timeout));
         #[cfg(target_os = "linux")]
         http.set_tcp_user_timeout(Some(Duration::from_secs(30)));
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(&settings.extra_roots)?)
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(http);
-        let connector = Connector { inner: https, limit: settings.connect_timeout };
+        let tls = tls(&settings.extra_roots)?;
+        let connector = Connector::new(http, tls, settings.connect_timeout);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(settings.idle_timeout)
             .pool_max_idle_per_host(settings.idle_per_host)
             .http1_max_headers(100)
+            .http1_max_buf_size(MAX_HEAD)
             .http2_keep_alive_interval(Some(Duration::from_secs(20)))
             .http2_keep_alive_timeout(Duration::from_secs(10))
             .build(connector);
@@ -142,29 +133,38 @@ fn tls(extra_roots: &[Vec<u8>]) -> Result<ClientConfig> {
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| GatewayError::new(ErrorKind::Internal, "no TLS").because(error))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 fn unreachable(error: Error) -> GatewayError {
-    let described = describe(&error);
     if !error.is_connect() {
-        return GatewayError::new(
-            ErrorKind::UpstreamCut,
-            "the provider closed the connection without an answer",
-        )
-        .with_code("upstream_reset")
-        .because(error);
+        return broken(error);
     }
-    let code = if described.contains("dns") {
-        "upstream_dns"
-    } else if described.contains("certificate") || described.contains("tls") {
+    let code = if is_handshake(&error) {
         "upstream_tls"
+    } else if describe(&error).contains("dns") {
+        "upstream_dns"
     } else {
         ErrorKind::UpstreamUnreachable.as_str()
     };
     GatewayError::new(ErrorKind::UpstreamUnreachable, "the provider cannot be reached")
         .with_code(code)
         .because(error)
+}
+
+/// What was asked, and has no answer.
+fn broken(error: Error) -> GatewayError {
+    let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    if hyper.is_some_and(hyper::Error::is_parse) {
+        let message = "the provider's answer is none of HTTP";
+        return GatewayError::new(ErrorKind::UpstreamInvalid, message)
+            .with_code("upstream_protocol")
+            .because(error);
+    }
+    let message = "the provider closed the connection without an answer";
+    GatewayError::new(ErrorKind::UpstreamCut, message).with_code("upstream_reset").because(error)
 }
 
 fn describe(error: &Error) -> String {
@@ -177,27 +177,5 @@ fn describe(error: &Error) -> String {
     text
 }
 
-/// Bounds the whole of connecting: the HTTP connector's own limit leaves the TLS handshake out.
-#[derive(Clone)]
-struct Connector {
-    inner: HttpsConnector<HttpConnector>,
-    limit: Duration,
-}
-
-type Connection = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
-
-impl Service<Uri> for Connector {
-    type Response = Connection;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Connection, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.inner.call(uri);
-        let limit = self.limit;
-        Box::pin(async move { time::timeout(limit, connecting).await? })
-    }
-}
+#[cfg(test)]
+mod tests;
