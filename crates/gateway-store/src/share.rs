@@ -8,7 +8,9 @@
 //! With a limit by rate of `rate` and `burst`, an outage of `t` lets in no more than
 //! `rate * t + 3 * burst` in all: a burst before it, one in shares, and one after it, if the store
 //! has forgotten. Money has no share that would be safe for long: after a minute, nothing more is
-//! let in that a budget limits. What was spent meanwhile is booked when the store is back.
+//! let in that a budget limits. Nor is any lent in the first second, in which a store that is slow
+//! is asked again; and no more is than a share of what was last known to be left. What was spent
+//! meanwhile is booked when the store is back.
 
 use crate::{clock::Clock, local::Taken};
 use async_trait::async_trait;
@@ -27,13 +29,26 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time;
+use tokio::{sync::Notify, time};
 
 /// How often a gateway says that it is there.
 const ROLL_CALL: Duration = Duration::from_secs(3);
 
 /// For how long an outage may last before money is no longer lent.
 const LENDING: Duration = Duration::from_mins(1);
+
+/// For how long a store that does not answer is asked again before money is lent: until then it may
+/// just be slow, and what it would say is better than what is known here.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long it is left alone in between.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Of how many clients is remembered what is left of their budgets.
+const KNOWN: usize = 16_384;
+
+/// Of how many budgets of a client.
+const BUDGETS: usize = 16;
 
 /// How many settlements wait for the store to come back; the oldest go first.
 const OWED: usize = 10_000;
@@ -55,6 +70,8 @@ pub(crate) struct Share<S> {
     own: String,
     replicas: AtomicU64,
     state: Mutex<State>,
+    /// The store is back.
+    is_back: Notify,
 }
 
 #[derive(Default)]
@@ -63,6 +80,8 @@ struct State {
     owed: VecDeque<(Key, Owed)>,
     /// Since when the store has been away.
     away_since: Option<u64>,
+    /// What the store last said to be left of each budget of a client.
+    known: HashMap<Key, HashMap<Arc<str>, NanoDollars>>,
 }
 
 /// What the store is still to be told.
@@ -77,7 +96,8 @@ impl<S: Quotas + Gathering> Share<S> {
     /// The limits kept in `store`.
     pub(crate) fn new(store: Arc<S>, clock: Clock) -> Self {
         let own = format!("{:x}-{:x}", std::process::id(), clock.now_us());
-        Self { store, clock, own, replicas: AtomicU64::new(1), state: Mutex::default() }
+        let (replicas, is_back) = (AtomicU64::new(1), Notify::new());
+        Self { store, clock, own, replicas, state: Mutex::default(), is_back }
     }
 
     /// Counts gateways, and tells the store what it has missed.
@@ -85,7 +105,11 @@ impl<S: Quotas + Gathering> Share<S> {
         let mut ticks = time::interval(ROLL_CALL);
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                // What it has missed it is told before much more is given out without it.
+                () = self.is_back.notified() => {}
+            }
             if let Ok(replicas) = self.store.replicas(&self.own).await {
                 self.replicas.store(replicas.max(1), Ordering::Relaxed);
                 self.pay().await;
@@ -128,7 +152,13 @@ impl<S: Quotas + Gathering> Share<S> {
         if clients.len() >= TIDY && clients.len() == clients.capacity() {
             clients.retain(|_, taken| !taken.is_idle(now_us));
         }
-        let ask = share(ask, replicas);
+        let mut ask = share(ask, replicas);
+        if let Some(known) = state.known.get(key) {
+            for budget in &mut ask.budgets {
+                let rest = known.get(&budget.name).map_or(u64::MAX, |rest| rest.0);
+                budget.limit = budget.limit.min(NanoDollars(rest / replicas));
+            }
+        }
         state.clients.entry(key.clone()).or_default().take(now_us, &ask)
     }
 
@@ -162,6 +192,49 @@ impl<S: Quotas + Gathering> Share<S> {
         true
     }
 
+    /// Asks again, as long as the store may just be slow.
+    async fn insist(
+        &self,
+        key: &Key,
+        ask: &QuotaAsk,
+        mut taken: Result<Decision, StoreError>,
+    ) -> Result<Decision, StoreError> {
+        while taken.as_ref().is_err_and(StoreError::is_outage) && self.may_be_slow() {
+            time::sleep(PAUSE).await;
+            // What was done the first time is recognised.
+            taken = self.store.take(key, ask).await;
+        }
+        taken
+    }
+
+    /// Whether the store has been away for a moment only.
+    fn may_be_slow(&self) -> bool {
+        let now_us = self.clock.now_us();
+        let away_since = *self.state().away_since.get_or_insert(now_us);
+        Duration::from_micros(now_us.saturating_sub(away_since)) < GRACE
+    }
+
+    /// The store has answered this.
+    fn heard(&self, key: &Key, ask: &QuotaAsk, decided: &Result<Decision, StoreError>) {
+        let mut state = self.state();
+        if state.away_since.take().is_some() {
+            // It learns now what was spent here, and counts it itself.
+            state.clients.values_mut().for_each(Taken::forget_spent);
+            self.is_back.notify_one();
+        }
+        match decided {
+            Ok(Decision::Granted(left)) => {
+                for (budget, left) in ask.budgets.iter().zip(&left.budgets) {
+                    state.learn(key, &budget.name, *left);
+                }
+            }
+            Ok(Decision::Refused(Refusal::Budget { name })) => {
+                state.learn(key, name, NanoDollars(0));
+            }
+            Ok(Decision::Refused(_)) | Err(_) => {}
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,17 +255,13 @@ fn owe(state: &mut State, key: &Key, owed: Owed) {
 impl<S: Quotas + Gathering> Quotas for Share<S> {
     async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError> {
         let mut taken = self.store.take(key, ask).await;
-        // One answer that is late is no outage: money is not lent for it. What was done is recognised.
-        if !ask.budgets.is_empty() && taken.as_ref().is_err_and(StoreError::is_outage) {
-            taken = self.store.take(key, ask).await;
+        if !ask.budgets.is_empty() {
+            taken = self.insist(key, ask, taken).await;
         }
         match taken {
             Err(error) if error.is_outage() => Ok(self.lend(key, ask)),
             decided => {
-                let mut state = self.state();
-                if state.away_since.is_some() {
-                    state.away_since = None;
-                }
+                self.heard(key, ask, &decided);
                 decided
             }
         }
@@ -209,6 +278,23 @@ impl<S: Quotas + Gathering> Quotas for Share<S> {
             }
             settled => settled,
         }
+    }
+}
+
+impl State {
+    fn learn(&mut self, key: &Key, budget: &Arc<str>, left: NanoDollars) {
+        if let Some(known) = self.known.get_mut(key) {
+            // Budgets of days that are over need not be remembered.
+            if known.len() >= BUDGETS && !known.contains_key(budget) {
+                known.clear();
+            }
+            known.insert(Arc::clone(budget), left);
+            return;
+        }
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(key.clone(), HashMap::from([(Arc::clone(budget), left)]));
     }
 }
 

@@ -65,6 +65,11 @@ impl Taken {
         self.spent.entry(Arc::clone(name)).or_insert(spent);
     }
 
+    /// Forgets what was spent: somebody else counts it from now on.
+    pub(crate) fn forget_spent(&mut self) {
+        self.spent.clear();
+    }
+
     /// Whether nothing would change if this were forgotten.
     pub(crate) fn is_idle(&self, now_us: u64) -> bool {
         self.idle_at <= now_us

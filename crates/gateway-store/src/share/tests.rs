@@ -6,12 +6,16 @@ use std::sync::atomic::AtomicBool;
 #[derive(Default)]
 struct Store {
     is_away: AtomicBool,
+    /// How many questions it does not answer in time.
+    late: AtomicU64,
     taken: Mutex<Taken>,
 }
 
 impl Store {
     fn there(&self) -> Result<(), StoreError> {
-        if self.is_away.load(Ordering::Relaxed) {
+        let one_less = |late: u64| late.checked_sub(1);
+        let is_late = self.late.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        if is_late.is_ok() || self.is_away.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("away".into()));
         }
         Ok(())
@@ -129,4 +133,81 @@ async fn what_was_let_in_before_is_settled_after() {
     assert!(!is_granted(&share, &ask("b")).await);
     share.pay().await;
     assert!(is_granted(&share, &ask("b")).await);
+}
+
+/// A request that may cost 10 of a budget of 100.
+fn costly(request: &str) -> QuotaAsk {
+    let budget = BudgetAsk {
+        name: "day".into(),
+        limit: NanoDollars(100),
+        reserve: NanoDollars(10),
+        keep: LENDING,
+    };
+    QuotaAsk {
+        request: request.into(),
+        lease: LENDING * 5,
+        budgets: vec![budget],
+        ..QuotaAsk::default()
+    }
+}
+
+/// Lets in what there is room for, of `count` requests whose names begin with `prefix`, and has each
+/// of them cost what was reserved: what they come to.
+async fn spend(share: &Share<Store>, prefix: &str, count: usize) -> u64 {
+    let mut spent = 0;
+    for number in 0..count {
+        let request = format!("{prefix}{number}");
+        if is_granted(share, &costly(&request)).await {
+            let settle =
+                Settle { request: request.into(), cost: NanoDollars(10), ..Settle::default() };
+            share.settle(&key(), &settle).await.unwrap();
+            spent += 10;
+        }
+    }
+    spent
+}
+
+/// Two answers too late, whenever they come: an overloaded store, and no outage.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_does_not_make_a_budget_larger() {
+    let (store, share) = shared();
+    let mut spent = 0;
+    for round in 0..20 {
+        store.late.store(2, Ordering::Relaxed);
+        spent += spend(&share, &format!("{round}-"), 1).await;
+    }
+    assert_eq!(spent, 100);
+    assert_eq!(spend(&share, "more", 1).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_lent_than_was_left() {
+    let (store, share) = shared();
+    let running = tokio::task::JoinSet::from_iter([Arc::clone(&share).run()]);
+    time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(spend(&share, "before", 4).await, 40);
+    store.is_away.store(true, Ordering::Relaxed);
+    // Sixty are left, of which twenty are this gateway's to give.
+    assert_eq!(spend(&share, "during", 10).await, 20);
+    store.is_away.store(false, Ordering::Relaxed);
+    assert_eq!(spend(&share, "back", 1).await, 10);
+    time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(spend(&share, "after", 10).await, 30, "what was lent is booked at once");
+    store.is_away.store(true, Ordering::Relaxed);
+    assert_eq!(spend(&share, "again", 10).await, 0, "nothing is left to lend");
+    drop(running);
+}
+
+/// Whoever waits for a store does so in the first second of its absence only.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_waited_out_for_a_second_once() {
+    let (store, share) = shared();
+    store.is_away.store(true, Ordering::Relaxed);
+    let began = time::Instant::now();
+    assert!(is_granted(&share, &costly("a")).await);
+    assert_eq!(began.elapsed().as_secs(), 1);
+    let began = time::Instant::now();
+    assert!(is_granted(&share, &costly("b")).await);
+    assert!(is_granted(&share, &of_rate(1, LENDING)).await);
+    assert_eq!(began.elapsed(), Duration::ZERO);
 }
