@@ -113,6 +113,21 @@ async fn the_caller_may_decide() {
 }
 
 #[tokio::test]
+async fn tools_take_room_too() {
+    let bench = Bench::start().await;
+    // A conversation of 312 tokens is below a quarter; what is told of tools is not.
+    let bare = count(&ask(&bench.gateway, 400, &[]).await);
+    let off = ask(&bench.gateway, 400, &[("x-gateway-tools", "off")]).await;
+    assert_eq!((count(&off), &*facts(&off)), (bare, "false 1 1600"));
+    let all = ask(&bench.gateway, 400, &[("x-gateway-tools", "echo, calculator, echo")]).await;
+    let told = bench.upstream.last().json()["tools"].to_string();
+    let told = told.len() as u64 / 4;
+    let tools = count(&all) - count(&ask(&bench.gateway, 400, &[("x-cms-mode", "validate")]).await);
+    assert!((told / 2..=told).contains(&tools), "{tools} tokens for about {told}");
+    assert_eq!(facts(&all), "true 2 1600", "with them it is counted exactly");
+}
+
+#[tokio::test]
 async fn what_comes_from_the_service_does_not_go_back_to_it() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 2000, &[("x-cms-origin", "cms")]).await;

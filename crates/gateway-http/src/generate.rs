@@ -103,11 +103,11 @@ where
     let ids = ids();
     let plan = responses::plan(app, provider, &mut call, &ids).await?;
     let opened = sessions::open(app, &client, &told, (&mut call, &head)).await?;
-    let provider = tools::equip(app, &client, provider, (&call, &head.headers), &opened.chosen)?;
-    let (provider, composed) = opened.remembering(provider);
+    let equipped = tools::equip(app, &client, provider, (&call, &head.headers), &opened.chosen)?;
+    let (provider, composed) = opened.remembering(equipped.provider);
     let provider = idempotency::witnessed(&head, provider);
     if asks.is_empty() {
-        fit::fit(app, &head.headers, &mut call, fitted).await?;
+        fit::fit(app, &head.headers, (&mut call, &equipped.added), fitted).await?;
     }
     let accepted = Accepted {
         path,

@@ -14,7 +14,8 @@ use self::{
 use crate::App;
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use gateway_core::{
-    Ask, Call, ContextService, ErrorKind, GatewayError, Look, Result, Shortening, estimate,
+    Ask, Call, ContextService, ErrorKind, GatewayError, Look, Result, Shortening, ToolSpec,
+    estimate,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -30,7 +31,8 @@ const AT_ONCE: usize = 4;
 /// How long the service is said to be given before it is worth trying again, in seconds.
 const PAUSE: u64 = 5;
 
-/// Looks at how much of its model's window `call` takes, and has it shortened if need be.
+/// Looks at how much of its model's window `call` takes, with the tools that are `added` to it, and
+/// has it shortened if need be.
 ///
 /// Tells what it found in `fitted`, even if it fails.
 ///
@@ -40,7 +42,7 @@ const PAUSE: u64 = 5;
 pub(crate) async fn fit(
     app: &App,
     headers: &HeaderMap,
-    call: &mut Call,
+    (call, added): (&mut Call, &[Arc<ToolSpec>]),
     fitted: &mut Fitted,
 ) -> Result<()> {
     let wish = headers.get("x-cms-mode");
@@ -51,12 +53,17 @@ pub(crate) async fn fit(
     let model = Arc::clone(&call.target.model);
     let window = call.target.card.as_ref().and_then(|card| card.context_window);
     let window = window.unwrap_or(UNKNOWN_WINDOW);
-    let mut facts = Facts::new(estimate::tokens(call.request()?, &model), window);
+    let besides = of_tools(added.iter().map(|it| &**it), &model);
+    let tokens = estimate::tokens(call.request()?, &model).saturating_add(besides);
+    let mut facts = Facts::new(tokens, window);
     let action = mode.action(facts.tier());
     let service = app.context_service.as_deref().filter(|_| !call.context.from_context_service);
     if let Some(service) = service.filter(|_| action != Action::Nothing) {
         match act(service, action, call).await {
-            Ok(Some(tokens)) => facts = Facts { routed: true, ..Facts::new(tokens, window) },
+            Ok(Some(tokens)) => {
+                let tokens = tokens.saturating_add(besides);
+                facts = Facts { routed: true, ..Facts::new(tokens, window) };
+            }
             Ok(None) => facts.routed = true,
             // A conversation that fits goes on as it is.
             Err(error) if facts.tier() < decide::CROWDED => {
@@ -72,6 +79,11 @@ pub(crate) async fn fit(
     Ok(())
 }
 
+/// What a model reads of `tools`, in tokens.
+fn of_tools<'a>(tools: impl Iterator<Item = &'a ToolSpec>, model: &str) -> u64 {
+    tools.map(|tool| estimate::tool(tool, model)).sum()
+}
+
 /// Does what was decided; tells how many tokens there are, if that is known better now.
 async fn act(service: &dyn ContextService, action: Action, call: &mut Call) -> Result<Option<u64>> {
     if !service.is_healthy().await {
@@ -80,8 +92,10 @@ async fn act(service: &dyn ContextService, action: Action, call: &mut Call) -> R
     match action {
         Action::Nothing => Ok(None),
         Action::Count => {
-            let text = texts::all(call.request()?);
-            service.count(&text, &call.target.model, &call.context).await.map(Some)
+            let (request, model) = (call.request()?, &*call.target.model);
+            let text = service.count(&texts::all(request), model, &call.context).await?;
+            // The service is asked about texts alone.
+            Ok(Some(text.saturating_add(of_tools(request.tools.iter(), model))))
         }
         Action::Shorten => shorten(service, Shortening::Whole, call).await,
         Action::ShortenInPieces => shorten(service, Shortening::Pieces, call).await,

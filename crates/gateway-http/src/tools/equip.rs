@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{App, auth::Client};
 use gateway_core::{
-    Ask, Call, Conversation, GatewayError, Provider, Result, Role, ToolError, Tools,
+    Ask, Call, ChatRequest, Conversation, GatewayError, Provider, Result, Role, ToolError,
+    ToolSpec, Tools,
 };
 use gateway_sessions::taxonomy;
 use gateway_wire::described;
@@ -30,6 +31,14 @@ enum Wish<'a> {
     These(Vec<&'a str>),
 }
 
+/// Who answers a request, and what of the gateway's tools the model is told of.
+pub(crate) struct Equipped {
+    /// Whom to ask.
+    pub(crate) provider: Arc<dyn Provider>,
+    /// The tools that are described to the model besides those of the request.
+    pub(crate) added: Vec<Arc<ToolSpec>>,
+}
+
 /// Whom to ask instead of `provider`, so that the model has the gateway's tools; `provider` itself
 /// if it needs none.
 ///
@@ -42,11 +51,12 @@ pub(crate) fn equip(
     provider: &Arc<dyn Provider>,
     (call, headers): (&Call, &HeaderMap),
     chosen: &Chosen,
-) -> Result<Arc<dyn Provider>> {
+) -> Result<Equipped> {
+    let bare = || Equipped { provider: Arc::clone(provider), added: Vec::new() };
     let toolbox = &app.toolbox;
     let tools = permitted::to(client, &toolbox.tools);
     let offered = match wish(headers)? {
-        Wish::Off => return Ok(Arc::clone(provider)),
+        Wish::Off => return Ok(bare()),
         Wish::These(names) => names,
         Wish::Usual if cannot_call(call) => Vec::new(),
         Wish::Usual => {
@@ -57,7 +67,7 @@ pub(crate) fn equip(
         }
     };
     if offered.is_empty() && !describes(call, &*tools) {
-        return Ok(Arc::clone(provider));
+        return Ok(bare());
     }
     if let Some(name) = offered.iter().find(|name| tools.spec(name).is_none()) {
         let unknown = ToolError::unknown(name).message;
@@ -68,12 +78,25 @@ pub(crate) fn equip(
     about.idempotency_key = context::idempotency_key(headers);
     about.taxonomy = about.taxonomy.or(taxonomy_of(call)?);
     let until = about.deadline;
+    let added = added(call.request()?, &offered, &*tools);
     let conversation = Conversation::new(Arc::clone(provider))
         .with_tools(tools)
         .offering(offered)
         .with_rounds(toolbox.rounds)
         .with_context(about);
-    Ok(Arc::new(Within::new(conversation, until)))
+    Ok(Equipped { provider: Arc::new(Within::new(conversation, until)), added })
+}
+
+/// The tools `offered` that `request` does not describe itself, each once.
+fn added(request: &ChatRequest, offered: &[&str], tools: &dyn Tools) -> Vec<Arc<ToolSpec>> {
+    let mut added: Vec<Arc<ToolSpec>> = Vec::new();
+    for spec in offered.iter().filter_map(|name| tools.spec(name)) {
+        let mut known = request.tools.iter().chain(added.iter().map(|it| &**it));
+        if !known.any(|it| it.name() == spec.name()) {
+            added.push(spec);
+        }
+    }
+    added
 }
 
 /// The model is known to have no use for tools: what is offered to all is not offered to it.
