@@ -1,6 +1,6 @@
 //! Spans, as a collector gets them.
 
-use gateway_tests::{Gateway, PATIENCE, Script, Setup, Upstream, openai, request};
+use gateway_tests::{Gateway, PATIENCE, Reply, Script, Setup, Spoken, Upstream, openai, request};
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
     common::v1::{KeyValue, any_value::Value as Any},
@@ -22,6 +22,10 @@ struct Lab {
 }
 
 async fn lab(content: bool) -> Lab {
+    lab_with(content, |setup| setup).await
+}
+
+async fn lab_with(content: bool, change: impl FnOnce(Setup) -> Setup) -> Lab {
     let (collector, upstream) = (Upstream::start().await, Upstream::start().await);
     collector.always(Script::whole(200, &[("content-type", "application/x-protobuf")], ""));
     let endpoint = format!("http://127.0.0.1:{}", collector.port());
@@ -31,7 +35,7 @@ async fn lab(content: bool) -> Lab {
         .env("OTEL_BSP_SCHEDULE_DELAY", "50")
         .env("OTEL_METRIC_EXPORT_INTERVAL", "200")
         .write("tracing", "content", &content.to_string());
-    Lab { collector, upstream, gateway: setup.start().await }
+    Lab { collector, upstream, gateway: change(setup).start().await }
 }
 
 impl Lab {
@@ -62,11 +66,15 @@ impl Lab {
     }
 
     /// Asks as a caller who traces.
-    async fn ask(&self, model: &str, besides: Value) -> gateway_tests::Reply {
+    async fn ask(&self, model: &str, besides: Value) -> Reply {
+        self.post("/v1/chat/completions", &[], &openai::ask(model, besides)).await
+    }
+
+    /// The same, anything.
+    async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let traceparent = format!("00-{TRACE}-{PARENT}-01");
-        let headers = [("traceparent", traceparent.as_str()), ("Content-Type", "application/json")];
-        let body = openai::ask(model, besides);
-        self.gateway.send(request("POST", "/v1/chat/completions", &headers, body.as_bytes())).await
+        let own = [("traceparent", traceparent.as_str()), ("Content-Type", "application/json")];
+        self.gateway.send(request("POST", path, &[&own, headers].concat(), body.as_bytes())).await
     }
 }
 
@@ -199,6 +207,87 @@ async fn work_on_the_store_is_a_span_of_its_request() {
     let server = spans.iter().find(|it| it.kind == SpanKind::Server as i32).unwrap();
     assert_eq!(store.parent_span_id, server.span_id);
     assert_eq!(attributes(&store.attributes)["db.operation.name"], "session.create");
+}
+
+/// A gateway with the tool `find`, which `service` runs.
+async fn lab_with_tool(service: &Upstream) -> Lab {
+    service.always(Script::json(200, "{}"));
+    let url = format!("http://127.0.0.1:{}", service.port());
+    let change = |setup: Setup| {
+        setup
+            .set("services.others", "library", &url)
+            .set("[tools]", "name", "find")
+            .set("[tools]", "description", "Finds.")
+            .set("[tools]", "service", "library")
+            .set("[tools]", "path", "/v1/find")
+            .set("[tools]", "parameters", r#"{"type":"object"}"#)
+    };
+    lab_with(false, change).await
+}
+
+#[tokio::test]
+async fn a_tool_is_a_span_of_its_request() {
+    let service = Upstream::start().await;
+    let lab = lab_with_tool(&service).await;
+    for stream in [false, true] {
+        let calls = [("call_1", "find", json!({})), ("call_2", "echo", json!({}))];
+        lab.upstream.next(Spoken::Chat.turn(stream, "", &calls));
+        lab.upstream.next(Spoken::Chat.turn(stream, "Done.", &[]));
+        let ask = openai::ask("lab/m", json!({ "stream": stream }));
+        let headers = [("x-gateway-tools", "find, echo")];
+        let reply = lab.post("/v1/chat/completions", &headers, &ask).await;
+        assert!(reply.text().contains("Done."), "{}", reply.text());
+    }
+    // Of each request: itself, two turns of the model, two tools, and what is written down of one.
+    let spans = lab.collected(14).await;
+    let server: Vec<_> = spans.iter().filter(|it| it.kind == SpanKind::Server as i32).collect();
+    let tools: Vec<_> = spans.iter().filter(|it| it.kind == SpanKind::Internal as i32).collect();
+    assert_eq!((server.len(), tools.len(), spans.len()), (2, 4, 14), "{spans:#?}");
+    for span in &tools {
+        assert_eq!(hex(&span.trace_id), TRACE);
+        assert!(server.iter().any(|it| it.span_id == span.parent_span_id), "{span:?}");
+        let told = attributes(&span.attributes);
+        assert_eq!(told["gen_ai.operation.name"], "execute_tool");
+        assert_eq!(told["gen_ai.tool.type"], "extension");
+        let name = &told["gen_ai.tool.name"];
+        assert_eq!(span.name, format!("execute_tool {name}"));
+        let failed = told.get("error.type").map(String::as_str);
+        let status = span.status.as_ref().map_or(0, |status| status.code);
+        let expected = match name.as_str() {
+            "find" => ("call_1", None, 0),
+            _ => ("call_2", Some("invalid_arguments"), 2),
+        };
+        assert_eq!((&*told["gen_ai.tool.call.id"], failed, status), expected);
+    }
+    check_services_trace(&service, &tools);
+    for noted in spans.iter().filter(|it| it.name.starts_with("store.")) {
+        let tool = tools.iter().find(|it| it.span_id == noted.parent_span_id);
+        assert_eq!(tool.map(|it| &*it.name), Some("execute_tool find"), "{noted:?}");
+    }
+}
+
+/// A service is told of the spans of the tools it runs.
+fn check_services_trace(service: &Upstream, tools: &[&Span]) {
+    for exchange in service.exchanges() {
+        let told = exchange.head.header("traceparent").unwrap().to_owned();
+        let is_it = |it: &&&Span| told == format!("00-{TRACE}-{}-01", hex(&it.span_id));
+        let span = tools.iter().find(is_it).unwrap_or_else(|| panic!("{told} is no tool's"));
+        assert_eq!(span.name, "execute_tool find");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_without_a_model_is_a_span_too() {
+    let service = Upstream::start().await;
+    let lab = lab_with_tool(&service).await;
+    let ran = lab.post("/v1/tools/execute", &[], r#"{"name":"find"}"#).await;
+    assert_eq!(ran.json()["success"], true, "{}", ran.text());
+    let spans = lab.collected(4).await;
+    let server = spans.iter().find(|it| it.kind == SpanKind::Server as i32).unwrap();
+    let tool = spans.iter().find(|it| it.kind == SpanKind::Internal as i32).unwrap();
+    assert_eq!((&tool.parent_span_id, &*tool.name), (&server.span_id, "execute_tool find"));
+    assert!(!attributes(&tool.attributes).contains_key("gen_ai.tool.call.id"), "nobody named it");
+    check_services_trace(&service, &[tool]);
 }
 
 #[tokio::test]

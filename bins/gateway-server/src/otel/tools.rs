@@ -27,15 +27,17 @@ impl Traced {
         let name = if known { call.name.clone() } else { "unknown".to_owned() };
         let within = parent(context.traceparent.as_deref(), context.tracestate.as_deref());
         let tracer = &self.tracing.tracer;
-        let span = tracer
-            .span_builder(format!("execute_tool {name}"))
-            .with_kind(SpanKind::Internal)
-            .with_attributes([
-                KeyValue::new(names::OPERATION, "execute_tool"),
-                KeyValue::new(names::TOOL_NAME, name),
-                KeyValue::new(names::TOOL_CALL, call.id.clone()),
-                KeyValue::new(names::TOOL_TYPE, "extension"),
-            ]);
+        let span =
+            tracer.span_builder(format!("execute_tool {name}")).with_kind(SpanKind::Internal);
+        let facts = [
+            KeyValue::new(names::OPERATION, "execute_tool"),
+            KeyValue::new(names::TOOL_NAME, name),
+            KeyValue::new(names::TOOL_TYPE, "extension"),
+        ];
+        // Programs that run a tool need not give the call a name.
+        let id = Some(call.id.clone()).filter(|id| !id.is_empty());
+        let id = id.map(|id| KeyValue::new(names::TOOL_CALL, id));
+        let span = span.with_attributes(facts.into_iter().chain(id));
         within.with_span(tracer.build_with_context(span, &within))
     }
 }
