@@ -115,3 +115,36 @@ async fn one_tenant_does_not_take_all_places() {
     assert_eq!(ask("sk-a").await, "429 tenant_overloaded");
     assert_eq!(ask("sk-b").await, "200");
 }
+
+/// What operators are told of who is in.
+async fn told(gateway: &Gateway) -> serde_json::Value {
+    gateway.get("/health/detailed").await.json()["admission"].clone()
+}
+
+#[tokio::test]
+async fn operators_are_told_who_is_in_and_who_was_not() {
+    let settings = [
+        ("max_concurrent_requests", "1"),
+        ("queue", "1"),
+        ("queue_timeout", "\"60s\""),
+        ("memory_threshold_mb", "4096"),
+    ];
+    let (upstream, gateway) = start(&settings).await;
+    let before = told(&gateway).await;
+    let facts = ["active", "places", "waiting", "queue", "shed"].map(|name| before[name].clone());
+    assert_eq!(json!(facts), json!([0, 1, 0, 1, 0]), "{before}");
+    assert_eq!(before["memory"]["threshold_mb"], 4096, "{before}");
+    assert_eq!(before["memory"]["pressure"], "normal");
+    let held = hold(&upstream, &gateway, &[]).await;
+    let mut waiting = gateway.asking("lab/m", json!({})).await;
+    let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap() + gateway_tests::PATIENCE;
+    while told(&gateway).await["waiting"] != 1 {
+        assert!(SystemTime::UNIX_EPOCH.elapsed().unwrap() < deadline, "nobody waits");
+    }
+    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "503 overloaded");
+    let full = told(&gateway).await;
+    assert_eq!((&full["active"], &full["shed"]), (&json!(1), &json!(1)), "{full}");
+    assert!(full["memory"]["used_mb"].as_f64().unwrap() > 1.0, "{full}");
+    drop(held);
+    assert_eq!(waiting.reply().await.status(), 200);
+}

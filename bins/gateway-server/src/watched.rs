@@ -4,13 +4,14 @@ use crate::otel::Tracing;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Aside, Begun, Cache, Claim, Events, Fingerprint, Fork, Idempotency, Key, Listing, NewSession,
-    Outcome, Page, Replay, ResponseStore, Session, SessionPatch, SessionStore, SideStore, Slice,
-    Snapshot, StoreError, StoredResponse, Tenant, Turn,
+    Aside, Batch, Begun, Cache, Claim, ClientKey, ClientKeys, Decision, Events, Fingerprint, Fork,
+    Idempotency, Key, Ledger, Listing, NewSession, Outcome, Page, QuotaAsk, Quotas, Replay,
+    ResponseStore, Session, SessionPatch, SessionStore, Settle, SideStore, Slice, Snapshot,
+    StoreError, StoredResponse, Tenant, Totals, Turn,
 };
 use gateway_http::Meters;
 use gateway_store::Stores;
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Watches every operation on `stores`.
@@ -21,6 +22,9 @@ pub(crate) fn watch(stores: &mut Stores, meters: &Arc<Meters>, tracing: Option<&
     stores.cache = Arc::new(watch.over(&stores.cache));
     stores.side = Arc::new(watch.over(&stores.side));
     stores.idempotency = Arc::new(watch.over(&stores.idempotency));
+    stores.quotas = Arc::new(watch.over(&stores.quotas));
+    stores.ledger = Arc::new(watch.over(&stores.ledger));
+    stores.client_keys = Arc::new(watch.over(&stores.client_keys));
 }
 
 /// What learns of operations.
@@ -106,5 +110,20 @@ ports! {
         begin(key: &Key, fingerprint: &Fingerprint, token: &str, lease: Duration) -> Begun;
         finish(key: &Key, token: &str, replay: &Replay, ttl: Duration) -> bool;
         abandon(key: &Key, token: &str) -> ();
+    }
+    Quotas as "quota" {
+        take(key: &Key, ask: &QuotaAsk) -> Decision;
+        settle(key: &Key, settle: &Settle) -> ();
+    }
+    Ledger as "ledger" {
+        record(batch: &Batch) -> ();
+        totals(days: RangeInclusive<u64>, client: Option<&Tenant>) -> Vec<Totals>;
+        close_orphans(before: u64, outcome: &str) -> u64;
+    }
+    ClientKeys as "client_key" {
+        put(key: &ClientKey) -> ();
+        remove(id: &str) -> bool;
+        all() -> Vec<ClientKey>;
+        version() -> u64;
     }
 }

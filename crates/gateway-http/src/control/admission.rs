@@ -22,7 +22,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -65,6 +65,8 @@ struct Inner {
     active: AtomicUsize,
     /// How many wait; whoever gives back a place looks here first.
     waiting: AtomicUsize,
+    /// How many were turned away.
+    shed: AtomicU64,
     queue: Mutex<VecDeque<Waiter>>,
     tenants: Mutex<HashMap<Arc<str>, usize>>,
 }
@@ -96,6 +98,7 @@ impl Admission {
             settings: ArcSwap::from_pointee(settings),
             active: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            shed: AtomicU64::new(0),
             queue: Mutex::default(),
             tenants: Mutex::default(),
         };
@@ -126,6 +129,19 @@ impl Admission {
         priority: Priority,
     ) -> Result<Option<Permit>> {
         let Some(inner) = &self.inner else { return Ok(None) };
+        let permit = self.admit(inner, tenant, priority).await;
+        if permit.is_err() {
+            inner.shed.fetch_add(1, Ordering::Relaxed);
+        }
+        permit.map(Some)
+    }
+
+    async fn admit(
+        &self,
+        inner: &Arc<Inner>,
+        tenant: Option<&Arc<str>>,
+        priority: Priority,
+    ) -> Result<Permit> {
         self.check_pressure(priority)?;
         let share = tenant.map(|tenant| inner.share(tenant)).transpose()?;
         let ceiling = inner.ceiling(priority);
@@ -133,7 +149,7 @@ impl Admission {
             Some(place) => place,
             None => inner.wait(ceiling).await?,
         };
-        Ok(Some(Permit { _place: place, _share: share }))
+        Ok(Permit { _place: place, _share: share })
     }
 
     fn check_pressure(&self, priority: Priority) -> Result<()> {
@@ -147,6 +163,25 @@ impl Admission {
     /// How many run.
     pub(crate) fn active(&self) -> usize {
         self.inner.as_ref().map_or(0, |inner| inner.active.load(Ordering::Relaxed))
+    }
+
+    /// Tells operators who is in, who waits and how many were turned away since the start; nothing
+    /// if everybody is let in.
+    pub(crate) fn told(&self) -> Option<Value> {
+        let inner = self.inner.as_ref()?;
+        let settings = inner.settings.load();
+        Some(json!({
+            "active": self.active(),
+            "places": settings.places,
+            "waiting": inner.waiting.load(Ordering::Relaxed),
+            "queue": settings.queue,
+            "shed": inner.shed.load(Ordering::Relaxed),
+            "memory": {
+                "pressure": self.pressure.level().as_str(),
+                "used_mb": self.pressure.used_mb(),
+                "threshold_mb": self.pressure.threshold_mb(),
+            },
+        }))
     }
 
     /// Tells how the gateway is doing.
