@@ -56,6 +56,29 @@ async fn a_lasting_failure_is_not_repeated() {
     }
 }
 
+/// Groq's refusal of a call of a tool that its model wrote badly.
+fn slip() -> String {
+    let message = "Failed to call a function. Please adjust your prompt.";
+    let written = "<function=find{\"book\":";
+    json!({ "error": {
+        "message": message, "type": "invalid_request_error", "code": "tool_use_failed",
+        "failed_generation": written,
+    } })
+    .to_string()
+}
+
+#[tokio::test]
+async fn a_slip_of_the_model_is_forgiven_once() {
+    let refused = || Script::json(400, slip());
+    let reply = check(&[refused()], false, "200", 2).await;
+    assert_eq!(reply.header("x-gateway-attempts"), "2");
+    check(&[refused()], true, "Hello.[stop][DONE]", 2).await;
+    check(&[begun().event(&slip()).end()], true, "Hello.[stop][DONE]", 2).await;
+    let reply = check(&[refused(), refused()], false, "400 tool_use_failed", 2).await;
+    let message = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.starts_with("Failed to call a function."), "{message}");
+}
+
 #[tokio::test]
 async fn what_may_have_been_done_is_not_done_again() {
     check(&[Script::new().close()], false, "502 upstream_reset", 1).await;

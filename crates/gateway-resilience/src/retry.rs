@@ -175,7 +175,9 @@ impl Tries {
     /// `error`, if there is to be none.
     async fn pause(&mut self, mut error: GatewayError) -> Result<()> {
         self.tally.failed(&mut error);
-        let worth_it = is_worth_it(&error) || self.ambiguous && is_ambiguous(&error);
+        let worth_it = is_worth_it(&error)
+            || self.ambiguous && is_ambiguous(&error)
+            || self.attempt == 1 && is_a_slip(&error);
         let pause = self.next(&error).filter(|_| worth_it);
         let Some(pause) = pause.filter(|_| self.shared.spend(Budget::retry)) else {
             let error = std::mem::take(&mut self.tally).blame(error);
@@ -226,6 +228,12 @@ fn is_worth_it(error: &GatewayError) -> bool {
     // An upstream that says itself that it gave up has done nothing.
     let gave_up = kind == ErrorKind::UpstreamTimeout && error.upstream_status().is_some();
     (passing || gave_up) && error.code() != "upstream_tls"
+}
+
+/// A call of a tool that the model wrote so badly that its provider could not read it: models write
+/// something else the second time, but those that slip twice do so again.
+fn is_a_slip(error: &GatewayError) -> bool {
+    error.kind() == ErrorKind::InvalidRequest && error.code() == "tool_use_failed"
 }
 
 /// What may have been done, although nothing came of it.
@@ -310,7 +318,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Plays one script an attempt, the last one for ever: `o` output, `p` preamble, `!` breaks,
-    /// `5` refuses with a passing failure, `4` with a lasting one, `w` asks to wait for a minute.
+    /// `5` refuses with a passing failure, `4` with a lasting one, `t` because of a call that the
+    /// model wrote badly, `w` asks to wait for a minute.
     struct Script(&'static [&'static str], AtomicUsize);
 
     fn failure(kind: ErrorKind) -> GatewayError {
@@ -329,6 +338,7 @@ mod tests {
             match self.0[at] {
                 "5" => Err(failure(ErrorKind::Upstream)),
                 "4" => Err(failure(ErrorKind::InvalidRequest)),
+                "t" => Err(failure(ErrorKind::InvalidRequest).with_code("tool_use_failed")),
                 "w" => Err(failure(ErrorKind::RateLimited).retry_after(minute)),
                 script => {
                     let frames = script.chars().map(|step| match step {
@@ -375,6 +385,13 @@ mod tests {
         check(&["4"], "invalid_request", 1).await;
         check(&["5", "4"], "invalid_request", 2).await;
         check(&["5"], "upstream_error", 3).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slip_of_the_model_is_forgiven_once() {
+        check(&["t", "poo"], "poo", 2).await;
+        check(&["t", "t", "poo"], "tool_use_failed", 2).await;
+        check(&["5", "t", "poo"], "tool_use_failed", 2).await;
     }
 
     #[tokio::test(start_paused = true)]

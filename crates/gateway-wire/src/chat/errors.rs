@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_the_model_wrote_badly() {
+        let body = r#"{"error":{"message":"Failed to call a function.","type":"invalid_request_error","code":"tool_use_failed","failed_generation":"<function=f{\"a\":"}}"#;
+        check(false, 400, body, "InvalidRequest: Failed to call a function.");
+        let code = |error: GatewayError| error.code().to_owned();
+        let reply = ErrorReply { status: 400, body: body.as_bytes(), ..ErrorReply::default() };
+        assert_eq!(code(read(&reply, false)), "tool_use_failed");
+        assert_eq!(code(event(body)), "tool_use_failed", "in a stream it is the same");
+    }
+
+    #[test]
     fn no_shape_at_all() {
         check(false, 502, "<html><body>Bad gateway</body></html>", FAILED);
         check(false, 400, "<html></html>", REFUSED);
