@@ -46,6 +46,7 @@ mod streams;
 mod surface;
 mod testkit;
 mod tool_access;
+mod tool_data;
 mod tool_ledger;
 mod tool_loop;
 mod tools;

@@ -70,6 +70,41 @@ async fn a_gateway_that_dies_before_the_answer_does_not_pay_again() {
 }
 
 #[tokio::test]
+async fn what_was_sent_and_not_answered_is_not_sent_again() {
+    let bench = Bench::start().await;
+    bench.service.next(Script::new().stall());
+    bench.service.always(Script::json(200, r#"{"paid":7}"#));
+    let gateway = bench.gateway(false).await;
+    for _ in 0..2 {
+        assert_eq!(outcome(&gateway.send(execute()).await), "timeout", "nobody knows");
+    }
+    assert_eq!(bench.keys().len(), 1, "it was paid once at most");
+}
+
+/// Runs `pay` under a name of the call's own.
+async fn pay(gateway: &Gateway, id: &str) -> Value {
+    let body = json!({ "name": "pay", "arguments": { "sum": 7 }, "tool_call_id": id }).to_string();
+    let headers = [("Content-Type", "application/json")];
+    outcome(&gateway.send(request("POST", "/v1/tools/execute", &headers, body.as_bytes())).await)
+}
+
+#[tokio::test]
+async fn a_service_knows_a_call_by_its_key() {
+    let bench = Bench::start().await;
+    bench.service.always(Script::json(200, r#"{"paid":7}"#));
+    let gateway = bench.gateway(false).await;
+    assert_eq!(outcome(&gateway.send(execute()).await), json!({ "paid": 7 }));
+    for id in ["call_1", "call_2"] {
+        assert_eq!(pay(&gateway, id).await, json!({ "paid": 7 }));
+    }
+    let mut keys = bench.keys();
+    assert!(keys.iter().all(|key| key.len() == 64), "{keys:?}");
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "each call has its own");
+}
+
+#[tokio::test]
 async fn what_was_answered_is_answered_again() {
     let bench = Bench::start().await;
     bench.service.next(Script::json(200, r#"{"paid":1}"#));
