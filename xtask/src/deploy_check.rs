@@ -69,6 +69,7 @@ type Results = Vec<(String, anyhow::Result<()>)>;
 impl Check<'_> {
     fn all(&self) -> Results {
         let mut results: Results = Vec::new();
+        results.push(("image: its context is a whole workspace".to_owned(), self.context()));
         for name in COMPOSE {
             results.push((format!("compose {name}: the program reads it"), self.compose(name)));
         }
@@ -89,6 +90,26 @@ impl Check<'_> {
         results
     }
 
+    /// What is sent to build the image holds every member of the workspace.
+    fn context(&self) -> anyhow::Result<()> {
+        let (shell, root) = (&self.workspace.shell, &self.workspace.root);
+        let ignored = fs::read_to_string(root.join("deploy/docker/Dockerfile.dockerignore"))?;
+        let sent = ignored.lines().filter_map(|line| line.strip_prefix('!'));
+        let context = self.scratch.join("context");
+        if context.exists() {
+            fs::remove_dir_all(&context)?;
+        }
+        for file in cmd!(shell, "git ls-files -- {sent...}").quiet().read()?.lines() {
+            let to = context.join(file);
+            fs::create_dir_all(to.parent().context("a file in a folder")?)?;
+            fs::copy(root.join(file), &to).with_context(|| file.to_owned())?;
+        }
+        let manifest = context.join("Cargo.toml");
+        let metadata = ["--format-version", "1", "--no-deps", "--offline", "--manifest-path"];
+        let read = cmd!(shell, "cargo metadata {metadata...} {manifest}").quiet().ignore_stdout();
+        Ok(read.run()?)
+    }
+
     fn compose(&self, name: &str) -> anyhow::Result<()> {
         let file = self.workspace.root.join("deploy/compose").join(name);
         let told = self.documents(&file)?;
@@ -99,6 +120,10 @@ impl Check<'_> {
             variables.insert(name.clone(), filled(name, value.as_str().unwrap_or_default()));
         }
         variables.entry(SECRET.0.to_owned()).or_insert_with(|| SECRET.1.to_owned());
+        let services = told.pointer("/0/services").and_then(Value::as_object);
+        let known = |host: &str| services.is_some_and(|it| it.contains_key(host));
+        let strange = strangers(&variables, known);
+        ensure!(strange.is_empty(), "there is no service {}", strange.join(", "));
         self.configured(&variables)
     }
 
@@ -157,6 +182,17 @@ impl Check<'_> {
         ensure!(output.status.success() && told.trim() == "ok", "{told}");
         Ok(())
     }
+}
+
+/// Hosts in addresses that are neither services of the file, as `known` says, nor the machine itself.
+fn strangers(variables: &BTreeMap<String, String>, known: impl Fn(&str) -> bool) -> Vec<String> {
+    let host = |(_, value): (&String, &String)| {
+        let rest = value.split_once("://")?.1;
+        let end = rest.find([':', '/']).unwrap_or(rest.len());
+        rest.get(..end).map(str::to_owned)
+    };
+    let is_strange = |host: &String| host != "host.docker.internal" && !known(host);
+    variables.iter().filter_map(host).filter(is_strange).collect()
 }
 
 fn installed(name: &str) -> Option<PathBuf> {
@@ -218,8 +254,18 @@ fn pod_variables(documents: &Value) -> anyhow::Result<BTreeMap<String, String>> 
 
 #[cfg(test)]
 mod tests {
-    use super::{SECRET, filled, pod_variables};
+    use super::{SECRET, filled, pod_variables, strangers};
     use serde_json::json;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn addresses_lead_to_services() {
+        let told = ["redis://redis:6379", "http://stub:8081", "http://host.docker.internal:1/v1"];
+        let told = told.iter().map(|it| ((*it).to_owned(), (*it).to_owned()));
+        let variables: BTreeMap<_, _> = told.chain([("X".to_owned(), "on".to_owned())]).collect();
+        assert_eq!(strangers(&variables, |host| host == "redis"), ["stub"]);
+        assert!(strangers(&variables, |_| true).is_empty());
+    }
 
     #[test]
     fn variables_of_variables_are_filled_in() {

@@ -1,7 +1,6 @@
 //! What must be true of the console in a browser.
 
-use super::{browser::Browser, traffic};
-use crate::http::Request;
+use super::{browser::Browser, data, traffic};
 use anyhow::ensure;
 use serde_json::{Value, json};
 
@@ -26,13 +25,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "requests that ended are listed", holds: lists_ended },
     Check { name: "a stream is shown while it runs", holds: shows_streams },
     Check { name: "details of a request open from the keyboard", holds: opens_details },
-    Check { name: "usage tells tokens", holds: tells_usage },
+    Check { name: "usage tells what the accounts say", holds: data::tells_usage },
     Check { name: "providers tell how they fare", holds: tells_providers },
     Check { name: "a session is made, read, forked and deleted", holds: keeps_sessions },
-    Check { name: "a tool is tried", holds: tries_a_tool },
+    Check { name: "tools are tried, well and in vain", holds: data::tries_tools },
     Check { name: "the playground streams every dialect", holds: plays },
     Check { name: "the playground shows failures", holds: shows_failures },
-    Check { name: "a request is explained", holds: explains },
+    Check { name: "a request is explained, and why one is not", holds: data::explains },
     Check { name: "the theme follows the switch", holds: switches_theme },
     Check { name: "every control has a name", holds: names_controls },
     Check { name: "text stands out in both themes", holds: has_contrast },
@@ -53,17 +52,17 @@ impl Page<'_> {
         ))
     }
 
-    fn until(&self, expression: &str) -> anyhow::Result<()> {
+    pub(super) fn until(&self, expression: &str) -> anyhow::Result<()> {
         self.browser.until(expression)
     }
 
-    fn run(&self, script: &str) -> anyhow::Result<Value> {
+    pub(super) fn run(&self, script: &str) -> anyhow::Result<Value> {
         self.browser.run(script)
     }
 }
 
 /// Whether the content holds an element whose text is or contains that.
-fn content_has(selector: &str, text: &str) -> String {
+pub(super) fn content_has(selector: &str, text: &str) -> String {
     format!(
         "[...document.querySelectorAll('#content {selector}')].some((it) => it.textContent.includes({}))",
         json!(text)
@@ -100,11 +99,6 @@ fn opens_details(page: &Page<'_>) -> anyhow::Result<()> {
     page.until(&content_has("h2", "Request "))
 }
 
-fn tells_usage(page: &Page<'_>) -> anyhow::Result<()> {
-    page.view("usage")?;
-    page.until("document.querySelectorAll('#content tbody tr').length > 0")
-}
-
 fn tells_providers(page: &Page<'_>) -> anyhow::Result<()> {
     page.view("providers")?;
     page.until(&content_has(".cards h2", "fake"))?;
@@ -130,25 +124,10 @@ fn keeps_sessions(page: &Page<'_>) -> anyhow::Result<()> {
 }
 
 /// Presses the button with that text.
-fn click(text: &str) -> String {
+pub(super) fn click(text: &str) -> String {
     format!(
         "[...document.querySelectorAll('#content button')].find((it) => it.textContent === '{text}').click()"
     )
-}
-
-fn tries_a_tool(page: &Page<'_>) -> anyhow::Result<()> {
-    page.view("tools")?;
-    page.until(
-        "document.querySelector('#content .list [data-name=echo], #content .empty') !== null",
-    )?;
-    if serves_not(page, "/v1/tools")? {
-        return page.until(&content_has(".empty", "offers no tools"));
-    }
-    page.run("document.querySelector('#content .list [data-name=echo]').click()")?;
-    page.run("document.querySelector('#content form textarea').value = 'hello tool'")?;
-    page.run(&click("Run"))?;
-    page.until(&content_has(".pill.good", "succeeded"))?;
-    page.until(&content_has("pre.block", "hello tool"))
 }
 
 fn plays(page: &Page<'_>) -> anyhow::Result<()> {
@@ -176,20 +155,6 @@ fn shows_failures(page: &Page<'_>) -> anyhow::Result<()> {
     )?;
     page.until(&content_has(".notice.bad", "404"))?;
     page.until("document.querySelectorAll('#events details').length === 1")
-}
-
-fn explains(page: &Page<'_>) -> anyhow::Result<()> {
-    page.view("explain")?;
-    page.run("document.getElementById('explain').click()")?;
-    if serves_not(page, "/v1/explain")? {
-        return page.until(&content_has(".notice.bad", "404"));
-    }
-    page.until(&content_has("pre.block", "fake"))
-}
-
-/// Whether the gateway has nothing at a path; the page is to say so.
-fn serves_not(page: &Page<'_>, path: &str) -> anyhow::Result<bool> {
-    Ok(Request::get(path).send(page.port)?.status == 404)
 }
 
 fn switches_theme(page: &Page<'_>) -> anyhow::Result<()> {

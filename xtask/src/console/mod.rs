@@ -2,6 +2,7 @@
 
 mod browser;
 mod checks;
+mod data;
 mod traffic;
 
 use crate::{
