@@ -2,7 +2,14 @@
 
 use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, openai, request};
 use serde_json::json;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    task::JoinSet,
+    time::{self, Instant},
+};
 
 async fn start(settings: &[(&str, &str)]) -> (Upstream, Gateway) {
     let upstream = Upstream::start().await;
@@ -147,4 +154,110 @@ async fn operators_are_told_who_is_in_and_who_was_not() {
     assert!(full["memory"]["used_mb"].as_f64().unwrap() > 1.0, "{full}");
     drop(held);
     assert_eq!(waiting.reply().await.status(), 200);
+}
+
+/// A provider that has become slow fills its own places, and those who wait for one of them hinder
+/// nobody who asks another.
+#[tokio::test]
+async fn a_slow_provider_is_slow_alone() {
+    let settings = [("max_per_provider", "4"), ("queue_timeout", "\"2s\"")];
+    let (upstream, gateway) = start(&settings).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(hold(&upstream, &gateway, &[]).await);
+    }
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        waiting.push(gateway.asking("lab/m", json!({})).await);
+    }
+    for _ in 0..50 {
+        assert_eq!(gateway.ask("fake/echo", json!({})).await.status(), 200);
+    }
+    for mut raw in waiting {
+        assert_eq!(raw.reply().await.told(), "503 provider_overloaded");
+    }
+    assert_eq!(upstream.exchanges().len(), 4, "whoever waits is not asked for");
+    held.clear();
+    gateway.outcomes(4 + 50).await;
+    assert_eq!(gateway.ask("lab/m", json!({})).await.status(), 200);
+}
+
+/// How long each of `count` requests takes on one connection, the middle one of them.
+async fn usual(gateway: &Gateway, bytes: &[u8], count: usize, told: &str) -> Duration {
+    let mut raw = gateway.connect().await;
+    let mut took = Vec::new();
+    for _ in 0..count {
+        let began = Instant::now();
+        raw.send(bytes).await;
+        assert_eq!(raw.reply().await.told(), told);
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took[count / 2]
+}
+
+/// To turn away costs the gateway hardly more than to say that it is there, however much there is to
+/// do.
+#[tokio::test]
+async fn what_is_too_much_is_turned_away_at_once() {
+    let settings = [("max_concurrent_requests", "2"), ("queue", "0")];
+    let (upstream, gateway) = start(&settings).await;
+    let _held = (hold(&upstream, &gateway, &[]).await, hold(&upstream, &gateway, &[]).await);
+    let body = openai::ask("lab/m", json!({}));
+    let asking = request("POST", "/v1/chat/completions", &[], body.as_bytes());
+    let probing = request("GET", "/health", &[], b"");
+    let probe = usual(&gateway, &probing, 200, "200").await;
+    let refusal = usual(&gateway, &asking, 200, "503 overloaded").await;
+    gateway_tests::tell(&format!("a probe takes {probe:?}, a refusal {refusal:?}"));
+    assert!(refusal < 5 * probe + Duration::from_millis(1), "{refusal:?}, and a probe {probe:?}");
+    assert_eq!(upstream.exchanges().len(), 2);
+}
+
+/// Callers who ask again and again for `length`, and wait a little when they are turned away: how
+/// many answers they had.
+async fn answers(gateway: &Arc<Gateway>, callers: usize, length: Duration) -> usize {
+    let end = Instant::now() + length;
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        let gateway = Arc::clone(gateway);
+        tasks.spawn(async move {
+            let (mut raw, mut answers) = (gateway.connect().await, 0);
+            let body = openai::ask("lab/m", json!({}));
+            let asking = request("POST", "/v1/chat/completions", &[], body.as_bytes());
+            while Instant::now() < end {
+                raw.send(&asking).await;
+                match raw.reply().await.told().as_str() {
+                    "200" => answers += 1,
+                    told => {
+                        assert_eq!(told, "503 overloaded");
+                        time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+            answers
+        });
+    }
+    tasks.join_all().await.into_iter().sum()
+}
+
+/// Five times as many callers as there are places get as much done as just enough of them.
+#[tokio::test]
+async fn too_many_callers_do_not_keep_each_other_from_being_served() {
+    let settings = [("max_concurrent_requests", "4"), ("queue", "4")];
+    let (upstream, gateway) = start(&settings).await;
+    let gateway = Arc::new(gateway);
+    upstream.always(Script::new().wait(50).bytes(openai_whole()));
+    let length = Duration::from_secs(3);
+    let enough = answers(&gateway, 4, length).await;
+    let too_many = answers(&gateway, 20, length).await;
+    gateway_tests::tell(&format!("{enough} answers for 4 callers, {too_many} for 20"));
+    assert!(too_many * 10 >= enough * 9, "{too_many} instead of {enough}");
+}
+
+fn openai_whole() -> String {
+    let answer = openai::whole("Hello.");
+    let length = answer.len();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{answer}"
+    )
 }

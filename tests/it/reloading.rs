@@ -185,3 +185,39 @@ async fn a_hundred_reloads_under_load_fail_nobody() {
     assert!(late < early * 1.3 + 8.0, "memory grew from {early} to {late} MiB");
     println!("{asked} requests, {applied} reloads, {rejected} rejected, {early} -> {late} MiB");
 }
+
+/// A limit that is lowered holds at once, and keeps nobody out for longer than its own window.
+#[tokio::test]
+async fn a_limit_that_is_lowered_counts_at_once() {
+    let limits = |per_minute: &str, burst: &str| {
+        let setup = Setup::new().client("app", "sk-app");
+        let setup = setup.write("[clients]", "requests_per_minute", per_minute);
+        setup.write("[clients]", "burst", burst)
+    };
+    let gateway = limits("60", "1000").start().await;
+    let ask = async || {
+        let body = openai::ask("fake/echo", json!({}));
+        let key = [("x-api-key", "sk-app")];
+        gateway.send(request("POST", "/v1/chat/completions", &key, body.as_bytes())).await
+    };
+    for _ in 0..300 {
+        assert_eq!(ask().await.status(), 200);
+    }
+    // Five minutes' worth is taken.
+    limits("120", "2").overwrite(&gateway);
+    reload(&gateway, "applied", 1).await;
+    let refused = ask().await;
+    assert_eq!(refused.told(), "429 rate_limit_exceeded");
+    assert_eq!(refused.header("x-ratelimit-limit-requests"), "120");
+    assert_eq!(refused.header("retry-after"), "1");
+    let deadline = Instant::now() + PATIENCE;
+    let reply = loop {
+        time::sleep(Duration::from_millis(50)).await;
+        let reply = ask().await;
+        if reply.status() == 200 {
+            break reply;
+        }
+        assert!(Instant::now() < deadline, "locked out: {}", reply.text());
+    };
+    assert_eq!(reply.header("x-ratelimit-remaining-requests"), "0");
+}

@@ -1,7 +1,8 @@
 //! Upstreams that fail before their answer begins.
 
-use gateway_tests::{Gateway, Script, Setup, Upstream, openai};
+use gateway_tests::{Ended, Gateway, PROMPTLY, Script, Setup, Upstream, openai};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const SECRET: &str = "canary-of-the-upstream";
 
@@ -215,12 +216,75 @@ async fn an_answer_that_is_no_http() {
         assert!(reply.told().starts_with("502 upstream_"), "{bytes:?}: {}", reply.told());
         assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn a_head_that_is_no_head() {
+    let bench = Bench::start().await;
+    let head = |lines: &str| Script::new().bytes(format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
     let many = (0..1000).map(|at| format!("x-{at}: 1\r\n")).collect::<Vec<_>>().concat();
-    let large = format!("x: {}\r\n", "v".repeat(1_000_000));
-    for headers in [many, large] {
-        bench.upstream.next(Script::new().bytes(format!("HTTP/1.1 200 OK\r\n{headers}\r\n")));
-        let reply = bench.gateway.ask("lab/m", Value::Null).await;
-        assert!(reply.told().starts_with("502 upstream_"), "{}", reply.told());
+    for lines in [
+        many,
+        format!("x: {}\r\n", "v".repeat(200 << 10)),
+        "x: a\rset-cookie: b\r\n".to_owned(),
+        "x: a\0b\r\n".to_owned(),
+        "x y: 1\r\n".to_owned(),
+    ] {
+        bench.check(head(&lines).stall(), "502 upstream_protocol").await;
+    }
+    bench.check(Script::new().bytes("SSH-2.0-OpenSSH_9.2\r\n\r\n"), "502 upstream_protocol").await;
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end() {
+    let bench = Bench::start().await;
+    let told = "504 upstream_timeout";
+    // A line now and then: each is soon there, and all of them never are.
+    let begun = Script::new().bytes("HTTP/1.1 200 OK\r\n");
+    let dripped = (0..200).fold(begun, |script, _| script.bytes("x: y\r\n").wait(50));
+    bench.check(dripped, told).await;
+    let more_to_come = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(20_000);
+    bench.check(Script::new().bytes(&more_to_come).stall(), told).await;
+}
+
+#[tokio::test]
+async fn a_word_before_the_answer_is_not_the_answer() {
+    let bench = Bench::start().await;
+    let hints = Script::new().bytes("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(3));
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}",
+        openai::whole("Hello.").len(),
+        openai::whole("Hello.")
+    );
+    bench.upstream.next(hints.bytes(answer));
+    assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.told(), "200");
+    let switched = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
+    bench.check(Script::new().bytes(switched).stall(), "502 upstream_protocol").await;
+}
+
+#[tokio::test]
+async fn who_never_answers_is_hung_up_on() {
+    let bench = Bench::start().await;
+    for stream in [false, true] {
+        bench.upstream.next(Script::new().stall());
+        let reply = bench.gateway.ask("lab/m", json!({ "stream": stream })).await;
+        assert_eq!(reply.told(), "504 upstream_timeout");
+        let Ended::Left(after) = bench.upstream.ended().await else { panic!("it waits still") };
+        let deadline = Duration::from_millis(400);
+        // The clock of the one begins a little later than that of the other.
+        assert!(after + PROMPTLY > deadline && after < deadline + 4 * PROMPTLY, "{after:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_encoded_is_not_decoded() {
+    let bench = Bench::start().await;
+    // A megabyte of what would be a gigabyte of zeros.
+    let bomb =
+        [b"\x1f\x8b\x08\0\0\0\0\0\0\x03".as_slice(), &[0xec, 0xc1, 0x01].repeat(350_000)].concat();
+    for encoding in ["gzip", "br", "zstd", "deflate", "x-unknown", "gzip, gzip"] {
+        let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
+        bench.check(Script::whole(200, &headers, &bomb), "502 upstream_invalid_response").await;
     }
 }
 

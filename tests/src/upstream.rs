@@ -43,6 +43,8 @@ struct Desk {
 struct State {
     scripts: VecDeque<Script>,
     usual: Option<Script>,
+    /// What is answered to the request of this number, and this body, if nothing is planned.
+    numbered: Option<fn(usize, &[u8]) -> Script>,
     exchanges: Vec<Exchange>,
     connections: usize,
 }
@@ -76,6 +78,11 @@ impl Upstream {
     /// What it does with requests that nothing is planned for.
     pub fn always(&self, script: Script) {
         self.desk.with(|state| state.usual = Some(script));
+    }
+
+    /// What it does with requests that nothing is planned for, by their number and their body.
+    pub fn numbered(&self, script: fn(usize, &[u8]) -> Script) {
+        self.desk.with(|state| state.numbered = Some(script));
     }
 
     /// Every request so far.
@@ -127,10 +134,12 @@ impl Desk {
     fn take(&self, connection: usize, head: Head, body: Vec<u8>) -> (usize, Script) {
         let taken = self.with(|state| {
             let planned = state.scripts.pop_front().or_else(|| state.usual.clone());
-            let script = planned.unwrap_or_else(|| openai::usual(&body));
+            let number = state.exchanges.len();
+            let numbered = || state.numbered.map(|script| script(number, &body));
+            let script = planned.or_else(numbered).unwrap_or_else(|| openai::usual(&body));
             let exchange = Exchange { connection, head, body, sent: 0, ended: None };
             state.exchanges.push(exchange);
-            (state.exchanges.len() - 1, script)
+            (number, script)
         });
         self.changed.send_replace(());
         taken

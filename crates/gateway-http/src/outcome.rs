@@ -281,7 +281,8 @@ impl Outcome {
     /// What the answer took, as its provider says, or as far as it was seen.
     fn used(&self, end: End<'_>) -> Used {
         let is_complete = matches!(end, End::Complete);
-        match self.usage {
+        // That an answer took nothing is no answer to what it took.
+        match self.usage.filter(|usage| usage.prompt() > 0 || usage.completion() > 0) {
             Some(usage) if is_complete => Used { usage, is_estimated: false },
             // What the provider said before the end is what it knew then.
             Some(usage) => {

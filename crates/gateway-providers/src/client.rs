@@ -9,7 +9,7 @@ use self::connector::{Connector, is_handshake};
 use crate::body::Pieces;
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, Result};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -43,8 +43,8 @@ impl Default for ClientSettings {
     }
 }
 
-/// A head longer than this is none: as much of an answer is looked at in one piece.
-const MAX_HEAD: usize = 128 << 10;
+/// How much of a head is looked at before more of it is read: one of twice the length is none.
+const MAX_HEAD: usize = 64 << 10;
 
 /// Talks to upstreams, over HTTP/1.1 or, where the upstream offers it under TLS, HTTP/2.
 #[derive(Clone)]
@@ -111,7 +111,12 @@ impl HttpClient {
     /// A pooled connection that turns out to be closed is replaced as long as nothing of the
     /// request was sent; nothing is ever sent twice. Dropping the future closes the connection.
     pub(crate) async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>> {
-        self.0.request(request).await.map_err(unreachable)
+        let reply = self.0.request(request).await.map_err(unreachable)?;
+        // Nobody has asked for another protocol.
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(no_http());
+        }
+        Ok(reply)
     }
 }
 
@@ -158,13 +163,15 @@ fn unreachable(error: Error) -> GatewayError {
 fn broken(error: Error) -> GatewayError {
     let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
     if hyper.is_some_and(hyper::Error::is_parse) {
-        let message = "the provider's answer is none of HTTP";
-        return GatewayError::new(ErrorKind::UpstreamInvalid, message)
-            .with_code("upstream_protocol")
-            .because(error);
+        return no_http().because(error);
     }
     let message = "the provider closed the connection without an answer";
     GatewayError::new(ErrorKind::UpstreamCut, message).with_code("upstream_reset").because(error)
+}
+
+fn no_http() -> GatewayError {
+    GatewayError::new(ErrorKind::UpstreamInvalid, "the provider's answer is none of HTTP")
+        .with_code("upstream_protocol")
 }
 
 fn describe(error: &Error) -> String {

@@ -21,12 +21,39 @@ const PRESENCE: Duration = Duration::from_secs(10);
 #[async_trait]
 impl Quotas for Remote {
     async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError> {
+        let Call { keys, arguments } = Call::take(&self.link.prefix, key, ask);
+        read(ask, self.link.call(&script::QUOTA_TAKE, keys, arguments).await?)
+    }
+
+    async fn settle(&self, key: &Key, settle: &Settle) -> Result<(), StoreError> {
+        let Call { keys, arguments } = Call::settle(&self.link.prefix, key, settle);
+        self.link.call(&script::QUOTA_SETTLE, keys, arguments).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Gathering for Remote {
+    async fn replicas(&self, own: &str) -> Result<u64, StoreError> {
+        let key = format!("{}q:{{replicas}}", self.link.prefix);
+        let arguments = vec![own.into(), number(millis(PRESENCE))];
+        reply::number(&self.link.call(&script::QUOTA_REPLICAS, vec![key], arguments).await?)
+    }
+}
+
+/// What a script is given.
+struct Call {
+    keys: Vec<String>,
+    arguments: Vec<Value>,
+}
+
+impl Call {
+    fn take(prefix: &str, key: &Key, ask: &QuotaAsk) -> Self {
         let lease = i64::try_from(ask.lease.as_micros()).unwrap_or(i64::MAX);
         let mut arguments: Vec<Value> = vec![
             (&*ask.request).into(),
             lease.into(),
             i64::from(ask.look).into(),
-            self.quota_prefix(key).into(),
+            names_begin(prefix, key).into(),
             integer(ask.places.len() as u64).into(),
             integer(ask.budgets.len() as u64).into(),
         ];
@@ -42,43 +69,31 @@ impl Quotas for Remote {
             arguments.extend([rate.interval_us.max(1), rate.burst, *cost].map(number));
         }
         let names = ask.rates.iter().map(|rate| &*rate.name);
-        let keys = self.quota_keys(key, names);
-        read(ask, self.link.call(&script::QUOTA_TAKE, keys, arguments).await?)
+        Self { keys: keys_of(prefix, key, names), arguments }
     }
 
-    async fn settle(&self, key: &Key, settle: &Settle) -> Result<(), StoreError> {
+    fn settle(prefix: &str, key: &Key, settle: &Settle) -> Self {
+        let cost = number(settle.cost.0);
         let mut arguments: Vec<Value> =
-            vec![(&*settle.request).into(), number(settle.cost.0), self.quota_prefix(key).into()];
+            vec![(&*settle.request).into(), cost, names_begin(prefix, key).into()];
         for (_, rate, units) in &settle.corrections {
             arguments.extend([number(rate.interval_us), (*units).into()]);
         }
         let names = settle.corrections.iter().map(|(name, ..)| &**name);
-        let keys = self.quota_keys(key, names);
-        self.link.call(&script::QUOTA_SETTLE, keys, arguments).await.map(drop)
+        Self { keys: keys_of(prefix, key, names), arguments }
     }
 }
 
-#[async_trait]
-impl Gathering for Remote {
-    async fn replicas(&self, own: &str) -> Result<u64, StoreError> {
-        let key = format!("{}q:{{replicas}}", self.link.prefix);
-        let arguments = vec![own.into(), number(millis(PRESENCE))];
-        reply::number(&self.link.call(&script::QUOTA_REPLICAS, vec![key], arguments).await?)
-    }
+fn keys_of<'a>(prefix: &str, key: &Key, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut all = keys::of(prefix, "q", key, "ov");
+    let rate = keys::of(prefix, "q", key, "r").concat();
+    all.extend(names.map(|name| format!("{rate}:{}", keys::escape(name))));
+    all
 }
 
-impl Remote {
-    fn quota_keys<'a>(&self, key: &Key, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-        let mut all = keys::of(&self.link.prefix, "q", key, "ov");
-        let rate = keys::of(&self.link.prefix, "q", key, "r").concat();
-        all.extend(names.map(|name| format!("{rate}:{}", keys::escape(name))));
-        all
-    }
-
-    /// What the names of a client's keys begin with.
-    fn quota_prefix(&self, key: &Key) -> String {
-        keys::of(&self.link.prefix, "q", key, "s").concat().trim_end_matches('s').to_owned()
-    }
+/// What the names of a client's keys begin with.
+fn names_begin(prefix: &str, key: &Key) -> String {
+    keys::of(prefix, "q", key, "s").concat().trim_end_matches('s').to_owned()
 }
 
 fn number(number: u64) -> Value {
@@ -125,3 +140,6 @@ fn left(ask: &QuotaAsk, numbers: &[u64]) -> Left {
 fn remaining(units: u64, reset_us: u64) -> Remaining {
     Remaining { units, reset: Duration::from_micros(reset_us) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Upstreams with whom no connection comes about.
+
+use gateway_tests::{Gateway, Setup, Upstream};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use serde_json::Value;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
+    time::{self, Instant},
+};
+use tokio_rustls::TlsAcceptor;
+
+/// The provider `one` at `url`, and `best`, which asks it first and `two` after it.
+async fn start(url: &str, two: &Upstream) -> Gateway {
+    let setup = Setup::tenacious().provider("one", url).provider("two", &two.url());
+    let setup = setup.set("providers.one", "api_key", "sk-canary").timeout("connect", "300ms");
+    let setup = setup.set("[routes]", "model", "best");
+    setup.write("[routes]", "targets", r#"["one/m", "two/m"]"#).start().await
+}
+
+/// A provider that cannot be connected to is told as `told`, soon, and another takes its place.
+async fn check(url: &str, told: &str) {
+    let two = Upstream::start().await;
+    let gateway = start(url, &two).await;
+    let began = Instant::now();
+    assert_eq!(gateway.ask("one/m", Value::Null).await.told(), told);
+    let reply = gateway.ask("best", Value::Null).await;
+    assert_eq!((reply.told().as_str(), reply.header("x-gateway-provider")), ("200", "two"));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has() {
+    // Longer than a label may be: every resolver knows without asking.
+    let url = format!("http://{}.invalid/v1", "a".repeat(64));
+    check(&url, "502 upstream_dns").await;
+}
+
+#[tokio::test]
+async fn an_address_at_which_nobody_listens() {
+    let port = gateway_tests::free_port();
+    check(&format!("http://127.0.0.1:{port}/v1"), "502 upstream_unreachable").await;
+}
+
+/// A listener that takes no more connections, and refuses none.
+async fn black_hole() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) =
+        time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+    {
+        waiting.push(connected.unwrap());
+    }
+    (listener, waiting)
+}
+
+#[tokio::test]
+async fn an_address_from_which_nothing_comes() {
+    let (listener, waiting) = black_hole().await;
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    check(&url, "502 upstream_unreachable").await;
+    drop(waiting);
+}
+
+/// What somebody does who is connected to.
+#[derive(Clone, Copy, Debug)]
+enum Manner {
+    /// Says nothing.
+    Silent,
+    /// Speaks HTTP in the open.
+    Open,
+    /// Shows a certificate that nobody vouches for.
+    SelfSigned,
+}
+
+/// Somebody who is no server of TLS to be trusted; how often it was connected to, and what it heard.
+struct Stranger {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    heard: JoinSet<Vec<u8>>,
+}
+
+impl Stranger {
+    async fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (counted, mut heard) = (Arc::clone(&connections), JoinSet::new());
+        heard.spawn(async move {
+            let (mut all, mut serving) = (Vec::new(), JoinSet::new());
+            // The two requests of a test are answered within its patience.
+            while let Ok(Ok((socket, _))) =
+                time::timeout(Duration::from_secs(3), listener.accept()).await
+            {
+                counted.fetch_add(1, Relaxed);
+                serving.spawn(serve(manner, socket));
+            }
+            serving.abort_all();
+            while let Some(heard) = serving.join_next().await {
+                all.extend(heard.unwrap_or_default());
+            }
+            all
+        });
+        Self { address, connections, heard }
+    }
+}
+
+async fn serve(manner: Manner, mut socket: TcpStream) -> Vec<u8> {
+    let mut heard = Vec::new();
+    match manner {
+        Manner::Silent => while socket.read_buf(&mut heard).await.unwrap_or(0) > 0 {},
+        Manner::Open => {
+            let _ = socket.read_buf(&mut heard).await;
+            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+        Manner::SelfSigned => {
+            if let Ok(mut secured) = acceptor().accept(socket).await {
+                let _ = secured.read_to_end(&mut heard).await;
+            }
+        }
+    }
+    heard
+}
+
+fn acceptor() -> TlsAcceptor {
+    let certificate = include_bytes!("../../crates/gateway-providers/src/client/pki/self.der");
+    let key = include_bytes!("../../crates/gateway-providers/src/client/pki/leaf.der");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.as_slice()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![CertificateDer::from(certificate.as_slice())], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+#[tokio::test]
+async fn somebody_with_whom_no_tls_comes_about() {
+    for manner in [Manner::Silent, Manner::Open, Manner::SelfSigned] {
+        let mut stranger = Stranger::start(manner).await;
+        check(&format!("https://{}/v1", stranger.address), "502 upstream_tls").await;
+        assert_eq!(stranger.connections.load(Relaxed), 2, "{manner:?}: once for each request");
+        let heard = stranger.heard.join_next().await.unwrap().unwrap();
+        let heard = String::from_utf8_lossy(&heard).into_owned();
+        assert!(!heard.contains("sk-canary") && !heard.contains("Hello"), "{manner:?}: {heard}");
+    }
+}

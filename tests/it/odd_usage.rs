@@ -1,0 +1,88 @@
+//! Answers whose token counts cannot be, or are not there.
+
+use gateway_tests::{Gateway, Script, Setup, Upstream, openai, request};
+use serde_json::{Value, json};
+
+const KEY: (&str, &str) = ("x-api-key", "sk-app");
+
+/// Before a model at ten cents a token read, and twenty a token written.
+async fn start() -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    let setup = Setup::before(&upstream)
+        .set("[models]", "id", "m")
+        .set("[models]", "provider", "lab")
+        .write("[models]", "price", "{ input = 100000, output = 200000 }")
+        .client("app", "sk-app");
+    (upstream, setup.start().await)
+}
+
+async fn rows(gateway: &Gateway) -> Value {
+    let question = request("GET", "/v1/usage?group_by=outcome", &[KEY], b"");
+    gateway.send(&question).await.json()["total"].clone()
+}
+
+/// An answer with `usage` in place of what is usual, streamed or not.
+fn script(usage: &str, stream: bool) -> Script {
+    let usual = format!("\"usage\":{}", openai::USAGE);
+    if stream {
+        let events = openai::streamed(&["Hel", "lo."]);
+        Script::events(events.iter().map(|event| event.replace(&usual, usage)))
+    } else {
+        Script::json(200, openai::whole("Hello.").replace(&usual, usage))
+    }
+}
+
+/// What an answer with `usage` is booked as, whole and streamed: `tokens $cost`, and `~` if by
+/// estimate.
+async fn check(usage: &str, expected: [&str; 2]) {
+    for (stream, expected) in [false, true].into_iter().zip(expected) {
+        let (upstream, gateway) = start().await;
+        upstream.next(script(usage, stream));
+        let body = openai::ask("m", json!({ "stream": stream }));
+        let asking = request("POST", "/v1/chat/completions", &[KEY], body.as_bytes());
+        let reply = gateway.send(asking).await;
+        assert_eq!(reply.told(), "200", "{usage}: {}", reply.text());
+        if stream {
+            assert_eq!(reply.said(), "Hello.[stop][DONE]", "{usage}");
+        }
+        gateway.outcomes(1).await;
+        let booked = rows(&gateway).await;
+        let mark = if booked["estimated_requests"] == 1 { "~" } else { "" };
+        let told = format!("{mark}{} ${}", booked["total_tokens"], booked["cost_usd"]);
+        assert_eq!(told, expected, "{usage}, stream {stream}: {booked}");
+    }
+}
+
+/// What is booked where nobody says it, whole and streamed.
+const ESTIMATED: [&str; 2] = ["~19 $2.0", "~21 $2.4"];
+
+/// Counts of which that of the prompt is `prompt`, and that of the answer `completion`.
+fn of(prompt: &str, completion: &str) -> String {
+    let counts = format!("\"prompt_tokens\":{prompt},\"completion_tokens\":{completion}");
+    format!("\"usage\":{{{counts},\"total_tokens\":10}}")
+}
+
+#[tokio::test]
+async fn counts_that_are_not_there_are_estimated() {
+    for usage in ["\"usage\":null", "\"x\":1", "\"usage\":{}"] {
+        check(usage, ESTIMATED).await;
+    }
+}
+
+#[tokio::test]
+async fn counts_are_read_however_they_are_written() {
+    for count in ["7.0", "7.2", "\"7\"", "0.7e1"] {
+        check(&of(count, "3"), ["10 $1.3"; 2]).await;
+    }
+    let twice = format!("\"usage\":{},\"usage\":{}", openai::USAGE, openai::USAGE);
+    check(&twice, ["10 $1.3"; 2]).await;
+}
+
+/// Nothing is paid for them, and nothing is paid back.
+#[tokio::test]
+async fn counts_that_cannot_be_do_not_count() {
+    for count in ["-7", "1e18", "1e300", "[]", "true", "18446744073709551615", "null"] {
+        check(&of(count, "3"), ["10 $0.6"; 2]).await;
+        check(&of(count, count), ESTIMATED).await;
+    }
+}
