@@ -23,7 +23,7 @@ use std::{
 };
 
 /// How long the provider may take to start: a real model has to be put together and loaded.
-const LOADING: Duration = Duration::from_mins(2);
+pub(crate) const LOADING: Duration = Duration::from_mins(2);
 
 const MODEL: &str = "scripted";
 const EMBEDDING_MODEL: &str = "scripted-embedding";
@@ -85,8 +85,8 @@ fn script(dir: &Path, tools: &Path, port: u16) -> Command {
     command
 }
 
-/// The model is put together beside the clients, not beside the tools.
-fn model(dir: &Path, tools: &Path, port: u16) -> Command {
+/// A real model. It is put together beside the clients, not beside the tools.
+pub(crate) fn model(dir: &Path, tools: &Path, port: u16) -> Command {
     let mut command =
         python(&dir.join("llama/venv/bin/python"), &tools.join("llama/llama_serve.py"));
     command.args(["--port", &port.to_string(), "--api-key", UPSTREAM_KEY, "--alias", MODEL]);
@@ -106,6 +106,7 @@ fn settings(arguments: &Arguments, port: u16) -> Settings {
             (MODEL, format!("{behind}/{MODEL}")),
             (EMBEDDING_MODEL, format!("openai/{EMBEDDING_MODEL}")),
         ],
+        tool_rounds: None,
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub keys: Vec<&'static str>,
     /// Other names of models, and what they stand for.
     pub aliases: Vec<(&'static str, String)>,
+    /// How often a model may go back to tools, if not as often as usual.
+    pub tool_rounds: Option<u32>,
 }
 
 /// A provider that is somewhere else than usual.
@@ -90,6 +92,9 @@ impl Settings {
         }
         for key in &self.keys {
             let _infallible = writeln!(text, "[[clients]]\nname = \"xtask\"\nkey = {key:?}\n");
+        }
+        if let Some(rounds) = self.tool_rounds {
+            let _infallible = writeln!(text, "[tool_calls]\nmax_rounds = {rounds}\n");
         }
         if !self.aliases.is_empty() {
             text.push_str("[aliases]\n");
@@ -171,9 +176,11 @@ mod tests {
             }],
             keys: vec!["sk-a"],
             aliases: vec![("scripted", "openai/scripted".to_owned())],
+            tool_rounds: Some(1),
         };
         let expected = "[providers.openai]\nbase_url = \"http://x/v1\"\napi_key = \"k\"\n\n\
                         [[clients]]\nname = \"xtask\"\nkey = \"sk-a\"\n\n\
+                        [tool_calls]\nmax_rounds = 1\n\n\
                         [aliases]\nscripted = \"openai/scripted\"\n";
         assert_eq!(settings.text(), expected);
     }

@@ -121,6 +121,7 @@ fn settings(mock: u16) -> Settings {
         providers: vec![Provider { name: "openai", base_url, api_key: "sk-upstream" }],
         keys: vec![CLIENT_KEY],
         aliases: Vec::new(),
+        tool_rounds: None,
     }
 }
 
