@@ -93,6 +93,28 @@ async fn a_message_is_answered_or_taken() {
     assert_eq!((broken.status(), &broken.json()["error"]["code"]), (400, &json!(-32700)));
 }
 
+#[tokio::test]
+async fn a_version_that_is_not_spoken_is_refused() {
+    let gateway = Setup::new().start().await;
+    let told = async |version: &str, method: &str| {
+        let headers = [("Content-Type", "application/json"), ("MCP-Protocol-Version", version)];
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": {} }).to_string();
+        let reply = gateway.send(request("POST", "/mcp", &headers, body.as_bytes())).await;
+        (reply.status(), reply.json()["error"]["code"].clone())
+    };
+    for version in ["2025-11-25", "2025-06-18", "2025-03-26"] {
+        assert_eq!(told(version, "ping").await, (200, Value::Null), "{version}");
+    }
+    for version in ["2199-01-01", "1", "latest"] {
+        assert_eq!(told(version, "ping").await, (400, json!(-32600)), "{version}");
+        assert_eq!(
+            told(version, "initialize").await,
+            (200, Value::Null),
+            "it is still agreed upon"
+        );
+    }
+}
+
 /// Waits until `gateway` has the tool `name`.
 async fn has(gateway: &Gateway, name: &str) {
     let deadline = Instant::now() + gateway_tests::PATIENCE;

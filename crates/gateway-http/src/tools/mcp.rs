@@ -15,7 +15,7 @@ use bytes::Bytes;
 use gateway_core::{
     BoxError, Function, Json, Result, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
 };
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -54,6 +54,10 @@ where
             return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(None, failure)));
         }
     };
+    if message.method.as_deref() != Some("initialize") && !is_spoken(&head.headers) {
+        let unknown = Failure::new(INVALID_REQUEST, "this version of the protocol is not spoken");
+        return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(message.id, unknown)));
+    }
     let Some(id) = message.id else { return Ok(reply::empty(StatusCode::ACCEPTED)) };
     let outcome = match message.method.as_deref() {
         Some("tools/call") => {
@@ -80,6 +84,12 @@ where
 
 fn written(status: StatusCode, answer: &Answer<'_>) -> Response<reply::Body> {
     reply::json(status, answer)
+}
+
+/// Whether a message is in a version that is spoken; older clients do not say which.
+fn is_spoken(headers: &HeaderMap) -> bool {
+    let said = headers.get_all("mcp-protocol-version").iter();
+    said.into_iter().all(|said| VERSIONS.iter().any(|version| said == version))
 }
 
 /// Answers what needs no tool.
