@@ -153,10 +153,9 @@ impl<S: Quotas + Gathering> Share<S> {
             clients.retain(|_, taken| !taken.is_idle(now_us));
         }
         let mut ask = share(ask, replicas);
-        if let Some(known) = state.known.get(key) {
-            for budget in &mut ask.budgets {
-                let rest = known.get(&budget.name).map_or(u64::MAX, |rest| rest.0);
-                budget.limit = budget.limit.min(NanoDollars(rest / replicas));
+        for budget in &mut ask.budgets {
+            if let Some(rest) = state.known(key, &budget.name) {
+                budget.limit = budget.limit.min(NanoDollars(rest.0 / replicas));
             }
         }
         state.clients.entry(key.clone()).or_default().take(now_us, &ask)
@@ -229,7 +228,12 @@ impl<S: Quotas + Gathering> Share<S> {
                 }
             }
             Ok(Decision::Refused(Refusal::Budget { name })) => {
-                state.learn(key, name, NanoDollars(0));
+                // Less is left than was asked for.
+                if let Some(asked) = ask.budgets.iter().find(|budget| budget.name == *name) {
+                    let less = NanoDollars(asked.reserve.0.saturating_sub(1));
+                    let known = state.known(key, name).map_or(less, |known| known.min(less));
+                    state.learn(key, name, known);
+                }
             }
             Ok(Decision::Refused(_)) | Err(_) => {}
         }
@@ -282,6 +286,11 @@ impl<S: Quotas + Gathering> Quotas for Share<S> {
 }
 
 impl State {
+    /// What was last known to be left.
+    fn known(&self, key: &Key, budget: &str) -> Option<NanoDollars> {
+        self.known.get(key)?.get(budget).copied()
+    }
+
     fn learn(&mut self, key: &Key, budget: &Arc<str>, left: NanoDollars) {
         if let Some(known) = self.known.get_mut(key) {
             // Budgets of days that are over need not be remembered.
