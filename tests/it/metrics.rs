@@ -131,6 +131,9 @@ async fn what_happens_is_counted_once() {
     assert_eq!(count("llm_gateway_requests_total", "path=\"unmatched\"").await, "1");
     assert_eq!(count("llm_gateway_streams_total", "provider=\"fake\",outcome=\"ok\"").await, "1");
     assert_eq!(count("llm_gateway_provider_requests_total", "lab").await, "5");
+    let tokens = "llm_gateway_tokens_total";
+    assert_eq!(count(tokens, "provider=\"lab\",model=\"other\",type=\"prompt\"").await, "14");
+    assert_eq!(count(tokens, "provider=\"lab\",model=\"other\",type=\"completion\"").await, "6");
     assert!(gateway.metric("llm_gateway_provider_retries_total", "lab").await >= 1.0);
     assert_eq!(count("llm_gateway_time_per_output_token_seconds_count", "fake").await, "1");
     assert_eq!(count("llm_gateway_circuit_breaker_state", "lab/other").await, "2");

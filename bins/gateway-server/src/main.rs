@@ -14,6 +14,12 @@ use std::{
     process::ExitCode,
 };
 
+/// A small request costs a fifth less processor time than with glibc's allocator, and an idle
+/// process 2 MiB more memory; mimalloc is as quick, and costs 20 MiB.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// `EX_CONFIG` of `sysexits.h`.
 const MISCONFIGURED: u8 = 78;
 

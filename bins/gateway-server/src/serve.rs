@@ -74,12 +74,13 @@ async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
         let (live, tracing) = (Arc::clone(live), lasting.tracing.clone());
         service_fn(move |request| {
             let (app, tracing) = (live.app(), tracing.clone());
-            async move {
+            // Boxed: it is large, the server moves it, and a connection that waits needs none.
+            Box::pin(async move {
                 Ok::<_, Infallible>(match tracing {
                     Some(tracing) => tracing.answer(app, caller.ip(), request).await,
                     None => gateway_http::handle(app, caller.ip(), request).await,
                 })
-            }
+            })
         })
     };
     listen::serve(listener, make, limits, &lasting.drain).await;

@@ -1,5 +1,6 @@
 //! Whether the answer to a request may be remembered, as far as its headers say.
 
+use crate::names;
 use gateway_core::Caching;
 use http::{HeaderMap, header::CACHE_CONTROL};
 
@@ -16,10 +17,10 @@ pub(crate) fn of(headers: &HeaderMap, has_session: bool) -> Caching {
             anew |= word.eq_ignore_ascii_case("no-cache");
         }
     }
-    let said = headers.get("x-gateway-cache").map(|value| value.as_bytes().to_ascii_lowercase());
+    let said = headers.get(names::CACHE).map(|value| value.as_bytes().to_ascii_lowercase());
     match said.as_deref() {
         Some(b"false" | b"off") => Caching::Bypass("refused"),
-        _ if has_session || headers.contains_key("x-session-id") => Caching::Bypass("session"),
+        _ if has_session || headers.contains_key(names::SESSION_ID) => Caching::Bypass("session"),
         said => Caching::Allowed { wanted: matches!(said, Some(b"true" | b"on")), anew },
     }
 }

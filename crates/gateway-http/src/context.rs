@@ -1,14 +1,14 @@
 //! What travels beside a request: its name, and the caller's trace.
 
-use crate::auth::Client;
+use crate::{auth::Client, names};
 use gateway_core::{Context, Dialect};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// The request's name: the caller's, if it is fit to be logged, else a new one.
 pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let given = headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    let given = headers.get(names::REQUEST_ID).and_then(|id| id.to_str().ok());
     if let Some(id) = given.filter(|id| is_name(id)) {
         return id.into();
     }
@@ -31,14 +31,14 @@ pub(crate) fn of(
 
 /// What goes along with work for a request that no model answers.
 pub(crate) fn traced(headers: &HeaderMap, request_id: Arc<str>, client: &Client) -> Context {
-    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let text = |name| headers.get::<HeaderName>(name)?.to_str().ok();
     Context {
         request_id,
         tenant: Arc::clone(&client.tenant),
-        traceparent: text("traceparent").filter(|it| is_traceparent(it)).map(Into::into),
-        tracestate: text("tracestate").filter(|it| it.len() <= 512).map(Into::into),
+        traceparent: text(names::TRACEPARENT).filter(|it| is_traceparent(it)).map(Into::into),
+        tracestate: text(names::TRACESTATE).filter(|it| it.len() <= 512).map(Into::into),
         headers: Arc::default(),
-        from_context_service: headers.contains_key("x-cms-origin"),
+        from_context_service: headers.contains_key(names::CMS_ORIGIN),
         models: client.models.clone(),
         ..Context::default()
     }

@@ -1,5 +1,6 @@
 //! What was decided about a request, told to the caller who asks for it.
 
+use crate::names;
 use gateway_core::{Fate, Head, Route, Rule};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
@@ -14,7 +15,7 @@ pub(crate) struct Decision {
 impl Decision {
     /// What was decided, if `headers` ask for it: `x-gateway-explain: true`.
     pub(crate) fn wanted(headers: &HeaderMap, route: &Route) -> Option<Self> {
-        let asked = headers.get("x-gateway-explain");
+        let asked = headers.get(names::EXPLAIN);
         let is_wanted = asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
         is_wanted.then(|| Self { rule: route.rule, chain: route.chain.clone() })
     }

@@ -7,6 +7,7 @@ use crate::{
     fit::{self, Fitted},
     hold, idempotency,
     meters::InFlight,
+    names,
     outcome::{Accepted, Outcome},
     reply,
     responses::{self, Keep, Work},
@@ -270,6 +271,7 @@ async fn streamed(
     let body = body.showing_tools(wishes.shows_tools);
     let mut reply = Response::new(body.boxed_unsync());
     let headers = reply.headers_mut();
+    headers.reserve(reply::HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies such as nginx collect a reply before they pass it on, unless told not to.
@@ -351,7 +353,7 @@ pub(crate) fn add_facts(head: &Head, headers: &mut HeaderMap) {
 /// Whether what a translation cannot carry is refused: if the request says so, else as its client
 /// is set up, else as the gateway is.
 pub(crate) fn is_strict(app: &App, client: &Client, headers: &HeaderMap) -> bool {
-    headers.get("x-gateway-strict").is_some_and(|value| value.as_bytes() == b"true")
+    headers.get(names::STRICT).is_some_and(|value| value.as_bytes() == b"true")
         || client.strict.unwrap_or(app.strict)
 }
 

@@ -26,6 +26,7 @@ pub mod hygiene;
 mod idempotency;
 mod meters;
 mod models;
+mod names;
 mod outcome;
 mod platform;
 mod reply;

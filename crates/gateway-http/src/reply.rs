@@ -16,6 +16,9 @@ use std::time::Duration;
 /// The body of a reply.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
+/// Room for the headers that most replies get, so that it need not grow.
+pub(crate) const HEADERS: usize = 20;
+
 /// A reply of `bytes`.
 pub(crate) fn bytes(
     status: StatusCode,
@@ -24,6 +27,7 @@ pub(crate) fn bytes(
 ) -> Response<Body> {
     let body = Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync();
     let mut reply = Response::new(body);
+    *reply.headers_mut() = HeaderMap::with_capacity(HEADERS);
     *reply.status_mut() = status;
     let content_type = HeaderValue::from_static(content_type);
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);

@@ -2,15 +2,15 @@
 
 use crate::{
     App, Client, Endpoint, body, console, context, control::Standing, conversations, count,
-    embeddings, endpoint::Kind, explain, generate, health, hygiene, idempotency, models, platform,
-    reply, responses, sessions, tools, usage,
+    embeddings, endpoint::Kind, explain, generate, health, hygiene, idempotency, models, names,
+    platform, reply, responses, sessions, tools, usage,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
 use gateway_wire::{Caller, json, messages::MessagesCaller};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response,
+    HeaderMap, HeaderValue, Method, Request, Response,
     header::{ALLOW, ORIGIN},
     request::Parts,
 };
@@ -39,7 +39,7 @@ where
     });
     let headers = reply.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {
-        headers.insert(HeaderName::from_static("x-request-id"), id);
+        headers.insert(names::REQUEST_ID, id);
     }
     standing.add_to(headers);
     if kind != Kind::Open {
@@ -151,8 +151,10 @@ where
     let peer = app.control.peers.caller(peer, request.headers());
     let entry = generate::Entry { path: endpoint.label(), request_id, in_flight, peer, standing };
     match endpoint.kind() {
-        Kind::Open => open(app, endpoint).await,
-        Kind::Keyed => serve(app, endpoint, entry, request).await,
+        // Boxed, so that their futures take no room in that of a request to a model, which is made
+        // and moved with every request.
+        Kind::Open => Box::pin(open(app, endpoint)).await,
+        Kind::Keyed => Box::pin(serve(app, endpoint, entry, request)).await,
         Kind::Model => match endpoint.caller() {
             Some(caller) => generate::generate(app, caller, entry, request).await,
             None => Err(unhandled()),

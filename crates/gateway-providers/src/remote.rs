@@ -217,7 +217,9 @@ impl Remote {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = to;
         let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
+        // Room for all that is added here, by the caller's dialect, and by the HTTP client.
+        headers.reserve(self.headers.len() + 16);
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -341,9 +343,14 @@ fn is_streamed(framing: Framing, headers: &HeaderMap) -> bool {
 }
 
 pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<String> {
-    ["x-request-id", "request-id", "x-generation-id"]
-        .iter()
-        .find_map(|name| headers.get(*name)?.to_str().ok())
+    const NAMES: [HeaderName; 3] = [
+        HeaderName::from_static("x-request-id"),
+        HeaderName::from_static("request-id"),
+        HeaderName::from_static("x-generation-id"),
+    ];
+    NAMES
+        .into_iter()
+        .find_map(|name| headers.get(name)?.to_str().ok())
         .filter(|id| id.len() <= 128)
         .map(str::to_owned)
 }

@@ -6,10 +6,12 @@
 //! else. Nothing is built: the scanner walks over the bytes with a stack of its own and remembers
 //! eight bytes a key of the objects that are open.
 
+mod grammar;
 mod keys;
 mod scan;
 mod text;
 
+pub use grammar::is_object;
 pub use text::{unescape, write_string};
 
 use scan::{Scanner, Stop};

@@ -11,6 +11,7 @@
 //! says so (`x-priority: batch`) and leaves a fifth of the places to the rest. Probes need no place.
 
 use super::pressure::{Level, Pressure};
+use crate::names;
 use arc_swap::ArcSwap;
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -341,7 +342,7 @@ fn shed(reason: &'static str, message: &'static str) -> GatewayError {
 impl Priority {
     /// The lower of the client's and what the request says: nobody makes itself more urgent.
     pub(crate) fn of(self, headers: &HeaderMap) -> Self {
-        match headers.get("x-priority") {
+        match headers.get(names::PRIORITY) {
             Some(value) if value.as_bytes().eq_ignore_ascii_case(b"batch") => Self::Batch,
             Some(_) | None => self,
         }

@@ -1,5 +1,6 @@
 //! What an answer cost, told to its caller.
 
+use crate::names;
 use bytes::Bytes;
 use gateway_core::{Dialect, Frame, GatewayError, NanoDollars, Price, StreamEvent, Usage};
 use gateway_wire::{Caller, Reply, StreamWriter};
@@ -27,7 +28,7 @@ struct Told {
 
 /// Whether a request asks to be told at the end of a stream.
 pub(crate) fn is_asked(headers: &HeaderMap) -> bool {
-    headers.get("x-gateway-usage").is_some_and(|value| value.as_bytes() == b"true")
+    headers.get(names::USAGE).is_some_and(|value| value.as_bytes() == b"true")
 }
 
 /// The writer of `caller` that tells at the end what the answer took.

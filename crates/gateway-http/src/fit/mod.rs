@@ -11,7 +11,7 @@ use self::{
     decide::{Action, Facts, Mode},
     texts::Place,
 };
-use crate::App;
+use crate::{App, names};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use gateway_core::{
     Ask, Call, ContextService, ErrorKind, GatewayError, Look, Result, Shortening, ToolSpec,
@@ -45,7 +45,7 @@ pub(crate) async fn fit(
     (call, added): (&mut Call, &[Arc<ToolSpec>]),
     fitted: &mut Fitted,
 ) -> Result<()> {
-    let wish = headers.get("x-cms-mode");
+    let wish = headers.get(names::CMS_MODE);
     if app.context_service.is_none() && wish.is_none() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! What is sent to a model for a request that continues a session.
 
 use super::{Keeper, Turn, passage::Remembering};
-use crate::{App, auth::Client, idempotency::Mark, responses, tools::Chosen};
+use crate::{App, auth::Client, idempotency::Mark, names, responses, tools::Chosen};
 use gateway_core::{
     Ask, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Look, Message, ModelCard, Provider,
     Result, estimate, state::Tenant,
@@ -121,7 +121,7 @@ pub(crate) fn tenant(client: &Client) -> Result<Tenant> {
 
 /// The session that a request names, in its body or beside it.
 fn named(inside: Option<&str>, headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(beside) = headers.get("x-session-id") else { return Ok(inside.map(str::to_owned)) };
+    let Some(beside) = headers.get(names::SESSION_ID) else { return Ok(inside.map(str::to_owned)) };
     // What is not text names no session, like any other name that was not given out.
     let beside = String::from_utf8_lossy(beside.as_bytes()).into_owned();
     match inside {
@@ -134,7 +134,7 @@ fn named(inside: Option<&str>, headers: &HeaderMap) -> Result<Option<String>> {
 }
 
 fn on_conflict(headers: &HeaderMap) -> Result<OnConflict> {
-    match headers.get("x-session-conflict").map(HeaderValue::as_bytes) {
+    match headers.get(names::SESSION_CONFLICT).map(HeaderValue::as_bytes) {
         None | Some(b"refuse") => Ok(OnConflict::Refuse),
         Some(b"wait") => Ok(OnConflict::Wait(PATIENCE)),
         Some(_) => Err(GatewayError::new(

@@ -1,5 +1,6 @@
 //! What goes with the call of a tool: whose it is, and what the user or the session chose.
 
+use crate::names;
 use gateway_core::{Context, ToolContext, state::Session};
 use gateway_sessions::context;
 use http::HeaderMap;
@@ -53,6 +54,6 @@ impl Chosen {
 
 /// The caller's own name for what it wants done once.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Option<Arc<str>> {
-    let key = headers.get("idempotency-key")?.to_str().ok()?;
+    let key = headers.get(names::IDEMPOTENCY_KEY)?.to_str().ok()?;
     (1..=MAX_KEY).contains(&key.len()).then(|| key.into())
 }

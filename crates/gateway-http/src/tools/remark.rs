@@ -8,6 +8,7 @@
 //! : tool-result {"id":"c1","name":"echo","is_error":false,"content":"{\"echoed\":null}"}
 //! ```
 
+use crate::names;
 use futures_util::StreamExt as _;
 use gateway_core::{Content, Frame, FrameStream, ToolCall, ToolResult, plain_text};
 use http::HeaderMap;
@@ -18,7 +19,7 @@ const MAX_SHOWN: usize = 4096;
 
 /// Whether the caller wants to see the gateway's tools at work.
 pub(crate) fn are_shown(headers: &HeaderMap) -> bool {
-    headers.get("x-gateway-tool-events").is_some_and(|it| it.as_bytes() == b"show")
+    headers.get(names::TOOL_EVENTS).is_some_and(|it| it.as_bytes() == b"show")
 }
 
 /// The same frames, but calls count as output: nobody has to wait for the first word to see them.

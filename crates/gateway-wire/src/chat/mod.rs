@@ -21,6 +21,7 @@ mod decode_part;
 mod decode_tools;
 mod decoder;
 mod details;
+mod digest;
 mod encode;
 mod encode_message;
 mod encode_part;

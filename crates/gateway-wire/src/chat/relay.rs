@@ -4,11 +4,10 @@
 //! chunk, afterwards those that tell of the end, of token counts or of an error.
 
 use super::{decoder::Decoder, errors};
-use crate::{StreamReader, sse};
+use crate::{StreamReader, json, sse};
 use bytes::Bytes;
 use gateway_core::{Frame, Look, Result, StreamEvent};
-use memchr::memmem::{self, Finder};
-use serde::de::IgnoredAny;
+use memchr::memmem::Finder;
 use std::{borrow::Cow, sync::LazyLock};
 
 /// Passes on chunks.
@@ -24,6 +23,8 @@ pub(super) struct Relay {
 }
 
 static SIGNS: LazyLock<Signs> = LazyLock::new(Signs::new);
+
+static DONE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("[DONE]"));
 
 /// What tells that a chunk must be read.
 struct Signs([Finder<'static>; 3]);
@@ -119,23 +120,21 @@ impl Relay {
 /// chunk, and the caller learns that the answer failed instead of choking on it.
 fn holds_objects(block: &[u8]) -> bool {
     let mut begin = 0;
-    memmem::find_iter(block, b"\n\n").all(|end| {
-        let event = block.get(begin..end).unwrap_or_default();
-        begin = end + 2;
-        // A line that names the event may stand before it.
-        let data = event.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        is_sound(data.strip_prefix(b"data: ").unwrap_or(data))
+    memchr::memchr_iter(b'\n', block).all(|end| {
+        let line = block.get(begin..end).unwrap_or_default();
+        begin = end + 1;
+        // Others end an event, or name it.
+        line.strip_prefix(b"data: ").is_none_or(is_sound)
     })
 }
 
 fn is_sound(data: &[u8]) -> bool {
-    let text = std::str::from_utf8(data).unwrap_or_default();
-    text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    std::str::from_utf8(data).is_ok_and(json::is_object)
 }
 
 impl StreamReader for Relay {
     fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
-        let ends = self.done || memmem::find(&block, b"[DONE]").is_some();
+        let ends = self.done || DONE.find(&block).is_some();
         let plain = sse::is_plain(&block) && holds_objects(&block);
         if self.reads_all() || ends || !plain || SIGNS.in_bytes(&block) {
             self.slowly(&block, frame)?;

@@ -3,14 +3,14 @@
 use super::{
     adapt::adapt,
     decoder::Decoder,
-    encode, errors, mend,
+    digest, encode, errors, mend,
     quirks::{Answers, Quirks},
     reader::Reader,
     relay::Relay,
 };
 use crate::{Encoded, ErrorReply, Ids, StreamReader, Upstream, unreadable};
 use bytes::Bytes;
-use gateway_core::{Call, Dialect, Frame, GatewayError, Look, Loss, Original, Result, StreamEvent};
+use gateway_core::{Call, Dialect, Frame, GatewayError, Look, Loss, Original, Result};
 use memchr::memmem;
 
 /// The side that faces upstreams.
@@ -78,13 +78,16 @@ impl Upstream for ChatUpstream {
                 Some(mend::whole(text, ids.clone(), &Self::asked(call), renames)?)
             }
         };
-        let mut events = Vec::new();
-        Decoder::whole(ids).read(mended.as_deref().unwrap_or(text), &mut events)?;
+        let text = mended.as_deref().unwrap_or(text);
+        let events = if relays && call.look == Look::Digest {
+            digest::read(text)?
+        } else {
+            let mut events = Vec::new();
+            Decoder::whole(ids).read(text, &mut events)?;
+            events
+        };
         if !relays {
             return Ok(Frame::of(events));
-        }
-        if call.look == Look::Digest {
-            events.retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));
         }
         let verbatim = Some(mended.map_or_else(|| body.clone(), Bytes::from));
         Ok(Frame { events, verbatim, output: true, ..Frame::default() })

@@ -1,0 +1,33 @@
+//! The headers by which callers ask for something: looking a constant up costs a third of looking up
+//! a text, which has to be turned into a name first.
+
+use http::HeaderName;
+
+/// Whether the answer may be remembered.
+pub(crate) const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
+/// How a request is made to fit its model's window.
+pub(crate) const CMS_MODE: HeaderName = HeaderName::from_static("x-cms-mode");
+/// Comes from the context management service.
+pub(crate) const CMS_ORIGIN: HeaderName = HeaderName::from_static("x-cms-origin");
+/// What was decided is to be told.
+pub(crate) const EXPLAIN: HeaderName = HeaderName::from_static("x-gateway-explain");
+/// The request is to be done once.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// How urgent the request is.
+pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("x-priority");
+/// What the request is called.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What happens while another turn of the session is under way.
+pub(crate) const SESSION_CONFLICT: HeaderName = HeaderName::from_static("x-session-conflict");
+/// The session.
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
+/// What a translation cannot carry is to be refused.
+pub(crate) const STRICT: HeaderName = HeaderName::from_static("x-gateway-strict");
+/// The gateway's tools are to be seen at work.
+pub(crate) const TOOL_EVENTS: HeaderName = HeaderName::from_static("x-gateway-tool-events");
+/// The trace that the request belongs to: <https://www.w3.org/TR/trace-context/>.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// What systems add to the trace.
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// What a stream took is to be told at its end.
+pub(crate) const USAGE: HeaderName = HeaderName::from_static("x-gateway-usage");

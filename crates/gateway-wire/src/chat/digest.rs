@@ -1,0 +1,137 @@
+//! What is metered of a whole answer that is passed on as it is: its content is passed over.
+
+use super::{
+    errors, finish,
+    lenient::{Maybe, Text},
+    usage,
+};
+use crate::unreadable;
+use gateway_core::{Finish, FinishReason, Result, StreamEvent};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    usage: Maybe<usage::Wire>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Choice<'a> {
+    message: Option<Message>,
+    delta: Option<Message>,
+    #[serde(borrow)]
+    finish_reason: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    tool_calls: Option<Vec<IgnoredAny>>,
+    function_call: Option<IgnoredAny>,
+}
+
+/// How each choice of a whole answer ended, and what the answer took.
+///
+/// # Errors
+///
+/// If it is an error, or no answer. What is wrong inside of its content is not looked for.
+pub(super) fn read(json: &str) -> Result<Vec<StreamEvent>> {
+    let answer: Answer<'_> = serde_json::from_str(json).map_err(|error| {
+        // Not the error itself, which may quote the answer.
+        unreadable(format!("{:?} error at character {}", error.classify(), error.column()))
+    })?;
+    if let Some(error) = answer.error {
+        return Err(errors::in_answer(error));
+    }
+    let choices = answer.choices.unwrap_or_default();
+    if choices.is_empty() {
+        return Err(unreadable("neither choices nor an error"));
+    }
+    let mut events = Vec::with_capacity(choices.len() + 1);
+    for choice in choices {
+        events.push(StreamEvent::Finished(choice.finish()?));
+    }
+    events.extend(answer.usage.0.and_then(usage::Wire::read).map(StreamEvent::Usage));
+    Ok(events)
+}
+
+impl Choice<'_> {
+    fn finish(self) -> Result<Finish> {
+        let said = self.message.or(self.delta).unwrap_or_default();
+        let has_calls =
+            said.function_call.is_some() || said.tool_calls.is_some_and(|calls| !calls.is_empty());
+        let mut finish = match self.finish_reason {
+            Some(word) => finish::read(&word.0)?,
+            None if has_calls => FinishReason::ToolCalls.into(),
+            None => Finish::default(),
+        };
+        // Whoever was made to call a tool says "stop" and waits all the same.
+        if finish.reason == FinishReason::Stop && has_calls {
+            finish.native.get_or_insert_with(|| "stop".to_owned());
+            finish.reason = FinishReason::ToolCalls;
+        }
+        Ok(finish)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ids, chat::decoder::Decoder};
+
+    /// What the digest tells is what is left of reading everything.
+    #[track_caller]
+    fn check(json: &str) {
+        let mut all = Vec::new();
+        let read_all = Decoder::whole(Ids::new(1)).read(json, &mut all);
+        all.retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));
+        match (read(json), read_all) {
+            (Ok(digest), Ok(())) => assert_eq!(digest, all, "{json}"),
+            (Err(error), Err(other)) => assert_eq!(error.code(), other.code(), "{json}"),
+            (digest, read_all) => panic!("{digest:?} {read_all:?} {json}"),
+        }
+    }
+
+    #[test]
+    fn it_tells_what_reading_everything_tells() {
+        let said = r#""usage":{"prompt_tokens":3,"completion_tokens":"4"}"#;
+        for message in [
+            r#""message":{"content":"hello","role":"assistant"}"#,
+            r#""message":{"content":null,"tool_calls":null}"#,
+            r#""message":{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#""message":{"function_call":{"name":"f","arguments":"{}"}}"#,
+            r#""delta":{"content":"a"},"message":null"#,
+            r#""logprobs":null"#,
+        ] {
+            for end in ["", r#","finish_reason":"stop""#, r#","finish_reason":"length""#] {
+                let choice = format!(r#"{{"index":0,{message}{end}}}"#);
+                let second = format!(r#"{{"index":1,{message}{end}}}"#);
+                check(&format!(r#"{{"choices":[{choice}],{said}}}"#));
+                check(&format!(r#"{{"id":"x","choices":[{choice},{second}],"usage":null}}"#));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_apart() {
+        for json in [
+            "{}",
+            "[]",
+            "",
+            r#"{"choices":[]}"#,
+            r#"{"choices":null}"#,
+            r#"{"choices":{}}"#,
+            r#"{"error":{"message":"no","code":429}}"#,
+            r#"{"choices":[{"finish_reason":"error"}]}"#,
+            r#"{"choices":[{"finish_reason":"stop"}"#,
+        ] {
+            check(json);
+        }
+    }
+}
