@@ -113,6 +113,9 @@ impl Outcome {
     /// Learns what is known of the answer before it begins.
     pub(crate) fn begun(&mut self, head: &Head) {
         self.has_begun = true;
+        if self.stream {
+            self.input.settle();
+        }
         self.learn(head);
     }
 

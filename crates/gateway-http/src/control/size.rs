@@ -4,6 +4,9 @@ use bytes::Bytes;
 use gateway_core::estimate;
 use std::sync::OnceLock;
 
+/// A body of so many bytes may be kept as long as its answer takes.
+const SMALL: usize = 16 << 10;
+
 /// Roughly how many tokens a request has. They are counted when somebody asks, and once.
 #[derive(Debug, Default)]
 pub struct Size {
@@ -27,9 +30,38 @@ impl Size {
         *self.tokens.get_or_init(|| estimate::tokens_of_json(&self.body))
     }
 
+    /// Lets a large body go, whose tokens are counted now if they have not been: an answer may take
+    /// half an hour.
+    pub fn settle(&mut self) {
+        if self.body.len() > SMALL {
+            self.tokens();
+            self.body = Bytes::new();
+        }
+    }
+
     /// Whether anybody has asked.
     #[cfg(test)]
     pub(crate) fn is_counted(&self) -> bool {
         self.tokens.get().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: usize, is_kept: bool) {
+        let mut size = Size::of(vec![b'a'; bytes].into());
+        let tokens = Size::of(size.body.clone()).tokens();
+        size.settle();
+        assert_eq!((!size.body.is_empty(), size.is_counted()), (is_kept, !is_kept), "{bytes}");
+        assert_eq!(size.tokens(), tokens);
+    }
+
+    #[test]
+    fn a_large_body_is_let_go() {
+        check(SMALL, true);
+        check(SMALL + 1, false);
     }
 }
