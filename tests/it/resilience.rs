@@ -48,7 +48,7 @@ async fn a_lasting_failure_is_not_repeated() {
         (400, "400 x"),
         (401, "502 upstream_auth"),
         (402, "429 insufficient_quota"),
-        (403, "502 upstream_auth"),
+        (403, "403 x"),
         (404, "404 x"),
         (422, "422 x"),
     ] {

@@ -39,6 +39,10 @@ fn refusal(status: u16) -> Script {
     Script::json(status, openai::error("x", "x", "x"))
 }
 
+fn revoked() -> Script {
+    Script::json(403, openai::error("x", "x", "this API key was revoked"))
+}
+
 fn limited(seconds: &str) -> Script {
     let headers = [("content-type", "application/json"), ("retry-after", seconds)];
     Script::whole(429, &headers, openai::error("x", "x", "x"))
@@ -90,7 +94,7 @@ async fn one_that_answers_is_enough() {
 async fn every_failure_that_is_named_leads_on() {
     check(refusal(500), FINE, (3, 1)).await;
     check(refusal(401), FINE, (1, 1)).await;
-    check(refusal(403), FINE, (1, 1)).await;
+    check(revoked(), FINE, (1, 1)).await;
     check(Script::whole(403, &[], ""), FINE, (1, 1)).await;
     check(limited("60"), FINE, (1, 1)).await;
     check(Script::new().reset(), FINE, (1, 1)).await;
@@ -278,8 +282,8 @@ async fn keys_take_turns_and_those_of_no_use_rest() {
     assert_eq!((told, keys.join("")), (vec!["200".to_owned(); 4], "1231".to_owned()));
     let (told, keys) = with_keys(&[limited("60")], 4).await;
     assert_eq!((told, keys.join("")), (vec!["200".to_owned(); 4], "12232".to_owned()));
-    for status in [401, 403] {
-        let (told, keys) = with_keys(&[refusal(status)], 4).await;
+    for refused in [refusal(401), revoked()] {
+        let (told, keys) = with_keys(&[refused], 4).await;
         assert_eq!((told, keys.join("")), (vec!["200".to_owned(); 4], "12232".to_owned()));
     }
 }

@@ -67,7 +67,8 @@ async fn a_providers_refusal_becomes_the_gateways() {
     let bench = Bench::start().await;
     bench.check(refusal(401, "invalid_api_key"), "502 upstream_auth").await;
     bench.check(refusal(401, ""), "502 upstream_auth").await;
-    bench.check(refusal(403, ""), "502 upstream_auth").await;
+    let revoked = openai::error("x", "", "this API key was revoked");
+    bench.check(Script::json(403, revoked), "502 upstream_auth").await;
     bench.check(Script::whole(403, &[], ""), "502 upstream_auth").await;
     bench.check(refusal(500, "x"), "502 upstream_error").await;
     bench.check(refusal(502, "x"), "502 upstream_error").await;

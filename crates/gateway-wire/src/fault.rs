@@ -98,7 +98,9 @@ impl Fault {
             // Nobody says why: it may be something in between that dislikes what this request says,
             // and no reason to set the credential aside for everybody.
             403 if !self.says_something() => ErrorKind::UpstreamInvalid,
-            401 | 403 => ErrorKind::UpstreamAuth,
+            401 => ErrorKind::UpstreamAuth,
+            403 if says(&["model_not_found"]) || mentions(&OURS) => ErrorKind::UpstreamAuth,
+            403 => ErrorKind::Forbidden,
             404 if says(&["model_not_found"]) || mentions(&["model"]) => ErrorKind::ModelNotFound,
             404 => ErrorKind::NotFound,
             408 | 504 => ErrorKind::UpstreamTimeout,
@@ -127,6 +129,19 @@ impl Fault {
     }
 }
 
+/// What is said by those who answer 403 to whoever asks: the gateway, with its key.
+const OURS: [&str; 9] = [
+    "api key",
+    "api-key",
+    "bad key",
+    "credential",
+    "revoked",
+    "deactivated",
+    "suspended",
+    "caller does not have permission",
+    "region",
+];
+
 /// What is said by those who answer 403 to what a request says, not to who asks.
 const WITHHELD: [&str; 6] = [
     "moderation",
@@ -145,6 +160,7 @@ const fn is_the_callers(kind: ErrorKind) -> bool {
             | ErrorKind::Unprocessable
             | ErrorKind::ContextLength
             | ErrorKind::ContentFilter
+            | ErrorKind::Forbidden
             | ErrorKind::NotFound
             | ErrorKind::ModelNotFound
             | ErrorKind::Conflict
@@ -250,11 +266,18 @@ mod tests {
     #[test]
     fn who_is_refused_is_the_gateway() {
         let auth = "UpstreamAuth: the provider does not accept the gateway's credential";
-        check(403, "forbidden", "", auth);
         check(403, "permission_error", "Your API key may not use this resource", auth);
         check(403, "PERMISSION_DENIED", "The caller does not have permission", auth);
         check(403, "model_not_found", "Project proj_x does not have access to model m", auth);
         check(403, "", "Country, region, or territory not supported", auth);
+        check(403, "", "This API key was revoked", auth);
+    }
+
+    /// Whoever asks may be able to ask for something else.
+    #[test]
+    fn what_is_forbidden_otherwise_is_told() {
+        check(403, "permission_error", "not for you", "Forbidden: not for you");
+        check(403, "forbidden", "", "Forbidden: the provider refused the request");
     }
 
     #[test]
@@ -277,7 +300,7 @@ mod tests {
 
     #[test]
     fn keys_are_masked() {
-        check(404, "", "key sk-abcdefgh is bad", "NotFound: key [redacted] is bad");
+        check(403, "", "key sk-abcdefgh is bad", "Forbidden: key [redacted] is bad");
     }
 
     /// What a status without any words means, and whether another attempt may help.

@@ -252,8 +252,7 @@ mod tests {
     fn what_is_forbidden() {
         let moderated = r#"{"error":{"code":403,"message":"no","metadata":{"reasons":["violence"],"flagged_input":"x","provider_name":"p"}}}"#;
         check(false, 403, moderated, "ContentFilter: no");
-        let refused = "UpstreamAuth: the provider does not accept the gateway's credential";
-        check(false, 403, r#"{"error":{"code":"forbidden","message":"Forbidden"}}"#, refused);
+        check(false, 403, r#"{"error":{"code":"no","message":"Not here"}}"#, "Forbidden: Not here");
         check(false, 403, "<html>Blocked</html>", "UpstreamInvalid: the provider failed");
     }
 

@@ -185,7 +185,7 @@ mod tests {
         );
         check(401, &body("authentication_error", "no"), ErrorKind::UpstreamAuth);
         check(402, &body("billing_error", "no"), ErrorKind::QuotaExceeded);
-        check(403, &body("permission_error", "no"), ErrorKind::UpstreamAuth);
+        check(403, &body("permission_error", "no"), ErrorKind::Forbidden);
         check(404, &body("not_found_error", "model: x"), ErrorKind::ModelNotFound);
         check(413, &body("request_too_large", "no"), ErrorKind::TooLarge);
         check(429, &body("rate_limit_error", "no"), ErrorKind::RateLimited);
