@@ -147,7 +147,7 @@ async fn nothing_is_lost_or_doubled_when_the_gateway_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_when_redis_is_killed() {
     let kills = rounds("GATEWAY_TEST_REDIS_KILLS", 3);
-    let mut redis = Redis::start().await;
+    let mut redis = Redis::synchronising("always").await;
     let setup =
         Setup::new().env("LLM_GATEWAY_STORE", "redis").env("LLM_GATEWAY_REDIS_URL", &redis.url());
     let mut gateway = setup.env("LLM_GATEWAY_LOG_LEVEL", "warn").start().await;

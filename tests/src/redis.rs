@@ -21,18 +21,26 @@ pub struct Redis {
     child: Child,
     home: PathBuf,
     port: u16,
+    appendfsync: &'static str,
 }
 
 impl Redis {
     /// Starts one.
     pub async fn start() -> Self {
+        Self::synchronising("everysec").await
+    }
+
+    /// Starts one that synchronises its log `always`, `everysec` or not at all (`no`). With
+    /// `everysec` it acknowledges, while the disk is slow, what it has not written for up to two
+    /// seconds.
+    pub async fn synchronising(appendfsync: &'static str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("gateway-redis-{}-{number}", process::id());
         let home = std::env::temp_dir().join(name);
         fs::create_dir_all(&home).expect("a directory for temporary files");
         let port = port::free();
-        let redis = Self { child: spawn(&home, port), home, port };
+        let redis = Self { child: spawn(&home, port, appendfsync), home, port, appendfsync };
         redis.is_up().await;
         redis
     }
@@ -50,7 +58,7 @@ impl Redis {
 
     /// Starts it again, with what it had written.
     pub async fn revive(&mut self) {
-        self.child = spawn(&self.home, self.port);
+        self.child = spawn(&self.home, self.port, self.appendfsync);
         self.is_up().await;
     }
 
@@ -90,10 +98,10 @@ impl Drop for Redis {
     }
 }
 
-fn spawn(home: &Path, port: u16) -> Child {
+fn spawn(home: &Path, port: u16, appendfsync: &str) -> Child {
     Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(["--appendonly", "yes", "--appendfsync", "everysec", "--loglevel", "warning"])
+        .args(["--appendonly", "yes", "--appendfsync", appendfsync, "--loglevel", "warning"])
         .arg("--dir")
         .arg(home)
         .stdin(Stdio::null())

@@ -9,7 +9,7 @@ use self::talk::Talk;
 use crate::{
     Against, Answer, Ask, Call, ChatRequest, ChatResponse, Dialect, Embedded, EmbeddingCall,
     GatewayError, Json, Look, Prospect, Provider, Result, Target, Tool, ToolCall, ToolContext,
-    ToolError, ToolKind, ToolSpec, Tools,
+    ToolError, ToolSpec, Tools,
 };
 use async_trait::async_trait;
 use std::{
@@ -49,7 +49,8 @@ impl Default for Rounds {
 ///
 /// A tool is run if it is known here and the request shows it to the model: because the caller
 /// described it (the caller's schema is what the model sees) or because it is
-/// [offered](Self::offering). A turn that asks for any other tool is the answer, with all its
+/// [offered](Self::offering). What is described under the name of a tool without a parameter for
+/// each argument that it needs is another, of the caller's own. A turn that asks for any other tool is the answer, with all its
 /// calls: only the caller can go on. The events of an answer are those of one: one start, one end,
 /// calls numbered from 0, the usage of all rounds together.
 ///
@@ -150,9 +151,12 @@ impl Conversation {
         if request.options.n.is_some_and(|n| n > 1) {
             return Ok(HashSet::new());
         }
-        let shown = request.tools.iter().filter(|it| matches!(it.kind, ToolKind::Function(_)));
-        let shown = shown.map(ToolSpec::name).filter(|name| self.toolbox.spec(name).is_some());
-        let mut ours: HashSet<_> = shown.map(str::to_owned).collect();
+        let is_ours = |described: &&ToolSpec| {
+            let known = self.toolbox.spec(described.name());
+            known.is_some_and(|known| described.may_describe(&known))
+        };
+        let shown = request.tools.iter().filter(is_ours);
+        let mut ours: HashSet<_> = shown.map(|it| it.name().to_owned()).collect();
         let mut added = Vec::new();
         for name in &self.offered {
             let spec = self.toolbox.spec(name).ok_or_else(|| {

@@ -3,6 +3,7 @@
 use crate::{CacheControl, Json, Opaque, Seal, ToolContext, ToolError};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A tool, as described to a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +113,34 @@ impl ToolSpec {
             ToolKind::Hosted(hosted) => &hosted.kind,
         }
     }
+
+    /// Whether this may be a description of `tool`, in other words: both are functions, and this one
+    /// has a parameter for each argument without which that one cannot be called. A description
+    /// without parameters leaves that open. Names are not looked at.
+    pub fn may_describe(&self, tool: &Self) -> bool {
+        let (ToolKind::Function(described), ToolKind::Function(known)) = (&self.kind, &tool.kind)
+        else {
+            return false;
+        };
+        let Parameters { properties, .. } = Parameters::of(described);
+        let needed = Parameters::of(known).required;
+        properties.is_empty() || needed.iter().all(|name| properties.contains_key(name))
+    }
+}
+
+/// What of a schema says which arguments there are. Whatever says it otherwise says nothing here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parameters {
+    properties: BTreeMap<String, Json>,
+    required: Vec<String>,
+}
+
+impl Parameters {
+    fn of(function: &Function) -> Self {
+        let schema = function.parameters.as_ref();
+        schema.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+    }
 }
 
 /// Something a model may call and the gateway runs.
@@ -142,4 +171,30 @@ pub trait Tool: Send + Sync {
     ///
     /// Dropping the future cancels the work.
     async fn call(&self, arguments: &str, context: &ToolContext) -> Result<Json, ToolError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[track_caller]
+    fn check(described: &str, known: &str, expected: bool) {
+        let spec = |schema: &str| {
+            ToolSpec::function("f", "", Json::of(&serde_json::from_str::<Value>(schema).unwrap()))
+        };
+        assert_eq!(spec(described).may_describe(&spec(known)), expected, "{described} {known}");
+    }
+
+    #[test]
+    fn a_tool_is_known_by_what_it_needs() {
+        let sum = r#"{"properties":{"a":{},"b":{},"operation":{}},"required":["a","b"]}"#;
+        check(sum, sum, true);
+        check(r#"{"properties":{"a":{},"b":{},"more":{}}}"#, sum, true);
+        check(r#"{"properties":{"a":{"type":"string"}}}"#, sum, false);
+        check(r#"{"properties":{"expression":{}},"required":["expression"]}"#, sum, false);
+        check(r#"{"type":"object"}"#, sum, true);
+        check(r#"{"properties":{"x":{}}}"#, r#"{"properties":{"y":{}}}"#, true);
+        check(r#"{"properties":[]}"#, sum, true);
+    }
 }

@@ -6,7 +6,7 @@
 use super::*;
 use crate::{
     Choice, Collector, Content, FinishReason, Frame, FrameStream, Head, Message, Original, Part,
-    Role, Started, StreamEvent, ToolCallDelta, ToolChoice, ToolErrorCode, Usage,
+    Role, Started, StreamEvent, ToolCallDelta, ToolChoice, ToolErrorCode, ToolKind, Usage,
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use proptest::prelude::*;

@@ -108,7 +108,9 @@ async fn nothing_acknowledged_is_lost_by_the_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_by_redis() {
-    let mut server = Server::start();
+    // With `everysec` Redis acknowledges, while the disk is slow, what it has not written for up to
+    // two seconds.
+    let mut server = Server::start_with(&["--appendfsync", "always"]);
     let stores = Arc::new(open(Backend::Redis(Redis::new(server.url()))).await);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
     let acked = Arc::new(Mutex::new(Vec::new()));

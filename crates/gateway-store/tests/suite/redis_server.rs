@@ -127,9 +127,9 @@ impl Drop for Server {
 
 fn spawn(arguments: &[String], directory: &Directory) -> Child {
     Command::new("redis-server")
-        .args(arguments)
         .args(["--bind", "127.0.0.1", "--save", ""])
         .args(["--appendonly", "yes", "--appendfsync", "everysec", "--loglevel", "warning"])
+        .args(arguments)
         .arg("--dir")
         .arg(directory.path())
         .stdout(Stdio::null())
