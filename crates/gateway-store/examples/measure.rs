@@ -47,8 +47,12 @@ fn main() {
 }
 
 async fn measure(name: &str, backend: Backend) {
-    let limits =
-        Limits { session_messages: u64::MAX, session_bytes: u64::MAX, ..Limits::default() };
+    let limits = Limits {
+        session_messages: u64::MAX,
+        session_bytes: u64::MAX,
+        memory_bytes: u64::MAX,
+        ..Limits::default()
+    };
     let stores = Arc::new(gateway_store::open(Settings { backend, limits }).await.unwrap());
     for clients in [1, 64] {
         let mut took = appends(&stores, clients).await;
