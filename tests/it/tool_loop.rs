@@ -338,6 +338,24 @@ async fn what_the_caller_describes_the_gateway_runs() {
     }
 }
 
+#[tokio::test]
+async fn an_echo_of_the_callers_is_not_the_gateways() {
+    let bench = Bench::start(Spoken::Chat).await;
+    let known = bench.gateway.get("/v1/tools/echo").await.json();
+    let schema = json!({ "type": "object", "properties": { "message": { "type": "string" } } });
+    let check = async |description: &Value, expected: String| {
+        let called = ("call_1", "echo", json!({ "message": "hi" }));
+        bench.upstream.next(Spoken::Chat.turn(false, "", &[called]));
+        bench.upstream.next(Spoken::Chat.turn(false, ANSWER, &[]));
+        let function = json!({ "name": "echo", "description": description, "parameters": schema });
+        let tools = json!({ "tools": [{ "type": "function", "function": function }] });
+        let reply = bench.post(Caller::Chat, &[], &Caller::Chat.ask(false, "Hi", &tools)).await;
+        assert_eq!(Caller::Chat.heard(false, &reply), expected, "{description}");
+    };
+    check(&known["description"], finished(Caller::Chat)).await;
+    check(&json!("Says it once more."), shown(Caller::Chat, "(echo)")).await;
+}
+
 /// The names of the tools that the upstream was shown for a request with `headers`.
 async fn offered(bench: &Bench, headers: &[(&str, &str)]) -> String {
     let ask = Caller::Chat.ask(false, "Hi", &json!({}));

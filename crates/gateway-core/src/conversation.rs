@@ -151,11 +151,7 @@ impl Conversation {
         if request.options.n.is_some_and(|n| n > 1) {
             return Ok(HashSet::new());
         }
-        let is_ours = |described: &&ToolSpec| {
-            let known = self.toolbox.spec(described.name());
-            known.is_some_and(|known| described.may_describe(&known))
-        };
-        let shown = request.tools.iter().filter(is_ours);
+        let shown = request.tools.iter().filter(|described| self.toolbox.recognizes(described));
         let mut ours: HashSet<_> = shown.map(|it| it.name().to_owned()).collect();
         let mut added = Vec::new();
         for name in &self.offered {
@@ -238,6 +234,14 @@ impl Toolbox {
             return Some(tool.spec().clone());
         }
         self.tools.as_ref()?.spec(name).map(|spec| ToolSpec::clone(&spec))
+    }
+
+    fn recognizes(&self, described: &ToolSpec) -> bool {
+        match (self.own.get(described.name()), &self.tools) {
+            (Some(tool), _) => described.may_describe(tool.spec()),
+            (None, Some(tools)) => tools.recognizes(described),
+            (None, None) => false,
+        }
     }
 
     async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {

@@ -22,6 +22,10 @@ pub trait Tools: Send + Sync {
     /// The tool called `name`.
     fn spec(&self, name: &str) -> Option<Arc<ToolSpec>>;
 
+    /// Whether a tool that a request describes is one of these, to be run here, and not another of
+    /// the caller's that shares its name.
+    fn recognizes(&self, described: &ToolSpec) -> bool;
+
     /// Runs a tool with arguments that may not be valid, nor JSON.
     async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError>;
 }

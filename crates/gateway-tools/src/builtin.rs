@@ -6,6 +6,7 @@ mod text;
 
 use crate::{
     local::{Calculator, Echo},
+    registry::Policy,
     row::{Endpoint, Row},
     settings::ServicesSettings,
 };
@@ -14,8 +15,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Those that need nobody.
-pub(crate) fn local() -> [Arc<dyn Tool>; 2] {
-    [Arc::new(Echo::new()), Arc::new(Calculator::new())]
+pub(crate) fn local() -> [(Arc<dyn Tool>, Policy); 2] {
+    let common = Policy { common: true, ..Policy::default() };
+    [(Arc::new(Echo::new()), common), (Arc::new(Calculator::new()), Policy::default())]
 }
 
 /// Those that services run, in the order in which they are shown.

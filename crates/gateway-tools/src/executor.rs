@@ -200,6 +200,10 @@ impl Tools for Executor {
         self.registry.load().get(name).map(|it| Arc::clone(&it.spec))
     }
 
+    fn recognizes(&self, described: &ToolSpec) -> bool {
+        self.registry.load().get(described.name()).is_some_and(|it| it.recognizes(described))
+    }
+
     async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
         let began = Instant::now();
         let outcome = self.execute(call, context).await;

@@ -88,6 +88,7 @@ impl McpServer {
             idempotent: self.settings.idempotent,
             service: Some(self.service()),
             max_bytes: self.settings.max_bytes,
+            common: false,
         }
     }
 

@@ -51,6 +51,7 @@ impl ProxyTool {
             idempotent: self.row.idempotent,
             service: Some(self.row.service.clone()),
             max_bytes: self.row.max_bytes,
+            common: false,
         }
     }
 

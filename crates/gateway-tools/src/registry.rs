@@ -15,6 +15,8 @@ pub struct Policy {
     pub service: Option<String>,
     /// The largest result that is taken.
     pub max_bytes: usize,
+    /// Anybody may have a tool like it: one that a request describes in other words is another.
+    pub common: bool,
 }
 
 impl Default for Policy {
@@ -25,6 +27,7 @@ impl Default for Policy {
             idempotent: true,
             service: None,
             max_bytes: crate::row::MAX_BYTES,
+            common: false,
         }
     }
 }
@@ -42,6 +45,14 @@ pub(crate) struct Registered {
     pub(crate) spec: Arc<ToolSpec>,
     pub(crate) schema: Schema,
     pub(crate) policy: Policy,
+}
+
+impl Registered {
+    /// Whether `described`, which has its name, is this tool.
+    pub(crate) fn recognizes(&self, described: &ToolSpec) -> bool {
+        described.may_describe(&self.spec)
+            && (!self.policy.common || words(described) == words(&self.spec))
+    }
 }
 
 impl Registry {
@@ -106,6 +117,14 @@ impl Registry {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Registered> {
         self.tools.iter().map(AsRef::as_ref)
+    }
+}
+
+/// How a function is described.
+fn words(spec: &ToolSpec) -> Option<&str> {
+    match &spec.kind {
+        ToolKind::Function(function) => function.description.as_deref(),
+        ToolKind::Custom(_) | ToolKind::Hosted(_) => None,
     }
 }
 

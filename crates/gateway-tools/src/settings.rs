@@ -4,7 +4,7 @@ use crate::{
     builtin,
     client::{Client, ClientSettings},
     proxy::ProxyTool,
-    registry::{Policy, Registry},
+    registry::Registry,
     row::{self, Endpoint, Row},
 };
 use gateway_core::Tool;
@@ -162,8 +162,8 @@ pub fn build(
 ) -> Result<Registry, String> {
     let client = Client::new(client)?;
     let mut registry = Registry::default();
-    for tool in builtin::local() {
-        registry.add(tool, Policy::default())?;
+    for (tool, policy) in builtin::local() {
+        registry.add(tool, policy)?;
     }
     let mut rows = builtin::rows(services)?;
     for settings in configured {

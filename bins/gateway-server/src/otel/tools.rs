@@ -52,6 +52,10 @@ impl Tools for Traced {
         self.inner.spec(name)
     }
 
+    fn recognizes(&self, described: &ToolSpec) -> bool {
+        self.inner.recognizes(described)
+    }
+
     async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
         let span = self.begin(call, context);
         let mut context = context.clone();

@@ -427,6 +427,10 @@ impl Tools for OneTool {
         self.specs().into_iter().find(|spec| spec.name() == name)
     }
 
+    fn recognizes(&self, described: &ToolSpec) -> bool {
+        self.spec(described.name()).is_some_and(|known| described.may_describe(&known))
+    }
+
     async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
         self.0.call(&call.arguments, context).await
     }

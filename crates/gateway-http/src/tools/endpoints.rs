@@ -239,6 +239,10 @@ mod tests {
             self.specs().into_iter().find(|spec| spec.name() == name)
         }
 
+        fn recognizes(&self, described: &ToolSpec) -> bool {
+            described.name() == "echo"
+        }
+
         async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
             assert!(context.strict, "programs know what they say");
             let fail = |code| Err(ToolError::new(code, "no"));

@@ -331,6 +331,10 @@ mod tests {
             (name == "echo").then(|| Arc::new(ToolSpec::function("echo", "Echoes.", schema)))
         }
 
+        fn recognizes(&self, described: &ToolSpec) -> bool {
+            described.name() == "echo"
+        }
+
         async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
             assert!(context.strict);
             if call.arguments == "{}" {

@@ -51,6 +51,10 @@ impl Tools for Nothing {
         None
     }
 
+    fn recognizes(&self, _: &ToolSpec) -> bool {
+        false
+    }
+
     async fn run(&self, call: &ToolCall, _: &ToolContext) -> Result<Json, ToolError> {
         Err(ToolError::unknown(&call.name))
     }

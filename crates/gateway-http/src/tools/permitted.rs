@@ -31,6 +31,10 @@ impl Tools for Permitted {
         self.all.spec(name).filter(|_| self.client.may_use(name))
     }
 
+    fn recognizes(&self, described: &ToolSpec) -> bool {
+        self.client.may_use(described.name()) && self.all.recognizes(described)
+    }
+
     async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError> {
         if self.client.may_use(&call.name) {
             self.all.run(call, context).await

@@ -1,7 +1,7 @@
 //! What services are asked, tool by tool.
 
 use crate::bench::{call, context, executor, run, word};
-use gateway_core::{ToolContext, Tools as _};
+use gateway_core::{Function, Json, ToolContext, ToolKind, ToolSpec, Tools as _};
 use gateway_tests::platform::{Platform, Service};
 use gateway_tools::ToolSettings;
 use serde_json::{Value, json};
@@ -334,6 +334,27 @@ async fn results_are_the_services_own() {
         outcome.unwrap().get(),
         r#"{"chunk_id":"c1","content":"The sea rises twice a day.","metadata":{}}"#
     );
+}
+
+#[tokio::test]
+async fn a_common_tool_is_recognized_by_its_words() {
+    let platform = Platform::start().await;
+    let executor = executor(&platform, &[]);
+    let check = |name: &str, words: Option<&str>, parameters: Value, expected| {
+        let known = executor.spec(name).unwrap();
+        let ToolKind::Function(Function { description, .. }) = &known.kind else { panic!() };
+        let words = words.or(description.as_deref()).unwrap();
+        let described = ToolSpec::function(name, words, Json::of(&parameters));
+        assert_eq!(executor.recognizes(&described), expected, "{name}: {words}");
+    };
+    let message = json!({ "properties": { "message": {} } });
+    check("echo", None, message.clone(), true);
+    check("echo", Some("Says it again."), message, false);
+    check("echo", None, json!({ "properties": { "text": {} } }), false);
+    let sum = json!({ "properties": { "a": {}, "b": {}, "operation": {} } });
+    check("calculator", Some("Does sums."), sum, true);
+    check("calculator", None, json!({ "properties": { "expression": {} } }), false);
+    assert!(!executor.recognizes(&ToolSpec::function("none", "", Json::of(&json!({})))));
 }
 
 #[tokio::test]
