@@ -250,7 +250,7 @@ async fn who_asked_first_may_leave() {
 async fn a_failure_is_not_shared() {
     let upstream = Upstream::start().await;
     let gateway = Arc::new(start(&upstream).await);
-    upstream.next(after(300, 500, "{}"));
+    upstream.next(after(1500, 500, "{}"));
     let mut callers = JoinSet::new();
     for _ in 0..20 {
         let gateway = Arc::clone(&gateway);

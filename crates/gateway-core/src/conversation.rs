@@ -7,9 +7,8 @@ mod turn;
 
 use self::talk::Talk;
 use crate::{
-    Against, Answer, Ask, Call, ChatRequest, ChatResponse, Dialect, Embedded, EmbeddingCall,
-    GatewayError, Json, Look, Prospect, Provider, Result, Target, Tool, ToolCall, ToolContext,
-    ToolError, ToolSpec, Tools,
+    Answer, Ask, Call, ChatRequest, ChatResponse, GatewayError, Json, Layer, Look, Provider,
+    Result, Tool, ToolCall, ToolContext, ToolError, ToolSpec, Tools,
 };
 use async_trait::async_trait;
 use std::{
@@ -131,7 +130,7 @@ impl Conversation {
     /// After so many [`Rounds`] the model is asked once more, without tools. Dropping the future
     /// cancels the model's work and the tools'.
     pub async fn ask(&self, request: ChatRequest) -> Result<ChatResponse> {
-        self.answer(Call::new(request)).await?.collect().await
+        Layer::answer(self, Call::new(request)).await?.collect().await
     }
 
     /// The tools that may be run for `call`, which is made to show them all.
@@ -187,21 +186,9 @@ impl Conversation {
 }
 
 #[async_trait]
-impl Provider for Conversation {
-    fn id(&self) -> &str {
-        self.provider.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.provider.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.provider.against(target)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.provider.rehearse(call).await
+impl Layer for Conversation {
+    fn inner(&self) -> &dyn Provider {
+        self.provider.as_ref()
     }
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {
@@ -217,14 +204,6 @@ impl Provider for Conversation {
         let talk = Talk::new(provider, toolbox, context, (ours, self.rounds), call);
         answer.frames = talk.frames(first);
         Ok(answer)
-    }
-
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        self.provider.count_tokens(call).await
-    }
-
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        self.provider.embed(call).await
     }
 }
 

@@ -24,6 +24,7 @@ pub mod estimate;
 mod event;
 mod frame;
 mod json;
+mod layer;
 mod loss;
 mod message;
 mod model;
@@ -52,6 +53,7 @@ pub use self::{
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
     frame::{Frame, FrameStream},
     json::{Extra, Json},
+    layer::Layer,
     loss::Loss,
     message::{
         CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,

@@ -11,8 +11,8 @@ use std::{num::NonZeroU32, sync::Arc};
 /// Something that answers calls.
 ///
 /// A provider translates and transports. It does not retry, cache, count or fall back: those are
-/// wrappers that implement this same trait, so they compose in any order. A wrapper passes on what
-/// it has nothing to add to: the defaults are those of a provider that can do no more than answer.
+/// wrappers that implement this same trait, by way of [`Layer`](crate::Layer), so they compose in any
+/// order. The defaults are those of a provider that can do no more than answer.
 ///
 /// # Cancellation
 ///
@@ -23,8 +23,6 @@ pub trait Provider: Send + Sync {
     fn id(&self) -> &str;
 
     /// The dialect in which a request that came in `dialect` is put to `target`, if there is one.
-    ///
-    /// Wrappers say what the provider within says.
     fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         let _ = (target, dialect);
         None

@@ -5,9 +5,8 @@
 //! remembered here, under the ids of the tool calls, which every dialect carries.
 
 use crate::{
-    Against, Answer, Ask, Call, ChatRequest, Content, Dialect, Embedded, EmbeddingCall, Frame,
-    FrameStream, Look, Message, Part, Prospect, Provider, Reasoning, Result, Role, StreamEvent,
-    Target, ToolCall,
+    Answer, Ask, Call, ChatRequest, Content, Dialect, Frame, FrameStream, Layer, Look, Message,
+    Part, Provider, Reasoning, Result, Role, StreamEvent, ToolCall,
     state::{Aside, SideStore, Tenant},
 };
 use async_trait::async_trait;
@@ -61,21 +60,9 @@ impl Recall {
 }
 
 #[async_trait]
-impl Provider for Recall {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.inner.against(target)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.inner.rehearse(call).await
+impl Layer for Recall {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {
@@ -95,14 +82,6 @@ impl Provider for Recall {
             Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
         answer.frames = remembered(answer.frames, notes);
         Ok(answer)
-    }
-
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        self.inner.count_tokens(call).await
-    }
-
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        self.inner.embed(call).await
     }
 }
 
@@ -313,7 +292,13 @@ mod tests {
         let ask = |tenant: &str, messages: Vec<Message>| {
             let mut call = Call::new(ChatRequest { messages, ..ChatRequest::default() });
             call.context.tenant = tenant.into();
-            recall.answer(call).now_or_never().unwrap().unwrap().collect().now_or_never().unwrap()
+            Layer::answer(&recall, call)
+                .now_or_never()
+                .unwrap()
+                .unwrap()
+                .collect()
+                .now_or_never()
+                .unwrap()
         };
         ask(first, vec![Message::text(Role::User, "hello")]).unwrap();
         let said = Message::new(Role::Assistant, ids.iter().map(|id| call(id)));

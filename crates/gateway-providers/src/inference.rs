@@ -2,10 +2,7 @@
 
 use crate::{Credential, Descriptor, Settings, compatible, llamacpp};
 use async_trait::async_trait;
-use gateway_core::{
-    Answer, Call, ContextService, Dialect, Embedded, EmbeddingCall, ErrorKind, Prospect, Provider,
-    Result, Target,
-};
+use gateway_core::{Answer, Call, ContextService, ErrorKind, Layer, Provider, Result};
 use gateway_wire::chat::Quirks;
 use std::{fmt, sync::Arc};
 
@@ -52,17 +49,9 @@ fn build(mut settings: Settings) -> Result<Arc<dyn Provider>> {
 }
 
 #[async_trait]
-impl Provider for Detour {
-    fn id(&self) -> &str {
-        self.direct.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.direct.speaks(target, dialect)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.direct.rehearse(call).await
+impl Layer for Detour {
+    fn inner(&self) -> &dyn Provider {
+        self.direct.as_ref()
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
@@ -73,14 +62,6 @@ impl Provider for Detour {
             Err(error) if did_nothing(error.kind()) => self.direct.answer(call).await,
             answer => answer,
         }
-    }
-
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        self.direct.count_tokens(call).await
-    }
-
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        self.direct.embed(call).await
     }
 }
 

@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, Prospect,
-    Provider, Result, Target,
+    Answer, Call, Embedded, EmbeddingCall, ErrorKind, GatewayError, Layer, Provider, Result,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
@@ -51,21 +50,9 @@ impl Bulkhead {
 }
 
 #[async_trait]
-impl Provider for Bulkhead {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.inner.against(target)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.inner.rehearse(call).await
+impl Layer for Bulkhead {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
@@ -116,7 +103,7 @@ mod tests {
     }
 
     async fn ask(bulkhead: &Bulkhead) -> Result<Answer> {
-        bulkhead.answer(Call::new(ChatRequest::user("m", "x"))).await
+        Layer::answer(bulkhead, Call::new(ChatRequest::user("m", "x"))).await
     }
 
     #[tokio::test(start_paused = true)]

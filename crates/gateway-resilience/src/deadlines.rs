@@ -10,8 +10,8 @@
 use async_trait::async_trait;
 use futures_util::Stream;
 use gateway_core::{
-    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream,
-    GatewayError, Head, Prospect, Provider, Result, Target,
+    Answer, Call, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream, GatewayError, Head,
+    Layer, Provider, Result,
 };
 use std::{
     future::Future as _,
@@ -71,21 +71,9 @@ impl Deadlines {
 }
 
 #[async_trait]
-impl Provider for Deadlines {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.inner.against(target)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.inner.rehearse(call).await
+impl Layer for Deadlines {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
@@ -285,7 +273,7 @@ mod tests {
         let mut call = Call::new(ChatRequest::user("m", "hello"));
         call.stream = stream;
         let mut seen = String::new();
-        match provider.answer(call).await {
+        match Layer::answer(&provider, call).await {
             Err(error) => seen.push_str(error.code()),
             Ok(mut answer) => loop {
                 match answer.frames.next().await {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, FrameStream, GatewayError,
-    Prospect, Provider, Result, Target,
+    Answer, Call, Embedded, EmbeddingCall, ErrorKind, FrameStream, GatewayError, Layer, Provider,
+    Result,
 };
 use std::{
     fmt,
@@ -30,21 +30,9 @@ impl Ending {
 }
 
 #[async_trait]
-impl Provider for Ending {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.inner.against(target)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.inner.rehearse(call).await
+impl Layer for Ending {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
@@ -126,7 +114,7 @@ mod tests {
         let asking = async {
             let call = Call::new(ChatRequest::user("m", "hello"));
             let mut seen = String::new();
-            match provider.answer(call).await {
+            match Layer::answer(&provider, call).await {
                 Err(error) => seen.push_str(error.code()),
                 Ok(mut answer) => {
                     while let Some(frame) = answer.frames.next().await {

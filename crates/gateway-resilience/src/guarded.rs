@@ -8,8 +8,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use gateway_core::{
-    Against, Answer, Call, Context, Dialect, Embedded, EmbeddingCall, ErrorKind, Fate,
-    GatewayError, Head, Prospect, Provider, Result, Step, Target, on_end,
+    Against, Answer, Call, Context, Embedded, EmbeddingCall, ErrorKind, Fate, GatewayError, Head,
+    Layer, Prospect, Provider, Result, Step, Target, on_end,
 };
 use std::{
     collections::HashMap,
@@ -146,13 +146,9 @@ pub(crate) fn refusal(against: Against) -> GatewayError {
 }
 
 #[async_trait]
-impl Provider for Guarded {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, dialect)
+impl Layer for Guarded {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     fn against(&self, target: &Target) -> Option<Against> {
@@ -160,7 +156,8 @@ impl Provider for Guarded {
     }
 
     async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        let against = if call.context.unguarded { None } else { self.against(&call.target) };
+        let against =
+            if call.context.unguarded { None } else { Layer::against(self, &call.target) };
         let mut prospects = self.inner.rehearse(call).await;
         for prospect in &mut prospects {
             prospect.against = prospect.against.or(against);
@@ -266,7 +263,7 @@ mod tests {
         let mut seen = String::new();
         for model in models {
             let call = Call::new(ChatRequest::user(*model, "hello"));
-            let answered = match guarded.answer(call).await {
+            let answered = match Layer::answer(&guarded, call).await {
                 Ok(answer) => answer.collect().await.map(drop),
                 Err(error) => Err(error),
             };

@@ -4,9 +4,7 @@
 //! and no two are alike.
 
 use async_trait::async_trait;
-use gateway_core::{
-    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, Prospect, Provider, Result, Target,
-};
+use gateway_core::{Embedded, EmbeddingCall, Layer, Provider, Result};
 use std::{
     collections::VecDeque,
     fmt, pin,
@@ -88,29 +86,9 @@ impl State {
 }
 
 #[async_trait]
-impl Provider for Hedged {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.inner.against(target)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.inner.rehearse(call).await
-    }
-
-    async fn answer(&self, call: Call) -> Result<Answer> {
-        self.inner.answer(call).await
-    }
-
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        self.inner.count_tokens(call).await
+impl Layer for Hedged {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
@@ -148,7 +126,9 @@ impl fmt::Debug for Hedged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::{Context, EmbeddingRequest, EmbeddingResponse, GatewayError, Head};
+    use gateway_core::{
+        Answer, Call, Context, EmbeddingRequest, EmbeddingResponse, GatewayError, Head, Target,
+    };
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// Takes 10 ms, but every 21st time a second.
@@ -188,7 +168,7 @@ mod tests {
                 context: Context::default(),
             };
             let began = Instant::now();
-            hedged.embed(call).await.unwrap();
+            Layer::embed(&hedged, call).await.unwrap();
             most = most.max(began.elapsed());
         }
         assert_eq!(

@@ -10,8 +10,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use gateway_core::{
-    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, Prospect,
-    Provider, Result, Target,
+    Answer, Call, Embedded, EmbeddingCall, ErrorKind, GatewayError, Layer, Provider, Result,
 };
 use std::{
     fmt,
@@ -86,21 +85,9 @@ impl Retry {
 }
 
 #[async_trait]
-impl Provider for Retry {
-    fn id(&self) -> &str {
-        self.shared.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.shared.inner.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.shared.inner.against(target)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.shared.inner.rehearse(call).await
+impl Layer for Retry {
+    fn inner(&self) -> &dyn Provider {
+        self.shared.inner.as_ref()
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
@@ -359,7 +346,7 @@ mod tests {
         let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
         let retry = Retry::new(inner, Policy::default(), || 1.0);
         let mut seen = String::new();
-        match retry.answer(Call::new(ChatRequest::user("m", "hello"))).await {
+        match Layer::answer(&retry, Call::new(ChatRequest::user("m", "hello"))).await {
             Err(error) => seen.push_str(error.code()),
             Ok(mut answer) => {
                 while let Some(frame) = answer.frames.next().await {
@@ -411,7 +398,7 @@ mod tests {
         let policy = Policy { pause: Duration::ZERO, ..Policy::default() };
         let retry = Retry::new(inner, policy, || 0.0);
         for _ in 0..1000 {
-            let _ = retry.answer(Call::new(ChatRequest::user("m", "hello"))).await;
+            let _ = Layer::answer(&retry, Call::new(ChatRequest::user("m", "hello"))).await;
         }
         let calls = script.1.load(Ordering::Relaxed);
         assert!((1100..=1115).contains(&calls), "{calls} calls for 1000 requests");

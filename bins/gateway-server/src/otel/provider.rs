@@ -3,9 +3,8 @@
 use super::{Tracing, content, instruments::Measured, names, parent, traceparent};
 use async_trait::async_trait;
 use gateway_core::{
-    Against, Answer, Call, Collector, Context as Beside, Dialect, Embedded, EmbeddingCall, End,
-    Frame, GatewayError, Look, Prospect, Provider, Result, StreamEvent, Target, Usage, Witness,
-    on_end,
+    Answer, Call, Collector, Context as Beside, Embedded, EmbeddingCall, End, Frame, GatewayError,
+    Layer, Look, Provider, Result, StreamEvent, Target, Usage, Witness, on_end,
 };
 use opentelemetry::{
     Array, Context, KeyValue, StringValue, Value,
@@ -62,21 +61,9 @@ impl Traced {
 }
 
 #[async_trait]
-impl Provider for Traced {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.inner.against(target)
-    }
-
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        self.inner.rehearse(call).await
+impl Layer for Traced {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     async fn answer(&self, mut call: Call) -> Result<Answer> {

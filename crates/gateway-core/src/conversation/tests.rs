@@ -155,7 +155,7 @@ fn conversation(script: &Arc<Script>) -> Conversation {
 }
 
 fn frames(script: &Arc<Script>, request: ChatRequest) -> Vec<Frame> {
-    let answer = block_on(conversation(script).answer(Call::new(request))).unwrap();
+    let answer = block_on(Layer::answer(&conversation(script), Call::new(request))).unwrap();
     block_on(answer.frames.map(Result::unwrap).collect())
 }
 
@@ -362,7 +362,7 @@ fn a_caller_that_leaves_stops_the_tools() {
     let endless = Arc::new(Endless(spec, Arc::clone(&running)));
     let conversation = Conversation::new(Script::new(&["g0 g1"])).with_tool(endless);
     let call = Call::new(ChatRequest { stream: true, ..request() });
-    let mut frames: FrameStream = block_on(conversation.answer(call)).unwrap().frames;
+    let mut frames: FrameStream = block_on(Layer::answer(&conversation, call)).unwrap().frames;
     while frames.next().now_or_never().is_some() {}
     assert_eq!(running.load(Ordering::Relaxed), 2);
     drop(frames);
@@ -397,7 +397,7 @@ fn what_needs_no_tools_passes_as_it_came() {
     let script = Script::new(&["ta"]);
     let provider: Arc<dyn Provider> = Arc::<Script>::clone(&script);
     let conversation = Conversation::new(provider).with_tools(Arc::new(OneTool(Echo::new("ours"))));
-    let answer = block_on(conversation.answer(call)).unwrap();
+    let answer = block_on(Layer::answer(&conversation, call)).unwrap();
     let frames: Vec<_> = block_on(answer.frames.map(Result::unwrap).collect());
     assert!(frames.iter().all(|frame| frame.verbatim.is_some()));
 }
@@ -407,7 +407,7 @@ fn who_only_listens_hears_the_bytes_too() {
     let script = Script::new(&["ta"]);
     let provider: Arc<dyn Provider> = Arc::<Script>::clone(&script);
     let call = Call::new(ChatRequest { stream: true, ..request() });
-    let answer = block_on(Conversation::new(provider).answer(call)).unwrap();
+    let answer = block_on(Layer::answer(&Conversation::new(provider), call)).unwrap();
     let frames: Vec<_> = block_on(answer.frames.map(Result::unwrap).collect());
     let (last, rest) = frames.split_last().unwrap();
     assert!(rest.iter().all(|frame| frame.verbatim.is_some()));

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use gateway_core::{
-    Answer, Call, Dialect, Provider, Result, Target,
+    Answer, Call, Layer, Provider, Result,
     state::{Fingerprint, Key},
 };
 use http::request::Parts;
@@ -68,13 +68,9 @@ struct Witnessed {
 }
 
 #[async_trait]
-impl Provider for Witnessed {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, caller: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, caller)
+impl Layer for Witnessed {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {

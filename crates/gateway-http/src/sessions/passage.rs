@@ -4,8 +4,7 @@ use super::Turn;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Dialect, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result,
-    StreamEvent, Target,
+    Answer, Call, ErrorKind, Frame, FrameStream, GatewayError, Layer, Provider, Result, StreamEvent,
 };
 use std::{
     collections::VecDeque,
@@ -28,13 +27,9 @@ impl Remembering {
 }
 
 #[async_trait]
-impl Provider for Remembering {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, caller: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, caller)
+impl Layer for Remembering {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::{TryStreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Conversation, Dialect, ErrorKind, GatewayError, Moment, Provider, Result, Target,
+    Answer, Call, Conversation, ErrorKind, GatewayError, Layer, Moment, Provider, Result,
 };
 use tokio::time::{self, Instant};
 
@@ -21,18 +21,14 @@ impl Within {
 }
 
 #[async_trait]
-impl Provider for Within {
-    fn id(&self) -> &str {
-        self.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner.speaks(target, dialect)
+impl Layer for Within {
+    fn inner(&self) -> &dyn Provider {
+        &self.inner
     }
 
     async fn answer(&self, call: Call) -> Result<Answer> {
-        let Some(until) = self.until else { return self.inner.answer(call).await };
-        let Answer { head, frames } = in_time(until, self.inner.answer(call)).await?;
+        let Some(until) = self.until else { return self.inner().answer(call).await };
+        let Answer { head, frames } = in_time(until, self.inner().answer(call)).await?;
         let frames = stream::try_unfold(frames, move |mut frames| async move {
             let frame = in_time(until, frames.try_next()).await?;
             Ok(frame.map(|frame| (frame, frames)))
@@ -78,7 +74,7 @@ mod tests {
         let within = Within::new(Conversation::new(Arc::new(Endless)), Some(until.into_std()));
         let mut request = ChatRequest::user("m", "go on");
         request.stream = true;
-        let mut frames = within.answer(Call::new(request)).await.unwrap().frames;
+        let mut frames = Layer::answer(&within, Call::new(request)).await.unwrap().frames;
         for _ in 0..3 {
             frames.try_next().await.unwrap();
         }

@@ -21,8 +21,8 @@ use crate::again::{self, Again, Asking};
 use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
-    Against, Answer, Ask, Cached as Verdict, Caching, Call, Dialect, Embedded, EmbeddingCall,
-    GatewayError, Head, Original, Prospect, Provider, Result, Target,
+    Answer, Ask, Cached as Verdict, Caching, Call, GatewayError, Head, Layer, Original, Prospect,
+    Provider, Result,
     state::{Cache, Key, Tenant},
 };
 use metrics::counter;
@@ -62,17 +62,9 @@ impl Cached {
 }
 
 #[async_trait]
-impl Provider for Cached {
-    fn id(&self) -> &str {
-        self.shared.inner.id()
-    }
-
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.shared.inner.speaks(target, dialect)
-    }
-
-    fn against(&self, target: &Target) -> Option<Against> {
-        self.shared.inner.against(target)
+impl Layer for Cached {
+    fn inner(&self) -> &dyn Provider {
+        self.shared.inner.as_ref()
     }
 
     async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
@@ -104,14 +96,6 @@ impl Provider for Cached {
                 Ok(answer)
             }
         }
-    }
-
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
-        self.shared.inner.count_tokens(call).await
-    }
-
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        self.shared.inner.embed(call).await
     }
 }
 

@@ -2,7 +2,8 @@ use super::*;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    ChatRequest, Envelope, ErrorKind, FinishReason, Frame, StreamEvent, Usage, state::StoreError,
+    ChatRequest, Dialect, Envelope, ErrorKind, FinishReason, Frame, StreamEvent, Usage,
+    state::StoreError,
 };
 use std::{
     collections::HashMap,
@@ -120,7 +121,7 @@ async fn hear(cached: Arc<Cached>, comes: u64, stays: u64) -> String {
     time::sleep(Duration::from_millis(100 * comes)).await;
     let mut heard = String::new();
     let hearing = async {
-        match cached.answer(call()).await {
+        match Layer::answer(cached.as_ref(), call()).await {
             Err(error) => heard.push_str(error.code()),
             Ok(mut answer) => {
                 let mut verdict = answer.head.cache;
