@@ -131,7 +131,8 @@ where
     let wishes = Wishes::of(&head.headers, &route, price);
     let rest = |keep| Rest { keep, share, asks, loss, wishes };
     let mut reply = match plan.keep {
-        Some(keep) if plan.background => responses::start(keep, work, to, stream).await?,
+        // Boxed, so that it takes no room in the future of a request that is waited for.
+        Some(keep) if plan.background => Box::pin(responses::start(keep, work, to, stream)).await?,
         keep => answer(app, caller, to, work, rest(keep)).await?,
     };
     composed.add_facts(reply.headers_mut());

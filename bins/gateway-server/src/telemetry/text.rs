@@ -38,6 +38,10 @@ impl fmt::Write for Text<'_> {
 
 /// Appends `text` without what ends a string, a line, or the peace of a terminal.
 pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
+    if is_plain(text) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
     let mut plain = 0;
     for (at, char) in text.char_indices() {
         let short = match char {
@@ -58,6 +62,13 @@ pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(text.get(plain..).unwrap_or_default().as_bytes());
+}
+
+/// Nothing of `text`, which is ASCII, is escaped. Looks to the end, so that the compiler may look at
+/// many bytes at a time.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    text.bytes().fold(true, |all, byte| all & plain(byte))
 }
 
 #[cfg(test)]

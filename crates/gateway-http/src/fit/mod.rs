@@ -49,6 +49,16 @@ pub(crate) async fn fit(
     if app.context_service.is_none() && wish.is_none() {
         return Ok(());
     }
+    // Boxed, so that it takes no room in the future of a request that is not measured.
+    Box::pin(measure(app, wish, (call, added), fitted)).await
+}
+
+async fn measure(
+    app: &App,
+    wish: Option<&HeaderValue>,
+    (call, added): (&mut Call, &[Arc<ToolSpec>]),
+    fitted: &mut Fitted,
+) -> Result<()> {
     let mode = Mode::parse(wish.and_then(|wish| wish.to_str().ok()).unwrap_or_default());
     let model = Arc::clone(&call.target.model);
     let window = call.target.card.as_ref().and_then(|card| card.context_window);

@@ -37,6 +37,19 @@ pub(crate) async fn plan(
     call: &mut Call,
     ids: &Ids,
 ) -> Result<Plan> {
+    if call.original(Dialect::Responses).is_none() {
+        return Ok(Plan::default());
+    }
+    // Boxed, so that it takes no room in the future of a request of another dialect.
+    Box::pin(read(app, provider, call, ids)).await
+}
+
+async fn read(
+    app: &Arc<App>,
+    provider: &Arc<dyn Provider>,
+    call: &mut Call,
+    ids: &Ids,
+) -> Result<Plan> {
     let Some(original) = call.original(Dialect::Responses) else { return Ok(Plan::default()) };
     let fields = StateFields::read(&original.body)?;
     let background = fields.background;

@@ -63,7 +63,18 @@ pub(crate) async fn open(
     };
     let Some(id) = named(inside, headers)? else { return Ok(Opened::default()) };
     refuse_other_memories(asked)?;
-    let (on_conflict, request) = (on_conflict(headers)?, call.request()?.clone());
+    // Boxed, so that it takes no room in the future of a request without a session.
+    Box::pin(resume(app, client, id, (call, head))).await
+}
+
+/// Opens the session `id`.
+async fn resume(
+    app: &App,
+    client: &Client,
+    id: String,
+    (call, head): (&mut Call, &Parts),
+) -> Result<Opened> {
+    let (on_conflict, request) = (on_conflict(&head.headers)?, call.request()?.clone());
     let mut turn = begin(&app.keeper, client, (id, token(head)), on_conflict).await?;
     let mut chosen = turn.opened().map(|open| Chosen::by(&open.session)).unwrap_or_default();
     let composed = compose(&mut turn, request, call.target.card.as_deref());
