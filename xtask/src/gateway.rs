@@ -72,10 +72,17 @@ impl Binary {
 
     /// Where the program is, after it was built if need be.
     pub(crate) fn path(&self, workspace: &Workspace) -> anyhow::Result<PathBuf> {
+        self.with(workspace, &[])
+    }
+
+    /// Where the program is, after it was built with these features if need be.
+    pub(crate) fn with(&self, workspace: &Workspace, features: &[&str]) -> anyhow::Result<PathBuf> {
         if let Some(path) = &self.binary {
             return fs::canonicalize(path).with_context(|| path.display().to_string());
         }
-        cmd!(workspace.shell, "cargo build --release --locked -p gateway-server").run()?;
+        let features = features.iter().map(|name| format!("--features={name}"));
+        cmd!(workspace.shell, "cargo build --release --locked -p gateway-server {features...}")
+            .run()?;
         Ok(workspace.target.join("release/gateway-server"))
     }
 }

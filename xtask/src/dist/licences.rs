@@ -38,18 +38,25 @@ pub(super) fn write(parts: &Parts) -> anyhow::Result<String> {
     Ok(out)
 }
 
-/// The licences that lie beside a package's manifest.
+/// The licences that lie beside a package's manifest, and below it: those of the code of others
+/// that a package brings along, such as the allocator in its binding.
 fn texts(package: &Package) -> anyhow::Result<Vec<String>> {
     let folder = package.manifest_path.parent().unwrap_or(Path::new(""));
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
-    let mut files: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
-    files.retain(|file| file.is_file() && is_licence(file));
-    files.sort();
     let read = |file: &PathBuf| {
         let bytes = fs::read(file).with_context(|| file.display().to_string())?;
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     };
-    files.iter().map(read).collect()
+    licences(folder).iter().map(read).collect()
+}
+
+/// The files of licences in a folder, then those of the folders in it, by name.
+fn licences(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
+    paths.sort();
+    let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|it| it.is_dir());
+    let here = files.into_iter().filter(|file| is_licence(file));
+    here.chain(folders.iter().flat_map(|it| licences(it))).collect()
 }
 
 fn is_licence(file: &Path) -> bool {
@@ -60,13 +67,25 @@ fn is_licence(file: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::parts::tests::example;
-    use super::{is_licence, write};
-    use std::path::Path;
+    use super::{is_licence, licences, write};
+    use crate::workspace::Workspace;
+    use std::{fs, path::Path};
 
     #[test]
     fn who_brings_no_text_is_named() {
         let text = write(&example()).unwrap();
         assert!(text.contains("theirs 1.0.0: MIT") && !text.contains("ours"), "{text}");
+    }
+
+    #[test]
+    fn what_a_package_brings_along_has_a_licence_too() {
+        let folder = Workspace::find().unwrap().scratch("licences").unwrap();
+        fs::create_dir_all(folder.join("bundled")).unwrap();
+        for name in ["LICENSE-MIT", "bundled/COPYING", "bundled/code.c"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        let expected = ["LICENSE-MIT", "bundled/COPYING"].map(|name| folder.join(name));
+        assert_eq!(licences(&folder), expected);
     }
 
     #[test]

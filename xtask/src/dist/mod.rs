@@ -22,14 +22,17 @@ pub(crate) struct Arguments {
     binary: Binary,
 }
 
+/// What the program is built with, as in the image.
+const FEATURES: &[&str] = &["jemalloc"];
+
 /// What goes into an archive beside the program.
 const INCLUDED: &[&str] =
     &["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "docs", "deploy"];
 
 /// Builds the archive, and says where it is.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    let program = arguments.binary.path(workspace)?;
-    let parts = Parts::of(workspace, "gateway-server")?;
+    let program = arguments.binary.with(workspace, FEATURES)?;
+    let parts = Parts::of(workspace, "gateway-server", FEATURES)?;
     let name = format!("llm-gateway-{}-{}", parts.version()?, parts.target);
     let dist = workspace.target.join("dist");
     let folder = fresh(&dist.join(&name))?;

@@ -66,14 +66,19 @@ struct Kind {
 }
 
 impl Parts {
-    /// Asks cargo.
-    pub(super) fn of(workspace: &Workspace, program: &str) -> anyhow::Result<Self> {
+    /// Asks cargo what is in a program that is built with these features.
+    pub(super) fn of(
+        workspace: &Workspace,
+        program: &str,
+        features: &[&str],
+    ) -> anyhow::Result<Self> {
         let shell = &workspace.shell;
         let compiler = cmd!(shell, "rustc -vV").quiet().read()?;
         let target = compiler.lines().find_map(|line| line.strip_prefix("host: "));
         let target = target.context("rustc does not tell its host")?.to_owned();
-        let told =
-            cmd!(shell, "cargo metadata --locked --format-version 1 --filter-platform {target}");
+        let features = features.iter().map(|name| format!("--features={program}/{name}"));
+        let plain = ["--locked", "--format-version=1", "--filter-platform"];
+        let told = cmd!(shell, "cargo metadata {plain...} {target} {features...}");
         Self::read(&told.quiet().read()?, program, target)
     }
 
