@@ -1,6 +1,6 @@
 //! How well the gateway says it is, whoever asks and however busy it is.
 
-use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, request};
+use gateway_tests::{Gateway, Raw, Redis, Script, Setup, Upstream, request};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -41,34 +41,39 @@ async fn without_its_store_a_gateway_lives_but_is_not_ready() {
     assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
 }
 
-/// A store and a service, each up or down: status and body of readiness.
-async fn check(store: bool, service: bool, expected: (u16, &str)) {
+/// A store and the services that search and infer, each up or down: status and word of readiness.
+async fn check(store: Setup, search: bool, inference: bool, expected: (u16, &str)) {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(200, "{}"));
-    let setup = if store { Setup::new() } else { without_store() };
-    let url = if service { upstream.url() } else { "http://127.0.0.1:1/v1".to_owned() };
-    let gateway = setup.provider("inference", &url).start().await;
+    let url = |up: bool| if up { upstream.url() } else { "http://127.0.0.1:1/v1".to_owned() };
+    let setup = store.set("services", "semantic_search_url", url(search).trim_end_matches("/v1"));
+    let gateway = setup.provider("inference", &url(inference)).start().await;
+    let store = expected.0 == 200;
     for path in ["/health/ready", "/ready"] {
         let reply = gateway.get(path).await;
-        let body = reply.json();
-        let checks = json!({ "redis": store, "semantic_search": true, "inference": service });
-        assert_eq!((reply.status(), body["status"].as_str().unwrap()), expected, "{body}");
-        assert_eq!(body["checks"], checks);
+        let (status, mut body) = (reply.status(), reply.json());
+        assert!(body["models_available"].take().is_u64());
+        let checks = json!({ "redis": store, "semantic_search": search, "inference": inference });
+        let whole = json!({ "status": expected.1, "checks": checks, "models_available": null });
+        assert_eq!((status, body), (expected.0, whole));
     }
-    if service {
-        // It is asked for its models besides, whenever that may be.
-        let mut asked = upstream.exchanges();
-        asked.retain(|exchange| exchange.head.line == "GET /health HTTP/1.1");
-        assert!((1..=2).contains(&asked.len()), "{asked:?}");
-    }
+    // Providers are asked for their models besides, whenever that may be.
+    let asked = upstream.exchanges();
+    let probes = asked.iter().filter(|it| it.head.line == "GET /health HTTP/1.1").count();
+    let up = usize::from(search) + usize::from(inference);
+    assert!((up..=2 * up).contains(&probes), "{probes}: {asked:?}");
 }
 
 #[tokio::test]
-async fn a_service_that_is_away_degrades_and_a_store_that_is_away_unreadies() {
-    check(true, true, (200, "ready")).await;
-    check(true, false, (200, "degraded")).await;
-    check(false, true, (503, "not_ready")).await;
-    check(false, false, (503, "not_ready")).await;
+async fn services_that_are_away_degrade_and_a_store_that_is_away_unreadies() {
+    let redis = Redis::start().await;
+    for search in [true, false] {
+        for inference in [true, false] {
+            let well = if search && inference { "ready" } else { "degraded" };
+            check(Setup::new().sharing(&redis), search, inference, (200, well)).await;
+            check(without_store(), search, inference, (503, "not_ready")).await;
+        }
+    }
 }
 
 #[tokio::test]
