@@ -9,7 +9,6 @@ use crate::{
     workspace::{Workspace, program},
 };
 use anyhow::Context as _;
-use xshell::cmd;
 
 /// Runs the steps, up to the first that fails, and prints what each took.
 ///
@@ -56,17 +55,15 @@ impl Steps<'_> {
 }
 
 fn formatted(workspace: &Workspace) -> anyhow::Result<()> {
-    Ok(cmd!(workspace.shell, "cargo fmt --all --check").run()?)
+    Ok(workspace.cargo("fmt --all --check").run()?)
 }
 
 fn linted(workspace: &Workspace) -> anyhow::Result<()> {
-    let shell = &workspace.shell;
-    cmd!(shell, "cargo clippy --workspace --all-targets --locked -- -D warnings").run()?;
-    Ok(())
+    Ok(workspace.cargo("clippy --workspace --all-targets --locked -- -D warnings").run()?)
 }
 
 fn documented(workspace: &Workspace) -> anyhow::Result<()> {
-    let doc = cmd!(workspace.shell, "cargo doc --workspace --no-deps --locked");
+    let doc = workspace.cargo("doc --workspace --no-deps --locked");
     Ok(doc.env("RUSTDOCFLAGS", "-D warnings").run()?)
 }
 
@@ -76,7 +73,7 @@ fn permitted(workspace: &Workspace) -> anyhow::Result<()> {
         say("cargo-deny is not installed: left out");
         return Ok(());
     }
-    Ok(cmd!(workspace.shell, "cargo deny --offline check bans licenses sources").run()?)
+    Ok(workspace.cargo("deny --offline check bans licenses sources").run()?)
 }
 
 #[cfg(test)]

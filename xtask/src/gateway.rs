@@ -13,7 +13,6 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use xshell::cmd;
 
 /// How long a start may take.
 const START: Duration = Duration::from_secs(20);
@@ -81,8 +80,7 @@ impl Binary {
             return fs::canonicalize(path).with_context(|| path.display().to_string());
         }
         let features = features.iter().map(|name| format!("--features={name}"));
-        cmd!(workspace.shell, "cargo build --release --locked -p gateway-server {features...}")
-            .run()?;
+        workspace.cargo("build --release --locked -p gateway-server").args(features).run()?;
         Ok(workspace.target.join("release/gateway-server"))
     }
 }

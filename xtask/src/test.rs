@@ -25,8 +25,8 @@ pub(crate) fn count(workspace: &Workspace) -> anyhow::Result<Tally> {
     needs::strace(&workspace.shell);
     let mut tally = Tally::default();
     for arguments in runs(program("cargo-nextest").is_some()) {
-        let mut cargo = Command::new("cargo");
-        let (status, output) = tee(cargo.args(arguments).current_dir(&workspace.root))?;
+        let mut cargo = Command::from(workspace.cargo("").args(arguments));
+        let (status, output) = tee(&mut cargo)?;
         tally = tally + Tally::of(&output).ended(status.success());
     }
     Ok(tally)

@@ -3,10 +3,12 @@
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
 };
-use xshell::{Shell, cmd};
+use xshell::{Cmd, Shell, cmd};
 
 /// The workspace that holds this crate.
 #[derive(Debug)]
@@ -66,6 +68,16 @@ impl Workspace {
         })
     }
 
+    /// Cargo, as if it were called from a terminal. What it has told this program of its package
+    /// would have build scripts that look at it, and all that depends on them, built anew.
+    pub(crate) fn cargo(&self, arguments: &str) -> Cmd<'_> {
+        let cargo = cmd!(self.shell, "cargo").args(arguments.split_whitespace());
+        env::vars_os()
+            .map(|(name, _)| name)
+            .filter(|name| is_of_package(name))
+            .fold(cargo, Cmd::env_remove)
+    }
+
     /// A folder for what tasks write: logs, settings, virtual environments.
     pub(crate) fn scratch(&self, name: &str) -> anyhow::Result<PathBuf> {
         let folder = self.target.join("xtask").join(name);
@@ -99,6 +111,12 @@ impl Workspace {
     }
 }
 
+/// Whether cargo sets this variable for programs that it runs, to something of their package.
+fn is_of_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|begin| name.starts_with(begin))
+}
+
 /// The first program of this name on the search path.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
@@ -107,13 +125,22 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Workspace, program};
+    use super::{Workspace, is_of_package, program};
 
     #[test]
     fn cargo_knows_this_crate() {
         let workspace = Workspace::find().unwrap();
         assert!(workspace.packages.iter().any(|package| package.name == "xtask"));
         assert!(workspace.root.join("xtask/Cargo.toml").is_file());
+    }
+
+    #[test]
+    fn a_package_is_told_by_its_variables() {
+        for (name, expected) in
+            [("CARGO_PKG_NAME", true), ("CARGO_MANIFEST_DIR", true), ("CARGO_HOME", false)]
+        {
+            assert_eq!(is_of_package(name.as_ref()), expected, "{name}");
+        }
     }
 
     #[test]

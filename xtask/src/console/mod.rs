@@ -20,7 +20,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use xshell::cmd;
 
 /// What `console` is to do.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -59,7 +58,7 @@ pub(crate) fn in_ci(workspace: &Workspace) -> anyhow::Result<()> {
         say("chromium is not installed: left out; `cargo xtask console` installs it");
         return Ok(());
     }
-    cmd!(workspace.shell, "cargo build --locked -p gateway-server").run()?;
+    workspace.cargo("build --locked -p gateway-server").run()?;
     let binary = Binary::at(workspace.target.join("debug/gateway-server"));
     run(workspace, &Arguments { binary, pictures: None })
 }

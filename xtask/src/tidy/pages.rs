@@ -16,7 +16,6 @@ use super::Source;
 use crate::{terminal::say, workspace::Workspace};
 use anyhow::{Context as _, ensure};
 use std::{collections::BTreeMap, fs};
-use xshell::cmd;
 
 const WHOLE: &str = "<!-- Made by `gateway-server docs ";
 const BEGIN: &str = "<!-- generated: ";
@@ -57,10 +56,7 @@ fn texts(workspace: &Workspace, files: &[Source]) -> anyhow::Result<Texts> {
     let mut texts = Texts::new();
     for name in pages(files).flat_map(|page| wanted(&page.text)) {
         if !texts.contains_key(name) {
-            let docs = cmd!(
-                workspace.shell,
-                "cargo run --quiet --locked -p gateway-server -- docs {name}"
-            );
+            let docs = workspace.cargo("run --quiet --locked -p gateway-server -- docs").arg(name);
             texts.insert(name.to_owned(), docs.quiet().read()?);
         }
     }
