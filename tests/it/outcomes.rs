@@ -163,3 +163,44 @@ async fn made_up_names_make_no_metrics() {
     assert_eq!(series().await, before);
     assert!(!gateway.get("/metrics").await.text().contains("made-up"));
 }
+
+/// Whoever complains has a name for the request, whatever became of it.
+#[tokio::test]
+async fn a_request_that_is_not_let_in_has_a_line_too() {
+    let setup = Setup::new().client("app", "key-of-app-1234567890");
+    let gateway = setup.start().await;
+    let key = ("Authorization", "Bearer key-of-app-1234567890");
+    let chat = "/v1/chat/completions";
+    let asks = |model: &str| openai::ask(model, Value::Null);
+    for (path, headers, body, code) in [
+        (chat, vec![], asks("fake/echo"), "invalid_api_key"),
+        (chat, vec![key], asks("canary-of-nobody"), "model_not_found"),
+        (chat, vec![key], "{\"canary\":".to_owned(), "invalid_json"),
+        ("/v1/messages", vec![key], asks("fake/echo"), "invalid_request"),
+        ("/v1/sessions/canary/fork", vec![key], "{}".to_owned(), "session_not_found"),
+        ("/v1/embeddings", vec![key], asks("fake/echo"), "invalid_request"),
+        (chat, vec![key], asks("fake/error-503"), "upstream_overloaded"),
+        (chat, vec![key], asks("fake/echo"), "ok"),
+    ] {
+        let reply = gateway.send(request("POST", path, &headers, body.as_bytes())).await;
+        let name = reply.header("x-request-id").to_owned();
+        let told = loop {
+            let mut told = gateway.log();
+            told.retain(|line| {
+                let targets = ["gateway::outcome", "gateway::refused"];
+                targets.iter().any(|it| line["target"] == *it) && line["request_id"] == *name
+            });
+            if !told.is_empty() {
+                break told;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(told.len(), 1, "{told:#?}");
+        let (word, status) = (told[0].get("code").or(told[0].get("outcome")), &told[0]["status"]);
+        assert_eq!(word, Some(&json!(code)), "{told:#?}");
+        if told[0]["target"] == "gateway::refused" {
+            assert_eq!(status, &json!(reply.status()));
+            assert!(!told[0].to_string().contains("canary"), "{told:#?}");
+        }
+    }
+}

@@ -28,7 +28,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entry { path, request_id, in_flight, peer, .. } = entry;
+    let Entry { path, request_id, in_flight, peer, is_accounted, .. } = entry;
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let client = app.identify(&head.headers, peer)?;
@@ -79,6 +79,7 @@ where
             Ok(estimated(estimate::tokens(original.decoded()?, &model)))
         }
         Err(error) => {
+            *is_accounted = true;
             asked().failed(&error);
             Err(error)
         }

@@ -24,7 +24,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entry { path, request_id, in_flight, peer, standing } = entry;
+    let Entry { path, request_id, in_flight, peer, standing, is_accounted } = entry;
     let (head, body) = request.into_parts();
     let (client, permit) = generate::enter(app, &head.headers, peer).await?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
@@ -61,8 +61,8 @@ where
         strict: generate::is_strict(app, &client, &head.headers),
         context,
     };
-    let mut outcome = Outcome::new(app, accepted, in_flight);
-    outcome.show(&client.tenant, &model);
+    *is_accounted = true;
+    let mut outcome = Outcome::new(app, accepted, in_flight).shown(&client.tenant, &model);
     let embedded = match provider.embed(call).await {
         Ok(embedded) => embedded,
         Err(error) => {

@@ -42,6 +42,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) peer: IpAddr,
     /// What its caller is told of limits.
     pub(crate) standing: &'a mut Standing,
+    /// Whether the request has an outcome: then that is told, and not its reply.
+    pub(crate) is_accounted: &'a mut bool,
 }
 
 /// Answers a request to a model.
@@ -78,7 +80,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let Entry { path, request_id, in_flight, peer, standing } = entry;
+    let Entry { path, request_id, in_flight, peer, standing, is_accounted } = entry;
     let (head, body) = request.into_parts();
     let (client, permit) = enter(app, &head.headers, peer).await?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
@@ -124,8 +126,8 @@ where
         trace: call.context.traceparent.clone(),
         permit,
     };
-    let mut outcome = Outcome::new(app, accepted, in_flight);
-    outcome.show(&client.tenant, &call.target.model);
+    *is_accounted = true;
+    let outcome = Outcome::new(app, accepted, in_flight).shown(&client.tenant, &call.target.model);
     let to = Reply { ask: told, model, created: now(), ids };
     let work = Work { provider, call, outcome };
     let wishes = Wishes::of(&head.headers, &route, price);

@@ -144,8 +144,8 @@ impl Outcome {
     }
 
     /// Shows the request to those who watch `tenant`, if there are any.
-    pub(crate) fn show(&mut self, tenant: &Arc<str>, model: &Arc<str>) {
-        let Some(feed) = &self.app.console else { return };
+    pub(crate) fn shown(mut self, tenant: &Arc<str>, model: &Arc<str>) -> Self {
+        let Some(feed) = &self.app.console else { return self };
         self.live = feed.note(|| Begun {
             request_id: Arc::clone(&self.request_id),
             at: console::now(),
@@ -156,6 +156,7 @@ impl Outcome {
             stream: self.stream,
             tenant: Arc::clone(tenant),
         });
+        self
     }
 
     /// The request came in at `began`: it is told of only now.

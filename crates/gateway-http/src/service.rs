@@ -1,9 +1,13 @@
 //! Every request passes here, top to bottom.
 
 use crate::{
-    App, Client, Endpoint, body, console, context, control::Standing, conversations, count,
-    embeddings, endpoint::Kind, explain, generate, health, hygiene, idempotency, models, names,
-    platform, reply, responses, sessions, tools, usage,
+    App, Client, Endpoint, body, console, context,
+    control::Standing,
+    conversations, count, embeddings,
+    endpoint::Kind,
+    explain, generate, health, hygiene, idempotency, models, names, platform,
+    reply::{self, Refused},
+    responses, sessions, tools, usage,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -30,8 +34,13 @@ where
     let origin = request.headers().get(ORIGIN).cloned();
     let (path, kind) = Endpoint::at(request.uri().path())
         .map_or(("unmatched", Kind::Open), |endpoint| (endpoint.label(), endpoint.kind()));
-    let mut standing = Standing::default();
-    let from = Arrival { request_id: Arc::clone(&request_id), peer, standing: &mut standing };
+    let (mut standing, mut is_accounted) = (Standing::default(), false);
+    let from = Arrival {
+        request_id: Arc::clone(&request_id),
+        peer,
+        standing: &mut standing,
+        is_accounted: &mut is_accounted,
+    };
     let answering = AssertUnwindSafe(answer(&app, from, request));
     let mut reply = answering.catch_unwind().await.unwrap_or_else(|_| {
         let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
@@ -46,7 +55,23 @@ where
         app.control.admission.add_to(headers);
     }
     app.cors.admit(origin.as_ref(), headers);
-    app.meters.replied(method, path, reply.status().as_u16(), began.elapsed());
+    let (status, took) = (reply.status().as_u16(), began.elapsed());
+    app.meters.replied(method, path, status, took);
+    if let (false, Some(refused)) = (is_accounted, reply.extensions_mut().remove::<Refused>())
+        && kind != Kind::Open
+    {
+        // Neither the message nor what it is about: they may repeat what was asked.
+        tracing::info!(
+            target: "gateway::refused",
+            request_id = &*request_id,
+            method,
+            path,
+            status,
+            code = &*refused.code,
+            epoch = app.epoch,
+            duration_ms = console::milliseconds(took),
+        );
+    }
     reply
 }
 
@@ -55,6 +80,8 @@ struct Arrival<'a> {
     request_id: Arc<str>,
     peer: IpAddr,
     standing: &'a mut Standing,
+    /// Whether the request has an outcome that is told by itself.
+    is_accounted: &'a mut bool,
 }
 
 async fn answer<B>(app: &Arc<App>, from: Arrival<'_>, request: Request<B>) -> Response<reply::Body>
@@ -147,9 +174,10 @@ where
     B::Error: Into<BoxError>,
 {
     let in_flight = app.meters.begin(method_label(request.method()));
-    let Arrival { request_id, peer, standing } = from;
+    let Arrival { request_id, peer, standing, is_accounted } = from;
     let peer = app.control.peers.caller(peer, request.headers());
-    let entry = generate::Entry { path: endpoint.label(), request_id, in_flight, peer, standing };
+    let path = endpoint.label();
+    let entry = generate::Entry { path, request_id, in_flight, peer, standing, is_accounted };
     match endpoint.kind() {
         // Boxed, so that their futures take no room in that of a request to a model, which is made
         // and moved with every request.

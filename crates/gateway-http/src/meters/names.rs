@@ -181,7 +181,7 @@ pub const ALL: &[Metric] = &[
         "llm_gateway_cache_operations_total",
         Counter,
         &["result"],
-        "Looks into the cache of answers: `hit`, `miss`.",
+        "Looks into the cache of answers: `hit`, `miss`, `bypass`.",
     ),
     metric(
         "llm_gateway_rate_limited_total",
