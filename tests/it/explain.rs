@@ -50,6 +50,8 @@ async fn a_route_is_explained_target_by_target() {
         "what is not known is not guessed"
     );
     assert_eq!(told["cache"], json!({ "verdict": "bypass", "reason": "not_repeatable" }));
+    let free = post(&gateway, "/v1/explain", &chat("fake/echo", json!({})), &[]).await.json();
+    assert_eq!(free["targets"][0]["cost_nano_dollars"], json!({ "least": 0, "most": 0 }));
     let long = json!([{ "role": "user", "content": "long ".repeat(1000) }]);
     let told =
         post(&gateway, "/v1/explain", &chat("best", json!({ "messages": long })), &[]).await.json();

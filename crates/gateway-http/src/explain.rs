@@ -16,8 +16,8 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    Against, BoxError, Cached, Call, GatewayError, ModelCard, NanoDollars, Prospect, Result, Usage,
-    estimate,
+    Against, BoxError, Cached, Call, GatewayError, NanoDollars, Price, Prospect, Result, Target,
+    Usage, estimate,
 };
 use gateway_wire::{Caller, Opened};
 use http::{Request, Response, StatusCode};
@@ -77,7 +77,7 @@ where
         "limits": limits::told(&room),
     });
     if let Some(members) = told.as_object_mut() {
-        members.extend(outlook(&call, &prospects));
+        members.extend(outlook(app, &call, &prospects));
     }
     Ok(reply::json(StatusCode::OK, &told))
 }
@@ -93,7 +93,7 @@ fn endpoint(query: &str) -> Result<(&'static str, &'static dyn Caller)> {
 }
 
 /// Who would be asked, in which order, and who not.
-fn outlook(call: &Call, prospects: &[Prospect]) -> [(String, Value); 3] {
+fn outlook(app: &App, call: &Call, prospects: &[Prospect]) -> [(String, Value); 3] {
     // Whoever is asked first answers; what it cannot be asked is told to the caller.
     let first = prospects.iter().position(|it| it.against.is_none());
     let answer = first
@@ -104,8 +104,8 @@ fn outlook(call: &Call, prospects: &[Prospect]) -> [(String, Value); 3] {
         Some(it) => it.cache.map_or(Value::Null, cache),
         None => Value::Null,
     };
-    let targets = prospects.iter().enumerate().map(|(at, it)| target(call, it, first == Some(at)));
-    let targets: Vec<_> = targets.collect();
+    let tell = |(at, it)| target(app, call, it, first == Some(at));
+    let targets: Vec<_> = prospects.iter().enumerate().map(tell).collect();
     [
         ("targets".to_owned(), targets.into()),
         ("answer".to_owned(), answer.unwrap_or(Value::Null)),
@@ -113,7 +113,7 @@ fn outlook(call: &Call, prospects: &[Prospect]) -> [(String, Value); 3] {
     ]
 }
 
-fn target(call: &Call, prospect: &Prospect, is_first: bool) -> Value {
+fn target(app: &App, call: &Call, prospect: &Prospect, is_first: bool) -> Value {
     let verdict = match (&prospect.against, &prospect.loss) {
         (Some(_), _) => "passed_over",
         (None, Err(_)) => "refused",
@@ -126,6 +126,7 @@ fn target(call: &Call, prospect: &Prospect, is_first: bool) -> Value {
             (Vec::new(), Some(json!({ "code": error.code(), "message": error.message() })))
         }
     };
+    let price = app.control.price(&prospect.provider, prospect.target.card.as_deref());
     json!({
         "provider": &*prospect.provider,
         "model": &*prospect.target.model,
@@ -134,7 +135,7 @@ fn target(call: &Call, prospect: &Prospect, is_first: bool) -> Value {
         "against": prospect.against.map(against),
         "dropped": dropped,
         "error": error,
-        "cost_nano_dollars": prospect.target.card.as_deref().and_then(|card| cost(call, card)),
+        "cost_nano_dollars": price.and_then(|price| cost(call, &prospect.target, price)),
     })
 }
 
@@ -161,14 +162,15 @@ fn prompt_tokens(call: &Call) -> Option<u64> {
     Some(estimate::tokens(call.request().ok()?, &call.target.model))
 }
 
-/// From what reading costs to what it costs to write as much as may be written; absent if the price
-/// is not known.
-fn cost(call: &Call, card: &ModelCard) -> Option<Value> {
-    let price = card.price?;
+/// From what reading costs to what it costs to write as much as may be written.
+fn cost(call: &Call, target: &Target, price: Price) -> Option<Value> {
     let request = call.request().ok()?;
-    let input = estimate::tokens(request, &card.upstream);
-    let output = match (request.options.max_tokens, card.max_output) {
+    let input = estimate::tokens(request, &target.model);
+    let most = target.card.as_deref().and_then(|card| card.max_output);
+    let output = match (request.options.max_tokens, most) {
         (Some(one), Some(other)) => Some(one.min(other)),
+        // What costs nothing costs nothing however much is written.
+        (None, None) if price == Price::default() => Some(0),
         (one, other) => one.or(other),
     };
     let of = |output| price.cost(&Usage { input, output, ..Usage::default() });

@@ -21,7 +21,7 @@ export function dollars(amount) {
   if (amount === 0) return "$0";
   if (amount < 0.000_001) return "< $0.000001";
   if (amount < 0.01) return `$${amount.toFixed(6).replace(/0+$/, "")}`;
-  return `$${amount.toFixed(amount < 1 ? 4 : 2)}`;
+  return `$${amount.toFixed(amount < 1 ? 4 : 2).replace(/(\.\d\d)0+$/, "$1")}`;
 }
 
 export const percent = (part, all) => (all > 0 ? `${((100 * part) / all).toFixed(part > 0 && part < all ? 1 : 0)} %` : "–");

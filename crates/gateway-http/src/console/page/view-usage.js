@@ -64,8 +64,9 @@ function history(rows, [title, value, write], by) {
       .reduce((sum, row) => sum + value(row), 0)),
   }));
   const total = ranked.reduce((sum, row) => sum + value(row), 0);
+  const describe = `${title} by ${by} and day: ${write(total)} in all`;
   return [
-    panel(`${title} by ${by}`, bars({ columns, series, write, describe: `${title} by ${by} and day: ${write(total)} in all` })),
+    panel(`${title} by ${by}`, total > 0 ? bars({ columns, series, write, describe }) : empty("None in this time.")),
     panel(undefined, totals(ranked, by)),
   ];
 }
