@@ -67,7 +67,7 @@ pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
 /// Nothing of `text`, which is ASCII, is escaped. Looks to the end, so that the compiler may look at
 /// many bytes at a time.
 fn is_plain(text: &str) -> bool {
-    let plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    let plain = |byte: u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
     text.bytes().fold(true, |all, byte| all & plain(byte))
 }
 
