@@ -71,17 +71,23 @@ impl Binary {
 
     /// Where the program is, after it was built if need be.
     pub(crate) fn path(&self, workspace: &Workspace) -> anyhow::Result<PathBuf> {
-        self.with(workspace, &[])
+        self.built(workspace, "release", &[])
     }
 
-    /// Where the program is, after it was built with these features if need be.
-    pub(crate) fn with(&self, workspace: &Workspace, features: &[&str]) -> anyhow::Result<PathBuf> {
+    /// Where the program is, after it was built by this profile with these features if need be.
+    pub(crate) fn built(
+        &self,
+        workspace: &Workspace,
+        profile: &str,
+        features: &[&str],
+    ) -> anyhow::Result<PathBuf> {
         if let Some(path) = &self.binary {
             return fs::canonicalize(path).with_context(|| path.display().to_string());
         }
         let features = features.iter().map(|name| format!("--features={name}"));
-        workspace.cargo("build --release --locked -p gateway-server").args(features).run()?;
-        Ok(workspace.target.join("release/gateway-server"))
+        let build = workspace.cargo("build --locked -p gateway-server --profile").arg(profile);
+        build.args(features).run()?;
+        Ok(workspace.target.join(profile).join("gateway-server"))
     }
 }
 

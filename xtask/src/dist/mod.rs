@@ -22,7 +22,8 @@ pub(crate) struct Arguments {
     binary: Binary,
 }
 
-/// What the program is built with, as in the image.
+/// How the program is built, as in the image.
+const PROFILE: &str = "release-lto";
 const FEATURES: &[&str] = &["jemalloc"];
 
 /// What goes into an archive beside the program.
@@ -31,7 +32,7 @@ const INCLUDED: &[&str] =
 
 /// Builds the archive, and says where it is.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    let program = arguments.binary.with(workspace, FEATURES)?;
+    let program = arguments.binary.built(workspace, PROFILE, FEATURES)?;
     let parts = Parts::of(workspace, "gateway-server", FEATURES)?;
     let name = format!("llm-gateway-{}-{}", parts.version()?, parts.target);
     let dist = workspace.target.join("dist");
