@@ -1,6 +1,6 @@
 //! Every example of the documentation, run as it stands there, against the real program.
 //!
-//! A block of shell or Python after a line `<!-- run -->` is run; one of TOML is always checked as a
+//! A block of shell, Python or JavaScript after a line `<!-- run -->` is run; one of TOML is always checked as a
 //! configuration, and one of JSON always read. A block with `curl` that is not run says why not:
 //! `<!-- not run: reason -->`.
 
@@ -8,6 +8,7 @@ use gateway_tests::{Setup, program};
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{self, Command, Output},
 };
@@ -85,6 +86,7 @@ fn run(example: &Example, address: &str, folder: &Path) -> Output {
     let (interpreter, file) = match &*example.language {
         "sh" => (["sh", "-eu"].as_slice(), "example.sh"),
         "python" => (["python3"].as_slice(), "example.py"),
+        "js" => (["node"].as_slice(), "example.mjs"),
         other => panic!("{}: nobody runs {other}", example.place),
     };
     fs::write(folder.join(file), text).unwrap();
@@ -99,8 +101,14 @@ fn path() -> String {
     std::env::var_os("PATH").unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Whether a Python program can be run here: examples of SDKs need the SDK.
-fn has_modules(example: &Example) -> bool {
+/// Whether a program can be run here: examples of SDKs need the SDK, which Python looks for
+/// in its environment, and JavaScript beside the program, where what `NODE_PATH` names is put.
+fn has_modules(example: &Example, folder: &Path) -> bool {
+    if example.language == "js" {
+        let installed = std::env::var_os("NODE_PATH").map(PathBuf::from);
+        let found = installed.filter(|it| it.join("openai").is_dir());
+        return found.is_some_and(|it| symlink(it, folder.join("node_modules")).is_ok());
+    }
     let imports = example
         .text
         .lines()
@@ -118,9 +126,9 @@ async fn what_is_marked_runs() {
     let scratch = Scratch::new("run");
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for example in pages().iter().filter(|it| it.mark == RUN) {
-        if example.language == "python" && !has_modules(example) {
-            *counts.entry("python, left out: its modules are not here".to_owned()).or_default() +=
-                1;
+        if example.language != "sh" && !has_modules(example, &scratch.0) {
+            let left = format!("{}, left out: its modules are not here", example.language);
+            *counts.entry(left).or_default() += 1;
             continue;
         }
         let output = run(example, &address, &scratch.0);
