@@ -62,7 +62,13 @@ pub(super) fn tells_usage(page: &Page<'_>) -> anyhow::Result<()> {
         let used: u64 = rows.iter().filter_map(|row| row["total_tokens"].as_u64()).sum();
         ensure!(used > 0, "nothing was used");
     }
-    page.until("document.querySelectorAll('#content .chart rect').length > 0")
+    // What the fake provider says costs nothing, and so has no bars.
+    page.until("document.querySelector('#content').textContent.includes('None in this time')")?;
+    page.run(
+        "const it = document.getElementById('usage-measure'); it.value = 'tokens'; \
+         it.dispatchEvent(new Event('change'))",
+    )?;
+    page.until("document.querySelectorAll('#content figure.chart > svg rect').length > 0")
 }
 
 pub(super) fn tries_tools(page: &Page<'_>) -> anyhow::Result<()> {
