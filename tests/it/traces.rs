@@ -112,6 +112,8 @@ async fn a_request_and_its_attempt_are_spans_of_the_callers_trace() {
         let told = attributes(&span.attributes);
         assert_eq!(told["http.request.method"], "POST");
         assert_eq!(told["http.route"], "/v1/chat/completions");
+        assert_eq!(told["url.path"], "/v1/chat/completions");
+        assert_eq!(told["url.scheme"], "http");
         assert_eq!(told["http.response.status_code"], "200");
     }
     for span in &client {

@@ -4,6 +4,8 @@
 pub(super) const HTTP_METHOD: &str = "http.request.method";
 pub(super) const HTTP_ROUTE: &str = "http.route";
 pub(super) const HTTP_STATUS: &str = "http.response.status_code";
+pub(super) const URL_PATH: &str = "url.path";
+pub(super) const URL_SCHEME: &str = "url.scheme";
 pub(super) const ERROR_TYPE: &str = "error.type";
 pub(super) const DB_OPERATION: &str = "db.operation.name";
 pub(super) const OPERATION: &str = "gen_ai.operation.name";

@@ -4,7 +4,7 @@ use super::{Tracing, names, parent, traceparent};
 use bytes::Bytes;
 use gateway_core::BoxError;
 use gateway_http::{App, Body, Endpoint};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use opentelemetry::{
@@ -36,8 +36,8 @@ impl Tracing {
             return gateway_http::handle(app, peer, request).await;
         }
         let route = endpoint.map(Endpoint::label);
-        let method = request.method().clone();
-        let span = self.request_span(&method, route, request.headers_mut());
+        let (method, path) = (request.method().clone(), path(request.uri()));
+        let span = self.request_span(&method, path, route, request.headers_mut());
         let answering = gateway_http::handle(app, peer, request);
         let reply = answering.with_context(span.clone()).await;
         let status = reply.status();
@@ -54,13 +54,19 @@ impl Tracing {
     fn request_span(
         &self,
         method: &Method,
+        path: String,
         route: Option<&'static str>,
         headers: &mut HeaderMap,
     ) -> Context {
         let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
         let caller = parent(text("traceparent"), text("tracestate"));
         let method = if method.as_str().len() > 10 { "_OTHER" } else { method.as_str() };
-        let mut attributes = vec![KeyValue::new(names::HTTP_METHOD, method.to_owned())];
+        let mut attributes = vec![
+            KeyValue::new(names::HTTP_METHOD, method.to_owned()),
+            KeyValue::new(names::URL_PATH, path),
+            // Whoever ends TLS before us tells of it in a span of its own.
+            KeyValue::new(names::URL_SCHEME, "http"),
+        ];
         attributes.extend(route.map(|route| KeyValue::new(names::HTTP_ROUTE, route)));
         let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
         let span =
@@ -71,6 +77,11 @@ impl Tracing {
         }
         span
     }
+}
+
+/// The path of `uri` as far as it is worth telling: paths that mean something are shorter.
+fn path(uri: &Uri) -> String {
+    uri.path().chars().take(256).collect()
 }
 
 /// The body of a reply; with its end, the span ends.
