@@ -87,6 +87,10 @@ enum Manner {
     Open,
     /// Shows a certificate that nobody vouches for.
     SelfSigned,
+    /// Refuses every version of TLS that it is offered.
+    Refusing,
+    /// Agrees on a version of TLS that is too old.
+    Old,
 }
 
 /// Somebody who is no server of TLS to be trusted; how often it was connected to, and what it heard.
@@ -129,6 +133,8 @@ async fn serve(manner: Manner, mut socket: TcpStream) -> Vec<u8> {
             let _ = socket.read_buf(&mut heard).await;
             let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
+        Manner::Refusing => say_and_listen(&PROTOCOL_VERSION, &mut socket, &mut heard).await,
+        Manner::Old => say_and_listen(&server_hello_of_1_1(), &mut socket, &mut heard).await,
         Manner::SelfSigned => {
             if let Ok(mut secured) = acceptor().accept(socket).await {
                 let _ = secured.read_to_end(&mut heard).await;
@@ -136,6 +142,23 @@ async fn serve(manner: Manner, mut socket: TcpStream) -> Vec<u8> {
         }
     }
     heard
+}
+
+/// A fatal alert: none of the versions that were offered is spoken here.
+const PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
+
+/// What a server says first that speaks TLS 1.1 and nothing later.
+fn server_hello_of_1_1() -> Vec<u8> {
+    // The version, a random number, no session, AES of 128 bits with SHA-1, no compression.
+    let hello = [[3, 2].as_slice(), &[7; 32], &[0], &[0, 0x2f], &[0]].concat();
+    let length = u8::try_from(hello.len()).unwrap();
+    [[22, 3, 2, 0, length + 4, 2, 0, 0, length].as_slice(), &hello].concat()
+}
+
+async fn say_and_listen(said: &[u8], socket: &mut TcpStream, heard: &mut Vec<u8>) {
+    let _ = socket.read_buf(heard).await;
+    let _ = socket.write_all(said).await;
+    while socket.read_buf(heard).await.unwrap_or(0) > 0 {}
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -154,7 +177,8 @@ fn acceptor() -> TlsAcceptor {
 
 #[tokio::test]
 async fn somebody_with_whom_no_tls_comes_about() {
-    for manner in [Manner::Silent, Manner::Open, Manner::SelfSigned] {
+    for manner in [Manner::Silent, Manner::Open, Manner::SelfSigned, Manner::Refusing, Manner::Old]
+    {
         let mut stranger = Stranger::start(manner).await;
         check(&format!("https://{}/v1", stranger.address), "502 upstream_tls").await;
         assert_eq!(stranger.connections.load(Relaxed), 2, "{manner:?}: once for each request");

@@ -236,16 +236,27 @@ async fn a_head_that_is_no_head() {
     bench.check(Script::new().bytes("SSH-2.0-OpenSSH_9.2\r\n\r\n"), "502 upstream_protocol").await;
 }
 
+/// Each line is soon there, and all of them never are.
 #[tokio::test]
 async fn a_head_that_does_not_end() {
-    let bench = Bench::start().await;
-    let told = "504 upstream_timeout";
-    // A line now and then: each is soon there, and all of them never are.
+    let upstream = Upstream::start().await;
+    let gateway = Setup::before(&upstream).timeout("connect", "300ms").start().await;
     let begun = Script::new().bytes("HTTP/1.1 200 OK\r\n");
-    let dripped = (0..200).fold(begun, |script, _| script.bytes("x: y\r\n").wait(50));
-    bench.check(dripped, told).await;
+    let dripped = (0..400).fold(begun, |script, _| script.bytes("x: y\r\n").wait(50));
+    for stream in [false, true] {
+        upstream.next(dripped.clone());
+        let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
+        assert_eq!(reply.told(), "502 upstream_protocol");
+        assert!(matches!(upstream.ended().await, Ended::Left(_)), "it is hung up on");
+    }
+    assert_eq!(gateway.ask("lab/m", Value::Null).await.status(), 200);
+}
+
+#[tokio::test]
+async fn words_before_the_answer_that_do_not_end() {
+    let bench = Bench::start().await;
     let more_to_come = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(20_000);
-    bench.check(Script::new().bytes(&more_to_come).stall(), told).await;
+    bench.check(Script::new().bytes(&more_to_come).stall(), "502 upstream_protocol").await;
 }
 
 #[tokio::test]

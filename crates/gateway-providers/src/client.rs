@@ -4,8 +4,15 @@
 //! of these would send a key, or a bomb, somewhere nobody chose.
 
 mod connector;
+mod heads;
+mod names;
+mod watched;
 
-use self::connector::{Connector, is_handshake};
+use self::{
+    connector::{Connector, is_handshake},
+    heads::Endless,
+    names::Names,
+};
 use crate::body::Pieces;
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, Result};
@@ -17,12 +24,12 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
-use std::{error::Error as _, fmt, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt, io, sync::Arc, time::Duration};
 
 /// How to connect to upstreams.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// How long a connection may take, TLS included.
+    /// How long a connection may take, TLS included, and the head of an answer once it has begun.
     pub connect_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
@@ -43,6 +50,9 @@ impl Default for ClientSettings {
     }
 }
 
+/// How long a name may take at most: then there is time left to connect to what it was before.
+const NAME_LIMIT: Duration = Duration::from_secs(2);
+
 /// How much of a head is looked at before more of it is read: one of twice the length is none.
 const MAX_HEAD: usize = 64 << 10;
 
@@ -57,7 +67,8 @@ impl HttpClient {
     ///
     /// If one of the extra roots is no certificate.
     pub fn new(settings: &ClientSettings) -> Result<Self> {
-        let mut http = HttpConnector::new();
+        let names = Names::of_the_system(NAME_LIMIT.min(settings.connect_timeout / 2));
+        let mut http = HttpConnector::new_with_resolver(names);
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_keepalive(Some(Duration::from_secs(15)));
@@ -162,11 +173,19 @@ fn unreachable(error: Error) -> GatewayError {
 /// What was asked, and has no answer.
 fn broken(error: Error) -> GatewayError {
     let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
-    if hyper.is_some_and(hyper::Error::is_parse) {
+    if hyper.is_some_and(|error| error.is_parse() || is_endless(error)) {
         return no_http().because(error);
     }
     let message = "the provider closed the connection without an answer";
     GatewayError::new(ErrorKind::UpstreamCut, message).with_code("upstream_reset").because(error)
+}
+
+/// Whether a head did not end. What is within an error of I/O is not among its sources.
+fn is_endless(error: &hyper::Error) -> bool {
+    let inner = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    inner
+        .and_then(io::Error::get_ref)
+        .is_some_and(|error| error.downcast_ref::<Endless>().is_some())
 }
 
 fn no_http() -> GatewayError {

@@ -150,7 +150,7 @@ section! {
 section! {
     /// How long the gateway waits.
     pub Timeouts {
-        /// For a connection to an upstream, TLS included.
+        /// For a connection to an upstream, TLS included; and for the head of an answer, once it has begun.
         connect: Duration = seconds(3), within MOMENT..=DAY;
         /// For the head of an upstream's answer.
         first_byte: Duration = seconds(60), within MOMENT..=DAY;

@@ -1,8 +1,12 @@
 //! Connecting to an upstream: a name, a socket, TLS, all within one limit.
 
+use super::{
+    names::Names,
+    watched::{Socket, Watched},
+};
 use gateway_core::BoxError;
 use http::Uri;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use rustls::ClientConfig;
 use std::{
@@ -15,31 +19,26 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    net::TcpStream,
-    time::{self, Instant},
-};
+use tokio::time::{self, Instant};
 use tower_service::Service;
-
-type Socket = TokioIo<TcpStream>;
 
 /// Connects in two steps, so that it is known which of them failed.
 #[derive(Clone)]
 pub(super) struct Connector {
-    http: HttpConnector,
+    http: HttpConnector<Names>,
     tls: Arc<ClientConfig>,
     limit: Duration,
 }
 
 impl Connector {
-    /// Takes no longer than `limit` for all of it.
-    pub(super) fn new(http: HttpConnector, tls: ClientConfig, limit: Duration) -> Self {
+    /// Takes no longer than `limit` for all of it; nor does a head of what comes then.
+    pub(super) fn new(http: HttpConnector<Names>, tls: ClientConfig, limit: Duration) -> Self {
         Self { http, tls: Arc::new(tls), limit }
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<Socket>;
+    type Response = TokioIo<Watched>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -48,13 +47,15 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let until = Instant::now() + self.limit;
+        let limit = self.limit;
+        let until = Instant::now() + limit;
         let (connecting, tls) = (self.http.call(uri.clone()), Arc::clone(&self.tls));
         Box::pin(async move {
             let socket = time::timeout_at(until, connecting).await??;
             let securing = HttpsConnector::from((Connected(Some(socket)), tls)).call(uri);
             match time::timeout_at(until, securing).await {
-                Ok(secured) => secured.map_err(|error| Handshake(error).into()),
+                Ok(Ok(secured)) => Ok(TokioIo::new(Watched::new(secured, limit))),
+                Ok(Err(error)) => Err(Handshake(error).into()),
                 Err(late) => Err(Handshake(late.into()).into()),
             }
         })

@@ -1,0 +1,201 @@
+//! Heads of answers that would not end: the client reads on for as long as something comes.
+
+use std::{error::Error, fmt, time::Duration};
+use tokio::time::Instant;
+
+/// How many answers may come before the one that counts.
+const MAX_INTERIM: u32 = 100;
+
+/// What every head begins with.
+const VERSION: &[u8] = b"HTTP/1.";
+
+/// What comes over one connection of HTTP/1, seen by how far its next head has come.
+///
+/// What does not begin like a head is left to the client, which knows better.
+#[derive(Debug)]
+pub(super) struct Heads {
+    limit: Duration,
+    interim: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A body, or what nobody asked for.
+    Elsewhere,
+    /// The next byte is the first of a head.
+    Awaited,
+    Within(Head),
+}
+
+#[derive(Debug)]
+struct Head {
+    since: Instant,
+    /// Its first bytes, as far as the status.
+    opening: [u8; 12],
+    length: usize,
+    /// How much is on its last line so far.
+    line: usize,
+}
+
+/// A head came too slowly, or too many before the one that counts.
+#[derive(Debug)]
+pub(super) struct Endless;
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the head of the answer does not end")
+    }
+}
+
+impl Error for Endless {}
+
+impl Heads {
+    /// A head takes no longer than `limit` from its first byte to its last.
+    pub(super) const fn new(limit: Duration) -> Self {
+        Self { limit, interim: 0, state: State::Elsewhere }
+    }
+
+    /// Something was asked: a head comes next.
+    pub(super) const fn asked(&mut self) {
+        self.interim = 0;
+        self.state = State::Awaited;
+    }
+
+    /// These bytes came.
+    ///
+    /// # Errors
+    ///
+    /// If that to which they belong does not end.
+    pub(super) fn came(&mut self, bytes: &[u8], now: Instant) -> Result<(), Endless> {
+        for &byte in bytes {
+            if matches!(self.state, State::Awaited) {
+                self.state = State::Within(Head::new(now));
+            }
+            let State::Within(head) = &mut self.state else { return Ok(()) };
+            if !head.push(byte) {
+                self.state = State::Elsewhere;
+            } else if head.is_whole(byte) {
+                self.state = if head.is_interim() { State::Awaited } else { State::Elsewhere };
+                self.count()?;
+            }
+        }
+        match &self.state {
+            State::Within(head) if now.duration_since(head.since) > self.limit => Err(Endless),
+            State::Within(_) | State::Awaited | State::Elsewhere => Ok(()),
+        }
+    }
+
+    /// Counts the head that has just ended, if another is to come.
+    const fn count(&mut self) -> Result<(), Endless> {
+        if matches!(self.state, State::Awaited) {
+            self.interim += 1;
+        }
+        if self.interim > MAX_INTERIM { Err(Endless) } else { Ok(()) }
+    }
+}
+
+impl Head {
+    const fn new(since: Instant) -> Self {
+        Self { since, opening: [0; 12], length: 0, line: 0 }
+    }
+
+    /// Takes its next byte; whether it is one of a head.
+    fn push(&mut self, byte: u8) -> bool {
+        if let Some(place) = self.opening.get_mut(self.length) {
+            *place = byte;
+        }
+        let fits = VERSION.get(self.length).is_none_or(|&expected| expected == byte);
+        self.length += 1;
+        fits
+    }
+
+    /// Whether `byte`, its last so far, ends it.
+    const fn is_whole(&mut self, byte: u8) -> bool {
+        let was_empty = self.line == 0;
+        self.line = match byte {
+            b'\n' => 0,
+            b'\r' => self.line,
+            _ => self.line + 1,
+        };
+        byte == b'\n' && was_empty
+    }
+
+    /// Whether another follows it, as one does unless the protocol is changed.
+    const fn is_interim(&self) -> bool {
+        matches!(self.opening, [.., b' ', b'1', tens, ones] if tens != b'0' || ones != b'1')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(3);
+    const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+    const FINAL: &str = "HTTP/1.1 200 OK\r\na: b\r\n\r\n";
+
+    /// How many of `pieces` come, one a second, before it is too much.
+    fn check(pieces: &[&str], expected: Option<usize>) {
+        let mut heads = Heads::new(LIMIT);
+        heads.asked();
+        let mut now = Instant::now();
+        let refused = pieces.iter().position(|piece| {
+            now += Duration::from_secs(1);
+            heads.came(piece.as_bytes(), now).is_err()
+        });
+        assert_eq!(refused, expected, "{pieces:?}");
+    }
+
+    #[test]
+    fn a_body_may_take_its_time() {
+        let body = ["x\r\n"; 50];
+        check(&[&[FINAL], body.as_slice()].concat(), None);
+        check(&[&[HINTS, HINTS, FINAL], body.as_slice()].concat(), None);
+        check(&[&["HTTP/1.1 101 Switching\r\n\r\n"], body.as_slice()].concat(), None);
+    }
+
+    #[test]
+    fn a_head_may_not() {
+        check(&["HTTP/1.1 200 OK\r\n", "a: b\r\n", "a: b\r\n", "\r\n", "body", "body"], None);
+        check(&["HTTP/1.1 200 OK\r\n", "a", "b", "c", "d", "e"], Some(4));
+        check(&[HINTS, "HTTP/1.1 200 OK\n", "a: b\n", "a: b\n", "a: b\n", "a: b\n"], Some(5));
+        check(&["H", "T", "T", "P", "/"], Some(4));
+    }
+
+    #[test]
+    fn what_is_no_head_is_somebody_elses_business() {
+        for other in ["SSH-2.0\r\n", "\r\n", "{\"a\":", "HTTP/3.0 200 OK\r\n", "HTTX"] {
+            check(&[[other].as_slice(), &["x"; 10]].concat(), None);
+        }
+    }
+
+    #[test]
+    fn a_hundred_words_may_come_before_the_answer() {
+        let many = vec![HINTS; 100];
+        check(&[many.as_slice(), &[FINAL]].concat(), None);
+        check(&[many.as_slice(), &[HINTS]].concat(), Some(100));
+        check(&[&HINTS.repeat(101)], Some(0));
+    }
+
+    #[test]
+    fn each_question_begins_anew() {
+        let (mut heads, now) = (Heads::new(LIMIT), Instant::now());
+        for _ in 0..50 {
+            heads.asked();
+            assert!(heads.came([HINTS, HINTS, HINTS, FINAL].concat().as_bytes(), now).is_ok());
+        }
+    }
+
+    #[test]
+    fn it_is_the_same_byte_by_byte() {
+        let all = [HINTS, HINTS, FINAL, "body"].concat();
+        let (mut heads, now) = (Heads::new(LIMIT), Instant::now());
+        heads.asked();
+        for byte in all.as_bytes() {
+            assert!(heads.came(&[*byte], now).is_ok());
+        }
+        assert!(matches!(heads.state, State::Elsewhere), "{heads:?}");
+        assert_eq!(heads.interim, 2);
+    }
+}
