@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod admission;
+mod amplification;
 mod answers;
 mod api;
 mod bodies;
@@ -35,6 +36,7 @@ mod mcp;
 mod metrics;
 mod odd_usage;
 mod outcomes;
+mod overload;
 mod providers;
 mod reloading;
 mod resilience;
