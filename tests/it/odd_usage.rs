@@ -33,8 +33,8 @@ fn script(usage: &str, stream: bool) -> Script {
 }
 
 /// What an answer with `usage` is booked as, whole and streamed: `tokens $cost`, and `~` if by
-/// estimate.
-async fn check(usage: &str, expected: [&str; 2]) {
+/// estimate; and what is odd about them.
+async fn check(usage: &str, expected: [&str; 2], anomalies: &[&str]) {
     for (stream, expected) in [false, true].into_iter().zip(expected) {
         let (upstream, gateway) = start().await;
         upstream.next(script(usage, stream));
@@ -50,6 +50,13 @@ async fn check(usage: &str, expected: [&str; 2]) {
         let mark = if booked["estimated_requests"] == 1 { "~" } else { "" };
         let told = format!("{mark}{} ${}", booked["total_tokens"], booked["cost_usd"]);
         assert_eq!(told, expected, "{usage}, stream {stream}: {booked}");
+        let mut odd = Vec::new();
+        for anomaly in ["missing", "count", "total"] {
+            if gateway.metric("llm_gateway_usage_anomalies_total", anomaly).await > 0.0 {
+                odd.push(anomaly);
+            }
+        }
+        assert_eq!(odd, anomalies, "{usage}, stream {stream}");
     }
 }
 
@@ -65,24 +72,67 @@ fn of(prompt: &str, completion: &str) -> String {
 #[tokio::test]
 async fn counts_that_are_not_there_are_estimated() {
     for usage in ["\"usage\":null", "\"x\":1", "\"usage\":{}"] {
-        check(usage, ESTIMATED).await;
+        check(usage, ESTIMATED, &["missing"]).await;
     }
 }
 
 #[tokio::test]
 async fn counts_are_read_however_they_are_written() {
     for count in ["7.0", "7.2", "\"7\"", "0.7e1"] {
-        check(&of(count, "3"), ["10 $1.3"; 2]).await;
+        check(&of(count, "3"), ["10 $1.3"; 2], &[]).await;
     }
     let twice = format!("\"usage\":{},\"usage\":{}", openai::USAGE, openai::USAGE);
-    check(&twice, ["10 $1.3"; 2]).await;
+    check(&twice, ["10 $1.3"; 2], &[]).await;
 }
 
 /// Nothing is paid for them, and nothing is paid back.
 #[tokio::test]
 async fn counts_that_cannot_be_do_not_count() {
     for count in ["-7", "1e18", "1e300", "[]", "true", "18446744073709551615", "null"] {
-        check(&of(count, "3"), ["10 $0.6"; 2]).await;
-        check(&of(count, count), ESTIMATED).await;
+        // Without a count there is none that cannot be.
+        let odd = if count == "null" { &["total"][..] } else { &["count", "total"] };
+        check(&of(count, "3"), ["10 $0.6"; 2], odd).await;
+        let odd = if count == "null" { &["missing"][..] } else { &["missing", "count", "total"] };
+        check(&of(count, count), ESTIMATED, odd).await;
+    }
+    let parts = "\"prompt_tokens_details\":{\"cached_tokens\":8}";
+    let usage = openai::USAGE.replace('{', &format!("{{{parts},"));
+    check(&format!("\"usage\":{usage}"), ["10 $1.3"; 2], &["count"]).await;
+}
+
+/// Asks a provider of that dialect, which answers `answer`: what the caller is told, and whether the
+/// counts are noticed.
+async fn check_dialect(provider: &str, answer: &str) {
+    let upstream = Upstream::start().await;
+    let url = upstream.url();
+    let setup = Setup::new().provider(provider, &url);
+    let setup = setup.set(&format!("providers.{provider}"), "api_key", "sk-upstream");
+    let gateway = setup.start().await;
+    upstream.next(Script::json(200, answer));
+    let reply = gateway.ask(&format!("{provider}/m"), Value::Null).await;
+    assert_eq!(reply.told(), "200", "{provider}: {}", reply.text());
+    assert_eq!(reply.json()["choices"][0]["message"]["content"], "x", "{provider}");
+    gateway.outcomes(1).await;
+    let odd = gateway.metric("llm_gateway_usage_anomalies_total", "count").await;
+    assert!((odd - 1.0).abs() < 0.1, "{provider}: {odd}");
+}
+
+/// Whatever is wrong with the counts, the answer is one.
+#[tokio::test]
+async fn counts_that_cannot_be_spoil_no_answer() {
+    for count in ["-7", "1e400", "\"many\"", "true"] {
+        let said = "\"content\":[{\"type\":\"text\",\"text\":\"x\"}],\"role\":\"assistant\"";
+        let counts = format!("\"usage\":{{\"input_tokens\":{count},\"output_tokens\":3}}");
+        let answer =
+            format!("{{\"type\":\"message\",{said},\"stop_reason\":\"end_turn\",{counts}}}");
+        check_dialect("anthropic", &answer).await;
+        let said = "{\"content\":{\"parts\":[{\"text\":\"x\"}]},\"finishReason\":\"STOP\"}";
+        let counts = format!("{{\"promptTokenCount\":{count},\"candidatesTokenCount\":3}}");
+        let answer = format!("{{\"candidates\":[{said}],\"usageMetadata\":{counts}}}");
+        check_dialect("gemini", &answer).await;
+        let said = "\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"done\":true";
+        let answer =
+            format!("{{\"model\":\"m\",{said},\"prompt_eval_count\":{count},\"eval_count\":3}}");
+        check_dialect("ollama", &answer).await;
     }
 }

@@ -25,6 +25,10 @@ pub struct Usage {
     pub audio_output: u64,
     /// The provider's own total, where it differs from the sum of the classes.
     pub stated_total: Option<u64>,
+    /// One of the provider's counts could not be: it was no number of tokens, or larger than the sum
+    /// of which it is a part.
+    #[serde(skip)]
+    pub is_odd: bool,
 }
 
 impl Usage {
@@ -65,6 +69,7 @@ impl AddAssign for Usage {
             *mine = mine.saturating_add(more);
         }
         self.stated_total = stated.then_some(total);
+        self.is_odd |= other.is_odd;
     }
 }
 

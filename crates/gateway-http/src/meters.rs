@@ -27,6 +27,7 @@ pub struct Meters {
     failures: Table<(Arc<str>, &'static str), Counter>,
     ends: Table<(&'static str, &'static str), Counter>,
     streams: Table<(Arc<str>, &'static str), Counter>,
+    anomalies: Table<(Arc<str>, &'static str), Counter>,
     in_flight: Table<&'static str, Gauge>,
     features: Features,
 }
@@ -132,6 +133,15 @@ impl Meters {
                 "provider" => provider.to_string(), "outcome" => outcome)
         };
         self.streams.get((Arc::clone(provider), outcome), make).increment(1);
+    }
+
+    /// Counts an answer whose tokens `provider` counts oddly.
+    pub(crate) fn odd(&self, provider: &Arc<str>, anomaly: &'static str) {
+        let make = || {
+            counter!("llm_gateway_usage_anomalies_total",
+                "provider" => provider.to_string(), "anomaly" => anomaly)
+        };
+        self.anomalies.get((Arc::clone(provider), anomaly), make).increment(1);
     }
 
     /// Counts how an answer ended.

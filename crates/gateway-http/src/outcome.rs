@@ -199,6 +199,23 @@ impl Outcome {
         }
     }
 
+    /// Counts what is odd about what the provider says of tokens.
+    fn doubt(&self, end: End<'_>, used: &Used) {
+        if let Some(Cached::Hit { .. }) = self.cache {
+            return;
+        }
+        let usage = self.usage.unwrap_or_default();
+        for (anomaly, is_so) in [
+            ("missing", used.is_estimated && matches!(end, End::Complete)),
+            ("count", usage.is_odd),
+            ("total", usage.stated_total.is_some()),
+        ] {
+            if is_so {
+                self.app.meters.odd(&self.provider, anomaly);
+            }
+        }
+    }
+
     fn tell(&mut self, end: End<'_>) {
         if std::mem::replace(&mut self.told, true) {
             return;
@@ -215,6 +232,7 @@ impl Outcome {
         self.account(outcome, &used, cost);
         let error = if let End::Failed(error) = end { Some(error) } else { None };
         let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
+        self.doubt(end, &used);
         self.count(end, outcome, Took { whole: took, first, streamed }, cost);
         if let Some(live) = self.live.take() {
             live.ended(self.ended(end, cost, (took, first)));

@@ -41,6 +41,7 @@ mod likelihood;
 mod raw;
 #[cfg(test)]
 mod talks;
+mod tokens;
 mod upstream;
 
 pub use self::{

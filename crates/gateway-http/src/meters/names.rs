@@ -106,6 +106,12 @@ pub const ALL: &[Metric] = &[
         "Tokens, `prompt` and `completion`. `model` is a name of the catalogue, or `other`.",
     ),
     metric(
+        "llm_gateway_usage_anomalies_total",
+        Counter,
+        &["provider", "anomaly"],
+        "Answers whose tokens their provider counts oddly: `missing`, if not at all; `count`, if a count is no number of tokens or larger than the sum of which it is a part; `total`, if its total is not the sum.",
+    ),
+    metric(
         "llm_gateway_request_cost_dollars",
         DOLLARS,
         &["provider", "model"],

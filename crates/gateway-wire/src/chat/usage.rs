@@ -1,6 +1,7 @@
 //! Token counts, as this dialect writes them.
 
-use super::lenient::{Count, Maybe};
+use super::lenient::Maybe;
+use crate::tokens::{Reading, Tokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -8,30 +9,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Wire {
-    prompt_tokens: Option<Count>,
-    completion_tokens: Option<Count>,
-    total_tokens: Option<Count>,
+    prompt_tokens: Option<Tokens>,
+    completion_tokens: Option<Tokens>,
+    total_tokens: Option<Tokens>,
     prompt_tokens_details: Maybe<PromptDetails>,
     completion_tokens_details: Maybe<CompletionDetails>,
     /// `DeepSeek`'s older name for cached tokens.
-    prompt_cache_hit_tokens: Option<Count>,
+    prompt_cache_hit_tokens: Option<Tokens>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct PromptDetails {
-    cached_tokens: Option<Count>,
-    audio_tokens: Option<Count>,
+    cached_tokens: Option<Tokens>,
+    audio_tokens: Option<Tokens>,
     #[serde(alias = "cache_creation_tokens")]
-    cache_write_tokens: Option<Count>,
+    cache_write_tokens: Option<Tokens>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct CompletionDetails {
-    reasoning_tokens: Option<Count>,
-    audio_tokens: Option<Count>,
+    reasoning_tokens: Option<Tokens>,
+    audio_tokens: Option<Tokens>,
 }
 
 impl Wire {
@@ -40,40 +41,37 @@ impl Wire {
         if self.prompt_tokens.is_none() && self.completion_tokens.is_none() {
             return None;
         }
-        let count = |count: Option<Count>| count.unwrap_or_default().0;
+        let mut reading = Reading::default();
         let prompt = self.prompt_tokens_details.0.unwrap_or_default();
         let completion = self.completion_tokens_details.0.unwrap_or_default();
-        let total = count(self.total_tokens);
-        let mut input = count(self.prompt_tokens);
-        let mut output = count(self.completion_tokens);
-        let thought = count(completion.reasoning_tokens);
-        // Some count the thinking beside the completion, not in it. Then their total says so.
-        if thought > 0 && total == input.saturating_add(output).saturating_add(thought) {
+        let total = reading.count(self.total_tokens);
+        let mut input = reading.count(self.prompt_tokens);
+        let mut output = reading.count(self.completion_tokens);
+        let thought = reading.count(completion.reasoning_tokens);
+        let heard = reading.count(prompt.audio_tokens);
+        // Some count the thinking beside the completion, not in it, or the sound beside the prompt.
+        // Then their total says so.
+        let beside = total.checked_sub(input.saturating_add(output)).filter(|beside| *beside > 0);
+        if beside == Some(thought) {
             output = output.saturating_add(thought);
+        } else if beside == Some(heard) {
+            input = input.saturating_add(heard);
         }
+        let cached = prompt.cached_tokens.or(self.prompt_cache_hit_tokens);
         let mut usage = Usage {
-            cache_read: take(
-                &mut input,
-                count(prompt.cached_tokens.or(self.prompt_cache_hit_tokens)),
-            ),
-            cache_write: take(&mut input, count(prompt.cache_write_tokens)),
-            audio_input: take(&mut input, count(prompt.audio_tokens)),
-            reasoning: take(&mut output, thought),
-            audio_output: take(&mut output, count(completion.audio_tokens)),
+            cache_read: reading.take(&mut input, cached),
+            cache_write: reading.take(&mut input, prompt.cache_write_tokens),
+            audio_input: reading.take(&mut input, prompt.audio_tokens),
+            reasoning: reading.take(&mut output, completion.reasoning_tokens),
+            audio_output: reading.take(&mut output, completion.audio_tokens),
             input,
             output,
             ..Usage::default()
         };
+        usage.is_odd = reading.is_odd;
         usage.stated_total = Some(total).filter(|total| *total > 0 && *total != usage.total());
         Some(usage)
     }
-}
-
-/// Takes a part out of a sum, as much as the sum holds.
-fn take(sum: &mut u64, part: u64) -> u64 {
-    let part = part.min(*sum);
-    *sum -= part;
-    part
 }
 
 /// Counts as callers read them.

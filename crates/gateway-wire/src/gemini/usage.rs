@@ -1,6 +1,7 @@
 //! Tokens, as Gemini counts them.
 
 use super::wire::{Detail, UsageMetadata, Word};
+use crate::tokens::Reading;
 use gateway_core::Usage;
 
 impl UsageMetadata {
@@ -9,30 +10,35 @@ impl UsageMetadata {
     /// What is cached is a part of the prompt; what tools put into it and what the model thinks
     /// are not parts of the other counts.
     pub(super) fn usage(&self) -> Usage {
-        let prompt = self.prompt_token_count.unwrap_or(0);
-        let cache_read = self.cached_content_token_count.unwrap_or(0).min(prompt);
-        let audio_input = audio(self.prompt_tokens_details.as_deref()).min(prompt - cache_read);
-        let written = self.candidates_token_count.unwrap_or(0);
-        let audio_output = audio(self.candidates_tokens_details.as_deref()).min(written);
+        let mut reading = Reading::default();
+        let mut input = reading.count(self.prompt_token_count);
+        let mut output = reading.count(self.candidates_token_count);
+        let cache_read = reading.take(&mut input, self.cached_content_token_count);
+        // What is cached may be sound too.
+        let audio_input = audio(&mut reading, self.prompt_tokens_details.as_deref()).min(input);
+        let audio_output = audio(&mut reading, self.candidates_tokens_details.as_deref());
+        let audio_output = reading.take(&mut output, Some(audio_output.into()));
+        let by_tools = reading.count(self.tool_use_prompt_token_count);
         let mut usage = Usage {
-            input: (prompt - cache_read - audio_input)
-                .saturating_add(self.tool_use_prompt_token_count.unwrap_or(0)),
+            input: (input - audio_input).saturating_add(by_tools),
             cache_read,
             audio_input,
-            output: written - audio_output,
-            reasoning: self.thoughts_token_count.unwrap_or(0),
+            output,
+            reasoning: reading.count(self.thoughts_token_count),
             audio_output,
             ..Usage::default()
         };
-        usage.stated_total = self.total_token_count.filter(|total| *total != usage.total());
+        let total = self.total_token_count.map(|total| reading.count(Some(total)));
+        usage.stated_total = total.filter(|total| *total != usage.total());
+        usage.is_odd = reading.is_odd;
         usage
     }
 }
 
-fn audio(details: Option<&[Detail]>) -> u64 {
+fn audio(reading: &mut Reading, details: Option<&[Detail]>) -> u64 {
     let details = details.unwrap_or_default().iter();
     let audio = details.filter(|detail| detail.modality.as_ref().is_some_and(Word::is_audio));
-    audio.filter_map(|detail| detail.token_count).fold(0, u64::saturating_add)
+    audio.map(|detail| reading.count(detail.token_count)).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

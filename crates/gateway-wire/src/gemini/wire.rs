@@ -1,5 +1,6 @@
 //! Answers as Gemini writes them: the members that are read, all of which may be absent.
 
+use crate::tokens::Tokens;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -77,12 +78,12 @@ pub(super) enum Word {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct UsageMetadata {
-    pub(super) prompt_token_count: Option<u64>,
-    pub(super) tool_use_prompt_token_count: Option<u64>,
-    pub(super) cached_content_token_count: Option<u64>,
-    pub(super) candidates_token_count: Option<u64>,
-    pub(super) thoughts_token_count: Option<u64>,
-    pub(super) total_token_count: Option<u64>,
+    pub(super) prompt_token_count: Option<Tokens>,
+    pub(super) tool_use_prompt_token_count: Option<Tokens>,
+    pub(super) cached_content_token_count: Option<Tokens>,
+    pub(super) candidates_token_count: Option<Tokens>,
+    pub(super) thoughts_token_count: Option<Tokens>,
+    pub(super) total_token_count: Option<Tokens>,
     pub(super) prompt_tokens_details: Option<Vec<Detail>>,
     pub(super) candidates_tokens_details: Option<Vec<Detail>>,
 }
@@ -91,7 +92,7 @@ pub(super) struct UsageMetadata {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Detail {
     pub(super) modality: Option<Word>,
-    pub(super) token_count: Option<u64>,
+    pub(super) token_count: Option<Tokens>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,5 +1,6 @@
 //! Token counts.
 
+use crate::tokens::{Reading, Tokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -7,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Counts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    input_tokens: Option<u64>,
+    input_tokens: Option<Tokens>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_creation_input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<Tokens>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_read_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<Tokens>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cache_creation: Option<Written>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    output_tokens: Option<u64>,
+    output_tokens: Option<Tokens>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<OutputDetails>,
 }
@@ -23,15 +24,15 @@ pub(super) struct Counts {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Written {
     #[serde(default)]
-    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_5m_input_tokens: Option<Tokens>,
     #[serde(default)]
-    ephemeral_1h_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<Tokens>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct OutputDetails {
     #[serde(default)]
-    thinking_tokens: Option<u64>,
+    thinking_tokens: Option<Tokens>,
 }
 
 impl Counts {
@@ -59,21 +60,25 @@ impl Counts {
 
     /// The counts, in classes that do not overlap.
     pub(super) fn usage(&self) -> Usage {
+        let mut reading = Reading::default();
         let split = self.cache_creation.unwrap_or_default();
-        let long = split.ephemeral_1h_input_tokens.unwrap_or_default();
-        let short = split.ephemeral_5m_input_tokens.unwrap_or_default();
-        let written = self.cache_creation_input_tokens.unwrap_or(long.saturating_add(short));
-        let long = long.min(written);
-        let output = self.output_tokens.unwrap_or_default();
         let details = self.output_tokens_details.unwrap_or_default();
-        let reasoning = details.thinking_tokens.unwrap_or_default().min(output);
+        let mut written = reading.count(self.cache_creation_input_tokens);
+        if self.cache_creation_input_tokens.is_none() {
+            let short = reading.count(split.ephemeral_5m_input_tokens);
+            written = short.saturating_add(reading.count(split.ephemeral_1h_input_tokens));
+        }
+        let long = reading.take(&mut written, split.ephemeral_1h_input_tokens);
+        let mut output = reading.count(self.output_tokens);
+        let reasoning = reading.take(&mut output, details.thinking_tokens);
         Usage {
-            input: self.input_tokens.unwrap_or_default(),
-            cache_read: self.cache_read_input_tokens.unwrap_or_default(),
-            cache_write: written - long,
+            input: reading.count(self.input_tokens),
+            cache_read: reading.count(self.cache_read_input_tokens),
+            cache_write: written,
             cache_write_1h: long,
-            output: output - reasoning,
+            output,
             reasoning,
+            is_odd: reading.is_odd,
             ..Usage::default()
         }
     }
@@ -83,16 +88,16 @@ impl From<&Usage> for Counts {
     fn from(usage: &Usage) -> Self {
         let written = usage.cache_write.saturating_add(usage.cache_write_1h);
         let split = Written {
-            ephemeral_5m_input_tokens: Some(usage.cache_write),
-            ephemeral_1h_input_tokens: Some(usage.cache_write_1h),
+            ephemeral_5m_input_tokens: Some(usage.cache_write.into()),
+            ephemeral_1h_input_tokens: Some(usage.cache_write_1h.into()),
         };
-        let details = OutputDetails { thinking_tokens: Some(usage.reasoning) };
+        let details = OutputDetails { thinking_tokens: Some(usage.reasoning.into()) };
         Self {
-            input_tokens: Some(usage.input.saturating_add(usage.audio_input)),
-            cache_creation_input_tokens: Some(written),
-            cache_read_input_tokens: Some(usage.cache_read),
+            input_tokens: Some(usage.input.saturating_add(usage.audio_input).into()),
+            cache_creation_input_tokens: Some(written.into()),
+            cache_read_input_tokens: Some(usage.cache_read.into()),
             cache_creation: (written > 0).then_some(split),
-            output_tokens: Some(usage.completion()),
+            output_tokens: Some(usage.completion().into()),
             output_tokens_details: (usage.reasoning > 0).then_some(details),
         }
     }

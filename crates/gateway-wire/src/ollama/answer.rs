@@ -4,7 +4,9 @@ use super::error::Failure;
 use crate::{
     Ids, StreamReader, framing,
     likelihood::{self, Token},
-    raw, unreadable,
+    raw,
+    tokens::{Reading, Tokens},
+    unreadable,
 };
 use bytes::Bytes;
 use gateway_core::{
@@ -23,8 +25,8 @@ struct Line<'a> {
     message: Option<WireMessage<'a>>,
     done: Option<bool>,
     done_reason: Option<String>,
-    prompt_eval_count: Option<u64>,
-    eval_count: Option<u64>,
+    prompt_eval_count: Option<Tokens>,
+    eval_count: Option<Tokens>,
     #[serde(borrow)]
     logprobs: Option<Vec<Likely<'a>>>,
     error: Option<Failure>,
@@ -182,10 +184,11 @@ fn arguments(raw: &RawValue) -> String {
 }
 
 /// The counts. A prompt that was cached may be missing from them.
-fn usage(read: Option<u64>, written: Option<u64>) -> Option<Usage> {
+fn usage(read: Option<Tokens>, written: Option<Tokens>) -> Option<Usage> {
     read.or(written)?;
-    let (input, output) = (read.unwrap_or(0), written.unwrap_or(0));
-    Some(Usage { input, output, ..Usage::default() })
+    let mut reading = Reading::default();
+    let (input, output) = (reading.count(read), reading.count(written));
+    Some(Usage { input, output, is_odd: reading.is_odd, ..Usage::default() })
 }
 
 /// Ollama has no reason of its own for calls. A call that was cut short is still cut short.

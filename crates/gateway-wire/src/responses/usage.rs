@@ -1,45 +1,50 @@
 //! Token counts.
 
+use crate::tokens::{Reading, Tokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
 /// Token counts on the wire.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(super) struct WireUsage {
-    input_tokens: Option<u64>,
+    input_tokens: Option<Tokens>,
     input_tokens_details: Option<InputDetails>,
-    output_tokens: Option<u64>,
+    output_tokens: Option<Tokens>,
     output_tokens_details: Option<OutputDetails>,
-    total_tokens: Option<u64>,
+    total_tokens: Option<Tokens>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
+    cached_tokens: Option<Tokens>,
+    cache_write_tokens: Option<Tokens>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct OutputDetails {
-    reasoning_tokens: Option<u64>,
+    reasoning_tokens: Option<Tokens>,
 }
 
 impl From<WireUsage> for Usage {
     fn from(wire: WireUsage) -> Self {
-        let read = wire.input_tokens.unwrap_or_default();
-        let written = wire.output_tokens.unwrap_or_default();
-        let input = wire.input_tokens_details.unwrap_or_default();
-        let cache_read = input.cached_tokens.unwrap_or_default().min(read);
-        let cache_write = input.cache_write_tokens.unwrap_or_default().min(read - cache_read);
-        let output = wire.output_tokens_details.unwrap_or_default();
-        let reasoning = output.reasoning_tokens.unwrap_or_default().min(written);
+        let mut reading = Reading::default();
+        let inputs = wire.input_tokens_details.unwrap_or_default();
+        let outputs = wire.output_tokens_details.unwrap_or_default();
+        let mut input = reading.count(wire.input_tokens);
+        let mut output = reading.count(wire.output_tokens);
+        let sum = input.saturating_add(output);
+        let total = wire.total_tokens.map(|total| reading.count(Some(total)));
+        let cache_read = reading.take(&mut input, inputs.cached_tokens);
+        let cache_write = reading.take(&mut input, inputs.cache_write_tokens);
+        let reasoning = reading.take(&mut output, outputs.reasoning_tokens);
         Self {
-            input: read - cache_read - cache_write,
+            input,
             cache_read,
             cache_write,
-            output: written - reasoning,
+            output,
             reasoning,
-            stated_total: wire.total_tokens.filter(|total| *total != read.saturating_add(written)),
+            stated_total: total.filter(|total| *total != sum),
+            is_odd: reading.is_odd,
             ..Self::default()
         }
     }
@@ -49,14 +54,16 @@ impl From<&Usage> for WireUsage {
     fn from(usage: &Usage) -> Self {
         let cache_write = usage.cache_write.saturating_add(usage.cache_write_1h);
         Self {
-            input_tokens: Some(usage.prompt()),
+            input_tokens: Some(usage.prompt().into()),
             input_tokens_details: Some(InputDetails {
-                cached_tokens: Some(usage.cache_read),
-                cache_write_tokens: Some(cache_write),
+                cached_tokens: Some(usage.cache_read.into()),
+                cache_write_tokens: Some(cache_write.into()),
             }),
-            output_tokens: Some(usage.completion()),
-            output_tokens_details: Some(OutputDetails { reasoning_tokens: Some(usage.reasoning) }),
-            total_tokens: Some(usage.total()),
+            output_tokens: Some(usage.completion().into()),
+            output_tokens_details: Some(OutputDetails {
+                reasoning_tokens: Some(usage.reasoning.into()),
+            }),
+            total_tokens: Some(usage.total().into()),
         }
     }
 }
@@ -92,7 +99,13 @@ mod tests {
         check(
             r#"{"input_tokens":1,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":9},
                 "output_tokens":2,"output_tokens_details":{"reasoning_tokens":5},"total_tokens":9}"#,
-            Usage { cache_read: 1, reasoning: 2, stated_total: Some(9), ..Usage::default() },
+            Usage {
+                cache_read: 1,
+                reasoning: 2,
+                stated_total: Some(9),
+                is_odd: true,
+                ..Usage::default()
+            },
         );
         check("{}", Usage::default());
     }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod answers;
+mod costs;
 mod requests;
 mod streams;
 

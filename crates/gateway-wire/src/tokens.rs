@@ -1,0 +1,90 @@
+//! Numbers of tokens, as upstreams really write them.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// More tokens than any answer takes: a count beyond it is a mistake.
+const MOST: u64 = 1 << 40;
+
+/// A number of tokens; nothing for whatever is no such number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tokens(Option<u64>);
+
+impl<'de> Deserialize<'de> for Tokens {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get().trim_matches('"');
+        let number = || text.parse::<f64>().ok().filter(|number| *number >= 0.0);
+        let rounded = || number().map(|number| number.round() as u64);
+        let number: Option<u64> = text.parse().ok().or_else(rounded);
+        Ok(Self(number.filter(|number| *number <= MOST)))
+    }
+}
+
+impl Serialize for Tokens {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.unwrap_or_default().serialize(serializer)
+    }
+}
+
+impl From<u64> for Tokens {
+    fn from(number: u64) -> Self {
+        Self(Some(number))
+    }
+}
+
+/// Reads counts, and notices those that cannot be.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Whether one was no number of tokens, or more than the sum of which it is a part.
+    pub(crate) is_odd: bool,
+}
+
+impl Reading {
+    /// A count; none is none.
+    pub(crate) fn count(&mut self, count: Option<Tokens>) -> u64 {
+        self.is_odd |= matches!(count, Some(Tokens(None)));
+        count.and_then(|Tokens(number)| number).unwrap_or_default()
+    }
+
+    /// Takes `part` out of `sum`, as much of it as that holds.
+    pub(crate) fn take(&mut self, sum: &mut u64, part: Option<Tokens>) -> u64 {
+        let part = self.count(part);
+        self.is_odd |= part > *sum;
+        let taken = part.min(*sum);
+        *sum -= taken;
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, expected: u64, odd: bool) {
+        let mut reading = Reading::default();
+        let count = serde_json::from_str(json).unwrap();
+        assert_eq!((reading.count(count), reading.is_odd), (expected, odd), "{json}");
+    }
+
+    #[test]
+    fn counts_are_made_sane() {
+        check("7", 7, false);
+        check("7.0", 7, false);
+        check("\"12\"", 12, false);
+        check("null", 0, false);
+        for odd in ["-7", "1e400", "\"many\"", "[1]", "{\"a\":1}", "true", "18446744073709551615"] {
+            check(odd, 0, true);
+        }
+    }
+
+    #[test]
+    fn a_part_is_no_larger_than_its_sum() {
+        let (mut reading, mut sum) = (Reading::default(), 10);
+        assert_eq!((reading.take(&mut sum, Some(4.into())), sum), (4, 6));
+        assert!(!reading.is_odd);
+        assert_eq!((reading.take(&mut sum, Some(7.into())), sum), (6, 0));
+        assert!(reading.is_odd);
+    }
+}
