@@ -16,7 +16,7 @@ use self::{
 use crate::body::Pieces;
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, Result};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, uri::Scheme};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -31,8 +31,13 @@ use std::{error::Error as _, fmt, io, sync::Arc, time::Duration};
 pub struct ClientSettings {
     /// How long a connection may take, TLS included, and the head of an answer once it has begun.
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept.
+    /// How long an unused connection is kept that has TLS. The gates of clouds close theirs after a
+    /// minute.
     pub idle_timeout: Duration,
+    /// How long one without is kept. A server that runs by itself (Node's, uvicorn, llama.cpp's)
+    /// closes it after five seconds, and what is sent at that moment is lost; to connect anew costs
+    /// little nearby.
+    pub plain_idle_timeout: Duration,
     /// How many unused connections are kept for each host.
     pub idle_per_host: usize,
     /// Certificate authorities to trust besides the public ones, in DER.
@@ -43,7 +48,8 @@ impl Default for ClientSettings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(3),
-            idle_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(50),
+            plain_idle_timeout: Duration::from_secs(4),
             idle_per_host: 64,
             extra_roots: Vec::new(),
         }
@@ -58,7 +64,10 @@ const MAX_HEAD: usize = 64 << 10;
 
 /// Talks to upstreams, over HTTP/1.1 or, where the upstream offers it under TLS, HTTP/2.
 #[derive(Clone)]
-pub struct HttpClient(Client<Connector, Pieces>);
+pub struct HttpClient {
+    secure: Client<Connector, Pieces>,
+    plain: Client<Connector, Pieces>,
+}
 
 impl HttpClient {
     /// A client of its own connections.
@@ -77,17 +86,20 @@ impl HttpClient {
         http.set_tcp_user_timeout(Some(Duration::from_secs(30)));
         let tls = tls(&settings.extra_roots)?;
         let connector = Connector::new(http, tls, settings.connect_timeout);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.idle_timeout)
-            .pool_max_idle_per_host(settings.idle_per_host)
-            .http1_max_headers(100)
-            .http1_max_buf_size(MAX_HEAD)
-            .http2_keep_alive_interval(Some(Duration::from_secs(20)))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .build(connector);
-        Ok(Self(client))
+        let keeping = |idle_timeout| {
+            Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(idle_timeout)
+                .pool_max_idle_per_host(settings.idle_per_host)
+                .http1_max_headers(100)
+                .http1_max_buf_size(MAX_HEAD)
+                .http2_keep_alive_interval(Some(Duration::from_secs(20)))
+                .http2_keep_alive_timeout(Duration::from_secs(10))
+                .build(connector.clone())
+        };
+        let plain = keeping(settings.plain_idle_timeout);
+        Ok(Self { secure: keeping(settings.idle_timeout), plain })
     }
 
     /// Gets `address` and tells the status of the answer, whose body is not read.
@@ -122,7 +134,9 @@ impl HttpClient {
     /// A pooled connection that turns out to be closed is replaced as long as nothing of the
     /// request was sent; nothing is ever sent twice. Dropping the future closes the connection.
     pub(crate) async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>> {
-        let reply = self.0.request(request).await.map_err(unreachable)?;
+        let is_secure = request.uri().scheme() == Some(&Scheme::HTTPS);
+        let client = if is_secure { &self.secure } else { &self.plain };
+        let reply = client.request(request).await.map_err(unreachable)?;
         // Nobody has asked for another protocol.
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(no_http());

@@ -134,3 +134,41 @@ async fn who_says_nothing_is_waited_for_no_longer_than_for_a_connection() {
     let heard = served.join_next().await.unwrap().unwrap();
     assert!(!String::from_utf8_lossy(&heard).contains("canary"), "the connection is closed");
 }
+
+/// Over how many connections two requests go whose pause is longer than `kept`.
+async fn connections(kept: Duration) -> usize {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    let asking = async {
+        let settings = ClientSettings { plain_idle_timeout: kept, ..ClientSettings::default() };
+        let client = HttpClient::new(&settings).unwrap();
+        for _ in 0..2 {
+            let request = Request::get(&address).body(Bytes::new()).unwrap();
+            client.exchange(request).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let accepting = async {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            serving.spawn(async move {
+                let mut heard = Vec::new();
+                while socket.read_buf(&mut heard).await.unwrap_or(0) > 0 {
+                    if heard.ends_with(b"\r\n\r\n") {
+                        heard.clear();
+                        socket.write_all(ANSWER).await.unwrap();
+                    }
+                }
+            });
+        }
+    };
+    tokio::select! { () = asking => {}, () = accepting => {} }
+    serving.len()
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_for_some_time() {
+    assert_eq!(connections(Duration::from_mins(1)).await, 1);
+    assert_eq!(connections(Duration::from_millis(1)).await, 2);
+}
