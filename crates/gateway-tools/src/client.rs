@@ -15,7 +15,8 @@ use tokio::time::Instant;
 pub struct ClientSettings {
     /// How long a connection may take, TLS included.
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept.
+    /// How long an unused connection is kept: less than the five seconds after which uvicorn, which
+    /// services run on, closes it, as what is sent at that moment is lost.
     pub idle_timeout: Duration,
     /// Certificate authorities to trust besides the public ones, in DER.
     pub extra_roots: Vec<Vec<u8>>,
@@ -25,7 +26,7 @@ impl Default for ClientSettings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(1),
-            idle_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(4),
             extra_roots: Vec::new(),
         }
     }

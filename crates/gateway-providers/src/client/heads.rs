@@ -62,6 +62,11 @@ impl Heads {
         self.state = State::Awaited;
     }
 
+    /// Whether a head is to come, or not yet whole.
+    pub(super) const fn expect_one(&self) -> bool {
+        !matches!(self.state, State::Elsewhere)
+    }
+
     /// These bytes came.
     ///
     /// # Errors
