@@ -13,6 +13,7 @@
 //! they came. A whole answer is the fold of its events: see [`Collector`].
 
 mod answer;
+mod calendar;
 mod context_service;
 mod conversation;
 mod decision;
@@ -40,6 +41,7 @@ mod usage;
 
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
+    calendar::Date,
     context_service::{ContextService, Shortening},
     conversation::{Conversation, MAX_ROUNDS, Rounds},
     decision::{Against, Cached, Caching, Fate, Prospect, Step},

@@ -10,10 +10,8 @@
 //! the `deepseek-` family. Names are matched without regard to case and sent as catalogued.
 
 use crate::{ErrorKind, GatewayError, ModelCard, Result, Target};
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use foldhash::HashMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Everything that routing depends on.
 #[derive(Clone, Debug, Default)]

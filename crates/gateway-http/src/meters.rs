@@ -8,10 +8,10 @@ pub mod names;
 mod parameters;
 
 use features::Features;
+use foldhash::HashMap;
 use gateway_core::{NanoDollars, Usage};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use std::{
-    collections::HashMap,
     fmt,
     hash::Hash,
     sync::{Arc, PoisonError, RwLock},
@@ -43,7 +43,6 @@ pub(crate) struct Took {
     pub(crate) streamed: Option<u64>,
 }
 
-#[derive(Clone)]
 struct Provider {
     requests: Counter,
     latency: Histogram,
@@ -51,7 +50,6 @@ struct Provider {
     each_token: Histogram,
 }
 
-#[derive(Clone)]
 struct Model {
     prompt: Counter,
     completion: Counter,
@@ -71,7 +69,7 @@ impl Meters {
     /// Counts a request as being worked on.
     pub(crate) fn begin(&self, method: &'static str) -> InFlight {
         let make = || gauge!("llm_gateway_requests_in_progress", "method" => method);
-        let gauge = self.in_flight.get(method, make);
+        let gauge = self.in_flight.with(method, make, Gauge::clone);
         gauge.increment(1.0);
         InFlight(gauge)
     }
@@ -84,7 +82,7 @@ impl Meters {
         status: u16,
         took: Duration,
     ) {
-        let (count, duration) = self.requests.get((method, path, status), || {
+        let make = || {
             let status = status.to_string();
             (
                 counter!("llm_gateway_requests_total",
@@ -92,38 +90,39 @@ impl Meters {
                 histogram!("llm_gateway_request_duration_seconds",
                     "method" => method, "path" => path),
             )
+        };
+        self.requests.with((method, path, status), make, |(count, duration)| {
+            count.increment(1);
+            duration.record(took.as_secs_f64());
         });
-        count.increment(1);
-        duration.record(took.as_secs_f64());
     }
 
     /// Counts a call of `provider`.
     pub(crate) fn called(&self, provider: &Arc<str>) {
-        self.provider(provider).requests.increment(1);
+        self.provider(provider, |handles| handles.requests.increment(1));
     }
 
     /// Counts a call of `provider` that failed.
     pub(crate) fn failed(&self, provider: &Arc<str>, kind: &'static str) {
-        let key = (Arc::clone(provider), kind);
-        self.failures
-            .get(key, || {
-                counter!("llm_gateway_provider_errors_total",
-                    "provider" => provider.to_string(), "error_type" => kind)
-            })
-            .increment(1);
+        let make = || {
+            counter!("llm_gateway_provider_errors_total",
+                "provider" => provider.to_string(), "error_type" => kind)
+        };
+        self.failures.count((Arc::clone(provider), kind), make);
     }
 
     /// Counts what an answer of `provider` took.
     pub(crate) fn answered(&self, provider: &Arc<str>, took: Took) {
-        let handles = self.provider(provider);
-        handles.latency.record(took.whole.as_secs_f64());
-        let Some(first) = took.first else { return };
-        handles.first_output.record(first.as_secs_f64());
-        if let Some(tokens) = took.streamed.filter(|tokens| *tokens > 1) {
-            #[expect(clippy::cast_precision_loss, reason = "nobody writes that much")]
-            let each = took.whole.saturating_sub(first).as_secs_f64() / (tokens - 1) as f64;
-            handles.each_token.record(each);
-        }
+        self.provider(provider, |handles| {
+            handles.latency.record(took.whole.as_secs_f64());
+            let Some(first) = took.first else { return };
+            handles.first_output.record(first.as_secs_f64());
+            if let Some(tokens) = took.streamed.filter(|tokens| *tokens > 1) {
+                #[expect(clippy::cast_precision_loss, reason = "nobody writes that much")]
+                let each = took.whole.saturating_sub(first).as_secs_f64() / (tokens - 1) as f64;
+                handles.each_token.record(each);
+            }
+        });
     }
 
     /// Counts how a streamed answer of `provider` ended.
@@ -132,7 +131,7 @@ impl Meters {
             counter!("llm_gateway_streams_total",
                 "provider" => provider.to_string(), "outcome" => outcome)
         };
-        self.streams.get((Arc::clone(provider), outcome), make).increment(1);
+        self.streams.count((Arc::clone(provider), outcome), make);
     }
 
     /// Counts an answer whose tokens `provider` counts oddly.
@@ -141,17 +140,13 @@ impl Meters {
             counter!("llm_gateway_usage_anomalies_total",
                 "provider" => provider.to_string(), "anomaly" => anomaly)
         };
-        self.anomalies.get((Arc::clone(provider), anomaly), make).increment(1);
+        self.anomalies.count((Arc::clone(provider), anomaly), make);
     }
 
     /// Counts how an answer ended.
     pub(crate) fn ended(&self, path: &'static str, outcome: &'static str) {
-        self.ends
-            .get(
-                (path, outcome),
-                || counter!("llm_gateway_answers_total", "path" => path, "outcome" => outcome),
-            )
-            .increment(1);
+        let make = || counter!("llm_gateway_answers_total", "path" => path, "outcome" => outcome);
+        self.ends.count((path, outcome), make);
     }
 
     /// Counts what an answer took. `model` is a name of the catalogue, or `other`.
@@ -162,7 +157,7 @@ impl Meters {
         usage: &Usage,
         cost: Option<NanoDollars>,
     ) {
-        let handles = self.models.get((Arc::clone(provider), Arc::clone(model)), || {
+        let make = || {
             let labels = [("provider", provider.to_string()), ("model", model.to_string())];
             let tokens = |class: &'static str| {
                 let mut labels = labels.to_vec();
@@ -174,16 +169,18 @@ impl Meters {
                 completion: tokens("completion"),
                 cost: histogram!("llm_gateway_request_cost_dollars", &labels),
             }
+        };
+        self.models.with((Arc::clone(provider), Arc::clone(model)), make, |handles| {
+            handles.prompt.increment(usage.prompt());
+            handles.completion.increment(usage.completion());
+            if let Some(cost) = cost {
+                handles.cost.record(cost.dollars());
+            }
         });
-        handles.prompt.increment(usage.prompt());
-        handles.completion.increment(usage.completion());
-        if let Some(cost) = cost {
-            handles.cost.record(cost.dollars());
-        }
     }
 
-    fn provider(&self, id: &Arc<str>) -> Provider {
-        self.providers.get(Arc::clone(id), || {
+    fn provider(&self, id: &Arc<str>, count: impl FnOnce(&Provider)) {
+        let make = || {
             let id = id.to_string();
             Provider {
                 requests: counter!("llm_gateway_provider_requests_total", "provider" => id.clone()),
@@ -194,20 +191,29 @@ impl Meters {
                 each_token: histogram!("llm_gateway_time_per_output_token_seconds",
                     "provider" => id),
             }
-        })
+        };
+        self.providers.with(Arc::clone(id), make, count);
     }
 }
 
 /// Handles, by their labels.
 struct Table<K, V>(RwLock<HashMap<K, V>>);
 
-impl<K: Eq + Hash, V: Clone> Table<K, V> {
-    fn get(&self, key: K, make: impl FnOnce() -> V) -> V {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        known.unwrap_or_else(|| {
-            let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            table.entry(key).or_insert_with(make).clone()
-        })
+impl<K: Eq + Hash, V> Table<K, V> {
+    /// What `count` does with the handles of `key`, which `make` makes the first time.
+    fn with<T>(&self, key: K, make: impl FnOnce() -> V, count: impl FnOnce(&V) -> T) -> T {
+        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return count(known);
+        }
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        count(table.entry(key).or_insert_with(make))
+    }
+}
+
+impl<K: Eq + Hash> Table<K, Counter> {
+    /// Counts one more.
+    fn count(&self, key: K, make: impl FnOnce() -> Counter) {
+        self.with(key, make, |counter| counter.increment(1));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::{
     App,
-    control::{DAY, Date, now},
+    control::{DAY, now},
     reply,
 };
-use gateway_core::{ErrorKind, GatewayError, Result, state::Totals};
+use gateway_core::{Date, ErrorKind, GatewayError, Result, state::Totals};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, ops::RangeInclusive};

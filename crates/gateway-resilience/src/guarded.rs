@@ -7,12 +7,12 @@ use crate::{
     told::Circuit,
 };
 use async_trait::async_trait;
+use foldhash::HashMap;
 use gateway_core::{
     Against, Answer, Call, Context, Embedded, EmbeddingCall, ErrorKind, Fate, GatewayError, Head,
     Layer, Prospect, Provider, Result, Step, Target, on_end,
 };
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };

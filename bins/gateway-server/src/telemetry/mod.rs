@@ -9,6 +9,7 @@
 mod dial;
 mod lines;
 mod print;
+mod stamp;
 mod storm;
 mod text;
 

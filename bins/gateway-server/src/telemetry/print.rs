@@ -2,6 +2,7 @@
 
 use super::{
     lines::Queue,
+    stamp,
     storm::Storm,
     text::{Text, escape},
 };
@@ -16,14 +17,7 @@ use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
 };
-use tracing_subscriber::{
-    Layer,
-    fmt::{
-        format::Writer,
-        time::{FormatTime, SystemTime},
-    },
-    layer::Context,
-};
+use tracing_subscriber::{Layer, layer::Context};
 
 /// Prints every event that it is given.
 #[derive(Debug)]
@@ -42,7 +36,7 @@ impl Print {
     fn object(event: &Event<'_>) -> Vec<u8> {
         let mut out = Vec::with_capacity(768);
         out.extend_from_slice(b"{\"timestamp\":\"");
-        stamp(&mut out);
+        stamp::write(&mut out);
         out.extend_from_slice(b"\",\"level\":\"");
         out.extend_from_slice(event.metadata().level().as_str().as_bytes());
         out.extend_from_slice(b"\",\"target\":\"");
@@ -55,7 +49,7 @@ impl Print {
 
     fn pretty(&self, event: &Event<'_>) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
-        stamp(&mut out);
+        stamp::write(&mut out);
         let level = event.metadata().level();
         let (on, off) = if self.colours { (colour(*level), "\u{1b}[0m") } else { ("", "") };
         let mut text = String::new();
@@ -92,14 +86,6 @@ impl<S: Subscriber> Layer<S> for Print {
     }
 }
 
-/// The time of day, in UTC.
-fn stamp(out: &mut Vec<u8>) {
-    let mut text = String::with_capacity(32);
-    // A clock that cannot be read leaves the time empty.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
-    out.extend_from_slice(text.as_bytes());
-}
-
 /// Writes fields as members of an object.
 struct Members<'a>(&'a mut Vec<u8>);
 
@@ -110,10 +96,9 @@ impl Members<'_> {
         self.0.extend_from_slice(b"\":");
     }
 
-    fn bare(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    fn bare(&mut self, field: &Field, value: &str) {
         self.name(field);
-        // Writing to memory does not fail.
-        let _ = std::io::Write::write_fmt(self.0, value);
+        self.0.extend_from_slice(value.as_bytes());
     }
 
     fn quoted(&mut self, field: &Field, value: fmt::Arguments<'_>) {
@@ -127,22 +112,22 @@ impl Members<'_> {
 impl Visit for Members<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         if value.is_finite() {
-            self.bare(field, format_args!("{value}"));
+            self.bare(field, &value.to_string());
         } else {
             self.quoted(field, format_args!("{value}"));
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.bare(field, format_args!("{value}"));
+        self.bare(field, itoa::Buffer::new().format(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.bare(field, format_args!("{value}"));
+        self.bare(field, itoa::Buffer::new().format(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.bare(field, format_args!("{value}"));
+        self.bare(field, if value { "true" } else { "false" });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

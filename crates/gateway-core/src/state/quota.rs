@@ -70,7 +70,7 @@ pub struct BudgetAsk {
     pub limit: NanoDollars,
     /// How much to set aside until the cost is known.
     pub reserve: NanoDollars,
-    /// For how long what was spent is remembered.
+    /// For how long what was spent is remembered, at least, from the first spending on.
     pub keep: Duration,
 }
 

@@ -13,13 +13,14 @@
 use super::pressure::{Level, Pressure};
 use crate::names;
 use arc_swap::ArcSwap;
+use foldhash::HashMap;
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,

@@ -1,8 +1,9 @@
 //! How much a client may take, and what that means for one request.
 
-use super::calendar::{DAY, Date};
+use super::calendar::DAY;
+use arc_swap::ArcSwap;
 use gateway_core::{
-    NanoDollars,
+    Date, NanoDollars,
     state::{BudgetAsk, Key, PlaceAsk, Rate, RateAsk, Tenant},
 };
 use std::{sync::Arc, time::Duration};
@@ -36,7 +37,7 @@ pub(crate) struct Quota {
 }
 
 /// Limits that are taken together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Set {
     requests: Option<Limit>,
     tokens: Option<Limit>,
@@ -45,6 +46,16 @@ pub(crate) struct Set {
     monthly: Option<NanoDollars>,
     /// Behind the names of its budgets: which model it is of.
     suffix: String,
+    periods: Arc<ArcSwap<Periods>>,
+}
+
+/// What the budgets of a day are called.
+#[derive(Clone, Debug)]
+struct Periods {
+    /// The day, counted from 1970-01-01 on.
+    days: u64,
+    daily: Arc<str>,
+    monthly: Arc<str>,
 }
 
 /// A limit by rate.
@@ -133,6 +144,7 @@ impl Set {
             daily: allowance.daily_budget,
             monthly: allowance.monthly_budget,
             suffix: suffix.to_owned(),
+            periods: Arc::new(ArcSwap::from_pointee(Periods::of(0, suffix))),
         }
     }
 
@@ -159,16 +171,38 @@ impl Set {
 
     /// What a request of this day takes of budgets.
     pub(crate) fn budgets(&self, days: u64, cost: NanoDollars) -> impl Iterator<Item = BudgetAsk> {
-        let budget = |limit: NanoDollars, name: String, keep_days: u64| BudgetAsk {
-            name: (name + &self.suffix).into(),
+        let budget = |limit: NanoDollars, name: Arc<str>, keep_days: u64| BudgetAsk {
+            name,
             limit,
             reserve: cost,
             keep: Duration::from_secs(keep_days * DAY),
         };
-        let date = Date::after(days);
-        let daily = self.daily.map(|limit| budget(limit, date.text(), 3));
-        let monthly = self.monthly.map(|limit| budget(limit, date.month_text(), 35));
+        let is_limited = self.daily.is_some() || self.monthly.is_some();
+        let periods = is_limited.then(|| self.periods(days));
+        let of = |limit: Option<NanoDollars>| limit.zip(periods.as_ref());
+        let daily = of(self.daily).map(|(limit, it)| budget(limit, Arc::clone(&it.daily), 3));
+        let monthly =
+            of(self.monthly).map(|(limit, it)| budget(limit, Arc::clone(&it.monthly), 35));
         daily.into_iter().chain(monthly)
+    }
+
+    /// What the budgets of a day are called: made anew when the day is another.
+    fn periods(&self, days: u64) -> Arc<Periods> {
+        let known = self.periods.load();
+        if known.days == days {
+            return Arc::clone(&known);
+        }
+        let periods = Arc::new(Periods::of(days, &self.suffix));
+        self.periods.store(Arc::clone(&periods));
+        periods
+    }
+}
+
+impl Periods {
+    fn of(days: u64, suffix: &str) -> Self {
+        let date = Date::after(days);
+        let name = |period: String| (period + suffix).into();
+        Self { days, daily: name(date.text()), monthly: name(date.month_text()) }
     }
 }
 

@@ -7,6 +7,8 @@ use gateway_wire::{Caller, Reply, StreamWriter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
+const COST: HeaderName = HeaderName::from_static("x-gateway-cost-usd");
+
 /// In which shape a stream tells it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Shape {
@@ -54,17 +56,24 @@ pub(crate) fn add_to(headers: &mut HeaderMap, usage: Option<&Usage>, price: Opti
         None => Some(HeaderValue::from_static("unknown")),
     };
     if let Some(value) = value {
-        headers.insert(HeaderName::from_static("x-gateway-cost-usd"), value);
+        headers.insert(COST, value);
     }
 }
 
 /// An amount in dollars, to the last billionth.
 pub(crate) fn dollars(amount: NanoDollars) -> String {
-    let (whole, nano) = (amount.0 / 1_000_000_000, amount.0 % 1_000_000_000);
-    if nano == 0 {
-        return whole.to_string();
+    const UNIT: u64 = 1_000_000_000;
+    let mut text = (amount.0 / UNIT).to_string();
+    let (mut rest, mut unit) = (amount.0 % UNIT, UNIT);
+    if rest > 0 {
+        text.push('.');
     }
-    format!("{whole}.{}", format!("{nano:09}").trim_end_matches('0'))
+    while rest > 0 {
+        unit /= 10;
+        text.push(char::from(b'0' + ((rest / unit) & 15) as u8));
+        rest %= unit;
+    }
+    text
 }
 
 impl Told {

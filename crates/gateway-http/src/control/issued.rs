@@ -3,8 +3,9 @@
 use super::grant::Grant;
 use crate::auth::Client;
 use arc_swap::ArcSwap;
+use foldhash::HashMap;
 use gateway_core::state::{ClientKey, ClientKeys, KeyHash, StoreError};
-use std::{collections::HashMap, fmt, mem, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 use tokio::{sync::Mutex, time};
 
 /// How often is looked whether keys have changed: a key that is revoked here counts elsewhere no

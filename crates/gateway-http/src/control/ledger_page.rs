@@ -1,11 +1,9 @@
 //! From notes to a batch.
 
 use super::books::{Ended, Note, Row};
+use foldhash::{HashMap, HashSet};
 use gateway_core::state::{Batch, Closed, Totals};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// How many models that no catalogue knows are told apart: their names are the callers' to choose.
 const MADE_UP: usize = 500;
@@ -25,8 +23,8 @@ impl Page {
     /// The batch of `notes`: rows that ended since they were noted are only summed up.
     pub(super) fn turn(&mut self, run: &str, id: String, notes: Vec<Note>) -> Batch {
         let mut batch = Batch { id, ..Batch::default() };
-        let mut sums: HashMap<Names, Totals> = HashMap::new();
-        let mut new: HashMap<u64, Arc<Row>> = HashMap::new();
+        let mut sums: HashMap<Names, Totals> = HashMap::default();
+        let mut new: HashMap<u64, Arc<Row>> = HashMap::default();
         for note in notes {
             match note {
                 Note::Opened(row) => drop(new.insert(row.id, row)),

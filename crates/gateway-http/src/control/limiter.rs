@@ -3,12 +3,12 @@
 use super::{
     Size, Standing, Taken,
     allowance::{Allowance, Estimate, Levy, Set, What},
-    calendar::{self, DAY, Date},
+    calendar::{self, DAY},
     peer::household,
 };
 use crate::auth::Client;
 use gateway_core::{
-    Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
+    Date, Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
     state::{Decision, Key, QuotaAsk, Quotas, Refusal, StoreError, Tenant},
 };
 use std::{

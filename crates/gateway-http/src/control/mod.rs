@@ -23,7 +23,7 @@ pub(crate) use self::{
     admission::Permit,
     allowance::Quota,
     books::{Ended, Row, Who},
-    calendar::{DAY, Date, now},
+    calendar::{DAY, now},
     grant::Grant,
     outlook::{Met, Of, Outlook},
     standing::Standing,

@@ -37,31 +37,34 @@ impl Standing {
     /// Tells it in the names that OpenAI's clients know, and in those that the platform's do.
     pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
         if let Some(level) = &self.requests {
-            level.add_to(headers, &REQUESTS);
+            level.add_to(headers, REQUESTS);
             let reset = (calendar::now() + level.left.reset).as_secs() + 1;
-            for (name, value) in
-                [LIMIT, REMAINING, RESET].into_iter().zip([level.limit, level.left.units, reset])
-            {
-                headers.insert(HeaderName::from_static(name), value.into());
-            }
+            headers.insert(LIMIT, level.limit.into());
+            headers.insert(REMAINING, level.left.units.into());
+            headers.insert(RESET, reset.into());
         }
         if let Some(level) = &self.tokens {
-            level.add_to(headers, &TOKENS);
+            level.add_to(headers, TOKENS);
         }
     }
 }
 
-const LIMIT: &str = "x-ratelimit-limit";
-const REMAINING: &str = "x-ratelimit-remaining";
-const RESET: &str = "x-ratelimit-reset";
-const REQUESTS: [&str; 3] =
-    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
-const TOKENS: [&str; 3] =
-    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
 
 impl Level {
-    fn add_to(&self, headers: &mut HeaderMap, names: &[&'static str; 3]) {
-        let [limit, remaining, reset] = names.map(HeaderName::from_static);
+    fn add_to(&self, headers: &mut HeaderMap, [limit, remaining, reset]: [HeaderName; 3]) {
         headers.insert(limit, self.limit.into());
         headers.insert(remaining, self.left.units.into());
         if let Ok(value) = HeaderValue::try_from(duration(self.left.reset)) {

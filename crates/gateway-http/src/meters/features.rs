@@ -33,7 +33,7 @@ impl Meters {
     pub fn stored(&self, operation: &'static str, took: Duration, error: Option<&str>) {
         let make =
             || histogram!("llm_gateway_store_operation_duration_seconds", "operation" => operation);
-        self.features.store.get(operation, make).record(took.as_secs_f64());
+        self.features.store.with(operation, make, |taken| taken.record(took.as_secs_f64()));
         if let Some(error) = error {
             counter!("llm_gateway_store_errors_total",
                 "operation" => operation, "error" => error.to_owned())
@@ -42,6 +42,6 @@ impl Meters {
     }
 
     fn one(&self, metric: &'static str, label: &'static str, value: &'static str) {
-        self.features.counts.get((metric, value), || counter!(metric, label => value)).increment(1);
+        self.features.counts.count((metric, value), || counter!(metric, label => value));
     }
 }

@@ -72,17 +72,20 @@ impl Heads {
     /// # Errors
     ///
     /// If that to which they belong does not end.
-    pub(super) fn came(&mut self, bytes: &[u8], now: Instant) -> Result<(), Endless> {
-        for &byte in bytes {
+    pub(super) fn came(&mut self, mut bytes: &[u8], now: Instant) -> Result<(), Endless> {
+        while let Some((&byte, rest)) = bytes.split_first() {
             if matches!(self.state, State::Awaited) {
                 self.state = State::Within(Head::new(now));
             }
             let State::Within(head) = &mut self.state else { return Ok(()) };
+            bytes = rest;
             if !head.push(byte) {
                 self.state = State::Elsewhere;
             } else if head.is_whole(byte) {
                 self.state = if head.is_interim() { State::Awaited } else { State::Elsewhere };
                 self.count()?;
+            } else {
+                bytes = head.pass_line(rest);
             }
         }
         match &self.state {
@@ -113,6 +116,14 @@ impl Head {
         let fits = VERSION.get(self.length).is_none_or(|&expected| expected == byte);
         self.length += 1;
         fits
+    }
+
+    /// Passes what of its line is in `bytes` once its status is known, and gives what comes then.
+    fn pass_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.length < self.opening.len() || self.line == 0 {
+            return bytes;
+        }
+        bytes.split_at(memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())).1
     }
 
     /// Whether `byte`, its last so far, ends it.

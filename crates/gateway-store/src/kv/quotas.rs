@@ -12,13 +12,14 @@ use crate::{
     record,
 };
 use async_trait::async_trait;
+use foldhash::HashMap;
 use gateway_core::{
     NanoDollars,
     state::{BudgetAsk, Decision, Key, QuotaAsk, Quotas, Settle, StoreError},
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,14 +29,33 @@ pub(crate) struct KvQuotas<E> {
     store: Arc<KvStore<E>>,
     clock: Clock,
     clients: Mutex<HashMap<Key, Client>>,
+    unwritten: Arc<Mutex<Unwritten>>,
 }
 
 #[derive(Default)]
 struct Client {
     taken: Taken,
-    /// For how long each budget's spending is remembered.
-    keep: HashMap<Arc<str>, Duration>,
+    budgets: HashMap<Arc<str>, Budget>,
 }
+
+/// Where what was spent of a budget is kept.
+#[derive(Clone)]
+struct Budget {
+    object: Arc<[u8]>,
+    /// For how long, from the first spending on.
+    keep: Duration,
+}
+
+/// What was spent and is still to be written. Who spends while a write is on its way only adds to
+/// what it takes along.
+#[derive(Default)]
+struct Unwritten {
+    sums: HashMap<Arc<[u8]>, (NanoDollars, Duration)>,
+    is_on_its_way: bool,
+}
+
+/// A write that is on its way. If it is dropped, the next one that spends begins another.
+struct Writing(Arc<Mutex<Unwritten>>);
 
 #[derive(Deserialize, Serialize)]
 struct Spent {
@@ -50,11 +70,11 @@ const TIDY: usize = 1_024;
 impl<E: Engine> KvQuotas<E> {
     /// Limits whose money is kept in `store`.
     pub(crate) fn new(store: Arc<KvStore<E>>, clock: Clock) -> Self {
-        Self { store, clock, clients: Mutex::default() }
+        Self { store, clock, clients: Mutex::default(), unwritten: Arc::default() }
     }
 
     fn clients(&self) -> MutexGuard<'_, HashMap<Key, Client>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.clients)
     }
 
     /// Makes sure that it is known what was spent before.
@@ -63,14 +83,24 @@ impl<E: Engine> KvQuotas<E> {
         if self.clients().get(key).is_some_and(knows) {
             return Ok(());
         }
-        let object = place(key, &budget.name);
+        let object: Arc<[u8]> = place(key, &budget.name).into();
+        let it = Budget { object: Arc::clone(&object), keep: budget.keep };
         let spent = self.store.engine().read(move |view, now| spent(view, now, &object)).await?;
         let mut clients = self.clients();
         let client = clients.entry(key.clone()).or_default();
         client.taken.learn(&budget.name, spent);
-        client.keep.retain(|name, _| client.taken.knows(name));
-        client.keep.insert(Arc::clone(&budget.name), budget.keep);
+        client.budgets.retain(|name, _| client.taken.knows(name));
+        client.budgets.insert(Arc::clone(&budget.name), it);
         Ok(())
+    }
+
+    /// Ends what a request took. Says what its budgets have come to.
+    fn end(&self, key: &Key, settle: &Settle) -> Vec<(Budget, NanoDollars)> {
+        let mut clients = self.clients();
+        let Some(client) = clients.get_mut(key) else { return Vec::new() };
+        let booked = client.taken.settle(self.clock.now_us(), settle);
+        let place = |(name, sum)| Some((client.budgets.get(&name)?.clone(), sum));
+        booked.into_iter().filter_map(place).collect()
     }
 }
 
@@ -92,21 +122,52 @@ impl<E: Engine> Quotas for KvQuotas<E> {
     }
 
     async fn settle(&self, key: &Key, settle: &Settle) -> Result<(), StoreError> {
-        let booked: Vec<_> = {
-            let mut clients = self.clients();
-            let Some(client) = clients.get_mut(key) else { return Ok(()) };
-            let booked = client.taken.settle(self.clock.now_us(), settle);
-            let keep = |name| client.keep.get(name).copied().unwrap_or_default();
-            booked.iter().map(|(name, spent)| (place(key, name), *spent, keep(name))).collect()
-        };
+        let booked = self.end(key, settle);
         if booked.is_empty() {
             return Ok(());
         }
-        let book = move |draft: &mut Draft<'_>| {
-            booked.iter().try_for_each(|(object, spent, keep)| book(draft, object, *spent, *keep))
+        let Some(writing) = Writing::begin(&self.unwritten, booked) else { return Ok(()) };
+        let unwritten = Arc::clone(&writing.0);
+        let write = move |draft: &mut Draft<'_>| {
+            let sums = lock(&unwritten).take();
+            sums.iter().try_for_each(|(object, (sum, keep))| book(draft, object, *sum, *keep))
         };
-        self.store.engine().write(Wait::Visible, book).await
+        self.store.engine().write(Wait::Visible, write).await
     }
+}
+
+impl Unwritten {
+    /// All of it, for the write that has begun.
+    fn take(&mut self) -> HashMap<Arc<[u8]>, (NanoDollars, Duration)> {
+        self.is_on_its_way = false;
+        mem::take(&mut self.sums)
+    }
+}
+
+impl Writing {
+    /// Notes what is to be written; nothing if a write is on its way that takes it along.
+    fn begin(
+        unwritten: &Arc<Mutex<Unwritten>>,
+        booked: Vec<(Budget, NanoDollars)>,
+    ) -> Option<Self> {
+        let mut all = lock(unwritten);
+        for (Budget { object, keep }, sum) in booked {
+            let kept = all.sums.entry(object).or_insert((sum, keep));
+            kept.0 = kept.0.max(sum);
+        }
+        let is_first = !mem::replace(&mut all.is_on_its_way, true);
+        is_first.then(|| Self(Arc::clone(unwritten)))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        lock(&self.0).is_on_its_way = false;
+    }
+}
+
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn place(key: &Key, period: &str) -> Vec<u8> {
@@ -114,9 +175,12 @@ fn place(key: &Key, period: &str) -> Vec<u8> {
 }
 
 fn spent(view: &dyn View, now: u64, object: &[u8]) -> Result<NanoDollars, StoreError> {
-    let Some(json) = view.get(object)? else { return Ok(NanoDollars::default()) };
-    let kept: Spent = record::read("budget", &json)?;
-    Ok(if kept.expires > now { kept.sum } else { NanoDollars::default() })
+    let kept = kept(view, object)?.filter(|kept| kept.expires > now);
+    Ok(kept.map(|kept| kept.sum).unwrap_or_default())
+}
+
+fn kept(view: &dyn View, object: &[u8]) -> Result<Option<Spent>, StoreError> {
+    view.get(object)?.map(|json| record::read("budget", &json)).transpose()
 }
 
 /// Keeps what was spent. Two settlements may be kept in either order: the larger sum is the later.
@@ -126,11 +190,14 @@ fn book(
     sum: NanoDollars,
     keep: Duration,
 ) -> Result<(), StoreError> {
-    let sum = sum.max(spent(draft, draft.now, object)?);
-    let before = draft.get(object)?;
-    let before = before.map(|json| record::read::<Spent>("budget", &json)).transpose()?;
-    let expires = draft.now.saturating_add(millis(keep));
-    expiry::schedule(draft, object, before.map(|kept| kept.expires), expires);
-    draft.put(object.to_vec(), record::write(&Spent { v: record::SCHEMA, expires, sum })?);
+    let spent = match kept(draft, object)? {
+        Some(kept) if kept.expires > draft.now => Spent { sum: sum.max(kept.sum), ..kept },
+        gone => {
+            let expires = draft.now.saturating_add(millis(keep));
+            expiry::schedule(draft, object, gone.map(|kept| kept.expires), expires);
+            Spent { v: record::SCHEMA, expires, sum }
+        }
+    };
+    draft.put(object.to_vec(), record::write(&spent)?);
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Rates and places are kept in memory: a restart gives everybody a fresh start of at most one
 //! burst. Money is not: what was spent is told to the keeper, and asked of it after a restart.
 
+use foldhash::HashMap;
 use gateway_core::{
     NanoDollars,
     state::{
@@ -10,7 +11,7 @@ use gateway_core::{
         gcra::{self, Verdict},
     },
 };
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// What is taken of the limits of one client.
 #[derive(Debug, Default)]

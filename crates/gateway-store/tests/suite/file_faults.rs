@@ -1,11 +1,14 @@
 //! What a file does when it is not as it should be.
 
 use crate::backend::{Directory, key, minute, turn};
-use gateway_core::state::{Begun, Outcome, Slice, StoreError};
+use gateway_core::{
+    NanoDollars,
+    state::{Begun, BudgetAsk, Decision, Outcome, QuotaAsk, Settle, Slice, StoreError},
+};
 use gateway_store::{Backend, Durability, DurabilityClass, Embedded, Settings, Stores};
 use redb::TableDefinition;
-use std::{fs, path::Path, process::Command, time::Duration};
-use tokio::time;
+use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
+use tokio::{task::JoinSet, time};
 
 /// Set in a child process whose files may not grow: the file it is to write to.
 const CHILD: &str = "GATEWAY_STORE_FULL_CHILD";
@@ -44,6 +47,45 @@ async fn what_was_kept_is_there_after_a_restart() {
     let outcome = stores.sessions.append(&key("s"), &again).await.unwrap();
     assert_eq!(outcome, Outcome::Duplicate(8));
     assert_eq!(stores.health().await.durability, DurabilityClass::PowerSafe);
+}
+
+/// Who spends while others' spending is written waits for no write of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_spend_at_once_is_there_after_a_restart() {
+    let directory = Directory::new();
+    let path = directory.path().join("state.redb");
+    let left = async |stores: &Stores, request: &str| {
+        let limit = NanoDollars(1_000_000);
+        let keep = Duration::from_hours(24);
+        let budget = BudgetAsk { name: "day".into(), limit, reserve: NanoDollars(0), keep };
+        let lease = Duration::from_mins(1);
+        let ask = QuotaAsk {
+            request: request.into(),
+            lease,
+            budgets: vec![budget],
+            ..QuotaAsk::default()
+        };
+        let decision = stores.quotas.take(&key("c"), &ask).await.unwrap();
+        let Decision::Granted(left) = decision else { panic!("{decision:?}") };
+        left.budgets[0]
+    };
+    for round in 0..3 {
+        let stores = open(&path).await.unwrap();
+        assert_eq!(left(&stores, "first").await, NanoDollars(1_000_000 - round * 400));
+        let mut tasks = JoinSet::new();
+        for n in 0..400 {
+            let request = n.to_string();
+            left(&stores, &request).await;
+            let quotas = Arc::clone(&stores.quotas);
+            tasks.spawn(async move {
+                let request = request.into();
+                let settle = Settle { request, cost: NanoDollars(1), ..Settle::default() };
+                quotas.settle(&key("c"), &settle).await
+            });
+        }
+        assert!(tasks.join_all().await.iter().all(Result::is_ok));
+        stores.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,9 +12,13 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{Envelope, Original};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use serde_json::value::RawValue;
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
+
+static DEVELOPER: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"developer\""));
+
+static TOOL_CALLS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"tool_calls\""));
 
 type Edits = Vec<(Range<usize>, Bytes)>;
 
@@ -38,17 +42,13 @@ pub(super) fn adapt(quirks: &Quirks, original: &Original, model: &str) -> Vec<By
         edits.extend(envelope.session.iter().map(|(_, at)| (at.clone(), Bytes::new())));
     }
     rename(quirks, body, &mut edits);
-    if mentions(body, b"\"developer\"") && !quirks.knows(Feature::Developer) {
+    if !quirks.knows(Feature::Developer) && DEVELOPER.find(body).is_some() {
         each_message(body, envelope, |message| demote(body, message, &mut edits));
     }
-    if mentions(body, b"\"tool_calls\"") && quirks.history == History::Required {
+    if quirks.history == History::Required && TOOL_CALLS.find(body).is_some() {
         each_message(body, envelope, |message| remember(body, message, &mut edits));
     }
     splice(body, edits)
-}
-
-fn mentions(body: &[u8], word: &[u8]) -> bool {
-    memmem::find(body, word).is_some()
 }
 
 /// The members of the object that stands at `at`, with their places in `body`.
@@ -110,7 +110,7 @@ fn cut(body: &[u8], names: &[&str], edits: &mut Edits) {
 /// Calls members by the upstream's names for them.
 fn rename(quirks: &Quirks, body: &[u8], edits: &mut Edits) {
     for (ours, theirs) in [("max_completion_tokens", quirks.max_tokens), ("seed", quirks.seed)] {
-        if ours == theirs || !mentions(body, ours.as_bytes()) {
+        if ours == theirs || memmem::find(body, ours.as_bytes()).is_none() {
             continue;
         }
         let members = members(body, &(0..body.len()));

@@ -5,7 +5,7 @@ use super::{
     lenient::{Maybe, Text},
     usage,
 };
-use crate::unreadable;
+use crate::{json::Walk, unreadable};
 use gateway_core::{Finish, FinishReason, Result, StreamEvent};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -42,6 +42,54 @@ struct Message {
 ///
 /// If it is an error, or no answer. What is wrong inside of its content is not looked for.
 pub(super) fn read(json: &str) -> Result<Vec<StreamEvent>> {
+    Walk::through(json, quick).map_or_else(|| careful(json), Ok)
+}
+
+/// What there is to tell of an answer in which nothing is out of the ordinary.
+fn quick(walk: &mut Walk<'_>) -> Option<Vec<StreamEvent>> {
+    let (mut events, mut usage) = (Vec::new(), None);
+    walk.object(|key, walk| match key {
+        "choices" if events.is_empty() => walk.array(|walk| {
+            events.push(StreamEvent::Finished(quick_choice(walk)?));
+            Some(())
+        }),
+        "usage" if usage.is_none() => {
+            usage = Some(serde_json::from_str(walk.value()?).ok()?);
+            Some(())
+        }
+        "choices" | "usage" | "error" => None,
+        _ => walk.value().map(drop),
+    })?;
+    if events.is_empty() {
+        return None;
+    }
+    events.extend(usage.and_then(usage::Wire::read).map(StreamEvent::Usage));
+    Some(events)
+}
+
+fn quick_choice(walk: &mut Walk<'_>) -> Option<Finish> {
+    let (mut finish, mut has_message) = (None, false);
+    walk.object(|key, walk| match key {
+        "message" if !has_message => {
+            has_message = true;
+            walk.object(|key, walk| match key {
+                // Whoever calls is looked at more closely.
+                "tool_calls" | "function_call" => walk.is_null().then_some(()),
+                _ => walk.value().map(drop),
+            })
+        }
+        "finish_reason" if finish.is_none() => {
+            let word = walk.value()?.strip_prefix('"')?.strip_suffix('"')?;
+            finish = finish::read(word).ok().filter(|_| !word.contains('\\'));
+            finish.is_some().then_some(())
+        }
+        "message" | "delta" | "finish_reason" => None,
+        _ => walk.value().map(drop),
+    })?;
+    finish
+}
+
+fn careful(json: &str) -> Result<Vec<StreamEvent>> {
     let answer: Answer<'_> = serde_json::from_str(json).map_err(|error| {
         // Not the error itself, which may quote the answer.
         unreadable(format!("{:?} error at character {}", error.classify(), error.column()))
@@ -115,6 +163,29 @@ mod tests {
                 check(&format!(r#"{{"choices":[{choice}],{said}}}"#));
                 check(&format!(r#"{{"id":"x","choices":[{choice},{second}],"usage":null}}"#));
             }
+        }
+    }
+
+    #[test]
+    fn what_is_ordinary_is_read_quickly_and_the_same() {
+        let said = r#""usage":{"prompt_tokens":3,"completion_tokens":4}"#;
+        let ordinary = format!(
+            r#"{{"id":"x","choices":[{{"message":{{"content":"a\"b","tool_calls":null}},
+            "finish_reason":"stop"}}, {{"finish_reason":"eos"}}],{said}}}"#
+        );
+        assert_eq!(Walk::through(&ordinary, quick).unwrap(), careful(&ordinary).unwrap());
+        for odd in [
+            r#"{"choices":[],"usage":{"prompt_tokens":1}}"#,
+            r#"{"choices":[{"finish_reason":"stop"}],"choices":[{"finish_reason":"stop"}]}"#,
+            r#"{"choices":[{"finish_reason":"stop"}],"error":null}"#,
+            r#"{"choices":[{"finish_reason":"st\u006fp"}]}"#,
+            r#"{"choices":[{"finish_reason":"error"}]}"#,
+            r#"{"choices":[{"finish_reason":"stop","message":{"tool_calls":[{}]}}]}"#,
+            r#"{"choices":[{"finish_reason":"stop","delta":{}}]}"#,
+            r#"{"choices":[{}]}"#,
+        ] {
+            assert_eq!(Walk::through(odd, quick), None, "{odd}");
+            check(odd);
         }
     }
 

@@ -1,4 +1,5 @@
-//! Whether a text is JSON at all: for what is passed on unread, as often as a model says a word.
+//! Passing over JSON without building anything: for what is passed on unread, as often as a model
+//! says a word, and for what little is wanted of an answer.
 
 use super::text::plain_prefix;
 
@@ -12,13 +13,14 @@ pub fn is_object(text: &str) -> bool {
 }
 
 /// A place in a text. Its methods go on from there, or give nothing if the text breaks the rules.
+#[derive(Debug)]
 struct Grammar<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 /// The arrays and objects that are open: a bit for each, the innermost last, set for objects.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Open {
     kinds: u128,
     depth: u32,
@@ -43,16 +45,28 @@ impl Open {
 
 impl Grammar<'_> {
     fn document(mut self) -> Option<()> {
-        let mut open = Open::default();
+        self.pass(0)?;
+        self.end()
+    }
+
+    /// Passes the end, and what space there is before it.
+    fn end(&mut self) -> Option<()> {
+        self.space();
+        (self.at == self.bytes.len()).then_some(())
+    }
+
+    /// Passes a whole value that stands within so many arrays and objects.
+    fn pass(&mut self, within: u32) -> Option<()> {
+        let mut open = Open { kinds: 0, depth: within };
         loop {
             if self.value(&mut open)? {
                 continue;
             }
             loop {
-                self.space();
-                if open.depth == 0 {
-                    return (self.at == self.bytes.len()).then_some(());
+                if open.depth == within {
+                    return Some(());
                 }
+                self.space();
                 match self.next()? {
                     b',' => break,
                     b'}' if open.in_object() => open.leave(),
@@ -197,6 +211,86 @@ impl Grammar<'_> {
     }
 }
 
+/// A place in a text where a value stands. Each method reads that value, and nothing if it is not
+/// what is asked for, or no JSON; keys with escapes in them are not read either.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    text: &'a str,
+    grammar: Grammar<'a>,
+    /// In how many arrays and objects.
+    depth: u32,
+}
+
+impl<'a> Walk<'a> {
+    /// Reads the one value of `text` by `read`.
+    pub fn through<T>(text: &'a str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let mut walk = Self { text, grammar: Grammar { bytes: text.as_bytes(), at: 0 }, depth: 0 };
+        walk.grammar.space();
+        let found = read(&mut walk)?;
+        walk.grammar.end()?;
+        Some(found)
+    }
+
+    /// Reads an object: each member by `read`, which is given the key and reads the value.
+    pub fn object(&mut self, mut read: impl FnMut(&'a str, &mut Self) -> Option<()>) -> Option<()> {
+        self.items(b'{', b'}', |walk| {
+            let start = walk.grammar.at + 1;
+            walk.grammar.key()?;
+            let key = walk.text.get(start..)?;
+            let (key, end) = key.split_at_checked(plain_prefix(key.as_bytes()))?;
+            end.starts_with('"').then(|| read(key, walk))?
+        })
+    }
+
+    /// Reads an array: each of its values by `read`.
+    pub fn array(&mut self, read: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.items(b'[', b']', read)
+    }
+
+    /// Reads any value, as it is written.
+    pub fn value(&mut self) -> Option<&'a str> {
+        let start = self.grammar.at;
+        self.grammar.pass(self.depth)?;
+        self.text.get(start..self.grammar.at)
+    }
+
+    /// Reads `null`, if it stands here; false, and reads nothing, if it does not.
+    pub fn is_null(&mut self) -> bool {
+        let is_null = self.text.get(self.grammar.at..).is_some_and(|it| it.starts_with("null"));
+        self.grammar.at += if is_null { 4 } else { 0 };
+        is_null
+    }
+
+    fn items(
+        &mut self,
+        begin: u8,
+        end: u8,
+        mut read: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
+        if self.grammar.next()? != begin || self.depth >= DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        self.grammar.space();
+        if self.grammar.peek()? == end {
+            self.grammar.at += 1;
+            self.depth -= 1;
+            return Some(());
+        }
+        loop {
+            read(self)?;
+            self.grammar.space();
+            match self.grammar.next()? {
+                b',' => self.grammar.space(),
+                byte if byte == end => break,
+                _ => return None,
+            }
+        }
+        self.depth -= 1;
+        Some(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +367,53 @@ mod tests {
         #[test]
         fn it_judges_like_serde(text in r#"\{("a":)?[\[\]{}:,"\\ u0-9eE.+tfn-]{0,20}\}?"#) {
             check(&text);
+        }
+    }
+
+    /// Everything that is in a value, as a walk finds it.
+    fn told(walk: &mut Walk<'_>) -> Option<serde_json::Value> {
+        if walk.is_null() {
+            return Some(serde_json::Value::Null);
+        }
+        match walk.grammar.peek()? {
+            b'{' => {
+                let mut members = serde_json::Map::new();
+                walk.object(|key, walk| {
+                    members.insert(key.to_owned(), told(walk)?);
+                    Some(())
+                })?;
+                Some(members.into())
+            }
+            b'[' => {
+                let mut values = Vec::new();
+                walk.array(|walk| {
+                    values.push(told(walk)?);
+                    Some(())
+                })?;
+                Some(values.into())
+            }
+            _ => serde_json::from_str(walk.value()?).ok(),
+        }
+    }
+
+    #[test]
+    fn a_walk_finds_what_is_there() {
+        let text = r#" { "a" : [ 1 , {} , [] , "x\"y" , null ] , "b" : { "c" : true } } "#;
+        let expected: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(Walk::through(text, told), Some(expected));
+        for end in 0..text.trim_end().len() {
+            assert_eq!(Walk::through(&text[..end], told), None, "{end}");
+        }
+        let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
+        for depth in [DEPTH as usize, DEPTH as usize + 1] {
+            let is_within = Walk::through(&nested(depth), told).is_some();
+            assert_eq!(is_within, depth <= DEPTH as usize, "{depth}");
+            let inside =
+                Walk::through(&nested(depth), |walk| walk.array(|walk| walk.value().map(drop)));
+            assert_eq!(inside.is_some(), is_within, "{depth}");
+        }
+        for text in [r#"{"a":1} x"#, r#"{"\u0061":1}"#, r#"{"a":1,}"#, "[1,]", "[1 2]", "nul"] {
+            assert_eq!(Walk::through(text, told), None, "{text}");
         }
     }
 }

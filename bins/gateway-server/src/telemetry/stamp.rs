@@ -1,0 +1,55 @@
+//! The time of a line, as RFC 3339 writes it.
+
+use gateway_core::Date;
+use std::time::{Duration, SystemTime};
+
+/// Appends the time of day: `2026-11-26T15:05:50.302905Z`.
+#[expect(clippy::disallowed_methods, reason = "lines tell the time of day")]
+pub(super) fn write(out: &mut Vec<u8>) {
+    write_time(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(), out);
+}
+
+fn write_time(since_1970: Duration, out: &mut Vec<u8>) {
+    let (days, second) = (since_1970.as_secs() / 86_400, since_1970.as_secs() % 86_400);
+    let Date { year, month, day } = Date::after(days);
+    for (before, number, digits) in [
+        (None, year, 4),
+        (Some(b'-'), month, 2),
+        (Some(b'-'), day, 2),
+        (Some(b'T'), second / 3_600, 2),
+        (Some(b':'), second / 60 % 60, 2),
+        (Some(b':'), second % 60, 2),
+        (Some(b'.'), since_1970.subsec_micros().into(), 6),
+    ] {
+        out.extend(before);
+        write_number(number, digits, out);
+    }
+    out.push(b'Z');
+}
+
+/// Appends the last `digits` digits of `number`.
+fn write_number(number: u64, digits: u32, out: &mut Vec<u8>) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_u64.pow(place) % 10;
+        out.push(b'0' + (digit & 15) as u8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(micros: u64, expected: &str) {
+        let mut out = Vec::new();
+        write_time(Duration::from_micros(micros), &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn times_are_written_to_the_microsecond() {
+        check(0, "1970-01-01T00:00:00.000000Z");
+        check(1_795_705_550_302_905, "2026-11-26T15:05:50.302905Z");
+        check(951_868_799_999_999, "2000-02-29T23:59:59.999999Z");
+    }
+}
