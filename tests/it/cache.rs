@@ -1,8 +1,10 @@
 //! Answers that are remembered, and answers that are shared.
 
-use gateway_tests::{Gateway, PATIENCE, Raw, Reply, Script, Setup, Upstream, openai, request};
+use gateway_tests::{
+    Gateway, PATIENCE, Raw, Redis, Reply, Script, Setup, Upstream, openai, request,
+};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 
 async fn start(upstream: &Upstream) -> Gateway {
@@ -63,6 +65,47 @@ async fn what_may_differ_is_asked_again() {
     check(json!({}), &[("cache-control", "no-cache")], ["miss", "miss"], 2).await;
     let tools = json!([{ "type": "function", "function": { "name": "t", "parameters": {} } }]);
     check(json!({ "tools": tools }), &[], NEVER, 2).await;
+}
+
+/// What was said before is part of what is asked.
+#[tokio::test]
+async fn a_session_is_asked_for_itself() {
+    let upstream = Upstream::start().await;
+    let gateway = start(&upstream).await;
+    for calls in [1, 2] {
+        let session = gateway.send(request("POST", "/v1/sessions", &[], b"{}")).await.json();
+        let reply = ask(&gateway, json!({ "session_id": session["id"] }), &[]).await;
+        assert_eq!((reply.header("x-cache"), reply.status()), ("bypass", 200), "{}", reply.text());
+        assert_eq!(upstream.exchanges().len(), calls);
+    }
+}
+
+/// Who asks for what may be remembered waits for a store in trouble for a moment, and soon not at
+/// all.
+#[tokio::test]
+async fn a_store_in_trouble_is_passed_by() {
+    let (upstream, redis) = (Upstream::start().await, Redis::start().await);
+    let gateway = setup(&upstream).sharing(&redis).start().await;
+    let twice = json!({ "seed": -1 });
+    for told in TWICE {
+        assert_eq!(ask(&gateway, twice.clone(), &[]).await.header("x-cache"), told);
+    }
+    redis.signal("STOP");
+    let mut took = Vec::new();
+    for number in 0..30 {
+        let began = Instant::now();
+        let reply = ask(&gateway, json!({ "seed": number }), &[]).await;
+        took.push(began.elapsed());
+        assert_eq!((reply.status(), reply.header("x-cache")), (200, "miss"));
+    }
+    took.sort_unstable();
+    // To ask for it and to remember it would be 50 ms each.
+    assert!(took[15] < Duration::from_millis(50), "{took:?}");
+    redis.signal("CONT");
+    let back = Instant::now();
+    while ask(&gateway, twice.clone(), &[]).await.header("x-cache") != "hit" {
+        assert!(back.elapsed() < PATIENCE, "it is passed by for ever");
+    }
 }
 
 #[tokio::test]

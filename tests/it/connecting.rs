@@ -1,13 +1,16 @@
 //! Upstreams with whom no connection comes about.
 
-use gateway_tests::{Gateway, Setup, Upstream};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use gateway_tests::{Data, Gateway, Setup, Upstream};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use serde_json::Value;
 use std::{
+    fs,
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -38,6 +41,7 @@ async fn check(url: &str, told: &str) {
     assert_eq!(gateway.ask("one/m", Value::Null).await.told(), told);
     let reply = gateway.ask("best", Value::Null).await;
     assert_eq!((reply.told().as_str(), reply.header("x-gateway-provider")), ("200", "two"));
+    assert_eq!(two.exchanges().len(), 1, "asked once");
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
@@ -87,6 +91,8 @@ enum Manner {
     Open,
     /// Shows a certificate that nobody vouches for.
     SelfSigned,
+    /// Shows one that an authority vouches for which the gateway does not know.
+    Vouched,
     /// Refuses every version of TLS that it is offered.
     Refusing,
     /// Agrees on a version of TLS that is too old.
@@ -135,11 +141,8 @@ async fn serve(manner: Manner, mut socket: TcpStream) -> Vec<u8> {
         }
         Manner::Refusing => say_and_listen(&PROTOCOL_VERSION, &mut socket, &mut heard).await,
         Manner::Old => say_and_listen(&server_hello_of_1_1(), &mut socket, &mut heard).await,
-        Manner::SelfSigned => {
-            if let Ok(mut secured) = acceptor().accept(socket).await {
-                let _ = secured.read_to_end(&mut heard).await;
-            }
-        }
+        Manner::SelfSigned => secure(socket, SELF_SIGNED, &mut heard).await,
+        Manner::Vouched => secure(socket, VOUCHED, &mut heard).await,
     }
     heard
 }
@@ -161,8 +164,18 @@ async fn say_and_listen(said: &[u8], socket: &mut TcpStream, heard: &mut Vec<u8>
     while socket.read_buf(heard).await.unwrap_or(0) > 0 {}
 }
 
-fn acceptor() -> TlsAcceptor {
-    let certificate = include_bytes!("../../crates/gateway-providers/src/client/pki/self.der");
+async fn secure(socket: TcpStream, certificate: &'static [u8], heard: &mut Vec<u8>) {
+    if let Ok(mut secured) = acceptor(certificate).accept(socket).await {
+        let _ = secured.read_to_end(heard).await;
+    }
+}
+
+const SELF_SIGNED: &[u8] = include_bytes!("../../crates/gateway-providers/src/client/pki/self.der");
+/// For `localhost`, by [`AUTHORITY`].
+const VOUCHED: &[u8] = include_bytes!("../../crates/gateway-providers/src/client/pki/good.der");
+const AUTHORITY: &[u8] = include_bytes!("../../crates/gateway-providers/src/client/pki/ca.der");
+
+fn acceptor(certificate: &'static [u8]) -> TlsAcceptor {
     let key = include_bytes!("../../crates/gateway-providers/src/client/pki/leaf.der");
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.as_slice()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -170,7 +183,7 @@ fn acceptor() -> TlsAcceptor {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![CertificateDer::from(certificate.as_slice())], key)
+        .with_single_cert(vec![CertificateDer::from(certificate)], key)
         .unwrap();
     TlsAcceptor::from(Arc::new(config))
 }
@@ -196,4 +209,28 @@ async fn somebody_with_whom_no_tls_comes_about() {
 async fn somebody_whose_tls_is_too_old() {
     check_stranger(Manner::Refusing).await;
     check_stranger(Manner::Old).await;
+}
+
+/// An authority that the environment names is not believed, and no secret of a connection is written
+/// where the environment says.
+#[tokio::test]
+async fn the_environment_has_no_say_in_tls() {
+    let data = Data::new();
+    let file = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
+    let (authority, secrets) = (file("ca.pem"), file("secrets"));
+    let text = STANDARD.encode(AUTHORITY);
+    let text = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    fs::write(&authority, text).unwrap();
+    let stranger = Stranger::start(Manner::Vouched).await;
+    let url = format!("https://localhost:{}/v1", stranger.address.port());
+    let gateway = Setup::new()
+        .provider("one", &url)
+        .env("SSL_CERT_FILE", &authority)
+        .env("SSL_CERT_DIR", data.path().to_str().unwrap())
+        .env("SSLKEYLOGFILE", &secrets)
+        .start()
+        .await;
+    assert_eq!(gateway.ask("one/m", Value::Null).await.told(), "502 upstream_tls");
+    assert_eq!(stranger.connections.load(Relaxed), 1);
+    assert!(!Path::new(&secrets).exists(), "secrets are written down");
 }

@@ -8,15 +8,17 @@ const KEY: &str = "sk-limited";
 /// A gateway with one client, of which these settings are true, before a model at $1 a token.
 async fn start(settings: &[(&str, &str)]) -> (Upstream, Gateway) {
     let upstream = Upstream::start().await;
-    let mut setup = Setup::before(&upstream)
+    let gateway = setup(&upstream, settings).start().await;
+    (upstream, gateway)
+}
+
+fn setup(upstream: &Upstream, settings: &[(&str, &str)]) -> Setup {
+    let setup = Setup::before(upstream)
         .set("[models]", "id", "m")
         .set("[models]", "provider", "lab")
         .write("[models]", "price", "{ input = 1000000, output = 1000000 }")
         .client("app", KEY);
-    for (name, value) in settings {
-        setup = setup.write("[clients]", name, value);
-    }
-    (upstream, setup.start().await)
+    settings.iter().fold(setup, |setup, (name, value)| setup.write("[clients]", name, value))
 }
 
 fn asking(path: &str, besides: Value) -> Vec<u8> {
@@ -98,6 +100,35 @@ async fn a_request_that_fails_takes_no_tokens() {
         gateway.outcomes(n).await;
     }
     assert_eq!(ask(&gateway, json!({ "max_tokens": 900 })).await.told(), "200");
+}
+
+/// However often its provider is asked, and whether it is asked at all.
+#[tokio::test]
+async fn a_request_counts_once() {
+    let upstream = Upstream::start().await;
+    let limits = [("requests_per_minute", "60"), ("burst", "10"), ("tokens_per_minute", "1000")];
+    let setup = setup(&upstream, &limits).write("resilience", "retry_max_attempts", "3");
+    let gateway = setup.write("cache", "enabled", "true").start().await;
+    for _ in 0..2 {
+        upstream.next(Script::json(500, "{}"));
+    }
+    let asking = json!({ "temperature": 0, "max_tokens": 10 });
+    let first = ask(&gateway, asking.clone()).await;
+    assert_eq!((first.told().as_str(), first.header("x-gateway-attempts")), ("200", "3"));
+    assert_eq!(first.header("x-ratelimit-remaining-requests"), "9");
+    gateway.outcomes(1).await;
+    let second = ask(&gateway, asking.clone()).await;
+    assert_eq!((second.header("x-cache"), second.header("x-gateway-cost-usd")), ("hit", "0"));
+    assert!(["8", "9"].contains(&second.header("x-ratelimit-remaining-requests")));
+    gateway.outcomes(2).await;
+    upstream.next(Script::json(400, "{}"));
+    assert_eq!(ask(&gateway, json!({ "max_tokens": 10 })).await.status(), 400);
+    gateway.outcomes(3).await;
+    // Of all tokens, ten were paid for.
+    let last = ask(&gateway, json!({ "max_tokens": 1 })).await;
+    let left: u64 = last.header("x-ratelimit-remaining-tokens").parse().unwrap();
+    assert!((930..=990).contains(&left), "{left}");
+    assert_eq!(upstream.exchanges().len(), 3 + 1 + 1);
 }
 
 #[tokio::test]

@@ -85,6 +85,35 @@ async fn counts_are_read_however_they_are_written() {
     check(&twice, ["10 $1.3"; 2], &[]).await;
 }
 
+/// Some tell with each piece how much it is by now.
+#[tokio::test]
+async fn counts_that_grow_are_not_added_up() {
+    let (upstream, gateway) = start().await;
+    let growing = |said: u32, piece: &str| {
+        let usage = format!(
+            "\"usage\":{{\"prompt_tokens\":7,\"completion_tokens\":{said},\"total_tokens\":{}}},\"choices\"",
+            7 + said
+        );
+        openai::says(piece).replace("\"choices\"", &usage)
+    };
+    let events = [
+        openai::opening(),
+        growing(1, "Hel"),
+        growing(2, "lo"),
+        growing(3, "."),
+        openai::stops(),
+        openai::usage(),
+        "[DONE]".to_owned(),
+    ];
+    upstream.next(Script::events(events));
+    let body = openai::ask("m", json!({ "stream": true }));
+    let asking = request("POST", "/v1/chat/completions", &[KEY], body.as_bytes());
+    assert_eq!(gateway.send(asking).await.said(), "Hello.[stop][DONE]");
+    gateway.outcomes(1).await;
+    let booked = rows(&gateway).await;
+    assert_eq!((&booked["total_tokens"], &booked["cost_usd"]), (&json!(10), &json!(1.3)));
+}
+
 /// Nothing is paid for them, and nothing is paid back.
 #[tokio::test]
 async fn counts_that_cannot_be_do_not_count() {

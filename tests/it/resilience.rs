@@ -1,7 +1,8 @@
 //! Failures that callers do not see, and providers that are given a pause.
 
-use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, openai};
+use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::time::Instant;
 
 async fn start() -> (Upstream, Gateway) {
@@ -33,7 +34,7 @@ fn begun() -> Script {
 
 #[tokio::test]
 async fn a_passing_failure_is_not_seen() {
-    for status in [429, 500, 502, 503, 529] {
+    for status in [429, 500, 502, 503, 504, 529] {
         let reply = check(&[refusal(status)], false, "200", 2).await;
         assert_eq!(reply.header("x-gateway-attempts"), "2");
         check(&[refusal(status)], true, "Hello.[stop][DONE]", 2).await;
@@ -87,6 +88,31 @@ async fn what_may_have_been_done_is_not_done_again() {
     check(&[answer.close()], true, "a<upstream_cut>", 1).await;
 }
 
+/// Whoever says so has done again what may have been done; requests for vectors always are.
+#[tokio::test]
+async fn what_may_have_been_done_is_done_again_where_that_is_wanted() {
+    for broken in [Script::new().close(), Script::new().reset()] {
+        let upstream = Upstream::start().await;
+        let setup = Setup::tenacious().provider("lab", &upstream.url());
+        let gateway = setup.write("resilience", "retry_ambiguous", "true").start().await;
+        upstream.next(broken.clone());
+        let reply = gateway.ask("lab/m", json!({})).await;
+        assert_eq!((reply.told().as_str(), reply.header("x-gateway-attempts")), ("200", "2"));
+        for _ in 0..3 {
+            upstream.next(broken.clone());
+        }
+        assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "502 upstream_reset");
+        assert_eq!(upstream.exchanges().len(), 2 + 3, "no more often than anything else");
+        let (upstream, gateway) = start().await;
+        let vectors = r#"{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":1}}"#;
+        upstream.next(broken);
+        upstream.next(Script::json(200, vectors));
+        let body = br#"{"model":"lab/m","input":"Hello"}"#;
+        let reply = gateway.send(request("POST", "/v1/embeddings", &[], body)).await;
+        assert_eq!((reply.told().as_str(), upstream.exchanges().len()), ("200", 2));
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_repeated_after_output() {
     let error = openai::error("overloaded_error", "", "busy");
@@ -100,6 +126,32 @@ async fn an_upstream_that_wants_time_is_not_waited_for() {
     let script = Script::whole(429, &headers, openai::error("x", "x", "x"));
     let reply = check(&[script], false, "429 x", 1).await;
     assert_eq!(reply.header("retry-after"), "60");
+}
+
+#[tokio::test]
+async fn an_upstream_that_wants_a_moment_is_waited_for() {
+    let headers = [("content-type", "application/json"), ("retry-after", "1")];
+    let script = Script::whole(429, &headers, openai::error("x", "x", "x"));
+    let began = Instant::now();
+    check(&[script], false, "200", 2).await;
+    assert!(began.elapsed() >= Duration::from_secs(1), "it is asked too soon");
+}
+
+/// An answer that is none is a failure of the provider's, and five of them are five.
+#[tokio::test]
+async fn answers_that_are_none_are_failures() {
+    for script in
+        [Script::json(200, "{}"), Script::whole(200, &[], "<html>"), Script::new().reset()]
+    {
+        let (upstream, gateway) = start().await;
+        upstream.always(script);
+        let mut told = Vec::new();
+        for _ in 0..6 {
+            told.push(gateway.ask("lab/m", Value::Null).await.told());
+        }
+        assert!(told[..5].iter().all(|it| it.starts_with("502 ")), "{told:?}");
+        assert_eq!((told[5].as_str(), upstream.exchanges().len()), ("503 circuit_open", 5));
+    }
 }
 
 #[tokio::test]

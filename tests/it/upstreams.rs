@@ -3,6 +3,7 @@
 use gateway_tests::{Ended, Gateway, PROMPTLY, Script, Setup, Upstream, openai};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time;
 
 const SECRET: &str = "canary-of-the-upstream";
 
@@ -54,6 +55,13 @@ impl Bench {
         assert_eq!(self.upstream.exchanges().len(), before + 1, "asked once: {script:?}");
         let after = self.gateway.ask(model, Value::Null).await;
         assert_eq!(after.json()["choices"][0]["message"]["content"], "Hello.", "{script:?}");
+    }
+
+    /// The last request came over another connection than the one before.
+    fn not_used_again(&self) {
+        let all = self.upstream.exchanges();
+        let [.., spoilt, next] = all.as_slice() else { panic!("{all:?}") };
+        assert_ne!(spoilt.connection, next.connection, "{all:?}");
     }
 }
 
@@ -232,6 +240,8 @@ async fn a_head_that_is_no_head() {
         "x y: 1\r\n".to_owned(),
     ] {
         bench.check(head(&lines).stall(), "502 upstream_protocol").await;
+        // They say nothing more until they are hung up on.
+        bench.upstream.ended().await;
     }
     bench.check(Script::new().bytes("SSH-2.0-OpenSSH_9.2\r\n\r\n"), "502 upstream_protocol").await;
 }
@@ -257,6 +267,7 @@ async fn words_before_the_answer_that_do_not_end() {
     let bench = Bench::start().await;
     let more_to_come = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(20_000);
     bench.check(Script::new().bytes(&more_to_come).stall(), "502 upstream_protocol").await;
+    bench.upstream.ended().await;
 }
 
 #[tokio::test]
@@ -272,6 +283,7 @@ async fn a_word_before_the_answer_is_not_the_answer() {
     assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.told(), "200");
     let switched = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
     bench.check(Script::new().bytes(switched).stall(), "502 upstream_protocol").await;
+    bench.upstream.ended().await;
 }
 
 #[tokio::test]
@@ -334,6 +346,19 @@ async fn bytes_after_the_end_belong_to_nobody() {
         assert_eq!(first["choices"][0]["message"]["content"], "one");
         let second = bench.gateway.ask("lab/m", Value::Null).await.json();
         assert_eq!(second["choices"][0]["message"]["content"], "Hello.");
+        bench.not_used_again();
+    }
+}
+
+/// A length and chunks: whoever reads only one of the two sees another answer in what follows.
+#[tokio::test]
+async fn an_answer_has_one_end() {
+    let bench = Bench::start().await;
+    let headers = [("content-length", "5"), ("transfer-encoding", "chunked")];
+    let begun = Script::new().head(200, &headers).chunk(openai::whole("one"));
+    for script in [begun.clone().end(), begun.end().bytes("HTTP/1.1 200 OK\r\n\r\n")] {
+        bench.check_whole(script, "502 upstream_protocol").await;
+        bench.not_used_again();
     }
 }
 
@@ -355,12 +380,18 @@ async fn silence_has_a_deadline() {
 #[tokio::test]
 async fn a_connection_that_was_closed_while_idle_is_replaced() {
     let bench = Bench::start().await;
-    for _ in 0..20 {
-        bench.upstream.next(Script::json(200, openai::whole("Hello.")).close());
+    let answer = Script::json(200, openai::whole("Hello."));
+    for number in 0..100 {
+        // Some are closed with the answer, and some a little later.
+        let script = if number % 2 == 0 { answer.clone().wait(5) } else { answer.clone() };
+        bench.upstream.next(script.close());
         let reply = bench.gateway.ask("lab/m", Value::Null).await;
-        assert_eq!(reply.told(), "200");
+        assert_eq!((reply.told().as_str(), reply.header("x-gateway-attempts")), ("200", ""));
+        bench.upstream.ended().await;
+        // The gateway learns of it while the connection is idle.
+        time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(bench.upstream.exchanges().len(), 20);
+    assert_eq!((bench.upstream.exchanges().len(), bench.upstream.connections()), (100, 100));
 }
 
 #[tokio::test]

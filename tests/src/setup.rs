@@ -27,6 +27,11 @@ impl Data {
     pub fn new() -> Self {
         Self(directory("gateway-data"))
     }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
 }
 
 impl Default for Data {

@@ -10,7 +10,7 @@ mod watched;
 
 use self::{
     connector::{Connector, is_handshake},
-    heads::Endless,
+    heads::Unsound,
     names::Names,
 };
 use crate::body::Pieces;
@@ -187,19 +187,20 @@ fn unreachable(error: Error) -> GatewayError {
 /// What was asked, and has no answer.
 fn broken(error: Error) -> GatewayError {
     let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
-    if hyper.is_some_and(|error| error.is_parse() || is_endless(error)) {
+    if hyper.is_some_and(|error| error.is_parse() || is_unsound(error)) {
         return no_http().because(error);
     }
     let message = "the provider closed the connection without an answer";
     GatewayError::new(ErrorKind::UpstreamCut, message).with_code("upstream_reset").because(error)
 }
 
-/// Whether a head did not end. What is within an error of I/O is not among its sources.
-fn is_endless(error: &hyper::Error) -> bool {
+/// Whether no answer was to be had from a head. What is within an error of I/O is not among its
+/// sources.
+fn is_unsound(error: &hyper::Error) -> bool {
     let inner = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     inner
         .and_then(io::Error::get_ref)
-        .is_some_and(|error| error.downcast_ref::<Endless>().is_some())
+        .is_some_and(|error| error.downcast_ref::<Unsound>().is_some())
 }
 
 fn no_http() -> GatewayError {

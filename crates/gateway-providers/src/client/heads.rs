@@ -1,4 +1,5 @@
-//! Heads of answers that would not end: the client reads on for as long as something comes.
+//! Heads of answers that would not end, or of which the answer would have two ends: the client reads
+//! on for as long as something comes, and of two lengths picks one.
 
 use std::{error::Error, fmt, time::Duration};
 use tokio::time::Instant;
@@ -8,6 +9,13 @@ const MAX_INTERIM: u32 = 100;
 
 /// What every head begins with.
 const VERSION: &[u8] = b"HTTP/1.";
+
+/// How lines begin that say where an answer ends, and a bit for each. Whoever goes by the one sees
+/// another answer than whoever goes by the other, and another after it.
+const ENDS: [End; 2] = [(b"content-length:", 1), (b"transfer-encoding:", 2)];
+const BOTH: u8 = 3;
+
+type End = (&'static [u8], u8);
 
 /// What comes over one connection of HTTP/1, seen by how far its next head has come.
 ///
@@ -36,19 +44,31 @@ struct Head {
     length: usize,
     /// How much is on its last line so far.
     line: usize,
+    /// With which of [`ENDS`] its last line may yet begin.
+    end: Option<End>,
+    /// Which of them it has.
+    ends: u8,
 }
 
-/// A head came too slowly, or too many before the one that counts.
+/// No answer is to be had from what comes.
 #[derive(Debug)]
-pub(super) struct Endless;
+pub(super) enum Unsound {
+    /// A head came too slowly, or too many before the one that counts.
+    Endless,
+    /// The answer would have two ends.
+    TwoEnds,
+}
 
-impl fmt::Display for Endless {
+impl fmt::Display for Unsound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the head of the answer does not end")
+        f.write_str(match self {
+            Self::Endless => "the head of the answer does not end",
+            Self::TwoEnds => "the answer has a length and comes in chunks",
+        })
     }
 }
 
-impl Error for Endless {}
+impl Error for Unsound {}
 
 impl Heads {
     /// A head takes no longer than `limit` from its first byte to its last.
@@ -71,8 +91,8 @@ impl Heads {
     ///
     /// # Errors
     ///
-    /// If that to which they belong does not end.
-    pub(super) fn came(&mut self, mut bytes: &[u8], now: Instant) -> Result<(), Endless> {
+    /// If that to which they belong does not end, or has two ends.
+    pub(super) fn came(&mut self, mut bytes: &[u8], now: Instant) -> Result<(), Unsound> {
         while let Some((&byte, rest)) = bytes.split_first() {
             if matches!(self.state, State::Awaited) {
                 self.state = State::Within(Head::new(now));
@@ -82,6 +102,9 @@ impl Heads {
             if !head.push(byte) {
                 self.state = State::Elsewhere;
             } else if head.is_whole(byte) {
+                if head.ends == BOTH {
+                    return Err(Unsound::TwoEnds);
+                }
                 self.state = if head.is_interim() { State::Awaited } else { State::Elsewhere };
                 self.count()?;
             } else {
@@ -89,23 +112,25 @@ impl Heads {
             }
         }
         match &self.state {
-            State::Within(head) if now.duration_since(head.since) > self.limit => Err(Endless),
+            State::Within(head) if now.duration_since(head.since) > self.limit => {
+                Err(Unsound::Endless)
+            }
             State::Within(_) | State::Awaited | State::Elsewhere => Ok(()),
         }
     }
 
     /// Counts the head that has just ended, if another is to come.
-    const fn count(&mut self) -> Result<(), Endless> {
+    const fn count(&mut self) -> Result<(), Unsound> {
         if matches!(self.state, State::Awaited) {
             self.interim += 1;
         }
-        if self.interim > MAX_INTERIM { Err(Endless) } else { Ok(()) }
+        if self.interim > MAX_INTERIM { Err(Unsound::Endless) } else { Ok(()) }
     }
 }
 
 impl Head {
     const fn new(since: Instant) -> Self {
-        Self { since, opening: [0; 12], length: 0, line: 0 }
+        Self { since, opening: [0; 12], length: 0, line: 0, end: None, ends: 0 }
     }
 
     /// Takes its next byte; whether it is one of a head.
@@ -118,23 +143,40 @@ impl Head {
         fits
     }
 
-    /// Passes what of its line is in `bytes` once its status is known, and gives what comes then.
+    /// Passes what of its line is in `bytes` once its status is known and the line says nothing of
+    /// ends, and gives what comes then.
     fn pass_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        if self.length < self.opening.len() || self.line == 0 {
+        if self.length < self.opening.len() || self.line == 0 || self.end.is_some() {
             return bytes;
         }
         bytes.split_at(memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())).1
     }
 
     /// Whether `byte`, its last so far, ends it.
-    const fn is_whole(&mut self, byte: u8) -> bool {
+    fn is_whole(&mut self, byte: u8) -> bool {
         let was_empty = self.line == 0;
+        self.look_for_end(byte.to_ascii_lowercase());
         self.line = match byte {
             b'\n' => 0,
             b'\r' => self.line,
             _ => self.line + 1,
         };
         byte == b'\n' && was_empty
+    }
+
+    /// Looks at the next byte of its last line for what says where the answer ends.
+    fn look_for_end(&mut self, byte: u8) {
+        if self.line == 0 {
+            self.end = ENDS.into_iter().find(|(name, _)| name.first() == Some(&byte));
+        }
+        let Some((name, bit)) = self.end else { return };
+        let is_last = self.line + 1 == name.len();
+        if name.get(self.line) != Some(&byte) {
+            self.end = None;
+        } else if is_last {
+            self.end = None;
+            self.ends |= bit;
+        }
     }
 
     /// Whether another follows it, as one does unless the protocol is changed.
@@ -177,6 +219,22 @@ mod tests {
         check(&["HTTP/1.1 200 OK\r\n", "a", "b", "c", "d", "e"], Some(4));
         check(&[HINTS, "HTTP/1.1 200 OK\n", "a: b\n", "a: b\n", "a: b\n", "a: b\n"], Some(5));
         check(&["H", "T", "T", "P", "/"], Some(4));
+    }
+
+    #[test]
+    fn an_answer_has_one_end() {
+        let head = |lines: &[&str]| format!("HTTP/1.1 200 OK\r\n{}\r\n\r\n", lines.join("\r\n"));
+        let (length, chunks) = ("Content-Length: 5", "transfer-encoding:chunked");
+        let not = "x-content-length: 5";
+        for lines in
+            [[length, "a: b"], [chunks, "a: b"], [chunks, not], [chunks, "a: content-length: 5"]]
+        {
+            check(&[&head(&lines), "body"], None);
+        }
+        check(&[&head(&[length, chunks])], Some(0));
+        check(&[&head(&[chunks, "a: b", "CONTENT-LENGTH:5"])], Some(0));
+        // Each head is one of its own.
+        check(&[&head(&[length]).replace("200", "103"), &head(&[chunks])], None);
     }
 
     #[test]

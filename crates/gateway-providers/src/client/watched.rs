@@ -1,4 +1,4 @@
-//! A connection over which no head comes that would not end.
+//! A connection that fails rather than pass on a head from which no answer is to be had.
 
 use super::heads::Heads;
 use hyper_rustls::MaybeHttpsStream;
@@ -20,7 +20,7 @@ use tokio::{
 
 pub(super) type Socket = TokioIo<TcpStream>;
 
-/// A connection, in the open or under TLS, that fails when a head does not end.
+/// A connection, in the open or under TLS, that fails when a head is unsound.
 #[derive(Debug)]
 pub(super) struct Watched {
     stream: TokioIo<MaybeHttpsStream<Socket>>,

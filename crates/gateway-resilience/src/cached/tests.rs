@@ -180,6 +180,14 @@ async fn a_failure_is_for_the_one_who_asked() {
     check(9, &[(0, 999); 3], &["upstream_error"; 3], 3).await;
 }
 
+/// Each asks for a second, and after each failure but the last nobody does for another.
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_nobody_asks_for_a_second() {
+    let began = Instant::now();
+    check(9, &[(0, 999); 3], &["upstream_error"; 3], 3).await;
+    assert_eq!(began.elapsed(), Duration::from_secs(3 + 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_costs_little() {
     let slow = Arc::new(Slow::default());

@@ -1,0 +1,58 @@
+//! Answers that are large, or would be: what they cost is given back.
+
+use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, openai, request};
+use serde_json::json;
+
+/// How much one answer says: a mebibyte.
+const LENGTH: usize = 1 << 20;
+const ROUNDS: u32 = 21;
+
+/// What would be gigabytes of zeros, were it decoded.
+fn bomb() -> Script {
+    let packed = b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec();
+    let packed = [packed, [0xec, 0xc1, 0x01].repeat(LENGTH / 3)].concat();
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    Script::whole(200, &headers, packed)
+}
+
+async fn post(gateway: &Gateway, path: &str, stream: bool) -> Reply {
+    let body = openai::ask("lab/m", json!({ "stream": stream, "max_tokens": 9 }));
+    gateway.send(request("POST", path, &[], body.as_bytes())).await
+}
+
+/// The memory of the process, in mebibytes.
+async fn resident(gateway: &Gateway) -> f64 {
+    gateway.metric("process_resident_memory_bytes", "").await / 1_048_576.0
+}
+
+/// Whether an answer is passed on, translated, streamed or refused, nothing of it is kept: after the
+/// first third memory grows by less than it would if one answer of each round were.
+#[tokio::test]
+async fn what_is_large_is_not_kept() {
+    let upstream = Upstream::start().await;
+    // Every word of such an answer in a log would be the log's affair.
+    let gateway = Setup::before(&upstream).set("log", "level", "info").start().await;
+    let whole = Script::json(200, openai::whole(&"x".repeat(LENGTH)));
+    let piece = "x".repeat(LENGTH / 16);
+    let streamed = Script::events(openai::streamed(&[piece.as_str(); 16]));
+    let bomb = bomb();
+    let mut at_a_third = 0.0;
+    for round in 0..ROUNDS {
+        if round == ROUNDS / 3 {
+            at_a_third = resident(&gateway).await;
+        }
+        for (script, path, stream, status) in [
+            (&whole, "/v1/chat/completions", false, 200),
+            (&whole, "/v1/messages", false, 200),
+            (&streamed, "/v1/chat/completions", true, 200),
+            (&bomb, "/v1/chat/completions", false, 502),
+        ] {
+            upstream.next(script.clone());
+            assert_eq!(post(&gateway, path, stream).await.status(), status, "{path}");
+        }
+    }
+    let at_the_end = resident(&gateway).await;
+    let told = format!("{at_a_third:.0} MiB after a third, {at_the_end:.0} at the end");
+    gateway_tests::tell(&told);
+    assert!(at_the_end < at_a_third + 11.0, "{told}");
+}
