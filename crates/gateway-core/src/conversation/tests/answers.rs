@@ -1,0 +1,46 @@
+//! What callers see of an answer, and what sessions keep of it.
+
+use super::*;
+
+#[test]
+fn an_answer_without_calls_passes() {
+    check(&["rhm thi"], "rhm thi (stop, 1) | rhm thi");
+}
+
+#[test]
+fn our_calls_are_run_and_not_seen() {
+    check(&["ta g0 g0", "tb g1", "tc"], "tabc (stop, 3) | ta g0 / g0=[11] / tb g1 / g1=[1] / tc");
+}
+
+#[test]
+fn results_come_in_the_order_of_the_calls_and_failures_are_told() {
+    let slow = r#"{"error":"slow","error_code":"timeout"}"#;
+    let script = Script::new(&["tx"]);
+    script.turns.lock().unwrap().insert(0, {
+        let mut events = events("g0 g1 g2");
+        if let StreamEvent::ToolCall(delta) = &mut events[2] {
+            delta.arguments = "13".to_owned();
+        }
+        events
+    });
+    let kept: Vec<_> =
+        frames(&script, request()).iter().flat_map(|it| &it.exchanged).map(spell).collect();
+    assert_eq!(kept, ["g0 g1 g2", &format!("g0=[1] g1={slow}! g2=[1]"), "tx"]);
+}
+
+#[test]
+fn the_callers_calls_end_the_answer() {
+    check(&["ta c0 tb"], "ta c0 tb (tool_calls, 1) | ta c0 tb");
+    check(&["g0", "tb c1", "tnever"], "tb c1 (tool_calls, 2) | g0 / g0=[1] / tb c1");
+}
+
+#[test]
+fn a_mixed_turn_shows_every_call_unexecuted() {
+    check(&["c0 g1", "tnever"], "c0 g1 (tool_calls, 1) | c0 g1");
+    check(&["g0 c1 g2", "tnever"], "g0 c1 g2 (tool_calls, 1) | g0 c1 g2");
+}
+
+#[test]
+fn a_turn_that_was_cut_is_not_acted_upon() {
+    check(&["ta g0 L", "tnever"], "ta g0 (length, 1) | ta g0");
+}

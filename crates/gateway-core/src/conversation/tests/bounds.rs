@@ -1,0 +1,73 @@
+//! Where a conversation ends that would not end by itself, and how much of it runs at once.
+
+use super::*;
+
+#[test]
+fn a_model_that_never_stops_is_asked_once_more_without_tools() {
+    let script = Script::new(&["g0"]);
+    let frames = frames(&script, request());
+    let finishes = frames.iter().flat_map(|frame| &frame.events).filter_map(|event| {
+        if let StreamEvent::Finished(finish) = event { finish.native.as_deref() } else { None }
+    });
+    assert_eq!(finishes.collect::<Vec<_>>(), ["tool_rounds_exceeded"]);
+    let asked = script.asked();
+    assert_eq!(asked.len(), MAX_ROUNDS + 1);
+    assert_eq!(asked[MAX_ROUNDS].tool_choice, Some(ToolChoice::None));
+}
+
+#[test]
+fn a_turn_without_end_is_given_up() {
+    let script = Script::new(&["ta"]);
+    let delta = ToolCallDelta {
+        name: "ours".to_owned(),
+        arguments: "x".repeat(1 << 20),
+        ..ToolCallDelta::default()
+    };
+    *script.turns.lock().unwrap() = vec![vec![StreamEvent::ToolCall(delta); 64]];
+    let error = block_on(conversation(&script).ask(request())).unwrap_err();
+    assert_eq!(error.code(), "upstream_invalid_response");
+}
+
+#[test]
+fn at_most_eight_tools_run_at_once() {
+    let words: Vec<_> = (0..64).map(|at| format!("g{at}")).collect();
+    let script = Script::new(&[&words.join(" "), "ta"]);
+    let echo = Echo::new("ours");
+    let tool: Arc<dyn Tool> = Arc::<Echo>::clone(&echo);
+    let conversation = Conversation::new(script).with_tool(tool);
+    block_on(conversation.ask(request())).unwrap();
+    assert_eq!(echo.most.load(Ordering::Relaxed), MAX_PARALLEL);
+}
+
+#[test]
+fn a_caller_that_leaves_stops_the_tools() {
+    struct Guard(Arc<AtomicUsize>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    struct Endless(ToolSpec, Arc<AtomicUsize>);
+    #[async_trait]
+    impl Tool for Endless {
+        fn spec(&self) -> &ToolSpec {
+            &self.0
+        }
+
+        async fn call(&self, _: &str, _: &ToolContext) -> Result<Json, ToolError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            let _guard = Guard(Arc::clone(&self.1));
+            std::future::pending().await
+        }
+    }
+    let running = Arc::new(AtomicUsize::new(0));
+    let spec = ToolSpec::function("ours", "", Json::null());
+    let endless = Arc::new(Endless(spec, Arc::clone(&running)));
+    let conversation = Conversation::new(Script::new(&["g0 g1"])).with_tool(endless);
+    let call = Call::new(ChatRequest { stream: true, ..request() });
+    let mut frames: FrameStream = block_on(Layer::answer(&conversation, call)).unwrap().frames;
+    while frames.next().now_or_never().is_some() {}
+    assert_eq!(running.load(Ordering::Relaxed), 2);
+    drop(frames);
+    assert_eq!(running.load(Ordering::Relaxed), 0);
+}
