@@ -1,6 +1,8 @@
 //! Spans, as a collector gets them.
 
-use gateway_tests::{Gateway, PATIENCE, Reply, Script, Setup, Spoken, Upstream, openai, request};
+use gateway_tests::{
+    Data, Gateway, PATIENCE, Redis, Reply, Script, Setup, Spoken, Upstream, openai, request,
+};
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
     common::v1::{KeyValue, any_value::Value as Any},
@@ -197,18 +199,27 @@ async fn metrics_of_models_are_sent_too() {
     }
 }
 
-#[tokio::test]
-async fn work_on_the_store_is_a_span_of_its_request() {
-    let lab = lab(false).await;
-    let traceparent = format!("00-{TRACE}-{PARENT}-01");
-    let headers = [("traceparent", traceparent.as_str())];
-    let made = lab.gateway.send(request("POST", "/v1/sessions", &headers, b"{}")).await;
+/// What is done for a session is a span of its request, and names the store that `change` chooses.
+async fn check_store(change: impl FnOnce(Setup) -> Setup, system: &str) {
+    let lab = lab_with(false, change).await;
+    let made = lab.post("/v1/sessions", &[], "{}").await;
     assert_eq!(made.status(), 201, "{}", made.text());
     let spans = lab.collected(2).await;
     let store = spans.iter().find(|it| it.name == "store.session.create").unwrap();
     let server = spans.iter().find(|it| it.kind == SpanKind::Server as i32).unwrap();
     assert_eq!(store.parent_span_id, server.span_id);
-    assert_eq!(attributes(&store.attributes)["db.operation.name"], "session.create");
+    let told = attributes(&store.attributes);
+    assert_eq!(told["db.operation.name"], "session.create");
+    assert_eq!(told["db.system.name"], system);
+}
+
+#[tokio::test]
+async fn work_on_the_store_is_a_span_of_its_request() {
+    check_store(|setup| setup, "memory").await;
+    let data = Data::new();
+    check_store(|setup| setup.keeping(&data), "redb").await;
+    let redis = Redis::start().await;
+    check_store(|setup| setup.sharing(&redis), "redis").await;
 }
 
 /// A gateway with the tool `find`, which `service` runs.

@@ -48,7 +48,7 @@ impl Lasting {
         let tracing = otel::start(&config.tracing)?;
         let meters = Arc::default();
         let mut stores = compose::stores(config).await?;
-        watched::watch(&mut stores, &meters, tracing.as_ref());
+        watched::watch(&mut stores, config.store.backend(), &meters, tracing.as_ref());
         let (drain, breakers) = (Drain::default(), Arc::default());
         let accounts = Accounts::begin(config, &stores).await;
         Ok(Self { stores, drain, metrics, meters, breakers, tracing, accounts })

@@ -1,6 +1,6 @@
 //! The store as it is used: each operation is measured and, where traces are made, a span.
 
-use crate::otel::Tracing;
+use crate::{config::Backend, otel::Tracing};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
@@ -14,9 +14,14 @@ use gateway_store::Stores;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// Watches every operation on `stores`.
-pub(crate) fn watch(stores: &mut Stores, meters: &Arc<Meters>, tracing: Option<&Arc<Tracing>>) {
-    let watch = Watch { meters: Arc::clone(meters), tracing: tracing.cloned() };
+/// Watches every operation on `stores`, which `backend` keeps.
+pub(crate) fn watch(
+    stores: &mut Stores,
+    backend: Backend,
+    meters: &Arc<Meters>,
+    tracing: Option<&Arc<Tracing>>,
+) {
+    let watch = Watch { backend, meters: Arc::clone(meters), tracing: tracing.cloned() };
     stores.sessions = Arc::new(watch.over(&stores.sessions));
     stores.responses = Arc::new(watch.over(&stores.responses));
     stores.cache = Arc::new(watch.over(&stores.cache));
@@ -30,6 +35,7 @@ pub(crate) fn watch(stores: &mut Stores, meters: &Arc<Meters>, tracing: Option<&
 /// What learns of operations.
 #[derive(Clone)]
 struct Watch {
+    backend: Backend,
     meters: Arc<Meters>,
     tracing: Option<Arc<Tracing>>,
 }
@@ -50,7 +56,7 @@ impl Watch {
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let span = self.tracing.as_ref().map(|tracing| tracing.store(operation));
+        let span = self.tracing.as_ref().map(|tracing| tracing.store(operation, self.backend));
         let began = Instant::now();
         let result = work.await;
         let error = result.as_ref().err().map(StoreError::code);

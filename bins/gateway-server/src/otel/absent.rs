@@ -1,6 +1,6 @@
 //! A gateway that was built without OTLP: there is no tracing, and there can be none.
 
-use crate::config::Tracing as Settings;
+use crate::config::{Backend, Tracing as Settings};
 use bytes::Bytes;
 use gateway_core::{BoxError, Provider, Tools};
 use gateway_http::{App, Body};
@@ -40,7 +40,7 @@ impl Tracing {
     }
 
     /// Never called.
-    pub fn store(&self, _: &'static str) -> StoreSpan {
+    pub fn store(&self, _: &'static str, _: Backend) -> StoreSpan {
         match self.0 {}
     }
 

@@ -1,12 +1,15 @@
 //! Names of attributes and metrics, as the semantic conventions of OpenTelemetry for HTTP, databases
 //! and generative AI have them.
 
+use crate::config::Backend;
+
 pub(super) const HTTP_METHOD: &str = "http.request.method";
 pub(super) const HTTP_ROUTE: &str = "http.route";
 pub(super) const HTTP_STATUS: &str = "http.response.status_code";
 pub(super) const URL_PATH: &str = "url.path";
 pub(super) const URL_SCHEME: &str = "url.scheme";
 pub(super) const ERROR_TYPE: &str = "error.type";
+pub(super) const DB_SYSTEM: &str = "db.system.name";
 pub(super) const DB_OPERATION: &str = "db.operation.name";
 pub(super) const OPERATION: &str = "gen_ai.operation.name";
 pub(super) const PROVIDER: &str = "gen_ai.provider.name";
@@ -35,5 +38,15 @@ pub(super) fn provider(id: &str) -> &str {
         "mistral" => "mistral_ai",
         "xai" => "x_ai",
         other => other,
+    }
+}
+
+/// What keeps state, as the conventions call it. They know Redis, and leave the names of others to
+/// whoever uses them.
+pub(super) const fn database(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Memory => "memory",
+        Backend::Embedded => "redb",
+        Backend::Redis => "redis",
     }
 }

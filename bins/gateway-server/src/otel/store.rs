@@ -1,6 +1,7 @@
 //! A span for each operation on the store that a request waits for.
 
-use super::{SCOPE, Tracing, current, names};
+use super::{Tracing, current, names};
+use crate::config::Backend;
 use opentelemetry::{
     Context, KeyValue,
     trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
@@ -11,8 +12,8 @@ use opentelemetry::{
 pub struct StoreSpan(Option<Context>);
 
 impl Tracing {
-    /// Begins an operation. What happens on nobody's behalf has no span.
-    pub fn store(&self, operation: &'static str) -> StoreSpan {
+    /// Begins an operation on such a store. What happens on nobody's behalf has no span.
+    pub fn store(&self, operation: &'static str, backend: Backend) -> StoreSpan {
         StoreSpan(current().map(|within| {
             let span = self
                 .tracer
@@ -20,7 +21,7 @@ impl Tracing {
                 .with_kind(SpanKind::Client)
                 .with_attributes([
                     KeyValue::new(names::DB_OPERATION, operation),
-                    KeyValue::new("db.system.name", SCOPE),
+                    KeyValue::new(names::DB_SYSTEM, names::database(backend)),
                 ]);
             within.with_span(self.tracer.build_with_context(span, &within))
         }))
