@@ -7,36 +7,19 @@
 
 use crate::{
     dialect::{Dialect, UPSTREAM_KEY},
-    gateway::{Binary, CLIENT_KEY, Gateway, Provider, Settings},
-    process::{Background, free_port, python, tee},
-    tally::Tally,
-    terminal::say,
-    test,
+    gateway::{CLIENT_KEY, Provider, Settings},
+    kit::{self, MODEL, Places},
+    process::python,
     workspace::Workspace,
 };
-use anyhow::Context as _;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
 
-/// How long the provider may take to start: a real model has to be put together and loaded.
-pub(crate) const LOADING: Duration = Duration::from_mins(2);
-
-const MODEL: &str = "scripted";
 const EMBEDDING_MODEL: &str = "scripted-embedding";
 
 /// What `clients` is to do.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where setup.sh has installed the clients
-    #[arg(long)]
-    dir: PathBuf,
-    /// The folder of `run_clients.py` [default: ../shared/clients]
-    #[arg(long)]
-    tools: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
     /// Suites whose names contain one of these parts
     #[arg(long)]
     only: Option<String>,
@@ -52,46 +35,16 @@ pub(crate) struct Arguments {
     /// Suites to run at a time
     #[arg(long, default_value_t = 1)]
     jobs: u32,
-    #[command(flatten)]
-    binary: Binary,
 }
 
 /// Runs the clients; fails if any check does.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    let tools = workspace.tools(arguments.tools.as_deref(), "clients")?;
-    let dir = &arguments.dir;
-    let dir = fs::canonicalize(dir).with_context(|| dir.display().to_string())?;
-    let folder = workspace.scratch("clients")?;
-    let program = arguments.binary.path(workspace)?;
-    let port = free_port()?;
-    let mut server =
-        if arguments.real { model(&dir, &tools, port) } else { script(&dir, &tools, port) };
-    let mut upstream = Background::start("upstream", &mut server, &folder)?;
-    upstream.answers(port, "/health", LOADING)?;
-    let gateway = Gateway::start(&program, Some(&settings(arguments, port)), &folder)?;
-    let mut clients = python("python3".as_ref(), &tools.join("run_clients.py"));
-    clients.arg("--envs").arg(&dir).args(flags(arguments, gateway.port, port));
-    let (status, output) = tee(&mut clients)?;
-    let tally = output.lines().filter_map(Tally::leading).next_back().unwrap_or_default();
-    let tally = tally.ended(status.success());
-    say(format!("logs: {}", folder.display()));
-    say(tally.to_string());
-    test::judge(tally)
-}
-
-fn script(dir: &Path, tools: &Path, port: u16) -> Command {
-    let mut command = python(&dir.join("env/py/bin/python"), &tools.join("scripted_upstream.py"));
-    command.args(["--port", &port.to_string(), "--key", UPSTREAM_KEY]);
-    command
-}
-
-/// A real model. It is put together beside the clients, not beside the tools.
-pub(crate) fn model(dir: &Path, tools: &Path, port: u16) -> Command {
-    let mut command =
-        python(&dir.join("llama/venv/bin/python"), &tools.join("llama/llama_serve.py"));
-    command.args(["--port", &port.to_string(), "--api-key", UPSTREAM_KEY, "--alias", MODEL]);
-    command.arg("--model").arg(dir.join("llama/models/gemma-3-270m-q4_k_m.gguf"));
-    command
+    let kit = arguments.places.find(workspace, "clients")?;
+    let (_upstream, port) = if arguments.real { kit.real()? } else { kit.scripted()? };
+    let gateway = kit.gateway(&settings(arguments, port))?;
+    let mut clients = python("python3".as_ref(), &kit.tools.join("run_clients.py"));
+    clients.arg("--envs").arg(&kit.dir).args(flags(arguments, gateway.port, port));
+    kit.judge(kit::count(clients)?)
 }
 
 fn settings(arguments: &Arguments, port: u16) -> Settings {

@@ -14,6 +14,7 @@ mod dist;
 mod fuzz;
 mod gateway;
 mod http;
+mod kit;
 mod needs;
 mod process;
 mod release;

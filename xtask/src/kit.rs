@@ -1,0 +1,110 @@
+//! What real clients need around them: where they are, and who stands behind the gateway.
+
+use crate::{
+    dialect::UPSTREAM_KEY,
+    gateway::{Binary, Gateway, Settings},
+    process::{Background, free_port, python, tee},
+    tally::Tally,
+    terminal::say,
+    test,
+    workspace::Workspace,
+};
+use anyhow::Context as _;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+/// How long a provider may take to start: a real model has to be put together and loaded.
+const LOADING: Duration = Duration::from_mins(2);
+
+/// What the scripted provider and the real one call their model.
+pub(crate) const MODEL: &str = "scripted";
+
+/// Where to find everything.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Places {
+    /// Where setup.sh has installed the clients
+    #[arg(long)]
+    dir: PathBuf,
+    /// The folder of `run_clients.py` and `scripted_upstream.py` [default: ../shared/clients]
+    #[arg(long)]
+    tools: Option<PathBuf>,
+    #[command(flatten)]
+    binary: Binary,
+}
+
+/// Everything that was found.
+pub(crate) struct Kit {
+    /// Where the clients are.
+    pub(crate) dir: PathBuf,
+    /// Where the tools are.
+    pub(crate) tools: PathBuf,
+    program: PathBuf,
+    /// Where logs are written.
+    folder: PathBuf,
+}
+
+impl Places {
+    /// Finds everything; logs go to the scratch folder `name`.
+    pub(crate) fn find(&self, workspace: &Workspace, name: &str) -> anyhow::Result<Kit> {
+        let tools = workspace.tools(self.tools.as_deref(), "clients")?;
+        let dir = fs::canonicalize(&self.dir).with_context(|| self.dir.display().to_string())?;
+        let folder = workspace.scratch(name)?;
+        Ok(Kit { dir, tools, program: self.binary.path(workspace)?, folder })
+    }
+}
+
+impl Kit {
+    /// Runs the script of this name in the clients' Python.
+    pub(crate) fn python(&self, script: &Path) -> Command {
+        python(&self.dir.join("env/py/bin/python"), script)
+    }
+
+    /// Starts a provider that says what its script says, and tells its port.
+    pub(crate) fn scripted(&self) -> anyhow::Result<(Background, u16)> {
+        let mut command = self.python(&self.tools.join("scripted_upstream.py"));
+        command.args(["--key", UPSTREAM_KEY]);
+        self.start(command)
+    }
+
+    /// Starts a real model, and tells its port. It is put together beside the clients, not beside
+    /// the tools.
+    pub(crate) fn real(&self) -> anyhow::Result<(Background, u16)> {
+        let llama = self.dir.join("llama");
+        let script = self.tools.join("llama/llama_serve.py");
+        let mut command = python(&llama.join("venv/bin/python"), &script);
+        command.args(["--api-key", UPSTREAM_KEY, "--alias", MODEL]);
+        command.arg("--model").arg(llama.join("models/gemma-3-270m-q4_k_m.gguf"));
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> anyhow::Result<(Background, u16)> {
+        let port = free_port()?;
+        command.args(["--port", &port.to_string()]);
+        let mut upstream = Background::start("upstream", &mut command, &self.folder)?;
+        upstream.answers(port, "/health", LOADING)?;
+        Ok((upstream, port))
+    }
+
+    /// Starts the gateway.
+    pub(crate) fn gateway(&self, settings: &Settings) -> anyhow::Result<Gateway> {
+        Gateway::start(&self.program, Some(settings), &self.folder)
+    }
+
+    /// Says how it went; fails if anything did.
+    pub(crate) fn judge(&self, tally: Tally) -> anyhow::Result<()> {
+        say(format!("logs: {}", self.folder.display()));
+        say(tally.to_string());
+        test::judge(tally)
+    }
+}
+
+/// Runs clients and reads from what they say how many of their checks passed.
+pub(crate) fn count(mut clients: Command) -> anyhow::Result<Tally> {
+    let (status, output) = tee(&mut clients)?;
+    let tally = output.lines().filter_map(Tally::leading).next_back().unwrap_or_default();
+    Ok(tally.ended(status.success()))
+}
