@@ -80,6 +80,23 @@ async fn a_session_is_asked_for_itself() {
     }
 }
 
+/// What another provider under the same name would say is not known.
+#[tokio::test]
+async fn what_was_said_elsewhere_is_not_remembered() {
+    let (one, other) = (Upstream::start().await, Upstream::start().await);
+    let gateway = start(&one).await;
+    for told in TWICE {
+        assert_eq!(ask(&gateway, json!({}), &[]).await.header("x-cache"), told);
+    }
+    setup(&other).overwrite(&gateway);
+    gateway.signal("HUP");
+    until_told(&gateway, "llm_gateway_config_reloads_total{result=\"applied\"} 1").await;
+    for told in TWICE {
+        assert_eq!(ask(&gateway, json!({}), &[]).await.header("x-cache"), told);
+    }
+    assert_eq!((one.exchanges().len(), other.exchanges().len()), (1, 1));
+}
+
 /// Who asks for what may be remembered waits for a store in trouble for a moment, and soon not at
 /// all.
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Many at once, and one after the other on the same connection.
 
-use gateway_tests::{Gateway, Setup, Upstream, openai, request};
+use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, number, openai, request};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{task::JoinSet, time::Instant};
@@ -33,6 +33,59 @@ async fn many_are_served_at_once_and_get_what_is_theirs() {
         served.unwrap();
     }
     assert_eq!(gateway.outcomes(1000).await.len(), 1000);
+}
+
+/// What the upstream does with its requests: of seven, three spoil their connections.
+fn misbehave(number: usize, request: &[u8]) -> Script {
+    let request: Value = serde_json::from_slice(request).unwrap();
+    let answer = openai::whole(request["messages"][0]["content"].as_str().unwrap());
+    let head = |length: usize| {
+        let length = length.to_string();
+        Script::new()
+            .head(200, &[("content-type", "application/json"), ("content-length", &length)])
+    };
+    match number % 7 {
+        1 => head(answer.len() + 1).bytes(&answer).close(),
+        3 => head(answer.len())
+            .bytes(&answer)
+            .bytes("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"),
+        5 => head(answer.len()).bytes(&answer[..9]).reset(),
+        _ => Script::json(200, &answer),
+    }
+}
+
+/// However an upstream cuts its answers and adds to them, nobody gets what is another's. As many
+/// requests as `GATEWAY_TEST_TRIES` says.
+#[tokio::test]
+async fn whoever_has_an_answer_has_its_own() {
+    let upstream = Upstream::start().await;
+    upstream.numbered(misbehave);
+    let gateway = Setup::before(&upstream).set("log", "level", "info").start().await;
+    let address = gateway.address();
+    let requests = number("GATEWAY_TEST_TRIES").unwrap_or(1_000);
+    let mut callers = JoinSet::new();
+    for caller in 0..20 {
+        callers.spawn(async move {
+            let (mut raw, mut answers) = (Raw::connect(address).await, 0);
+            for round in 0..requests / 20 {
+                let said = format!("caller {caller} round {round}");
+                let messages = json!([{ "role": "user", "content": said }]);
+                let body = openai::ask("lab/m", json!({ "messages": messages }));
+                raw.send(request("POST", "/v1/chat/completions", &[], body.as_bytes())).await;
+                let reply = raw.reply().await;
+                if reply.status() == 200 {
+                    assert_eq!(reply.json()["choices"][0]["message"]["content"], said);
+                    answers += 1;
+                } else {
+                    assert_eq!(reply.status(), 502, "{}", reply.text());
+                }
+            }
+            answers
+        });
+    }
+    let answers: u64 = callers.join_all().await.into_iter().sum();
+    assert!(answers * 7 >= requests * 4, "{answers} of {requests}");
+    assert!(upstream.exchanges().len() as u64 <= requests, "nobody is asked twice");
 }
 
 /// The median of how long a request takes on a connection that is kept.

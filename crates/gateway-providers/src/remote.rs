@@ -284,8 +284,11 @@ async fn check(api: &Api, response: Response<Incoming>) -> Result<Response<Incom
         .with_code("upstream_redirect")
         .from_status(status.as_u16()));
     }
-    if !status.is_success() || status == StatusCode::NO_CONTENT {
+    if !status.is_success() {
         return Err(refusal(api, response).await);
+    }
+    if status == StatusCode::NO_CONTENT {
+        return Err(unreadable("an answer without content"));
     }
     let encoding = response.headers().get(CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {

@@ -99,7 +99,9 @@ impl Names {
 impl Known {
     /// Notes what the question came to, if it is answered.
     fn settle(&mut self) {
-        let answered = |asking: &Asking| Some((asking.since, asking.answer.peek()?.clone()));
+        // Nobody may have waited for as long as that took.
+        let answered =
+            |it: &Asking| it.answer.clone().now_or_never().map(|answer| (it.since, answer));
         let Some((since, answer)) = self.asking.as_ref().and_then(answered) else { return };
         self.asking = None;
         if let Ok(addresses) = answer {

@@ -91,6 +91,19 @@ async fn silence_is_waited_for_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_when_nobody_waits_any_more_is_no_news() {
+    let (names, asked) = resolver(&[SayLate(1, 5), Say(2), SayLate(3, 5), Fail]);
+    assert_eq!(find(&names).await, (None, LIMIT));
+    time::advance(Duration::from_secs(10)).await;
+    assert_eq!(find(&names).await, (Some(2), AT_ONCE));
+    assert_eq!(find(&names).await, (Some(2), LIMIT));
+    time::advance(Duration::from_secs(10)).await;
+    // It is the last that was said all the same.
+    assert_eq!(find(&names).await, (Some(3), AT_ONCE));
+    assert_eq!(asked.load(Relaxed), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_ask_once() {
     let (names, asked) = resolver(&[SayLate(7, 1)]);
     let all = futures_util::future::join_all((0..100).map(|_| find(&names))).await;
