@@ -233,6 +233,11 @@ mod tests {
         }
         check(&[&head(&[length, chunks])], Some(0));
         check(&[&head(&[chunks, "a: b", "CONTENT-LENGTH:5"])], Some(0));
+        let (mut heads, now) = (Heads::new(LIMIT), Instant::now());
+        heads.asked();
+        let all = head(&[length, "content-type: x", chunks]);
+        let refused = all.bytes().position(|byte| heads.came(&[byte], now).is_err());
+        assert_eq!(refused, Some(all.len() - 1), "byte by byte");
         // Each head is one of its own.
         check(&[&head(&[length]).replace("200", "103"), &head(&[chunks])], None);
     }
