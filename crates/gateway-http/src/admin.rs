@@ -87,8 +87,8 @@ impl Admin {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
+        hygiene::check(&request)?;
         let (head, body) = request.into_parts();
-        hygiene::check(&head)?;
         self.identify(peer, &head.headers)?;
         let task = Task::read(&head.method, head.uri.path())?;
         let (body, _share) = body::read(&head.headers, body, &self.app.limits).await?;

@@ -51,7 +51,7 @@ pub(crate) async fn generate<B>(
     app: &Arc<App>,
     caller: &'static dyn Caller,
     entry: Entry<'_>,
-    request: Request<B>,
+    request: Box<Request<B>>,
 ) -> Result<Response<reply::Body>>
 where
     B: Body<Data = Bytes>,
@@ -73,7 +73,7 @@ async fn accept<B>(
     app: &Arc<App>,
     caller: &'static dyn Caller,
     entry: Entry<'_>,
-    request: Request<B>,
+    request: Box<Request<B>>,
     fitted: &mut Fitted,
 ) -> Result<Response<reply::Body>>
 where
@@ -81,7 +81,7 @@ where
     B::Error: Into<BoxError>,
 {
     let Entry { path, request_id, in_flight, peer, standing, is_accounted } = entry;
-    let (head, body) = request.into_parts();
+    let (head, body) = (*request).into_parts();
     let (client, permit) = enter(app, &head.headers, peer).await?;
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = open(app, body)?;
@@ -129,7 +129,7 @@ where
     *is_accounted = true;
     let outcome = Outcome::new(app, accepted, in_flight).shown(&client.tenant, &call.target.model);
     let to = Reply { ask: told, model, created: now(), ids };
-    let work = Work { provider, call, outcome };
+    let work = Work { provider, call, outcome: Box::new(outcome) };
     let wishes = Wishes::of(&head.headers, &route, price);
     let rest = |keep| Rest { keep, share, asks, loss, wishes };
     let mut reply = match plan.keep {
@@ -227,7 +227,7 @@ async fn answer(
     };
     drop(share);
     outcome.begun(&head);
-    let frames = on_end(frames, Box::new(outcome));
+    let frames = on_end(frames, outcome);
     let mut reply = match (stream, keep) {
         (true, keep) => {
             let frames = match keep {

@@ -4,7 +4,7 @@
 //! hyper has refused what cannot be parsed at all; this is about what it lets through.
 
 use gateway_core::{ErrorKind, GatewayError, Result};
-use http::{HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
 
 /// How many headers a request may have.
 pub const MAX_HEADERS: usize = 100;
@@ -20,13 +20,13 @@ pub const MAX_TARGET_BYTES: usize = 8 << 10;
 /// # Errors
 ///
 /// Says what is wrong with it.
-pub fn check(head: &Parts) -> Result<()> {
-    method(&head.method)?;
-    target(&head.uri)?;
-    sizes(&head.headers)?;
-    host(head)?;
-    framing(&head.headers)?;
-    expectation(&head.headers)
+pub fn check<B>(request: &Request<B>) -> Result<()> {
+    method(request.method())?;
+    target(request.uri())?;
+    sizes(request.headers())?;
+    host(request)?;
+    framing(request.headers())?;
+    expectation(request.headers())
 }
 
 fn method(method: &Method) -> Result<()> {
@@ -64,16 +64,16 @@ fn sizes(headers: &HeaderMap) -> Result<()> {
 
 /// A request has one host. What is routed or allowed never depends on it, but another program on
 /// the way may have read another one.
-fn host(head: &Parts) -> Result<()> {
+fn host<B>(request: &Request<B>) -> Result<()> {
     let wrong = |message: &'static str| {
         Err(GatewayError::new(ErrorKind::InvalidRequest, message).with_code("invalid_host"))
     };
-    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let mut hosts = request.headers().get_all(header::HOST).iter();
     let (named, another) = (hosts.next(), hosts.next());
-    let target = head.uri.authority().map(http::uri::Authority::as_str);
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
     match (named, target) {
         _ if another.is_some() => wrong("the request names more than one host"),
-        (None, None) if head.version == Version::HTTP_11 => wrong("the request names no host"),
+        (None, None) if request.version() == Version::HTTP_11 => wrong("the request names no host"),
         (Some(host), _) if !is_host(host) => wrong("the host is malformed"),
         (Some(host), Some(target)) if !host.as_bytes().eq_ignore_ascii_case(target.as_bytes()) => {
             wrong("the request names two hosts")
@@ -132,7 +132,6 @@ fn expectation(headers: &HeaderMap) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
 
     /// `GET /v1/models HTTP/1.1|Host: h`, lines separated by `|`.
     #[track_caller]
@@ -150,8 +149,8 @@ mod tests {
             let (name, value) = line.split_once(": ").unwrap();
             builder = builder.header(name, value);
         }
-        let head = builder.body(()).unwrap().into_parts().0;
-        let code = super::check(&head).map_err(|error| error.code().to_owned());
+        let code = super::check(&builder.body(()).unwrap());
+        let code = code.map_err(|error| error.code().to_owned());
         let code = code.err().unwrap_or_else(|| "ok".to_owned());
         assert_eq!(code, expected, "{request:.200}");
     }

@@ -16,7 +16,6 @@ use gateway_wire::{Caller, json, messages::MessagesCaller};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response,
     header::{ALLOW, ORIGIN},
-    request::Parts,
 };
 use http_body::Body;
 use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
@@ -41,7 +40,8 @@ where
         standing: &mut standing,
         is_accounted: &mut is_accounted,
     };
-    let answering = AssertUnwindSafe(answer(&app, from, request));
+    // Boxed, because each function that hands it on has room for it twice.
+    let answering = AssertUnwindSafe(answer(&app, from, Box::new(request)));
     let mut reply = answering.catch_unwind().await.unwrap_or_else(|_| {
         let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
         reply::failure(&bug, reply::platform_error(&bug))
@@ -84,26 +84,28 @@ struct Arrival<'a> {
     is_accounted: &'a mut bool,
 }
 
-async fn answer<B>(app: &Arc<App>, from: Arrival<'_>, request: Request<B>) -> Response<reply::Body>
+async fn answer<B>(
+    app: &Arc<App>,
+    from: Arrival<'_>,
+    request: Box<Request<B>>,
+) -> Response<reply::Body>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let (head, body) = request.into_parts();
     let request_id = Arc::clone(&from.request_id);
-    let path = head.uri.path().to_owned();
+    let path = request.uri().path().to_owned();
     let Some(endpoint) = Endpoint::at(&path) else {
         let missing = || GatewayError::new(ErrorKind::NotFound, "there is nothing at this path");
-        let error = hygiene::check(&head).err().unwrap_or_else(missing);
+        let error = hygiene::check(&request).err().unwrap_or_else(missing);
         return reply::failure(&error, reply::platform_error(&error));
     };
-    let voice = voice(endpoint, &head.headers);
-    let answered = match check(endpoint, &head) {
-        Ok(()) if head.method == Method::OPTIONS => Ok(app.cors.preflight(endpoint, &head.headers)),
-        Ok(()) => {
-            let request = Request::from_parts(head, body);
-            attend(app, endpoint, from, request).await
+    let voice = voice(endpoint, request.headers());
+    let answered = match check(endpoint, &request) {
+        Ok(()) if request.method() == Method::OPTIONS => {
+            Ok(app.cors.preflight(endpoint, request.headers()))
         }
+        Ok(()) => attend(app, endpoint, from, request).await,
         Err(error) => Err(error),
     };
     answered.unwrap_or_else(|error| {
@@ -131,9 +133,9 @@ fn voice(endpoint: Endpoint<'_>, headers: &HeaderMap) -> Option<&'static dyn Cal
     endpoint.caller()
 }
 
-fn check(endpoint: Endpoint<'_>, head: &Parts) -> Result<()> {
-    hygiene::check(head)?;
-    let method = &head.method;
+fn check<B>(endpoint: Endpoint<'_>, request: &Request<B>) -> Result<()> {
+    hygiene::check(request)?;
+    let method = request.method();
     let known = endpoint.methods().contains(method)
         || method == Method::OPTIONS
         || (method == Method::HEAD && endpoint.methods().contains(&Method::GET));
@@ -148,7 +150,7 @@ async fn attend<B>(
     app: &Arc<App>,
     endpoint: Endpoint<'_>,
     from: Arrival<'_>,
-    request: Request<B>,
+    request: Box<Request<B>>,
 ) -> Result<Response<reply::Body>>
 where
     B: Body<Data = Bytes>,
@@ -158,16 +160,16 @@ where
         return dispatch(app, endpoint, from, request).await;
     }
     let client = app.identify(request.headers(), from.peer)?;
-    let work = |request| dispatch(app, endpoint, from, request);
+    let work = |request| dispatch(app, endpoint, from, Box::new(request));
     // Boxed, so that it takes no room in the future of those who do not ask for it.
-    Box::pin(idempotency::once(app, endpoint, &client, request, work)).await
+    Box::pin(idempotency::once(app, endpoint, &client, *request, work)).await
 }
 
 async fn dispatch<B>(
     app: &Arc<App>,
     endpoint: Endpoint<'_>,
     from: Arrival<'_>,
-    request: Request<B>,
+    request: Box<Request<B>>,
 ) -> Result<Response<reply::Body>>
 where
     B: Body<Data = Bytes>,
@@ -182,7 +184,7 @@ where
         // Boxed, so that their futures take no room in that of a request to a model, which is made
         // and moved with every request.
         Kind::Open => Box::pin(open(app, endpoint)).await,
-        Kind::Keyed => Box::pin(serve(app, endpoint, entry, request)).await,
+        Kind::Keyed => Box::pin(serve(app, endpoint, entry, *request)).await,
         Kind::Model => match endpoint.caller() {
             Some(caller) => generate::generate(app, caller, entry, request).await,
             None => Err(unhandled()),

@@ -48,7 +48,8 @@ pub fn begin(
             let make = |caller: SocketAddr| {
                 let app = app.clone();
                 service_fn(move |request| {
-                    let answering = gateway_http::probe(app(), caller.ip(), request);
+                    // Boxed: it is large, the server moves it, and a connection that waits needs none.
+                    let answering = Box::pin(gateway_http::probe(app(), caller.ip(), request));
                     async { Ok::<_, Infallible>(answering.await) }
                 })
             };

@@ -95,7 +95,7 @@ impl Drop for Place {
 pub(crate) struct Work {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) call: Call,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: Box<Outcome>,
 }
 
 /// Begins to make an answer, and tells its name; or, if the caller wants to `follow`, its steps.
@@ -198,7 +198,7 @@ impl Job {
             }
         };
         outcome.begun(&head);
-        let frames = nameless(on_end(frames, Box::new(outcome)));
+        let frames = nameless(on_end(frames, outcome));
         let mut batches = frames.ready_chunks(BATCH);
         while let Some(batch) = batches.next().await {
             let mut out = Vec::new();

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A request as far as sessions have a say in it.
 #[derive(Default)]
 pub(crate) struct Opened {
-    turn: Option<Turn>,
+    /// Boxed, so that it takes little room in a request without a session.
+    turn: Option<Box<Turn>>,
     composed: Composed,
     /// What the session chose for tools.
     pub(crate) chosen: Chosen,
@@ -29,7 +30,7 @@ impl Opened {
     /// is told of it.
     pub(crate) fn remembering(self, provider: Arc<dyn Provider>) -> (Arc<dyn Provider>, Composed) {
         match self.turn {
-            Some(turn) => (Arc::new(Remembering::new(provider, turn)), self.composed),
+            Some(turn) => (Arc::new(Remembering::new(provider, *turn)), self.composed),
             None => (provider, self.composed),
         }
     }
@@ -88,7 +89,7 @@ async fn resume(
     call.ask = Ask::Composed(Arc::new(request));
     call.look = Look::Events;
     chosen.taxonomy.clone_from(&composed.taxonomy);
-    Ok(Opened { turn: Some(turn), composed, chosen })
+    Ok(Opened { turn: Some(Box::new(turn)), composed, chosen })
 }
 
 /// One thing remembers what was said before: what two remember would be said twice.

@@ -50,19 +50,26 @@ struct Budget {
 /// what it takes along.
 #[derive(Default)]
 struct Unwritten {
-    sums: HashMap<Arc<[u8]>, (NanoDollars, Duration)>,
+    sums: Sums,
     is_on_its_way: bool,
+    /// What was last written. Nobody else writes it.
+    written: HashMap<Arc<[u8]>, Spent>,
 }
+
+type Sums = HashMap<Arc<[u8]>, (NanoDollars, Duration)>;
 
 /// A write that is on its way. If it is dropped, the next one that spends begins another.
 struct Writing(Arc<Mutex<Unwritten>>);
 
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 struct Spent {
     v: u32,
     expires: u64,
     sum: NanoDollars,
 }
+
+/// Of how many budgets is remembered what was last written.
+const REMEMBERED: usize = 10_000;
 
 /// From how many clients on those that have been idle are looked for.
 const TIDY: usize = 1_024;
@@ -128,19 +135,31 @@ impl<E: Engine> Quotas for KvQuotas<E> {
         }
         let Some(writing) = Writing::begin(&self.unwritten, booked) else { return Ok(()) };
         let unwritten = Arc::clone(&writing.0);
-        let write = move |draft: &mut Draft<'_>| {
-            let sums = lock(&unwritten).take();
-            sums.iter().try_for_each(|(object, (sum, keep))| book(draft, object, *sum, *keep))
-        };
-        self.store.engine().write(Wait::Visible, write).await
+        let write = move |draft: &mut Draft<'_>| lock(&unwritten).write(draft);
+        let written = self.store.engine().write(Wait::Visible, write).await;
+        if written.is_err() {
+            lock(&self.unwritten).written.clear();
+        }
+        written
     }
 }
 
 impl Unwritten {
-    /// All of it, for the write that has begun.
-    fn take(&mut self) -> HashMap<Arc<[u8]>, (NanoDollars, Duration)> {
+    /// Writes all of it.
+    fn write(&mut self, draft: &mut Draft<'_>) -> Result<(), StoreError> {
         self.is_on_its_way = false;
-        mem::take(&mut self.sums)
+        if self.written.len() > REMEMBERED {
+            self.written.clear();
+        }
+        for (object, (sum, keep)) in mem::take(&mut self.sums) {
+            let before = match self.written.get(&object) {
+                Some(written) => Some(*written),
+                None => kept(draft, &object)?,
+            };
+            let spent = book(draft, &object, before, (sum, keep))?;
+            self.written.insert(object, spent);
+        }
+        Ok(())
     }
 }
 
@@ -183,14 +202,15 @@ fn kept(view: &dyn View, object: &[u8]) -> Result<Option<Spent>, StoreError> {
     view.get(object)?.map(|json| record::read("budget", &json)).transpose()
 }
 
-/// Keeps what was spent. Two settlements may be kept in either order: the larger sum is the later.
+/// Keeps what was spent, and says what is kept now. Two settlements may come in either order: the
+/// larger sum is the later.
 fn book(
     draft: &mut Draft<'_>,
     object: &[u8],
-    sum: NanoDollars,
-    keep: Duration,
-) -> Result<(), StoreError> {
-    let spent = match kept(draft, object)? {
+    before: Option<Spent>,
+    (sum, keep): (NanoDollars, Duration),
+) -> Result<Spent, StoreError> {
+    let spent = match before {
         Some(kept) if kept.expires > draft.now => Spent { sum: sum.max(kept.sum), ..kept },
         gone => {
             let expires = draft.now.saturating_add(millis(keep));
@@ -199,5 +219,5 @@ fn book(
         }
     };
     draft.put(object.to_vec(), record::write(&spent)?);
-    Ok(())
+    Ok(spent)
 }
