@@ -11,7 +11,7 @@ mod keys;
 mod scan;
 mod text;
 
-pub use grammar::{Walk, is_object};
+pub use grammar::Walk;
 pub use text::{unescape, write_string};
 
 use scan::{Scanner, Stop};

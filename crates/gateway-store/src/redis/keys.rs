@@ -7,8 +7,20 @@ use std::fmt::Write as _;
 
 /// The names of one thing: a prefix, and a letter for each of its keys.
 pub(super) fn of(prefix: &str, kind: &str, key: &Key, letters: &str) -> Vec<String> {
-    let tag = format!("{}/{}", escape(key.tenant().as_str()), escape(key.id()));
-    letters.chars().map(|letter| format!("{prefix}{kind}:{{{tag}}}:{letter}")).collect()
+    let beginning = beginning(prefix, kind, key);
+    letters.chars().map(|letter| beginning.clone() + letter.encode_utf8(&mut [0; 4])).collect()
+}
+
+/// What the names of one thing begin with.
+pub(super) fn beginning(prefix: &str, kind: &str, key: &Key) -> String {
+    let (tenant, id) = (key.tenant().as_str(), key.id());
+    let mut name = String::with_capacity(prefix.len() + kind.len() + tenant.len() + id.len() + 32);
+    name.extend([prefix, kind, ":{"]);
+    escape_into(&mut name, tenant);
+    name.push('/');
+    escape_into(&mut name, id);
+    name.push_str("}:");
+    name
 }
 
 /// The name of what belongs to a whole tenant.
@@ -19,6 +31,12 @@ pub(super) fn of_tenant(prefix: &str, kind: &str, tenant: &Tenant) -> String {
 /// Text without what means something in a key: braces, separators, and what is not printable.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
+    escape_into(&mut escaped, text);
+    escaped
+}
+
+/// Appends the same to `escaped`.
+pub(super) fn escape_into(escaped: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
             escaped.push(char::from(byte));
@@ -27,7 +45,6 @@ pub(super) fn escape(text: &str) -> String {
             let _ = write!(escaped, "%{byte:02x}");
         }
     }
-    escaped
 }
 
 #[cfg(test)]

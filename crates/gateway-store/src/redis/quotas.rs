@@ -48,12 +48,13 @@ struct Call {
 
 impl Call {
     fn take(prefix: &str, key: &Key, ask: &QuotaAsk) -> Self {
+        let base = keys::beginning(prefix, "q", key);
         let lease = i64::try_from(ask.lease.as_micros()).unwrap_or(i64::MAX);
         let mut arguments: Vec<Value> = vec![
             (&*ask.request).into(),
             lease.into(),
             i64::from(ask.look).into(),
-            names_begin(prefix, key).into(),
+            base.as_str().into(),
             integer(ask.places.len() as u64).into(),
             integer(ask.budgets.len() as u64).into(),
         ];
@@ -69,31 +70,29 @@ impl Call {
             arguments.extend([rate.interval_us.max(1), rate.burst, *cost].map(number));
         }
         let names = ask.rates.iter().map(|rate| &*rate.name);
-        Self { keys: keys_of(prefix, key, names), arguments }
+        Self { keys: keys_of(&base, names), arguments }
     }
 
     fn settle(prefix: &str, key: &Key, settle: &Settle) -> Self {
+        let base = keys::beginning(prefix, "q", key);
         let cost = number(settle.cost.0);
-        let mut arguments: Vec<Value> =
-            vec![(&*settle.request).into(), cost, names_begin(prefix, key).into()];
+        let mut arguments: Vec<Value> = vec![(&*settle.request).into(), cost, base.as_str().into()];
         for (_, rate, units) in &settle.corrections {
             arguments.extend([number(rate.interval_us), (*units).into()]);
         }
         let names = settle.corrections.iter().map(|(name, ..)| &**name);
-        Self { keys: keys_of(prefix, key, names), arguments }
+        Self { keys: keys_of(&base, names), arguments }
     }
 }
 
-fn keys_of<'a>(prefix: &str, key: &Key, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut all = keys::of(prefix, "q", key, "ov");
-    let rate = keys::of(prefix, "q", key, "r").concat();
-    all.extend(names.map(|name| format!("{rate}:{}", keys::escape(name))));
-    all
-}
-
-/// What the names of a client's keys begin with.
-fn names_begin(prefix: &str, key: &Key) -> String {
-    keys::of(prefix, "q", key, "s").concat().trim_end_matches('s').to_owned()
+/// The keys of a client whose names begin with `base`: what it has open, and its limits by rate.
+fn keys_of<'a>(base: &str, rates: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let rate = |name: &str| {
+        let mut key = [base, "r:"].concat();
+        keys::escape_into(&mut key, name);
+        key
+    };
+    ["o", "v"].into_iter().map(|letter| [base, letter].concat()).chain(rates.map(rate)).collect()
 }
 
 fn number(number: u64) -> Value {

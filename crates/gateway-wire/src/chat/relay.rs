@@ -4,11 +4,10 @@
 //! chunk, afterwards those that tell of the end, of token counts or of an error.
 
 use super::{decoder::Decoder, errors};
-use crate::{StreamReader, json, sse};
+use crate::{StreamReader, json::Walk, sse};
 use bytes::Bytes;
 use gateway_core::{Frame, Look, Result, StreamEvent};
-use memchr::memmem::Finder;
-use std::{borrow::Cow, sync::LazyLock};
+use std::borrow::Cow;
 
 /// Passes on chunks.
 pub(super) struct Relay {
@@ -20,33 +19,6 @@ pub(super) struct Relay {
     /// The model has said something.
     output: bool,
     done: bool,
-}
-
-static SIGNS: LazyLock<Signs> = LazyLock::new(Signs::new);
-
-static DONE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("[DONE]"));
-
-/// What tells that a chunk must be read.
-struct Signs([Finder<'static>; 3]);
-
-impl Signs {
-    fn new() -> Self {
-        Self([&b"\"finish_reason\""[..], b"\"usage\"", b"\"error\""].map(Finder::new))
-    }
-
-    /// Whether one of the members is there, and is not `null`. Within a text its quotes would be
-    /// escaped.
-    fn in_bytes(&self, bytes: &[u8]) -> bool {
-        let tells = |finder: &Finder<'_>| {
-            let size = finder.needle().len();
-            finder.find_iter(bytes).any(|at| {
-                let value = bytes.get(at + size..).unwrap_or_default().trim_ascii_start();
-                let value = value.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
-                !value.is_empty() && !value.starts_with(b"null")
-            })
-        };
-        self.0.iter().any(tells)
-    }
 }
 
 impl Relay {
@@ -98,7 +70,7 @@ impl Relay {
                 return Err(errors::event(data));
             }
             let before = frame.events.len();
-            if self.reads_all() || !is_sound(data.as_bytes()) || SIGNS.in_bytes(data.as_bytes()) {
+            if self.reads_all() || !is_quiet(data.as_bytes()) {
                 self.decoder.read(data, &mut frame.events)?;
             }
             let new = frame.events.get(before..).unwrap_or_default();
@@ -116,27 +88,44 @@ impl Relay {
     }
 }
 
-/// Whether the data of every event of `block`, which is plain, is an object. What is not is no
-/// chunk, and the caller learns that the answer failed instead of choking on it.
-fn holds_objects(block: &[u8]) -> bool {
+/// Whether every event of `block`, which is plain, is one that need not be read. What is no object
+/// is no chunk: the caller learns that the answer failed instead of choking on it.
+fn is_quiet_block(block: &[u8]) -> bool {
     let mut begin = 0;
     memchr::memchr_iter(b'\n', block).all(|end| {
         let line = block.get(begin..end).unwrap_or_default();
         begin = end + 1;
         // Others end an event, or name it.
-        line.strip_prefix(b"data: ").is_none_or(is_sound)
+        line.strip_prefix(b"data: ").is_none_or(is_quiet)
     })
 }
 
-fn is_sound(data: &[u8]) -> bool {
-    std::str::from_utf8(data).is_ok_and(json::is_object)
+/// Whether `data` is an object that tells neither of the end nor of token counts nor of an error.
+fn is_quiet(data: &[u8]) -> bool {
+    let walked = std::str::from_utf8(data).ok().and_then(|data| Walk::through(data, quiet));
+    walked.is_some()
+}
+
+fn quiet(walk: &mut Walk<'_>) -> Option<()> {
+    walk.object(|key, walk| match key {
+        "choices" if !walk.is_null() => walk.array(quiet_choice),
+        "choices" => Some(()),
+        "usage" | "error" => walk.is_null().then_some(()),
+        _ => walk.value().map(drop),
+    })
+}
+
+fn quiet_choice(walk: &mut Walk<'_>) -> Option<()> {
+    walk.object(|key, walk| match key {
+        "finish_reason" => walk.is_null().then_some(()),
+        _ => walk.value().map(drop),
+    })
 }
 
 impl StreamReader for Relay {
     fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
-        let ends = self.done || DONE.find(&block).is_some();
-        let plain = sse::is_plain(&block) && holds_objects(&block);
-        if self.reads_all() || ends || !plain || SIGNS.in_bytes(&block) {
+        let reads_all = self.reads_all() || self.done;
+        if reads_all || !sse::is_plain(&block) || !is_quiet_block(&block) {
             self.slowly(&block, frame)?;
         } else {
             frame.verbatim = Some(block);
@@ -156,5 +145,36 @@ impl StreamReader for Relay {
 
     fn is_complete(&self) -> bool {
         self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(chunk: &str, expected: bool) {
+        assert_eq!(is_quiet(chunk.as_bytes()), expected, "{chunk}");
+    }
+
+    #[test]
+    fn a_chunk_that_only_says_something_is_not_read() {
+        for rest in ["", r#","usage":null"#, r#","error": null"#, r#","x":{"usage":{"a":1}}"#] {
+            let delta = r#"{"content":"\"usage\": {}","finish_reason":"in what is said"}"#;
+            let chunk = |choices: &str| format!(r#"{{"id":"c","choices":{choices}{rest}}}"#);
+            check(
+                &chunk(&format!(r#"[{{"index":0,"delta":{delta},"finish_reason":null}}]"#)),
+                true,
+            );
+            check(&chunk("[]"), true);
+            check(&chunk("null"), true);
+            check(&chunk(r#"[{"finish_reason":"stop"}]"#), false);
+            check(&chunk(r#"[{"delta":{}},{"finish_reason":"stop"}]"#), false);
+        }
+        check(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, false);
+        check(r#"{"choices":[{"delta":{}}],"us\u0061ge":{"prompt_tokens":1}}"#, false);
+        check(r#"{"error":{"message":"no"}}"#, false);
+        check(r#"{"choices":[{"delta":{}}]"#, false);
+        check("[DONE]", false);
     }
 }

@@ -2,15 +2,10 @@
 //! says a word, and for what little is wanted of an answer.
 
 use super::text::plain_prefix;
+use std::ops::Range;
 
 /// How many arrays and objects may stand within each other.
 const DEPTH: u32 = 128;
-
-/// Whether `text` is one object by the grammar of RFC 8259, with arrays and objects nested no
-/// deeper than 128. What keys and numbers say is not looked at.
-pub fn is_object(text: &str) -> bool {
-    text.starts_with('{') && Grammar { bytes: text.as_bytes(), at: 0 }.document().is_some()
-}
 
 /// A place in a text. Its methods go on from there, or give nothing if the text breaks the rules.
 #[derive(Debug)]
@@ -44,11 +39,6 @@ impl Open {
 }
 
 impl Grammar<'_> {
-    fn document(mut self) -> Option<()> {
-        self.pass(0)?;
-        self.end()
-    }
-
     /// Passes the end, and what space there is before it.
     fn end(&mut self) -> Option<()> {
         self.space();
@@ -86,7 +76,7 @@ impl Grammar<'_> {
     fn value(&mut self, open: &mut Open) -> Option<bool> {
         let begin = self.next()?;
         match begin {
-            b'"' => self.string()?,
+            b'"' => self.string().map(drop)?,
             b'{' | b'[' => {
                 let is_object = begin == b'{';
                 open.enter(is_object)?;
@@ -110,31 +100,36 @@ impl Grammar<'_> {
         Some(false)
     }
 
-    /// Passes a key, its colon, and what space there is.
+    /// Passes a key, its colon, and what space there is. Gives where the key stands without its
+    /// quotes, and whether nothing in it is escaped.
     #[inline]
-    fn key(&mut self) -> Option<()> {
+    fn key(&mut self) -> Option<(Range<usize>, bool)> {
         if self.next()? != b'"' {
             return None;
         }
-        self.string()?;
+        let start = self.at;
+        let is_plain = self.string()?;
+        let place = start..self.at - 1;
         self.space();
         if self.next()? != b':' {
             return None;
         }
         self.space();
-        Some(())
+        Some((place, is_plain))
     }
 
-    /// Passes a string, from behind its opening quote.
+    /// Passes a string, from behind its opening quote; true if nothing in it is escaped.
     #[inline]
-    fn string(&mut self) -> Option<()> {
+    fn string(&mut self) -> Option<bool> {
+        let mut is_plain = true;
         loop {
             self.at += plain_prefix(self.bytes.get(self.at..)?);
             match self.next()? {
-                b'"' => return Some(()),
+                b'"' => return Some(is_plain),
                 b'\\' => self.escape()?,
                 _ => return None,
             }
+            is_plain = false;
         }
     }
 
@@ -211,8 +206,26 @@ impl Grammar<'_> {
     }
 }
 
-/// A place in a text where a value stands. Each method reads that value, and nothing if it is not
-/// what is asked for, or no JSON; keys with escapes in them are not read either.
+/// A place in a text where a value stands. Each method reads that value; it gives nothing if the
+/// value is not what is asked for, breaks the grammar of RFC 8259, or is nested deeper than 128.
+///
+/// What texts and numbers say is not looked at. A key with escapes in it is not read: nothing is
+/// built, so there is no place for what it stands for.
+///
+/// ```
+/// use gateway_wire::json::Walk;
+///
+/// let text = r#"{"n": 1, "usage": {"tokens": [2, 3]}}"#;
+/// let mut usage = None;
+/// let walked = Walk::through(text, |walk| {
+///     walk.object(|key, walk| {
+///         let value = walk.value()?;
+///         usage = (key == "usage").then_some(value).or(usage);
+///         Some(())
+///     })
+/// });
+/// assert_eq!((walked, usage), (Some(()), Some(r#"{"tokens": [2, 3]}"#)));
+/// ```
 #[derive(Debug)]
 pub struct Walk<'a> {
     text: &'a str,
@@ -234,11 +247,9 @@ impl<'a> Walk<'a> {
     /// Reads an object: each member by `read`, which is given the key and reads the value.
     pub fn object(&mut self, mut read: impl FnMut(&'a str, &mut Self) -> Option<()>) -> Option<()> {
         self.items(b'{', b'}', |walk| {
-            let start = walk.grammar.at + 1;
-            walk.grammar.key()?;
-            let key = walk.text.get(start..)?;
-            let (key, end) = key.split_at_checked(plain_prefix(key.as_bytes()))?;
-            end.starts_with('"').then(|| read(key, walk))?
+            let (place, is_plain) = walk.grammar.key()?;
+            let key = walk.text.get(place).filter(|_| is_plain)?;
+            read(key, walk)
         })
     }
 
@@ -297,11 +308,16 @@ mod tests {
     use proptest::prelude::*;
     use serde::de::IgnoredAny;
 
+    /// Whether `text` is one object by the grammar of RFC 8259.
+    fn is_object(text: &str) -> bool {
+        text.starts_with('{') && Walk::through(text, Walk::value).is_some()
+    }
+
     /// Is what serde takes for an object.
     #[track_caller]
     fn check(text: &str) {
-        let is_object = text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
-        assert_eq!(super::is_object(text), is_object, "{text:?}");
+        let expected = text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
+        assert_eq!(is_object(text), expected, "{text:?}");
     }
 
     #[test]
