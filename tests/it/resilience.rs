@@ -34,7 +34,7 @@ fn begun() -> Script {
 
 #[tokio::test]
 async fn a_passing_failure_is_not_seen() {
-    for status in [429, 500, 502, 503, 504, 529] {
+    for status in [408, 429, 500, 502, 503, 504, 529] {
         let reply = check(&[refusal(status)], false, "200", 2).await;
         assert_eq!(reply.header("x-gateway-attempts"), "2");
         check(&[refusal(status)], true, "Hello.[stop][DONE]", 2).await;
