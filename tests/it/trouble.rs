@@ -48,6 +48,9 @@ async fn caller(gateway: Arc<Gateway>, model: &str, requests: usize, again: usiz
 
 const CALLERS: usize = 20;
 
+/// The longest pause, and what a machine needs that has other things to do.
+const RECOVERY: Duration = Duration::from_secs(12);
+
 #[tokio::test]
 async fn an_upstream_that_is_down_is_not_hit_harder() {
     for breaker in ["true", "false"] {
@@ -98,8 +101,8 @@ fn before(upstream: &Upstream) -> Setup {
     )
 }
 
-/// Callers that ask and ask again go on as they did during the trouble: within ten seconds all is
-/// well, or, since pauses double, within twice as long as a longer trouble took.
+/// Callers that ask and ask again go on as they did during the trouble: within ten seconds, however
+/// long it took, somebody is asked again, and soon all is well.
 async fn check_over(gateway: &Arc<Gateway>) {
     let began = Instant::now();
     loop {
@@ -107,7 +110,7 @@ async fn check_over(gateway: &Arc<Gateway>) {
         if fine * 100 >= CALLERS * 5 * 99 {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(10).max(2 * length()), "{fine}");
+        assert!(began.elapsed() < RECOVERY, "{fine}");
     }
     gateway_tests::tell(&format!("all is well after {:?}", began.elapsed()));
 }
@@ -228,7 +231,7 @@ async fn a_provider_that_dies_is_missed_by_few() {
     upstream.always(fine());
     let repaired = Instant::now();
     while state().await > 0.0 {
-        assert!(repaired.elapsed() < 2 * length() + Duration::from_secs(8), "it stays open");
+        assert!(repaired.elapsed() < RECOVERY, "it stays open");
         gateway.ask("lab/m", Value::Null).await;
         time::sleep(Duration::from_millis(20)).await;
     }

@@ -126,6 +126,7 @@ pub(crate) fn pauses(resilience: &Resilience) -> breaker::Config {
     breaker::Config {
         failures: small(resilience.circuit_breaker_failure_threshold),
         cooldown: resilience.circuit_breaker_recovery_timeout,
+        longest_cooldown: resilience.circuit_breaker_longest_pause,
         ..breaker::Config::default()
     }
 }

@@ -26,7 +26,7 @@ pub struct Config {
     pub calls: u32,
     /// How long it stays open the first time.
     pub cooldown: Duration,
-    /// How long it stays open at most.
+    /// How long it stays open at most, unless `cooldown` is longer.
     pub longest_cooldown: Duration,
     /// Probes that must succeed in a row before it closes.
     pub probes: u32,
@@ -39,7 +39,7 @@ impl Default for Config {
             failed_percent: 50,
             calls: 20,
             cooldown: Duration::from_secs(5),
-            longest_cooldown: Duration::from_mins(2),
+            longest_cooldown: Duration::from_secs(8),
             probes: 3,
         }
     }
@@ -186,7 +186,7 @@ impl Breaker {
 
     fn open(&mut self, now: Instant, jitter: f64) {
         let doubled = self.config.cooldown.saturating_mul(1 << self.openings.min(16));
-        let cooldown = doubled.min(self.config.longest_cooldown);
+        let cooldown = doubled.min(self.config.longest_cooldown.max(self.config.cooldown));
         // Within a fifth of it, to either side.
         let cooldown = cooldown.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
         self.openings = self.openings.saturating_add(1);

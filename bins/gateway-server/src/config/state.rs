@@ -102,8 +102,10 @@ section! {
         circuit_breaker_enabled: bool = true, prefixed ["CIRCUIT_BREAKER_ENABLED"];
         /// After so many failures in a row.
         circuit_breaker_failure_threshold: usize = 5, within 1..=100, prefixed ["CIRCUIT_BREAKER_FAILURE_THRESHOLD"];
-        /// For how long the first time; each failure after it doubles the pause, up to two minutes.
+        /// For how long the first time; each failure after it doubles the pause.
         circuit_breaker_recovery_timeout: Duration = Duration::from_secs(5), within Duration::from_secs(1)..=Duration::from_mins(10), prefixed ["CIRCUIT_BREAKER_RECOVERY_TIMEOUT_SECONDS"];
+        /// How long a pause is at most, unless the first is longer: who is well again is asked by then, give or take a fifth.
+        circuit_breaker_longest_pause: Duration = Duration::from_secs(8), within Duration::from_secs(1)..=Duration::from_mins(10);
     }
 }
 
