@@ -60,7 +60,7 @@ fn join<'a>(data: Option<Cow<'a, str>>, line: Cow<'a, str>) -> Cow<'a, str> {
 }
 
 /// Whether `block` may be passed on as it is: whole events, each of one line `data: ...`, perhaps
-/// after one line `event: ...`, with LF and nothing else to end a line.
+/// after one line `event: ...` that names it, with LF and nothing else to end a line.
 pub fn is_plain(block: &[u8]) -> bool {
     let mut rest = block;
     while !rest.is_empty() {
@@ -72,7 +72,8 @@ pub fn is_plain(block: &[u8]) -> bool {
 
 /// What follows the plain event that `block` begins with.
 fn plain_event(block: &[u8]) -> Option<&[u8]> {
-    let data = if block.starts_with(b"event: ") { plain_line(block)? } else { block };
+    let is_named = block.starts_with(b"event: ") && !block.starts_with(b"event: \n");
+    let data = if is_named { plain_line(block)? } else { block };
     if !data.starts_with(b"data: ") {
         return None;
     }

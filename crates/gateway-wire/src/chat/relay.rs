@@ -81,7 +81,9 @@ impl Relay {
             if only_counts && !self.wants_usage {
                 *changed = true;
             } else {
-                sse::write(kept, None, data);
+                // To the byte as it came, if it was plain.
+                let name = Some(event.name).filter(|name| !name.is_empty());
+                sse::write(kept, name, &event.data);
             }
         }
         Ok(())
