@@ -311,6 +311,8 @@ async fn a_failure_is_not_shared() {
     let upstream = Upstream::start().await;
     let gateway = Arc::new(start(&upstream).await);
     upstream.next(after(1500, 500, "{}"));
+    // Whoever learns late that the first has failed still meets the second.
+    upstream.next(after(2000, 200, &openai::whole("Hello.")));
     let mut callers = JoinSet::new();
     for _ in 0..20 {
         let gateway = Arc::clone(&gateway);

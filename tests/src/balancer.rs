@@ -105,11 +105,8 @@ async fn probe(pool: Arc<Pool>) {
 }
 
 async fn is_ready(member: SocketAddr) -> bool {
-    // Whoever does not listen is not ready.
-    if TcpStream::connect(member).await.is_err() {
-        return false;
-    }
-    let mut raw = Raw::connect(member).await;
+    // Whoever does not listen, or not any more, is not ready.
+    let Some(mut raw) = Raw::try_connect(member).await else { return false };
     raw.send(request("GET", "/health/ready", &[("Connection", "close")], b"")).await;
     raw.try_reply().await.is_some_and(|reply| reply.status() == 200)
 }
