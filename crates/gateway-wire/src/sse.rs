@@ -74,6 +74,9 @@ pub fn is_plain(block: &[u8]) -> bool {
 fn plain_event(block: &[u8]) -> Option<&[u8]> {
     let is_named = block.starts_with(b"event: ") && !block.starts_with(b"event: \n");
     let data = if is_named { plain_line(block)? } else { block };
+    // A name that is no text is none.
+    let name = block.get(..block.len() - data.len())?;
+    std::str::from_utf8(name).ok()?;
     if !data.starts_with(b"data: ") {
         return None;
     }
