@@ -5,7 +5,7 @@ use bytes::Bytes;
 use gateway_core::{BoxError, Provider, Tools};
 use gateway_http::{App, Body};
 use http::{Request, Response};
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 /// Nothing that there is.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Tracing {
     }
 
     /// Never called.
-    pub async fn answer<B>(self: Arc<Self>, _: Arc<App>, _: Request<B>) -> Response<Body>
+    pub async fn answer<B>(self: Arc<Self>, _: Arc<App>, _: IpAddr, _: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<BoxError>,
