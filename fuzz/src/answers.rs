@@ -1,7 +1,7 @@
 //! Whole answers and refusals of every upstream, told to every caller.
 
 use bytes::Bytes;
-use gateway_core::{Ask, Call, ChatRequest, Collector};
+use gateway_core::{ChatRequest, Collector, Payload, ProviderRequest};
 use gateway_wire::{
     Caller, ErrorReply, Ids, Reply, carried::columns, chat::ChatCaller,
     completions::CompletionsCaller, messages::MessagesCaller, responses::ResponsesCaller,
@@ -15,14 +15,14 @@ const CALLERS: [&dyn Caller; 4] =
 /// What can be read can be told, and what is told is JSON.
 pub(crate) fn whole(data: &[u8]) {
     for column in columns() {
-        let call = Call::new(ChatRequest::user("m", "x"));
+        let call = ProviderRequest::new(ChatRequest::user("m", "x"));
         let body = Bytes::copy_from_slice(data);
         let Ok(frame) = column.upstream.read_whole(&call, body, Ids::new(3)) else { continue };
         let mut answer = Collector::default();
         answer.extend(frame.events);
         let answer = answer.finish();
         for caller in CALLERS {
-            let ask = Ask::Composed(Arc::new(ChatRequest::user("m", "x")));
+            let ask = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
             let reply = Reply { ask, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
             let told = caller.write_whole(answer.clone(), reply);
             serde_json::from_slice::<IgnoredAny>(&told).expect("JSON");

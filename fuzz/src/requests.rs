@@ -1,7 +1,7 @@
 //! Requests, from every caller's dialect to every upstream's.
 
 use bytes::Bytes;
-use gateway_core::{Call, ChatRequest, Look};
+use gateway_core::{ChatRequest, Inspection, ProviderRequest};
 use gateway_wire::{
     Caller,
     carried::{columns, encode},
@@ -41,8 +41,8 @@ fn request(caller: &dyn Caller, data: &[u8]) {
     // Sent as it came, with what the upstream needs otherwise.
     for ask in opened.iter().flat_map(|opened| &opened.asks) {
         for column in columns() {
-            let mut call = Call::new(ChatRequest::user("upstream", "x"));
-            (call.ask, call.stream, call.look) = (ask.clone(), stream, Look::Digest);
+            let mut call = ProviderRequest::new(ChatRequest::user("upstream", "x"));
+            (call.ask, call.stream, call.look) = (ask.clone(), stream, Inspection::UsageOnly);
             if call.original(column.upstream.dialect()).is_some() {
                 sendable(&column.upstream.encode(&call).map(|it| it.to_vec()).unwrap_or_default());
             }

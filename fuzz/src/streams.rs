@@ -1,7 +1,9 @@
 //! Streamed answers, from every upstream's dialect to every caller's.
 
 use bytes::Bytes;
-use gateway_core::{Ask, Call, ChatRequest, ErrorKind, Frame, Look, StreamEvent};
+use gateway_core::{
+    ChatRequest, Chunk, ErrorKind, Inspection, Payload, ProviderRequest, StreamEvent,
+};
 use gateway_wire::{
     Caller, Ids, Reply, Upstream,
     chat::{ChatCaller, ChatUpstream, Quirks},
@@ -27,7 +29,7 @@ pub(crate) fn chat(data: &[u8]) {
     let body = br#"{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
     let envelope = gateway_wire::envelope::read(body, &Limits::default()).expect("sound");
     let opened = ChatCaller.open(Bytes::from_static(body), envelope).expect("sound");
-    for look in [Look::Digest, Look::Events] {
+    for look in [Inspection::UsageOnly, Inspection::Full] {
         let mut call = call();
         (call.ask, call.look) = (opened.told.clone(), look);
         stream(&upstream, &call, data);
@@ -50,21 +52,21 @@ pub(crate) fn ollama(data: &[u8]) {
     stream(&OllamaUpstream::default(), &call(), data);
 }
 
-fn call() -> Call {
+fn call() -> ProviderRequest {
     let mut request = ChatRequest::user("m", "x");
     (request.stream, request.stream_usage) = (true, true);
-    Call::new(request)
+    ProviderRequest::new(request)
 }
 
 /// An end is told once, and only where there was one; the network may cut anywhere.
-fn stream(upstream: &dyn Upstream, call: &Call, data: &[u8]) {
+fn stream(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) {
     let (frames, error) = read(upstream, call, data, data.len());
     let (again, error_again) = read(upstream, call, data, 5);
     assert_eq!(error, error_again);
-    let events = |frames: &[Frame]| -> Vec<StreamEvent> {
+    let events = |frames: &[Chunk]| -> Vec<StreamEvent> {
         frames.iter().flat_map(|frame| frame.events.clone()).collect()
     };
-    let passed = |frames: &[Frame]| -> Vec<u8> {
+    let passed = |frames: &[Chunk]| -> Vec<u8> {
         frames.iter().filter_map(|frame| frame.verbatim.as_deref()).collect::<Vec<_>>().concat()
     };
     assert_eq!(events(&frames), events(&again));
@@ -87,8 +89,8 @@ fn stream(upstream: &dyn Upstream, call: &Call, data: &[u8]) {
 
 /// How many choices a closer look finds in `data`, if it finds nothing that is wrong: a digest does
 /// not say where one begins.
-fn choices(upstream: &dyn Upstream, call: &Call, data: &[u8]) -> Option<usize> {
-    let call = Call { look: Look::Events, ..call.clone() };
+fn choices(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) -> Option<usize> {
+    let call = ProviderRequest { look: Inspection::Full, ..call.clone() };
     let (frames, error) = read(upstream, &call, data, data.len());
     let events = frames.iter().flat_map(|frame| &frame.events);
     let turns = events.filter(|event| matches!(event, StreamEvent::Choice(_))).count();
@@ -98,16 +100,16 @@ fn choices(upstream: &dyn Upstream, call: &Call, data: &[u8]) -> Option<usize> {
 /// Reads `data`, which comes in pieces of `size`.
 fn read(
     upstream: &dyn Upstream,
-    call: &Call,
+    call: &ProviderRequest,
     data: &[u8],
     size: usize,
-) -> (Vec<Frame>, Option<ErrorKind>) {
+) -> (Vec<Chunk>, Option<ErrorKind>) {
     let mut reader = upstream.reader(call, Ids::new(3));
     let mut splitter = Splitter::new(upstream.framing(), LIMIT);
     let mut frames = Vec::new();
-    let mut take = |block: Option<Bytes>, frames: &mut Vec<Frame>| {
+    let mut take = |block: Option<Bytes>, frames: &mut Vec<Chunk>| {
         let block = block?;
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         let failed = reader.read(block, &mut frame).err();
         frames.push(frame);
         failed.map(|error| error.kind())
@@ -125,15 +127,15 @@ fn read(
     if let Some(error) = take(splitter.finish(), &mut frames) {
         return (frames, Some(error));
     }
-    let mut last = Frame::default();
+    let mut last = Chunk::default();
     let ended = reader.end(&mut last);
     frames.push(last);
     (frames, ended.err().map(|error| error.kind()))
 }
 
 /// What is told is text, and an answer that failed does not look finished.
-fn tell(caller: &dyn Caller, frames: &[Frame], error: Option<ErrorKind>) {
-    let ask = Ask::Composed(Arc::new(ChatRequest::user("m", "x")));
+fn tell(caller: &dyn Caller, frames: &[Chunk], error: Option<ErrorKind>) {
+    let ask = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
     let reply = Reply { ask, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
     let mut writer = caller.writer(reply);
     let mut out = Vec::new();

@@ -16,7 +16,7 @@ use crate::{
     upstreams::{self, Hosts},
 };
 use anyhow::{Context as _, anyhow};
-use gateway_core::{ModelCard, Provider, Recall, Routes};
+use gateway_core::{ModelCard, Provider, ReasoningReplay, Routes};
 use gateway_http::{About, Access, App, Backend, Budget, Cors, Limits, Times};
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Credential, Descriptor, Fake,
@@ -272,7 +272,7 @@ fn backend(
     let mut provider = upstreams::provider(descriptor, settings, keys, config, hosts)?;
     if let Some(carried_by) = descriptor.thinking {
         let (side, ttl) = (Arc::clone(&lasting.stores.side), config.store.reasoning_ttl);
-        provider = Arc::new(Recall::new(provider, side, carried_by, ttl));
+        provider = Arc::new(ReasoningReplay::new(provider, side, carried_by, ttl));
     }
     provider = Arc::new(Bulkhead::new(provider, config.admission.max_per_provider));
     provider = ending(provider, &lasting.drain);

@@ -2,7 +2,7 @@
 
 use crate::{config::Config, lasting::Lasting, upstreams};
 use anyhow::{Context as _, anyhow};
-use gateway_core::{Rounds, Tools};
+use gateway_core::{ToolLoopLimits, Tools};
 use gateway_http::Toolbox;
 use gateway_store::Stores;
 use gateway_tools::{Client, Executor, Limits, McpServer, Observer};
@@ -24,7 +24,7 @@ pub(crate) fn toolbox(config: &Config, lasting: &Lasting) -> anyhow::Result<Tool
     Ok(Toolbox {
         tools,
         offered: calls.offered.clone(),
-        rounds: Rounds { most: calls.max_rounds, parallel: calls.parallel },
+        rounds: ToolLoopLimits { most: calls.max_rounds, parallel: calls.parallel },
         total: waits.total,
         stream_total: waits.stream_total,
     })

@@ -4,10 +4,10 @@ use crate::{config::Backend, otel::Tracing};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Aside, Batch, Begun, Cache, Claim, ClientKey, ClientKeys, Decision, Events, Fingerprint, Fork,
-    Idempotency, Key, Ledger, Listing, NewSession, Outcome, Page, QuotaAsk, Quotas, Replay,
-    ResponseStore, Session, SessionPatch, SessionStore, Settle, SideStore, Slice, Snapshot,
-    StoreError, StoredResponse, Tenant, Totals, Turn,
+    Batch, Begun, Cache, Claim, ClientKey, ClientKeys, Decision, Events, Fingerprint, Fork,
+    Idempotency, Key, Ledger, Listing, NewSession, Outcome, Page, QuotaAsk, Quotas, ReasoningStore,
+    Replay, ResponseStore, Session, SessionPatch, SessionStore, Settle, Slice, Snapshot,
+    StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
 };
 use gateway_http::Meters;
 use gateway_store::Stores;
@@ -108,9 +108,9 @@ ports! {
         put(key: &Key, value: Bytes, ttl: Duration) -> ();
         delete(key: &Key) -> ();
     }
-    SideStore as "side" {
-        put(key: &Key, aside: &Aside, ttl: Duration) -> ();
-        get(keys: &[Key]) -> Vec<Option<Aside>>;
+    ReasoningStore as "side" {
+        put(key: &Key, aside: &StoredReasoning, ttl: Duration) -> ();
+        get(keys: &[Key]) -> Vec<Option<StoredReasoning>>;
     }
     Idempotency as "idempotency" {
         begin(key: &Key, fingerprint: &Fingerprint, token: &str, lease: Duration) -> Begun;

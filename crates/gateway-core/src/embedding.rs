@@ -1,6 +1,6 @@
 //! Texts as vectors.
 
-use crate::{Context, ErrorKind, Extra, GatewayError, Head, Json, Target, Usage};
+use crate::{Context, ErrorKind, Extra, GatewayError, Json, ResponseMeta, Target, Usage};
 use std::sync::Arc;
 
 /// A request for vectors on its way to a provider. Cheap to clone, so that it can be sent again.
@@ -30,7 +30,7 @@ impl EmbeddingCall {
 #[derive(Clone, Debug)]
 pub struct Embedded {
     /// Who answered.
-    pub head: Head,
+    pub head: ResponseMeta,
     /// The vectors.
     pub response: EmbeddingResponse,
 }

@@ -28,7 +28,7 @@ pub struct Envelope {
 }
 
 /// A request in the caller's own bytes; decoded once, if at all.
-pub struct Original {
+pub struct RawRequest {
     /// The language it is in.
     pub dialect: Dialect,
     /// The bytes: one valid JSON object.
@@ -39,7 +39,7 @@ pub struct Original {
     decoded: OnceLock<ChatRequest>,
 }
 
-impl Original {
+impl RawRequest {
     /// Keeps `body`, which `decode` can read when somebody needs to know more.
     pub fn new(
         dialect: Dialect,
@@ -64,7 +64,7 @@ impl Original {
     }
 }
 
-impl fmt::Debug for Original {
+impl fmt::Debug for RawRequest {
     /// Leaves the body out: it may be long, and it is not ours to print.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Original")

@@ -4,7 +4,7 @@
 //! low-cardinality, so it doubles as a metric label. What the caller may be told: the message.
 //! What really happened: the source chain, which goes to the log and nowhere else.
 
-use crate::Head;
+use crate::ResponseMeta;
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 /// A result whose error is a [`GatewayError`].
@@ -27,7 +27,7 @@ struct Details {
     param: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
     upstream_status: Option<u16>,
-    head: Option<Box<Head>>,
+    head: Option<Box<ResponseMeta>>,
     last_word: bool,
     source: Option<BoxError>,
 }
@@ -168,7 +168,7 @@ impl GatewayError {
 
     /// Says who failed, after how many attempts.
     #[must_use]
-    pub fn by(mut self, head: Head) -> Self {
+    pub fn by(mut self, head: ResponseMeta) -> Self {
         self.0.head = Some(Box::new(head));
         self
     }
@@ -233,12 +233,12 @@ impl GatewayError {
     }
 
     /// Who failed, after how many attempts; absent if nobody was asked.
-    pub fn head(&self) -> Option<&Head> {
+    pub fn head(&self) -> Option<&ResponseMeta> {
         self.0.head.as_deref()
     }
 
     /// Takes out who failed.
-    pub fn take_head(&mut self) -> Option<Head> {
+    pub fn take_head(&mut self) -> Option<ResponseMeta> {
         self.0.head.take().map(|head| *head)
     }
 

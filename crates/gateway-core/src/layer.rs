@@ -1,7 +1,8 @@
 //! A provider around a provider.
 
 use crate::{
-    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, Prospect, Provider, Result, Target,
+    Dialect, Embedded, EmbeddingCall, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
+    Result, Target, UnavailableReason,
 };
 use async_trait::async_trait;
 use std::pin::Pin;
@@ -33,27 +34,27 @@ use std::pin::Pin;
 /// }
 /// ```
 #[async_trait]
-pub trait Layer: Send + Sync {
+pub trait ProviderLayer: Send + Sync {
     /// The provider within.
     fn inner(&self) -> &dyn Provider;
 
     /// As [`Provider::against`].
-    fn against(&self, target: &Target) -> Option<Against> {
+    fn against(&self, target: &Target) -> Option<UnavailableReason> {
         self.inner().against(target)
     }
 
     /// As [`Provider::rehearse`].
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         self.inner().rehearse(call).await
     }
 
     /// As [`Provider::answer`].
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         self.inner().answer(call).await
     }
 
     /// As [`Provider::count_tokens`].
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         self.inner().count_tokens(call).await
     }
 
@@ -67,7 +68,7 @@ pub trait Layer: Send + Sync {
 /// on, and not put into another.
 type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-impl<L: Layer> Provider for L {
+impl<L: ProviderLayer> Provider for L {
     fn id(&self) -> &str {
         self.inner().id()
     }
@@ -76,33 +77,33 @@ impl<L: Layer> Provider for L {
         self.inner().speaks(target, dialect)
     }
 
-    fn against(&self, target: &Target) -> Option<Against> {
-        Layer::against(self, target)
+    fn against(&self, target: &Target) -> Option<UnavailableReason> {
+        ProviderLayer::against(self, target)
     }
 
-    fn rehearse<'s, 'c, 'a>(&'s self, call: &'c Call) -> Doing<'a, Vec<Prospect>>
+    fn rehearse<'s, 'c, 'a>(&'s self, call: &'c ProviderRequest) -> Doing<'a, Vec<PlannedAttempt>>
     where
         's: 'a,
         'c: 'a,
         Self: 'a,
     {
-        Layer::rehearse(self, call)
+        ProviderLayer::rehearse(self, call)
     }
 
-    fn answer<'s, 'a>(&'s self, call: Call) -> Doing<'a, Result<Answer>>
+    fn answer<'s, 'a>(&'s self, call: ProviderRequest) -> Doing<'a, Result<ProviderResponse>>
     where
         's: 'a,
         Self: 'a,
     {
-        Layer::answer(self, call)
+        ProviderLayer::answer(self, call)
     }
 
-    fn count_tokens<'s, 'a>(&'s self, call: Call) -> Doing<'a, Result<Option<u64>>>
+    fn count_tokens<'s, 'a>(&'s self, call: ProviderRequest) -> Doing<'a, Result<Option<u64>>>
     where
         's: 'a,
         Self: 'a,
     {
-        Layer::count_tokens(self, call)
+        ProviderLayer::count_tokens(self, call)
     }
 
     fn embed<'s, 'a>(&'s self, call: EmbeddingCall) -> Doing<'a, Result<Embedded>>
@@ -110,6 +111,6 @@ impl<L: Layer> Provider for L {
         's: 'a,
         Self: 'a,
     {
-        Layer::embed(self, call)
+        ProviderLayer::embed(self, call)
     }
 }

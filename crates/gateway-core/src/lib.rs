@@ -3,71 +3,74 @@
 //! Nothing here performs I/O, reads a clock or knows a vendor's JSON. A service that wants the
 //! gateway in-process depends on this crate, plus whichever adapters it needs:
 //!
-//! - [`Provider`]: something that answers a [`Call`];
+//! - [`Provider`]: something that answers a [`ProviderRequest`];
 //! - [`Tool`]: something a model may call and the gateway runs;
-//! - [`Conversation`]: the loop that joins the two;
+//! - [`ToolLoop`]: the loop that joins the two;
 //! - [`Routes`]: which provider a model's name leads to;
 //! - [`state`]: the ports to what outlives a request.
 //!
-//! An answer is a stream of [`Frame`]s, each some [`StreamEvent`]s and perhaps the bytes in which
+//! An answer is a stream of [`Chunk`]s, each some [`StreamEvent`]s and perhaps the bytes in which
 //! they came. A whole answer is the fold of its events: see [`Collector`].
 
 mod answer;
+mod attempt;
 mod calendar;
+mod chunk;
 mod context_service;
-mod conversation;
-mod decision;
 mod dialect;
+mod dropped_params;
 mod embedding;
 mod envelope;
 mod error;
 pub mod estimate;
 mod event;
-mod frame;
 mod json;
 mod layer;
-mod loss;
 mod message;
 mod model;
-mod on_end;
 mod provider;
-mod recall;
+mod reasoning_replay;
 mod request;
 mod route;
 pub mod state;
+mod stream_observer;
 mod tool;
+mod tool_loop;
 mod tools;
 mod usage;
 
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
+    attempt::{Attempt, AttemptOutcome, Cached, Caching, PlannedAttempt, UnavailableReason},
     calendar::Date,
+    chunk::{Chunk, ChunkStream},
     context_service::{ContextService, Shortening},
-    conversation::{Conversation, MAX_ROUNDS, Rounds},
-    decision::{Against, Cached, Caching, Fate, Prospect, Step},
     dialect::Dialect,
+    dropped_params::DroppedParams,
     embedding::{
         Embedded, EmbeddingCall, EmbeddingFormat, EmbeddingInput, EmbeddingRequest,
         EmbeddingResponse, Vector,
     },
-    envelope::{Envelope, Original},
+    envelope::{Envelope, RawRequest},
     error::{BoxError, ErrorKind, GatewayError, Result},
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
-    frame::{Frame, FrameStream},
     json::{Extra, Json},
-    layer::Layer,
-    loss::Loss,
+    layer::ProviderLayer,
     message::{
         CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,
         SealKind, Source, ToolResult, plain_text,
     },
     model::{Capabilities, ModelCard, ReasoningStyle},
-    on_end::{End, Witness, on_end},
-    provider::{Answer, Ask, Call, Context, Head, Look, Provider, Target, admits},
-    recall::Recall,
+    provider::{
+        Context, Inspection, Payload, Provider, ProviderRequest, ProviderResponse, ResponseMeta,
+        Target, admits,
+    },
+    reasoning_replay::ReasoningReplay,
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
     route::{MAX_ALIASES, Route, Routes, Rule},
+    stream_observer::{StreamEnd, StreamObserver, observe},
     tool::{Custom, Function, Tool, ToolCall, ToolChoice, ToolKind, ToolSpec},
+    tool_loop::{MAX_ROUNDS, ToolLoop, ToolLoopLimits},
     tools::{Moment, ToolContext, ToolError, ToolErrorCode, Tools},
     usage::{NanoDollars, Price, Usage},
 };

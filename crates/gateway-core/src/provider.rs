@@ -1,8 +1,9 @@
 //! The port to a model vendor.
 
 use crate::{
-    Against, Cached, Caching, ChatRequest, ChatResponse, Collector, Dialect, Embedded,
-    EmbeddingCall, FrameStream, Loss, ModelCard, Original, Prospect, Result, Step,
+    Attempt, Cached, Caching, ChatRequest, ChatResponse, ChunkStream, Collector, Dialect,
+    DroppedParams, Embedded, EmbeddingCall, ModelCard, PlannedAttempt, RawRequest, Result,
+    UnavailableReason,
 };
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -11,7 +12,7 @@ use std::{num::NonZeroU32, sync::Arc};
 /// Something that answers calls.
 ///
 /// A provider translates and transports. It does not retry, cache, count or fall back: those are
-/// wrappers that implement this same trait, by way of [`Layer`](crate::Layer), so they compose in any
+/// wrappers that implement this same trait, by way of [`ProviderLayer`](crate::ProviderLayer), so they compose in any
 /// order. The defaults are those of a provider that can do no more than answer.
 ///
 /// # Cancellation
@@ -29,30 +30,30 @@ pub trait Provider: Send + Sync {
     }
 
     /// What speaks against asking `target` now, as far as is known without asking.
-    fn against(&self, target: &Target) -> Option<Against> {
+    fn against(&self, target: &Target) -> Option<UnavailableReason> {
         let _ = target;
         None
     }
 
     /// What answering `call` would come to: each target in the order in which it would be asked.
     /// Nobody is asked.
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        vec![Prospect {
+    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+        vec![PlannedAttempt {
             provider: self.id().into(),
             target: call.target.clone(),
             credential: None,
             against: self.against(&call.target),
-            loss: Ok(Loss::default()),
+            loss: Ok(DroppedParams::default()),
             cache: None,
         }]
     }
 
     /// Answers. A call that does not stream has its whole answer in one frame.
-    async fn answer(&self, call: Call) -> Result<Answer>;
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse>;
 
     /// Counts the tokens that `call` would have its model read. `None` if this provider does not
     /// count for others.
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let _ = call;
         Ok(None)
     }
@@ -70,15 +71,15 @@ pub trait Provider: Send + Sync {
 
 /// A request on its way to a provider. Cheap to clone, so that it can be sent again.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct ProviderRequest {
     /// Whom to ask.
     pub target: Target,
     /// What to ask.
-    pub ask: Ask,
+    pub ask: Payload,
     /// Whether to ask for the answer step by step.
     pub stream: bool,
     /// How closely to read frames that are passed on verbatim.
-    pub look: Look,
+    pub look: Inspection,
     /// Refuse what cannot be carried, instead of leaving it behind.
     pub strict: bool,
     /// What travels beside the request.
@@ -96,21 +97,21 @@ pub struct Target {
 
 /// What to ask: the caller's own bytes, or a request that the gateway composed.
 #[derive(Clone, Debug)]
-pub enum Ask {
+pub enum Payload {
     /// As the caller wrote it.
-    Original(Arc<Original>),
+    Raw(Arc<RawRequest>),
     /// Composed or edited here.
-    Composed(Arc<ChatRequest>),
+    Parsed(Arc<ChatRequest>),
 }
 
 /// How closely a provider reads frames whose bytes are passed on verbatim.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Look {
+pub enum Inspection {
     /// Usage and finish only.
     #[default]
-    Digest,
+    UsageOnly,
     /// Every event: something in the gateway needs the content.
-    Events,
+    Full,
 }
 
 /// What travels beside a request.
@@ -157,16 +158,16 @@ pub fn admits(patterns: &[String], names: &[&str]) -> bool {
 }
 
 /// An answer that has begun.
-pub struct Answer {
+pub struct ProviderResponse {
     /// What is known of it before its first frame.
-    pub head: Head,
+    pub head: ResponseMeta,
     /// The answer.
-    pub frames: FrameStream,
+    pub frames: ChunkStream,
 }
 
 /// What is known of an answer before its first frame.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Head {
+pub struct ResponseMeta {
     /// Who answers.
     pub provider: Arc<str>,
     /// The model that was asked, as its provider names it.
@@ -174,25 +175,25 @@ pub struct Head {
     /// The upstream's name for the request.
     pub upstream_request_id: Option<String>,
     /// What the translation left behind.
-    pub loss: Loss,
+    pub loss: DroppedParams,
     /// How often upstreams were called.
     pub attempts: u32,
     /// What the catalogue knows of the model that answers.
     pub card: Option<Arc<ModelCard>>,
     /// Who was considered before, and did not answer.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Attempt>,
     /// What a cache did, if there is one.
     pub cache: Option<Cached>,
 }
 
-impl Call {
+impl ProviderRequest {
     /// A call of the gateway's own making.
     pub fn new(request: ChatRequest) -> Self {
         Self {
             target: Target { model: request.model.as_str().into(), card: None },
             stream: request.stream,
-            ask: Ask::Composed(Arc::new(request)),
-            look: Look::Events,
+            ask: Payload::Parsed(Arc::new(request)),
+            look: Inspection::Full,
             strict: false,
             context: Context::default(),
         }
@@ -205,21 +206,21 @@ impl Call {
     /// Says what is wrong with the caller's request, if it is undecoded and cannot be decoded.
     pub fn request(&self) -> Result<&ChatRequest> {
         match &self.ask {
-            Ask::Original(original) => original.decoded(),
-            Ask::Composed(request) => Ok(request),
+            Payload::Raw(original) => original.decoded(),
+            Payload::Parsed(request) => Ok(request),
         }
     }
 
     /// The caller's own bytes, if they are in `dialect` and nothing was edited.
-    pub fn original(&self, dialect: Dialect) -> Option<&Original> {
+    pub fn original(&self, dialect: Dialect) -> Option<&RawRequest> {
         match &self.ask {
-            Ask::Original(original) if original.dialect == dialect => Some(original),
-            Ask::Original(_) | Ask::Composed(_) => None,
+            Payload::Raw(original) if original.dialect == dialect => Some(original),
+            Payload::Raw(_) | Payload::Parsed(_) => None,
         }
     }
 }
 
-impl Answer {
+impl ProviderResponse {
     /// Waits for the whole answer: the fold of its frames.
     pub async fn collect(mut self) -> Result<ChatResponse> {
         let mut answer = Collector::default();
@@ -230,7 +231,7 @@ impl Answer {
     }
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for ProviderResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Answer").field("head", &self.head).finish_non_exhaustive()
     }

@@ -8,7 +8,10 @@ use crate::{
     reply,
 };
 use bytes::Bytes;
-use gateway_core::{Ask, BoxError, Call, Dialect, ErrorKind, Look, Original, Result, estimate};
+use gateway_core::{
+    BoxError, Dialect, ErrorKind, Inspection, Payload, ProviderRequest, RawRequest, Result,
+    estimate,
+};
 use gateway_wire::{Caller as _, messages::MessagesCaller};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -38,12 +41,12 @@ where
     let route = app.routes.route(&envelope.model)?;
     let provider = app.answerer(&client, &envelope.model, &route)?;
     let decode = MessagesCaller.decode_count();
-    let original = Arc::new(Original::new(Dialect::Messages, body, envelope, decode));
-    let call = Call {
+    let original = Arc::new(RawRequest::new(Dialect::Messages, body, envelope, decode));
+    let call = ProviderRequest {
         target: route.target,
-        ask: Ask::Original(Arc::clone(&original)),
+        ask: Payload::Raw(Arc::clone(&original)),
         stream: false,
-        look: Look::Digest,
+        look: Inspection::UsageOnly,
         strict: generate::is_strict(app, &client, &head.headers),
         context: context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Messages),
     };

@@ -1,7 +1,7 @@
 //! What was decided about a request, told to the caller who asks for it.
 
 use crate::names;
-use gateway_core::{Fate, Head, Route, Rule};
+use gateway_core::{AttemptOutcome, ResponseMeta, Route, Rule};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ impl Decision {
     }
 
     /// Tells it, and what `head` knows of what came then.
-    pub(crate) fn add_to(&self, head: &Head, headers: &mut HeaderMap) {
+    pub(crate) fn add_to(&self, head: &ResponseMeta, headers: &mut HeaderMap) {
         let passed_by = head.steps.iter().map(|step| {
             let verdict = match step.fate {
-                Fate::Failed(_) => "failed",
-                Fate::Skipped(_) => "passed_over",
+                AttemptOutcome::Failed(_) => "failed",
+                AttemptOutcome::Skipped(_) => "passed_over",
             };
             let (provider, model) = (&*step.provider, &*step.model);
             let reason = step.fate.to_string();

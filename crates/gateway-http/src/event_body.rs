@@ -3,7 +3,7 @@
 use crate::{hold::Begun, tools};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use gateway_core::{BoxError, Frame};
+use gateway_core::{BoxError, Chunk};
 use gateway_wire::StreamWriter;
 use http_body::{Body, Frame as Piece};
 use std::{
@@ -40,7 +40,7 @@ impl EventBody {
     }
 
     /// The next frame, of those at hand or of those to come.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<gateway_core::Result<Frame>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<gateway_core::Result<Chunk>>> {
         match self.begun.frames.pop_front() {
             Some(frame) => Poll::Ready(Some(Ok(frame))),
             None => self.begun.rest.poll_next_unpin(cx),
@@ -170,7 +170,7 @@ mod tests {
     struct Letters;
 
     impl StreamWriter for Letters {
-        fn write(&mut self, frame: Frame, out: &mut Vec<u8>) {
+        fn write(&mut self, frame: Chunk, out: &mut Vec<u8>) {
             if let Some(bytes) = frame.verbatim {
                 out.extend_from_slice(&bytes);
             }
@@ -181,7 +181,7 @@ mod tests {
             }
         }
 
-        fn pass(&mut self, frame: &mut Frame) -> Option<Bytes> {
+        fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
             mem::take(&mut frame.verbatim)
         }
 
@@ -195,17 +195,17 @@ mod tests {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "as it comes")]
-    fn text(text: &str) -> gateway_core::Result<Frame> {
-        Ok(Frame::of(vec![StreamEvent::Text(text.into())]))
+    fn text(text: &str) -> gateway_core::Result<Chunk> {
+        Ok(Chunk::of(vec![StreamEvent::Text(text.into())]))
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "as it comes")]
-    fn verbatim(text: &'static str) -> gateway_core::Result<Frame> {
-        Ok(Frame { verbatim: Some(Bytes::from(text)), ..Frame::default() })
+    fn verbatim(text: &'static str) -> gateway_core::Result<Chunk> {
+        Ok(Chunk { verbatim: Some(Bytes::from(text)), ..Chunk::default() })
     }
 
     /// The pieces of the body, joined with `|`; `~` is a frame that takes 40 seconds to come.
-    async fn check(frames: Vec<gateway_core::Result<Frame>>, expected: &str) {
+    async fn check(frames: Vec<gateway_core::Result<Chunk>>, expected: &str) {
         let slow = stream::iter(frames).then(|frame| async {
             let wait =
                 matches!(&frame, Ok(frame) if frame.events == [StreamEvent::Text("~".into())]);
@@ -249,6 +249,6 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn empty_frames_write_nothing() {
-        check(vec![Ok(Frame::default()), text("a"), Ok(Frame::default())], "a.").await;
+        check(vec![Ok(Chunk::default()), text("a"), Ok(Chunk::default())], "a.").await;
     }
 }

@@ -16,8 +16,8 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    Against, BoxError, Cached, Call, GatewayError, NanoDollars, Price, Prospect, Result, Target,
-    Usage, estimate,
+    BoxError, Cached, GatewayError, NanoDollars, PlannedAttempt, Price, ProviderRequest, Result,
+    Target, UnavailableReason, Usage, estimate,
 };
 use gateway_wire::{Caller, Opened};
 use http::{Request, Response, StatusCode};
@@ -93,7 +93,11 @@ fn endpoint(query: &str) -> Result<(&'static str, &'static dyn Caller)> {
 }
 
 /// Who would be asked, in which order, and who not.
-fn outlook(app: &App, call: &Call, prospects: &[Prospect]) -> [(String, Value); 3] {
+fn outlook(
+    app: &App,
+    call: &ProviderRequest,
+    prospects: &[PlannedAttempt],
+) -> [(String, Value); 3] {
     // Whoever is asked first answers; what it cannot be asked is told to the caller.
     let first = prospects.iter().position(|it| it.against.is_none());
     let answer = first
@@ -113,7 +117,7 @@ fn outlook(app: &App, call: &Call, prospects: &[Prospect]) -> [(String, Value); 
     ]
 }
 
-fn target(app: &App, call: &Call, prospect: &Prospect, is_first: bool) -> Value {
+fn target(app: &App, call: &ProviderRequest, prospect: &PlannedAttempt, is_first: bool) -> Value {
     let verdict = match (&prospect.against, &prospect.loss) {
         (Some(_), _) => "passed_over",
         (None, Err(_)) => "refused",
@@ -139,9 +143,9 @@ fn target(app: &App, call: &Call, prospect: &Prospect, is_first: bool) -> Value 
     })
 }
 
-fn against(against: Against) -> Value {
+fn against(against: UnavailableReason) -> Value {
     let mut told = json!({ "reason": against.as_str() });
-    if let Against::ContextWindow { needs, window } = against {
+    if let UnavailableReason::ContextWindow { needs, window } = against {
         told = json!({ "reason": against.as_str(), "needs": needs, "window": window });
     } else if let Some(wait) = against.wait() {
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -158,12 +162,12 @@ fn cache(verdict: Cached) -> Value {
     }
 }
 
-fn prompt_tokens(call: &Call) -> Option<u64> {
+fn prompt_tokens(call: &ProviderRequest) -> Option<u64> {
     Some(estimate::tokens(call.request().ok()?, &call.target.model))
 }
 
 /// From what reading costs to what it costs to write as much as may be written.
-fn cost(call: &Call, target: &Target, price: Price) -> Option<Value> {
+fn cost(call: &ProviderRequest, target: &Target, price: Price) -> Option<Value> {
     let request = call.request().ok()?;
     let input = estimate::tokens(request, &target.model);
     let most = target.card.as_deref().and_then(|card| card.max_output);

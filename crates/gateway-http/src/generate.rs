@@ -17,8 +17,9 @@ use crate::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Ask, BoxError, Cached, Call, Collector, Dialect, Envelope, FrameStream, Head, Look,
-    Loss, Result, Route, Target, Usage, on_end,
+    BoxError, Cached, ChunkStream, Collector, Dialect, DroppedParams, Envelope, Inspection,
+    Payload, ProviderRequest, ProviderResponse, ResponseMeta, Result, Route, Target, Usage,
+    observe,
 };
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
@@ -163,7 +164,7 @@ pub(crate) async fn admit(
 }
 
 /// Several questions are put one by one; one may be put as it is, or as it is completed here.
-fn single(asks: &mut Vec<Ask>, told: &Ask) -> Ask {
+fn single(asks: &mut Vec<Payload>, told: &Payload) -> Payload {
     let single = if asks.len() == 1 { asks.pop() } else { None };
     single.unwrap_or_else(|| told.clone())
 }
@@ -181,16 +182,23 @@ pub(crate) fn call(
     app: &App,
     client: &Client,
     route: &Route,
-    (ask, stream): (Ask, bool),
+    (ask, stream): (Payload, bool),
     beside: Beside<'_>,
-) -> Call {
+) -> ProviderRequest {
     let Beside { headers, request_id, dialect, has_session } = beside;
     let mut context = context::of(headers, request_id, client, dialect);
     if app.caching {
         context.caching = caching::of(headers, has_session);
     }
     let strict = is_strict(app, client, headers);
-    Call { target: route.target.clone(), ask, stream, look: Look::Digest, strict, context }
+    ProviderRequest {
+        target: route.target.clone(),
+        ask,
+        stream,
+        look: Inspection::UsageOnly,
+        strict,
+        context,
+    }
 }
 
 /// What else an answer depends on.
@@ -200,9 +208,9 @@ struct Rest {
     /// The request's share of the memory for bodies.
     share: body::Share,
     /// The questions, if there are several.
-    asks: Vec<Ask>,
+    asks: Vec<Payload>,
     /// What the request said in vain.
-    loss: Loss,
+    loss: DroppedParams,
     /// What its caller wants to be told beside it.
     wishes: Wishes,
 }
@@ -218,7 +226,7 @@ async fn answer(
     let Work { provider, call, mut outcome } = work;
     let Rest { keep, share, asks, loss, wishes } = rest;
     let stream = call.stream;
-    let Answer { mut head, frames } = match several::answer(&provider, call, asks).await {
+    let ProviderResponse { mut head, frames } = match several::answer(&provider, call, asks).await {
         Ok(answer) => answer,
         Err(error) => {
             outcome.failed(&error);
@@ -227,7 +235,7 @@ async fn answer(
     };
     drop(share);
     outcome.begun(&head);
-    let frames = on_end(frames, outcome);
+    let frames = observe(frames, outcome);
     let mut reply = match (stream, keep) {
         (true, keep) => {
             let frames = match keep {
@@ -257,8 +265,8 @@ async fn streamed(
     app: &App,
     caller: &dyn Caller,
     to: Reply,
-    (frames, wishes): (FrameStream, &Wishes),
-    head: &mut Head,
+    (frames, wishes): (ChunkStream, &Wishes),
+    head: &mut ResponseMeta,
 ) -> Result<Response<reply::Body>> {
     let frames = if wishes.shows_tools { tools::seen(frames) } else { frames };
     let mut begun = hold::until_output(frames, app.times.head_hold).await?;
@@ -286,9 +294,9 @@ async fn streamed(
 async fn whole(
     caller: &dyn Caller,
     to: Reply,
-    mut frames: FrameStream,
+    mut frames: ChunkStream,
     keep: Option<Keep>,
-    head: &mut Head,
+    head: &mut ResponseMeta,
 ) -> Result<(Response<reply::Body>, Option<Usage>)> {
     if let Some(keep) = &keep {
         frames = keep.named(frames);
@@ -324,7 +332,7 @@ pub(crate) fn asked_name(target: &Target) -> Arc<str> {
 }
 
 /// Tells who answered and what was left behind.
-pub(crate) fn add_facts(head: &Head, headers: &mut HeaderMap) {
+pub(crate) fn add_facts(head: &ResponseMeta, headers: &mut HeaderMap) {
     let mut add = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(HeaderName::from_static(name), value);

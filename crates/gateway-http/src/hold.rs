@@ -1,16 +1,16 @@
 //! Holding the head of a reply back until the answer has begun.
 
 use futures_util::StreamExt as _;
-use gateway_core::{Frame, FrameStream, Result};
+use gateway_core::{Chunk, ChunkStream, Result};
 use std::{collections::VecDeque, time::Duration};
 use tokio::time;
 
 /// An answer of which the first frames are at hand.
 pub(crate) struct Begun {
     /// What came so far.
-    pub(crate) frames: VecDeque<Frame>,
+    pub(crate) frames: VecDeque<Chunk>,
     /// What comes next.
-    pub(crate) rest: FrameStream,
+    pub(crate) rest: ChunkStream,
 }
 
 /// Waits for the first output of `rest`, but not longer than `limit`.
@@ -18,7 +18,7 @@ pub(crate) struct Begun {
 /// # Errors
 ///
 /// If the answer fails before it: nothing was said yet, so the failure can be a status.
-pub(crate) async fn until_output(mut rest: FrameStream, limit: Duration) -> Result<Begun> {
+pub(crate) async fn until_output(mut rest: ChunkStream, limit: Duration) -> Result<Begun> {
     let mut frames = VecDeque::new();
     let waiting = async {
         while let Some(frame) = rest.next().await {
@@ -43,19 +43,19 @@ mod tests {
     use futures_util::stream;
     use gateway_core::{ErrorKind, GatewayError, Started, StreamEvent};
 
-    async fn check(frames: Vec<Result<Frame>>, expected: Result<usize, ErrorKind>) {
+    async fn check(frames: Vec<Result<Chunk>>, expected: Result<usize, ErrorKind>) {
         let silence = stream::pending();
         let frames = Box::pin(stream::iter(frames).chain(silence));
         let begun = until_output(frames, Duration::from_secs(10)).await;
         assert_eq!(begun.map(|it| it.frames.len()).map_err(|it| it.kind()), expected);
     }
 
-    fn started() -> Frame {
-        Frame::of(vec![StreamEvent::Started(Started::default())])
+    fn started() -> Chunk {
+        Chunk::of(vec![StreamEvent::Started(Started::default())])
     }
 
-    fn text() -> Frame {
-        Frame::of(vec![StreamEvent::Text("a".into())])
+    fn text() -> Chunk {
+        Chunk::of(vec![StreamEvent::Text("a".into())])
     }
 
     #[tokio::test(start_paused = true)]

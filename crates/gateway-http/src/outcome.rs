@@ -7,8 +7,8 @@ use crate::{
     meters::{InFlight, Took},
 };
 use gateway_core::{
-    Cached, End, Frame, GatewayError, Head, ModelCard, NanoDollars, Price, Rule, Step, StreamEvent,
-    Usage, Witness,
+    Attempt, Cached, Chunk, GatewayError, ModelCard, NanoDollars, Price, ResponseMeta, Rule,
+    StreamEnd, StreamEvent, StreamObserver, Usage,
 };
 use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ pub(crate) struct Outcome {
     stream: bool,
     trace: Option<Arc<str>>,
     attempts: u32,
-    steps: Vec<Step>,
+    steps: Vec<Attempt>,
     cache: Option<Cached>,
     first_output: Option<Instant>,
     usage: Option<Usage>,
@@ -111,7 +111,7 @@ impl Outcome {
     }
 
     /// Learns what is known of the answer before it begins.
-    pub(crate) fn begun(&mut self, head: &Head) {
+    pub(crate) fn begun(&mut self, head: &ResponseMeta) {
         self.has_begun = true;
         if self.stream {
             self.input.settle();
@@ -120,7 +120,7 @@ impl Outcome {
     }
 
     /// Learns who answers, or who failed to.
-    fn learn(&mut self, head: &Head) {
+    fn learn(&mut self, head: &ResponseMeta) {
         self.attempts = head.attempts;
         self.upstream_request_id.clone_from(&head.upstream_request_id);
         self.app.meters.lost(&head.loss);
@@ -168,12 +168,12 @@ impl Outcome {
     /// The answer was there at once, and took this.
     pub(crate) fn answered(mut self, usage: Option<Usage>) {
         self.usage = usage;
-        self.tell(End::Complete);
+        self.tell(StreamEnd::Complete);
     }
 
     /// The request failed before an answer began.
     pub(crate) fn failed(mut self, error: &GatewayError) {
-        self.tell(End::Failed(error));
+        self.tell(StreamEnd::Failed(error));
     }
 
     /// What the answer cost, as far as prices are known. What is remembered costs nothing.
@@ -184,7 +184,13 @@ impl Outcome {
         self.price().map(|price| price.cost(usage))
     }
 
-    fn count(&self, end: End<'_>, outcome: &'static str, took: Took, cost: Option<NanoDollars>) {
+    fn count(
+        &self,
+        end: StreamEnd<'_>,
+        outcome: &'static str,
+        took: Took,
+        cost: Option<NanoDollars>,
+    ) {
         let meters = &self.app.meters;
         meters.ended(self.path, outcome);
         meters.answered(&self.provider, took);
@@ -194,19 +200,19 @@ impl Outcome {
         if let Some(usage) = &self.usage {
             meters.used(&self.provider, &self.model, usage, cost);
         }
-        if let End::Failed(error) = end {
+        if let StreamEnd::Failed(error) = end {
             meters.failed(&self.provider, error.kind().as_str());
         }
     }
 
     /// Counts what is odd about what the provider says of tokens.
-    fn doubt(&self, end: End<'_>, used: &Used) {
+    fn doubt(&self, end: StreamEnd<'_>, used: &Used) {
         if let Some(Cached::Hit { .. }) = self.cache {
             return;
         }
         let usage = self.usage.unwrap_or_default();
         for (anomaly, is_so) in [
-            ("missing", used.is_estimated && matches!(end, End::Complete)),
+            ("missing", used.is_estimated && matches!(end, StreamEnd::Complete)),
             ("count", usage.is_odd),
             ("total", usage.stated_total.is_some()),
         ] {
@@ -216,12 +222,12 @@ impl Outcome {
         }
     }
 
-    fn tell(&mut self, end: End<'_>) {
+    fn tell(&mut self, end: StreamEnd<'_>) {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
         let outcome = word(end);
-        let error = if let End::Failed(error) = end { Some(error) } else { None };
+        let error = if let StreamEnd::Failed(error) = end { Some(error) } else { None };
         if let Some(head) = error.and_then(GatewayError::head) {
             self.learn(head);
         }
@@ -230,7 +236,7 @@ impl Outcome {
         let used = self.used(end);
         let cost = self.cost(&used.usage);
         self.account(outcome, &used, cost);
-        let error = if let End::Failed(error) = end { Some(error) } else { None };
+        let error = if let StreamEnd::Failed(error) = end { Some(error) } else { None };
         let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
         self.doubt(end, &used);
         self.count(end, outcome, Took { whole: took, first, streamed }, cost);
@@ -282,11 +288,11 @@ impl Outcome {
     /// The end, as those who watch see it.
     fn ended(
         &self,
-        end: End<'_>,
+        end: StreamEnd<'_>,
         cost: Option<NanoDollars>,
         (took, first): (Duration, Option<Duration>),
     ) -> console::Ended {
-        let error = if let End::Failed(error) = end { Some(error) } else { None };
+        let error = if let StreamEnd::Failed(error) = end { Some(error) } else { None };
         console::Ended {
             outcome: word(end),
             finish: self.finish,
@@ -301,8 +307,8 @@ impl Outcome {
     }
 
     /// What the answer took, as its provider says, or as far as it was seen.
-    fn used(&self, end: End<'_>) -> Used {
-        let is_complete = matches!(end, End::Complete);
+    fn used(&self, end: StreamEnd<'_>) -> Used {
+        let is_complete = matches!(end, StreamEnd::Complete);
         // That an answer took nothing is no answer to what it took.
         match self.usage.filter(|usage| usage.prompt() > 0 || usage.completion() > 0) {
             Some(usage) if is_complete => Used { usage, is_estimated: false },
@@ -327,11 +333,11 @@ impl Outcome {
 }
 
 /// How an answer ended, in the words of logs and metrics.
-fn word(end: End<'_>) -> &'static str {
+fn word(end: StreamEnd<'_>) -> &'static str {
     match end {
-        End::Complete => "ok",
-        End::Failed(error) => error.kind().as_str(),
-        End::Cancelled => "client_cancelled",
+        StreamEnd::Complete => "ok",
+        StreamEnd::Failed(error) => error.kind().as_str(),
+        StreamEnd::Cancelled => "client_cancelled",
     }
 }
 
@@ -349,13 +355,13 @@ fn label(card: Option<&Arc<ModelCard>>) -> Arc<str> {
 }
 
 /// Who did not answer, and why, in one line; absent if there is nobody.
-fn steps(steps: &[Step]) -> Option<String> {
+fn steps(steps: &[Attempt]) -> Option<String> {
     let told = steps.iter().map(|step| format!("{}/{}:{}", step.provider, step.model, step.fate));
     (!steps.is_empty()).then(|| told.collect::<Vec<_>>().join(" "))
 }
 
-impl Witness for Outcome {
-    fn see(&mut self, frame: &Frame) {
+impl StreamObserver for Outcome {
+    fn see(&mut self, frame: &Chunk) {
         if let Some(live) = &self.live {
             live.saw(frame.output);
         }
@@ -377,13 +383,13 @@ impl Witness for Outcome {
         }
     }
 
-    fn end(mut self: Box<Self>, end: End<'_>) {
+    fn end(mut self: Box<Self>, end: StreamEnd<'_>) {
         self.tell(end);
     }
 }
 
 impl Drop for Outcome {
     fn drop(&mut self) {
-        self.tell(End::Cancelled);
+        self.tell(StreamEnd::Cancelled);
     }
 }

@@ -2,8 +2,8 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use gateway_core::{
-    Answer, Ask, Call, ErrorKind, Frame, FrameStream, GatewayError, Provider, Result, StreamEvent,
-    Usage,
+    Chunk, ChunkStream, ErrorKind, GatewayError, Payload, Provider, ProviderRequest,
+    ProviderResponse, Result, StreamEvent, Usage,
 };
 use std::{future, mem, sync::Arc};
 
@@ -14,38 +14,38 @@ const AT_ONCE: usize = 4;
 /// counted through and their usage added up.
 pub(crate) async fn answer(
     provider: &Arc<dyn Provider>,
-    call: Call,
-    mut asks: Vec<Ask>,
-) -> Result<Answer> {
+    call: ProviderRequest,
+    mut asks: Vec<Payload>,
+) -> Result<ProviderResponse> {
     if asks.len() < 2 {
         let ask = asks.pop().unwrap_or_else(|| call.ask.clone());
-        return provider.answer(Call { ask, ..call }).await;
+        return provider.answer(ProviderRequest { ask, ..call }).await;
     }
     let each = call.request()?.options.n.unwrap_or(1).max(1);
     let provider = Arc::clone(provider);
     let mut answers = stream::iter(asks)
         .map(move |ask| {
-            let (provider, call) = (Arc::clone(&provider), Call { ask, ..call.clone() });
+            let (provider, call) = (Arc::clone(&provider), ProviderRequest { ask, ..call.clone() });
             async move { provider.answer(call).await }
         })
         .buffered(AT_ONCE);
     let Some(first) = answers.next().await.transpose()? else {
         return Err(GatewayError::new(ErrorKind::Internal, "a request without a question"));
     };
-    let Answer { head, frames } = first;
+    let ProviderResponse { head, frames } = first;
     let first = stream::once(future::ready(Ok(frames)));
     let answers = first.chain(answers.map_ok(|answer| answer.frames)).boxed();
     let joined = Joined { answers, current: None, offset: 0, each, sum: Sum::default() };
     let frames = stream::try_unfold(joined, |mut joined| async move {
         Ok(joined.next().await?.map(|frame| (frame, joined)))
     });
-    Ok(Answer { head, frames: Box::pin(frames) })
+    Ok(ProviderResponse { head, frames: Box::pin(frames) })
 }
 
 /// Answers, of which one is being read.
 struct Joined {
-    answers: BoxStream<'static, Result<FrameStream>>,
-    current: Option<FrameStream>,
+    answers: BoxStream<'static, Result<ChunkStream>>,
+    current: Option<ChunkStream>,
     /// The number of the current answer's first choice.
     offset: u32,
     /// How many choices an answer has.
@@ -61,7 +61,7 @@ struct Sum {
 }
 
 impl Joined {
-    async fn next(&mut self) -> Result<Option<Frame>> {
+    async fn next(&mut self) -> Result<Option<Chunk>> {
         loop {
             if let Some(frames) = &mut self.current {
                 if let Some(frame) = frames.try_next().await? {
@@ -74,13 +74,13 @@ impl Joined {
             let Some(frames) = self.answers.try_next().await? else { return Ok(None) };
             self.current = Some(frames);
             if self.offset > 0 {
-                return Ok(Some(Frame::of(vec![StreamEvent::Choice(self.offset)])));
+                return Ok(Some(Chunk::of(vec![StreamEvent::Choice(self.offset)])));
             }
         }
     }
 
     /// Only the first answer tells how all began.
-    fn fit_in(&mut self, mut frame: Frame) -> Frame {
+    fn fit_in(&mut self, mut frame: Chunk) -> Chunk {
         let mut events = Vec::with_capacity(frame.events.len());
         for event in mem::take(&mut frame.events) {
             if let StreamEvent::Choice(index) = event {
@@ -94,7 +94,7 @@ impl Joined {
                 events.push(event);
             }
         }
-        Frame { events, verbatim: None, ..frame }
+        Chunk { events, verbatim: None, ..frame }
     }
 }
 
@@ -102,7 +102,7 @@ impl Joined {
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use gateway_core::{ChatRequest, Collector, Finish, Head, Started};
+    use gateway_core::{ChatRequest, Collector, Finish, ResponseMeta, Started};
 
     /// Says the prompt, twice if two answers are wanted, and counts a token for each letter.
     struct Echo;
@@ -113,7 +113,7 @@ mod tests {
             "echo"
         }
 
-        async fn answer(&self, call: Call) -> Result<Answer> {
+        async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
             let request = call.request()?;
             let text = request.messages[0].plain_text();
             if text == "fail" {
@@ -121,19 +121,19 @@ mod tests {
             }
             let id = Some(text.clone());
             let mut frames =
-                vec![Frame::of(vec![StreamEvent::Started(Started { id, ..Started::default() })])];
+                vec![Chunk::of(vec![StreamEvent::Started(Started { id, ..Started::default() })])];
             for index in 0..request.options.n.unwrap_or(1) {
                 let events = vec![
                     StreamEvent::Choice(index),
                     StreamEvent::Text(text.clone()),
                     StreamEvent::Finished(Finish::default()),
                 ];
-                frames.push(Frame::of(events));
+                frames.push(Chunk::of(events));
             }
             let output = text.len() as u64;
-            frames.push(Frame::of(vec![StreamEvent::Usage(Usage { output, ..Usage::default() })]));
+            frames.push(Chunk::of(vec![StreamEvent::Usage(Usage { output, ..Usage::default() })]));
             let frames = Box::pin(stream::iter(frames.into_iter().map(Ok)));
-            Ok(Answer { head: Head::default(), frames })
+            Ok(ProviderResponse { head: ResponseMeta::default(), frames })
         }
     }
 
@@ -142,10 +142,13 @@ mod tests {
         let ask = |prompt: &&str| {
             let mut request = ChatRequest::user("m", *prompt);
             request.options.n = Some(n);
-            Ask::Composed(Arc::new(request))
+            Payload::Parsed(Arc::new(request))
         };
         let asks: Vec<_> = prompts.iter().map(ask).collect();
-        let call = Call { ask: asks[0].clone(), ..Call::new(ChatRequest::default()) };
+        let call = ProviderRequest {
+            ask: asks[0].clone(),
+            ..ProviderRequest::new(ChatRequest::default())
+        };
         let provider: Arc<dyn Provider> = Arc::new(Echo);
         let collecting = async {
             let mut answer = answer(&provider, call, asks).await?;

@@ -1,7 +1,7 @@
 //! What a caller wants to be told beside an answer.
 
 use crate::{App, control::cost, decision::Decision, tools};
-use gateway_core::{Cached, Head, Price, Route};
+use gateway_core::{Cached, Price, ResponseMeta, Route};
 use http::HeaderMap;
 
 /// What a caller wants to be told beside an answer.
@@ -27,7 +27,7 @@ impl Wishes {
     }
 
     /// What tokens cost at the model that answers; what is remembered costs nothing.
-    pub(crate) fn price(&self, app: &App, head: &Head) -> Option<Price> {
+    pub(crate) fn price(&self, app: &App, head: &ResponseMeta) -> Option<Price> {
         match (head.cache, &head.card) {
             (Some(Cached::Hit { .. }), _) => Some(Price::default()),
             (_, Some(card)) => app.control.price(&head.provider, Some(card)),

@@ -4,9 +4,7 @@
 #![expect(clippy::print_stdout, reason = "an example")]
 
 use async_trait::async_trait;
-use gateway_core::{
-    ChatRequest, Conversation, Json, Result, Tool, ToolContext, ToolError, ToolSpec,
-};
+use gateway_core::{ChatRequest, Json, Result, Tool, ToolContext, ToolError, ToolLoop, ToolSpec};
 use gateway_providers::{Settings, build};
 use std::sync::Arc;
 
@@ -28,7 +26,7 @@ async fn main() -> Result<()> {
     let parameters = Json::of(&serde_json::json!({ "type": "object" }));
     let clock = Clock(ToolSpec::function("clock", "Tells the time.", parameters));
     let provider = build("fake", Settings::new())?;
-    let conversation = Conversation::new(provider).with_tool(Arc::new(clock));
+    let conversation = ToolLoop::new(provider).with_tool(Arc::new(clock));
     let answer = conversation.ask(ChatRequest::user("tool-clock", "What time is it?")).await?;
     println!("{}", answer.text());
     Ok(())

@@ -5,7 +5,7 @@ use crate::{
     remote::{Address, Api},
     services::{Counter, Embeddings, Place, Services},
 };
-use gateway_core::{Call, Dialect, ErrorKind, GatewayError, Provider, Result};
+use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, ProviderRequest, Result};
 use gateway_wire::{
     Upstream,
     chat::{ChatUpstream, Quirks},
@@ -125,7 +125,7 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
     remote(settings, auth, vec![api], services)
 }
 
-fn generate_content(base: &str, call: &Call) -> Result<Uri> {
+fn generate_content(base: &str, call: &ProviderRequest) -> Result<Uri> {
     let method = if call.stream { gemini::Method::Stream } else { gemini::Method::Generate };
     of_model(base, &call.target.model, method)
 }
@@ -207,7 +207,7 @@ mod tests {
 
     #[track_caller]
     fn check(base: &str, model: &str, expected: &str) {
-        let mut call = Call::new(ChatRequest::user(model, "hello"));
+        let mut call = ProviderRequest::new(ChatRequest::user(model, "hello"));
         call.stream = true;
         assert_eq!(generate_content(base, &call).unwrap().to_string(), expected);
     }

@@ -28,8 +28,8 @@ use crate::{Credential, Descriptor};
 use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
-    Answer, Call, Embedded, EmbeddingCall, Frame, FrameStream, Head, Provider, Result, StreamEvent,
-    Target,
+    Chunk, ChunkStream, Embedded, EmbeddingCall, Provider, ProviderRequest, ProviderResponse,
+    ResponseMeta, Result, StreamEvent, Target,
 };
 use std::{future, sync::Arc, vec};
 use tokio::time;
@@ -62,14 +62,14 @@ impl Provider for Fake {
         &self.id
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let head = self.head(&call.target);
         let asked = async {
             let frames = frames(script(&call.target.model, call.request()?)?);
             if call.stream { Ok(frames) } else { whole(frames).await }
         };
         match asked.await {
-            Ok(frames) => Ok(Answer { head, frames }),
+            Ok(frames) => Ok(ProviderResponse { head, frames }),
             Err(error) => Err(error.by(head)),
         }
     }
@@ -83,22 +83,22 @@ impl Provider for Fake {
 }
 
 impl Fake {
-    fn head(&self, target: &Target) -> Head {
-        Head {
+    fn head(&self, target: &Target) -> ResponseMeta {
+        ResponseMeta {
             provider: self.id.as_str().into(),
             model: Arc::clone(&target.model),
             card: target.card.clone(),
             attempts: 1,
-            ..Head::default()
+            ..ResponseMeta::default()
         }
     }
 }
 
 /// One frame a step.
-fn frames(steps: Vec<Step>) -> FrameStream {
+fn frames(steps: Vec<Step>) -> ChunkStream {
     Box::pin(stream::try_unfold(steps.into_iter(), |mut steps| async move {
         let events = next(&mut steps).await?;
-        Ok(events.map(|events| (Frame::of(events), steps)))
+        Ok(events.map(|events| (Chunk::of(events), steps)))
     }))
 }
 
@@ -115,8 +115,8 @@ async fn next(steps: &mut vec::IntoIter<Step>) -> Result<Option<Vec<StreamEvent>
 }
 
 /// All frames in one.
-async fn whole(frames: FrameStream) -> Result<FrameStream> {
-    let answer = Answer { head: Head::default(), frames }.collect().await?;
-    let frame = Frame::of(answer.into_events());
+async fn whole(frames: ChunkStream) -> Result<ChunkStream> {
+    let answer = ProviderResponse { head: ResponseMeta::default(), frames }.collect().await?;
+    let frame = Chunk::of(answer.into_events());
     Ok(Box::pin(stream::iter([Ok(frame)])))
 }

@@ -2,7 +2,9 @@
 
 use crate::{Credential, Descriptor, Settings, compatible, llamacpp};
 use async_trait::async_trait;
-use gateway_core::{Answer, Call, ContextService, ErrorKind, Layer, Provider, Result};
+use gateway_core::{
+    ContextService, ErrorKind, Provider, ProviderLayer, ProviderRequest, ProviderResponse, Result,
+};
 use gateway_wire::chat::Quirks;
 use std::{fmt, sync::Arc};
 
@@ -49,12 +51,12 @@ fn build(mut settings: Settings) -> Result<Arc<dyn Provider>> {
 }
 
 #[async_trait]
-impl Layer for Detour {
+impl ProviderLayer for Detour {
     fn inner(&self) -> &dyn Provider {
         self.direct.as_ref()
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         if call.context.from_context_service || !self.service.is_healthy().await {
             return self.direct.answer(call).await;
         }

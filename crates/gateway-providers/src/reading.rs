@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::Stream;
-use gateway_core::{BoxError, ErrorKind, Frame, FrameStream, GatewayError, Result};
+use gateway_core::{BoxError, Chunk, ChunkStream, ErrorKind, GatewayError, Result};
 use gateway_wire::{Framing, StreamReader, framing::Splitter};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -29,7 +29,7 @@ pub(crate) fn frames(
     body: Incoming,
     framing: Framing,
     reader: Box<dyn StreamReader>,
-) -> FrameStream {
+) -> ChunkStream {
     let splitter = Splitter::new(framing, MAX_EVENT_BYTES);
     Box::pin(Reading { body, splitter, reader, patience: None, state: State::Open })
 }
@@ -66,9 +66,9 @@ enum State {
 
 /// A hand-written stream: it runs once for each piece of every streamed answer.
 impl Stream for Reading {
-    type Item = Result<Frame>;
+    type Item = Result<Chunk>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
         let this = &mut *self;
         loop {
             match mem::replace(&mut this.state, State::Ended) {
@@ -79,7 +79,7 @@ impl Stream for Reading {
             let frame = match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Pending => {
                     ready!(this.poll_patience(cx));
-                    Some(this.close(Frame::default()))
+                    Some(this.close(Chunk::default()))
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(chunk) => this.take(chunk),
@@ -99,13 +99,13 @@ impl Stream for Reading {
 impl Reading {
     /// Takes in what arrived. What follows the last event is read, so that the connection can be
     /// used again, and ignored.
-    fn take(&mut self, chunk: Bytes) -> Option<Frame> {
+    fn take(&mut self, chunk: Bytes) -> Option<Chunk> {
         if self.reader.is_complete() {
             return None;
         }
         match self.splitter.push(chunk) {
             Ok(Some(block)) => Some(self.read(block)),
-            Ok(None) => Some(Frame::default()),
+            Ok(None) => Some(Chunk::default()),
             Err(error) => {
                 self.state = State::Failing(error);
                 None
@@ -113,8 +113,8 @@ impl Reading {
         }
     }
 
-    fn read(&mut self, block: Bytes) -> Frame {
-        let mut frame = Frame::default();
+    fn read(&mut self, block: Bytes) -> Chunk {
+        let mut frame = Chunk::default();
         // What was waited for may have come, and other things may follow it.
         self.patience = None;
         if let Err(error) = self.reader.read(block, &mut frame) {
@@ -124,19 +124,19 @@ impl Reading {
     }
 
     /// After the finish nothing is missing; half an event is nothing.
-    fn broken(&mut self, error: hyper::Error) -> Option<Frame> {
+    fn broken(&mut self, error: hyper::Error) -> Option<Chunk> {
         if self.reader.is_complete() || self.reader.is_finished() {
-            return Some(self.close(Frame::default()));
+            return Some(self.close(Chunk::default()));
         }
         self.state = State::Failing(cut(error));
         None
     }
 
     /// The upstream said all it will say. Its last event may lack the empty line.
-    fn ended(&mut self) -> Frame {
+    fn ended(&mut self) -> Chunk {
         let frame = match self.splitter.finish() {
             Some(block) if !self.reader.is_complete() => self.read(block),
-            Some(_) | None => Frame::default(),
+            Some(_) | None => Chunk::default(),
         };
         if matches!(self.state, State::Failing(_)) {
             return frame;
@@ -145,7 +145,7 @@ impl Reading {
     }
 
     /// Nothing more is read.
-    fn close(&mut self, mut frame: Frame) -> Frame {
+    fn close(&mut self, mut frame: Chunk) -> Chunk {
         self.state = match self.reader.end(&mut frame) {
             Ok(()) => State::Ended,
             Err(error) => State::Failing(error),

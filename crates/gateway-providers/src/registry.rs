@@ -21,7 +21,7 @@ pub struct Descriptor {
     /// Whether it needs a credential.
     pub credential: Credential,
     /// If its models want their own thinking back with the results of tools: the dialects whose
-    /// callers carry it themselves. See [`Recall`](gateway_core::Recall).
+    /// callers carry it themselves. See [`Recall`](gateway_core::ReasoningReplay).
     pub thinking: Option<&'static [Dialect]>,
     /// Makes it.
     pub build: fn(Settings) -> Result<Arc<dyn Provider>>,

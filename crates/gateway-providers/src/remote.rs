@@ -4,8 +4,9 @@ use crate::{body::Pieces, client::HttpClient, reading, services::Services};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
-    Answer, Ask, Call, Context, Dialect, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream,
-    GatewayError, Head, Look, Loss, Prospect, Provider, Result, Target,
+    Chunk, ChunkStream, Context, Dialect, DroppedParams, Embedded, EmbeddingCall, ErrorKind,
+    GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
+    ResponseMeta, Result, Target,
 };
 use gateway_wire::{
     Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable,
@@ -59,7 +60,7 @@ pub(crate) struct Letter {
 }
 
 /// Says where a call is posted.
-pub(crate) type Locate = Box<dyn Fn(&Call) -> Result<Uri> + Send + Sync>;
+pub(crate) type Locate = Box<dyn Fn(&ProviderRequest) -> Result<Uri> + Send + Sync>;
 
 /// An upstream's explanation of a failure is read no further than this.
 const MAX_ERROR_BYTES: usize = 64 << 10;
@@ -76,8 +77,8 @@ impl Provider for Remote {
         self.api(target, |it| it == dialect).map(|api| api.upstream.dialect())
     }
 
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
-        vec![Prospect {
+    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+        vec![PlannedAttempt {
             provider: Arc::clone(&self.id),
             target: call.target.clone(),
             credential: None,
@@ -87,13 +88,13 @@ impl Provider for Remote {
         }]
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let prepared = self.prepare(call)?;
         let model = Arc::clone(&prepared.call.target.model);
         self.ask(prepared).await.map_err(|error| error.by(self.head(&model)))
     }
 
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         match &self.services.counter {
             Some(counter) => {
                 let tokens = counter.count(self, &call).await;
@@ -117,9 +118,9 @@ impl Provider for Remote {
 /// A call that can be sent.
 struct Prepared<'a> {
     api: &'a Api,
-    call: Call,
+    call: ProviderRequest,
     letter: Letter,
-    loss: Loss,
+    loss: DroppedParams,
 }
 
 impl Remote {
@@ -128,7 +129,7 @@ impl Remote {
     /// # Errors
     ///
     /// If it cannot be said there; nobody has been asked then.
-    fn prepare(&self, call: Call) -> Result<Prepared<'_>> {
+    fn prepare(&self, call: ProviderRequest) -> Result<Prepared<'_>> {
         let original = |dialect| call.original(dialect).is_some();
         let api = self.api(&call.target, original).ok_or_else(speechless)?;
         let (call, mut loss) = sayable(call, api.upstream.dialect())?;
@@ -146,12 +147,12 @@ impl Remote {
         Ok(Prepared { api, call, letter: Letter { to: uri, body, accept }, loss })
     }
 
-    async fn ask(&self, prepared: Prepared<'_>) -> Result<Answer> {
+    async fn ask(&self, prepared: Prepared<'_>) -> Result<ProviderResponse> {
         let Prepared { api, call, letter, loss } = prepared;
         let same_dialect = call.original(api.upstream.dialect()).is_some();
         let response = self.post(letter, &call.context, same_dialect).await?;
         let response = check(api, response).await?;
-        let head = Head {
+        let head = ResponseMeta {
             upstream_request_id: upstream_request_id(response.headers()),
             loss,
             card: call.target.card.clone(),
@@ -166,16 +167,16 @@ impl Remote {
             let body = whole(response.into_body()).await?;
             one(read_whole(api, call, body, ids)?)
         };
-        Ok(Answer { head, frames })
+        Ok(ProviderResponse { head, frames })
     }
 
     /// Who was asked, once.
-    pub(crate) fn head(&self, model: &Arc<str>) -> Head {
-        Head {
+    pub(crate) fn head(&self, model: &Arc<str>) -> ResponseMeta {
+        ResponseMeta {
             provider: Arc::clone(&self.id),
             model: Arc::clone(model),
             attempts: 1,
-            ..Head::default()
+            ..ResponseMeta::default()
         }
     }
 
@@ -247,12 +248,15 @@ impl std::fmt::Debug for Remote {
 }
 
 /// The call without tools that only other providers have.
-pub(crate) fn sayable(mut call: Call, dialect: Dialect) -> Result<(Call, Loss)> {
-    let mut loss = Loss::default();
+pub(crate) fn sayable(
+    mut call: ProviderRequest,
+    dialect: Dialect,
+) -> Result<(ProviderRequest, DroppedParams)> {
+    let mut loss = DroppedParams::default();
     if call.original(dialect).is_none()
         && let Some(rest) = without_foreign_tools(call.request()?, dialect, &mut loss)?
     {
-        call.ask = Ask::Composed(Arc::new(rest));
+        call.ask = Payload::Parsed(Arc::new(rest));
     }
     Ok((call, loss))
 }
@@ -323,16 +327,16 @@ async fn whole(body: Incoming) -> Result<Bytes> {
 }
 
 /// Where a stream was asked for, the bytes of a whole answer are of no use: only what it says is.
-fn read_whole(api: &Api, mut call: Call, body: Bytes, ids: Ids) -> Result<Frame> {
+fn read_whole(api: &Api, mut call: ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
     if !call.stream {
         return api.upstream.read_whole(&call, body, ids);
     }
-    call.look = Look::Events;
+    call.look = Inspection::Full;
     let frame = api.upstream.read_whole(&call, body, ids)?;
-    Ok(Frame { verbatim: None, ..frame })
+    Ok(Chunk { verbatim: None, ..frame })
 }
 
-fn one(frame: Frame) -> FrameStream {
+fn one(frame: Chunk) -> ChunkStream {
     Box::pin(futures_util::stream::iter([Ok(frame)]))
 }
 

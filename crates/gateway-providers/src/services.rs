@@ -4,7 +4,10 @@ use crate::{
     Remote,
     remote::{self, Letter},
 };
-use gateway_core::{Call, Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, Head, Result};
+use gateway_core::{
+    Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, ProviderRequest, ResponseMeta,
+    Result,
+};
 use gateway_wire::{Encoded, TokenCounter, embeddings::Embedder};
 use http::Uri;
 
@@ -53,7 +56,11 @@ impl Place {
 impl Counter {
     /// How many tokens `call` would have its model read. `None` if the service is not there, as at
     /// servers that speak a dialect without the whole of its API.
-    pub(crate) async fn count(&self, provider: &Remote, call: &Call) -> Result<Option<u64>> {
+    pub(crate) async fn count(
+        &self,
+        provider: &Remote,
+        call: &ProviderRequest,
+    ) -> Result<Option<u64>> {
         let (call, mut loss) = remote::sayable(call.clone(), self.dialect)?;
         let Encoded { body, loss: more } = self.wire.encode_count(&call)?;
         loss.extend(more);
@@ -79,7 +86,7 @@ impl Embeddings {
         let uri = self.address.of(&call.target.model)?;
         let (headers, body) =
             provider.exchange(Letter::json(uri, body), &call.context, false).await?;
-        let head = Head {
+        let head = ResponseMeta {
             upstream_request_id: remote::upstream_request_id(&headers),
             loss,
             card: call.target.card.clone(),

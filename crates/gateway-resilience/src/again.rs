@@ -1,7 +1,7 @@
 //! Asking again, as long as nobody has seen anything of the answer.
 
 use futures_util::{Stream, stream};
-use gateway_core::{Answer, Frame, FrameStream, GatewayError, Head, Result};
+use gateway_core::{Chunk, ChunkStream, GatewayError, ProviderResponse, ResponseMeta, Result};
 use std::{
     collections::VecDeque,
     mem,
@@ -16,14 +16,14 @@ pub(crate) trait Again: Sized + Send + Unpin + 'static {
 }
 
 /// The wait for another answer.
-pub(crate) type Asking<A> = Pin<Box<dyn Future<Output = Result<(A, Answer)>> + Send>>;
+pub(crate) type Asking<A> = Pin<Box<dyn Future<Output = Result<(A, ProviderResponse)>> + Send>>;
 
 /// Holds the preamble of `frames` back until their first output; if they fail before it, what
 /// `again` finds takes their place.
 ///
 /// Of an answer that came later, the first frame tells who gives it. After the first output
 /// everything is passed on as it is, and what was kept for another attempt is let go.
-pub(crate) fn until_output<A: Again>(frames: FrameStream, again: A) -> FrameStream {
+pub(crate) fn until_output<A: Again>(frames: ChunkStream, again: A) -> ChunkStream {
     let begun = Waiting { frames, again, held: VecDeque::new(), head: None };
     Box::pin(Watched { state: State::Waiting(Box::new(begun)) })
 }
@@ -38,23 +38,23 @@ enum State<A> {
     /// For another answer.
     Asking(Asking<A>),
     /// The answer has begun: what is held goes first.
-    Passing(VecDeque<Frame>, FrameStream),
+    Passing(VecDeque<Chunk>, ChunkStream),
     /// It has ended.
     Over,
 }
 
 struct Waiting<A> {
-    frames: FrameStream,
+    frames: ChunkStream,
     again: A,
-    held: VecDeque<Frame>,
+    held: VecDeque<Chunk>,
     /// Who gives the answer, unless that was told before.
-    head: Option<Box<Head>>,
+    head: Option<Box<ResponseMeta>>,
 }
 
 impl<A: Again> Stream for Watched<A> {
-    type Item = Result<Frame>;
+    type Item = Result<Chunk>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
         loop {
             self.state = match mem::replace(&mut self.state, State::Over) {
                 State::Over => return Poll::Ready(None),
@@ -66,7 +66,7 @@ impl<A: Again> Stream for Watched<A> {
                     }
                 },
                 State::Asking(mut asking) => match asking.as_mut().poll(cx) {
-                    Poll::Ready(Ok((again, Answer { head, frames }))) => {
+                    Poll::Ready(Ok((again, ProviderResponse { head, frames }))) => {
                         State::Waiting(Box::new(Waiting {
                             frames,
                             again,
@@ -96,7 +96,7 @@ impl<A: Again> Stream for Watched<A> {
 }
 
 impl<A: Again> Waiting<A> {
-    fn take(mut self: Box<Self>, next: Option<Result<Frame>>) -> State<A> {
+    fn take(mut self: Box<Self>, next: Option<Result<Chunk>>) -> State<A> {
         match next {
             Some(Ok(mut frame)) => {
                 if let Some(head) = self.head.take() {
@@ -112,7 +112,7 @@ impl<A: Again> Waiting<A> {
             Some(Err(error)) => State::Asking(self.again.again(error)),
             None => {
                 if let Some(head) = self.head.take() {
-                    self.held.push_back(Frame { head: Some(head), ..Frame::default() });
+                    self.held.push_back(Chunk { head: Some(head), ..Chunk::default() });
                 }
                 State::Passing(self.held, Box::pin(stream::empty()))
             }

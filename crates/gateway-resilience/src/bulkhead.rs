@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Call, Embedded, EmbeddingCall, ErrorKind, GatewayError, Layer, Provider, Result,
+    Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer, ProviderRequest,
+    ProviderResponse, Result,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
@@ -50,12 +51,12 @@ impl Bulkhead {
 }
 
 #[async_trait]
-impl Layer for Bulkhead {
+impl ProviderLayer for Bulkhead {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let place = self.enter().await?;
         let mut answer = self.inner.answer(call).await?;
         let frames = answer.frames.inspect(move |_| _ = &place);
@@ -63,7 +64,7 @@ impl Layer for Bulkhead {
         Ok(answer)
     }
 
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let _place = self.enter().await?;
         self.inner.count_tokens(call).await
     }
@@ -84,7 +85,7 @@ impl fmt::Debug for Bulkhead {
 mod tests {
     use super::*;
     use futures_util::stream;
-    use gateway_core::{ChatRequest, Frame, Head, StreamEvent};
+    use gateway_core::{ChatRequest, Chunk, ResponseMeta, StreamEvent};
 
     /// Says one word, and nothing more.
     struct Slow;
@@ -95,15 +96,15 @@ mod tests {
             "slow"
         }
 
-        async fn answer(&self, _: Call) -> Result<Answer> {
-            let word = Frame::of(vec![StreamEvent::Text("a".into())]);
+        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
+            let word = Chunk::of(vec![StreamEvent::Text("a".into())]);
             let frames = Box::pin(stream::iter([Ok(word)]).chain(stream::pending()));
-            Ok(Answer { head: Head::default(), frames })
+            Ok(ProviderResponse { head: ResponseMeta::default(), frames })
         }
     }
 
-    async fn ask(bulkhead: &Bulkhead) -> Result<Answer> {
-        Layer::answer(bulkhead, Call::new(ChatRequest::user("m", "x"))).await
+    async fn ask(bulkhead: &Bulkhead) -> Result<ProviderResponse> {
+        ProviderLayer::answer(bulkhead, ProviderRequest::new(ChatRequest::user("m", "x"))).await
     }
 
     #[tokio::test(start_paused = true)]

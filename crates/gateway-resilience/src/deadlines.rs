@@ -10,8 +10,8 @@
 use async_trait::async_trait;
 use futures_util::Stream;
 use gateway_core::{
-    Answer, Call, Embedded, EmbeddingCall, ErrorKind, Frame, FrameStream, GatewayError, Head,
-    Layer, Provider, Result,
+    Chunk, ChunkStream, Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer,
+    ProviderRequest, ProviderResponse, ResponseMeta, Result,
 };
 use std::{
     future::Future as _,
@@ -71,12 +71,12 @@ impl Deadlines {
 }
 
 #[async_trait]
-impl Layer for Deadlines {
+impl ProviderLayer for Deadlines {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let began = Instant::now();
         let limits = self.limits;
         let (head_limit, total) = if call.stream {
@@ -93,7 +93,7 @@ impl Layer for Deadlines {
     }
 
     /// Counting writes nothing: it takes no longer than an answer takes to begin.
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let model = Arc::clone(&call.target.model);
         let counting = time::timeout(self.limits.first_byte, self.inner.count_tokens(call));
         counting.await.unwrap_or_else(|_| Err(self.timed_out(model)))
@@ -109,7 +109,7 @@ impl Layer for Deadlines {
 impl Deadlines {
     fn timed_out(&self, model: Arc<str>) -> GatewayError {
         let provider = self.inner.id().into();
-        timed_out().by(Head { provider, model, attempts: 1, ..Head::default() })
+        timed_out().by(ResponseMeta { provider, model, attempts: 1, ..ResponseMeta::default() })
     }
 }
 
@@ -129,7 +129,7 @@ impl std::fmt::Debug for Deadlines {
 /// patience ends earlier than it was set for, as it may with the first output.
 struct Watched {
     /// Absent once the end has come, one way or the other.
-    frames: Option<FrameStream>,
+    frames: Option<ChunkStream>,
     limits: Limits,
     total: Instant,
     /// When the upstream last showed that it lives.
@@ -141,7 +141,7 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(frames: FrameStream, limits: Limits, total: Instant) -> Self {
+    fn new(frames: ChunkStream, limits: Limits, total: Instant) -> Self {
         let now = Instant::now();
         Self {
             frames: Some(frames),
@@ -154,7 +154,7 @@ impl Watched {
         }
     }
 
-    fn note(&mut self, frame: &Frame) {
+    fn note(&mut self, frame: &Chunk) {
         let now = Instant::now();
         self.sign = now;
         if frame.output {
@@ -195,9 +195,9 @@ impl Watched {
 }
 
 impl Stream for Watched {
-    type Item = Result<Frame>;
+    type Item = Result<Chunk>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
         let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
         match frames.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -232,7 +232,7 @@ fn stalled() -> GatewayError {
 mod tests {
     use super::*;
     use futures_util::{StreamExt as _, stream};
-    use gateway_core::{ChatRequest, Head, StreamEvent};
+    use gateway_core::{ChatRequest, ResponseMeta, StreamEvent};
 
     /// Plays a script: a digit waits for so many times 50 seconds, `a` is output, `p` a ping,
     /// `h` the head.
@@ -250,7 +250,7 @@ mod tests {
             "script"
         }
 
-        async fn answer(&self, _: Call) -> Result<Answer> {
+        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             let (before, after) = self.0.split_once('h').unwrap();
             for step in before.chars() {
                 wait(step).await;
@@ -258,22 +258,22 @@ mod tests {
             let frames = stream::iter(after.chars()).filter_map(|step| async move {
                 wait(step).await;
                 match step {
-                    'a' => Some(Ok(Frame::of(vec![StreamEvent::Text("a".into())]))),
-                    'p' => Some(Ok(Frame::default())),
+                    'a' => Some(Ok(Chunk::of(vec![StreamEvent::Text("a".into())]))),
+                    'p' => Some(Ok(Chunk::default())),
                     _ => None,
                 }
             });
-            Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+            Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
         }
     }
 
     /// What a caller sees: `a` and `p`, then `.` at the end or the error.
     async fn check(stream: bool, script: &'static str, expected: &str) {
         let provider = Deadlines::new(Arc::new(Script(script)), Limits::default());
-        let mut call = Call::new(ChatRequest::user("m", "hello"));
+        let mut call = ProviderRequest::new(ChatRequest::user("m", "hello"));
         call.stream = stream;
         let mut seen = String::new();
-        match Layer::answer(&provider, call).await {
+        match ProviderLayer::answer(&provider, call).await {
             Err(error) => seen.push_str(error.code()),
             Ok(mut answer) => loop {
                 match answer.frames.next().await {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Embedded, EmbeddingCall, ErrorKind, FrameStream, GatewayError, Layer, Provider,
-    Result,
+    ChunkStream, Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer,
+    ProviderRequest, ProviderResponse, Result,
 };
 use std::{
     fmt,
@@ -30,19 +30,19 @@ impl Ending {
 }
 
 #[async_trait]
-impl Layer for Ending {
+impl ProviderLayer for Ending {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let answering = self.last_call.run_until_cancelled(self.inner.answer(call));
         let mut answer = answering.await.unwrap_or_else(|| Err(stopping()))?;
         answer.frames = until(self.last_call.clone(), answer.frames);
         Ok(answer)
     }
 
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let counting = self.last_call.run_until_cancelled(self.inner.count_tokens(call));
         counting.await.unwrap_or_else(|| Err(stopping()))
     }
@@ -60,7 +60,7 @@ impl fmt::Debug for Ending {
 }
 
 /// `frames`, as long as they need not be waited for beyond `last_call`.
-fn until(last_call: CancellationToken, frames: FrameStream) -> FrameStream {
+fn until(last_call: CancellationToken, frames: ChunkStream) -> ChunkStream {
     let mut last_call = Box::pin(last_call.cancelled_owned());
     let mut frames = Some(frames);
     Box::pin(stream::poll_fn(move |cx| {
@@ -81,7 +81,7 @@ fn stopping() -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::{ChatRequest, Frame, Head, StreamEvent};
+    use gateway_core::{ChatRequest, Chunk, ResponseMeta, StreamEvent};
     use std::time::Duration;
     use tokio::time;
 
@@ -97,13 +97,13 @@ mod tests {
             "slow"
         }
 
-        async fn answer(&self, _: Call) -> Result<Answer> {
+        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             time::sleep(Duration::from_secs(self.head)).await;
             let frames = stream::iter(0..self.times).then(|_| async {
                 time::sleep(Duration::from_secs(1)).await;
-                Ok(Frame::of(vec![StreamEvent::Text("a".into())]))
+                Ok(Chunk::of(vec![StreamEvent::Text("a".into())]))
             });
-            Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+            Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
         }
     }
 
@@ -112,9 +112,9 @@ mod tests {
         let last_call = CancellationToken::new();
         let provider = Ending::new(Arc::new(Slow { head, times }), last_call.clone());
         let asking = async {
-            let call = Call::new(ChatRequest::user("m", "hello"));
+            let call = ProviderRequest::new(ChatRequest::user("m", "hello"));
             let mut seen = String::new();
-            match Layer::answer(&provider, call).await {
+            match ProviderLayer::answer(&provider, call).await {
                 Err(error) => seen.push_str(error.code()),
                 Ok(mut answer) => {
                     while let Some(frame) = answer.frames.next().await {

@@ -5,7 +5,7 @@ use crate::{
     host::{Counted, Host},
     told::Circuit,
 };
-use gateway_core::{Against, End, ErrorKind, Frame, GatewayError, Witness};
+use gateway_core::{Chunk, ErrorKind, GatewayError, StreamEnd, StreamObserver, UnavailableReason};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -60,11 +60,12 @@ impl Guard {
     }
 
     /// What speaks against a call now.
-    pub(crate) fn against(&self) -> Option<Against> {
+    pub(crate) fn against(&self) -> Option<UnavailableReason> {
         let now = Instant::now();
         let host = self.host.as_ref().and_then(|host| host.against(now));
         let state = self.lock();
-        let open = || Some(Against::CircuitOpen { wait: state.breaker.as_ref()?.wait(now)? });
+        let open =
+            || Some(UnavailableReason::CircuitOpen { wait: state.breaker.as_ref()?.wait(now)? });
         state.paused(now).or(host).or_else(open)
     }
 
@@ -73,7 +74,7 @@ impl Guard {
     /// # Errors
     ///
     /// What speaks against it.
-    pub(crate) fn admit(self: &Arc<Self>, pressed: bool) -> Result<Permit, Against> {
+    pub(crate) fn admit(self: &Arc<Self>, pressed: bool) -> Result<Permit, UnavailableReason> {
         let now = Instant::now();
         let mut state = self.lock();
         if let Some(against) = state.paused(now) {
@@ -92,7 +93,7 @@ impl Guard {
                 if let Some(it) = &self.host {
                     it.record(host, Outcome::Dropped, (self.random)());
                 }
-                return Err(Against::CircuitOpen { wait });
+                return Err(UnavailableReason::CircuitOpen { wait });
             }
             self.circuit.tell(before, breaker.state());
             probe = matches!(breaker.state(), BreakerState::HalfOpen { .. });
@@ -131,12 +132,12 @@ impl Guard {
 }
 
 impl State {
-    fn paused(&self, now: Instant) -> Option<Against> {
+    fn paused(&self, now: Instant) -> Option<UnavailableReason> {
         let pause = self.pause.filter(|pause| now < pause.until)?;
         let wait = pause.until - now;
         Some(match pause.why {
-            Why::RateLimited => Against::CoolingDown { wait },
-            Why::CredentialRefused => Against::CredentialRefused { wait },
+            Why::RateLimited => UnavailableReason::CoolingDown { wait },
+            Why::CredentialRefused => UnavailableReason::CredentialRefused { wait },
         })
     }
 }
@@ -208,14 +209,14 @@ impl Permit {
     }
 }
 
-impl Witness for Permit {
-    fn see(&mut self, _: &Frame) {}
+impl StreamObserver for Permit {
+    fn see(&mut self, _: &Chunk) {}
 
-    fn end(mut self: Box<Self>, end: End<'_>) {
+    fn end(mut self: Box<Self>, end: StreamEnd<'_>) {
         self.end = Some(match end {
-            End::Complete => Told::WELL,
-            End::Failed(error) => Told::by(error, self.guard.host.is_some()),
-            End::Cancelled => Told::NOTHING,
+            StreamEnd::Complete => Told::WELL,
+            StreamEnd::Failed(error) => Told::by(error, self.guard.host.is_some()),
+            StreamEnd::Cancelled => Told::NOTHING,
         });
     }
 }

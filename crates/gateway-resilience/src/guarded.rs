@@ -9,8 +9,9 @@ use crate::{
 use async_trait::async_trait;
 use foldhash::HashMap;
 use gateway_core::{
-    Against, Answer, Call, Context, Embedded, EmbeddingCall, ErrorKind, Fate, GatewayError, Head,
-    Layer, Prospect, Provider, Result, Step, Target, on_end,
+    Attempt, AttemptOutcome, Context, Embedded, EmbeddingCall, ErrorKind, GatewayError,
+    PlannedAttempt, Provider, ProviderLayer, ProviderRequest, ProviderResponse, ResponseMeta,
+    Result, Target, UnavailableReason, observe,
 };
 use std::{
     fmt,
@@ -95,48 +96,49 @@ impl Guarded {
         admitted.map(Some).map_err(|against| self.refusal(target, against))
     }
 
-    fn refusal(&self, target: &Target, against: Against) -> GatewayError {
+    fn refusal(&self, target: &Target, against: UnavailableReason) -> GatewayError {
         let (provider, model) = (Arc::<str>::from(self.inner.id()), Arc::clone(&target.model));
-        let fate = Fate::Skipped(against);
-        let steps = vec![Step { provider: Arc::clone(&provider), model: Arc::clone(&model), fate }];
-        refusal(against).by(Head { provider, model, steps, ..Head::default() })
+        let fate = AttemptOutcome::Skipped(against);
+        let steps =
+            vec![Attempt { provider: Arc::clone(&provider), model: Arc::clone(&model), fate }];
+        refusal(against).by(ResponseMeta { provider, model, steps, ..ResponseMeta::default() })
     }
 }
 
 /// What a caller is told of a provider that is not asked now.
-pub(crate) fn refusal(against: Against) -> GatewayError {
+pub(crate) fn refusal(against: UnavailableReason) -> GatewayError {
     let (kind, code, message) = match against {
-        Against::CoolingDown { .. } => (
+        UnavailableReason::CoolingDown { .. } => (
             ErrorKind::RateLimited,
             ErrorKind::RateLimited.as_str(),
             "the provider limits the rate of requests",
         ),
-        Against::CredentialRefused { .. } => (
+        UnavailableReason::CredentialRefused { .. } => (
             ErrorKind::UpstreamAuth,
             ErrorKind::UpstreamAuth.as_str(),
             "the provider does not accept the gateway's credential",
         ),
-        Against::NotConfigured => (
+        UnavailableReason::NotConfigured => (
             ErrorKind::NotConfigured,
             ErrorKind::NotConfigured.as_str(),
             "the model's provider is not configured",
         ),
-        Against::NotAllowed => (
+        UnavailableReason::NotAllowed => (
             ErrorKind::Forbidden,
             "model_not_allowed",
             "this API key may not use the model, nor what takes its place",
         ),
-        Against::ContextWindow { .. } => (
+        UnavailableReason::ContextWindow { .. } => (
             ErrorKind::ContextLength,
             ErrorKind::ContextLength.as_str(),
             "the request is too long for every model that could answer it",
         ),
-        Against::NoTools | Against::NoVision => (
+        UnavailableReason::NoTools | UnavailableReason::NoVision => (
             ErrorKind::InvalidRequest,
             "unsupported_model",
             "no model that could answer is made for what the request asks",
         ),
-        Against::CircuitOpen { .. } => (
+        UnavailableReason::CircuitOpen { .. } => (
             ErrorKind::UpstreamOverloaded,
             "circuit_open",
             "the provider has failed too often and is given a pause",
@@ -146,18 +148,18 @@ pub(crate) fn refusal(against: Against) -> GatewayError {
 }
 
 #[async_trait]
-impl Layer for Guarded {
+impl ProviderLayer for Guarded {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
-    fn against(&self, target: &Target) -> Option<Against> {
+    fn against(&self, target: &Target) -> Option<UnavailableReason> {
         self.guard(target).against()
     }
 
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let against =
-            if call.context.unguarded { None } else { Layer::against(self, &call.target) };
+            if call.context.unguarded { None } else { ProviderLayer::against(self, &call.target) };
         let mut prospects = self.inner.rehearse(call).await;
         for prospect in &mut prospects {
             prospect.against = prospect.against.or(against);
@@ -166,14 +168,14 @@ impl Layer for Guarded {
         prospects
     }
 
-    async fn answer(&self, mut call: Call) -> Result<Answer> {
+    async fn answer(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let Some(permit) = self.admit(&call.target, &call.context)? else {
             return self.inner.answer(call).await;
         };
         call.context.hurried |= permit.probe;
         match self.inner.answer(call).await {
             Ok(mut answer) => {
-                answer.frames = on_end(answer.frames, Box::new(permit));
+                answer.frames = observe(answer.frames, Box::new(permit));
                 Ok(answer)
             }
             Err(error) => Err(permit.failed(error)),
@@ -181,7 +183,7 @@ impl Layer for Guarded {
     }
 
     /// A provider that does not count proves nothing.
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let permit = self.admit(&call.target, &call.context)?;
         let counted = self.inner.count_tokens(call).await;
         match (counted, permit) {
@@ -230,7 +232,7 @@ mod tests {
             "named"
         }
 
-        async fn answer(&self, call: Call) -> Result<Answer> {
+        async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
             let kind = match &*call.target.model {
                 "down" => ErrorKind::Upstream,
                 "refuses" => ErrorKind::InvalidRequest,
@@ -238,8 +240,8 @@ mod tests {
                 "limits" => ErrorKind::RateLimited,
                 "unknown" => ErrorKind::UpstreamAuth,
                 _ => {
-                    return Ok(Answer {
-                        head: Head::default(),
+                    return Ok(ProviderResponse {
+                        head: ResponseMeta::default(),
                         frames: Box::pin(futures_util::stream::empty()),
                     });
                 }
@@ -262,8 +264,8 @@ mod tests {
         let guarded = Guarded::new(Arc::new(Named), settings);
         let mut seen = String::new();
         for model in models {
-            let call = Call::new(ChatRequest::user(*model, "hello"));
-            let answered = match Layer::answer(&guarded, call).await {
+            let call = ProviderRequest::new(ChatRequest::user(*model, "hello"));
+            let answered = match ProviderLayer::answer(&guarded, call).await {
                 Ok(answer) => answer.collect().await.map(drop),
                 Err(error) => Err(error),
             };

@@ -4,7 +4,7 @@
 //! and no two are alike.
 
 use async_trait::async_trait;
-use gateway_core::{Embedded, EmbeddingCall, Layer, Provider, Result};
+use gateway_core::{Embedded, EmbeddingCall, Provider, ProviderLayer, Result};
 use std::{
     collections::VecDeque,
     fmt, pin,
@@ -86,7 +86,7 @@ impl State {
 }
 
 #[async_trait]
-impl Layer for Hedged {
+impl ProviderLayer for Hedged {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
@@ -127,7 +127,8 @@ impl fmt::Debug for Hedged {
 mod tests {
     use super::*;
     use gateway_core::{
-        Answer, Call, Context, EmbeddingRequest, EmbeddingResponse, GatewayError, Head, Target,
+        Context, EmbeddingRequest, EmbeddingResponse, GatewayError, ProviderRequest,
+        ProviderResponse, ResponseMeta, Target,
     };
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -141,7 +142,7 @@ mod tests {
             "slow"
         }
 
-        async fn answer(&self, _: Call) -> Result<Answer> {
+        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             Err(GatewayError::new(gateway_core::ErrorKind::Internal, "no"))
         }
 
@@ -149,7 +150,7 @@ mod tests {
             let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
             let millis = if number.is_multiple_of(21) { 1000 } else { 10 };
             time::sleep(Duration::from_millis(millis)).await;
-            let head = Head { attempts: 1, ..Head::default() };
+            let head = ResponseMeta { attempts: 1, ..ResponseMeta::default() };
             Ok(Embedded { head, response: EmbeddingResponse::default() })
         }
     }
@@ -168,7 +169,7 @@ mod tests {
                 context: Context::default(),
             };
             let began = Instant::now();
-            Layer::embed(&hedged, call).await.unwrap();
+            ProviderLayer::embed(&hedged, call).await.unwrap();
             most = most.max(began.elapsed());
         }
         assert_eq!(

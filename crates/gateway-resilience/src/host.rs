@@ -5,7 +5,7 @@ use crate::{
     guarded::Observer,
     told::Circuit,
 };
-use gateway_core::Against;
+use gateway_core::UnavailableReason;
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
@@ -43,14 +43,14 @@ impl Host {
     }
 
     /// What speaks against a call now.
-    pub(crate) fn against(&self, now: Instant) -> Option<Against> {
+    pub(crate) fn against(&self, now: Instant) -> Option<UnavailableReason> {
         if !self.troubled.load(Ordering::Relaxed) {
             return None;
         }
-        self.lock().wait(now).map(|wait| Against::CircuitOpen { wait })
+        self.lock().wait(now).map(|wait| UnavailableReason::CircuitOpen { wait })
     }
 
-    pub(crate) fn admit(&self, now: Instant, pressed: bool) -> Result<Counted, Against> {
+    pub(crate) fn admit(&self, now: Instant, pressed: bool) -> Result<Counted, UnavailableReason> {
         if !self.troubled.load(Ordering::Relaxed) {
             return Ok(Counted::No);
         }
@@ -58,7 +58,7 @@ impl Host {
         let before = breaker.state();
         let admitted = if pressed { breaker.press(now) } else { breaker.admit(now) };
         self.circuit.tell(before, breaker.state());
-        admitted.map(|()| Counted::Yes).map_err(|wait| Against::CircuitOpen { wait })
+        admitted.map(|()| Counted::Yes).map_err(|wait| UnavailableReason::CircuitOpen { wait })
     }
 
     pub(crate) fn record(&self, counted: Counted, outcome: Outcome, jitter: f64) {

@@ -10,7 +10,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use gateway_core::{
-    Answer, Call, Embedded, EmbeddingCall, ErrorKind, GatewayError, Layer, Provider, Result,
+    Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer, ProviderRequest,
+    ProviderResponse, Result,
 };
 use std::{
     fmt,
@@ -85,19 +86,19 @@ impl Retry {
 }
 
 #[async_trait]
-impl Layer for Retry {
+impl ProviderLayer for Retry {
     fn inner(&self) -> &dyn Provider {
         self.shared.inner.as_ref()
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let tries = Tries::new(&self.shared, call.context.attempts, self.shared.policy.ambiguous);
         let mut trying = Trying { tries, call, begun: Begun::default() };
-        let Answer { head, frames } = trying.ask().await?;
-        Ok(Answer { head, frames: again::until_output(frames, trying) })
+        let ProviderResponse { head, frames } = trying.ask().await?;
+        Ok(ProviderResponse { head, frames: again::until_output(frames, trying) })
     }
 
-    async fn count_tokens(&self, mut call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, mut call: ProviderRequest) -> Result<Option<u64>> {
         let mut tries = Tries::new(&self.shared, call.context.attempts, true);
         loop {
             call.context.attempts = tries.left();
@@ -231,19 +232,19 @@ fn is_ambiguous(error: &GatewayError) -> bool {
 /// A request whose answer has shown no output yet.
 struct Trying {
     tries: Tries,
-    call: Call,
+    call: ProviderRequest,
     begun: Begun,
 }
 
 impl Trying {
     /// Asks until an answer begins, or nothing more is to be tried.
-    async fn ask(&mut self) -> Result<Answer> {
+    async fn ask(&mut self) -> Result<ProviderResponse> {
         loop {
             self.call.context.attempts = self.tries.left();
             match self.tries.shared.inner.answer(self.call.clone()).await {
-                Ok(Answer { head, frames }) => {
+                Ok(ProviderResponse { head, frames }) => {
                     self.begun = Begun::of(&head);
-                    return Ok(Answer { head: self.tries.tally.tell(head), frames });
+                    return Ok(ProviderResponse { head: self.tries.tally.tell(head), frames });
                 }
                 Err(error) => self.tries.pause(error).await?,
             }
@@ -301,7 +302,7 @@ impl Budget {
 mod tests {
     use super::*;
     use futures_util::{StreamExt as _, stream};
-    use gateway_core::{ChatRequest, Frame, Head, StreamEvent};
+    use gateway_core::{ChatRequest, Chunk, ResponseMeta, StreamEvent};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Plays one script an attempt, the last one for ever: `o` output, `p` preamble, `!` breaks,
@@ -319,7 +320,7 @@ mod tests {
             "script"
         }
 
-        async fn answer(&self, _: Call) -> Result<Answer> {
+        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             let at = self.1.fetch_add(1, Ordering::Relaxed).min(self.0.len() - 1);
             let minute = Some(Duration::from_mins(1));
             match self.0[at] {
@@ -329,12 +330,12 @@ mod tests {
                 "w" => Err(failure(ErrorKind::RateLimited).retry_after(minute)),
                 script => {
                     let frames = script.chars().map(|step| match step {
-                        'o' => Ok(Frame::of(vec![StreamEvent::Text("o".into())])),
-                        'p' => Ok(Frame::default()),
+                        'o' => Ok(Chunk::of(vec![StreamEvent::Text("o".into())])),
+                        'p' => Ok(Chunk::default()),
                         _ => Err(failure(ErrorKind::UpstreamOverloaded)),
                     });
                     let frames = Box::pin(stream::iter(frames.collect::<Vec<_>>()));
-                    Ok(Answer { head: Head::default(), frames })
+                    Ok(ProviderResponse { head: ResponseMeta::default(), frames })
                 }
             }
         }
@@ -346,7 +347,9 @@ mod tests {
         let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
         let retry = Retry::new(inner, Policy::default(), || 1.0);
         let mut seen = String::new();
-        match Layer::answer(&retry, Call::new(ChatRequest::user("m", "hello"))).await {
+        match ProviderLayer::answer(&retry, ProviderRequest::new(ChatRequest::user("m", "hello")))
+            .await
+        {
             Err(error) => seen.push_str(error.code()),
             Ok(mut answer) => {
                 while let Some(frame) = answer.frames.next().await {
@@ -398,7 +401,11 @@ mod tests {
         let policy = Policy { pause: Duration::ZERO, ..Policy::default() };
         let retry = Retry::new(inner, policy, || 0.0);
         for _ in 0..1000 {
-            let _ = Layer::answer(&retry, Call::new(ChatRequest::user("m", "hello"))).await;
+            let _ = ProviderLayer::answer(
+                &retry,
+                ProviderRequest::new(ChatRequest::user("m", "hello")),
+            )
+            .await;
         }
         let calls = script.1.load(Ordering::Relaxed);
         assert!((1100..=1115).contains(&calls), "{calls} calls for 1000 requests");

@@ -1,13 +1,13 @@
 //! What an answer took: attempts, and who was asked in vain.
 
-use gateway_core::{Against, Fate, GatewayError, Head, Step};
+use gateway_core::{Attempt, AttemptOutcome, GatewayError, ResponseMeta, UnavailableReason};
 use std::sync::Arc;
 
 /// What went before the answer, or the failure, that is told in the end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     attempts: u32,
-    steps: Vec<Step>,
+    steps: Vec<Attempt>,
     /// Who failed last.
     last: Option<(Arc<str>, Arc<str>)>,
 }
@@ -22,24 +22,29 @@ impl Tally {
     pub(crate) fn failed(&mut self, error: &mut GatewayError) {
         let Some(head) = error.take_head() else { return };
         self.attempts = self.attempts.saturating_add(head.attempts);
-        let Head { provider, model, steps, .. } = head;
+        let ResponseMeta { provider, model, steps, .. } = head;
         if steps.is_empty() {
-            let fate = Fate::Failed(error.kind());
+            let fate = AttemptOutcome::Failed(error.kind());
             let (provider, model) = (Arc::clone(&provider), Arc::clone(&model));
-            self.steps.push(Step { provider, model, fate });
+            self.steps.push(Attempt { provider, model, fate });
         }
         self.steps.extend(steps);
         self.last = Some((provider, model));
     }
 
     /// Notes a target that was not asked.
-    pub(crate) fn skipped(&mut self, provider: &Arc<str>, model: &Arc<str>, against: Against) {
+    pub(crate) fn skipped(
+        &mut self,
+        provider: &Arc<str>,
+        model: &Arc<str>,
+        against: UnavailableReason,
+    ) {
         let (provider, model) = (Arc::clone(provider), Arc::clone(model));
-        self.steps.push(Step { provider, model, fate: Fate::Skipped(against) });
+        self.steps.push(Attempt { provider, model, fate: AttemptOutcome::Skipped(against) });
     }
 
     /// Tells `head`, and what went before it.
-    pub(crate) fn tell(&mut self, mut head: Head) -> Head {
+    pub(crate) fn tell(&mut self, mut head: ResponseMeta) -> ResponseMeta {
         head.attempts = head.attempts.saturating_add(self.attempts);
         if !self.steps.is_empty() {
             let later = std::mem::replace(&mut head.steps, self.steps.clone());
@@ -55,22 +60,22 @@ impl Tally {
             return error;
         }
         let (provider, model) = last.unwrap_or_default();
-        error.by(Head { provider, model, attempts, steps, ..Head::default() })
+        error.by(ResponseMeta { provider, model, attempts, steps, ..ResponseMeta::default() })
     }
 }
 
 /// An answer that has begun, as far as it must be told of if it breaks off.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Begun(Head);
+pub(crate) struct Begun(ResponseMeta);
 
 impl Begun {
-    pub(crate) fn of(head: &Head) -> Self {
-        Self(Head {
+    pub(crate) fn of(head: &ResponseMeta) -> Self {
+        Self(ResponseMeta {
             provider: Arc::clone(&head.provider),
             model: Arc::clone(&head.model),
             attempts: head.attempts,
             steps: head.steps.clone(),
-            ..Head::default()
+            ..ResponseMeta::default()
         })
     }
 

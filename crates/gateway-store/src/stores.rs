@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use gateway_core::state::{
-    Cache, ClientKeys, Idempotency, Ledger, Quotas, ResponseStore, SessionStore, SideStore,
+    Cache, ClientKeys, Idempotency, Ledger, Quotas, ReasoningStore, ResponseStore, SessionStore,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
@@ -18,7 +18,7 @@ pub struct Stores {
     /// Answers that need not be asked for twice.
     pub cache: Arc<dyn Cache>,
     /// What dialects cannot carry.
-    pub side: Arc<dyn SideStore>,
+    pub side: Arc<dyn ReasoningStore>,
     /// Requests that were already made.
     pub idempotency: Arc<dyn Idempotency>,
     /// What was used.

@@ -3,7 +3,8 @@
 use crate::Ids;
 use bytes::Bytes;
 use gateway_core::{
-    Ask, ChatRequest, ChatResponse, Dialect, Envelope, Frame, GatewayError, Loss, Original, Result,
+    ChatRequest, ChatResponse, Chunk, Dialect, DroppedParams, Envelope, GatewayError, Payload,
+    RawRequest, Result,
 };
 use std::sync::Arc;
 
@@ -35,9 +36,9 @@ pub trait Caller: Send + Sync {
     ///
     /// If the request must be decoded for that, and cannot be.
     fn open(&self, body: Bytes, envelope: Envelope) -> Result<Opened> {
-        let original = Original::new(self.dialect(), body, envelope, self.decode());
-        let ask = Ask::Original(Arc::new(original));
-        Ok(Opened { asks: vec![ask.clone()], told: ask, loss: Loss::default() })
+        let original = RawRequest::new(self.dialect(), body, envelope, self.decode());
+        let ask = Payload::Raw(Arc::new(original));
+        Ok(Opened { asks: vec![ask.clone()], told: ask, loss: DroppedParams::default() })
     }
 
     /// Writes a whole answer.
@@ -54,19 +55,19 @@ pub trait Caller: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The request, as the answer must know it.
-    pub told: Ask,
+    pub told: Payload,
     /// What to put to the model: as a rule one question. Of several each has its own answer, and
     /// the answers are counted through.
-    pub asks: Vec<Ask>,
+    pub asks: Vec<Payload>,
     /// What the request says in vain.
-    pub loss: Loss,
+    pub loss: DroppedParams,
 }
 
 /// What an answer must know of the request it answers, and of itself.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The request.
-    pub ask: Ask,
+    pub ask: Payload,
     /// The model, as the caller named it; told where the upstream names none.
     pub model: String,
     /// Now, in seconds since 1970.
@@ -78,12 +79,12 @@ pub struct Reply {
 /// Writes a streamed answer as server-sent events.
 pub trait StreamWriter: Send {
     /// Appends `frame` to `out`. Verbatim bytes are appended as they are.
-    fn write(&mut self, frame: Frame, out: &mut Vec<u8>);
+    fn write(&mut self, frame: Chunk, out: &mut Vec<u8>);
 
     /// Takes the frame's verbatim bytes out to be written as they are, where that needs no edit.
     ///
     /// Like [`write`](Self::write), without the copy.
-    fn pass(&mut self, frame: &mut Frame) -> Option<Bytes>;
+    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes>;
 
     /// Appends what ends a complete answer.
     fn end(&mut self, out: &mut Vec<u8>);

@@ -4,7 +4,7 @@
 //! the model's provider has none like it, the rest of the request still means what it says.
 
 use gateway_core::{
-    ChatRequest, Dialect, GatewayError, Loss, Result, ToolChoice, ToolKind, ToolSpec,
+    ChatRequest, Dialect, DroppedParams, GatewayError, Result, ToolChoice, ToolKind, ToolSpec,
 };
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub fn without_foreign_tools(
     request: &ChatRequest,
     upstream: Dialect,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Result<Option<ChatRequest>> {
     let foreign: Vec<_> = request
         .tools
@@ -108,7 +108,7 @@ mod tests {
         request.tools = vec![ToolSpec::function("f", "", Json::null())];
         request.tools.extend(others);
         request.tool_choice = Some(choice);
-        let mut loss = Loss::default();
+        let mut loss = DroppedParams::default();
         let told = match without_foreign_tools(&request, upstream, &mut loss) {
             Err(error) => error.message().to_owned(),
             Ok(None) => "all".to_owned(),

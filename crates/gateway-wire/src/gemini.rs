@@ -25,7 +25,7 @@ mod tests;
 
 use crate::{Encoded, ErrorReply, Ids, StreamReader, Upstream};
 use bytes::Bytes;
-use gateway_core::{Call, Dialect, Frame, GatewayError, Loss, Result};
+use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 use std::{borrow::Cow, fmt::Write as _};
 
 /// Speaks `generateContent` to an upstream.
@@ -37,17 +37,17 @@ impl Upstream for GeminiUpstream {
         Dialect::Gemini
     }
 
-    fn encode(&self, call: &Call) -> Result<Encoded> {
-        let mut loss = Loss::default();
+    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
+        let mut loss = DroppedParams::default();
         let body = request::encode(call.request()?, &call.target, &mut loss)?;
         Ok(Encoded::whole(body, loss))
     }
 
-    fn read_whole(&self, _: &Call, body: Bytes, ids: Ids) -> Result<Frame> {
-        stream::whole(&body, ids).map(Frame::of)
+    fn read_whole(&self, _: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
+        stream::whole(&body, ids).map(Chunk::of)
     }
 
-    fn reader(&self, _: &Call, ids: Ids) -> Box<dyn StreamReader> {
+    fn reader(&self, _: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
         Box::new(stream::Reader::new(ids))
     }
 

@@ -15,7 +15,7 @@ mod tests;
 
 use crate::{Encoded, ErrorReply, Framing, Ids, StreamReader, Upstream};
 use bytes::Bytes;
-use gateway_core::{Call, Dialect, Frame, GatewayError, Loss, Result};
+use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 
 /// Speaks `/api/chat` to an upstream.
 #[derive(Clone, Debug, Default)]
@@ -35,17 +35,17 @@ impl Upstream for OllamaUpstream {
         Framing::Lines
     }
 
-    fn encode(&self, call: &Call) -> Result<Encoded> {
-        let mut loss = Loss::default();
+    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
+        let mut loss = DroppedParams::default();
         let body = request::encode(self, call, &mut loss)?;
         Ok(Encoded::whole(body, loss))
     }
 
-    fn read_whole(&self, _: &Call, body: Bytes, ids: Ids) -> Result<Frame> {
-        answer::whole(&body, ids).map(Frame::of)
+    fn read_whole(&self, _: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
+        answer::whole(&body, ids).map(Chunk::of)
     }
 
-    fn reader(&self, _: &Call, ids: Ids) -> Box<dyn StreamReader> {
+    fn reader(&self, _: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
         Box::new(answer::Reader::new(ids))
     }
 

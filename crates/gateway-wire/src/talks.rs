@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, TryStreamExt as _, stream};
 use gateway_core::{
-    Answer, Ask, Call, ChatRequest, ChatResponse, Collector, Conversation, FinishReason, Frame,
-    Head, Json, Provider, Result, StreamEvent, Tool, ToolCallDelta, ToolContext, ToolError,
-    ToolSpec, Usage,
+    ChatRequest, ChatResponse, Chunk, Collector, FinishReason, Json, Payload, Provider,
+    ProviderRequest, ProviderResponse, ResponseMeta, Result, StreamEvent, Tool, ToolCallDelta,
+    ToolContext, ToolError, ToolLoop, ToolSpec, Usage,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -70,16 +70,19 @@ impl Provider for Model {
         "model"
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let at = self.asked.fetch_add(1, Ordering::Relaxed);
         let last = (vec![Step::Say("end")], [true; 3]);
         let events = events(at, self.turns.get(at).unwrap_or(&last));
         let frames: Vec<_> = if call.stream {
-            events.into_iter().map(|event| Ok(Frame::of(vec![event]))).collect()
+            events.into_iter().map(|event| Ok(Chunk::of(vec![event]))).collect()
         } else {
-            vec![Ok(Frame::of(events))]
+            vec![Ok(Chunk::of(events))]
         };
-        Ok(Answer { head: Head::default(), frames: Box::pin(stream::iter(frames)) })
+        Ok(ProviderResponse {
+            head: ResponseMeta::default(),
+            frames: Box::pin(stream::iter(frames)),
+        })
     }
 }
 
@@ -140,18 +143,19 @@ impl Tool for Ours {
 }
 
 /// The frames of a conversation in which a model takes `turns`.
-fn talk(turns: &[Turn], stream: bool) -> Vec<Frame> {
+fn talk(turns: &[Turn], stream: bool) -> Vec<Chunk> {
     let model = Model { turns: turns.to_vec(), asked: AtomicUsize::default() };
     let schema = Json::parse(r#"{"type":"object"}"#).unwrap();
     let tool = Ours(ToolSpec::function("ours", "Ours.", schema));
-    let conversation = Conversation::new(Arc::new(model)).with_tool(Arc::new(tool));
+    let conversation = ToolLoop::new(Arc::new(model)).with_tool(Arc::new(tool));
     let mut request = ChatRequest::user("m", "hi");
     request.stream = stream;
-    let answer = conversation.answer(Call::new(request)).now_or_never().unwrap().unwrap();
+    let answer =
+        conversation.answer(ProviderRequest::new(request)).now_or_never().unwrap().unwrap();
     answer.frames.try_collect().now_or_never().unwrap().unwrap()
 }
 
-fn fold(frames: impl IntoIterator<Item = Frame>) -> ChatResponse {
+fn fold(frames: impl IntoIterator<Item = Chunk>) -> ChatResponse {
     let mut answer = Collector::default();
     for frame in frames {
         answer.extend(frame.events);
@@ -162,7 +166,7 @@ fn fold(frames: impl IntoIterator<Item = Frame>) -> ChatResponse {
 fn reply() -> Reply {
     let mut request = ChatRequest::user("m", "hi");
     request.stream_usage = true;
-    let ask = Ask::Composed(Arc::new(request));
+    let ask = Payload::Parsed(Arc::new(request));
     Reply { ask, model: "m".to_owned(), created: 1, ids: Ids::new(7) }
 }
 
@@ -178,7 +182,7 @@ fn written(caller: &dyn Caller, turns: &[Turn]) -> Vec<u8> {
 
 /// What a client reads of `stream`.
 fn read(upstream: &dyn Upstream, stream: Vec<u8>) -> ChatResponse {
-    let mut call = Call::new(ChatRequest::user("m", "hi"));
+    let mut call = ProviderRequest::new(ChatRequest::user("m", "hi"));
     call.stream = true;
     let mut reader = upstream.reader(&call, Ids::new(3));
     let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
@@ -186,11 +190,11 @@ fn read(upstream: &dyn Upstream, stream: Vec<u8>) -> ChatResponse {
     blocks.extend(splitter.finish());
     let mut frames = Vec::new();
     for block in blocks {
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         reader.read(block, &mut frame).unwrap();
         frames.push(frame);
     }
-    let mut last = Frame::default();
+    let mut last = Chunk::default();
     reader.end(&mut last).unwrap();
     assert!(reader.is_complete() && reader.is_finished());
     frames.push(last);
@@ -224,7 +228,7 @@ fn check(caller: &dyn Caller, upstream: &dyn Upstream, grammar: fn(&[u8]), turns
     let stream = written(caller, turns);
     grammar(&stream);
     let whole = caller.write_whole(fold(talk(turns, false)), reply());
-    let call = Call::new(ChatRequest::user("m", "hi"));
+    let call = ProviderRequest::new(ChatRequest::user("m", "hi"));
     let whole = upstream.read_whole(&call, whole.into(), Ids::new(3)).unwrap();
     assert_eq!(meaning(&read(upstream, stream)), meaning(&fold([whole])));
 }

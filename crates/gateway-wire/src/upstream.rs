@@ -2,7 +2,7 @@
 
 use crate::Ids;
 use bytes::Bytes;
-use gateway_core::{Call, Dialect, Frame, GatewayError, Loss, Result};
+use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 use std::time::Duration;
 
 /// Writes requests to an upstream and reads its answers.
@@ -24,17 +24,17 @@ pub trait Upstream: Send + Sync {
     ///
     /// If the caller's request cannot be decoded, or holds something without which it would mean
     /// something else and which this dialect cannot say; the error names it.
-    fn encode(&self, call: &Call) -> Result<Encoded>;
+    fn encode(&self, call: &ProviderRequest) -> Result<Encoded>;
 
     /// Reads a whole answer, the body of a reply with a status of success.
     ///
     /// # Errors
     ///
     /// If the body is no answer, or an error in disguise.
-    fn read_whole(&self, call: &Call, body: Bytes, ids: Ids) -> Result<Frame>;
+    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk>;
 
     /// Begins to read a streamed answer.
-    fn reader(&self, call: &Call, ids: Ids) -> Box<dyn StreamReader>;
+    fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader>;
 
     /// Reads the reply of an upstream that refused or failed.
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError;
@@ -47,7 +47,7 @@ pub trait TokenCounter: Send + Sync {
     /// # Errors
     ///
     /// As [`encode`](Upstream::encode).
-    fn encode_count(&self, call: &Call) -> Result<Encoded>;
+    fn encode_count(&self, call: &ProviderRequest) -> Result<Encoded>;
 
     /// Reads the answer: how many tokens would be read.
     ///
@@ -73,12 +73,12 @@ pub struct Encoded {
     /// only the model's name is replaced.
     pub body: Vec<Bytes>,
     /// What could not be carried.
-    pub loss: Loss,
+    pub loss: DroppedParams,
 }
 
 impl Encoded {
     /// A body in one piece.
-    pub fn whole(body: impl Into<Bytes>, loss: Loss) -> Self {
+    pub fn whole(body: impl Into<Bytes>, loss: DroppedParams) -> Self {
         Self { body: vec![body.into()], loss }
     }
 
@@ -96,7 +96,7 @@ pub trait StreamReader: Send {
     ///
     /// If the upstream reports a failure or sends what cannot be read. `frame` then holds what came
     /// before; nothing after it counts.
-    fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()>;
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()>;
 
     /// Learns that the upstream has ended the stream. May add a last frame.
     ///
@@ -104,7 +104,7 @@ pub trait StreamReader: Send {
     ///
     /// [`UpstreamTruncated`](gateway_core::ErrorKind::UpstreamTruncated) if the answer was not
     /// complete.
-    fn end(&mut self, frame: &mut Frame) -> Result<()>;
+    fn end(&mut self, frame: &mut Chunk) -> Result<()>;
 
     /// Whether the model has finished and only accounts may follow: an upstream that falls silent
     /// from here on has done no harm.

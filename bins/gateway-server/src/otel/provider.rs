@@ -3,8 +3,9 @@
 use super::{Tracing, content, instruments::Measured, names, parent, traceparent};
 use async_trait::async_trait;
 use gateway_core::{
-    Answer, Call, Collector, Context as Beside, Embedded, EmbeddingCall, End, Frame, GatewayError,
-    Layer, Look, Provider, Result, StreamEvent, Target, Usage, Witness, on_end,
+    Chunk, Collector, Context as Beside, Embedded, EmbeddingCall, GatewayError, Inspection,
+    Provider, ProviderLayer, ProviderRequest, ProviderResponse, Result, StreamEnd, StreamEvent,
+    StreamObserver, Target, Usage, observe,
 };
 use opentelemetry::{
     Array, Context, KeyValue, StringValue, Value,
@@ -61,17 +62,17 @@ impl Traced {
 }
 
 #[async_trait]
-impl Layer for Traced {
+impl ProviderLayer for Traced {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, mut call: Call) -> Result<Answer> {
+    async fn answer(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let target = call.target.clone();
         let mut attempt = self.begin("chat", &target, &mut call.context);
         attempt.stream = call.stream;
         if self.tracing.content {
-            call.look = Look::Events;
+            call.look = Inspection::Full;
             if let Ok(request) = call.request() {
                 let asked = KeyValue::new(names::INPUT, content::asked(request));
                 attempt.span.span().add_event(names::DETAILS, vec![asked]);
@@ -80,21 +81,21 @@ impl Layer for Traced {
         }
         match self.inner.answer(call).await {
             Ok(mut answer) => {
-                answer.frames = on_end(answer.frames, Box::new(attempt));
+                answer.frames = observe(answer.frames, Box::new(attempt));
                 Ok(answer)
             }
             Err(error) => {
-                attempt.finish(End::Failed(&error));
+                attempt.finish(StreamEnd::Failed(&error));
                 Err(error)
             }
         }
     }
 
-    async fn count_tokens(&self, mut call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, mut call: ProviderRequest) -> Result<Option<u64>> {
         let target = call.target.clone();
         let mut attempt = self.begin("count_tokens", &target, &mut call.context);
         let counted = self.inner.count_tokens(call).await;
-        attempt.finish(counted.as_ref().err().map_or(End::Complete, End::Failed));
+        attempt.finish(counted.as_ref().err().map_or(StreamEnd::Complete, StreamEnd::Failed));
         counted
     }
 
@@ -102,7 +103,7 @@ impl Layer for Traced {
         let target = call.target.clone();
         let mut attempt = self.begin("embeddings", &target, &mut call.context);
         let embedded = self.inner.embed(call).await;
-        attempt.finish(embedded.as_ref().err().map_or(End::Complete, End::Failed));
+        attempt.finish(embedded.as_ref().err().map_or(StreamEnd::Complete, StreamEnd::Failed));
         embedded
     }
 }
@@ -123,14 +124,14 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn finish(&mut self, end: End<'_>) {
+    fn finish(&mut self, end: StreamEnd<'_>) {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
         let error = match end {
-            End::Complete => None,
-            End::Failed(error) => Some(error.kind().as_str()),
-            End::Cancelled => Some("client_cancelled"),
+            StreamEnd::Complete => None,
+            StreamEnd::Failed(error) => Some(error.kind().as_str()),
+            StreamEnd::Cancelled => Some("client_cancelled"),
         };
         let first = self.first.filter(|_| self.stream);
         let measured = Measured {
@@ -140,7 +141,7 @@ impl Attempt {
         };
         self.tracing.instruments.record(&self.labels, measured, error);
         self.tell(measured, error);
-        if let End::Failed(error) = end {
+        if let StreamEnd::Failed(error) = end {
             self.tell_failure(error);
         }
         self.span.span().end();
@@ -177,8 +178,8 @@ impl Attempt {
     }
 }
 
-impl Witness for Attempt {
-    fn see(&mut self, frame: &Frame) {
+impl StreamObserver for Attempt {
+    fn see(&mut self, frame: &Chunk) {
         if frame.output && self.first.is_none() {
             self.first = Some(Instant::now());
         }
@@ -203,13 +204,13 @@ impl Witness for Attempt {
         }
     }
 
-    fn end(mut self: Box<Self>, end: End<'_>) {
+    fn end(mut self: Box<Self>, end: StreamEnd<'_>) {
         self.finish(end);
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.finish(End::Cancelled);
+        self.finish(StreamEnd::Cancelled);
     }
 }

@@ -15,9 +15,9 @@ mod idempotency;
 mod key;
 mod ledger;
 mod quota;
+mod reasoning;
 mod response;
 mod session;
-mod side;
 
 pub use self::{
     cache::Cache,
@@ -30,10 +30,10 @@ pub use self::{
     quota::{
         BudgetAsk, Decision, Left, PlaceAsk, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle,
     },
+    reasoning::{ReasoningStore, StoredReasoning},
     response::{Events, ResponseStore, StoredResponse},
     session::{
         Claim, Entry, Fork, Listing, NewSession, Outcome, Page, Session, SessionContext,
         SessionPatch, SessionStore, Slice, Snapshot, Turn,
     },
-    side::{Aside, SideStore},
 };

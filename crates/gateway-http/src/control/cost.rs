@@ -2,7 +2,7 @@
 
 use crate::names;
 use bytes::Bytes;
-use gateway_core::{Dialect, Frame, GatewayError, NanoDollars, Price, StreamEvent, Usage};
+use gateway_core::{Chunk, Dialect, GatewayError, NanoDollars, Price, StreamEvent, Usage};
 use gateway_wire::{Caller, Reply, StreamWriter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
@@ -77,7 +77,7 @@ pub(crate) fn dollars(amount: NanoDollars) -> String {
 }
 
 impl Told {
-    fn see(&mut self, frame: &Frame) {
+    fn see(&mut self, frame: &Chunk) {
         for event in &frame.events {
             if let StreamEvent::Usage(usage) = event {
                 self.usage = Some(*usage);
@@ -116,12 +116,12 @@ impl Told {
 }
 
 impl StreamWriter for Told {
-    fn write(&mut self, frame: Frame, out: &mut Vec<u8>) {
+    fn write(&mut self, frame: Chunk, out: &mut Vec<u8>) {
         self.see(&frame);
         self.inner.write(frame, out);
     }
 
-    fn pass(&mut self, frame: &mut Frame) -> Option<Bytes> {
+    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
         self.see(frame);
         self.inner.pass(frame)
     }

@@ -14,8 +14,8 @@ use self::{
 use crate::{App, names};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use gateway_core::{
-    Ask, Call, ContextService, ErrorKind, GatewayError, Look, Result, Shortening, ToolSpec,
-    estimate,
+    ContextService, ErrorKind, GatewayError, Inspection, Payload, ProviderRequest, Result,
+    Shortening, ToolSpec, estimate,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ const PAUSE: u64 = 5;
 pub(crate) async fn fit(
     app: &App,
     headers: &HeaderMap,
-    (call, added): (&mut Call, &[Arc<ToolSpec>]),
+    (call, added): (&mut ProviderRequest, &[Arc<ToolSpec>]),
     fitted: &mut Fitted,
 ) -> Result<()> {
     let wish = headers.get(names::CMS_MODE);
@@ -56,7 +56,7 @@ pub(crate) async fn fit(
 async fn measure(
     app: &App,
     wish: Option<&HeaderValue>,
-    (call, added): (&mut Call, &[Arc<ToolSpec>]),
+    (call, added): (&mut ProviderRequest, &[Arc<ToolSpec>]),
     fitted: &mut Fitted,
 ) -> Result<()> {
     let mode = Mode::parse(wish.and_then(|wish| wish.to_str().ok()).unwrap_or_default());
@@ -95,7 +95,11 @@ fn of_tools<'a>(tools: impl Iterator<Item = &'a ToolSpec>, model: &str) -> u64 {
 }
 
 /// Does what was decided; tells how many tokens there are, if that is known better now.
-async fn act(service: &dyn ContextService, action: Action, call: &mut Call) -> Result<Option<u64>> {
+async fn act(
+    service: &dyn ContextService,
+    action: Action,
+    call: &mut ProviderRequest,
+) -> Result<Option<u64>> {
     if !service.is_healthy().await {
         return Err(GatewayError::new(ErrorKind::Unavailable, "the context service is away"));
     }
@@ -119,7 +123,7 @@ type Made = Result<(Place, Option<String>)>;
 async fn shorten(
     service: &dyn ContextService,
     how: Shortening,
-    call: &mut Call,
+    call: &mut ProviderRequest,
 ) -> Result<Option<u64>> {
     let (request, model, context) = (call.request()?, &*call.target.model, &call.context);
     let mut asking: Vec<BoxFuture<'_, Made>> = Vec::new();
@@ -130,8 +134,8 @@ async fn shorten(
     let made: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await?;
     let Some(shorter) = texts::replaced(request, made) else { return Ok(None) };
     let tokens = estimate::tokens(&shorter, model);
-    call.ask = Ask::Composed(Arc::new(shorter));
-    call.look = Look::Events;
+    call.ask = Payload::Parsed(Arc::new(shorter));
+    call.look = Inspection::Full;
     Ok(Some(tokens))
 }
 

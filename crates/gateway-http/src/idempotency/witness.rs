@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use gateway_core::{
-    Answer, Call, Layer, Provider, Result,
+    Provider, ProviderLayer, ProviderRequest, ProviderResponse, Result,
     state::{Fingerprint, Key},
 };
 use http::request::Parts;
@@ -68,15 +68,15 @@ struct Witnessed {
 }
 
 #[async_trait]
-impl Layer for Witnessed {
+impl ProviderLayer for Witnessed {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
-        let Answer { head, frames } = self.inner.answer(call).await?;
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        let ProviderResponse { head, frames } = self.inner.answer(call).await?;
         let mark = self.mark.clone();
         let frames = frames.inspect_err(move |_| mark.failed.store(true, Ordering::Relaxed));
-        Ok(Answer { head, frames: Box::pin(frames) })
+        Ok(ProviderResponse { head, frames: Box::pin(frames) })
     }
 }

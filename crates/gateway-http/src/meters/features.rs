@@ -1,7 +1,7 @@
 //! What features count. Each is one call, with labels that are the program's own.
 
 use super::{Meters, Table, parameters};
-use gateway_core::{ErrorKind, GatewayError, Loss};
+use gateway_core::{DroppedParams, ErrorKind, GatewayError};
 use metrics::{Counter, Histogram, counter, histogram};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) struct Features {
 
 impl Meters {
     /// Counts what a translation left behind.
-    pub(crate) fn lost(&self, loss: &Loss) {
+    pub(crate) fn lost(&self, loss: &DroppedParams) {
         for name in loss.iter() {
             self.one("llm_gateway_dropped_parameters_total", "parameter", parameters::label(name));
         }

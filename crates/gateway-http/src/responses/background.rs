@@ -10,7 +10,7 @@ use crate::{outcome::Outcome, reply};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Answer, Call, ErrorKind, GatewayError, Json, Provider, Result, on_end,
+    ErrorKind, GatewayError, Json, Provider, ProviderRequest, ProviderResponse, Result, observe,
     state::{self, Key, StoreError},
 };
 use gateway_wire::{
@@ -94,7 +94,7 @@ impl Drop for Place {
 /// What is to be done.
 pub(crate) struct Work {
     pub(crate) provider: Arc<dyn Provider>,
-    pub(crate) call: Call,
+    pub(crate) call: ProviderRequest,
     pub(crate) outcome: Box<Outcome>,
 }
 
@@ -190,7 +190,7 @@ impl Job {
 
     async fn work(&mut self, work: Work) -> Result<(), Gone> {
         let Work { provider, call, mut outcome } = work;
-        let Answer { head, frames } = match provider.answer(call).await {
+        let ProviderResponse { head, frames } = match provider.answer(call).await {
             Ok(answer) => answer,
             Err(error) => {
                 outcome.failed(&error);
@@ -198,7 +198,7 @@ impl Job {
             }
         };
         outcome.begun(&head);
-        let frames = nameless(on_end(frames, outcome));
+        let frames = nameless(observe(frames, outcome));
         let mut batches = frames.ready_chunks(BATCH);
         while let Some(batch) = batches.next().await {
             let mut out = Vec::new();

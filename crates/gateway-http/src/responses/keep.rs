@@ -8,7 +8,7 @@ use crate::{App, conversations};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gateway_core::{
-    End, Frame, FrameStream, Json, StreamEvent, Witness, on_end,
+    Chunk, ChunkStream, Json, StreamEnd, StreamEvent, StreamObserver, observe,
     state::{Key, Outcome, StoreError, StoredResponse, Tenant},
 };
 use gateway_wire::{
@@ -98,17 +98,17 @@ impl Keep {
     ///
     /// Who reads the end, or of the beginning, can ask for the answer at once. If the stream is
     /// dropped, what was told until then is kept.
-    pub(crate) fn stream(self, frames: FrameStream, to: Reply) -> FrameStream {
+    pub(crate) fn stream(self, frames: ChunkStream, to: Reply) -> ChunkStream {
         let log = Arc::new(Mutex::new(Log::default()));
         let leaving = Leaving { keep: self.clone(), log: Arc::clone(&log) };
         let writer = ResponsesCaller.writer(to);
         let keeping = Keeping { frames: self.named(frames), writer, keep: self, log };
         let kept = stream::unfold(Some(keeping), |keeping| async move { keeping?.next().await });
-        on_end(Box::pin(kept), Box::new(leaving))
+        observe(Box::pin(kept), Box::new(leaving))
     }
 
     /// `frames` without the upstream's name for the answer, unless the upstream keeps it by that.
-    pub(crate) fn named(&self, frames: FrameStream) -> FrameStream {
+    pub(crate) fn named(&self, frames: ChunkStream) -> ChunkStream {
         if self.record.native { frames } else { nameless(frames) }
     }
 
@@ -130,7 +130,7 @@ impl Keep {
 }
 
 /// `frames` without the upstream's name for the answer.
-pub(super) fn nameless(frames: FrameStream) -> FrameStream {
+pub(super) fn nameless(frames: ChunkStream) -> ChunkStream {
     Box::pin(frames.map_ok(|mut frame| {
         for event in &mut frame.events {
             if let StreamEvent::Started(started) = event {
@@ -187,14 +187,14 @@ fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
 }
 
 struct Keeping {
-    frames: FrameStream,
+    frames: ChunkStream,
     writer: Box<dyn StreamWriter>,
     keep: Keep,
     log: Arc<Mutex<Log>>,
 }
 
 impl Keeping {
-    async fn next(mut self) -> Option<(gateway_core::Result<Frame>, Option<Self>)> {
+    async fn next(mut self) -> Option<(gateway_core::Result<Chunk>, Option<Self>)> {
         match self.frames.next().await {
             Some(Ok(frame)) => {
                 let frame = self.write(frame).await;
@@ -212,13 +212,13 @@ impl Keeping {
                 let out = Bytes::from(out);
                 self.heard(&out).await;
                 let verbatim = Some(out).filter(|out| !out.is_empty());
-                Some((Ok(Frame { verbatim, ..Frame::default() }), None))
+                Some((Ok(Chunk { verbatim, ..Chunk::default() }), None))
             }
         }
     }
 
     /// The frame as it is written, once it is kept.
-    async fn write(&mut self, mut frame: Frame) -> Frame {
+    async fn write(&mut self, mut frame: Chunk) -> Chunk {
         let output = frame.output;
         let exchanged = mem::take(&mut frame.exchanged);
         let running = mem::take(&mut frame.running);
@@ -230,7 +230,7 @@ impl Keeping {
         });
         self.heard(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
-        Frame { events: Vec::new(), verbatim, output, exchanged, running, head }
+        Chunk { events: Vec::new(), verbatim, output, exchanged, running, head }
     }
 
     async fn heard(&mut self, block: &Bytes) {
@@ -278,12 +278,12 @@ struct Leaving {
     log: Arc<Mutex<Log>>,
 }
 
-impl Witness for Leaving {
-    fn see(&mut self, _: &Frame) {}
+impl StreamObserver for Leaving {
+    fn see(&mut self, _: &Chunk) {}
 
-    fn end(self: Box<Self>, end: End<'_>) {
+    fn end(self: Box<Self>, end: StreamEnd<'_>) {
         let Self { keep, log } = *self;
-        if !matches!(end, End::Cancelled) || lock(&log).is_over {
+        if !matches!(end, StreamEnd::Cancelled) || lock(&log).is_over {
             return;
         }
         let told = {

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{App, conversations};
 use gateway_core::{
-    Ask, Caching, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Original, Provider,
-    Result, state::Tenant,
+    Caching, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Payload, Provider,
+    ProviderRequest, RawRequest, Result, state::Tenant,
 };
 use gateway_wire::{Caller as _, Ids, responses::ResponsesCaller, responses::StateFields};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(crate) struct Plan {
 pub(crate) async fn plan(
     app: &Arc<App>,
     provider: &Arc<dyn Provider>,
-    call: &mut Call,
+    call: &mut ProviderRequest,
     ids: &Ids,
 ) -> Result<Plan> {
     if call.original(Dialect::Responses).is_none() {
@@ -47,7 +47,7 @@ pub(crate) async fn plan(
 async fn read(
     app: &Arc<App>,
     provider: &Arc<dyn Provider>,
-    call: &mut Call,
+    call: &mut ProviderRequest,
     ids: &Ids,
 ) -> Result<Plan> {
     let Some(original) = call.original(Dialect::Responses) else { return Ok(Plan::default()) };
@@ -89,7 +89,7 @@ async fn read(
         composed = Some(alone(call, composed)?);
     }
     if let Some(request) = composed {
-        call.ask = Ask::Composed(Arc::new(request));
+        call.ask = Payload::Parsed(Arc::new(request));
     }
     if keeps && call.context.caching != Caching::Off {
         // A kept answer has a name of its own.
@@ -152,7 +152,7 @@ pub(super) async fn earlier(
 }
 
 /// The request as it is put when nobody waits for its answer.
-fn alone(call: &mut Call, composed: Option<ChatRequest>) -> Result<ChatRequest> {
+fn alone(call: &mut ProviderRequest, composed: Option<ChatRequest>) -> Result<ChatRequest> {
     let mut request = match composed {
         Some(request) => request,
         None => call.request()?.clone(),
@@ -163,7 +163,7 @@ fn alone(call: &mut Call, composed: Option<ChatRequest>) -> Result<ChatRequest> 
     Ok(request)
 }
 
-fn members(original: &Original) -> Result<Members> {
+fn members(original: &RawRequest) -> Result<Members> {
     serde_json::from_slice(&original.body).map_err(|error| {
         GatewayError::invalid("body", "the body is not a JSON object").because(error)
     })

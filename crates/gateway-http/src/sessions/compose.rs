@@ -3,8 +3,8 @@
 use super::{Keeper, Turn, passage::Remembering};
 use crate::{App, auth::Client, idempotency::Mark, names, responses, tools::Chosen};
 use gateway_core::{
-    Ask, Call, ChatRequest, Dialect, ErrorKind, GatewayError, Look, Message, ModelCard, Provider,
-    Result, estimate, state::Tenant,
+    ChatRequest, Dialect, ErrorKind, GatewayError, Inspection, Message, ModelCard, Payload,
+    Provider, ProviderRequest, Result, estimate, state::Tenant,
 };
 use gateway_sessions::{OnConflict, history::Joined, pairs, window};
 use gateway_wire::responses::StateFields;
@@ -54,13 +54,13 @@ pub(crate) struct Composed {
 pub(crate) async fn open(
     app: &App,
     client: &Client,
-    asked: &Ask,
-    (call, head): (&mut Call, &Parts),
+    asked: &Payload,
+    (call, head): (&mut ProviderRequest, &Parts),
 ) -> Result<Opened> {
     let headers = &head.headers;
     let inside = match asked {
-        Ask::Original(original) => original.envelope.session.as_ref().map(|(id, _)| id.as_str()),
-        Ask::Composed(_) => None,
+        Payload::Raw(original) => original.envelope.session.as_ref().map(|(id, _)| id.as_str()),
+        Payload::Parsed(_) => None,
     };
     let Some(id) = named(inside, headers)? else { return Ok(Opened::default()) };
     refuse_other_memories(asked)?;
@@ -73,7 +73,7 @@ async fn resume(
     app: &App,
     client: &Client,
     id: String,
-    (call, head): (&mut Call, &Parts),
+    (call, head): (&mut ProviderRequest, &Parts),
 ) -> Result<Opened> {
     let (on_conflict, request) = (on_conflict(&head.headers)?, call.request()?.clone());
     let mut turn = begin(&app.keeper, client, (id, token(head)), on_conflict).await?;
@@ -86,15 +86,15 @@ async fn resume(
             return Err(error);
         }
     };
-    call.ask = Ask::Composed(Arc::new(request));
-    call.look = Look::Events;
+    call.ask = Payload::Parsed(Arc::new(request));
+    call.look = Inspection::Full;
     chosen.taxonomy.clone_from(&composed.taxonomy);
     Ok(Opened { turn: Some(Box::new(turn)), composed, chosen })
 }
 
 /// One thing remembers what was said before: what two remember would be said twice.
-fn refuse_other_memories(asked: &Ask) -> Result<()> {
-    let Ask::Original(original) = asked else { return Ok(()) };
+fn refuse_other_memories(asked: &Payload) -> Result<()> {
+    let Payload::Raw(original) = asked else { return Ok(()) };
     if original.dialect != Dialect::Responses {
         return Ok(());
     }

@@ -4,7 +4,8 @@ use super::Turn;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, ErrorKind, Frame, FrameStream, GatewayError, Layer, Provider, Result, StreamEvent,
+    Chunk, ChunkStream, ErrorKind, GatewayError, Provider, ProviderLayer, ProviderRequest,
+    ProviderResponse, Result, StreamEvent,
 };
 use std::{
     collections::VecDeque,
@@ -27,20 +28,20 @@ impl Remembering {
 }
 
 #[async_trait]
-impl Layer for Remembering {
+impl ProviderLayer for Remembering {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(turn) = turn else {
             return Err(GatewayError::new(ErrorKind::Internal, "a turn that was taken twice"));
         };
         let stream = call.stream;
         match self.inner.answer(call).await {
-            Ok(Answer { head, frames }) => {
-                Ok(Answer { head, frames: turn.remember(frames, stream) })
+            Ok(ProviderResponse { head, frames }) => {
+                Ok(ProviderResponse { head, frames: turn.remember(frames, stream) })
             }
             Err(error) => {
                 turn.abandon().await;
@@ -56,7 +57,7 @@ impl Turn {
     ///
     /// Dropping the stream ends the turn with what was passed on; of an answer that is told whole
     /// (`stream` is false), that is nothing.
-    fn remember(self, frames: FrameStream, stream: bool) -> FrameStream {
+    fn remember(self, frames: ChunkStream, stream: bool) -> ChunkStream {
         let passage = Passage { stream, state: State::Passing(frames, Box::new(self)) };
         Box::pin(stream::unfold(passage, |mut passage| async move {
             let frame = passage.next().await?;
@@ -72,13 +73,13 @@ struct Passage {
 
 enum State {
     /// The answer is under way.
-    Passing(FrameStream, Box<Turn>),
+    Passing(ChunkStream, Box<Turn>),
     /// It is kept, and its end can be told.
-    Telling(VecDeque<Frame>),
+    Telling(VecDeque<Chunk>),
 }
 
 impl Passage {
-    async fn next(&mut self) -> Option<Result<Frame>> {
+    async fn next(&mut self) -> Option<Result<Chunk>> {
         let nothing = State::Telling(VecDeque::new());
         match mem::replace(&mut self.state, nothing) {
             State::Telling(mut held) => {
@@ -105,10 +106,10 @@ impl Passage {
     /// Waits for what comes after `frame`, keeps the turn, and only then tells the first of it.
     async fn end(
         &mut self,
-        frame: Frame,
-        mut frames: FrameStream,
+        frame: Chunk,
+        mut frames: ChunkStream,
         mut turn: Turn,
-    ) -> Option<Result<Frame>> {
+    ) -> Option<Result<Chunk>> {
         let mut held = VecDeque::from([frame]);
         while let Some(frame) = frames.next().await {
             match frame {
@@ -132,7 +133,7 @@ impl Passage {
 }
 
 /// Whether `frame` tells that an answer is complete.
-fn ends(frame: &Frame) -> bool {
+fn ends(frame: &Chunk) -> bool {
     frame.events.iter().any(|event| matches!(event, StreamEvent::Finished(_)))
 }
 
@@ -178,20 +179,20 @@ mod tests {
 
     /// An answer, spelt: letters are text, `(` a call, `.` the end, `!` a failure, `$` the last
     /// message of a conversation with tools that says `x`.
-    fn frames(spelling: &str) -> FrameStream {
+    fn frames(spelling: &str) -> ChunkStream {
         let frames = spelling.chars().map(|letter| match letter {
-            '.' => Ok(Frame::of(vec![StreamEvent::Finished(FinishReason::Stop.into())])),
+            '.' => Ok(Chunk::of(vec![StreamEvent::Finished(FinishReason::Stop.into())])),
             '!' => Err(GatewayError::new(ErrorKind::UpstreamCut, "cut")),
-            '(' => Ok(Frame::of(vec![StreamEvent::ToolCall(ToolCallDelta {
+            '(' => Ok(Chunk::of(vec![StreamEvent::ToolCall(ToolCallDelta {
                 id: "c1".to_owned(),
                 ..ToolCallDelta::default()
             })])),
             '$' => {
                 let said = Message::text(Role::Assistant, "x");
                 let events = vec![StreamEvent::Finished(FinishReason::Stop.into())];
-                Ok(Frame { exchanged: vec![said], ..Frame::of(events) })
+                Ok(Chunk { exchanged: vec![said], ..Chunk::of(events) })
             }
-            letter => Ok(Frame::of(vec![StreamEvent::Text(letter.to_string())])),
+            letter => Ok(Chunk::of(vec![StreamEvent::Text(letter.to_string())])),
         });
         Box::pin(stream::iter(frames.collect::<Vec<_>>()))
     }

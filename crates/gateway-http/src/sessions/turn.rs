@@ -2,7 +2,7 @@
 
 use super::Keeper;
 use gateway_core::{
-    Collector, Content, ErrorKind, Frame, GatewayError, Message, Part, Result, state::Tenant,
+    Chunk, Collector, Content, ErrorKind, GatewayError, Message, Part, Result, state::Tenant,
 };
 use gateway_sessions::{Delivered, OnConflict, OpenTurn};
 use std::mem;
@@ -84,7 +84,7 @@ impl Turn {
     }
 
     /// Notes what `frame` says.
-    pub(super) fn hear(&mut self, frame: &Frame) {
+    pub(super) fn hear(&mut self, frame: &Chunk) {
         if frame.exchanged.is_empty() {
             self.saying.extend(frame.events.iter().cloned());
         } else {

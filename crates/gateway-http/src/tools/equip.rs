@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{App, auth::Client};
 use gateway_core::{
-    Ask, Call, ChatRequest, Conversation, GatewayError, Provider, Result, Role, ToolError,
-    ToolSpec, Tools,
+    ChatRequest, GatewayError, Payload, Provider, ProviderRequest, Result, Role, ToolError,
+    ToolLoop, ToolSpec, Tools,
 };
 use gateway_sessions::taxonomy;
 use gateway_wire::described;
@@ -49,7 +49,7 @@ pub(crate) fn equip(
     app: &App,
     client: &Client,
     provider: &Arc<dyn Provider>,
-    (call, headers): (&Call, &HeaderMap),
+    (call, headers): (&ProviderRequest, &HeaderMap),
     chosen: &Chosen,
 ) -> Result<Equipped> {
     let bare = || Equipped { provider: Arc::clone(provider), added: Vec::new() };
@@ -79,7 +79,7 @@ pub(crate) fn equip(
     about.taxonomy = about.taxonomy.or(taxonomy_of(call)?);
     let until = about.deadline;
     let added = added(call.request()?, &offered, &*tools);
-    let conversation = Conversation::new(Arc::clone(provider))
+    let conversation = ToolLoop::new(Arc::clone(provider))
         .with_tools(tools)
         .offering(offered)
         .with_rounds(toolbox.rounds)
@@ -100,24 +100,24 @@ fn added(request: &ChatRequest, offered: &[&str], tools: &dyn Tools) -> Vec<Arc<
 }
 
 /// The model is known to have no use for tools: what is offered to all is not offered to it.
-fn cannot_call(call: &Call) -> bool {
+fn cannot_call(call: &ProviderRequest) -> bool {
     call.target.card.as_ref().is_some_and(|card| card.capabilities.tools == Some(false))
 }
 
 /// Whether the request describes a tool that may be one of the gateway's.
-fn describes(call: &Call, tools: &dyn Tools) -> bool {
+fn describes(call: &ProviderRequest, tools: &dyn Tools) -> bool {
     let is_known = |name: &str| tools.spec(name).is_some();
     match &call.ask {
-        Ask::Original(original) => {
+        Payload::Raw(original) => {
             let list = original.envelope.tools.clone().and_then(|span| original.body.get(span));
             list.is_some_and(|list| described::may_name(list, is_known))
         }
-        Ask::Composed(request) => request.tools.iter().any(|tool| is_known(tool.name())),
+        Payload::Parsed(request) => request.tools.iter().any(|tool| is_known(tool.name())),
     }
 }
 
 /// The taxonomy that the user asks for in the latest message.
-fn taxonomy_of(call: &Call) -> Result<Option<String>> {
+fn taxonomy_of(call: &ProviderRequest) -> Result<Option<String>> {
     let messages = &call.request()?.messages;
     let user = messages.iter().rev().find(|message| message.role == Role::User);
     Ok(user.and_then(|message| taxonomy::asked_for(&message.plain_text())))

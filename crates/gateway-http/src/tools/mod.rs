@@ -19,7 +19,7 @@ pub(crate) use self::{
 };
 
 use async_trait::async_trait;
-use gateway_core::{Json, Rounds, ToolCall, ToolContext, ToolError, ToolSpec, Tools};
+use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolLoopLimits, ToolSpec, Tools};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The tools that the gateway runs, and how their calls are met.
@@ -31,7 +31,7 @@ pub struct Toolbox {
     /// others.
     pub offered: Vec<String>,
     /// How far a model may go with them.
-    pub rounds: Rounds,
+    pub rounds: ToolLoopLimits,
     /// How long a request may take with all its tools, if its answer is not streamed.
     pub total: Duration,
     /// The same, of a streamed answer.
@@ -66,7 +66,7 @@ impl Default for Toolbox {
         Self {
             tools: Arc::new(Nothing),
             offered: Vec::new(),
-            rounds: Rounds::default(),
+            rounds: ToolLoopLimits::default(),
             total: Duration::from_secs(590),
             stream_total: Duration::from_mins(30),
         }

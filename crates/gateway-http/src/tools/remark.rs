@@ -10,7 +10,7 @@
 
 use crate::names;
 use futures_util::StreamExt as _;
-use gateway_core::{Content, Frame, FrameStream, ToolCall, ToolResult, plain_text};
+use gateway_core::{Chunk, ChunkStream, Content, ToolCall, ToolResult, plain_text};
 use http::HeaderMap;
 use serde::Serialize;
 
@@ -23,16 +23,16 @@ pub(crate) fn are_shown(headers: &HeaderMap) -> bool {
 }
 
 /// The same frames, but calls count as output: nobody has to wait for the first word to see them.
-pub(crate) fn seen(frames: FrameStream) -> FrameStream {
+pub(crate) fn seen(frames: ChunkStream) -> ChunkStream {
     Box::pin(frames.map(|frame| {
         let frame = frame?;
         let output = frame.output || !frame.running.is_empty();
-        Ok(Frame { output, ..frame })
+        Ok(Chunk { output, ..frame })
     }))
 }
 
 /// Writes what `frame` tells of tools as comments.
-pub(crate) fn remark(frame: &Frame, out: &mut Vec<u8>) {
+pub(crate) fn remark(frame: &Chunk, out: &mut Vec<u8>) {
     for call in &frame.running {
         write("tool-call", &Call::of(call), out);
     }
@@ -93,18 +93,18 @@ mod tests {
     use gateway_core::{Message, Role};
 
     #[track_caller]
-    fn check(frame: &Frame, expected: &str) {
+    fn check(frame: &Chunk, expected: &str) {
         let mut out = Vec::new();
         remark(frame, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
-    fn result(content: &str) -> Frame {
+    fn result(content: &str) -> Chunk {
         let parts = vec![Content::Text(content.to_owned()).into()];
         let (call_id, name) = ("c1".to_owned(), Some("echo".to_owned()));
         let result = ToolResult { call_id, name, parts, is_error: true };
         let told = Message::new(Role::Tool, [Content::ToolResult(result)]);
-        Frame { exchanged: vec![told], ..Frame::default() }
+        Chunk { exchanged: vec![told], ..Chunk::default() }
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
         let (id, name) = ("c1".to_owned(), "echo".to_owned());
         let call = ToolCall { id, name, arguments, ..ToolCall::default() };
         check(
-            &Frame { running: vec![call], ..Frame::default() },
+            &Chunk { running: vec![call], ..Chunk::default() },
             ": tool-call {\"id\":\"c1\",\"name\":\"echo\",\"arguments\":\"{\\\"a\\\":\\n1}\"}\n\n",
         );
         check(
@@ -121,7 +121,7 @@ mod tests {
             ": tool-result {\"id\":\"c1\",\"name\":\"echo\",\"is_error\":true,\
              \"content\":\"no\\n\\ndata: x\"}\n\n",
         );
-        check(&Frame::default(), "");
+        check(&Chunk::default(), "");
     }
 
     #[test]

@@ -3,37 +3,38 @@
 use async_trait::async_trait;
 use futures_util::{TryStreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Conversation, ErrorKind, GatewayError, Layer, Moment, Provider, Result,
+    ErrorKind, GatewayError, Moment, Provider, ProviderLayer, ProviderRequest, ProviderResponse,
+    Result, ToolLoop,
 };
 use tokio::time::{self, Instant};
 
 /// A conversation that is broken off at a moment. Its provider has deadlines of its own, but anew in
 /// each round.
 pub(super) struct Within {
-    inner: Conversation,
+    inner: ToolLoop,
     until: Option<Instant>,
 }
 
 impl Within {
-    pub(super) fn new(inner: Conversation, until: Option<Moment>) -> Self {
+    pub(super) fn new(inner: ToolLoop, until: Option<Moment>) -> Self {
         Self { inner, until: until.map(Instant::from_std) }
     }
 }
 
 #[async_trait]
-impl Layer for Within {
+impl ProviderLayer for Within {
     fn inner(&self) -> &dyn Provider {
         &self.inner
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let Some(until) = self.until else { return self.inner().answer(call).await };
-        let Answer { head, frames } = in_time(until, self.inner().answer(call)).await?;
+        let ProviderResponse { head, frames } = in_time(until, self.inner().answer(call)).await?;
         let frames = stream::try_unfold(frames, move |mut frames| async move {
             let frame = in_time(until, frames.try_next()).await?;
             Ok(frame.map(|frame| (frame, frames)))
         });
-        Ok(Answer { head, frames: Box::pin(frames) })
+        Ok(ProviderResponse { head, frames: Box::pin(frames) })
     }
 }
 
@@ -47,7 +48,7 @@ async fn in_time<T>(until: Instant, work: impl Future<Output = Result<T>>) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::{ChatRequest, Frame, Head, StreamEvent};
+    use gateway_core::{ChatRequest, Chunk, ResponseMeta, StreamEvent};
     use std::{sync::Arc, time::Duration};
 
     /// Says something each second, for ever.
@@ -59,22 +60,23 @@ mod tests {
             "endless"
         }
 
-        async fn answer(&self, _: Call) -> Result<Answer> {
+        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             let frames = stream::unfold((), |()| async {
                 time::sleep(Duration::from_secs(1)).await;
-                Some((Ok(Frame::of(vec![StreamEvent::Text("x".to_owned())])), ()))
+                Some((Ok(Chunk::of(vec![StreamEvent::Text("x".to_owned())])), ()))
             });
-            Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+            Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_conversation_has_an_end() {
         let until = Instant::now() + Duration::from_millis(3500);
-        let within = Within::new(Conversation::new(Arc::new(Endless)), Some(until.into_std()));
+        let within = Within::new(ToolLoop::new(Arc::new(Endless)), Some(until.into_std()));
         let mut request = ChatRequest::user("m", "go on");
         request.stream = true;
-        let mut frames = Layer::answer(&within, Call::new(request)).await.unwrap().frames;
+        let mut frames =
+            ProviderLayer::answer(&within, ProviderRequest::new(request)).await.unwrap().frames;
         for _ in 0..3 {
             frames.try_next().await.unwrap();
         }

@@ -11,7 +11,8 @@
 
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Cached, ErrorKind, Frame, FrameStream, GatewayError, Head, Result, StreamEvent,
+    Cached, Chunk, ChunkStream, ErrorKind, GatewayError, ProviderResponse, ResponseMeta, Result,
+    StreamEvent,
 };
 use std::{
     collections::VecDeque,
@@ -51,8 +52,8 @@ struct Log {
 
 #[derive(Default)]
 struct State {
-    head: Option<Head>,
-    frames: VecDeque<Frame>,
+    head: Option<ResponseMeta>,
+    frames: VecDeque<Chunk>,
     /// How many frames are gone from the front.
     gone: usize,
     /// The bytes of all frames so far, those that are gone, and those that the fastest has read.
@@ -70,14 +71,15 @@ enum End {
 }
 
 /// What is done with the whole answer before its end is told.
-pub(super) type Landing =
-    Box<dyn FnOnce(Head, Vec<Frame>) -> futures_util::future::BoxFuture<'static, ()> + Send>;
+pub(super) type Landing = Box<
+    dyn FnOnce(ResponseMeta, Vec<Chunk>) -> futures_util::future::BoxFuture<'static, ()> + Send,
+>;
 
 impl Flight {
     /// Lets `asking` go on for everybody who takes a seat. `failed` learns of a failure before
     /// anybody does; `landing` of the whole answer, if it was short enough to be kept.
     pub(super) fn start(
-        asking: impl Future<Output = Result<Answer>> + Send + 'static,
+        asking: impl Future<Output = Result<ProviderResponse>> + Send + 'static,
         failed: impl FnOnce(&GatewayError) + Send + 'static,
         landing: Landing,
     ) -> Arc<Self> {
@@ -143,8 +145,8 @@ impl Log {
         self.changed.send_replace(());
     }
 
-    async fn fill(&self, asking: impl Future<Output = Result<Answer>>) -> Result<()> {
-        let Answer { head, mut frames } = asking.await?;
+    async fn fill(&self, asking: impl Future<Output = Result<ProviderResponse>>) -> Result<()> {
+        let ProviderResponse { head, mut frames } = asking.await?;
         self.change(|state| state.head = Some(head));
         let mut changes = self.changed.subscribe();
         while let Some(frame) = frames.next().await {
@@ -160,7 +162,7 @@ impl Log {
         self.lock().is_ahead()
     }
 
-    fn whole(&self) -> Option<(Head, Vec<Frame>)> {
+    fn whole(&self) -> Option<(ResponseMeta, Vec<Chunk>)> {
         let state = self.lock();
         let is_whole = state.gone == 0 && state.came <= KEPT_BYTES;
         let head = state.head.clone().filter(|_| is_whole)?;
@@ -169,9 +171,9 @@ impl Log {
 }
 
 impl State {
-    fn push(&mut self, frame: Frame) {
+    fn push(&mut self, frame: Chunk) {
         if let Some(head) = &frame.head {
-            self.head = Some(Head::clone(head));
+            self.head = Some(ResponseMeta::clone(head));
         }
         self.came += size(&frame);
         self.frames.push_back(frame);
@@ -191,7 +193,7 @@ impl State {
 }
 
 /// Roughly the bytes of a frame.
-fn size(frame: &Frame) -> usize {
+fn size(frame: &Chunk) -> usize {
     let said = |event: &StreamEvent| match event {
         StreamEvent::Text(text) | StreamEvent::Refusal(text) | StreamEvent::Reasoning(text) => {
             text.len()
@@ -226,7 +228,7 @@ pub(super) struct Seat {
 
 impl Seat {
     /// Waits until the answer has begun.
-    pub(super) async fn begun(&mut self) -> Result<Head> {
+    pub(super) async fn begun(&mut self) -> Result<ResponseMeta> {
         loop {
             self.changes.borrow_and_update();
             {
@@ -244,14 +246,14 @@ impl Seat {
         }
     }
 
-    pub(super) fn frames(self) -> FrameStream {
+    pub(super) fn frames(self) -> ChunkStream {
         Box::pin(stream::unfold(self, |mut seat| async move {
             let frame = seat.next().await?;
             Some((frame, seat))
         }))
     }
 
-    async fn next(&mut self) -> Option<Result<Frame>> {
+    async fn next(&mut self) -> Option<Result<Chunk>> {
         loop {
             if self.is_over {
                 return None;
@@ -268,7 +270,7 @@ impl Seat {
     }
 
     /// What comes next, if it is there: a frame, an error, or the end.
-    fn take(&mut self) -> Poll<Option<Result<Frame>>> {
+    fn take(&mut self) -> Poll<Option<Result<Chunk>>> {
         let mut guard = self.flight.log.lock();
         let state = &mut *guard;
         let Some(at) = self.at.checked_sub(state.gone) else {
@@ -297,7 +299,7 @@ impl Seat {
     }
 
     /// If nobody else is left to pay, the next one does, as soon as it is known what.
-    fn told(&mut self, mut frame: Frame, head: Option<Head>) -> Frame {
+    fn told(&mut self, mut frame: Chunk, head: Option<ResponseMeta>) -> Chunk {
         let is_finish = |event: &StreamEvent| matches!(event, StreamEvent::Finished(_));
         if frame.events.iter().any(is_finish) {
             self.is_settled = self.pays;
@@ -310,7 +312,7 @@ impl Seat {
         frame
     }
 
-    fn paid(&self, mut head: Head) -> Head {
+    fn paid(&self, mut head: ResponseMeta) -> ResponseMeta {
         let shared = Cached::Hit { age: Duration::ZERO };
         head.cache = Some(if self.pays { Cached::Miss } else { shared });
         head

@@ -5,7 +5,7 @@
 //! number is written, whether something is null or absent, how an accent is composed, and members
 //! that nobody here knows.
 
-use gateway_core::{Call, Look, Original};
+use gateway_core::{Inspection, ProviderRequest, RawRequest};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -14,7 +14,12 @@ use std::{collections::BTreeMap, fmt::Write as _};
 /// The name under which the answer to `call` is kept; `None` if the request cannot be read.
 ///
 /// `epoch` tells one configuration from another.
-pub(super) fn of(call: &Call, original: &Original, provider: &str, epoch: &str) -> Option<String> {
+pub(super) fn of(
+    call: &ProviderRequest,
+    original: &RawRequest,
+    provider: &str,
+    epoch: &str,
+) -> Option<String> {
     let mut hash = Hash(Sha256::new());
     let context = &call.context;
     for text in ["1", &*context.tenant, epoch, provider, &*call.target.model] {
@@ -23,7 +28,7 @@ pub(super) fn of(call: &Call, original: &Original, provider: &str, epoch: &str) 
     hash.text(original.dialect.as_str());
     let card = call.target.card.as_ref();
     hash.text(card.and_then(|card| card.api).map_or("", |api| api.as_str()));
-    let flags = [call.stream, call.strict, call.look == Look::Events];
+    let flags = [call.stream, call.strict, call.look == Inspection::Full];
     hash.0.update(flags.map(u8::from));
     for (name, value) in context.headers.iter() {
         hash.text(name);
@@ -94,16 +99,16 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::{Ask, ChatRequest, Dialect, Envelope};
+    use gateway_core::{ChatRequest, Dialect, Envelope, Payload};
     use std::sync::Arc;
 
     fn key(tenant: &str, model: &str, body: &str) -> String {
         let body = bytes::Bytes::copy_from_slice(body.as_bytes());
         let decode = |_: &[u8]| Ok(ChatRequest::default());
-        let original = Arc::new(Original::new(Dialect::Chat, body, Envelope::default(), decode));
-        let mut call = Call::new(ChatRequest::user(model, ""));
+        let original = Arc::new(RawRequest::new(Dialect::Chat, body, Envelope::default(), decode));
+        let mut call = ProviderRequest::new(ChatRequest::user(model, ""));
         call.context.tenant = tenant.into();
-        call.ask = Ask::Original(Arc::clone(&original));
+        call.ask = Payload::Raw(Arc::clone(&original));
         of(&call, &original, "p", "e").unwrap()
     }
 

@@ -21,8 +21,8 @@ use crate::again::{self, Again, Asking};
 use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
-    Answer, Ask, Cached as Verdict, Caching, Call, GatewayError, Head, Layer, Original, Prospect,
-    Provider, Result,
+    Cached as Verdict, Caching, GatewayError, Payload, PlannedAttempt, Provider, ProviderLayer,
+    ProviderRequest, ProviderResponse, RawRequest, ResponseMeta, Result,
     state::{Cache, Key, Tenant},
 };
 use metrics::counter;
@@ -62,12 +62,12 @@ impl Cached {
 }
 
 #[async_trait]
-impl Layer for Cached {
+impl ProviderLayer for Cached {
     fn inner(&self) -> &dyn Provider {
         self.shared.inner.as_ref()
     }
 
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let verdict = match self.shared.name(call) {
             Err(None) => None,
             Err(Some(why)) => Some(Verdict::Bypass(why)),
@@ -84,7 +84,7 @@ impl Layer for Cached {
         prospects
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         match self.shared.name(&call) {
             Ok((key, anew)) => Arc::clone(&self.shared).find(key, call, anew).await,
             Err(why) => {
@@ -111,7 +111,7 @@ impl Shared {
     /// # Errors
     ///
     /// Why it is not to be remembered; `None` if nobody asked.
-    fn name(&self, call: &Call) -> Result<(Key, bool), Option<&'static str>> {
+    fn name(&self, call: &ProviderRequest) -> Result<(Key, bool), Option<&'static str>> {
         let (wanted, anew) = match call.context.caching {
             Caching::Off => return Err(None),
             Caching::Bypass(why) => return Err(Some(why)),
@@ -131,7 +131,12 @@ impl Shared {
     }
 
     /// The answer that is remembered, the one that is on its way, or a new one.
-    async fn find(self: Arc<Self>, key: Key, call: Call, anew: bool) -> Result<Answer> {
+    async fn find(
+        self: Arc<Self>,
+        key: Key,
+        call: ProviderRequest,
+        anew: bool,
+    ) -> Result<ProviderResponse> {
         if !anew && let Some(stored) = self.stored(&key).await {
             count("hit");
             return Ok(self.told(stored, &call));
@@ -142,33 +147,36 @@ impl Shared {
             let flight = flight::Flight::start(self.asking(&call), |_| (), self.landing(key));
             let Some(mut seat) = flight.board(true) else { return self.alone(call).await };
             let head = seat.begun().await?;
-            return Ok(Answer { head, frames: seat.frames() });
+            return Ok(ProviderResponse { head, frames: seat.frames() });
         }
         Passenger { shared: self, key, call, tries: 0 }.travel().await
     }
 
     /// An answer of its own, for one who finds no place.
-    async fn alone(&self, call: Call) -> Result<Answer> {
+    async fn alone(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         count("bypass");
         let mut answer = self.inner.answer(call).await?;
         mark(&mut answer, Verdict::Bypass("crowded"));
         Ok(answer)
     }
 
-    fn told(&self, stored: Stored, call: &Call) -> Answer {
-        let head = Head {
+    fn told(&self, stored: Stored, call: &ProviderRequest) -> ProviderResponse {
+        let head = ResponseMeta {
             provider: self.inner.id().into(),
             model: Arc::clone(&call.target.model),
             card: call.target.card.clone(),
             loss: stored.loss(),
             cache: Some(Verdict::Hit { age: stored.age() }),
-            ..Head::default()
+            ..ResponseMeta::default()
         };
         let frames = stream::iter(stored.into_frames().map(Ok));
-        Answer { head, frames: Box::pin(frames) }
+        ProviderResponse { head, frames: Box::pin(frames) }
     }
 
-    fn asking(&self, call: &Call) -> impl Future<Output = Result<Answer>> + Send + use<> {
+    fn asking(
+        &self,
+        call: &ProviderRequest,
+    ) -> impl Future<Output = Result<ProviderResponse>> + Send + use<> {
         let (inner, call) = (Arc::clone(&self.inner), call.clone());
         async move { inner.answer(call).await }
     }
@@ -193,9 +201,9 @@ impl Shared {
 /// # Errors
 ///
 /// Why it would not.
-fn repeatable(call: &Call, wanted: bool) -> Result<&Original, &'static str> {
+fn repeatable(call: &ProviderRequest, wanted: bool) -> Result<&RawRequest, &'static str> {
     // What the gateway composed belongs to a conversation.
-    let Ask::Original(original) = &call.ask else { return Err("composed") };
+    let Payload::Raw(original) = &call.ask else { return Err("composed") };
     let request = original.decoded().map_err(|_| "unreadable")?;
     if !request.tools.is_empty() {
         return Err("tools");
@@ -211,7 +219,7 @@ fn repeatable(call: &Call, wanted: bool) -> Result<&Original, &'static str> {
     Ok(original)
 }
 
-fn mark(answer: &mut Answer, verdict: Verdict) {
+fn mark(answer: &mut ProviderResponse, verdict: Verdict) {
     answer.head.cache = Some(verdict);
 }
 
@@ -223,13 +231,13 @@ fn count(result: &'static str) {
 struct Passenger {
     shared: Arc<Shared>,
     key: Key,
-    call: Call,
+    call: ProviderRequest,
     tries: u32,
 }
 
 impl Passenger {
     /// Shares the answer that is on its way, or sends for one.
-    async fn travel(mut self) -> Result<Answer> {
+    async fn travel(mut self) -> Result<ProviderResponse> {
         let (head, seat) = loop {
             let shared = &self.shared;
             let start = |failed: flights::Failed| {
@@ -248,7 +256,7 @@ impl Passenger {
             match seat.begun().await {
                 Ok(head) if leads => {
                     count("miss");
-                    return Ok(Answer { head, frames: seat.frames() });
+                    return Ok(ProviderResponse { head, frames: seat.frames() });
                 }
                 Ok(head) => break (head, seat),
                 // A failure is not shared: somebody else may fare better.
@@ -257,7 +265,7 @@ impl Passenger {
             }
         };
         count("hit");
-        Ok(Answer { head, frames: again::until_output(seat.frames(), self) })
+        Ok(ProviderResponse { head, frames: again::until_output(seat.frames(), self) })
     }
 
     /// Tries again after a shared answer failed.

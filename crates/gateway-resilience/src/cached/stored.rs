@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use gateway_core::{
-    Extra, Finish, FinishReason, Frame, Head, Json, Loss, Started, StreamEvent, Usage,
+    Chunk, DroppedParams, Extra, Finish, FinishReason, Json, ResponseMeta, Started, StreamEvent,
+    Usage,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -48,7 +49,7 @@ impl Stored {
     /// The answer of these frames, if it is one to give again: it is complete, and its model had
     /// said all it wanted to say. Calls of tools, seals and what only one dialect knows belong to
     /// one conversation.
-    pub(super) fn of(head: &Head, frames: &[Frame]) -> Option<Self> {
+    pub(super) fn of(head: &ResponseMeta, frames: &[Chunk]) -> Option<Self> {
         let mut is_finished = false;
         let mut stored = Vec::with_capacity(frames.len());
         for frame in frames {
@@ -78,18 +79,18 @@ impl Stored {
     }
 
     /// What it lacked of what was asked.
-    pub(super) fn loss(&self) -> Loss {
-        let mut loss = Loss::default();
+    pub(super) fn loss(&self) -> DroppedParams {
+        let mut loss = DroppedParams::default();
         self.dropped.iter().for_each(|name| loss.drop(name.clone()));
         loss
     }
 
-    pub(super) fn into_frames(self) -> impl Iterator<Item = Frame> + Send {
-        self.frames.into_iter().map(|frame| Frame {
+    pub(super) fn into_frames(self) -> impl Iterator<Item = Chunk> + Send {
+        self.frames.into_iter().map(|frame| Chunk {
             events: frame.events.into_iter().flat_map(told).collect(),
             verbatim: frame.verbatim.map(Bytes::from),
             output: frame.output,
-            ..Frame::default()
+            ..Chunk::default()
         })
     }
 }
@@ -163,8 +164,8 @@ mod tests {
     #[track_caller]
     fn check(events: Vec<StreamEvent>, kept: bool) {
         let verbatim = Some(Bytes::from_static(b"data: {}\n\n"));
-        let frames = [Frame { verbatim, ..Frame::of(events) }, Frame::default()];
-        let stored = Stored::of(&Head::default(), &frames);
+        let frames = [Chunk { verbatim, ..Chunk::of(events) }, Chunk::default()];
+        let stored = Stored::of(&ResponseMeta::default(), &frames);
         assert_eq!(stored.is_some(), kept);
         if let Some(stored) = stored {
             let read = Stored::read(&stored.write().unwrap()).unwrap();

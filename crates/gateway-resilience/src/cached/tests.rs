@@ -2,7 +2,7 @@ use super::*;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    ChatRequest, Dialect, Envelope, ErrorKind, FinishReason, Frame, StreamEvent, Usage,
+    ChatRequest, Chunk, Dialect, Envelope, ErrorKind, FinishReason, StreamEvent, Usage,
     state::StoreError,
 };
 use std::{
@@ -74,7 +74,7 @@ impl Provider for Slow {
         "slow"
     }
 
-    async fn answer(&self, _: Call) -> Result<Answer> {
+    async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let count = Count(Arc::clone(&self.ended));
         time::sleep(Duration::from_secs(1)).await;
@@ -90,21 +90,21 @@ impl Provider for Slow {
                     StreamEvent::Finished(FinishReason::Stop.into()),
                 ];
                 Ok(match at {
-                    5 => Frame::of(last.to_vec()),
-                    _ => Frame::of(vec![StreamEvent::Text("a".into())]),
+                    5 => Chunk::of(last.to_vec()),
+                    _ => Chunk::of(vec![StreamEvent::Text("a".into())]),
                 })
             }
         });
-        Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+        Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
     }
 }
 
-fn call() -> Call {
+fn call() -> ProviderRequest {
     let body = Bytes::from_static(br#"{"messages":[]}"#);
     let decode = |_: &[u8]| Ok(ChatRequest::default());
-    let original = Original::new(Dialect::Chat, body, Envelope::default(), decode);
-    let mut call = Call::new(ChatRequest::user("m", ""));
-    call.ask = Ask::Original(Arc::new(original));
+    let original = RawRequest::new(Dialect::Chat, body, Envelope::default(), decode);
+    let mut call = ProviderRequest::new(ChatRequest::user("m", ""));
+    call.ask = Payload::Raw(Arc::new(original));
     call.context.tenant = "t".into();
     call.context.caching = Caching::Allowed { wanted: true, anew: false };
     call
@@ -121,7 +121,7 @@ async fn hear(cached: Arc<Cached>, comes: u64, stays: u64) -> String {
     time::sleep(Duration::from_millis(100 * comes)).await;
     let mut heard = String::new();
     let hearing = async {
-        match Layer::answer(cached.as_ref(), call()).await {
+        match ProviderLayer::answer(cached.as_ref(), call()).await {
             Err(error) => heard.push_str(error.code()),
             Ok(mut answer) => {
                 let mut verdict = answer.head.cache;
@@ -210,10 +210,10 @@ async fn a_thousand_share_and_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_is_slow_does_not_hold_the_others() {
-    let big = || Frame::of(vec![StreamEvent::Text("x".repeat(64 << 10))]);
+    let big = || Chunk::of(vec![StreamEvent::Text("x".repeat(64 << 10))]);
     let asking = async move {
         let frames = stream::iter((0..100).map(move |_| Ok(big())));
-        Ok(Answer { head: Head::default(), frames: Box::pin(frames) })
+        Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
     };
     let flight = flight::Flight::start(asking, |_| (), Box::new(|_, _| Box::pin(async {})));
     let (quick, slow) = (flight.board(true).unwrap(), flight.board(false).unwrap());

@@ -11,7 +11,8 @@ use crate::{
     tally::{Begun, Tally},
 };
 use gateway_core::{
-    Against, Answer, Call, Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, Result,
+    Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderRequest, ProviderResponse,
+    Result, UnavailableReason,
 };
 use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -29,7 +30,7 @@ pub(super) struct Journey<R> {
     /// Of the links that are given a pause for their failures, the one whose pause is the shortest.
     open: Option<(Duration, usize)>,
     /// What spoke against those that were not asked; what lasts counts least.
-    against: Option<Against>,
+    against: Option<UnavailableReason>,
     /// The last failure.
     failure: Option<GatewayError>,
     begun: Begun,
@@ -96,16 +97,16 @@ impl<R: Request> Journey<R> {
         Some(Next { provider: Arc::clone(link.provider()?), link: at, request })
     }
 
-    fn skip(&mut self, at: usize, link: &Link, against: Against) {
+    fn skip(&mut self, at: usize, link: &Link, against: UnavailableReason) {
         let model = &link.target(self.request.target()).model;
         self.tally.skipped(link.provider_id(), model, against);
         self.waits(against.wait());
-        if let Against::CircuitOpen { wait } = against
+        if let UnavailableReason::CircuitOpen { wait } = against
             && self.open.is_none_or(|(shortest, _)| wait < shortest)
         {
             self.open = Some((wait, at));
         }
-        let passes = |against: Against| against.wait().is_some();
+        let passes = |against: UnavailableReason| against.wait().is_some();
         if self.against.is_none_or(|before| !passes(before) && passes(against)) {
             self.against = Some(against);
         }
@@ -160,7 +161,7 @@ impl<R: Request> Journey<R> {
                 if is_final { error.as_last_word() } else { error }
             }
             (Some(error), _) => error,
-            (None, Some(Against::CircuitOpen { .. })) if is_choice => GatewayError::new(
+            (None, Some(UnavailableReason::CircuitOpen { .. })) if is_choice => GatewayError::new(
                 ErrorKind::Unavailable,
                 "none of the providers that could answer is well enough to be asked",
             )
@@ -184,14 +185,14 @@ impl<R: Request> Journey<R> {
     }
 }
 
-impl Journey<Call> {
-    pub(super) async fn answer(&mut self) -> Result<Answer> {
+impl Journey<ProviderRequest> {
+    pub(super) async fn answer(&mut self) -> Result<ProviderResponse> {
         while let Some(Next { provider, link, request }) = self.next() {
             match provider.answer(request).await {
-                Ok(Answer { head, frames }) => {
+                Ok(ProviderResponse { head, frames }) => {
                     self.succeeded(link);
                     self.begun = Begun::of(&head);
-                    return Ok(Answer { head: self.tally.tell(head), frames });
+                    return Ok(ProviderResponse { head: self.tally.tell(head), frames });
                 }
                 Err(error) => self.failed(error)?,
             }
@@ -226,7 +227,7 @@ impl Journey<EmbeddingCall> {
     }
 }
 
-impl Again for Journey<Call> {
+impl Again for Journey<ProviderRequest> {
     fn again(mut self, error: GatewayError) -> Asking<Self> {
         Box::pin(async move {
             let error = self.begun.broke_off(error);

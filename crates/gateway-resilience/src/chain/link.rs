@@ -1,8 +1,8 @@
 //! A link of a chain, and what speaks against asking it.
 
 use gateway_core::{
-    Against, Ask, Call, Content, Context, EmbeddingCall, Part, Prospect, Provider, Target, admits,
-    estimate,
+    Content, Context, EmbeddingCall, Part, Payload, PlannedAttempt, Provider, ProviderRequest,
+    Target, UnavailableReason, admits, estimate,
 };
 use std::sync::Arc;
 
@@ -67,22 +67,22 @@ impl Link {
     }
 
     /// What speaks against it, whatever the request.
-    pub(super) fn against(&self, target: &Target, guarded: bool) -> Option<Against> {
+    pub(super) fn against(&self, target: &Target, guarded: bool) -> Option<UnavailableReason> {
         match &self.provider {
-            None => Some(Against::NotConfigured),
+            None => Some(UnavailableReason::NotConfigured),
             Some(provider) if guarded => provider.against(self.target(target)),
             Some(_) => None,
         }
     }
 
     /// What speaks against putting `request` to it.
-    pub(super) fn refuses(&self, request: &impl Request) -> Option<Against> {
+    pub(super) fn refuses(&self, request: &impl Request) -> Option<UnavailableReason> {
         let context = request.context();
         if let Some(target) = &self.target {
             let id = target.card.as_ref().map_or("", |card| card.id.as_str());
             let names = [self.name.as_str(), id, &target.model];
             if context.models.as_ref().is_some_and(|models| !admits(models, &names)) {
-                return Some(Against::NotAllowed);
+                return Some(UnavailableReason::NotAllowed);
             }
             if let Some(against) = request.exceeds(target) {
                 return Some(against);
@@ -92,17 +92,17 @@ impl Link {
     }
 
     /// What asking it would come to.
-    pub(super) async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+    pub(super) async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let against = self.refuses(call);
         let target = self.target(&call.target).clone();
         let mut prospects = match &self.provider {
-            Some(provider) => provider.rehearse(&Call { target, ..call.clone() }).await,
-            None => vec![Prospect {
+            Some(provider) => provider.rehearse(&ProviderRequest { target, ..call.clone() }).await,
+            None => vec![PlannedAttempt {
                 provider: Arc::clone(&self.provider_id),
                 target,
                 credential: None,
                 against,
-                loss: Ok(gateway_core::Loss::default()),
+                loss: Ok(gateway_core::DroppedParams::default()),
                 cache: None,
             }],
         };
@@ -134,13 +134,13 @@ pub(super) trait Request: Clone + Send {
     fn context(&self) -> &Context;
 
     /// What of it `target` is not made for.
-    fn exceeds(&self, target: &Target) -> Option<Against>;
+    fn exceeds(&self, target: &Target) -> Option<UnavailableReason>;
 
     /// The same, for `target`, and with `change` made to what travels beside it.
     fn to(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self;
 }
 
-impl Request for Call {
+impl Request for ProviderRequest {
     fn target(&self) -> &Target {
         &self.target
     }
@@ -149,13 +149,13 @@ impl Request for Call {
         &self.context
     }
 
-    fn exceeds(&self, target: &Target) -> Option<Against> {
+    fn exceeds(&self, target: &Target) -> Option<UnavailableReason> {
         let card = target.card.as_ref()?;
         if card.capabilities.tools == Some(false) && has_tools(self) {
-            return Some(Against::NoTools);
+            return Some(UnavailableReason::NoTools);
         }
         if card.capabilities.vision == Some(false) && shows_pictures(self) {
-            return Some(Against::NoVision);
+            return Some(UnavailableReason::NoVision);
         }
         let window = card.context_window?;
         // A token is a byte at least: what is no longer than the window need not be looked at.
@@ -163,7 +163,7 @@ impl Request for Call {
             return None;
         }
         let needs = estimate::tokens(self.request().ok()?, &target.model);
-        (needs > window).then_some(Against::ContextWindow { needs, window })
+        (needs > window).then_some(UnavailableReason::ContextWindow { needs, window })
     }
 
     fn to(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self {
@@ -182,7 +182,7 @@ impl Request for EmbeddingCall {
         &self.context
     }
 
-    fn exceeds(&self, _: &Target) -> Option<Against> {
+    fn exceeds(&self, _: &Target) -> Option<UnavailableReason> {
         None
     }
 
@@ -194,8 +194,8 @@ impl Request for EmbeddingCall {
 }
 
 /// Nothing is decoded that need not be.
-fn has_tools(call: &Call) -> bool {
-    if let Ask::Original(original) = &call.ask
+fn has_tools(call: &ProviderRequest) -> bool {
+    if let Payload::Raw(original) = &call.ask
         && original.envelope.tools.is_none()
     {
         return false;
@@ -203,7 +203,7 @@ fn has_tools(call: &Call) -> bool {
     call.request().is_ok_and(|request| !request.tools.is_empty())
 }
 
-fn shows_pictures(call: &Call) -> bool {
+fn shows_pictures(call: &ProviderRequest) -> bool {
     let is_picture = |part: &Part| matches!(part.content, Content::Image(_));
     call.request().is_ok_and(|request| {
         request.messages.iter().any(|message| message.parts.iter().any(is_picture))
@@ -211,9 +211,9 @@ fn shows_pictures(call: &Call) -> bool {
 }
 
 /// The bytes of a request that was not decoded.
-fn size(call: &Call) -> Option<usize> {
+fn size(call: &ProviderRequest) -> Option<usize> {
     match &call.ask {
-        Ask::Original(original) => Some(original.body.len()),
-        Ask::Composed(_) => None,
+        Payload::Raw(original) => Some(original.body.len()),
+        Payload::Parsed(_) => None,
     }
 }

@@ -20,7 +20,8 @@ pub use self::{condition::Condition, link::Link};
 use crate::{again, told};
 use async_trait::async_trait;
 use gateway_core::{
-    Against, Answer, Call, Dialect, Embedded, EmbeddingCall, Prospect, Provider, Result, Target,
+    Dialect, Embedded, EmbeddingCall, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
+    Result, Target, UnavailableReason,
 };
 use journey::Journey;
 use std::{
@@ -99,11 +100,11 @@ impl Provider for Chain {
 
     /// Something speaks against a chain if something does against each of its links; what will
     /// pass the soonest is told.
-    fn against(&self, target: &Target) -> Option<Against> {
-        let mut soonest: Option<Against> = None;
+    fn against(&self, target: &Target) -> Option<UnavailableReason> {
+        let mut soonest: Option<UnavailableReason> = None;
         for link in &self.shared.links {
             let against = link.against(target, self.shared.rules.guarded)?;
-            let is_sooner = |other: Against| match (against.wait(), other.wait()) {
+            let is_sooner = |other: UnavailableReason| match (against.wait(), other.wait()) {
                 (Some(wait), Some(other)) => wait < other,
                 (wait, None) => wait.is_some(),
                 (None, Some(_)) => false,
@@ -115,7 +116,7 @@ impl Provider for Chain {
         soonest
     }
 
-    async fn rehearse(&self, call: &Call) -> Vec<Prospect> {
+    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let call = self.shared.adapted(call.clone());
         let mut prospects = Vec::new();
         for link in self.shared.order(false) {
@@ -124,15 +125,15 @@ impl Provider for Chain {
         prospects
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let call = self.shared.adapted(call);
         let mut journey = Journey::new(&self.shared, call, "answer");
-        let Answer { head, frames } = journey.answer().await?;
-        Ok(Answer { head, frames: again::until_output(frames, journey) })
+        let ProviderResponse { head, frames } = journey.answer().await?;
+        Ok(ProviderResponse { head, frames: again::until_output(frames, journey) })
     }
 
     /// The first link that is asked counts, and no other: another model would count otherwise.
-    async fn count_tokens(&self, call: Call) -> Result<Option<u64>> {
+    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let call = self.shared.adapted(call);
         Journey::new(&self.shared, call, "count_tokens").count().await
     }
@@ -144,7 +145,7 @@ impl Provider for Chain {
 
 impl Shared {
     /// The call, as the rules want it treated.
-    fn adapted(&self, mut call: Call) -> Call {
+    fn adapted(&self, mut call: ProviderRequest) -> ProviderRequest {
         call.context.unguarded |= !self.rules.guarded;
         call
     }

@@ -2,8 +2,8 @@ use super::*;
 use crate::{Guarded, Guards, breaker};
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Capabilities, ChatRequest, ErrorKind, Fate, Frame, Function, GatewayError, Head, ModelCard,
-    StreamEvent, ToolKind, ToolSpec,
+    AttemptOutcome, Capabilities, ChatRequest, Chunk, ErrorKind, Function, GatewayError, ModelCard,
+    ResponseMeta, StreamEvent, ToolKind, ToolSpec,
 };
 
 /// Plays a letter a call, the last one for ever: `o` answers, `p` begins and breaks off before it
@@ -17,20 +17,20 @@ impl Provider for Script {
         self.0
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let at = self.2.fetch_add(1, Ordering::Relaxed).min(self.1.len() - 1);
-        let head = Head {
+        let head = ResponseMeta {
             provider: self.0.into(),
             model: call.target.model,
             attempts: 1,
-            ..Head::default()
+            ..ResponseMeta::default()
         };
         let fail = |kind| GatewayError::new(kind, "failed").by(head.clone());
-        let says = |word: &str| Ok(Frame::of(vec![StreamEvent::Text(word.into())]));
+        let says = |word: &str| Ok(Chunk::of(vec![StreamEvent::Text(word.into())]));
         let broken = || Err(GatewayError::new(ErrorKind::UpstreamCut, "cut"));
         let frames = match &self.1[at..=at] {
             "o" => vec![says(self.0)],
-            "p" => vec![Ok(Frame::default()), broken()],
+            "p" => vec![Ok(Chunk::default()), broken()],
             "b" => vec![says(self.0), broken()],
             "5" => return Err(fail(ErrorKind::Upstream)),
             "9" => {
@@ -42,7 +42,7 @@ impl Provider for Script {
             "f" => return Err(fail(ErrorKind::ContentFilter)),
             _ => return Err(fail(ErrorKind::InvalidRequest)),
         };
-        Ok(Answer { head, frames: Box::pin(stream::iter(frames)) })
+        Ok(ProviderResponse { head, frames: Box::pin(stream::iter(frames)) })
     }
 }
 
@@ -74,9 +74,9 @@ fn link(id: &'static str, script: &'static str) -> Link {
 }
 
 /// What is seen of an answer, and who gave it after how many calls.
-async fn ask(chain: &Chain, call: Call) -> String {
+async fn ask(chain: &Chain, call: ProviderRequest) -> String {
     let mut seen = String::new();
-    let mut told = |head: &Head| format!(" {}:{}", head.provider, head.attempts);
+    let mut told = |head: &ResponseMeta| format!(" {}:{}", head.provider, head.attempts);
     let mut by = String::new();
     match chain.answer(call).await {
         Err(error) => {
@@ -105,8 +105,8 @@ async fn ask(chain: &Chain, call: Call) -> String {
     seen + &by
 }
 
-fn call() -> Call {
-    Call::new(ChatRequest::user("best", "hello"))
+fn call() -> ProviderRequest {
+    ProviderRequest::new(ChatRequest::user("best", "hello"))
 }
 
 /// What is told of a request to links that play these scripts.
@@ -145,7 +145,7 @@ async fn four_calls_are_the_most() {
 }
 
 /// Puts `call` to three links: a model without tools, one that is short and the caller's own.
-async fn check_fit(call: Call, expected: &str, fates: &[&str]) {
+async fn check_fit(call: ProviderRequest, expected: &str, fates: &[&str]) {
     let card = |capabilities, window| {
         Some(Arc::new(ModelCard {
             id: "card".into(),
@@ -178,7 +178,7 @@ async fn check_fit(call: Call, expected: &str, fates: &[&str]) {
     );
     // What was rehearsed is what happened.
     for (step, against) in steps.iter().zip(&expects) {
-        assert_eq!(step.fate, Fate::Skipped(against.expect("something against it")));
+        assert_eq!(step.fate, AttemptOutcome::Skipped(against.expect("something against it")));
     }
     assert_eq!(expects.get(steps.len()).copied().flatten(), None);
 }
@@ -189,9 +189,9 @@ async fn what_a_model_is_not_made_for_it_is_not_asked() {
     let mut request = ChatRequest::user("best", "hello");
     let tool = Function { name: "t".into(), description: None, parameters: None, strict: None };
     request.tools.push(ToolSpec { kind: ToolKind::Function(tool), cache: None });
-    check_fit(Call::new(request.clone()), "short", &["no_tools"]).await;
+    check_fit(ProviderRequest::new(request.clone()), "short", &["no_tools"]).await;
     request.messages[0] = ChatRequest::user("", "long ".repeat(1000)).messages.remove(0);
-    check_fit(Call::new(request), "plain", &["no_tools", "context_window"]).await;
+    check_fit(ProviderRequest::new(request), "plain", &["no_tools", "context_window"]).await;
 }
 
 #[tokio::test]

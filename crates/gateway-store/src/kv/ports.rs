@@ -8,9 +8,10 @@ use crate::{clock::Clock, limits::Limits, local::Claims, record};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Aside, Batch, Begun, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
-    Ledger, Listing, NewSession, Outcome, Page, Replay, ResponseStore, Session, SessionPatch,
-    SessionStore, SideStore, Slice, Snapshot, StoreError, StoredResponse, Tenant, Totals, Turn,
+    Batch, Begun, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
+    Ledger, Listing, NewSession, Outcome, Page, ReasoningStore, Replay, ResponseStore, Session,
+    SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredReasoning, StoredResponse,
+    Tenant, Totals, Turn,
 };
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -173,14 +174,19 @@ impl<E: Engine> ResponseStore for KvStore<E> {
 }
 
 #[async_trait]
-impl<E: Engine> SideStore for KvStore<E> {
-    async fn put(&self, key: &Key, aside: &Aside, ttl: Duration) -> Result<(), StoreError> {
+impl<E: Engine> ReasoningStore for KvStore<E> {
+    async fn put(
+        &self,
+        key: &Key,
+        aside: &StoredReasoning,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
         let (key, aside) = (key.clone(), aside.clone());
         self.write(Wait::Visible, move |draft, limits| side::put(draft, limits, &key, aside, ttl))
             .await
     }
 
-    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Aside>>, StoreError> {
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<StoredReasoning>>, StoreError> {
         let keys = keys.to_vec();
         self.read(move |view, now| keys.iter().map(|key| side::get(view, now, key)).collect()).await
     }

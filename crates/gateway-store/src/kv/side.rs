@@ -6,7 +6,7 @@ use super::{
     name::{self, Kind},
 };
 use crate::{clock::millis, limits::Limits, record};
-use gateway_core::state::{Aside, Key, StoreError};
+use gateway_core::state::{Key, StoreError, StoredReasoning};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ struct Kept {
     /// Its place in the order of its tenant.
     place: u64,
     expires: u64,
-    aside: Aside,
+    aside: StoredReasoning,
 }
 
 /// The places in use: from the first to before the next.
@@ -35,7 +35,7 @@ pub(super) fn put(
     draft: &mut Draft<'_>,
     limits: &Limits,
     key: &Key,
-    aside: Aside,
+    aside: StoredReasoning,
     ttl: Duration,
 ) -> Result<(), StoreError> {
     let object = name::object(Kind::Aside, key);
@@ -51,7 +51,11 @@ pub(super) fn put(
 }
 
 /// See [`SideStore::get`](gateway_core::state::SideStore::get).
-pub(super) fn get(view: &dyn View, now: u64, key: &Key) -> Result<Option<Aside>, StoreError> {
+pub(super) fn get(
+    view: &dyn View,
+    now: u64,
+    key: &Key,
+) -> Result<Option<StoredReasoning>, StoreError> {
     let kept = kept(view, &name::object(Kind::Aside, key))?;
     Ok(kept.filter(|kept| kept.expires > now).map(|kept| kept.aside))
 }

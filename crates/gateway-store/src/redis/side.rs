@@ -7,19 +7,24 @@ use crate::{
 };
 use async_trait::async_trait;
 use futures_util::future;
-use gateway_core::state::{Aside, Key, SideStore, StoreError};
+use gateway_core::state::{Key, ReasoningStore, StoreError, StoredReasoning};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 #[derive(Deserialize, Serialize)]
 struct Kept {
     v: u32,
-    aside: Aside,
+    aside: StoredReasoning,
 }
 
 #[async_trait]
-impl SideStore for Remote {
-    async fn put(&self, key: &Key, aside: &Aside, ttl: Duration) -> Result<(), StoreError> {
+impl ReasoningStore for Remote {
+    async fn put(
+        &self,
+        key: &Key,
+        aside: &StoredReasoning,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
         let prefix = keys::of_tenant(&self.link.prefix, "a", key.tenant());
         let order = keys::of_tenant(&self.link.prefix, "asides", key.tenant());
         let id = keys::escape(key.id());
@@ -35,13 +40,13 @@ impl SideStore for Remote {
         self.link.call(&script::ASIDE_PUT, keys, arguments).await.map(drop)
     }
 
-    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Aside>>, StoreError> {
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<StoredReasoning>>, StoreError> {
         future::try_join_all(keys.iter().map(|key| self.aside(key))).await
     }
 }
 
 impl Remote {
-    async fn aside(&self, key: &Key) -> Result<Option<Aside>, StoreError> {
+    async fn aside(&self, key: &Key) -> Result<Option<StoredReasoning>, StoreError> {
         let prefix = keys::of_tenant(&self.link.prefix, "a", key.tenant());
         let found = self.link.get(format!("{prefix}{}", keys::escape(key.id()))).await?;
         if found.is_null() {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use gateway_core::{
     Dialect, NanoDollars, Reasoning, Seal, SealKind, Usage,
     state::{
-        Admitted, Aside, Batch, Begun, ClientKey, Closed, Events, Key, KeyHash, Outcome, Replay,
-        SideStore, StoredResponse, Tenant, Totals,
+        Admitted, Batch, Begun, ClientKey, Closed, Events, Key, KeyHash, Outcome, ReasoningStore,
+        Replay, StoredReasoning, StoredResponse, Tenant, Totals,
     },
 };
 use gateway_store::Limits;
@@ -141,7 +141,7 @@ pub(crate) async fn an_attempt_that_says_so_lasts(on: Which) {
     assert!(it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
 }
 
-fn aside(text: &str) -> Aside {
+fn aside(text: &str) -> StoredReasoning {
     let seal = Seal {
         dialect: Dialect::Messages,
         kind: SealKind::Signature,
@@ -149,14 +149,15 @@ fn aside(text: &str) -> Aside {
         data: text.to_owned(),
     };
     let reasoning = Reasoning { text: text.to_owned(), seal: Some(seal.clone()) };
-    Aside { reasoning: vec![reasoning], seal: Some(seal) }
+    StoredReasoning { reasoning: vec![reasoning], seal: Some(seal) }
 }
 
-async fn known(side: &dyn SideStore, ids: &str) -> String {
+async fn known(side: &dyn ReasoningStore, ids: &str) -> String {
     let keys: Vec<_> = ids.split(' ').map(key).collect();
     let found = side.get(&keys).await.unwrap();
-    let text =
-        |it: &Option<Aside>| it.as_ref().map_or("-".into(), |it| it.reasoning[0].text.clone());
+    let text = |it: &Option<StoredReasoning>| {
+        it.as_ref().map_or("-".into(), |it| it.reasoning[0].text.clone())
+    };
     found.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 

@@ -4,7 +4,7 @@ use crate::{
     backend::{key, minute, turn},
     redis_server::Server,
 };
-use gateway_core::state::{Aside, Outcome, Slice, StoreError};
+use gateway_core::state::{Outcome, Slice, StoreError, StoredReasoning};
 use gateway_store::{Backend, Limits, Redis, Settings, Stores};
 use std::{
     sync::{
@@ -181,7 +181,7 @@ async fn no_key_lives_for_ever() {
     let stores = with_session(&server).await;
     stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
     stores.sessions.claim(&key("s"), "t", Duration::from_secs(9)).await.unwrap();
-    stores.side.put(&key("a"), &Aside::default(), Duration::from_secs(9)).await.unwrap();
+    stores.side.put(&key("a"), &StoredReasoning::default(), Duration::from_secs(9)).await.unwrap();
     stores.idempotency.begin(&key("i"), &[0; 32], "t", Duration::from_secs(9)).await.unwrap();
     let script = "local n = 0 for _, k in ipairs(redis.call('KEYS', '*')) do \
                   if redis.call('PTTL', k) < 0 then n = n + 1 end end return n";

@@ -3,8 +3,8 @@
 use crate::bench::{executor, only, row};
 use async_trait::async_trait;
 use gateway_core::{
-    Answer, Call, ChatRequest, Content, Conversation, FinishReason, Frame, Head, Provider, Result,
-    StreamEvent, ToolCallDelta, ToolContext,
+    ChatRequest, Chunk, Content, FinishReason, Provider, ProviderRequest, ProviderResponse,
+    ResponseMeta, Result, StreamEvent, ToolCallDelta, ToolContext, ToolLoop,
 };
 use gateway_tests::{Script, Upstream, platform::Platform};
 use gateway_tools::Executor;
@@ -44,7 +44,7 @@ impl Provider for Model {
         "model"
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let round = self.asked.fetch_add(1, Ordering::Relaxed);
         *self.told.lock().unwrap() = Self::told(call.request()?);
         let events = if round < self.rounds {
@@ -63,8 +63,8 @@ impl Provider for Model {
             let text = StreamEvent::Text("done".to_owned());
             vec![text, StreamEvent::Finished(FinishReason::Stop.into())]
         };
-        let frames = Box::pin(futures_util::stream::iter([Ok(Frame::of(events))]));
-        Ok(Answer { head: Head::default(), frames })
+        let frames = Box::pin(futures_util::stream::iter([Ok(Chunk::of(events))]));
+        Ok(ProviderResponse { head: ResponseMeta::default(), frames })
     }
 }
 
@@ -76,7 +76,7 @@ async fn talk(model: &Arc<Model>, executor: Executor) -> String {
         tier_filter: Some(vec![1, 2]),
         ..ToolContext::default()
     };
-    let conversation = Conversation::new(provider)
+    let conversation = ToolLoop::new(provider)
         .with_tools(Arc::new(executor))
         .offering(model.calls.iter().map(|(name, _)| *name))
         .with_context(context);

@@ -18,7 +18,7 @@ use crate::{
     responses::ResponsesUpstream,
     without_foreign_tools,
 };
-use gateway_core::{Ask, Call, ChatRequest, Loss, Result};
+use gateway_core::{ChatRequest, DroppedParams, Payload, ProviderRequest, Result};
 use std::{fmt::Write as _, sync::Arc};
 
 /// What becomes of something in a translation.
@@ -69,12 +69,12 @@ pub fn plain() -> ChatRequest {
 /// # Errors
 ///
 /// As [`Upstream::encode`].
-pub fn encode(upstream: &dyn Upstream, request: ChatRequest) -> Result<(Vec<u8>, Loss)> {
-    let mut loss = Loss::default();
+pub fn encode(upstream: &dyn Upstream, request: ChatRequest) -> Result<(Vec<u8>, DroppedParams)> {
+    let mut loss = DroppedParams::default();
     let rest = without_foreign_tools(&request, upstream.dialect(), &mut loss)?;
-    let mut call = Call::new(request);
+    let mut call = ProviderRequest::new(request);
     if let Some(rest) = rest {
-        call.ask = Ask::Composed(Arc::new(rest));
+        call.ask = Payload::Parsed(Arc::new(rest));
     }
     let encoded = upstream.encode(&call)?;
     let body = encoded.to_vec();

@@ -11,7 +11,7 @@ use crate::{
     splice::{literal, splice},
 };
 use bytes::Bytes;
-use gateway_core::{Envelope, Original};
+use gateway_core::{Envelope, RawRequest};
 use memchr::memmem::{self, Finder};
 use serde_json::value::RawValue;
 use std::{ops::Range, sync::LazyLock};
@@ -23,8 +23,8 @@ static TOOL_CALLS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"tool_c
 type Edits = Vec<(Range<usize>, Bytes)>;
 
 /// The body to send, in pieces.
-pub(super) fn adapt(quirks: &Quirks, original: &Original, model: &str) -> Vec<Bytes> {
-    let Original { body, envelope, .. } = original;
+pub(super) fn adapt(quirks: &Quirks, original: &RawRequest, model: &str) -> Vec<Bytes> {
+    let RawRequest { body, envelope, .. } = original;
     let mut edits = Vec::new();
     let mut name = literal(model).to_vec();
     if envelope.stream && !envelope.stream_usage && quirks.knows(Feature::StreamOptions) {
@@ -173,9 +173,9 @@ mod tests {
     use gateway_core::Dialect;
     use proptest::prelude::*;
 
-    fn original(body: &str) -> Original {
+    fn original(body: &str) -> RawRequest {
         let envelope = envelope::read(body.as_bytes(), &Limits::default()).unwrap();
-        Original::new(
+        RawRequest::new(
             Dialect::Chat,
             Bytes::copy_from_slice(body.as_bytes()),
             envelope,

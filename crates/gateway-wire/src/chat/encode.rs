@@ -6,7 +6,7 @@ use super::{
     write::member,
 };
 use gateway_core::{
-    ChatRequest, Content, Dialect, Effort, Json, Loss, Options, Part, ReasoningOptions,
+    ChatRequest, Content, Dialect, DroppedParams, Effort, Json, Options, Part, ReasoningOptions,
     ResponseFormat, ToolChoice,
 };
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub(super) fn encode(
     request: &ChatRequest,
     model: &str,
     stream: bool,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Vec<u8> {
     let mut body = Body { quirks, loss, out: Vec::with_capacity(1024) };
     body.out.extend_from_slice(b"{\"model\":");
@@ -73,7 +73,7 @@ enum MayThink {
 /// A body that is being written.
 struct Body<'a> {
     quirks: &'a Quirks,
-    loss: &'a mut Loss,
+    loss: &'a mut DroppedParams,
     out: Vec<u8>,
 }
 

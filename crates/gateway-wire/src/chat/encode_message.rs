@@ -6,7 +6,7 @@ use super::{
     write::{self, Call},
 };
 use gateway_core::{
-    Content, Loss, Message, Part, Reasoning, Role, ToolCall, ToolResult, plain_text,
+    Content, DroppedParams, Message, Part, Reasoning, Role, ToolCall, ToolResult, plain_text,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -37,7 +37,7 @@ pub(super) struct Wire<'a> {
 pub(super) fn messages<'a>(
     quirks: &Quirks,
     messages: &'a [Message],
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Vec<Wire<'a>> {
     let mut writer =
         Writer { quirks, loss, out: Vec::with_capacity(messages.len()), shown: Vec::new() };
@@ -50,7 +50,7 @@ pub(super) fn messages<'a>(
 
 struct Writer<'a, 'l> {
     quirks: &'l Quirks,
-    loss: &'l mut Loss,
+    loss: &'l mut DroppedParams,
     out: Vec<Wire<'a>>,
     /// What tools showed besides text: results hold text only, so the user shows it after them.
     shown: Vec<Written<'a>>,

@@ -2,7 +2,7 @@
 
 use super::quirks::{Feature, Quirks};
 use gateway_core::{
-    CacheControl, CacheTtl, Content, Dialect, File, Image, Json, Loss, Part, Source,
+    CacheControl, CacheTtl, Content, Dialect, DroppedParams, File, Image, Json, Part, Source,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 use std::borrow::Cow;
@@ -64,7 +64,11 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn of(wish: Option<CacheControl>, quirks: &Quirks, loss: &mut Loss) -> Option<Self> {
+    pub(super) fn of(
+        wish: Option<CacheControl>,
+        quirks: &Quirks,
+        loss: &mut DroppedParams,
+    ) -> Option<Self> {
         let CacheControl { ttl } = wish?;
         if !quirks.knows(Feature::CacheControl) {
             loss.drop("cache_control");
@@ -116,7 +120,11 @@ impl Serialize for Parts<'_> {
 }
 
 /// Writes a part; `None` for what the upstream does not take, or what has its place elsewhere.
-pub(super) fn part<'a>(quirks: &Quirks, part: &'a Part, loss: &mut Loss) -> Option<Written<'a>> {
+pub(super) fn part<'a>(
+    quirks: &Quirks,
+    part: &'a Part,
+    loss: &mut DroppedParams,
+) -> Option<Written<'a>> {
     let kind = match &part.content {
         Content::Text(text) | Content::Refusal(text) => {
             Kind::Text { text: Cow::Borrowed(text.as_str()) }
@@ -135,7 +143,7 @@ pub(super) fn part<'a>(quirks: &Quirks, part: &'a Part, loss: &mut Loss) -> Opti
     Some(Written::Known(Known { kind, cache_control }))
 }
 
-fn image_url<'a>(quirks: &Quirks, image: &'a Image, loss: &mut Loss) -> Option<Kind<'a>> {
+fn image_url<'a>(quirks: &Quirks, image: &'a Image, loss: &mut DroppedParams) -> Option<Kind<'a>> {
     let url = match &image.source {
         _ if !quirks.knows(Feature::Images) => None,
         Source::FileId(_) => None,
@@ -146,7 +154,7 @@ fn image_url<'a>(quirks: &Quirks, image: &'a Image, loss: &mut Loss) -> Option<K
     Some(Kind::ImageUrl { image_url: ImageUrl { url: url?, detail: image.detail.as_deref() } })
 }
 
-fn audio<'a>(quirks: &Quirks, source: &'a Source, loss: &mut Loss) -> Option<Kind<'a>> {
+fn audio<'a>(quirks: &Quirks, source: &'a Source, loss: &mut DroppedParams) -> Option<Kind<'a>> {
     if quirks.knows(Feature::Audio)
         && let Source::Inline { media_type, base64 } = source
     {
@@ -161,7 +169,7 @@ fn audio<'a>(quirks: &Quirks, source: &'a Source, loss: &mut Loss) -> Option<Kin
     None
 }
 
-fn document<'a>(quirks: &Quirks, file: &'a File, loss: &mut Loss) -> Option<Kind<'a>> {
+fn document<'a>(quirks: &Quirks, file: &'a File, loss: &mut DroppedParams) -> Option<Kind<'a>> {
     let (file_data, file_id) = match &file.source {
         Source::Inline { media_type, base64 } if quirks.knows(Feature::Files) => {
             (Some(data_url(media_type, base64)), None)

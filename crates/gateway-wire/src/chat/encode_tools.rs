@@ -5,7 +5,7 @@ use super::{
     quirks::{Feature, Quirks},
 };
 use gateway_core::{
-    ChatRequest, Custom, Dialect, Function, Json, Loss, ToolChoice, ToolKind, ToolSpec,
+    ChatRequest, Custom, Dialect, DroppedParams, Function, Json, ToolChoice, ToolKind, ToolSpec,
 };
 use serde::{Serialize, Serializer};
 
@@ -52,7 +52,7 @@ struct CustomOut<'a> {
 pub(super) fn tools<'a>(
     quirks: &Quirks,
     request: &'a ChatRequest,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Vec<Tool<'a>> {
     // Where the choice cannot be narrowed, the list is.
     let offered = |tool: &&ToolSpec| match &request.tool_choice {
@@ -64,7 +64,7 @@ pub(super) fn tools<'a>(
     request.tools.iter().filter(offered).filter_map(|spec| tool(quirks, spec, loss)).collect()
 }
 
-fn tool<'a>(quirks: &Quirks, spec: &'a ToolSpec, loss: &mut Loss) -> Option<Tool<'a>> {
+fn tool<'a>(quirks: &Quirks, spec: &'a ToolSpec, loss: &mut DroppedParams) -> Option<Tool<'a>> {
     let cache_control = Cache::of(spec.cache, quirks, loss);
     match &spec.kind {
         ToolKind::Function(Function { name, description, parameters, strict }) => {

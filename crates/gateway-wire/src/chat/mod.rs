@@ -51,7 +51,7 @@ pub use self::{
 
 use self::writer::Writer;
 use crate::{Caller, Reply, StreamWriter};
-use gateway_core::{Ask, ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Result};
+use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Payload, Result};
 
 /// The side that faces callers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,12 +92,12 @@ impl Caller for ChatCaller {
 }
 
 /// Whether the caller spells tools the old way.
-fn is_legacy(ask: &Ask) -> bool {
+fn is_legacy(ask: &Payload) -> bool {
     match ask {
         // A request without the word need not be decoded.
-        Ask::Original(it) if memchr::memmem::find(&it.body, b"\"functions\"").is_none() => false,
-        Ask::Original(it) => it.decoded().is_ok_and(|request| request.legacy_functions),
-        Ask::Composed(request) => request.legacy_functions,
+        Payload::Raw(it) if memchr::memmem::find(&it.body, b"\"functions\"").is_none() => false,
+        Payload::Raw(it) => it.decoded().is_ok_and(|request| request.legacy_functions),
+        Payload::Parsed(request) => request.legacy_functions,
     }
 }
 

@@ -7,14 +7,14 @@ use super::{
 };
 use crate::{StreamReader, sse};
 use bytes::Bytes;
-use gateway_core::{Frame, Look, Result, StreamEvent};
+use gateway_core::{Chunk, Inspection, Result, StreamEvent};
 
 /// Reads chunks into events and, if the caller speaks this dialect, into mended chunks.
 pub(super) struct Reader {
     decoder: Decoder,
     mender: Option<Mender>,
     /// How closely to read chunks that are handed on; `None` if only events are.
-    passes: Option<Look>,
+    passes: Option<Inspection>,
     expected: usize,
     /// The model has said something.
     output: bool,
@@ -34,16 +34,21 @@ impl Reader {
     }
 
     /// For a caller of this dialect.
-    pub(super) fn mending(decoder: Decoder, mender: Mender, look: Look, expected: usize) -> Self {
+    pub(super) fn mending(
+        decoder: Decoder,
+        mender: Mender,
+        look: Inspection,
+        expected: usize,
+    ) -> Self {
         Self { passes: Some(look), ..Self::translating(decoder, Some(mender), expected) }
     }
 
     /// Whether every chunk is read into events. The mender knows what is metered without them.
     fn reads_all(&self) -> bool {
-        self.passes != Some(Look::Digest) || !self.output
+        self.passes != Some(Inspection::UsageOnly) || !self.output
     }
 
-    fn each(&mut self, block: &[u8], frame: &mut Frame, out: &mut Vec<u8>) -> Result<()> {
+    fn each(&mut self, block: &[u8], frame: &mut Chunk, out: &mut Vec<u8>) -> Result<()> {
         for event in sse::events(block) {
             let data = event.data.trim();
             if self.done || data.is_empty() {
@@ -61,7 +66,7 @@ impl Reader {
         Ok(())
     }
 
-    fn chunk(&mut self, data: &str, frame: &mut Frame, out: &mut Vec<u8>) -> Result<()> {
+    fn chunk(&mut self, data: &str, frame: &mut Chunk, out: &mut Vec<u8>) -> Result<()> {
         let reads = self.reads_all();
         let Some(mender) = &mut self.mender else {
             return self.decoder.read(data, &mut frame.events);
@@ -79,7 +84,7 @@ impl Reader {
     }
 
     /// What the mender kept for the end.
-    fn close(&mut self, frame: &mut Frame, out: &mut Vec<u8>) -> Result<()> {
+    fn close(&mut self, frame: &mut Chunk, out: &mut Vec<u8>) -> Result<()> {
         let Some(mender) = &mut self.mender else { return Ok(()) };
         self.mended = mender.is_finished(1);
         let (ends, usage) = mender.end();
@@ -94,12 +99,12 @@ impl Reader {
     }
 
     /// Completes `frame`, whose events are all there.
-    fn settle(&self, frame: &mut Frame, out: Vec<u8>) {
+    fn settle(&self, frame: &mut Chunk, out: Vec<u8>) {
         frame.output = frame.events.iter().any(StreamEvent::is_output);
         let Some(look) = self.passes else { return };
         frame.output |= self.output && !out.is_empty();
         frame.verbatim = (!out.is_empty()).then(|| out.into());
-        if look == Look::Digest {
+        if look == Inspection::UsageOnly {
             frame
                 .events
                 .retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));
@@ -108,14 +113,14 @@ impl Reader {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         let mut out = Vec::new();
         let outcome = self.each(&block, frame, &mut out);
         self.settle(frame, out);
         outcome
     }
 
-    fn end(&mut self, frame: &mut Frame) -> Result<()> {
+    fn end(&mut self, frame: &mut Chunk) -> Result<()> {
         // The frame may hold what the last event said.
         let mut out = frame.verbatim.take().map(Vec::from).unwrap_or_default();
         if !self.done && self.is_finished() {

@@ -6,13 +6,13 @@
 use super::{decoder::Decoder, errors};
 use crate::{StreamReader, json::Walk, sse};
 use bytes::Bytes;
-use gateway_core::{Frame, Look, Result, StreamEvent};
+use gateway_core::{Chunk, Inspection, Result, StreamEvent};
 use std::borrow::Cow;
 
 /// Passes on chunks.
 pub(super) struct Relay {
     decoder: Decoder,
-    look: Look,
+    look: Inspection,
     /// How many choices there will be.
     expected: usize,
     wants_usage: bool,
@@ -22,16 +22,21 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(decoder: Decoder, look: Look, expected: usize, wants_usage: bool) -> Self {
+    pub(super) fn new(
+        decoder: Decoder,
+        look: Inspection,
+        expected: usize,
+        wants_usage: bool,
+    ) -> Self {
         Self { decoder, look, expected, wants_usage, output: false, done: false }
     }
 
     /// Whether every chunk is read. With several choices it takes that to know which have begun.
     fn reads_all(&self) -> bool {
-        self.look == Look::Events || !self.output || self.expected > 1
+        self.look == Inspection::Full || !self.output || self.expected > 1
     }
 
-    fn slowly(&mut self, block: &Bytes, frame: &mut Frame) -> Result<()> {
+    fn slowly(&mut self, block: &Bytes, frame: &mut Chunk) -> Result<()> {
         let plain = sse::is_plain(block);
         let mut kept = Vec::new();
         let mut changed = !plain;
@@ -41,7 +46,7 @@ impl Relay {
         } else {
             frame.verbatim = Some(block.clone());
         }
-        if self.look == Look::Digest {
+        if self.look == Inspection::UsageOnly {
             frame
                 .events
                 .retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));
@@ -53,7 +58,7 @@ impl Relay {
     fn each(
         &mut self,
         block: &[u8],
-        frame: &mut Frame,
+        frame: &mut Chunk,
         kept: &mut Vec<u8>,
         changed: &mut bool,
     ) -> Result<()> {
@@ -125,7 +130,7 @@ fn quiet_choice(walk: &mut Walk<'_>) -> Option<()> {
 }
 
 impl StreamReader for Relay {
-    fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         let reads_all = self.reads_all() || self.done;
         if reads_all || !sse::is_plain(&block) || !is_quiet_block(&block) {
             self.slowly(&block, frame)?;
@@ -136,7 +141,7 @@ impl StreamReader for Relay {
         Ok(())
     }
 
-    fn end(&mut self, _: &mut Frame) -> Result<()> {
+    fn end(&mut self, _: &mut Chunk) -> Result<()> {
         // Whoever says that this is all may give fewer choices than were asked for.
         self.decoder.end(if self.done { 1 } else { self.expected })
     }

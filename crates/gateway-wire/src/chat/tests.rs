@@ -13,43 +13,43 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    Ask, Call, ChatRequest, ChatResponse, Collector, Context, Dialect, ErrorKind, Frame, Look,
-    Original, StreamEvent, Target,
+    ChatRequest, ChatResponse, Chunk, Collector, Context, Dialect, ErrorKind, Inspection, Payload,
+    ProviderRequest, RawRequest, StreamEvent, Target,
 };
 use serde_json::Value;
 use std::sync::Arc;
 
 /// The caller's request of `members` besides a message, in the caller's own bytes.
-fn original(members: &str) -> Call {
+fn original(members: &str) -> ProviderRequest {
     let comma = if members.is_empty() { "" } else { "," };
     let body = format!(
         r#"{{"model":"asked","messages":[{{"role":"user","content":"hi"}}]{comma}{members}}}"#
     );
     let envelope = envelope::read(body.as_bytes(), &Limits::default()).unwrap();
     let stream = envelope.stream;
-    let original = Original::new(Dialect::Chat, body.into(), envelope, ChatCaller.decode());
-    call(Ask::Original(Arc::new(original)), stream)
+    let original = RawRequest::new(Dialect::Chat, body.into(), envelope, ChatCaller.decode());
+    call(Payload::Raw(Arc::new(original)), stream)
 }
 
 /// The same, decoded: nothing can be passed on.
-fn composed(members: &str) -> Call {
+fn composed(members: &str) -> ProviderRequest {
     let call = original(members);
     let request: ChatRequest = call.request().unwrap().clone();
-    self::call(Ask::Composed(Arc::new(request)), call.stream)
+    self::call(Payload::Parsed(Arc::new(request)), call.stream)
 }
 
-fn call(ask: Ask, stream: bool) -> Call {
-    Call {
+fn call(ask: Payload, stream: bool) -> ProviderRequest {
+    ProviderRequest {
         target: Target { model: "sent".into(), card: None },
         ask,
         stream,
-        look: Look::Digest,
+        look: Inspection::UsageOnly,
         strict: false,
         context: Context::default(),
     }
 }
 
-fn reply(call: &Call) -> Reply {
+fn reply(call: &ProviderRequest) -> Reply {
     Reply { ask: call.ask.clone(), model: "asked".to_owned(), created: 7, ids: Ids::new(1) }
 }
 
@@ -80,7 +80,7 @@ impl Outcome {
 }
 
 /// Sends `pieces` of a stream through a reader and a writer.
-fn run(quirks: Quirks, call: &Call, pieces: &[&[u8]]) -> Outcome {
+fn run(quirks: Quirks, call: &ProviderRequest, pieces: &[&[u8]]) -> Outcome {
     let upstream = ChatUpstream { quirks };
     let mut reader = upstream.reader(call, Ids::new(2));
     let mut writer = ChatCaller.writer(reply(call));
@@ -110,7 +110,7 @@ fn read(
     writer: &mut dyn StreamWriter,
     out: &mut Vec<u8>,
 ) -> gateway_core::Result<()> {
-    let mut step = |frame: Frame| {
+    let mut step = |frame: Chunk| {
         outcome.events.extend(frame.events.iter().cloned());
         writer.write(frame, out);
     };
@@ -118,13 +118,13 @@ fn read(
         if reader.is_complete() {
             break;
         }
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         let result = reader.read(block, &mut frame);
         step(frame);
         result?;
     }
     // What lacks only its end comes together with the end of all.
-    let mut frame = Frame::default();
+    let mut frame = Chunk::default();
     let result = match last.filter(|_| !reader.is_complete()) {
         Some(block) => reader.read(block, &mut frame),
         None => Ok(()),

@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{Encoded, ErrorReply, Ids, StreamReader, Upstream, unreadable};
 use bytes::Bytes;
-use gateway_core::{Call, Dialect, Frame, GatewayError, Look, Loss, Original, Result};
+use gateway_core::{
+    Chunk, Dialect, DroppedParams, GatewayError, Inspection, ProviderRequest, RawRequest, Result,
+};
 use memchr::memmem;
 
 /// The side that faces upstreams.
@@ -22,12 +24,12 @@ pub struct ChatUpstream {
 
 impl ChatUpstream {
     /// The caller's own bytes, if they are what is sent and the answer is to be passed on.
-    fn relayed(call: &Call) -> Option<&Original> {
+    fn relayed(call: &ProviderRequest) -> Option<&RawRequest> {
         call.original(Dialect::Chat).filter(|original| original.envelope.stream == call.stream)
     }
 
     /// How many choices the answer must have.
-    fn expected(call: &Call) -> usize {
+    fn expected(call: &ProviderRequest) -> usize {
         if let Some(original) = Self::relayed(call)
             && memmem::find(&original.body, b"\"n\"").is_none()
         {
@@ -38,10 +40,10 @@ impl ChatUpstream {
     }
 
     /// The model's name, as the caller knows it.
-    fn asked(call: &Call) -> String {
+    fn asked(call: &ProviderRequest) -> String {
         match &call.ask {
-            gateway_core::Ask::Original(original) => original.envelope.model.clone(),
-            gateway_core::Ask::Composed(request) => request.model.clone(),
+            gateway_core::Payload::Raw(original) => original.envelope.model.clone(),
+            gateway_core::Payload::Parsed(request) => request.model.clone(),
         }
     }
 }
@@ -51,13 +53,13 @@ impl Upstream for ChatUpstream {
         Dialect::Chat
     }
 
-    fn encode(&self, call: &Call) -> Result<Encoded> {
+    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
         let model = &call.target.model;
         if let Some(original) = Self::relayed(call) {
             let body = adapt(&self.quirks, original, model);
-            return Ok(Encoded { body, loss: Loss::default() });
+            return Ok(Encoded { body, loss: DroppedParams::default() });
         }
-        let mut loss = Loss::default();
+        let mut loss = DroppedParams::default();
         let request = call.request()?;
         let body = encode::encode(&self.quirks, request, model, call.stream, &mut loss);
         if call.strict {
@@ -66,7 +68,7 @@ impl Upstream for ChatUpstream {
         Ok(Encoded::whole(body, loss))
     }
 
-    fn read_whole(&self, call: &Call, body: Bytes, ids: Ids) -> Result<Frame> {
+    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
         let start = body.len() - body.trim_ascii_start().len();
         let body = body.slice(start..);
         let text = std::str::from_utf8(&body).map_err(|_| unreadable("an answer is not UTF-8"))?;
@@ -79,7 +81,7 @@ impl Upstream for ChatUpstream {
             }
         };
         let text = mended.as_deref().unwrap_or(text);
-        let events = if relays && call.look == Look::Digest {
+        let events = if relays && call.look == Inspection::UsageOnly {
             digest::read(text)?
         } else {
             let mut events = Vec::new();
@@ -87,13 +89,13 @@ impl Upstream for ChatUpstream {
             events
         };
         if !relays {
-            return Ok(Frame::of(events));
+            return Ok(Chunk::of(events));
         }
         let verbatim = Some(mended.map_or_else(|| body.clone(), Bytes::from));
-        Ok(Frame { events, verbatim, output: true, ..Frame::default() })
+        Ok(Chunk { events, verbatim, output: true, ..Chunk::default() })
     }
 
-    fn reader(&self, call: &Call, ids: Ids) -> Box<dyn StreamReader> {
+    fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
         let expected = Self::expected(call);
         let relayed = Self::relayed(call);
         let wants_usage = relayed.is_some_and(|original| original.envelope.stream_usage);

@@ -7,7 +7,7 @@ use super::{
 use crate::{Reply, StreamWriter};
 use bytes::Bytes;
 use gateway_core::{
-    Ask, Dialect, Finish, Frame, GatewayError, Json, Opaque, Seal, Started, StreamEvent,
+    Chunk, Dialect, Finish, GatewayError, Json, Opaque, Payload, Seal, Started, StreamEvent,
     ToolCallDelta, Usage,
 };
 use serde::Serialize;
@@ -87,8 +87,8 @@ const MAX_CHOICES: usize = 256;
 impl Writer {
     pub(super) fn new(reply: Reply) -> Self {
         let wants_usage = match &reply.ask {
-            Ask::Original(original) => original.envelope.stream_usage,
-            Ask::Composed(request) => request.stream_usage,
+            Payload::Raw(original) => original.envelope.stream_usage,
+            Payload::Parsed(request) => request.stream_usage,
         };
         Self {
             reply,
@@ -304,7 +304,7 @@ fn logprobs(rest: &mut Peekable<vec::IntoIter<StreamEvent>>) -> Option<Json> {
 }
 
 impl StreamWriter for Writer {
-    fn write(&mut self, mut frame: Frame, out: &mut Vec<u8>) {
+    fn write(&mut self, mut frame: Chunk, out: &mut Vec<u8>) {
         if let Some(bytes) = self.pass(&mut frame) {
             out.extend_from_slice(&bytes);
             return;
@@ -315,7 +315,7 @@ impl StreamWriter for Writer {
         }
     }
 
-    fn pass(&mut self, frame: &mut Frame) -> Option<Bytes> {
+    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
         let bytes = frame.verbatim.take()?;
         self.passed = true;
         Some(bytes)

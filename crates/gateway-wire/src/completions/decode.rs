@@ -2,7 +2,9 @@
 
 use super::ECHO;
 use crate::{Caller as _, Opened, chat::ChatCaller};
-use gateway_core::{Ask, ChatRequest, Extra, GatewayError, Json, Loss, Message, Result, Role};
+use gateway_core::{
+    ChatRequest, DroppedParams, Extra, GatewayError, Json, Message, Payload, Result, Role,
+};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Decoded {
     pub(super) request: ChatRequest,
-    loss: Loss,
+    loss: DroppedParams,
 }
 
 /// More continuations than anybody reads.
@@ -27,7 +29,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded> {
     })?;
     let prompts = prompts(members.remove("prompt"))?;
     let echo = take(&mut members, ECHO, "true or false")?.unwrap_or(false);
-    let mut loss = Loss::default();
+    let mut loss = DroppedParams::default();
     let suffix: Option<String> = take(&mut members, "suffix", "text")?;
     loss.drop_if(suffix.is_some_and(|suffix| !suffix.is_empty()), "suffix");
     for name in OF_CHATS {
@@ -66,10 +68,10 @@ impl Decoded {
         let ask = |message: &Message| {
             let mut chat = ChatRequest { messages: vec![message.clone()], ..request.clone() };
             chat.extra.remove(ECHO);
-            Ask::Composed(Arc::new(chat))
+            Payload::Parsed(Arc::new(chat))
         };
         let asks = request.messages.iter().map(ask).collect();
-        Opened { asks, told: Ask::Composed(Arc::new(request)), loss }
+        Opened { asks, told: Payload::Parsed(Arc::new(request)), loss }
     }
 }
 

@@ -19,7 +19,7 @@ use self::write::Writer;
 use crate::{Caller, Opened, Reply, StreamWriter, chat::ChatCaller};
 use bytes::Bytes;
 use gateway_core::{
-    Ask, ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Message, Result,
+    ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Message, Payload, Result,
 };
 
 /// The side that faces callers.
@@ -57,8 +57,8 @@ impl Caller for CompletionsCaller {
 const ECHO: &str = "echo";
 
 /// What the continuation at `index` is to begin with: its prompt, if the caller wants that.
-fn echo(ask: &Ask, index: usize) -> String {
-    let Ask::Composed(request) = ask else { return String::new() };
+fn echo(ask: &Payload, index: usize) -> String {
+    let Payload::Parsed(request) = ask else { return String::new() };
     if request.extra.get(ECHO).is_none() {
         return String::new();
     }

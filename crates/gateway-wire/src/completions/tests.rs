@@ -1,16 +1,16 @@
 use super::*;
 use crate::Ids;
-use gateway_core::{Choice, Finish, FinishReason, Frame, Json, Started, StreamEvent, Usage};
+use gateway_core::{Choice, Chunk, Finish, FinishReason, Json, Started, StreamEvent, Usage};
 use serde_json::{Value, json};
 
 fn open(body: &Value) -> Result<Opened> {
     CompletionsCaller.open(body.to_string().into(), Envelope::default())
 }
 
-fn request(ask: &Ask) -> &ChatRequest {
+fn request(ask: &Payload) -> &ChatRequest {
     match ask {
-        Ask::Composed(request) => request,
-        Ask::Original(_) => panic!("nobody else speaks this dialect"),
+        Payload::Parsed(request) => request,
+        Payload::Raw(_) => panic!("nobody else speaks this dialect"),
     }
 }
 
@@ -149,7 +149,7 @@ fn chunks(members: &Value, events: Vec<StreamEvent>) -> Vec<Value> {
     let mut writer = CompletionsCaller.writer(reply(members));
     let mut out = Vec::new();
     for event in events {
-        writer.write(Frame::of(vec![event]), &mut out);
+        writer.write(Chunk::of(vec![event]), &mut out);
     }
     writer.end(&mut out);
     let out = String::from_utf8(out).unwrap();

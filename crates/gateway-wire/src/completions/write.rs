@@ -4,7 +4,7 @@ use super::{echo, likelihoods::Likelihoods};
 use crate::{Caller as _, Reply, StreamWriter, chat::ChatCaller, chat::usage::Written};
 use bytes::Bytes;
 use gateway_core::{
-    Ask, ChatResponse, Choice as Said, Content, FinishReason, Frame, GatewayError, Json, Part,
+    ChatResponse, Choice as Said, Chunk, Content, FinishReason, GatewayError, Json, Part, Payload,
     Started, StreamEvent, Usage,
 };
 use serde::Serialize;
@@ -124,8 +124,8 @@ struct State {
 impl Writer {
     pub(super) fn new(reply: Reply) -> Self {
         let wants_usage = match &reply.ask {
-            Ask::Original(original) => original.envelope.stream_usage,
-            Ask::Composed(request) => request.stream_usage,
+            Payload::Raw(original) => original.envelope.stream_usage,
+            Payload::Parsed(request) => request.stream_usage,
         };
         Self {
             reply,
@@ -234,14 +234,14 @@ impl Writer {
 }
 
 impl StreamWriter for Writer {
-    fn write(&mut self, frame: Frame, out: &mut Vec<u8>) {
+    fn write(&mut self, frame: Chunk, out: &mut Vec<u8>) {
         for event in frame.events {
             self.event(event, out);
         }
     }
 
     /// No upstream writes this dialect.
-    fn pass(&mut self, _: &mut Frame) -> Option<Bytes> {
+    fn pass(&mut self, _: &mut Chunk) -> Option<Bytes> {
         None
     }
 

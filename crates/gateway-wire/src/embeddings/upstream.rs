@@ -3,8 +3,8 @@
 use super::{Embedder, same_number, vector::either};
 use crate::{Encoded, Fault, unreadable};
 use gateway_core::{
-    EmbeddingFormat, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Extra, GatewayError,
-    Json, Loss, Result, Usage,
+    DroppedParams, EmbeddingFormat, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Extra,
+    GatewayError, Json, Result, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -85,7 +85,7 @@ impl Embedder for OpenAiEmbeddings {
             user: request.user.as_deref(),
             extra: &request.extra,
         };
-        Ok(Encoded::whole(Json::of(&body).get().to_owned(), Loss::default()))
+        Ok(Encoded::whole(Json::of(&body).get().to_owned(), DroppedParams::default()))
     }
 
     fn read_embeddings(

@@ -4,8 +4,8 @@
 use super::media::{Blob, FileRef, Guess, part as media_part};
 use crate::raw;
 use gateway_core::{
-    Content, Dialect, GatewayError, Json, Loss, Message, Part, Reasoning, Result, Role, Seal,
-    SealKind, ToolCall, ToolResult, plain_text,
+    Content, Dialect, DroppedParams, GatewayError, Json, Message, Part, Reasoning, Result, Role,
+    Seal, SealKind, ToolCall, ToolResult, plain_text,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -123,7 +123,7 @@ struct Made<'a> {
 pub(super) fn contents<'a>(
     messages: &'a [Message],
     needs_signatures: bool,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Result<Contents<'a>> {
     let mut writer = Writer { contents: Contents::default(), calls: HashMap::new(), loss };
     for message in messages {
@@ -139,7 +139,7 @@ pub(super) fn contents<'a>(
 struct Writer<'a, 'l> {
     contents: Contents<'a>,
     calls: HashMap<&'a str, Made<'a>>,
-    loss: &'l mut Loss,
+    loss: &'l mut DroppedParams,
 }
 
 impl<'a> Writer<'a, '_> {

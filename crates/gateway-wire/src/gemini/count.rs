@@ -2,7 +2,7 @@
 
 use super::{GeminiUpstream, error::fault, request};
 use crate::{Encoded, TokenCounter, unreadable};
-use gateway_core::{Call, Loss, Result};
+use gateway_core::{DroppedParams, ProviderRequest, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,8 +15,8 @@ struct Count<'a> {
 }
 
 impl TokenCounter for GeminiUpstream {
-    fn encode_count(&self, call: &Call) -> Result<Encoded> {
-        let mut loss = Loss::default();
+    fn encode_count(&self, call: &ProviderRequest) -> Result<Encoded> {
+        let mut loss = DroppedParams::default();
         let body = request::encode_count(call.request()?, &call.target, &mut loss)?;
         Ok(Encoded::whole(body, loss))
     }
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn the_whole_request_is_counted() {
-        let call = Call::new(ChatRequest::user("gemini-2.5-flash", "a"));
+        let call = ProviderRequest::new(ChatRequest::user("gemini-2.5-flash", "a"));
         let body = GeminiUpstream.encode_count(&call).unwrap().to_vec();
         let expected = r#"{"generateContentRequest":{"model":"models/gemini-2.5-flash","#
             .to_owned()

@@ -6,7 +6,7 @@ use crate::{
     embeddings::{Embedder, numbers, same_number, texts},
     unreadable,
 };
-use gateway_core::{EmbeddingRequest, EmbeddingResponse, Json, Loss, Result, Usage};
+use gateway_core::{DroppedParams, EmbeddingRequest, EmbeddingResponse, Json, Result, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -90,8 +90,8 @@ impl Embedder for GeminiUpstream {
     }
 }
 
-fn losses(request: &EmbeddingRequest) -> Loss {
-    let mut loss = Loss::default();
+fn losses(request: &EmbeddingRequest) -> DroppedParams {
+    let mut loss = DroppedParams::default();
     loss.drop_if(request.user.is_some(), "user");
     for (name, _) in request.extra.iter() {
         if !matches!(name, "task_type" | "taskType") {

@@ -6,7 +6,8 @@ use super::{
     tools::{self, Entry, ToolConfig},
 };
 use gateway_core::{
-    ChatRequest, ErrorKind, GatewayError, Json, Loss, Options, ResponseFormat, Result, Target,
+    ChatRequest, DroppedParams, ErrorKind, GatewayError, Json, Options, ResponseFormat, Result,
+    Target,
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -86,7 +87,11 @@ struct GenerationConfig<'a> {
 /// # Errors
 ///
 /// If it holds something without which it would mean something else.
-pub(super) fn encode(request: &ChatRequest, target: &Target, loss: &mut Loss) -> Result<Vec<u8>> {
+pub(super) fn encode(
+    request: &ChatRequest,
+    target: &Target,
+    loss: &mut DroppedParams,
+) -> Result<Vec<u8>> {
     bytes(&body(request, target, loss)?)
 }
 
@@ -98,7 +103,7 @@ pub(super) fn encode(request: &ChatRequest, target: &Target, loss: &mut Loss) ->
 pub(super) fn encode_count(
     request: &ChatRequest,
     target: &Target,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Result<Vec<u8>> {
     let model = Some(super::resource(&target.model));
     let counted = Body { model, ..body(request, target, loss)? };
@@ -111,7 +116,11 @@ fn bytes(body: &impl Serialize) -> Result<Vec<u8>> {
     })
 }
 
-fn body<'a>(request: &'a ChatRequest, target: &Target, loss: &mut Loss) -> Result<Body<'a>> {
+fn body<'a>(
+    request: &'a ChatRequest,
+    target: &Target,
+    loss: &mut DroppedParams,
+) -> Result<Body<'a>> {
     let told = contents(&request.messages, thinking::needs_signatures(target), loss)?;
     let (mut contents, mut system) = (told.turns, told.system);
     if thinking::lacks_instructions(target) {
@@ -157,7 +166,7 @@ fn borrowed<'a>(request: &'a ChatRequest, ours: &str) -> Option<&'a Json> {
 fn generation_config<'a>(
     options: &'a Options,
     target: &Target,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> GenerationConfig<'a> {
     let (response_mime_type, response_json_schema) = match &options.response_format {
         None | Some(ResponseFormat::Text) => (None, None),
@@ -187,7 +196,7 @@ fn generation_config<'a>(
 }
 
 /// Names what the caller asked for and Gemini has no word for.
-fn tell_losses(request: &ChatRequest, loss: &mut Loss) {
+fn tell_losses(request: &ChatRequest, loss: &mut DroppedParams) {
     let options = &request.options;
     loss.drop_if(options.logit_bias.is_some(), "logit_bias");
     loss.drop_if(options.verbosity.is_some(), "verbosity");

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use crate::{Ids, MAX_ANSWER_BYTES, StreamReader, sse, unreadable};
 use bytes::Bytes;
-use gateway_core::{Frame, Result, StreamEvent};
+use gateway_core::{Chunk, Result, StreamEvent};
 use serde_json::value::RawValue;
 
 /// Reads steps until the stream ends; Gemini has no event that says it is complete.
@@ -41,13 +41,13 @@ impl Reader {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         let done = self.read_events(&block, &mut frame.events);
         frame.output = frame.events.iter().any(StreamEvent::is_output);
         done
     }
 
-    fn end(&mut self, frame: &mut Frame) -> Result<()> {
+    fn end(&mut self, frame: &mut Chunk) -> Result<()> {
         let done = self.answer.end(&mut frame.events);
         frame.output = frame.events.iter().any(StreamEvent::is_output);
         done

@@ -13,8 +13,8 @@ use gateway_core::{
 use proptest::prelude::*;
 use serde_json::{Number, Value, json};
 
-fn ask(model: &str, request: ChatRequest) -> Call {
-    Call::new(ChatRequest { model: model.to_owned(), ..request })
+fn ask(model: &str, request: ChatRequest) -> ProviderRequest {
+    ProviderRequest::new(ChatRequest { model: model.to_owned(), ..request })
 }
 
 fn written(model: &str, request: ChatRequest) -> (String, Vec<String>) {

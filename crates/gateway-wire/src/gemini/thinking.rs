@@ -1,7 +1,7 @@
 //! How much to think, and what a model's name tells of how it is asked to.
 
 use crate::reasoning::{budget_of_effort, effort_of_budget};
-use gateway_core::{Effort, Loss, Options, ReasoningOptions, ReasoningStyle, Target};
+use gateway_core::{DroppedParams, Effort, Options, ReasoningOptions, ReasoningStyle, Target};
 use serde::Serialize;
 
 #[derive(Debug, Default, Serialize)]
@@ -26,7 +26,7 @@ const DYNAMIC: i64 = -1;
 pub(super) fn config(
     target: &Target,
     options: &Options,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Option<ThinkingConfig> {
     let wanted = options.reasoning.as_ref()?;
     let is_off = is_off(wanted);
@@ -118,7 +118,7 @@ mod tests {
     fn asks(model: &str, wanted: ReasoningOptions) -> String {
         let target = Target { model: model.into(), card: None };
         let options = Options { reasoning: Some(wanted), ..Options::default() };
-        let mut loss = Loss::default();
+        let mut loss = DroppedParams::default();
         let config = config(&target, &options, &mut loss);
         let names: Vec<_> = loss.iter().map(|name| format!(" -{name}")).collect();
         serde_json::to_string(&config).unwrap() + &names.concat()

@@ -3,8 +3,8 @@
 use super::{base64, cache::Mark, ids::tool_id};
 use crate::raw::arguments;
 use gateway_core::{
-    CacheControl, Content, Dialect, File, GatewayError, Image, Json, Loss, Part, Reasoning, Result,
-    SealKind, Source, ToolCall, ToolResult,
+    CacheControl, Content, Dialect, DroppedParams, File, GatewayError, Image, Json, Part,
+    Reasoning, Result, SealKind, Source, ToolCall, ToolResult,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
@@ -43,7 +43,7 @@ pub(super) enum Place<'a> {
 /// Turns parts into blocks, and keeps account of what is lost.
 #[derive(Debug)]
 pub(super) struct Blocks<'l> {
-    pub(super) loss: &'l mut Loss,
+    pub(super) loss: &'l mut DroppedParams,
     /// The request is known to come from a caller of another dialect.
     pub(super) foreign: bool,
 }

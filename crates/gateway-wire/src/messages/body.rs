@@ -11,7 +11,8 @@ use super::{
 };
 use crate::Encoded;
 use gateway_core::{
-    Call, ChatRequest, Dialect, Extra, GatewayError, Json, Loss, ModelCard, ResponseFormat, Result,
+    ChatRequest, Dialect, DroppedParams, Extra, GatewayError, Json, ModelCard, ProviderRequest,
+    ResponseFormat, Result,
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -98,10 +99,10 @@ impl OutputConfig {
 ///
 /// If the request cannot be decoded, or holds something that cannot be said here and without which
 /// it would mean something else.
-pub(super) fn encode(call: &Call, purpose: Purpose) -> Result<Encoded> {
+pub(super) fn encode(call: &ProviderRequest, purpose: Purpose) -> Result<Encoded> {
     let request = call.request()?;
     let card = call.target.card.as_deref();
-    let mut loss = Loss::default();
+    let mut loss = DroppedParams::default();
     let foreign = request.dialect.is_some_and(|it| it != Dialect::Messages);
     if request.options.n.is_some_and(|n| n > 1) {
         return Err(GatewayError::invalid("n", "the model's provider gives one answer at a time"));
@@ -132,7 +133,12 @@ pub(super) fn encode(call: &Call, purpose: Purpose) -> Result<Encoded> {
     Ok(Encoded::whole(body, loss))
 }
 
-fn answer<'a>(call: &Call, request: &'a ChatRequest, plan: &Plan, loss: &mut Loss) -> Answer<'a> {
+fn answer<'a>(
+    call: &ProviderRequest,
+    request: &'a ChatRequest,
+    plan: &Plan,
+    loss: &mut DroppedParams,
+) -> Answer<'a> {
     let options = &request.options;
     let card = call.target.card.as_deref();
     let Sampling { temperature, top_p, top_k } =
@@ -151,7 +157,11 @@ fn answer<'a>(call: &Call, request: &'a ChatRequest, plan: &Plan, loss: &mut Los
 }
 
 /// The shape of the answer. Some JSON object, whatever it holds, cannot be asked for.
-fn format(request: &ChatRequest, card: Option<&ModelCard>, loss: &mut Loss) -> Option<Format> {
+fn format(
+    request: &ChatRequest,
+    card: Option<&ModelCard>,
+    loss: &mut DroppedParams,
+) -> Option<Format> {
     let is_unable = card.is_some_and(|card| card.capabilities.json_schema == Some(false));
     match &request.options.response_format {
         None | Some(ResponseFormat::Text) => None,
@@ -166,7 +176,7 @@ fn format(request: &ChatRequest, card: Option<&ModelCard>, loss: &mut Loss) -> O
 }
 
 /// What a caller of this dialect said beyond what we model. What others said has no place here.
-fn extra(request: &ChatRequest, loss: &mut Loss) -> Extra {
+fn extra(request: &ChatRequest, loss: &mut DroppedParams) -> Extra {
     if is_ours(request) {
         return request.extra.clone();
     }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Ids, StreamReader, sse, unreadable};
 use bytes::Bytes;
-use gateway_core::{ErrorKind, Frame, GatewayError, Look, Result, Started, StreamEvent};
+use gateway_core::{Chunk, ErrorKind, GatewayError, Inspection, Result, Started, StreamEvent};
 use memchr::memmem::{self, Finder};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -28,7 +28,7 @@ pub(super) struct Reader {
 /// The caller speaks this dialect: it gets the events as they come.
 #[derive(Debug)]
 struct Relay {
-    look: Look,
+    look: Inspection,
     /// In the type of every event that is about the message and not about its content.
     message: Finder<'static>,
     /// In every error.
@@ -73,7 +73,7 @@ impl Reader {
     }
 
     /// A reader that passes events on as they are, and looks into them as closely as `look` says.
-    pub(super) fn relay(ids: Ids, look: Look) -> Self {
+    pub(super) fn relay(ids: Ids, look: Inspection) -> Self {
         let (message, error) = (Finder::new("message_"), Finder::new("\"error\""));
         Self { relay: Some(Relay { look, message, error }), ..Self::new(ids) }
     }
@@ -81,7 +81,7 @@ impl Reader {
     /// Only the events about the message are read: its content is not asked for, and that there
     /// is some is known.
     const fn skims(&self) -> bool {
-        matches!(self.relay, Some(Relay { look: Look::Digest, .. })) && self.has_output
+        matches!(self.relay, Some(Relay { look: Inspection::UsageOnly, .. })) && self.has_output
     }
 
     /// Whether `block` is all content.
@@ -196,7 +196,7 @@ fn kind<'a>(it: &'a Event<'_>, event: &sse::Event<'a>) -> &'a str {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         if self.is_complete {
             return Ok(());
         }
@@ -208,7 +208,7 @@ impl StreamReader for Reader {
         let (count, outcome) = self.events(&block, &mut frame.events);
         frame.output = frame.events.iter().any(StreamEvent::is_output) || self.skims();
         if let Some(relay) = &self.relay {
-            if relay.look == Look::Digest {
+            if relay.look == Inspection::UsageOnly {
                 frame.events.retain(is_metered);
             }
             frame.verbatim = verbatim(block, count, outcome.is_ok());
@@ -217,7 +217,7 @@ impl StreamReader for Reader {
         outcome
     }
 
-    fn end(&mut self, frame: &mut Frame) -> Result<()> {
+    fn end(&mut self, frame: &mut Chunk) -> Result<()> {
         if self.is_complete {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! How to write: the parameters of generation that this dialect knows, within its bounds.
 
-use gateway_core::{Loss, ModelCard, Options};
+use gateway_core::{DroppedParams, ModelCard, Options};
 use serde_json::Number;
 
 /// The parameters to send.
@@ -17,7 +17,7 @@ impl Sampling {
         options: &Options,
         thinks: bool,
         card: Option<&ModelCard>,
-        loss: &mut Loss,
+        loss: &mut DroppedParams,
     ) -> Self {
         let mut it = Self {
             temperature: options.temperature.clone(),
@@ -39,7 +39,7 @@ impl Sampling {
     }
 
     /// A model that thinks lets little be said of how it writes.
-    fn restrain(&mut self, loss: &mut Loss) {
+    fn restrain(&mut self, loss: &mut DroppedParams) {
         if !is_one(self.temperature.as_ref()) {
             self.forgo(Parameter::Temperature, loss);
         }
@@ -50,7 +50,7 @@ impl Sampling {
     }
 
     /// Models take one of `temperature` and `top_p`, not both; the one that says nothing goes.
-    fn choose(&mut self, loss: &mut Loss) {
+    fn choose(&mut self, loss: &mut DroppedParams) {
         if self.temperature.is_none() || self.top_p.is_none() {
             return;
         }
@@ -62,7 +62,7 @@ impl Sampling {
     }
 
     /// Leaves a parameter out; that is no loss if it has the value that it has by default.
-    fn forgo(&mut self, parameter: Parameter, loss: &mut Loss) {
+    fn forgo(&mut self, parameter: Parameter, loss: &mut DroppedParams) {
         let (slot, name) = match parameter {
             Parameter::Temperature => (&mut self.temperature, "temperature"),
             Parameter::TopP => (&mut self.top_p, "top_p"),
@@ -87,7 +87,7 @@ fn is_one(number: Option<&Number>) -> bool {
 }
 
 /// Notes the options that have no equal here and would have made a difference.
-pub(super) fn note_losses(options: &Options, loss: &mut Loss) {
+pub(super) fn note_losses(options: &Options, loss: &mut DroppedParams) {
     let matters = |number: &Option<Number>| value(number.as_ref()).is_some_and(|it| it != 0.0);
     loss.drop_if(options.seed.is_some(), "seed");
     loss.drop_if(matters(&options.presence_penalty), "presence_penalty");
@@ -99,7 +99,7 @@ pub(super) fn note_losses(options: &Options, loss: &mut Loss) {
 }
 
 /// The texts that end the answer; blank ones are refused here.
-pub(super) fn stop_sequences<'a>(options: &'a Options, loss: &mut Loss) -> Vec<&'a str> {
+pub(super) fn stop_sequences<'a>(options: &'a Options, loss: &mut DroppedParams) -> Vec<&'a str> {
     let (kept, blank): (Vec<_>, Vec<_>) =
         options.stop.iter().map(String::as_str).partition(|text| !text.trim().is_empty());
     loss.drop_if(!blank.is_empty(), "stop");
@@ -107,7 +107,7 @@ pub(super) fn stop_sequences<'a>(options: &'a Options, loss: &mut Loss) -> Vec<&
 }
 
 /// The class of service, in this dialect's words.
-pub(super) fn service_tier(options: &Options, loss: &mut Loss) -> Option<&'static str> {
+pub(super) fn service_tier(options: &Options, loss: &mut DroppedParams) -> Option<&'static str> {
     match options.service_tier.as_deref() {
         Some("auto") => Some("auto"),
         Some("default" | "standard_only") => Some("standard_only"),

@@ -3,7 +3,8 @@
 use super::turns::Turns;
 use crate::reasoning::{MIN_BUDGET, budget_of_effort, effort_of_budget, max_tokens_for};
 use gateway_core::{
-    ChatRequest, Dialect, Effort, Loss, ModelCard, ReasoningOptions, ReasoningStyle, ToolChoice,
+    ChatRequest, Dialect, DroppedParams, Effort, ModelCard, ReasoningOptions, ReasoningStyle,
+    ToolChoice,
 };
 use serde::Serialize;
 
@@ -56,7 +57,7 @@ impl Plan {
         request: &ChatRequest,
         card: Option<&ModelCard>,
         turns: &Turns<'_>,
-        loss: &mut Loss,
+        loss: &mut DroppedParams,
     ) -> Self {
         let options = &request.options;
         let bound = options.max_tokens.or(card.and_then(|card| card.max_output));

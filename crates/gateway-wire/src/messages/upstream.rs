@@ -12,7 +12,9 @@ use crate::{
     unreadable,
 };
 use bytes::Bytes;
-use gateway_core::{Call, Dialect, Frame, GatewayError, Look, Loss, Original, Result};
+use gateway_core::{
+    Chunk, Dialect, DroppedParams, GatewayError, Inspection, ProviderRequest, RawRequest, Result,
+};
 use serde::Deserialize;
 
 /// Anthropic, and whoever speaks its dialect.
@@ -24,23 +26,23 @@ impl Upstream for MessagesUpstream {
         Dialect::Messages
     }
 
-    fn encode(&self, call: &Call) -> Result<Encoded> {
+    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
         match verbatim(call) {
             Some(original) => Ok(renamed(original, call)),
             None => encode(call, Purpose::Answer),
         }
     }
 
-    fn read_whole(&self, call: &Call, body: Bytes, ids: Ids) -> Result<Frame> {
+    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
         let original = verbatim(call);
         let events = match (original, call.look) {
-            (Some(_), Look::Digest) => answer::digest(&body)?,
-            (Some(_), Look::Events) | (None, _) => answer::decode(&body, ids)?,
+            (Some(_), Inspection::UsageOnly) => answer::digest(&body)?,
+            (Some(_), Inspection::Full) | (None, _) => answer::decode(&body, ids)?,
         };
-        Ok(Frame { events, verbatim: original.map(|_| body), output: true, ..Frame::default() })
+        Ok(Chunk { events, verbatim: original.map(|_| body), output: true, ..Chunk::default() })
     }
 
-    fn reader(&self, call: &Call, ids: Ids) -> Box<dyn StreamReader> {
+    fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
         match verbatim(call) {
             Some(_) => Box::new(Reader::relay(ids, call.look)),
             None => Box::new(Reader::new(ids)),
@@ -53,7 +55,7 @@ impl Upstream for MessagesUpstream {
 }
 
 impl TokenCounter for MessagesUpstream {
-    fn encode_count(&self, call: &Call) -> Result<Encoded> {
+    fn encode_count(&self, call: &ProviderRequest) -> Result<Encoded> {
         match call.original(Dialect::Messages) {
             Some(original) if !has_answer(original) => Ok(renamed(original, call)),
             _ => encode(call, Purpose::Count),
@@ -70,13 +72,13 @@ impl TokenCounter for MessagesUpstream {
 }
 
 /// The caller's own bytes, if they say what `call` is to ask.
-fn verbatim(call: &Call) -> Option<&Original> {
+fn verbatim(call: &ProviderRequest) -> Option<&RawRequest> {
     let original = call.original(Dialect::Messages)?;
     (original.envelope.stream == call.stream).then_some(original)
 }
 
 /// Whether a request says more than one to count tokens may.
-fn has_answer(original: &Original) -> bool {
+fn has_answer(original: &RawRequest) -> bool {
     #[derive(Default, Deserialize)]
     struct Wire {
         #[serde(default)]
@@ -88,9 +90,9 @@ fn has_answer(original: &Original) -> bool {
 
 /// The caller's bytes, with the name by which the provider knows the model, and without the name
 /// of a session, which is ours.
-fn renamed(original: &Original, call: &Call) -> Encoded {
+fn renamed(original: &RawRequest, call: &ProviderRequest) -> Encoded {
     let envelope = &original.envelope;
     let mut edits = vec![(envelope.model_span.clone(), literal(&call.target.model))];
     edits.extend(envelope.session.iter().map(|(_, span)| (span.clone(), Bytes::new())));
-    Encoded { body: splice(&original.body, edits), loss: Loss::default() }
+    Encoded { body: splice(&original.body, edits), loss: DroppedParams::default() }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{Reply, StreamWriter, sse};
 use bytes::Bytes;
-use gateway_core::{Finish, Frame, GatewayError, StreamEvent, Usage};
+use gateway_core::{Chunk, Finish, GatewayError, StreamEvent, Usage};
 use serde::Serialize;
 
 /// Writes a stream of events.
@@ -124,7 +124,7 @@ impl Writer {
 }
 
 impl StreamWriter for Writer {
-    fn write(&mut self, frame: Frame, out: &mut Vec<u8>) {
+    fn write(&mut self, frame: Chunk, out: &mut Vec<u8>) {
         if let Some(verbatim) = frame.verbatim {
             self.phase = Phase::Passed;
             out.extend_from_slice(&verbatim);
@@ -145,7 +145,7 @@ impl StreamWriter for Writer {
         self.begin(out);
     }
 
-    fn pass(&mut self, frame: &mut Frame) -> Option<Bytes> {
+    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
         let verbatim = frame.verbatim.take()?;
         self.phase = Phase::Passed;
         Some(verbatim)

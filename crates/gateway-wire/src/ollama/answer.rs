@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    ErrorKind, Finish, FinishReason, Frame, GatewayError, Result, Started, StreamEvent,
+    Chunk, ErrorKind, Finish, FinishReason, GatewayError, Result, Started, StreamEvent,
     ToolCallDelta, Usage,
 };
 use serde::Deserialize;
@@ -148,13 +148,13 @@ impl Reader {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         let done = self.lines(&block, &mut frame.events);
         frame.output = frame.events.iter().any(StreamEvent::is_output);
         done
     }
 
-    fn end(&mut self, _: &mut Frame) -> Result<()> {
+    fn end(&mut self, _: &mut Chunk) -> Result<()> {
         self.check_end()
     }
 

@@ -6,7 +6,7 @@ use crate::{
     embeddings::{Embedder, numbers, same_number, texts},
     unreadable,
 };
-use gateway_core::{EmbeddingRequest, EmbeddingResponse, Json, Loss, Result, Usage};
+use gateway_core::{DroppedParams, EmbeddingRequest, EmbeddingResponse, Json, Result, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -49,7 +49,7 @@ impl Embedder for OllamaUpstream {
             keep_alive: self.keep_alive.as_deref().map(KeepAlive::of),
             options: self.num_ctx.map(|num_ctx| Options { num_ctx }),
         };
-        let mut loss = Loss::default();
+        let mut loss = DroppedParams::default();
         loss.drop_if(request.user.is_some(), "user");
         for (name, _) in request.extra.iter().filter(|(name, _)| *name != "truncate") {
             loss.drop(name.to_owned());

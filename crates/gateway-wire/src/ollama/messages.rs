@@ -2,7 +2,8 @@
 
 use crate::raw;
 use gateway_core::{
-    Content, GatewayError, Image, Loss, Message, Part, Result, Role, Source, ToolCall, ToolResult,
+    Content, DroppedParams, GatewayError, Image, Message, Part, Result, Role, Source, ToolCall,
+    ToolResult,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -44,7 +45,7 @@ struct WireFunction<'a> {
 /// If something in them cannot be told without changing its meaning.
 pub(super) fn messages<'a>(
     messages: &'a [Message],
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Result<Vec<WireMessage<'a>>> {
     let mut writer = Writer { told: Vec::new(), names: HashMap::new(), loss };
     for message in messages {
@@ -57,7 +58,7 @@ struct Writer<'a, 'l> {
     told: Vec<WireMessage<'a>>,
     /// The tools that were called, by the ids of the calls.
     names: HashMap<&'a str, &'a str>,
-    loss: &'l mut Loss,
+    loss: &'l mut DroppedParams,
 }
 
 impl<'a> Writer<'a, '_> {

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::reasoning::effort_of_budget;
 use gateway_core::{
-    Call, ChatRequest, Effort, ErrorKind, GatewayError, Json, Loss, Options, ReasoningOptions,
-    ReasoningStyle, ResponseFormat, Result, Target, ToolChoice, ToolKind, ToolSpec,
+    ChatRequest, DroppedParams, Effort, ErrorKind, GatewayError, Json, Options, ProviderRequest,
+    ReasoningOptions, ReasoningStyle, ResponseFormat, Result, Target, ToolChoice, ToolKind,
+    ToolSpec,
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -119,7 +120,11 @@ struct WireOptions<'a> {
 /// # Errors
 ///
 /// If it holds something without which it would mean something else.
-pub(super) fn encode(upstream: &OllamaUpstream, call: &Call, loss: &mut Loss) -> Result<Vec<u8>> {
+pub(super) fn encode(
+    upstream: &OllamaUpstream,
+    call: &ProviderRequest,
+    loss: &mut DroppedParams,
+) -> Result<Vec<u8>> {
     let request = call.request()?;
     let options = &request.options;
     let body = Body {
@@ -141,7 +146,7 @@ pub(super) fn encode(upstream: &OllamaUpstream, call: &Call, loss: &mut Loss) ->
 }
 
 /// The tools that may be called. That one must be called cannot be said.
-fn tools<'a>(request: &'a ChatRequest, loss: &mut Loss) -> Result<Vec<WireTool<'a>>> {
+fn tools<'a>(request: &'a ChatRequest, loss: &mut DroppedParams) -> Result<Vec<WireTool<'a>>> {
     let may_be_called = |tool: &&ToolSpec| match &request.tool_choice {
         Some(ToolChoice::None) => false,
         Some(ToolChoice::Allowed { names, .. }) => names.iter().any(|name| name == tool.name()),
@@ -204,7 +209,7 @@ fn wire_options(request: &ChatRequest, num_ctx: Option<u64>) -> WireOptions<'_> 
 }
 
 /// Models of the family that knows levels ignore the switch, and older servers know only that.
-fn think(wanted: &ReasoningOptions, target: &Target, loss: &mut Loss) -> Option<Think> {
+fn think(wanted: &ReasoningOptions, target: &Target, loss: &mut DroppedParams) -> Option<Think> {
     let style = target.card.as_ref().and_then(|card| card.capabilities.reasoning);
     let effort = wanted.effort.or_else(|| wanted.budget.map(effort_of_budget));
     let effort = effort.or_else(|| wanted.adaptive.then_some(Effort::Medium))?;
@@ -230,7 +235,7 @@ impl<'a> KeepAlive<'a> {
 }
 
 /// Names what the caller asked for and Ollama has no word for.
-fn tell_losses(request: &ChatRequest, has_tools: bool, loss: &mut Loss) {
+fn tell_losses(request: &ChatRequest, has_tools: bool, loss: &mut DroppedParams) {
     let options: &Options = &request.options;
     let no_parallel = request.parallel_tool_calls == Some(false);
     loss.drop_if(no_parallel && has_tools, "parallel_tool_calls");

@@ -6,6 +6,6 @@ mod requests;
 use super::*;
 use gateway_core::{ChatRequest, ErrorKind};
 
-fn ask(model: &str, request: ChatRequest) -> Call {
-    Call::new(ChatRequest { model: model.to_owned(), ..request })
+fn ask(model: &str, request: ChatRequest) -> ProviderRequest {
+    ProviderRequest::new(ChatRequest { model: model.to_owned(), ..request })
 }

@@ -14,7 +14,8 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    Call, ChatRequest, Content, Dialect, GatewayError, Loss, Message, Original, Result, Role,
+    ChatRequest, Content, Dialect, DroppedParams, GatewayError, Message, ProviderRequest,
+    RawRequest, Result, Role,
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -61,7 +62,7 @@ struct Wire<'a> {
 }
 
 /// Writes the body of a request.
-pub(super) fn encode(call: &Call) -> Result<Encoded> {
+pub(super) fn encode(call: &ProviderRequest) -> Result<Encoded> {
     if let Some(original) = call.original(Dialect::Responses)
         && original.envelope.stream == call.stream
     {
@@ -71,7 +72,7 @@ pub(super) fn encode(call: &Call) -> Result<Encoded> {
 }
 
 /// The caller's bytes with another model's name, and without what is ours alone.
-fn respell(original: &Original, model: &str) -> Encoded {
+fn respell(original: &RawRequest, model: &str) -> Encoded {
     let envelope = &original.envelope;
     let mut edits = Vec::new();
     if envelope.model != model {
@@ -80,13 +81,13 @@ fn respell(original: &Original, model: &str) -> Encoded {
     if let Some((_, span)) = &envelope.session {
         edits.push((span.clone(), Bytes::new()));
     }
-    Encoded { body: splice::splice(&original.body, edits), loss: Loss::default() }
+    Encoded { body: splice::splice(&original.body, edits), loss: DroppedParams::default() }
 }
 
-fn compose(call: &Call) -> Result<Encoded> {
+fn compose(call: &ProviderRequest) -> Result<Encoded> {
     let request = call.request()?;
     refuse(request)?;
-    let mut loss = Loss::default();
+    let mut loss = DroppedParams::default();
     let theirs = request.dialect == Some(Dialect::Responses);
     let sampling = encode_options::sampling(call, &request.options, &mut loss);
     let (instructions, messages) = instructions(request);
@@ -147,7 +148,7 @@ fn instructions(request: &ChatRequest) -> (Option<&str>, &[Message]) {
     (None, &request.messages)
 }
 
-fn tools<'a>(request: &'a ChatRequest, loss: &mut Loss) -> Vec<WireTool<'a>> {
+fn tools<'a>(request: &'a ChatRequest, loss: &mut DroppedParams) -> Vec<WireTool<'a>> {
     let mut written = Vec::with_capacity(request.tools.len());
     for tool in &request.tools {
         match tools::write_tool(tool) {

@@ -2,7 +2,8 @@
 
 use crate::responses::{body::some, encode_options::style};
 use gateway_core::{
-    Call, ChatRequest, Content, Dialect, Extra, Json, Loss, Message, ReasoningStyle,
+    ChatRequest, Content, Dialect, DroppedParams, Extra, Json, Message, ProviderRequest,
+    ReasoningStyle,
 };
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -43,7 +44,7 @@ pub(super) fn user(request: &ChatRequest) -> Option<&str> {
 
 /// What else the answer shall hold: what the caller asked for, and what a translation needs.
 pub(super) fn include<'a>(
-    call: &Call,
+    call: &ProviderRequest,
     request: &'a ChatRequest,
     theirs: bool,
 ) -> Vec<Cow<'a, str>> {
@@ -60,7 +61,7 @@ pub(super) fn include<'a>(
 }
 
 /// Whether the model thinks, as far as can be told: others refuse to be asked for the proof of it.
-fn thinks(call: &Call, request: &ChatRequest) -> bool {
+fn thinks(call: &ProviderRequest, request: &ChatRequest) -> bool {
     let is_sealed = |message: &Message| {
         message.parts.iter().any(|part| {
             matches!(&part.content, Content::Reasoning(reasoning)
@@ -75,7 +76,7 @@ fn thinks(call: &Call, request: &ChatRequest) -> bool {
 
 /// The parameters that travel as they came: all if the caller speaks this dialect, else those that
 /// mean the same here.
-pub(super) fn passed<'a>(extra: &'a Extra, theirs: bool, loss: &mut Loss) -> Passed<'a> {
+pub(super) fn passed<'a>(extra: &'a Extra, theirs: bool, loss: &mut DroppedParams) -> Passed<'a> {
     let mut passed = Vec::new();
     for (name, value) in extra.iter().filter(|(name, _)| !SILENT.contains(name)) {
         if theirs || KNOWN.contains(&name) {

@@ -2,8 +2,8 @@
 
 use crate::responses::item::{Content, Item, Output, Summary};
 use gateway_core::{
-    Content as Piece, Dialect, File, GatewayError, Image, Loss, Message, Opaque, Part, Reasoning,
-    Result, Role, Seal, Source, ToolCall, ToolResult, plain_text,
+    Content as Piece, Dialect, DroppedParams, File, GatewayError, Image, Message, Opaque, Part,
+    Reasoning, Result, Role, Seal, Source, ToolCall, ToolResult, plain_text,
 };
 use std::{borrow::Cow, collections::HashSet};
 
@@ -12,7 +12,10 @@ use std::{borrow::Cow, collections::HashSet};
 /// # Errors
 ///
 /// If there is sound among them, which this dialect cannot carry.
-pub(super) fn items<'a>(messages: &'a [Message], loss: &mut Loss) -> Result<Vec<Item<'a>>> {
+pub(super) fn items<'a>(
+    messages: &'a [Message],
+    loss: &mut DroppedParams,
+) -> Result<Vec<Item<'a>>> {
     let calls = messages.iter().flat_map(Message::tool_calls);
     let custom = calls.filter(|call| call.custom).map(|call| call.id.as_str()).collect();
     let mut writer = Writer { items: Vec::new(), pending: Vec::new(), custom, loss };
@@ -28,7 +31,7 @@ struct Writer<'a, 'l> {
     pending: Vec<Content<'a>>,
     /// The ids of calls to tools that take free text.
     custom: HashSet<&'a str>,
-    loss: &'l mut Loss,
+    loss: &'l mut DroppedParams,
 }
 
 impl<'a> Writer<'a, '_> {
@@ -135,7 +138,7 @@ const fn word(role: Role) -> &'static str {
     }
 }
 
-fn output<'a>(result: &'a ToolResult, loss: &mut Loss) -> Result<Output<'a>> {
+fn output<'a>(result: &'a ToolResult, loss: &mut DroppedParams) -> Result<Output<'a>> {
     if let [Part { content: Piece::Text(text), .. }] = result.parts.as_slice() {
         return Ok(Output::Text(Cow::Borrowed(text)));
     }
@@ -150,7 +153,11 @@ fn output<'a>(result: &'a ToolResult, loss: &mut Loss) -> Result<Output<'a>> {
 }
 
 /// One piece of a message; nothing if it cannot be carried.
-fn content<'a>(part: &'a Part, said: bool, loss: &mut Loss) -> Result<Option<Content<'a>>> {
+fn content<'a>(
+    part: &'a Part,
+    said: bool,
+    loss: &mut DroppedParams,
+) -> Result<Option<Content<'a>>> {
     Ok(match &part.content {
         Piece::Text(text) if said && text.is_empty() => None,
         Piece::Text(text) if said => Some(Content::OutputText { text, annotations: [] }),

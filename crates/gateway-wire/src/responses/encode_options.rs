@@ -1,7 +1,9 @@
 //! How to write, as it is asked of an upstream.
 
 use crate::reasoning::effort_of_budget;
-use gateway_core::{Call, Effort, Json, Loss, Options, ReasoningStyle, ResponseFormat};
+use gateway_core::{
+    DroppedParams, Effort, Json, Options, ProviderRequest, ReasoningStyle, ResponseFormat,
+};
 use serde::Serialize;
 use serde_json::Number;
 
@@ -40,9 +42,9 @@ pub(super) struct WireReasoning<'a> {
 
 /// The options of sampling, if the model takes any.
 pub(super) fn sampling<'a>(
-    call: &Call,
+    call: &ProviderRequest,
     options: &'a Options,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Option<&'a Options> {
     let card = call.target.card.as_ref();
     if card.is_none_or(|card| card.capabilities.sampling != Some(false)) {
@@ -71,9 +73,9 @@ pub(super) fn text(options: &Options) -> Option<WireText<'_>> {
 }
 
 pub(super) fn reasoning<'a>(
-    call: &Call,
+    call: &ProviderRequest,
     options: &'a Options,
-    loss: &mut Loss,
+    loss: &mut DroppedParams,
 ) -> Option<WireReasoning<'a>> {
     let wish = options.reasoning.as_ref()?;
     if style(call) == Some(ReasoningStyle::Never) {
@@ -86,12 +88,12 @@ pub(super) fn reasoning<'a>(
 }
 
 /// How the model is asked to think, as far as the catalogue knows.
-pub(super) fn style(call: &Call) -> Option<ReasoningStyle> {
+pub(super) fn style(call: &ProviderRequest) -> Option<ReasoningStyle> {
     call.target.card.as_ref()?.capabilities.reasoning
 }
 
 /// What Chat can say and Responses cannot.
-pub(super) fn note_losses(options: &Options, loss: &mut Loss) {
+pub(super) fn note_losses(options: &Options, loss: &mut DroppedParams) {
     let matters = |penalty: &Option<Number>| {
         penalty.as_ref().is_some_and(|penalty| penalty.as_f64() != Some(0.0))
     };

@@ -43,7 +43,9 @@ pub use self::{
 
 use crate::{Caller, Encoded, ErrorReply, Ids, Reply, StreamReader, StreamWriter, Upstream};
 use bytes::Bytes;
-use gateway_core::{Call, ChatRequest, ChatResponse, Dialect, Frame, GatewayError, Result};
+use gateway_core::{
+    ChatRequest, ChatResponse, Chunk, Dialect, GatewayError, ProviderRequest, Result,
+};
 
 /// Callers that speak Responses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,15 +82,15 @@ impl Upstream for ResponsesUpstream {
         Dialect::Responses
     }
 
-    fn encode(&self, call: &Call) -> Result<Encoded> {
+    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
         encode::encode(call)
     }
 
-    fn read_whole(&self, call: &Call, body: Bytes, ids: Ids) -> Result<Frame> {
+    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
         whole::read(call, &body, ids)
     }
 
-    fn reader(&self, call: &Call, ids: Ids) -> Box<dyn StreamReader> {
+    fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
         Box::new(reader::Reader::new(call, ids))
     }
 

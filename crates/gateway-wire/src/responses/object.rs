@@ -12,7 +12,7 @@ use crate::{
         usage::WireUsage,
     },
 };
-use gateway_core::{Ask, ChatRequest, Finish, FinishReason, GatewayError, Json, Usage};
+use gateway_core::{ChatRequest, Finish, FinishReason, GatewayError, Json, Payload, Usage};
 use serde::Serialize;
 use serde_json::Number;
 use std::sync::LazyLock;
@@ -130,8 +130,8 @@ enum Conversation<'a> {
 pub(super) fn request(reply: &Reply) -> &ChatRequest {
     static NONE: LazyLock<ChatRequest> = LazyLock::new(ChatRequest::default);
     match &reply.ask {
-        Ask::Original(original) => original.decoded().unwrap_or(&NONE),
-        Ask::Composed(request) => request,
+        Payload::Raw(original) => original.decoded().unwrap_or(&NONE),
+        Payload::Parsed(request) => request,
     }
 }
 

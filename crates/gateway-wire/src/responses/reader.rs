@@ -12,7 +12,8 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    Call, Dialect, ErrorKind, Frame, GatewayError, Look, Result, Started, StreamEvent, Usage,
+    Chunk, Dialect, ErrorKind, GatewayError, Inspection, ProviderRequest, Result, Started,
+    StreamEvent, Usage,
 };
 use memchr::memmem::Finder;
 use serde::Deserialize;
@@ -24,7 +25,7 @@ use std::{borrow::Cow, sync::LazyLock};
 pub(super) struct Reader {
     /// The caller speaks this dialect too, and gets the bytes.
     relay: bool,
-    look: Look,
+    look: Inspection,
     items: Items,
     stage: Stage,
 }
@@ -63,7 +64,7 @@ struct Whole<'a> {
 }
 
 impl Reader {
-    pub(super) fn new(call: &Call, ids: Ids) -> Self {
+    pub(super) fn new(call: &ProviderRequest, ids: Ids) -> Self {
         Self {
             relay: call.original(Dialect::Responses).is_some(),
             look: call.look,
@@ -75,7 +76,7 @@ impl Reader {
     /// Passes `block` on without reading it, if it can hold nothing that matters.
     fn pass(&self, block: &Bytes) -> bool {
         self.relay
-            && self.look == Look::Digest
+            && self.look == Inspection::UsageOnly
             && self.stage >= Stage::Shown
             && !matters(block)
             && sse::is_plain(block)
@@ -167,7 +168,7 @@ impl Reader {
         self.start(data, events)?;
         let mut response = response(data)?;
         let finish = response.finish(response.has_calls() || self.items.has_calls());
-        if !(self.relay && self.look == Look::Digest) {
+        if !(self.relay && self.look == Inspection::UsageOnly) {
             for (at, item) in (0..).zip(response.output.iter().flatten()) {
                 self.items.done(at, item, events);
             }
@@ -182,8 +183,8 @@ impl Reader {
     }
 
     /// Leaves of a frame whose bytes are passed on what was asked for.
-    fn digest(&self, frame: &mut Frame) {
-        if self.relay && self.look == Look::Digest {
+    fn digest(&self, frame: &mut Chunk) {
+        if self.relay && self.look == Inspection::UsageOnly {
             frame
                 .events
                 .retain(|it| matches!(it, StreamEvent::Finished(_) | StreamEvent::Usage(_)));
@@ -192,12 +193,12 @@ impl Reader {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Frame) -> Result<()> {
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         if self.is_complete() {
             return Ok(());
         }
         if self.pass(&block) {
-            *frame = Frame { verbatim: Some(block), output: true, ..Frame::default() };
+            *frame = Chunk { verbatim: Some(block), output: true, ..Chunk::default() };
             return Ok(());
         }
         let mut outcome = Ok(());
@@ -226,7 +227,7 @@ impl StreamReader for Reader {
         outcome
     }
 
-    fn end(&mut self, _: &mut Frame) -> Result<()> {
+    fn end(&mut self, _: &mut Chunk) -> Result<()> {
         if self.is_complete() {
             return Ok(());
         }

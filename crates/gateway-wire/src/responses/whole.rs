@@ -6,10 +6,12 @@ use crate::{
     unreadable,
 };
 use bytes::Bytes;
-use gateway_core::{Call, Dialect, Frame, Look, Result, Started, StreamEvent, Usage};
+use gateway_core::{
+    Chunk, Dialect, Inspection, ProviderRequest, Result, Started, StreamEvent, Usage,
+};
 
 /// Reads a whole answer.
-pub(super) fn read(call: &Call, body: &Bytes, ids: Ids) -> Result<Frame> {
+pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: Ids) -> Result<Chunk> {
     // Some servers keep the connection alive with blank lines before the answer.
     let body = body.slice(body.len() - body.trim_ascii_start().len()..);
     let text = std::str::from_utf8(&body).map_err(unreadable)?;
@@ -25,12 +27,12 @@ pub(super) fn read(call: &Call, body: &Bytes, ids: Ids) -> Result<Frame> {
         return Err(failure(&response));
     }
     let mut events = match (&verbatim, call.look) {
-        (Some(_), Look::Digest) => Vec::new(),
-        (Some(_), Look::Events) | (None, _) => steps(&mut response, ids),
+        (Some(_), Inspection::UsageOnly) => Vec::new(),
+        (Some(_), Inspection::Full) | (None, _) => steps(&mut response, ids),
     };
     events.push(StreamEvent::Finished(response.finish(response.has_calls())));
     events.extend(response.usage.map(Usage::from).map(StreamEvent::Usage));
-    Ok(Frame { events, verbatim, output: true, ..Frame::default() })
+    Ok(Chunk { events, verbatim, output: true, ..Chunk::default() })
 }
 
 /// The error that a failed response reports.

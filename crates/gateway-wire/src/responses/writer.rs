@@ -13,7 +13,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use gateway_core::{ChatResponse, Frame, GatewayError, Started, StreamEvent};
+use gateway_core::{ChatResponse, Chunk, GatewayError, Started, StreamEvent};
 use serde::Serialize;
 
 /// Writes a streamed answer.
@@ -201,7 +201,7 @@ fn output_step(output: &mut Output, step: StreamEvent, emit: &mut Emit<'_>) {
 }
 
 impl StreamWriter for Writer {
-    fn write(&mut self, mut frame: Frame, out: &mut Vec<u8>) {
+    fn write(&mut self, mut frame: Chunk, out: &mut Vec<u8>) {
         if self.is_over {
             return;
         }
@@ -212,7 +212,7 @@ impl StreamWriter for Writer {
         }
     }
 
-    fn pass(&mut self, frame: &mut Frame) -> Option<Bytes> {
+    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
         let block = frame.verbatim.take()?;
         self.pass_on(&block);
         Some(block)

@@ -3,7 +3,8 @@
 use crate::{fold, read, told};
 use bytes::Bytes;
 use gateway_core::{
-    Ask, Call, ChatRequest, FinishReason, Frame, Look, Started, StreamEvent, ToolCallDelta, Usage,
+    ChatRequest, Chunk, FinishReason, Inspection, Payload, ProviderRequest, Started, StreamEvent,
+    ToolCallDelta, Usage,
 };
 use gateway_wire::{
     Caller, Ids, Reply, Upstream,
@@ -80,12 +81,12 @@ fn events() -> impl Strategy<Value = Vec<StreamEvent>> {
     )
 }
 
-fn asked(stream: bool) -> (Call, Reply) {
+fn asked(stream: bool) -> (ProviderRequest, Reply) {
     let mut request = ChatRequest::user("m", "hello");
     (request.stream, request.stream_usage) = (stream, stream);
-    let mut call = Call::new(request.clone());
-    call.look = Look::Events;
-    let ask = Ask::Composed(Arc::new(request));
+    let mut call = ProviderRequest::new(request.clone());
+    call.look = Inspection::Full;
+    let ask = Payload::Parsed(Arc::new(request));
     let reply = Reply { ask, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) };
     (call, reply)
 }
@@ -94,7 +95,7 @@ fn streamed(caller: &dyn Caller, events: Vec<StreamEvent>) -> Vec<u8> {
     let mut writer = caller.writer(asked(true).1);
     let mut out = Vec::new();
     for event in events {
-        writer.write(Frame::of(vec![event]), &mut out);
+        writer.write(Chunk::of(vec![event]), &mut out);
     }
     writer.end(&mut out);
     out

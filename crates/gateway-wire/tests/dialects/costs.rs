@@ -1,7 +1,7 @@
 //! What answers cost, from each shape in which providers count their tokens.
 
 use bytes::Bytes;
-use gateway_core::{Call, ChatRequest, Price, StreamEvent, Usage};
+use gateway_core::{ChatRequest, Price, ProviderRequest, StreamEvent, Usage};
 use gateway_wire::{
     Ids, Upstream, chat::ChatUpstream, gemini::GeminiUpstream, messages::MessagesUpstream,
     ollama::OllamaUpstream, responses::ResponsesUpstream,
@@ -25,7 +25,7 @@ const fn price() -> Price {
 
 /// What is read of `answer`.
 fn usage(upstream: &dyn Upstream, answer: &str) -> Usage {
-    let call = Call::new(ChatRequest::user("m", "Hello"));
+    let call = ProviderRequest::new(ChatRequest::user("m", "Hello"));
     let body = Bytes::copy_from_slice(answer.as_bytes());
     let frame = upstream.read_whole(&call, body, Ids::new(1)).expect("an answer");
     let told =

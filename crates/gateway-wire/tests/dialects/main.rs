@@ -8,13 +8,13 @@ mod requests;
 mod streams;
 
 use bytes::Bytes;
-use gateway_core::{Call, ChatResponse, Collector, Content, Frame, Result, StreamEvent};
+use gateway_core::{ChatResponse, Chunk, Collector, Content, ProviderRequest, Result, StreamEvent};
 use gateway_wire::{Ids, MAX_ANSWER_BYTES, Upstream, framing::Splitter};
 
 /// Reads `stream`, which comes in pieces that end at `cuts`.
 fn read(
     upstream: &dyn Upstream,
-    call: &Call,
+    call: &ProviderRequest,
     stream: &[u8],
     cuts: &[usize],
 ) -> Result<Vec<StreamEvent>> {
@@ -23,7 +23,7 @@ fn read(
     let mut events = Vec::new();
     let mut take = |block: Option<Bytes>, events: &mut Vec<StreamEvent>| -> Result<()> {
         if let Some(block) = block {
-            let mut frame = Frame::default();
+            let mut frame = Chunk::default();
             reader.read(block, &mut frame)?;
             events.extend(frame.events);
         }
@@ -36,7 +36,7 @@ fn read(
         take(splitter.push(Bytes::copy_from_slice(&stream[piece[0]..piece[1]]))?, &mut events)?;
     }
     take(splitter.finish(), &mut events)?;
-    let mut last = Frame::default();
+    let mut last = Chunk::default();
     reader.end(&mut last)?;
     events.extend(last.events);
     Ok(events)

@@ -2,7 +2,7 @@
 
 use crate::{fold, read, told};
 use bytes::Bytes;
-use gateway_core::{Call, ChatRequest, Look};
+use gateway_core::{ChatRequest, Inspection, ProviderRequest};
 use gateway_wire::{Ids, Upstream, gemini::GeminiUpstream, ollama::OllamaUpstream};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -24,11 +24,11 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     (thoughts, texts, calls).prop_map(|(a, b, c)| [a, b, c].concat())
 }
 
-fn call(stream: bool) -> Call {
+fn call(stream: bool) -> ProviderRequest {
     let mut request = ChatRequest::user("m", "hello");
     request.stream = stream;
-    let mut call = Call::new(request);
-    call.look = Look::Events;
+    let mut call = ProviderRequest::new(request);
+    call.look = Inspection::Full;
     call
 }
 

@@ -5,8 +5,8 @@ use crate::{About, Access, App, Backend, Budget, Client, Cors, Limits, Times, ha
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Answer, Call, Dialect, ErrorKind, Finish, Frame, FrameStream, GatewayError, Head, Message,
-    Provider, Routes, Started, StreamEvent, Target,
+    Chunk, ChunkStream, Dialect, ErrorKind, Finish, GatewayError, Message, Provider,
+    ProviderRequest, ProviderResponse, ResponseMeta, Routes, Started, StreamEvent, Target,
     state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse},
 };
 use gateway_store::{Settings, Stores};
@@ -62,7 +62,7 @@ impl Provider for Script {
         Some(if self.native { Dialect::Responses } else { Dialect::Chat })
     }
 
-    async fn answer(&self, call: Call) -> gateway_core::Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> gateway_core::Result<ProviderResponse> {
         let request = call.request()?;
         let text = |message: &Message| format!("{:?}:{}", message.role, message.plain_text());
         let asked = Asked {
@@ -79,13 +79,14 @@ impl Provider for Script {
             return Err(GatewayError::new(ErrorKind::UpstreamOverloaded, "busy"));
         }
         let frames = self.frames(&call, number);
-        let head = Head { provider: self.id.into(), attempts: 1, ..Head::default() };
-        Ok(Answer { head, frames })
+        let head =
+            ResponseMeta { provider: self.id.into(), attempts: 1, ..ResponseMeta::default() };
+        Ok(ProviderResponse { head, frames })
     }
 }
 
 impl Script {
-    fn frames(&self, call: &Call, number: usize) -> FrameStream {
+    fn frames(&self, call: &ProviderRequest, number: usize) -> ChunkStream {
         self.open.fetch_add(1, Ordering::SeqCst);
         let open = Open(Arc::clone(&self.open));
         let id = Some(format!("{}{number}", if self.native { "resp_up" } else { "resp_no" }));
@@ -100,9 +101,9 @@ impl Script {
         let frames = if self.native && call.original(Dialect::Responses).is_some() {
             verbatim(call, steps, ends)
         } else {
-            steps.into_iter().map(|events| Ok(Frame::of(events))).collect()
+            steps.into_iter().map(|events| Ok(Chunk::of(events))).collect()
         };
-        let rest: FrameStream = match &*call.target.model {
+        let rest: ChunkStream = match &*call.target.model {
             "stall" => Box::pin(stream::pending()),
             "cut" => {
                 Box::pin(stream::iter([Err(GatewayError::new(ErrorKind::UpstreamCut, "cut"))]))
@@ -117,22 +118,22 @@ impl Script {
 
 /// The frames of an upstream that speaks Responses, in its own bytes.
 pub(super) fn verbatim(
-    call: &Call,
+    call: &ProviderRequest,
     steps: Vec<Vec<StreamEvent>>,
     ends: bool,
-) -> Vec<gateway_core::Result<Frame>> {
+) -> Vec<gateway_core::Result<Chunk>> {
     let reply = Reply { ask: call.ask.clone(), model: "m".into(), created: 1, ids: Ids::new(9) };
     if !call.stream {
         let mut answer = gateway_core::Collector::default();
         answer.extend(steps.into_iter().flatten());
         let whole = ResponsesCaller.write_whole(answer.finish(), reply);
-        return vec![Ok(Frame { verbatim: Some(whole.into()), ..Frame::default() })];
+        return vec![Ok(Chunk { verbatim: Some(whole.into()), ..Chunk::default() })];
     }
     let mut writer = ResponsesCaller.writer(reply);
     let mut blocks: Vec<Vec<u8>> = Vec::new();
     for events in steps {
         let mut out = Vec::new();
-        writer.write(Frame::of(events), &mut out);
+        writer.write(Chunk::of(events), &mut out);
         blocks.push(out);
     }
     if ends {
@@ -141,7 +142,7 @@ pub(super) fn verbatim(
         blocks.push(out);
     }
     let frame =
-        |block: Vec<u8>| Frame { verbatim: Some(block.into()), output: true, ..Frame::default() };
+        |block: Vec<u8>| Chunk { verbatim: Some(block.into()), output: true, ..Chunk::default() };
     blocks.into_iter().filter(|it| !it.is_empty()).map(|block| Ok(frame(block))).collect()
 }
 

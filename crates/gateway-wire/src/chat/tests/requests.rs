@@ -10,7 +10,7 @@ use gateway_core::{
 fn put(quirks: Quirks, request: ChatRequest) -> (String, String) {
     let stream = request.stream;
     let encoded =
-        ChatUpstream { quirks }.encode(&call(Ask::Composed(Arc::new(request)), stream)).unwrap();
+        ChatUpstream { quirks }.encode(&call(Payload::Parsed(Arc::new(request)), stream)).unwrap();
     let loss = encoded.loss.iter().collect::<Vec<_>>().join(",");
     (String::from_utf8(encoded.to_vec()).unwrap(), loss)
 }
@@ -314,7 +314,7 @@ fn what_only_another_dialect_knows_is_named() {
 fn strict_callers_are_refused_instead() {
     let options = Options { top_k: Some(3), ..Options::default() };
     let request = ChatRequest { options, ..ChatRequest::user("m", "hi") };
-    let mut call = call(Ask::Composed(Arc::new(request)), false);
+    let mut call = call(Payload::Parsed(Arc::new(request)), false);
     call.strict = true;
     let error = ChatUpstream { quirks: Quirks::OPENAI }.encode(&call).unwrap_err();
     assert_eq!(error.at_param(), Some("top_k"));

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const STREAM: &str = r#""stream":true"#;
 const COUNTED: &str = r#""stream":true,"stream_options":{"include_usage":true}"#;
 
-fn whole(fixture: &Fixture, call: &Call) -> ChatResponse {
+fn whole(fixture: &Fixture, call: &ProviderRequest) -> ChatResponse {
     let upstream = ChatUpstream { quirks: fixture.quirks };
     let body = Bytes::from_static(fixture.whole.as_bytes());
     let frame = upstream.read_whole(call, body, Ids::new(2)).unwrap();
@@ -269,7 +269,7 @@ fn carriage_returns_and_comments_are_not_passed_on() {
 #[test]
 fn every_event_is_read_if_somebody_needs_them() {
     let mut call = original(COUNTED);
-    call.look = Look::Events;
+    call.look = Inspection::Full;
     for fixture in &fixtures::ALL {
         let outcome = run(fixture.quirks, &call, &[fixture.stream.as_bytes()]);
         assert_eq!(outcome.answer(), whole(fixture, &composed("")), "{}", fixture.quirks.name);

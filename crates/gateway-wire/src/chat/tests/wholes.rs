@@ -2,7 +2,7 @@
 
 use super::{fixtures, *};
 
-fn read(quirks: Quirks, call: &Call, body: &'static str) -> gateway_core::Result<Frame> {
+fn read(quirks: Quirks, call: &ProviderRequest, body: &'static str) -> gateway_core::Result<Chunk> {
     ChatUpstream { quirks }.read_whole(call, Bytes::from_static(body.as_bytes()), Ids::new(2))
 }
 

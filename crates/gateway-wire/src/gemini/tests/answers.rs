@@ -16,7 +16,7 @@ fn streamed(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
     let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
     let mut collector = Collector::default();
     let mut read = |block: Bytes| -> gateway_core::Result<()> {
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         reader.read(block, &mut frame)?;
         assert_eq!(frame.output, frame.events.iter().any(StreamEvent::is_output));
         collector.extend(frame.events);
@@ -26,7 +26,7 @@ fn streamed(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
         splitter.push(Bytes::copy_from_slice(block))?.map_or(Ok(()), &mut read)?;
     }
     splitter.finish().map_or(Ok(()), &mut read)?;
-    let mut frame = Frame::default();
+    let mut frame = Chunk::default();
     reader.end(&mut frame)?;
     collector.extend(frame.events);
     Ok(collector.finish())
@@ -209,7 +209,7 @@ fn a_failure_inside_an_answer_is_one() {
 fn what_came_before_a_failure_is_in_the_frame() {
     let block = sse(&[STEPS[0], r#"{"error":{}}"#]);
     let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
-    let mut frame = Frame::default();
+    let mut frame = Chunk::default();
     assert!(reader.read(block.into(), &mut frame).is_err());
     assert!(frame.output && frame.events.contains(&StreamEvent::Reasoning("hé".to_owned())));
 }
@@ -219,7 +219,7 @@ fn the_end_is_known_once_every_answer_has_a_reason() {
     let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
     let mut known = Vec::new();
     for step in STEPS {
-        reader.read(sse(&[step]).into(), &mut Frame::default()).unwrap();
+        reader.read(sse(&[step]).into(), &mut Chunk::default()).unwrap();
         known.push(reader.is_finished());
     }
     assert_eq!(known, [false, false, false, false, true]);
@@ -241,10 +241,10 @@ fn more_may_follow_a_reason() {
     ];
     let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
     for (step, is_finished) in &steps {
-        reader.read(step.clone().into(), &mut Frame::default()).unwrap();
+        reader.read(step.clone().into(), &mut Chunk::default()).unwrap();
         assert_eq!(reader.is_finished(), *is_finished, "{step}");
     }
-    let mut frame = Frame::default();
+    let mut frame = Chunk::default();
     reader.end(&mut frame).unwrap();
     let finish = Finish { native: Some("MAX_TOKENS".into()), ..FinishReason::Length.into() };
     assert_eq!(frame.events, [StreamEvent::Finished(finish)]);

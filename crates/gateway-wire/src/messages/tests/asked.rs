@@ -3,10 +3,10 @@
 use super::{card, decode, original, send};
 use crate::{TokenCounter as _, Upstream as _, messages::MessagesUpstream};
 use gateway_core::{
-    CacheControl, CacheTtl, Call, ChatRequest, Content, Custom, Dialect, Effort, File, Function,
-    Image, Json, Look, Message, Opaque, Options, Part, Reasoning, ReasoningOptions, ReasoningStyle,
-    ResponseFormat, Role, Seal, SealKind, Source, ToolCall, ToolChoice, ToolKind, ToolResult,
-    ToolSpec,
+    CacheControl, CacheTtl, ChatRequest, Content, Custom, Dialect, Effort, File, Function, Image,
+    Inspection, Json, Message, Opaque, Options, Part, ProviderRequest, Reasoning, ReasoningOptions,
+    ReasoningStyle, ResponseFormat, Role, Seal, SealKind, Source, ToolCall, ToolChoice, ToolKind,
+    ToolResult, ToolSpec,
 };
 use serde_json::{Value, json};
 
@@ -494,13 +494,14 @@ const BODY: &str =
 
 #[test]
 fn the_callers_own_bytes_are_sent_with_the_model_renamed() {
-    let sent = MessagesUpstream.encode(&original(BODY, false, Look::Digest)).unwrap().to_vec();
+    let sent =
+        MessagesUpstream.encode(&original(BODY, false, Inspection::UsageOnly)).unwrap().to_vec();
     assert_eq!(String::from_utf8(sent).unwrap(), BODY.replace("asked", "upstream-name"));
 }
 
 #[test]
 fn a_stream_that_the_caller_did_not_ask_for_is_asked_for() {
-    let sent = MessagesUpstream.encode(&original(BODY, true, Look::Digest)).unwrap();
+    let sent = MessagesUpstream.encode(&original(BODY, true, Inspection::UsageOnly)).unwrap();
     assert_eq!(super::json(&sent)["stream"], true);
 }
 
@@ -529,7 +530,7 @@ fn a_file_of_another_provider_cannot_be_sent() {
 
 #[test]
 fn counting_says_nothing_of_the_answer() {
-    let mut call = Call::new(with_tools(None, None));
+    let mut call = ProviderRequest::new(with_tools(None, None));
     call.stream = true;
     let sent = super::json(&MessagesUpstream.encode_count(&call).unwrap());
     let names: Vec<_> = sent.as_object().unwrap().keys().collect();

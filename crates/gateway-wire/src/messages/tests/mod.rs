@@ -11,8 +11,8 @@ use super::{MessagesCaller, MessagesUpstream};
 use crate::{Caller as _, Encoded, Ids, Reply, Upstream as _};
 use bytes::Bytes;
 use gateway_core::{
-    Ask, Call, Capabilities, ChatRequest, ChatResponse, Collector, Dialect, Envelope, Frame, Look,
-    ModelCard, Original, ReasoningStyle, Result, StreamEvent,
+    Capabilities, ChatRequest, ChatResponse, Chunk, Collector, Dialect, Envelope, Inspection,
+    ModelCard, Payload, ProviderRequest, RawRequest, ReasoningStyle, Result, StreamEvent,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn card(reasoning: Option<ReasoningStyle>) -> ModelCard {
 
 /// What is sent for `request`, and what is told as lost.
 fn send(request: ChatRequest, card: Option<ModelCard>) -> Result<(Value, String)> {
-    let mut call = Call::new(request);
+    let mut call = ProviderRequest::new(request);
     call.target.card = card.map(Arc::new);
     let encoded = MessagesUpstream.encode(&call)?;
     Ok((json(&encoded), encoded.loss.iter().collect::<Vec<_>>().join(",")))
@@ -48,35 +48,35 @@ fn decode(body: &str) -> Result<ChatRequest> {
 }
 
 /// A call that carries the caller's own bytes.
-fn original(body: &str, stream: bool, look: Look) -> Call {
+fn original(body: &str, stream: bool, look: Inspection) -> ProviderRequest {
     let body = Bytes::copy_from_slice(body.as_bytes());
     let envelope: Envelope = crate::envelope::read(&body, &crate::json::Limits::default()).unwrap();
     let decode = MessagesCaller.decode();
-    let original = Original::new(Dialect::Messages, body, envelope, decode);
-    let mut call = Call::new(ChatRequest::user("upstream-name", "x"));
-    call.ask = Ask::Original(Arc::new(original));
+    let original = RawRequest::new(Dialect::Messages, body, envelope, decode);
+    let mut call = ProviderRequest::new(ChatRequest::user("upstream-name", "x"));
+    call.ask = Payload::Raw(Arc::new(original));
     (call.stream, call.look) = (stream, look);
     call
 }
 
 fn reply() -> Reply {
-    let ask = Ask::Composed(Arc::new(ChatRequest::user("asked", "x")));
+    let ask = Payload::Parsed(Arc::new(ChatRequest::user("asked", "x")));
     Reply { ask, model: "asked".to_owned(), created: 1, ids: Ids::new(1) }
 }
 
 /// Reads a stream in the given blocks, to the end.
-fn read(call: &Call, blocks: &[&[u8]]) -> (Vec<Frame>, Result<()>) {
+fn read(call: &ProviderRequest, blocks: &[&[u8]]) -> (Vec<Chunk>, Result<()>) {
     let mut reader = MessagesUpstream.reader(call, Ids::new(2));
     let mut frames = Vec::new();
     for block in blocks {
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         let outcome = reader.read(Bytes::copy_from_slice(block), &mut frame);
         frames.push(frame);
         if outcome.is_err() {
             return (frames, outcome);
         }
     }
-    let mut frame = Frame::default();
+    let mut frame = Chunk::default();
     let outcome = reader.end(&mut frame);
     frames.push(frame);
     (frames, outcome)
@@ -90,7 +90,7 @@ fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
 
 /// The answer that a stream spells.
 fn read_all(stream: &str) -> ChatResponse {
-    let call = Call::new(ChatRequest::user("m", "x"));
+    let call = ProviderRequest::new(ChatRequest::user("m", "x"));
     let (frames, outcome) = read(&call, &[stream.as_bytes()]);
     outcome.unwrap();
     fold(frames.into_iter().flat_map(|frame| frame.events))

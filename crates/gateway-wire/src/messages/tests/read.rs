@@ -6,12 +6,12 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    Call, ChatRequest, ChatResponse, Content, ErrorKind, Finish, FinishReason, Frame, Json,
-    SealKind, Usage,
+    ChatRequest, ChatResponse, Chunk, Content, ErrorKind, Finish, FinishReason, Json,
+    ProviderRequest, SealKind, Usage,
 };
 
-fn call() -> Call {
-    Call::new(ChatRequest::user("m", "x"))
+fn call() -> ProviderRequest {
+    ProviderRequest::new(ChatRequest::user("m", "x"))
 }
 
 fn read_whole(body: &str) -> gateway_core::Result<ChatResponse> {
@@ -272,7 +272,7 @@ fn read_chunks(chunks: &[&[u8]]) -> ChatResponse {
     let mut reader = MessagesUpstream.reader(&call(), Ids::new(2));
     let mut events = Vec::new();
     let mut take = |block: Option<Bytes>, reader: &mut Box<dyn crate::StreamReader>| {
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         reader.read(block.unwrap_or_default(), &mut frame).unwrap();
         events.extend(frame.events);
     };

@@ -3,7 +3,9 @@
 use super::{fold, original, read, stream};
 use crate::{Ids, Upstream as _, messages::MessagesUpstream};
 use bytes::Bytes;
-use gateway_core::{Call, ErrorKind, FinishReason, Frame, Look, StreamEvent, Usage};
+use gateway_core::{
+    Chunk, ErrorKind, FinishReason, Inspection, ProviderRequest, StreamEvent, Usage,
+};
 
 const ASKED: &str =
     r#"{"model":"asked","max_tokens":5,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
@@ -17,7 +19,7 @@ const LINES: [&str; 6] = [
     r#"{"type":"message_stop"}"#,
 ];
 
-fn call(look: Look) -> Call {
+fn call(look: Inspection) -> ProviderRequest {
     original(ASKED, true, look)
 }
 
@@ -26,14 +28,14 @@ fn blocks() -> Vec<String> {
     LINES.iter().map(|line| stream(line)).collect()
 }
 
-fn passed(frames: &[Frame]) -> String {
+fn passed(frames: &[Chunk]) -> String {
     let bytes: Vec<u8> =
         frames.iter().filter_map(|it| it.verbatim.as_deref()).flatten().copied().collect();
     String::from_utf8(bytes).unwrap()
 }
 
 #[track_caller]
-fn check(look: Look, blocks: &[&[u8]], expected: &str) -> Vec<Frame> {
+fn check(look: Inspection, blocks: &[&[u8]], expected: &str) -> Vec<Chunk> {
     let (frames, outcome) = read(&call(look), blocks);
     outcome.unwrap();
     assert_eq!(passed(&frames), expected);
@@ -44,7 +46,7 @@ fn check(look: Look, blocks: &[&[u8]], expected: &str) -> Vec<Frame> {
 fn bytes_are_passed_on_and_metered() {
     let blocks = blocks();
     let bytes: Vec<_> = blocks.iter().map(String::as_bytes).collect();
-    let frames = check(Look::Digest, &bytes, &blocks.concat());
+    let frames = check(Inspection::UsageOnly, &bytes, &blocks.concat());
     let events: Vec<_> = frames.into_iter().flat_map(|frame| frame.events).collect();
     assert!(events.iter().all(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_))));
     let answer = fold(events);
@@ -56,7 +58,7 @@ fn bytes_are_passed_on_and_metered() {
 fn nothing_is_output_before_the_first_word() {
     let blocks = blocks();
     let bytes: Vec<_> = blocks.iter().map(String::as_bytes).collect();
-    let frames = check(Look::Digest, &bytes, &blocks.concat());
+    let frames = check(Inspection::UsageOnly, &bytes, &blocks.concat());
     let output: Vec<_> = frames.iter().map(|frame| frame.output).collect();
     assert_eq!(output[..3], [false, false, true]);
 }
@@ -64,7 +66,7 @@ fn nothing_is_output_before_the_first_word() {
 #[test]
 fn who_needs_to_look_sees_everything() {
     let all = blocks().concat();
-    let frames = check(Look::Events, &[all.as_bytes()], &all);
+    let frames = check(Inspection::Full, &[all.as_bytes()], &all);
     assert_eq!(
         fold(frames.into_iter().flat_map(|frame| frame.events)).text(),
         "a message_ \"error\""
@@ -75,16 +77,16 @@ fn who_needs_to_look_sees_everything() {
 fn what_callers_could_not_read_is_written_anew() {
     let all = blocks().concat();
     let nameless = format!("data:{}  \r\n\r\n", LINES.join("  \r\n\r\ndata:"));
-    check(Look::Digest, &[nameless.as_bytes()], &all);
+    check(Inspection::UsageOnly, &[nameless.as_bytes()], &all);
     let commented = format!(": hello\n\n{all}");
-    check(Look::Digest, &[commented.as_bytes()], &all);
-    check(Look::Digest, &[b": hello\n\n", all.as_bytes()], &all);
+    check(Inspection::UsageOnly, &[commented.as_bytes()], &all);
+    check(Inspection::UsageOnly, &[b": hello\n\n", all.as_bytes()], &all);
 }
 
 #[test]
 fn a_missing_last_event_is_added() {
     let blocks = blocks();
-    check(Look::Digest, &[blocks[..5].concat().as_bytes()], &blocks.concat());
+    check(Inspection::UsageOnly, &[blocks[..5].concat().as_bytes()], &blocks.concat());
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn what_came_before_an_error_is_passed_on_and_the_error_is_not() {
     let error = stream(r#"{"type":"error","error":{"type":"overloaded_error","message":"no"}}"#);
     let bad = format!("{}{error}{}", blocks[3], blocks[5]);
     let begun = blocks[..3].concat();
-    let (frames, outcome) = read(&call(Look::Digest), &[begun.as_bytes(), bad.as_bytes()]);
+    let (frames, outcome) = read(&call(Inspection::UsageOnly), &[begun.as_bytes(), bad.as_bytes()]);
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::UpstreamOverloaded);
     assert_eq!(passed(&frames), blocks[..4].concat());
 }
@@ -101,7 +103,7 @@ fn what_came_before_an_error_is_passed_on_and_the_error_is_not() {
 #[test]
 fn a_whole_answer_is_passed_on_and_metered() {
     let body = r#"{ "type":"message","content":[{"type":"text","text":5}],"stop_reason":"max_tokens","usage":{"input_tokens":3,"output_tokens":4} }"#;
-    let call = original(&ASKED.replace("true", "false"), false, Look::Digest);
+    let call = original(&ASKED.replace("true", "false"), false, Inspection::UsageOnly);
     let body = Bytes::from_static(body.as_bytes());
     let frame = MessagesUpstream.read_whole(&call, body.clone(), Ids::new(1)).unwrap();
     assert_eq!(frame.verbatim, Some(body));

@@ -18,7 +18,7 @@ fn streamed(chunks: &[&[u8]]) -> Result<ChatResponse> {
     let mut reader = OllamaUpstream::default().reader(&call, Ids::new(1));
     let mut collector = Collector::default();
     let mut read = |block: Bytes| -> Result<()> {
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         reader.read(block, &mut frame)?;
         assert_eq!(frame.output, frame.events.iter().any(StreamEvent::is_output));
         collector.extend(frame.events);
@@ -28,7 +28,7 @@ fn streamed(chunks: &[&[u8]]) -> Result<ChatResponse> {
         splitter.push(Bytes::copy_from_slice(chunk))?.map_or(Ok(()), &mut read)?;
     }
     splitter.finish().map_or(Ok(()), &mut read)?;
-    reader.end(&mut Frame::default())?;
+    reader.end(&mut Chunk::default())?;
     assert!(reader.is_finished() && reader.is_complete());
     Ok(collector.finish())
 }

@@ -291,7 +291,7 @@ proptest! {
         let mut writer = ResponsesCaller.writer(reply());
         let mut out = Vec::new();
         for step in steps.iter().take(at) {
-            writer.write(gateway_core::Frame::of(vec![step.clone()]), &mut out);
+            writer.write(gateway_core::Chunk::of(vec![step.clone()]), &mut out);
         }
         let error = gateway_core::GatewayError::new(gateway_core::ErrorKind::UpstreamCut, "cut");
         writer.fail(&error, &mut out);

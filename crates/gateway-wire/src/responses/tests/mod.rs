@@ -13,27 +13,27 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    Ask, Call, ChatRequest, ChatResponse, Collector, Dialect, Frame, Look, Original, Result,
-    StreamEvent,
+    ChatRequest, ChatResponse, Chunk, Collector, Dialect, Inspection, Payload, ProviderRequest,
+    RawRequest, Result, StreamEvent,
 };
 use std::sync::Arc;
 
 /// A call of the caller's own bytes.
-fn original(body: &str) -> Call {
+fn original(body: &str) -> ProviderRequest {
     let bytes = Bytes::copy_from_slice(body.as_bytes());
     let envelope = envelope::read(&bytes, &Limits::default()).unwrap();
     let stream = envelope.stream;
-    let original = Original::new(Dialect::Responses, bytes, envelope, ResponsesCaller.decode());
-    let mut call = Call::new(ChatRequest::user("upstream-model", "unused"));
-    call.ask = Ask::Original(Arc::new(original));
+    let original = RawRequest::new(Dialect::Responses, bytes, envelope, ResponsesCaller.decode());
+    let mut call = ProviderRequest::new(ChatRequest::user("upstream-model", "unused"));
+    call.ask = Payload::Raw(Arc::new(original));
     call.stream = stream;
-    call.look = Look::Digest;
+    call.look = Inspection::UsageOnly;
     call
 }
 
 /// A call of the gateway's own making.
-fn composed() -> Call {
-    Call::new(ChatRequest::user("m", "hi"))
+fn composed() -> ProviderRequest {
+    ProviderRequest::new(ChatRequest::user("m", "hi"))
 }
 
 fn reply() -> Reply {
@@ -41,16 +41,16 @@ fn reply() -> Reply {
 }
 
 fn reply_to(request: ChatRequest) -> Reply {
-    let ask = Ask::Composed(Arc::new(request));
+    let ask = Payload::Parsed(Arc::new(request));
     Reply { ask, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) }
 }
 
-fn reader(call: &Call) -> Box<dyn StreamReader> {
+fn reader(call: &ProviderRequest) -> Box<dyn StreamReader> {
     ResponsesUpstream.reader(call, Ids::new(3))
 }
 
 /// Reads `stream`, which comes in pieces of `size` bytes.
-fn read_cut(call: &Call, stream: &[u8], size: usize) -> Result<Vec<Frame>> {
+fn read_cut(call: &ProviderRequest, stream: &[u8], size: usize) -> Result<Vec<Chunk>> {
     let mut reader = reader(call);
     let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
     let mut blocks = Vec::new();
@@ -60,11 +60,11 @@ fn read_cut(call: &Call, stream: &[u8], size: usize) -> Result<Vec<Frame>> {
     blocks.extend(splitter.finish());
     let mut frames = Vec::new();
     for block in blocks {
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         reader.read(block, &mut frame)?;
         frames.push(frame);
     }
-    let mut last = Frame::default();
+    let mut last = Chunk::default();
     reader.end(&mut last)?;
     assert!(reader.is_complete() && reader.is_finished());
     frames.push(last);
@@ -94,7 +94,7 @@ fn write_stream(events: &[StreamEvent]) -> Vec<u8> {
     let mut writer = ResponsesCaller.writer(reply());
     let mut out = Vec::new();
     for event in events {
-        writer.write(Frame::of(vec![event.clone()]), &mut out);
+        writer.write(Chunk::of(vec![event.clone()]), &mut out);
     }
     writer.end(&mut out);
     out

@@ -4,7 +4,7 @@ use super::{composed, fold, original, read_cut, read_stream, read_whole, reader,
 use crate::{Ids, Upstream as _, responses::ResponsesUpstream};
 use bytes::Bytes;
 use gateway_core::{
-    Content, ErrorKind, FinishReason, Frame, Look, Part, Reasoning, StreamEvent, Usage,
+    Chunk, Content, ErrorKind, FinishReason, Inspection, Part, Reasoning, StreamEvent, Usage,
 };
 
 const CREATED: &str = r#"{"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","created_at":5,"model":"m-1","status":"in_progress","error":null,"output":[]}}"#;
@@ -214,12 +214,12 @@ fn a_whole_answer_may_be_none() {
 
 const REQUEST: &str = r#"{"model":"m","input":"x","stream":true}"#;
 
-fn feed(look: Look, events: &[&str]) -> Vec<Frame> {
+fn feed(look: Inspection, events: &[&str]) -> Vec<Chunk> {
     let mut call = original(REQUEST);
     call.look = look;
     let mut reader = reader(&call);
     let frames = events.iter().map(|event| {
-        let mut frame = Frame::default();
+        let mut frame = Chunk::default();
         reader.read(sse(&[event]).into(), &mut frame).unwrap();
         frame
     });
@@ -228,13 +228,13 @@ fn feed(look: Look, events: &[&str]) -> Vec<Frame> {
 
 #[test]
 fn the_callers_own_dialect_is_passed_on_and_metered() {
-    let frames = feed(Look::Digest, &[CREATED, ADDED, HELLO, HELLO, COMPLETED, HELLO]);
+    let frames = feed(Inspection::UsageOnly, &[CREATED, ADDED, HELLO, HELLO, COMPLETED, HELLO]);
     let output: Vec<_> = frames.iter().map(|frame| frame.output).collect();
     assert_eq!(output, [false, true, true, true, true, false]);
     let written = |at: usize| frames[at].verbatim.clone().unwrap();
     assert_eq!(written(3), sse(&[HELLO]));
     assert_eq!(written(4), sse(&[COMPLETED]));
-    assert_eq!(frames[5], Frame::default(), "nothing follows the end");
+    assert_eq!(frames[5], Chunk::default(), "nothing follows the end");
     let events: Vec<_> = frames.iter().flat_map(|frame| &frame.events).collect();
     let usage = Usage { input: 3, output: 2, ..Usage::default() };
     assert_eq!(
@@ -245,7 +245,7 @@ fn the_callers_own_dialect_is_passed_on_and_metered() {
 
 #[test]
 fn who_looks_sees_every_event_beside_the_bytes() {
-    let frames = feed(Look::Events, &[CREATED, ADDED, HELLO, COMPLETED]);
+    let frames = feed(Inspection::Full, &[CREATED, ADDED, HELLO, COMPLETED]);
     assert!(frames.iter().all(|frame| frame.verbatim.is_some()));
     let read = fold(frames.into_iter().flat_map(|frame| frame.events));
     assert_eq!(sketch(&read), "'hello' -> stop");
@@ -254,7 +254,7 @@ fn who_looks_sees_every_event_beside_the_bytes() {
 #[test]
 fn what_is_said_cannot_end_an_answer() {
     let said = HELLO.replace("hello", r#"{\"type\":\"response.completed\"} event: error"#);
-    let frames = feed(Look::Digest, &[CREATED, HELLO, &said, COMPLETED]);
+    let frames = feed(Inspection::UsageOnly, &[CREATED, HELLO, &said, COMPLETED]);
     assert_eq!(frames[2].verbatim.as_ref().unwrap(), &sse(&[&said]));
     assert!(frames[2].events.is_empty() && frames[3].events.len() == 2);
 }
@@ -264,7 +264,7 @@ fn a_failure_after_output_leaves_what_came_before() {
     let mut reader = reader(&original(REQUEST));
     let failed =
         r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"x"}}}"#;
-    let mut frame = Frame::default();
+    let mut frame = Chunk::default();
     let block = sse(&[CREATED, HELLO, failed, HELLO]);
     let error = reader.read(block.into(), &mut frame).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Upstream);
@@ -274,7 +274,7 @@ fn a_failure_after_output_leaves_what_came_before() {
 #[test]
 fn what_is_passed_on_is_in_good_order() {
     let mut reader = reader(&original(REQUEST));
-    let mut frame = Frame::default();
+    let mut frame = Chunk::default();
     let block = format!(
         ": ping\r\n\r\nevent: response.created\r\ndata:{CREATED}\r\n\r\ndata: [DONE]\r\n\r\n"
     );

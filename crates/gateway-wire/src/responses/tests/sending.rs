@@ -6,9 +6,9 @@ use crate::{
     responses::{ResponsesCaller, ResponsesUpstream},
 };
 use gateway_core::{
-    Ask, Call, Capabilities, ChatRequest, Content, Dialect, Effort, File, Image, Json, Message,
-    ModelCard, Opaque, Part, Reasoning, ReasoningOptions, ReasoningStyle, Role, Seal, SealKind,
-    Source, ToolCall, ToolChoice, ToolKind, ToolResult, ToolSpec,
+    Capabilities, ChatRequest, Content, Dialect, Effort, File, Image, Json, Message, ModelCard,
+    Opaque, Part, Payload, ProviderRequest, Reasoning, ReasoningOptions, ReasoningStyle, Role,
+    Seal, SealKind, Source, ToolCall, ToolChoice, ToolKind, ToolResult, ToolSpec,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,11 +17,11 @@ use std::{fmt::Write as _, sync::Arc};
 /// The body that is sent for `request`, and the names of what was left behind.
 fn encode(request: ChatRequest) -> (Value, Vec<String>) {
     let mut call = composed();
-    call.ask = Ask::Composed(Arc::new(request));
+    call.ask = Payload::Parsed(Arc::new(request));
     encode_call(&call)
 }
 
-fn encode_call(call: &Call) -> (Value, Vec<String>) {
+fn encode_call(call: &ProviderRequest) -> (Value, Vec<String>) {
     let encoded = ResponsesUpstream.encode(call).unwrap();
     let body = serde_json::from_slice(&encoded.to_vec()).unwrap();
     (body, encoded.loss.iter().map(str::to_owned).collect())
@@ -194,7 +194,7 @@ fn what_would_mean_something_else_is_refused() {
         let mut request = ChatRequest::user("m", "hi");
         edit(&mut request);
         let mut call = composed();
-        call.ask = Ask::Composed(Arc::new(request));
+        call.ask = Payload::Parsed(Arc::new(request));
         ResponsesUpstream.encode(&call).unwrap_err().at_param().unwrap().to_owned()
     };
     let sound = |request: &mut ChatRequest| {
@@ -216,7 +216,7 @@ fn a_model_is_not_asked_for_what_it_does_not_take() {
     request.options.temperature = Some(1.into());
     request.options.reasoning =
         Some(ReasoningOptions { budget: Some(2000), ..ReasoningOptions::default() });
-    call.ask = Ask::Composed(Arc::new(request));
+    call.ask = Payload::Parsed(Arc::new(request));
     for (sampling, reasoning, effort, lost) in [
         (None, None, json!("medium"), &[][..]),
         (Some(false), Some(ReasoningStyle::Effort), json!("medium"), &["temperature"][..]),

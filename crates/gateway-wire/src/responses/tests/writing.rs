@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{
-    ChatRequest, ErrorKind, FinishReason, Frame, GatewayError, Json, StreamEvent, ToolCallDelta,
+    ChatRequest, Chunk, ErrorKind, FinishReason, GatewayError, Json, StreamEvent, ToolCallDelta,
     Usage,
 };
 use serde_json::{Value, json};
@@ -221,7 +221,7 @@ fn likelihoods_go_out_with_their_text() {
     let steps = vec![text("a"), StreamEvent::Logprobs(logprobs)];
     let mut writer = ResponsesCaller.writer(reply());
     let mut out = Vec::new();
-    writer.write(Frame::of(steps.clone()), &mut out);
+    writer.write(Chunk::of(steps.clone()), &mut out);
     writer.end(&mut out);
     let expected = json!([{"token": "a", "logprob": -1, "bytes": [97], "top_logprobs": []}]);
     let delta = crate::sse::events(&out).find(|it| it.name.ends_with("text.delta")).unwrap();
@@ -238,7 +238,7 @@ const WENT_ON: &str = r#"{"type":"response.output_text.delta","sequence_number":
 
 fn passed(writer: &mut dyn StreamWriter, data: &str, out: &mut Vec<u8>) {
     let verbatim = Some(Bytes::from(sse(&[data])));
-    writer.write(Frame { verbatim, output: true, ..Frame::default() }, out);
+    writer.write(Chunk { verbatim, output: true, ..Chunk::default() }, out);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn what_is_passed_on_ends_by_itself() {
     let mut writer = ResponsesCaller.writer(reply());
     let mut out = Vec::new();
     passed(&mut *writer, BEGAN, &mut out);
-    let mut frame = Frame { verbatim: Some(Bytes::from(sse(&[WENT_ON]))), ..Frame::default() };
+    let mut frame = Chunk { verbatim: Some(Bytes::from(sse(&[WENT_ON]))), ..Chunk::default() };
     out.extend(writer.pass(&mut frame).unwrap());
     writer.end(&mut out);
     assert_eq!(out, sse(&[BEGAN, WENT_ON]).as_bytes());

@@ -5,9 +5,10 @@
 //! remembered here, under the ids of the tool calls, which every dialect carries.
 
 use crate::{
-    Answer, Ask, Call, ChatRequest, Content, Dialect, Frame, FrameStream, Layer, Look, Message,
-    Part, Provider, Reasoning, Result, Role, StreamEvent, ToolCall,
-    state::{Aside, SideStore, Tenant},
+    ChatRequest, Chunk, ChunkStream, Content, Dialect, Inspection, Message, Part, Payload,
+    Provider, ProviderLayer, ProviderRequest, ProviderResponse, Reasoning, Result, Role,
+    StreamEvent, ToolCall,
+    state::{ReasoningStore, StoredReasoning, Tenant},
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
@@ -16,20 +17,20 @@ use std::{collections::HashMap, fmt, mem, sync::Arc, time::Duration};
 /// A provider whose models get their own thinking back, whoever carries the conversation.
 ///
 /// A store that fails costs the thinking, not the answer.
-pub struct Recall {
+pub struct ReasoningReplay {
     inner: Arc<dyn Provider>,
-    side: Arc<dyn SideStore>,
+    side: Arc<dyn ReasoningStore>,
     /// Callers of these dialects carry the thinking themselves; their bytes are left alone.
     carried_by: &'static [Dialect],
     ttl: Duration,
 }
 
-impl Recall {
+impl ReasoningReplay {
     /// Remembers the thinking of `inner` in `side` for `ttl`, except for callers of the dialects
     /// `carried_by`.
     pub fn new(
         inner: Arc<dyn Provider>,
-        side: Arc<dyn SideStore>,
+        side: Arc<dyn ReasoningStore>,
         carried_by: &'static [Dialect],
         ttl: Duration,
     ) -> Self {
@@ -60,12 +61,12 @@ impl Recall {
 }
 
 #[async_trait]
-impl Layer for Recall {
+impl ProviderLayer for ReasoningReplay {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, mut call: Call) -> Result<Answer> {
+    async fn answer(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let api = call.target.card.as_ref().and_then(|card| card.api);
         let speaks = |dialect: &Dialect| {
             call.original(*dialect).is_some() && api.is_none_or(|api| api == *dialect)
@@ -74,9 +75,9 @@ impl Layer for Recall {
         let tenant = Tenant::new(Arc::clone(&call.context.tenant)).filter(|_| !carried);
         let Some(tenant) = tenant else { return self.inner.answer(call).await };
         if let Some(restored) = self.restore(call.request()?, &tenant).await {
-            call.ask = Ask::Composed(Arc::new(restored));
+            call.ask = Payload::Parsed(Arc::new(restored));
         }
-        call.look = Look::Events;
+        call.look = Inspection::Full;
         let mut answer = self.inner.answer(call).await?;
         let notes =
             Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
@@ -85,7 +86,7 @@ impl Layer for Recall {
     }
 }
 
-impl fmt::Debug for Recall {
+impl fmt::Debug for ReasoningReplay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recall").field("inner", &self.inner.id()).finish_non_exhaustive()
     }
@@ -99,7 +100,7 @@ fn is_bare(message: &Message) -> bool {
         && !message.parts.iter().any(thinks)
 }
 
-fn restore_message(message: &mut Message, known: &mut HashMap<String, Aside>) {
+fn restore_message(message: &mut Message, known: &mut HashMap<String, StoredReasoning>) {
     let mut thinking = Vec::new();
     for part in &mut message.parts {
         let Content::ToolCall(call) = &mut part.content else { continue };
@@ -119,14 +120,14 @@ fn restore_message(message: &mut Message, known: &mut HashMap<String, Aside>) {
 
 /// What is to be remembered of an answer, and where.
 struct Notes {
-    side: Arc<dyn SideStore>,
+    side: Arc<dyn ReasoningStore>,
     ttl: Duration,
     tenant: Tenant,
     heard: Heard,
 }
 
 /// Passes `frames` on; before the end is told, what was heard is remembered.
-fn remembered(frames: FrameStream, notes: Notes) -> FrameStream {
+fn remembered(frames: ChunkStream, notes: Notes) -> ChunkStream {
     Box::pin(stream::unfold(Some((frames, notes)), |state| async move {
         let (mut frames, mut notes) = state?;
         match frames.next().await {
@@ -149,8 +150,8 @@ impl Notes {
         let Self { side, ttl, tenant, heard } = self;
         let mut reasoning = heard.thinking();
         for call in heard.calls.into_iter().filter(|call| !call.id.is_empty()) {
-            let aside = Aside { reasoning: mem::take(&mut reasoning), seal: call.seal };
-            if aside != Aside::default() {
+            let aside = StoredReasoning { reasoning: mem::take(&mut reasoning), seal: call.seal };
+            if aside != StoredReasoning::default() {
                 // A store that fails costs the thinking, not the answer.
                 let _ = side.put(&tenant.key(call.id), &aside, ttl).await;
             }
@@ -167,7 +168,7 @@ struct Heard {
 }
 
 impl Heard {
-    fn frame(&mut self, frame: &Frame) {
+    fn frame(&mut self, frame: &Chunk) {
         for event in &frame.events {
             if let StreamEvent::Choice(index) = event {
                 self.other_choice = *index > 0;
@@ -217,23 +218,28 @@ const MAX_CALLS: usize = 256;
 mod tests {
     use super::*;
     use crate::{
-        FinishReason, Head, Seal, SealKind, ToolCallDelta,
+        FinishReason, ResponseMeta, Seal, SealKind, ToolCallDelta,
         state::{Key, StoreError},
     };
     use futures_util::FutureExt as _;
     use std::sync::Mutex;
 
     #[derive(Default)]
-    struct Memory(Mutex<HashMap<Key, Aside>>);
+    struct Memory(Mutex<HashMap<Key, StoredReasoning>>);
 
     #[async_trait]
-    impl SideStore for Memory {
-        async fn put(&self, key: &Key, aside: &Aside, _: Duration) -> Result<(), StoreError> {
+    impl ReasoningStore for Memory {
+        async fn put(
+            &self,
+            key: &Key,
+            aside: &StoredReasoning,
+            _: Duration,
+        ) -> Result<(), StoreError> {
             self.0.lock().unwrap().insert(key.clone(), aside.clone());
             Ok(())
         }
 
-        async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Aside>>, StoreError> {
+        async fn get(&self, keys: &[Key]) -> Result<Vec<Option<StoredReasoning>>, StoreError> {
             let kept = self.0.lock().unwrap();
             Ok(keys.iter().map(|key| kept.get(key).cloned()).collect())
         }
@@ -249,7 +255,7 @@ mod tests {
             "thinker"
         }
 
-        async fn answer(&self, call: Call) -> Result<Answer> {
+        async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
             self.0.lock().unwrap().push(call.request()?.clone());
             let call = |index, id: &str, seal| {
                 StreamEvent::ToolCall(ToolCallDelta {
@@ -267,9 +273,9 @@ mod tests {
                 call(1, "c2", Some(seal("called"))),
                 StreamEvent::Finished(FinishReason::ToolCalls.into()),
             ];
-            let frames = events.into_iter().map(|event| Ok(Frame::of(vec![event])));
+            let frames = events.into_iter().map(|event| Ok(Chunk::of(vec![event])));
             let frames = Box::pin(stream::iter(frames.collect::<Vec<_>>()));
-            Ok(Answer { head: Head::default(), frames })
+            Ok(ProviderResponse { head: ResponseMeta::default(), frames })
         }
     }
 
@@ -288,11 +294,11 @@ mod tests {
         let thinker = Arc::new(Thinker::default());
         let side = Arc::new(Memory::default());
         let inner: Arc<dyn Provider> = Arc::<Thinker>::clone(&thinker);
-        let recall = Recall::new(inner, side, &[], Duration::from_mins(1));
+        let recall = ReasoningReplay::new(inner, side, &[], Duration::from_mins(1));
         let ask = |tenant: &str, messages: Vec<Message>| {
-            let mut call = Call::new(ChatRequest { messages, ..ChatRequest::default() });
+            let mut call = ProviderRequest::new(ChatRequest { messages, ..ChatRequest::default() });
             call.context.tenant = tenant.into();
-            Layer::answer(&recall, call)
+            ProviderLayer::answer(&recall, call)
                 .now_or_never()
                 .unwrap()
                 .unwrap()

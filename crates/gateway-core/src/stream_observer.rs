@@ -1,6 +1,6 @@
 //! Knowing how a stream ended, so that it can be counted exactly once.
 
-use crate::{Frame, FrameStream, GatewayError, Result};
+use crate::{Chunk, ChunkStream, GatewayError, Result};
 use futures_util::Stream;
 use std::{
     pin::Pin,
@@ -9,7 +9,7 @@ use std::{
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug)]
-pub enum End<'a> {
+pub enum StreamEnd<'a> {
     /// To its last frame.
     Complete,
     /// With an error.
@@ -19,34 +19,34 @@ pub enum End<'a> {
 }
 
 /// Something that watches a stream pass.
-pub trait Witness: Send {
+pub trait StreamObserver: Send {
     /// Sees each frame.
-    fn see(&mut self, frame: &Frame);
+    fn see(&mut self, frame: &Chunk);
 
     /// Sees the end, once: completion, failure and hang-up alike.
-    fn end(self: Box<Self>, end: End<'_>);
+    fn end(self: Box<Self>, end: StreamEnd<'_>);
 }
 
 /// Shows `frames` to `witness`, which learns of their end exactly once, however that comes.
-pub fn on_end(frames: FrameStream, witness: Box<dyn Witness>) -> FrameStream {
-    Box::pin(OnEnd { frames, witness: Some(witness) })
+pub fn observe(frames: ChunkStream, witness: Box<dyn StreamObserver>) -> ChunkStream {
+    Box::pin(ObservedStream { frames, witness: Some(witness) })
 }
 
-struct OnEnd {
-    frames: FrameStream,
-    witness: Option<Box<dyn Witness>>,
+struct ObservedStream {
+    frames: ChunkStream,
+    witness: Option<Box<dyn StreamObserver>>,
 }
 
-impl OnEnd {
-    fn end(&mut self, end: End<'_>) {
+impl ObservedStream {
+    fn end(&mut self, end: StreamEnd<'_>) {
         if let Some(witness) = self.witness.take() {
             witness.end(end);
         }
     }
 }
 
-impl Stream for OnEnd {
-    type Item = Result<Frame>;
+impl Stream for ObservedStream {
+    type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let frame = ready!(self.frames.as_mut().poll_next(cx));
@@ -56,16 +56,16 @@ impl Stream for OnEnd {
                     witness.see(frame);
                 }
             }
-            Some(Err(error)) => self.end(End::Failed(error)),
-            None => self.end(End::Complete),
+            Some(Err(error)) => self.end(StreamEnd::Failed(error)),
+            None => self.end(StreamEnd::Complete),
         }
         Poll::Ready(frame)
     }
 }
 
-impl Drop for OnEnd {
+impl Drop for ObservedStream {
     fn drop(&mut self) {
-        self.end(End::Cancelled);
+        self.end(StreamEnd::Cancelled);
     }
 }
 
@@ -79,31 +79,31 @@ mod tests {
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<String>>>);
 
-    impl Witness for Log {
-        fn see(&mut self, _: &Frame) {
+    impl StreamObserver for Log {
+        fn see(&mut self, _: &Chunk) {
             self.0.lock().unwrap().push("frame".to_owned());
         }
 
-        fn end(self: Box<Self>, end: End<'_>) {
+        fn end(self: Box<Self>, end: StreamEnd<'_>) {
             self.0.lock().unwrap().push(match end {
-                End::Complete => "complete".to_owned(),
-                End::Failed(error) => error.code().to_owned(),
-                End::Cancelled => "cancelled".to_owned(),
+                StreamEnd::Complete => "complete".to_owned(),
+                StreamEnd::Failed(error) => error.code().to_owned(),
+                StreamEnd::Cancelled => "cancelled".to_owned(),
             });
         }
     }
 
     /// Takes `wanted` of `frames`, drops the rest, and checks what the witness saw.
     #[track_caller]
-    fn check(frames: Vec<Result<Frame>>, wanted: usize, expected: &[&str]) {
+    fn check(frames: Vec<Result<Chunk>>, wanted: usize, expected: &[&str]) {
         let log = Log::default();
-        let frames = on_end(Box::pin(stream::iter(frames)), Box::new(log.clone()));
+        let frames = observe(Box::pin(stream::iter(frames)), Box::new(log.clone()));
         futures_util::FutureExt::now_or_never(frames.take(wanted).for_each(|_| async {})).unwrap();
         assert_eq!(*log.0.lock().unwrap(), expected);
     }
 
-    fn text() -> Frame {
-        Frame::of(vec![StreamEvent::Text("a".into())])
+    fn text() -> Chunk {
+        Chunk::of(vec![StreamEvent::Text("a".into())])
     }
 
     #[test]

@@ -1,31 +1,31 @@
 //! What was decided on the way to an answer, and why.
 
-use crate::{ErrorKind, GatewayError, Loss, Target};
+use crate::{DroppedParams, ErrorKind, GatewayError, Target};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// A target that was considered and did not answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Step {
+pub struct Attempt {
     /// The provider.
     pub provider: Arc<str>,
     /// The model, as its provider names it.
     pub model: Arc<str>,
     /// Why it did not answer.
-    pub fate: Fate,
+    pub fate: AttemptOutcome,
 }
 
 /// Why a target did not answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fate {
+pub enum AttemptOutcome {
     /// It was asked, and failed.
     Failed(ErrorKind),
     /// It was not asked.
-    Skipped(Against),
+    Skipped(UnavailableReason),
 }
 
 /// What speaks against asking a target.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Against {
+pub enum UnavailableReason {
     /// The caller may not use the model.
     NotAllowed,
     /// The provider is not set up.
@@ -60,7 +60,7 @@ pub enum Against {
 
 /// What asking a target would come to.
 #[derive(Debug)]
-pub struct Prospect {
+pub struct PlannedAttempt {
     /// The provider.
     pub provider: Arc<str>,
     /// The model.
@@ -68,9 +68,9 @@ pub struct Prospect {
     /// Which of the provider's credentials, counted from 1, if there are several.
     pub credential: Option<usize>,
     /// Why it would not be asked.
-    pub against: Option<Against>,
+    pub against: Option<UnavailableReason>,
     /// What the translation would leave behind; an error if it cannot be made.
-    pub loss: Result<Loss, GatewayError>,
+    pub loss: Result<DroppedParams, GatewayError>,
     /// What a cache would do.
     pub cache: Option<Cached>,
 }
@@ -106,7 +106,7 @@ pub enum Caching {
     },
 }
 
-impl Against {
+impl UnavailableReason {
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -136,7 +136,7 @@ impl Against {
     }
 }
 
-impl fmt::Display for Fate {
+impl fmt::Display for AttemptOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(kind) => f.write_str(kind.as_str()),

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 /// The parameters and parts that a translation left behind, each named once, in order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Loss(Vec<Cow<'static, str>>);
+pub struct DroppedParams(Vec<Cow<'static, str>>);
 
-impl Loss {
+impl DroppedParams {
     /// Notes that `what` is left behind.
     pub fn drop(&mut self, what: impl Into<Cow<'static, str>>) {
         let what = what.into();

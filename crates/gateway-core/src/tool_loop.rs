@@ -1,14 +1,15 @@
 //! The conversation: ask the model, run the tools it asks for, ask again.
 
-mod talk;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod turn;
 
-use self::talk::Talk;
+use self::stream::ToolLoopStream;
 use crate::{
-    Answer, Ask, Call, ChatRequest, ChatResponse, GatewayError, Json, Layer, Look, Provider,
-    Result, Tool, ToolCall, ToolContext, ToolError, ToolSpec, Tools,
+    ChatRequest, ChatResponse, GatewayError, Inspection, Json, Payload, Provider, ProviderLayer,
+    ProviderRequest, ProviderResponse, Result, Tool, ToolCall, ToolContext, ToolError, ToolSpec,
+    Tools,
 };
 use async_trait::async_trait;
 use std::{
@@ -31,14 +32,14 @@ const MAX_RESULTS: usize = 8 << 20;
 
 /// How far a model may go with its tools in one request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Rounds {
+pub struct ToolLoopLimits {
     /// How many times it may be asked again with their results.
     pub most: usize,
     /// How many tools run at once.
     pub parallel: usize,
 }
 
-impl Default for Rounds {
+impl Default for ToolLoopLimits {
     fn default() -> Self {
         Self { most: MAX_ROUNDS, parallel: MAX_PARALLEL }
     }
@@ -53,20 +54,20 @@ impl Default for Rounds {
 /// calls: only the caller can go on. The events of an answer are those of one: one start, one end,
 /// calls numbered from 0, the usage of all rounds together.
 ///
-/// What was said is told in [`Frame::exchanged`](crate::Frame::exchanged); of a request for which
-/// no tool is run, only if the call asks to [look](Look::Events) at it. Of several answers to one
+/// What was said is told in [`Chunk::exchanged`](crate::Chunk::exchanged); of a request for which
+/// no tool is run, only if the call asks to [look](Inspection::Full) at it. Of several answers to one
 /// request, none is given tools, for each would go its own way.
 ///
 /// # Cancellation
 ///
 /// Dropping the future or the stream stops the model and the tools.
 #[derive(Clone)]
-pub struct Conversation {
+pub struct ToolLoop {
     provider: Arc<dyn Provider>,
     toolbox: Arc<Toolbox>,
     offered: Vec<String>,
     context: ToolContext,
-    rounds: Rounds,
+    rounds: ToolLoopLimits,
 }
 
 /// Where the tools are.
@@ -76,7 +77,7 @@ struct Toolbox {
     tools: Option<Arc<dyn Tools>>,
 }
 
-impl Conversation {
+impl ToolLoop {
     /// A conversation with `provider`, without tools.
     pub fn new(provider: Arc<dyn Provider>) -> Self {
         Self {
@@ -84,7 +85,7 @@ impl Conversation {
             toolbox: Arc::default(),
             offered: Vec::new(),
             context: ToolContext::default(),
-            rounds: Rounds::default(),
+            rounds: ToolLoopLimits::default(),
         }
     }
 
@@ -120,17 +121,17 @@ impl Conversation {
 
     /// Lets the model go so far with its tools.
     #[must_use]
-    pub fn with_rounds(mut self, rounds: Rounds) -> Self {
+    pub fn with_rounds(mut self, rounds: ToolLoopLimits) -> Self {
         self.rounds = rounds;
         self
     }
 
     /// Answers `request`, running tools until the model has what it needs.
     ///
-    /// After so many [`Rounds`] the model is asked once more, without tools. Dropping the future
+    /// After so many [`ToolLoopLimits`] the model is asked once more, without tools. Dropping the future
     /// cancels the model's work and the tools'.
     pub async fn ask(&self, request: ChatRequest) -> Result<ChatResponse> {
-        Layer::answer(self, Call::new(request)).await?.collect().await
+        ProviderLayer::answer(self, ProviderRequest::new(request)).await?.collect().await
     }
 
     /// The tools that may be run for `call`, which is made to show them all.
@@ -138,10 +139,10 @@ impl Conversation {
     /// # Errors
     ///
     /// If a tool is offered that does not exist.
-    fn prepare(&self, call: &mut Call) -> Result<HashSet<String>> {
+    fn prepare(&self, call: &mut ProviderRequest) -> Result<HashSet<String>> {
         let described = match &call.ask {
-            Ask::Original(original) => original.envelope.tools.is_some(),
-            Ask::Composed(request) => !request.tools.is_empty(),
+            Payload::Raw(original) => original.envelope.tools.is_some(),
+            Payload::Parsed(request) => !request.tools.is_empty(),
         };
         if self.offered.is_empty() && !described {
             return Ok(HashSet::new());
@@ -166,12 +167,12 @@ impl Conversation {
         if !added.is_empty() {
             let mut request = request.clone();
             request.tools.extend(added);
-            call.ask = Ask::Composed(Arc::new(request));
+            call.ask = Payload::Parsed(Arc::new(request));
         }
         Ok(ours)
     }
 
-    fn context(&self, call: &Call) -> ToolContext {
+    fn context(&self, call: &ProviderRequest) -> ToolContext {
         let about = &call.context;
         let mut context = self.context.clone();
         context.tenant = Arc::clone(&about.tenant);
@@ -186,22 +187,22 @@ impl Conversation {
 }
 
 #[async_trait]
-impl Layer for Conversation {
+impl ProviderLayer for ToolLoop {
     fn inner(&self) -> &dyn Provider {
         self.provider.as_ref()
     }
 
-    async fn answer(&self, mut call: Call) -> Result<Answer> {
+    async fn answer(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let ours = self.prepare(&mut call)?;
-        if ours.is_empty() && call.look == Look::Digest {
+        if ours.is_empty() && call.look == Inspection::UsageOnly {
             return self.provider.answer(call).await;
         }
-        call.look = Look::Events;
+        call.look = Inspection::Full;
         let mut answer = self.provider.answer(call.clone()).await?;
         let first = mem::replace(&mut answer.frames, Box::pin(futures_util::stream::empty()));
         let (provider, toolbox) = (Arc::clone(&self.provider), Arc::clone(&self.toolbox));
         let context = self.context(&call);
-        let talk = Talk::new(provider, toolbox, context, (ours, self.rounds), call);
+        let talk = ToolLoopStream::new(provider, toolbox, context, (ours, self.rounds), call);
         answer.frames = talk.frames(first);
         Ok(answer)
     }
@@ -232,7 +233,7 @@ impl Toolbox {
     }
 }
 
-impl fmt::Debug for Conversation {
+impl fmt::Debug for ToolLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conversation")
             .field("provider", &self.provider.id())

@@ -12,8 +12,8 @@ fn what_needs_no_tools_passes_as_it_came() {
         decode,
     );
     let mut call = Call::new(request());
-    call.ask = Ask::Original(Arc::new(original));
-    call.look = Look::Digest;
+    call.ask = Payload::Raw(Arc::new(original));
+    call.look = Inspection::UsageOnly;
     let script = Script::new(&["ta"]);
     let provider: Arc<dyn Provider> = Arc::<Script>::clone(&script);
     let conversation = Conversation::new(provider).with_tools(Arc::new(OneTool(Echo::new("ours"))));

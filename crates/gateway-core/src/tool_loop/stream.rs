@@ -9,25 +9,26 @@
 //! ```
 
 use super::{
-    MAX_CALLS, MAX_RESULTS, Rounds, Toolbox,
+    MAX_CALLS, MAX_RESULTS, ToolLoopLimits, Toolbox,
     turn::{Place, Turn, Verdict},
 };
 use crate::{
-    Ask, Call, Content, Frame, FrameStream, Json, Message, Part, Provider, Result, Role,
-    StreamEvent, ToolCall, ToolChoice, ToolContext, ToolError, ToolErrorCode, ToolResult, Usage,
+    Chunk, ChunkStream, Content, Json, Message, Part, Payload, Provider, ProviderRequest, Result,
+    Role, StreamEvent, ToolCall, ToolChoice, ToolContext, ToolError, ToolErrorCode, ToolResult,
+    Usage,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::{collections::HashSet, mem, sync::Arc};
 
-pub(super) struct Talk {
+pub(super) struct ToolLoopStream {
     pub(super) provider: Arc<dyn Provider>,
     pub(super) toolbox: Arc<Toolbox>,
     pub(super) context: Arc<ToolContext>,
     /// The tools that may be run for this request.
     pub(super) ours: Arc<HashSet<String>>,
-    rounds: Rounds,
+    rounds: ToolLoopLimits,
     /// What is asked, grown by what was said since.
-    pub(super) call: Call,
+    pub(super) call: ProviderRequest,
     round: usize,
     /// How many calls were run.
     ran: usize,
@@ -36,19 +37,19 @@ pub(super) struct Talk {
 }
 
 enum State {
-    Hearing(FrameStream, Box<Turn>),
+    Hearing(ChunkStream, Box<Turn>),
     Running(Message, Vec<ToolCall>),
     Asking,
     Over,
 }
 
-impl Talk {
+impl ToolLoopStream {
     pub(super) fn new(
         provider: Arc<dyn Provider>,
         toolbox: Arc<Toolbox>,
         context: ToolContext,
-        (ours, rounds): (HashSet<String>, Rounds),
-        call: Call,
+        (ours, rounds): (HashSet<String>, ToolLoopLimits),
+        call: ProviderRequest,
     ) -> Self {
         let (context, ours) = (Arc::new(context), Arc::new(ours));
         let (round, ran, spent, state) = (0, 0, None, State::Over);
@@ -56,7 +57,7 @@ impl Talk {
     }
 
     /// The answer, of which `first` is the first turn. Dropping it stops the model and the tools.
-    pub(super) fn frames(mut self, first: FrameStream) -> FrameStream {
+    pub(super) fn frames(mut self, first: ChunkStream) -> ChunkStream {
         self.state = State::Hearing(first, self.turn());
         let stream = self.call.stream;
         let frames = stream::try_unfold(self, |mut talk| async move {
@@ -65,7 +66,7 @@ impl Talk {
         if stream { Box::pin(frames) } else { Box::pin(stream::once(whole(Box::pin(frames)))) }
     }
 
-    async fn next(&mut self) -> Result<Option<Frame>> {
+    async fn next(&mut self) -> Result<Option<Chunk>> {
         loop {
             let frame = match mem::replace(&mut self.state, State::Over) {
                 State::Hearing(mut frames, mut turn) => match frames.try_next().await? {
@@ -84,7 +85,7 @@ impl Talk {
                 }
                 State::Over => return Ok(None),
             };
-            if frame != Frame::default() {
+            if frame != Chunk::default() {
                 return Ok(Some(frame));
             }
         }
@@ -99,21 +100,21 @@ impl Talk {
         Box::new(Turn::new(Arc::clone(&self.ours), place, self.spent))
     }
 
-    fn over(&mut self, turn: Turn) -> Frame {
+    fn over(&mut self, turn: Turn) -> Chunk {
         self.spent = turn.spent();
         let mut seen = Vec::new();
         match turn.end(&mut seen) {
             Verdict::Run(said, calls) => {
                 let running = calls.clone();
                 self.state = State::Running(said, calls);
-                Frame { running, ..Frame::of(seen) }
+                Chunk { running, ..Chunk::of(seen) }
             }
-            Verdict::Done(said) => Frame { exchanged: Vec::from_iter(said), ..Frame::of(seen) },
+            Verdict::Done(said) => Chunk { exchanged: Vec::from_iter(said), ..Chunk::of(seen) },
         }
     }
 
     /// Runs the calls of a turn, and prepares the next.
-    async fn run(&mut self, said: Message, calls: Vec<ToolCall>) -> Result<Frame> {
+    async fn run(&mut self, said: Message, calls: Vec<ToolCall>) -> Result<Chunk> {
         let before = self.ran;
         self.ran = before.saturating_add(calls.len());
         let running = calls.into_iter().enumerate().map(|(at, call)| {
@@ -134,7 +135,7 @@ impl Talk {
         self.round += 1;
         self.grow(&exchanged)?;
         self.state = State::Asking;
-        Ok(Frame { exchanged, ..Frame::default() })
+        Ok(Chunk { exchanged, ..Chunk::default() })
     }
 
     /// Adds what was said to what is asked next.
@@ -146,7 +147,7 @@ impl Talk {
         } else {
             Some(ToolChoice::None)
         };
-        self.call.ask = Ask::Composed(Arc::new(request));
+        self.call.ask = Payload::Parsed(Arc::new(request));
         Ok(())
     }
 }
@@ -198,8 +199,8 @@ fn fit(json: Json, room: &mut usize) -> Result<Json, ToolError> {
 }
 
 /// An answer that is not streamed comes in one frame.
-async fn whole(mut frames: FrameStream) -> Result<Frame> {
-    let mut whole = Frame::default();
+async fn whole(mut frames: ChunkStream) -> Result<Chunk> {
+    let mut whole = Chunk::default();
     while let Some(frame) = frames.try_next().await? {
         whole.events.extend(frame.events);
         whole.verbatim = whole.verbatim.or(frame.verbatim);

@@ -1,7 +1,7 @@
 //! One turn of the model: what of it the caller sees, and whether its calls are run here.
 
 use crate::{
-    Collector, ErrorKind, Frame, GatewayError, Message, Result, StreamEvent, ToolCall,
+    Chunk, Collector, ErrorKind, GatewayError, Message, Result, StreamEvent, ToolCall,
     ToolCallDelta, Usage,
     event::{Finish, FinishReason},
 };
@@ -75,15 +75,15 @@ impl Turn {
     }
 
     /// What of `frame` the caller sees now.
-    pub(super) fn take(&mut self, mut frame: Frame) -> Result<Frame> {
+    pub(super) fn take(&mut self, mut frame: Chunk) -> Result<Chunk> {
         let mut seen = Vec::with_capacity(frame.events.len());
         for event in mem::take(&mut frame.events) {
             self.push(event, &mut seen)?;
         }
         if self.is_heard_only() {
-            return Ok(Frame { events: seen, ..frame });
+            return Ok(Chunk { events: seen, ..frame });
         }
-        Ok(Frame { head: frame.head, ..Frame::of(seen) })
+        Ok(Chunk { head: frame.head, ..Chunk::of(seen) })
     }
 
     fn push(&mut self, event: StreamEvent, seen: &mut Vec<StreamEvent>) -> Result<()> {

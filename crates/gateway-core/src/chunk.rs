@@ -1,14 +1,14 @@
 //! Steps of an answer, together with the bytes in which they came.
 
-use crate::{Head, Message, Result, StreamEvent, ToolCall};
+use crate::{Message, ResponseMeta, Result, StreamEvent, ToolCall};
 use bytes::Bytes;
 use futures_util::Stream;
 use std::pin::Pin;
 
 /// One or more steps of an answer that arrived together.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Frame {
-    /// What the frame means. Under [`Look::Digest`](crate::Look::Digest) beside verbatim bytes:
+pub struct Chunk {
+    /// What the frame means. Under [`Inspection::UsageOnly`](crate::Inspection::UsageOnly) beside verbatim bytes:
     /// only what is metered, that is usage and finish.
     pub events: Vec<StreamEvent>,
     /// The frame in the caller's own dialect, whole events only, ready to be written as it is.
@@ -17,23 +17,23 @@ pub struct Frame {
     pub output: bool,
     /// Messages that are complete with this frame, in their order: what a session keeps. The
     /// model's calls come together with the results of their tools; its last message comes at the
-    /// end. Only a [`Conversation`](crate::Conversation) tells them.
+    /// end. Only a [`ToolLoop`](crate::ToolLoop) tells them.
     pub exchanged: Vec<Message>,
     /// Calls that are run here from now on; what comes of them is told as exchanged. Only a
-    /// [`Conversation`](crate::Conversation) tells them.
+    /// [`ToolLoop`](crate::ToolLoop) tells them.
     pub running: Vec<ToolCall>,
     /// Who answers, where that was found out only after the answer had begun: another attempt was
     /// made, or another provider asked.
-    pub head: Option<Box<Head>>,
+    pub head: Option<Box<ResponseMeta>>,
 }
 
 /// An answer in progress.
 ///
 /// Ends after the frame that finishes the answer, or with the first error. An answer that stops
 /// without saying so is an error. Dropping the stream cancels the upstream call.
-pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame>> + Send>>;
+pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk>> + Send>>;
 
-impl Frame {
+impl Chunk {
     /// A frame of steps without bytes.
     pub fn of(events: Vec<StreamEvent>) -> Self {
         let output = events.iter().any(StreamEvent::is_output);

@@ -11,18 +11,23 @@ use std::time::Duration;
 /// A caller that speaks Chat Completions cannot send a seal back; the provider that issued it wants
 /// it with the tool's result. Bounded for each tenant: the oldest entries go first.
 #[async_trait]
-pub trait SideStore: Send + Sync {
+pub trait ReasoningStore: Send + Sync {
     /// Remembers `aside` for `ttl`.
-    async fn put(&self, key: &Key, aside: &Aside, ttl: Duration) -> Result<(), StoreError>;
+    async fn put(
+        &self,
+        key: &Key,
+        aside: &StoredReasoning,
+        ttl: Duration,
+    ) -> Result<(), StoreError>;
 
     /// What is remembered of each key, in order.
-    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Aside>>, StoreError>;
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<StoredReasoning>>, StoreError>;
 }
 
 /// What stood beside a tool call.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
-pub struct Aside {
+pub struct StoredReasoning {
     /// The thinking before the call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasoning: Vec<Reasoning>,

@@ -11,8 +11,9 @@ mod random;
 
 use super::*;
 use crate::{
-    Choice, Collector, Content, FinishReason, Frame, FrameStream, Head, Message, Original, Part,
-    Role, Started, StreamEvent, ToolCallDelta, ToolChoice, ToolErrorCode, ToolKind, Usage,
+    Choice, Chunk, ChunkStream, Collector, Content, FinishReason, Message, Part, RawRequest,
+    ResponseMeta, Role, Started, StreamEvent, ToolCallDelta, ToolChoice, ToolErrorCode, ToolKind,
+    Usage,
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use std::sync::{
@@ -23,7 +24,7 @@ use std::sync::{
 /// Answers with its turns, the last one for ever, and remembers what it was asked.
 struct Script {
     turns: Mutex<Vec<Vec<StreamEvent>>>,
-    asked: Mutex<Vec<Call>>,
+    asked: Mutex<Vec<ProviderRequest>>,
 }
 
 impl Script {
@@ -43,19 +44,22 @@ impl Provider for Script {
         "script"
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer> {
+    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let whole = !call.stream;
         self.asked.lock().unwrap().push(call);
         let mut turns = self.turns.lock().unwrap();
         let events = if turns.len() > 1 { turns.remove(0) } else { turns[0].clone() };
         let verbatim = Some(bytes::Bytes::from_static(b"verbatim"));
-        let frame = |events| Ok(Frame { verbatim: verbatim.clone(), ..Frame::of(events) });
+        let frame = |events| Ok(Chunk { verbatim: verbatim.clone(), ..Chunk::of(events) });
         let frames: Vec<_> = if whole {
             vec![frame(events)]
         } else {
             events.into_iter().map(|event| frame(vec![event])).collect()
         };
-        Ok(Answer { head: Head::default(), frames: Box::pin(stream::iter(frames)) })
+        Ok(ProviderResponse {
+            head: ResponseMeta::default(),
+            frames: Box::pin(stream::iter(frames)),
+        })
     }
 }
 
@@ -154,13 +158,15 @@ fn request() -> ChatRequest {
     ChatRequest { tools: vec![tool("theirs")], ..ChatRequest::user("m", "hello") }
 }
 
-fn conversation(script: &Arc<Script>) -> Conversation {
+fn conversation(script: &Arc<Script>) -> ToolLoop {
     let provider: Arc<dyn Provider> = Arc::<Script>::clone(script);
-    Conversation::new(provider).with_tool(Echo::new("ours"))
+    ToolLoop::new(provider).with_tool(Echo::new("ours"))
 }
 
-fn frames(script: &Arc<Script>, request: ChatRequest) -> Vec<Frame> {
-    let answer = block_on(Layer::answer(&conversation(script), Call::new(request))).unwrap();
+fn frames(script: &Arc<Script>, request: ChatRequest) -> Vec<Chunk> {
+    let answer =
+        block_on(ProviderLayer::answer(&conversation(script), ProviderRequest::new(request)))
+            .unwrap();
     block_on(answer.frames.map(Result::unwrap).collect())
 }
 
