@@ -1,7 +1,7 @@
 //! What is kept of requests. When a new configuration is taken up, what is under way goes on.
 
 use crate::{before::Before, config::Config, lasting::Lasting};
-use gateway_http::{Feed, Idempotency, Keeper, Responses};
+use gateway_http::{Idempotency, Keeper, LiveFeed, Responses};
 use gateway_sessions::{Rules, Sessions};
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ const BACKGROUND_RESPONSES: usize = 256;
 const REPLAY_BYTES: usize = 4 << 20;
 
 /// What is shown to operators; whoever watches goes on to watch.
-pub(crate) fn feed(lasting: &Lasting, before: Option<Before<'_>>) -> Feed {
+pub(crate) fn feed(lasting: &Lasting, before: Option<Before<'_>>) -> LiveFeed {
     let watched = before.and_then(|it| it.app.console.clone());
-    watched.unwrap_or_else(|| Feed::new(lasting.drain.closing.clone()))
+    watched.unwrap_or_else(|| LiveFeed::new(lasting.drain.closing.clone()))
 }
 
 /// Answers that are kept.

@@ -3,7 +3,7 @@
 use crate::{
     auth::{Access, Client},
     body,
-    console::Feed,
+    console::LiveFeed,
     control::Control,
     cors::Cors,
     health::Health,
@@ -63,7 +63,7 @@ pub struct App {
     /// Who may do how much.
     pub control: Control,
     /// What the page for operators shows; absent if there is none.
-    pub console: Option<Feed>,
+    pub console: Option<LiveFeed>,
     /// How well it is.
     pub health: Health,
     /// What is told of the gateway itself.

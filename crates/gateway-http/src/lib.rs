@@ -44,7 +44,7 @@ pub use self::{
     app::{About, App, Backend, Paused, Render, Times},
     auth::{Access, Client},
     body::{Budget, Limits},
-    console::Feed,
+    console::LiveFeed,
     control::Control,
     cors::Cors,
     endpoint::Endpoint,

@@ -2,7 +2,7 @@
 
 use crate::{
     App,
-    console::{self, Begun, Live},
+    console::{self, EndedRequest, LiveRequest, StartedRequest},
     control::{Ended, Permit, Row, Size, Taken, Who},
     meters::{InFlight, Took},
 };
@@ -44,7 +44,7 @@ pub(crate) struct Outcome {
     row: Option<Arc<Row>>,
     told: bool,
     /// Where it is shown, if somebody looks.
-    live: Option<Live>,
+    live: Option<LiveRequest>,
     _permit: Option<Permit>,
     _in_flight: InFlight,
 }
@@ -146,7 +146,7 @@ impl Outcome {
     /// Shows the request to those who watch `tenant`, if there are any.
     pub(crate) fn shown(mut self, tenant: &Arc<str>, model: &Arc<str>) -> Self {
         let Some(feed) = &self.app.console else { return self };
-        self.live = feed.note(|| Begun {
+        self.live = feed.start(|| StartedRequest {
             request_id: Arc::clone(&self.request_id),
             at: console::now(),
             path: self.path,
@@ -291,9 +291,9 @@ impl Outcome {
         end: StreamEnd<'_>,
         cost: Option<NanoDollars>,
         (took, first): (Duration, Option<Duration>),
-    ) -> console::Ended {
+    ) -> EndedRequest {
         let error = if let StreamEnd::Failed(error) = end { Some(error) } else { None };
-        console::Ended {
+        EndedRequest {
             outcome: word(end),
             finish: self.finish,
             attempts: self.attempts,
@@ -363,7 +363,7 @@ fn steps(steps: &[Attempt]) -> Option<String> {
 impl StreamObserver for Outcome {
     fn see(&mut self, frame: &Chunk) {
         if let Some(live) = &self.live {
-            live.saw(frame.output);
+            live.chunk(frame.output);
         }
         if let Some(head) = &frame.head {
             self.learn(head);

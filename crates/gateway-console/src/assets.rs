@@ -2,11 +2,6 @@
 //!
 //! They fetch nothing from elsewhere, and the browser is told to see to it.
 
-use super::off;
-use crate::{App, reply};
-use gateway_core::{ErrorKind, GatewayError, Result};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -60,51 +55,35 @@ const DOCS: &[File] = &[
     part!("parts.css", CSS),
 ];
 
-/// What a page may do: run and fetch what is here, and nothing else.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+/// The content security policy of the pages: they run and fetch what the gateway serves, nothing else.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
+     style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
 
-/// `GET /console` and what it is made of.
-///
-/// # Errors
-///
-/// If there is no such file, or no console.
-pub(crate) fn page(app: &App, name: &str) -> Result<Response<reply::Body>> {
-    if app.console.is_none() {
-        return Err(off());
-    }
-    file(CONSOLE, name)
+/// A file that is part of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Asset {
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// Its content.
+    pub text: &'static str,
 }
 
-/// `GET /docs` and what it is made of.
-///
-/// # Errors
-///
-/// If there is no such file, or the documentation is switched off.
-pub(crate) fn docs(app: &App, name: &str) -> Result<Response<reply::Body>> {
-    if app.about.docs.is_none() {
-        let message = "the documentation is switched off";
-        return Err(GatewayError::new(ErrorKind::NotFound, message));
-    }
-    file(DOCS, name)
+/// The file `name` of the console, or its page if `name` is empty; `None` if there is no such file.
+pub fn console_asset(name: &str) -> Option<Asset> {
+    find(CONSOLE, name)
+}
+
+/// The file `name` of the API reference, or its page if `name` is empty; `None` if there is no such
+/// file.
+pub fn reference_asset(name: &str) -> Option<Asset> {
+    find(DOCS, name)
 }
 
 /// A file by its name; the first is the page itself.
-fn file(files: &[File], name: &str) -> Result<Response<reply::Body>> {
+fn find(files: &[File], name: &str) -> Option<Asset> {
     let wanted = if name.is_empty() { files.first() } else { files.iter().find(|it| it.0 == name) };
-    let Some(&(_, kind, text)) = wanted else {
-        return Err(GatewayError::new(ErrorKind::NotFound, "there is nothing at this path"));
-    };
-    let mut reply = reply::bytes(StatusCode::OK, kind, text);
-    let headers = reply.headers_mut();
-    let mut add = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    add(header::CONTENT_SECURITY_POLICY, POLICY);
-    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    add(header::REFERRER_POLICY, "no-referrer");
-    add(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    add(header::CACHE_CONTROL, "no-cache");
-    Ok(reply)
+    wanted.map(|&(_, content_type, text)| Asset { content_type, text })
 }
 
 #[cfg(test)]

@@ -1,0 +1,16 @@
+//! The console: a page for operators, and the feed that shows it requests as they happen.
+//!
+//! The page holds no data. It fetches what it shows with the key of the person who looks, so that
+//! each tenant sees its own requests.
+
+mod assets;
+mod feed;
+mod feed_events;
+mod row;
+
+pub use self::{
+    assets::{Asset, CONTENT_SECURITY_POLICY, console_asset, reference_asset},
+    feed::{FeedEvent, FeedSubscription, Lagged, LiveFeed, LiveRequest},
+    feed_events::feed_events,
+    row::{EndedRequest, EndedRow, LiveRow, RequestProgress, StartedRequest},
+};
