@@ -14,8 +14,12 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-sessions", Some(&["gateway-core"])),
     ("gateway-resilience", Some(&["gateway-core"])),
     ("gateway-store", Some(&["gateway-core"])),
+    ("gateway-console", Some(&[])),
     // The rules of a session's history are pure, and a turn is part of a request's path.
-    ("gateway-http", Some(&["gateway-core", "gateway-sessions", "gateway-wire"])),
+    (
+        "gateway-http",
+        Some(&["gateway-console", "gateway-core", "gateway-sessions", "gateway-wire"]),
+    ),
     ("gateway-server", None),
     // What is fuzzed is what reads bytes of others.
     ("gateway-fuzz", None),
