@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use gateway_core::{ChatRequest, Collector, Payload, ProviderRequest};
 use gateway_wire::{
-    Caller, ErrorReply, Ids, Reply, carried::columns, chat::ChatCaller,
-    completions::CompletionsCaller, messages::MessagesCaller, responses::ResponsesCaller,
+    Caller, ErrorReply, Ids, Reply, chat::ChatCaller, completions::CompletionsCaller,
+    feature_matrix::columns, messages::MessagesCaller, responses::ResponsesCaller,
 };
 use serde::de::IgnoredAny;
 use std::{sync::Arc, time::Duration};

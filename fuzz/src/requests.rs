@@ -4,10 +4,10 @@ use bytes::Bytes;
 use gateway_core::{ChatRequest, Inspection, ProviderRequest};
 use gateway_wire::{
     Caller,
-    carried::{columns, encode},
     chat::ChatCaller,
     completions::CompletionsCaller,
     envelope,
+    feature_matrix::{columns, encode},
     json::Limits,
     messages::MessagesCaller,
     responses::ResponsesCaller,

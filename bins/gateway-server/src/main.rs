@@ -67,7 +67,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let load = || source.load().map(|loaded| loaded.config);
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
-        Command::Docs(Docs::Providers) => print(&gateway_wire::carried::table()),
+        Command::Docs(Docs::Providers) => print(&gateway_wire::feature_matrix::table()),
         Command::Docs(Docs::Metrics) => print(&gateway_http::metric_names::markdown()),
         Command::Check => load().map_or_else(|problems| refuse(&problems), |config| fine(&config)),
         Command::Config => {

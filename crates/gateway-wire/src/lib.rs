@@ -16,12 +16,11 @@
 //! request with only the model's name replaced, the answer as whole events, read no closer than
 //! metering needs.
 
-pub mod carried;
 pub mod chat;
 pub mod completions;
-pub mod described;
 pub mod embeddings;
 pub mod envelope;
+pub mod feature_matrix;
 pub mod framing;
 pub mod gemini;
 pub mod json;
@@ -31,26 +30,27 @@ pub mod reasoning;
 pub mod responses;
 pub mod splice;
 pub mod sse;
+pub mod tool_names;
 
-mod caller;
 mod error_type;
-mod fault;
-mod foreign;
 mod ids;
-mod likelihood;
-mod raw;
+mod inbound;
+mod logprobs;
+mod outbound;
+mod provider_tools;
+mod token_count;
+mod tool_arguments;
 #[cfg(test)]
-mod talks;
-mod tokens;
-mod upstream;
+mod tool_loop_tests;
+mod upstream_error;
 
 pub use self::{
-    caller::{Caller, Opened, Reply, StreamWriter},
     error_type::error_type,
-    fault::{Fault, unreadable},
-    foreign::without_foreign_tools,
     ids::Ids,
-    upstream::{Encoded, ErrorReply, Framing, StreamReader, TokenCounter, Upstream},
+    inbound::{Caller, Opened, Reply, StreamWriter},
+    outbound::{Encoded, ErrorReply, Framing, StreamReader, TokenCounter, Upstream},
+    provider_tools::without_foreign_tools,
+    upstream_error::{Fault, unreadable},
 };
 
 /// The largest single event, or whole answer, that an upstream may send.

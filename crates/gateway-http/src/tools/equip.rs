@@ -16,7 +16,7 @@ use gateway_core::{
     ToolLoop, ToolSpec, Tools,
 };
 use gateway_sessions::taxonomy;
-use gateway_wire::described;
+use gateway_wire::tool_names;
 use http::HeaderMap;
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ fn describes(call: &ProviderRequest, tools: &dyn Tools) -> bool {
     match &call.ask {
         Payload::Raw(original) => {
             let list = original.envelope.tools.clone().and_then(|span| original.body.get(span));
-            list.is_some_and(|list| described::may_name(list, is_known))
+            list.is_some_and(|list| tool_names::may_name(list, is_known))
         }
         Payload::Parsed(request) => request.tools.iter().any(|tool| is_known(tool.name())),
     }

@@ -11,45 +11,45 @@
 //!
 //! How upstreams differ from `OpenAI` is told by their [`Quirks`].
 
-mod adapt;
-mod answer;
-mod calls;
-mod decode;
-mod decode_message;
-mod decode_options;
-mod decode_part;
-mod decode_tools;
-mod decoder;
-mod details;
-mod digest;
-mod encode;
-mod encode_message;
-mod encode_part;
-mod encode_tools;
+mod decode_request;
+mod decode_request_messages;
+mod decode_request_options;
+mod decode_request_parts;
+mod decode_request_reasoning;
+mod decode_response;
+mod decode_response_wire;
+mod encode_request;
+mod encode_request_messages;
+mod encode_request_parts;
+mod encode_response;
+mod encode_response_parts;
 mod errors;
-mod finish;
+mod finish_reason;
 mod lenient;
-mod mend;
-mod mend_facts;
-mod mend_message;
+mod normalize;
+mod normalize_message;
+mod normalize_metadata;
 mod object;
+mod outbound;
+mod passthrough;
 mod quirks;
-mod reader;
-mod relay;
-mod thought;
+mod reasoning_details;
+mod request_edits;
+mod stream_reader;
+mod stream_writer;
+mod tool_call_slots;
+mod tools_decode;
+mod tools_encode;
 mod tree;
-mod upstream;
 pub(crate) mod usage;
-mod whole;
-mod write;
-mod writer;
+mod usage_scan;
 
 pub use self::{
+    outbound::ChatUpstream,
     quirks::{Answers, Feature, History, Quirks, Thinking},
-    upstream::ChatUpstream,
 };
 
-use self::writer::Writer;
+use self::stream_writer::Writer;
 use crate::{Caller, Reply, StreamWriter};
 use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Payload, Result};
 
@@ -65,19 +65,19 @@ impl Caller for ChatCaller {
     fn check(&self, envelope: &Envelope) -> Result<()> {
         match &envelope.messages {
             Some(messages) if !messages.is_empty() => Ok(()),
-            Some(_) | None => Err(decode::no_messages()),
+            Some(_) | None => Err(decode_request::no_messages()),
         }
     }
 
     fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest> {
-        decode::decode
+        decode_request::decode
     }
 
     fn write_whole(&self, mut answer: ChatResponse, reply: Reply) -> Vec<u8> {
         let calls =
             answer.choices.iter().any(|choice| choice.message.tool_calls().next().is_some());
         let legacy = calls && is_legacy(&reply.ask);
-        whole::write(&mut answer, reply, legacy)
+        encode_response::write(&mut answer, reply, legacy)
     }
 
     fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {

@@ -1,10 +1,10 @@
 //! Tests that need both sides of the dialect.
 
+mod encode_request;
+mod encode_response;
 mod fixtures;
-mod requests;
-mod streams;
-mod wholes;
-mod writing;
+mod stream_reader;
+mod stream_writer;
 
 use super::{ChatCaller, ChatUpstream, Quirks};
 use crate::{

@@ -1,7 +1,7 @@
 //! Token counts, as this dialect writes them.
 
 use super::lenient::Maybe;
-use crate::tokens::{Reading, Tokens};
+use crate::token_count::{Reading, Tokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 

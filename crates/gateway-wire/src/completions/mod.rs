@@ -8,14 +8,14 @@
 //!   choices 0 1 of the first chat, 0 1 of the second  ->  choices 0 1 2 3
 //! ```
 
-mod decode;
-mod likelihoods;
-mod write;
+mod decode_request;
+mod logprobs;
+mod stream_writer;
 
 #[cfg(test)]
 mod tests;
 
-use self::write::Writer;
+use self::stream_writer::Writer;
 use crate::{Caller, Opened, Reply, StreamWriter, chat::ChatCaller};
 use bytes::Bytes;
 use gateway_core::{
@@ -33,15 +33,15 @@ impl Caller for CompletionsCaller {
     }
 
     fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest> {
-        |body| decode::decode(body).map(|decoded| decoded.request)
+        |body| decode_request::decode(body).map(|decoded| decoded.request)
     }
 
     fn open(&self, body: Bytes, _: Envelope) -> Result<Opened> {
-        decode::decode(&body).map(decode::Decoded::open)
+        decode_request::decode(&body).map(decode_request::Decoded::open)
     }
 
     fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8> {
-        write::whole(&answer, reply)
+        stream_writer::whole(&answer, reply)
     }
 
     fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {

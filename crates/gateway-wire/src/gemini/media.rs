@@ -1,6 +1,6 @@
 //! Pictures, sounds and documents.
 
-use super::contents::WirePart;
+use super::encode_request_contents::WirePart;
 use gateway_core::Source;
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! Requests and answers as a whole.
 
-mod answers;
-mod requests;
+mod decode_response;
+mod encode_request;
 
 use super::*;
 use crate::Framing;

@@ -1,7 +1,7 @@
 //! Tokens, as Gemini counts them.
 
-use super::wire::{Detail, UsageMetadata, Word};
-use crate::tokens::Reading;
+use super::decode_response_wire::{Detail, UsageMetadata, Word};
+use crate::token_count::Reading;
 use gateway_core::Usage;
 
 impl UsageMetadata {

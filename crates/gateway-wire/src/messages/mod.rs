@@ -4,32 +4,32 @@
 //! and not text, and a bound on the answer's length must be given. Most of [`MessagesUpstream`] is
 //! about bringing a conversation of any other shape into that one.
 
-mod answer;
 mod base64;
-mod block;
-mod body;
-mod cache;
-mod caller;
-mod counts;
-mod failure;
-mod ids;
-mod incoming;
-mod offered;
-mod pieces;
-mod reader;
-mod request;
-mod sampling;
-mod schema;
-mod steps;
-mod stop;
-mod thinking;
-mod tools;
-mod turns;
-mod upstream;
-mod whole;
-mod writer;
+mod cache_control;
+mod decode_request;
+mod decode_request_messages;
+mod decode_response;
+mod decode_response_blocks;
+mod encode_request;
+mod encode_request_blocks;
+mod encode_request_sampling;
+mod encode_request_thinking;
+mod encode_request_turns;
+mod encode_response;
+mod errors;
+mod finish_reason;
+mod inbound;
+mod json_schema;
+mod outbound;
+mod stream_reader;
+mod stream_writer;
+mod stream_writer_blocks;
+mod tool_call_ids;
+mod tools_decode;
+mod tools_encode;
+mod usage;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::{caller::MessagesCaller, upstream::MessagesUpstream};
+pub use self::{inbound::MessagesCaller, outbound::MessagesUpstream};

@@ -9,36 +9,36 @@
 //! the provider did. The gateway's own words for these are parts of messages: adjacent items of the
 //! model become one message, and each part becomes an item again.
 
-mod answer;
+mod annotations;
 mod body;
-mod decode;
-mod decode_content;
-mod decode_input;
-mod emit;
-mod encode;
-mod encode_extra;
-mod encode_input;
-mod encode_options;
+mod decode_request;
+mod decode_request_content;
+mod decode_request_input;
+mod decode_response;
+mod decode_response_items;
+mod decode_response_wire;
+mod encode_request;
+mod encode_request_extra;
+mod encode_request_input;
+mod encode_request_items;
+mod encode_request_options;
+mod encode_response;
+mod encode_response_items;
 mod errors;
-mod item;
-mod notes;
-mod object;
-mod output;
-mod output_end;
-mod output_item;
-mod reader;
-mod response;
-mod seals;
-mod state;
+mod reasoning_seals;
+mod stored_response;
+mod stream_reader;
+mod stream_writer;
+mod stream_writer_events;
+mod stream_writer_items;
+mod stream_writer_items_end;
 mod tools;
 mod usage;
-mod whole;
-mod writer;
 
 pub use self::{
-    object::Stage,
-    state::{StateFields, events_after, final_response, input_tokens},
-    writer::response_object,
+    encode_response::Stage,
+    stored_response::{StateFields, events_after, final_response, input_tokens},
+    stream_writer::response_object,
 };
 
 use crate::{Caller, Encoded, ErrorReply, Ids, Reply, StreamReader, StreamWriter, Upstream};
@@ -57,15 +57,15 @@ impl Caller for ResponsesCaller {
     }
 
     fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest> {
-        decode::decode
+        decode_request::decode
     }
 
     fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8> {
-        writer::write_whole(answer, reply)
+        stream_writer::write_whole(answer, reply)
     }
 
     fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {
-        Box::new(writer::Writer::new(reply))
+        Box::new(stream_writer::Writer::new(reply))
     }
 
     fn write_error(&self, error: &GatewayError, _: &str) -> Vec<u8> {
@@ -83,15 +83,15 @@ impl Upstream for ResponsesUpstream {
     }
 
     fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
-        encode::encode(call)
+        encode_request::encode(call)
     }
 
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
-        whole::read(call, &body, ids)
+        decode_response::read(call, &body, ids)
     }
 
     fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
-        Box::new(reader::Reader::new(call, ids))
+        Box::new(stream_reader::Reader::new(call, ids))
     }
 
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {

@@ -1,6 +1,6 @@
 //! Token counts.
 
-use crate::tokens::{Reading, Tokens};
+use crate::token_count::{Reading, Tokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,8 @@
 use gateway_core::{ChatRequest, Dialect};
 use gateway_wire::{
     Caller, Upstream,
-    carried::{self, FEATURES, Fate, Feature, columns},
     chat::{ChatCaller, ChatUpstream, Quirks},
+    feature_matrix::{self, FEATURES, Fate, Feature, columns},
     messages::{MessagesCaller, MessagesUpstream},
     responses::{ResponsesCaller, ResponsesUpstream},
 };
@@ -30,7 +30,7 @@ fn through(
     (upstream, caller): &(Box<dyn Upstream>, Box<dyn Caller>),
     request: ChatRequest,
 ) -> Option<(ChatRequest, BTreeSet<String>)> {
-    let (body, loss) = carried::encode(&**upstream, request).ok()?;
+    let (body, loss) = feature_matrix::encode(&**upstream, request).ok()?;
     let decoded = caller.decode()(&body).expect("what we write we can read");
     Some((decoded, loss.iter().map(str::to_owned).collect()))
 }
@@ -76,7 +76,7 @@ fn features() -> impl Strategy<Value = Vec<&'static Feature>> {
 }
 
 fn request_of(features: &[&Feature]) -> ChatRequest {
-    let mut request = carried::plain();
+    let mut request = feature_matrix::plain();
     for feature in features {
         (feature.add)(&mut request);
     }
@@ -101,7 +101,7 @@ proptest! {
         let Some((asked, _)) = through(a, request_of(&features)) else { return Ok(()) };
         let features: Vec<_> = features.into_iter().filter(|it| (it.seen)(&asked)).collect();
         let fates: Vec<_> = features.iter().map(|it| it.fate(&*b.0)).collect();
-        let (plain, _) = through(a, carried::plain()).expect("it can be said everywhere");
+        let (plain, _) = through(a, feature_matrix::plain()).expect("it can be said everywhere");
         let (_, always) = through(b, plain).expect("it can be said everywhere");
         let Some((sent, told)) = through(b, asked) else {
             prop_assert!(fates.contains(&Fate::Refused), "refused, though the table says otherwise");
@@ -127,7 +127,7 @@ proptest! {
         let columns = columns();
         let upstream = &*columns[at].upstream;
         let fates: Vec<_> = features.iter().map(|it| it.fate(upstream)).collect();
-        match carried::encode(upstream, request_of(&features)) {
+        match feature_matrix::encode(upstream, request_of(&features)) {
             Ok((body, loss)) => {
                 prop_assert!(!fates.contains(&Fate::Refused));
                 prop_assert_eq!(fates.contains(&Fate::Dropped), !loss.is_empty());
@@ -141,13 +141,13 @@ proptest! {
     #[test]
     fn no_word_is_lost(words in prop::collection::vec("[a-z]{8}", 1..6), at in 0..6_usize) {
         use gateway_core::{Message, Role};
-        let mut request = carried::plain();
+        let mut request = feature_matrix::plain();
         let roles = [Role::User, Role::Assistant, Role::System, Role::Developer];
         for (at, word) in words.iter().enumerate() {
             request.messages.push(Message::text(roles[at % roles.len()], word.clone()));
         }
         request.messages.push(Message::text(Role::User, "the end"));
-        let (body, _) = carried::encode(&*columns()[at].upstream, request).expect("it can be said");
+        let (body, _) = feature_matrix::encode(&*columns()[at].upstream, request).expect("it can be said");
         let body = String::from_utf8(body).expect("text");
         for word in words {
             prop_assert!(body.contains(&word), "{}", body);
@@ -160,15 +160,15 @@ proptest! {
     fn a_prompt_is_the_same_from_request_to_request(names in prop::collection::btree_set("[a-z]{6}", 1..8), at in 0..6_usize) {
         use gateway_core::{Json, ToolSpec};
         let names: Vec<_> = names.into_iter().rev().collect();
-        let mut request = carried::plain();
+        let mut request = feature_matrix::plain();
         for name in &names {
             let schema = format!(r#"{{"type":"object","required":["z{name}","a"],"properties":{{"z{name}":{{"type":"string"}},"a":{{"type":"number"}}}},"additionalProperties":false}}"#);
             request.tools.push(ToolSpec::function(name.clone(), "d", Json::parse(schema).expect("JSON")));
         }
         let columns = columns();
         let upstream = &*columns[at].upstream;
-        let (body, _) = carried::encode(upstream, request.clone()).expect("it can be said");
-        let (again, _) = carried::encode(upstream, request).expect("it can be said");
+        let (body, _) = feature_matrix::encode(upstream, request.clone()).expect("it can be said");
+        let (again, _) = feature_matrix::encode(upstream, request).expect("it can be said");
         prop_assert_eq!(&body, &again);
         let text = String::from_utf8(body).expect("text");
         let places: Vec<_> = names.iter().map(|it| text.find(&format!("\"{it}\""))).collect();

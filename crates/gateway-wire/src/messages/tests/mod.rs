@@ -1,11 +1,11 @@
 //! What the pieces of this dialect do together.
 
-mod asked;
-mod decoded;
-mod read;
-mod relayed;
-mod shapes;
-mod written;
+mod decode_request;
+mod decode_response;
+mod encode_request;
+mod encode_response;
+mod passthrough;
+mod turn_shapes;
 
 use super::{MessagesCaller, MessagesUpstream};
 use crate::{Caller as _, Encoded, Ids, Reply, Upstream as _};

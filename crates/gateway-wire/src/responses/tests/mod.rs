@@ -1,10 +1,10 @@
 //! Both sides together: what is written is read, and what is read is written.
 
-pub(crate) mod grammar;
-mod reading;
-mod requests;
-mod sending;
-mod writing;
+mod decode_request;
+mod decode_response;
+mod encode_request;
+mod encode_response;
+pub(crate) mod stream_grammar;
 
 use super::{ResponsesCaller, ResponsesUpstream};
 use crate::{

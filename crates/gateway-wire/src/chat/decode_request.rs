@@ -1,0 +1,182 @@
+//! Reads requests of callers.
+
+use super::{
+    decode_request_messages,
+    decode_request_options::option,
+    lenient::Text,
+    object::{Object, Path, read, reason},
+    tools_decode,
+};
+use gateway_core::{ChatRequest, Dialect, GatewayError, Result, ToolSpec};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Reads a request.
+///
+/// A member that is `null` counts as absent. What we do not model is kept in `extra`.
+pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
+    let object: Object<'_> = serde_json::from_slice(body).map_err(|error| {
+        GatewayError::invalid("body", format!("the body cannot be read: {}", reason(&error)))
+    })?;
+    let mut request = ChatRequest { dialect: Some(Dialect::Chat), ..ChatRequest::default() };
+    let mut functions: Vec<ToolSpec> = Vec::new();
+    for (name, raw) in &object.0 {
+        if raw.get() == "null" {
+            continue;
+        }
+        let at = Path::Root.member(name);
+        match name.as_ref() {
+            "functions" => {
+                functions = tools_decode::functions(raw, &at)?;
+                request.legacy_functions = true;
+            }
+            "function_call" => {
+                request.tool_choice = Some(tools_decode::function_call(raw, &at)?);
+                request.legacy_functions = true;
+            }
+            _ => member(&mut request, name, raw, &at)?,
+        }
+    }
+    request.tools.extend(functions);
+    complete(&request)?;
+    Ok(request)
+}
+
+fn member(request: &mut ChatRequest, name: &str, raw: &RawValue, at: &Path<'_>) -> Result<()> {
+    match name {
+        "model" => request.model = read::<Text<'_>>(raw, at)?.into_string(),
+        "messages" => request.messages = decode_request_messages::messages(raw, at)?,
+        "tools" => request.tools = tools_decode::tools(raw, at)?,
+        "tool_choice" => request.tool_choice = Some(tools_decode::choice(raw, at)?),
+        "parallel_tool_calls" => request.parallel_tool_calls = Some(read(raw, at)?),
+        "stream" => request.stream = read(raw, at)?,
+        "stream_options" => {
+            let options: StreamOptions = read(raw, at)?;
+            request.stream_usage = options.include_usage.unwrap_or_default();
+        }
+        // The gateway's own.
+        "session_id" => {}
+        _ => {
+            if !option(&mut request.options, name, raw, at)? {
+                request.extra.push(name, raw.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+/// Checks that nothing is missing without which there is no request.
+fn complete(request: &ChatRequest) -> Result<()> {
+    if request.model.is_empty() {
+        return Err(GatewayError::invalid("model", "model: name a model"));
+    }
+    if request.messages.is_empty() {
+        return Err(no_messages());
+    }
+    Ok(())
+}
+
+/// The error of a request that says nothing.
+pub(super) fn no_messages() -> GatewayError {
+    GatewayError::invalid("messages", "messages: at least one message is needed, in a list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a request with `members` besides the usual ones; `expected` is the parameter at fault.
+    #[track_caller]
+    fn check(members: &str, expected: &str) {
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}]{}{members}}}"#,
+            if members.is_empty() { "" } else { "," }
+        );
+        let at = decode(body.as_bytes()).map_err(|error| error.at_param().unwrap().to_owned());
+        assert_eq!(at.err().unwrap_or_default(), expected, "{members}");
+    }
+
+    #[test]
+    fn what_is_right_is_taken() {
+        check("", "");
+        check(r#""temperature":2,"top_p":0.0,"n":128,"presence_penalty":-2"#, "");
+        check(r#""stop":null,"tools":null,"stream":null,"max_tokens":null"#, "");
+        check(r#""max_completion_tokens":1,"seed":-5,"logprobs":true,"top_logprobs":20"#, "");
+        check(r#""stream_options":{"include_usage":true}"#, "");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        check(r#""temperature":2.1"#, "temperature");
+        check(r#""temperature":"hot""#, "temperature");
+        check(r#""top_p":-0.1"#, "top_p");
+        check(r#""n":0"#, "n");
+        check(r#""n":129"#, "n");
+        check(r#""max_tokens":0"#, "max_tokens");
+        check(r#""max_tokens":-5"#, "max_tokens");
+        check(r#""max_completion_tokens":1.5"#, "max_completion_tokens");
+        check(r#""presence_penalty":3"#, "presence_penalty");
+        check(r#""frequency_penalty":-2.5"#, "frequency_penalty");
+        check(r#""top_logprobs":21"#, "top_logprobs");
+        check(r#""stop":5"#, "stop");
+        check(r#""stop":["a",5]"#, "stop[1]");
+        check(r#""stream":"yes""#, "stream");
+        check(r#""stream_options":{"include_usage":"yes"}"#, "stream_options");
+        check(r#""tools":{}"#, "tools");
+        check(r#""tools":[{"type":"function","function":{}}]"#, "tools[0].function.name");
+        check(r#""tool_choice":"always""#, "tool_choice");
+        check(r#""tool_choice":{"type":"function"}"#, "tool_choice.function.name");
+        check(r#""messages":[]"#, "messages");
+        check(r#""messages":null"#, "");
+        check(r#""messages":"hi""#, "messages");
+        check(r#""messages":["hi"]"#, "messages[0]");
+        check(r#""messages":[{"role":"robot","content":""}]"#, "messages[0].role");
+        check(r#""messages":[{"content":""}]"#, "messages[0].role");
+        check(r#""messages":[{"role":"user","content":5}]"#, "messages[0].content");
+        check(r#""messages":[{"role":"user","content":[5]}]"#, "messages[0].content[0]");
+        check(
+            r#""messages":[{"role":"user","content":[{"type":"text","text":5}]}]"#,
+            "messages[0].content[0].text",
+        );
+        check(r#""messages":[{"role":"user","content":[{}]}]"#, "messages[0].content[0].type");
+        check(r#""messages":[{"role":"tool","content":""}]"#, "messages[0].tool_call_id");
+        check(
+            r#""messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"function"}]}]"#,
+            "messages[0].tool_calls[0].function",
+        );
+        check(r#""response_format":{"type":"json_schema"}"#, "response_format.json_schema");
+    }
+
+    #[test]
+    fn model_and_messages_are_needed() {
+        let missing =
+            |body: &str| decode(body.as_bytes()).unwrap_err().at_param().unwrap().to_owned();
+        assert_eq!(missing(r#"{"messages":[]}"#), "model");
+        assert_eq!(missing(r#"{"model":"m"}"#), "messages");
+        assert_eq!(missing("[]"), "body");
+    }
+
+    #[test]
+    fn unknown_members_are_kept_as_they_are() {
+        let body = r#"{"model":"m","x":{"a" : 1.0},"messages":[{"role":"user","content":"hi"}],
+            "session_id":"s","y":12345678901234567890}"#;
+        let request = decode(body.as_bytes()).unwrap();
+        let extra: Vec<_> = request.extra.iter().map(|(name, it)| (name, it.get())).collect();
+        assert_eq!(extra, [("x", r#"{"a" : 1.0}"#), ("y", "12345678901234567890")]);
+    }
+
+    #[test]
+    fn the_old_spelling_of_tools_is_understood() {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],
+            "functions":[{"name":"f"}],"function_call":{"name":"f"}}"#;
+        let request = decode(body.as_bytes()).unwrap();
+        assert!(request.legacy_functions);
+        assert_eq!(request.tools[0].name(), "f");
+        assert_eq!(request.tool_choice, Some(gateway_core::ToolChoice::Named("f".to_owned())));
+    }
+}

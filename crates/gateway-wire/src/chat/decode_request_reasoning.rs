@@ -1,0 +1,70 @@
+//! Thinking in the history: what clients send back, in the spellings they know.
+//!
+//! This dialect has no place for thinking, so every vendor found one. `reasoning_content` and
+//! `reasoning` hold text, `reasoning_details` is `OpenRouter`'s list, `thinking_blocks` holds
+//! blocks of Anthropic, and Google's signatures travel in `extra_content`.
+
+use super::{
+    decode_request_messages::{ExtraContent, Wire},
+    lenient::Text,
+    object::Object,
+};
+use gateway_core::{Content, Dialect, Part, Reasoning, Seal, SealKind};
+use serde_json::value::RawValue;
+use std::mem;
+
+/// Takes the thinking out of an assistant's message.
+pub(super) fn decode(wire: &mut Wire<'_>) -> Vec<Part> {
+    let mut parts = wire.thinking_blocks.map(blocks).unwrap_or_default();
+    let text = mem::take(&mut wire.reasoning_content).or_else(|| {
+        serde_json::from_str::<Text<'_>>(wire.reasoning?.get()).ok().map(Text::into_string)
+    });
+    let seal = wire.reasoning_details.filter(|raw| raw.get() != "[]").map(details);
+    // The blocks hold the text too.
+    if parts.is_empty() && (text.is_some() || seal.is_some()) {
+        parts.push(thought(text.unwrap_or_default(), seal));
+    } else if seal.is_some() {
+        parts.push(thought(String::new(), seal));
+    }
+    let signature = wire.extra_content.take().and_then(ExtraContent::seal);
+    if signature.is_some() {
+        parts.push(thought(String::new(), signature));
+    }
+    parts
+}
+
+fn thought(text: String, seal: Option<Seal>) -> Part {
+    Content::Reasoning(Reasoning { text, seal }).into()
+}
+
+fn blocks(raw: &RawValue) -> Vec<Part> {
+    let blocks: Vec<Object<'_>> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let block = |block: &Object<'_>| {
+        let text = |name| block.text(name).map(std::borrow::Cow::into_owned);
+        if block.is("type", "redacted_thinking") {
+            return Some(thought(
+                String::new(),
+                Some(anthropic(SealKind::Encrypted, text("data")?)),
+            ));
+        }
+        let seal = text("signature").filter(|it| !it.is_empty());
+        let seal = seal.map(|data| anthropic(SealKind::Signature, data));
+        Some(thought(text("thinking")?, seal))
+    };
+    blocks.iter().filter_map(block).collect()
+}
+
+fn anthropic(kind: SealKind, data: String) -> Seal {
+    Seal { dialect: Dialect::Messages, kind, id: None, data }
+}
+
+/// `OpenRouter`'s list, which wants to come back as it is.
+pub(super) fn details(raw: &RawValue) -> Seal {
+    let data = raw.get().to_owned();
+    Seal { dialect: Dialect::Chat, kind: SealKind::Details, id: None, data }
+}
+
+/// Google's signature.
+pub(super) fn gemini(data: String) -> Seal {
+    Seal { dialect: Dialect::Gemini, kind: SealKind::Signature, id: None, data }
+}

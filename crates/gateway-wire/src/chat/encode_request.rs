@@ -1,0 +1,325 @@
+//! Writes requests to upstreams.
+
+use super::{
+    encode_request_messages,
+    encode_response_parts::member,
+    quirks::{Feature, Quirks, Thinking},
+    tools_encode,
+};
+use gateway_core::{
+    ChatRequest, Content, Dialect, DroppedParams, Effort, Json, Options, Part, ReasoningOptions,
+    ResponseFormat, ToolChoice,
+};
+use serde::Serialize;
+
+/// Writes `request`, as it is to be put to `model`.
+pub(super) fn encode(
+    quirks: &Quirks,
+    request: &ChatRequest,
+    model: &str,
+    stream: bool,
+    loss: &mut DroppedParams,
+) -> Vec<u8> {
+    let mut body = Body { quirks, loss, out: Vec::with_capacity(1024) };
+    body.out.extend_from_slice(b"{\"model\":");
+    // A string: this cannot fail.
+    let _ = serde_json::to_writer(&mut body.out, model);
+    let messages = encode_request_messages::messages(quirks, &request.messages, body.loss);
+    body.put("messages", &messages);
+    if stream {
+        body.put("stream", &true);
+        if quirks.knows(Feature::StreamOptions) {
+            body.put("stream_options", &StreamOptions { include_usage: true });
+        }
+    }
+    let thinking = body.tools(request);
+    body.sampling(&request.options);
+    body.rest(request);
+    body.thinking(request.options.reasoning.as_ref(), thinking);
+    let is_own = request.dialect == Some(Dialect::Chat);
+    for (name, json) in request.extra.iter() {
+        if is_own {
+            body.extra(name, json);
+        } else if !OURS.contains(&name) && json.get() != "null" {
+            body.loss.drop(name.to_owned());
+        }
+    }
+    body.out.push(b'}');
+    body.out
+}
+
+/// Parameters of other dialects that the gateway itself sees to, or that every answer has anyway.
+const OURS: [&str; 7] = [
+    "background",
+    "conversation",
+    "include",
+    "instructions",
+    "metadata",
+    "previous_response_id",
+    "store",
+];
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+/// Whether the model may think, where the request leaves it to the upstream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum MayThink {
+    AsUsual,
+    No,
+}
+
+/// A body that is being written.
+struct Body<'a> {
+    quirks: &'a Quirks,
+    loss: &'a mut DroppedParams,
+    out: Vec<u8>,
+}
+
+impl Body<'_> {
+    fn put(&mut self, name: &str, value: &impl Serialize) {
+        member(&mut self.out, name, value);
+    }
+
+    fn put_some(&mut self, name: &str, value: Option<&impl Serialize>) {
+        if let Some(value) = value {
+            self.put(name, value);
+        }
+    }
+
+    /// Writes what only some upstreams understand.
+    fn put_known(&mut self, feature: Feature, name: &'static str, value: Option<&impl Serialize>) {
+        if self.quirks.knows(feature) {
+            self.put_some(name, value);
+        } else {
+            self.loss.drop_if(value.is_some(), name);
+        }
+    }
+
+    /// A name that needs to be escaped is not one of an upstream's.
+    fn extra(&mut self, name: &str, json: &Json) {
+        if name.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\') {
+            self.put(name, json);
+        }
+    }
+
+    fn tools(&mut self, request: &ChatRequest) -> MayThink {
+        let tools = tools_encode::tools(self.quirks, request, self.loss);
+        let mut choice = request.tool_choice.as_ref();
+        let mut thinking = MayThink::AsUsual;
+        let forced = matches!(
+            choice,
+            Some(
+                ToolChoice::Required
+                    | ToolChoice::Named(_)
+                    | ToolChoice::Allowed { required: true, .. }
+            )
+        );
+        if forced && !self.quirks.knows(Feature::ForcedThinking) {
+            if thinks(request.options.reasoning.as_ref()) {
+                self.loss.drop("tool_choice");
+                choice = None;
+            } else {
+                thinking = MayThink::No;
+            }
+        }
+        if tools.is_empty() {
+            return thinking;
+        }
+        self.put("tools", &tools);
+        if let Some(choice) = choice {
+            self.put("tool_choice", &tools_encode::choice(self.quirks, request, choice));
+        }
+        self.put_some("parallel_tool_calls", request.parallel_tool_calls.as_ref());
+        thinking
+    }
+
+    fn sampling(&mut self, options: &Options) {
+        self.put_some(self.quirks.max_tokens, options.max_tokens.as_ref());
+        self.put_some("temperature", options.temperature.as_ref());
+        self.put_some("top_p", options.top_p.as_ref());
+        self.put_known(Feature::TopK, "top_k", options.top_k.as_ref());
+        self.put_some("n", options.n.as_ref());
+        if !options.stop.is_empty() {
+            self.put("stop", &options.stop);
+        }
+        self.put_some(self.quirks.seed, options.seed.as_ref());
+        self.put_some("presence_penalty", options.presence_penalty.as_ref());
+        self.put_some("frequency_penalty", options.frequency_penalty.as_ref());
+        self.put_known(Feature::LogitBias, "logit_bias", options.logit_bias.as_ref());
+        self.put_some("logprobs", options.logprobs.as_ref());
+        self.put_some("top_logprobs", options.top_logprobs.as_ref());
+    }
+
+    fn rest(&mut self, request: &ChatRequest) {
+        let options = &request.options;
+        if let Some(format) = self.format(request) {
+            self.put("response_format", &format);
+        }
+        self.put_known(Feature::Verbosity, "verbosity", options.verbosity.as_ref());
+        self.put_known(Feature::User, "user", options.user.as_ref());
+        self.put_known(Feature::ServiceTier, "service_tier", options.service_tier.as_ref());
+    }
+
+    fn format<'a>(&mut self, request: &'a ChatRequest) -> Option<Format<'a>> {
+        match request.options.response_format.as_ref()? {
+            ResponseFormat::Text => Some(Format { r#type: "text", json_schema: None }),
+            ResponseFormat::JsonObject => Some(Format { r#type: "json_object", json_schema: None }),
+            ResponseFormat::JsonSchema { name, description, schema, strict }
+                if self.quirks.knows(Feature::JsonSchema) =>
+            {
+                let description = description.as_deref();
+                let json_schema =
+                    Schema { name, description, schema: schema.as_ref(), strict: *strict };
+                Some(Format { r#type: "json_schema", json_schema: Some(json_schema) })
+            }
+            ResponseFormat::JsonSchema { .. } => {
+                self.loss.drop("response_format.json_schema");
+                // Upstreams without schemas refuse to write JSON for nobody who asked for it.
+                mentions_json(request)
+                    .then_some(Format { r#type: "json_object", json_schema: None })
+            }
+        }
+    }
+
+    fn thinking(&mut self, reasoning: Option<&ReasoningOptions>, may: MayThink) {
+        let off = may == MayThink::No;
+        let Some(reasoning) = reasoning.filter(|_| !off) else {
+            if off && self.quirks.thinking == Thinking::Switch {
+                self.put("thinking", &Switch { r#type: "disabled" });
+            }
+            return;
+        };
+        match self.quirks.thinking {
+            Thinking::Effort => {
+                let word =
+                    effort(reasoning).map(|it| if it == Effort::Max { Effort::XHigh } else { it });
+                self.put_some("reasoning_effort", word.map(Effort::as_str).as_ref());
+            }
+            Thinking::Switch => match effort(reasoning) {
+                Some(Effort::None) => self.put("thinking", &Switch { r#type: "disabled" }),
+                None if !reasoning.adaptive => {}
+                effort => {
+                    self.put("thinking", &Switch { r#type: "enabled" });
+                    self.put_some("reasoning_effort", effort.map(coarse).as_ref());
+                }
+            },
+            Thinking::Object => self.put("reasoning", &object(reasoning)),
+            Thinking::Template => {
+                let effort = effort(reasoning);
+                if effort.is_none() && !reasoning.adaptive {
+                    return;
+                }
+                let enable_thinking = effort != Some(Effort::None);
+                let reasoning_effort =
+                    effort.filter(|_| enable_thinking).map(moderate).map(Effort::as_str);
+                self.put("chat_template_kwargs", &Template { enable_thinking, reasoning_effort });
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    json_schema: Option<Schema<'a>>,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
+struct Schema<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Switch {
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Template {
+    enable_thinking: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Object {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exclude: Option<bool>,
+}
+
+/// `OpenRouter` takes one of the two measures, and prefers the exact one.
+fn object(reasoning: &ReasoningOptions) -> Object {
+    let budget = reasoning.budget.filter(|_| reasoning.effort.is_none());
+    let effort = reasoning.effort.or((budget == Some(0)).then_some(Effort::None));
+    let effort = effort.map(|it| if it == Effort::Max { Effort::XHigh } else { it });
+    let max_tokens = budget.filter(|budget| *budget > 0);
+    Object {
+        effort: effort.map(Effort::as_str),
+        max_tokens,
+        enabled: (reasoning.adaptive && effort.is_none() && max_tokens.is_none()).then_some(true),
+        exclude: (reasoning.summary.as_deref() == Some("omitted")).then_some(true),
+    }
+}
+
+/// How hard to think, in words; a budget is translated.
+fn effort(reasoning: &ReasoningOptions) -> Option<Effort> {
+    reasoning.effort.or_else(|| {
+        Some(match reasoning.budget? {
+            0 => Effort::None,
+            1..=2048 => Effort::Low,
+            2049..=8192 => Effort::Medium,
+            _ => Effort::High,
+        })
+    })
+}
+
+/// The three words of `DeepSeek`.
+const fn coarse(effort: Effort) -> &'static str {
+    match effort {
+        Effort::None | Effort::Minimal | Effort::Low => "low",
+        Effort::Medium | Effort::High | Effort::XHigh => "high",
+        Effort::Max => "max",
+    }
+}
+
+/// The three words that templates know.
+const fn moderate(effort: Effort) -> Effort {
+    match effort {
+        Effort::None | Effort::Minimal | Effort::Low => Effort::Low,
+        Effort::Medium => Effort::Medium,
+        Effort::High | Effort::XHigh | Effort::Max => Effort::High,
+    }
+}
+
+/// Whether the caller asked the model to think.
+fn thinks(reasoning: Option<&ReasoningOptions>) -> bool {
+    reasoning.is_some_and(|it| it.adaptive || !matches!(effort(it), None | Some(Effort::None)))
+}
+
+fn mentions_json(request: &ChatRequest) -> bool {
+    let text = |part: &Part| {
+        if let Content::Text(text) = &part.content {
+            text.to_ascii_lowercase().contains("json")
+        } else {
+            false
+        }
+    };
+    request.messages.iter().any(|message| message.parts.iter().any(text))
+}

@@ -1,0 +1,183 @@
+//! Writes the messages of a request.
+
+use super::{
+    encode_request_parts::{self, Parts, Written},
+    encode_response_parts::{self, Call},
+    quirks::{Answers, Feature, History, Quirks},
+};
+use gateway_core::{
+    Content, DroppedParams, Message, Part, Reasoning, Role, ToolCall, ToolResult, plain_text,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+#[derive(Default, Serialize)]
+pub(super) struct Wire<'a> {
+    role: &'static str,
+    /// `null` beside what is not text.
+    content: Option<Parts<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "encode_response_parts::is_empty")]
+    reasoning_details: Vec<Cow<'a, RawValue>>,
+    #[serde(skip_serializing_if = "encode_response_parts::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+}
+
+/// Writes the conversation.
+pub(super) fn messages<'a>(
+    quirks: &Quirks,
+    messages: &'a [Message],
+    loss: &mut DroppedParams,
+) -> Vec<Wire<'a>> {
+    let mut writer =
+        Writer { quirks, loss, out: Vec::with_capacity(messages.len()), shown: Vec::new() };
+    for message in messages {
+        writer.message(message);
+    }
+    writer.show();
+    writer.out
+}
+
+struct Writer<'a, 'l> {
+    quirks: &'l Quirks,
+    loss: &'l mut DroppedParams,
+    out: Vec<Wire<'a>>,
+    /// What tools showed besides text: results hold text only, so the user shows it after them.
+    shown: Vec<Written<'a>>,
+}
+
+impl<'a> Writer<'a, '_> {
+    fn message(&mut self, message: &'a Message) {
+        let mut results = 0;
+        for part in &message.parts {
+            if let Content::ToolResult(result) = &part.content {
+                results += 1;
+                self.result(result);
+            }
+        }
+        if results > 0 && results == message.parts.len() {
+            return;
+        }
+        self.show();
+        let name = message.name.as_deref();
+        self.loss.drop_if(name.is_some() && !self.quirks.knows(Feature::Names), "name");
+        let name = name.filter(|_| self.quirks.knows(Feature::Names));
+        let wire = match message.role {
+            Role::Assistant => self.assistant(&message.parts),
+            Role::Developer if self.quirks.knows(Feature::Developer) => {
+                self.plain("developer", &message.parts)
+            }
+            Role::System | Role::Developer => self.plain("system", &message.parts),
+            Role::User | Role::Tool => self.plain("user", &message.parts),
+        };
+        self.out.push(Wire { name, ..wire });
+    }
+
+    /// What tools showed, in a message of the user.
+    fn show(&mut self) {
+        if !self.shown.is_empty() {
+            let content = Some(Parts(std::mem::take(&mut self.shown)));
+            self.out.push(Wire { role: "user", content, ..Wire::default() });
+        }
+    }
+
+    fn parts(&mut self, parts: &'a [Part]) -> Vec<Written<'a>> {
+        parts
+            .iter()
+            .filter_map(|part| encode_request_parts::part(self.quirks, part, self.loss))
+            .collect()
+    }
+
+    fn plain(&mut self, role: &'static str, parts: &'a [Part]) -> Wire<'a> {
+        Wire { role, content: Some(Parts(self.parts(parts))), ..Wire::default() }
+    }
+
+    fn result(&mut self, result: &'a ToolResult) {
+        let (texts, others): (Vec<_>, Vec<_>) =
+            result.parts.iter().partition(|part| matches!(part.content, Content::Text(_)));
+        for part in others {
+            self.shown.extend(encode_request_parts::part(self.quirks, part, self.loss));
+        }
+        let mut parts: Vec<Written<'a>> = Vec::with_capacity(texts.len() + 1);
+        // What says so itself stays what it is: JSON.
+        if result.is_error && !plain_text(&result.parts).starts_with("{\"error\"") {
+            parts.push(Written::text("Error: "));
+        }
+        for part in texts {
+            parts.extend(encode_request_parts::part(self.quirks, part, self.loss));
+        }
+        self.out.push(Wire {
+            role: "tool",
+            content: Some(Parts(parts)),
+            tool_call_id: Some(&result.call_id),
+            ..Wire::default()
+        });
+    }
+
+    fn assistant(&mut self, parts: &'a [Part]) -> Wire<'a> {
+        let mut wire = Wire { role: "assistant", ..Wire::default() };
+        // Others do not know refusals, and read what was said.
+        let refusals = self.quirks.answers == Answers::Verbatim;
+        let mut said: Vec<Written<'a>> = Vec::new();
+        for part in parts {
+            match &part.content {
+                Content::ToolCall(call) => wire.tool_calls.push(self.call(call)),
+                Content::Refusal(text) if refusals => append(&mut wire.refusal, text),
+                Content::Text(_)
+                | Content::Refusal(_)
+                | Content::Image(_)
+                | Content::Audio(_)
+                | Content::File(_)
+                | Content::Opaque(_) => {
+                    said.extend(encode_request_parts::part(self.quirks, part, self.loss));
+                }
+                Content::Reasoning(it) => self.thought(it, &mut wire),
+                Content::ToolResult(_) => {}
+            }
+        }
+        if self.quirks.history == History::Required && !wire.tool_calls.is_empty() {
+            wire.reasoning_content.get_or_insert_default();
+        }
+        let silent = wire.tool_calls.is_empty() && wire.refusal.is_none();
+        wire.content = (silent || !said.is_empty()).then_some(Parts(said));
+        wire
+    }
+
+    fn thought(&self, it: &'a Reasoning, wire: &mut Wire<'a>) {
+        let place = match self.quirks.history {
+            History::Nothing => return,
+            History::Text | History::Required => &mut wire.reasoning_content,
+            History::Details => {
+                wire.reasoning_details
+                    .extend(it.seal.iter().flat_map(encode_response_parts::details));
+                &mut wire.reasoning
+            }
+        };
+        if !it.text.is_empty() {
+            append(place, &it.text);
+        }
+    }
+
+    fn call(&mut self, call: &'a ToolCall) -> Call<'a> {
+        let custom = call.custom && self.quirks.knows(Feature::CustomTools);
+        self.loss.drop_if(call.custom && !custom, "tools.custom");
+        Call::new(&call.name, &call.arguments, custom).begin(&call.id)
+    }
+}
+
+fn append<'a>(place: &mut Option<Cow<'a, str>>, text: &'a str) {
+    match place {
+        Some(before) => before.to_mut().push_str(text),
+        None => *place = Some(Cow::Borrowed(text)),
+    }
+}

@@ -1,0 +1,187 @@
+//! Passes on streams whose bytes callers take as they are.
+//!
+//! What is passed on is read no closer than metering needs: until the model says something every
+//! chunk, afterwards those that tell of the end, of token counts or of an error.
+
+use super::{decode_response::Decoder, errors};
+use crate::{StreamReader, json::Walk, sse};
+use bytes::Bytes;
+use gateway_core::{Chunk, Inspection, Result, StreamEvent};
+use std::borrow::Cow;
+
+/// Passes on chunks.
+pub(super) struct Relay {
+    decoder: Decoder,
+    look: Inspection,
+    /// How many choices there will be.
+    expected: usize,
+    wants_usage: bool,
+    /// The model has said something.
+    output: bool,
+    done: bool,
+}
+
+impl Relay {
+    pub(super) fn new(
+        decoder: Decoder,
+        look: Inspection,
+        expected: usize,
+        wants_usage: bool,
+    ) -> Self {
+        Self { decoder, look, expected, wants_usage, output: false, done: false }
+    }
+
+    /// Whether every chunk is read. With several choices it takes that to know which have begun.
+    fn reads_all(&self) -> bool {
+        self.look == Inspection::Full || !self.output || self.expected > 1
+    }
+
+    fn slowly(&mut self, block: &Bytes, frame: &mut Chunk) -> Result<()> {
+        let plain = sse::is_plain(block);
+        let mut kept = Vec::new();
+        let mut changed = !plain;
+        let outcome = self.each(block, frame, &mut kept, &mut changed);
+        if changed || outcome.is_err() {
+            frame.verbatim = (!kept.is_empty()).then(|| kept.into());
+        } else {
+            frame.verbatim = Some(block.clone());
+        }
+        if self.look == Inspection::UsageOnly {
+            frame
+                .events
+                .retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));
+        }
+        outcome
+    }
+
+    /// Reads the events of `block`; those that are passed on are also written to `kept`.
+    fn each(
+        &mut self,
+        block: &[u8],
+        frame: &mut Chunk,
+        kept: &mut Vec<u8>,
+        changed: &mut bool,
+    ) -> Result<()> {
+        for event in sse::events(block) {
+            // Of a plain event only one that is no text is not borrowed: it is mended.
+            *changed |= matches!(event.data, Cow::Owned(_));
+            let data = event.data.trim();
+            if self.done || data == "[DONE]" || data.is_empty() {
+                self.done |= data == "[DONE]";
+                *changed = true;
+                continue;
+            }
+            if event.name == "error" {
+                return Err(errors::event(data));
+            }
+            let before = frame.events.len();
+            if self.reads_all() || !is_quiet(data.as_bytes()) {
+                self.decoder.read(data, &mut frame.events)?;
+            }
+            let new = frame.events.get(before..).unwrap_or_default();
+            frame.output |= new.iter().any(StreamEvent::is_output);
+            self.output |= frame.output;
+            let counts = new.iter().any(|it| matches!(it, StreamEvent::Usage(_)));
+            let only_counts = counts && !new.iter().any(StreamEvent::is_output);
+            if only_counts && !self.wants_usage {
+                *changed = true;
+            } else {
+                // To the byte as it came, if it was plain.
+                let name = Some(event.name).filter(|name| !name.is_empty());
+                sse::write(kept, name, &event.data);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether every event of `block`, which is plain, is one that need not be read. What is no object
+/// is no chunk: the caller learns that the answer failed instead of choking on it.
+fn is_quiet_block(block: &[u8]) -> bool {
+    let mut begin = 0;
+    memchr::memchr_iter(b'\n', block).all(|end| {
+        let line = block.get(begin..end).unwrap_or_default();
+        begin = end + 1;
+        // Others end an event, or name it.
+        line.strip_prefix(b"data: ").is_none_or(is_quiet)
+    })
+}
+
+/// Whether `data` is an object that tells neither of the end nor of token counts nor of an error.
+fn is_quiet(data: &[u8]) -> bool {
+    let walked = std::str::from_utf8(data).ok().and_then(|data| Walk::through(data, quiet));
+    walked.is_some()
+}
+
+fn quiet(walk: &mut Walk<'_>) -> Option<()> {
+    walk.object(|key, walk| match key {
+        "choices" if !walk.is_null() => walk.array(quiet_choice),
+        "choices" => Some(()),
+        "usage" | "error" => walk.is_null().then_some(()),
+        _ => walk.value().map(drop),
+    })
+}
+
+fn quiet_choice(walk: &mut Walk<'_>) -> Option<()> {
+    walk.object(|key, walk| match key {
+        "finish_reason" => walk.is_null().then_some(()),
+        _ => walk.value().map(drop),
+    })
+}
+
+impl StreamReader for Relay {
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
+        let reads_all = self.reads_all() || self.done;
+        if reads_all || !sse::is_plain(&block) || !is_quiet_block(&block) {
+            self.slowly(&block, frame)?;
+        } else {
+            frame.verbatim = Some(block);
+            frame.output = true;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: &mut Chunk) -> Result<()> {
+        // Whoever says that this is all may give fewer choices than were asked for.
+        self.decoder.end(if self.done { 1 } else { self.expected })
+    }
+
+    fn is_finished(&self) -> bool {
+        self.decoder.is_finished(self.expected)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(chunk: &str, expected: bool) {
+        assert_eq!(is_quiet(chunk.as_bytes()), expected, "{chunk}");
+    }
+
+    #[test]
+    fn a_chunk_that_only_says_something_is_not_read() {
+        for rest in ["", r#","usage":null"#, r#","error": null"#, r#","x":{"usage":{"a":1}}"#] {
+            let delta = r#"{"content":"\"usage\": {}","finish_reason":"in what is said"}"#;
+            let chunk = |choices: &str| format!(r#"{{"id":"c","choices":{choices}{rest}}}"#);
+            check(
+                &chunk(&format!(r#"[{{"index":0,"delta":{delta},"finish_reason":null}}]"#)),
+                true,
+            );
+            check(&chunk("[]"), true);
+            check(&chunk("null"), true);
+            check(&chunk(r#"[{"finish_reason":"stop"}]"#), false);
+            check(&chunk(r#"[{"delta":{}},{"finish_reason":"stop"}]"#), false);
+        }
+        check(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, false);
+        check(r#"{"choices":[{"delta":{}}],"us\u0061ge":{"prompt_tokens":1}}"#, false);
+        check(r#"{"error":{"message":"no"}}"#, false);
+        check(r#"{"choices":[{"delta":{}}]"#, false);
+        check("[DONE]", false);
+    }
+}

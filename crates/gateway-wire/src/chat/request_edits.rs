@@ -1,0 +1,333 @@
+//! Requests in the caller's own bytes: what must be different is edited in place.
+//!
+//! Everything else stays as the caller wrote it, to the byte.
+
+use super::{
+    object::Object,
+    quirks::{Feature, History, Quirks},
+};
+use crate::{
+    json::{self, Limits, Member},
+    splice::{literal, splice},
+};
+use bytes::Bytes;
+use gateway_core::{Envelope, RawRequest};
+use memchr::memmem::{self, Finder};
+use serde_json::value::RawValue;
+use std::{ops::Range, sync::LazyLock};
+
+static DEVELOPER: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"developer\""));
+
+static TOOL_CALLS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"tool_calls\""));
+
+type Edits = Vec<(Range<usize>, Bytes)>;
+
+/// The body to send, in pieces.
+pub(super) fn adapt(quirks: &Quirks, original: &RawRequest, model: &str) -> Vec<Bytes> {
+    let RawRequest { body, envelope, .. } = original;
+    let mut edits = Vec::new();
+    let mut name = literal(model).to_vec();
+    if envelope.stream && !envelope.stream_usage && quirks.knows(Feature::StreamOptions) {
+        match &envelope.stream_options {
+            Some(at) => edits.extend(ask_for_usage(body, at)),
+            None => name.extend_from_slice(br#","stream_options":{"include_usage":true}"#),
+        }
+    }
+    if body.get(envelope.model_span.clone()) != Some(name.as_slice()) {
+        edits.push((envelope.model_span.clone(), name.into()));
+    }
+    if envelope.stream_options.is_some() && !quirks.knows(Feature::StreamOptions) {
+        cut(body, &["stream_options", "session_id"], &mut edits);
+    } else {
+        edits.extend(envelope.session.iter().map(|(_, at)| (at.clone(), Bytes::new())));
+    }
+    rename(quirks, body, &mut edits);
+    if !quirks.knows(Feature::Developer) && DEVELOPER.find(body).is_some() {
+        each_message(body, envelope, |message| demote(body, message, &mut edits));
+    }
+    if quirks.history == History::Required && TOOL_CALLS.find(body).is_some() {
+        each_message(body, envelope, |message| remember(body, message, &mut edits));
+    }
+    splice(body, edits)
+}
+
+/// The members of the object that stands at `at`, with their places in `body`.
+fn members<'a>(body: &'a [u8], at: &Range<usize>) -> Vec<Member<'a>> {
+    let mut members = Vec::new();
+    let object = body.get(at.clone()).unwrap_or_default();
+    // It was sound when the request came in.
+    let _ = json::members(object, &Limits { depth: usize::MAX }, |member| members.push(member));
+    for member in &mut members {
+        for span in [&mut member.key_span, &mut member.value_span] {
+            *span = span.start + at.start..span.end + at.start;
+        }
+    }
+    members
+}
+
+/// Adds the wish for token counts to the `stream_options` that stand at `at`.
+fn ask_for_usage(body: &[u8], at: &Range<usize>) -> Option<(Range<usize>, Bytes)> {
+    let options = body.get(at.clone())?;
+    if !options.starts_with(b"{") {
+        return Some((at.clone(), Bytes::from_static(br#"{"include_usage":true}"#)));
+    }
+    let members = members(body, at);
+    if let Some(member) = members.iter().find(|member| member.key == "include_usage") {
+        return Some((member.value_span.clone(), Bytes::from_static(b"true")));
+    }
+    let inside = at.start + 1..at.start + 1;
+    Some((
+        inside,
+        Bytes::from_static(if members.is_empty() {
+            br#""include_usage":true"#
+        } else {
+            br#""include_usage":true,"#
+        }),
+    ))
+}
+
+/// Cuts the members called `names` out, and the commas that go with them.
+fn cut(body: &[u8], names: &[&str], edits: &mut Edits) {
+    let mut start = None;
+    let mut end_of_last = None;
+    for member in members(body, &(0..body.len())) {
+        if names.contains(&&*member.key) {
+            let start = *start.get_or_insert(end_of_last.unwrap_or(member.key_span.start));
+            if end_of_last.is_some() {
+                edits.push((start..member.value_span.end, Bytes::new()));
+            }
+        } else {
+            // Those before the first that stays go up to it.
+            if let (Some(start), None) = (start, end_of_last) {
+                edits.push((start..member.key_span.start, Bytes::new()));
+            }
+            start = None;
+            end_of_last = Some(member.value_span.end);
+        }
+    }
+}
+
+/// Calls members by the upstream's names for them.
+fn rename(quirks: &Quirks, body: &[u8], edits: &mut Edits) {
+    for (ours, theirs) in [("max_completion_tokens", quirks.max_tokens), ("seed", quirks.seed)] {
+        if ours == theirs || memmem::find(body, ours.as_bytes()).is_none() {
+            continue;
+        }
+        let members = members(body, &(0..body.len()));
+        if members.iter().any(|member| member.key == theirs) {
+            continue;
+        }
+        let ours = members.into_iter().find(|member| member.key == ours);
+        edits.extend(ours.map(|member| (member.key_span, literal(theirs))));
+    }
+}
+
+fn each_message<'a>(body: &'a [u8], envelope: &Envelope, mut see: impl FnMut(&Object<'a>)) {
+    let messages = envelope.messages.clone().and_then(|at| body.get(at));
+    let messages: Option<Vec<&RawValue>> =
+        messages.and_then(|messages| serde_json::from_slice(messages).ok());
+    for raw in messages.into_iter().flatten() {
+        if let Ok(message) = serde_json::from_str(raw.get()) {
+            see(&message);
+        }
+    }
+}
+
+/// Where `part`, which is borrowed from `body`, stands in it.
+fn place(body: &[u8], part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+    start..start.saturating_add(part.len())
+}
+
+/// `developer` becomes `system`.
+fn demote(body: &[u8], message: &Object<'_>, edits: &mut Edits) {
+    if message.is("role", "developer")
+        && let Some(role) = message.get("role")
+    {
+        edits.push((place(body, role.get()), Bytes::from_static(b"\"system\"")));
+    }
+}
+
+/// A turn that called tools gets its `reasoning_content` back, be it empty.
+fn remember(body: &[u8], message: &Object<'_>, edits: &mut Edits) {
+    let called = message.get("tool_calls").is_some_and(|calls| calls.get() != "[]");
+    if !message.is("role", "assistant") || !called || message.get("reasoning_content").is_some() {
+        return;
+    }
+    let thought = message.get("reasoning").map(RawValue::get);
+    let thought = thought.filter(|raw| raw.starts_with('"')).unwrap_or("\"\"");
+    if let Some((_, null)) = message.0.iter().find(|(key, _)| key == "reasoning_content") {
+        edits.push((place(body, null.get()), Bytes::copy_from_slice(thought.as_bytes())));
+    } else if let Some((_, calls)) = message.0.iter().find(|(key, _)| key == "tool_calls") {
+        // The calls are an array, so what follows them ends them.
+        let end = place(body, calls.get()).end;
+        let member = [",\"reasoning_content\":", thought].concat();
+        edits.push((end..end, member.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope;
+    use gateway_core::Dialect;
+    use proptest::prelude::*;
+
+    fn original(body: &str) -> RawRequest {
+        let envelope = envelope::read(body.as_bytes(), &Limits::default()).unwrap();
+        RawRequest::new(
+            Dialect::Chat,
+            Bytes::copy_from_slice(body.as_bytes()),
+            envelope,
+            super::super::decode_request::decode,
+        )
+    }
+
+    fn sent(quirks: &Quirks, body: &str) -> String {
+        String::from_utf8(adapt(quirks, &original(body), "new").concat()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(quirks: &Quirks, body: &str, expected: &str) {
+        assert_eq!(sent(quirks, body), expected);
+        serde_json::from_str::<serde::de::IgnoredAny>(expected).unwrap();
+    }
+
+    const OPENAI: &Quirks = &Quirks::OPENAI;
+
+    #[test]
+    fn only_the_model_changes() {
+        check(
+            OPENAI,
+            r#" { "x" : 1.0 , "model" : "old", "y":[ ] }"#,
+            r#" { "x" : 1.0 , "model" : "new", "y":[ ] }"#,
+        );
+        check(OPENAI, r#"{"model":"new"}"#, r#"{"model":"new"}"#);
+    }
+
+    #[test]
+    fn the_session_is_ours() {
+        check(OPENAI, r#"{"model":"a","session_id":"s","n":1}"#, r#"{"model":"new","n":1}"#);
+    }
+
+    #[test]
+    fn streams_are_asked_for_usage() {
+        check(
+            OPENAI,
+            r#"{"model":"a","stream":true}"#,
+            r#"{"model":"new","stream_options":{"include_usage":true},"stream":true}"#,
+        );
+        check(
+            OPENAI,
+            r#"{"model":"a","stream":true,"stream_options":{"include_usage":false,"x":1}}"#,
+            r#"{"model":"new","stream":true,"stream_options":{"include_usage":true,"x":1}}"#,
+        );
+        check(
+            OPENAI,
+            r#"{"stream_options":{"x":1},"model":"a","stream":true}"#,
+            r#"{"stream_options":{"include_usage":true,"x":1},"model":"new","stream":true}"#,
+        );
+        check(
+            OPENAI,
+            r#"{"stream_options":{},"model":"a","stream":true}"#,
+            r#"{"stream_options":{"include_usage":true},"model":"new","stream":true}"#,
+        );
+        check(
+            OPENAI,
+            r#"{"stream_options":null,"model":"a","stream":true}"#,
+            r#"{"stream_options":{"include_usage":true},"model":"new","stream":true}"#,
+        );
+    }
+
+    #[test]
+    fn upstreams_have_their_own_names() {
+        check(
+            &Quirks::DEEPSEEK,
+            r#"{"model":"a","max_completion_tokens":5}"#,
+            r#"{"model":"new","max_tokens":5}"#,
+        );
+        check(
+            &Quirks::MISTRAL,
+            r#"{"seed":7,"model":"a","metadata":{"seed":1}}"#,
+            r#"{"random_seed":7,"model":"new","metadata":{"seed":1}}"#,
+        );
+        check(
+            &Quirks::DEEPSEEK,
+            r#"{"model":"a","max_completion_tokens":5,"max_tokens":4}"#,
+            r#"{"model":"new","max_completion_tokens":5,"max_tokens":4}"#,
+        );
+    }
+
+    #[test]
+    fn developers_become_the_system() {
+        let body = r#"{"messages":[{"content":"developer","role":"developer"}, {"role": "user","content":"\"developer\""}],"model":"a"}"#;
+        let expected = r#"{"messages":[{"content":"developer","role":"system"}, {"role": "user","content":"\"developer\""}],"model":"new"}"#;
+        check(&Quirks::COMPATIBLE, body, expected);
+        check(OPENAI, body, &body.replace("\"a\"", "\"new\""));
+    }
+
+    #[test]
+    fn thinking_comes_back_where_it_must() {
+        let deepseek = &Quirks::DEEPSEEK;
+        check(
+            deepseek,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"x"}] },{"role":"user","content":"tool_calls"}],"model":"a"}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"x"}],"reasoning_content":"" },{"role":"user","content":"tool_calls"}],"model":"new"}"#,
+        );
+        check(
+            deepseek,
+            r#"{"messages":[{"reasoning":"r\u0041","role":"assistant","tool_calls":[1]}],"model":"a"}"#,
+            r#"{"messages":[{"reasoning":"r\u0041","role":"assistant","tool_calls":[1],"reasoning_content":"r\u0041"}],"model":"new"}"#,
+        );
+        check(
+            deepseek,
+            r#"{"messages":[{"reasoning_content":null,"role":"assistant","tool_calls":[1]}],"model":"a"}"#,
+            r#"{"messages":[{"reasoning_content":"","role":"assistant","tool_calls":[1]}],"model":"new"}"#,
+        );
+        let kept = r#"{"messages":[{"reasoning_content":"r","role":"assistant","tool_calls":[1]}],"model":"a"}"#;
+        check(deepseek, kept, &kept.replace("\"a\"", "\"new\""));
+    }
+
+    /// Any JSON value, written in any way.
+    fn value() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?",
+            "\"([a-z é☃]|\\\\u[0-9a-c][0-9a-f]{3}|\\\\[\"\\\\/bfnrt]){0,8}\"",
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                (prop::collection::vec(inner.clone(), 0..4), "[ \n\t]{0,2}").prop_map(
+                    |(items, blank)| format!("[{blank}{}]", items.join(&format!("{blank},")))
+                ),
+                (prop::collection::vec(inner, 0..4), "[ \n\t]{0,2}").prop_map(|(items, blank)| {
+                    let member =
+                        |(at, item): (usize, &String)| format!("{blank}\"k{at}\"{blank}:{item}");
+                    let members: Vec<_> = items.iter().enumerate().map(member).collect();
+                    format!("{{{}{blank}}}", members.join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_else_it_says_stays(
+            before in prop::collection::vec(value(), 0..4),
+            after in prop::collection::vec(value(), 0..4),
+            blank in "[ \n\t]{0,2}",
+            stream in any::<bool>(),
+        ) {
+            let member = |prefix: &str, (at, value): (usize, &String)| format!("\"{prefix}{at}\":{blank}{value}{blank},");
+            let before: String = before.iter().enumerate().map(|it| member("x", it)).collect();
+            let after: String = after.iter().enumerate().map(|it| member("y", it)).collect();
+            let body = |model: &str, options: &str| {
+                format!("{{{blank}{before}\"model\"{blank}:{model}{options},{after}\"stream\":{stream}{blank}}}")
+            };
+            let options = if stream { r#","stream_options":{"include_usage":true}"# } else { "" };
+            let expected = body("\"new\"", options);
+            prop_assert_eq!(sent(OPENAI, &body(r#""o\u006cd""#, "")), expected);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! How many tokens a request has, by `countTokens`.
+
+use super::{GeminiUpstream, encode_request, errors::fault};
+use crate::{Encoded, TokenCounter, unreadable};
+use gateway_core::{DroppedParams, ProviderRequest, Result};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Count<'a> {
+    total_tokens: Option<u64>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+impl TokenCounter for GeminiUpstream {
+    fn encode_count(&self, call: &ProviderRequest) -> Result<Encoded> {
+        let mut loss = DroppedParams::default();
+        let body = encode_request::encode_count(call.request()?, &call.target, &mut loss)?;
+        Ok(Encoded::whole(body, loss))
+    }
+
+    fn read_count(&self, body: &[u8]) -> Result<u64> {
+        let count: Count<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+        if let Some(error) = count.error {
+            return Err(fault(error.get()).into_error());
+        }
+        // Nothing is written for nought.
+        Ok(count.total_tokens.unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::{ChatRequest, ErrorKind};
+
+    #[test]
+    fn the_whole_request_is_counted() {
+        let call = ProviderRequest::new(ChatRequest::user("gemini-2.5-flash", "a"));
+        let body = GeminiUpstream.encode_count(&call).unwrap().to_vec();
+        let expected = r#"{"generateContentRequest":{"model":"models/gemini-2.5-flash","#
+            .to_owned()
+            + r#""contents":[{"role":"user","parts":[{"text":"a"}]}],"generationConfig":{}}}"#;
+        assert_eq!(String::from_utf8(body).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_count_is_read() {
+        let read = |body: &str| GeminiUpstream.read_count(body.as_bytes());
+        assert_eq!(read(r#"{"totalTokens":5,"promptTokensDetails":[]}"#).unwrap(), 5);
+        assert_eq!(read("{}").unwrap(), 0);
+        assert_eq!(read("5").unwrap_err().kind(), ErrorKind::UpstreamInvalid);
+        assert_eq!(read(r#"{"error":{"code":500}}"#).unwrap_err().kind(), ErrorKind::Upstream);
+    }
+}

@@ -1,0 +1,102 @@
+//! Vectors, by `batchEmbedContents`.
+
+use super::{GeminiUpstream, encode_request_contents::Text, errors::fault};
+use crate::{
+    Encoded,
+    embeddings::{Embedder, numbers, same_number, texts},
+    unreadable,
+};
+use gateway_core::{DroppedParams, EmbeddingRequest, EmbeddingResponse, Json, Result, Usage};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    requests: Vec<One<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct One<'a> {
+    model: &'a str,
+    content: Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_type: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimensionality: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    parts: [Text<'a>; 1],
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Answer<'a> {
+    #[serde(borrow)]
+    embeddings: Option<Vec<Values<'a>>>,
+    /// The answer to `embedContent`.
+    #[serde(borrow)]
+    embedding: Option<Values<'a>>,
+    usage_metadata: Option<Counts>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Values<'a> {
+    #[serde(borrow)]
+    values: &'a RawValue,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Counts {
+    prompt_token_count: Option<u64>,
+}
+
+impl Embedder for GeminiUpstream {
+    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<Encoded> {
+        let model = super::resource(model);
+        let task_type = ["task_type", "taskType"].iter().find_map(|name| request.extra.get(name));
+        let requests = texts(request)?.into_iter().map(|text| One {
+            model: &model,
+            content: Content { parts: [Text { text }] },
+            task_type,
+            output_dimensionality: request.dimensions,
+        });
+        let batch = Batch { requests: requests.collect() };
+        Ok(Encoded::whole(Json::of(&batch).get().to_owned(), losses(request)))
+    }
+
+    fn read_embeddings(
+        &self,
+        request: &EmbeddingRequest,
+        body: &[u8],
+    ) -> Result<EmbeddingResponse> {
+        let answer: Answer<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+        if let Some(error) = answer.error {
+            return Err(fault(error.get()).into_error());
+        }
+        let all = answer.embeddings.into_iter().flatten().chain(answer.embedding);
+        let vectors = all.map(|vector| numbers(vector.values)).collect::<Result<_>>()?;
+        let count = answer.usage_metadata.and_then(|counts| counts.prompt_token_count);
+        Ok(EmbeddingResponse {
+            model: String::new(),
+            vectors: same_number(request, vectors)?,
+            usage: count.map(|input| Usage { input, ..Usage::default() }),
+        })
+    }
+}
+
+fn losses(request: &EmbeddingRequest) -> DroppedParams {
+    let mut loss = DroppedParams::default();
+    loss.drop_if(request.user.is_some(), "user");
+    for (name, _) in request.extra.iter() {
+        if !matches!(name, "task_type" | "taskType") {
+            loss.drop(name.to_owned());
+        }
+    }
+    loss
+}

@@ -1,0 +1,212 @@
+//! Writing a request.
+
+use super::{
+    encode_request_contents::{Text, Turn, contents},
+    encode_request_thinking::{self, ThinkingConfig},
+    tools::{self, Entry, ToolConfig},
+};
+use gateway_core::{
+    ChatRequest, DroppedParams, ErrorKind, GatewayError, Json, Options, ResponseFormat, Result,
+    Target,
+};
+use serde::Serialize;
+use serde_json::Number;
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// So many stop sequences are accepted.
+const MAX_STOP: usize = 5;
+
+/// Parameters that callers borrow from Gemini, and what they are called there.
+const BORROWED: [(&str, &str); 4] = [
+    ("safety_settings", "safetySettings"),
+    ("safetySettings", "safetySettings"),
+    ("cached_content", "cachedContent"),
+    ("cachedContent", "cachedContent"),
+];
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    /// Said only where the address does not say it of this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Cow<'a, str>>,
+    contents: Vec<Turn<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_instruction: Option<Instruction<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Entry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_config: Option<ToolConfig<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    safety_settings: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cached_content: Option<&'a Json>,
+    generation_config: GenerationConfig<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Instruction<'a> {
+    parts: Vec<Text<'a>>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GenerationConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate_count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_sequences: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_mime_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_json_schema: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_logprobs: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking_config: Option<ThinkingConfig>,
+}
+
+/// Writes `request` for the model that `target` names.
+///
+/// # Errors
+///
+/// If it holds something without which it would mean something else.
+pub(super) fn encode(
+    request: &ChatRequest,
+    target: &Target,
+    loss: &mut DroppedParams,
+) -> Result<Vec<u8>> {
+    bytes(&body(request, target, loss)?)
+}
+
+/// Writes `request` as one whose tokens are to be counted.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub(super) fn encode_count(
+    request: &ChatRequest,
+    target: &Target,
+    loss: &mut DroppedParams,
+) -> Result<Vec<u8>> {
+    let model = Some(super::resource(&target.model));
+    let counted = Body { model, ..body(request, target, loss)? };
+    bytes(&BTreeMap::from([("generateContentRequest", counted)]))
+}
+
+fn bytes(body: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).map_err(|error| {
+        GatewayError::new(ErrorKind::Internal, "the request cannot be written").because(error)
+    })
+}
+
+fn body<'a>(
+    request: &'a ChatRequest,
+    target: &Target,
+    loss: &mut DroppedParams,
+) -> Result<Body<'a>> {
+    let told =
+        contents(&request.messages, encode_request_thinking::needs_signatures(target), loss)?;
+    let (mut contents, mut system) = (told.turns, told.system);
+    if encode_request_thinking::lacks_instructions(target) {
+        instruct_in_person(&mut contents, &mut system);
+    }
+    if contents.is_empty() {
+        // There must be a turn, and its text must not be empty.
+        contents.push(Turn::user(&[Text { text: " " }]));
+    }
+    let tools = tools::entries(&request.tools, request.tool_choice.as_ref())?;
+    let choice = request.tool_choice.as_ref().filter(|_| !tools.is_empty());
+    let no_parallel = request.parallel_tool_calls == Some(false) && !tools.is_empty();
+    loss.drop_if(no_parallel, "parallel_tool_calls");
+    let body = Body {
+        model: None,
+        contents,
+        system_instruction: (!system.is_empty()).then_some(Instruction { parts: system }),
+        tools,
+        tool_config: choice.map(tools::config),
+        safety_settings: borrowed(request, "safetySettings"),
+        cached_content: borrowed(request, "cachedContent"),
+        generation_config: generation_config(&request.options, target, loss),
+    };
+    tell_losses(request, loss);
+    Ok(body)
+}
+
+/// Has the user say what cannot be said as instructions.
+fn instruct_in_person<'a>(contents: &mut Vec<Turn<'a>>, system: &mut Vec<Text<'a>>) {
+    let said = std::mem::take(system);
+    match contents.first_mut() {
+        _ if said.is_empty() => {}
+        Some(first) if first.is_users() => first.say_first(&said),
+        _ => contents.insert(0, Turn::user(&said)),
+    }
+}
+
+fn borrowed<'a>(request: &'a ChatRequest, ours: &str) -> Option<&'a Json> {
+    let mut names = BORROWED.iter().filter(|(_, wire)| *wire == ours);
+    names.find_map(|(name, _)| request.extra.get(name))
+}
+
+fn generation_config<'a>(
+    options: &'a Options,
+    target: &Target,
+    loss: &mut DroppedParams,
+) -> GenerationConfig<'a> {
+    let (response_mime_type, response_json_schema) = match &options.response_format {
+        None | Some(ResponseFormat::Text) => (None, None),
+        Some(ResponseFormat::JsonObject) => (Some("application/json"), None),
+        Some(ResponseFormat::JsonSchema { schema, .. }) => {
+            (Some("application/json"), schema.as_ref())
+        }
+    };
+    loss.drop_if(options.stop.len() > MAX_STOP, "stop");
+    let stop = options.stop.get(..MAX_STOP).unwrap_or(&options.stop);
+    GenerationConfig {
+        temperature: options.temperature.as_ref(),
+        top_p: options.top_p.as_ref(),
+        top_k: options.top_k,
+        max_output_tokens: options.max_tokens,
+        candidate_count: options.n,
+        stop_sequences: Some(stop).filter(|stop| !stop.is_empty()),
+        seed: options.seed.as_ref(),
+        presence_penalty: options.presence_penalty.as_ref(),
+        frequency_penalty: options.frequency_penalty.as_ref(),
+        response_mime_type,
+        response_json_schema,
+        response_logprobs: options.logprobs,
+        logprobs: options.top_logprobs.filter(|_| options.logprobs == Some(true)),
+        thinking_config: encode_request_thinking::config(target, options, loss),
+    }
+}
+
+/// Names what the caller asked for and Gemini has no word for.
+fn tell_losses(request: &ChatRequest, loss: &mut DroppedParams) {
+    let options = &request.options;
+    loss.drop_if(options.logit_bias.is_some(), "logit_bias");
+    loss.drop_if(options.verbosity.is_some(), "verbosity");
+    loss.drop_if(options.user.is_some(), "user");
+    let tier = options.service_tier.as_deref();
+    loss.drop_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
+    for (name, _) in request.extra.iter() {
+        if !BORROWED.iter().any(|(known, _)| *known == name) {
+            loss.drop(name.to_owned());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Why the model stopped.
+
+use super::decode_response_wire::Word;
+use gateway_core::{Finish, FinishReason};
+
+/// The names that old clients' servers write as numbers.
+const NAMES: [&str; 11] = [
+    "FINISH_REASON_UNSPECIFIED",
+    "STOP",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+    "OTHER",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MALFORMED_FUNCTION_CALL",
+    "MODEL_ARMOR",
+];
+
+/// Gemini's name for the reason; none where a number only says that there is none yet.
+pub(super) fn native(word: Word) -> Option<String> {
+    match word {
+        Word::Name(name) => Some(name),
+        Word::Number(0) => None,
+        Word::Number(number) => {
+            let name = usize::try_from(number).ok().and_then(|at| NAMES.get(at));
+            Some(name.map_or_else(|| number.to_string(), ToString::to_string))
+        }
+    }
+}
+
+/// The finish of an answer that stopped for `native` and holds calls or not.
+///
+/// Gemini has no reason of its own for calls. A call that was cut short is still cut short.
+pub(super) fn finish(native: Option<String>, has_calls: bool) -> Finish {
+    let reason = match native.as_deref().unwrap_or("STOP") {
+        "MAX_TOKENS" => FinishReason::Length,
+        "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "MODEL_ARMOR"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION" => FinishReason::ContentFilter,
+        _ if has_calls => FinishReason::ToolCalls,
+        _ => FinishReason::Stop,
+    };
+    Finish { reason, native, stop_sequence: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(native: &str, without_calls: &str, with_calls: &str) {
+        let reason = |calls| finish(Some(native.to_owned()), calls).reason.as_str();
+        assert_eq!((reason(false), reason(true)), (without_calls, with_calls), "{native}");
+    }
+
+    #[test]
+    fn reasons() {
+        check("STOP", "stop", "tool_calls");
+        check("MAX_TOKENS", "length", "length");
+        check("SAFETY", "content_filter", "content_filter");
+        check("MODEL_ARMOR", "content_filter", "content_filter");
+        check("IMAGE_RECITATION", "content_filter", "content_filter");
+        check("MALFORMED_FUNCTION_CALL", "stop", "tool_calls");
+        check("UNEXPECTED_TOOL_CALL", "stop", "tool_calls");
+        check("SOMETHING_NEW", "stop", "tool_calls");
+    }
+
+    #[test]
+    fn numbers_are_names() {
+        let name = |number| native(Word::Number(number));
+        assert_eq!(name(0), None);
+        assert_eq!(name(2).as_deref(), Some("MAX_TOKENS"));
+        assert_eq!(name(99).as_deref(), Some("99"));
+        assert_eq!(name(-1).as_deref(), Some("-1"));
+    }
+}

@@ -1,0 +1,99 @@
+//! Gemini's `generateContent`, as an upstream: Google's own API, and Vertex.
+//!
+//! Requests are whole objects with the conversation in `contents`; the model's name and whether
+//! to stream are in the address, see [`path`]. A streamed answer is a series of small answers of
+//! the same shape; tool calls come whole, token counts with every step, and nothing but the end of
+//! the stream says that it is complete.
+
+mod annotations;
+mod count_tokens;
+mod decode_response;
+mod decode_response_wire;
+mod embeddings;
+mod encode_request;
+mod encode_request_contents;
+mod encode_request_thinking;
+mod errors;
+mod finish_reason;
+mod media;
+mod stream_reader;
+mod tools;
+mod usage;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{Encoded, ErrorReply, Ids, StreamReader, Upstream};
+use bytes::Bytes;
+use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
+use std::{borrow::Cow, fmt::Write as _};
+
+/// Speaks `generateContent` to an upstream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GeminiUpstream;
+
+impl Upstream for GeminiUpstream {
+    fn dialect(&self) -> Dialect {
+        Dialect::Gemini
+    }
+
+    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
+        let mut loss = DroppedParams::default();
+        let body = encode_request::encode(call.request()?, &call.target, &mut loss)?;
+        Ok(Encoded::whole(body, loss))
+    }
+
+    fn read_whole(&self, _: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
+        stream_reader::whole(&body, ids).map(Chunk::of)
+    }
+
+    fn reader(&self, _: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
+        Box::new(stream_reader::Reader::new(ids))
+    }
+
+    fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {
+        errors::read(reply)
+    }
+}
+
+/// What to ask a model for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// A whole answer.
+    Generate,
+    /// A streamed answer, as server-sent events.
+    Stream,
+    /// How many tokens a request has.
+    CountTokens,
+    /// The vectors of some texts.
+    Embed,
+}
+
+/// Where to ask `model`, after the base address: `models/gemini-2.5-flash:generateContent`.
+pub fn path(model: &str, method: Method) -> String {
+    let resource = resource(model);
+    let (folder, name) = resource.split_once('/').unwrap_or(("models", &resource));
+    let mut path = format!("{folder}/");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path + match method {
+        Method::Generate => ":generateContent",
+        Method::Stream => ":streamGenerateContent?alt=sse",
+        Method::CountTokens => ":countTokens",
+        Method::Embed => ":batchEmbedContents",
+    }
+}
+
+/// The model's name with the folder it is in.
+fn resource(model: &str) -> Cow<'_, str> {
+    match model.split_once('/') {
+        Some(("models" | "tunedModels", _)) => Cow::Borrowed(model),
+        _ => Cow::Owned(format!("models/{model}")),
+    }
+}

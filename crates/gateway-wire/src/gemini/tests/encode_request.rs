@@ -1,0 +1,356 @@
+//! What is written for a request.
+
+use super::*;
+
+#[test]
+fn adjacent_messages_of_one_side_are_one_turn() {
+    check_turns(
+        PLAIN,
+        vec![
+            Message::text(Role::User, "a"),
+            Message::text(Role::User, "b"),
+            Message::text(Role::Assistant, ""),
+            Message::text(Role::Assistant, "c"),
+        ],
+        &json!([
+            {"role": "user", "parts": [{"text": "a"}, {"text": "b"}]},
+            {"role": "model", "parts": [{"text": "c"}]},
+        ]),
+    );
+}
+
+#[test]
+fn instructions_stand_apart_wherever_they_came() {
+    let messages = vec![
+        Message::text(Role::System, "a"),
+        Message::text(Role::User, "b"),
+        Message::text(Role::Developer, "c"),
+    ];
+    let request = ChatRequest { messages, ..ChatRequest::default() };
+    let expected = json!({"parts": [{"text": "a"}, {"text": "c"}]});
+    check_member("systemInstruction", request, &expected);
+}
+
+#[test]
+fn there_is_always_a_turn() {
+    let blank = json!([{"role": "user", "parts": [{"text": " "}]}]);
+    let messages = vec![Message::text(Role::System, "a")];
+    check_turns(PLAIN, vec![], &blank);
+    check_turns(PLAIN, messages.clone(), &blank);
+    let said = json!([{"role": "user", "parts": [{"text": "a"}]}]);
+    check_turns("gemma-3-27b-it", messages.clone(), &said);
+    let request = ChatRequest { messages, ..ChatRequest::default() };
+    check_member("systemInstruction", request, &json!({"parts": [{"text": "a"}]}));
+}
+
+#[test]
+fn some_models_take_instructions_only_from_the_user() {
+    let system = Message::text(Role::System, "a");
+    check_turns(
+        "gemma-3-27b-it",
+        vec![system.clone(), Message::text(Role::User, "b")],
+        &json!([{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]),
+    );
+    check_turns(
+        "gemma-3-27b-it",
+        vec![system, Message::text(Role::Assistant, "b")],
+        &json!([
+            {"role": "user", "parts": [{"text": "a"}]},
+            {"role": "model", "parts": [{"text": "b"}]},
+        ]),
+    );
+}
+
+#[test]
+fn results_have_the_names_of_the_calls_and_stand_together_in_front() {
+    check_turns(
+        PLAIN,
+        vec![
+            said(Role::Assistant, [call("1", "f", r#"{"x":5.0}"#), call("2", "g", "")]),
+            said(Role::Tool, [result("2", r#"{"ok":true}"#)]),
+            Message::text(Role::User, "go on"),
+            said(Role::Tool, [result("1", "done")]),
+        ],
+        &json!([
+            {"role": "model", "parts": [
+                {"functionCall": {"name": "f", "args": {"x": 5.0}}},
+                {"functionCall": {"name": "g", "args": {}}},
+            ]},
+            {"role": "user", "parts": [
+                {"functionResponse": {"name": "g", "response": {"ok": true}}},
+                {"functionResponse": {"name": "f", "response": {"result": "done"}}},
+                {"text": "go on"},
+            ]},
+        ]),
+    );
+}
+
+#[test]
+fn results_of_one_name_are_in_the_order_of_the_calls() {
+    let calls = [("1", "f"), ("2", "g"), ("3", "f")].map(|(id, name)| call(id, name, ""));
+    let results = ["3", "2", "1"].map(|id| result(id, id));
+    let messages = vec![said(Role::Assistant, calls), said(Role::Tool, results)];
+    let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let parts = body["contents"][1]["parts"].as_array().unwrap();
+    let answers = parts.iter().map(|part| &part["functionResponse"]["response"]["result"]);
+    assert_eq!(answers.collect::<Vec<_>>(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_result_is_an_object() {
+    let check = |text: &str, is_error: bool, expected: Value| {
+        let Content::ToolResult(mut answer) = result("1", text) else { panic!() };
+        answer.is_error = is_error;
+        let messages = vec![
+            said(Role::Assistant, [call("1", "f", "{}")]),
+            said(Role::Tool, [Content::ToolResult(answer)]),
+        ];
+        let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let part = &body["contents"][1]["parts"][0];
+        assert_eq!(part["functionResponse"]["response"], expected);
+    };
+    check(r#"{"a":1}"#, false, json!({"a": 1}));
+    check("[1]", false, json!({"result": [1]}));
+    check("5", false, json!({"result": "5"}));
+    check("{broken", false, json!({"result": "{broken"}));
+    check("no", true, json!({"error": "no"}));
+    check(r#"{"a":1}"#, true, json!({"error": {"a": 1}}));
+}
+
+#[test]
+fn pictures_of_a_tool_follow_its_answer() {
+    let picture = Image {
+        source: Source::Inline { media_type: "image/png".into(), base64: "AA==".into() },
+        detail: None,
+    };
+    let Content::ToolResult(mut answer) = result("1", "see") else { panic!() };
+    answer.parts.push(Part::from(Content::Image(picture)));
+    check_turns(
+        PLAIN,
+        vec![
+            said(Role::Assistant, [call("1", "f", "{}")]),
+            said(Role::Tool, [Content::ToolResult(answer)]),
+        ],
+        &json!([
+            {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]},
+            {"role": "user", "parts": [
+                {"functionResponse": {"name": "f", "response": {"result": "see"}}},
+                {"inlineData": {"mimeType": "image/png", "data": "AA=="}},
+            ]},
+        ]),
+    );
+}
+
+#[test]
+fn a_result_without_call_is_refused() {
+    let messages = vec![said(Role::Tool, [result("1", "x")])];
+    let request = ChatRequest { messages, ..ChatRequest::default() };
+    let error = GeminiUpstream.encode(&ask(PLAIN, request)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    assert_eq!(error.at_param(), Some("messages"));
+}
+
+#[test]
+fn only_ids_of_geminis_own_go_back() {
+    let ours = Ids::new(7).next("call_");
+    let check = |calls: [Content; 2], id: &str, expected: Value| {
+        let messages = vec![said(Role::Assistant, calls), said(Role::Tool, [result(id, "{}")])];
+        let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["contents"][1]["parts"][0]["functionResponse"]["id"], expected);
+    };
+    let plain = |id| call(id, "f", "{}");
+    check([sealed_call("ab12", "s"), plain("cd34")], "cd34", json!("cd34"));
+    check([sealed_call("call_12345", "s"), plain("x")], "call_12345", json!("call_12345"));
+    check([sealed_call(&ours, "s"), plain("x")], &ours, Value::Null);
+    check([plain("toolu_1"), plain("x")], "toolu_1", Value::Null);
+}
+
+#[test]
+fn signatures_go_back_where_they_were() {
+    check_turns(
+        PLAIN,
+        vec![said(
+            Role::Assistant,
+            [
+                thought("hm", Some(seal(Dialect::Gemini, "s1"))),
+                thought("foreign", Some(seal(Dialect::Messages, "x"))),
+                thought("unsigned", None),
+                Content::Text("a".to_owned()),
+                thought("", Some(seal(Dialect::Gemini, "s2"))),
+                sealed_call(&Ids::new(1).next("call_"), "s3"),
+            ],
+        )],
+        &json!([{"role": "model", "parts": [
+            {"text": "hm", "thought": true, "thoughtSignature": "s1"},
+            {"text": "a"},
+            {"text": "", "thoughtSignature": "s2"},
+            {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "s3"},
+        ]}]),
+    );
+}
+
+#[test]
+fn a_lost_signature_is_stood_in_for_where_one_must_be() {
+    let messages = || vec![said(Role::Assistant, [call("1", "f", ""), call("2", "f", "")])];
+    let plain = json!({"functionCall": {"name": "f", "args": {}}});
+    let mut signed = plain.clone();
+    signed["thoughtSignature"] = encode_request_contents::PLACEHOLDER.into();
+    let turn = |first| json!([{"role": "model", "parts": [first, plain]}]);
+    check_turns(PLAIN, messages(), &turn(plain.clone()));
+    check_turns(SIGNING, messages(), &turn(signed));
+}
+
+#[test]
+fn what_gemini_said_goes_back_as_it_came() {
+    let part = r#"{"executableCode":{"language":"PYTHON","code":"1.0"},"thoughtSignature":"s"}"#;
+    let opaque = |dialect| {
+        let (kind, json) = ("executableCode".to_owned(), Json::parse(part).unwrap());
+        Content::Opaque(Opaque { dialect, kind, json })
+    };
+    let messages =
+        vec![said(Role::Assistant, [opaque(Dialect::Gemini), opaque(Dialect::Messages)])];
+    let (body, loss) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+    assert!(body.contains(part));
+    assert_eq!(loss, ["executableCode"]);
+    let messages = vec![said(Role::User, [opaque(Dialect::Messages)])];
+    let request = ChatRequest { messages, ..ChatRequest::default() };
+    assert!(GeminiUpstream.encode(&ask(PLAIN, request)).is_err());
+}
+
+#[test]
+fn arguments_keep_digits_and_order() {
+    let arguments = r#"{"b":5.0,"a":9007199254740993,"c":"\ud800"}"#;
+    let messages = vec![said(Role::Assistant, [call("1", "f", arguments)])];
+    let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+    assert!(body.contains(arguments));
+}
+
+#[test]
+fn options_have_names_of_their_own() {
+    let options = Options {
+        max_tokens: Some(9),
+        temperature: Number::from_f64(0.5),
+        top_p: Number::from_f64(0.9),
+        top_k: Some(3),
+        n: Some(2),
+        stop: ["a", "b", "c", "d", "e", "f"].map(str::to_owned).to_vec(),
+        seed: Some(7.into()),
+        presence_penalty: Some(1.into()),
+        frequency_penalty: Some(2.into()),
+        logprobs: Some(true),
+        top_logprobs: Some(4),
+        response_format: Some(ResponseFormat::JsonSchema {
+            name: "n".to_owned(),
+            description: None,
+            schema: Some(Json::parse(r#"{"$ref":"a"}"#).unwrap()),
+            strict: Some(true),
+        }),
+        reasoning: Some(ReasoningOptions {
+            effort: Some(Effort::None),
+            ..ReasoningOptions::default()
+        }),
+        ..Options::default()
+    };
+    check_member(
+        "generationConfig",
+        ChatRequest { options, ..ChatRequest::default() },
+        &json!({
+            "temperature": 0.5, "topP": 0.9, "topK": 3, "maxOutputTokens": 9,
+            "candidateCount": 2, "stopSequences": ["a", "b", "c", "d", "e"], "seed": 7,
+            "presencePenalty": 1, "frequencyPenalty": 2,
+            "responseMimeType": "application/json", "responseJsonSchema": {"$ref": "a"},
+            "responseLogprobs": true, "logprobs": 4, "thinkingConfig": {"thinkingBudget": 0},
+        }),
+    );
+}
+
+#[test]
+fn what_gemini_has_no_word_for_is_named() {
+    let picture = Image {
+        source: Source::Url("https://example.com/a.png".to_owned()),
+        detail: Some("low".to_owned()),
+    };
+    let mut request = ChatRequest {
+        messages: vec![said(Role::User, [Content::Image(picture)])],
+        tools: vec![ToolSpec::function("f", "", Json::parse("{}").unwrap())],
+        parallel_tool_calls: Some(false),
+        options: Options {
+            stop: vec!["x".to_owned(); 6],
+            logit_bias: Some(Json::null()),
+            verbosity: Some("low".to_owned()),
+            user: Some("u".to_owned()),
+            service_tier: Some("flex".to_owned()),
+            ..Options::default()
+        },
+        ..ChatRequest::default()
+    };
+    request.extra.push("store", Json::null());
+    request.extra.push("safety_settings", Json::parse("[]").unwrap());
+    let (body, loss) = written(PLAIN, request.clone());
+    assert!(body.contains(r#""safetySettings":[]"#));
+    let expected = "detail parallel_tool_calls stop logit_bias verbosity user service_tier store";
+    assert_eq!(loss.join(" "), expected);
+    request.parallel_tool_calls = Some(true);
+    request.messages.clear();
+    request.options = Options { service_tier: Some("auto".to_owned()), ..Options::default() };
+    assert_eq!(written(PLAIN, request).1, ["store"]);
+}
+
+#[test]
+fn a_choice_needs_tools_to_choose_from() {
+    let tools = vec![ToolSpec::function("f", "d", Json::parse("{}").unwrap())];
+    let choice = Some(ToolChoice::Named("f".to_owned()));
+    let without = ChatRequest { tool_choice: choice, ..ChatRequest::default() };
+    check_member("toolConfig", without.clone(), &Value::Null);
+    let expected = json!({"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f"]}});
+    check_member("toolConfig", ChatRequest { tools, ..without }, &expected);
+}
+
+#[test]
+fn the_address_holds_the_model_and_nothing_else() {
+    assert_eq!(path("gemini-2.5-pro", Method::Generate), "models/gemini-2.5-pro:generateContent");
+    assert_eq!(path("models/a", Method::Stream), "models/a:streamGenerateContent?alt=sse");
+    assert_eq!(path("tunedModels/a", Method::CountTokens), "tunedModels/a:countTokens");
+    assert_eq!(path("../a?b", Method::Embed), "models/..%2Fa%3Fb:batchEmbedContents");
+}
+
+fn any_content() -> impl Strategy<Value = Content> {
+    let text = prop_oneof![Just(String::new()), "[a-z]{1,4}"];
+    let id = || "[ab]";
+    prop_oneof![
+        text.clone().prop_map(Content::Text),
+        text.clone().prop_map(Content::Refusal),
+        text.prop_map(|text| thought(&text, None)),
+        id().prop_map(|id| call(&id, "f", "")),
+        id().prop_map(|id| sealed_call(&id, "s")),
+        id().prop_map(|id| result(&id, "x")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn turns_alternate_and_none_is_empty(
+        messages in prop::collection::vec(
+            (0..4usize, prop::collection::vec(any_content(), 0..4)),
+            0..8,
+        ),
+    ) {
+        let roles = [Role::User, Role::Developer, Role::Assistant, Role::Tool];
+        let messages = messages
+            .into_iter()
+            .map(|(role, parts)| said(roles[role], parts))
+            .collect();
+        let request = ChatRequest { messages, ..ChatRequest::default() };
+        // A result that answers nothing, or an instruction that is no text, is refused.
+        if let Ok(encoded) = GeminiUpstream.encode(&ask(SIGNING, request)) {
+            let body: Value = serde_json::from_slice(&encoded.to_vec()).unwrap();
+            let turns = body["contents"].as_array().unwrap();
+            prop_assert!(!turns.is_empty());
+            prop_assert!(turns.iter().all(|turn| !turn["parts"].as_array().unwrap().is_empty()));
+            prop_assert!(turns.windows(2).all(|pair| pair[0]["role"] != pair[1]["role"]));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Whole answers of the provider.
+
+use super::{decode_response_blocks::Steps, errors, finish_reason, usage::Counts};
+use crate::{Ids, unreadable};
+use gateway_core::{Result, Started, StreamEvent};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+#[derive(Debug, Deserialize)]
+struct Wire<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(default)]
+    stop_reason: Option<String>,
+    #[serde(default)]
+    stop_sequence: Option<String>,
+    #[serde(default)]
+    usage: Option<Counts>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+}
+
+/// The steps of a whole answer.
+///
+/// # Errors
+///
+/// If it is none, or an error in disguise.
+pub(super) fn decode(body: &[u8], ids: Ids) -> Result<Vec<StreamEvent>> {
+    let wire = read(body)?;
+    let mut steps = Steps::new(ids);
+    let mut events = vec![StreamEvent::Started(Started {
+        id: wire.id.filter(|id| !id.is_empty()),
+        model: wire.model.filter(|model| !model.is_empty()),
+        created: None,
+    })];
+    let content = wire.content.map_or("null", RawValue::get);
+    let blocks: Option<Vec<&RawValue>> = serde_json::from_str(content).map_err(unreadable)?;
+    for block in blocks.into_iter().flatten() {
+        steps.start(block, &mut events)?;
+    }
+    steps.stop(&mut events);
+    events.extend(wire.usage.map(|counts| StreamEvent::Usage(counts.usage())));
+    let finish = finish_reason::decode(wire.stop_reason, wire.stop_sequence, steps.has_calls());
+    events.push(StreamEvent::Finished(finish));
+    Ok(events)
+}
+
+/// What is metered of a whole answer: its content is passed over.
+///
+/// # Errors
+///
+/// Like [`decode`].
+pub(super) fn digest(body: &[u8]) -> Result<Vec<StreamEvent>> {
+    let wire = read(body)?;
+    let mut events: Vec<_> =
+        wire.usage.map(|counts| StreamEvent::Usage(counts.usage())).into_iter().collect();
+    let finish = finish_reason::decode(wire.stop_reason, wire.stop_sequence, false);
+    events.push(StreamEvent::Finished(finish));
+    Ok(events)
+}
+
+fn read(body: &[u8]) -> Result<Wire<'_>> {
+    let wire: Wire<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+    if wire.kind == "error" || wire.error.is_some() {
+        return Err(errors::of_event(body));
+    }
+    // No content is a good answer too, but then it says why it ended.
+    if wire.content.is_none() && wire.stop_reason.is_none() {
+        return Err(unreadable("an object that is no answer"));
+    }
+    Ok(wire)
+}

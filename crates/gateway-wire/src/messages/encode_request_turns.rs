@@ -1,0 +1,159 @@
+//! The conversation as this dialect wants it: standing instructions apart, then turns that alternate.
+
+use super::encode_request_blocks::{Block, Blocks, Body, Plainly};
+use gateway_core::{Content, Dialect, GatewayError, Message, Part, Result, Role};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// A conversation.
+#[derive(Debug, Default)]
+pub(super) struct Turns<'a> {
+    /// What stands before the first turn.
+    pub(super) system: Vec<Block<'a>>,
+    /// The turns; no two neighbours are of one speaker.
+    pub(super) turns: Vec<Turn<'a>>,
+}
+
+/// What one speaker says at a time.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    pub(super) speaker: Speaker,
+    pub(super) blocks: Vec<Block<'a>>,
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Speaker {
+    User,
+    Assistant,
+    System,
+}
+
+impl<'a> Turns<'a> {
+    /// Brings `messages` into turns.
+    ///
+    /// Instructions that come first stand apart. Later ones become words of the user, unless the
+    /// caller is known to speak of turns of the system (`knows_system`).
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing to answer, or something that cannot be said.
+    pub(super) fn new(
+        messages: &'a [Message],
+        knows_system: bool,
+        mut blocks: Blocks<'_>,
+    ) -> Result<Self> {
+        let mut it = Self::default();
+        for message in messages {
+            blocks.loss.drop_if(message.name.is_some(), "name");
+            let said = message.parts.iter().filter_map(|part| blocks.of(part).transpose());
+            let said: Vec<_> = said.collect::<Result<_>>()?;
+            match speaker(message, knows_system, it.turns.is_empty()) {
+                Some(speaker) => it.say(speaker, said),
+                None => it.system.extend(said),
+            }
+        }
+        it.trim_prefill();
+        it.turns.iter_mut().for_each(Turn::sort);
+        if it.turns.is_empty() {
+            let system = std::mem::take(&mut it.system);
+            it.say(Speaker::User, system);
+        }
+        if it.turns.is_empty() {
+            return Err(GatewayError::invalid("messages", "the conversation is empty"));
+        }
+        Ok(it)
+    }
+
+    /// The conversation ends with words put into the model's mouth, and not with a turn of its own
+    /// that it is to go on with.
+    pub(super) fn has_prefill(&self) -> bool {
+        let Some(Turn { speaker: Speaker::Assistant, blocks }) = self.turns.last() else {
+            return false;
+        };
+        let is_text = blocks.last().is_some_and(|it| matches!(it.body, Body::Text(_)));
+        is_text && !blocks.first().is_some_and(|it| it.body.is_thinking())
+    }
+
+    /// The model's last turn calls tools and comes without the thinking that led to it.
+    pub(super) fn lacks_thinking(&self) -> bool {
+        let last = self.turns.iter().rev().find(|turn| turn.speaker == Speaker::Assistant);
+        let Some(Turn { blocks, .. }) = last else { return false };
+        let calls = blocks.iter().any(|block| matches!(block.body, Body::ToolUse { .. }));
+        calls && !blocks.first().is_some_and(|block| block.body.is_thinking())
+    }
+
+    fn say(&mut self, speaker: Speaker, mut blocks: Vec<Block<'a>>) {
+        if blocks.is_empty() {
+            return;
+        }
+        match self.turns.last_mut() {
+            Some(turn) if turn.speaker == speaker => turn.blocks.append(&mut blocks),
+            _ => self.turns.push(Turn { speaker, blocks }),
+        }
+    }
+
+    /// What the model is to go on with may not end in white space.
+    fn trim_prefill(&mut self) {
+        let Some(turn) = self.turns.last_mut() else { return };
+        if turn.speaker != Speaker::Assistant {
+            return;
+        }
+        if let Some(Block { body: Body::Text(text), .. }) = turn.blocks.last_mut() {
+            let kept = text.trim_end().len();
+            match text {
+                Cow::Borrowed(text) => *text = text.get(..kept).unwrap_or_default(),
+                Cow::Owned(text) => text.truncate(kept),
+            }
+        }
+    }
+}
+
+/// Who is taken to have said `message`; `None` if it is to stand apart.
+fn speaker(message: &Message, knows_system: bool, is_first: bool) -> Option<Speaker> {
+    match message.role {
+        Role::User | Role::Tool => Some(Speaker::User),
+        Role::Assistant => Some(Speaker::Assistant),
+        Role::System | Role::Developer => {
+            if message.parts.iter().any(is_ours) || (knows_system && !is_first) {
+                Some(Speaker::System)
+            } else {
+                (!is_first).then_some(Speaker::User)
+            }
+        }
+    }
+}
+
+fn is_ours(part: &Part) -> bool {
+    matches!(&part.content, Content::Opaque(it) if it.dialect == Dialect::Messages)
+}
+
+impl Turn<'_> {
+    /// Puts first what must stand first: the results of tools, and thinking unless the model itself
+    /// began with it and went on between its other words.
+    fn sort(&mut self) {
+        match self.speaker {
+            Speaker::User => {
+                self.blocks.sort_by_key(|it| !matches!(it.body, Body::ToolResult { .. }));
+            }
+            Speaker::Assistant => {
+                if !self.blocks.first().is_some_and(|it| it.body.is_thinking()) {
+                    self.blocks.sort_by_key(|it| !it.body.is_thinking());
+                }
+            }
+            Speaker::System => {}
+        }
+    }
+}
+
+impl Serialize for Turn<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Wire<'b, 'a> {
+            role: Speaker,
+            content: Plainly<'b, 'a>,
+        }
+        Wire { role: self.speaker, content: Plainly(&self.blocks) }.serialize(serializer)
+    }
+}

@@ -1,0 +1,224 @@
+//! Errors: reading the provider's, and naming ours.
+
+use crate::{ErrorReply, Fault, tool_arguments};
+use gateway_core::{ErrorKind, GatewayError, Json};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Default, Deserialize)]
+struct Wire {
+    #[serde(default)]
+    error: Option<Json>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Told {
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    code: Option<Json>,
+    #[serde(default)]
+    details: Option<Json>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Further {
+    #[serde(default)]
+    error_code: Option<String>,
+}
+
+/// Reads a reply with a status of failure. Its body may be anything.
+pub(super) fn of_reply(reply: &ErrorReply<'_>) -> GatewayError {
+    let fault = Fault {
+        status: Some(reply.status),
+        retry_after: reply.retry_after,
+        should_retry: reply.should_retry,
+        ..read(reply.body)
+    };
+    fault.into_error()
+}
+
+/// Reads an error that came under a status of success: within a stream, or in place of an answer.
+pub(super) fn of_event(body: &[u8]) -> GatewayError {
+    let fault = read(body);
+    let status = fault.kind.as_deref().map_or(500, status);
+    Fault { status: Some(status), ..fault }.into_error()
+}
+
+fn read(body: &[u8]) -> Fault {
+    let Ok(wire) = serde_json::from_slice::<Wire>(body) else {
+        return Fault { message: tool_arguments::sentence(body), ..Fault::default() };
+    };
+    let Some(error) = wire.error else {
+        return Fault { message: wire.message, ..Fault::default() };
+    };
+    let Ok(it) = error.read::<Told>() else {
+        return Fault { message: error.read().ok(), ..Fault::default() };
+    };
+    let further = it.details.and_then(|it| it.read::<Further>().ok()).unwrap_or_default();
+    let code = further.error_code.or_else(|| it.code.and_then(|code| code.read().ok()));
+    let is_broke = it.message.as_deref().is_some_and(|text| text.contains("credit balance is too"));
+    let kind = if is_broke { Some("billing_error".to_owned()) } else { it.kind };
+    Fault { message: it.message, kind, code, ..Fault::default() }
+}
+
+/// The status that an error of this kind would have had.
+fn status(kind: &str) -> u16 {
+    match kind {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" => 429,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => 500,
+    }
+}
+
+/// This dialect's word for a kind of error.
+const fn word(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest
+        | ErrorKind::Unprocessable
+        | ErrorKind::ContextLength
+        | ErrorKind::ContentFilter
+        | ErrorKind::MethodNotAllowed
+        | ErrorKind::Conflict
+        | ErrorKind::UriTooLong
+        | ErrorKind::HeadersTooLarge
+        | ErrorKind::UnsupportedMedia
+        | ErrorKind::ExpectationFailed
+        | ErrorKind::NotImplemented => "invalid_request_error",
+        ErrorKind::Unauthenticated => "authentication_error",
+        ErrorKind::Forbidden => "permission_error",
+        ErrorKind::NotFound | ErrorKind::ModelNotFound => "not_found_error",
+        ErrorKind::TooLarge => "request_too_large",
+        ErrorKind::RateLimited | ErrorKind::QuotaExceeded => "rate_limit_error",
+        ErrorKind::RequestTimeout | ErrorKind::UpstreamTimeout => "timeout_error",
+        ErrorKind::UpstreamOverloaded
+        | ErrorKind::Overloaded
+        | ErrorKind::Unavailable
+        | ErrorKind::ShuttingDown => "overloaded_error",
+        ErrorKind::Upstream
+        | ErrorKind::UpstreamAuth
+        | ErrorKind::UpstreamUnsupported
+        | ErrorKind::UpstreamInvalid
+        | ErrorKind::UpstreamCut
+        | ErrorKind::UpstreamTruncated
+        | ErrorKind::UpstreamStalled
+        | ErrorKind::UpstreamUnreachable
+        | ErrorKind::NotConfigured
+        | ErrorKind::Cancelled
+        | ErrorKind::Internal => "api_error",
+    }
+}
+
+/// An error on the wire.
+#[derive(Debug, Serialize)]
+pub(super) struct Failure<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    error: Cause<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cause<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+}
+
+/// The body of a reply with a status of failure.
+pub(super) fn body<'a>(error: &'a GatewayError, request_id: &'a str) -> Failure<'a> {
+    let cause =
+        Cause { kind: word(error.kind()), message: error.message(), code: None, retryable: None };
+    Failure { kind: "error", error: cause, request_id: Some(request_id) }
+}
+
+/// The last event of an answer that failed: no status and no header tells of it, so that it says
+/// more than a body.
+pub(super) fn in_stream(error: &GatewayError) -> Failure<'_> {
+    let cause = Cause {
+        kind: word(error.kind()),
+        message: error.message(),
+        code: Some(error.code()),
+        retryable: Some(error.kind().is_retryable()),
+    };
+    Failure { kind: "error", error: cause, request_id: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, body: &str, expected: ErrorKind) {
+        let reply = ErrorReply { status, body: body.as_bytes(), ..ErrorReply::default() };
+        assert_eq!(of_reply(&reply).kind(), expected, "{status} {body}");
+    }
+
+    fn body(kind: &str, message: &str) -> String {
+        format!(
+            r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}},"request_id":"r"}}"#
+        )
+    }
+
+    #[test]
+    fn every_status_has_a_meaning() {
+        check(400, &body("invalid_request_error", "no"), ErrorKind::InvalidRequest);
+        check(
+            400,
+            &body("invalid_request_error", "prompt is too long: 9"),
+            ErrorKind::ContextLength,
+        );
+        check(401, &body("authentication_error", "no"), ErrorKind::UpstreamAuth);
+        check(402, &body("billing_error", "no"), ErrorKind::QuotaExceeded);
+        check(403, &body("permission_error", "no"), ErrorKind::Forbidden);
+        check(404, &body("not_found_error", "model: x"), ErrorKind::ModelNotFound);
+        check(413, &body("request_too_large", "no"), ErrorKind::TooLarge);
+        check(429, &body("rate_limit_error", "no"), ErrorKind::RateLimited);
+        check(500, &body("api_error", "no"), ErrorKind::Upstream);
+        check(504, &body("timeout_error", "no"), ErrorKind::UpstreamTimeout);
+        check(529, &body("overloaded_error", "no"), ErrorKind::UpstreamOverloaded);
+    }
+
+    #[test]
+    fn what_waiting_does_not_cure_is_no_rate_limit() {
+        let spent = r#"{"error":{"type":"rate_limit_error","message":"m","details":{"error_code":"enforced_spend_limit_reached"}}}"#;
+        check(429, spent, ErrorKind::QuotaExceeded);
+        let broke = body("invalid_request_error", "Your credit balance is too low");
+        check(400, &broke, ErrorKind::QuotaExceeded);
+    }
+
+    #[test]
+    fn any_body_will_do() {
+        for text in ["", "<html>", "[]", "{}", r#"{"error":"x"}"#, r#"{"error":{"code":5}}"#] {
+            check(503, text, ErrorKind::UpstreamOverloaded);
+        }
+    }
+
+    #[test]
+    fn an_error_within_a_stream_is_as_good_as_a_status() {
+        for (kind, expected) in [
+            ("overloaded_error", ErrorKind::UpstreamOverloaded),
+            ("api_error", ErrorKind::Upstream),
+            ("rate_limit_error", ErrorKind::RateLimited),
+            ("invalid_request_error", ErrorKind::InvalidRequest),
+            ("new_error", ErrorKind::Upstream),
+        ] {
+            assert_eq!(of_event(body(kind, "m").as_bytes()).kind(), expected);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The side that faces a caller.
+
+use super::{decode_request, encode_response, errors, stream_writer::Writer};
+use crate::{Caller, Reply, StreamWriter};
+use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Result};
+
+/// Programs written for Anthropic.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessagesCaller;
+
+impl Caller for MessagesCaller {
+    fn dialect(&self) -> Dialect {
+        Dialect::Messages
+    }
+
+    fn check(&self, envelope: &Envelope) -> Result<()> {
+        match &envelope.messages {
+            Some(messages) if !messages.is_empty() => Ok(()),
+            Some(_) => Err(GatewayError::invalid("messages", "messages is empty")),
+            None => Err(GatewayError::invalid("messages", "messages is missing")),
+        }
+    }
+
+    fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest> {
+        decode_request::decode
+    }
+
+    fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8> {
+        encode_response::encode(&answer, reply)
+    }
+
+    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {
+        Box::new(Writer::new(reply))
+    }
+
+    fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8> {
+        serde_json::to_vec(&errors::body(error, request_id)).unwrap_or_default()
+    }
+}
+
+impl MessagesCaller {
+    /// Reads requests to count tokens, which need not bound an answer that nobody gives.
+    pub fn decode_count(&self) -> fn(&[u8]) -> Result<ChatRequest> {
+        decode_request::decode_count
+    }
+
+    /// Writes a count of tokens.
+    pub fn write_count(&self, tokens: u64) -> Vec<u8> {
+        format!(r#"{{"input_tokens":{tokens}}}"#).into_bytes()
+    }
+}

@@ -1,0 +1,275 @@
+//! Streamed answers of the provider.
+
+use super::{
+    decode_response_blocks::{Delta, Steps},
+    errors, finish_reason,
+    usage::Counts,
+};
+use crate::{Ids, StreamReader, sse, unreadable};
+use bytes::Bytes;
+use gateway_core::{Chunk, ErrorKind, GatewayError, Inspection, Result, Started, StreamEvent};
+use memchr::memmem::{self, Finder};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Reads a stream of events.
+#[derive(Debug)]
+pub(super) struct Reader {
+    steps: Steps,
+    counts: Counts,
+    relay: Option<Relay>,
+    has_output: bool,
+    has_finished: bool,
+    is_complete: bool,
+}
+
+/// The caller speaks this dialect: it gets the events as they come.
+#[derive(Debug)]
+struct Relay {
+    look: Inspection,
+    /// In the type of every event that is about the message and not about its content.
+    message: Finder<'static>,
+    /// In every error.
+    error: Finder<'static>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Event<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    message: Option<Start>,
+    #[serde(borrow, default)]
+    content_block: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    #[serde(default)]
+    usage: Option<Counts>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Start {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    usage: Option<Counts>,
+}
+
+impl Reader {
+    /// A reader that translates.
+    pub(super) const fn new(ids: Ids) -> Self {
+        Self {
+            steps: Steps::new(ids),
+            counts: Counts::NONE,
+            relay: None,
+            has_output: false,
+            has_finished: false,
+            is_complete: false,
+        }
+    }
+
+    /// A reader that passes events on as they are, and looks into them as closely as `look` says.
+    pub(super) fn relay(ids: Ids, look: Inspection) -> Self {
+        let (message, error) = (Finder::new("message_"), Finder::new("\"error\""));
+        Self { relay: Some(Relay { look, message, error }), ..Self::new(ids) }
+    }
+
+    /// Only the events about the message are read: its content is not asked for, and that there
+    /// is some is known.
+    const fn skims(&self) -> bool {
+        matches!(self.relay, Some(Relay { look: Inspection::UsageOnly, .. })) && self.has_output
+    }
+
+    /// Whether `block` is all content.
+    fn is_content(&self, block: &[u8]) -> bool {
+        let needles = self.relay.iter().flat_map(|relay| [&relay.message, &relay.error]);
+        self.skims() && needles.into_iter().all(|needle| needle.find(block).is_none())
+    }
+
+    fn event(&mut self, event: &sse::Event<'_>, out: &mut Vec<StreamEvent>) -> Result<()> {
+        if self.is_complete || event.data == "[DONE]" {
+            return Ok(());
+        }
+        let skims = self.skims();
+        let it: Event<'_> = match serde_json::from_str(&event.data) {
+            Ok(it) => it,
+            Err(error) => return odd(event, error),
+        };
+        match kind(&it, event) {
+            "message_start" => self.start(it.message.unwrap_or_default(), out),
+            "content_block_start" if !skims => {
+                it.content_block.map_or(Ok(()), |block| self.steps.start(block, out))?;
+            }
+            "content_block_delta" if !skims => {
+                it.delta.into_iter().for_each(|delta| self.steps.add(delta, out));
+            }
+            "content_block_stop" if !skims => self.steps.stop(out),
+            "message_delta" => self.finish(it.delta.unwrap_or_default(), it.usage, out),
+            "message_stop" => {
+                self.is_complete = true;
+                self.say_finished(None, None, out);
+            }
+            "error" => return Err(errors::of_event(event.data.as_bytes())),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, start: Start, out: &mut Vec<StreamEvent>) {
+        out.push(StreamEvent::Started(Started {
+            id: start.id.filter(|id| !id.is_empty()),
+            model: start.model.filter(|model| !model.is_empty()),
+            created: None,
+        }));
+        self.count(start.usage, out);
+    }
+
+    fn count(&mut self, counts: Option<Counts>, out: &mut Vec<StreamEvent>) {
+        if let Some(counts) = counts {
+            self.counts.update(counts);
+            out.push(StreamEvent::Usage(self.counts.usage()));
+        }
+    }
+
+    fn finish(&mut self, delta: Delta<'_>, counts: Option<Counts>, out: &mut Vec<StreamEvent>) {
+        self.steps.stop(out);
+        self.count(counts, out);
+        if delta.stop_reason.is_some() {
+            self.say_finished(delta.stop_reason, delta.stop_sequence, out);
+        }
+    }
+
+    fn say_finished(
+        &mut self,
+        native: Option<String>,
+        stop_sequence: Option<String>,
+        out: &mut Vec<StreamEvent>,
+    ) {
+        if !std::mem::replace(&mut self.has_finished, true) {
+            self.steps.stop(out);
+            let finish = finish_reason::decode(native, stop_sequence, self.steps.has_calls());
+            out.push(StreamEvent::Finished(finish));
+        }
+    }
+
+    /// Reads what stands in `block`, and says how many events were read and whether all went well.
+    fn events(&mut self, block: &[u8], out: &mut Vec<StreamEvent>) -> (usize, Result<()>) {
+        let mut count = 0;
+        for event in sse::events(block) {
+            if let Err(error) = self.event(&event, out) {
+                return (count, Err(error));
+            }
+            count += 1;
+        }
+        (count, Ok(()))
+    }
+}
+
+/// What to make of an event that cannot be read: an error may be in any form, and what is unknown
+/// is not ours to judge.
+fn odd(event: &sse::Event<'_>, error: serde_json::Error) -> Result<()> {
+    #[derive(Default, Deserialize)]
+    struct Tag {
+        #[serde(rename = "type", default)]
+        kind: String,
+    }
+    let tag: Option<Tag> = serde_json::from_str(&event.data).ok();
+    match tag.as_ref().map_or(event.name, |tag| &tag.kind) {
+        "error" => Err(errors::of_event(event.data.as_bytes())),
+        ""
+        | "message_start"
+        | "content_block_start"
+        | "content_block_delta"
+        | "message_delta"
+        | "message_stop" => Err(unreadable(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The type of an event; some upstreams only name it.
+fn kind<'a>(it: &'a Event<'_>, event: &sse::Event<'a>) -> &'a str {
+    if it.kind.is_empty() { event.name } else { &it.kind }
+}
+
+impl StreamReader for Reader {
+    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
+        if self.is_complete {
+            return Ok(());
+        }
+        if self.is_content(&block) && is_named(&block) {
+            frame.output = true;
+            frame.verbatim = Some(block);
+            return Ok(());
+        }
+        let (count, outcome) = self.events(&block, &mut frame.events);
+        frame.output = frame.events.iter().any(StreamEvent::is_output) || self.skims();
+        if let Some(relay) = &self.relay {
+            if relay.look == Inspection::UsageOnly {
+                frame.events.retain(is_metered);
+            }
+            frame.verbatim = verbatim(block, count, outcome.is_ok());
+        }
+        self.has_output |= frame.output;
+        outcome
+    }
+
+    fn end(&mut self, frame: &mut Chunk) -> Result<()> {
+        if self.is_complete {
+            return Ok(());
+        }
+        if !self.has_finished {
+            return Err(GatewayError::new(
+                ErrorKind::UpstreamTruncated,
+                "the provider's answer ended before it was complete",
+            ));
+        }
+        self.is_complete = true;
+        if self.relay.is_some() {
+            let mut out = Vec::new();
+            sse::write(&mut out, Some("message_stop"), r#"{"type":"message_stop"}"#);
+            frame.verbatim = Some(out.into());
+        }
+        Ok(())
+    }
+
+    fn is_finished(&self) -> bool {
+        self.has_finished
+    }
+
+    fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
+const fn is_metered(event: &StreamEvent) -> bool {
+    matches!(event, StreamEvent::Usage(_) | StreamEvent::Finished(_))
+}
+
+/// The first `count` events of `block` in the form that callers read; as they are, if all of them
+/// are in that form.
+fn verbatim(block: Bytes, count: usize, is_all: bool) -> Option<Bytes> {
+    if is_all && is_named(&block) {
+        return Some(block);
+    }
+    let mut out = Vec::with_capacity(block.len());
+    for event in sse::events(&block).take(count) {
+        let data = event.data.trim_end();
+        let tag = serde_json::from_str::<Event<'_>>(data);
+        let name = tag.as_ref().map_or(event.name, |it| kind(it, &event));
+        sse::write(&mut out, Some(name), data);
+    }
+    (!out.is_empty()).then(|| out.into())
+}
+
+/// Whether `block` can be passed on as it is: callers of this dialect go by the names of events.
+fn is_named(block: &[u8]) -> bool {
+    let is_name = |at: usize| {
+        block.get(at..).is_none_or(|rest| rest.is_empty() || rest.starts_with(b"event: "))
+    };
+    sse::is_plain(block)
+        && is_name(0)
+        && memmem::find_iter(block, b"\n\n").all(|end| is_name(end + 2))
+}

@@ -1,0 +1,77 @@
+//! Vectors, by `/api/embed`.
+
+use super::{OllamaUpstream, encode_request::KeepAlive, errors::Failure};
+use crate::{
+    Encoded,
+    embeddings::{Embedder, numbers, same_number, texts},
+    unreadable,
+};
+use gateway_core::{DroppedParams, EmbeddingRequest, EmbeddingResponse, Json, Result, Usage};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    input: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncate: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_alive: Option<KeepAlive<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<Options>,
+}
+
+#[derive(Serialize)]
+struct Options {
+    num_ctx: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Answer<'a> {
+    model: Option<String>,
+    #[serde(borrow)]
+    embeddings: Option<Vec<&'a RawValue>>,
+    prompt_eval_count: Option<u64>,
+    error: Option<Failure>,
+}
+
+impl Embedder for OllamaUpstream {
+    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<Encoded> {
+        let body = Body {
+            model,
+            input: texts(request)?,
+            dimensions: request.dimensions,
+            truncate: request.extra.get("truncate"),
+            keep_alive: self.keep_alive.as_deref().map(KeepAlive::of),
+            options: self.num_ctx.map(|num_ctx| Options { num_ctx }),
+        };
+        let mut loss = DroppedParams::default();
+        loss.drop_if(request.user.is_some(), "user");
+        for (name, _) in request.extra.iter().filter(|(name, _)| *name != "truncate") {
+            loss.drop(name.to_owned());
+        }
+        Ok(Encoded::whole(Json::of(&body).get().to_owned(), loss))
+    }
+
+    fn read_embeddings(
+        &self,
+        request: &EmbeddingRequest,
+        body: &[u8],
+    ) -> Result<EmbeddingResponse> {
+        let answer: Answer<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+        if let Some(error) = answer.error.filter(Failure::is_one) {
+            return Err(error.into_fault().into_error());
+        }
+        let vectors = answer.embeddings.unwrap_or_default();
+        let vectors = vectors.into_iter().map(numbers).collect::<Result<_>>()?;
+        Ok(EmbeddingResponse {
+            model: answer.model.unwrap_or_default(),
+            vectors: same_number(request, vectors)?,
+            usage: answer.prompt_eval_count.map(|input| Usage { input, ..Usage::default() }),
+        })
+    }
+}

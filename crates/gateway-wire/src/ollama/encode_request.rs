@@ -1,0 +1,253 @@
+//! Writing a request.
+
+use super::{
+    OllamaUpstream,
+    encode_request_messages::{WireMessage, messages},
+};
+use crate::reasoning::effort_of_budget;
+use gateway_core::{
+    ChatRequest, DroppedParams, Effort, ErrorKind, GatewayError, Json, Options, ProviderRequest,
+    ReasoningOptions, ReasoningStyle, ResponseFormat, Result, Target, ToolChoice, ToolKind,
+    ToolSpec,
+};
+use serde::Serialize;
+use serde_json::Number;
+
+/// Options that callers borrow from Ollama, beside those that every dialect has.
+const BORROWED: [&str; 8] = [
+    "min_p",
+    "mirostat",
+    "mirostat_eta",
+    "mirostat_tau",
+    "num_keep",
+    "repeat_last_n",
+    "repeat_penalty",
+    "typical_p",
+];
+
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<WireMessage<'a>>,
+    /// Always said: the default is to stream.
+    stream: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<WireTool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format<'a>>,
+    options: WireOptions<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    think: Option<Think>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_alive: Option<KeepAlive<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_logprobs: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", content = "function", rename_all = "lowercase")]
+enum WireTool<'a> {
+    Function(WireFunction<'a>),
+}
+
+#[derive(Debug, Serialize)]
+struct WireFunction<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    parameters: Parameters<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Parameters<'a> {
+    Schema(&'a Json),
+    None { r#type: &'static str, properties: Nothing },
+}
+
+#[derive(Debug, Serialize)]
+struct Nothing {}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Format<'a> {
+    Word(&'static str),
+    Schema(&'a Json),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Think {
+    Switch(bool),
+    Level(&'static str),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum KeepAlive<'a> {
+    Seconds(i64),
+    Duration(&'a str),
+}
+
+#[derive(Debug, Default, Serialize)]
+struct WireOptions<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_ctx: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_predict: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<&'a Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<&'a Number>,
+    #[serde(flatten)]
+    borrowed: gateway_core::Extra,
+}
+
+/// Writes the request of `call`.
+///
+/// # Errors
+///
+/// If it holds something without which it would mean something else.
+pub(super) fn encode(
+    upstream: &OllamaUpstream,
+    call: &ProviderRequest,
+    loss: &mut DroppedParams,
+) -> Result<Vec<u8>> {
+    let request = call.request()?;
+    let options = &request.options;
+    let body = Body {
+        model: &call.target.model,
+        messages: messages(&request.messages, loss)?,
+        stream: call.stream,
+        tools: tools(request, loss)?,
+        format: options.response_format.as_ref().and_then(format),
+        options: wire_options(request, upstream.num_ctx),
+        think: options.reasoning.as_ref().and_then(|wanted| think(wanted, &call.target, loss)),
+        keep_alive: upstream.keep_alive.as_deref().map(KeepAlive::of),
+        logprobs: options.logprobs.filter(|wanted| *wanted),
+        top_logprobs: options.top_logprobs.filter(|_| options.logprobs == Some(true)),
+    };
+    tell_losses(request, !body.tools.is_empty(), loss);
+    serde_json::to_vec(&body).map_err(|error| {
+        GatewayError::new(ErrorKind::Internal, "the request cannot be written").because(error)
+    })
+}
+
+/// The tools that may be called. That one must be called cannot be said.
+fn tools<'a>(request: &'a ChatRequest, loss: &mut DroppedParams) -> Result<Vec<WireTool<'a>>> {
+    let may_be_called = |tool: &&ToolSpec| match &request.tool_choice {
+        Some(ToolChoice::None) => false,
+        Some(ToolChoice::Allowed { names, .. }) => names.iter().any(|name| name == tool.name()),
+        Some(ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_)) | None => true,
+    };
+    let must = match &request.tool_choice {
+        Some(ToolChoice::Required | ToolChoice::Named(_)) => true,
+        Some(ToolChoice::Allowed { required, .. }) => *required,
+        Some(ToolChoice::Auto | ToolChoice::None) | None => false,
+    };
+    loss.drop_if(must && !request.tools.is_empty(), "tool_choice");
+    request.tools.iter().filter(may_be_called).map(tool).collect()
+}
+
+fn tool(tool: &ToolSpec) -> Result<WireTool<'_>> {
+    let ToolKind::Function(function) = &tool.kind else {
+        return Err(GatewayError::invalid(
+            "tools",
+            format!("the model's provider does not have the tool {}", tool.name()),
+        ));
+    };
+    Ok(WireTool::Function(WireFunction {
+        name: &function.name,
+        description: function.description.as_deref(),
+        parameters: match &function.parameters {
+            Some(schema) => Parameters::Schema(schema),
+            None => Parameters::None { r#type: "object", properties: Nothing {} },
+        },
+    }))
+}
+
+const fn format(format: &ResponseFormat) -> Option<Format<'_>> {
+    match format {
+        ResponseFormat::Text => None,
+        ResponseFormat::JsonSchema { schema: Some(schema), .. } => Some(Format::Schema(schema)),
+        ResponseFormat::JsonObject | ResponseFormat::JsonSchema { schema: None, .. } => {
+            Some(Format::Word("json"))
+        }
+    }
+}
+
+fn wire_options(request: &ChatRequest, num_ctx: Option<u64>) -> WireOptions<'_> {
+    let options = &request.options;
+    let mut borrowed = gateway_core::Extra::default();
+    for (name, value) in request.extra.iter().filter(|(name, _)| BORROWED.contains(name)) {
+        borrowed.push(name, value.clone());
+    }
+    WireOptions {
+        num_ctx,
+        num_predict: options.max_tokens,
+        temperature: options.temperature.as_ref(),
+        top_p: options.top_p.as_ref(),
+        top_k: options.top_k,
+        stop: &options.stop,
+        seed: options.seed.as_ref(),
+        presence_penalty: options.presence_penalty.as_ref(),
+        frequency_penalty: options.frequency_penalty.as_ref(),
+        borrowed,
+    }
+}
+
+/// Models of the family that knows levels ignore the switch, and older servers know only that.
+fn think(wanted: &ReasoningOptions, target: &Target, loss: &mut DroppedParams) -> Option<Think> {
+    let style = target.card.as_ref().and_then(|card| card.capabilities.reasoning);
+    let effort = wanted.effort.or_else(|| wanted.budget.map(effort_of_budget));
+    let effort = effort.or_else(|| wanted.adaptive.then_some(Effort::Medium))?;
+    let knows_levels = style
+        .map_or_else(|| target.model.contains("gpt-oss"), |style| style == ReasoningStyle::Effort);
+    if style == Some(ReasoningStyle::Never) {
+        loss.drop_if(effort != Effort::None, "reasoning_effort");
+        return None;
+    }
+    Some(match effort {
+        _ if !knows_levels => Think::Switch(effort != Effort::None),
+        Effort::None | Effort::Minimal | Effort::Low => Think::Level("low"),
+        Effort::Medium => Think::Level("medium"),
+        Effort::High | Effort::XHigh | Effort::Max => Think::Level("high"),
+    })
+}
+
+impl<'a> KeepAlive<'a> {
+    /// A number is so many seconds; with a unit it is a text.
+    pub(super) fn of(text: &'a str) -> Self {
+        text.parse().map_or(Self::Duration(text), Self::Seconds)
+    }
+}
+
+/// Names what the caller asked for and Ollama has no word for.
+fn tell_losses(request: &ChatRequest, has_tools: bool, loss: &mut DroppedParams) {
+    let options: &Options = &request.options;
+    let no_parallel = request.parallel_tool_calls == Some(false);
+    loss.drop_if(no_parallel && has_tools, "parallel_tool_calls");
+    loss.drop_if(options.n.is_some_and(|n| n > 1), "n");
+    loss.drop_if(options.logit_bias.is_some(), "logit_bias");
+    loss.drop_if(options.verbosity.is_some(), "verbosity");
+    loss.drop_if(options.user.is_some(), "user");
+    let tier = options.service_tier.as_deref();
+    loss.drop_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
+    for (name, _) in request.extra.iter() {
+        if !BORROWED.contains(&name) {
+            loss.drop(name.to_owned());
+        }
+    }
+}

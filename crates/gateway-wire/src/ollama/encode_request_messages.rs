@@ -1,0 +1,193 @@
+//! What was said so far, as Ollama wants it told.
+
+use crate::tool_arguments;
+use gateway_core::{
+    Content, DroppedParams, GatewayError, Image, Message, Part, Result, Role, Source, ToolCall,
+    ToolResult,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{borrow::Cow, collections::HashMap};
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct WireMessage<'a> {
+    role: &'static str,
+    content: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<&'a str>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    thinking: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<WireCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireCall<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    id: &'a str,
+    function: WireFunction<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireFunction<'a> {
+    name: &'a str,
+    arguments: Cow<'a, RawValue>,
+}
+
+/// Retells `messages`.
+///
+/// # Errors
+///
+/// If something in them cannot be told without changing its meaning.
+pub(super) fn messages<'a>(
+    messages: &'a [Message],
+    loss: &mut DroppedParams,
+) -> Result<Vec<WireMessage<'a>>> {
+    let mut writer = Writer { told: Vec::new(), names: HashMap::new(), loss };
+    for message in messages {
+        writer.message(message)?;
+    }
+    Ok(writer.told)
+}
+
+struct Writer<'a, 'l> {
+    told: Vec<WireMessage<'a>>,
+    /// The tools that were called, by the ids of the calls.
+    names: HashMap<&'a str, &'a str>,
+    loss: &'l mut DroppedParams,
+}
+
+impl<'a> Writer<'a, '_> {
+    /// Results become messages of their own, before what else is said with them.
+    fn message(&mut self, message: &'a Message) -> Result<()> {
+        self.loss.drop_if(message.name.is_some(), "name");
+        let mut told = WireMessage { role: role(message.role), ..WireMessage::default() };
+        let mut unread = None;
+        for part in &message.parts {
+            if let Some(kind) = unreadable(part) {
+                unread = Some(kind);
+                continue;
+            }
+            if let Content::ToolResult(result) = &part.content {
+                self.result(result)?;
+            } else {
+                self.part(message.role, part, &mut told)?;
+            }
+        }
+        let only_results = matches!(message.role, Role::User | Role::Tool)
+            && message.parts.iter().any(|part| matches!(part.content, Content::ToolResult(_)));
+        if let Some(kind) = unread {
+            // What is said beside it still means something; by itself, nothing is left.
+            if told.is_empty() {
+                return Err(cannot_read(kind));
+            }
+            self.loss.drop(format!("messages.{kind}"));
+        }
+        if !told.is_empty() || (message.role == Role::User && !only_results) {
+            self.told.push(told);
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, role: Role, part: &'a Part, told: &mut WireMessage<'a>) -> Result<()> {
+        match &part.content {
+            Content::Text(text) | Content::Refusal(text) => {
+                // The pieces of what a model said belong together, those of a prompt do not.
+                if role != Role::Assistant && !told.content.is_empty() {
+                    told.content.push('\n');
+                }
+                told.content.push_str(text);
+            }
+            Content::Reasoning(reasoning) => told.thinking.push_str(&reasoning.text),
+            Content::ToolCall(call) => told.tool_calls.push(self.call(call)),
+            Content::Image(image) => self.image(image, told)?,
+            Content::Audio(_) => return Err(cannot_read("audio")),
+            Content::File(_) => return Err(cannot_read("file")),
+            Content::Opaque(opaque) if role == Role::Assistant => {
+                self.loss.drop(opaque.kind.clone());
+            }
+            Content::Opaque(opaque) => return Err(cannot_read(&opaque.kind)),
+            // Taken out before.
+            Content::ToolResult(_) => {}
+        }
+        Ok(())
+    }
+
+    fn image(&mut self, image: &'a Image, told: &mut WireMessage<'a>) -> Result<()> {
+        let Source::Inline { base64, .. } = &image.source else {
+            return Err(GatewayError::invalid(
+                "messages",
+                "the model's provider fetches nothing: send pictures as data URLs",
+            ));
+        };
+        let detail = image.detail.as_deref().is_some_and(|detail| detail != "auto");
+        self.loss.drop_if(detail, "detail");
+        told.images.push(base64);
+        Ok(())
+    }
+
+    fn call(&mut self, call: &'a ToolCall) -> WireCall<'a> {
+        self.names.insert(&call.id, &call.name);
+        let arguments = tool_arguments::arguments(&call.arguments, call.custom);
+        WireCall { id: &call.id, function: WireFunction { name: &call.name, arguments } }
+    }
+
+    fn result(&mut self, result: &'a ToolResult) -> Result<()> {
+        let called = self.names.get(result.call_id.as_str()).copied();
+        let mut told = WireMessage {
+            role: "tool",
+            tool_name: called.or(result.name.as_deref()),
+            tool_call_id: Some(result.call_id.as_str()).filter(|id| !id.is_empty()),
+            ..WireMessage::default()
+        };
+        for part in &result.parts {
+            self.part(Role::Tool, part, &mut told)?;
+        }
+        self.told.push(told);
+        Ok(())
+    }
+}
+
+impl WireMessage<'_> {
+    fn is_empty(&self) -> bool {
+        self.content.is_empty()
+            && self.images.is_empty()
+            && self.thinking.is_empty()
+            && self.tool_calls.is_empty()
+    }
+}
+
+const fn role(role: Role) -> &'static str {
+    match role {
+        Role::System | Role::Developer => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    }
+}
+
+/// What `part` is, if Ollama has no place for such a thing.
+const fn unreadable(part: &Part) -> Option<&'static str> {
+    match &part.content {
+        Content::Audio(_) => Some("audio"),
+        Content::File(_) => Some("file"),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Reasoning(_)
+        | Content::ToolCall(_)
+        | Content::ToolResult(_)
+        | Content::Image(_)
+        | Content::Opaque(_) => None,
+    }
+}
+
+fn cannot_read(kind: &str) -> GatewayError {
+    GatewayError::invalid(
+        "messages",
+        format!("the model's provider cannot read a part of type {kind}"),
+    )
+}

@@ -1,0 +1,137 @@
+//! Requests of callers.
+
+use crate::responses::{
+    body::{Members, read},
+    decode_request_input, tools,
+};
+use gateway_core::{
+    ChatRequest, Content, Dialect, Effort, GatewayError, Json, Message, Options, ReasoningOptions,
+    ResponseFormat, Result, Role,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Reads a request.
+pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
+    let mut members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+        GatewayError::invalid("body", "the body is not a JSON object").because(error)
+    })?;
+    let model = members.take("model")?;
+    let model = model.ok_or_else(|| GatewayError::invalid("model", "model is required"))?;
+    let mut request = ChatRequest {
+        model,
+        stream_usage: true,
+        dialect: Some(Dialect::Responses),
+        ..ChatRequest::default()
+    };
+    request.stream = members.take("stream")?.unwrap_or_default();
+    read_instructions(&mut members, &mut request)?;
+    read_input(&mut members, &mut request)?;
+    if let Some(tools) = members.remove("tools") {
+        request.tools = tools::read_tools(tools)?;
+    }
+    request.tool_choice = members.remove("tool_choice").map(tools::read_choice).transpose()?;
+    request.parallel_tool_calls = members.take("parallel_tool_calls")?;
+    request.options = options(&mut members)?;
+    // The gateway's own; no upstream knows it.
+    members.remove("session_id");
+    for (name, value) in members {
+        request.extra.push(name, value.into());
+    }
+    Ok(request)
+}
+
+/// Instructions are a message to every upstream, and apart from the input in the answer.
+fn read_instructions(members: &mut Members<'_>, request: &mut ChatRequest) -> Result<()> {
+    if let Some(raw) = members.remove("instructions") {
+        let text: String = read(raw, || "instructions".to_owned())?;
+        request.messages.push(Message::new(Role::System, [Content::Text(text)]));
+        request.extra.push("instructions", Json::from(raw));
+    }
+    Ok(())
+}
+
+fn read_input(members: &mut Members<'_>, request: &mut ChatRequest) -> Result<()> {
+    let Some(input) = members.remove("input") else {
+        let elsewhere = ["previous_response_id", "conversation", "prompt"];
+        return if elsewhere.iter().any(|name| members.get(name).is_some()) {
+            Ok(())
+        } else {
+            Err(GatewayError::invalid("input", "input is required"))
+        };
+    };
+    request.messages.extend(decode_request_input::messages(input)?);
+    Ok(())
+}
+
+fn options(members: &mut Members<'_>) -> Result<Options> {
+    let (response_format, verbosity) = match members.remove("text") {
+        Some(text) => read_text(text)?,
+        None => (None, None),
+    };
+    let asks_logprobs = |include: &RawValue| include.get().contains("output_text.logprobs");
+    Ok(Options {
+        max_tokens: members.take("max_output_tokens")?,
+        temperature: members.take("temperature")?,
+        top_p: members.take("top_p")?,
+        logprobs: members.get("include").is_some_and(asks_logprobs).then_some(true),
+        top_logprobs: members.take("top_logprobs")?,
+        response_format,
+        verbosity,
+        reasoning: members.remove("reasoning").map(read_reasoning).transpose()?,
+        user: match members.take("user")? {
+            Some(user) => Some(user),
+            // Stays where it is, too: upstreams of this dialect know it by that name.
+            None => members.string("safety_identifier"),
+        },
+        service_tier: members.take("service_tier")?,
+        ..Options::default()
+    })
+}
+
+fn read_text(raw: &RawValue) -> Result<(Option<ResponseFormat>, Option<String>)> {
+    #[derive(Deserialize)]
+    struct Wire {
+        format: Option<Format>,
+        verbosity: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Format {
+        #[serde(rename = "type")]
+        kind: String,
+        name: Option<String>,
+        description: Option<String>,
+        schema: Option<Json>,
+        strict: Option<bool>,
+    }
+    let Wire { format, verbosity } = read(raw, || "text".to_owned())?;
+    let format = format.map(|Format { kind, name, description, schema, strict }| {
+        Ok(match kind.as_str() {
+            "text" => ResponseFormat::Text,
+            "json_object" => ResponseFormat::JsonObject,
+            "json_schema" => {
+                let name = name.unwrap_or_else(|| "answer".to_owned());
+                ResponseFormat::JsonSchema { name, description, schema, strict }
+            }
+            _ => {
+                let message = "the format is 'text', 'json_object' or 'json_schema'";
+                return Err(GatewayError::invalid("text.format.type", message));
+            }
+        })
+    });
+    Ok((format.transpose()?, verbosity))
+}
+
+fn read_reasoning(raw: &RawValue) -> Result<ReasoningOptions> {
+    #[derive(Deserialize)]
+    struct Wire {
+        effort: Option<String>,
+        summary: Option<String>,
+        generate_summary: Option<String>,
+    }
+    let Wire { effort, summary, generate_summary } = read(raw, || "reasoning".to_owned())?;
+    let unknown = || GatewayError::invalid("reasoning.effort", "no such effort");
+    let effort = effort.map(|word| Effort::parse(&word).ok_or_else(unknown)).transpose()?;
+    let summary = summary.or(generate_summary);
+    Ok(ReasoningOptions { effort, summary, ..ReasoningOptions::default() })
+}

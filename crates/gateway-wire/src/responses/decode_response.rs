@@ -1,0 +1,60 @@
+//! Whole answers of an upstream.
+
+use crate::{
+    Ids,
+    responses::{decode_response_items::Items, decode_response_wire::WireResponse, errors},
+    unreadable,
+};
+use bytes::Bytes;
+use gateway_core::{
+    Chunk, Dialect, Inspection, ProviderRequest, Result, Started, StreamEvent, Usage,
+};
+
+/// Reads a whole answer.
+pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: Ids) -> Result<Chunk> {
+    // Some servers keep the connection alive with blank lines before the answer.
+    let body = body.slice(body.len() - body.trim_ascii_start().len()..);
+    let text = std::str::from_utf8(&body).map_err(unreadable)?;
+    let mut response: WireResponse<'_> = serde_json::from_str(text).map_err(unreadable)?;
+    if response.object.as_deref() != Some("response") && response.output.is_none() {
+        return Err(match response.error {
+            Some(_) => errors::read_failure(text),
+            None => unreadable("an object that is no response"),
+        });
+    }
+    let verbatim = call.original(Dialect::Responses).map(|_| body.clone());
+    if verbatim.is_none() && response.status.as_deref() == Some("failed") {
+        return Err(failure(&response));
+    }
+    let mut events = match (&verbatim, call.look) {
+        (Some(_), Inspection::UsageOnly) => Vec::new(),
+        (Some(_), Inspection::Full) | (None, _) => steps(&mut response, ids),
+    };
+    events.push(StreamEvent::Finished(response.finish(response.has_calls())));
+    events.extend(response.usage.map(Usage::from).map(StreamEvent::Usage));
+    Ok(Chunk { events, verbatim, output: true, ..Chunk::default() })
+}
+
+/// The error that a failed response reports.
+pub(super) fn failure(response: &WireResponse<'_>) -> gateway_core::GatewayError {
+    errors::read_failure(response.error.map_or("null", |error| error.get()))
+}
+
+/// The steps of a response, up to its end.
+fn steps(response: &mut WireResponse<'_>, ids: Ids) -> Vec<StreamEvent> {
+    let created = response.created();
+    let mut events = vec![StreamEvent::Started(Started {
+        id: response.id.take(),
+        model: response.model.take(),
+        created,
+    })];
+    let mut items = Items::new(ids);
+    for (at, item) in (0..).zip(response.output.iter().flatten()) {
+        items.done(at, item, &mut events);
+    }
+    let extra = response.extra();
+    events.extend(
+        extra.iter().map(|(name, value)| StreamEvent::Extra(name.to_owned().into(), value.clone())),
+    );
+    events
+}

@@ -1,0 +1,300 @@
+//! What an upstream's answer holds, item by item.
+//!
+//! Whole answers and streams are read by the same rules: an item that is done is compared with what
+//! was already told of it, and only the rest is told. A whole answer is one of which nothing was
+//! told yet, and an upstream that leaves deltas out loses nothing.
+
+use crate::{
+    Ids,
+    responses::{
+        annotations,
+        body::Lossy,
+        decode_response_wire::{is_call, kind_of},
+    },
+};
+use gateway_core::{Dialect, Opaque, Seal, SealKind, StreamEvent, ToolCallDelta};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Which of the texts of an item.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Strand {
+    Text,
+    Refusal,
+    Arguments,
+    /// Thinking: a part of the summary, or of the thinking itself.
+    Summary(u64),
+    Thought(u64),
+}
+
+/// What was told of an item.
+#[derive(Debug, Default)]
+struct Told {
+    at: u64,
+    text: usize,
+    refusal: usize,
+    arguments: usize,
+    thinking: usize,
+    /// The part of the thinking that was told last.
+    part: Option<Strand>,
+    annotations: usize,
+    /// Its number among the calls.
+    call: Option<u32>,
+    done: bool,
+}
+
+impl Told {
+    /// Whether something of it was told already.
+    const fn is_begun(&self) -> bool {
+        self.text + self.refusal + self.arguments + self.thinking > 0 || self.call.is_some()
+    }
+}
+
+/// The items of an answer, and what was told of them.
+#[derive(Debug)]
+pub(super) struct Items {
+    told: Vec<Told>,
+    calls: u32,
+    ids: Ids,
+}
+
+impl Items {
+    pub(super) const fn new(ids: Ids) -> Self {
+        Self { told: Vec::new(), calls: 0, ids }
+    }
+
+    fn told(&mut self, at: u64) -> &mut Told {
+        let known = self.told.iter().rposition(|told| told.at == at);
+        let known = known.unwrap_or_else(|| {
+            self.told.push(Told { at, ..Told::default() });
+            self.told.len() - 1
+        });
+        // Either found or just added.
+        #[expect(clippy::indexing_slicing, reason = "found or just added")]
+        &mut self.told[known]
+    }
+
+    /// The item that began last: where events that do not say so belong.
+    pub(super) fn last(&self) -> u64 {
+        self.told.last().map_or(0, |told| told.at)
+    }
+
+    /// An item begins.
+    pub(super) fn begin(&mut self, at: u64, item: &RawValue, events: &mut Vec<StreamEvent>) {
+        self.told(at);
+        if kind_of(item).is_some_and(|kind| is_call(&kind))
+            && let Ok(call) = serde_json::from_str::<WireCall>(item.get())
+            && call.namespace.is_none()
+        {
+            self.begin_call(at, &call, events);
+        }
+    }
+
+    /// More of an item.
+    pub(super) fn more(
+        &mut self,
+        at: u64,
+        strand: Strand,
+        more: String,
+        events: &mut Vec<StreamEvent>,
+    ) {
+        let told = self.told(at);
+        if more.is_empty() || told.done {
+            return;
+        }
+        match strand {
+            Strand::Text => {
+                told.text += more.len();
+                events.push(StreamEvent::Text(more));
+            }
+            Strand::Refusal => {
+                told.refusal += more.len();
+                events.push(StreamEvent::Refusal(more));
+            }
+            Strand::Arguments => {
+                // Of a call that did not begin, all is told when it is done.
+                let Some(index) = told.call else { return };
+                told.arguments += more.len();
+                let delta = ToolCallDelta { index, arguments: more, ..ToolCallDelta::default() };
+                events.push(StreamEvent::ToolCall(delta));
+            }
+            Strand::Summary(_) | Strand::Thought(_) => {
+                let more = if told.thinking > 0 && told.part != Some(strand) {
+                    format!("{GAP}{more}")
+                } else {
+                    more
+                };
+                told.part = Some(strand);
+                told.thinking += more.len();
+                events.push(StreamEvent::Reasoning(more));
+            }
+        }
+    }
+
+    /// A note on the text of an item.
+    pub(super) fn note(&mut self, at: u64, note: &RawValue, events: &mut Vec<StreamEvent>) {
+        self.told(at).annotations += 1;
+        events.push(StreamEvent::Annotation(annotations::to_chat(note)));
+    }
+
+    /// An item is complete: tells what was not told of it. The second time tells nothing.
+    pub(super) fn done(&mut self, at: u64, item: &RawValue, events: &mut Vec<StreamEvent>) {
+        if self.told(at).done {
+            return;
+        }
+        let Some(kind) = kind_of(item) else { return };
+        let text = item.get();
+        let read = match &*kind {
+            "message" => self.done_message(at, text, events),
+            "reasoning" => self.done_reasoning(at, text, events),
+            kind if is_call(kind) => self.done_call(at, text, events),
+            _ => None,
+        };
+        let told = self.told(at);
+        told.done = true;
+        if read.is_none() && !told.is_begun() {
+            let (dialect, kind) = (Dialect::Responses, kind.into_owned());
+            events.push(StreamEvent::Opaque(Opaque { dialect, kind, json: item.into() }));
+        }
+    }
+
+    fn done_message(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
+        let message: Message<'_> = serde_json::from_str(item).ok()?;
+        let (mut texts, mut refusals, mut noted) = (0, 0, 0);
+        for part in message.content.unwrap_or_default() {
+            let Lossy(text) = part.text.unwrap_or_default();
+            let fresh = rest(&text, self.told(at).text.saturating_sub(texts));
+            let is_whole = fresh.len() == text.len();
+            texts += text.len();
+            if !fresh.is_empty() {
+                self.more(at, Strand::Text, fresh.to_owned(), events);
+                let logprobs = annotations::logprobs_to_chat(part.logprobs.filter(|_| is_whole));
+                events.extend(logprobs.map(StreamEvent::Logprobs));
+            }
+            let Lossy(refusal) = part.refusal.unwrap_or_default();
+            let fresh = rest(&refusal, self.told(at).refusal.saturating_sub(refusals)).to_owned();
+            refusals += refusal.len();
+            self.more(at, Strand::Refusal, fresh, events);
+            for note in part.annotations.unwrap_or_default() {
+                noted += 1;
+                if noted > self.told(at).annotations {
+                    self.note(at, note, events);
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn done_reasoning(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
+        let reasoning: Thinking = serde_json::from_str(item).ok()?;
+        let texts = reasoning.summary.into_iter().chain(reasoning.content).flatten();
+        let texts: Vec<_> = texts.map(|part| part.text.0).filter(|text| !text.is_empty()).collect();
+        let whole = texts.join(GAP);
+        let told = self.told(at);
+        let fresh = rest(&whole, told.thinking);
+        if !fresh.is_empty() {
+            told.thinking = whole.len();
+            events.push(StreamEvent::Reasoning(fresh.to_owned()));
+        }
+        if let Some(data) = reasoning.encrypted_content.filter(|data| !data.is_empty()) {
+            let (dialect, kind) = (Dialect::Responses, SealKind::Encrypted);
+            events.push(StreamEvent::Seal(Seal { dialect, kind, id: reasoning.id, data }));
+        }
+        Some(())
+    }
+
+    /// Nothing for a call of a tool in a group: a name alone would not say which tool is meant.
+    fn done_call(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
+        let call: WireCall = serde_json::from_str(item).ok()?;
+        if call.namespace.is_some() {
+            return None;
+        }
+        if self.told(at).call.is_none() {
+            self.begin_call(at, &call, events);
+        } else {
+            let told = self.told(at).arguments;
+            self.more(at, Strand::Arguments, rest(call.text(), told).to_owned(), events);
+        }
+        Some(())
+    }
+
+    fn begin_call(&mut self, at: u64, call: &WireCall, events: &mut Vec<StreamEvent>) {
+        let index = self.calls;
+        self.calls += 1;
+        let named = call.call_id.clone().or_else(|| call.id.clone()).filter(|id| !id.is_empty());
+        let id = named.unwrap_or_else(|| self.ids.next("call_"));
+        let told = self.told(at);
+        told.call = Some(index);
+        told.arguments = call.text().len();
+        events.push(StreamEvent::ToolCall(ToolCallDelta {
+            index,
+            id,
+            name: call.name.clone(),
+            arguments: call.text().to_owned(),
+            custom: call.kind == "custom_tool_call",
+            seal: None,
+        }));
+    }
+
+    pub(super) const fn has_calls(&self) -> bool {
+        self.calls > 0
+    }
+}
+
+/// What stands between two parts of thinking.
+pub(super) const GAP: &str = "\n\n";
+
+/// What of `whole` comes after the first `told` bytes.
+fn rest(whole: &str, told: usize) -> &str {
+    whole.get(told..).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    content: Option<Vec<Piece<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Piece<'a> {
+    text: Option<Lossy>,
+    refusal: Option<Lossy>,
+    #[serde(borrow)]
+    annotations: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    logprobs: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Thinking {
+    id: Option<String>,
+    summary: Option<Vec<Thought>>,
+    content: Option<Vec<Thought>>,
+    encrypted_content: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Thought {
+    #[serde(default)]
+    text: Lossy,
+}
+
+#[derive(Deserialize)]
+struct WireCall {
+    #[serde(rename = "type")]
+    kind: String,
+    id: Option<String>,
+    call_id: Option<String>,
+    #[serde(default)]
+    name: String,
+    arguments: Option<Lossy>,
+    input: Option<Lossy>,
+    /// The group of tools among which the name is unique.
+    namespace: Option<String>,
+}
+
+impl WireCall {
+    fn text(&self) -> &str {
+        self.arguments.as_ref().or(self.input.as_ref()).map_or("", |text| &text.0)
+    }
+}

@@ -1,0 +1,264 @@
+//! Answers to callers, streamed and whole.
+
+use crate::{
+    Reply, StreamWriter,
+    responses::{
+        annotations,
+        body::Members,
+        encode_response::{About, Answer, Stage, object, request},
+        errors::Failure,
+        stored_response,
+        stream_writer_events::Emit,
+        stream_writer_items::Output,
+    },
+};
+use bytes::Bytes;
+use gateway_core::{ChatResponse, Chunk, GatewayError, Started, StreamEvent};
+use serde::Serialize;
+
+/// Writes a streamed answer.
+#[derive(Debug)]
+pub(super) struct Writer {
+    reply: Reply,
+    about: About,
+    output: Output,
+    /// The number of the next event.
+    next: u64,
+    has_begun: bool,
+    is_over: bool,
+    /// Steps belong to the answer that callers of this dialect get: the first.
+    is_first_choice: bool,
+    /// The first and the last bytes that were passed on: where to take up the thread if they fail.
+    passed: Option<(Bytes, Bytes)>,
+}
+
+/// An event about the whole response.
+#[derive(Serialize)]
+struct OfResponse<T> {
+    response: T,
+}
+
+/// Writes a whole answer.
+pub(super) fn write_whole(answer: ChatResponse, reply: Reply) -> Vec<u8> {
+    let mut writer = Writer::new(reply);
+    for step in answer.into_events() {
+        writer.step(step, &mut None);
+    }
+    writer.output.finish(writer.about.cut().is_some(), &mut silent(&mut 0));
+    serde_json::to_vec(&writer.object(Stage::Ended)).unwrap_or_default()
+}
+
+/// The response object of an answer that has no output: not yet, or never.
+///
+/// `id` is the answer's name, from when it was accepted.
+pub fn response_object(id: &str, reply: Reply, stage: Stage<'_>) -> Vec<u8> {
+    let mut writer = Writer::new(reply);
+    id.clone_into(&mut writer.about.id);
+    serde_json::to_vec(&writer.object(stage)).unwrap_or_default()
+}
+
+/// Where events go when nobody listens.
+const fn silent(next: &mut u64) -> Emit<'_> {
+    Emit { out: None, next }
+}
+
+impl Writer {
+    pub(super) fn new(mut reply: Reply) -> Self {
+        let about = About {
+            id: reply.ids.next("resp_"),
+            model: reply.model.clone(),
+            created: reply.created,
+            completed: reply.created,
+            ..About::default()
+        };
+        Self {
+            output: Output::new(reply.ids.clone()),
+            reply,
+            about,
+            next: 0,
+            has_begun: false,
+            is_over: false,
+            is_first_choice: true,
+            passed: None,
+        }
+    }
+
+    fn object<'a>(&'a self, stage: Stage<'a>) -> Answer<'a> {
+        object(&self.about, request(&self.reply), self.output.items(), stage)
+    }
+
+    /// Writes an event about the whole response.
+    fn tell(&mut self, kind: &str, stage: Stage<'_>, out: &mut Vec<u8>) {
+        let mut next = self.next;
+        let response = self.object(stage);
+        Emit { out: Some(out), next: &mut next }.event(kind, OfResponse { response });
+        self.next = next;
+    }
+
+    /// Writes how the answer begins, once.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if !self.has_begun {
+            self.has_begun = true;
+            self.tell("response.created", Stage::InProgress, out);
+            self.tell("response.in_progress", Stage::InProgress, out);
+        }
+    }
+
+    /// Takes in one step, and tells of it if somebody listens.
+    fn step(&mut self, step: StreamEvent, out: &mut Option<&mut Vec<u8>>) {
+        match step {
+            StreamEvent::Started(started) => return self.start(started),
+            StreamEvent::Choice(index) => self.is_first_choice = index == 0,
+            StreamEvent::Usage(usage) => self.about.usage = Some(usage),
+            StreamEvent::Extra(name, value) if name == "service_tier" => {
+                self.about.service_tier = Some(value);
+            }
+            StreamEvent::Extra(..) => {}
+            StreamEvent::Finished(finish) if self.is_first_choice => {
+                self.about.finish.get_or_insert(finish);
+            }
+            step if self.is_first_choice => {
+                if let Some(out) = out {
+                    self.begin(out);
+                }
+                let mut emit = Emit { out: out.as_deref_mut(), next: &mut self.next };
+                output_step(&mut self.output, step, &mut emit);
+            }
+            StreamEvent::Finished(_)
+            | StreamEvent::Text(_)
+            | StreamEvent::Refusal(_)
+            | StreamEvent::Reasoning(_)
+            | StreamEvent::Seal(_)
+            | StreamEvent::ToolCall(_)
+            | StreamEvent::Annotation(_)
+            | StreamEvent::Logprobs(_)
+            | StreamEvent::Opaque(_) => {}
+        }
+        if let Some(out) = out {
+            self.begin(out);
+        }
+    }
+
+    /// Takes in steps that arrived together: likelihoods go out with their text.
+    fn steps(&mut self, steps: Vec<StreamEvent>, out: &mut Vec<u8>) {
+        let mut steps = steps.into_iter().peekable();
+        while let Some(step) = steps.next() {
+            if let (StreamEvent::Text(text), Some(StreamEvent::Logprobs(logprobs)), true) =
+                (&step, steps.peek(), self.is_first_choice)
+            {
+                let logprobs = annotations::logprobs_from_chat(logprobs);
+                self.begin(out);
+                let mut emit = Emit { out: Some(out), next: &mut self.next };
+                self.output.text(text, false, logprobs, &mut emit);
+                steps.next();
+            } else {
+                self.step(step, &mut Some(&mut *out));
+            }
+        }
+    }
+
+    fn start(&mut self, started: Started) {
+        if self.has_begun {
+            return;
+        }
+        if let Some(id) = started.id.filter(|id| id.starts_with("resp_")) {
+            self.about.id = id;
+        }
+        if let Some(model) = started.model.filter(|model| !model.is_empty()) {
+            self.about.model = model;
+        }
+        self.about.created = started.created.unwrap_or(self.about.created);
+    }
+
+    /// Remembers what is passed on.
+    fn pass_on(&mut self, block: &Bytes) {
+        match &mut self.passed {
+            Some((_, last)) => *last = block.clone(),
+            passed @ None => *passed = Some((block.clone(), block.clone())),
+        }
+    }
+}
+
+/// A step that shows in the output.
+fn output_step(output: &mut Output, step: StreamEvent, emit: &mut Emit<'_>) {
+    match step {
+        StreamEvent::Text(text) => output.text(&text, false, Vec::new(), emit),
+        StreamEvent::Refusal(text) => output.text(&text, true, Vec::new(), emit),
+        StreamEvent::Reasoning(text) => output.thinking(&text, emit),
+        StreamEvent::Seal(seal) => output.seal(&seal, emit),
+        StreamEvent::ToolCall(delta) => output.call(delta, emit),
+        StreamEvent::Annotation(note) => output.annotation(&note, emit),
+        StreamEvent::Logprobs(logprobs) => {
+            output.late_logprobs(annotations::logprobs_from_chat(&logprobs), emit);
+        }
+        StreamEvent::Opaque(opaque) => output.opaque(opaque, emit),
+        StreamEvent::Started(_)
+        | StreamEvent::Choice(_)
+        | StreamEvent::Extra(..)
+        | StreamEvent::Usage(_)
+        | StreamEvent::Finished(_) => {}
+    }
+}
+
+impl StreamWriter for Writer {
+    fn write(&mut self, mut frame: Chunk, out: &mut Vec<u8>) {
+        if self.is_over {
+            return;
+        }
+        if let Some(block) = self.pass(&mut frame) {
+            out.extend_from_slice(&block);
+        } else if self.passed.is_none() {
+            self.steps(frame.events, out);
+        }
+    }
+
+    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
+        let block = frame.verbatim.take()?;
+        self.pass_on(&block);
+        Some(block)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.is_over, true) || self.passed.is_some() {
+            return;
+        }
+        self.begin(out);
+        let cut = self.about.cut().is_some();
+        self.output.finish(cut, &mut Emit { out: Some(out), next: &mut self.next });
+        let kind = if cut { "response.incomplete" } else { "response.completed" };
+        self.tell(kind, Stage::Ended, out);
+    }
+
+    fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        if let Some((first, last)) = self.passed.take() {
+            return fail_passed(&first, &last, error, out);
+        }
+        self.begin(out);
+        self.output.abandon();
+        self.tell("response.failed", Stage::Failed(error), out);
+    }
+}
+
+/// Ends an answer that came in its upstream's own bytes: with the response that these began with,
+/// and the number that follows theirs.
+fn fail_passed(first: &[u8], last: &[u8], error: &GatewayError, out: &mut Vec<u8>) {
+    #[derive(Serialize)]
+    struct Failed<'a> {
+        #[serde(flatten)]
+        began: Members<'a>,
+        status: &'static str,
+        error: Failure<'a>,
+    }
+    let began = stored_response::response_in(first);
+    let mut began: Members<'_> =
+        began.as_ref().and_then(|json| json.read().ok()).unwrap_or_default();
+    began.remove("status");
+    began.remove("error");
+    let response = Failed { began, status: "failed", error: error.into() };
+    let mut next = stored_response::last_number(last).map_or(0, |last| last.saturating_add(1));
+    let mut emit = Emit { out: Some(out), next: &mut next };
+    emit.event("response.failed", OfResponse { response });
+}
