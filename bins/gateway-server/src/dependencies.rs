@@ -2,11 +2,12 @@
 
 use crate::{config::Config, lasting::Lasting, memory::Memory};
 use async_trait::async_trait;
-use gateway_http::{Backend, Dependency, Finding, Health, Probe, STORE};
+use gateway_engine::ProviderDirectory;
+use gateway_http::{Dependency, Finding, Health, Probe, STORE};
 use gateway_providers::HttpClient;
 use gateway_store::Watch;
 use serde_json::{Map, Value, json};
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// The health of a gateway: its store, the services of the platform, the providers with keys.
@@ -14,7 +15,7 @@ pub(crate) fn health(
     config: &Config,
     lasting: &Lasting,
     client: &HttpClient,
-    providers: &HashMap<Arc<str>, Backend>,
+    providers: &ProviderDirectory,
 ) -> Health {
     let store = Arc::new(Store(lasting.stores.watch()));
     let mut dependencies =
@@ -31,8 +32,8 @@ pub(crate) fn health(
     }
     let breakers = Arc::clone(&lasting.breakers);
     let states: Map<String, Value> = providers
-        .iter()
-        .map(|(id, backend)| (id.to_string(), matches!(backend, Backend::Ready(_)).into()))
+        .backends()
+        .map(|(id, backend)| (id.to_string(), backend.is_ready().into()))
         .collect();
     let began = Instant::now();
     let told = move || {
@@ -70,8 +71,8 @@ fn services(config: &Config) -> Vec<(&'static str, String)> {
 const CLOUD: &str = "cloud_providers";
 
 /// The providers that a key is configured for, and that are ready.
-fn keyed(config: &Config, providers: &HashMap<Arc<str>, Backend>) -> impl Iterator<Item = String> {
-    let ready = |name: &str| matches!(providers.get(name), Some(Backend::Ready(_)));
+fn keyed(config: &Config, providers: &ProviderDirectory) -> impl Iterator<Item = String> {
+    let ready = |name: &str| providers.is_ready(name);
     let keyed = config.providers.iter().filter(|(_, it)| it.enabled && it.api_key.is_some());
     keyed.map(|(name, _)| name.clone()).filter(move |name| ready(name))
 }

@@ -25,7 +25,8 @@ const REFRESH: Duration = Duration::from_mins(1);
 pub(crate) fn context_service(config: &Config) -> anyhow::Result<Option<Arc<dyn ContextService>>> {
     let Some(url) = config.cms.address() else { return Ok(None) };
     let (timeout, client) = (config.cms.timeout, client()?);
-    let service = ContextManagement::new(url.as_str(), timeout, client, crate::upstreams::random);
+    let service =
+        ContextManagement::new(url.as_str(), timeout, client, gateway_engine::random_unit);
     Ok(Some(Arc::new(service)))
 }
 

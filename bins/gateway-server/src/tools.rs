@@ -1,6 +1,6 @@
 //! From configuration to tools.
 
-use crate::{config::Config, lasting::Lasting, upstreams};
+use crate::{config::Config, lasting::Lasting, providers};
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ToolLoopLimits, Tools};
 use gateway_http::Toolbox;
@@ -32,14 +32,14 @@ pub(crate) fn toolbox(config: &Config, lasting: &Lasting) -> anyhow::Result<Tool
 
 fn executor(config: &Config, stores: &Stores) -> anyhow::Result<Executor> {
     let registry = config.registry().map_err(|error| anyhow!(error)).context("tools")?;
-    let mut pauses = upstreams::pauses(&config.resilience);
+    let mut pauses = providers::breaker_config(&config.resilience);
     if !config.resilience.circuit_breaker_enabled {
         pauses.failures = u32::MAX;
     }
     let limits = Limits {
         running: config.tool_calls.running,
         breaker: pauses,
-        random: upstreams::random,
+        random: gateway_engine::random_unit,
         ..Limits::default()
     };
     let client = Client::new(&config.connecting()).map_err(|error| anyhow!(error))?;

@@ -14,22 +14,19 @@ use crate::{
     tools::Toolbox,
     windows::Windows,
 };
-use gateway_core::{ContextService, ErrorKind, GatewayError, Provider, Result, Route, Routes};
+use gateway_core::{ContextService, ErrorKind, Provider, Result, Route};
+use gateway_engine::ProviderDirectory;
 use http::HeaderMap;
-use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 /// Built once of a configuration; shared by every request.
 pub struct App {
     /// Who may call.
     pub access: Access,
-    /// Which provider a model's name leads to.
-    pub routes: Routes,
-    /// The providers, by id.
-    pub providers: HashMap<Arc<str>, Backend>,
+    /// The providers, and which model name leads to which of them.
+    pub directory: ProviderDirectory,
     /// Which of them are given a pause.
     pub paused: Paused,
-    /// Those that answer for a name together, by that name.
-    pub chains: HashMap<Arc<str>, Arc<dyn Provider>>,
     /// Whether answers may be remembered.
     pub caching: bool,
     /// Conversations that are kept.
@@ -78,24 +75,6 @@ pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
 /// Whether a provider is given a pause, because it failed too often.
 pub type Paused = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// A provider as far as it is set up.
-#[derive(Clone)]
-pub enum Backend {
-    /// Ready to be asked.
-    Ready(Arc<dyn Provider>),
-    /// Known, but without what it needs; the text says what that is.
-    Unready(String),
-}
-
-impl fmt::Debug for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ready(provider) => f.debug_tuple("Ready").field(&provider.id()).finish(),
-            Self::Unready(why) => f.debug_tuple("Unready").field(why).finish(),
-        }
-    }
-}
-
 /// How long things may take on the way to the caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
@@ -138,25 +117,6 @@ impl App {
         })
     }
 
-    /// The provider with this id.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotConfigured`] if it is not set up.
-    pub(crate) fn provider(&self, id: &str) -> Result<&Arc<dyn Provider>> {
-        match self.providers.get(id) {
-            Some(Backend::Ready(provider)) => Ok(provider),
-            Some(Backend::Unready(why)) => {
-                Err(GatewayError::new(ErrorKind::NotConfigured, why.clone()).param("model"))
-            }
-            None => Err(GatewayError::new(
-                ErrorKind::NotConfigured,
-                format!("the provider '{id}' is not configured"),
-            )
-            .param("model")),
-        }
-    }
-
     /// Who answers `client` where its request for `name` goes. A chain checks each of its targets
     /// for itself.
     ///
@@ -169,16 +129,11 @@ impl App {
         name: &str,
         route: &Route,
     ) -> Result<&Arc<dyn Provider>> {
-        if let Some(chain) = route.chain.as_ref().and_then(|chain| self.chains.get(chain)) {
-            return Ok(chain);
+        if let Some(group) = self.directory.fallback(route) {
+            return Ok(group);
         }
         client.check_model(name, &route.target.model)?;
-        self.provider(&route.provider)
-    }
-
-    /// Whether the provider with this id can be asked.
-    pub(crate) fn is_ready(&self, id: &str) -> bool {
-        matches!(self.providers.get(id), Some(Backend::Ready(_)))
+        self.directory.provider(&route.provider)
     }
 }
 

@@ -38,7 +38,7 @@ where
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = generate::open(app, body)?;
     MessagesCaller.check(&envelope)?;
-    let route = app.routes.route(&envelope.model)?;
+    let route = app.directory.routes().route(&envelope.model)?;
     let provider = app.answerer(&client, &envelope.model, &route)?;
     let decode = MessagesCaller.decode_count();
     let original = Arc::new(RawRequest::new(Dialect::Messages, body, envelope, decode));

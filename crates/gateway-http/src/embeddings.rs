@@ -33,7 +33,7 @@ where
     let request = Arc::new(embeddings::read_request(&body)?);
     let input = Size::known(estimate::tokens_of_json(&body));
     drop((body, share));
-    let route = app.routes.route(&request.model)?;
+    let route = app.directory.routes().route(&request.model)?;
     let provider = app.answerer(&client, &request.model, &route)?;
     let price = app.control.price(&route.provider, route.target.card.as_deref());
     let models = [&*request.model, &*route.target.model];

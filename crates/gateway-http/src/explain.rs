@@ -41,7 +41,7 @@ where
     let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = generate::open(app, body)?;
     caller.check(&envelope)?;
-    let mut route = app.routes.route(&envelope.model)?;
+    let mut route = app.directory.routes().route(&envelope.model)?;
     app.windows.correct(&route.provider, &mut route.target);
     let provider = app.answerer(client, &envelope.model, &route)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);

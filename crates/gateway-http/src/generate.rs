@@ -87,7 +87,7 @@ where
     let (body, share) = body::read(&head.headers, body, &app.limits).await?;
     let (body, envelope) = open(app, body)?;
     caller.check(&envelope)?;
-    let mut route = app.routes.route(&envelope.model)?;
+    let mut route = app.directory.routes().route(&envelope.model)?;
     app.windows.correct(&route.provider, &mut route.target);
     let provider = app.answerer(&client, &envelope.model, &route)?;
     let (model, stream) = (envelope.model.clone(), envelope.stream);

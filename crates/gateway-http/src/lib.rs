@@ -41,7 +41,7 @@ mod wishes;
 
 pub use self::{
     admin::Admin,
-    app::{About, App, Backend, Paused, Render, Times},
+    app::{About, App, Paused, Render, Times},
     auth::{Access, Client},
     body::{Budget, Limits},
     console::LiveFeed,

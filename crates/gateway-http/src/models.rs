@@ -29,8 +29,8 @@ pub(crate) fn list(
 /// `GET /v1/models/{id}`: any name that a request could use.
 pub(crate) fn show(app: &App, headers: &HeaderMap, id: &str) -> Result<Response<reply::Body>> {
     let id = percent_decoded(id);
-    let route = app.routes.route(&id)?;
-    if !app.is_ready(&route.provider) {
+    let route = app.directory.routes().route(&id)?;
+    if !app.directory.is_ready(&route.provider) {
         return Err(GatewayError::new(
             ErrorKind::ModelNotFound,
             "the model's provider is not configured",
@@ -56,11 +56,16 @@ fn listed(app: &App) -> BTreeMap<String, Model<'_>> {
         let model = Model { id: &card.id, owner: &card.provider, card: Some(card) };
         models.insert(card.id.to_lowercase(), model);
     }
-    let names = app.routes.aliases().map(|(name, _)| name).chain(app.routes.chains());
+    let names = app
+        .directory
+        .routes()
+        .aliases()
+        .map(|(name, _)| name)
+        .chain(app.directory.routes().chains());
     for name in names {
-        let Ok(route) = app.routes.route(name) else { continue };
-        let Some((owner, _)) = app.providers.get_key_value(&route.provider) else { continue };
-        if app.is_ready(owner) {
+        let Ok(route) = app.directory.routes().route(name) else { continue };
+        let Some((owner, _)) = app.directory.backend(&route.provider) else { continue };
+        if app.directory.is_ready(owner) {
             // An alias beats a model of its name.
             let card = route.target.card.and_then(|card| known(app, &card));
             models.insert(name.to_lowercase(), Model { id: name, owner, card });

@@ -1,7 +1,8 @@
 //! What the gateway tells of itself.
 
-use crate::{App, app::Backend, reply};
+use crate::{App, reply};
 use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
+use gateway_engine::Backend;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -37,18 +38,18 @@ pub(crate) fn metrics(app: &App) -> Result<Response<reply::Body>> {
 /// `GET /v1/providers`: who is set up, which catalogued models each serves, and who is well.
 pub(crate) fn providers(app: &App) -> Response<reply::Body> {
     let mut providers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (id, backend) in &app.providers {
-        if matches!(backend, Backend::Ready(_)) {
+    for (id, backend) in app.directory.backends() {
+        if backend.is_ready() {
             providers.entry(id).or_default();
         }
     }
-    for card in app.routes.models() {
+    for card in app.directory.routes().models() {
         if let Some(models) = providers.get_mut(card.provider.as_str()) {
             models.push(&card.id);
         }
     }
     let names: Vec<_> = providers.keys().copied().collect();
-    let status = app.providers.iter().map(|(id, backend)| (&**id, status(app, id, backend)));
+    let status = app.directory.backends().map(|(id, backend)| (&**id, status(app, id, backend)));
     let status: BTreeMap<&str, Value> = status.collect();
     let body = json!({
         "object": "provider_list",
@@ -62,7 +63,7 @@ pub(crate) fn providers(app: &App) -> Response<reply::Body> {
 fn status(app: &App, id: &str, backend: &Backend) -> Value {
     match backend {
         Backend::Ready(_) => json!({ "configured": true, "healthy": !(app.paused)(id) }),
-        Backend::Unready(why) => json!({ "configured": false, "healthy": false, "reason": why }),
+        Backend::NotReady(why) => json!({ "configured": false, "healthy": false, "reason": why }),
     }
 }
 
@@ -81,7 +82,7 @@ const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
 /// The catalogued models that can be asked.
 pub(crate) fn usable(app: &App) -> impl Iterator<Item = &Arc<ModelCard>> {
-    app.routes.models().filter(|card| app.is_ready(&card.provider))
+    app.directory.routes().models().filter(|card| app.directory.is_ready(&card.provider))
 }
 
 #[cfg(test)]

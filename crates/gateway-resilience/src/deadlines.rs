@@ -23,7 +23,7 @@ use std::{
 use tokio::time::{self, Instant, Sleep};
 
 /// How long an upstream may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// To begin a streamed answer: until the head of its reply.
     pub first_byte: Duration,

@@ -22,7 +22,7 @@ use std::{
 use tokio::time::{self, Instant};
 
 /// How often to try again, and when.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
     /// How many calls a request may make in all; 1 never tries again.
     pub attempts: u32,

@@ -15,10 +15,29 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-resilience", Some(&["gateway-core"])),
     ("gateway-store", Some(&["gateway-core"])),
     ("gateway-console", Some(&[])),
+    (
+        "gateway-engine",
+        Some(&[
+            "gateway-core",
+            "gateway-limits",
+            "gateway-providers",
+            "gateway-resilience",
+            "gateway-sessions",
+            "gateway-tools",
+            "gateway-wire",
+        ]),
+    ),
     // The rules of a session's history are pure, and a turn is part of a request's path.
     (
         "gateway-http",
-        Some(&["gateway-console", "gateway-core", "gateway-sessions", "gateway-wire"]),
+        Some(&[
+            "gateway-console",
+            "gateway-core",
+            "gateway-engine",
+            "gateway-limits",
+            "gateway-sessions",
+            "gateway-wire",
+        ]),
     ),
     ("gateway-server", None),
     // What is fuzzed is what reads bytes of others.

@@ -23,7 +23,7 @@ pub(crate) async fn detailed(app: &App) -> Response<reply::Body> {
     let readiness = app.health.readiness(&report);
     let models = platform::usable(app).count();
     let healthy = readiness == Readiness::Ready && models > 0;
-    let inference = app.is_ready("inference") || app.is_ready("llamacpp");
+    let inference = app.directory.is_ready("inference") || app.directory.is_ready("llamacpp");
     let mut body = (app.health.told)();
     let mut tell = |name: &str, value: Value| body.insert(name.to_owned(), value);
     tell("status", if healthy { "healthy" } else { "degraded" }.into());

@@ -1,12 +1,12 @@
 //! A gateway over the store in memory, and two providers that say how much they were told.
 
 use crate::responses::Responses;
-use crate::{About, Access, App, Backend, Budget, Client, Cors, Limits, Times, handle};
+use crate::{About, Access, App, Budget, Client, Cors, Limits, Times, handle};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
     Chunk, ChunkStream, Dialect, ErrorKind, Finish, GatewayError, Message, Provider,
-    ProviderRequest, ProviderResponse, ResponseMeta, Routes, Started, StreamEvent, Target,
+    ProviderRequest, ProviderResponse, ResponseMeta, Started, StreamEvent, Target,
     state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse},
 };
 use gateway_store::{Settings, Stores};
@@ -197,18 +197,16 @@ impl Bench {
             Arc::new(Script { id, native, asked: Mutex::default(), open: Arc::default() })
         };
         let (chat, native) = (script("chat", false), script("native", true));
-        let mut routes = Routes::default();
-        let mut providers = HashMap::new();
+        let mut directory = gateway_engine::DirectoryBuilder::new(
+            gateway_engine::ResilienceSettings::default(),
+            gateway_engine::EngineResources::default(),
+        );
         for it in [&chat, &native] {
-            routes.prefix(it.id, it.id);
-            let provider: Arc<dyn Provider> = Arc::<Script>::clone(it);
-            providers.insert(it.id.into(), Backend::Ready(provider));
+            directory = directory.custom_provider(Arc::<Script>::clone(it));
         }
         let app = App {
             access: Access::Keys(HashMap::from([Self::client("ours"), Self::client("theirs")])),
-            routes,
-            providers,
-            chains: HashMap::new(),
+            directory: directory.build().unwrap(),
             caching: false,
             keeper: crate::Keeper::new(gateway_sessions::Sessions::new(
                 Arc::clone(&stores.sessions),

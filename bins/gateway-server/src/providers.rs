@@ -1,0 +1,245 @@
+//! From configuration to the providers, routes and fallback groups of the engine.
+
+use crate::{
+    before::Before,
+    config::{Config, Kind, Provider as ConfiguredProvider, Resilience, Stage, When},
+    lasting::Lasting,
+};
+use anyhow::{Context as _, anyhow};
+use gateway_core::ModelCard;
+use gateway_engine::{
+    DirectoryBuilder, EngineResources, FallbackRoute, ProviderDirectory, ProviderSettings,
+    ResilienceSettings,
+};
+use gateway_providers::{
+    ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Descriptor, Fake, GEMINI_COMPATIBLE,
+    OPENAI_COMPATIBLE, Settings, Through,
+};
+use gateway_resilience::{Condition, Limits, Policy, breaker};
+use std::{collections::HashMap, sync::Arc};
+
+/// Builds the directory; providers of the previous generation whose effective settings are the same
+/// stay as they are.
+///
+/// # Errors
+///
+/// Names what of the configuration cannot be built.
+pub(crate) fn directory(
+    config: &Config,
+    lasting: &Lasting,
+    through: Option<&Through>,
+    before: Option<Before<'_>>,
+) -> anyhow::Result<ProviderDirectory> {
+    let mut builder = DirectoryBuilder::new(resilience(config), resources(config, lasting))
+        .connections(connections(config))
+        .reusing(before.map(|before| &before.app.directory));
+    for provider in providers(config, through) {
+        builder = builder.provider(provider);
+    }
+    builder = models(config, builder)?;
+    for (name, configured) in config.providers.iter().filter(|(_, it)| it.enabled) {
+        builder = builder.prefix(name, name);
+        for prefix in &configured.prefixes {
+            builder = builder.prefix(prefix, name);
+        }
+        for pattern in &configured.models {
+            builder = match pattern.strip_suffix('*') {
+                Some(family) => builder.family(family, name),
+                None => builder.model(Arc::new(uncatalogued(pattern, name))),
+            };
+        }
+    }
+    for route in &config.routes {
+        if let Some(route) = fallback(route) {
+            builder = builder.fallback(route);
+        }
+    }
+    Ok(builder.default_provider(config.routing.default_provider.clone()).build()?)
+}
+
+/// How upstreams are connected to.
+pub(crate) fn connections(config: &Config) -> ClientSettings {
+    ClientSettings { connect_timeout: config.timeouts.connect, ..ClientSettings::default() }
+}
+
+/// When the circuit of something that fails opens, and for how long.
+pub(crate) fn breaker_config(resilience: &Resilience) -> breaker::Config {
+    breaker::Config {
+        failures: saturating_u32(resilience.circuit_breaker_failure_threshold),
+        cooldown: resilience.circuit_breaker_recovery_timeout,
+        longest_cooldown: resilience.circuit_breaker_longest_pause,
+        ..breaker::Config::default()
+    }
+}
+
+fn resilience(config: &Config) -> ResilienceSettings {
+    let (waits, it) = (&config.timeouts, &config.resilience);
+    let retry = Policy {
+        attempts: saturating_u32(it.retry_max_attempts),
+        ambiguous: it.retry_ambiguous,
+        ..Policy::default()
+    };
+    ResilienceSettings {
+        deadlines: Limits {
+            first_byte: waits.first_byte,
+            first_output: waits.first_token,
+            idle: waits.idle,
+            stream_total: waits.stream_total,
+            total: waits.total,
+            ..Limits::default()
+        },
+        breaker: it.circuit_breaker_enabled.then(|| breaker_config(it)),
+        retry: (it.retry_max_attempts > 1).then_some(retry),
+        hedge_embeddings: it.hedge_embeddings,
+        max_concurrent_per_provider: config.admission.max_per_provider,
+    }
+}
+
+fn resources(config: &Config, lasting: &Lasting) -> EngineResources {
+    let (stores, breakers) = (&lasting.stores, Arc::clone(&lasting.breakers));
+    EngineResources {
+        reasoning: Some((Arc::clone(&stores.side), config.store.reasoning_ttl)),
+        cache: config.cache.enabled.then(|| (Arc::clone(&stores.cache), config.cache.ttl)),
+        stopping: lasting.drain.last_call.clone(),
+        circuit_observer: Some(Arc::new(move |circuit, from, to| {
+            breakers.changed(circuit, from, to);
+        })),
+        instrument: lasting.tracing.clone().map(|tracing| {
+            let instrument: gateway_engine::Instrument =
+                Arc::new(move |provider| tracing.provider(provider));
+            instrument
+        }),
+    }
+}
+
+/// Every provider that is known by name or configured.
+fn providers(config: &Config, through: Option<&Through>) -> Vec<ProviderSettings> {
+    let usual = ConfiguredProvider::default();
+    let provider = |id: &str, configured: &ConfiguredProvider, descriptor: &'static Descriptor| {
+        let settings = settings(id, configured, descriptor);
+        let settings = Settings { through: through.cloned(), ..settings };
+        let keys = config.providers.get(id).map(ConfiguredProvider::keys).unwrap_or_default();
+        ProviderSettings { descriptor, settings, keys }
+    };
+    let mut providers = Vec::new();
+    for known in ALL.iter().filter(|known| is_enabled(known, config)) {
+        let configured = config.providers.get(known.id).unwrap_or(&usual);
+        providers.push(provider(known.id, configured, of_kind(configured.kind).unwrap_or(known)));
+    }
+    let is_known = |name: &str| ALL.iter().any(|known| known.id == name);
+    for (name, configured) in config.providers.iter().filter(|(name, _)| !is_known(name)) {
+        if configured.enabled {
+            let descriptor = of_kind(configured.kind).unwrap_or(&OPENAI_COMPATIBLE);
+            providers.push(provider(name, configured, descriptor));
+        }
+    }
+    providers
+}
+
+/// The fake provider is off in production unless it is configured.
+fn is_enabled(known: &Descriptor, config: &Config) -> bool {
+    match config.providers.get(known.id) {
+        Some(configured) => configured.enabled,
+        None => known.id != Fake::ID || config.server.environment != Stage::Production,
+    }
+}
+
+fn of_kind(kind: Option<Kind>) -> Option<&'static Descriptor> {
+    Some(match kind? {
+        Kind::OpenAiCompatible => &OPENAI_COMPATIBLE,
+        Kind::Anthropic => &ANTHROPIC_COMPATIBLE,
+        Kind::Gemini => &GEMINI_COMPATIBLE,
+        Kind::Ollama => gateway_providers::find("ollama")?,
+        Kind::Fake => gateway_providers::find(Fake::ID)?,
+    })
+}
+
+fn settings(id: &str, configured: &ConfiguredProvider, known: &Descriptor) -> Settings {
+    let mut headers: Vec<_> = configured
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), value.value().to_str().ok()?.to_owned())))
+        .collect();
+    for (name, value) in
+        [("openai-organization", &configured.organization), ("openai-project", &configured.project)]
+    {
+        headers.extend(value.iter().map(|value| (name.to_owned(), value.clone())));
+    }
+    let base_url = configured.base_url.as_ref().map_or(known.base_url, |url| url.as_str());
+    Settings {
+        id: id.to_owned(),
+        base_url: base_url.to_owned(),
+        headers,
+        quirks: configured.quirks.clone(),
+        api: configured.api,
+        ..Settings::default()
+    }
+}
+
+/// Adds the models and aliases of this release, then those of the configuration.
+fn models<'a>(
+    config: &Config,
+    mut builder: DirectoryBuilder<'a>,
+) -> anyhow::Result<DirectoryBuilder<'a>> {
+    let catalogue = Catalogue::built_in().context("the catalogue of this release")?;
+    let mut cards: HashMap<String, Arc<ModelCard>> = HashMap::new();
+    for entry in &catalogue.models {
+        let card = entry.card().map_err(|error| anyhow!(error))?;
+        cards.insert(card.id.to_lowercase(), Arc::new(card));
+    }
+    for model in &config.models {
+        let Some(id) = &model.id else { continue };
+        let known = cards.get(&id.to_lowercase()).map(AsRef::as_ref);
+        let card = model
+            .card(known)
+            .with_context(|| format!("models: '{id}' names no provider, and is not known"))?;
+        cards.insert(id.to_lowercase(), Arc::new(card));
+    }
+    for card in cards.into_values() {
+        builder = builder.model(card);
+    }
+    for (name, model) in catalogue.aliases.iter().chain(&config.aliases) {
+        builder = builder.alias(name, model);
+    }
+    Ok(builder)
+}
+
+/// A model of which only the provider is known.
+fn uncatalogued(id: &str, provider: &str) -> ModelCard {
+    ModelCard {
+        id: id.to_owned(),
+        provider: provider.to_owned(),
+        upstream: id.to_owned(),
+        api: None,
+        context_window: None,
+        max_output: None,
+        capabilities: gateway_core::Capabilities::default(),
+        price: None,
+    }
+}
+
+fn fallback(route: &crate::config::Route) -> Option<FallbackRoute> {
+    let target = |it: &crate::config::RouteTarget| (it.model.clone(), it.weight);
+    Some(FallbackRoute {
+        model: route.model.clone()?,
+        targets: route.targets.iter().map(target).collect(),
+        on: route.on.iter().copied().map(condition).collect(),
+        retry: route.retry,
+        breaker: route.breaker,
+    })
+}
+
+const fn condition(when: When) -> Condition {
+    match when {
+        When::RateLimit => Condition::RateLimit,
+        When::ServerError => Condition::ServerError,
+        When::Timeout => Condition::Timeout,
+        When::Unavailable => Condition::Unavailable,
+        When::ContextLength => Condition::ContextLength,
+        When::ContentFilter => Condition::ContentFilter,
+    }
+}
+
+fn saturating_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

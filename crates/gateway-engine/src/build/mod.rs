@@ -1,0 +1,52 @@
+//! From settings to an engine: the provider stack, the routes and the fallback groups.
+
+mod directory;
+mod fallback;
+mod provider_stack;
+mod settings;
+
+pub use self::{
+    directory::{DirectoryBuilder, ProviderDirectory},
+    fallback::FallbackRoute,
+    provider_stack::{Backend, random_unit},
+    settings::{EngineResources, Instrument, ProviderSettings, ResilienceSettings},
+};
+
+use gateway_core::GatewayError;
+use thiserror::Error;
+
+/// A part of an engine that cannot be built.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// No connection to upstreams can be made.
+    #[error("no HTTP client can be built: {0}")]
+    Connections(#[source] GatewayError),
+    /// A provider's settings are malformed.
+    #[error("providers.{id}: {source}")]
+    Provider {
+        /// The provider's id.
+        id: String,
+        /// What is wrong with its settings.
+        source: GatewayError,
+    },
+    /// No provider serves a target of a fallback group.
+    #[error("routes: a target of '{name}': {source}")]
+    FallbackTarget {
+        /// The name of the group.
+        name: String,
+        /// Why the target has no provider.
+        source: Box<GatewayError>,
+    },
+    /// A fallback group has no targets.
+    #[error("routes: '{name}' has no target")]
+    EmptyFallback {
+        /// The name of the group.
+        name: String,
+    },
+    /// The default provider does not exist.
+    #[error("routing.default_provider: '{id}' is not configured")]
+    DefaultProvider {
+        /// The provider's id.
+        id: String,
+    },
+}

@@ -1,0 +1,93 @@
+//! What an engine is built from, as plain data: no configuration file, no environment.
+
+use gateway_core::{
+    Provider,
+    state::{Cache, ReasoningStore},
+};
+use gateway_providers::{Descriptor, Settings};
+use gateway_resilience::{Limits, Observer, Policy, breaker};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// One upstream provider: its dialect and address, and the credentials to use in turn.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    /// The kind of provider: which dialects it speaks and how its addresses are made.
+    pub descriptor: &'static Descriptor,
+    /// Its id, address, headers and quirks. An `api_key` in here is ignored: see `keys`.
+    pub settings: Settings,
+    /// The API keys, used in turn; a key that is refused or limited is skipped for a while.
+    pub keys: Vec<SecretString>,
+}
+
+/// The resilience layers around each provider. The default is what the binary starts with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResilienceSettings {
+    /// How long an upstream may take for each step of a response.
+    pub deadlines: Limits,
+    /// When a circuit breaker opens, and for how long; `None` switches the breakers off.
+    pub breaker: Option<breaker::Config>,
+    /// How often a failed request is sent again; `None` switches retries off.
+    pub retry: Option<Policy>,
+    /// Sends a second embedding request when the first is unusually slow.
+    pub hedge_embeddings: bool,
+    /// The largest number of requests that one provider serves at the same time.
+    pub max_concurrent_per_provider: usize,
+}
+
+/// What outlives a generation of the engine and is shared by all of its providers.
+#[derive(Clone, Default)]
+pub struct EngineResources {
+    /// Where reasoning that a dialect cannot carry is stored, and for how long.
+    pub reasoning: Option<(Arc<dyn ReasoningStore>, Duration)>,
+    /// Where cached responses are stored, and for how long.
+    pub cache: Option<(Arc<dyn Cache>, Duration)>,
+    /// Cancelled when responses in progress have to end, because the process stops.
+    pub stopping: CancellationToken,
+    /// Called at each change of a circuit breaker's state.
+    pub circuit_observer: Option<Observer>,
+    /// Wraps each provider, between its deadlines and its breaker: traces, for example.
+    pub instrument: Option<Instrument>,
+}
+
+/// Wraps a provider in an instrumented one.
+pub type Instrument = Arc<dyn Fn(Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync>;
+
+impl ProviderSettings {
+    /// Adds everything that decides what this provider does to `hash`.
+    pub(super) fn hash_into(&self, hash: Sha256) -> Sha256 {
+        let Settings { id, base_url, auth, headers, quirks, api, context_window, through, .. } =
+            &self.settings;
+        let through = through.as_ref().map(|through| through.base_url.as_str());
+        let text = format!(
+            "{} {id} {base_url} {auth:?} {headers:?} {quirks:?} {api:?} {context_window:?} {through:?}",
+            self.descriptor.id
+        );
+        self.keys.iter().fold(hash.chain_update(text), |hash, key| {
+            hash.chain_update([0]).chain_update(key.expose_secret())
+        })
+    }
+}
+
+impl Default for ResilienceSettings {
+    fn default() -> Self {
+        Self {
+            deadlines: Limits::default(),
+            breaker: Some(breaker::Config::default()),
+            retry: Some(Policy::default()),
+            hedge_embeddings: false,
+            max_concurrent_per_provider: usize::MAX >> 4,
+        }
+    }
+}
+
+impl std::fmt::Debug for EngineResources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineResources")
+            .field("reasoning", &self.reasoning.as_ref().map(|(_, ttl)| ttl))
+            .field("cache", &self.cache.as_ref().map(|(_, ttl)| ttl))
+            .finish_non_exhaustive()
+    }
+}
