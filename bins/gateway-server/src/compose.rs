@@ -10,7 +10,8 @@ use crate::{
     local, providers, tools,
 };
 use anyhow::Context as _;
-use gateway_http::{About, Access, App, Budget, Cors, Limits, Times};
+use gateway_http::{About, App, Budget, Cors, Limits, Times, request::peer::Peers};
+use gateway_limits::Access;
 use gateway_providers::HttpClient;
 use gateway_store::{Embedded, Stores};
 use std::sync::Arc;
@@ -99,6 +100,7 @@ pub fn build(
         cors: cors(config),
         metrics: config.metrics.enabled.then(|| Arc::clone(&lasting.metrics.0)),
         meters: Arc::clone(&lasting.meters),
+        peers: Peers { trusted: config.server.trusted_proxies.clone() },
         control: control::build(config, lasting, before),
         console: config.has_console().then(|| kept::feed(lasting, before)),
         about: About {
@@ -116,10 +118,10 @@ fn paused(lasting: &Lasting) -> gateway_http::Paused {
 
 fn access(config: &Config) -> Access {
     if !config.needs_keys() {
-        return Access::Open(Arc::new(gateway_http::Client::anybody()));
+        return Access::Open(Arc::new(gateway_limits::Client::anybody()));
     }
     let client = |client: &Client| {
-        let mut known = gateway_http::Client::new(&client.name, &client.tenant);
+        let mut known = gateway_limits::Client::new(&client.name, &client.tenant);
         known.strict = client.strict;
         known.offered_tools.clone_from(&client.offered_tools);
         let models = Some(client.models.as_slice()).filter(|models| !models.is_empty());

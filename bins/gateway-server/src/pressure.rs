@@ -1,7 +1,7 @@
 //! Measures how much memory the process uses, a few times a second, off every request's path.
 
 use crate::memory::Memory;
-use gateway_http::control::Pressure;
+use gateway_limits::Pressure;
 use std::{fs, path::Path, sync::Arc, time::Duration};
 use tokio::time;
 

@@ -1,16 +1,13 @@
 //! What operators ask of a running gateway, on a listener of its own: keys of clients, and what all
 //! of them have used.
 
-use crate::{
-    App, body,
-    control::{Grant, now},
-    hygiene, reply, usage,
-};
+use crate::{App, body, hygiene, reply, usage};
 use bytes::Bytes;
 use gateway_core::{
     BoxError, ErrorKind, GatewayError, Result,
     state::{ClientKey, ClientKeys, KeyHash, StoreError},
 };
+use gateway_limits::{Grant, now};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use serde::Deserialize;

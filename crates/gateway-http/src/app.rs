@@ -1,21 +1,13 @@
 //! What a request handler may use.
 
 use crate::{
-    auth::{Access, Client},
-    body,
-    console::LiveFeed,
-    control::Control,
-    cors::Cors,
-    health::Health,
-    idempotency::Idempotency,
-    meters::Meters,
-    responses::Responses,
-    sessions::Keeper,
-    tools::Toolbox,
+    auth, body, console::LiveFeed, cors::Cors, health::Health, idempotency::Idempotency,
+    meters::Meters, request::peer::Peers, responses::Responses, sessions::Keeper, tools::Toolbox,
     windows::Windows,
 };
 use gateway_core::{ContextService, ErrorKind, Provider, Result, Route};
 use gateway_engine::ProviderDirectory;
+use gateway_limits::{Access, Client, Control};
 use http::HeaderMap;
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -57,6 +49,8 @@ pub struct App {
     pub metrics: Option<Render>,
     /// Counts.
     pub meters: Arc<Meters>,
+    /// Whose word counts about where a caller is.
+    pub peers: Peers,
     /// Who may do how much.
     pub control: Control,
     /// What the page for operators shows; absent if there is none.
@@ -106,9 +100,9 @@ impl App {
     ///
     /// # Errors
     ///
-    /// As [`Access::identify`] says; after too many failures [`ErrorKind::RateLimited`].
+    /// If the key is missing or not known; after too many failures [`ErrorKind::RateLimited`].
     pub(crate) fn identify(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Client>> {
-        self.access.identify(headers, &self.control.issued).map_err(|error| {
+        auth::identify(&self.access, headers, &self.control.issued).map_err(|error| {
             if error.kind() == ErrorKind::Unauthenticated {
                 self.control.failures.count(peer, error)
             } else {

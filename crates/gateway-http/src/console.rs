@@ -1,11 +1,12 @@
 //! The endpoints of the console and of the API reference.
 
-use crate::{App, auth::Client, reply};
+use crate::{App, reply};
 use futures_util::StreamExt as _;
 use gateway_console::{
     Asset, CONTENT_SECURITY_POLICY, console_asset, feed_events, reference_asset,
 };
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
+use gateway_limits::Client;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};

@@ -1,7 +1,8 @@
 //! What travels beside a request: its name, and the caller's trace.
 
-use crate::{auth::Client, names};
+use crate::names;
 use gateway_core::{Context, Dialect};
+use gateway_limits::Client;
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use uuid::Uuid;

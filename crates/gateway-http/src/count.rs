@@ -2,7 +2,6 @@
 
 use crate::{
     App, body, context,
-    control::Size,
     generate::{self, Entry},
     outcome::{Accepted, Outcome},
     reply,
@@ -12,6 +11,7 @@ use gateway_core::{
     BoxError, Dialect, ErrorKind, Inspection, Payload, ProviderRequest, RawRequest, Result,
     estimate,
 };
+use gateway_limits::Size;
 use gateway_wire::{Caller as _, messages::MessagesCaller};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;

@@ -2,13 +2,14 @@
 
 use crate::{
     App, body, context,
-    control::{Size, Want, cost},
     generate::{self, Entry},
+    headers::cost,
     outcome::{Accepted, Outcome},
     reply,
 };
 use bytes::Bytes;
 use gateway_core::{BoxError, Dialect, EmbeddingCall, Result, estimate};
+use gateway_limits::{Size, Want};
 use gateway_wire::{embeddings, envelope, json};
 use http::{Request, Response, StatusCode};
 use http_body::Body;

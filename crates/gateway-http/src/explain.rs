@@ -6,19 +6,13 @@
 
 mod limits;
 
-use crate::{
-    App, Endpoint,
-    auth::Client,
-    body,
-    control::{Size, Want},
-    endpoint::Kind,
-    generate, reply,
-};
+use crate::{App, Endpoint, body, endpoint::Kind, generate, reply};
 use bytes::Bytes;
 use gateway_core::{
     BoxError, Cached, GatewayError, NanoDollars, PlannedAttempt, Price, ProviderRequest, Result,
     Target, UnavailableReason, Usage, estimate,
 };
+use gateway_limits::{Client, Size, Want};
 use gateway_wire::{Caller, Opened};
 use http::{Request, Response, StatusCode};
 use http_body::Body;

@@ -1,10 +1,10 @@
 //! A request to a model, from top to bottom. What differs between dialects is in the codec.
 
 use crate::{
-    App, Client, body, caching, context,
-    control::{Permit, Size, Standing, Want, cost},
+    App, body, caching, context,
     event_body::EventBody,
     fit::{self, Fitted},
+    headers::{admission, cost},
     hold, idempotency,
     meters::InFlight,
     names,
@@ -21,6 +21,7 @@ use gateway_core::{
     Payload, ProviderRequest, ProviderResponse, ResponseMeta, Result, Route, Target, Usage,
     observe,
 };
+use gateway_limits::{Client, Permit, RateLimitStatus, Size, Want};
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
@@ -42,7 +43,7 @@ pub(crate) struct Entry<'a> {
     /// Where its caller is.
     pub(crate) peer: IpAddr,
     /// What its caller is told of limits.
-    pub(crate) standing: &'a mut Standing,
+    pub(crate) standing: &'a mut RateLimitStatus,
     /// Whether the request has an outcome: then that is told, and not its reply.
     pub(crate) is_accounted: &'a mut bool,
 }
@@ -160,7 +161,7 @@ pub(crate) async fn admit(
     headers: &HeaderMap,
 ) -> Result<Option<Permit>> {
     let tenant = (!client.is_anybody).then_some(&client.tenant);
-    app.control.admission.enter(tenant, client.priority.of(headers)).await
+    app.control.admission.enter(tenant, admission::priority(client.priority, headers)).await
 }
 
 /// Several questions are put one by one; one may be put as it is, or as it is completed here.

@@ -9,7 +9,6 @@ mod body;
 mod caching;
 mod console;
 mod context;
-pub mod control;
 mod conversations;
 mod cors;
 mod count;
@@ -20,6 +19,7 @@ mod event_body;
 mod explain;
 mod fit;
 mod generate;
+mod headers;
 mod health;
 mod hold;
 pub mod hygiene;
@@ -30,6 +30,7 @@ mod names;
 mod outcome;
 mod platform;
 mod reply;
+pub mod request;
 mod responses;
 mod service;
 mod sessions;
@@ -42,10 +43,8 @@ mod wishes;
 pub use self::{
     admin::Admin,
     app::{About, App, Paused, Render, Times},
-    auth::{Access, Client},
     body::{Budget, Limits},
     console::LiveFeed,
-    control::Control,
     cors::Cors,
     endpoint::Endpoint,
     health::{Dependency, Finding, Health, Probe, STORE, Told, probe},

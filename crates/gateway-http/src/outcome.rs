@@ -3,13 +3,13 @@
 use crate::{
     App,
     console::{self, EndedRequest, LiveRequest, StartedRequest},
-    control::{Ended, Permit, Row, Size, Taken, Who},
     meters::{InFlight, Took},
 };
 use gateway_core::{
     Attempt, Cached, Chunk, GatewayError, ModelCard, NanoDollars, Price, ResponseMeta, Rule,
     StreamEnd, StreamEvent, StreamObserver, Usage,
 };
+use gateway_limits::{Ended, Permit, Row, Size, Taken, Who};
 use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::Instant;
 

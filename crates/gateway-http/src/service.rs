@@ -1,17 +1,18 @@
 //! Every request passes here, top to bottom.
 
 use crate::{
-    App, Client, Endpoint, body, console, context,
-    control::Standing,
-    conversations, count, embeddings,
+    App, Endpoint, body, console, context, conversations, count, embeddings,
     endpoint::Kind,
-    explain, generate, health, hygiene, idempotency, models, names, platform,
+    explain, generate,
+    headers::{admission, rate_limit},
+    health, hygiene, idempotency, models, names, platform,
     reply::{self, Refused},
     responses, sessions, tools, usage,
 };
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
+use gateway_limits::{Client, RateLimitStatus};
 use gateway_wire::{Caller, json, messages::MessagesCaller};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response,
@@ -33,7 +34,7 @@ where
     let origin = request.headers().get(ORIGIN).cloned();
     let (path, kind) = Endpoint::at(request.uri().path())
         .map_or(("unmatched", Kind::Open), |endpoint| (endpoint.label(), endpoint.kind()));
-    let (mut standing, mut is_accounted) = (Standing::default(), false);
+    let (mut standing, mut is_accounted) = (RateLimitStatus::default(), false);
     let from = Arrival {
         request_id: Arc::clone(&request_id),
         peer,
@@ -50,9 +51,9 @@ where
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(names::REQUEST_ID, id);
     }
-    standing.add_to(headers);
+    rate_limit::add_to(&standing, headers);
     if kind != Kind::Open {
-        app.control.admission.add_to(headers);
+        admission::add_to(&app.control.admission, headers);
     }
     app.cors.admit(origin.as_ref(), headers);
     let (status, took) = (reply.status().as_u16(), began.elapsed());
@@ -79,7 +80,7 @@ where
 struct Arrival<'a> {
     request_id: Arc<str>,
     peer: IpAddr,
-    standing: &'a mut Standing,
+    standing: &'a mut RateLimitStatus,
     /// Whether the request has an outcome that is told by itself.
     is_accounted: &'a mut bool,
 }
@@ -114,7 +115,7 @@ where
             Some(voice) => voice.write_error(&error, &request_id),
             None => reply::platform_error(&error),
         };
-        let body = app.control.admission.explain(&error, body);
+        let body = admission::explain(&app.control.admission, &error, body);
         let mut reply = reply::failure(&error, body);
         if error.kind() == ErrorKind::MethodNotAllowed {
             add_allow(endpoint, &mut reply);
@@ -177,7 +178,7 @@ where
 {
     let in_flight = app.meters.begin(method_label(request.method()));
     let Arrival { request_id, peer, standing, is_accounted } = from;
-    let peer = app.control.peers.caller(peer, request.headers());
+    let peer = app.peers.caller(peer, request.headers());
     let path = endpoint.label();
     let entry = generate::Entry { path, request_id, in_flight, peer, standing, is_accounted };
     match endpoint.kind() {

@@ -1,11 +1,8 @@
 //! `GET /v1/usage`: what was used, and what it cost.
 
-use crate::{
-    App,
-    control::{DAY, now},
-    reply,
-};
+use crate::{App, reply};
 use gateway_core::{Date, ErrorKind, GatewayError, Result, state::Totals};
+use gateway_limits::{DAY, now};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, ops::RangeInclusive};

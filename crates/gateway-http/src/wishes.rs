@@ -1,6 +1,6 @@
 //! What a caller wants to be told beside an answer.
 
-use crate::{App, control::cost, decision::Decision, tools};
+use crate::{App, decision::Decision, headers::cost, tools};
 use gateway_core::{Cached, Price, ResponseMeta, Route};
 use http::HeaderMap;
 

@@ -13,6 +13,7 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-tools", Some(&["gateway-core", "gateway-resilience"])),
     ("gateway-sessions", Some(&["gateway-core"])),
     ("gateway-resilience", Some(&["gateway-core"])),
+    ("gateway-limits", Some(&["gateway-core"])),
     ("gateway-store", Some(&["gateway-core"])),
     ("gateway-console", Some(&[])),
     (
@@ -55,6 +56,7 @@ const UNREACHABLE: &[(&str, &[&str])] = &[
     ("gateway-wire", &["fred", "hyper", "mio", "reqwest", "tokio"]),
     ("gateway-sessions", &["fred", "hyper", "reqwest"]),
     ("gateway-resilience", &["fred", "hyper", "reqwest"]),
+    ("gateway-limits", &["fred", "http", "hyper", "reqwest"]),
 ];
 
 /// Checks the manifests, and what follows from them.

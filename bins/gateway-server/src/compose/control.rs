@@ -6,12 +6,9 @@ use crate::{
     lasting::Lasting,
     pressure,
 };
-use gateway_http::{
-    Control,
-    control::{
-        Admission, AdmissionSettings, Books, Failures, Issued, Limiter, LimiterSettings, Peers,
-        Pressure,
-    },
+use gateway_limits::{
+    Admission, AdmissionSettings, Books, Control, Failures, Issued, Limiter, LimiterSettings,
+    Pressure,
 };
 use gateway_store::Stores;
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -59,7 +56,6 @@ pub(super) fn build(config: &Config, lasting: &Lasting, before: Option<Before<'_
         assumed_output: config.limits.assumed_output_tokens,
     };
     Control {
-        peers: Peers { trusted: config.server.trusted_proxies.clone() },
         limiter: Limiter::new(quotas, accounts.settling.clone(), &settings),
         admission: admission(config, accounts, before),
         books: accounts.books.clone(),

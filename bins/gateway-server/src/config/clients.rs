@@ -10,7 +10,7 @@ use super::{
     value::{Value, choice, secret},
 };
 use gateway_core::state::KeyHash;
-use gateway_http::control::{Allowance, Priority};
+use gateway_limits::{Allowance, Priority};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 

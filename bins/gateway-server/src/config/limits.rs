@@ -6,7 +6,7 @@ use super::{
     value::{Value, quoted},
 };
 use gateway_core::NanoDollars;
-use gateway_http::control::Allowance;
+use gateway_limits::Allowance;
 
 section! {
     /// How much callers without a key may take, each address for itself; an IPv6 network of 64 bits counts as one.

@@ -52,7 +52,7 @@ pub use self::{
     tracing::{Protocol, Tracing},
 };
 
-pub use gateway_http::control::Network;
+pub use gateway_http::request::peer::Network;
 
 use node::{Content, Table};
 use section::{Reader, Section};

@@ -4,7 +4,7 @@ use super::{
     node::Node,
     value::{REDACTED, Value, hash_of, quoted},
 };
-use gateway_http::control::Network;
+use gateway_http::request::peer::Network;
 use std::{fmt, net::IpAddr};
 
 impl Value for Network {

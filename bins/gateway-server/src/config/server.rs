@@ -5,7 +5,7 @@ use super::{
     section::section,
     value::{Value, choice},
 };
-use gateway_http::control::Network;
+use gateway_http::request::peer::Network;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// A day, above every wait that makes sense.

@@ -6,9 +6,7 @@ use super::{
     key, not_found,
 };
 use crate::{
-    App, Endpoint,
-    auth::Client,
-    body,
+    App, Endpoint, body,
     generate::now,
     reply,
     responses::{Page, items, parameters},
@@ -18,6 +16,7 @@ use gateway_core::{
     BoxError, ErrorKind, GatewayError, Json, Result,
     state::{Key, Tenant},
 };
+use gateway_limits::Client;
 use gateway_wire::{Ids, json as wire};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;

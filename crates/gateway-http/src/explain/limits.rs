@@ -1,6 +1,6 @@
 //! What is told of a caller's limits.
 
-use crate::control::{Met, Of, Outlook};
+use gateway_limits::{Met, Of, Outlook};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -26,12 +26,13 @@ use self::{
     attempt::{Attempt, Beginning},
     recording::Recording,
 };
-use crate::{App, Endpoint, auth::Client, body, reply, sessions};
+use crate::{App, Endpoint, body, reply, sessions};
 use bytes::Bytes;
 use gateway_core::{
     BoxError, ErrorKind, GatewayError, Result,
     state::{self, Replay},
 };
+use gateway_limits::Client;
 use http::{
     HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},

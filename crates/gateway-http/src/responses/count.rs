@@ -1,8 +1,9 @@
 //! How many tokens an input is, by estimate.
 
 use super::{plan, record::Members};
-use crate::{App, auth::Client, reply};
+use crate::{App, reply};
 use gateway_core::{ErrorKind, GatewayError, Json, Result, estimate, state::Tenant};
+use gateway_limits::Client;
 use gateway_wire::responses::{self, StateFields};
 use http::{Response, StatusCode};
 use std::sync::Arc;

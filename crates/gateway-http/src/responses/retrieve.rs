@@ -7,11 +7,12 @@ use super::{
     record::{self, Record},
     replay,
 };
-use crate::{App, auth::Client, reply};
+use crate::{App, reply};
 use gateway_core::{
     ErrorKind, GatewayError, Json, Result,
     state::{Key, StoredResponse, Tenant},
 };
+use gateway_limits::Client;
 use http::{Response, StatusCode};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};

@@ -1,11 +1,12 @@
 //! What is sent to a model for a request that continues a session.
 
 use super::{Keeper, Turn, passage::Remembering};
-use crate::{App, auth::Client, idempotency::Mark, names, responses, tools::Chosen};
+use crate::{App, idempotency::Mark, names, responses, tools::Chosen};
 use gateway_core::{
     ChatRequest, Dialect, ErrorKind, GatewayError, Inspection, Message, ModelCard, Payload,
     Provider, ProviderRequest, Result, estimate, state::Tenant,
 };
+use gateway_limits::Client;
 use gateway_sessions::{OnConflict, history::Joined, pairs, window};
 use gateway_wire::responses::StateFields;
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};

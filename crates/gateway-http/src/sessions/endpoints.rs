@@ -4,12 +4,13 @@ use super::{
     asked::{Members, Query, expected_version},
     compose, view,
 };
-use crate::{App, Endpoint, auth::Client, body, models::percent_decoded, reply};
+use crate::{App, Endpoint, body, models::percent_decoded, reply};
 use bytes::Bytes;
 use gateway_core::{
     BoxError, ErrorKind, GatewayError, Result,
     state::{Page, SessionContext, SessionPatch, Slice, Snapshot, Tenant},
 };
+use gateway_limits::Client;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ETAG};
 use http_body::Body;
 use std::time::Duration;

@@ -8,12 +8,13 @@ use super::{
     entrance::Asker,
     permitted,
 };
-use crate::{App, Endpoint, auth::Client, body, models::percent_decoded, reply, sessions};
+use crate::{App, Endpoint, body, models::percent_decoded, reply, sessions};
 use bytes::Bytes;
 use gateway_core::{
     BoxError, ErrorKind, GatewayError, Json, Result, ToolCall, ToolContext, ToolError,
     ToolErrorCode, ToolKind, ToolSpec, Tools, state::Slice,
 };
+use gateway_limits::Client;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use serde::{Deserialize, Serialize};

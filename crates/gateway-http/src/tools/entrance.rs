@@ -3,13 +3,9 @@
 //! A tool is work of a service, as an answer is work of a model: it takes a place of the gateway, of
 //! its tenant and of its client until it has ended.
 
-use crate::{
-    App,
-    auth::Client,
-    control::{Permit, Taken},
-    generate,
-};
+use crate::{App, generate};
 use gateway_core::Result;
+use gateway_limits::{Client, Permit, Taken};
 use http::HeaderMap;
 use std::{net::IpAddr, sync::Arc};
 

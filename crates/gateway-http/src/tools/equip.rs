@@ -10,11 +10,12 @@ use super::{
     permitted,
     within::Within,
 };
-use crate::{App, auth::Client};
+use crate::App;
 use gateway_core::{
     ChatRequest, GatewayError, Payload, Provider, ProviderRequest, Result, Role, ToolError,
     ToolLoop, ToolSpec, Tools,
 };
+use gateway_limits::Client;
 use gateway_sessions::taxonomy;
 use gateway_wire::tool_names;
 use http::HeaderMap;

@@ -10,11 +10,12 @@ use super::{
     entrance::Asker,
     permitted,
 };
-use crate::{App, auth::Client, body, reply};
+use crate::{App, body, reply};
 use bytes::Bytes;
 use gateway_core::{
     BoxError, Function, Json, Result, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
 };
+use gateway_limits::Client;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use serde::{Deserialize, Serialize};

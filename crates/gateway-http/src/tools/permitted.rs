@@ -1,8 +1,8 @@
 //! The gateway's tools as far as a client may use them.
 
-use crate::auth::Client;
 use async_trait::async_trait;
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolSpec, Tools};
+use gateway_limits::Client;
 use std::sync::Arc;
 
 /// Tools of which a client knows only those that it may use.

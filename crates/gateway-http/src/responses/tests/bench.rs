@@ -1,7 +1,7 @@
 //! A gateway over the store in memory, and two providers that say how much they were told.
 
 use crate::responses::Responses;
-use crate::{About, Access, App, Budget, Client, Cors, Limits, Times, handle};
+use crate::{About, App, Budget, Cors, Limits, Times, handle};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
@@ -9,6 +9,7 @@ use gateway_core::{
     ProviderRequest, ProviderResponse, ResponseMeta, Started, StreamEvent, Target,
     state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse},
 };
+use gateway_limits::{Access, Client};
 use gateway_store::{Settings, Stores};
 use gateway_wire::{Caller as _, Ids, Reply, responses::ResponsesCaller, sse};
 use http::{Method, Request};
@@ -232,7 +233,8 @@ impl Bench {
             cors: Cors::Closed,
             metrics: None,
             meters: Arc::default(),
-            control: crate::Control::default(),
+            peers: crate::request::peer::Peers::default(),
+            control: gateway_limits::Control::default(),
             context_service: None,
             windows: Arc::default(),
             health: crate::Health::default(),

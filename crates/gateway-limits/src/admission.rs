@@ -10,12 +10,10 @@
 //! goes first: whoever has waited longest has most likely given up. What may wait for a better hour
 //! says so (`x-priority: batch`) and leaves a fifth of the places to the rest. Probes need no place.
 
-use super::pressure::{Level, Pressure};
-use crate::names;
+use super::memory_pressure::{Level, Pressure};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use gateway_core::{ErrorKind, GatewayError, Result};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -85,13 +83,13 @@ struct Place(Arc<Inner>);
 struct Share(Arc<Inner>, Arc<str>);
 
 /// Leave to run; given back when dropped.
-pub(crate) struct Permit {
+pub struct Permit {
     _place: Place,
     _share: Option<Share>,
 }
 
 /// When those that are turned away should come again.
-const AGAIN: Duration = Duration::from_secs(5);
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Admission {
     /// Lets in as many as `settings` say.
@@ -125,7 +123,7 @@ impl Admission {
     ///
     /// [`ErrorKind::Overloaded`] if there is none; [`ErrorKind::RateLimited`] if the tenant has its
     /// share.
-    pub(crate) async fn enter(
+    pub async fn enter(
         &self,
         tenant: Option<&Arc<str>>,
         priority: Priority,
@@ -163,13 +161,13 @@ impl Admission {
     }
 
     /// How many run.
-    pub(crate) fn active(&self) -> usize {
+    pub fn active(&self) -> usize {
         self.inner.as_ref().map_or(0, |inner| inner.active.load(Ordering::Relaxed))
     }
 
     /// Tells operators who is in, who waits and how many were turned away since the start; nothing
     /// if everybody is let in.
-    pub(crate) fn told(&self) -> Option<Value> {
+    pub fn told(&self) -> Option<Value> {
         let inner = self.inner.as_ref()?;
         let settings = inner.settings.load();
         Some(json!({
@@ -186,43 +184,11 @@ impl Admission {
         }))
     }
 
-    /// Tells how the gateway is doing.
-    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
-        if self.inner.is_none() {
-            return;
-        }
-        let level = self.pressure.level().as_str();
-        headers.insert(MEMORY, self.pressure.megabytes());
-        headers.insert(PRESSURE, HeaderValue::from_static(level));
-        headers.insert(ACTIVE, self.active().into());
-    }
-
-    /// Adds to the body of a refusal what the platform's services read there.
-    pub(crate) fn explain(&self, error: &GatewayError, body: Vec<u8>) -> Vec<u8> {
-        let Some(inner) = self.inner.as_ref().filter(|_| error.kind() == ErrorKind::Overloaded)
-        else {
-            return body;
-        };
-        let Ok(Value::Object(mut told)) = serde_json::from_slice(&body) else { return body };
-        let facts = json!({
-            "reason": "backpressure",
-            "message": error.message(),
-            "memory_mb": self.pressure.used_mb(),
-            "threshold_mb": self.pressure.threshold_mb(),
-            "active_requests": self.active(),
-            "max_concurrent": inner.settings.load().places,
-            "retry_after_seconds": error.delay().unwrap_or(AGAIN).as_secs(),
-        });
-        if let Value::Object(facts) = facts {
-            told.extend(facts);
-        }
-        Value::Object(told).to_string().into_bytes()
+    /// How many may run at one time, if there is a limit.
+    pub fn places(&self) -> Option<usize> {
+        Some(self.inner.as_ref()?.settings.load().places)
     }
 }
-
-const MEMORY: HeaderName = HeaderName::from_static("x-memory-rss-mb");
-const PRESSURE: HeaderName = HeaderName::from_static("x-memory-pressure");
-const ACTIVE: HeaderName = HeaderName::from_static("x-active-requests");
 
 impl Inner {
     /// How many may run for one more of this priority to be let in.
@@ -305,7 +271,7 @@ impl Inner {
             let message = "too many requests of this tenant at one time";
             return Err(GatewayError::new(ErrorKind::RateLimited, message)
                 .with_code("tenant_overloaded")
-                .retry_after(Some(AGAIN)));
+                .retry_after(Some(RETRY_AFTER)));
         }
         *taken += 1;
         Ok(Share(Arc::clone(self), Arc::clone(tenant)))
@@ -337,17 +303,7 @@ impl Drop for Share {
 
 fn shed(reason: &'static str, message: &'static str) -> GatewayError {
     counter!("llm_gateway_requests_shed_total", "reason" => reason).increment(1);
-    GatewayError::new(ErrorKind::Overloaded, message).retry_after(Some(AGAIN))
-}
-
-impl Priority {
-    /// The lower of the client's and what the request says: nobody makes itself more urgent.
-    pub(crate) fn of(self, headers: &HeaderMap) -> Self {
-        match headers.get(names::PRIORITY) {
-            Some(value) if value.as_bytes().eq_ignore_ascii_case(b"batch") => Self::Batch,
-            Some(_) | None => self,
-        }
-    }
+    GatewayError::new(ErrorKind::Overloaded, message).retry_after(Some(RETRY_AFTER))
 }
 
 impl fmt::Debug for Admission {

@@ -1,12 +1,11 @@
 //! Takes of a caller's limits what a request needs, in one round trip, or refuses it.
 
-use super::{
-    Size, Standing, Taken,
-    allowance::{Allowance, Estimate, Levy, Set, What},
+use crate::{
+    Client, RateLimitStatus, Size, Taken,
     calendar::{self, DAY},
-    peer::household,
+    client_prefix,
+    policy::{Allowance, Estimate, Levy, Set, What},
 };
-use crate::auth::Client;
 use gateway_core::{
     Date, Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
     state::{Decision, Key, QuotaAsk, Quotas, Refusal, StoreError, Tenant},
@@ -109,11 +108,11 @@ impl Limiter {
     }
 
     /// Lets in a request that asks no model, or refuses it; tells `standing` either way.
-    pub(crate) async fn knock(
+    pub async fn knock(
         &self,
         client: &Client,
         peer: IpAddr,
-        standing: &mut Standing,
+        standing: &mut RateLimitStatus,
     ) -> Result<()> {
         let Some(inner) = &self.inner else { return Ok(()) };
         let Some((key, set)) = inner.own_limits(client, peer) else { return Ok(()) };
@@ -128,7 +127,7 @@ impl Limiter {
 
     /// Takes one of the caller's places for work that asks no model, or refuses it. It is given
     /// back when what is returned is dropped.
-    pub(crate) async fn occupy(&self, client: &Client, peer: IpAddr) -> Result<Option<Taken>> {
+    pub async fn occupy(&self, client: &Client, peer: IpAddr) -> Result<Option<Taken>> {
         let Some(inner) = &self.inner else { return Ok(None) };
         let own = inner.own_limits(client, peer);
         let Some((key, place)) = own.and_then(|(key, set)| Some((key, set.place()?.clone())))
@@ -138,17 +137,19 @@ impl Limiter {
         let request = Uuid::new_v4().simple().to_string().into();
         let places = vec![place];
         let ask = QuotaAsk { request, places, lease: inner.lease, ..QuotaAsk::default() };
-        inner.hold(&Question { key, levies: Vec::new(), ask }, &mut Standing::default()).await
+        inner
+            .hold(&Question { key, levies: Vec::new(), ask }, &mut RateLimitStatus::default())
+            .await
     }
 
     /// Lets in a request to a model, or refuses it; tells `standing` either way. What is taken is
     /// to be settled.
-    pub(crate) async fn take(
+    pub async fn take(
         &self,
         client: &Client,
         peer: IpAddr,
         want: &Want<'_>,
-        standing: &mut Standing,
+        standing: &mut RateLimitStatus,
     ) -> Result<Option<Taken>> {
         let Some(inner) = &self.inner else { return Ok(None) };
         let Some(question) = inner.question(client, peer, want) else { return Ok(None) };
@@ -222,7 +223,7 @@ impl Inner {
     async fn hold(
         self: &Arc<Self>,
         question: &Question,
-        standing: &mut Standing,
+        standing: &mut RateLimitStatus,
     ) -> Result<Option<Taken>> {
         // A caller that leaves while the store is asked gives back what it is given.
         let taken = (!question.ask.lease.is_zero()).then(|| question.held(self));
@@ -236,7 +237,7 @@ impl Inner {
     }
 
     /// Asks; false if the store could not say, and nothing was taken.
-    async fn put(&self, question: &Question, standing: &mut Standing) -> Result<bool> {
+    async fn put(&self, question: &Question, standing: &mut RateLimitStatus) -> Result<bool> {
         match self.quotas.take(&question.key, &question.ask).await {
             Ok(Decision::Granted(left)) => {
                 for (levy, left) in question.levies.iter().zip(left.rates) {
@@ -275,7 +276,7 @@ impl Inner {
 
 fn strangers_key(client: &Client, peer: IpAddr) -> Option<Key> {
     let tenant = Tenant::new(Arc::clone(&client.tenant))?;
-    Some(tenant.key(format!("peer/{}", household(peer))))
+    Some(tenant.key(format!("peer/{}", client_prefix(peer))))
 }
 
 /// What a caller is told that has reached a limit.
@@ -341,7 +342,6 @@ impl fmt::Debug for Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Allowance;
     use async_trait::async_trait;
     use gateway_core::state::Left;
 
@@ -371,7 +371,7 @@ mod tests {
         let size = Size::of("{}".into());
         let want = Want { models: ["m", "m"], input: &size, output: None, price: None };
         let peer = IpAddr::from([127, 0, 0, 1]);
-        let taken = limiter.take(&client, peer, &want, &mut Standing::default()).await;
+        let taken = limiter.take(&client, peer, &want, &mut RateLimitStatus::default()).await;
         assert!(taken.is_ok());
         size.is_counted()
     }

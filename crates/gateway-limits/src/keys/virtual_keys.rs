@@ -1,7 +1,6 @@
 //! Keys that are given out while the gateway runs, as this gateway last read them.
 
-use super::grant::Grant;
-use crate::auth::Client;
+use crate::{Client, Grant};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use gateway_core::state::{ClientKey, ClientKeys, KeyHash, StoreError};
@@ -65,11 +64,12 @@ impl Issued {
     }
 
     /// Whose key hashes to this.
-    pub(crate) fn find(&self, hash: &KeyHash) -> Option<Arc<Client>> {
+    pub fn find(&self, hash: &KeyHash) -> Option<Arc<Client>> {
         self.inner.as_ref()?.known.load().get(hash).cloned()
     }
 
-    pub(crate) fn store(&self) -> Option<&Arc<dyn ClientKeys>> {
+    /// Where they are kept.
+    pub fn store(&self) -> Option<&Arc<dyn ClientKeys>> {
         self.inner.as_ref().map(|inner| &inner.store)
     }
 }

@@ -3,42 +3,31 @@
 //! Whatever is not configured costs nothing: no state is asked, nothing is held.
 
 mod admission;
-mod allowance;
-mod books;
 mod calendar;
-pub(crate) mod cost;
-mod failures;
-mod grant;
-mod issued;
-mod ledger_page;
+mod client_prefix;
+mod keys;
 mod limiter;
-mod outlook;
-mod peer;
-mod pressure;
-mod size;
-mod standing;
-mod taken;
+mod memory_pressure;
+mod policy;
+mod preview;
+mod rate_limit_status;
+mod reservation;
+mod token_estimate;
+mod usage;
 
-pub(crate) use self::{
-    admission::Permit,
-    allowance::Quota,
-    books::{Ended, Row, Who},
-    calendar::{DAY, now},
-    grant::Grant,
-    outlook::{Met, Of, Outlook},
-    standing::Standing,
-    taken::Taken,
-};
 pub use self::{
-    admission::{Admission, AdmissionSettings, Priority},
-    allowance::Allowance,
-    books::Books,
-    failures::Failures,
-    issued::Issued,
+    admission::{Admission, AdmissionSettings, Permit, Priority, RETRY_AFTER},
+    calendar::{DAY, now},
+    client_prefix::client_prefix,
+    keys::{Access, Client, Failures, Grant, Issued},
     limiter::{Limiter, LimiterSettings, Want},
-    peer::{Network, Peers},
-    pressure::{Level, Pressure},
-    size::Size,
+    memory_pressure::{Level, Pressure},
+    policy::Allowance,
+    preview::{Met, Of, Outlook},
+    rate_limit_status::{RateLimitLevel, RateLimitStatus},
+    reservation::Taken,
+    token_estimate::Size,
+    usage::{Books, Ended, Row, Who},
 };
 
 use gateway_core::{ModelCard, Price};
@@ -47,8 +36,6 @@ use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 /// Limits and what belongs to them. The default limits nothing.
 #[derive(Default)]
 pub struct Control {
-    /// Whose word counts about where a caller is.
-    pub peers: Peers,
     /// How much callers may take.
     pub limiter: Limiter,
     /// How many requests run at one time.
@@ -65,7 +52,7 @@ pub struct Control {
 
 impl Control {
     /// What the model of `card` costs at `provider`, if that is known.
-    pub(crate) fn price(&self, provider: &str, card: Option<&ModelCard>) -> Option<Price> {
+    pub fn price(&self, provider: &str, card: Option<&ModelCard>) -> Option<Price> {
         let known = card.and_then(|card| card.price);
         known.or_else(|| self.free.contains(provider).then(Price::default))
     }

@@ -1,6 +1,6 @@
 //! How short of memory the process is.
 
-use http::HeaderValue;
+use bytes::Bytes;
 use std::sync::{
     PoisonError, RwLock,
     atomic::{AtomicU8, AtomicU64, Ordering},
@@ -25,7 +25,7 @@ pub struct Pressure {
     soft: AtomicU64,
     level: AtomicU8,
     /// The memory in use, as it is told.
-    told: RwLock<HeaderValue>,
+    told: RwLock<Bytes>,
 }
 
 impl Default for Pressure {
@@ -35,7 +35,7 @@ impl Default for Pressure {
             threshold: AtomicU64::new(u64::MAX),
             soft: AtomicU64::new(u64::MAX),
             level: AtomicU8::new(0),
-            told: RwLock::new(HeaderValue::from_static("0.0")),
+            told: RwLock::new(Bytes::from_static(b"0.0")),
         }
     }
 }
@@ -73,9 +73,8 @@ impl Pressure {
             u8::from(used >= self.soft.load(Ordering::Relaxed) || of_container >= 0.8)
         };
         self.level.store(level, Ordering::Relaxed);
-        if let Ok(told) = HeaderValue::try_from(format!("{:.1}", megabytes(used))) {
-            *self.told.write().unwrap_or_else(PoisonError::into_inner) = told;
-        }
+        let told = format!("{:.1}", megabytes(used)).into();
+        *self.told.write().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
     /// How it is.
@@ -87,18 +86,18 @@ impl Pressure {
         }
     }
 
-    /// The memory in use, in MiB, as a header.
-    pub(crate) fn megabytes(&self) -> HeaderValue {
+    /// The memory in use, in MiB, as text.
+    pub fn used_text(&self) -> Bytes {
         self.told.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The memory in use, in MiB.
-    pub(crate) fn used_mb(&self) -> f64 {
+    pub fn used_mb(&self) -> f64 {
         (megabytes(self.used.load(Ordering::Relaxed)) * 10.0).round() / 10.0
     }
 
     /// From how many MiB on it is critical, if there is a limit.
-    pub(crate) fn threshold_mb(&self) -> Option<u64> {
+    pub fn threshold_mb(&self) -> Option<u64> {
         let threshold = self.threshold.load(Ordering::Relaxed);
         (threshold != u64::MAX).then_some(threshold >> 20)
     }

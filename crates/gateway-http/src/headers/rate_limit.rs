@@ -1,51 +1,20 @@
 //! How a caller stands with its limits, in headers.
 
-use super::{
-    allowance::{Levy, What},
-    calendar,
-};
-use gateway_core::state::Remaining;
+use gateway_limits::{RateLimitLevel, RateLimitStatus, now};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 
-/// What is left of a caller's limits by rate, told with every reply.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Standing {
-    requests: Option<Level>,
-    tokens: Option<Level>,
-}
-
-/// What is left of one limit.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Level {
-    limit: u64,
-    left: Remaining,
-}
-
-impl Standing {
-    /// Learns what is left of a limit. Of two, the one with less counts.
-    pub(crate) fn note(&mut self, levy: &Levy, left: Remaining) {
-        let level = match levy.what {
-            What::Requests => &mut self.requests,
-            What::Tokens => &mut self.tokens,
-        };
-        if level.is_none_or(|known| left.units < known.left.units) {
-            *level = Some(Level { limit: levy.per_minute, left });
-        }
+/// Tells it in the names that OpenAI's clients know, and in those that the platform's do.
+pub(crate) fn add_to(status: &RateLimitStatus, headers: &mut HeaderMap) {
+    if let Some(level) = &status.requests {
+        add_level(level, headers, REQUESTS);
+        let reset = (now() + level.left.reset).as_secs() + 1;
+        headers.insert(LIMIT, level.limit.into());
+        headers.insert(REMAINING, level.left.units.into());
+        headers.insert(RESET, reset.into());
     }
-
-    /// Tells it in the names that OpenAI's clients know, and in those that the platform's do.
-    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
-        if let Some(level) = &self.requests {
-            level.add_to(headers, REQUESTS);
-            let reset = (calendar::now() + level.left.reset).as_secs() + 1;
-            headers.insert(LIMIT, level.limit.into());
-            headers.insert(REMAINING, level.left.units.into());
-            headers.insert(RESET, reset.into());
-        }
-        if let Some(level) = &self.tokens {
-            level.add_to(headers, TOKENS);
-        }
+    if let Some(level) = &status.tokens {
+        add_level(level, headers, TOKENS);
     }
 }
 
@@ -63,13 +32,15 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-impl Level {
-    fn add_to(&self, headers: &mut HeaderMap, [limit, remaining, reset]: [HeaderName; 3]) {
-        headers.insert(limit, self.limit.into());
-        headers.insert(remaining, self.left.units.into());
-        if let Ok(value) = HeaderValue::try_from(duration(self.left.reset)) {
-            headers.insert(reset, value);
-        }
+fn add_level(
+    level: &RateLimitLevel,
+    headers: &mut HeaderMap,
+    [limit, remaining, reset]: [HeaderName; 3],
+) {
+    headers.insert(limit, level.limit.into());
+    headers.insert(remaining, level.left.units.into());
+    if let Ok(value) = HeaderValue::try_from(duration(level.left.reset)) {
+        headers.insert(reset, value);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Attempts to call without a key that counts, by address.
 
-use super::{calendar, peer::household};
+use crate::{calendar, client_prefix};
 use gateway_core::{
     ErrorKind, GatewayError,
     state::gcra::{self, Rate},
@@ -26,7 +26,7 @@ pub struct Failures {
 
 impl Failures {
     /// Counts an attempt of `peer` that failed for `error`; what the caller is told.
-    pub(crate) fn count(&self, peer: IpAddr, error: GatewayError) -> GatewayError {
+    pub fn count(&self, peer: IpAddr, error: GatewayError) -> GatewayError {
         let now = u64::try_from(calendar::now().as_micros()).unwrap_or(u64::MAX);
         self.count_at(now, peer, error)
     }
@@ -37,7 +37,7 @@ impl Failures {
         if known.len() >= ADDRESSES {
             known.retain(|_, until| *until > now_us);
         }
-        let address = Some(household(peer));
+        let address = Some(client_prefix(peer));
         let address = if known.len() < ADDRESSES { address } else { None };
         let kept = known.get(&address).copied();
         let verdict = gcra::decide(kept, now_us, rate, 1);

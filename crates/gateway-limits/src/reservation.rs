@@ -10,7 +10,7 @@ use std::{mem, sync::Arc};
 
 /// What a request has taken of its limits. If it is dropped, the request has taken nothing.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub struct Taken {
     inner: Arc<Inner>,
     key: Key,
     request: Arc<str>,
@@ -35,7 +35,7 @@ impl Taken {
     }
 
     /// The request has ended, and took this.
-    pub(crate) fn settle(mut self, tokens: u64, cost: NanoDollars) {
+    pub fn settle(mut self, tokens: u64, cost: NanoDollars) {
         self.end(tokens, cost);
     }
 

@@ -8,7 +8,8 @@
 //! A request waits for none of it. If the ledger is away, batches wait for it, as many as there is
 //! room for; what has no room is counted as lost.
 
-use super::{calendar, ledger_page::Page};
+use super::batch::Page;
+use crate::calendar;
 use gateway_core::{
     NanoDollars, Usage,
     state::{Batch, Closed, Ledger, StoreError, Tenant, Totals},
@@ -67,7 +68,7 @@ struct Desk {
 
 /// A request that was let in.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub struct Row {
     pub(super) id: u64,
     /// In milliseconds since 1970.
     pub(super) at: u64,
@@ -80,11 +81,15 @@ pub(crate) struct Row {
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ended {
-    pub(crate) outcome: &'static str,
-    pub(crate) usage: Usage,
-    pub(crate) cost: Option<NanoDollars>,
-    pub(crate) estimated: bool,
+pub struct Ended {
+    /// One word of a closed set: `ok`, `client_cancelled` ...
+    pub outcome: &'static str,
+    /// What it used.
+    pub usage: Usage,
+    /// What that cost, if it is known.
+    pub cost: Option<NanoDollars>,
+    /// The usage is our estimate, not the provider's word.
+    pub estimated: bool,
 }
 
 pub(super) enum Note {
@@ -94,11 +99,15 @@ pub(super) enum Note {
 
 /// Whose request it is, whom it asks, and for what.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Who<'a> {
-    pub(crate) client: &'a Arc<str>,
-    pub(crate) provider: &'a Arc<str>,
-    pub(crate) model: &'a Arc<str>,
-    pub(crate) is_catalogued: bool,
+pub struct Who<'a> {
+    /// The client.
+    pub client: &'a Arc<str>,
+    /// The provider.
+    pub provider: &'a Arc<str>,
+    /// The model.
+    pub model: &'a Arc<str>,
+    /// Whether the catalogue knows the model.
+    pub is_catalogued: bool,
 }
 
 impl Books {
@@ -116,7 +125,7 @@ impl Books {
     }
 
     /// Notes that a request was let in; it is to be closed.
-    pub(crate) fn open(&self, who: Who<'_>) -> Option<Arc<Row>> {
+    pub fn open(&self, who: Who<'_>) -> Option<Arc<Row>> {
         let inner = self.inner.as_ref()?;
         let row = Arc::new(Row {
             id: inner.next.fetch_add(1, Ordering::Relaxed),
@@ -131,7 +140,7 @@ impl Books {
     }
 
     /// Notes how a request ended.
-    pub(crate) fn close(&self, row: Arc<Row>, ended: Ended) {
+    pub fn close(&self, row: Arc<Row>, ended: Ended) {
         if let Some(inner) = &self.inner {
             inner.note(Note::Closed(row, ended));
         }
@@ -164,7 +173,7 @@ impl Books {
     }
 
     /// Sums of what was used; of all clients, or of one.
-    pub(crate) async fn totals(
+    pub async fn totals(
         &self,
         days: RangeInclusive<u64>,
         client: Option<&str>,

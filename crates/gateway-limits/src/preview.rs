@@ -1,11 +1,10 @@
 //! How a request would fare with its caller's limits, told without taking anything.
 
-use super::{
-    Limiter, Want,
-    allowance::What,
+use crate::{
+    Client, Limiter, Want,
     limiter::{Inner, Question, refused, until_next},
+    policy::What,
 };
-use crate::auth::Client;
 use futures_util::future;
 use gateway_core::{
     GatewayError, NanoDollars,
@@ -15,33 +14,33 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// What would be said to a request.
 #[derive(Debug, Default)]
-pub(crate) struct Outlook {
+pub struct Outlook {
     /// Why it would be refused; absent if it would be let in.
-    pub(crate) refused: Option<GatewayError>,
+    pub refused: Option<GatewayError>,
     /// The limits that it meets.
-    pub(crate) limits: Vec<Met>,
+    pub limits: Vec<Met>,
 }
 
 /// A limit that a request meets.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Met {
+pub struct Met {
     /// What it limits, and its name beside others of its kind: a model, a day or a month.
-    pub(crate) of: Of,
+    pub of: Of,
     /// The models for whose requests alone it is; absent if it is for all.
-    pub(crate) model: Option<String>,
+    pub model: Option<String>,
     /// How much there is.
-    pub(crate) most: u64,
+    pub most: u64,
     /// How much the request would take.
-    pub(crate) takes: u64,
+    pub takes: u64,
     /// How much there is to take; absent if the store does not say.
-    pub(crate) left: Option<u64>,
+    pub left: Option<u64>,
     /// When all of it will be back, where time alone brings it back.
-    pub(crate) reset: Option<Duration>,
+    pub reset: Option<Duration>,
 }
 
 /// What is limited.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Of {
+pub enum Of {
     /// Requests, so many of them in a minute.
     Requests(u64),
     /// Tokens, so many of them in a minute.
@@ -60,7 +59,7 @@ struct Asked {
 
 impl Limiter {
     /// How a request would fare now. Nothing is taken.
-    pub(crate) async fn look(&self, client: &Client, peer: IpAddr, want: &Want<'_>) -> Outlook {
+    pub async fn look(&self, client: &Client, peer: IpAddr, want: &Want<'_>) -> Outlook {
         let Some(inner) = &self.inner else { return Outlook::default() };
         let Some(mut question) = inner.question(client, peer, want) else {
             return Outlook::default();

@@ -1,10 +1,7 @@
 //! Where a caller is, when proxies stand between.
 
 use http::{HeaderMap, header::FORWARDED};
-use std::{
-    fmt,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{fmt, net::IpAddr};
 
 /// A network: an address, and how many of its leading bits count.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,14 +63,6 @@ impl Peers {
 
     fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
-    }
-}
-
-/// Who shares limits with `address`: a whole household has a /64 of IPv6 to itself.
-pub(crate) fn household(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(it) => Ipv6Addr::from_bits(it.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
@@ -169,12 +158,5 @@ mod tests {
         check("10.0.0.1", &[("x-forwarded-for", "1.2.3.4, unknown")], "10.0.0.1");
         check("10.0.0.1", &[("x-forwarded-for", "1.2.3.4, x, 10.2.2.2")], "10.2.2.2");
         check("10.0.0.1", &[("forwarded", "by=1.2.3.4")], "10.0.0.1");
-    }
-
-    #[test]
-    fn a_household_shares() {
-        let household = |text: &str| super::household(text.parse().unwrap()).to_string();
-        assert_eq!(household("192.0.2.1"), "192.0.2.1");
-        assert_eq!(household("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     }
 }

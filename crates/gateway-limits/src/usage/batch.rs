@@ -1,6 +1,6 @@
 //! From notes to a batch.
 
-use super::books::{Ended, Note, Row};
+use super::recorder::{Ended, Note, Row};
 use foldhash::{HashMap, HashSet};
 use gateway_core::state::{Batch, Closed, Totals};
 use std::sync::Arc;

@@ -1,37 +1,36 @@
 //! What a key that is given out allows.
 
-use super::{Allowance, Priority};
-use crate::auth::Client;
+use crate::{Allowance, Client, Priority};
 use gateway_core::{ErrorKind, GatewayError, NanoDollars, Result};
 use serde::{Deserialize, Serialize};
 
 /// Whose key it is, and what it allows: as an administrator writes it, and as it is kept.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Grant {
+pub struct Grant {
     /// The client's name.
-    pub(crate) client: String,
+    pub client: String,
     /// Whose data it sees; its name if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tenant: Option<String>,
+    pub tenant: Option<String>,
     /// The models it may ask for; all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) models: Option<Vec<String>>,
+    pub models: Option<Vec<String>>,
     /// The gateway's tools it may use; all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tools: Option<Vec<String>>,
+    pub tools: Option<Vec<String>>,
     /// How urgent its requests are.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) priority: Option<Priority>,
+    pub priority: Option<Priority>,
     #[serde(flatten)]
-    pub(crate) limits: Limits,
+    limits: Limits,
     /// What it may take of some models besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) model_limits: Vec<OfModel>,
+    model_limits: Vec<OfModel>,
 }
 
 /// Limits; absent ones do not limit.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Limits {
+struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     requests_per_minute: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +47,7 @@ pub(crate) struct Limits {
 
 /// Limits of some models.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct OfModel {
+struct OfModel {
     model: String,
     #[serde(flatten)]
     limits: Limits,
@@ -59,7 +58,7 @@ const NAME: usize = 128;
 
 impl Grant {
     /// Says what is wrong with it.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         let is_name = |name: &str| {
             !name.is_empty() && name.len() <= NAME && !name.chars().any(char::is_control)
         };
@@ -86,7 +85,7 @@ impl Grant {
     }
 
     /// The client that it describes.
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         let mut client = Client::new(&self.client, self.tenant.as_deref().unwrap_or(&self.client));
         client.models = self.models.as_deref().map(Into::into);
         client.tools.clone_from(&self.tools);

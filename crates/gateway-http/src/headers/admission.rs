@@ -1,0 +1,53 @@
+//! How the gateway is doing, told with replies and refusals.
+
+use crate::names;
+use gateway_core::{ErrorKind, GatewayError};
+use gateway_limits::{Admission, Priority, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+const MEMORY: HeaderName = HeaderName::from_static("x-memory-rss-mb");
+const PRESSURE: HeaderName = HeaderName::from_static("x-memory-pressure");
+const ACTIVE: HeaderName = HeaderName::from_static("x-active-requests");
+
+/// Tells how the gateway is doing.
+pub(crate) fn add_to(admission: &Admission, headers: &mut HeaderMap) {
+    if admission.places().is_none() {
+        return;
+    }
+    let level = admission.pressure.level().as_str();
+    if let Ok(used) = HeaderValue::from_maybe_shared(admission.pressure.used_text()) {
+        headers.insert(MEMORY, used);
+    }
+    headers.insert(PRESSURE, HeaderValue::from_static(level));
+    headers.insert(ACTIVE, admission.active().into());
+}
+
+/// Adds to the body of a refusal what the platform's services read there.
+pub(crate) fn explain(admission: &Admission, error: &GatewayError, body: Vec<u8>) -> Vec<u8> {
+    let Some(places) = admission.places().filter(|_| error.kind() == ErrorKind::Overloaded) else {
+        return body;
+    };
+    let Ok(Value::Object(mut told)) = serde_json::from_slice(&body) else { return body };
+    let facts = json!({
+        "reason": "backpressure",
+        "message": error.message(),
+        "memory_mb": admission.pressure.used_mb(),
+        "threshold_mb": admission.pressure.threshold_mb(),
+        "active_requests": admission.active(),
+        "max_concurrent": places,
+        "retry_after_seconds": error.delay().unwrap_or(RETRY_AFTER).as_secs(),
+    });
+    if let Value::Object(facts) = facts {
+        told.extend(facts);
+    }
+    Value::Object(told).to_string().into_bytes()
+}
+
+/// The lower of the client's and what the request says: nobody makes itself more urgent.
+pub(crate) fn priority(of_client: Priority, headers: &HeaderMap) -> Priority {
+    match headers.get(names::PRIORITY) {
+        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"batch") => Priority::Batch,
+        Some(_) | None => of_client,
+    }
+}

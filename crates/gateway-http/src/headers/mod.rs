@@ -1,0 +1,5 @@
+//! Headers that replies carry.
+
+pub(crate) mod admission;
+pub(crate) mod cost;
+pub(crate) mod rate_limit;

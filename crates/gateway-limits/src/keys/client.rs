@@ -1,0 +1,162 @@
+//! Who is calling.
+
+use super::Issued;
+use crate::{Allowance, Priority, now, policy::Quota};
+use gateway_core::{ErrorKind, GatewayError, Result, admits, state::KeyHash};
+use sha2::{Digest as _, Sha256};
+use std::{collections::HashMap, fmt, sync::Arc};
+
+/// Somebody who may call the gateway.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// What it is called in logs.
+    pub name: Arc<str>,
+    /// Whose data it sees: part of every key under which anything is kept.
+    pub tenant: Arc<str>,
+    /// The models it may ask for; all if absent. `*` at the end stands for any rest.
+    pub models: Option<Arc<[String]>>,
+    /// Whoever calls without a key.
+    pub is_anybody: bool,
+    /// The gateway's tools it may use; all if absent.
+    pub tools: Option<Vec<String>>,
+    /// How urgent its requests are, unless they say that they can wait.
+    pub priority: Priority,
+    /// When its key ends, in milliseconds since 1970.
+    pub expires: Option<u64>,
+    /// How much it may take.
+    pub(crate) quota: Option<Quota>,
+    /// Whether what a translation cannot carry is refused; if it is not said, as for all.
+    pub strict: Option<bool>,
+    /// The gateway's tools that its requests to models offer.
+    pub offered_tools: Vec<String>,
+}
+
+/// Who may call.
+#[derive(Clone)]
+pub enum Access {
+    /// Anybody, as this client.
+    Open(Arc<Client>),
+    /// Whoever has a key.
+    Keys(HashMap<KeyHash, Arc<Client>>),
+}
+
+impl Access {
+    /// Who sent a request with this key; keys are known here, or were `issued`.
+    ///
+    /// The key is compared by its hash, and that in constant time: nothing tells of the key how long
+    /// it took.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthenticated`] without a known key.
+    pub fn identify(&self, key: Option<&[u8]>, issued: &Issued) -> Result<Arc<Client>> {
+        let clients = match self {
+            Self::Open(client) => return Ok(Arc::clone(client)),
+            Self::Keys(clients) => clients,
+        };
+        let key = key.ok_or_else(|| {
+            unauthenticated("an API key is needed: send 'Authorization: Bearer ...'")
+        })?;
+        let hash = KeyHash::new(Sha256::digest(key).into());
+        let known = clients.get(&hash).cloned().or_else(|| issued.find(&hash));
+        // Whether a key is unknown or has ended is nobody's business.
+        known
+            .filter(|client| client.is_valid())
+            .ok_or_else(|| unauthenticated("the API key is not known"))
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(client) => f.debug_tuple("Open").field(client).finish(),
+            Self::Keys(clients) => f.debug_set().entries(clients.values()).finish(),
+        }
+    }
+}
+
+impl Client {
+    /// A client that may do everything.
+    pub fn new(name: &str, tenant: &str) -> Self {
+        let (name, tenant) = (name.into(), tenant.into());
+        Self {
+            name,
+            tenant,
+            models: None,
+            is_anybody: false,
+            tools: None,
+            priority: Priority::default(),
+            expires: None,
+            quota: None,
+            strict: None,
+            offered_tools: Vec::new(),
+        }
+    }
+
+    /// Whoever calls without a key.
+    pub fn anybody() -> Self {
+        Self { is_anybody: true, ..Self::new("anonymous", "anonymous") }
+    }
+
+    /// The same, which may take no more than this.
+    #[must_use]
+    pub fn limited(mut self, allowance: &Allowance) -> Self {
+        self.quota = Quota::new(&self.tenant, &self.name, allowance);
+        self
+    }
+
+    /// Whether its key has not ended.
+    fn is_valid(&self) -> bool {
+        self.expires.is_none_or(|at| u128::from(at) > now().as_millis())
+    }
+
+    /// Whether it may use the gateway's tool `name`.
+    pub fn may_use(&self, name: &str) -> bool {
+        self.tools.as_ref().is_none_or(|tools| tools.iter().any(|tool| fits(tool, name)))
+    }
+
+    /// Fails unless this client may ask for `model`, as it or as the catalogue names it.
+    pub fn check_model(&self, model: &str, catalogued: &str) -> Result<()> {
+        let Some(allowed) = &self.models else { return Ok(()) };
+        if admits(allowed, &[model, catalogued]) {
+            return Ok(());
+        }
+        Err(GatewayError::new(ErrorKind::Forbidden, "this API key may not use the model")
+            .with_code("model_not_allowed")
+            .param("model"))
+    }
+}
+
+/// Whether a name is the one meant, or begins like one that ends with `*`.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => {
+            name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+        }
+        None => name.eq_ignore_ascii_case(pattern),
+    }
+}
+
+fn unauthenticated(message: &'static str) -> GatewayError {
+    GatewayError::new(ErrorKind::Unauthenticated, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(models: Option<&[&str]>) -> Client {
+        let models = models.map(|it| it.iter().map(ToString::to_string).collect());
+        Client { models, ..Client::new("app", "t") }
+    }
+
+    #[test]
+    fn a_client_keeps_to_its_models() {
+        let client = client(Some(&["gpt-5", "fake/*"]));
+        assert!(client.check_model("GPT-5", "").is_ok());
+        assert!(client.check_model("fake/echo", "").is_ok());
+        assert!(client.check_model("best", "gpt-5").is_ok());
+        let error = client.check_model("claude-x", "claude-x").unwrap_err();
+        assert_eq!(error.code(), "model_not_allowed");
+    }
+}

@@ -1,0 +1,14 @@
+//! Who calls: clients, the keys that name them, and attempts without one.
+
+mod client;
+mod failures;
+mod grant;
+mod virtual_keys;
+
+pub(crate) use self::client::fits;
+pub use self::{
+    client::{Access, Client},
+    failures::Failures,
+    grant::Grant,
+    virtual_keys::Issued,
+};

@@ -1,0 +1,6 @@
+//! What requests used, on its way to the ledger.
+
+mod batch;
+mod recorder;
+
+pub use self::recorder::{Books, Ended, Row, Who};
