@@ -170,13 +170,13 @@ async fn secure(socket: TcpStream, certificate: &'static [u8], heard: &mut Vec<u
     }
 }
 
-const SELF_SIGNED: &[u8] = include_bytes!("../../crates/gateway-providers/src/client/pki/self.der");
+const SELF_SIGNED: &[u8] = include_bytes!("../../crates/gateway-net/src/client/pki/self.der");
 /// For `localhost`, by [`AUTHORITY`].
-const VOUCHED: &[u8] = include_bytes!("../../crates/gateway-providers/src/client/pki/good.der");
-const AUTHORITY: &[u8] = include_bytes!("../../crates/gateway-providers/src/client/pki/ca.der");
+const VOUCHED: &[u8] = include_bytes!("../../crates/gateway-net/src/client/pki/good.der");
+const AUTHORITY: &[u8] = include_bytes!("../../crates/gateway-net/src/client/pki/ca.der");
 
 fn acceptor(certificate: &'static [u8]) -> TlsAcceptor {
-    let key = include_bytes!("../../crates/gateway-providers/src/client/pki/leaf.der");
+    let key = include_bytes!("../../crates/gateway-net/src/client/pki/leaf.der");
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.as_slice()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)

@@ -1,12 +1,9 @@
 //! The listener for operators.
 
-use crate::{
-    drain::Drain,
-    listen::{self, Limits},
-    live::Live,
-};
+use crate::{connections, drain::Drain, live::Live};
 use anyhow::Context as _;
 use gateway_http::Admin;
+use gateway_net::server;
 use hyper::service::service_fn;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
@@ -21,7 +18,7 @@ pub fn serve(live: &Arc<Live>, drain: &Drain) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     let config = live.config();
     let Some(address) = config.admin.listen else { return Ok(tasks) };
-    let listener = listen::bind(address)
+    let listener = server::bind(address)
         .with_context(|| format!("operators cannot be listened to on {address}"))?;
     tracing::info!(%address, "listening to operators");
     let live = Arc::clone(live);
@@ -32,7 +29,7 @@ pub fn serve(live: &Arc<Live>, drain: &Drain) -> anyhow::Result<JoinSet<()>> {
             async move { Ok::<_, Infallible>(admin.handle(caller.ip(), request).await) }
         })
     };
-    let (limits, drain) = (Limits::of(&config), drain.clone());
-    tasks.spawn(async move { listen::serve(listener, make, limits, &drain).await });
+    let (limits, drain) = (connections::limits(&config), drain.listener());
+    tasks.spawn(async move { server::serve(listener, make, limits, &drain).await });
     Ok(tasks)
 }

@@ -12,7 +12,7 @@ use crate::{
 use anyhow::Context as _;
 use gateway_http::{About, App, Budget, Cors, Limits, Times, request::peer::Peers};
 use gateway_limits::Access;
-use gateway_providers::HttpClient;
+use gateway_net::client::HttpClient;
 use gateway_store::{Embedded, Stores};
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use crate::{config::Config, lasting::Lasting, memory::Memory};
 use async_trait::async_trait;
 use gateway_engine::ProviderDirectory;
 use gateway_http::{Dependency, Finding, Health, Probe, STORE};
-use gateway_providers::HttpClient;
+use gateway_net::client::HttpClient;
 use gateway_store::Watch;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;

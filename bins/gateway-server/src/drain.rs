@@ -6,6 +6,7 @@
 //! ```
 
 use crate::config::Config;
+use gateway_net::server::ListenerShutdown;
 use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,11 @@ impl Schedule {
 }
 
 impl Drain {
+    /// The stages that a listener has to know.
+    pub fn listener(&self) -> ListenerShutdown {
+        ListenerShutdown { closing: self.closing.clone(), over: self.over.clone() }
+    }
+
     /// Goes through the stages. If `hurry` comes, those that are left are hurried through.
     pub async fn conduct(&self, schedule: Schedule, hurry: impl Future<Output = ()>) {
         tokio::select! {
@@ -114,6 +120,17 @@ mod tests {
         check(5.1, None, "dc").await;
         check(26.1, None, "dcl").await;
         check(28.1, None, "dclo").await;
+    }
+
+    #[test]
+    fn until_it_closes_a_draining_gateway_takes_connections() {
+        let drain = Drain::default();
+        drain.draining.cancel();
+        let listener = drain.listener();
+        assert!(!listener.closing.is_cancelled() && !listener.over.is_cancelled());
+        drain.closing.cancel();
+        drain.over.cancel();
+        assert!(listener.closing.is_cancelled() && listener.over.is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,9 +3,9 @@
 use crate::{
     admin, compose,
     config::{Config, Loaded, Source},
+    connections,
     drain::{Drain, Schedule},
     lasting::Lasting,
-    listen::{self, Limits, lane},
     live::Live,
     local,
     reload::{Reloader, keep},
@@ -13,6 +13,7 @@ use crate::{
     telemetry::{Dial, Losses},
 };
 use anyhow::Context as _;
+use gateway_net::server::{self, lane};
 use hyper::service::service_fn;
 use std::{convert::Infallible, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
@@ -67,7 +68,7 @@ async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
         config.server.health_port.map(|port| health_lane(&config, port, live)).transpose()?;
     let address = SocketAddr::new(config.server.host, config.server.port);
     let listener = bind(address)?;
-    let limits = Limits::of(&config);
+    let limits = connections::limits(&config);
     tracing::info!(%address, connections = limits.connections, "listening");
     let _operators = admin::serve(live, &lasting.drain)?;
     let make = |caller: SocketAddr| {
@@ -83,7 +84,7 @@ async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
             })
         })
     };
-    listen::serve(listener, make, limits, &lasting.drain).await;
+    server::serve(listener, make, limits, &lasting.drain.listener()).await;
     Ok(())
 }
 
@@ -93,12 +94,20 @@ fn health_lane(config: &Config, port: u16, live: &Arc<Live>) -> anyhow::Result<l
     let listener = bind(address)?;
     tracing::info!(%address, "listening to probes");
     let live = Arc::clone(live);
-    lane::begin(listener, Limits::of(config), move || live.app())
+    let make = move |caller: SocketAddr| {
+        let live = Arc::clone(&live);
+        service_fn(move |request| {
+            // Boxed: it is large, the server moves it, and a connection that waits needs none.
+            let answering = Box::pin(gateway_http::probe(live.app(), caller.ip(), request));
+            async { Ok::<_, Infallible>(answering.await) }
+        })
+    };
+    lane::begin(listener, connections::limits(config), make)
         .with_context(|| format!("cannot serve probes on {address}"))
 }
 
 fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
-    listen::bind(address).with_context(|| format!("cannot listen on {address}"))
+    server::bind(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Waits for a signal, then conducts the end, which the listener sees. Never returns.

@@ -18,10 +18,8 @@
 //! ```
 
 mod anthropic;
-mod body;
 mod catalogue;
 mod cerebras;
-mod client;
 mod compatible;
 mod deepseek;
 mod fake;
@@ -46,7 +44,6 @@ mod xai;
 
 pub use self::{
     catalogue::{Catalogue, Entry, Prices},
-    client::{ClientSettings, HttpClient},
     compatible::{ANTHROPIC_COMPATIBLE, GEMINI_COMPATIBLE, OPENAI_COMPATIBLE},
     fake::Fake,
     inference::Through,
@@ -54,6 +51,9 @@ pub use self::{
     remote::Remote,
     retry_after::of as retry_after,
 };
+
+// Part of the settings of a provider.
+pub use gateway_net::client::{ClientSettings, HttpClient};
 
 /// The providers that are known by name, in the order of the documentation's table.
 pub const ALL: &[Descriptor] = &[

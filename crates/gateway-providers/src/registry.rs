@@ -1,7 +1,8 @@
 //! How providers are known by name, and made from settings.
 
-use crate::{ALL, ClientSettings, HttpClient, Through};
+use crate::{ALL, Through};
 use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
+use gateway_net::client::{ClientSettings, HttpClient};
 use secrecy::SecretString;
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! A provider somewhere else: dialects, an address, a credential.
 
-use crate::{body::Pieces, client::HttpClient, reading, services::Services};
+use crate::{reading, services::Services};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
@@ -8,6 +8,7 @@ use gateway_core::{
     GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
     ResponseMeta, Result, Target,
 };
+use gateway_net::client::{HttpClient, Pieces};
 use gateway_wire::{
     Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable,
     without_foreign_tools,

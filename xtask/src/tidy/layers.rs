@@ -9,7 +9,8 @@ use xshell::cmd;
 const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-core", Some(&[])),
     ("gateway-wire", Some(&["gateway-core"])),
-    ("gateway-providers", Some(&["gateway-core", "gateway-wire"])),
+    ("gateway-net", Some(&["gateway-core"])),
+    ("gateway-providers", Some(&["gateway-core", "gateway-net", "gateway-wire"])),
     ("gateway-tools", Some(&["gateway-core", "gateway-resilience"])),
     ("gateway-sessions", Some(&["gateway-core"])),
     ("gateway-resilience", Some(&["gateway-core"])),

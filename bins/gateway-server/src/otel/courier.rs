@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway_providers::{ClientSettings, HttpClient};
+use gateway_net::client::{ClientSettings, HttpClient};
 use http::{Request, Response};
 use opentelemetry_http::HttpError;
 use tokio::runtime::Handle;

@@ -11,7 +11,7 @@ use std::{
 
 /// Sends its pieces one after the other, with their total announced as the content length.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pieces {
+pub struct Pieces {
     pieces: VecDeque<Bytes>,
     length: u64,
 }

@@ -3,17 +3,19 @@
 //! It follows no redirect, obeys no proxy variable, keeps no cookie and undoes no compression: each
 //! of these would send a key, or a bomb, somewhere nobody chose.
 
+mod body;
 mod connector;
 mod heads;
 mod names;
 mod watched;
+
+pub use self::body::Pieces;
 
 use self::{
     connector::{Connector, is_handshake},
     heads::Unsound,
     names::Names,
 };
-use crate::body::Pieces;
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{Request, Response, StatusCode, uri::Scheme};
@@ -133,7 +135,11 @@ impl HttpClient {
     ///
     /// A pooled connection that turns out to be closed is replaced as long as nothing of the
     /// request was sent; nothing is ever sent twice. Dropping the future closes the connection.
-    pub(crate) async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>> {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be reached, or what it answers is not HTTP.
+    pub async fn send(&self, request: Request<Pieces>) -> Result<Response<Incoming>> {
         let is_secure = request.uri().scheme() == Some(&Scheme::HTTPS);
         let client = if is_secure { &self.secure } else { &self.plain };
         let reply = client.request(request).await.map_err(unreachable)?;

@@ -16,10 +16,10 @@ mod watch;
 
 pub use self::{
     body::{ReplyBody, RequestBody},
+    files::connections,
     waits::Limits,
 };
 
-use crate::drain::Drain;
 use bytes::Bytes;
 use connection::Shared;
 use gateway_core::BoxError;
@@ -32,7 +32,7 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How many connections may wait to be taken.
 const BACKLOG: u32 = 1024;
@@ -63,11 +63,24 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// The end of a listener, as it is announced to it. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct ListenerShutdown {
+    /// No more connections are taken, and those without a request are closed.
+    pub closing: CancellationToken,
+    /// What still runs is cut.
+    pub over: CancellationToken,
+}
+
 /// Serves until `drain` says that it is over, or that no more connections are taken and the last
 /// one has ended. `make` makes the service of one connection. Dropping this drops the listener, but
 /// not the connections.
-pub async fn serve<M, S, B>(listener: TcpListener, make: M, limits: Limits, drain: &Drain)
-where
+pub async fn serve<M, S, B>(
+    listener: TcpListener,
+    make: M,
+    limits: Limits,
+    drain: &ListenerShutdown,
+) where
     M: Fn(SocketAddr) -> S,
     S: Service<Request<RequestBody>, Response = Response<B>> + Send + 'static,
     S::Future: Send + 'static,
@@ -114,7 +127,10 @@ where
 }
 
 /// The next connection; `None` when no more are taken.
-async fn accept(listener: &TcpListener, drain: &Drain) -> Option<(TcpStream, SocketAddr)> {
+async fn accept(
+    listener: &TcpListener,
+    drain: &ListenerShutdown,
+) -> Option<(TcpStream, SocketAddr)> {
     loop {
         let accepted = drain.closing.run_until_cancelled(listener.accept()).await?;
         match accepted {

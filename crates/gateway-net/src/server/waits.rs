@@ -1,6 +1,5 @@
 //! How long a connection may take, and how much it may hold.
 
-use crate::config::Config;
 use std::time::Duration;
 
 /// The limits of a listener and its connections.
@@ -26,23 +25,4 @@ pub struct Limits {
     pub linger: Duration,
     /// After this, a connection is closed as soon as it has no request.
     pub age: Duration,
-}
-
-impl Limits {
-    /// The limits that the configuration names, and the usual ones for the rest.
-    pub fn of(config: &Config) -> Self {
-        let waits = &config.timeouts;
-        Self {
-            connections: config.server.max_connections.unwrap_or_else(super::files::connections),
-            first_byte: waits.header,
-            head: waits.header,
-            idle: waits.idle_connection,
-            write: waits.client_write,
-            body: waits.body,
-            body_grace: Duration::from_secs(5),
-            body_rate: 1024,
-            linger: Duration::from_secs(2),
-            age: Duration::from_hours(1),
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! How many connections there are, and how they end.
 
 use super::*;
-use crate::drain::Schedule;
 
 #[tokio::test]
 async fn an_old_connection_says_that_it_ends() {
@@ -66,9 +65,8 @@ async fn at_the_end_idle_connections_close_and_busy_ones_finish() {
 }
 
 #[tokio::test]
-async fn until_it_closes_a_draining_gateway_takes_connections() {
+async fn until_it_closes_a_gateway_takes_connections() {
     let gateway = Gateway::start(PATIENT);
-    gateway.drain.draining.cancel();
     let mut socket = gateway.connect().await;
     socket.write_all(GET.as_bytes()).await.unwrap();
     one_answer(&mut socket, "read 0").await;
@@ -85,9 +83,10 @@ async fn when_it_is_over_everything_is_cut() {
     socket.write_all(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     let mut some = [0; 1024];
     socket.read_exact(&mut some).await.unwrap();
-    let schedule = Schedule { delay: SHORT, total: 2 * SHORT, notice: SHORT };
-    let drain = gateway.drain.clone();
-    drain.conduct(schedule, std::future::pending()).await;
+    gateway.drain.closing.cancel();
+    sleep(SHORT).await;
+    assert_ne!(gateway.sent.load(Ordering::Relaxed), 0, "the answer should go on until then");
+    gateway.drain.over.cancel();
     let sent = Arc::clone(&gateway.sent);
     gateway.ends().await;
     assert_eq!(sent.load(Ordering::Relaxed), 0, "the answer should be given up");

@@ -89,7 +89,7 @@ async fn answer(
 
 struct Gateway {
     address: SocketAddr,
-    drain: Drain,
+    drain: ListenerShutdown,
     served: JoinHandle<()>,
     /// How many parts of the endless answer were sent; 0 when it was given up.
     sent: Arc<AtomicUsize>,
@@ -100,7 +100,7 @@ impl Gateway {
     fn start(limits: Limits) -> Self {
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        let (drain, sent) = (Drain::default(), Arc::new(AtomicUsize::new(0)));
+        let (drain, sent) = (ListenerShutdown::default(), Arc::new(AtomicUsize::new(0)));
         let (draining, count) = (drain.clone(), Arc::clone(&sent));
         let served = tokio::spawn(async move {
             let make = move |_| {

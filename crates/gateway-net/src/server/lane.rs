@@ -3,11 +3,13 @@
 //! A port of their own is served by a thread of their own, whose turn the system sees to. On the
 //! port that they share with everybody, a few connections beyond the limit are kept free for them.
 
-use super::{Limits, serve};
-use crate::drain::Drain;
-use gateway_http::App;
-use hyper::service::service_fn;
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use super::{Limits, ListenerShutdown, RequestBody, serve};
+use bytes::Bytes;
+use gateway_core::BoxError;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::service::Service;
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,33 +28,29 @@ pub struct Lane {
     _open: DropGuard,
 }
 
-/// Serves probes that come to `listener`, by `app` as it is then.
+/// Serves probes that come to `listener`. `make` makes the service of one connection.
 ///
 /// # Errors
 ///
 /// If there can be no more threads.
-pub fn begin(
-    listener: TcpListener,
-    limits: Limits,
-    app: impl Fn() -> Arc<App> + Clone + Send + 'static,
-) -> io::Result<Lane> {
+pub fn begin<M, S, B>(listener: TcpListener, limits: Limits, make: M) -> io::Result<Lane>
+where
+    M: Fn(SocketAddr) -> S + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     // Probes are answered to the very end: both stages come together.
     let open = CancellationToken::new();
-    let drain = Drain { closing: open.clone(), over: open.clone(), ..Drain::default() };
+    let drain = ListenerShutdown { closing: open.clone(), over: open.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // A listener belongs to the runtime that it was made in.
     let listener = listener.into_std()?;
     std::thread::Builder::new().name("health".to_owned()).spawn(move || {
         let served = runtime.block_on(async {
             let listener = TcpListener::from_std(listener)?;
-            let make = |caller: SocketAddr| {
-                let app = app.clone();
-                service_fn(move |request| {
-                    // Boxed: it is large, the server moves it, and a connection that waits needs none.
-                    let answering = Box::pin(gateway_http::probe(app(), caller.ip(), request));
-                    async { Ok::<_, Infallible>(answering.await) }
-                })
-            };
             let limits = Limits { connections: AT_ONCE, ..limits };
             serve(listener, make, limits, &drain).await;
             io::Result::Ok(())

@@ -9,7 +9,7 @@ const PERCENT: u64 = 45;
 const UNLIMITED: u64 = 1 << 20;
 
 /// How many connections callers may have. Raises the number of files to what the system grants.
-pub(super) fn connections() -> usize {
+pub fn connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum;
     // Refused by some sandboxes; then the lower limit counts.

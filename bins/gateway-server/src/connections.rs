@@ -1,0 +1,22 @@
+//! How connections to and from the gateway behave, as the configuration says.
+
+use crate::config::Config;
+use gateway_net::server::{self, Limits};
+use std::time::Duration;
+
+/// The limits that the configuration names, and the usual ones for the rest.
+pub fn limits(config: &Config) -> Limits {
+    let waits = &config.timeouts;
+    Limits {
+        connections: config.server.max_connections.unwrap_or_else(server::connections),
+        first_byte: waits.header,
+        head: waits.header,
+        idle: waits.idle_connection,
+        write: waits.client_write,
+        body: waits.body,
+        body_grace: Duration::from_secs(5),
+        body_rate: 1024,
+        linger: Duration::from_secs(2),
+        age: Duration::from_hours(1),
+    }
+}
