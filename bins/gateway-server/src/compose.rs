@@ -7,7 +7,7 @@ use crate::{
     config::{Backend as StoreBackend, Client, Config, Durability, Stage},
     dependencies, kept,
     lasting::Lasting,
-    local, providers, tools,
+    local, providers, settings, tools,
 };
 use anyhow::Context as _;
 use gateway_http::{About, App, Budget, Cors, Limits, Times, request::peer::Peers};
@@ -100,7 +100,7 @@ pub fn build(
         cors: cors(config),
         metrics: config.metrics.enabled.then(|| Arc::clone(&lasting.metrics.0)),
         meters: Arc::clone(&lasting.meters),
-        peers: Peers { trusted: config.server.trusted_proxies.clone() },
+        peers: Peers { trusted: settings::networks(&config.server.trusted_proxies) },
         control: control::build(config, lasting, before),
         console: config.has_console().then(|| kept::feed(lasting, before)),
         about: About {
@@ -120,16 +120,7 @@ fn access(config: &Config) -> Access {
     if !config.needs_keys() {
         return Access::Open(Arc::new(gateway_limits::Client::anybody()));
     }
-    let client = |client: &Client| {
-        let mut known = gateway_limits::Client::new(&client.name, &client.tenant);
-        known.strict = client.strict;
-        known.offered_tools.clone_from(&client.offered_tools);
-        let models = Some(client.models.as_slice()).filter(|models| !models.is_empty());
-        known.models = models.map(Into::into);
-        known.tools.clone_from(&client.tools);
-        known.priority = client.priority.priority();
-        (client.key, Arc::new(known.limited(&client.allowance)))
-    };
+    let client = |client: &Client| (client.key, Arc::new(settings::client(client)));
     Access::Keys(config.clients.iter().map(client).collect())
 }
 

@@ -1,16 +1,16 @@
 //! The LLM gateway as a process: its configuration, its listener and its end.
 
+pub use gateway_config as config;
+
 pub mod admin;
 pub mod before;
 pub mod breakers;
 pub mod compose;
-pub mod config;
 pub mod connections;
 mod dependencies;
 pub mod drain;
 pub mod health;
 mod kept;
-pub mod last_good;
 pub mod lasting;
 pub mod live;
 mod local;
@@ -26,8 +26,8 @@ mod pressure;
 mod providers;
 mod reload;
 pub mod serve;
+pub mod settings;
 mod signals;
 pub mod telemetry;
 mod tools;
-mod watch_file;
 mod watched;

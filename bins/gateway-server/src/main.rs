@@ -3,10 +3,10 @@
 use clap::{Parser, Subcommand};
 use gateway_core::state::StoreError;
 use gateway_server::{
-    config::{self, Config, Environment, Problems, Source},
-    health, last_good, plan,
+    config::{self, Config, Environment, Problems, Source, last_good},
+    health, plan,
     serve::{self, Logging},
-    telemetry,
+    settings, telemetry,
 };
 use std::{
     io::{self, Write},
@@ -64,6 +64,7 @@ enum Docs {
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let source = Source::new(arguments.config.as_deref(), Environment::of_process());
+    let source = source.checked_by(settings::check);
     let load = || source.load().map(|loaded| loaded.config);
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),

@@ -1,9 +1,6 @@
 //! What a reload would change.
 
-use crate::{
-    config::{Loaded, Problems, Source, changes},
-    last_good,
-};
+use crate::config::{Loaded, Problems, Source, changes, last_good};
 use std::fmt::Write as _;
 
 /// What would change of what last counted under the data directory, if the file counted now.

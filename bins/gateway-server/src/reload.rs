@@ -4,12 +4,10 @@
 use crate::{
     before::Before,
     compose,
-    config::{Change, Source, changes},
-    last_good,
+    config::{Change, Source, changes, last_good, watch_file::Watched},
     lasting::Lasting,
     live::Live,
     telemetry::Dial,
-    watch_file::Watched,
 };
 use metrics::{counter, gauge};
 use std::{convert::Infallible, future, sync::Arc};

@@ -1,6 +1,6 @@
 //! From configuration to tools.
 
-use crate::{config::Config, lasting::Lasting, providers};
+use crate::{config::Config, lasting::Lasting, providers, settings};
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ToolLoopLimits, Tools};
 use gateway_http::Toolbox;
@@ -31,7 +31,7 @@ pub(crate) fn toolbox(config: &Config, lasting: &Lasting) -> anyhow::Result<Tool
 }
 
 fn executor(config: &Config, stores: &Stores) -> anyhow::Result<Executor> {
-    let registry = config.registry().map_err(|error| anyhow!(error)).context("tools")?;
+    let registry = settings::registry(config).map_err(|error| anyhow!(error)).context("tools")?;
     let mut pauses = providers::breaker_config(&config.resilience);
     if !config.resilience.circuit_breaker_enabled {
         pauses.failures = u32::MAX;
@@ -42,9 +42,9 @@ fn executor(config: &Config, stores: &Stores) -> anyhow::Result<Executor> {
         random: gateway_engine::random_unit,
         ..Limits::default()
     };
-    let client = Client::new(&config.connecting()).map_err(|error| anyhow!(error))?;
-    let servers = config.mcp.iter().filter_map(|(name, server)| server.settings(name));
-    let servers = servers.map(|settings| McpServer::new(settings, client.clone()));
+    let client = Client::new(&settings::connecting(config)).map_err(|error| anyhow!(error))?;
+    let servers = config.mcp.iter().filter_map(|(name, server)| settings::mcp(name, server));
+    let servers = servers.map(|it| McpServer::new(it, client.clone()));
     let executor = Executor::new(registry, &limits).with_servers(servers, &limits);
     Ok(executor.remembering(Arc::clone(&stores.idempotency)).observed(count()))
 }

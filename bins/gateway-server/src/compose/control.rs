@@ -4,7 +4,7 @@ use crate::{
     before::Before,
     config::{Backend, Config},
     lasting::Lasting,
-    pressure,
+    pressure, settings,
 };
 use gateway_limits::{
     Admission, AdmissionSettings, Books, Control, Failures, Issued, Limiter, LimiterSettings,
@@ -50,13 +50,13 @@ impl Accounts {
 /// Builds what limits callers. Those who are in the gateway `before` count in this one.
 pub(super) fn build(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Control {
     let (accounts, quotas) = (&lasting.accounts, Arc::clone(&lasting.stores.quotas));
-    let settings = LimiterSettings {
-        strangers: config.limits.of_strangers(),
+    let limits = LimiterSettings {
+        strangers: settings::allowance(&config.limits.of_strangers()),
         lease: lease(config),
         assumed_output: config.limits.assumed_output_tokens,
     };
     Control {
-        limiter: Limiter::new(quotas, accounts.settling.clone(), &settings),
+        limiter: Limiter::new(quotas, accounts.settling.clone(), &limits),
         admission: admission(config, accounts, before),
         books: accounts.books.clone(),
         issued: accounts.issued.clone(),

@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// A file that may change. Kubernetes changes a link on the way to it, which counts.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub struct Watched {
     path: PathBuf,
     known: Option<Stamp>,
 }
@@ -22,13 +22,13 @@ type Stamp = (u64, u64, u64, i64, i64);
 
 impl Watched {
     /// The file as it is now.
-    pub(crate) fn new(path: &Path) -> Self {
+    pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), known: stamp(path) }
     }
 
     /// Waits until the file differs from what is known of it, and has been so for a second: who
     /// writes in several steps has finished. A file that is gone is not read.
-    pub(crate) async fn changed(&mut self) {
+    pub async fn changed(&mut self) {
         let mut before = self.known;
         loop {
             sleep(LOOK).await;

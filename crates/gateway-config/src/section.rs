@@ -148,8 +148,8 @@ macro_rules! section {
     (@read $reader:ident $field:ident $default:expr, $range:expr) => {
         $reader.within(stringify!($field), $default, &$range)
     };
-    (@expects $type:ty) => { <$type as $crate::config::value::Value>::expects() };
-    (@expects $type:ty, $range:expr) => { $crate::config::section::expects_within::<$type>(&$range) };
+    (@expects $type:ty) => { <$type as $crate::value::Value>::expects() };
+    (@expects $type:ty, $range:expr) => { $crate::section::expects_within::<$type>(&$range) };
     (@names) => { &[] };
     (@names $names:expr) => { &$names };
     (
@@ -176,13 +176,13 @@ macro_rules! section {
             }
         }
 
-        impl $crate::config::section::Section for $name {
+        impl $crate::section::Section for $name {
             fn about() -> Vec<&'static str> {
                 vec![$($about.trim_ascii()),+]
             }
 
-            fn fields() -> Vec<$crate::config::section::Field> {
-                use $crate::config::{section::Field, value::Value};
+            fn fields() -> Vec<$crate::section::Field> {
+                use $crate::{section::Field, value::Value};
                 vec![$( Field {
                     name: stringify!($field),
                     prefixed: section!(@names $($prefixed)?),
@@ -193,12 +193,12 @@ macro_rules! section {
                 }, )+]
             }
 
-            fn read(reader: &mut $crate::config::section::Reader<'_>) -> Self {
+            fn read(reader: &mut $crate::section::Reader<'_>) -> Self {
                 Self { $( $field: section!(@read reader $field $default $(, $range)?), )+ }
             }
 
-            fn show(&self) -> Vec<$crate::config::section::Shown> {
-                use $crate::config::{section::Shown, value::Value};
+            fn show(&self) -> Vec<$crate::section::Shown> {
+                use $crate::{section::Shown, value::Value};
                 vec![$( Shown {
                     name: stringify!($field).to_owned(),
                     value: self.$field.show(),

@@ -2,7 +2,7 @@
 
 use super::{
     Environment,
-    limits::{Dollars, ModelLimits},
+    limits::{Allowance, Dollars, ModelLimits},
     node::{Content, Node, Table},
     problem::Problem,
     providers::printable,
@@ -10,7 +10,6 @@ use super::{
     value::{Value, choice, secret},
 };
 use gateway_core::state::KeyHash;
-use gateway_limits::{Allowance, Priority};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -114,16 +113,6 @@ pub struct Client {
     pub strict: Option<bool>,
     /// The tools that its requests offer.
     pub offered_tools: Vec<String>,
-}
-
-impl Urgency {
-    /// As the gateway knows it.
-    pub const fn priority(self) -> Priority {
-        match self {
-            Self::Interactive => Priority::Interactive,
-            Self::Batch => Priority::Batch,
-        }
-    }
 }
 
 impl Client {

@@ -147,7 +147,7 @@ fn unused(out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    const WRITTEN: &str = include_str!("../../../../docs/configuration.md");
+    const WRITTEN: &str = include_str!("../../../docs/configuration.md");
 
     #[test]
     fn the_reference_is_fresh() {

@@ -1,6 +1,6 @@
 //! The configuration that last counted, kept beside the data.
 
-use crate::config::{Loaded, Problems, Source};
+use crate::{Loaded, Problems, Source};
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},

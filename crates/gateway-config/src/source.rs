@@ -13,7 +13,11 @@ pub struct Source {
     /// Somebody named the file: then it has to be there.
     named: bool,
     env: Environment,
+    check: Check,
 }
+
+/// Notes what of a configuration cannot be built, beside what has been noted.
+pub type Check = fn(&Config, &mut Vec<Problem>);
 
 /// A configuration, and the text of the file it was read from, if there was one.
 #[derive(Clone, Debug)]
@@ -29,7 +33,18 @@ impl Source {
     pub fn new(path: Option<&Path>, env: Environment) -> Self {
         let named =
             path.map(Path::to_owned).or_else(|| env.get("LLM_GATEWAY_CONFIG").map(PathBuf::from));
-        Self { named: named.is_some(), path: named.unwrap_or_else(|| USUAL_FILE.into()), env }
+        Self {
+            named: named.is_some(),
+            path: named.unwrap_or_else(|| USUAL_FILE.into()),
+            env,
+            check: |_, _| {},
+        }
+    }
+
+    /// The same, and what `check` notes is wrong too.
+    #[must_use]
+    pub fn checked_by(self, check: Check) -> Self {
+        Self { check, ..self }
     }
 
     /// The file.
@@ -41,14 +56,16 @@ impl Source {
     pub fn load(&self) -> Result<Loaded, Problems> {
         match std::fs::read_to_string(&self.path) {
             Ok(text) => self.parse(&text),
-            Err(error) if !self.named && error.kind() == io::ErrorKind::NotFound => {
-                Ok(Loaded { config: Config::parse(None, &self.env)?, text: None })
-            }
+            Err(error) if !self.named && error.kind() == io::ErrorKind::NotFound => Ok(Loaded {
+                config: Config::parse_checked(None, &self.env, self.check)?,
+                text: None,
+            }),
             Err(error) => {
                 let name = self.path.to_string_lossy();
                 let unreadable = Problem::new(name, format!("cannot be read: {error}"));
                 // What the variables say may be wrong as well.
-                let mut problems = Config::parse(None, &self.env).err().unwrap_or_default();
+                let mut problems =
+                    Config::parse_checked(None, &self.env, self.check).err().unwrap_or_default();
                 problems.0.insert(0, unreadable);
                 Err(problems)
             }
@@ -57,7 +74,8 @@ impl Source {
 
     /// What would count if the file said `text`.
     pub fn parse(&self, text: &str) -> Result<Loaded, Problems> {
-        let config = Config::parse(Some((&self.path.to_string_lossy(), text)), &self.env)?;
+        let name = self.path.to_string_lossy();
+        let config = Config::parse_checked(Some((&name, text)), &self.env, self.check)?;
         Ok(Loaded { config, text: Some(text.to_owned()) })
     }
 

@@ -8,6 +8,7 @@ pub mod changes;
 mod clients;
 pub mod docs;
 mod environment;
+pub mod last_good;
 mod layers;
 mod lifecycle;
 mod limits;
@@ -28,6 +29,7 @@ mod state;
 mod tools;
 mod tracing;
 mod value;
+pub mod watch_file;
 
 pub use self::{
     admission::{Admin, Admission},
@@ -35,24 +37,22 @@ pub use self::{
     clients::{Client, Urgency},
     environment::Environment,
     lifecycle::Lifecycle,
-    limits::Limits,
+    limits::{Allowance, Limits},
     mcp::Mcp,
     models::{Model, Reasoning},
-    network::{Header, Origin, Url},
+    network::{Header, Network, Origin, Url},
     problem::{Problem, Problems},
-    providers::{Kind, Provider},
+    providers::{Kind, Provider, printable},
     routes::{Route, RouteTarget, When},
     server::{
         Auth, Console, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size,
         Timeouts,
     },
-    source::{Loaded, Source},
+    source::{Check, Loaded, Source},
     state::{Backend, Cache, Cms, Durability, Resilience, Sessions, Store},
-    tools::{Services, Tool, ToolCalls},
+    tools::{JsonSchema, Services, Tool, ToolCalls},
     tracing::{Protocol, Tracing},
 };
-
-pub use gateway_http::request::peer::Network;
 
 use node::{Content, Table};
 use section::{Reader, Section};
@@ -169,6 +169,19 @@ impl Config {
     ///
     /// Everything that is wrong with them.
     pub fn parse(file: Option<(&str, &str)>, env: &Environment) -> Result<Self, Problems> {
+        Self::parse_checked(file, env, |_, _| {})
+    }
+
+    /// The same, and `check` notes what else does not go together.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them.
+    pub fn parse_checked(
+        file: Option<(&str, &str)>,
+        env: &Environment,
+        check: Check,
+    ) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let mut layers = layers::Layers::default();
         if let Some((name, text)) = file
@@ -181,6 +194,7 @@ impl Config {
         let mut config = Self::read(&root, env, &mut problems);
         config.warnings = meaningless.iter().map(|name| format!("{name} has no effect")).collect();
         rules::check(&config, &mut problems);
+        check(&config, &mut problems);
         if problems.is_empty() { Ok(config) } else { Err(named(problems)) }
     }
 

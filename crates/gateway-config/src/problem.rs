@@ -18,12 +18,12 @@ pub struct Problems(pub(super) Vec<Problem>);
 
 impl Problem {
     /// Something wrong with the setting `key`.
-    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { key: key.into(), variable: None, source: None, message: message.into() }
     }
 
     /// The key of the setting.
-    pub(super) fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         &self.key
     }
 

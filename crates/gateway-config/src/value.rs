@@ -300,12 +300,12 @@ macro_rules! choice {
             }
         }
 
-        impl $crate::config::value::Value for $name {
+        impl $crate::value::Value for $name {
             fn expects() -> String {
                 [$(concat!("`", $word, "`")),+].join(", ")
             }
 
-            fn read(node: &$crate::config::node::Node) -> Option<Self> {
+            fn read(node: &$crate::node::Node) -> Option<Self> {
                 match node.text()?.to_lowercase().as_str() {
                     $($word $(| $more)* => Some(Self::$variant),)+
                     _ => None,
@@ -313,7 +313,7 @@ macro_rules! choice {
             }
 
             fn show(&self) -> Option<String> {
-                Some($crate::config::value::quoted(self.as_str()))
+                Some($crate::value::quoted(self.as_str()))
             }
         }
     };
@@ -323,7 +323,7 @@ pub(super) use choice;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::node::Source;
+    use crate::node::Source;
 
     #[track_caller]
     fn check<T: Value>(content: impl Into<Content>, shown: Option<&str>) {

@@ -1,11 +1,10 @@
 //! Settings of the process itself: where it listens, how long it waits, what it logs.
 
 use super::{
-    network::Origin,
+    network::{Network, Origin},
     section::section,
     value::{Value, choice},
 };
-use gateway_http::request::peer::Network;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// A day, above every wait that makes sense.
@@ -221,7 +220,7 @@ section! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::node::{Content, Node, Source};
+    use crate::node::{Content, Node, Source};
 
     #[track_caller]
     fn check(text: &str, expected: Option<(usize, &str)>) {

@@ -8,7 +8,6 @@ use super::{
     section::{Reader, section},
     server::Size,
 };
-use gateway_tools::McpSettings;
 use std::{collections::BTreeMap, time::Duration};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,24 +37,8 @@ section! {
 
 impl Mcp {
     /// What stands before the names of its tools.
-    pub(crate) fn prefix(&self, name: &str) -> String {
+    pub fn prefix(&self, name: &str) -> String {
         self.prefix.clone().unwrap_or_else(|| format!("{name}_"))
-    }
-
-    /// The same, as the crate of the tools has it; nothing without an address.
-    pub(crate) fn settings(&self, name: &str) -> Option<McpSettings> {
-        let header =
-            |(name, value): (&String, &Header)| Some((name.parse().ok()?, value.value().clone()));
-        Some(McpSettings {
-            name: name.to_owned(),
-            url: self.url.as_ref()?.as_str().to_owned(),
-            headers: self.headers.iter().filter_map(header).collect(),
-            prefix: self.prefix(name),
-            allowed: self.tools.clone(),
-            timeout: self.timeout,
-            idempotent: self.idempotent,
-            max_bytes: self.max_response_bytes.0,
-        })
     }
 }
 
@@ -93,7 +76,7 @@ pub(super) fn read(root: &Table, problems: &mut Vec<Problem>) -> BTreeMap<String
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Environment};
+    use crate::{Config, Environment};
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
@@ -109,13 +92,6 @@ mod tests {
         check("[mcp.lab]\nurl = \"http://lab\"\nurls = 1", "mcp.lab.urls");
         check("[mcp.\"a b\"]\nurl = \"http://lab\"", "a name is made of");
         check("mcp = 1", "expected a table");
-    }
-
-    #[test]
-    fn its_tools_may_be_offered() {
-        let lab = "[mcp.lab]\nurl = \"http://lab/mcp\"\n";
-        check(&format!("{lab}[tool_calls]\noffered = [\"lab_x\"]"), "offered = [\"lab_x\"]");
-        check(&format!("{lab}[tool_calls]\noffered = [\"lob_x\"]"), "there is no tool `lob_x`");
     }
 
     #[test]

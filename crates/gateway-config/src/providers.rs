@@ -241,6 +241,6 @@ pub(super) fn is_header(name: &str) -> bool {
 }
 
 /// A name from outside, fit to be shown.
-pub(super) fn printable(name: &str) -> String {
+pub fn printable(name: &str) -> String {
     name.chars().take(64).flat_map(char::escape_debug).collect()
 }

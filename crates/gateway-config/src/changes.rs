@@ -97,7 +97,7 @@ fn settings(config: &Config) -> BTreeMap<String, (Option<String>, Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Environment;
+    use crate::Environment;
 
     fn parse(text: &str) -> Config {
         Config::parse(Some(("gateway.toml", text)), &Environment::default()).unwrap()

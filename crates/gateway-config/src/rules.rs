@@ -6,7 +6,6 @@ use super::{
     providers::{Kind, by_name, printable},
     server::Auth,
     state::Backend,
-    tools,
 };
 
 /// Notes everything that does not go together.
@@ -17,7 +16,6 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     aliases_lead_somewhere(config, problems);
     waits_nest(config, problems);
     redis_has_an_address(config, problems);
-    tools::check(config, problems);
     operators_are_alone(config, problems);
 }
 

@@ -6,7 +6,6 @@ use super::{
     value::{Value, quoted},
 };
 use gateway_core::NanoDollars;
-use gateway_limits::Allowance;
 
 section! {
     /// How much callers without a key may take, each address for itself; an IPv6 network of 64 bits counts as one.
@@ -57,6 +56,33 @@ impl Limits {
             tokens_per_minute: self.tokens_per_minute,
             ..Allowance::default()
         }
+    }
+}
+
+/// How much a client may take. What is absent has no limit.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Allowance {
+    /// Requests in a minute.
+    pub requests_per_minute: Option<u64>,
+    /// How many of them at once; as many as in a minute if absent.
+    pub burst: Option<u64>,
+    /// Tokens in a minute, read and written.
+    pub tokens_per_minute: Option<u64>,
+    /// Requests that run at one time.
+    pub concurrent: Option<u64>,
+    /// Money in a day.
+    pub daily_budget: Option<NanoDollars>,
+    /// Money in a month.
+    pub monthly_budget: Option<NanoDollars>,
+    /// What it may take of some models besides, by a name or the beginning of one and `*`. The
+    /// first that fits counts.
+    pub models: Vec<(String, Self)>,
+}
+
+impl Allowance {
+    /// Whether anything is limited.
+    pub fn is_limited(&self) -> bool {
+        *self != Self::default()
     }
 }
 
@@ -146,7 +172,7 @@ impl Value for ModelLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::node::{Source, Table};
+    use crate::node::{Source, Table};
 
     #[track_caller]
     fn check<T: Value>(content: Content, shown: Option<&str>) {
