@@ -118,7 +118,7 @@ fn paused(lasting: &Lasting) -> gateway_http::Paused {
 
 fn access(config: &Config) -> Access {
     if !config.needs_keys() {
-        return Access::Open(Arc::new(gateway_limits::Client::anybody()));
+        return Access::Open(Arc::new(gateway_limits::Client::anonymous()));
     }
     let client = |client: &Client| (client.key, Arc::new(settings::client(client)));
     Access::Keys(config.clients.iter().map(client).collect())

@@ -1,7 +1,7 @@
 //! Measures how much memory the process uses, a few times a second, off every request's path.
 
 use crate::memory::Memory;
-use gateway_limits::Pressure;
+use gateway_limits::MemoryPressure;
 use std::{fs, path::Path, sync::Arc, time::Duration};
 use tokio::time;
 
@@ -9,13 +9,13 @@ use tokio::time;
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// Measures until it is dropped.
-pub(crate) async fn watch(pressure: Arc<Pressure>) {
+pub(crate) async fn watch(pressure: Arc<MemoryPressure>) {
     let mut ticks = time::interval(PERIOD);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // These files are not on a disk: reading them takes microseconds.
-        pressure.note(Memory::now().resident, of_container(Path::new("/sys/fs/cgroup")));
+        pressure.record(Memory::now().resident, of_container(Path::new("/sys/fs/cgroup")));
     }
 }
 

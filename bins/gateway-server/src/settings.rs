@@ -116,7 +116,7 @@ pub(crate) fn client(it: &Client) -> limits::Client {
     known.models = models.map(Into::into);
     known.tools.clone_from(&it.tools);
     known.priority = priority(it.priority);
-    known.limited(&allowance(&it.allowance))
+    known.limited(&limit_policy(&it.allowance))
 }
 
 const fn priority(it: Urgency) -> limits::Priority {
@@ -127,15 +127,15 @@ const fn priority(it: Urgency) -> limits::Priority {
 }
 
 /// How much a caller may take.
-pub(crate) fn allowance(it: &Allowance) -> limits::Allowance {
-    limits::Allowance {
+pub(crate) fn limit_policy(it: &Allowance) -> limits::LimitPolicy {
+    limits::LimitPolicy {
         requests_per_minute: it.requests_per_minute,
         burst: it.burst,
         tokens_per_minute: it.tokens_per_minute,
         concurrent: it.concurrent,
         daily_budget: it.daily_budget,
         monthly_budget: it.monthly_budget,
-        models: it.models.iter().map(|(model, it)| (model.clone(), allowance(it))).collect(),
+        models: it.models.iter().map(|(model, it)| (model.clone(), limit_policy(it))).collect(),
     }
 }
 

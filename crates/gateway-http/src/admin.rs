@@ -7,7 +7,7 @@ use gateway_core::{
     BoxError, ErrorKind, GatewayError, Result,
     state::{ClientKey, ClientKeys, KeyHash, StoreError},
 };
-use gateway_limits::{Grant, now};
+use gateway_limits::{KeyGrant, now};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use serde::Deserialize;
@@ -40,7 +40,7 @@ struct Wish {
     #[serde(default)]
     expires_in_seconds: Option<u64>,
     #[serde(flatten)]
-    grant: Grant,
+    grant: KeyGrant,
 }
 
 /// How a key is to be replaced.
@@ -106,7 +106,7 @@ impl Admin {
             return Ok(());
         }
         let error = GatewayError::new(ErrorKind::Unauthenticated, "the token is not the one");
-        Err(self.app.control.failures.count(peer, error))
+        Err(self.app.control.failed_attempts.record(peer, error))
     }
 
     async fn list(&self) -> Result<Response<reply::Body>> {
@@ -128,7 +128,7 @@ impl Admin {
     async fn rotate(&self, id: &str, body: &[u8]) -> Result<Response<reply::Body>> {
         let rotation: Rotation = if body.is_empty() { Rotation::default() } else { read(body)? };
         let mut old = self.key(id).await?;
-        let grant: Grant = serde_json::from_str(&old.grant).map_err(|error| {
+        let grant: KeyGrant = serde_json::from_str(&old.grant).map_err(|error| {
             GatewayError::new(ErrorKind::Internal, "the key cannot be read").because(error)
         })?;
         let (new, secret) = new(&grant, expiry(rotation.expires_in_seconds)?);
@@ -143,7 +143,7 @@ impl Admin {
         if !self.store()?.remove(id).await.map_err(unavailable)? {
             return Err(missing());
         }
-        self.app.control.issued.refresh().await;
+        self.app.control.virtual_keys.refresh().await;
         Ok(reply::json(StatusCode::OK, &json!({ "id": id, "object": "key", "deleted": true })))
     }
 
@@ -155,14 +155,14 @@ impl Admin {
     async fn put(&self, key: &ClientKey) -> Result<()> {
         self.store()?.put(key).await.map_err(unavailable)?;
         // Here it counts at once.
-        self.app.control.issued.refresh().await;
+        self.app.control.virtual_keys.refresh().await;
         Ok(())
     }
 
     fn store(&self) -> Result<&Arc<dyn ClientKeys>> {
         self.app
             .control
-            .issued
+            .virtual_keys
             .store()
             .ok_or_else(|| GatewayError::new(ErrorKind::Unavailable, "no keys are kept"))
     }
@@ -191,7 +191,7 @@ impl<'a> Task<'a> {
 }
 
 /// A key for whoever `grant` describes, and what it is kept as.
-fn new(grant: &Grant, expires: Option<u64>) -> (ClientKey, String) {
+fn new(grant: &KeyGrant, expires: Option<u64>) -> (ClientKey, String) {
     let random = || Uuid::new_v4().simple();
     let secret = format!("sk-gw-{}{}", random(), random());
     let key = ClientKey {

@@ -7,7 +7,7 @@ use crate::{
 };
 use gateway_core::{ContextService, ErrorKind, Provider, Result, Route};
 use gateway_engine::ProviderDirectory;
-use gateway_limits::{Access, Client, Control};
+use gateway_limits::{Access, Client};
 use http::HeaderMap;
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -52,7 +52,7 @@ pub struct App {
     /// Whose word counts about where a caller is.
     pub peers: Peers,
     /// Who may do how much.
-    pub control: Control,
+    pub control: gateway_limits::Limits,
     /// What the page for operators shows; absent if there is none.
     pub console: Option<LiveFeed>,
     /// How well it is.
@@ -102,9 +102,9 @@ impl App {
     ///
     /// If the key is missing or not known; after too many failures [`ErrorKind::RateLimited`].
     pub(crate) fn identify(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Client>> {
-        auth::identify(&self.access, headers, &self.control.issued).map_err(|error| {
+        auth::identify(&self.access, headers, &self.control.virtual_keys).map_err(|error| {
             if error.kind() == ErrorKind::Unauthenticated {
-                self.control.failures.count(peer, error)
+                self.control.failed_attempts.record(peer, error)
             } else {
                 error
             }

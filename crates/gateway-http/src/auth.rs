@@ -1,7 +1,7 @@
 //! The key that a request carries, and the client whose key it is.
 
 use gateway_core::{ErrorKind, GatewayError, Result};
-use gateway_limits::{Access, Client, Issued};
+use gateway_limits::{Access, Client, VirtualKeys};
 use http::{HeaderMap, header::AUTHORIZATION};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) fn identify(
     access: &Access,
     headers: &HeaderMap,
-    issued: &Issued,
+    issued: &VirtualKeys,
 ) -> Result<Arc<Client>> {
     let key = if let Access::Keys(_) = access { key(headers)? } else { None };
     access.identify(key, issued)
@@ -59,7 +59,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        let told = match identify(&access, &headers, &Issued::default()) {
+        let told = match identify(&access, &headers, &VirtualKeys::default()) {
             Ok(client) => client.name.to_string(),
             Err(error) => error.code().to_owned(),
         };

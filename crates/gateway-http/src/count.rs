@@ -11,7 +11,7 @@ use gateway_core::{
     BoxError, Dialect, ErrorKind, Inspection, Payload, ProviderRequest, RawRequest, Result,
     estimate,
 };
-use gateway_limits::Size;
+use gateway_limits::TokenEstimate;
 use gateway_wire::{Caller as _, messages::MessagesCaller};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -61,7 +61,7 @@ where
         card: call.target.card.clone(),
         asked: generate::asked_name(&call.target),
         stream: false,
-        input: Size::known(0),
+        input: TokenEstimate::known(0),
         taken: None,
         trace: call.context.traceparent.clone(),
         permit: None,

@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{BoxError, Dialect, EmbeddingCall, Result, estimate};
-use gateway_limits::{Size, Want};
+use gateway_limits::{QuotaDemand, TokenEstimate};
 use gateway_wire::{embeddings, envelope, json};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
@@ -32,14 +32,14 @@ where
     // The configured default is a model for chats: it is of no use here.
     envelope::read(&body, &json::Limits { depth: app.json_depth })?;
     let request = Arc::new(embeddings::read_request(&body)?);
-    let input = Size::known(estimate::tokens_of_json(&body));
+    let input = TokenEstimate::known(estimate::tokens_of_json(&body));
     drop((body, share));
     let route = app.directory.routes().route(&request.model)?;
     let provider = app.answerer(&client, &request.model, &route)?;
     let price = app.control.price(&route.provider, route.target.card.as_deref());
     let models = [&*request.model, &*route.target.model];
-    let want = Want { models, input: &input, output: Some(0), price: price.as_ref() };
-    let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
+    let want = QuotaDemand { models, input: &input, output: Some(0), price: price.as_ref() };
+    let taken = app.control.limiter.reserve(&client, peer, &want, standing).await?;
     let context = context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Chat);
     let accepted = Accepted {
         path,

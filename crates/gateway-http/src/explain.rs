@@ -12,7 +12,7 @@ use gateway_core::{
     BoxError, Cached, GatewayError, NanoDollars, PlannedAttempt, Price, ProviderRequest, Result,
     Target, UnavailableReason, Usage, estimate,
 };
-use gateway_limits::{Client, Size, Want};
+use gateway_limits::{Client, QuotaDemand, TokenEstimate};
 use gateway_wire::{Caller, Opened};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
@@ -41,9 +41,9 @@ where
     let (model, stream) = (envelope.model.clone(), envelope.stream);
     let has_session = envelope.session.is_some();
     let price = app.control.price(&route.provider, route.target.card.as_deref());
-    let size = Size::of(body.clone());
-    let want = Want::of(&envelope, &route.target, &size, price.as_ref());
-    let room = app.control.limiter.look(client, entry.peer, &want).await;
+    let size = TokenEstimate::of(body.clone());
+    let want = QuotaDemand::of(&envelope, &route.target, &size, price.as_ref());
+    let room = app.control.limiter.preview(client, entry.peer, &want).await;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
     let ask = if asks.len() == 1 { asks.pop() } else { None }.unwrap_or(told);
     let dialect = caller.dialect();

@@ -21,7 +21,7 @@ use gateway_core::{
     Payload, ProviderRequest, ProviderResponse, ResponseMeta, Result, Route, Target, Usage,
     observe,
 };
-use gateway_limits::{Client, Permit, RateLimitStatus, Size, Want};
+use gateway_limits::{AdmissionPermit, Client, QuotaDemand, RateLimitStatus, TokenEstimate};
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
@@ -94,9 +94,9 @@ where
     let (model, stream) = (envelope.model.clone(), envelope.stream);
     let has_session = envelope.session.is_some();
     let price = app.control.price(&route.provider, route.target.card.as_deref());
-    let input = Size::of(body.clone());
-    let want = Want::of(&envelope, &route.target, &input, price.as_ref());
-    let taken = app.control.limiter.take(&client, peer, &want, standing).await?;
+    let input = TokenEstimate::of(body.clone());
+    let want = QuotaDemand::of(&envelope, &route.target, &input, price.as_ref());
+    let taken = app.control.limiter.reserve(&client, peer, &want, standing).await?;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
     let ask = single(&mut asks, &told);
     let (id, dialect) = (Arc::clone(&request_id), caller.dialect());
@@ -148,7 +148,7 @@ pub(crate) async fn enter(
     app: &App,
     headers: &HeaderMap,
     peer: IpAddr,
-) -> Result<(Arc<Client>, Option<Permit>)> {
+) -> Result<(Arc<Client>, Option<AdmissionPermit>)> {
     let client = app.identify(headers, peer)?;
     let permit = admit(app, &client, headers).await?;
     Ok((client, permit))
@@ -159,9 +159,12 @@ pub(crate) async fn admit(
     app: &App,
     client: &Client,
     headers: &HeaderMap,
-) -> Result<Option<Permit>> {
-    let tenant = (!client.is_anybody).then_some(&client.tenant);
-    app.control.admission.enter(tenant, admission::priority(client.priority, headers)).await
+) -> Result<Option<AdmissionPermit>> {
+    let tenant = (!client.is_anonymous).then_some(&client.tenant);
+    app.control
+        .admission
+        .enter(tenant, admission::effective_priority(client.priority, headers))
+        .await
 }
 
 /// Several questions are put one by one; one may be put as it is, or as it is completed here.

@@ -9,7 +9,9 @@ use gateway_core::{
     Attempt, Cached, Chunk, GatewayError, ModelCard, NanoDollars, Price, ResponseMeta, Rule,
     StreamEnd, StreamEvent, StreamObserver, Usage,
 };
-use gateway_limits::{Ended, Permit, Row, Size, Taken, Who};
+use gateway_limits::{
+    AdmissionPermit, QuotaReservation, RequestLabels, RequestResult, TokenEstimate, UsageRecord,
+};
 use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -36,16 +38,16 @@ pub(crate) struct Outcome {
     usage: Option<Usage>,
     finish: Option<&'static str>,
     /// How large the request is.
-    input: Size,
+    input: TokenEstimate,
     /// How often output came: roughly a token each.
     outputs: u64,
     has_begun: bool,
-    taken: Option<Taken>,
-    row: Option<Arc<Row>>,
+    taken: Option<QuotaReservation>,
+    row: Option<Arc<UsageRecord>>,
     told: bool,
     /// Where it is shown, if somebody looks.
     live: Option<LiveRequest>,
-    _permit: Option<Permit>,
+    _permit: Option<AdmissionPermit>,
     _in_flight: InFlight,
 }
 
@@ -61,13 +63,13 @@ pub(crate) struct Accepted {
     pub(crate) asked: Arc<str>,
     pub(crate) stream: bool,
     /// How large it is.
-    pub(crate) input: Size,
+    pub(crate) input: TokenEstimate,
     /// What it holds of its client's limits.
-    pub(crate) taken: Option<Taken>,
+    pub(crate) taken: Option<QuotaReservation>,
     /// The `traceparent` that upstreams are sent.
     pub(crate) trace: Option<Arc<str>>,
     /// Its place among those that run.
-    pub(crate) permit: Option<Permit>,
+    pub(crate) permit: Option<AdmissionPermit>,
 }
 
 impl Outcome {
@@ -77,8 +79,9 @@ impl Outcome {
         let model = label(card.as_ref());
         app.meters.called(&provider);
         let is_catalogued = card.is_some();
-        let who = Who { client: &client, provider: &provider, model: &asked, is_catalogued };
-        let row = app.control.books.open(who);
+        let who =
+            RequestLabels { client: &client, provider: &provider, model: &asked, is_catalogued };
+        let row = app.control.usage.open(who);
         Self {
             app: Arc::clone(app),
             path,
@@ -281,7 +284,7 @@ impl Outcome {
         }
         if let Some(row) = self.row.take() {
             let (usage, estimated) = (used.usage, used.is_estimated);
-            self.app.control.books.close(row, Ended { outcome, usage, cost, estimated });
+            self.app.control.usage.close(row, RequestResult { outcome, usage, cost, estimated });
         }
     }
 

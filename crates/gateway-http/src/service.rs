@@ -51,9 +51,9 @@ where
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(names::REQUEST_ID, id);
     }
-    rate_limit::add_to(&standing, headers);
+    rate_limit::write_headers(&standing, headers);
     if kind != Kind::Open {
-        admission::add_to(&app.control.admission, headers);
+        admission::write_headers(&app.control.admission, headers);
     }
     app.cors.admit(origin.as_ref(), headers);
     let (status, took) = (reply.status().as_u16(), began.elapsed());
@@ -115,7 +115,7 @@ where
             Some(voice) => voice.write_error(&error, &request_id),
             None => reply::platform_error(&error),
         };
-        let body = admission::explain(&app.control.admission, &error, body);
+        let body = admission::annotate_error(&app.control.admission, &error, body);
         let mut reply = reply::failure(&error, body);
         if error.kind() == ErrorKind::MethodNotAllowed {
             add_allow(endpoint, &mut reply);
@@ -239,7 +239,7 @@ where
     let peer = entry.peer;
     let client = app.identify(request.headers(), peer)?;
     if endpoint != Endpoint::Embeddings {
-        app.control.limiter.knock(&client, peer, entry.standing).await?;
+        app.control.limiter.check_request_rate(&client, peer, entry.standing).await?;
     }
     let query = request.uri().query();
     let asker = |request_id| tools::Asker { client: &client, peer, request_id };

@@ -37,7 +37,7 @@ pub(crate) async fn usage(
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
     let question = Question::read(query.unwrap_or_default(), now().as_secs() / DAY)?;
-    let rows = app.control.books.totals(question.days.clone(), client).await.map_err(|error| {
+    let rows = app.control.usage.totals(question.days.clone(), client).await.map_err(|error| {
         GatewayError::new(ErrorKind::Unavailable, "what was used cannot be read at the moment")
             .with_code(error.code())
             .because(error)

@@ -10,7 +10,7 @@
 //! goes first: whoever has waited longest has most likely given up. What may wait for a better hour
 //! says so (`x-priority: batch`) and leaves a fifth of the places to the rest. Probes need no place.
 
-use super::memory_pressure::{Level, Pressure};
+use super::memory_pressure::{MemoryPressure, PressureLevel};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use gateway_core::{ErrorKind, GatewayError, Result};
@@ -44,20 +44,20 @@ pub enum Priority {
 pub struct Admission {
     inner: Option<Arc<Inner>>,
     /// How the process is doing.
-    pub pressure: Arc<Pressure>,
+    pub pressure: Arc<MemoryPressure>,
 }
 
 /// How many are let in.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmissionSettings {
     /// At one time.
-    pub places: usize,
+    pub max_concurrent: usize,
     /// Of one tenant that has a name.
-    pub places_of_tenant: usize,
+    pub max_per_tenant: usize,
     /// How many wait for a place.
     pub queue: usize,
     /// How long they wait.
-    pub patience: Duration,
+    pub queue_timeout: Duration,
 }
 
 struct Inner {
@@ -73,19 +73,19 @@ struct Inner {
 
 struct Waiter {
     ceiling: usize,
-    called: oneshot::Sender<Place>,
+    wake: oneshot::Sender<SlotPermit>,
 }
 
 /// A place; given back when dropped.
-struct Place(Arc<Inner>);
+struct SlotPermit(Arc<Inner>);
 
 /// A tenant's share; given back when dropped.
-struct Share(Arc<Inner>, Arc<str>);
+struct TenantPermit(Arc<Inner>, Arc<str>);
 
 /// Leave to run; given back when dropped.
-pub struct Permit {
-    _place: Place,
-    _share: Option<Share>,
+pub struct AdmissionPermit {
+    _place: SlotPermit,
+    _share: Option<TenantPermit>,
 }
 
 /// When those that are turned away should come again.
@@ -93,7 +93,7 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Admission {
     /// Lets in as many as `settings` say.
-    pub fn new(settings: AdmissionSettings, pressure: Arc<Pressure>) -> Self {
+    pub fn new(settings: AdmissionSettings, pressure: Arc<MemoryPressure>) -> Self {
         let inner = Inner {
             settings: ArcSwap::from_pointee(settings),
             active: AtomicUsize::new(0),
@@ -127,7 +127,7 @@ impl Admission {
         &self,
         tenant: Option<&Arc<str>>,
         priority: Priority,
-    ) -> Result<Option<Permit>> {
+    ) -> Result<Option<AdmissionPermit>> {
         let Some(inner) = &self.inner else { return Ok(None) };
         let permit = self.admit(inner, tenant, priority).await;
         if permit.is_err() {
@@ -141,7 +141,7 @@ impl Admission {
         inner: &Arc<Inner>,
         tenant: Option<&Arc<str>>,
         priority: Priority,
-    ) -> Result<Permit> {
+    ) -> Result<AdmissionPermit> {
         self.check_pressure(priority)?;
         let share = tenant.map(|tenant| inner.share(tenant)).transpose()?;
         let ceiling = inner.ceiling(priority);
@@ -149,13 +149,13 @@ impl Admission {
             Some(place) => place,
             None => inner.wait(ceiling).await?,
         };
-        Ok(Permit { _place: place, _share: share })
+        Ok(AdmissionPermit { _place: place, _share: share })
     }
 
     fn check_pressure(&self, priority: Priority) -> Result<()> {
         let is_too_much = match (self.pressure.level(), priority) {
-            (Level::Normal, _) | (Level::Elevated, Priority::Interactive) => false,
-            (Level::Elevated, Priority::Batch) | (Level::Critical, _) => true,
+            (PressureLevel::Normal, _) | (PressureLevel::Elevated, Priority::Interactive) => false,
+            (PressureLevel::Elevated, Priority::Batch) | (PressureLevel::Critical, _) => true,
         };
         if is_too_much { Err(shed("memory", "the gateway is short of memory")) } else { Ok(()) }
     }
@@ -167,12 +167,12 @@ impl Admission {
 
     /// Tells operators who is in, who waits and how many were turned away since the start; nothing
     /// if everybody is let in.
-    pub fn told(&self) -> Option<Value> {
+    pub fn status(&self) -> Option<Value> {
         let inner = self.inner.as_ref()?;
         let settings = inner.settings.load();
         Some(json!({
             "active": self.active(),
-            "places": settings.places,
+            "places": settings.max_concurrent,
             "waiting": inner.waiting.load(Ordering::Relaxed),
             "queue": settings.queue,
             "shed": inner.shed.load(Ordering::Relaxed),
@@ -185,50 +185,50 @@ impl Admission {
     }
 
     /// How many may run at one time, if there is a limit.
-    pub fn places(&self) -> Option<usize> {
-        Some(self.inner.as_ref()?.settings.load().places)
+    pub fn max_concurrent(&self) -> Option<usize> {
+        Some(self.inner.as_ref()?.settings.load().max_concurrent)
     }
 }
 
 impl Inner {
     /// How many may run for one more of this priority to be let in.
     fn ceiling(&self, priority: Priority) -> usize {
-        let places = self.settings.load().places;
+        let max_concurrent = self.settings.load().max_concurrent;
         match priority {
-            Priority::Interactive => places,
-            Priority::Batch => (places * 4).div_ceil(5),
+            Priority::Interactive => max_concurrent,
+            Priority::Batch => (max_concurrent * 4).div_ceil(5),
         }
     }
 
-    fn take(self: &Arc<Self>, ceiling: usize) -> Option<Place> {
+    fn take(self: &Arc<Self>, ceiling: usize) -> Option<SlotPermit> {
         let room = |active: usize| (active < ceiling).then_some(active + 1);
         self.active.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).ok()?;
-        Some(Place(Arc::clone(self)))
+        Some(SlotPermit(Arc::clone(self)))
     }
 
-    async fn wait(self: &Arc<Self>, ceiling: usize) -> Result<Place> {
+    async fn wait(self: &Arc<Self>, ceiling: usize) -> Result<SlotPermit> {
         let full = || shed("places", "the gateway has too much to do");
-        let (called, call) = oneshot::channel();
-        let Some(call) = self.queue_up(Waiter { ceiling, called }, call) else {
+        let (wake, call) = oneshot::channel();
+        let Some(call) = self.enqueue(Waiter { ceiling, wake }, call) else {
             return Err(full());
         };
         // A place may have been given back just before.
-        self.call();
-        match time::timeout(self.settings.load().patience, call).await {
+        self.wake_next();
+        match time::timeout(self.settings.load().queue_timeout, call).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => Err(full()),
         }
     }
 
-    fn queue_up(
+    fn enqueue(
         &self,
         waiter: Waiter,
-        call: oneshot::Receiver<Place>,
-    ) -> Option<oneshot::Receiver<Place>> {
+        call: oneshot::Receiver<SlotPermit>,
+    ) -> Option<oneshot::Receiver<SlotPermit>> {
         let limit = self.settings.load().queue;
         let mut queue = self.queue();
         if queue.len() >= limit {
-            queue.retain(|waiter| !waiter.called.is_closed());
+            queue.retain(|waiter| !waiter.wake.is_closed());
         }
         let has_room = queue.len() < limit;
         if has_room {
@@ -239,18 +239,18 @@ impl Inner {
     }
 
     /// Gives free places to those who wait.
-    fn call(self: &Arc<Self>) {
+    fn wake_next(self: &Arc<Self>) {
         while self.waiting.load(Ordering::SeqCst) > 0 {
             let Some((waiter, place)) = self.next() else { return };
             // One that has gone gives it back, and another is called.
-            drop(waiter.called.send(place));
+            drop(waiter.wake.send(place));
         }
     }
 
     /// Who is next, and its place, if there are both.
-    fn next(self: &Arc<Self>) -> Option<(Waiter, Place)> {
+    fn next(self: &Arc<Self>) -> Option<(Waiter, SlotPermit)> {
         let mut queue = self.queue();
-        queue.retain(|waiter| !waiter.called.is_closed());
+        queue.retain(|waiter| !waiter.wake.is_closed());
         let is_long = queue.len() > self.settings.load().queue / 2;
         let waiter = if is_long { queue.back() } else { queue.front() };
         let place = waiter.and_then(|waiter| self.take(waiter.ceiling));
@@ -262,10 +262,10 @@ impl Inner {
         next
     }
 
-    fn share(self: &Arc<Self>, tenant: &Arc<str>) -> Result<Share> {
+    fn share(self: &Arc<Self>, tenant: &Arc<str>) -> Result<TenantPermit> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = tenants.entry(Arc::clone(tenant)).or_default();
-        if *taken >= self.settings.load().places_of_tenant {
+        if *taken >= self.settings.load().max_per_tenant {
             drop(tenants);
             counter!("llm_gateway_requests_shed_total", "reason" => "tenant").increment(1);
             let message = "too many requests of this tenant at one time";
@@ -274,7 +274,7 @@ impl Inner {
                 .retry_after(Some(RETRY_AFTER)));
         }
         *taken += 1;
-        Ok(Share(Arc::clone(self), Arc::clone(tenant)))
+        Ok(TenantPermit(Arc::clone(self), Arc::clone(tenant)))
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
@@ -282,14 +282,14 @@ impl Inner {
     }
 }
 
-impl Drop for Place {
+impl Drop for SlotPermit {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::SeqCst);
-        self.0.call();
+        self.0.wake_next();
     }
 }
 
-impl Drop for Share {
+impl Drop for TenantPermit {
     fn drop(&mut self) {
         let mut tenants = self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(taken) = tenants.get_mut(&self.1) {
@@ -312,7 +312,7 @@ impl fmt::Debug for Admission {
     }
 }
 
-impl fmt::Debug for Permit {
+impl fmt::Debug for AdmissionPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").finish_non_exhaustive()
     }

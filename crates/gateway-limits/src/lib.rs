@@ -16,18 +16,18 @@ mod token_estimate;
 mod usage;
 
 pub use self::{
-    admission::{Admission, AdmissionSettings, Permit, Priority, RETRY_AFTER},
+    admission::{Admission, AdmissionPermit, AdmissionSettings, Priority, RETRY_AFTER},
     calendar::{DAY, now},
     client_prefix::client_prefix,
-    keys::{Access, Client, Failures, Grant, Issued},
-    limiter::{Limiter, LimiterSettings, Want},
-    memory_pressure::{Level, Pressure},
-    policy::Allowance,
-    preview::{Met, Of, Outlook},
+    keys::{Access, Client, FailedAttempts, KeyGrant, VirtualKeys},
+    limiter::{Limiter, LimiterSettings, QuotaDemand},
+    memory_pressure::{MemoryPressure, PressureLevel},
+    policy::LimitPolicy,
+    preview::{LimitPreview, LimitScope, LimitStatus},
     rate_limit_status::{RateLimitLevel, RateLimitStatus},
-    reservation::Taken,
-    token_estimate::Size,
-    usage::{Books, Ended, Row, Who},
+    reservation::QuotaReservation,
+    token_estimate::TokenEstimate,
+    usage::{RequestLabels, RequestResult, UsageRecord, UsageRecorder},
 };
 
 use gateway_core::{ModelCard, Price};
@@ -35,22 +35,22 @@ use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 /// Limits and what belongs to them. The default limits nothing.
 #[derive(Default)]
-pub struct Control {
+pub struct Limits {
     /// How much callers may take.
     pub limiter: Limiter,
     /// How many requests run at one time.
     pub admission: Admission,
     /// What was used.
-    pub books: Books,
+    pub usage: UsageRecorder,
     /// Keys that are given out while the gateway runs.
-    pub issued: Issued,
+    pub virtual_keys: VirtualKeys,
     /// Attempts without a key that counts.
-    pub failures: Arc<Failures>,
+    pub failed_attempts: Arc<FailedAttempts>,
     /// Providers whose models cost nothing unless the catalogue says otherwise: they run here.
     pub free: HashSet<Arc<str>>,
 }
 
-impl Control {
+impl Limits {
     /// What the model of `card` costs at `provider`, if that is known.
     pub fn price(&self, provider: &str, card: Option<&ModelCard>) -> Option<Price> {
         let known = card.and_then(|card| card.price);
@@ -61,11 +61,11 @@ impl Control {
     pub async fn close(&self) {
         self.limiter.close().await;
         // What the store does not take by then is lost.
-        let _ = tokio::time::timeout(Duration::from_secs(2), self.books.flush()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.usage.flush()).await;
     }
 }
 
-impl fmt::Debug for Control {
+impl fmt::Debug for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control").field("limiter", &self.limiter).finish_non_exhaustive()
     }

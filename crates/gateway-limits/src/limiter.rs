@@ -1,10 +1,10 @@
 //! Takes of a caller's limits what a request needs, in one round trip, or refuses it.
 
 use crate::{
-    Client, RateLimitStatus, Size, Taken,
+    Client, QuotaReservation, RateLimitStatus, TokenEstimate,
     calendar::{self, DAY},
     client_prefix,
-    policy::{Allowance, Estimate, Levy, Set, What},
+    policy::{LimitCharge, LimitKind, LimitPolicy, LimitSet, RequestSize},
 };
 use gateway_core::{
     Date, Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
@@ -33,7 +33,7 @@ pub struct Limiter {
 #[derive(Clone, Debug)]
 pub struct LimiterSettings {
     /// What callers without a key may take, each address for itself.
-    pub strangers: Allowance,
+    pub anonymous: LimitPolicy,
     /// For how long what a request holds is held, if nobody says that it has ended.
     pub lease: Duration,
     /// How many tokens are reserved for an answer whose request does not say how long it may be.
@@ -43,7 +43,7 @@ pub struct LimiterSettings {
 pub(super) struct Inner {
     pub(super) quotas: Arc<dyn Quotas>,
     pub(super) tasks: TaskTracker,
-    strangers: Option<Set>,
+    anonymous: Option<LimitSet>,
     lease: Duration,
     assumed_output: u64,
     failing: AtomicBool,
@@ -51,23 +51,23 @@ pub(super) struct Inner {
 
 /// What a request wants of a model.
 #[derive(Clone, Copy, Debug)]
-pub struct Want<'a> {
+pub struct QuotaDemand<'a> {
     /// The model, as the caller names it, and as its provider does.
     pub models: [&'a str; 2],
     /// How much it will read.
-    pub input: &'a Size,
+    pub input: &'a TokenEstimate,
     /// How many it may write, if the request says so.
     pub output: Option<u64>,
     /// What a token costs, if that is known.
     pub price: Option<&'a Price>,
 }
 
-impl<'a> Want<'a> {
+impl<'a> QuotaDemand<'a> {
     /// What the request in `envelope`, of the size `input`, wants of `target`.
     pub fn of(
         envelope: &'a Envelope,
         target: &'a Target,
-        input: &'a Size,
+        input: &'a TokenEstimate,
         price: Option<&'a Price>,
     ) -> Self {
         let models = [&*envelope.model, &*target.model];
@@ -76,9 +76,9 @@ impl<'a> Want<'a> {
 }
 
 /// What a request takes: one question to the store.
-pub(super) struct Question {
+pub(super) struct QuotaQuery {
     pub(super) key: Key,
-    pub(super) levies: Vec<Levy>,
+    pub(super) charges: Vec<LimitCharge>,
     pub(super) ask: QuotaAsk,
 }
 
@@ -87,11 +87,11 @@ impl Limiter {
     ///
     /// What is still to be settled is among `tasks`.
     pub fn new(quotas: Arc<dyn Quotas>, tasks: TaskTracker, settings: &LimiterSettings) -> Self {
-        let strangers = &settings.strangers;
+        let anonymous = &settings.anonymous;
         let inner = Inner {
             quotas,
             tasks,
-            strangers: strangers.is_limited().then(|| Set::new(strangers, "")),
+            anonymous: anonymous.is_limited().then(|| LimitSet::new(anonymous, "")),
             lease: settings.lease,
             assumed_output: settings.assumed_output,
             failing: AtomicBool::new(false),
@@ -108,7 +108,7 @@ impl Limiter {
     }
 
     /// Lets in a request that asks no model, or refuses it; tells `standing` either way.
-    pub async fn knock(
+    pub async fn check_request_rate(
         &self,
         client: &Client,
         peer: IpAddr,
@@ -116,18 +116,22 @@ impl Limiter {
     ) -> Result<()> {
         let Some(inner) = &self.inner else { return Ok(()) };
         let Some((key, set)) = inner.own_limits(client, peer) else { return Ok(()) };
-        let levies: Vec<_> = set.levies(None).collect();
-        if levies.is_empty() {
+        let charges: Vec<_> = set.charges(None).collect();
+        if charges.is_empty() {
             return Ok(());
         }
-        let rates = levies.iter().map(|levy| levy.ask.clone()).collect();
-        let question = Question { key, levies, ask: QuotaAsk { rates, ..QuotaAsk::default() } };
+        let rates = charges.iter().map(|charge| charge.ask.clone()).collect();
+        let question = QuotaQuery { key, charges, ask: QuotaAsk { rates, ..QuotaAsk::default() } };
         inner.put(&question, standing).await.map(drop)
     }
 
     /// Takes one of the caller's places for work that asks no model, or refuses it. It is given
     /// back when what is returned is dropped.
-    pub async fn occupy(&self, client: &Client, peer: IpAddr) -> Result<Option<Taken>> {
+    pub async fn acquire_slot(
+        &self,
+        client: &Client,
+        peer: IpAddr,
+    ) -> Result<Option<QuotaReservation>> {
         let Some(inner) = &self.inner else { return Ok(None) };
         let own = inner.own_limits(client, peer);
         let Some((key, place)) = own.and_then(|(key, set)| Some((key, set.place()?.clone())))
@@ -138,43 +142,43 @@ impl Limiter {
         let places = vec![place];
         let ask = QuotaAsk { request, places, lease: inner.lease, ..QuotaAsk::default() };
         inner
-            .hold(&Question { key, levies: Vec::new(), ask }, &mut RateLimitStatus::default())
+            .hold(&QuotaQuery { key, charges: Vec::new(), ask }, &mut RateLimitStatus::default())
             .await
     }
 
     /// Lets in a request to a model, or refuses it; tells `standing` either way. What is taken is
     /// to be settled.
-    pub async fn take(
+    pub async fn reserve(
         &self,
         client: &Client,
         peer: IpAddr,
-        want: &Want<'_>,
+        want: &QuotaDemand<'_>,
         standing: &mut RateLimitStatus,
-    ) -> Result<Option<Taken>> {
+    ) -> Result<Option<QuotaReservation>> {
         let Some(inner) = &self.inner else { return Ok(None) };
         let Some(question) = inner.question(client, peer, want) else { return Ok(None) };
         inner.hold(&question, standing).await
     }
 }
 
-impl Question {
+impl QuotaQuery {
     /// What is held once it is granted.
-    fn held(&self, inner: &Arc<Inner>) -> Taken {
-        let is_tokens = |levy: &&Levy| levy.what == What::Tokens;
-        let tokens = self.levies.iter().filter(is_tokens).map(|levy| levy.ask.clone());
+    fn held(&self, inner: &Arc<Inner>) -> QuotaReservation {
+        let is_tokens = |charge: &&LimitCharge| charge.what == LimitKind::Tokens;
+        let tokens = self.charges.iter().filter(is_tokens).map(|charge| charge.ask.clone());
         let request = Arc::clone(&self.ask.request);
-        Taken::new(Arc::clone(inner), self.key.clone(), request, tokens.collect())
+        QuotaReservation::new(Arc::clone(inner), self.key.clone(), request, tokens.collect())
     }
 }
 
 impl Inner {
     /// Where the caller's limits are kept, and which of them every request meets.
-    fn own_limits<'a>(&'a self, client: &'a Client, peer: IpAddr) -> Option<(Key, &'a Set)> {
+    fn own_limits<'a>(&'a self, client: &'a Client, peer: IpAddr) -> Option<(Key, &'a LimitSet)> {
         if let Some(quota) = &client.quota {
             return Some((quota.key.clone(), quota.own()));
         }
-        let set = self.strangers.as_ref().filter(|_| client.is_anybody)?;
-        Some((strangers_key(client, peer)?, set))
+        let set = self.anonymous.as_ref().filter(|_| client.is_anonymous)?;
+        Some((anonymous_key(client, peer)?, set))
     }
 
     /// What a request has to ask; nothing if it meets no limit.
@@ -182,21 +186,21 @@ impl Inner {
         &self,
         client: &Client,
         peer: IpAddr,
-        want: &Want<'_>,
-    ) -> Option<Question> {
+        want: &QuotaDemand<'_>,
+    ) -> Option<QuotaQuery> {
         let (key, own) = self.own_limits(client, peer)?;
         let is_sized = match &client.quota {
-            Some(quota) => quota.sets(want.models).any(Set::is_by_size),
+            Some(quota) => quota.sets(want.models).any(LimitSet::is_by_size),
             None => own.is_by_size(),
         };
         let input = if is_sized { want.input.tokens() } else { 0 };
         let output = want.output.unwrap_or(self.assumed_output);
         let usage = Usage { input, output, ..Usage::default() };
         let cost = want.price.map_or(NanoDollars(0), |price| price.cost(&usage));
-        let size = Estimate { input, output };
-        let (mut levies, mut ask) = (Vec::new(), QuotaAsk::default());
-        let mut add = |set: &Set| {
-            levies.extend(set.levies(Some(&size)));
+        let size = RequestSize { input, output };
+        let (mut charges, mut ask) = (Vec::new(), QuotaAsk::default());
+        let mut add = |set: &LimitSet| {
+            charges.extend(set.charges(Some(&size)));
             ask.places.extend(set.place().cloned());
             ask.budgets.extend(set.budgets(calendar::now().as_secs() / DAY, cost));
         };
@@ -206,8 +210,8 @@ impl Inner {
         }
         let holds = !ask.places.is_empty()
             || !ask.budgets.is_empty()
-            || levies.iter().any(|levy| levy.what == What::Tokens);
-        if levies.is_empty() && !holds {
+            || charges.iter().any(|charge| charge.what == LimitKind::Tokens);
+        if charges.is_empty() && !holds {
             return None;
         }
         if holds {
@@ -215,42 +219,42 @@ impl Inner {
             ask.request = Uuid::new_v4().simple().to_string().into();
             ask.lease = self.lease;
         }
-        ask.rates = levies.iter().map(|levy| levy.ask.clone()).collect();
-        Some(Question { key, levies, ask })
+        ask.rates = charges.iter().map(|charge| charge.ask.clone()).collect();
+        Some(QuotaQuery { key, charges, ask })
     }
 
     /// Asks, and gives what is held since, if anything is.
     async fn hold(
         self: &Arc<Self>,
-        question: &Question,
+        question: &QuotaQuery,
         standing: &mut RateLimitStatus,
-    ) -> Result<Option<Taken>> {
+    ) -> Result<Option<QuotaReservation>> {
         // A caller that leaves while the store is asked gives back what it is given.
         let taken = (!question.ask.lease.is_zero()).then(|| question.held(self));
         match (self.put(question, standing).await, taken) {
             (Ok(true), taken) => Ok(taken),
             (other, taken) => {
-                taken.into_iter().for_each(Taken::forget);
+                taken.into_iter().for_each(QuotaReservation::disarm);
                 other.map(|_| None)
             }
         }
     }
 
     /// Asks; false if the store could not say, and nothing was taken.
-    async fn put(&self, question: &Question, standing: &mut RateLimitStatus) -> Result<bool> {
+    async fn put(&self, question: &QuotaQuery, standing: &mut RateLimitStatus) -> Result<bool> {
         match self.quotas.take(&question.key, &question.ask).await {
             Ok(Decision::Granted(left)) => {
-                for (levy, left) in question.levies.iter().zip(left.rates) {
-                    standing.note(levy, left);
+                for (charge, left) in question.charges.iter().zip(left.rates) {
+                    standing.note(charge, left);
                 }
                 self.failing.store(false, Ordering::Relaxed);
                 Ok(true)
             }
             Ok(Decision::Refused(refusal)) => {
                 if let Refusal::Rate { name, remaining, .. } = &refusal
-                    && let Some(levy) = question.levies.iter().find(|it| it.ask.name == *name)
+                    && let Some(charge) = question.charges.iter().find(|it| it.ask.name == *name)
                 {
-                    standing.note(levy, *remaining);
+                    standing.note(charge, *remaining);
                 }
                 Err(refused(&refusal))
             }
@@ -260,7 +264,7 @@ impl Inner {
 
     /// A store that cannot say has lost what it knew of this caller: that is no reason to turn
     /// everybody away, but money is not given out unseen.
-    pub(super) fn unknown(&self, question: &Question, error: StoreError) -> Result<bool> {
+    pub(super) fn unknown(&self, question: &QuotaQuery, error: StoreError) -> Result<bool> {
         if !self.failing.swap(true, Ordering::Relaxed) {
             tracing::error!(%error, "limits are not kept");
         }
@@ -274,7 +278,7 @@ impl Inner {
     }
 }
 
-fn strangers_key(client: &Client, peer: IpAddr) -> Option<Key> {
+fn anonymous_key(client: &Client, peer: IpAddr) -> Option<Key> {
     let tenant = Tenant::new(Arc::clone(&client.tenant))?;
     Some(tenant.key(format!("peer/{}", client_prefix(peer))))
 }
@@ -360,18 +364,18 @@ mod tests {
     }
 
     /// Whether the tokens of a request are counted that meets `allowance`.
-    async fn is_counted(allowance: &Allowance) -> bool {
+    async fn is_counted(policy: &LimitPolicy) -> bool {
         let settings = LimiterSettings {
-            strangers: Allowance::default(),
+            anonymous: LimitPolicy::default(),
             lease: Duration::from_mins(1),
             assumed_output: 10,
         };
         let limiter = Limiter::new(Arc::new(Roomy), TaskTracker::new(), &settings);
-        let client = Client::new("c", "t").limited(allowance);
-        let size = Size::of("{}".into());
-        let want = Want { models: ["m", "m"], input: &size, output: None, price: None };
+        let client = Client::new("c", "t").limited(policy);
+        let size = TokenEstimate::of("{}".into());
+        let want = QuotaDemand { models: ["m", "m"], input: &size, output: None, price: None };
         let peer = IpAddr::from([127, 0, 0, 1]);
-        let taken = limiter.take(&client, peer, &want, &mut RateLimitStatus::default()).await;
+        let taken = limiter.reserve(&client, peer, &want, &mut RateLimitStatus::default()).await;
         assert!(taken.is_ok());
         size.is_counted()
     }
@@ -379,19 +383,19 @@ mod tests {
     #[tokio::test]
     async fn tokens_are_counted_where_a_limit_asks_for_them() {
         let some = Some(100);
-        let nothing = Allowance::default();
+        let nothing = LimitPolicy::default();
         assert!(!is_counted(&nothing).await);
-        assert!(!is_counted(&Allowance { requests_per_minute: some, ..nothing.clone() }).await);
-        assert!(!is_counted(&Allowance { concurrent: some, ..nothing.clone() }).await);
-        assert!(is_counted(&Allowance { tokens_per_minute: some, ..nothing.clone() }).await);
+        assert!(!is_counted(&LimitPolicy { requests_per_minute: some, ..nothing.clone() }).await);
+        assert!(!is_counted(&LimitPolicy { concurrent: some, ..nothing.clone() }).await);
+        assert!(is_counted(&LimitPolicy { tokens_per_minute: some, ..nothing.clone() }).await);
         let money = Some(NanoDollars(1));
-        assert!(is_counted(&Allowance { daily_budget: money, ..nothing.clone() }).await);
-        assert!(is_counted(&Allowance { monthly_budget: money, ..nothing.clone() }).await);
-        let of_model = |model: &str, it: Allowance| Allowance {
+        assert!(is_counted(&LimitPolicy { daily_budget: money, ..nothing.clone() }).await);
+        assert!(is_counted(&LimitPolicy { monthly_budget: money, ..nothing.clone() }).await);
+        let of_model = |model: &str, it: LimitPolicy| LimitPolicy {
             models: vec![(model.to_owned(), it)],
-            ..Allowance::default()
+            ..LimitPolicy::default()
         };
-        let tokens = Allowance { tokens_per_minute: some, ..nothing.clone() };
+        let tokens = LimitPolicy { tokens_per_minute: some, ..nothing.clone() };
         assert!(is_counted(&of_model("m", tokens.clone())).await);
         assert!(!is_counted(&of_model("other", tokens)).await);
     }

@@ -8,7 +8,7 @@ use std::sync::{
 
 /// How it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Level {
+pub enum PressureLevel {
     /// Well.
     Normal,
     /// What can wait is turned away.
@@ -19,28 +19,28 @@ pub enum Level {
 
 /// What was last measured. Without limits, all is well.
 #[derive(Debug)]
-pub struct Pressure {
+pub struct MemoryPressure {
     used: AtomicU64,
     threshold: AtomicU64,
     soft: AtomicU64,
     level: AtomicU8,
     /// The memory in use, as it is told.
-    told: RwLock<Bytes>,
+    used_text: RwLock<Bytes>,
 }
 
-impl Default for Pressure {
+impl Default for MemoryPressure {
     fn default() -> Self {
         Self {
             used: AtomicU64::new(0),
             threshold: AtomicU64::new(u64::MAX),
             soft: AtomicU64::new(u64::MAX),
             level: AtomicU8::new(0),
-            told: RwLock::new(Bytes::from_static(b"0.0")),
+            used_text: RwLock::new(Bytes::from_static(b"0.0")),
         }
     }
 }
 
-impl Level {
+impl PressureLevel {
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl Level {
     }
 }
 
-impl Pressure {
+impl MemoryPressure {
     /// From `threshold` bytes on it is critical, from this part of them on elevated.
     #[expect(
         clippy::cast_possible_truncation,
@@ -65,7 +65,7 @@ impl Pressure {
     }
 
     /// Notes that the process uses so many bytes, and the container such a part of what it may.
-    pub fn note(&self, used: u64, of_container: f64) {
+    pub fn record(&self, used: u64, of_container: f64) {
         self.used.store(used, Ordering::Relaxed);
         let level = if used >= self.threshold.load(Ordering::Relaxed) || of_container >= 0.95 {
             2
@@ -73,22 +73,22 @@ impl Pressure {
             u8::from(used >= self.soft.load(Ordering::Relaxed) || of_container >= 0.8)
         };
         self.level.store(level, Ordering::Relaxed);
-        let told = format!("{:.1}", megabytes(used)).into();
-        *self.told.write().unwrap_or_else(PoisonError::into_inner) = told;
+        let used_text = format!("{:.1}", megabytes(used)).into();
+        *self.used_text.write().unwrap_or_else(PoisonError::into_inner) = used_text;
     }
 
     /// How it is.
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> PressureLevel {
         match self.level.load(Ordering::Relaxed) {
-            0 => Level::Normal,
-            1 => Level::Elevated,
-            _ => Level::Critical,
+            0 => PressureLevel::Normal,
+            1 => PressureLevel::Elevated,
+            _ => PressureLevel::Critical,
         }
     }
 
     /// The memory in use, in MiB, as text.
     pub fn used_text(&self) -> Bytes {
-        self.told.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.used_text.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The memory in use, in MiB.

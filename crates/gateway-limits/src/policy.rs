@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 /// How much a client may take. What is absent has no limit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Allowance {
+pub struct LimitPolicy {
     /// Requests in a minute.
     pub requests_per_minute: Option<u64>,
     /// How many of them at once; as many as in a minute if absent.
@@ -25,22 +25,22 @@ pub struct Allowance {
     pub monthly_budget: Option<NanoDollars>,
     /// What it may take of some models besides, by a name or the beginning of one and `*`. The
     /// first that fits counts.
-    pub models: Vec<(String, Allowance)>,
+    pub models: Vec<(String, LimitPolicy)>,
 }
 
 /// An allowance, ready to be asked of.
 #[derive(Clone, Debug)]
-pub(crate) struct Quota {
+pub(crate) struct ClientLimits {
     pub(crate) key: Key,
-    own: Set,
-    models: Vec<(String, Set)>,
+    own: LimitSet,
+    models: Vec<(String, LimitSet)>,
 }
 
 /// Limits that are taken together.
 #[derive(Clone, Debug)]
-pub(crate) struct Set {
-    requests: Option<Limit>,
-    tokens: Option<Limit>,
+pub(crate) struct LimitSet {
+    requests: Option<RateLimit>,
+    tokens: Option<RateLimit>,
     place: Option<PlaceAsk>,
     daily: Option<NanoDollars>,
     monthly: Option<NanoDollars>,
@@ -60,7 +60,7 @@ struct Periods {
 
 /// A limit by rate.
 #[derive(Clone, Debug)]
-pub(crate) struct Limit {
+pub(crate) struct RateLimit {
     pub(crate) name: Arc<str>,
     pub(crate) per_minute: u64,
     pub(crate) rate: Rate,
@@ -68,22 +68,22 @@ pub(crate) struct Limit {
 
 /// What a request takes of a limit by rate, and how the limit is told.
 #[derive(Clone, Debug)]
-pub(crate) struct Levy {
-    pub(crate) what: What,
+pub(crate) struct LimitCharge {
+    pub(crate) what: LimitKind,
     pub(crate) per_minute: u64,
     pub(crate) ask: RateAsk,
 }
 
 /// What a limit by rate counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum What {
+pub(crate) enum LimitKind {
     Requests,
     Tokens,
 }
 
 /// How large a request is, as far as that is known before it is answered.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Estimate {
+pub(crate) struct RequestSize {
     /// Tokens that the model will read.
     pub(crate) input: u64,
     /// Tokens that it may write.
@@ -92,69 +92,69 @@ pub(crate) struct Estimate {
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-impl Allowance {
+impl LimitPolicy {
     /// Whether anything is limited.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
     }
 }
 
-impl Quota {
+impl ClientLimits {
     /// What `allowance` grants to `name` of `tenant`; nothing if that has no limits.
-    pub(crate) fn new(tenant: &Arc<str>, name: &str, allowance: &Allowance) -> Option<Self> {
-        if !allowance.is_limited() {
+    pub(crate) fn new(tenant: &Arc<str>, name: &str, policy: &LimitPolicy) -> Option<Self> {
+        if !policy.is_limited() {
             return None;
         }
         let key = Tenant::new(Arc::clone(tenant))?.key(format!("client/{name}"));
-        let of_model = |(pattern, it): &(String, Allowance)| {
-            (pattern.to_lowercase(), Set::new(it, &format!("/{pattern}")))
+        let of_model = |(pattern, it): &(String, LimitPolicy)| {
+            (pattern.to_lowercase(), LimitSet::new(it, &format!("/{pattern}")))
         };
-        let models = allowance.models.iter().map(of_model).collect();
-        Some(Self { key, own: Set::new(allowance, ""), models })
+        let models = policy.models.iter().map(of_model).collect();
+        Some(Self { key, own: LimitSet::new(policy, ""), models })
     }
 
     /// The limits that a request for a model of either name meets.
-    pub(crate) fn sets(&self, models: [&str; 2]) -> impl Iterator<Item = &Set> {
+    pub(crate) fn sets(&self, models: [&str; 2]) -> impl Iterator<Item = &LimitSet> {
         let fits = |pattern: &str| models.iter().any(|model| crate::keys::fits(pattern, model));
         let of_model = self.models.iter().find(|(pattern, _)| fits(pattern));
         std::iter::once(&self.own).chain(of_model.map(|(_, set)| set))
     }
 
     /// The limits that every request meets.
-    pub(crate) const fn own(&self) -> &Set {
+    pub(crate) const fn own(&self) -> &LimitSet {
         &self.own
     }
 }
 
-impl Set {
+impl LimitSet {
     /// The limits of `allowance`, with `suffix` behind their names.
-    pub(crate) fn new(allowance: &Allowance, suffix: &str) -> Self {
+    pub(crate) fn new(policy: &LimitPolicy, suffix: &str) -> Self {
         let limit = |what: &str, per_minute: u64, burst: u64| {
             let interval_us = Rate::per(per_minute, MINUTE).interval_us;
             let rate = Rate { interval_us, burst: burst.max(1) };
-            Limit { name: format!("{what}{suffix}").into(), per_minute, rate }
+            RateLimit { name: format!("{what}{suffix}").into(), per_minute, rate }
         };
         let place = |limit| PlaceAsk { name: format!("all{suffix}").into(), limit };
         Self {
-            requests: allowance
+            requests: policy
                 .requests_per_minute
-                .map(|it| limit("requests", it, allowance.burst.unwrap_or(it))),
-            tokens: allowance.tokens_per_minute.map(|it| limit("tokens", it, it)),
-            place: allowance.concurrent.map(place),
-            daily: allowance.daily_budget,
-            monthly: allowance.monthly_budget,
+                .map(|it| limit("requests", it, policy.burst.unwrap_or(it))),
+            tokens: policy.tokens_per_minute.map(|it| limit("tokens", it, it)),
+            place: policy.concurrent.map(place),
+            daily: policy.daily_budget,
+            monthly: policy.monthly_budget,
             suffix: suffix.to_owned(),
             periods: Arc::new(ArcSwap::from_pointee(Periods::of(0, suffix))),
         }
     }
 
     /// What a request takes of limits by rate; `size` is that of a request to a model.
-    pub(crate) fn levies(&self, size: Option<&Estimate>) -> impl Iterator<Item = Levy> {
-        let requests = self.requests.as_ref().map(|limit| limit.levy(What::Requests, 1));
+    pub(crate) fn charges(&self, size: Option<&RequestSize>) -> impl Iterator<Item = LimitCharge> {
+        let requests = self.requests.as_ref().map(|limit| limit.charge(LimitKind::Requests, 1));
         let tokens = self.tokens.as_ref().zip(size).map(|(limit, size)| {
             // What is asked to be written may be more than there ever is; what is read is known.
             let most = limit.rate.burst.max(size.input);
-            limit.levy(What::Tokens, size.input.saturating_add(size.output).min(most))
+            limit.charge(LimitKind::Tokens, size.input.saturating_add(size.output).min(most))
         });
         requests.into_iter().chain(tokens)
     }
@@ -206,10 +206,10 @@ impl Periods {
     }
 }
 
-impl Limit {
-    fn levy(&self, what: What, cost: u64) -> Levy {
+impl RateLimit {
+    fn charge(&self, what: LimitKind, cost: u64) -> LimitCharge {
         let ask = RateAsk { name: Arc::clone(&self.name), rate: self.rate, cost };
-        Levy { what, per_minute: self.per_minute, ask }
+        LimitCharge { what, per_minute: self.per_minute, ask }
     }
 }
 
@@ -217,32 +217,33 @@ impl Limit {
 mod tests {
     use super::*;
 
-    fn quota() -> Quota {
-        let of_model = Allowance {
+    fn quota() -> ClientLimits {
+        let of_model = LimitPolicy {
             requests_per_minute: Some(6),
             daily_budget: Some(NanoDollars(5)),
-            ..Allowance::default()
+            ..LimitPolicy::default()
         };
-        let allowance = Allowance {
+        let policy = LimitPolicy {
             requests_per_minute: Some(60),
             burst: Some(10),
             tokens_per_minute: Some(100),
             concurrent: Some(2),
             monthly_budget: Some(NanoDollars(9)),
             models: vec![("GPT-*".into(), of_model)],
-            ..Allowance::default()
+            ..LimitPolicy::default()
         };
-        Quota::new(&"t".into(), "c", &allowance).unwrap()
+        ClientLimits::new(&"t".into(), "c", &policy).unwrap()
     }
 
     /// What a request for `model` takes: `name cost/burst`, places, budgets.
     #[track_caller]
     fn check(model: &str, input: u64, output: u64, expected: &str) {
-        let (quota, size) = (quota(), Estimate { input, output });
+        let (quota, size) = (quota(), RequestSize { input, output });
         let mut told = Vec::new();
         for set in quota.sets([model, "m"]) {
-            let rate = |it: Levy| format!("{} {}/{}", it.ask.name, it.ask.cost, it.ask.rate.burst);
-            told.extend(set.levies(Some(&size)).map(rate));
+            let rate =
+                |it: LimitCharge| format!("{} {}/{}", it.ask.name, it.ask.cost, it.ask.rate.burst);
+            told.extend(set.charges(Some(&size)).map(rate));
             told.extend(set.place().map(|it| format!("{} {}", it.name, it.limit)));
             told.extend(
                 set.budgets(20_783, NanoDollars(1)).map(|it| format!("{} {}", it.name, it.limit.0)),
@@ -267,6 +268,6 @@ mod tests {
 
     #[test]
     fn without_limits_there_is_nothing_to_ask() {
-        assert!(Quota::new(&"t".into(), "c", &Allowance::default()).is_none());
+        assert!(ClientLimits::new(&"t".into(), "c", &LimitPolicy::default()).is_none());
     }
 }

@@ -1,9 +1,9 @@
 //! How a request would fare with its caller's limits, told without taking anything.
 
 use crate::{
-    Client, Limiter, Want,
-    limiter::{Inner, Question, refused, until_next},
-    policy::What,
+    Client, Limiter, QuotaDemand,
+    limiter::{Inner, QuotaQuery, refused, until_next},
+    policy::LimitKind,
 };
 use futures_util::future;
 use gateway_core::{
@@ -14,18 +14,18 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// What would be said to a request.
 #[derive(Debug, Default)]
-pub struct Outlook {
+pub struct LimitPreview {
     /// Why it would be refused; absent if it would be let in.
     pub refused: Option<GatewayError>,
     /// The limits that it meets.
-    pub limits: Vec<Met>,
+    pub limits: Vec<LimitStatus>,
 }
 
 /// A limit that a request meets.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Met {
+pub struct LimitStatus {
     /// What it limits, and its name beside others of its kind: a model, a day or a month.
-    pub of: Of,
+    pub of: LimitScope,
     /// The models for whose requests alone it is; absent if it is for all.
     pub model: Option<String>,
     /// How much there is.
@@ -40,7 +40,7 @@ pub struct Met {
 
 /// What is limited.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Of {
+pub enum LimitScope {
     /// Requests, so many of them in a minute.
     Requests(u64),
     /// Tokens, so many of them in a minute.
@@ -52,17 +52,22 @@ pub enum Of {
 }
 
 /// One limit, and how to ask for what is left of it.
-struct Asked {
-    met: Met,
+struct LimitProbe {
+    met: LimitStatus,
     ask: QuotaAsk,
 }
 
 impl Limiter {
     /// How a request would fare now. Nothing is taken.
-    pub async fn look(&self, client: &Client, peer: IpAddr, want: &Want<'_>) -> Outlook {
-        let Some(inner) = &self.inner else { return Outlook::default() };
+    pub async fn preview(
+        &self,
+        client: &Client,
+        peer: IpAddr,
+        want: &QuotaDemand<'_>,
+    ) -> LimitPreview {
+        let Some(inner) = &self.inner else { return LimitPreview::default() };
         let Some(mut question) = inner.question(client, peer, want) else {
-            return Outlook::default();
+            return LimitPreview::default();
         };
         question.ask.look = true;
         let decided = inner.quotas.take(&question.key, &question.ask).await;
@@ -72,12 +77,16 @@ impl Limiter {
             Err(error) => inner.unknown(&question, error).err(),
         };
         let asked = question.one_by_one().map(|it| inner.left_of(&question, it));
-        Outlook { refused, limits: future::join_all(asked).await }
+        LimitPreview { refused, limits: future::join_all(asked).await }
     }
 }
 
 impl Inner {
-    async fn left_of(&self, question: &Question, Asked { mut met, ask }: Asked) -> Met {
+    async fn left_of(
+        &self,
+        question: &QuotaQuery,
+        LimitProbe { mut met, ask }: LimitProbe,
+    ) -> LimitStatus {
         match self.quotas.take(&question.key, &ask).await {
             Ok(Decision::Granted(left)) => {
                 let rate = left.rates.first();
@@ -93,38 +102,41 @@ impl Inner {
     }
 }
 
-impl Question {
+impl QuotaQuery {
     /// Each limit by itself, asked for nothing.
-    fn one_by_one(&self) -> impl Iterator<Item = Asked> {
-        let rates = self.levies.iter().map(|levy| {
-            let of = match levy.what {
-                What::Requests => Of::Requests(levy.per_minute),
-                What::Tokens => Of::Tokens(levy.per_minute),
+    fn one_by_one(&self) -> impl Iterator<Item = LimitProbe> {
+        let rates = self.charges.iter().map(|charge| {
+            let of = match charge.what {
+                LimitKind::Requests => LimitScope::Requests(charge.per_minute),
+                LimitKind::Tokens => LimitScope::Tokens(charge.per_minute),
             };
-            let RateAsk { name, rate, cost } = levy.ask.clone();
+            let RateAsk { name, rate, cost } = charge.ask.clone();
             let met = met(of, &name, rate.burst, cost);
             (met, QuotaAsk { rates: vec![RateAsk { name, rate, cost: 0 }], ..QuotaAsk::default() })
         });
         let places = self.ask.places.iter().map(|it: &PlaceAsk| {
             let places = vec![it.clone()];
-            (met(Of::Places, &it.name, it.limit, 1), QuotaAsk { places, ..QuotaAsk::default() })
+            (
+                met(LimitScope::Places, &it.name, it.limit, 1),
+                QuotaAsk { places, ..QuotaAsk::default() },
+            )
         });
         let budgets = self.ask.budgets.iter().map(|it: &BudgetAsk| {
             let period = it.name.split('/').next().unwrap_or_default().to_owned();
-            let met = met(Of::Budget(period), &it.name, it.limit.0, it.reserve.0);
+            let met = met(LimitScope::Budget(period), &it.name, it.limit.0, it.reserve.0);
             let nothing = BudgetAsk { reserve: NanoDollars(0), ..it.clone() };
-            let met = Met { reset: Some(until_next(&it.name)), ..met };
+            let met = LimitStatus { reset: Some(until_next(&it.name)), ..met };
             (met, QuotaAsk { budgets: vec![nothing], ..QuotaAsk::default() })
         });
         let request = Arc::clone(&self.ask.request);
         rates.chain(places).chain(budgets).map(move |(met, ask)| {
             let ask = QuotaAsk { request: Arc::clone(&request), look: true, ..ask };
-            Asked { met, ask }
+            LimitProbe { met, ask }
         })
     }
 }
 
-fn met(of: Of, name: &str, most: u64, takes: u64) -> Met {
+fn met(of: LimitScope, name: &str, most: u64, takes: u64) -> LimitStatus {
     let model = name.split_once('/').map(|(_, model)| model.to_owned());
-    Met { of, model, most, takes, left: None, reset: None }
+    LimitStatus { of, model, most, takes, left: None, reset: None }
 }

@@ -1,6 +1,6 @@
 //! What is left of a caller's limits by rate.
 
-use crate::policy::{Levy, What};
+use crate::policy::{LimitCharge, LimitKind};
 use gateway_core::state::Remaining;
 
 /// What is left of a caller's limits by rate, told with every reply.
@@ -23,13 +23,13 @@ pub struct RateLimitLevel {
 
 impl RateLimitStatus {
     /// Learns what is left of a limit. Of two, the one with less counts.
-    pub(crate) fn note(&mut self, levy: &Levy, left: Remaining) {
-        let level = match levy.what {
-            What::Requests => &mut self.requests,
-            What::Tokens => &mut self.tokens,
+    pub(crate) fn note(&mut self, charge: &LimitCharge, left: Remaining) {
+        let level = match charge.what {
+            LimitKind::Requests => &mut self.requests,
+            LimitKind::Tokens => &mut self.tokens,
         };
         if level.is_none_or(|known| left.units < known.left.units) {
-            *level = Some(RateLimitLevel { limit: levy.per_minute, left });
+            *level = Some(RateLimitLevel { limit: charge.per_minute, left });
         }
     }
 }

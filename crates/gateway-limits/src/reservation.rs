@@ -10,7 +10,7 @@ use std::{mem, sync::Arc};
 
 /// What a request has taken of its limits. If it is dropped, the request has taken nothing.
 #[derive(Debug)]
-pub struct Taken {
+pub struct QuotaReservation {
     inner: Arc<Inner>,
     key: Key,
     request: Arc<str>,
@@ -19,7 +19,7 @@ pub struct Taken {
     settled: bool,
 }
 
-impl Taken {
+impl QuotaReservation {
     pub(super) fn new(
         inner: Arc<Inner>,
         key: Key,
@@ -30,7 +30,7 @@ impl Taken {
     }
 
     /// Nothing was taken after all.
-    pub(super) fn forget(mut self) {
+    pub(super) fn disarm(mut self) {
         self.settled = true;
     }
 
@@ -62,7 +62,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for QuotaReservation {
     fn drop(&mut self) {
         self.end(0, NanoDollars(0));
     }

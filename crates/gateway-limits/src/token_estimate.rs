@@ -9,12 +9,12 @@ const SMALL: usize = 16 << 10;
 
 /// Roughly how many tokens a request has. They are counted when somebody asks, and once.
 #[derive(Debug, Default)]
-pub struct Size {
+pub struct TokenEstimate {
     body: Bytes,
     tokens: OnceLock<u64>,
 }
 
-impl Size {
+impl TokenEstimate {
     /// The size of a request with this body.
     pub const fn of(body: Bytes) -> Self {
         Self { body, tokens: OnceLock::new() }
@@ -52,8 +52,8 @@ mod tests {
 
     #[track_caller]
     fn check(bytes: usize, is_kept: bool) {
-        let mut size = Size::of(vec![b'a'; bytes].into());
-        let tokens = Size::of(size.body.clone()).tokens();
+        let mut size = TokenEstimate::of(vec![b'a'; bytes].into());
+        let tokens = TokenEstimate::of(size.body.clone()).tokens();
         size.settle();
         assert_eq!((!size.body.is_empty(), size.is_counted()), (is_kept, !is_kept), "{bytes}");
         assert_eq!(size.tokens(), tokens);

@@ -7,8 +7,8 @@ use crate::{
     pressure, settings,
 };
 use gateway_limits::{
-    Admission, AdmissionSettings, Books, Control, Failures, Issued, Limiter, LimiterSettings,
-    Pressure,
+    Admission, AdmissionSettings, FailedAttempts, Limiter, LimiterSettings, Limits, MemoryPressure,
+    UsageRecorder, VirtualKeys,
 };
 use gateway_store::Stores;
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -21,10 +21,10 @@ const MARGIN: Duration = Duration::from_mins(1);
 /// What goes on beside requests, whatever the configuration becomes.
 #[derive(Debug)]
 pub struct Accounts {
-    books: Books,
-    issued: Issued,
-    failures: Arc<Failures>,
-    pressure: Arc<Pressure>,
+    books: UsageRecorder,
+    issued: VirtualKeys,
+    failures: Arc<FailedAttempts>,
+    pressure: Arc<MemoryPressure>,
     settling: TaskTracker,
     _tasks: JoinSet<()>,
 }
@@ -32,10 +32,10 @@ pub struct Accounts {
 impl Accounts {
     /// Begins to measure, to write down what is used, and to read keys.
     pub async fn begin(config: &Config, stores: &Stores) -> Self {
-        let books = Books::new(Arc::clone(&stores.ledger));
-        let issued = Issued::new(Arc::clone(&stores.client_keys));
+        let books = UsageRecorder::new(Arc::clone(&stores.ledger));
+        let issued = VirtualKeys::new(Arc::clone(&stores.client_keys));
         issued.refresh().await;
-        let pressure = Arc::new(Pressure::default());
+        let pressure = Arc::new(MemoryPressure::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(pressure::watch(Arc::clone(&pressure)));
         // What others share may hold rows of gateways that are well.
@@ -48,19 +48,19 @@ impl Accounts {
 }
 
 /// Builds what limits callers. Those who are in the gateway `before` count in this one.
-pub(super) fn build(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Control {
+pub(super) fn build(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Limits {
     let (accounts, quotas) = (&lasting.accounts, Arc::clone(&lasting.stores.quotas));
     let limits = LimiterSettings {
-        strangers: settings::allowance(&config.limits.of_strangers()),
+        anonymous: settings::limit_policy(&config.limits.of_strangers()),
         lease: lease(config),
         assumed_output: config.limits.assumed_output_tokens,
     };
-    Control {
+    Limits {
         limiter: Limiter::new(quotas, accounts.settling.clone(), &limits),
         admission: admission(config, accounts, before),
-        books: accounts.books.clone(),
-        issued: accounts.issued.clone(),
-        failures: Arc::clone(&accounts.failures),
+        usage: accounts.books.clone(),
+        virtual_keys: accounts.issued.clone(),
+        failed_attempts: Arc::clone(&accounts.failures),
         free: free(config),
     }
 }
@@ -75,10 +75,10 @@ fn admission(config: &Config, accounts: &Accounts, before: Option<Before<'_>>) -
     let threshold = it.memory_threshold_mb.map_or(u64::MAX, |megabytes| megabytes << 20);
     accounts.pressure.set_limits(threshold, it.memory_soft_limit);
     let settings = AdmissionSettings {
-        places: it.max_concurrent_requests,
-        places_of_tenant: it.max_per_tenant,
+        max_concurrent: it.max_concurrent_requests,
+        max_per_tenant: it.max_per_tenant,
         queue: it.queue,
-        patience: it.queue_timeout,
+        queue_timeout: it.queue_timeout,
     };
     match before {
         Some(before) => before.app.control.admission.with(settings),

@@ -1,11 +1,11 @@
 //! What is told of a caller's limits.
 
-use gateway_limits::{Met, Of, Outlook};
+use gateway_limits::{LimitPreview, LimitScope, LimitStatus};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Whether the request would be let in, and how it stands with each limit that it meets.
-pub(super) fn told(outlook: &Outlook) -> Value {
+pub(super) fn told(outlook: &LimitPreview) -> Value {
     let refused = outlook.refused.as_ref().map(|error| {
         json!({
             "code": error.code(),
@@ -20,12 +20,12 @@ pub(super) fn told(outlook: &Outlook) -> Value {
     })
 }
 
-fn limit(met: &Met) -> Value {
+fn limit(met: &LimitStatus) -> Value {
     let (name, per_minute, period) = match &met.of {
-        Of::Requests(per_minute) => ("requests", Some(per_minute), None),
-        Of::Tokens(per_minute) => ("tokens", Some(per_minute), None),
-        Of::Places => ("concurrent", None, None),
-        Of::Budget(period) => ("budget_nano_dollars", None, Some(period)),
+        LimitScope::Requests(per_minute) => ("requests", Some(per_minute), None),
+        LimitScope::Tokens(per_minute) => ("tokens", Some(per_minute), None),
+        LimitScope::Places => ("concurrent", None, None),
+        LimitScope::Budget(period) => ("budget_nano_dollars", None, Some(period)),
     };
     json!({
         "limit": name,

@@ -11,8 +11,8 @@ const PRESSURE: HeaderName = HeaderName::from_static("x-memory-pressure");
 const ACTIVE: HeaderName = HeaderName::from_static("x-active-requests");
 
 /// Tells how the gateway is doing.
-pub(crate) fn add_to(admission: &Admission, headers: &mut HeaderMap) {
-    if admission.places().is_none() {
+pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
+    if admission.max_concurrent().is_none() {
         return;
     }
     let level = admission.pressure.level().as_str();
@@ -24,8 +24,13 @@ pub(crate) fn add_to(admission: &Admission, headers: &mut HeaderMap) {
 }
 
 /// Adds to the body of a refusal what the platform's services read there.
-pub(crate) fn explain(admission: &Admission, error: &GatewayError, body: Vec<u8>) -> Vec<u8> {
-    let Some(places) = admission.places().filter(|_| error.kind() == ErrorKind::Overloaded) else {
+pub(crate) fn annotate_error(
+    admission: &Admission,
+    error: &GatewayError,
+    body: Vec<u8>,
+) -> Vec<u8> {
+    let Some(places) = admission.max_concurrent().filter(|_| error.kind() == ErrorKind::Overloaded)
+    else {
         return body;
     };
     let Ok(Value::Object(mut told)) = serde_json::from_slice(&body) else { return body };
@@ -45,7 +50,7 @@ pub(crate) fn explain(admission: &Admission, error: &GatewayError, body: Vec<u8>
 }
 
 /// The lower of the client's and what the request says: nobody makes itself more urgent.
-pub(crate) fn priority(of_client: Priority, headers: &HeaderMap) -> Priority {
+pub(crate) fn effective_priority(of_client: Priority, headers: &HeaderMap) -> Priority {
     match headers.get(names::PRIORITY) {
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"batch") => Priority::Batch,
         Some(_) | None => of_client,

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 
 /// Tells it in the names that OpenAI's clients know, and in those that the platform's do.
-pub(crate) fn add_to(status: &RateLimitStatus, headers: &mut HeaderMap) {
+pub(crate) fn write_headers(status: &RateLimitStatus, headers: &mut HeaderMap) {
     if let Some(level) = &status.requests {
         add_level(level, headers, REQUESTS);
         let reset = (now() + level.left.reset).as_secs() + 1;

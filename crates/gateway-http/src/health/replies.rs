@@ -32,7 +32,7 @@ pub(crate) async fn detailed(app: &App) -> Response<reply::Body> {
     tell("models_available", models.into());
     tell("inference_service", if inference { "registered" } else { "no_providers" }.into());
     tell("dependencies", dependencies(&report));
-    tell("admission", app.control.admission.told().into());
+    tell("admission", app.control.admission.status().into());
     let status = if models > 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     reply::json(status, &Value::Object(body))
 }

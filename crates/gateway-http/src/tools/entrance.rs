@@ -5,7 +5,7 @@
 
 use crate::{App, generate};
 use gateway_core::Result;
-use gateway_limits::{Client, Permit, Taken};
+use gateway_limits::{AdmissionPermit, Client, QuotaReservation};
 use http::HeaderMap;
 use std::{net::IpAddr, sync::Arc};
 
@@ -23,8 +23,8 @@ pub(crate) struct Asker<'a> {
 /// Leave to run a tool; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Leave {
-    _permit: Option<Permit>,
-    _taken: Option<Taken>,
+    _permit: Option<AdmissionPermit>,
+    _taken: Option<QuotaReservation>,
 }
 
 impl Asker<'_> {
@@ -35,7 +35,7 @@ impl Asker<'_> {
     /// If there is too much to do, or the client does as much as it may.
     pub(super) async fn enter(&self, app: &App, headers: &HeaderMap) -> Result<Leave> {
         let permit = generate::admit(app, self.client, headers).await?;
-        let taken = app.control.limiter.occupy(self.client, self.peer).await?;
+        let taken = app.control.limiter.acquire_slot(self.client, self.peer).await?;
         Ok(Leave { _permit: permit, _taken: taken })
     }
 }

@@ -3,12 +3,13 @@ use tokio::task::JoinSet;
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
-fn admission(places: usize, queue: usize) -> Admission {
-    let settings = AdmissionSettings { places, places_of_tenant: 2, queue, patience: PATIENCE };
+fn admission(max_concurrent: usize, queue: usize) -> Admission {
+    let settings =
+        AdmissionSettings { max_concurrent, max_per_tenant: 2, queue, queue_timeout: PATIENCE };
     Admission::new(settings, Arc::default())
 }
 
-async fn enter(admission: &Admission) -> Result<Permit> {
+async fn enter(admission: &Admission) -> Result<AdmissionPermit> {
     Ok(admission.enter(None, Priority::Interactive).await?.unwrap())
 }
 
@@ -60,18 +61,18 @@ async fn a_full_queue_turns_away_at_once() {
 async fn order(count: usize, queue: usize) -> Vec<usize> {
     let admission = admission(1, queue);
     let held = enter(&admission).await.unwrap();
-    let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
+    let (status, mut order) = tokio::sync::mpsc::unbounded_channel();
     let mut waiting = JoinSet::new();
     for n in 0..count {
-        let (admission, told) = (admission.clone(), told.clone());
+        let (admission, status) = (admission.clone(), status.clone());
         waiting.spawn(async move {
             let permit = enter(&admission).await.unwrap();
-            told.send(n).unwrap();
+            status.send(n).unwrap();
             drop(permit);
         });
         time::sleep(Duration::from_millis(1)).await;
     }
-    drop((held, told));
+    drop((held, status));
     let mut seen = Vec::new();
     while let Some(n) = order.recv().await {
         seen.push(n);
@@ -119,7 +120,7 @@ async fn memory_decides_too() {
     for (megabytes, interactive, batch) in
         [(50, true, true), (80, true, false), (100, false, false), (79, true, true)]
     {
-        admission.pressure.note(megabytes << 20, 0.0);
+        admission.pressure.record(megabytes << 20, 0.0);
         assert_eq!(enters(Priority::Interactive).await, interactive, "{megabytes}");
         assert_eq!(enters(Priority::Batch).await, batch, "{megabytes}");
     }

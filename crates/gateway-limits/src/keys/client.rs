@@ -1,7 +1,7 @@
 //! Who is calling.
 
-use super::Issued;
-use crate::{Allowance, Priority, now, policy::Quota};
+use super::VirtualKeys;
+use crate::{LimitPolicy, Priority, now, policy::ClientLimits};
 use gateway_core::{ErrorKind, GatewayError, Result, admits, state::KeyHash};
 use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -16,7 +16,7 @@ pub struct Client {
     /// The models it may ask for; all if absent. `*` at the end stands for any rest.
     pub models: Option<Arc<[String]>>,
     /// Whoever calls without a key.
-    pub is_anybody: bool,
+    pub is_anonymous: bool,
     /// The gateway's tools it may use; all if absent.
     pub tools: Option<Vec<String>>,
     /// How urgent its requests are, unless they say that they can wait.
@@ -24,7 +24,7 @@ pub struct Client {
     /// When its key ends, in milliseconds since 1970.
     pub expires: Option<u64>,
     /// How much it may take.
-    pub(crate) quota: Option<Quota>,
+    pub(crate) quota: Option<ClientLimits>,
     /// Whether what a translation cannot carry is refused; if it is not said, as for all.
     pub strict: Option<bool>,
     /// The gateway's tools that its requests to models offer.
@@ -49,7 +49,7 @@ impl Access {
     /// # Errors
     ///
     /// [`ErrorKind::Unauthenticated`] without a known key.
-    pub fn identify(&self, key: Option<&[u8]>, issued: &Issued) -> Result<Arc<Client>> {
+    pub fn identify(&self, key: Option<&[u8]>, virtual_keys: &VirtualKeys) -> Result<Arc<Client>> {
         let clients = match self {
             Self::Open(client) => return Ok(Arc::clone(client)),
             Self::Keys(clients) => clients,
@@ -58,7 +58,7 @@ impl Access {
             unauthenticated("an API key is needed: send 'Authorization: Bearer ...'")
         })?;
         let hash = KeyHash::new(Sha256::digest(key).into());
-        let known = clients.get(&hash).cloned().or_else(|| issued.find(&hash));
+        let known = clients.get(&hash).cloned().or_else(|| virtual_keys.find(&hash));
         // Whether a key is unknown or has ended is nobody's business.
         known
             .filter(|client| client.is_valid())
@@ -83,7 +83,7 @@ impl Client {
             name,
             tenant,
             models: None,
-            is_anybody: false,
+            is_anonymous: false,
             tools: None,
             priority: Priority::default(),
             expires: None,
@@ -94,14 +94,14 @@ impl Client {
     }
 
     /// Whoever calls without a key.
-    pub fn anybody() -> Self {
-        Self { is_anybody: true, ..Self::new("anonymous", "anonymous") }
+    pub fn anonymous() -> Self {
+        Self { is_anonymous: true, ..Self::new("anonymous", "anonymous") }
     }
 
     /// The same, which may take no more than this.
     #[must_use]
-    pub fn limited(mut self, allowance: &Allowance) -> Self {
-        self.quota = Quota::new(&self.tenant, &self.name, allowance);
+    pub fn limited(mut self, policy: &LimitPolicy) -> Self {
+        self.quota = ClientLimits::new(&self.tenant, &self.name, policy);
         self
     }
 

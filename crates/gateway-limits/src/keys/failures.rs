@@ -20,18 +20,18 @@ const ADDRESSES: usize = 10_000;
 
 /// Counts attempts that fail. Those that succeed are not counted, and not hindered.
 #[derive(Debug, Default)]
-pub struct Failures {
+pub struct FailedAttempts {
     by_address: Mutex<HashMap<Option<IpAddr>, u64>>,
 }
 
-impl Failures {
+impl FailedAttempts {
     /// Counts an attempt of `peer` that failed for `error`; what the caller is told.
-    pub fn count(&self, peer: IpAddr, error: GatewayError) -> GatewayError {
+    pub fn record(&self, peer: IpAddr, error: GatewayError) -> GatewayError {
         let now = u64::try_from(calendar::now().as_micros()).unwrap_or(u64::MAX);
-        self.count_at(now, peer, error)
+        self.record_at(now, peer, error)
     }
 
-    fn count_at(&self, now_us: u64, peer: IpAddr, error: GatewayError) -> GatewayError {
+    fn record_at(&self, now_us: u64, peer: IpAddr, error: GatewayError) -> GatewayError {
         let rate = Rate::per(ATTEMPTS, Duration::from_mins(1));
         let mut known = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= ADDRESSES {
@@ -60,10 +60,10 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_attempts() {
-        let failures = Failures::default();
+        let failures = FailedAttempts::default();
         let attempt = |at: u64, peer: &str| {
             let error = GatewayError::new(ErrorKind::Unauthenticated, "no");
-            failures.count_at(at * 1_000_000 + 1, peer.parse().unwrap(), error).kind()
+            failures.record_at(at * 1_000_000 + 1, peer.parse().unwrap(), error).kind()
         };
         for _ in 0..ATTEMPTS {
             assert_eq!(attempt(0, "192.0.2.1"), ErrorKind::Unauthenticated);
@@ -76,10 +76,10 @@ mod tests {
 
     #[test]
     fn what_is_remembered_has_a_bound() {
-        let failures = Failures::default();
+        let failures = FailedAttempts::default();
         for n in 0..20_000_u32 {
             let peer = std::net::Ipv4Addr::from_bits(n).into();
-            failures.count_at(1, peer, GatewayError::new(ErrorKind::Unauthenticated, "no"));
+            failures.record_at(1, peer, GatewayError::new(ErrorKind::Unauthenticated, "no"));
         }
         assert!(failures.by_address.lock().unwrap().len() <= ADDRESSES + 1);
     }

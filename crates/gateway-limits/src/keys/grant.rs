@@ -1,12 +1,12 @@
 //! What a key that is given out allows.
 
-use crate::{Allowance, Client, Priority};
+use crate::{Client, LimitPolicy, Priority};
 use gateway_core::{ErrorKind, GatewayError, NanoDollars, Result};
 use serde::{Deserialize, Serialize};
 
 /// Whose key it is, and what it allows: as an administrator writes it, and as it is kept.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Grant {
+pub struct KeyGrant {
     /// The client's name.
     pub client: String,
     /// Whose data it sees; its name if absent.
@@ -22,15 +22,15 @@ pub struct Grant {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
     #[serde(flatten)]
-    limits: Limits,
+    limits: GrantLimits,
     /// What it may take of some models besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    model_limits: Vec<OfModel>,
+    model_limits: Vec<ModelGrant>,
 }
 
 /// Limits; absent ones do not limit.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-struct Limits {
+struct GrantLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     requests_per_minute: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,16 +47,16 @@ struct Limits {
 
 /// Limits of some models.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-struct OfModel {
+struct ModelGrant {
     model: String,
     #[serde(flatten)]
-    limits: Limits,
+    limits: GrantLimits,
 }
 
 /// The longest name.
 const NAME: usize = 128;
 
-impl Grant {
+impl KeyGrant {
     /// Says what is wrong with it.
     pub fn check(&self) -> Result<()> {
         let is_name = |name: &str| {
@@ -78,7 +78,8 @@ impl Grant {
         }
         let all =
             std::iter::once(&self.limits).chain(self.model_limits.iter().map(|it| &it.limits));
-        if !all.flat_map(Limits::money).flatten().all(|dollars| (0.0..=1e9).contains(&dollars)) {
+        if !all.flat_map(GrantLimits::money).flatten().all(|dollars| (0.0..=1e9).contains(&dollars))
+        {
             return wrong("daily_budget_usd", "a budget is not less than nothing");
         }
         Ok(())
@@ -91,18 +92,18 @@ impl Grant {
         client.tools.clone_from(&self.tools);
         client.priority = self.priority.unwrap_or_default();
         let models = self.model_limits.iter();
-        let models = models.map(|it| (it.model.clone(), it.limits.allowance())).collect();
-        client.limited(&Allowance { models, ..self.limits.allowance() })
+        let models = models.map(|it| (it.model.clone(), it.limits.policy())).collect();
+        client.limited(&LimitPolicy { models, ..self.limits.policy() })
     }
 }
 
-impl Limits {
+impl GrantLimits {
     fn money(&self) -> [Option<f64>; 2] {
         [self.daily_budget_usd, self.monthly_budget_usd]
     }
 
-    fn allowance(&self) -> Allowance {
-        Allowance {
+    fn policy(&self) -> LimitPolicy {
+        LimitPolicy {
             requests_per_minute: self.requests_per_minute,
             burst: self.burst,
             tokens_per_minute: self.tokens_per_minute,

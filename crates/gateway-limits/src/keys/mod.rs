@@ -8,7 +8,7 @@ mod virtual_keys;
 pub(crate) use self::client::fits;
 pub use self::{
     client::{Access, Client},
-    failures::Failures,
-    grant::Grant,
-    virtual_keys::Issued,
+    failures::FailedAttempts,
+    grant::KeyGrant,
+    virtual_keys::VirtualKeys,
 };

@@ -1,6 +1,6 @@
 //! Keys that are given out while the gateway runs, as this gateway last read them.
 
-use crate::{Client, Grant};
+use crate::{Client, KeyGrant};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use gateway_core::state::{ClientKey, ClientKeys, KeyHash, StoreError};
@@ -9,11 +9,11 @@ use tokio::{sync::Mutex, time};
 
 /// How often is looked whether keys have changed: a key that is revoked here counts elsewhere no
 /// longer than this.
-const LOOK: Duration = Duration::from_secs(1);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keys that are kept in the store. The default has none.
 #[derive(Clone, Default)]
-pub struct Issued {
+pub struct VirtualKeys {
     inner: Option<Arc<Inner>>,
 }
 
@@ -29,7 +29,7 @@ struct State {
     failing: bool,
 }
 
-impl Issued {
+impl VirtualKeys {
     /// The keys kept in `store`.
     pub fn new(store: Arc<dyn ClientKeys>) -> Self {
         let inner = Inner { store, known: ArcSwap::default(), state: Mutex::default() };
@@ -38,7 +38,7 @@ impl Issued {
 
     /// Looks for changes, until it is dropped.
     pub async fn run(self) {
-        let mut ticks = time::interval(LOOK);
+        let mut ticks = time::interval(REFRESH_INTERVAL);
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -87,7 +87,7 @@ impl Inner {
 
 /// Whose `key` is. One that cannot be read opens nothing.
 fn client(key: &ClientKey) -> Option<(KeyHash, Arc<Client>)> {
-    match serde_json::from_str::<Grant>(&key.grant) {
+    match serde_json::from_str::<KeyGrant>(&key.grant) {
         Ok(grant) => {
             let mut client = grant.client();
             client.expires = key.expires;
@@ -100,7 +100,7 @@ fn client(key: &ClientKey) -> Option<(KeyHash, Arc<Client>)> {
     }
 }
 
-impl fmt::Debug for Issued {
+impl fmt::Debug for VirtualKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issued").field("kept", &self.inner.is_some()).finish()
     }

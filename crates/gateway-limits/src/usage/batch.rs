@@ -1,6 +1,6 @@
 //! From notes to a batch.
 
-use super::recorder::{Ended, Note, Row};
+use super::recorder::{LedgerEvent, RequestResult, UsageRecord};
 use foldhash::{HashMap, HashSet};
 use gateway_core::state::{Batch, Closed, Totals};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ const MADE_UP: usize = 500;
 
 /// What is remembered between batches.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(super) struct BatchBuilder {
     /// Rows that are written as open, and the names of their models there.
     open: HashMap<u64, String>,
     models: HashSet<Arc<str>>,
@@ -19,16 +19,16 @@ pub(super) struct Page {
 /// What rows have in common that are summed up.
 type Names = (u64, Arc<str>, Arc<str>, Arc<str>, &'static str);
 
-impl Page {
+impl BatchBuilder {
     /// The batch of `notes`: rows that ended since they were noted are only summed up.
-    pub(super) fn turn(&mut self, run: &str, id: String, notes: Vec<Note>) -> Batch {
+    pub(super) fn build_batch(&mut self, run: &str, id: String, events: Vec<LedgerEvent>) -> Batch {
         let mut batch = Batch { id, ..Batch::default() };
         let mut sums: HashMap<Names, Totals> = HashMap::default();
-        let mut new: HashMap<u64, Arc<Row>> = HashMap::default();
-        for note in notes {
-            match note {
-                Note::Opened(row) => drop(new.insert(row.id, row)),
-                Note::Closed(row, ended) => {
+        let mut new: HashMap<u64, Arc<UsageRecord>> = HashMap::default();
+        for event in events {
+            match event {
+                LedgerEvent::Opened(row) => drop(new.insert(row.id, row)),
+                LedgerEvent::Closed(row, ended) => {
                     if let Some(model) = self.open.remove(&row.id) {
                         batch.closed.push((row.admitted(run, &model), ended.closed()));
                     } else if new.remove(&row.id).is_some() {
@@ -46,7 +46,7 @@ impl Page {
         batch
     }
 
-    fn add(&mut self, sums: &mut HashMap<Names, Totals>, row: &Row, ended: &Ended) {
+    fn add(&mut self, sums: &mut HashMap<Names, Totals>, row: &UsageRecord, ended: &RequestResult) {
         let model = self.model(row);
         let day = row.at / 86_400_000;
         let (client, provider) = (Arc::clone(&row.client), Arc::clone(&row.provider));
@@ -69,7 +69,7 @@ impl Page {
     }
 
     /// The model's name, or `other` if too many have been made up.
-    fn model(&mut self, row: &Row) -> Arc<str> {
+    fn model(&mut self, row: &UsageRecord) -> Arc<str> {
         let known = row.is_catalogued || self.models.contains(&row.model);
         if !known && (self.models.len() >= MADE_UP || row.model.len() > 200) {
             return "other".into();
@@ -86,8 +86,8 @@ mod tests {
     use super::*;
     use gateway_core::{NanoDollars, Usage};
 
-    fn row(id: u64, model: &str) -> Arc<Row> {
-        Arc::new(Row {
+    fn row(id: u64, model: &str) -> Arc<UsageRecord> {
+        Arc::new(UsageRecord {
             id,
             at: 86_400_000,
             client: "c".into(),
@@ -97,29 +97,34 @@ mod tests {
         })
     }
 
-    fn ended(outcome: &'static str) -> Ended {
+    fn ended(outcome: &'static str) -> RequestResult {
         let usage = Usage { input: 1, ..Usage::default() };
-        Ended { outcome, usage, cost: Some(NanoDollars(2)), estimated: false }
+        RequestResult { outcome, usage, cost: Some(NanoDollars(2)), estimated: false }
     }
 
     /// `+1` opens row 1, `-1` closes it, `|` writes; what each batch holds.
     #[track_caller]
     fn check(script: &str, expected: &[&str]) {
-        let (mut page, mut told) = (Page::default(), Vec::new());
+        let (mut builder, mut told) = (BatchBuilder::default(), Vec::new());
         for part in script.split('|') {
-            let note = |word: &str| {
+            let event = |word: &str| {
                 let (sign, id) = word.split_at(1);
                 let row = row(id.parse().unwrap(), "m");
-                if sign == "+" { Note::Opened(row) } else { Note::Closed(row, ended("ok")) }
+                if sign == "+" {
+                    LedgerEvent::Opened(row)
+                } else {
+                    LedgerEvent::Closed(row, ended("ok"))
+                }
             };
-            let batch = page.turn("r", "b".into(), part.split_whitespace().map(note).collect());
+            let batch =
+                builder.build_batch("r", "b".into(), part.split_whitespace().map(event).collect());
             let opened = batch.opened.iter().map(|row| format!("+{}", row.id));
             let closed = batch.closed.iter().map(|(row, _)| format!("-{}", row.id));
             let sums = batch.sums.iter().map(|sum| format!("={}", sum.requests));
             told.push(opened.chain(closed).chain(sums).collect::<Vec<_>>().join(" "));
         }
         assert_eq!(told, expected);
-        assert!(page.open.len() < 2);
+        assert!(builder.open.len() < 2);
     }
 
     #[test]
@@ -137,12 +142,12 @@ mod tests {
 
     #[test]
     fn made_up_models_are_not_told_apart_for_ever() {
-        let mut page = Page::default();
-        let notes = (0..2_000).flat_map(|n| {
+        let mut builder = BatchBuilder::default();
+        let events = (0..2_000).flat_map(|n| {
             let row = row(n, &format!("made-up-{n}"));
-            [Note::Opened(Arc::clone(&row)), Note::Closed(row, ended("ok"))]
+            [LedgerEvent::Opened(Arc::clone(&row)), LedgerEvent::Closed(row, ended("ok"))]
         });
-        let batch = page.turn("r", "b".into(), notes.collect());
+        let batch = builder.build_batch("r", "b".into(), events.collect());
         assert_eq!(batch.sums.len(), MADE_UP + 1);
         let other = batch.sums.iter().find(|sum| sum.model == "other").unwrap();
         assert_eq!(other.requests, 2_000 - MADE_UP as u64);

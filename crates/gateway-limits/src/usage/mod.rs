@@ -3,4 +3,4 @@
 mod batch;
 mod recorder;
 
-pub use self::recorder::{Books, Ended, Row, Who};
+pub use self::recorder::{RequestLabels, RequestResult, UsageRecord, UsageRecorder};

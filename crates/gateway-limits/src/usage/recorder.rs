@@ -8,7 +8,7 @@
 //! A request waits for none of it. If the ledger is away, batches wait for it, as many as there is
 //! room for; what has no room is counted as lost.
 
-use super::batch::Page;
+use super::batch::BatchBuilder;
 use crate::calendar;
 use gateway_core::{
     NanoDollars, Usage,
@@ -28,23 +28,23 @@ use std::{
 use tokio::{sync::Mutex, time};
 
 /// How often what was noted is handed on.
-const PERIOD: Duration = Duration::from_millis(100);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How many notes wait to be handed on.
-const NOTES: usize = 100_000;
+const MAX_EVENTS: usize = 100_000;
 
 /// How many batches wait for a ledger that is away.
-const WAITING: usize = 600;
+const MAX_WAITING_BATCHES: usize = 600;
 
 /// How often orphans are looked for.
-const ORPHANS: Duration = Duration::from_mins(10);
+const ORPHAN_CHECK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// The outcome of requests that a gateway has taken with it.
-const LOST: &str = "lost_in_crash";
+const LOST_OUTCOME: &str = "lost_in_crash";
 
 /// Accounts of what was used. The default keeps none.
 #[derive(Clone, Default)]
-pub struct Books {
+pub struct UsageRecorder {
     inner: Option<Arc<Inner>>,
 }
 
@@ -53,14 +53,14 @@ struct Inner {
     /// What the names of this process's rows begin with.
     run: String,
     next: AtomicU64,
-    notes: Lock<Vec<Note>>,
-    desk: Mutex<Desk>,
+    events: Lock<Vec<LedgerEvent>>,
+    writer: Mutex<BatchWriter>,
 }
 
 /// What is being written.
 #[derive(Default)]
-struct Desk {
-    page: Page,
+struct BatchWriter {
+    builder: BatchBuilder,
     waiting: VecDeque<Batch>,
     batches: u64,
     failing: bool,
@@ -68,7 +68,7 @@ struct Desk {
 
 /// A request that was let in.
 #[derive(Debug)]
-pub struct Row {
+pub struct UsageRecord {
     pub(super) id: u64,
     /// In milliseconds since 1970.
     pub(super) at: u64,
@@ -81,7 +81,7 @@ pub struct Row {
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended {
+pub struct RequestResult {
     /// One word of a closed set: `ok`, `client_cancelled` ...
     pub outcome: &'static str,
     /// What it used.
@@ -92,14 +92,14 @@ pub struct Ended {
     pub estimated: bool,
 }
 
-pub(super) enum Note {
-    Opened(Arc<Row>),
-    Closed(Arc<Row>, Ended),
+pub(super) enum LedgerEvent {
+    Opened(Arc<UsageRecord>),
+    Closed(Arc<UsageRecord>, RequestResult),
 }
 
 /// Whose request it is, whom it asks, and for what.
 #[derive(Clone, Copy, Debug)]
-pub struct Who<'a> {
+pub struct RequestLabels<'a> {
     /// The client.
     pub client: &'a Arc<str>,
     /// The provider.
@@ -110,7 +110,7 @@ pub struct Who<'a> {
     pub is_catalogued: bool,
 }
 
-impl Books {
+impl UsageRecorder {
     /// Keeps accounts in `ledger`.
     pub fn new(ledger: Arc<dyn Ledger>) -> Self {
         let run = format!("{:x}{:x}", calendar::now().as_nanos(), std::process::id());
@@ -118,16 +118,16 @@ impl Books {
             ledger,
             run,
             next: AtomicU64::new(0),
-            notes: Lock::default(),
-            desk: Mutex::default(),
+            events: Lock::default(),
+            writer: Mutex::default(),
         };
         Self { inner: Some(Arc::new(inner)) }
     }
 
     /// Notes that a request was let in; it is to be closed.
-    pub fn open(&self, who: Who<'_>) -> Option<Arc<Row>> {
+    pub fn open(&self, who: RequestLabels<'_>) -> Option<Arc<UsageRecord>> {
         let inner = self.inner.as_ref()?;
-        let row = Arc::new(Row {
+        let row = Arc::new(UsageRecord {
             id: inner.next.fetch_add(1, Ordering::Relaxed),
             at: u64::try_from(calendar::now().as_millis()).unwrap_or(u64::MAX),
             client: Arc::clone(who.client),
@@ -135,14 +135,14 @@ impl Books {
             is_catalogued: who.is_catalogued,
             provider: Arc::clone(who.provider),
         });
-        inner.note(Note::Opened(Arc::clone(&row)));
+        inner.record(LedgerEvent::Opened(Arc::clone(&row)));
         Some(row)
     }
 
     /// Notes how a request ended.
-    pub fn close(&self, row: Arc<Row>, ended: Ended) {
+    pub fn close(&self, row: Arc<UsageRecord>, ended: RequestResult) {
         if let Some(inner) = &self.inner {
-            inner.note(Note::Closed(row, ended));
+            inner.record(LedgerEvent::Closed(row, ended));
         }
     }
 
@@ -152,7 +152,8 @@ impl Books {
     pub async fn run(self, grace: Option<Duration>) {
         let Some(inner) = &self.inner else { return };
         inner.close_orphans(grace.unwrap_or_default()).await;
-        let (mut ticks, mut looks) = (time::interval(PERIOD), time::interval(ORPHANS));
+        let (mut ticks, mut looks) =
+            (time::interval(FLUSH_INTERVAL), time::interval(ORPHAN_CHECK_INTERVAL));
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         looks.reset();
         loop {
@@ -186,32 +187,32 @@ impl Books {
 }
 
 impl Inner {
-    fn note(&self, note: Note) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        if notes.len() < NOTES {
-            notes.push(note);
+    fn record(&self, event: LedgerEvent) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() < MAX_EVENTS {
+            events.push(event);
         } else {
-            drop(notes);
+            drop(events);
             lost(1);
         }
     }
 
     async fn flush(&self) {
-        let mut desk = self.desk.lock().await;
-        let notes = mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
-        if !notes.is_empty() {
-            let id = format!("{}-{}", self.run, desk.batches);
-            desk.batches += 1;
-            let batch = desk.page.turn(&self.run, id, notes);
-            desk.waiting.push_back(batch);
+        let mut writer = self.writer.lock().await;
+        let events = mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
+        if !events.is_empty() {
+            let id = format!("{}-{}", self.run, writer.batches);
+            writer.batches += 1;
+            let batch = writer.builder.build_batch(&self.run, id, events);
+            writer.waiting.push_back(batch);
         }
-        desk.write(&*self.ledger).await;
+        writer.write(&*self.ledger).await;
     }
 
     async fn close_orphans(&self, grace: Duration) {
         let before = calendar::now().saturating_sub(grace).as_millis();
         let before = u64::try_from(before).unwrap_or(u64::MAX);
-        match self.ledger.close_orphans(before, LOST).await {
+        match self.ledger.close_orphans(before, LOST_OUTCOME).await {
             Ok(0) => {}
             Ok(count) => tracing::warn!(count, "requests were lost with a gateway that is no more"),
             Err(error) => tracing::warn!(%error, "lost requests cannot be looked for"),
@@ -219,19 +220,19 @@ impl Inner {
     }
 }
 
-impl Desk {
+impl BatchWriter {
     /// Writes the batches that wait, in order.
     async fn write(&mut self, ledger: &dyn Ledger) {
         while let Some(batch) = self.waiting.front() {
             let count = rows(batch);
             match ledger.record(batch).await {
                 Ok(()) => self.failing = false,
-                Err(error) if error.is_outage() && self.waiting.len() <= WAITING => {
-                    self.tell(&error);
+                Err(error) if error.is_outage() && self.waiting.len() <= MAX_WAITING_BATCHES => {
+                    self.warn_once(&error);
                     return;
                 }
                 Err(error) => {
-                    self.tell(&error);
+                    self.warn_once(&error);
                     lost(count);
                 }
             }
@@ -239,7 +240,7 @@ impl Desk {
         }
     }
 
-    fn tell(&mut self, error: &StoreError) {
+    fn warn_once(&mut self, error: &StoreError) {
         if !mem::replace(&mut self.failing, true) {
             tracing::warn!(%error, "what requests use cannot be written down");
         }
@@ -255,7 +256,7 @@ fn lost(rows: u64) {
     counter!("llm_gateway_usage_records_lost_total").increment(rows);
 }
 
-impl Row {
+impl UsageRecord {
     pub(super) fn admitted(&self, run: &str, model: &str) -> gateway_core::state::Admitted {
         gateway_core::state::Admitted {
             id: format!("{run}-{}", self.id),
@@ -267,7 +268,7 @@ impl Row {
     }
 }
 
-impl Ended {
+impl RequestResult {
     pub(super) fn closed(&self) -> Closed {
         Closed {
             outcome: self.outcome.to_owned(),
@@ -278,7 +279,7 @@ impl Ended {
     }
 }
 
-impl fmt::Debug for Books {
+impl fmt::Debug for UsageRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Books").field("kept", &self.inner.is_some()).finish()
     }

@@ -234,7 +234,7 @@ impl Bench {
             metrics: None,
             meters: Arc::default(),
             peers: crate::request::peer::Peers::default(),
-            control: gateway_limits::Control::default(),
+            control: gateway_limits::Limits::default(),
             context_service: None,
             windows: Arc::default(),
             health: crate::Health::default(),
