@@ -39,7 +39,7 @@ where
     let price = app.control.price(&route.provider, route.target.card.as_deref());
     let models = [&*request.model, &*route.target.model];
     let want = QuotaDemand { models, input: &input, output: Some(0), price: price.as_ref() };
-    let taken = app.control.limiter.reserve(&client, peer, &want, standing).await?;
+    let taken = generate::reserve(app, &client, peer, &want, standing).await?;
     let context = context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Chat);
     let accepted = Accepted {
         path,

@@ -4,7 +4,7 @@ use crate::{
     App, body, caching, context,
     event_body::EventBody,
     fit::{self, Fitted},
-    headers::{admission, cost},
+    headers::{admission, cost, rate_limit},
     hold, idempotency,
     meters::InFlight,
     names,
@@ -21,7 +21,9 @@ use gateway_core::{
     Payload, ProviderRequest, ProviderResponse, ResponseMeta, Result, Route, Target, Usage,
     observe,
 };
-use gateway_limits::{AdmissionPermit, Client, QuotaDemand, RateLimitStatus, TokenEstimate};
+use gateway_limits::{
+    AdmissionPermit, Client, QuotaDemand, QuotaReservation, RateLimitStatus, TokenEstimate,
+};
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
@@ -96,7 +98,7 @@ where
     let price = app.control.price(&route.provider, route.target.card.as_deref());
     let input = TokenEstimate::of(body.clone());
     let want = QuotaDemand::of(&envelope, &route.target, &input, price.as_ref());
-    let taken = app.control.limiter.reserve(&client, peer, &want, standing).await?;
+    let taken = reserve(app, &client, peer, &want, standing).await?;
     let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
     let ask = single(&mut asks, &told);
     let (id, dialect) = (Arc::clone(&request_id), caller.dialect());
@@ -141,6 +143,17 @@ where
     };
     composed.add_facts(reply.headers_mut());
     Ok(reply)
+}
+
+/// Reserves what a request needs of its client's limits.
+pub(crate) async fn reserve(
+    app: &App,
+    client: &Client,
+    peer: IpAddr,
+    demand: &QuotaDemand<'_>,
+    status: &mut RateLimitStatus,
+) -> Result<Option<QuotaReservation>> {
+    rate_limit::note(app.control.limiter.reserve(client, peer, demand).await, status)
 }
 
 /// Lets a request to a model in, or says that there is too much to do.

@@ -12,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
-use gateway_limits::{Client, RateLimitStatus};
+use gateway_limits::{Client, LimitError, RateLimitStatus};
 use gateway_wire::{Caller, json, messages::MessagesCaller};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response,
@@ -239,7 +239,7 @@ where
     let peer = entry.peer;
     let client = app.identify(request.headers(), peer)?;
     if endpoint != Endpoint::Embeddings {
-        app.control.limiter.check_request_rate(&client, peer, entry.standing).await?;
+        check_request_rate(app, &client, peer, entry.standing).await?;
     }
     let query = request.uri().query();
     let asker = |request_id| tools::Asker { client: &client, peer, request_id };
@@ -291,6 +291,22 @@ where
         | Endpoint::Messages
         | Endpoint::Completions => Err(unhandled()),
     }
+}
+
+/// Charges a request that asks no model to its client's limit of requests.
+async fn check_request_rate(
+    app: &App,
+    client: &Client,
+    peer: IpAddr,
+    status: &mut RateLimitStatus,
+) -> Result<()> {
+    let checked = app.control.limiter.check_request_rate(client, peer).await;
+    let (now, result) = match checked {
+        Ok(status) => (status, Ok(())),
+        Err(LimitError { error, status }) => (status, Err(error)),
+    };
+    *status = now;
+    result
 }
 
 /// Estimates what a request to a model would have it read.

@@ -24,7 +24,7 @@ pub use self::{
     memory_pressure::{MemoryPressure, PressureLevel},
     policy::LimitPolicy,
     preview::{LimitPreview, LimitScope, LimitStatus},
-    rate_limit_status::{RateLimitLevel, RateLimitStatus},
+    rate_limit_status::{GrantedQuota, LimitError, RateLimitLevel, RateLimitStatus},
     reservation::QuotaReservation,
     token_estimate::TokenEstimate,
     usage::{RequestLabels, RequestResult, UsageRecord, UsageRecorder},

@@ -1,7 +1,7 @@
 //! Takes of a caller's limits what a request needs, in one round trip, or refuses it.
 
 use crate::{
-    Client, QuotaReservation, RateLimitStatus, TokenEstimate,
+    Client, GrantedQuota, LimitError, QuotaReservation, RateLimitStatus, TokenEstimate,
     calendar::{self, DAY},
     client_prefix,
     policy::{LimitCharge, LimitKind, LimitPolicy, LimitSet, RequestSize},
@@ -107,22 +107,26 @@ impl Limiter {
         let _ = tokio::time::timeout(Duration::from_secs(2), inner.tasks.wait()).await;
     }
 
-    /// Lets in a request that asks no model, or refuses it; tells `standing` either way.
+    /// Charges a request that asks no model to the limits on requests by rate.
+    ///
+    /// # Errors
+    ///
+    /// If a limit is reached.
     pub async fn check_request_rate(
         &self,
         client: &Client,
         peer: IpAddr,
-        standing: &mut RateLimitStatus,
-    ) -> Result<()> {
-        let Some(inner) = &self.inner else { return Ok(()) };
-        let Some((key, set)) = inner.own_limits(client, peer) else { return Ok(()) };
+    ) -> std::result::Result<RateLimitStatus, LimitError> {
+        let none = RateLimitStatus::default();
+        let Some(inner) = &self.inner else { return Ok(none) };
+        let Some((key, set)) = inner.own_limits(client, peer) else { return Ok(none) };
         let charges: Vec<_> = set.charges(None).collect();
         if charges.is_empty() {
-            return Ok(());
+            return Ok(none);
         }
         let rates = charges.iter().map(|charge| charge.ask.clone()).collect();
         let question = QuotaQuery { key, charges, ask: QuotaAsk { rates, ..QuotaAsk::default() } };
-        inner.put(&question, standing).await.map(drop)
+        inner.put(&question).await.map(|(_, status)| status)
     }
 
     /// Takes one of the caller's places for work that asks no model, or refuses it. It is given
@@ -141,23 +145,27 @@ impl Limiter {
         let request = Uuid::new_v4().simple().to_string().into();
         let places = vec![place];
         let ask = QuotaAsk { request, places, lease: inner.lease, ..QuotaAsk::default() };
-        inner
-            .hold(&QuotaQuery { key, charges: Vec::new(), ask }, &mut RateLimitStatus::default())
-            .await
+        let held = inner.hold(&QuotaQuery { key, charges: Vec::new(), ask }).await;
+        held.map(|granted| granted.reservation).map_err(|refused| refused.error)
     }
 
-    /// Lets in a request to a model, or refuses it; tells `standing` either way. What is taken is
-    /// to be settled.
+    /// Reserves what a request to a model needs of its caller's limits. What is reserved is to be
+    /// settled.
+    ///
+    /// # Errors
+    ///
+    /// If a limit is reached, or a budget is not known.
     pub async fn reserve(
         &self,
         client: &Client,
         peer: IpAddr,
         want: &QuotaDemand<'_>,
-        standing: &mut RateLimitStatus,
-    ) -> Result<Option<QuotaReservation>> {
-        let Some(inner) = &self.inner else { return Ok(None) };
-        let Some(question) = inner.question(client, peer, want) else { return Ok(None) };
-        inner.hold(&question, standing).await
+    ) -> std::result::Result<GrantedQuota, LimitError> {
+        let Some(inner) = &self.inner else { return Ok(GrantedQuota::default()) };
+        let Some(question) = inner.question(client, peer, want) else {
+            return Ok(GrantedQuota::default());
+        };
+        inner.hold(&question).await
     }
 }
 
@@ -227,38 +235,41 @@ impl Inner {
     async fn hold(
         self: &Arc<Self>,
         question: &QuotaQuery,
-        standing: &mut RateLimitStatus,
-    ) -> Result<Option<QuotaReservation>> {
+    ) -> std::result::Result<GrantedQuota, LimitError> {
         // A caller that leaves while the store is asked gives back what it is given.
         let taken = (!question.ask.lease.is_zero()).then(|| question.held(self));
-        match (self.put(question, standing).await, taken) {
-            (Ok(true), taken) => Ok(taken),
+        match (self.put(question).await, taken) {
+            (Ok((true, status)), reservation) => Ok(GrantedQuota { reservation, status }),
             (other, taken) => {
                 taken.into_iter().for_each(QuotaReservation::disarm);
-                other.map(|_| None)
+                other.map(|(_, status)| GrantedQuota { reservation: None, status })
             }
         }
     }
 
     /// Asks; false if the store could not say, and nothing was taken.
-    async fn put(&self, question: &QuotaQuery, standing: &mut RateLimitStatus) -> Result<bool> {
+    async fn put(
+        &self,
+        question: &QuotaQuery,
+    ) -> std::result::Result<(bool, RateLimitStatus), LimitError> {
+        let mut status = RateLimitStatus::default();
         match self.quotas.take(&question.key, &question.ask).await {
             Ok(Decision::Granted(left)) => {
                 for (charge, left) in question.charges.iter().zip(left.rates) {
-                    standing.note(charge, left);
+                    status.record(charge, left);
                 }
                 self.failing.store(false, Ordering::Relaxed);
-                Ok(true)
+                Ok((true, status))
             }
             Ok(Decision::Refused(refusal)) => {
                 if let Refusal::Rate { name, remaining, .. } = &refusal
                     && let Some(charge) = question.charges.iter().find(|it| it.ask.name == *name)
                 {
-                    standing.note(charge, *remaining);
+                    status.record(charge, *remaining);
                 }
-                Err(refused(&refusal))
+                Err(LimitError { error: refused(&refusal), status })
             }
-            Err(error) => self.unknown(question, error),
+            Err(error) => Ok((self.unknown(question, error)?, status)),
         }
     }
 
@@ -375,7 +386,7 @@ mod tests {
         let size = TokenEstimate::of("{}".into());
         let want = QuotaDemand { models: ["m", "m"], input: &size, output: None, price: None };
         let peer = IpAddr::from([127, 0, 0, 1]);
-        let taken = limiter.reserve(&client, peer, &want, &mut RateLimitStatus::default()).await;
+        let taken = limiter.reserve(&client, peer, &want).await;
         assert!(taken.is_ok());
         size.is_counted()
     }
