@@ -17,13 +17,13 @@ pub(crate) fn whole(data: &[u8]) {
     for column in columns() {
         let call = ProviderRequest::new(ChatRequest::user("m", "x"));
         let body = Bytes::copy_from_slice(data);
-        let Ok(frame) = column.upstream.read_whole(&call, body, Ids::new(3)) else { continue };
+        let Ok(chunk) = column.upstream.read_whole(&call, body, Ids::new(3)) else { continue };
         let mut answer = Collector::default();
-        answer.extend(frame.events);
+        answer.extend(chunk.events);
         let answer = answer.finish();
         for caller in CALLERS {
-            let ask = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
-            let reply = Reply { ask, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
+            let payload = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
+            let reply = Reply { payload, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
             let told = caller.write_whole(answer.clone(), reply);
             serde_json::from_slice::<IgnoredAny>(&told).expect("JSON");
         }

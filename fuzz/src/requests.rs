@@ -39,10 +39,11 @@ fn request(caller: &dyn Caller, data: &[u8]) {
     let stream = envelope.stream;
     let opened = caller.open(Bytes::copy_from_slice(data), envelope);
     // Sent as it came, with what the upstream needs otherwise.
-    for ask in opened.iter().flat_map(|opened| &opened.asks) {
+    for payload in opened.iter().flat_map(|opened| &opened.asks) {
         for column in columns() {
             let mut call = ProviderRequest::new(ChatRequest::user("upstream", "x"));
-            (call.ask, call.stream, call.look) = (ask.clone(), stream, Inspection::UsageOnly);
+            (call.payload, call.stream, call.inspection) =
+                (payload.clone(), stream, Inspection::UsageOnly);
             if call.original(column.upstream.dialect()).is_some() {
                 sendable(&column.upstream.encode(&call).map(|it| it.to_vec()).unwrap_or_default());
             }

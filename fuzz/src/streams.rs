@@ -29,9 +29,9 @@ pub(crate) fn chat(data: &[u8]) {
     let body = br#"{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
     let envelope = gateway_wire::envelope::read(body, &Limits::default()).expect("sound");
     let opened = ChatCaller.open(Bytes::from_static(body), envelope).expect("sound");
-    for look in [Inspection::UsageOnly, Inspection::Full] {
+    for inspection in [Inspection::UsageOnly, Inspection::Full] {
         let mut call = call();
-        (call.ask, call.look) = (opened.told.clone(), look);
+        (call.payload, call.inspection) = (opened.told.clone(), inspection);
         stream(&upstream, &call, data);
     }
 }
@@ -60,18 +60,18 @@ fn call() -> ProviderRequest {
 
 /// An end is told once, and only where there was one; the network may cut anywhere.
 fn stream(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) {
-    let (frames, error) = read(upstream, call, data, data.len());
+    let (chunks, error) = read(upstream, call, data, data.len());
     let (again, error_again) = read(upstream, call, data, 5);
     assert_eq!(error, error_again);
-    let events = |frames: &[Chunk]| -> Vec<StreamEvent> {
-        frames.iter().flat_map(|frame| frame.events.clone()).collect()
+    let events = |chunks: &[Chunk]| -> Vec<StreamEvent> {
+        chunks.iter().flat_map(|chunk| chunk.events.clone()).collect()
     };
-    let passed = |frames: &[Chunk]| -> Vec<u8> {
-        frames.iter().filter_map(|frame| frame.verbatim.as_deref()).collect::<Vec<_>>().concat()
+    let passed = |chunks: &[Chunk]| -> Vec<u8> {
+        chunks.iter().filter_map(|chunk| chunk.verbatim.as_deref()).collect::<Vec<_>>().concat()
     };
-    assert_eq!(events(&frames), events(&again));
-    assert_eq!(passed(&frames), passed(&again));
-    let events = events(&frames);
+    assert_eq!(events(&chunks), events(&again));
+    assert_eq!(passed(&chunks), passed(&again));
+    let events = events(&chunks);
     let ends = events.iter().filter(|event| matches!(event, StreamEvent::Finished(_))).count();
     if let Some(choices) = choices(upstream, call, data) {
         assert!(ends <= choices, "each choice ends once: {events:?}");
@@ -81,8 +81,8 @@ fn stream(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) {
         [&ChatCaller, &ResponsesCaller, &MessagesCaller, &CompletionsCaller];
     for caller in callers {
         // Bytes that are passed on are for callers of their own dialect.
-        if frames.iter().all(|frame| frame.verbatim.is_none()) {
-            tell(caller, &frames, error);
+        if chunks.iter().all(|chunk| chunk.verbatim.is_none()) {
+            tell(caller, &chunks, error);
         }
     }
 }
@@ -90,9 +90,9 @@ fn stream(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) {
 /// How many choices a closer look finds in `data`, if it finds nothing that is wrong: a digest does
 /// not say where one begins.
 fn choices(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) -> Option<usize> {
-    let call = ProviderRequest { look: Inspection::Full, ..call.clone() };
-    let (frames, error) = read(upstream, &call, data, data.len());
-    let events = frames.iter().flat_map(|frame| &frame.events);
+    let call = ProviderRequest { inspection: Inspection::Full, ..call.clone() };
+    let (chunks, error) = read(upstream, &call, data, data.len());
+    let events = chunks.iter().flat_map(|chunk| &chunk.events);
     let turns = events.filter(|event| matches!(event, StreamEvent::Choice(_))).count();
     error.is_none().then_some(turns + 1)
 }
@@ -106,41 +106,41 @@ fn read(
 ) -> (Vec<Chunk>, Option<ErrorKind>) {
     let mut reader = upstream.reader(call, Ids::new(3));
     let mut splitter = Splitter::new(upstream.framing(), LIMIT);
-    let mut frames = Vec::new();
-    let mut take = |block: Option<Bytes>, frames: &mut Vec<Chunk>| {
+    let mut chunks = Vec::new();
+    let mut take = |block: Option<Bytes>, chunks: &mut Vec<Chunk>| {
         let block = block?;
-        let mut frame = Chunk::default();
-        let failed = reader.read(block, &mut frame).err();
-        frames.push(frame);
+        let mut chunk = Chunk::default();
+        let failed = reader.read(block, &mut chunk).err();
+        chunks.push(chunk);
         failed.map(|error| error.kind())
     };
     for piece in data.chunks(size.max(1)) {
         match splitter.push(Bytes::copy_from_slice(piece)) {
             Ok(block) => {
-                if let Some(error) = take(block, &mut frames) {
-                    return (frames, Some(error));
+                if let Some(error) = take(block, &mut chunks) {
+                    return (chunks, Some(error));
                 }
             }
-            Err(error) => return (frames, Some(error.kind())),
+            Err(error) => return (chunks, Some(error.kind())),
         }
     }
-    if let Some(error) = take(splitter.finish(), &mut frames) {
-        return (frames, Some(error));
+    if let Some(error) = take(splitter.finish(), &mut chunks) {
+        return (chunks, Some(error));
     }
     let mut last = Chunk::default();
     let ended = reader.end(&mut last);
-    frames.push(last);
-    (frames, ended.err().map(|error| error.kind()))
+    chunks.push(last);
+    (chunks, ended.err().map(|error| error.kind()))
 }
 
 /// What is told is text, and an answer that failed does not look finished.
-fn tell(caller: &dyn Caller, frames: &[Chunk], error: Option<ErrorKind>) {
-    let ask = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
-    let reply = Reply { ask, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
+fn tell(caller: &dyn Caller, chunks: &[Chunk], error: Option<ErrorKind>) {
+    let payload = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
+    let reply = Reply { payload, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
     let mut writer = caller.writer(reply);
     let mut out = Vec::new();
-    for frame in frames {
-        writer.write(frame.clone(), &mut out);
+    for chunk in chunks {
+        writer.write(chunk.clone(), &mut out);
     }
     match error {
         None => writer.end(&mut out),

@@ -24,7 +24,7 @@ pub(crate) fn toolbox(config: &Config, lasting: &Lasting) -> anyhow::Result<Tool
     Ok(Toolbox {
         tools,
         offered: calls.offered.clone(),
-        rounds: ToolLoopLimits { most: calls.max_rounds, parallel: calls.parallel },
+        rounds: ToolLoopLimits { max_rounds: calls.max_rounds, max_parallel: calls.parallel },
         total: waits.total,
         stream_total: waits.stream_total,
     })

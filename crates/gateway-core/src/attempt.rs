@@ -11,7 +11,7 @@ pub struct Attempt {
     /// The model, as its provider names it.
     pub model: Arc<str>,
     /// Why it did not answer.
-    pub fate: AttemptOutcome,
+    pub outcome: AttemptOutcome,
 }
 
 /// Why a target did not answer.
@@ -68,9 +68,9 @@ pub struct PlannedAttempt {
     /// Which of the provider's credentials, counted from 1, if there are several.
     pub credential: Option<usize>,
     /// Why it would not be asked.
-    pub against: Option<UnavailableReason>,
+    pub unavailable: Option<UnavailableReason>,
     /// What the translation would leave behind; an error if it cannot be made.
-    pub loss: Result<DroppedParams, GatewayError>,
+    pub dropped: Result<DroppedParams, GatewayError>,
     /// What a cache would do.
     pub cache: Option<Cached>,
 }

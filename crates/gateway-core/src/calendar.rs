@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// ```
 /// use gateway_core::Date;
 ///
-/// let date = Date::after(20_783);
+/// let date = Date::from_days_since_epoch(20_783);
 /// assert_eq!((date.text(), date.month_text()), ("2026-11-26".into(), "2026-11".into()));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,7 +24,7 @@ impl Date {
     /// The day that is `days` after 1970-01-01.
     ///
     /// Years begin in March here, so that the odd day of leap years is the last of its year.
-    pub const fn after(days: u64) -> Self {
+    pub const fn from_days_since_epoch(days: u64) -> Self {
         let days = days + 719_468;
         let era = days / 146_097;
         let of_era = days % 146_097;
@@ -55,7 +55,7 @@ impl Date {
         let date = Self { year: parts.next()??, month: parts.next()??, day: parts.next()?? };
         // A day that there is comes back as itself.
         let fits = (1..=12).contains(&date.month) && (1..=31).contains(&date.day);
-        (fits && Self::after(date.days()?) == date).then_some(date)
+        (fits && Self::from_days_since_epoch(date.days()?) == date).then_some(date)
     }
 
     /// As `2026-11-26`.
@@ -88,7 +88,7 @@ mod tests {
     fn check(text: &str, days: Option<u64>) {
         assert_eq!(Date::parse(text).and_then(Date::days), days, "{text}");
         if let Some(days) = days {
-            assert_eq!(Date::after(days).text(), text);
+            assert_eq!(Date::from_days_since_epoch(days).text(), text);
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn every_day_follows_the_last() {
         for days in 0..60_000 {
-            assert_eq!(Date::after(days).days(), Some(days));
+            assert_eq!(Date::from_days_since_epoch(days).days(), Some(days));
         }
     }
 

@@ -8,34 +8,34 @@ use std::pin::Pin;
 /// One or more steps of an answer that arrived together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chunk {
-    /// What the frame means. Under [`Inspection::UsageOnly`](crate::Inspection::UsageOnly) beside verbatim bytes:
+    /// What the chunk means. Under [`Inspection::UsageOnly`](crate::Inspection::UsageOnly) beside verbatim bytes:
     /// only what is metered, that is usage and finish.
     pub events: Vec<StreamEvent>,
-    /// The frame in the caller's own dialect, whole events only, ready to be written as it is.
+    /// The chunk in the caller's own dialect, whole events only, ready to be written as it is.
     pub verbatim: Option<Bytes>,
-    /// The frame holds output: after it, another attempt would be visible to the caller.
+    /// The chunk holds output: after it, another attempt would be visible to the caller.
     pub output: bool,
-    /// Messages that are complete with this frame, in their order: what a session keeps. The
+    /// Messages that are complete with this chunk, in their order: what a session keeps. The
     /// model's calls come together with the results of their tools; its last message comes at the
-    /// end. Only a [`ToolLoop`](crate::ToolLoop) tells them.
-    pub exchanged: Vec<Message>,
-    /// Calls that are run here from now on; what comes of them is told as exchanged. Only a
-    /// [`ToolLoop`](crate::ToolLoop) tells them.
-    pub running: Vec<ToolCall>,
+    /// end. Only set by a [`ToolLoop`](crate::ToolLoop).
+    pub completed_messages: Vec<Message>,
+    /// Tool calls that the gateway starts with this chunk; their results come later in
+    /// `completed_messages`. Only set by a [`ToolLoop`](crate::ToolLoop).
+    pub started_tool_calls: Vec<ToolCall>,
     /// Who answers, where that was found out only after the answer had begun: another attempt was
     /// made, or another provider asked.
-    pub head: Option<Box<ResponseMeta>>,
+    pub meta: Option<Box<ResponseMeta>>,
 }
 
 /// An answer in progress.
 ///
-/// Ends after the frame that finishes the answer, or with the first error. An answer that stops
+/// Ends after the chunk that finishes the answer, or with the first error. An answer that stops
 /// without saying so is an error. Dropping the stream cancels the upstream call.
 pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk>> + Send>>;
 
 impl Chunk {
-    /// A frame of steps without bytes.
-    pub fn of(events: Vec<StreamEvent>) -> Self {
+    /// A chunk of steps without bytes.
+    pub fn from_events(events: Vec<StreamEvent>) -> Self {
         let output = events.iter().any(StreamEvent::is_output);
         Self { events, output, ..Self::default() }
     }

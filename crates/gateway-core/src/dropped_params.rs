@@ -9,7 +9,7 @@ pub struct DroppedParams(Vec<Cow<'static, str>>);
 
 impl DroppedParams {
     /// Notes that `what` is left behind.
-    pub fn drop(&mut self, what: impl Into<Cow<'static, str>>) {
+    pub fn insert(&mut self, what: impl Into<Cow<'static, str>>) {
         let what = what.into();
         if !self.0.contains(&what) {
             self.0.push(what);
@@ -17,16 +17,16 @@ impl DroppedParams {
     }
 
     /// Notes that `what` is left behind, if it is there.
-    pub fn drop_if(&mut self, there: bool, what: &'static str) {
+    pub fn insert_if(&mut self, there: bool, what: &'static str) {
         if there {
-            self.drop(what);
+            self.insert(what);
         }
     }
 
     /// Adds what another translation left behind.
     pub fn extend(&mut self, other: Self) {
         for what in other.0 {
-            self.drop(what);
+            self.insert(what);
         }
     }
 
@@ -41,7 +41,7 @@ impl DroppedParams {
     }
 
     /// Fails if something was left behind, naming it.
-    pub fn refuse(&self) -> Result<()> {
+    pub fn require_empty(&self) -> Result<()> {
         let Some(first) = self.0.first() else { return Ok(()) };
         let names = self.0.join(", ");
         Err(GatewayError::new(
@@ -49,6 +49,6 @@ impl DroppedParams {
             format!("the model's provider cannot express: {names}"),
         )
         .with_code("unsupported_parameter")
-        .param(first.clone()))
+        .with_param(first.clone()))
     }
 }

@@ -22,7 +22,7 @@ impl EmbeddingCall {
         let message = "the model's provider makes no embeddings";
         GatewayError::new(ErrorKind::InvalidRequest, message)
             .with_code("unsupported_model")
-            .param("model")
+            .with_param("model")
     }
 }
 
@@ -30,7 +30,7 @@ impl EmbeddingCall {
 #[derive(Clone, Debug)]
 pub struct Embedded {
     /// Who answered.
-    pub head: ResponseMeta,
+    pub meta: ResponseMeta,
     /// The vectors.
     pub response: EmbeddingResponse,
 }

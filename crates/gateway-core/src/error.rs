@@ -27,8 +27,8 @@ struct Details {
     param: Option<Cow<'static, str>>,
     retry_after: Option<Duration>,
     upstream_status: Option<u16>,
-    head: Option<Box<ResponseMeta>>,
-    last_word: bool,
+    meta: Option<Box<ResponseMeta>>,
+    final_attempt: bool,
     source: Option<BoxError>,
 }
 
@@ -117,8 +117,8 @@ impl GatewayError {
             param: None,
             retry_after: None,
             upstream_status: None,
-            head: None,
-            last_word: false,
+            meta: None,
+            final_attempt: false,
             source: None,
         }))
     }
@@ -128,19 +128,19 @@ impl GatewayError {
         param: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::new(ErrorKind::InvalidRequest, message).param(param)
+        Self::new(ErrorKind::InvalidRequest, message).with_param(param)
     }
 
     /// Keeps the cause, for the log.
     #[must_use]
-    pub fn because(mut self, source: impl Into<BoxError>) -> Self {
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
     /// Says when it is worth trying again.
     #[must_use]
-    pub fn retry_after(mut self, delay: Option<Duration>) -> Self {
+    pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
         self.0.retry_after = delay;
         self
     }
@@ -154,35 +154,35 @@ impl GatewayError {
 
     /// Names the parameter at fault.
     #[must_use]
-    pub fn param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
         self.0.param = Some(param.into());
         self
     }
 
     /// Keeps the status that the upstream answered with.
     #[must_use]
-    pub fn from_status(mut self, status: u16) -> Self {
+    pub fn with_upstream_status(mut self, status: u16) -> Self {
         self.0.upstream_status = Some(status);
         self
     }
 
     /// Says who failed, after how many attempts.
     #[must_use]
-    pub fn by(mut self, head: ResponseMeta) -> Self {
-        self.0.head = Some(Box::new(head));
+    pub fn with_meta(mut self, meta: ResponseMeta) -> Self {
+        self.0.meta = Some(Box::new(meta));
         self
     }
 
     /// Says that what could be done was done: to ask again at once would only add to the trouble.
     #[must_use]
-    pub fn as_last_word(mut self) -> Self {
-        self.0.last_word = true;
+    pub fn as_final_attempt(mut self) -> Self {
+        self.0.final_attempt = true;
         self
     }
 
     /// The same without its cause, for somebody else who waits for the same answer.
     #[must_use]
-    pub fn copy(&self) -> Self {
+    pub fn clone_without_source(&self) -> Self {
         let Details {
             kind,
             message,
@@ -190,8 +190,8 @@ impl GatewayError {
             param,
             retry_after,
             upstream_status,
-            head,
-            last_word,
+            meta,
+            final_attempt,
             ..
         } = &*self.0;
         Self(Box::new(Details {
@@ -201,8 +201,8 @@ impl GatewayError {
             param: param.clone(),
             retry_after: *retry_after,
             upstream_status: *upstream_status,
-            head: head.clone(),
-            last_word: *last_word,
+            meta: meta.clone(),
+            final_attempt: *final_attempt,
             source: None,
         }))
     }
@@ -223,28 +223,28 @@ impl GatewayError {
     }
 
     /// The parameter at fault.
-    pub fn at_param(&self) -> Option<&str> {
+    pub fn param(&self) -> Option<&str> {
         self.0.param.as_deref()
     }
 
     /// When it is worth trying again.
-    pub fn delay(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
     /// Who failed, after how many attempts; absent if nobody was asked.
-    pub fn head(&self) -> Option<&ResponseMeta> {
-        self.0.head.as_deref()
+    pub fn meta(&self) -> Option<&ResponseMeta> {
+        self.0.meta.as_deref()
     }
 
     /// Takes out who failed.
-    pub fn take_head(&mut self) -> Option<ResponseMeta> {
-        self.0.head.take().map(|head| *head)
+    pub fn take_meta(&mut self) -> Option<ResponseMeta> {
+        self.0.meta.take().map(|meta| *meta)
     }
 
     /// Whether asking again at once would only add to the trouble.
-    pub fn is_last_word(&self) -> bool {
-        self.0.last_word
+    pub fn is_final_attempt(&self) -> bool {
+        self.0.final_attempt
     }
 
     /// The status that the upstream answered with.

@@ -80,7 +80,7 @@ fn tenths_per_token(model: &str) -> u64 {
 struct Size {
     /// Letters of the alphabets, of which a token holds several.
     letters: u64,
-    /// What is a token whatever the model: signs that are words, media, frames.
+    /// What is a token whatever the model: signs that are words, media, chunks.
     tokens: u64,
 }
 

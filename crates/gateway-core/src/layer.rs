@@ -23,9 +23,9 @@ use std::pin::Pin;
 ///         self.0.as_ref()
 ///     }
 ///
-///     async fn answer(&self, mut call: Call) -> Result<Answer> {
+///     async fn generate(&self, mut call: Call) -> Result<Answer> {
 ///         call.strict = true;
-///         self.0.answer(call).await
+///         self.0.generate(call).await
 ///     }
 /// }
 ///
@@ -38,19 +38,19 @@ pub trait ProviderLayer: Send + Sync {
     /// The provider within.
     fn inner(&self) -> &dyn Provider;
 
-    /// As [`Provider::against`].
-    fn against(&self, target: &Target) -> Option<UnavailableReason> {
-        self.inner().against(target)
+    /// As [`Provider::unavailability`].
+    fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
+        self.inner().unavailability(target)
     }
 
-    /// As [`Provider::rehearse`].
-    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
-        self.inner().rehearse(call).await
+    /// As [`Provider::plan`].
+    async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+        self.inner().plan(call).await
     }
 
-    /// As [`Provider::answer`].
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        self.inner().answer(call).await
+    /// As [`Provider::generate`].
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        self.inner().generate(call).await
     }
 
     /// As [`Provider::count_tokens`].
@@ -73,29 +73,29 @@ impl<L: ProviderLayer> Provider for L {
         self.inner().id()
     }
 
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
-        self.inner().speaks(target, dialect)
+    fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+        self.inner().upstream_dialect(target, dialect)
     }
 
-    fn against(&self, target: &Target) -> Option<UnavailableReason> {
-        ProviderLayer::against(self, target)
+    fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
+        ProviderLayer::unavailability(self, target)
     }
 
-    fn rehearse<'s, 'c, 'a>(&'s self, call: &'c ProviderRequest) -> Doing<'a, Vec<PlannedAttempt>>
+    fn plan<'s, 'c, 'a>(&'s self, call: &'c ProviderRequest) -> Doing<'a, Vec<PlannedAttempt>>
     where
         's: 'a,
         'c: 'a,
         Self: 'a,
     {
-        ProviderLayer::rehearse(self, call)
+        ProviderLayer::plan(self, call)
     }
 
-    fn answer<'s, 'a>(&'s self, call: ProviderRequest) -> Doing<'a, Result<ProviderResponse>>
+    fn generate<'s, 'a>(&'s self, call: ProviderRequest) -> Doing<'a, Result<ProviderResponse>>
     where
         's: 'a,
         Self: 'a,
     {
-        ProviderLayer::answer(self, call)
+        ProviderLayer::generate(self, call)
     }
 
     fn count_tokens<'s, 'a>(&'s self, call: ProviderRequest) -> Doing<'a, Result<Option<u64>>>

@@ -62,8 +62,8 @@ pub use self::{
     },
     model::{Capabilities, ModelCard, ReasoningStyle},
     provider::{
-        Context, Inspection, Payload, Provider, ProviderRequest, ProviderResponse, ResponseMeta,
-        Target, admits,
+        BreakerHints, Context, Inspection, Payload, Provider, ProviderRequest, ProviderResponse,
+        ResponseMeta, Target, admits,
     },
     reasoning_replay::ReasoningReplay,
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},

@@ -24,32 +24,32 @@ pub trait Provider: Send + Sync {
     fn id(&self) -> &str;
 
     /// The dialect in which a request that came in `dialect` is put to `target`, if there is one.
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+    fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         let _ = (target, dialect);
         None
     }
 
     /// What speaks against asking `target` now, as far as is known without asking.
-    fn against(&self, target: &Target) -> Option<UnavailableReason> {
+    fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
         let _ = target;
         None
     }
 
     /// What answering `call` would come to: each target in the order in which it would be asked.
     /// Nobody is asked.
-    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+    async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         vec![PlannedAttempt {
             provider: self.id().into(),
             target: call.target.clone(),
             credential: None,
-            against: self.against(&call.target),
-            loss: Ok(DroppedParams::default()),
+            unavailable: self.unavailability(&call.target),
+            dropped: Ok(DroppedParams::default()),
             cache: None,
         }]
     }
 
-    /// Answers. A call that does not stream has its whole answer in one frame.
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse>;
+    /// Answers. A call that does not stream has its whole answer in one chunk.
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse>;
 
     /// Counts the tokens that `call` would have its model read. `None` if this provider does not
     /// count for others.
@@ -75,11 +75,11 @@ pub struct ProviderRequest {
     /// Whom to ask.
     pub target: Target,
     /// What to ask.
-    pub ask: Payload,
+    pub payload: Payload,
     /// Whether to ask for the answer step by step.
     pub stream: bool,
-    /// How closely to read frames that are passed on verbatim.
-    pub look: Inspection,
+    /// How closely to read chunks that are passed on verbatim.
+    pub inspection: Inspection,
     /// Refuse what cannot be carried, instead of leaving it behind.
     pub strict: bool,
     /// What travels beside the request.
@@ -104,7 +104,7 @@ pub enum Payload {
     Parsed(Arc<ChatRequest>),
 }
 
-/// How closely a provider reads frames whose bytes are passed on verbatim.
+/// How closely a provider reads chunks whose bytes are passed on verbatim.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Inspection {
     /// Usage and finish only.
@@ -115,7 +115,6 @@ pub enum Inspection {
 }
 
 /// What travels beside a request.
-#[expect(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     /// The request's name in logs; sent upstream as `x-request-id`.
@@ -135,14 +134,21 @@ pub struct Context {
     pub models: Option<Arc<[String]>>,
     /// How often upstreams may be called; as often as is usual if absent.
     pub attempts: Option<NonZeroU32>,
-    /// Do without what keeps calls from a provider that fails.
-    pub unguarded: bool,
-    /// Ask even a provider that is given a pause: there is no other.
-    pub pressed: bool,
-    /// A provider on probation has half the time to begin.
-    pub hurried: bool,
+    /// What the request may do although circuits are open.
+    pub breaker: BreakerHints,
     /// Whether the answer may be remembered.
     pub caching: Caching,
+}
+
+/// How a request treats circuit breakers. The default respects them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct BreakerHints {
+    /// Ignores circuit breakers and cooldowns: the request is admitted, and nothing is recorded.
+    pub bypass_breaker: bool,
+    /// Probes an open circuit before its cooldown has passed: no other target is left.
+    pub force_open_circuit: bool,
+    /// The request is the probe of a half-open circuit: it has half the time to begin.
+    pub half_open_probe: bool,
 }
 
 /// Whether one of `patterns` fits a model, by any of its `names`. `*` at the end of a pattern stands
@@ -159,13 +165,13 @@ pub fn admits(patterns: &[String], names: &[&str]) -> bool {
 
 /// An answer that has begun.
 pub struct ProviderResponse {
-    /// What is known of it before its first frame.
-    pub head: ResponseMeta,
+    /// What is known of it before its first chunk.
+    pub meta: ResponseMeta,
     /// The answer.
-    pub frames: ChunkStream,
+    pub chunks: ChunkStream,
 }
 
-/// What is known of an answer before its first frame.
+/// What is known of an answer before its first chunk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResponseMeta {
     /// Who answers.
@@ -175,13 +181,13 @@ pub struct ResponseMeta {
     /// The upstream's name for the request.
     pub upstream_request_id: Option<String>,
     /// What the translation left behind.
-    pub loss: DroppedParams,
+    pub dropped: DroppedParams,
     /// How often upstreams were called.
     pub attempts: u32,
     /// What the catalogue knows of the model that answers.
     pub card: Option<Arc<ModelCard>>,
     /// Who was considered before, and did not answer.
-    pub steps: Vec<Attempt>,
+    pub attempts_log: Vec<Attempt>,
     /// What a cache did, if there is one.
     pub cache: Option<Cached>,
 }
@@ -192,8 +198,8 @@ impl ProviderRequest {
         Self {
             target: Target { model: request.model.as_str().into(), card: None },
             stream: request.stream,
-            ask: Payload::Parsed(Arc::new(request)),
-            look: Inspection::Full,
+            payload: Payload::Parsed(Arc::new(request)),
+            inspection: Inspection::Full,
             strict: false,
             context: Context::default(),
         }
@@ -205,7 +211,7 @@ impl ProviderRequest {
     ///
     /// Says what is wrong with the caller's request, if it is undecoded and cannot be decoded.
     pub fn request(&self) -> Result<&ChatRequest> {
-        match &self.ask {
+        match &self.payload {
             Payload::Raw(original) => original.decoded(),
             Payload::Parsed(request) => Ok(request),
         }
@@ -213,7 +219,7 @@ impl ProviderRequest {
 
     /// The caller's own bytes, if they are in `dialect` and nothing was edited.
     pub fn original(&self, dialect: Dialect) -> Option<&RawRequest> {
-        match &self.ask {
+        match &self.payload {
             Payload::Raw(original) if original.dialect == dialect => Some(original),
             Payload::Raw(_) | Payload::Parsed(_) => None,
         }
@@ -221,11 +227,11 @@ impl ProviderRequest {
 }
 
 impl ProviderResponse {
-    /// Waits for the whole answer: the fold of its frames.
+    /// Waits for the whole answer: the fold of its chunks.
     pub async fn collect(mut self) -> Result<ChatResponse> {
         let mut answer = Collector::default();
-        while let Some(frame) = self.frames.try_next().await? {
-            answer.extend(frame.events);
+        while let Some(chunk) = self.chunks.try_next().await? {
+            answer.extend(chunk.events);
         }
         Ok(answer.finish())
     }
@@ -233,6 +239,6 @@ impl ProviderResponse {
 
 impl std::fmt::Debug for ProviderResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("head", &self.head).finish_non_exhaustive()
+        f.debug_struct("ProviderResponse").field("meta", &self.meta).finish_non_exhaustive()
     }
 }

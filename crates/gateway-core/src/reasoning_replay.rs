@@ -66,22 +66,22 @@ impl ProviderLayer for ReasoningReplay {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let api = call.target.card.as_ref().and_then(|card| card.api);
         let speaks = |dialect: &Dialect| {
             call.original(*dialect).is_some() && api.is_none_or(|api| api == *dialect)
         };
         let carried = self.carried_by.iter().any(speaks);
         let tenant = Tenant::new(Arc::clone(&call.context.tenant)).filter(|_| !carried);
-        let Some(tenant) = tenant else { return self.inner.answer(call).await };
+        let Some(tenant) = tenant else { return self.inner.generate(call).await };
         if let Some(restored) = self.restore(call.request()?, &tenant).await {
-            call.ask = Payload::Parsed(Arc::new(restored));
+            call.payload = Payload::Parsed(Arc::new(restored));
         }
-        call.look = Inspection::Full;
-        let mut answer = self.inner.answer(call).await?;
+        call.inspection = Inspection::Full;
+        let mut answer = self.inner.generate(call).await?;
         let notes =
             Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
-        answer.frames = remembered(answer.frames, notes);
+        answer.chunks = remembered(answer.chunks, notes);
         Ok(answer)
     }
 }
@@ -126,14 +126,14 @@ struct Notes {
     heard: Heard,
 }
 
-/// Passes `frames` on; before the end is told, what was heard is remembered.
-fn remembered(frames: ChunkStream, notes: Notes) -> ChunkStream {
-    Box::pin(stream::unfold(Some((frames, notes)), |state| async move {
-        let (mut frames, mut notes) = state?;
-        match frames.next().await {
-            Some(Ok(frame)) => {
-                notes.heard.frame(&frame);
-                Some((Ok(frame), Some((frames, notes))))
+/// Passes `chunks` on; before the end is told, what was heard is remembered.
+fn remembered(chunks: ChunkStream, notes: Notes) -> ChunkStream {
+    Box::pin(stream::unfold(Some((chunks, notes)), |state| async move {
+        let (mut chunks, mut notes) = state?;
+        match chunks.next().await {
+            Some(Ok(chunk)) => {
+                notes.heard.chunk(&chunk);
+                Some((Ok(chunk), Some((chunks, notes))))
             }
             Some(Err(error)) => Some((Err(error), None)),
             None => {
@@ -168,8 +168,8 @@ struct Heard {
 }
 
 impl Heard {
-    fn frame(&mut self, frame: &Chunk) {
-        for event in &frame.events {
+    fn chunk(&mut self, chunk: &Chunk) {
+        for event in &chunk.events {
             if let StreamEvent::Choice(index) = event {
                 self.other_choice = *index > 0;
             } else if !self.other_choice {
@@ -255,7 +255,7 @@ mod tests {
             "thinker"
         }
 
-        async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
             self.0.lock().unwrap().push(call.request()?.clone());
             let call = |index, id: &str, seal| {
                 StreamEvent::ToolCall(ToolCallDelta {
@@ -273,9 +273,9 @@ mod tests {
                 call(1, "c2", Some(seal("called"))),
                 StreamEvent::Finished(FinishReason::ToolCalls.into()),
             ];
-            let frames = events.into_iter().map(|event| Ok(Chunk::of(vec![event])));
-            let frames = Box::pin(stream::iter(frames.collect::<Vec<_>>()));
-            Ok(ProviderResponse { head: ResponseMeta::default(), frames })
+            let chunks = events.into_iter().map(|event| Ok(Chunk::from_events(vec![event])));
+            let chunks = Box::pin(stream::iter(chunks.collect::<Vec<_>>()));
+            Ok(ProviderResponse { meta: ResponseMeta::default(), chunks })
         }
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let ask = |tenant: &str, messages: Vec<Message>| {
             let mut call = ProviderRequest::new(ChatRequest { messages, ..ChatRequest::default() });
             call.context.tenant = tenant.into();
-            ProviderLayer::answer(&recall, call)
+            ProviderLayer::generate(&recall, call)
                 .now_or_never()
                 .unwrap()
                 .unwrap()

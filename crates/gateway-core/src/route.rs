@@ -215,7 +215,7 @@ fn not_found(name: &str) -> GatewayError {
     } else {
         "no provider serves a model of that name".to_owned()
     };
-    GatewayError::new(ErrorKind::ModelNotFound, message).param("model")
+    GatewayError::new(ErrorKind::ModelNotFound, message).with_param("model")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 /// How a stream ended.
 #[derive(Clone, Copy, Debug)]
 pub enum StreamEnd<'a> {
-    /// To its last frame.
+    /// To its last chunk.
     Complete,
     /// With an error.
     Failed(&'a GatewayError),
@@ -20,27 +20,27 @@ pub enum StreamEnd<'a> {
 
 /// Something that watches a stream pass.
 pub trait StreamObserver: Send {
-    /// Sees each frame.
-    fn see(&mut self, frame: &Chunk);
+    /// Sees each chunk.
+    fn on_chunk(&mut self, chunk: &Chunk);
 
     /// Sees the end, once: completion, failure and hang-up alike.
-    fn end(self: Box<Self>, end: StreamEnd<'_>);
+    fn on_end(self: Box<Self>, end: StreamEnd<'_>);
 }
 
-/// Shows `frames` to `witness`, which learns of their end exactly once, however that comes.
-pub fn observe(frames: ChunkStream, witness: Box<dyn StreamObserver>) -> ChunkStream {
-    Box::pin(ObservedStream { frames, witness: Some(witness) })
+/// Shows `chunks` to `witness`, which learns of their end exactly once, however that comes.
+pub fn observe(chunks: ChunkStream, witness: Box<dyn StreamObserver>) -> ChunkStream {
+    Box::pin(ObservedStream { chunks, witness: Some(witness) })
 }
 
 struct ObservedStream {
-    frames: ChunkStream,
+    chunks: ChunkStream,
     witness: Option<Box<dyn StreamObserver>>,
 }
 
 impl ObservedStream {
     fn end(&mut self, end: StreamEnd<'_>) {
         if let Some(witness) = self.witness.take() {
-            witness.end(end);
+            witness.on_end(end);
         }
     }
 }
@@ -49,17 +49,17 @@ impl Stream for ObservedStream {
     type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let frame = ready!(self.frames.as_mut().poll_next(cx));
-        match &frame {
-            Some(Ok(frame)) => {
+        let chunk = ready!(self.chunks.as_mut().poll_next(cx));
+        match &chunk {
+            Some(Ok(chunk)) => {
                 if let Some(witness) = &mut self.witness {
-                    witness.see(frame);
+                    witness.on_chunk(chunk);
                 }
             }
             Some(Err(error)) => self.end(StreamEnd::Failed(error)),
             None => self.end(StreamEnd::Complete),
         }
-        Poll::Ready(frame)
+        Poll::Ready(chunk)
     }
 }
 
@@ -80,11 +80,11 @@ mod tests {
     struct Log(Arc<Mutex<Vec<String>>>);
 
     impl StreamObserver for Log {
-        fn see(&mut self, _: &Chunk) {
+        fn on_chunk(&mut self, _: &Chunk) {
             self.0.lock().unwrap().push("frame".to_owned());
         }
 
-        fn end(self: Box<Self>, end: StreamEnd<'_>) {
+        fn on_end(self: Box<Self>, end: StreamEnd<'_>) {
             self.0.lock().unwrap().push(match end {
                 StreamEnd::Complete => "complete".to_owned(),
                 StreamEnd::Failed(error) => error.code().to_owned(),
@@ -93,17 +93,17 @@ mod tests {
         }
     }
 
-    /// Takes `wanted` of `frames`, drops the rest, and checks what the witness saw.
+    /// Takes `wanted` of `chunks`, drops the rest, and checks what the witness saw.
     #[track_caller]
-    fn check(frames: Vec<Result<Chunk>>, wanted: usize, expected: &[&str]) {
+    fn check(chunks: Vec<Result<Chunk>>, wanted: usize, expected: &[&str]) {
         let log = Log::default();
-        let frames = observe(Box::pin(stream::iter(frames)), Box::new(log.clone()));
-        futures_util::FutureExt::now_or_never(frames.take(wanted).for_each(|_| async {})).unwrap();
+        let chunks = observe(Box::pin(stream::iter(chunks)), Box::new(log.clone()));
+        futures_util::FutureExt::now_or_never(chunks.take(wanted).for_each(|_| async {})).unwrap();
         assert_eq!(*log.0.lock().unwrap(), expected);
     }
 
     fn text() -> Chunk {
-        Chunk::of(vec![StreamEvent::Text("a".into())])
+        Chunk::from_events(vec![StreamEvent::Text("a".into())])
     }
 
     #[test]

@@ -34,14 +34,14 @@ const MAX_RESULTS: usize = 8 << 20;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ToolLoopLimits {
     /// How many times it may be asked again with their results.
-    pub most: usize,
+    pub max_rounds: usize,
     /// How many tools run at once.
-    pub parallel: usize,
+    pub max_parallel: usize,
 }
 
 impl Default for ToolLoopLimits {
     fn default() -> Self {
-        Self { most: MAX_ROUNDS, parallel: MAX_PARALLEL }
+        Self { max_rounds: MAX_ROUNDS, max_parallel: MAX_PARALLEL }
     }
 }
 
@@ -49,12 +49,12 @@ impl Default for ToolLoopLimits {
 ///
 /// A tool is run if it is known here and the request shows it to the model: because the caller
 /// described it (the caller's schema is what the model sees) or because it is
-/// [offered](Self::offering). What is described under the name of a tool without a parameter for
+/// [offered](Self::with_offered_tools). What is described under the name of a tool without a parameter for
 /// each argument that it needs is another, of the caller's own. A turn that asks for any other tool is the answer, with all its
 /// calls: only the caller can go on. The events of an answer are those of one: one start, one end,
 /// calls numbered from 0, the usage of all rounds together.
 ///
-/// What was said is told in [`Chunk::exchanged`](crate::Chunk::exchanged); of a request for which
+/// What was said is told in [`Chunk::completed_messages`](crate::Chunk::completed_messages); of a request for which
 /// no tool is run, only if the call asks to [look](Inspection::Full) at it. Of several answers to one
 /// request, none is given tools, for each would go its own way.
 ///
@@ -67,7 +67,7 @@ pub struct ToolLoop {
     toolbox: Arc<Toolbox>,
     offered: Vec<String>,
     context: ToolContext,
-    rounds: ToolLoopLimits,
+    limits: ToolLoopLimits,
 }
 
 /// Where the tools are.
@@ -85,7 +85,7 @@ impl ToolLoop {
             toolbox: Arc::default(),
             offered: Vec::new(),
             context: ToolContext::default(),
-            rounds: ToolLoopLimits::default(),
+            limits: ToolLoopLimits::default(),
         }
     }
 
@@ -94,7 +94,7 @@ impl ToolLoop {
     pub fn with_tool(mut self, tool: Arc<dyn Tool>) -> Self {
         let name = tool.spec().name().to_owned();
         Arc::make_mut(&mut self.toolbox).own.insert(name.clone(), tool);
-        self.offering([name])
+        self.with_offered_tools([name])
     }
 
     /// Runs `tools` too, for requests that describe them.
@@ -106,7 +106,10 @@ impl ToolLoop {
 
     /// Shows the tools of these names to the model, whether or not a request describes them.
     #[must_use]
-    pub fn offering(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn with_offered_tools(
+        mut self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
         self.offered.extend(names.into_iter().map(Into::into));
         self
     }
@@ -121,8 +124,8 @@ impl ToolLoop {
 
     /// Lets the model go so far with its tools.
     #[must_use]
-    pub fn with_rounds(mut self, rounds: ToolLoopLimits) -> Self {
-        self.rounds = rounds;
+    pub fn with_limits(mut self, limits: ToolLoopLimits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -131,7 +134,7 @@ impl ToolLoop {
     /// After so many [`ToolLoopLimits`] the model is asked once more, without tools. Dropping the future
     /// cancels the model's work and the tools'.
     pub async fn ask(&self, request: ChatRequest) -> Result<ChatResponse> {
-        ProviderLayer::answer(self, ProviderRequest::new(request)).await?.collect().await
+        ProviderLayer::generate(self, ProviderRequest::new(request)).await?.collect().await
     }
 
     /// The tools that may be run for `call`, which is made to show them all.
@@ -140,7 +143,7 @@ impl ToolLoop {
     ///
     /// If a tool is offered that does not exist.
     fn prepare(&self, call: &mut ProviderRequest) -> Result<HashSet<String>> {
-        let described = match &call.ask {
+        let described = match &call.payload {
             Payload::Raw(original) => original.envelope.tools.is_some(),
             Payload::Parsed(request) => !request.tools.is_empty(),
         };
@@ -167,7 +170,7 @@ impl ToolLoop {
         if !added.is_empty() {
             let mut request = request.clone();
             request.tools.extend(added);
-            call.ask = Payload::Parsed(Arc::new(request));
+            call.payload = Payload::Parsed(Arc::new(request));
         }
         Ok(ours)
     }
@@ -192,18 +195,18 @@ impl ProviderLayer for ToolLoop {
         self.provider.as_ref()
     }
 
-    async fn answer(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let ours = self.prepare(&mut call)?;
-        if ours.is_empty() && call.look == Inspection::UsageOnly {
-            return self.provider.answer(call).await;
+        if ours.is_empty() && call.inspection == Inspection::UsageOnly {
+            return self.provider.generate(call).await;
         }
-        call.look = Inspection::Full;
-        let mut answer = self.provider.answer(call.clone()).await?;
-        let first = mem::replace(&mut answer.frames, Box::pin(futures_util::stream::empty()));
+        call.inspection = Inspection::Full;
+        let mut answer = self.provider.generate(call.clone()).await?;
+        let first = mem::replace(&mut answer.chunks, Box::pin(futures_util::stream::empty()));
         let (provider, toolbox) = (Arc::clone(&self.provider), Arc::clone(&self.toolbox));
         let context = self.context(&call);
-        let talk = ToolLoopStream::new(provider, toolbox, context, (ours, self.rounds), call);
-        answer.frames = talk.frames(first);
+        let talk = ToolLoopStream::new(provider, toolbox, context, (ours, self.limits), call);
+        answer.chunks = talk.chunks(first);
         Ok(answer)
     }
 }

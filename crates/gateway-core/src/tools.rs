@@ -113,7 +113,7 @@ impl ToolError {
 
     /// Keeps the status that the service answered with.
     #[must_use]
-    pub fn from_status(mut self, status: u16) -> Self {
+    pub fn with_upstream_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }

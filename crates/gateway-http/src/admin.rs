@@ -129,7 +129,7 @@ impl Admin {
         let rotation: Rotation = if body.is_empty() { Rotation::default() } else { read(body)? };
         let mut old = self.key(id).await?;
         let grant: KeyGrant = serde_json::from_str(&old.grant).map_err(|error| {
-            GatewayError::new(ErrorKind::Internal, "the key cannot be read").because(error)
+            GatewayError::new(ErrorKind::Internal, "the key cannot be read").with_source(error)
         })?;
         let (new, secret) = new(&grant, expiry(rotation.expires_in_seconds)?);
         self.put(&new).await?;
@@ -236,7 +236,8 @@ fn expiry(seconds: Option<u64>) -> Result<Option<u64>> {
     match seconds {
         Some(seconds) if seconds > MOST_SECONDS => {
             let message = "that is too long a time: say at most 315360000 seconds";
-            Err(GatewayError::new(ErrorKind::Unprocessable, message).param("expires_in_seconds"))
+            Err(GatewayError::new(ErrorKind::Unprocessable, message)
+                .with_param("expires_in_seconds"))
         }
         Some(seconds) => Ok(Some(millis(now() + Duration::from_secs(seconds)))),
         None => Ok(None),
@@ -307,5 +308,5 @@ fn not_so() -> GatewayError {
 fn unavailable(error: StoreError) -> GatewayError {
     GatewayError::new(ErrorKind::Unavailable, "the store of keys does not answer")
         .with_code(error.code())
-        .because(error)
+        .with_source(error)
 }

@@ -56,7 +56,7 @@ impl Budget {
             return Ok(share);
         }
         Err(GatewayError::new(ErrorKind::Overloaded, "too many large requests at once")
-            .retry_after(Some(Duration::from_secs(1))))
+            .with_retry_after(Some(Duration::from_secs(1))))
     }
 }
 
@@ -129,7 +129,7 @@ fn broken(error: BoxError) -> GatewayError {
         |error| {
             GatewayError::new(ErrorKind::InvalidRequest, "the request's body is broken off")
                 .with_code("invalid_body")
-                .because(error)
+                .with_source(error)
         },
         |known| *known,
     )

@@ -27,7 +27,7 @@ pub(crate) fn watch(app: &App, client: &Client) -> Result<Response<reply::Body>>
     let feed = app.console.as_ref().ok_or_else(off)?;
     let watch = feed.subscribe().ok_or_else(|| {
         GatewayError::new(ErrorKind::Overloaded, "too many watch already")
-            .retry_after(Some(Duration::from_secs(10)))
+            .with_retry_after(Some(Duration::from_secs(10)))
     })?;
     let events = feed_events(watch, Arc::clone(&client.tenant));
     let events = events.map(|event| Ok::<_, BoxError>(Frame::data(event)));

@@ -44,14 +44,15 @@ where
     let original = Arc::new(RawRequest::new(Dialect::Messages, body, envelope, decode));
     let call = ProviderRequest {
         target: route.target,
-        ask: Payload::Raw(Arc::clone(&original)),
+        payload: Payload::Raw(Arc::clone(&original)),
         stream: false,
-        look: Inspection::UsageOnly,
+        inspection: Inspection::UsageOnly,
         strict: generate::is_strict(app, &client, &head.headers),
         context: context::of(&head.headers, Arc::clone(&request_id), &client, Dialect::Messages),
     };
     let model = Arc::clone(&call.target.model);
-    let translated = provider.speaks(&call.target, Dialect::Messages) != Some(Dialect::Messages);
+    let translated =
+        provider.upstream_dialect(&call.target, Dialect::Messages) != Some(Dialect::Messages);
     let accepted = Accepted {
         path,
         request_id,

@@ -20,26 +20,26 @@ impl Decision {
         is_wanted.then(|| Self { rule: route.rule, chain: route.chain.clone() })
     }
 
-    /// Tells it, and what `head` knows of what came then.
-    pub(crate) fn add_to(&self, head: &ResponseMeta, headers: &mut HeaderMap) {
-        let passed_by = head.steps.iter().map(|step| {
-            let verdict = match step.fate {
+    /// Tells it, and what `meta` knows of what came then.
+    pub(crate) fn add_to(&self, meta: &ResponseMeta, headers: &mut HeaderMap) {
+        let passed_by = meta.attempts_log.iter().map(|step| {
+            let verdict = match step.outcome {
                 AttemptOutcome::Failed(_) => "failed",
                 AttemptOutcome::Skipped(_) => "passed_over",
             };
             let (provider, model) = (&*step.provider, &*step.model);
-            let reason = step.fate.to_string();
+            let reason = step.outcome.to_string();
             json!({ "provider": provider, "model": model, "verdict": verdict, "reason": reason })
         });
         let told = json!({
             "rule": self.rule.as_str(),
             "name": self.chain.as_deref(),
             "passed_by": passed_by.collect::<Vec<_>>(),
-            "provider": &*head.provider,
-            "model": &*head.model,
-            "attempts": head.attempts,
-            "dropped": head.loss.iter().collect::<Vec<_>>(),
-            "cache": head.cache.map(gateway_core::Cached::as_str),
+            "provider": &*meta.provider,
+            "model": &*meta.model,
+            "attempts": meta.attempts,
+            "dropped": meta.dropped.iter().collect::<Vec<_>>(),
+            "cache": meta.cache.map(gateway_core::Cached::as_str),
         });
         if let Ok(value) = HeaderValue::from_bytes(told.to_string().as_bytes()) {
             headers.insert(HeaderName::from_static("x-gateway-decision"), value);

@@ -71,11 +71,11 @@ where
             return Err(error);
         }
     };
-    outcome.begun(&embedded.head);
+    outcome.begun(&embedded.meta);
     outcome.answered(embedded.response.usage);
     let written = embeddings::write_answer(&embedded.response, &request);
     let mut reply = reply::written(StatusCode::OK, written);
     cost::add_to(reply.headers_mut(), embedded.response.usage.as_ref(), price.as_ref());
-    generate::add_facts(&embedded.head, reply.headers_mut());
+    generate::add_facts(&embedded.meta, reply.headers_mut());
     Ok(reply)
 }

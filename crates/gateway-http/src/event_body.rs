@@ -1,4 +1,4 @@
-//! A streamed reply: frames become server-sent events as they come.
+//! A streamed reply: chunks become server-sent events as they come.
 
 use crate::{hold::Begun, tools};
 use bytes::Bytes;
@@ -25,7 +25,7 @@ pub(crate) struct EventBody {
     ended: bool,
 }
 
-/// Ready frames are written together up to so many bytes.
+/// Ready chunks are written together up to so many bytes.
 const BATCH: usize = 16 << 10;
 
 impl EventBody {
@@ -39,10 +39,10 @@ impl EventBody {
         Self { shows_tools, ..self }
     }
 
-    /// The next frame, of those at hand or of those to come.
+    /// The next chunk, of those at hand or of those to come.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<gateway_core::Result<Chunk>>> {
-        match self.begun.frames.pop_front() {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
+        match self.begun.chunks.pop_front() {
+            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
             None => self.begun.rest.poll_next_unpin(cx),
         }
     }
@@ -54,15 +54,15 @@ impl EventBody {
             match self.poll_next(cx) {
                 Poll::Pending if out.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(Some(Ok(mut frame))) => {
+                Poll::Ready(Some(Ok(mut chunk))) => {
                     if self.shows_tools {
-                        tools::remark(&frame, &mut out);
+                        tools::remark(&chunk, &mut out);
                     }
-                    let verbatim = if out.is_empty() { self.writer.pass(&mut frame) } else { None };
+                    let verbatim = if out.is_empty() { self.writer.pass(&mut chunk) } else { None };
                     if let Some(bytes) = verbatim {
                         return Poll::Ready(bytes);
                     }
-                    self.writer.write(frame, &mut out);
+                    self.writer.write(chunk, &mut out);
                 }
                 Poll::Ready(Some(Err(error))) => {
                     self.writer.fail(&error, &mut out);
@@ -170,19 +170,19 @@ mod tests {
     struct Letters;
 
     impl StreamWriter for Letters {
-        fn write(&mut self, frame: Chunk, out: &mut Vec<u8>) {
-            if let Some(bytes) = frame.verbatim {
+        fn write(&mut self, chunk: Chunk, out: &mut Vec<u8>) {
+            if let Some(bytes) = chunk.verbatim {
                 out.extend_from_slice(&bytes);
             }
-            for event in frame.events {
+            for event in chunk.events {
                 if let StreamEvent::Text(text) = event {
                     out.extend_from_slice(text.as_bytes());
                 }
             }
         }
 
-        fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
-            mem::take(&mut frame.verbatim)
+        fn pass(&mut self, chunk: &mut Chunk) -> Option<Bytes> {
+            mem::take(&mut chunk.verbatim)
         }
 
         fn end(&mut self, out: &mut Vec<u8>) {
@@ -196,7 +196,7 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "as it comes")]
     fn text(text: &str) -> gateway_core::Result<Chunk> {
-        Ok(Chunk::of(vec![StreamEvent::Text(text.into())]))
+        Ok(Chunk::from_events(vec![StreamEvent::Text(text.into())]))
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "as it comes")]
@@ -204,17 +204,17 @@ mod tests {
         Ok(Chunk { verbatim: Some(Bytes::from(text)), ..Chunk::default() })
     }
 
-    /// The pieces of the body, joined with `|`; `~` is a frame that takes 40 seconds to come.
-    async fn check(frames: Vec<gateway_core::Result<Chunk>>, expected: &str) {
-        let slow = stream::iter(frames).then(|frame| async {
+    /// The pieces of the body, joined with `|`; `~` is a chunk that takes 40 seconds to come.
+    async fn check(chunks: Vec<gateway_core::Result<Chunk>>, expected: &str) {
+        let slow = stream::iter(chunks).then(|chunk| async {
             let wait =
-                matches!(&frame, Ok(frame) if frame.events == [StreamEvent::Text("~".into())]);
+                matches!(&chunk, Ok(chunk) if chunk.events == [StreamEvent::Text("~".into())]);
             if wait {
                 time::sleep(Duration::from_secs(40)).await;
             }
-            frame
+            chunk
         });
-        let begun = Begun { frames: VecDeque::new(), rest: Box::pin(slow) };
+        let begun = Begun { chunks: VecDeque::new(), rest: Box::pin(slow) };
         let mut body = EventBody::new(begun, Box::new(Letters), Duration::from_secs(15));
         let mut pieces = Vec::new();
         while let Some(piece) = body.frame().await {

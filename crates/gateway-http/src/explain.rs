@@ -44,8 +44,8 @@ where
     let size = TokenEstimate::of(body.clone());
     let want = QuotaDemand::of(&envelope, &route.target, &size, price.as_ref());
     let room = app.control.limiter.preview(client, entry.peer, &want).await;
-    let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
-    let ask = if asks.len() == 1 { asks.pop() } else { None }.unwrap_or(told);
+    let Opened { told, mut asks, dropped } = caller.open(body, envelope)?;
+    let payload = if asks.len() == 1 { asks.pop() } else { None }.unwrap_or(told);
     let dialect = caller.dialect();
     let beside = generate::Beside {
         headers: &head.headers,
@@ -53,11 +53,11 @@ where
         dialect,
         has_session,
     };
-    let call = generate::call(app, client, &route, (ask, stream), beside);
+    let call = generate::call(app, client, &route, (payload, stream), beside);
     if call.strict {
-        loss.refuse()?;
+        dropped.require_empty()?;
     }
-    let prospects = provider.rehearse(&call).await;
+    let prospects = provider.plan(&call).await;
     let mut told = json!({
         "object": "explanation",
         "path": path,
@@ -66,7 +66,7 @@ where
         "stream": stream,
         "session": has_session,
         "route": { "rule": route.rule.as_str(), "name": route.chain.as_deref() },
-        "dropped": loss.iter().collect::<Vec<_>>(),
+        "dropped": dropped.iter().collect::<Vec<_>>(),
         "prompt_tokens": prompt_tokens(&call),
         "limits": limits::told(&room),
     });
@@ -93,10 +93,10 @@ fn outlook(
     prospects: &[PlannedAttempt],
 ) -> [(String, Value); 3] {
     // Whoever is asked first answers; what it cannot be asked is told to the caller.
-    let first = prospects.iter().position(|it| it.against.is_none());
+    let first = prospects.iter().position(|it| it.unavailable.is_none());
     let answer = first
         .and_then(|at| prospects.get(at))
-        .filter(|it| it.loss.is_ok())
+        .filter(|it| it.dropped.is_ok())
         .map(|it| json!({ "provider": &*it.provider, "model": &*it.target.model }));
     let verdict = match prospects.get(first.unwrap_or(0)) {
         Some(it) => it.cache.map_or(Value::Null, cache),
@@ -112,14 +112,14 @@ fn outlook(
 }
 
 fn target(app: &App, call: &ProviderRequest, prospect: &PlannedAttempt, is_first: bool) -> Value {
-    let verdict = match (&prospect.against, &prospect.loss) {
+    let verdict = match (&prospect.unavailable, &prospect.dropped) {
         (Some(_), _) => "passed_over",
         (None, Err(_)) => "refused",
         (None, Ok(_)) if is_first => "asked",
         (None, Ok(_)) => "fallback",
     };
-    let (dropped, error) = match &prospect.loss {
-        Ok(loss) => (loss.iter().collect(), None),
+    let (dropped, error) = match &prospect.dropped {
+        Ok(dropped) => (dropped.iter().collect(), None),
         Err(error) => {
             (Vec::new(), Some(json!({ "code": error.code(), "message": error.message() })))
         }
@@ -130,7 +130,7 @@ fn target(app: &App, call: &ProviderRequest, prospect: &PlannedAttempt, is_first
         "model": &*prospect.target.model,
         "credential": prospect.credential,
         "verdict": verdict,
-        "against": prospect.against.map(against),
+        "against": prospect.unavailable.map(against),
         "dropped": dropped,
         "error": error,
         "cost_nano_dollars": price.and_then(|price| cost(call, &prospect.target, price)),

@@ -99,13 +99,13 @@ where
     let input = TokenEstimate::of(body.clone());
     let want = QuotaDemand::of(&envelope, &route.target, &input, price.as_ref());
     let taken = reserve(app, &client, peer, &want, standing).await?;
-    let Opened { told, mut asks, loss } = caller.open(body, envelope)?;
-    let ask = single(&mut asks, &told);
+    let Opened { told, mut asks, dropped } = caller.open(body, envelope)?;
+    let payload = single(&mut asks, &told);
     let (id, dialect) = (Arc::clone(&request_id), caller.dialect());
     let beside = Beside { headers: &head.headers, request_id: id, dialect, has_session };
-    let mut call = self::call(app, &client, &route, (ask, stream), beside);
+    let mut call = self::call(app, &client, &route, (payload, stream), beside);
     if call.strict {
-        loss.refuse()?;
+        dropped.require_empty()?;
     }
     let ids = ids();
     let plan = responses::plan(app, provider, &mut call, &ids).await?;
@@ -132,10 +132,10 @@ where
     };
     *is_accounted = true;
     let outcome = Outcome::new(app, accepted, in_flight).shown(&client.tenant, &call.target.model);
-    let to = Reply { ask: told, model, created: now(), ids };
+    let to = Reply { payload: told, model, created: now(), ids };
     let work = Work { provider, call, outcome: Box::new(outcome) };
     let wishes = Wishes::of(&head.headers, &route, price);
-    let rest = |keep| Rest { keep, share, asks, loss, wishes };
+    let rest = |keep| Rest { keep, share, asks, dropped, wishes };
     let mut reply = match plan.keep {
         // Boxed, so that it takes no room in the future of a request that is waited for.
         Some(keep) if plan.background => Box::pin(responses::start(keep, work, to, stream)).await?,
@@ -199,7 +199,7 @@ pub(crate) fn call(
     app: &App,
     client: &Client,
     route: &Route,
-    (ask, stream): (Payload, bool),
+    (payload, stream): (Payload, bool),
     beside: Beside<'_>,
 ) -> ProviderRequest {
     let Beside { headers, request_id, dialect, has_session } = beside;
@@ -210,9 +210,9 @@ pub(crate) fn call(
     let strict = is_strict(app, client, headers);
     ProviderRequest {
         target: route.target.clone(),
-        ask,
+        payload,
         stream,
-        look: Inspection::UsageOnly,
+        inspection: Inspection::UsageOnly,
         strict,
         context,
     }
@@ -227,7 +227,7 @@ struct Rest {
     /// The questions, if there are several.
     asks: Vec<Payload>,
     /// What the request said in vain.
-    loss: DroppedParams,
+    dropped: DroppedParams,
     /// What its caller wants to be told beside it.
     wishes: Wishes,
 }
@@ -241,9 +241,9 @@ async fn answer(
     rest: Rest,
 ) -> Result<Response<reply::Body>> {
     let Work { provider, call, mut outcome } = work;
-    let Rest { keep, share, asks, loss, wishes } = rest;
+    let Rest { keep, share, asks, dropped, wishes } = rest;
     let stream = call.stream;
-    let ProviderResponse { mut head, frames } = match several::answer(&provider, call, asks).await {
+    let ProviderResponse { mut meta, chunks } = match several::answer(&provider, call, asks).await {
         Ok(answer) => answer,
         Err(error) => {
             outcome.failed(&error);
@@ -251,27 +251,27 @@ async fn answer(
         }
     };
     drop(share);
-    outcome.begun(&head);
-    let frames = observe(frames, outcome);
+    outcome.begun(&meta);
+    let chunks = observe(chunks, outcome);
     let mut reply = match (stream, keep) {
         (true, keep) => {
-            let frames = match keep {
-                Some(keep) => keep.stream(frames, to.clone()),
-                None => frames,
+            let chunks = match keep {
+                Some(keep) => keep.stream(chunks, to.clone()),
+                None => chunks,
             };
-            streamed(app, caller, to, (frames, &wishes), &mut head).await?
+            streamed(app, caller, to, (chunks, &wishes), &mut meta).await?
         }
         (false, keep) => {
-            let (mut reply, usage) = whole(caller, to, frames, keep, &mut head).await?;
-            let price = wishes.price(app, &head);
+            let (mut reply, usage) = whole(caller, to, chunks, keep, &mut meta).await?;
+            let price = wishes.price(app, &meta);
             cost::add_to(reply.headers_mut(), usage.as_ref(), price.as_ref());
             reply
         }
     };
-    loss.iter().for_each(|name| head.loss.drop(name.to_owned()));
-    add_facts(&head, reply.headers_mut());
+    dropped.iter().for_each(|name| meta.dropped.insert(name.to_owned()));
+    add_facts(&meta, reply.headers_mut());
     if let Some(decision) = wishes.decision {
-        decision.add_to(&head, reply.headers_mut());
+        decision.add_to(&meta, reply.headers_mut());
     }
     Ok(reply)
 }
@@ -282,16 +282,16 @@ async fn streamed(
     app: &App,
     caller: &dyn Caller,
     to: Reply,
-    (frames, wishes): (ChunkStream, &Wishes),
-    head: &mut ResponseMeta,
+    (chunks, wishes): (ChunkStream, &Wishes),
+    meta: &mut ResponseMeta,
 ) -> Result<Response<reply::Body>> {
-    let frames = if wishes.shows_tools { tools::seen(frames) } else { frames };
-    let mut begun = hold::until_output(frames, app.times.head_hold).await?;
-    for found in begun.frames.iter_mut().filter_map(|frame| frame.head.take()) {
-        *head = *found;
+    let chunks = if wishes.shows_tools { tools::seen(chunks) } else { chunks };
+    let mut begun = hold::until_output(chunks, app.times.head_hold).await?;
+    for found in begun.chunks.iter_mut().filter_map(|chunk| chunk.meta.take()) {
+        *meta = *found;
     }
     let writer = if wishes.tells_cost {
-        cost::telling(caller, to, wishes.price(app, head))
+        cost::telling(caller, to, wishes.price(app, meta))
     } else {
         caller.writer(to)
     };
@@ -311,22 +311,22 @@ async fn streamed(
 async fn whole(
     caller: &dyn Caller,
     to: Reply,
-    mut frames: ChunkStream,
+    mut chunks: ChunkStream,
     keep: Option<Keep>,
-    head: &mut ResponseMeta,
+    meta: &mut ResponseMeta,
 ) -> Result<(Response<reply::Body>, Option<Usage>)> {
     if let Some(keep) = &keep {
-        frames = keep.named(frames);
+        chunks = keep.named(chunks);
     }
     let mut answer = Collector::default();
     let mut verbatim = None;
-    while let Some(frame) = frames.next().await {
-        let frame = frame?;
-        if let Some(found) = frame.head {
-            *head = *found;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        if let Some(found) = chunk.meta {
+            *meta = *found;
         }
-        verbatim = verbatim.or(frame.verbatim);
-        answer.extend(frame.events);
+        verbatim = verbatim.or(chunk.verbatim);
+        answer.extend(chunk.events);
     }
     let answer = answer.finish();
     let usage = answer.usage;
@@ -349,32 +349,32 @@ pub(crate) fn asked_name(target: &Target) -> Arc<str> {
 }
 
 /// Tells who answered and what was left behind.
-pub(crate) fn add_facts(head: &ResponseMeta, headers: &mut HeaderMap) {
+pub(crate) fn add_facts(meta: &ResponseMeta, headers: &mut HeaderMap) {
     let mut add = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(HeaderName::from_static(name), value);
         }
     };
-    if !head.provider.is_empty() {
-        add("x-gateway-provider", &head.provider);
+    if !meta.provider.is_empty() {
+        add("x-gateway-provider", &meta.provider);
     }
-    if let Some(step) = head.steps.first() {
+    if let Some(step) = meta.attempts_log.first() {
         add("x-gateway-fallback-from", &format!("{}/{}", step.provider, step.model));
     }
-    if head.attempts > 1 {
-        add("x-gateway-attempts", &head.attempts.to_string());
+    if meta.attempts > 1 {
+        add("x-gateway-attempts", &meta.attempts.to_string());
     }
-    if let Some(cached) = head.cache {
+    if let Some(cached) = meta.cache {
         add("x-cache", cached.as_str());
         if let Cached::Hit { age } = cached {
             add("age", &age.as_secs().to_string());
         }
     }
-    if let Some(id) = &head.upstream_request_id {
+    if let Some(id) = &meta.upstream_request_id {
         add("x-upstream-request-id", id);
     }
-    if !head.loss.is_empty() {
-        add("x-gateway-dropped", &head.loss.iter().collect::<Vec<_>>().join(","));
+    if !meta.dropped.is_empty() {
+        add("x-gateway-dropped", &meta.dropped.iter().collect::<Vec<_>>().join(","));
     }
 }
 
@@ -389,7 +389,7 @@ pub(crate) fn is_strict(app: &App, client: &Client, headers: &HeaderMap) -> bool
 pub(crate) fn open(app: &App, body: Bytes) -> Result<(Bytes, Envelope)> {
     let limits = json::Limits { depth: app.json_depth };
     match (envelope::read(&body, &limits), &app.default_model) {
-        (Err(error), Some(model)) if error.at_param() == Some("model") => {
+        (Err(error), Some(model)) if error.param() == Some("model") => {
             let named = splice::insert_member(&body, "model", model).unwrap_or(body);
             // What is wrong with a model that is there is not mended by another.
             envelope::read(&named, &limits).map(|envelope| (named, envelope)).map_err(|_| error)

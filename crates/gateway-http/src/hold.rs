@@ -5,10 +5,10 @@ use gateway_core::{Chunk, ChunkStream, Result};
 use std::{collections::VecDeque, time::Duration};
 use tokio::time;
 
-/// An answer of which the first frames are at hand.
+/// An answer of which the first chunks are at hand.
 pub(crate) struct Begun {
     /// What came so far.
-    pub(crate) frames: VecDeque<Chunk>,
+    pub(crate) chunks: VecDeque<Chunk>,
     /// What comes next.
     pub(crate) rest: ChunkStream,
 }
@@ -19,12 +19,12 @@ pub(crate) struct Begun {
 ///
 /// If the answer fails before it: nothing was said yet, so the failure can be a status.
 pub(crate) async fn until_output(mut rest: ChunkStream, limit: Duration) -> Result<Begun> {
-    let mut frames = VecDeque::new();
+    let mut chunks = VecDeque::new();
     let waiting = async {
-        while let Some(frame) = rest.next().await {
-            let frame = frame?;
-            let output = frame.output;
-            frames.push_back(frame);
+        while let Some(chunk) = rest.next().await {
+            let chunk = chunk?;
+            let output = chunk.output;
+            chunks.push_back(chunk);
             if output {
                 break;
             }
@@ -33,7 +33,7 @@ pub(crate) async fn until_output(mut rest: ChunkStream, limit: Duration) -> Resu
     };
     match time::timeout(limit, waiting).await {
         Ok(Err(error)) => Err(error),
-        Ok(Ok(())) | Err(_) => Ok(Begun { frames, rest }),
+        Ok(Ok(())) | Err(_) => Ok(Begun { chunks, rest }),
     }
 }
 
@@ -43,19 +43,19 @@ mod tests {
     use futures_util::stream;
     use gateway_core::{ErrorKind, GatewayError, Started, StreamEvent};
 
-    async fn check(frames: Vec<Result<Chunk>>, expected: Result<usize, ErrorKind>) {
+    async fn check(chunks: Vec<Result<Chunk>>, expected: Result<usize, ErrorKind>) {
         let silence = stream::pending();
-        let frames = Box::pin(stream::iter(frames).chain(silence));
-        let begun = until_output(frames, Duration::from_secs(10)).await;
-        assert_eq!(begun.map(|it| it.frames.len()).map_err(|it| it.kind()), expected);
+        let chunks = Box::pin(stream::iter(chunks).chain(silence));
+        let begun = until_output(chunks, Duration::from_secs(10)).await;
+        assert_eq!(begun.map(|it| it.chunks.len()).map_err(|it| it.kind()), expected);
     }
 
     fn started() -> Chunk {
-        Chunk::of(vec![StreamEvent::Started(Started::default())])
+        Chunk::from_events(vec![StreamEvent::Started(Started::default())])
     }
 
     fn text() -> Chunk {
-        Chunk::of(vec![StreamEvent::Text("a".into())])
+        Chunk::from_events(vec![StreamEvent::Text("a".into())])
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,7 +35,7 @@ pub(crate) fn show(app: &App, headers: &HeaderMap, id: &str) -> Result<Response<
             ErrorKind::ModelNotFound,
             "the model's provider is not configured",
         )
-        .param("model"));
+        .with_param("model"));
     }
     let model = Model { id: &id, owner: &route.provider, card: route.target.card.as_deref() };
     let model = if is_for_anthropic(headers) { model.anthropic() } else { model.openai() };
@@ -213,7 +213,7 @@ mod tests {
         let models = ids.into_iter().map(|id| (id.to_owned(), model(id))).collect();
         let page = Page::read(query).and_then(|page| page.of(&models));
         let told = page.map_or_else(
-            |error| format!("refused: {}", error.at_param().unwrap_or_default()),
+            |error| format!("refused: {}", error.param().unwrap_or_default()),
             |page| {
                 let data = page["data"].as_array().unwrap();
                 let ids: String = data.iter().map(|it| it["id"].as_str().unwrap()).collect();

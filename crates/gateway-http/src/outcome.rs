@@ -114,34 +114,34 @@ impl Outcome {
     }
 
     /// Learns what is known of the answer before it begins.
-    pub(crate) fn begun(&mut self, head: &ResponseMeta) {
+    pub(crate) fn begun(&mut self, meta: &ResponseMeta) {
         self.has_begun = true;
         if self.stream {
             self.input.settle();
         }
-        self.learn(head);
+        self.learn(meta);
     }
 
     /// Learns who answers, or who failed to.
-    fn learn(&mut self, head: &ResponseMeta) {
-        self.attempts = head.attempts;
-        self.upstream_request_id.clone_from(&head.upstream_request_id);
-        self.app.meters.lost(&head.loss);
-        self.steps.clone_from(&head.steps);
-        self.cache = head.cache;
-        let is_another = head.provider != self.provider && !head.provider.is_empty();
+    fn learn(&mut self, meta: &ResponseMeta) {
+        self.attempts = meta.attempts;
+        self.upstream_request_id.clone_from(&meta.upstream_request_id);
+        self.app.meters.lost(&meta.dropped);
+        self.steps.clone_from(&meta.attempts_log);
+        self.cache = meta.cache;
+        let is_another = meta.provider != self.provider && !meta.provider.is_empty();
         if is_another {
-            self.provider = Arc::clone(&head.provider);
+            self.provider = Arc::clone(&meta.provider);
             self.app.meters.called(&self.provider);
         }
         // What is paid is the price of the model that answers.
-        let is_same = match (&head.card, &self.card) {
+        let is_same = match (&meta.card, &self.card) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (None, _) => !is_another,
             (Some(_), None) => false,
         };
         if !is_same {
-            self.card.clone_from(&head.card);
+            self.card.clone_from(&meta.card);
             self.model = label(self.card.as_ref());
         }
     }
@@ -231,8 +231,8 @@ impl Outcome {
         }
         let outcome = word(end);
         let error = if let StreamEnd::Failed(error) = end { Some(error) } else { None };
-        if let Some(head) = error.and_then(GatewayError::head) {
-            self.learn(head);
+        if let Some(meta) = error.and_then(GatewayError::meta) {
+            self.learn(meta);
         }
         let took = self.began.elapsed();
         let first = self.first_output.map(|at| at.duration_since(self.began));
@@ -359,25 +359,26 @@ fn label(card: Option<&Arc<ModelCard>>) -> Arc<str> {
 
 /// Who did not answer, and why, in one line; absent if there is nobody.
 fn steps(steps: &[Attempt]) -> Option<String> {
-    let told = steps.iter().map(|step| format!("{}/{}:{}", step.provider, step.model, step.fate));
+    let told =
+        steps.iter().map(|step| format!("{}/{}:{}", step.provider, step.model, step.outcome));
     (!steps.is_empty()).then(|| told.collect::<Vec<_>>().join(" "))
 }
 
 impl StreamObserver for Outcome {
-    fn see(&mut self, frame: &Chunk) {
+    fn on_chunk(&mut self, chunk: &Chunk) {
         if let Some(live) = &self.live {
-            live.chunk(frame.output);
+            live.chunk(chunk.output);
         }
-        if let Some(head) = &frame.head {
-            self.learn(head);
+        if let Some(meta) = &chunk.meta {
+            self.learn(meta);
         }
-        if frame.output {
+        if chunk.output {
             self.outputs = self.outputs.saturating_add(1);
             if self.first_output.is_none() {
                 self.first_output = Some(Instant::now());
             }
         }
-        for event in &frame.events {
+        for event in &chunk.events {
             if let StreamEvent::Usage(usage) = event {
                 self.usage = Some(*usage);
             } else if let StreamEvent::Finished(finish) = event {
@@ -386,7 +387,7 @@ impl StreamObserver for Outcome {
         }
     }
 
-    fn end(mut self: Box<Self>, end: StreamEnd<'_>) {
+    fn on_end(mut self: Box<Self>, end: StreamEnd<'_>) {
         self.tell(end);
     }
 }

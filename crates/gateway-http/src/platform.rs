@@ -70,7 +70,7 @@ fn status(app: &App, id: &str, backend: &Backend) -> Value {
 /// `GET /openapi.json`: what there is to call, for programs.
 pub(crate) fn openapi(app: &App) -> Result<Response<reply::Body>> {
     let mut document: Value = serde_json::from_str(OPENAPI).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "the document is unreadable").because(error)
+        GatewayError::new(ErrorKind::Internal, "the document is unreadable").with_source(error)
     })?;
     if let Some(version) = document.pointer_mut("/info/version") {
         *version = app.about.version.as_str().into();

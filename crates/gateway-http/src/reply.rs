@@ -73,7 +73,7 @@ pub(crate) fn platform_error(error: &GatewayError) -> Vec<u8> {
         "error": {
             "message": error.message(),
             "type": error_type(error.kind()),
-            "param": error.at_param(),
+            "param": error.param(),
             "code": error.code(),
         },
         "detail": error.message(),
@@ -121,19 +121,19 @@ pub(crate) fn status(error: &GatewayError) -> StatusCode {
 
 /// Tells clients whether and when to try again.
 fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
-    if let Some(delay) = error.delay() {
+    if let Some(delay) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(delay)));
     }
     if let Some(status) = error.upstream_status() {
         headers.insert(HeaderName::from_static("x-upstream-status"), HeaderValue::from(status));
     }
-    if let Some(head) = error.head() {
-        generate::add_facts(head, headers);
+    if let Some(meta) = error.meta() {
+        generate::add_facts(meta, headers);
     }
     // The clients made by Stainless, OpenAI's and Anthropic's among them, repeat every 5xx unless
     // they are told that it is of no use.
     let repeated = status(error).is_server_error() || error.kind() == ErrorKind::QuotaExceeded;
-    if repeated && (!error.kind().is_retryable() || error.is_last_word()) {
+    if repeated && (!error.kind().is_retryable() || error.is_final_attempt()) {
         let name = HeaderName::from_static("x-should-retry");
         headers.insert(name, HeaderValue::from_static("false"));
     }

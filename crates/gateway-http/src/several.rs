@@ -18,28 +18,29 @@ pub(crate) async fn answer(
     mut asks: Vec<Payload>,
 ) -> Result<ProviderResponse> {
     if asks.len() < 2 {
-        let ask = asks.pop().unwrap_or_else(|| call.ask.clone());
-        return provider.answer(ProviderRequest { ask, ..call }).await;
+        let payload = asks.pop().unwrap_or_else(|| call.payload.clone());
+        return provider.generate(ProviderRequest { payload, ..call }).await;
     }
     let each = call.request()?.options.n.unwrap_or(1).max(1);
     let provider = Arc::clone(provider);
     let mut answers = stream::iter(asks)
-        .map(move |ask| {
-            let (provider, call) = (Arc::clone(&provider), ProviderRequest { ask, ..call.clone() });
-            async move { provider.answer(call).await }
+        .map(move |payload| {
+            let (provider, call) =
+                (Arc::clone(&provider), ProviderRequest { payload, ..call.clone() });
+            async move { provider.generate(call).await }
         })
         .buffered(AT_ONCE);
     let Some(first) = answers.next().await.transpose()? else {
         return Err(GatewayError::new(ErrorKind::Internal, "a request without a question"));
     };
-    let ProviderResponse { head, frames } = first;
-    let first = stream::once(future::ready(Ok(frames)));
-    let answers = first.chain(answers.map_ok(|answer| answer.frames)).boxed();
+    let ProviderResponse { meta, chunks } = first;
+    let first = stream::once(future::ready(Ok(chunks)));
+    let answers = first.chain(answers.map_ok(|answer| answer.chunks)).boxed();
     let joined = Joined { answers, current: None, offset: 0, each, sum: Sum::default() };
-    let frames = stream::try_unfold(joined, |mut joined| async move {
-        Ok(joined.next().await?.map(|frame| (frame, joined)))
+    let chunks = stream::try_unfold(joined, |mut joined| async move {
+        Ok(joined.next().await?.map(|chunk| (chunk, joined)))
     });
-    Ok(ProviderResponse { head, frames: Box::pin(frames) })
+    Ok(ProviderResponse { meta, chunks: Box::pin(chunks) })
 }
 
 /// Answers, of which one is being read.
@@ -63,26 +64,26 @@ struct Sum {
 impl Joined {
     async fn next(&mut self) -> Result<Option<Chunk>> {
         loop {
-            if let Some(frames) = &mut self.current {
-                if let Some(frame) = frames.try_next().await? {
-                    return Ok(Some(self.fit_in(frame)));
+            if let Some(chunks) = &mut self.current {
+                if let Some(chunk) = chunks.try_next().await? {
+                    return Ok(Some(self.fit_in(chunk)));
                 }
                 self.current = None;
                 self.sum.before += mem::take(&mut self.sum.current);
                 self.offset = self.offset.saturating_add(self.each);
             }
-            let Some(frames) = self.answers.try_next().await? else { return Ok(None) };
-            self.current = Some(frames);
+            let Some(chunks) = self.answers.try_next().await? else { return Ok(None) };
+            self.current = Some(chunks);
             if self.offset > 0 {
-                return Ok(Some(Chunk::of(vec![StreamEvent::Choice(self.offset)])));
+                return Ok(Some(Chunk::from_events(vec![StreamEvent::Choice(self.offset)])));
             }
         }
     }
 
     /// Only the first answer tells how all began.
-    fn fit_in(&mut self, mut frame: Chunk) -> Chunk {
-        let mut events = Vec::with_capacity(frame.events.len());
-        for event in mem::take(&mut frame.events) {
+    fn fit_in(&mut self, mut chunk: Chunk) -> Chunk {
+        let mut events = Vec::with_capacity(chunk.events.len());
+        for event in mem::take(&mut chunk.events) {
             if let StreamEvent::Choice(index) = event {
                 events.push(StreamEvent::Choice(index.saturating_add(self.offset)));
             } else if let StreamEvent::Usage(usage) = event {
@@ -94,7 +95,7 @@ impl Joined {
                 events.push(event);
             }
         }
-        Chunk { events, verbatim: None, ..frame }
+        Chunk { events, verbatim: None, ..chunk }
     }
 }
 
@@ -113,48 +114,53 @@ mod tests {
             "echo"
         }
 
-        async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
             let request = call.request()?;
             let text = request.messages[0].plain_text();
             if text == "fail" {
                 return Err(GatewayError::new(ErrorKind::Upstream, "failed"));
             }
             let id = Some(text.clone());
-            let mut frames =
-                vec![Chunk::of(vec![StreamEvent::Started(Started { id, ..Started::default() })])];
+            let mut chunks = vec![Chunk::from_events(vec![StreamEvent::Started(Started {
+                id,
+                ..Started::default()
+            })])];
             for index in 0..request.options.n.unwrap_or(1) {
                 let events = vec![
                     StreamEvent::Choice(index),
                     StreamEvent::Text(text.clone()),
                     StreamEvent::Finished(Finish::default()),
                 ];
-                frames.push(Chunk::of(events));
+                chunks.push(Chunk::from_events(events));
             }
             let output = text.len() as u64;
-            frames.push(Chunk::of(vec![StreamEvent::Usage(Usage { output, ..Usage::default() })]));
-            let frames = Box::pin(stream::iter(frames.into_iter().map(Ok)));
-            Ok(ProviderResponse { head: ResponseMeta::default(), frames })
+            chunks.push(Chunk::from_events(vec![StreamEvent::Usage(Usage {
+                output,
+                ..Usage::default()
+            })]));
+            let chunks = Box::pin(stream::iter(chunks.into_iter().map(Ok)));
+            Ok(ProviderResponse { meta: ResponseMeta::default(), chunks })
         }
     }
 
     /// What is answered to `prompts`, how the answer is called, and what it took.
     async fn check(prompts: &[&str], n: u32, expected: Result<(&str, &str, u64), &str>) {
-        let ask = |prompt: &&str| {
+        let payload = |prompt: &&str| {
             let mut request = ChatRequest::user("m", *prompt);
             request.options.n = Some(n);
             Payload::Parsed(Arc::new(request))
         };
-        let asks: Vec<_> = prompts.iter().map(ask).collect();
+        let asks: Vec<_> = prompts.iter().map(payload).collect();
         let call = ProviderRequest {
-            ask: asks[0].clone(),
+            payload: asks[0].clone(),
             ..ProviderRequest::new(ChatRequest::default())
         };
         let provider: Arc<dyn Provider> = Arc::new(Echo);
         let collecting = async {
             let mut answer = answer(&provider, call, asks).await?;
             let mut all = Collector::default();
-            while let Some(frame) = answer.frames.try_next().await? {
-                all.extend(frame.events);
+            while let Some(chunk) = answer.chunks.try_next().await? {
+                all.extend(chunk.events);
             }
             Ok(all.finish())
         };

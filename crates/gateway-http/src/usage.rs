@@ -40,7 +40,7 @@ pub(crate) async fn usage(
     let rows = app.control.usage.totals(question.days.clone(), client).await.map_err(|error| {
         GatewayError::new(ErrorKind::Unavailable, "what was used cannot be read at the moment")
             .with_code(error.code())
-            .because(error)
+            .with_source(error)
     })?;
     Ok(reply::json(StatusCode::OK, &question.answer(&rows)))
 }
@@ -60,7 +60,7 @@ impl Group {
 
     fn of(self, row: &Totals) -> String {
         match self {
-            Self::Day => Date::after(row.day).text(),
+            Self::Day => Date::from_days_since_epoch(row.day).text(),
             Self::Client => row.client.clone(),
             Self::Model => row.model.clone(),
             Self::Provider => row.provider.clone(),
@@ -108,8 +108,8 @@ impl Question {
         let groups: Vec<_> = self.groups.iter().map(|group| group.as_str()).collect();
         json!({
             "object": "list",
-            "from": Date::after(*self.days.start()).text(),
-            "to": Date::after(*self.days.end()).text(),
+            "from": Date::from_days_since_epoch(*self.days.start()).text(),
+            "to": Date::from_days_since_epoch(*self.days.end()).text(),
             "group_by": groups,
             "data": sums.into_iter().map(told).collect::<Vec<_>>(),
             "total": amounts(&all),
@@ -168,7 +168,7 @@ mod tests {
         let told = question
             .as_ref()
             .map(|it| (*it.days.start(), *it.days.end(), &*it.groups))
-            .map_err(|error| error.at_param().unwrap_or_default());
+            .map_err(|error| error.param().unwrap_or_default());
         assert_eq!(told, expected, "{query}");
     }
 

@@ -27,10 +27,10 @@ impl Wishes {
     }
 
     /// What tokens cost at the model that answers; what is remembered costs nothing.
-    pub(crate) fn price(&self, app: &App, head: &ResponseMeta) -> Option<Price> {
-        match (head.cache, &head.card) {
+    pub(crate) fn price(&self, app: &App, meta: &ResponseMeta) -> Option<Price> {
+        match (meta.cache, &meta.card) {
             (Some(Cached::Hit { .. }), _) => Some(Price::default()),
-            (_, Some(card)) => app.control.price(&head.provider, Some(card)),
+            (_, Some(card)) => app.control.price(&meta.provider, Some(card)),
             (_, None) => self.price,
         }
     }

@@ -271,7 +271,7 @@ impl Inner {
             let message = "too many requests of this tenant at one time";
             return Err(GatewayError::new(ErrorKind::RateLimited, message)
                 .with_code("tenant_overloaded")
-                .retry_after(Some(RETRY_AFTER)));
+                .with_retry_after(Some(RETRY_AFTER)));
         }
         *taken += 1;
         Ok(TenantPermit(Arc::clone(self), Arc::clone(tenant)))
@@ -303,7 +303,7 @@ impl Drop for TenantPermit {
 
 fn shed(reason: &'static str, message: &'static str) -> GatewayError {
     counter!("llm_gateway_requests_shed_total", "reason" => reason).increment(1);
-    GatewayError::new(ErrorKind::Overloaded, message).retry_after(Some(RETRY_AFTER))
+    GatewayError::new(ErrorKind::Overloaded, message).with_retry_after(Some(RETRY_AFTER))
 }
 
 impl fmt::Debug for Admission {

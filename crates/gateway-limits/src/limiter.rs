@@ -282,7 +282,7 @@ impl Inner {
         match question.ask.budgets.first() {
             Some(budget) => {
                 let name = Arc::clone(&budget.name);
-                Err(refused(&Refusal::Unknown { name }).because(error))
+                Err(refused(&Refusal::Unknown { name }).with_source(error))
             }
             None => Ok(false),
         }
@@ -297,7 +297,7 @@ fn anonymous_key(client: &Client, peer: IpAddr) -> Option<Key> {
 /// What a caller is told that has reached a limit.
 pub(super) fn refused(refusal: &Refusal) -> GatewayError {
     let limited = |message: Cow<'static, str>, wait| {
-        GatewayError::new(ErrorKind::RateLimited, message).retry_after(Some(wait))
+        GatewayError::new(ErrorKind::RateLimited, message).with_retry_after(Some(wait))
     };
     match refusal {
         Refusal::Rate { name, retry_after, .. } => {
@@ -315,13 +315,13 @@ pub(super) fn refused(refusal: &Refusal) -> GatewayError {
             let message = "the budget of this API key is spent";
             GatewayError::new(ErrorKind::QuotaExceeded, message)
                 .with_code("budget_exceeded")
-                .retry_after(Some(until_next(name)))
+                .with_retry_after(Some(until_next(name)))
         }
         Refusal::Unknown { .. } => {
             let message = "what is left of the budget is not known at the moment";
             GatewayError::new(ErrorKind::Unavailable, message)
                 .with_code("budget_unknown")
-                .retry_after(Some(Duration::from_secs(5)))
+                .with_retry_after(Some(Duration::from_secs(5)))
         }
     }
 }
@@ -333,7 +333,7 @@ fn words(name: &str) -> &'static str {
 /// How long until the budget called `name` begins anew.
 pub(super) fn until_next(name: &str) -> Duration {
     let now = calendar::now();
-    let date = Date::after(now.as_secs() / DAY);
+    let date = Date::from_days_since_epoch(now.as_secs() / DAY);
     let period = name.split('/').next().unwrap_or_default();
     let next = match Date::parse(period) {
         Some(_) => now.as_secs() / DAY + 1,

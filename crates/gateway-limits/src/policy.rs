@@ -200,7 +200,7 @@ impl LimitSet {
 
 impl Periods {
     fn of(days: u64, suffix: &str) -> Self {
-        let date = Date::after(days);
+        let date = Date::from_days_since_epoch(days);
         let name = |period: String| (period + suffix).into();
         Self { days, daily: name(date.text()), monthly: name(date.month_text()) }
     }

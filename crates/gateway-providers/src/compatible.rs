@@ -134,7 +134,7 @@ fn of_model(base: &str, model: &str, method: gemini::Method) -> Result<Uri> {
     let path = gemini::path(model, method);
     format!("{base}/{path}").parse().map_err(|error: http::uri::InvalidUri| {
         GatewayError::new(ErrorKind::Internal, "the model's address cannot be written")
-            .because(error)
+            .with_source(error)
     })
 }
 

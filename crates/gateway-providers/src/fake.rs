@@ -62,15 +62,15 @@ impl Provider for Fake {
         &self.id
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let head = self.head(&call.target);
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        let meta = self.meta(&call.target);
         let asked = async {
-            let frames = frames(script(&call.target.model, call.request()?)?);
-            if call.stream { Ok(frames) } else { whole(frames).await }
+            let chunks = chunks(script(&call.target.model, call.request()?)?);
+            if call.stream { Ok(chunks) } else { whole(chunks).await }
         };
         match asked.await {
-            Ok(frames) => Ok(ProviderResponse { head, frames }),
-            Err(error) => Err(error.by(head)),
+            Ok(chunks) => Ok(ProviderResponse { meta, chunks }),
+            Err(error) => Err(error.with_meta(meta)),
         }
     }
 
@@ -78,12 +78,12 @@ impl Provider for Fake {
         let model = &call.target.model;
         time::sleep(script::pause(model)?).await;
         let response = vector::vectors(model, &call.request)?;
-        Ok(Embedded { head: self.head(&call.target), response })
+        Ok(Embedded { meta: self.meta(&call.target), response })
     }
 }
 
 impl Fake {
-    fn head(&self, target: &Target) -> ResponseMeta {
+    fn meta(&self, target: &Target) -> ResponseMeta {
         ResponseMeta {
             provider: self.id.as_str().into(),
             model: Arc::clone(&target.model),
@@ -94,11 +94,11 @@ impl Fake {
     }
 }
 
-/// One frame a step.
-fn frames(steps: Vec<Step>) -> ChunkStream {
+/// One chunk a step.
+fn chunks(steps: Vec<Step>) -> ChunkStream {
     Box::pin(stream::try_unfold(steps.into_iter(), |mut steps| async move {
         let events = next(&mut steps).await?;
-        Ok(events.map(|events| (Chunk::of(events), steps)))
+        Ok(events.map(|events| (Chunk::from_events(events), steps)))
     }))
 }
 
@@ -114,9 +114,9 @@ async fn next(steps: &mut vec::IntoIter<Step>) -> Result<Option<Vec<StreamEvent>
     Ok(None)
 }
 
-/// All frames in one.
-async fn whole(frames: ChunkStream) -> Result<ChunkStream> {
-    let answer = ProviderResponse { head: ResponseMeta::default(), frames }.collect().await?;
-    let frame = Chunk::of(answer.into_events());
-    Ok(Box::pin(stream::iter([Ok(frame)])))
+/// All chunks in one.
+async fn whole(chunks: ChunkStream) -> Result<ChunkStream> {
+    let answer = ProviderResponse { meta: ResponseMeta::default(), chunks }.collect().await?;
+    let chunk = Chunk::from_events(answer.into_events());
+    Ok(Box::pin(stream::iter([Ok(chunk)])))
 }

@@ -56,12 +56,12 @@ impl ProviderLayer for Detour {
         self.direct.as_ref()
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         if call.context.from_context_service || !self.service.is_healthy().await {
-            return self.direct.answer(call).await;
+            return self.direct.generate(call).await;
         }
-        match self.proxy.answer(call.clone()).await {
-            Err(error) if did_nothing(error.kind()) => self.direct.answer(call).await,
+        match self.proxy.generate(call.clone()).await {
+            Err(error) if did_nothing(error.kind()) => self.direct.generate(call).await,
             answer => answer,
         }
     }

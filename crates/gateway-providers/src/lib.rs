@@ -11,7 +11,7 @@
 //!
 //! let deepseek = build("deepseek", Settings::new().key("sk-..."))?;
 //! let request = ChatRequest::user("deepseek-chat", "What is a gateway?");
-//! let answer = deepseek.answer(Call::new(request)).await?.collect().await?;
+//! let answer = deepseek.generate(Call::new(request)).await?.collect().await?;
 //! println!("{}", answer.text());
 //! # Ok(())
 //! # }

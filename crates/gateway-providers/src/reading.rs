@@ -25,7 +25,7 @@ const LINGER_TIME: Duration = Duration::from_millis(20);
 ///
 /// Bytes without an event, such as comments, make an empty frame: a sign of life. Dropping the
 /// stream before its end closes the connection.
-pub(crate) fn frames(
+pub(crate) fn chunks(
     body: Incoming,
     framing: Framing,
     reader: Box<dyn StreamReader>,
@@ -43,7 +43,7 @@ pub(crate) fn cut(because: impl Into<BoxError>) -> GatewayError {
         ErrorKind::UpstreamCut,
         "the connection to the provider broke in the middle of the answer",
     )
-    .because(because)
+    .with_source(because)
 }
 
 struct Reading {

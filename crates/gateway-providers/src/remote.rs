@@ -74,32 +74,32 @@ impl Provider for Remote {
         &self.id
     }
 
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+    fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         self.api(target, |it| it == dialect).map(|api| api.upstream.dialect())
     }
 
-    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+    async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         vec![PlannedAttempt {
             provider: Arc::clone(&self.id),
             target: call.target.clone(),
             credential: None,
-            against: None,
-            loss: self.prepare(call.clone()).map(|prepared| prepared.loss),
+            unavailable: None,
+            dropped: self.prepare(call.clone()).map(|prepared| prepared.dropped),
             cache: None,
         }]
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let prepared = self.prepare(call)?;
         let model = Arc::clone(&prepared.call.target.model);
-        self.ask(prepared).await.map_err(|error| error.by(self.head(&model)))
+        self.ask(prepared).await.map_err(|error| error.with_meta(self.meta(&model)))
     }
 
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         match &self.services.counter {
             Some(counter) => {
                 let tokens = counter.count(self, &call).await;
-                tokens.map_err(|error| error.by(self.head(&call.target.model)))
+                tokens.map_err(|error| error.with_meta(self.meta(&call.target.model)))
             }
             None => Ok(None),
         }
@@ -109,7 +109,7 @@ impl Provider for Remote {
         match &self.services.embedder {
             Some(embedder) => {
                 let vectors = embedder.embed(self, &call).await;
-                vectors.map_err(|error| error.by(self.head(&call.target.model)))
+                vectors.map_err(|error| error.with_meta(self.meta(&call.target.model)))
             }
             None => Err(EmbeddingCall::unsupported()),
         }
@@ -121,7 +121,7 @@ struct Prepared<'a> {
     api: &'a Api,
     call: ProviderRequest,
     letter: Letter,
-    loss: DroppedParams,
+    dropped: DroppedParams,
 }
 
 impl Remote {
@@ -133,11 +133,11 @@ impl Remote {
     fn prepare(&self, call: ProviderRequest) -> Result<Prepared<'_>> {
         let original = |dialect| call.original(dialect).is_some();
         let api = self.api(&call.target, original).ok_or_else(speechless)?;
-        let (call, mut loss) = sayable(call, api.upstream.dialect())?;
-        let Encoded { body, loss: more } = api.upstream.encode(&call)?;
-        loss.extend(more);
+        let (call, mut dropped) = sayable(call, api.upstream.dialect())?;
+        let Encoded { body, dropped: more } = api.upstream.encode(&call)?;
+        dropped.extend(more);
         if call.strict {
-            loss.refuse()?;
+            dropped.require_empty()?;
         }
         let uri = match &api.address {
             Address::Fixed(uri) => uri.clone(),
@@ -145,34 +145,34 @@ impl Remote {
         };
         let streamed = call.stream && api.upstream.framing() == Framing::Sse;
         let accept = if streamed { "text/event-stream" } else { "application/json" };
-        Ok(Prepared { api, call, letter: Letter { to: uri, body, accept }, loss })
+        Ok(Prepared { api, call, letter: Letter { to: uri, body, accept }, dropped })
     }
 
     async fn ask(&self, prepared: Prepared<'_>) -> Result<ProviderResponse> {
-        let Prepared { api, call, letter, loss } = prepared;
+        let Prepared { api, call, letter, dropped } = prepared;
         let same_dialect = call.original(api.upstream.dialect()).is_some();
         let response = self.post(letter, &call.context, same_dialect).await?;
         let response = check(api, response).await?;
-        let head = ResponseMeta {
+        let meta = ResponseMeta {
             upstream_request_id: upstream_request_id(response.headers()),
-            loss,
+            dropped,
             card: call.target.card.clone(),
-            ..self.head(&call.target.model)
+            ..self.meta(&call.target.model)
         };
         let ids = Ids::new(Uuid::new_v4().as_u128());
-        let frames = if call.stream && is_streamed(api.upstream.framing(), response.headers()) {
-            reading::frames(response.into_body(), api.upstream.framing(), {
+        let chunks = if call.stream && is_streamed(api.upstream.framing(), response.headers()) {
+            reading::chunks(response.into_body(), api.upstream.framing(), {
                 api.upstream.reader(&call, ids)
             })
         } else {
             let body = whole(response.into_body()).await?;
             one(read_whole(api, call, body, ids)?)
         };
-        Ok(ProviderResponse { head, frames })
+        Ok(ProviderResponse { meta, chunks })
     }
 
     /// Who was asked, once.
-    pub(crate) fn head(&self, model: &Arc<str>) -> ResponseMeta {
+    pub(crate) fn meta(&self, model: &Arc<str>) -> ResponseMeta {
         ResponseMeta {
             provider: Arc::clone(&self.id),
             model: Arc::clone(model),
@@ -253,13 +253,13 @@ pub(crate) fn sayable(
     mut call: ProviderRequest,
     dialect: Dialect,
 ) -> Result<(ProviderRequest, DroppedParams)> {
-    let mut loss = DroppedParams::default();
+    let mut dropped = DroppedParams::default();
     if call.original(dialect).is_none()
-        && let Some(rest) = without_foreign_tools(call.request()?, dialect, &mut loss)?
+        && let Some(rest) = without_foreign_tools(call.request()?, dialect, &mut dropped)?
     {
-        call.ask = Payload::Parsed(Arc::new(rest));
+        call.payload = Payload::Parsed(Arc::new(rest));
     }
-    Ok((call, loss))
+    Ok((call, dropped))
 }
 
 fn add_context(headers: &mut HeaderMap, context: &Context, same_dialect: bool) {
@@ -287,7 +287,7 @@ async fn check(api: &Api, response: Response<Incoming>) -> Result<Response<Incom
             "the provider answered with a redirect, which is not followed",
         )
         .with_code("upstream_redirect")
-        .from_status(status.as_u16()));
+        .with_upstream_status(status.as_u16()));
     }
     if !status.is_success() {
         return Err(refusal(api, response).await);
@@ -332,13 +332,13 @@ fn read_whole(api: &Api, mut call: ProviderRequest, body: Bytes, ids: Ids) -> Re
     if !call.stream {
         return api.upstream.read_whole(&call, body, ids);
     }
-    call.look = Inspection::Full;
-    let frame = api.upstream.read_whole(&call, body, ids)?;
-    Ok(Chunk { verbatim: None, ..frame })
+    call.inspection = Inspection::Full;
+    let chunk = api.upstream.read_whole(&call, body, ids)?;
+    Ok(Chunk { verbatim: None, ..chunk })
 }
 
-fn one(frame: Chunk) -> ChunkStream {
-    Box::pin(futures_util::stream::iter([Ok(frame)]))
+fn one(chunk: Chunk) -> ChunkStream {
+    Box::pin(futures_util::stream::iter([Ok(chunk)]))
 }
 
 /// Whether the answer comes in pieces. A server that does not know how to stream answers whole.

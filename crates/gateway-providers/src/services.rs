@@ -61,11 +61,11 @@ impl Counter {
         provider: &Remote,
         call: &ProviderRequest,
     ) -> Result<Option<u64>> {
-        let (call, mut loss) = remote::sayable(call.clone(), self.dialect)?;
-        let Encoded { body, loss: more } = self.wire.encode_count(&call)?;
-        loss.extend(more);
+        let (call, mut dropped) = remote::sayable(call.clone(), self.dialect)?;
+        let Encoded { body, dropped: more } = self.wire.encode_count(&call)?;
+        dropped.extend(more);
         if call.strict {
-            loss.refuse()?;
+            dropped.require_empty()?;
         }
         let uri = self.address.of(&call.target.model)?;
         let same_dialect = call.original(self.dialect).is_some();
@@ -79,20 +79,21 @@ impl Counter {
 
 impl Embeddings {
     pub(crate) async fn embed(&self, provider: &Remote, call: &EmbeddingCall) -> Result<Embedded> {
-        let Encoded { body, loss } = self.wire.embed_request(&call.request, &call.target.model)?;
+        let Encoded { body, dropped } =
+            self.wire.embed_request(&call.request, &call.target.model)?;
         if call.strict {
-            loss.refuse()?;
+            dropped.require_empty()?;
         }
         let uri = self.address.of(&call.target.model)?;
         let (headers, body) =
             provider.exchange(Letter::json(uri, body), &call.context, false).await?;
-        let head = ResponseMeta {
+        let meta = ResponseMeta {
             upstream_request_id: remote::upstream_request_id(&headers),
-            loss,
+            dropped,
             card: call.target.card.clone(),
-            ..provider.head(&call.target.model)
+            ..provider.meta(&call.target.model)
         };
-        Ok(Embedded { head, response: self.wire.read_embeddings(&call.request, &body)? })
+        Ok(Embedded { meta, response: self.wire.read_embeddings(&call.request, &body)? })
     }
 }
 

@@ -18,13 +18,13 @@ pub(crate) trait Again: Sized + Send + Unpin + 'static {
 /// The wait for another answer.
 pub(crate) type Asking<A> = Pin<Box<dyn Future<Output = Result<(A, ProviderResponse)>> + Send>>;
 
-/// Holds the preamble of `frames` back until their first output; if they fail before it, what
+/// Holds the preamble of `chunks` back until their first output; if they fail before it, what
 /// `again` finds takes their place.
 ///
-/// Of an answer that came later, the first frame tells who gives it. After the first output
+/// Of an answer that came later, the first chunk tells who gives it. After the first output
 /// everything is passed on as it is, and what was kept for another attempt is let go.
-pub(crate) fn until_output<A: Again>(frames: ChunkStream, again: A) -> ChunkStream {
-    let begun = Waiting { frames, again, held: VecDeque::new(), head: None };
+pub(crate) fn until_output<A: Again>(chunks: ChunkStream, again: A) -> ChunkStream {
+    let begun = Waiting { chunks, again, held: VecDeque::new(), meta: None };
     Box::pin(Watched { state: State::Waiting(Box::new(begun)) })
 }
 
@@ -44,11 +44,11 @@ enum State<A> {
 }
 
 struct Waiting<A> {
-    frames: ChunkStream,
+    chunks: ChunkStream,
     again: A,
     held: VecDeque<Chunk>,
     /// Who gives the answer, unless that was told before.
-    head: Option<Box<ResponseMeta>>,
+    meta: Option<Box<ResponseMeta>>,
 }
 
 impl<A: Again> Stream for Watched<A> {
@@ -58,7 +58,7 @@ impl<A: Again> Stream for Watched<A> {
         loop {
             self.state = match mem::replace(&mut self.state, State::Over) {
                 State::Over => return Poll::Ready(None),
-                State::Waiting(mut waiting) => match waiting.frames.as_mut().poll_next(cx) {
+                State::Waiting(mut waiting) => match waiting.chunks.as_mut().poll_next(cx) {
                     Poll::Ready(next) => waiting.take(next),
                     Poll::Pending => {
                         self.state = State::Waiting(waiting);
@@ -66,12 +66,12 @@ impl<A: Again> Stream for Watched<A> {
                     }
                 },
                 State::Asking(mut asking) => match asking.as_mut().poll(cx) {
-                    Poll::Ready(Ok((again, ProviderResponse { head, frames }))) => {
+                    Poll::Ready(Ok((again, ProviderResponse { meta, chunks }))) => {
                         State::Waiting(Box::new(Waiting {
-                            frames,
+                            chunks,
                             again,
                             held: VecDeque::new(),
-                            head: Some(Box::new(head)),
+                            meta: Some(Box::new(meta)),
                         }))
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -80,13 +80,13 @@ impl<A: Again> Stream for Watched<A> {
                         return Poll::Pending;
                     }
                 },
-                State::Passing(mut held, mut frames) => {
+                State::Passing(mut held, mut chunks) => {
                     let next = match held.pop_front() {
-                        Some(frame) => Poll::Ready(Some(Ok(frame))),
-                        None => frames.as_mut().poll_next(cx),
+                        Some(chunk) => Poll::Ready(Some(Ok(chunk))),
+                        None => chunks.as_mut().poll_next(cx),
                     };
                     if !matches!(next, Poll::Ready(None | Some(Err(_)))) {
-                        self.state = State::Passing(held, frames);
+                        self.state = State::Passing(held, chunks);
                     }
                     return next;
                 }
@@ -98,21 +98,21 @@ impl<A: Again> Stream for Watched<A> {
 impl<A: Again> Waiting<A> {
     fn take(mut self: Box<Self>, next: Option<Result<Chunk>>) -> State<A> {
         match next {
-            Some(Ok(mut frame)) => {
-                if let Some(head) = self.head.take() {
-                    frame.head = Some(head);
+            Some(Ok(mut chunk)) => {
+                if let Some(meta) = self.meta.take() {
+                    chunk.meta = Some(meta);
                 }
-                let output = frame.output;
-                self.held.push_back(frame);
+                let output = chunk.output;
+                self.held.push_back(chunk);
                 if !output {
                     return State::Waiting(self);
                 }
-                State::Passing(self.held, self.frames)
+                State::Passing(self.held, self.chunks)
             }
             Some(Err(error)) => State::Asking(self.again.again(error)),
             None => {
-                if let Some(head) = self.head.take() {
-                    self.held.push_back(Chunk { head: Some(head), ..Chunk::default() });
+                if let Some(meta) = self.meta.take() {
+                    self.held.push_back(Chunk { meta: Some(meta), ..Chunk::default() });
                 }
                 State::Passing(self.held, Box::pin(stream::empty()))
             }

@@ -42,7 +42,7 @@ impl Bulkhead {
             let message = format!("the provider '{}' has too much to do", self.inner.id());
             GatewayError::new(ErrorKind::Overloaded, message)
                 .with_code("provider_overloaded")
-                .retry_after(Some(PATIENCE))
+                .with_retry_after(Some(PATIENCE))
         };
         let _turn = self.queue.try_acquire().map_err(|_| full())?;
         let waiting = time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned());
@@ -56,11 +56,11 @@ impl ProviderLayer for Bulkhead {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let place = self.enter().await?;
-        let mut answer = self.inner.answer(call).await?;
-        let frames = answer.frames.inspect(move |_| _ = &place);
-        answer.frames = Box::pin(frames);
+        let mut answer = self.inner.generate(call).await?;
+        let chunks = answer.chunks.inspect(move |_| _ = &place);
+        answer.chunks = Box::pin(chunks);
         Ok(answer)
     }
 
@@ -96,15 +96,15 @@ mod tests {
             "slow"
         }
 
-        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
-            let word = Chunk::of(vec![StreamEvent::Text("a".into())]);
-            let frames = Box::pin(stream::iter([Ok(word)]).chain(stream::pending()));
-            Ok(ProviderResponse { head: ResponseMeta::default(), frames })
+        async fn generate(&self, _: ProviderRequest) -> Result<ProviderResponse> {
+            let word = Chunk::from_events(vec![StreamEvent::Text("a".into())]);
+            let chunks = Box::pin(stream::iter([Ok(word)]).chain(stream::pending()));
+            Ok(ProviderResponse { meta: ResponseMeta::default(), chunks })
         }
     }
 
     async fn ask(bulkhead: &Bulkhead) -> Result<ProviderResponse> {
-        ProviderLayer::answer(bulkhead, ProviderRequest::new(ChatRequest::user("m", "x"))).await
+        ProviderLayer::generate(bulkhead, ProviderRequest::new(ChatRequest::user("m", "x"))).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -112,7 +112,7 @@ mod tests {
         let bulkhead = Bulkhead::new(Arc::new(Slow), 2);
         let mut first = ask(&bulkhead).await.unwrap();
         let _second = ask(&bulkhead).await.unwrap();
-        first.frames.next().await.unwrap().unwrap();
+        first.chunks.next().await.unwrap().unwrap();
         let began = time::Instant::now();
         let error = ask(&bulkhead).await.unwrap_err();
         assert_eq!((error.code(), began.elapsed().as_secs()), ("provider_overloaded", 1));

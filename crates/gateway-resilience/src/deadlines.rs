@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   answer():  ---- first_byte ---->  head
-//!   frames:                           ---- first_output ---->  output
+//!   chunks:                           ---- first_output ---->  output
 //!                                                              -- idle --> output -- idle --> ...
 //!              --------------------------------- total --------------------------------------->
 //! ```
@@ -76,7 +76,7 @@ impl ProviderLayer for Deadlines {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let began = Instant::now();
         let limits = self.limits;
         let (head_limit, total) = if call.stream {
@@ -84,11 +84,12 @@ impl ProviderLayer for Deadlines {
         } else {
             (limits.total, limits.total)
         };
-        let head_limit = if call.context.hurried { head_limit / 2 } else { head_limit };
+        let head_limit =
+            if call.context.breaker.half_open_probe { head_limit / 2 } else { head_limit };
         let model = Arc::clone(&call.target.model);
-        let answering = time::timeout(head_limit, self.inner.answer(call));
+        let answering = time::timeout(head_limit, self.inner.generate(call));
         let mut answer = answering.await.unwrap_or_else(|_| Err(self.timed_out(model)))?;
-        answer.frames = Box::pin(Watched::new(answer.frames, limits, began + total));
+        answer.chunks = Box::pin(Watched::new(answer.chunks, limits, began + total));
         Ok(answer)
     }
 
@@ -109,7 +110,12 @@ impl ProviderLayer for Deadlines {
 impl Deadlines {
     fn timed_out(&self, model: Arc<str>) -> GatewayError {
         let provider = self.inner.id().into();
-        timed_out().by(ResponseMeta { provider, model, attempts: 1, ..ResponseMeta::default() })
+        timed_out().with_meta(ResponseMeta {
+            provider,
+            model,
+            attempts: 1,
+            ..ResponseMeta::default()
+        })
     }
 }
 
@@ -124,12 +130,12 @@ impl std::fmt::Debug for Deadlines {
 
 /// Frames, with a clock beside them.
 ///
-/// A frame only notes when it came: the one timer finds out, when it fires, that it fired too
-/// early. So a stream costs a timer, not a timer a frame. It is touched before that only when
+/// A chunk only notes when it came: the one timer finds out, when it fires, that it fired too
+/// early. So a stream costs a timer, not a timer a chunk. It is touched before that only when
 /// patience ends earlier than it was set for, as it may with the first output.
 struct Watched {
     /// Absent once the end has come, one way or the other.
-    frames: Option<ChunkStream>,
+    chunks: Option<ChunkStream>,
     limits: Limits,
     total: Instant,
     /// When the upstream last showed that it lives.
@@ -141,10 +147,10 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(frames: ChunkStream, limits: Limits, total: Instant) -> Self {
+    fn new(chunks: ChunkStream, limits: Limits, total: Instant) -> Self {
         let now = Instant::now();
         Self {
-            frames: Some(frames),
+            chunks: Some(chunks),
             limits,
             total,
             sign: now,
@@ -154,13 +160,13 @@ impl Watched {
         }
     }
 
-    fn note(&mut self, frame: &Chunk) {
+    fn note(&mut self, chunk: &Chunk) {
         let now = Instant::now();
         self.sign = now;
-        if frame.output {
+        if chunk.output {
             self.output = now;
             self.has_output = true;
-        } else if self.has_output && !frame.events.is_empty() {
+        } else if self.has_output && !chunk.events.is_empty() {
             // Accounts after the last output are progress too.
             self.output = now;
         }
@@ -198,20 +204,20 @@ impl Stream for Watched {
     type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
-        let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
-        match frames.as_mut().poll_next(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.note(&frame);
-                return Poll::Ready(Some(Ok(frame)));
+        let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
+        match chunks.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.note(&chunk);
+                return Poll::Ready(Some(Ok(chunk)));
             }
             Poll::Ready(end) => {
-                self.frames = None;
+                self.chunks = None;
                 return Poll::Ready(end);
             }
             Poll::Pending => {}
         }
         self.poll_due(cx).map(|()| {
-            self.frames = None;
+            self.chunks = None;
             Some(Err(if self.has_output { stalled() } else { timed_out() }))
         })
     }
@@ -250,20 +256,20 @@ mod tests {
             "script"
         }
 
-        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
+        async fn generate(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             let (before, after) = self.0.split_once('h').unwrap();
             for step in before.chars() {
                 wait(step).await;
             }
-            let frames = stream::iter(after.chars()).filter_map(|step| async move {
+            let chunks = stream::iter(after.chars()).filter_map(|step| async move {
                 wait(step).await;
                 match step {
-                    'a' => Some(Ok(Chunk::of(vec![StreamEvent::Text("a".into())]))),
+                    'a' => Some(Ok(Chunk::from_events(vec![StreamEvent::Text("a".into())]))),
                     'p' => Some(Ok(Chunk::default())),
                     _ => None,
                 }
             });
-            Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
+            Ok(ProviderResponse { meta: ResponseMeta::default(), chunks: Box::pin(chunks) })
         }
     }
 
@@ -273,11 +279,11 @@ mod tests {
         let mut call = ProviderRequest::new(ChatRequest::user("m", "hello"));
         call.stream = stream;
         let mut seen = String::new();
-        match ProviderLayer::answer(&provider, call).await {
+        match ProviderLayer::generate(&provider, call).await {
             Err(error) => seen.push_str(error.code()),
             Ok(mut answer) => loop {
-                match answer.frames.next().await {
-                    Some(Ok(frame)) => seen.push(if frame.output { 'a' } else { 'p' }),
+                match answer.chunks.next().await {
+                    Some(Ok(chunk)) => seen.push(if chunk.output { 'a' } else { 'p' }),
                     Some(Err(error)) => seen.push_str(error.code()),
                     None => break seen.push('.'),
                 }

@@ -35,10 +35,10 @@ impl ProviderLayer for Ending {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let answering = self.last_call.run_until_cancelled(self.inner.answer(call));
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        let answering = self.last_call.run_until_cancelled(self.inner.generate(call));
         let mut answer = answering.await.unwrap_or_else(|| Err(stopping()))?;
-        answer.frames = until(self.last_call.clone(), answer.frames);
+        answer.chunks = until(self.last_call.clone(), answer.chunks);
         Ok(answer)
     }
 
@@ -59,17 +59,17 @@ impl fmt::Debug for Ending {
     }
 }
 
-/// `frames`, as long as they need not be waited for beyond `last_call`.
-fn until(last_call: CancellationToken, frames: ChunkStream) -> ChunkStream {
+/// `chunks`, as long as they need not be waited for beyond `last_call`.
+fn until(last_call: CancellationToken, chunks: ChunkStream) -> ChunkStream {
     let mut last_call = Box::pin(last_call.cancelled_owned());
-    let mut frames = Some(frames);
+    let mut chunks = Some(chunks);
     Box::pin(stream::poll_fn(move |cx| {
-        let Some(open) = &mut frames else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = open.poll_next_unpin(cx) {
-            return Poll::Ready(frame);
+        let Some(open) = &mut chunks else { return Poll::Ready(None) };
+        if let Poll::Ready(chunk) = open.poll_next_unpin(cx) {
+            return Poll::Ready(chunk);
         }
         ready!(last_call.as_mut().poll(cx));
-        frames = None;
+        chunks = None;
         Poll::Ready(Some(Err(stopping())))
     }))
 }
@@ -97,13 +97,13 @@ mod tests {
             "slow"
         }
 
-        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
+        async fn generate(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             time::sleep(Duration::from_secs(self.head)).await;
-            let frames = stream::iter(0..self.times).then(|_| async {
+            let chunks = stream::iter(0..self.times).then(|_| async {
                 time::sleep(Duration::from_secs(1)).await;
-                Ok(Chunk::of(vec![StreamEvent::Text("a".into())]))
+                Ok(Chunk::from_events(vec![StreamEvent::Text("a".into())]))
             });
-            Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
+            Ok(ProviderResponse { meta: ResponseMeta::default(), chunks: Box::pin(chunks) })
         }
     }
 
@@ -114,11 +114,11 @@ mod tests {
         let asking = async {
             let call = ProviderRequest::new(ChatRequest::user("m", "hello"));
             let mut seen = String::new();
-            match ProviderLayer::answer(&provider, call).await {
+            match ProviderLayer::generate(&provider, call).await {
                 Err(error) => seen.push_str(error.code()),
                 Ok(mut answer) => {
-                    while let Some(frame) = answer.frames.next().await {
-                        seen.push_str(frame.map_or_else(|_| "!", |_| "a"));
+                    while let Some(chunk) = answer.chunks.next().await {
+                        seen.push_str(chunk.map_or_else(|_| "!", |_| "a"));
                     }
                 }
             }

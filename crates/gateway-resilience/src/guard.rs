@@ -60,9 +60,9 @@ impl Guard {
     }
 
     /// What speaks against a call now.
-    pub(crate) fn against(&self) -> Option<UnavailableReason> {
+    pub(crate) fn unavailability(&self) -> Option<UnavailableReason> {
         let now = Instant::now();
-        let host = self.host.as_ref().and_then(|host| host.against(now));
+        let host = self.host.as_ref().and_then(|host| host.unavailability(now));
         let state = self.lock();
         let open =
             || Some(UnavailableReason::CircuitOpen { wait: state.breaker.as_ref()?.wait(now)? });
@@ -180,7 +180,7 @@ impl Told {
 
 /// For how long an upstream that limits the rate of requests is left alone.
 fn cool_down(error: &GatewayError) -> Duration {
-    error.delay().unwrap_or_default().clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+    error.retry_after().unwrap_or_default().clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 /// An admitted call. Dropped without news, it proves nothing.
@@ -203,16 +203,16 @@ impl Permit {
         self.end = Some(Told::by(&error, self.guard.host.is_some()));
         if error.kind() == ErrorKind::RateLimited {
             let wait = cool_down(&error);
-            return error.retry_after(Some(wait));
+            return error.with_retry_after(Some(wait));
         }
         error
     }
 }
 
 impl StreamObserver for Permit {
-    fn see(&mut self, _: &Chunk) {}
+    fn on_chunk(&mut self, _: &Chunk) {}
 
-    fn end(mut self: Box<Self>, end: StreamEnd<'_>) {
+    fn on_end(mut self: Box<Self>, end: StreamEnd<'_>) {
         self.end = Some(match end {
             StreamEnd::Complete => Told::WELL,
             StreamEnd::Failed(error) => Told::by(error, self.guard.host.is_some()),

@@ -89,19 +89,24 @@ impl Guarded {
     }
 
     fn admit(&self, target: &Target, context: &Context) -> Result<Option<Permit>> {
-        if context.unguarded {
+        if context.breaker.bypass_breaker {
             return Ok(None);
         }
-        let admitted = self.guard(target).admit(context.pressed);
+        let admitted = self.guard(target).admit(context.breaker.force_open_circuit);
         admitted.map(Some).map_err(|against| self.refusal(target, against))
     }
 
     fn refusal(&self, target: &Target, against: UnavailableReason) -> GatewayError {
         let (provider, model) = (Arc::<str>::from(self.inner.id()), Arc::clone(&target.model));
-        let fate = AttemptOutcome::Skipped(against);
+        let outcome = AttemptOutcome::Skipped(against);
         let steps =
-            vec![Attempt { provider: Arc::clone(&provider), model: Arc::clone(&model), fate }];
-        refusal(against).by(ResponseMeta { provider, model, steps, ..ResponseMeta::default() })
+            vec![Attempt { provider: Arc::clone(&provider), model: Arc::clone(&model), outcome }];
+        refusal(against).with_meta(ResponseMeta {
+            provider,
+            model,
+            attempts_log: steps,
+            ..ResponseMeta::default()
+        })
     }
 }
 
@@ -144,7 +149,7 @@ pub(crate) fn refusal(against: UnavailableReason) -> GatewayError {
             "the provider has failed too often and is given a pause",
         ),
     };
-    GatewayError::new(kind, message).with_code(code).retry_after(against.wait())
+    GatewayError::new(kind, message).with_code(code).with_retry_after(against.wait())
 }
 
 #[async_trait]
@@ -153,29 +158,32 @@ impl ProviderLayer for Guarded {
         self.inner.as_ref()
     }
 
-    fn against(&self, target: &Target) -> Option<UnavailableReason> {
-        self.guard(target).against()
+    fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
+        self.guard(target).unavailability()
     }
 
-    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
-        let against =
-            if call.context.unguarded { None } else { ProviderLayer::against(self, &call.target) };
-        let mut prospects = self.inner.rehearse(call).await;
+    async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+        let against = if call.context.breaker.bypass_breaker {
+            None
+        } else {
+            ProviderLayer::unavailability(self, &call.target)
+        };
+        let mut prospects = self.inner.plan(call).await;
         for prospect in &mut prospects {
-            prospect.against = prospect.against.or(against);
+            prospect.unavailable = prospect.unavailable.or(against);
             prospect.credential = self.settings.credential;
         }
         prospects
     }
 
-    async fn answer(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let Some(permit) = self.admit(&call.target, &call.context)? else {
-            return self.inner.answer(call).await;
+            return self.inner.generate(call).await;
         };
-        call.context.hurried |= permit.probe;
-        match self.inner.answer(call).await {
+        call.context.breaker.half_open_probe |= permit.probe;
+        match self.inner.generate(call).await {
             Ok(mut answer) => {
-                answer.frames = observe(answer.frames, Box::new(permit));
+                answer.chunks = observe(answer.chunks, Box::new(permit));
                 Ok(answer)
             }
             Err(error) => Err(permit.failed(error)),
@@ -232,7 +240,7 @@ mod tests {
             "named"
         }
 
-        async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
             let kind = match &*call.target.model {
                 "down" => ErrorKind::Upstream,
                 "refuses" => ErrorKind::InvalidRequest,
@@ -241,8 +249,8 @@ mod tests {
                 "unknown" => ErrorKind::UpstreamAuth,
                 _ => {
                     return Ok(ProviderResponse {
-                        head: ResponseMeta::default(),
-                        frames: Box::pin(futures_util::stream::empty()),
+                        meta: ResponseMeta::default(),
+                        chunks: Box::pin(futures_util::stream::empty()),
                     });
                 }
             };
@@ -265,13 +273,13 @@ mod tests {
         let mut seen = String::new();
         for model in models {
             let call = ProviderRequest::new(ChatRequest::user(*model, "hello"));
-            let answered = match ProviderLayer::answer(&guarded, call).await {
+            let answered = match ProviderLayer::generate(&guarded, call).await {
                 Ok(answer) => answer.collect().await.map(drop),
                 Err(error) => Err(error),
             };
             seen.push(match answered {
                 Ok(()) => '+',
-                Err(error) if error.head().is_some() => 'x',
+                Err(error) if error.meta().is_some() => 'x',
                 Err(_) => '-',
             });
             if *model == "wait" {

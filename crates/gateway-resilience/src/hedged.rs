@@ -98,7 +98,7 @@ impl ProviderLayer for Hedged {
         if let Ok(embedded) = time::timeout(late, &mut first).await {
             return embedded;
         }
-        if self.inner.against(&call.target).is_some() || !self.lock().may_hedge() {
+        if self.inner.unavailability(&call.target).is_some() || !self.lock().may_hedge() {
             return first.await;
         }
         let mut second = pin::pin!(self.timed(call));
@@ -112,7 +112,7 @@ impl ProviderLayer for Hedged {
                 Err(_) => first.await?,
             },
         };
-        embedded.head.attempts = embedded.head.attempts.saturating_add(1);
+        embedded.meta.attempts = embedded.meta.attempts.saturating_add(1);
         Ok(embedded)
     }
 }
@@ -142,7 +142,7 @@ mod tests {
             "slow"
         }
 
-        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
+        async fn generate(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             Err(GatewayError::new(gateway_core::ErrorKind::Internal, "no"))
         }
 
@@ -150,8 +150,8 @@ mod tests {
             let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
             let millis = if number.is_multiple_of(21) { 1000 } else { 10 };
             time::sleep(Duration::from_millis(millis)).await;
-            let head = ResponseMeta { attempts: 1, ..ResponseMeta::default() };
-            Ok(Embedded { head, response: EmbeddingResponse::default() })
+            let meta = ResponseMeta { attempts: 1, ..ResponseMeta::default() };
+            Ok(Embedded { meta, response: EmbeddingResponse::default() })
         }
     }
 

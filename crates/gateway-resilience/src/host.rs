@@ -43,7 +43,7 @@ impl Host {
     }
 
     /// What speaks against a call now.
-    pub(crate) fn against(&self, now: Instant) -> Option<UnavailableReason> {
+    pub(crate) fn unavailability(&self, now: Instant) -> Option<UnavailableReason> {
         if !self.troubled.load(Ordering::Relaxed) {
             return None;
         }

@@ -91,11 +91,11 @@ impl ProviderLayer for Retry {
         self.shared.inner.as_ref()
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let tries = Tries::new(&self.shared, call.context.attempts, self.shared.policy.ambiguous);
         let mut trying = Trying { tries, call, begun: Begun::default() };
-        let ProviderResponse { head, frames } = trying.ask().await?;
-        Ok(ProviderResponse { head, frames: again::until_output(frames, trying) })
+        let ProviderResponse { meta, chunks } = trying.ask().await?;
+        Ok(ProviderResponse { meta, chunks: again::until_output(chunks, trying) })
     }
 
     async fn count_tokens(&self, mut call: ProviderRequest) -> Result<Option<u64>> {
@@ -115,8 +115,8 @@ impl ProviderLayer for Retry {
             call.context.attempts = tries.left();
             match self.shared.inner.embed(call.clone()).await {
                 Ok(embedded) => {
-                    let head = tries.tally.tell(embedded.head);
-                    return Ok(Embedded { head, ..embedded });
+                    let meta = tries.tally.tell(embedded.meta);
+                    return Ok(Embedded { meta, ..embedded });
                 }
                 Err(error) => tries.pause(error).await?,
             }
@@ -170,8 +170,9 @@ impl Tries {
         let Some(pause) = pause.filter(|_| self.shared.spend(Budget::retry)) else {
             let error = std::mem::take(&mut self.tally).blame(error);
             // Whoever is told to wait may ask again then; whoever is not has had all attempts.
-            let is_final = worth_it && self.shared.policy.attempts > 1 && error.delay().is_none();
-            return Err(if is_final { error.as_last_word() } else { error });
+            let is_final =
+                worth_it && self.shared.policy.attempts > 1 && error.retry_after().is_none();
+            return Err(if is_final { error.as_final_attempt() } else { error });
         };
         self.attempt += 1;
         if let Some(observer) = &self.shared.observer {
@@ -189,7 +190,7 @@ impl Tries {
         let policy = &self.shared.policy;
         let doubled = policy.pause.saturating_mul(1 << (self.attempt - 1).min(16));
         let drawn = doubled.min(policy.longest_pause).mul_f64((self.shared.random)());
-        let pause = drawn.max(error.delay().unwrap_or_default());
+        let pause = drawn.max(error.retry_after().unwrap_or_default());
         (pause <= policy.longest_pause).then_some(pause)
     }
 }
@@ -241,10 +242,10 @@ impl Trying {
     async fn ask(&mut self) -> Result<ProviderResponse> {
         loop {
             self.call.context.attempts = self.tries.left();
-            match self.tries.shared.inner.answer(self.call.clone()).await {
-                Ok(ProviderResponse { head, frames }) => {
-                    self.begun = Begun::of(&head);
-                    return Ok(ProviderResponse { head: self.tries.tally.tell(head), frames });
+            match self.tries.shared.inner.generate(self.call.clone()).await {
+                Ok(ProviderResponse { meta, chunks }) => {
+                    self.begun = Begun::of(&meta);
+                    return Ok(ProviderResponse { meta: self.tries.tally.tell(meta), chunks });
                 }
                 Err(error) => self.tries.pause(error).await?,
             }
@@ -320,22 +321,22 @@ mod tests {
             "script"
         }
 
-        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
+        async fn generate(&self, _: ProviderRequest) -> Result<ProviderResponse> {
             let at = self.1.fetch_add(1, Ordering::Relaxed).min(self.0.len() - 1);
             let minute = Some(Duration::from_mins(1));
             match self.0[at] {
                 "5" => Err(failure(ErrorKind::Upstream)),
                 "4" => Err(failure(ErrorKind::InvalidRequest)),
                 "t" => Err(failure(ErrorKind::InvalidRequest).with_code("tool_use_failed")),
-                "w" => Err(failure(ErrorKind::RateLimited).retry_after(minute)),
+                "w" => Err(failure(ErrorKind::RateLimited).with_retry_after(minute)),
                 script => {
-                    let frames = script.chars().map(|step| match step {
-                        'o' => Ok(Chunk::of(vec![StreamEvent::Text("o".into())])),
+                    let chunks = script.chars().map(|step| match step {
+                        'o' => Ok(Chunk::from_events(vec![StreamEvent::Text("o".into())])),
                         'p' => Ok(Chunk::default()),
                         _ => Err(failure(ErrorKind::UpstreamOverloaded)),
                     });
-                    let frames = Box::pin(stream::iter(frames.collect::<Vec<_>>()));
-                    Ok(ProviderResponse { head: ResponseMeta::default(), frames })
+                    let chunks = Box::pin(stream::iter(chunks.collect::<Vec<_>>()));
+                    Ok(ProviderResponse { meta: ResponseMeta::default(), chunks })
                 }
             }
         }
@@ -347,14 +348,14 @@ mod tests {
         let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
         let retry = Retry::new(inner, Policy::default(), || 1.0);
         let mut seen = String::new();
-        match ProviderLayer::answer(&retry, ProviderRequest::new(ChatRequest::user("m", "hello")))
+        match ProviderLayer::generate(&retry, ProviderRequest::new(ChatRequest::user("m", "hello")))
             .await
         {
             Err(error) => seen.push_str(error.code()),
             Ok(mut answer) => {
-                while let Some(frame) = answer.frames.next().await {
-                    match frame {
-                        Ok(frame) => seen.push(if frame.output { 'o' } else { 'p' }),
+                while let Some(chunk) = answer.chunks.next().await {
+                    match chunk {
+                        Ok(chunk) => seen.push(if chunk.output { 'o' } else { 'p' }),
                         Err(error) => seen.push_str(error.code()),
                     }
                 }
@@ -401,7 +402,7 @@ mod tests {
         let policy = Policy { pause: Duration::ZERO, ..Policy::default() };
         let retry = Retry::new(inner, policy, || 0.0);
         for _ in 0..1000 {
-            let _ = ProviderLayer::answer(
+            let _ = ProviderLayer::generate(
                 &retry,
                 ProviderRequest::new(ChatRequest::user("m", "hello")),
             )

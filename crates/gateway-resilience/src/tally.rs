@@ -20,13 +20,13 @@ impl Tally {
 
     /// Takes over what `error` tells of who failed.
     pub(crate) fn failed(&mut self, error: &mut GatewayError) {
-        let Some(head) = error.take_head() else { return };
-        self.attempts = self.attempts.saturating_add(head.attempts);
-        let ResponseMeta { provider, model, steps, .. } = head;
+        let Some(meta) = error.take_meta() else { return };
+        self.attempts = self.attempts.saturating_add(meta.attempts);
+        let ResponseMeta { provider, model, attempts_log: steps, .. } = meta;
         if steps.is_empty() {
-            let fate = AttemptOutcome::Failed(error.kind());
+            let outcome = AttemptOutcome::Failed(error.kind());
             let (provider, model) = (Arc::clone(&provider), Arc::clone(&model));
-            self.steps.push(Attempt { provider, model, fate });
+            self.steps.push(Attempt { provider, model, outcome });
         }
         self.steps.extend(steps);
         self.last = Some((provider, model));
@@ -40,17 +40,17 @@ impl Tally {
         against: UnavailableReason,
     ) {
         let (provider, model) = (Arc::clone(provider), Arc::clone(model));
-        self.steps.push(Attempt { provider, model, fate: AttemptOutcome::Skipped(against) });
+        self.steps.push(Attempt { provider, model, outcome: AttemptOutcome::Skipped(against) });
     }
 
-    /// Tells `head`, and what went before it.
-    pub(crate) fn tell(&mut self, mut head: ResponseMeta) -> ResponseMeta {
-        head.attempts = head.attempts.saturating_add(self.attempts);
+    /// Tells `meta`, and what went before it.
+    pub(crate) fn tell(&mut self, mut meta: ResponseMeta) -> ResponseMeta {
+        meta.attempts = meta.attempts.saturating_add(self.attempts);
         if !self.steps.is_empty() {
-            let later = std::mem::replace(&mut head.steps, self.steps.clone());
-            head.steps.extend(later);
+            let later = std::mem::replace(&mut meta.attempts_log, self.steps.clone());
+            meta.attempts_log.extend(later);
         }
-        head
+        meta
     }
 
     /// Lets `error` tell all that went before it.
@@ -60,7 +60,13 @@ impl Tally {
             return error;
         }
         let (provider, model) = last.unwrap_or_default();
-        error.by(ResponseMeta { provider, model, attempts, steps, ..ResponseMeta::default() })
+        error.with_meta(ResponseMeta {
+            provider,
+            model,
+            attempts,
+            attempts_log: steps,
+            ..ResponseMeta::default()
+        })
     }
 }
 
@@ -69,18 +75,18 @@ impl Tally {
 pub(crate) struct Begun(ResponseMeta);
 
 impl Begun {
-    pub(crate) fn of(head: &ResponseMeta) -> Self {
+    pub(crate) fn of(meta: &ResponseMeta) -> Self {
         Self(ResponseMeta {
-            provider: Arc::clone(&head.provider),
-            model: Arc::clone(&head.model),
-            attempts: head.attempts,
-            steps: head.steps.clone(),
+            provider: Arc::clone(&meta.provider),
+            model: Arc::clone(&meta.model),
+            attempts: meta.attempts,
+            attempts_log: meta.attempts_log.clone(),
             ..ResponseMeta::default()
         })
     }
 
     /// An answer that broke off tells who gave it.
     pub(crate) fn broke_off(&self, error: GatewayError) -> GatewayError {
-        if error.head().is_some() { error } else { error.by(self.0.clone()) }
+        if error.meta().is_some() { error } else { error.with_meta(self.0.clone()) }
     }
 }

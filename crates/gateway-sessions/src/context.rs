@@ -42,7 +42,7 @@ pub fn check<'a>(members: impl IntoIterator<Item = (&'a String, &'a Json)>) -> R
         if !fits {
             let message = format!("context.{name} must be {wanted}");
             let error = GatewayError::new(ErrorKind::Unprocessable, message);
-            return Err(error.param(format!("context.{name}")));
+            return Err(error.with_param(format!("context.{name}")));
         }
     }
     Ok(())
@@ -71,7 +71,7 @@ mod tests {
     fn check_refused(json: &str) {
         let error = check(&context(json)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unprocessable);
-        assert!(error.at_param().unwrap().starts_with("context."));
+        assert!(error.param().unwrap().starts_with("context."));
     }
 
     #[test]

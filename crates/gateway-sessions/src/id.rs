@@ -13,7 +13,8 @@ impl SessionId {
     pub fn random() -> Result<Self> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| {
-            GatewayError::new(ErrorKind::Internal, "no random numbers").because(error.to_string())
+            GatewayError::new(ErrorKind::Internal, "no random numbers")
+                .with_source(error.to_string())
         })?;
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }

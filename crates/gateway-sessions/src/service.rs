@@ -277,7 +277,7 @@ impl Sessions {
         }
         let (min, max) = (self.rules.min_ttl.as_secs(), self.rules.max_ttl.as_secs());
         let message = format!("ttl_seconds must be between {min} and {max}");
-        Err(GatewayError::new(ErrorKind::Unprocessable, message).param("ttl_seconds"))
+        Err(GatewayError::new(ErrorKind::Unprocessable, message).with_param("ttl_seconds"))
     }
 }
 
@@ -288,7 +288,7 @@ fn key(tenant: &Tenant, id: &str) -> Result<Key> {
 fn busy() -> GatewayError {
     GatewayError::new(ErrorKind::Conflict, "another turn of this session is under way")
         .with_code("session_busy")
-        .retry_after(Some(Duration::from_secs(1)))
+        .with_retry_after(Some(Duration::from_secs(1)))
 }
 
 fn full() -> GatewayError {

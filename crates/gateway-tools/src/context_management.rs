@@ -137,7 +137,7 @@ impl ContextManagement {
             }
             let message = format!("the context service answered with {}", reply.status.as_u16());
             let error = ToolError::new(ToolErrorCode::UpstreamStatus, message);
-            Err(error.from_status(reply.status.as_u16()))
+            Err(error.with_upstream_status(reply.status.as_u16()))
         });
         permit.report(answer.as_ref().err());
         answer
@@ -153,7 +153,7 @@ impl ContextManagement {
         let answer = self.ask(Method::POST, path, Some(body), context).await;
         let answer = answer.map_err(|error| unavailable(error.to_string()))?;
         serde_json::from_slice(&answer).map_err(|error| {
-            unavailable("the context service's answer is unreadable".to_owned()).because(error)
+            unavailable("the context service's answer is unreadable".to_owned()).with_source(error)
         })
     }
 }

@@ -117,7 +117,7 @@ impl ProxyTool {
         if status.is_success() {
             return read(&reply.body).ok_or_else(|| {
                 ToolError::new(ToolErrorCode::UpstreamInvalid, "the service's answer is not JSON")
-                    .from_status(status.as_u16())
+                    .with_upstream_status(status.as_u16())
             });
         }
         // What is asked for by its name may be missing; a path that is missing is another matter.
@@ -134,7 +134,7 @@ impl ProxyTool {
         {
             message = format!("{message}: {why}");
         }
-        Err(ToolError::new(code, message).from_status(status.as_u16()))
+        Err(ToolError::new(code, message).with_upstream_status(status.as_u16()))
     }
 }
 

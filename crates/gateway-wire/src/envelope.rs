@@ -171,7 +171,7 @@ mod tests {
         let told = match read(body.as_bytes(), &Limits::default()) {
             Ok(envelope) => tell(body, &envelope),
             Err(error) => {
-                format!("{} {}: {}", error.code(), error.at_param().unwrap_or("-"), error.message())
+                format!("{} {}: {}", error.code(), error.param().unwrap_or("-"), error.message())
             }
         };
         assert_eq!(told, expected);

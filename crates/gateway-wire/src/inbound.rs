@@ -37,8 +37,8 @@ pub trait Caller: Send + Sync {
     /// If the request must be decoded for that, and cannot be.
     fn open(&self, body: Bytes, envelope: Envelope) -> Result<Opened> {
         let original = RawRequest::new(self.dialect(), body, envelope, self.decode());
-        let ask = Payload::Raw(Arc::new(original));
-        Ok(Opened { asks: vec![ask.clone()], told: ask, loss: DroppedParams::default() })
+        let payload = Payload::Raw(Arc::new(original));
+        Ok(Opened { asks: vec![payload.clone()], told: payload, dropped: DroppedParams::default() })
     }
 
     /// Writes a whole answer.
@@ -60,14 +60,14 @@ pub struct Opened {
     /// the answers are counted through.
     pub asks: Vec<Payload>,
     /// What the request says in vain.
-    pub loss: DroppedParams,
+    pub dropped: DroppedParams,
 }
 
 /// What an answer must know of the request it answers, and of itself.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The request.
-    pub ask: Payload,
+    pub payload: Payload,
     /// The model, as the caller named it; told where the upstream names none.
     pub model: String,
     /// Now, in seconds since 1970.
@@ -78,13 +78,13 @@ pub struct Reply {
 
 /// Writes a streamed answer as server-sent events.
 pub trait StreamWriter: Send {
-    /// Appends `frame` to `out`. Verbatim bytes are appended as they are.
-    fn write(&mut self, frame: Chunk, out: &mut Vec<u8>);
+    /// Appends `chunk` to `out`. Verbatim bytes are appended as they are.
+    fn write(&mut self, chunk: Chunk, out: &mut Vec<u8>);
 
-    /// Takes the frame's verbatim bytes out to be written as they are, where that needs no edit.
+    /// Takes the chunk's verbatim bytes out to be written as they are, where that needs no edit.
     ///
     /// Like [`write`](Self::write), without the copy.
-    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes>;
+    fn pass(&mut self, chunk: &mut Chunk) -> Option<Bytes>;
 
     /// Appends what ends a complete answer.
     fn end(&mut self, out: &mut Vec<u8>);

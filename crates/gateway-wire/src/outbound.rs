@@ -73,13 +73,13 @@ pub struct Encoded {
     /// only the model's name is replaced.
     pub body: Vec<Bytes>,
     /// What could not be carried.
-    pub loss: DroppedParams,
+    pub dropped: DroppedParams,
 }
 
 impl Encoded {
     /// A body in one piece.
-    pub fn whole(body: impl Into<Bytes>, loss: DroppedParams) -> Self {
-        Self { body: vec![body.into()], loss }
+    pub fn whole(body: impl Into<Bytes>, dropped: DroppedParams) -> Self {
+        Self { body: vec![body.into()], dropped }
     }
 
     /// The pieces, joined.
@@ -90,21 +90,21 @@ impl Encoded {
 
 /// Reads a streamed answer, some whole events at a time.
 pub trait StreamReader: Send {
-    /// Reads `block`, one or more whole events, into `frame`, which is empty.
+    /// Reads `block`, one or more whole events, into `chunk`, which is empty.
     ///
     /// # Errors
     ///
-    /// If the upstream reports a failure or sends what cannot be read. `frame` then holds what came
+    /// If the upstream reports a failure or sends what cannot be read. `chunk` then holds what came
     /// before; nothing after it counts.
-    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()>;
+    fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()>;
 
-    /// Learns that the upstream has ended the stream. May add a last frame.
+    /// Learns that the upstream has ended the stream. May add a last chunk.
     ///
     /// # Errors
     ///
     /// [`UpstreamTruncated`](gateway_core::ErrorKind::UpstreamTruncated) if the answer was not
     /// complete.
-    fn end(&mut self, frame: &mut Chunk) -> Result<()>;
+    fn end(&mut self, chunk: &mut Chunk) -> Result<()>;
 
     /// Whether the model has finished and only accounts may follow: an upstream that falls silent
     /// from here on has done no harm.

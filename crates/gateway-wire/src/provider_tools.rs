@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub fn without_foreign_tools(
     request: &ChatRequest,
     upstream: Dialect,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Option<ChatRequest>> {
     let foreign: Vec<_> = request
         .tools
@@ -52,7 +52,7 @@ pub fn without_foreign_tools(
         rest.parallel_tool_calls = None;
     }
     for name in foreign {
-        loss.drop(format!("tools.{name}"));
+        dropped.insert(format!("tools.{name}"));
     }
     Ok(Some(rest))
 }
@@ -108,13 +108,13 @@ mod tests {
         request.tools = vec![ToolSpec::function("f", "", Json::null())];
         request.tools.extend(others);
         request.tool_choice = Some(choice);
-        let mut loss = DroppedParams::default();
-        let told = match without_foreign_tools(&request, upstream, &mut loss) {
+        let mut dropped = DroppedParams::default();
+        let told = match without_foreign_tools(&request, upstream, &mut dropped) {
             Err(error) => error.message().to_owned(),
             Ok(None) => "all".to_owned(),
             Ok(Some(rest)) => {
                 let left: Vec<_> = rest.tools.iter().map(ToolSpec::name).collect();
-                let told: Vec<_> = loss.iter().collect();
+                let told: Vec<_> = dropped.iter().collect();
                 format!("{}; lost {}", left.join(" "), told.join(" "))
             }
         };

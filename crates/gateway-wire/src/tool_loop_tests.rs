@@ -70,18 +70,18 @@ impl Provider for Model {
         "model"
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let at = self.asked.fetch_add(1, Ordering::Relaxed);
         let last = (vec![Step::Say("end")], [true; 3]);
         let events = events(at, self.turns.get(at).unwrap_or(&last));
-        let frames: Vec<_> = if call.stream {
-            events.into_iter().map(|event| Ok(Chunk::of(vec![event]))).collect()
+        let chunks: Vec<_> = if call.stream {
+            events.into_iter().map(|event| Ok(Chunk::from_events(vec![event]))).collect()
         } else {
-            vec![Ok(Chunk::of(events))]
+            vec![Ok(Chunk::from_events(events))]
         };
         Ok(ProviderResponse {
-            head: ResponseMeta::default(),
-            frames: Box::pin(stream::iter(frames)),
+            meta: ResponseMeta::default(),
+            chunks: Box::pin(stream::iter(chunks)),
         })
     }
 }
@@ -142,7 +142,7 @@ impl Tool for Ours {
     }
 }
 
-/// The frames of a conversation in which a model takes `turns`.
+/// The chunks of a conversation in which a model takes `turns`.
 fn talk(turns: &[Turn], stream: bool) -> Vec<Chunk> {
     let model = Model { turns: turns.to_vec(), asked: AtomicUsize::default() };
     let schema = Json::parse(r#"{"type":"object"}"#).unwrap();
@@ -151,14 +151,14 @@ fn talk(turns: &[Turn], stream: bool) -> Vec<Chunk> {
     let mut request = ChatRequest::user("m", "hi");
     request.stream = stream;
     let answer =
-        conversation.answer(ProviderRequest::new(request)).now_or_never().unwrap().unwrap();
-    answer.frames.try_collect().now_or_never().unwrap().unwrap()
+        conversation.generate(ProviderRequest::new(request)).now_or_never().unwrap().unwrap();
+    answer.chunks.try_collect().now_or_never().unwrap().unwrap()
 }
 
-fn fold(frames: impl IntoIterator<Item = Chunk>) -> ChatResponse {
+fn fold(chunks: impl IntoIterator<Item = Chunk>) -> ChatResponse {
     let mut answer = Collector::default();
-    for frame in frames {
-        answer.extend(frame.events);
+    for chunk in chunks {
+        answer.extend(chunk.events);
     }
     answer.finish()
 }
@@ -166,15 +166,15 @@ fn fold(frames: impl IntoIterator<Item = Chunk>) -> ChatResponse {
 fn reply() -> Reply {
     let mut request = ChatRequest::user("m", "hi");
     request.stream_usage = true;
-    let ask = Payload::Parsed(Arc::new(request));
-    Reply { ask, model: "m".to_owned(), created: 1, ids: Ids::new(7) }
+    let payload = Payload::Parsed(Arc::new(request));
+    Reply { payload, model: "m".to_owned(), created: 1, ids: Ids::new(7) }
 }
 
 /// The stream that a caller reads.
 fn written(caller: &dyn Caller, turns: &[Turn]) -> Vec<u8> {
     let (mut writer, mut out) = (caller.writer(reply()), Vec::new());
-    for frame in talk(turns, true) {
-        writer.write(frame, &mut out);
+    for chunk in talk(turns, true) {
+        writer.write(chunk, &mut out);
     }
     writer.end(&mut out);
     out
@@ -188,17 +188,17 @@ fn read(upstream: &dyn Upstream, stream: Vec<u8>) -> ChatResponse {
     let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
     let mut blocks: Vec<_> = splitter.push(Bytes::from(stream)).unwrap().into_iter().collect();
     blocks.extend(splitter.finish());
-    let mut frames = Vec::new();
+    let mut chunks = Vec::new();
     for block in blocks {
-        let mut frame = Chunk::default();
-        reader.read(block, &mut frame).unwrap();
-        frames.push(frame);
+        let mut chunk = Chunk::default();
+        reader.read(block, &mut chunk).unwrap();
+        chunks.push(chunk);
     }
     let mut last = Chunk::default();
     reader.end(&mut last).unwrap();
     assert!(reader.is_complete() && reader.is_finished());
-    frames.push(last);
-    fold(frames)
+    chunks.push(last);
+    fold(chunks)
 }
 
 /// What of an answer means something to a client, however it is divided.
@@ -323,9 +323,9 @@ proptest! {
     /// none is run.
     #[test]
     fn calls_are_run_or_shown(turns in turns()) {
-        let frames = talk(&turns, true);
-        let ran: Vec<_> = frames.iter().flat_map(|it| &it.running).map(|it| it.id.clone()).collect();
-        let answer = fold(frames);
+        let chunks = talk(&turns, true);
+        let ran: Vec<_> = chunks.iter().flat_map(|it| &it.started_tool_calls).map(|it| it.id.clone()).collect();
+        let answer = fold(chunks);
         let seen: Vec<_> = answer.tool_calls().map(|it| it.id.clone()).collect();
         prop_assert!(ran.iter().all(|id| !seen.contains(id)));
         let theirs = answer.tool_calls().filter(|it| it.name == "theirs").count();

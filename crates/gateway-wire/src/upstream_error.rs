@@ -26,7 +26,7 @@ pub struct Fault {
 /// An answer that cannot be read.
 pub fn unreadable(because: impl Into<gateway_core::BoxError>) -> GatewayError {
     GatewayError::new(ErrorKind::UpstreamInvalid, "the provider sent an answer that cannot be read")
-        .because(because)
+        .with_source(because)
 }
 
 impl Fault {
@@ -39,16 +39,16 @@ impl Fault {
         let told = self.message.as_deref().map(presentable).filter(|text| !text.is_empty());
         let told = told.filter(|_| is_the_callers(kind));
         let message = told.map_or_else(|| Cow::Borrowed(sentence(kind)), Cow::Owned);
-        let mut error = GatewayError::new(kind, message).retry_after(self.retry_after);
+        let mut error = GatewayError::new(kind, message).with_retry_after(self.retry_after);
         if let Some(status) = self.status {
-            error = error.from_status(status);
+            error = error.with_upstream_status(status);
         }
         if is_the_callers(kind) {
             if let Some(code) = self.code.filter(|code| is_word(code)) {
                 error = error.with_code(code);
             }
             if let Some(param) = self.param.filter(|param| param.len() <= 128) {
-                error = error.param(param);
+                error = error.with_param(param);
             }
         }
         let logged = self.message.as_deref().map(presentable).unwrap_or_default();
@@ -60,7 +60,7 @@ impl Fault {
             };
             error = error.with_code(of.as_str());
         }
-        error.because(format!("status {:?}, {:?}: {logged}", self.status, self.kind))
+        error.with_source(format!("status {:?}, {:?}: {logged}", self.status, self.kind))
     }
 
     fn error_kind(&self) -> ErrorKind {

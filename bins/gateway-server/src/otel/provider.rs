@@ -67,21 +67,21 @@ impl ProviderLayer for Traced {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
         let target = call.target.clone();
         let mut attempt = self.begin("chat", &target, &mut call.context);
         attempt.stream = call.stream;
         if self.tracing.content {
-            call.look = Inspection::Full;
+            call.inspection = Inspection::Full;
             if let Ok(request) = call.request() {
                 let asked = KeyValue::new(names::INPUT, content::asked(request));
                 attempt.span.span().add_event(names::DETAILS, vec![asked]);
             }
             attempt.said = Some(Box::default());
         }
-        match self.inner.answer(call).await {
+        match self.inner.generate(call).await {
             Ok(mut answer) => {
-                answer.frames = observe(answer.frames, Box::new(attempt));
+                answer.chunks = observe(answer.chunks, Box::new(attempt));
                 Ok(answer)
             }
             Err(error) => {
@@ -179,14 +179,14 @@ impl Attempt {
 }
 
 impl StreamObserver for Attempt {
-    fn see(&mut self, frame: &Chunk) {
-        if frame.output && self.first.is_none() {
+    fn on_chunk(&mut self, chunk: &Chunk) {
+        if chunk.output && self.first.is_none() {
             self.first = Some(Instant::now());
         }
         if let Some(said) = &mut self.said {
-            said.extend(frame.events.iter().cloned());
+            said.extend(chunk.events.iter().cloned());
         }
-        for event in &frame.events {
+        for event in &chunk.events {
             if let StreamEvent::Usage(usage) = event {
                 self.usage = Some(*usage);
             } else if let StreamEvent::Finished(finish) = event {
@@ -204,7 +204,7 @@ impl StreamObserver for Attempt {
         }
     }
 
-    fn end(mut self: Box<Self>, end: StreamEnd<'_>) {
+    fn on_end(mut self: Box<Self>, end: StreamEnd<'_>) {
         self.finish(end);
     }
 }

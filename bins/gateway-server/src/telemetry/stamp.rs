@@ -11,7 +11,7 @@ pub(super) fn write(out: &mut Vec<u8>) {
 
 fn write_time(since_1970: Duration, out: &mut Vec<u8>) {
     let (days, second) = (since_1970.as_secs() / 86_400, since_1970.as_secs() % 86_400);
-    let Date { year, month, day } = Date::after(days);
+    let Date { year, month, day } = Date::from_days_since_epoch(days);
     for (before, number, digits) in [
         (None, year, 4),
         (Some(b'-'), month, 2),

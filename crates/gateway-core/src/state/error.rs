@@ -85,8 +85,8 @@ impl From<StoreError> for GatewayError {
         };
         Self::new(kind, message)
             .with_code(error.code())
-            .retry_after(wait.map(Duration::from_secs))
-            .because(error)
+            .with_retry_after(wait.map(Duration::from_secs))
+            .with_source(error)
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
     fn check(error: StoreError, kind: ErrorKind, code: &str, retries: bool) {
         let error = GatewayError::from(error);
         assert_eq!((error.kind(), error.code()), (kind, code));
-        assert_eq!(error.delay().is_some(), retries);
+        assert_eq!(error.retry_after().is_some(), retries);
         assert!(!error.message().contains("secret"), "details are for the log");
     }
 

@@ -26,7 +26,7 @@ pub(super) struct ToolLoopStream {
     pub(super) context: Arc<ToolContext>,
     /// The tools that may be run for this request.
     pub(super) ours: Arc<HashSet<String>>,
-    rounds: ToolLoopLimits,
+    limits: ToolLoopLimits,
     /// What is asked, grown by what was said since.
     pub(super) call: ProviderRequest,
     round: usize,
@@ -48,45 +48,45 @@ impl ToolLoopStream {
         provider: Arc<dyn Provider>,
         toolbox: Arc<Toolbox>,
         context: ToolContext,
-        (ours, rounds): (HashSet<String>, ToolLoopLimits),
+        (ours, limits): (HashSet<String>, ToolLoopLimits),
         call: ProviderRequest,
     ) -> Self {
         let (context, ours) = (Arc::new(context), Arc::new(ours));
         let (round, ran, spent, state) = (0, 0, None, State::Over);
-        Self { provider, toolbox, context, ours, rounds, call, round, ran, spent, state }
+        Self { provider, toolbox, context, ours, limits, call, round, ran, spent, state }
     }
 
     /// The answer, of which `first` is the first turn. Dropping it stops the model and the tools.
-    pub(super) fn frames(mut self, first: ChunkStream) -> ChunkStream {
+    pub(super) fn chunks(mut self, first: ChunkStream) -> ChunkStream {
         self.state = State::Hearing(first, self.turn());
         let stream = self.call.stream;
-        let frames = stream::try_unfold(self, |mut talk| async move {
-            Ok(talk.next().await?.map(|frame| (frame, talk)))
+        let chunks = stream::try_unfold(self, |mut talk| async move {
+            Ok(talk.next().await?.map(|chunk| (chunk, talk)))
         });
-        if stream { Box::pin(frames) } else { Box::pin(stream::once(whole(Box::pin(frames)))) }
+        if stream { Box::pin(chunks) } else { Box::pin(stream::once(whole(Box::pin(chunks)))) }
     }
 
     async fn next(&mut self) -> Result<Option<Chunk>> {
         loop {
-            let frame = match mem::replace(&mut self.state, State::Over) {
-                State::Hearing(mut frames, mut turn) => match frames.try_next().await? {
-                    Some(frame) => {
-                        let frame = turn.take(frame)?;
-                        self.state = State::Hearing(frames, turn);
-                        frame
+            let chunk = match mem::replace(&mut self.state, State::Over) {
+                State::Hearing(mut chunks, mut turn) => match chunks.try_next().await? {
+                    Some(chunk) => {
+                        let chunk = turn.take(chunk)?;
+                        self.state = State::Hearing(chunks, turn);
+                        chunk
                     }
                     None => self.over(*turn),
                 },
                 State::Running(said, calls) => self.run(said, calls).await?,
                 State::Asking => {
-                    let answer = self.provider.answer(self.call.clone()).await?;
-                    self.state = State::Hearing(answer.frames, self.turn());
+                    let answer = self.provider.generate(self.call.clone()).await?;
+                    self.state = State::Hearing(answer.chunks, self.turn());
                     continue;
                 }
                 State::Over => return Ok(None),
             };
-            if frame != Chunk::default() {
-                return Ok(Some(frame));
+            if chunk != Chunk::default() {
+                return Ok(Some(chunk));
             }
         }
     }
@@ -94,7 +94,7 @@ impl ToolLoopStream {
     fn turn(&self) -> Box<Turn> {
         let place = match self.round {
             0 => Place::First,
-            round if round >= self.rounds.most => Place::Last,
+            round if round >= self.limits.max_rounds => Place::Last,
             _ => Place::Later,
         };
         Box::new(Turn::new(Arc::clone(&self.ours), place, self.spent))
@@ -105,11 +105,13 @@ impl ToolLoopStream {
         let mut seen = Vec::new();
         match turn.end(&mut seen) {
             Verdict::Run(said, calls) => {
-                let running = calls.clone();
+                let started_tool_calls = calls.clone();
                 self.state = State::Running(said, calls);
-                Chunk { running, ..Chunk::of(seen) }
+                Chunk { started_tool_calls, ..Chunk::from_events(seen) }
             }
-            Verdict::Done(said) => Chunk { exchanged: Vec::from_iter(said), ..Chunk::of(seen) },
+            Verdict::Done(said) => {
+                Chunk { completed_messages: Vec::from_iter(said), ..Chunk::from_events(seen) }
+            }
         }
     }
 
@@ -130,24 +132,25 @@ impl ToolLoopStream {
                 (call, outcome)
             }
         });
-        let outcomes: Vec<_> = stream::iter(running).buffered(self.rounds.parallel).collect().await;
-        let exchanged = vec![said, Message::new(Role::Tool, results(outcomes))];
+        let outcomes: Vec<_> =
+            stream::iter(running).buffered(self.limits.max_parallel).collect().await;
+        let completed_messages = vec![said, Message::new(Role::Tool, results(outcomes))];
         self.round += 1;
-        self.grow(&exchanged)?;
+        self.grow(&completed_messages)?;
         self.state = State::Asking;
-        Ok(Chunk { exchanged, ..Chunk::default() })
+        Ok(Chunk { completed_messages, ..Chunk::default() })
     }
 
     /// Adds what was said to what is asked next.
-    fn grow(&mut self, exchanged: &[Message]) -> Result<()> {
+    fn grow(&mut self, completed_messages: &[Message]) -> Result<()> {
         let mut request = self.call.request()?.clone();
-        request.messages.extend_from_slice(exchanged);
-        request.tool_choice = if self.round < self.rounds.most {
+        request.messages.extend_from_slice(completed_messages);
+        request.tool_choice = if self.round < self.limits.max_rounds {
             request.tool_choice.map(relaxed)
         } else {
             Some(ToolChoice::None)
         };
-        self.call.ask = Payload::Parsed(Arc::new(request));
+        self.call.payload = Payload::Parsed(Arc::new(request));
         Ok(())
     }
 }
@@ -198,16 +201,16 @@ fn fit(json: Json, room: &mut usize) -> Result<Json, ToolError> {
     }
 }
 
-/// An answer that is not streamed comes in one frame.
-async fn whole(mut frames: ChunkStream) -> Result<Chunk> {
+/// An answer that is not streamed comes in one chunk.
+async fn whole(mut chunks: ChunkStream) -> Result<Chunk> {
     let mut whole = Chunk::default();
-    while let Some(frame) = frames.try_next().await? {
-        whole.events.extend(frame.events);
-        whole.verbatim = whole.verbatim.or(frame.verbatim);
-        whole.output |= frame.output;
-        whole.exchanged.extend(frame.exchanged);
-        whole.running.extend(frame.running);
-        whole.head = frame.head.or(whole.head);
+    while let Some(chunk) = chunks.try_next().await? {
+        whole.events.extend(chunk.events);
+        whole.verbatim = whole.verbatim.or(chunk.verbatim);
+        whole.output |= chunk.output;
+        whole.completed_messages.extend(chunk.completed_messages);
+        whole.started_tool_calls.extend(chunk.started_tool_calls);
+        whole.meta = chunk.meta.or(whole.meta);
     }
     // Counts that grew are of no use to anybody who has the last.
     let last = whole.events.iter().rposition(|event| matches!(event, StreamEvent::Usage(_)));

@@ -44,21 +44,21 @@ impl Provider for Script {
         "script"
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let whole = !call.stream;
         self.asked.lock().unwrap().push(call);
         let mut turns = self.turns.lock().unwrap();
         let events = if turns.len() > 1 { turns.remove(0) } else { turns[0].clone() };
         let verbatim = Some(bytes::Bytes::from_static(b"verbatim"));
-        let frame = |events| Ok(Chunk { verbatim: verbatim.clone(), ..Chunk::of(events) });
-        let frames: Vec<_> = if whole {
-            vec![frame(events)]
+        let chunk = |events| Ok(Chunk { verbatim: verbatim.clone(), ..Chunk::from_events(events) });
+        let chunks: Vec<_> = if whole {
+            vec![chunk(events)]
         } else {
-            events.into_iter().map(|event| frame(vec![event])).collect()
+            events.into_iter().map(|event| chunk(vec![event])).collect()
         };
         Ok(ProviderResponse {
-            head: ResponseMeta::default(),
-            frames: Box::pin(stream::iter(frames)),
+            meta: ResponseMeta::default(),
+            chunks: Box::pin(stream::iter(chunks)),
         })
     }
 }
@@ -163,11 +163,11 @@ fn conversation(script: &Arc<Script>) -> ToolLoop {
     ToolLoop::new(provider).with_tool(Echo::new("ours"))
 }
 
-fn frames(script: &Arc<Script>, request: ChatRequest) -> Vec<Chunk> {
+fn chunks(script: &Arc<Script>, request: ChatRequest) -> Vec<Chunk> {
     let answer =
-        block_on(ProviderLayer::answer(&conversation(script), ProviderRequest::new(request)))
+        block_on(ProviderLayer::generate(&conversation(script), ProviderRequest::new(request)))
             .unwrap();
-    block_on(answer.frames.map(Result::unwrap).collect())
+    block_on(answer.chunks.map(Result::unwrap).collect())
 }
 
 /// What a message says, in the words of this file; results are `=`.
@@ -191,13 +191,13 @@ fn spell(message: &Message) -> String {
 
 /// What the caller sees of `turns`, and after `|` what a session keeps.
 fn heard(turns: &[&str], stream: bool) -> String {
-    let frames = frames(&Script::new(turns), ChatRequest { stream, ..request() });
-    assert!(stream || frames.len() == 1, "one frame: {frames:?}");
+    let chunks = chunks(&Script::new(turns), ChatRequest { stream, ..request() });
+    assert!(stream || chunks.len() == 1, "one frame: {chunks:?}");
     let mut answer = Collector::default();
     let mut kept = Vec::new();
-    for frame in frames {
-        answer.extend(frame.events);
-        kept.extend(frame.exchanged.iter().map(spell));
+    for chunk in chunks {
+        answer.extend(chunk.events);
+        kept.extend(chunk.completed_messages.iter().map(spell));
     }
     let answer = answer.finish();
     let message = answer.choices.first().map(|choice| spell(&choice.message)).unwrap_or_default();

@@ -74,16 +74,16 @@ impl Turn {
         self.ours.is_empty()
     }
 
-    /// What of `frame` the caller sees now.
-    pub(super) fn take(&mut self, mut frame: Chunk) -> Result<Chunk> {
-        let mut seen = Vec::with_capacity(frame.events.len());
-        for event in mem::take(&mut frame.events) {
+    /// What of `chunk` the caller sees now.
+    pub(super) fn take(&mut self, mut chunk: Chunk) -> Result<Chunk> {
+        let mut seen = Vec::with_capacity(chunk.events.len());
+        for event in mem::take(&mut chunk.events) {
             self.push(event, &mut seen)?;
         }
         if self.is_heard_only() {
-            return Ok(Chunk { events: seen, ..frame });
+            return Ok(Chunk { events: seen, ..chunk });
         }
-        Ok(Chunk { head: frame.head, ..Chunk::of(seen) })
+        Ok(Chunk { meta: chunk.meta, ..Chunk::from_events(seen) })
     }
 
     fn push(&mut self, event: StreamEvent, seen: &mut Vec<StreamEvent>) -> Result<()> {

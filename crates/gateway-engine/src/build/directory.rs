@@ -256,7 +256,7 @@ impl ProviderDirectory {
             Some(Backend::NotReady(why)) => why.clone(),
             None => format!("the provider '{id}' is not configured"),
         };
-        Err(GatewayError::new(ErrorKind::NotConfigured, why).param("model"))
+        Err(GatewayError::new(ErrorKind::NotConfigured, why).with_param("model"))
     }
 
     /// The fallback group of `route`, if it leads to one.

@@ -75,7 +75,7 @@ impl Wish {
         }
         wire::validate(body, &wire::Limits { depth })?;
         serde_json::from_slice(body).map_err(|error| {
-            GatewayError::invalid("body", "the body is not a JSON object").because(error)
+            GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
         })
     }
 
@@ -185,7 +185,7 @@ impl Desk<'_> {
 
 fn no_item() -> GatewayError {
     GatewayError::new(ErrorKind::NotFound, "there is no such item in the conversation")
-        .param("item_id")
+        .with_param("item_id")
 }
 
 fn list(items: &[Json], has_more: bool) -> Json {

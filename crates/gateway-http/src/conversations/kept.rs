@@ -120,7 +120,7 @@ pub(super) async fn append(store: &dyn ResponseStore, key: &Key, change: &Change
     }
     Err(GatewayError::new(ErrorKind::Conflict, "too much is added to the conversation at once")
         .with_code("conversation_locked")
-        .param("conversation"))
+        .with_param("conversation"))
 }
 
 impl Kept {

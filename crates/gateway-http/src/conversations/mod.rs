@@ -35,11 +35,11 @@ fn key(tenant: &Tenant, id: &str) -> Option<Key> {
 pub(crate) fn not_found() -> GatewayError {
     GatewayError::new(ErrorKind::NotFound, "there is no such conversation")
         .with_code("conversation_not_found")
-        .param("conversation")
+        .with_param("conversation")
 }
 
 fn full() -> GatewayError {
     GatewayError::new(ErrorKind::TooLarge, "the conversation is full")
         .with_code("conversation_full")
-        .param("conversation")
+        .with_param("conversation")
 }

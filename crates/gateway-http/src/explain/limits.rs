@@ -10,7 +10,7 @@ pub(super) fn told(outlook: &LimitPreview) -> Value {
         json!({
             "code": error.code(),
             "message": error.message(),
-            "retry_after_ms": error.delay().map(millis),
+            "retry_after_ms": error.retry_after().map(millis),
         })
     });
     json!({

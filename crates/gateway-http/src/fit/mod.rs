@@ -134,8 +134,8 @@ async fn shorten(
     let made: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await?;
     let Some(shorter) = texts::replaced(request, made) else { return Ok(None) };
     let tokens = estimate::tokens(&shorter, model);
-    call.ask = Payload::Parsed(Arc::new(shorter));
-    call.look = Inspection::Full;
+    call.payload = Payload::Parsed(Arc::new(shorter));
+    call.inspection = Inspection::Full;
     Ok(Some(tokens))
 }
 
@@ -146,8 +146,8 @@ fn away(tier: u8, cause: GatewayError) -> GatewayError {
     );
     GatewayError::new(ErrorKind::Unavailable, message)
         .with_code("cms_unavailable")
-        .retry_after(Some(std::time::Duration::from_secs(PAUSE)))
-        .because(cause)
+        .with_retry_after(Some(std::time::Duration::from_secs(PAUSE)))
+        .with_source(cause)
 }
 
 impl Fitted {

@@ -41,7 +41,7 @@ pub(crate) fn annotate_error(
         "threshold_mb": admission.pressure.threshold_mb(),
         "active_requests": admission.active(),
         "max_concurrent": places,
-        "retry_after_seconds": error.delay().unwrap_or(RETRY_AFTER).as_secs(),
+        "retry_after_seconds": error.retry_after().unwrap_or(RETRY_AFTER).as_secs(),
     });
     if let Value::Object(facts) = facts {
         told.extend(facts);

@@ -189,7 +189,7 @@ pub(super) fn too_large() -> Replay {
 fn in_progress() -> GatewayError {
     GatewayError::new(ErrorKind::Conflict, "a request with this Idempotency-Key is being done")
         .with_code("idempotency_in_progress")
-        .retry_after(Some(Duration::from_secs(1)))
+        .with_retry_after(Some(Duration::from_secs(1)))
 }
 
 fn mismatch() -> GatewayError {

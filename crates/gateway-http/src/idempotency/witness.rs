@@ -73,10 +73,10 @@ impl ProviderLayer for Witnessed {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let ProviderResponse { head, frames } = self.inner.answer(call).await?;
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        let ProviderResponse { meta, chunks } = self.inner.generate(call).await?;
         let mark = self.mark.clone();
-        let frames = frames.inspect_err(move |_| mark.failed.store(true, Ordering::Relaxed));
-        Ok(ProviderResponse { head, frames: Box::pin(frames) })
+        let chunks = chunks.inspect_err(move |_| mark.failed.store(true, Ordering::Relaxed));
+        Ok(ProviderResponse { meta, chunks: Box::pin(chunks) })
     }
 }

@@ -14,8 +14,8 @@ pub(super) struct Features {
 
 impl Meters {
     /// Counts what a translation left behind.
-    pub(crate) fn lost(&self, loss: &DroppedParams) {
-        for name in loss.iter() {
+    pub(crate) fn lost(&self, dropped: &DroppedParams) {
+        for name in dropped.iter() {
             self.one("llm_gateway_dropped_parameters_total", "parameter", parameters::label(name));
         }
     }

@@ -67,7 +67,7 @@ impl Running {
     fn enter(&self, key: Key) -> Result<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             GatewayError::new(ErrorKind::Overloaded, "too many answers are made in the background")
-                .retry_after(Some(Duration::from_secs(5)))
+                .with_retry_after(Some(Duration::from_secs(5)))
         })?;
         let handle = Handle { stop: CancellationToken::new(), ended: CancellationToken::new() };
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +141,7 @@ async fn admit(keep: &Keep, key: &Key, id: &str, to: &Reply) -> Result<(Place, V
     let place = keep.app().responses.running.enter(key.clone())?;
     let queued = response_object(id, to.clone(), Stage::Queued);
     let object = serde_json::from_slice(&queued).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "a response that cannot be read").because(error)
+        GatewayError::new(ErrorKind::Internal, "a response that cannot be read").with_source(error)
     })?;
     keep.put(id, object, true).await?;
     Ok((place, queued))
@@ -190,22 +190,22 @@ impl Job {
 
     async fn work(&mut self, work: Work) -> Result<(), Gone> {
         let Work { provider, call, mut outcome } = work;
-        let ProviderResponse { head, frames } = match provider.answer(call).await {
+        let ProviderResponse { meta, chunks } = match provider.generate(call).await {
             Ok(answer) => answer,
             Err(error) => {
                 outcome.failed(&error);
                 return self.fail(&error).await;
             }
         };
-        outcome.begun(&head);
-        let frames = nameless(observe(frames, outcome));
-        let mut batches = frames.ready_chunks(BATCH);
+        outcome.begun(&meta);
+        let chunks = nameless(observe(chunks, outcome));
+        let mut batches = chunks.ready_chunks(BATCH);
         while let Some(batch) = batches.next().await {
             let mut out = Vec::new();
             let mut failed = None;
-            for frame in batch {
-                match frame {
-                    Ok(frame) => self.writer.write(frame, &mut out),
+            for chunk in batch {
+                match chunk {
+                    Ok(chunk) => self.writer.write(chunk, &mut out),
                     Err(error) => failed = Some(error),
                 }
             }

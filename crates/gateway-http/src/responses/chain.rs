@@ -61,7 +61,7 @@ async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
                 ErrorKind::ContextLength,
                 "the conversation is too long to be continued",
             )
-            .param("previous_response_id"));
+            .with_param("previous_response_id"));
         }
         // An upstream that uses an id twice makes a circle.
         next = match record.previous.filter(|id| seen.insert(id.clone())) {

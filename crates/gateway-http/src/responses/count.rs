@@ -15,7 +15,7 @@ pub(crate) async fn input_tokens(
     body: &[u8],
 ) -> Result<Response<reply::Body>> {
     let mut members: Members = serde_json::from_slice(body).map_err(|error| {
-        GatewayError::invalid("body", "the body is not a JSON object").because(error)
+        GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
     })?;
     // An estimate needs no model.
     members.entry("model".to_owned()).or_insert_with(|| Json::of(&"any"));

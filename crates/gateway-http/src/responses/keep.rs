@@ -94,22 +94,22 @@ impl Keep {
         }
     }
 
-    /// `frames` as the caller gets them, each kept before it is passed on.
+    /// `chunks` as the caller gets them, each kept before it is passed on.
     ///
     /// Who reads the end, or of the beginning, can ask for the answer at once. If the stream is
     /// dropped, what was told until then is kept.
-    pub(crate) fn stream(self, frames: ChunkStream, to: Reply) -> ChunkStream {
+    pub(crate) fn stream(self, chunks: ChunkStream, to: Reply) -> ChunkStream {
         let log = Arc::new(Mutex::new(Log::default()));
         let leaving = Leaving { keep: self.clone(), log: Arc::clone(&log) };
         let writer = ResponsesCaller.writer(to);
-        let keeping = Keeping { frames: self.named(frames), writer, keep: self, log };
+        let keeping = Keeping { chunks: self.named(chunks), writer, keep: self, log };
         let kept = stream::unfold(Some(keeping), |keeping| async move { keeping?.next().await });
         observe(Box::pin(kept), Box::new(leaving))
     }
 
-    /// `frames` without the upstream's name for the answer, unless the upstream keeps it by that.
-    pub(crate) fn named(&self, frames: ChunkStream) -> ChunkStream {
-        if self.record.native { frames } else { nameless(frames) }
+    /// `chunks` without the upstream's name for the answer, unless the upstream keeps it by that.
+    pub(crate) fn named(&self, chunks: ChunkStream) -> ChunkStream {
+        if self.record.native { chunks } else { nameless(chunks) }
     }
 
     /// Keeps the end of a streamed answer, unless it was deleted meanwhile.
@@ -129,15 +129,15 @@ impl Keep {
     }
 }
 
-/// `frames` without the upstream's name for the answer.
-pub(super) fn nameless(frames: ChunkStream) -> ChunkStream {
-    Box::pin(frames.map_ok(|mut frame| {
-        for event in &mut frame.events {
+/// `chunks` without the upstream's name for the answer.
+pub(super) fn nameless(chunks: ChunkStream) -> ChunkStream {
+    Box::pin(chunks.map_ok(|mut chunk| {
+        for event in &mut chunk.events {
             if let StreamEvent::Started(started) = event {
                 started.id = None;
             }
         }
-        frame
+        chunk
     }))
 }
 
@@ -187,7 +187,7 @@ fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
 }
 
 struct Keeping {
-    frames: ChunkStream,
+    chunks: ChunkStream,
     writer: Box<dyn StreamWriter>,
     keep: Keep,
     log: Arc<Mutex<Log>>,
@@ -195,10 +195,10 @@ struct Keeping {
 
 impl Keeping {
     async fn next(mut self) -> Option<(gateway_core::Result<Chunk>, Option<Self>)> {
-        match self.frames.next().await {
-            Some(Ok(frame)) => {
-                let frame = self.write(frame).await;
-                Some((Ok(frame), Some(self)))
+        match self.chunks.next().await {
+            Some(Ok(chunk)) => {
+                let chunk = self.write(chunk).await;
+                Some((Ok(chunk), Some(self)))
             }
             Some(Err(error)) => {
                 let mut out = Vec::new();
@@ -217,20 +217,20 @@ impl Keeping {
         }
     }
 
-    /// The frame as it is written, once it is kept.
-    async fn write(&mut self, mut frame: Chunk) -> Chunk {
-        let output = frame.output;
-        let exchanged = mem::take(&mut frame.exchanged);
-        let running = mem::take(&mut frame.running);
-        let head = frame.head.take();
-        let bytes = self.writer.pass(&mut frame).unwrap_or_else(|| {
+    /// The chunk as it is written, once it is kept.
+    async fn write(&mut self, mut chunk: Chunk) -> Chunk {
+        let output = chunk.output;
+        let completed_messages = mem::take(&mut chunk.completed_messages);
+        let started_tool_calls = mem::take(&mut chunk.started_tool_calls);
+        let meta = chunk.meta.take();
+        let bytes = self.writer.pass(&mut chunk).unwrap_or_else(|| {
             let mut out = Vec::new();
-            self.writer.write(frame, &mut out);
+            self.writer.write(chunk, &mut out);
             out.into()
         });
         self.heard(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
-        Chunk { events: Vec::new(), verbatim, output, exchanged, running, head }
+        Chunk { events: Vec::new(), verbatim, output, completed_messages, started_tool_calls, meta }
     }
 
     async fn heard(&mut self, block: &Bytes) {
@@ -279,9 +279,9 @@ struct Leaving {
 }
 
 impl StreamObserver for Leaving {
-    fn see(&mut self, _: &Chunk) {}
+    fn on_chunk(&mut self, _: &Chunk) {}
 
-    fn end(self: Box<Self>, end: StreamEnd<'_>) {
+    fn on_end(self: Box<Self>, end: StreamEnd<'_>) {
         let Self { keep, log } = *self;
         if !matches!(end, StreamEnd::Cancelled) || lock(&log).is_over {
             return;

@@ -141,7 +141,7 @@ impl fmt::Debug for Responses {
 
 /// Whose answer it is makes no difference: what one may not see is not there.
 fn not_found() -> GatewayError {
-    GatewayError::new(ErrorKind::NotFound, "there is no such response").param("response_id")
+    GatewayError::new(ErrorKind::NotFound, "there is no such response").with_param("response_id")
 }
 
 #[cfg(test)]

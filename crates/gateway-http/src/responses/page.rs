@@ -78,7 +78,7 @@ mod tests {
                 let ids: String = found.items.iter().filter_map(items::id_of).collect();
                 ids + if found.has_more { "+" } else { "" }
             }
-            Err(error) => error.at_param().unwrap().to_owned(),
+            Err(error) => error.param().unwrap().to_owned(),
         };
         assert_eq!(told, expected, "{query}");
     }

@@ -57,7 +57,8 @@ async fn read(
     let tenant = Tenant::new(Arc::clone(&call.context.tenant)).ok_or_else(|| {
         GatewayError::new(ErrorKind::Internal, "a request that belongs to nobody")
     })?;
-    let is_native = provider.speaks(&call.target, Dialect::Responses) == Some(Dialect::Responses);
+    let is_native =
+        provider.upstream_dialect(&call.target, Dialect::Responses) == Some(Dialect::Responses);
     let mut record = Record::new(provider.id(), is_native && !background);
     record.background = background;
     let (kept_by, asked) = (is_native.then(|| provider.id()), original.body.len());
@@ -89,7 +90,7 @@ async fn read(
         composed = Some(alone(call, composed)?);
     }
     if let Some(request) = composed {
-        call.ask = Payload::Parsed(Arc::new(request));
+        call.payload = Payload::Parsed(Arc::new(request));
     }
     if keeps && call.context.caching != Caching::Off {
         // A kept answer has a name of its own.
@@ -165,7 +166,7 @@ fn alone(call: &mut ProviderRequest, composed: Option<ChatRequest>) -> Result<Ch
 
 fn members(original: &RawRequest) -> Result<Members> {
     serde_json::from_slice(&original.body).map_err(|error| {
-        GatewayError::invalid("body", "the body is not a JSON object").because(error)
+        GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
     })
 }
 

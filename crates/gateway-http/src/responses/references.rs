@@ -87,5 +87,5 @@ fn unknown(id: &str) -> GatewayError {
         "there is no item with the id '{}': items are known as long as their response is stored",
         id.chars().take(80).collect::<String>()
     );
-    GatewayError::new(ErrorKind::NotFound, message).with_code("item_not_found").param("input")
+    GatewayError::new(ErrorKind::NotFound, message).with_code("item_not_found").with_param("input")
 }

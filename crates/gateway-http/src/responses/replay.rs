@@ -25,8 +25,8 @@ pub(super) fn live(app: &Arc<App>, key: Key, from: u64) -> Response<reply::Body>
     let following = Following { app: Arc::clone(app), key, from, told, is_synthetic: false };
     let blocks =
         stream::unfold(Some(following), |following| async move { following?.next().await });
-    let frames = blocks.map(|block| Ok::<_, BoxError>(Frame::data(block)));
-    let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());
+    let chunks = blocks.map(|block| Ok::<_, BoxError>(Frame::data(block)));
+    let mut reply = Response::new(StreamBody::new(chunks).boxed_unsync());
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -91,6 +91,6 @@ pub(super) fn from(starting_after: Option<&str>) -> Result<u64> {
     let Some(seen) = starting_after else { return Ok(0) };
     seen.parse::<u64>().map(|seen| seen.saturating_add(1)).map_err(|error| {
         let message = "starting_after is the number of an event";
-        gateway_core::GatewayError::invalid("starting_after", message).because(error)
+        gateway_core::GatewayError::invalid("starting_after", message).with_source(error)
     })
 }

@@ -63,7 +63,7 @@ pub(crate) async fn cancel(
     let (record, in_progress) = get(app, &key).await?;
     if !record.background {
         let message = "only a response that is made in the background can be cancelled";
-        return Err(GatewayError::new(ErrorKind::InvalidRequest, message).param("response_id"));
+        return Err(GatewayError::new(ErrorKind::InvalidRequest, message).with_param("response_id"));
     }
     if !in_progress {
         return Ok(shown(&record.response));

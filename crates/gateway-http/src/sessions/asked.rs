@@ -22,7 +22,7 @@ impl Members {
             unprocessable(error.message().to_owned()).with_code(code)
         })?;
         let members = serde_json::from_slice(body)
-            .map_err(|error| unprocessable("the body cannot be read").because(error))?;
+            .map_err(|error| unprocessable("the body cannot be read").with_source(error))?;
         Ok(Self(members))
     }
 
@@ -34,7 +34,7 @@ impl Members {
     ) -> Result<Option<T>> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         serde_json::from_str(value.get())
-            .map_err(|_| unprocessable(format!("{name} must be {wanted}")).param(name))
+            .map_err(|_| unprocessable(format!("{name} must be {wanted}")).with_param(name))
     }
 }
 
@@ -51,7 +51,7 @@ impl<'a> Query<'a> {
     /// The number called `name`, if it is there.
     pub(super) fn number<T: FromStr>(&self, name: &'static str) -> Result<Option<T>> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let wrong = |_| unprocessable(format!("{name} must be a whole number")).param(name);
+        let wrong = |_| unprocessable(format!("{name} must be a whole number")).with_param(name);
         text.parse().map(Some).map_err(wrong)
     }
 
@@ -61,7 +61,7 @@ impl<'a> Query<'a> {
         if (1..=most).contains(&limit) {
             return Ok(limit);
         }
-        Err(unprocessable(format!("limit must be between 1 and {most}")).param("limit"))
+        Err(unprocessable(format!("limit must be between 1 and {most}")).with_param("limit"))
     }
 }
 

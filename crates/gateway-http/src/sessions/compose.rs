@@ -87,8 +87,8 @@ async fn resume(
             return Err(error);
         }
     };
-    call.ask = Payload::Parsed(Arc::new(request));
-    call.look = Inspection::Full;
+    call.payload = Payload::Parsed(Arc::new(request));
+    call.inspection = Inspection::Full;
     chosen.taxonomy.clone_from(&composed.taxonomy);
     Ok(Opened { turn: Some(Box::new(turn)), composed, chosen })
 }
@@ -116,7 +116,7 @@ async fn begin(
 ) -> Result<Turn> {
     let tenant = tenant(client)?;
     Turn::begin(keeper, tenant, (id, token), on_conflict).await.map_err(|error| {
-        if error.kind() == ErrorKind::NotFound { error.param("session_id") } else { error }
+        if error.kind() == ErrorKind::NotFound { error.with_param("session_id") } else { error }
     })
 }
 

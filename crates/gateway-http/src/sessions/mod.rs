@@ -52,7 +52,7 @@ impl Keeper {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T> {
         self.turns.spawn(work).await.map_err(|error| {
-            GatewayError::new(ErrorKind::Internal, "the gateway failed").because(error)
+            GatewayError::new(ErrorKind::Internal, "the gateway failed").with_source(error)
         })
     }
 

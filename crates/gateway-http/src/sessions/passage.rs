@@ -33,15 +33,15 @@ impl ProviderLayer for Remembering {
         self.inner.as_ref()
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(turn) = turn else {
             return Err(GatewayError::new(ErrorKind::Internal, "a turn that was taken twice"));
         };
         let stream = call.stream;
-        match self.inner.answer(call).await {
-            Ok(ProviderResponse { head, frames }) => {
-                Ok(ProviderResponse { head, frames: turn.remember(frames, stream) })
+        match self.inner.generate(call).await {
+            Ok(ProviderResponse { meta, chunks }) => {
+                Ok(ProviderResponse { meta, chunks: turn.remember(chunks, stream) })
             }
             Err(error) => {
                 turn.abandon().await;
@@ -52,16 +52,16 @@ impl ProviderLayer for Remembering {
 }
 
 impl Turn {
-    /// Passes `frames` on. What ends the answer is held back until the turn is kept, so that a
+    /// Passes `chunks` on. What ends the answer is held back until the turn is kept, so that a
     /// caller who has seen the end finds it remembered; if it cannot be kept, the answer fails.
     ///
     /// Dropping the stream ends the turn with what was passed on; of an answer that is told whole
     /// (`stream` is false), that is nothing.
-    fn remember(self, frames: ChunkStream, stream: bool) -> ChunkStream {
-        let passage = Passage { stream, state: State::Passing(frames, Box::new(self)) };
+    fn remember(self, chunks: ChunkStream, stream: bool) -> ChunkStream {
+        let passage = Passage { stream, state: State::Passing(chunks, Box::new(self)) };
         Box::pin(stream::unfold(passage, |mut passage| async move {
-            let frame = passage.next().await?;
-            Some((frame, passage))
+            let chunk = passage.next().await?;
+            Some((chunk, passage))
         }))
     }
 }
@@ -83,17 +83,17 @@ impl Passage {
         let nothing = State::Telling(VecDeque::new());
         match mem::replace(&mut self.state, nothing) {
             State::Telling(mut held) => {
-                let frame = held.pop_front();
+                let chunk = held.pop_front();
                 self.state = State::Telling(held);
-                frame.map(Ok)
+                chunk.map(Ok)
             }
-            State::Passing(mut frames, mut turn) => match frames.next().await {
-                Some(Ok(frame)) if self.stream && !ends(&frame) => {
-                    turn.hear(&frame);
-                    self.state = State::Passing(frames, turn);
-                    Some(Ok(frame))
+            State::Passing(mut chunks, mut turn) => match chunks.next().await {
+                Some(Ok(chunk)) if self.stream && !ends(&chunk) => {
+                    turn.hear(&chunk);
+                    self.state = State::Passing(chunks, turn);
+                    Some(Ok(chunk))
                 }
-                Some(Ok(frame)) => self.end(frame, frames, *turn).await,
+                Some(Ok(chunk)) => self.end(chunk, chunks, *turn).await,
                 Some(Err(error)) => {
                     turn.abandon().await;
                     Some(Err(error))
@@ -103,25 +103,25 @@ impl Passage {
         }
     }
 
-    /// Waits for what comes after `frame`, keeps the turn, and only then tells the first of it.
+    /// Waits for what comes after `chunk`, keeps the turn, and only then tells the first of it.
     async fn end(
         &mut self,
-        frame: Chunk,
-        mut frames: ChunkStream,
+        chunk: Chunk,
+        mut chunks: ChunkStream,
         mut turn: Turn,
     ) -> Option<Result<Chunk>> {
-        let mut held = VecDeque::from([frame]);
-        while let Some(frame) = frames.next().await {
-            match frame {
-                Ok(frame) => held.push_back(frame),
+        let mut held = VecDeque::from([chunk]);
+        while let Some(chunk) = chunks.next().await {
+            match chunk {
+                Ok(chunk) => held.push_back(chunk),
                 Err(error) => {
                     turn.abandon().await;
                     return Some(Err(error));
                 }
             }
         }
-        for frame in &held {
-            turn.hear(frame);
+        for chunk in &held {
+            turn.hear(chunk);
         }
         if let Err(error) = turn.commit().await {
             return Some(Err(error));
@@ -132,9 +132,9 @@ impl Passage {
     }
 }
 
-/// Whether `frame` tells that an answer is complete.
-fn ends(frame: &Chunk) -> bool {
-    frame.events.iter().any(|event| matches!(event, StreamEvent::Finished(_)))
+/// Whether `chunk` tells that an answer is complete.
+fn ends(chunk: &Chunk) -> bool {
+    chunk.events.iter().any(|event| matches!(event, StreamEvent::Finished(_)))
 }
 
 #[cfg(test)]
@@ -179,29 +179,29 @@ mod tests {
 
     /// An answer, spelt: letters are text, `(` a call, `.` the end, `!` a failure, `$` the last
     /// message of a conversation with tools that says `x`.
-    fn frames(spelling: &str) -> ChunkStream {
-        let frames = spelling.chars().map(|letter| match letter {
-            '.' => Ok(Chunk::of(vec![StreamEvent::Finished(FinishReason::Stop.into())])),
+    fn chunks(spelling: &str) -> ChunkStream {
+        let chunks = spelling.chars().map(|letter| match letter {
+            '.' => Ok(Chunk::from_events(vec![StreamEvent::Finished(FinishReason::Stop.into())])),
             '!' => Err(GatewayError::new(ErrorKind::UpstreamCut, "cut")),
-            '(' => Ok(Chunk::of(vec![StreamEvent::ToolCall(ToolCallDelta {
+            '(' => Ok(Chunk::from_events(vec![StreamEvent::ToolCall(ToolCallDelta {
                 id: "c1".to_owned(),
                 ..ToolCallDelta::default()
             })])),
             '$' => {
                 let said = Message::text(Role::Assistant, "x");
                 let events = vec![StreamEvent::Finished(FinishReason::Stop.into())];
-                Ok(Chunk { exchanged: vec![said], ..Chunk::of(events) })
+                Ok(Chunk { completed_messages: vec![said], ..Chunk::from_events(events) })
             }
-            letter => Ok(Chunk::of(vec![StreamEvent::Text(letter.to_string())])),
+            letter => Ok(Chunk::from_events(vec![StreamEvent::Text(letter.to_string())])),
         });
-        Box::pin(stream::iter(frames.collect::<Vec<_>>()))
+        Box::pin(stream::iter(chunks.collect::<Vec<_>>()))
     }
 
-    /// Of an answer the caller takes `wanted` frames, and leaves: what is remembered.
+    /// Of an answer the caller takes `wanted` chunks, and leaves: what is remembered.
     async fn check(answer: &str, stream: bool, wanted: usize, expected: &str) {
         let (keeper, stores, tenant, id, turn) = begin().await;
         let passed: Vec<_> =
-            turn.remember(frames(answer), stream).take(wanted).map(|it| it.is_ok()).collect().await;
+            turn.remember(chunks(answer), stream).take(wanted).map(|it| it.is_ok()).collect().await;
         assert!(passed.len() <= wanted);
         keeper.settled().await;
         assert_eq!(remembered(&keeper, &tenant, &id).await, expected, "{answer} {wanted}");
@@ -240,31 +240,31 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_end_is_told_when_the_turn_is_kept() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
-        let mut frames = turn.remember(frames("a."), true);
-        frames.next().await.unwrap().unwrap();
+        let mut chunks = turn.remember(chunks("a."), true);
+        chunks.next().await.unwrap().unwrap();
         assert_eq!(remembered(&keeper, &tenant, &id).await, "");
-        assert!(ends(&frames.next().await.unwrap().unwrap()));
+        assert!(ends(&chunks.next().await.unwrap().unwrap()));
         assert_eq!(remembered(&keeper, &tenant, &id).await, "hello a");
-        assert!(frames.next().await.is_none());
+        assert!(chunks.next().await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_that_cannot_be_kept_is_a_failure() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
         keeper.sessions.delete(&tenant, &id).await.unwrap();
-        let mut frames = turn.remember(frames("a."), true);
-        assert!(frames.next().await.unwrap().is_ok());
-        assert_eq!(frames.next().await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
-        assert!(frames.next().await.is_none());
+        let mut chunks = turn.remember(chunks("a."), true);
+        assert!(chunks.next().await.unwrap().is_ok());
+        assert_eq!(chunks.next().await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(chunks.next().await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_session_that_ended_meanwhile_is_not_brought_back() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
-        let mut frames = turn.remember(frames("a."), true);
-        assert!(frames.next().await.unwrap().is_ok());
+        let mut chunks = turn.remember(chunks("a."), true);
+        assert!(chunks.next().await.unwrap().is_ok());
         tokio::time::sleep(std::time::Duration::from_hours(2)).await;
-        assert_eq!(frames.next().await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(chunks.next().await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
         assert!(keeper.sessions.get(&tenant, &id, Slice::ALL).await.is_err());
     }
 

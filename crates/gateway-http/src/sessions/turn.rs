@@ -83,12 +83,12 @@ impl Turn {
         Ok(())
     }
 
-    /// Notes what `frame` says.
-    pub(super) fn hear(&mut self, frame: &Chunk) {
-        if frame.exchanged.is_empty() {
-            self.saying.extend(frame.events.iter().cloned());
+    /// Notes what `chunk` says.
+    pub(super) fn hear(&mut self, chunk: &Chunk) {
+        if chunk.completed_messages.is_empty() {
+            self.saying.extend(chunk.events.iter().cloned());
         } else {
-            self.answered.extend_from_slice(&frame.exchanged);
+            self.answered.extend_from_slice(&chunk.completed_messages);
             self.saying = Collector::default();
         }
     }

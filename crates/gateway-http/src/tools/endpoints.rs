@@ -59,7 +59,7 @@ pub(super) async fn chosen(app: &App, client: &Client, id: Option<String>) -> Re
     let Some(id) = id else { return Ok(Chosen::default()) };
     let tenant = sessions::tenant(client)?;
     let found = app.keeper.sessions.get(&tenant, &id, NO_MESSAGES).await;
-    let found = found.map_err(|error| error.param("session_id"))?;
+    let found = found.map_err(|error| error.with_param("session_id"))?;
     Ok(Chosen::by(&found.session))
 }
 
@@ -91,13 +91,13 @@ impl Execute {
     fn parse(body: &[u8]) -> Result<Self> {
         let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| {
             let why = if error.is_data() { "a member has the wrong type" } else { "invalid JSON" };
-            unprocessable(format!("the body is not a call of a tool: {why}")).because(error)
+            unprocessable(format!("the body is not a call of a tool: {why}")).with_source(error)
         })?;
         let name = wire.name.or(wire.tool_name).filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| unprocessable("name is required").param("name"))?;
+        let name = name.ok_or_else(|| unprocessable("name is required").with_param("name"))?;
         let arguments = wire.arguments.map_or("{}", RawValue::get);
         if !arguments.starts_with('{') && arguments != "null" {
-            return Err(unprocessable("arguments must be an object").param("arguments"));
+            return Err(unprocessable("arguments must be an object").with_param("arguments"));
         }
         let call = ToolCall {
             id: wire.tool_call_id.unwrap_or_default(),
@@ -150,7 +150,7 @@ async fn execute(
         Err(error) if error.code == ToolErrorCode::InvalidArguments => {
             return Err(unprocessable(error.message)
                 .with_code(error.code.as_str())
-                .param("arguments"));
+                .with_param("arguments"));
         }
         Err(error) => Err(error),
     };

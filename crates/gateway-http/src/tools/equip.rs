@@ -82,8 +82,8 @@ pub(crate) fn equip(
     let added = added(call.request()?, &offered, &*tools);
     let conversation = ToolLoop::new(Arc::clone(provider))
         .with_tools(tools)
-        .offering(offered)
-        .with_rounds(toolbox.rounds)
+        .with_offered_tools(offered)
+        .with_limits(toolbox.rounds)
         .with_context(about);
     Ok(Equipped { provider: Arc::new(Within::new(conversation, until)), added })
 }
@@ -108,7 +108,7 @@ fn cannot_call(call: &ProviderRequest) -> bool {
 /// Whether the request describes a tool that may be one of the gateway's.
 fn describes(call: &ProviderRequest, tools: &dyn Tools) -> bool {
     let is_known = |name: &str| tools.spec(name).is_some();
-    match &call.ask {
+    match &call.payload {
         Payload::Raw(original) => {
             let list = original.envelope.tools.clone().and_then(|span| original.body.get(span));
             list.is_some_and(|list| tool_names::may_name(list, is_known))
@@ -132,7 +132,8 @@ fn wish(headers: &HeaderMap) -> Result<Wish<'_>> {
     }
     for value in said {
         let text = value.to_str().map_err(|error| {
-            GatewayError::invalid("tools", "x-gateway-tools must be a list of names").because(error)
+            GatewayError::invalid("tools", "x-gateway-tools must be a list of names")
+                .with_source(error)
         })?;
         names.extend(text.split(',').map(str::trim).filter(|name| !name.is_empty()));
     }

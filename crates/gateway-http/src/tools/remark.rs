@@ -22,21 +22,21 @@ pub(crate) fn are_shown(headers: &HeaderMap) -> bool {
     headers.get(names::TOOL_EVENTS).is_some_and(|it| it.as_bytes() == b"show")
 }
 
-/// The same frames, but calls count as output: nobody has to wait for the first word to see them.
-pub(crate) fn seen(frames: ChunkStream) -> ChunkStream {
-    Box::pin(frames.map(|frame| {
-        let frame = frame?;
-        let output = frame.output || !frame.running.is_empty();
-        Ok(Chunk { output, ..frame })
+/// The same chunks, but calls count as output: nobody has to wait for the first word to see them.
+pub(crate) fn seen(chunks: ChunkStream) -> ChunkStream {
+    Box::pin(chunks.map(|chunk| {
+        let chunk = chunk?;
+        let output = chunk.output || !chunk.started_tool_calls.is_empty();
+        Ok(Chunk { output, ..chunk })
     }))
 }
 
-/// Writes what `frame` tells of tools as comments.
-pub(crate) fn remark(frame: &Chunk, out: &mut Vec<u8>) {
-    for call in &frame.running {
+/// Writes what `chunk` tells of tools as comments.
+pub(crate) fn remark(chunk: &Chunk, out: &mut Vec<u8>) {
+    for call in &chunk.started_tool_calls {
         write("tool-call", &Call::of(call), out);
     }
-    for part in frame.exchanged.iter().flat_map(|message| &message.parts) {
+    for part in chunk.completed_messages.iter().flat_map(|message| &message.parts) {
         if let Content::ToolResult(result) = &part.content {
             write("tool-result", &Outcome::of(result), out);
         }
@@ -93,9 +93,9 @@ mod tests {
     use gateway_core::{Message, Role};
 
     #[track_caller]
-    fn check(frame: &Chunk, expected: &str) {
+    fn check(chunk: &Chunk, expected: &str) {
         let mut out = Vec::new();
-        remark(frame, &mut out);
+        remark(chunk, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
@@ -104,7 +104,7 @@ mod tests {
         let (call_id, name) = ("c1".to_owned(), Some("echo".to_owned()));
         let result = ToolResult { call_id, name, parts, is_error: true };
         let told = Message::new(Role::Tool, [Content::ToolResult(result)]);
-        Chunk { exchanged: vec![told], ..Chunk::default() }
+        Chunk { completed_messages: vec![told], ..Chunk::default() }
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
         let (id, name) = ("c1".to_owned(), "echo".to_owned());
         let call = ToolCall { id, name, arguments, ..ToolCall::default() };
         check(
-            &Chunk { running: vec![call], ..Chunk::default() },
+            &Chunk { started_tool_calls: vec![call], ..Chunk::default() },
             ": tool-call {\"id\":\"c1\",\"name\":\"echo\",\"arguments\":\"{\\\"a\\\":\\n1}\"}\n\n",
         );
         check(

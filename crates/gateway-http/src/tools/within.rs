@@ -27,14 +27,14 @@ impl ProviderLayer for Within {
         &self.inner
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let Some(until) = self.until else { return self.inner().answer(call).await };
-        let ProviderResponse { head, frames } = in_time(until, self.inner().answer(call)).await?;
-        let frames = stream::try_unfold(frames, move |mut frames| async move {
-            let frame = in_time(until, frames.try_next()).await?;
-            Ok(frame.map(|frame| (frame, frames)))
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        let Some(until) = self.until else { return self.inner().generate(call).await };
+        let ProviderResponse { meta, chunks } = in_time(until, self.inner().generate(call)).await?;
+        let chunks = stream::try_unfold(chunks, move |mut chunks| async move {
+            let chunk = in_time(until, chunks.try_next()).await?;
+            Ok(chunk.map(|chunk| (chunk, chunks)))
         });
-        Ok(ProviderResponse { head, frames: Box::pin(frames) })
+        Ok(ProviderResponse { meta, chunks: Box::pin(chunks) })
     }
 }
 
@@ -60,12 +60,12 @@ mod tests {
             "endless"
         }
 
-        async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
-            let frames = stream::unfold((), |()| async {
+        async fn generate(&self, _: ProviderRequest) -> Result<ProviderResponse> {
+            let chunks = stream::unfold((), |()| async {
                 time::sleep(Duration::from_secs(1)).await;
-                Some((Ok(Chunk::of(vec![StreamEvent::Text("x".to_owned())])), ()))
+                Some((Ok(Chunk::from_events(vec![StreamEvent::Text("x".to_owned())])), ()))
             });
-            Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
+            Ok(ProviderResponse { meta: ResponseMeta::default(), chunks: Box::pin(chunks) })
         }
     }
 
@@ -75,12 +75,12 @@ mod tests {
         let within = Within::new(ToolLoop::new(Arc::new(Endless)), Some(until.into_std()));
         let mut request = ChatRequest::user("m", "go on");
         request.stream = true;
-        let mut frames =
-            ProviderLayer::answer(&within, ProviderRequest::new(request)).await.unwrap().frames;
+        let mut chunks =
+            ProviderLayer::generate(&within, ProviderRequest::new(request)).await.unwrap().chunks;
         for _ in 0..3 {
-            frames.try_next().await.unwrap();
+            chunks.try_next().await.unwrap();
         }
-        let error = frames.try_next().await.unwrap_err();
+        let error = chunks.try_next().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UpstreamTimeout);
         assert_eq!(Instant::now(), until);
     }

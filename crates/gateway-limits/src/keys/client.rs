@@ -123,7 +123,7 @@ impl Client {
         }
         Err(GatewayError::new(ErrorKind::Forbidden, "this API key may not use the model")
             .with_code("model_not_allowed")
-            .param("model"))
+            .with_param("model"))
     }
 }
 

@@ -50,7 +50,7 @@ impl FailedAttempts {
         let message = "too many attempts without a valid API key";
         GatewayError::new(ErrorKind::RateLimited, message)
             .with_code("too_many_failed_attempts")
-            .retry_after(Some(Duration::from_micros(verdict.retry_after_us)))
+            .with_retry_after(Some(Duration::from_micros(verdict.retry_after_us)))
     }
 }
 

@@ -63,7 +63,7 @@ impl KeyGrant {
             !name.is_empty() && name.len() <= NAME && !name.chars().any(char::is_control)
         };
         let wrong = |param: &'static str, message: &'static str| {
-            Err(GatewayError::new(ErrorKind::Unprocessable, message).param(param))
+            Err(GatewayError::new(ErrorKind::Unprocessable, message).with_param(param))
         };
         if !is_name(&self.client) {
             return wrong("client", "a client has a name of at most 128 characters");

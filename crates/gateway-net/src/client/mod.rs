@@ -111,7 +111,7 @@ impl HttpClient {
     /// If it cannot be reached, or is no address.
     pub async fn status(&self, address: &str) -> Result<u16> {
         let request = Request::get(address).body(Pieces::default()).map_err(|error| {
-            GatewayError::new(ErrorKind::Internal, "this is no address").because(error)
+            GatewayError::new(ErrorKind::Internal, "this is no address").with_source(error)
         })?;
         Ok(self.send(request).await?.status().as_u16())
     }
@@ -126,7 +126,7 @@ impl HttpClient {
         let (head, body) = self.send(request).await?.into_parts();
         let body = Limited::new(body, 64 << 10).collect().await.map_err(|error| {
             GatewayError::new(ErrorKind::UpstreamCut, "the answer did not come whole")
-                .because(error)
+                .with_source(error)
         })?;
         Ok(Response::from_parts(head, body.to_bytes()))
     }
@@ -162,13 +162,13 @@ fn tls(extra_roots: &[Vec<u8>]) -> Result<ClientConfig> {
     for root in extra_roots {
         roots.add(CertificateDer::from(root.as_slice())).map_err(|error| {
             GatewayError::new(ErrorKind::Internal, "a root certificate is unreadable")
-                .because(error)
+                .with_source(error)
         })?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| GatewayError::new(ErrorKind::Internal, "no TLS").because(error))?;
+        .map_err(|error| GatewayError::new(ErrorKind::Internal, "no TLS").with_source(error))?;
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -187,17 +187,19 @@ fn unreachable(error: Error) -> GatewayError {
     };
     GatewayError::new(ErrorKind::UpstreamUnreachable, "the provider cannot be reached")
         .with_code(code)
-        .because(error)
+        .with_source(error)
 }
 
 /// What was asked, and has no answer.
 fn broken(error: Error) -> GatewayError {
     let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
     if hyper.is_some_and(|error| error.is_parse() || is_unsound(error)) {
-        return no_http().because(error);
+        return no_http().with_source(error);
     }
     let message = "the provider closed the connection without an answer";
-    GatewayError::new(ErrorKind::UpstreamCut, message).with_code("upstream_reset").because(error)
+    GatewayError::new(ErrorKind::UpstreamCut, message)
+        .with_code("upstream_reset")
+        .with_source(error)
 }
 
 /// Whether no answer was to be had from a head. What is within an error of I/O is not among its

@@ -76,9 +76,9 @@ fn broken(error: hyper::Error) -> GatewayError {
         let message = "the body of the request is malformed";
         return GatewayError::new(ErrorKind::InvalidRequest, message)
             .with_code("invalid_body")
-            .because(error);
+            .with_source(error);
     }
-    GatewayError::new(ErrorKind::Cancelled, "the caller has gone").because(error)
+    GatewayError::new(ErrorKind::Cancelled, "the caller has gone").with_source(error)
 }
 
 impl Body for RequestBody {

@@ -52,11 +52,11 @@ struct Log {
 
 #[derive(Default)]
 struct State {
-    head: Option<ResponseMeta>,
-    frames: VecDeque<Chunk>,
-    /// How many frames are gone from the front.
+    meta: Option<ResponseMeta>,
+    chunks: VecDeque<Chunk>,
+    /// How many chunks are gone from the front.
     gone: usize,
-    /// The bytes of all frames so far, those that are gone, and those that the fastest has read.
+    /// The bytes of all chunks so far, those that are gone, and those that the fastest has read.
     came: usize,
     gone_bytes: usize,
     read: usize,
@@ -91,14 +91,14 @@ impl Flight {
             match own.fill(asking).await {
                 Ok(()) => {
                     let whole = own.whole();
-                    if let Some((head, frames)) = whole {
-                        landing(head, frames).await;
+                    if let Some((meta, chunks)) = whole {
+                        landing(meta, chunks).await;
                     }
                     own.change(|state| state.end = Some(End::Complete));
                 }
                 Err(error) => {
                     failed(&error);
-                    let copy = error.copy();
+                    let copy = error.clone_without_source();
                     own.change(|state| state.end = Some(End::Failed(Some(error), copy)));
                 }
             }
@@ -146,12 +146,12 @@ impl Log {
     }
 
     async fn fill(&self, asking: impl Future<Output = Result<ProviderResponse>>) -> Result<()> {
-        let ProviderResponse { head, mut frames } = asking.await?;
-        self.change(|state| state.head = Some(head));
+        let ProviderResponse { meta, mut chunks } = asking.await?;
+        self.change(|state| state.meta = Some(meta));
         let mut changes = self.changed.subscribe();
-        while let Some(frame) = frames.next().await {
-            let frame = frame?;
-            self.change(|state| state.push(frame));
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            self.change(|state| state.push(chunk));
             // Somebody is there as long as this runs.
             while self.is_ahead() && changes.changed().await.is_ok() {}
         }
@@ -165,25 +165,25 @@ impl Log {
     fn whole(&self) -> Option<(ResponseMeta, Vec<Chunk>)> {
         let state = self.lock();
         let is_whole = state.gone == 0 && state.came <= KEPT_BYTES;
-        let head = state.head.clone().filter(|_| is_whole)?;
-        Some((head, state.frames.iter().cloned().collect()))
+        let meta = state.meta.clone().filter(|_| is_whole)?;
+        Some((meta, state.chunks.iter().cloned().collect()))
     }
 }
 
 impl State {
-    fn push(&mut self, frame: Chunk) {
-        if let Some(head) = &frame.head {
-            self.head = Some(ResponseMeta::clone(head));
+    fn push(&mut self, chunk: Chunk) {
+        if let Some(meta) = &chunk.meta {
+            self.meta = Some(ResponseMeta::clone(meta));
         }
-        self.came += size(&frame);
-        self.frames.push_back(frame);
+        self.came += size(&chunk);
+        self.chunks.push_back(chunk);
         // What nobody may join any more is kept only for those who are on their way.
         while self.came > KEPT_BYTES
             && self.came - self.gone_bytes > BEHIND_BYTES
-            && let Some(frame) = self.frames.pop_front()
+            && let Some(chunk) = self.chunks.pop_front()
         {
             self.gone += 1;
-            self.gone_bytes += size(&frame);
+            self.gone_bytes += size(&chunk);
         }
     }
 
@@ -192,8 +192,8 @@ impl State {
     }
 }
 
-/// Roughly the bytes of a frame.
-fn size(frame: &Chunk) -> usize {
+/// Roughly the bytes of a chunk.
+fn size(chunk: &Chunk) -> usize {
     let said = |event: &StreamEvent| match event {
         StreamEvent::Text(text) | StreamEvent::Refusal(text) | StreamEvent::Reasoning(text) => {
             text.len()
@@ -209,8 +209,8 @@ fn size(frame: &Chunk) -> usize {
         | StreamEvent::Usage(_)
         | StreamEvent::Finished(_) => 0,
     };
-    let events: usize = frame.events.iter().map(|event| 64 + said(event)).sum();
-    64 + events + frame.verbatim.as_ref().map_or(0, bytes::Bytes::len)
+    let events: usize = chunk.events.iter().map(|event| 64 + said(event)).sum();
+    64 + events + chunk.verbatim.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 /// A place from which an answer is seen.
@@ -233,11 +233,11 @@ impl Seat {
             self.changes.borrow_and_update();
             {
                 let mut state = self.flight.log.lock();
-                if let Some(head) = &state.head {
-                    return Ok(self.paid(head.clone()));
+                if let Some(meta) = &state.meta {
+                    return Ok(self.paid(meta.clone()));
                 }
                 if let Some(End::Failed(first, copy)) = &mut state.end {
-                    return Err(first.take().unwrap_or_else(|| copy.copy()));
+                    return Err(first.take().unwrap_or_else(|| copy.clone_without_source()));
                 }
             }
             if self.changes.changed().await.is_err() {
@@ -246,10 +246,10 @@ impl Seat {
         }
     }
 
-    pub(super) fn frames(self) -> ChunkStream {
+    pub(super) fn chunks(self) -> ChunkStream {
         Box::pin(stream::unfold(self, |mut seat| async move {
-            let frame = seat.next().await?;
-            Some((frame, seat))
+            let chunk = seat.next().await?;
+            Some((chunk, seat))
         }))
     }
 
@@ -269,7 +269,7 @@ impl Seat {
         }
     }
 
-    /// What comes next, if it is there: a frame, an error, or the end.
+    /// What comes next, if it is there: a chunk, an error, or the end.
     fn take(&mut self) -> Poll<Option<Result<Chunk>>> {
         let mut guard = self.flight.log.lock();
         let state = &mut *guard;
@@ -277,45 +277,47 @@ impl Seat {
             self.is_over = true;
             return Poll::Ready(Some(Err(left_behind())));
         };
-        if let Some(frame) = state.frames.get(at) {
-            let frame = frame.clone();
+        if let Some(chunk) = state.chunks.get(at) {
+            let chunk = chunk.clone();
             self.at += 1;
-            self.read += size(&frame);
+            self.read += size(&chunk);
             let was_ahead = state.is_ahead();
             state.read = state.read.max(self.read);
-            let head = state.head.clone();
+            let meta = state.meta.clone();
             drop(guard);
             if was_ahead {
                 self.flight.log.changed.send_replace(());
             }
-            return Poll::Ready(Some(Ok(self.told(frame, head))));
+            return Poll::Ready(Some(Ok(self.told(chunk, meta))));
         }
         let Some(end) = &mut state.end else { return Poll::Pending };
         self.is_over = true;
         Poll::Ready(match end {
             End::Complete => None,
-            End::Failed(first, copy) => Some(Err(first.take().unwrap_or_else(|| copy.copy()))),
+            End::Failed(first, copy) => {
+                Some(Err(first.take().unwrap_or_else(|| copy.clone_without_source())))
+            }
         })
     }
 
     /// If nobody else is left to pay, the next one does, as soon as it is known what.
-    fn told(&mut self, mut frame: Chunk, head: Option<ResponseMeta>) -> Chunk {
+    fn told(&mut self, mut chunk: Chunk, meta: Option<ResponseMeta>) -> Chunk {
         let is_finish = |event: &StreamEvent| matches!(event, StreamEvent::Finished(_));
-        if frame.events.iter().any(is_finish) {
+        if chunk.events.iter().any(is_finish) {
             self.is_settled = self.pays;
             if !self.pays && self.flight.log.unpaid.swap(false, Ordering::Relaxed) {
                 (self.pays, self.is_settled) = (true, true);
-                frame.head = head.map(Box::new);
+                chunk.meta = meta.map(Box::new);
             }
         }
-        frame.head = frame.head.map(|head| Box::new(self.paid(*head)));
-        frame
+        chunk.meta = chunk.meta.map(|meta| Box::new(self.paid(*meta)));
+        chunk
     }
 
-    fn paid(&self, mut head: ResponseMeta) -> ResponseMeta {
+    fn paid(&self, mut meta: ResponseMeta) -> ResponseMeta {
         let shared = Cached::Hit { age: Duration::ZERO };
-        head.cache = Some(if self.pays { Cached::Miss } else { shared });
-        head
+        meta.cache = Some(if self.pays { Cached::Miss } else { shared });
+        meta
     }
 }
 

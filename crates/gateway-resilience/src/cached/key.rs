@@ -28,7 +28,7 @@ pub(super) fn of(
     hash.text(original.dialect.as_str());
     let card = call.target.card.as_ref();
     hash.text(card.and_then(|card| card.api).map_or("", |api| api.as_str()));
-    let flags = [call.stream, call.strict, call.look == Inspection::Full];
+    let flags = [call.stream, call.strict, call.inspection == Inspection::Full];
     hash.0.update(flags.map(u8::from));
     for (name, value) in context.headers.iter() {
         hash.text(name);
@@ -108,7 +108,7 @@ mod tests {
         let original = Arc::new(RawRequest::new(Dialect::Chat, body, Envelope::default(), decode));
         let mut call = ProviderRequest::new(ChatRequest::user(model, ""));
         call.context.tenant = tenant.into();
-        call.ask = Payload::Raw(Arc::clone(&original));
+        call.payload = Payload::Raw(Arc::clone(&original));
         of(&call, &original, "p", "e").unwrap()
     }
 

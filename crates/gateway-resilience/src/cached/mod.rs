@@ -67,7 +67,7 @@ impl ProviderLayer for Cached {
         self.shared.inner.as_ref()
     }
 
-    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+    async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let verdict = match self.shared.name(call) {
             Err(None) => None,
             Err(Some(why)) => Some(Verdict::Bypass(why)),
@@ -77,18 +77,18 @@ impl ProviderLayer for Cached {
                 None => Verdict::Miss,
             }),
         };
-        let mut prospects = self.shared.inner.rehearse(call).await;
+        let mut prospects = self.shared.inner.plan(call).await;
         for prospect in &mut prospects {
             prospect.cache = verdict;
         }
         prospects
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         match self.shared.name(&call) {
             Ok((key, anew)) => Arc::clone(&self.shared).find(key, call, anew).await,
             Err(why) => {
-                let mut answer = self.shared.inner.answer(call).await?;
+                let mut answer = self.shared.inner.generate(call).await?;
                 if let Some(why) = why {
                     count("bypass");
                     mark(&mut answer, Verdict::Bypass(why));
@@ -146,8 +146,8 @@ impl Shared {
             count("miss");
             let flight = flight::Flight::start(self.asking(&call), |_| (), self.landing(key));
             let Some(mut seat) = flight.board(true) else { return self.alone(call).await };
-            let head = seat.begun().await?;
-            return Ok(ProviderResponse { head, frames: seat.frames() });
+            let meta = seat.begun().await?;
+            return Ok(ProviderResponse { meta, chunks: seat.chunks() });
         }
         Passenger { shared: self, key, call, tries: 0 }.travel().await
     }
@@ -155,22 +155,22 @@ impl Shared {
     /// An answer of its own, for one who finds no place.
     async fn alone(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         count("bypass");
-        let mut answer = self.inner.answer(call).await?;
+        let mut answer = self.inner.generate(call).await?;
         mark(&mut answer, Verdict::Bypass("crowded"));
         Ok(answer)
     }
 
     fn told(&self, stored: Stored, call: &ProviderRequest) -> ProviderResponse {
-        let head = ResponseMeta {
+        let meta = ResponseMeta {
             provider: self.inner.id().into(),
             model: Arc::clone(&call.target.model),
             card: call.target.card.clone(),
-            loss: stored.loss(),
+            dropped: stored.dropped(),
             cache: Some(Verdict::Hit { age: stored.age() }),
             ..ResponseMeta::default()
         };
-        let frames = stream::iter(stored.into_frames().map(Ok));
-        ProviderResponse { head, frames: Box::pin(frames) }
+        let chunks = stream::iter(stored.into_chunks().map(Ok));
+        ProviderResponse { meta, chunks: Box::pin(chunks) }
     }
 
     fn asking(
@@ -178,15 +178,15 @@ impl Shared {
         call: &ProviderRequest,
     ) -> impl Future<Output = Result<ProviderResponse>> + Send + use<> {
         let (inner, call) = (Arc::clone(&self.inner), call.clone());
-        async move { inner.answer(call).await }
+        async move { inner.generate(call).await }
     }
 
     /// Remembers the answer before its end is told, so that whoever has seen the end finds it.
     fn landing(&self, key: Key) -> Landing {
         let (store, ttl) = (Arc::clone(&self.store), self.ttl);
-        Box::new(move |head, frames| {
+        Box::new(move |meta, chunks| {
             Box::pin(async move {
-                let bytes = Stored::of(&head, &frames).and_then(|stored| stored.write());
+                let bytes = Stored::of(&meta, &chunks).and_then(|stored| stored.write());
                 if let Some(bytes) = bytes {
                     // A store in trouble costs the memory, not the answer.
                     let _ = time::timeout(PATIENCE, store.put(&key, bytes, ttl)).await;
@@ -203,7 +203,7 @@ impl Shared {
 /// Why it would not.
 fn repeatable(call: &ProviderRequest, wanted: bool) -> Result<&RawRequest, &'static str> {
     // What the gateway composed belongs to a conversation.
-    let Payload::Raw(original) = &call.ask else { return Err("composed") };
+    let Payload::Raw(original) = &call.payload else { return Err("composed") };
     let request = original.decoded().map_err(|_| "unreadable")?;
     if !request.tools.is_empty() {
         return Err("tools");
@@ -220,7 +220,7 @@ fn repeatable(call: &ProviderRequest, wanted: bool) -> Result<&RawRequest, &'sta
 }
 
 fn mark(answer: &mut ProviderResponse, verdict: Verdict) {
-    answer.head.cache = Some(verdict);
+    answer.meta.cache = Some(verdict);
 }
 
 fn count(result: &'static str) {
@@ -238,7 +238,7 @@ struct Passenger {
 impl Passenger {
     /// Shares the answer that is on its way, or sends for one.
     async fn travel(mut self) -> Result<ProviderResponse> {
-        let (head, seat) = loop {
+        let (meta, seat) = loop {
             let shared = &self.shared;
             let start = |failed: flights::Failed| {
                 let landing = shared.landing(self.key.clone());
@@ -254,18 +254,18 @@ impl Passenger {
                 Boarding::Full => return shared.alone(self.call).await,
             };
             match seat.begun().await {
-                Ok(head) if leads => {
+                Ok(meta) if leads => {
                     count("miss");
-                    return Ok(ProviderResponse { head, frames: seat.frames() });
+                    return Ok(ProviderResponse { meta, chunks: seat.chunks() });
                 }
-                Ok(head) => break (head, seat),
+                Ok(meta) => break (meta, seat),
                 // A failure is not shared: somebody else may fare better.
                 Err(error) if leads => return Err(error),
                 Err(error) => self = self.after(error)?,
             }
         };
         count("hit");
-        Ok(ProviderResponse { head, frames: again::until_output(seat.frames(), self) })
+        Ok(ProviderResponse { meta, chunks: again::until_output(seat.chunks(), self) })
     }
 
     /// Tries again after a shared answer failed.

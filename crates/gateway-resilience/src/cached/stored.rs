@@ -1,4 +1,4 @@
-//! An answer as it is kept: its frames, as they came.
+//! An answer as it is kept: its chunks, as they came.
 
 use bytes::Bytes;
 use gateway_core::{
@@ -18,7 +18,7 @@ pub(super) struct Stored {
     at: u64,
     /// What the translation left behind.
     dropped: Vec<String>,
-    frames: Vec<StoredFrame>,
+    chunks: Vec<StoredFrame>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -46,23 +46,23 @@ enum Event {
 }
 
 impl Stored {
-    /// The answer of these frames, if it is one to give again: it is complete, and its model had
+    /// The answer of these chunks, if it is one to give again: it is complete, and its model had
     /// said all it wanted to say. Calls of tools, seals and what only one dialect knows belong to
     /// one conversation.
-    pub(super) fn of(head: &ResponseMeta, frames: &[Chunk]) -> Option<Self> {
+    pub(super) fn of(meta: &ResponseMeta, chunks: &[Chunk]) -> Option<Self> {
         let mut is_finished = false;
-        let mut stored = Vec::with_capacity(frames.len());
-        for frame in frames {
-            let events = frame.events.iter().map(event).collect::<Option<Vec<_>>>()?;
+        let mut stored = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            let events = chunk.events.iter().map(event).collect::<Option<Vec<_>>>()?;
             is_finished |= events.iter().any(|event| matches!(event, Event::Stopped(..)));
-            let verbatim = match &frame.verbatim {
+            let verbatim = match &chunk.verbatim {
                 Some(bytes) => Some(std::str::from_utf8(bytes).ok()?.to_owned()),
                 None => None,
             };
-            stored.push(StoredFrame { events, verbatim, output: frame.output });
+            stored.push(StoredFrame { events, verbatim, output: chunk.output });
         }
-        let dropped = head.loss.iter().map(str::to_owned).collect();
-        is_finished.then_some(Self { at: now(), dropped, frames: stored })
+        let dropped = meta.dropped.iter().map(str::to_owned).collect();
+        is_finished.then_some(Self { at: now(), dropped, chunks: stored })
     }
 
     pub(super) fn write(&self) -> Option<Bytes> {
@@ -79,17 +79,17 @@ impl Stored {
     }
 
     /// What it lacked of what was asked.
-    pub(super) fn loss(&self) -> DroppedParams {
-        let mut loss = DroppedParams::default();
-        self.dropped.iter().for_each(|name| loss.drop(name.clone()));
-        loss
+    pub(super) fn dropped(&self) -> DroppedParams {
+        let mut dropped = DroppedParams::default();
+        self.dropped.iter().for_each(|name| dropped.insert(name.clone()));
+        dropped
     }
 
-    pub(super) fn into_frames(self) -> impl Iterator<Item = Chunk> + Send {
-        self.frames.into_iter().map(|frame| Chunk {
-            events: frame.events.into_iter().flat_map(told).collect(),
-            verbatim: frame.verbatim.map(Bytes::from),
-            output: frame.output,
+    pub(super) fn into_chunks(self) -> impl Iterator<Item = Chunk> + Send {
+        self.chunks.into_iter().map(|chunk| Chunk {
+            events: chunk.events.into_iter().flat_map(told).collect(),
+            verbatim: chunk.verbatim.map(Bytes::from),
+            output: chunk.output,
             ..Chunk::default()
         })
     }
@@ -164,12 +164,12 @@ mod tests {
     #[track_caller]
     fn check(events: Vec<StreamEvent>, kept: bool) {
         let verbatim = Some(Bytes::from_static(b"data: {}\n\n"));
-        let frames = [Chunk { verbatim, ..Chunk::of(events) }, Chunk::default()];
-        let stored = Stored::of(&ResponseMeta::default(), &frames);
+        let chunks = [Chunk { verbatim, ..Chunk::from_events(events) }, Chunk::default()];
+        let stored = Stored::of(&ResponseMeta::default(), &chunks);
         assert_eq!(stored.is_some(), kept);
         if let Some(stored) = stored {
             let read = Stored::read(&stored.write().unwrap()).unwrap();
-            assert_eq!(read.into_frames().collect::<Vec<_>>(), frames);
+            assert_eq!(read.into_chunks().collect::<Vec<_>>(), chunks);
         }
     }
 

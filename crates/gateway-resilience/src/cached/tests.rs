@@ -74,14 +74,14 @@ impl Provider for Slow {
         "slow"
     }
 
-    async fn answer(&self, _: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, _: ProviderRequest) -> Result<ProviderResponse> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let count = Count(Arc::clone(&self.ended));
         time::sleep(Duration::from_secs(1)).await;
         if number < self.failing {
             return Err(GatewayError::new(ErrorKind::Upstream, "failed"));
         }
-        let frames = stream::iter(0..6).then(move |at| {
+        let chunks = stream::iter(0..6).then(move |at| {
             let _kept = &count;
             async move {
                 time::sleep(Duration::from_secs(1)).await;
@@ -90,12 +90,12 @@ impl Provider for Slow {
                     StreamEvent::Finished(FinishReason::Stop.into()),
                 ];
                 Ok(match at {
-                    5 => Chunk::of(last.to_vec()),
-                    _ => Chunk::of(vec![StreamEvent::Text("a".into())]),
+                    5 => Chunk::from_events(last.to_vec()),
+                    _ => Chunk::from_events(vec![StreamEvent::Text("a".into())]),
                 })
             }
         });
-        Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
+        Ok(ProviderResponse { meta: ResponseMeta::default(), chunks: Box::pin(chunks) })
     }
 }
 
@@ -104,7 +104,7 @@ fn call() -> ProviderRequest {
     let decode = |_: &[u8]| Ok(ChatRequest::default());
     let original = RawRequest::new(Dialect::Chat, body, Envelope::default(), decode);
     let mut call = ProviderRequest::new(ChatRequest::user("m", ""));
-    call.ask = Payload::Raw(Arc::new(original));
+    call.payload = Payload::Raw(Arc::new(original));
     call.context.tenant = "t".into();
     call.context.caching = Caching::Allowed { wanted: true, anew: false };
     call
@@ -121,16 +121,16 @@ async fn hear(cached: Arc<Cached>, comes: u64, stays: u64) -> String {
     time::sleep(Duration::from_millis(100 * comes)).await;
     let mut heard = String::new();
     let hearing = async {
-        match ProviderLayer::answer(cached.as_ref(), call()).await {
+        match ProviderLayer::generate(cached.as_ref(), call()).await {
             Err(error) => heard.push_str(error.code()),
             Ok(mut answer) => {
-                let mut verdict = answer.head.cache;
-                while let Some(frame) = answer.frames.next().await {
-                    match frame {
-                        Ok(frame) => {
-                            verdict = frame.head.map_or(verdict, |head| head.cache);
+                let mut verdict = answer.meta.cache;
+                while let Some(chunk) = answer.chunks.next().await {
+                    match chunk {
+                        Ok(chunk) => {
+                            verdict = chunk.meta.map_or(verdict, |meta| meta.cache);
                             let text = |it: &StreamEvent| matches!(it, StreamEvent::Text(_));
-                            heard.extend(frame.events.iter().filter(|it| text(it)).map(|_| 'a'));
+                            heard.extend(chunk.events.iter().filter(|it| text(it)).map(|_| 'a'));
                         }
                         Err(error) => heard.push_str(error.code()),
                     }
@@ -210,16 +210,16 @@ async fn a_thousand_share_and_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_is_slow_does_not_hold_the_others() {
-    let big = || Chunk::of(vec![StreamEvent::Text("x".repeat(64 << 10))]);
+    let big = || Chunk::from_events(vec![StreamEvent::Text("x".repeat(64 << 10))]);
     let asking = async move {
-        let frames = stream::iter((0..100).map(move |_| Ok(big())));
-        Ok(ProviderResponse { head: ResponseMeta::default(), frames: Box::pin(frames) })
+        let chunks = stream::iter((0..100).map(move |_| Ok(big())));
+        Ok(ProviderResponse { meta: ResponseMeta::default(), chunks: Box::pin(chunks) })
     };
     let flight = flight::Flight::start(asking, |_| (), Box::new(|_, _| Box::pin(async {})));
     let (quick, slow) = (flight.board(true).unwrap(), flight.board(false).unwrap());
-    let read = quick.frames().filter(|frame| std::future::ready(frame.is_ok())).count().await;
+    let read = quick.chunks().filter(|chunk| std::future::ready(chunk.is_ok())).count().await;
     assert_eq!(read, 100, "the fastest sets the pace");
-    let told: Vec<_> = slow.frames().collect().await;
+    let told: Vec<_> = slow.chunks().collect().await;
     assert_eq!(told.len(), 1);
     assert!(told[0].as_ref().is_err_and(|error| error.kind() == ErrorKind::Overloaded));
 }

@@ -79,7 +79,7 @@ impl<R: Request> Journey<R> {
     /// If all that speaks against everybody is that they fail, one is asked all the same.
     fn press(&mut self) -> Option<Next<R>> {
         let (_, at) = self.open.take().filter(|_| self.tally.attempts() == 0)?;
-        let is_asked_to = self.request.context().pressed;
+        let is_asked_to = self.request.context().breaker.force_open_circuit;
         let may = is_asked_to
             || self.shared.rules.order != Order::InTurn && self.shared.may_press(Instant::now());
         if may { self.ask(at, true) } else { None }
@@ -92,7 +92,7 @@ impl<R: Request> Journey<R> {
         let target = link.target(self.request.target()).clone();
         let request = self.request.to(target, |context| {
             context.attempts = NonZeroU32::new(attempts);
-            context.pressed |= pressed;
+            context.breaker.force_open_circuit |= pressed;
         });
         Some(Next { provider: Arc::clone(link.provider()?), link: at, request })
     }
@@ -141,7 +141,7 @@ impl<R: Request> Journey<R> {
     /// `error`, if nobody else is to be asked after it.
     fn failed(&mut self, mut error: GatewayError) -> Result<()> {
         self.tally.failed(&mut error);
-        self.waits(error.delay());
+        self.waits(error.retry_after());
         let condition = Condition::of(&error);
         if condition.is_none_or(|it| !self.shared.rules.on.contains(&it)) {
             return Err(std::mem::take(&mut self.tally).blame(error));
@@ -156,9 +156,9 @@ impl<R: Request> Journey<R> {
         let is_choice = self.shared.rules.order != Order::InTurn;
         let error = match (self.failure.take(), self.against) {
             (Some(error), _) if error.kind().is_retryable() => {
-                let error = error.retry_after(self.wait);
+                let error = error.with_retry_after(self.wait);
                 let is_final = is_choice && self.wait.is_none();
-                if is_final { error.as_last_word() } else { error }
+                if is_final { error.as_final_attempt() } else { error }
             }
             (Some(error), _) => error,
             (None, Some(UnavailableReason::CircuitOpen { .. })) if is_choice => GatewayError::new(
@@ -166,12 +166,12 @@ impl<R: Request> Journey<R> {
                 "none of the providers that could answer is well enough to be asked",
             )
             .with_code("no_healthy_upstream")
-            .retry_after(self.wait)
-            .as_last_word(),
+            .with_retry_after(self.wait)
+            .as_final_attempt(),
             (None, Some(against)) => {
                 let error = refusal(against);
-                let wait = self.wait.filter(|_| error.delay().is_some());
-                error.retry_after(wait)
+                let wait = self.wait.filter(|_| error.retry_after().is_some());
+                error.with_retry_after(wait)
             }
             (None, None) => GatewayError::new(ErrorKind::Internal, "a chain without links"),
         };
@@ -188,11 +188,11 @@ impl<R: Request> Journey<R> {
 impl Journey<ProviderRequest> {
     pub(super) async fn answer(&mut self) -> Result<ProviderResponse> {
         while let Some(Next { provider, link, request }) = self.next() {
-            match provider.answer(request).await {
-                Ok(ProviderResponse { head, frames }) => {
+            match provider.generate(request).await {
+                Ok(ProviderResponse { meta, chunks }) => {
                     self.succeeded(link);
-                    self.begun = Begun::of(&head);
-                    return Ok(ProviderResponse { head: self.tally.tell(head), frames });
+                    self.begun = Begun::of(&meta);
+                    return Ok(ProviderResponse { meta: self.tally.tell(meta), chunks });
                 }
                 Err(error) => self.failed(error)?,
             }
@@ -217,8 +217,8 @@ impl Journey<EmbeddingCall> {
             match provider.embed(request).await {
                 Ok(embedded) => {
                     self.succeeded(link);
-                    let head = self.tally.tell(embedded.head);
-                    return Ok(Embedded { head, ..embedded });
+                    let meta = self.tally.tell(embedded.meta);
+                    return Ok(Embedded { meta, ..embedded });
                 }
                 Err(error) => self.failed(error)?,
             }

@@ -67,10 +67,14 @@ impl Link {
     }
 
     /// What speaks against it, whatever the request.
-    pub(super) fn against(&self, target: &Target, guarded: bool) -> Option<UnavailableReason> {
+    pub(super) fn unavailability(
+        &self,
+        target: &Target,
+        guarded: bool,
+    ) -> Option<UnavailableReason> {
         match &self.provider {
             None => Some(UnavailableReason::NotConfigured),
-            Some(provider) if guarded => provider.against(self.target(target)),
+            Some(provider) if guarded => provider.unavailability(self.target(target)),
             Some(_) => None,
         }
     }
@@ -88,28 +92,28 @@ impl Link {
                 return Some(against);
             }
         }
-        self.against(request.target(), !context.unguarded)
+        self.unavailability(request.target(), !context.breaker.bypass_breaker)
     }
 
     /// What asking it would come to.
-    pub(super) async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+    pub(super) async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let against = self.refuses(call);
         let target = self.target(&call.target).clone();
         let mut prospects = match &self.provider {
-            Some(provider) => provider.rehearse(&ProviderRequest { target, ..call.clone() }).await,
+            Some(provider) => provider.plan(&ProviderRequest { target, ..call.clone() }).await,
             None => vec![PlannedAttempt {
                 provider: Arc::clone(&self.provider_id),
                 target,
                 credential: None,
-                against,
-                loss: Ok(gateway_core::DroppedParams::default()),
+                unavailable: against,
+                dropped: Ok(gateway_core::DroppedParams::default()),
                 cache: None,
             }],
         };
         // What a single credential has against it is its own: of several others may serve.
         let is_lasting = against.is_some_and(|against| against.wait().is_none());
         for prospect in prospects.iter_mut().filter(|_| is_lasting) {
-            prospect.against = against;
+            prospect.unavailable = against;
         }
         prospects
     }
@@ -195,7 +199,7 @@ impl Request for EmbeddingCall {
 
 /// Nothing is decoded that need not be.
 fn has_tools(call: &ProviderRequest) -> bool {
-    if let Payload::Raw(original) = &call.ask
+    if let Payload::Raw(original) = &call.payload
         && original.envelope.tools.is_none()
     {
         return false;
@@ -212,7 +216,7 @@ fn shows_pictures(call: &ProviderRequest) -> bool {
 
 /// The bytes of a request that was not decoded.
 fn size(call: &ProviderRequest) -> Option<usize> {
-    match &call.ask {
+    match &call.payload {
         Payload::Raw(original) => Some(original.body.len()),
         Payload::Parsed(_) => None,
     }

@@ -91,19 +91,19 @@ impl Provider for Chain {
     }
 
     /// Nobody knows beforehand who will answer; credentials make no difference.
-    fn speaks(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
+    fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         let first = self.shared.links.first()?;
         (self.shared.rules.order == Order::InTurn)
-            .then(|| first.provider()?.speaks(target, dialect))
+            .then(|| first.provider()?.upstream_dialect(target, dialect))
             .flatten()
     }
 
     /// Something speaks against a chain if something does against each of its links; what will
     /// pass the soonest is told.
-    fn against(&self, target: &Target) -> Option<UnavailableReason> {
+    fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
         let mut soonest: Option<UnavailableReason> = None;
         for link in &self.shared.links {
-            let against = link.against(target, self.shared.rules.guarded)?;
+            let against = link.unavailability(target, self.shared.rules.guarded)?;
             let is_sooner = |other: UnavailableReason| match (against.wait(), other.wait()) {
                 (Some(wait), Some(other)) => wait < other,
                 (wait, None) => wait.is_some(),
@@ -116,20 +116,20 @@ impl Provider for Chain {
         soonest
     }
 
-    async fn rehearse(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
+    async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let call = self.shared.adapted(call.clone());
         let mut prospects = Vec::new();
         for link in self.shared.order(false) {
-            prospects.extend(link.rehearse(&call).await);
+            prospects.extend(link.plan(&call).await);
         }
         prospects
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let call = self.shared.adapted(call);
         let mut journey = Journey::new(&self.shared, call, "answer");
-        let ProviderResponse { head, frames } = journey.answer().await?;
-        Ok(ProviderResponse { head, frames: again::until_output(frames, journey) })
+        let ProviderResponse { meta, chunks } = journey.answer().await?;
+        Ok(ProviderResponse { meta, chunks: again::until_output(chunks, journey) })
     }
 
     /// The first link that is asked counts, and no other: another model would count otherwise.
@@ -146,7 +146,7 @@ impl Provider for Chain {
 impl Shared {
     /// The call, as the rules want it treated.
     fn adapted(&self, mut call: ProviderRequest) -> ProviderRequest {
-        call.context.unguarded |= !self.rules.guarded;
+        call.context.breaker.bypass_breaker |= !self.rules.guarded;
         call
     }
 

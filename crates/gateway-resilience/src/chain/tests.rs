@@ -17,32 +17,32 @@ impl Provider for Script {
         self.0
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let at = self.2.fetch_add(1, Ordering::Relaxed).min(self.1.len() - 1);
-        let head = ResponseMeta {
+        let meta = ResponseMeta {
             provider: self.0.into(),
             model: call.target.model,
             attempts: 1,
             ..ResponseMeta::default()
         };
-        let fail = |kind| GatewayError::new(kind, "failed").by(head.clone());
-        let says = |word: &str| Ok(Chunk::of(vec![StreamEvent::Text(word.into())]));
+        let fail = |kind| GatewayError::new(kind, "failed").with_meta(meta.clone());
+        let says = |word: &str| Ok(Chunk::from_events(vec![StreamEvent::Text(word.into())]));
         let broken = || Err(GatewayError::new(ErrorKind::UpstreamCut, "cut"));
-        let frames = match &self.1[at..=at] {
+        let chunks = match &self.1[at..=at] {
             "o" => vec![says(self.0)],
             "p" => vec![Ok(Chunk::default()), broken()],
             "b" => vec![says(self.0), broken()],
             "5" => return Err(fail(ErrorKind::Upstream)),
             "9" => {
                 let minute = Some(Duration::from_mins(1));
-                return Err(fail(ErrorKind::RateLimited).retry_after(minute));
+                return Err(fail(ErrorKind::RateLimited).with_retry_after(minute));
             }
             "1" => return Err(fail(ErrorKind::UpstreamAuth)),
             "l" => return Err(fail(ErrorKind::ContextLength)),
             "f" => return Err(fail(ErrorKind::ContentFilter)),
             _ => return Err(fail(ErrorKind::InvalidRequest)),
         };
-        Ok(ProviderResponse { head, frames: Box::pin(stream::iter(frames)) })
+        Ok(ProviderResponse { meta, chunks: Box::pin(stream::iter(chunks)) })
     }
 }
 
@@ -76,27 +76,27 @@ fn link(id: &'static str, script: &'static str) -> Link {
 /// What is seen of an answer, and who gave it after how many calls.
 async fn ask(chain: &Chain, call: ProviderRequest) -> String {
     let mut seen = String::new();
-    let mut told = |head: &ResponseMeta| format!(" {}:{}", head.provider, head.attempts);
+    let mut told = |meta: &ResponseMeta| format!(" {}:{}", meta.provider, meta.attempts);
     let mut by = String::new();
-    match chain.answer(call).await {
+    match chain.generate(call).await {
         Err(error) => {
             seen.push_str(error.code());
-            by = error.head().map(&mut told).unwrap_or_default();
+            by = error.meta().map(&mut told).unwrap_or_default();
         }
         Ok(mut answer) => {
-            by.push_str(&told(&answer.head));
-            while let Some(frame) = answer.frames.next().await {
-                match frame {
-                    Ok(frame) => {
-                        by = frame.head.as_deref().map(&mut told).unwrap_or(by);
-                        for event in frame.events {
+            by.push_str(&told(&answer.meta));
+            while let Some(chunk) = answer.chunks.next().await {
+                match chunk {
+                    Ok(chunk) => {
+                        by = chunk.meta.as_deref().map(&mut told).unwrap_or(by);
+                        for event in chunk.events {
                             let StreamEvent::Text(text) = event else { panic!("{event:?}") };
                             seen.push_str(&text);
                         }
                     }
                     Err(error) => {
                         seen.push_str(error.code());
-                        by = error.head().map(&mut told).unwrap_or(by);
+                        by = error.meta().map(&mut told).unwrap_or(by);
                     }
                 }
             }
@@ -165,20 +165,20 @@ async fn check_fit(call: ProviderRequest, expected: &str, fates: &[&str]) {
         Link::model(id, id, Some(inner), Target { model: "m".into(), card })
     });
     let chain = Chain::new("best", links.collect(), rules(Order::Listed), || 0.5);
-    let expects: Vec<_> = chain.rehearse(&call).await.iter().map(|it| it.against).collect();
-    let asked = chain.answer(call).await;
+    let expects: Vec<_> = chain.plan(&call).await.iter().map(|it| it.unavailable).collect();
+    let asked = chain.generate(call).await;
     let (told, steps) = match &asked {
-        Ok(answer) => (&*answer.head.provider, &answer.head.steps),
-        Err(error) => (error.code(), &error.head().unwrap().steps),
+        Ok(answer) => (&*answer.meta.provider, &answer.meta.attempts_log),
+        Err(error) => (error.code(), &error.meta().unwrap().attempts_log),
     };
-    let skipped: Vec<_> = steps.iter().map(|step| step.fate.to_string()).collect();
+    let skipped: Vec<_> = steps.iter().map(|step| step.outcome.to_string()).collect();
     assert_eq!(
         (told, skipped.iter().map(String::as_str).collect::<Vec<_>>()),
         (expected, fates.to_vec())
     );
     // What was rehearsed is what happened.
     for (step, against) in steps.iter().zip(&expects) {
-        assert_eq!(step.fate, AttemptOutcome::Skipped(against.expect("something against it")));
+        assert_eq!(step.outcome, AttemptOutcome::Skipped(against.expect("something against it")));
     }
     assert_eq!(expects.get(steps.len()).copied().flatten(), None);
 }
@@ -216,10 +216,10 @@ async fn when_nobody_is_well_one_is_asked_a_second() {
     // Both are open. One is pressed, and fails; then there is a second of silence.
     assert_eq!(ask(&chain, call()).await, "upstream_error a:1");
     for _ in 0..5 {
-        let error = chain.answer(call()).await.unwrap_err();
-        assert_eq!((error.code(), error.is_last_word()), ("no_healthy_upstream", true));
-        assert!(error.delay().is_some_and(|wait| wait <= Duration::from_secs(5)));
-        assert_eq!(error.head().map(|head| head.attempts), Some(0));
+        let error = chain.generate(call()).await.unwrap_err();
+        assert_eq!((error.code(), error.is_final_attempt()), ("no_healthy_upstream", true));
+        assert!(error.retry_after().is_some_and(|wait| wait <= Duration::from_secs(5)));
+        assert_eq!(error.meta().map(|meta| meta.attempts), Some(0));
     }
     tokio::time::advance(PRESSED_EVERY).await;
     assert_eq!(ask(&chain, call()).await, "upstream_error b:1");
@@ -229,18 +229,18 @@ async fn when_nobody_is_well_one_is_asked_a_second() {
 async fn of_all_waits_the_shortest_is_told() {
     let chain =
         Chain::new("best", vec![link("a", "9"), link("b", "9")], rules(Order::Listed), || 0.5);
-    let first = chain.answer(call()).await.unwrap_err();
+    let first = chain.generate(call()).await.unwrap_err();
     assert_eq!(
-        (first.kind(), first.delay()),
+        (first.kind(), first.retry_after()),
         (ErrorKind::RateLimited, Some(Duration::from_mins(1)))
     );
     tokio::time::advance(Duration::from_secs(20)).await;
-    let then = chain.answer(call()).await.unwrap_err();
+    let then = chain.generate(call()).await.unwrap_err();
     assert_eq!(
-        (then.kind(), then.delay()),
+        (then.kind(), then.retry_after()),
         (ErrorKind::RateLimited, Some(Duration::from_secs(40)))
     );
-    assert_eq!(then.head().map(|head| head.attempts), Some(0));
+    assert_eq!(then.meta().map(|meta| meta.attempts), Some(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,7 +265,7 @@ async fn credentials_take_turns_and_rest() {
     // The first meets two that fail; the others go to the third, whoever's turn it is.
     assert_eq!(told, ["p p:3", "p p:1", "p p:1", "p p:1"]);
     tokio::time::advance(Duration::from_mins(1)).await;
-    assert_eq!(chain.against(&call().target), None);
+    assert_eq!(chain.unavailability(&call().target), None);
 }
 
 #[tokio::test]
@@ -287,5 +287,5 @@ async fn weights_are_kept_and_all_are_asked() {
         first += usize::from(ask(&chain, call()).await.starts_with('a'));
     }
     assert!((650..850).contains(&first), "{first}");
-    assert_eq!(chain.rehearse(&call()).await.len(), 2);
+    assert_eq!(chain.plan(&call()).await.len(), 2);
 }

@@ -44,7 +44,7 @@ impl Provider for Model {
         "model"
     }
 
-    async fn answer(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let round = self.asked.fetch_add(1, Ordering::Relaxed);
         *self.told.lock().unwrap() = Self::told(call.request()?);
         let events = if round < self.rounds {
@@ -63,8 +63,8 @@ impl Provider for Model {
             let text = StreamEvent::Text("done".to_owned());
             vec![text, StreamEvent::Finished(FinishReason::Stop.into())]
         };
-        let frames = Box::pin(futures_util::stream::iter([Ok(Chunk::of(events))]));
-        Ok(ProviderResponse { head: ResponseMeta::default(), frames })
+        let chunks = Box::pin(futures_util::stream::iter([Ok(Chunk::from_events(events))]));
+        Ok(ProviderResponse { meta: ResponseMeta::default(), chunks })
     }
 }
 
@@ -78,7 +78,7 @@ async fn talk(model: &Arc<Model>, executor: Executor) -> String {
     };
     let conversation = ToolLoop::new(provider)
         .with_tools(Arc::new(executor))
-        .offering(model.calls.iter().map(|(name, _)| *name))
+        .with_offered_tools(model.calls.iter().map(|(name, _)| *name))
         .with_context(context);
     conversation.ask(ChatRequest::user("m", "What of the tides?")).await.unwrap().text()
 }

@@ -97,7 +97,7 @@ mod tests {
             r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}]{}{members}}}"#,
             if members.is_empty() { "" } else { "," }
         );
-        let at = decode(body.as_bytes()).map_err(|error| error.at_param().unwrap().to_owned());
+        let at = decode(body.as_bytes()).map_err(|error| error.param().unwrap().to_owned());
         assert_eq!(at.err().unwrap_or_default(), expected, "{members}");
     }
 
@@ -154,8 +154,7 @@ mod tests {
 
     #[test]
     fn model_and_messages_are_needed() {
-        let missing =
-            |body: &str| decode(body.as_bytes()).unwrap_err().at_param().unwrap().to_owned();
+        let missing = |body: &str| decode(body.as_bytes()).unwrap_err().param().unwrap().to_owned();
         assert_eq!(missing(r#"{"messages":[]}"#), "model");
         assert_eq!(missing(r#"{"model":"m"}"#), "messages");
         assert_eq!(missing("[]"), "body");

@@ -18,13 +18,13 @@ pub(super) fn encode(
     request: &ChatRequest,
     model: &str,
     stream: bool,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Vec<u8> {
-    let mut body = Body { quirks, loss, out: Vec::with_capacity(1024) };
+    let mut body = Body { quirks, dropped, out: Vec::with_capacity(1024) };
     body.out.extend_from_slice(b"{\"model\":");
     // A string: this cannot fail.
     let _ = serde_json::to_writer(&mut body.out, model);
-    let messages = encode_request_messages::messages(quirks, &request.messages, body.loss);
+    let messages = encode_request_messages::messages(quirks, &request.messages, body.dropped);
     body.put("messages", &messages);
     if stream {
         body.put("stream", &true);
@@ -41,7 +41,7 @@ pub(super) fn encode(
         if is_own {
             body.extra(name, json);
         } else if !OURS.contains(&name) && json.get() != "null" {
-            body.loss.drop(name.to_owned());
+            body.dropped.insert(name.to_owned());
         }
     }
     body.out.push(b'}');
@@ -74,7 +74,7 @@ enum MayThink {
 /// A body that is being written.
 struct Body<'a> {
     quirks: &'a Quirks,
-    loss: &'a mut DroppedParams,
+    dropped: &'a mut DroppedParams,
     out: Vec<u8>,
 }
 
@@ -94,7 +94,7 @@ impl Body<'_> {
         if self.quirks.knows(feature) {
             self.put_some(name, value);
         } else {
-            self.loss.drop_if(value.is_some(), name);
+            self.dropped.insert_if(value.is_some(), name);
         }
     }
 
@@ -106,7 +106,7 @@ impl Body<'_> {
     }
 
     fn tools(&mut self, request: &ChatRequest) -> MayThink {
-        let tools = tools_encode::tools(self.quirks, request, self.loss);
+        let tools = tools_encode::tools(self.quirks, request, self.dropped);
         let mut choice = request.tool_choice.as_ref();
         let mut thinking = MayThink::AsUsual;
         let forced = matches!(
@@ -119,7 +119,7 @@ impl Body<'_> {
         );
         if forced && !self.quirks.knows(Feature::ForcedThinking) {
             if thinks(request.options.reasoning.as_ref()) {
-                self.loss.drop("tool_choice");
+                self.dropped.insert("tool_choice");
                 choice = None;
             } else {
                 thinking = MayThink::No;
@@ -176,7 +176,7 @@ impl Body<'_> {
                 Some(Format { r#type: "json_schema", json_schema: Some(json_schema) })
             }
             ResponseFormat::JsonSchema { .. } => {
-                self.loss.drop("response_format.json_schema");
+                self.dropped.insert("response_format.json_schema");
                 // Upstreams without schemas refuse to write JSON for nobody who asked for it.
                 mentions_json(request)
                     .then_some(Format { r#type: "json_object", json_schema: None })

@@ -37,10 +37,10 @@ pub(super) struct Wire<'a> {
 pub(super) fn messages<'a>(
     quirks: &Quirks,
     messages: &'a [Message],
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Vec<Wire<'a>> {
     let mut writer =
-        Writer { quirks, loss, out: Vec::with_capacity(messages.len()), shown: Vec::new() };
+        Writer { quirks, dropped, out: Vec::with_capacity(messages.len()), shown: Vec::new() };
     for message in messages {
         writer.message(message);
     }
@@ -50,7 +50,7 @@ pub(super) fn messages<'a>(
 
 struct Writer<'a, 'l> {
     quirks: &'l Quirks,
-    loss: &'l mut DroppedParams,
+    dropped: &'l mut DroppedParams,
     out: Vec<Wire<'a>>,
     /// What tools showed besides text: results hold text only, so the user shows it after them.
     shown: Vec<Written<'a>>,
@@ -70,7 +70,7 @@ impl<'a> Writer<'a, '_> {
         }
         self.show();
         let name = message.name.as_deref();
-        self.loss.drop_if(name.is_some() && !self.quirks.knows(Feature::Names), "name");
+        self.dropped.insert_if(name.is_some() && !self.quirks.knows(Feature::Names), "name");
         let name = name.filter(|_| self.quirks.knows(Feature::Names));
         let wire = match message.role {
             Role::Assistant => self.assistant(&message.parts),
@@ -94,7 +94,7 @@ impl<'a> Writer<'a, '_> {
     fn parts(&mut self, parts: &'a [Part]) -> Vec<Written<'a>> {
         parts
             .iter()
-            .filter_map(|part| encode_request_parts::part(self.quirks, part, self.loss))
+            .filter_map(|part| encode_request_parts::part(self.quirks, part, self.dropped))
             .collect()
     }
 
@@ -106,7 +106,7 @@ impl<'a> Writer<'a, '_> {
         let (texts, others): (Vec<_>, Vec<_>) =
             result.parts.iter().partition(|part| matches!(part.content, Content::Text(_)));
         for part in others {
-            self.shown.extend(encode_request_parts::part(self.quirks, part, self.loss));
+            self.shown.extend(encode_request_parts::part(self.quirks, part, self.dropped));
         }
         let mut parts: Vec<Written<'a>> = Vec::with_capacity(texts.len() + 1);
         // What says so itself stays what it is: JSON.
@@ -114,7 +114,7 @@ impl<'a> Writer<'a, '_> {
             parts.push(Written::text("Error: "));
         }
         for part in texts {
-            parts.extend(encode_request_parts::part(self.quirks, part, self.loss));
+            parts.extend(encode_request_parts::part(self.quirks, part, self.dropped));
         }
         self.out.push(Wire {
             role: "tool",
@@ -139,7 +139,7 @@ impl<'a> Writer<'a, '_> {
                 | Content::Audio(_)
                 | Content::File(_)
                 | Content::Opaque(_) => {
-                    said.extend(encode_request_parts::part(self.quirks, part, self.loss));
+                    said.extend(encode_request_parts::part(self.quirks, part, self.dropped));
                 }
                 Content::Reasoning(it) => self.thought(it, &mut wire),
                 Content::ToolResult(_) => {}
@@ -170,7 +170,7 @@ impl<'a> Writer<'a, '_> {
 
     fn call(&mut self, call: &'a ToolCall) -> Call<'a> {
         let custom = call.custom && self.quirks.knows(Feature::CustomTools);
-        self.loss.drop_if(call.custom && !custom, "tools.custom");
+        self.dropped.insert_if(call.custom && !custom, "tools.custom");
         Call::new(&call.name, &call.arguments, custom).begin(&call.id)
     }
 }

@@ -67,11 +67,11 @@ impl Cache {
     pub(super) fn of(
         wish: Option<CacheControl>,
         quirks: &Quirks,
-        loss: &mut DroppedParams,
+        dropped: &mut DroppedParams,
     ) -> Option<Self> {
         let CacheControl { ttl } = wish?;
         if !quirks.knows(Feature::CacheControl) {
-            loss.drop("cache_control");
+            dropped.insert("cache_control");
             return None;
         }
         let ttl = ttl.map(|ttl| match ttl {
@@ -123,38 +123,42 @@ impl Serialize for Parts<'_> {
 pub(super) fn part<'a>(
     quirks: &Quirks,
     part: &'a Part,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Option<Written<'a>> {
     let kind = match &part.content {
         Content::Text(text) | Content::Refusal(text) => {
             Kind::Text { text: Cow::Borrowed(text.as_str()) }
         }
-        Content::Image(image) => image_url(quirks, image, loss)?,
-        Content::Audio(source) => audio(quirks, source, loss)?,
-        Content::File(file) => document(quirks, file, loss)?,
+        Content::Image(image) => image_url(quirks, image, dropped)?,
+        Content::Audio(source) => audio(quirks, source, dropped)?,
+        Content::File(file) => document(quirks, file, dropped)?,
         Content::Opaque(it) if it.dialect == Dialect::Chat => return Some(Written::Raw(&it.json)),
         Content::Opaque(it) => {
-            loss.drop(it.kind.clone());
+            dropped.insert(it.kind.clone());
             return None;
         }
         Content::Reasoning(_) | Content::ToolCall(_) | Content::ToolResult(_) => return None,
     };
-    let cache_control = Cache::of(part.cache, quirks, loss);
+    let cache_control = Cache::of(part.cache, quirks, dropped);
     Some(Written::Known(Known { kind, cache_control }))
 }
 
-fn image_url<'a>(quirks: &Quirks, image: &'a Image, loss: &mut DroppedParams) -> Option<Kind<'a>> {
+fn image_url<'a>(
+    quirks: &Quirks,
+    image: &'a Image,
+    dropped: &mut DroppedParams,
+) -> Option<Kind<'a>> {
     let url = match &image.source {
         _ if !quirks.knows(Feature::Images) => None,
         Source::FileId(_) => None,
         Source::Url(url) => Some(Cow::Borrowed(url.as_str())),
         Source::Inline { media_type, base64 } => Some(data_url(media_type, base64)),
     };
-    loss.drop_if(url.is_none(), "image");
+    dropped.insert_if(url.is_none(), "image");
     Some(Kind::ImageUrl { image_url: ImageUrl { url: url?, detail: image.detail.as_deref() } })
 }
 
-fn audio<'a>(quirks: &Quirks, source: &'a Source, loss: &mut DroppedParams) -> Option<Kind<'a>> {
+fn audio<'a>(quirks: &Quirks, source: &'a Source, dropped: &mut DroppedParams) -> Option<Kind<'a>> {
     if quirks.knows(Feature::Audio)
         && let Source::Inline { media_type, base64 } = source
     {
@@ -165,11 +169,11 @@ fn audio<'a>(quirks: &Quirks, source: &'a Source, loss: &mut DroppedParams) -> O
         };
         return Some(Kind::InputAudio { input_audio: InputAudio { data: base64, format } });
     }
-    loss.drop("audio");
+    dropped.insert("audio");
     None
 }
 
-fn document<'a>(quirks: &Quirks, file: &'a File, loss: &mut DroppedParams) -> Option<Kind<'a>> {
+fn document<'a>(quirks: &Quirks, file: &'a File, dropped: &mut DroppedParams) -> Option<Kind<'a>> {
     let (file_data, file_id) = match &file.source {
         Source::Inline { media_type, base64 } if quirks.knows(Feature::Files) => {
             (Some(data_url(media_type, base64)), None)
@@ -180,7 +184,7 @@ fn document<'a>(quirks: &Quirks, file: &'a File, loss: &mut DroppedParams) -> Op
         }
         Source::FileId(id) if quirks.knows(Feature::FileIds) => (None, Some(id.as_str())),
         Source::Inline { .. } | Source::Url(_) | Source::FileId(_) => {
-            loss.drop("file");
+            dropped.insert("file");
             return None;
         }
     };

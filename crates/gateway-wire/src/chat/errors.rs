@@ -27,7 +27,7 @@ pub(super) fn read(reply: &ErrorReply<'_>, permanent: bool) -> GatewayError {
     fault.status = Some(if blames_request { 501 } else { reply.status });
     fault.retry_after = reply.retry_after.or(fault.retry_after);
     fault.should_retry = reply.should_retry.or(fault.should_retry);
-    fault.into_error().from_status(reply.status)
+    fault.into_error().with_upstream_status(reply.status)
 }
 
 /// Reads the `error` of an answer that began, or pretended, to succeed.
@@ -170,7 +170,7 @@ pub(super) fn write(error: &GatewayError, request_id: &str, out: &mut Vec<u8>) {
         error: Inner {
             message: error.message(),
             r#type: error_type(error.kind()),
-            param: error.at_param(),
+            param: error.param(),
             code: error.code(),
             retryable: error.kind().is_retryable(),
             request_id,
@@ -190,8 +190,8 @@ mod tests {
     fn check(local: bool, status: u16, body: &str, expected: &str) {
         let reply = ErrorReply { status, body: body.as_bytes(), ..ErrorReply::default() };
         let error = read(&reply, local);
-        let at = error.at_param().map(|param| format!(" at {param}")).unwrap_or_default();
-        let wait = error.delay().map(|delay| format!(" in {delay:?}")).unwrap_or_default();
+        let at = error.param().map(|param| format!(" at {param}")).unwrap_or_default();
+        let wait = error.retry_after().map(|delay| format!(" in {delay:?}")).unwrap_or_default();
         let got = format!("{:?}: {}{at}{wait}", error.kind(), error.message());
         assert_eq!(got, expected, "{body}");
         assert_eq!(error.upstream_status(), Some(status));

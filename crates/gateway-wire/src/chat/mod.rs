@@ -76,7 +76,7 @@ impl Caller for ChatCaller {
     fn write_whole(&self, mut answer: ChatResponse, reply: Reply) -> Vec<u8> {
         let calls =
             answer.choices.iter().any(|choice| choice.message.tool_calls().next().is_some());
-        let legacy = calls && is_legacy(&reply.ask);
+        let legacy = calls && is_legacy(&reply.payload);
         encode_response::write(&mut answer, reply, legacy)
     }
 
@@ -92,8 +92,8 @@ impl Caller for ChatCaller {
 }
 
 /// Whether the caller spells tools the old way.
-fn is_legacy(ask: &Payload) -> bool {
-    match ask {
+fn is_legacy(payload: &Payload) -> bool {
+    match payload {
         // A request without the word need not be decoded.
         Payload::Raw(it) if memchr::memmem::find(&it.body, b"\"functions\"").is_none() => false,
         Payload::Raw(it) => it.decoded().is_ok_and(|request| request.legacy_functions),

@@ -42,7 +42,7 @@ impl ChatUpstream {
 
     /// The model's name, as the caller knows it.
     fn asked(call: &ProviderRequest) -> String {
-        match &call.ask {
+        match &call.payload {
             gateway_core::Payload::Raw(original) => original.envelope.model.clone(),
             gateway_core::Payload::Parsed(request) => request.model.clone(),
         }
@@ -58,15 +58,15 @@ impl Upstream for ChatUpstream {
         let model = &call.target.model;
         if let Some(original) = Self::relayed(call) {
             let body = adapt(&self.quirks, original, model);
-            return Ok(Encoded { body, loss: DroppedParams::default() });
+            return Ok(Encoded { body, dropped: DroppedParams::default() });
         }
-        let mut loss = DroppedParams::default();
+        let mut dropped = DroppedParams::default();
         let request = call.request()?;
-        let body = encode_request::encode(&self.quirks, request, model, call.stream, &mut loss);
+        let body = encode_request::encode(&self.quirks, request, model, call.stream, &mut dropped);
         if call.strict {
-            loss.refuse()?;
+            dropped.require_empty()?;
         }
-        Ok(Encoded::whole(body, loss))
+        Ok(Encoded::whole(body, dropped))
     }
 
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
@@ -82,7 +82,7 @@ impl Upstream for ChatUpstream {
             }
         };
         let text = mended.as_deref().unwrap_or(text);
-        let events = if relays && call.look == Inspection::UsageOnly {
+        let events = if relays && call.inspection == Inspection::UsageOnly {
             usage_scan::read(text)?
         } else {
             let mut events = Vec::new();
@@ -90,7 +90,7 @@ impl Upstream for ChatUpstream {
             events
         };
         if !relays {
-            return Ok(Chunk::of(events));
+            return Ok(Chunk::from_events(events));
         }
         let verbatim = Some(mended.map_or_else(|| body.clone(), Bytes::from));
         Ok(Chunk { events, verbatim, output: true, ..Chunk::default() })
@@ -111,9 +111,11 @@ impl Upstream for ChatUpstream {
             }
         };
         match (mender, relayed) {
-            (None, Some(_)) => Box::new(Relay::new(decoder, call.look, expected, wants_usage)),
+            (None, Some(_)) => {
+                Box::new(Relay::new(decoder, call.inspection, expected, wants_usage))
+            }
             (Some(mender), Some(_)) => {
-                Box::new(Reader::mending(decoder, mender, call.look, expected))
+                Box::new(Reader::mending(decoder, mender, call.inspection, expected))
             }
             (mender, None) => Box::new(Reader::translating(decoder, mender, expected)),
         }

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 /// Passes on chunks.
 pub(super) struct Relay {
     decoder: Decoder,
-    look: Inspection,
+    inspection: Inspection,
     /// How many choices there will be.
     expected: usize,
     wants_usage: bool,
@@ -24,16 +24,16 @@ pub(super) struct Relay {
 impl Relay {
     pub(super) fn new(
         decoder: Decoder,
-        look: Inspection,
+        inspection: Inspection,
         expected: usize,
         wants_usage: bool,
     ) -> Self {
-        Self { decoder, look, expected, wants_usage, output: false, done: false }
+        Self { decoder, inspection, expected, wants_usage, output: false, done: false }
     }
 
     /// Whether every chunk is read. With several choices it takes that to know which have begun.
     fn reads_all(&self) -> bool {
-        self.look == Inspection::Full || !self.output || self.expected > 1
+        self.inspection == Inspection::Full || !self.output || self.expected > 1
     }
 
     fn slowly(&mut self, block: &Bytes, frame: &mut Chunk) -> Result<()> {
@@ -46,7 +46,7 @@ impl Relay {
         } else {
             frame.verbatim = Some(block.clone());
         }
-        if self.look == Inspection::UsageOnly {
+        if self.inspection == Inspection::UsageOnly {
             frame
                 .events
                 .retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));

@@ -37,10 +37,10 @@ impl Reader {
     pub(super) fn mending(
         decoder: Decoder,
         mender: Mender,
-        look: Inspection,
+        inspection: Inspection,
         expected: usize,
     ) -> Self {
-        Self { passes: Some(look), ..Self::translating(decoder, Some(mender), expected) }
+        Self { passes: Some(inspection), ..Self::translating(decoder, Some(mender), expected) }
     }
 
     /// Whether every chunk is read into events. The mender knows what is metered without them.
@@ -101,10 +101,10 @@ impl Reader {
     /// Completes `frame`, whose events are all there.
     fn settle(&self, frame: &mut Chunk, out: Vec<u8>) {
         frame.output = frame.events.iter().any(StreamEvent::is_output);
-        let Some(look) = self.passes else { return };
+        let Some(inspection) = self.passes else { return };
         frame.output |= self.output && !out.is_empty();
         frame.verbatim = (!out.is_empty()).then(|| out.into());
-        if look == Inspection::UsageOnly {
+        if inspection == Inspection::UsageOnly {
             frame
                 .events
                 .retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));

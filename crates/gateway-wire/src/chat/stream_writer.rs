@@ -86,7 +86,7 @@ const MAX_CHOICES: usize = 256;
 
 impl Writer {
     pub(super) fn new(reply: Reply) -> Self {
-        let wants_usage = match &reply.ask {
+        let wants_usage = match &reply.payload {
             Payload::Raw(original) => original.envelope.stream_usage,
             Payload::Parsed(request) => request.stream_usage,
         };
@@ -105,8 +105,8 @@ impl Writer {
     }
 
     fn legacy(&mut self) -> bool {
-        let ask = &self.reply.ask;
-        *self.legacy.get_or_insert_with(|| super::is_legacy(ask))
+        let payload = &self.reply.payload;
+        *self.legacy.get_or_insert_with(|| super::is_legacy(payload))
     }
 
     /// Every chunk of an answer has the same id, time and model.

@@ -38,19 +38,19 @@ fn composed(members: &str) -> ProviderRequest {
     self::call(Payload::Parsed(Arc::new(request)), call.stream)
 }
 
-fn call(ask: Payload, stream: bool) -> ProviderRequest {
+fn call(payload: Payload, stream: bool) -> ProviderRequest {
     ProviderRequest {
         target: Target { model: "sent".into(), card: None },
-        ask,
+        payload,
         stream,
-        look: Inspection::UsageOnly,
+        inspection: Inspection::UsageOnly,
         strict: false,
         context: Context::default(),
     }
 }
 
 fn reply(call: &ProviderRequest) -> Reply {
-    Reply { ask: call.ask.clone(), model: "asked".to_owned(), created: 7, ids: Ids::new(1) }
+    Reply { payload: call.payload.clone(), model: "asked".to_owned(), created: 7, ids: Ids::new(1) }
 }
 
 /// What became of a stream.
@@ -110,26 +110,26 @@ fn read(
     writer: &mut dyn StreamWriter,
     out: &mut Vec<u8>,
 ) -> gateway_core::Result<()> {
-    let mut step = |frame: Chunk| {
-        outcome.events.extend(frame.events.iter().cloned());
-        writer.write(frame, out);
+    let mut step = |chunk: Chunk| {
+        outcome.events.extend(chunk.events.iter().cloned());
+        writer.write(chunk, out);
     };
     for block in blocks {
         if reader.is_complete() {
             break;
         }
-        let mut frame = Chunk::default();
-        let result = reader.read(block, &mut frame);
-        step(frame);
+        let mut chunk = Chunk::default();
+        let result = reader.read(block, &mut chunk);
+        step(chunk);
         result?;
     }
     // What lacks only its end comes together with the end of all.
-    let mut frame = Chunk::default();
+    let mut chunk = Chunk::default();
     let result = match last.filter(|_| !reader.is_complete()) {
-        Some(block) => reader.read(block, &mut frame),
+        Some(block) => reader.read(block, &mut chunk),
         None => Ok(()),
     };
-    let result = result.and_then(|()| reader.end(&mut frame));
-    step(frame);
+    let result = result.and_then(|()| reader.end(&mut chunk));
+    step(chunk);
     result
 }

@@ -52,7 +52,7 @@ struct CustomOut<'a> {
 pub(super) fn tools<'a>(
     quirks: &Quirks,
     request: &'a ChatRequest,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Vec<Tool<'a>> {
     // Where the choice cannot be narrowed, the list is.
     let offered = |tool: &&ToolSpec| match &request.tool_choice {
@@ -61,11 +61,11 @@ pub(super) fn tools<'a>(
         }
         _ => true,
     };
-    request.tools.iter().filter(offered).filter_map(|spec| tool(quirks, spec, loss)).collect()
+    request.tools.iter().filter(offered).filter_map(|spec| tool(quirks, spec, dropped)).collect()
 }
 
-fn tool<'a>(quirks: &Quirks, spec: &'a ToolSpec, loss: &mut DroppedParams) -> Option<Tool<'a>> {
-    let cache_control = Cache::of(spec.cache, quirks, loss);
+fn tool<'a>(quirks: &Quirks, spec: &'a ToolSpec, dropped: &mut DroppedParams) -> Option<Tool<'a>> {
+    let cache_control = Cache::of(spec.cache, quirks, dropped);
     match &spec.kind {
         ToolKind::Function(Function { name, description, parameters, strict }) => {
             let description = description.as_deref();
@@ -81,14 +81,14 @@ fn tool<'a>(quirks: &Quirks, spec: &'a ToolSpec, loss: &mut DroppedParams) -> Op
             Some(Tool::Known(Known { r#type: "custom", function: None, custom, cache_control }))
         }
         ToolKind::Custom(_) => {
-            loss.drop("tools.custom");
+            dropped.insert("tools.custom");
             None
         }
         ToolKind::Hosted(hosted) if hosted.dialect == Dialect::Chat => {
             Some(Tool::Raw(&hosted.json))
         }
         ToolKind::Hosted(hosted) => {
-            loss.drop(format!("tools.{}", hosted.kind));
+            dropped.insert(format!("tools.{}", hosted.kind));
             None
         }
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Decoded {
     pub(super) request: ChatRequest,
-    loss: DroppedParams,
+    dropped: DroppedParams,
 }
 
 /// More continuations than anybody reads.
@@ -25,22 +25,22 @@ const OF_CHATS: [&str; 6] =
 /// Reads a request. What both dialects have in common is read as a chat has it.
 pub(super) fn decode(body: &[u8]) -> Result<Decoded> {
     let mut members: Extra = serde_json::from_slice(body).map_err(|error| {
-        GatewayError::invalid("body", "the body must be a JSON object").because(error)
+        GatewayError::invalid("body", "the body must be a JSON object").with_source(error)
     })?;
     let prompts = prompts(members.remove("prompt"))?;
     let echo = take(&mut members, ECHO, "true or false")?.unwrap_or(false);
-    let mut loss = DroppedParams::default();
+    let mut dropped = DroppedParams::default();
     let suffix: Option<String> = take(&mut members, "suffix", "text")?;
-    loss.drop_if(suffix.is_some_and(|suffix| !suffix.is_empty()), "suffix");
+    dropped.insert_if(suffix.is_some_and(|suffix| !suffix.is_empty()), "suffix");
     for name in OF_CHATS {
         let value = members.remove(name);
-        loss.drop_if(value.is_some_and(|value| value.get() != "null"), name);
+        dropped.insert_if(value.is_some_and(|value| value.get() != "null"), name);
     }
     let best_of: Option<u64> = take(&mut members, "best_of", "a whole number")?;
     if let Some(alternatives) = likelihoods(&mut members)? {
         members.push("logprobs", Json::of(&true));
         members.push("top_logprobs", Json::of(&alternatives));
-        loss.drop_if(echo, "echo.logprobs");
+        dropped.insert_if(echo, "echo.logprobs");
     }
     members.push(
         "messages",
@@ -52,26 +52,26 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded> {
         let message = format!("prompt and n ask for more than {MAX_CHOICES} completions");
         return Err(GatewayError::invalid("prompt", message));
     }
-    loss.drop_if(best_of.is_some_and(|best_of| best_of > each), "best_of");
+    dropped.insert_if(best_of.is_some_and(|best_of| best_of > each), "best_of");
     request.messages =
         prompts.into_iter().map(|prompt| Message::text(Role::User, prompt)).collect();
     if echo {
         request.extra.push(ECHO, Json::of(&true));
     }
-    Ok(Decoded { request, loss })
+    Ok(Decoded { request, dropped })
 }
 
 impl Decoded {
     /// A chat for each prompt.
     pub(super) fn open(self) -> Opened {
-        let Self { request, loss } = self;
-        let ask = |message: &Message| {
+        let Self { request, dropped } = self;
+        let payload = |message: &Message| {
             let mut chat = ChatRequest { messages: vec![message.clone()], ..request.clone() };
             chat.extra.remove(ECHO);
             Payload::Parsed(Arc::new(chat))
         };
-        let asks = request.messages.iter().map(ask).collect();
-        Opened { asks, told: Payload::Parsed(Arc::new(request)), loss }
+        let asks = request.messages.iter().map(payload).collect();
+        Opened { asks, told: Payload::Parsed(Arc::new(request)), dropped }
     }
 }
 
@@ -118,6 +118,6 @@ fn take<T: DeserializeOwned>(
 ) -> Result<Option<T>> {
     let Some(value) = members.remove(name) else { return Ok(None) };
     value.read().map_err(|error| {
-        GatewayError::invalid(name, format!("{name} must be {kind}")).because(error)
+        GatewayError::invalid(name, format!("{name} must be {kind}")).with_source(error)
     })
 }

@@ -57,8 +57,8 @@ impl Caller for CompletionsCaller {
 const ECHO: &str = "echo";
 
 /// What the continuation at `index` is to begin with: its prompt, if the caller wants that.
-fn echo(ask: &Payload, index: usize) -> String {
-    let Payload::Parsed(request) = ask else { return String::new() };
+fn echo(payload: &Payload, index: usize) -> String {
+    let Payload::Parsed(request) = payload else { return String::new() };
     if request.extra.get(ECHO).is_none() {
         return String::new();
     }

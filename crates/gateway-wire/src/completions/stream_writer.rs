@@ -38,7 +38,7 @@ pub(super) fn whole(answer: &ChatResponse, mut reply: Reply) -> Vec<u8> {
         .iter()
         .enumerate()
         .map(|(index, choice)| {
-            let mut text = echo(&reply.ask, index);
+            let mut text = echo(&reply.payload, index);
             choice.message.parts.iter().for_each(|part| text.push_str(text_of(part)));
             text
         })
@@ -49,7 +49,7 @@ pub(super) fn whole(answer: &ChatResponse, mut reply: Reply) -> Vec<u8> {
         .zip(&texts)
         .enumerate()
         .map(|(index, (choice, text))| {
-            let logprobs = likelihoods(choice, echo(&reply.ask, index).chars().count());
+            let logprobs = likelihoods(choice, echo(&reply.payload, index).chars().count());
             let finish = choice.finish.as_ref().map(|finish| word(finish.reason));
             Choice { text, index, logprobs, finish_reason: finish }
         })
@@ -123,7 +123,7 @@ struct State {
 
 impl Writer {
     pub(super) fn new(reply: Reply) -> Self {
-        let wants_usage = match &reply.ask {
+        let wants_usage = match &reply.payload {
             Payload::Raw(original) => original.envelope.stream_usage,
             Payload::Parsed(request) => request.stream_usage,
         };
@@ -152,7 +152,7 @@ impl Writer {
         if begun {
             return;
         }
-        let prompt = echo(&self.reply.ask, self.current);
+        let prompt = echo(&self.reply.payload, self.current);
         if prompt.is_empty() {
             return;
         }

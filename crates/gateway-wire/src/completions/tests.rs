@@ -7,8 +7,8 @@ fn open(body: &Value) -> Result<Opened> {
     CompletionsCaller.open(body.to_string().into(), Envelope::default())
 }
 
-fn request(ask: &Payload) -> &ChatRequest {
-    match ask {
+fn request(payload: &Payload) -> &ChatRequest {
+    match payload {
         Payload::Parsed(request) => request,
         Payload::Raw(_) => panic!("nobody else speaks this dialect"),
     }
@@ -23,13 +23,13 @@ fn check(members: &Value, prompts: &[&str], dropped: &str) {
     assert_eq!(texts, prompts);
     assert!(asked.iter().all(|it| it.messages.len() == 1 && it.model == "m"));
     assert!(asked.iter().all(|it| it.extra.get(ECHO).is_none()));
-    assert_eq!(opened.loss.iter().collect::<Vec<_>>().join(","), dropped);
+    assert_eq!(opened.dropped.iter().collect::<Vec<_>>().join(","), dropped);
 }
 
 #[track_caller]
 fn check_refused(members: &Value, param: &str) {
     let error = open(&with_model(members)).unwrap_err();
-    assert_eq!(error.at_param(), Some(param), "{members}: {error}");
+    assert_eq!(error.param(), Some(param), "{members}: {error}");
 }
 
 fn with_model(members: &Value) -> Value {
@@ -106,7 +106,7 @@ fn options_mean_what_they_mean_in_chats() {
 
 fn reply(members: &Value) -> Reply {
     let told = open(&with_model(members)).unwrap().told;
-    Reply { ask: told, model: "m".into(), created: 9, ids: Ids::new(1) }
+    Reply { payload: told, model: "m".into(), created: 9, ids: Ids::new(1) }
 }
 
 fn events(texts: &[&str]) -> Vec<StreamEvent> {
@@ -149,7 +149,7 @@ fn chunks(members: &Value, events: Vec<StreamEvent>) -> Vec<Value> {
     let mut writer = CompletionsCaller.writer(reply(members));
     let mut out = Vec::new();
     for event in events {
-        writer.write(Chunk::of(vec![event]), &mut out);
+        writer.write(Chunk::from_events(vec![event]), &mut out);
     }
     writer.end(&mut out);
     let out = String::from_utf8(out).unwrap();

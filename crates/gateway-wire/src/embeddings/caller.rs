@@ -24,7 +24,7 @@ enum Input {
 /// Says what is wrong with it, and names the parameter.
 pub fn read_request(body: &[u8]) -> Result<EmbeddingRequest> {
     let mut extra: Extra = serde_json::from_slice(body).map_err(|error| {
-        GatewayError::invalid("body", "the body must be a JSON object").because(error)
+        GatewayError::invalid("body", "the body must be a JSON object").with_source(error)
     })?;
     let format: Option<String> = take(&mut extra, "encoding_format", "a string")?;
     let request = EmbeddingRequest {
@@ -53,7 +53,7 @@ fn take<T: DeserializeOwned>(
 ) -> Result<Option<T>> {
     let Some(value) = extra.remove(name) else { return Ok(None) };
     value.read().map_err(|error| {
-        GatewayError::invalid(name, format!("{name} must be {kind}")).because(error)
+        GatewayError::invalid(name, format!("{name} must be {kind}")).with_source(error)
     })
 }
 

@@ -14,7 +14,7 @@ const TWO: &str = r#"{"model":"m","input":["a","b"],"dimensions":2,"user":"u","o
 fn check_request(upstream: &dyn Embedder, body: &str, expected: &str, lost: &str) {
     let encoded = upstream.embed_request(&request(body), "n").unwrap();
     assert_eq!(String::from_utf8(encoded.to_vec()).unwrap(), expected);
-    assert_eq!(encoded.loss.iter().collect::<Vec<_>>().join(" "), lost);
+    assert_eq!(encoded.dropped.iter().collect::<Vec<_>>().join(" "), lost);
 }
 
 /// Checks what the caller of two vectors in `format` reads of `answer`.
@@ -55,7 +55,7 @@ fn an_input_has_four_spellings() {
 fn what_is_wrong_is_named() {
     let check = |body: &str, param: &str| {
         let error = read_request(body.as_bytes()).unwrap_err();
-        assert_eq!((error.kind(), error.at_param()), (ErrorKind::InvalidRequest, Some(param)));
+        assert_eq!((error.kind(), error.param()), (ErrorKind::InvalidRequest, Some(param)));
     };
     check("[]", "body");
     check(r#"{"input":"a"}"#, "model");
@@ -113,7 +113,7 @@ fn tokens_are_refused_where_only_text_is_read() {
     let request = request(r#"{"model":"m","input":[1]}"#);
     for upstream in [&GeminiUpstream as &dyn Embedder, &OllamaUpstream::default()] {
         let error = upstream.embed_request(&request, "n").unwrap_err();
-        assert_eq!(error.at_param(), Some("input"));
+        assert_eq!(error.param(), Some("input"));
     }
 }
 

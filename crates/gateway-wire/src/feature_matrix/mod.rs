@@ -70,16 +70,16 @@ pub fn plain() -> ChatRequest {
 ///
 /// As [`Upstream::encode`].
 pub fn encode(upstream: &dyn Upstream, request: ChatRequest) -> Result<(Vec<u8>, DroppedParams)> {
-    let mut loss = DroppedParams::default();
-    let rest = without_foreign_tools(&request, upstream.dialect(), &mut loss)?;
+    let mut dropped = DroppedParams::default();
+    let rest = without_foreign_tools(&request, upstream.dialect(), &mut dropped)?;
     let mut call = ProviderRequest::new(request);
     if let Some(rest) = rest {
-        call.ask = Payload::Parsed(Arc::new(rest));
+        call.payload = Payload::Parsed(Arc::new(rest));
     }
     let encoded = upstream.encode(&call)?;
     let body = encoded.to_vec();
-    loss.extend(encoded.loss);
-    Ok((body, loss))
+    dropped.extend(encoded.dropped);
+    Ok((body, dropped))
 }
 
 impl Feature {
@@ -92,7 +92,7 @@ impl Feature {
         };
         match asked(self.add) {
             Err(_) => Fate::Refused,
-            Ok((_, loss)) if !loss.is_empty() => Fate::Dropped,
+            Ok((_, dropped)) if !dropped.is_empty() => Fate::Dropped,
             Ok((with, _)) if asked(self.bare).is_ok_and(|(without, _)| with == without) => {
                 Fate::Unsaid
             }
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn the_plain_request_can_be_said_everywhere() {
         for column in columns() {
-            let (_, loss) = encode(&*column.upstream, plain()).unwrap();
-            assert!(loss.is_empty(), "{}", column.name);
+            let (_, dropped) = encode(&*column.upstream, plain()).unwrap();
+            assert!(dropped.is_empty(), "{}", column.name);
         }
     }
 

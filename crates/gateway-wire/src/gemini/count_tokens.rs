@@ -16,9 +16,9 @@ struct Count<'a> {
 
 impl TokenCounter for GeminiUpstream {
     fn encode_count(&self, call: &ProviderRequest) -> Result<Encoded> {
-        let mut loss = DroppedParams::default();
-        let body = encode_request::encode_count(call.request()?, &call.target, &mut loss)?;
-        Ok(Encoded::whole(body, loss))
+        let mut dropped = DroppedParams::default();
+        let body = encode_request::encode_count(call.request()?, &call.target, &mut dropped)?;
+        Ok(Encoded::whole(body, dropped))
     }
 
     fn read_count(&self, body: &[u8]) -> Result<u64> {

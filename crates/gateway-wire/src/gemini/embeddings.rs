@@ -91,12 +91,12 @@ impl Embedder for GeminiUpstream {
 }
 
 fn losses(request: &EmbeddingRequest) -> DroppedParams {
-    let mut loss = DroppedParams::default();
-    loss.drop_if(request.user.is_some(), "user");
+    let mut dropped = DroppedParams::default();
+    dropped.insert_if(request.user.is_some(), "user");
     for (name, _) in request.extra.iter() {
         if !matches!(name, "task_type" | "taskType") {
-            loss.drop(name.to_owned());
+            dropped.insert(name.to_owned());
         }
     }
-    loss
+    dropped
 }

@@ -90,9 +90,9 @@ struct GenerationConfig<'a> {
 pub(super) fn encode(
     request: &ChatRequest,
     target: &Target,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Vec<u8>> {
-    bytes(&body(request, target, loss)?)
+    bytes(&body(request, target, dropped)?)
 }
 
 /// Writes `request` as one whose tokens are to be counted.
@@ -103,26 +103,26 @@ pub(super) fn encode(
 pub(super) fn encode_count(
     request: &ChatRequest,
     target: &Target,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Vec<u8>> {
     let model = Some(super::resource(&target.model));
-    let counted = Body { model, ..body(request, target, loss)? };
+    let counted = Body { model, ..body(request, target, dropped)? };
     bytes(&BTreeMap::from([("generateContentRequest", counted)]))
 }
 
 fn bytes(body: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(body).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "the request cannot be written").because(error)
+        GatewayError::new(ErrorKind::Internal, "the request cannot be written").with_source(error)
     })
 }
 
 fn body<'a>(
     request: &'a ChatRequest,
     target: &Target,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Body<'a>> {
     let told =
-        contents(&request.messages, encode_request_thinking::needs_signatures(target), loss)?;
+        contents(&request.messages, encode_request_thinking::needs_signatures(target), dropped)?;
     let (mut contents, mut system) = (told.turns, told.system);
     if encode_request_thinking::lacks_instructions(target) {
         instruct_in_person(&mut contents, &mut system);
@@ -134,7 +134,7 @@ fn body<'a>(
     let tools = tools::entries(&request.tools, request.tool_choice.as_ref())?;
     let choice = request.tool_choice.as_ref().filter(|_| !tools.is_empty());
     let no_parallel = request.parallel_tool_calls == Some(false) && !tools.is_empty();
-    loss.drop_if(no_parallel, "parallel_tool_calls");
+    dropped.insert_if(no_parallel, "parallel_tool_calls");
     let body = Body {
         model: None,
         contents,
@@ -143,9 +143,9 @@ fn body<'a>(
         tool_config: choice.map(tools::config),
         safety_settings: borrowed(request, "safetySettings"),
         cached_content: borrowed(request, "cachedContent"),
-        generation_config: generation_config(&request.options, target, loss),
+        generation_config: generation_config(&request.options, target, dropped),
     };
-    tell_losses(request, loss);
+    tell_losses(request, dropped);
     Ok(body)
 }
 
@@ -167,7 +167,7 @@ fn borrowed<'a>(request: &'a ChatRequest, ours: &str) -> Option<&'a Json> {
 fn generation_config<'a>(
     options: &'a Options,
     target: &Target,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> GenerationConfig<'a> {
     let (response_mime_type, response_json_schema) = match &options.response_format {
         None | Some(ResponseFormat::Text) => (None, None),
@@ -176,7 +176,7 @@ fn generation_config<'a>(
             (Some("application/json"), schema.as_ref())
         }
     };
-    loss.drop_if(options.stop.len() > MAX_STOP, "stop");
+    dropped.insert_if(options.stop.len() > MAX_STOP, "stop");
     let stop = options.stop.get(..MAX_STOP).unwrap_or(&options.stop);
     GenerationConfig {
         temperature: options.temperature.as_ref(),
@@ -192,21 +192,21 @@ fn generation_config<'a>(
         response_json_schema,
         response_logprobs: options.logprobs,
         logprobs: options.top_logprobs.filter(|_| options.logprobs == Some(true)),
-        thinking_config: encode_request_thinking::config(target, options, loss),
+        thinking_config: encode_request_thinking::config(target, options, dropped),
     }
 }
 
 /// Names what the caller asked for and Gemini has no word for.
-fn tell_losses(request: &ChatRequest, loss: &mut DroppedParams) {
+fn tell_losses(request: &ChatRequest, dropped: &mut DroppedParams) {
     let options = &request.options;
-    loss.drop_if(options.logit_bias.is_some(), "logit_bias");
-    loss.drop_if(options.verbosity.is_some(), "verbosity");
-    loss.drop_if(options.user.is_some(), "user");
+    dropped.insert_if(options.logit_bias.is_some(), "logit_bias");
+    dropped.insert_if(options.verbosity.is_some(), "verbosity");
+    dropped.insert_if(options.user.is_some(), "user");
     let tier = options.service_tier.as_deref();
-    loss.drop_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
+    dropped.insert_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
     for (name, _) in request.extra.iter() {
         if !BORROWED.iter().any(|(known, _)| *known == name) {
-            loss.drop(name.to_owned());
+            dropped.insert(name.to_owned());
         }
     }
 }

@@ -123,9 +123,9 @@ struct Made<'a> {
 pub(super) fn contents<'a>(
     messages: &'a [Message],
     needs_signatures: bool,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Contents<'a>> {
-    let mut writer = Writer { contents: Contents::default(), calls: HashMap::new(), loss };
+    let mut writer = Writer { contents: Contents::default(), calls: HashMap::new(), dropped };
     for message in messages {
         writer.message(message)?;
     }
@@ -139,12 +139,12 @@ pub(super) fn contents<'a>(
 struct Writer<'a, 'l> {
     contents: Contents<'a>,
     calls: HashMap<&'a str, Made<'a>>,
-    loss: &'l mut DroppedParams,
+    dropped: &'l mut DroppedParams,
 }
 
 impl<'a> Writer<'a, '_> {
     fn message(&mut self, message: &'a Message) -> Result<()> {
-        self.loss.drop_if(message.name.is_some(), "name");
+        self.dropped.insert_if(message.name.is_some(), "name");
         let signed = message.tool_calls().any(|call| signature(call.seal.as_ref()).is_some());
         for part in &message.parts {
             match message.role {
@@ -177,7 +177,7 @@ impl<'a> Writer<'a, '_> {
             Content::ToolResult(result) => self.result(result)?,
             Content::Image(image) => {
                 let detail = image.detail.as_deref().is_some_and(|detail| detail != "auto");
-                self.loss.drop_if(detail, "detail");
+                self.dropped.insert_if(detail, "detail");
                 self.push(speaker, media_part(&image.source, Guess::Image, None));
             }
             Content::Audio(source) => {
@@ -195,7 +195,7 @@ impl<'a> Writer<'a, '_> {
                     format!("the model's provider cannot read a part of type {}", opaque.kind),
                 ));
             }
-            Content::Opaque(opaque) => self.loss.drop(opaque.kind.clone()),
+            Content::Opaque(opaque) => self.dropped.insert(opaque.kind.clone()),
         }
         Ok(())
     }

@@ -26,13 +26,13 @@ const DYNAMIC: i64 = -1;
 pub(super) fn config(
     target: &Target,
     options: &Options,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Option<ThinkingConfig> {
     let wanted = options.reasoning.as_ref()?;
     let is_off = is_off(wanted);
     let style = style(target);
     if style == ReasoningStyle::Never {
-        loss.drop_if(!is_off, "reasoning_effort");
+        dropped.insert_if(!is_off, "reasoning_effort");
         return None;
     }
     let shown = !is_off && wanted.summary.as_deref() != Some("omitted");
@@ -118,9 +118,9 @@ mod tests {
     fn asks(model: &str, wanted: ReasoningOptions) -> String {
         let target = Target { model: model.into(), card: None };
         let options = Options { reasoning: Some(wanted), ..Options::default() };
-        let mut loss = DroppedParams::default();
-        let config = config(&target, &options, &mut loss);
-        let names: Vec<_> = loss.iter().map(|name| format!(" -{name}")).collect();
+        let mut dropped = DroppedParams::default();
+        let config = config(&target, &options, &mut dropped);
+        let names: Vec<_> = dropped.iter().map(|name| format!(" -{name}")).collect();
         serde_json::to_string(&config).unwrap() + &names.concat()
     }
 

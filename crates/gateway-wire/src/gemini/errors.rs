@@ -107,7 +107,8 @@ mod tests {
     #[track_caller]
     fn check(status: u16, body: &str, expected: &str) {
         let error = read(&ErrorReply { status, body: body.as_bytes(), ..ErrorReply::default() });
-        let delay = error.delay().map(|delay| format!(" after {delay:?}")).unwrap_or_default();
+        let delay =
+            error.retry_after().map(|delay| format!(" after {delay:?}")).unwrap_or_default();
         assert_eq!(format!("{:?}: {}{delay}", error.kind(), error.message()), expected);
     }
 

@@ -38,13 +38,13 @@ impl Upstream for GeminiUpstream {
     }
 
     fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
-        let mut loss = DroppedParams::default();
-        let body = encode_request::encode(call.request()?, &call.target, &mut loss)?;
-        Ok(Encoded::whole(body, loss))
+        let mut dropped = DroppedParams::default();
+        let body = encode_request::encode(call.request()?, &call.target, &mut dropped)?;
+        Ok(Encoded::whole(body, dropped))
     }
 
     fn read_whole(&self, _: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
-        stream_reader::whole(&body, ids).map(Chunk::of)
+        stream_reader::whole(&body, ids).map(Chunk::from_events)
     }
 
     fn reader(&self, _: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {

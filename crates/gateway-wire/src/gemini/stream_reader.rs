@@ -41,15 +41,15 @@ impl Reader {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
-        let done = self.read_events(&block, &mut frame.events);
-        frame.output = frame.events.iter().any(StreamEvent::is_output);
+    fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()> {
+        let done = self.read_events(&block, &mut chunk.events);
+        chunk.output = chunk.events.iter().any(StreamEvent::is_output);
         done
     }
 
-    fn end(&mut self, frame: &mut Chunk) -> Result<()> {
-        let done = self.answer.end(&mut frame.events);
-        frame.output = frame.events.iter().any(StreamEvent::is_output);
+    fn end(&mut self, chunk: &mut Chunk) -> Result<()> {
+        let done = self.answer.end(&mut chunk.events);
+        chunk.output = chunk.events.iter().any(StreamEvent::is_output);
         done
     }
 

@@ -19,8 +19,8 @@ fn ask(model: &str, request: ChatRequest) -> ProviderRequest {
 
 fn written(model: &str, request: ChatRequest) -> (String, Vec<String>) {
     let encoded = GeminiUpstream.encode(&ask(model, request)).unwrap();
-    let loss = encoded.loss.iter().map(str::to_owned).collect();
-    (String::from_utf8(encoded.to_vec()).unwrap(), loss)
+    let dropped = encoded.dropped.iter().map(str::to_owned).collect();
+    (String::from_utf8(encoded.to_vec()).unwrap(), dropped)
 }
 
 /// Checks the member `name` of what is written for `request`.

@@ -195,7 +195,7 @@ mod tests {
     fn what_only_others_have_is_refused_by_name() {
         let refused = |kind| {
             let error = entries(&[ToolSpec { kind, cache: None }], None).unwrap_err();
-            assert_eq!(error.at_param(), Some("tools"));
+            assert_eq!(error.param(), Some("tools"));
             error.message().to_owned()
         };
         let hosted = |dialect| Opaque {

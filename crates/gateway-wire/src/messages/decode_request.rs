@@ -145,7 +145,7 @@ struct Fields(Extra);
 impl Fields {
     fn read(body: &[u8]) -> Result<Self> {
         serde_json::from_slice(body).map(Self).map_err(|error| {
-            GatewayError::invalid("body", "the request is no JSON object").because(error)
+            GatewayError::invalid("body", "the request is no JSON object").with_source(error)
         })
     }
 
@@ -177,5 +177,5 @@ pub(super) fn wrong(
     error: impl Into<gateway_core::BoxError>,
 ) -> GatewayError {
     let (param, error) = (param.into(), error.into());
-    GatewayError::invalid(param.clone(), format!("{param} cannot be understood")).because(error)
+    GatewayError::invalid(param.clone(), format!("{param} cannot be understood")).with_source(error)
 }

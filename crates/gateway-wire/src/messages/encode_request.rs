@@ -102,19 +102,19 @@ impl OutputConfig {
 pub(super) fn encode(call: &ProviderRequest, purpose: Purpose) -> Result<Encoded> {
     let request = call.request()?;
     let card = call.target.card.as_deref();
-    let mut loss = DroppedParams::default();
+    let mut dropped = DroppedParams::default();
     let foreign = request.dialect.is_some_and(|it| it != Dialect::Messages);
     if request.options.n.is_some_and(|n| n > 1) {
         return Err(GatewayError::invalid("n", "the model's provider gives one answer at a time"));
     }
-    let blocks = Blocks { loss: &mut loss, foreign };
+    let blocks = Blocks { dropped: &mut dropped, foreign };
     let mut turns = Turns::new(&request.messages, is_ours(request), blocks)?;
-    let plan = Plan::new(request, card, &turns, &mut loss);
+    let plan = Plan::new(request, card, &turns, &mut dropped);
     let mut tools = offers(request)?;
-    let mut extra = extra(request, &mut loss);
+    let mut extra = extra(request, &mut dropped);
     let rest = extra.remove("output_config").and_then(|it| it.read().ok()).unwrap_or_default();
     mark(&mut tools, &mut turns, &extra);
-    let format = format(request, card, &mut loss);
+    let format = format(request, card, &mut dropped);
     let body = Body {
         model: &call.target.model,
         messages: &turns.turns,
@@ -123,35 +123,35 @@ pub(super) fn encode(call: &ProviderRequest, purpose: Purpose) -> Result<Encoded
         tools: &tools,
         thinking: plan.wire(),
         output_config: OutputConfig { effort: plan.effort, format, rest },
-        answer: (purpose == Purpose::Answer).then(|| answer(call, request, &plan, &mut loss)),
+        answer: (purpose == Purpose::Answer).then(|| answer(call, request, &plan, &mut dropped)),
         extra,
     };
     let body = serde_json::to_vec(&body).map_err(|error| {
         GatewayError::new(gateway_core::ErrorKind::Internal, "the request cannot be written")
-            .because(error)
+            .with_source(error)
     })?;
-    Ok(Encoded::whole(body, loss))
+    Ok(Encoded::whole(body, dropped))
 }
 
 fn answer<'a>(
     call: &ProviderRequest,
     request: &'a ChatRequest,
     plan: &Plan,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Answer<'a> {
     let options = &request.options;
     let card = call.target.card.as_deref();
     let Sampling { temperature, top_p, top_k } =
-        Sampling::new(options, plan.mode.is_on(), card, loss);
-    note_losses(options, loss);
+        Sampling::new(options, plan.mode.is_on(), card, dropped);
+    note_losses(options, dropped);
     Answer {
         max_tokens: plan.max_tokens,
         temperature,
         top_p,
         top_k,
-        stop_sequences: stop_sequences(options, loss),
+        stop_sequences: stop_sequences(options, dropped),
         metadata: options.user.as_deref().map(|user_id| Metadata { user_id }),
-        service_tier: service_tier(options, loss),
+        service_tier: service_tier(options, dropped),
         stream: call.stream,
     }
 }
@@ -160,7 +160,7 @@ fn answer<'a>(
 fn format(
     request: &ChatRequest,
     card: Option<&ModelCard>,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Option<Format> {
     let is_unable = card.is_some_and(|card| card.capabilities.json_schema == Some(false));
     match &request.options.response_format {
@@ -169,19 +169,19 @@ fn format(
             Some(Format::JsonSchema { schema: json_schema::compilable(schema) })
         }
         Some(ResponseFormat::JsonSchema { .. } | ResponseFormat::JsonObject) => {
-            loss.drop("response_format");
+            dropped.insert("response_format");
             None
         }
     }
 }
 
 /// What a caller of this dialect said beyond what we model. What others said has no place here.
-fn extra(request: &ChatRequest, loss: &mut DroppedParams) -> Extra {
+fn extra(request: &ChatRequest, dropped: &mut DroppedParams) -> Extra {
     if is_ours(request) {
         return request.extra.clone();
     }
     for (name, _) in request.extra.iter() {
-        loss.drop(name.to_owned());
+        dropped.insert(name.to_owned());
     }
     Extra::default()
 }

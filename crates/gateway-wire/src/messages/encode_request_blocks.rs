@@ -43,7 +43,7 @@ pub(super) enum Place<'a> {
 /// Turns parts into blocks, and keeps account of what is lost.
 #[derive(Debug)]
 pub(super) struct Blocks<'l> {
-    pub(super) loss: &'l mut DroppedParams,
+    pub(super) dropped: &'l mut DroppedParams,
     /// The request is known to come from a caller of another dialect.
     pub(super) foreign: bool,
 }
@@ -66,7 +66,7 @@ impl Blocks<'_> {
             Content::ToolResult(result) => Some(self.tool_result(result)?),
             Content::Opaque(it) if it.dialect == Dialect::Messages => Some(Body::Raw(&it.json)),
             Content::Opaque(it) => {
-                self.loss.drop(it.kind.clone());
+                self.dropped.insert(it.kind.clone());
                 None
             }
         };
@@ -74,7 +74,7 @@ impl Blocks<'_> {
     }
 
     fn image<'a>(&mut self, image: &'a Image) -> Result<Body<'a>> {
-        self.loss.drop_if(image.detail.as_deref().is_some_and(|it| it != "auto"), "detail");
+        self.dropped.insert_if(image.detail.as_deref().is_some_and(|it| it != "auto"), "detail");
         let place = self.place(&image.source)?;
         Ok(match place {
             Place::Base64 { media_type: "application/pdf", .. } | Place::Text { .. } => {

@@ -17,7 +17,7 @@ impl Sampling {
         options: &Options,
         thinks: bool,
         card: Option<&ModelCard>,
-        loss: &mut DroppedParams,
+        dropped: &mut DroppedParams,
     ) -> Self {
         let mut it = Self {
             temperature: options.temperature.clone(),
@@ -25,50 +25,50 @@ impl Sampling {
             top_k: options.top_k,
         };
         if card.is_some_and(|card| card.capabilities.sampling == Some(false)) {
-            it.forgo(Parameter::Temperature, loss);
-            it.forgo(Parameter::TopP, loss);
+            it.forgo(Parameter::Temperature, dropped);
+            it.forgo(Parameter::TopP, dropped);
         } else if thinks {
-            it.restrain(loss);
+            it.restrain(dropped);
         }
         if value(it.temperature.as_ref()).is_some_and(|it| it > 1.0) {
-            loss.drop("temperature");
+            dropped.insert("temperature");
             it.temperature = Some(1.into());
         }
-        it.choose(loss);
+        it.choose(dropped);
         it
     }
 
     /// A model that thinks lets little be said of how it writes.
-    fn restrain(&mut self, loss: &mut DroppedParams) {
+    fn restrain(&mut self, dropped: &mut DroppedParams) {
         if !is_one(self.temperature.as_ref()) {
-            self.forgo(Parameter::Temperature, loss);
+            self.forgo(Parameter::Temperature, dropped);
         }
         if value(self.top_p.as_ref()).is_some_and(|top_p| top_p < 0.95) {
-            self.forgo(Parameter::TopP, loss);
+            self.forgo(Parameter::TopP, dropped);
         }
-        loss.drop_if(self.top_k.take().is_some(), "top_k");
+        dropped.insert_if(self.top_k.take().is_some(), "top_k");
     }
 
     /// Models take one of `temperature` and `top_p`, not both; the one that says nothing goes.
-    fn choose(&mut self, loss: &mut DroppedParams) {
+    fn choose(&mut self, dropped: &mut DroppedParams) {
         if self.temperature.is_none() || self.top_p.is_none() {
             return;
         }
         if is_one(self.temperature.as_ref()) && !is_one(self.top_p.as_ref()) {
-            self.forgo(Parameter::Temperature, loss);
+            self.forgo(Parameter::Temperature, dropped);
         } else {
-            self.forgo(Parameter::TopP, loss);
+            self.forgo(Parameter::TopP, dropped);
         }
     }
 
     /// Leaves a parameter out; that is no loss if it has the value that it has by default.
-    fn forgo(&mut self, parameter: Parameter, loss: &mut DroppedParams) {
+    fn forgo(&mut self, parameter: Parameter, dropped: &mut DroppedParams) {
         let (slot, name) = match parameter {
             Parameter::Temperature => (&mut self.temperature, "temperature"),
             Parameter::TopP => (&mut self.top_p, "top_p"),
         };
         let gone = slot.take();
-        loss.drop_if(gone.is_some() && !is_one(gone.as_ref()), name);
+        dropped.insert_if(gone.is_some() && !is_one(gone.as_ref()), name);
     }
 }
 
@@ -87,32 +87,35 @@ fn is_one(number: Option<&Number>) -> bool {
 }
 
 /// Notes the options that have no equal here and would have made a difference.
-pub(super) fn note_losses(options: &Options, loss: &mut DroppedParams) {
+pub(super) fn note_losses(options: &Options, dropped: &mut DroppedParams) {
     let matters = |number: &Option<Number>| value(number.as_ref()).is_some_and(|it| it != 0.0);
-    loss.drop_if(options.seed.is_some(), "seed");
-    loss.drop_if(matters(&options.presence_penalty), "presence_penalty");
-    loss.drop_if(matters(&options.frequency_penalty), "frequency_penalty");
-    loss.drop_if(options.logit_bias.as_ref().is_some_and(|it| it.get() != "{}"), "logit_bias");
-    loss.drop_if(options.logprobs == Some(true), "logprobs");
-    loss.drop_if(options.top_logprobs.is_some_and(|it| it > 0), "top_logprobs");
-    loss.drop_if(options.verbosity.is_some(), "verbosity");
+    dropped.insert_if(options.seed.is_some(), "seed");
+    dropped.insert_if(matters(&options.presence_penalty), "presence_penalty");
+    dropped.insert_if(matters(&options.frequency_penalty), "frequency_penalty");
+    dropped.insert_if(options.logit_bias.as_ref().is_some_and(|it| it.get() != "{}"), "logit_bias");
+    dropped.insert_if(options.logprobs == Some(true), "logprobs");
+    dropped.insert_if(options.top_logprobs.is_some_and(|it| it > 0), "top_logprobs");
+    dropped.insert_if(options.verbosity.is_some(), "verbosity");
 }
 
 /// The texts that end the answer; blank ones are refused here.
-pub(super) fn stop_sequences<'a>(options: &'a Options, loss: &mut DroppedParams) -> Vec<&'a str> {
+pub(super) fn stop_sequences<'a>(
+    options: &'a Options,
+    dropped: &mut DroppedParams,
+) -> Vec<&'a str> {
     let (kept, blank): (Vec<_>, Vec<_>) =
         options.stop.iter().map(String::as_str).partition(|text| !text.trim().is_empty());
-    loss.drop_if(!blank.is_empty(), "stop");
+    dropped.insert_if(!blank.is_empty(), "stop");
     kept
 }
 
 /// The class of service, in this dialect's words.
-pub(super) fn service_tier(options: &Options, loss: &mut DroppedParams) -> Option<&'static str> {
+pub(super) fn service_tier(options: &Options, dropped: &mut DroppedParams) -> Option<&'static str> {
     match options.service_tier.as_deref() {
         Some("auto") => Some("auto"),
         Some("default" | "standard_only") => Some("standard_only"),
         other => {
-            loss.drop_if(other.is_some(), "service_tier");
+            dropped.insert_if(other.is_some(), "service_tier");
             None
         }
     }

@@ -57,7 +57,7 @@ impl Plan {
         request: &ChatRequest,
         card: Option<&ModelCard>,
         turns: &Turns<'_>,
-        loss: &mut DroppedParams,
+        dropped: &mut DroppedParams,
     ) -> Self {
         let options = &request.options;
         let bound = options.max_tokens.or(card.and_then(|card| card.max_output));
@@ -70,7 +70,7 @@ impl Plan {
         let mut mode = if is_effort_alone { Mode::Unsaid } else { wanted(asked, style, bound) };
         let choice = request.tool_choice.as_ref();
         if mode.is_on() && !is_possible(mode, style, choice, turns) {
-            loss.drop("reasoning");
+            dropped.insert("reasoning");
             mode = Mode::Unsaid;
         }
         let effort = match mode {

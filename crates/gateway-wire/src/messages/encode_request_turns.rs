@@ -46,7 +46,7 @@ impl<'a> Turns<'a> {
     ) -> Result<Self> {
         let mut it = Self::default();
         for message in messages {
-            blocks.loss.drop_if(message.name.is_some(), "name");
+            blocks.dropped.insert_if(message.name.is_some(), "name");
             let said = message.parts.iter().filter_map(|part| blocks.of(part).transpose());
             let said: Vec<_> = said.collect::<Result<_>>()?;
             match speaker(message, knows_system, it.turns.is_empty()) {

@@ -35,7 +35,7 @@ impl Upstream for MessagesUpstream {
 
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
         let original = verbatim(call);
-        let events = match (original, call.look) {
+        let events = match (original, call.inspection) {
             (Some(_), Inspection::UsageOnly) => decode_response::digest(&body)?,
             (Some(_), Inspection::Full) | (None, _) => decode_response::decode(&body, ids)?,
         };
@@ -44,7 +44,7 @@ impl Upstream for MessagesUpstream {
 
     fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
         match verbatim(call) {
-            Some(_) => Box::new(Reader::relay(ids, call.look)),
+            Some(_) => Box::new(Reader::relay(ids, call.inspection)),
             None => Box::new(Reader::new(ids)),
         }
     }
@@ -94,5 +94,5 @@ fn renamed(original: &RawRequest, call: &ProviderRequest) -> Encoded {
     let envelope = &original.envelope;
     let mut edits = vec![(envelope.model_span.clone(), literal(&call.target.model))];
     edits.extend(envelope.session.iter().map(|(_, span)| (span.clone(), Bytes::new())));
-    Encoded { body: splice(&original.body, edits), loss: DroppedParams::default() }
+    Encoded { body: splice(&original.body, edits), dropped: DroppedParams::default() }
 }

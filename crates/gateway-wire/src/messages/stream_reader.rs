@@ -27,7 +27,7 @@ pub(super) struct Reader {
 /// The caller speaks this dialect: it gets the events as they come.
 #[derive(Debug)]
 struct Relay {
-    look: Inspection,
+    inspection: Inspection,
     /// In the type of every event that is about the message and not about its content.
     message: Finder<'static>,
     /// In every error.
@@ -72,15 +72,16 @@ impl Reader {
     }
 
     /// A reader that passes events on as they are, and looks into them as closely as `look` says.
-    pub(super) fn relay(ids: Ids, look: Inspection) -> Self {
+    pub(super) fn relay(ids: Ids, inspection: Inspection) -> Self {
         let (message, error) = (Finder::new("message_"), Finder::new("\"error\""));
-        Self { relay: Some(Relay { look, message, error }), ..Self::new(ids) }
+        Self { relay: Some(Relay { inspection, message, error }), ..Self::new(ids) }
     }
 
     /// Only the events about the message are read: its content is not asked for, and that there
     /// is some is known.
     const fn skims(&self) -> bool {
-        matches!(self.relay, Some(Relay { look: Inspection::UsageOnly, .. })) && self.has_output
+        matches!(self.relay, Some(Relay { inspection: Inspection::UsageOnly, .. }))
+            && self.has_output
     }
 
     /// Whether `block` is all content.
@@ -195,28 +196,28 @@ fn kind<'a>(it: &'a Event<'_>, event: &sse::Event<'a>) -> &'a str {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
+    fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()> {
         if self.is_complete {
             return Ok(());
         }
         if self.is_content(&block) && is_named(&block) {
-            frame.output = true;
-            frame.verbatim = Some(block);
+            chunk.output = true;
+            chunk.verbatim = Some(block);
             return Ok(());
         }
-        let (count, outcome) = self.events(&block, &mut frame.events);
-        frame.output = frame.events.iter().any(StreamEvent::is_output) || self.skims();
+        let (count, outcome) = self.events(&block, &mut chunk.events);
+        chunk.output = chunk.events.iter().any(StreamEvent::is_output) || self.skims();
         if let Some(relay) = &self.relay {
-            if relay.look == Inspection::UsageOnly {
-                frame.events.retain(is_metered);
+            if relay.inspection == Inspection::UsageOnly {
+                chunk.events.retain(is_metered);
             }
-            frame.verbatim = verbatim(block, count, outcome.is_ok());
+            chunk.verbatim = verbatim(block, count, outcome.is_ok());
         }
-        self.has_output |= frame.output;
+        self.has_output |= chunk.output;
         outcome
     }
 
-    fn end(&mut self, frame: &mut Chunk) -> Result<()> {
+    fn end(&mut self, chunk: &mut Chunk) -> Result<()> {
         if self.is_complete {
             return Ok(());
         }
@@ -230,7 +231,7 @@ impl StreamReader for Reader {
         if self.relay.is_some() {
             let mut out = Vec::new();
             sse::write(&mut out, Some("message_stop"), r#"{"type":"message_stop"}"#);
-            frame.verbatim = Some(out.into());
+            chunk.verbatim = Some(out.into());
         }
         Ok(())
     }

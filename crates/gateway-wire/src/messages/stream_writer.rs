@@ -123,29 +123,29 @@ impl Writer {
 }
 
 impl StreamWriter for Writer {
-    fn write(&mut self, frame: Chunk, out: &mut Vec<u8>) {
-        if let Some(verbatim) = frame.verbatim {
+    fn write(&mut self, chunk: Chunk, out: &mut Vec<u8>) {
+        if let Some(verbatim) = chunk.verbatim {
             self.phase = Phase::Passed;
             out.extend_from_slice(&verbatim);
             return;
         }
-        if self.phase == Phase::Passed || frame.events.is_empty() {
+        if self.phase == Phase::Passed || chunk.events.is_empty() {
             return;
         }
         // The first event tells what was read so far, if the upstream tells it in time.
-        for event in &frame.events {
+        for event in &chunk.events {
             if let StreamEvent::Usage(usage) = event {
                 self.usage = *usage;
             }
         }
-        for event in frame.events {
+        for event in chunk.events {
             self.event(event, out);
         }
         self.begin(out);
     }
 
-    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
-        let verbatim = frame.verbatim.take()?;
+    fn pass(&mut self, chunk: &mut Chunk) -> Option<Bytes> {
+        let verbatim = chunk.verbatim.take()?;
         self.phase = Phase::Passed;
         Some(verbatim)
     }

@@ -49,12 +49,12 @@ impl Embedder for OllamaUpstream {
             keep_alive: self.keep_alive.as_deref().map(KeepAlive::of),
             options: self.num_ctx.map(|num_ctx| Options { num_ctx }),
         };
-        let mut loss = DroppedParams::default();
-        loss.drop_if(request.user.is_some(), "user");
+        let mut dropped = DroppedParams::default();
+        dropped.insert_if(request.user.is_some(), "user");
         for (name, _) in request.extra.iter().filter(|(name, _)| *name != "truncate") {
-            loss.drop(name.to_owned());
+            dropped.insert(name.to_owned());
         }
-        Ok(Encoded::whole(Json::of(&body).get().to_owned(), loss))
+        Ok(Encoded::whole(Json::of(&body).get().to_owned(), dropped))
     }
 
     fn read_embeddings(

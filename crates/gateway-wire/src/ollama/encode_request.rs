@@ -123,30 +123,30 @@ struct WireOptions<'a> {
 pub(super) fn encode(
     upstream: &OllamaUpstream,
     call: &ProviderRequest,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Vec<u8>> {
     let request = call.request()?;
     let options = &request.options;
     let body = Body {
         model: &call.target.model,
-        messages: messages(&request.messages, loss)?,
+        messages: messages(&request.messages, dropped)?,
         stream: call.stream,
-        tools: tools(request, loss)?,
+        tools: tools(request, dropped)?,
         format: options.response_format.as_ref().and_then(format),
         options: wire_options(request, upstream.num_ctx),
-        think: options.reasoning.as_ref().and_then(|wanted| think(wanted, &call.target, loss)),
+        think: options.reasoning.as_ref().and_then(|wanted| think(wanted, &call.target, dropped)),
         keep_alive: upstream.keep_alive.as_deref().map(KeepAlive::of),
         logprobs: options.logprobs.filter(|wanted| *wanted),
         top_logprobs: options.top_logprobs.filter(|_| options.logprobs == Some(true)),
     };
-    tell_losses(request, !body.tools.is_empty(), loss);
+    tell_losses(request, !body.tools.is_empty(), dropped);
     serde_json::to_vec(&body).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "the request cannot be written").because(error)
+        GatewayError::new(ErrorKind::Internal, "the request cannot be written").with_source(error)
     })
 }
 
 /// The tools that may be called. That one must be called cannot be said.
-fn tools<'a>(request: &'a ChatRequest, loss: &mut DroppedParams) -> Result<Vec<WireTool<'a>>> {
+fn tools<'a>(request: &'a ChatRequest, dropped: &mut DroppedParams) -> Result<Vec<WireTool<'a>>> {
     let may_be_called = |tool: &&ToolSpec| match &request.tool_choice {
         Some(ToolChoice::None) => false,
         Some(ToolChoice::Allowed { names, .. }) => names.iter().any(|name| name == tool.name()),
@@ -157,7 +157,7 @@ fn tools<'a>(request: &'a ChatRequest, loss: &mut DroppedParams) -> Result<Vec<W
         Some(ToolChoice::Allowed { required, .. }) => *required,
         Some(ToolChoice::Auto | ToolChoice::None) | None => false,
     };
-    loss.drop_if(must && !request.tools.is_empty(), "tool_choice");
+    dropped.insert_if(must && !request.tools.is_empty(), "tool_choice");
     request.tools.iter().filter(may_be_called).map(tool).collect()
 }
 
@@ -209,14 +209,14 @@ fn wire_options(request: &ChatRequest, num_ctx: Option<u64>) -> WireOptions<'_> 
 }
 
 /// Models of the family that knows levels ignore the switch, and older servers know only that.
-fn think(wanted: &ReasoningOptions, target: &Target, loss: &mut DroppedParams) -> Option<Think> {
+fn think(wanted: &ReasoningOptions, target: &Target, dropped: &mut DroppedParams) -> Option<Think> {
     let style = target.card.as_ref().and_then(|card| card.capabilities.reasoning);
     let effort = wanted.effort.or_else(|| wanted.budget.map(effort_of_budget));
     let effort = effort.or_else(|| wanted.adaptive.then_some(Effort::Medium))?;
     let knows_levels = style
         .map_or_else(|| target.model.contains("gpt-oss"), |style| style == ReasoningStyle::Effort);
     if style == Some(ReasoningStyle::Never) {
-        loss.drop_if(effort != Effort::None, "reasoning_effort");
+        dropped.insert_if(effort != Effort::None, "reasoning_effort");
         return None;
     }
     Some(match effort {
@@ -235,19 +235,19 @@ impl<'a> KeepAlive<'a> {
 }
 
 /// Names what the caller asked for and Ollama has no word for.
-fn tell_losses(request: &ChatRequest, has_tools: bool, loss: &mut DroppedParams) {
+fn tell_losses(request: &ChatRequest, has_tools: bool, dropped: &mut DroppedParams) {
     let options: &Options = &request.options;
     let no_parallel = request.parallel_tool_calls == Some(false);
-    loss.drop_if(no_parallel && has_tools, "parallel_tool_calls");
-    loss.drop_if(options.n.is_some_and(|n| n > 1), "n");
-    loss.drop_if(options.logit_bias.is_some(), "logit_bias");
-    loss.drop_if(options.verbosity.is_some(), "verbosity");
-    loss.drop_if(options.user.is_some(), "user");
+    dropped.insert_if(no_parallel && has_tools, "parallel_tool_calls");
+    dropped.insert_if(options.n.is_some_and(|n| n > 1), "n");
+    dropped.insert_if(options.logit_bias.is_some(), "logit_bias");
+    dropped.insert_if(options.verbosity.is_some(), "verbosity");
+    dropped.insert_if(options.user.is_some(), "user");
     let tier = options.service_tier.as_deref();
-    loss.drop_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
+    dropped.insert_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
     for (name, _) in request.extra.iter() {
         if !BORROWED.contains(&name) {
-            loss.drop(name.to_owned());
+            dropped.insert(name.to_owned());
         }
     }
 }

@@ -45,9 +45,9 @@ struct WireFunction<'a> {
 /// If something in them cannot be told without changing its meaning.
 pub(super) fn messages<'a>(
     messages: &'a [Message],
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Vec<WireMessage<'a>>> {
-    let mut writer = Writer { told: Vec::new(), names: HashMap::new(), loss };
+    let mut writer = Writer { told: Vec::new(), names: HashMap::new(), dropped };
     for message in messages {
         writer.message(message)?;
     }
@@ -58,13 +58,13 @@ struct Writer<'a, 'l> {
     told: Vec<WireMessage<'a>>,
     /// The tools that were called, by the ids of the calls.
     names: HashMap<&'a str, &'a str>,
-    loss: &'l mut DroppedParams,
+    dropped: &'l mut DroppedParams,
 }
 
 impl<'a> Writer<'a, '_> {
     /// Results become messages of their own, before what else is said with them.
     fn message(&mut self, message: &'a Message) -> Result<()> {
-        self.loss.drop_if(message.name.is_some(), "name");
+        self.dropped.insert_if(message.name.is_some(), "name");
         let mut told = WireMessage { role: role(message.role), ..WireMessage::default() };
         let mut unread = None;
         for part in &message.parts {
@@ -85,7 +85,7 @@ impl<'a> Writer<'a, '_> {
             if told.is_empty() {
                 return Err(cannot_read(kind));
             }
-            self.loss.drop(format!("messages.{kind}"));
+            self.dropped.insert(format!("messages.{kind}"));
         }
         if !told.is_empty() || (message.role == Role::User && !only_results) {
             self.told.push(told);
@@ -108,7 +108,7 @@ impl<'a> Writer<'a, '_> {
             Content::Audio(_) => return Err(cannot_read("audio")),
             Content::File(_) => return Err(cannot_read("file")),
             Content::Opaque(opaque) if role == Role::Assistant => {
-                self.loss.drop(opaque.kind.clone());
+                self.dropped.insert(opaque.kind.clone());
             }
             Content::Opaque(opaque) => return Err(cannot_read(&opaque.kind)),
             // Taken out before.
@@ -125,7 +125,7 @@ impl<'a> Writer<'a, '_> {
             ));
         };
         let detail = image.detail.as_deref().is_some_and(|detail| detail != "auto");
-        self.loss.drop_if(detail, "detail");
+        self.dropped.insert_if(detail, "detail");
         told.images.push(base64);
         Ok(())
     }

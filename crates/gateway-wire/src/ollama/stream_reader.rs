@@ -147,9 +147,9 @@ impl Reader {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
-        let done = self.lines(&block, &mut frame.events);
-        frame.output = frame.events.iter().any(StreamEvent::is_output);
+    fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()> {
+        let done = self.lines(&block, &mut chunk.events);
+        chunk.output = chunk.events.iter().any(StreamEvent::is_output);
         done
     }
 

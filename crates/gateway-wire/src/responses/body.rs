@@ -86,7 +86,8 @@ pub(super) fn read<'a, T: Deserialize<'a>>(
 ) -> Result<T> {
     serde_json::from_str(raw.get()).map_err(|error| {
         let param = param();
-        GatewayError::invalid(param.clone(), format!("{param} has the wrong shape")).because(error)
+        GatewayError::invalid(param.clone(), format!("{param} has the wrong shape"))
+            .with_source(error)
     })
 }
 

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 /// Reads a request.
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     let mut members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
-        GatewayError::invalid("body", "the body is not a JSON object").because(error)
+        GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
     })?;
     let model = members.take("model")?;
     let model = model.ok_or_else(|| GatewayError::invalid("model", "model is required"))?;

@@ -26,7 +26,7 @@ pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: Ids) -> Result<Chu
     if verbatim.is_none() && response.status.as_deref() == Some("failed") {
         return Err(failure(&response));
     }
-    let mut events = match (&verbatim, call.look) {
+    let mut events = match (&verbatim, call.inspection) {
         (Some(_), Inspection::UsageOnly) => Vec::new(),
         (Some(_), Inspection::Full) | (None, _) => steps(&mut response, ids),
     };

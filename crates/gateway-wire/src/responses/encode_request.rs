@@ -81,21 +81,21 @@ fn respell(original: &RawRequest, model: &str) -> Encoded {
     if let Some((_, span)) = &envelope.session {
         edits.push((span.clone(), Bytes::new()));
     }
-    Encoded { body: splice::splice(&original.body, edits), loss: DroppedParams::default() }
+    Encoded { body: splice::splice(&original.body, edits), dropped: DroppedParams::default() }
 }
 
 fn compose(call: &ProviderRequest) -> Result<Encoded> {
     let request = call.request()?;
     refuse(request)?;
-    let mut loss = DroppedParams::default();
+    let mut dropped = DroppedParams::default();
     let theirs = request.dialect == Some(Dialect::Responses);
-    let sampling = encode_request_options::sampling(call, &request.options, &mut loss);
+    let sampling = encode_request_options::sampling(call, &request.options, &mut dropped);
     let (instructions, messages) = instructions(request);
     let wire = Wire {
         model: &call.target.model,
         instructions,
-        input: encode_request_input::items(messages, &mut loss)?,
-        tools: tools(request, &mut loss),
+        input: encode_request_input::items(messages, &mut dropped)?,
+        tools: tools(request, &mut dropped),
         tool_choice: choice(request),
         parallel_tool_calls: request.parallel_tool_calls,
         max_output_tokens: request.options.max_tokens.map(|most| most.max(MIN_OUTPUT_TOKENS)),
@@ -103,19 +103,19 @@ fn compose(call: &ProviderRequest) -> Result<Encoded> {
         top_p: sampling.and_then(|options| options.top_p.as_ref()),
         top_logprobs: request.options.top_logprobs,
         text: encode_request_options::text(&request.options),
-        reasoning: encode_request_options::reasoning(call, &request.options, &mut loss),
+        reasoning: encode_request_options::reasoning(call, &request.options, &mut dropped),
         user: user(request),
         service_tier: request.options.service_tier.as_deref(),
         include: encode_request_extra::include(call, request, theirs),
         // Who kept nothing upstream so far does not begin now.
         store: (!theirs && request.extra.get("store").is_none()).then_some(false),
         stream: call.stream,
-        extra: encode_request_extra::passed(&request.extra, theirs, &mut loss),
+        extra: encode_request_extra::passed(&request.extra, theirs, &mut dropped),
     };
-    encode_request_options::note_losses(&request.options, &mut loss);
+    encode_request_options::note_losses(&request.options, &mut dropped);
     let body = serde_json::to_vec(&wire)
-        .map_err(|error| GatewayError::invalid("input", "cannot be written").because(error))?;
-    Ok(Encoded::whole(body, loss))
+        .map_err(|error| GatewayError::invalid("input", "cannot be written").with_source(error))?;
+    Ok(Encoded::whole(body, dropped))
 }
 
 /// Refuses what would mean something else if it were left out.
@@ -148,12 +148,12 @@ fn instructions(request: &ChatRequest) -> (Option<&str>, &[Message]) {
     (None, &request.messages)
 }
 
-fn tools<'a>(request: &'a ChatRequest, loss: &mut DroppedParams) -> Vec<WireTool<'a>> {
+fn tools<'a>(request: &'a ChatRequest, dropped: &mut DroppedParams) -> Vec<WireTool<'a>> {
     let mut written = Vec::with_capacity(request.tools.len());
     for tool in &request.tools {
         match tools::write_tool(tool) {
             Some(tool) => written.push(tool),
-            None => loss.drop(tool.name().to_owned()),
+            None => dropped.insert(tool.name().to_owned()),
         }
     }
     written

@@ -76,13 +76,17 @@ fn thinks(call: &ProviderRequest, request: &ChatRequest) -> bool {
 
 /// The parameters that travel as they came: all if the caller speaks this dialect, else those that
 /// mean the same here.
-pub(super) fn passed<'a>(extra: &'a Extra, theirs: bool, loss: &mut DroppedParams) -> Passed<'a> {
+pub(super) fn passed<'a>(
+    extra: &'a Extra,
+    theirs: bool,
+    dropped: &mut DroppedParams,
+) -> Passed<'a> {
     let mut passed = Vec::new();
     for (name, value) in extra.iter().filter(|(name, _)| !SILENT.contains(name)) {
         if theirs || KNOWN.contains(&name) {
             passed.push((name, value));
         } else if some(value).is_some() {
-            loss.drop(name.to_owned());
+            dropped.insert(name.to_owned());
         }
     }
     Passed(passed)

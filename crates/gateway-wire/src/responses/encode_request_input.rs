@@ -14,11 +14,11 @@ use std::{borrow::Cow, collections::HashSet};
 /// If there is sound among them, which this dialect cannot carry.
 pub(super) fn items<'a>(
     messages: &'a [Message],
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Vec<Item<'a>>> {
     let calls = messages.iter().flat_map(Message::tool_calls);
     let custom = calls.filter(|call| call.custom).map(|call| call.id.as_str()).collect();
-    let mut writer = Writer { items: Vec::new(), pending: Vec::new(), custom, loss };
+    let mut writer = Writer { items: Vec::new(), pending: Vec::new(), custom, dropped };
     for message in messages {
         writer.message(message)?;
     }
@@ -31,12 +31,12 @@ struct Writer<'a, 'l> {
     pending: Vec<Content<'a>>,
     /// The ids of calls to tools that take free text.
     custom: HashSet<&'a str>,
-    loss: &'l mut DroppedParams,
+    dropped: &'l mut DroppedParams,
 }
 
 impl<'a> Writer<'a, '_> {
     fn message(&mut self, message: &'a Message) -> Result<()> {
-        self.loss.drop_if(message.name.is_some(), "name");
+        self.dropped.insert_if(message.name.is_some(), "name");
         for (at, part) in message.parts.iter().enumerate() {
             let is_last = at + 1 == message.parts.len();
             match &part.content {
@@ -51,7 +51,7 @@ impl<'a> Writer<'a, '_> {
                 | Piece::Image(_)
                 | Piece::Audio(_)
                 | Piece::File(_) => {
-                    let content = content(part, message.role == Role::Assistant, self.loss)?;
+                    let content = content(part, message.role == Role::Assistant, self.dropped)?;
                     self.pending.extend(content);
                 }
             }
@@ -97,7 +97,7 @@ impl<'a> Writer<'a, '_> {
 
     fn result(&mut self, result: &'a ToolResult, role: Role) -> Result<()> {
         let call_id = &result.call_id;
-        let output = output(result, self.loss)?;
+        let output = output(result, self.dropped)?;
         let item = if self.custom.contains(call_id.as_str()) {
             Item::CustomToolCallOutput { call_id, output }
         } else {
@@ -109,7 +109,7 @@ impl<'a> Writer<'a, '_> {
 
     fn opaque(&mut self, opaque: &'a Opaque, role: Role) {
         if opaque.dialect != Dialect::Responses {
-            self.loss.drop(opaque.kind.clone());
+            self.dropped.insert(opaque.kind.clone());
         } else if is_content(&opaque.kind) {
             self.pending.push(Content::Raw(&opaque.json));
         } else {
@@ -138,7 +138,7 @@ const fn word(role: Role) -> &'static str {
     }
 }
 
-fn output<'a>(result: &'a ToolResult, loss: &mut DroppedParams) -> Result<Output<'a>> {
+fn output<'a>(result: &'a ToolResult, dropped: &mut DroppedParams) -> Result<Output<'a>> {
     if let [Part { content: Piece::Text(text), .. }] = result.parts.as_slice() {
         return Ok(Output::Text(Cow::Borrowed(text)));
     }
@@ -147,7 +147,7 @@ fn output<'a>(result: &'a ToolResult, loss: &mut DroppedParams) -> Result<Output
     }
     let mut parts = Vec::new();
     for part in &result.parts {
-        parts.extend(content(part, false, loss)?);
+        parts.extend(content(part, false, dropped)?);
     }
     Ok(Output::Parts(parts))
 }
@@ -156,7 +156,7 @@ fn output<'a>(result: &'a ToolResult, loss: &mut DroppedParams) -> Result<Output
 fn content<'a>(
     part: &'a Part,
     said: bool,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Result<Option<Content<'a>>> {
     Ok(match &part.content {
         Piece::Text(text) if said && text.is_empty() => None,
@@ -164,7 +164,7 @@ fn content<'a>(
         Piece::Text(text) => Some(Content::InputText { text }),
         Piece::Refusal(refusal) => Some(Content::Refusal { refusal }),
         Piece::Image(_) | Piece::File(_) if said => {
-            loss.drop("image");
+            dropped.insert("image");
             None
         }
         Piece::Image(picture) => Some(image(picture)),
@@ -180,7 +180,7 @@ fn content<'a>(
             Some(Content::Raw(&opaque.json))
         }
         Piece::Opaque(opaque) => {
-            loss.drop(opaque.kind.clone());
+            dropped.insert(opaque.kind.clone());
             None
         }
         // These are items of their own.

@@ -44,14 +44,14 @@ pub(super) struct WireReasoning<'a> {
 pub(super) fn sampling<'a>(
     call: &ProviderRequest,
     options: &'a Options,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Option<&'a Options> {
     let card = call.target.card.as_ref();
     if card.is_none_or(|card| card.capabilities.sampling != Some(false)) {
         return Some(options);
     }
-    loss.drop_if(options.temperature.is_some(), "temperature");
-    loss.drop_if(options.top_p.is_some(), "top_p");
+    dropped.insert_if(options.temperature.is_some(), "temperature");
+    dropped.insert_if(options.top_p.is_some(), "top_p");
     None
 }
 
@@ -75,11 +75,14 @@ pub(super) fn text(options: &Options) -> Option<WireText<'_>> {
 pub(super) fn reasoning<'a>(
     call: &ProviderRequest,
     options: &'a Options,
-    loss: &mut DroppedParams,
+    dropped: &mut DroppedParams,
 ) -> Option<WireReasoning<'a>> {
     let wish = options.reasoning.as_ref()?;
     if style(call) == Some(ReasoningStyle::Never) {
-        loss.drop_if(wish.effort.is_some_and(|effort| effort != Effort::None), "reasoning_effort");
+        dropped.insert_if(
+            wish.effort.is_some_and(|effort| effort != Effort::None),
+            "reasoning_effort",
+        );
         return None;
     }
     let effort = wish.effort.or_else(|| wish.budget.map(effort_of_budget)).map(Effort::as_str);
@@ -93,14 +96,14 @@ pub(super) fn style(call: &ProviderRequest) -> Option<ReasoningStyle> {
 }
 
 /// What Chat can say and Responses cannot.
-pub(super) fn note_losses(options: &Options, loss: &mut DroppedParams) {
+pub(super) fn note_losses(options: &Options, dropped: &mut DroppedParams) {
     let matters = |penalty: &Option<Number>| {
         penalty.as_ref().is_some_and(|penalty| penalty.as_f64() != Some(0.0))
     };
-    loss.drop_if(!options.stop.is_empty(), "stop");
-    loss.drop_if(options.seed.is_some(), "seed");
-    loss.drop_if(matters(&options.presence_penalty), "presence_penalty");
-    loss.drop_if(matters(&options.frequency_penalty), "frequency_penalty");
-    loss.drop_if(options.logit_bias.is_some(), "logit_bias");
-    loss.drop_if(options.top_k.is_some(), "top_k");
+    dropped.insert_if(!options.stop.is_empty(), "stop");
+    dropped.insert_if(options.seed.is_some(), "seed");
+    dropped.insert_if(matters(&options.presence_penalty), "presence_penalty");
+    dropped.insert_if(matters(&options.frequency_penalty), "frequency_penalty");
+    dropped.insert_if(options.logit_bias.is_some(), "logit_bias");
+    dropped.insert_if(options.top_k.is_some(), "top_k");
 }

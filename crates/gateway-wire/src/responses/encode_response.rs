@@ -129,7 +129,7 @@ enum Conversation<'a> {
 /// The request that is answered; an empty one if nobody could read it.
 pub(super) fn request(reply: &Reply) -> &ChatRequest {
     static NONE: LazyLock<ChatRequest> = LazyLock::new(ChatRequest::default);
-    match &reply.ask {
+    match &reply.payload {
         Payload::Raw(original) => original.decoded().unwrap_or(&NONE),
         Payload::Parsed(request) => request,
     }

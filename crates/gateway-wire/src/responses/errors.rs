@@ -98,7 +98,7 @@ pub(super) fn write(error: &GatewayError) -> Vec<u8> {
     let error = Told {
         message: error.message(),
         kind: error_type(error.kind()),
-        param: error.at_param(),
+        param: error.param(),
         code: error.code(),
     };
     serde_json::to_vec(&Body { error }).unwrap_or_default()
@@ -131,7 +131,7 @@ mod tests {
     fn check(status: u16, body: &str, expected: &str) {
         let reply = ErrorReply { status, body: body.as_bytes(), ..ErrorReply::default() };
         let error = read_reply(&reply);
-        let said = format!("{:?} {} {:?}", error.kind(), error.code(), error.at_param());
+        let said = format!("{:?} {} {:?}", error.kind(), error.code(), error.param());
         assert_eq!(format!("{said}: {}", error.message()), expected);
     }
 

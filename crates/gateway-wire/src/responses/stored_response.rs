@@ -34,7 +34,7 @@ impl StateFields {
     /// If one of them is of the wrong kind; the error names it.
     pub fn read(body: &[u8]) -> Result<Self> {
         let mut members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
-            GatewayError::invalid("body", "the body is not a JSON object").because(error)
+            GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
         })?;
         Ok(Self {
             store: members.take("store")?.unwrap_or(true),

@@ -25,7 +25,7 @@ use std::{borrow::Cow, sync::LazyLock};
 pub(super) struct Reader {
     /// The caller speaks this dialect too, and gets the bytes.
     relay: bool,
-    look: Inspection,
+    inspection: Inspection,
     items: Items,
     stage: Stage,
 }
@@ -67,7 +67,7 @@ impl Reader {
     pub(super) fn new(call: &ProviderRequest, ids: Ids) -> Self {
         Self {
             relay: call.original(Dialect::Responses).is_some(),
-            look: call.look,
+            inspection: call.inspection,
             items: Items::new(ids),
             stage: Stage::Expected,
         }
@@ -76,7 +76,7 @@ impl Reader {
     /// Passes `block` on without reading it, if it can hold nothing that matters.
     fn pass(&self, block: &Bytes) -> bool {
         self.relay
-            && self.look == Inspection::UsageOnly
+            && self.inspection == Inspection::UsageOnly
             && self.stage >= Stage::Shown
             && !matters(block)
             && sse::is_plain(block)
@@ -168,7 +168,7 @@ impl Reader {
         self.start(data, events)?;
         let mut response = response(data)?;
         let finish = response.finish(response.has_calls() || self.items.has_calls());
-        if !(self.relay && self.look == Inspection::UsageOnly) {
+        if !(self.relay && self.inspection == Inspection::UsageOnly) {
             for (at, item) in (0..).zip(response.output.iter().flatten()) {
                 self.items.done(at, item, events);
             }
@@ -182,10 +182,10 @@ impl Reader {
         Ok(())
     }
 
-    /// Leaves of a frame whose bytes are passed on what was asked for.
-    fn digest(&self, frame: &mut Chunk) {
-        if self.relay && self.look == Inspection::UsageOnly {
-            frame
+    /// Leaves of a chunk whose bytes are passed on what was asked for.
+    fn digest(&self, chunk: &mut Chunk) {
+        if self.relay && self.inspection == Inspection::UsageOnly {
+            chunk
                 .events
                 .retain(|it| matches!(it, StreamEvent::Finished(_) | StreamEvent::Usage(_)));
         }
@@ -193,19 +193,19 @@ impl Reader {
 }
 
 impl StreamReader for Reader {
-    fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
+    fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()> {
         if self.is_complete() {
             return Ok(());
         }
         if self.pass(&block) {
-            *frame = Chunk { verbatim: Some(block), output: true, ..Chunk::default() };
+            *chunk = Chunk { verbatim: Some(block), output: true, ..Chunk::default() };
             return Ok(());
         }
         let mut outcome = Ok(());
         let mut is_plain = self.relay && sse::is_plain(&block);
         let mut written = Vec::new();
         for event in sse::events(&block) {
-            let passed = self.event(&event, &mut frame.events);
+            let passed = self.event(&event, &mut chunk.events);
             let is_passed = matches!(passed, Ok(true));
             if self.relay && is_passed {
                 let name = Some(event.name).filter(|name| !name.is_empty());
@@ -218,11 +218,11 @@ impl StreamReader for Reader {
             }
         }
         if self.relay && !written.is_empty() {
-            frame.verbatim = Some(if is_plain { block } else { written.into() });
-            frame.output = self.stage >= Stage::Shown;
-            self.digest(frame);
+            chunk.verbatim = Some(if is_plain { block } else { written.into() });
+            chunk.output = self.stage >= Stage::Shown;
+            self.digest(chunk);
         } else {
-            frame.output = frame.events.iter().any(StreamEvent::is_output);
+            chunk.output = chunk.events.iter().any(StreamEvent::is_output);
         }
         outcome
     }

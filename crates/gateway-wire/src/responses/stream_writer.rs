@@ -201,19 +201,19 @@ fn output_step(output: &mut Output, step: StreamEvent, emit: &mut Emit<'_>) {
 }
 
 impl StreamWriter for Writer {
-    fn write(&mut self, mut frame: Chunk, out: &mut Vec<u8>) {
+    fn write(&mut self, mut chunk: Chunk, out: &mut Vec<u8>) {
         if self.is_over {
             return;
         }
-        if let Some(block) = self.pass(&mut frame) {
+        if let Some(block) = self.pass(&mut chunk) {
             out.extend_from_slice(&block);
         } else if self.passed.is_none() {
-            self.steps(frame.events, out);
+            self.steps(chunk.events, out);
         }
     }
 
-    fn pass(&mut self, frame: &mut Chunk) -> Option<Bytes> {
-        let block = frame.verbatim.take()?;
+    fn pass(&mut self, chunk: &mut Chunk) -> Option<Bytes> {
+        let block = chunk.verbatim.take()?;
         self.pass_on(&block);
         Some(block)
     }

@@ -85,9 +85,9 @@ fn asked(stream: bool) -> (ProviderRequest, Reply) {
     let mut request = ChatRequest::user("m", "hello");
     (request.stream, request.stream_usage) = (stream, stream);
     let mut call = ProviderRequest::new(request.clone());
-    call.look = Inspection::Full;
-    let ask = Payload::Parsed(Arc::new(request));
-    let reply = Reply { ask, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) };
+    call.inspection = Inspection::Full;
+    let payload = Payload::Parsed(Arc::new(request));
+    let reply = Reply { payload, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) };
     (call, reply)
 }
 
@@ -95,7 +95,7 @@ fn streamed(caller: &dyn Caller, events: Vec<StreamEvent>) -> Vec<u8> {
     let mut writer = caller.writer(asked(true).1);
     let mut out = Vec::new();
     for event in events {
-        writer.write(Chunk::of(vec![event]), &mut out);
+        writer.write(Chunk::from_events(vec![event]), &mut out);
     }
     writer.end(&mut out);
     out

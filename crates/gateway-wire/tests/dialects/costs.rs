@@ -27,9 +27,9 @@ const fn price() -> Price {
 fn usage(upstream: &dyn Upstream, answer: &str) -> Usage {
     let call = ProviderRequest::new(ChatRequest::user("m", "Hello"));
     let body = Bytes::copy_from_slice(answer.as_bytes());
-    let frame = upstream.read_whole(&call, body, Ids::new(1)).expect("an answer");
+    let chunk = upstream.read_whole(&call, body, Ids::new(1)).expect("an answer");
     let told =
-        frame.events.iter().rev().find_map(|event| {
+        chunk.events.iter().rev().find_map(|event| {
             if let StreamEvent::Usage(usage) = event { Some(*usage) } else { None }
         });
     told.expect("counts")

@@ -23,9 +23,9 @@ fn read(
     let mut events = Vec::new();
     let mut take = |block: Option<Bytes>, events: &mut Vec<StreamEvent>| -> Result<()> {
         if let Some(block) = block {
-            let mut frame = Chunk::default();
-            reader.read(block, &mut frame)?;
-            events.extend(frame.events);
+            let mut chunk = Chunk::default();
+            reader.read(block, &mut chunk)?;
+            events.extend(chunk.events);
         }
         Ok(())
     };

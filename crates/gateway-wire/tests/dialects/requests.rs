@@ -30,9 +30,9 @@ fn through(
     (upstream, caller): &(Box<dyn Upstream>, Box<dyn Caller>),
     request: ChatRequest,
 ) -> Option<(ChatRequest, BTreeSet<String>)> {
-    let (body, loss) = feature_matrix::encode(&**upstream, request).ok()?;
+    let (body, dropped) = feature_matrix::encode(&**upstream, request).ok()?;
     let decoded = caller.decode()(&body).expect("what we write we can read");
-    Some((decoded, loss.iter().map(str::to_owned).collect()))
+    Some((decoded, dropped.iter().map(str::to_owned).collect()))
 }
 
 /// What `responses` is asked for by us, with every request for thinking: nobody said it, so nobody
@@ -128,9 +128,9 @@ proptest! {
         let upstream = &*columns[at].upstream;
         let fates: Vec<_> = features.iter().map(|it| it.fate(upstream)).collect();
         match feature_matrix::encode(upstream, request_of(&features)) {
-            Ok((body, loss)) => {
+            Ok((body, dropped)) => {
                 prop_assert!(!fates.contains(&Fate::Refused));
-                prop_assert_eq!(fates.contains(&Fate::Dropped), !loss.is_empty());
+                prop_assert_eq!(fates.contains(&Fate::Dropped), !dropped.is_empty());
                 serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("JSON");
             }
             Err(_) => prop_assert!(fates.contains(&Fate::Refused)),

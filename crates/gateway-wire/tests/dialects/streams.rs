@@ -28,7 +28,7 @@ fn call(stream: bool) -> ProviderRequest {
     let mut request = ChatRequest::user("m", "hello");
     request.stream = stream;
     let mut call = ProviderRequest::new(request);
-    call.look = Inspection::Full;
+    call.inspection = Inspection::Full;
     call
 }
 

@@ -23,8 +23,11 @@ fn results_come_in_the_order_of_the_calls_and_failures_are_told() {
         }
         events
     });
-    let kept: Vec<_> =
-        frames(&script, request()).iter().flat_map(|it| &it.exchanged).map(spell).collect();
+    let kept: Vec<_> = chunks(&script, request())
+        .iter()
+        .flat_map(|it| &it.completed_messages)
+        .map(spell)
+        .collect();
     assert_eq!(kept, ["g0 g1 g2", &format!("g0=[1] g1={slow}! g2=[1]"), "tx"]);
 }
 

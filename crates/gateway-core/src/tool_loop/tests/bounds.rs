@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn a_model_that_never_stops_is_asked_once_more_without_tools() {
     let script = Script::new(&["g0"]);
-    let frames = frames(&script, request());
-    let finishes = frames.iter().flat_map(|frame| &frame.events).filter_map(|event| {
+    let chunks = chunks(&script, request());
+    let finishes = chunks.iter().flat_map(|chunk| &chunk.events).filter_map(|event| {
         if let StreamEvent::Finished(finish) = event { finish.native.as_deref() } else { None }
     });
     assert_eq!(finishes.collect::<Vec<_>>(), ["tool_rounds_exceeded"]);
@@ -34,7 +34,7 @@ fn at_most_eight_tools_run_at_once() {
     let script = Script::new(&[&words.join(" "), "ta"]);
     let echo = Echo::new("ours");
     let tool: Arc<dyn Tool> = Arc::<Echo>::clone(&echo);
-    let conversation = Conversation::new(script).with_tool(tool);
+    let conversation = ToolLoop::new(script).with_tool(tool);
     block_on(conversation.ask(request())).unwrap();
     assert_eq!(echo.most.load(Ordering::Relaxed), MAX_PARALLEL);
 }
@@ -63,11 +63,12 @@ fn a_caller_that_leaves_stops_the_tools() {
     let running = Arc::new(AtomicUsize::new(0));
     let spec = ToolSpec::function("ours", "", Json::null());
     let endless = Arc::new(Endless(spec, Arc::clone(&running)));
-    let conversation = Conversation::new(Script::new(&["g0 g1"])).with_tool(endless);
-    let call = Call::new(ChatRequest { stream: true, ..request() });
-    let mut frames: FrameStream = block_on(Layer::answer(&conversation, call)).unwrap().frames;
-    while frames.next().now_or_never().is_some() {}
+    let conversation = ToolLoop::new(Script::new(&["g0 g1"])).with_tool(endless);
+    let call = ProviderRequest::new(ChatRequest { stream: true, ..request() });
+    let mut chunks: ChunkStream =
+        block_on(ProviderLayer::generate(&conversation, call)).unwrap().chunks;
+    while chunks.next().now_or_never().is_some() {}
     assert_eq!(running.load(Ordering::Relaxed), 2);
-    drop(frames);
+    drop(chunks);
     assert_eq!(running.load(Ordering::Relaxed), 0);
 }

@@ -15,7 +15,7 @@ fn a_forced_choice_is_forced_once() {
         (ToolChoice::Auto, ToolChoice::Auto),
     ] {
         let script = Script::new(&["g0", "ta"]);
-        frames(&script, ChatRequest { tool_choice: Some(choice.clone()), ..request() });
+        chunks(&script, ChatRequest { tool_choice: Some(choice.clone()), ..request() });
         let asked = script.asked();
         assert_eq!(asked[0].tool_choice, Some(choice));
         assert_eq!(asked[1].tool_choice, Some(next));
@@ -26,7 +26,7 @@ fn a_forced_choice_is_forced_once() {
 fn a_tool_is_shown_unless_the_caller_describes_it() {
     let described = |request: ChatRequest| {
         let script = Script::new(&["ta"]);
-        frames(&script, request);
+        chunks(&script, request);
         let tools = script.asked().remove(0).tools.into_iter().map(|tool| match tool.kind {
             ToolKind::Function(it) => format!("{}: {}", it.name, it.description.unwrap()),
             other @ (ToolKind::Custom(_) | ToolKind::Hosted(_)) => panic!("{other:?}"),
@@ -44,19 +44,19 @@ fn what_is_not_shown_is_not_run() {
     let script = Script::new(&["g0", "tnever"]);
     let provider: Arc<dyn Provider> = Arc::<Script>::clone(&script);
     let tools = Arc::new(OneTool(Echo::new("ours")));
-    let known = Conversation::new(provider).with_tools(tools);
-    let called = |conversation: &Conversation, request: ChatRequest| {
+    let known = ToolLoop::new(provider).with_tools(tools);
+    let called = |conversation: &ToolLoop, request: ChatRequest| {
         block_on(conversation.ask(request)).unwrap().tool_calls().count()
     };
     assert_eq!(called(&known, request()), 1, "neither described nor offered");
-    assert_eq!(called(&known.offering(["ours"]), request()), 0, "offered");
+    assert_eq!(called(&known.with_offered_tools(["ours"]), request()), 0, "offered");
 }
 
 #[test]
 fn a_tool_that_is_offered_must_exist() {
-    let offering = conversation(&Script::new(&["ta"])).offering(["missing"]);
+    let offering = conversation(&Script::new(&["ta"])).with_offered_tools(["missing"]);
     let error = block_on(offering.ask(request())).unwrap_err();
-    assert_eq!((error.code(), error.at_param()), ("tool_not_found", Some("tools")));
+    assert_eq!((error.code(), error.param()), ("tool_not_found", Some("tools")));
 }
 
 #[test]

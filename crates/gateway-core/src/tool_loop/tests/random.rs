@@ -42,10 +42,10 @@ proptest! {
     #[test]
     fn any_conversation_is_one_well_formed_answer(turns in script()) {
         let turns: Vec<_> = turns.iter().map(String::as_str).collect();
-        let streamed = frames(&Script::new(&turns), ChatRequest { stream: true, ..request() });
-        let events: Vec<_> = streamed.iter().flat_map(|frame| frame.events.clone()).collect();
+        let streamed = chunks(&Script::new(&turns), ChatRequest { stream: true, ..request() });
+        let events: Vec<_> = streamed.iter().flat_map(|chunk| chunk.events.clone()).collect();
         is_well_formed(&events)?;
-        let whole = frames(&Script::new(&turns), request());
+        let whole = chunks(&Script::new(&turns), request());
         prop_assert_eq!(whole.len(), 1);
         is_well_formed(&whole[0].events)?;
         let fold = |events: Vec<StreamEvent>| {
@@ -54,8 +54,8 @@ proptest! {
             answer.finish()
         };
         prop_assert_eq!(fold(events), fold(whole[0].events.clone()));
-        let kept: Vec<_> = streamed.into_iter().flat_map(|frame| frame.exchanged).collect();
-        prop_assert_eq!(&kept, &whole[0].exchanged);
+        let kept: Vec<_> = streamed.into_iter().flat_map(|chunk| chunk.completed_messages).collect();
+        prop_assert_eq!(&kept, &whole[0].completed_messages);
         every_call_is_run_or_shown(&kept, &fold(whole[0].events.clone()).choices)?;
     }
 }

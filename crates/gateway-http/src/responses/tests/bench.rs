@@ -59,11 +59,11 @@ impl Provider for Script {
         self.id
     }
 
-    fn speaks(&self, _: &Target, _: Dialect) -> Option<Dialect> {
+    fn upstream_dialect(&self, _: &Target, _: Dialect) -> Option<Dialect> {
         Some(if self.native { Dialect::Responses } else { Dialect::Chat })
     }
 
-    async fn answer(&self, call: ProviderRequest) -> gateway_core::Result<ProviderResponse> {
+    async fn generate(&self, call: ProviderRequest) -> gateway_core::Result<ProviderResponse> {
         let request = call.request()?;
         let text = |message: &Message| format!("{:?}:{}", message.role, message.plain_text());
         let asked = Asked {
@@ -79,15 +79,15 @@ impl Provider for Script {
         if &*call.target.model == "down" {
             return Err(GatewayError::new(ErrorKind::UpstreamOverloaded, "busy"));
         }
-        let frames = self.frames(&call, number);
-        let head =
+        let chunks = self.chunks(&call, number);
+        let meta =
             ResponseMeta { provider: self.id.into(), attempts: 1, ..ResponseMeta::default() };
-        Ok(ProviderResponse { head, frames })
+        Ok(ProviderResponse { meta, chunks })
     }
 }
 
 impl Script {
-    fn frames(&self, call: &ProviderRequest, number: usize) -> ChunkStream {
+    fn chunks(&self, call: &ProviderRequest, number: usize) -> ChunkStream {
         self.open.fetch_add(1, Ordering::SeqCst);
         let open = Open(Arc::clone(&self.open));
         let id = Some(format!("{}{number}", if self.native { "resp_up" } else { "resp_no" }));
@@ -99,10 +99,10 @@ impl Script {
         if ends {
             steps.push(vec![StreamEvent::Finished(Finish::default())]);
         }
-        let frames = if self.native && call.original(Dialect::Responses).is_some() {
+        let chunks = if self.native && call.original(Dialect::Responses).is_some() {
             verbatim(call, steps, ends)
         } else {
-            steps.into_iter().map(|events| Ok(Chunk::of(events))).collect()
+            steps.into_iter().map(|events| Ok(Chunk::from_events(events))).collect()
         };
         let rest: ChunkStream = match &*call.target.model {
             "stall" => Box::pin(stream::pending()),
@@ -111,19 +111,20 @@ impl Script {
             }
             _ => Box::pin(stream::empty()),
         };
-        Box::pin(stream::iter(frames).chain(rest).inspect(move |_| {
+        Box::pin(stream::iter(chunks).chain(rest).inspect(move |_| {
             let _ = &open;
         }))
     }
 }
 
-/// The frames of an upstream that speaks Responses, in its own bytes.
+/// The chunks of an upstream that speaks Responses, in its own bytes.
 pub(super) fn verbatim(
     call: &ProviderRequest,
     steps: Vec<Vec<StreamEvent>>,
     ends: bool,
 ) -> Vec<gateway_core::Result<Chunk>> {
-    let reply = Reply { ask: call.ask.clone(), model: "m".into(), created: 1, ids: Ids::new(9) };
+    let reply =
+        Reply { payload: call.payload.clone(), model: "m".into(), created: 1, ids: Ids::new(9) };
     if !call.stream {
         let mut answer = gateway_core::Collector::default();
         answer.extend(steps.into_iter().flatten());
@@ -134,7 +135,7 @@ pub(super) fn verbatim(
     let mut blocks: Vec<Vec<u8>> = Vec::new();
     for events in steps {
         let mut out = Vec::new();
-        writer.write(Chunk::of(events), &mut out);
+        writer.write(Chunk::from_events(events), &mut out);
         blocks.push(out);
     }
     if ends {
@@ -142,9 +143,9 @@ pub(super) fn verbatim(
         writer.end(&mut out);
         blocks.push(out);
     }
-    let frame =
+    let chunk =
         |block: Vec<u8>| Chunk { verbatim: Some(block.into()), output: true, ..Chunk::default() };
-    blocks.into_iter().filter(|it| !it.is_empty()).map(|block| Ok(frame(block))).collect()
+    blocks.into_iter().filter(|it| !it.is_empty()).map(|block| Ok(chunk(block))).collect()
 }
 
 /// A store that is down.

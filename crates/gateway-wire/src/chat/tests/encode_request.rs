@@ -11,28 +11,28 @@ fn put(quirks: Quirks, request: ChatRequest) -> (String, String) {
     let stream = request.stream;
     let encoded =
         ChatUpstream { quirks }.encode(&call(Payload::Parsed(Arc::new(request)), stream)).unwrap();
-    let loss = encoded.loss.iter().collect::<Vec<_>>().join(",");
-    (String::from_utf8(encoded.to_vec()).unwrap(), loss)
+    let dropped = encoded.dropped.iter().collect::<Vec<_>>().join(",");
+    (String::from_utf8(encoded.to_vec()).unwrap(), dropped)
 }
 
 /// Decodes a request of `members` and writes it; `expected` is what follows the messages.
 #[track_caller]
-fn check(quirks: Quirks, members: &str, expected: &str, loss: &str) {
+fn check(quirks: Quirks, members: &str, expected: &str, expected_dropped: &str) {
     let request = composed(members).request().unwrap().clone();
     let (body, dropped) = put(quirks, request);
     let head = r#"{"model":"sent","messages":[{"role":"user","content":"hi"}]"#;
     assert_eq!(body.strip_prefix(head).expect(&body).strip_suffix('}').unwrap(), expected);
-    assert_eq!(dropped, loss);
+    assert_eq!(dropped, expected_dropped);
     serde_json::from_str::<Value>(&body).unwrap();
 }
 
 /// Writes `messages`; `expected` is how they read.
 #[track_caller]
-fn check_messages(quirks: Quirks, messages: Vec<Message>, expected: &str, loss: &str) {
+fn check_messages(quirks: Quirks, messages: Vec<Message>, expected: &str, expected_dropped: &str) {
     let (body, dropped) = put(quirks, ChatRequest { messages, ..ChatRequest::default() });
     let messages = body.strip_prefix(r#"{"model":"sent","messages":"#).unwrap();
     assert_eq!(messages.strip_suffix('}').unwrap(), expected);
-    assert_eq!(dropped, loss);
+    assert_eq!(dropped, expected_dropped);
 }
 
 #[test]
@@ -256,10 +256,10 @@ fn results_come_one_by_one_and_their_pictures_after_them() {
         r#"[{"role":"tool","content":"1","tool_call_id":"a"},{"role":"tool","content":[{"type":"text","text":"Error: "},{"type":"text","text":"2"}],"tool_call_id":"b"},{"role":"tool","content":"","tool_call_id":"c"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,QQ=="}}]},{"role":"user","content":"go on"}]"#,
         "",
     );
-    let (body, loss) =
+    let (body, dropped) =
         put(Quirks::DEEPSEEK, ChatRequest { messages: messages(), ..ChatRequest::default() });
     assert!(!body.contains("image"), "{body}");
-    assert_eq!(loss, "image");
+    assert_eq!(dropped, "image");
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn strict_callers_are_refused_instead() {
     let mut call = call(Payload::Parsed(Arc::new(request)), false);
     call.strict = true;
     let error = ChatUpstream { quirks: Quirks::OPENAI }.encode(&call).unwrap_err();
-    assert_eq!(error.at_param(), Some("top_k"));
+    assert_eq!(error.param(), Some("top_k"));
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn what_is_written_reads_back() {
         dialect: Some(Dialect::Chat),
         ..ChatRequest::default()
     };
-    let (body, loss) = put(Quirks::OPENAI, request.clone());
-    assert_eq!(loss, "");
+    let (body, dropped) = put(Quirks::OPENAI, request.clone());
+    assert_eq!(dropped, "");
     assert_eq!(ChatCaller.decode()(body.as_bytes()).unwrap(), request);
 }

@@ -8,8 +8,8 @@ fn read(quirks: Quirks, call: &ProviderRequest, body: &'static str) -> gateway_c
 
 /// What the caller reads of `body`.
 fn passed(quirks: Quirks, body: &'static str) -> String {
-    let frame = read(quirks, &original(""), body).unwrap();
-    String::from_utf8(frame.verbatim.unwrap().to_vec()).unwrap()
+    let chunk = read(quirks, &original(""), body).unwrap();
+    String::from_utf8(chunk.verbatim.unwrap().to_vec()).unwrap()
 }
 
 #[test]
@@ -34,12 +34,12 @@ fn others_are_mended() {
 
 #[test]
 fn what_is_passed_on_is_metered() {
-    let frame = read(Quirks::OPENAI, &original(""), fixtures::OPENAI.whole).unwrap();
-    let [StreamEvent::Finished(_), StreamEvent::Usage(usage)] = frame.events.as_slice() else {
-        panic!("{:?}", frame.events)
+    let chunk = read(Quirks::OPENAI, &original(""), fixtures::OPENAI.whole).unwrap();
+    let [StreamEvent::Finished(_), StreamEvent::Usage(usage)] = chunk.events.as_slice() else {
+        panic!("{:?}", chunk.events)
     };
     assert_eq!((usage.prompt(), usage.completion()), (9, 4));
-    assert!(frame.output);
+    assert!(chunk.output);
 }
 
 #[test]

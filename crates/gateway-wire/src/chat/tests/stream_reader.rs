@@ -12,9 +12,9 @@ const COUNTED: &str = r#""stream":true,"stream_options":{"include_usage":true}"#
 fn whole(fixture: &Fixture, call: &ProviderRequest) -> ChatResponse {
     let upstream = ChatUpstream { quirks: fixture.quirks };
     let body = Bytes::from_static(fixture.whole.as_bytes());
-    let frame = upstream.read_whole(call, body, Ids::new(2)).unwrap();
+    let chunk = upstream.read_whole(call, body, Ids::new(2)).unwrap();
     let mut answer = Collector::default();
-    answer.extend(frame.events);
+    answer.extend(chunk.events);
     answer.finish()
 }
 
@@ -269,7 +269,7 @@ fn carriage_returns_and_comments_are_not_passed_on() {
 #[test]
 fn every_event_is_read_if_somebody_needs_them() {
     let mut call = original(COUNTED);
-    call.look = Inspection::Full;
+    call.inspection = Inspection::Full;
     for fixture in &fixtures::ALL {
         let outcome = run(fixture.quirks, &call, &[fixture.stream.as_bytes()]);
         assert_eq!(outcome.answer(), whole(fixture, &composed("")), "{}", fixture.quirks.name);

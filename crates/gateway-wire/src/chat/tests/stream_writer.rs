@@ -12,7 +12,7 @@ fn write(members: &str, events: Vec<StreamEvent>) -> Outcome {
     let call = composed(members);
     let mut writer = ChatCaller.writer(reply(&call));
     let mut out = Vec::new();
-    writer.write(Chunk::of(events), &mut out);
+    writer.write(Chunk::from_events(events), &mut out);
     writer.end(&mut out);
     Outcome { out: String::from_utf8(out).unwrap(), ..Outcome::default() }
 }

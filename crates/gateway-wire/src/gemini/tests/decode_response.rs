@@ -4,9 +4,9 @@ use super::*;
 
 fn whole(body: &str) -> gateway_core::Result<ChatResponse> {
     let call = ask(PLAIN, ChatRequest::default());
-    let frame = GeminiUpstream.read_whole(&call, body.to_owned().into(), Ids::new(1))?;
+    let chunk = GeminiUpstream.read_whole(&call, body.to_owned().into(), Ids::new(1))?;
     let mut collector = Collector::default();
-    collector.extend(frame.events);
+    collector.extend(chunk.events);
     Ok(collector.finish())
 }
 
@@ -16,19 +16,19 @@ fn streamed(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
     let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
     let mut collector = Collector::default();
     let mut read = |block: Bytes| -> gateway_core::Result<()> {
-        let mut frame = Chunk::default();
-        reader.read(block, &mut frame)?;
-        assert_eq!(frame.output, frame.events.iter().any(StreamEvent::is_output));
-        collector.extend(frame.events);
+        let mut chunk = Chunk::default();
+        reader.read(block, &mut chunk)?;
+        assert_eq!(chunk.output, chunk.events.iter().any(StreamEvent::is_output));
+        collector.extend(chunk.events);
         Ok(())
     };
     for block in blocks {
         splitter.push(Bytes::copy_from_slice(block))?.map_or(Ok(()), &mut read)?;
     }
     splitter.finish().map_or(Ok(()), &mut read)?;
-    let mut frame = Chunk::default();
-    reader.end(&mut frame)?;
-    collector.extend(frame.events);
+    let mut chunk = Chunk::default();
+    reader.end(&mut chunk)?;
+    collector.extend(chunk.events);
     Ok(collector.finish())
 }
 
@@ -209,9 +209,9 @@ fn a_failure_inside_an_answer_is_one() {
 fn what_came_before_a_failure_is_in_the_frame() {
     let block = sse(&[STEPS[0], r#"{"error":{}}"#]);
     let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
-    let mut frame = Chunk::default();
-    assert!(reader.read(block.into(), &mut frame).is_err());
-    assert!(frame.output && frame.events.contains(&StreamEvent::Reasoning("hé".to_owned())));
+    let mut chunk = Chunk::default();
+    assert!(reader.read(block.into(), &mut chunk).is_err());
+    assert!(chunk.output && chunk.events.contains(&StreamEvent::Reasoning("hé".to_owned())));
 }
 
 #[test]
@@ -244,10 +244,10 @@ fn more_may_follow_a_reason() {
         reader.read(step.clone().into(), &mut Chunk::default()).unwrap();
         assert_eq!(reader.is_finished(), *is_finished, "{step}");
     }
-    let mut frame = Chunk::default();
-    reader.end(&mut frame).unwrap();
+    let mut chunk = Chunk::default();
+    reader.end(&mut chunk).unwrap();
     let finish = Finish { native: Some("MAX_TOKENS".into()), ..FinishReason::Length.into() };
-    assert_eq!(frame.events, [StreamEvent::Finished(finish)]);
+    assert_eq!(chunk.events, [StreamEvent::Finished(finish)]);
     let cut = steps[..3].iter().map(|(step, _)| step.as_bytes()).collect::<Vec<_>>();
     assert_eq!(streamed(&cut).unwrap_err().kind(), ErrorKind::UpstreamTruncated);
 }

@@ -149,7 +149,7 @@ fn a_result_without_call_is_refused() {
     let request = ChatRequest { messages, ..ChatRequest::default() };
     let error = GeminiUpstream.encode(&ask(PLAIN, request)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
-    assert_eq!(error.at_param(), Some("messages"));
+    assert_eq!(error.param(), Some("messages"));
 }
 
 #[test]
@@ -212,9 +212,9 @@ fn what_gemini_said_goes_back_as_it_came() {
     };
     let messages =
         vec![said(Role::Assistant, [opaque(Dialect::Gemini), opaque(Dialect::Messages)])];
-    let (body, loss) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
+    let (body, dropped) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
     assert!(body.contains(part));
-    assert_eq!(loss, ["executableCode"]);
+    assert_eq!(dropped, ["executableCode"]);
     let messages = vec![said(Role::User, [opaque(Dialect::Messages)])];
     let request = ChatRequest { messages, ..ChatRequest::default() };
     assert!(GeminiUpstream.encode(&ask(PLAIN, request)).is_err());
@@ -289,10 +289,10 @@ fn what_gemini_has_no_word_for_is_named() {
     };
     request.extra.push("store", Json::null());
     request.extra.push("safety_settings", Json::parse("[]").unwrap());
-    let (body, loss) = written(PLAIN, request.clone());
+    let (body, dropped) = written(PLAIN, request.clone());
     assert!(body.contains(r#""safetySettings":[]"#));
     let expected = "detail parallel_tool_calls stop logit_bias verbosity user service_tier store";
-    assert_eq!(loss.join(" "), expected);
+    assert_eq!(dropped.join(" "), expected);
     request.parallel_tool_calls = Some(true);
     request.messages.clear();
     request.options = Options { service_tier: Some("auto".to_owned()), ..Options::default() };

@@ -147,7 +147,7 @@ fn what_cannot_be_understood_is_refused_by_name() {
             "tool_choice.type",
         ),
     ] {
-        assert_eq!(decode(body).unwrap_err().at_param(), Some(param), "{body}");
+        assert_eq!(decode(body).unwrap_err().param(), Some(param), "{body}");
     }
 }
 

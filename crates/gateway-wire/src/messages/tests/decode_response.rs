@@ -16,9 +16,9 @@ fn call() -> ProviderRequest {
 
 fn read_whole(body: &str) -> gateway_core::Result<ChatResponse> {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let frame = MessagesUpstream.read_whole(&call(), body, Ids::new(2))?;
-    assert_eq!((frame.output, frame.verbatim), (true, None));
-    Ok(fold(frame.events))
+    let chunk = MessagesUpstream.read_whole(&call(), body, Ids::new(2))?;
+    assert_eq!((chunk.output, chunk.verbatim), (true, None));
+    Ok(fold(chunk.events))
 }
 
 /// What an answer says, in short.
@@ -272,9 +272,9 @@ fn read_chunks(chunks: &[&[u8]]) -> ChatResponse {
     let mut reader = MessagesUpstream.reader(&call(), Ids::new(2));
     let mut events = Vec::new();
     let mut take = |block: Option<Bytes>, reader: &mut Box<dyn crate::StreamReader>| {
-        let mut frame = Chunk::default();
-        reader.read(block.unwrap_or_default(), &mut frame).unwrap();
-        events.extend(frame.events);
+        let mut chunk = Chunk::default();
+        reader.read(block.unwrap_or_default(), &mut chunk).unwrap();
+        events.extend(chunk.events);
     };
     for chunk in chunks {
         take(splitter.push(Bytes::copy_from_slice(chunk)).unwrap(), &mut reader);

@@ -214,9 +214,9 @@ fn what_only_we_know_goes_back_as_it_came() {
         Content::Opaque(Opaque { dialect, kind: kind.to_owned(), json })
     };
     let said = [opaque(Dialect::Messages, "server_tool_use"), opaque(Dialect::Responses, "other")];
-    let (sent, loss) = send(of(vec![Message::new(Role::Assistant, said)]), None).unwrap();
+    let (sent, dropped) = send(of(vec![Message::new(Role::Assistant, said)]), None).unwrap();
     assert_eq!(sent["messages"][0]["content"], json!([{"type": "server_tool_use", "n": 1.0}]));
-    assert_eq!(loss, "other");
+    assert_eq!(dropped, "other");
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn what_has_no_equal_is_told() {
     );
     let several = Options { n: Some(2), ..Options::default() };
     let request = ChatRequest { options: several, ..ChatRequest::user("m", "x") };
-    assert_eq!(send(request, None).unwrap_err().at_param(), Some("n"));
+    assert_eq!(send(request, None).unwrap_err().param(), Some("n"));
 }
 
 #[test]
@@ -484,8 +484,8 @@ fn a_model_that_thinks_writes_as_it_likes() {
     request.options.temperature = serde_json::Number::from_f64(0.5);
     request.options.top_p = serde_json::Number::from_f64(0.5);
     request.options.top_k = Some(5);
-    let (sent, loss) = send(request, None).unwrap();
-    assert_eq!(loss, "temperature,top_p,top_k");
+    let (sent, dropped) = send(request, None).unwrap();
+    assert_eq!(dropped, "temperature,top_p,top_k");
     assert!(["temperature", "top_p", "top_k"].iter().all(|name| sent.get(*name).is_none()));
 }
 
@@ -525,7 +525,7 @@ fn a_file_of_another_provider_cannot_be_sent() {
     let file = Content::File(File { source: Source::FileId("file-1".to_owned()), name: None });
     let mut request = of(vec![Message::new(Role::User, [file])]);
     request.dialect = Some(Dialect::Chat);
-    assert_eq!(send(request, None).unwrap_err().at_param(), Some("messages"));
+    assert_eq!(send(request, None).unwrap_err().param(), Some("messages"));
 }
 
 #[test]

@@ -27,12 +27,12 @@ fn finished(reason: FinishReason) -> StreamEvent {
     StreamEvent::Finished(reason.into())
 }
 
-/// What `events`, a frame each, are written as.
+/// What `events`, a chunk each, are written as.
 fn write(events: &[StreamEvent]) -> String {
     let mut writer = MessagesCaller.writer(reply());
     let mut out = Vec::new();
     for event in events {
-        writer.write(Chunk::of(vec![event.clone()]), &mut out);
+        writer.write(Chunk::from_events(vec![event.clone()]), &mut out);
     }
     writer.end(&mut out);
     String::from_utf8(out).unwrap()
@@ -147,7 +147,7 @@ fn calls_that_interleave_are_told_one_after_the_other() {
 fn a_complete_call_gives_way_at_once() {
     let mut writer = MessagesCaller.writer(reply());
     let mut out = Vec::new();
-    writer.write(Chunk::of(vec![call(0, "a", "{}"), call(1, "b", "{\"x\"")]), &mut out);
+    writer.write(Chunk::from_events(vec![call(0, "a", "{}"), call(1, "b", "{\"x\"")]), &mut out);
     let said = String::from_utf8(out).unwrap();
     assert_eq!(spell(&said), "start +tool_use '{}' - +tool_use '{\"x\"'");
 }
@@ -253,7 +253,7 @@ fn the_first_event_tells_what_is_known() {
     let mut out = Vec::new();
     let started = Started { id: Some("msg_9".into()), model: Some("real".into()), created: None };
     let events = vec![StreamEvent::Started(started), StreamEvent::Usage(usage())];
-    writer.write(Chunk::of(events), &mut out);
+    writer.write(Chunk::from_events(events), &mut out);
     let start = sse::events(&out).next().unwrap();
     let start: Value = serde_json::from_str(&start.data).unwrap();
     let message = &start["message"];
@@ -289,15 +289,15 @@ fn a_whole_answer_has_all_that_clients_read() {
 #[test]
 fn verbatim_bytes_are_the_whole_answer() {
     let bytes = Bytes::from_static(b"event: message_stop\ndata: {}\n\n");
-    let mut frame = Chunk { verbatim: Some(bytes.clone()), ..Chunk::of(vec![text("a")]) };
+    let mut chunk = Chunk { verbatim: Some(bytes.clone()), ..Chunk::from_events(vec![text("a")]) };
     let mut writer = MessagesCaller.writer(reply());
     let mut out = Vec::new();
-    writer.write(frame.clone(), &mut out);
+    writer.write(chunk.clone(), &mut out);
     writer.end(&mut out);
     assert_eq!(out, bytes);
     let mut writer = MessagesCaller.writer(reply());
-    assert_eq!(writer.pass(&mut frame), Some(bytes));
-    assert_eq!(writer.pass(&mut frame), None);
+    assert_eq!(writer.pass(&mut chunk), Some(bytes));
+    assert_eq!(writer.pass(&mut chunk), None);
     out.clear();
     writer.end(&mut out);
     assert_eq!(out, b"");
@@ -307,7 +307,7 @@ fn verbatim_bytes_are_the_whole_answer() {
 fn a_failure_is_the_last_event() {
     let mut writer = MessagesCaller.writer(reply());
     let mut out = Vec::new();
-    writer.write(Chunk::of(vec![text("a")]), &mut out);
+    writer.write(Chunk::from_events(vec![text("a")]), &mut out);
     writer.fail(&GatewayError::new(ErrorKind::UpstreamCut, "cut"), &mut out);
     let last = sse::events(&out).last().unwrap();
     assert_eq!(last.name, "error");

@@ -36,7 +36,7 @@ fn send(request: ChatRequest, card: Option<ModelCard>) -> Result<(Value, String)
     let mut call = ProviderRequest::new(request);
     call.target.card = card.map(Arc::new);
     let encoded = MessagesUpstream.encode(&call)?;
-    Ok((json(&encoded), encoded.loss.iter().collect::<Vec<_>>().join(",")))
+    Ok((json(&encoded), encoded.dropped.iter().collect::<Vec<_>>().join(",")))
 }
 
 fn json(encoded: &Encoded) -> Value {
@@ -48,38 +48,38 @@ fn decode(body: &str) -> Result<ChatRequest> {
 }
 
 /// A call that carries the caller's own bytes.
-fn original(body: &str, stream: bool, look: Inspection) -> ProviderRequest {
+fn original(body: &str, stream: bool, inspection: Inspection) -> ProviderRequest {
     let body = Bytes::copy_from_slice(body.as_bytes());
     let envelope: Envelope = crate::envelope::read(&body, &crate::json::Limits::default()).unwrap();
     let decode = MessagesCaller.decode();
     let original = RawRequest::new(Dialect::Messages, body, envelope, decode);
     let mut call = ProviderRequest::new(ChatRequest::user("upstream-name", "x"));
-    call.ask = Payload::Raw(Arc::new(original));
-    (call.stream, call.look) = (stream, look);
+    call.payload = Payload::Raw(Arc::new(original));
+    (call.stream, call.inspection) = (stream, inspection);
     call
 }
 
 fn reply() -> Reply {
-    let ask = Payload::Parsed(Arc::new(ChatRequest::user("asked", "x")));
-    Reply { ask, model: "asked".to_owned(), created: 1, ids: Ids::new(1) }
+    let payload = Payload::Parsed(Arc::new(ChatRequest::user("asked", "x")));
+    Reply { payload, model: "asked".to_owned(), created: 1, ids: Ids::new(1) }
 }
 
 /// Reads a stream in the given blocks, to the end.
 fn read(call: &ProviderRequest, blocks: &[&[u8]]) -> (Vec<Chunk>, Result<()>) {
     let mut reader = MessagesUpstream.reader(call, Ids::new(2));
-    let mut frames = Vec::new();
+    let mut chunks = Vec::new();
     for block in blocks {
-        let mut frame = Chunk::default();
-        let outcome = reader.read(Bytes::copy_from_slice(block), &mut frame);
-        frames.push(frame);
+        let mut chunk = Chunk::default();
+        let outcome = reader.read(Bytes::copy_from_slice(block), &mut chunk);
+        chunks.push(chunk);
         if outcome.is_err() {
-            return (frames, outcome);
+            return (chunks, outcome);
         }
     }
-    let mut frame = Chunk::default();
-    let outcome = reader.end(&mut frame);
-    frames.push(frame);
-    (frames, outcome)
+    let mut chunk = Chunk::default();
+    let outcome = reader.end(&mut chunk);
+    chunks.push(chunk);
+    (chunks, outcome)
 }
 
 fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
@@ -91,9 +91,9 @@ fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
 /// The answer that a stream spells.
 fn read_all(stream: &str) -> ChatResponse {
     let call = ProviderRequest::new(ChatRequest::user("m", "x"));
-    let (frames, outcome) = read(&call, &[stream.as_bytes()]);
+    let (chunks, outcome) = read(&call, &[stream.as_bytes()]);
     outcome.unwrap();
-    fold(frames.into_iter().flat_map(|frame| frame.events))
+    fold(chunks.into_iter().flat_map(|chunk| chunk.events))
 }
 
 /// Events as the provider writes them: the data of each, one a line.

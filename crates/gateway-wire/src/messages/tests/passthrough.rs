@@ -19,8 +19,8 @@ const LINES: [&str; 6] = [
     r#"{"type":"message_stop"}"#,
 ];
 
-fn call(look: Inspection) -> ProviderRequest {
-    original(ASKED, true, look)
+fn call(inspection: Inspection) -> ProviderRequest {
+    original(ASKED, true, inspection)
 }
 
 /// Each line as a block of its own.
@@ -28,26 +28,26 @@ fn blocks() -> Vec<String> {
     LINES.iter().map(|line| stream(line)).collect()
 }
 
-fn passed(frames: &[Chunk]) -> String {
+fn passed(chunks: &[Chunk]) -> String {
     let bytes: Vec<u8> =
-        frames.iter().filter_map(|it| it.verbatim.as_deref()).flatten().copied().collect();
+        chunks.iter().filter_map(|it| it.verbatim.as_deref()).flatten().copied().collect();
     String::from_utf8(bytes).unwrap()
 }
 
 #[track_caller]
-fn check(look: Inspection, blocks: &[&[u8]], expected: &str) -> Vec<Chunk> {
-    let (frames, outcome) = read(&call(look), blocks);
+fn check(inspection: Inspection, blocks: &[&[u8]], expected: &str) -> Vec<Chunk> {
+    let (chunks, outcome) = read(&call(inspection), blocks);
     outcome.unwrap();
-    assert_eq!(passed(&frames), expected);
-    frames
+    assert_eq!(passed(&chunks), expected);
+    chunks
 }
 
 #[test]
 fn bytes_are_passed_on_and_metered() {
     let blocks = blocks();
     let bytes: Vec<_> = blocks.iter().map(String::as_bytes).collect();
-    let frames = check(Inspection::UsageOnly, &bytes, &blocks.concat());
-    let events: Vec<_> = frames.into_iter().flat_map(|frame| frame.events).collect();
+    let chunks = check(Inspection::UsageOnly, &bytes, &blocks.concat());
+    let events: Vec<_> = chunks.into_iter().flat_map(|chunk| chunk.events).collect();
     assert!(events.iter().all(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_))));
     let answer = fold(events);
     assert_eq!(answer.usage, Some(Usage { input: 5, output: 9, ..Usage::default() }));
@@ -58,17 +58,17 @@ fn bytes_are_passed_on_and_metered() {
 fn nothing_is_output_before_the_first_word() {
     let blocks = blocks();
     let bytes: Vec<_> = blocks.iter().map(String::as_bytes).collect();
-    let frames = check(Inspection::UsageOnly, &bytes, &blocks.concat());
-    let output: Vec<_> = frames.iter().map(|frame| frame.output).collect();
+    let chunks = check(Inspection::UsageOnly, &bytes, &blocks.concat());
+    let output: Vec<_> = chunks.iter().map(|chunk| chunk.output).collect();
     assert_eq!(output[..3], [false, false, true]);
 }
 
 #[test]
 fn who_needs_to_look_sees_everything() {
     let all = blocks().concat();
-    let frames = check(Inspection::Full, &[all.as_bytes()], &all);
+    let chunks = check(Inspection::Full, &[all.as_bytes()], &all);
     assert_eq!(
-        fold(frames.into_iter().flat_map(|frame| frame.events)).text(),
+        fold(chunks.into_iter().flat_map(|chunk| chunk.events)).text(),
         "a message_ \"error\""
     );
 }
@@ -95,9 +95,9 @@ fn what_came_before_an_error_is_passed_on_and_the_error_is_not() {
     let error = stream(r#"{"type":"error","error":{"type":"overloaded_error","message":"no"}}"#);
     let bad = format!("{}{error}{}", blocks[3], blocks[5]);
     let begun = blocks[..3].concat();
-    let (frames, outcome) = read(&call(Inspection::UsageOnly), &[begun.as_bytes(), bad.as_bytes()]);
+    let (chunks, outcome) = read(&call(Inspection::UsageOnly), &[begun.as_bytes(), bad.as_bytes()]);
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::UpstreamOverloaded);
-    assert_eq!(passed(&frames), blocks[..4].concat());
+    assert_eq!(passed(&chunks), blocks[..4].concat());
 }
 
 #[test]
@@ -105,9 +105,9 @@ fn a_whole_answer_is_passed_on_and_metered() {
     let body = r#"{ "type":"message","content":[{"type":"text","text":5}],"stop_reason":"max_tokens","usage":{"input_tokens":3,"output_tokens":4} }"#;
     let call = original(&ASKED.replace("true", "false"), false, Inspection::UsageOnly);
     let body = Bytes::from_static(body.as_bytes());
-    let frame = MessagesUpstream.read_whole(&call, body.clone(), Ids::new(1)).unwrap();
-    assert_eq!(frame.verbatim, Some(body));
-    let answer = fold(frame.events);
+    let chunk = MessagesUpstream.read_whole(&call, body.clone(), Ids::new(1)).unwrap();
+    assert_eq!(chunk.verbatim, Some(body));
+    let answer = fold(chunk.events);
     assert_eq!(answer.usage, Some(Usage { input: 3, output: 4, ..Usage::default() }));
     assert_eq!(answer.choices[0].finish.as_ref().unwrap().reason, FinishReason::Length);
 }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 fn whole(body: &str) -> Result<ChatResponse> {
     let call = ask("m", ChatRequest::default());
-    let frame = OllamaUpstream::default().read_whole(&call, body.to_owned().into(), Ids::new(1))?;
+    let chunk = OllamaUpstream::default().read_whole(&call, body.to_owned().into(), Ids::new(1))?;
     let mut collector = Collector::default();
-    collector.extend(frame.events);
+    collector.extend(chunk.events);
     Ok(collector.finish())
 }
 
@@ -18,10 +18,10 @@ fn streamed(chunks: &[&[u8]]) -> Result<ChatResponse> {
     let mut reader = OllamaUpstream::default().reader(&call, Ids::new(1));
     let mut collector = Collector::default();
     let mut read = |block: Bytes| -> Result<()> {
-        let mut frame = Chunk::default();
-        reader.read(block, &mut frame)?;
-        assert_eq!(frame.output, frame.events.iter().any(StreamEvent::is_output));
-        collector.extend(frame.events);
+        let mut chunk = Chunk::default();
+        reader.read(block, &mut chunk)?;
+        assert_eq!(chunk.output, chunk.events.iter().any(StreamEvent::is_output));
+        collector.extend(chunk.events);
         Ok(())
     };
     for chunk in chunks {

@@ -10,8 +10,8 @@ use serde_json::{Number, Value, json};
 
 fn written(model: &str, request: ChatRequest) -> (Value, String) {
     let encoded = OllamaUpstream::default().encode(&ask(model, request)).unwrap();
-    let loss: Vec<_> = encoded.loss.iter().collect();
-    (serde_json::from_slice(&encoded.to_vec()).unwrap(), loss.join(" "))
+    let dropped: Vec<_> = encoded.dropped.iter().collect();
+    (serde_json::from_slice(&encoded.to_vec()).unwrap(), dropped.join(" "))
 }
 
 /// Checks the member `name` of what is written for `request`.
@@ -190,10 +190,10 @@ fn a_choice_decides_which_tools_are_sent() {
         let tools = vec![tool("f"), tool("g")];
         let request =
             ChatRequest { tools, tool_choice: Some(choice.clone()), ..ChatRequest::default() };
-        let (body, loss) = written("m", request);
+        let (body, dropped) = written("m", request);
         let sent = body["tools"].as_array().into_iter().flatten();
         let sent: Vec<_> = sent.map(|tool| tool["function"]["name"].as_str().unwrap()).collect();
-        assert_eq!((sent.join(" ").as_str(), loss.as_str()), (names, lost), "{choice:?}");
+        assert_eq!((sent.join(" ").as_str(), dropped.as_str()), (names, lost), "{choice:?}");
     };
     let allowed = |required| ToolChoice::Allowed { names: vec!["g".to_owned()], required };
     check(ToolChoice::Auto, "f g", "");
@@ -298,6 +298,6 @@ fn what_ollama_has_no_word_for_is_named() {
         ..ChatRequest::default()
     };
     request.extra.push("store", Json::null());
-    let (_, loss) = written("m", request);
-    assert_eq!(loss, "parallel_tool_calls n logit_bias verbosity user service_tier store");
+    let (_, dropped) = written("m", request);
+    assert_eq!(dropped, "parallel_tool_calls n logit_bias verbosity user service_tier store");
 }

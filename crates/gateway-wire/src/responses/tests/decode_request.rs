@@ -139,7 +139,7 @@ fn what_nobody_else_knows_is_kept_as_it_is() {
 #[track_caller]
 fn refuses(body: &str, param: &str) {
     let error = decode(body).unwrap_err();
-    assert_eq!(error.at_param(), Some(param), "{error}");
+    assert_eq!(error.param(), Some(param), "{error}");
     assert_eq!(error.kind(), gateway_core::ErrorKind::InvalidRequest);
 }
 

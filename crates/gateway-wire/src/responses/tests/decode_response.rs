@@ -107,8 +107,8 @@ fn streams(events: &[&str], expected: &str) {
     let stream = sse(&all);
     assert_eq!(sketch(&read_stream(stream.as_bytes()).unwrap()), expected);
     for size in 1..stream.len() {
-        let frames = read_cut(&composed(), stream.as_bytes(), size).unwrap();
-        let read = fold(frames.into_iter().flat_map(|frame| frame.events));
+        let chunks = read_cut(&composed(), stream.as_bytes(), size).unwrap();
+        let read = fold(chunks.into_iter().flat_map(|chunk| chunk.events));
         assert_eq!(sketch(&read), expected, "in pieces of {size}");
     }
 }
@@ -214,28 +214,28 @@ fn a_whole_answer_may_be_none() {
 
 const REQUEST: &str = r#"{"model":"m","input":"x","stream":true}"#;
 
-fn feed(look: Inspection, events: &[&str]) -> Vec<Chunk> {
+fn feed(inspection: Inspection, events: &[&str]) -> Vec<Chunk> {
     let mut call = original(REQUEST);
-    call.look = look;
+    call.inspection = inspection;
     let mut reader = reader(&call);
-    let frames = events.iter().map(|event| {
-        let mut frame = Chunk::default();
-        reader.read(sse(&[event]).into(), &mut frame).unwrap();
-        frame
+    let chunks = events.iter().map(|event| {
+        let mut chunk = Chunk::default();
+        reader.read(sse(&[event]).into(), &mut chunk).unwrap();
+        chunk
     });
-    frames.collect()
+    chunks.collect()
 }
 
 #[test]
 fn the_callers_own_dialect_is_passed_on_and_metered() {
-    let frames = feed(Inspection::UsageOnly, &[CREATED, ADDED, HELLO, HELLO, COMPLETED, HELLO]);
-    let output: Vec<_> = frames.iter().map(|frame| frame.output).collect();
+    let chunks = feed(Inspection::UsageOnly, &[CREATED, ADDED, HELLO, HELLO, COMPLETED, HELLO]);
+    let output: Vec<_> = chunks.iter().map(|chunk| chunk.output).collect();
     assert_eq!(output, [false, true, true, true, true, false]);
-    let written = |at: usize| frames[at].verbatim.clone().unwrap();
+    let written = |at: usize| chunks[at].verbatim.clone().unwrap();
     assert_eq!(written(3), sse(&[HELLO]));
     assert_eq!(written(4), sse(&[COMPLETED]));
-    assert_eq!(frames[5], Chunk::default(), "nothing follows the end");
-    let events: Vec<_> = frames.iter().flat_map(|frame| &frame.events).collect();
+    assert_eq!(chunks[5], Chunk::default(), "nothing follows the end");
+    let events: Vec<_> = chunks.iter().flat_map(|chunk| &chunk.events).collect();
     let usage = Usage { input: 3, output: 2, ..Usage::default() };
     assert_eq!(
         events,
@@ -245,18 +245,18 @@ fn the_callers_own_dialect_is_passed_on_and_metered() {
 
 #[test]
 fn who_looks_sees_every_event_beside_the_bytes() {
-    let frames = feed(Inspection::Full, &[CREATED, ADDED, HELLO, COMPLETED]);
-    assert!(frames.iter().all(|frame| frame.verbatim.is_some()));
-    let read = fold(frames.into_iter().flat_map(|frame| frame.events));
+    let chunks = feed(Inspection::Full, &[CREATED, ADDED, HELLO, COMPLETED]);
+    assert!(chunks.iter().all(|chunk| chunk.verbatim.is_some()));
+    let read = fold(chunks.into_iter().flat_map(|chunk| chunk.events));
     assert_eq!(sketch(&read), "'hello' -> stop");
 }
 
 #[test]
 fn what_is_said_cannot_end_an_answer() {
     let said = HELLO.replace("hello", r#"{\"type\":\"response.completed\"} event: error"#);
-    let frames = feed(Inspection::UsageOnly, &[CREATED, HELLO, &said, COMPLETED]);
-    assert_eq!(frames[2].verbatim.as_ref().unwrap(), &sse(&[&said]));
-    assert!(frames[2].events.is_empty() && frames[3].events.len() == 2);
+    let chunks = feed(Inspection::UsageOnly, &[CREATED, HELLO, &said, COMPLETED]);
+    assert_eq!(chunks[2].verbatim.as_ref().unwrap(), &sse(&[&said]));
+    assert!(chunks[2].events.is_empty() && chunks[3].events.len() == 2);
 }
 
 #[test]
@@ -264,22 +264,22 @@ fn a_failure_after_output_leaves_what_came_before() {
     let mut reader = reader(&original(REQUEST));
     let failed =
         r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"x"}}}"#;
-    let mut frame = Chunk::default();
+    let mut chunk = Chunk::default();
     let block = sse(&[CREATED, HELLO, failed, HELLO]);
-    let error = reader.read(block.into(), &mut frame).unwrap_err();
+    let error = reader.read(block.into(), &mut chunk).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Upstream);
-    assert_eq!(frame.verbatim.unwrap(), sse(&[CREATED, HELLO]));
+    assert_eq!(chunk.verbatim.unwrap(), sse(&[CREATED, HELLO]));
 }
 
 #[test]
 fn what_is_passed_on_is_in_good_order() {
     let mut reader = reader(&original(REQUEST));
-    let mut frame = Chunk::default();
+    let mut chunk = Chunk::default();
     let block = format!(
         ": ping\r\n\r\nevent: response.created\r\ndata:{CREATED}\r\n\r\ndata: [DONE]\r\n\r\n"
     );
-    reader.read(block.into(), &mut frame).unwrap();
-    assert_eq!(frame.verbatim.unwrap(), sse(&[CREATED]));
+    reader.read(block.into(), &mut chunk).unwrap();
+    assert_eq!(chunk.verbatim.unwrap(), sse(&[CREATED]));
 }
 
 #[test]
@@ -287,11 +287,11 @@ fn a_whole_answer_is_passed_on_as_it_is() {
     let body = r#"{"object":"response", "status":"failed","error":{"code":"x"},"usage":{"input_tokens":1}}"#;
     let sent = Bytes::from(format!("\n\n{body}"));
     let call = original(r#"{"model":"m","input":"x"}"#);
-    let frame = ResponsesUpstream.read_whole(&call, sent, Ids::new(1)).unwrap();
-    assert_eq!(frame.verbatim.unwrap(), body);
-    let StreamEvent::Finished(finish) = &frame.events[0] else { panic!("{:?}", frame.events) };
+    let chunk = ResponsesUpstream.read_whole(&call, sent, Ids::new(1)).unwrap();
+    assert_eq!(chunk.verbatim.unwrap(), body);
+    let StreamEvent::Finished(finish) = &chunk.events[0] else { panic!("{:?}", chunk.events) };
     assert_eq!(finish.native.as_deref(), Some("failed"));
-    assert_eq!(frame.events.len(), 2);
+    assert_eq!(chunk.events.len(), 2);
 }
 
 #[test]

@@ -17,14 +17,14 @@ use std::{fmt::Write as _, sync::Arc};
 /// The body that is sent for `request`, and the names of what was left behind.
 fn encode(request: ChatRequest) -> (Value, Vec<String>) {
     let mut call = composed();
-    call.ask = Payload::Parsed(Arc::new(request));
+    call.payload = Payload::Parsed(Arc::new(request));
     encode_call(&call)
 }
 
 fn encode_call(call: &ProviderRequest) -> (Value, Vec<String>) {
     let encoded = ResponsesUpstream.encode(call).unwrap();
     let body = serde_json::from_slice(&encoded.to_vec()).unwrap();
-    (body, encoded.loss.iter().map(str::to_owned).collect())
+    (body, encoded.dropped.iter().map(str::to_owned).collect())
 }
 
 #[track_caller]
@@ -140,11 +140,11 @@ fn nothing_is_kept_upstream_for_who_did_not_ask() {
     request.options.reasoning =
         Some(ReasoningOptions { effort: Some(Effort::Low), ..ReasoningOptions::default() });
     request.extra.push("store", Json::parse("true").unwrap());
-    let (body, loss) = encode(request);
+    let (body, dropped) = encode(request);
     assert_eq!(body["store"], true);
     assert_eq!(body["include"], json!(["reasoning.encrypted_content"]));
     assert_eq!(body["reasoning"], json!({"effort": "low"}));
-    assert_eq!(loss, [""; 0]);
+    assert_eq!(dropped, [""; 0]);
 }
 
 #[test]
@@ -164,11 +164,11 @@ fn tools_say_whether_they_are_strict() {
         hosted(Dialect::Messages),
     ];
     request.tool_choice = Some(ToolChoice::Named("f".to_owned()));
-    let (body, loss) = encode(request);
+    let (body, dropped) = encode(request);
     let function = json!({"type": "function", "name": "f", "description": "d", "parameters": {}, "strict": false});
     assert_eq!(body["tools"], json!([function, {"type": "search"}]));
     assert_eq!(body["tool_choice"], json!({"type": "function", "name": "f"}));
-    assert_eq!(loss, ["messages_search"]);
+    assert_eq!(dropped, ["messages_search"]);
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn what_does_not_exist_here_is_told() {
     request.extra.push("modalities", Json::parse(r#"["text"]"#).unwrap());
     request.extra.push("thinking", Json::parse("{}").unwrap());
     request.extra.push("metadata", Json::parse(r#"{"a":"b"}"#).unwrap());
-    let (body, loss) = encode(request);
-    assert_eq!(loss, ["prediction", "thinking", "stop", "seed", "frequency_penalty"]);
+    let (body, dropped) = encode(request);
+    assert_eq!(dropped, ["prediction", "thinking", "stop", "seed", "frequency_penalty"]);
     assert_eq!((&body["max_output_tokens"], &body["metadata"]), (&json!(16), &json!({"a": "b"})));
 }
 
@@ -194,8 +194,8 @@ fn what_would_mean_something_else_is_refused() {
         let mut request = ChatRequest::user("m", "hi");
         edit(&mut request);
         let mut call = composed();
-        call.ask = Payload::Parsed(Arc::new(request));
-        ResponsesUpstream.encode(&call).unwrap_err().at_param().unwrap().to_owned()
+        call.payload = Payload::Parsed(Arc::new(request));
+        ResponsesUpstream.encode(&call).unwrap_err().param().unwrap().to_owned()
     };
     let sound = |request: &mut ChatRequest| {
         let sound = Content::Audio(Source::Url("u".to_owned()));
@@ -216,7 +216,7 @@ fn a_model_is_not_asked_for_what_it_does_not_take() {
     request.options.temperature = Some(1.into());
     request.options.reasoning =
         Some(ReasoningOptions { budget: Some(2000), ..ReasoningOptions::default() });
-    call.ask = Payload::Parsed(Arc::new(request));
+    call.payload = Payload::Parsed(Arc::new(request));
     for (sampling, reasoning, effort, lost) in [
         (None, None, json!("medium"), &[][..]),
         (Some(false), Some(ReasoningStyle::Effort), json!("medium"), &["temperature"][..]),
@@ -233,9 +233,9 @@ fn a_model_is_not_asked_for_what_it_does_not_take() {
             capabilities,
             price: None,
         }));
-        let (body, loss) = encode_call(&call);
+        let (body, dropped) = encode_call(&call);
         assert_eq!(body["reasoning"]["effort"], effort);
-        assert_eq!(loss, lost);
+        assert_eq!(dropped, lost);
     }
 }
 
@@ -281,9 +281,9 @@ fn the_callers_bytes_travel_with_another_models_name() {
 fn the_caller_may_be_answered_otherwise_than_the_upstream_is_asked() {
     let mut call = original(r#"{"model":"m","input":"x","unknown":1.0,"store":true}"#);
     call.stream = true;
-    let (body, loss) = encode_call(&call);
+    let (body, dropped) = encode_call(&call);
     assert_eq!((&body["stream"], &body["unknown"]), (&json!(true), &json!(1.0)));
-    assert_eq!((&body["store"], loss.len()), (&json!(true), 0));
+    assert_eq!((&body["store"], dropped.len()), (&json!(true), 0));
 }
 
 proptest! {

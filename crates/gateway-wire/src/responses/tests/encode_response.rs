@@ -222,7 +222,7 @@ fn likelihoods_go_out_with_their_text() {
     let steps = vec![text("a"), StreamEvent::Logprobs(logprobs)];
     let mut writer = ResponsesCaller.writer(reply());
     let mut out = Vec::new();
-    writer.write(Chunk::of(steps.clone()), &mut out);
+    writer.write(Chunk::from_events(steps.clone()), &mut out);
     writer.end(&mut out);
     let expected = json!([{"token": "a", "logprob": -1, "bytes": [97], "top_logprobs": []}]);
     let delta = crate::sse::events(&out).find(|it| it.name.ends_with("text.delta")).unwrap();
@@ -247,8 +247,8 @@ fn what_is_passed_on_ends_by_itself() {
     let mut writer = ResponsesCaller.writer(reply());
     let mut out = Vec::new();
     passed(&mut *writer, BEGAN, &mut out);
-    let mut frame = Chunk { verbatim: Some(Bytes::from(sse(&[WENT_ON]))), ..Chunk::default() };
-    out.extend(writer.pass(&mut frame).unwrap());
+    let mut chunk = Chunk { verbatim: Some(Bytes::from(sse(&[WENT_ON]))), ..Chunk::default() };
+    out.extend(writer.pass(&mut chunk).unwrap());
     writer.end(&mut out);
     assert_eq!(out, sse(&[BEGAN, WENT_ON]).as_bytes());
 }
@@ -330,7 +330,7 @@ fn a_request_says_what_it_continues_and_what_is_kept() {
             has_references: true,
         }
     );
-    assert_eq!(read(r#"{"store":1}"#).unwrap_err().at_param(), Some("store"));
+    assert_eq!(read(r#"{"store":1}"#).unwrap_err().param(), Some("store"));
     let mut request = ChatRequest::default();
     request.extra.push("previous_response_id", Json::of(&"r"));
     StateFields::untie(&mut request);

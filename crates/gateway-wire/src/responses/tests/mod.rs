@@ -25,9 +25,9 @@ fn original(body: &str) -> ProviderRequest {
     let stream = envelope.stream;
     let original = RawRequest::new(Dialect::Responses, bytes, envelope, ResponsesCaller.decode());
     let mut call = ProviderRequest::new(ChatRequest::user("upstream-model", "unused"));
-    call.ask = Payload::Raw(Arc::new(original));
+    call.payload = Payload::Raw(Arc::new(original));
     call.stream = stream;
-    call.look = Inspection::UsageOnly;
+    call.inspection = Inspection::UsageOnly;
     call
 }
 
@@ -41,8 +41,8 @@ fn reply() -> Reply {
 }
 
 fn reply_to(request: ChatRequest) -> Reply {
-    let ask = Payload::Parsed(Arc::new(request));
-    Reply { ask, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) }
+    let payload = Payload::Parsed(Arc::new(request));
+    Reply { payload, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) }
 }
 
 fn reader(call: &ProviderRequest) -> Box<dyn StreamReader> {
@@ -58,23 +58,23 @@ fn read_cut(call: &ProviderRequest, stream: &[u8], size: usize) -> Result<Vec<Ch
         blocks.extend(splitter.push(Bytes::copy_from_slice(chunk))?);
     }
     blocks.extend(splitter.finish());
-    let mut frames = Vec::new();
+    let mut chunks = Vec::new();
     for block in blocks {
-        let mut frame = Chunk::default();
-        reader.read(block, &mut frame)?;
-        frames.push(frame);
+        let mut chunk = Chunk::default();
+        reader.read(block, &mut chunk)?;
+        chunks.push(chunk);
     }
     let mut last = Chunk::default();
     reader.end(&mut last)?;
     assert!(reader.is_complete() && reader.is_finished());
-    frames.push(last);
-    Ok(frames)
+    chunks.push(last);
+    Ok(chunks)
 }
 
 /// Folds what `stream` tells.
 fn read_stream(stream: &[u8]) -> Result<ChatResponse> {
-    let frames = read_cut(&composed(), stream, stream.len().max(1))?;
-    Ok(fold(frames.into_iter().flat_map(|frame| frame.events)))
+    let chunks = read_cut(&composed(), stream, stream.len().max(1))?;
+    Ok(fold(chunks.into_iter().flat_map(|chunk| chunk.events)))
 }
 
 /// Folds what `body` tells.
@@ -89,12 +89,12 @@ fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
     answer.finish()
 }
 
-/// Writes `events` as a stream, one frame each.
+/// Writes `events` as a stream, one chunk each.
 fn write_stream(events: &[StreamEvent]) -> Vec<u8> {
     let mut writer = ResponsesCaller.writer(reply());
     let mut out = Vec::new();
     for event in events {
-        writer.write(Chunk::of(vec![event.clone()]), &mut out);
+        writer.write(Chunk::from_events(vec![event.clone()]), &mut out);
     }
     writer.end(&mut out);
     out

@@ -280,10 +280,10 @@ proptest! {
     #[test]
     fn a_stream_reads_the_same_wherever_it_is_cut(steps in steps(), size in 1usize..80) {
         let stream = write_stream(&steps);
-        let frames = read_cut(&super::composed(), &stream, size).unwrap();
-        let events: Vec<_> = frames.into_iter().flat_map(|frame| frame.events).collect();
+        let chunks = read_cut(&super::composed(), &stream, size).unwrap();
+        let events: Vec<_> = chunks.into_iter().flat_map(|chunk| chunk.events).collect();
         let whole = read_cut(&super::composed(), &stream, stream.len()).unwrap();
-        prop_assert_eq!(events, whole.into_iter().flat_map(|frame| frame.events).collect::<Vec<_>>());
+        prop_assert_eq!(events, whole.into_iter().flat_map(|chunk| chunk.events).collect::<Vec<_>>());
     }
 
     #[test]
@@ -291,7 +291,7 @@ proptest! {
         let mut writer = ResponsesCaller.writer(reply());
         let mut out = Vec::new();
         for step in steps.iter().take(at) {
-            writer.write(gateway_core::Chunk::of(vec![step.clone()]), &mut out);
+            writer.write(gateway_core::Chunk::from_events(vec![step.clone()]), &mut out);
         }
         let error = gateway_core::GatewayError::new(gateway_core::ErrorKind::UpstreamCut, "cut");
         writer.fail(&error, &mut out);
