@@ -1,11 +1,12 @@
 //! What the gateway depends on, and how each of that is looked at.
 
-use crate::{config::Config, lasting::Lasting, memory::Memory};
+use crate::{config::Config, lasting::Lasting};
 use async_trait::async_trait;
 use gateway_engine::ProviderDirectory;
 use gateway_http::{Dependency, Finding, Health, Probe, STORE};
 use gateway_net::client::HttpClient;
 use gateway_store::Watch;
+use gateway_telemetry::{breaker_metrics::Breakers, memory::Memory};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -118,7 +119,7 @@ impl Probe for Service {
 /// given a pause. Nobody is asked, because asking costs.
 struct Providers {
     names: Vec<String>,
-    breakers: Arc<crate::breakers::Breakers>,
+    breakers: Arc<Breakers>,
 }
 
 #[async_trait]

@@ -1,11 +1,9 @@
 //! What outlives a configuration: made once, and shared by the gateways that configurations make.
 
-use crate::{
-    breakers::Breakers, compose, compose::control::Accounts, config::Config, drain::Drain, metrics,
-    otel, telemetry::Losses, watched,
-};
+use crate::{compose, compose::control::Accounts, config::Config, drain::Drain, instrumentation};
 use gateway_http::{Meters, Render};
 use gateway_store::Stores;
+use gateway_telemetry::{breaker_metrics::Breakers, log::Losses, otel};
 use std::sync::Arc;
 
 /// Made when the process starts, closed when it ends.
@@ -44,11 +42,11 @@ impl Lasting {
     ///
     /// If the state cannot be opened, or something else counts already.
     pub async fn begin(config: &Config, losses: Arc<Losses>) -> anyhow::Result<Self> {
-        let metrics = Rendering(metrics::start(losses)?);
-        let tracing = otel::start(&config.tracing)?;
+        let metrics = Rendering(instrumentation::metrics(losses)?);
+        let tracing = instrumentation::tracing(config)?;
         let meters = Arc::default();
         let mut stores = compose::stores(config).await?;
-        watched::watch(&mut stores, config.store.backend(), &meters, tracing.as_ref());
+        instrumentation::stores(&mut stores, config.store.backend(), &meters, tracing.as_ref());
         let (drain, breakers) = (Drain::default(), Arc::default());
         let accounts = Accounts::begin(config, &stores).await;
         Ok(Self { stores, drain, metrics, meters, breakers, tracing, accounts })

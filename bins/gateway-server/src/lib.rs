@@ -4,23 +4,16 @@ pub use gateway_config as config;
 
 pub mod admin;
 pub mod before;
-pub mod breakers;
 pub mod compose;
 pub mod connections;
 mod dependencies;
 pub mod drain;
 pub mod health;
+pub mod instrumentation;
 mod kept;
 pub mod lasting;
 pub mod live;
 mod local;
-mod memory;
-pub mod metrics;
-#[cfg(feature = "otlp")]
-pub mod otel;
-#[cfg(not(feature = "otlp"))]
-#[path = "otel/absent.rs"]
-pub mod otel;
 pub mod plan;
 mod pressure;
 mod providers;
@@ -28,6 +21,4 @@ mod reload;
 pub mod serve;
 pub mod settings;
 mod signals;
-pub mod telemetry;
 mod tools;
-mod watched;

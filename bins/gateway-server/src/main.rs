@@ -4,9 +4,9 @@ use clap::{Parser, Subcommand};
 use gateway_core::state::StoreError;
 use gateway_server::{
     config::{self, Config, Environment, Problems, Source, last_good},
-    health, plan,
+    health, instrumentation, plan,
     serve::{self, Logging},
-    settings, telemetry,
+    settings,
 };
 use std::{
     io::{self, Write},
@@ -91,7 +91,7 @@ fn serve(source: &Source) -> anyhow::Result<ExitCode> {
             None => return refuse(&problems),
         },
     };
-    let telemetry = telemetry::start(&loaded.config.log)?;
+    let telemetry = instrumentation::log(&loaded.config.log)?;
     for problem in problems.iter().flat_map(Problems::iter) {
         tracing::error!(target: "gateway::config", %problem, "starting with what last counted");
     }

@@ -5,10 +5,11 @@ use crate::{
     before::Before,
     compose,
     config::{Change, Source, changes, last_good, watch_file::Watched},
+    instrumentation,
     lasting::Lasting,
     live::Live,
-    telemetry::Dial,
 };
+use gateway_telemetry::log::Dial;
 use metrics::{counter, gauge};
 use std::{convert::Infallible, future, sync::Arc};
 use tokio::signal::unix::Signal;
@@ -88,7 +89,7 @@ impl Reloader<'_> {
             return Outcome::Unchanged;
         }
         tell(&changes, built.epoch);
-        self.dial.turn_to(loaded.config.log.level);
+        self.dial.turn_to(instrumentation::level(loaded.config.log.level));
         self.live.swap(loaded.config, built);
         Outcome::Applied
     }

@@ -10,10 +10,11 @@ use crate::{
     local,
     reload::{Reloader, keep},
     signals::{Signals, Stop},
-    telemetry::{Dial, Losses},
 };
 use anyhow::Context as _;
+use gateway_http::Endpoint;
 use gateway_net::server::{self, lane};
+use gateway_telemetry::log::{Dial, Losses};
 use hyper::service::service_fn;
 use std::{convert::Infallible, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
@@ -77,9 +78,14 @@ async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
             let (app, tracing) = (live.app(), tracing.clone());
             // Boxed: it is large, the server moves it, and a connection that waits needs none.
             Box::pin(async move {
-                Ok::<_, Infallible>(match tracing {
-                    Some(tracing) => tracing.answer(app, caller.ip(), request).await,
-                    None => gateway_http::handle(app, caller.ip(), request).await,
+                let endpoint = Endpoint::at(request.uri().path());
+                // Probes have no spans.
+                let is_probed = endpoint.is_some_and(|it| it.is_probed() || it == Endpoint::Root);
+                let route = endpoint.map(Endpoint::label);
+                let handle = |request| gateway_http::handle(app, caller.ip(), request);
+                Ok::<_, Infallible>(match tracing.filter(|_| !is_probed) {
+                    Some(tracing) => tracing.answer(route, request, handle).await,
+                    None => handle(request).await,
                 })
             })
         })

@@ -9,6 +9,8 @@ use xshell::cmd;
 const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-core", Some(&[])),
     ("gateway-config", Some(&["gateway-core"])),
+    // Breakers have states of their own, and OTLP travels by the client of everything else.
+    ("gateway-telemetry", Some(&["gateway-core", "gateway-net", "gateway-resilience"])),
     ("gateway-wire", Some(&["gateway-core"])),
     ("gateway-net", Some(&["gateway-core"])),
     ("gateway-providers", Some(&["gateway-core", "gateway-net", "gateway-wire"])),

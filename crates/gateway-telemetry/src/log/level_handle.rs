@@ -1,11 +1,10 @@
 //! How much is logged, which may change at any time and costs nothing where nothing is logged.
 
-use crate::config::Level;
 use std::sync::{
     Arc,
     atomic::{AtomicU8, Ordering::Relaxed},
 };
-use tracing::{Metadata, Subscriber, level_filters::LevelFilter, subscriber::Interest};
+use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter, subscriber::Interest};
 use tracing_subscriber::layer::{Context, Filter};
 
 /// A level. Clones are turned together.
@@ -51,11 +50,11 @@ impl Dial {
 
 const fn position(level: Level) -> u8 {
     match level {
-        Level::Error => 0,
-        Level::Warn => 1,
-        Level::Info => 2,
-        Level::Debug => 3,
-        Level::Trace => 4,
+        Level::ERROR => 0,
+        Level::WARN => 1,
+        Level::INFO => 2,
+        Level::DEBUG => 3,
+        Level::TRACE => 4,
     }
 }
 

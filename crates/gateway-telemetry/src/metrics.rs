@@ -1,17 +1,38 @@
 //! Where counts go, and how they are rendered.
 
-use crate::{memory::Memory, telemetry::Losses};
+use crate::{log::Losses, memory::Memory};
 use anyhow::Context as _;
-use gateway_http::{
-    Render,
-    metric_names::{ALL, Kind},
-};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, SystemTime},
 };
+
+/// A metric of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    /// Its name.
+    pub name: &'static str,
+    /// What it counts.
+    pub kind: Kind,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// What a metric counts.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Only upward.
+    Counter,
+    /// Up and down.
+    Gauge,
+    /// Samples, in buckets of these bounds.
+    Histogram(&'static [f64]),
+}
+
+/// Renders the counts as Prometheus reads them.
+pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// How often samples are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -21,9 +42,13 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 ///
 /// If something else counts already.
-pub fn start(losses: Arc<Losses>) -> anyhow::Result<Render> {
+pub fn start(
+    all: &[Description],
+    version: &'static str,
+    losses: Arc<Losses>,
+) -> anyhow::Result<Render> {
     let mut recorder = PrometheusBuilder::new();
-    for metric in ALL {
+    for metric in all {
         if let Kind::Histogram(bounds) = metric.kind {
             let name = Matcher::Full(metric.name.to_owned());
             recorder = recorder.set_buckets_for_metric(name, bounds)?;
@@ -32,7 +57,7 @@ pub fn start(losses: Arc<Losses>) -> anyhow::Result<Render> {
     let recorder = recorder.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).context("something else counts already")?;
-    describe();
+    describe(all, version);
     let kept = handle.clone();
     // Samples are kept one by one until somebody sums them up, and perhaps nobody scrapes.
     std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
@@ -49,15 +74,15 @@ pub fn start(losses: Arc<Losses>) -> anyhow::Result<Render> {
 }
 
 /// Says what each metric means, and what never changes.
-fn describe() {
-    for metric in ALL {
+fn describe(all: &[Description], version: &'static str) {
+    for metric in all {
         match metric.kind {
             Kind::Counter => describe_counter!(metric.name, Unit::Count, metric.meaning),
             Kind::Gauge => describe_gauge!(metric.name, Unit::Count, metric.meaning),
             Kind::Histogram(_) => describe_histogram!(metric.name, Unit::Count, metric.meaning),
         }
     }
-    gauge!("llm_gateway_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!("llm_gateway_build_info", "version" => version).set(1.0);
     gauge!("llm_gateway_config_epoch").set(1.0);
     #[expect(clippy::disallowed_methods, reason = "the time of day is what is told")]
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

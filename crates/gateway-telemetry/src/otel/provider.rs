@@ -1,6 +1,6 @@
 //! A span for each attempt at a provider, and what is measured of it.
 
-use super::{Tracing, content, instruments::Measured, names, parent, traceparent};
+use super::{Tracing, attributes, content, instruments::Measured, parent, traceparent};
 use async_trait::async_trait;
 use gateway_core::{
     Chunk, Collector, Context as Beside, Embedded, EmbeddingCall, GatewayError, Inspection,
@@ -31,14 +31,14 @@ impl Traced {
         // A model that the catalogue does not know has whatever name the caller made up: it is told
         // in the span, where it costs nothing, and not in what is measured.
         let known = target.card.as_ref().map_or("other", |card| &card.id);
-        let provider = names::provider(self.inner.id()).to_owned();
+        let provider = attributes::provider(self.inner.id()).to_owned();
         let mut attributes = vec![
-            KeyValue::new(names::OPERATION, operation),
-            KeyValue::new(names::PROVIDER, provider),
+            KeyValue::new(attributes::OPERATION, operation),
+            KeyValue::new(attributes::PROVIDER, provider),
         ];
         let mut labels = attributes.clone();
-        labels.push(KeyValue::new(names::REQUEST_MODEL, known.to_owned()));
-        attributes.push(KeyValue::new(names::REQUEST_MODEL, target.model.to_string()));
+        labels.push(KeyValue::new(attributes::REQUEST_MODEL, known.to_owned()));
+        attributes.push(KeyValue::new(attributes::REQUEST_MODEL, target.model.to_string()));
         let tracer = &self.tracing.tracer;
         let span = tracer
             .span_builder(format!("{operation} {}", target.model))
@@ -74,8 +74,8 @@ impl ProviderLayer for Traced {
         if self.tracing.content {
             call.inspection = Inspection::Full;
             if let Ok(request) = call.request() {
-                let asked = KeyValue::new(names::INPUT, content::asked(request));
-                attempt.span.span().add_event(names::DETAILS, vec![asked]);
+                let asked = KeyValue::new(attributes::INPUT, content::asked(request));
+                attempt.span.span().add_event(attributes::DETAILS, vec![asked]);
             }
             attempt.said = Some(Box::default());
         }
@@ -151,20 +151,20 @@ impl Attempt {
         let span = self.span.span();
         if let Some((read, written)) = measured.tokens {
             let number = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-            span.set_attribute(KeyValue::new(names::INPUT_TOKENS, number(read)));
-            span.set_attribute(KeyValue::new(names::OUTPUT_TOKENS, number(written)));
+            span.set_attribute(KeyValue::new(attributes::INPUT_TOKENS, number(read)));
+            span.set_attribute(KeyValue::new(attributes::OUTPUT_TOKENS, number(written)));
         }
         if !self.finishes.is_empty() {
             let finishes: Vec<StringValue> = self.finishes.iter().map(|it| (*it).into()).collect();
             let finishes = Value::Array(Array::String(finishes));
-            span.set_attribute(KeyValue::new(names::FINISH_REASONS, finishes));
+            span.set_attribute(KeyValue::new(attributes::FINISH_REASONS, finishes));
         }
         if let Some(error) = error {
-            span.set_attribute(KeyValue::new(names::ERROR_TYPE, error));
+            span.set_attribute(KeyValue::new(attributes::ERROR_TYPE, error));
         }
         if let Some(said) = self.said.take() {
-            let said = KeyValue::new(names::OUTPUT, content::answered(&said.finish()));
-            span.add_event(names::DETAILS, vec![said]);
+            let said = KeyValue::new(attributes::OUTPUT, content::answered(&said.finish()));
+            span.add_event(attributes::DETAILS, vec![said]);
         }
     }
 
@@ -172,7 +172,7 @@ impl Attempt {
     fn tell_failure(&self, error: &GatewayError) {
         let span = self.span.span();
         if let Some(status) = error.upstream_status() {
-            span.set_attribute(KeyValue::new(names::HTTP_STATUS, i64::from(status)));
+            span.set_attribute(KeyValue::new(attributes::HTTP_STATUS, i64::from(status)));
         }
         span.set_status(Status::error(""));
     }
@@ -193,8 +193,10 @@ impl StreamObserver for Attempt {
                 self.finishes.push(finish.reason.as_str());
             } else if let StreamEvent::Started(started) = event {
                 let span = self.span.span();
-                let told =
-                    [(names::RESPONSE_ID, &started.id), (names::RESPONSE_MODEL, &started.model)];
+                let told = [
+                    (attributes::RESPONSE_ID, &started.id),
+                    (attributes::RESPONSE_MODEL, &started.model),
+                ];
                 for (name, value) in told {
                     if let Some(value) = value {
                         span.set_attribute(KeyValue::new(name, value.clone()));

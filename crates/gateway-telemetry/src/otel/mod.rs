@@ -10,19 +10,19 @@
 //! of what happens there. Without an address nothing of this exists: providers and stores are not
 //! wrapped, and requests pass by.
 
+mod attributes;
 mod content;
-mod courier;
 mod export;
+mod http_client;
 mod instruments;
-mod names;
 mod provider;
 mod request;
 mod store;
 mod tools;
 
-pub use self::store::StoreSpan;
+pub use self::{request::Body, store::StoreSpan};
+pub use crate::otel_settings::{Protocol, Settings};
 
-use crate::config::{Protocol, Tracing as Settings};
 use anyhow::Context as _;
 use gateway_core::{Provider, Tools};
 use instruments::Instruments;
@@ -54,22 +54,20 @@ pub struct Tracing {
     content: bool,
 }
 
-/// Begins to trace, if `settings` say where to.
+/// Begins to trace, if there are `settings`.
 ///
 /// # Errors
 ///
 /// If the address is not one to send to.
-pub fn start(settings: &Settings) -> anyhow::Result<Option<Arc<Tracing>>> {
-    let Some(endpoint) = settings.endpoint.as_ref().filter(|_| settings.enabled) else {
-        return Ok(None);
-    };
-    let endpoint = endpoint.as_str();
+pub fn start(settings: Option<&Settings>) -> anyhow::Result<Option<Arc<Tracing>>> {
+    let Some(settings) = settings else { return Ok(None) };
+    let endpoint = settings.endpoint.as_str();
     let usual = if endpoint.ends_with(":4318") { Protocol::Http } else { Protocol::Grpc };
     let protocol = settings.protocol.unwrap_or(usual);
     let resource = Resource::builder_empty()
         .with_detector(Box::new(EnvResourceDetector::new()))
         .with_service_name(settings.service_name.clone())
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(KeyValue::new("service.version", settings.service_version))
         .build();
     let traces = SdkTracerProvider::builder()
         .with_batch_exporter(export::spans(protocol, endpoint).context("tracing.endpoint")?)

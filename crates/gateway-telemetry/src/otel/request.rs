@@ -1,49 +1,44 @@
 //! A span for each request, from its head to the last byte of its reply.
 
-use super::{Tracing, names, parent, traceparent};
+use super::{Tracing, attributes, parent, traceparent};
 use bytes::Bytes;
 use gateway_core::BoxError;
-use gateway_http::{App, Body, Endpoint};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use opentelemetry::{
     Context, KeyValue,
     context::FutureExt as _,
     trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
 use std::{
-    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{self, Poll},
 };
 
 impl Tracing {
-    /// Answers `request` as `app` does, within a span. Probes have none.
-    pub async fn answer<B>(
+    /// Answers `request` as `service` does, within a span that is named after `route`.
+    pub async fn answer<B, S, F>(
         self: Arc<Self>,
-        app: Arc<App>,
-        peer: IpAddr,
+        route: Option<&'static str>,
         mut request: Request<B>,
+        service: S,
     ) -> Response<Body>
     where
-        B: HttpBody<Data = Bytes>,
-        B::Error: Into<BoxError>,
+        S: FnOnce(Request<B>) -> F,
+        F: Future<Output = Response<Body>>,
     {
-        let endpoint = Endpoint::at(request.uri().path());
-        if endpoint.is_some_and(|it| it.is_probed() || it == Endpoint::Root) {
-            return gateway_http::handle(app, peer, request).await;
-        }
-        let route = endpoint.map(Endpoint::label);
         let (method, path) = (request.method().clone(), path(request.uri()));
         let span = self.request_span(&method, path, route, request.headers_mut());
-        let answering = gateway_http::handle(app, peer, request);
+        let answering = service(request);
         let reply = answering.with_context(span.clone()).await;
         let status = reply.status();
-        span.span().set_attribute(KeyValue::new(names::HTTP_STATUS, i64::from(status.as_u16())));
+        span.span()
+            .set_attribute(KeyValue::new(attributes::HTTP_STATUS, i64::from(status.as_u16())));
         if status.is_server_error() {
-            span.span().set_attribute(KeyValue::new(names::ERROR_TYPE, status.as_str().to_owned()));
+            span.span()
+                .set_attribute(KeyValue::new(attributes::ERROR_TYPE, status.as_str().to_owned()));
             span.span().set_status(Status::error(""));
         }
         reply.map(|inner| Traced { inner, span }.boxed_unsync())
@@ -62,12 +57,12 @@ impl Tracing {
         let caller = parent(text("traceparent"), text("tracestate"));
         let method = if method.as_str().len() > 10 { "_OTHER" } else { method.as_str() };
         let mut attributes = vec![
-            KeyValue::new(names::HTTP_METHOD, method.to_owned()),
-            KeyValue::new(names::URL_PATH, path),
+            KeyValue::new(attributes::HTTP_METHOD, method.to_owned()),
+            KeyValue::new(attributes::URL_PATH, path),
             // Whoever ends TLS before us tells of it in a span of its own.
-            KeyValue::new(names::URL_SCHEME, "http"),
+            KeyValue::new(attributes::URL_SCHEME, "http"),
         ];
-        attributes.extend(route.map(|route| KeyValue::new(names::HTTP_ROUTE, route)));
+        attributes.extend(route.map(|route| KeyValue::new(attributes::HTTP_ROUTE, route)));
         let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
         let span =
             self.tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(attributes);
@@ -83,6 +78,9 @@ impl Tracing {
 fn path(uri: &Uri) -> String {
     uri.path().chars().take(256).collect()
 }
+
+/// The body of a reply.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// The body of a reply; with its end, the span ends.
 struct Traced {

@@ -1,7 +1,6 @@
 //! A span for each operation on the store that a request waits for.
 
-use super::{Tracing, current, names};
-use crate::config::Backend;
+use super::{Tracing, attributes, current};
 use opentelemetry::{
     Context, KeyValue,
     trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
@@ -12,16 +11,16 @@ use opentelemetry::{
 pub struct StoreSpan(Option<Context>);
 
 impl Tracing {
-    /// Begins an operation on such a store. What happens on nobody's behalf has no span.
-    pub fn store(&self, operation: &'static str, backend: Backend) -> StoreSpan {
+    /// Begins an operation on such a `system`. What happens on nobody's behalf has no span.
+    pub fn store(&self, operation: &'static str, system: &'static str) -> StoreSpan {
         StoreSpan(current().map(|within| {
             let span = self
                 .tracer
                 .span_builder(format!("store.{operation}"))
                 .with_kind(SpanKind::Client)
                 .with_attributes([
-                    KeyValue::new(names::DB_OPERATION, operation),
-                    KeyValue::new(names::DB_SYSTEM, names::database(backend)),
+                    KeyValue::new(attributes::DB_OPERATION, operation),
+                    KeyValue::new(attributes::DB_SYSTEM, system),
                 ]);
             within.with_span(self.tracer.build_with_context(span, &within))
         }))
@@ -34,7 +33,7 @@ impl StoreSpan {
         let Some(context) = self.0 else { return };
         let span = context.span();
         if let Some(error) = error {
-            span.set_attribute(KeyValue::new(names::ERROR_TYPE, error.to_owned()));
+            span.set_attribute(KeyValue::new(attributes::ERROR_TYPE, error.to_owned()));
             span.set_status(Status::error(""));
         }
         span.end();

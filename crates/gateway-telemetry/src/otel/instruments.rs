@@ -1,6 +1,6 @@
 //! Metrics of models, as the conventions name them.
 
-use super::names;
+use super::attributes;
 use opentelemetry::{
     KeyValue,
     metrics::{Histogram, Meter},
@@ -55,12 +55,12 @@ impl Instruments {
         let seconds = |name: &'static str, bounds: &[f64]| {
             meter.f64_histogram(name).with_unit("s").with_boundaries(bounds.to_vec()).build()
         };
-        let usage = meter.u64_histogram(names::TOKEN_USAGE).with_unit("{token}");
+        let usage = meter.u64_histogram(attributes::TOKEN_USAGE).with_unit("{token}");
         Self {
             usage: usage.with_boundaries(TOKENS.to_vec()).build(),
-            duration: seconds(names::DURATION, &SECONDS),
-            first: seconds(names::FIRST_TOKEN, &SECONDS),
-            each: seconds(names::EACH_TOKEN, &TOKEN_SECONDS),
+            duration: seconds(attributes::DURATION, &SECONDS),
+            first: seconds(attributes::FIRST_TOKEN, &SECONDS),
+            each: seconds(attributes::EACH_TOKEN, &TOKEN_SECONDS),
         }
     }
 
@@ -68,12 +68,12 @@ impl Instruments {
     /// code.
     pub(super) fn record(&self, labels: &[KeyValue], it: Measured, error: Option<&'static str>) {
         let mut all = labels.to_vec();
-        all.extend(error.map(|error| KeyValue::new(names::ERROR_TYPE, error)));
+        all.extend(error.map(|error| KeyValue::new(attributes::ERROR_TYPE, error)));
         self.duration.record(it.took.as_secs_f64(), &all);
         if let Some((read, written)) = it.tokens {
             for (kind, tokens) in [("input", read), ("output", written)] {
                 let mut labels = labels.to_vec();
-                labels.push(KeyValue::new(names::TOKEN_TYPE, kind));
+                labels.push(KeyValue::new(attributes::TOKEN_TYPE, kind));
                 self.usage.record(tokens, &labels);
             }
         }

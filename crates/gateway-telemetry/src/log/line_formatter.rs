@@ -1,12 +1,12 @@
 //! An event as a line: an object of JSON, or something for eyes.
 
 use super::{
-    lines::Queue,
-    stamp,
-    storm::Storm,
-    text::{Text, escape},
+    Format,
+    escaped_text::{Text, escape},
+    non_blocking_writer::Queue,
+    rate_limiter::Storm,
+    timestamp,
 };
-use crate::config::Format;
 use std::{
     error::Error,
     fmt::{self, Write as _},
@@ -36,7 +36,7 @@ impl Print {
     fn object(event: &Event<'_>) -> Vec<u8> {
         let mut out = Vec::with_capacity(768);
         out.extend_from_slice(b"{\"timestamp\":\"");
-        stamp::write(&mut out);
+        timestamp::write(&mut out);
         out.extend_from_slice(b"\",\"level\":\"");
         out.extend_from_slice(event.metadata().level().as_str().as_bytes());
         out.extend_from_slice(b"\",\"target\":\"");
@@ -49,7 +49,7 @@ impl Print {
 
     fn pretty(&self, event: &Event<'_>) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
-        stamp::write(&mut out);
+        timestamp::write(&mut out);
         let level = event.metadata().level();
         let (on, off) = if self.colours { (colour(*level), "\u{1b}[0m") } else { ("", "") };
         let mut text = String::new();

@@ -1,5 +1,4 @@
-use super::{lines::Lines, *};
-use crate::config::Level;
+use super::{non_blocking_writer::Lines, *};
 use std::io::Write;
 use std::sync::{
     Mutex,
@@ -34,7 +33,7 @@ fn written(format: Format, level: Level, log: impl FnOnce(&Dial)) -> String {
 
 #[test]
 fn a_line_is_one_object_with_its_fields() {
-    let line = written(Format::Json, Level::Info, |_| {
+    let line = written(Format::Json, Level::INFO, |_| {
         let none: Option<&str> = None;
         let (error, nan) = (io::Error::other("broken\r\npipe"), f64::NAN);
         tracing::info!(target: "gateway_http", model = "m", n = 3, f = 0.5, yes = true, none, nan,
@@ -57,11 +56,11 @@ fn a_line_is_one_object_with_its_fields() {
 fn nothing_in_a_field_breaks_a_line() {
     for evil in ["\u{1b}[31mred", "\"}{\"level\":\"ERROR", "a\r\nb", &"x".repeat(1 << 20)] {
         let log = |_: &Dial| tracing::info!(target: "gateway", evil, debug = ?evil, shown = %evil);
-        let line = written(Format::Json, Level::Info, log);
+        let line = written(Format::Json, Level::INFO, log);
         assert_eq!(line.lines().count(), 1);
         assert!(line.len() < 4096 && !line.contains('\u{1b}'));
         assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line}");
-        let line = written(Format::Pretty, Level::Info, log);
+        let line = written(Format::Pretty, Level::INFO, log);
         assert_eq!(line.lines().count(), 1);
         assert!(line.len() < 4096 && !line.contains('\u{1b}'));
     }
@@ -82,21 +81,21 @@ fn check(level: Level, expected: usize) {
 
 #[test]
 fn a_level_is_for_our_own_lines() {
-    check(Level::Error, 1);
-    check(Level::Warn, 2);
-    check(Level::Info, 3);
-    check(Level::Debug, 3);
-    check(Level::Trace, 4);
+    check(Level::ERROR, 1);
+    check(Level::WARN, 2);
+    check(Level::INFO, 3);
+    check(Level::DEBUG, 3);
+    check(Level::TRACE, 4);
 }
 
 #[test]
 fn the_level_may_change() {
-    let lines = written(Format::Pretty, Level::Info, |dial| {
+    let lines = written(Format::Pretty, Level::INFO, |dial| {
         let log = |what: &str| tracing::debug!(target: "gateway_core", "{what}");
         log("before");
-        dial.turn_to(Level::Debug);
+        dial.turn_to(Level::DEBUG);
         log("between");
-        dial.turn_to(Level::Info);
+        dial.turn_to(Level::INFO);
         log("after");
     });
     assert_eq!(lines.lines().count(), 1, "{lines}");
@@ -105,7 +104,7 @@ fn the_level_may_change() {
 
 #[test]
 fn the_same_again_and_again_is_left_out() {
-    let lines = written(Format::Pretty, Level::Info, |_| {
+    let lines = written(Format::Pretty, Level::INFO, |_| {
         for number in 0..1000 {
             tracing::warn!(target: "gateway_core", number, "the same");
             tracing::info!(target: "gateway_core", number, "of each request");

@@ -1,6 +1,6 @@
 //! The store as it is used: each operation is measured and, where traces are made, a span.
 
-use crate::{config::Backend, otel::Tracing};
+use crate::otel::Tracing;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
@@ -9,45 +9,44 @@ use gateway_core::state::{
     Replay, ResponseStore, Session, SessionPatch, SessionStore, Settle, Slice, Snapshot,
     StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
 };
-use gateway_http::Meters;
-use gateway_store::Stores;
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// Watches every operation on `stores`, which `backend` keeps.
-pub(crate) fn watch(
-    stores: &mut Stores,
-    backend: Backend,
-    meters: &Arc<Meters>,
-    tracing: Option<&Arc<Tracing>>,
-) {
-    let watch = Watch { backend, meters: Arc::clone(meters), tracing: tracing.cloned() };
-    stores.sessions = Arc::new(watch.over(&stores.sessions));
-    stores.responses = Arc::new(watch.over(&stores.responses));
-    stores.cache = Arc::new(watch.over(&stores.cache));
-    stores.side = Arc::new(watch.over(&stores.side));
-    stores.idempotency = Arc::new(watch.over(&stores.idempotency));
-    stores.quotas = Arc::new(watch.over(&stores.quotas));
-    stores.ledger = Arc::new(watch.over(&stores.ledger));
-    stores.client_keys = Arc::new(watch.over(&stores.client_keys));
-}
+/// What learns how long an operation took, and of the code of its failure.
+pub type Observer = Arc<dyn Fn(&'static str, Duration, Option<&str>) + Send + Sync>;
 
 /// What learns of operations.
 #[derive(Clone)]
-struct Watch {
-    backend: Backend,
-    meters: Arc<Meters>,
-    tracing: Option<Arc<Tracing>>,
+pub struct Watch {
+    /// What keeps the state, as the conventions of OpenTelemetry call it.
+    pub system: &'static str,
+    /// What learns of each operation.
+    pub observer: Observer,
+    /// What makes spans, if there are to be any.
+    pub tracing: Option<Arc<Tracing>>,
 }
 
 /// A port whose operations are watched.
-struct Watched<T: ?Sized> {
+pub struct Watched<T: ?Sized> {
     inner: Arc<T>,
     watch: Watch,
 }
 
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("system", &self.system).finish_non_exhaustive()
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Watched<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("watch", &self.watch).finish_non_exhaustive()
+    }
+}
+
 impl Watch {
-    fn over<T: ?Sized>(&self, inner: &Arc<T>) -> Watched<T> {
+    /// `inner`, each of whose operations is watched.
+    pub fn over<T: ?Sized>(&self, inner: &Arc<T>) -> Watched<T> {
         Watched { inner: Arc::clone(inner), watch: self.clone() }
     }
 
@@ -56,11 +55,11 @@ impl Watch {
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let span = self.tracing.as_ref().map(|tracing| tracing.store(operation, self.backend));
+        let span = self.tracing.as_ref().map(|tracing| tracing.store(operation, self.system));
         let began = Instant::now();
         let result = work.await;
         let error = result.as_ref().err().map(StoreError::code);
-        self.meters.stored(operation, began.elapsed(), error.as_deref());
+        (self.observer)(operation, began.elapsed(), error.as_deref());
         if let Some(span) = span {
             span.end(error.as_deref());
         }

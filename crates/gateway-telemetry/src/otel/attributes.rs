@@ -1,8 +1,6 @@
 //! Names of attributes and metrics, as the semantic conventions of OpenTelemetry for HTTP, databases
 //! and generative AI have them.
 
-use crate::config::Backend;
-
 pub(super) const HTTP_METHOD: &str = "http.request.method";
 pub(super) const HTTP_ROUTE: &str = "http.route";
 pub(super) const HTTP_STATUS: &str = "http.response.status_code";
@@ -38,15 +36,5 @@ pub(super) fn provider(id: &str) -> &str {
         "mistral" => "mistral_ai",
         "xai" => "x_ai",
         other => other,
-    }
-}
-
-/// What keeps state, as the conventions call it. They know Redis, and leave the names of others to
-/// whoever uses them.
-pub(super) const fn database(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Memory => "memory",
-        Backend::Embedded => "redb",
-        Backend::Redis => "redis",
     }
 }

@@ -6,27 +6,36 @@
 //!
 //! Whoever logs never waits. When the reader of the output is slow, lines are dropped and counted.
 
-mod dial;
-mod lines;
-mod print;
-mod stamp;
-mod storm;
-mod text;
+mod escaped_text;
+mod level_handle;
+mod line_formatter;
+mod non_blocking_writer;
+mod rate_limiter;
+mod timestamp;
 
-pub use self::{dial::Dial, lines::Losses};
+pub use self::{level_handle::Dial, non_blocking_writer::Losses};
 
-use crate::config::{Format, Log};
 use anyhow::Context;
-use lines::Lines;
-use print::Print;
+use line_formatter::Print;
+use non_blocking_writer::Lines;
 use std::{
     io::{self, IsTerminal},
     sync::Arc,
 };
+use tracing::Level;
 use tracing_subscriber::{Layer, layer::SubscriberExt, registry::Registry};
 
 /// How many lines may wait to be written.
 const QUEUE: usize = 8192;
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    /// One JSON object a line.
+    Json,
+    /// For eyes.
+    Pretty,
+}
 
 /// The log of the process. Dropping it writes what waits, as far as somebody reads it.
 #[derive(Debug)]
@@ -41,12 +50,12 @@ pub struct Telemetry {
 /// # Errors
 ///
 /// If something else logs already, or there can be no more threads.
-pub fn start(log: &Log) -> anyhow::Result<Telemetry> {
+pub fn start(level: Level, format: Option<Format>) -> anyhow::Result<Telemetry> {
     let terminal = io::stdout().is_terminal();
     let usual = if terminal { Format::Pretty } else { Format::Json };
     let telemetry =
-        Telemetry { lines: Lines::writing_to(io::stdout(), QUEUE)?, dial: Dial::at(log.level) };
-    let layer = layer(&telemetry, log.format.unwrap_or(usual), terminal);
+        Telemetry { lines: Lines::writing_to(io::stdout(), QUEUE)?, dial: Dial::at(level) };
+    let layer = layer(&telemetry, format.unwrap_or(usual), terminal);
     let subscriber = Registry::default().with(layer);
     tracing::subscriber::set_global_default(subscriber).context("the log is in use")?;
     std::panic::set_hook(Box::new(|panic| {

@@ -1,7 +1,6 @@
 //! The ways out: what is sent is counted, whether it arrives or not.
 
-use super::courier::Courier;
-use crate::config::Protocol;
+use super::{Protocol, http_client::Courier};
 use metrics::counter;
 use opentelemetry_otlp::{
     MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _,

@@ -1,6 +1,6 @@
 //! A span for each call of a tool.
 
-use super::{Tracing, names, parent, traceparent};
+use super::{Tracing, attributes, parent, traceparent};
 use async_trait::async_trait;
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolSpec, Tools};
 use opentelemetry::{
@@ -30,13 +30,13 @@ impl Traced {
         let span =
             tracer.span_builder(format!("execute_tool {name}")).with_kind(SpanKind::Internal);
         let facts = [
-            KeyValue::new(names::OPERATION, "execute_tool"),
-            KeyValue::new(names::TOOL_NAME, name),
-            KeyValue::new(names::TOOL_TYPE, "extension"),
+            KeyValue::new(attributes::OPERATION, "execute_tool"),
+            KeyValue::new(attributes::TOOL_NAME, name),
+            KeyValue::new(attributes::TOOL_TYPE, "extension"),
         ];
         // Programs that run a tool need not give the call a name.
         let id = Some(call.id.clone()).filter(|id| !id.is_empty());
-        let id = id.map(|id| KeyValue::new(names::TOOL_CALL, id));
+        let id = id.map(|id| KeyValue::new(attributes::TOOL_CALL, id));
         let span = span.with_attributes(facts.into_iter().chain(id));
         within.with_span(tracer.build_with_context(span, &within))
     }
@@ -62,7 +62,7 @@ impl Tools for Traced {
         context.traceparent = Some(traceparent(span.span().span_context()).into());
         let result = self.inner.run(call, &context).with_context(span.clone()).await;
         if let Err(error) = &result {
-            span.span().set_attribute(KeyValue::new(names::ERROR_TYPE, error.code.as_str()));
+            span.span().set_attribute(KeyValue::new(attributes::ERROR_TYPE, error.code.as_str()));
             span.span().set_status(Status::error(""));
         }
         span.span().end();

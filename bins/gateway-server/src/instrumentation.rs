@@ -1,0 +1,103 @@
+//! What is logged, measured and traced, as the configuration says.
+
+use crate::config::{Backend, Config, Format, Level, Log, Protocol};
+use gateway_http::{Meters, metric_names};
+use gateway_store::Stores;
+use gateway_telemetry::{
+    instrumented_store::Watch,
+    log::{self, Losses},
+    metrics::{self, Description, Kind, Render},
+    otel::{self, Tracing},
+};
+use std::sync::Arc;
+
+/// Begins to log.
+///
+/// # Errors
+///
+/// If something else logs already, or there can be no more threads.
+pub fn log(it: &Log) -> anyhow::Result<log::Telemetry> {
+    let format = it.format.map(|format| match format {
+        Format::Json => log::Format::Json,
+        Format::Pretty => log::Format::Pretty,
+    });
+    log::start(level(it.level), format)
+}
+
+/// How much is logged.
+pub const fn level(it: Level) -> tracing::Level {
+    match it {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Trace => tracing::Level::TRACE,
+    }
+}
+
+/// Begins to count.
+///
+/// # Errors
+///
+/// If something else counts already.
+pub(crate) fn metrics(losses: Arc<Losses>) -> anyhow::Result<Render> {
+    let describe = |metric: &metric_names::Metric| Description {
+        name: metric.name,
+        kind: match metric.kind {
+            metric_names::Kind::Counter => Kind::Counter,
+            metric_names::Kind::Gauge => Kind::Gauge,
+            metric_names::Kind::Histogram(bounds) => Kind::Histogram(bounds),
+        },
+        meaning: metric.meaning,
+    };
+    let all: Vec<_> = metric_names::ALL.iter().map(describe).collect();
+    metrics::start(&all, env!("CARGO_PKG_VERSION"), losses)
+}
+
+/// Begins to trace, if the configuration says where to.
+///
+/// # Errors
+///
+/// If the address is not one to send to.
+pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<Tracing>>> {
+    let it = &config.tracing;
+    let settings = it.endpoint.as_ref().filter(|_| it.enabled).map(|endpoint| otel::Settings {
+        endpoint: endpoint.as_str().to_owned(),
+        protocol: it.protocol.map(|protocol| match protocol {
+            Protocol::Grpc => otel::Protocol::Grpc,
+            Protocol::Http => otel::Protocol::Http,
+        }),
+        sample: it.sample,
+        service_name: it.service_name.clone(),
+        service_version: env!("CARGO_PKG_VERSION"),
+        content: it.content,
+    });
+    otel::start(settings.as_ref())
+}
+
+/// Watches every operation on `stores`, which `backend` keeps.
+pub(crate) fn stores(
+    stores: &mut Stores,
+    backend: Backend,
+    meters: &Arc<Meters>,
+    tracing: Option<&Arc<Tracing>>,
+) {
+    let meters = Arc::clone(meters);
+    let watch = Watch {
+        system: match backend {
+            Backend::Memory => "memory",
+            Backend::Embedded => "redb",
+            Backend::Redis => "redis",
+        },
+        observer: Arc::new(move |operation, took, error| meters.stored(operation, took, error)),
+        tracing: tracing.cloned(),
+    };
+    stores.sessions = Arc::new(watch.over(&stores.sessions));
+    stores.responses = Arc::new(watch.over(&stores.responses));
+    stores.cache = Arc::new(watch.over(&stores.cache));
+    stores.side = Arc::new(watch.over(&stores.side));
+    stores.idempotency = Arc::new(watch.over(&stores.idempotency));
+    stores.quotas = Arc::new(watch.over(&stores.quotas));
+    stores.ledger = Arc::new(watch.over(&stores.ledger));
+    stores.client_keys = Arc::new(watch.over(&stores.client_keys));
+}
