@@ -113,7 +113,7 @@ pub fn build(
 
 fn paused(lasting: &Lasting) -> gateway_http::Paused {
     let breakers = Arc::clone(&lasting.breakers);
-    Arc::new(move |provider| breakers.paused(provider))
+    Arc::new(move |provider| breakers.is_open(provider))
 }
 
 fn access(config: &Config) -> Access {

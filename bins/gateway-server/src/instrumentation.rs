@@ -4,9 +4,9 @@ use crate::config::{Backend, Config, Format, Level, Log, Protocol};
 use gateway_http::{Meters, metric_names};
 use gateway_store::Stores;
 use gateway_telemetry::{
-    instrumented_store::Watch,
-    log::{self, Losses},
-    metrics::{self, Description, Kind, Render},
+    instrumented_store::StoreInstrumentation,
+    log::{self, DroppedLines},
+    metrics::{self, MetricDescription, MetricKind, RenderMetrics},
     otel::{self, Tracing},
 };
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use std::sync::Arc;
 /// # Errors
 ///
 /// If something else logs already, or there can be no more threads.
-pub fn log(it: &Log) -> anyhow::Result<log::Telemetry> {
+pub fn log(it: &Log) -> anyhow::Result<log::LogHandle> {
     let format = it.format.map(|format| match format {
-        Format::Json => log::Format::Json,
-        Format::Pretty => log::Format::Pretty,
+        Format::Json => log::LogFormat::Json,
+        Format::Pretty => log::LogFormat::Pretty,
     });
     log::start(level(it.level), format)
 }
@@ -40,18 +40,18 @@ pub const fn level(it: Level) -> tracing::Level {
 /// # Errors
 ///
 /// If something else counts already.
-pub(crate) fn metrics(losses: Arc<Losses>) -> anyhow::Result<Render> {
-    let describe = |metric: &metric_names::Metric| Description {
+pub(crate) fn metrics(losses: Arc<DroppedLines>) -> anyhow::Result<RenderMetrics> {
+    let describe = |metric: &metric_names::Metric| MetricDescription {
         name: metric.name,
         kind: match metric.kind {
-            metric_names::Kind::Counter => Kind::Counter,
-            metric_names::Kind::Gauge => Kind::Gauge,
-            metric_names::Kind::Histogram(bounds) => Kind::Histogram(bounds),
+            metric_names::Kind::Counter => MetricKind::Counter,
+            metric_names::Kind::Gauge => MetricKind::Gauge,
+            metric_names::Kind::Histogram(bounds) => MetricKind::Histogram(bounds),
         },
         meaning: metric.meaning,
     };
     let all: Vec<_> = metric_names::ALL.iter().map(describe).collect();
-    metrics::start(&all, env!("CARGO_PKG_VERSION"), losses)
+    metrics::install(&all, env!("CARGO_PKG_VERSION"), losses)
 }
 
 /// Begins to trace, if the configuration says where to.
@@ -61,11 +61,11 @@ pub(crate) fn metrics(losses: Arc<Losses>) -> anyhow::Result<Render> {
 /// If the address is not one to send to.
 pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<Tracing>>> {
     let it = &config.tracing;
-    let settings = it.endpoint.as_ref().filter(|_| it.enabled).map(|endpoint| otel::Settings {
+    let settings = it.endpoint.as_ref().filter(|_| it.enabled).map(|endpoint| otel::OtlpSettings {
         endpoint: endpoint.as_str().to_owned(),
         protocol: it.protocol.map(|protocol| match protocol {
-            Protocol::Grpc => otel::Protocol::Grpc,
-            Protocol::Http => otel::Protocol::Http,
+            Protocol::Grpc => otel::OtlpProtocol::Grpc,
+            Protocol::Http => otel::OtlpProtocol::Http,
         }),
         sample: it.sample,
         service_name: it.service_name.clone(),
@@ -83,7 +83,7 @@ pub(crate) fn stores(
     tracing: Option<&Arc<Tracing>>,
 ) {
     let meters = Arc::clone(meters);
-    let watch = Watch {
+    let instrumentation = StoreInstrumentation {
         system: match backend {
             Backend::Memory => "memory",
             Backend::Embedded => "redb",
@@ -92,12 +92,12 @@ pub(crate) fn stores(
         observer: Arc::new(move |operation, took, error| meters.stored(operation, took, error)),
         tracing: tracing.cloned(),
     };
-    stores.sessions = Arc::new(watch.over(&stores.sessions));
-    stores.responses = Arc::new(watch.over(&stores.responses));
-    stores.cache = Arc::new(watch.over(&stores.cache));
-    stores.side = Arc::new(watch.over(&stores.side));
-    stores.idempotency = Arc::new(watch.over(&stores.idempotency));
-    stores.quotas = Arc::new(watch.over(&stores.quotas));
-    stores.ledger = Arc::new(watch.over(&stores.ledger));
-    stores.client_keys = Arc::new(watch.over(&stores.client_keys));
+    stores.sessions = Arc::new(instrumentation.wrap(&stores.sessions));
+    stores.responses = Arc::new(instrumentation.wrap(&stores.responses));
+    stores.cache = Arc::new(instrumentation.wrap(&stores.cache));
+    stores.side = Arc::new(instrumentation.wrap(&stores.side));
+    stores.idempotency = Arc::new(instrumentation.wrap(&stores.idempotency));
+    stores.quotas = Arc::new(instrumentation.wrap(&stores.quotas));
+    stores.ledger = Arc::new(instrumentation.wrap(&stores.ledger));
+    stores.client_keys = Arc::new(instrumentation.wrap(&stores.client_keys));
 }

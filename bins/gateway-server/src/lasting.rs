@@ -3,7 +3,7 @@
 use crate::{compose, compose::control::Accounts, config::Config, drain::Drain, instrumentation};
 use gateway_http::{Meters, Render};
 use gateway_store::Stores;
-use gateway_telemetry::{breaker_metrics::Breakers, log::Losses, otel};
+use gateway_telemetry::{breaker_metrics::OpenBreakers, log::DroppedLines, otel};
 use std::sync::Arc;
 
 /// Made when the process starts, closed when it ends.
@@ -18,7 +18,7 @@ pub struct Lasting {
     /// What counts.
     pub meters: Arc<Meters>,
     /// What the breakers do.
-    pub breakers: Arc<Breakers>,
+    pub breakers: Arc<OpenBreakers>,
     /// What makes spans, if there are to be any.
     pub tracing: Option<Arc<otel::Tracing>>,
     /// Accounts of callers.
@@ -41,7 +41,7 @@ impl Lasting {
     /// # Errors
     ///
     /// If the state cannot be opened, or something else counts already.
-    pub async fn begin(config: &Config, losses: Arc<Losses>) -> anyhow::Result<Self> {
+    pub async fn begin(config: &Config, losses: Arc<DroppedLines>) -> anyhow::Result<Self> {
         let metrics = Rendering(instrumentation::metrics(losses)?);
         let tracing = instrumentation::tracing(config)?;
         let meters = Arc::default();

@@ -95,7 +95,7 @@ fn serve(source: &Source) -> anyhow::Result<ExitCode> {
     for problem in problems.iter().flat_map(Problems::iter) {
         tracing::error!(target: "gateway::config", %problem, "starting with what last counted");
     }
-    let log = Logging { dial: telemetry.dial.clone(), losses: telemetry.losses() };
+    let log = Logging { dial: telemetry.level.clone(), losses: telemetry.dropped_lines() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve::serve(source, loaded, log));
     served.or_else(|error| {

@@ -1,7 +1,7 @@
 //! Measures how much memory the process uses, a few times a second, off every request's path.
 
 use gateway_limits::MemoryPressure;
-use gateway_telemetry::memory::{Memory, of_container};
+use gateway_telemetry::memory::{ProcessMemory, container_usage};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::time;
 
@@ -15,6 +15,7 @@ pub(crate) async fn watch(pressure: Arc<MemoryPressure>) {
     loop {
         ticks.tick().await;
         // These files are not on a disk: reading them takes microseconds.
-        pressure.record(Memory::now().resident, of_container(Path::new("/sys/fs/cgroup")));
+        let container = container_usage(Path::new("/sys/fs/cgroup"));
+        pressure.record(ProcessMemory::current().resident, container);
     }
 }

@@ -102,7 +102,7 @@ fn resources(config: &Config, lasting: &Lasting) -> EngineResources {
         cache: config.cache.enabled.then(|| (Arc::clone(&stores.cache), config.cache.ttl)),
         stopping: lasting.drain.last_call.clone(),
         circuit_observer: Some(Arc::new(move |circuit, from, to| {
-            breakers.changed(circuit, from, to);
+            breakers.record_transition(circuit, from, to);
         })),
         instrument: lasting.tracing.clone().map(|tracing| {
             let instrument: gateway_engine::Instrument =

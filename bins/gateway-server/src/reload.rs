@@ -9,7 +9,7 @@ use crate::{
     lasting::Lasting,
     live::Live,
 };
-use gateway_telemetry::log::Dial;
+use gateway_telemetry::log::LevelHandle;
 use metrics::{counter, gauge};
 use std::{convert::Infallible, future, sync::Arc};
 use tokio::signal::unix::Signal;
@@ -24,7 +24,7 @@ pub(crate) struct Reloader<'a> {
     /// What is swapped.
     pub(crate) live: &'a Arc<Live>,
     /// How much is logged.
-    pub(crate) dial: Dial,
+    pub(crate) dial: LevelHandle,
 }
 
 /// What became of a reload.
@@ -89,7 +89,7 @@ impl Reloader<'_> {
             return Outcome::Unchanged;
         }
         tell(&changes, built.epoch);
-        self.dial.turn_to(instrumentation::level(loaded.config.log.level));
+        self.dial.set(instrumentation::level(loaded.config.log.level));
         self.live.swap(loaded.config, built);
         Outcome::Applied
     }

@@ -14,7 +14,7 @@ use crate::{
 use anyhow::Context as _;
 use gateway_http::Endpoint;
 use gateway_net::server::{self, lane};
-use gateway_telemetry::log::{Dial, Losses};
+use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
 use std::{convert::Infallible, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
@@ -25,9 +25,9 @@ const SETTLING: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Logging {
     /// How much is logged.
-    pub dial: Dial,
+    pub dial: LevelHandle,
     /// What was not.
-    pub losses: Arc<Losses>,
+    pub losses: Arc<DroppedLines>,
 }
 
 /// Serves what `source` said when it was `loaded`, and what it says later, until a signal says to

@@ -1,4 +1,4 @@
-//! What the circuit breakers do, for metrics and for whoever asks.
+//! Metrics of the circuit breakers, and the list of those that are not closed.
 
 use gateway_resilience::breaker::State;
 use metrics::{counter, gauge};
@@ -8,13 +8,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The breakers that are not closed.
+/// The circuit breakers that are not closed, by name.
 #[derive(Debug, Default)]
-pub struct Breakers(Mutex<BTreeMap<String, &'static str>>);
+pub struct OpenBreakers(Mutex<BTreeMap<String, &'static str>>);
 
-impl Breakers {
-    /// Notes that the breaker `circuit` changed.
-    pub fn changed(&self, circuit: &str, from: State, to: State) {
+impl OpenBreakers {
+    /// Records a state transition of the breaker `circuit`.
+    pub fn record_transition(&self, circuit: &str, from: State, to: State) {
         let (from_state, to_state) = (from.as_str(), to.as_str());
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match to {
@@ -36,8 +36,8 @@ impl Breakers {
         tracing::warn!(target: "gateway::breaker", circuit, from = from_state, to = to_state);
     }
 
-    /// Whether one of the breakers of `provider` is open.
-    pub fn paused(&self, provider: &str) -> bool {
+    /// Returns whether a breaker of `provider` is open.
+    pub fn is_open(&self, provider: &str) -> bool {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_its = |circuit: &str| {
             circuit.strip_prefix(provider).is_some_and(|model| model.starts_with('/'))
@@ -45,8 +45,8 @@ impl Breakers {
         open.iter().any(|(circuit, state)| *state == "open" && is_its(circuit))
     }
 
-    /// The breakers that are not closed, and what they do.
-    pub fn told(&self) -> Map<String, Value> {
+    /// Returns the breakers that are not closed with their states.
+    pub fn to_json(&self) -> Map<String, Value> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.iter().map(|(name, state)| (name.clone(), (*state).into())).collect()
     }
@@ -58,20 +58,20 @@ mod tests {
     use tokio::time::Instant;
 
     #[tokio::test]
-    async fn only_what_is_not_closed_is_told() {
-        let breakers = Breakers::default();
+    async fn closed_breaker_is_not_listed() {
+        let breakers = OpenBreakers::default();
         let (closed, open) = (State::Closed { failures: 0 }, State::Open { until: Instant::now() });
         let half = State::HalfOpen { probing: false, successes: 0 };
-        breakers.changed("lab/m", closed, open);
-        breakers.changed("lab/other", closed, open);
-        breakers.changed("lab/other", open, half);
+        breakers.record_transition("lab/m", closed, open);
+        breakers.record_transition("lab/other", closed, open);
+        breakers.record_transition("lab/other", open, half);
         assert_eq!(
-            Value::Object(breakers.told()).to_string(),
+            Value::Object(breakers.to_json()).to_string(),
             r#"{"lab/m":"open","lab/other":"half_open"}"#
         );
-        assert!(breakers.paused("lab") && !breakers.paused("la") && !breakers.paused("other"));
-        breakers.changed("lab/m", half, closed);
-        assert!(!breakers.paused("lab"), "it is being tried again");
-        assert_eq!(breakers.told().len(), 1);
+        assert!(breakers.is_open("lab") && !breakers.is_open("la") && !breakers.is_open("other"));
+        breakers.record_transition("lab/m", half, closed);
+        assert!(!breakers.is_open("lab"), "it is being tried again");
+        assert_eq!(breakers.to_json().len(), 1);
     }
 }

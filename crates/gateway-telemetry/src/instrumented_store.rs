@@ -1,4 +1,4 @@
-//! The store as it is used: each operation is measured and, where traces are made, a span.
+//! Instrumentation of the state store: each operation is measured and, with tracing, a span.
 
 use crate::otel::Tracing;
 use async_trait::async_trait;
@@ -12,45 +12,47 @@ use gateway_core::state::{
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// What learns how long an operation took, and of the code of its failure.
-pub type Observer = Arc<dyn Fn(&'static str, Duration, Option<&str>) + Send + Sync>;
+/// A callback with the operation, its duration and its error code.
+pub type OperationObserver = Arc<dyn Fn(&'static str, Duration, Option<&str>) + Send + Sync>;
 
-/// What learns of operations.
+/// The instrumentation applied to each port of the store.
 #[derive(Clone)]
-pub struct Watch {
-    /// What keeps the state, as the conventions of OpenTelemetry call it.
+pub struct StoreInstrumentation {
+    /// The backend, as `db.system.name` of the OpenTelemetry conventions.
     pub system: &'static str,
-    /// What learns of each operation.
-    pub observer: Observer,
-    /// What makes spans, if there are to be any.
+    /// The callback for each operation.
+    pub observer: OperationObserver,
+    /// The tracer; `None` if tracing is off.
     pub tracing: Option<Arc<Tracing>>,
 }
 
-/// A port whose operations are watched.
-pub struct Watched<T: ?Sized> {
+/// A port of the store whose operations are measured and traced.
+pub struct InstrumentedStore<T: ?Sized> {
     inner: Arc<T>,
-    watch: Watch,
+    instrumentation: StoreInstrumentation,
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for StoreInstrumentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("system", &self.system).finish_non_exhaustive()
+        f.debug_struct("StoreInstrumentation").field("system", &self.system).finish_non_exhaustive()
     }
 }
 
-impl<T: ?Sized> fmt::Debug for Watched<T> {
+impl<T: ?Sized> fmt::Debug for InstrumentedStore<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched").field("watch", &self.watch).finish_non_exhaustive()
+        f.debug_struct("InstrumentedStore")
+            .field("instrumentation", &self.instrumentation)
+            .finish_non_exhaustive()
     }
 }
 
-impl Watch {
-    /// `inner`, each of whose operations is watched.
-    pub fn over<T: ?Sized>(&self, inner: &Arc<T>) -> Watched<T> {
-        Watched { inner: Arc::clone(inner), watch: self.clone() }
+impl StoreInstrumentation {
+    /// Wraps a port.
+    pub fn wrap<T: ?Sized>(&self, inner: &Arc<T>) -> InstrumentedStore<T> {
+        InstrumentedStore { inner: Arc::clone(inner), instrumentation: self.clone() }
     }
 
-    async fn see<T>(
+    async fn measure<T>(
         &self,
         operation: &'static str,
         work: impl Future<Output = Result<T, StoreError>>,
@@ -67,16 +69,16 @@ impl Watch {
     }
 }
 
-/// Passes every operation of a port on, and watches it.
+/// Implements each port by forwarding its operations through `measure`.
 macro_rules! ports {
     ($($port:ident as $name:literal {
         $($method:ident($($argument:ident: $type:ty),*) -> $result:ty;)+
     })+) => {$(
         #[async_trait]
-        impl $port for Watched<dyn $port> {
+        impl $port for InstrumentedStore<dyn $port> {
             $(async fn $method(&self, $($argument: $type),*) -> Result<$result, StoreError> {
                 let work = self.inner.$method($($argument),*);
-                self.watch.see(concat!($name, ".", stringify!($method)), work).await
+                self.instrumentation.measure(concat!($name, ".", stringify!($method)), work).await
             })+
         }
     )+};

@@ -1,6 +1,6 @@
-//! Where counts go, and how they are rendered.
+//! The Prometheus recorder and its rendering.
 
-use crate::{log::Losses, memory::Memory};
+use crate::{log::DroppedLines, memory::ProcessMemory};
 use anyhow::Context as _;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
@@ -9,57 +9,57 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A metric of the process.
+/// The description of a metric.
 #[derive(Clone, Copy, Debug)]
-pub struct Description {
-    /// Its name.
+pub struct MetricDescription {
+    /// The name.
     pub name: &'static str,
-    /// What it counts.
-    pub kind: Kind,
-    /// What it means.
+    /// The kind.
+    pub kind: MetricKind,
+    /// The help text.
     pub meaning: &'static str,
 }
 
-/// What a metric counts.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// Only upward.
+pub enum MetricKind {
+    /// A value that only grows.
     Counter,
-    /// Up and down.
+    /// A value that rises and falls.
     Gauge,
-    /// Samples, in buckets of these bounds.
+    /// A histogram with these bucket bounds.
     Histogram(&'static [f64]),
 }
 
-/// Renders the counts as Prometheus reads them.
-pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
+/// A function that renders all metrics in the Prometheus text format.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// How often samples are summed up.
+/// The interval at which histogram samples are folded into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Begins to count, for the whole process; returns what renders the counts.
+/// Installs the recorder of the process and returns its renderer.
 ///
 /// # Errors
 ///
-/// If something else counts already.
-pub fn start(
-    all: &[Description],
+/// If a recorder is already installed.
+pub fn install(
+    all: &[MetricDescription],
     version: &'static str,
-    losses: Arc<Losses>,
-) -> anyhow::Result<Render> {
+    dropped: Arc<DroppedLines>,
+) -> anyhow::Result<RenderMetrics> {
     let mut recorder = PrometheusBuilder::new();
     for metric in all {
-        if let Kind::Histogram(bounds) = metric.kind {
+        if let MetricKind::Histogram(bounds) = metric.kind {
             let name = Matcher::Full(metric.name.to_owned());
             recorder = recorder.set_buckets_for_metric(name, bounds)?;
         }
     }
     let recorder = recorder.build_recorder();
     let handle = recorder.handle();
-    metrics::set_global_recorder(recorder).context("something else counts already")?;
+    metrics::set_global_recorder(recorder).context("a metrics recorder is already installed")?;
     describe(all, version);
     let kept = handle.clone();
-    // Samples are kept one by one until somebody sums them up, and perhaps nobody scrapes.
+    // Samples accumulate until upkeep runs, and the endpoint may never be scraped.
     std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
         loop {
             std::thread::park_timeout(UPKEEP);
@@ -68,18 +68,20 @@ pub fn start(
     })?;
     Ok(Arc::new(move || {
         handle.run_upkeep();
-        look_around(&losses);
+        update_process_metrics(&dropped);
         handle.render()
     }))
 }
 
-/// Says what each metric means, and what never changes.
-fn describe(all: &[Description], version: &'static str) {
+/// Registers the help texts and the constant gauges.
+fn describe(all: &[MetricDescription], version: &'static str) {
     for metric in all {
         match metric.kind {
-            Kind::Counter => describe_counter!(metric.name, Unit::Count, metric.meaning),
-            Kind::Gauge => describe_gauge!(metric.name, Unit::Count, metric.meaning),
-            Kind::Histogram(_) => describe_histogram!(metric.name, Unit::Count, metric.meaning),
+            MetricKind::Counter => describe_counter!(metric.name, Unit::Count, metric.meaning),
+            MetricKind::Gauge => describe_gauge!(metric.name, Unit::Count, metric.meaning),
+            MetricKind::Histogram(_) => {
+                describe_histogram!(metric.name, Unit::Count, metric.meaning);
+            }
         }
     }
     gauge!("llm_gateway_build_info", "version" => version).set(1.0);
@@ -89,14 +91,14 @@ fn describe(all: &[Description], version: &'static str) {
     gauge!("process_start_time_seconds").set(now.unwrap_or_default().as_secs_f64());
 }
 
-/// Takes up what is not counted where it happens.
+/// Updates the metrics that are read rather than counted.
 #[expect(clippy::cast_precision_loss, reason = "nobody has that much memory")]
-fn look_around(losses: &Losses) {
-    for (reason, lost) in [("full", &losses.dropped), ("repeated", &losses.repeated)] {
+fn update_process_metrics(dropped: &DroppedLines) {
+    for (reason, lost) in [("full", &dropped.dropped), ("repeated", &dropped.repeated)] {
         counter!("llm_gateway_log_lines_lost_total", "reason" => reason)
             .absolute(lost.load(Relaxed));
     }
-    gauge!("process_resident_memory_bytes").set(Memory::now().resident as f64);
+    gauge!("process_resident_memory_bytes").set(ProcessMemory::current().resident as f64);
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
         gauge!("process_open_fds").set(open.count() as f64);
     }

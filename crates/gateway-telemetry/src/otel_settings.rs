@@ -1,33 +1,33 @@
-//! Where traces are sent, and how.
+//! Settings of the OTLP export.
 
-/// How traces are sent.
+/// The protocol of the export.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Protocol {
+pub enum OtlpProtocol {
     /// OTLP over gRPC.
     Grpc,
     /// OTLP over HTTP, as protobuf.
     Http,
 }
 
-/// Where traces are sent, and how.
+/// The settings of the OTLP export.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// The address.
+pub struct OtlpSettings {
+    /// The URL of the collector.
     pub endpoint: String,
-    /// How; if it is not said, HTTP to port 4318, else gRPC.
-    pub protocol: Option<Protocol>,
-    /// The share of traces that is kept, of those that callers did not begin.
+    /// The protocol; default: HTTP for port 4318, else gRPC.
+    pub protocol: Option<OtlpProtocol>,
+    /// The share of traces that is sampled where the caller did not decide, from 0 to 1.
     pub sample: f64,
-    /// By which name the process goes there.
+    /// The service name.
     pub service_name: String,
-    /// Its version.
+    /// The service version.
     pub service_version: &'static str,
-    /// Whether what is asked and answered is told too.
+    /// Whether message content is recorded.
     pub content: bool,
 }
 
-impl Protocol {
-    /// Its name.
+impl OtlpProtocol {
+    /// Returns the protocol's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Grpc => "grpc",

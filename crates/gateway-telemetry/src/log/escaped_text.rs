@@ -1,25 +1,25 @@
-//! Text inside the quotes of JSON: one line, nothing that a terminal obeys, and not without end.
+//! Text inside JSON quotes: one line, no control sequences, bounded length.
 
 use std::fmt;
 
-/// How many bytes of a field are logged.
-pub(super) const LONGEST: usize = 1024;
+/// The number of bytes logged of one field.
+pub(super) const MAX_FIELD_BYTES: usize = 1024;
 
-/// Writes text as JSON escapes it, up to [`LONGEST`] bytes of it; then `...`.
+/// A writer that escapes text for JSON and truncates it after [`MAX_FIELD_BYTES`] with `...`.
 #[derive(Debug)]
-pub(super) struct Text<'a> {
+pub(super) struct EscapedText<'a> {
     out: &'a mut Vec<u8>,
     left: usize,
     cut: bool,
 }
 
-impl<'a> Text<'a> {
+impl<'a> EscapedText<'a> {
     pub(super) fn into(out: &'a mut Vec<u8>) -> Self {
-        Self { out, left: LONGEST, cut: false }
+        Self { out, left: MAX_FIELD_BYTES, cut: false }
     }
 }
 
-impl fmt::Write for Text<'_> {
+impl fmt::Write for EscapedText<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.cut {
             return Ok(());
@@ -36,7 +36,7 @@ impl fmt::Write for Text<'_> {
     }
 }
 
-/// Appends `text` without what ends a string, a line, or the peace of a terminal.
+/// Appends `text` with quotes, line breaks and control characters escaped.
 pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
     if is_plain(text) {
         out.extend_from_slice(text.as_bytes());
@@ -64,8 +64,8 @@ pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.get(plain..).unwrap_or_default().as_bytes());
 }
 
-/// Nothing of `text`, which is ASCII, is escaped. Looks to the end, so that the compiler may look at
-/// many bytes at a time.
+/// Returns whether `text` is ASCII without anything to escape. Reads to the end, so that the
+/// compiler can vectorize the loop.
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
     text.bytes().fold(true, |all, byte| all & plain(byte))
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_stays_within_its_quotes() {
+    fn text_is_escaped() {
         check("plain, ünïcode", "plain, ünïcode");
         check("a\"b\\c", "a\\\"b\\\\c");
         check("a\r\nb\tc", "a\\r\\nb\\tc");
@@ -93,11 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn a_field_ends() {
+    fn long_field_is_truncated() {
         let mut out = Vec::new();
-        let mut text = Text::into(&mut out);
-        write!(text, "{}ü and more", "x".repeat(LONGEST - 1)).unwrap();
-        assert_eq!(out.len(), LONGEST - 1 + 3);
+        let mut text = EscapedText::into(&mut out);
+        write!(text, "{}ü and more", "x".repeat(MAX_FIELD_BYTES - 1)).unwrap();
+        assert_eq!(out.len(), MAX_FIELD_BYTES - 1 + 3);
         assert!(out.ends_with(b"x..."));
     }
 }

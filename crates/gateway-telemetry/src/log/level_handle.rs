@@ -1,4 +1,4 @@
-//! How much is logged, which may change at any time and costs nothing where nothing is logged.
+//! The log level, adjustable at run time; a disabled call site costs nothing.
 
 use std::sync::{
     Arc,
@@ -7,11 +7,11 @@ use std::sync::{
 use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter, subscriber::Interest};
 use tracing_subscriber::layer::{Context, Filter};
 
-/// A level. Clones are turned together.
+/// A handle to the level. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Dial(Arc<AtomicU8>);
+pub struct LevelHandle(Arc<AtomicU8>);
 
-/// The levels, the least first.
+/// The levels, from the least to the most verbose.
 const LEVELS: [LevelFilter; 5] = [
     LevelFilter::ERROR,
     LevelFilter::WARN,
@@ -20,16 +20,16 @@ const LEVELS: [LevelFilter; 5] = [
     LevelFilter::TRACE,
 ];
 
-impl Dial {
-    /// A dial at `level`.
-    pub fn at(level: Level) -> Self {
+impl LevelHandle {
+    /// Creates a handle at `level`.
+    pub fn new(level: Level) -> Self {
         Self(Arc::new(AtomicU8::new(position(level))))
     }
 
-    /// Logs at `level` from now on.
-    pub fn turn_to(&self, level: Level) {
+    /// Sets the level.
+    pub fn set(&self, level: Level) {
         if self.0.swap(position(level), Relaxed) != position(level) {
-            // Every place that logs remembers whether it is wanted.
+            // Every call site caches whether it is enabled.
             tracing::callsite::rebuild_interest_cache();
         }
     }
@@ -39,7 +39,8 @@ impl Dial {
         LEVELS.get(position).copied().unwrap_or(LevelFilter::INFO)
     }
 
-    /// What others log is rarely for us, and HTTP libraries log headers, which hold keys.
+    /// Returns whether an event is logged. Libraries are limited to warnings: HTTP libraries log
+    /// headers, which hold keys.
     fn wants(&self, it: &Metadata<'_>) -> bool {
         let target = it.target();
         let ours = target.starts_with("gateway") || target == "panic";
@@ -58,7 +59,7 @@ const fn position(level: Level) -> u8 {
     }
 }
 
-impl<S: Subscriber> Filter<S> for Dial {
+impl<S: Subscriber> Filter<S> for LevelHandle {
     fn enabled(&self, it: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         self.wants(it)
     }

@@ -1,10 +1,10 @@
-//! An event as a line: an object of JSON, or something for eyes.
+//! Formatting of events as lines: JSON or readable text.
 
 use super::{
-    Format,
-    escaped_text::{Text, escape},
-    non_blocking_writer::Queue,
-    rate_limiter::Storm,
+    LogFormat,
+    escaped_text::{EscapedText, escape},
+    non_blocking_writer::LineQueue,
+    rate_limiter::LogRateLimiter,
     timestamp,
 };
 use std::{
@@ -19,18 +19,18 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
-/// Prints every event that it is given.
+/// A layer that formats every enabled event and queues the line.
 #[derive(Debug)]
-pub(super) struct Print {
-    format: Format,
+pub(super) struct LineFormatter {
+    format: LogFormat,
     colours: bool,
-    queue: Queue,
-    storm: Storm,
+    queue: LineQueue,
+    limiter: LogRateLimiter,
 }
 
-impl Print {
-    pub(super) fn new(format: Format, colours: bool, queue: Queue) -> Self {
-        Self { format, colours, queue, storm: Storm::default() }
+impl LineFormatter {
+    pub(super) fn new(format: LogFormat, colours: bool, queue: LineQueue) -> Self {
+        Self { format, colours, queue, limiter: LogRateLimiter::default() }
     }
 
     fn object(event: &Event<'_>) -> Vec<u8> {
@@ -42,7 +42,7 @@ impl Print {
         out.extend_from_slice(b"\",\"target\":\"");
         escape(event.metadata().target(), &mut out);
         out.push(b'"');
-        event.record(&mut Members(&mut out));
+        event.record(&mut JsonFields(&mut out));
         out.extend_from_slice(b"}\n");
         out
     }
@@ -57,7 +57,7 @@ impl Print {
         out.extend_from_slice(text.as_bytes());
         escape(event.metadata().target(), &mut out);
         out.push(b':');
-        event.record(&mut Words(&mut out));
+        event.record(&mut PrettyFields(&mut out));
         out.push(b'\n');
         out
     }
@@ -73,23 +73,23 @@ const fn colour(level: Level) -> &'static str {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Print {
+impl<S: Subscriber> Layer<S> for LineFormatter {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if !self.storm.admits(event.metadata(), Instant::now()) {
-            self.queue.losses.repeated.fetch_add(1, Relaxed);
+        if !self.limiter.admits(event.metadata(), Instant::now()) {
+            self.queue.dropped_lines.repeated.fetch_add(1, Relaxed);
             return;
         }
         self.queue.send(match self.format {
-            Format::Json => Self::object(event),
-            Format::Pretty => self.pretty(event),
+            LogFormat::Json => Self::object(event),
+            LogFormat::Pretty => self.pretty(event),
         });
     }
 }
 
-/// Writes fields as members of an object.
-struct Members<'a>(&'a mut Vec<u8>);
+/// A visitor that writes fields as members of a JSON object.
+struct JsonFields<'a>(&'a mut Vec<u8>);
 
-impl Members<'_> {
+impl JsonFields<'_> {
     fn name(&mut self, field: &Field) {
         self.0.extend_from_slice(b",\"");
         self.0.extend_from_slice(field.name().as_bytes());
@@ -104,12 +104,12 @@ impl Members<'_> {
     fn quoted(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         self.name(field);
         self.0.push(b'"');
-        let _ = Text::into(self.0).write_fmt(value);
+        let _ = EscapedText::into(self.0).write_fmt(value);
         self.0.push(b'"');
     }
 }
 
-impl Visit for Members<'_> {
+impl Visit for JsonFields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         if value.is_finite() {
             self.bare(field, &value.to_string());
@@ -133,7 +133,7 @@ impl Visit for Members<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.name(field);
         self.0.push(b'"');
-        let _ = Text::into(self.0).write_str(value);
+        let _ = EscapedText::into(self.0).write_str(value);
         self.0.push(b'"');
     }
 
@@ -146,10 +146,10 @@ impl Visit for Members<'_> {
     }
 }
 
-/// Writes fields as words: the message as it is, the others with their names.
-struct Words<'a>(&'a mut Vec<u8>);
+/// A visitor that writes the message as it is and other fields as `name=value`.
+struct PrettyFields<'a>(&'a mut Vec<u8>);
 
-impl Visit for Words<'_> {
+impl Visit for PrettyFields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }
@@ -164,6 +164,6 @@ impl Visit for Words<'_> {
             self.0.extend_from_slice(field.name().as_bytes());
             self.0.push(b'=');
         }
-        let _ = write!(Text::into(self.0), "{value:?}");
+        let _ = write!(EscapedText::into(self.0), "{value:?}");
     }
 }

@@ -1,10 +1,10 @@
 //! The log: lines on the standard output, written by a thread of their own.
 //!
 //! ```text
-//! event --> Dial: wanted? --> Storm: not again? --> Print: one line --> queue --> thread --> output
+//! event --> LevelHandle (filter) --> LogRateLimiter --> LineFormatter --> queue --> thread --> output
 //! ```
 //!
-//! Whoever logs never waits. When the reader of the output is slow, lines are dropped and counted.
+//! Logging never blocks: when the output is slow, lines are dropped and counted.
 
 mod escaped_text;
 mod level_handle;
@@ -13,11 +13,11 @@ mod non_blocking_writer;
 mod rate_limiter;
 mod timestamp;
 
-pub use self::{level_handle::Dial, non_blocking_writer::Losses};
+pub use self::{level_handle::LevelHandle, non_blocking_writer::DroppedLines};
 
 use anyhow::Context;
-use line_formatter::Print;
-use non_blocking_writer::Lines;
+use line_formatter::LineFormatter;
+use non_blocking_writer::NonBlockingWriter;
 use std::{
     io::{self, IsTerminal},
     sync::Arc,
@@ -25,39 +25,42 @@ use std::{
 use tracing::Level;
 use tracing_subscriber::{Layer, layer::SubscriberExt, registry::Registry};
 
-/// How many lines may wait to be written.
+/// The number of lines that can be queued.
 const QUEUE: usize = 8192;
 
-/// How lines are written.
+/// The format of lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Format {
-    /// One JSON object a line.
+pub enum LogFormat {
+    /// One JSON object per line.
     Json,
-    /// For eyes.
+    /// Readable text, for a terminal.
     Pretty,
 }
 
-/// The log of the process. Dropping it writes what waits, as far as somebody reads it.
+/// The log of the process. Dropping it flushes the queue, within a second.
 #[derive(Debug)]
-pub struct Telemetry {
-    lines: Lines,
-    /// Turns the log up and down.
-    pub dial: Dial,
+pub struct LogHandle {
+    lines: NonBlockingWriter,
+    /// The handle to the level.
+    pub level: LevelHandle,
 }
 
-/// Begins to log; panics too.
+/// Installs the log as the global subscriber and logs panics.
 ///
 /// # Errors
 ///
-/// If something else logs already, or there can be no more threads.
-pub fn start(level: Level, format: Option<Format>) -> anyhow::Result<Telemetry> {
+/// If a subscriber is already installed, or no thread can be spawned.
+pub fn start(level: Level, format: Option<LogFormat>) -> anyhow::Result<LogHandle> {
     let terminal = io::stdout().is_terminal();
-    let usual = if terminal { Format::Pretty } else { Format::Json };
-    let telemetry =
-        Telemetry { lines: Lines::writing_to(io::stdout(), QUEUE)?, dial: Dial::at(level) };
+    let usual = if terminal { LogFormat::Pretty } else { LogFormat::Json };
+    let telemetry = LogHandle {
+        lines: NonBlockingWriter::spawn(io::stdout(), QUEUE)?,
+        level: LevelHandle::new(level),
+    };
     let layer = layer(&telemetry, format.unwrap_or(usual), terminal);
     let subscriber = Registry::default().with(layer);
-    tracing::subscriber::set_global_default(subscriber).context("the log is in use")?;
+    tracing::subscriber::set_global_default(subscriber)
+        .context("a tracing subscriber is already installed")?;
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();
         metrics::counter!("llm_gateway_panics_total").increment(1);
@@ -67,18 +70,18 @@ pub fn start(level: Level, format: Option<Format>) -> anyhow::Result<Telemetry> 
 }
 
 fn layer(
-    telemetry: &Telemetry,
-    format: Format,
+    telemetry: &LogHandle,
+    format: LogFormat,
     colours: bool,
 ) -> impl Layer<Registry> + Send + Sync + use<> {
-    let print = Print::new(format, colours, telemetry.lines.queue());
-    print.with_filter(telemetry.dial.clone())
+    let print = LineFormatter::new(format, colours, telemetry.lines.queue());
+    print.with_filter(telemetry.level.clone())
 }
 
-impl Telemetry {
-    /// What was not logged.
-    pub fn losses(&self) -> Arc<Losses> {
-        self.lines.losses()
+impl LogHandle {
+    /// Returns the counts of lines that were not logged.
+    pub fn dropped_lines(&self) -> Arc<DroppedLines> {
+        self.lines.dropped_lines()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The way of lines to the output: a queue, and a thread that writes.
+//! The queue of lines and the thread that writes them.
 
 use std::{
     io::{self, Write},
@@ -11,107 +11,107 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How long lines are gathered before they are written together.
-const NAP: Duration = Duration::from_millis(5);
-/// How long the last lines may take: an output that nobody reads keeps no process alive.
-const LAST: Duration = Duration::from_secs(1);
-/// How often losses are told of.
-const OFTEN: Duration = Duration::from_secs(1);
+/// The time for which lines are batched into one write.
+const BATCH_WINDOW: Duration = Duration::from_millis(5);
+/// The time limit for the last lines: an unread output must not keep the process alive.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// The interval at which dropped lines are reported.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What was not logged, by why.
+/// The counts of lines that were not logged, by reason.
 #[derive(Debug, Default)]
-pub struct Losses {
-    /// The output was too slow.
+pub struct DroppedLines {
+    /// Lines dropped because the queue was full.
     pub dropped: AtomicU64,
-    /// The same was logged too often.
+    /// Lines suppressed by the rate limiter.
     pub repeated: AtomicU64,
 }
 
-/// The thread that writes, and the way to it. Dropping it writes what waits.
+/// The writer thread and its queue. Dropping it flushes the queue.
 #[derive(Debug)]
-pub(super) struct Lines {
-    queue: Queue,
+pub(super) struct NonBlockingWriter {
+    queue: LineQueue,
     ended: Receiver<()>,
 }
 
-/// Where lines go. Clones share the queue.
+/// A sender of lines. Clones share the queue.
 #[derive(Clone, Debug)]
-pub(super) struct Queue {
-    sender: SyncSender<Message>,
-    pub(super) losses: Arc<Losses>,
+pub(super) struct LineQueue {
+    sender: SyncSender<WriterMessage>,
+    pub(super) dropped_lines: Arc<DroppedLines>,
 }
 
 #[derive(Debug)]
-enum Message {
+enum WriterMessage {
     Line(Vec<u8>),
     End,
 }
 
-impl Lines {
-    /// Writes lines to `output`; at most `most` wait.
-    pub(super) fn writing_to(output: impl Write + Send + 'static, most: usize) -> io::Result<Self> {
+impl NonBlockingWriter {
+    /// Spawns the thread that writes to `output`; at most `most` lines are queued.
+    pub(super) fn spawn(output: impl Write + Send + 'static, most: usize) -> io::Result<Self> {
         let (sender, received) = sync_channel(most);
-        let losses = Arc::new(Losses::default());
+        let dropped_lines = Arc::new(DroppedLines::default());
         let (end, ended) = sync_channel(1);
-        let told = Arc::clone(&losses);
+        let told = Arc::clone(&dropped_lines);
         std::thread::Builder::new().name("log".to_owned()).spawn(move || {
             write_all(output, &received, &told);
             drop(end);
         })?;
-        Ok(Self { queue: Queue { sender, losses }, ended })
+        Ok(Self { queue: LineQueue { sender, dropped_lines }, ended })
     }
 
-    pub(super) fn queue(&self) -> Queue {
+    pub(super) fn queue(&self) -> LineQueue {
         self.queue.clone()
     }
 
-    pub(super) fn losses(&self) -> Arc<Losses> {
-        Arc::clone(&self.queue.losses)
+    pub(super) fn dropped_lines(&self) -> Arc<DroppedLines> {
+        Arc::clone(&self.queue.dropped_lines)
     }
 }
 
-impl Drop for Lines {
+impl Drop for NonBlockingWriter {
     fn drop(&mut self) {
         let began = Instant::now();
-        let mut end = Message::End;
+        let mut end = WriterMessage::End;
         while let Err(TrySendError::Full(again)) = self.queue.sender.try_send(end) {
-            if began.elapsed() > LAST {
+            if began.elapsed() > SHUTDOWN_TIMEOUT {
                 return;
             }
             end = again;
-            std::thread::park_timeout(NAP);
+            std::thread::park_timeout(BATCH_WINDOW);
         }
-        let _ = self.ended.recv_timeout(LAST);
+        let _ = self.ended.recv_timeout(SHUTDOWN_TIMEOUT);
     }
 }
 
-impl Queue {
-    /// Sends a line, or counts it if there is no room.
+impl LineQueue {
+    /// Queues a line, or counts it as dropped if the queue is full.
     pub(super) fn send(&self, line: Vec<u8>) {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Line(line)) {
-            self.losses.dropped.fetch_add(1, Relaxed);
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(WriterMessage::Line(line)) {
+            self.dropped_lines.dropped.fetch_add(1, Relaxed);
         }
     }
 }
 
-/// Writes until the end, in as few pieces as come at once.
-fn write_all(output: impl Write, lines: &Receiver<Message>, losses: &Losses) {
+/// Writes lines in batches until the end.
+fn write_all(output: impl Write, lines: &Receiver<WriterMessage>, dropped_lines: &DroppedLines) {
     let mut output = io::BufWriter::with_capacity(64 << 10, output);
-    let mut told = Told { at: Instant::now(), dropped: 0, repeated: 0 };
+    let mut told = DropReport { at: Instant::now(), dropped: 0, repeated: 0 };
     loop {
-        let mut message = match lines.recv_timeout(OFTEN) {
+        let mut message = match lines.recv_timeout(REPORT_INTERVAL) {
             Ok(message) => message,
             Err(RecvTimeoutError::Timeout) => {
-                told.tell(losses);
+                told.tell(dropped_lines);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
         loop {
             match message {
-                // An output that is closed cannot be told of.
-                Message::Line(line) => drop(output.write_all(&line)),
-                Message::End => {
+                // A closed output cannot be reported anywhere.
+                WriterMessage::Line(line) => drop(output.write_all(&line)),
+                WriterMessage::End => {
                     let _ = output.flush();
                     return;
                 }
@@ -120,32 +120,33 @@ fn write_all(output: impl Write, lines: &Receiver<Message>, losses: &Losses) {
             message = next;
         }
         let _ = output.flush();
-        told.tell(losses);
-        // Whoever logs need not wake this thread for each line: under load most find it awake soon.
-        std::thread::park_timeout(NAP);
+        told.tell(dropped_lines);
+        // A short pause saves waking this thread for each line under load.
+        std::thread::park_timeout(BATCH_WINDOW);
     }
 }
 
-/// What was told of losses so far.
-struct Told {
+/// The counts that were reported last.
+struct DropReport {
     at: Instant,
     dropped: u64,
     repeated: u64,
 }
 
-impl Told {
-    /// Logs what was lost since the last time, if that is a second ago.
-    fn tell(&mut self, losses: &Losses) {
-        if self.at.elapsed() < OFTEN {
+impl DropReport {
+    /// Logs the lines dropped since the last report, at most once a second.
+    fn tell(&mut self, dropped_lines: &DroppedLines) {
+        if self.at.elapsed() < REPORT_INTERVAL {
             return;
         }
-        let (dropped, repeated) = (losses.dropped.load(Relaxed), losses.repeated.load(Relaxed));
+        let (dropped, repeated) =
+            (dropped_lines.dropped.load(Relaxed), dropped_lines.repeated.load(Relaxed));
         if (dropped, repeated) != (self.dropped, self.repeated) {
             tracing::warn!(
                 target: "gateway::log",
                 dropped = dropped - self.dropped,
                 repeated = repeated - self.repeated,
-                "lines were left out"
+                "log lines dropped"
             );
         }
         *self = Self { at: Instant::now(), dropped, repeated };

@@ -1,5 +1,4 @@
-//! Keeps one fault from filling the log: of each place that warns, so many lines at once and then
-//! one a second.
+//! A limit on repeated warnings: each call site may log a burst of lines, then one a second.
 
 use std::{
     collections::HashMap,
@@ -8,39 +7,39 @@ use std::{
 use tokio::time::Instant;
 use tracing::{Level, Metadata, callsite::Identifier};
 
-/// How many lines of one place may come at once.
+/// The lines that one call site may log at once.
 const BURST: f64 = 20.0;
-/// How many come a second after that.
+/// The lines a second after the burst.
 const RATE: f64 = 1.0;
-/// How many places are told apart.
-const PLACES: usize = 1024;
+/// The number of call sites that are tracked; further ones are not limited.
+const MAX_CALLSITES: usize = 1024;
 
-/// Which places have warned lately.
+/// The limiter's state per call site.
 #[derive(Debug, Default)]
-pub(super) struct Storm(Mutex<HashMap<Identifier, Bucket>>);
+pub(super) struct LogRateLimiter(Mutex<HashMap<Identifier, TokenBucket>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+struct TokenBucket {
     lines: f64,
     at: Instant,
 }
 
-impl Storm {
-    /// Whether a line of this place may be logged now. What is told of each request, and what was
-    /// asked for in detail, may always.
+impl LogRateLimiter {
+    /// Returns whether this call site may log now. Only warnings and errors are limited; lines of
+    /// reloads never are.
     pub(super) fn admits(&self, place: &Metadata<'_>, now: Instant) -> bool {
         if *place.level() > Level::WARN || place.target() == "gateway::config" {
             return true;
         }
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.len() >= PLACES && !places.contains_key(&place.callsite()) {
+        if places.len() >= MAX_CALLSITES && !places.contains_key(&place.callsite()) {
             return true;
         }
-        places.entry(place.callsite()).or_insert(Bucket { lines: BURST, at: now }).take(now)
+        places.entry(place.callsite()).or_insert(TokenBucket { lines: BURST, at: now }).take(now)
     }
 }
 
-impl Bucket {
+impl TokenBucket {
     fn take(&mut self, now: Instant) -> bool {
         let earned = now.saturating_duration_since(self.at).as_secs_f64() * RATE;
         self.lines = (self.lines + earned).min(BURST);
@@ -59,10 +58,10 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_storm_becomes_a_drizzle() {
+    fn repeated_lines_are_limited_to_one_a_second() {
         let now = Instant::now();
-        let mut bucket = Bucket { lines: BURST, at: now };
-        let passed = |bucket: &mut Bucket, at| (0..1000).filter(|_| bucket.take(at)).count();
+        let mut bucket = TokenBucket { lines: BURST, at: now };
+        let passed = |bucket: &mut TokenBucket, at| (0..1000).filter(|_| bucket.take(at)).count();
         assert_eq!(passed(&mut bucket, now), 20);
         assert_eq!(passed(&mut bucket, now + Duration::from_secs(3)), 3);
         assert_eq!(passed(&mut bucket, now + Duration::from_hours(1)), 20);

@@ -1,4 +1,4 @@
-use super::{non_blocking_writer::Lines, *};
+use super::{non_blocking_writer::NonBlockingWriter, *};
 use std::io::Write;
 use std::sync::{
     Mutex,
@@ -7,9 +7,9 @@ use std::sync::{
 };
 
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
+struct MemoryOutput(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Memory {
+impl Write for MemoryOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -19,21 +19,21 @@ impl Write for Memory {
     }
 }
 
-/// What is written when `log` logs.
-fn written(format: Format, level: Level, log: impl FnOnce(&Dial)) -> String {
-    let memory = Memory::default();
-    let lines = Lines::writing_to(memory.clone(), QUEUE).unwrap();
-    let telemetry = Telemetry { lines, dial: Dial::at(level) };
+/// Returns the lines written while `log` runs.
+fn written(format: LogFormat, level: Level, log: impl FnOnce(&LevelHandle)) -> String {
+    let memory = MemoryOutput::default();
+    let lines = NonBlockingWriter::spawn(memory.clone(), QUEUE).unwrap();
+    let telemetry = LogHandle { lines, level: LevelHandle::new(level) };
     let subscriber = Registry::default().with(layer(&telemetry, format, false));
-    tracing::subscriber::with_default(subscriber, || log(&telemetry.dial));
+    tracing::subscriber::with_default(subscriber, || log(&telemetry.level));
     drop(telemetry);
     let bytes = memory.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }
 
 #[test]
-fn a_line_is_one_object_with_its_fields() {
-    let line = written(Format::Json, Level::INFO, |_| {
+fn event_is_one_json_object() {
+    let line = written(LogFormat::Json, Level::INFO, |_| {
         let none: Option<&str> = None;
         let (error, nan) = (io::Error::other("broken\r\npipe"), f64::NAN);
         tracing::info!(target: "gateway_http", model = "m", n = 3, f = 0.5, yes = true, none, nan,
@@ -53,14 +53,15 @@ fn a_line_is_one_object_with_its_fields() {
 }
 
 #[test]
-fn nothing_in_a_field_breaks_a_line() {
+fn field_cannot_break_the_line() {
     for evil in ["\u{1b}[31mred", "\"}{\"level\":\"ERROR", "a\r\nb", &"x".repeat(1 << 20)] {
-        let log = |_: &Dial| tracing::info!(target: "gateway", evil, debug = ?evil, shown = %evil);
-        let line = written(Format::Json, Level::INFO, log);
+        let log =
+            |_: &LevelHandle| tracing::info!(target: "gateway", evil, debug = ?evil, shown = %evil);
+        let line = written(LogFormat::Json, Level::INFO, log);
         assert_eq!(line.lines().count(), 1);
         assert!(line.len() < 4096 && !line.contains('\u{1b}'));
         assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "{line}");
-        let line = written(Format::Pretty, Level::INFO, log);
+        let line = written(LogFormat::Pretty, Level::INFO, log);
         assert_eq!(line.lines().count(), 1);
         assert!(line.len() < 4096 && !line.contains('\u{1b}'));
     }
@@ -68,7 +69,7 @@ fn nothing_in_a_field_breaks_a_line() {
 
 #[track_caller]
 fn check(level: Level, expected: usize) {
-    let lines = written(Format::Pretty, level, |_| {
+    let lines = written(LogFormat::Pretty, level, |_| {
         tracing::error!(target: "hyper", "1");
         tracing::debug!(target: "hyper", "never");
         tracing::warn!(target: "gateway_core", "2");
@@ -80,7 +81,7 @@ fn check(level: Level, expected: usize) {
 }
 
 #[test]
-fn a_level_is_for_our_own_lines() {
+fn level_applies_to_own_targets() {
     check(Level::ERROR, 1);
     check(Level::WARN, 2);
     check(Level::INFO, 3);
@@ -89,13 +90,13 @@ fn a_level_is_for_our_own_lines() {
 }
 
 #[test]
-fn the_level_may_change() {
-    let lines = written(Format::Pretty, Level::INFO, |dial| {
+fn level_changes_at_run_time() {
+    let lines = written(LogFormat::Pretty, Level::INFO, |level| {
         let log = |what: &str| tracing::debug!(target: "gateway_core", "{what}");
         log("before");
-        dial.turn_to(Level::DEBUG);
+        level.set(Level::DEBUG);
         log("between");
-        dial.turn_to(Level::INFO);
+        level.set(Level::INFO);
         log("after");
     });
     assert_eq!(lines.lines().count(), 1, "{lines}");
@@ -103,8 +104,8 @@ fn the_level_may_change() {
 }
 
 #[test]
-fn the_same_again_and_again_is_left_out() {
-    let lines = written(Format::Pretty, Level::INFO, |_| {
+fn repeated_warning_is_rate_limited() {
+    let lines = written(LogFormat::Pretty, Level::INFO, |_| {
         for number in 0..1000 {
             tracing::warn!(target: "gateway_core", number, "the same");
             tracing::info!(target: "gateway_core", number, "of each request");
@@ -115,10 +116,10 @@ fn the_same_again_and_again_is_left_out() {
     assert_eq!(lines.matches("of each request").count(), 1000);
 }
 
-/// An output that is stuck until it is let go.
-struct Stuck(Receiver<()>);
+/// An output that blocks until its sender is dropped.
+struct StuckOutput(Receiver<()>);
 
-impl Write for Stuck {
+impl Write for StuckOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = self.0.recv();
         Ok(bytes.len())
@@ -130,14 +131,14 @@ impl Write for Stuck {
 }
 
 #[test]
-fn who_logs_never_waits_and_the_end_is_bounded() {
+fn stuck_output_blocks_neither_logging_nor_shutdown() {
     let (free, stuck) = sync_channel(0);
-    let lines = Lines::writing_to(Stuck(stuck), 4).unwrap();
+    let lines = NonBlockingWriter::spawn(StuckOutput(stuck), 4).unwrap();
     for _ in 0..1000 {
         lines.queue().send(vec![b'x'; 70_000]);
     }
-    let losses = lines.losses();
-    assert!(losses.dropped.load(Relaxed) > 900, "{losses:?}");
+    let dropped_lines = lines.dropped_lines();
+    assert!(dropped_lines.dropped.load(Relaxed) > 900, "{dropped_lines:?}");
     let began = tokio::time::Instant::now();
     drop(lines);
     assert!(began.elapsed() < std::time::Duration::from_secs(5));

@@ -1,4 +1,4 @@
-//! The time of a line, as RFC 3339 writes it.
+//! The timestamp of a line, as of RFC 3339.
 
 use gateway_core::Date;
 use std::time::{Duration, SystemTime};
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_to_the_microsecond() {
+    fn timestamp_has_microseconds() {
         check(0, "1970-01-01T00:00:00.000000Z");
         check(1_795_705_550_302_905, "2026-11-26T15:05:50.302905Z");
         check(951_868_799_999_999, "2000-02-29T23:59:59.999999Z");

@@ -1,6 +1,6 @@
-//! A gateway that was built without OTLP: there is no tracing, and there can be none.
+//! The stand-in for a build without the feature `otlp`: tracing cannot be started.
 
-pub use crate::otel_settings::{Protocol, Settings};
+pub use crate::otel_settings::{OtlpProtocol, OtlpSettings};
 
 use bytes::Bytes;
 use gateway_core::{BoxError, Provider, Tools};
@@ -8,24 +8,27 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use std::{convert::Infallible, sync::Arc};
 
-/// The body of a reply.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+/// The body of a response.
+pub type TracedBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// Nothing that there is.
+/// A type without values.
 #[derive(Debug)]
 pub struct Tracing(Infallible);
 
-/// Nothing that there is.
+/// A type without values.
 #[derive(Debug)]
 pub struct StoreSpan(Infallible);
 
-/// Traces nothing.
+/// Returns `None`.
 ///
 /// # Errors
 ///
-/// If traces are wanted.
-pub fn start(settings: Option<&Settings>) -> anyhow::Result<Option<Arc<Tracing>>> {
-    anyhow::ensure!(settings.is_none(), "tracing.endpoint: this gateway was built without OTLP");
+/// If there are settings.
+pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<Tracing>>> {
+    anyhow::ensure!(
+        settings.is_none(),
+        "tracing.endpoint: this gateway was built without the feature `otlp`"
+    );
     Ok(None)
 }
 
@@ -51,10 +54,10 @@ impl Tracing {
         _: Option<&'static str>,
         _: Request<B>,
         _: S,
-    ) -> Response<Body>
+    ) -> Response<TracedBody>
     where
         S: FnOnce(Request<B>) -> F,
-        F: Future<Output = Response<Body>>,
+        F: Future<Output = Response<TracedBody>>,
     {
         match self.0 {}
     }

@@ -1,5 +1,5 @@
-//! Names of attributes and metrics, as the semantic conventions of OpenTelemetry for HTTP, databases
-//! and generative AI have them.
+//! Names of attributes and metrics of the OpenTelemetry semantic conventions for HTTP, databases
+//! and generative AI.
 
 pub(super) const HTTP_METHOD: &str = "http.request.method";
 pub(super) const HTTP_ROUTE: &str = "http.route";
@@ -26,10 +26,10 @@ pub(super) const INPUT: &str = "gen_ai.input.messages";
 pub(super) const OUTPUT: &str = "gen_ai.output.messages";
 pub(super) const TOKEN_USAGE: &str = "gen_ai.client.token.usage";
 pub(super) const DURATION: &str = "gen_ai.client.operation.duration";
-pub(super) const FIRST_TOKEN: &str = "gen_ai.server.time_to_first_token";
-pub(super) const EACH_TOKEN: &str = "gen_ai.server.time_per_output_token";
+pub(super) const TIME_TO_FIRST_TOKEN: &str = "gen_ai.server.time_to_first_token";
+pub(super) const TIME_PER_OUTPUT_TOKEN: &str = "gen_ai.server.time_per_output_token";
 
-/// The provider with this id, as the conventions call it.
+/// Returns the conventions' name of the provider with this id.
 pub(super) fn provider(id: &str) -> &str {
     match id {
         "gemini" => "gcp.gemini",

@@ -1,24 +1,23 @@
-//! What was asked and answered, for traces that are to hold it: bounded, and without what looks like
-//! a key or the address of a person.
+//! Message content of spans: bounded, with keys and e-mail addresses redacted.
 
 use gateway_core::{ChatRequest, ChatResponse, Message, Role};
 use serde_json::{Value, json};
 
-/// How many bytes of texts are told.
-const LONGEST: usize = 16 << 10;
-/// Stands for what is not told.
+/// The number of bytes of text recorded per span.
+const MAX_CONTENT_BYTES: usize = 16 << 10;
+/// The replacement for redacted words.
 const REDACTED: &str = "[redacted]";
 
-/// The messages of a request, as the conventions write them.
-pub(super) fn asked(request: &ChatRequest) -> String {
-    let mut left = LONGEST;
+/// Returns the messages of a request in the format of the conventions.
+pub(super) fn input_messages(request: &ChatRequest) -> String {
+    let mut left = MAX_CONTENT_BYTES;
     let messages = request.messages.iter().map(|it| message(it, &mut left));
     Value::Array(messages.collect()).to_string()
 }
 
-/// The messages of an answer.
-pub(super) fn answered(response: &ChatResponse) -> String {
-    let mut left = LONGEST;
+/// Returns the messages of a response in the format of the conventions.
+pub(super) fn output_messages(response: &ChatResponse) -> String {
+    let mut left = MAX_CONTENT_BYTES;
     let choices = response.choices.iter().map(|choice| {
         let mut message = message(&choice.message, &mut left);
         let reason = choice.finish.as_ref().map(|it| it.reason.as_str());
@@ -47,7 +46,7 @@ const fn role(role: Role) -> &'static str {
     }
 }
 
-/// `text` without what looks like a secret.
+/// Returns `text` with words that look like secrets redacted.
 fn redacted(text: &str) -> String {
     let ends = |char: char| char.is_whitespace() || "\"'`,;()<>[]{}".contains(char);
     let words = text.split_inclusive(ends);
@@ -60,7 +59,8 @@ fn redacted(text: &str) -> String {
         .collect()
 }
 
-/// Keys have known beginnings, or are long and mix letters and digits; people have addresses.
+/// Returns whether a word looks like a key (a known prefix, or long and mixed) or an e-mail
+/// address.
 fn is_secret(word: &str) -> bool {
     const BEGINNINGS: [&str; 7] = ["sk-", "pk-", "ghp_", "xox", "AKIA", "AIza", "eyJ"];
     let known = word.len() >= 8 && BEGINNINGS.iter().any(|begin| word.starts_with(begin));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_left_out_and_the_rest_stays() {
+    fn secrets_are_redacted() {
         check("Hello, world! 12345", "Hello, world! 12345");
         check("key sk-canary-1234, ok", "key [redacted], ok");
         check("mail a.b@example.org.", "mail [redacted]");
@@ -94,8 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_bounded() {
-        let request = ChatRequest::user("m", "x ".repeat(LONGEST));
-        assert!(asked(&request).len() < LONGEST + 200);
+    fn content_is_bounded() {
+        let request = ChatRequest::user("m", "x ".repeat(MAX_CONTENT_BYTES));
+        assert!(input_messages(&request).len() < MAX_CONTENT_BYTES + 200);
     }
 }

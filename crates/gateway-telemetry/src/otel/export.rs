@@ -1,6 +1,6 @@
-//! The ways out: what is sent is counted, whether it arrives or not.
+//! OTLP exporters whose exports are counted by result.
 
-use super::{Protocol, http_client::Courier};
+use super::{OtlpProtocol, http_client::OtlpHttpClient};
 use metrics::counter;
 use opentelemetry_otlp::{
     MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
@@ -13,67 +13,74 @@ use opentelemetry_sdk::{
 };
 use std::{fmt, time::Duration};
 
-/// How long a batch may take.
+/// The time limit of one export.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// The way out of spans.
-pub(super) fn spans(protocol: Protocol, endpoint: &str) -> anyhow::Result<Counted<SpanExporter>> {
+/// Creates the exporter of spans.
+pub(super) fn spans(
+    protocol: OtlpProtocol,
+    endpoint: &str,
+) -> anyhow::Result<CountingExporter<SpanExporter>> {
     let exporter = SpanExporter::builder();
     let exporter = match protocol {
-        Protocol::Grpc => exporter.with_tonic().with_endpoint(endpoint).with_timeout(LIMIT).build(),
-        Protocol::Http => exporter
+        OtlpProtocol::Grpc => {
+            exporter.with_tonic().with_endpoint(endpoint).with_timeout(LIMIT).build()
+        }
+        OtlpProtocol::Http => exporter
             .with_http()
-            .with_http_client(Courier::new()?)
+            .with_http_client(OtlpHttpClient::new()?)
             .with_endpoint(format!("{endpoint}/v1/traces"))
             .with_timeout(LIMIT)
             .build(),
     };
-    Ok(Counted { inner: exporter?, signal: "traces" })
+    Ok(CountingExporter { inner: exporter?, signal: "traces" })
 }
 
-/// The way out of metrics.
+/// Creates the exporter of metrics.
 pub(super) fn metrics(
-    protocol: Protocol,
+    protocol: OtlpProtocol,
     endpoint: &str,
-) -> anyhow::Result<Counted<MetricExporter>> {
+) -> anyhow::Result<CountingExporter<MetricExporter>> {
     let exporter = MetricExporter::builder();
     let exporter = match protocol {
-        Protocol::Grpc => exporter.with_tonic().with_endpoint(endpoint).with_timeout(LIMIT).build(),
-        Protocol::Http => exporter
+        OtlpProtocol::Grpc => {
+            exporter.with_tonic().with_endpoint(endpoint).with_timeout(LIMIT).build()
+        }
+        OtlpProtocol::Http => exporter
             .with_http()
-            .with_http_client(Courier::new()?)
+            .with_http_client(OtlpHttpClient::new()?)
             .with_endpoint(format!("{endpoint}/v1/metrics"))
             .with_timeout(LIMIT)
             .build(),
     };
-    Ok(Counted { inner: exporter?, signal: "metrics" })
+    Ok(CountingExporter { inner: exporter?, signal: "metrics" })
 }
 
-/// A way out that is counted.
-pub(super) struct Counted<E> {
+/// An exporter that counts its exports by result.
+pub(super) struct CountingExporter<E> {
     inner: E,
     signal: &'static str,
 }
 
-impl<E> Counted<E> {
+impl<E> CountingExporter<E> {
     fn count(&self, sent: OTelSdkResult) -> OTelSdkResult {
         let result = if sent.is_ok() { "ok" } else { "failed" };
         counter!("llm_gateway_otlp_exports_total", "signal" => self.signal, "result" => result)
             .increment(1);
         if let Err(error) = &sent {
-            tracing::warn!(target: "gateway::otlp", signal = self.signal, %error, "not sent");
+            tracing::warn!(target: "gateway::otlp", signal = self.signal, %error, "OTLP export failed");
         }
         sent
     }
 }
 
-impl<E> fmt::Debug for Counted<E> {
+impl<E> fmt::Debug for CountingExporter<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counted").field("signal", &self.signal).finish_non_exhaustive()
+        f.debug_struct("CountingExporter").field("signal", &self.signal).finish_non_exhaustive()
     }
 }
 
-impl<E: Exporter> Exporter for Counted<E> {
+impl<E: Exporter> Exporter for CountingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let sent = self.inner.export(batch).await;
         self.count(sent)
@@ -88,7 +95,7 @@ impl<E: Exporter> Exporter for Counted<E> {
     }
 }
 
-impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
+impl<E: PushMetricExporter> PushMetricExporter for CountingExporter<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let sent = self.inner.export(metrics).await;
         self.count(sent)

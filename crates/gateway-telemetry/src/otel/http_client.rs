@@ -1,4 +1,4 @@
-//! Carries OTLP over HTTP, with the client that carries everything else.
+//! OTLP over HTTP, sent with the gateway's own HTTP client.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -7,15 +7,16 @@ use http::{Request, Response};
 use opentelemetry_http::HttpError;
 use tokio::runtime::Handle;
 
-/// Sends batches. Whoever sends is a thread without a runtime, so the work is done in ours.
+/// An HTTP client for the OTLP exporters. They call it from threads without a runtime, so each
+/// request is spawned on the runtime that created the client.
 #[derive(Debug)]
-pub(super) struct Courier {
+pub(super) struct OtlpHttpClient {
     client: HttpClient,
     runtime: Handle,
 }
 
-impl Courier {
-    /// In the present runtime.
+impl OtlpHttpClient {
+    /// Creates a client on the current runtime.
     pub(super) fn new() -> anyhow::Result<Self> {
         let client = HttpClient::new(&ClientSettings::default())?;
         Ok(Self { client, runtime: Handle::try_current()? })
@@ -23,7 +24,7 @@ impl Courier {
 }
 
 #[async_trait]
-impl opentelemetry_http::HttpClient for Courier {
+impl opentelemetry_http::HttpClient for OtlpHttpClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
         let sending = self.runtime.spawn(async move { client.exchange(request).await });

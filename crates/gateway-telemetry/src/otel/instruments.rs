@@ -1,4 +1,4 @@
-//! Metrics of models, as the conventions name them.
+//! Model metrics of the generative AI conventions.
 
 use super::attributes;
 use opentelemetry::{
@@ -7,13 +7,13 @@ use opentelemetry::{
 };
 use std::time::Duration;
 
-/// The bounds that the conventions advise for durations.
+/// The bucket bounds that the conventions recommend for durations.
 const SECONDS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
-/// For the time that a token takes.
+/// The bucket bounds for the time per token.
 const TOKEN_SECONDS: [f64; 13] =
     [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
-/// For numbers of tokens: powers of four.
+/// The bucket bounds for token counts: powers of four.
 const TOKENS: [f64; 14] = [
     1.0,
     4.0,
@@ -31,7 +31,7 @@ const TOKENS: [f64; 14] = [
     67_108_864.0,
 ];
 
-/// What is measured of each call of a model.
+/// The histograms of model calls.
 #[derive(Debug)]
 pub(super) struct Instruments {
     usage: Histogram<u64>,
@@ -40,13 +40,13 @@ pub(super) struct Instruments {
     each: Histogram<f64>,
 }
 
-/// What a call of a model took.
+/// The measurements of one model call.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Measured {
+pub(super) struct CallMeasurements {
     pub(super) took: Duration,
-    /// To the first output of a stream.
+    /// The time to the first output of a stream.
     pub(super) first: Option<Duration>,
-    /// Tokens read and written.
+    /// Input and output tokens.
     pub(super) tokens: Option<(u64, u64)>,
 }
 
@@ -59,14 +59,19 @@ impl Instruments {
         Self {
             usage: usage.with_boundaries(TOKENS.to_vec()).build(),
             duration: seconds(attributes::DURATION, &SECONDS),
-            first: seconds(attributes::FIRST_TOKEN, &SECONDS),
-            each: seconds(attributes::EACH_TOKEN, &TOKEN_SECONDS),
+            first: seconds(attributes::TIME_TO_FIRST_TOKEN, &SECONDS),
+            each: seconds(attributes::TIME_PER_OUTPUT_TOKEN, &TOKEN_SECONDS),
         }
     }
 
-    /// Records a call. `labels` are names of the configuration and the catalogue; an `error` is a
+    /// Records a call. `labels` hold only names of the configuration and the catalogue; `error` is a
     /// code.
-    pub(super) fn record(&self, labels: &[KeyValue], it: Measured, error: Option<&'static str>) {
+    pub(super) fn record(
+        &self,
+        labels: &[KeyValue],
+        it: CallMeasurements,
+        error: Option<&'static str>,
+    ) {
         let mut all = labels.to_vec();
         all.extend(error.map(|error| KeyValue::new(attributes::ERROR_TYPE, error)));
         self.duration.record(it.took.as_secs_f64(), &all);
@@ -79,12 +84,17 @@ impl Instruments {
         }
         if let (Some(first), None) = (it.first, error) {
             self.first.record(first.as_secs_f64(), labels);
-            self.each_token(labels, it, first);
+            self.record_time_per_output_token(labels, it, first);
         }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "nobody writes that much")]
-    fn each_token(&self, labels: &[KeyValue], it: Measured, first: Duration) {
+    fn record_time_per_output_token(
+        &self,
+        labels: &[KeyValue],
+        it: CallMeasurements,
+        first: Duration,
+    ) {
         let (_, written) = it.tokens.unwrap_or_default();
         if written > 1 {
             let rest = it.took.saturating_sub(first).as_secs_f64();

@@ -1,4 +1,4 @@
-//! Traces and metrics of models, over OTLP: only if somebody says where to.
+//! OpenTelemetry traces and model metrics over OTLP, active only with an endpoint.
 //!
 //! ```text
 //! request (SERVER) ─┬─ chat MODEL (CLIENT), one for each attempt
@@ -6,9 +6,8 @@
 //!                   └─ store.OPERATION (CLIENT)
 //! ```
 //!
-//! Who was called is told of the trace by `traceparent`, so that the span of each call is the parent
-//! of what happens there. Without an address nothing of this exists: providers and stores are not
-//! wrapped, and requests pass by.
+//! Upstreams and services receive `traceparent`, so that the span of each call is the parent of
+//! their spans. Without an endpoint providers and stores are not wrapped, and requests cost nothing.
 
 mod attributes;
 mod content;
@@ -20,8 +19,8 @@ mod request;
 mod store;
 mod tools;
 
-pub use self::{request::Body, store::StoreSpan};
-pub use crate::otel_settings::{Protocol, Settings};
+pub use self::{request::TracedBody, store::StoreSpan};
+pub use crate::otel_settings::{OtlpProtocol, OtlpSettings};
 
 use anyhow::Context as _;
 use gateway_core::{Provider, Tools};
@@ -40,12 +39,12 @@ use opentelemetry_sdk::{
 };
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-/// How long what waits to be sent may take at the end.
+/// The time limit for the last export at shutdown.
 const FLUSH: Duration = Duration::from_secs(2);
-/// The name of what makes the spans.
+/// The instrumentation scope.
 const SCOPE: &str = "llm-gateway";
 
-/// Makes spans, and sends them.
+/// The tracer, the meter and their exporters.
 pub struct Tracing {
     tracer: SdkTracer,
     traces: SdkTracerProvider,
@@ -54,15 +53,15 @@ pub struct Tracing {
     content: bool,
 }
 
-/// Begins to trace, if there are `settings`.
+/// Starts tracing; returns `None` without settings.
 ///
 /// # Errors
 ///
-/// If the address is not one to send to.
-pub fn start(settings: Option<&Settings>) -> anyhow::Result<Option<Arc<Tracing>>> {
+/// If an exporter cannot be created for the endpoint.
+pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<Tracing>>> {
     let Some(settings) = settings else { return Ok(None) };
     let endpoint = settings.endpoint.as_str();
-    let usual = if endpoint.ends_with(":4318") { Protocol::Http } else { Protocol::Grpc };
+    let usual = if endpoint.ends_with(":4318") { OtlpProtocol::Http } else { OtlpProtocol::Grpc };
     let protocol = settings.protocol.unwrap_or(usual);
     let resource = Resource::builder_empty()
         .with_detector(Box::new(EnvResourceDetector::new()))
@@ -78,7 +77,7 @@ pub fn start(settings: Option<&Settings>) -> anyhow::Result<Option<Arc<Tracing>>
         .with_periodic_exporter(export::metrics(protocol, endpoint).context("tracing.endpoint")?)
         .with_resource(resource)
         .build();
-    tracing::info!(endpoint, protocol = protocol.as_str(), "traces are sent");
+    tracing::info!(endpoint, protocol = protocol.as_str(), "OTLP export started");
     Ok(Some(Arc::new(Tracing {
         tracer: traces.tracer(SCOPE),
         instruments: Instruments::of(&meters.meter(SCOPE)),
@@ -89,27 +88,27 @@ pub fn start(settings: Option<&Settings>) -> anyhow::Result<Option<Arc<Tracing>>
 }
 
 impl Tracing {
-    /// `inner`, each of whose attempts is a span.
+    /// Wraps a provider so that each attempt is a span.
     pub fn provider(self: &Arc<Self>, inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
-        Arc::new(provider::Traced::new(inner, Arc::clone(self)))
+        Arc::new(provider::TracedProvider::new(inner, Arc::clone(self)))
     }
 
-    /// `inner`, each of whose calls is a span.
+    /// Wraps tools so that each call is a span.
     pub fn tools(self: &Arc<Self>, inner: Arc<dyn Tools>) -> Arc<dyn Tools> {
-        Arc::new(tools::Traced::new(inner, Arc::clone(self)))
+        Arc::new(tools::TracedTools::new(inner, Arc::clone(self)))
     }
 
-    /// Sends what waits, for a while.
+    /// Exports what is buffered, within two seconds.
     pub async fn close(self: Arc<Self>) {
         let (done, sent) = tokio::sync::oneshot::channel();
-        // Sending waits for tasks of the runtime, which must not wait for it.
+        // The exporters block on tasks of the runtime, so a thread of its own calls them.
         let flushing = std::thread::Builder::new().name("flush".to_owned()).spawn(move || {
             let _ = self.traces.shutdown_with_timeout(FLUSH);
             let _ = self.meters.shutdown_with_timeout(FLUSH);
             let _ = done.send(());
         });
         if flushing.is_err() || tokio::time::timeout(FLUSH, sent).await.is_err() {
-            tracing::warn!("the last spans were not sent");
+            tracing::warn!("OTLP shutdown timed out; the last spans were not exported");
         }
     }
 }
@@ -120,7 +119,7 @@ impl fmt::Debug for Tracing {
     }
 }
 
-/// The span that these headers tell of, as a parent.
+/// Returns the parent context of the trace headers.
 fn parent(traceparent: Option<&str>, tracestate: Option<&str>) -> Context {
     use opentelemetry::propagation::TextMapPropagator as _;
     let named = [("traceparent", traceparent), ("tracestate", tracestate)];
@@ -131,13 +130,13 @@ fn parent(traceparent: Option<&str>, tracestate: Option<&str>) -> Context {
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
 }
 
-/// What a callee is told of the span `it`.
+/// Formats a `traceparent` header.
 fn traceparent(it: &SpanContext) -> String {
     let flags = it.trace_flags().to_u8();
     format!("00-{}-{}-{flags:02x}", it.trace_id(), it.span_id())
 }
 
-/// Whether the present task works for a span.
+/// Returns the current span's context, if there is one.
 fn current() -> Option<Context> {
     let context = Context::current();
     context.span().span_context().is_valid().then_some(context)

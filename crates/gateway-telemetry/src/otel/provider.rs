@@ -1,9 +1,9 @@
-//! A span for each attempt at a provider, and what is measured of it.
+//! A span and measurements for each attempt at a provider.
 
-use super::{Tracing, attributes, content, instruments::Measured, parent, traceparent};
+use super::{Tracing, attributes, content, instruments::CallMeasurements, parent, traceparent};
 use async_trait::async_trait;
 use gateway_core::{
-    Chunk, Collector, Context as Beside, Embedded, EmbeddingCall, GatewayError, Inspection,
+    Chunk, Collector, Context as RequestContext, Embedded, EmbeddingCall, GatewayError, Inspection,
     Provider, ProviderLayer, ProviderRequest, ProviderResponse, Result, StreamEnd, StreamEvent,
     StreamObserver, Target, Usage, observe,
 };
@@ -14,22 +14,27 @@ use opentelemetry::{
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// A provider whose attempts are spans.
-pub(super) struct Traced {
+/// A provider layer that records each attempt as a span.
+pub(super) struct TracedProvider {
     inner: Arc<dyn Provider>,
     tracing: Arc<Tracing>,
 }
 
-impl Traced {
+impl TracedProvider {
     pub(super) fn new(inner: Arc<dyn Provider>, tracing: Arc<Tracing>) -> Self {
         Self { inner, tracing }
     }
 
-    /// Begins an attempt, and tells the provider of it.
-    fn begin(&self, operation: &'static str, target: &Target, beside: &mut Beside) -> Attempt {
-        let within = parent(beside.traceparent.as_deref(), beside.tracestate.as_deref());
-        // A model that the catalogue does not know has whatever name the caller made up: it is told
-        // in the span, where it costs nothing, and not in what is measured.
+    /// Starts the span of an attempt and passes its context to the provider.
+    fn begin(
+        &self,
+        operation: &'static str,
+        target: &Target,
+        context: &mut RequestContext,
+    ) -> AttemptSpan {
+        let parent_context = parent(context.traceparent.as_deref(), context.tracestate.as_deref());
+        // The name of an uncatalogued model is the caller's text: it goes into the span, and never
+        // into the labels of metrics.
         let known = target.card.as_ref().map_or("other", |card| &card.id);
         let provider = attributes::provider(self.inner.id()).to_owned();
         let mut attributes = vec![
@@ -44,9 +49,9 @@ impl Traced {
             .span_builder(format!("{operation} {}", target.model))
             .with_kind(SpanKind::Client)
             .with_attributes(attributes);
-        let span = within.with_span(tracer.build_with_context(span, &within));
-        beside.traceparent = Some(traceparent(span.span().span_context()).into());
-        Attempt {
+        let span = parent_context.with_span(tracer.build_with_context(span, &parent_context));
+        context.traceparent = Some(traceparent(span.span().span_context()).into());
+        AttemptSpan {
             tracing: Arc::clone(&self.tracing),
             span,
             labels,
@@ -55,14 +60,14 @@ impl Traced {
             first: None,
             usage: None,
             finishes: Vec::new(),
-            told: false,
-            said: None,
+            finished: false,
+            content: None,
         }
     }
 }
 
 #[async_trait]
-impl ProviderLayer for Traced {
+impl ProviderLayer for TracedProvider {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
@@ -74,10 +79,11 @@ impl ProviderLayer for Traced {
         if self.tracing.content {
             call.inspection = Inspection::Full;
             if let Ok(request) = call.request() {
-                let asked = KeyValue::new(attributes::INPUT, content::asked(request));
-                attempt.span.span().add_event(attributes::DETAILS, vec![asked]);
+                let input_messages =
+                    KeyValue::new(attributes::INPUT, content::input_messages(request));
+                attempt.span.span().add_event(attributes::DETAILS, vec![input_messages]);
             }
-            attempt.said = Some(Box::default());
+            attempt.content = Some(Box::default());
         }
         match self.inner.generate(call).await {
             Ok(mut answer) => {
@@ -108,8 +114,8 @@ impl ProviderLayer for Traced {
     }
 }
 
-/// An attempt under way. Dropped untold, nobody waited for it.
-struct Attempt {
+/// An attempt in progress. Dropping it unfinished records a cancellation.
+struct AttemptSpan {
     tracing: Arc<Tracing>,
     span: Context,
     labels: Vec<KeyValue>,
@@ -118,14 +124,14 @@ struct Attempt {
     first: Option<Instant>,
     usage: Option<Usage>,
     finishes: Vec<&'static str>,
-    told: bool,
-    /// What was said, if content is told.
-    said: Option<Box<Collector>>,
+    finished: bool,
+    /// The collected output, if content is recorded.
+    content: Option<Box<Collector>>,
 }
 
-impl Attempt {
+impl AttemptSpan {
     fn finish(&mut self, end: StreamEnd<'_>) {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.finished, true) {
             return;
         }
         let error = match end {
@@ -134,20 +140,20 @@ impl Attempt {
             StreamEnd::Cancelled => Some("client_cancelled"),
         };
         let first = self.first.filter(|_| self.stream);
-        let measured = Measured {
+        let measured = CallMeasurements {
             took: self.began.elapsed(),
             first: first.map(|at| at.duration_since(self.began)),
             tokens: self.usage.map(|usage| (usage.prompt(), usage.completion())),
         };
         self.tracing.instruments.record(&self.labels, measured, error);
-        self.tell(measured, error);
+        self.set_attributes(measured, error);
         if let StreamEnd::Failed(error) = end {
-            self.tell_failure(error);
+            self.set_failure(error);
         }
         self.span.span().end();
     }
 
-    fn tell(&mut self, measured: Measured, error: Option<&'static str>) {
+    fn set_attributes(&mut self, measured: CallMeasurements, error: Option<&'static str>) {
         let span = self.span.span();
         if let Some((read, written)) = measured.tokens {
             let number = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
@@ -162,14 +168,15 @@ impl Attempt {
         if let Some(error) = error {
             span.set_attribute(KeyValue::new(attributes::ERROR_TYPE, error));
         }
-        if let Some(said) = self.said.take() {
-            let said = KeyValue::new(attributes::OUTPUT, content::answered(&said.finish()));
-            span.add_event(attributes::DETAILS, vec![said]);
+        if let Some(content) = self.content.take() {
+            let content =
+                KeyValue::new(attributes::OUTPUT, content::output_messages(&content.finish()));
+            span.add_event(attributes::DETAILS, vec![content]);
         }
     }
 
-    /// The caller's hang-up is no failure of the provider's.
-    fn tell_failure(&self, error: &GatewayError) {
+    /// Marks the span as failed. A disconnected caller is no failure of the provider's.
+    fn set_failure(&self, error: &GatewayError) {
         let span = self.span.span();
         if let Some(status) = error.upstream_status() {
             span.set_attribute(KeyValue::new(attributes::HTTP_STATUS, i64::from(status)));
@@ -178,13 +185,13 @@ impl Attempt {
     }
 }
 
-impl StreamObserver for Attempt {
+impl StreamObserver for AttemptSpan {
     fn on_chunk(&mut self, chunk: &Chunk) {
         if chunk.output && self.first.is_none() {
             self.first = Some(Instant::now());
         }
-        if let Some(said) = &mut self.said {
-            said.extend(chunk.events.iter().cloned());
+        if let Some(content) = &mut self.content {
+            content.extend(chunk.events.iter().cloned());
         }
         for event in &chunk.events {
             if let StreamEvent::Usage(usage) = event {
@@ -211,7 +218,7 @@ impl StreamObserver for Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for AttemptSpan {
     fn drop(&mut self) {
         self.finish(StreamEnd::Cancelled);
     }

@@ -1,4 +1,4 @@
-//! A span for each request, from its head to the last byte of its reply.
+//! A span for each request, from its head to the last byte of its response.
 
 use super::{Tracing, attributes, parent, traceparent};
 use bytes::Bytes;
@@ -18,16 +18,16 @@ use std::{
 };
 
 impl Tracing {
-    /// Answers `request` as `service` does, within a span that is named after `route`.
+    /// Calls `service` within a span named after `route`; the span ends with the response body.
     pub async fn answer<B, S, F>(
         self: Arc<Self>,
         route: Option<&'static str>,
         mut request: Request<B>,
         service: S,
-    ) -> Response<Body>
+    ) -> Response<TracedBody>
     where
         S: FnOnce(Request<B>) -> F,
-        F: Future<Output = Response<Body>>,
+        F: Future<Output = Response<TracedBody>>,
     {
         let (method, path) = (request.method().clone(), path(request.uri()));
         let span = self.request_span(&method, path, route, request.headers_mut());
@@ -41,11 +41,11 @@ impl Tracing {
                 .set_attribute(KeyValue::new(attributes::ERROR_TYPE, status.as_str().to_owned()));
             span.span().set_status(Status::error(""));
         }
-        reply.map(|inner| Traced { inner, span }.boxed_unsync())
+        reply.map(|inner| SpanBody { inner, span }.boxed_unsync())
     }
 
-    /// Begins the span, and puts it in the place of its parent in `headers`, where whatever works
-    /// for the request finds it.
+    /// Starts the span and replaces the parent in `headers` by it, so that everything below becomes
+    /// its child.
     fn request_span(
         &self,
         method: &Method,
@@ -59,7 +59,7 @@ impl Tracing {
         let mut attributes = vec![
             KeyValue::new(attributes::HTTP_METHOD, method.to_owned()),
             KeyValue::new(attributes::URL_PATH, path),
-            // Whoever ends TLS before us tells of it in a span of its own.
+            // A proxy that terminates TLS records it in a span of its own.
             KeyValue::new(attributes::URL_SCHEME, "http"),
         ];
         attributes.extend(route.map(|route| KeyValue::new(attributes::HTTP_ROUTE, route)));
@@ -74,21 +74,21 @@ impl Tracing {
     }
 }
 
-/// The path of `uri` as far as it is worth telling: paths that mean something are shorter.
+/// Returns the path of `uri`, truncated: known paths are shorter.
 fn path(uri: &Uri) -> String {
     uri.path().chars().take(256).collect()
 }
 
-/// The body of a reply.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+/// The body of a response.
+pub type TracedBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// The body of a reply; with its end, the span ends.
-struct Traced {
-    inner: Body,
+/// A response body that ends the span when it is dropped.
+struct SpanBody {
+    inner: TracedBody,
     span: Context,
 }
 
-impl HttpBody for Traced {
+impl HttpBody for SpanBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -96,7 +96,7 @@ impl HttpBody for Traced {
         mut self: Pin<&mut Self>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // What is done for the stream is done within its span.
+        // Work for the stream belongs to the span.
         let _within = self.span.clone().attach();
         Pin::new(&mut self.inner).poll_frame(cx)
     }
@@ -110,7 +110,7 @@ impl HttpBody for Traced {
     }
 }
 
-impl Drop for Traced {
+impl Drop for SpanBody {
     fn drop(&mut self) {
         self.span.span().end();
     }

@@ -1,4 +1,4 @@
-//! A span for each operation on the store that a request waits for.
+//! A span for each store operation that a request waits for.
 
 use super::{Tracing, attributes, current};
 use opentelemetry::{
@@ -6,12 +6,12 @@ use opentelemetry::{
     trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
 
-/// An operation under way; a span only if it works for one.
+/// The span of an operation; empty outside a traced request.
 #[derive(Debug)]
 pub struct StoreSpan(Option<Context>);
 
 impl Tracing {
-    /// Begins an operation on such a `system`. What happens on nobody's behalf has no span.
+    /// Starts the span of an operation on the backend `system`, if a traced request waits for it.
     pub fn store(&self, operation: &'static str, system: &'static str) -> StoreSpan {
         StoreSpan(current().map(|within| {
             let span = self
@@ -28,7 +28,7 @@ impl Tracing {
 }
 
 impl StoreSpan {
-    /// The operation has ended, perhaps with a failure of this code.
+    /// Ends the span, with an error code if the operation failed.
     pub fn end(self, error: Option<&str>) {
         let Some(context) = self.0 else { return };
         let span = context.span();

@@ -1,4 +1,4 @@
-//! A span for each call of a tool.
+//! A span for each tool call.
 
 use super::{Tracing, attributes, parent, traceparent};
 use async_trait::async_trait;
@@ -10,19 +10,19 @@ use opentelemetry::{
 };
 use std::sync::Arc;
 
-/// Tools whose calls are spans.
-pub(super) struct Traced {
+/// A wrapper around tools that records each call as a span.
+pub(super) struct TracedTools {
     inner: Arc<dyn Tools>,
     tracing: Arc<Tracing>,
 }
 
-impl Traced {
+impl TracedTools {
     pub(super) fn new(inner: Arc<dyn Tools>, tracing: Arc<Tracing>) -> Self {
         Self { inner, tracing }
     }
 
     fn begin(&self, call: &ToolCall, context: &ToolContext) -> Context {
-        // A name that no tool has is the model's.
+        // An unknown name is the model's text and must not become a span name.
         let known = self.inner.spec(&call.name).is_some();
         let name = if known { call.name.clone() } else { "unknown".to_owned() };
         let within = parent(context.traceparent.as_deref(), context.tracestate.as_deref());
@@ -34,7 +34,7 @@ impl Traced {
             KeyValue::new(attributes::TOOL_NAME, name),
             KeyValue::new(attributes::TOOL_TYPE, "extension"),
         ];
-        // Programs that run a tool need not give the call a name.
+        // Calls made through the tools endpoint may have no id.
         let id = Some(call.id.clone()).filter(|id| !id.is_empty());
         let id = id.map(|id| KeyValue::new(attributes::TOOL_CALL, id));
         let span = span.with_attributes(facts.into_iter().chain(id));
@@ -43,7 +43,7 @@ impl Traced {
 }
 
 #[async_trait]
-impl Tools for Traced {
+impl Tools for TracedTools {
     fn specs(&self) -> Vec<Arc<ToolSpec>> {
         self.inner.specs()
     }
