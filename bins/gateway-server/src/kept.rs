@@ -1,8 +1,8 @@
 //! What is kept of requests. When a new configuration is taken up, what is under way goes on.
 
 use crate::{before::Before, config::Config, lasting::Lasting};
-use gateway_http::{Idempotency, Keeper, LiveFeed, Responses};
-use gateway_sessions::{Rules, Sessions};
+use gateway_http::LiveFeed;
+use gateway_sessions::{Idempotency, Keeper, Responses, Rules, Sessions};
 use std::sync::Arc;
 
 /// How many answers are made at once without their callers.

@@ -1,13 +1,13 @@
 //! What a request handler may use.
 
 use crate::{
-    auth, body, console::LiveFeed, cors::Cors, health::Health, idempotency::Idempotency,
-    meters::Meters, request::peer::Peers, responses::Responses, sessions::Keeper, tools::Toolbox,
-    windows::Windows,
+    auth, body, console::LiveFeed, cors::Cors, health::Health, meters::Meters,
+    request::peer::Peers, tools::Toolbox, windows::Windows,
 };
 use gateway_core::{ContextService, ErrorKind, Provider, Result, Route};
 use gateway_engine::ProviderDirectory;
 use gateway_limits::{Access, Client};
+use gateway_sessions::{Idempotency, Keeper, Responses};
 use http::HeaderMap;
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 

@@ -10,7 +10,7 @@ use crate::{
     names,
     outcome::{Accepted, Outcome},
     reply,
-    responses::{self, Keep, Work},
+    responses::{self, Work},
     sessions, several, tools,
     wishes::Wishes,
 };
@@ -24,6 +24,7 @@ use gateway_core::{
 use gateway_limits::{
     AdmissionPermit, Client, QuotaDemand, QuotaReservation, RateLimitStatus, TokenEstimate,
 };
+use gateway_sessions::{idempotency::witnessed, responses::Keep};
 use gateway_wire::{Caller, Ids, Opened, Reply, envelope, json, splice};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
@@ -108,11 +109,11 @@ where
         dropped.require_empty()?;
     }
     let ids = ids();
-    let plan = responses::plan(app, provider, &mut call, &ids).await?;
+    let plan = responses::plan(&app.responses, provider, &mut call, &ids).await?;
     let opened = sessions::open(app, &client, &told, (&mut call, &head)).await?;
     let equipped = tools::equip(app, &client, provider, (&call, &head.headers), &opened.chosen)?;
     let (provider, composed) = opened.remembering(equipped.provider);
-    let provider = idempotency::witnessed(&head, provider);
+    let provider = witnessed(idempotency::mark(&head), provider);
     if asks.is_empty() {
         fit::fit(app, &head.headers, (&mut call, &equipped.added), fitted).await?;
     }
@@ -137,11 +138,10 @@ where
     let wishes = Wishes::of(&head.headers, &route, price);
     let rest = |keep| Rest { keep, share, asks, dropped, wishes };
     let mut reply = match plan.keep {
-        // Boxed, so that it takes no room in the future of a request that is waited for.
-        Some(keep) if plan.background => Box::pin(responses::start(keep, work, to, stream)).await?,
+        Some(keep) if plan.background => responses::start(app, keep, work, to, stream).await?,
         keep => answer(app, caller, to, work, rest(keep)).await?,
     };
-    composed.add_facts(reply.headers_mut());
+    sessions::add_facts(&composed, reply.headers_mut());
     Ok(reply)
 }
 

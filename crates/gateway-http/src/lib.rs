@@ -48,12 +48,9 @@ pub use self::{
     cors::Cors,
     endpoint::Endpoint,
     health::{Dependency, Finding, Health, Probe, STORE, Told, probe},
-    idempotency::Idempotency,
     meters::{Meters, names as metric_names},
     reply::Body,
-    responses::Responses,
     service::handle,
-    sessions::Keeper,
     tools::Toolbox,
     windows::Windows,
 };

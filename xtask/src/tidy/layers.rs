@@ -15,7 +15,8 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-net", Some(&["gateway-core"])),
     ("gateway-providers", Some(&["gateway-core", "gateway-net", "gateway-wire"])),
     ("gateway-tools", Some(&["gateway-core", "gateway-resilience"])),
-    ("gateway-sessions", Some(&["gateway-core"])),
+    // It keeps objects of the Responses API, and has to read and write them.
+    ("gateway-sessions", Some(&["gateway-core", "gateway-wire"])),
     ("gateway-resilience", Some(&["gateway-core"])),
     ("gateway-limits", Some(&["gateway-core"])),
     ("gateway-store", Some(&["gateway-core"])),

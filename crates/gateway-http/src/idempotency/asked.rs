@@ -2,6 +2,7 @@
 
 use crate::{Endpoint, endpoint::Kind};
 use gateway_core::{ErrorKind, GatewayError, Result, state::Fingerprint};
+use gateway_sessions::idempotency::Mark;
 use http::{HeaderMap, Method, request::Parts};
 use sha2::{Digest as _, Sha256};
 
@@ -52,6 +53,11 @@ pub(super) fn name(headers: &HeaderMap) -> Result<&str> {
         }
         _ => Err(invalid("Idempotency-Key must be 1 to 255 visible ASCII characters")),
     }
+}
+
+/// The mark that came with a request, if it is to be done once.
+pub(crate) fn mark(head: &Parts) -> Option<&Mark> {
+    head.extensions.get()
 }
 
 /// All that makes a request the same: where it goes, what it says, and the headers that matter.

@@ -13,26 +13,16 @@
 //! without the header does not come here.
 
 mod asked;
-mod attempt;
 mod recording;
-mod witness;
 
-pub(crate) use self::{
-    asked::is_asked,
-    witness::{Mark, witnessed},
-};
+pub(crate) use self::asked::{is_asked, mark};
 
-use self::{
-    attempt::{Attempt, Beginning},
-    recording::Recording,
-};
+use self::recording::Recording;
 use crate::{App, Endpoint, body, reply, sessions};
 use bytes::Bytes;
-use gateway_core::{
-    BoxError, ErrorKind, GatewayError, Result,
-    state::{self, Replay},
-};
+use gateway_core::{BoxError, ErrorKind, GatewayError, Result, state::Replay};
 use gateway_limits::Client;
+use gateway_sessions::idempotency::{Attempt, Beginning};
 use http::{
     HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
@@ -40,58 +30,7 @@ use http::{
 };
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
-use std::{fmt, future::Future, sync::Arc, time::Duration};
-use tokio_util::task::TaskTracker;
-
-/// How long an attempt is believed to be under way, unless it says so again.
-const LEASE: Duration = Duration::from_secs(30);
-
-/// The status under which a reply is noted that was too large to be kept: no kept reply has it.
-const TOO_LARGE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
-
-/// Knows the requests that were made under a key.
-///
-/// Clones share what is under way.
-#[derive(Clone)]
-pub struct Idempotency {
-    store: Arc<dyn state::Idempotency>,
-    /// How long a reply is kept.
-    ttl: Duration,
-    /// The largest reply that is kept.
-    max_bytes: usize,
-    attempts: TaskTracker,
-}
-
-impl Idempotency {
-    /// Keeps replies of at most `max_bytes` for `ttl` in `store`.
-    pub fn new(store: Arc<dyn state::Idempotency>, ttl: Duration, max_bytes: usize) -> Self {
-        Self { store, ttl, max_bytes, attempts: TaskTracker::new() }
-    }
-
-    /// Keeps replies for `ttl` from now on; the attempts that are under way are shared.
-    #[must_use]
-    pub fn with(&self, ttl: Duration) -> Self {
-        Self {
-            store: Arc::clone(&self.store),
-            ttl,
-            max_bytes: self.max_bytes,
-            attempts: self.attempts.clone(),
-        }
-    }
-
-    /// Waits until what became of every attempt is noted. Dropping the future waits no longer, and
-    /// cancels nothing.
-    pub async fn settled(&self) {
-        self.attempts.close();
-        self.attempts.wait().await;
-    }
-}
-
-impl fmt::Debug for Idempotency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Idempotency").field("ttl", &self.ttl).finish_non_exhaustive()
-    }
-}
+use std::future::Future;
 
 /// Has `work` done, unless the request was done before, or is being done.
 ///
@@ -120,7 +59,7 @@ where
     // Whoever does the work reads the body again, and takes its own share.
     drop(share);
     match Attempt::begin(&app.idempotency, key, fingerprint).await? {
-        Beginning::Known(replay) => tell_again(replay),
+        Beginning::Known(replay) => Ok(tell_again(replay)),
         Beginning::Ours(attempt) => {
             head.extensions.insert(attempt.mark());
             let done = work(Request::from_parts(head, Full::new(body))).await;
@@ -166,14 +105,9 @@ fn note(head: &response::Parts, body: Bytes) -> Replay {
 }
 
 /// The reply to a request that was done before.
-fn tell_again(replay: Replay) -> Result<Response<reply::Body>> {
+fn tell_again(replay: Replay) -> Response<reply::Body> {
     let Replay { status, content_type, body } = replay;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    if status == TOO_LARGE {
-        let message = "the request was done; its reply was too large to be told again";
-        return Err(GatewayError::new(ErrorKind::Unprocessable, message)
-            .with_code("idempotency_reply_too_large"));
-    }
     let mut told = reply::written(status, body);
     let headers = told.headers_mut();
     if let Ok(value) = HeaderValue::try_from(content_type) {
@@ -184,5 +118,5 @@ fn tell_again(replay: Replay) -> Result<Response<reply::Body>> {
     }
     let name = HeaderName::from_static("idempotent-replayed");
     headers.insert(name, HeaderValue::from_static("true"));
-    Ok(told)
+    told
 }

@@ -1,12 +1,10 @@
 //! A streamed reply, noted down as it is told.
 
-use super::{
-    attempt::{self, Attempt},
-    note,
-};
+use super::note;
 use crate::reply;
 use bytes::{Bytes, BytesMut};
 use gateway_core::BoxError;
+use gateway_sessions::idempotency::Attempt;
 use http::{Response, response};
 use http_body::{Body, Frame};
 use std::{
@@ -74,8 +72,10 @@ impl Telling {
         if attempt.has_failed() {
             return Box::pin(attempt.abandon());
         }
-        let replay = told.map(|told| note(&head, told.freeze()));
-        Box::pin(attempt.finish(replay.unwrap_or_else(attempt::too_large)))
+        match told {
+            Some(told) => Box::pin(attempt.finish(note(&head, told.freeze()))),
+            None => Box::pin(attempt.finish_without_reply()),
+        }
     }
 }
 

@@ -1,310 +1,61 @@
-//! Answers that are made without their callers.
+//! The request whose answer is made in the background.
 
-use super::{
-    Keep,
-    keep::{nameless, responses_in, split},
-    partial::{self, Broken},
-    replay,
-};
-use crate::{outcome::Outcome, reply};
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use gateway_core::{
-    ErrorKind, GatewayError, Json, Provider, ProviderRequest, ProviderResponse, Result, observe,
-    state::{self, Key, StoreError},
-};
-use gateway_wire::{
-    Caller as _, Reply, StreamWriter,
-    responses::{ResponsesCaller, Stage, response_object},
-};
+use super::endpoints::events;
+use crate::{App, outcome::Outcome, reply};
+use futures_util::future::BoxFuture;
+use gateway_core::{Provider, ProviderRequest, ProviderResponse, Result, observe};
+use gateway_sessions::responses::{Admitted, BackgroundReply, Keep};
+use gateway_wire::Reply;
 use http::{Response, StatusCode};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time,
-};
-use tokio_util::sync::CancellationToken;
+use std::sync::Arc;
 
-/// How often an answer that is made here is looked for in the store: another gateway may have
-/// cancelled it.
-const LOOK: Duration = Duration::from_secs(5);
-/// Frames at hand are kept together, up to so many.
-const BATCH: usize = 64;
-/// Events beyond so many bytes are not kept; the answer that they spell is.
-const MAX_BYTES: usize = 8 << 20;
-
-/// The answers being made. Clones share them.
-#[derive(Clone)]
-pub(super) struct Running {
-    places: Arc<Semaphore>,
-    jobs: Arc<Mutex<HashMap<Key, Handle>>>,
-}
-
-#[derive(Clone)]
-struct Handle {
-    stop: CancellationToken,
-    ended: CancellationToken,
-}
-
-impl Running {
-    pub(super) fn new(most: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(most)), jobs: Arc::default() }
-    }
-
-    /// Stops the answer under `key` and waits until it has; false if it is not made here.
-    pub(super) async fn stop(&self, key: &Key) -> bool {
-        let handle = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
-        let Some(handle) = handle else { return false };
-        handle.stop.cancel();
-        handle.ended.cancelled().await;
-        true
-    }
-
-    fn enter(&self, key: Key) -> Result<Place> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            GatewayError::new(ErrorKind::Overloaded, "too many answers are made in the background")
-                .with_retry_after(Some(Duration::from_secs(5)))
-        })?;
-        let handle = Handle { stop: CancellationToken::new(), ended: CancellationToken::new() };
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.insert(key.clone(), handle.clone());
-        Ok(Place { key, handle, jobs: Arc::clone(&self.jobs), _permit: permit })
-    }
-}
-
-/// A place among those that run; given back when dropped.
-struct Place {
-    key: Key,
-    handle: Handle,
-    jobs: Arc<Mutex<HashMap<Key, Handle>>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-        self.handle.ended.cancel();
-    }
-}
-
-/// What is to be done.
+/// What is to be done for a request.
 pub(crate) struct Work {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) call: ProviderRequest,
     pub(crate) outcome: Box<Outcome>,
 }
 
-/// Begins to make an answer, and tells its name; or, if the caller wants to `follow`, its steps.
+/// Begins to answer a caller that does not wait for it; `follow` says whether it follows the answer.
 ///
-/// # Errors
-///
-/// If there is no place for it, or no store.
-pub(crate) async fn start(
+/// Boxed, so that it takes no room in the future of a request that is waited for.
+pub(crate) fn start(
+    app: &App,
     keep: Keep,
     work: Work,
     to: Reply,
     follow: bool,
-) -> Result<Response<reply::Body>> {
-    let app = Arc::clone(keep.app());
-    let id = to.ids.clone().next("resp_");
-    let key = keep.key(&id);
-    let begun = admit(&keep, &key, &id, &to).await;
-    let (place, queued) = match begun {
-        Ok(begun) => begun,
-        Err(error) => {
-            work.outcome.failed(&error);
-            return Err(error);
-        }
-    };
-    let job = Job {
-        keep,
-        key: key.clone(),
-        id,
-        writer: ResponsesCaller.writer(to),
-        events: Vec::new(),
-        bytes: 0,
-        kept: 0,
-        has_begun: false,
-    };
-    app.responses.tasks.spawn(job.run(work, place));
-    if follow {
-        return Ok(replay::live(&app, key, 0));
-    }
-    Ok(reply::written(StatusCode::OK, queued))
-}
-
-async fn admit(keep: &Keep, key: &Key, id: &str, to: &Reply) -> Result<(Place, Vec<u8>)> {
-    let place = keep.app().responses.running.enter(key.clone())?;
-    let queued = response_object(id, to.clone(), Stage::Queued);
-    let object = serde_json::from_slice(&queued).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "a response that cannot be read").with_source(error)
-    })?;
-    keep.put(id, object, true).await?;
-    Ok((place, queued))
-}
-
-/// One answer while it is made.
-struct Job {
-    keep: Keep,
-    key: Key,
-    id: String,
-    writer: Box<dyn StreamWriter>,
-    /// All events so far, each by itself.
-    events: Vec<Bytes>,
-    bytes: usize,
-    /// How many of them are kept.
-    kept: usize,
-    has_begun: bool,
-}
-
-/// Somebody else has ended the answer, or deleted it.
-struct Gone;
-
-impl Job {
-    async fn run(mut self, work: Work, place: Place) {
-        let app = Arc::clone(self.keep.app());
-        let closing = &app.responses.closing;
-        let key = self.key.clone();
-        let is_stopped = tokio::select! {
-            biased;
-            () = closing.cancelled() => true,
-            () = place.handle.stop.cancelled() => true,
-            () = gone(&app.responses, &key) => false,
-            _ = Self::work(&mut self, work) => false,
-        };
-        if !is_stopped {
-            return;
-        }
-        if closing.is_cancelled() {
-            let error = GatewayError::new(ErrorKind::ShuttingDown, "the gateway was stopped");
-            // Whoever ended it before had the last word.
-            let _ = self.fail(&error).await;
-        } else {
-            self.cancel().await;
-        }
-    }
-
-    async fn work(&mut self, work: Work) -> Result<(), Gone> {
+) -> BoxFuture<'static, Result<Response<reply::Body>>> {
+    let follow = follow.then_some(app.times.keep_alive);
+    Box::pin(async move {
         let Work { provider, call, mut outcome } = work;
-        let ProviderResponse { meta, chunks } = match provider.generate(call).await {
-            Ok(answer) => answer,
+        let admitted = match Admitted::new(keep, to).await {
+            Ok(admitted) => admitted,
             Err(error) => {
                 outcome.failed(&error);
-                return self.fail(&error).await;
+                return Err(error);
             }
         };
-        outcome.begun(&meta);
-        let chunks = nameless(observe(chunks, outcome));
-        let mut batches = chunks.ready_chunks(BATCH);
-        while let Some(batch) = batches.next().await {
-            let mut out = Vec::new();
-            let mut failed = None;
-            for chunk in batch {
-                match chunk {
-                    Ok(chunk) => self.writer.write(chunk, &mut out),
-                    Err(error) => failed = Some(error),
+        let answering = async move {
+            match provider.generate(call).await {
+                Ok(ProviderResponse { meta, chunks }) => {
+                    outcome.begun(&meta);
+                    Ok(observe(chunks, outcome))
+                }
+                Err(error) => {
+                    outcome.failed(&error);
+                    Err(error)
                 }
             }
-            self.tell(&out).await?;
-            if let Some(error) = failed {
-                return self.fail(&error).await;
-            }
-        }
-        let mut out = Vec::new();
-        self.writer.end(&mut out);
-        self.tell(&out).await
-    }
-
-    async fn fail(&mut self, error: &GatewayError) -> Result<(), Gone> {
-        let mut out = Vec::new();
-        self.writer.fail(error, &mut out);
-        self.tell(&out).await
-    }
-
-    /// Keeps what was written, and the end if it is there.
-    async fn tell(&mut self, block: &[u8]) -> Result<(), Gone> {
-        self.bytes = self.bytes.saturating_add(block.len());
-        if self.bytes <= MAX_BYTES {
-            self.events.extend(split(block));
-        }
-        let (first, last) = responses_in(block);
-        if let Some(response) = first.filter(|_| !self.has_begun && last.is_none()) {
-            self.has_begun = true;
-            let put = self.keep.put(&self.id, response, true).await;
-            self.note(put);
-        }
-        self.append().await?;
-        if let Some(response) = last {
-            self.keep.add_to_conversation(&response).await;
-            let put = self.keep.put(&self.id, response, false).await;
-            self.note(put);
-        }
-        Ok(())
-    }
-
-    /// Adds the events that are not kept yet. What fails is tried again with the next.
-    async fn append(&mut self) -> Result<(), Gone> {
-        let new = self.events.get(self.kept..).unwrap_or_default();
-        if new.is_empty() {
-            return Ok(());
-        }
-        let store = &self.keep.app().responses.store;
-        let appended = store.append(&self.key, self.kept as u64, new).await;
-        match self.note(appended) {
-            Some(state::Outcome::Gone) => return Err(Gone),
-            Some(state::Outcome::Full) => {
-                // Those that have no place need not be tried again; the end counts, and is short.
-                self.bytes = MAX_BYTES;
-                self.kept = self.events.len();
-            }
-            Some(
-                state::Outcome::Done(_)
-                | state::Outcome::Duplicate(_)
-                | state::Outcome::Conflict(_),
-            ) => self.kept = self.events.len(),
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Ends the answer where it is.
-    async fn cancel(&mut self) {
-        let events = self.events.iter().map(|event| &**event);
-        let told = partial::response(events, Broken::Cancelled);
-        let response = match told {
-            Some(response) => Some(response),
-            None => silent(&self.keep, &self.key).await,
         };
-        if let Some(response) = response {
-            let put = self.keep.put(&self.id, response, false).await;
-            self.note(put);
-        }
-    }
-
-    fn note<T>(&self, done: Result<T, StoreError>) -> Option<T> {
-        self.keep.app().responses.note(done)
-    }
+        Ok(reply_of(admitted.start(Box::pin(answering), follow)))
+    })
 }
 
-/// What is kept of an answer that has said nothing yet, as cancelled.
-async fn silent(keep: &Keep, key: &Key) -> Option<Json> {
-    let (record, _) = keep.app().responses.get(key).await.ok()??;
-    partial::cancelled(&record.response)
-}
-
-/// Returns when the answer under `key` has been ended or deleted by somebody else.
-async fn gone(responses: &super::Responses, key: &Key) {
-    loop {
-        time::sleep(LOOK).await;
-        match responses.store.get(key).await {
-            Ok(Some(kept)) if kept.in_progress => {}
-            Ok(_) => return,
-            // A store that fails says nothing.
-            Err(_) => {}
-        }
+/// What is replied to a request whose answer is made in the background.
+fn reply_of(reply: BackgroundReply) -> Response<reply::Body> {
+    match reply {
+        BackgroundReply::Queued(object) => reply::written(StatusCode::OK, object),
+        BackgroundReply::Followed(blocks) => events(blocks),
     }
 }

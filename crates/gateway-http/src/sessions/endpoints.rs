@@ -2,7 +2,7 @@
 
 use super::{
     asked::{Members, Query, expected_version},
-    compose, view,
+    headers, view,
 };
 use crate::{App, Endpoint, body, models::percent_decoded, reply};
 use bytes::Bytes;
@@ -32,7 +32,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let tenant = compose::tenant(client)?;
+    let tenant = headers::tenant(client)?;
     let (head, body) = request.into_parts();
     let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
     let desk = Desk { app, tenant };
@@ -62,17 +62,17 @@ impl Desk<'_> {
     async fn create(&self, members: &Members) -> Result<Response<reply::Body>> {
         let context = members.get::<SessionContext>("context", "an object")?;
         let (ttl, context) = (ttl(members)?, context.unwrap_or_default());
-        let session = self.app.keeper.sessions.create(&self.tenant, ttl, context).await?;
+        let session = self.app.keeper.sessions().create(&self.tenant, ttl, context).await?;
         Ok(whole(StatusCode::CREATED, &Snapshot { session, entries: Vec::new() }))
     }
 
     async fn show(&self, status: StatusCode, id: &str) -> Result<Response<reply::Body>> {
-        let snapshot = self.app.keeper.sessions.get(&self.tenant, id, Slice::ALL).await?;
+        let snapshot = self.app.keeper.sessions().get(&self.tenant, id, Slice::ALL).await?;
         Ok(whole(status, &snapshot))
     }
 
     async fn delete(&self, id: &str) -> Result<Response<reply::Body>> {
-        self.app.keeper.sessions.delete(&self.tenant, id).await?;
+        self.app.keeper.sessions().delete(&self.tenant, id).await?;
         Ok(reply::empty(StatusCode::NO_CONTENT))
     }
 
@@ -84,14 +84,14 @@ impl Desk<'_> {
     ) -> Result<Response<reply::Body>> {
         let patch = members.get::<SessionPatch>("context", "an object")?.unwrap_or_default();
         if !patch.is_empty() {
-            self.app.keeper.sessions.patch(&self.tenant, id, &patch, expected).await?;
+            self.app.keeper.sessions().patch(&self.tenant, id, &patch, expected).await?;
         }
         self.show(StatusCode::OK, id).await
     }
 
     async fn fork(&self, id: &str, members: &Members) -> Result<Response<reply::Body>> {
         let at = members.get("at_version", "a version: a whole number")?;
-        let copy = self.app.keeper.sessions.fork(&self.tenant, id, at, ttl(members)?).await?;
+        let copy = self.app.keeper.sessions().fork(&self.tenant, id, at, ttl(members)?).await?;
         self.show(StatusCode::CREATED, &copy.id).await
     }
 
@@ -99,7 +99,7 @@ impl Desk<'_> {
         let limit = query.limit(SESSIONS.0, SESSIONS.1)?;
         let after = query.text("after").map(percent_decoded);
         let page = Page { after, limit };
-        let listing = self.app.keeper.sessions.list(&self.tenant, page).await?;
+        let listing = self.app.keeper.sessions().list(&self.tenant, page).await?;
         Ok(reply::json(StatusCode::OK, &view::page(&listing)))
     }
 
@@ -107,7 +107,7 @@ impl Desk<'_> {
         let limit = query.limit(MESSAGES.0, MESSAGES.1)? as u64;
         let after = query.number::<u64>("after")?;
         let slice = Slice { from: after.map_or(0, |after| after.saturating_add(1)), limit };
-        let snapshot = self.app.keeper.sessions.get(&self.tenant, id, slice).await?;
+        let snapshot = self.app.keeper.sessions().get(&self.tenant, id, slice).await?;
         Ok(reply::json(StatusCode::OK, &view::messages(&snapshot)))
     }
 }

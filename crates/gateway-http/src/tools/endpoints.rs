@@ -3,11 +3,7 @@
 //! A tool that fails is an answer, `success: false` with an `error_code`; only what the caller can
 //! mend is an error of the request: a tool or a thing that does not exist, arguments that do not fit.
 
-use super::{
-    context::{self, Chosen},
-    entrance::Asker,
-    permitted,
-};
+use super::{context, entrance::Asker, permitted};
 use crate::{App, Endpoint, body, models::percent_decoded, reply, sessions};
 use bytes::Bytes;
 use gateway_core::{
@@ -15,6 +11,7 @@ use gateway_core::{
     ToolErrorCode, ToolKind, ToolSpec, Tools, state::Slice,
 };
 use gateway_limits::Client;
+use gateway_sessions::Chosen;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use serde::{Deserialize, Serialize};
@@ -49,7 +46,7 @@ where
     let Execute { call, session } = Execute::parse(&body)?;
     let about = crate::context::traced(&head.headers, asker.request_id, client);
     let chosen = chosen(app, client, session).await?;
-    let mut context = chosen.context(&about, app.toolbox.total);
+    let mut context = context::of(&chosen, &about, app.toolbox.total);
     context.idempotency_key = context::idempotency_key(&head.headers);
     execute(tools, &call, context).await
 }
@@ -58,7 +55,7 @@ where
 pub(super) async fn chosen(app: &App, client: &Client, id: Option<String>) -> Result<Chosen> {
     let Some(id) = id else { return Ok(Chosen::default()) };
     let tenant = sessions::tenant(client)?;
-    let found = app.keeper.sessions.get(&tenant, &id, NO_MESSAGES).await;
+    let found = app.keeper.sessions().get(&tenant, &id, NO_MESSAGES).await;
     let found = found.map_err(|error| error.with_param("session_id"))?;
     Ok(Chosen::by(&found.session))
 }

@@ -5,18 +5,14 @@
 //! everybody. What it names replaces what is offered otherwise; `x-gateway-tools: off` hands every
 //! call to the caller.
 
-use super::{
-    context::{self, Chosen},
-    permitted,
-    within::Within,
-};
+use super::{context, permitted, within::Within};
 use crate::App;
 use gateway_core::{
     ChatRequest, GatewayError, Payload, Provider, ProviderRequest, Result, Role, ToolError,
     ToolLoop, ToolSpec, Tools,
 };
 use gateway_limits::Client;
-use gateway_sessions::taxonomy;
+use gateway_sessions::{Chosen, taxonomy};
 use gateway_wire::tool_names;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -75,7 +71,7 @@ pub(crate) fn equip(
         return Err(GatewayError::invalid("tools", unknown).with_code("tool_not_found"));
     }
     let limit = if call.stream { toolbox.stream_total } else { toolbox.total };
-    let mut about = chosen.context(&call.context, limit);
+    let mut about = context::of(chosen, &call.context, limit);
     about.idempotency_key = context::idempotency_key(headers);
     about.taxonomy = about.taxonomy.or(taxonomy_of(call)?);
     let until = about.deadline;

@@ -67,7 +67,7 @@ where
             let session = session.map(|id| String::from_utf8_lossy(id).into_owned());
             let about = crate::context::traced(&head.headers, asker.request_id, client);
             let chosen = chosen(app, client, session).await?;
-            let mut context = chosen.context(&about, app.toolbox.total);
+            let mut context = context::of(&chosen, &about, app.toolbox.total);
             context.idempotency_key = context::idempotency_key(&head.headers);
             let tools = permitted::to(client, &app.toolbox.tools);
             call(&*tools, message.params, context).await

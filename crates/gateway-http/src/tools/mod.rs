@@ -10,7 +10,6 @@ mod remark;
 mod within;
 
 pub(crate) use self::{
-    context::Chosen,
     endpoints::serve,
     entrance::Asker,
     equip::equip,

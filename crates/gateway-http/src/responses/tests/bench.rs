@@ -1,6 +1,5 @@
 //! A gateway over the store in memory, and two providers that say how much they were told.
 
-use crate::responses::Responses;
 use crate::{About, App, Budget, Cors, Limits, Times, handle};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
@@ -10,6 +9,7 @@ use gateway_core::{
     state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse},
 };
 use gateway_limits::{Access, Client};
+use gateway_sessions::Responses;
 use gateway_store::{Settings, Stores};
 use gateway_wire::{Caller as _, Ids, Reply, responses::ResponsesCaller, sse};
 use http::{Method, Request};
@@ -210,11 +210,11 @@ impl Bench {
             access: Access::Keys(HashMap::from([Self::client("ours"), Self::client("theirs")])),
             directory: directory.build().unwrap(),
             caching: false,
-            keeper: crate::Keeper::new(gateway_sessions::Sessions::new(
+            keeper: gateway_sessions::Keeper::new(gateway_sessions::Sessions::new(
                 Arc::clone(&stores.sessions),
                 gateway_sessions::Rules::default(),
             )),
-            idempotency: crate::Idempotency::new(
+            idempotency: gateway_sessions::Idempotency::new(
                 Arc::clone(&stores.idempotency),
                 Duration::from_mins(10),
                 1 << 20,

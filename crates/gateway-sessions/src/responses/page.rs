@@ -9,7 +9,7 @@ const PAGE: (usize, usize) = (20, 100);
 
 /// Which items are wanted.
 #[derive(Debug)]
-pub(crate) struct Page<'a> {
+pub struct Page<'a> {
     limit: usize,
     oldest_first: bool,
     after: Option<&'a str>,
@@ -23,7 +23,7 @@ pub(crate) struct Found {
 
 impl<'a> Page<'a> {
     /// Reads them of a query.
-    pub(crate) fn read(query: &HashMap<&'a str, &'a str>) -> Result<Self> {
+    pub fn read(query: &HashMap<&'a str, &'a str>) -> Result<Self> {
         let (usual, most) = PAGE;
         let limit = match query.get("limit") {
             None => usual,
@@ -59,11 +59,6 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The parameters of a query. None of those that are known has anything to decode.
-pub(crate) fn parameters(query: Option<&str>) -> HashMap<&str, &str> {
-    query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,7 +68,9 @@ mod tests {
     #[track_caller]
     fn check(query: &str, expected: &str) {
         let items = (1..=5).map(|at| Json::of(&json!({ "id": at.to_string() }))).collect();
-        let told = match Page::read(&parameters(Some(query))).and_then(|page| page.of(items)) {
+        let told = match Page::read(&query.split('&').filter_map(|it| it.split_once('=')).collect())
+            .and_then(|page| page.of(items))
+        {
             Ok(found) => {
                 let ids: String = found.items.iter().filter_map(items::id_of).collect();
                 ids + if found.has_more { "+" } else { "" }

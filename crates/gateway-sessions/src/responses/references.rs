@@ -1,7 +1,6 @@
 //! Items that a request names instead of saying them again.
 
-use super::{chain, items, record::Members, record::Record};
-use crate::App;
+use super::{Responses, chain, items, record::Members, record::Record};
 use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
 use gateway_wire::Ids;
 use std::collections::{HashMap, HashSet};
@@ -18,14 +17,14 @@ const MAX_ANSWERS: usize = 256;
 ///
 /// If nobody knows an item.
 pub(super) async fn resolve(
-    app: &App,
+    responses: &Responses,
     tenant: &Tenant,
     items: &[Json],
     earlier: &[Json],
     is_native: bool,
 ) -> Result<Option<Vec<Json>>> {
     let said: HashSet<String> = earlier.iter().filter_map(items::id_of).collect();
-    let mut answers = Answers { app, tenant, known: HashMap::new() };
+    let mut answers = Answers { responses, tenant, known: HashMap::new() };
     let mut resolved = Vec::with_capacity(items.len());
     let mut has_changed = false;
     for item in items {
@@ -59,7 +58,7 @@ fn reference(item: &Json) -> Option<String> {
 
 /// Answers that were looked at.
 struct Answers<'a> {
-    app: &'a App,
+    responses: &'a Responses,
     tenant: &'a Tenant,
     known: HashMap<String, Option<Record>>,
 }
@@ -73,7 +72,7 @@ impl Answers<'_> {
                 let message = "the items come from too many answers";
                 return Err(GatewayError::invalid("input", message));
             }
-            let record = chain::get(self.app, self.tenant, &answer).await?.map(|it| it.0);
+            let record = chain::get(self.responses, self.tenant, &answer).await?.map(|it| it.0);
             self.known.insert(answer.clone(), record);
         }
         let record = self.known.get(&answer).and_then(Option::as_ref);

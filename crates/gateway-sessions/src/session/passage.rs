@@ -140,12 +140,11 @@ fn ends(chunk: &Chunk) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sessions::Keeper;
+    use crate::{Keeper, OnConflict, Rules, Sessions};
     use gateway_core::{
         FinishReason, Message, Role, ToolCallDelta,
         state::{SessionContext, Slice, Tenant},
     };
-    use gateway_sessions::{OnConflict, Rules, Sessions};
     use gateway_store::{Backend, Settings, Stores};
 
     /// A name that no other turn has.

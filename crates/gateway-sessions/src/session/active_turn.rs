@@ -1,11 +1,10 @@
 //! A turn that is under way. However it ends, the session is free for the next.
 
-use super::Keeper;
+use super::{Delivered, Keeper, OnConflict, OpenTurn};
 use gateway_core::{
     Chunk, Collector, Content, ErrorKind, GatewayError, Message, Part, Result, state::Tenant,
 };
-use gateway_sessions::{Delivered, OnConflict, OpenTurn};
-use std::mem;
+use std::{fmt, mem};
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -14,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// It is ended by [`commit`](Self::commit) or [`abandon`](Self::abandon). Dropping it is what
 /// happens when the caller leaves: what was told of the answer is kept, marked incomplete; if that
 /// is nothing, nothing is kept.
-pub(crate) struct Turn {
+pub struct Turn {
     keeper: Keeper,
     /// Gone once the turn has been ended.
     open: Option<OpenTurn>,
@@ -33,7 +32,7 @@ pub(crate) struct Turn {
 impl Turn {
     /// Begins a turn of the session `id`, by the name `token`; nobody else has one until it has
     /// ended.
-    pub(crate) async fn begin(
+    pub async fn begin(
         keeper: &Keeper,
         tenant: Tenant,
         (id, token): (String, String),
@@ -94,14 +93,14 @@ impl Turn {
     }
 
     /// Ends the turn: all of it is kept, in one step.
-    pub(super) async fn commit(mut self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
         let Some(open) = self.take() else { return Ok(()) };
         let delivered = self.delivered(false);
         end(self.keeper.clone(), open, delivered).await
     }
 
     /// Ends the turn: nothing of it is kept.
-    pub(crate) async fn abandon(mut self) {
+    pub async fn abandon(mut self) {
         let Some(open) = self.take() else { return };
         // Its failure is logged where it happens; the turn's own is what the caller is told.
         drop(end(self.keeper.clone(), open, Delivered::default()).await);
@@ -128,6 +127,13 @@ impl Turn {
         }
         let (asked, taxonomy) = (mem::take(&mut self.asked), self.taxonomy.take());
         Delivered { asked, answered, incomplete, taxonomy }
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.open.as_ref().map(OpenTurn::id);
+        f.debug_struct("Turn").field("session", &id).finish_non_exhaustive()
     }
 }
 

@@ -1,17 +1,10 @@
 //! The steps of a kept answer, told again; of one that is being made, told as they come.
 
-use super::synthetic;
-use crate::{App, reply};
+use super::{Responses, synthetic};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
-use gateway_core::{BoxError, Result, state::Key};
-use http::{
-    HeaderValue, Response,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
-};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, StreamBody};
-use std::{sync::Arc, time::Duration};
+use futures_util::{Stream, stream};
+use gateway_core::{Result, state::Key};
+use std::time::Duration;
 use tokio::time::{self, Instant};
 
 /// How often new steps are looked for.
@@ -19,22 +12,24 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How many are read at once.
 const PAGE: u64 = 256;
 
-/// The steps behind the first `from` of the answer under `key`, until it ends.
-pub(super) fn live(app: &Arc<App>, key: Key, from: u64) -> Response<reply::Body> {
-    let told = Instant::now();
-    let following = Following { app: Arc::clone(app), key, from, told, is_synthetic: false };
-    let blocks =
-        stream::unfold(Some(following), |following| async move { following?.next().await });
-    let chunks = blocks.map(|block| Ok::<_, BoxError>(Frame::data(block)));
-    let mut reply = Response::new(StreamBody::new(chunks).boxed_unsync());
-    let headers = reply.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    reply
+impl Responses {
+    /// The steps behind the first `from` of the answer under `key`, until it ends; a comment after
+    /// each silence of `keep_alive`.
+    pub(super) fn live(
+        &self,
+        key: Key,
+        from: u64,
+        keep_alive: Duration,
+    ) -> impl Stream<Item = Bytes> + Send + use<> {
+        let (responses, told) = (self.clone(), Instant::now());
+        let following = Following { responses, keep_alive, key, from, told, is_synthetic: false };
+        stream::unfold(Some(following), |following| async move { following?.next().await })
+    }
 }
 
 struct Following {
-    app: Arc<App>,
+    responses: Responses,
+    keep_alive: Duration,
     key: Key,
     from: u64,
     told: Instant,
@@ -49,7 +44,7 @@ impl Following {
         }
         loop {
             // A store that fails ends the reply: the caller can come back for the rest.
-            let page = self.app.responses.store.events(&self.key, self.from, PAGE).await;
+            let page = self.responses.store.events(&self.key, self.from, PAGE).await;
             let page = page.ok()??;
             if !page.events.is_empty() {
                 self.from += page.events.len() as u64;
@@ -59,11 +54,11 @@ impl Following {
             if !page.in_progress {
                 return self.synthetic().await;
             }
-            if self.app.responses.closing.is_cancelled() {
+            if self.responses.closing.is_cancelled() {
                 return None;
             }
             time::sleep(PAUSE).await;
-            if self.told.elapsed() >= self.app.times.keep_alive {
+            if self.told.elapsed() >= self.keep_alive {
                 self.told = Instant::now();
                 return Some((Bytes::from_static(b": keep-alive\n\n"), Some(self)));
             }
@@ -72,7 +67,7 @@ impl Following {
 
     /// Steps that spell an answer of which none are kept.
     async fn synthetic(mut self) -> Option<(Bytes, Option<Self>)> {
-        let responses = &self.app.responses;
+        let responses = &self.responses;
         let first = responses.store.events(&self.key, 0, 1).await.ok()??;
         if !first.events.is_empty() {
             return None;

@@ -1,7 +1,9 @@
 //! The answers that a request continues.
 
-use super::record::{self, Record, Within};
-use crate::{App, conversations};
+use super::{
+    Responses,
+    record::{self, Record, Within},
+};
 use gateway_core::{
     ErrorKind, GatewayError, Json, Result,
     state::{StoreError, Tenant},
@@ -25,12 +27,12 @@ const PAUSE: Duration = Duration::from_millis(25);
 ///
 /// If nobody knows the answer, or one before it.
 pub(super) async fn resolve(
-    app: &App,
+    responses: &Responses,
     tenant: &Tenant,
     previous: &str,
     kept_by: Option<&str>,
 ) -> Result<Option<Vec<Json>>> {
-    let found = match get(app, tenant, previous).await {
+    let found = match get(responses, tenant, previous).await {
         Ok(found) => found,
         Err(_) if kept_by.is_some() => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -41,12 +43,12 @@ pub(super) async fn resolve(
     if record.native && kept_by == Some(&*record.provider) {
         return Ok(None);
     }
-    let last = if in_progress { ended(app, tenant, previous).await? } else { record };
-    walk(app, tenant, last).await.map(Some)
+    let last = if in_progress { ended(responses, tenant, previous).await? } else { record };
+    walk(responses, tenant, last).await.map(Some)
 }
 
 /// The items of the conversation that ends with `last`, oldest first.
-async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
+async fn walk(responses: &Responses, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
     let mut turns = Vec::new();
     let mut bytes = 0;
     let mut seen = HashSet::new();
@@ -65,11 +67,11 @@ async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
         }
         // An upstream that uses an id twice makes a circle.
         next = match record.previous.filter(|id| seen.insert(id.clone())) {
-            Some(id) => Some(get(app, tenant, &id).await?.ok_or_else(unknown)?.0),
+            Some(id) => Some(get(responses, tenant, &id).await?.ok_or_else(unknown)?.0),
             None => None,
         };
         if let Some(Within { id, changes }) = within {
-            let kept = conversations::load(app, tenant, &id, Some(changes)).await?;
+            let kept = responses.conversations().load(tenant, &id, Some(changes)).await?;
             turns.push(kept.ok_or_else(unknown)?.input());
         }
     }
@@ -77,11 +79,11 @@ async fn walk(app: &App, tenant: &Tenant, last: Record) -> Result<Vec<Json>> {
 }
 
 /// The answer `id`, which is being made, once it is not any more.
-async fn ended(app: &App, tenant: &Tenant, id: &str) -> Result<Record> {
+async fn ended(responses: &Responses, tenant: &Tenant, id: &str) -> Result<Record> {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         time::sleep(PAUSE).await;
-        match get(app, tenant, id).await? {
+        match get(responses, tenant, id).await? {
             Some((record, false)) => return Ok(record),
             Some((_, true)) => {}
             None => return Err(unknown()),
@@ -93,14 +95,14 @@ async fn ended(app: &App, tenant: &Tenant, id: &str) -> Result<Record> {
 
 /// What is kept of the answer `id`, and whether it is still being made.
 pub(super) async fn get(
-    app: &App,
+    responses: &Responses,
     tenant: &Tenant,
     id: &str,
 ) -> Result<Option<(Record, bool)>, StoreError> {
     if !record::is_id(id) {
         return Ok(None);
     }
-    app.responses.get(&tenant.key(id)).await
+    responses.get(&tenant.key(id)).await
 }
 
 fn unknown() -> GatewayError {

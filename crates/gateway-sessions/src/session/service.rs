@@ -1,6 +1,6 @@
 //! What applications do with sessions.
 
-use crate::{
+use super::{
     Delivered, OnConflict, OpenTurn, SessionId, again, context, history::History, id::not_found,
 };
 use gateway_core::{

@@ -11,13 +11,11 @@
 //! that end at the same time stand behind each other, and none is lost.
 
 mod change;
-mod endpoints;
+mod desk;
 mod kept;
+mod wish;
 
-pub(crate) use self::{
-    endpoints::serve,
-    kept::{add_turn, load},
-};
+pub use self::{desk::Desk, kept::Conversations, wish::Wish};
 
 use gateway_core::{
     ErrorKind, GatewayError,
@@ -32,7 +30,7 @@ fn key(tenant: &Tenant, id: &str) -> Option<Key> {
 }
 
 /// Whose conversation it is makes no difference: what one may not see is not there.
-pub(crate) fn not_found() -> GatewayError {
+pub fn not_found() -> GatewayError {
     GatewayError::new(ErrorKind::NotFound, "there is no such conversation")
         .with_code("conversation_not_found")
         .with_param("conversation")

@@ -4,13 +4,14 @@ use super::{
     change::{Change, Head},
     full, key, not_found,
 };
-use crate::{App, responses::items};
+use crate::responses::items;
 use bytes::Bytes;
 use gateway_core::{
     ErrorKind, GatewayError, Json, Result,
     state::{Key, Outcome, ResponseStore, StoreError, StoredResponse, Tenant},
 };
 use serde_json::json;
+use std::{fmt, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// How often a change is moved behind one that came first.
@@ -34,62 +35,83 @@ pub(crate) struct Kept {
     bytes: usize,
 }
 
-/// The conversation `id`, after its first `changes`, or all of them.
-pub(crate) async fn load(
-    app: &App,
-    tenant: &Tenant,
-    id: &str,
-    changes: Option<u64>,
-) -> Result<Option<Kept>, StoreError> {
-    let Some(key) = key(tenant, id) else { return Ok(None) };
-    let store = app.responses.store();
-    let Some(head) = store.get(&key).await? else { return Ok(None) };
-    let Some(found) = store.events(&key, 0, changes.unwrap_or(BEYOND)).await? else {
-        return Ok(None);
-    };
-    let created_at = Head::read(&head.body)?.created_at;
-    let mut kept = Kept {
-        id: id.to_owned(),
-        created_at,
-        metadata: Json::of(&json!({})),
-        items: Vec::new(),
-        changes: 0,
-        bytes: 0,
-    };
-    for change in &found.events {
-        kept.bytes += change.len();
-        kept.apply(Change::read(change)?);
+/// Where conversations are kept, and for how long.
+#[derive(Clone)]
+pub struct Conversations {
+    store: Arc<dyn ResponseStore>,
+    ttl: Duration,
+}
+
+impl Conversations {
+    /// Keeps conversations in `store`, new ones for `ttl`.
+    pub(crate) fn new(store: Arc<dyn ResponseStore>, ttl: Duration) -> Self {
+        Self { store, ttl }
     }
-    Ok(Some(kept))
-}
 
-/// Adds what was asked and answered to the conversation `id`, in one step.
-///
-/// # Errors
-///
-/// If the conversation is gone or full, or the store is away.
-pub(crate) async fn add_turn(app: &App, tenant: &Tenant, id: &str, items: Vec<Json>) -> Result<()> {
-    let key = key(tenant, id).ok_or_else(not_found)?;
-    let mut change = change();
-    change.items = items;
-    append(app.responses.store(), &key, &change).await
-}
+    /// The conversation `id`, after its first `changes`, or all of them.
+    pub(crate) async fn load(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        changes: Option<u64>,
+    ) -> Result<Option<Kept>, StoreError> {
+        let Some(key) = key(tenant, id) else { return Ok(None) };
+        let Some(head) = self.store.get(&key).await? else { return Ok(None) };
+        let Some(found) = self.store.events(&key, 0, changes.unwrap_or(BEYOND)).await? else {
+            return Ok(None);
+        };
+        let created_at = Head::read(&head.body)?.created_at;
+        let mut kept = Kept {
+            id: id.to_owned(),
+            created_at,
+            metadata: Json::of(&json!({})),
+            items: Vec::new(),
+            changes: 0,
+            bytes: 0,
+        };
+        for change in &found.events {
+            kept.bytes += change.len();
+            kept.apply(Change::read(change)?);
+        }
+        Ok(Some(kept))
+    }
 
-/// Begins a conversation with `first`.
-pub(super) async fn create(
-    app: &App,
-    tenant: &Tenant,
-    created_at: u64,
-    first: Change,
-) -> Result<Kept> {
-    let id = format!("conv_{}", Uuid::new_v4().simple());
-    let key = key(tenant, &id).ok_or_else(not_found)?;
-    let body = Head::new(created_at).write().into();
-    // It stays open: whatever is done adds to it.
-    let head = StoredResponse { body, in_progress: true };
-    app.responses.store().put(&key, &head, app.responses.ttl()).await?;
-    append(app.responses.store(), &key, &first).await?;
-    load(app, tenant, &id, None).await?.ok_or_else(not_found)
+    /// Adds what was asked and answered to the conversation `id`, in one step.
+    ///
+    /// # Errors
+    ///
+    /// If the conversation is gone or full, or the store is away.
+    pub(crate) async fn add_turn(&self, tenant: &Tenant, id: &str, items: Vec<Json>) -> Result<()> {
+        self.change(tenant, id, Change { items, ..change() }).await
+    }
+
+    /// Adds `change` to the conversation `id`.
+    pub(super) async fn change(&self, tenant: &Tenant, id: &str, change: Change) -> Result<()> {
+        append(&*self.store, &key(tenant, id).ok_or_else(not_found)?, &change).await
+    }
+
+    /// Begins a conversation with `first`.
+    pub(super) async fn create(
+        &self,
+        tenant: &Tenant,
+        created_at: u64,
+        first: Change,
+    ) -> Result<Kept> {
+        let id = format!("conv_{}", Uuid::new_v4().simple());
+        let key = key(tenant, &id).ok_or_else(not_found)?;
+        let body = Head::new(created_at).write().into();
+        // It stays open: whatever is done adds to it.
+        let head = StoredResponse { body, in_progress: true };
+        self.store.put(&key, &head, self.ttl).await?;
+        append(&*self.store, &key, &first).await?;
+        self.load(tenant, &id, None).await?.ok_or_else(not_found)
+    }
+
+    /// Forgets the conversation `id`; says whether there was one.
+    pub(super) async fn delete(&self, tenant: &Tenant, id: &str) -> Result<bool> {
+        let key = key(tenant, id).ok_or_else(not_found)?;
+        Ok(self.store.delete(&key).await?)
+    }
 }
 
 /// A change that changes nothing yet.
@@ -98,7 +120,7 @@ pub(super) fn change() -> Change {
 }
 
 /// Adds `change` behind all others.
-pub(super) async fn append(store: &dyn ResponseStore, key: &Key, change: &Change) -> Result<()> {
+async fn append(store: &dyn ResponseStore, key: &Key, change: &Change) -> Result<()> {
     let change = Bytes::from(change.write());
     // Where the end is, the store says when it is asked for a place behind it.
     let mut at = BEYOND;
@@ -123,6 +145,12 @@ pub(super) async fn append(store: &dyn ResponseStore, key: &Key, change: &Change
         .with_param("conversation"))
 }
 
+impl fmt::Debug for Conversations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conversations").field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
 impl Kept {
     fn apply(&mut self, change: Change) {
         self.items.extend(change.items);
@@ -136,7 +164,7 @@ impl Kept {
     }
 
     /// Its items, oldest first.
-    pub(crate) fn items(&self) -> &[Json] {
+    pub(super) fn items(&self) -> &[Json] {
         &self.items
     }
 

@@ -6,7 +6,6 @@ use gateway_core::{
     Provider, ProviderLayer, ProviderRequest, ProviderResponse, Result,
     state::{Fingerprint, Key},
 };
-use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use std::{
     fmt::Write as _,
@@ -17,8 +16,8 @@ use std::{
 };
 
 /// Travels with a request that is to be done once.
-#[derive(Clone)]
-pub(crate) struct Mark {
+#[derive(Clone, Debug)]
+pub struct Mark {
     name: Arc<str>,
     failed: Arc<AtomicBool>,
 }
@@ -38,14 +37,9 @@ impl Mark {
         Self { name: name.into(), failed: Arc::default() }
     }
 
-    /// The mark that came with a request, if it is to be done once.
-    pub(crate) fn of(head: &Parts) -> Option<&Self> {
-        head.extensions.get()
-    }
-
     /// A name that is the same for every attempt at the request: what it leaves behind can be
     /// recognised by it.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
@@ -55,8 +49,8 @@ impl Mark {
 }
 
 /// `provider`, but an answer that fails after its head was sent is noted as failed.
-pub(crate) fn witnessed(head: &Parts, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
-    match Mark::of(head) {
+pub fn witnessed(mark: Option<&Mark>, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+    match mark {
         Some(mark) => Arc::new(Witnessed { inner: provider, mark: mark.clone() }),
         None => provider,
     }

@@ -1,6 +1,9 @@
 //! One attempt to do a request.
 
-use super::{Idempotency, LEASE, Mark, TOO_LARGE};
+use super::{
+    Mark,
+    service::{Idempotency, LEASE},
+};
 use bytes::Bytes;
 use gateway_core::{
     ErrorKind, GatewayError, Result,
@@ -20,12 +23,16 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(1_600),
 ];
 
+/// The status under which a reply is noted that was too large to be kept: no kept reply has it.
+const TOO_LARGE: u16 = 422;
+
 /// A request that is being done under its key.
 ///
 /// It ends by [`finish`](Self::finish) or [`abandon`](Self::abandon); dropping it abandons it, in
 /// the background. While it lasts it says so, so that an attempt whose process died is not waited
 /// for longer than a lease.
-pub(super) struct Attempt {
+#[derive(Debug)]
+pub struct Attempt {
     name: Name,
     mark: Mark,
     /// Whether it is to be ended yet.
@@ -34,7 +41,8 @@ pub(super) struct Attempt {
 }
 
 /// How an attempt begins.
-pub(super) enum Beginning {
+#[derive(Debug)]
+pub enum Beginning {
     /// The request is ours to do.
     Ours(Attempt),
     /// It was done; this was the reply.
@@ -42,7 +50,7 @@ pub(super) enum Beginning {
 }
 
 /// How the store knows an attempt.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Name {
     desk: Idempotency,
     key: Key,
@@ -57,7 +65,7 @@ enum Last {
 
 impl Attempt {
     /// Announces a request.
-    pub(super) async fn begin(
+    pub async fn begin(
         desk: &Idempotency,
         key: Key,
         fingerprint: Fingerprint,
@@ -76,6 +84,7 @@ impl Attempt {
                 attempt.beating = Some(AbortOnDropHandle::new(beating));
                 Ok(Beginning::Ours(attempt))
             }
+            Begun::Done(replay) if replay.status == TOO_LARGE => Err(reply_too_large()),
             Begun::Done(replay) => Ok(Beginning::Known(replay)),
             Begun::InProgress => Err(in_progress()),
             Begun::Mismatch => Err(mismatch()),
@@ -83,17 +92,17 @@ impl Attempt {
     }
 
     /// What those who do the work are to know of it.
-    pub(super) fn mark(&self) -> Mark {
+    pub fn mark(&self) -> Mark {
         self.mark.clone()
     }
 
     /// The largest reply that is kept.
-    pub(super) fn max_bytes(&self) -> usize {
+    pub fn max_bytes(&self) -> usize {
         self.name.desk.max_bytes
     }
 
     /// Whether an answer failed after its head was sent.
-    pub(super) fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         self.mark.has_failed()
     }
 
@@ -101,13 +110,19 @@ impl Attempt {
     ///
     /// Begins at once, and is done to its end even if the future is dropped; the future does not
     /// wait for a store that is away.
-    pub(super) fn finish(self, replay: Replay) -> impl Future<Output = ()> + Send + 'static {
+    pub fn finish(self, replay: Replay) -> impl Future<Output = ()> + Send + 'static {
         let fits = replay.body.len() <= self.max_bytes();
         self.end(Last::Keep(if fits { replay } else { too_large() }))
     }
 
+    /// Notes that the request was done, but that its reply is too large to be kept. As for the
+    /// future, see [`finish`](Self::finish).
+    pub fn finish_without_reply(self) -> impl Future<Output = ()> + Send + 'static {
+        self.end(Last::Keep(too_large()))
+    }
+
     /// Forgets the attempt: it may be made again. As for the future, see [`finish`](Self::finish).
-    pub(super) fn abandon(self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn abandon(self) -> impl Future<Output = ()> + Send + 'static {
         self.end(Last::Forget)
     }
 
@@ -182,8 +197,8 @@ impl Name {
 }
 
 /// Stands for a reply that is not kept.
-pub(super) fn too_large() -> Replay {
-    Replay { status: TOO_LARGE.as_u16(), content_type: String::new(), body: Bytes::new() }
+fn too_large() -> Replay {
+    Replay { status: TOO_LARGE, content_type: String::new(), body: Bytes::new() }
 }
 
 fn in_progress() -> GatewayError {
@@ -195,4 +210,9 @@ fn in_progress() -> GatewayError {
 fn mismatch() -> GatewayError {
     let message = "another request was sent with this Idempotency-Key";
     GatewayError::new(ErrorKind::Unprocessable, message).with_code("idempotency_mismatch")
+}
+
+fn reply_too_large() -> GatewayError {
+    let message = "the request was done; its reply was too large to be told again";
+    GatewayError::new(ErrorKind::Unprocessable, message).with_code("idempotency_reply_too_large")
 }

@@ -1,11 +1,11 @@
 //! What a request wants kept, and what of earlier answers it needs.
 
 use super::{
-    Keep, chain, items,
+    Keep, Responses, chain, items,
     record::{Members, Record, Within},
     references,
 };
-use crate::{App, conversations};
+use crate::conversations;
 use gateway_core::{
     Caching, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Payload, Provider,
     ProviderRequest, RawRequest, Result, state::Tenant,
@@ -18,11 +18,11 @@ const INPUT_IDS: u64 = 1 << 15;
 
 /// What is to be done about an answer beside giving it.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// It is to be kept.
-    pub(crate) keep: Option<Keep>,
+    pub keep: Option<Keep>,
     /// It is to be made without its caller.
-    pub(crate) background: bool,
+    pub background: bool,
 }
 
 /// Reads what `call` says of keeping its answer, whose things get their names of `ids`; puts the
@@ -31,8 +31,8 @@ pub(crate) struct Plan {
 /// # Errors
 ///
 /// If the call continues what nobody knows, or wants what only a store can give while there is none.
-pub(crate) async fn plan(
-    app: &Arc<App>,
+pub async fn plan(
+    responses: &Responses,
     provider: &Arc<dyn Provider>,
     call: &mut ProviderRequest,
     ids: &Ids,
@@ -41,11 +41,11 @@ pub(crate) async fn plan(
         return Ok(Plan::default());
     }
     // Boxed, so that it takes no room in the future of a request of another dialect.
-    Box::pin(read(app, provider, call, ids)).await
+    Box::pin(read(responses, provider, call, ids)).await
 }
 
 async fn read(
-    app: &Arc<App>,
+    responses: &Responses,
     provider: &Arc<dyn Provider>,
     call: &mut ProviderRequest,
     ids: &Ids,
@@ -62,7 +62,7 @@ async fn read(
     let mut record = Record::new(provider.id(), is_native && !background);
     record.background = background;
     let (kept_by, asked) = (is_native.then(|| provider.id()), original.body.len());
-    let Earlier { items, within } = earlier(app, &tenant, &fields, kept_by, asked).await?;
+    let Earlier { items, within } = earlier(responses, &tenant, &fields, kept_by, asked).await?;
     let keeps = fields.store || within.is_some();
     let mut resolved = None;
     if keeps || fields.has_references {
@@ -71,7 +71,8 @@ async fn read(
     }
     if fields.has_references {
         let earlier = items.as_deref().unwrap_or_default();
-        resolved = references::resolve(app, &tenant, &record.input, earlier, is_native).await?;
+        resolved =
+            references::resolve(responses, &tenant, &record.input, earlier, is_native).await?;
     }
     let mut composed = None;
     if items.is_some() || resolved.is_some() {
@@ -96,7 +97,7 @@ async fn read(
         // A kept answer has a name of its own.
         call.context.caching = Caching::Bypass("kept");
     }
-    let keep = keeps.then(|| Keep::new(app, tenant, record, fields.store));
+    let keep = keeps.then(|| Keep::new(responses, tenant, record, fields.store));
     Ok(Plan { keep, background })
 }
 
@@ -130,18 +131,18 @@ pub(super) struct Earlier {
 /// What `fields`, of a request of `asked` bytes, say was said before; nothing if the provider
 /// `kept_by` keeps that, or may.
 pub(super) async fn earlier(
-    app: &App,
+    responses: &Responses,
     tenant: &Tenant,
     fields: &StateFields,
     kept_by: Option<&str>,
     asked: usize,
 ) -> Result<Earlier> {
     if let Some(previous) = &fields.previous_response_id {
-        let items = chain::resolve(app, tenant, previous, kept_by).await?;
+        let items = chain::resolve(responses, tenant, previous, kept_by).await?;
         return Ok(Earlier { items, within: None });
     }
     let Some(id) = &fields.conversation else { return Ok(Earlier::default()) };
-    let kept = match conversations::load(app, tenant, id, None).await {
+    let kept = match responses.conversations().load(tenant, id, None).await {
         Ok(Some(kept)) => kept,
         Ok(None) | Err(_) if kept_by.is_some() => return Ok(Earlier::default()),
         Ok(None) => return Err(conversations::not_found()),

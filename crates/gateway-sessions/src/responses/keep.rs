@@ -1,10 +1,10 @@
 //! Keeping an answer while its caller gets it.
 
 use super::{
+    Responses,
     partial::{self, Broken},
     record::{self, Record},
 };
-use crate::{App, conversations};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gateway_core::{
@@ -27,8 +27,8 @@ const MAX_BYTES: usize = 8 << 20;
 
 /// Keeps one answer.
 #[derive(Clone)]
-pub(crate) struct Keep {
-    app: Arc<App>,
+pub struct Keep {
+    responses: Responses,
     tenant: Tenant,
     /// What is known before the answer.
     record: Arc<Record>,
@@ -37,12 +37,17 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    pub(super) fn new(app: &Arc<App>, tenant: Tenant, record: Record, is_stored: bool) -> Self {
-        Self { app: Arc::clone(app), tenant, record: Arc::new(record), is_stored }
+    pub(super) fn new(
+        responses: &Responses,
+        tenant: Tenant,
+        record: Record,
+        is_stored: bool,
+    ) -> Self {
+        Self { responses: responses.clone(), tenant, record: Arc::new(record), is_stored }
     }
 
-    pub(super) fn app(&self) -> &Arc<App> {
-        &self.app
+    pub(super) fn responses(&self) -> &Responses {
+        &self.responses
     }
 
     pub(super) fn key(&self, id: &str) -> Key {
@@ -60,12 +65,12 @@ impl Keep {
         }
         let record = Record { response, ..Record::clone(&self.record) };
         let stored = StoredResponse { body: record.write().into(), in_progress };
-        let responses = &self.app.responses;
+        let responses = &self.responses;
         responses.store.put(&self.key(id), &stored, responses.ttl).await
     }
 
     /// Keeps an answer that was given whole. It was not kept before: nobody knew of it.
-    pub(crate) async fn whole(&self, body: &[u8]) {
+    pub async fn whole(&self, body: &[u8]) {
         let Ok(response) = serde_json::from_slice::<Json>(body) else { return };
         let Some(id) = record::id_of(&response) else { return };
         let told = Told { id: Some(id), ..Told::default() };
@@ -76,7 +81,7 @@ impl Keep {
     async fn see_to(&self, response: Json, told: Told) {
         let keep = self.clone();
         let finishing = async move { keep.finish(response, told).await };
-        let _ = self.app.responses.tasks.spawn(finishing).await;
+        let _ = self.responses.tasks.spawn(finishing).await;
     }
 
     /// Adds an answer that has ended to the conversation that it is part of.
@@ -87,7 +92,8 @@ impl Keep {
         }
         let record = Record { response: response.clone(), ..Record::clone(&self.record) };
         let items = record.all_items();
-        let added = conversations::add_turn(&self.app, &self.tenant, &within.id, items).await;
+        let conversations = self.responses.conversations();
+        let added = conversations.add_turn(&self.tenant, &within.id, items).await;
         if let Err(error) = added {
             let cause = std::error::Error::source(&error).map(tracing::field::display);
             tracing::warn!(%error, cause, "an answer is missing in its conversation");
@@ -98,7 +104,7 @@ impl Keep {
     ///
     /// Who reads the end, or of the beginning, can ask for the answer at once. If the stream is
     /// dropped, what was told until then is kept.
-    pub(crate) fn stream(self, chunks: ChunkStream, to: Reply) -> ChunkStream {
+    pub fn stream(self, chunks: ChunkStream, to: Reply) -> ChunkStream {
         let log = Arc::new(Mutex::new(Log::default()));
         let leaving = Leaving { keep: self.clone(), log: Arc::clone(&log) };
         let writer = ResponsesCaller.writer(to);
@@ -108,7 +114,7 @@ impl Keep {
     }
 
     /// `chunks` without the upstream's name for the answer, unless the upstream keeps it by that.
-    pub(crate) fn named(&self, chunks: ChunkStream) -> ChunkStream {
+    pub fn named(&self, chunks: ChunkStream) -> ChunkStream {
         if self.record.native { chunks } else { nameless(chunks) }
     }
 
@@ -116,7 +122,7 @@ impl Keep {
     async fn finish(&self, response: Json, log: Told) {
         let Some(id) = log.id else { return };
         self.add_to_conversation(&response).await;
-        let responses = &self.app.responses;
+        let responses = &self.responses;
         if self.is_stored && !log.events.is_empty() {
             let events: Vec<_> = log.events.iter().flat_map(|block| split(block)).collect();
             let appended = responses.store.append(&self.key(&id), 0, &events).await;
@@ -241,7 +247,7 @@ impl Keeping {
         {
             lock(&self.log).told.id = Some(id.clone());
             let put = self.keep.put(&id, response, true).await;
-            let has_begun = self.keep.app.responses.note(put).is_some();
+            let has_begun = self.keep.responses.note(put).is_some();
             lock(&self.log).told.has_begun = has_begun;
         }
         if let Some(response) = last {
@@ -295,7 +301,7 @@ impl StreamObserver for Leaving {
         else {
             return;
         };
-        let tasks = keep.app.responses.tasks.clone();
+        let tasks = keep.responses.tasks.clone();
         tasks.spawn(async move { keep.finish(response, told).await });
     }
 }

@@ -1,6 +1,6 @@
 //! One turn of a session, from its beginning to its end.
 
-use crate::{
+use super::{
     SessionId,
     context::{self, TAXONOMY},
     history::{History, Joined},

@@ -1,0 +1,107 @@
+//! What applications do with the conversations of one tenant.
+
+use super::{
+    change::Change,
+    kept::{self, Conversations, Kept},
+    not_found,
+    wish::Wish,
+};
+use crate::responses::{Page, items};
+use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
+use serde_json::json;
+
+/// Where one tenant's wishes are met.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    conversations: Conversations,
+    tenant: Tenant,
+}
+
+impl Desk {
+    /// The conversations of `tenant`.
+    pub fn new(conversations: Conversations, tenant: Tenant) -> Self {
+        Self { conversations, tenant }
+    }
+
+    /// Begins a conversation at the time `now`, in seconds since 1970.
+    pub async fn create(&self, wish: Wish, now: u64) -> Result<Json> {
+        let first = Change { items: wish.items()?, metadata: wish.metadata()?, ..kept::change() };
+        Ok(self.conversations.create(&self.tenant, now, first).await?.object())
+    }
+
+    /// The conversation `id`, without its items.
+    pub async fn show(&self, id: &str) -> Result<Json> {
+        Ok(self.get(id).await?.object())
+    }
+
+    async fn get(&self, id: &str) -> Result<Kept> {
+        self.conversations.load(&self.tenant, id, None).await?.ok_or_else(not_found)
+    }
+
+    /// Replaces what the application wrote down.
+    pub async fn update(&self, id: &str, wish: Wish) -> Result<Json> {
+        let metadata = wish.metadata()?;
+        let metadata = metadata.or_else(|| Json::parse("{}").ok());
+        self.change(id, Change { metadata, ..kept::change() }).await?;
+        self.show(id).await
+    }
+
+    /// Forgets a conversation.
+    pub async fn delete(&self, id: &str) -> Result<Json> {
+        if !self.conversations.delete(&self.tenant, id).await? {
+            return Err(not_found());
+        }
+        let deleted = json!({ "id": id, "object": "conversation.deleted", "deleted": true });
+        Ok(Json::of(&deleted))
+    }
+
+    /// Adds items.
+    pub async fn add(&self, id: &str, wish: Wish) -> Result<Json> {
+        let items = wish.items()?;
+        if items.is_empty() {
+            return Err(GatewayError::invalid("items", "items is a list of at least one item"));
+        }
+        self.change(id, Change { items: items.clone(), ..kept::change() }).await?;
+        Ok(list(&items, false))
+    }
+
+    /// A page of the items.
+    pub async fn list(&self, id: &str, page: &Page<'_>) -> Result<Json> {
+        let found = page.of(self.get(id).await?.items().to_vec())?;
+        Ok(list(&found.items, found.has_more))
+    }
+
+    /// One item.
+    pub async fn item(&self, id: &str, item: &str) -> Result<Json> {
+        let kept = self.get(id).await?;
+        let is_it = |it: &&Json| items::id_of(it).is_some_and(|name| name == item);
+        kept.items().iter().find(is_it).cloned().ok_or_else(no_item)
+    }
+
+    /// Takes an item out.
+    pub async fn take_out(&self, id: &str, item: &str) -> Result<Json> {
+        self.item(id, item).await?;
+        self.change(id, Change { deleted: Some(item.to_owned()), ..kept::change() }).await?;
+        self.show(id).await
+    }
+
+    async fn change(&self, id: &str, change: Change) -> Result<()> {
+        self.conversations.change(&self.tenant, id, change).await
+    }
+}
+
+fn no_item() -> GatewayError {
+    GatewayError::new(ErrorKind::NotFound, "there is no such item in the conversation")
+        .with_param("item_id")
+}
+
+fn list(items: &[Json], has_more: bool) -> Json {
+    let id = |item: Option<&Json>| item.and_then(items::id_of);
+    Json::of(&json!({
+        "object": "list",
+        "data": items,
+        "first_id": id(items.first()),
+        "last_id": id(items.last()),
+        "has_more": has_more,
+    }))
+}

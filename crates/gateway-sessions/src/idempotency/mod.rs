@@ -1,0 +1,11 @@
+//! Requests that carry a name are done once, however often they are sent.
+
+mod attempt;
+mod service;
+mod witness;
+
+pub use self::{
+    attempt::{Attempt, Beginning},
+    service::Idempotency,
+    witness::{Mark, witnessed},
+};

@@ -1,0 +1,319 @@
+//! Answers that are made without their callers.
+
+use super::{
+    Keep, Responses,
+    keep::{nameless, responses_in, split},
+    partial::{self, Broken},
+};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, future::BoxFuture, stream::BoxStream};
+use gateway_core::{
+    ChunkStream, ErrorKind, GatewayError, Json, Result,
+    state::{self, Key, StoreError},
+};
+use gateway_wire::{
+    Caller as _, StreamWriter,
+    responses::{ResponsesCaller, Stage, response_object},
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often an answer that is made here is looked for in the store: another gateway may have
+/// cancelled it.
+const LOOK: Duration = Duration::from_secs(5);
+/// Frames at hand are kept together, up to so many.
+const BATCH: usize = 64;
+/// Events beyond so many bytes are not kept; the answer that they spell is.
+const MAX_BYTES: usize = 8 << 20;
+
+/// The answers being made. Clones share them.
+#[derive(Clone)]
+pub(super) struct Running {
+    places: Arc<Semaphore>,
+    jobs: Arc<Mutex<HashMap<Key, Handle>>>,
+}
+
+#[derive(Clone)]
+struct Handle {
+    stop: CancellationToken,
+    ended: CancellationToken,
+}
+
+impl Running {
+    pub(super) fn new(most: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(most)), jobs: Arc::default() }
+    }
+
+    /// Stops the answer under `key` and waits until it has; false if it is not made here.
+    pub(super) async fn stop(&self, key: &Key) -> bool {
+        let handle = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        let Some(handle) = handle else { return false };
+        handle.stop.cancel();
+        handle.ended.cancelled().await;
+        true
+    }
+
+    fn enter(&self, key: Key) -> Result<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            GatewayError::new(ErrorKind::Overloaded, "too many answers are made in the background")
+                .with_retry_after(Some(Duration::from_secs(5)))
+        })?;
+        let handle = Handle { stop: CancellationToken::new(), ended: CancellationToken::new() };
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.insert(key.clone(), handle.clone());
+        Ok(Place { key, handle, jobs: Arc::clone(&self.jobs), _permit: permit })
+    }
+}
+
+/// A place among those that run; given back when dropped.
+struct Place {
+    key: Key,
+    handle: Handle,
+    jobs: Arc<Mutex<HashMap<Key, Handle>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.handle.ended.cancel();
+    }
+}
+
+/// Makes an answer: accounts for itself, whatever becomes of it. Dropping it, or its chunks, gives
+/// it up.
+pub type Work = BoxFuture<'static, Result<ChunkStream>>;
+
+/// What the caller is told whose answer is being made.
+pub enum Reply {
+    /// The object that stands for it.
+    Queued(Vec<u8>),
+    /// Its steps, as they come.
+    Followed(BoxStream<'static, Bytes>),
+}
+
+/// An answer that may be made, and is kept as queued.
+pub struct Admitted {
+    job: Job,
+    place: Place,
+    queued: Vec<u8>,
+}
+
+impl Admitted {
+    /// Finds a place for an answer, and keeps it as queued.
+    ///
+    /// # Errors
+    ///
+    /// If there is no place for it, or no store.
+    pub async fn new(keep: Keep, to: gateway_wire::Reply) -> Result<Self> {
+        let id = to.ids.clone().next("resp_");
+        let key = keep.key(&id);
+        let place = keep.responses().running.enter(key.clone())?;
+        let queued = response_object(&id, to.clone(), Stage::Queued);
+        let object = serde_json::from_slice(&queued).map_err(|error| {
+            GatewayError::new(ErrorKind::Internal, "a response that cannot be read")
+                .with_source(error)
+        })?;
+        keep.put(&id, object, true).await?;
+        let job = Job {
+            keep,
+            key,
+            id,
+            writer: ResponsesCaller.writer(to),
+            events: Vec::new(),
+            bytes: 0,
+            kept: 0,
+            has_begun: false,
+        };
+        Ok(Self { job, place, queued })
+    }
+
+    /// Begins to make the answer; tells its name, or, to one who wants to follow it, its steps: with
+    /// a comment after each silence of `follow`.
+    pub fn start(self, work: Work, follow: Option<Duration>) -> Reply {
+        let Self { job, place, queued } = self;
+        let (responses, key) = (job.keep.responses().clone(), job.key.clone());
+        responses.tasks.spawn(job.run(work, place));
+        match follow {
+            Some(keep_alive) => Reply::Followed(responses.live(key, 0, keep_alive).boxed()),
+            None => Reply::Queued(queued),
+        }
+    }
+}
+
+/// One answer while it is made.
+struct Job {
+    keep: Keep,
+    key: Key,
+    id: String,
+    writer: Box<dyn StreamWriter>,
+    /// All events so far, each by itself.
+    events: Vec<Bytes>,
+    bytes: usize,
+    /// How many of them are kept.
+    kept: usize,
+    has_begun: bool,
+}
+
+/// Somebody else has ended the answer, or deleted it.
+struct Gone;
+
+impl Job {
+    async fn run(mut self, work: Work, place: Place) {
+        let responses = self.keep.responses().clone();
+        let closing = &responses.closing;
+        let key = self.key.clone();
+        let is_stopped = tokio::select! {
+            biased;
+            () = closing.cancelled() => true,
+            () = place.handle.stop.cancelled() => true,
+            () = gone(&responses, &key) => false,
+            _ = Self::work(&mut self, work) => false,
+        };
+        if !is_stopped {
+            return;
+        }
+        if closing.is_cancelled() {
+            let error = GatewayError::new(ErrorKind::ShuttingDown, "the gateway was stopped");
+            // Whoever ended it before had the last word.
+            let _ = self.fail(&error).await;
+        } else {
+            self.cancel().await;
+        }
+    }
+
+    async fn work(&mut self, work: Work) -> Result<(), Gone> {
+        let chunks = match work.await {
+            Ok(chunks) => chunks,
+            Err(error) => return self.fail(&error).await,
+        };
+        let mut batches = nameless(chunks).ready_chunks(BATCH);
+        while let Some(batch) = batches.next().await {
+            let mut out = Vec::new();
+            let mut failed = None;
+            for chunk in batch {
+                match chunk {
+                    Ok(chunk) => self.writer.write(chunk, &mut out),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            self.tell(&out).await?;
+            if let Some(error) = failed {
+                return self.fail(&error).await;
+            }
+        }
+        let mut out = Vec::new();
+        self.writer.end(&mut out);
+        self.tell(&out).await
+    }
+
+    async fn fail(&mut self, error: &GatewayError) -> Result<(), Gone> {
+        let mut out = Vec::new();
+        self.writer.fail(error, &mut out);
+        self.tell(&out).await
+    }
+
+    /// Keeps what was written, and the end if it is there.
+    async fn tell(&mut self, block: &[u8]) -> Result<(), Gone> {
+        self.bytes = self.bytes.saturating_add(block.len());
+        if self.bytes <= MAX_BYTES {
+            self.events.extend(split(block));
+        }
+        let (first, last) = responses_in(block);
+        if let Some(response) = first.filter(|_| !self.has_begun && last.is_none()) {
+            self.has_begun = true;
+            let put = self.keep.put(&self.id, response, true).await;
+            self.note(put);
+        }
+        self.append().await?;
+        if let Some(response) = last {
+            self.keep.add_to_conversation(&response).await;
+            let put = self.keep.put(&self.id, response, false).await;
+            self.note(put);
+        }
+        Ok(())
+    }
+
+    /// Adds the events that are not kept yet. What fails is tried again with the next.
+    async fn append(&mut self) -> Result<(), Gone> {
+        let new = self.events.get(self.kept..).unwrap_or_default();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let store = &self.keep.responses().store;
+        let appended = store.append(&self.key, self.kept as u64, new).await;
+        match self.note(appended) {
+            Some(state::Outcome::Gone) => return Err(Gone),
+            Some(state::Outcome::Full) => {
+                // Those that have no place need not be tried again; the end counts, and is short.
+                self.bytes = MAX_BYTES;
+                self.kept = self.events.len();
+            }
+            Some(
+                state::Outcome::Done(_)
+                | state::Outcome::Duplicate(_)
+                | state::Outcome::Conflict(_),
+            ) => self.kept = self.events.len(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Ends the answer where it is.
+    async fn cancel(&mut self) {
+        let events = self.events.iter().map(|event| &**event);
+        let told = partial::response(events, Broken::Cancelled);
+        let response = match told {
+            Some(response) => Some(response),
+            None => silent(&self.keep, &self.key).await,
+        };
+        if let Some(response) = response {
+            let put = self.keep.put(&self.id, response, false).await;
+            self.note(put);
+        }
+    }
+
+    fn note<T>(&self, done: Result<T, StoreError>) -> Option<T> {
+        self.keep.responses().note(done)
+    }
+}
+
+/// What is kept of an answer that has said nothing yet, as cancelled.
+async fn silent(keep: &Keep, key: &Key) -> Option<Json> {
+    let (record, _) = keep.responses().get(key).await.ok()??;
+    partial::cancelled(&record.response)
+}
+
+/// Returns when the answer under `key` has been ended or deleted by somebody else.
+async fn gone(responses: &Responses, key: &Key) {
+    loop {
+        time::sleep(LOOK).await;
+        match responses.store.get(key).await {
+            Ok(Some(kept)) if kept.in_progress => {}
+            Ok(_) => return,
+            // A store that fails says nothing.
+            Err(_) => {}
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Queued(_)) { "Queued" } else { "Followed" })
+    }
+}
+
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted").field("id", &self.job.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,22 @@
+//! How many tokens an input is, by estimate.
+
+use super::{Responses, plan, record::Members};
+use gateway_core::{GatewayError, Json, Result, estimate, state::Tenant};
+use gateway_wire::responses::{self, StateFields};
+
+impl Responses {
+    /// What a request of `tenant` with this body would have a model read: the object that says so.
+    pub async fn input_tokens(&self, tenant: &Tenant, body: &[u8]) -> Result<Vec<u8>> {
+        let mut members: Members = serde_json::from_slice(body).map_err(|error| {
+            GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
+        })?;
+        // An estimate needs no model.
+        members.entry("model".to_owned()).or_insert_with(|| Json::of(&"any"));
+        let fields = StateFields::read(body)?;
+        plan::check(&fields)?;
+        let earlier = plan::earlier(self, tenant, &fields, None, body.len()).await?;
+        let request = plan::continued(members, earlier.items.unwrap_or_default())?;
+        let tokens = estimate::tokens(&request, &request.model);
+        Ok(responses::input_tokens(tokens))
+    }
+}

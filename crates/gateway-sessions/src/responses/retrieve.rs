@@ -1,0 +1,111 @@
+//! What can be done with an answer that is kept.
+
+use super::{
+    Responses, items, not_found,
+    page::Page,
+    partial::{self, Broken},
+    record::{self, Record},
+    replay,
+};
+use bytes::Bytes;
+use futures_util::Stream;
+use gateway_core::{
+    ErrorKind, GatewayError, Json, Result,
+    state::{Key, StoredResponse, Tenant},
+};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time;
+
+/// How long the end of a cancelled answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Responses {
+    /// The answer `id`.
+    pub async fn retrieve(&self, tenant: &Tenant, id: &str) -> Result<Json> {
+        Ok(self.found(&key(tenant, id)?).await?.0.response)
+    }
+
+    /// The steps of the answer `id` that a caller has not seen who has seen all up to
+    /// `starting_after`; a comment after each silence of `keep_alive`.
+    pub async fn replay(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        starting_after: Option<&str>,
+        keep_alive: Duration,
+    ) -> Result<impl Stream<Item = Bytes> + Send + use<>> {
+        let key = key(tenant, id)?;
+        self.found(&key).await?;
+        let from = replay::from(starting_after)?;
+        Ok(self.live(key, from, keep_alive))
+    }
+
+    /// Forgets the answer `id`; one that is being made is not made further.
+    pub async fn delete(&self, tenant: &Tenant, id: &str) -> Result<Json> {
+        let key = key(tenant, id)?;
+        self.stop(&key).await;
+        if !self.store.delete(&key).await? {
+            return Err(not_found());
+        }
+        Ok(Json::of(&json!({ "id": id, "object": "response", "deleted": true })))
+    }
+
+    /// Ends the answer `id`, which is made in the background.
+    pub async fn cancel(&self, tenant: &Tenant, id: &str) -> Result<Json> {
+        let key = key(tenant, id)?;
+        let (record, in_progress) = self.found(&key).await?;
+        if !record.background {
+            let message = "only a response that is made in the background can be cancelled";
+            return Err(
+                GatewayError::new(ErrorKind::InvalidRequest, message).with_param("response_id")
+            );
+        }
+        if !in_progress {
+            return Ok(record.response);
+        }
+        if !self.stop(&key).await {
+            self.end(&key, record).await?;
+        }
+        Ok(self.found(&key).await?.0.response)
+    }
+
+    /// Stops an answer that is made here; false if it is not.
+    async fn stop(&self, key: &Key) -> bool {
+        time::timeout(PATIENCE, self.running.stop(key)).await.unwrap_or(false)
+    }
+
+    /// Ends an answer that is made elsewhere, or by nobody any more: who makes it finds out.
+    async fn end(&self, key: &Key, record: Record) -> Result<()> {
+        let told = self.store.events(key, 0, u64::MAX).await?;
+        let events = told.iter().flat_map(|told| &told.events).map(|event| &**event);
+        let response = partial::response(events, Broken::Cancelled)
+            .or_else(|| partial::cancelled(&record.response))
+            .unwrap_or(record.response.clone());
+        let record = Record { response, ..record };
+        let stored = StoredResponse { body: record.write().into(), in_progress: false };
+        Ok(self.store.put(key, &stored, self.ttl).await?)
+    }
+
+    /// What was asked for the answer `id`, a page of it.
+    pub async fn input_items(&self, tenant: &Tenant, id: &str, page: &Page<'_>) -> Result<Json> {
+        let (record, _) = self.found(&key(tenant, id)?).await?;
+        let page = page.of(record.input)?;
+        let id = |item: Option<&Json>| item.and_then(items::id_of);
+        Ok(Json::of(&json!({
+            "object": "list",
+            "data": page.items,
+            "first_id": id(page.items.first()),
+            "last_id": id(page.items.last()),
+            "has_more": page.has_more,
+        })))
+    }
+
+    async fn found(&self, key: &Key) -> Result<(Record, bool)> {
+        self.get(key).await?.ok_or_else(not_found)
+    }
+}
+
+fn key(tenant: &Tenant, id: &str) -> Result<Key> {
+    if record::is_id(id) { Ok(tenant.key(id)) } else { Err(not_found()) }
+}

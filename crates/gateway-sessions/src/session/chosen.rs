@@ -1,0 +1,31 @@
+//! What a session chose for the tools of its turns.
+
+use super::context;
+use gateway_core::state::Session;
+use std::sync::Arc;
+
+/// What a session chose for the tools of its turns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chosen {
+    /// The session's name.
+    pub session: Option<Arc<str>>,
+    /// The tools that its requests offer.
+    pub tools: Vec<String>,
+    /// The taxonomy that holds.
+    pub taxonomy: Option<String>,
+    /// The tiers that hold.
+    pub tier_filter: Option<Vec<i64>>,
+}
+
+impl Chosen {
+    /// What `session` says.
+    pub fn by(session: &Session) -> Self {
+        let tiers = context::tier_filter(&session.context);
+        Self {
+            session: Some(session.id.as_str().into()),
+            tools: context::tools(&session.context),
+            taxonomy: context::taxonomy(&session.context),
+            tier_filter: tiers.and_then(|tiers| tiers.read().ok()),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What is sent to a model for a request that continues a session.
+
+use super::{
+    Chosen, Keeper, OnConflict, Turn, history::Joined, pairs, passage::Remembering, window,
+};
+use crate::responses;
+use gateway_core::{
+    ChatRequest, Dialect, ErrorKind, Inspection, Message, ModelCard, Payload, Provider,
+    ProviderRequest, Result, estimate, state::Tenant,
+};
+use gateway_wire::responses::StateFields;
+use std::{mem, sync::Arc};
+
+/// How a request continues a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Options {
+    /// The session's name.
+    pub id: String,
+    /// What to do if another turn of it is under way.
+    pub on_conflict: OnConflict,
+    /// The name of the turn: the same for every attempt at one request.
+    pub turn_token: String,
+}
+
+/// A request as far as sessions have a say in it.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// Boxed, so that it takes little room in a request without a session.
+    turn: Option<Box<Turn>>,
+    composed: Composed,
+    /// What the session chose for tools.
+    pub chosen: Chosen,
+}
+
+impl Opened {
+    /// Whom to ask instead of `provider`: one who sees to it that the turn ends. And what the caller
+    /// is told of it.
+    pub fn remembering(self, provider: Arc<dyn Provider>) -> (Arc<dyn Provider>, Composed) {
+        match self.turn {
+            Some(turn) => (Arc::new(Remembering::new(provider, *turn)), self.composed),
+            None => (provider, self.composed),
+        }
+    }
+}
+
+/// What the caller is told of a composed request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Composed {
+    /// How many messages of the history did not fit the model's window.
+    pub dropped: usize,
+    /// The taxonomy that holds.
+    pub taxonomy: Option<String>,
+}
+
+/// Opens the session that a request continues, if it continues one; then `call` is made to ask with
+/// what the session remembers. `asked` is the request as it came.
+///
+/// # Errors
+///
+/// If there is no such session, another turn of it is under way, or the store is away.
+pub async fn open(
+    keeper: &Keeper,
+    tenant: Tenant,
+    asked: &Payload,
+    call: &mut ProviderRequest,
+    options: Option<Options>,
+) -> Result<Opened> {
+    let Some(options) = options else { return Ok(Opened::default()) };
+    refuse_other_memories(asked)?;
+    // Boxed, so that it takes no room in the future of a request without a session.
+    Box::pin(resume(keeper, tenant, call, options)).await
+}
+
+/// Opens the session.
+async fn resume(
+    keeper: &Keeper,
+    tenant: Tenant,
+    call: &mut ProviderRequest,
+    options: Options,
+) -> Result<Opened> {
+    let request = call.request()?.clone();
+    let mut turn = begin(keeper, tenant, options).await?;
+    let mut chosen = turn.opened().map(|open| Chosen::by(&open.session)).unwrap_or_default();
+    let composed = compose(&mut turn, request, call.target.card.as_deref());
+    let (request, composed) = match composed {
+        Ok(composed) => composed,
+        Err(error) => {
+            turn.abandon().await;
+            return Err(error);
+        }
+    };
+    call.payload = Payload::Parsed(Arc::new(request));
+    call.inspection = Inspection::Full;
+    chosen.taxonomy.clone_from(&composed.taxonomy);
+    Ok(Opened { turn: Some(Box::new(turn)), composed, chosen })
+}
+
+/// One thing remembers what was said before: what two remember would be said twice.
+fn refuse_other_memories(asked: &Payload) -> Result<()> {
+    let Payload::Raw(original) = asked else { return Ok(()) };
+    if original.dialect != Dialect::Responses {
+        return Ok(());
+    }
+    let fields = StateFields::read(&original.body)?;
+    let conversation = fields.conversation.map(|_| "conversation");
+    let other = conversation.or(fields.previous_response_id.map(|_| "previous_response_id"));
+    match other {
+        Some(other) => Err(responses::mutually_exclusive("session_id", other)),
+        None => Ok(()),
+    }
+}
+
+async fn begin(keeper: &Keeper, tenant: Tenant, options: Options) -> Result<Turn> {
+    let Options { id, on_conflict, turn_token } = options;
+    Turn::begin(keeper, tenant, (id, turn_token), on_conflict).await.map_err(|error| {
+        if error.kind() == ErrorKind::NotFound { error.with_param("session_id") } else { error }
+    })
+}
+
+/// Puts what the session remembers before what `request` says, as far as it fits the model.
+fn compose(
+    turn: &mut Turn,
+    mut request: ChatRequest,
+    card: Option<&ModelCard>,
+) -> Result<(ChatRequest, Composed)> {
+    // It is ours, and means nothing to any upstream.
+    request.extra.remove("session_id");
+    let asked = mem::take(&mut request.messages);
+    let Some(open) = turn.opened() else { return Ok((request, Composed::default())) };
+    let mut joined = mem::take(&mut open.history).join(asked);
+    let (holds, to_remember) = open.taxonomy(&joined.new);
+    turn.ask(joined.to_remember(), to_remember)?;
+    let dropped = fit(&mut joined, &request, card);
+    joined.history = pairs::mend(mem::take(&mut joined.history), &joined.new);
+    let Joined { instructions, history, new, .. } = joined;
+    request.messages = instructions.into_iter().chain(history).chain(new).collect();
+    Ok((request, Composed { dropped, taxonomy: holds }))
+}
+
+/// Cuts the history to what the model's window has room for; tells how much was left out.
+fn fit(joined: &mut Joined, request: &ChatRequest, card: Option<&ModelCard>) -> usize {
+    let Some(window) = card.and_then(|card| card.context_window) else { return 0 };
+    let most = card.and_then(|card| card.max_output);
+    // A window that is mostly kept for the answer would leave no room for what it answers.
+    let answer = request.options.max_tokens.or(most).unwrap_or_default().min(window / 2);
+    let tokens = |message: &Message| estimate::message(message, &request.model);
+    let tools = request.tools.iter().map(|tool| estimate::tool(tool, &request.model));
+    let fixed = joined.instructions.iter().chain(&joined.new).map(tokens).chain(tools);
+    let fixed = fixed.fold(0, u64::saturating_add);
+    let budget = window.saturating_sub(answer).saturating_sub(fixed);
+    let cut = window::cut(mem::take(&mut joined.history), budget, tokens);
+    joined.history = cut.kept;
+    cut.dropped
+}

@@ -1,0 +1,58 @@
+//! The manager of sessions, which sees every turn to its end.
+
+use super::service::Sessions;
+use gateway_core::{ErrorKind, GatewayError, Result};
+use std::future::Future;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+/// Keeps sessions, and sees every turn to its end, whether or not its caller is still there.
+///
+/// Clones share the turns.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    pub(super) sessions: Sessions,
+    pub(super) turns: TaskTracker,
+}
+
+impl Keeper {
+    /// Keeps `sessions`.
+    pub fn new(sessions: Sessions) -> Self {
+        Self { sessions, turns: TaskTracker::new() }
+    }
+
+    /// Keeps `sessions` from now on, which share the turns that are under way.
+    #[must_use]
+    pub fn with(&self, sessions: Sessions) -> Self {
+        Self { sessions, turns: self.turns.clone() }
+    }
+
+    /// The sessions that are kept.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Waits until every turn has ended. Dropping the future waits no longer, and cancels nothing.
+    pub async fn settled(&self) {
+        self.turns.close();
+        self.turns.wait().await;
+    }
+
+    /// Does `work` to its end, even if this future is dropped.
+    pub(super) async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T> {
+        self.turns.spawn(work).await.map_err(|error| {
+            GatewayError::new(ErrorKind::Internal, "the gateway failed").with_source(error)
+        })
+    }
+
+    /// Does `work` to its end, which nobody waits for but [`settled`](Self::settled).
+    pub(super) fn leave(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // Without a runtime nothing is under way that could be continued.
+        if let Ok(runtime) = Handle::try_current() {
+            drop(self.turns.spawn_on(work, &runtime));
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Sessions, and the turns that requests to models take in them.
+
+mod active_turn;
+mod again;
+mod chosen;
+mod compose;
+pub mod context;
+pub mod history;
+mod id;
+mod manager;
+pub mod pairs;
+mod passage;
+mod service;
+pub mod taxonomy;
+mod turn;
+pub mod window;
+
+pub use self::{
+    active_turn::Turn,
+    chosen::Chosen,
+    compose::{Composed, Opened, Options, open},
+    id::SessionId,
+    manager::Keeper,
+    service::{Rules, Sessions},
+    turn::{Delivered, OnConflict, OpenTurn},
+};
