@@ -15,7 +15,7 @@ use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Descriptor, Fake, GEMINI_COMPATIBLE,
     OPENAI_COMPATIBLE, Settings, Through,
 };
-use gateway_resilience::{Condition, Limits, Policy, breaker};
+use gateway_resilience::{DeadlineLimits, FallbackCondition, RetryPolicy, breaker};
 use std::{collections::HashMap, sync::Arc};
 
 /// Builds the directory; providers of the previous generation whose effective settings are the same
@@ -63,30 +63,30 @@ pub(crate) fn connections(config: &Config) -> ClientSettings {
 }
 
 /// When the circuit of something that fails opens, and for how long.
-pub(crate) fn breaker_config(resilience: &Resilience) -> breaker::Config {
-    breaker::Config {
-        failures: saturating_u32(resilience.circuit_breaker_failure_threshold),
+pub(crate) fn breaker_config(resilience: &Resilience) -> breaker::BreakerPolicy {
+    breaker::BreakerPolicy {
+        consecutive_failures: saturating_u32(resilience.circuit_breaker_failure_threshold),
         cooldown: resilience.circuit_breaker_recovery_timeout,
-        longest_cooldown: resilience.circuit_breaker_longest_pause,
-        ..breaker::Config::default()
+        max_cooldown: resilience.circuit_breaker_longest_pause,
+        ..breaker::BreakerPolicy::default()
     }
 }
 
 fn resilience(config: &Config) -> ResilienceSettings {
     let (waits, it) = (&config.timeouts, &config.resilience);
-    let retry = Policy {
-        attempts: saturating_u32(it.retry_max_attempts),
-        ambiguous: it.retry_ambiguous,
-        ..Policy::default()
+    let retry = RetryPolicy {
+        max_attempts: saturating_u32(it.retry_max_attempts),
+        retry_non_idempotent: it.retry_ambiguous,
+        ..RetryPolicy::default()
     };
     ResilienceSettings {
-        deadlines: Limits {
+        deadlines: DeadlineLimits {
             first_byte: waits.first_byte,
             first_output: waits.first_token,
             idle: waits.idle,
             stream_total: waits.stream_total,
             total: waits.total,
-            ..Limits::default()
+            ..DeadlineLimits::default()
         },
         breaker: it.circuit_breaker_enabled.then(|| breaker_config(it)),
         retry: (it.retry_max_attempts > 1).then_some(retry),
@@ -229,14 +229,14 @@ fn fallback(route: &crate::config::Route) -> Option<FallbackRoute> {
     })
 }
 
-const fn condition(when: When) -> Condition {
+const fn condition(when: When) -> FallbackCondition {
     match when {
-        When::RateLimit => Condition::RateLimit,
-        When::ServerError => Condition::ServerError,
-        When::Timeout => Condition::Timeout,
-        When::Unavailable => Condition::Unavailable,
-        When::ContextLength => Condition::ContextLength,
-        When::ContentFilter => Condition::ContentFilter,
+        When::RateLimit => FallbackCondition::RateLimit,
+        When::ServerError => FallbackCondition::ServerError,
+        When::Timeout => FallbackCondition::Timeout,
+        When::Unavailable => FallbackCondition::Unavailable,
+        When::ContextLength => FallbackCondition::ContextLength,
+        When::ContentFilter => FallbackCondition::ContentFilter,
     }
 }
 

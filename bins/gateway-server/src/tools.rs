@@ -34,7 +34,7 @@ fn executor(config: &Config, stores: &Stores) -> anyhow::Result<Executor> {
     let registry = settings::registry(config).map_err(|error| anyhow!(error)).context("tools")?;
     let mut pauses = providers::breaker_config(&config.resilience);
     if !config.resilience.circuit_breaker_enabled {
-        pauses.failures = u32::MAX;
+        pauses.consecutive_failures = u32::MAX;
     }
     let limits = Limits {
         running: config.tool_calls.running,

@@ -17,47 +17,47 @@ use tokio::time::Instant;
 
 /// When to stop calling, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Config {
+pub struct BreakerPolicy {
     /// Failures in a row that open the breaker.
-    pub failures: u32,
+    pub consecutive_failures: u32,
     /// The share of failures that opens it, in percent of the calls of the last ten seconds.
-    pub failed_percent: u32,
+    pub failure_percent: u32,
     /// How many calls that share needs to mean something.
-    pub calls: u32,
+    pub min_calls: u32,
     /// How long it stays open the first time.
     pub cooldown: Duration,
     /// How long it stays open at most, unless `cooldown` is longer.
-    pub longest_cooldown: Duration,
+    pub max_cooldown: Duration,
     /// Probes that must succeed in a row before it closes.
-    pub probes: u32,
+    pub required_probes: u32,
 }
 
-impl Default for Config {
+impl Default for BreakerPolicy {
     fn default() -> Self {
         Self {
-            failures: 5,
-            failed_percent: 50,
-            calls: 20,
+            consecutive_failures: 5,
+            failure_percent: 50,
+            min_calls: 20,
             cooldown: Duration::from_secs(5),
-            longest_cooldown: Duration::from_secs(8),
-            probes: 3,
+            max_cooldown: Duration::from_secs(8),
+            required_probes: 3,
         }
     }
 }
 
 /// A circuit breaker for one upstream.
 #[derive(Debug)]
-pub struct Breaker {
-    config: Config,
-    state: State,
-    window: Window,
+pub struct CircuitBreaker {
+    config: BreakerPolicy,
+    state: BreakerState,
+    window: FailureWindow,
     /// How many openings in a row were not followed by a closing.
     openings: u32,
 }
 
 /// What a breaker does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
+pub enum BreakerState {
     /// Admits every call.
     Closed {
         /// Failures in a row.
@@ -77,7 +77,7 @@ pub enum State {
     },
 }
 
-impl State {
+impl BreakerState {
     /// The stable name, for logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl State {
 
 /// How a call went.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
+pub enum CallOutcome {
     /// The upstream did its part, even if it said no.
     Success,
     /// The upstream failed.
@@ -99,15 +99,15 @@ pub enum Outcome {
     Dropped,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     /// A closed breaker.
-    pub fn new(config: Config) -> Self {
-        let state = State::Closed { failures: 0 };
-        Self { config, state, window: Window::default(), openings: 0 }
+    pub fn new(config: BreakerPolicy) -> Self {
+        let state = BreakerState::Closed { failures: 0 };
+        Self { config, state, window: FailureWindow::default(), openings: 0 }
     }
 
     /// What it does now.
-    pub const fn state(&self) -> State {
+    pub const fn state(&self) -> BreakerState {
         self.state
     }
 
@@ -117,17 +117,17 @@ impl Breaker {
     ///
     /// How long to wait, if the breaker is open.
     pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
-        if let State::Open { until } = self.state
+        if let BreakerState::Open { until } = self.state
             && now >= until
         {
-            self.state = State::HalfOpen { probing: false, successes: 0 };
+            self.state = BreakerState::HalfOpen { probing: false, successes: 0 };
         }
         match &mut self.state {
             // Counted when it begins, so that calls that hang show.
-            State::Closed { .. } => self.window.begin(now),
-            State::Open { until } => return Err(*until - now),
-            State::HalfOpen { probing: true, .. } => return Err(self.config.cooldown),
-            State::HalfOpen { probing, .. } => *probing = true,
+            BreakerState::Closed { .. } => self.window.begin(now),
+            BreakerState::Open { until } => return Err(*until - now),
+            BreakerState::HalfOpen { probing: true, .. } => return Err(self.config.cooldown),
+            BreakerState::HalfOpen { probing, .. } => *probing = true,
         }
         Ok(())
     }
@@ -135,9 +135,11 @@ impl Breaker {
     /// How long no call would be admitted, if none is now.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         match self.state {
-            State::Closed { .. } | State::HalfOpen { probing: false, .. } => None,
-            State::Open { until } => until.checked_duration_since(now).filter(|it| !it.is_zero()),
-            State::HalfOpen { probing: true, .. } => Some(self.config.cooldown),
+            BreakerState::Closed { .. } | BreakerState::HalfOpen { probing: false, .. } => None,
+            BreakerState::Open { until } => {
+                until.checked_duration_since(now).filter(|it| !it.is_zero())
+            }
+            BreakerState::HalfOpen { probing: true, .. } => Some(self.config.cooldown),
         }
     }
 
@@ -147,62 +149,63 @@ impl Breaker {
     /// # Errors
     ///
     /// How long to wait, if there is a probe already.
-    pub fn press(&mut self, now: Instant) -> Result<(), Duration> {
-        if let State::Open { .. } = self.state {
-            self.state = State::HalfOpen { probing: false, successes: 0 };
+    pub fn force(&mut self, now: Instant) -> Result<(), Duration> {
+        if let BreakerState::Open { .. } = self.state {
+            self.state = BreakerState::HalfOpen { probing: false, successes: 0 };
         }
         self.admit(now)
     }
 
     /// Reports how an admitted call went. `jitter`, from 0 to 1, keeps breakers that opened together
     /// from probing together.
-    pub fn record(&mut self, now: Instant, outcome: Outcome, jitter: f64) {
+    pub fn record(&mut self, now: Instant, outcome: CallOutcome, jitter: f64) {
         match (self.state, outcome) {
-            (State::Closed { .. }, Outcome::Success) => {
-                self.state = State::Closed { failures: 0 };
+            (BreakerState::Closed { .. }, CallOutcome::Success) => {
+                self.state = BreakerState::Closed { failures: 0 };
             }
-            (State::Closed { failures }, Outcome::Failure) => {
+            (BreakerState::Closed { failures }, CallOutcome::Failure) => {
                 self.window.fail(now);
-                self.state = State::Closed { failures: failures + 1 };
-                let in_a_row = failures + 1 >= self.config.failures;
-                if in_a_row || self.window.is_bad(now, &self.config) {
+                self.state = BreakerState::Closed { failures: failures + 1 };
+                let in_a_row = failures + 1 >= self.config.consecutive_failures;
+                if in_a_row || self.window.exceeds(now, &self.config) {
                     self.open(now, jitter);
                 }
             }
-            (State::HalfOpen { successes, .. }, Outcome::Success) => {
-                self.state = State::HalfOpen { probing: false, successes: successes + 1 };
-                if successes + 1 >= self.config.probes {
+            (BreakerState::HalfOpen { successes, .. }, CallOutcome::Success) => {
+                self.state = BreakerState::HalfOpen { probing: false, successes: successes + 1 };
+                if successes + 1 >= self.config.required_probes {
                     self.close();
                 }
             }
-            (State::HalfOpen { .. }, Outcome::Failure) => self.open(now, jitter),
-            (State::HalfOpen { successes, .. }, Outcome::Dropped) => {
-                self.state = State::HalfOpen { probing: false, successes };
+            (BreakerState::HalfOpen { .. }, CallOutcome::Failure) => self.open(now, jitter),
+            (BreakerState::HalfOpen { successes, .. }, CallOutcome::Dropped) => {
+                self.state = BreakerState::HalfOpen { probing: false, successes };
             }
             // Late news, of a call admitted before the breaker opened; or no news.
-            (State::Open { .. }, _) | (State::Closed { .. }, Outcome::Dropped) => {}
+            (BreakerState::Open { .. }, _)
+            | (BreakerState::Closed { .. }, CallOutcome::Dropped) => {}
         }
     }
 
     fn open(&mut self, now: Instant, jitter: f64) {
         let doubled = self.config.cooldown.saturating_mul(1 << self.openings.min(16));
-        let cooldown = doubled.min(self.config.longest_cooldown.max(self.config.cooldown));
+        let cooldown = doubled.min(self.config.max_cooldown.max(self.config.cooldown));
         // Within a fifth of it, to either side.
         let cooldown = cooldown.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
         self.openings = self.openings.saturating_add(1);
-        self.state = State::Open { until: now + cooldown };
+        self.state = BreakerState::Open { until: now + cooldown };
     }
 
     fn close(&mut self) {
         self.openings = 0;
-        self.window = Window::default();
-        self.state = State::Closed { failures: 0 };
+        self.window = FailureWindow::default();
+        self.state = BreakerState::Closed { failures: 0 };
     }
 }
 
 /// Calls and failures of the last ten seconds, in slots.
 #[derive(Debug, Default)]
-struct Window {
+struct FailureWindow {
     began: Option<Instant>,
     slots: [Slot; SLOTS],
 }
@@ -218,7 +221,7 @@ struct Slot {
 const SLOTS: usize = 8;
 const SLOT: Duration = Duration::from_millis(1250);
 
-impl Window {
+impl FailureWindow {
     fn begin(&mut self, now: Instant) {
         let slot = self.slot(now);
         slot.calls = slot.calls.saturating_add(1);
@@ -229,14 +232,14 @@ impl Window {
         slot.failures = slot.failures.saturating_add(1);
     }
 
-    fn is_bad(&mut self, now: Instant, config: &Config) -> bool {
+    fn exceeds(&mut self, now: Instant, config: &BreakerPolicy) -> bool {
         let turn = self.turn(now);
         let recent = self.slots.iter().filter(|slot| slot.turn + SLOTS as u64 > turn);
         let (calls, failures) = recent.fold((0u32, 0u32), |(calls, failures), slot| {
             (calls.saturating_add(slot.calls), failures.saturating_add(slot.failures))
         });
         let share = u64::from(failures) * 100;
-        calls >= config.calls && share >= u64::from(calls) * u64::from(config.failed_percent)
+        calls >= config.min_calls && share >= u64::from(calls) * u64::from(config.failure_percent)
     }
 
     fn turn(&mut self, now: Instant) -> u64 {
@@ -261,13 +264,13 @@ impl Window {
 mod tests {
     use super::*;
 
-    const CONFIG: Config = Config {
-        failures: 2,
-        failed_percent: 50,
-        calls: 6,
+    const CONFIG: BreakerPolicy = BreakerPolicy {
+        consecutive_failures: 2,
+        failure_percent: 50,
+        min_calls: 6,
         cooldown: Duration::from_secs(10),
-        longest_cooldown: Duration::from_secs(30),
-        probes: 2,
+        max_cooldown: Duration::from_secs(30),
+        required_probes: 2,
     };
 
     /// Runs a script, one step a second: `+` a call that succeeds, `-` one that fails, `?` one
@@ -275,7 +278,7 @@ mod tests {
     #[track_caller]
     fn check(script: &str) {
         let start = Instant::now();
-        let mut breaker = Breaker::new(CONFIG);
+        let mut breaker = CircuitBreaker::new(CONFIG);
         for (second, step) in (0..).zip(script.chars()) {
             let now = start + Duration::from_secs(second);
             let outcome = match step {
@@ -284,9 +287,9 @@ mod tests {
                     assert!(breaker.admit(now).is_err(), "admitted at {second}");
                     continue;
                 }
-                '+' => Outcome::Success,
-                '-' => Outcome::Failure,
-                '?' => Outcome::Dropped,
+                '+' => CallOutcome::Success,
+                '-' => CallOutcome::Failure,
+                '?' => CallOutcome::Dropped,
                 other => panic!("no such step: {other}"),
             };
             assert_eq!(breaker.admit(now), Ok(()), "rejected at {second}");
@@ -323,10 +326,10 @@ mod tests {
     #[test]
     fn one_probe_at_a_time() {
         let start = Instant::now();
-        let mut breaker = Breaker::new(CONFIG);
+        let mut breaker = CircuitBreaker::new(CONFIG);
         for _ in 0..2 {
             breaker.admit(start).unwrap();
-            breaker.record(start, Outcome::Failure, 0.5);
+            breaker.record(start, CallOutcome::Failure, 0.5);
         }
         let later = start + Duration::from_secs(10);
         assert_eq!(breaker.admit(later), Ok(()));

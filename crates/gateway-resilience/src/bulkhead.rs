@@ -1,4 +1,4 @@
-//! One provider that is slow does not take everybody's places.
+//! One provider that is slow does not take everybody's slots.
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -12,70 +12,70 @@ use tokio::{
     time,
 };
 
-/// How long a call waits for a place.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a call waits for a slot.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many calls wait for a place.
-const QUEUE: usize = 64;
+/// How many calls wait for a slot.
+const QUEUE_LENGTH: usize = 64;
 
 /// A provider that answers so many calls at one time; a few more wait a moment.
 ///
-/// A place is held until the answer has ended.
-pub struct Bulkhead {
+/// A slot is held until the answer has ended.
+pub struct BulkheadLayer {
     inner: Arc<dyn Provider>,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     queue: Semaphore,
 }
 
-impl Bulkhead {
-    /// Lets `places` calls at one time through to `inner`.
-    pub fn new(inner: Arc<dyn Provider>, places: usize) -> Self {
-        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
-        Self { inner, places, queue: Semaphore::new(QUEUE) }
+impl BulkheadLayer {
+    /// Lets `slots` calls at one time through to `inner`.
+    pub fn new(inner: Arc<dyn Provider>, slots: usize) -> Self {
+        let slots = Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS)));
+        Self { inner, slots, queue: Semaphore::new(QUEUE_LENGTH) }
     }
 
-    async fn enter(&self) -> Result<OwnedSemaphorePermit> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(place);
+    async fn acquire_slot(&self) -> Result<OwnedSemaphorePermit> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Ok(slot);
         }
         let full = || {
             let message = format!("the provider '{}' has too much to do", self.inner.id());
             GatewayError::new(ErrorKind::Overloaded, message)
                 .with_code("provider_overloaded")
-                .with_retry_after(Some(PATIENCE))
+                .with_retry_after(Some(QUEUE_TIMEOUT))
         };
-        let _turn = self.queue.try_acquire().map_err(|_| full())?;
-        let waiting = time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned());
+        let _queued = self.queue.try_acquire().map_err(|_| full())?;
+        let waiting = time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.slots).acquire_owned());
         waiting.await.ok().and_then(std::result::Result::ok).ok_or_else(full)
     }
 }
 
 #[async_trait]
-impl ProviderLayer for Bulkhead {
+impl ProviderLayer for BulkheadLayer {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let place = self.enter().await?;
+        let slot = self.acquire_slot().await?;
         let mut answer = self.inner.generate(call).await?;
-        let chunks = answer.chunks.inspect(move |_| _ = &place);
+        let chunks = answer.chunks.inspect(move |_| _ = &slot);
         answer.chunks = Box::pin(chunks);
         Ok(answer)
     }
 
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
-        let _place = self.enter().await?;
+        let _slot = self.acquire_slot().await?;
         self.inner.count_tokens(call).await
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        let _place = self.enter().await?;
+        let _slot = self.acquire_slot().await?;
         self.inner.embed(call).await
     }
 }
 
-impl fmt::Debug for Bulkhead {
+impl fmt::Debug for BulkheadLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bulkhead").field("inner", &self.inner.id()).finish_non_exhaustive()
     }
@@ -103,21 +103,21 @@ mod tests {
         }
     }
 
-    async fn ask(bulkhead: &Bulkhead) -> Result<ProviderResponse> {
+    async fn generate(bulkhead: &BulkheadLayer) -> Result<ProviderResponse> {
         ProviderLayer::generate(bulkhead, ProviderRequest::new(ChatRequest::user("m", "x"))).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_place_is_held_until_the_answer_has_ended() {
-        let bulkhead = Bulkhead::new(Arc::new(Slow), 2);
-        let mut first = ask(&bulkhead).await.unwrap();
-        let _second = ask(&bulkhead).await.unwrap();
+        let bulkhead = BulkheadLayer::new(Arc::new(Slow), 2);
+        let mut first = generate(&bulkhead).await.unwrap();
+        let _second = generate(&bulkhead).await.unwrap();
         first.chunks.next().await.unwrap().unwrap();
         let began = time::Instant::now();
-        let error = ask(&bulkhead).await.unwrap_err();
+        let error = generate(&bulkhead).await.unwrap_err();
         assert_eq!((error.code(), began.elapsed().as_secs()), ("provider_overloaded", 1));
-        let (third, ()) = tokio::join!(ask(&bulkhead), async {
-            time::sleep(PATIENCE / 2).await;
+        let (third, ()) = tokio::join!(generate(&bulkhead), async {
+            time::sleep(QUEUE_TIMEOUT / 2).await;
             drop(first);
         });
         assert!(third.is_ok());
@@ -125,15 +125,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_queue_turns_away_at_once() {
-        let bulkhead = Arc::new(Bulkhead::new(Arc::new(Slow), 1));
-        let _held = ask(&bulkhead).await.unwrap();
-        let waiting: tokio::task::JoinSet<_> = (0..QUEUE)
+        let bulkhead = Arc::new(BulkheadLayer::new(Arc::new(Slow), 1));
+        let _held = generate(&bulkhead).await.unwrap();
+        let waiting: tokio::task::JoinSet<_> = (0..QUEUE_LENGTH)
             .map(|_| Arc::clone(&bulkhead))
-            .map(|bulkhead| async move { ask(&bulkhead).await.is_ok() })
+            .map(|bulkhead| async move { generate(&bulkhead).await.is_ok() })
             .collect();
-        time::sleep(PATIENCE / 10).await;
+        time::sleep(QUEUE_TIMEOUT / 10).await;
         let began = time::Instant::now();
-        assert!(ask(&bulkhead).await.is_err());
+        assert!(generate(&bulkhead).await.is_err());
         assert_eq!(began.elapsed().as_millis(), 0);
         drop(waiting);
     }

@@ -24,7 +24,7 @@ use tokio::time::{self, Instant, Sleep};
 
 /// How long an upstream may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
+pub struct DeadlineLimits {
     /// To begin a streamed answer: until the head of its reply.
     pub first_byte: Duration,
     /// From there to the first output.
@@ -39,7 +39,7 @@ pub struct Limits {
     pub total: Duration,
 }
 
-impl Default for Limits {
+impl Default for DeadlineLimits {
     fn default() -> Self {
         Self {
             first_byte: Duration::from_mins(1),
@@ -58,20 +58,20 @@ impl Default for Limits {
 /// When one is passed, the upstream call is cancelled and the caller sees
 /// [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) before the first output, and
 /// [`UpstreamStalled`](ErrorKind::UpstreamStalled) after it.
-pub struct Deadlines {
+pub struct DeadlineLayer {
     inner: Arc<dyn Provider>,
-    limits: Limits,
+    limits: DeadlineLimits,
 }
 
-impl Deadlines {
+impl DeadlineLayer {
     /// Waits for `inner` no longer than `limits` say.
-    pub fn new(inner: Arc<dyn Provider>, limits: Limits) -> Self {
+    pub fn new(inner: Arc<dyn Provider>, limits: DeadlineLimits) -> Self {
         Self { inner, limits }
     }
 }
 
 #[async_trait]
-impl ProviderLayer for Deadlines {
+impl ProviderLayer for DeadlineLayer {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
@@ -89,7 +89,7 @@ impl ProviderLayer for Deadlines {
         let model = Arc::clone(&call.target.model);
         let answering = time::timeout(head_limit, self.inner.generate(call));
         let mut answer = answering.await.unwrap_or_else(|_| Err(self.timed_out(model)))?;
-        answer.chunks = Box::pin(Watched::new(answer.chunks, limits, began + total));
+        answer.chunks = Box::pin(DeadlineStream::new(answer.chunks, limits, began + total));
         Ok(answer)
     }
 
@@ -107,7 +107,7 @@ impl ProviderLayer for Deadlines {
     }
 }
 
-impl Deadlines {
+impl DeadlineLayer {
     fn timed_out(&self, model: Arc<str>) -> GatewayError {
         let provider = self.inner.id().into();
         timed_out().with_meta(ResponseMeta {
@@ -119,7 +119,7 @@ impl Deadlines {
     }
 }
 
-impl std::fmt::Debug for Deadlines {
+impl std::fmt::Debug for DeadlineLayer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Deadlines")
             .field("inner", &self.inner.id())
@@ -133,58 +133,58 @@ impl std::fmt::Debug for Deadlines {
 /// A chunk only notes when it came: the one timer finds out, when it fires, that it fired too
 /// early. So a stream costs a timer, not a timer a chunk. It is touched before that only when
 /// patience ends earlier than it was set for, as it may with the first output.
-struct Watched {
+struct DeadlineStream {
     /// Absent once the end has come, one way or the other.
     chunks: Option<ChunkStream>,
-    limits: Limits,
+    limits: DeadlineLimits,
     total: Instant,
     /// When the upstream last showed that it lives.
-    sign: Instant,
+    last_activity: Instant,
     /// When it last showed output, or before that its head.
-    output: Instant,
+    last_output: Instant,
     has_output: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Watched {
-    fn new(chunks: ChunkStream, limits: Limits, total: Instant) -> Self {
+impl DeadlineStream {
+    fn new(chunks: ChunkStream, limits: DeadlineLimits, total: Instant) -> Self {
         let now = Instant::now();
         Self {
             chunks: Some(chunks),
             limits,
             total,
-            sign: now,
-            output: now,
+            last_activity: now,
+            last_output: now,
             has_output: false,
             timer: None,
         }
     }
 
-    fn note(&mut self, chunk: &Chunk) {
+    fn record(&mut self, chunk: &Chunk) {
         let now = Instant::now();
-        self.sign = now;
+        self.last_activity = now;
         if chunk.output {
-            self.output = now;
+            self.last_output = now;
             self.has_output = true;
         } else if self.has_output && !chunk.events.is_empty() {
             // Accounts after the last output are progress too.
-            self.output = now;
+            self.last_output = now;
         }
     }
 
     /// When patience ends, as things stand.
-    fn due(&self) -> Instant {
+    fn next_deadline(&self) -> Instant {
         let next = if self.has_output {
-            (self.sign + self.limits.idle).min(self.output + self.limits.pings_only)
+            (self.last_activity + self.limits.idle).min(self.last_output + self.limits.pings_only)
         } else {
-            self.output + self.limits.first_output
+            self.last_output + self.limits.first_output
         };
         next.min(self.total)
     }
 
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let due = self.due();
+            let due = self.next_deadline();
             let timer = self.timer.get_or_insert_with(|| Box::pin(time::sleep_until(due)));
             if due < timer.deadline() {
                 timer.as_mut().reset(due);
@@ -200,14 +200,14 @@ impl Watched {
     }
 }
 
-impl Stream for Watched {
+impl Stream for DeadlineStream {
     type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
         let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
         match chunks.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
-                self.note(&chunk);
+                self.record(&chunk);
                 return Poll::Ready(Some(Ok(chunk)));
             }
             Poll::Ready(end) => {
@@ -216,7 +216,7 @@ impl Stream for Watched {
             }
             Poll::Pending => {}
         }
-        self.poll_due(cx).map(|()| {
+        self.poll_deadline(cx).map(|()| {
             self.chunks = None;
             Some(Err(if self.has_output { stalled() } else { timed_out() }))
         })
@@ -275,7 +275,7 @@ mod tests {
 
     /// What a caller sees: `a` and `p`, then `.` at the end or the error.
     async fn check(stream: bool, script: &'static str, expected: &str) {
-        let provider = Deadlines::new(Arc::new(Script(script)), Limits::default());
+        let provider = DeadlineLayer::new(Arc::new(Script(script)), DeadlineLimits::default());
         let mut call = ProviderRequest::new(ChatRequest::user("m", "hello"));
         call.stream = stream;
         let mut seen = String::new();

@@ -1,32 +1,32 @@
 //! What keeps one provider's trouble from becoming everybody's.
 //!
 //! Each of these is a [`Provider`](gateway_core::Provider) around a provider, so that they compose
-//! in any order: [`Retry`] around [`Guarded`] around [`Deadlines`] is the usual one. A [`Chain`]
+//! in any order: [`RetryLayer`] around [`CircuitBreakerLayer`] around [`DeadlineLayer`] is the usual one. A [`FallbackGroup`]
 //! goes around several: the credentials of a provider, or the models that answer for one name.
 
-mod again;
+mod attempt_log;
 pub mod breaker;
+mod breaker_metrics;
 mod bulkhead;
-mod cached;
-mod chain;
+mod circuit_breaker;
 mod deadlines;
-mod ending;
-mod guard;
-mod guarded;
-mod hedged;
-mod host;
+mod fallback;
+mod hedging;
+mod host_circuit;
+mod model_circuit;
+mod replay;
+mod response_cache;
 mod retry;
-mod tally;
-mod told;
+mod shutdown;
 
 pub use self::{
-    bulkhead::Bulkhead,
-    cached::Cached,
-    chain::{Chain, Condition, Link, Order, Rules},
-    deadlines::{Deadlines, Limits},
-    ending::Ending,
-    guarded::{Guarded, Guards, Observer},
-    hedged::Hedged,
-    host::Host,
-    retry::{OnRetry, Policy, Retry},
+    bulkhead::BulkheadLayer,
+    circuit_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, CircuitObserver},
+    deadlines::{DeadlineLayer, DeadlineLimits},
+    fallback::{FallbackCondition, FallbackGroup, FallbackOrder, FallbackRules, FallbackTarget},
+    hedging::HedgingLayer,
+    host_circuit::HostCircuit,
+    response_cache::ResponseCacheLayer,
+    retry::{RetryLayer, RetryObserver, RetryPolicy},
+    shutdown::ShutdownLayer,
 };

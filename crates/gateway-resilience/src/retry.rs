@@ -1,12 +1,12 @@
-//! Trying again, while nobody has seen anything yet.
+//! Retries with backoff and a budget, before the first output.
 //!
 //! Only what could succeed the second time is tried again, only before the first output, only
 //! within a budget: at most one retry for every ten calls, so that a provider that is down is not
 //! hit twice as hard.
 
 use crate::{
-    again::{self, Again, Asking},
-    tally::{Begun, Tally},
+    attempt_log::{AttemptLog, StartedResponse},
+    replay::{self, AttemptFuture, NextAttempt},
 };
 use async_trait::async_trait;
 use gateway_core::{
@@ -23,60 +23,60 @@ use tokio::time::{self, Instant};
 
 /// How often to try again, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Policy {
+pub struct RetryPolicy {
     /// How many calls a request may make in all; 1 never tries again.
-    pub attempts: u32,
+    pub max_attempts: u32,
     /// The pause before the second attempt is drawn from 0 to this, and doubles with each.
-    pub pause: Duration,
+    pub base_delay: Duration,
     /// The longest pause that is waited for: an upstream that wants more gets no second attempt.
-    pub longest_pause: Duration,
+    pub max_delay: Duration,
     /// Try again, too, what may have been done: a request that was sent and not answered. What
     /// makes vectors is tried again in any case: to make them twice costs little.
-    pub ambiguous: bool,
+    pub retry_non_idempotent: bool,
 }
 
-impl Default for Policy {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            attempts: 3,
-            pause: Duration::from_millis(250),
-            longest_pause: Duration::from_secs(2),
-            ambiguous: false,
+            max_attempts: 3,
+            base_delay: Duration::from_millis(250),
+            max_delay: Duration::from_secs(2),
+            retry_non_idempotent: false,
         }
     }
 }
 
 /// Upstreams are called no more often than this for one request, whatever it goes through.
-pub(crate) const MOST_ATTEMPTS: u32 = 4;
+pub(crate) const MAX_UPSTREAM_CALLS: u32 = 4;
 
 /// A provider that is asked again when it fails before its first output.
-pub struct Retry {
+pub struct RetryLayer {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     inner: Arc<dyn Provider>,
-    policy: Policy,
-    budget: Mutex<Budget>,
+    policy: RetryPolicy,
+    budget: Mutex<RetryBudget>,
     random: fn() -> f64,
-    observer: Option<OnRetry>,
+    observer: Option<RetryObserver>,
 }
 
 /// Learns that another attempt is made.
-pub type OnRetry = Arc<dyn Fn() + Send + Sync>;
+pub type RetryObserver = Arc<dyn Fn() + Send + Sync>;
 
-impl Retry {
+impl RetryLayer {
     /// Asks `inner` again as `policy` says. `random` draws from 0 to 1.
-    pub fn new(inner: Arc<dyn Provider>, policy: Policy, random: fn() -> f64) -> Self {
-        let budget = Mutex::new(Budget::new(Instant::now()));
+    pub fn new(inner: Arc<dyn Provider>, policy: RetryPolicy, random: fn() -> f64) -> Self {
+        let budget = Mutex::new(RetryBudget::new(Instant::now()));
         Self { shared: Arc::new(Shared { inner, policy, budget, random, observer: None }) }
     }
 }
 
-impl Retry {
+impl RetryLayer {
     /// Tells `observer` of every attempt beyond the first.
     #[must_use]
-    pub fn observed(mut self, observer: OnRetry) -> Self {
+    pub fn with_observer(mut self, observer: RetryObserver) -> Self {
         // Nobody else has it yet.
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.observer = Some(observer);
@@ -86,74 +86,78 @@ impl Retry {
 }
 
 #[async_trait]
-impl ProviderLayer for Retry {
+impl ProviderLayer for RetryLayer {
     fn inner(&self) -> &dyn Provider {
         self.shared.inner.as_ref()
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let tries = Tries::new(&self.shared, call.context.attempts, self.shared.policy.ambiguous);
-        let mut trying = Trying { tries, call, begun: Begun::default() };
-        let ProviderResponse { meta, chunks } = trying.ask().await?;
-        Ok(ProviderResponse { meta, chunks: again::until_output(chunks, trying) })
+        let state = RetryState::new(
+            &self.shared,
+            call.context.attempts,
+            self.shared.policy.retry_non_idempotent,
+        );
+        let mut attempt = RetryAttempt { state, call, started: StartedResponse::default() };
+        let ProviderResponse { meta, chunks } = attempt.send().await?;
+        Ok(ProviderResponse { meta, chunks: replay::retry_until_output(chunks, attempt) })
     }
 
     async fn count_tokens(&self, mut call: ProviderRequest) -> Result<Option<u64>> {
-        let mut tries = Tries::new(&self.shared, call.context.attempts, true);
+        let mut state = RetryState::new(&self.shared, call.context.attempts, true);
         loop {
-            call.context.attempts = tries.left();
+            call.context.attempts = state.calls_left();
             match self.shared.inner.count_tokens(call.clone()).await {
                 Ok(counted) => return Ok(counted),
-                Err(error) => tries.pause(error).await?,
+                Err(error) => state.backoff(error).await?,
             }
         }
     }
 
     async fn embed(&self, mut call: EmbeddingCall) -> Result<Embedded> {
-        let mut tries = Tries::new(&self.shared, call.context.attempts, true);
+        let mut state = RetryState::new(&self.shared, call.context.attempts, true);
         loop {
-            call.context.attempts = tries.left();
+            call.context.attempts = state.calls_left();
             match self.shared.inner.embed(call.clone()).await {
                 Ok(embedded) => {
-                    let meta = tries.tally.tell(embedded.meta);
+                    let meta = state.attempt_log.attach_to_meta(embedded.meta);
                     return Ok(Embedded { meta, ..embedded });
                 }
-                Err(error) => tries.pause(error).await?,
+                Err(error) => state.backoff(error).await?,
             }
         }
     }
 }
 
-impl fmt::Debug for Retry {
+impl fmt::Debug for RetryLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry").field("inner", &self.shared.inner.id()).finish_non_exhaustive()
     }
 }
 
 /// The attempts of one request.
-struct Tries {
+struct RetryState {
     shared: Arc<Shared>,
     /// How often it may be tried.
     limit: u32,
     /// How often upstreams may be called.
     calls: u32,
-    ambiguous: bool,
+    retry_non_idempotent: bool,
     attempt: u32,
-    tally: Tally,
+    attempt_log: AttemptLog,
 }
 
-impl Tries {
-    fn new(shared: &Arc<Shared>, allowed: Option<NonZeroU32>, ambiguous: bool) -> Self {
-        shared.spend(Budget::call);
-        let calls = allowed.map_or(MOST_ATTEMPTS, NonZeroU32::get);
-        let limit = shared.policy.attempts.min(calls);
-        let (shared, tally) = (Arc::clone(shared), Tally::default());
-        Self { shared, limit, calls, ambiguous, attempt: 1, tally }
+impl RetryState {
+    fn new(shared: &Arc<Shared>, allowed: Option<NonZeroU32>, retry_non_idempotent: bool) -> Self {
+        shared.update_budget(RetryBudget::record_call);
+        let calls = allowed.map_or(MAX_UPSTREAM_CALLS, NonZeroU32::get);
+        let limit = shared.policy.max_attempts.min(calls);
+        let (shared, attempt_log) = (Arc::clone(shared), AttemptLog::default());
+        Self { shared, limit, calls, retry_non_idempotent, attempt: 1, attempt_log }
     }
 
     /// How often upstreams may still be called.
-    fn left(&self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.calls.saturating_sub(self.tally.attempts()).max(1))
+    fn calls_left(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.calls.saturating_sub(self.attempt_log.attempts()).max(1))
     }
 
     /// Waits for the next attempt.
@@ -161,17 +165,18 @@ impl Tries {
     /// # Errors
     ///
     /// `error`, if there is to be none.
-    async fn pause(&mut self, mut error: GatewayError) -> Result<()> {
-        self.tally.failed(&mut error);
-        let worth_it = is_worth_it(&error)
-            || self.ambiguous && is_ambiguous(&error)
-            || self.attempt == 1 && is_a_slip(&error);
-        let pause = self.next(&error).filter(|_| worth_it);
-        let Some(pause) = pause.filter(|_| self.shared.spend(Budget::retry)) else {
-            let error = std::mem::take(&mut self.tally).blame(error);
+    async fn backoff(&mut self, mut error: GatewayError) -> Result<()> {
+        self.attempt_log.push_failed(&mut error);
+        let retryable = should_retry(&error)
+            || self.retry_non_idempotent && may_have_executed(&error)
+            || self.attempt == 1 && is_malformed_tool_call(&error);
+        let pause = self.next_delay(&error).filter(|_| retryable);
+        let Some(pause) = pause.filter(|_| self.shared.update_budget(RetryBudget::try_retry))
+        else {
+            let error = std::mem::take(&mut self.attempt_log).attach_to_error(error);
             // Whoever is told to wait may ask again then; whoever is not has had all attempts.
             let is_final =
-                worth_it && self.shared.policy.attempts > 1 && error.retry_after().is_none();
+                retryable && self.shared.policy.max_attempts > 1 && error.retry_after().is_none();
             return Err(if is_final { error.as_final_attempt() } else { error });
         };
         self.attempt += 1;
@@ -183,20 +188,20 @@ impl Tries {
     }
 
     /// How long to wait before another attempt; `None` if there is none left.
-    fn next(&self, error: &GatewayError) -> Option<Duration> {
-        if self.attempt >= self.limit || self.tally.attempts() >= self.calls {
+    fn next_delay(&self, error: &GatewayError) -> Option<Duration> {
+        if self.attempt >= self.limit || self.attempt_log.attempts() >= self.calls {
             return None;
         }
         let policy = &self.shared.policy;
-        let doubled = policy.pause.saturating_mul(1 << (self.attempt - 1).min(16));
-        let drawn = doubled.min(policy.longest_pause).mul_f64((self.shared.random)());
+        let doubled = policy.base_delay.saturating_mul(1 << (self.attempt - 1).min(16));
+        let drawn = doubled.min(policy.max_delay).mul_f64((self.shared.random)());
         let pause = drawn.max(error.retry_after().unwrap_or_default());
-        (pause <= policy.longest_pause).then_some(pause)
+        (pause <= policy.max_delay).then_some(pause)
     }
 }
 
 impl Shared {
-    fn spend(&self, how: fn(&mut Budget, Instant) -> bool) -> bool {
+    fn update_budget(&self, how: fn(&mut RetryBudget, Instant) -> bool) -> bool {
         how(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
     }
 }
@@ -205,7 +210,7 @@ impl Shared {
 ///
 /// A request that was sent and answered with silence may have been executed, and paid for. A
 /// certificate that is wrong stays wrong.
-fn is_worth_it(error: &GatewayError) -> bool {
+fn should_retry(error: &GatewayError) -> bool {
     let kind = error.kind();
     let passing = matches!(
         kind,
@@ -221,43 +226,46 @@ fn is_worth_it(error: &GatewayError) -> bool {
 
 /// A call of a tool that the model wrote so badly that its provider could not read it: models write
 /// something else the second time, but those that slip twice do so again.
-fn is_a_slip(error: &GatewayError) -> bool {
+fn is_malformed_tool_call(error: &GatewayError) -> bool {
     error.kind() == ErrorKind::InvalidRequest && error.code() == "tool_use_failed"
 }
 
 /// What may have been done, although nothing came of it.
-fn is_ambiguous(error: &GatewayError) -> bool {
+fn may_have_executed(error: &GatewayError) -> bool {
     matches!(error.kind(), ErrorKind::UpstreamCut | ErrorKind::UpstreamTimeout)
 }
 
 /// A request whose answer has shown no output yet.
-struct Trying {
-    tries: Tries,
+struct RetryAttempt {
+    state: RetryState,
     call: ProviderRequest,
-    begun: Begun,
+    started: StartedResponse,
 }
 
-impl Trying {
+impl RetryAttempt {
     /// Asks until an answer begins, or nothing more is to be tried.
-    async fn ask(&mut self) -> Result<ProviderResponse> {
+    async fn send(&mut self) -> Result<ProviderResponse> {
         loop {
-            self.call.context.attempts = self.tries.left();
-            match self.tries.shared.inner.generate(self.call.clone()).await {
+            self.call.context.attempts = self.state.calls_left();
+            match self.state.shared.inner.generate(self.call.clone()).await {
                 Ok(ProviderResponse { meta, chunks }) => {
-                    self.begun = Begun::of(&meta);
-                    return Ok(ProviderResponse { meta: self.tries.tally.tell(meta), chunks });
+                    self.started = StartedResponse::of(&meta);
+                    return Ok(ProviderResponse {
+                        meta: self.state.attempt_log.attach_to_meta(meta),
+                        chunks,
+                    });
                 }
-                Err(error) => self.tries.pause(error).await?,
+                Err(error) => self.state.backoff(error).await?,
             }
         }
     }
 }
 
-impl Again for Trying {
-    fn again(mut self, error: GatewayError) -> Asking<Self> {
+impl NextAttempt for RetryAttempt {
+    fn next_attempt(mut self, error: GatewayError) -> AttemptFuture<Self> {
         Box::pin(async move {
-            self.tries.pause(self.begun.broke_off(error)).await?;
-            let answer = self.ask().await?;
+            self.state.backoff(self.started.attribute(error)).await?;
+            let answer = self.send().await?;
             Ok((self, answer))
         })
     }
@@ -265,32 +273,32 @@ impl Again for Trying {
 
 /// Retries that may be made, in tenths.
 #[derive(Debug)]
-struct Budget {
+struct RetryBudget {
     tenths: f64,
     at: Instant,
 }
 
 /// Every call earns a tenth of a retry, every second half a retry, up to ten.
-impl Budget {
+impl RetryBudget {
     const FULL: f64 = 100.0;
 
     const fn new(now: Instant) -> Self {
         Self { tenths: Self::FULL, at: now }
     }
 
-    fn earn(&mut self, tenths: f64, now: Instant) {
+    fn refill(&mut self, tenths: f64, now: Instant) {
         let seconds = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
         self.tenths = (self.tenths + tenths + 5.0 * seconds).min(Self::FULL);
     }
 
-    fn call(&mut self, now: Instant) -> bool {
-        self.earn(1.0, now);
+    fn record_call(&mut self, now: Instant) -> bool {
+        self.refill(1.0, now);
         true
     }
 
-    fn retry(&mut self, now: Instant) -> bool {
-        self.earn(0.0, now);
+    fn try_retry(&mut self, now: Instant) -> bool {
+        self.refill(0.0, now);
         let enough = self.tenths >= 10.0;
         if enough {
             self.tenths -= 10.0;
@@ -346,7 +354,7 @@ mod tests {
     async fn check(attempts: &'static [&'static str], expected: &str, calls: usize) {
         let script = Arc::new(Script(attempts, AtomicUsize::new(0)));
         let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
-        let retry = Retry::new(inner, Policy::default(), || 1.0);
+        let retry = RetryLayer::new(inner, RetryPolicy::default(), || 1.0);
         let mut seen = String::new();
         match ProviderLayer::generate(&retry, ProviderRequest::new(ChatRequest::user("m", "hello")))
             .await
@@ -399,8 +407,8 @@ mod tests {
     async fn the_budget_bounds_the_amplification() {
         let script = Arc::new(Script(&["5"], AtomicUsize::new(0)));
         let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
-        let policy = Policy { pause: Duration::ZERO, ..Policy::default() };
-        let retry = Retry::new(inner, policy, || 0.0);
+        let policy = RetryPolicy { base_delay: Duration::ZERO, ..RetryPolicy::default() };
+        let retry = RetryLayer::new(inner, policy, || 0.0);
         for _ in 0..1000 {
             let _ = ProviderLayer::generate(
                 &retry,

@@ -1,6 +1,6 @@
 //! Metrics of the circuit breakers, and the list of those that are not closed.
 
-use gateway_resilience::breaker::State;
+use gateway_resilience::breaker::BreakerState;
 use metrics::{counter, gauge};
 use serde_json::{Map, Value};
 use std::{
@@ -14,12 +14,12 @@ pub struct OpenBreakers(Mutex<BTreeMap<String, &'static str>>);
 
 impl OpenBreakers {
     /// Records a state transition of the breaker `circuit`.
-    pub fn record_transition(&self, circuit: &str, from: State, to: State) {
+    pub fn record_transition(&self, circuit: &str, from: BreakerState, to: BreakerState) {
         let (from_state, to_state) = (from.as_str(), to.as_str());
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match to {
-            State::Closed { .. } => drop(open.remove(circuit)),
-            State::HalfOpen { .. } | State::Open { .. } => {
+            BreakerState::Closed { .. } => drop(open.remove(circuit)),
+            BreakerState::HalfOpen { .. } | BreakerState::Open { .. } => {
                 open.insert(circuit.to_owned(), to_state);
             }
         }
@@ -29,9 +29,9 @@ impl OpenBreakers {
             "circuit_name" => name.clone(), "from_state" => from_state, "to_state" => to_state)
         .increment(1);
         gauge!("llm_gateway_circuit_breaker_state", "circuit_name" => name).set(match to {
-            State::Closed { .. } => 0.0,
-            State::HalfOpen { .. } => 1.0,
-            State::Open { .. } => 2.0,
+            BreakerState::Closed { .. } => 0.0,
+            BreakerState::HalfOpen { .. } => 1.0,
+            BreakerState::Open { .. } => 2.0,
         });
         tracing::warn!(target: "gateway::breaker", circuit, from = from_state, to = to_state);
     }
@@ -60,8 +60,9 @@ mod tests {
     #[tokio::test]
     async fn closed_breaker_is_not_listed() {
         let breakers = OpenBreakers::default();
-        let (closed, open) = (State::Closed { failures: 0 }, State::Open { until: Instant::now() });
-        let half = State::HalfOpen { probing: false, successes: 0 };
+        let (closed, open) =
+            (BreakerState::Closed { failures: 0 }, BreakerState::Open { until: Instant::now() });
+        let half = BreakerState::HalfOpen { probing: false, successes: 0 };
         breakers.record_transition("lab/m", closed, open);
         breakers.record_transition("lab/other", closed, open);
         breakers.record_transition("lab/other", open, half);

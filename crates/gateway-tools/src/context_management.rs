@@ -93,7 +93,7 @@ impl ContextManagement {
             base_url: base_url.trim_end_matches('/').to_owned(),
             timeout,
             client,
-            guard: Guard::new(breaker::Config::default(), random),
+            guard: Guard::new(breaker::BreakerPolicy::default(), random),
             health: Mutex::new(None),
         }
     }

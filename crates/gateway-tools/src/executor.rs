@@ -34,7 +34,7 @@ pub struct Limits {
     /// How long a call waits for its turn.
     pub queue: Duration,
     /// When to stop calling a service, and for how long.
-    pub breaker: breaker::Config,
+    pub breaker: breaker::BreakerPolicy,
     /// Draws from 0 to 1.
     pub random: fn() -> f64,
 }
@@ -44,7 +44,7 @@ impl Default for Limits {
         Self {
             running: 64,
             queue: Duration::from_secs(1),
-            breaker: breaker::Config::default(),
+            breaker: breaker::BreakerPolicy::default(),
             random: || 0.5,
         }
     }

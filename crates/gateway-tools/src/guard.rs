@@ -1,20 +1,20 @@
 //! The breaker of a service.
 
 use gateway_core::{ToolError, ToolErrorCode};
-use gateway_resilience::breaker::{Breaker, Config, Outcome};
+use gateway_resilience::breaker::{BreakerPolicy, CallOutcome, CircuitBreaker};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 /// Keeps calls from a service that is known to fail.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    breaker: Mutex<Breaker>,
+    breaker: Mutex<CircuitBreaker>,
     random: fn() -> f64,
 }
 
 impl Guard {
-    pub(crate) fn new(config: Config, random: fn() -> f64) -> Self {
-        Self { breaker: Mutex::new(Breaker::new(config)), random }
+    pub(crate) fn new(config: BreakerPolicy, random: fn() -> f64) -> Self {
+        Self { breaker: Mutex::new(CircuitBreaker::new(config)), random }
     }
 
     pub(crate) fn admit(&self) -> Result<Permit<'_>, ToolError> {
@@ -24,10 +24,10 @@ impl Guard {
                 "the service has failed too often and is given a pause",
             )
         })?;
-        Ok(Permit { guard: self, outcome: Outcome::Dropped })
+        Ok(Permit { guard: self, outcome: CallOutcome::Dropped })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Breaker> {
+    fn lock(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -36,14 +36,14 @@ impl Guard {
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     guard: &'a Guard,
-    outcome: Outcome,
+    outcome: CallOutcome,
 }
 
 impl Permit<'_> {
     pub(crate) fn report(mut self, error: Option<&ToolError>) {
         self.outcome = match error {
-            Some(error) if is_the_services_fault(error) => Outcome::Failure,
-            Some(_) | None => Outcome::Success,
+            Some(error) if is_the_services_fault(error) => CallOutcome::Failure,
+            Some(_) | None => CallOutcome::Success,
         };
     }
 }

@@ -3,7 +3,9 @@
 use super::{Backend, random_unit};
 use crate::BuildError;
 use gateway_core::{Provider, Route, Routes};
-use gateway_resilience::{Chain, Condition, Link, Order, Rules};
+use gateway_resilience::{
+    FallbackCondition, FallbackGroup, FallbackOrder, FallbackRules, FallbackTarget,
+};
 use std::sync::Arc;
 
 /// A model name that several targets serve, one after the other or by weight.
@@ -14,7 +16,7 @@ pub struct FallbackRoute {
     /// The targets: a model each, and its weight if requests are spread by weight.
     pub targets: Vec<(String, Option<u32>)>,
     /// The failures after which the next target is asked.
-    pub on: Vec<Condition>,
+    pub on: Vec<FallbackCondition>,
     /// Whether a target may be asked more than once.
     pub retry: bool,
     /// Whether open circuits and cooldowns of the targets are respected.
@@ -44,17 +46,18 @@ pub(super) fn group<'a>(
             Some(Backend::Ready(provider)) => Some(Arc::clone(provider)),
             Some(Backend::NotReady(_)) | None => None,
         };
-        let target = Link::model(&**model, &found.provider, provider, found.target.clone());
-        targets.push(target.weighing(weight.unwrap_or(1)));
+        let target =
+            FallbackTarget::model(&**model, &found.provider, provider, found.target.clone());
+        targets.push(target.with_weight(weight.unwrap_or(1)));
         first.get_or_insert(found);
     }
     let first = first.ok_or_else(|| BuildError::EmptyFallback { name: name.clone() })?;
     let is_weighted = route.targets.iter().any(|(_, weight)| weight.is_some());
-    let rules = Rules {
-        order: if is_weighted { Order::Weighted } else { Order::Listed },
+    let rules = FallbackRules {
+        order: if is_weighted { FallbackOrder::Weighted } else { FallbackOrder::Priority },
         on: route.on.clone(),
         retry: route.retry,
-        guarded: route.breaker,
+        respect_breakers: route.breaker,
     };
-    Ok((first, Arc::new(Chain::new(name, targets, rules, random_unit))))
+    Ok((first, Arc::new(FallbackGroup::new(name, targets, rules, random_unit))))
 }

@@ -13,8 +13,9 @@ use crate::BuildError;
 use gateway_core::{Provider, ReasoningReplay};
 use gateway_providers::{Credential, Settings};
 use gateway_resilience::{
-    Bulkhead, Cached, Chain, Condition, Deadlines, Ending, Guarded, Guards, Hedged, Host, Link,
-    Order, Retry, Rules,
+    BulkheadLayer, CircuitBreakerConfig, CircuitBreakerLayer, DeadlineLayer, FallbackCondition,
+    FallbackGroup, FallbackOrder, FallbackRules, FallbackTarget, HedgingLayer, HostCircuit,
+    ResponseCacheLayer, RetryLayer, ShutdownLayer,
 };
 use http::Uri;
 use metrics::counter;
@@ -36,7 +37,7 @@ pub enum Backend {
 pub(crate) struct StackBuilder<'a> {
     settings: &'a ResilienceSettings,
     resources: &'a EngineResources,
-    hosts: HashMap<String, Arc<Host>>,
+    hosts: HashMap<String, Arc<HostCircuit>>,
 }
 
 impl<'a> StackBuilder<'a> {
@@ -66,11 +67,11 @@ impl<'a> StackBuilder<'a> {
         {
             stack = Arc::new(ReasoningReplay::new(stack, Arc::clone(store), carried_by, *ttl));
         }
-        stack = Arc::new(Bulkhead::new(stack, self.settings.max_concurrent_per_provider));
-        stack = Arc::new(Ending::new(stack, self.resources.stopping.clone()));
+        stack = Arc::new(BulkheadLayer::new(stack, self.settings.max_concurrent_per_provider));
+        stack = Arc::new(ShutdownLayer::new(stack, self.resources.stopping.clone()));
         if let Some((store, ttl)) = &self.resources.cache {
             let epoch = settings_fingerprint(settings);
-            stack = Arc::new(Cached::new(stack, Arc::clone(store), epoch, *ttl));
+            stack = Arc::new(ResponseCacheLayer::new(stack, Arc::clone(store), epoch, *ttl));
         }
         Ok(Backend::Ready(stack))
     }
@@ -87,11 +88,16 @@ impl<'a> StackBuilder<'a> {
         for (number, key) in (1..).zip(&provider.keys) {
             let breaker = self.breaker(host.clone(), Some(number));
             let guarded = self.guarded(provider, Some(key.clone()), breaker)?;
-            targets.push(Link::credential(guarded));
+            targets.push(FallbackTarget::credential(guarded));
         }
-        let on = vec![Condition::RateLimit, Condition::Unavailable];
-        let rules = Rules { order: Order::InTurn, on, retry: false, guarded: true };
-        let group = Chain::new(&provider.settings.id, targets, rules, random_unit);
+        let on = vec![FallbackCondition::RateLimit, FallbackCondition::Unavailable];
+        let rules = FallbackRules {
+            order: FallbackOrder::RoundRobin,
+            on,
+            retry: false,
+            respect_breakers: true,
+        };
+        let group = FallbackGroup::new(&provider.settings.id, targets, rules, random_unit);
         Ok(self.repeated(Arc::new(group)))
     }
 
@@ -100,12 +106,13 @@ impl<'a> StackBuilder<'a> {
         &self,
         provider: &ProviderSettings,
         api_key: Option<SecretString>,
-        breaker: Guards,
+        breaker: CircuitBreakerConfig,
     ) -> Result<Arc<dyn Provider>, BuildError> {
         let settings = Settings { api_key, ..provider.settings.clone() };
         let bare = (provider.descriptor.build)(settings)
             .map_err(|source| BuildError::Provider { id: provider.settings.id.clone(), source })?;
-        let mut stack: Arc<dyn Provider> = Arc::new(Deadlines::new(bare, self.settings.deadlines));
+        let mut stack: Arc<dyn Provider> =
+            Arc::new(DeadlineLayer::new(bare, self.settings.deadlines));
         if let Some(instrument) = &self.resources.instrument {
             stack = instrument(stack);
         }
@@ -113,11 +120,15 @@ impl<'a> StackBuilder<'a> {
         if breaker.breaker.is_none() && breaker.credential.is_none() {
             return Ok(stack);
         }
-        Ok(Arc::new(Guarded::new(stack, breaker)))
+        Ok(Arc::new(CircuitBreakerLayer::new(stack, breaker)))
     }
 
-    fn breaker(&self, host: Option<Arc<Host>>, credential: Option<usize>) -> Guards {
-        Guards {
+    fn breaker(
+        &self,
+        host: Option<Arc<HostCircuit>>,
+        credential: Option<usize>,
+    ) -> CircuitBreakerConfig {
+        CircuitBreakerConfig {
             breaker: self.settings.breaker,
             host,
             credential,
@@ -131,18 +142,18 @@ impl<'a> StackBuilder<'a> {
         if let Some(policy) = self.settings.retry {
             let id = stack.id().to_owned();
             let retries = counter!("llm_gateway_provider_retries_total", "provider" => id);
-            let retry = Retry::new(stack, policy, random_unit);
-            stack = Arc::new(retry.observed(Arc::new(move || retries.increment(1))));
+            let retry = RetryLayer::new(stack, policy, random_unit);
+            stack = Arc::new(retry.with_observer(Arc::new(move || retries.increment(1))));
         }
-        if self.settings.hedge_embeddings { Arc::new(Hedged::new(stack)) } else { stack }
+        if self.settings.hedge_embeddings { Arc::new(HedgingLayer::new(stack)) } else { stack }
     }
 
     /// The host of an address, if it has one and breakers are on.
-    fn host(&mut self, address: &str) -> Option<Arc<Host>> {
+    fn host(&mut self, address: &str) -> Option<Arc<HostCircuit>> {
         let breaker = self.settings.breaker?;
         let authority = address.parse::<Uri>().ok()?.into_parts().authority?.to_string();
         let observer = self.resources.circuit_observer.clone();
-        let host = || Arc::new(Host::new(&authority, breaker, observer));
+        let host = || Arc::new(HostCircuit::new(&authority, breaker, observer));
         Some(Arc::clone(self.hosts.entry(authority.clone()).or_insert_with(host)))
     }
 }

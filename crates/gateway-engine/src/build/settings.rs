@@ -5,7 +5,7 @@ use gateway_core::{
     state::{Cache, ReasoningStore},
 };
 use gateway_providers::{Descriptor, Settings};
-use gateway_resilience::{Limits, Observer, Policy, breaker};
+use gateway_resilience::{CircuitObserver, DeadlineLimits, RetryPolicy, breaker};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use std::{sync::Arc, time::Duration};
@@ -26,11 +26,11 @@ pub struct ProviderSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResilienceSettings {
     /// How long an upstream may take for each step of a response.
-    pub deadlines: Limits,
+    pub deadlines: DeadlineLimits,
     /// When a circuit breaker opens, and for how long; `None` switches the breakers off.
-    pub breaker: Option<breaker::Config>,
+    pub breaker: Option<breaker::BreakerPolicy>,
     /// How often a failed request is sent again; `None` switches retries off.
-    pub retry: Option<Policy>,
+    pub retry: Option<RetryPolicy>,
     /// Sends a second embedding request when the first is unusually slow.
     pub hedge_embeddings: bool,
     /// The largest number of requests that one provider serves at the same time.
@@ -47,7 +47,7 @@ pub struct EngineResources {
     /// Cancelled when responses in progress have to end, because the process stops.
     pub stopping: CancellationToken,
     /// Called at each change of a circuit breaker's state.
-    pub circuit_observer: Option<Observer>,
+    pub circuit_observer: Option<CircuitObserver>,
     /// Wraps each provider, between its deadlines and its breaker: traces, for example.
     pub instrument: Option<Instrument>,
 }
@@ -74,9 +74,9 @@ impl ProviderSettings {
 impl Default for ResilienceSettings {
     fn default() -> Self {
         Self {
-            deadlines: Limits::default(),
-            breaker: Some(breaker::Config::default()),
-            retry: Some(Policy::default()),
+            deadlines: DeadlineLimits::default(),
+            breaker: Some(breaker::BreakerPolicy::default()),
+            retry: Some(RetryPolicy::default()),
             hedge_embeddings: false,
             max_concurrent_per_provider: usize::MAX >> 4,
         }

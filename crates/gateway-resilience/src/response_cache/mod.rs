@@ -3,25 +3,25 @@
 //! Only what the same tenant asked before, word for word, of the same model is answered from what is
 //! remembered; only if the request can be repeated, which a temperature of 0 says, or the caller;
 //! and only what was complete. Those who ask the same at the same time share one answer while it is
-//! written: see [`flight`].
+//! written: see [`shared_stream`].
 
-mod flight;
-mod flights;
+mod entry;
+mod in_flight;
 mod key;
-mod stored;
+mod shared_stream;
 #[cfg(test)]
 mod tests;
 
 use self::{
-    flight::Landing,
-    flights::{Boarding, Flights},
-    stored::Stored,
+    entry::CacheEntry,
+    in_flight::{InFlight, JoinResult},
+    shared_stream::OnComplete,
 };
-use crate::again::{self, Again, Asking};
+use crate::replay::{self, AttemptFuture, NextAttempt};
 use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
-    Cached as Verdict, Caching, GatewayError, Payload, PlannedAttempt, Provider, ProviderLayer,
+    Cached as CacheStatus, Caching, GatewayError, Payload, PlannedAttempt, Provider, ProviderLayer,
     ProviderRequest, ProviderResponse, RawRequest, ResponseMeta, Result,
     state::{Cache, Key, Tenant},
 };
@@ -30,24 +30,24 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time;
 
 /// A provider whose answers are remembered.
-pub struct Cached {
-    shared: Arc<Shared>,
+pub struct ResponseCacheLayer {
+    shared: Arc<CacheShared>,
 }
 
-struct Shared {
+struct CacheShared {
     inner: Arc<dyn Provider>,
     store: Arc<dyn Cache>,
     epoch: Arc<str>,
     ttl: Duration,
-    flights: Arc<Flights>,
+    in_flight: Arc<InFlight>,
 }
 
 /// A store that takes longer is passed by.
-const PATIENCE: Duration = Duration::from_millis(50);
+const STORE_TIMEOUT: Duration = Duration::from_millis(50);
 /// How often somebody who shared an answer that failed may share another.
-const TRIES: u32 = 3;
+const MAX_JOINS: u32 = 3;
 
-impl Cached {
+impl ResponseCacheLayer {
     /// Remembers the answers of `inner` in `store` for `ttl`. What was remembered under another
     /// `epoch` is not found.
     pub fn new(
@@ -56,42 +56,42 @@ impl Cached {
         epoch: Arc<str>,
         ttl: Duration,
     ) -> Self {
-        let flights = Arc::default();
-        Self { shared: Arc::new(Shared { inner, store, epoch, ttl, flights }) }
+        let in_flight = Arc::default();
+        Self { shared: Arc::new(CacheShared { inner, store, epoch, ttl, in_flight }) }
     }
 }
 
 #[async_trait]
-impl ProviderLayer for Cached {
+impl ProviderLayer for ResponseCacheLayer {
     fn inner(&self) -> &dyn Provider {
         self.shared.inner.as_ref()
     }
 
     async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
-        let verdict = match self.shared.name(call) {
+        let status = match self.shared.cache_key(call) {
             Err(None) => None,
-            Err(Some(why)) => Some(Verdict::Bypass(why)),
-            Ok((_, anew)) if anew => Some(Verdict::Miss),
-            Ok((key, _)) => Some(match self.shared.stored(&key).await {
-                Some(stored) => Verdict::Hit { age: stored.age() },
-                None => Verdict::Miss,
+            Err(Some(why)) => Some(CacheStatus::Bypass(why)),
+            Ok((_, refresh)) if refresh => Some(CacheStatus::Miss),
+            Ok((key, _)) => Some(match self.shared.lookup(&key).await {
+                Some(stored) => CacheStatus::Hit { age: stored.age() },
+                None => CacheStatus::Miss,
             }),
         };
-        let mut prospects = self.shared.inner.plan(call).await;
-        for prospect in &mut prospects {
-            prospect.cache = verdict;
+        let mut planned = self.shared.inner.plan(call).await;
+        for attempt in &mut planned {
+            attempt.cache = status;
         }
-        prospects
+        planned
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        match self.shared.name(&call) {
-            Ok((key, anew)) => Arc::clone(&self.shared).find(key, call, anew).await,
+        match self.shared.cache_key(&call) {
+            Ok((key, refresh)) => Arc::clone(&self.shared).find_or_send(key, call, refresh).await,
             Err(why) => {
                 let mut answer = self.shared.inner.generate(call).await?;
                 if let Some(why) = why {
                     count("bypass");
-                    mark(&mut answer, Verdict::Bypass(why));
+                    set_cache_status(&mut answer, CacheStatus::Bypass(why));
                 }
                 Ok(answer)
             }
@@ -99,81 +99,84 @@ impl ProviderLayer for Cached {
     }
 }
 
-impl fmt::Debug for Cached {
+impl fmt::Debug for ResponseCacheLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cached").field("inner", &self.shared.inner.id()).finish_non_exhaustive()
     }
 }
 
-impl Shared {
+impl CacheShared {
     /// The name of the answer, and whether a remembered one is not wanted.
     ///
     /// # Errors
     ///
     /// Why it is not to be remembered; `None` if nobody asked.
-    fn name(&self, call: &ProviderRequest) -> Result<(Key, bool), Option<&'static str>> {
-        let (wanted, anew) = match call.context.caching {
+    fn cache_key(&self, call: &ProviderRequest) -> Result<(Key, bool), Option<&'static str>> {
+        let (wanted, refresh) = match call.context.caching {
             Caching::Off => return Err(None),
             Caching::Bypass(why) => return Err(Some(why)),
             Caching::Allowed { wanted, anew } => (wanted, anew),
         };
-        let original = repeatable(call, wanted).map_err(Some)?;
+        let original = cacheable(call, wanted).map_err(Some)?;
         let tenant = Tenant::new(Arc::clone(&call.context.tenant)).ok_or(Some("no_tenant"))?;
         let name = key::of(call, original, self.inner.id(), &self.epoch);
         let name = name.ok_or(Some("unreadable"))?;
-        Ok((tenant.key(name), anew))
+        Ok((tenant.key(name), refresh))
     }
 
     /// What is remembered. A store in trouble remembers nothing.
-    async fn stored(&self, key: &Key) -> Option<Stored> {
-        let bytes = time::timeout(PATIENCE, self.store.get(key)).await.ok()?.ok()??;
-        Stored::read(&bytes)
+    async fn lookup(&self, key: &Key) -> Option<CacheEntry> {
+        let bytes = time::timeout(STORE_TIMEOUT, self.store.get(key)).await.ok()?.ok()??;
+        CacheEntry::read(&bytes)
     }
 
     /// The answer that is remembered, the one that is on its way, or a new one.
-    async fn find(
+    async fn find_or_send(
         self: Arc<Self>,
         key: Key,
         call: ProviderRequest,
-        anew: bool,
+        refresh: bool,
     ) -> Result<ProviderResponse> {
-        if !anew && let Some(stored) = self.stored(&key).await {
+        if !refresh && let Some(stored) = self.lookup(&key).await {
             count("hit");
-            return Ok(self.told(stored, &call));
+            return Ok(self.replayed(stored, &call));
         }
-        if anew {
+        if refresh {
             // What is asked for anew is not shared, but it is remembered.
             count("miss");
-            let flight = flight::Flight::start(self.asking(&call), |_| (), self.landing(key));
-            let Some(mut seat) = flight.board(true) else { return self.alone(call).await };
-            let meta = seat.begun().await?;
-            return Ok(ProviderResponse { meta, chunks: seat.chunks() });
+            let stream =
+                shared_stream::SharedStream::start(self.send(&call), |_| (), self.on_complete(key));
+            let Some(mut subscriber) = stream.subscribe(true) else {
+                return self.uncoalesced(call).await;
+            };
+            let meta = subscriber.started().await?;
+            return Ok(ProviderResponse { meta, chunks: subscriber.chunks() });
         }
-        Passenger { shared: self, key, call, tries: 0 }.travel().await
+        Follower { shared: self, key, call, joins: 0 }.join().await
     }
 
     /// An answer of its own, for one who finds no place.
-    async fn alone(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn uncoalesced(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         count("bypass");
         let mut answer = self.inner.generate(call).await?;
-        mark(&mut answer, Verdict::Bypass("crowded"));
+        set_cache_status(&mut answer, CacheStatus::Bypass("crowded"));
         Ok(answer)
     }
 
-    fn told(&self, stored: Stored, call: &ProviderRequest) -> ProviderResponse {
+    fn replayed(&self, stored: CacheEntry, call: &ProviderRequest) -> ProviderResponse {
         let meta = ResponseMeta {
             provider: self.inner.id().into(),
             model: Arc::clone(&call.target.model),
             card: call.target.card.clone(),
             dropped: stored.dropped(),
-            cache: Some(Verdict::Hit { age: stored.age() }),
+            cache: Some(CacheStatus::Hit { age: stored.age() }),
             ..ResponseMeta::default()
         };
         let chunks = stream::iter(stored.into_chunks().map(Ok));
         ProviderResponse { meta, chunks: Box::pin(chunks) }
     }
 
-    fn asking(
+    fn send(
         &self,
         call: &ProviderRequest,
     ) -> impl Future<Output = Result<ProviderResponse>> + Send + use<> {
@@ -182,14 +185,14 @@ impl Shared {
     }
 
     /// Remembers the answer before its end is told, so that whoever has seen the end finds it.
-    fn landing(&self, key: Key) -> Landing {
+    fn on_complete(&self, key: Key) -> OnComplete {
         let (store, ttl) = (Arc::clone(&self.store), self.ttl);
         Box::new(move |meta, chunks| {
             Box::pin(async move {
-                let bytes = Stored::of(&meta, &chunks).and_then(|stored| stored.write());
+                let bytes = CacheEntry::of(&meta, &chunks).and_then(|stored| stored.write());
                 if let Some(bytes) = bytes {
                     // A store in trouble costs the memory, not the answer.
-                    let _ = time::timeout(PATIENCE, store.put(&key, bytes, ttl)).await;
+                    let _ = time::timeout(STORE_TIMEOUT, store.put(&key, bytes, ttl)).await;
                 }
             })
         })
@@ -201,7 +204,7 @@ impl Shared {
 /// # Errors
 ///
 /// Why it would not.
-fn repeatable(call: &ProviderRequest, wanted: bool) -> Result<&RawRequest, &'static str> {
+fn cacheable(call: &ProviderRequest, wanted: bool) -> Result<&RawRequest, &'static str> {
     // What the gateway composed belongs to a conversation.
     let Payload::Raw(original) = &call.payload else { return Err("composed") };
     let request = original.decoded().map_err(|_| "unreadable")?;
@@ -219,8 +222,8 @@ fn repeatable(call: &ProviderRequest, wanted: bool) -> Result<&RawRequest, &'sta
     Ok(original)
 }
 
-fn mark(answer: &mut ProviderResponse, verdict: Verdict) {
-    answer.meta.cache = Some(verdict);
+fn set_cache_status(answer: &mut ProviderResponse, status: CacheStatus) {
+    answer.meta.cache = Some(status);
 }
 
 fn count(result: &'static str) {
@@ -228,44 +231,45 @@ fn count(result: &'static str) {
 }
 
 /// Somebody who asks what others may be asking.
-struct Passenger {
-    shared: Arc<Shared>,
+struct Follower {
+    shared: Arc<CacheShared>,
     key: Key,
     call: ProviderRequest,
-    tries: u32,
+    joins: u32,
 }
 
-impl Passenger {
+impl Follower {
     /// Shares the answer that is on its way, or sends for one.
-    async fn travel(mut self) -> Result<ProviderResponse> {
-        let (meta, seat) = loop {
+    async fn join(mut self) -> Result<ProviderResponse> {
+        let (meta, subscriber) = loop {
             let shared = &self.shared;
-            let start = |failed: flights::Failed| {
-                let landing = shared.landing(self.key.clone());
-                flight::Flight::start(shared.asking(&self.call), failed, landing)
+            let start = |failed: in_flight::OnFailure| {
+                let on_complete = shared.on_complete(self.key.clone());
+                shared_stream::SharedStream::start(shared.send(&self.call), failed, on_complete)
             };
-            let (mut seat, leads) = match Flights::board(&shared.flights, &self.key, start) {
-                Boarding::Leads(seat) => (seat, true),
-                Boarding::Follows(seat) => (seat, false),
-                Boarding::Waits(until) => {
+            let (mut subscriber, leads) = match InFlight::join(&shared.in_flight, &self.key, start)
+            {
+                JoinResult::Leader(subscriber) => (subscriber, true),
+                JoinResult::Follower(subscriber) => (subscriber, false),
+                JoinResult::RetryAt(until) => {
                     time::sleep_until(until).await;
                     continue;
                 }
-                Boarding::Full => return shared.alone(self.call).await,
+                JoinResult::Rejected => return shared.uncoalesced(self.call).await,
             };
-            match seat.begun().await {
+            match subscriber.started().await {
                 Ok(meta) if leads => {
                     count("miss");
-                    return Ok(ProviderResponse { meta, chunks: seat.chunks() });
+                    return Ok(ProviderResponse { meta, chunks: subscriber.chunks() });
                 }
-                Ok(meta) => break (meta, seat),
+                Ok(meta) => break (meta, subscriber),
                 // A failure is not shared: somebody else may fare better.
                 Err(error) if leads => return Err(error),
-                Err(error) => self = self.after(error)?,
+                Err(error) => self = self.next_join(error)?,
             }
         };
         count("hit");
-        Ok(ProviderResponse { meta, chunks: again::until_output(seat.chunks(), self) })
+        Ok(ProviderResponse { meta, chunks: replay::retry_until_output(subscriber.chunks(), self) })
     }
 
     /// Tries again after a shared answer failed.
@@ -273,26 +277,26 @@ impl Passenger {
     /// # Errors
     ///
     /// `error`, if that would be of no use.
-    fn after(mut self, error: GatewayError) -> Result<Self> {
-        self.tries += 1;
-        if self.tries >= TRIES || !error.kind().is_retryable() {
+    fn next_join(mut self, error: GatewayError) -> Result<Self> {
+        self.joins += 1;
+        if self.joins >= MAX_JOINS || !error.kind().is_retryable() {
             return Err(error);
         }
         Ok(self)
     }
 }
 
-impl Again for Passenger {
-    fn again(self, error: GatewayError) -> Asking<Self> {
+impl NextAttempt for Follower {
+    fn next_attempt(self, error: GatewayError) -> AttemptFuture<Self> {
         Box::pin(async move {
-            let passenger = self.after(error)?;
+            let follower = self.next_join(error)?;
             let next = Self {
-                shared: Arc::clone(&passenger.shared),
-                key: passenger.key.clone(),
-                call: passenger.call.clone(),
-                tries: passenger.tries,
+                shared: Arc::clone(&follower.shared),
+                key: follower.key.clone(),
+                call: follower.call.clone(),
+                joins: follower.joins,
             };
-            let answer = passenger.travel().await?;
+            let answer = follower.join().await?;
             Ok((next, answer))
         })
     }

@@ -17,64 +17,64 @@ use tokio_util::sync::CancellationToken;
 /// A provider whose answers end, with an error that says why, when a last call is made.
 ///
 /// An answer that is ready then is still given. What is in progress is cancelled upstream.
-pub struct Ending {
+pub struct ShutdownLayer {
     inner: Arc<dyn Provider>,
-    last_call: CancellationToken,
+    shutdown: CancellationToken,
 }
 
-impl Ending {
-    /// Ends the answers of `inner` at `last_call`.
-    pub fn new(inner: Arc<dyn Provider>, last_call: CancellationToken) -> Self {
-        Self { inner, last_call }
+impl ShutdownLayer {
+    /// Ends the answers of `inner` at `shutdown`.
+    pub fn new(inner: Arc<dyn Provider>, shutdown: CancellationToken) -> Self {
+        Self { inner, shutdown }
     }
 }
 
 #[async_trait]
-impl ProviderLayer for Ending {
+impl ProviderLayer for ShutdownLayer {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let answering = self.last_call.run_until_cancelled(self.inner.generate(call));
-        let mut answer = answering.await.unwrap_or_else(|| Err(stopping()))?;
-        answer.chunks = until(self.last_call.clone(), answer.chunks);
+        let response = self.shutdown.run_until_cancelled(self.inner.generate(call));
+        let mut answer = response.await.unwrap_or_else(|| Err(shutting_down()))?;
+        answer.chunks = until_shutdown(self.shutdown.clone(), answer.chunks);
         Ok(answer)
     }
 
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
-        let counting = self.last_call.run_until_cancelled(self.inner.count_tokens(call));
-        counting.await.unwrap_or_else(|| Err(stopping()))
+        let counting = self.shutdown.run_until_cancelled(self.inner.count_tokens(call));
+        counting.await.unwrap_or_else(|| Err(shutting_down()))
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        let embedding = self.last_call.run_until_cancelled(self.inner.embed(call));
-        embedding.await.unwrap_or_else(|| Err(stopping()))
+        let embedding = self.shutdown.run_until_cancelled(self.inner.embed(call));
+        embedding.await.unwrap_or_else(|| Err(shutting_down()))
     }
 }
 
-impl fmt::Debug for Ending {
+impl fmt::Debug for ShutdownLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ending").field("inner", &self.inner.id()).finish_non_exhaustive()
     }
 }
 
-/// `chunks`, as long as they need not be waited for beyond `last_call`.
-fn until(last_call: CancellationToken, chunks: ChunkStream) -> ChunkStream {
-    let mut last_call = Box::pin(last_call.cancelled_owned());
+/// `chunks`, as long as they need not be waited for beyond `shutdown`.
+fn until_shutdown(shutdown: CancellationToken, chunks: ChunkStream) -> ChunkStream {
+    let mut shutdown = Box::pin(shutdown.cancelled_owned());
     let mut chunks = Some(chunks);
     Box::pin(stream::poll_fn(move |cx| {
         let Some(open) = &mut chunks else { return Poll::Ready(None) };
         if let Poll::Ready(chunk) = open.poll_next_unpin(cx) {
             return Poll::Ready(chunk);
         }
-        ready!(last_call.as_mut().poll(cx));
+        ready!(shutdown.as_mut().poll(cx));
         chunks = None;
-        Poll::Ready(Some(Err(stopping())))
+        Poll::Ready(Some(Err(shutting_down())))
     }))
 }
 
-fn stopping() -> GatewayError {
+fn shutting_down() -> GatewayError {
     GatewayError::new(ErrorKind::ShuttingDown, "the gateway is stopping; ask again")
 }
 
@@ -109,8 +109,8 @@ mod tests {
 
     /// What is seen of such an answer if the last call is made after 2.5 seconds.
     async fn check(head: u64, times: usize, expected: &str) {
-        let last_call = CancellationToken::new();
-        let provider = Ending::new(Arc::new(Slow { head, times }), last_call.clone());
+        let shutdown = CancellationToken::new();
+        let provider = ShutdownLayer::new(Arc::new(Slow { head, times }), shutdown.clone());
         let asking = async {
             let call = ProviderRequest::new(ChatRequest::user("m", "hello"));
             let mut seen = String::new();
@@ -126,7 +126,7 @@ mod tests {
         };
         let calling = async {
             time::sleep(Duration::from_millis(2500)).await;
-            last_call.cancel();
+            shutdown.cancel();
         };
         let (seen, ()) = tokio::join!(asking, calling);
         assert_eq!(seen, expected);

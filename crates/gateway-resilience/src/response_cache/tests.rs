@@ -110,25 +110,25 @@ fn call() -> ProviderRequest {
     call
 }
 
-fn cached(slow: &Arc<Slow>, store: impl Cache + 'static) -> Arc<Cached> {
+fn cached(slow: &Arc<Slow>, store: impl Cache + 'static) -> Arc<ResponseCacheLayer> {
     let inner: Arc<dyn Provider> = Arc::<Slow>::clone(slow);
-    Arc::new(Cached::new(inner, Arc::new(store), "e".into(), Duration::from_mins(1)))
+    Arc::new(ResponseCacheLayer::new(inner, Arc::new(store), "e".into(), Duration::from_mins(1)))
 }
 
 /// What a caller hears who comes after so many tenths of a second and stays for so many, and what it
 /// pays: the cache's last word.
-async fn hear(cached: Arc<Cached>, comes: u64, stays: u64) -> String {
+async fn hear(cached: Arc<ResponseCacheLayer>, comes: u64, stays: u64) -> String {
     time::sleep(Duration::from_millis(100 * comes)).await;
     let mut heard = String::new();
     let hearing = async {
         match ProviderLayer::generate(cached.as_ref(), call()).await {
             Err(error) => heard.push_str(error.code()),
             Ok(mut answer) => {
-                let mut verdict = answer.meta.cache;
+                let mut status = answer.meta.cache;
                 while let Some(chunk) = answer.chunks.next().await {
                     match chunk {
                         Ok(chunk) => {
-                            verdict = chunk.meta.map_or(verdict, |meta| meta.cache);
+                            status = chunk.meta.map_or(status, |meta| meta.cache);
                             let text = |it: &StreamEvent| matches!(it, StreamEvent::Text(_));
                             heard.extend(chunk.events.iter().filter(|it| text(it)).map(|_| 'a'));
                         }
@@ -136,7 +136,7 @@ async fn hear(cached: Arc<Cached>, comes: u64, stays: u64) -> String {
                     }
                 }
                 heard.push('.');
-                heard.push_str(verdict.map_or("", Verdict::as_str));
+                heard.push_str(status.map_or("", CacheStatus::as_str));
             }
         }
     };
@@ -194,7 +194,7 @@ async fn a_store_that_hangs_costs_little() {
     let cached = cached(&slow, Frozen);
     let began = Instant::now();
     assert_eq!(hear(cached, 0, 999).await, "aaaaa.miss");
-    assert_eq!(began.elapsed(), Duration::from_secs(7) + 2 * PATIENCE);
+    assert_eq!(began.elapsed(), Duration::from_secs(7) + 2 * STORE_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,7 +203,7 @@ async fn a_thousand_share_and_no_more() {
     let cached = cached(&slow, Memory::default());
     let all = futures_util::future::join_all((0..1002).map(|_| hear(Arc::clone(&cached), 0, 999)));
     let all = all.await;
-    let told = |verdict: &str| all.iter().filter(|it| it.ends_with(verdict)).count();
+    let told = |status: &str| all.iter().filter(|it| it.ends_with(status)).count();
     assert_eq!((told(".miss"), told(".hit"), told(".bypass")), (1, 999, 2));
     assert_eq!(slow.asked.load(Ordering::Relaxed), 3);
 }
@@ -211,12 +211,13 @@ async fn a_thousand_share_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_is_slow_does_not_hold_the_others() {
     let big = || Chunk::from_events(vec![StreamEvent::Text("x".repeat(64 << 10))]);
-    let asking = async move {
+    let request = async move {
         let chunks = stream::iter((0..100).map(move |_| Ok(big())));
         Ok(ProviderResponse { meta: ResponseMeta::default(), chunks: Box::pin(chunks) })
     };
-    let flight = flight::Flight::start(asking, |_| (), Box::new(|_, _| Box::pin(async {})));
-    let (quick, slow) = (flight.board(true).unwrap(), flight.board(false).unwrap());
+    let stream =
+        shared_stream::SharedStream::start(request, |_| (), Box::new(|_, _| Box::pin(async {})));
+    let (quick, slow) = (stream.subscribe(true).unwrap(), stream.subscribe(false).unwrap());
     let read = quick.chunks().filter(|chunk| std::future::ready(chunk.is_ok())).count().await;
     assert_eq!(read, 100, "the fastest sets the pace");
     let told: Vec<_> = slow.chunks().collect().await;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Guarded, Guards, breaker};
+use crate::{CircuitBreakerConfig, CircuitBreakerLayer, breaker};
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
     AttemptOutcome, Capabilities, ChatRequest, Chunk, ErrorKind, Function, GatewayError, ModelCard,
@@ -46,35 +46,41 @@ impl Provider for Script {
     }
 }
 
-const RULES: Rules = Rules { order: Order::Listed, on: Vec::new(), retry: true, guarded: true };
+const RULES: FallbackRules = FallbackRules {
+    order: FallbackOrder::Priority,
+    on: Vec::new(),
+    retry: true,
+    respect_breakers: true,
+};
 
-fn rules(order: Order) -> Rules {
+fn rules(order: FallbackOrder) -> FallbackRules {
     let on = vec![
-        Condition::RateLimit,
-        Condition::ServerError,
-        Condition::Unavailable,
-        Condition::ContextLength,
+        FallbackCondition::RateLimit,
+        FallbackCondition::ServerError,
+        FallbackCondition::Unavailable,
+        FallbackCondition::ContextLength,
     ];
-    Rules { order, on, ..RULES }
+    FallbackRules { order, on, ..RULES }
 }
 
-fn link(id: &'static str, script: &'static str) -> Link {
+fn target(id: &'static str, script: &'static str) -> FallbackTarget {
     let inner = Arc::new(Script(id, script, AtomicUsize::new(0)));
-    let config = breaker::Config { failures: 2, ..breaker::Config::default() };
-    let guards = Guards {
+    let config =
+        breaker::BreakerPolicy { consecutive_failures: 2, ..breaker::BreakerPolicy::default() };
+    let guards = CircuitBreakerConfig {
         breaker: Some(config),
         host: None,
         credential: None,
         observer: None,
         random: || 0.5,
     };
-    let provider: Arc<dyn Provider> = Arc::new(Guarded::new(inner, guards));
-    let target = Target { model: "m".into(), card: None };
-    Link::model(id, id, Some(provider), target)
+    let provider: Arc<dyn Provider> = Arc::new(CircuitBreakerLayer::new(inner, guards));
+    let upstream = Target { model: "m".into(), card: None };
+    FallbackTarget::model(id, id, Some(provider), upstream)
 }
 
 /// What is seen of an answer, and who gave it after how many calls.
-async fn ask(chain: &Chain, call: ProviderRequest) -> String {
+async fn outcome(chain: &FallbackGroup, call: ProviderRequest) -> String {
     let mut seen = String::new();
     let mut told = |meta: &ResponseMeta| format!(" {}:{}", meta.provider, meta.attempts);
     let mut by = String::new();
@@ -109,12 +115,12 @@ fn call() -> ProviderRequest {
     ProviderRequest::new(ChatRequest::user("best", "hello"))
 }
 
-/// What is told of a request to links that play these scripts.
+/// What is told of a request to targets that play these scripts.
 async fn check(scripts: &[&'static str], expected: &str) {
-    let links = scripts.iter().zip(["a", "b", "c", "d", "e"]);
-    let links = links.map(|(script, id)| link(id, script)).collect();
-    let chain = Chain::new("best", links, rules(Order::Listed), || 0.5);
-    assert_eq!(ask(&chain, call()).await, expected, "{scripts:?}");
+    let targets = scripts.iter().zip(["a", "b", "c", "d", "e"]);
+    let targets = targets.map(|(script, id)| target(id, script)).collect();
+    let chain = FallbackGroup::new("best", targets, rules(FallbackOrder::Priority), || 0.5);
+    assert_eq!(outcome(&chain, call()).await, expected, "{scripts:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,8 +150,8 @@ async fn four_calls_are_the_most() {
     check(&["5", "5", "5"], "upstream_error c:3").await;
 }
 
-/// Puts `call` to three links: a model without tools, one that is short and the caller's own.
-async fn check_fit(call: ProviderRequest, expected: &str, fates: &[&str]) {
+/// Puts `call` to three targets: a model without tools, one that is short and the caller's own.
+async fn check_fit(call: ProviderRequest, expected: &str, reasons: &[&str]) {
     let card = |capabilities, window| {
         Some(Arc::new(ModelCard {
             id: "card".into(),
@@ -160,27 +166,28 @@ async fn check_fit(call: ProviderRequest, expected: &str, fates: &[&str]) {
     };
     let no_tools = Capabilities { tools: Some(false), ..Capabilities::default() };
     let cards = [card(no_tools, None), card(Capabilities::default(), Some(1000)), None];
-    let links = cards.into_iter().zip(["deaf", "short", "plain"]).map(|(card, id)| {
+    let targets = cards.into_iter().zip(["deaf", "short", "plain"]).map(|(card, id)| {
         let inner: Arc<dyn Provider> = Arc::new(Script(id, "o", AtomicUsize::new(0)));
-        Link::model(id, id, Some(inner), Target { model: "m".into(), card })
+        FallbackTarget::model(id, id, Some(inner), Target { model: "m".into(), card })
     });
-    let chain = Chain::new("best", links.collect(), rules(Order::Listed), || 0.5);
-    let expects: Vec<_> = chain.plan(&call).await.iter().map(|it| it.unavailable).collect();
-    let asked = chain.generate(call).await;
-    let (told, steps) = match &asked {
+    let chain =
+        FallbackGroup::new("best", targets.collect(), rules(FallbackOrder::Priority), || 0.5);
+    let planned: Vec<_> = chain.plan(&call).await.iter().map(|it| it.unavailable).collect();
+    let response = chain.generate(call).await;
+    let (told, steps) = match &response {
         Ok(answer) => (&*answer.meta.provider, &answer.meta.attempts_log),
         Err(error) => (error.code(), &error.meta().unwrap().attempts_log),
     };
     let skipped: Vec<_> = steps.iter().map(|step| step.outcome.to_string()).collect();
     assert_eq!(
         (told, skipped.iter().map(String::as_str).collect::<Vec<_>>()),
-        (expected, fates.to_vec())
+        (expected, reasons.to_vec())
     );
     // What was rehearsed is what happened.
-    for (step, against) in steps.iter().zip(&expects) {
-        assert_eq!(step.outcome, AttemptOutcome::Skipped(against.expect("something against it")));
+    for (step, reason) in steps.iter().zip(&planned) {
+        assert_eq!(step.outcome, AttemptOutcome::Skipped(reason.expect("a reason")));
     }
-    assert_eq!(expects.get(steps.len()).copied().flatten(), None);
+    assert_eq!(planned.get(steps.len()).copied().flatten(), None);
 }
 
 #[tokio::test]
@@ -208,27 +215,35 @@ async fn every_link_is_checked_against_what_the_caller_may_use() {
 
 #[tokio::test(start_paused = true)]
 async fn when_nobody_is_well_one_is_asked_a_second() {
-    let chain =
-        Chain::new("best", vec![link("a", "5"), link("b", "5")], rules(Order::Listed), || 0.5);
+    let chain = FallbackGroup::new(
+        "best",
+        vec![target("a", "5"), target("b", "5")],
+        rules(FallbackOrder::Priority),
+        || 0.5,
+    );
     for expected in ["b:2", "b:2"] {
-        assert_eq!(ask(&chain, call()).await, format!("upstream_error {expected}"));
+        assert_eq!(outcome(&chain, call()).await, format!("upstream_error {expected}"));
     }
-    // Both are open. One is pressed, and fails; then there is a second of silence.
-    assert_eq!(ask(&chain, call()).await, "upstream_error a:1");
+    // Both are open. One is forced, and fails; then there is a second of silence.
+    assert_eq!(outcome(&chain, call()).await, "upstream_error a:1");
     for _ in 0..5 {
         let error = chain.generate(call()).await.unwrap_err();
         assert_eq!((error.code(), error.is_final_attempt()), ("no_healthy_upstream", true));
         assert!(error.retry_after().is_some_and(|wait| wait <= Duration::from_secs(5)));
         assert_eq!(error.meta().map(|meta| meta.attempts), Some(0));
     }
-    tokio::time::advance(PRESSED_EVERY).await;
-    assert_eq!(ask(&chain, call()).await, "upstream_error b:1");
+    tokio::time::advance(FORCED_PROBE_INTERVAL).await;
+    assert_eq!(outcome(&chain, call()).await, "upstream_error b:1");
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_all_waits_the_shortest_is_told() {
-    let chain =
-        Chain::new("best", vec![link("a", "9"), link("b", "9")], rules(Order::Listed), || 0.5);
+    let chain = FallbackGroup::new(
+        "best",
+        vec![target("a", "9"), target("b", "9")],
+        rules(FallbackOrder::Priority),
+        || 0.5,
+    );
     let first = chain.generate(call()).await.unwrap_err();
     assert_eq!(
         (first.kind(), first.retry_after()),
@@ -247,20 +262,20 @@ async fn of_all_waits_the_shortest_is_told() {
 async fn credentials_take_turns_and_rest() {
     let credential = |script| {
         let inner = Arc::new(Script("p", script, AtomicUsize::new(0)));
-        let guards = Guards {
+        let guards = CircuitBreakerConfig {
             breaker: None,
             host: None,
             credential: Some(1),
             observer: None,
             random: || 0.5,
         };
-        Link::credential(Arc::new(Guarded::new(inner, guards)))
+        FallbackTarget::credential(Arc::new(CircuitBreakerLayer::new(inner, guards)))
     };
-    let links = vec![credential("9o"), credential("1"), credential("o")];
-    let chain = Chain::new("p", links, rules(Order::InTurn), || 0.5);
+    let targets = vec![credential("9o"), credential("1"), credential("o")];
+    let chain = FallbackGroup::new("p", targets, rules(FallbackOrder::RoundRobin), || 0.5);
     let mut told = Vec::new();
     for _ in 0..4 {
-        told.push(ask(&chain, call()).await);
+        told.push(outcome(&chain, call()).await);
     }
     // The first meets two that fail; the others go to the third, whoever's turn it is.
     assert_eq!(told, ["p p:3", "p p:1", "p p:1", "p p:1"]);
@@ -280,11 +295,11 @@ async fn weights_are_kept_and_all_are_asked() {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) as f64 / u64::MAX as f64
     };
-    let links = vec![link("a", "o").weighing(3), link("b", "o").weighing(1)];
-    let chain = Chain::new("best", links, rules(Order::Weighted), random);
+    let targets = vec![target("a", "o").with_weight(3), target("b", "o").with_weight(1)];
+    let chain = FallbackGroup::new("best", targets, rules(FallbackOrder::Weighted), random);
     let mut first = 0;
     for _ in 0..1000 {
-        first += usize::from(ask(&chain, call()).await.starts_with('a'));
+        first += usize::from(outcome(&chain, call()).await.starts_with('a'));
     }
     assert!((650..850).contains(&first), "{first}");
     assert_eq!(chain.plan(&call()).await.len(), 2);

@@ -17,15 +17,15 @@ use tokio::time::{self, Instant};
 ///
 /// At most one of twenty requests is made twice, and none while the provider is unwell. Whichever
 /// request loses is cancelled.
-pub struct Hedged {
+pub struct HedgingLayer {
     inner: Arc<dyn Provider>,
-    state: Mutex<State>,
+    state: Mutex<LatencyWindow>,
 }
 
 /// What is known of how long the provider takes.
 #[derive(Debug, Default)]
-struct State {
-    times: VecDeque<Duration>,
+struct LatencyWindow {
+    samples: VecDeque<Duration>,
     /// Second requests that may be made, in twentieths.
     twentieths: u32,
 }
@@ -33,47 +33,47 @@ struct State {
 /// The last so many requests count.
 const WINDOW: usize = 100;
 /// Before so many are known nothing is late.
-const ENOUGH: usize = 20;
+const MIN_SAMPLES: usize = 20;
 /// Five second requests may be saved up.
-const MOST_TWENTIETHS: u32 = 100;
+const MAX_TWENTIETHS: u32 = 100;
 
-impl Hedged {
+impl HedgingLayer {
     /// Asks `inner` a second time for vectors that are late.
     pub fn new(inner: Arc<dyn Provider>) -> Self {
         Self { inner, state: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LatencyWindow> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn timed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed_timed(&self, call: EmbeddingCall) -> Result<Embedded> {
         let began = Instant::now();
         let embedded = self.inner.embed(call).await;
         if embedded.is_ok() {
-            self.lock().note(began.elapsed());
+            self.lock().record(began.elapsed());
         }
         embedded
     }
 }
 
-impl State {
-    fn note(&mut self, took: Duration) {
-        if self.times.len() >= WINDOW {
-            self.times.pop_front();
+impl LatencyWindow {
+    fn record(&mut self, took: Duration) {
+        if self.samples.len() >= WINDOW {
+            self.samples.pop_front();
         }
-        self.times.push_back(took);
+        self.samples.push_back(took);
     }
 
     /// Counts a request, and says when it is late.
-    fn begin(&mut self) -> Option<Duration> {
-        self.twentieths = (self.twentieths + 1).min(MOST_TWENTIETHS);
-        if self.times.len() < ENOUGH {
+    fn hedge_after(&mut self) -> Option<Duration> {
+        self.twentieths = (self.twentieths + 1).min(MAX_TWENTIETHS);
+        if self.samples.len() < MIN_SAMPLES {
             return None;
         }
-        let mut times: Vec<_> = self.times.iter().copied().collect();
-        times.sort_unstable();
-        times.get(times.len() * 19 / 20).copied()
+        let mut samples: Vec<_> = self.samples.iter().copied().collect();
+        samples.sort_unstable();
+        samples.get(samples.len() * 19 / 20).copied()
     }
 
     fn may_hedge(&mut self) -> bool {
@@ -86,22 +86,22 @@ impl State {
 }
 
 #[async_trait]
-impl ProviderLayer for Hedged {
+impl ProviderLayer for HedgingLayer {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
-        let late = self.lock().begin();
-        let Some(late) = late else { return self.timed(call).await };
-        let mut first = pin::pin!(self.timed(call.clone()));
+        let late = self.lock().hedge_after();
+        let Some(late) = late else { return self.embed_timed(call).await };
+        let mut first = pin::pin!(self.embed_timed(call.clone()));
         if let Ok(embedded) = time::timeout(late, &mut first).await {
             return embedded;
         }
         if self.inner.unavailability(&call.target).is_some() || !self.lock().may_hedge() {
             return first.await;
         }
-        let mut second = pin::pin!(self.timed(call));
+        let mut second = pin::pin!(self.embed_timed(call));
         let mut embedded = tokio::select! {
             embedded = &mut first => match embedded {
                 Ok(embedded) => embedded,
@@ -117,7 +117,7 @@ impl ProviderLayer for Hedged {
     }
 }
 
-impl fmt::Debug for Hedged {
+impl fmt::Debug for HedgingLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hedged").field("inner", &self.inner.id()).finish_non_exhaustive()
     }
@@ -159,7 +159,7 @@ mod tests {
     async fn check(requests: usize, longest: u64, calls: u64) {
         let slow = Arc::new(Slow::default());
         let inner: Arc<dyn Provider> = Arc::<Slow>::clone(&slow);
-        let hedged = Hedged::new(inner);
+        let hedged = HedgingLayer::new(inner);
         let mut most = Duration::ZERO;
         for _ in 0..requests {
             let call = EmbeddingCall {

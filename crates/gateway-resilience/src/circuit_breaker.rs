@@ -2,9 +2,9 @@
 
 use crate::{
     breaker,
-    guard::{Guard, Permit},
-    host::Host,
-    told::Circuit,
+    breaker_metrics::CircuitReporter,
+    host_circuit::HostCircuit,
+    model_circuit::{CircuitPermit, ModelCircuit},
 };
 use async_trait::async_trait;
 use foldhash::HashMap;
@@ -22,24 +22,24 @@ use std::{
 ///
 /// What the upstream refuses for the caller's sake, and a caller that leaves, prove nothing against
 /// it. A model of its own trouble does not close the others.
-pub struct Guarded {
+pub struct CircuitBreakerLayer {
     inner: Arc<dyn Provider>,
-    settings: Guards,
-    models: Mutex<HashMap<Arc<str>, Arc<Guard>>>,
+    settings: CircuitBreakerConfig,
+    circuits: Mutex<HashMap<Arc<str>, Arc<ModelCircuit>>>,
 }
 
 /// How a provider is guarded.
 #[derive(Clone)]
-pub struct Guards {
+pub struct CircuitBreakerConfig {
     /// When its breakers open; without this they never do, and only pauses that it asks for are
     /// kept.
-    pub breaker: Option<breaker::Config>,
+    pub breaker: Option<breaker::BreakerPolicy>,
     /// The host behind which it is, which it shares with others.
-    pub host: Option<Arc<Host>>,
+    pub host: Option<Arc<HostCircuit>>,
     /// Which of the provider's credentials it uses, counted from 1, if there are several.
     pub credential: Option<usize>,
     /// Learns what breakers do.
-    pub observer: Option<Observer>,
+    pub observer: Option<CircuitObserver>,
     /// Draws from 0 to 1.
     pub random: fn() -> f64,
 }
@@ -47,9 +47,10 @@ pub struct Guards {
 /// Learns of every change of a breaker: its name, what it did and what it does now. The name is that
 /// of the provider and of the model, or `other` if the catalogue does not know the model; or that of
 /// the host.
-pub type Observer = Arc<dyn Fn(&str, breaker::State, breaker::State) + Send + Sync>;
+pub type CircuitObserver =
+    Arc<dyn Fn(&str, breaker::BreakerState, breaker::BreakerState) + Send + Sync>;
 
-impl fmt::Debug for Guards {
+impl fmt::Debug for CircuitBreakerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guards")
             .field("breaker", &self.breaker)
@@ -62,46 +63,46 @@ impl fmt::Debug for Guards {
 /// Models beyond these share a guard: their names are the callers'.
 const MAX_MODELS: usize = 1024;
 
-impl Guarded {
+impl CircuitBreakerLayer {
     /// Guards `inner`.
-    pub fn new(inner: Arc<dyn Provider>, settings: Guards) -> Self {
-        Self { inner, settings, models: Mutex::default() }
+    pub fn new(inner: Arc<dyn Provider>, settings: CircuitBreakerConfig) -> Self {
+        Self { inner, settings, circuits: Mutex::default() }
     }
 
-    fn guard(&self, target: &Target) -> Arc<Guard> {
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(guard) = models.get(&target.model) {
-            return Arc::clone(guard);
+    fn circuit(&self, target: &Target) -> Arc<ModelCircuit> {
+        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(circuit) = circuits.get(&target.model) {
+            return Arc::clone(circuit);
         }
-        let is_known = target.card.is_some() || models.len() < MAX_MODELS;
+        let is_known = target.card.is_some() || circuits.len() < MAX_MODELS;
         let key = if is_known { Arc::clone(&target.model) } else { "".into() };
-        Arc::clone(models.entry(key).or_insert_with(|| Arc::new(self.made(target))))
+        Arc::clone(circuits.entry(key).or_insert_with(|| Arc::new(self.new_circuit(target))))
     }
 
     /// Names of models that are not catalogued are the callers', and no labels.
-    fn made(&self, target: &Target) -> Guard {
-        let Guards { breaker, host, credential, observer, random } = &self.settings;
+    fn new_circuit(&self, target: &Target) -> ModelCircuit {
+        let CircuitBreakerConfig { breaker, host, credential, observer, random } = &self.settings;
         let model = target.card.as_ref().map_or("other", |card| card.id.as_str());
-        let number = credential.map(|it| format!("#{it}")).unwrap_or_default();
-        let name = format!("{}{number}/{model}", self.inner.id());
-        let circuit = Circuit { name: name.into(), observer: observer.clone() };
-        Guard::new(circuit, *breaker, host.clone(), *random)
+        let suffix = credential.map(|it| format!("#{it}")).unwrap_or_default();
+        let name = format!("{}{suffix}/{model}", self.inner.id());
+        let reporter = CircuitReporter { name: name.into(), observer: observer.clone() };
+        ModelCircuit::new(reporter, *breaker, host.clone(), *random)
     }
 
-    fn admit(&self, target: &Target, context: &Context) -> Result<Option<Permit>> {
+    fn admit(&self, target: &Target, context: &Context) -> Result<Option<CircuitPermit>> {
         if context.breaker.bypass_breaker {
             return Ok(None);
         }
-        let admitted = self.guard(target).admit(context.breaker.force_open_circuit);
-        admitted.map(Some).map_err(|against| self.refusal(target, against))
+        let admitted = self.circuit(target).admit(context.breaker.force_open_circuit);
+        admitted.map(Some).map_err(|reason| self.unavailable_error(target, reason))
     }
 
-    fn refusal(&self, target: &Target, against: UnavailableReason) -> GatewayError {
+    fn unavailable_error(&self, target: &Target, reason: UnavailableReason) -> GatewayError {
         let (provider, model) = (Arc::<str>::from(self.inner.id()), Arc::clone(&target.model));
-        let outcome = AttemptOutcome::Skipped(against);
+        let outcome = AttemptOutcome::Skipped(reason);
         let steps =
             vec![Attempt { provider: Arc::clone(&provider), model: Arc::clone(&model), outcome }];
-        refusal(against).with_meta(ResponseMeta {
+        unavailable_error(reason).with_meta(ResponseMeta {
             provider,
             model,
             attempts_log: steps,
@@ -111,8 +112,8 @@ impl Guarded {
 }
 
 /// What a caller is told of a provider that is not asked now.
-pub(crate) fn refusal(against: UnavailableReason) -> GatewayError {
-    let (kind, code, message) = match against {
+pub(crate) fn unavailable_error(reason: UnavailableReason) -> GatewayError {
+    let (kind, code, message) = match reason {
         UnavailableReason::CoolingDown { .. } => (
             ErrorKind::RateLimited,
             ErrorKind::RateLimited.as_str(),
@@ -149,31 +150,31 @@ pub(crate) fn refusal(against: UnavailableReason) -> GatewayError {
             "the provider has failed too often and is given a pause",
         ),
     };
-    GatewayError::new(kind, message).with_code(code).with_retry_after(against.wait())
+    GatewayError::new(kind, message).with_code(code).with_retry_after(reason.wait())
 }
 
 #[async_trait]
-impl ProviderLayer for Guarded {
+impl ProviderLayer for CircuitBreakerLayer {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
 
     fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
-        self.guard(target).unavailability()
+        self.circuit(target).unavailability()
     }
 
     async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
-        let against = if call.context.breaker.bypass_breaker {
+        let reason = if call.context.breaker.bypass_breaker {
             None
         } else {
             ProviderLayer::unavailability(self, &call.target)
         };
-        let mut prospects = self.inner.plan(call).await;
-        for prospect in &mut prospects {
-            prospect.unavailable = prospect.unavailable.or(against);
-            prospect.credential = self.settings.credential;
+        let mut planned = self.inner.plan(call).await;
+        for attempt in &mut planned {
+            attempt.unavailable = attempt.unavailable.or(reason);
+            attempt.credential = self.settings.credential;
         }
-        prospects
+        planned
     }
 
     async fn generate(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
@@ -218,7 +219,7 @@ impl ProviderLayer for Guarded {
     }
 }
 
-impl fmt::Debug for Guarded {
+impl fmt::Debug for CircuitBreakerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded").field("inner", &self.inner.id()).finish_non_exhaustive()
     }
@@ -227,7 +228,7 @@ impl fmt::Debug for Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::breaker::Config;
+    use crate::breaker::BreakerPolicy;
     use gateway_core::ChatRequest;
     use std::time::Duration;
 
@@ -260,20 +261,20 @@ mod tests {
 
     /// Asks for each model in turn: `+` answered, `-` failed, `x` not even asked.
     async fn check(models: &[&str], expected: &str) {
-        let config = Config { failures: 2, ..Config::default() };
-        let host = Some(Arc::new(Host::new("named", config, None)));
-        let settings = Guards {
+        let config = BreakerPolicy { consecutive_failures: 2, ..BreakerPolicy::default() };
+        let host = Some(Arc::new(HostCircuit::new("named", config, None)));
+        let settings = CircuitBreakerConfig {
             breaker: Some(config),
             host,
             credential: None,
             observer: None,
             random: || 0.5,
         };
-        let guarded = Guarded::new(Arc::new(Named), settings);
+        let layer = CircuitBreakerLayer::new(Arc::new(Named), settings);
         let mut seen = String::new();
         for model in models {
             let call = ProviderRequest::new(ChatRequest::user(*model, "hello"));
-            let answered = match ProviderLayer::generate(&guarded, call).await {
+            let answered = match ProviderLayer::generate(&layer, call).await {
                 Ok(answer) => answer.collect().await.map(drop),
                 Err(error) => Err(error),
             };

@@ -13,18 +13,18 @@ use std::{
 
 /// An answer that was given before.
 #[derive(Deserialize, Serialize)]
-pub(super) struct Stored {
+pub(super) struct CacheEntry {
     /// When, in milliseconds since 1970.
     at: u64,
     /// What the translation left behind.
     dropped: Vec<String>,
-    chunks: Vec<StoredFrame>,
+    chunks: Vec<CachedChunk>,
 }
 
 #[derive(Deserialize, Serialize)]
-struct StoredFrame {
+struct CachedChunk {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    events: Vec<Event>,
+    events: Vec<CachedEvent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     verbatim: Option<String>,
     output: bool,
@@ -32,7 +32,7 @@ struct StoredFrame {
 
 /// The steps that an answer worth keeping may have.
 #[derive(Deserialize, Serialize)]
-enum Event {
+enum CachedEvent {
     Started(Option<String>, Option<String>, Option<u64>),
     Choice(u32),
     Text(String),
@@ -45,7 +45,7 @@ enum Event {
     Stopped(Option<String>, Option<String>),
 }
 
-impl Stored {
+impl CacheEntry {
     /// The answer of these chunks, if it is one to give again: it is complete, and its model had
     /// said all it wanted to say. Calls of tools, seals and what only one dialect knows belong to
     /// one conversation.
@@ -53,13 +53,13 @@ impl Stored {
         let mut is_finished = false;
         let mut stored = Vec::with_capacity(chunks.len());
         for chunk in chunks {
-            let events = chunk.events.iter().map(event).collect::<Option<Vec<_>>>()?;
-            is_finished |= events.iter().any(|event| matches!(event, Event::Stopped(..)));
+            let events = chunk.events.iter().map(cached_event).collect::<Option<Vec<_>>>()?;
+            is_finished |= events.iter().any(|event| matches!(event, CachedEvent::Stopped(..)));
             let verbatim = match &chunk.verbatim {
                 Some(bytes) => Some(std::str::from_utf8(bytes).ok()?.to_owned()),
                 None => None,
             };
-            stored.push(StoredFrame { events, verbatim, output: chunk.output });
+            stored.push(CachedChunk { events, verbatim, output: chunk.output });
         }
         let dropped = meta.dropped.iter().map(str::to_owned).collect();
         is_finished.then_some(Self { at: now(), dropped, chunks: stored })
@@ -87,7 +87,7 @@ impl Stored {
 
     pub(super) fn into_chunks(self) -> impl Iterator<Item = Chunk> + Send {
         self.chunks.into_iter().map(|chunk| Chunk {
-            events: chunk.events.into_iter().flat_map(told).collect(),
+            events: chunk.events.into_iter().flat_map(stream_events).collect(),
             verbatim: chunk.verbatim.map(Bytes::from),
             output: chunk.output,
             ..Chunk::default()
@@ -95,25 +95,25 @@ impl Stored {
     }
 }
 
-fn event(event: &StreamEvent) -> Option<Event> {
+fn cached_event(event: &StreamEvent) -> Option<CachedEvent> {
     Some(match event {
         StreamEvent::Started(Started { id, model, created }) => {
-            Event::Started(id.clone(), model.clone(), *created)
+            CachedEvent::Started(id.clone(), model.clone(), *created)
         }
-        StreamEvent::Choice(index) => Event::Choice(*index),
-        StreamEvent::Text(text) => Event::Text(text.clone()),
-        StreamEvent::Refusal(text) => Event::Refusal(text.clone()),
-        StreamEvent::Reasoning(text) => Event::Reasoning(text.clone()),
-        StreamEvent::Annotation(json) => Event::Annotation(json.clone()),
-        StreamEvent::Logprobs(json) => Event::Logprobs(json.clone()),
+        StreamEvent::Choice(index) => CachedEvent::Choice(*index),
+        StreamEvent::Text(text) => CachedEvent::Text(text.clone()),
+        StreamEvent::Refusal(text) => CachedEvent::Refusal(text.clone()),
+        StreamEvent::Reasoning(text) => CachedEvent::Reasoning(text.clone()),
+        StreamEvent::Annotation(json) => CachedEvent::Annotation(json.clone()),
+        StreamEvent::Logprobs(json) => CachedEvent::Logprobs(json.clone()),
         StreamEvent::Extra(name, json) => {
             let mut extra = Extra::default();
             extra.push(name.clone().into_owned(), json.clone());
-            Event::Extra(extra)
+            CachedEvent::Extra(extra)
         }
-        StreamEvent::Usage(usage) => Event::Usage(*usage),
+        StreamEvent::Usage(usage) => CachedEvent::Usage(*usage),
         StreamEvent::Finished(Finish { reason: FinishReason::Stop, native, stop_sequence }) => {
-            Event::Stopped(native.clone(), stop_sequence.clone())
+            CachedEvent::Stopped(native.clone(), stop_sequence.clone())
         }
         StreamEvent::Finished(_)
         | StreamEvent::Seal(_)
@@ -122,23 +122,25 @@ fn event(event: &StreamEvent) -> Option<Event> {
     })
 }
 
-fn told(event: Event) -> Vec<StreamEvent> {
+fn stream_events(event: CachedEvent) -> Vec<StreamEvent> {
     vec![match event {
-        Event::Started(id, model, created) => StreamEvent::Started(Started { id, model, created }),
-        Event::Choice(index) => StreamEvent::Choice(index),
-        Event::Text(text) => StreamEvent::Text(text),
-        Event::Refusal(text) => StreamEvent::Refusal(text),
-        Event::Reasoning(text) => StreamEvent::Reasoning(text),
-        Event::Annotation(json) => StreamEvent::Annotation(json),
-        Event::Logprobs(json) => StreamEvent::Logprobs(json),
-        Event::Extra(extra) => {
+        CachedEvent::Started(id, model, created) => {
+            StreamEvent::Started(Started { id, model, created })
+        }
+        CachedEvent::Choice(index) => StreamEvent::Choice(index),
+        CachedEvent::Text(text) => StreamEvent::Text(text),
+        CachedEvent::Refusal(text) => StreamEvent::Refusal(text),
+        CachedEvent::Reasoning(text) => StreamEvent::Reasoning(text),
+        CachedEvent::Annotation(json) => StreamEvent::Annotation(json),
+        CachedEvent::Logprobs(json) => StreamEvent::Logprobs(json),
+        CachedEvent::Extra(extra) => {
             let told = extra
                 .iter()
                 .map(|(name, json)| StreamEvent::Extra(Cow::Owned(name.to_owned()), json.clone()));
             return told.collect();
         }
-        Event::Usage(usage) => StreamEvent::Usage(usage),
-        Event::Stopped(native, stop_sequence) => {
+        CachedEvent::Usage(usage) => StreamEvent::Usage(usage),
+        CachedEvent::Stopped(native, stop_sequence) => {
             StreamEvent::Finished(Finish { reason: FinishReason::Stop, native, stop_sequence })
         }
     }]
@@ -165,10 +167,10 @@ mod tests {
     fn check(events: Vec<StreamEvent>, kept: bool) {
         let verbatim = Some(Bytes::from_static(b"data: {}\n\n"));
         let chunks = [Chunk { verbatim, ..Chunk::from_events(events) }, Chunk::default()];
-        let stored = Stored::of(&ResponseMeta::default(), &chunks);
+        let stored = CacheEntry::of(&ResponseMeta::default(), &chunks);
         assert_eq!(stored.is_some(), kept);
         if let Some(stored) = stored {
-            let read = Stored::read(&stored.write().unwrap()).unwrap();
+            let read = CacheEntry::read(&stored.write().unwrap()).unwrap();
             assert_eq!(read.into_chunks().collect::<Vec<_>>(), chunks);
         }
     }

@@ -7,7 +7,7 @@ use gateway_core::{
 use std::sync::Arc;
 
 /// One of those that a chain asks.
-pub struct Link {
+pub struct FallbackTarget {
     /// As the operator wrote it.
     name: String,
     provider_id: Arc<str>,
@@ -18,7 +18,7 @@ pub struct Link {
     weight: f64,
 }
 
-impl Link {
+impl FallbackTarget {
     /// A credential of `provider`, for whatever is asked.
     pub fn credential(provider: Arc<dyn Provider>) -> Self {
         let provider_id = provider.id().into();
@@ -40,7 +40,7 @@ impl Link {
 
     /// How often it is asked first, beside others.
     #[must_use]
-    pub fn weighing(mut self, weight: u32) -> Self {
+    pub fn with_weight(mut self, weight: u32) -> Self {
         self.weight = f64::from(weight.max(1));
         self
     }
@@ -70,17 +70,20 @@ impl Link {
     pub(super) fn unavailability(
         &self,
         target: &Target,
-        guarded: bool,
+        respect_breakers: bool,
     ) -> Option<UnavailableReason> {
         match &self.provider {
             None => Some(UnavailableReason::NotConfigured),
-            Some(provider) if guarded => provider.unavailability(self.target(target)),
+            Some(provider) if respect_breakers => provider.unavailability(self.target(target)),
             Some(_) => None,
         }
     }
 
     /// What speaks against putting `request` to it.
-    pub(super) fn refuses(&self, request: &impl Request) -> Option<UnavailableReason> {
+    pub(super) fn unavailability_for(
+        &self,
+        request: &impl FallbackRequest,
+    ) -> Option<UnavailableReason> {
         let context = request.context();
         if let Some(target) = &self.target {
             let id = target.card.as_ref().map_or("", |card| card.id.as_str());
@@ -88,8 +91,8 @@ impl Link {
             if context.models.as_ref().is_some_and(|models| !admits(models, &names)) {
                 return Some(UnavailableReason::NotAllowed);
             }
-            if let Some(against) = request.exceeds(target) {
-                return Some(against);
+            if let Some(reason) = request.incompatibility(target) {
+                return Some(reason);
             }
         }
         self.unavailability(request.target(), !context.breaker.bypass_breaker)
@@ -97,29 +100,29 @@ impl Link {
 
     /// What asking it would come to.
     pub(super) async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
-        let against = self.refuses(call);
+        let reason = self.unavailability_for(call);
         let target = self.target(&call.target).clone();
-        let mut prospects = match &self.provider {
+        let mut planned = match &self.provider {
             Some(provider) => provider.plan(&ProviderRequest { target, ..call.clone() }).await,
             None => vec![PlannedAttempt {
                 provider: Arc::clone(&self.provider_id),
                 target,
                 credential: None,
-                unavailable: against,
+                unavailable: reason,
                 dropped: Ok(gateway_core::DroppedParams::default()),
                 cache: None,
             }],
         };
         // What a single credential has against it is its own: of several others may serve.
-        let is_lasting = against.is_some_and(|against| against.wait().is_none());
-        for prospect in prospects.iter_mut().filter(|_| is_lasting) {
-            prospect.unavailable = against;
+        let is_permanent = reason.is_some_and(|reason| reason.wait().is_none());
+        for attempt in planned.iter_mut().filter(|_| is_permanent) {
+            attempt.unavailable = reason;
         }
-        prospects
+        planned
     }
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for FallbackTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link")
             .field("name", &self.name)
@@ -130,7 +133,7 @@ impl std::fmt::Debug for Link {
 }
 
 /// What a chain must know of a request.
-pub(super) trait Request: Clone + Send {
+pub(super) trait FallbackRequest: Clone + Send {
     /// Whom it asks for.
     fn target(&self) -> &Target;
 
@@ -138,13 +141,13 @@ pub(super) trait Request: Clone + Send {
     fn context(&self) -> &Context;
 
     /// What of it `target` is not made for.
-    fn exceeds(&self, target: &Target) -> Option<UnavailableReason>;
+    fn incompatibility(&self, target: &Target) -> Option<UnavailableReason>;
 
     /// The same, for `target`, and with `change` made to what travels beside it.
-    fn to(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self;
+    fn retargeted(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self;
 }
 
-impl Request for ProviderRequest {
+impl FallbackRequest for ProviderRequest {
     fn target(&self) -> &Target {
         &self.target
     }
@@ -153,31 +156,31 @@ impl Request for ProviderRequest {
         &self.context
     }
 
-    fn exceeds(&self, target: &Target) -> Option<UnavailableReason> {
+    fn incompatibility(&self, target: &Target) -> Option<UnavailableReason> {
         let card = target.card.as_ref()?;
         if card.capabilities.tools == Some(false) && has_tools(self) {
             return Some(UnavailableReason::NoTools);
         }
-        if card.capabilities.vision == Some(false) && shows_pictures(self) {
+        if card.capabilities.vision == Some(false) && has_images(self) {
             return Some(UnavailableReason::NoVision);
         }
         let window = card.context_window?;
         // A token is a byte at least: what is no longer than the window need not be looked at.
-        if size(self).is_some_and(|bytes| bytes as u64 <= window) {
+        if raw_size(self).is_some_and(|bytes| bytes as u64 <= window) {
             return None;
         }
         let needs = estimate::tokens(self.request().ok()?, &target.model);
         (needs > window).then_some(UnavailableReason::ContextWindow { needs, window })
     }
 
-    fn to(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self {
+    fn retargeted(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self {
         let mut call = Self { target, ..self.clone() };
         change(&mut call.context);
         call
     }
 }
 
-impl Request for EmbeddingCall {
+impl FallbackRequest for EmbeddingCall {
     fn target(&self) -> &Target {
         &self.target
     }
@@ -186,11 +189,11 @@ impl Request for EmbeddingCall {
         &self.context
     }
 
-    fn exceeds(&self, _: &Target) -> Option<UnavailableReason> {
+    fn incompatibility(&self, _: &Target) -> Option<UnavailableReason> {
         None
     }
 
-    fn to(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self {
+    fn retargeted(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self {
         let mut call = Self { target, ..self.clone() };
         change(&mut call.context);
         call
@@ -207,15 +210,15 @@ fn has_tools(call: &ProviderRequest) -> bool {
     call.request().is_ok_and(|request| !request.tools.is_empty())
 }
 
-fn shows_pictures(call: &ProviderRequest) -> bool {
-    let is_picture = |part: &Part| matches!(part.content, Content::Image(_));
+fn has_images(call: &ProviderRequest) -> bool {
+    let is_image = |part: &Part| matches!(part.content, Content::Image(_));
     call.request().is_ok_and(|request| {
-        request.messages.iter().any(|message| message.parts.iter().any(is_picture))
+        request.messages.iter().any(|message| message.parts.iter().any(is_image))
     })
 }
 
 /// The bytes of a request that was not decoded.
-fn size(call: &ProviderRequest) -> Option<usize> {
+fn raw_size(call: &ProviderRequest) -> Option<usize> {
     match &call.payload {
         Payload::Raw(original) => Some(original.body.len()),
         Payload::Parsed(_) => None,

@@ -1,9 +1,9 @@
 //! One answer on its way to several who asked the same.
 //!
 //! ```text
-//!                         ┌──▶ Seat of the first      each reads at its own pace
-//!   provider ──▶ Flight ──┼──▶ Seat of another        and sees the answer from its beginning
-//!                         └──▶ Seat of a third
+//!                               ┌──▶ Subscriber    each reads at its own pace
+//!   provider ──▶ SharedStream ──┼──▶ Subscriber    and sees the response from its beginning
+//!                               └──▶ Subscriber
 //! ```
 //!
 //! The provider is read no faster than the fastest of them reads. Whoever falls too far behind is
@@ -28,102 +28,103 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 /// An answer of more bytes is not kept, and nobody joins it once it has grown so long.
-const KEPT_BYTES: usize = 256 << 10;
+const MAX_CACHED_BYTES: usize = 256 << 10;
 /// So far the provider's answer may be ahead of the fastest reader.
-const AHEAD_BYTES: usize = 256 << 10;
+const READ_AHEAD_BYTES: usize = 256 << 10;
 /// So far a reader may be behind the answer.
-const BEHIND_BYTES: usize = 4 * AHEAD_BYTES;
+const MAX_LAG_BYTES: usize = 4 * READ_AHEAD_BYTES;
 /// So many may wait for one answer.
-const SEATS: usize = 1000;
+const MAX_SUBSCRIBERS: usize = 1000;
 
 /// An answer that is on its way. Dropping it cancels it.
-pub(super) struct Flight {
-    log: Arc<Log>,
+pub(super) struct SharedStream {
+    log: Arc<StreamLog>,
     _task: AbortOnDropHandle<()>,
 }
 
 /// What has come of an answer.
-struct Log {
-    state: Mutex<State>,
+struct StreamLog {
+    state: Mutex<StreamState>,
     changed: watch::Sender<()>,
     /// The one who asked first has left: somebody else pays.
-    unpaid: AtomicBool,
+    billing_vacant: AtomicBool,
 }
 
 #[derive(Default)]
-struct State {
+struct StreamState {
     meta: Option<ResponseMeta>,
     chunks: VecDeque<Chunk>,
     /// How many chunks are gone from the front.
-    gone: usize,
+    evicted_chunks: usize,
     /// The bytes of all chunks so far, those that are gone, and those that the fastest has read.
-    came: usize,
-    gone_bytes: usize,
-    read: usize,
-    seats: usize,
-    end: Option<End>,
+    received_bytes: usize,
+    evicted_bytes: usize,
+    read_bytes: usize,
+    subscribers: usize,
+    end: Option<StreamOutcome>,
 }
 
-enum End {
+enum StreamOutcome {
     Complete,
     /// The first who asks takes it with its cause.
     Failed(Option<GatewayError>, GatewayError),
 }
 
 /// What is done with the whole answer before its end is told.
-pub(super) type Landing = Box<
+pub(super) type OnComplete = Box<
     dyn FnOnce(ResponseMeta, Vec<Chunk>) -> futures_util::future::BoxFuture<'static, ()> + Send,
 >;
 
-impl Flight {
+impl SharedStream {
     /// Lets `asking` go on for everybody who takes a seat. `failed` learns of a failure before
-    /// anybody does; `landing` of the whole answer, if it was short enough to be kept.
+    /// anybody does; `on_complete` of the whole answer, if it was short enough to be kept.
     pub(super) fn start(
-        asking: impl Future<Output = Result<ProviderResponse>> + Send + 'static,
+        request: impl Future<Output = Result<ProviderResponse>> + Send + 'static,
         failed: impl FnOnce(&GatewayError) + Send + 'static,
-        landing: Landing,
+        on_complete: OnComplete,
     ) -> Arc<Self> {
         let (changed, _) = watch::channel(());
-        let log = Log { state: Mutex::default(), changed, unpaid: AtomicBool::new(false) };
+        let log =
+            StreamLog { state: Mutex::default(), changed, billing_vacant: AtomicBool::new(false) };
         let log = Arc::new(log);
         let own = Arc::clone(&log);
         let filling = async move {
-            match own.fill(asking).await {
+            match own.fill(request).await {
                 Ok(()) => {
                     let whole = own.whole();
                     if let Some((meta, chunks)) = whole {
-                        landing(meta, chunks).await;
+                        on_complete(meta, chunks).await;
                     }
-                    own.change(|state| state.end = Some(End::Complete));
+                    own.change(|state| state.end = Some(StreamOutcome::Complete));
                 }
                 Err(error) => {
                     failed(&error);
                     let copy = error.clone_without_source();
-                    own.change(|state| state.end = Some(End::Failed(Some(error), copy)));
+                    own.change(|state| state.end = Some(StreamOutcome::Failed(Some(error), copy)));
                 }
             }
         };
-        #[expect(clippy::disallowed_methods, reason = "whoever has a seat holds the handle")]
+        #[expect(clippy::disallowed_methods, reason = "every subscriber holds the handle")]
         let task = tokio::spawn(filling);
         Arc::new(Self { log, _task: AbortOnDropHandle::new(task) })
     }
 
     /// A seat, if there is one, and the answer can still be seen from its beginning. The first
     /// `pays` for the answer.
-    pub(super) fn board(self: &Arc<Self>, pays: bool) -> Option<Seat> {
+    pub(super) fn subscribe(self: &Arc<Self>, is_billed: bool) -> Option<Subscriber> {
         let mut state = self.log.lock();
-        if state.seats >= SEATS || state.came > KEPT_BYTES {
+        if state.subscribers >= MAX_SUBSCRIBERS || state.received_bytes > MAX_CACHED_BYTES {
             return None;
         }
-        state.seats += 1;
+        state.subscribers += 1;
         drop(state);
         let changes = self.log.changed.subscribe();
-        Some(Seat {
-            flight: Arc::clone(self),
+        Some(Subscriber {
+            stream: Arc::clone(self),
             changes,
             at: 0,
-            read: 0,
-            pays,
+            read_bytes: 0,
+            is_billed,
             is_settled: false,
             is_over: false,
         })
@@ -135,18 +136,18 @@ impl Flight {
     }
 }
 
-impl Log {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl StreamLog {
+    fn lock(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut StreamState)) {
         change(&mut self.lock());
         self.changed.send_replace(());
     }
 
-    async fn fill(&self, asking: impl Future<Output = Result<ProviderResponse>>) -> Result<()> {
-        let ProviderResponse { meta, mut chunks } = asking.await?;
+    async fn fill(&self, request: impl Future<Output = Result<ProviderResponse>>) -> Result<()> {
+        let ProviderResponse { meta, mut chunks } = request.await?;
         self.change(|state| state.meta = Some(meta));
         let mut changes = self.changed.subscribe();
         while let Some(chunk) = chunks.next().await {
@@ -164,31 +165,31 @@ impl Log {
 
     fn whole(&self) -> Option<(ResponseMeta, Vec<Chunk>)> {
         let state = self.lock();
-        let is_whole = state.gone == 0 && state.came <= KEPT_BYTES;
+        let is_whole = state.evicted_chunks == 0 && state.received_bytes <= MAX_CACHED_BYTES;
         let meta = state.meta.clone().filter(|_| is_whole)?;
         Some((meta, state.chunks.iter().cloned().collect()))
     }
 }
 
-impl State {
+impl StreamState {
     fn push(&mut self, chunk: Chunk) {
         if let Some(meta) = &chunk.meta {
             self.meta = Some(ResponseMeta::clone(meta));
         }
-        self.came += size(&chunk);
+        self.received_bytes += size(&chunk);
         self.chunks.push_back(chunk);
         // What nobody may join any more is kept only for those who are on their way.
-        while self.came > KEPT_BYTES
-            && self.came - self.gone_bytes > BEHIND_BYTES
+        while self.received_bytes > MAX_CACHED_BYTES
+            && self.received_bytes - self.evicted_bytes > MAX_LAG_BYTES
             && let Some(chunk) = self.chunks.pop_front()
         {
-            self.gone += 1;
-            self.gone_bytes += size(&chunk);
+            self.evicted_chunks += 1;
+            self.evicted_bytes += size(&chunk);
         }
     }
 
     const fn is_ahead(&self) -> bool {
-        self.came.saturating_sub(self.read) > AHEAD_BYTES
+        self.received_bytes.saturating_sub(self.read_bytes) > READ_AHEAD_BYTES
     }
 }
 
@@ -214,42 +215,42 @@ fn size(chunk: &Chunk) -> usize {
 }
 
 /// A place from which an answer is seen.
-pub(super) struct Seat {
-    flight: Arc<Flight>,
+pub(super) struct Subscriber {
+    stream: Arc<SharedStream>,
     changes: watch::Receiver<()>,
     at: usize,
-    read: usize,
+    read_bytes: usize,
     /// Who asked first pays; the others have what was paid for.
-    pays: bool,
+    is_billed: bool,
     /// It saw what it pays for.
     is_settled: bool,
     is_over: bool,
 }
 
-impl Seat {
+impl Subscriber {
     /// Waits until the answer has begun.
-    pub(super) async fn begun(&mut self) -> Result<ResponseMeta> {
+    pub(super) async fn started(&mut self) -> Result<ResponseMeta> {
         loop {
             self.changes.borrow_and_update();
             {
-                let mut state = self.flight.log.lock();
+                let mut state = self.stream.log.lock();
                 if let Some(meta) = &state.meta {
-                    return Ok(self.paid(meta.clone()));
+                    return Ok(self.with_cache_status(meta.clone()));
                 }
-                if let Some(End::Failed(first, copy)) = &mut state.end {
+                if let Some(StreamOutcome::Failed(first, copy)) = &mut state.end {
                     return Err(first.take().unwrap_or_else(|| copy.clone_without_source()));
                 }
             }
             if self.changes.changed().await.is_err() {
-                return Err(lost());
+                return Err(stream_lost());
             }
         }
     }
 
     pub(super) fn chunks(self) -> ChunkStream {
-        Box::pin(stream::unfold(self, |mut seat| async move {
-            let chunk = seat.next().await?;
-            Some((chunk, seat))
+        Box::pin(stream::unfold(self, |mut subscriber| async move {
+            let chunk = subscriber.next().await?;
+            Some((chunk, subscriber))
         }))
     }
 
@@ -264,77 +265,77 @@ impl Seat {
             }
             if self.changes.changed().await.is_err() {
                 self.is_over = true;
-                return Some(Err(lost()));
+                return Some(Err(stream_lost()));
             }
         }
     }
 
     /// What comes next, if it is there: a chunk, an error, or the end.
     fn take(&mut self) -> Poll<Option<Result<Chunk>>> {
-        let mut guard = self.flight.log.lock();
+        let mut guard = self.stream.log.lock();
         let state = &mut *guard;
-        let Some(at) = self.at.checked_sub(state.gone) else {
+        let Some(at) = self.at.checked_sub(state.evicted_chunks) else {
             self.is_over = true;
-            return Poll::Ready(Some(Err(left_behind())));
+            return Poll::Ready(Some(Err(fell_behind())));
         };
         if let Some(chunk) = state.chunks.get(at) {
             let chunk = chunk.clone();
             self.at += 1;
-            self.read += size(&chunk);
+            self.read_bytes += size(&chunk);
             let was_ahead = state.is_ahead();
-            state.read = state.read.max(self.read);
+            state.read_bytes = state.read_bytes.max(self.read_bytes);
             let meta = state.meta.clone();
             drop(guard);
             if was_ahead {
-                self.flight.log.changed.send_replace(());
+                self.stream.log.changed.send_replace(());
             }
-            return Poll::Ready(Some(Ok(self.told(chunk, meta))));
+            return Poll::Ready(Some(Ok(self.with_billing(chunk, meta))));
         }
         let Some(end) = &mut state.end else { return Poll::Pending };
         self.is_over = true;
         Poll::Ready(match end {
-            End::Complete => None,
-            End::Failed(first, copy) => {
+            StreamOutcome::Complete => None,
+            StreamOutcome::Failed(first, copy) => {
                 Some(Err(first.take().unwrap_or_else(|| copy.clone_without_source())))
             }
         })
     }
 
     /// If nobody else is left to pay, the next one does, as soon as it is known what.
-    fn told(&mut self, mut chunk: Chunk, meta: Option<ResponseMeta>) -> Chunk {
+    fn with_billing(&mut self, mut chunk: Chunk, meta: Option<ResponseMeta>) -> Chunk {
         let is_finish = |event: &StreamEvent| matches!(event, StreamEvent::Finished(_));
         if chunk.events.iter().any(is_finish) {
-            self.is_settled = self.pays;
-            if !self.pays && self.flight.log.unpaid.swap(false, Ordering::Relaxed) {
-                (self.pays, self.is_settled) = (true, true);
+            self.is_settled = self.is_billed;
+            if !self.is_billed && self.stream.log.billing_vacant.swap(false, Ordering::Relaxed) {
+                (self.is_billed, self.is_settled) = (true, true);
                 chunk.meta = meta.map(Box::new);
             }
         }
-        chunk.meta = chunk.meta.map(|meta| Box::new(self.paid(*meta)));
+        chunk.meta = chunk.meta.map(|meta| Box::new(self.with_cache_status(*meta)));
         chunk
     }
 
-    fn paid(&self, mut meta: ResponseMeta) -> ResponseMeta {
+    fn with_cache_status(&self, mut meta: ResponseMeta) -> ResponseMeta {
         let shared = Cached::Hit { age: Duration::ZERO };
-        meta.cache = Some(if self.pays { Cached::Miss } else { shared });
+        meta.cache = Some(if self.is_billed { Cached::Miss } else { shared });
         meta
     }
 }
 
-impl Drop for Seat {
+impl Drop for Subscriber {
     fn drop(&mut self) {
-        if self.pays && !self.is_settled {
-            self.flight.log.unpaid.store(true, Ordering::Relaxed);
+        if self.is_billed && !self.is_settled {
+            self.stream.log.billing_vacant.store(true, Ordering::Relaxed);
         }
-        let mut state = self.flight.log.lock();
-        state.seats -= 1;
+        let mut state = self.stream.log.lock();
+        state.subscribers -= 1;
     }
 }
 
-fn lost() -> GatewayError {
+fn stream_lost() -> GatewayError {
     GatewayError::new(ErrorKind::Internal, "the answer was lost on its way")
 }
 
-fn left_behind() -> GatewayError {
+fn fell_behind() -> GatewayError {
     GatewayError::new(ErrorKind::Overloaded, "the answer was not read fast enough to be shared")
 }

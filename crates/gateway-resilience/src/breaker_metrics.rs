@@ -1,20 +1,20 @@
 //! What operators see of all this.
 
-use crate::{breaker::State, guarded::Observer};
+use crate::{breaker::BreakerState, circuit_breaker::CircuitObserver};
 use metrics::counter;
 use std::{mem, sync::Arc};
 
 /// A breaker, as operators know it.
-pub(crate) struct Circuit {
+pub(crate) struct CircuitReporter {
     /// What it is called.
     pub(crate) name: Arc<str>,
     /// Who learns what it does.
-    pub(crate) observer: Option<Observer>,
+    pub(crate) observer: Option<CircuitObserver>,
 }
 
-impl Circuit {
+impl CircuitReporter {
     /// Tells what it did and does, if that is not the same.
-    pub(crate) fn tell(&self, before: State, after: State) {
+    pub(crate) fn report(&self, before: BreakerState, after: BreakerState) {
         if let Some(observer) = &self.observer
             && mem::discriminant(&before) != mem::discriminant(&after)
         {
@@ -24,14 +24,14 @@ impl Circuit {
 }
 
 /// Counts that a target of a chain is asked.
-pub(crate) fn asked(chain: &str, target: &str, operation: &'static str) {
+pub(crate) fn count_attempt(chain: &str, target: &str, operation: &'static str) {
     counter!("llm_gateway_fallback_chain_attempts_total", "chain_name" => chain.to_owned(),
         "backend_name" => target.to_owned(), "operation" => operation)
     .increment(1);
 }
 
 /// Counts that a target of a chain has begun to answer.
-pub(crate) fn answered(chain: &str, target: &str) {
+pub(crate) fn count_success(chain: &str, target: &str) {
     counter!("llm_gateway_fallback_chain_successes_total", "chain_name" => chain.to_owned(),
         "backend_name" => target.to_owned())
     .increment(1);

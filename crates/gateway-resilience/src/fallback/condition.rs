@@ -4,7 +4,7 @@ use gateway_core::{ErrorKind, GatewayError};
 
 /// A sort of failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Condition {
+pub enum FallbackCondition {
     /// The provider limits the rate of requests.
     RateLimit,
     /// The provider failed, cannot be reached, or sent no answer that could be read.
@@ -20,7 +20,7 @@ pub enum Condition {
     ContentFilter,
 }
 
-impl Condition {
+impl FallbackCondition {
     /// What `error` is, if it is anything after which somebody else could be asked.
     pub fn of(error: &GatewayError) -> Option<Self> {
         if error.code() == "circuit_open" {

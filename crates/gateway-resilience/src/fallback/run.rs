@@ -1,0 +1,245 @@
+//! One request on its way along a chain.
+
+use super::{
+    FallbackCondition, FallbackOrder, FallbackShared,
+    target::{FallbackRequest, FallbackTarget},
+};
+use crate::{
+    attempt_log::{AttemptLog, StartedResponse},
+    circuit_breaker::unavailable_error,
+    replay::{AttemptFuture, NextAttempt},
+    retry::MAX_UPSTREAM_CALLS,
+};
+use gateway_core::{
+    Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderRequest, ProviderResponse,
+    Result, UnavailableReason,
+};
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// A request, and what of the chain it has not seen yet.
+pub(super) struct FallbackRun<R> {
+    shared: Arc<FallbackShared>,
+    request: R,
+    operation: &'static str,
+    /// The targets that were not considered yet.
+    pending: VecDeque<usize>,
+    attempt_log: AttemptLog,
+    /// Of all waits that were told, the shortest.
+    wait: Option<Duration>,
+    /// Of the targets that are given a pause for their failures, the one whose pause is the shortest.
+    soonest_open: Option<(Duration, usize)>,
+    /// What spoke against those that were not asked; what lasts counts least.
+    reason: Option<UnavailableReason>,
+    /// The last failure.
+    failure: Option<GatewayError>,
+    started: StartedResponse,
+}
+
+/// Whom to ask next, and how.
+struct NextCall<R> {
+    provider: Arc<dyn Provider>,
+    index: usize,
+    request: R,
+}
+
+impl<R: FallbackRequest> FallbackRun<R> {
+    pub(super) fn new(shared: &Arc<FallbackShared>, request: R, operation: &'static str) -> Self {
+        let at = |candidate: &FallbackTarget| {
+            shared.targets.iter().position(|it| std::ptr::eq(it, candidate))
+        };
+        let pending = shared.order(true).filter_map(at).collect();
+        Self {
+            shared: Arc::clone(shared),
+            request,
+            operation,
+            pending,
+            attempt_log: AttemptLog::default(),
+            wait: None,
+            soonest_open: None,
+            reason: None,
+            failure: None,
+            started: StartedResponse::default(),
+        }
+    }
+
+    /// The next link that nothing speaks against.
+    fn next_call(&mut self) -> Option<NextCall<R>> {
+        while self.calls_left() > 0
+            && let Some(at) = self.pending.pop_front()
+        {
+            let shared = Arc::clone(&self.shared);
+            let candidate = shared.targets.get(at)?;
+            match candidate.unavailability_for(&self.request) {
+                None => return self.call_to(at, false),
+                Some(reason) => self.record_skip(at, candidate, reason),
+            }
+        }
+        self.force_attempt()
+    }
+
+    /// If all that speaks against everybody is that they fail, one is asked all the same.
+    fn force_attempt(&mut self) -> Option<NextCall<R>> {
+        let (_, at) = self.soonest_open.take().filter(|_| self.attempt_log.attempts() == 0)?;
+        let is_forced = self.request.context().breaker.force_open_circuit;
+        let may = is_forced
+            || self.shared.rules.order != FallbackOrder::RoundRobin
+                && self.shared.may_force(Instant::now());
+        if may { self.call_to(at, true) } else { None }
+    }
+
+    fn call_to(&self, at: usize, forced: bool) -> Option<NextCall<R>> {
+        let candidate = self.shared.targets.get(at)?;
+        self.shared.count(candidate, Some(self.operation));
+        let attempts = self.call_allowance();
+        let target = candidate.target(self.request.target()).clone();
+        let request = self.request.retargeted(target, |context| {
+            context.attempts = NonZeroU32::new(attempts);
+            context.breaker.force_open_circuit |= forced;
+        });
+        Some(NextCall { provider: Arc::clone(candidate.provider()?), index: at, request })
+    }
+
+    fn record_skip(&mut self, at: usize, candidate: &FallbackTarget, reason: UnavailableReason) {
+        let model = &candidate.target(self.request.target()).model;
+        self.attempt_log.push_skipped(candidate.provider_id(), model, reason);
+        self.note_wait(reason.wait());
+        if let UnavailableReason::CircuitOpen { wait } = reason
+            && self.soonest_open.is_none_or(|(shortest, _)| wait < shortest)
+        {
+            self.soonest_open = Some((wait, at));
+        }
+        let is_temporary = |reason: UnavailableReason| reason.wait().is_some();
+        if self.reason.is_none_or(|before| !is_temporary(before) && is_temporary(reason)) {
+            self.reason = Some(reason);
+        }
+    }
+
+    fn note_wait(&mut self, wait: Option<Duration>) {
+        self.wait = match (self.wait, wait) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+
+    /// How often upstreams may still be called.
+    fn calls_left(&self) -> u32 {
+        let all = self.request.context().attempts.map_or(MAX_UPSTREAM_CALLS, NonZeroU32::get);
+        all.saturating_sub(self.attempt_log.attempts())
+    }
+
+    /// How often the next link may call upstreams: what is left for each behind it is one call.
+    fn call_allowance(&self) -> u32 {
+        if !self.shared.rules.retry {
+            return 1;
+        }
+        let behind = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+        self.calls_left().saturating_sub(behind).max(1)
+    }
+
+    /// Learns that a link failed.
+    ///
+    /// # Errors
+    ///
+    /// `error`, if nobody else is to be asked after it.
+    fn record_failure(&mut self, mut error: GatewayError) -> Result<()> {
+        self.attempt_log.push_failed(&mut error);
+        self.note_wait(error.retry_after());
+        let condition = FallbackCondition::of(&error);
+        if condition.is_none_or(|it| !self.shared.rules.on.contains(&it)) {
+            return Err(std::mem::take(&mut self.attempt_log).attach_to_error(error));
+        }
+        self.failure = Some(error);
+        Ok(())
+    }
+
+    /// What is told when there is nobody left to ask.
+    fn final_error(&mut self) -> GatewayError {
+        let attempt_log = std::mem::take(&mut self.attempt_log);
+        let is_choice = self.shared.rules.order != FallbackOrder::RoundRobin;
+        let error = match (self.failure.take(), self.reason) {
+            (Some(error), _) if error.kind().is_retryable() => {
+                let error = error.with_retry_after(self.wait);
+                let is_final = is_choice && self.wait.is_none();
+                if is_final { error.as_final_attempt() } else { error }
+            }
+            (Some(error), _) => error,
+            (None, Some(UnavailableReason::CircuitOpen { .. })) if is_choice => GatewayError::new(
+                ErrorKind::Unavailable,
+                "none of the providers that could answer is well enough to be asked",
+            )
+            .with_code("no_healthy_upstream")
+            .with_retry_after(self.wait)
+            .as_final_attempt(),
+            (None, Some(reason)) => {
+                let error = unavailable_error(reason);
+                let wait = self.wait.filter(|_| error.retry_after().is_some());
+                error.with_retry_after(wait)
+            }
+            (None, None) => GatewayError::new(ErrorKind::Internal, "a chain without targets"),
+        };
+        attempt_log.attach_to_error(error)
+    }
+
+    fn record_success(&self, at: usize) {
+        if let Some(candidate) = self.shared.targets.get(at) {
+            self.shared.count(candidate, None);
+        }
+    }
+}
+
+impl FallbackRun<ProviderRequest> {
+    pub(super) async fn generate(&mut self) -> Result<ProviderResponse> {
+        while let Some(NextCall { provider, index, request }) = self.next_call() {
+            match provider.generate(request).await {
+                Ok(ProviderResponse { meta, chunks }) => {
+                    self.record_success(index);
+                    self.started = StartedResponse::of(&meta);
+                    return Ok(ProviderResponse {
+                        meta: self.attempt_log.attach_to_meta(meta),
+                        chunks,
+                    });
+                }
+                Err(error) => self.record_failure(error)?,
+            }
+        }
+        Err(self.final_error())
+    }
+
+    pub(super) async fn count_tokens(&mut self) -> Result<Option<u64>> {
+        while let Some(NextCall { provider, request, .. }) = self.next_call() {
+            match provider.count_tokens(request).await {
+                Ok(counted) => return Ok(counted),
+                Err(error) => self.record_failure(error)?,
+            }
+        }
+        Err(self.final_error())
+    }
+}
+
+impl FallbackRun<EmbeddingCall> {
+    pub(super) async fn embed(&mut self) -> Result<Embedded> {
+        while let Some(NextCall { provider, index, request }) = self.next_call() {
+            match provider.embed(request).await {
+                Ok(embedded) => {
+                    self.record_success(index);
+                    let meta = self.attempt_log.attach_to_meta(embedded.meta);
+                    return Ok(Embedded { meta, ..embedded });
+                }
+                Err(error) => self.record_failure(error)?,
+            }
+        }
+        Err(self.final_error())
+    }
+}
+
+impl NextAttempt for FallbackRun<ProviderRequest> {
+    fn next_attempt(mut self, error: GatewayError) -> AttemptFuture<Self> {
+        Box::pin(async move {
+            let error = self.started.attribute(error);
+            self.record_failure(error)?;
+            let answer = self.generate().await?;
+            Ok((self, answer))
+        })
+    }
+}
