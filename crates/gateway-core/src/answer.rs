@@ -301,12 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn text_comes_together() {
+    fn adjacent_text_deltas_are_concatenated() {
         check(vec![StreamEvent::Text("a".into()), StreamEvent::Text("b".into())], "text ab");
     }
 
     #[test]
-    fn thinking_after_a_seal_is_new_thinking() {
+    fn reasoning_after_seal_starts_new_part() {
         let think = |text: &str| StreamEvent::Reasoning(text.into());
         check(
             vec![think("a"), think("b"), StreamEvent::Seal(seal()), think("c")],
@@ -315,12 +315,12 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_may_stand_alone() {
+    fn seal_without_reasoning_is_accepted() {
         check(vec![StreamEvent::Text("a".into()), StreamEvent::Seal(seal())], "text a, think 1");
     }
 
     #[test]
-    fn interleaved_calls_are_kept_apart() {
+    fn interleaved_tool_calls_are_separated() {
         check(
             vec![call(0, "x", "{"), call(1, "y", "["), call(0, "", "}"), call(1, "", "]")],
             "call x {}, call y []",
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn choices_are_kept_apart() {
+    fn choices_are_separated() {
         let text = |text: &str| StreamEvent::Text(text.into());
         check(
             vec![
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_indexes_do_no_harm() {
+    fn huge_indexes_are_ignored() {
         let answer = fold([call(u32::MAX, "x", ""), StreamEvent::Choice(u32::MAX)]);
         assert_eq!(spell(&answer), "");
     }

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn days_have_names() {
+    fn dates_round_trip_through_text() {
         check("1970-01-01", Some(0));
         check("2000-02-29", Some(11_016));
         check("2026-11-26", Some(20_783));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_day_has_none() {
+    fn invalid_dates_are_rejected() {
         for text in
             ["", "2026", "2026-11", "2026-13-01", "2026-02-29", "2026-1-+1", "x-1-1", "1969-12-31"]
         {
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn every_day_follows_the_last() {
+    fn consecutive_days_round_trip() {
         for days in 0..60_000 {
             assert_eq!(Date::from_days_since_epoch(days).days(), Some(days));
         }
     }
 
     #[test]
-    fn a_year_ends() {
+    fn next_month_after_december_is_january() {
         let date = Date::parse("2026-12-31").unwrap();
         assert_eq!(date.next_month().text(), "2027-01-01");
     }

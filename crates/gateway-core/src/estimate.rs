@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_count_and_not_bytes() {
+    fn estimate_counts_characters_not_bytes() {
         check(vec![], 4);
         check(vec![Content::Text("12345678".into())], 6);
         check(vec![Content::Text("äöüßéèêë".into())], 6);
@@ -172,27 +172,27 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_that_is_a_word_is_a_token() {
+    fn cjk_character_counts_as_one_token() {
         check(vec![Content::Text("日本語".into())], 7);
         check(vec![Content::Text("1234日".into())], 6);
     }
 
     #[test]
-    fn what_is_read_piece_by_piece_is_read_whole() {
+    fn chunked_estimate_equals_whole_estimate() {
         let request = ChatRequest::user("m", "12345678");
         let pieces: u64 = request.messages.iter().map(|it| message(it, "m")).sum();
         assert_eq!(pieces, tokens(&request, "m"));
     }
 
     #[test]
-    fn a_document_counts_by_its_bytes() {
+    fn document_estimate_depends_on_byte_length() {
         let inline = |base64: String| Source::Inline { media_type: "audio/wav".into(), base64 };
         check(vec![Content::Audio(inline("A".repeat(160)))], 14);
         check(vec![Content::Audio(Source::Url("https://example.com/a.wav".into()))], 2004);
     }
 
     #[test]
-    fn calls_and_their_results_count() {
+    fn tool_calls_and_results_are_estimated() {
         let call =
             ToolCall { name: "abcd".into(), arguments: "{12}".into(), ..ToolCall::default() };
         let result = ToolResult {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_counts_the_same_whatever_its_bytes() {
+    fn image_estimate_ignores_byte_length() {
         let picture = |base64: String| {
             let source = Source::Inline { media_type: "image/png".into(), base64 };
             vec![Content::Image(Image { source, detail: None })]
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_decoded_is_counted_by_its_bytes() {
+    fn raw_body_estimate_depends_on_byte_length() {
         assert_eq!(tokens_of_json(&[b'a'; 400]), 100);
         let words = format!(r#"{{"type":"base64","text":"{}"}}"#, "word ".repeat(4_000));
         assert_eq!(tokens_of_json(words.as_bytes()), words.len() as u64 / 4);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn families_differ() {
+    fn estimate_differs_by_model_family() {
         let request = ChatRequest::user("m", "x".repeat(760));
         for (model, expected) in [
             ("claude-sonnet-4", 204),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_count() {
+    fn tool_definitions_are_estimated() {
         let mut request = ChatRequest::user("m", "");
         request.tools.push(ToolSpec {
             kind: ToolKind::Function(Function {

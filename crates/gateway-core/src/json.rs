@@ -145,19 +145,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_kept_as_it_was_written() {
+    fn json_value_keeps_original_spelling() {
         let text = r#"{"b":1.0,"a":18446744073709551616,"c":"é"}"#;
         assert_eq!(serde_json::to_string(&Json::parse(text).unwrap()).unwrap(), text);
     }
 
     #[test]
-    fn only_white_space_between_tokens_is_left_out() {
+    fn compaction_removes_only_insignificant_whitespace() {
         let json = Json::parse("{ \"a b\" :\n[1e2,\t\" \\\\\" , \"\\\" \"]}").unwrap();
         assert_eq!(json.compact(), "{\"a b\":[1e2,\" \\\\\",\"\\\" \"]}");
     }
 
     #[test]
-    fn extra_keeps_order_and_spelling() {
+    fn extra_members_keep_order_and_spelling() {
         let text = r#"{"z":1e2,"a":-0.0,"m":[1, 2]}"#;
         let extra: Extra = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&extra).unwrap(), text);

@@ -246,13 +246,13 @@ mod tests {
     }
 
     #[test]
-    fn text_is_kept() {
+    fn text_part_round_trips() {
         check(Content::Text("a\u{0}b".into()), r#"{"text":"a\u0000b"}"#);
         check(Content::Refusal("no".into()), r#"{"refusal":"no"}"#);
     }
 
     #[test]
-    fn media_is_kept() {
+    fn media_part_round_trips() {
         let source = Source::Inline { media_type: "image/png".into(), base64: "AA==".into() };
         let inline = r#"{"inline":{"media_type":"image/png","base64":"AA=="}}"#;
         check(Content::Audio(source.clone()), &format!(r#"{{"audio":{inline}}}"#));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_keeps_its_seal() {
+    fn reasoning_part_keeps_seal() {
         let reasoning = Reasoning { text: "hm".into(), seal: Some(seal()) };
         let json = r#"{"dialect":"messages","kind":"signature","data":"c2lnbmVk"}"#;
         check(
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn tool_calls_and_results_keep_their_ids() {
+    fn tool_calls_and_results_keep_ids() {
         let call = ToolCall {
             id: "c1".into(),
             name: "find".into(),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_kept_to_the_letter() {
+    fn opaque_part_round_trips_verbatim() {
         let json = Json::parse(r#"{"n":1e2, "big":18446744073709551616}"#).unwrap();
         let kind = "web_search_call".to_owned();
         check(

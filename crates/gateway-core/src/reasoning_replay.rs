@@ -323,23 +323,23 @@ mod tests {
     }
 
     #[test]
-    fn thinking_comes_back_with_its_calls() {
+    fn stored_reasoning_is_restored_with_tool_calls() {
         check("a", "a", &["c1", "c2"], "hmm:thought c1: c2:called");
     }
 
     #[test]
-    fn a_call_that_is_not_remembered_stays_as_it_is() {
+    fn unknown_tool_call_is_left_unchanged() {
         check("a", "a", &["other"], "other:");
         check("a", "a", &["c2"], "c2:called");
     }
 
     #[test]
-    fn nobody_gets_the_thinking_of_another_tenant() {
+    fn reasoning_is_not_shared_between_tenants() {
         check("a", "b", &["c1", "c2"], "c1: c2:");
     }
 
     #[test]
-    fn without_a_tenant_nothing_is_remembered() {
+    fn reasoning_without_tenant_is_not_stored() {
         check("", "", &["c1"], "c1:");
     }
 }

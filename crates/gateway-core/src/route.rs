@@ -269,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_stands_for_a_model() {
+    fn alias_resolves_to_model() {
         check("chatgpt", Some("openai gpt-5.2"));
         check("best", Some("openai gpt-5.2"));
         check("loop", None);
     }
 
     #[test]
-    fn a_prefix_names_the_provider_and_goes() {
+    fn provider_prefix_selects_provider_and_is_stripped() {
         check("openai/o9", Some("openai o9"));
         check("local/phi-4", Some("llamacpp phi-4"));
         check("local:phi-4", Some("llamacpp phi-4"));
@@ -286,25 +286,25 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_may_be_part_of_the_name() {
+    fn prefix_inside_catalogued_name_is_preserved() {
         check("openrouter/auto", Some("openrouter openrouter/auto"));
     }
 
     #[test]
-    fn the_catalogue_beats_the_family() {
+    fn catalogue_name_takes_precedence_over_family_pattern() {
         check("deepseek-r1-7b", Some("llamacpp deepseek-r1-7b"));
         check("deepseek-chat", Some("deepseek deepseek-chat"));
     }
 
     #[test]
-    fn case_does_not_matter_and_catalogued_names_are_sent() {
+    fn model_names_match_case_insensitively() {
         check("GPT-5.2", Some("openai gpt-5.2"));
         check("OPUS", Some("anthropic claude-opus-4-20250514"));
         check("OpenAI/GPT-5.2", Some("openai gpt-5.2"));
     }
 
     #[test]
-    fn a_chain_beats_a_model_of_its_name() {
+    fn route_takes_precedence_over_model_of_same_name() {
         let mut routes = routes();
         for name in ["gpt-5.2", "Sure"] {
             let first = routes.single("gpt-5.2").unwrap();
@@ -319,14 +319,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_what_nobody_claims() {
+    fn unmatched_model_is_not_found() {
         for name in ["", " ", "nobody/x", "x", "http://10.0.0.1/", "../x", "\0"] {
             check(name, None);
         }
     }
 
     #[test]
-    fn the_default_gets_what_nobody_claims() {
+    fn unmatched_model_goes_to_default_provider() {
         let mut routes = routes();
         routes.otherwise("openrouter");
         let route = routes.route("x").unwrap();

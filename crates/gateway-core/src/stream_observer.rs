@@ -107,17 +107,17 @@ mod tests {
     }
 
     #[test]
-    fn complete() {
+    fn completed_stream_is_observed_once() {
         check(vec![Ok(text()), Ok(text())], 9, &["frame", "frame", "complete"]);
     }
 
     #[test]
-    fn cancelled() {
+    fn dropped_stream_is_observed_as_cancelled() {
         check(vec![Ok(text()), Ok(text())], 1, &["frame", "cancelled"]);
     }
 
     #[test]
-    fn failed() {
+    fn failed_stream_is_observed_with_error() {
         let error = GatewayError::new(ErrorKind::UpstreamTimeout, "slow");
         check(vec![Ok(text()), Err(error)], 9, &["frame", "upstream_timeout"]);
     }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_is_known_by_what_it_needs() {
+    fn tool_is_recognized_by_required_parameters() {
         let sum = r#"{"properties":{"a":{},"b":{},"operation":{}},"required":["a","b"]}"#;
         check(sum, sum, true);
         check(r#"{"properties":{"a":{},"b":{},"more":{}}}"#, sum, true);

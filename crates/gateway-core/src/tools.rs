@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_json_for_the_model() {
+    fn tool_error_is_rendered_as_json() {
         let error = ToolError::unknown("\u{1}\"x").to_json();
         assert_eq!(
             error.get(),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_made_up_name_is_not_repeated_at_length() {
+    fn unknown_tool_name_is_truncated() {
         assert!(ToolError::unknown(&"x".repeat(1 << 20)).message.len() < 100);
     }
 }

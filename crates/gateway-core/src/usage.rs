@@ -161,7 +161,7 @@ mod tests {
     };
 
     #[test]
-    fn each_class_has_its_price() {
+    fn each_token_class_has_its_price() {
         check(Usage { input: 1000, ..Usage::default() }, SONNET, 3_000_000);
         check(Usage { cache_read: 1000, ..Usage::default() }, SONNET, 300_000);
         check(Usage { cache_write: 1000, ..Usage::default() }, SONNET, 3_750_000);
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fraction_rounds_up_and_the_absurd_saturates() {
+    fn cost_rounds_up_and_saturates() {
         check(Usage { input: 1, ..Usage::default() }, Price { input: 1, ..SONNET }, 1);
         let absurd = Usage { input: u64::MAX, output: u64::MAX, ..Usage::default() };
         check(absurd, SONNET, u64::MAX);
     }
 
     #[test]
-    fn sums_keep_a_stated_total() {
+    fn usage_sum_keeps_stated_total() {
         let mut sum = Usage { input: 1, output: 2, stated_total: Some(10), ..Usage::default() };
         sum += Usage { input: 1, output: 1, ..Usage::default() };
         assert_eq!((sum.prompt(), sum.completion(), sum.total()), (2, 3, 12));

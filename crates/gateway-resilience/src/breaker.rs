@@ -298,33 +298,33 @@ mod tests {
     }
 
     #[test]
-    fn stays_closed_while_failures_are_few() {
+    fn breaker_stays_closed_below_threshold() {
         check("-++-++-++-++");
     }
 
     #[test]
-    fn opens_and_recovers() {
+    fn breaker_opens_and_recovers() {
         check("--xxxxxxxxx+++-+");
     }
 
     #[test]
-    fn opens_when_half_of_the_calls_fail() {
+    fn breaker_opens_at_failure_rate() {
         check("+-+-+-xxxxxxxxx+");
     }
 
     #[test]
-    fn reopens_for_longer_when_a_probe_fails() {
+    fn failed_probe_doubles_cooldown() {
         check("--xxxxxxxxx-xxxxxxxxxxxxxxxxxxx+");
         check("--xxxxxxxxx+-xxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxx+");
     }
 
     #[test]
-    fn a_dropped_probe_proves_nothing() {
+    fn dropped_probe_leaves_breaker_half_open() {
         check("--xxxxxxxxx?+?+-+");
     }
 
     #[test]
-    fn one_probe_at_a_time() {
+    fn half_open_breaker_admits_one_probe() {
         let start = Instant::now();
         let mut breaker = CircuitBreaker::new(CONFIG);
         for _ in 0..2 {

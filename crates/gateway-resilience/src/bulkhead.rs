@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_place_is_held_until_the_answer_has_ended() {
+    async fn slot_is_held_until_response_ends() {
         let bulkhead = BulkheadLayer::new(Arc::new(Slow), 2);
         let mut first = generate(&bulkhead).await.unwrap();
         let _second = generate(&bulkhead).await.unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_queue_turns_away_at_once() {
+    async fn full_queue_rejects_immediately() {
         let bulkhead = Arc::new(BulkheadLayer::new(Arc::new(Slow), 1));
         let _held = generate(&bulkhead).await.unwrap();
         let waiting: tokio::task::JoinSet<_> = (0..QUEUE_LENGTH)

@@ -291,27 +291,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_model_that_fails_is_given_a_pause() {
+    async fn failing_model_opens_its_circuit() {
         check(&["down", "down", "down", "up", "wait", "down", "down"], "--x++-x").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_the_callers_fault_proves_nothing() {
+    async fn caller_errors_do_not_count_against_provider() {
         check(&["refuses"; 5], "-----").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_that_cannot_be_reached_is_no_models_fault() {
+    async fn unreachable_host_opens_host_circuit_only() {
         check(&["away", "up", "away", "away", "up", "wait", "up"], "-+--xx+").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_is_kept_and_does_not_open_the_breaker() {
+    async fn rate_limit_causes_cooldown_without_opening_breaker() {
         check(&["limits", "limits", "limits", "up", "wait", "limits", "limits"], "-xx++-x").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_credential_that_is_refused_rests() {
+    async fn refused_credential_cools_down() {
         check(&["unknown", "unknown", "wait", "unknown", "up"], "-x+x+").await;
     }
 }

@@ -293,43 +293,43 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn in_time() {
+    async fn response_within_deadlines_is_unchanged() {
         check(true, "1h2a1a1a", "aaa.").await;
         check(false, "9h", ".").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_head() {
+    async fn missing_head_times_out() {
         check(true, "2h", "upstream_timeout").await;
         check(false, "99h", "upstream_timeout").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_output() {
+    async fn missing_first_output_times_out() {
         check(true, "h3a", "upstream_timeout.").await;
         check(true, "h1p1p1p", "ppupstream_timeout.").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence() {
+    async fn idle_stream_stalls() {
         check(true, "ha2a", "aupstream_stalled.").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_after_the_first_output_has_its_own_limit() {
+    async fn idle_deadline_starts_with_first_output() {
         let began = Instant::now();
         check(true, "h1a3a", "aupstream_stalled.").await;
         assert_eq!(began.elapsed(), Duration::from_secs(50 + 90));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pings_help_for_a_while() {
+    async fn pings_extend_idle_deadline_up_to_limit() {
         check(true, "ha1p1p1p1a", "apppa.").await;
         check(true, "ha1p1p1p1p1p1p1p", "appppppupstream_stalled.").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn too_long_in_all() {
+    async fn total_deadline_ends_stream() {
         let talk = "h1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a";
         check(true, talk, &format!("{}upstream_stalled.", "a".repeat(36))).await;
     }

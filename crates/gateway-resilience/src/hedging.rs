@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_late_is_asked_for_again() {
+    async fn late_embedding_is_hedged() {
         check(20, 10, 20).await;
         check(21, 20, 22).await;
         check(60, 20, 62).await;

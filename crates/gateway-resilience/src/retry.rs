@@ -373,38 +373,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_passing_failure_is_not_seen() {
+    async fn transient_failure_is_retried() {
         check(&["poo"], "poo", 1).await;
         check(&["5", "poo"], "poo", 2).await;
         check(&["p!", "5", "oo"], "oo", 3).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lasting_failure_is_not_repeated() {
+    async fn permanent_failure_is_not_retried() {
         check(&["4"], "invalid_request", 1).await;
         check(&["5", "4"], "invalid_request", 2).await;
         check(&["5"], "upstream_error", 3).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slip_of_the_model_is_forgiven_once() {
+    async fn malformed_tool_call_is_retried_once() {
         check(&["t", "poo"], "poo", 2).await;
         check(&["t", "t", "poo"], "tool_use_failed", 2).await;
         check(&["5", "t", "poo"], "tool_use_failed", 2).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_repeated_after_output() {
+    async fn no_retry_after_first_output() {
         check(&["o!", "oo"], "oupstream_overloaded", 1).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upstream_that_wants_time_is_not_waited_for() {
+    async fn long_retry_after_is_not_waited_for() {
         check(&["w", "oo"], "rate_limit_exceeded", 1).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_budget_bounds_the_amplification() {
+    async fn retry_budget_bounds_amplification() {
         let script = Arc::new(Script(&["5"], AtomicUsize::new(0)));
         let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
         let policy = RetryPolicy { base_delay: Duration::ZERO, ..RetryPolicy::default() };

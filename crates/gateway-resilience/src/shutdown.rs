@@ -133,13 +133,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_in_time_is_not_touched() {
+    async fn response_finished_before_shutdown_is_unchanged() {
         check(0, 2, "aa").await;
         check(2, 0, "").await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_is_told_why_it_ends() {
+    async fn response_open_at_shutdown_ends_with_error() {
         check(0, 5, "aa!").await;
         check(9, 5, "server_shutting_down").await;
     }

@@ -44,7 +44,7 @@ async fn end(sessions: &Sessions, open: &OpenTurn, said: &Delivered) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_turn_knows_the_first() {
+async fn second_turn_sees_first_turn() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
@@ -58,7 +58,7 @@ async fn the_second_turn_knows_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_turn_is_under_way_at_a_time() {
+async fn concurrent_turn_is_rejected() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
@@ -81,7 +81,7 @@ async fn one_turn_is_under_way_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_was_overtaken_is_refused() {
+async fn stale_turn_is_rejected() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let slow = sessions.begin_turn(&acme(), &id, "slow", OnConflict::Refuse).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_turn_that_was_overtaken_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_taxonomy_named_once_is_remembered() {
+async fn taxonomy_is_stored_in_session() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_taxonomy_named_once_is_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_is_refused() {
+async fn invalid_session_request_is_rejected() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let short = Some(Duration::from_secs(59));
     let refused = sessions.create(&acme(), short, SessionContext::new()).await;
@@ -128,7 +128,7 @@ async fn what_cannot_be_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_of_somebody_else_is_not_there() {
+async fn session_of_other_tenant_is_not_found() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let other = Tenant::new("other").unwrap();
@@ -143,7 +143,7 @@ async fn a_session_of_somebody_else_is_not_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_ends_at_its_time_or_slides() {
+async fn session_expiry_is_fixed_or_sliding() {
     for (sliding, lives) in [(false, false), (true, true)] {
         let (sessions, _stores) = sessions(Rules { sliding, ..Rules::default() }).await;
         let id = sessions.create(&acme(), Some(MINUTE), SessionContext::new()).await.unwrap().id;
@@ -161,7 +161,7 @@ async fn a_session_ends_at_its_time_or_slides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_slides_does_not_end_before_a_turn_that_has_begun() {
+async fn sliding_session_outlives_running_turn() {
     for (sliding, kept) in [(false, false), (true, true)] {
         let (sessions, _stores) = sessions(Rules { sliding, ..Rules::default() }).await;
         let id = sessions.create(&acme(), Some(MINUTE), SessionContext::new()).await.unwrap().id;
@@ -174,7 +174,7 @@ async fn a_session_that_slides_does_not_end_before_a_turn_that_has_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_is_held_as_long_as_somebody_says_so() {
+async fn turn_lock_is_held_while_renewed() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
@@ -188,7 +188,7 @@ async fn a_turn_is_held_as_long_as_somebody_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_could_not_be_released_is_released_later() {
+async fn failed_turn_release_is_retried() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
@@ -200,7 +200,7 @@ async fn a_turn_that_could_not_be_released_is_released_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_is_made_again_does_not_know_itself() {
+async fn repeated_turn_does_not_see_itself() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let broken = Delivered { incomplete: true, ..delivered("one", "o") };
@@ -216,7 +216,7 @@ async fn a_turn_that_is_made_again_does_not_know_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_are_listed_and_forked() {
+async fn sessions_can_be_listed_and_forked() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_full_map_refuses_to_grow_and_agrees_to_shrink() {
+    async fn full_map_refuses_growth_and_allows_removal() {
         let memory = Memory::new(Clock::new(), 1_000);
         let put = |key: &'static [u8], value: usize| {
             memory.write(Wait::Safe, move |draft| {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_operation_changes_nothing() {
+    async fn failed_operation_is_rolled_back() {
         let memory = Memory::new(Clock::new(), 1_000);
         let failed = memory.write(Wait::Safe, |draft| {
             draft.put(b"a".to_vec(), Vec::new());

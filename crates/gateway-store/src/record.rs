@@ -109,7 +109,7 @@ mod tests {
     use gateway_core::Role;
 
     #[test]
-    fn a_record_comes_back() {
+    fn record_round_trips() {
         let message = Message::text(Role::User, "two words\n");
         let turn = Turn {
             id: "t".into(),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_begins_with_the_schema_that_is_read_without_looking() {
+    fn record_starts_with_schema_version() {
         assert!(
             write(&Writing {
                 v: SCHEMA,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_record_of_ours_is_refused() {
+    fn foreign_record_is_rejected() {
         check_refused(b"");
         check_refused(b"1 2");
         check_refused(b"1 2 {");

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_read() {
+    fn arguments_object_is_parsed() {
         check(
             r#" {"b":[1,-2.5,null],"a":{"c":true,"d":"é"}} "#,
             Some(r#"{"a":{"c":true,"d":"é"},"b":[1,-2.5,null]}"#),
@@ -115,7 +115,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_that_a_model_says_is_a_surprise(text in r#"[\{\}\[\]":,0-9a-c \\-]{0,40}"#) {
+        fn malformed_arguments_are_repaired_or_rejected(text in r#"[\{\}\[\]":,0-9a-c \\-]{0,40}"#) {
             if let Ok(arguments) = parse(&text) && !text.trim().is_empty() {
                 let read: Value = serde_json::from_str(&text).unwrap();
                 let empty = Value::Object(Map::new());
@@ -126,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_an_empty_object() {
+    fn empty_arguments_are_an_empty_object() {
         check("", Some("{}"));
         check("null", Some("{}"));
     }
 
     #[test]
-    fn what_could_be_misread_is_refused() {
+    fn ambiguous_arguments_are_rejected() {
         check("{", None);
         check("[]", None);
         check(r#"{"a":1,"a":2}"#, None);

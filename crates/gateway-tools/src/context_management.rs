@@ -251,20 +251,20 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_taken_as_the_service_made_it() {
+    fn shortened_text_is_used_unchanged() {
         check(r#"{"optimized_text":"short","chunks":null,"rolled_back":false}"#, Some("short"));
         check(r#"{"optimized_text":null}"#, None);
         check(r#"{"optimized_text":""}"#, None);
     }
 
     #[test]
-    fn what_the_service_does_not_stand_by_is_not_taken() {
+    fn unconfirmed_shortening_is_ignored() {
         check(r#"{"optimized_text":"short","rolled_back":true}"#, None);
         check(r#"{"optimized_text":"short","fidelity_passed":false}"#, None);
     }
 
     #[test]
-    fn pieces_are_joined_in_order_and_what_they_share_is_told_once() {
+    fn overlapping_chunks_are_joined_in_order() {
         check(
             r#"{"chunks":[
                 {"sequence":1,"content":"öcd","start_offset":1,"end_offset":4},

@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_call_keeps_its_name() {
+    fn tool_call_key_is_stable() {
         assert_eq!(name("a", "s", "c1", "x"), name("a", "s", "c1", "x"));
         assert_eq!(name("a", "s", "c1", "x").len(), 64);
     }
 
     #[test]
-    fn a_request_that_is_repeated_repeats_its_calls() {
+    fn repeated_request_reuses_tool_call_keys() {
         let again = |id: &str, request: &str| {
             let call = ToolCall { id: id.to_owned(), name: "x".to_owned(), ..ToolCall::default() };
             let context = ToolContext {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn other_calls_have_other_names() {
+    fn different_tool_calls_have_different_keys() {
         let one = name("a", "s", "c1", "x");
         for other in [
             name("b", "s", "c1", "x"),

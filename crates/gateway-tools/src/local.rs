@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_is_what_was_said() {
+    fn echo_returns_its_arguments() {
         check(&Echo::new(), r#"{"message":"a\"\n"}"#, Ok(r#"{"echoed":"a\"\n"}"#));
         check(&Echo::new(), "{}", Err(ToolErrorCode::InvalidArguments));
     }
 
     #[test]
-    fn sums() {
+    fn sum_is_computed() {
         let sum = |a: &str, operation: &str, b: &str, expected| {
             let arguments = format!(r#"{{"a":{a},"b":{b},"operation":"{operation}"}}"#);
             let whole =
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn addition_is_what_is_meant() {
+    fn plus_adds_numbers() {
         check(
             &Calculator::new(),
             r#"{"a":1,"b":1}"#,
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_result_fails() {
+    fn undefined_calculation_fails() {
         for arguments in [r#"{"a":1,"b":0,"operation":"divide"}"#, r#"{"a":1e308,"b":1e308}"#] {
             check(&Calculator::new(), arguments, Err(ToolErrorCode::Failed));
         }

@@ -57,14 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_are_read_and_models_without_one_passed_over() {
+    fn context_windows_are_read_and_missing_ones_skipped() {
         let body = br#"{"data":[{"id":"phi-4","status":"loaded","context_length":4096},
             {"id":"x","context_length":null},{"id":"y"},{"id":"z","context_length":0}],"config":{}}"#;
         assert_eq!(read(body).unwrap(), Windows::from([("phi-4".to_owned(), 4096)]));
     }
 
     #[test]
-    fn something_else_is_no_list() {
+    fn unexpected_model_list_is_rejected() {
         assert!(read(b"{}").is_err());
         assert!(read(b"<html>").is_err());
     }

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stays_one_segment() {
+    fn path_value_stays_one_segment() {
         check("ch1", Some("/v1/chunks/ch1"));
         check("../admin", Some("/v1/chunks/..%2Fadmin"));
         check("a?x=1#", Some("/v1/chunks/a%3Fx%3D1%23"));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn invalid_path_value_is_rejected() {
         for id in ["", ".", "..", &"x".repeat(1 << 20)] {
             check(id, None);
         }
@@ -136,7 +136,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn whatever_a_thing_is_called_the_path_has_its_shape(id: String) {
+        fn expanded_path_keeps_template_shape(id: String) {
             let template = PathTemplate::parse("/v1/chunks/{chunk_id}/text").unwrap();
             let mut arguments = Map::from_iter([("chunk_id".to_owned(), id.into())]);
             if let Ok(path) = template.fill(&mut arguments) {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_absolute_and_whole() {
+    fn path_template_must_be_absolute_and_complete() {
         for text in ["v1", "/a/../b", "/a?b", "/{a}b", "/{}", "/{a b}", "/%2e", "/a b"] {
             assert!(PathTemplate::parse(text).is_err(), "{text}");
         }

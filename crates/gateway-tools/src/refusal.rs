@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_errors_names_the_field_at_its_end() {
+    fn error_list_names_innermost_field() {
         check(
             r#"{"detail":[{"type":"extra_forbidden","loc":["body","taxonomy"],"msg":"no"}]}"#,
             &["taxonomy"],
@@ -66,12 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn a_field_whose_content_is_wrong_is_known() {
+    fn invalid_field_is_identified() {
         check(r#"{"detail":[{"loc":["body","tier_filter",0],"msg":"at most 3"}]}"#, &[]);
     }
 
     #[test]
-    fn other_services_use_words() {
+    fn plain_text_errors_are_used() {
         check(r#"{"detail":"unknown field: taxonomy"}"#, &["taxonomy"]);
         check(r#"{"error":{"message":"'tier_filter' is not allowed"}}"#, &["tier_filter"]);
         check(r#"{"detail":"taxonomy_id is unknown"}"#, &[]);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_short_and_clean() {
+    fn error_reasons_are_truncated_and_sanitized() {
         let say = |body: &str| reason(body.as_bytes());
         assert_eq!(say(r#"{"detail":"a\u0007b"}"#).as_deref(), Some("ab"));
         assert_eq!(say(r#"{"detail":{"error":"x"}}"#).as_deref(), Some(r#"{"error":"x"}"#));

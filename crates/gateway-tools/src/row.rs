@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn each_argument_has_its_place() {
+    fn arguments_are_mapped_to_path_query_and_body() {
         check(json!({ "q": "x", "top_k": 5 }), json!({ "q": "x", "limit": 5 }));
         check(
             json!({ "book": "b", "title": "t", "deep": 1 }),
@@ -148,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_set_is_not_sent() {
+    fn unset_argument_is_not_sent() {
         check(json!({}), json!({}));
     }
 
     #[test]
-    fn what_the_schema_does_not_name_is_not_sent() {
+    fn unknown_argument_is_not_sent() {
         check(json!({ "q": 1, "admin": true }), json!({ "q": 1 }));
     }
 }

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn types() {
+    fn value_types_are_checked() {
         fits(json!({ "type": "string" }), &[json!("")]);
         fits(json!({ "type": "integer" }), &[json!(1), json!(-2.0), json!(u64::MAX)]);
         fits(json!({ "type": "number" }), &[json!(1), json!(0.5)]);
@@ -326,14 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn a_boolean_is_no_number() {
+    fn boolean_is_not_a_number() {
         refuses(json!({ "type": "number" }), json!(true), "the argument 'x' must be a number");
         refuses(json!({ "type": "integer" }), json!(false), "the argument 'x' must be an integer");
         refuses(json!({ "type": "boolean" }), json!(1), "the argument 'x' must be a boolean");
     }
 
     #[test]
-    fn ranges() {
+    fn numeric_ranges_are_checked() {
         let range = json!({ "minimum": 1, "maximum": 3 });
         fits(range.clone(), &[json!(1), json!(3), json!("not a number")]);
         refuses(range.clone(), json!(0), "the argument 'x' must be at least 1");
@@ -344,14 +344,14 @@ mod tests {
     }
 
     #[test]
-    fn choices() {
+    fn enum_values_are_checked() {
         fits(json!({ "enum": [1, "a"] }), &[json!(1.0), json!("a")]);
         refuses(json!({ "enum": [1, 2] }), json!(3), "the argument 'x' must be one of [1,2]");
         refuses(json!({ "const": "a" }), json!("b"), r#"the argument 'x' must be one of ["a"]"#);
     }
 
     #[test]
-    fn lengths_are_in_characters() {
+    fn string_length_is_counted_in_characters() {
         let text = json!({ "minLength": 1, "maxLength": 2 });
         fits(text.clone(), &[json!("é"), json!("éé")]);
         refuses(text, json!(""), "the length of the argument 'x' must be at least 1");
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inside_is_checked_too() {
+    fn nested_values_are_checked() {
         let tiers = json!({ "type": "array", "items": { "type": "integer", "maximum": 6 } });
         fits(tiers.clone(), &[json!([]), json!([0, 6])]);
         refuses(tiers, json!([1, 99]), "the argument 'x[1]' must be at most 6");
@@ -374,14 +374,14 @@ mod tests {
     }
 
     #[test]
-    fn alternatives() {
+    fn schema_alternatives_are_checked() {
         let either = json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] });
         fits(either.clone(), &[json!("a"), json!(null)]);
         refuses(either, json!(1), "the argument 'x' fits none of its alternatives");
     }
 
     #[test]
-    fn unknown_arguments_are_refused_when_asked() {
+    fn additional_properties_are_rejected_when_forbidden() {
         let check = |schema: Value, strict| {
             let schema = Schema::parse(&schema.to_string()).unwrap();
             let arguments = Map::from_iter([("y".to_owned(), json!(1))]);
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_schema_is_told() {
+    fn invalid_schema_is_reported() {
         assert!(Schema::parse(r#"{"type":"strnig"}"#).is_err());
         assert!(Schema::parse(r#"{"minimum":"1"}"#).is_err());
     }

@@ -215,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_needs_no_code() {
+    fn tool_is_defined_by_configuration() {
         check(json!({}), "");
         check(json!({ "method": "GET", "timeout_seconds": 5, "idempotent": true }), "");
     }
 
     #[test]
-    fn mistakes_are_told_at_the_start() {
+    fn invalid_tool_settings_are_rejected_at_start() {
         check(json!({ "tiemout": 1 }), "tiemout");
         check(json!({ "name": "two words" }), "cannot be the name");
         check(json!({ "method": "BREW" }), "is not a tool's method");
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_checked() {
+    fn tool_addresses_are_validated() {
         for address in ["localhost:1", "ftp://x", "http://a@b", "http://a/?b", ""] {
             let mut services = ServicesSettings::default();
             services.addresses.insert(AI_AGENTS.to_owned(), address.to_owned());
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changes_nothing_may_be_done_twice() {
+    fn only_read_only_tools_are_retried() {
         let idempotent = |extra| settings(extra).unwrap().row().unwrap().idempotent;
         assert!(idempotent(json!({ "method": "GET" })));
         assert!(!idempotent(json!({})));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_for_no_tool_is_a_mistake() {
+    fn path_for_unknown_tool_is_rejected() {
         let mut services = ServicesSettings::default();
         services.paths.insert("serach".to_owned(), "/v1/x".to_owned());
         assert!(build(&services, &[], &ClientSettings::default()).is_err());

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_written_and_read() {
+    fn key_hash_round_trips() {
         let text = "0f".repeat(32);
         let hash = KeyHash::parse(&text).unwrap();
         assert_eq!((hash, hash.to_string()), (KeyHash::new([15; 32]), text));

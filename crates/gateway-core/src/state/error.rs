@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_in_trouble_says_when_to_come_back() {
+    fn store_error_maps_to_retryable_error() {
         check(
             StoreError::Unavailable("secret".into()),
             ErrorKind::Unavailable,
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_record_is_our_fault_and_waiting_does_not_help() {
+    fn corrupt_record_maps_to_internal_error() {
         check(
             StoreError::corrupt("session", "secret"),
             ErrorKind::Internal,

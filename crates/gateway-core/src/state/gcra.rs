@@ -108,22 +108,22 @@ mod tests {
     }
 
     #[test]
-    fn a_full_limit_takes_a_burst() {
+    fn full_bucket_admits_burst() {
         check("+++---");
     }
 
     #[test]
-    fn units_come_back_one_by_one() {
+    fn bucket_refills_continuously() {
         check("+++-.+-.+-..++-");
     }
 
     #[test]
-    fn an_idle_limit_does_not_save_up() {
+    fn idle_bucket_does_not_exceed_capacity() {
         check(".........+++-");
     }
 
     #[test]
-    fn a_clock_that_went_back_does_not_lock_out_for_ever() {
+    fn backward_clock_does_not_block_bucket() {
         let rate = Rate::per(3, Duration::from_millis(30));
         let verdict = decide(Some(u64::MAX / 2), 1_000, rate, 1);
         assert!(!verdict.allowed);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_correction_moves_the_limit_both_ways() {
+    fn correction_adjusts_bucket_in_both_directions() {
         let rate = Rate::per(3, Duration::from_millis(30));
         assert_eq!(correct(Some(20_000), 0, rate, -1), 10_000);
         assert_eq!(correct(Some(20_000), 0, rate, -9), 0);

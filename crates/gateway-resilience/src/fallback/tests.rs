@@ -124,7 +124,7 @@ async fn check(scripts: &[&'static str], expected: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_answers_for_one_that_fails() {
+async fn failed_target_falls_back_to_next() {
     check(&["o", "o"], "a a:1").await;
     check(&["5", "o"], "b b:2").await;
     check(&["9", "1", "l", "o"], "d d:4").await;
@@ -133,19 +133,19 @@ async fn the_next_answers_for_one_that_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_answers_for_one_that_has_spoken() {
+async fn no_fallback_after_first_output() {
     check(&["b", "o"], "aupstream_cut a:1").await;
     check(&["p", "b", "o"], "bupstream_cut b:2").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_is_not_named_is_the_answer() {
+async fn unlisted_failure_is_returned_without_fallback() {
     check(&["4", "o"], "invalid_request a:1").await;
     check(&["5", "f", "o"], "content_filter b:2").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn four_calls_are_the_most() {
+async fn upstream_calls_are_limited_to_four() {
     check(&["5", "5", "5", "5", "o"], "upstream_error d:4").await;
     check(&["5", "5", "5"], "upstream_error c:3").await;
 }
@@ -191,7 +191,7 @@ async fn check_fit(call: ProviderRequest, expected: &str, reasons: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_a_model_is_not_made_for_it_is_not_asked() {
+async fn incompatible_target_is_skipped() {
     check_fit(call(), "deaf", &[]).await;
     let mut request = ChatRequest::user("best", "hello");
     let tool = Function { name: "t".into(), description: None, parameters: None, strict: None };
@@ -202,7 +202,7 @@ async fn what_a_model_is_not_made_for_it_is_not_asked() {
 }
 
 #[tokio::test]
-async fn every_link_is_checked_against_what_the_caller_may_use() {
+async fn disallowed_target_is_skipped() {
     let allowed = |models: &[&str]| {
         let mut call = call();
         call.context.models = Some(models.iter().map(ToString::to_string).collect());
@@ -214,7 +214,7 @@ async fn every_link_is_checked_against_what_the_caller_may_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_nobody_is_well_one_is_asked_a_second() {
+async fn open_group_forces_one_probe_per_second() {
     let chain = FallbackGroup::new(
         "best",
         vec![target("a", "5"), target("b", "5")],
@@ -237,7 +237,7 @@ async fn when_nobody_is_well_one_is_asked_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_all_waits_the_shortest_is_told() {
+async fn shortest_retry_after_is_returned() {
     let chain = FallbackGroup::new(
         "best",
         vec![target("a", "9"), target("b", "9")],
@@ -259,7 +259,7 @@ async fn of_all_waits_the_shortest_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_take_turns_and_rest() {
+async fn credentials_rotate_and_cool_down() {
     let credential = |script| {
         let inner = Arc::new(Script("p", script, AtomicUsize::new(0)));
         let guards = CircuitBreakerConfig {
@@ -284,7 +284,7 @@ async fn credentials_take_turns_and_rest() {
 }
 
 #[tokio::test]
-async fn weights_are_kept_and_all_are_asked() {
+async fn weighted_order_respects_weights() {
     static DRAWS: AtomicUsize = AtomicUsize::new(0);
     // Numbers that look drawn, the same every time.
     #[expect(clippy::cast_precision_loss, reason = "a draw needs no precision")]

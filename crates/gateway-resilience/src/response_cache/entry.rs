@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_comes_back_as_it_was() {
+    fn cache_entry_round_trips() {
         let json = Json::parse(r#"{"a": 1.0}"#).unwrap();
         check(
             vec![
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_complete_or_not_for_everybody_is_not_kept() {
+    fn incomplete_or_tool_response_is_not_cached() {
         check(vec![StreamEvent::Text("a".into())], false);
         for reason in [FinishReason::Length, FinishReason::ToolCalls, FinishReason::ContentFilter] {
             check(vec![StreamEvent::Finished(reason.into())], false);

@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn order_blanks_and_escapes_make_no_difference() {
+    fn key_ignores_member_order_whitespace_and_escapes() {
         check(r#"{"a":1,"b":{"c":2,"d":3}}"#, r#"{ "b": {"d":3, "c":2}, "a": 1 }"#, true);
         check(r#"{"a":"A\n"}"#, r#"{"a":"\u0041\u000a"}"#, true);
         check(r#"{"model":"best","a":1}"#, r#"{"a":1,"model":"m"}"#, true);
     }
 
     #[test]
-    fn whatever_could_mean_something_else_does() {
+    fn key_differs_for_different_values() {
         for (one, other) in [
             (r#"{"a":1}"#, r#"{"a":1.0}"#),
             (r#"{"a":1}"#, r#"{"a":"1"}"#),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn tenants_and_models_are_kept_apart() {
+    fn key_differs_by_tenant_and_model() {
         assert_ne!(key("t", "m", "{}"), key("u", "m", "{}"));
         assert_ne!(key("t", "m", "{}"), key("t", "n", "{}"));
         assert_ne!(key("tm", "", "{}"), key("t", "m", "{}"));

@@ -158,38 +158,38 @@ async fn check(failing: usize, callers: &[(u64, u64)], heard: &[&str], asked: us
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_shared_while_it_is_written_and_given_again_after() {
+async fn concurrent_requests_share_response_and_later_ones_hit_cache() {
     let heard = ["aaaaa.miss", "aaaaa.hit", "aaaaa.hit", "aaaaa.hit"];
     check(0, &[(0, 999), (0, 999), (35, 999), (200, 999)], &heard, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_came_first_may_leave_and_another_pays() {
+async fn next_follower_is_billed_when_leader_leaves() {
     check(0, &[(0, 35), (15, 999), (25, 999)], &["aa", "aaaaa.miss", "aaaaa.hit"], 1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_have_left_the_answer_is_cancelled() {
+async fn response_is_cancelled_when_all_subscribers_leave() {
     check(0, &[(0, 35), (15, 20)], &["aa", "aa"], 1).await;
     check(0, &[(0, 35), (90, 999)], &["aa", "aaaaa.miss"], 2).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_for_the_one_who_asked() {
+async fn failure_is_returned_to_leader_only() {
     check(1, &[(0, 999); 3], &["upstream_error", "aaaaa.miss", "aaaaa.hit"], 2).await;
     check(9, &[(0, 999); 3], &["upstream_error"; 3], 3).await;
 }
 
 /// Each asks for a second, and after each failure but the last nobody does for another.
 #[tokio::test(start_paused = true)]
-async fn after_a_failure_nobody_asks_for_a_second() {
+async fn failure_starts_cooldown_for_followers() {
     let began = Instant::now();
     check(9, &[(0, 999); 3], &["upstream_error"; 3], 3).await;
     assert_eq!(began.elapsed(), Duration::from_secs(3 + 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_costs_little() {
+async fn hanging_store_is_bypassed_after_timeout() {
     let slow = Arc::new(Slow::default());
     let cached = cached(&slow, Frozen);
     let began = Instant::now();
@@ -198,7 +198,7 @@ async fn a_store_that_hangs_costs_little() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_share_and_no_more() {
+async fn subscribers_are_limited_to_thousand() {
     let slow = Arc::new(Slow::default());
     let cached = cached(&slow, Memory::default());
     let all = futures_util::future::join_all((0..1002).map(|_| hear(Arc::clone(&cached), 0, 999)));
@@ -209,7 +209,7 @@ async fn a_thousand_share_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_is_slow_does_not_hold_the_others() {
+async fn slow_subscriber_does_not_block_others() {
     let big = || Chunk::from_events(vec![StreamEvent::Text("x".repeat(64 << 10))]);
     let request = async move {
         let chunks = stream::iter((0..100).map(move |_| Ok(big())));

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_is_made_again_is_told_once() {
+    fn resent_turn_is_deduplicated() {
         check("", "");
         check("a a b", "a a b");
         check("a b~ c", "a b~ c");
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_was_broken_off_leaves_its_name_for_the_whole() {
+    fn interrupted_turn_key_is_reused_by_complete_turn() {
         assert_ne!(turn("a", true), turn("a", false));
     }
 }

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_gateway_knows_is_read() {
+    fn known_context_members_are_read() {
         let it = context(r#"{"taxonomy":"AI-ML_taxonomy","tier_filter":[1,2],"tools":["a","b"]}"#);
         assert_eq!(taxonomy(&it).as_deref(), Some("AI-ML_taxonomy"));
         assert_eq!(tier_filter(&it).map(Json::get), Some("[1,2]"));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_knows_must_make_sense() {
+    fn invalid_context_member_is_rejected() {
         check_refused(r#"{"taxonomy":1}"#);
         check_refused(r#"{"tier_filter":["one"]}"#);
         check_refused(r#"{"tier_filter":[1.5]}"#);

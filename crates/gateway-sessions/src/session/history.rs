@@ -213,21 +213,21 @@ mod tests {
     }
 
     #[test]
-    fn history_goes_before_the_request() {
+    fn history_precedes_request_messages() {
         check("", "u1", "u1", "u1");
         check("u1 a1", "u2", "u1 a1 u2", "u2");
         check("u1 a1|u2 cx rx a2", "u3", "u1 a1 u2 cx rx a2 u3", "u3");
     }
 
     #[test]
-    fn history_that_is_resent_is_not_doubled() {
+    fn resent_history_is_not_duplicated() {
         check("u1 a1", "u1 a1 u2", "u1 a1 u2", "u2");
         check("u1 a1|u2 cx rx a2", "u1 a1 u2 cx rx a2 u3", "u1 a1 u2 cx rx a2 u3", "u3");
         check("s0 u1 a1", "s0 u1 a1 u2", "s0 u1 a1 u2", "u2");
     }
 
     #[test]
-    fn saying_the_same_again_is_not_resending() {
+    fn repeated_message_is_not_a_resend() {
         check("uyes aok", "uyes", "uyes aok uyes", "uyes");
         check("uyes aok", "uyes aok", "uyes aok uyes aok", "uyes aok");
         check(
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn instructions_hold_until_others_are_given() {
+    fn system_message_applies_until_replaced() {
         check("s0 u1 a1", "u2", "s0 u1 a1 u2", "u2");
         check("s0 u1 a1", "s0 u2", "s0 u1 a1 u2", "u2");
         check("s0 u1 a1", "s9 u2", "s9 u1 a1 u2", "s9 u2");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_result_continues_the_history() {
+    fn tool_result_continues_history() {
         check("u1 cx", "rx", "u1 cx rx", "rx");
         check("u1 cx", "u1 cx rx", "u1 cx rx", "rx");
     }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_callers_drop_does_not_matter() {
+    fn omitted_optional_members_match_history() {
         let thought = Content::Reasoning(Reasoning { text: "hm".into(), seal: None });
         let text = |text: &str| Content::Text(text.into());
         check_same(
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn how_pieces_are_grouped_does_not_matter() {
+    fn part_grouping_does_not_affect_matching() {
         let both =
             Message::new(Role::Assistant, [Content::Text("t".into()), call("x", "{\"q\": 1}")]);
         check_same(spell("at cx"), vec![both]);

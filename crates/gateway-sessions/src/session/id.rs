@@ -54,7 +54,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn names_are_random_and_can_be_read_back() {
+    fn session_ids_are_random_and_parse() {
         let names: HashSet<_> = (0..1_000).map(|_| SessionId::random().unwrap()).collect();
         assert_eq!(names.len(), 1_000);
         for name in names {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_name_names_nothing() {
+    fn invalid_session_id_is_rejected() {
         check("0123456789012345678901", true);
         check("2f1b8f3e-7c0a-4b7e-9a51-0d9a4c1e2b3d", true);
         check(&"_".repeat(64), true);

@@ -80,21 +80,21 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_kept() {
+    fn tool_call_pairs_are_kept() {
         check("ut1 ac1c2 ur1r2 at2", "ut3", "ut1 ac1c2 ur1r2 at2");
         check("ut1 ac1", "ur1", "ut1 ac1");
         check("ut1 at2", "ut3", "ut1 at2");
     }
 
     #[test]
-    fn a_call_without_a_result_is_left_out() {
+    fn tool_call_without_result_is_removed() {
         check("ut1 ac1", "ut2", "ut1");
         check("ut1 at2c1", "ut2", "ut1 at2");
         check("ut1 ac1c2 ur2", "ut2", "ut1 ac2 ur2");
     }
 
     #[test]
-    fn a_result_without_a_call_is_left_out() {
+    fn tool_result_without_call_is_removed() {
         check("ur1 at1", "ut2", "at1");
         check("ut1r1 at1", "ut2", "ut1 at1");
     }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_names_a_taxonomy() {
+    fn phrase_selects_taxonomy() {
         check("Find books on agents, use AI-ML taxonomy", "AI-ML_taxonomy");
         check("use the Security taxonomy", "Security_taxonomy");
         check("USE THE security TAXONOMY.", "security_taxonomy");
@@ -112,19 +112,19 @@ mod tests {
     }
 
     #[test]
-    fn an_identifier_is_taken_as_it_is() {
+    fn taxonomy_identifier_is_used_verbatim() {
         check("taxonomy: AI-ML_taxonomy.", "AI-ML_taxonomy");
         check("use AI-ML_Taxonomy taxonomy", "AI-ML_Taxonomy");
     }
 
     #[test]
-    fn the_last_phrase_counts() {
+    fn last_taxonomy_phrase_wins() {
         check("use the A1 taxonomy, no: use the B2 taxonomy", "B2_taxonomy");
         check("use the A1 taxonomy. taxonomy: C3", "C3_taxonomy");
     }
 
     #[test]
-    fn talk_of_taxonomies_is_not_a_wish() {
+    fn mention_of_taxonomies_selects_no_taxonomy() {
         check("what is a taxonomy?", "");
         check("use the taxonomy", "");
         check("use a taxonomy", "");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_last_and_most_precisely_holds() {
+    fn most_specific_last_taxonomy_wins() {
         let (a, b, c) = (Some("a"), Some("b"), Some("c"));
         assert_eq!(resolve(a, b, c), a);
         assert_eq!(resolve(None, b, c), b);
@@ -150,14 +150,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read(text in "\\PC{0,80}") {
+        fn arbitrary_text_does_not_panic(text in "\\PC{0,80}") {
             if let Some(found) = asked_for(&text) {
                 prop_assert!(found.to_lowercase().ends_with(SUFFIX));
             }
         }
 
         #[test]
-        fn any_name_is_found(name in "[A-Z][A-Za-z0-9-]{2,20}[0-9]", before in "[a-z ,.]{0,20}") {
+        fn arbitrary_taxonomy_name_is_found(name in "[A-Z][A-Za-z0-9-]{2,20}[0-9]", before in "[a-z ,.]{0,20}") {
             let text = format!("{before} use the {name} taxonomy now");
             prop_assert_eq!(asked_for(&text), Some(format!("{name}_taxonomy")));
         }

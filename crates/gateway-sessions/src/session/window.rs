@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_kept() {
+    fn history_within_window_is_kept() {
         check("uaua", 4, "uaua");
         check("", 0, "");
     }
 
     #[test]
-    fn whole_turns_are_left_out_the_oldest_first() {
+    fn oldest_turns_are_dropped_first() {
         check("uaua", 3, "ua");
         check("uarauaua", 5, "uaua");
         check("uarauaua", 4, "uaua");
@@ -89,7 +89,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_kept_fits_and_begins_a_turn(history in "[uar]{0,30}", budget in 0_u64..30) {
+        fn trimmed_history_fits_and_starts_with_a_turn(history in "[uar]{0,30}", budget in 0_u64..30) {
             let cut = cut(spell(&history), budget, |_| 1);
             prop_assert!(cut.kept.len() as u64 <= budget);
             prop_assert_eq!(cut.kept.len() + cut.dropped, history.len());

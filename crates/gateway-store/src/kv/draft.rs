@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_shows_its_changes() {
+    fn write_transaction_sees_its_own_changes() {
         check("acd", "+b-c", 9, "abd");
         check("acd", "+b-c", 2, "ab");
         check("abcd", "-a-b", 1, "c");

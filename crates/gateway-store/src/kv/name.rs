@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_keys_share_a_place() {
+    fn distinct_keys_have_distinct_names() {
         let place = |tenant, id| object(Kind::Session, &key(tenant, id));
         assert_ne!(place("a", "bc"), place("ab", "c"));
         assert!(!whole(&place("a", "b")).contains(&place("a", "bm")));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thing_owns_its_parts() {
+    fn parts_share_prefix_of_owner() {
         let object = object(Kind::Session, &key("a", "b"));
         let range = whole(&object);
         assert!(range.contains(&object));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn expiry_is_found_by_time() {
+    fn expiry_names_are_ordered_by_time() {
         let note = expiry(7, b"osx");
         assert_eq!(read_expiry(&note), Some((7, &b"osx"[..])));
         assert!(expired(7).contains(&note) && !expired(6).contains(&note));

@@ -64,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn opens_after_five_failures_in_a_row() {
+    fn breaker_opens_after_five_consecutive_failures() {
         check("----", false, &[]);
         check("-----", true, &[Change::Opened]);
         check("----+----", false, &[]);
     }
 
     #[test]
-    fn each_change_is_told_once() {
+    fn state_change_is_reported_once() {
         check("--------", true, &[Change::Opened]);
         check("-------+++", false, &[Change::Opened, Change::Closed]);
     }

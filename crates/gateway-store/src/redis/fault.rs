@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_told_apart() {
+    fn redis_errors_are_classified() {
         check("OOM command not allowed when used memory > 'maxmemory'.", "storage_full", false);
         check("ERR Error running script: @user_script: OOM command x", "storage_full", false);
         check("WRONGTYPE Operation against a key", "session_corrupt", false);
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_credential_is_told_apart_from_a_server_that_is_away() {
+    fn authentication_failure_differs_from_unreachable_server() {
         for text in ["NOAUTH x", "WRONGPASS x", "NOPERM this user has no permissions"] {
             let error = explain(Error::new(ErrorKind::Unknown, text));
             assert!(matches!(error, StoreError::Refused(_)), "{text}");

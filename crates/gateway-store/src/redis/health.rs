@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_durability_of_redis_is_told() {
+    fn redis_durability_is_reported() {
         let log = "role:master aof_enabled:1 maxmemory:0 maxmemory_policy:noeviction";
         check(log, "always", DurabilityClass::PowerSafe, 0);
         check(log, "everysec", DurabilityClass::CrashSafe, 0);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_lose_sessions_is_warned_of() {
+    fn redis_configuration_that_loses_sessions_is_warned_about() {
         let evicts = "role:slave aof_enabled:1 maxmemory:100 maxmemory_policy:allkeys-lru";
         check(evicts, "everysec", DurabilityClass::CrashSafe, 2);
     }

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_breaks_out_of_its_braces() {
+    fn key_name_cannot_escape_hash_tag() {
         assert_eq!(escape("a}b{c/d é"), "a%7db%7bc%2fd%20%c3%a9");
         let key = Tenant::new("a}").unwrap().key("b/{c");
         assert_eq!(

@@ -68,7 +68,7 @@ fn of_rate(burst: u64, interval: Duration) -> QuotaAsk {
 /// However long the store is away, and however many gateways there are, no more is let in without
 /// it than `rate * t` and one burst.
 #[tokio::test(start_paused = true)]
-async fn an_outage_lets_in_no_more_than_its_share() {
+async fn outage_admits_at_most_local_share() {
     let (store, share) = shared();
     let running = tokio::task::JoinSet::from_iter([Arc::clone(&share).run()]);
     time::sleep(Duration::from_millis(10)).await;
@@ -88,7 +88,7 @@ async fn an_outage_lets_in_no_more_than_its_share() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn money_is_lent_for_a_minute() {
+async fn budget_is_available_locally_for_one_minute() {
     let (store, share) = shared();
     store.is_away.store(true, Ordering::Relaxed);
     let budget = BudgetAsk {
@@ -116,7 +116,7 @@ async fn money_is_lent_for_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_let_in_before_is_settled_after() {
+async fn admissions_before_outage_are_settled_after() {
     let (store, share) = shared();
     let places = vec![PlaceAsk { name: "all".into(), limit: 1 }];
     let ask = |request: &str| QuotaAsk {
@@ -169,7 +169,7 @@ async fn spend(share: &Share<Store>, prefix: &str, count: usize) -> u64 {
 
 /// Two answers too late, whenever they come: an overloaded store, and no outage.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_slow_does_not_make_a_budget_larger() {
+async fn slow_store_does_not_enlarge_budget() {
     let (store, share) = shared();
     let mut spent = 0;
     for round in 0..20 {
@@ -181,7 +181,7 @@ async fn a_store_that_is_slow_does_not_make_a_budget_larger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_is_lent_than_was_left() {
+async fn local_budget_is_limited_to_remaining() {
     let (store, share) = shared();
     let running = tokio::task::JoinSet::from_iter([Arc::clone(&share).run()]);
     time::sleep(Duration::from_millis(10)).await;
@@ -200,7 +200,7 @@ async fn no_more_is_lent_than_was_left() {
 
 /// Whoever waits for a store does so in the first second of its absence only.
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_waited_out_for_a_second_once() {
+async fn first_outage_is_retried_for_one_second() {
     let (store, share) = shared();
     store.is_away.store(true, Ordering::Relaxed);
     let began = time::Instant::now();

@@ -84,7 +84,7 @@ async fn kept(stores: &Stores) -> HashMap<String, u32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_lost_by_the_file() {
+async fn acknowledged_writes_survive_crash_of_file_store() {
     if let Some(path) = std::env::var_os(CHILD) {
         return append_for_ever(Path::new(&path)).await;
     }
@@ -107,7 +107,7 @@ async fn nothing_acknowledged_is_lost_by_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_lost_by_redis() {
+async fn acknowledged_writes_survive_crash_of_redis() {
     // With `everysec` Redis acknowledges, while the disk is slow, what it has not written for up to
     // two seconds.
     let mut server = Server::start_with(&["--appendfsync", "always"]);

@@ -36,7 +36,7 @@ async fn check_refused(path: &Path, why: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_kept_is_there_after_a_restart() {
+async fn records_survive_restart() {
     let directory = Directory::new();
     let path = directory.path().join("deep/er/state.redb");
     written(&path).await;
@@ -51,7 +51,7 @@ async fn what_was_kept_is_there_after_a_restart() {
 
 /// Who spends while others' spending is written waits for no write of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_many_spend_at_once_is_there_after_a_restart() {
+async fn concurrent_settlements_survive_restart() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     let left = async |stores: &Stores, request: &str| {
@@ -89,7 +89,7 @@ async fn what_many_spend_at_once_is_there_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_a_dead_process_was_doing_is_done_by_the_next() {
+async fn idempotent_request_of_dead_process_is_taken_over() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     let lease = Duration::from_mins(1);
@@ -106,7 +106,7 @@ async fn a_request_that_a_dead_process_was_doing_is_done_by_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_is_in_use_is_refused() {
+async fn locked_file_is_rejected() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     let first = open(&path).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_file_that_is_in_use_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_is_not_ours_is_refused() {
+async fn foreign_file_is_rejected() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     fs::write(&path, "a letter to a friend, and not a short one either ".repeat(1_000)).unwrap();
@@ -133,7 +133,7 @@ async fn a_file_that_is_not_ours_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_of_a_newer_version_is_refused() {
+async fn newer_file_version_is_rejected() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     written(&path).await;
@@ -148,7 +148,7 @@ async fn a_file_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_file_is_refused_or_whole() {
+async fn damaged_file_is_rejected_or_intact() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     written(&path).await;
@@ -173,7 +173,7 @@ async fn a_damaged_file_is_refused_or_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_without_room_can_be_read_and_refuses_writes() {
+async fn full_disk_allows_reads_and_rejects_writes() {
     if let Some(path) = std::env::var_os(CHILD) {
         return fill(Path::new(&path)).await;
     }
@@ -226,7 +226,7 @@ async fn fill(path: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lax_file_is_synchronised_within_a_second() {
+async fn relaxed_durability_syncs_within_one_second() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     let copy = directory.path().join("copy.redb");
@@ -242,7 +242,7 @@ async fn a_lax_file_is_synchronised_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_ended_leaves_no_trace() {
+async fn expired_records_are_removed() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     let stores = open(&path).await.unwrap();

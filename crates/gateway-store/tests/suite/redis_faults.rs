@@ -47,7 +47,7 @@ async fn check_recovers(stores: &Stores) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_redis_costs_five_calls_their_deadline_and_the_others_nothing() {
+async fn frozen_redis_times_out_five_calls_then_fails_fast() {
     let server = Server::start();
     let stores = with_session(&server).await;
     server.signal("STOP");
@@ -70,7 +70,7 @@ async fn a_frozen_redis_costs_five_calls_their_deadline_and_the_others_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_comes_late_is_attached() {
+async fn late_redis_is_connected() {
     let mut server = Server::start();
     server.kill();
     let stores = open(server.url()).await;
@@ -83,7 +83,7 @@ async fn a_redis_that_comes_late_is_attached() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_redis_is_used_again_with_what_it_had() {
+async fn restarted_redis_is_used_with_its_data() {
     let mut server = Server::start();
     let stores = with_session(&server).await;
     stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
@@ -96,7 +96,7 @@ async fn a_killed_redis_is_used_again_with_what_it_had() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_redis_refuses_writes_and_can_be_read() {
+async fn full_redis_allows_reads_and_rejects_writes() {
     let server = Server::start();
     let stores = with_session(&server).await;
     server.ask("CONFIG SET maxmemory 1");
@@ -111,7 +111,7 @@ async fn a_full_redis_refuses_writes_and_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_is_not_written_to() {
+async fn read_only_replica_is_not_written() {
     let server = Server::start();
     let stores = with_session(&server).await;
     server.ask("REPLICAOF 127.0.0.1 1");
@@ -124,7 +124,7 @@ async fn a_replica_is_not_written_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_credential_is_told_as_such() {
+async fn refused_redis_credential_is_reported() {
     let server = Server::start();
     let stores = with_session(&server).await;
     server.ask("CONFIG SET requirepass hunter2");
@@ -143,7 +143,7 @@ async fn a_refused_credential_is_told_as_such() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn forgotten_scripts_are_sent_again() {
+async fn flushed_scripts_are_reloaded() {
     let server = Server::start();
     let stores = with_session(&server).await;
     for n in 1..=3 {
@@ -154,7 +154,7 @@ async fn forgotten_scripts_are_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_record_is_left_alone_and_others_are_not_affected() {
+async fn corrupt_record_does_not_affect_others() {
     let server = Server::start();
     let stores = with_session(&server).await;
     for id in ["type", "schema", "number", "line", "fine"] {
@@ -176,7 +176,7 @@ async fn a_broken_record_is_left_alone_and_others_are_not_affected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_key_lives_for_ever() {
+async fn every_redis_key_expires() {
     let server = Server::start();
     let stores = with_session(&server).await;
     stores.sessions.append(&key("s"), &turn("t", "x")).await.unwrap();
@@ -190,7 +190,7 @@ async fn no_key_lives_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_reply_does_not_double_a_write() {
+async fn lost_reply_does_not_duplicate_write() {
     let server = Server::start();
     let (address, swallowed) = swallowing_proxy(server.port()).await;
     let stores = Arc::new(with_session_at(&server, address).await);

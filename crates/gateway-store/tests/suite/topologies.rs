@@ -81,7 +81,7 @@ fn cluster() -> (Vec<Server>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_holds_on_a_cluster() {
+async fn conformance_suite_passes_on_cluster() {
     let (servers, url) = cluster();
     check_all(Redis::new(url)).await;
     for server in &servers {
@@ -121,7 +121,7 @@ impl Watched {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_holds_behind_sentinel_before_and_after_a_failover() {
+async fn conformance_suite_passes_behind_sentinel_across_failover() {
     let watched = Watched::start();
     check_all(Redis::new(watched.url())).await;
     watched.sentinel.ask("SENTINEL FAILOVER main");
@@ -147,7 +147,7 @@ async fn write(stores: Arc<Stores>, writer: usize, told: Arc<Mutex<Vec<(Instant,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failover_doubles_nothing_and_loses_no_more_than_the_last_moment() {
+async fn failover_duplicates_nothing_and_loses_only_last_moment() {
     let mut watched = Watched::start();
     let backend = Backend::Redis(Redis::new(watched.url()));
     let limits = Limits { session_messages: 5_000, ..Limits::default() };
@@ -217,14 +217,14 @@ mod tls {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn everything_holds_over_tls() {
+    async fn conformance_suite_passes_over_tls() {
         let (server, ca, _directory) = server();
         let url = server.url().replace("redis://", "rediss://");
         check_all(Redis { ca: Some(ca), ..Redis::new(url) }).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_server_that_nobody_vouches_for_is_not_used() {
+    async fn untrusted_redis_certificate_is_rejected() {
         let (server, _ca, _directory) = server();
         let url = server.url().replace("redis://", "rediss://");
         let backend = Backend::Redis(Redis::new(url));

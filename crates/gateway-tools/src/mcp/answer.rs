@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_what_the_server_says() {
+    fn mcp_result_is_returned_unchanged() {
         check(r#"{"content":[{"type":"text","text":"hi"}]}"#, Ok(r#""hi""#));
         check(r#"{"content":[{"type":"text","text":"{\"a\":1}"}]}"#, Ok(r#"{"a":1}"#));
         check(
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_one() {
+    fn mcp_error_is_a_tool_error() {
         check(r#"{"content":[{"type":"text","text":"no"}],"isError":true}"#, Err("no"));
         check(r#"{"content":[],"isError":true}"#, Err("the tool failed"));
     }

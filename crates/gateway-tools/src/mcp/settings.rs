@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn allowed_tools_get_names_that_models_can_call() {
+    fn allowed_mcp_tools_get_valid_names() {
         check(&[], "find.book", Some("lab_find_book"));
         check(&["find*"], "find_book", Some("lab_find_book"));
         check(&["find"], "find", Some("lab_find"));

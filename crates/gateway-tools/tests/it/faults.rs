@@ -27,21 +27,21 @@ async fn check(script: Script, expected: &str) {
 }
 
 #[tokio::test]
-async fn answers_are_read() {
+async fn json_response_is_returned() {
     check(Script::json(200, r#"{"a":1}"#), "ok").await;
     check(Script::json(201, ""), "ok").await;
     check(Script::streaming().chunk("{\"a\"").chunk(":1}").end(), "ok").await;
 }
 
 #[tokio::test]
-async fn errors_are_failures() {
+async fn error_status_is_a_tool_error() {
     for status in [400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504] {
         check(Script::json(status, r#"{"detail":"no"}"#), "upstream_status").await;
     }
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_no_answer() {
+async fn non_json_response_is_rejected() {
     let html = [("content-type", "text/html")];
     check(Script::whole(200, &html, "<html>hello</html>"), "upstream_invalid").await;
     let gzip = [("content-type", "application/json"), ("content-encoding", "gzip")];
@@ -49,7 +49,7 @@ async fn what_is_no_json_is_no_answer() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed() {
+async fn redirect_is_not_followed() {
     let elsewhere = Upstream::start().await;
     elsewhere.always(Script::json(200, "{}"));
     let to = elsewhere.url();
@@ -60,7 +60,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_not_read_to_its_end() {
+async fn oversized_response_is_aborted() {
     check(Script::streaming().flood(&"more".repeat(10_000)), "too_large").await;
     let length = (2 << 20).to_string();
     let head = Script::new().head(200, &[("content-length", &length)]);
@@ -68,20 +68,20 @@ async fn an_endless_answer_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn silence_has_an_end() {
+async fn silent_service_times_out() {
     check(Script::new().stall(), "timeout").await;
     check(Script::streaming().chunk("{").stall(), "timeout").await;
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_a_failure() {
+async fn broken_connection_is_a_tool_error() {
     check(Script::new().close(), "upstream_invalid").await;
     check(Script::new().reset(), "upstream_invalid").await;
     check(Script::streaming().chunk("{\"a\":1}").close(), "upstream_invalid").await;
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_unavailable() {
+async fn unreachable_service_is_unavailable() {
     let port = Upstream::start().await.port();
     let client = Client::new(&ClientSettings::default()).unwrap();
     let tool = ProxyTool::new(row("/x"), &format!("http://127.0.0.1:{port}"), client).unwrap();
@@ -93,7 +93,7 @@ async fn a_service_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn what_a_service_says_of_its_own_troubles_stays_here() {
+async fn internal_service_error_is_not_exposed() {
     let upstream = Upstream::start().await;
     upstream.next(Script::json(400, r#"{"detail":"no such book"}"#));
     upstream.next(Script::json(500, r#"{"detail":"password=hunter2"}"#));
@@ -106,7 +106,7 @@ async fn what_a_service_says_of_its_own_troubles_stays_here() {
 }
 
 #[tokio::test]
-async fn a_service_that_fails_is_given_a_pause() {
+async fn failing_service_opens_circuit() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(500, "{}"));
     let executor = only(row("/v1/x"), &upstream);
@@ -120,7 +120,7 @@ async fn a_service_that_fails_is_given_a_pause() {
 }
 
 #[tokio::test]
-async fn what_is_the_callers_fault_proves_nothing() {
+async fn caller_errors_do_not_open_circuit() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(422, "{}"));
     let executor = only(row("/v1/x"), &upstream);
@@ -130,7 +130,7 @@ async fn what_is_the_callers_fault_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_out_of_time_proves_nothing() {
+async fn expired_deadline_does_not_open_circuit() {
     let upstream = Upstream::start().await;
     upstream.always(Script::new().stall());
     let executor = only(row("/v1/x"), &upstream);
@@ -143,7 +143,7 @@ async fn a_request_that_is_out_of_time_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_service_learns_whom_it_works_for() {
+async fn request_context_is_forwarded_to_service() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(200, "{}"));
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -165,7 +165,7 @@ async fn a_service_learns_whom_it_works_for() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_takes_the_tool_along() {
+async fn dropped_request_cancels_tool_call() {
     let upstream = Upstream::start().await;
     upstream.always(Script::new().stall());
     let executor = only(row("/v1/x"), &upstream);
@@ -179,7 +179,7 @@ async fn a_caller_that_leaves_takes_the_tool_along() {
 }
 
 #[tokio::test]
-async fn more_calls_than_may_run_wait_for_a_moment() {
+async fn excess_tool_calls_queue_briefly() {
     let upstream = Upstream::start().await;
     upstream.always(Script::new().stall());
     let client = Client::new(&ClientSettings::default()).unwrap();
@@ -222,7 +222,7 @@ async fn same_call(row: Row, scripts: Vec<Script>) -> (Vec<&'static str>, usize)
 }
 
 #[tokio::test]
-async fn what_may_have_been_done_is_not_done_again() {
+async fn ambiguous_tool_call_is_not_repeated() {
     let ok = || Script::json(200, "{}");
     for script in [Script::new().stall(), Script::new().reset(), Script::json(500, "{}")] {
         let (words, asked) = same_call(once(), vec![script, ok()]).await;
@@ -231,26 +231,26 @@ async fn what_may_have_been_done_is_not_done_again() {
 }
 
 #[tokio::test]
-async fn what_was_done_is_told_again() {
+async fn completed_tool_call_is_replayed() {
     let scripts = vec![Script::json(200, r#"{"n":1}"#), Script::json(200, r#"{"n":2}"#)];
     assert_eq!(same_call(once(), scripts).await, (vec!["ok", "ok"], 1));
 }
 
 #[tokio::test]
-async fn what_was_refused_may_be_tried_again() {
+async fn rejected_tool_call_may_be_repeated() {
     let scripts = vec![Script::json(409, "{}"), Script::json(200, "{}")];
     assert_eq!(same_call(once(), scripts).await, (vec!["upstream_status", "ok"], 2));
 }
 
 #[tokio::test]
-async fn what_does_no_harm_may_be_done_again() {
+async fn read_only_tool_call_may_be_repeated() {
     let harmless = Row { idempotent: true, ..once() };
     let scripts = vec![Script::new().stall(), Script::json(200, "{}")];
     assert_eq!(same_call(harmless, scripts).await, (vec!["timeout", "ok"], 2));
 }
 
 #[tokio::test]
-async fn other_calls_are_not_mistaken_for_it() {
+async fn different_tool_call_is_not_replayed() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(200, "{}"));
     let executor = only(once(), &upstream).remembering(Arc::new(Memory::default()));
@@ -269,7 +269,7 @@ async fn other_calls_are_not_mistaken_for_it() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_stops_no_tool() {
+async fn failing_store_does_not_block_tools() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(200, "{}"));
     let executor = only(once(), &upstream).remembering(Arc::new(Gone));

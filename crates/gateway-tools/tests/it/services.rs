@@ -33,7 +33,7 @@ async fn check_newer(name: &str, arguments: Value, expected: &str) {
 }
 
 #[tokio::test]
-async fn search_corpus() {
+async fn search_corpus_sends_query() {
     check("search_corpus", json!({ "query": "tides" }), &[r#"POST /v1/search {"query":"tides"}"#])
         .await;
     check(
@@ -45,7 +45,7 @@ async fn search_corpus() {
 }
 
 #[tokio::test]
-async fn semantic_search() {
+async fn semantic_search_sends_query() {
     check_newer(
         "semantic_search",
         json!({ "query": "tides", "taxonomy": "Sea_taxonomy", "tier_filter": [1, 2] }),
@@ -55,7 +55,7 @@ async fn semantic_search() {
 }
 
 #[tokio::test]
-async fn a_search_that_knows_no_taxonomy_is_asked_without() {
+async fn search_without_taxonomy_support_gets_no_taxonomy() {
     check(
         "semantic_search",
         json!({ "query": "tides", "taxonomy": "Sea_taxonomy", "tier_filter": [1] }),
@@ -77,7 +77,7 @@ async fn a_search_that_knows_no_taxonomy_is_asked_without() {
 }
 
 #[tokio::test]
-async fn hybrid_search() {
+async fn hybrid_search_sends_query() {
     check(
         "hybrid_search",
         json!({ "query": "q", "alpha": 0.5, "bloom_tier_boost": false, "focus_areas": ["sea"] }),
@@ -93,7 +93,7 @@ async fn hybrid_search() {
 }
 
 #[tokio::test]
-async fn get_chunk() {
+async fn get_chunk_requests_chunk_by_id() {
     check_newer("get_chunk", json!({ "chunk_id": "a/b" }), "GET /v1/chunks/a%2Fb null").await;
     check_newer(
         "get_chunk",
@@ -104,7 +104,7 @@ async fn get_chunk() {
 }
 
 #[tokio::test]
-async fn a_missing_chunk_is_told_from_a_missing_path() {
+async fn missing_chunk_differs_from_missing_path() {
     let newer = Platform::newer().await;
     let chunk = json!({ "chunk_id": "missing" });
     assert_eq!(sent(&newer, "get_chunk", chunk).await.0, "not_found");
@@ -114,7 +114,7 @@ async fn a_missing_chunk_is_told_from_a_missing_path() {
 }
 
 #[tokio::test]
-async fn similar_chapters() {
+async fn similar_chapters_sends_chapter() {
     check_newer(
         "similar_chapters",
         json!({ "chapter_id": "c", "limit": 3 }),
@@ -124,7 +124,7 @@ async fn similar_chapters() {
 }
 
 #[tokio::test]
-async fn embeddings_are_found_where_they_are() {
+async fn embedding_positions_are_detected() {
     check("embed", json!({ "texts": ["a"] }), &[r#"POST /v1/embed {"text":["a"]}"#]).await;
     let newer = Platform::newer().await;
     let (outcome, asked) = sent(&newer, "embed", json!({ "texts": ["a"], "model": "m" })).await;
@@ -145,7 +145,7 @@ async fn embeddings_are_found_where_they_are() {
 }
 
 #[tokio::test]
-async fn texts() {
+async fn text_tools_call_their_services() {
     check(
         "compute_similarity",
         json!({ "text1": "a", "text2": "b" }),
@@ -170,7 +170,7 @@ async fn texts() {
 }
 
 #[tokio::test]
-async fn agents() {
+async fn agent_tools_call_their_services() {
     check(
         "cross_reference",
         json!({ "book": "b", "chapter": 1, "title": "t", "tier": 2, "max_hops": 2 }),
@@ -196,7 +196,7 @@ async fn agents() {
 }
 
 #[tokio::test]
-async fn agents_of_code() {
+async fn code_agent_tools_call_their_services() {
     check(
         "review_code",
         json!({ "code": "x" }),
@@ -224,13 +224,13 @@ async fn agents_of_code() {
 }
 
 #[tokio::test]
-async fn nobody_is_needed_for_the_rest() {
+async fn local_tools_need_no_service() {
     check("echo", json!({ "message": "hi" }), &[]).await;
     check("calculator", json!({ "a": 1, "b": 2, "operation": "divide" }), &[]).await;
 }
 
 #[tokio::test]
-async fn every_tool_is_shown() {
+async fn every_builtin_tool_is_listed() {
     let names: Vec<_> = executor(&Platform::start().await, &[])
         .specs()
         .iter()
@@ -245,7 +245,7 @@ async fn every_tool_is_shown() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_the_schema_is_not_sent() {
+async fn invalid_arguments_are_not_sent() {
     let platform = Platform::start().await;
     for (name, arguments) in [
         ("search_corpus", json!({})),
@@ -268,7 +268,7 @@ async fn what_does_not_fit_the_schema_is_not_sent() {
 }
 
 #[tokio::test]
-async fn models_may_say_more_than_is_asked() {
+async fn extra_arguments_are_tolerated() {
     let platform = Platform::start().await;
     let arguments = json!({ "query": "q", "thought": "hm", "collection": null });
     let lenient = ToolContext { strict: false, ..context() };
@@ -291,7 +291,7 @@ async fn in_session(name: &str, arguments: Value) -> String {
 }
 
 #[tokio::test]
-async fn the_session_fills_what_the_model_leaves_open() {
+async fn session_context_fills_missing_arguments() {
     assert_eq!(
         in_session("semantic_search", json!({ "query": "q" })).await,
         r#"POST /v1/search {"query":"q","taxonomy":"Sea_taxonomy","tier_filter":[1,2]}"#
@@ -315,7 +315,7 @@ async fn the_session_fills_what_the_model_leaves_open() {
 }
 
 #[tokio::test]
-async fn what_the_model_says_counts_more() {
+async fn model_arguments_override_session_context() {
     assert_eq!(
         in_session(
             "hybrid_search",
@@ -327,7 +327,7 @@ async fn what_the_model_says_counts_more() {
 }
 
 #[tokio::test]
-async fn results_are_the_services_own() {
+async fn service_result_is_returned_unchanged() {
     let platform = Platform::newer().await;
     let outcome = run(&executor(&platform, &[]), "get_chunk", &json!({ "chunk_id": "c1" })).await;
     assert_eq!(
@@ -337,7 +337,7 @@ async fn results_are_the_services_own() {
 }
 
 #[tokio::test]
-async fn a_common_tool_is_recognized_by_its_words() {
+async fn common_tool_is_recognized_by_description() {
     let platform = Platform::start().await;
     let executor = executor(&platform, &[]);
     let check = |name: &str, words: Option<&str>, parameters: Value, expected| {
@@ -358,7 +358,7 @@ async fn a_common_tool_is_recognized_by_its_words() {
 }
 
 #[tokio::test]
-async fn a_configured_tool_replaces_a_built_in_one() {
+async fn configured_tool_replaces_builtin() {
     let platform = Platform::start().await;
     let tool: ToolSettings = serde_json::from_value(json!({
         "name": "echo",

@@ -3,17 +3,17 @@
 use super::*;
 
 #[test]
-fn an_answer_without_calls_passes() {
+fn response_without_tool_calls_passes_through() {
     check(&["rhm thi"], "rhm thi (stop, 1) | rhm thi");
 }
 
 #[test]
-fn our_calls_are_run_and_not_seen() {
+fn gateway_tool_calls_run_without_being_shown() {
     check(&["ta g0 g0", "tb g1", "tc"], "tabc (stop, 3) | ta g0 / g0=[11] / tb g1 / g1=[1] / tc");
 }
 
 #[test]
-fn results_come_in_the_order_of_the_calls_and_failures_are_told() {
+fn tool_results_keep_call_order_and_include_failures() {
     let slow = r#"{"error":"slow","error_code":"timeout"}"#;
     let script = Script::new(&["tx"]);
     script.turns.lock().unwrap().insert(0, {
@@ -32,18 +32,18 @@ fn results_come_in_the_order_of_the_calls_and_failures_are_told() {
 }
 
 #[test]
-fn the_callers_calls_end_the_answer() {
+fn caller_tool_call_ends_the_response() {
     check(&["ta c0 tb"], "ta c0 tb (tool_calls, 1) | ta c0 tb");
     check(&["g0", "tb c1", "tnever"], "tb c1 (tool_calls, 2) | g0 / g0=[1] / tb c1");
 }
 
 #[test]
-fn a_mixed_turn_shows_every_call_unexecuted() {
+fn mixed_turn_returns_all_calls_unexecuted() {
     check(&["c0 g1", "tnever"], "c0 g1 (tool_calls, 1) | c0 g1");
     check(&["g0 c1 g2", "tnever"], "g0 c1 g2 (tool_calls, 1) | g0 c1 g2");
 }
 
 #[test]
-fn a_turn_that_was_cut_is_not_acted_upon() {
+fn truncated_turn_runs_no_tools() {
     check(&["ta g0 L", "tnever"], "ta g0 (length, 1) | ta g0");
 }

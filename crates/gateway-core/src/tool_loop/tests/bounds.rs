@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_model_that_never_stops_is_asked_once_more_without_tools() {
+fn exceeded_rounds_lead_to_final_request_without_tools() {
     let script = Script::new(&["g0"]);
     let chunks = chunks(&script, request());
     let finishes = chunks.iter().flat_map(|chunk| &chunk.events).filter_map(|event| {
@@ -16,7 +16,7 @@ fn a_model_that_never_stops_is_asked_once_more_without_tools() {
 }
 
 #[test]
-fn a_turn_without_end_is_given_up() {
+fn oversized_turn_fails() {
     let script = Script::new(&["ta"]);
     let delta = ToolCallDelta {
         name: "ours".to_owned(),
@@ -29,7 +29,7 @@ fn a_turn_without_end_is_given_up() {
 }
 
 #[test]
-fn at_most_eight_tools_run_at_once() {
+fn tool_parallelism_is_limited_to_eight() {
     let words: Vec<_> = (0..64).map(|at| format!("g{at}")).collect();
     let script = Script::new(&[&words.join(" "), "ta"]);
     let echo = Echo::new("ours");
@@ -40,7 +40,7 @@ fn at_most_eight_tools_run_at_once() {
 }
 
 #[test]
-fn a_caller_that_leaves_stops_the_tools() {
+fn dropped_stream_cancels_running_tools() {
     struct Guard(Arc<AtomicUsize>);
     impl Drop for Guard {
         fn drop(&mut self) {

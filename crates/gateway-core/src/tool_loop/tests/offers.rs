@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_forced_choice_is_forced_once() {
+fn forced_tool_choice_is_relaxed_after_first_round() {
     let forced = |names: &[&str], required| ToolChoice::Allowed {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
         required,
@@ -23,7 +23,7 @@ fn a_forced_choice_is_forced_once() {
 }
 
 #[test]
-fn a_tool_is_shown_unless_the_caller_describes_it() {
+fn offered_tool_is_added_unless_caller_describes_it() {
     let described = |request: ChatRequest| {
         let script = Script::new(&["ta"]);
         chunks(&script, request);
@@ -40,7 +40,7 @@ fn a_tool_is_shown_unless_the_caller_describes_it() {
 }
 
 #[test]
-fn what_is_not_shown_is_not_run() {
+fn unlisted_tool_is_not_run() {
     let script = Script::new(&["g0", "tnever"]);
     let provider: Arc<dyn Provider> = Arc::<Script>::clone(&script);
     let tools = Arc::new(OneTool(Echo::new("ours")));
@@ -53,14 +53,14 @@ fn what_is_not_shown_is_not_run() {
 }
 
 #[test]
-fn a_tool_that_is_offered_must_exist() {
+fn unknown_offered_tool_is_rejected() {
     let offering = conversation(&Script::new(&["ta"])).with_offered_tools(["missing"]);
     let error = block_on(offering.ask(request())).unwrap_err();
     assert_eq!((error.code(), error.param()), ("tool_not_found", Some("tools")));
 }
 
 #[test]
-fn several_answers_have_no_tools() {
+fn multiple_choices_disable_tools() {
     let mut request = request();
     request.options.n = Some(2);
     let script = Script::new(&["g0", "tnever"]);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_needs_no_tools_passes_as_it_came() {
+fn request_without_tools_passes_raw_bytes() {
     let decode = |_: &[u8]| -> Result<ChatRequest> { panic!("nobody needs to look inside") };
     let original = RawRequest::new(
         crate::Dialect::Chat,
@@ -23,7 +23,7 @@ fn what_needs_no_tools_passes_as_it_came() {
 }
 
 #[test]
-fn who_only_listens_hears_the_bytes_too() {
+fn inspected_request_without_tools_keeps_raw_bytes() {
     let script = Script::new(&["ta"]);
     let provider: Arc<dyn Provider> = Arc::<Script>::clone(&script);
     let call = ProviderRequest::new(ChatRequest { stream: true, ..request() });

@@ -40,7 +40,7 @@ fn is_well_formed(events: &[StreamEvent]) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn any_conversation_is_one_well_formed_answer(turns in script()) {
+    fn random_tool_loops_form_one_valid_response(turns in script()) {
         let turns: Vec<_> = turns.iter().map(String::as_str).collect();
         let streamed = chunks(&Script::new(&turns), ChatRequest { stream: true, ..request() });
         let events: Vec<_> = streamed.iter().flat_map(|chunk| chunk.events.clone()).collect();

@@ -182,7 +182,7 @@ fn tries() -> u32 {
 }
 
 #[test]
-fn the_scripts_decide_as_the_function_does() {
+fn redis_scripts_match_reference_implementation() {
     let runtime = Runtime::new().unwrap();
     let (server, client) = runtime.block_on(Server::start());
     let number = std::cell::Cell::new(0_u32);
