@@ -6,29 +6,29 @@ use crate::{
 };
 use std::mem;
 
-/// A complete answer.
+/// A complete chat response: the fold of its stream events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChatResponse {
     /// The provider's name for it; empty if it gave none.
     pub id: String,
     /// The model that answered, as the provider names it; empty if it did not say.
     pub model: String,
-    /// When, in seconds since 1970.
+    /// Creation time in seconds since 1970.
     pub created: Option<u64>,
     /// The answers, by index; one unless several were asked for.
     pub choices: Vec<Choice>,
-    /// What it took; absent if the provider did not say.
+    /// Token usage; absent if the provider did not report it.
     pub usage: Option<Usage>,
-    /// What else the provider told of it.
+    /// Further members of the provider's response.
     pub extra: Extra,
 }
 
-/// One of the answers to a request.
+/// A single choice of a response (one of `n`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// What the model said.
+    /// The message that the model wrote.
     pub message: Message,
-    /// How it ended; absent only while it is still being written.
+    /// Finish reason; absent only while the response is still streaming.
     pub finish: Option<Finish>,
     /// Notes on the text, as OpenAI Chat writes them.
     pub annotations: Vec<Json>,
@@ -41,7 +41,7 @@ pub struct Choice {
 pub struct Collector {
     answer: ChatResponse,
     current: usize,
-    /// Where each tool call of each choice stands among the parts of its message.
+    /// Index of each tool call among the parts of its message, by choice.
     calls: Vec<Vec<Option<usize>>>,
 }
 
@@ -82,7 +82,7 @@ impl Collector {
         &self.answer
     }
 
-    /// The answer.
+    /// Returns the folded response.
     pub fn finish(self) -> ChatResponse {
         self.answer
     }

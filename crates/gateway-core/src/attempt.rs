@@ -1,4 +1,4 @@
-//! What was decided on the way to an answer, and why.
+//! Attempts of a request: targets that were tried or skipped, and the reasons.
 
 use crate::{DroppedParams, ErrorKind, GatewayError, Target};
 use std::{fmt, sync::Arc, time::Duration};
@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// A target that was considered and did not answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
-    /// The provider.
+    /// Id of the provider.
     pub provider: Arc<str>,
     /// The model, as its provider names it.
     pub model: Arc<str>,
@@ -23,7 +23,7 @@ pub enum AttemptOutcome {
     Skipped(UnavailableReason),
 }
 
-/// What speaks against asking a target.
+/// A reason why a target cannot take a request now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum UnavailableReason {
     /// The caller may not use the model.
@@ -36,19 +36,19 @@ pub enum UnavailableReason {
     NoVision,
     /// The request is too long for the model.
     ContextWindow {
-        /// So many tokens, roughly.
+        /// Estimated tokens of the request.
         needs: u64,
-        /// Of so many.
+        /// Tokens of the model's context window.
         window: u64,
     },
     /// It has failed too often and is given a pause.
     CircuitOpen {
-        /// For so long.
+        /// Time until the circuit admits a probe.
         wait: Duration,
     },
     /// It wants fewer requests.
     CoolingDown {
-        /// For so long.
+        /// Time until the cooldown ends.
         wait: Duration,
     },
     /// It does not accept the gateway's credential.
@@ -58,29 +58,29 @@ pub enum UnavailableReason {
     },
 }
 
-/// What asking a target would come to.
+/// A target of a dry run, and the expected result of calling it.
 #[derive(Debug)]
 pub struct PlannedAttempt {
-    /// The provider.
+    /// Id of the provider.
     pub provider: Arc<str>,
-    /// The model.
+    /// Model to be called.
     pub target: Target,
-    /// Which of the provider's credentials, counted from 1, if there are several.
+    /// Number of the provider's credential, from 1; absent if there is only one.
     pub credential: Option<usize>,
     /// Why it would not be asked.
     pub unavailable: Option<UnavailableReason>,
-    /// What the translation would leave behind; an error if it cannot be made.
+    /// Parameters that the translation would drop; an error if it is impossible.
     pub dropped: Result<DroppedParams, GatewayError>,
-    /// What a cache would do.
+    /// Expected result of the cache lookup.
     pub cache: Option<Cached>,
 }
 
-/// What a cache did with a request.
+/// The result of a cache lookup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cached {
     /// The answer was remembered, and is so old. It costs nothing.
     Hit {
-        /// How old.
+        /// Age of the cached response.
         age: Duration,
     },
     /// The provider was asked; the answer may be remembered.
@@ -92,10 +92,10 @@ pub enum Cached {
 /// Whether an answer may be remembered, as far as the caller and the gateway say.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Caching {
-    /// Nobody said: it is not.
+    /// The response is not cacheable (default).
     #[default]
     Off,
-    /// It may not, for this reason, which the caller is told.
+    /// The cache is bypassed; the reason is reported to the caller.
     Bypass(&'static str),
     /// It may, if the request is one that can be repeated.
     Allowed {
@@ -107,7 +107,7 @@ pub enum Caching {
 }
 
 impl UnavailableReason {
-    /// The stable name.
+    /// Returns the stable name, for metrics and headers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotAllowed => "model_not_allowed",
@@ -121,7 +121,7 @@ impl UnavailableReason {
         }
     }
 
-    /// How long it will go on to speak against it, if time cures it.
+    /// Returns the time until the target is available again; `None` if waiting does not help.
     pub const fn wait(self) -> Option<Duration> {
         match self {
             Self::CircuitOpen { wait }
@@ -146,7 +146,7 @@ impl fmt::Display for AttemptOutcome {
 }
 
 impl Cached {
-    /// What `x-cache` says.
+    /// Returns the value of the `x-cache` header.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hit { .. } => "hit",

@@ -37,7 +37,7 @@ impl Date {
         Self { year, month, day }
     }
 
-    /// How many days it is after 1970-01-01; nothing for a day before.
+    /// Returns the days since 1970-01-01; `None` for an earlier day.
     pub const fn days(self) -> Option<u64> {
         let year = if self.month <= 2 { self.year.saturating_sub(1) } else { self.year };
         let month = if self.month > 2 { self.month - 3 } else { self.month + 9 };
@@ -46,7 +46,7 @@ impl Date {
         (year / 400 * 146_097 + of_era).checked_sub(719_468)
     }
 
-    /// Reads `2026-11-26`.
+    /// Parses an ISO 8601 date such as `2026-11-26`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '-').map(|part| {
             let plain = part.bytes().all(|byte| byte.is_ascii_digit());
@@ -58,7 +58,7 @@ impl Date {
         (fits && Self::from_days_since_epoch(date.days()?) == date).then_some(date)
     }
 
-    /// As `2026-11-26`.
+    /// Formats the date as `2026-11-26`.
     pub fn text(self) -> String {
         let mut text = self.month_text();
         let _infallible = write!(text, "-{:02}", self.day);

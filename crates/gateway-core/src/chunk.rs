@@ -5,10 +5,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use std::pin::Pin;
 
-/// One or more steps of an answer that arrived together.
+/// A piece of a streamed response: one or more events that arrived together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chunk {
-    /// What the chunk means. Under [`Inspection::UsageOnly`](crate::Inspection::UsageOnly) beside verbatim bytes:
+    /// Decoded events. Under [`Inspection::UsageOnly`](crate::Inspection::UsageOnly) with verbatim bytes:
     /// only what is metered, that is usage and finish.
     pub events: Vec<StreamEvent>,
     /// The chunk in the caller's own dialect, whole events only, ready to be written as it is.
@@ -22,7 +22,7 @@ pub struct Chunk {
     /// Tool calls that the gateway starts with this chunk; their results come later in
     /// `completed_messages`. Only set by a [`ToolLoop`](crate::ToolLoop).
     pub started_tool_calls: Vec<ToolCall>,
-    /// Who answers, where that was found out only after the answer had begun: another attempt was
+    /// Metadata of the response, if it changed after the response had begun: another attempt was
     /// made, or another provider asked.
     pub meta: Option<Box<ResponseMeta>>,
 }

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 /// Every method ends in time: an implementation has a deadline of its own.
 #[async_trait]
 pub trait ContextService: Send + Sync {
-    /// Whether it is worth asking now. Mostly told from what was seen a moment ago.
+    /// Returns whether the service is healthy; usually a recently cached result.
     async fn is_healthy(&self) -> bool;
 
-    /// How many tokens `model` reads of `text`.
+    /// Counts the tokens that `model` reads from `text`.
     ///
     /// # Errors
     ///
@@ -32,10 +32,10 @@ pub trait ContextService: Send + Sync {
     ) -> Result<Option<String>>;
 }
 
-/// How a text is made shorter.
+/// The strategy by which a text is shortened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Shortening {
-    /// In one piece.
+    /// Shortens the text as a whole.
     Whole,
     /// In pieces, each by itself.
     Pieces,

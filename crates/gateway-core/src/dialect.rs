@@ -7,15 +7,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
-    /// OpenAI Chat Completions.
+    /// The OpenAI Chat Completions API.
     Chat,
-    /// OpenAI Responses.
+    /// The OpenAI Responses API.
     Responses,
-    /// Anthropic Messages.
+    /// The Anthropic Messages API.
     Messages,
-    /// Gemini `generateContent`.
+    /// The Gemini `generateContent` API.
     Gemini,
-    /// Ollama `/api/chat`.
+    /// The Ollama `/api/chat` API.
     Ollama,
 }
 

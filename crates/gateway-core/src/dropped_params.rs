@@ -1,4 +1,4 @@
-//! What a translation could not carry.
+//! Parameters that a translation could not carry.
 
 use crate::{ErrorKind, GatewayError, Result};
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub struct DroppedParams(Vec<Cow<'static, str>>);
 
 impl DroppedParams {
-    /// Notes that `what` is left behind.
+    /// Records that `what` was dropped.
     pub fn insert(&mut self, what: impl Into<Cow<'static, str>>) {
         let what = what.into();
         if !self.0.contains(&what) {
@@ -16,31 +16,35 @@ impl DroppedParams {
         }
     }
 
-    /// Notes that `what` is left behind, if it is there.
+    /// Records that `what` was dropped, if it is `there`.
     pub fn insert_if(&mut self, there: bool, what: &'static str) {
         if there {
             self.insert(what);
         }
     }
 
-    /// Adds what another translation left behind.
+    /// Adds the parameters that another translation dropped.
     pub fn extend(&mut self, other: Self) {
         for what in other.0 {
             self.insert(what);
         }
     }
 
-    /// The names.
+    /// Iterates over the names, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(AsRef::as_ref)
     }
 
-    /// Whether everything was carried.
+    /// Returns whether nothing was dropped.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Fails if something was left behind, naming it.
+    /// Requires that nothing was dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRequest`] with code `unsupported_parameter`, naming the parameters.
     pub fn require_empty(&self) -> Result<()> {
         let Some(first) = self.0.first() else { return Ok(()) };
         let names = self.0.join(", ");

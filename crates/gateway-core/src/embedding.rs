@@ -1,4 +1,4 @@
-//! Texts as vectors.
+//! Embedding requests and responses.
 
 use crate::{Context, ErrorKind, Extra, GatewayError, Json, ResponseMeta, Target, Usage};
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 /// A request for vectors on its way to a provider. Cheap to clone, so that it can be sent again.
 #[derive(Clone, Debug)]
 pub struct EmbeddingCall {
-    /// Whom to ask.
+    /// Model to call.
     pub target: Target,
-    /// What to ask.
+    /// Texts and options.
     pub request: Arc<EmbeddingRequest>,
     /// Refuse what cannot be carried, instead of leaving it behind.
     pub strict: bool,
-    /// What travels beside the request.
+    /// Request context: identity, tracing, limits.
     pub context: Context,
 }
 
@@ -29,9 +29,9 @@ impl EmbeddingCall {
 /// Vectors, and who made them.
 #[derive(Clone, Debug)]
 pub struct Embedded {
-    /// Who answered.
+    /// Metadata of the provider's response.
     pub meta: ResponseMeta,
-    /// The vectors.
+    /// Embeddings and usage.
     pub response: EmbeddingResponse,
 }
 
@@ -40,11 +40,11 @@ pub struct Embedded {
 pub struct EmbeddingRequest {
     /// The model, as the caller named it.
     pub model: String,
-    /// What to turn into vectors, one each.
+    /// Inputs; each gets one vector.
     pub inputs: Vec<EmbeddingInput>,
-    /// How many numbers a vector is to have; the model's default when absent.
+    /// Vector length; default: the model's own.
     pub dimensions: Option<u64>,
-    /// How the caller wants vectors written.
+    /// Encoding of vectors that the caller asked for.
     pub format: Option<EmbeddingFormat>,
     /// The end user, as an opaque name.
     pub user: Option<String>,
@@ -55,18 +55,18 @@ pub struct EmbeddingRequest {
 /// Something to turn into a vector.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EmbeddingInput {
-    /// Text.
+    /// A text to embed.
     Text(String),
     /// Tokens of the model's own vocabulary; only providers that speak OpenAI's dialect take them.
     Tokens(Vec<u64>),
 }
 
-/// How a vector is written.
+/// The encoding of a vector.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EmbeddingFormat {
-    /// As a list of numbers.
+    /// A JSON list of numbers.
     Float,
-    /// As little-endian 32-bit floats, in base64.
+    /// Little-endian 32-bit floats in base64.
     Base64,
 }
 
@@ -75,9 +75,9 @@ pub enum EmbeddingFormat {
 pub struct EmbeddingResponse {
     /// The model that answered, as the provider names it; empty if it did not say.
     pub model: String,
-    /// The vectors.
+    /// Vectors in the order of the inputs.
     pub vectors: Vec<Vector>,
-    /// What it took; absent if the provider did not say.
+    /// Token usage; absent if the provider did not report it.
     pub usage: Option<Usage>,
 }
 

@@ -1,4 +1,4 @@
-//! What the gateway must know of a request without decoding it.
+//! The request envelope: facts about a request that need no decoding.
 
 use crate::{ChatRequest, Dialect, Result};
 use bytes::Bytes;
@@ -9,21 +9,21 @@ use std::{fmt, ops::Range, sync::OnceLock};
 pub struct Envelope {
     /// The model, as the caller named it.
     pub model: String,
-    /// Where the model's name stands in the body, quotes included.
+    /// Byte range of the model's name in the body, quotes included.
     pub model_span: Range<usize>,
     /// The caller wants the answer step by step.
     pub stream: bool,
-    /// Where the value of `stream_options` stands, if it is there.
+    /// Byte range of the value of `stream_options`, if present.
     pub stream_options: Option<Range<usize>>,
     /// The caller asked for token counts at the end of a stream.
     pub stream_usage: bool,
     /// The session that the request continues, and where the whole member stands in the body.
     pub session: Option<(String, Range<usize>)>,
-    /// Where the list of `messages` stands, if there is a list; an empty range if it is empty.
+    /// Byte range of the list of `messages`, if present; an empty range if it is empty.
     pub messages: Option<Range<usize>>,
-    /// Where the value of `tools` stands, if it is there.
+    /// Byte range of the value of `tools`, if present.
     pub tools: Option<Range<usize>>,
-    /// How many tokens the answer may have, if the request says so.
+    /// Maximum output tokens, if the request sets them.
     pub max_output: Option<u64>,
 }
 
@@ -33,14 +33,14 @@ pub struct RawRequest {
     pub dialect: Dialect,
     /// The bytes: one valid JSON object.
     pub body: Bytes,
-    /// What was read of it.
+    /// Envelope of the request.
     pub envelope: Envelope,
     decode: fn(&[u8]) -> Result<ChatRequest>,
     decoded: OnceLock<ChatRequest>,
 }
 
 impl RawRequest {
-    /// Keeps `body`, which `decode` can read when somebody needs to know more.
+    /// Creates a raw request of `body`, which `decode` parses on demand.
     pub fn new(
         dialect: Dialect,
         body: Bytes,

@@ -1,8 +1,8 @@
 //! The one error that public gateway calls return.
 //!
-//! A [`GatewayError`] answers three questions. What went wrong: [`ErrorKind`], stable and
-//! low-cardinality, so it doubles as a metric label. What the caller may be told: the message.
-//! What really happened: the source chain, which goes to the log and nowhere else.
+//! A [`GatewayError`] has three parts. The [`ErrorKind`] says what went wrong; it is stable and
+//! low-cardinality, so it doubles as a metric label. The message is for the caller.
+//! The source chain says what really happened; it goes to the log and nowhere else.
 
 use crate::ResponseMeta;
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
@@ -49,13 +49,13 @@ pub enum ErrorKind {
     Forbidden,
     /// No such session, tool or route.
     NotFound,
-    /// No such model.
+    /// No model of this name exists.
     ModelNotFound,
     /// The route does not answer this method.
     MethodNotAllowed,
     /// The caller took too long to say what it wants.
     RequestTimeout,
-    /// Somebody else was first.
+    /// A concurrent request was first.
     Conflict,
     /// The request is larger than we take.
     TooLarge,
@@ -103,12 +103,12 @@ pub enum ErrorKind {
     ShuttingDown,
     /// The caller has gone.
     Cancelled,
-    /// A bug.
+    /// A bug in the gateway.
     Internal,
 }
 
 impl GatewayError {
-    /// An error with nothing behind it.
+    /// Creates an error without a source.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Details {
             kind,
@@ -123,7 +123,7 @@ impl GatewayError {
         }))
     }
 
-    /// A request that cannot be right, and the parameter that is wrong.
+    /// Creates an [`ErrorKind::InvalidRequest`] error for a parameter.
     pub fn invalid(
         param: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
@@ -131,56 +131,56 @@ impl GatewayError {
         Self::new(ErrorKind::InvalidRequest, message).with_param(param)
     }
 
-    /// Keeps the cause, for the log.
+    /// Attaches the source error, for the log.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Says when it is worth trying again.
+    /// Sets the time after which a retry may succeed.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
         self.0.retry_after = delay;
         self
     }
 
-    /// A more precise word than the kind's own.
+    /// Sets a more precise code than the kind's own.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.code = Some(code.into());
         self
     }
 
-    /// Names the parameter at fault.
+    /// Sets the parameter at fault.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
         self.0.param = Some(param.into());
         self
     }
 
-    /// Keeps the status that the upstream answered with.
+    /// Sets the upstream's HTTP status.
     #[must_use]
     pub fn with_upstream_status(mut self, status: u16) -> Self {
         self.0.upstream_status = Some(status);
         self
     }
 
-    /// Says who failed, after how many attempts.
+    /// Attaches the metadata of the failed response: provider, model, attempts.
     #[must_use]
     pub fn with_meta(mut self, meta: ResponseMeta) -> Self {
         self.0.meta = Some(Box::new(meta));
         self
     }
 
-    /// Says that what could be done was done: to ask again at once would only add to the trouble.
+    /// Marks the error as the final attempt: retrying at once would only add load.
     #[must_use]
     pub fn as_final_attempt(mut self) -> Self {
         self.0.final_attempt = true;
         self
     }
 
-    /// The same without its cause, for somebody else who waits for the same answer.
+    /// Copies the error without its source, for another waiter of the same response.
     #[must_use]
     pub fn clone_without_source(&self) -> Self {
         let Details {
@@ -207,47 +207,47 @@ impl GatewayError {
         }))
     }
 
-    /// Why the call failed.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What the caller is told.
+    /// Returns the message for the caller.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The word for programs: the kind's, or a more precise one.
+    /// Returns the stable code: the kind's, or a more precise one.
     pub fn code(&self) -> &str {
         self.0.code.as_deref().unwrap_or(self.0.kind.as_str())
     }
 
-    /// The parameter at fault.
+    /// Returns the parameter at fault.
     pub fn param(&self) -> Option<&str> {
         self.0.param.as_deref()
     }
 
-    /// When it is worth trying again.
+    /// Returns the time after which a retry may succeed.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Who failed, after how many attempts; absent if nobody was asked.
+    /// Returns the metadata of the failed response; `None` if no upstream was called.
     pub fn meta(&self) -> Option<&ResponseMeta> {
         self.0.meta.as_deref()
     }
 
-    /// Takes out who failed.
+    /// Takes the metadata out of the error.
     pub fn take_meta(&mut self) -> Option<ResponseMeta> {
         self.0.meta.take().map(|meta| *meta)
     }
 
-    /// Whether asking again at once would only add to the trouble.
+    /// Returns whether the gateway has exhausted its own attempts.
     pub fn is_final_attempt(&self) -> bool {
         self.0.final_attempt
     }
 
-    /// The status that the upstream answered with.
+    /// Returns the upstream's HTTP status.
     pub fn upstream_status(&self) -> Option<u16> {
         self.0.upstream_status
     }
@@ -307,7 +307,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the upstream is to blame: such failures count against it.
+    /// Returns whether the failure counts against the upstream's circuit breaker.
     pub const fn is_upstreams_fault(self) -> bool {
         matches!(
             self,
@@ -322,7 +322,7 @@ impl ErrorKind {
         )
     }
 
-    /// Whether another attempt, here or at another provider, could succeed.
+    /// Returns whether another attempt, here or at another provider, could succeed.
     pub const fn is_retryable(self) -> bool {
         matches!(
             self,

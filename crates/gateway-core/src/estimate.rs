@@ -1,8 +1,8 @@
-//! How many tokens a request has, roughly, where nobody counts them for us.
+//! Token estimates, for requests whose provider does not count them.
 
 use crate::{ChatRequest, Content, Message, Part, Source, ToolKind, ToolSpec};
 
-/// How many tokens a model called `model` would read of `request`.
+/// Estimates the tokens that a model called `model` would read of `request`.
 ///
 /// What a token of the model's family holds on average decides, and a little is added for each
 /// message. What is told of tools is read too, so it counts. A picture counts as one of middling
@@ -18,21 +18,21 @@ pub fn tokens(request: &ChatRequest, model: &str) -> u64 {
     size.tokens(model)
 }
 
-/// How many of them `message` takes.
+/// Estimates the tokens of `message`.
 pub fn message(message: &Message, model: &str) -> u64 {
     let mut size = Size::default();
     size.message(message);
     size.tokens(model)
 }
 
-/// How many of them the description of `tool` takes.
+/// Estimates the tokens of the definition of `tool`.
 pub fn tool(tool: &ToolSpec, model: &str) -> u64 {
     let mut size = Size::default();
     size.tool(tool);
     size.tokens(model)
 }
 
-/// How many tokens a model would read of a request that nobody has decoded: `json` is its body.
+/// Estimates the tokens of an undecoded request from `json`, its body.
 ///
 /// Four bytes a token, whatever they say. A long text in base64 counts as a picture.
 pub fn tokens_of_json(json: &[u8]) -> u64 {
@@ -54,7 +54,7 @@ pub fn tokens_of_json(json: &[u8]) -> u64 {
 /// From how many bytes on a text may be a picture.
 const MEDIUM: usize = 4 << 10;
 
-/// What goes around a message.
+/// Tokens of overhead for each message.
 const PER_MESSAGE: u64 = 4;
 
 /// A picture of a megapixel.
@@ -80,7 +80,7 @@ fn tenths_per_token(model: &str) -> u64 {
 struct Size {
     /// Letters of the alphabets, of which a token holds several.
     letters: u64,
-    /// What is a token whatever the model: signs that are words, media, chunks.
+    /// Tokens that every model counts alike: CJK characters, media, chunks.
     tokens: u64,
 }
 

@@ -3,21 +3,21 @@
 use crate::{Json, Opaque, Seal, Usage};
 use std::borrow::Cow;
 
-/// One step of an answer.
+/// An event of a streamed response.
 ///
 /// Whole answers are sequences of these too: what is streamed and what is not differ only in how
 /// many steps come at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StreamEvent {
-    /// The provider began.
+    /// The provider started the response.
     Started(Started),
-    /// What follows belongs to this one of several answers; until said otherwise, to the first.
+    /// Following events belong to the choice of this index; initially 0.
     Choice(u32),
-    /// More text.
+    /// A text delta.
     Text(String),
     /// More of a refusal.
     Refusal(String),
-    /// More thinking.
+    /// A reasoning delta.
     Reasoning(String),
     /// The provider's proof for the thinking just shown; thinking that follows is a new part.
     Seal(Seal),
@@ -29,7 +29,7 @@ pub enum StreamEvent {
     Logprobs(Json),
     /// A whole piece that only its own dialect knows.
     Opaque(Opaque),
-    /// Something else the provider tells of its answer: `service_tier`, `system_fingerprint`.
+    /// A further member of the response: `service_tier`, `system_fingerprint`.
     Extra(Cow<'static, str>, Json),
     /// Tokens so far, cumulative: the last one wins.
     Usage(Usage),
@@ -37,21 +37,21 @@ pub enum StreamEvent {
     Finished(Finish),
 }
 
-/// How an answer begins.
+/// Metadata at the start of a response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Started {
     /// The provider's name for the answer.
     pub id: Option<String>,
     /// The model, as the provider names it.
     pub model: Option<String>,
-    /// When, in seconds since 1970.
+    /// Creation time in seconds since 1970.
     pub created: Option<u64>,
 }
 
 /// An addition to a tool call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolCallDelta {
-    /// Which call of this choice, counted from 0 in the order of their beginning.
+    /// Index of the call in its choice, from 0 in order of appearance.
     pub index: u32,
     /// The id, in the first delta of a call; else empty.
     pub id: String,
@@ -65,14 +65,14 @@ pub struct ToolCallDelta {
     pub seal: Option<Seal>,
 }
 
-/// How an answer ended.
+/// The end of a response.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Finish {
     /// Why, in our words.
     pub reason: FinishReason,
     /// Why, in the provider's words, where these differ.
     pub native: Option<String>,
-    /// The stop sequence that was met, where the provider tells.
+    /// Stop sequence that was matched, if the provider reports it.
     pub stop_sequence: Option<String>,
 }
 

@@ -20,12 +20,12 @@ impl Json {
         serde_json::value::to_raw_value(value).map_or_else(|_| Self::null(), Self)
     }
 
-    /// `null`.
+    /// Returns the value `null`.
     pub fn null() -> Self {
         Self(RawValue::NULL.to_owned())
     }
 
-    /// The text.
+    /// Returns the original JSON text.
     pub fn get(&self) -> &str {
         self.0.get()
     }
@@ -100,7 +100,7 @@ impl Extra {
         Some(self.0.remove(at).1)
     }
 
-    /// All members.
+    /// Iterates over all members, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }

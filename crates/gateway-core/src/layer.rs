@@ -1,4 +1,4 @@
-//! A provider around a provider.
+//! The provider layer: a provider that wraps another.
 
 use crate::{
     Dialect, Embedded, EmbeddingCall, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
@@ -7,8 +7,8 @@ use crate::{
 use async_trait::async_trait;
 use std::pin::Pin;
 
-/// A provider around another, which changes what it must and passes on the rest. What it is called
-/// and speaks is always what the one within is called and speaks.
+/// A provider that wraps another, changes some methods and forwards the rest. Its id
+/// and dialect are always those of the wrapped provider.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -35,36 +35,36 @@ use std::pin::Pin;
 /// ```
 #[async_trait]
 pub trait ProviderLayer: Send + Sync {
-    /// The provider within.
+    /// Returns the wrapped provider.
     fn inner(&self) -> &dyn Provider;
 
-    /// As [`Provider::unavailability`].
+    /// Forwards to [`Provider::unavailability`] by default.
     fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
         self.inner().unavailability(target)
     }
 
-    /// As [`Provider::plan`].
+    /// Forwards to [`Provider::plan`] by default.
     async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         self.inner().plan(call).await
     }
 
-    /// As [`Provider::generate`].
+    /// Forwards to [`Provider::generate`] by default.
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         self.inner().generate(call).await
     }
 
-    /// As [`Provider::count_tokens`].
+    /// Forwards to [`Provider::count_tokens`] by default.
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         self.inner().count_tokens(call).await
     }
 
-    /// As [`Provider::embed`].
+    /// Forwards to [`Provider::embed`] by default.
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
         self.inner().embed(call).await
     }
 }
 
-/// What `async_trait` makes of an asynchronous method. Written out, the layer's own future is handed
+/// The future that `async_trait` returns. Written out, the layer's own future is handed
 /// on, and not put into another.
 type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

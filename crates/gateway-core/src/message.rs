@@ -1,4 +1,4 @@
-//! What is said, by whom.
+//! Messages: roles, parts and their content.
 //!
 //! Conversations are kept as JSON of these types, so their names are a file format: a field may be
 //! added if it has a default; nothing may be renamed.
@@ -6,19 +6,19 @@
 use crate::{Dialect, Json, ToolCall};
 use serde::{Deserialize, Serialize};
 
-/// One turn of a conversation.
+/// A message of a conversation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Message {
-    /// Who speaks.
+    /// Author of the message.
     pub role: Role,
-    /// What is said, in order.
+    /// Content, in order.
     pub parts: Vec<Part>,
-    /// Tells apart speakers of one role, where a dialect can.
+    /// Name of the author, to distinguish several of one role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// Who speaks.
+/// The author of a message.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -28,16 +28,16 @@ pub enum Role {
     Developer,
     /// The person, or the program standing in for one.
     User,
-    /// The model.
+    /// The model's own message.
     Assistant,
     /// A tool, answering the model.
     Tool,
 }
 
-/// One piece of a message.
+/// A part of a message.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Part {
-    /// The piece itself.
+    /// Content of the part.
     pub content: Content,
     /// The caller's wish that the prompt be cached up to here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,50 +47,50 @@ pub struct Part {
 /// A point up to which an upstream may cache the prompt.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CacheControl {
-    /// How long; the upstream's default when absent.
+    /// Time to live; default: the upstream's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<CacheTtl>,
 }
 
-/// How long a cached prompt is to live.
+/// The time to live of a cached prompt.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheTtl {
-    /// Five minutes.
+    /// A time to live of five minutes.
     FiveMinutes,
-    /// One hour.
+    /// A time to live of one hour.
     OneHour,
 }
 
-/// What a [`Part`] holds: a superset of what the dialects can say.
+/// The content of a [`Part`]: a superset of the dialects' content types.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// Plain text.
+    /// A plain text part.
     Text(String),
     /// The model declines, in words.
     Refusal(String),
-    /// A picture.
+    /// An image part.
     Image(Image),
-    /// Sound.
+    /// An audio part.
     Audio(Source),
-    /// A document.
+    /// A file part.
     File(File),
-    /// The model's thinking.
+    /// A reasoning part, possibly signed.
     Reasoning(Reasoning),
     /// The model asks for a tool.
     ToolCall(ToolCall),
-    /// A tool's answer.
+    /// The result of a tool call.
     ToolResult(ToolResult),
     /// Something that only its own dialect knows, as it came.
     Opaque(Opaque),
 }
 
-/// Where the bytes of a picture, a sound or a document are.
+/// The source of media: inline bytes, a URL or a file id.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// In the message.
+    /// Bytes inside the message.
     Inline {
         /// `image/png`, `application/pdf`, `audio/wav` ...
         media_type: String,
@@ -103,27 +103,27 @@ pub enum Source {
     FileId(String),
 }
 
-/// A picture.
+/// An image and its options.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Image {
-    /// Where it is.
+    /// Source of the image.
     pub source: Source,
-    /// How closely to look: `low`, `high`, `auto`.
+    /// Detail level: `low`, `high`, `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// A document.
+/// A file and its options.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct File {
-    /// Where it is.
+    /// Source of the file.
     pub source: Source,
-    /// What it is called.
+    /// Name of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// The model's thinking.
+/// The reasoning of a model.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Reasoning {
@@ -140,12 +140,12 @@ pub struct Reasoning {
 pub struct Seal {
     /// The dialect that issued it; others drop it.
     pub dialect: Dialect,
-    /// How the token is to be sent back.
+    /// Kind of the seal: decides how it is sent back.
     pub kind: SealKind,
     /// The name of the item it belongs to, where the dialect names items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The token.
+    /// The opaque token.
     pub data: String,
 }
 
@@ -161,7 +161,7 @@ pub enum SealKind {
     Details,
 }
 
-/// A tool's answer.
+/// The result of a tool call.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ToolResult {
     /// The id of the call that this answers.
@@ -179,9 +179,9 @@ pub struct ToolResult {
 /// Something that only its own dialect knows.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Opaque {
-    /// Who knows it.
+    /// Dialect that defines it.
     pub dialect: Dialect,
-    /// What it is called there: `server_tool_use`, `web_search_call`.
+    /// Type name in that dialect: `server_tool_use`, `web_search_call`.
     pub kind: String,
     /// The whole of it.
     pub json: Json,

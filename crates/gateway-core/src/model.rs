@@ -1,4 +1,4 @@
-//! What the catalogue knows of models.
+//! Model cards: the catalogue's facts about models.
 
 use crate::{Dialect, Price};
 
@@ -13,26 +13,26 @@ pub struct ModelCard {
     pub upstream: String,
     /// The dialect through which its provider serves it, where that is not the provider's usual one.
     pub api: Option<Dialect>,
-    /// How many tokens it can read and write in all.
+    /// Context window: maximum input and output tokens together.
     pub context_window: Option<u64>,
-    /// How many tokens it can write.
+    /// Maximum output tokens.
     pub max_output: Option<u64>,
-    /// What it can do.
+    /// Supported features.
     pub capabilities: Capabilities,
-    /// What it costs; absent if unknown, which is not the same as nothing.
+    /// Price; absent if unknown, which is not the same as free.
     pub price: Option<Price>,
 }
 
-/// What a model can do. Absent means: unknown, so let it try.
+/// The capabilities of a model. Absent means unknown: requests are not refused.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Capabilities {
-    /// Calls tools.
+    /// Support for tool calls.
     pub tools: Option<bool>,
-    /// Sees pictures.
+    /// Support for image input.
     pub vision: Option<bool>,
     /// Keeps to a JSON schema.
     pub json_schema: Option<bool>,
-    /// How it is asked to think, if it thinks.
+    /// Reasoning control of the model, if it reasons.
     pub reasoning: Option<ReasoningStyle>,
     /// Takes `temperature` and `top_p`.
     pub sampling: Option<bool>,
@@ -40,14 +40,14 @@ pub struct Capabilities {
     pub embeddings: Option<bool>,
 }
 
-/// How a model is asked to think.
+/// The request parameter that controls a model's reasoning.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReasoningStyle {
     /// It does not think.
     Never,
     /// By a number of tokens.
     Budget,
-    /// By a word.
+    /// Reasoning effort as a word.
     Effort,
     /// It decides by itself, guided by a word.
     Adaptive,

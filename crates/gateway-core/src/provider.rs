@@ -1,4 +1,4 @@
-//! The port to a model vendor.
+//! The provider port: requests to and responses from model providers.
 
 use crate::{
     Attempt, Cached, Caching, ChatRequest, ChatResponse, ChunkStream, Collector, Dialect,
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use std::{num::NonZeroU32, sync::Arc};
 
-/// Something that answers calls.
+/// A model provider: the port to an upstream.
 ///
 /// A provider translates and transports. It does not retry, cache, count or fall back: those are
 /// wrappers that implement this same trait, by way of [`ProviderLayer`](crate::ProviderLayer), so they compose in any
@@ -20,23 +20,23 @@ use std::{num::NonZeroU32, sync::Arc};
 /// Dropping a returned future or stream cancels the upstream call.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// A short, stable name: `openai`, `anthropic`.
+    /// Returns the short, stable id: `openai`, `anthropic`.
     fn id(&self) -> &str;
 
-    /// The dialect in which a request that came in `dialect` is put to `target`, if there is one.
+    /// Returns the dialect in which a request of `dialect` is sent to `target`, if known beforehand.
     fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         let _ = (target, dialect);
         None
     }
 
-    /// What speaks against asking `target` now, as far as is known without asking.
+    /// Returns why `target` cannot be called now, as far as is known without I/O.
     fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
         let _ = target;
         None
     }
 
-    /// What answering `call` would come to: each target in the order in which it would be asked.
-    /// Nobody is asked.
+    /// Plans `call` without sending it: every target in the order in which it would be called.
+    /// No upstream is called.
     async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         vec![PlannedAttempt {
             provider: self.id().into(),
@@ -48,78 +48,78 @@ pub trait Provider: Send + Sync {
         }]
     }
 
-    /// Answers. A call that does not stream has its whole answer in one chunk.
+    /// Sends the request and returns the response. A request without `stream` yields a single chunk.
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse>;
 
-    /// Counts the tokens that `call` would have its model read. `None` if this provider does not
-    /// count for others.
+    /// Counts the input tokens of `call`. Returns `None` if this provider does not
+    /// count tokens.
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let _ = call;
         Ok(None)
     }
 
-    /// Turns texts into vectors.
+    /// Computes embeddings.
     ///
     /// # Errors
     ///
-    /// Among others, if this provider makes none.
+    /// Among others, if this provider has no embeddings.
     async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
         let _ = call;
         Err(EmbeddingCall::unsupported())
     }
 }
 
-/// A request on its way to a provider. Cheap to clone, so that it can be sent again.
+/// A request to a provider. Cheap to clone, so that it can be retried.
 #[derive(Clone, Debug)]
 pub struct ProviderRequest {
-    /// Whom to ask.
+    /// Model to call.
     pub target: Target,
-    /// What to ask.
+    /// Body of the request.
     pub payload: Payload,
-    /// Whether to ask for the answer step by step.
+    /// Whether the response is streamed.
     pub stream: bool,
-    /// How closely to read chunks that are passed on verbatim.
+    /// Depth of inspection of chunks that are passed on verbatim.
     pub inspection: Inspection,
-    /// Refuse what cannot be carried, instead of leaving it behind.
+    /// Whether parameters that cannot be translated are refused instead of dropped.
     pub strict: bool,
-    /// What travels beside the request.
+    /// Request context: identity, tracing, limits.
     pub context: Context,
 }
 
-/// Whom to ask: a model, as its provider names it.
+/// A model, as its provider names it.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The name to send.
+    /// Model name that is sent upstream.
     pub model: Arc<str>,
-    /// What the catalogue knows of it.
+    /// Catalogue entry of the model.
     pub card: Option<Arc<ModelCard>>,
 }
 
-/// What to ask: the caller's own bytes, or a request that the gateway composed.
+/// The body of a request: the caller's own bytes, or a request that the gateway composed.
 #[derive(Clone, Debug)]
 pub enum Payload {
-    /// As the caller wrote it.
+    /// Bytes of the caller, unchanged.
     Raw(Arc<RawRequest>),
-    /// Composed or edited here.
+    /// A request that was composed or edited by the gateway.
     Parsed(Arc<ChatRequest>),
 }
 
-/// How closely a provider reads chunks whose bytes are passed on verbatim.
+/// The depth to which a provider decodes chunks whose bytes are passed on verbatim.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Inspection {
-    /// Usage and finish only.
+    /// Only usage and finish reason are decoded.
     #[default]
     UsageOnly,
-    /// Every event: something in the gateway needs the content.
+    /// Every event is decoded: the gateway needs the content.
     Full,
 }
 
-/// What travels beside a request.
+/// The context of a request: identity, tracing, limits.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// The request's name in logs; sent upstream as `x-request-id`.
+    /// Request id for logs; sent upstream as `x-request-id`.
     pub request_id: Arc<str>,
-    /// Whose request it is: part of every key under which anything is kept.
+    /// Tenant of the request: part of every storage key.
     pub tenant: Arc<str>,
     /// W3C trace context of the request, if the caller is tracing.
     pub traceparent: Option<Arc<str>>,
@@ -130,17 +130,17 @@ pub struct Context {
     pub headers: Arc<[(&'static str, String)]>,
     /// The request comes from the platform's context service, and must not be sent back to it.
     pub from_context_service: bool,
-    /// The models that the caller may use, if not all: see [`admits`].
+    /// Allowed models (patterns, see [`admits`]); `None` allows all.
     pub models: Option<Arc<[String]>>,
-    /// How often upstreams may be called; as often as is usual if absent.
+    /// Maximum number of upstream calls; default: the retry layer's own.
     pub attempts: Option<NonZeroU32>,
-    /// What the request may do although circuits are open.
+    /// Treatment of open circuits.
     pub breaker: BreakerHints,
-    /// Whether the answer may be remembered.
+    /// Whether the response may be cached.
     pub caching: Caching,
 }
 
-/// How a request treats circuit breakers. The default respects them.
+/// The treatment of circuit breakers by a request. The default respects them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct BreakerHints {
     /// Ignores circuit breakers and cooldowns: the request is admitted, and nothing is recorded.
@@ -151,7 +151,7 @@ pub struct BreakerHints {
     pub half_open_probe: bool,
 }
 
-/// Whether one of `patterns` fits a model, by any of its `names`. `*` at the end of a pattern stands
+/// Returns whether one of `patterns` matches any of a model's `names`. `*` at the end of a pattern stands
 /// for any rest.
 pub fn admits(patterns: &[String], names: &[&str]) -> bool {
     let fits = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
@@ -163,37 +163,37 @@ pub fn admits(patterns: &[String], names: &[&str]) -> bool {
     patterns.iter().any(|pattern| names.iter().any(|name| fits(pattern, name)))
 }
 
-/// An answer that has begun.
+/// A response that has begun.
 pub struct ProviderResponse {
-    /// What is known of it before its first chunk.
+    /// Metadata, known before the first chunk.
     pub meta: ResponseMeta,
-    /// The answer.
+    /// Chunks of the response.
     pub chunks: ChunkStream,
 }
 
-/// What is known of an answer before its first chunk.
+/// The metadata of a response, known before its first chunk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResponseMeta {
-    /// Who answers.
+    /// Id of the provider.
     pub provider: Arc<str>,
-    /// The model that was asked, as its provider names it.
+    /// Model name, as the provider names it.
     pub model: Arc<str>,
-    /// The upstream's name for the request.
+    /// Request id that the upstream assigned.
     pub upstream_request_id: Option<String>,
-    /// What the translation left behind.
+    /// Parameters that the translation dropped.
     pub dropped: DroppedParams,
-    /// How often upstreams were called.
+    /// Number of upstream calls.
     pub attempts: u32,
-    /// What the catalogue knows of the model that answers.
+    /// Catalogue entry of the model.
     pub card: Option<Arc<ModelCard>>,
-    /// Who was considered before, and did not answer.
+    /// Targets that were tried or skipped before.
     pub attempts_log: Vec<Attempt>,
-    /// What a cache did, if there is one.
+    /// Cache lookup result, if a cache is configured.
     pub cache: Option<Cached>,
 }
 
 impl ProviderRequest {
-    /// A call of the gateway's own making.
+    /// Creates a request that the gateway composed.
     pub fn new(request: ChatRequest) -> Self {
         Self {
             target: Target { model: request.model.as_str().into(), card: None },
@@ -205,11 +205,11 @@ impl ProviderRequest {
         }
     }
 
-    /// The request, decoded.
+    /// Returns the decoded request.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the caller's request, if it is undecoded and cannot be decoded.
+    /// If the caller's bytes are not a valid request of their dialect.
     pub fn request(&self) -> Result<&ChatRequest> {
         match &self.payload {
             Payload::Raw(original) => original.decoded(),
@@ -217,7 +217,7 @@ impl ProviderRequest {
         }
     }
 
-    /// The caller's own bytes, if they are in `dialect` and nothing was edited.
+    /// Returns the caller's own bytes, if they are in `dialect` and were not edited.
     pub fn original(&self, dialect: Dialect) -> Option<&RawRequest> {
         match &self.payload {
             Payload::Raw(original) if original.dialect == dialect => Some(original),
@@ -227,7 +227,15 @@ impl ProviderRequest {
 }
 
 impl ProviderResponse {
-    /// Waits for the whole answer: the fold of its chunks.
+    /// Waits for the whole response: the fold of its chunks.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the upstream request.
     pub async fn collect(mut self) -> Result<ChatResponse> {
         let mut answer = Collector::default();
         while let Some(chunk) = self.chunks.try_next().await? {

@@ -1,4 +1,4 @@
-//! Giving models their own thinking back.
+//! Reasoning replay: signed reasoning is stored and restored for models that require it.
 //!
 //! Anthropic and Gemini sign what their models think, and want it back with the results of the
 //! tools that were called upon it. A caller that speaks another dialect cannot carry that; so it is
@@ -14,9 +14,9 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use std::{collections::HashMap, fmt, mem, sync::Arc, time::Duration};
 
-/// A provider whose models get their own thinking back, whoever carries the conversation.
+/// A provider layer that stores signed reasoning and restores it in follow-up requests.
 ///
-/// A store that fails costs the thinking, not the answer.
+/// A failing store loses the reasoning, not the response.
 pub struct ReasoningReplay {
     inner: Arc<dyn Provider>,
     side: Arc<dyn ReasoningStore>,
@@ -118,7 +118,7 @@ fn restore_message(message: &mut Message, known: &mut HashMap<String, StoredReas
     message.parts.splice(..0, thinking);
 }
 
-/// What is to be remembered of an answer, and where.
+/// The reasoning collected from a response, and its destination.
 struct Notes {
     side: Arc<dyn ReasoningStore>,
     ttl: Duration,
@@ -126,7 +126,7 @@ struct Notes {
     heard: Heard,
 }
 
-/// Passes `chunks` on; before the end is told, what was heard is remembered.
+/// Passes `chunks` on; before the end is reported, the collected reasoning is stored.
 fn remembered(chunks: ChunkStream, notes: Notes) -> ChunkStream {
     Box::pin(stream::unfold(Some((chunks, notes)), |state| async move {
         let (mut chunks, mut notes) = state?;

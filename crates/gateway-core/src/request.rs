@@ -1,4 +1,4 @@
-//! What a caller asks for.
+//! The neutral chat request.
 
 use crate::{Dialect, Extra, Json, Message, Role, ToolChoice, ToolSpec};
 use serde_json::Number;
@@ -12,11 +12,11 @@ pub struct ChatRequest {
     pub messages: Vec<Message>,
     /// The tools the model may call, in the caller's order.
     pub tools: Vec<ToolSpec>,
-    /// Which of them it may, must or must not call.
+    /// Tool choice.
     pub tool_choice: Option<ToolChoice>,
     /// Whether it may call several at once.
     pub parallel_tool_calls: Option<bool>,
-    /// How to write.
+    /// Sampling and output options.
     pub options: Options,
     /// The caller wants the answer step by step.
     pub stream: bool,
@@ -41,11 +41,11 @@ pub struct Options {
     pub top_p: Option<Number>,
     /// Sampling from the k likeliest.
     pub top_k: Option<u64>,
-    /// How many answers.
+    /// Number of choices.
     pub n: Option<u32>,
     /// Texts that end the answer.
     pub stop: Vec<String>,
-    /// For repeatable sampling.
+    /// Seed for repeatable sampling.
     pub seed: Option<Number>,
     /// Discourages talking of the same things, -2 to 2.
     pub presence_penalty: Option<Number>,
@@ -53,15 +53,15 @@ pub struct Options {
     pub frequency_penalty: Option<Number>,
     /// Likelihood adjustments by token, as OpenAI writes them.
     pub logit_bias: Option<Json>,
-    /// Whether to tell token likelihoods.
+    /// Whether token log probabilities are returned.
     pub logprobs: Option<bool>,
     /// Of how many alternatives.
     pub top_logprobs: Option<u32>,
     /// The shape of the answer.
     pub response_format: Option<ResponseFormat>,
-    /// How much to think.
+    /// Reasoning options.
     pub reasoning: Option<ReasoningOptions>,
-    /// How much to write: `low`, `medium`, `high`.
+    /// Verbosity: `low`, `medium`, `high`.
     pub verbosity: Option<String>,
     /// The end user, as an opaque name.
     pub user: Option<String>,
@@ -72,52 +72,52 @@ pub struct Options {
 /// The shape of the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResponseFormat {
-    /// Free text.
+    /// Unconstrained text.
     Text,
-    /// Some JSON object.
+    /// Any JSON object.
     JsonObject,
     /// JSON that fits a schema.
     JsonSchema {
-        /// What the schema is called.
+        /// Name of the schema.
         name: String,
-        /// What it is for.
+        /// Description of the schema.
         description: Option<String>,
-        /// The schema.
+        /// The JSON schema.
         schema: Option<Json>,
         /// The answer must fit exactly.
         strict: Option<bool>,
     },
 }
 
-/// How much to think, and how much of it to show.
+/// Options for reasoning and its visibility.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ReasoningOptions {
-    /// In words.
+    /// Effort as a word.
     pub effort: Option<Effort>,
     /// In tokens; `Some(0)` is off.
     pub budget: Option<u64>,
     /// The model decides by itself how much.
     pub adaptive: bool,
-    /// How to summarise the thinking: `auto`, `concise`, `detailed`; `omitted` hides it.
+    /// Summary of the reasoning: `auto`, `concise`, `detailed`; `omitted` hides it.
     pub summary: Option<String>,
 }
 
-/// How hard to think, as callers say it.
+/// The reasoning effort, as a word.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Effort {
-    /// Not at all.
+    /// No reasoning at all.
     None,
-    /// As little as possible.
+    /// The least possible reasoning.
     Minimal,
-    /// Little.
+    /// A low reasoning effort.
     Low,
-    /// As usual.
+    /// The default reasoning effort.
     Medium,
-    /// Much.
+    /// A high reasoning effort.
     High,
-    /// Very much.
+    /// A very high reasoning effort.
     XHigh,
-    /// Without restraint.
+    /// The maximum reasoning effort.
     Max,
 }
 
@@ -133,7 +133,7 @@ impl ChatRequest {
 }
 
 impl Effort {
-    /// The word.
+    /// Returns the word for the effort.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",

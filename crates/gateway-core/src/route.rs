@@ -28,18 +28,18 @@ pub struct Routes {
     by_provider: HashMap<(Arc<str>, String), Arc<ModelCard>>,
     /// Beginnings of names, in lower case, and the providers they belong to; longest first.
     families: Vec<(String, Arc<str>)>,
-    /// Who gets what nobody else claims.
+    /// Provider of names that match no rule.
     default: Option<Arc<str>>,
 }
 
-/// Where a request goes.
+/// The route of a request: provider, model and the rule that matched.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The provider's id.
+    /// Id of the provider.
     pub provider: Arc<str>,
     /// The model to ask it for.
     pub target: Target,
-    /// Which rule decided.
+    /// Rule that matched.
     pub rule: Rule,
     /// The chain to ask instead of the provider, if several targets answer for the name.
     pub chain: Option<Arc<str>>,
@@ -56,7 +56,7 @@ pub enum Rule {
     Catalogue,
     /// The name began like those of a family.
     Family,
-    /// Nothing else matched.
+    /// The default provider; no other rule matched.
     Default,
 }
 
@@ -96,7 +96,7 @@ impl Routes {
         self.families.sort_by_key(|(beginning, _)| std::cmp::Reverse(beginning.len()));
     }
 
-    /// Sends names that nobody claims to `provider`.
+    /// Sends names that match no rule to `provider`.
     pub fn otherwise(&mut self, provider: &str) {
         self.default = Some(provider.into());
     }
@@ -117,11 +117,11 @@ impl Routes {
         self.chains.values().filter_map(|route| route.chain.as_deref())
     }
 
-    /// Where a request for `name` goes.
+    /// Resolves `name` to a route.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ModelNotFound`] if nobody serves such a name.
+    /// [`ErrorKind::ModelNotFound`] if no provider serves the name.
     pub fn route(&self, name: &str) -> Result<Route> {
         if !self.chains.is_empty()
             && let Some(route) = self.chains.get(&self.resolve(name).to_lowercase())
@@ -131,11 +131,11 @@ impl Routes {
         self.single(name)
     }
 
-    /// The one model that `name` stands for, whatever chain has the same name.
+    /// Resolves `name` to a single model, ignoring route groups of the same name.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ModelNotFound`] if nobody serves such a name.
+    /// [`ErrorKind::ModelNotFound`] if no provider serves the name.
     pub fn single(&self, name: &str) -> Result<Route> {
         let name = self.resolve(name);
         let folded = name.to_lowercase();
@@ -187,7 +187,7 @@ impl Routes {
 }
 
 impl Rule {
-    /// The stable name.
+    /// Returns the stable name, for logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Chain => "chain",

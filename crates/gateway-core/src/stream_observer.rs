@@ -1,4 +1,4 @@
-//! Knowing how a stream ended, so that it can be counted exactly once.
+//! Stream observers: every stream is accounted for exactly once.
 
 use crate::{Chunk, ChunkStream, GatewayError, Result};
 use futures_util::Stream;
@@ -7,27 +7,27 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How a stream ended.
+/// The end of a stream.
 #[derive(Clone, Copy, Debug)]
 pub enum StreamEnd<'a> {
-    /// To its last chunk.
+    /// The stream ran to its last chunk.
     Complete,
-    /// With an error.
+    /// The stream failed with an error.
     Failed(&'a GatewayError),
-    /// Nobody wanted the rest.
+    /// The stream was dropped before its end.
     Cancelled,
 }
 
-/// Something that watches a stream pass.
+/// An observer of a stream.
 pub trait StreamObserver: Send {
-    /// Sees each chunk.
+    /// Observes a chunk before it is passed on.
     fn on_chunk(&mut self, chunk: &Chunk);
 
-    /// Sees the end, once: completion, failure and hang-up alike.
+    /// Observes the end exactly once: completion, failure or cancellation.
     fn on_end(self: Box<Self>, end: StreamEnd<'_>);
 }
 
-/// Shows `chunks` to `witness`, which learns of their end exactly once, however that comes.
+/// Passes `chunks` on and reports each, and their end exactly once, to `witness`.
 pub fn observe(chunks: ChunkStream, witness: Box<dyn StreamObserver>) -> ChunkStream {
     Box::pin(ObservedStream { chunks, witness: Some(witness) })
 }

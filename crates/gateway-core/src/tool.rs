@@ -1,4 +1,4 @@
-//! What a model may call, and the port to something that runs it.
+//! Tools: specifications, calls, and the port to their implementation.
 
 use crate::{CacheControl, Json, Opaque, Seal, ToolContext, ToolError};
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// A tool, as described to a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolSpec {
-    /// What kind of tool, and its description.
+    /// Kind and definition of the tool.
     pub kind: ToolKind,
     /// The caller's wish that the prompt be cached up to here.
     pub cache: Option<CacheControl>,
@@ -25,12 +25,12 @@ pub enum ToolKind {
     Hosted(Opaque),
 }
 
-/// A function tool.
+/// A function that a model may call with JSON arguments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Function {
     /// Unique within a request.
     pub name: String,
-    /// When and why to call it.
+    /// Description for the model.
     pub description: Option<String>,
     /// JSON Schema of the arguments; absent for a function without any.
     pub parameters: Option<Json>,
@@ -43,7 +43,7 @@ pub struct Function {
 pub struct Custom {
     /// Unique within a request.
     pub name: String,
-    /// When and why to call it.
+    /// Description for the model.
     pub description: Option<String>,
     /// The grammar of the text, as OpenAI writes it.
     pub format: Option<Json>,
@@ -55,7 +55,7 @@ pub struct Custom {
 pub struct ToolCall {
     /// Unique within a conversation; echoed in the result.
     pub id: String,
-    /// Which tool.
+    /// Name of the tool.
     pub name: String,
     /// For a function JSON exactly as the model wrote it, possibly invalid; else free text.
     pub arguments: String,
@@ -67,16 +67,16 @@ pub struct ToolCall {
     pub seal: Option<Seal>,
 }
 
-/// Which tools the model may, must or must not call.
+/// The tool choice: tools the model may, must or must not call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ToolChoice {
-    /// The model decides.
+    /// The model decides whether to call a tool.
     Auto,
-    /// None.
+    /// The model calls no tool.
     None,
-    /// At least one.
+    /// The model calls at least one tool.
     Required,
-    /// This one.
+    /// The model calls the tool of this name.
     Named(String),
     /// Only these; at least one of them if `required`.
     Allowed {
@@ -88,7 +88,7 @@ pub enum ToolChoice {
 }
 
 impl ToolSpec {
-    /// A function tool.
+    /// Creates the specification of a function tool.
     pub fn function(
         name: impl Into<String>,
         description: impl Into<String>,
@@ -128,7 +128,7 @@ impl ToolSpec {
     }
 }
 
-/// What of a schema says which arguments there are. Whatever says it otherwise says nothing here.
+/// The members of a schema that list its arguments. Other keywords are ignored.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Parameters {
@@ -164,7 +164,7 @@ impl Parameters {
 /// ```
 #[async_trait]
 pub trait Tool: Send + Sync {
-    /// How the tool is described to the model.
+    /// Returns the specification that is sent to the model.
     fn spec(&self) -> &ToolSpec;
 
     /// Runs the tool with the model's arguments, which may not be valid JSON.

@@ -1,4 +1,4 @@
-//! The conversation: ask the model, run the tools it asks for, ask again.
+//! The tool loop: request, run the tools that the model calls, request again.
 
 mod stream;
 #[cfg(test)]
@@ -18,24 +18,24 @@ use std::{
     sync::Arc,
 };
 
-/// How many times one request may go back to the model with tool results, unless said otherwise.
+/// Default maximum of requests with tool results after the first.
 pub const MAX_ROUNDS: usize = 8;
 
-/// How many tools run at once for one request, unless said otherwise.
+/// Default maximum of tools that run at once for a request.
 const MAX_PARALLEL: usize = 8;
 
 /// More calls than a model makes in one turn.
 const MAX_CALLS: usize = 128;
 
-/// How many bytes the results of one turn may take together.
+/// Maximum bytes of all tool results of a turn.
 const MAX_RESULTS: usize = 8 << 20;
 
-/// How far a model may go with its tools in one request.
+/// Limits of a tool loop.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ToolLoopLimits {
-    /// How many times it may be asked again with their results.
+    /// Maximum number of requests with tool results. Default: 8.
     pub max_rounds: usize,
-    /// How many tools run at once.
+    /// Maximum number of tools that run at once. Default: 8.
     pub max_parallel: usize,
 }
 
@@ -45,7 +45,7 @@ impl Default for ToolLoopLimits {
     }
 }
 
-/// A provider whose model has tools that are run here.
+/// A provider layer that runs tools of the gateway for the model.
 ///
 /// A tool is run if it is known here and the request shows it to the model: because the caller
 /// described it (the caller's schema is what the model sees) or because it is
@@ -70,7 +70,7 @@ pub struct ToolLoop {
     limits: ToolLoopLimits,
 }
 
-/// Where the tools are.
+/// The tools of a loop.
 #[derive(Clone, Default)]
 struct Toolbox {
     own: HashMap<String, Arc<dyn Tool>>,
@@ -78,7 +78,7 @@ struct Toolbox {
 }
 
 impl ToolLoop {
-    /// A conversation with `provider`, without tools.
+    /// Creates a tool loop around `provider`, without tools.
     pub fn new(provider: Arc<dyn Provider>) -> Self {
         Self {
             provider,
@@ -104,7 +104,7 @@ impl ToolLoop {
         self
     }
 
-    /// Shows the tools of these names to the model, whether or not a request describes them.
+    /// Offers the tools of these names to the model, whether or not a request describes them.
     #[must_use]
     pub fn with_offered_tools(
         mut self,
@@ -114,22 +114,22 @@ impl ToolLoop {
         self
     }
 
-    /// What goes with the calls of tools. The names of the request and its caller, and its trace,
-    /// are those of the call that is answered.
+    /// Sets the context of tool calls. The ids of the request and its caller, and its trace,
+    /// are taken from the request itself.
     #[must_use]
     pub fn with_context(mut self, context: ToolContext) -> Self {
         self.context = context;
         self
     }
 
-    /// Lets the model go so far with its tools.
+    /// Sets the limits of rounds and parallelism.
     #[must_use]
     pub fn with_limits(mut self, limits: ToolLoopLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Answers `request`, running tools until the model has what it needs.
+    /// Runs `request` to its end, including all tool rounds.
     ///
     /// After so many [`ToolLoopLimits`] the model is asked once more, without tools. Dropping the future
     /// cancels the model's work and the tools'.

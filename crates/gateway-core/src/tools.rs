@@ -30,20 +30,20 @@ pub trait Tools: Send + Sync {
     async fn run(&self, call: &ToolCall, context: &ToolContext) -> Result<Json, ToolError>;
 }
 
-/// What goes with the call of a tool.
+/// The context of a tool call.
 #[derive(Clone, Debug, Default)]
 pub struct ToolContext {
-    /// Whose call it is.
+    /// Tenant of the call.
     pub tenant: Arc<str>,
     /// The request's name; sent to services as `x-request-id`.
     pub request_id: Arc<str>,
-    /// What the ids of calls are unique in: the session, or else the request.
+    /// Scope in which call ids are unique: the session, or else the request.
     pub conversation: Arc<str>,
     /// W3C trace context of the request, if the caller is tracing.
     pub traceparent: Option<Arc<str>>,
     /// Vendor part of the trace context.
     pub tracestate: Option<Arc<str>>,
-    /// When the request must be answered.
+    /// Deadline of the request.
     pub deadline: Option<Moment>,
     /// The taxonomy that the user or the session chose, for tools that take one.
     pub taxonomy: Option<String>,
@@ -62,7 +62,7 @@ pub struct ToolContext {
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{message}")]
 pub struct ToolError {
-    /// Why, for programs.
+    /// Machine-readable code.
     pub code: ToolErrorCode,
     /// Why, for the model and the caller.
     pub message: Cow<'static, str>,
@@ -94,7 +94,7 @@ pub enum ToolErrorCode {
 }
 
 impl ToolError {
-    /// A failure.
+    /// Creates a tool error.
     pub fn new(code: ToolErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), status: None }
     }
@@ -118,7 +118,7 @@ impl ToolError {
         self
     }
 
-    /// What the model is told, as JSON.
+    /// Renders the error as JSON for the model.
     pub fn to_json(&self) -> Json {
         Json::of(&serde_json::json!({
             "error": self.message,

@@ -1,4 +1,4 @@
-//! What an answer took: tokens and money.
+//! Token usage and cost.
 
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
@@ -15,13 +15,13 @@ pub struct Usage {
     pub cache_write: u64,
     /// Written to the prompt cache, for an hour.
     pub cache_write_1h: u64,
-    /// Read as sound.
+    /// Audio input tokens.
     pub audio_input: u64,
     /// Written, and neither thinking nor sound.
     pub output: u64,
-    /// Written as thinking.
+    /// Reasoning tokens.
     pub reasoning: u64,
-    /// Written as sound.
+    /// Audio output tokens.
     pub audio_output: u64,
     /// The provider's own total, where it differs from the sum of the classes.
     pub stated_total: Option<u64>,
@@ -32,7 +32,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// All tokens read.
+    /// Returns all input tokens.
     pub const fn prompt(&self) -> u64 {
         self.input
             .saturating_add(self.cache_read)
@@ -41,7 +41,7 @@ impl Usage {
             .saturating_add(self.audio_input)
     }
 
-    /// All tokens written.
+    /// Returns all output tokens.
     pub const fn completion(&self) -> u64 {
         self.output.saturating_add(self.reasoning).saturating_add(self.audio_output)
     }
@@ -100,9 +100,9 @@ impl AddAssign for NanoDollars {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// Tokens read.
+    /// Nano-dollars per million input tokens.
     pub input: u64,
-    /// Tokens written.
+    /// Nano-dollars per million output tokens.
     pub output: u64,
     /// Tokens read from the prompt cache.
     pub cache_read: Option<u64>,
@@ -110,7 +110,7 @@ pub struct Price {
     pub cache_write: Option<u64>,
     /// Tokens written to the prompt cache for an hour.
     pub cache_write_1h: Option<u64>,
-    /// Tokens of thinking.
+    /// Nano-dollars per million reasoning tokens; default: `output`.
     pub reasoning: Option<u64>,
     /// Tokens of sound, read.
     pub audio_input: Option<u64>,
@@ -119,7 +119,7 @@ pub struct Price {
 }
 
 impl Price {
-    /// What `usage` costs, rounded up to a whole nano-dollar; saturates instead of overflowing.
+    /// Returns the cost of `usage`, rounded up to a nano-dollar; saturates instead of overflowing.
     pub fn cost(&self, usage: &Usage) -> NanoDollars {
         let cache_write = self.cache_write.unwrap_or(self.input);
         let sum: u128 = [

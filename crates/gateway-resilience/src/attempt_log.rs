@@ -1,24 +1,24 @@
-//! What an answer took: attempts, and who was asked in vain.
+//! The attempt log of a request: upstream calls, failed and skipped targets.
 
 use gateway_core::{Attempt, AttemptOutcome, GatewayError, ResponseMeta, UnavailableReason};
 use std::sync::Arc;
 
-/// What went before the answer, or the failure, that is told in the end.
+/// The attempts that preceded a response or a final failure.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AttemptLog {
     attempts: u32,
     entries: Vec<Attempt>,
-    /// Who failed last.
+    /// Provider and model of the last failure.
     last_failed: Option<(Arc<str>, Arc<str>)>,
 }
 
 impl AttemptLog {
-    /// How often upstreams were called in vain.
+    /// Returns the number of failed upstream calls.
     pub(crate) const fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// Takes over what `error` tells of who failed.
+    /// Moves the metadata of `error` into the log.
     pub(crate) fn push_failed(&mut self, error: &mut GatewayError) {
         let Some(meta) = error.take_meta() else { return };
         self.attempts = self.attempts.saturating_add(meta.attempts);
@@ -32,7 +32,7 @@ impl AttemptLog {
         self.last_failed = Some((provider, model));
     }
 
-    /// Notes a target that was not asked.
+    /// Records a target that was skipped.
     pub(crate) fn push_skipped(
         &mut self,
         provider: &Arc<str>,
@@ -43,7 +43,7 @@ impl AttemptLog {
         self.entries.push(Attempt { provider, model, outcome: AttemptOutcome::Skipped(against) });
     }
 
-    /// Tells `meta`, and what went before it.
+    /// Returns `meta` with the attempts that preceded it.
     pub(crate) fn attach_to_meta(&mut self, mut meta: ResponseMeta) -> ResponseMeta {
         meta.attempts = meta.attempts.saturating_add(self.attempts);
         if !self.entries.is_empty() {
@@ -53,7 +53,7 @@ impl AttemptLog {
         meta
     }
 
-    /// Lets `error` tell all that went before it.
+    /// Attaches all attempts to `error`.
     pub(crate) fn attach_to_error(self, error: GatewayError) -> GatewayError {
         let Self { attempts, entries, last_failed } = self;
         if attempts == 0 && entries.is_empty() {
@@ -70,7 +70,7 @@ impl AttemptLog {
     }
 }
 
-/// An answer that has started, as far as it must be told of if it breaks off.
+/// The metadata of a response that has started, for the error if it breaks off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StartedResponse(ResponseMeta);
 
@@ -85,7 +85,7 @@ impl StartedResponse {
         })
     }
 
-    /// An answer that broke off tells who gave it.
+    /// Attaches the metadata to an error that has none.
     pub(crate) fn attribute(&self, error: GatewayError) -> GatewayError {
         if error.meta().is_some() { error } else { error.with_meta(self.0.clone()) }
     }

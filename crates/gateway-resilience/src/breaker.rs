@@ -15,20 +15,20 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// When to stop calling, and for how long.
+/// The thresholds and cooldowns of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerPolicy {
-    /// Failures in a row that open the breaker.
+    /// Consecutive failures that open the breaker. Default: 5.
     pub consecutive_failures: u32,
-    /// The share of failures that opens it, in percent of the calls of the last ten seconds.
+    /// Failure rate that opens it, in percent of the calls of the last ten seconds. Default: 50.
     pub failure_percent: u32,
-    /// How many calls that share needs to mean something.
+    /// Minimum number of calls for the failure rate to apply. Default: 20.
     pub min_calls: u32,
-    /// How long it stays open the first time.
+    /// Cooldown of the first opening. Default: 5 s.
     pub cooldown: Duration,
-    /// How long it stays open at most, unless `cooldown` is longer.
+    /// Maximum cooldown, unless `cooldown` is longer. Default: 8 s.
     pub max_cooldown: Duration,
-    /// Probes that must succeed in a row before it closes.
+    /// Consecutive successful probes that close it. Default: 3.
     pub required_probes: u32,
 }
 
@@ -51,28 +51,28 @@ pub struct CircuitBreaker {
     config: BreakerPolicy,
     state: BreakerState,
     window: FailureWindow,
-    /// How many openings in a row were not followed by a closing.
+    /// Consecutive openings without a closing in between.
     openings: u32,
 }
 
-/// What a breaker does.
+/// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BreakerState {
-    /// Admits every call.
+    /// The breaker admits every call.
     Closed {
         /// Failures in a row.
         failures: u32,
     },
-    /// Admits none.
+    /// The breaker admits no call.
     Open {
-        /// Until then.
+        /// End of the cooldown.
         until: Instant,
     },
-    /// Admits one at a time.
+    /// The breaker admits one probe at a time.
     HalfOpen {
-        /// One is under way.
+        /// Whether a probe is in progress.
         probing: bool,
-        /// Successes in a row.
+        /// Consecutive successful probes.
         successes: u32,
     },
 }
@@ -88,34 +88,34 @@ impl BreakerState {
     }
 }
 
-/// How a call went.
+/// The outcome of an admitted call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CallOutcome {
     /// The upstream did its part, even if it said no.
     Success,
-    /// The upstream failed.
+    /// The upstream failed to do its part.
     Failure,
-    /// Nobody waited for the end.
+    /// The call was dropped before its outcome was known.
     Dropped,
 }
 
 impl CircuitBreaker {
-    /// A closed breaker.
+    /// Creates a closed breaker.
     pub fn new(config: BreakerPolicy) -> Self {
         let state = BreakerState::Closed { failures: 0 };
         Self { config, state, window: FailureWindow::default(), openings: 0 }
     }
 
-    /// What it does now.
+    /// Returns the current state.
     pub const fn state(&self) -> BreakerState {
         self.state
     }
 
-    /// Asks to make a call. Every admitted call must be [recorded](Self::record).
+    /// Admits or rejects a call. Every admitted call must be [recorded](Self::record).
     ///
     /// # Errors
     ///
-    /// How long to wait, if the breaker is open.
+    /// The time to wait, if the breaker is open.
     pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         if let BreakerState::Open { until } = self.state
             && now >= until
@@ -132,7 +132,7 @@ impl CircuitBreaker {
         Ok(())
     }
 
-    /// How long no call would be admitted, if none is now.
+    /// Returns the time until a call is admitted; `None` if one would be admitted now.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         match self.state {
             BreakerState::Closed { .. } | BreakerState::HalfOpen { probing: false, .. } => None,
@@ -143,12 +143,12 @@ impl CircuitBreaker {
         }
     }
 
-    /// Makes a call even if the breaker is open: there is nobody else to ask. It is a probe then,
+    /// Admits a call even if the breaker is open, because no other target is left. The call is a probe
     /// and must be [recorded](Self::record) like any other.
     ///
     /// # Errors
     ///
-    /// How long to wait, if there is a probe already.
+    /// The time to wait, if a probe is already in progress.
     pub fn force(&mut self, now: Instant) -> Result<(), Duration> {
         if let BreakerState::Open { .. } = self.state {
             self.state = BreakerState::HalfOpen { probing: false, successes: 0 };
@@ -212,7 +212,7 @@ struct FailureWindow {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// Which turn of the ring it counts.
+    /// Turn of the ring to which the counts belong.
     turn: u64,
     calls: u32,
     failures: u32,

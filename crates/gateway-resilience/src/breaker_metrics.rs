@@ -1,19 +1,19 @@
-//! What operators see of all this.
+//! Metrics of circuit breakers and fallback groups.
 
 use crate::{breaker::BreakerState, circuit_breaker::CircuitObserver};
 use metrics::counter;
 use std::{mem, sync::Arc};
 
-/// A breaker, as operators know it.
+/// A circuit's name and the observer of its transitions.
 pub(crate) struct CircuitReporter {
-    /// What it is called.
+    /// Name of the circuit.
     pub(crate) name: Arc<str>,
-    /// Who learns what it does.
+    /// Observer of its state transitions.
     pub(crate) observer: Option<CircuitObserver>,
 }
 
 impl CircuitReporter {
-    /// Tells what it did and does, if that is not the same.
+    /// Reports a transition to the observer, if the state changed.
     pub(crate) fn report(&self, before: BreakerState, after: BreakerState) {
         if let Some(observer) = &self.observer
             && mem::discriminant(&before) != mem::discriminant(&after)
@@ -23,14 +23,14 @@ impl CircuitReporter {
     }
 }
 
-/// Counts that a target of a chain is asked.
+/// Counts a call to a target of a fallback group.
 pub(crate) fn count_attempt(chain: &str, target: &str, operation: &'static str) {
     counter!("llm_gateway_fallback_chain_attempts_total", "chain_name" => chain.to_owned(),
         "backend_name" => target.to_owned(), "operation" => operation)
     .increment(1);
 }
 
-/// Counts that a target of a chain has begun to answer.
+/// Counts a response of a target of a fallback group.
 pub(crate) fn count_success(chain: &str, target: &str) {
     counter!("llm_gateway_fallback_chain_successes_total", "chain_name" => chain.to_owned(),
         "backend_name" => target.to_owned())

@@ -1,4 +1,4 @@
-//! One provider that is slow does not take everybody's slots.
+//! The bulkhead: a concurrency limit for each provider.
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -12,13 +12,13 @@ use tokio::{
     time,
 };
 
-/// How long a call waits for a slot.
+/// Maximum time a request waits for a slot.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many calls wait for a slot.
+/// Maximum number of requests that wait for a slot.
 const QUEUE_LENGTH: usize = 64;
 
-/// A provider that answers so many calls at one time; a few more wait a moment.
+/// A provider layer that limits concurrent requests; a few more wait briefly in a queue.
 ///
 /// A slot is held until the answer has ended.
 pub struct BulkheadLayer {
@@ -28,7 +28,7 @@ pub struct BulkheadLayer {
 }
 
 impl BulkheadLayer {
-    /// Lets `slots` calls at one time through to `inner`.
+    /// Limits `inner` to `slots` concurrent requests.
     pub fn new(inner: Arc<dyn Provider>, slots: usize) -> Self {
         let slots = Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS)));
         Self { inner, slots, queue: Semaphore::new(QUEUE_LENGTH) }

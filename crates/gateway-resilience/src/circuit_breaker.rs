@@ -1,4 +1,4 @@
-//! A provider that is left alone while it is known to fail: each of its models for itself.
+//! The circuit breaker layer: a circuit for each model of a provider.
 
 use crate::{
     breaker,
@@ -18,33 +18,33 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// A provider that is not called while it is known to fail, or wants to be asked less often.
+/// A provider layer that rejects requests while a model's circuit is open or cooling down.
 ///
-/// What the upstream refuses for the caller's sake, and a caller that leaves, prove nothing against
-/// it. A model of its own trouble does not close the others.
+/// Refusals caused by the request, and callers that disconnect, do not count against
+/// it. A failing model does not affect the circuits of the others.
 pub struct CircuitBreakerLayer {
     inner: Arc<dyn Provider>,
     settings: CircuitBreakerConfig,
     circuits: Mutex<HashMap<Arc<str>, Arc<ModelCircuit>>>,
 }
 
-/// How a provider is guarded.
+/// The configuration of a circuit breaker layer.
 #[derive(Clone)]
 pub struct CircuitBreakerConfig {
-    /// When its breakers open; without this they never do, and only pauses that it asks for are
-    /// kept.
+    /// Thresholds of the breakers; without them no breaker opens, and only cooldowns are
+    /// respected.
     pub breaker: Option<breaker::BreakerPolicy>,
-    /// The host behind which it is, which it shares with others.
+    /// Circuit of the provider's host, shared with other providers of that host.
     pub host: Option<Arc<HostCircuit>>,
-    /// Which of the provider's credentials it uses, counted from 1, if there are several.
+    /// Number of the provider's credential, from 1; absent if there is only one.
     pub credential: Option<usize>,
-    /// Learns what breakers do.
+    /// Observer of state transitions.
     pub observer: Option<CircuitObserver>,
-    /// Draws from 0 to 1.
+    /// Source of random numbers from 0 to 1.
     pub random: fn() -> f64,
 }
 
-/// Learns of every change of a breaker: its name, what it did and what it does now. The name is that
+/// An observer of state transitions: called with the circuit's name, the old and the new state. The name is that
 /// of the provider and of the model, or `other` if the catalogue does not know the model; or that of
 /// the host.
 pub type CircuitObserver =
@@ -60,11 +60,11 @@ impl fmt::Debug for CircuitBreakerConfig {
     }
 }
 
-/// Models beyond these share a guard: their names are the callers'.
+/// Maximum number of circuits; further models share one, because callers make up their names.
 const MAX_MODELS: usize = 1024;
 
 impl CircuitBreakerLayer {
-    /// Guards `inner`.
+    /// Wraps `inner` with circuit breakers.
     pub fn new(inner: Arc<dyn Provider>, settings: CircuitBreakerConfig) -> Self {
         Self { inner, settings, circuits: Mutex::default() }
     }
@@ -111,7 +111,7 @@ impl CircuitBreakerLayer {
     }
 }
 
-/// What a caller is told of a provider that is not asked now.
+/// Returns the error for a target that cannot be called now.
 pub(crate) fn unavailable_error(reason: UnavailableReason) -> GatewayError {
     let (kind, code, message) = match reason {
         UnavailableReason::CoolingDown { .. } => (
@@ -191,7 +191,7 @@ impl ProviderLayer for CircuitBreakerLayer {
         }
     }
 
-    /// A provider that does not count proves nothing.
+    /// A provider without token counting does not affect its circuit.
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let permit = self.admit(&call.target, &call.context)?;
         let counted = self.inner.count_tokens(call).await;

@@ -1,4 +1,4 @@
-//! No wait for an upstream is without end.
+//! The deadline layer: every wait for an upstream is bounded.
 //!
 //! ```text
 //!   answer():  ---- first_byte ---->  head
@@ -22,20 +22,20 @@ use std::{
 };
 use tokio::time::{self, Instant, Sleep};
 
-/// How long an upstream may take.
+/// The deadlines of upstream requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DeadlineLimits {
-    /// To begin a streamed answer: until the head of its reply.
+    /// Time until the response head of a streamed request. Default: 60 s.
     pub first_byte: Duration,
-    /// From there to the first output.
+    /// Time from the response head to the first output. Default: 120 s.
     pub first_output: Duration,
-    /// Between signs of life after that.
+    /// Time between chunks after the first output. Default: 90 s.
     pub idle: Duration,
-    /// Between outputs, if the signs of life are nothing but comments and pings.
+    /// Time between outputs while only comments and pings arrive. Default: 300 s.
     pub pings_only: Duration,
-    /// For a streamed answer in all.
+    /// Total time of a streamed response. Default: 1800 s.
     pub stream_total: Duration,
-    /// For an answer that is not streamed.
+    /// Total time of a response that is not streamed. Default: 590 s.
     pub total: Duration,
 }
 
@@ -53,9 +53,9 @@ impl Default for DeadlineLimits {
     }
 }
 
-/// A provider that is not waited for longer than its limits say.
+/// A provider layer that enforces deadlines.
 ///
-/// When one is passed, the upstream call is cancelled and the caller sees
+/// When a deadline passes, the upstream request is cancelled and the caller gets
 /// [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) before the first output, and
 /// [`UpstreamStalled`](ErrorKind::UpstreamStalled) after it.
 pub struct DeadlineLayer {
@@ -64,7 +64,7 @@ pub struct DeadlineLayer {
 }
 
 impl DeadlineLayer {
-    /// Waits for `inner` no longer than `limits` say.
+    /// Wraps `inner` with `limits`.
     pub fn new(inner: Arc<dyn Provider>, limits: DeadlineLimits) -> Self {
         Self { inner, limits }
     }
@@ -93,7 +93,7 @@ impl ProviderLayer for DeadlineLayer {
         Ok(answer)
     }
 
-    /// Counting writes nothing: it takes no longer than an answer takes to begin.
+    /// Token counting has the deadline of a response head.
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
         let model = Arc::clone(&call.target.model);
         let counting = time::timeout(self.limits.first_byte, self.inner.count_tokens(call));
@@ -138,9 +138,9 @@ struct DeadlineStream {
     chunks: Option<ChunkStream>,
     limits: DeadlineLimits,
     total: Instant,
-    /// When the upstream last showed that it lives.
+    /// Time of the last chunk.
     last_activity: Instant,
-    /// When it last showed output, or before that its head.
+    /// Time of the last output; before the first, of the response head.
     last_output: Instant,
     has_output: bool,
     timer: Option<Pin<Box<Sleep>>>,
@@ -172,7 +172,7 @@ impl DeadlineStream {
         }
     }
 
-    /// When patience ends, as things stand.
+    /// Returns the current deadline.
     fn next_deadline(&self) -> Instant {
         let next = if self.has_output {
             (self.last_activity + self.limits.idle).min(self.last_output + self.limits.pings_only)

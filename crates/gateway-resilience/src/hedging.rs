@@ -1,4 +1,4 @@
-//! Vectors that are late are asked for a second time, and the first to come count.
+//! Hedging: late embedding requests are sent a second time, and the first response wins.
 //!
 //! To make vectors twice costs little, and gives the same. Answers are never hedged: they are dear,
 //! and no two are alike.
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::time::{self, Instant};
 
-/// A provider that is asked for vectors a second time if it takes longer than 19 of 20 times.
+/// A provider layer that hedges embedding requests slower than the 95th percentile.
 ///
 /// At most one of twenty requests is made twice, and none while the provider is unwell. Whichever
 /// request loses is cancelled.
@@ -22,7 +22,7 @@ pub struct HedgingLayer {
     state: Mutex<LatencyWindow>,
 }
 
-/// What is known of how long the provider takes.
+/// A window of recent latencies and the hedging budget.
 #[derive(Debug, Default)]
 struct LatencyWindow {
     samples: VecDeque<Duration>,
@@ -30,15 +30,15 @@ struct LatencyWindow {
     twentieths: u32,
 }
 
-/// The last so many requests count.
+/// Number of recent requests in the window.
 const WINDOW: usize = 100;
-/// Before so many are known nothing is late.
+/// Minimum samples before any request is hedged.
 const MIN_SAMPLES: usize = 20;
-/// Five second requests may be saved up.
+/// Maximum saved budget: five hedged requests.
 const MAX_TWENTIETHS: u32 = 100;
 
 impl HedgingLayer {
-    /// Asks `inner` a second time for vectors that are late.
+    /// Wraps `inner` with hedging.
     pub fn new(inner: Arc<dyn Provider>) -> Self {
         Self { inner, state: Mutex::default() }
     }
@@ -65,7 +65,7 @@ impl LatencyWindow {
         self.samples.push_back(took);
     }
 
-    /// Counts a request, and says when it is late.
+    /// Counts a request and returns the delay after which it is hedged.
     fn hedge_after(&mut self) -> Option<Duration> {
         self.twentieths = (self.twentieths + 1).min(MAX_TWENTIETHS);
         if self.samples.len() < MIN_SAMPLES {

@@ -1,4 +1,4 @@
-//! A host that cannot be reached is not tried by every model behind it.
+//! The host circuit: one breaker for all models behind an unreachable host.
 
 use crate::{
     breaker::{BreakerPolicy, BreakerState, CallOutcome, CircuitBreaker},
@@ -12,29 +12,29 @@ use std::sync::{
 };
 use tokio::time::Instant;
 
-/// A breaker for a host: it opens after failures in a row to connect.
+/// A circuit breaker for a host: it opens after consecutive connection failures.
 ///
 /// As long as all is well, calls pass without a lock.
 pub struct HostCircuit {
     reporter: CircuitReporter,
     breaker: Mutex<CircuitBreaker>,
-    /// The last connection failed, or the breaker is not closed.
+    /// Whether the last connection failed or the breaker is not closed.
     impaired: AtomicBool,
 }
 
-/// Whether a call was counted when it was admitted.
+/// Whether an admitted call was counted by the host's breaker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum HostAdmission {
     Counted,
     Uncounted,
 }
 
-/// A share that is never reached: only failures in a row count.
+/// A failure rate that is never reached: only consecutive failures count.
 const NEVER: u32 = 101;
 
 impl HostCircuit {
-    /// The host called `name`, whose breaker opens and closes as `config` says. `observer`
-    /// learns what it does.
+    /// Creates the circuit of the host `name` with the policy `config`. `observer`
+    /// is called on state transitions.
     pub fn new(name: &str, config: BreakerPolicy, observer: Option<CircuitObserver>) -> Self {
         let config = BreakerPolicy { failure_percent: NEVER, ..config };
         let breaker = Mutex::new(CircuitBreaker::new(config));
@@ -42,7 +42,7 @@ impl HostCircuit {
         Self { reporter, breaker, impaired: AtomicBool::new(false) }
     }
 
-    /// What speaks against a call now.
+    /// Returns why the host cannot be called now.
     pub(crate) fn unavailability(&self, now: Instant) -> Option<UnavailableReason> {
         if !self.impaired.load(Ordering::Relaxed) {
             return None;

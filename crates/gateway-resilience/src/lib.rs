@@ -1,8 +1,8 @@
-//! What keeps one provider's trouble from becoming everybody's.
+//! Resilience layers: circuit breakers, retries, fallback, deadlines, response cache, bulkheads.
 //!
-//! Each of these is a [`Provider`](gateway_core::Provider) around a provider, so that they compose
+//! Each layer is a [`Provider`](gateway_core::Provider) around a provider, so that they compose
 //! in any order: [`RetryLayer`] around [`CircuitBreakerLayer`] around [`DeadlineLayer`] is the usual one. A [`FallbackGroup`]
-//! goes around several: the credentials of a provider, or the models that answer for one name.
+//! combines several: the credentials of a provider, or the targets of one model name.
 
 mod attempt_log;
 pub mod breaker;

@@ -1,4 +1,4 @@
-//! What keeps calls from one model that fails, or wants to be asked less often.
+//! The circuit of one model: its breaker and its cooldown.
 
 use crate::{
     breaker::{BreakerPolicy, BreakerState, CallOutcome, CircuitBreaker},
@@ -12,10 +12,10 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Guards one model, as one credential reaches it.
+/// The circuit of one model behind one credential.
 ///
-/// A model that fails is given a pause by its breaker. One that wants fewer requests, and a
-/// credential that is refused, are given one by the clock: neither says that the model is unwell.
+/// A failing model is stopped by its breaker. A rate limit and a refused credential
+/// cause a cooldown instead: neither means that the model fails.
 pub(crate) struct ModelCircuit {
     reporter: CircuitReporter,
     state: Mutex<ModelState>,
@@ -28,7 +28,7 @@ struct ModelState {
     cooldown: Option<Cooldown>,
 }
 
-/// Until when nobody is asked, and why.
+/// A cooldown and its reason.
 #[derive(Clone, Copy)]
 struct Cooldown {
     until: Instant,
@@ -41,11 +41,11 @@ enum CooldownReason {
     CredentialRefused,
 }
 
-/// An upstream that wants fewer requests is left alone at least for this long.
+/// Minimum cooldown after a rate limit.
 const MIN_COOLDOWN: Duration = Duration::from_secs(1);
-/// And at most for this long.
+/// Maximum cooldown after a rate limit.
 const MAX_COOLDOWN: Duration = Duration::from_mins(10);
-/// A credential that was refused is not tried again for so long.
+/// Cooldown after a refused credential.
 const CREDENTIAL_COOLDOWN: Duration = Duration::from_mins(1);
 
 impl ModelCircuit {
@@ -59,7 +59,7 @@ impl ModelCircuit {
         Self { reporter, state: Mutex::new(state), host, random }
     }
 
-    /// What speaks against a call now.
+    /// Returns why the model cannot be called now.
     pub(crate) fn unavailability(&self) -> Option<UnavailableReason> {
         let now = Instant::now();
         let host = self.host.as_ref().and_then(|host| host.unavailability(now));
@@ -69,11 +69,11 @@ impl ModelCircuit {
         state.cooling_down(now).or(host).or_else(open)
     }
 
-    /// Admits a call; `forced`, even though the model is given a pause for its failures.
+    /// Admits a call; with `forced`, even if the circuit is open.
     ///
     /// # Errors
     ///
-    /// What speaks against it.
+    /// The reason why the call is rejected.
     pub(crate) fn admit(
         self: &Arc<Self>,
         forced: bool,
@@ -150,7 +150,7 @@ impl ModelState {
     }
 }
 
-/// What a call tells of those it went through.
+/// The verdict of a call on its model and host.
 #[derive(Clone, Copy)]
 struct CallVerdict {
     model: CallOutcome,
@@ -159,14 +159,14 @@ struct CallVerdict {
 }
 
 impl CallVerdict {
-    /// Nothing.
+    /// A verdict that changes nothing.
     const IGNORED: Self =
         Self { model: CallOutcome::Dropped, host: CallOutcome::Dropped, cooldown: None };
-    /// All did their part.
+    /// A verdict of success for model and host.
     const SUCCESS: Self =
         Self { model: CallOutcome::Success, host: CallOutcome::Success, cooldown: None };
 
-    /// Whose fault it was.
+    /// Returns the verdict of a failed call.
     fn from_error(error: &GatewayError, has_host: bool) -> Self {
         let kind = error.kind();
         let reached = Self { host: CallOutcome::Success, ..Self::IGNORED };
@@ -194,27 +194,27 @@ impl CallVerdict {
     }
 }
 
-/// For how long an upstream that limits the rate of requests is left alone.
+/// Returns the cooldown after a rate limit.
 fn cooldown_after(error: &GatewayError) -> Duration {
     error.retry_after().unwrap_or_default().clamp(MIN_COOLDOWN, MAX_COOLDOWN)
 }
 
-/// An admitted call. Dropped without news, it proves nothing.
+/// An admitted call. Dropped without an outcome, it counts neither way.
 pub(crate) struct CircuitPermit {
     circuit: Arc<ModelCircuit>,
-    host: HostAdmission,
-    /// The call is a trial: the model is on probation.
+    host: Counted,
+    /// Whether the call is a probe of a half-open circuit.
     pub(crate) probe: bool,
     end: Option<CallVerdict>,
 }
 
 impl CircuitPermit {
-    /// The call went well.
+    /// Records a success.
     pub(crate) fn succeeded(mut self) {
         self.end = Some(CallVerdict::SUCCESS);
     }
 
-    /// The call failed. What is told of a limit says how long to wait: as long as nobody is asked.
+    /// Records a failure. After a rate limit the returned error carries the cooldown as retry-after.
     pub(crate) fn failed(mut self, error: GatewayError) -> GatewayError {
         self.end = Some(CallVerdict::from_error(&error, self.circuit.host.is_some()));
         if error.kind() == ErrorKind::RateLimited {

@@ -9,21 +9,21 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Something that can find another answer.
+/// A source of further attempts.
 pub(crate) trait NextAttempt: Sized + Send + Unpin + 'static {
-    /// Another answer, instead of one that failed with `error` before its first output.
+    /// Starts another attempt after `error`, which came before the first output.
     fn next_attempt(self, error: GatewayError) -> AttemptFuture<Self>;
 }
 
-/// The wait for another answer.
+/// The future of another attempt.
 pub(crate) type AttemptFuture<A> =
     Pin<Box<dyn Future<Output = Result<(A, ProviderResponse)>> + Send>>;
 
 /// Holds the preamble of `chunks` back until their first output; if they fail before it, what
 /// `next` finds takes their place.
 ///
-/// Of an answer that came later, the first chunk tells who gives it. After the first output
-/// everything is passed on as it is, and what was kept for another attempt is let go.
+/// The first chunk of a later attempt carries its metadata. After the first output
+/// everything is passed through, and the retry state is dropped.
 pub(crate) fn retry_until_output<A: NextAttempt>(chunks: ChunkStream, next: A) -> ChunkStream {
     let preamble = Preamble { chunks, next, held: VecDeque::new(), meta: None };
     Box::pin(RetryStream { state: RetryStreamState::AwaitingOutput(Box::new(preamble)) })
@@ -34,13 +34,13 @@ struct RetryStream<A> {
 }
 
 enum RetryStreamState<A> {
-    /// For the first output.
+    /// Buffers chunks until the first output.
     AwaitingOutput(Box<Preamble<A>>),
-    /// For another answer.
+    /// Waits for another attempt.
     AwaitingAttempt(AttemptFuture<A>),
-    /// The answer has begun: what is held goes first.
+    /// Passes chunks through, buffered ones first.
     Passthrough(VecDeque<Chunk>, ChunkStream),
-    /// It has ended.
+    /// The stream has ended.
     Done,
 }
 
@@ -48,7 +48,7 @@ struct Preamble<A> {
     chunks: ChunkStream,
     next: A,
     held: VecDeque<Chunk>,
-    /// Who gives the answer, unless that was told before.
+    /// Metadata to report with the next chunk, if not reported before.
     meta: Option<Box<ResponseMeta>>,
 }
 

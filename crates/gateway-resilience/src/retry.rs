@@ -1,6 +1,6 @@
 //! Retries with backoff and a budget, before the first output.
 //!
-//! Only what could succeed the second time is tried again, only before the first output, only
+//! Only failures that may pass are retried, only before the first output, and only
 //! within a budget: at most one retry for every ten calls, so that a provider that is down is not
 //! hit twice as hard.
 
@@ -21,17 +21,17 @@ use std::{
 };
 use tokio::time::{self, Instant};
 
-/// How often to try again, and when.
+/// The retry policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// How many calls a request may make in all; 1 never tries again.
+    /// Maximum number of upstream calls of a request; 1 disables retries. Default: 3.
     pub max_attempts: u32,
-    /// The pause before the second attempt is drawn from 0 to this, and doubles with each.
+    /// Upper bound of the random delay before the second attempt; doubles with each. Default: 250 ms.
     pub base_delay: Duration,
-    /// The longest pause that is waited for: an upstream that wants more gets no second attempt.
+    /// Maximum delay: an upstream that asks for more is not retried. Default: 2 s.
     pub max_delay: Duration,
-    /// Try again, too, what may have been done: a request that was sent and not answered. What
-    /// makes vectors is tried again in any case: to make them twice costs little.
+    /// Whether requests are retried that were sent and not answered. Embedding
+    /// requests are always retried, because computing them twice costs little. Default: off.
     pub retry_non_idempotent: bool,
 }
 
@@ -46,10 +46,10 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Upstreams are called no more often than this for one request, whatever it goes through.
+/// Maximum number of upstream calls of a request, across all layers.
 pub(crate) const MAX_UPSTREAM_CALLS: u32 = 4;
 
-/// A provider that is asked again when it fails before its first output.
+/// A provider layer that retries requests that fail before their first output.
 pub struct RetryLayer {
     shared: Arc<Shared>,
 }
@@ -62,11 +62,11 @@ struct Shared {
     observer: Option<RetryObserver>,
 }
 
-/// Learns that another attempt is made.
+/// An observer of retries.
 pub type RetryObserver = Arc<dyn Fn() + Send + Sync>;
 
 impl RetryLayer {
-    /// Asks `inner` again as `policy` says. `random` draws from 0 to 1.
+    /// Retries requests to `inner` by `policy`. `random` returns numbers from 0 to 1.
     pub fn new(inner: Arc<dyn Provider>, policy: RetryPolicy, random: fn() -> f64) -> Self {
         let budget = Mutex::new(RetryBudget::new(Instant::now()));
         Self { shared: Arc::new(Shared { inner, policy, budget, random, observer: None }) }
@@ -74,7 +74,7 @@ impl RetryLayer {
 }
 
 impl RetryLayer {
-    /// Tells `observer` of every attempt beyond the first.
+    /// Calls `observer` for every attempt after the first.
     #[must_use]
     pub fn with_observer(mut self, observer: RetryObserver) -> Self {
         // Nobody else has it yet.
@@ -134,12 +134,12 @@ impl fmt::Debug for RetryLayer {
     }
 }
 
-/// The attempts of one request.
+/// The retry state of one request.
 struct RetryState {
     shared: Arc<Shared>,
-    /// How often it may be tried.
+    /// Maximum number of attempts.
     limit: u32,
-    /// How often upstreams may be called.
+    /// Maximum number of upstream calls.
     calls: u32,
     retry_non_idempotent: bool,
     attempt: u32,
@@ -155,16 +155,16 @@ impl RetryState {
         Self { shared, limit, calls, retry_non_idempotent, attempt: 1, attempt_log }
     }
 
-    /// How often upstreams may still be called.
+    /// Returns the number of upstream calls left.
     fn calls_left(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.calls.saturating_sub(self.attempt_log.attempts()).max(1))
     }
 
-    /// Waits for the next attempt.
+    /// Waits before the next attempt.
     ///
     /// # Errors
     ///
-    /// `error`, if there is to be none.
+    /// `error`, if no further attempt is allowed.
     async fn backoff(&mut self, mut error: GatewayError) -> Result<()> {
         self.attempt_log.push_failed(&mut error);
         let retryable = should_retry(&error)
@@ -187,7 +187,7 @@ impl RetryState {
         Ok(())
     }
 
-    /// How long to wait before another attempt; `None` if there is none left.
+    /// Returns the delay before another attempt; `None` if none is left.
     fn next_delay(&self, error: &GatewayError) -> Option<Duration> {
         if self.attempt >= self.limit || self.attempt_log.attempts() >= self.calls {
             return None;
@@ -206,7 +206,7 @@ impl Shared {
     }
 }
 
-/// What may go better the second time, and cannot have been done the first time.
+/// Returns whether the failure may pass and the request cannot have been executed.
 ///
 /// A request that was sent and answered with silence may have been executed, and paid for. A
 /// certificate that is wrong stays wrong.
@@ -224,18 +224,18 @@ fn should_retry(error: &GatewayError) -> bool {
     (passing || gave_up) && error.code() != "upstream_tls"
 }
 
-/// A call of a tool that the model wrote so badly that its provider could not read it: models write
+/// Returns whether the provider could not parse the model's own tool call: models write
 /// something else the second time, but those that slip twice do so again.
 fn is_malformed_tool_call(error: &GatewayError) -> bool {
     error.kind() == ErrorKind::InvalidRequest && error.code() == "tool_use_failed"
 }
 
-/// What may have been done, although nothing came of it.
+/// Returns whether the request may have been executed without a response.
 fn may_have_executed(error: &GatewayError) -> bool {
     matches!(error.kind(), ErrorKind::UpstreamCut | ErrorKind::UpstreamTimeout)
 }
 
-/// A request whose answer has shown no output yet.
+/// An attempt whose response has produced no output yet.
 struct RetryAttempt {
     state: RetryState,
     call: ProviderRequest,
@@ -243,7 +243,7 @@ struct RetryAttempt {
 }
 
 impl RetryAttempt {
-    /// Asks until an answer begins, or nothing more is to be tried.
+    /// Sends the request until a response starts or no attempt is left.
     async fn send(&mut self) -> Result<ProviderResponse> {
         loop {
             self.call.context.attempts = self.state.calls_left();
@@ -271,14 +271,14 @@ impl NextAttempt for RetryAttempt {
     }
 }
 
-/// Retries that may be made, in tenths.
+/// A retry budget, in tenths of a retry.
 #[derive(Debug)]
 struct RetryBudget {
     tenths: f64,
     at: Instant,
 }
 
-/// Every call earns a tenth of a retry, every second half a retry, up to ten.
+/// Each call earns a tenth of a retry, each second half a retry, up to ten.
 impl RetryBudget {
     const FULL: f64 = 100.0;
 

@@ -1,4 +1,4 @@
-//! Answers end before the gateway does.
+//! The shutdown layer: responses end before the gateway does.
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
@@ -14,16 +14,16 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A provider whose answers end, with an error that says why, when a last call is made.
+/// A provider layer that ends open responses with an error at shutdown.
 ///
-/// An answer that is ready then is still given. What is in progress is cancelled upstream.
+/// A response that is ready by then is still returned. Requests in progress are cancelled upstream.
 pub struct ShutdownLayer {
     inner: Arc<dyn Provider>,
     shutdown: CancellationToken,
 }
 
 impl ShutdownLayer {
-    /// Ends the answers of `inner` at `shutdown`.
+    /// Ends the responses of `inner` when `shutdown` is cancelled.
     pub fn new(inner: Arc<dyn Provider>, shutdown: CancellationToken) -> Self {
         Self { inner, shutdown }
     }
@@ -59,7 +59,7 @@ impl fmt::Debug for ShutdownLayer {
     }
 }
 
-/// `chunks`, as long as they need not be waited for beyond `shutdown`.
+/// Passes `chunks` on until `shutdown` is cancelled.
 fn until_shutdown(shutdown: CancellationToken, chunks: ChunkStream) -> ChunkStream {
     let mut shutdown = Box::pin(shutdown.cancelled_owned());
     let mut chunks = Some(chunks);

@@ -8,12 +8,12 @@ use std::time::Duration;
 /// Remembers bytes for a while, and may forget them at any time.
 #[async_trait]
 pub trait Cache: Send + Sync {
-    /// What is remembered.
+    /// Returns the cached value, if present.
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
 
     /// Remembers `value` for `ttl`. What is larger than the cache takes is not remembered.
     async fn put(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreError>;
 
-    /// Forgets.
+    /// Removes a value.
     async fn delete(&self, key: &Key) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a backend.
+//! Errors of state backends.
 
 use crate::{BoxError, ErrorKind, GatewayError};
 use std::{borrow::Cow, time::Duration};
@@ -25,12 +25,12 @@ pub enum StoreError {
     /// A write failed in a way that forbids further ones; what it holds can be read.
     #[error("the store is read-only: {0}")]
     ReadOnly(Cow<'static, str>),
-    /// What is kept under this key cannot be read. It is left as it is.
+    /// The stored record cannot be read. It is left unchanged.
     #[error("a stored {what} cannot be read: {why}")]
     Corrupt {
-        /// What it should be: `session`, `response`.
+        /// Expected type: `session`, `response`.
         what: &'static str,
-        /// What is wrong with it.
+        /// Description of the damage.
         why: Cow<'static, str>,
     },
     /// The request cannot be kept as it is: the caller's mistake, not the store's.
@@ -39,7 +39,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What is kept as a `what` is not one.
+    /// Creates the error for a stored `what` that cannot be read.
     pub fn corrupt(what: &'static str, why: impl Into<Cow<'static, str>>) -> Self {
         Self::Corrupt { what, why: why.into() }
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
 
-/// What a request says, in short: a hash of its route and body.
+/// The fingerprint of a request: a hash of its route and body.
 pub type Fingerprint = [u8; 32];
 
 /// Remembers requests by the name that their caller gave them, so that none is done twice.
@@ -35,10 +35,10 @@ pub trait Idempotency: Send + Sync {
     async fn abandon(&self, key: &Key, token: &str) -> Result<(), StoreError>;
 }
 
-/// What is known of a request.
+/// The state of a request under an idempotency key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Begun {
-    /// Nothing: do it.
+    /// The key is new: run the request.
     New,
     /// It is being done.
     InProgress,
@@ -51,10 +51,10 @@ pub enum Begun {
 /// A reply that can be given again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Replay {
-    /// Its status.
+    /// HTTP status of the reply.
     pub status: u16,
-    /// Its content type.
+    /// Content type of the reply.
     pub content_type: String,
-    /// Its body.
+    /// Body of the reply.
     pub body: Bytes,
 }

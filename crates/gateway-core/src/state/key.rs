@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-/// Whose something is. Never empty.
+/// The owner of stored data. Never empty.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Tenant(Arc<str>);
 
@@ -22,13 +22,13 @@ pub struct Key {
 }
 
 impl Tenant {
-    /// The tenant called `name`; nobody is called nothing.
+    /// Creates the tenant called `name`; `None` if the name is empty.
     pub fn new(name: impl Into<Arc<str>>) -> Option<Self> {
         let name = name.into();
         (!name.is_empty()).then_some(Self(name))
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,7 +40,7 @@ impl Tenant {
 }
 
 impl Key {
-    /// Whose it is.
+    /// Returns the tenant that owns the key.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
     }

@@ -1,4 +1,4 @@
-//! What outlives a request, and the ports to where it is kept.
+//! State that outlives a request, and the ports to its backends.
 //!
 //! Every port takes a [`Key`], which cannot be built without a tenant: what one client keeps is
 //! out of reach of any other, by type. Every port answers with a [`StoreError`] that says what kind

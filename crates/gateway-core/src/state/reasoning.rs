@@ -1,4 +1,4 @@
-//! The port to what a dialect cannot carry and its provider wants back.
+//! The reasoning store: signed reasoning that a dialect cannot carry.
 
 use super::{Key, StoreError};
 use crate::{Reasoning, Seal};
@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Remembers, by the id of a tool call, the thinking that led to it.
+/// Stores the reasoning that led to a tool call, by the call's id.
 ///
 /// A caller that speaks Chat Completions cannot send a seal back; the provider that issued it wants
 /// it with the tool's result. Bounded for each tenant: the oldest entries go first.
 #[async_trait]
 pub trait ReasoningStore: Send + Sync {
-    /// Remembers `aside` for `ttl`.
+    /// Stores `aside` for `ttl`.
     async fn put(
         &self,
         key: &Key,
@@ -20,11 +20,11 @@ pub trait ReasoningStore: Send + Sync {
         ttl: Duration,
     ) -> Result<(), StoreError>;
 
-    /// What is remembered of each key, in order.
+    /// Returns the stored reasoning of each key, in order.
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<StoredReasoning>>, StoreError>;
 }
 
-/// What stood beside a tool call.
+/// The reasoning that preceded a tool call.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct StoredReasoning {

@@ -16,7 +16,7 @@ pub trait ResponseStore: Send + Sync {
         ttl: Duration,
     ) -> Result<(), StoreError>;
 
-    /// What is kept.
+    /// Returns the stored response, if present.
     async fn get(&self, key: &Key) -> Result<Option<StoredResponse>, StoreError>;
 
     /// Forgets an answer and its steps; says whether there was one.
@@ -47,6 +47,6 @@ pub struct StoredResponse {
 pub struct Events {
     /// The steps asked for, in order.
     pub events: Vec<Bytes>,
-    /// More may come.
+    /// The response is still being written.
     pub in_progress: bool,
 }

@@ -12,17 +12,17 @@ pub type SessionContext = BTreeMap<String, Json>;
 /// Changes to a [`SessionContext`], member by member; `None` removes.
 pub type SessionPatch = BTreeMap<String, Option<Json>>;
 
-/// Keeps conversations.
+/// The session store: conversations of several turns.
 ///
 /// A session grows by whole turns, each appended in one step that either happens or does not, and
 /// that may be sent again without being done twice. There is no answer by which a session that
-/// belongs to somebody else could be told from one that does not exist.
+/// belongs to another tenant from one that does not exist.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Keeps a new session. A key that is taken is [`StoreError::Invalid`].
     async fn create(&self, key: &Key, new: &NewSession) -> Result<Session, StoreError>;
 
-    /// One moment of a session: what it is, and some of what was said.
+    /// Loads a snapshot of a session: its metadata and some of its messages.
     async fn load(&self, key: &Key, slice: Slice) -> Result<Option<Snapshot>, StoreError>;
 
     /// Adds a turn, once.
@@ -56,33 +56,33 @@ pub trait SessionStore: Send + Sync {
     async fn release(&self, key: &Key, token: &str) -> Result<(), StoreError>;
 }
 
-/// How a session begins.
+/// The initial state of a session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewSession {
-    /// How long it lives.
+    /// Time to live.
     pub ttl: Duration,
-    /// Its defaults.
+    /// Default context.
     pub context: SessionContext,
 }
 
-/// What a session is, without what was said in it.
+/// The metadata of a session, without its messages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
-    /// Its name.
+    /// Session id.
     pub id: String,
     /// Counts its changes, from 0.
     pub version: u64,
-    /// When it was created, in milliseconds since 1970.
+    /// Creation time in milliseconds since 1970.
     pub created_at: u64,
-    /// When it ends, in milliseconds since 1970.
+    /// Expiry time in milliseconds since 1970.
     pub expires_at: u64,
     /// For how long it was last made to live.
     pub ttl: Duration,
-    /// How many messages it holds.
+    /// Number of messages.
     pub messages: u64,
-    /// How many bytes these take.
+    /// Bytes of all messages.
     pub bytes: u64,
-    /// Its defaults.
+    /// Default context.
     pub context: SessionContext,
 }
 
@@ -91,37 +91,37 @@ pub struct Session {
 pub struct Slice {
     /// The first, counted from 0.
     pub from: u64,
-    /// How many at most.
+    /// Maximum number of messages.
     pub limit: u64,
 }
 
-/// One moment of a session.
+/// A consistent snapshot of a session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// What it was.
+    /// Metadata of the session.
     pub session: Session,
-    /// What was said, as far as asked for.
+    /// Messages in the requested range.
     pub entries: Vec<Entry>,
 }
 
-/// One message of a session.
+/// A message of a session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Its place, counted from 0, without gaps.
     pub position: u64,
     /// The session's version that it came with.
     pub version: u64,
-    /// When it was added, in milliseconds since 1970.
+    /// Time of the append in milliseconds since 1970.
     pub at: u64,
     /// The turn it belongs to.
     pub turn: String,
     /// The turn was broken off; this is what was delivered of it.
     pub incomplete: bool,
-    /// What was said.
+    /// The message itself.
     pub message: Message,
 }
 
-/// What is added to a session in one step.
+/// A turn: messages that are appended to a session in one step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
     /// Unique within the session; a turn of the same id is not added again.
@@ -129,24 +129,24 @@ pub struct Turn {
     /// The version on which this turn builds: refused if another turn was added since. Changes of
     /// the context alone do not matter.
     pub expected: Option<u64>,
-    /// What was said: at least one message.
+    /// Messages of the turn; at least one.
     pub messages: Vec<Message>,
     /// The turn was broken off.
     pub incomplete: bool,
-    /// What it changes in the context.
+    /// Changes of the session's context.
     pub patch: SessionPatch,
     /// Lets the session live until this long from now; absent leaves its end where it is.
     pub ttl: Option<Duration>,
 }
 
-/// What became of a change. The numbers are the session's version.
+/// The result of a change. The numbers are the session's version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// Done; this is the new version.
     Done(u64),
     /// Done before, when the version became this.
     Duplicate(u64),
-    /// Not done: somebody else was first, and the version is this.
+    /// Rejected: a concurrent change was first, and the version is this.
     Conflict(u64),
     /// Not done: the session may not grow further.
     Full,
@@ -165,12 +165,12 @@ pub enum Claim {
     Gone,
 }
 
-/// Which sessions to list.
+/// A query for a page of sessions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Page {
-    /// Where the page before ended: its [`Listing::next`].
+    /// Cursor of the previous page: its [`Listing::next`].
     pub after: Option<String>,
-    /// How many at most.
+    /// Maximum number of sessions.
     pub limit: usize,
 }
 
@@ -179,21 +179,21 @@ pub struct Page {
 pub struct Listing {
     /// The sessions, newest first.
     pub sessions: Vec<Session>,
-    /// Where to go on; absent at the end.
+    /// Cursor of the next page; absent at the end.
     pub next: Option<String>,
 }
 
-/// How much of a session to copy.
+/// The extent of a session copy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fork {
     /// The last version to copy; absent for all.
     pub at: Option<u64>,
-    /// How long the copy lives.
+    /// Time to live of the copy.
     pub ttl: Duration,
 }
 
 impl Slice {
-    /// Every message.
+    /// A slice of every message.
     pub const ALL: Self = Self { from: 0, limit: u64::MAX };
 
     /// No message: only what the session is.

@@ -1,4 +1,4 @@
-//! The answer of a conversation while it is under way.
+//! The stream of a tool loop.
 //!
 //! ```text
 //!            turn over: our calls            results
@@ -27,10 +27,10 @@ pub(super) struct ToolLoopStream {
     /// The tools that may be run for this request.
     pub(super) ours: Arc<HashSet<String>>,
     limits: ToolLoopLimits,
-    /// What is asked, grown by what was said since.
+    /// Current request, extended by the messages of each round.
     pub(super) call: ProviderRequest,
     round: usize,
-    /// How many calls were run.
+    /// Number of tool calls that were run.
     ran: usize,
     spent: Option<Usage>,
     state: State,
@@ -155,8 +155,8 @@ impl ToolLoopStream {
     }
 }
 
-/// What goes with the call of this number. A request that may be repeated names its calls by their
-/// number: models make up new ids each time.
+/// Returns the tool context of a call. A request that may be repeated numbers its calls,
+/// because models make up new ids each time.
 fn numbered(context: &Arc<ToolContext>, number: usize) -> Arc<ToolContext> {
     let Some(key) = &context.idempotency_key else { return Arc::clone(context) };
     let idempotency_key = Some(format!("{key}/{number}").into());
@@ -174,7 +174,7 @@ fn relaxed(choice: ToolChoice) -> ToolChoice {
     }
 }
 
-/// What the model is told of its calls, in their order. A failure is an answer too.
+/// Renders the results of tool calls, in order. A failure is a result too.
 fn results(outcomes: Vec<(ToolCall, Result<Json, ToolError>)>) -> Vec<Part> {
     let mut room = MAX_RESULTS;
     let outcomes = outcomes.into_iter().map(|(call, outcome)| {

@@ -1,4 +1,4 @@
-//! One turn of the model: what of it the caller sees, and whether its calls are run here.
+//! A turn of the model: decides which events are shown and whether its calls are run here.
 
 use crate::{
     Chunk, Collector, ErrorKind, GatewayError, Message, Result, StreamEvent, ToolCall,
@@ -13,21 +13,21 @@ const MAX_BYTES: usize = 32 << 20;
 /// The word for an answer whose model asked for tools to the end.
 const ROUNDS_EXCEEDED: &str = "tool_rounds_exceeded";
 
-/// A turn while it is being written.
+/// A turn while it is streaming.
 ///
-/// Text flows on. Calls of our tools are held back until it is known that the turn has no others:
-/// then nobody sees them. A call of the caller's own tool shows all, as the model numbered them.
+/// Text is passed on. Calls of gateway tools are held back until the turn is known to have no
+/// others, and are then hidden. A call of the caller's own tool shows all, as the model numbered them.
 pub(super) struct Turn {
     ours: Arc<HashSet<String>>,
     place: Place,
-    /// What the turns before took.
+    /// Token usage of earlier turns.
     before: Option<Usage>,
     usage: Option<Usage>,
     said: Collector,
     held: Vec<StreamEvent>,
-    /// Calls are shown: they are the caller's to run, or nobody's.
+    /// Calls are shown: the caller runs them, or they are not run at all.
     shows: bool,
-    /// What comes belongs to another choice than the first.
+    /// Following events belong to another choice than the first.
     elsewhere: bool,
     finish: Option<FinishReason>,
     bytes: usize,
@@ -44,7 +44,7 @@ pub(super) enum Place {
     Last,
 }
 
-/// What becomes of a turn.
+/// The decision on a finished turn.
 pub(super) enum Verdict {
     /// The calls are run here, and the model goes on.
     Run(Message, Vec<ToolCall>),
@@ -74,7 +74,7 @@ impl Turn {
         self.ours.is_empty()
     }
 
-    /// What of `chunk` the caller sees now.
+    /// Filters `chunk`: returns the part that the caller sees now.
     pub(super) fn take(&mut self, mut chunk: Chunk) -> Result<Chunk> {
         let mut seen = Vec::with_capacity(chunk.events.len());
         for event in mem::take(&mut chunk.events) {
@@ -152,7 +152,7 @@ impl Turn {
         seen.append(&mut self.held);
     }
 
-    /// What this turn and those before it took.
+    /// Returns the token usage of this turn and those before it.
     pub(super) fn spent(&self) -> Option<Usage> {
         let mut sum = self.before;
         if let Some(usage) = self.usage {

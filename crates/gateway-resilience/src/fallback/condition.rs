@@ -1,4 +1,4 @@
-//! The failures after which somebody else is asked.
+//! Fallback conditions: the failures after which the next target is called.
 
 use gateway_core::{ErrorKind, GatewayError};
 
@@ -21,7 +21,7 @@ pub enum FallbackCondition {
 }
 
 impl FallbackCondition {
-    /// What `error` is, if it is anything after which somebody else could be asked.
+    /// Classifies `error`; `None` if no fallback condition applies.
     pub fn of(error: &GatewayError) -> Option<Self> {
         if error.code() == "circuit_open" {
             return Some(Self::Unavailable);

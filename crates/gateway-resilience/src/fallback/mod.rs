@@ -1,4 +1,4 @@
-//! Several targets that answer for one name, or several credentials of one provider.
+//! Fallback groups: several targets for one model name, or several credentials of one provider.
 //!
 //! ```text
 //!   group ── target ─▶ Retry ─▶ group ── target ─▶ CircuitBreaker ─▶ Deadlines ─▶ openai, first key
@@ -6,8 +6,8 @@
 //!     └───── target ─▶ Retry ─▶ CircuitBreaker ─▶ Deadlines ─▶ anthropic
 //! ```
 //!
-//! The first link that nothing speaks against is asked. If it fails in one of the ways that the
-//! chain's rules name, before its first output, the next one is.
+//! The first available target is called. If it fails with one of the conditions in the
+//! group's rules before its first output, the next target is called.
 
 mod condition;
 mod run;
@@ -34,32 +34,32 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Several providers that answer as one.
+/// A provider that calls one of several targets.
 pub struct FallbackGroup {
     shared: Arc<FallbackShared>,
 }
 
-/// How a chain goes from link to link.
+/// The rules of a fallback group.
 #[derive(Clone, Debug)]
 pub struct FallbackRules {
-    /// Which link is asked first, and which then.
+    /// Order in which targets are called.
     pub order: FallbackOrder,
-    /// After which failures the next link is asked.
+    /// Conditions under which the next target is called.
     pub on: Vec<FallbackCondition>,
-    /// Whether a link may be asked more than once.
+    /// Whether a target may be retried.
     pub retry: bool,
-    /// Whether breakers and pauses are heeded.
+    /// Whether open circuits and cooldowns are respected.
     pub respect_breakers: bool,
 }
 
-/// In which order targets are asked.
+/// The order in which targets are called.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FallbackOrder {
-    /// As they are listed.
+    /// The order of the configuration.
     Priority,
-    /// Drawn anew for each request, by their weights.
+    /// A weighted random order, drawn for each request.
     Weighted,
-    /// Each request begins with the next: they are credentials for the same thing.
+    /// Round robin: each request starts with the next target. For credentials of one provider.
     RoundRobin,
 }
 
@@ -67,17 +67,17 @@ struct FallbackShared {
     id: Arc<str>,
     targets: Vec<FallbackTarget>,
     rules: FallbackRules,
-    /// When a link was last asked although all of them were given a pause.
+    /// Time of the last forced probe.
     forced: Mutex<Option<Instant>>,
     turn: AtomicUsize,
     random: fn() -> f64,
 }
 
-/// If every link is given a pause for its failures, one is asked all the same so often.
+/// Interval of forced probes while every target's circuit is open.
 const FORCED_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl FallbackGroup {
-    /// The chain called `id`. `random` draws from 0 to 1.
+    /// Creates the group called `id`. `random` returns numbers from 0 to 1.
     pub fn new(
         id: &str,
         targets: Vec<FallbackTarget>,
@@ -95,7 +95,7 @@ impl Provider for FallbackGroup {
         &self.shared.id
     }
 
-    /// Nobody knows beforehand who will answer; credentials make no difference.
+    /// The target is not known beforehand, unless all are credentials of one provider.
     fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         let first = self.shared.targets.first()?;
         (self.shared.rules.order == FallbackOrder::RoundRobin)
@@ -103,8 +103,8 @@ impl Provider for FallbackGroup {
             .flatten()
     }
 
-    /// Something speaks against a chain if something does against each of its targets; what will
-    /// pass the soonest is told.
+    /// A group is unavailable if each of its targets is; the reason that passes soonest
+    /// is returned.
     fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
         let mut soonest: Option<UnavailableReason> = None;
         for candidate in &self.shared.targets {
@@ -149,13 +149,13 @@ impl Provider for FallbackGroup {
 }
 
 impl FallbackShared {
-    /// The call, as the rules want it treated.
+    /// Returns the request with the breaker hints of the rules.
     fn with_rules(&self, mut call: ProviderRequest) -> ProviderRequest {
         call.context.breaker.bypass_breaker |= !self.rules.respect_breakers;
         call
     }
 
-    /// The targets, in the order in which this request asks them.
+    /// Returns the targets in the order for one request.
     fn order(&self, advances: bool) -> impl Iterator<Item = &FallbackTarget> {
         let count = self.targets.len();
         let mut order: Vec<usize> = (0..count).collect();
@@ -181,7 +181,7 @@ impl FallbackShared {
         order.into_iter().filter_map(|at| self.targets.get(at))
     }
 
-    /// Whether a link may be asked now although all are given a pause.
+    /// Returns whether a forced probe is due.
     fn may_force(&self, now: Instant) -> bool {
         let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
         let may = forced.is_none_or(|last| now.duration_since(last) >= FORCED_PROBE_INTERVAL);
@@ -191,7 +191,7 @@ impl FallbackShared {
         may
     }
 
-    /// Credentials are not targets: nobody counts them.
+    /// Counts a call or a success. Credentials are not counted.
     fn count(&self, target: &FallbackTarget, operation: Option<&'static str>) {
         if self.rules.order == FallbackOrder::RoundRobin {
             return;

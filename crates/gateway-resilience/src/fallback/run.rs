@@ -1,4 +1,4 @@
-//! One request on its way along a chain.
+//! The run of one request through a fallback group.
 
 use super::{
     FallbackCondition, FallbackOrder, FallbackShared,
@@ -17,26 +17,26 @@ use gateway_core::{
 use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// A request, and what of the chain it has not seen yet.
+/// A request and the targets that are still to be considered.
 pub(super) struct FallbackRun<R> {
     shared: Arc<FallbackShared>,
     request: R,
     operation: &'static str,
-    /// The targets that were not considered yet.
+    /// Indices of targets that were not considered yet.
     pending: VecDeque<usize>,
     attempt_log: AttemptLog,
-    /// Of all waits that were told, the shortest.
+    /// Shortest retry-after of all failures.
     wait: Option<Duration>,
     /// Of the targets that are given a pause for their failures, the one whose pause is the shortest.
     soonest_open: Option<(Duration, usize)>,
-    /// What spoke against those that were not asked; what lasts counts least.
+    /// Reason for skipped targets; temporary reasons take precedence.
     reason: Option<UnavailableReason>,
-    /// The last failure.
+    /// Last failure that led to a fallback.
     failure: Option<GatewayError>,
     started: StartedResponse,
 }
 
-/// Whom to ask next, and how.
+/// The next call: target and adapted request.
 struct NextCall<R> {
     provider: Arc<dyn Provider>,
     index: usize,
@@ -63,7 +63,7 @@ impl<R: FallbackRequest> FallbackRun<R> {
         }
     }
 
-    /// The next link that nothing speaks against.
+    /// Returns the next available target.
     fn next_call(&mut self) -> Option<NextCall<R>> {
         while self.calls_left() > 0
             && let Some(at) = self.pending.pop_front()
@@ -78,7 +78,7 @@ impl<R: FallbackRequest> FallbackRun<R> {
         self.force_attempt()
     }
 
-    /// If all that speaks against everybody is that they fail, one is asked all the same.
+    /// Forces a probe of the target whose circuit closes soonest, if every circuit is open.
     fn force_attempt(&mut self) -> Option<NextCall<R>> {
         let (_, at) = self.soonest_open.take().filter(|_| self.attempt_log.attempts() == 0)?;
         let is_forced = self.request.context().breaker.force_open_circuit;
@@ -122,13 +122,13 @@ impl<R: FallbackRequest> FallbackRun<R> {
         };
     }
 
-    /// How often upstreams may still be called.
+    /// Returns the number of upstream calls left.
     fn calls_left(&self) -> u32 {
         let all = self.request.context().attempts.map_or(MAX_UPSTREAM_CALLS, NonZeroU32::get);
         all.saturating_sub(self.attempt_log.attempts())
     }
 
-    /// How often the next link may call upstreams: what is left for each behind it is one call.
+    /// Returns the calls that the next target may use, keeping one for each target after it.
     fn call_allowance(&self) -> u32 {
         if !self.shared.rules.retry {
             return 1;
@@ -137,11 +137,11 @@ impl<R: FallbackRequest> FallbackRun<R> {
         self.calls_left().saturating_sub(behind).max(1)
     }
 
-    /// Learns that a link failed.
+    /// Records the failure of a target.
     ///
     /// # Errors
     ///
-    /// `error`, if nobody else is to be asked after it.
+    /// `error`, if no other target is to be called after it.
     fn record_failure(&mut self, mut error: GatewayError) -> Result<()> {
         self.attempt_log.push_failed(&mut error);
         self.note_wait(error.retry_after());
@@ -153,7 +153,7 @@ impl<R: FallbackRequest> FallbackRun<R> {
         Ok(())
     }
 
-    /// What is told when there is nobody left to ask.
+    /// Returns the error when no target is left.
     fn final_error(&mut self) -> GatewayError {
         let attempt_log = std::mem::take(&mut self.attempt_log);
         let is_choice = self.shared.rules.order != FallbackOrder::RoundRobin;

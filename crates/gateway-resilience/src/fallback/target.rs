@@ -1,4 +1,4 @@
-//! A link of a chain, and what speaks against asking it.
+//! Fallback targets and their availability.
 
 use gateway_core::{
     Content, Context, EmbeddingCall, Part, Payload, PlannedAttempt, Provider, ProviderRequest,
@@ -6,27 +6,27 @@ use gateway_core::{
 };
 use std::sync::Arc;
 
-/// One of those that a chain asks.
+/// A target of a fallback group.
 pub struct FallbackTarget {
-    /// As the operator wrote it.
+    /// Name in the configuration.
     name: String,
     provider_id: Arc<str>,
-    /// Absent if the provider is not set up.
+    /// Provider; absent if it is not configured.
     provider: Option<Arc<dyn Provider>>,
-    /// The model to ask for; the one that is asked for if absent.
+    /// Model of the target; default: the requested model.
     target: Option<Target>,
     weight: f64,
 }
 
 impl FallbackTarget {
-    /// A credential of `provider`, for whatever is asked.
+    /// Creates a target for a credential of `provider`, for any model.
     pub fn credential(provider: Arc<dyn Provider>) -> Self {
         let provider_id = provider.id().into();
         let name = String::new();
         Self { name, provider_id, provider: Some(provider), target: None, weight: 1.0 }
     }
 
-    /// The model `target` of the provider called `provider_id`; `None` if that is not set up.
+    /// Creates a target for a model of the provider `provider_id`; `provider` is `None` if not configured.
     /// `name` is what the operator called it.
     pub fn model(
         name: impl Into<String>,
@@ -38,7 +38,7 @@ impl FallbackTarget {
         Self { name, provider_id, provider, target: Some(target), weight: 1.0 }
     }
 
-    /// How often it is asked first, beside others.
+    /// Sets the weight for the weighted order.
     #[must_use]
     pub fn with_weight(mut self, weight: u32) -> Self {
         self.weight = f64::from(weight.max(1));
@@ -61,12 +61,12 @@ impl FallbackTarget {
         &self.provider_id
     }
 
-    /// Whom it asks for somebody who asks for `target`.
+    /// Returns the model that is called for a request for `target`.
     pub(super) fn target<'a>(&'a self, target: &'a Target) -> &'a Target {
         self.target.as_ref().unwrap_or(target)
     }
 
-    /// What speaks against it, whatever the request.
+    /// Returns why the target is unavailable for every request.
     pub(super) fn unavailability(
         &self,
         target: &Target,
@@ -79,7 +79,7 @@ impl FallbackTarget {
         }
     }
 
-    /// What speaks against putting `request` to it.
+    /// Returns why the target is unavailable for `request`.
     pub(super) fn unavailability_for(
         &self,
         request: &impl FallbackRequest,
@@ -98,7 +98,7 @@ impl FallbackTarget {
         self.unavailability(request.target(), !context.breaker.bypass_breaker)
     }
 
-    /// What asking it would come to.
+    /// Plans a call of the target.
     pub(super) async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let reason = self.unavailability_for(call);
         let target = self.target(&call.target).clone();
@@ -132,18 +132,18 @@ impl std::fmt::Debug for FallbackTarget {
     }
 }
 
-/// What a chain must know of a request.
+/// A request that a fallback group can send.
 pub(super) trait FallbackRequest: Clone + Send {
-    /// Whom it asks for.
+    /// Returns the requested model.
     fn target(&self) -> &Target;
 
-    /// What travels beside it.
+    /// Returns the request context.
     fn context(&self) -> &Context;
 
-    /// What of it `target` is not made for.
+    /// Returns why `target` cannot serve the request.
     fn incompatibility(&self, target: &Target) -> Option<UnavailableReason>;
 
-    /// The same, for `target`, and with `change` made to what travels beside it.
+    /// Copies the request for `target`, with `change` applied to its context.
     fn retargeted(&self, target: Target, change: impl FnOnce(&mut Context)) -> Self;
 }
 
@@ -200,7 +200,7 @@ impl FallbackRequest for EmbeddingCall {
     }
 }
 
-/// Nothing is decoded that need not be.
+/// Returns whether the request has tools, without decoding it if avoidable.
 fn has_tools(call: &ProviderRequest) -> bool {
     if let Payload::Raw(original) = &call.payload
         && original.envelope.tools.is_none()
@@ -217,7 +217,7 @@ fn has_images(call: &ProviderRequest) -> bool {
     })
 }
 
-/// The bytes of a request that was not decoded.
+/// Returns the body length of an undecoded request.
 fn raw_size(call: &ProviderRequest) -> Option<usize> {
     match &call.payload {
         Payload::Raw(original) => Some(original.body.len()),

@@ -1,4 +1,4 @@
-//! An answer as it is kept: its chunks, as they came.
+//! Cache entries: the chunks of a response.
 
 use bytes::Bytes;
 use gateway_core::{
@@ -11,12 +11,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// An answer that was given before.
+/// A cached response.
 #[derive(Deserialize, Serialize)]
 pub(super) struct CacheEntry {
-    /// When, in milliseconds since 1970.
+    /// Creation time in milliseconds since 1970.
     at: u64,
-    /// What the translation left behind.
+    /// Parameters that the translation dropped.
     dropped: Vec<String>,
     chunks: Vec<CachedChunk>,
 }
@@ -30,7 +30,7 @@ struct CachedChunk {
     output: bool,
 }
 
-/// The steps that an answer worth keeping may have.
+/// The events that a cacheable response may have.
 #[derive(Deserialize, Serialize)]
 enum CachedEvent {
     Started(Option<String>, Option<String>, Option<u64>),
@@ -46,7 +46,7 @@ enum CachedEvent {
 }
 
 impl CacheEntry {
-    /// The answer of these chunks, if it is one to give again: it is complete, and its model had
+    /// Creates an entry, if the response is cacheable: it is complete, and its model had
     /// said all it wanted to say. Calls of tools, seals and what only one dialect knows belong to
     /// one conversation.
     pub(super) fn of(meta: &ResponseMeta, chunks: &[Chunk]) -> Option<Self> {
@@ -73,12 +73,12 @@ impl CacheEntry {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// How long ago it was given.
+    /// Returns the age of the entry.
     pub(super) fn age(&self) -> Duration {
         Duration::from_millis(now().saturating_sub(self.at))
     }
 
-    /// What it lacked of what was asked.
+    /// Returns the parameters that the translation dropped.
     pub(super) fn dropped(&self) -> DroppedParams {
         let mut dropped = DroppedParams::default();
         self.dropped.iter().for_each(|name| dropped.insert(name.clone()));
@@ -146,7 +146,7 @@ fn stream_events(event: CachedEvent) -> Vec<StreamEvent> {
     }]
 }
 
-/// Milliseconds since 1970.
+/// Returns the current time in milliseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "replicas share answers, and no other clock")]
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which answers are on their way.
+//! Responses in flight, for request coalescing.
 
 use super::shared_stream::{SharedStream, Subscriber};
 use gateway_core::{GatewayError, state::Key};
@@ -9,40 +9,40 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The answers that are on their way, by their names.
+/// The responses in flight, by cache key.
 #[derive(Default)]
 pub(super) struct InFlight(Mutex<HashMap<Key, InFlightEntry>>);
 
 enum InFlightEntry {
-    /// It is on its way.
+    /// The response is streaming.
     Streaming(Weak<SharedStream>),
-    /// It failed: until then nobody sends for another.
+    /// The request failed; no other is sent before this time.
     CoolingDown(Instant),
 }
 
-/// How somebody gets an answer.
+/// The result of joining a response in flight.
 pub(super) enum JoinResult {
-    /// First of all.
+    /// The caller is first and leads the request.
     Leader(Subscriber),
-    /// With others.
+    /// The caller follows a request of another caller.
     Follower(Subscriber),
-    /// Not before then.
+    /// The caller must not retry before this time.
     RetryAt(Instant),
-    /// Not with others.
+    /// The response cannot be shared.
     Rejected,
 }
 
-/// Learns that an answer failed.
+/// A callback for a failed request.
 pub(super) type OnFailure = Box<dyn FnOnce(&GatewayError) + Send>;
 
-/// After a failure one sends for another answer no sooner than this.
+/// Cooldown after a failed request.
 const FAILURE_COOLDOWN: Duration = Duration::from_secs(1);
-/// When so many are known, those that are over are forgotten.
+/// Number of entries above which finished ones are pruned.
 const PRUNE_THRESHOLD: usize = 1024;
 
 impl InFlight {
-    /// Finds a place for somebody who asks for `key`; `start` sends for the answer, and calls what
-    /// it is given if that fails.
+    /// Joins or starts the request for `key`; `start` sends the request, and calls its argument
+    /// if that fails.
     pub(super) fn join(
         this: &Arc<Self>,
         key: &Key,

@@ -1,9 +1,9 @@
-//! Which requests are the same.
+//! Cache keys: equality of requests.
 //!
 //! Two requests are the same if the same tenant asks the same model the same thing. The order of
 //! members makes no difference, and neither do blanks and escapes. Everything else does: how a
-//! number is written, whether something is null or absent, how an accent is composed, and members
-//! that nobody here knows.
+//! number is written, whether something is null or absent, how an accent is composed, and unknown
+//! members.
 
 use gateway_core::{Inspection, ProviderRequest, RawRequest};
 use serde::Deserialize;
@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// The name under which the answer to `call` is kept; `None` if the request cannot be read.
+/// Returns the cache key of `call`; `None` if the request cannot be read.
 ///
-/// `epoch` tells one configuration from another.
+/// `epoch` identifies the provider's configuration.
 pub(super) fn of(
     call: &ProviderRequest,
     original: &RawRequest,

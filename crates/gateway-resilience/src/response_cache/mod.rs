@@ -1,8 +1,8 @@
-//! Answers that need not be asked for twice.
+//! The response cache, with request coalescing (single-flight).
 //!
-//! Only what the same tenant asked before, word for word, of the same model is answered from what is
-//! remembered; only if the request can be repeated, which a temperature of 0 says, or the caller;
-//! and only what was complete. Those who ask the same at the same time share one answer while it is
+//! Only an identical request of the same tenant to the same model is answered from
+//! the cache; only if the request is repeatable, by a temperature of 0 or by the caller's header;
+//! and only if the response was complete. Concurrent identical requests share one response while it is
 //! written: see [`shared_stream`].
 
 mod entry;
@@ -29,7 +29,7 @@ use metrics::counter;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::time;
 
-/// A provider whose answers are remembered.
+/// A provider layer that caches responses.
 pub struct ResponseCacheLayer {
     shared: Arc<CacheShared>,
 }
@@ -42,14 +42,14 @@ struct CacheShared {
     in_flight: Arc<InFlight>,
 }
 
-/// A store that takes longer is passed by.
+/// Timeout of the cache store.
 const STORE_TIMEOUT: Duration = Duration::from_millis(50);
-/// How often somebody who shared an answer that failed may share another.
+/// Maximum number of shared responses that a follower may join.
 const MAX_JOINS: u32 = 3;
 
 impl ResponseCacheLayer {
-    /// Remembers the answers of `inner` in `store` for `ttl`. What was remembered under another
-    /// `epoch` is not found.
+    /// Caches the responses of `inner` in `store` for `ttl`. Entries of another
+    /// `epoch` are not found.
     pub fn new(
         inner: Arc<dyn Provider>,
         store: Arc<dyn Cache>,
@@ -106,11 +106,11 @@ impl fmt::Debug for ResponseCacheLayer {
 }
 
 impl CacheShared {
-    /// The name of the answer, and whether a remembered one is not wanted.
+    /// Returns the cache key, and whether a cached response must not be used.
     ///
     /// # Errors
     ///
-    /// Why it is not to be remembered; `None` if nobody asked.
+    /// The reason to bypass the cache; `None` if caching is off.
     fn cache_key(&self, call: &ProviderRequest) -> Result<(Key, bool), Option<&'static str>> {
         let (wanted, refresh) = match call.context.caching {
             Caching::Off => return Err(None),
@@ -124,13 +124,13 @@ impl CacheShared {
         Ok((tenant.key(name), refresh))
     }
 
-    /// What is remembered. A store in trouble remembers nothing.
+    /// Looks up a response. A failing store counts as a miss.
     async fn lookup(&self, key: &Key) -> Option<CacheEntry> {
         let bytes = time::timeout(STORE_TIMEOUT, self.store.get(key)).await.ok()?.ok()??;
         CacheEntry::read(&bytes)
     }
 
-    /// The answer that is remembered, the one that is on its way, or a new one.
+    /// Returns the cached response, the one in flight, or a new one.
     async fn find_or_send(
         self: Arc<Self>,
         key: Key,
@@ -155,7 +155,7 @@ impl CacheShared {
         Follower { shared: self, key, call, joins: 0 }.join().await
     }
 
-    /// An answer of its own, for one who finds no place.
+    /// Sends the request without sharing its response.
     async fn uncoalesced(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         count("bypass");
         let mut answer = self.inner.generate(call).await?;
@@ -184,7 +184,7 @@ impl CacheShared {
         async move { inner.generate(call).await }
     }
 
-    /// Remembers the answer before its end is told, so that whoever has seen the end finds it.
+    /// Caches the response before its end is reported, so that a follow-up request finds it.
     fn on_complete(&self, key: Key) -> OnComplete {
         let (store, ttl) = (Arc::clone(&self.store), self.ttl);
         Box::new(move |meta, chunks| {
@@ -199,11 +199,11 @@ impl CacheShared {
     }
 }
 
-/// The caller's own words, if to ask them again would be to no purpose.
+/// Returns the caller's bytes, if the request is cacheable.
 ///
 /// # Errors
 ///
-/// Why it would not.
+/// The reason why it is not.
 fn cacheable(call: &ProviderRequest, wanted: bool) -> Result<&RawRequest, &'static str> {
     // What the gateway composed belongs to a conversation.
     let Payload::Raw(original) = &call.payload else { return Err("composed") };
@@ -230,7 +230,7 @@ fn count(result: &'static str) {
     counter!("llm_gateway_cache_operations_total", "result" => result).increment(1);
 }
 
-/// Somebody who asks what others may be asking.
+/// A request that may follow an identical one in flight.
 struct Follower {
     shared: Arc<CacheShared>,
     key: Key,
@@ -239,7 +239,7 @@ struct Follower {
 }
 
 impl Follower {
-    /// Shares the answer that is on its way, or sends for one.
+    /// Joins the response in flight, or sends the request.
     async fn join(mut self) -> Result<ProviderResponse> {
         let (meta, subscriber) = loop {
             let shared = &self.shared;
@@ -272,11 +272,11 @@ impl Follower {
         Ok(ProviderResponse { meta, chunks: replay::retry_until_output(subscriber.chunks(), self) })
     }
 
-    /// Tries again after a shared answer failed.
+    /// Allows another join after a shared response failed.
     ///
     /// # Errors
     ///
-    /// `error`, if that would be of no use.
+    /// `error`, if no further join is allowed.
     fn next_join(mut self, error: GatewayError) -> Result<Self> {
         self.joins += 1;
         if self.joins >= MAX_JOINS || !error.kind().is_retryable() {

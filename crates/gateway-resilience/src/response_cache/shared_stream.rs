@@ -1,4 +1,4 @@
-//! One answer on its way to several who asked the same.
+//! A response shared by several subscribers.
 //!
 //! ```text
 //!                               ┌──▶ Subscriber    each reads at its own pace
@@ -6,8 +6,8 @@
 //!                               └──▶ Subscriber
 //! ```
 //!
-//! The provider is read no faster than the fastest of them reads. Whoever falls too far behind is
-//! let go with an error. When the last one has left, the provider's answer is cancelled.
+//! The provider is read no faster than the fastest subscriber reads. A subscriber that falls too far behind is
+//! dropped with an error. When the last one has left, the upstream request is cancelled.
 
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
@@ -27,26 +27,26 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// An answer of more bytes is not kept, and nobody joins it once it has grown so long.
+/// Maximum bytes of a response that is cached or can still be joined.
 const MAX_CACHED_BYTES: usize = 256 << 10;
-/// So far the provider's answer may be ahead of the fastest reader.
+/// Maximum bytes read ahead of the fastest subscriber.
 const READ_AHEAD_BYTES: usize = 256 << 10;
-/// So far a reader may be behind the answer.
+/// Maximum bytes a subscriber may lag behind.
 const MAX_LAG_BYTES: usize = 4 * READ_AHEAD_BYTES;
-/// So many may wait for one answer.
+/// Maximum number of subscribers of a response.
 const MAX_SUBSCRIBERS: usize = 1000;
 
-/// An answer that is on its way. Dropping it cancels it.
+/// A response in flight. Dropping it cancels the upstream request.
 pub(super) struct SharedStream {
     log: Arc<StreamLog>,
     _task: AbortOnDropHandle<()>,
 }
 
-/// What has come of an answer.
+/// The received part of a response.
 struct StreamLog {
     state: Mutex<StreamState>,
     changed: watch::Sender<()>,
-    /// The one who asked first has left: somebody else pays.
+    /// The billed subscriber has left: another one is to be billed.
     billing_vacant: AtomicBool,
 }
 
@@ -54,7 +54,7 @@ struct StreamLog {
 struct StreamState {
     meta: Option<ResponseMeta>,
     chunks: VecDeque<Chunk>,
-    /// How many chunks are gone from the front.
+    /// Number of chunks evicted from the front.
     evicted_chunks: usize,
     /// The bytes of all chunks so far, those that are gone, and those that the fastest has read.
     received_bytes: usize,
@@ -66,18 +66,18 @@ struct StreamState {
 
 enum StreamOutcome {
     Complete,
-    /// The first who asks takes it with its cause.
+    /// The first subscriber takes the error with its source.
     Failed(Option<GatewayError>, GatewayError),
 }
 
-/// What is done with the whole answer before its end is told.
+/// A callback for the complete response, awaited before its end is reported.
 pub(super) type OnComplete = Box<
     dyn FnOnce(ResponseMeta, Vec<Chunk>) -> futures_util::future::BoxFuture<'static, ()> + Send,
 >;
 
 impl SharedStream {
-    /// Lets `asking` go on for everybody who takes a seat. `failed` learns of a failure before
-    /// anybody does; `on_complete` of the whole answer, if it was short enough to be kept.
+    /// Runs `request` for all subscribers. `failed` is called with a failure before
+    /// any subscriber sees it; `on_complete` with the whole response, if it is short enough to be cached.
     pub(super) fn start(
         request: impl Future<Output = Result<ProviderResponse>> + Send + 'static,
         failed: impl FnOnce(&GatewayError) + Send + 'static,
@@ -109,8 +109,8 @@ impl SharedStream {
         Arc::new(Self { log, _task: AbortOnDropHandle::new(task) })
     }
 
-    /// A seat, if there is one, and the answer can still be seen from its beginning. The first
-    /// `pays` for the answer.
+    /// Subscribes from the beginning; `None` if the response is too long or has too many subscribers. The first
+    /// `is_billed` for the response.
     pub(super) fn subscribe(self: &Arc<Self>, is_billed: bool) -> Option<Subscriber> {
         let mut state = self.log.lock();
         if state.subscribers >= MAX_SUBSCRIBERS || state.received_bytes > MAX_CACHED_BYTES {
@@ -130,7 +130,7 @@ impl SharedStream {
         })
     }
 
-    /// Whether it has ended, one way or the other.
+    /// Returns whether the response has ended.
     pub(super) fn is_over(&self) -> bool {
         self.log.lock().end.is_some()
     }
@@ -193,7 +193,7 @@ impl StreamState {
     }
 }
 
-/// Roughly the bytes of a chunk.
+/// Estimates the bytes of a chunk.
 fn size(chunk: &Chunk) -> usize {
     let said = |event: &StreamEvent| match event {
         StreamEvent::Text(text) | StreamEvent::Refusal(text) | StreamEvent::Reasoning(text) => {
@@ -214,21 +214,21 @@ fn size(chunk: &Chunk) -> usize {
     64 + events + chunk.verbatim.as_ref().map_or(0, bytes::Bytes::len)
 }
 
-/// A place from which an answer is seen.
+/// A subscriber of a shared response.
 pub(super) struct Subscriber {
     stream: Arc<SharedStream>,
     changes: watch::Receiver<()>,
     at: usize,
     read_bytes: usize,
-    /// Who asked first pays; the others have what was paid for.
+    /// Whether this subscriber is billed for the response.
     is_billed: bool,
-    /// It saw what it pays for.
+    /// Whether the billed usage was seen.
     is_settled: bool,
     is_over: bool,
 }
 
 impl Subscriber {
-    /// Waits until the answer has begun.
+    /// Waits for the start of the response.
     pub(super) async fn started(&mut self) -> Result<ResponseMeta> {
         loop {
             self.changes.borrow_and_update();
@@ -270,7 +270,7 @@ impl Subscriber {
         }
     }
 
-    /// What comes next, if it is there: a chunk, an error, or the end.
+    /// Returns the next item, if available: a chunk, an error, or the end.
     fn take(&mut self) -> Poll<Option<Result<Chunk>>> {
         let mut guard = self.stream.log.lock();
         let state = &mut *guard;
@@ -301,7 +301,7 @@ impl Subscriber {
         })
     }
 
-    /// If nobody else is left to pay, the next one does, as soon as it is known what.
+    /// Bills this subscriber if the billed one has left, once the usage is known.
     fn with_billing(&mut self, mut chunk: Chunk, meta: Option<ResponseMeta>) -> Chunk {
         let is_finish = |event: &StreamEvent| matches!(event, StreamEvent::Finished(_));
         if chunk.events.iter().any(is_finish) {
