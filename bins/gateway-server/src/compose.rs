@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use gateway_http::{About, App, Budget, Cors, Limits, Times, request::peer::Peers};
 use gateway_limits::Access;
 use gateway_net::client::HttpClient;
-use gateway_store::{Embedded, Stores};
+use gateway_store::{EmbeddedSettings, Stores};
 use std::sync::Arc;
 
 /// How many bytes of requests' bodies are held at once.
@@ -27,19 +27,19 @@ const BODY_BUDGET: usize = 256 << 20;
 pub async fn stores(config: &Config) -> anyhow::Result<Stores> {
     let store = &config.store;
     let backend = match store.backend() {
-        StoreBackend::Memory => gateway_store::Backend::Memory,
+        StoreBackend::Memory => gateway_store::StoreBackend::Memory,
         StoreBackend::Embedded => {
-            let mut embedded = Embedded::new(config.server.data_dir.join("gateway.redb"));
+            let mut embedded = EmbeddedSettings::new(config.server.data_dir.join("gateway.redb"));
             embedded.durability = match store.durability {
                 Durability::Fsync => gateway_store::Durability::Fsync,
                 Durability::EverySecond => gateway_store::Durability::EverySecond,
                 Durability::Off => gateway_store::Durability::Off,
             };
-            gateway_store::Backend::Embedded(embedded)
+            gateway_store::StoreBackend::Embedded(embedded)
         }
         StoreBackend::Redis => {
             let url = store.redis_url.clone().context("store.redis_url is needed")?;
-            gateway_store::Backend::Redis(gateway_store::Redis {
+            gateway_store::StoreBackend::Redis(gateway_store::RedisSettings {
                 url,
                 prefix: store.redis_prefix.clone(),
                 timeout: store.redis_timeout,
@@ -47,7 +47,7 @@ pub async fn stores(config: &Config) -> anyhow::Result<Stores> {
             })
         }
     };
-    let stores = gateway_store::open(gateway_store::Settings::new(backend)).await?;
+    let stores = gateway_store::open(gateway_store::StoreSettings::new(backend)).await?;
     let health = stores.health().await;
     let durability = health.durability.as_str();
     tracing::info!(backend = health.backend, durability, reachable = health.reachable, "store");

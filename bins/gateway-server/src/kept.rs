@@ -31,7 +31,7 @@ pub(crate) fn responses(
 
 /// Conversations that are kept.
 pub(crate) fn keeper(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Keeper {
-    let (sessions, limits) = (&config.sessions, gateway_store::Limits::default());
+    let (sessions, limits) = (&config.sessions, gateway_store::StoreLimits::default());
     let rules = Rules {
         ttl: sessions.ttl,
         max_ttl: sessions.max_ttl.max(sessions.ttl),

@@ -7,14 +7,14 @@ use gateway_core::{
     state::{Page, SessionContext, Slice, Tenant},
 };
 use gateway_sessions::{Delivered, OnConflict, OpenTurn, Rules, Sessions, context};
-use gateway_store::{Backend, Settings, Stores};
+use gateway_store::{StoreBackend, StoreSettings, Stores};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 async fn sessions(rules: Rules) -> (Sessions, Stores) {
-    let stores = gateway_store::open(Settings::new(Backend::Memory)).await.unwrap();
+    let stores = gateway_store::open(StoreSettings::new(StoreBackend::Memory)).await.unwrap();
     (Sessions::new(stores.sessions.clone(), rules), stores)
 }
 

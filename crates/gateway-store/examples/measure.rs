@@ -16,7 +16,9 @@ use gateway_core::{
     Message, Role,
     state::{Key, NewSession, Slice, Tenant, Turn},
 };
-use gateway_store::{Backend, Embedded, Limits, Redis, Settings, Stores};
+use gateway_store::{
+    EmbeddedSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
+};
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -36,24 +38,24 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let directory = env::temp_dir().join(format!("gateway-measure-{}", std::process::id()));
-        measure("memory", Backend::Memory).await;
-        let file = Embedded::new(directory.join("state.redb"));
-        measure("embedded", Backend::Embedded(file)).await;
+        measure("memory", StoreBackend::Memory).await;
+        let file = EmbeddedSettings::new(directory.join("state.redb"));
+        measure("embedded", StoreBackend::Embedded(file)).await;
         if let Some(url) = env::args().nth(1) {
-            measure("redis", Backend::Redis(Redis::new(url))).await;
+            measure("redis", StoreBackend::Redis(RedisSettings::new(url))).await;
         }
         fs::remove_dir_all(directory).ok();
     });
 }
 
-async fn measure(name: &str, backend: Backend) {
-    let limits = Limits {
+async fn measure(name: &str, backend: StoreBackend) {
+    let limits = StoreLimits {
         session_messages: u64::MAX,
         session_bytes: u64::MAX,
         memory_bytes: u64::MAX,
-        ..Limits::default()
+        ..StoreLimits::default()
     };
-    let stores = Arc::new(gateway_store::open(Settings { backend, limits }).await.unwrap());
+    let stores = Arc::new(gateway_store::open(StoreSettings { backend, limits }).await.unwrap());
     for clients in [1, 64] {
         let mut took = appends(&stores, clients).await;
         took.sort_unstable();

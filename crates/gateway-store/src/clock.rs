@@ -5,12 +5,12 @@ use tokio::time::Instant;
 
 /// Milliseconds since 1970 that never go back: the wall clock is read once, at the start.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub(crate) struct StoreClock {
     started: Instant,
     started_ms: u64,
 }
 
-impl Clock {
+impl StoreClock {
     /// A clock that is right now.
     #[expect(clippy::disallowed_methods, reason = "this is the one clock of the crate")]
     pub(crate) fn new() -> Self {

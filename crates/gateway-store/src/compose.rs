@@ -1,15 +1,15 @@
 //! Backends, put together.
 
 use crate::{
-    clock::Clock,
-    embedded::File,
-    kv::{Engine, KvQuotas, KvStore},
-    limits::Limits,
+    clock::StoreClock,
+    embedded::FileStore,
+    kv::{KvEngine, KvQuotas, KvStore},
+    limits::StoreLimits,
     local::LocalCache,
-    memory::Memory,
+    memory::MemoryStore,
     redis,
-    settings::{Backend, Settings},
-    stores::{DurabilityClass, Health, Probe, Stores},
+    settings::{StoreBackend, StoreSettings},
+    stores::{DurabilityClass, HealthProbe, StoreHealth, Stores},
 };
 use async_trait::async_trait;
 use gateway_core::state::StoreError;
@@ -24,24 +24,24 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// A file that is in use, is not ours, is damaged or was written by a newer version is an error. A
 /// Redis that is away is not: it is attached when it appears. Must be called on a runtime, which
 /// then does the backend's work in the background.
-pub async fn open(settings: Settings) -> Result<Stores, StoreError> {
+pub async fn open(settings: StoreSettings) -> Result<Stores, StoreError> {
     let limits = settings.limits;
     match settings.backend {
-        Backend::Memory => {
-            let clock = Clock::new();
-            Ok(over_map(Memory::new(clock, limits.memory_bytes), clock, limits))
+        StoreBackend::Memory => {
+            let clock = StoreClock::new();
+            Ok(over_map(MemoryStore::new(clock, limits.memory_bytes), clock, limits))
         }
-        Backend::Embedded(embedded) => {
-            let clock = Clock::new();
-            Ok(over_map(File::open(embedded, clock).await?, clock, limits))
+        StoreBackend::Embedded(embedded) => {
+            let clock = StoreClock::new();
+            Ok(over_map(FileStore::open(embedded, clock).await?, clock, limits))
         }
-        Backend::Redis(settings) => redis::open(settings, limits).await,
+        StoreBackend::Redis(settings) => redis::open(settings, limits).await,
     }
 }
 
-fn over_map<E: Engine>(engine: E, clock: Clock, limits: Limits) -> Stores
+fn over_map<E: KvEngine>(engine: E, clock: StoreClock, limits: StoreLimits) -> Stores
 where
-    KvStore<E>: Probe,
+    KvStore<E>: HealthProbe,
 {
     let store = Arc::new(KvStore::new(engine, clock, limits));
     let mut background = JoinSet::new();
@@ -60,7 +60,7 @@ where
     }
 }
 
-async fn sweep<E: Engine>(store: Arc<KvStore<E>>) {
+async fn sweep<E: KvEngine>(store: Arc<KvStore<E>>) {
     let mut ticks = time::interval(SWEEP);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
@@ -71,9 +71,9 @@ async fn sweep<E: Engine>(store: Arc<KvStore<E>>) {
 }
 
 #[async_trait]
-impl Probe for KvStore<Memory> {
-    async fn health(&self) -> Health {
-        Health {
+impl HealthProbe for KvStore<MemoryStore> {
+    async fn health(&self) -> StoreHealth {
+        StoreHealth {
             reachable: true,
             backend: "memory",
             durability: DurabilityClass::Volatile,

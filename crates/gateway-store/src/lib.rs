@@ -41,7 +41,7 @@ mod stores;
 
 pub use self::{
     compose::open,
-    limits::Limits,
-    settings::{Backend, Durability, Embedded, Redis, Settings},
-    stores::{DurabilityClass, Health, Stores, Watch},
+    limits::StoreLimits,
+    settings::{Durability, EmbeddedSettings, RedisSettings, StoreBackend, StoreSettings},
+    stores::{DurabilityClass, HealthMonitor, StoreHealth, Stores},
 };

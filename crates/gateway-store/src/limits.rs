@@ -2,7 +2,7 @@
 
 /// How much a store keeps. Every bound refuses or forgets; none is silent about a session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
+pub struct StoreLimits {
     /// Messages of one session.
     pub session_messages: u64,
     /// Bytes of the messages of one session.
@@ -27,7 +27,7 @@ pub struct Limits {
     pub ledger_days: u64,
 }
 
-impl Default for Limits {
+impl Default for StoreLimits {
     fn default() -> Self {
         Self {
             session_messages: 1_000,

@@ -1,8 +1,8 @@
 //! A map in memory.
 
 use crate::{
-    clock::Clock,
-    kv::{Changes, Draft, Engine, Pair, View, Wait},
+    clock::StoreClock,
+    kv::{Durable, KvEngine, KvPair, ReadView, WriteSet, WriteTxn},
 };
 use gateway_core::state::StoreError;
 use std::{
@@ -15,21 +15,21 @@ use std::{
 const OVERHEAD: u64 = 96;
 
 /// A map that is gone when the process is.
-pub(crate) struct Memory {
-    map: RwLock<Map>,
-    clock: Clock,
+pub(crate) struct MemoryStore {
+    map: RwLock<BoundedMap>,
+    clock: StoreClock,
     limit: u64,
 }
 
 #[derive(Default)]
-struct Map {
+struct BoundedMap {
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
     bytes: u64,
 }
 
-impl Memory {
+impl MemoryStore {
     /// An empty map that takes `limit` bytes.
-    pub(crate) fn new(clock: Clock, limit: u64) -> Self {
+    pub(crate) fn new(clock: StoreClock, limit: u64) -> Self {
         Self { map: RwLock::default(), clock, limit }
     }
 
@@ -39,23 +39,23 @@ impl Memory {
     }
 }
 
-impl Engine for Memory {
+impl KvEngine for MemoryStore {
     async fn read<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&dyn View, u64) -> Result<T, StoreError> + Send + 'static,
+        operation: impl FnOnce(&dyn ReadView, u64) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         operation(&*self.map.read().unwrap_or_else(PoisonError::into_inner), self.clock.now())
     }
 
     async fn write<T: Send + 'static>(
         &self,
-        _: Wait,
-        operation: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send + 'static,
+        _: Durable,
+        operation: impl FnOnce(&mut WriteTxn<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
-        let mut draft = Draft::new(&*map, self.clock.now());
-        let done = operation(&mut draft)?;
-        let changes = draft.into_changes();
+        let mut txn = WriteTxn::new(&*map, self.clock.now());
+        let done = operation(&mut txn)?;
+        let changes = txn.into_changes();
         let bytes = map.bytes_after(&changes);
         // What frees room is done even if there is still too little.
         if bytes > self.limit && bytes > map.bytes {
@@ -67,8 +67,8 @@ impl Engine for Memory {
     }
 }
 
-impl Map {
-    fn bytes_after(&self, changes: &Changes) -> u64 {
+impl BoundedMap {
+    fn bytes_after(&self, changes: &WriteSet) -> u64 {
         let cost = |key: &Vec<u8>, value: &Vec<u8>| (key.len() + value.len()) as u64 + OVERHEAD;
         changes.iter().fold(self.bytes, |bytes, (key, change)| {
             let gone = self.entries.get(key).map_or(0, |value| cost(key, value));
@@ -77,7 +77,7 @@ impl Map {
         })
     }
 
-    fn apply(&mut self, changes: Changes) {
+    fn apply(&mut self, changes: WriteSet) {
         for (key, change) in changes {
             match change {
                 Some(value) => self.entries.insert(key, value),
@@ -87,12 +87,12 @@ impl Map {
     }
 }
 
-impl View for Map {
+impl ReadView for BoundedMap {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.entries.get(key).cloned())
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<KvPair>, StoreError> {
         let entries = self.entries.range(range).take(limit);
         Ok(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
@@ -104,10 +104,10 @@ mod tests {
 
     #[tokio::test]
     async fn full_map_refuses_growth_and_allows_removal() {
-        let memory = Memory::new(Clock::new(), 1_000);
+        let memory = MemoryStore::new(StoreClock::new(), 1_000);
         let put = |key: &'static [u8], value: usize| {
-            memory.write(Wait::Safe, move |draft| {
-                draft.put(key.to_vec(), vec![0; value]);
+            memory.write(Durable::Safe, move |txn| {
+                txn.put(key.to_vec(), vec![0; value]);
                 Ok(())
             })
         };
@@ -120,9 +120,9 @@ mod tests {
 
     #[tokio::test]
     async fn failed_operation_is_rolled_back() {
-        let memory = Memory::new(Clock::new(), 1_000);
-        let failed = memory.write(Wait::Safe, |draft| {
-            draft.put(b"a".to_vec(), Vec::new());
+        let memory = MemoryStore::new(StoreClock::new(), 1_000);
+        let failed = memory.write(Durable::Safe, |txn| {
+            txn.put(b"a".to_vec(), Vec::new());
             Err::<(), _>(StoreError::Busy)
         });
         assert!(failed.await.is_err());

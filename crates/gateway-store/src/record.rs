@@ -19,7 +19,7 @@ pub(crate) const SCHEMA: u32 = 1;
 const START: &[u8] = br#"{"v":1,"#;
 
 #[derive(Serialize)]
-struct Writing<'a> {
+struct RecordOut<'a> {
     v: u32,
     turn: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -28,7 +28,7 @@ struct Writing<'a> {
 }
 
 #[derive(Deserialize)]
-struct Reading {
+struct RecordIn {
     turn: String,
     #[serde(default)]
     incomplete: bool,
@@ -36,7 +36,7 @@ struct Reading {
 }
 
 #[derive(Deserialize)]
-struct Schema {
+struct SchemaProbe {
     v: u32,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn encode_turn(turn: &Turn) -> Result<Vec<String>, StoreError> {
         .iter()
         .map(|message| {
             let incomplete = turn.incomplete;
-            let writing = Writing { v: SCHEMA, turn: &turn.id, incomplete, message };
+            let writing = RecordOut { v: SCHEMA, turn: &turn.id, incomplete, message };
             serde_json::to_string(&writing)
                 .map_err(|_| StoreError::Invalid("the message cannot be written as JSON"))
         })
@@ -75,7 +75,7 @@ pub(crate) fn decode(position: u64, line: &[u8]) -> Result<Entry, StoreError> {
         .map_err(|_| StoreError::corrupt("session", format!("message {position} is not text")))?;
     let (version, at, payload) = split(text)
         .ok_or_else(|| StoreError::corrupt("session", format!("message {position} is cut")))?;
-    let Reading { turn, incomplete, message } = read("session", payload.as_bytes())?;
+    let RecordIn { turn, incomplete, message } = read("session", payload.as_bytes())?;
     Ok(Entry { position, version, at, turn, incomplete, message })
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn decode(position: u64, line: &[u8]) -> Result<Entry, StoreError> {
 pub(crate) fn read<T: DeserializeOwned>(what: &'static str, json: &[u8]) -> Result<T, StoreError> {
     let broken = |error: serde_json::Error| StoreError::corrupt(what, error.to_string());
     if !json.starts_with(START) {
-        let Schema { v } = serde_json::from_slice(json).map_err(broken)?;
+        let SchemaProbe { v } = serde_json::from_slice(json).map_err(broken)?;
         check_schema(what, v)?;
     }
     serde_json::from_slice(json).map_err(broken)
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn record_starts_with_schema_version() {
         assert!(
-            write(&Writing {
+            write(&RecordOut {
                 v: SCHEMA,
                 turn: "",
                 incomplete: false,

@@ -1,32 +1,32 @@
 //! Where to keep state, and how safely.
 
-use crate::limits::Limits;
+use crate::limits::StoreLimits;
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
 /// Where to keep state, and how much of it.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct StoreSettings {
     /// Where.
-    pub backend: Backend,
+    pub backend: StoreBackend,
     /// How much.
-    pub limits: Limits,
+    pub limits: StoreLimits,
 }
 
 /// Where state is kept.
 #[derive(Clone, Debug)]
-pub enum Backend {
+pub enum StoreBackend {
     /// In this process. Gone when it is.
     Memory,
     /// In a file, which belongs to this process alone.
-    Embedded(Embedded),
+    Embedded(EmbeddedSettings),
     /// In Redis, which several gateways can share.
-    Redis(Redis),
+    Redis(RedisSettings),
 }
 
 /// How state is kept in a file.
 #[derive(Clone, Debug)]
-pub struct Embedded {
+pub struct EmbeddedSettings {
     /// The file. Created if absent, and so is the directory it is in.
     pub path: PathBuf,
     /// When a write is acknowledged.
@@ -49,7 +49,7 @@ pub enum Durability {
 
 /// How to reach Redis.
 #[derive(Clone, Debug)]
-pub struct Redis {
+pub struct RedisSettings {
     /// `redis://user:password@host:port/db`; `redis-cluster://host:port?node=host:port`;
     /// `redis-sentinel://host:port?sentinelServiceName=name&node=host:port`, where the hosts are
     /// those of sentinels; or the same with `rediss`, if the feature `tls` is on.
@@ -63,21 +63,21 @@ pub struct Redis {
     pub ca: Option<PathBuf>,
 }
 
-impl Settings {
+impl StoreSettings {
     /// `backend`, with the default limits.
-    pub fn new(backend: Backend) -> Self {
-        Self { backend, limits: Limits::default() }
+    pub fn new(backend: StoreBackend) -> Self {
+        Self { backend, limits: StoreLimits::default() }
     }
 }
 
-impl Embedded {
+impl EmbeddedSettings {
     /// The file at `path`, synchronised before each acknowledgement.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), durability: Durability::Fsync, cache_bytes: 64 << 20 }
     }
 }
 
-impl Redis {
+impl RedisSettings {
     /// The Redis at `url`.
     pub fn new(url: impl Into<SecretString>) -> Self {
         let timeout = Duration::from_millis(250);

@@ -12,7 +12,7 @@
 //! is asked again; and no more is than a share of what was last known to be left. What was spent
 //! meanwhile is booked when the store is back.
 
-use crate::{clock::Clock, local::Taken};
+use crate::{clock::StoreClock, local::Taken};
 use async_trait::async_trait;
 use gateway_core::{
     NanoDollars,
@@ -66,7 +66,7 @@ pub(crate) trait Gathering: Send + Sync {
 /// Limits in a store that may be away.
 pub(crate) struct Share<S> {
     store: Arc<S>,
-    clock: Clock,
+    clock: StoreClock,
     own: String,
     replicas: AtomicU64,
     state: Mutex<State>,
@@ -94,7 +94,7 @@ enum Owed {
 
 impl<S: Quotas + Gathering> Share<S> {
     /// The limits kept in `store`.
-    pub(crate) fn new(store: Arc<S>, clock: Clock) -> Self {
+    pub(crate) fn new(store: Arc<S>, clock: StoreClock) -> Self {
         let own = format!("{:x}-{:x}", std::process::id(), clock.now_us());
         let (replicas, is_back) = (AtomicU64::new(1), Notify::new());
         Self { store, clock, own, replicas, state: Mutex::default(), is_back }

@@ -27,14 +27,14 @@ pub struct Stores {
     pub quotas: Arc<dyn Quotas>,
     /// Keys that are given to clients.
     pub client_keys: Arc<dyn ClientKeys>,
-    pub(crate) probe: Arc<dyn Probe>,
+    pub(crate) probe: Arc<dyn HealthProbe>,
     /// Ends with this value.
     pub(crate) background: JoinSet<()>,
 }
 
 /// How well a backend is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Health {
+pub struct StoreHealth {
     /// Whether it answers, and takes writes.
     pub reachable: bool,
     /// `memory`, `embedded`, `redis`.
@@ -76,8 +76,8 @@ impl DurabilityClass {
 
 /// Looks after a backend.
 #[async_trait]
-pub(crate) trait Probe: Send + Sync {
-    async fn health(&self) -> Health;
+pub(crate) trait HealthProbe: Send + Sync {
+    async fn health(&self) -> StoreHealth;
 
     /// Makes safe what is not yet, and stops.
     async fn close(&self) {}
@@ -85,18 +85,18 @@ pub(crate) trait Probe: Send + Sync {
 
 /// Says how well a backend is, after it was closed as well.
 #[derive(Clone)]
-pub struct Watch(Arc<dyn Probe>);
+pub struct HealthMonitor(Arc<dyn HealthProbe>);
 
-impl Watch {
+impl HealthMonitor {
     /// How well the backend is. Takes no longer than one call.
-    pub async fn health(&self) -> Health {
+    pub async fn health(&self) -> StoreHealth {
         let asked = Instant::now();
         let health = self.0.health().await;
-        Health { latency: asked.elapsed(), ..health }
+        StoreHealth { latency: asked.elapsed(), ..health }
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for HealthMonitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch").finish_non_exhaustive()
     }
@@ -104,12 +104,12 @@ impl fmt::Debug for Watch {
 
 impl Stores {
     /// Something that says how well the backend is, for those who do not own it.
-    pub fn watch(&self) -> Watch {
-        Watch(Arc::clone(&self.probe))
+    pub fn watch(&self) -> HealthMonitor {
+        HealthMonitor(Arc::clone(&self.probe))
     }
 
     /// How well the backend is. Takes no longer than one call.
-    pub async fn health(&self) -> Health {
+    pub async fn health(&self) -> StoreHealth {
         self.watch().health().await
     }
 

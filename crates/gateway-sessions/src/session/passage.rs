@@ -145,7 +145,7 @@ mod tests {
         FinishReason, Message, Role, ToolCallDelta,
         state::{SessionContext, Slice, Tenant},
     };
-    use gateway_store::{Backend, Settings, Stores};
+    use gateway_store::{StoreBackend, StoreSettings, Stores};
 
     /// A name that no other turn has.
     fn token() -> String {
@@ -154,7 +154,7 @@ mod tests {
 
     /// A keeper with one session, in which a turn that asked `hello` is under way.
     async fn begin() -> (Keeper, Stores, Tenant, String, Turn) {
-        let stores = gateway_store::open(Settings::new(Backend::Memory)).await.unwrap();
+        let stores = gateway_store::open(StoreSettings::new(StoreBackend::Memory)).await.unwrap();
         let keeper = Keeper::new(Sessions::new(stores.sessions.clone(), Rules::default()));
         let tenant = Tenant::new("acme").unwrap();
         let context = SessionContext::new();

@@ -1,16 +1,16 @@
 //! The file, as an engine.
 
 use super::{
-    job::{Job, Pending, Trouble},
-    opening,
-    view::{STATE, Shown, unreadable},
+    open,
+    table_view::{STATE, TableView, unreadable},
+    write_job::{PendingWrite, WriteError, WriteJob},
     writer::{self, Writer},
 };
 use crate::{
-    clock::Clock,
-    kv::{Draft, Engine, KvStore, View, Wait},
-    settings::{Durability, Embedded},
-    stores::{DurabilityClass, Health, Probe},
+    clock::StoreClock,
+    kv::{Durable, KvEngine, KvStore, ReadView, WriteTxn},
+    settings::{Durability, EmbeddedSettings},
+    stores::{DurabilityClass, HealthProbe, StoreHealth},
 };
 use async_trait::async_trait;
 use gateway_core::state::StoreError;
@@ -34,18 +34,18 @@ const QUEUE: usize = 1_024;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A file, and its writer.
-pub(crate) struct File {
-    queue: mpsc::Sender<Command>,
-    shared: Arc<Shared>,
-    clock: Clock,
+pub(crate) struct FileStore {
+    queue: mpsc::Sender<WriterCommand>,
+    shared: Arc<FileShared>,
+    clock: StoreClock,
     #[expect(dead_code, reason = "held so that dropping it ends the ticking")]
     ticking: JoinSet<()>,
 }
 
 /// What the writer is told.
-pub(super) enum Command {
+pub(super) enum WriterCommand {
     /// Write this.
-    Write(Box<dyn Job>),
+    Write(Box<dyn WriteJob>),
     /// Synchronise the file.
     Flush,
     /// Synchronise the file, close it, and say so.
@@ -53,25 +53,28 @@ pub(super) enum Command {
 }
 
 /// What the writer and the readers share.
-pub(super) struct Shared {
-    pub(super) settings: Embedded,
+pub(super) struct FileShared {
+    pub(super) settings: EmbeddedSettings,
     /// Absent while the file is closed.
     database: RwLock<Option<Arc<Database>>>,
-    trouble: RwLock<Option<Trouble>>,
+    trouble: RwLock<Option<WriteError>>,
 }
 
-impl File {
+impl FileStore {
     /// Opens the file.
-    pub(crate) async fn open(settings: Embedded, clock: Clock) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        settings: EmbeddedSettings,
+        clock: StoreClock,
+    ) -> Result<Self, StoreError> {
         let (settings, database) =
-            task::spawn_blocking(move || opening::open(&settings).map(|it| (settings, it)))
+            task::spawn_blocking(move || open::open(&settings).map(|it| (settings, it)))
                 .await
                 .map_err(|error| StoreError::Unavailable(error.into()))??;
         let period = match settings.durability {
             Durability::Fsync | Durability::EverySecond => Duration::from_secs(1),
             Durability::Off => Duration::from_mins(1),
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(FileShared {
             settings,
             database: RwLock::new(Some(Arc::new(database))),
             trouble: RwLock::new(None),
@@ -90,33 +93,33 @@ impl File {
     /// Synchronises and closes the file. What comes later is refused.
     async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        if self.queue.send(Command::Close(done)).await.is_ok() {
+        if self.queue.send(WriterCommand::Close(done)).await.is_ok() {
             drop(closed.await);
         }
     }
 }
 
-async fn tick(queue: mpsc::Sender<Command>, period: Duration) {
+async fn tick(queue: mpsc::Sender<WriterCommand>, period: Duration) {
     let mut ticks = time::interval(period);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if queue.send(Command::Flush).await.is_err() {
+        if queue.send(WriterCommand::Flush).await.is_err() {
             return;
         }
     }
 }
 
-impl Engine for File {
+impl KvEngine for FileStore {
     async fn read<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&dyn View, u64) -> Result<T, StoreError> + Send + 'static,
+        operation: impl FnOnce(&dyn ReadView, u64) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (database, now) = (self.shared.database()?, self.clock.now());
         let read = move || {
             let transaction = database.begin_read().map_err(unreadable)?;
             let table = transaction.open_table(STATE).map_err(unreadable)?;
-            operation(&Shown(table), now)
+            operation(&TableView(table), now)
         };
         let reading = time::timeout(DEADLINE, task::spawn_blocking(read));
         let read = reading.await.map_err(|_| StoreError::Busy)?;
@@ -125,11 +128,11 @@ impl Engine for File {
 
     async fn write<T: Send + 'static>(
         &self,
-        wait: Wait,
-        operation: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send + 'static,
+        wait: Durable,
+        operation: impl FnOnce(&mut WriteTxn<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = oneshot::channel();
-        let job = Command::Write(Box::new(Pending::new(wait, operation, reply)));
+        let job = WriterCommand::Write(Box::new(PendingWrite::new(wait, operation, reply)));
         self.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => closed(),
@@ -139,7 +142,7 @@ impl Engine for File {
     }
 }
 
-impl Shared {
+impl FileShared {
     /// The open file.
     pub(super) fn database(&self) -> Result<Arc<Database>, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
@@ -158,12 +161,12 @@ impl Shared {
     }
 
     /// What forbids writing.
-    pub(super) fn trouble(&self) -> RwLockReadGuard<'_, Option<Trouble>> {
+    pub(super) fn trouble(&self) -> RwLockReadGuard<'_, Option<WriteError>> {
         self.trouble.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says what forbids writing.
-    pub(super) fn set_trouble(&self) -> RwLockWriteGuard<'_, Option<Trouble>> {
+    pub(super) fn set_trouble(&self) -> RwLockWriteGuard<'_, Option<WriteError>> {
         self.trouble.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -173,11 +176,11 @@ fn closed() -> StoreError {
 }
 
 #[async_trait]
-impl Probe for KvStore<File> {
-    async fn health(&self) -> Health {
+impl HealthProbe for KvStore<FileStore> {
+    async fn health(&self) -> StoreHealth {
         let readable = self.engine().read(|_, _| Ok(())).await.is_ok();
         let shared = &self.engine().shared;
-        let Embedded { path, durability, .. } = &shared.settings;
+        let EmbeddedSettings { path, durability, .. } = &shared.settings;
         let trouble = shared.trouble().clone();
         let (class, word) = match durability {
             Durability::Fsync => (DurabilityClass::PowerSafe, "fsync"),
@@ -190,14 +193,14 @@ impl Probe for KvStore<File> {
             warnings.push(format!("A crash loses up to the last {lost} of acknowledged writes."));
         }
         match &trouble {
-            Some(Trouble::DiskFull) => warnings.push("The disk is full.".to_owned()),
-            Some(Trouble::Failed(why)) => {
+            Some(WriteError::DiskFull) => warnings.push("The disk is full.".to_owned()),
+            Some(WriteError::Failed(why)) => {
                 warnings.push(format!("The file is read-only until a restart: {why}."));
             }
             None => {}
         }
         let bytes = fs::metadata(path).map_or(0, |file| file.len());
-        Health {
+        StoreHealth {
             reachable: trouble.is_none() && readable,
             backend: "embedded",
             durability: class,

@@ -11,9 +11,9 @@
 //! the disk holds after a failed synchronisation is not known.
 
 mod file;
-mod job;
-mod opening;
-mod view;
+mod open;
+mod table_view;
+mod write_job;
 mod writer;
 
-pub(crate) use self::file::File;
+pub(crate) use self::file::FileStore;

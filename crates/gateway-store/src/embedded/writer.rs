@@ -1,12 +1,12 @@
 //! The one that writes.
 
 use super::{
-    file::{Command, Shared},
-    job::{Job, Trouble},
-    opening,
-    view::{self, STATE, Shown},
+    file::{FileShared, WriterCommand},
+    open,
+    table_view::{self, STATE, TableView},
+    write_job::{WriteError, WriteJob},
 };
-use crate::{clock::Clock, kv::Wait, settings::Durability};
+use crate::{clock::StoreClock, kv::Durable, settings::Durability};
 use redb::Database;
 use std::{sync::Arc, thread, time::Duration};
 use tokio::{
@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Writes what it is given.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    clock: Clock,
+    shared: Arc<FileShared>,
+    clock: StoreClock,
     /// Whether something was written that is not synchronised.
     unsynced: bool,
     /// When the disk was last found full.
@@ -40,7 +40,7 @@ pub(super) struct Writer {
 ///
 /// Operations that come while others are synchronised wait together, and are synchronised together:
 /// a lone caller does not wait for company, and many share the cost.
-pub(super) fn run(mut writer: Writer, mut commands: mpsc::Receiver<Command>) {
+pub(super) fn run(mut writer: Writer, mut commands: mpsc::Receiver<WriterCommand>) {
     let mut closing: Option<oneshot::Sender<()>> = None;
     while closing.is_none()
         && let Some(first) = commands.blocking_recv()
@@ -49,9 +49,9 @@ pub(super) fn run(mut writer: Writer, mut commands: mpsc::Receiver<Command>) {
         let (mut jobs, mut flush, mut next) = (Vec::new(), false, Some(first));
         while let Some(command) = next {
             match command {
-                Command::Write(job) => jobs.push(job),
-                Command::Flush => flush = true,
-                Command::Close(done) => closing = Some(done),
+                WriterCommand::Write(job) => jobs.push(job),
+                WriterCommand::Flush => flush = true,
+                WriterCommand::Close(done) => closing = Some(done),
             }
             let more = jobs.len() < BATCH && started.elapsed() < GATHER && closing.is_none();
             next = if more { commands.try_recv().ok() } else { None };
@@ -69,13 +69,13 @@ pub(super) fn run(mut writer: Writer, mut commands: mpsc::Receiver<Command>) {
 
 impl Writer {
     /// One that has written nothing yet.
-    pub(super) fn new(shared: Arc<Shared>, clock: Clock) -> Self {
+    pub(super) fn new(shared: Arc<FileShared>, clock: StoreClock) -> Self {
         Self { shared, clock, unsynced: false, tried: None }
     }
 
     /// Writes `jobs` together, and tells their callers.
-    fn write(&mut self, mut jobs: Vec<Box<dyn Job>>, flush: bool) {
-        let safe = jobs.iter().any(|job| job.wait() == Wait::Safe);
+    fn write(&mut self, mut jobs: Vec<Box<dyn WriteJob>>, flush: bool) {
+        let safe = jobs.iter().any(|job| job.wait() == Durable::Safe);
         let sync = match self.shared.settings.durability {
             Durability::Fsync => safe || (flush && self.unsynced),
             Durability::EverySecond | Durability::Off => flush && self.unsynced,
@@ -89,7 +89,7 @@ impl Writer {
         }
     }
 
-    fn try_write(&mut self, jobs: &mut [Box<dyn Job>], sync: bool) -> Result<(), Trouble> {
+    fn try_write(&mut self, jobs: &mut [Box<dyn WriteJob>], sync: bool) -> Result<(), WriteError> {
         self.may_write()?;
         let database = match self.shared.database() {
             Ok(database) => database,
@@ -103,20 +103,20 @@ impl Writer {
             }
             Err(error) => {
                 drop(database);
-                Err(self.failed(Trouble::from(error)))
+                Err(self.failed(WriteError::from(error)))
             }
         }
     }
 
     /// Whether it is any use to try.
-    fn may_write(&self) -> Result<(), Trouble> {
+    fn may_write(&self) -> Result<(), WriteError> {
         let trouble = self.shared.trouble().clone();
         match trouble {
-            Some(Trouble::DiskFull) if self.tried.is_some_and(|at| at.elapsed() < RETRY) => {
-                Err(Trouble::DiskFull)
+            Some(WriteError::DiskFull) if self.tried.is_some_and(|at| at.elapsed() < RETRY) => {
+                Err(WriteError::DiskFull)
             }
-            Some(Trouble::Failed(why)) => Err(Trouble::Failed(why)),
-            Some(Trouble::DiskFull) | None => Ok(()),
+            Some(WriteError::Failed(why)) => Err(WriteError::Failed(why)),
+            Some(WriteError::DiskFull) | None => Ok(()),
         }
     }
 
@@ -128,7 +128,7 @@ impl Writer {
     }
 
     /// After a failed write the library refuses even to read, until the file is opened again.
-    fn failed(&mut self, trouble: Trouble) -> Trouble {
+    fn failed(&mut self, trouble: WriteError) -> WriteError {
         let known = self.shared.set_trouble().replace(trouble.clone());
         if known.as_ref() != Some(&trouble) {
             tracing::error!(?trouble, "the state file cannot be written");
@@ -141,13 +141,13 @@ impl Writer {
         trouble
     }
 
-    fn open_again(&mut self) -> Result<Arc<Database>, Trouble> {
-        let database = opening::reopen(&self.shared.settings).map_err(|error| {
+    fn open_again(&mut self) -> Result<Arc<Database>, WriteError> {
+        let database = open::reopen(&self.shared.settings).map_err(|error| {
             tracing::warn!(%error, "the state file cannot be opened again");
-            Trouble::DiskFull
+            WriteError::DiskFull
         })?;
         self.shared.give(database);
-        self.shared.database().map_err(|_| Trouble::DiskFull)
+        self.shared.database().map_err(|_| WriteError::DiskFull)
     }
 
     /// Closes the file, once its readers have done.
@@ -170,7 +170,7 @@ impl Writer {
 
 fn transact(
     database: &Database,
-    jobs: &mut [Box<dyn Job>],
+    jobs: &mut [Box<dyn WriteJob>],
     now: u64,
     sync: bool,
 ) -> Result<(), redb::Error> {
@@ -178,10 +178,10 @@ fn transact(
     let durability = if sync { redb::Durability::Immediate } else { redb::Durability::None };
     transaction.set_durability(durability)?;
     {
-        let mut table = Shown(transaction.open_table(STATE)?);
+        let mut table = TableView(transaction.open_table(STATE)?);
         for job in jobs {
             if let Some(changes) = job.run(&table, now) {
-                view::apply(&mut table.0, &changes)?;
+                table_view::apply(&mut table.0, &changes)?;
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Keys of clients.
 
 use super::{
-    draft::{Draft, View},
-    name::{self, Kind},
+    key_layout::{self, RecordKind},
+    write_txn::{ReadView, WriteTxn},
 };
 use crate::record;
 use gateway_core::state::{ClientKey, StoreError, Tenant};
@@ -24,29 +24,30 @@ struct Version {
 }
 
 /// See [`ClientKeys::put`](gateway_core::state::ClientKeys::put).
-pub(super) fn put(draft: &mut Draft<'_>, key: &ClientKey) -> Result<(), StoreError> {
-    let object = name::object(Kind::ClientKey, &tenant()?.key(&*key.id));
-    if draft.get(&object)?.is_none() && all(draft)?.len() >= MOST {
+pub(super) fn put(txn: &mut WriteTxn<'_>, key: &ClientKey) -> Result<(), StoreError> {
+    let object = key_layout::object(RecordKind::ClientKey, &tenant()?.key(&*key.id));
+    if txn.get(&object)?.is_none() && all(txn)?.len() >= MOST {
         return Err(StoreError::Full);
     }
-    draft.put(object, record::write(&Kept { v: record::SCHEMA, key: key.clone() })?);
-    count(draft)
+    txn.put(object, record::write(&Kept { v: record::SCHEMA, key: key.clone() })?);
+    count(txn)
 }
 
 /// See [`ClientKeys::remove`](gateway_core::state::ClientKeys::remove).
-pub(super) fn remove(draft: &mut Draft<'_>, id: &str) -> Result<bool, StoreError> {
-    let object = name::object(Kind::ClientKey, &tenant()?.key(id));
-    if draft.get(&object)?.is_none() {
+pub(super) fn remove(txn: &mut WriteTxn<'_>, id: &str) -> Result<bool, StoreError> {
+    let object = key_layout::object(RecordKind::ClientKey, &tenant()?.key(id));
+    if txn.get(&object)?.is_none() {
         return Ok(false);
     }
-    draft.remove(object);
-    count(draft)?;
+    txn.remove(object);
+    count(txn)?;
     Ok(true)
 }
 
 /// See [`ClientKeys::all`](gateway_core::state::ClientKeys::all).
-pub(super) fn all(view: &dyn View) -> Result<Vec<ClientKey>, StoreError> {
-    let entries = view.scan(name::all(Kind::ClientKey, Some(&tenant()?)), usize::MAX)?;
+pub(super) fn all(view: &dyn ReadView) -> Result<Vec<ClientKey>, StoreError> {
+    let entries =
+        view.scan(key_layout::all(RecordKind::ClientKey, Some(&tenant()?)), usize::MAX)?;
     let mut keys = entries
         .iter()
         .map(|(_, json)| Ok(record::read::<Kept>("client key", json)?.key))
@@ -56,19 +57,19 @@ pub(super) fn all(view: &dyn View) -> Result<Vec<ClientKey>, StoreError> {
 }
 
 /// See [`ClientKeys::version`](gateway_core::state::ClientKeys::version).
-pub(super) fn version(view: &dyn View) -> Result<u64, StoreError> {
+pub(super) fn version(view: &dyn ReadView) -> Result<u64, StoreError> {
     let Some(json) = view.get(&version_place()?)? else { return Ok(0) };
     Ok(record::read::<Version>("version of client keys", &json)?.number)
 }
 
-fn count(draft: &mut Draft<'_>) -> Result<(), StoreError> {
-    let number = version(draft)? + 1;
-    draft.put(version_place()?, record::write(&Version { v: record::SCHEMA, number })?);
+fn count(txn: &mut WriteTxn<'_>) -> Result<(), StoreError> {
+    let number = version(txn)? + 1;
+    txn.put(version_place()?, record::write(&Version { v: record::SCHEMA, number })?);
     Ok(())
 }
 
 fn version_place() -> Result<Vec<u8>, StoreError> {
-    Ok(name::object(Kind::KeysVersion, &tenant()?.key("")))
+    Ok(key_layout::object(RecordKind::KeysVersion, &tenant()?.key("")))
 }
 
 fn tenant() -> Result<Tenant, StoreError> {

@@ -1,11 +1,11 @@
 //! The port to a map with transactions.
 
-use super::{Draft, View};
+use super::{ReadView, WriteTxn};
 use gateway_core::state::StoreError;
 
 /// What a caller waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Wait {
+pub(crate) enum Durable {
     /// That the change is as safe as the engine makes anything.
     Safe,
     /// That the change is visible. It becomes safe with the next one that is waited for, or within
@@ -14,11 +14,11 @@ pub(crate) enum Wait {
 }
 
 /// Keeps a map.
-pub(crate) trait Engine: Send + Sync + 'static {
+pub(crate) trait KvEngine: Send + Sync + 'static {
     /// Looks at one moment of the map.
     fn read<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&dyn View, u64) -> Result<T, StoreError> + Send + 'static,
+        operation: impl FnOnce(&dyn ReadView, u64) -> Result<T, StoreError> + Send + 'static,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
 
     /// Changes the map: all that the operation changed, or nothing if it failed.
@@ -26,7 +26,7 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// Dropping the future does not undo the change.
     fn write<T: Send + 'static>(
         &self,
-        wait: Wait,
-        operation: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send + 'static,
+        wait: Durable,
+        operation: impl FnOnce(&mut WriteTxn<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
 }

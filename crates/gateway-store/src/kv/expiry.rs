@@ -1,9 +1,9 @@
 //! The end of things.
 
 use super::{
-    draft::{Draft, View},
-    name::{self, Kind},
+    key_layout::{self, RecordKind},
     session,
+    write_txn::{ReadView, WriteTxn},
 };
 use gateway_core::state::StoreError;
 
@@ -11,36 +11,36 @@ use gateway_core::state::StoreError;
 pub(super) const SWEEP: usize = 1_000;
 
 /// Notes that the thing at `object` ends at `at`, instead of `before`.
-pub(super) fn schedule(draft: &mut Draft<'_>, object: &[u8], before: Option<u64>, at: u64) {
+pub(super) fn schedule(txn: &mut WriteTxn<'_>, object: &[u8], before: Option<u64>, at: u64) {
     if let Some(before) = before {
-        draft.remove(name::expiry(before, object));
+        txn.remove(key_layout::expiry(before, object));
     }
-    draft.put(name::expiry(at, object), Vec::new());
+    txn.put(key_layout::expiry(at, object), Vec::new());
 }
 
 /// Forgets a thing, all that belongs to it, and the note of its end.
-pub(super) fn forget(draft: &mut Draft<'_>, object: &[u8], at: u64) -> Result<(), StoreError> {
-    draft.remove(name::expiry(at, object));
-    draft.remove_range(name::whole(object))
+pub(super) fn forget(txn: &mut WriteTxn<'_>, object: &[u8], at: u64) -> Result<(), StoreError> {
+    txn.remove(key_layout::expiry(at, object));
+    txn.remove_range(key_layout::whole(object))
 }
 
 /// Whether anything has ended that is not forgotten yet.
-pub(super) fn is_due(view: &dyn View, now: u64) -> Result<bool, StoreError> {
-    Ok(!view.scan(name::expired(now), 1)?.is_empty())
+pub(super) fn is_due(view: &dyn ReadView, now: u64) -> Result<bool, StoreError> {
+    Ok(!view.scan(key_layout::expired(now), 1)?.is_empty())
 }
 
 /// Forgets some of what has ended; says how many.
-pub(super) fn sweep(draft: &mut Draft<'_>) -> Result<usize, StoreError> {
-    let ended = draft.scan(name::expired(draft.now), SWEEP)?;
+pub(super) fn sweep(txn: &mut WriteTxn<'_>) -> Result<usize, StoreError> {
+    let ended = txn.scan(key_layout::expired(txn.now), SWEEP)?;
     for (note, _) in &ended {
-        let Some((at, object)) = name::read_expiry(note) else {
-            draft.remove(note.clone());
+        let Some((at, object)) = key_layout::read_expiry(note) else {
+            txn.remove(note.clone());
             continue;
         };
-        if Kind::of(object) == Some(Kind::Session) {
-            session::unlist(draft, object)?;
+        if RecordKind::of(object) == Some(RecordKind::Session) {
+            session::unlist(txn, object)?;
         }
-        forget(draft, object, at)?;
+        forget(txn, object, at)?;
     }
     Ok(ended.len())
 }

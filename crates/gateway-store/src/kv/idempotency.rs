@@ -1,17 +1,17 @@
 //! Requests that were already made.
 
 use super::{
-    draft::{Draft, View as _},
     expiry,
-    name::{self, Kind},
+    key_layout::{self, RecordKind},
+    write_txn::{ReadView as _, WriteTxn},
 };
-use crate::{clock::millis, limits::Limits, record};
+use crate::{clock::millis, limits::StoreLimits, record};
 use gateway_core::state::{Begun, Fingerprint, Key, Replay, StoreError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 #[derive(Deserialize, Serialize)]
-struct Record {
+struct IdempotencyRecord {
     v: u32,
     fingerprint: Fingerprint,
     token: String,
@@ -19,16 +19,16 @@ struct Record {
     #[serde(default)]
     process: u64,
     expires: u64,
-    done: Option<Head>,
+    done: Option<IdempotencyHeader>,
 }
 
 #[derive(Deserialize, Serialize)]
-struct Head {
+struct IdempotencyHeader {
     status: u16,
     content_type: String,
 }
 
-impl Record {
+impl IdempotencyRecord {
     /// Whether whoever makes the attempt is gone: a map belongs to one process.
     fn is_left(&self, process: u64) -> bool {
         self.done.is_none() && self.process != 0 && self.process != process
@@ -46,36 +46,36 @@ pub(super) const RENEWED: Duration = Duration::from_mins(1);
 
 /// See [`Idempotency::begin`](gateway_core::state::Idempotency::begin).
 pub(super) fn begin(
-    draft: &mut Draft<'_>,
+    txn: &mut WriteTxn<'_>,
     key: &Key,
     fingerprint: &Fingerprint,
     (token, process): (&str, u64),
     lease: Duration,
 ) -> Result<Begun, StoreError> {
-    let object = name::object(Kind::Replay, key);
-    let before = load(draft, &object)?;
+    let object = key_layout::object(RecordKind::Replay, key);
+    let before = load(txn, &object)?;
     let live = before.as_ref();
-    let live = live.filter(|record| record.expires > draft.now && !record.is_left(process));
+    let live = live.filter(|record| record.expires > txn.now && !record.is_left(process));
     // The same attempt may ask again: it was not told, or takes longer.
     if let Some(record) = live.filter(|record| !record.is_of(fingerprint, token)) {
-        return seen(draft, &object, record, fingerprint);
+        return seen(txn, &object, record, fingerprint);
     }
-    let expires = draft.now.saturating_add(millis(lease));
-    expiry::schedule(draft, &object, before.map(|record| record.expires), expires);
+    let expires = txn.now.saturating_add(millis(lease));
+    expiry::schedule(txn, &object, before.map(|record| record.expires), expires);
     let process = if lease <= RENEWED { process } else { 0 };
     let (v, fingerprint, token) = (record::SCHEMA, *fingerprint, token.to_owned());
-    draft.remove(name::body(&object));
-    draft.put(
+    txn.remove(key_layout::body(&object));
+    txn.put(
         object,
-        record::write(&Record { v, fingerprint, token, process, expires, done: None })?,
+        record::write(&IdempotencyRecord { v, fingerprint, token, process, expires, done: None })?,
     );
     Ok(Begun::New)
 }
 
 fn seen(
-    draft: &Draft<'_>,
+    txn: &WriteTxn<'_>,
     object: &[u8],
-    record: &Record,
+    record: &IdempotencyRecord,
     fingerprint: &Fingerprint,
 ) -> Result<Begun, StoreError> {
     if record.fingerprint != *fingerprint {
@@ -84,7 +84,7 @@ fn seen(
     match &record.done {
         None => Ok(Begun::InProgress),
         Some(head) => {
-            let body = draft.get(&name::body(object))?.unwrap_or_default();
+            let body = txn.get(&key_layout::body(object))?.unwrap_or_default();
             let content_type = head.content_type.clone();
             Ok(Begun::Done(Replay { status: head.status, content_type, body: body.into() }))
         }
@@ -93,8 +93,8 @@ fn seen(
 
 /// See [`Idempotency::finish`](gateway_core::state::Idempotency::finish).
 pub(super) fn finish(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     key: &Key,
     token: &str,
     (replay, ttl): (&Replay, Duration),
@@ -102,30 +102,30 @@ pub(super) fn finish(
     if replay.body.len() as u64 > limits.replay_bytes {
         return Err(StoreError::Invalid("the reply is too large to be kept"));
     }
-    let object = name::object(Kind::Replay, key);
-    let Some(mut record) = load(draft, &object)?.filter(|record| record.token == token) else {
+    let object = key_layout::object(RecordKind::Replay, key);
+    let Some(mut record) = load(txn, &object)?.filter(|record| record.token == token) else {
         return Ok(false);
     };
-    let expires = draft.now.saturating_add(millis(ttl));
-    expiry::schedule(draft, &object, Some(record.expires), expires);
+    let expires = txn.now.saturating_add(millis(ttl));
+    expiry::schedule(txn, &object, Some(record.expires), expires);
     record.expires = expires;
     let (status, content_type) = (replay.status, replay.content_type.clone());
-    record.done = Some(Head { status, content_type });
-    draft.put(name::body(&object), replay.body.to_vec());
-    draft.put(object, record::write(&record)?);
+    record.done = Some(IdempotencyHeader { status, content_type });
+    txn.put(key_layout::body(&object), replay.body.to_vec());
+    txn.put(object, record::write(&record)?);
     Ok(true)
 }
 
 /// See [`Idempotency::abandon`](gateway_core::state::Idempotency::abandon).
-pub(super) fn abandon(draft: &mut Draft<'_>, key: &Key, token: &str) -> Result<(), StoreError> {
-    let object = name::object(Kind::Replay, key);
-    let record = load(draft, &object)?;
+pub(super) fn abandon(txn: &mut WriteTxn<'_>, key: &Key, token: &str) -> Result<(), StoreError> {
+    let object = key_layout::object(RecordKind::Replay, key);
+    let record = load(txn, &object)?;
     if let Some(record) = record.filter(|it| it.token == token && it.done.is_none()) {
-        expiry::forget(draft, &object, record.expires)?;
+        expiry::forget(txn, &object, record.expires)?;
     }
     Ok(())
 }
 
-fn load(draft: &Draft<'_>, object: &[u8]) -> Result<Option<Record>, StoreError> {
-    draft.get(object)?.map(|json| record::read("replay", &json)).transpose()
+fn load(txn: &WriteTxn<'_>, object: &[u8]) -> Result<Option<IdempotencyRecord>, StoreError> {
+    txn.get(object)?.map(|json| record::read("replay", &json)).transpose()
 }

@@ -1,11 +1,11 @@
 //! What was used, and what it cost.
 
 use super::{
-    draft::{Draft, View},
     expiry,
-    name::{self, Kind},
+    key_layout::{self, RecordKind},
+    write_txn::{ReadView, WriteTxn},
 };
-use crate::{limits::Limits, record};
+use crate::{limits::StoreLimits, record};
 use gateway_core::state::{Admitted, Batch, Closed, Key, StoreError, Tenant, Totals};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -38,60 +38,60 @@ struct Sum {
 
 /// See [`Ledger::record`](gateway_core::state::Ledger::record).
 pub(super) fn record(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     batch: &Batch,
 ) -> Result<(), StoreError> {
-    let mark = name::object(Kind::Batch, &tenant("ledger")?.key(&*batch.id));
-    if draft.get(&mark)?.is_some() {
+    let mark = key_layout::object(RecordKind::Batch, &tenant("ledger")?.key(&*batch.id));
+    if txn.get(&mark)?.is_some() {
         return Ok(());
     }
-    let expires = draft.now.saturating_add(WRITTEN);
-    expiry::schedule(draft, &mark, None, expires);
-    draft.put(mark, Vec::new());
-    batch.opened.iter().try_for_each(|row| open(draft, row))?;
+    let expires = txn.now.saturating_add(WRITTEN);
+    expiry::schedule(txn, &mark, None, expires);
+    txn.put(mark, Vec::new());
+    batch.opened.iter().try_for_each(|row| open(txn, row))?;
     for (row, closed) in &batch.closed {
-        close(draft, limits, row, closed)?;
+        close(txn, limits, row, closed)?;
     }
-    batch.sums.iter().try_for_each(|sum| add(draft, limits, sum))
+    batch.sums.iter().try_for_each(|sum| add(txn, limits, sum))
 }
 
-fn open(draft: &mut Draft<'_>, row: &Admitted) -> Result<(), StoreError> {
-    let place = name::object(Kind::OpenRow, &key(row)?);
-    let expires = draft.now.saturating_add(OPEN_DAYS * DAY);
-    expiry::schedule(draft, &place, None, expires);
+fn open(txn: &mut WriteTxn<'_>, row: &Admitted) -> Result<(), StoreError> {
+    let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
+    let expires = txn.now.saturating_add(OPEN_DAYS * DAY);
+    expiry::schedule(txn, &place, None, expires);
     let row = Row { v: record::SCHEMA, expires, admitted: row.clone() };
-    draft.put(place, record::write(&row)?);
+    txn.put(place, record::write(&row)?);
     Ok(())
 }
 
 /// Closes a row; false if it is not open.
 fn close(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     row: &Admitted,
     closed: &Closed,
 ) -> Result<bool, StoreError> {
-    let place = name::object(Kind::OpenRow, &key(row)?);
-    let Some(json) = draft.get(&place)? else { return Ok(false) };
+    let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
+    let Some(json) = txn.get(&place)? else { return Ok(false) };
     let open: Row = record::read("ledger row", &json)?;
-    expiry::forget(draft, &place, open.expires)?;
-    add(draft, limits, &Totals::of(row, closed))?;
+    expiry::forget(txn, &place, open.expires)?;
+    add(txn, limits, &Totals::of(row, closed))?;
     Ok(true)
 }
 
 /// See [`Ledger::close_orphans`](gateway_core::state::Ledger::close_orphans). At most [`ORPHANS`].
 pub(super) fn close_orphans(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     before: u64,
     outcome: &str,
 ) -> Result<u64, StoreError> {
     let closed = Closed { outcome: outcome.to_owned(), estimated: true, ..Closed::default() };
     let mut count = 0;
-    for (_, json) in draft.scan(name::all(Kind::OpenRow, None), usize::MAX)? {
+    for (_, json) in txn.scan(key_layout::all(RecordKind::OpenRow, None), usize::MAX)? {
         let Row { admitted: row, .. } = record::read("ledger row", &json)?;
-        if row.at < before && count < ORPHANS as u64 && close(draft, limits, &row, &closed)? {
+        if row.at < before && count < ORPHANS as u64 && close(txn, limits, &row, &closed)? {
             count += 1;
         }
     }
@@ -100,12 +100,12 @@ pub(super) fn close_orphans(
 
 /// See [`Ledger::totals`](gateway_core::state::Ledger::totals).
 pub(super) fn totals(
-    view: &dyn View,
+    view: &dyn ReadView,
     days: &RangeInclusive<u64>,
     client: Option<&Tenant>,
 ) -> Result<Vec<Totals>, StoreError> {
     let mut found = Vec::new();
-    for (_, json) in view.scan(name::all(Kind::Totals, client), usize::MAX)? {
+    for (_, json) in view.scan(key_layout::all(RecordKind::Totals, client), usize::MAX)? {
         let Sum { totals, .. } = record::read("ledger total", &json)?;
         if days.contains(&totals.day) {
             found.push(totals);
@@ -121,20 +121,20 @@ pub(crate) fn order(totals: &Totals) -> (u64, &str, &str, &str, &str) {
     (*day, client, model, provider, outcome)
 }
 
-fn add(draft: &mut Draft<'_>, limits: &Limits, more: &Totals) -> Result<(), StoreError> {
+fn add(txn: &mut WriteTxn<'_>, limits: &StoreLimits, more: &Totals) -> Result<(), StoreError> {
     let day = more.day;
     let id = [&*format!("{day:08}"), &more.model, &more.provider, &more.outcome].join("\0");
-    let object = name::object(Kind::Totals, &tenant(&more.client)?.key(id));
-    let sum = if let Some(json) = draft.get(&object)? {
+    let object = key_layout::object(RecordKind::Totals, &tenant(&more.client)?.key(id));
+    let sum = if let Some(json) = txn.get(&object)? {
         let mut sum: Sum = record::read("ledger total", &json)?;
         sum.totals.add(more);
         sum
     } else {
-        let expires = draft.now.saturating_add(limits.ledger_days * DAY);
-        expiry::schedule(draft, &object, None, expires);
+        let expires = txn.now.saturating_add(limits.ledger_days * DAY);
+        expiry::schedule(txn, &object, None, expires);
         Sum { v: record::SCHEMA, expires, totals: more.clone() }
     };
-    draft.put(object, record::write(&sum)?);
+    txn.put(object, record::write(&sum)?);
     Ok(())
 }
 

@@ -5,25 +5,25 @@
 //! whole or not at all.
 
 mod client_keys;
-mod draft;
 mod engine;
 mod expiry;
 mod idempotency;
+mod key_layout;
 pub(crate) mod ledger;
-mod name;
 mod ports;
 mod quotas;
+mod reasoning;
 mod response;
 mod session;
 pub(crate) mod session_change;
-mod side;
+mod write_txn;
 
 pub(crate) use self::{
-    draft::{Changes, Draft, View},
-    engine::{Engine, Wait},
+    engine::{Durable, KvEngine},
     ports::KvStore,
     quotas::KvQuotas,
+    write_txn::{ReadView, WriteSet, WriteTxn},
 };
 
 /// An entry of the map.
-pub(crate) type Pair = (Vec<u8>, Vec<u8>);
+pub(crate) type KvPair = (Vec<u8>, Vec<u8>);

@@ -1,10 +1,10 @@
 //! The state ports, over an engine.
 
 use super::{
-    Draft, Engine, View, Wait, client_keys, expiry, idempotency, ledger, response, session,
-    session_change, side,
+    Durable, KvEngine, ReadView, WriteTxn, client_keys, expiry, idempotency, ledger, reasoning,
+    response, session, session_change,
 };
-use crate::{clock::Clock, limits::Limits, local::Claims, record};
+use crate::{clock::StoreClock, limits::StoreLimits, local::SessionClaims, record};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
@@ -18,15 +18,15 @@ use std::{ops::RangeInclusive, time::Duration};
 /// Sessions, answers, asides, replays and the ledger, in one map.
 pub(crate) struct KvStore<E> {
     engine: E,
-    clock: Clock,
-    limits: Limits,
-    claims: Claims,
+    clock: StoreClock,
+    limits: StoreLimits,
+    claims: SessionClaims,
 }
 
-impl<E: Engine> KvStore<E> {
+impl<E: KvEngine> KvStore<E> {
     /// The state kept in `engine`.
-    pub(crate) fn new(engine: E, clock: Clock, limits: Limits) -> Self {
-        Self { engine, clock, limits, claims: Claims::default() }
+    pub(crate) fn new(engine: E, clock: StoreClock, limits: StoreLimits) -> Self {
+        Self { engine, clock, limits, claims: SessionClaims::default() }
     }
 
     /// Where it is kept.
@@ -39,35 +39,35 @@ impl<E: Engine> KvStore<E> {
         if !self.engine.read(expiry::is_due).await? {
             return Ok(false);
         }
-        let swept = self.engine.write(Wait::Visible, expiry::sweep).await?;
+        let swept = self.engine.write(Durable::Visible, expiry::sweep).await?;
         Ok(swept >= expiry::SWEEP)
     }
 
     async fn read<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&dyn View, u64) -> Result<T, StoreError> + Send + 'static,
+        operation: impl FnOnce(&dyn ReadView, u64) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.engine.read(operation).await
     }
 
     async fn write<T: Send + 'static>(
         &self,
-        wait: Wait,
-        operation: impl FnOnce(&mut Draft<'_>, &Limits) -> Result<T, StoreError> + Send + 'static,
+        wait: Durable,
+        operation: impl FnOnce(&mut WriteTxn<'_>, &StoreLimits) -> Result<T, StoreError>
+        + Send
+        + 'static,
     ) -> Result<T, StoreError> {
         let limits = self.limits;
-        self.engine.write(wait, move |draft| operation(draft, &limits)).await
+        self.engine.write(wait, move |txn| operation(txn, &limits)).await
     }
 }
 
 #[async_trait]
-impl<E: Engine> SessionStore for KvStore<E> {
+impl<E: KvEngine> SessionStore for KvStore<E> {
     async fn create(&self, key: &Key, new: &NewSession) -> Result<Session, StoreError> {
         let (key, new) = (key.clone(), new.clone());
-        self.write(Wait::Safe, move |draft, limits| {
-            session_change::create(draft, limits, &key, new)
-        })
-        .await
+        self.write(Durable::Safe, move |txn, limits| session_change::create(txn, limits, &key, new))
+            .await
     }
 
     async fn load(&self, key: &Key, slice: Slice) -> Result<Option<Snapshot>, StoreError> {
@@ -80,8 +80,8 @@ impl<E: Engine> SessionStore for KvStore<E> {
         // The messages are in the payloads; what is left is small.
         let turn = Turn { messages: Vec::new(), ..turn.clone() };
         let key = key.clone();
-        self.write(Wait::Safe, move |draft, limits| {
-            session_change::append(draft, limits, &key, &turn, &payloads)
+        self.write(Durable::Safe, move |txn, limits| {
+            session_change::append(txn, limits, &key, &turn, &payloads)
         })
         .await
     }
@@ -93,20 +93,20 @@ impl<E: Engine> SessionStore for KvStore<E> {
         expected: Option<u64>,
     ) -> Result<Outcome, StoreError> {
         let (key, patch) = (key.clone(), patch.clone());
-        self.write(Wait::Safe, move |draft, limits| {
-            session_change::patch(draft, limits, &key, &patch, expected)
+        self.write(Durable::Safe, move |txn, limits| {
+            session_change::patch(txn, limits, &key, &patch, expected)
         })
         .await
     }
 
     async fn touch(&self, key: &Key, ttl: Duration) -> Result<Outcome, StoreError> {
         let key = key.clone();
-        self.write(Wait::Safe, move |draft, _| session_change::touch(draft, &key, ttl)).await
+        self.write(Durable::Safe, move |txn, _| session_change::touch(txn, &key, ttl)).await
     }
 
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.write(Wait::Safe, move |draft, _| session_change::delete(draft, &key)).await
+        self.write(Durable::Safe, move |txn, _| session_change::delete(txn, &key)).await
     }
 
     async fn list(&self, tenant: &Tenant, page: &Page) -> Result<Listing, StoreError> {
@@ -116,7 +116,7 @@ impl<E: Engine> SessionStore for KvStore<E> {
 
     async fn fork(&self, from: &Key, to: &str, fork: &Fork) -> Result<Option<Session>, StoreError> {
         let (from, to, fork) = (from.clone(), to.to_owned(), *fork);
-        self.write(Wait::Safe, move |draft, _| session_change::fork(draft, &from, &to, fork)).await
+        self.write(Durable::Safe, move |txn, _| session_change::fork(txn, &from, &to, fork)).await
     }
 
     async fn claim(&self, key: &Key, token: &str, lease: Duration) -> Result<Claim, StoreError> {
@@ -134,7 +134,7 @@ impl<E: Engine> SessionStore for KvStore<E> {
 }
 
 #[async_trait]
-impl<E: Engine> ResponseStore for KvStore<E> {
+impl<E: KvEngine> ResponseStore for KvStore<E> {
     async fn put(
         &self,
         key: &Key,
@@ -142,8 +142,8 @@ impl<E: Engine> ResponseStore for KvStore<E> {
         ttl: Duration,
     ) -> Result<(), StoreError> {
         let (key, response) = (key.clone(), response.clone());
-        self.write(Wait::Safe, move |draft, limits| {
-            response::put(draft, limits, &key, &response, ttl)
+        self.write(Durable::Safe, move |txn, limits| {
+            response::put(txn, limits, &key, &response, ttl)
         })
         .await
     }
@@ -155,14 +155,14 @@ impl<E: Engine> ResponseStore for KvStore<E> {
 
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
         let key = key.clone();
-        self.write(Wait::Safe, move |draft, _| response::delete(draft, &key)).await
+        self.write(Durable::Safe, move |txn, _| response::delete(txn, &key)).await
     }
 
     async fn append(&self, key: &Key, from: u64, events: &[Bytes]) -> Result<Outcome, StoreError> {
         let (key, events) = (key.clone(), events.to_vec());
         // The whole answer follows, and is waited for.
-        self.write(Wait::Visible, move |draft, limits| {
-            response::append(draft, limits, &key, from, &events)
+        self.write(Durable::Visible, move |txn, limits| {
+            response::append(txn, limits, &key, from, &events)
         })
         .await
     }
@@ -174,7 +174,7 @@ impl<E: Engine> ResponseStore for KvStore<E> {
 }
 
 #[async_trait]
-impl<E: Engine> ReasoningStore for KvStore<E> {
+impl<E: KvEngine> ReasoningStore for KvStore<E> {
     async fn put(
         &self,
         key: &Key,
@@ -182,18 +182,21 @@ impl<E: Engine> ReasoningStore for KvStore<E> {
         ttl: Duration,
     ) -> Result<(), StoreError> {
         let (key, aside) = (key.clone(), aside.clone());
-        self.write(Wait::Visible, move |draft, limits| side::put(draft, limits, &key, aside, ttl))
-            .await
+        self.write(Durable::Visible, move |txn, limits| {
+            reasoning::put(txn, limits, &key, aside, ttl)
+        })
+        .await
     }
 
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<StoredReasoning>>, StoreError> {
         let keys = keys.to_vec();
-        self.read(move |view, now| keys.iter().map(|key| side::get(view, now, key)).collect()).await
+        self.read(move |view, now| keys.iter().map(|key| reasoning::get(view, now, key)).collect())
+            .await
     }
 }
 
 #[async_trait]
-impl<E: Engine> Idempotency for KvStore<E> {
+impl<E: KvEngine> Idempotency for KvStore<E> {
     async fn begin(
         &self,
         key: &Key,
@@ -204,9 +207,9 @@ impl<E: Engine> Idempotency for KvStore<E> {
         let (key, fingerprint, token) = (key.clone(), *fingerprint, token.to_owned());
         let process = self.clock.started();
         // A crash that forgets an attempt has ended it too, unless what it did is out of reach.
-        let wait = if lease <= idempotency::RENEWED { Wait::Visible } else { Wait::Safe };
-        self.write(wait, move |draft, _| {
-            idempotency::begin(draft, &key, &fingerprint, (&token, process), lease)
+        let wait = if lease <= idempotency::RENEWED { Durable::Visible } else { Durable::Safe };
+        self.write(wait, move |txn, _| {
+            idempotency::begin(txn, &key, &fingerprint, (&token, process), lease)
         })
         .await
     }
@@ -219,23 +222,23 @@ impl<E: Engine> Idempotency for KvStore<E> {
         ttl: Duration,
     ) -> Result<bool, StoreError> {
         let (key, token, replay) = (key.clone(), token.to_owned(), replay.clone());
-        self.write(Wait::Safe, move |draft, limits| {
-            idempotency::finish(draft, limits, &key, &token, (&replay, ttl))
+        self.write(Durable::Safe, move |txn, limits| {
+            idempotency::finish(txn, limits, &key, &token, (&replay, ttl))
         })
         .await
     }
 
     async fn abandon(&self, key: &Key, token: &str) -> Result<(), StoreError> {
         let (key, token) = (key.clone(), token.to_owned());
-        self.write(Wait::Visible, move |draft, _| idempotency::abandon(draft, &key, &token)).await
+        self.write(Durable::Visible, move |txn, _| idempotency::abandon(txn, &key, &token)).await
     }
 }
 
 #[async_trait]
-impl<E: Engine> Ledger for KvStore<E> {
+impl<E: KvEngine> Ledger for KvStore<E> {
     async fn record(&self, batch: &Batch) -> Result<(), StoreError> {
         let batch = batch.clone();
-        self.write(Wait::Visible, move |draft, limits| ledger::record(draft, limits, &batch)).await
+        self.write(Durable::Visible, move |txn, limits| ledger::record(txn, limits, &batch)).await
     }
 
     async fn totals(
@@ -251,8 +254,8 @@ impl<E: Engine> Ledger for KvStore<E> {
         let mut closed = 0;
         loop {
             let outcome = outcome.to_owned();
-            let step = self.write(Wait::Safe, move |draft, limits| {
-                ledger::close_orphans(draft, limits, before, &outcome)
+            let step = self.write(Durable::Safe, move |txn, limits| {
+                ledger::close_orphans(txn, limits, before, &outcome)
             });
             let step = step.await?;
             closed += step;
@@ -264,15 +267,15 @@ impl<E: Engine> Ledger for KvStore<E> {
 }
 
 #[async_trait]
-impl<E: Engine> ClientKeys for KvStore<E> {
+impl<E: KvEngine> ClientKeys for KvStore<E> {
     async fn put(&self, key: &ClientKey) -> Result<(), StoreError> {
         let key = key.clone();
-        self.write(Wait::Safe, move |draft, _| client_keys::put(draft, &key)).await
+        self.write(Durable::Safe, move |txn, _| client_keys::put(txn, &key)).await
     }
 
     async fn remove(&self, id: &str) -> Result<bool, StoreError> {
         let id = id.to_owned();
-        self.write(Wait::Safe, move |draft, _| client_keys::remove(draft, &id)).await
+        self.write(Durable::Safe, move |txn, _| client_keys::remove(txn, &id)).await
     }
 
     async fn all(&self) -> Result<Vec<ClientKey>, StoreError> {

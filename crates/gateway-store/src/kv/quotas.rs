@@ -1,13 +1,12 @@
 //! Limits: rates and places in memory, money in the map.
 
 use super::{
-    Engine, KvStore, Wait,
-    draft::{Draft, View},
-    expiry,
-    name::{self, Kind},
+    Durable, KvEngine, KvStore, expiry,
+    key_layout::{self, RecordKind},
+    write_txn::{ReadView, WriteTxn},
 };
 use crate::{
-    clock::{Clock, millis},
+    clock::{StoreClock, millis},
     local::Taken,
     record,
 };
@@ -27,7 +26,7 @@ use std::{
 /// The limits of all clients.
 pub(crate) struct KvQuotas<E> {
     store: Arc<KvStore<E>>,
-    clock: Clock,
+    clock: StoreClock,
     clients: Mutex<HashMap<Key, Client>>,
     unwritten: Arc<Mutex<Unwritten>>,
 }
@@ -74,9 +73,9 @@ const REMEMBERED: usize = 10_000;
 /// From how many clients on those that have been idle are looked for.
 const TIDY: usize = 1_024;
 
-impl<E: Engine> KvQuotas<E> {
+impl<E: KvEngine> KvQuotas<E> {
     /// Limits whose money is kept in `store`.
-    pub(crate) fn new(store: Arc<KvStore<E>>, clock: Clock) -> Self {
+    pub(crate) fn new(store: Arc<KvStore<E>>, clock: StoreClock) -> Self {
         Self { store, clock, clients: Mutex::default(), unwritten: Arc::default() }
     }
 
@@ -112,7 +111,7 @@ impl<E: Engine> KvQuotas<E> {
 }
 
 #[async_trait]
-impl<E: Engine> Quotas for KvQuotas<E> {
+impl<E: KvEngine> Quotas for KvQuotas<E> {
     async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError> {
         for budget in &ask.budgets {
             self.learn(key, budget).await?;
@@ -135,8 +134,8 @@ impl<E: Engine> Quotas for KvQuotas<E> {
         }
         let Some(writing) = Writing::begin(&self.unwritten, booked) else { return Ok(()) };
         let unwritten = Arc::clone(&writing.0);
-        let write = move |draft: &mut Draft<'_>| lock(&unwritten).write(draft);
-        let written = self.store.engine().write(Wait::Visible, write).await;
+        let write = move |txn: &mut WriteTxn<'_>| lock(&unwritten).write(txn);
+        let written = self.store.engine().write(Durable::Visible, write).await;
         if written.is_err() {
             lock(&self.unwritten).written.clear();
         }
@@ -146,7 +145,7 @@ impl<E: Engine> Quotas for KvQuotas<E> {
 
 impl Unwritten {
     /// Writes all of it.
-    fn write(&mut self, draft: &mut Draft<'_>) -> Result<(), StoreError> {
+    fn write(&mut self, txn: &mut WriteTxn<'_>) -> Result<(), StoreError> {
         self.is_on_its_way = false;
         if self.written.len() > REMEMBERED {
             self.written.clear();
@@ -154,9 +153,9 @@ impl Unwritten {
         for (object, (sum, keep)) in mem::take(&mut self.sums) {
             let before = match self.written.get(&object) {
                 Some(written) => Some(*written),
-                None => kept(draft, &object)?,
+                None => kept(txn, &object)?,
             };
-            let spent = book(draft, &object, before, (sum, keep))?;
+            let spent = book(txn, &object, before, (sum, keep))?;
             self.written.insert(object, spent);
         }
         Ok(())
@@ -190,34 +189,34 @@ fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn place(key: &Key, period: &str) -> Vec<u8> {
-    name::object(Kind::Spent, &key.tenant().key([key.id(), period].join("\0")))
+    key_layout::object(RecordKind::Spent, &key.tenant().key([key.id(), period].join("\0")))
 }
 
-fn spent(view: &dyn View, now: u64, object: &[u8]) -> Result<NanoDollars, StoreError> {
+fn spent(view: &dyn ReadView, now: u64, object: &[u8]) -> Result<NanoDollars, StoreError> {
     let kept = kept(view, object)?.filter(|kept| kept.expires > now);
     Ok(kept.map(|kept| kept.sum).unwrap_or_default())
 }
 
-fn kept(view: &dyn View, object: &[u8]) -> Result<Option<Spent>, StoreError> {
+fn kept(view: &dyn ReadView, object: &[u8]) -> Result<Option<Spent>, StoreError> {
     view.get(object)?.map(|json| record::read("budget", &json)).transpose()
 }
 
 /// Keeps what was spent, and says what is kept now. Two settlements may come in either order: the
 /// larger sum is the later.
 fn book(
-    draft: &mut Draft<'_>,
+    txn: &mut WriteTxn<'_>,
     object: &[u8],
     before: Option<Spent>,
     (sum, keep): (NanoDollars, Duration),
 ) -> Result<Spent, StoreError> {
     let spent = match before {
-        Some(kept) if kept.expires > draft.now => Spent { sum: sum.max(kept.sum), ..kept },
+        Some(kept) if kept.expires > txn.now => Spent { sum: sum.max(kept.sum), ..kept },
         gone => {
-            let expires = draft.now.saturating_add(millis(keep));
-            expiry::schedule(draft, object, gone.map(|kept| kept.expires), expires);
+            let expires = txn.now.saturating_add(millis(keep));
+            expiry::schedule(txn, object, gone.map(|kept| kept.expires), expires);
             Spent { v: record::SCHEMA, expires, sum }
         }
     };
-    draft.put(object.to_vec(), record::write(&spent)?);
+    txn.put(object.to_vec(), record::write(&spent)?);
     Ok(spent)
 }

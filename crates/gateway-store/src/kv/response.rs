@@ -1,18 +1,18 @@
 //! Kept answers, and their steps.
 
 use super::{
-    draft::{Draft, View},
     expiry,
-    name::{self, Kind},
+    key_layout::{self, RecordKind},
+    write_txn::{ReadView, WriteTxn},
 };
-use crate::{clock::millis, limits::Limits, record};
+use crate::{clock::millis, limits::StoreLimits, record};
 use bytes::Bytes;
 use gateway_core::state::{Events, Key, Outcome, StoreError, StoredResponse};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 #[derive(Deserialize, Serialize)]
-struct Head {
+struct ResponseHeader {
     v: u32,
     in_progress: bool,
     expires: u64,
@@ -22,8 +22,8 @@ struct Head {
 
 /// See [`ResponseStore::put`](gateway_core::state::ResponseStore::put).
 pub(super) fn put(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     key: &Key,
     response: &StoredResponse,
     ttl: Duration,
@@ -31,53 +31,53 @@ pub(super) fn put(
     if response.body.len() as u64 > limits.response_bytes {
         return Err(StoreError::Invalid("the response is too large to be kept"));
     }
-    let object = name::object(Kind::Response, key);
-    let before = live(draft, draft.now, &object)?;
+    let object = key_layout::object(RecordKind::Response, key);
+    let before = live(txn, txn.now, &object)?;
     if before.is_none() {
-        discard_ended(draft, &object)?;
+        discard_ended(txn, &object)?;
     }
-    let expires = draft.now.saturating_add(millis(ttl));
-    expiry::schedule(draft, &object, before.as_ref().map(|head| head.expires), expires);
+    let expires = txn.now.saturating_add(millis(ttl));
+    expiry::schedule(txn, &object, before.as_ref().map(|head| head.expires), expires);
     let (events, event_bytes) = before.map_or((0, 0), |head| (head.events, head.event_bytes));
     let in_progress = response.in_progress;
-    let head = Head { v: record::SCHEMA, in_progress, expires, events, event_bytes };
-    draft.put(name::body(&object), response.body.to_vec());
-    draft.put(object, record::write(&head)?);
+    let head = ResponseHeader { v: record::SCHEMA, in_progress, expires, events, event_bytes };
+    txn.put(key_layout::body(&object), response.body.to_vec());
+    txn.put(object, record::write(&head)?);
     Ok(())
 }
 
 /// See [`ResponseStore::get`](gateway_core::state::ResponseStore::get).
 pub(super) fn get(
-    view: &dyn View,
+    view: &dyn ReadView,
     now: u64,
     key: &Key,
 ) -> Result<Option<StoredResponse>, StoreError> {
-    let object = name::object(Kind::Response, key);
+    let object = key_layout::object(RecordKind::Response, key);
     let Some(head) = live(view, now, &object)? else { return Ok(None) };
-    let Some(body) = view.get(&name::body(&object))? else {
+    let Some(body) = view.get(&key_layout::body(&object))? else {
         return Err(StoreError::corrupt("response", "it has no body"));
     };
     Ok(Some(StoredResponse { body: body.into(), in_progress: head.in_progress }))
 }
 
 /// See [`ResponseStore::delete`](gateway_core::state::ResponseStore::delete).
-pub(super) fn delete(draft: &mut Draft<'_>, key: &Key) -> Result<bool, StoreError> {
-    let object = name::object(Kind::Response, key);
-    let Some(head) = live(draft, draft.now, &object)? else { return Ok(false) };
-    expiry::forget(draft, &object, head.expires)?;
+pub(super) fn delete(txn: &mut WriteTxn<'_>, key: &Key) -> Result<bool, StoreError> {
+    let object = key_layout::object(RecordKind::Response, key);
+    let Some(head) = live(txn, txn.now, &object)? else { return Ok(false) };
+    expiry::forget(txn, &object, head.expires)?;
     Ok(true)
 }
 
 /// See [`ResponseStore::append`](gateway_core::state::ResponseStore::append).
 pub(super) fn append(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     key: &Key,
     from: u64,
     events: &[Bytes],
 ) -> Result<Outcome, StoreError> {
-    let object = name::object(Kind::Response, key);
-    let Some(mut head) = live(draft, draft.now, &object)?.filter(|head| head.in_progress) else {
+    let object = key_layout::object(RecordKind::Response, key);
+    let Some(mut head) = live(txn, txn.now, &object)?.filter(|head| head.in_progress) else {
         return Ok(Outcome::Gone);
     };
     if from > head.events {
@@ -95,37 +95,41 @@ pub(super) fn append(
         return Ok(Outcome::Full);
     }
     for (n, event) in (first..).zip(new) {
-        draft.put(name::part(&object, n), event.to_vec());
+        txn.put(key_layout::part(&object, n), event.to_vec());
     }
-    draft.put(object, record::write(&head)?);
+    txn.put(object, record::write(&head)?);
     Ok(Outcome::Done(head.events))
 }
 
 /// See [`ResponseStore::events`](gateway_core::state::ResponseStore::events).
 pub(super) fn events(
-    view: &dyn View,
+    view: &dyn ReadView,
     now: u64,
     key: &Key,
     from: u64,
     limit: u64,
 ) -> Result<Option<Events>, StoreError> {
-    let object = name::object(Kind::Response, key);
+    let object = key_layout::object(RecordKind::Response, key);
     let Some(head) = live(view, now, &object)? else { return Ok(None) };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let found = view.scan(name::parts_from(&object, from), limit)?;
+    let found = view.scan(key_layout::parts_from(&object, from), limit)?;
     let events = found.into_iter().map(|(_, event)| event.into()).collect();
     Ok(Some(Events { events, in_progress: head.in_progress }))
 }
 
-fn live(view: &dyn View, now: u64, object: &[u8]) -> Result<Option<Head>, StoreError> {
+fn live(
+    view: &dyn ReadView,
+    now: u64,
+    object: &[u8],
+) -> Result<Option<ResponseHeader>, StoreError> {
     let Some(json) = view.get(object)? else { return Ok(None) };
-    let head: Head = record::read("response", &json)?;
+    let head: ResponseHeader = record::read("response", &json)?;
     Ok((head.expires > now).then_some(head))
 }
 
 /// What has ended, but was not swept yet, must not lend its steps to a new answer.
-fn discard_ended(draft: &mut Draft<'_>, object: &[u8]) -> Result<(), StoreError> {
-    let Some(json) = draft.get(object)? else { return Ok(()) };
-    let head: Head = record::read("response", &json)?;
-    expiry::forget(draft, object, head.expires)
+fn discard_ended(txn: &mut WriteTxn<'_>, object: &[u8]) -> Result<(), StoreError> {
+    let Some(json) = txn.get(object)? else { return Ok(()) };
+    let head: ResponseHeader = record::read("response", &json)?;
+    expiry::forget(txn, object, head.expires)
 }

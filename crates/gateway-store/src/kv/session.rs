@@ -1,8 +1,8 @@
 //! Sessions, read.
 
 use super::{
-    draft::{Draft, View},
-    name::{self, Kind},
+    key_layout::{self, RecordKind},
+    write_txn::{ReadView, WriteTxn},
 };
 use crate::record;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A session, without its messages.
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Meta {
+pub(super) struct SessionMeta {
     pub(super) v: u32,
     pub(super) tenant: String,
     pub(super) id: String,
@@ -31,7 +31,7 @@ pub(super) struct Meta {
     pub(super) context: SessionContext,
 }
 
-impl Meta {
+impl SessionMeta {
     pub(super) fn session(self) -> Session {
         Session {
             id: self.id,
@@ -47,30 +47,34 @@ impl Meta {
 }
 
 /// The session at `object`, unless it has ended.
-pub(super) fn live(view: &dyn View, now: u64, object: &[u8]) -> Result<Option<Meta>, StoreError> {
+pub(super) fn live(
+    view: &dyn ReadView,
+    now: u64,
+    object: &[u8],
+) -> Result<Option<SessionMeta>, StoreError> {
     let Some(json) = view.get(object)? else { return Ok(None) };
-    let meta: Meta = record::read("session", &json)?;
+    let meta: SessionMeta = record::read("session", &json)?;
     Ok((meta.expires > now).then_some(meta))
 }
 
 /// Whether there is such a session.
-pub(super) fn exists(view: &dyn View, now: u64, key: &Key) -> Result<bool, StoreError> {
-    Ok(live(view, now, &name::object(Kind::Session, key))?.is_some())
+pub(super) fn exists(view: &dyn ReadView, now: u64, key: &Key) -> Result<bool, StoreError> {
+    Ok(live(view, now, &key_layout::object(RecordKind::Session, key))?.is_some())
 }
 
 /// See [`SessionStore::load`](gateway_core::state::SessionStore::load).
 pub(super) fn load(
-    view: &dyn View,
+    view: &dyn ReadView,
     now: u64,
     key: &Key,
     slice: Slice,
 ) -> Result<Option<Snapshot>, StoreError> {
-    let object = name::object(Kind::Session, key);
+    let object = key_layout::object(RecordKind::Session, key);
     let Some(meta) = live(view, now, &object)? else { return Ok(None) };
     let limit = usize::try_from(slice.limit).unwrap_or(usize::MAX);
     let parts = match limit {
         0 => Vec::new(),
-        limit => view.scan(name::parts_from(&object, slice.from), limit)?,
+        limit => view.scan(key_layout::parts_from(&object, slice.from), limit)?,
     };
     let wanted = meta.messages.saturating_sub(slice.from).min(slice.limit);
     if parts.len() as u64 != wanted {
@@ -85,19 +89,19 @@ pub(super) fn load(
 
 /// See [`SessionStore::list`](gateway_core::state::SessionStore::list).
 pub(super) fn list(
-    view: &dyn View,
+    view: &dyn ReadView,
     now: u64,
     tenant: &Tenant,
     page: &Page,
 ) -> Result<Listing, StoreError> {
     let after = page.after.as_deref().map(|after| URL_SAFE_NO_PAD.decode(after)).transpose();
     let after = after.map_err(|_| StoreError::Invalid("there is no such page"))?;
-    let range = name::list_after(tenant, after.as_deref());
+    let range = key_layout::list_after(tenant, after.as_deref());
     let found = view.scan(range, page.limit.saturating_add(1))?;
     let mut listing = Listing::default();
     for (place, object) in found.iter().take(page.limit) {
-        listing.sessions.extend(live(view, now, object)?.map(Meta::session));
-        listing.next = name::cursor(tenant, place).map(|at| URL_SAFE_NO_PAD.encode(at));
+        listing.sessions.extend(live(view, now, object)?.map(SessionMeta::session));
+        listing.next = key_layout::cursor(tenant, place).map(|at| URL_SAFE_NO_PAD.encode(at));
     }
     if found.len() <= page.limit {
         listing.next = None;
@@ -107,11 +111,11 @@ pub(super) fn list(
 
 /// Takes the session at `object` out of the list of its tenant. One that cannot be read stays in
 /// it, and is found missing when it is listed.
-pub(super) fn unlist(draft: &mut Draft<'_>, object: &[u8]) -> Result<(), StoreError> {
-    let Some(json) = draft.get(object)? else { return Ok(()) };
-    let meta = record::read::<Meta>("session", &json).ok();
+pub(super) fn unlist(txn: &mut WriteTxn<'_>, object: &[u8]) -> Result<(), StoreError> {
+    let Some(json) = txn.get(object)? else { return Ok(()) };
+    let meta = record::read::<SessionMeta>("session", &json).ok();
     if let Some((tenant, meta)) = meta.and_then(|meta| Some((Tenant::new(&*meta.tenant)?, meta))) {
-        draft.remove(name::listed(&tenant, meta.created, &meta.id));
+        txn.remove(key_layout::listed(&tenant, meta.created, &meta.id));
     }
     Ok(())
 }

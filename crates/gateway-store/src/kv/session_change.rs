@@ -1,12 +1,12 @@
 //! Sessions, changed.
 
 use super::{
-    draft::{Draft, View as _},
     expiry,
-    name::{self, Kind},
-    session::{self, Meta},
+    key_layout::{self, RecordKind},
+    session::{self, SessionMeta},
+    write_txn::{ReadView as _, WriteTxn},
 };
-use crate::{clock::millis, limits::Limits, record};
+use crate::{clock::millis, limits::StoreLimits, record};
 use gateway_core::state::{
     Entry, Fork, Key, NewSession, Outcome, Session, SessionContext, SessionPatch, Slice,
     StoreError, Turn,
@@ -15,19 +15,19 @@ use std::time::Duration;
 
 /// See [`SessionStore::create`](gateway_core::state::SessionStore::create).
 pub(super) fn create(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     key: &Key,
     new: NewSession,
 ) -> Result<Session, StoreError> {
-    let meta = Meta {
+    let meta = SessionMeta {
         v: record::SCHEMA,
         tenant: key.tenant().to_string(),
         id: key.id().to_owned(),
         version: 0,
         turn: 0,
-        created: draft.now,
-        expires: end(draft, new.ttl),
+        created: txn.now,
+        expires: end(txn, new.ttl),
         ttl: millis(new.ttl),
         messages: 0,
         bytes: 0,
@@ -36,23 +36,23 @@ pub(super) fn create(
     if context_bytes(&meta.context) > limits.context_bytes {
         return Err(StoreError::Invalid("the session's context is too large"));
     }
-    insert(draft, key, meta)
+    insert(txn, key, meta)
 }
 
 /// See [`SessionStore::append`](gateway_core::state::SessionStore::append).
 pub(super) fn append(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     key: &Key,
     turn: &Turn,
     payloads: &[String],
 ) -> Result<Outcome, StoreError> {
-    let object = name::object(Kind::Session, key);
-    let Some(mut meta) = session::live(draft, draft.now, &object)? else {
+    let object = key_layout::object(RecordKind::Session, key);
+    let Some(mut meta) = session::live(txn, txn.now, &object)? else {
         return Ok(Outcome::Gone);
     };
-    let note = name::turn(&object, &turn.id);
-    if let Some(version) = draft.get(&note)? {
+    let note = key_layout::turn(&object, &turn.id);
+    if let Some(version) = txn.get(&note)? {
         return Ok(Outcome::Duplicate(read_version(&version)?));
     }
     if turn.expected.is_some_and(|seen| seen < meta.turn || seen > meta.version) {
@@ -71,25 +71,25 @@ pub(super) fn append(
     meta.version += 1;
     meta.turn = meta.version;
     for (position, payload) in (first..).zip(payloads) {
-        let line = record::line(meta.version, draft.now, payload);
-        draft.put(name::part(&object, position), line.into_bytes());
+        let line = record::line(meta.version, txn.now, payload);
+        txn.put(key_layout::part(&object, position), line.into_bytes());
     }
-    draft.put(note, meta.version.to_be_bytes().to_vec());
+    txn.put(note, meta.version.to_be_bytes().to_vec());
     let version = meta.version;
-    keep(draft, &object, meta, turn.ttl)?;
+    keep(txn, &object, meta, turn.ttl)?;
     Ok(Outcome::Done(version))
 }
 
 /// See [`SessionStore::patch`](gateway_core::state::SessionStore::patch).
 pub(super) fn patch(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     key: &Key,
     patch: &SessionPatch,
     expected: Option<u64>,
 ) -> Result<Outcome, StoreError> {
-    let object = name::object(Kind::Session, key);
-    let Some(mut meta) = session::live(draft, draft.now, &object)? else {
+    let object = key_layout::object(RecordKind::Session, key);
+    let Some(mut meta) = session::live(txn, txn.now, &object)? else {
         return Ok(Outcome::Gone);
     };
     if expected.is_some_and(|expected| expected != meta.version) {
@@ -101,109 +101,109 @@ pub(super) fn patch(
     }
     meta.version += 1;
     let version = meta.version;
-    keep(draft, &object, meta, None)?;
+    keep(txn, &object, meta, None)?;
     Ok(Outcome::Done(version))
 }
 
 /// See [`SessionStore::touch`](gateway_core::state::SessionStore::touch).
 pub(super) fn touch(
-    draft: &mut Draft<'_>,
+    txn: &mut WriteTxn<'_>,
     key: &Key,
     ttl: Duration,
 ) -> Result<Outcome, StoreError> {
-    let object = name::object(Kind::Session, key);
-    let Some(meta) = session::live(draft, draft.now, &object)? else { return Ok(Outcome::Gone) };
+    let object = key_layout::object(RecordKind::Session, key);
+    let Some(meta) = session::live(txn, txn.now, &object)? else { return Ok(Outcome::Gone) };
     let version = meta.version;
-    keep(draft, &object, meta, Some(ttl))?;
+    keep(txn, &object, meta, Some(ttl))?;
     Ok(Outcome::Done(version))
 }
 
 /// See [`SessionStore::delete`](gateway_core::state::SessionStore::delete).
-pub(super) fn delete(draft: &mut Draft<'_>, key: &Key) -> Result<bool, StoreError> {
-    let object = name::object(Kind::Session, key);
-    let Some(meta) = session::live(draft, draft.now, &object)? else { return Ok(false) };
-    session::unlist(draft, &object)?;
-    expiry::forget(draft, &object, meta.expires)?;
+pub(super) fn delete(txn: &mut WriteTxn<'_>, key: &Key) -> Result<bool, StoreError> {
+    let object = key_layout::object(RecordKind::Session, key);
+    let Some(meta) = session::live(txn, txn.now, &object)? else { return Ok(false) };
+    session::unlist(txn, &object)?;
+    expiry::forget(txn, &object, meta.expires)?;
     Ok(true)
 }
 
 /// See [`SessionStore::fork`](gateway_core::state::SessionStore::fork).
 pub(super) fn fork(
-    draft: &mut Draft<'_>,
+    txn: &mut WriteTxn<'_>,
     from: &Key,
     to: &str,
     fork: Fork,
 ) -> Result<Option<Session>, StoreError> {
-    let source = name::object(Kind::Session, from);
-    let Some(snapshot) = session::load(draft, draft.now, from, Slice::ALL)? else {
+    let source = key_layout::object(RecordKind::Session, from);
+    let Some(snapshot) = session::load(txn, txn.now, from, Slice::ALL)? else {
         return Ok(None);
     };
     let at = fork.at.unwrap_or(u64::MAX).min(snapshot.session.version);
     let copied: Vec<_> = snapshot.entries.iter().filter(|entry| entry.version <= at).collect();
     let to = from.tenant().key(to);
-    let object = name::object(Kind::Session, &to);
+    let object = key_layout::object(RecordKind::Session, &to);
     let (mut bytes, mut lines) = (0, Vec::new());
     for &&Entry { position, .. } in &copied {
-        let line = draft.get(&name::part(&source, position))?.unwrap_or_default();
+        let line = txn.get(&key_layout::part(&source, position))?.unwrap_or_default();
         let text = String::from_utf8_lossy(&line);
         bytes += record::split(&text).map_or(0, |(_, _, payload)| payload.len() as u64);
-        lines.push((name::part(&object, position), line));
+        lines.push((key_layout::part(&object, position), line));
     }
-    let meta = Meta {
+    let meta = SessionMeta {
         v: record::SCHEMA,
         tenant: to.tenant().to_string(),
         id: to.id().to_owned(),
         version: at,
         turn: copied.last().map_or(0, |entry| entry.version),
-        created: draft.now,
-        expires: end(draft, fork.ttl),
+        created: txn.now,
+        expires: end(txn, fork.ttl),
         ttl: millis(fork.ttl),
         messages: copied.len() as u64,
         bytes,
         context: snapshot.session.context,
     };
-    let session = insert(draft, &to, meta)?;
+    let session = insert(txn, &to, meta)?;
     for (place, line) in lines {
-        draft.put(place, line);
+        txn.put(place, line);
     }
     Ok(Some(session))
 }
 
 /// Keeps a session that is not there yet.
-fn insert(draft: &mut Draft<'_>, key: &Key, meta: Meta) -> Result<Session, StoreError> {
-    let object = name::object(Kind::Session, key);
-    if session::live(draft, draft.now, &object)?.is_some() {
+fn insert(txn: &mut WriteTxn<'_>, key: &Key, meta: SessionMeta) -> Result<Session, StoreError> {
+    let object = key_layout::object(RecordKind::Session, key);
+    if session::live(txn, txn.now, &object)?.is_some() {
         return Err(StoreError::Invalid("the session's id is taken"));
     }
-    discard_ended(draft, &object)?;
-    draft.put(name::listed(key.tenant(), meta.created, key.id()), object.clone());
-    expiry::schedule(draft, &object, None, meta.expires);
-    draft.put(object, record::write(&meta)?);
+    discard_ended(txn, &object)?;
+    txn.put(key_layout::listed(key.tenant(), meta.created, key.id()), object.clone());
+    expiry::schedule(txn, &object, None, meta.expires);
+    txn.put(object, record::write(&meta)?);
     Ok(meta.session())
 }
 
 /// What has ended, but was not swept yet, must not lend its turns to a new session.
-fn discard_ended(draft: &mut Draft<'_>, object: &[u8]) -> Result<(), StoreError> {
-    let Some(json) = draft.get(object)? else { return Ok(()) };
-    let ended: Meta = record::read("session", &json)?;
-    session::unlist(draft, object)?;
-    expiry::forget(draft, object, ended.expires)
+fn discard_ended(txn: &mut WriteTxn<'_>, object: &[u8]) -> Result<(), StoreError> {
+    let Some(json) = txn.get(object)? else { return Ok(()) };
+    let ended: SessionMeta = record::read("session", &json)?;
+    session::unlist(txn, object)?;
+    expiry::forget(txn, object, ended.expires)
 }
 
 /// Keeps a session that was changed.
 fn keep(
-    draft: &mut Draft<'_>,
+    txn: &mut WriteTxn<'_>,
     object: &[u8],
-    mut meta: Meta,
+    mut meta: SessionMeta,
     ttl: Option<Duration>,
 ) -> Result<(), StoreError> {
     if let Some(ttl) = ttl {
-        let at = end(draft, ttl);
-        expiry::schedule(draft, object, Some(meta.expires), at);
+        let at = end(txn, ttl);
+        expiry::schedule(txn, object, Some(meta.expires), at);
         meta.expires = at;
         meta.ttl = millis(ttl);
     }
-    draft.put(object.to_vec(), record::write(&meta)?);
+    txn.put(object.to_vec(), record::write(&meta)?);
     Ok(())
 }
 
@@ -216,8 +216,8 @@ fn apply(context: &mut SessionContext, patch: &SessionPatch) {
     }
 }
 
-fn end(draft: &Draft<'_>, ttl: Duration) -> u64 {
-    draft.now.saturating_add(millis(ttl))
+fn end(txn: &WriteTxn<'_>, ttl: Duration) -> u64 {
+    txn.now.saturating_add(millis(ttl))
 }
 
 /// What a context counts for: its names and values.

@@ -1,8 +1,8 @@
 //! A cache in this process, bounded by bytes.
 
 use crate::{
-    clock::{Clock, millis},
-    limits::Limits,
+    clock::{StoreClock, millis},
+    limits::StoreLimits,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,21 +15,21 @@ const OVERHEAD: usize = 200;
 
 /// Remembers the most useful values that fit.
 pub(crate) struct LocalCache {
-    values: Moka<Key, Kept>,
-    clock: Clock,
+    values: Moka<Key, CachedValue>,
+    clock: StoreClock,
     value_bytes: u64,
 }
 
 #[derive(Clone)]
-struct Kept {
+struct CachedValue {
     value: Bytes,
     expires: u64,
 }
 
 impl LocalCache {
     /// An empty cache.
-    pub(crate) fn new(clock: Clock, limits: &Limits) -> Self {
-        let weigh = |key: &Key, kept: &Kept| {
+    pub(crate) fn new(clock: StoreClock, limits: &StoreLimits) -> Self {
+        let weigh = |key: &Key, kept: &CachedValue| {
             let bytes = key.id().len() + key.tenant().as_str().len() + kept.value.len() + OVERHEAD;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
@@ -52,7 +52,7 @@ impl Cache for LocalCache {
     async fn put(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
         if value.len() as u64 <= self.value_bytes {
             let expires = self.clock.now().saturating_add(millis(ttl));
-            self.values.insert(key.clone(), Kept { value, expires });
+            self.values.insert(key.clone(), CachedValue { value, expires });
         }
         Ok(())
     }

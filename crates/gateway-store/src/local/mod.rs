@@ -4,7 +4,7 @@
 //! need not be written down.
 
 mod cache;
-mod claims;
 mod quotas;
+mod session_claims;
 
-pub(crate) use self::{cache::LocalCache, claims::Claims, quotas::Taken};
+pub(crate) use self::{cache::LocalCache, quotas::Taken, session_claims::SessionClaims};

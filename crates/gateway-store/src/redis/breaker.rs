@@ -13,37 +13,37 @@ const FAILURES: u32 = 5;
 
 /// Counts failures in a row.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(AtomicU32);
+pub(super) struct ConnectionBreaker(AtomicU32);
 
 /// What a call changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Change {
+pub(super) enum BreakerTransition {
     None,
     Opened,
     Closed,
 }
 
-impl Breaker {
+impl ConnectionBreaker {
     /// Whether callers are spared.
     pub(super) fn is_open(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= FAILURES
     }
 
     /// Redis answered.
-    pub(super) fn succeeded(&self) -> Change {
+    pub(super) fn succeeded(&self) -> BreakerTransition {
         // Most calls find nothing to change: a load is cheaper than a store that all cores share.
         if self.0.load(Ordering::Relaxed) == 0 {
-            return Change::None;
+            return BreakerTransition::None;
         }
         let failures = self.0.swap(0, Ordering::Relaxed);
-        if failures >= FAILURES { Change::Closed } else { Change::None }
+        if failures >= FAILURES { BreakerTransition::Closed } else { BreakerTransition::None }
     }
 
     /// Redis did not answer, or not to us.
-    pub(super) fn failed(&self) -> Change {
+    pub(super) fn failed(&self) -> BreakerTransition {
         let step = |failures: u32| Some(failures.saturating_add(1));
         let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
-        if before == Ok(FAILURES - 1) { Change::Opened } else { Change::None }
+        if before == Ok(FAILURES - 1) { BreakerTransition::Opened } else { BreakerTransition::None }
     }
 }
 
@@ -53,26 +53,26 @@ mod tests {
 
     /// `+` succeeds, `-` fails; afterwards the breaker is open or not.
     #[track_caller]
-    fn check(calls: &str, open: bool, changes: &[Change]) {
-        let breaker = Breaker::default();
+    fn check(calls: &str, open: bool, changes: &[BreakerTransition]) {
+        let breaker = ConnectionBreaker::default();
         let said = calls.chars().map(|call| match call {
             '+' => breaker.succeeded(),
             _ => breaker.failed(),
         });
-        let said: Vec<_> = said.filter(|change| *change != Change::None).collect();
+        let said: Vec<_> = said.filter(|change| *change != BreakerTransition::None).collect();
         assert_eq!((breaker.is_open(), &*said), (open, changes));
     }
 
     #[test]
     fn breaker_opens_after_five_consecutive_failures() {
         check("----", false, &[]);
-        check("-----", true, &[Change::Opened]);
+        check("-----", true, &[BreakerTransition::Opened]);
         check("----+----", false, &[]);
     }
 
     #[test]
     fn state_change_is_reported_once() {
-        check("--------", true, &[Change::Opened]);
-        check("-------+++", false, &[Change::Opened, Change::Closed]);
+        check("--------", true, &[BreakerTransition::Opened]);
+        check("-------+++", false, &[BreakerTransition::Opened, BreakerTransition::Closed]);
     }
 }

@@ -1,6 +1,6 @@
 //! A cache that gateways share.
 
-use super::{Remote, keys, reply, sessions::integer};
+use super::{RedisStore, keys, reply, sessions::integer};
 use crate::clock::millis;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use gateway_core::state::{Cache, Key, StoreError};
 use std::time::Duration;
 
 #[async_trait]
-impl Cache for Remote {
+impl Cache for RedisStore {
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         let found = self.link.get(self.cache_key(key)).await?;
         if found.is_null() { Ok(None) } else { reply::bytes(found).map(Some) }
@@ -26,7 +26,7 @@ impl Cache for Remote {
     }
 }
 
-impl Remote {
+impl RedisStore {
     fn cache_key(&self, key: &Key) -> String {
         keys::of(&self.link.prefix, "c", key, "v").concat()
     }

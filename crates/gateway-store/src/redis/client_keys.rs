@@ -1,12 +1,12 @@
 //! Keys of clients, in Redis: one hash, and a number that grows.
 
-use super::{Remote, reply, script};
+use super::{RedisStore, reply, script};
 use async_trait::async_trait;
 use fred::types::Value;
 use gateway_core::state::{ClientKey, ClientKeys, StoreError};
 
 #[async_trait]
-impl ClientKeys for Remote {
+impl ClientKeys for RedisStore {
     async fn put(&self, key: &ClientKey) -> Result<(), StoreError> {
         let text = serde_json::to_string(key)
             .map_err(|_| StoreError::Invalid("the key cannot be written as JSON"))?;
@@ -43,7 +43,7 @@ fn read(value: Value) -> Result<ClientKey, StoreError> {
         .map_err(|error| StoreError::corrupt("client key", error.to_string()))
 }
 
-impl Remote {
+impl RedisStore {
     fn key_names(&self) -> [String; 2] {
         ["k", "v"].map(|letter| format!("{}k:{{keys}}:{letter}", self.link.prefix))
     }

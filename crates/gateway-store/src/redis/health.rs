@@ -1,13 +1,13 @@
 //! How well Redis is, and how safe what it acknowledges.
 
-use super::Remote;
-use crate::stores::{DurabilityClass, Health, Probe};
+use super::RedisStore;
+use crate::stores::{DurabilityClass, HealthProbe, StoreHealth};
 use async_trait::async_trait;
 use std::time::Duration;
 
 #[async_trait]
-impl Probe for Remote {
-    async fn health(&self) -> Health {
+impl HealthProbe for RedisStore {
+    async fn health(&self) -> StoreHealth {
         let info = self.link.command("INFO", &[]).await;
         match &info {
             Ok(info) => judge(&info.as_string().unwrap_or_default(), &self.synchronises().await),
@@ -20,7 +20,7 @@ impl Probe for Remote {
     }
 }
 
-impl Remote {
+impl RedisStore {
     /// When the log is synchronised; empty if we may not ask.
     async fn synchronises(&self) -> String {
         let reply = self.link.command("CONFIG", &["GET", "appendfsync"]).await;
@@ -29,8 +29,8 @@ impl Remote {
     }
 }
 
-fn away(why: String) -> Health {
-    Health {
+fn away(why: String) -> StoreHealth {
+    StoreHealth {
         reachable: false,
         backend: "redis",
         durability: DurabilityClass::Unknown,
@@ -41,7 +41,7 @@ fn away(why: String) -> Health {
 }
 
 /// Reads what Redis tells of itself.
-fn judge(info: &str, synchronises: &str) -> Health {
+fn judge(info: &str, synchronises: &str) -> StoreHealth {
     let field = |name: &str| {
         let lines = info.lines().filter_map(|line| line.trim_end().split_once(':'));
         lines.into_iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value)
@@ -85,7 +85,7 @@ fn judge(info: &str, synchronises: &str) -> Health {
         ("maxmemory_policy", policy),
         ("connected_replicas", field("connected_slaves")),
     ];
-    Health {
+    StoreHealth {
         reachable: field("role") != "slave",
         backend: "redis",
         durability,

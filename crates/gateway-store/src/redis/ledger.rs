@@ -1,6 +1,6 @@
 //! What was used, in Redis: the rows and sums of a day together.
 
-use super::{Remote, reply, script, sessions::integer};
+use super::{RedisStore, reply, script, sessions::integer};
 use crate::kv::ledger::{WRITTEN, order};
 use async_trait::async_trait;
 use fred::types::Value;
@@ -22,7 +22,7 @@ const OPEN_DAYS: u64 = 30;
 const MOST: u64 = 1 << 53;
 
 #[async_trait]
-impl Ledger for Remote {
+impl Ledger for RedisStore {
     async fn record(&self, batch: &Batch) -> Result<(), StoreError> {
         let opened = batch.opened.iter().map(Admitted::day);
         let closed = batch.closed.iter().map(|(row, _)| row.day());
@@ -74,7 +74,7 @@ impl Ledger for Remote {
     }
 }
 
-impl Remote {
+impl RedisStore {
     /// Writes what of `batch` belongs to `day`; says how many open rows were closed.
     async fn record_day(&self, batch: &Batch, day: u64) -> Result<u64, StoreError> {
         let keys = self.ledger_keys(day, &batch.id).to_vec();

@@ -6,24 +6,24 @@
 mod breaker;
 mod cache;
 mod client_keys;
-mod fault;
+mod connection;
+mod errors;
 mod health;
+mod idempotency;
 mod keys;
 mod ledger;
-mod link;
 mod quotas;
-mod replays;
+mod reasoning;
 mod reply;
 mod responses;
 mod script;
 mod session_list;
 mod sessions;
-mod side;
 #[cfg(feature = "tls")]
 mod tls;
 
-use self::link::Link;
-use crate::{clock::Clock, limits::Limits, settings, share::Share, stores::Stores};
+use self::connection::RedisConnection;
+use crate::{clock::StoreClock, limits::StoreLimits, settings, share::Share, stores::Stores};
 use gateway_core::state::StoreError;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -32,18 +32,21 @@ use tokio::task::JoinSet;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// All ports, over one connection.
-pub(super) struct Remote {
-    link: Arc<Link>,
-    clock: Clock,
+pub(super) struct RedisStore {
+    link: Arc<RedisConnection>,
+    clock: StoreClock,
 }
 
 /// Connects to Redis. One that is away is attached when it appears.
-pub(crate) async fn open(settings: settings::Redis, limits: Limits) -> Result<Stores, StoreError> {
-    let link = Link::open(&settings, limits)?;
+pub(crate) async fn open(
+    settings: settings::RedisSettings,
+    limits: StoreLimits,
+) -> Result<Stores, StoreError> {
+    let link = RedisConnection::open(&settings, limits)?;
     let mut background = JoinSet::new();
     background.spawn(Arc::clone(&link).run());
     link.attach(PATIENCE).await;
-    let remote = Arc::new(Remote { link, clock: Clock::new() });
+    let remote = Arc::new(RedisStore { link, clock: StoreClock::new() });
     let quotas = Arc::new(Share::new(remote.clone(), remote.clock));
     background.spawn(Arc::clone(&quotas).run());
     Ok(Stores {

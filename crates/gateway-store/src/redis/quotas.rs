@@ -1,6 +1,6 @@
 //! Limits that gateways share.
 
-use super::{Remote, keys, reply, script, sessions::integer};
+use super::{RedisStore, keys, reply, script, sessions::integer};
 use crate::{clock::millis, share::Gathering};
 use async_trait::async_trait;
 use fred::types::Value;
@@ -19,7 +19,7 @@ const MOST: u64 = 1 << 53;
 const PRESENCE: Duration = Duration::from_secs(10);
 
 #[async_trait]
-impl Quotas for Remote {
+impl Quotas for RedisStore {
     async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError> {
         let Call { keys, arguments } = Call::take(&self.link.prefix, key, ask);
         read(ask, self.link.call(&script::QUOTA_TAKE, keys, arguments).await?)
@@ -32,7 +32,7 @@ impl Quotas for Remote {
 }
 
 #[async_trait]
-impl Gathering for Remote {
+impl Gathering for RedisStore {
     async fn replicas(&self, own: &str) -> Result<u64, StoreError> {
         let key = format!("{}q:{{replicas}}", self.link.prefix);
         let arguments = vec![own.into(), number(millis(PRESENCE))];

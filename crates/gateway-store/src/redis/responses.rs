@@ -1,6 +1,6 @@
 //! Kept answers, in Redis.
 
-use super::{Remote, keys, reply, script, sessions::integer};
+use super::{RedisStore, keys, reply, script, sessions::integer};
 use crate::{clock::millis, record::SCHEMA};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use gateway_core::state::{Events, Key, Outcome, ResponseStore, StoreError, Store
 use std::time::Duration;
 
 #[async_trait]
-impl ResponseStore for Remote {
+impl ResponseStore for RedisStore {
     async fn put(
         &self,
         key: &Key,
@@ -81,7 +81,7 @@ impl ResponseStore for Remote {
     }
 }
 
-impl Remote {
+impl RedisStore {
     fn response_keys(&self, key: &Key) -> Vec<String> {
         keys::of(&self.link.prefix, "r", key, "he")
     }

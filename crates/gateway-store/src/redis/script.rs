@@ -7,16 +7,16 @@ use fred::util::sha1_hash;
 use std::sync::LazyLock;
 
 /// A script, and the name by which Redis knows it once it has seen it.
-pub(super) struct Script {
+pub(super) struct RedisScript {
     pub(super) text: &'static str,
     pub(super) hash: String,
 }
 
 macro_rules! scripts {
     ($($name:ident = $($file:literal)+;)+) => {
-        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+        $(pub(super) static $name: LazyLock<RedisScript> = LazyLock::new(|| {
             let text = concat!(include_str!("lua/clock.lua"), $(include_str!(concat!("lua/", $file))),+);
-            Script { text, hash: sha1_hash(text) }
+            RedisScript { text, hash: sha1_hash(text) }
         });)+
     };
 }

@@ -3,7 +3,7 @@
 //! The list is a key of its own, and may for a moment name sessions that are gone. They are left
 //! out when it is read, and taken out when they are met.
 
-use super::{Remote, keys, reply, script, sessions};
+use super::{RedisStore, keys, reply, script, sessions};
 use crate::{clock::millis, redis::sessions::integer};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future;
@@ -17,7 +17,7 @@ const MARGIN: Duration = Duration::from_hours(720);
 /// How many sessions a list holds. The oldest go first; they can still be used by name.
 const LISTED: i64 = 100_000;
 
-impl Remote {
+impl RedisStore {
     /// Adds a session, by its time of creation and name, and lets the list live as long as it.
     pub(super) async fn keep_list(
         &self,

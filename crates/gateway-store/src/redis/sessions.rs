@@ -1,8 +1,9 @@
 //! Sessions in Redis.
 
 use super::{
-    Remote, keys,
-    link::Link,
+    RedisStore,
+    connection::RedisConnection,
+    keys,
     reply::{self, unreadable},
     script,
 };
@@ -25,12 +26,13 @@ use std::time::Duration;
 const ANY: i64 = -1;
 
 #[async_trait]
-impl SessionStore for Remote {
+impl SessionStore for RedisStore {
     async fn create(&self, key: &Key, new: &NewSession) -> Result<Session, StoreError> {
         if context_bytes(&new.context) > self.link.limits.context_bytes {
             return Err(StoreError::Invalid("the session's context is too large"));
         }
-        let beginning = Beginning { ttl: new.ttl, context: &new.context, ..Beginning::default() };
+        let beginning =
+            InitialSession { ttl: new.ttl, context: &new.context, ..InitialSession::default() };
         self.begin_session(key, beginning).await
     }
 
@@ -112,7 +114,7 @@ impl SessionStore for Remote {
         }
         lines.truncate(count);
         let context = &source.context;
-        let beginning = Beginning { ttl: fork.ttl, context, version, turn, bytes, lines };
+        let beginning = InitialSession { ttl: fork.ttl, context, version, turn, bytes, lines };
         self.begin_session(&from.tenant().key(to), beginning).await.map(Some)
     }
 
@@ -137,7 +139,7 @@ impl SessionStore for Remote {
 }
 
 /// How a session begins: empty, or with what it is a copy of.
-struct Beginning<'a> {
+struct InitialSession<'a> {
     ttl: Duration,
     context: &'a SessionContext,
     version: u64,
@@ -146,7 +148,7 @@ struct Beginning<'a> {
     lines: Vec<bytes::Bytes>,
 }
 
-impl Default for Beginning<'_> {
+impl Default for InitialSession<'_> {
     fn default() -> Self {
         static EMPTY: SessionContext = SessionContext::new();
         let (version, turn, bytes, lines) = (0, 0, 0, Vec::new());
@@ -154,7 +156,7 @@ impl Default for Beginning<'_> {
     }
 }
 
-impl Remote {
+impl RedisStore {
     fn session_keys(&self, key: &Key, letters: &str) -> Vec<String> {
         keys::of(&self.link.prefix, "s", key, letters)
     }
@@ -162,14 +164,18 @@ impl Remote {
     async fn change(
         &self,
         key: &Key,
-        script: &script::Script,
+        script: &script::RedisScript,
         arguments: Vec<Value>,
     ) -> Result<Outcome, StoreError> {
         let keys = self.session_keys(key, "mld");
         reply::outcome("session", self.link.call(script, keys, arguments).await?)
     }
 
-    async fn begin_session(&self, key: &Key, it: Beginning<'_>) -> Result<Session, StoreError> {
+    async fn begin_session(
+        &self,
+        key: &Key,
+        it: InitialSession<'_>,
+    ) -> Result<Session, StoreError> {
         let mut arguments: Vec<Value> =
             vec![SCHEMA.into(), integer(millis(it.ttl)).into(), integer(it.version).into()];
         arguments.push(integer(it.turn).into());
@@ -203,7 +209,7 @@ impl Remote {
 
 /// The session, and the records asked for.
 pub(super) async fn read(
-    link: &Link,
+    link: &RedisConnection,
     key: &Key,
     slice: Slice,
 ) -> Result<Option<(Session, Vec<bytes::Bytes>)>, StoreError> {

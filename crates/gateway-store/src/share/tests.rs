@@ -50,7 +50,7 @@ fn key() -> Key {
 
 fn shared() -> (Arc<Store>, Arc<Share<Store>>) {
     let store = Arc::new(Store::default());
-    let share = Arc::new(Share::new(Arc::clone(&store), Clock::new()));
+    let share = Arc::new(Share::new(Arc::clone(&store), StoreClock::new()));
     (store, share)
 }
 

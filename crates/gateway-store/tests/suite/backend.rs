@@ -3,7 +3,9 @@
 use crate::redis_server::Server;
 use gateway_core::state::{Key, NewSession, Tenant, Turn};
 use gateway_core::{Message, Role};
-use gateway_store::{Backend, Embedded, Limits, Redis, Settings, Stores};
+use gateway_store::{
+    EmbeddedSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
+};
 use std::{
     collections::BTreeMap,
     fs,
@@ -16,11 +18,11 @@ use std::{
 };
 
 /// Which backend a test runs on.
-pub(crate) type Which = Arc<dyn Fn(Limits) -> Bench + Send + Sync>;
+pub(crate) type Which = Arc<dyn Fn(StoreLimits) -> Bench + Send + Sync>;
 
 /// A backend that is not open yet, and what it stands on.
 pub(crate) struct Bench {
-    settings: Settings,
+    settings: StoreSettings,
     _ground: Ground,
 }
 
@@ -56,26 +58,27 @@ impl Drop for Directory {
     }
 }
 
-pub(crate) fn memory(limits: Limits) -> Bench {
-    let settings = Settings { backend: Backend::Memory, limits };
+pub(crate) fn memory(limits: StoreLimits) -> Bench {
+    let settings = StoreSettings { backend: StoreBackend::Memory, limits };
     Bench { settings, _ground: Ground::Nothing }
 }
 
-pub(crate) fn embedded(limits: Limits) -> Bench {
+pub(crate) fn embedded(limits: StoreLimits) -> Bench {
     let directory = Directory::new();
-    let backend = Backend::Embedded(Embedded::new(directory.path().join("state.redb")));
-    Bench { settings: Settings { backend, limits }, _ground: Ground::Directory(directory) }
+    let backend =
+        StoreBackend::Embedded(EmbeddedSettings::new(directory.path().join("state.redb")));
+    Bench { settings: StoreSettings { backend, limits }, _ground: Ground::Directory(directory) }
 }
 
-pub(crate) fn redis(limits: Limits) -> Bench {
+pub(crate) fn redis(limits: StoreLimits) -> Bench {
     let server = Server::start();
-    let backend = Backend::Redis(Redis::new(server.url()));
-    Bench { settings: Settings { backend, limits }, _ground: Ground::Server(server) }
+    let backend = StoreBackend::Redis(RedisSettings::new(server.url()));
+    Bench { settings: StoreSettings { backend, limits }, _ground: Ground::Server(server) }
 }
 
 impl Bench {
     /// A backend that stands on something else.
-    pub(crate) fn at(settings: Settings) -> Self {
+    pub(crate) fn at(settings: StoreSettings) -> Self {
         Self { settings, _ground: Ground::Nothing }
     }
 

@@ -5,7 +5,9 @@ use crate::{
     redis_server::Server,
 };
 use gateway_core::state::{Outcome, Slice};
-use gateway_store::{Backend, Embedded, Limits, Redis, Settings, Stores};
+use gateway_store::{
+    EmbeddedSettings, RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores,
+};
 use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader, Write as _},
@@ -21,15 +23,18 @@ use tokio::{task::JoinSet, time};
 const CHILD: &str = "GATEWAY_STORE_CRASH_CHILD";
 const WRITERS: usize = 8;
 
-async fn open(backend: Backend) -> Stores {
-    let limits =
-        Limits { session_messages: 1_000_000, session_bytes: 1 << 30, ..Limits::default() };
-    gateway_store::open(Settings { backend, limits }).await.unwrap()
+async fn open(backend: StoreBackend) -> Stores {
+    let limits = StoreLimits {
+        session_messages: 1_000_000,
+        session_bytes: 1 << 30,
+        ..StoreLimits::default()
+    };
+    gateway_store::open(StoreSettings { backend, limits }).await.unwrap()
 }
 
 /// Appends until it is killed, and says what was acknowledged, after it was.
 async fn append_for_ever(path: &Path) {
-    let stores = Arc::new(open(Backend::Embedded(Embedded::new(path))).await);
+    let stores = Arc::new(open(StoreBackend::Embedded(EmbeddedSettings::new(path))).await);
     let round = std::process::id();
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
@@ -90,13 +95,13 @@ async fn acknowledged_writes_survive_crash_of_file_store() {
     }
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
-    let stores = open(Backend::Embedded(Embedded::new(&path))).await;
+    let stores = open(StoreBackend::Embedded(EmbeddedSettings::new(&path))).await;
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
     stores.close().await;
     let mut acked = Vec::new();
     for round in 0..6 {
         acked.extend(killed_child(&path, Duration::from_millis(300 + 130 * round)));
-        let stores = open(Backend::Embedded(Embedded::new(&path))).await;
+        let stores = open(StoreBackend::Embedded(EmbeddedSettings::new(&path))).await;
         let kept = kept(&stores).await;
         let lost: Vec<_> = acked.iter().filter(|id| !kept.contains_key(*id)).collect();
         assert!(lost.is_empty(), "round {round}: lost {lost:?}");
@@ -111,7 +116,7 @@ async fn acknowledged_writes_survive_crash_of_redis() {
     // With `everysec` Redis acknowledges, while the disk is slow, what it has not written for up to
     // two seconds.
     let mut server = Server::start_with(&["--appendfsync", "always"]);
-    let stores = Arc::new(open(Backend::Redis(Redis::new(server.url()))).await);
+    let stores = Arc::new(open(StoreBackend::Redis(RedisSettings::new(server.url()))).await);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
     let acked = Arc::new(Mutex::new(Vec::new()));
     let mut writers = JoinSet::new();

@@ -5,7 +5,9 @@ use gateway_core::{
     NanoDollars,
     state::{Begun, BudgetAsk, Decision, Outcome, QuotaAsk, Settle, Slice, StoreError},
 };
-use gateway_store::{Backend, Durability, DurabilityClass, Embedded, Settings, Stores};
+use gateway_store::{
+    Durability, DurabilityClass, EmbeddedSettings, StoreBackend, StoreSettings, Stores,
+};
 use redb::TableDefinition;
 use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
@@ -14,7 +16,8 @@ use tokio::{task::JoinSet, time};
 const CHILD: &str = "GATEWAY_STORE_FULL_CHILD";
 
 async fn open(path: &Path) -> Result<Stores, StoreError> {
-    gateway_store::open(Settings::new(Backend::Embedded(Embedded::new(path)))).await
+    gateway_store::open(StoreSettings::new(StoreBackend::Embedded(EmbeddedSettings::new(path))))
+        .await
 }
 
 /// A file with one session of a few turns.
@@ -230,8 +233,10 @@ async fn relaxed_durability_syncs_within_one_second() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
     let copy = directory.path().join("copy.redb");
-    let lax = Embedded { durability: Durability::EverySecond, ..Embedded::new(&path) };
-    let stores = gateway_store::open(Settings::new(Backend::Embedded(lax))).await.unwrap();
+    let lax =
+        EmbeddedSettings { durability: Durability::EverySecond, ..EmbeddedSettings::new(&path) };
+    let stores =
+        gateway_store::open(StoreSettings::new(StoreBackend::Embedded(lax))).await.unwrap();
     assert_eq!(stores.health().await.durability, DurabilityClass::Volatile);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
     time::sleep(Duration::from_millis(1_300)).await;

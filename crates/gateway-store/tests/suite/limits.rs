@@ -6,14 +6,18 @@ use gateway_core::{
     Json,
     state::{NewSession, Outcome, Replay, StoreError, StoredResponse},
 };
-use gateway_store::Limits;
+use gateway_store::StoreLimits;
 use std::{collections::BTreeMap, time::Duration};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn what_is_too_large_is_refused(on: Which) {
-    let limits =
-        Limits { context_bytes: 20, response_bytes: 20, replay_bytes: 20, ..Limits::default() };
+    let limits = StoreLimits {
+        context_bytes: 20,
+        response_bytes: 20,
+        replay_bytes: 20,
+        ..StoreLimits::default()
+    };
     let bench = on(limits);
     let stores = bench.open().await;
     let large = Bytes::from(vec![b'x'; 21]);
@@ -36,7 +40,7 @@ pub(crate) async fn what_is_too_large_is_refused(on: Which) {
 }
 
 pub(crate) async fn health_names_the_backend(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let health = stores.health().await;
     assert!(health.reachable, "{health:?}");

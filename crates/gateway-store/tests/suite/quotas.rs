@@ -5,7 +5,7 @@ use gateway_core::{
     NanoDollars,
     state::{BudgetAsk, Decision, PlaceAsk, QuotaAsk, Quotas, Rate, RateAsk, Refusal, Settle},
 };
-use gateway_store::Limits;
+use gateway_store::StoreLimits;
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
 
@@ -32,7 +32,7 @@ async fn granted(quotas: &dyn Quotas, ask: &QuotaAsk) -> bool {
 }
 
 pub(crate) async fn a_rate_takes_a_burst_and_grows_back(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let ask = QuotaAsk { rates: vec![rate("requests", 3, 500, 1)], ..ask("r") };
@@ -57,7 +57,7 @@ pub(crate) async fn a_rate_takes_a_burst_and_grows_back(on: Which) {
 }
 
 pub(crate) async fn limits_are_taken_together_or_not_at_all(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let rates = vec![rate("requests", 2, 60_000, 1), rate("tokens", 10, 60_000, 6)];
@@ -73,7 +73,7 @@ pub(crate) async fn limits_are_taken_together_or_not_at_all(on: Which) {
 }
 
 pub(crate) async fn places_are_given_back(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let of_two = |request| QuotaAsk { places: places(2), ..ask(request) };
@@ -91,7 +91,7 @@ pub(crate) async fn places_are_given_back(on: Which) {
 }
 
 pub(crate) async fn a_place_nobody_gives_back_is_free_in_the_end(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let budget = BudgetAsk { reserve: NanoDollars(90), ..budget() };
@@ -118,7 +118,7 @@ fn budget() -> BudgetAsk {
 }
 
 pub(crate) async fn money_is_reserved_and_then_spent(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let costly = |request| QuotaAsk { budgets: vec![budget()], ..ask(request) };
@@ -140,7 +140,7 @@ pub(crate) async fn money_is_reserved_and_then_spent(on: Which) {
 }
 
 pub(crate) async fn corrections_are_made_once(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let tokens = rate("tokens", 10, 60_000, 8);
@@ -157,7 +157,7 @@ pub(crate) async fn corrections_are_made_once(on: Which) {
 }
 
 pub(crate) async fn clients_do_not_share_limits(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let one = QuotaAsk { rates: vec![rate("requests", 1, 60_000, 1)], ..ask("a") };
@@ -170,7 +170,7 @@ pub(crate) async fn clients_do_not_share_limits(on: Which) {
 }
 
 pub(crate) async fn many_at_once_take_no_more_than_there_is(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = Arc::new(bench.open().await);
     let mut tasks = JoinSet::new();
     for worker in 0..8 {
@@ -189,7 +189,7 @@ pub(crate) async fn many_at_once_take_no_more_than_there_is(on: Which) {
 }
 
 pub(crate) async fn a_look_takes_nothing(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let rates = vec![rate("requests", 1, 60_000, 1)];
@@ -210,7 +210,7 @@ pub(crate) async fn a_look_takes_nothing(on: Which) {
 }
 
 pub(crate) async fn all_limits_of_a_kind_count(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let named = |name: &str, limit| PlaceAsk { name: name.into(), limit };
@@ -238,7 +238,7 @@ pub(crate) async fn all_limits_of_a_kind_count(on: Which) {
 }
 
 pub(crate) async fn without_a_lease_nothing_is_held(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &stores.quotas;
     let fleeting = QuotaAsk { lease: Duration::ZERO, places: places(1), ..ask("a") };

@@ -9,7 +9,7 @@ use gateway_core::{
         Replay, StoredReasoning, StoredResponse, Tenant, Totals,
     },
 };
-use gateway_store::Limits;
+use gateway_store::StoreLimits;
 use std::time::Duration;
 use tokio::time;
 
@@ -22,7 +22,7 @@ fn response(body: &'static str, in_progress: bool) -> StoredResponse {
 }
 
 pub(crate) async fn an_answer_is_kept_for_its_time(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let responses = &stores.responses;
     assert_eq!(responses.get(&key("r")).await.unwrap(), None);
@@ -39,7 +39,7 @@ pub(crate) async fn an_answer_is_kept_for_its_time(on: Which) {
 }
 
 pub(crate) async fn steps_of_an_answer_are_appended_once(on: Which) {
-    let bench = on(Limits { response_events: 4, ..Limits::default() });
+    let bench = on(StoreLimits { response_events: 4, ..StoreLimits::default() });
     let stores = bench.open().await;
     let responses = &stores.responses;
     let steps = |text: &'static str| text.split(' ').map(Bytes::from).collect::<Vec<_>>();
@@ -63,7 +63,7 @@ pub(crate) async fn steps_of_an_answer_are_appended_once(on: Which) {
 }
 
 pub(crate) async fn a_new_answer_inherits_no_steps(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let responses = &stores.responses;
     responses.put(&key("r"), &response("old", true), SHORT).await.unwrap();
@@ -85,7 +85,7 @@ fn replay() -> Replay {
 }
 
 pub(crate) async fn a_request_is_done_once(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
     let (mine, other) = ([1; 32], [2; 32]);
@@ -104,7 +104,7 @@ pub(crate) async fn a_request_is_done_once(on: Which) {
 }
 
 pub(crate) async fn an_abandoned_request_may_be_done_again(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
     it.begin(&key("k"), &[1; 32], "a", MINUTE).await.unwrap();
@@ -118,7 +118,7 @@ pub(crate) async fn an_abandoned_request_may_be_done_again(on: Which) {
 }
 
 pub(crate) async fn a_lease_that_ended_lets_another_try(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
     it.begin(&key("k"), &[1; 32], "a", SHORT).await.unwrap();
@@ -131,7 +131,7 @@ pub(crate) async fn a_lease_that_ended_lets_another_try(on: Which) {
 }
 
 pub(crate) async fn an_attempt_that_says_so_lasts(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
     it.begin(&key("k"), &[1; 32], "a", SHORT).await.unwrap();
@@ -162,7 +162,7 @@ async fn known(side: &dyn ReasoningStore, ids: &str) -> String {
 }
 
 pub(crate) async fn asides_are_remembered_by_call(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let side = &stores.side;
     assert!(side.get(&[]).await.unwrap().is_empty());
@@ -177,7 +177,7 @@ pub(crate) async fn asides_are_remembered_by_call(on: Which) {
 }
 
 pub(crate) async fn the_oldest_asides_make_room(on: Which) {
-    let bench = on(Limits { asides: 3, ..Limits::default() });
+    let bench = on(StoreLimits { asides: 3, ..StoreLimits::default() });
     let stores = bench.open().await;
     let side = &stores.side;
     side.put(&foreign("a"), &aside("x"), MINUTE).await.unwrap();
@@ -193,7 +193,7 @@ pub(crate) async fn the_oldest_asides_make_room(on: Which) {
 }
 
 pub(crate) async fn a_cache_forgets(on: Which) {
-    let bench = on(Limits { cache_value_bytes: 10, ..Limits::default() });
+    let bench = on(StoreLimits { cache_value_bytes: 10, ..StoreLimits::default() });
     let stores = bench.open().await;
     let cache = &stores.cache;
     let value = Bytes::from_static(b"\0value\xff");
@@ -237,7 +237,7 @@ fn batch(id: &str, opened: &[&Admitted], closed: &[(&Admitted, Closed)]) -> Batc
 }
 
 pub(crate) async fn the_ledger_adds_up(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let ledger = &stores.ledger;
     let today = today();
@@ -277,7 +277,7 @@ pub(crate) async fn the_ledger_adds_up(on: Which) {
 }
 
 pub(crate) async fn orphans_are_closed_once(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let ledger = &stores.ledger;
     let today = today();
@@ -305,7 +305,7 @@ fn client_key(id: &str, hint: &str) -> ClientKey {
 }
 
 pub(crate) async fn keys_of_clients_are_kept_until_they_are_removed(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let keys = &stores.client_keys;
     let mut versions = vec![keys.version().await.unwrap()];

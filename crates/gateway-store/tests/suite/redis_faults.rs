@@ -5,7 +5,7 @@ use crate::{
     redis_server::Server,
 };
 use gateway_core::state::{Outcome, Slice, StoreError, StoredReasoning};
-use gateway_store::{Backend, Limits, Redis, Settings, Stores};
+use gateway_store::{RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores};
 use std::{
     sync::{
         Arc,
@@ -21,7 +21,9 @@ use tokio::{
 };
 
 async fn open(url: String) -> Stores {
-    gateway_store::open(Settings::new(Backend::Redis(Redis::new(url)))).await.unwrap()
+    gateway_store::open(StoreSettings::new(StoreBackend::Redis(RedisSettings::new(url))))
+        .await
+        .unwrap()
 }
 
 async fn with_session(server: &Server) -> Stores {
@@ -231,10 +233,13 @@ async fn lost_reply_does_not_duplicate_write() {
 
 /// With room for long sessions.
 async fn roomy(url: String) -> Stores {
-    let limits = Limits { session_messages: 10_000, ..Limits::default() };
-    gateway_store::open(Settings { backend: Backend::Redis(Redis::new(url)), limits })
-        .await
-        .unwrap()
+    let limits = StoreLimits { session_messages: 10_000, ..StoreLimits::default() };
+    gateway_store::open(StoreSettings {
+        backend: StoreBackend::Redis(RedisSettings::new(url)),
+        limits,
+    })
+    .await
+    .unwrap()
 }
 
 async fn with_session_at(server: &Server, address: String) -> Stores {

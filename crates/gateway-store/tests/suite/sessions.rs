@@ -6,7 +6,7 @@ use gateway_core::{
     Source, ToolCall, ToolResult,
     state::{Claim, Fork, Key, NewSession, Outcome, Page, SessionStore, Slice, Snapshot, Turn},
 };
-use gateway_store::Limits;
+use gateway_store::StoreLimits;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
 
@@ -26,7 +26,7 @@ fn texts(snapshot: &Snapshot) -> Vec<String> {
 }
 
 pub(crate) async fn a_session_is_what_was_created(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     let context = BTreeMap::from([("taxonomy".to_owned(), json(r#""AI-ML_taxonomy""#))]);
@@ -41,7 +41,7 @@ pub(crate) async fn a_session_is_what_was_created(on: Which) {
 }
 
 pub(crate) async fn a_turn_is_appended_once(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
@@ -60,7 +60,7 @@ pub(crate) async fn a_turn_is_appended_once(on: Which) {
 }
 
 pub(crate) async fn concurrent_appends_are_all_there_in_dense_versions(on: Which) {
-    let bench = on(Limits { session_messages: 2_000, ..Limits::default() });
+    let bench = on(StoreLimits { session_messages: 2_000, ..StoreLimits::default() });
     let stores = Arc::new(bench.open().await);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
     let mut writers = JoinSet::new();
@@ -87,7 +87,7 @@ pub(crate) async fn concurrent_appends_are_all_there_in_dense_versions(on: Which
 }
 
 pub(crate) async fn a_turn_that_builds_on_the_past_is_refused(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
@@ -102,7 +102,7 @@ pub(crate) async fn a_turn_that_builds_on_the_past_is_refused(on: Which) {
 }
 
 pub(crate) async fn a_change_of_context_does_not_disturb_a_turn(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
@@ -117,7 +117,7 @@ pub(crate) async fn a_change_of_context_does_not_disturb_a_turn(on: Which) {
 }
 
 pub(crate) async fn nobody_sees_what_is_somebody_elses(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("es"), &minute()).await.unwrap();
@@ -140,7 +140,7 @@ pub(crate) async fn nobody_sees_what_is_somebody_elses(on: Which) {
 }
 
 pub(crate) async fn what_has_expired_stays_so(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     let new = NewSession { ttl: SHORT, ..minute() };
@@ -165,7 +165,7 @@ pub(crate) async fn what_has_expired_stays_so(on: Which) {
 }
 
 pub(crate) async fn many_that_end_at_once_hold_up_nobody(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = Arc::new(bench.open().await);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
     let mut writers = JoinSet::new();
@@ -197,7 +197,7 @@ pub(crate) async fn many_that_end_at_once_hold_up_nobody(on: Which) {
 }
 
 pub(crate) async fn an_end_can_be_moved(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     let new = NewSession { ttl: SHORT, ..minute() };
@@ -221,7 +221,7 @@ pub(crate) async fn an_end_can_be_moved(on: Which) {
 }
 
 pub(crate) async fn a_deleted_session_is_not_written_to(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
@@ -238,7 +238,7 @@ pub(crate) async fn a_deleted_session_is_not_written_to(on: Which) {
 }
 
 pub(crate) async fn a_full_session_takes_nothing(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("many"), &minute()).await.unwrap();
@@ -272,7 +272,7 @@ pub(crate) async fn a_full_session_takes_nothing(on: Which) {
 }
 
 pub(crate) async fn a_context_is_changed_member_by_member(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     let odd = r#"{"empty":[],"big":18446744073709551616,"text":"é\n\u0000"}"#;
@@ -293,7 +293,7 @@ pub(crate) async fn a_context_is_changed_member_by_member(on: Which) {
 }
 
 pub(crate) async fn a_fork_has_the_past_and_its_own_future(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     let context = BTreeMap::from([("a".into(), json("1"))]);
@@ -321,7 +321,7 @@ pub(crate) async fn a_fork_has_the_past_and_its_own_future(on: Which) {
 }
 
 pub(crate) async fn sessions_are_listed_newest_first(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     for n in 0..7 {
@@ -346,7 +346,7 @@ pub(crate) async fn sessions_are_listed_newest_first(on: Which) {
 }
 
 pub(crate) async fn a_slice_is_a_part_of_the_whole(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
@@ -365,7 +365,7 @@ pub(crate) async fn a_slice_is_a_part_of_the_whole(on: Which) {
 }
 
 pub(crate) async fn any_message_comes_back(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
@@ -429,7 +429,7 @@ fn tool_result() -> Content {
 }
 
 pub(crate) async fn one_turn_is_prepared_at_a_time(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();
@@ -448,7 +448,7 @@ pub(crate) async fn one_turn_is_prepared_at_a_time(on: Which) {
 }
 
 pub(crate) async fn an_id_is_given_once(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
     sessions.create(&key("s"), &minute()).await.unwrap();

@@ -6,7 +6,7 @@ use gateway_core::{
     Message, Role,
     state::{Key, NewSession, Slice, StoredResponse, Tenant, Turn},
 };
-use gateway_store::{Limits, Stores};
+use gateway_store::{StoreLimits, Stores};
 use std::{collections::BTreeMap, time::Duration};
 
 /// How many tries; a hundred times as many in memory, where they cost nothing.
@@ -33,7 +33,7 @@ fn mark(tenant: &str) -> String {
 }
 
 pub(crate) async fn none_sees_what_is_anothers(on: Which) {
-    let bench = on(Limits::default());
+    let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let in_memory = stores.health().await.backend == "memory";
     let mut dice = Dice(7);

@@ -6,7 +6,7 @@ use crate::{
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gateway_core::state::Slice;
-use gateway_store::{Backend, Limits, Redis, Settings, Stores};
+use gateway_store::{RedisSettings, StoreBackend, StoreLimits, StoreSettings, Stores};
 use std::{
     collections::HashSet,
     fs,
@@ -26,17 +26,17 @@ use tokio::{
 const AT_ONCE: usize = 4;
 
 /// Backends at `settings`, each with keys of its own.
-fn apart(settings: Redis) -> Which {
+fn apart(settings: RedisSettings) -> Which {
     let next = AtomicU64::new(0);
-    Arc::new(move |limits: Limits| {
+    Arc::new(move |limits: StoreLimits| {
         let n = next.fetch_add(1, Ordering::Relaxed);
-        let own = Redis { prefix: format!("fact{n}:"), ..settings.clone() };
-        Bench::at(Settings { backend: Backend::Redis(own), limits })
+        let own = RedisSettings { prefix: format!("fact{n}:"), ..settings.clone() };
+        Bench::at(StoreSettings { backend: StoreBackend::Redis(own), limits })
     })
 }
 
 /// Every fact of the suite holds at `settings`.
-async fn check_all(settings: Redis) {
+async fn check_all(settings: RedisSettings) {
     let on = apart(settings);
     let looking = crate::facts().into_iter().map(|(name, fact)| {
         let on = Arc::clone(&on);
@@ -83,7 +83,7 @@ fn cluster() -> (Vec<Server>, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance_suite_passes_on_cluster() {
     let (servers, url) = cluster();
-    check_all(Redis::new(url)).await;
+    check_all(RedisSettings::new(url)).await;
     for server in &servers {
         assert_ne!(server.ask("DBSIZE"), ":0\r\n", "each node has a part");
     }
@@ -123,13 +123,13 @@ impl Watched {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance_suite_passes_behind_sentinel_across_failover() {
     let watched = Watched::start();
-    check_all(Redis::new(watched.url())).await;
+    check_all(RedisSettings::new(watched.url())).await;
     watched.sentinel.ask("SENTINEL FAILOVER main");
     watched.replica.until("INFO replication", "role:master");
     watched.primary.until("INFO replication", "role:slave");
     watched.primary.ask("FLUSHALL");
     watched.replica.ask("FLUSHALL");
-    check_all(Redis::new(watched.url())).await;
+    check_all(RedisSettings::new(watched.url())).await;
 }
 
 /// Appends as a caller does: again, until it is told.
@@ -149,9 +149,9 @@ async fn write(stores: Arc<Stores>, writer: usize, told: Arc<Mutex<Vec<(Instant,
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failover_duplicates_nothing_and_loses_only_last_moment() {
     let mut watched = Watched::start();
-    let backend = Backend::Redis(Redis::new(watched.url()));
-    let limits = Limits { session_messages: 5_000, ..Limits::default() };
-    let stores = Arc::new(gateway_store::open(Settings { backend, limits }).await.unwrap());
+    let backend = StoreBackend::Redis(RedisSettings::new(watched.url()));
+    let limits = StoreLimits { session_messages: 5_000, ..StoreLimits::default() };
+    let stores = Arc::new(gateway_store::open(StoreSettings { backend, limits }).await.unwrap());
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let mut writers = JoinSet::new();
@@ -220,15 +220,15 @@ mod tls {
     async fn conformance_suite_passes_over_tls() {
         let (server, ca, _directory) = server();
         let url = server.url().replace("redis://", "rediss://");
-        check_all(Redis { ca: Some(ca), ..Redis::new(url) }).await;
+        check_all(RedisSettings { ca: Some(ca), ..RedisSettings::new(url) }).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn untrusted_redis_certificate_is_rejected() {
         let (server, _ca, _directory) = server();
         let url = server.url().replace("redis://", "rediss://");
-        let backend = Backend::Redis(Redis::new(url));
-        let stores = gateway_store::open(Settings::new(backend)).await.unwrap();
+        let backend = StoreBackend::Redis(RedisSettings::new(url));
+        let stores = gateway_store::open(StoreSettings::new(backend)).await.unwrap();
         assert!(stores.sessions.create(&key("s"), &minute()).await.is_err());
         assert!(!stores.health().await.reachable);
     }

@@ -10,7 +10,7 @@ use gateway_core::{
 };
 use gateway_limits::{Access, Client};
 use gateway_sessions::Responses;
-use gateway_store::{Settings, Stores};
+use gateway_store::{StoreSettings, Stores};
 use gateway_wire::{Caller as _, Ids, Reply, responses::ResponsesCaller, sse};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
@@ -192,8 +192,9 @@ impl Bench {
 
     /// Keeps answers in `store`, if another than the usual is wanted.
     pub(super) async fn over(store: Option<Arc<dyn ResponseStore>>) -> Self {
-        let stores =
-            gateway_store::open(Settings::new(gateway_store::Backend::Memory)).await.unwrap();
+        let stores = gateway_store::open(StoreSettings::new(gateway_store::StoreBackend::Memory))
+            .await
+            .unwrap();
         let store = store.unwrap_or_else(|| Arc::clone(&stores.responses));
         let script = |id, native| {
             Arc::new(Script { id, native, asked: Mutex::default(), open: Arc::default() })

@@ -1,25 +1,25 @@
 //! Work for the writer.
 
-use crate::kv::{Changes, Draft, View, Wait};
+use crate::kv::{Durable, ReadView, WriteSet, WriteTxn};
 use gateway_core::state::StoreError;
 use std::{borrow::Cow, io::ErrorKind};
 use tokio::sync::oneshot;
 
 /// An operation that waits to be written.
-pub(super) trait Job: Send {
+pub(super) trait WriteJob: Send {
     /// Whether the caller waits until the file is synchronised.
-    fn wait(&self) -> Wait;
+    fn wait(&self) -> Durable;
 
     /// Does it. None if it failed, and changes nothing; its caller is told so at the end.
-    fn run(&mut self, view: &dyn View, now: u64) -> Option<Changes>;
+    fn run(&mut self, view: &dyn ReadView, now: u64) -> Option<WriteSet>;
 
     /// Tells the caller how it ended: what the operation said, unless it was not written.
-    fn end(self: Box<Self>, written: Result<(), Trouble>);
+    fn end(self: Box<Self>, written: Result<(), WriteError>);
 }
 
 /// Why nothing can be written.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Trouble {
+pub(super) enum WriteError {
     /// The disk is full. It may not stay so.
     DiskFull,
     /// A write failed in another way.
@@ -27,17 +27,17 @@ pub(super) enum Trouble {
 }
 
 /// An operation, and the caller who waits for it.
-pub(super) struct Pending<T, F> {
-    wait: Wait,
+pub(super) struct PendingWrite<T, F> {
+    wait: Durable,
     operation: Option<F>,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T, F> Pending<T, F> {
+impl<T, F> PendingWrite<T, F> {
     /// `operation`, whose result goes to `reply`.
     pub(super) fn new(
-        wait: Wait,
+        wait: Durable,
         operation: F,
         reply: oneshot::Sender<Result<T, StoreError>>,
     ) -> Self {
@@ -45,24 +45,24 @@ impl<T, F> Pending<T, F> {
     }
 }
 
-impl<T, F> Job for Pending<T, F>
+impl<T, F> WriteJob for PendingWrite<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send,
+    F: FnOnce(&mut WriteTxn<'_>) -> Result<T, StoreError> + Send,
 {
-    fn wait(&self) -> Wait {
+    fn wait(&self) -> Durable {
         self.wait
     }
 
-    fn run(&mut self, view: &dyn View, now: u64) -> Option<Changes> {
-        let mut draft = Draft::new(view, now);
-        let result = self.operation.take()?(&mut draft);
+    fn run(&mut self, view: &dyn ReadView, now: u64) -> Option<WriteSet> {
+        let mut txn = WriteTxn::new(view, now);
+        let result = self.operation.take()?(&mut txn);
         let done = result.is_ok();
         self.result = Some(result);
-        done.then(|| draft.into_changes())
+        done.then(|| txn.into_changes())
     }
 
-    fn end(self: Box<Self>, written: Result<(), Trouble>) {
+    fn end(self: Box<Self>, written: Result<(), WriteError>) {
         let result = match (written, self.result) {
             (Ok(()), Some(result)) => result,
             (Err(trouble), _) => Err(trouble.into()),
@@ -73,16 +73,16 @@ where
     }
 }
 
-impl From<Trouble> for StoreError {
-    fn from(trouble: Trouble) -> Self {
+impl From<WriteError> for StoreError {
+    fn from(trouble: WriteError) -> Self {
         match trouble {
-            Trouble::DiskFull => Self::Full,
-            Trouble::Failed(why) => Self::ReadOnly(Cow::Owned(why)),
+            WriteError::DiskFull => Self::Full,
+            WriteError::Failed(why) => Self::ReadOnly(Cow::Owned(why)),
         }
     }
 }
 
-impl From<redb::Error> for Trouble {
+impl From<redb::Error> for WriteError {
     fn from(error: redb::Error) -> Self {
         const QUOTA_EXCEEDED: i32 = 122;
         if let redb::Error::Io(io) = &error

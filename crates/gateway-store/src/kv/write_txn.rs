@@ -1,33 +1,33 @@
 //! Changes that take effect together.
 
-use super::Pair;
+use super::KvPair;
 use gateway_core::state::StoreError;
 use std::{collections::BTreeMap, ops::Range};
 
 /// A map of bytes, at one moment.
-pub(crate) trait View {
+pub(crate) trait ReadView {
     /// The value under `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// The first `limit` entries of `range`, in order.
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, StoreError>;
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<KvPair>, StoreError>;
 }
 
 /// What a draft changes: a value, or none for what it removes.
-pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type WriteSet = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A view and the changes to it that have not taken effect yet.
-pub(crate) struct Draft<'a> {
-    base: &'a dyn View,
-    changes: Changes,
+pub(crate) struct WriteTxn<'a> {
+    base: &'a dyn ReadView,
+    changes: WriteSet,
     /// The moment at which the operation takes place, in milliseconds since 1970.
     pub(crate) now: u64,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> WriteTxn<'a> {
     /// A draft without changes.
-    pub(crate) fn new(base: &'a dyn View, now: u64) -> Self {
-        Self { base, changes: Changes::new(), now }
+    pub(crate) fn new(base: &'a dyn ReadView, now: u64) -> Self {
+        Self { base, changes: WriteSet::new(), now }
     }
 
     /// Keeps `value` under `key`.
@@ -49,12 +49,12 @@ impl<'a> Draft<'a> {
     }
 
     /// The changes.
-    pub(crate) fn into_changes(self) -> Changes {
+    pub(crate) fn into_changes(self) -> WriteSet {
         self.changes
     }
 }
 
-impl View for Draft<'_> {
+impl ReadView for WriteTxn<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.changes.get(key) {
             Some(change) => Ok(change.clone()),
@@ -62,7 +62,7 @@ impl View for Draft<'_> {
         }
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<KvPair>, StoreError> {
         let changed = self.changes.range(range.clone());
         // Every removed entry may hide one that the base finds.
         let hidden = changed.clone().filter(|(_, change)| change.is_none()).count();
@@ -83,12 +83,12 @@ mod tests {
     use super::*;
     use std::{cell::RefCell, rc::Rc};
 
-    impl View for BTreeMap<Vec<u8>, Vec<u8>> {
+    impl ReadView for BTreeMap<Vec<u8>, Vec<u8>> {
         fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
             Ok(BTreeMap::get(self, key).cloned())
         }
 
-        fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<KvPair>, StoreError> {
             Ok(self.range(range).take(limit).map(|(k, v)| (k.clone(), v.clone())).collect())
         }
     }
@@ -97,14 +97,14 @@ mod tests {
     #[track_caller]
     fn check(kept: &str, changes: &str, limit: usize, expected: &str) {
         let base: BTreeMap<_, _> = kept.bytes().map(|b| (vec![b], vec![])).collect();
-        let draft = Rc::new(RefCell::new(Draft::new(&base, 0)));
+        let txn = Rc::new(RefCell::new(WriteTxn::new(&base, 0)));
         for change in changes.as_bytes().chunks(2) {
             match change[0] {
-                b'+' => draft.borrow_mut().put(vec![change[1]], vec![]),
-                _ => draft.borrow_mut().remove(vec![change[1]]),
+                b'+' => txn.borrow_mut().put(vec![change[1]], vec![]),
+                _ => txn.borrow_mut().remove(vec![change[1]]),
             }
         }
-        let seen = draft.borrow().scan(b"a".to_vec()..b"z".to_vec(), limit).unwrap();
+        let seen = txn.borrow().scan(b"a".to_vec()..b"z".to_vec(), limit).unwrap();
         let seen: String = seen.iter().map(|(key, _)| char::from(key[0])).collect();
         assert_eq!(seen, expected);
     }

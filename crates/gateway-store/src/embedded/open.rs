@@ -1,7 +1,7 @@
 //! Opening the file: ours, whole, of a schema we know, and nobody else's.
 
-use super::view::{STATE, unreadable};
-use crate::{record, settings::Embedded};
+use super::table_view::{STATE, unreadable};
+use crate::{record, settings::EmbeddedSettings};
 use gateway_core::state::StoreError;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, TableDefinition, TableError};
 use std::{
@@ -14,7 +14,7 @@ const SCHEMA: TableDefinition<'static, &str, u32> = TableDefinition::new("gatewa
 const VERSION: &str = "version";
 
 /// Opens the file, or makes it.
-pub(super) fn open(settings: &Embedded) -> Result<Database, StoreError> {
+pub(super) fn open(settings: &EmbeddedSettings) -> Result<Database, StoreError> {
     let path = &settings.path;
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(settings)?,
@@ -38,12 +38,12 @@ pub(super) fn open(settings: &Embedded) -> Result<Database, StoreError> {
 }
 
 /// Opens the file again, after a write failed. It was whole when it was opened before.
-pub(super) fn reopen(settings: &Embedded) -> Result<Database, StoreError> {
+pub(super) fn reopen(settings: &EmbeddedSettings) -> Result<Database, StoreError> {
     builder(settings).open(&settings.path).map_err(|error| explain(&settings.path, &error))
 }
 
 /// Makes the file, beside its place first: a file at its place is always whole.
-fn make(settings: &Embedded) -> Result<(), StoreError> {
+fn make(settings: &EmbeddedSettings) -> Result<(), StoreError> {
     let path = &settings.path;
     let parent = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|error| refuse(path, &error))?;
@@ -62,7 +62,7 @@ fn make(settings: &Embedded) -> Result<(), StoreError> {
     directory.sync_all().map_err(|error| refuse(path, &error))
 }
 
-fn builder(settings: &Embedded) -> Builder {
+fn builder(settings: &EmbeddedSettings) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(settings.cache_bytes);
     builder

@@ -1,6 +1,6 @@
 //! The file as a map.
 
-use crate::kv::{Changes, Pair, View};
+use crate::kv::{KvPair, ReadView, WriteSet};
 use gateway_core::state::StoreError;
 use redb::{ReadableTable, StorageError, Table, TableDefinition};
 use std::ops::Range;
@@ -9,15 +9,15 @@ use std::ops::Range;
 pub(super) const STATE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("state");
 
 /// Shows a table of the file.
-pub(super) struct Shown<T>(pub(super) T);
+pub(super) struct TableView<T>(pub(super) T);
 
-impl<T: ReadableTable<&'static [u8], &'static [u8]>> View for Shown<T> {
+impl<T: ReadableTable<&'static [u8], &'static [u8]>> ReadView for TableView<T> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let value = self.0.get(key).map_err(unreadable)?;
         Ok(value.map(|value| value.value().to_vec()))
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<KvPair>, StoreError> {
         let found = self.0.range(&*range.start..&*range.end).map_err(unreadable)?;
         found
             .take(limit)
@@ -32,7 +32,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> View for Shown<T> {
 /// Writes `changes` into `table`.
 pub(super) fn apply(
     table: &mut Table<'_, &'static [u8], &'static [u8]>,
-    changes: &Changes,
+    changes: &WriteSet,
 ) -> Result<(), StorageError> {
     for (key, change) in changes {
         match change {

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 /// What a thing is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum RecordKind {
     Session = b's' as isize,
     Response = b'r' as isize,
     Replay = b'i' as isize,
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
 }
 
 /// The place of a thing.
-pub(crate) fn object(kind: Kind, key: &Key) -> Vec<u8> {
+pub(crate) fn object(kind: RecordKind, key: &Key) -> Vec<u8> {
     let mut name = vec![b'o', kind.letter()];
     push(&mut name, key.tenant().as_str());
     push(&mut name, key.id());
@@ -71,7 +71,7 @@ pub(crate) fn whole(object: &[u8]) -> Range<Vec<u8>> {
 }
 
 /// All things of `kind`, of one tenant or of all.
-pub(crate) fn all(kind: Kind, tenant: Option<&Tenant>) -> Range<Vec<u8>> {
+pub(crate) fn all(kind: RecordKind, tenant: Option<&Tenant>) -> Range<Vec<u8>> {
     let mut start = vec![b'o', kind.letter()];
     if let Some(tenant) = tenant {
         push(&mut start, tenant.as_str());
@@ -142,7 +142,7 @@ fn successor(mut name: Vec<u8>) -> Vec<u8> {
     name
 }
 
-impl Kind {
+impl RecordKind {
     const ALL: [Self; 11] = [
         Self::Session,
         Self::Response,
@@ -178,16 +178,16 @@ mod tests {
 
     #[test]
     fn distinct_keys_have_distinct_names() {
-        let place = |tenant, id| object(Kind::Session, &key(tenant, id));
+        let place = |tenant, id| object(RecordKind::Session, &key(tenant, id));
         assert_ne!(place("a", "bc"), place("ab", "c"));
         assert!(!whole(&place("a", "b")).contains(&place("a", "bm")));
         assert!(!whole(&place("a", "b")).contains(&place("a", "ba")));
-        assert!(!all(Kind::Session, Tenant::new("a").as_ref()).contains(&place("b", "x")));
+        assert!(!all(RecordKind::Session, Tenant::new("a").as_ref()).contains(&place("b", "x")));
     }
 
     #[test]
     fn parts_share_prefix_of_owner() {
-        let object = object(Kind::Session, &key("a", "b"));
+        let object = object(RecordKind::Session, &key("a", "b"));
         let range = whole(&object);
         assert!(range.contains(&object));
         assert!(range.contains(&part(&object, u64::MAX)));

@@ -1,11 +1,11 @@
 //! The way to Redis: bounded in time and in what may wait, with a breaker in front.
 
 use super::{
-    breaker::{Breaker, Change},
-    fault,
-    script::Script,
+    breaker::{BreakerTransition, ConnectionBreaker},
+    errors,
+    script::RedisScript,
 };
-use crate::{limits::Limits, settings::Redis};
+use crate::{limits::StoreLimits, settings::RedisSettings};
 use fred::{
     clients::Client,
     error::Error,
@@ -40,19 +40,22 @@ const QUEUE: usize = 4_096;
 const PROBE: Duration = Duration::from_millis(200);
 
 /// A connection, and what is known of it.
-pub(super) struct Link {
+pub(super) struct RedisConnection {
     client: Client,
-    breaker: Breaker,
+    breaker: ConnectionBreaker,
     /// The last attempt to connect failed because of our credential.
     refused: AtomicBool,
     options: Options,
     pub(super) prefix: String,
-    pub(super) limits: Limits,
+    pub(super) limits: StoreLimits,
 }
 
-impl Link {
+impl RedisConnection {
     /// Begins to connect. Redis may be away: calls fail until it is there.
-    pub(super) fn open(settings: &Redis, limits: Limits) -> Result<Arc<Self>, StoreError> {
+    pub(super) fn open(
+        settings: &RedisSettings,
+        limits: StoreLimits,
+    ) -> Result<Arc<Self>, StoreError> {
         let config = config(settings)?;
         let client = Builder::from_config(config)
             .with_performance_config(|it| *it = performance(settings.timeout))
@@ -66,7 +69,7 @@ impl Link {
             timeout: Some(settings.timeout),
             ..Options::default()
         };
-        let (prefix, breaker) = (settings.prefix.clone(), Breaker::default());
+        let (prefix, breaker) = (settings.prefix.clone(), ConnectionBreaker::default());
         let refused = AtomicBool::new(false);
         Ok(Arc::new(Self { client, breaker, refused, options, prefix, limits }))
     }
@@ -107,7 +110,7 @@ impl Link {
     /// Runs `script`, in one step.
     pub(super) async fn call(
         &self,
-        script: &Script,
+        script: &RedisScript,
         keys: Vec<String>,
         arguments: Vec<Value>,
     ) -> Result<Value, StoreError> {
@@ -115,7 +118,7 @@ impl Link {
         let client = self.client.with_options(&self.options);
         let mut result = client.evalsha(&*script.hash, keys.clone(), arguments.clone()).await;
         if let Err(error) = &result
-            && fault::is_unknown_script(error)
+            && errors::is_unknown_script(error)
         {
             result = client.eval(script.text, keys, arguments).await;
         }
@@ -188,7 +191,7 @@ impl Link {
 
     fn judge<T>(&self, result: Result<T, Error>) -> Result<T, StoreError> {
         let result = result.map_err(|error| {
-            let error = fault::explain(error);
+            let error = errors::explain(error);
             if let StoreError::Unavailable(error) = error { self.away(error) } else { error }
         });
         let outage = result.as_ref().err().filter(|error| error.is_outage());
@@ -197,9 +200,9 @@ impl Link {
             None => self.breaker.succeeded(),
         };
         match (change, outage) {
-            (Change::Opened, Some(error)) => tracing::error!(%error, "Redis is away"),
-            (Change::Closed, _) => tracing::info!("Redis is back"),
-            (Change::Opened | Change::None, _) => {}
+            (BreakerTransition::Opened, Some(error)) => tracing::error!(%error, "Redis is away"),
+            (BreakerTransition::Closed, _) => tracing::info!("Redis is back"),
+            (BreakerTransition::Opened | BreakerTransition::None, _) => {}
         }
         result
     }
@@ -213,13 +216,13 @@ impl Link {
     }
 
     fn disconnected(&self, error: &Error) {
-        let refused = matches!(fault::explain(error.clone()), StoreError::Refused(_));
+        let refused = matches!(errors::explain(error.clone()), StoreError::Refused(_));
         self.refused.store(refused, Ordering::Relaxed);
         tracing::debug!(kind = error.kind().to_str(), "the connection to Redis broke");
     }
 }
 
-fn config(settings: &Redis) -> Result<Config, StoreError> {
+fn config(settings: &RedisSettings) -> Result<Config, StoreError> {
     let url = settings.url.expose_secret();
     let (url, secure) = match url.strip_prefix("rediss") {
         Some(rest) => (format!("redis{rest}"), true),
@@ -238,13 +241,13 @@ fn config(settings: &Redis) -> Result<Config, StoreError> {
 }
 
 #[cfg(feature = "tls")]
-fn protect(config: &mut Config, settings: &Redis) -> Result<(), StoreError> {
+fn protect(config: &mut Config, settings: &RedisSettings) -> Result<(), StoreError> {
     config.tls = Some(super::tls::config(settings.ca.as_deref())?);
     Ok(())
 }
 
 #[cfg(not(feature = "tls"))]
-fn protect(_: &mut Config, _: &Redis) -> Result<(), StoreError> {
+fn protect(_: &mut Config, _: &RedisSettings) -> Result<(), StoreError> {
     Err(StoreError::Invalid("this program is built without TLS for Redis"))
 }
 

@@ -1,11 +1,11 @@
 //! Thinking, by the tool call it led to.
 
 use super::{
-    draft::{Draft, View},
     expiry,
-    name::{self, Kind},
+    key_layout::{self, RecordKind},
+    write_txn::{ReadView, WriteTxn},
 };
-use crate::{clock::millis, limits::Limits, record};
+use crate::{clock::millis, limits::StoreLimits, record};
 use gateway_core::state::{Key, StoreError, StoredReasoning};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const TIDY: u64 = 8;
 
 #[derive(Deserialize, Serialize)]
-struct Kept {
+struct ReasoningRecord {
     v: u32,
     /// Its place in the order of its tenant.
     place: u64,
@@ -24,7 +24,7 @@ struct Kept {
 
 /// The places in use: from the first to before the next.
 #[derive(Deserialize, Serialize)]
-struct Order {
+struct EvictionOrder {
     v: u32,
     first: u64,
     next: u64,
@@ -32,76 +32,77 @@ struct Order {
 
 /// See [`SideStore::put`](gateway_core::state::SideStore::put).
 pub(super) fn put(
-    draft: &mut Draft<'_>,
-    limits: &Limits,
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
     key: &Key,
     aside: StoredReasoning,
     ttl: Duration,
 ) -> Result<(), StoreError> {
-    let object = name::object(Kind::Aside, key);
-    let before = kept(draft, &object)?;
+    let object = key_layout::object(RecordKind::Aside, key);
+    let before = kept(txn, &object)?;
     let place = match &before {
         Some(before) => before.place,
-        None => take_place(draft, limits, key)?,
+        None => take_place(txn, limits, key)?,
     };
-    let expires = draft.now.saturating_add(millis(ttl));
-    expiry::schedule(draft, &object, before.map(|kept| kept.expires), expires);
-    draft.put(object, record::write(&Kept { v: record::SCHEMA, place, expires, aside })?);
+    let expires = txn.now.saturating_add(millis(ttl));
+    expiry::schedule(txn, &object, before.map(|kept| kept.expires), expires);
+    txn.put(object, record::write(&ReasoningRecord { v: record::SCHEMA, place, expires, aside })?);
     Ok(())
 }
 
 /// See [`SideStore::get`](gateway_core::state::SideStore::get).
 pub(super) fn get(
-    view: &dyn View,
+    view: &dyn ReadView,
     now: u64,
     key: &Key,
 ) -> Result<Option<StoredReasoning>, StoreError> {
-    let kept = kept(view, &name::object(Kind::Aside, key))?;
+    let kept = kept(view, &key_layout::object(RecordKind::Aside, key))?;
     Ok(kept.filter(|kept| kept.expires > now).map(|kept| kept.aside))
 }
 
 /// The place of a new aside; the oldest make room for it.
-fn take_place(draft: &mut Draft<'_>, limits: &Limits, key: &Key) -> Result<u64, StoreError> {
-    let head = name::object(Kind::AsideOrder, &key.tenant().key(""));
-    let mut order = match draft.get(&head)? {
+fn take_place(txn: &mut WriteTxn<'_>, limits: &StoreLimits, key: &Key) -> Result<u64, StoreError> {
+    let head = key_layout::object(RecordKind::AsideOrder, &key.tenant().key(""));
+    let mut order = match txn.get(&head)? {
         Some(json) => record::read("side store", &json)?,
-        None => Order { v: record::SCHEMA, first: 0, next: 0 },
+        None => EvictionOrder { v: record::SCHEMA, first: 0, next: 0 },
     };
     for _ in 0..TIDY {
         let full = order.next - order.first >= limits.asides;
-        if order.first == order.next || !clear_first(draft, &head, &order, key, full)? {
+        if order.first == order.next || !clear_first(txn, &head, &order, key, full)? {
             break;
         }
         order.first += 1;
     }
     let place = order.next;
     order.next += 1;
-    draft.put(name::part(&head, place), key.id().as_bytes().to_vec());
-    draft.put(head, record::write(&order)?);
+    txn.put(key_layout::part(&head, place), key.id().as_bytes().to_vec());
+    txn.put(head, record::write(&order)?);
     Ok(place)
 }
 
 /// Clears the first place if nothing is there any more, or if there must be room.
 fn clear_first(
-    draft: &mut Draft<'_>,
+    txn: &mut WriteTxn<'_>,
     head: &[u8],
-    order: &Order,
+    order: &EvictionOrder,
     key: &Key,
     full: bool,
 ) -> Result<bool, StoreError> {
-    let place = name::part(head, order.first);
-    let id = draft.get(&place)?.unwrap_or_default();
-    let object = name::object(Kind::Aside, &key.tenant().key(&*String::from_utf8_lossy(&id)));
-    if let Some(kept) = kept(draft, &object)?.filter(|kept| kept.place == order.first) {
+    let place = key_layout::part(head, order.first);
+    let id = txn.get(&place)?.unwrap_or_default();
+    let object =
+        key_layout::object(RecordKind::Aside, &key.tenant().key(&*String::from_utf8_lossy(&id)));
+    if let Some(kept) = kept(txn, &object)?.filter(|kept| kept.place == order.first) {
         if !full {
             return Ok(false);
         }
-        expiry::forget(draft, &object, kept.expires)?;
+        expiry::forget(txn, &object, kept.expires)?;
     }
-    draft.remove(place);
+    txn.remove(place);
     Ok(true)
 }
 
-fn kept(view: &dyn View, object: &[u8]) -> Result<Option<Kept>, StoreError> {
+fn kept(view: &dyn ReadView, object: &[u8]) -> Result<Option<ReasoningRecord>, StoreError> {
     view.get(object)?.map(|json| record::read("aside", &json)).transpose()
 }

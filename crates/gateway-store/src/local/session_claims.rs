@@ -10,9 +10,9 @@ use std::{
 
 /// Claims of this process. One that nobody gives up ends by itself.
 #[derive(Default)]
-pub(crate) struct Claims(Mutex<HashMap<Key, Held>>);
+pub(crate) struct SessionClaims(Mutex<HashMap<Key, HeldClaim>>);
 
-struct Held {
+struct HeldClaim {
     token: String,
     until: u64,
 }
@@ -20,7 +20,7 @@ struct Held {
 /// From how many claims on those that ended are looked for.
 const TIDY: usize = 1_024;
 
-impl Claims {
+impl SessionClaims {
     /// Claims `key` for `token`, at `now`.
     pub(crate) fn claim(&self, now: u64, key: &Key, token: &str, lease: Duration) -> Claim {
         let mut claims = self.lock();
@@ -31,7 +31,7 @@ impl Claims {
             claims.retain(|_, held| held.until > now);
         }
         let until = now.saturating_add(millis(lease));
-        claims.insert(key.clone(), Held { token: token.to_owned(), until });
+        claims.insert(key.clone(), HeldClaim { token: token.to_owned(), until });
         Claim::Granted
     }
 
@@ -43,7 +43,7 @@ impl Claims {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Held>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, HeldClaim>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! Thinking, by the tool call it led to, in Redis.
 
-use super::{Remote, keys, reply, script, sessions::integer};
+use super::{RedisStore, keys, reply, script, sessions::integer};
 use crate::{
     clock::millis,
     record::{self, SCHEMA},
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 #[derive(Deserialize, Serialize)]
-struct Kept {
+struct RedisReasoningRecord {
     v: u32,
     aside: StoredReasoning,
 }
 
 #[async_trait]
-impl ReasoningStore for Remote {
+impl ReasoningStore for RedisStore {
     async fn put(
         &self,
         key: &Key,
@@ -28,7 +28,7 @@ impl ReasoningStore for Remote {
         let prefix = keys::of_tenant(&self.link.prefix, "a", key.tenant());
         let order = keys::of_tenant(&self.link.prefix, "asides", key.tenant());
         let id = keys::escape(key.id());
-        let value = record::write(&Kept { v: SCHEMA, aside: aside.clone() })?;
+        let value = record::write(&RedisReasoningRecord { v: SCHEMA, aside: aside.clone() })?;
         let arguments = vec![
             bytes::Bytes::from(value).into(),
             integer(millis(ttl)).into(),
@@ -45,14 +45,14 @@ impl ReasoningStore for Remote {
     }
 }
 
-impl Remote {
+impl RedisStore {
     async fn aside(&self, key: &Key) -> Result<Option<StoredReasoning>, StoreError> {
         let prefix = keys::of_tenant(&self.link.prefix, "a", key.tenant());
         let found = self.link.get(format!("{prefix}{}", keys::escape(key.id()))).await?;
         if found.is_null() {
             return Ok(None);
         }
-        let kept: Kept = record::read("aside", &reply::bytes(found)?)?;
+        let kept: RedisReasoningRecord = record::read("aside", &reply::bytes(found)?)?;
         Ok(Some(kept.aside))
     }
 }

@@ -1,6 +1,6 @@
 //! Requests that were already made, in Redis.
 
-use super::{Remote, keys, reply, script, sessions::integer};
+use super::{RedisStore, keys, reply, script, sessions::integer};
 use crate::{clock::millis, record::SCHEMA};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use gateway_core::state::{Begun, Fingerprint, Idempotency, Key, Replay, StoreErr
 use std::time::Duration;
 
 #[async_trait]
-impl Idempotency for Remote {
+impl Idempotency for RedisStore {
     async fn begin(
         &self,
         key: &Key,
@@ -66,7 +66,7 @@ impl Idempotency for Remote {
     }
 }
 
-impl Remote {
+impl RedisStore {
     fn replay_key(&self, key: &Key) -> Vec<String> {
         keys::of(&self.link.prefix, "i", key, "h")
     }
