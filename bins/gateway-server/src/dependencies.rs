@@ -1,11 +1,12 @@
 //! What the gateway depends on, and how each of that is looked at.
 
-use crate::{config::Config, lasting::Lasting, memory::Memory};
+use crate::{config::Config, lasting::Lasting};
 use async_trait::async_trait;
 use gateway_engine::ProviderDirectory;
 use gateway_http::{Dependency, Finding, Health, Probe, STORE};
 use gateway_net::client::HttpClient;
 use gateway_store::HealthMonitor;
+use gateway_telemetry::{breaker_metrics::OpenBreakers, memory::ProcessMemory};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -38,9 +39,9 @@ pub(crate) fn health(
     let began = Instant::now();
     let told = move || {
         Map::from_iter([
-            ("memory".to_owned(), Memory::now().told()),
+            ("memory".to_owned(), ProcessMemory::current().to_json()),
             ("providers".to_owned(), states.clone().into()),
-            ("breakers".to_owned(), breakers.told().into()),
+            ("breakers".to_owned(), breakers.to_json().into()),
             ("configured_for_seconds".to_owned(), began.elapsed().as_secs().into()),
         ])
     };
@@ -118,13 +119,13 @@ impl Probe for Service {
 /// given a pause. Nobody is asked, because asking costs.
 struct Providers {
     names: Vec<String>,
-    breakers: Arc<crate::breakers::Breakers>,
+    breakers: Arc<OpenBreakers>,
 }
 
 #[async_trait]
 impl Probe for Providers {
     async fn look(&self) -> Finding {
-        let open = self.breakers.told();
+        let open = self.breakers.to_json();
         let paused = |name: &String| {
             let begin = format!("{name}/");
             open.iter().any(|(circuit, state)| circuit.starts_with(&begin) && state == "open")

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use gateway_core::ContextService;
 use gateway_http::Windows;
 use gateway_providers::Through;
-use gateway_tools::{Client, ClientSettings, ContextManagement};
+use gateway_tools::{ClientSettings, ContextManagementClient, ServiceClient};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time;
 
@@ -26,7 +26,7 @@ pub(crate) fn context_service(config: &Config) -> anyhow::Result<Option<Arc<dyn 
     let Some(url) = config.cms.address() else { return Ok(None) };
     let (timeout, client) = (config.cms.timeout, client()?);
     let service =
-        ContextManagement::new(url.as_str(), timeout, client, gateway_engine::random_unit);
+        ContextManagementClient::new(url.as_str(), timeout, client, gateway_engine::random_unit);
     Ok(Some(Arc::new(service)))
 }
 
@@ -70,6 +70,6 @@ fn inference_service(config: &Config) -> Option<Url> {
     configured.filter(|it| it.enabled).find_map(|it| it.base_url.clone())
 }
 
-fn client() -> anyhow::Result<Client> {
-    Client::new(&ClientSettings::default()).map_err(|error| anyhow!(error))
+fn client() -> anyhow::Result<ServiceClient> {
+    ServiceClient::new(&ClientSettings::default()).map_err(|error| anyhow!(error))
 }

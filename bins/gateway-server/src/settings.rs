@@ -5,7 +5,7 @@ use crate::config::{
 };
 use gateway_http::request::peer;
 use gateway_limits as limits;
-use gateway_tools::{ClientSettings, McpSettings, Registry, ServicesSettings, ToolSettings};
+use gateway_tools::{ClientSettings, McpSettings, ServicesSettings, ToolRegistry, ToolSettings};
 
 /// Notes what of the tools does not go together.
 pub fn check(config: &Config, problems: &mut Vec<Problem>) {
@@ -34,7 +34,7 @@ pub fn check(config: &Config, problems: &mut Vec<Problem>) {
 /// # Errors
 ///
 /// Says which cannot be built, and why.
-pub(crate) fn registry(config: &Config) -> Result<Registry, String> {
+pub(crate) fn registry(config: &Config) -> Result<ToolRegistry, String> {
     let settings = |it: &Tool| tool(it).map_err(|missing| format!("needs {missing}"));
     let configured = config.tools.iter().map(settings).collect::<Result<Vec<_>, _>>()?;
     let services = services(&config.services, config.tool_calls.max_result_bytes.0);

@@ -5,7 +5,7 @@ use anyhow::{Context as _, anyhow};
 use gateway_core::{ToolLoopLimits, Tools};
 use gateway_http::Toolbox;
 use gateway_store::Stores;
-use gateway_tools::{Client, Executor, Limits, McpServer, Observer};
+use gateway_tools::{ExecutorLimits, McpServer, ServiceClient, ToolExecutor, ToolObserver};
 use metrics::{counter, histogram};
 use std::sync::Arc;
 
@@ -30,27 +30,28 @@ pub(crate) fn toolbox(config: &Config, lasting: &Lasting) -> anyhow::Result<Tool
     })
 }
 
-fn executor(config: &Config, stores: &Stores) -> anyhow::Result<Executor> {
+fn executor(config: &Config, stores: &Stores) -> anyhow::Result<ToolExecutor> {
     let registry = settings::registry(config).map_err(|error| anyhow!(error)).context("tools")?;
     let mut pauses = providers::breaker_config(&config.resilience);
     if !config.resilience.circuit_breaker_enabled {
         pauses.consecutive_failures = u32::MAX;
     }
-    let limits = Limits {
+    let limits = ExecutorLimits {
         running: config.tool_calls.running,
         breaker: pauses,
         random: gateway_engine::random_unit,
-        ..Limits::default()
+        ..ExecutorLimits::default()
     };
-    let client = Client::new(&settings::connecting(config)).map_err(|error| anyhow!(error))?;
+    let client =
+        ServiceClient::new(&settings::connecting(config)).map_err(|error| anyhow!(error))?;
     let servers = config.mcp.iter().filter_map(|(name, server)| settings::mcp(name, server));
     let servers = servers.map(|it| McpServer::new(it, client.clone()));
-    let executor = Executor::new(registry, &limits).with_servers(servers, &limits);
+    let executor = ToolExecutor::new(registry, &limits).with_servers(servers, &limits);
     Ok(executor.remembering(Arc::clone(&stores.idempotency)).observed(count()))
 }
 
 /// Counts calls, by tool and outcome.
-fn count() -> Observer {
+fn count() -> ToolObserver {
     Arc::new(|tool, outcome, took| {
         let tool = tool.to_owned();
         counter!("llm_gateway_tool_calls_total", "tool" => tool.clone(), "outcome" => outcome)

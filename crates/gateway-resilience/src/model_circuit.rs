@@ -202,7 +202,7 @@ fn cooldown_after(error: &GatewayError) -> Duration {
 /// An admitted call. Dropped without an outcome, it counts neither way.
 pub(crate) struct CircuitPermit {
     circuit: Arc<ModelCircuit>,
-    host: Counted,
+    host: HostAdmission,
     /// Whether the call is a probe of a half-open circuit.
     pub(crate) probe: bool,
     end: Option<CallVerdict>,

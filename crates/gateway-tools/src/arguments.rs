@@ -22,26 +22,26 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, ToolError> {
         return Ok(Map::new());
     }
     match serde_json::from_str(text) {
-        Ok(Unambiguous(Value::Object(arguments))) => Ok(arguments),
+        Ok(UniqueKeyValue(Value::Object(arguments))) => Ok(arguments),
         // Some models say it when they have nothing to say.
-        Ok(Unambiguous(Value::Null)) => Ok(Map::new()),
+        Ok(UniqueKeyValue(Value::Null)) => Ok(Map::new()),
         Ok(_) => Err(ToolError::invalid("the arguments are not a JSON object")),
         Err(error) => Err(ToolError::invalid(format!("the arguments are not valid JSON: {error}"))),
     }
 }
 
 /// A value in which no object names a member twice.
-struct Unambiguous(Value);
+struct UniqueKeyValue(Value);
 
-impl<'de> Deserialize<'de> for Unambiguous {
+impl<'de> Deserialize<'de> for UniqueKeyValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+        deserializer.deserialize_any(UniqueKeyVisitor).map(Self)
     }
 }
 
-struct Reader;
+struct UniqueKeyVisitor;
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for UniqueKeyVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,7 +78,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(Unambiguous(item)) = items.next_element()? {
+        while let Some(UniqueKeyValue(item)) = items.next_element()? {
             array.push(item);
         }
         Ok(array.into())
@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
-        while let Some((name, Unambiguous(value))) = members.next_entry::<String, _>()? {
+        while let Some((name, UniqueKeyValue(value))) = members.next_entry::<String, _>()? {
             if object.insert(name, value).is_some() {
                 return Err(de::Error::custom("a name stands twice in one object"));
             }

@@ -5,19 +5,19 @@ mod search;
 mod text;
 
 use crate::{
-    local::{Calculator, Echo},
-    registry::Policy,
-    row::{Endpoint, Row},
+    local::{CalculatorTool, EchoTool},
+    registry::ToolPolicy,
     settings::ServicesSettings,
+    tool_row::{ToolEndpoint, ToolRow},
 };
 use gateway_core::Tool;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Those that need nobody.
-pub(crate) fn local() -> [(Arc<dyn Tool>, Policy); 2] {
-    let common = Policy { common: true, ..Policy::default() };
-    [(Arc::new(Echo::new()), common), (Arc::new(Calculator::new()), Policy::default())]
+pub(crate) fn local() -> [(Arc<dyn Tool>, ToolPolicy); 2] {
+    let common = ToolPolicy { common: true, ..ToolPolicy::default() };
+    [(Arc::new(EchoTool::new()), common), (Arc::new(CalculatorTool::new()), ToolPolicy::default())]
 }
 
 /// Those that services run, in the order in which they are shown.
@@ -25,7 +25,7 @@ pub(crate) fn local() -> [(Arc<dyn Tool>, Policy); 2] {
 /// # Errors
 ///
 /// If a path of the settings is none.
-pub(crate) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
+pub(crate) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
     let mut rows = Vec::new();
     rows.extend(search::rows(services)?);
     rows.extend(text::rows(services)?);
@@ -37,19 +37,19 @@ pub(crate) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
 }
 
 /// What is said of a built-in tool in one line.
-struct Line<'a> {
+struct BuiltinTool<'a> {
     name: &'a str,
     description: &'a str,
     service: &'a str,
     path: &'a str,
 }
 
-impl Line<'_> {
+impl BuiltinTool<'_> {
     /// The row, at its usual path or at that of `services`.
-    fn row(&self, services: &ServicesSettings) -> Result<Row, String> {
+    fn row(&self, services: &ServicesSettings) -> Result<ToolRow, String> {
         let path = services.paths.get(self.name).map_or(self.path, String::as_str);
-        let endpoint = Endpoint::new(path).map_err(|why| format!("'{}': {why}", self.name))?;
-        Ok(Row::new(self.name, self.description, self.service, endpoint))
+        let endpoint = ToolEndpoint::new(path).map_err(|why| format!("'{}': {why}", self.name))?;
+        Ok(ToolRow::new(self.name, self.description, self.service, endpoint))
     }
 
     /// The place where it may be instead, unless a place is configured.
@@ -57,9 +57,9 @@ impl Line<'_> {
         &self,
         services: &ServicesSettings,
         path: &str,
-    ) -> Result<Option<Endpoint>, String> {
+    ) -> Result<Option<ToolEndpoint>, String> {
         let configured = services.paths.contains_key(self.name);
-        (!configured).then(|| Endpoint::new(path)).transpose()
+        (!configured).then(|| ToolEndpoint::new(path)).transpose()
     }
 }
 

@@ -34,11 +34,11 @@ impl Default for ClientSettings {
 
 /// Talks to services. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Client(reqwest::Client);
+pub struct ServiceClient(reqwest::Client);
 
 /// What is asked of a service.
 #[derive(Clone, Debug)]
-pub(crate) struct Question {
+pub(crate) struct ServiceRequest {
     pub(crate) method: Method,
     pub(crate) url: String,
     pub(crate) body: Option<Vec<u8>>,
@@ -48,12 +48,12 @@ pub(crate) struct Question {
 
 /// What a service answered.
 #[derive(Clone, Debug)]
-pub(crate) struct Reply {
+pub(crate) struct ServiceReply {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
 
-impl Client {
+impl ServiceClient {
     /// A client of its own connections.
     ///
     /// # Errors
@@ -86,10 +86,10 @@ impl Client {
     /// Asks, and reads the whole answer. Dropping the future closes the connection.
     pub(crate) async fn ask(
         &self,
-        question: Question,
+        question: ServiceRequest,
         context: &ToolContext,
-    ) -> Result<Reply, ToolError> {
-        let Question { method, url, body, max_bytes } = question;
+    ) -> Result<ServiceReply, ToolError> {
+        let ServiceRequest { method, url, body, max_bytes } = question;
         let mut request = self.0.request(method, url).headers(headers(context));
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
@@ -107,7 +107,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Reply { status, body: body.freeze() })
+        Ok(ServiceReply { status, body: body.freeze() })
     }
 }
 

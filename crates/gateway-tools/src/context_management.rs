@@ -1,8 +1,8 @@
 //! The client of the platform's context-management service.
 
 use crate::{
-    client::{Client, Question},
-    guard::Guard,
+    client::{ServiceClient, ServiceRequest},
+    service_circuit::ServiceCircuit,
 };
 use async_trait::async_trait;
 use gateway_core::{
@@ -23,13 +23,13 @@ use tokio::time::{self, Instant};
 ///
 /// It is asked nothing while it is known to fail. Whether it is healthy is asked every two seconds at
 /// most, however many requests want to know.
-pub struct ContextManagement {
+pub struct ContextManagementClient {
     /// Without a slash at its end.
     base_url: String,
     timeout: Duration,
-    client: Client,
-    guard: Guard,
-    health: Mutex<Option<Health>>,
+    client: ServiceClient,
+    guard: ServiceCircuit,
+    health: Mutex<Option<ServiceHealth>>,
 }
 
 /// How long news of its health count.
@@ -39,35 +39,35 @@ const MAX_BYTES: usize = 32 << 20;
 
 /// What was last heard of its health.
 #[derive(Clone, Copy, Debug)]
-struct Health {
+struct ServiceHealth {
     healthy: bool,
     until: Instant,
 }
 
 #[derive(Serialize)]
-struct Asked<'a> {
+struct ProcessRequest<'a> {
     text: &'a str,
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    optimization_config: Option<Chunking>,
+    optimization_config: Option<ChunkingReply>,
 }
 
 #[derive(Serialize)]
-struct Chunking {
+struct ChunkingReply {
     chunking: bool,
 }
 
 #[derive(Deserialize)]
-struct Counted {
+struct TokenCountReply {
     token_count: u64,
 }
 
 #[derive(Deserialize)]
-struct Processed {
+struct ProcessReply {
     #[serde(default)]
     optimized_text: Option<String>,
     #[serde(default)]
-    chunks: Option<Vec<Chunk>>,
+    chunks: Option<Vec<TextChunk>>,
     #[serde(default)]
     fidelity_passed: Option<bool>,
     #[serde(default)]
@@ -75,7 +75,7 @@ struct Processed {
 }
 
 #[derive(Deserialize)]
-struct Chunk {
+struct TextChunk {
     #[serde(default)]
     sequence: u64,
     content: String,
@@ -85,15 +85,20 @@ struct Chunk {
     end_offset: Option<usize>,
 }
 
-impl ContextManagement {
+impl ContextManagementClient {
     /// The service at `base_url`, each of whose answers may take `timeout`. `random` draws from 0
     /// to 1.
-    pub fn new(base_url: &str, timeout: Duration, client: Client, random: fn() -> f64) -> Self {
+    pub fn new(
+        base_url: &str,
+        timeout: Duration,
+        client: ServiceClient,
+        random: fn() -> f64,
+    ) -> Self {
         Self {
             base_url: base_url.trim_end_matches('/').to_owned(),
             timeout,
             client,
-            guard: Guard::new(breaker::BreakerPolicy::default(), random),
+            guard: ServiceCircuit::new(breaker::BreakerPolicy::default(), random),
             health: Mutex::new(None),
         }
     }
@@ -112,7 +117,7 @@ impl ContextManagement {
     }
 
     fn learn(&self, healthy: bool) {
-        let news = Health { healthy, until: Instant::now() + FRESH };
+        let news = ServiceHealth { healthy, until: Instant::now() + FRESH };
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some(news);
     }
 
@@ -125,7 +130,7 @@ impl ContextManagement {
     ) -> Result<bytes::Bytes, ToolError> {
         let permit = self.guard.admit()?;
         let url = format!("{}{path}", self.base_url);
-        let question = Question { method, url, body, max_bytes: MAX_BYTES };
+        let question = ServiceRequest { method, url, body, max_bytes: MAX_BYTES };
         let beside = beside(context);
         let asking = time::timeout(self.timeout, self.client.ask(question, &beside));
         let reply = asking.await.unwrap_or_else(|_| {
@@ -146,7 +151,7 @@ impl ContextManagement {
     async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
-        text: &Asked<'_>,
+        text: &ProcessRequest<'_>,
         context: &Context,
     ) -> Result<T> {
         let body = serde_json::to_vec(text).unwrap_or_default();
@@ -159,7 +164,7 @@ impl ContextManagement {
 }
 
 #[async_trait]
-impl ContextService for ContextManagement {
+impl ContextService for ContextManagementClient {
     async fn is_healthy(&self) -> bool {
         if let Some(known) = self.known() {
             return known;
@@ -170,8 +175,8 @@ impl ContextService for ContextManagement {
     }
 
     async fn count(&self, text: &str, model: &str, context: &Context) -> Result<u64> {
-        let text = Asked { text, model, optimization_config: None };
-        let counted: Counted = self.post("/v1/context/validate", &text, context).await?;
+        let text = ProcessRequest { text, model, optimization_config: None };
+        let counted: TokenCountReply = self.post("/v1/context/validate", &text, context).await?;
         Ok(counted.token_count)
     }
 
@@ -184,15 +189,15 @@ impl ContextService for ContextManagement {
     ) -> Result<Option<String>> {
         let optimization_config = match how {
             Shortening::Whole => None,
-            Shortening::Pieces => Some(Chunking { chunking: true }),
+            Shortening::Pieces => Some(ChunkingReply { chunking: true }),
         };
-        let question = Asked { text, model, optimization_config };
-        let processed: Processed = self.post("/v1/context/process", &question, context).await?;
+        let question = ProcessRequest { text, model, optimization_config };
+        let processed: ProcessReply = self.post("/v1/context/process", &question, context).await?;
         Ok(processed.text().filter(|shorter| shorter.len() < text.len()))
     }
 }
 
-impl Processed {
+impl ProcessReply {
     /// The text that was made, unless the service itself does not stand by it.
     fn text(self) -> Option<String> {
         if self.rolled_back || self.fidelity_passed == Some(false) {
@@ -204,7 +209,7 @@ impl Processed {
 
 /// The pieces in their order. Of those that were left as they are, what two of them share is told
 /// once.
-fn joined(mut chunks: Vec<Chunk>) -> String {
+fn joined(mut chunks: Vec<TextChunk>) -> String {
     chunks.sort_by_key(|chunk| chunk.sequence);
     let (mut text, mut told) = (String::new(), 0);
     for chunk in chunks {
@@ -232,7 +237,7 @@ fn unavailable(why: String) -> GatewayError {
     GatewayError::new(ErrorKind::Unavailable, why)
 }
 
-impl fmt::Debug for ContextManagement {
+impl fmt::Debug for ContextManagementClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ContextManagement")
             .field("base_url", &self.base_url)
@@ -246,7 +251,7 @@ mod tests {
 
     #[track_caller]
     fn check(answer: &str, expected: Option<&str>) {
-        let processed: Processed = serde_json::from_str(answer).unwrap();
+        let processed: ProcessReply = serde_json::from_str(answer).unwrap();
         assert_eq!(processed.text().as_deref(), expected);
     }
 

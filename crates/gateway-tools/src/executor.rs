@@ -1,12 +1,12 @@
 //! Running tools: within their schema, their time, their size, and the health of their service.
 
 use crate::{
-    arguments, client,
-    guard::Guard,
-    ledger::{self, CallLedger, Entry},
-    listing,
+    arguments,
+    call_ledger::{self, CallLedger, LedgerEntry},
+    client, listing,
     mcp::McpServer,
-    registry::{Registered, Registry},
+    registry::{RegisteredTool, ToolRegistry},
+    service_circuit::ServiceCircuit,
 };
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -24,11 +24,11 @@ use tokio::{
 
 /// Learns of every call: the tool's name, how it went (`ok` or the code of its failure), and how
 /// long it took. The name is that of a registered tool, or `unknown`.
-pub type Observer = Arc<dyn Fn(&str, &'static str, Duration) + Send + Sync>;
+pub type ToolObserver = Arc<dyn Fn(&str, &'static str, Duration) + Send + Sync>;
 
 /// What all tools share.
 #[derive(Clone)]
-pub struct Limits {
+pub struct ExecutorLimits {
     /// How many run at once, over all requests.
     pub running: usize,
     /// How long a call waits for its turn.
@@ -39,7 +39,7 @@ pub struct Limits {
     pub random: fn() -> f64,
 }
 
-impl Default for Limits {
+impl Default for ExecutorLimits {
     fn default() -> Self {
         Self {
             running: 64,
@@ -50,23 +50,23 @@ impl Default for Limits {
     }
 }
 
-/// Runs the tools of a [`Registry`].
-pub struct Executor {
-    registry: Arc<ArcSwap<Registry>>,
+/// Runs the tools of a [`ToolRegistry`].
+pub struct ToolExecutor {
+    registry: Arc<ArcSwap<ToolRegistry>>,
     /// Asks servers for their tools, as long as this lives.
     listing: JoinSet<()>,
-    guards: HashMap<String, Guard>,
+    guards: HashMap<String, ServiceCircuit>,
     turns: Semaphore,
     queue: Duration,
     ledger: Option<CallLedger>,
-    observer: Option<Observer>,
+    observer: Option<ToolObserver>,
 }
 
-impl Executor {
+impl ToolExecutor {
     /// Runs the tools of `registry`, which share `limits`.
-    pub fn new(registry: Registry, limits: &Limits) -> Self {
+    pub fn new(registry: ToolRegistry, limits: &ExecutorLimits) -> Self {
         let services = registry.iter().filter_map(|it| it.policy.service.clone());
-        let guard = |service| (service, Guard::new(limits.breaker, limits.random));
+        let guard = |service| (service, ServiceCircuit::new(limits.breaker, limits.random));
         Self {
             guards: services.map(guard).collect(),
             registry: Arc::new(ArcSwap::from_pointee(registry)),
@@ -83,10 +83,11 @@ impl Executor {
     pub fn with_servers(
         mut self,
         servers: impl IntoIterator<Item = McpServer>,
-        limits: &Limits,
+        limits: &ExecutorLimits,
     ) -> Self {
         for server in servers {
-            self.guards.insert(server.service(), Guard::new(limits.breaker, limits.random));
+            self.guards
+                .insert(server.service(), ServiceCircuit::new(limits.breaker, limits.random));
             self.listing.spawn(listing::keep(server, Arc::clone(&self.registry)));
         }
         self
@@ -101,7 +102,7 @@ impl Executor {
 
     /// Tells `observer` of every call that ends.
     #[must_use]
-    pub fn observed(mut self, observer: Observer) -> Self {
+    pub fn observed(mut self, observer: ToolObserver) -> Self {
         self.observer = Some(observer);
         self
     }
@@ -115,7 +116,7 @@ impl Executor {
         if deadline <= now {
             return Err(ToolError::new(ToolErrorCode::Timeout, "no time is left for the tool"));
         }
-        let key = ledger::key(call, context);
+        let key = call_ledger::key(call, context);
         let context = ToolContext {
             deadline: Some(deadline.into_std()),
             idempotency_key: Some(key.as_str().into()),
@@ -128,8 +129,8 @@ impl Executor {
         let noted = match &self.ledger {
             Some(ledger) if !tool.policy.idempotent => {
                 match ledger.note(&context.tenant, &key).await? {
-                    Entry::Done(result) => return Ok(result),
-                    Entry::New(noted) => noted,
+                    LedgerEntry::Done(result) => return Ok(result),
+                    LedgerEntry::New(noted) => noted,
                 }
             }
             Some(_) | None => None,
@@ -141,7 +142,7 @@ impl Executor {
         outcome
     }
 
-    fn registered(&self, name: &str) -> Option<Arc<Registered>> {
+    fn registered(&self, name: &str) -> Option<Arc<RegisteredTool>> {
         self.registry.load().get(name).cloned()
     }
 
@@ -149,13 +150,13 @@ impl Executor {
     /// only then does a lack of it prove anything.
     async fn guarded(
         &self,
-        tool: &Registered,
+        tool: &RegisteredTool,
         arguments: &str,
         context: &ToolContext,
         full: bool,
     ) -> Result<Json, ToolError> {
         let guard = tool.policy.service.as_ref().and_then(|service| self.guards.get(service));
-        let permit = guard.map(Guard::admit).transpose()?;
+        let permit = guard.map(ServiceCircuit::admit).transpose()?;
         let deadline = context.deadline.map_or_else(Instant::now, Instant::from_std);
         let outcome = match time::timeout_at(deadline, tool.tool.call(arguments, context)).await {
             Ok(outcome) => outcome,
@@ -191,7 +192,7 @@ impl Executor {
 }
 
 #[async_trait]
-impl Tools for Executor {
+impl Tools for ToolExecutor {
     fn specs(&self) -> Vec<Arc<ToolSpec>> {
         self.registry.load().iter().map(|it| Arc::clone(&it.spec)).collect()
     }
@@ -212,14 +213,14 @@ impl Tools for Executor {
     }
 }
 
-impl fmt::Debug for Executor {
+impl fmt::Debug for ToolExecutor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let registry = self.registry.load();
         f.debug_struct("Executor").field("registry", &registry).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Limits {
+impl fmt::Debug for ExecutorLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Limits")
             .field("running", &self.running)
@@ -234,7 +235,7 @@ fn timed_out() -> ToolError {
 }
 
 /// The arguments as the tool gets them, once they fit its schema.
-fn checked(tool: &Registered, text: &str, strict: bool) -> Result<String, ToolError> {
+fn checked(tool: &RegisteredTool, text: &str, strict: bool) -> Result<String, ToolError> {
     let mut arguments = arguments::parse(text)?;
     drop_nulls(&mut arguments, tool);
     tool.schema.check_arguments(&arguments, strict).map_err(ToolError::invalid)?;
@@ -242,7 +243,7 @@ fn checked(tool: &Registered, text: &str, strict: bool) -> Result<String, ToolEr
 }
 
 /// Models write `null` for what they do not set.
-fn drop_nulls(arguments: &mut Map<String, Value>, tool: &Registered) {
+fn drop_nulls(arguments: &mut Map<String, Value>, tool: &RegisteredTool) {
     arguments.retain(|name, value| {
         !value.is_null() || !tool.schema.names(name) || tool.schema.requires(name)
     });

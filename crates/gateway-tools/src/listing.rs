@@ -1,6 +1,6 @@
 //! Keeping up with servers that tell which tools they have.
 
-use crate::{mcp::McpServer, registry::Registry};
+use crate::{mcp::McpServer, registry::ToolRegistry};
 use arc_swap::ArcSwap;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// Asks `server` for its tools, again and again, and puts what it tells into `registry`. Tools of a
 /// server that does not answer stay: whoever calls them is told.
-pub(crate) async fn keep(server: McpServer, registry: Arc<ArcSwap<Registry>>) {
+pub(crate) async fn keep(server: McpServer, registry: Arc<ArcSwap<ToolRegistry>>) {
     let service = server.service();
     let mut was_there = true;
     loop {

@@ -7,9 +7,9 @@ use serde_json::json;
 
 /// Gives back what it is told.
 #[derive(Debug)]
-pub(crate) struct Echo(ToolSpec);
+pub(crate) struct EchoTool(ToolSpec);
 
-impl Echo {
+impl EchoTool {
     pub(crate) fn new() -> Self {
         let schema = json!({
             "type": "object",
@@ -21,27 +21,27 @@ impl Echo {
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct EchoArgs {
     message: String,
 }
 
 #[async_trait]
-impl Tool for Echo {
+impl Tool for EchoTool {
     fn spec(&self) -> &ToolSpec {
         &self.0
     }
 
     async fn call(&self, arguments: &str, _: &ToolContext) -> Result<Json, ToolError> {
-        let Said { message } = read(arguments)?;
+        let EchoArgs { message } = read(arguments)?;
         Ok(Json::of(&json!({ "echoed": message })))
     }
 }
 
 /// Does one sum.
 #[derive(Debug)]
-pub(crate) struct Calculator(ToolSpec);
+pub(crate) struct CalculatorTool(ToolSpec);
 
-impl Calculator {
+impl CalculatorTool {
     pub(crate) fn new() -> Self {
         let schema = json!({
             "type": "object",
@@ -62,16 +62,16 @@ impl Calculator {
 }
 
 #[derive(Deserialize)]
-struct Sum {
+struct CalculatorArgs {
     a: serde_json::Number,
     b: serde_json::Number,
     #[serde(default)]
-    operation: Operation,
+    operation: ArithmeticOperation,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Operation {
+enum ArithmeticOperation {
     #[default]
     Add,
     Subtract,
@@ -79,15 +79,15 @@ enum Operation {
     Divide,
 }
 
-impl Sum {
+impl CalculatorArgs {
     /// Exact for whole numbers as long as the result is one that fits.
     fn result(&self) -> Option<serde_json::Number> {
         if let (Some(a), Some(b)) = (self.a.as_i64(), self.b.as_i64()) {
             let exact = match self.operation {
-                Operation::Add => a.checked_add(b),
-                Operation::Subtract => a.checked_sub(b),
-                Operation::Multiply => a.checked_mul(b),
-                Operation::Divide => {
+                ArithmeticOperation::Add => a.checked_add(b),
+                ArithmeticOperation::Subtract => a.checked_sub(b),
+                ArithmeticOperation::Multiply => a.checked_mul(b),
+                ArithmeticOperation::Divide => {
                     a.checked_rem(b).filter(|rest| *rest == 0).and_then(|_| a.checked_div(b))
                 }
             };
@@ -98,26 +98,26 @@ impl Sum {
         let (a, b) = (self.a.as_f64()?, self.b.as_f64()?);
         // What is not finite is no JSON number.
         serde_json::Number::from_f64(match self.operation {
-            Operation::Add => a + b,
-            Operation::Subtract => a - b,
-            Operation::Multiply => a * b,
-            Operation::Divide => a / b,
+            ArithmeticOperation::Add => a + b,
+            ArithmeticOperation::Subtract => a - b,
+            ArithmeticOperation::Multiply => a * b,
+            ArithmeticOperation::Divide => a / b,
         })
     }
 }
 
 #[async_trait]
-impl Tool for Calculator {
+impl Tool for CalculatorTool {
     fn spec(&self) -> &ToolSpec {
         &self.0
     }
 
     async fn call(&self, arguments: &str, _: &ToolContext) -> Result<Json, ToolError> {
-        let sum: Sum = read(arguments)?;
+        let sum: CalculatorArgs = read(arguments)?;
         let result = sum.result().ok_or_else(|| {
             ToolError::new(ToolErrorCode::Failed, "the result is not a finite number")
         })?;
-        let Sum { a, b, operation } = sum;
+        let CalculatorArgs { a, b, operation } = sum;
         Ok(Json::of(&json!({ "result": result, "operation": operation, "a": a, "b": b })))
     }
 }
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn echo_returns_its_arguments() {
-        check(&Echo::new(), r#"{"message":"a\"\n"}"#, Ok(r#"{"echoed":"a\"\n"}"#));
-        check(&Echo::new(), "{}", Err(ToolErrorCode::InvalidArguments));
+        check(&EchoTool::new(), r#"{"message":"a\"\n"}"#, Ok(r#"{"echoed":"a\"\n"}"#));
+        check(&EchoTool::new(), "{}", Err(ToolErrorCode::InvalidArguments));
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
             let arguments = format!(r#"{{"a":{a},"b":{b},"operation":"{operation}"}}"#);
             let whole =
                 format!(r#"{{"a":{a},"b":{b},"operation":"{operation}","result":{expected}}}"#);
-            check(&Calculator::new(), &arguments, Ok(&whole));
+            check(&CalculatorTool::new(), &arguments, Ok(&whole));
         };
         sum("2", "add", "3", "5");
         sum("2", "subtract", "3", "-1");
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn plus_adds_numbers() {
         check(
-            &Calculator::new(),
+            &CalculatorTool::new(),
             r#"{"a":1,"b":1}"#,
             Ok(r#"{"a":1,"b":1,"operation":"add","result":2}"#),
         );
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn undefined_calculation_fails() {
         for arguments in [r#"{"a":1,"b":0,"operation":"divide"}"#, r#"{"a":1e308,"b":1e308}"#] {
-            check(&Calculator::new(), arguments, Err(ToolErrorCode::Failed));
+            check(&CalculatorTool::new(), arguments, Err(ToolErrorCode::Failed));
         }
     }
 }

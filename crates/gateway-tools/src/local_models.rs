@@ -1,6 +1,6 @@
 //! What the platform's inference service tells of its models.
 
-use crate::client::{Client, Question};
+use crate::client::{ServiceClient, ServiceRequest};
 use gateway_core::ToolContext;
 use http::Method;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 use tokio::time;
 
 /// How many tokens each model of an inference service can read and write in all, by its name.
-pub type Windows = HashMap<String, u64>;
+pub type ContextWindows = HashMap<String, u64>;
 
 /// How long the service may take to tell.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -16,12 +16,12 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 1 << 20;
 
 #[derive(Deserialize)]
-struct List {
-    data: Vec<Model>,
+struct ModelList {
+    data: Vec<ListedModel>,
 }
 
 #[derive(Deserialize)]
-struct Model {
+struct ListedModel {
     id: String,
     #[serde(default)]
     context_length: Option<u64>,
@@ -32,11 +32,11 @@ struct Model {
 /// # Errors
 ///
 /// Says why they are not known: it is away, takes too long, or tells something else.
-pub async fn windows(client: &Client, base_url: &str) -> Result<Windows, String> {
+pub async fn windows(client: &ServiceClient, base_url: &str) -> Result<ContextWindows, String> {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
     let url = format!("{base}/v1/models");
-    let question = Question { method: Method::GET, url, body: None, max_bytes: MAX_BYTES };
+    let question = ServiceRequest { method: Method::GET, url, body: None, max_bytes: MAX_BYTES };
     let context = ToolContext::default();
     let reply = time::timeout(TIMEOUT, client.ask(question, &context)).await;
     let reply = reply.map_err(|_| "it took too long".to_owned())?.map_err(|it| it.to_string())?;
@@ -46,8 +46,8 @@ pub async fn windows(client: &Client, base_url: &str) -> Result<Windows, String>
     read(&reply.body)
 }
 
-fn read(body: &[u8]) -> Result<Windows, String> {
-    let list: List = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+fn read(body: &[u8]) -> Result<ContextWindows, String> {
+    let list: ModelList = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let windows = list.data.into_iter().filter_map(|model| Some((model.id, model.context_length?)));
     Ok(windows.filter(|(_, window)| *window > 0).collect())
 }
@@ -60,7 +60,7 @@ mod tests {
     fn context_windows_are_read_and_missing_ones_skipped() {
         let body = br#"{"data":[{"id":"phi-4","status":"loaded","context_length":4096},
             {"id":"x","context_length":null},{"id":"y"},{"id":"z","context_length":0}],"config":{}}"#;
-        assert_eq!(read(body).unwrap(), Windows::from([("phi-4".to_owned(), 4096)]));
+        assert_eq!(read(body).unwrap(), ContextWindows::from([("phi-4".to_owned(), 4096)]));
     }
 
     #[test]

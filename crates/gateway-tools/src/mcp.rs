@@ -4,15 +4,15 @@
 //! nothing of one client's calls is left for another's, and dropping it ends it. Connections are
 //! kept; no process is ever started.
 
-mod answer;
+mod result;
 mod settings;
 
 pub use self::settings::McpSettings;
 
 use crate::{
     arguments,
-    client::{Client, headers},
-    registry::Policy,
+    client::{ServiceClient, headers},
+    registry::ToolPolicy,
 };
 use async_trait::async_trait;
 use gateway_core::{Json, Tool, ToolContext, ToolError, ToolErrorCode, ToolSpec};
@@ -34,7 +34,7 @@ const MAX_TOOLS: usize = 512;
 #[derive(Clone)]
 pub struct McpServer {
     settings: Arc<McpSettings>,
-    client: Client,
+    client: ServiceClient,
 }
 
 /// A tool that a server told of.
@@ -45,11 +45,11 @@ struct McpTool {
     spec: ToolSpec,
 }
 
-type Session = RunningService<RoleClient, ()>;
+type McpSession = RunningService<RoleClient, ()>;
 
 impl McpServer {
     /// The server of `settings`.
-    pub fn new(settings: McpSettings, client: Client) -> Self {
+    pub fn new(settings: McpSettings, client: ServiceClient) -> Self {
         Self { settings: Arc::new(settings), client }
     }
 
@@ -63,10 +63,10 @@ impl McpServer {
     /// # Errors
     ///
     /// If it cannot be reached, or does not answer in time.
-    pub async fn tools(&self) -> Result<Vec<(Arc<dyn Tool>, Policy)>, ToolError> {
+    pub async fn tools(&self) -> Result<Vec<(Arc<dyn Tool>, ToolPolicy)>, ToolError> {
         let listing = async {
             let session = self.begin(&ToolContext::default()).await?;
-            session.list_all_tools().await.map_err(|error| answer::failed(&error))
+            session.list_all_tools().await.map_err(|error| result::failed(&error))
         };
         let listed = time::timeout(self.settings.timeout, listing).await.map_err(|_| {
             ToolError::new(ToolErrorCode::Timeout, "the server does not tell its tools")
@@ -82,8 +82,8 @@ impl McpServer {
         Arc::new(McpTool { server: self.clone(), remote: tool.name.to_string(), spec })
     }
 
-    fn policy(&self) -> Policy {
-        Policy {
+    fn policy(&self) -> ToolPolicy {
+        ToolPolicy {
             timeout: self.settings.timeout,
             idempotent: self.settings.idempotent,
             service: Some(self.service()),
@@ -93,7 +93,7 @@ impl McpServer {
     }
 
     /// Begins a conversation, which ends when it is dropped.
-    async fn begin(&self, context: &ToolContext) -> Result<Session, ToolError> {
+    async fn begin(&self, context: &ToolContext) -> Result<McpSession, ToolError> {
         let mut all: HashMap<_, _> = self.settings.headers.iter().cloned().collect();
         let about = headers(context).into_iter().filter_map(|(name, value)| Some((name?, value)));
         all.extend(about.filter(|(name, _)| name != http::header::ACCEPT));
@@ -121,8 +121,8 @@ impl Tool for McpTool {
         let session = self.server.begin(context).await?;
         let call = CallToolRequestParams::new(self.remote.clone()).with_arguments(arguments);
         let called = session.call_tool(call).await;
-        let called = called.map_err(|error: ServiceError| answer::failed(&error))?;
-        answer::of(called)
+        let called = called.map_err(|error: ServiceError| result::failed(&error))?;
+        result::of(called)
     }
 }
 

@@ -12,10 +12,10 @@ const MAX_NAME: usize = 512;
 /// An argument fills one segment and can never become more than that: what is not a letter, a digit
 /// or one of `-_~.` is percent-encoded, and what is a direction (`.` and `..`) is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PathTemplate(Vec<Segment>);
+pub struct PathTemplate(Vec<PathSegment>);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Segment {
+enum PathSegment {
     Fixed(String),
     Argument(String),
 }
@@ -30,10 +30,10 @@ impl PathTemplate {
         let path = text.strip_prefix('/').ok_or_else(|| format!("'{text}' must begin with '/'"))?;
         let segments = path.split('/').map(|segment| match segment.strip_prefix('{') {
             Some(rest) => match rest.strip_suffix('}').filter(|name| is_word(name)) {
-                Some(name) => Ok(Segment::Argument(name.to_owned())),
+                Some(name) => Ok(PathSegment::Argument(name.to_owned())),
                 None => Err(format!("'{text}': '{segment}' names no argument")),
             },
-            None if is_fixed(segment) => Ok(Segment::Fixed(segment.to_owned())),
+            None if is_fixed(segment) => Ok(PathSegment::Fixed(segment.to_owned())),
             None => Err(format!("'{text}': '{segment}' cannot be part of a path")),
         });
         segments.collect::<Result<_, _>>().map(Self)
@@ -42,7 +42,7 @@ impl PathTemplate {
     /// The arguments that it takes.
     pub fn arguments(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|segment| {
-            if let Segment::Argument(name) = segment { Some(name.as_str()) } else { None }
+            if let PathSegment::Argument(name) = segment { Some(name.as_str()) } else { None }
         })
     }
 
@@ -56,8 +56,8 @@ impl PathTemplate {
         for segment in &self.0 {
             path.push('/');
             match segment {
-                Segment::Fixed(text) => path.push_str(text),
-                Segment::Argument(name) => {
+                PathSegment::Fixed(text) => path.push_str(text),
+                PathSegment::Argument(name) => {
                     let value = arguments.remove(name).unwrap_or_default();
                     encode(&named(&value, name)?, &mut path);
                 }

@@ -2,11 +2,12 @@
 
 use crate::{
     arguments,
-    client::{Client, Question, Reply},
-    path, refusal,
-    registry::Policy,
-    row::{Endpoint, Row},
-    schema::Schema,
+    client::{ServiceClient, ServiceReply, ServiceRequest},
+    path,
+    registry::ToolPolicy,
+    schema::ArgumentSchema,
+    service_error,
+    tool_row::{ToolEndpoint, ToolRow},
 };
 use async_trait::async_trait;
 use gateway_core::{Json, Tool, ToolContext, ToolError, ToolErrorCode, ToolSpec};
@@ -14,17 +15,17 @@ use http::{Method, StatusCode, Uri};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// A [`Row`] at work.
+/// A [`ToolRow`] at work.
 ///
 /// Its result is the service's own, unchanged. Nothing that a model says decides whom it talks to:
 /// arguments go into the body, the query, or one segment of the path.
 pub struct ProxyTool {
-    row: Row,
+    row: ToolRow,
     spec: ToolSpec,
-    schema: Schema,
+    schema: ArgumentSchema,
     /// Without a slash at its end.
     base_url: String,
-    client: Client,
+    client: ServiceClient,
 }
 
 impl ProxyTool {
@@ -34,9 +35,9 @@ impl ProxyTool {
     ///
     /// If the address is none, or the schema cannot be read or does not know an argument that the
     /// row speaks of.
-    pub fn new(row: Row, base_url: &str, client: Client) -> Result<Self, String> {
+    pub fn new(row: ToolRow, base_url: &str, client: ServiceClient) -> Result<Self, String> {
         check_address(base_url).map_err(|why| format!("'{}': {why}", row.service))?;
-        let schema = Schema::parse(&row.schema.to_string())
+        let schema = ArgumentSchema::parse(&row.schema.to_string())
             .map_err(|error| format!("the schema of '{}': {error}", row.name))?;
         check_arguments(&row, &schema)?;
         let spec = ToolSpec::function(&row.name, &row.description, Json::of(&row.schema));
@@ -45,8 +46,8 @@ impl ProxyTool {
     }
 
     /// How it is to be run.
-    pub fn policy(&self) -> Policy {
-        Policy {
+    pub fn policy(&self) -> ToolPolicy {
+        ToolPolicy {
             timeout: self.row.timeout,
             idempotent: self.row.idempotent,
             service: Some(self.row.service.clone()),
@@ -69,17 +70,17 @@ impl ProxyTool {
 
     async fn ask(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &ToolEndpoint,
         mut arguments: Map<String, Value>,
         context: &ToolContext,
-    ) -> Result<Reply, ToolError> {
+    ) -> Result<ServiceReply, ToolError> {
         let path = endpoint.path.fill(&mut arguments)?;
         let mut payload = endpoint.payload(arguments, &self.schema);
         let reply = self.send(&path, &payload, context).await?;
         if reply.status != StatusCode::UNPROCESSABLE_ENTITY {
             return Ok(reply);
         }
-        let refused = refusal::unknown_fields(&reply.body, &self.row.droppable);
+        let refused = service_error::unknown_fields(&reply.body, &self.row.droppable);
         let before = payload.len();
         payload.retain(|name, _| !refused.contains(&name.as_str()));
         if payload.len() == before {
@@ -100,7 +101,7 @@ impl ProxyTool {
         path: &str,
         payload: &Map<String, Value>,
         context: &ToolContext,
-    ) -> Result<Reply, ToolError> {
+    ) -> Result<ServiceReply, ToolError> {
         let mut url = format!("{}{path}", self.base_url);
         let mut body = None;
         if self.row.method == Method::GET || self.row.method == Method::DELETE {
@@ -109,10 +110,10 @@ impl ProxyTool {
             body = Some(serde_json::to_vec(payload).unwrap_or_default());
         }
         let (method, max_bytes) = (self.row.method.clone(), self.row.max_bytes);
-        self.client.ask(Question { method, url, body, max_bytes }, context).await
+        self.client.ask(ServiceRequest { method, url, body, max_bytes }, context).await
     }
 
-    fn result(&self, reply: &Reply) -> Result<Json, ToolError> {
+    fn result(&self, reply: &ServiceReply) -> Result<Json, ToolError> {
         let status = reply.status;
         if status.is_success() {
             return read(&reply.body).ok_or_else(|| {
@@ -130,7 +131,7 @@ impl ProxyTool {
         let mut message = format!("the service answered {}", status.as_u16());
         // What a service says of its own troubles is for its operators.
         if status.is_client_error()
-            && let Some(why) = refusal::reason(&reply.body)
+            && let Some(why) = service_error::reason(&reply.body)
         {
             message = format!("{message}: {why}");
         }
@@ -195,7 +196,7 @@ fn check_address(base_url: &str) -> Result<(), String> {
     }
 }
 
-fn check_arguments(row: &Row, schema: &Schema) -> Result<(), String> {
+fn check_arguments(row: &ToolRow, schema: &ArgumentSchema) -> Result<(), String> {
     let endpoints = [Some(&row.endpoint), row.fallback.as_ref()];
     let mut paths = endpoints.into_iter().flatten().flat_map(|it| it.path.arguments());
     if let Some(name) = paths.find(|name| !schema.requires(name)) {

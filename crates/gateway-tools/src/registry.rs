@@ -1,12 +1,12 @@
 //! Which tools there are, and how each is to be run.
 
-use crate::schema::Schema;
+use crate::schema::ArgumentSchema;
 use gateway_core::{Function, Tool, ToolKind, ToolSpec};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 /// How a tool is to be run.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Policy {
+pub struct ToolPolicy {
     /// How long it may take.
     pub timeout: Duration,
     /// Running it twice does no harm.
@@ -19,14 +19,14 @@ pub struct Policy {
     pub common: bool,
 }
 
-impl Default for Policy {
+impl Default for ToolPolicy {
     /// For a tool that needs nobody.
     fn default() -> Self {
         Self {
-            timeout: crate::row::TIMEOUT,
+            timeout: crate::tool_row::TIMEOUT,
             idempotent: true,
             service: None,
-            max_bytes: crate::row::MAX_BYTES,
+            max_bytes: crate::tool_row::MAX_BYTES,
             common: false,
         }
     }
@@ -34,20 +34,20 @@ impl Default for Policy {
 
 /// Tools by their names, in the order in which they came.
 #[derive(Clone, Default)]
-pub struct Registry {
-    tools: Vec<Arc<Registered>>,
+pub struct ToolRegistry {
+    tools: Vec<Arc<RegisteredTool>>,
     by_name: HashMap<String, usize>,
 }
 
 /// A tool that may be called.
-pub(crate) struct Registered {
+pub(crate) struct RegisteredTool {
     pub(crate) tool: Arc<dyn Tool>,
     pub(crate) spec: Arc<ToolSpec>,
-    pub(crate) schema: Schema,
-    pub(crate) policy: Policy,
+    pub(crate) schema: ArgumentSchema,
+    pub(crate) policy: ToolPolicy,
 }
 
-impl Registered {
+impl RegisteredTool {
     /// Whether `described`, which has its name, is this tool.
     pub(crate) fn recognizes(&self, described: &ToolSpec) -> bool {
         described.may_describe(&self.spec)
@@ -55,13 +55,13 @@ impl Registered {
     }
 }
 
-impl Registry {
+impl ToolRegistry {
     /// Adds a tool. One of the same name is replaced: configuration comes after what is built in.
     ///
     /// # Errors
     ///
     /// If it is no function, has a name that models cannot call, or a schema that cannot be read.
-    pub fn add(&mut self, tool: Arc<dyn Tool>, policy: Policy) -> Result<(), String> {
+    pub fn add(&mut self, tool: Arc<dyn Tool>, policy: ToolPolicy) -> Result<(), String> {
         let spec = Arc::new(tool.spec().clone());
         let name = spec.name().to_owned();
         if !is_name(&name) {
@@ -71,9 +71,9 @@ impl Registry {
             return Err(format!("the tool '{name}' is not a function"));
         };
         let schema = parameters.as_ref().map_or("true", |schema| schema.get());
-        let schema = Schema::parse(schema)
+        let schema = ArgumentSchema::parse(schema)
             .map_err(|error| format!("the schema of the tool '{name}': {error}"))?;
-        let registered = Arc::new(Registered { tool, spec, schema, policy });
+        let registered = Arc::new(RegisteredTool { tool, spec, schema, policy });
         if let Some(known) = self.by_name.get(&name).and_then(|at| self.tools.get_mut(*at)) {
             *known = registered;
         } else {
@@ -90,7 +90,11 @@ impl Registry {
 
     /// The same, but of `service` nothing but `tools`. Those whose names are taken, or cannot be
     /// read, are left out, and told.
-    pub(crate) fn with_service(&self, service: &str, tools: &[(Arc<dyn Tool>, Policy)]) -> Self {
+    pub(crate) fn with_service(
+        &self,
+        service: &str,
+        tools: &[(Arc<dyn Tool>, ToolPolicy)],
+    ) -> Self {
         let mut all = Self::default();
         let others = self.tools.iter().filter(|it| it.policy.service.as_deref() != Some(service));
         for other in others {
@@ -111,11 +115,11 @@ impl Registry {
         all
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Registered>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<RegisteredTool>> {
         self.tools.get(*self.by_name.get(name)?)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Registered> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &RegisteredTool> {
         self.tools.iter().map(AsRef::as_ref)
     }
 }
@@ -134,7 +138,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-impl fmt::Debug for Registry {
+impl fmt::Debug for ToolRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.tools.iter().map(|it| it.spec.name())).finish()
     }

@@ -11,19 +11,19 @@ use std::{collections::BTreeMap, fmt};
 /// What a value must be like.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Schema {
+pub enum ArgumentSchema {
     /// Anything, or nothing.
     Always(bool),
     /// Something in particular.
-    Shape(Box<Shape>),
+    ObjectSchema(Box<ObjectSchema>),
 }
 
 /// The words of a schema that is not just `true` or `false`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Shape {
+pub struct ObjectSchema {
     #[serde(rename = "type")]
-    types: Types,
+    types: TypeSet,
     #[serde(rename = "enum")]
     values: Option<Vec<Value>>,
     #[serde(rename = "const")]
@@ -36,27 +36,27 @@ pub struct Shape {
     max_length: Option<usize>,
     min_items: Option<usize>,
     max_items: Option<usize>,
-    items: Option<Schema>,
-    properties: BTreeMap<String, Schema>,
+    items: Option<ArgumentSchema>,
+    properties: BTreeMap<String, ArgumentSchema>,
     required: Vec<String>,
-    additional_properties: Option<Schema>,
-    any_of: Option<Vec<Schema>>,
-    one_of: Option<Vec<Schema>>,
-    all_of: Vec<Schema>,
+    additional_properties: Option<ArgumentSchema>,
+    any_of: Option<Vec<ArgumentSchema>>,
+    one_of: Option<Vec<ArgumentSchema>>,
+    all_of: Vec<ArgumentSchema>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(untagged)]
-enum Types {
+enum TypeSet {
     #[default]
     Any,
-    One(Type),
-    Several(Vec<Type>),
+    One(JsonType),
+    Several(Vec<JsonType>),
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
-enum Type {
+enum JsonType {
     Null,
     Boolean,
     Integer,
@@ -66,7 +66,7 @@ enum Type {
     Object,
 }
 
-impl Schema {
+impl ArgumentSchema {
     /// Reads a schema.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Schema {
         arguments: &Map<String, Value>,
         strict: bool,
     ) -> Result<(), String> {
-        let Self::Shape(shape) = self else { return Ok(()) };
+        let Self::ObjectSchema(shape) = self else { return Ok(()) };
         if strict && shape.additional_properties.is_none() {
             for name in arguments.keys() {
                 if !shape.properties.contains_key(name) {
@@ -101,7 +101,7 @@ impl Schema {
     pub fn names(&self, name: &str) -> bool {
         match self {
             Self::Always(all) => *all,
-            Self::Shape(shape) => {
+            Self::ObjectSchema(shape) => {
                 let others =
                     !matches!(&shape.additional_properties, None | Some(Self::Always(false)));
                 others || shape.properties.contains_key(name)
@@ -111,7 +111,7 @@ impl Schema {
 
     /// Whether an object of this schema must have a member of this name.
     pub fn requires(&self, name: &str) -> bool {
-        if let Self::Shape(shape) = self {
+        if let Self::ObjectSchema(shape) = self {
             shape.required.iter().any(|it| it == name)
         } else {
             false
@@ -122,12 +122,12 @@ impl Schema {
         match self {
             Self::Always(true) => Ok(()),
             Self::Always(false) => Err(format!("the argument '{path}' is not allowed")),
-            Self::Shape(shape) => shape.check(value, path),
+            Self::ObjectSchema(shape) => shape.check(value, path),
         }
     }
 }
 
-impl Shape {
+impl ObjectSchema {
     fn check(&self, value: &Value, path: &str) -> Result<(), String> {
         if !self.types.allow(value) {
             return Err(format!("the argument '{path}' must be {}", self.types));
@@ -164,7 +164,7 @@ impl Shape {
         for (name, value) in members {
             let schema = self.properties.get(name).or(self.additional_properties.as_ref());
             match schema {
-                Some(Schema::Always(false)) => {
+                Some(ArgumentSchema::Always(false)) => {
                     return Err(format!("there is no argument '{}'", full(name)));
                 }
                 Some(schema) => schema.check(value, &full(name))?,
@@ -207,7 +207,7 @@ impl Shape {
         for schema in &self.all_of {
             schema.check(value, path)?;
         }
-        let fits = |schema: &&Schema| schema.check(value, path).is_ok();
+        let fits = |schema: &&ArgumentSchema| schema.check(value, path).is_ok();
         let any = self.any_of.as_ref().is_none_or(|any| any.iter().any(|it| fits(&it)));
         let one = self.one_of.as_ref().is_none_or(|one| one.iter().filter(fits).count() == 1);
         if any && one {
@@ -218,7 +218,7 @@ impl Shape {
     }
 }
 
-impl Types {
+impl TypeSet {
     fn allow(&self, value: &Value) -> bool {
         match self {
             Self::Any => true,
@@ -228,7 +228,7 @@ impl Types {
     }
 }
 
-impl Type {
+impl JsonType {
     /// A whole number is an integer however it is written; a boolean is no number.
     fn allows(self, value: &Value) -> bool {
         match self {
@@ -243,7 +243,7 @@ impl Type {
     }
 }
 
-impl fmt::Display for Types {
+impl fmt::Display for TypeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let types = match self {
             Self::Any => &[],
@@ -253,13 +253,13 @@ impl fmt::Display for Types {
         for (at, it) in types.iter().enumerate() {
             f.write_str(if at > 0 { " or " } else { "" })?;
             f.write_str(match it {
-                Type::Null => "null",
-                Type::Boolean => "a boolean",
-                Type::Integer => "an integer",
-                Type::Number => "a number",
-                Type::String => "a string",
-                Type::Array => "an array",
-                Type::Object => "an object",
+                JsonType::Null => "null",
+                JsonType::Boolean => "a boolean",
+                JsonType::Integer => "an integer",
+                JsonType::Number => "a number",
+                JsonType::String => "a string",
+                JsonType::Array => "an array",
+                JsonType::Object => "an object",
             })?;
         }
         Ok(())
@@ -293,7 +293,7 @@ mod tests {
     fn verdict(schema: Value, value: Value) -> String {
         let properties = Map::from_iter([("x".to_owned(), schema)]);
         let schema = json!({ "properties": properties, "required": ["x"] });
-        let schema = Schema::parse(&schema.to_string()).unwrap();
+        let schema = ArgumentSchema::parse(&schema.to_string()).unwrap();
         let arguments = Map::from_iter([("x".to_owned(), value)]);
         schema.check_arguments(&arguments, true).err().unwrap_or_default()
     }
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn additional_properties_are_rejected_when_forbidden() {
         let check = |schema: Value, strict| {
-            let schema = Schema::parse(&schema.to_string()).unwrap();
+            let schema = ArgumentSchema::parse(&schema.to_string()).unwrap();
             let arguments = Map::from_iter([("y".to_owned(), json!(1))]);
             schema.check_arguments(&arguments, strict).err()
         };
@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn invalid_schema_is_reported() {
-        assert!(Schema::parse(r#"{"type":"strnig"}"#).is_err());
-        assert!(Schema::parse(r#"{"minimum":"1"}"#).is_err());
+        assert!(ArgumentSchema::parse(r#"{"type":"strnig"}"#).is_err());
+        assert!(ArgumentSchema::parse(r#"{"minimum":"1"}"#).is_err());
     }
 }

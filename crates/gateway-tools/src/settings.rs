@@ -2,10 +2,10 @@
 
 use crate::{
     builtin,
-    client::{Client, ClientSettings},
+    client::{ClientSettings, ServiceClient},
     proxy::ProxyTool,
-    registry::Registry,
-    row::{self, Endpoint, Row},
+    registry::ToolRegistry,
+    tool_row::{self, ToolEndpoint, ToolRow},
 };
 use gateway_core::Tool;
 use http::Method;
@@ -56,11 +56,11 @@ impl Default for ServicesSettings {
                 local(CONTEXT_MANAGEMENT, 8086),
             ]),
             paths: BTreeMap::new(),
-            semantic_search_timeout: row::TIMEOUT,
-            ai_agents_timeout: row::TIMEOUT,
+            semantic_search_timeout: tool_row::TIMEOUT,
+            ai_agents_timeout: tool_row::TIMEOUT,
             code_agents_timeout: Duration::from_mins(1),
-            code_orchestrator_timeout: row::TIMEOUT,
-            max_bytes: row::MAX_BYTES,
+            code_orchestrator_timeout: tool_row::TIMEOUT,
+            max_bytes: tool_row::MAX_BYTES,
         }
     }
 }
@@ -114,11 +114,11 @@ fn post() -> String {
 }
 
 const fn thirty() -> u64 {
-    row::TIMEOUT.as_secs()
+    tool_row::TIMEOUT.as_secs()
 }
 
 const fn one_mebibyte() -> usize {
-    row::MAX_BYTES
+    tool_row::MAX_BYTES
 }
 
 impl ToolSettings {
@@ -127,15 +127,15 @@ impl ToolSettings {
     /// # Errors
     ///
     /// If the method or a path is none that a tool can have.
-    pub fn row(&self) -> Result<Row, String> {
+    pub fn row(&self) -> Result<ToolRow, String> {
         let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         let method = known.into_iter().find(|method| method.as_str() == self.method);
         let method = method.ok_or_else(|| format!("'{}' is not a tool's method", self.method))?;
         let endpoint = |path: &str| -> Result<_, String> {
-            Ok(Endpoint { places: self.places.clone(), ..Endpoint::new(path)? })
+            Ok(ToolEndpoint { places: self.places.clone(), ..ToolEndpoint::new(path)? })
         };
-        let row = Row::new(&self.name, &self.description, &self.service, endpoint(&self.path)?);
-        Ok(Row {
+        let row = ToolRow::new(&self.name, &self.description, &self.service, endpoint(&self.path)?);
+        Ok(ToolRow {
             schema: self.parameters.clone(),
             idempotent: self.idempotent.unwrap_or(method == Method::GET),
             method,
@@ -159,9 +159,9 @@ pub fn build(
     services: &ServicesSettings,
     configured: &[ToolSettings],
     client: &ClientSettings,
-) -> Result<Registry, String> {
-    let client = Client::new(client)?;
-    let mut registry = Registry::default();
+) -> Result<ToolRegistry, String> {
+    let client = ServiceClient::new(client)?;
+    let mut registry = ToolRegistry::default();
     for (tool, policy) in builtin::local() {
         registry.add(tool, policy)?;
     }

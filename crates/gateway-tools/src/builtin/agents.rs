@@ -1,13 +1,13 @@
 //! Tools of the service of agents.
 
-use super::{Line, flag, object, share, text, texts, whole};
+use super::{BuiltinTool, flag, object, share, text, texts, whole};
 use crate::{
-    row::Row,
     settings::{AI_AGENTS, ServicesSettings},
+    tool_row::ToolRow,
 };
 use serde_json::{Value, json};
 
-pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
     Ok(vec![
         cross_reference(services)?,
         enrich_metadata(services)?,
@@ -22,8 +22,8 @@ const SOURCE: [&str; 7] = ["book", "chapter", "title", "tier", "content", "keywo
 const CONFIG: [&str; 5] =
     ["max_hops", "min_similarity", "include_tier1", "include_tier2", "include_tier3"];
 
-fn cross_reference(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn cross_reference(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "cross_reference",
         description: "Finds what other books say about the subject of a chapter, with citations.",
         service: AI_AGENTS,
@@ -59,8 +59,8 @@ fn cross_reference_properties() -> Value {
     })
 }
 
-fn enrich_metadata(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn enrich_metadata(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "enrich_metadata",
         description: "Adds keywords, topics and cross references to the chapters of a corpus.",
         service: AI_AGENTS,
@@ -96,17 +96,17 @@ fn enrich_metadata(services: &ServicesSettings) -> Result<Row, String> {
         },
     });
     let schema = object(&properties, &["corpus", "chapter_index"]);
-    Ok(Row { schema, timeout: services.ai_agents_timeout, ..line.row(services)? })
+    Ok(ToolRow { schema, timeout: services.ai_agents_timeout, ..line.row(services)? })
 }
 
 /// An agent that works on code.
 fn on_code(
     services: &ServicesSettings,
-    line: &Line<'_>,
+    line: &BuiltinTool<'_>,
     elsewhere: &str,
     properties: &Value,
-) -> Result<Row, String> {
-    Ok(Row {
+) -> Result<ToolRow, String> {
+    Ok(ToolRow {
         schema: object(properties, &["code"]),
         timeout: services.code_agents_timeout,
         fallback: line.elsewhere(services, elsewhere)?,
@@ -114,8 +114,8 @@ fn on_code(
     })
 }
 
-fn review_code(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn review_code(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "review_code",
         description: "Reviews code and lists what is wrong with it.",
         service: AI_AGENTS,
@@ -128,8 +128,8 @@ fn review_code(services: &ServicesSettings) -> Result<Row, String> {
     on_code(services, &line, "/v1/agents/code-review", &properties)
 }
 
-fn analyze_architecture(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn analyze_architecture(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "analyze_architecture",
         description: "Names the patterns and the weak points of a design.",
         service: AI_AGENTS,
@@ -142,8 +142,8 @@ fn analyze_architecture(services: &ServicesSettings) -> Result<Row, String> {
     on_code(services, &line, "/v1/agents/architecture", &properties)
 }
 
-fn generate_documentation(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn generate_documentation(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "generate_documentation",
         description: "Writes the documentation of code.",
         service: AI_AGENTS,

@@ -1,9 +1,9 @@
 //! Tools of the service that searches.
 
-use super::{Line, flag, object, share, text, texts, whole, wholes};
+use super::{BuiltinTool, flag, object, share, text, texts, whole, wholes};
 use crate::{
-    row::Row,
     settings::{SEMANTIC_SEARCH, ServicesSettings},
+    tool_row::ToolRow,
 };
 use http::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const TAXONOMY: &str = "taxonomy";
 const TIERS: &str = "tier_filter";
 
-pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
     Ok(vec![
         search_corpus(services)?,
         semantic_search(services)?,
@@ -24,14 +24,14 @@ pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
 
 /// A search that takes the taxonomy and the tiers of the user or the session. Services of an older
 /// version know neither, and are then asked without.
-fn with_taxonomy(row: Row, services: &ServicesSettings) -> Row {
+fn with_taxonomy(row: ToolRow, services: &ServicesSettings) -> ToolRow {
     let droppable = vec![TAXONOMY.to_owned(), TIERS.to_owned()];
     let timeout = services.semantic_search_timeout;
-    Row { taxonomy: Some(TAXONOMY.to_owned()), droppable, timeout, ..row }
+    ToolRow { taxonomy: Some(TAXONOMY.to_owned()), droppable, timeout, ..row }
 }
 
-fn with_tiers(row: Row) -> Row {
-    Row { tier_filter: Some(TIERS.to_owned()), ..row }
+fn with_tiers(row: ToolRow) -> ToolRow {
+    ToolRow { tier_filter: Some(TIERS.to_owned()), ..row }
 }
 
 fn taxonomy() -> Value {
@@ -55,8 +55,8 @@ fn collection() -> Value {
     text("Which collection to search, such as 'documents', 'chapters' or 'all'.")
 }
 
-fn search_corpus(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn search_corpus(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "search_corpus",
         description: "Searches the corpus of documents by meaning.",
         service: SEMANTIC_SEARCH,
@@ -76,8 +76,8 @@ fn search_corpus(services: &ServicesSettings) -> Result<Row, String> {
     Ok(with_taxonomy(row, services))
 }
 
-fn semantic_search(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn semantic_search(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "semantic_search",
         description: "Searches books and documents by meaning, through a taxonomy if one is named.",
         service: SEMANTIC_SEARCH,
@@ -98,8 +98,8 @@ fn semantic_search(services: &ServicesSettings) -> Result<Row, String> {
     Ok(with_tiers(with_taxonomy(row, services)))
 }
 
-fn get_chunk(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn get_chunk(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "get_chunk",
         description: "Gives the text of one chunk of the corpus.",
         service: SEMANTIC_SEARCH,
@@ -119,8 +119,8 @@ fn get_chunk(services: &ServicesSettings) -> Result<Row, String> {
     Ok(row)
 }
 
-fn hybrid_search(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn hybrid_search(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "hybrid_search",
         description: "Searches by meaning and by relations between chapters at once.",
         service: SEMANTIC_SEARCH,
@@ -149,8 +149,8 @@ fn hybrid_search(services: &ServicesSettings) -> Result<Row, String> {
     Ok(with_tiers(with_taxonomy(row, services)))
 }
 
-fn similar_chapters(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn similar_chapters(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "similar_chapters",
         description: "Finds chapters of other books that resemble a chapter.",
         service: SEMANTIC_SEARCH,
@@ -169,8 +169,8 @@ fn similar_chapters(services: &ServicesSettings) -> Result<Row, String> {
     Ok(with_tiers(with_taxonomy(row, services)))
 }
 
-fn embed(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn embed(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "embed",
         description: "Turns texts into vectors, as the search does.",
         service: SEMANTIC_SEARCH,

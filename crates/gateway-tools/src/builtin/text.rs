@@ -1,13 +1,13 @@
 //! Tools of the service of models for text and code.
 
-use super::{Line, object, share, text, texts, whole};
+use super::{BuiltinTool, object, share, text, texts, whole};
 use crate::{
-    row::Row,
     settings::{CODE_ORCHESTRATOR, ServicesSettings},
+    tool_row::ToolRow,
 };
 use serde_json::{Value, json};
 
-pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<Row>, String> {
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
     let mut rows = vec![
         compute_similarity(services)?,
         extract_keywords(services)?,
@@ -24,19 +24,19 @@ fn said(description: &str) -> Value {
     json!({ "type": "string", "minLength": 1, "description": description })
 }
 
-fn compute_similarity(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn compute_similarity(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "compute_similarity",
         description: "Says how close two texts are in meaning, from 0 to 1.",
         service: CODE_ORCHESTRATOR,
         path: "/v1/similarity",
     };
     let properties = json!({ "text1": said("One text."), "text2": said("The other.") });
-    Ok(Row { schema: object(&properties, &["text1", "text2"]), ..line.row(services)? })
+    Ok(ToolRow { schema: object(&properties, &["text1", "text2"]), ..line.row(services)? })
 }
 
-fn extract_keywords(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn extract_keywords(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "extract_keywords",
         description: "Names the keywords of each of several texts.",
         service: CODE_ORCHESTRATOR,
@@ -47,11 +47,11 @@ fn extract_keywords(services: &ServicesSettings) -> Result<Row, String> {
         "top_k": whole(0, 100, "How many keywords of each text, 10 unless said otherwise."),
     });
     let fallback = line.elsewhere(services, "/v1/keywords")?;
-    Ok(Row { schema: object(&properties, &["corpus"]), fallback, ..line.row(services)? })
+    Ok(ToolRow { schema: object(&properties, &["corpus"]), fallback, ..line.row(services)? })
 }
 
-fn extract_terms(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn extract_terms(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "extract_terms",
         description: "Names the terms to search for when somebody asks this.",
         service: CODE_ORCHESTRATOR,
@@ -77,13 +77,13 @@ fn extract_terms(services: &ServicesSettings) -> Result<Row, String> {
     Ok(row)
 }
 
-fn generate_embeddings(services: &ServicesSettings) -> Result<Row, String> {
-    let line = Line {
+fn generate_embeddings(services: &ServicesSettings) -> Result<ToolRow, String> {
+    let line = BuiltinTool {
         name: "generate_embeddings",
         description: "Turns texts into vectors.",
         service: CODE_ORCHESTRATOR,
         path: "/v1/embeddings",
     };
     let properties = json!({ "texts": texts("The texts.") });
-    Ok(Row { schema: object(&properties, &["texts"]), ..line.row(services)? })
+    Ok(ToolRow { schema: object(&properties, &["texts"]), ..line.row(services)? })
 }

@@ -3,14 +3,15 @@
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, Tools as _};
 use gateway_tests::{Upstream, platform::Platform};
 use gateway_tools::{
-    AI_AGENTS, CODE_ORCHESTRATOR, Client, ClientSettings, Endpoint, Executor, Limits, ProxyTool,
-    Registry, Row, SEMANTIC_SEARCH, ServicesSettings, ToolSettings, build,
+    AI_AGENTS, CODE_ORCHESTRATOR, ClientSettings, ExecutorLimits, ProxyTool, SEMANTIC_SEARCH,
+    ServiceClient, ServicesSettings, ToolEndpoint, ToolExecutor, ToolRegistry, ToolRow,
+    ToolSettings, build,
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// Every tool, over `platform`.
-pub(crate) fn executor(platform: &Platform, configured: &[ToolSettings]) -> Executor {
+pub(crate) fn executor(platform: &Platform, configured: &[ToolSettings]) -> ToolExecutor {
     let mut services = ServicesSettings::default();
     for (name, service) in [
         (SEMANTIC_SEARCH, &platform.semantic_search),
@@ -20,26 +21,26 @@ pub(crate) fn executor(platform: &Platform, configured: &[ToolSettings]) -> Exec
         services.addresses.insert(name.to_owned(), service.url());
     }
     let registry = build(&services, configured, &ClientSettings::default()).unwrap();
-    Executor::new(registry, &Limits::default())
+    ToolExecutor::new(registry, &ExecutorLimits::default())
 }
 
 /// A tool called `tool`, of one optional argument `x`, that `upstream` serves.
-pub(crate) fn row(path: &str) -> Row {
-    let mut row = Row::new("tool", "", "service", Endpoint::new(path).unwrap());
+pub(crate) fn row(path: &str) -> ToolRow {
+    let mut row = ToolRow::new("tool", "", "service", ToolEndpoint::new(path).unwrap());
     row.schema = json!({ "type": "object", "properties": { "x": {}, "id": {} } });
     row.timeout = Duration::from_secs(5);
     row
 }
 
 /// Runs nothing but `row`, over `upstream`.
-pub(crate) fn only(row: Row, upstream: &Upstream) -> Executor {
+pub(crate) fn only(row: ToolRow, upstream: &Upstream) -> ToolExecutor {
     let url = format!("http://127.0.0.1:{}", upstream.port());
-    let client = Client::new(&ClientSettings::default()).unwrap();
+    let client = ServiceClient::new(&ClientSettings::default()).unwrap();
     let tool = ProxyTool::new(row, &url, client).unwrap();
-    let mut registry = Registry::default();
+    let mut registry = ToolRegistry::default();
     let policy = tool.policy();
     registry.add(Arc::new(tool), policy).unwrap();
-    Executor::new(registry, &Limits::default())
+    ToolExecutor::new(registry, &ExecutorLimits::default())
 }
 
 pub(crate) fn context() -> ToolContext {
@@ -62,7 +63,7 @@ pub(crate) fn call(name: &str, arguments: &Value) -> ToolCall {
 }
 
 pub(crate) async fn run(
-    executor: &Executor,
+    executor: &ToolExecutor,
     name: &str,
     arguments: &Value,
 ) -> Result<Json, ToolError> {

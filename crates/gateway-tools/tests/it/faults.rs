@@ -6,7 +6,9 @@ use crate::{
 };
 use gateway_core::{ToolContext, Tools as _};
 use gateway_tests::{PATIENCE, PROMPTLY, Script, Upstream};
-use gateway_tools::{Client, ClientSettings, Executor, Limits, ProxyTool, Registry, Row};
+use gateway_tools::{
+    ClientSettings, ExecutorLimits, ProxyTool, ServiceClient, ToolExecutor, ToolRegistry, ToolRow,
+};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -83,12 +85,13 @@ async fn broken_connection_is_a_tool_error() {
 #[tokio::test]
 async fn unreachable_service_is_unavailable() {
     let port = Upstream::start().await.port();
-    let client = Client::new(&ClientSettings::default()).unwrap();
+    let client = ServiceClient::new(&ClientSettings::default()).unwrap();
     let tool = ProxyTool::new(row("/x"), &format!("http://127.0.0.1:{port}"), client).unwrap();
-    let mut registry = Registry::default();
+    let mut registry = ToolRegistry::default();
     let policy = tool.policy();
     registry.add(Arc::new(tool), policy).unwrap();
-    let outcome = run(&Executor::new(registry, &Limits::default()), "tool", &json!({})).await;
+    let outcome =
+        run(&ToolExecutor::new(registry, &ExecutorLimits::default()), "tool", &json!({})).await;
     assert_eq!(word(&outcome), "unavailable");
 }
 
@@ -182,15 +185,15 @@ async fn dropped_request_cancels_tool_call() {
 async fn excess_tool_calls_queue_briefly() {
     let upstream = Upstream::start().await;
     upstream.always(Script::new().stall());
-    let client = Client::new(&ClientSettings::default()).unwrap();
+    let client = ServiceClient::new(&ClientSettings::default()).unwrap();
     let url = format!("http://127.0.0.1:{}", upstream.port());
     let tool = ProxyTool::new(row("/v1/x"), &url, client).unwrap();
-    let mut registry = Registry::default();
+    let mut registry = ToolRegistry::default();
     let policy = tool.policy();
     registry.add(Arc::new(tool), policy).unwrap();
     let queue = Duration::from_millis(20);
-    let limits = Limits { running: 1, queue, ..Limits::default() };
-    let executor = Arc::new(Executor::new(registry, &limits));
+    let limits = ExecutorLimits { running: 1, queue, ..ExecutorLimits::default() };
+    let executor = Arc::new(ToolExecutor::new(registry, &limits));
     let first = Arc::clone(&executor);
     let mut running = JoinSet::new();
     running.spawn(async move { run(&first, "tool", &json!({})).await });
@@ -198,7 +201,7 @@ async fn excess_tool_calls_queue_briefly() {
     assert_eq!(word(&run(&executor, "tool", &json!({})).await), "unavailable");
 }
 
-fn once() -> Row {
+fn once() -> ToolRow {
     let mut once = row("/v1/x");
     once.idempotent = false;
     once.timeout = Duration::from_millis(100);
@@ -207,7 +210,7 @@ fn once() -> Row {
 
 /// Does each of `scripts` in turn, and makes the same call that often: how it went each time, and
 /// how often the service was asked.
-async fn same_call(row: Row, scripts: Vec<Script>) -> (Vec<&'static str>, usize) {
+async fn same_call(row: ToolRow, scripts: Vec<Script>) -> (Vec<&'static str>, usize) {
     let upstream = Upstream::start().await;
     let times = scripts.len();
     for script in scripts {
@@ -244,7 +247,7 @@ async fn rejected_tool_call_may_be_repeated() {
 
 #[tokio::test]
 async fn read_only_tool_call_may_be_repeated() {
-    let harmless = Row { idempotent: true, ..once() };
+    let harmless = ToolRow { idempotent: true, ..once() };
     let scripts = vec![Script::new().stall(), Script::json(200, "{}")];
     assert_eq!(same_call(harmless, scripts).await, (vec!["timeout", "ok"], 2));
 }

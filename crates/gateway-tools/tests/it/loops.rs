@@ -7,7 +7,7 @@ use gateway_core::{
     ResponseMeta, Result, StreamEvent, ToolCallDelta, ToolContext, ToolLoop,
 };
 use gateway_tests::{Script, Upstream, platform::Platform};
-use gateway_tools::Executor;
+use gateway_tools::ToolExecutor;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
@@ -69,7 +69,7 @@ impl Provider for Model {
 }
 
 /// Lets `model` talk with the tools of `executor`.
-async fn talk(model: &Arc<Model>, executor: Executor) -> String {
+async fn talk(model: &Arc<Model>, executor: ToolExecutor) -> String {
     let provider: Arc<dyn Provider> = Arc::<Model>::clone(model);
     let context = ToolContext {
         taxonomy: Some("Sea_taxonomy".to_owned()),

@@ -7,7 +7,7 @@ use serde_json::Value;
 const MAX_REASON: usize = 500;
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorBody {
     #[serde(alias = "error", alias = "message")]
     detail: Value,
 }
@@ -17,7 +17,7 @@ struct Refusal {
 /// Lists, as `FastAPI` writes them, name the place of each error: a place *inside* a field means that the field is
 /// known and its content wrong, which is for the caller to hear.
 pub(crate) fn unknown_fields<'a>(body: &[u8], fields: &'a [String]) -> Vec<&'a str> {
-    let Ok(Refusal { detail }) = serde_json::from_slice(body) else { return Vec::new() };
+    let Ok(ErrorBody { detail }) = serde_json::from_slice(body) else { return Vec::new() };
     let named = |field: &&str| match detail.as_array() {
         Some(errors) => errors.iter().any(|error| {
             let place = error.get("loc").and_then(Value::as_array);
@@ -30,7 +30,7 @@ pub(crate) fn unknown_fields<'a>(body: &[u8], fields: &'a [String]) -> Vec<&'a s
 
 /// Why the service refuses, in its own words, if it says so in JSON.
 pub(crate) fn reason(body: &[u8]) -> Option<String> {
-    let Refusal { detail } = serde_json::from_slice(body).ok()?;
+    let ErrorBody { detail } = serde_json::from_slice(body).ok()?;
     if detail.is_null() {
         return None;
     }

@@ -21,16 +21,16 @@ const KEPT: Duration = Duration::from_hours(24);
 pub(crate) struct CallLedger(pub(crate) Arc<dyn Idempotency>);
 
 /// A call that is written down, and is to be made.
-pub(crate) struct Noted {
+pub(crate) struct RecordedCall {
     ledger: CallLedger,
     key: Key,
     token: String,
 }
 
 /// What the ledger says of a call.
-pub(crate) enum Entry {
+pub(crate) enum LedgerEntry {
     /// Make it.
-    New(Option<Noted>),
+    New(Option<RecordedCall>),
     /// It was made; this is what came of it.
     Done(Json),
 }
@@ -41,27 +41,29 @@ impl CallLedger {
     /// # Errors
     ///
     /// If it was made before and what came of it is not known.
-    pub(crate) async fn note(&self, tenant: &str, key: &str) -> Result<Entry, ToolError> {
-        let Some(tenant) = Tenant::new(tenant) else { return Ok(Entry::New(None)) };
+    pub(crate) async fn note(&self, tenant: &str, key: &str) -> Result<LedgerEntry, ToolError> {
+        let Some(tenant) = Tenant::new(tenant) else { return Ok(LedgerEntry::New(None)) };
         let key = tenant.key(format!("tool-call/{key}"));
         let token = Uuid::new_v4().to_string();
         let fingerprint = Sha256::digest(key.id()).into();
         match self.0.begin(&key, &fingerprint, &token, KEPT).await {
-            Ok(Begun::New) => Ok(Entry::New(Some(Noted { ledger: self.clone(), key, token }))),
+            Ok(Begun::New) => {
+                Ok(LedgerEntry::New(Some(RecordedCall { ledger: self.clone(), key, token })))
+            }
             Ok(Begun::Done(replay)) => match std::str::from_utf8(&replay.body).map(Json::parse) {
-                Ok(Ok(json)) => Ok(Entry::Done(json)),
+                Ok(Ok(json)) => Ok(LedgerEntry::Done(json)),
                 Ok(Err(_)) | Err(_) => Err(in_doubt()),
             },
             Ok(Begun::InProgress | Begun::Mismatch) => Err(in_doubt()),
             Err(error) => {
                 warn(&error);
-                Ok(Entry::New(None))
+                Ok(LedgerEntry::New(None))
             }
         }
     }
 }
 
-impl Noted {
+impl RecordedCall {
     /// Writes down what came of the call.
     pub(crate) async fn close(self, outcome: &Result<Json, ToolError>) {
         let Self { ledger: CallLedger(store), key, token } = self;

@@ -7,24 +7,24 @@ use tokio::time::Instant;
 
 /// Keeps calls from a service that is known to fail.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct ServiceCircuit {
     breaker: Mutex<CircuitBreaker>,
     random: fn() -> f64,
 }
 
-impl Guard {
+impl ServiceCircuit {
     pub(crate) fn new(config: BreakerPolicy, random: fn() -> f64) -> Self {
         Self { breaker: Mutex::new(CircuitBreaker::new(config)), random }
     }
 
-    pub(crate) fn admit(&self) -> Result<Permit<'_>, ToolError> {
+    pub(crate) fn admit(&self) -> Result<ServicePermit<'_>, ToolError> {
         self.lock().admit(Instant::now()).map_err(|_| {
             ToolError::new(
                 ToolErrorCode::CircuitOpen,
                 "the service has failed too often and is given a pause",
             )
         })?;
-        Ok(Permit { guard: self, outcome: CallOutcome::Dropped })
+        Ok(ServicePermit { guard: self, outcome: CallOutcome::Dropped })
     }
 
     fn lock(&self) -> MutexGuard<'_, CircuitBreaker> {
@@ -34,12 +34,12 @@ impl Guard {
 
 /// An admitted call. Dropped without news, it proves nothing.
 #[derive(Debug)]
-pub(crate) struct Permit<'a> {
-    guard: &'a Guard,
+pub(crate) struct ServicePermit<'a> {
+    guard: &'a ServiceCircuit,
     outcome: CallOutcome,
 }
 
-impl Permit<'_> {
+impl ServicePermit<'_> {
     pub(crate) fn report(mut self, error: Option<&ToolError>) {
         self.outcome = match error {
             Some(error) if is_the_services_fault(error) => CallOutcome::Failure,
@@ -48,7 +48,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for ServicePermit<'_> {
     fn drop(&mut self) {
         let jitter = (self.guard.random)();
         self.guard.lock().record(Instant::now(), self.outcome, jitter);

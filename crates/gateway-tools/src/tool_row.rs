@@ -1,13 +1,13 @@
 //! Tools that services run, as data.
 
-use crate::{path::PathTemplate, schema::Schema};
+use crate::{path::PathTemplate, schema::ArgumentSchema};
 use http::Method;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A tool that a service of the platform runs.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct ToolRow {
     /// The name by which models call it.
     pub name: String,
     /// When and why to call it.
@@ -19,9 +19,9 @@ pub struct Row {
     /// How the service is asked. `GET` and `DELETE` carry arguments in the query, others in a body.
     pub method: Method,
     /// Where it is, and how it is told the arguments.
-    pub endpoint: Endpoint,
+    pub endpoint: ToolEndpoint,
     /// Where it is if it is not there: services move.
-    pub fallback: Option<Endpoint>,
+    pub fallback: Option<ToolEndpoint>,
     /// How long it may take.
     pub timeout: Duration,
     /// Doing it twice does no harm.
@@ -38,7 +38,7 @@ pub struct Row {
 
 /// A path, and how it is told the arguments that are not part of it.
 #[derive(Clone, Debug)]
-pub struct Endpoint {
+pub struct ToolEndpoint {
     /// The path, with places for arguments.
     pub path: PathTemplate,
     /// Where in the payload an argument goes, if not under its own name: `source.book`.
@@ -51,9 +51,9 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is taken unless a row says otherwise.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 
-impl Row {
+impl ToolRow {
     /// A tool that is asked with `POST`, and does no harm if it is asked twice.
-    pub fn new(name: &str, description: &str, service: &str, endpoint: Endpoint) -> Self {
+    pub fn new(name: &str, description: &str, service: &str, endpoint: ToolEndpoint) -> Self {
         Self {
             name: name.to_owned(),
             description: description.to_owned(),
@@ -72,7 +72,7 @@ impl Row {
     }
 }
 
-impl Endpoint {
+impl ToolEndpoint {
     /// An endpoint at `path` that calls arguments by their own names.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Endpoint {
     pub(crate) fn payload(
         &self,
         arguments: Map<String, Value>,
-        schema: &Schema,
+        schema: &ArgumentSchema,
     ) -> Map<String, Value> {
         let mut payload = Map::new();
         for (name, value) in arguments.into_iter().filter(|(name, _)| schema.names(name)) {
@@ -124,7 +124,7 @@ mod tests {
 
     #[track_caller]
     fn check(arguments: Value, expected: Value) {
-        let endpoint = Endpoint::new("/x")
+        let endpoint = ToolEndpoint::new("/x")
             .unwrap()
             .put("top_k", "limit")
             .put("book", "source.book")
@@ -133,7 +133,8 @@ mod tests {
         let names = ["q", "top_k", "book", "title", "deep"];
         let properties: Map<_, _> =
             names.map(|name| (name.to_owned(), json!({}))).into_iter().collect();
-        let schema = Schema::parse(&json!({ "properties": properties }).to_string()).unwrap();
+        let schema =
+            ArgumentSchema::parse(&json!({ "properties": properties }).to_string()).unwrap();
         let Value::Object(arguments) = arguments else { panic!("an object") };
         assert_eq!([Value::Object(endpoint.payload(arguments, &schema))], [expected]);
     }
