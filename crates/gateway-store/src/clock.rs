@@ -18,17 +18,17 @@ impl StoreClock {
         Self { started: Instant::now(), started_ms: millis(wall) }
     }
 
-    /// When it was started: no two that use one file have started at the same moment.
+    /// Returns the start time, which identifies the process: no two users of one file share it.
     pub(crate) fn started(&self) -> u64 {
         self.started_ms
     }
 
-    /// Now.
+    /// Returns the current time in milliseconds since 1970.
     pub(crate) fn now(&self) -> u64 {
         self.started_ms.saturating_add(millis(self.started.elapsed()))
     }
 
-    /// Now, in microseconds.
+    /// Returns the current time in microseconds since 1970.
     pub(crate) fn now_us(&self) -> u64 {
         let elapsed = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.started_ms.saturating_mul(1_000).saturating_add(elapsed)

@@ -1,4 +1,4 @@
-//! Backends, put together.
+//! Construction of the stores of each backend.
 
 use crate::{
     clock::StoreClock,
@@ -16,7 +16,7 @@ use gateway_core::state::StoreError;
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
 
-/// How often what has ended is looked for.
+/// Interval of the sweep of expired records.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Opens the state that `settings` name.

@@ -1,6 +1,6 @@
-//! How much is kept.
+//! Size limits of a store.
 
-/// How much a store keeps. Every bound refuses or forgets; none is silent about a session.
+/// Size limits of a store. Every limit rejects or evicts; none drops session data silently.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StoreLimits {
     /// Messages of one session.

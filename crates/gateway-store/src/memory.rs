@@ -11,7 +11,7 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-/// What an entry costs beside its bytes.
+/// Overhead of an entry, in bytes.
 const OVERHEAD: u64 = 96;
 
 /// A map that is gone when the process is.
@@ -33,7 +33,7 @@ impl MemoryStore {
         Self { map: RwLock::default(), clock, limit }
     }
 
-    /// How many bytes are in use.
+    /// Returns the bytes in use.
     pub(crate) fn bytes(&self) -> u64 {
         self.map.read().unwrap_or_else(PoisonError::into_inner).bytes
     }

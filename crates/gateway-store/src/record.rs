@@ -1,4 +1,4 @@
-//! How messages are written down: one form for all backends.
+//! The record format of messages, shared by all backends.
 //!
 //! ```text
 //! <version> <milliseconds since 1970> {"v":1,"turn":"...","message":{...}}
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 /// The schema that this version writes. It reads no newer one.
 pub(crate) const SCHEMA: u32 = 1;
 
-/// How each record begins that this version writes.
+/// Prefix of every record that this version writes.
 const START: &[u8] = br#"{"v":1,"#;
 
 #[derive(Serialize)]
@@ -69,7 +69,7 @@ pub(crate) fn split(line: &str) -> Option<(u64, u64, &str)> {
     Some((version, at, fields.next()?))
 }
 
-/// Reads a record.
+/// Decodes a record.
 pub(crate) fn decode(position: u64, line: &[u8]) -> Result<Entry, StoreError> {
     let text = std::str::from_utf8(line)
         .map_err(|_| StoreError::corrupt("session", format!("message {position} is not text")))?;

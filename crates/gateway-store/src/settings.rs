@@ -1,19 +1,19 @@
-//! Where to keep state, and how safely.
+//! Settings of the stores.
 
 use crate::limits::StoreLimits;
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
-/// Where to keep state, and how much of it.
+/// The backend and its size limits.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// Where.
+    /// Backend of all stores.
     pub backend: StoreBackend,
-    /// How much.
+    /// Size limits of all stores.
     pub limits: StoreLimits,
 }
 
-/// Where state is kept.
+/// The backend of the stores.
 #[derive(Clone, Debug)]
 pub enum StoreBackend {
     /// In this process. Gone when it is.
@@ -24,18 +24,18 @@ pub enum StoreBackend {
     Redis(RedisSettings),
 }
 
-/// How state is kept in a file.
+/// The settings of the embedded file store.
 #[derive(Clone, Debug)]
 pub struct EmbeddedSettings {
     /// The file. Created if absent, and so is the directory it is in.
     pub path: PathBuf,
-    /// When a write is acknowledged.
+    /// Durability of acknowledged writes.
     pub durability: Durability,
-    /// How much of the file may be held in memory, in bytes.
+    /// Maximum bytes of the file's page cache.
     pub cache_bytes: usize,
 }
 
-/// When a write to the file is acknowledged.
+/// The moment a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Durability {
     /// After the file is synchronised: nothing acknowledged is lost, even if the power goes.
@@ -47,16 +47,16 @@ pub enum Durability {
     Off,
 }
 
-/// How to reach Redis.
+/// The connection settings of Redis.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
     /// `redis://user:password@host:port/db`; `redis-cluster://host:port?node=host:port`;
     /// `redis-sentinel://host:port?sentinelServiceName=name&node=host:port`, where the hosts are
     /// those of sentinels; or the same with `rediss`, if the feature `tls` is on.
     pub url: SecretString,
-    /// What every key begins with.
+    /// Prefix of every key.
     pub prefix: String,
-    /// How long a call may take.
+    /// Timeout of a command.
     pub timeout: Duration,
     /// Certificates, as PEM, of who may vouch for a server that speaks TLS; if absent, who vouches
     /// for servers of the web.

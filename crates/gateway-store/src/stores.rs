@@ -7,17 +7,17 @@ use gateway_core::state::{
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 
-/// Where everything is kept that outlives a request.
+/// The stores of all state that outlives a request.
 ///
 /// Dropping it stops its background work; [`close`](Self::close) also waits until all is safe.
 pub struct Stores {
-    /// Conversations.
+    /// Store of sessions.
     pub sessions: Arc<dyn SessionStore>,
     /// Answers that can be asked for later.
     pub responses: Arc<dyn ResponseStore>,
     /// Answers that need not be asked for twice.
     pub cache: Arc<dyn Cache>,
-    /// What dialects cannot carry.
+    /// Store of reasoning that dialects cannot carry.
     pub side: Arc<dyn ReasoningStore>,
     /// Requests that were already made.
     pub idempotency: Arc<dyn Idempotency>,
@@ -32,24 +32,24 @@ pub struct Stores {
     pub(crate) background: JoinSet<()>,
 }
 
-/// How well a backend is.
+/// The health of a backend.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoreHealth {
     /// Whether it answers, and takes writes.
     pub reachable: bool,
-    /// `memory`, `embedded`, `redis`.
+    /// Backend name: `memory`, `embedded`, `redis`.
     pub backend: &'static str,
-    /// What it takes to lose what was acknowledged.
+    /// Durability class of acknowledged writes.
     pub durability: DurabilityClass,
-    /// How long it took to say so.
+    /// Latency of the health check.
     pub latency: Duration,
     /// More, as names and values: for operators. No secrets.
     pub details: Vec<(&'static str, String)>,
-    /// What an operator should know, as sentences.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
 }
 
-/// What it takes to lose what was acknowledged.
+/// The event that loses acknowledged writes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DurabilityClass {
     /// Survives a power cut.
@@ -58,12 +58,12 @@ pub enum DurabilityClass {
     CrashSafe,
     /// Does not survive a crash.
     Volatile,
-    /// Not known.
+    /// The durability is unknown.
     Unknown,
 }
 
 impl DurabilityClass {
-    /// The stable name.
+    /// Returns the stable name, for health replies.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PowerSafe => "power-safe",
@@ -88,7 +88,7 @@ pub(crate) trait HealthProbe: Send + Sync {
 pub struct HealthMonitor(Arc<dyn HealthProbe>);
 
 impl HealthMonitor {
-    /// How well the backend is. Takes no longer than one call.
+    /// Checks the health of the backend with one call.
     pub async fn health(&self) -> StoreHealth {
         let asked = Instant::now();
         let health = self.0.health().await;
@@ -108,7 +108,7 @@ impl Stores {
         HealthMonitor(Arc::clone(&self.probe))
     }
 
-    /// How well the backend is. Takes no longer than one call.
+    /// Checks the health of the backend with one call.
     pub async fn health(&self) -> StoreHealth {
         self.watch().health().await
     }

@@ -1,4 +1,4 @@
-//! What a model says a tool's arguments are.
+//! Tool arguments as models write them: parsing and validation.
 
 use gateway_core::ToolError;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};

@@ -14,17 +14,17 @@ use gateway_core::Tool;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Those that need nobody.
+/// Returns the tools that need no service.
 pub(crate) fn local() -> [(Arc<dyn Tool>, ToolPolicy); 2] {
     let common = ToolPolicy { common: true, ..ToolPolicy::default() };
     [(Arc::new(EchoTool::new()), common), (Arc::new(CalculatorTool::new()), ToolPolicy::default())]
 }
 
-/// Those that services run, in the order in which they are shown.
+/// Returns the tools that platform services run, in display order.
 ///
 /// # Errors
 ///
-/// If a path of the settings is none.
+/// If a path in the settings is invalid.
 pub(crate) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
     let mut rows = Vec::new();
     rows.extend(search::rows(services)?);
@@ -36,7 +36,7 @@ pub(crate) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> 
     Ok(rows)
 }
 
-/// What is said of a built-in tool in one line.
+/// The description of a built-in tool.
 struct BuiltinTool<'a> {
     name: &'a str,
     description: &'a str,

@@ -8,10 +8,10 @@ use sha2::{Digest as _, Sha256};
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// How long a call is remembered.
+/// Retention of recorded calls.
 const KEPT: Duration = Duration::from_hours(24);
 
-/// Calls of tools that must not be run twice, as a store remembers them.
+/// The ledger of tool calls that must not run twice.
 ///
 /// A call is written down before it is made and stays so until its result is. A gateway that dies
 /// in between, or a service that does not answer in time, leaves a call of which nobody knows
@@ -27,9 +27,9 @@ pub(crate) struct RecordedCall {
     token: String,
 }
 
-/// What the ledger says of a call.
+/// The state of a call in the ledger.
 pub(crate) enum LedgerEntry {
-    /// Make it.
+    /// The call is new: run it.
     New(Option<RecordedCall>),
     /// It was made; this is what came of it.
     Done(Json),

@@ -10,10 +10,10 @@ use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// How to connect to services.
+/// Connection settings for platform services.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// How long a connection may take, TLS included.
+    /// Connect timeout, TLS included. Default: see [`Default`].
     pub connect_timeout: Duration,
     /// How long an unused connection is kept: less than the five seconds after which uvicorn, which
     /// services run on, closes it, as what is sent at that moment is lost.
@@ -36,7 +36,7 @@ impl Default for ClientSettings {
 #[derive(Clone, Debug)]
 pub struct ServiceClient(reqwest::Client);
 
-/// What is asked of a service.
+/// A request to a service.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceRequest {
     pub(crate) method: Method,
@@ -46,7 +46,7 @@ pub(crate) struct ServiceRequest {
     pub(crate) max_bytes: usize,
 }
 
-/// What a service answered.
+/// A reply of a service.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceReply {
     pub(crate) status: StatusCode,
@@ -116,7 +116,7 @@ pub(crate) fn too_large(limit: usize) -> ToolError {
     ToolError::new(ToolErrorCode::TooLarge, format!("the result is larger than {limit} bytes"))
 }
 
-/// What a service learns of the request that it works for.
+/// Returns the headers that forward the request context to a service.
 pub(crate) fn headers(context: &ToolContext) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut add = |name: &'static str, value: &str| {

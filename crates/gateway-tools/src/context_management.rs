@@ -32,12 +32,12 @@ pub struct ContextManagementClient {
     health: Mutex<Option<ServiceHealth>>,
 }
 
-/// How long news of its health count.
+/// Lifetime of a cached health result.
 const FRESH: Duration = Duration::from_secs(2);
 /// The longest answer that is read: a text may be as long as a request's body.
 const MAX_BYTES: usize = 32 << 20;
 
-/// What was last heard of its health.
+/// The last known health of the service.
 #[derive(Clone, Copy, Debug)]
 struct ServiceHealth {
     healthy: bool,
@@ -222,7 +222,7 @@ fn joined(mut chunks: Vec<TextChunk>) -> String {
     text
 }
 
-/// What the service learns of the request that it works for.
+/// Returns the tool context that forwards the request to the service.
 fn beside(context: &Context) -> ToolContext {
     ToolContext {
         tenant: Arc::clone(&context.tenant),

@@ -26,14 +26,14 @@ use tokio::{
 /// long it took. The name is that of a registered tool, or `unknown`.
 pub type ToolObserver = Arc<dyn Fn(&str, &'static str, Duration) + Send + Sync>;
 
-/// What all tools share.
+/// Limits shared by all tools.
 #[derive(Clone)]
 pub struct ExecutorLimits {
-    /// How many run at once, over all requests.
+    /// Maximum number of concurrent tool calls, over all requests.
     pub running: usize,
-    /// How long a call waits for its turn.
+    /// Maximum time a call waits in the queue.
     pub queue: Duration,
-    /// When to stop calling a service, and for how long.
+    /// Circuit breaker policy of each service.
     pub breaker: breaker::BreakerPolicy,
     /// Draws from 0 to 1.
     pub random: fn() -> f64,
@@ -78,7 +78,7 @@ impl ToolExecutor {
         }
     }
 
-    /// Adds the tools of `servers` as they tell of them, now and from time to time. Needs a runtime.
+    /// Adds the tools of `servers`, and refreshes them periodically. Needs a runtime.
     #[must_use]
     pub fn with_servers(
         mut self,
@@ -100,7 +100,7 @@ impl ToolExecutor {
         self
     }
 
-    /// Tells `observer` of every call that ends.
+    /// Calls `observer` for every finished call.
     #[must_use]
     pub fn observed(mut self, observer: ToolObserver) -> Self {
         self.observer = Some(observer);

@@ -1,4 +1,4 @@
-//! The tools that the gateway runs: which there are, how they are run, and the services behind them.
+//! Tools that the gateway runs: registry, executor, and the clients of platform services.
 //!
 //! ```text
 //!   Conversation --(gateway_core::Tools)--> Executor --(gateway_core::Tool)--> ProxyTool --> service

@@ -1,14 +1,14 @@
-//! Keeping up with servers that tell which tools they have.
+//! Periodic refresh of the tools of MCP servers.
 
 use crate::{mcp::McpServer, registry::ToolRegistry};
 use arc_swap::ArcSwap;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
-/// How often a server is asked again.
+/// Refresh interval of a server's tools.
 const OFTEN: Duration = Duration::from_mins(1);
 
-/// How often one that does not answer is.
+/// Refresh interval of a server that does not answer.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Asks `server` for its tools, again and again, and puts what it tells into `registry`. Tools of a

@@ -1,11 +1,11 @@
-//! Tools that need nobody.
+//! Tools that need no service.
 
 use async_trait::async_trait;
 use gateway_core::{Json, Tool, ToolContext, ToolError, ToolErrorCode, ToolSpec};
 use serde::Deserialize;
 use serde_json::json;
 
-/// Gives back what it is told.
+/// A tool that returns its arguments.
 #[derive(Debug)]
 pub(crate) struct EchoTool(ToolSpec);
 
@@ -37,7 +37,7 @@ impl Tool for EchoTool {
     }
 }
 
-/// Does one sum.
+/// A tool that evaluates one arithmetic operation.
 #[derive(Debug)]
 pub(crate) struct CalculatorTool(ToolSpec);
 

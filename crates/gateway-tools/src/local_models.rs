@@ -1,4 +1,4 @@
-//! What the platform's inference service tells of its models.
+//! Context windows of local models, from the inference service.
 
 use crate::client::{ServiceClient, ServiceRequest};
 use gateway_core::ToolContext;
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use std::{collections::HashMap, time::Duration};
 use tokio::time;
 
-/// How many tokens each model of an inference service can read and write in all, by its name.
+/// The context windows of an inference service, in tokens, by model name.
 pub type ContextWindows = HashMap<String, u64>;
 
-/// How long the service may take to tell.
+/// Timeout of the service.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest list that is read.
 const MAX_BYTES: usize = 1 << 20;
@@ -27,11 +27,11 @@ struct ListedModel {
     context_length: Option<u64>,
 }
 
-/// Asks the inference service at `base_url` for the windows of its models.
+/// Fetches the context windows of the models at `base_url`.
 ///
 /// # Errors
 ///
-/// Says why they are not known: it is away, takes too long, or tells something else.
+/// If the service is unreachable, too slow, or sends an unexpected reply.
 pub async fn windows(client: &ServiceClient, base_url: &str) -> Result<ContextWindows, String> {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);

@@ -37,10 +37,10 @@ pub struct McpServer {
     client: ServiceClient,
 }
 
-/// A tool that a server told of.
+/// A tool that an MCP server listed.
 struct McpTool {
     server: McpServer,
-    /// What the server calls it.
+    /// Name of the tool on the server.
     remote: String,
     spec: ToolSpec,
 }
@@ -53,7 +53,7 @@ impl McpServer {
         Self { settings: Arc::new(settings), client }
     }
 
-    /// What the service is called whose troubles its tools share.
+    /// Returns the service name under which its tools share a circuit breaker.
     pub fn service(&self) -> String {
         format!("mcp:{}", self.settings.name)
     }

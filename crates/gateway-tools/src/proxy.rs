@@ -45,7 +45,7 @@ impl ProxyTool {
         Ok(Self { row, spec, schema, base_url, client })
     }
 
-    /// How it is to be run.
+    /// Returns the policy of the tool.
     pub fn policy(&self) -> ToolPolicy {
         ToolPolicy {
             timeout: self.row.timeout,

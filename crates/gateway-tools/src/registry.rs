@@ -1,13 +1,13 @@
-//! Which tools there are, and how each is to be run.
+//! The tool registry: tools and their policies.
 
 use crate::schema::ArgumentSchema;
 use gateway_core::{Function, Tool, ToolKind, ToolSpec};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-/// How a tool is to be run.
+/// The policy of a tool: timeout, service, repetition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ToolPolicy {
-    /// How long it may take.
+    /// Timeout of a call.
     pub timeout: Duration,
     /// Running it twice does no harm.
     pub idempotent: bool,
@@ -20,7 +20,7 @@ pub struct ToolPolicy {
 }
 
 impl Default for ToolPolicy {
-    /// For a tool that needs nobody.
+    /// The policy of a tool without a service.
     fn default() -> Self {
         Self {
             timeout: crate::tool_row::TIMEOUT,
@@ -124,7 +124,7 @@ impl ToolRegistry {
     }
 }
 
-/// How a function is described.
+/// Returns the description of a function tool.
 fn words(spec: &ToolSpec) -> Option<&str> {
     match &spec.kind {
         ToolKind::Function(function) => function.description.as_deref(),
@@ -132,7 +132,7 @@ fn words(spec: &ToolSpec) -> Option<&str> {
     }
 }
 
-/// What every provider takes as a function's name.
+/// Returns whether every provider accepts `name` as a function name.
 fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')

@@ -1,4 +1,4 @@
-//! JSON Schema, as far as the arguments of tools need it.
+//! The subset of JSON Schema that tool arguments need.
 //!
 //! Known: `type`, `enum`, `const`, ranges of numbers, lengths, `items`, `properties`, `required`,
 //! `additionalProperties`, `anyOf`, `oneOf`, `allOf`. What is not known asserts nothing: a tool may
@@ -8,13 +8,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
 
-/// What a value must be like.
+/// The schema of a value.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum ArgumentSchema {
-    /// Anything, or nothing.
+    /// Accepts anything (`true`) or nothing (`false`).
     Always(bool),
-    /// Something in particular.
+    /// Constrains the value.
     ObjectSchema(Box<ObjectSchema>),
 }
 
@@ -279,7 +279,7 @@ const fn float(length: usize) -> f64 {
     length as f64
 }
 
-/// A name that somebody else made up, fit to be repeated.
+/// Shortens a foreign name so that it can be repeated in an error.
 fn short(name: &str) -> String {
     name.chars().take(64).collect()
 }

@@ -1,4 +1,4 @@
-//! What services say when they refuse.
+//! Error bodies of platform services.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ struct ErrorBody {
     detail: Value,
 }
 
-/// Which of `fields` the service says it does not know.
+/// Returns the `fields` that the service reports as unknown.
 ///
 /// Lists, as `FastAPI` writes them, name the place of each error: a place *inside* a field means that the field is
 /// known and its content wrong, which is for the caller to hear.

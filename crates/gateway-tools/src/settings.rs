@@ -1,4 +1,4 @@
-//! Where services are, and which tools are added to those that are built in.
+//! Settings of platform services and configured tools.
 
 use crate::{
     builtin,
@@ -24,7 +24,7 @@ pub const CONTEXT_MANAGEMENT: &str = "context-management";
 /// The service of local models.
 pub const INFERENCE: &str = "inference";
 
-/// Where the platform's services are.
+/// The addresses and timeouts of platform services.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServicesSettings {
     /// Base address of each service by its name. The names above have defaults; others are for
@@ -32,13 +32,13 @@ pub struct ServicesSettings {
     pub addresses: BTreeMap<String, String>,
     /// Paths of built-in tools that are not where they usually are, by the tool's name.
     pub paths: BTreeMap<String, String>,
-    /// How long the service that searches may take.
+    /// Timeout of the semantic search service.
     pub semantic_search_timeout: Duration,
-    /// How long the agents that look things up may take.
+    /// Timeout of the research agents.
     pub ai_agents_timeout: Duration,
-    /// How long the agents that read and write code may take.
+    /// Timeout of the code agents.
     pub code_agents_timeout: Duration,
-    /// How long the service of models for text and code may take.
+    /// Timeout of the code orchestrator.
     pub code_orchestrator_timeout: Duration,
     /// The largest result of a built-in tool.
     pub max_bytes: usize,
@@ -71,7 +71,7 @@ impl Default for ServicesSettings {
 pub struct ToolSettings {
     /// The name by which models call it. A built-in tool of this name is replaced.
     pub name: String,
-    /// When and why to call it: models decide by it.
+    /// Description for the model.
     pub description: String,
     /// JSON Schema of its arguments.
     pub parameters: Value,
@@ -83,13 +83,13 @@ pub struct ToolSettings {
     /// The path, with places for arguments: `/v1/books/{book}`. Other arguments go into the body,
     /// of `GET` and `DELETE` into the query.
     pub path: String,
-    /// Where it is if the path is not there.
+    /// Fallback path, used if the first is not found.
     #[serde(default)]
     pub fallback_path: Option<String>,
-    /// Where in the payload an argument goes, if not under its own name: `book = "source.book"`.
+    /// Position of arguments in the payload, if not their own name: `book = "source.book"`.
     #[serde(default)]
     pub places: BTreeMap<String, String>,
-    /// How long it may take.
+    /// Timeout in seconds.
     #[serde(default = "thirty")]
     pub timeout_seconds: u64,
     /// Doing it twice does no harm. Said of nothing but `GET` unless it is said here.

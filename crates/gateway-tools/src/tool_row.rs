@@ -10,19 +10,19 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct ToolRow {
     /// The name by which models call it.
     pub name: String,
-    /// When and why to call it.
+    /// Description for the model.
     pub description: String,
     /// JSON Schema of its arguments.
     pub schema: Value,
-    /// Which service runs it.
+    /// Service that runs the tool.
     pub service: String,
-    /// How the service is asked. `GET` and `DELETE` carry arguments in the query, others in a body.
+    /// HTTP method. `GET` and `DELETE` carry arguments in the query, others in a body.
     pub method: Method,
-    /// Where it is, and how it is told the arguments.
+    /// Path and argument mapping.
     pub endpoint: ToolEndpoint,
-    /// Where it is if it is not there: services move.
+    /// Fallback endpoint, used if the first is not found.
     pub fallback: Option<ToolEndpoint>,
-    /// How long it may take.
+    /// Timeout of a call.
     pub timeout: Duration,
     /// Doing it twice does no harm.
     pub idempotent: bool,
@@ -36,16 +36,16 @@ pub struct ToolRow {
     pub droppable: Vec<String>,
 }
 
-/// A path, and how it is told the arguments that are not part of it.
+/// A path template and the mapping of its other arguments.
 #[derive(Clone, Debug)]
 pub struct ToolEndpoint {
     /// The path, with places for arguments.
     pub path: PathTemplate,
-    /// Where in the payload an argument goes, if not under its own name: `source.book`.
+    /// Position of arguments in the payload, if not their own name: `source.book`.
     pub places: BTreeMap<String, String>,
 }
 
-/// How long a tool may take unless its row says otherwise.
+/// Default timeout of a tool.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The largest answer that is taken unless a row says otherwise.
@@ -89,7 +89,7 @@ impl ToolEndpoint {
         self
     }
 
-    /// What is sent: of `arguments` those that `schema` names, each in its place.
+    /// Builds the payload from the `arguments` that `schema` names.
     pub(crate) fn payload(
         &self,
         arguments: Map<String, Value>,

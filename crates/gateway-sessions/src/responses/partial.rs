@@ -141,8 +141,8 @@ mod tests {
     /// An answer of `steps` that is broken off says `expected`.
     #[track_caller]
     fn check(steps: Vec<StreamEvent>, expected: &str) {
-        let ask = gateway_core::Payload::Parsed(Arc::default());
-        let reply = Reply { ask, model: "m".to_owned(), created: 1, ids: Ids::new(1) };
+        let payload = gateway_core::Payload::Parsed(Arc::default());
+        let reply = Reply { payload, model: "m".to_owned(), created: 1, ids: Ids::new(1) };
         let mut writer = ResponsesCaller.writer(reply);
         let mut events = Vec::new();
         writer.write(Chunk::from_events(steps), &mut events);

@@ -27,10 +27,10 @@ use tokio::{
     time,
 };
 
-/// How many writes may wait.
+/// Maximum number of queued writes.
 const QUEUE: usize = 1_024;
 
-/// How long a write may wait. A disk that takes longer is in trouble.
+/// Timeout of a write.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A file, and its writer.
@@ -42,11 +42,11 @@ pub(crate) struct FileStore {
     ticking: JoinSet<()>,
 }
 
-/// What the writer is told.
+/// A command to the writer thread.
 pub(super) enum WriterCommand {
-    /// Write this.
+    /// Runs a write job.
     Write(Box<dyn WriteJob>),
-    /// Synchronise the file.
+    /// Syncs the file.
     Flush,
     /// Synchronise the file, close it, and say so.
     Close(oneshot::Sender<()>),
@@ -61,7 +61,7 @@ pub(super) struct FileShared {
 }
 
 impl FileStore {
-    /// Opens the file.
+    /// Opens the database file.
     pub(crate) async fn open(
         settings: EmbeddedSettings,
         clock: StoreClock,
@@ -143,7 +143,7 @@ impl KvEngine for FileStore {
 }
 
 impl FileShared {
-    /// The open file.
+    /// Returns the open database.
     pub(super) fn database(&self) -> Result<Arc<Database>, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         database.clone().ok_or_else(closed)
@@ -160,7 +160,7 @@ impl FileShared {
         *place = Some(Arc::new(database));
     }
 
-    /// What forbids writing.
+    /// Returns the error that forbids writing, if any.
     pub(super) fn trouble(&self) -> RwLockReadGuard<'_, Option<WriteError>> {
         self.trouble.read().unwrap_or_else(PoisonError::into_inner)
     }

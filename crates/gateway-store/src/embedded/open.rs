@@ -1,4 +1,4 @@
-//! Opening the file: ours, whole, of a schema we know, and nobody else's.
+//! Opening of the database file: checks owner, integrity, schema and lock.
 
 use super::table_view::{STATE, unreadable};
 use crate::{record, settings::EmbeddedSettings};

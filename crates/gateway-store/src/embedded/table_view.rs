@@ -43,7 +43,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// What a read that fails is to its caller.
+/// Converts a read error.
 pub(super) fn unreadable(error: impl Into<redb::Error>) -> StoreError {
     let error = error.into();
     if let redb::Error::Corrupted(why) = error {

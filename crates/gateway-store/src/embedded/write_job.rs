@@ -10,10 +10,10 @@ pub(super) trait WriteJob: Send {
     /// Whether the caller waits until the file is synchronised.
     fn wait(&self) -> Durable;
 
-    /// Does it. None if it failed, and changes nothing; its caller is told so at the end.
+    /// Runs the operation. Returns `None` if it failed and changes nothing; the caller gets the error at the end.
     fn run(&mut self, view: &dyn ReadView, now: u64) -> Option<WriteSet>;
 
-    /// Tells the caller how it ended: what the operation said, unless it was not written.
+    /// Sends the result to the caller: that of the operation, unless it was not written.
     fn end(self: Box<Self>, written: Result<(), WriteError>);
 }
 

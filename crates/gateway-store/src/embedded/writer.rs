@@ -14,16 +14,16 @@ use tokio::{
     time::Instant,
 };
 
-/// How many operations are written in one transaction.
+/// Maximum operations of a transaction (group commit).
 const BATCH: usize = 256;
 
-/// How long operations may gather before those that came first are written.
+/// Maximum time operations are collected for a transaction.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// How often a full disk is tried again.
+/// Retry interval of a full disk.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long readers may keep a file that is to be closed.
+/// Time readers may delay the closing of the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Writes what it is given.
@@ -32,7 +32,7 @@ pub(super) struct Writer {
     clock: StoreClock,
     /// Whether something was written that is not synchronised.
     unsynced: bool,
-    /// When the disk was last found full.
+    /// Time of the last attempt on a full disk.
     tried: Option<Instant>,
 }
 
@@ -73,7 +73,7 @@ impl Writer {
         Self { shared, clock, unsynced: false, tried: None }
     }
 
-    /// Writes `jobs` together, and tells their callers.
+    /// Writes `jobs` in one transaction and answers their callers.
     fn write(&mut self, mut jobs: Vec<Box<dyn WriteJob>>, flush: bool) {
         let safe = jobs.iter().any(|job| job.wait() == Durable::Safe);
         let sync = match self.shared.settings.durability {

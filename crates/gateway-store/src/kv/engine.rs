@@ -3,7 +3,7 @@
 use super::{ReadView, WriteTxn};
 use gateway_core::state::StoreError;
 
-/// What a caller waits for.
+/// The durability that a caller waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Durable {
     /// That the change is as safe as the engine makes anything.
@@ -13,7 +13,7 @@ pub(crate) enum Durable {
     Visible,
 }
 
-/// Keeps a map.
+/// A key-value engine with ordered keys.
 pub(crate) trait KvEngine: Send + Sync + 'static {
     /// Looks at one moment of the map.
     fn read<T: Send + 'static>(

@@ -7,7 +7,7 @@ use super::{
 };
 use gateway_core::state::StoreError;
 
-/// How many things end in one step: a bound on how long others wait for it.
+/// Maximum expired records removed in one step; bounds the time others wait.
 pub(super) const SWEEP: usize = 1_000;
 
 /// Notes that the thing at `object` ends at `at`, instead of `before`.

@@ -15,7 +15,7 @@ struct IdempotencyRecord {
     v: u32,
     fingerprint: Fingerprint,
     token: String,
-    /// Which process makes the attempt; 0 if it stays, whatever becomes of that.
+    /// Process that runs the request; 0 if the record outlives it.
     #[serde(default)]
     process: u64,
     expires: u64,
@@ -29,7 +29,7 @@ struct IdempotencyHeader {
 }
 
 impl IdempotencyRecord {
-    /// Whether whoever makes the attempt is gone: a map belongs to one process.
+    /// Returns whether the process that ran the request is gone: a map belongs to one process.
     fn is_left(&self, process: u64) -> bool {
         self.done.is_none() && self.process != 0 && self.process != process
     }
@@ -44,7 +44,7 @@ impl IdempotencyRecord {
 /// cannot be asked what became of it, and it must not be made again before the lease ends.
 pub(super) const RENEWED: Duration = Duration::from_mins(1);
 
-/// See [`Idempotency::begin`](gateway_core::state::Idempotency::begin).
+/// Implements [`Idempotency::begin`](gateway_core::state::Idempotency::begin) on a transaction.
 pub(super) fn begin(
     txn: &mut WriteTxn<'_>,
     key: &Key,
@@ -91,7 +91,7 @@ fn seen(
     }
 }
 
-/// See [`Idempotency::finish`](gateway_core::state::Idempotency::finish).
+/// Implements [`Idempotency::finish`](gateway_core::state::Idempotency::finish) on a transaction.
 pub(super) fn finish(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -116,7 +116,7 @@ pub(super) fn finish(
     Ok(true)
 }
 
-/// See [`Idempotency::abandon`](gateway_core::state::Idempotency::abandon).
+/// Implements [`Idempotency::abandon`](gateway_core::state::Idempotency::abandon) on a transaction.
 pub(super) fn abandon(txn: &mut WriteTxn<'_>, key: &Key, token: &str) -> Result<(), StoreError> {
     let object = key_layout::object(RecordKind::Replay, key);
     let record = load(txn, &object)?;

@@ -1,4 +1,4 @@
-//! Where things are in the map.
+//! The layout of keys in the map.
 //!
 //! ```text
 //! o <kind> <tenant> <id>            the thing itself
@@ -15,7 +15,7 @@
 use gateway_core::state::{Key, Tenant};
 use std::ops::Range;
 
-/// What a thing is.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum RecordKind {
     Session = b's' as isize,
@@ -30,7 +30,7 @@ pub(crate) enum RecordKind {
     Totals = b't' as isize,
     Spent = b'm' as isize,
     ClientKey = b'k' as isize,
-    /// How often keys have changed.
+    /// Version counter of client keys.
     KeysVersion = b'v' as isize,
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn list_after(tenant: &Tenant, after: Option<&[u8]>) -> Range<Vec<u8>
     }
 }
 
-/// What of a place in a list says where to go on.
+/// Returns the cursor of a list position.
 pub(crate) fn cursor<'a>(tenant: &Tenant, listed: &'a [u8]) -> Option<&'a [u8]> {
     listed.get(list_of(tenant).len()..)
 }
@@ -113,7 +113,7 @@ pub(crate) fn expired(now: u64) -> Range<Vec<u8>> {
     vec![b'x']..expiry(now.saturating_add(1), &[])
 }
 
-/// When the thing of a note ends, and its place.
+/// Parses an expiry note into time and record key.
 pub(crate) fn read_expiry(name: &[u8]) -> Option<(u64, &[u8])> {
     let (at, object) = name.get(1..)?.split_first_chunk()?;
     Some((u64::from_be_bytes(*at), object))

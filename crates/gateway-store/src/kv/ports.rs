@@ -29,7 +29,7 @@ impl<E: KvEngine> KvStore<E> {
         Self { engine, clock, limits, claims: SessionClaims::default() }
     }
 
-    /// Where it is kept.
+    /// Returns the engine.
     pub(crate) fn engine(&self) -> &E {
         &self.engine
     }

@@ -10,7 +10,7 @@ use gateway_core::state::{Key, StoreError, StoredReasoning};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How many places of forgotten asides one step clears away.
+/// Maximum stale positions cleared in one step.
 const TIDY: u64 = 8;
 
 #[derive(Deserialize, Serialize)]
@@ -30,7 +30,7 @@ struct EvictionOrder {
     next: u64,
 }
 
-/// See [`SideStore::put`](gateway_core::state::SideStore::put).
+/// Implements [`ReasoningStore::put`](gateway_core::state::ReasoningStore::put) on a transaction.
 pub(super) fn put(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -50,7 +50,7 @@ pub(super) fn put(
     Ok(())
 }
 
-/// See [`SideStore::get`](gateway_core::state::SideStore::get).
+/// Implements [`ReasoningStore::get`](gateway_core::state::ReasoningStore::get) on a view.
 pub(super) fn get(
     view: &dyn ReadView,
     now: u64,

@@ -20,7 +20,7 @@ struct ResponseHeader {
     event_bytes: u64,
 }
 
-/// See [`ResponseStore::put`](gateway_core::state::ResponseStore::put).
+/// Implements [`ResponseStore::put`](gateway_core::state::ResponseStore::put) on a transaction.
 pub(super) fn put(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -46,7 +46,7 @@ pub(super) fn put(
     Ok(())
 }
 
-/// See [`ResponseStore::get`](gateway_core::state::ResponseStore::get).
+/// Implements [`ResponseStore::get`](gateway_core::state::ResponseStore::get) on a view.
 pub(super) fn get(
     view: &dyn ReadView,
     now: u64,
@@ -60,7 +60,7 @@ pub(super) fn get(
     Ok(Some(StoredResponse { body: body.into(), in_progress: head.in_progress }))
 }
 
-/// See [`ResponseStore::delete`](gateway_core::state::ResponseStore::delete).
+/// Implements [`ResponseStore::delete`](gateway_core::state::ResponseStore::delete) on a transaction.
 pub(super) fn delete(txn: &mut WriteTxn<'_>, key: &Key) -> Result<bool, StoreError> {
     let object = key_layout::object(RecordKind::Response, key);
     let Some(head) = live(txn, txn.now, &object)? else { return Ok(false) };
@@ -68,7 +68,7 @@ pub(super) fn delete(txn: &mut WriteTxn<'_>, key: &Key) -> Result<bool, StoreErr
     Ok(true)
 }
 
-/// See [`ResponseStore::append`](gateway_core::state::ResponseStore::append).
+/// Implements [`ResponseStore::append`](gateway_core::state::ResponseStore::append) on a transaction.
 pub(super) fn append(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -101,7 +101,7 @@ pub(super) fn append(
     Ok(Outcome::Done(head.events))
 }
 
-/// See [`ResponseStore::events`](gateway_core::state::ResponseStore::events).
+/// Implements [`ResponseStore::events`](gateway_core::state::ResponseStore::events) on a view.
 pub(super) fn events(
     view: &dyn ReadView,
     now: u64,
@@ -127,7 +127,7 @@ fn live(
     Ok((head.expires > now).then_some(head))
 }
 
-/// What has ended, but was not swept yet, must not lend its steps to a new answer.
+/// Removes an expired, unswept record, so that its events do not leak into a new response.
 fn discard_ended(txn: &mut WriteTxn<'_>, object: &[u8]) -> Result<(), StoreError> {
     let Some(json) = txn.get(object)? else { return Ok(()) };
     let head: ResponseHeader = record::read("response", &json)?;

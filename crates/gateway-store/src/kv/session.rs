@@ -1,4 +1,4 @@
-//! Sessions, read.
+//! Reads of sessions.
 
 use super::{
     key_layout::{self, RecordKind},
@@ -18,13 +18,13 @@ pub(super) struct SessionMeta {
     pub(super) v: u32,
     pub(super) tenant: String,
     pub(super) id: String,
-    /// Counts changes.
+    /// Version, incremented by each change.
     pub(super) version: u64,
     /// The version of the last turn.
     pub(super) turn: u64,
     pub(super) created: u64,
     pub(super) expires: u64,
-    /// How long it lives, in milliseconds.
+    /// Time to live in milliseconds.
     pub(super) ttl: u64,
     pub(super) messages: u64,
     pub(super) bytes: u64,
@@ -62,7 +62,7 @@ pub(super) fn exists(view: &dyn ReadView, now: u64, key: &Key) -> Result<bool, S
     Ok(live(view, now, &key_layout::object(RecordKind::Session, key))?.is_some())
 }
 
-/// See [`SessionStore::load`](gateway_core::state::SessionStore::load).
+/// Implements [`SessionStore::load`](gateway_core::state::SessionStore::load) on a view.
 pub(super) fn load(
     view: &dyn ReadView,
     now: u64,
@@ -87,7 +87,7 @@ pub(super) fn load(
     Ok(Some(Snapshot { entries: entries.collect::<Result<_, _>>()?, session: meta.session() }))
 }
 
-/// See [`SessionStore::list`](gateway_core::state::SessionStore::list).
+/// Implements [`SessionStore::list`](gateway_core::state::SessionStore::list) on a view.
 pub(super) fn list(
     view: &dyn ReadView,
     now: u64,

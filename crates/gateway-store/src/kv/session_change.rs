@@ -1,4 +1,4 @@
-//! Sessions, changed.
+//! Changes of sessions.
 
 use super::{
     expiry,
@@ -13,7 +13,7 @@ use gateway_core::state::{
 };
 use std::time::Duration;
 
-/// See [`SessionStore::create`](gateway_core::state::SessionStore::create).
+/// Implements [`SessionStore::create`](gateway_core::state::SessionStore::create) on a transaction.
 pub(super) fn create(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -39,7 +39,7 @@ pub(super) fn create(
     insert(txn, key, meta)
 }
 
-/// See [`SessionStore::append`](gateway_core::state::SessionStore::append).
+/// Implements [`SessionStore::append`](gateway_core::state::SessionStore::append) on a transaction.
 pub(super) fn append(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -80,7 +80,7 @@ pub(super) fn append(
     Ok(Outcome::Done(version))
 }
 
-/// See [`SessionStore::patch`](gateway_core::state::SessionStore::patch).
+/// Implements [`SessionStore::patch`](gateway_core::state::SessionStore::patch) on a transaction.
 pub(super) fn patch(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -105,7 +105,7 @@ pub(super) fn patch(
     Ok(Outcome::Done(version))
 }
 
-/// See [`SessionStore::touch`](gateway_core::state::SessionStore::touch).
+/// Implements [`SessionStore::touch`](gateway_core::state::SessionStore::touch) on a transaction.
 pub(super) fn touch(
     txn: &mut WriteTxn<'_>,
     key: &Key,
@@ -118,7 +118,7 @@ pub(super) fn touch(
     Ok(Outcome::Done(version))
 }
 
-/// See [`SessionStore::delete`](gateway_core::state::SessionStore::delete).
+/// Implements [`SessionStore::delete`](gateway_core::state::SessionStore::delete) on a transaction.
 pub(super) fn delete(txn: &mut WriteTxn<'_>, key: &Key) -> Result<bool, StoreError> {
     let object = key_layout::object(RecordKind::Session, key);
     let Some(meta) = session::live(txn, txn.now, &object)? else { return Ok(false) };
@@ -127,7 +127,7 @@ pub(super) fn delete(txn: &mut WriteTxn<'_>, key: &Key) -> Result<bool, StoreErr
     Ok(true)
 }
 
-/// See [`SessionStore::fork`](gateway_core::state::SessionStore::fork).
+/// Implements [`SessionStore::fork`](gateway_core::state::SessionStore::fork) on a transaction.
 pub(super) fn fork(
     txn: &mut WriteTxn<'_>,
     from: &Key,
@@ -182,7 +182,7 @@ fn insert(txn: &mut WriteTxn<'_>, key: &Key, meta: SessionMeta) -> Result<Sessio
     Ok(meta.session())
 }
 
-/// What has ended, but was not swept yet, must not lend its turns to a new session.
+/// Removes an expired, unswept record, so that its turns do not leak into a new session.
 fn discard_ended(txn: &mut WriteTxn<'_>, object: &[u8]) -> Result<(), StoreError> {
     let Some(json) = txn.get(object)? else { return Ok(()) };
     let ended: SessionMeta = record::read("session", &json)?;
@@ -220,7 +220,7 @@ fn end(txn: &WriteTxn<'_>, ttl: Duration) -> u64 {
     txn.now.saturating_add(millis(ttl))
 }
 
-/// What a context counts for: its names and values.
+/// Returns the bytes of a context: its names and values.
 pub(crate) fn context_bytes(context: &SessionContext) -> u64 {
     context.iter().map(|(name, value)| (name.len() + value.get().len()) as u64).sum()
 }

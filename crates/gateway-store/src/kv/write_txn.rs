@@ -13,7 +13,7 @@ pub(crate) trait ReadView {
     fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<KvPair>, StoreError>;
 }
 
-/// What a draft changes: a value, or none for what it removes.
+/// The changes of a transaction: a value, or `None` for a removal.
 pub(crate) type WriteSet = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A view and the changes to it that have not taken effect yet.
@@ -35,7 +35,7 @@ impl<'a> WriteTxn<'a> {
         self.changes.insert(key, Some(value));
     }
 
-    /// Forgets `key`.
+    /// Removes `key`.
     pub(crate) fn remove(&mut self, key: Vec<u8>) {
         self.changes.insert(key, None);
     }
@@ -48,7 +48,7 @@ impl<'a> WriteTxn<'a> {
         Ok(())
     }
 
-    /// The changes.
+    /// Returns the changes.
     pub(crate) fn into_changes(self) -> WriteSet {
         self.changes
     }

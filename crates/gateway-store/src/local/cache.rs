@@ -10,7 +10,7 @@ use gateway_core::state::{Cache, Key, StoreError};
 use moka::sync::Cache as Moka;
 use std::time::Duration;
 
-/// What an entry costs beside its bytes.
+/// Overhead of an entry, in bytes.
 const OVERHEAD: usize = 200;
 
 /// Remembers the most useful values that fit.
@@ -27,7 +27,7 @@ struct CachedValue {
 }
 
 impl LocalCache {
-    /// An empty cache.
+    /// Creates an empty cache.
     pub(crate) fn new(clock: StoreClock, limits: &StoreLimits) -> Self {
         let weigh = |key: &Key, kept: &CachedValue| {
             let bytes = key.id().len() + key.tenant().as_str().len() + kept.value.len() + OVERHEAD;

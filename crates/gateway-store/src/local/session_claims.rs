@@ -1,4 +1,4 @@
-//! Who prepares a turn of which session.
+//! Claims of sessions by running turns.
 
 use crate::clock::millis;
 use gateway_core::state::{Claim, Key};
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Claims of this process. One that nobody gives up ends by itself.
+/// The claims of this process. An unreleased claim expires.
 #[derive(Default)]
 pub(crate) struct SessionClaims(Mutex<HashMap<Key, HeldClaim>>);
 

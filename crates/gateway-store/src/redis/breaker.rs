@@ -8,14 +8,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How many calls in a row may fail before the others are spared.
+/// Consecutive failures that open the breaker.
 const FAILURES: u32 = 5;
 
 /// Counts failures in a row.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionBreaker(AtomicU32);
 
-/// What a call changed.
+/// The state transition caused by a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum BreakerTransition {
     None,
@@ -29,7 +29,7 @@ impl ConnectionBreaker {
         self.0.load(Ordering::Relaxed) >= FAILURES
     }
 
-    /// Redis answered.
+    /// Records a reply of Redis.
     pub(super) fn succeeded(&self) -> BreakerTransition {
         // Most calls find nothing to change: a load is cheaper than a store that all cores share.
         if self.0.load(Ordering::Relaxed) == 0 {

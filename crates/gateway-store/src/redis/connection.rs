@@ -33,10 +33,10 @@ use std::{
 };
 use tokio::{sync::broadcast::error::RecvError, time};
 
-/// How many commands may wait for a connection.
+/// Maximum number of queued commands.
 const QUEUE: usize = 4_096;
 
-/// How often a Redis that is away is asked whether it is back.
+/// Probe interval of an unreachable Redis.
 const PROBE: Duration = Duration::from_millis(200);
 
 /// A connection, and what is known of it.
@@ -97,7 +97,7 @@ impl RedisConnection {
         connecting.abort();
     }
 
-    /// Ends the connection.
+    /// Closes the connection.
     pub(super) async fn close(&self) {
         drop(self.client.quit().await);
     }
@@ -168,7 +168,7 @@ impl RedisConnection {
         Ok(self.judge(result)?.into_iter().collect())
     }
 
-    /// Any other command.
+    /// Sends a raw command.
     pub(super) async fn command(
         &self,
         name: &'static str,

@@ -1,9 +1,9 @@
-//! What an error of Redis, or of the way to it, means.
+//! Classification of Redis and connection errors.
 
 use fred::error::{Error, ErrorKind};
 use gateway_core::state::StoreError;
 
-/// What `error` means to the caller.
+/// Converts `error` for the caller.
 pub(super) fn explain(error: Error) -> StoreError {
     let text = error.details();
     let says = |word: &str| text.contains(word);

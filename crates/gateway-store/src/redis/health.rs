@@ -1,4 +1,4 @@
-//! How well Redis is, and how safe what it acknowledges.
+//! Health and durability of Redis.
 
 use super::RedisStore;
 use crate::stores::{DurabilityClass, HealthProbe, StoreHealth};
@@ -21,7 +21,7 @@ impl HealthProbe for RedisStore {
 }
 
 impl RedisStore {
-    /// When the log is synchronised; empty if we may not ask.
+    /// Returns the fsync policy; empty if the command is not permitted.
     async fn synchronises(&self) -> String {
         let reply = self.link.command("CONFIG", &["GET", "appendfsync"]).await;
         let values = reply.ok().map(fred::types::Value::into_array).unwrap_or_default();
@@ -40,7 +40,7 @@ fn away(why: String) -> StoreHealth {
     }
 }
 
-/// Reads what Redis tells of itself.
+/// Evaluates the output of `INFO`.
 fn judge(info: &str, synchronises: &str) -> StoreHealth {
     let field = |name: &str| {
         let lines = info.lines().filter_map(|line| line.trim_end().split_once(':'));

@@ -11,7 +11,7 @@ pub(super) fn of(prefix: &str, kind: &str, key: &Key, letters: &str) -> Vec<Stri
     letters.chars().map(|letter| beginning.clone() + letter.encode_utf8(&mut [0; 4])).collect()
 }
 
-/// What the names of one thing begin with.
+/// Returns the common prefix of a record's keys.
 pub(super) fn beginning(prefix: &str, kind: &str, key: &Key) -> String {
     let (tenant, id) = (key.tenant().as_str(), key.id());
     let mut name = String::with_capacity(prefix.len() + kind.len() + tenant.len() + id.len() + 32);

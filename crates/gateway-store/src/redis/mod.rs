@@ -28,7 +28,7 @@ use gateway_core::state::StoreError;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
-/// How long a start waits for Redis before it goes on without.
+/// Maximum time a start waits for Redis.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// All ports, over one connection.

@@ -1,4 +1,4 @@
-//! Replies, read.
+//! Parsing of replies.
 
 use bytes::Bytes;
 use fred::types::Value;
@@ -14,12 +14,12 @@ pub(super) fn number(value: &Value) -> Result<u64, StoreError> {
     value.as_u64().ok_or_else(unreadable)
 }
 
-/// Text.
+/// Converts a reply into text.
 pub(super) fn text(value: &Value) -> Result<String, StoreError> {
     value.as_string().ok_or_else(unreadable)
 }
 
-/// Bytes.
+/// Converts a reply into bytes.
 pub(super) fn bytes(value: Value) -> Result<Bytes, StoreError> {
     value.into_bytes().ok_or_else(unreadable)
 }
@@ -34,7 +34,7 @@ pub(super) fn told(value: Value) -> Result<(String, Vec<Value>), StoreError> {
     Ok((word, values))
 }
 
-/// What became of a change to a `what`.
+/// Converts the reply of a change to a `what`.
 pub(super) fn outcome(what: &'static str, value: Value) -> Result<Outcome, StoreError> {
     let (word, rest) = told(value)?;
     let n = rest.first().map(number).transpose()?.unwrap_or_default();

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// extended to without a word to the list.
 const MARGIN: Duration = Duration::from_hours(720);
 
-/// How many sessions a list holds. The oldest go first; they can still be used by name.
+/// Maximum sessions of a list. The oldest are evicted; they can still be used by id.
 const LISTED: i64 = 100_000;
 
 impl RedisStore {

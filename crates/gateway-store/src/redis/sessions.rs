@@ -1,4 +1,4 @@
-//! Sessions in Redis.
+//! The session store on Redis.
 
 use super::{
     RedisStore,
@@ -138,7 +138,7 @@ impl SessionStore for RedisStore {
     }
 }
 
-/// How a session begins: empty, or with what it is a copy of.
+/// The initial content of a session: empty, or a copy.
 struct InitialSession<'a> {
     ttl: Duration,
     context: &'a SessionContext,

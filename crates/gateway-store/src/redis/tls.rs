@@ -1,4 +1,4 @@
-//! A connection that nobody listens in on, to a server that somebody vouches for.
+//! TLS for Redis connections: encryption and certificate verification.
 
 use fred::types::config::{TlsConfig, TlsConnector};
 use gateway_core::state::StoreError;

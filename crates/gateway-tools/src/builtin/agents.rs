@@ -17,7 +17,7 @@ pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> 
     ])
 }
 
-/// What of the arguments describes the chapter, and what the search.
+/// Arguments that describe the chapter, and those of the search.
 const SOURCE: [&str; 7] = ["book", "chapter", "title", "tier", "content", "keywords", "concepts"];
 const CONFIG: [&str; 5] =
     ["max_hops", "min_similarity", "include_tier1", "include_tier2", "include_tier3"];

@@ -1,4 +1,4 @@
-//! What a server says of a call, as the result of a tool.
+//! Conversion of MCP results into tool results.
 
 use gateway_core::{Json, ToolError, ToolErrorCode};
 use rmcp::{
@@ -6,7 +6,7 @@ use rmcp::{
     service::ServiceError,
 };
 
-/// Of a failure only so much is told.
+/// Maximum bytes of an error message.
 const MAX_REASON: usize = 500;
 
 /// The result of a call: its structure if it has one, its text if it is nothing else, else all of

@@ -1,4 +1,4 @@
-//! Where a server of tools is, and which of them are taken.
+//! Settings of an MCP server.
 
 use http::{HeaderName, HeaderValue};
 use std::{fmt, time::Duration};
@@ -6,18 +6,18 @@ use std::{fmt, time::Duration};
 /// A server of tools.
 #[derive(Clone)]
 pub struct McpSettings {
-    /// What it is called here.
+    /// Name of the server.
     pub name: String,
-    /// Where it answers.
+    /// URL of the server.
     pub url: String,
     /// Headers for every request to it; values that are secret are marked so.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What stands before the names of its tools.
+    /// Prefix of its tool names.
     pub prefix: String,
-    /// Which of its tools are taken, by its own names; `*` at the end stands for any rest. All if
-    /// there are none.
+    /// Allowed tools, by the server's names; a trailing `*` matches any suffix. Empty allows
+    /// all.
     pub allowed: Vec<String>,
-    /// How long a call may take, its greeting included.
+    /// Timeout of a call, including initialization.
     pub timeout: Duration,
     /// Doing any of them twice does no harm.
     pub idempotent: bool,
@@ -31,7 +31,7 @@ impl McpSettings {
         allows(&self.allowed, name)
     }
 
-    /// What the tool is called here: names of models' tools have fewer letters.
+    /// Returns the tool's local name: models allow fewer characters.
     pub(super) fn local_name(&self, name: &str) -> String {
         let fits = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
         let name = name.chars().map(|char| if fits(char) { char } else { '_' });
