@@ -10,7 +10,8 @@ use crate::{
     local, providers, settings, tools,
 };
 use anyhow::Context as _;
-use gateway_http::{About, App, Budget, Cors, Limits, Times, request::peer::Peers};
+use gateway_engine::{Engine, EngineSettings, MemoryBudget, RequestLog, RequestObserver};
+use gateway_http::{About, Cors, HttpService, Limits, request::peer::Peers};
 use gateway_limits::Access;
 use gateway_net::client::HttpClient;
 use gateway_store::{EmbeddedSettings, Stores};
@@ -67,51 +68,63 @@ pub fn build(
     config: &Config,
     lasting: &Lasting,
     before: Option<Before<'_>>,
-) -> anyhow::Result<App> {
+) -> anyhow::Result<HttpService> {
     let client = HttpClient::new(&providers::connections(config))?;
     let context_service = local::context_service(config)?;
     let through = local::through(config, context_service.as_ref());
     let directory = providers::directory(config, lasting, through.as_ref(), before)?;
-    let budget = before.map(|it| Arc::clone(&it.app.limits.budget));
-    Ok(App {
-        access: access(config),
-        health: dependencies::health(config, lasting, &client, &directory),
+    let budget = before.map(|it| Arc::clone(&it.app.bodies.budget));
+    let console = config.has_console().then(|| kept::feed(lasting, before));
+    let mut observers: Vec<Arc<dyn RequestObserver>> = vec![Arc::new(RequestLog)];
+    if let Some(console) = &console {
+        observers.push(Arc::new(console.clone()));
+    }
+    let health = dependencies::health(config, lasting, &client, &directory);
+    let windows =
+        before.map_or_else(local::windows, |it| Arc::clone(&it.app.engine.context_windows));
+    let engine = Engine {
         directory,
-        caching: config.cache.enabled,
-        paused: paused(lasting),
-        keeper: kept::keeper(config, lasting, before),
-        idempotency: kept::idempotency(config, lasting, before),
-        context_service,
-        windows: before.map_or_else(local::windows, |it| Arc::clone(&it.app.windows)),
-        limits: Limits {
-            max_bytes: config.server.max_body_bytes.0,
-            timeout: config.timeouts.body,
-            budget: budget.unwrap_or_else(|| Arc::new(Budget::new(BODY_BUDGET))),
-        },
-        responses: kept::responses(config, lasting, before),
-        toolbox: tools::toolbox(config, lasting)?,
-        json_depth: config.server.max_json_depth,
-        times: Times {
-            head_hold: config.timeouts.head_hold,
+        settings: EngineSettings {
+            strict: config.routing.strict,
+            default_model: config.routing.default_model.clone(),
+            json_depth: config.server.max_json_depth,
+            caching: config.cache.enabled,
+            first_output: config.timeouts.head_hold,
             keep_alive: config.timeouts.keep_alive_comment,
         },
-        strict: config.routing.strict,
-        default_model: config.routing.default_model.clone(),
+        limits: control::build(config, lasting, before),
+        toolbox: tools::toolbox(config, lasting)?,
+        sessions: kept::keeper(config, lasting, before),
+        responses: kept::responses(config, lasting, before),
+        context_service,
+        context_windows: windows,
+        metrics: Arc::clone(&lasting.meters),
+        observers,
+        generation: before.map_or(1, |it| it.app.engine.generation + 1),
+    };
+    Ok(HttpService {
+        engine: Arc::new(engine),
+        access: access(config),
+        health,
+        circuits: circuits(lasting),
+        idempotency: kept::idempotency(config, lasting, before),
+        bodies: Limits {
+            max_bytes: config.server.max_body_bytes.0,
+            timeout: config.timeouts.body,
+            budget: budget.unwrap_or_else(|| Arc::new(MemoryBudget::new(BODY_BUDGET))),
+        },
         cors: cors(config),
         metrics: config.metrics.enabled.then(|| Arc::clone(&lasting.metrics.0)),
-        meters: Arc::clone(&lasting.meters),
         peers: Peers { trusted: settings::networks(&config.server.trusted_proxies) },
-        control: control::build(config, lasting, before),
-        console: config.has_console().then(|| kept::feed(lasting, before)),
+        console,
         about: About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             docs: config.has_docs().then(|| "/docs".to_owned()),
         },
-        epoch: before.map_or(1, |it| it.app.epoch + 1),
     })
 }
 
-fn paused(lasting: &Lasting) -> gateway_http::Paused {
+fn circuits(lasting: &Lasting) -> gateway_http::OpenCircuits {
     let breakers = Arc::clone(&lasting.breakers);
     Arc::new(move |provider| breakers.is_open(provider))
 }

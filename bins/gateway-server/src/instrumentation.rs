@@ -1,7 +1,7 @@
 //! What is logged, measured and traced, as the configuration says.
 
 use crate::config::{Backend, Config, Format, Level, Log, Protocol};
-use gateway_http::{Meters, metric_names};
+use gateway_engine::{RequestMetrics, metric_names};
 use gateway_store::Stores;
 use gateway_telemetry::{
     instrumented_store::StoreInstrumentation,
@@ -79,7 +79,7 @@ pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<Tracing>>> {
 pub(crate) fn stores(
     stores: &mut Stores,
     backend: Backend,
-    meters: &Arc<Meters>,
+    meters: &Arc<RequestMetrics>,
     tracing: Option<&Arc<Tracing>>,
 ) {
     let meters = Arc::clone(meters);
@@ -89,7 +89,9 @@ pub(crate) fn stores(
             Backend::Embedded => "redb",
             Backend::Redis => "redis",
         },
-        observer: Arc::new(move |operation, took, error| meters.stored(operation, took, error)),
+        observer: Arc::new(move |operation, took, error| {
+            meters.store_operation(operation, took, error);
+        }),
         tracing: tracing.cloned(),
     };
     stores.sessions = Arc::new(instrumentation.wrap(&stores.sessions));

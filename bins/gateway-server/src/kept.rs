@@ -1,7 +1,7 @@
 //! What is kept of requests. When a new configuration is taken up, what is under way goes on.
 
 use crate::{before::Before, config::Config, lasting::Lasting};
-use gateway_http::LiveFeed;
+use gateway_console::LiveFeed;
 use gateway_sessions::{Idempotency, Keeper, Responses, Rules, Sessions};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) fn responses(
 ) -> Responses {
     let ttl = config.store.response_ttl;
     match before {
-        Some(before) => before.app.responses.with(ttl),
+        Some(before) => before.app.engine.responses.with(ttl),
         None => Responses::new(Arc::clone(&lasting.stores.responses), ttl, BACKGROUND_RESPONSES),
     }
 }
@@ -41,7 +41,10 @@ pub(crate) fn keeper(config: &Config, lasting: &Lasting, before: Option<Before<'
         ..Rules::default()
     };
     let sessions = Sessions::new(Arc::clone(&lasting.stores.sessions), rules);
-    before.map_or_else(|| Keeper::new(sessions.clone()), |it| it.app.keeper.with(sessions.clone()))
+    before.map_or_else(
+        || Keeper::new(sessions.clone()),
+        |it| it.app.engine.sessions.with(sessions.clone()),
+    )
 }
 
 /// Replies that are kept, to be told again.

@@ -1,7 +1,8 @@
 //! What outlives a configuration: made once, and shared by the gateways that configurations make.
 
 use crate::{compose, compose::control::Accounts, config::Config, drain::Drain, instrumentation};
-use gateway_http::{Meters, Render};
+use gateway_engine::RequestMetrics;
+use gateway_http::RenderMetrics;
 use gateway_store::Stores;
 use gateway_telemetry::{breaker_metrics::OpenBreakers, log::DroppedLines, otel};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub struct Lasting {
     /// What renders the metrics.
     pub metrics: Rendering,
     /// What counts.
-    pub meters: Arc<Meters>,
+    pub meters: Arc<RequestMetrics>,
     /// What the breakers do.
     pub breakers: Arc<OpenBreakers>,
     /// What makes spans, if there are to be any.
@@ -27,7 +28,7 @@ pub struct Lasting {
 
 /// Renders the metrics.
 #[derive(Clone)]
-pub struct Rendering(pub Render);
+pub struct Rendering(pub RenderMetrics);
 
 impl std::fmt::Debug for Rendering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::anyhow;
 use gateway_core::ContextService;
-use gateway_http::Windows;
+use gateway_engine::ContextWindows;
 use gateway_providers::Through;
 use gateway_tools::{ClientSettings, ContextManagementClient, ServiceClient};
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -40,8 +40,8 @@ pub(crate) fn through(
 }
 
 /// The windows of local models, none of which is known yet.
-pub(crate) fn windows() -> Arc<Windows> {
-    Arc::new(Windows::of(LOCAL.map(Into::into)))
+pub(crate) fn windows() -> Arc<ContextWindows> {
+    Arc::new(ContextWindows::of(LOCAL.map(Into::into)))
 }
 
 /// Keeps the windows of local models as the inference service tells them, if its address is
@@ -56,7 +56,7 @@ pub(crate) fn refresh(live: &Live) -> anyhow::Result<impl Future<Output = Infall
         loop {
             if let Some(url) = inference_service(&live.config()) {
                 match gateway_tools::windows(&client, url.as_str()).await {
-                    Ok(windows) => live.app().windows.learn(windows),
+                    Ok(windows) => live.app().engine.context_windows.update(windows),
                     Err(why) => tracing::debug!(why, "the windows of local models are not told"),
                 }
             }

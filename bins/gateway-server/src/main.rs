@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
         Command::Docs(Docs::Providers) => print(&gateway_wire::feature_matrix::table()),
-        Command::Docs(Docs::Metrics) => print(&gateway_http::metric_names::markdown()),
+        Command::Docs(Docs::Metrics) => print(&gateway_engine::metric_names::markdown()),
         Command::Check => load().map_or_else(|problems| refuse(&problems), |config| fine(&config)),
         Command::Config => {
             load().map_or_else(|problems| refuse(&problems), |config| print(&config.show()))

@@ -32,7 +32,7 @@ pub(crate) fn directory(
 ) -> anyhow::Result<ProviderDirectory> {
     let mut builder = DirectoryBuilder::new(resilience(config), resources(config, lasting))
         .connections(connections(config))
-        .reusing(before.map(|before| &before.app.directory));
+        .reusing(before.map(|before| &before.app.engine.directory));
     for provider in providers(config, through) {
         builder = builder.provider(provider);
     }

@@ -88,7 +88,7 @@ impl Reloader<'_> {
             tracing::info!(target: "gateway::config", "reloaded: nothing has changed");
             return Outcome::Unchanged;
         }
-        tell(&changes, built.epoch);
+        tell(&changes, built.engine.generation);
         self.dial.set(instrumentation::level(loaded.config.log.level));
         self.live.swap(loaded.config, built);
         Outcome::Applied

@@ -133,12 +133,12 @@ async fn stop(signals: &mut Signals, drain: &Drain, live: &Live) -> Infallible {
 /// Sees to it that what callers were told is kept.
 async fn close(live: &Live, lasting: Lasting) {
     let app = live.app();
-    app.responses.close().await;
-    let settling = async { tokio::join!(app.keeper.settled(), app.idempotency.settled()) };
+    app.engine.responses.close().await;
+    let settling = async { tokio::join!(app.engine.sessions.settled(), app.idempotency.settled()) };
     if tokio::time::timeout(SETTLING, settling).await.is_err() {
         tracing::warn!("turns of sessions, or replies, were still being kept at the end");
     }
-    app.control.close().await;
+    app.engine.limits.close().await;
     lasting.stores.close().await;
     if let Some(tracing) = lasting.tracing {
         tracing.close().await;

@@ -3,7 +3,7 @@
 use crate::{config::Config, lasting::Lasting, providers, settings};
 use anyhow::{Context as _, anyhow};
 use gateway_core::{ToolLoopLimits, Tools};
-use gateway_http::Toolbox;
+use gateway_engine::Toolbox;
 use gateway_store::Stores;
 use gateway_tools::{ExecutorLimits, McpServer, ServiceClient, ToolExecutor, ToolObserver};
 use metrics::{counter, histogram};
@@ -24,7 +24,7 @@ pub(crate) fn toolbox(config: &Config, lasting: &Lasting) -> anyhow::Result<Tool
     Ok(Toolbox {
         tools,
         offered: calls.offered.clone(),
-        rounds: ToolLoopLimits { max_rounds: calls.max_rounds, max_parallel: calls.parallel },
+        limits: ToolLoopLimits { max_rounds: calls.max_rounds, max_parallel: calls.parallel },
         total: waits.total,
         stream_total: waits.stream_total,
     })

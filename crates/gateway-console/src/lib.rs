@@ -6,6 +6,7 @@
 mod assets;
 mod feed;
 mod feed_events;
+mod observer;
 mod row;
 
 pub use self::{

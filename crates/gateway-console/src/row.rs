@@ -2,7 +2,10 @@
 //! never its content.
 
 use serde::{Serialize, Serializer};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// A request to a model, as it is known when it is sent to its provider.
 #[derive(Clone, Debug, Serialize)]
@@ -98,4 +101,10 @@ fn shared<T: Serialize, S: Serializer>(it: &Arc<T>, to: S) -> Result<S::Ok, S::E
 /// `duration` in whole milliseconds.
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time of day, in milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "people read the time of day")]
+pub(crate) fn unix_milliseconds() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, milliseconds)
 }

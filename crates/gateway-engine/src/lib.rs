@@ -2,10 +2,60 @@
 //!
 //! The engine owns the order of everything that happens to a request between its endpoint and its
 //! upstream: routing, limits, sessions, tools, cache, retries, breakers, deadlines, accounting.
+//!
+//! ```text
+//! InboundRequest -> Engine::prepare -> RequestContext -> generate | embed | count_tokens | explain
+//! ```
+//!
+//! A [`RequestContext`] is built once, by one preamble for all operations, and handed from stage to
+//! stage. What it holds is released, and what it spent is accounted for, however it ends.
 
+mod accounting;
 mod build;
+mod context;
+mod context_fit;
+mod context_windows;
+mod cost_events;
+mod count_tokens;
+mod decision;
+mod embed;
+mod engine;
+mod event_stream;
+mod explain;
+mod first_output;
+mod generate;
+mod memory_budget;
+mod metrics;
+mod multi_prompt;
+mod observer;
+mod prepare;
+mod request;
+mod request_log;
+mod response;
+mod session;
+mod tools;
 
-pub use self::build::{
-    Backend, BuildError, DirectoryBuilder, EngineResources, FallbackRoute, Instrument,
-    ProviderDirectory, ProviderSettings, ResilienceSettings, random_unit,
+pub use self::{
+    build::{
+        Backend, BuildError, DirectoryBuilder, EngineResources, FallbackRoute, Instrument,
+        ProviderDirectory, ProviderSettings, ResilienceSettings, random_unit,
+    },
+    context::RequestContext,
+    context_fit::{ContextFit, ContextMode},
+    context_windows::ContextWindows,
+    cost_events::dollars,
+    count_tokens::CountedTokens,
+    decision::Decision,
+    engine::{Engine, EngineSettings},
+    explain::{ExplainedTarget, Explanation},
+    generate::unix_seconds,
+    memory_budget::{MemoryBudget, MemoryLease},
+    metrics::{InFlight, RequestMetrics, names as metric_names},
+    observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},
+    prepare::{Operation, PreparedRequest},
+    request::{CacheDirective, InboundRequest, RequestHead, RequestOptions},
+    request_log::RequestLog,
+    response::{EngineResponse, RequestFailure, ResponseBody, ResponseFacts},
+    session::{SessionDirective, tenant},
+    tools::{ToolSelection, Toolbox, permitted_tools, tool_context},
 };

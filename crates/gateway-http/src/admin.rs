@@ -1,7 +1,7 @@
 //! What operators ask of a running gateway, on a listener of its own: keys of clients, and what all
 //! of them have used.
 
-use crate::{App, body, hygiene, reply, usage};
+use crate::{HttpService, RequestBody, body, hygiene, reply, usage};
 use bytes::Bytes;
 use gateway_core::{
     BoxError, ErrorKind, GatewayError, Result,
@@ -10,6 +10,7 @@ use gateway_core::{
 use gateway_limits::{KeyGrant, now};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -19,7 +20,7 @@ use uuid::Uuid;
 /// Answers operators, who show a token.
 #[derive(Debug)]
 pub struct Admin {
-    app: Arc<App>,
+    service: Arc<HttpService>,
     token: Option<KeyHash>,
 }
 
@@ -58,16 +59,17 @@ const MOST_SECONDS: u64 = 315_360_000;
 
 impl Admin {
     /// Lets in whoever has a token that hashes to `token`; nobody if there is none.
-    pub const fn new(app: Arc<App>, token: Option<KeyHash>) -> Self {
-        Self { app, token }
+    pub const fn new(service: Arc<HttpService>, token: Option<KeyHash>) -> Self {
+        Self { service, token }
     }
 
     /// Answers `request`, which came from `peer`. Never fails.
     pub async fn handle<B>(&self, peer: IpAddr, request: Request<B>) -> Response<reply::Body>
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let mut reply = self.answer(peer, request).await.unwrap_or_else(|error| {
             if let Some(cause) = std::error::Error::source(&error) {
                 tracing::warn!(%cause, "an operator's request failed");
@@ -79,18 +81,18 @@ impl Admin {
         reply
     }
 
-    async fn answer<B>(&self, peer: IpAddr, request: Request<B>) -> Result<Response<reply::Body>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
+    async fn answer(
+        &self,
+        peer: IpAddr,
+        request: Request<RequestBody>,
+    ) -> Result<Response<reply::Body>> {
         hygiene::check(&request)?;
         let (head, body) = request.into_parts();
         self.identify(peer, &head.headers)?;
         let task = Task::read(&head.method, head.uri.path())?;
-        let (body, _share) = body::read(&head.headers, body, &self.app.limits).await?;
+        let (body, _lease) = body::read(&head.headers, body, &self.service.bodies).await?;
         match task {
-            Task::Usage => usage::usage(&self.app, None, head.uri.query()).await,
+            Task::Usage => usage::usage(&self.service, None, head.uri.query()).await,
             Task::List => self.list().await,
             Task::Create => self.create(&body).await,
             Task::Show(id) => Ok(reply::json(StatusCode::OK, &shown(&self.key(id).await?))),
@@ -106,7 +108,7 @@ impl Admin {
             return Ok(());
         }
         let error = GatewayError::new(ErrorKind::Unauthenticated, "the token is not the one");
-        Err(self.app.control.failed_attempts.record(peer, error))
+        Err(self.service.engine.limits.failed_attempts.record(peer, error))
     }
 
     async fn list(&self) -> Result<Response<reply::Body>> {
@@ -143,7 +145,7 @@ impl Admin {
         if !self.store()?.remove(id).await.map_err(unavailable)? {
             return Err(missing());
         }
-        self.app.control.virtual_keys.refresh().await;
+        self.service.engine.limits.virtual_keys.refresh().await;
         Ok(reply::json(StatusCode::OK, &json!({ "id": id, "object": "key", "deleted": true })))
     }
 
@@ -155,13 +157,14 @@ impl Admin {
     async fn put(&self, key: &ClientKey) -> Result<()> {
         self.store()?.put(key).await.map_err(unavailable)?;
         // Here it counts at once.
-        self.app.control.virtual_keys.refresh().await;
+        self.service.engine.limits.virtual_keys.refresh().await;
         Ok(())
     }
 
     fn store(&self) -> Result<&Arc<dyn ClientKeys>> {
-        self.app
-            .control
+        self.service
+            .engine
+            .limits
             .virtual_keys
             .store()
             .ok_or_else(|| GatewayError::new(ErrorKind::Unavailable, "no keys are kept"))

@@ -1,21 +1,16 @@
 //! Reading the body of a request.
 
+use crate::RequestBody;
 use bytes::{Bytes, BytesMut};
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
+use gateway_engine::{MemoryBudget, MemoryLease};
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
-use http_body::Body;
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time;
 
 /// What is accepted.
@@ -26,101 +21,57 @@ pub struct Limits {
     /// How long a caller may take to send it.
     pub timeout: Duration,
     /// How many bytes of bodies may be held at once, over all requests.
-    pub budget: Arc<Budget>,
+    pub budget: Arc<MemoryBudget>,
 }
 
-/// Bytes that may be held at once.
-#[derive(Debug)]
-pub struct Budget {
-    limit: usize,
-    held: AtomicUsize,
-}
-
-/// A share of a [`Budget`], given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Share {
-    budget: Arc<Budget>,
-    bytes: usize,
-}
-
-impl Budget {
-    /// A budget of `limit` bytes.
-    pub const fn new(limit: usize) -> Self {
-        Self { limit, held: AtomicUsize::new(0) }
-    }
-
-    fn take(self: &Arc<Self>, bytes: usize) -> Result<Share> {
-        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
-        let share = Share { budget: Arc::clone(self), bytes };
-        if before + bytes <= self.limit {
-            return Ok(share);
-        }
-        Err(GatewayError::new(ErrorKind::Overloaded, "too many large requests at once")
-            .with_retry_after(Some(Duration::from_secs(1))))
-    }
-}
-
-impl Share {
-    fn grow(&mut self, bytes: usize) -> Result<()> {
-        let mut more = self.budget.take(bytes)?;
-        self.bytes += std::mem::take(&mut more.bytes);
-        Ok(())
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Reads a JSON body whole. Its share of the budget is to be kept as long as the bytes are.
-pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limits: &Limits) -> Result<(Bytes, Share)>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+/// Reads a JSON body whole. Its lease is to be kept as long as the bytes are.
+///
+/// # Errors
+///
+/// If the body is not JSON by its type, too large, too slow, or broken off; or if bodies take all of
+/// their memory.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: RequestBody,
+    limits: &Limits,
+) -> Result<(Bytes, MemoryLease)> {
     check_type(headers)?;
     let announced = announced(headers).unwrap_or(0);
     if announced > limits.max_bytes {
         return Err(too_large(limits.max_bytes));
     }
-    let share = limits.budget.take(announced)?;
-    let reading = collect(body, announced, limits.max_bytes, share);
+    let lease = limits.budget.take(announced)?;
+    let reading = collect(body, announced, limits.max_bytes, lease);
     time::timeout(limits.timeout, reading).await.unwrap_or_else(|_| {
         Err(GatewayError::new(ErrorKind::RequestTimeout, "the request's body took too long"))
     })
 }
 
-async fn collect<B>(
-    body: B,
+async fn collect(
+    mut body: RequestBody,
     announced: usize,
     max: usize,
-    mut share: Share,
-) -> Result<(Bytes, Share)>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let mut body = pin!(body);
+    mut lease: MemoryLease,
+) -> Result<(Bytes, MemoryLease)> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken(error.into()))?;
-        // Trailers of a request say nothing that we would believe.
+        let frame = frame.map_err(broken)?;
+        // Trailers of a request are not believed.
         let Ok(chunk) = frame.into_data() else { continue };
-        if whole.len() + chunk.len() > max {
+        let length = whole.len() + chunk.len();
+        if length > max {
             return Err(too_large(max));
         }
-        if whole.len() + chunk.len() > share.bytes {
-            share.grow(whole.len() + chunk.len() - share.bytes)?;
+        if length > lease.bytes() {
+            lease.grow(length - lease.bytes())?;
         }
         if whole.is_empty() && (chunk.len() == announced || body.is_end_stream()) {
-            return Ok((chunk, share));
+            return Ok((chunk, lease));
         }
         whole.reserve(announced.saturating_sub(whole.len()));
         whole.extend_from_slice(&chunk);
     }
-    Ok((whole.freeze(), share))
+    Ok((whole.freeze(), lease))
 }
 
 /// The server may know better than the parser why there is no more: a caller that is too slow.
@@ -181,7 +132,7 @@ mod tests {
 
     fn limits() -> Limits {
         let timeout = Duration::from_mins(1);
-        Limits { max_bytes: 8, timeout, budget: Arc::new(Budget::new(12)) }
+        Limits { max_bytes: 8, timeout, budget: Arc::new(MemoryBudget::new(12)) }
     }
 
     async fn take(headers: &[(&'static str, &str)], chunks: &[&'static str]) -> Result<String> {
@@ -190,6 +141,7 @@ mod tests {
         let chunks =
             chunks.iter().map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(*chunk))));
         let body = StreamBody::new(stream::iter(chunks.collect::<Vec<_>>()));
+        let body = body.map_err(|never| match never {}).boxed_unsync();
         let (bytes, _share) = read(&headers.collect(), body, &limits()).await?;
         Ok(String::from_utf8(bytes.to_vec()).unwrap())
     }
@@ -230,7 +182,7 @@ mod tests {
     async fn tells_why_a_body_broke() {
         async fn code(error: impl Into<gateway_core::BoxError>) -> String {
             let frames = stream::iter([Err::<Frame<Bytes>, _>(error.into())]);
-            let body = StreamBody::new(frames);
+            let body = StreamBody::new(frames).boxed_unsync();
             read(&HeaderMap::new(), body, &limits()).await.unwrap_err().code().to_owned()
         }
         assert_eq!(code("cut").await, "invalid_body");
@@ -241,16 +193,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn does_not_wait_for_ever() {
         let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let body = body.map_err(|never| match never {}).boxed_unsync();
         let error = read(&HeaderMap::new(), body, &limits()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RequestTimeout);
-    }
-
-    #[test]
-    fn a_budget_is_shared_and_given_back() {
-        let budget = Arc::new(Budget::new(10));
-        let first = budget.take(6).unwrap();
-        assert_eq!(budget.take(5).unwrap_err().kind(), ErrorKind::Overloaded);
-        drop(first);
-        assert!(budget.take(10).is_ok());
     }
 }

@@ -1,43 +1,26 @@
 //! The endpoints of the console and of the API reference.
 
-use crate::{App, reply};
-use futures_util::StreamExt as _;
+use crate::{HttpService, reply};
 use gateway_console::{
     Asset, CONTENT_SECURITY_POLICY, console_asset, feed_events, reference_asset,
 };
-use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
+use gateway_core::{ErrorKind, GatewayError, Result};
 use gateway_limits::Client;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, StreamBody};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
-
-pub use gateway_console::LiveFeed;
-pub(crate) use gateway_console::{EndedRequest, LiveRequest, StartedRequest};
+use std::{sync::Arc, time::Duration};
 
 /// `GET /console/feed`: the requests of the caller's tenant, as they happen.
 ///
 /// # Errors
 ///
 /// If there is no console, or too many watch.
-pub(crate) fn watch(app: &App, client: &Client) -> Result<Response<reply::Body>> {
-    let feed = app.console.as_ref().ok_or_else(off)?;
+pub(crate) fn watch(service: &HttpService, client: &Client) -> Result<Response<reply::Body>> {
+    let feed = service.console.as_ref().ok_or_else(off)?;
     let watch = feed.subscribe().ok_or_else(|| {
         GatewayError::new(ErrorKind::Overloaded, "too many watch already")
             .with_retry_after(Some(Duration::from_secs(10)))
     })?;
-    let events = feed_events(watch, Arc::clone(&client.tenant));
-    let events = events.map(|event| Ok::<_, BoxError>(Frame::data(event)));
-    let mut reply = Response::new(StreamBody::new(events).boxed_unsync());
-    let headers = reply.headers_mut();
-    let event_stream = HeaderValue::from_static("text/event-stream; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, event_stream);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(reply)
+    Ok(reply::event_stream(feed_events(watch, Arc::clone(&client.tenant))))
 }
 
 /// `GET /console` and the files it consists of.
@@ -45,8 +28,8 @@ pub(crate) fn watch(app: &App, client: &Client) -> Result<Response<reply::Body>>
 /// # Errors
 ///
 /// If there is no such file, or no console.
-pub(crate) fn page(app: &App, name: &str) -> Result<Response<reply::Body>> {
-    if app.console.is_none() {
+pub(crate) fn page(service: &HttpService, name: &str) -> Result<Response<reply::Body>> {
+    if service.console.is_none() {
         return Err(off());
     }
     file(console_asset(name))
@@ -57,8 +40,8 @@ pub(crate) fn page(app: &App, name: &str) -> Result<Response<reply::Body>> {
 /// # Errors
 ///
 /// If there is no such file, or the API reference is switched off.
-pub(crate) fn docs(app: &App, name: &str) -> Result<Response<reply::Body>> {
-    if app.about.docs.is_none() {
+pub(crate) fn docs(service: &HttpService, name: &str) -> Result<Response<reply::Body>> {
+    if service.about.docs.is_none() {
         let message = "the documentation is switched off";
         return Err(GatewayError::new(ErrorKind::NotFound, message));
     }
@@ -82,15 +65,4 @@ fn file(asset: Option<Asset>) -> Result<Response<reply::Body>> {
 
 fn off() -> GatewayError {
     GatewayError::new(ErrorKind::NotFound, "the console is switched off")
-}
-
-/// Whole milliseconds.
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "people read the time of day")]
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, milliseconds)
 }

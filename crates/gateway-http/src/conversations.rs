@@ -1,35 +1,30 @@
 //! The endpoints of conversations.
 
-use crate::{App, Endpoint, body, generate::now, reply, responses::parameters};
-use bytes::Bytes;
-use gateway_core::{BoxError, ErrorKind, GatewayError, Result, state::Tenant};
+use crate::{Endpoint, HttpService, RequestBody, body, reply, responses::parameters};
+use gateway_core::{ErrorKind, GatewayError, Result, state::Tenant};
+use gateway_engine::unix_seconds;
 use gateway_limits::Client;
 use gateway_sessions::{
     conversations::{Desk, Wish, not_found},
     responses::Page,
 };
 use http::{Method, Request, Response, StatusCode};
-use http_body::Body;
 use std::sync::Arc;
 
 /// Answers a request about conversations; each client sees those of its tenant.
-pub(crate) async fn serve<B>(
-    app: &App,
+pub(crate) async fn serve(
+    service: &HttpService,
     endpoint: Endpoint<'_>,
     client: &Client,
-    request: Request<B>,
-) -> Result<Response<reply::Body>>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>> {
     let tenant = Tenant::new(Arc::clone(&client.tenant)).ok_or_else(not_found)?;
     let (head, body) = request.into_parts();
-    let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
-    let desk = Desk::new(app.responses.conversations(), tenant);
-    let wish = || Wish::read(&body, app.json_depth);
+    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
+    let desk = Desk::new(service.engine.responses.conversations(), tenant);
+    let wish = || Wish::read(&body, service.engine.settings.json_depth);
     let object = match (endpoint, &head.method) {
-        (Endpoint::Conversations, _) => desk.create(wish()?, now()).await,
+        (Endpoint::Conversations, _) => desk.create(wish()?, unix_seconds()).await,
         (Endpoint::Conversation(id), &Method::POST) => desk.update(id, wish()?).await,
         (Endpoint::Conversation(id), &Method::DELETE) => desk.delete(id).await,
         (Endpoint::Conversation(id), _) => desk.show(id).await,

@@ -1,56 +1,48 @@
 //! The HTTP surface of the gateway, as a function from request to reply. No listener.
 //!
-//! [`handle`] is the whole of it: give it an [`App`] and the requests of any HTTP server.
+//! [`handle`] is the whole of it: give it an [`HttpService`] and the requests of any HTTP server.
 
 mod admin;
-mod app;
 mod auth;
 mod body;
-mod caching;
 mod console;
-mod context;
 mod conversations;
 mod cors;
 mod count;
-mod decision;
+mod dispatch;
 mod embeddings;
 mod endpoint;
-mod event_body;
 mod explain;
-mod fit;
-mod generate;
+mod failure;
+mod generation;
 mod headers;
 mod health;
-mod hold;
 pub mod hygiene;
 mod idempotency;
-mod meters;
 mod models;
 mod names;
-mod outcome;
 mod platform;
 mod reply;
 pub mod request;
 mod responses;
 mod service;
 mod sessions;
-mod several;
 mod tools;
 mod usage;
-mod windows;
-mod wishes;
 
 pub use self::{
     admin::Admin,
-    app::{About, App, Paused, Render, Times},
-    body::{Budget, Limits},
-    console::LiveFeed,
+    body::Limits,
     cors::Cors,
     endpoint::Endpoint,
     health::{Dependency, Finding, Health, Probe, STORE, Told, probe},
-    meters::{Meters, names as metric_names},
     reply::Body,
-    service::handle,
-    tools::Toolbox,
-    windows::Windows,
+    service::{About, HttpService, OpenCircuits, RenderMetrics, handle},
 };
+
+use bytes::Bytes;
+use gateway_core::BoxError;
+use http_body_util::combinators::UnsyncBoxBody;
+
+/// The body of a request, whatever server it came through.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;

@@ -1,6 +1,6 @@
 //! The models that can be asked for: as OpenAI lists them, and as Anthropic does.
 
-use crate::{App, platform::usable, reply};
+use crate::{HttpService, platform::usable, reply};
 use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
@@ -13,11 +13,11 @@ pub(crate) fn is_for_anthropic(headers: &HeaderMap) -> bool {
 
 /// `GET /v1/models`: the names of the catalogue, and those that stand for others.
 pub(crate) fn list(
-    app: &App,
+    service: &HttpService,
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let models = listed(app);
+    let models = listed(service);
     if is_for_anthropic(headers) {
         let page = Page::read(query.unwrap_or_default())?.of(&models)?;
         return Ok(reply::json(StatusCode::OK, &page));
@@ -27,10 +27,14 @@ pub(crate) fn list(
 }
 
 /// `GET /v1/models/{id}`: any name that a request could use.
-pub(crate) fn show(app: &App, headers: &HeaderMap, id: &str) -> Result<Response<reply::Body>> {
+pub(crate) fn show(
+    service: &HttpService,
+    headers: &HeaderMap,
+    id: &str,
+) -> Result<Response<reply::Body>> {
     let id = percent_decoded(id);
-    let route = app.directory.routes().route(&id)?;
-    if !app.directory.is_ready(&route.provider) {
+    let route = service.engine.directory.routes().route(&id)?;
+    if !service.engine.directory.is_ready(&route.provider) {
         return Err(GatewayError::new(
             ErrorKind::ModelNotFound,
             "the model's provider is not configured",
@@ -50,24 +54,25 @@ struct Model<'a> {
 }
 
 /// Whatever can be asked for by a name that is known, by that name.
-fn listed(app: &App) -> BTreeMap<String, Model<'_>> {
+fn listed(service: &HttpService) -> BTreeMap<String, Model<'_>> {
     let mut models = BTreeMap::new();
-    for card in usable(app) {
+    for card in usable(service) {
         let model = Model { id: &card.id, owner: &card.provider, card: Some(card) };
         models.insert(card.id.to_lowercase(), model);
     }
-    let names = app
+    let names = service
+        .engine
         .directory
         .routes()
         .aliases()
         .map(|(name, _)| name)
-        .chain(app.directory.routes().chains());
+        .chain(service.engine.directory.routes().chains());
     for name in names {
-        let Ok(route) = app.directory.routes().route(name) else { continue };
-        let Some((owner, _)) = app.directory.backend(&route.provider) else { continue };
-        if app.directory.is_ready(owner) {
+        let Ok(route) = service.engine.directory.routes().route(name) else { continue };
+        let Some((owner, _)) = service.engine.directory.backend(&route.provider) else { continue };
+        if service.engine.directory.is_ready(owner) {
             // An alias beats a model of its name.
-            let card = route.target.card.and_then(|card| known(app, &card));
+            let card = route.target.card.and_then(|card| known(service, &card));
             models.insert(name.to_lowercase(), Model { id: name, owner, card });
         }
     }
@@ -75,8 +80,8 @@ fn listed(app: &App) -> BTreeMap<String, Model<'_>> {
 }
 
 /// The card that the application holds.
-fn known<'a>(app: &'a App, card: &ModelCard) -> Option<&'a ModelCard> {
-    usable(app).map(AsRef::as_ref).find(|it| it.id == card.id)
+fn known<'a>(service: &'a HttpService, card: &ModelCard) -> Option<&'a ModelCard> {
+    usable(service).map(AsRef::as_ref).find(|it| it.id == card.id)
 }
 
 impl Model<'_> {

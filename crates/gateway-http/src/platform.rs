@@ -1,6 +1,6 @@
 //! What the gateway tells of itself.
 
-use crate::{App, reply};
+use crate::{HttpService, reply};
 use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
 use gateway_engine::Backend;
 use http::{Response, StatusCode};
@@ -8,27 +8,26 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// `GET /`
-pub(crate) fn root(app: &App) -> Response<reply::Body> {
-    let docs = app.about.docs.as_deref().unwrap_or("disabled");
-    let body =
-        json!({ "service": "LLM Gateway", "version": app.about.version.as_str(), "docs": docs });
+pub(crate) fn root(service: &HttpService) -> Response<reply::Body> {
+    let docs = service.about.docs.as_deref().unwrap_or("disabled");
+    let body = json!({ "service": "LLM Gateway", "version": service.about.version.as_str(), "docs": docs });
     reply::json(StatusCode::OK, &body)
 }
 
 /// `GET /health`: the process runs. Asks nobody.
-pub(crate) fn health(app: &App) -> Response<reply::Body> {
+pub(crate) fn health(service: &HttpService) -> Response<reply::Body> {
     let body = json!({
         "status": "healthy",
-        "version": app.about.version.as_str(),
-        "models_available": usable(app).count(),
+        "version": service.about.version.as_str(),
+        "models_available": usable(service).count(),
         "inference_service": "not_managed",
     });
     reply::json(StatusCode::OK, &body)
 }
 
 /// `GET /metrics`, in Prometheus' text format.
-pub(crate) fn metrics(app: &App) -> Result<Response<reply::Body>> {
-    let render = app
+pub(crate) fn metrics(service: &HttpService) -> Result<Response<reply::Body>> {
+    let render = service
         .metrics
         .as_ref()
         .ok_or_else(|| GatewayError::new(ErrorKind::NotFound, "metrics are switched off"))?;
@@ -36,20 +35,24 @@ pub(crate) fn metrics(app: &App) -> Result<Response<reply::Body>> {
 }
 
 /// `GET /v1/providers`: who is set up, which catalogued models each serves, and who is well.
-pub(crate) fn providers(app: &App) -> Response<reply::Body> {
+pub(crate) fn providers(service: &HttpService) -> Response<reply::Body> {
     let mut providers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (id, backend) in app.directory.backends() {
+    for (id, backend) in service.engine.directory.backends() {
         if backend.is_ready() {
             providers.entry(id).or_default();
         }
     }
-    for card in app.directory.routes().models() {
+    for card in service.engine.directory.routes().models() {
         if let Some(models) = providers.get_mut(card.provider.as_str()) {
             models.push(&card.id);
         }
     }
     let names: Vec<_> = providers.keys().copied().collect();
-    let status = app.directory.backends().map(|(id, backend)| (&**id, status(app, id, backend)));
+    let status = service
+        .engine
+        .directory
+        .backends()
+        .map(|(id, backend)| (&**id, status(service, id, backend)));
     let status: BTreeMap<&str, Value> = status.collect();
     let body = json!({
         "object": "provider_list",
@@ -60,20 +63,20 @@ pub(crate) fn providers(app: &App) -> Response<reply::Body> {
     reply::json(StatusCode::OK, &body)
 }
 
-fn status(app: &App, id: &str, backend: &Backend) -> Value {
+fn status(service: &HttpService, id: &str, backend: &Backend) -> Value {
     match backend {
-        Backend::Ready(_) => json!({ "configured": true, "healthy": !(app.paused)(id) }),
+        Backend::Ready(_) => json!({ "configured": true, "healthy": !(service.circuits)(id) }),
         Backend::NotReady(why) => json!({ "configured": false, "healthy": false, "reason": why }),
     }
 }
 
 /// `GET /openapi.json`: what there is to call, for programs.
-pub(crate) fn openapi(app: &App) -> Result<Response<reply::Body>> {
+pub(crate) fn openapi(service: &HttpService) -> Result<Response<reply::Body>> {
     let mut document: Value = serde_json::from_str(OPENAPI).map_err(|error| {
         GatewayError::new(ErrorKind::Internal, "the document is unreadable").with_source(error)
     })?;
     if let Some(version) = document.pointer_mut("/info/version") {
-        *version = app.about.version.as_str().into();
+        *version = service.about.version.as_str().into();
     }
     Ok(reply::json(StatusCode::OK, &document))
 }
@@ -81,8 +84,13 @@ pub(crate) fn openapi(app: &App) -> Result<Response<reply::Body>> {
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
 /// The catalogued models that can be asked.
-pub(crate) fn usable(app: &App) -> impl Iterator<Item = &Arc<ModelCard>> {
-    app.directory.routes().models().filter(|card| app.directory.is_ready(&card.provider))
+pub(crate) fn usable(service: &HttpService) -> impl Iterator<Item = &Arc<ModelCard>> {
+    service
+        .engine
+        .directory
+        .routes()
+        .models()
+        .filter(|card| service.engine.directory.is_ready(&card.provider))
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! Replies, and the one place where an error becomes a status.
 
-use crate::generate;
+use crate::headers;
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use gateway_core::{BoxError, ErrorKind, GatewayError};
 use gateway_wire::error_type;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{self, HeaderName},
 };
-use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
@@ -49,6 +51,20 @@ pub(crate) fn written(status: StatusCode, body: impl Into<Bytes>) -> Response<Bo
 /// A reply of `value` as JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     written(status, serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// A reply of server-sent events. Dropping its body drops the stream.
+pub(crate) fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
+    let chunks = events.map(|event| Ok::<_, BoxError>(Frame::data(event)));
+    let mut reply = Response::new(StreamBody::new(chunks).boxed_unsync());
+    let headers = reply.headers_mut();
+    headers.reserve(HEADERS);
+    let content_type = HeaderValue::from_static("text/event-stream; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies such as nginx buffer a reply before they pass it on, unless this says otherwise.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    reply
 }
 
 /// A reply without a body.
@@ -128,7 +144,7 @@ fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
         headers.insert(HeaderName::from_static("x-upstream-status"), HeaderValue::from(status));
     }
     if let Some(meta) = error.meta() {
-        generate::add_facts(meta, headers);
+        headers::facts::write_meta(meta, headers);
     }
     // The clients made by Stainless, OpenAI's and Anthropic's among them, repeat every 5xx unless
     // they are told that it is of no use.

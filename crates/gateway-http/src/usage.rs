@@ -1,6 +1,6 @@
 //! `GET /v1/usage`: what was used, and what it cost.
 
-use crate::{App, reply};
+use crate::{HttpService, reply};
 use gateway_core::{Date, ErrorKind, GatewayError, Result, state::Totals};
 use gateway_limits::{DAY, now};
 use http::{Response, StatusCode};
@@ -32,16 +32,18 @@ struct Question {
 
 /// Tells what `client` has used, or all have.
 pub(crate) async fn usage(
-    app: &App,
+    service: &HttpService,
     client: Option<&str>,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
     let question = Question::read(query.unwrap_or_default(), now().as_secs() / DAY)?;
-    let rows = app.control.usage.totals(question.days.clone(), client).await.map_err(|error| {
-        GatewayError::new(ErrorKind::Unavailable, "what was used cannot be read at the moment")
-            .with_code(error.code())
-            .with_source(error)
-    })?;
+    let rows = service.engine.limits.usage.totals(question.days.clone(), client).await.map_err(
+        |error| {
+            GatewayError::new(ErrorKind::Unavailable, "what was used cannot be read at the moment")
+                .with_code(error.code())
+                .with_source(error)
+        },
+    )?;
     Ok(reply::json(StatusCode::OK, &question.answer(&rows)))
 }
 

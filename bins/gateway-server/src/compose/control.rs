@@ -81,7 +81,7 @@ fn admission(config: &Config, accounts: &Accounts, before: Option<Before<'_>>) -
         queue_timeout: it.queue_timeout,
     };
     match before {
-        Some(before) => before.app.control.admission.with(settings),
+        Some(before) => before.app.engine.limits.admission.with(settings),
         None => Admission::new(settings, Arc::clone(&accounts.pressure)),
     }
 }

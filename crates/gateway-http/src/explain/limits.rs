@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Whether the request would be let in, and how it stands with each limit that it meets.
-pub(super) fn told(outlook: &LimitPreview) -> Value {
+pub(super) fn written(outlook: &LimitPreview) -> Value {
     let refused = outlook.refused.as_ref().map(|error| {
         json!({
             "code": error.code(),

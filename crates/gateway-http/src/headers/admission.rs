@@ -1,8 +1,7 @@
 //! How the gateway is doing, told with replies and refusals.
 
-use crate::names;
 use gateway_core::{ErrorKind, GatewayError};
-use gateway_limits::{Admission, Priority, RETRY_AFTER};
+use gateway_limits::{Admission, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
@@ -47,12 +46,4 @@ pub(crate) fn annotate_error(
         told.extend(facts);
     }
     Value::Object(told).to_string().into_bytes()
-}
-
-/// The lower of the client's and what the request says: nobody makes itself more urgent.
-pub(crate) fn effective_priority(of_client: Priority, headers: &HeaderMap) -> Priority {
-    match headers.get(names::PRIORITY) {
-        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"batch") => Priority::Batch,
-        Some(_) | None => of_client,
-    }
 }

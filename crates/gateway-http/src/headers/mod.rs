@@ -2,4 +2,5 @@
 
 pub(crate) mod admission;
 pub(crate) mod cost;
+pub(crate) mod facts;
 pub(crate) mod rate_limit;

@@ -1,32 +1,8 @@
 //! How a caller stands with its limits, in headers.
 
-use gateway_core::GatewayError;
-use gateway_limits::{
-    GrantedQuota, LimitError, QuotaReservation, RateLimitLevel, RateLimitStatus, now,
-};
+use gateway_limits::{RateLimitLevel, RateLimitStatus, now};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
-
-/// Notes what is left of limits, whether a reservation was granted or refused.
-///
-/// # Errors
-///
-/// If it was refused.
-pub(crate) fn note(
-    reserved: Result<GrantedQuota, LimitError>,
-    to: &mut RateLimitStatus,
-) -> Result<Option<QuotaReservation>, GatewayError> {
-    match reserved {
-        Ok(GrantedQuota { reservation, status }) => {
-            *to = status;
-            Ok(reservation)
-        }
-        Err(LimitError { error, status }) => {
-            *to = status;
-            Err(error)
-        }
-    }
-}
 
 /// Tells it in the names that OpenAI's clients know, and in those that the platform's do.
 pub(crate) fn write_headers(status: &RateLimitStatus, headers: &mut HeaderMap) {

@@ -7,7 +7,7 @@ mod replies;
 
 pub(crate) use self::replies::{detailed, ready};
 
-use crate::{App, Body as ReplyBody, Endpoint, reply, service};
+use crate::{Body as ReplyBody, Endpoint, HttpService, reply, service};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -133,14 +133,18 @@ impl Health {
 
 /// Answers whoever asks how the gateway is, and nobody else: for a port of its own, which callers do
 /// not reach. Operators need no key there.
-pub async fn probe<B>(app: Arc<App>, peer: IpAddr, request: Request<B>) -> Response<ReplyBody>
+pub async fn probe<B>(
+    service: Arc<HttpService>,
+    peer: IpAddr,
+    request: Request<B>,
+) -> Response<ReplyBody>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     match Endpoint::at(request.uri().path()) {
-        Some(Endpoint::HealthDetailed) => detailed(&app).await,
-        Some(endpoint) if endpoint.is_probed() => service::handle(app, peer, request).await,
+        Some(Endpoint::HealthDetailed) => detailed(&service).await,
+        Some(endpoint) if endpoint.is_probed() => service::handle(service, peer, request).await,
         Some(_) | None => {
             let missing =
                 GatewayError::new(ErrorKind::NotFound, "only probes are answered on this port");

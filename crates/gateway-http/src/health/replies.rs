@@ -1,38 +1,39 @@
 //! What is told of the gateway's health.
 
 use super::{ALWAYS, Look, Readiness, Report};
-use crate::{App, platform, reply};
+use crate::{HttpService, platform, reply};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 /// `GET /health/ready`: whether requests should be sent here.
-pub(crate) async fn ready(app: &App) -> Response<reply::Body> {
-    let report = app.health.report().await;
-    let readiness = app.health.readiness(&report);
+pub(crate) async fn ready(service: &HttpService) -> Response<reply::Body> {
+    let report = service.health.report().await;
+    let readiness = service.health.readiness(&report);
     let body = json!({
         "status": readiness.as_str(),
         "checks": checks(&report),
-        "models_available": platform::usable(app).count(),
+        "models_available": platform::usable(service).count(),
     });
     reply::json(readiness.status(), &body)
 }
 
 /// `GET /health/detailed`: how everything is, for operators.
-pub(crate) async fn detailed(app: &App) -> Response<reply::Body> {
-    let report = app.health.report().await;
-    let readiness = app.health.readiness(&report);
-    let models = platform::usable(app).count();
+pub(crate) async fn detailed(service: &HttpService) -> Response<reply::Body> {
+    let report = service.health.report().await;
+    let readiness = service.health.readiness(&report);
+    let models = platform::usable(service).count();
     let healthy = readiness == Readiness::Ready && models > 0;
-    let inference = app.directory.is_ready("inference") || app.directory.is_ready("llamacpp");
-    let mut body = (app.health.told)();
+    let inference = service.engine.directory.is_ready("inference")
+        || service.engine.directory.is_ready("llamacpp");
+    let mut body = (service.health.told)();
     let mut tell = |name: &str, value: Value| body.insert(name.to_owned(), value);
     tell("status", if healthy { "healthy" } else { "degraded" }.into());
     tell("ready", readiness.as_str().into());
-    tell("version", app.about.version.as_str().into());
+    tell("version", service.about.version.as_str().into());
     tell("models_available", models.into());
     tell("inference_service", if inference { "registered" } else { "no_providers" }.into());
     tell("dependencies", dependencies(&report));
-    tell("admission", app.control.admission.status().into());
+    tell("admission", service.engine.limits.admission.status().into());
     let status = if models > 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     reply::json(status, &Value::Object(body))
 }

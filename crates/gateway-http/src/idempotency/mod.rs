@@ -18,9 +18,10 @@ mod recording;
 pub(crate) use self::asked::{is_asked, mark};
 
 use self::recording::Recording;
-use crate::{App, Endpoint, body, reply, sessions};
+use crate::{Endpoint, HttpService, RequestBody, body, failure::Failure, reply};
 use bytes::Bytes;
-use gateway_core::{BoxError, ErrorKind, GatewayError, Result, state::Replay};
+use gateway_core::{ErrorKind, GatewayError, state::Replay};
+use gateway_engine::tenant;
 use gateway_limits::Client;
 use gateway_sessions::idempotency::{Attempt, Beginning};
 use http::{
@@ -32,47 +33,47 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use std::future::Future;
 
-/// Has `work` done, unless the request was done before, or is being done.
+/// Does `work`, unless the request was done before, or is in progress.
 ///
 /// Dropping the future forgets the attempt: it may be made again.
 ///
 /// # Errors
 ///
-/// If the key is none, another request has it, the request is being done, or the store is away.
-pub(crate) async fn once<B, F>(
-    app: &App,
+/// If the key is malformed, another request has it, the request is in progress, or the store is
+/// unavailable.
+pub(crate) async fn once<F>(
+    service: &HttpService,
     endpoint: Endpoint<'_>,
     client: &Client,
-    request: Request<B>,
-    work: impl FnOnce(Request<Full<Bytes>>) -> F,
-) -> Result<Response<reply::Body>>
+    request: Request<RequestBody>,
+    work: impl FnOnce(Request<RequestBody>) -> F,
+) -> Result<Response<reply::Body>, Failure>
 where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-    F: Future<Output = Result<Response<reply::Body>>>,
+    F: Future<Output = Result<Response<reply::Body>, Failure>>,
 {
     let (mut head, body) = request.into_parts();
     let name = asked::name(&head.headers)?;
-    let (body, share) = body::read(&head.headers, body, &app.limits).await?;
+    let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
     let fingerprint = asked::fingerprint(&head, &body);
-    let key = sessions::tenant(client)?.key(format!("{} {name}", endpoint.label()));
-    // Whoever does the work reads the body again, and takes its own share.
-    drop(share);
-    match Attempt::begin(&app.idempotency, key, fingerprint).await? {
+    let key = tenant(client)?.key(format!("{} {name}", endpoint.label()));
+    // The handler reads the body again, and takes its own lease.
+    drop(lease);
+    match Attempt::begin(&service.idempotency, key, fingerprint).await? {
         Beginning::Known(replay) => Ok(tell_again(replay)),
         Beginning::Ours(attempt) => {
             head.extensions.insert(attempt.mark());
-            let done = work(Request::from_parts(head, Full::new(body))).await;
+            let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+            let done = work(Request::from_parts(head, body)).await;
             keep(attempt, done).await
         }
     }
 }
 
-/// Keeps what was done well, as it is told.
+/// Keeps the reply if the request succeeded.
 async fn keep(
     attempt: Attempt,
-    done: Result<Response<reply::Body>>,
-) -> Result<Response<reply::Body>> {
+    done: Result<Response<reply::Body>, Failure>,
+) -> Result<Response<reply::Body>, Failure> {
     let reply = match done {
         Ok(reply) if reply.status().is_success() => reply,
         failed => {

@@ -2,17 +2,16 @@
 
 use super::{
     asked::{Members, Query, expected_version},
-    headers, view,
+    view,
 };
-use crate::{App, Endpoint, body, models::percent_decoded, reply};
-use bytes::Bytes;
+use crate::{Endpoint, HttpService, RequestBody, body, models::percent_decoded, reply};
 use gateway_core::{
-    BoxError, ErrorKind, GatewayError, Result,
+    ErrorKind, GatewayError, Result,
     state::{Page, SessionContext, SessionPatch, Slice, Snapshot, Tenant},
 };
+use gateway_engine::tenant;
 use gateway_limits::Client;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ETAG};
-use http_body::Body;
 use std::time::Duration;
 
 /// Sessions on a page, if the caller does not say, and at most.
@@ -22,21 +21,17 @@ const SESSIONS: (usize, usize) = (20, 100);
 const MESSAGES: (usize, usize) = (100, 1_000);
 
 /// Answers a request about sessions; each client sees those of its tenant.
-pub(crate) async fn serve<B>(
-    app: &App,
+pub(crate) async fn serve(
+    service: &HttpService,
     endpoint: Endpoint<'_>,
     client: &Client,
-    request: Request<B>,
-) -> Result<Response<reply::Body>>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let tenant = headers::tenant(client)?;
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>> {
+    let tenant = tenant(client)?;
     let (head, body) = request.into_parts();
-    let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
-    let desk = Desk { app, tenant };
-    let members = || Members::read(&body, app.json_depth);
+    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
+    let desk = Desk { service, tenant };
+    let members = || Members::read(&body, service.engine.settings.json_depth);
     let query = Query(head.uri.query());
     match (endpoint, &head.method) {
         (Endpoint::Sessions, &Method::POST) => desk.create(&members()?).await,
@@ -54,7 +49,7 @@ where
 
 /// Where one tenant's wishes are met.
 struct Desk<'a> {
-    app: &'a App,
+    service: &'a HttpService,
     tenant: Tenant,
 }
 
@@ -62,17 +57,19 @@ impl Desk<'_> {
     async fn create(&self, members: &Members) -> Result<Response<reply::Body>> {
         let context = members.get::<SessionContext>("context", "an object")?;
         let (ttl, context) = (ttl(members)?, context.unwrap_or_default());
-        let session = self.app.keeper.sessions().create(&self.tenant, ttl, context).await?;
+        let session =
+            self.service.engine.sessions.sessions().create(&self.tenant, ttl, context).await?;
         Ok(whole(StatusCode::CREATED, &Snapshot { session, entries: Vec::new() }))
     }
 
     async fn show(&self, status: StatusCode, id: &str) -> Result<Response<reply::Body>> {
-        let snapshot = self.app.keeper.sessions().get(&self.tenant, id, Slice::ALL).await?;
+        let snapshot =
+            self.service.engine.sessions.sessions().get(&self.tenant, id, Slice::ALL).await?;
         Ok(whole(status, &snapshot))
     }
 
     async fn delete(&self, id: &str) -> Result<Response<reply::Body>> {
-        self.app.keeper.sessions().delete(&self.tenant, id).await?;
+        self.service.engine.sessions.sessions().delete(&self.tenant, id).await?;
         Ok(reply::empty(StatusCode::NO_CONTENT))
     }
 
@@ -84,14 +81,25 @@ impl Desk<'_> {
     ) -> Result<Response<reply::Body>> {
         let patch = members.get::<SessionPatch>("context", "an object")?.unwrap_or_default();
         if !patch.is_empty() {
-            self.app.keeper.sessions().patch(&self.tenant, id, &patch, expected).await?;
+            self.service
+                .engine
+                .sessions
+                .sessions()
+                .patch(&self.tenant, id, &patch, expected)
+                .await?;
         }
         self.show(StatusCode::OK, id).await
     }
 
     async fn fork(&self, id: &str, members: &Members) -> Result<Response<reply::Body>> {
         let at = members.get("at_version", "a version: a whole number")?;
-        let copy = self.app.keeper.sessions().fork(&self.tenant, id, at, ttl(members)?).await?;
+        let copy = self
+            .service
+            .engine
+            .sessions
+            .sessions()
+            .fork(&self.tenant, id, at, ttl(members)?)
+            .await?;
         self.show(StatusCode::CREATED, &copy.id).await
     }
 
@@ -99,7 +107,7 @@ impl Desk<'_> {
         let limit = query.limit(SESSIONS.0, SESSIONS.1)?;
         let after = query.text("after").map(percent_decoded);
         let page = Page { after, limit };
-        let listing = self.app.keeper.sessions().list(&self.tenant, page).await?;
+        let listing = self.service.engine.sessions.sessions().list(&self.tenant, page).await?;
         Ok(reply::json(StatusCode::OK, &view::page(&listing)))
     }
 
@@ -107,7 +115,7 @@ impl Desk<'_> {
         let limit = query.limit(MESSAGES.0, MESSAGES.1)? as u64;
         let after = query.number::<u64>("after")?;
         let slice = Slice { from: after.map_or(0, |after| after.saturating_add(1)), limit };
-        let snapshot = self.app.keeper.sessions().get(&self.tenant, id, slice).await?;
+        let snapshot = self.service.engine.sessions.sessions().get(&self.tenant, id, slice).await?;
         Ok(reply::json(StatusCode::OK, &view::messages(&snapshot)))
     }
 }

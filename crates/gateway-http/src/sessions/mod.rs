@@ -1,11 +1,8 @@
-//! The endpoints of sessions, and what headers say of them.
+//! The endpoints of sessions.
 
 mod asked;
 mod endpoints;
-mod headers;
 mod view;
 
-pub(crate) use self::{
-    endpoints::serve,
-    headers::{add_facts, open, tenant},
-};
+pub(crate) use self::endpoints::serve;
+pub(crate) use gateway_engine::tenant;

@@ -3,17 +3,19 @@
 //! A tool that fails is an answer, `success: false` with an `error_code`; only what the caller can
 //! mend is an error of the request: a tool or a thing that does not exist, arguments that do not fit.
 
-use super::{context, entrance::Asker, permitted};
-use crate::{App, Endpoint, body, models::percent_decoded, reply, sessions};
-use bytes::Bytes;
-use gateway_core::{
-    BoxError, ErrorKind, GatewayError, Json, Result, ToolCall, ToolContext, ToolError,
-    ToolErrorCode, ToolKind, ToolSpec, Tools, state::Slice,
+use super::ToolCaller;
+use crate::{
+    Endpoint, HttpService, RequestBody, body, models::percent_decoded, reply, request::options,
+    sessions,
 };
+use gateway_core::{
+    ErrorKind, GatewayError, Json, Result, ToolCall, ToolContext, ToolError, ToolErrorCode,
+    ToolKind, ToolSpec, Tools, state::Slice,
+};
+use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
 use gateway_sessions::Chosen;
 use http::{Request, Response, StatusCode};
-use http_body::Body;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -21,18 +23,14 @@ use serde_json::value::RawValue;
 const NO_MESSAGES: Slice = Slice { from: 0, limit: 0 };
 
 /// Answers a request about tools.
-pub(crate) async fn serve<B>(
-    app: &App,
+pub(crate) async fn serve(
+    service: &HttpService,
     endpoint: Endpoint<'_>,
-    asker: Asker<'_>,
-    request: Request<B>,
-) -> Result<Response<reply::Body>>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let Asker { client, .. } = asker;
-    let tools = permitted::to(client, &app.toolbox.tools);
+    caller: ToolCaller,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>> {
+    let client = &caller.client;
+    let tools = permitted_tools(client, &service.engine.toolbox.tools);
     let tools = &*tools;
     let (head, body) = request.into_parts();
     if endpoint == Endpoint::Tools {
@@ -41,21 +39,25 @@ where
     if let Endpoint::Tool(name) = endpoint {
         return show(tools, &percent_decoded(name));
     }
-    let _leave = asker.enter(app, &head.headers).await?;
-    let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
+    let _permit = caller.admit(service, &head.headers).await?;
+    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
     let Execute { call, session } = Execute::parse(&body)?;
-    let about = crate::context::traced(&head.headers, asker.request_id, client);
-    let chosen = chosen(app, client, session).await?;
-    let mut context = context::of(&chosen, &about, app.toolbox.total);
-    context.idempotency_key = context::idempotency_key(&head.headers);
+    let chosen = chosen(service, client, session).await?;
+    let about = caller.context(&head.headers);
+    let mut context = tool_context(&chosen, &about, service.engine.toolbox.total);
+    context.idempotency_key = options::idempotency_key(&head.headers);
     execute(tools, &call, context).await
 }
 
 /// What the session called `id` chose.
-pub(super) async fn chosen(app: &App, client: &Client, id: Option<String>) -> Result<Chosen> {
+pub(super) async fn chosen(
+    service: &HttpService,
+    client: &Client,
+    id: Option<String>,
+) -> Result<Chosen> {
     let Some(id) = id else { return Ok(Chosen::default()) };
     let tenant = sessions::tenant(client)?;
-    let found = app.keeper.sessions().get(&tenant, &id, NO_MESSAGES).await;
+    let found = service.engine.sessions.sessions().get(&tenant, &id, NO_MESSAGES).await;
     let found = found.map_err(|error| error.with_param("session_id"))?;
     Ok(Chosen::by(&found.session))
 }

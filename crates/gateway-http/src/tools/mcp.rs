@@ -5,19 +5,16 @@
 //! tool is in its result; failures of the protocol are JSON-RPC's own.
 
 use super::{
-    context,
+    ToolCaller,
     endpoints::{self, chosen},
-    entrance::Asker,
-    permitted,
 };
-use crate::{App, body, reply};
-use bytes::Bytes;
+use crate::{HttpService, RequestBody, body, reply, request::options};
 use gateway_core::{
-    BoxError, Function, Json, Result, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
+    Function, Json, Result, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
 };
+use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body::Body;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -36,19 +33,15 @@ const INVALID_PARAMS: i32 = -32602;
 /// # Errors
 ///
 /// If a web page asks that may not, the body cannot be read, or there is no leave to run a tool.
-pub(crate) async fn serve<B>(
-    app: &App,
-    asker: Asker<'_>,
-    request: Request<B>,
-) -> Result<Response<reply::Body>>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let Asker { client, .. } = asker;
+pub(crate) async fn serve(
+    service: &HttpService,
+    caller: ToolCaller,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>> {
+    let client = &caller.client;
     let (head, body) = request.into_parts();
-    app.cors.check(&head.headers)?;
-    let (body, _share) = body::read(&head.headers, body, &app.limits).await?;
+    service.cors.check(&head.headers)?;
+    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
     let message = match Message::parse(&body) {
         Ok(message) => message,
         Err(failure) => {
@@ -62,17 +55,17 @@ where
     let Some(id) = message.id else { return Ok(reply::empty(StatusCode::ACCEPTED)) };
     let outcome = match message.method.as_deref() {
         Some("tools/call") => {
-            let _leave = asker.enter(app, &head.headers).await?;
+            let _permit = caller.admit(service, &head.headers).await?;
             let session = head.headers.get("x-session-id").map(HeaderValue::as_bytes);
             let session = session.map(|id| String::from_utf8_lossy(id).into_owned());
-            let about = crate::context::traced(&head.headers, asker.request_id, client);
-            let chosen = chosen(app, client, session).await?;
-            let mut context = context::of(&chosen, &about, app.toolbox.total);
-            context.idempotency_key = context::idempotency_key(&head.headers);
-            let tools = permitted::to(client, &app.toolbox.tools);
+            let chosen = chosen(service, client, session).await?;
+            let about = caller.context(&head.headers);
+            let mut context = tool_context(&chosen, &about, service.engine.toolbox.total);
+            context.idempotency_key = options::idempotency_key(&head.headers);
+            let tools = permitted_tools(client, &service.engine.toolbox.tools);
             call(&*tools, message.params, context).await
         }
-        Some(method) => tell(app, client, method, message.params),
+        Some(method) => tell(service, client, method, message.params),
         // The answer to a question: none was asked.
         None => return Ok(reply::empty(StatusCode::ACCEPTED)),
     };
@@ -94,12 +87,17 @@ fn is_spoken(headers: &HeaderMap) -> bool {
 }
 
 /// Answers what needs no tool.
-fn tell(app: &App, client: &Client, method: &str, params: Option<&RawValue>) -> Outcome {
+fn tell(
+    service: &HttpService,
+    client: &Client,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Outcome {
     match method {
-        "initialize" => Ok(Json::of(&welcome(app, params))),
+        "initialize" => Ok(Json::of(&welcome(service, params))),
         "ping" => Ok(Json::of(&serde_json::Map::new())),
         "tools/list" => {
-            let specs = permitted::to(client, &app.toolbox.tools).specs();
+            let specs = permitted_tools(client, &service.engine.toolbox.tools).specs();
             Ok(Json::of(&List { tools: specs.iter().filter_map(|spec| Shown::of(spec)).collect() }))
         }
         _ => Err(Failure::new(METHOD_NOT_FOUND, "there is no such method")),
@@ -107,14 +105,14 @@ fn tell(app: &App, client: &Client, method: &str, params: Option<&RawValue>) -> 
 }
 
 /// Who this is, in the version that the client asks for if it is spoken.
-fn welcome(app: &App, params: Option<&RawValue>) -> Welcome {
+fn welcome(service: &HttpService, params: Option<&RawValue>) -> Welcome {
     let asked = params.and_then(|it| serde_json::from_str::<Initialize<'_>>(it.get()).ok());
     let asked = asked.and_then(|it| it.protocol_version);
     let version = VERSIONS.into_iter().find(|version| asked.as_deref() == Some(*version));
     Welcome {
         protocol_version: version.unwrap_or(NEWEST),
         capabilities: Capabilities { tools: Listing { list_changed: false } },
-        server_info: Info { name: "llm-gateway", version: app.about.version.clone() },
+        server_info: Info { name: "llm-gateway", version: service.about.version.clone() },
     }
 }
 

@@ -86,7 +86,7 @@ async fn what_is_in_the_background_ends_with_the_gateway() {
     let bench = Bench::new().await;
     let queued = bench.create("chat/stall", json!({ "background": true })).await;
     bench.until(id(&queued), "in_progress").await;
-    bench.app.responses.close().await;
+    bench.service.engine.responses.close().await;
     let (_, kept) = bench.get(id(&queued)).await;
     assert_eq!(kept["status"], "failed");
     assert_eq!(bench.chat.open.load(Ordering::SeqCst), 0);

@@ -1,6 +1,6 @@
 //! A gateway over the store in memory, and two providers that say how much they were told.
 
-use crate::{About, App, Budget, Cors, Limits, Times, handle};
+use crate::{About, Cors, HttpService, Limits, handle};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
@@ -8,6 +8,7 @@ use gateway_core::{
     ProviderRequest, ProviderResponse, ResponseMeta, Started, StreamEvent, Target,
     state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse},
 };
+use gateway_engine::{Engine, EngineSettings, MemoryBudget};
 use gateway_limits::{Access, Client};
 use gateway_sessions::Responses;
 use gateway_store::{StoreSettings, Stores};
@@ -179,7 +180,7 @@ impl ResponseStore for Down {
 }
 
 pub(super) struct Bench {
-    pub(super) app: Arc<App>,
+    pub(super) service: Arc<HttpService>,
     pub(super) chat: Arc<Script>,
     pub(super) native: Arc<Script>,
     _stores: Stores,
@@ -207,44 +208,45 @@ impl Bench {
         for it in [&chat, &native] {
             directory = directory.custom_provider(Arc::<Script>::clone(it));
         }
-        let app = App {
-            access: Access::Keys(HashMap::from([Self::client("ours"), Self::client("theirs")])),
+        let sessions = gateway_sessions::Sessions::new(
+            Arc::clone(&stores.sessions),
+            gateway_sessions::Rules::default(),
+        );
+        let engine = Engine {
             directory: directory.build().unwrap(),
-            caching: false,
-            keeper: gateway_sessions::Keeper::new(gateway_sessions::Sessions::new(
-                Arc::clone(&stores.sessions),
-                gateway_sessions::Rules::default(),
-            )),
+            settings: EngineSettings::default(),
+            limits: gateway_limits::Limits::default(),
+            toolbox: gateway_engine::Toolbox::default(),
+            sessions: gateway_sessions::Keeper::new(sessions),
+            responses: Responses::new(store, Duration::from_mins(10), 2),
+            context_service: None,
+            context_windows: Arc::default(),
+            metrics: Arc::default(),
+            observers: Vec::new(),
+            generation: 1,
+        };
+        let service = HttpService {
+            engine: Arc::new(engine),
+            access: Access::Keys(HashMap::from([Self::client("ours"), Self::client("theirs")])),
             idempotency: gateway_sessions::Idempotency::new(
                 Arc::clone(&stores.idempotency),
                 Duration::from_mins(10),
                 1 << 20,
             ),
-            responses: Responses::new(store, Duration::from_mins(10), 2),
-            paused: Arc::new(|_| false),
-            toolbox: crate::Toolbox::default(),
-            limits: Limits {
+            circuits: Arc::new(|_| false),
+            bodies: Limits {
                 max_bytes: 1 << 20,
                 timeout: Duration::from_secs(5),
-                budget: Arc::new(Budget::new(1 << 24)),
+                budget: Arc::new(MemoryBudget::new(1 << 24)),
             },
-            json_depth: 64,
-            strict: false,
-            default_model: None,
-            times: Times::default(),
+            peers: crate::request::peer::Peers::default(),
             cors: Cors::Closed,
             metrics: None,
-            meters: Arc::default(),
-            peers: crate::request::peer::Peers::default(),
-            control: gateway_limits::Limits::default(),
-            context_service: None,
-            windows: Arc::default(),
             health: crate::Health::default(),
-            epoch: 1,
             console: None,
             about: About { version: String::new(), docs: None },
         };
-        Self { app: Arc::new(app), chat, native, _stores: stores }
+        Self { service: Arc::new(service), chat, native, _stores: stores }
     }
 
     /// A client and its key, of one name.
@@ -279,7 +281,7 @@ impl Bench {
         body: Value,
     ) -> (u16, String) {
         let reply =
-            handle(Arc::clone(&self.app), PEER, Self::request(who, method, path, &body)).await;
+            handle(Arc::clone(&self.service), PEER, Self::request(who, method, path, &body)).await;
         let status = reply.status().as_u16();
         let body = reply.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())

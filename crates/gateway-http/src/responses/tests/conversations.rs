@@ -107,10 +107,10 @@ async fn what_was_told_to_a_caller_that_left_is_in_the_conversation() {
     let name = bench.begin(Value::Null).await;
     let body = asks("chat/stall", &json!({ "conversation": name, "stream": true }));
     let request = Bench::request("ours", Method::POST, "/v1/responses", &body);
-    let mut reply = handle(Arc::clone(&bench.app), PEER, request).await.into_body();
+    let mut reply = handle(Arc::clone(&bench.service), PEER, request).await.into_body();
     while !format!("{:?}", reply.frame().await.unwrap().unwrap()).contains("output_text.delta") {}
     drop(reply);
-    bench.app.responses.close().await;
+    bench.service.engine.responses.close().await;
     assert_eq!(bench.held(&name).await, "hi|said 1");
 }
 

@@ -39,7 +39,7 @@ async fn check_leaving(model: &str) {
     let mut body = asks(model, &Value::Null);
     body["stream"] = json!(true);
     let request = Bench::request("ours", Method::POST, "/v1/responses", &body);
-    let mut reply = handle(Arc::clone(&bench.app), PEER, request).await.into_body();
+    let mut reply = handle(Arc::clone(&bench.service), PEER, request).await.into_body();
     let block = reply.frame().await.unwrap().unwrap().into_data().unwrap();
     let begun = first(std::str::from_utf8(&block).unwrap());
     let (status, kept) = bench.get(id(&begun)).await;

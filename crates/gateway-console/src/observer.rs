@@ -1,0 +1,46 @@
+//! The live feed as an observer of requests.
+
+use crate::{
+    EndedRequest, LiveFeed, LiveRequest, StartedRequest,
+    row::{milliseconds, unix_milliseconds},
+};
+use gateway_core::{NanoDollars, Usage};
+use gateway_engine::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary};
+use std::sync::Arc;
+
+impl RequestObserver for LiveFeed {
+    fn started(&self, request: &RequestStarted<'_>) -> Option<Box<dyn ProgressObserver>> {
+        let recorded = self.start(|| StartedRequest {
+            request_id: Arc::clone(request.request_id),
+            at: unix_milliseconds(),
+            path: request.path,
+            client: Arc::clone(request.client),
+            provider: Arc::clone(request.provider),
+            model: Arc::clone(request.model),
+            stream: request.stream,
+            tenant: Arc::clone(request.tenant),
+        })?;
+        Some(Box::new(recorded))
+    }
+}
+
+impl ProgressObserver for LiveRequest {
+    fn chunk(&self, has_output: bool) {
+        LiveRequest::chunk(self, has_output);
+    }
+
+    fn finished(self: Box<Self>, request: &RequestSummary<'_>) {
+        let usage = request.reported_usage.as_ref();
+        self.ended(EndedRequest {
+            outcome: request.outcome,
+            finish: request.finish,
+            attempts: request.attempts,
+            prompt_tokens: usage.map(Usage::prompt),
+            completion_tokens: usage.map(Usage::completion),
+            cost_usd: request.cost.map(NanoDollars::dollars),
+            first_output_ms: request.first_output.map(milliseconds),
+            duration_ms: milliseconds(request.duration),
+            error: request.error.map(|error| error.message().into()),
+        });
+    }
+}

@@ -1,0 +1,373 @@
+//! The accounting of a request to a model: closed exactly once, whatever happens to it.
+
+use crate::{
+    Engine, InFlight, ProgressObserver, RequestContext, RequestStarted, RequestSummary,
+    metrics::ResponseTiming,
+};
+use gateway_core::{
+    Attempt, Cached, Chunk, ErrorKind, GatewayError, ModelCard, NanoDollars, ResponseMeta, Rule,
+    StreamEnd, StreamEvent, StreamObserver, Target, Usage,
+};
+use gateway_limits::{
+    AdmissionPermit, Client, QuotaReservation, RequestLabels, RequestResult, TokenEstimate,
+    UsageRecord,
+};
+use std::{mem, sync::Arc, thread, time::Duration};
+use tokio::time::Instant;
+
+/// Accounts for one request to a model, from the moment it is sent to its end: settles its
+/// reservation, closes its row of the ledger, counts it, and shows it to the observers.
+///
+/// Dropping it closes it as cancelled by the caller, or as failed if the task panics.
+pub(crate) struct RequestAccounting {
+    engine: Arc<Engine>,
+    path: &'static str,
+    request_id: Arc<str>,
+    client: Arc<Client>,
+    rule: Rule,
+    started: Instant,
+    provider: Arc<str>,
+    card: Option<Arc<ModelCard>>,
+    upstream_request_id: Option<String>,
+    stream: bool,
+    traceparent: Option<Arc<str>>,
+    attempts: u32,
+    failed_attempts: Vec<Attempt>,
+    cache: Option<Cached>,
+    first_output: Option<Instant>,
+    usage: Option<Usage>,
+    finish: Option<&'static str>,
+    /// The size of the request.
+    input: TokenEstimate,
+    /// The number of chunks with output: roughly one per token.
+    outputs: u64,
+    has_started: bool,
+    reservation: Option<QuotaReservation>,
+    row: Option<Arc<UsageRecord>>,
+    is_closed: bool,
+    progress: Vec<Box<dyn ProgressObserver>>,
+    _permit: Option<AdmissionPermit>,
+    _in_flight: Option<InFlight>,
+}
+
+/// The tokens of a request, as far as they are known.
+#[derive(Clone, Copy)]
+struct AccountedUsage {
+    usage: Usage,
+    /// The provider did not report it.
+    is_estimated: bool,
+}
+
+impl RequestContext {
+    /// Opens the accounting of the request, which is about to be sent to `target`.
+    pub(crate) fn accounting(&mut self, target: &Target) -> RequestAccounting {
+        let engine = Arc::clone(&self.engine);
+        engine.metrics.provider_called(&self.route.provider);
+        let asked = catalogued_name(target);
+        let who = RequestLabels {
+            client: &self.head.client.name,
+            provider: &self.route.provider,
+            model: &asked,
+            is_catalogued: target.card.is_some(),
+        };
+        let row = engine.limits.usage.open(who);
+        let started = RequestStarted {
+            request_id: &self.head.request_id,
+            path: self.head.path,
+            client: &self.head.client.name,
+            tenant: &self.head.client.tenant,
+            provider: &self.route.provider,
+            model: &target.model,
+            stream: self.stream,
+        };
+        let progress = engine.observers.iter().filter_map(|it| it.started(&started)).collect();
+        RequestAccounting {
+            path: self.head.path,
+            request_id: Arc::clone(&self.head.request_id),
+            client: Arc::clone(&self.head.client),
+            rule: self.route.rule,
+            started: Instant::now(),
+            provider: Arc::clone(&self.route.provider),
+            card: target.card.clone(),
+            upstream_request_id: None,
+            stream: self.stream,
+            traceparent: self.head.options.traceparent.clone(),
+            attempts: 0,
+            failed_attempts: Vec::new(),
+            cache: None,
+            first_output: None,
+            usage: None,
+            finish: None,
+            input: mem::take(&mut self.input),
+            outputs: 0,
+            has_started: false,
+            reservation: self.reservation.take(),
+            row,
+            is_closed: false,
+            progress,
+            _permit: self.permit.take(),
+            _in_flight: self.head.in_flight.take(),
+            engine,
+        }
+    }
+}
+
+impl RequestAccounting {
+    /// Counts from `started` on: the accounting was opened only once the response was there.
+    pub(crate) fn since(mut self, started: Instant) -> Self {
+        self.started = started;
+        self
+    }
+
+    /// Records what is known of the response before its first chunk.
+    pub(crate) fn response_started(&mut self, meta: &ResponseMeta) {
+        self.has_started = true;
+        if self.stream {
+            self.input.settle();
+        }
+        self.record_upstream(meta);
+    }
+
+    /// Closes the accounting of a response that was there at once.
+    pub(crate) fn completed(mut self, usage: Option<Usage>) {
+        self.usage = usage;
+        self.finalize(StreamEnd::Complete);
+    }
+
+    /// Closes the accounting of a request that failed before its response began.
+    pub(crate) fn failed(mut self, error: &GatewayError) {
+        self.finalize(StreamEnd::Failed(error));
+    }
+
+    /// Records which target answers, or failed to.
+    fn record_upstream(&mut self, meta: &ResponseMeta) {
+        self.attempts = meta.attempts;
+        self.upstream_request_id.clone_from(&meta.upstream_request_id);
+        self.engine.metrics.parameters_dropped(&meta.dropped);
+        self.failed_attempts.clone_from(&meta.attempts_log);
+        self.cache = meta.cache;
+        let is_another = meta.provider != self.provider && !meta.provider.is_empty();
+        if is_another {
+            self.provider = Arc::clone(&meta.provider);
+            self.engine.metrics.provider_called(&self.provider);
+        }
+        // What is paid is the price of the model that answers.
+        let is_same = match (&meta.card, &self.card) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, _) => !is_another,
+            (Some(_), None) => false,
+        };
+        if !is_same {
+            self.card.clone_from(&meta.card);
+        }
+    }
+
+    /// Closes the accounting; once.
+    fn finalize(&mut self, end: StreamEnd<'_>) {
+        if mem::replace(&mut self.is_closed, true) {
+            return;
+        }
+        let error = if let StreamEnd::Failed(error) = end { Some(error) } else { None };
+        if let Some(meta) = error.and_then(GatewayError::meta) {
+            self.record_upstream(meta);
+        }
+        let duration = self.started.elapsed();
+        let first = self.first_output.map(|at| at.duration_since(self.started));
+        let used = self.accounted_usage(end);
+        let cost = self.cost(&used.usage);
+        self.settle(outcome(end), &used, cost);
+        self.count(end, &used, cost, (duration, first));
+        self.report(end, &used, cost, (duration, first));
+    }
+
+    /// Settles the reservation and closes the row of the ledger.
+    fn settle(&mut self, outcome: &'static str, used: &AccountedUsage, cost: Option<NanoDollars>) {
+        if let Some(reservation) = self.reservation.take() {
+            reservation.settle(used.usage.total(), cost.unwrap_or_default());
+        }
+        if let Some(row) = self.row.take() {
+            let (usage, estimated) = (used.usage, used.is_estimated);
+            self.engine.limits.usage.close(row, RequestResult { outcome, usage, cost, estimated });
+        }
+    }
+
+    fn count(
+        &self,
+        end: StreamEnd<'_>,
+        used: &AccountedUsage,
+        cost: Option<NanoDollars>,
+        (duration, first): (Duration, Option<Duration>),
+    ) {
+        let (metrics, outcome) = (&self.engine.metrics, outcome(end));
+        metrics.request_ended(self.path, outcome);
+        let streamed = self.stream.then(|| self.usage.map_or(0, |usage| usage.completion()));
+        let timing = ResponseTiming { whole: duration, first, streamed };
+        metrics.response_ended(&self.provider, timing);
+        if self.stream {
+            metrics.stream_ended(&self.provider, outcome);
+        }
+        if let Some(usage) = &self.usage {
+            metrics.tokens_used(&self.provider, &label(self.card.as_ref()), usage, cost);
+        }
+        if let StreamEnd::Failed(error) = end {
+            metrics.provider_failed(&self.provider, error.kind().as_str());
+        }
+        self.count_usage_anomalies(end, used);
+    }
+
+    /// Counts what is odd about the tokens that the provider reports.
+    fn count_usage_anomalies(&self, end: StreamEnd<'_>, used: &AccountedUsage) {
+        if let Some(Cached::Hit { .. }) = self.cache {
+            return;
+        }
+        let usage = self.usage.unwrap_or_default();
+        for (anomaly, is_so) in [
+            ("missing", used.is_estimated && matches!(end, StreamEnd::Complete)),
+            ("count", usage.is_odd),
+            ("total", usage.stated_total.is_some()),
+        ] {
+            if is_so {
+                self.engine.metrics.usage_anomaly(&self.provider, anomaly);
+            }
+        }
+    }
+
+    /// Shows the end to the observers.
+    fn report(
+        &mut self,
+        end: StreamEnd<'_>,
+        used: &AccountedUsage,
+        cost: Option<NanoDollars>,
+        (duration, first_output): (Duration, Option<Duration>),
+    ) {
+        let progress = mem::take(&mut self.progress);
+        let summary = RequestSummary {
+            request_id: &self.request_id,
+            trace_id: self.traceparent.as_deref().and_then(|it| it.get(3..35)),
+            path: self.path,
+            client: &self.client.name,
+            tenant: &self.client.tenant,
+            provider: &self.provider,
+            model: self.card.as_ref().map_or(OTHER, |card| &card.id),
+            rule: self.rule,
+            stream: self.stream,
+            generation: self.engine.generation,
+            outcome: outcome(end),
+            finish: self.finish,
+            attempts: self.attempts,
+            failed_attempts: &self.failed_attempts,
+            cache: self.cache,
+            usage: used.usage,
+            reported_usage: self.usage,
+            usage_estimated: used.is_estimated,
+            cost,
+            first_output,
+            duration,
+            upstream_request_id: self.upstream_request_id.as_deref(),
+            error: if let StreamEnd::Failed(error) = end { Some(error) } else { None },
+        };
+        for observer in progress {
+            observer.finished(&summary);
+        }
+        for observer in &self.engine.observers {
+            observer.finished(&summary);
+        }
+    }
+
+    /// The cost, if the price is known. A cached response costs nothing.
+    fn cost(&self, usage: &Usage) -> Option<NanoDollars> {
+        if let Some(Cached::Hit { .. }) = self.cache {
+            return Some(NanoDollars::default());
+        }
+        let price = self.engine.limits.price(&self.provider, self.card.as_deref());
+        price.map(|price| price.cost(usage))
+    }
+
+    /// The tokens as the provider reported them, or as far as they were seen.
+    fn accounted_usage(&self, end: StreamEnd<'_>) -> AccountedUsage {
+        let is_complete = matches!(end, StreamEnd::Complete);
+        // A report of no tokens at all reports nothing.
+        match self.usage.filter(|usage| usage.prompt() > 0 || usage.completion() > 0) {
+            Some(usage) if is_complete => AccountedUsage { usage, is_estimated: false },
+            // What the provider reported before the end is what it knew then.
+            Some(usage) => {
+                let unreported = self.outputs.saturating_sub(usage.completion());
+                let output = usage.output.saturating_add(unreported);
+                AccountedUsage { usage: Usage { output, ..usage }, is_estimated: true }
+            }
+            None if self.has_started => {
+                let input = self.input.tokens();
+                let usage = Usage { input, output: self.outputs, ..Usage::default() };
+                AccountedUsage { usage, is_estimated: true }
+            }
+            None => AccountedUsage { usage: Usage::default(), is_estimated: false },
+        }
+    }
+}
+
+/// The model label of requests to models that are not catalogued: their names are the caller's.
+const OTHER: &str = "other";
+
+/// The end of a response, as logs and metrics name it.
+fn outcome(end: StreamEnd<'_>) -> &'static str {
+    match end {
+        StreamEnd::Complete => "ok",
+        StreamEnd::Failed(error) => error.kind().as_str(),
+        StreamEnd::Cancelled => "client_cancelled",
+    }
+}
+
+/// The model as a metric label.
+fn label(card: Option<&Arc<ModelCard>>) -> Arc<str> {
+    card.map_or(OTHER, |card| &card.id).into()
+}
+
+/// The name of a model in the ledger: as the catalogue has it, else as its provider does.
+fn catalogued_name(target: &Target) -> Arc<str> {
+    match &target.card {
+        Some(card) => card.id.as_str().into(),
+        None => Arc::clone(&target.model),
+    }
+}
+
+impl StreamObserver for RequestAccounting {
+    fn on_chunk(&mut self, chunk: &Chunk) {
+        for progress in &self.progress {
+            progress.chunk(chunk.output);
+        }
+        if let Some(meta) = &chunk.meta {
+            self.record_upstream(meta);
+        }
+        if chunk.output {
+            self.outputs = self.outputs.saturating_add(1);
+            if self.first_output.is_none() {
+                self.first_output = Some(Instant::now());
+            }
+        }
+        for event in &chunk.events {
+            if let StreamEvent::Usage(usage) = event {
+                self.usage = Some(*usage);
+            } else if let StreamEvent::Finished(finish) = event {
+                self.finish = Some(finish.reason.as_str());
+            }
+        }
+    }
+
+    fn on_end(mut self: Box<Self>, end: StreamEnd<'_>) {
+        self.finalize(end);
+    }
+}
+
+impl Drop for RequestAccounting {
+    fn drop(&mut self) {
+        if self.is_closed {
+            return;
+        }
+        if thread::panicking() {
+            let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
+            self.finalize(StreamEnd::Failed(&bug));
+        } else {
+            self.finalize(StreamEnd::Cancelled);
+        }
+    }
+}

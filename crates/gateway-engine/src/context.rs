@@ -1,0 +1,70 @@
+//! The one shape of a request on its way through the engine.
+
+use crate::{
+    Engine, MemoryLease, RequestHead,
+    response::{RequestFailure, ResponseFacts},
+};
+use gateway_core::{Cached, GatewayError, Price, Provider, ResponseMeta, Route};
+use gateway_limits::{AdmissionPermit, QuotaReservation, TokenEstimate};
+use std::{fmt, mem, sync::Arc};
+
+/// A request to a model: built once by [`Engine::prepare`], then handed from stage to stage.
+///
+/// Dropping it releases its slot and its reservation. Once it is sent to a provider, its accounting
+/// takes both over, and is closed by whatever holds the response.
+#[derive(Debug)]
+pub struct RequestContext {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) head: RequestHead,
+    pub(crate) permit: Option<AdmissionPermit>,
+    pub(crate) lease: Option<MemoryLease>,
+    /// The model, as the caller named it.
+    pub(crate) model: String,
+    /// Whether the caller wants a stream.
+    pub(crate) stream: bool,
+    /// Whether the body names a session.
+    pub(crate) names_session: bool,
+    pub(crate) route: Route,
+    pub(crate) provider: ProviderHandle,
+    /// The price of the routed model, if it is known.
+    pub(crate) price: Option<Price>,
+    /// The size of the request.
+    pub(crate) input: TokenEstimate,
+    pub(crate) reservation: Option<QuotaReservation>,
+    /// What the reply reports, whether the request succeeds or fails.
+    pub(crate) facts: ResponseFacts,
+}
+
+/// A provider stack.
+#[derive(Clone)]
+pub(crate) struct ProviderHandle(pub(crate) Arc<dyn Provider>);
+
+impl RequestContext {
+    /// The failure of a request that was not sent.
+    pub(crate) fn failure(mut self: Box<Self>, error: GatewayError) -> Box<RequestFailure> {
+        let facts = mem::take(&mut self.facts);
+        Box::new(RequestFailure { error, facts, is_accounted: false })
+    }
+
+    /// The failure of a request whose accounting is closed.
+    pub(crate) fn accounted_failure(self: Box<Self>, error: GatewayError) -> Box<RequestFailure> {
+        let mut failure = self.failure(error);
+        failure.is_accounted = true;
+        failure
+    }
+
+    /// The price of the model that answers; a cached response costs nothing.
+    pub(crate) fn answering_price(&self, meta: &ResponseMeta) -> Option<Price> {
+        match (meta.cache, &meta.card) {
+            (Some(Cached::Hit { .. }), _) => Some(Price::default()),
+            (_, Some(card)) => self.engine.limits.price(&meta.provider, Some(card)),
+            (_, None) => self.price,
+        }
+    }
+}
+
+impl fmt::Debug for ProviderHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.id())
+    }
+}

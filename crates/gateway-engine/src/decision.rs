@@ -1,0 +1,19 @@
+//! The routing decision of a request, reported to a caller that asks for it.
+
+use gateway_core::{Route, Rule};
+use std::sync::Arc;
+
+/// What was decided before any provider was asked.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The rule that routed the request.
+    pub rule: Rule,
+    /// The fallback group that it led to, if it led to one.
+    pub group: Option<Arc<str>>,
+}
+
+impl Decision {
+    pub(crate) fn new(route: &Route) -> Self {
+        Self { rule: route.rule, group: route.chain.clone() }
+    }
+}

@@ -1,0 +1,61 @@
+//! `POST /v1/embeddings` without HTTP: texts as vectors.
+
+use crate::{
+    Engine, InboundRequest, Operation, PreparedRequest,
+    response::{EngineResponse, RequestFailure, ResponseBody},
+};
+use gateway_core::{EmbeddingCall, Result, estimate};
+use gateway_limits::TokenEstimate;
+use gateway_wire::{chat::ChatCaller, embeddings};
+use std::{mem, sync::Arc};
+
+impl Engine {
+    /// Serves a request for embeddings.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare), or if the provider fails or makes no embeddings.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the upstream, and accounts for the request as cancelled.
+    pub async fn embed(
+        self: &Arc<Self>,
+        inbound: InboundRequest,
+    ) -> Result<EngineResponse, Box<RequestFailure>> {
+        let body = inbound.body.clone();
+        let prepared = self.prepare(&ChatCaller, Operation::Embed, inbound).await?;
+        let PreparedRequest { mut context, .. } = prepared;
+        let request = match embeddings::read_request(&body) {
+            Ok(request) => Arc::new(request),
+            Err(error) => return Err(context.failure(error)),
+        };
+        context.input = TokenEstimate::known(estimate::tokens_of_json(&body));
+        drop((body, context.lease.take()));
+        let target = context.route.target.clone();
+        let mut accounting = Box::new(context.accounting(&target));
+        let call = EmbeddingCall {
+            target,
+            request: Arc::clone(&request),
+            strict: context.is_strict(),
+            context: context.call_context(),
+        };
+        let embedded = match context.provider.0.embed(call).await {
+            Ok(embedded) => embedded,
+            Err(error) => {
+                accounting.failed(&error);
+                return Err(context.accounted_failure(error));
+            }
+        };
+        accounting.response_started(&embedded.meta);
+        let usage = embedded.response.usage;
+        accounting.completed(usage);
+        let body = embeddings::write_answer(&embedded.response, &request);
+        context.facts.cost = usage.map(|usage| (usage, context.price));
+        context.facts.meta = Some(embedded.meta);
+        Ok(EngineResponse {
+            facts: mem::take(&mut context.facts),
+            body: ResponseBody::Whole(body.into()),
+        })
+    }
+}

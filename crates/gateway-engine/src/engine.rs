@@ -1,0 +1,111 @@
+//! The engine: one generation of everything that a request to a model passes.
+
+use crate::{ContextWindows, ProviderDirectory, RequestMetrics, RequestObserver, Toolbox};
+use gateway_core::{ContextService, Provider, Result, Route};
+use gateway_limits::{AdmissionPermit, Client, Limits};
+use gateway_sessions::{Keeper as SessionManager, Responses};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// Serves requests to models. Immutable: a new configuration is a new engine, and requests in
+/// progress keep the one they started with.
+pub struct Engine {
+    /// The providers, and which model name leads to which of them.
+    pub directory: ProviderDirectory,
+    /// How requests are treated that say nothing else.
+    pub settings: EngineSettings,
+    /// Clients' limits, admission and the usage ledger.
+    pub limits: Limits,
+    /// The tools that the gateway runs.
+    pub toolbox: Toolbox,
+    /// Sessions, and the turns in progress.
+    pub sessions: SessionManager,
+    /// Stored responses, and those made in the background.
+    pub responses: Responses,
+    /// Fits conversations into the context windows of models; absent if not configured.
+    pub context_service: Option<Arc<dyn ContextService>>,
+    /// The context windows of local models as their server reports them.
+    pub context_windows: Arc<ContextWindows>,
+    /// The metrics of requests.
+    pub metrics: Arc<RequestMetrics>,
+    /// Whoever watches requests: the log, the console.
+    pub observers: Vec<Arc<dyn RequestObserver>>,
+    /// The number of the configuration, counted from 1.
+    pub generation: u64,
+}
+
+/// How requests are treated that say nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineSettings {
+    /// Refuse what a translation cannot carry, instead of dropping it.
+    pub strict: bool,
+    /// The model of requests that name none.
+    pub default_model: Option<String>,
+    /// The deepest nesting of JSON that is accepted.
+    pub json_depth: usize,
+    /// Whether the response cache is on.
+    pub caching: bool,
+    /// How long the start of a streamed response is held back for the first output, so that a
+    /// failure before it can still be a status.
+    pub first_output: Duration,
+    /// The silence in a stream after which a comment is sent, so that no proxy closes it.
+    pub keep_alive: Duration,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            strict: false,
+            default_model: None,
+            json_depth: 64,
+            caching: false,
+            first_output: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Engine {
+    /// Takes a slot for a request of `client`; waits for one for a short time.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`](gateway_core::ErrorKind::Overloaded) if there is none,
+    /// [`RateLimited`](gateway_core::ErrorKind::RateLimited) if the tenant uses its share.
+    pub async fn admit(
+        &self,
+        client: &Client,
+        priority: Option<gateway_limits::Priority>,
+    ) -> Result<Option<AdmissionPermit>> {
+        let tenant = (!client.is_anonymous).then_some(&client.tenant);
+        self.limits.admission.enter(tenant, priority.unwrap_or(client.priority)).await
+    }
+
+    /// The provider stack that serves `client` where its request for `name` goes. A fallback group
+    /// checks each of its targets for itself.
+    ///
+    /// # Errors
+    ///
+    /// If `client` may not use the model, or its provider is not set up.
+    pub(crate) fn provider(
+        &self,
+        client: &Client,
+        name: &str,
+        route: &Route,
+    ) -> Result<&Arc<dyn Provider>> {
+        if let Some(group) = self.directory.fallback(route) {
+            return Ok(group);
+        }
+        client.check_model(name, &route.target.model)?;
+        self.directory.provider(&route.provider)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("directory", &self.directory)
+            .field("settings", &self.settings)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}

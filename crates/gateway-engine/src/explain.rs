@@ -1,0 +1,113 @@
+//! `POST /v1/explain` without HTTP: what would become of a request, without asking any provider.
+//!
+//! Everything here is decided by the same code as for a request that is sent: the route, what makes
+//! each target unavailable, what a translation drops, what the cache holds, what the limits admit.
+
+use crate::{Engine, InboundRequest, Operation, RequestContext, response::RequestFailure};
+use gateway_core::{
+    DroppedParams, NanoDollars, PlannedAttempt, Price, ProviderRequest, Result, Target, Usage,
+    estimate,
+};
+use gateway_limits::{LimitPreview, QuotaDemand};
+use gateway_wire::Caller;
+use std::sync::Arc;
+
+/// What would become of a request.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The model, as the caller named it.
+    pub model: String,
+    /// Whether the response would be streamed.
+    pub stream: bool,
+    /// Whether the body names a session.
+    pub names_session: bool,
+    /// The rule that routes the request.
+    pub rule: &'static str,
+    /// The fallback group that serves it, if one does.
+    pub group: Option<Arc<str>>,
+    /// What the request says in vain in its own dialect.
+    pub dropped: DroppedParams,
+    /// The tokens that the model would read, by estimate.
+    pub prompt_tokens: Option<u64>,
+    /// What the client's limits admit.
+    pub limits: LimitPreview,
+    /// The targets in the order in which they would be asked.
+    pub targets: Vec<ExplainedTarget>,
+}
+
+/// A target of an explained request.
+#[derive(Debug)]
+pub struct ExplainedTarget {
+    /// Whether it would be asked, and what a translation would drop.
+    pub planned: PlannedAttempt,
+    /// The cost from no output to the longest possible, if the price is known; the most is absent
+    /// if no length is.
+    pub cost: Option<(NanoDollars, Option<NanoDollars>)>,
+}
+
+impl Engine {
+    /// Explains what would become of a request in `dialect`.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare), or if the request cannot be composed.
+    pub async fn explain(
+        self: &Arc<Self>,
+        dialect: &'static dyn Caller,
+        inbound: InboundRequest,
+    ) -> Result<Explanation, Box<RequestFailure>> {
+        let prepared = self.prepare(dialect, Operation::Explain, inbound).await?;
+        let limits = preview(&prepared.context, prepared.envelope.max_output).await;
+        let composed = prepared.compose(dialect)?;
+        let planned = composed.provider.plan(&composed.request).await;
+        let request = &composed.request;
+        let explained = |planned: PlannedAttempt| {
+            let price = self.limits.price(&planned.provider, planned.target.card.as_deref());
+            let cost = price.and_then(|price| cost_range(request, &planned.target, price));
+            ExplainedTarget { planned, cost }
+        };
+        let prompt_tokens =
+            request.request().ok().map(|chat| estimate::tokens(chat, &request.target.model));
+        Ok(Explanation {
+            targets: planned.into_iter().map(explained).collect(),
+            prompt_tokens,
+            limits,
+            model: composed.context.model.clone(),
+            stream: composed.context.stream,
+            names_session: composed.context.names_session,
+            rule: composed.context.route.rule.as_str(),
+            group: composed.context.route.chain.clone(),
+            dropped: composed.dropped.clone(),
+        })
+    }
+}
+
+async fn preview(context: &RequestContext, max_output: Option<u64>) -> LimitPreview {
+    let want = QuotaDemand {
+        models: [&*context.model, &*context.route.target.model],
+        input: &context.input,
+        output: max_output,
+        price: context.price.as_ref(),
+    };
+    context.engine.limits.limiter.preview(&context.head.client, context.head.peer, &want).await
+}
+
+/// The cost from reading alone to writing as much as the request or the model allows.
+fn cost_range(
+    request: &ProviderRequest,
+    target: &Target,
+    price: Price,
+) -> Option<(NanoDollars, Option<NanoDollars>)> {
+    let chat = request.request().ok()?;
+    let input = estimate::tokens(chat, &target.model);
+    let longest = target.card.as_deref().and_then(|card| card.max_output);
+    let output = match (chat.options.max_tokens, longest) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        // A free model costs nothing at any length.
+        (None, None) if price == Price::default() => Some(0),
+        (one, other) => one.or(other),
+    };
+    let cost = |output| price.cost(&Usage { input, output, ..Usage::default() });
+    let choices = u64::from(chat.options.n.unwrap_or(1).max(1));
+    Some((cost(0), output.map(|output| cost(output.saturating_mul(choices)))))
+}

@@ -1,0 +1,399 @@
+//! A request for a response of the model, stage by stage:
+//!
+//! ```text
+//! prepare > continue earlier responses > session > tools > fit the context window > send > write
+//! ```
+
+use crate::{
+    Decision, PreparedRequest, RequestContext,
+    accounting::RequestAccounting,
+    context_fit, cost_events,
+    event_stream::EventStream,
+    first_output, multi_prompt,
+    response::{EngineResponse, RequestFailure, ResponseBody},
+    session::tenant,
+    tools,
+};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
+use gateway_core::{
+    ChunkStream, Collector, Context, DroppedParams, Inspection, Payload, Provider, ProviderRequest,
+    ProviderResponse, ResponseMeta, Result, ToolSpec, observe,
+};
+use gateway_sessions::{
+    Chosen as SessionChoices, idempotency, open as open_session,
+    responses::{
+        self, Admitted as BackgroundJob, BackgroundReply, Keep as ResponseRecorder,
+        Plan as ResponsePlan,
+    },
+};
+use gateway_wire::{Caller, Ids, Opened, Reply};
+use std::{mem, sync::Arc, time::SystemTime};
+use uuid::Uuid;
+
+type Staged<T> = Result<T, Box<RequestFailure>>;
+
+/// A request that is complete: what to send, to which provider, and how to write the response.
+pub(crate) struct ComposedRequest {
+    pub(crate) context: Box<RequestContext>,
+    dialect: &'static dyn Caller,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) request: ProviderRequest,
+    /// The request as the caller sent it.
+    original: Payload,
+    /// The prompts, if the request has several.
+    prompts: Vec<Payload>,
+    /// What the request says in vain in its own dialect.
+    pub(crate) dropped: DroppedParams,
+    ids: Ids,
+    plan: ResponsePlan,
+    /// What the session chose for tools.
+    choices: SessionChoices,
+    /// The tools that are described to the model besides those of the request.
+    added_tools: Vec<Arc<ToolSpec>>,
+}
+
+impl PreparedRequest {
+    /// Serves the request.
+    ///
+    /// # Errors
+    ///
+    /// Whatever fails before the first output: after it, a failure is the last event of the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the upstream, and accounts for the request as cancelled.
+    pub async fn generate(self, dialect: &'static dyn Caller) -> Staged<EngineResponse> {
+        let composed = self
+            .compose(dialect)?
+            .continue_responses()
+            .await?
+            .open_session()
+            .await?
+            .attach_tools()?
+            .fit_context()
+            .await?;
+        composed.respond().await
+    }
+
+    /// The request as it would be sent if nothing were added to it.
+    pub(crate) fn compose(self, dialect: &'static dyn Caller) -> Staged<ComposedRequest> {
+        let Self { context, body, envelope } = self;
+        let opened = match dialect.open(body, envelope) {
+            Ok(opened) => opened,
+            Err(error) => return Err(context.failure(error)),
+        };
+        let Opened { told: original, mut asks, dropped } = opened;
+        let single = if asks.len() == 1 { asks.pop() } else { None };
+        let payload = single.unwrap_or_else(|| original.clone());
+        let request = context.provider_request(dialect, payload);
+        if request.strict
+            && let Err(error) = dropped.require_empty()
+        {
+            return Err(context.failure(error));
+        }
+        Ok(ComposedRequest {
+            provider: Arc::clone(&context.provider.0),
+            context,
+            dialect,
+            request,
+            original,
+            prompts: asks,
+            dropped,
+            ids: Ids::new(Uuid::new_v4().as_u128()),
+            plan: ResponsePlan::default(),
+            choices: SessionChoices::default(),
+            added_tools: Vec::new(),
+        })
+    }
+}
+
+impl RequestContext {
+    /// The request to the provider that `payload` makes.
+    pub(crate) fn provider_request(
+        &self,
+        dialect: &dyn Caller,
+        payload: Payload,
+    ) -> ProviderRequest {
+        let _ = dialect;
+        let mut context = self.call_context();
+        if self.engine.settings.caching {
+            let options = &self.head.options;
+            let has_session = self.names_session || options.session.id.is_some();
+            context.caching = options.cache.mode(has_session);
+        }
+        ProviderRequest {
+            target: self.route.target.clone(),
+            payload,
+            stream: self.stream,
+            inspection: Inspection::UsageOnly,
+            strict: self.is_strict(),
+            context,
+        }
+    }
+
+    /// What travels beside the request.
+    pub(crate) fn call_context(&self) -> Context {
+        let (client, options) = (&self.head.client, &self.head.options);
+        Context {
+            request_id: Arc::clone(&self.head.request_id),
+            tenant: Arc::clone(&client.tenant),
+            traceparent: options.traceparent.clone(),
+            tracestate: options.tracestate.clone(),
+            headers: options.forwarded_headers.clone(),
+            from_context_service: options.from_context_service,
+            models: client.models.clone(),
+            ..Context::default()
+        }
+    }
+
+    /// Whether what a translation cannot carry is refused: if the request says so, else as its client
+    /// is set up, else as the engine is.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.head.options.strict || self.head.client.strict.unwrap_or(self.engine.settings.strict)
+    }
+}
+
+impl ComposedRequest {
+    /// Puts the earlier responses that the request continues into it, and decides what is stored.
+    async fn continue_responses(mut self) -> Staged<Self> {
+        let (responses, request) = (&self.context.engine.responses, &mut self.request);
+        match responses::plan(responses, &self.provider, request, &self.ids).await {
+            Ok(plan) => {
+                self.plan = plan;
+                Ok(self)
+            }
+            Err(error) => Err(self.context.failure(error)),
+        }
+    }
+
+    /// Opens the session that the request continues, if it continues one.
+    async fn open_session(mut self) -> Staged<Self> {
+        let head = &self.context.head;
+        let attempt = head.options.idempotency.as_ref();
+        let options = match head.options.session.resolve(&self.original, attempt) {
+            Ok(Some(options)) => options,
+            Ok(None) => return Ok(self),
+            Err(error) => return Err(self.context.failure(error)),
+        };
+        let tenant = match tenant(&head.client) {
+            Ok(tenant) => tenant,
+            Err(error) => return Err(self.context.failure(error)),
+        };
+        let sessions = &self.context.engine.sessions;
+        let request = &mut self.request;
+        match open_session(sessions, tenant, &self.original, request, Some(options)).await {
+            Ok(mut opened) => {
+                self.choices = mem::take(&mut opened.chosen);
+                let (provider, facts) = opened.remembering(self.provider);
+                self.provider = provider;
+                self.context.facts.session = facts;
+                Ok(self)
+            }
+            Err(error) => Err(self.context.failure(error)),
+        }
+    }
+
+    /// Lets the model have the gateway's tools, if the request, its session or its client offers
+    /// any.
+    fn attach_tools(mut self) -> Staged<Self> {
+        let (context, request) = (&self.context, &self.request);
+        match tools::attach(context, &self.provider, request, &self.choices) {
+            Ok(None) => {}
+            Ok(Some(attached)) => {
+                self.provider = attached.provider;
+                self.added_tools = attached.added;
+            }
+            Err(error) => return Err(self.context.failure(error)),
+        }
+        let attempt = self.context.head.options.idempotency.as_ref();
+        self.provider = idempotency::witnessed(attempt, self.provider);
+        Ok(self)
+    }
+
+    /// Shortens the conversation if it does not fit the model's context window.
+    async fn fit_context(mut self) -> Staged<Self> {
+        let engine = &self.context.engine;
+        let mode = self.context.head.options.context_mode;
+        // Several prompts are no conversation.
+        if self.prompts.len() > 1 || (engine.context_service.is_none() && mode.is_none()) {
+            return Ok(self);
+        }
+        let service = engine.context_service.as_deref();
+        let fitting = context_fit::fit(service, mode, &mut self.request, &self.added_tools);
+        // Boxed, so that it takes no room in the future of a request that is not measured.
+        let (fit, fitted) = Box::pin(fitting).await;
+        self.context.facts.context_fit = fit;
+        match fitted {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.context.failure(error)),
+        }
+    }
+
+    /// Sends the request, and writes the response in the caller's dialect.
+    async fn respond(mut self) -> Staged<EngineResponse> {
+        let accounting = Box::new(self.context.accounting(&self.request.target));
+        let reply = Reply {
+            payload: self.original.clone(),
+            model: mem::take(&mut self.context.model),
+            created: unix_seconds(),
+            ids: self.ids.clone(),
+        };
+        match self.plan.keep.take() {
+            Some(recorder) if self.plan.background => {
+                // Boxed, so that it takes no room in the future of a request that is waited for.
+                Box::pin(self.run_in_background(recorder, accounting, reply)).await
+            }
+            recorder => self.answer(recorder, accounting, reply).await,
+        }
+    }
+
+    /// Starts a background response.
+    async fn run_in_background(
+        self,
+        recorder: ResponseRecorder,
+        accounting: Box<RequestAccounting>,
+        reply: Reply,
+    ) -> Staged<EngineResponse> {
+        let Self { mut context, provider, request, .. } = self;
+        let admitted = match BackgroundJob::new(recorder, reply).await {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                accounting.failed(&error);
+                return Err(context.accounted_failure(error));
+            }
+        };
+        let keep_alive = context.engine.settings.keep_alive;
+        let follow = context.stream.then_some(keep_alive);
+        let work = Box::pin(accounted(provider, request, accounting));
+        let body = match admitted.start(work, follow) {
+            BackgroundReply::Queued(object) => ResponseBody::Whole(object.into()),
+            BackgroundReply::Followed(events) => ResponseBody::Events(events),
+        };
+        Ok(EngineResponse { facts: mem::take(&mut context.facts), body })
+    }
+
+    /// Answers a caller that waits.
+    async fn answer(
+        self,
+        recorder: Option<ResponseRecorder>,
+        mut accounting: Box<RequestAccounting>,
+        reply: Reply,
+    ) -> Staged<EngineResponse> {
+        let Self { mut context, dialect, provider, request, prompts, dropped, .. } = self;
+        let stream = request.stream;
+        let sent = multi_prompt::generate(&provider, request, prompts).await;
+        let ProviderResponse { mut meta, chunks } = match sent {
+            Ok(response) => response,
+            Err(error) => {
+                accounting.failed(&error);
+                return Err(context.accounted_failure(error));
+            }
+        };
+        // The request has been sent: its body is no longer needed.
+        context.lease = None;
+        accounting.response_started(&meta);
+        let chunks = observe(chunks, accounting);
+        let written = if stream {
+            let chunks = match recorder {
+                Some(recorder) => recorder.stream(chunks, reply.clone()),
+                None => chunks,
+            };
+            streamed(&context, dialect, reply, chunks, &mut meta).await.map(ResponseBody::Events)
+        } else {
+            whole(&mut context, dialect, reply, (chunks, recorder), &mut meta).await
+        };
+        let body = match written {
+            Ok(body) => body,
+            Err(error) => return Err(context.accounted_failure(error)),
+        };
+        dropped.iter().for_each(|name| meta.dropped.insert(name.to_owned()));
+        context.facts.decision =
+            context.head.options.explain.then(|| Decision::new(&context.route));
+        context.facts.meta = Some(meta);
+        Ok(EngineResponse { facts: mem::take(&mut context.facts), body })
+    }
+}
+
+/// The chunks of a response that accounts for itself.
+async fn accounted(
+    provider: Arc<dyn Provider>,
+    request: ProviderRequest,
+    mut accounting: Box<RequestAccounting>,
+) -> Result<ChunkStream> {
+    let ProviderResponse { meta, chunks } = match provider.generate(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            accounting.failed(&error);
+            return Err(error);
+        }
+    };
+    accounting.response_started(&meta);
+    Ok(observe(chunks, accounting))
+}
+
+/// The events of a streamed response, whose first output is there. `meta` is corrected if another
+/// target answered after all.
+async fn streamed(
+    context: &RequestContext,
+    dialect: &dyn Caller,
+    reply: Reply,
+    chunks: ChunkStream,
+    meta: &mut ResponseMeta,
+) -> Result<BoxStream<'static, Bytes>> {
+    let (settings, options) = (&context.engine.settings, &context.head.options);
+    let chunks =
+        if options.show_tool_events { tools::count_calls_as_output(chunks) } else { chunks };
+    let mut primed = first_output::buffer_until_first_output(chunks, settings.first_output).await?;
+    for found in primed.chunks.iter_mut().filter_map(|chunk| chunk.meta.take()) {
+        *meta = *found;
+    }
+    let writer = if options.report_stream_cost {
+        cost_events::writer(dialect, reply, context.answering_price(meta))
+    } else {
+        dialect.writer(reply)
+    };
+    let events = EventStream::new(primed, writer, settings.keep_alive);
+    Ok(events.showing_tools(options.show_tool_events).boxed())
+}
+
+/// The body of a whole response.
+async fn whole(
+    context: &mut RequestContext,
+    dialect: &dyn Caller,
+    reply: Reply,
+    (mut chunks, recorder): (ChunkStream, Option<ResponseRecorder>),
+    meta: &mut ResponseMeta,
+) -> Result<ResponseBody> {
+    if let Some(recorder) = &recorder {
+        chunks = recorder.named(chunks);
+    }
+    let mut collector = Collector::default();
+    let mut verbatim = None;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        if let Some(found) = chunk.meta {
+            *meta = *found;
+        }
+        verbatim = verbatim.or(chunk.verbatim);
+        collector.extend(chunk.events);
+    }
+    let response = collector.finish();
+    let usage = response.usage;
+    let body: Bytes = match verbatim {
+        Some(bytes) => bytes,
+        None => dialect.write_whole(response, reply).into(),
+    };
+    if let Some(recorder) = recorder {
+        recorder.whole(&body).await;
+    }
+    context.facts.cost = usage.map(|usage| (usage, context.answering_price(meta)));
+    Ok(ResponseBody::Whole(body))
+}
+
+/// The time of day, in seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "responses carry the time of day")]
+pub fn unix_seconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,101 @@
+//! The port to whatever watches requests: log, console, exporters.
+
+use gateway_core::{Attempt, Cached, GatewayError, NanoDollars, Rule, Usage};
+use std::{sync::Arc, time::Duration};
+
+/// Watches requests to models. Called on the request's own task: an implementation must not block.
+///
+/// The defaults do nothing, so that an observer implements what it needs.
+pub trait RequestObserver: Send + Sync {
+    /// A request is about to be sent to its provider. Returns what watches its progress, if anything
+    /// does.
+    fn started(&self, request: &RequestStarted<'_>) -> Option<Box<dyn ProgressObserver>> {
+        let _ = request;
+        None
+    }
+
+    /// A request has ended: completed, failed, or left by its caller.
+    fn finished(&self, request: &RequestSummary<'_>) {
+        let _ = request;
+    }
+}
+
+/// Watches the progress of one response. Dropped without [`finished`](Self::finished) if the process
+/// lost the request.
+pub trait ProgressObserver: Send {
+    /// A chunk of the response arrived; `has_output` if it holds something the model said.
+    fn chunk(&self, has_output: bool);
+
+    /// The request has ended.
+    fn finished(self: Box<Self>, request: &RequestSummary<'_>);
+}
+
+/// A request as it is known when it is sent to its provider.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestStarted<'a> {
+    /// The request id, as in the log.
+    pub request_id: &'a Arc<str>,
+    /// The label of the endpoint, `/v1/messages` for example.
+    pub path: &'static str,
+    /// The client's name.
+    pub client: &'a Arc<str>,
+    /// The tenant that the client belongs to.
+    pub tenant: &'a Arc<str>,
+    /// The provider that is asked first.
+    pub provider: &'a Arc<str>,
+    /// The model, as its provider names it.
+    pub model: &'a Arc<str>,
+    /// Whether the response is streamed to the caller.
+    pub stream: bool,
+}
+
+/// Everything known of a request that has ended. Texts are borrowed: an observer copies what it keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestSummary<'a> {
+    /// The request id, as in the log.
+    pub request_id: &'a Arc<str>,
+    /// The trace id in hexadecimal, if the request is traced.
+    pub trace_id: Option<&'a str>,
+    /// The label of the endpoint.
+    pub path: &'static str,
+    /// The client's name.
+    pub client: &'a Arc<str>,
+    /// The tenant that the client belongs to.
+    pub tenant: &'a Arc<str>,
+    /// The provider that answered, or was asked last.
+    pub provider: &'a Arc<str>,
+    /// The catalogued model, or `other`.
+    pub model: &'a str,
+    /// The rule that routed the request.
+    pub rule: Rule,
+    /// Whether the response was streamed to the caller.
+    pub stream: bool,
+    /// The number of the configuration that served it, counted from 1.
+    pub generation: u64,
+    /// `ok`, the kind of the failure, or `client_cancelled`.
+    pub outcome: &'static str,
+    /// Why the model stopped, if it said so.
+    pub finish: Option<&'static str>,
+    /// How often upstreams were called.
+    pub attempts: u32,
+    /// The attempts and skipped targets before the last one.
+    pub failed_attempts: &'a [Attempt],
+    /// What the response cache did, if there is one.
+    pub cache: Option<Cached>,
+    /// The tokens used, reported or estimated.
+    pub usage: Usage,
+    /// The tokens as the provider reported them, if it did.
+    pub reported_usage: Option<Usage>,
+    /// Whether `usage` is an estimate.
+    pub usage_estimated: bool,
+    /// The cost, if the price is known.
+    pub cost: Option<NanoDollars>,
+    /// Time to the first output.
+    pub first_output: Option<Duration>,
+    /// Time to the end.
+    pub duration: Duration,
+    /// The upstream's id of the request.
+    pub upstream_request_id: Option<&'a str>,
+    /// The failure, if there was one.
+    pub error: Option<&'a GatewayError>,
+}

@@ -1,0 +1,129 @@
+//! The one preamble of every request to a model: envelope, route, provider, price, limits.
+
+use crate::{
+    Engine, InboundRequest, RequestContext,
+    context::ProviderHandle,
+    response::{RequestFailure, ResponseFacts},
+};
+use bytes::Bytes;
+use gateway_core::{Envelope, Result};
+use gateway_limits::{GrantedQuota, LimitError, QuotaDemand, TokenEstimate};
+use gateway_wire::{Caller, envelope, json, splice};
+use std::sync::Arc;
+
+/// What a request is prepared for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Operation {
+    /// A response of the model.
+    Generate,
+    /// Vectors.
+    Embed,
+    /// The number of tokens that the model would read.
+    CountTokens,
+    /// What would become of the request.
+    Explain,
+}
+
+/// A prepared request: its context, and what was read of its body.
+#[derive(Debug)]
+pub struct PreparedRequest {
+    /// The request on its way.
+    pub context: Box<RequestContext>,
+    /// The body, with the default model added if it named none.
+    pub body: Bytes,
+    /// What was read of the body.
+    pub envelope: Envelope,
+}
+
+impl Engine {
+    /// Reads the envelope of a request, routes it, and reserves what it needs of its client's
+    /// limits if it is going to be sent.
+    ///
+    /// # Errors
+    ///
+    /// If the body is malformed, no provider serves the model, the client may not use it, or a limit
+    /// is reached. The failure carries the state of the rate limits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future releases what was reserved.
+    pub async fn prepare(
+        self: &Arc<Self>,
+        dialect: &dyn Caller,
+        operation: Operation,
+        request: InboundRequest,
+    ) -> Result<PreparedRequest, Box<RequestFailure>> {
+        let mut prepared =
+            self.route(dialect, operation, request).map_err(RequestFailure::early)?;
+        let context = &mut prepared.context;
+        let output =
+            if operation == Operation::Embed { Some(0) } else { prepared.envelope.max_output };
+        if matches!(operation, Operation::Generate | Operation::Embed) {
+            let models = [&*context.model, &*context.route.target.model];
+            let (input, price) = (&context.input, context.price.as_ref());
+            let want = QuotaDemand { models, input, output, price };
+            let (client, peer) = (&context.head.client, context.head.peer);
+            match self.limits.limiter.reserve(client, peer, &want).await {
+                Ok(GrantedQuota { reservation, status }) => {
+                    context.reservation = reservation;
+                    context.facts.rate_limits = status;
+                }
+                Err(LimitError { error, status }) => {
+                    prepared.context.facts.rate_limits = status;
+                    return Err(prepared.context.failure(error));
+                }
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn route(
+        self: &Arc<Self>,
+        dialect: &dyn Caller,
+        operation: Operation,
+        request: InboundRequest,
+    ) -> Result<PreparedRequest> {
+        let InboundRequest { head, permit, body, lease } = request;
+        let (body, envelope) = self.envelope(operation, body)?;
+        if operation != Operation::Embed {
+            dialect.check(&envelope)?;
+        }
+        let mut route = self.directory.routes().route(&envelope.model)?;
+        self.context_windows.apply(&route.provider, &mut route.target);
+        let provider =
+            ProviderHandle(Arc::clone(self.provider(&head.client, &envelope.model, &route)?));
+        let price = self.limits.price(&route.provider, route.target.card.as_deref());
+        let context = Box::new(RequestContext {
+            engine: Arc::clone(self),
+            head,
+            permit,
+            lease,
+            model: envelope.model.clone(),
+            stream: envelope.stream,
+            names_session: envelope.session.is_some(),
+            route,
+            provider,
+            price,
+            input: TokenEstimate::of(body.clone()),
+            reservation: None,
+            facts: ResponseFacts::default(),
+        });
+        Ok(PreparedRequest { context, body, envelope })
+    }
+
+    /// Reads the envelope. A request that names no model gets the default model, if there is one:
+    /// that is a model for chats, and no use to embeddings.
+    fn envelope(&self, operation: Operation, body: Bytes) -> Result<(Bytes, Envelope)> {
+        let limits = json::Limits { depth: self.settings.json_depth };
+        let default =
+            self.settings.default_model.as_ref().filter(|_| operation != Operation::Embed);
+        match (envelope::read(&body, &limits), default) {
+            (Err(error), Some(model)) if error.param() == Some("model") => {
+                let named = splice::insert_member(&body, "model", model).unwrap_or(body);
+                // A model that is there and malformed is not replaced.
+                envelope::read(&named, &limits).map(|envelope| (named, envelope)).map_err(|_| error)
+            }
+            (envelope, _) => Ok((body, envelope?)),
+        }
+    }
+}

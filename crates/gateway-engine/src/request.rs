@@ -1,0 +1,101 @@
+//! A request as it enters the engine: where it comes from, and what its headers ask for.
+
+use crate::{
+    InFlight, MemoryLease, SessionDirective, context_fit::ContextMode, tools::ToolSelection,
+};
+use bytes::Bytes;
+use gateway_core::Caching;
+use gateway_limits::{AdmissionPermit, Client, Priority};
+use gateway_sessions::idempotency::Mark as IdempotencyToken;
+use std::{net::IpAddr, sync::Arc};
+use tokio::time::Instant;
+
+/// Where a request comes from, and what it asks for beside its body.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// The request id: in the log, in the reply, and sent upstream.
+    pub request_id: Arc<str>,
+    /// The label of the endpoint, `/v1/messages` for example.
+    pub path: &'static str,
+    /// The caller's address.
+    pub peer: IpAddr,
+    /// The client that the caller is.
+    pub client: Arc<Client>,
+    /// What the request asks for beside its body.
+    pub options: RequestOptions,
+    /// When the request arrived.
+    pub started: Instant,
+    /// Counts the request as in progress until it is dropped.
+    pub in_flight: Option<InFlight>,
+}
+
+/// A request whose body has been read.
+#[derive(Debug)]
+pub struct InboundRequest {
+    /// Where it comes from.
+    pub head: RequestHead,
+    /// Its slot among the requests in progress, if there is a limit.
+    pub permit: Option<AdmissionPermit>,
+    /// Its body.
+    pub body: Bytes,
+    /// The body's share of the memory for bodies.
+    pub lease: Option<MemoryLease>,
+}
+
+/// What a request asks for beside its body. The default asks for nothing.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+#[derive(Clone, Debug, Default)]
+pub struct RequestOptions {
+    /// Refuse what a translation cannot carry, instead of dropping it.
+    pub strict: bool,
+    /// What the response cache may do.
+    pub cache: CacheDirective,
+    /// The session that the request names beside its body, and how its turn is taken.
+    pub session: SessionDirective,
+    /// The gateway's tools to offer.
+    pub tools: ToolSelection,
+    /// Show the gateway's tools at work in the stream.
+    pub show_tool_events: bool,
+    /// What the context service does with a long conversation; by its length if absent.
+    pub context_mode: Option<ContextMode>,
+    /// Report the routing decision in the reply.
+    pub explain: bool,
+    /// Report the cost at the end of a stream.
+    pub report_stream_cost: bool,
+    /// How urgent the request is, if not as usual for its client.
+    pub priority: Option<Priority>,
+    /// The attempt of an idempotent request.
+    pub idempotency: Option<IdempotencyToken>,
+    /// The caller's `Idempotency-Key`, for tools that write.
+    pub idempotency_key: Option<Arc<str>>,
+    /// W3C trace context, if the caller is tracing.
+    pub traceparent: Option<Arc<str>>,
+    /// Vendor part of the trace context.
+    pub tracestate: Option<Arc<str>>,
+    /// Headers that an upstream of the same dialect gets, names in lower case.
+    pub forwarded_headers: Arc<[(&'static str, String)]>,
+    /// The request comes from the platform's context service, and must not be sent back to it.
+    pub from_context_service: bool,
+}
+
+/// What the caller says of the response cache.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CacheDirective {
+    /// The reason not to use the cache, if the caller forbids it.
+    pub bypass: Option<&'static str>,
+    /// The caller says that the request can be repeated, whatever its sampling.
+    pub wanted: bool,
+    /// The caller wants a response that does not come from the cache.
+    pub refresh: bool,
+}
+
+impl CacheDirective {
+    /// What the cache may do for a request that continues a session, or not.
+    pub(crate) fn mode(self, has_session: bool) -> Caching {
+        match self.bypass {
+            Some(reason) => Caching::Bypass(reason),
+            None if has_session => Caching::Bypass("session"),
+            None => Caching::Allowed { wanted: self.wanted, anew: self.refresh },
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Which of the gateway's tools go with a request, and who runs them.
+//!
+//! A request comes by tools in four ways: it describes one that the gateway knows, it selects some
+//! (`x-gateway-tools`), its session lists them, or the configuration offers them to its client or to
+//! every client. What it selects replaces what is offered otherwise; `off` returns every call to the
+//! caller.
+
+use super::{context, deadline::DeadlineLayer, permitted::permitted_tools};
+use crate::RequestContext;
+use gateway_core::{
+    ChatRequest, GatewayError, Payload, Provider, ProviderRequest, Result, Role, ToolError,
+    ToolLoop, ToolSpec, Tools,
+};
+use gateway_sessions::{Chosen, taxonomy};
+use gateway_wire::tool_names;
+use std::sync::Arc;
+
+/// The gateway's tools that a request selects.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum ToolSelection {
+    /// Those that its session and the configuration offer.
+    #[default]
+    Usual,
+    /// None: every call is returned to the caller.
+    Off,
+    /// Those of these names.
+    Named(Vec<String>),
+}
+
+/// A provider that runs the gateway's tools, and the tools that the model learns of.
+pub(crate) struct AttachedTools {
+    /// The provider to send the request to.
+    pub(crate) provider: Arc<dyn Provider>,
+    /// The tools that are described to the model besides those of the request.
+    pub(crate) added: Vec<Arc<ToolSpec>>,
+}
+
+/// `provider` with the gateway's tools attached; `None` if the request comes by no tool.
+///
+/// # Errors
+///
+/// If a tool is offered that does not exist, or the request cannot be decoded.
+pub(crate) fn attach(
+    context: &RequestContext,
+    provider: &Arc<dyn Provider>,
+    request: &ProviderRequest,
+    chosen: &Chosen,
+) -> Result<Option<AttachedTools>> {
+    let (toolbox, client) = (&context.engine.toolbox, &context.head.client);
+    let options = &context.head.options;
+    let tools = permitted_tools(client, &toolbox.tools);
+    let offered: Vec<&str> = match &options.tools {
+        ToolSelection::Off => return Ok(None),
+        ToolSelection::Named(names) => names.iter().map(String::as_str).collect(),
+        ToolSelection::Usual if cannot_call(request) => Vec::new(),
+        ToolSelection::Usual => {
+            // Configured tools were known at start: one that is missing now has lost its server.
+            let configured = toolbox.offered.iter().chain(&client.offered_tools);
+            let available = configured.filter(|name| tools.spec(name).is_some());
+            available.chain(&chosen.tools).map(String::as_str).collect()
+        }
+    };
+    if offered.is_empty() && !describes_known_tool(request, &*tools) {
+        return Ok(None);
+    }
+    if let Some(name) = offered.iter().find(|name| tools.spec(name).is_none()) {
+        let unknown = ToolError::unknown(name).message;
+        return Err(GatewayError::invalid("tools", unknown).with_code("tool_not_found"));
+    }
+    let limit = if request.stream { toolbox.stream_total } else { toolbox.total };
+    let mut calls = context::tool_context(chosen, &request.context, limit);
+    calls.idempotency_key.clone_from(&options.idempotency_key);
+    calls.taxonomy = calls.taxonomy.or(requested_taxonomy(request)?);
+    let until = calls.deadline;
+    let added = added_tools(request.request()?, &offered, &*tools);
+    let tool_loop = ToolLoop::new(Arc::clone(provider))
+        .with_tools(tools)
+        .with_offered_tools(offered)
+        .with_limits(toolbox.limits)
+        .with_context(calls);
+    Ok(Some(AttachedTools { provider: Arc::new(DeadlineLayer::new(tool_loop, until)), added }))
+}
+
+/// The tools `offered` that `request` does not describe itself, each once.
+fn added_tools(request: &ChatRequest, offered: &[&str], tools: &dyn Tools) -> Vec<Arc<ToolSpec>> {
+    let mut added: Vec<Arc<ToolSpec>> = Vec::new();
+    for spec in offered.iter().filter_map(|name| tools.spec(name)) {
+        let mut known = request.tools.iter().chain(added.iter().map(|it| &**it));
+        if !known.any(|it| it.name() == spec.name()) {
+            added.push(spec);
+        }
+    }
+    added
+}
+
+/// Whether the model is known to call no tools: what is offered to all is not offered to it.
+fn cannot_call(request: &ProviderRequest) -> bool {
+    request.target.card.as_ref().is_some_and(|card| card.capabilities.tools == Some(false))
+}
+
+/// Whether the request describes a tool that may be one of the gateway's.
+fn describes_known_tool(request: &ProviderRequest, tools: &dyn Tools) -> bool {
+    let is_known = |name: &str| tools.spec(name).is_some();
+    match &request.payload {
+        Payload::Raw(raw) => {
+            let list = raw.envelope.tools.clone().and_then(|span| raw.body.get(span));
+            list.is_some_and(|list| tool_names::may_name(list, is_known))
+        }
+        Payload::Parsed(request) => request.tools.iter().any(|tool| is_known(tool.name())),
+    }
+}
+
+/// The taxonomy that the latest message of the user asks for.
+fn requested_taxonomy(request: &ProviderRequest) -> Result<Option<String>> {
+    let messages = &request.request()?.messages;
+    let user = messages.iter().rev().find(|message| message.role == Role::User);
+    Ok(user.and_then(|message| taxonomy::asked_for(&message.plain_text())))
+}

@@ -1,0 +1,77 @@
+//! The gateway's tools in a request: which are offered, who may use them, how long they may take.
+
+mod attach;
+mod context;
+mod deadline;
+mod events;
+mod permitted;
+
+pub use self::{attach::ToolSelection, context::tool_context, permitted::permitted_tools};
+pub(crate) use self::{
+    attach::attach,
+    events::{count_calls_as_output, write_tool_events},
+};
+
+use async_trait::async_trait;
+use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolLoopLimits, ToolSpec, Tools};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// The tools that the gateway runs, and how far a model may go with them.
+#[derive(Clone)]
+pub struct Toolbox {
+    /// The tools.
+    pub tools: Arc<dyn Tools>,
+    /// The names of those that every request to a model offers, unless it or its session names
+    /// others.
+    pub offered: Vec<String>,
+    /// How often a model may call them.
+    pub limits: ToolLoopLimits,
+    /// How long a request may take with all its tools, if its response is not streamed.
+    pub total: Duration,
+    /// The same, of a streamed response.
+    pub stream_total: Duration,
+}
+
+/// A registry without tools.
+struct NoTools;
+
+#[async_trait]
+impl Tools for NoTools {
+    fn specs(&self) -> Vec<Arc<ToolSpec>> {
+        Vec::new()
+    }
+
+    fn spec(&self, _: &str) -> Option<Arc<ToolSpec>> {
+        None
+    }
+
+    fn recognizes(&self, _: &ToolSpec) -> bool {
+        false
+    }
+
+    async fn run(&self, call: &ToolCall, _: &ToolContext) -> Result<Json, ToolError> {
+        Err(ToolError::unknown(&call.name))
+    }
+}
+
+impl Default for Toolbox {
+    /// Without a tool.
+    fn default() -> Self {
+        Self {
+            tools: Arc::new(NoTools),
+            offered: Vec::new(),
+            limits: ToolLoopLimits::default(),
+            total: Duration::from_secs(590),
+            stream_total: Duration::from_mins(30),
+        }
+    }
+}
+
+impl fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Toolbox")
+            .field("offered", &self.offered)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! From an endpoint to its handler.
+
+use crate::{
+    Endpoint, RequestBody, body, console, conversations, count, embeddings,
+    endpoint::Kind,
+    explain,
+    failure::Failure,
+    generation, headers, health, models, platform, reply,
+    request::Origin,
+    responses,
+    service::{Arrival, HttpService, method_label},
+    sessions, tools, usage,
+};
+use gateway_core::{ErrorKind, GatewayError, Result};
+use gateway_limits::{Client, LimitError};
+use gateway_wire::json;
+use http::{Method, Request, Response};
+use std::sync::Arc;
+
+/// Serves a request at `endpoint`.
+///
+/// # Errors
+///
+/// Whatever fails before the reply begins.
+pub(crate) async fn dispatch(
+    service: &HttpService,
+    endpoint: Endpoint<'_>,
+    arrival: Arrival<'_>,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>, Failure> {
+    let origin = Origin {
+        path: endpoint.label(),
+        request_id: Arc::clone(arrival.request_id),
+        peer: service.peers.caller(arrival.peer, request.headers()),
+        started: arrival.started,
+        in_flight: service.engine.metrics.request_started(method_label(request.method())),
+    };
+    match endpoint.kind() {
+        // Boxed, so that their futures take no room in that of a request to a model.
+        Kind::Open => Ok(Box::pin(serve_open(service, endpoint)).await?),
+        Kind::Keyed => Box::pin(serve_keyed(service, endpoint, origin, request)).await,
+        Kind::Model => match endpoint.caller() {
+            Some(dialect) => generation::generate(service, dialect, origin, request).await,
+            None => Err(unhandled().into()),
+        },
+    }
+}
+
+/// Serves an endpoint that needs no key.
+async fn serve_open(
+    service: &HttpService,
+    endpoint: Endpoint<'_>,
+) -> Result<Response<reply::Body>> {
+    if endpoint == Endpoint::Root {
+        Ok(platform::root(service))
+    } else if matches!(endpoint, Endpoint::Health | Endpoint::Live) {
+        Ok(platform::health(service))
+    } else if matches!(endpoint, Endpoint::HealthReady | Endpoint::Ready) {
+        Ok(health::ready(service).await)
+    } else if endpoint == Endpoint::Metrics {
+        platform::metrics(service)
+    } else if endpoint == Endpoint::OpenApi {
+        platform::openapi(service)
+    } else {
+        page(service, endpoint)
+    }
+}
+
+/// A page, or a file that belongs to one.
+fn page(service: &HttpService, endpoint: Endpoint<'_>) -> Result<Response<reply::Body>> {
+    if let Endpoint::ConsoleFile(name) = endpoint {
+        console::page(service, name)
+    } else if let Endpoint::DocsFile(name) = endpoint {
+        console::docs(service, name)
+    } else if endpoint == Endpoint::Console {
+        console::page(service, "")
+    } else if endpoint == Endpoint::Docs {
+        console::docs(service, "")
+    } else {
+        Err(unhandled())
+    }
+}
+
+/// Serves an endpoint that needs a key, within the client's rate limit.
+async fn serve_keyed(
+    service: &HttpService,
+    endpoint: Endpoint<'_>,
+    origin: Origin,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>, Failure> {
+    if endpoint == Endpoint::Embeddings {
+        return embeddings::embed(service, origin, request).await;
+    }
+    let client = service.identify(request.headers(), origin.peer)?;
+    let limiter = &service.engine.limits.limiter;
+    let status = match limiter.check_request_rate(&client, origin.peer).await {
+        Ok(status) => status,
+        Err(LimitError { error, status }) => {
+            return Err(Failure::from(error).with_rate_limits(status));
+        }
+    };
+    let served = serve_client(service, endpoint, (&client, origin), request).await;
+    match served {
+        Ok(mut reply) => {
+            headers::rate_limit::write_headers(&status, reply.headers_mut());
+            Ok(reply)
+        }
+        Err(failure) => Err(failure.with_rate_limits(status)),
+    }
+}
+
+/// Serves an identified client.
+async fn serve_client(
+    service: &HttpService,
+    endpoint: Endpoint<'_>,
+    (client, origin): (&Arc<Client>, Origin),
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>, Failure> {
+    let (query, method) = (request.uri().query(), request.method());
+    let tool_caller = |origin: &Origin| tools::ToolCaller {
+        client: Arc::clone(client),
+        peer: origin.peer,
+        request_id: Arc::clone(&origin.request_id),
+    };
+    Ok(match endpoint {
+        Endpoint::Models => models::list(service, request.headers(), query)?,
+        Endpoint::Model(id) => models::show(service, request.headers(), id)?,
+        Endpoint::CountTokens => return count::count(service, origin, request).await,
+        Endpoint::Embeddings => return embeddings::embed(service, origin, request).await,
+        Endpoint::Explain => return explain::explain(service, origin, request).await,
+        Endpoint::Providers => platform::providers(service),
+        Endpoint::ConsoleFeed => console::watch(service, client)?,
+        Endpoint::HealthDetailed => health::detailed(service).await,
+        Endpoint::Usage => usage::usage(service, Some(&client.name), query).await?,
+        Endpoint::Response(id) if method == Method::DELETE => {
+            responses::delete(service, client, id).await?
+        }
+        Endpoint::Response(id) => responses::retrieve(service, client, id, query).await?,
+        Endpoint::ResponseCancel(id) => responses::cancel(service, client, id).await?,
+        Endpoint::ResponseItems(id) => responses::input_items(service, client, id, query).await?,
+        Endpoint::ResponseTokens => input_tokens(service, client, request).await?,
+        Endpoint::Conversations
+        | Endpoint::Conversation(_)
+        | Endpoint::ConversationItems(_)
+        | Endpoint::ConversationItem(..) => {
+            conversations::serve(service, endpoint, client, request).await?
+        }
+        Endpoint::Tools | Endpoint::Tool(_) | Endpoint::ToolExecute => {
+            tools::serve(service, endpoint, tool_caller(&origin), request).await?
+        }
+        Endpoint::Mcp => tools::serve_mcp(service, tool_caller(&origin), request).await?,
+        Endpoint::Sessions
+        | Endpoint::Session(_)
+        | Endpoint::SessionFork(_)
+        | Endpoint::SessionMessages(_) => {
+            sessions::serve(service, endpoint, client, request).await?
+        }
+        // Endpoints of the other kinds.
+        Endpoint::Root
+        | Endpoint::Health
+        | Endpoint::HealthReady
+        | Endpoint::Ready
+        | Endpoint::Live
+        | Endpoint::Metrics
+        | Endpoint::OpenApi
+        | Endpoint::Docs
+        | Endpoint::DocsFile(_)
+        | Endpoint::Console
+        | Endpoint::ConsoleFile(_)
+        | Endpoint::ChatCompletions
+        | Endpoint::Responses
+        | Endpoint::Messages
+        | Endpoint::Completions => return Err(unhandled().into()),
+    })
+}
+
+/// Estimates the input tokens of a Responses request.
+async fn input_tokens(
+    service: &HttpService,
+    client: &Client,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>> {
+    let (head, body) = request.into_parts();
+    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
+    json::validate(&body, &json::Limits { depth: service.engine.settings.json_depth })?;
+    responses::input_tokens(service, client, &body).await
+}
+
+/// A row of the endpoint table without a handler; a test asks for each row.
+fn unhandled() -> GatewayError {
+    GatewayError::new(ErrorKind::Internal, "an endpoint without a handler")
+}

@@ -1,0 +1,30 @@
+//! The failure of a request: the error, and what its reply reports all the same.
+
+use gateway_core::GatewayError;
+use gateway_engine::{RequestFailure, ResponseFacts};
+use gateway_limits::RateLimitStatus;
+
+/// A request that failed before its reply began. Boxed, because it is seldom and large.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) Box<RequestFailure>);
+
+impl Failure {
+    /// The same failure, with the state of the caller's rate limits.
+    pub(crate) fn with_rate_limits(mut self, status: RateLimitStatus) -> Self {
+        self.0.facts.rate_limits = status;
+        self
+    }
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        let facts = ResponseFacts::default();
+        Self(Box::new(RequestFailure { error, facts, is_accounted: false }))
+    }
+}
+
+impl From<Box<RequestFailure>> for Failure {
+    fn from(failure: Box<RequestFailure>) -> Self {
+        Self(failure)
+    }
+}

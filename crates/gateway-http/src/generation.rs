@@ -1,0 +1,76 @@
+//! `POST /v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/completions`: a response of the
+//! model. What differs between them is the dialect.
+
+use crate::{
+    RequestBody, body,
+    failure::Failure,
+    headers, reply,
+    request::{Origin, options},
+    service::HttpService,
+};
+use gateway_core::Dialect;
+use gateway_engine::{EngineResponse, InboundRequest, Operation, RequestHead, ResponseBody};
+use gateway_wire::Caller;
+use http::{Request, Response, StatusCode, request::Parts};
+
+/// Serves a request for a response of the model.
+///
+/// # Errors
+///
+/// Whatever fails before the first output.
+pub(crate) async fn generate(
+    service: &HttpService,
+    dialect: &'static dyn Caller,
+    origin: Origin,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>, Failure> {
+    let (head, body) = request.into_parts();
+    let inbound = admit(service, dialect.dialect(), origin, &head, body).await?;
+    let prepared = service.engine.prepare(dialect, Operation::Generate, inbound).await?;
+    Ok(written(prepared.generate(dialect).await?))
+}
+
+/// Identifies the client, takes a slot for the request, and reads its body.
+pub(crate) async fn admit(
+    service: &HttpService,
+    dialect: Dialect,
+    origin: Origin,
+    head: &Parts,
+    body: RequestBody,
+) -> Result<InboundRequest, Failure> {
+    let request_head = request_head(service, dialect, origin, head)?;
+    let priority = request_head.options.priority;
+    let permit = service.engine.admit(&request_head.client, priority).await?;
+    let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
+    Ok(InboundRequest { head: request_head, permit, body, lease: Some(lease) })
+}
+
+/// Identifies the client, and reads the headers of its request.
+pub(crate) fn request_head(
+    service: &HttpService,
+    dialect: Dialect,
+    origin: Origin,
+    head: &Parts,
+) -> Result<RequestHead, Failure> {
+    let client = service.identify(&head.headers, origin.peer)?;
+    Ok(RequestHead {
+        request_id: origin.request_id,
+        path: origin.path,
+        peer: origin.peer,
+        client,
+        options: options::read(head, dialect)?,
+        started: origin.started,
+        in_flight: Some(origin.in_flight),
+    })
+}
+
+/// The reply with `response`.
+pub(crate) fn written(response: EngineResponse) -> Response<reply::Body> {
+    let EngineResponse { facts, body } = response;
+    let mut reply = match body {
+        ResponseBody::Whole(bytes) => reply::written(StatusCode::OK, bytes),
+        ResponseBody::Events(events) => reply::event_stream(events),
+    };
+    headers::facts::write(&facts, reply.headers_mut());
+    reply
+}

@@ -1,0 +1,227 @@
+//! What the headers of a request ask for.
+
+use crate::{idempotency, names};
+use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
+use gateway_engine::{
+    CacheDirective, ContextMode, RequestOptions, SessionDirective, ToolSelection,
+};
+use gateway_limits::Priority;
+use gateway_sessions::OnConflict;
+use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL, request::Parts};
+use std::{sync::Arc, time::Duration};
+
+/// How long a request that would rather wait waits for the turn before it.
+const TURN_PATIENCE: Duration = Duration::from_mins(1);
+/// The longest `Idempotency-Key` that tools are given.
+const MAX_KEY: usize = 255;
+/// The longest `tracestate` that is passed on.
+const MAX_TRACESTATE: usize = 512;
+
+/// The options in the headers of a request to an endpoint of `dialect`.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidRequest`] if a header of the gateway's own is malformed.
+pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<RequestOptions> {
+    let headers = &head.headers;
+    let options = traced(headers);
+    Ok(RequestOptions {
+        strict: is(headers, &names::STRICT, b"true"),
+        cache: cache(headers),
+        session: session(headers)?,
+        tools: tools(headers)?,
+        show_tool_events: is(headers, &names::TOOL_EVENTS, b"show"),
+        context_mode: context_mode(headers),
+        explain: is_true(headers, &names::EXPLAIN),
+        report_stream_cost: is(headers, &names::USAGE, b"true"),
+        priority: priority(headers),
+        idempotency: idempotency::mark(head).cloned(),
+        idempotency_key: idempotency_key(headers),
+        forwarded_headers: forwarded(headers, dialect),
+        ..options
+    })
+}
+
+/// The options of work that no model does: its trace, and whether the context service sent it.
+pub(crate) fn traced(headers: &HeaderMap) -> RequestOptions {
+    let text = |name| headers.get::<http::HeaderName>(name)?.to_str().ok();
+    RequestOptions {
+        traceparent: text(names::TRACEPARENT).filter(|it| is_traceparent(it)).map(Into::into),
+        tracestate: text(names::TRACESTATE).filter(|it| it.len() <= MAX_TRACESTATE).map(Into::into),
+        from_context_service: headers.contains_key(names::CMS_ORIGIN),
+        ..RequestOptions::default()
+    }
+}
+
+/// `x-priority: batch`; a request can make itself less urgent than its client, never more.
+pub(crate) fn priority(headers: &HeaderMap) -> Option<Priority> {
+    let value = headers.get(names::PRIORITY)?;
+    value.as_bytes().eq_ignore_ascii_case(b"batch").then_some(Priority::Batch)
+}
+
+/// The caller's own key for what it wants done once.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<Arc<str>> {
+    let key = headers.get(names::IDEMPOTENCY_KEY)?.to_str().ok()?;
+    (1..=MAX_KEY).contains(&key.len()).then(|| key.into())
+}
+
+fn is(headers: &HeaderMap, name: &http::HeaderName, value: &[u8]) -> bool {
+    headers.get(name).is_some_and(|it| it.as_bytes() == value)
+}
+
+fn is_true(headers: &HeaderMap, name: &http::HeaderName) -> bool {
+    headers.get(name).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+/// `Cache-Limits`, and `x-gateway-cache`: `true` says that the request can be repeated, `false` that
+/// its response is not to be cached.
+fn cache(headers: &HeaderMap) -> CacheDirective {
+    let mut directive = CacheDirective::default();
+    for value in headers.get_all(CACHE_CONTROL) {
+        let words = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        for word in words {
+            if word.eq_ignore_ascii_case("no-store") {
+                directive.bypass = Some("no_store");
+                return directive;
+            }
+            directive.refresh |= word.eq_ignore_ascii_case("no-cache");
+        }
+    }
+    let value = headers.get(names::CACHE).map(|value| value.as_bytes().to_ascii_lowercase());
+    match value.as_deref() {
+        Some(b"false" | b"off") => directive.bypass = Some("refused"),
+        value => directive.wanted = matches!(value, Some(b"true" | b"on")),
+    }
+    directive
+}
+
+fn session(headers: &HeaderMap) -> Result<SessionDirective> {
+    let on_conflict = match headers.get(names::SESSION_CONFLICT).map(HeaderValue::as_bytes) {
+        None | Some(b"refuse") => OnConflict::Refuse,
+        Some(b"wait") => OnConflict::Wait(TURN_PATIENCE),
+        Some(_) => {
+            let message = "x-session-conflict must be 'refuse' or 'wait'";
+            return Err(GatewayError::new(ErrorKind::InvalidRequest, message));
+        }
+    };
+    // A value that is not text names no session, like any other name that was not issued.
+    let id = headers.get(names::SESSION_ID);
+    let id = id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    Ok(SessionDirective { id, on_conflict })
+}
+
+fn tools(headers: &HeaderMap) -> Result<ToolSelection> {
+    let mut names = Vec::new();
+    for value in headers.get_all("x-gateway-tools") {
+        let text = value.to_str().map_err(|error| {
+            GatewayError::invalid("tools", "x-gateway-tools must be a list of names")
+                .with_source(error)
+        })?;
+        let listed = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.extend(listed.map(str::to_owned));
+    }
+    Ok(match &*names {
+        [] => ToolSelection::Usual,
+        [only] if only.eq_ignore_ascii_case("off") => ToolSelection::Off,
+        _ => ToolSelection::Named(names),
+    })
+}
+
+fn context_mode(headers: &HeaderMap) -> Option<ContextMode> {
+    let mode = headers.get(names::CMS_MODE)?;
+    Some(ContextMode::parse(mode.to_str().unwrap_or_default()))
+}
+
+/// The headers that belong to a dialect: an upstream of the same dialect gets them.
+fn forwarded(headers: &HeaderMap, dialect: Dialect) -> Arc<[(&'static str, String)]> {
+    let names: &[&str] = match dialect {
+        Dialect::Messages => &["anthropic-beta", "anthropic-version"],
+        Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Ollama => &[],
+    };
+    let value = |name: &&'static str| Some((*name, headers.get(*name)?.to_str().ok()?.to_owned()));
+    names.iter().filter_map(value).collect()
+}
+
+/// Whether `text` has the form of <https://www.w3.org/TR/trace-context/#traceparent-header>.
+fn is_traceparent(text: &str) -> bool {
+    let lengths = [2, 32, 16, 2];
+    let mut parts = text.split('-');
+    let has_form = lengths.iter().all(|length| parts.next().is_some_and(|it| it.len() == *length));
+    has_form
+        && parts.next().is_none()
+        && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+
+    fn headers(headers: &[(&'static str, &str)]) -> HeaderMap {
+        let parse = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), value.parse().unwrap())
+        };
+        headers.iter().map(parse).collect()
+    }
+
+    #[track_caller]
+    fn check_cache(said: &[(&'static str, &str)], expected: CacheDirective) {
+        assert_eq!(cache(&headers(said)), expected, "{said:?}");
+    }
+
+    #[test]
+    fn cache_headers_are_read() {
+        let directive = |bypass, wanted, refresh| CacheDirective { bypass, wanted, refresh };
+        check_cache(&[], CacheDirective::default());
+        check_cache(&[("x-gateway-cache", "True")], directive(None, true, false));
+        check_cache(&[("cache-control", "max-age=0, No-Cache")], directive(None, false, true));
+        check_cache(&[("x-gateway-cache", "off")], directive(Some("refused"), false, false));
+        check_cache(&[("cache-control", "no-store")], directive(Some("no_store"), false, false));
+        let both = [("x-gateway-cache", "true"), ("cache-control", "no-store")];
+        check_cache(&both, directive(Some("no_store"), false, false));
+    }
+
+    #[track_caller]
+    fn check_tools(values: &[&str], expected: &ToolSelection) {
+        let values: Vec<_> = values.iter().map(|value| ("x-gateway-tools", *value)).collect();
+        let mut map = HeaderMap::new();
+        for (name, value) in values {
+            map.append(name, value.parse().unwrap());
+        }
+        assert_eq!(tools(&map).as_ref().ok(), Some(expected));
+    }
+
+    #[test]
+    fn tool_header_selects_tools() {
+        let named = |names: &[&str]| {
+            ToolSelection::Named(names.iter().map(|name| (*name).to_owned()).collect())
+        };
+        check_tools(&[], &ToolSelection::Usual);
+        check_tools(&[" , "], &ToolSelection::Usual);
+        check_tools(&["OFF"], &ToolSelection::Off);
+        check_tools(&["echo"], &named(&["echo"]));
+        check_tools(&["echo, calculator", "embed"], &named(&["echo", "calculator", "embed"]));
+    }
+
+    #[track_caller]
+    fn check_conflict(said: &[(&'static str, &str)], expected: Option<OnConflict>) {
+        assert_eq!(session(&headers(said)).ok().map(|it| it.on_conflict), expected);
+    }
+
+    #[test]
+    fn conflict_header_says_whether_to_wait() {
+        check_conflict(&[], Some(OnConflict::Refuse));
+        check_conflict(&[("x-session-conflict", "refuse")], Some(OnConflict::Refuse));
+        let patient = OnConflict::Wait(TURN_PATIENCE);
+        check_conflict(&[("x-session-conflict", "wait")], Some(patient));
+        check_conflict(&[("x-session-conflict", "hope")], None);
+    }
+
+    #[test]
+    fn malformed_traceparent_is_dropped() {
+        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        for text in ["", "00", "00-xyz-b7ad6b7169203331-01", "a-b-c-d"] {
+            assert!(!is_traceparent(text), "{text}");
+        }
+    }
+}
