@@ -40,7 +40,7 @@ async fn check(gateway: &Gateway, headers: &[(&str, &str)], told: &str) {
 }
 
 #[tokio::test]
-async fn a_key_opens() {
+async fn valid_key_is_accepted() {
     let (_upstream, gateway) = start().await;
     let bearer = format!("Bearer {KEY}");
     check(&gateway, &[("Authorization", &bearer)], "200").await;
@@ -50,7 +50,7 @@ async fn a_key_opens() {
 }
 
 #[tokio::test]
-async fn nothing_else_does() {
+async fn missing_or_invalid_key_is_rejected() {
     let (upstream, gateway) = start().await;
     let nearly = format!("Bearer {}0", &KEY[..KEY.len() - 1]);
     let longer = format!("Bearer {KEY}x");
@@ -77,7 +77,7 @@ async fn nothing_else_does() {
 }
 
 #[tokio::test]
-async fn two_keys_are_one_too_many() {
+async fn two_different_keys_are_rejected() {
     let (upstream, gateway) = start().await;
     let bearer = format!("Bearer {KEY}");
     let two = [("Authorization", bearer.as_str()), ("x-api-key", "sk-other")];
@@ -88,7 +88,7 @@ async fn two_keys_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn a_key_in_the_address_is_none() {
+async fn key_in_query_is_not_accepted() {
     let (_upstream, gateway) = start().await;
     for name in ["key", "api_key", "access_token"] {
         let reply = gateway.get(&format!("/v1/models?{name}={KEY}")).await;
@@ -98,7 +98,7 @@ async fn a_key_in_the_address_is_none() {
 }
 
 #[tokio::test]
-async fn every_refusal_is_the_same() {
+async fn authentication_errors_are_identical() {
     let (_upstream, gateway) = start().await;
     let mut bodies = Vec::new();
     for value in ["Bearer x", &format!("Bearer {}0", &KEY[..KEY.len() - 1])] {
@@ -109,7 +109,7 @@ async fn every_refusal_is_the_same() {
 }
 
 #[tokio::test]
-async fn probes_need_no_key() {
+async fn health_endpoints_need_no_key() {
     let (_upstream, gateway) = start().await;
     for path in ["/", "/health", "/metrics"] {
         assert_eq!(gateway.get(path).await.status(), 200, "{path}");
@@ -120,7 +120,7 @@ async fn probes_need_no_key() {
 }
 
 #[tokio::test]
-async fn a_client_keeps_to_its_models() {
+async fn client_may_use_only_allowed_models() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).client("app", KEY);
     let setup = setup.write("[clients]", "models", "[\"lab/allowed\", \"lab/open-*\"]");

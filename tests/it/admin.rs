@@ -58,7 +58,7 @@ async fn chat(gateway: &Gateway, key: &str, model: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_key_lives_from_its_making_to_its_end() {
+async fn virtual_key_works_from_creation_to_deletion() {
     let bench = Bench::start(Setup::new()).await;
     assert_eq!(bench.chat("sk-gw-made-up").await, "401 invalid_api_key");
     let (key, id) = bench.key(json!({ "client": "app", "models": ["fake/*"] })).await;
@@ -100,7 +100,7 @@ async fn a_key_lives_from_its_making_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_key_ends_when_it_was_said_to() {
+async fn virtual_key_expires_at_its_time() {
     let bench = Bench::start(Setup::new()).await;
     let (key, _) = bench.key(json!({ "client": "app", "expires_in_seconds": 0 })).await;
     assert_eq!(bench.chat(&key).await, "401 invalid_api_key");
@@ -109,7 +109,7 @@ async fn a_key_ends_when_it_was_said_to() {
 }
 
 #[tokio::test]
-async fn a_key_has_limits() {
+async fn virtual_key_limits_are_enforced() {
     let bench = Bench::start(Setup::new()).await;
     let limits = json!({ "client": "app", "requests_per_minute": 1 });
     let (key, _) = bench.key(limits).await;
@@ -118,7 +118,7 @@ async fn a_key_has_limits() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused() {
+async fn invalid_key_settings_are_rejected() {
     let bench = Bench::start(Setup::new()).await;
     for wrong in [
         json!({}),
@@ -138,7 +138,7 @@ async fn what_makes_no_sense_is_refused() {
 }
 
 #[tokio::test]
-async fn operators_show_a_token_and_are_listened_to_nowhere_else() {
+async fn admin_api_requires_token_on_admin_listener() {
     let bench = Bench::start(Setup::new()).await;
     assert_eq!(bench.send("GET", "/admin/keys", "guess", "").await.told(), "401 invalid_api_key");
     let bearer = format!("Bearer {TOKEN}");
@@ -155,7 +155,7 @@ async fn operators_show_a_token_and_are_listened_to_nowhere_else() {
 }
 
 #[tokio::test]
-async fn operators_see_what_all_have_used() {
+async fn admin_usage_lists_all_clients() {
     let bench = Bench::start(Setup::new().client("configured", "sk-configured")).await;
     let (key, _) = bench.key(json!({ "client": "app" })).await;
     bench.chat(&key).await;
@@ -173,7 +173,7 @@ async fn operators_see_what_all_have_used() {
 }
 
 #[tokio::test]
-async fn wrong_keys_are_counted_by_address() {
+async fn failed_authentication_is_limited_by_address() {
     let bench = Bench::start(Setup::new()).await;
     let (key, _) = bench.key(json!({ "client": "app" })).await;
     let mut told = Vec::new();
@@ -186,7 +186,7 @@ async fn wrong_keys_are_counted_by_address() {
 }
 
 #[tokio::test]
-async fn all_gateways_of_a_store_know_a_key_within_seconds() {
+async fn new_key_reaches_all_replicas_within_seconds() {
     let redis = Redis::start().await;
     let setup = || Setup::new().sharing(&redis);
     let first = Bench::start(setup()).await;

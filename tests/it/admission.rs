@@ -32,7 +32,7 @@ async fn hold(upstream: &Upstream, gateway: &Gateway, headers: &[(&str, &str)]) 
 }
 
 #[tokio::test]
-async fn a_place_is_held_until_the_stream_ends_and_others_are_told() {
+async fn slot_is_held_until_stream_ends_and_others_are_rejected() {
     let settings = [("max_concurrent_requests", "2"), ("queue", "0")];
     let (upstream, gateway) = start(&settings).await;
     let first = hold(&upstream, &gateway, &[]).await;
@@ -59,7 +59,7 @@ async fn a_place_is_held_until_the_stream_ends_and_others_are_told() {
 }
 
 #[tokio::test]
-async fn a_moment_is_waited_for_a_place() {
+async fn request_waits_briefly_for_slot() {
     let settings = [("max_concurrent_requests", "1"), ("queue_timeout", "\"10s\"")];
     let (upstream, gateway) = start(&settings).await;
     let held = hold(&upstream, &gateway, &[]).await;
@@ -71,7 +71,7 @@ async fn a_moment_is_waited_for_a_place() {
 }
 
 #[tokio::test]
-async fn what_can_wait_leaves_room() {
+async fn batch_requests_leave_reserved_slots() {
     let settings = [("max_concurrent_requests", "2"), ("queue", "0")];
     let (upstream, gateway) = start(&settings).await;
     let _held = hold(&upstream, &gateway, &[]).await;
@@ -80,7 +80,7 @@ async fn what_can_wait_leaves_room() {
 }
 
 #[tokio::test]
-async fn too_much_memory_turns_requests_away() {
+async fn memory_pressure_sheds_requests() {
     let (_upstream, gateway) = start(&[("memory_threshold_mb", "1")]).await;
     // Measured a few times a second.
     let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(10);
@@ -98,7 +98,7 @@ async fn too_much_memory_turns_requests_away() {
 }
 
 #[tokio::test]
-async fn one_provider_does_not_take_all_places() {
+async fn provider_cannot_take_all_slots() {
     let (upstream, gateway) = start(&[("max_per_provider", "1")]).await;
     let _held = hold(&upstream, &gateway, &[]).await;
     assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "503 provider_overloaded");
@@ -106,7 +106,7 @@ async fn one_provider_does_not_take_all_places() {
 }
 
 #[tokio::test]
-async fn one_tenant_does_not_take_all_places() {
+async fn tenant_cannot_take_all_slots() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).client("a", "sk-a").client("b", "sk-b");
     let gateway = setup.write("admission", "max_per_tenant", "1").start().await;
@@ -129,7 +129,7 @@ async fn told(gateway: &Gateway) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn operators_are_told_who_is_in_and_who_was_not() {
+async fn admission_state_is_reported_to_operators() {
     let settings = [
         ("max_concurrent_requests", "1"),
         ("queue", "1"),
@@ -159,7 +159,7 @@ async fn operators_are_told_who_is_in_and_who_was_not() {
 /// A provider that has become slow fills its own places, and those who wait for one of them hinder
 /// nobody who asks another.
 #[tokio::test]
-async fn a_slow_provider_is_slow_alone() {
+async fn slow_provider_does_not_slow_others() {
     let settings = [("max_per_provider", "4"), ("queue_timeout", "\"2s\"")];
     let (upstream, gateway) = start(&settings).await;
     let body = openai::ask("fake/echo", json!({}));
@@ -203,7 +203,7 @@ async fn usual(gateway: &Gateway, bytes: &[u8], count: usize, told: &str) -> Dur
 /// To turn away costs the gateway hardly more than to say that it is there, however much there is to
 /// do.
 #[tokio::test]
-async fn what_is_too_much_is_turned_away_at_once() {
+async fn excess_requests_are_rejected_immediately() {
     let settings = [("max_concurrent_requests", "2"), ("queue", "0")];
     let (upstream, gateway) = start(&settings).await;
     let _held = (hold(&upstream, &gateway, &[]).await, hold(&upstream, &gateway, &[]).await);
@@ -246,7 +246,7 @@ async fn answers(gateway: &Arc<Gateway>, callers: usize, length: Duration) -> us
 
 /// Five times as many callers as there are places get as much done as just enough of them.
 #[tokio::test]
-async fn too_many_callers_do_not_keep_each_other_from_being_served() {
+async fn overload_does_not_reduce_throughput() {
     let settings = [("max_concurrent_requests", "4"), ("queue", "4")];
     let (upstream, gateway) = start(&settings).await;
     let gateway = Arc::new(gateway);

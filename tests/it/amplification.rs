@@ -91,7 +91,7 @@ fn allowed(counted: &Counted, asked: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_is_asked_hardly_more_than_callers_ask() {
+async fn outage_does_not_amplify_upstream_calls() {
     for status in [500, 429] {
         let counted = count(Setup::tenacious(), refusal(status), 20, 0).await;
         assert!(counted.calls * 10 <= counted.requests * 11, "{} calls", counted.calls);
@@ -103,7 +103,7 @@ async fn a_provider_that_is_down_is_asked_hardly_more_than_callers_ask() {
 }
 
 #[tokio::test]
-async fn callers_who_try_again_do_not_make_it_worse() {
+async fn retrying_callers_do_not_amplify_load() {
     for status in [500, 429] {
         let counted = count(Setup::tenacious(), refusal(status), 1, TRIES_OF_CLIENTS).await;
         assert!(counted.calls * 10 <= counted.requests * 33, "{} calls", counted.calls);
@@ -122,7 +122,7 @@ async fn callers_who_try_again_do_not_make_it_worse() {
 
 /// What is of no use is said to be of none.
 #[tokio::test]
-async fn callers_do_not_try_again_what_is_of_no_use() {
+async fn permanent_errors_are_not_retried_by_callers() {
     for (failure, told) in [
         (refusal(401), "502 upstream_auth"),
         (refusal(402), "429 insufficient_quota"),

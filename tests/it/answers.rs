@@ -20,7 +20,7 @@ async fn check(gateway: &Gateway, model: &str, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_stream_says_what_a_whole_answer_says() {
+async fn streamed_response_equals_whole_response() {
     let gateway = Setup::new().start().await;
     check(&gateway, "fake/echo", "Hello, world[stop]").await;
     check(&gateway, "fake/any-other-name", "Hello, world[stop]").await;
@@ -34,7 +34,7 @@ async fn a_stream_says_what_a_whole_answer_says() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_is_what_clients_expect() {
+async fn whole_response_has_openai_shape() {
     let gateway = Setup::new().start().await;
     let answer = gateway.ask("fake/echo", Value::Null).await;
     assert_eq!(answer.header("x-gateway-provider"), "fake");
@@ -51,7 +51,7 @@ async fn a_whole_answer_is_what_clients_expect() {
 }
 
 #[tokio::test]
-async fn a_streamed_answer_is_what_clients_expect() {
+async fn streamed_response_has_openai_shape() {
     let gateway = Setup::new().start().await;
     let asked = json!({ "stream": true, "stream_options": { "include_usage": true } });
     let answer = gateway.ask("fake/chunks-2", asked).await;
@@ -69,7 +69,7 @@ async fn a_streamed_answer_is_what_clients_expect() {
 }
 
 #[tokio::test]
-async fn tools_are_called_and_their_results_read() {
+async fn tool_calls_and_results_round_trip() {
     let gateway = Setup::new().start().await;
     let call = gateway.ask("fake/tool-weather", Value::Null).await.json();
     let call = &call["choices"][0]["message"]["tool_calls"][0];
@@ -84,7 +84,7 @@ async fn tools_are_called_and_their_results_read() {
 }
 
 #[tokio::test]
-async fn failures_have_a_status_of_their_own() {
+async fn each_failure_kind_has_its_status() {
     let gateway = Setup::new().start().await;
     for (model, told) in [
         ("fake/error-400", "400 invalid_request"),
@@ -108,7 +108,7 @@ async fn failures_have_a_status_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_failure_after_output_is_the_last_event() {
+async fn error_after_output_is_last_event() {
     let gateway = Setup::new().timeout("idle", "100ms").hurried("300ms").start().await;
     for (model, said, whole) in [
         ("fake/cut-2", "c0 c1 <upstream_cut>", "502 upstream_cut"),
@@ -125,7 +125,7 @@ async fn a_failure_after_output_is_the_last_event() {
 }
 
 #[tokio::test]
-async fn a_model_can_be_the_usual_one() {
+async fn missing_model_uses_default() {
     let gateway = Setup::new().set("routing", "default_model", "fake/echo").start().await;
     let body = r#"{"messages":[{"role":"user","content":"Hi"}]}"#;
     let answer = gateway.chat(body).await.json();
@@ -134,7 +134,7 @@ async fn a_model_can_be_the_usual_one() {
 }
 
 #[tokio::test]
-async fn a_connection_serves_many_requests() {
+async fn connection_is_reused_for_many_requests() {
     let gateway = Setup::new().start().await;
     let mut raw = gateway.asking("fake/chunks-3", json!({ "stream": true })).await;
     assert_eq!(raw.reply().await.said(), "c0 c1 c2 [stop][DONE]");

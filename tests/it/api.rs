@@ -41,7 +41,7 @@ fn streamed(reply: &Reply) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_text_is_continued_streamed_or_not() {
+async fn completion_works_streamed_and_whole() {
     let gateway = Setup::new().start().await;
     for (body, expected) in [
         (json!({ "prompt": "one two" }), vec!["one two[stop]"]),
@@ -60,7 +60,7 @@ async fn a_text_is_continued_streamed_or_not() {
 }
 
 #[tokio::test]
-async fn a_completion_is_what_clients_expect() {
+async fn completion_has_openai_shape() {
     let gateway = Setup::new().start().await;
     let asked = json!({ "model": "fake/echo", "prompt": ["a b", "c"] });
     let answer = complete(&gateway, asked).await.json();
@@ -74,7 +74,7 @@ async fn a_completion_is_what_clients_expect() {
 }
 
 #[tokio::test]
-async fn an_upstream_is_asked_in_its_own_dialect() {
+async fn completion_is_translated_to_upstream_dialect() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let asked =
@@ -91,7 +91,7 @@ async fn an_upstream_is_asked_in_its_own_dialect() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_completed_is_refused() {
+async fn invalid_completion_request_is_rejected() {
     let gateway = Setup::new().start().await;
     for (body, told) in [
         (json!({ "model": "fake/echo" }), "400 invalid_request"),
@@ -115,7 +115,7 @@ async fn embed(gateway: &Gateway, body: Value) -> Reply {
 }
 
 #[tokio::test]
-async fn texts_become_vectors() {
+async fn embeddings_are_returned() {
     let gateway = Setup::new().start().await;
     let asked = json!({ "model": "fake/any", "input": ["a b", "c", "a b"], "dimensions": 4 });
     let reply = embed(&gateway, asked).await;
@@ -136,7 +136,7 @@ async fn texts_become_vectors() {
 }
 
 #[tokio::test]
-async fn vectors_are_written_as_the_caller_wants_them() {
+async fn embedding_encoding_format_is_respected() {
     let gateway = Setup::new().start().await;
     let asked = |format| json!({ "model": "fake/x", "input": "a", "encoding_format": format });
     let numbers = embed(&gateway, asked("float")).await.json();
@@ -147,7 +147,7 @@ async fn vectors_are_written_as_the_caller_wants_them() {
 }
 
 #[tokio::test]
-async fn an_upstream_makes_the_vectors() {
+async fn embeddings_come_from_upstream() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let vector = json!({ "object": "embedding", "index": 0, "embedding": [0.25, -1] });
@@ -162,7 +162,7 @@ async fn an_upstream_makes_the_vectors() {
 }
 
 #[tokio::test]
-async fn vectors_are_waited_for_no_longer_than_answers() {
+async fn embeddings_have_total_deadline() {
     let upstream = Upstream::start().await;
     let brief = ["connect", "first_byte", "first_token", "total"]
         .into_iter()
@@ -181,7 +181,7 @@ async fn vectors_are_waited_for_no_longer_than_answers() {
 }
 
 #[tokio::test]
-async fn who_makes_no_vectors_says_so() {
+async fn provider_without_embeddings_is_rejected() {
     let setup = Setup::new().provider("claude", "http://127.0.0.1:1");
     let gateway = setup.set("providers.claude", "kind", "anthropic").start().await;
     for (body, told) in [
@@ -205,7 +205,7 @@ async fn count(gateway: &Gateway, model: &str, besides: Value) -> Reply {
 }
 
 #[tokio::test]
-async fn tokens_are_counted_where_somebody_counts() {
+async fn token_count_is_forwarded_to_provider() {
     let upstream = Upstream::start().await;
     let setup = Setup::new().provider("claude", &upstream.url());
     let gateway = setup.set("providers.claude", "kind", "anthropic").start().await;
@@ -227,7 +227,7 @@ async fn tokens_are_counted_where_somebody_counts() {
 }
 
 #[tokio::test]
-async fn tokens_are_estimated_where_nobody_counts() {
+async fn token_count_is_estimated_without_provider_support() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).provider("claude", &upstream.url());
     let gateway = setup.set("providers.claude", "kind", "anthropic").start().await;
@@ -244,7 +244,7 @@ async fn tokens_are_estimated_where_nobody_counts() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_counted_is_refused_in_anthropics_words() {
+async fn invalid_count_request_gets_anthropic_error() {
     let gateway = Setup::new().start().await;
     for (model, besides, status, kind) in [
         ("nobody/x", json!({}), 404, "not_found_error"),
@@ -267,7 +267,7 @@ async fn get(gateway: &Gateway, path: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn aliases_are_models_too() {
+async fn model_list_includes_aliases() {
     let gateway = Setup::new()
         .set("aliases", "scripted", "fake/echo")
         .set("aliases", "broken", "nobody/x")
@@ -283,7 +283,7 @@ async fn aliases_are_models_too() {
 }
 
 #[tokio::test]
-async fn anthropics_clients_read_models_in_their_shape() {
+async fn model_list_has_anthropic_shape_for_anthropic_clients() {
     let gateway = Setup::new().env("ANTHROPIC_API_KEY", "sk-test").start().await;
     let mut ids = Vec::new();
     let mut path = "/v1/models?limit=7".to_owned();
@@ -312,7 +312,7 @@ async fn anthropics_clients_read_models_in_their_shape() {
 }
 
 #[tokio::test]
-async fn the_document_is_served_to_everybody() {
+async fn openapi_document_is_public() {
     let gateway = Setup::new().client("app", "sk-app-0123456789abcdef").start().await;
     assert_eq!(gateway.get("/v1/models").await.status(), 401);
     let document = gateway.get("/openapi.json").await.json();
@@ -324,7 +324,7 @@ async fn the_document_is_served_to_everybody() {
 }
 
 #[tokio::test]
-async fn everything_in_the_document_has_a_handler() {
+async fn openapi_paths_all_have_handlers() {
     let gateway = Setup::new().start().await;
     let document = gateway.get("/openapi.json").await.json();
     // The feed of the console has no end.

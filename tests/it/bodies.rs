@@ -44,7 +44,7 @@ fn with(member: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_refused() {
+async fn non_json_body_is_rejected() {
     let bench = Bench::start().await;
     let prompt = format!("{{\"model\":\"lab/m\",\"messages\":[\"{SECRET}\"");
     for body in [
@@ -102,7 +102,7 @@ async fn what_is_no_json_is_refused() {
 }
 
 #[tokio::test]
-async fn a_fault_is_told_by_its_place() {
+async fn body_error_names_location() {
     let bench = Bench::start().await;
     let reply = bench.gateway.chat(format!("{{\n  \"{SECRET}\": nope}}")).await;
     let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
@@ -110,7 +110,7 @@ async fn a_fault_is_told_by_its_place() {
 }
 
 #[tokio::test]
-async fn what_is_nested_too_deep_is_refused() {
+async fn deeply_nested_body_is_rejected() {
     let bench = Bench::start().await;
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let nested =
@@ -124,7 +124,7 @@ async fn what_is_nested_too_deep_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_counts_once() {
+async fn duplicate_member_is_rejected() {
     let bench = Bench::start().await;
     for member in [
         r#""model":"lab/other""#,
@@ -142,7 +142,7 @@ async fn a_key_counts_once() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_reads_must_be_of_its_kind() {
+async fn wrong_member_type_is_rejected() {
     let bench = Bench::start().await;
     for body in [
         r#"{"messages":[{"role":"user","content":"x"}]}"#,
@@ -163,7 +163,7 @@ async fn what_the_gateway_reads_must_be_of_its_kind() {
 }
 
 #[tokio::test]
-async fn there_must_be_messages() {
+async fn missing_messages_are_rejected() {
     let bench = Bench::start().await;
     for messages in ["", r#","messages":[]"#, r#","messages":null"#, r#","messages":{}"#] {
         let body = format!(r#"{{"model":"lab/m"{messages}}}"#);
@@ -175,13 +175,13 @@ async fn there_must_be_messages() {
 }
 
 #[tokio::test]
-async fn an_unknown_session_is_not_found() {
+async fn unknown_session_is_not_found() {
     let bench = Bench::start().await;
     bench.check(with(r#""session_id":"none""#), "404 session_not_found").await;
 }
 
 #[tokio::test]
-async fn strange_models_are_not_found() {
+async fn malformed_model_name_is_not_found() {
     let bench = Bench::start().await;
     for name in [
         "nope",
@@ -201,7 +201,7 @@ async fn strange_models_are_not_found() {
 }
 
 #[tokio::test]
-async fn only_json_in_plain_utf8_is_taken() {
+async fn unsupported_content_type_is_rejected() {
     let bench = Bench::start().await;
     for kind in [
         "text/plain",
@@ -224,7 +224,7 @@ async fn only_json_in_plain_utf8_is_taken() {
 }
 
 #[tokio::test]
-async fn a_large_body_is_refused_before_it_is_read() {
+async fn oversized_body_is_rejected_before_reading() {
     let bench = Bench::start().await;
     let mut raw = bench.gateway.connect().await;
     raw.send(format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n")).await;
@@ -236,7 +236,7 @@ async fn a_large_body_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_large_body_of_unknown_length_is_refused_at_the_limit() {
+async fn oversized_chunked_body_is_rejected_at_limit() {
     let bench = Bench::start().await;
     let mut raw = bench.gateway.connect().await;
     raw.send(format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"))
@@ -248,7 +248,7 @@ async fn a_large_body_of_unknown_length_is_refused_at_the_limit() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_expected_to_be_too_large_is_not_asked_for() {
+async fn oversized_expected_body_gets_no_continue() {
     let bench = Bench::start().await;
     let head = |length: usize| {
         format!(

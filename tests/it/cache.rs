@@ -50,14 +50,14 @@ const TWICE: [&str; 2] = ["miss", "hit"];
 const NEVER: [&str; 2] = ["bypass", "bypass"];
 
 #[tokio::test]
-async fn what_was_asked_before_is_not_asked_again() {
+async fn repeated_request_is_answered_from_cache() {
     check(json!({}), &[], TWICE, 1).await;
     check(json!({ "stream": true }), &[], TWICE, 1).await;
     check(json!({ "temperature": 0.7 }), &[("x-gateway-cache", "true")], TWICE, 1).await;
 }
 
 #[tokio::test]
-async fn what_may_differ_is_asked_again() {
+async fn non_repeatable_request_is_not_cached() {
     check(json!({ "temperature": 0.7 }), &[], NEVER, 2).await;
     check(json!({ "temperature": null }), &[], NEVER, 2).await;
     check(json!({}), &[("cache-control", "no-store")], NEVER, 2).await;
@@ -69,7 +69,7 @@ async fn what_may_differ_is_asked_again() {
 
 /// What was said before is part of what is asked.
 #[tokio::test]
-async fn a_session_is_asked_for_itself() {
+async fn session_request_is_not_cached() {
     let upstream = Upstream::start().await;
     let gateway = start(&upstream).await;
     for calls in [1, 2] {
@@ -82,7 +82,7 @@ async fn a_session_is_asked_for_itself() {
 
 /// What another provider under the same name would say is not known.
 #[tokio::test]
-async fn what_was_said_elsewhere_is_not_remembered() {
+async fn stored_conversation_request_is_not_cached() {
     let (one, other) = (Upstream::start().await, Upstream::start().await);
     let gateway = start(&one).await;
     for told in TWICE {
@@ -100,7 +100,7 @@ async fn what_was_said_elsewhere_is_not_remembered() {
 /// Who asks for what may be remembered waits for a store in trouble for a moment, and soon not at
 /// all.
 #[tokio::test]
-async fn a_store_in_trouble_is_passed_by() {
+async fn failing_cache_store_is_bypassed() {
     let (upstream, redis) = (Upstream::start().await, Redis::start().await);
     let gateway = setup(&upstream).sharing(&redis).start().await;
     let twice = json!({ "seed": -1 });
@@ -126,7 +126,7 @@ async fn a_store_in_trouble_is_passed_by() {
 }
 
 #[tokio::test]
-async fn it_is_off_unless_it_is_switched_on() {
+async fn cache_is_disabled_by_default() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     for _ in 0..2 {
@@ -136,7 +136,7 @@ async fn it_is_off_unless_it_is_switched_on() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_costs_nothing() {
+async fn cache_hit_costs_nothing() {
     let upstream = Upstream::start().await;
     let gateway = start(&upstream).await;
     for _ in 0..2 {
@@ -151,7 +151,7 @@ async fn what_is_remembered_costs_nothing() {
 }
 
 #[tokio::test]
-async fn only_what_is_complete_is_remembered() {
+async fn incomplete_response_is_not_cached() {
     let begun = || Script::streaming().event(&openai::opening()).event(&openai::says("a"));
     let ends = |finish: &str| {
         let end = [openai::opening(), openai::says("a"), openai::chunk("{}", Some(finish))];
@@ -186,7 +186,7 @@ async fn only_what_is_complete_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_alone_leaves_nothing() {
+async fn abandoned_response_is_not_cached() {
     let upstream = Upstream::start().await;
     let gateway = start(&upstream).await;
     let begun = Script::streaming().event(&openai::opening()).event(&openai::says("a"));
@@ -228,7 +228,7 @@ async fn tenants(upstream: &Upstream) -> Gateway {
 }
 
 #[tokio::test]
-async fn nobody_gets_the_answer_of_another_tenant() {
+async fn cache_is_not_shared_between_tenants() {
     let upstream = Upstream::start().await;
     let gateway = tenants(&upstream).await;
     let ask = async |who: &str, say: &str| {
@@ -254,7 +254,7 @@ async fn nobody_gets_the_answer_of_another_tenant() {
 }
 
 #[tokio::test]
-async fn those_who_ask_the_same_share_one_answer() {
+async fn concurrent_identical_requests_share_one_response() {
     const CALLERS: usize = 200;
     for stream in [false, true] {
         let upstream = Upstream::start().await;
@@ -287,7 +287,7 @@ async fn those_who_ask_the_same_share_one_answer() {
 }
 
 #[tokio::test]
-async fn who_asked_first_may_leave() {
+async fn shared_response_continues_when_leader_leaves() {
     let upstream = Upstream::start().await;
     let gateway = Arc::new(start(&upstream).await);
     let begun = Script::streaming().event(&openai::opening()).event(&openai::says("a")).wait(800);
@@ -307,7 +307,7 @@ async fn who_asked_first_may_leave() {
 }
 
 #[tokio::test]
-async fn a_failure_is_not_shared() {
+async fn failed_request_is_not_shared() {
     let upstream = Upstream::start().await;
     let gateway = Arc::new(start(&upstream).await);
     upstream.next(after(1500, 500, "{}"));

@@ -47,14 +47,14 @@ async fn check(url: &str, told: &str) {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_has() {
+async fn unknown_host_is_unreachable() {
     // Longer than a label may be: every resolver knows without asking.
     let url = format!("http://{}.invalid/v1", "a".repeat(64));
     check(&url, "502 upstream_dns").await;
 }
 
 #[tokio::test]
-async fn an_address_at_which_nobody_listens() {
+async fn refused_connection_is_unreachable() {
     let port = gateway_tests::free_port();
     check(&format!("http://127.0.0.1:{port}/v1"), "502 upstream_unreachable").await;
 }
@@ -75,7 +75,7 @@ async fn black_hole() -> (TcpListener, Vec<TcpStream>) {
 }
 
 #[tokio::test]
-async fn an_address_from_which_nothing_comes() {
+async fn silent_address_times_out() {
     let (listener, waiting) = black_hole().await;
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     check(&url, "502 upstream_unreachable").await;
@@ -199,14 +199,14 @@ async fn check_stranger(manner: Manner) {
 }
 
 #[tokio::test]
-async fn somebody_with_whom_no_tls_comes_about() {
+async fn failed_tls_handshake_is_reported() {
     for manner in [Manner::Silent, Manner::Open, Manner::SelfSigned] {
         check_stranger(manner).await;
     }
 }
 
 #[tokio::test]
-async fn somebody_whose_tls_is_too_old() {
+async fn outdated_tls_version_is_rejected() {
     check_stranger(Manner::Refusing).await;
     check_stranger(Manner::Old).await;
 }
@@ -214,7 +214,7 @@ async fn somebody_whose_tls_is_too_old() {
 /// An authority that the environment names is not believed, and no secret of a connection is written
 /// where the environment says.
 #[tokio::test]
-async fn the_environment_has_no_say_in_tls() {
+async fn tls_ignores_environment_variables() {
     let data = Data::new();
     let file = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
     let (authority, secrets) = (file("ca.pem"), file("secrets"));

@@ -45,7 +45,7 @@ async fn walk(gateway: &Gateway, page: &str) -> usize {
 }
 
 #[tokio::test]
-async fn the_pages_are_served_whole() {
+async fn console_pages_are_served_completely() {
     let gateway = Setup::new().start().await;
     assert!(walk(&gateway, "/console").await > 15);
     assert!(walk(&gateway, "/docs").await > 5);
@@ -56,7 +56,7 @@ async fn the_pages_are_served_whole() {
 }
 
 #[tokio::test]
-async fn they_can_be_switched_off() {
+async fn console_can_be_disabled() {
     let setup = Setup::new().write("console", "enabled", "false");
     let gateway = setup.set("server", "environment", "production").start().await;
     for path in ["/console", "/console/main.js", "/console/feed", "/docs", "/docs/docs.js"] {
@@ -67,7 +67,7 @@ async fn they_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn the_page_answers_anybody_and_the_feed_whoever_has_a_key() {
+async fn console_page_is_public_and_feed_needs_key() {
     let gateway = Setup::new().client("app", "sk-app-0123456789abcdef").start().await;
     assert_eq!(gateway.get("/console").await.status(), 200);
     assert_eq!(gateway.get("/console/feed").await.status(), 401);
@@ -93,7 +93,7 @@ async fn next(stream: &mut Stream<'_>, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_feed_tells_of_a_request_from_its_beginning_to_its_end() {
+async fn console_feed_reports_request_lifecycle() {
     let gateway = Setup::new().start().await;
     let mut stream = watch(&gateway, &[]).await;
     let mut stream = stream.begin().await;
@@ -122,7 +122,7 @@ async fn the_feed_tells_of_a_request_from_its_beginning_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_tenant_watches_its_own_requests() {
+async fn console_feed_is_limited_to_tenant() {
     let (ours, theirs) = ("sk-ours-0123456789abcdef", "sk-theirs-0123456789abcdef");
     let gateway = Setup::new().client("ours", ours).client("theirs", theirs).start().await;
     let ask = async |key: &str, id: &str| {
@@ -142,7 +142,7 @@ async fn a_tenant_watches_its_own_requests() {
 }
 
 #[tokio::test]
-async fn who_watches_does_not_keep_the_gateway_from_stopping() {
+async fn console_feed_does_not_block_shutdown() {
     let mut gateway = Setup::new().start().await;
     let mut stream = watch(&gateway, &[]).await;
     let mut stream = stream.begin().await;

@@ -62,7 +62,7 @@ fn count(reply: &Reply) -> u64 {
 }
 
 #[tokio::test]
-async fn a_conversation_with_room_is_left_alone() {
+async fn short_conversation_is_not_sent_to_context_service() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 10, &[]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "false 1 1600"));
@@ -70,7 +70,7 @@ async fn a_conversation_with_room_is_left_alone() {
 }
 
 #[tokio::test]
-async fn from_a_quarter_on_it_is_counted_exactly() {
+async fn conversation_over_quarter_window_is_counted_exactly() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 600, &[]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "true 2 1600"));
@@ -79,7 +79,7 @@ async fn from_a_quarter_on_it_is_counted_exactly() {
 }
 
 #[tokio::test]
-async fn from_a_half_on_what_was_said_before_is_shortened() {
+async fn conversation_over_half_window_is_shortened() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 1100, &[]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "true 1 1600"));
@@ -99,7 +99,7 @@ async fn from_a_half_on_what_was_said_before_is_shortened() {
 }
 
 #[tokio::test]
-async fn the_caller_may_decide() {
+async fn caller_header_controls_shortening() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 2000, &[("x-cms-mode", "none")]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "false 4 1600"));
@@ -113,7 +113,7 @@ async fn the_caller_may_decide() {
 }
 
 #[tokio::test]
-async fn tools_take_room_too() {
+async fn tool_definitions_count_against_window() {
     let bench = Bench::start().await;
     // A conversation of 312 tokens is below a quarter; what is told of tools is not.
     let bare = count(&ask(&bench.gateway, 400, &[]).await);
@@ -128,7 +128,7 @@ async fn tools_take_room_too() {
 }
 
 #[tokio::test]
-async fn what_comes_from_the_service_does_not_go_back_to_it() {
+async fn context_service_requests_do_not_loop() {
     let bench = Bench::start().await;
     let reply = ask(&bench.gateway, 2000, &[("x-cms-origin", "cms")]).await;
     assert_eq!((reply.status(), &*facts(&reply)), (200, "false 4 1600"));
@@ -136,7 +136,7 @@ async fn what_comes_from_the_service_does_not_go_back_to_it() {
 }
 
 #[tokio::test]
-async fn while_the_service_is_away_only_full_windows_wait_for_it() {
+async fn unavailable_context_service_affects_only_full_windows() {
     let upstream = Upstream::start().await;
     let nowhere = {
         let platform = Platform::start().await;
@@ -157,7 +157,7 @@ async fn while_the_service_is_away_only_full_windows_wait_for_it() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_off_is_never_asked_and_nothing_waits_for_it() {
+async fn disabled_context_service_is_never_called() {
     let (upstream, platform) = (Upstream::start().await, Platform::start().await);
     let service = platform.context_management.url();
     let off = setup(&upstream).env("CMS_URL", &service).env("LLM_GATEWAY_CMS_ENABLED", "false");
@@ -182,7 +182,7 @@ fn said(reply: &Reply) -> String {
 }
 
 #[tokio::test]
-async fn local_models_are_asked_through_the_service_while_it_is_well() {
+async fn local_models_use_healthy_context_service() {
     let upstream = Upstream::start().await;
     let Platform { context_management, inference, .. } = Platform::start().await;
     let setup = setup(&upstream).provider("inference", &inference.url());
@@ -200,7 +200,7 @@ async fn local_models_are_asked_through_the_service_while_it_is_well() {
 }
 
 #[tokio::test]
-async fn without_the_service_local_models_are_asked_directly() {
+async fn local_models_bypass_unhealthy_context_service() {
     let (upstream, platform) = (Upstream::start().await, Platform::start().await);
     let setup = setup(&upstream).provider("inference", &platform.inference.url());
     let gateway = setup.start().await;
@@ -208,7 +208,7 @@ async fn without_the_service_local_models_are_asked_directly() {
 }
 
 #[tokio::test]
-async fn the_window_of_a_local_model_is_as_its_server_says() {
+async fn local_model_window_comes_from_its_server() {
     let (upstream, platform) = (Upstream::start().await, Platform::start().await);
     let gateway = setup(&upstream).provider("inference", &platform.inference.url()).start().await;
     let mut limit = String::new();

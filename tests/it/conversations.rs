@@ -59,20 +59,20 @@ async fn check(setup: Setup, upstream: &Upstream) {
 }
 
 #[tokio::test]
-async fn a_conversation_grows_with_every_answer() {
+async fn conversation_is_extended_by_each_response() {
     let upstream = Upstream::start().await;
     check(Setup::before(&upstream), &upstream).await;
 }
 
 #[tokio::test]
-async fn a_conversation_is_kept_in_a_file_too() {
+async fn conversation_survives_in_file_store() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).env("LLM_GATEWAY_STORE", "embedded");
     check(setup, &upstream).await;
 }
 
 #[tokio::test]
-async fn an_item_may_be_named() {
+async fn item_reference_is_resolved() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let first = respond(&gateway, json!({ "input": "one" })).await;
@@ -87,7 +87,7 @@ async fn an_item_may_be_named() {
 }
 
 #[tokio::test]
-async fn what_was_said_before_has_one_source() {
+async fn conflicting_history_sources_are_rejected() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let created = call(&gateway, "POST /v1/sessions", &Value::Null).await.json();
@@ -108,7 +108,7 @@ async fn what_was_said_before_has_one_source() {
 }
 
 #[tokio::test]
-async fn a_full_session_is_told_before_anybody_is_asked() {
+async fn full_conversation_is_rejected_before_upstream_call() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let session = call(&gateway, "POST /v1/sessions", &Value::Null).await.json()["id"].clone();

@@ -128,7 +128,7 @@ async fn under(gateway: &mut Gateway, trouble: impl AsyncFnOnce(&mut Gateway)) -
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_or_doubled_when_the_gateway_is_killed() {
+async fn killed_gateway_loses_and_duplicates_nothing() {
     let kills = rounds("GATEWAY_TEST_GATEWAY_KILLS", 5);
     let setup = Setup::new().env("LLM_GATEWAY_STORE", "embedded");
     let mut gateway = setup.env("LLM_GATEWAY_LOG_LEVEL", "warn").start().await;
@@ -145,7 +145,7 @@ async fn nothing_is_lost_or_doubled_when_the_gateway_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_or_doubled_when_redis_is_killed() {
+async fn killed_redis_loses_and_duplicates_nothing() {
     let kills = rounds("GATEWAY_TEST_REDIS_KILLS", 3);
     let mut redis = Redis::synchronising("always").await;
     let setup =
@@ -166,7 +166,7 @@ async fn nothing_is_lost_or_doubled_when_redis_is_killed() {
 
 /// `GATEWAY_TEST_TURNS` says how many turns each of sixteen writers makes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writers_at_two_gateways_share_sessions() {
+async fn two_replicas_append_to_shared_sessions() {
     let turns = rounds("GATEWAY_TEST_TURNS", 12);
     let redis = Redis::start().await;
     let setup = || {

@@ -72,24 +72,24 @@ async fn check(model: &str, at: impl Iterator<Item = usize>, is_whole: bool) {
 }
 
 #[tokio::test]
-async fn a_cut_at_any_byte_before_the_finish_is_told() {
+async fn stream_cut_before_finish_is_an_error() {
     check("openai/m", 0..recorded().1 - 2, false).await;
 }
 
 #[tokio::test]
-async fn a_cut_at_any_byte_before_the_finish_is_told_where_answers_are_mended() {
+async fn normalized_stream_cut_before_finish_is_an_error() {
     check("lab/m", 0..recorded().1 - 2, false).await;
 }
 
 #[tokio::test]
-async fn a_cut_after_the_finish_is_none() {
+async fn stream_cut_after_finish_is_complete() {
     let (body, finish) = recorded();
     check("openai/m", (finish..=body.len()).step_by(7), true).await;
     check("lab/m", (finish..=body.len()).step_by(7), true).await;
 }
 
 #[tokio::test]
-async fn an_end_at_any_event_before_the_finish_is_told() {
+async fn stream_end_before_finish_is_an_error() {
     let (upstream, gateway) = start().await;
     let events = openai::streamed(&["Hel", "lo."]);
     for model in ["openai/m", "lab/m"] {
@@ -111,7 +111,7 @@ async fn an_end_at_any_event_before_the_finish_is_told() {
 }
 
 #[tokio::test]
-async fn an_end_without_a_finish_is_not_mended_by_saying_so() {
+async fn truncated_stream_with_done_marker_is_an_error() {
     let (upstream, gateway) = start().await;
     for model in ["openai/m", "lab/m"] {
         upstream.next(Script::events([openai::opening(), openai::says("a"), "[DONE]".to_owned()]));

@@ -28,7 +28,7 @@ async fn stream(address: SocketAddr, tenths: usize) -> (usize, String) {
 }
 
 #[tokio::test]
-async fn readiness_goes_first_and_requests_are_still_taken() {
+async fn readiness_fails_before_requests_are_refused() {
     let setup = Setup::new().set("server", "drain_delay", "1s");
     let mut gateway = setup.start().await;
     gateway.terminate();
@@ -47,7 +47,7 @@ async fn readiness_goes_first_and_requests_are_still_taken() {
 }
 
 #[tokio::test]
-async fn two_hundred_streams_and_a_signal() {
+async fn two_hundred_streams_finish_during_drain() {
     let setup = Setup::new().set("server", "drain_delay", "1s").set("log", "level", "info");
     let mut gateway = setup.set("server", "drain_timeout", "7s").start().await;
     let address = gateway.address();
@@ -84,7 +84,7 @@ async fn two_hundred_streams_and_a_signal() {
 }
 
 #[tokio::test]
-async fn a_second_signal_hurries() {
+async fn second_signal_forces_shutdown() {
     let setup = Setup::new().set("server", "drain_delay", "60s");
     let mut gateway = setup.set("server", "drain_timeout", "120s").start().await;
     let mut raw = gateway.asking("fake/chunks-600-100ms", json!({ "stream": true })).await;
@@ -117,7 +117,7 @@ async fn load(address: SocketAddr, stop: Arc<AtomicBool>, number: usize) -> (usi
 }
 
 #[tokio::test]
-async fn three_gateways_are_replaced_under_load_and_nobody_notices() {
+async fn rolling_replacement_under_load_fails_no_request() {
     let setup = Setup::new().set("server", "drain_delay", "1s").set("log", "level", "info");
     let mut gateways: Vec<Gateway> = Vec::new();
     for _ in 0..3 {

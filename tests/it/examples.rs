@@ -120,7 +120,7 @@ fn has_modules(example: &Example, folder: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_marked_runs() {
+async fn marked_examples_run() {
     let gateway = Setup::new().start().await;
     let address = gateway.address().to_string();
     let scratch = Scratch::new("run");
@@ -142,7 +142,7 @@ async fn what_is_marked_runs() {
 }
 
 #[test]
-fn every_configuration_is_one() {
+fn example_configurations_are_valid() {
     let scratch = Scratch::new("toml");
     let mut number = 0;
     for example in pages().iter().filter(|it| it.language == "toml") {
@@ -170,7 +170,7 @@ fn variables(text: &str) -> Vec<(&str, &'static str)> {
 }
 
 #[test]
-fn every_piece_of_json_can_be_read() {
+fn example_json_is_valid() {
     for example in pages().iter().filter(|it| it.language == "json") {
         let values = serde_json::Deserializer::from_str(&example.text);
         for value in values.into_iter::<serde_json::Value>() {
@@ -180,7 +180,7 @@ fn every_piece_of_json_can_be_read() {
 }
 
 #[test]
-fn who_is_not_run_says_why() {
+fn skipped_examples_state_reason() {
     for example in pages().iter().filter(|it| it.text.contains("curl")) {
         let said = example.mark == RUN || example.mark.starts_with(NOT_RUN);
         assert!(said, "{}: neither run nor excused: {}", example.place, example.mark);
@@ -188,7 +188,7 @@ fn who_is_not_run_says_why() {
 }
 
 #[test]
-fn blocks_are_found_with_their_marks() {
+fn example_blocks_are_parsed_with_marks() {
     let found = examples("x.md", "a\n\n<!-- run -->\n```sh\none\ntwo\n```\n```json\n{}\n```\n");
     let seen: Vec<_> = found.iter().map(|it| (&*it.language, &*it.mark, &*it.text)).collect();
     assert_eq!(seen, [("sh", RUN, "one\ntwo\n"), ("json", "", "{}\n")]);

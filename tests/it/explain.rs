@@ -32,7 +32,7 @@ async fn start(one: &Upstream, two: &Upstream) -> Gateway {
 }
 
 #[tokio::test]
-async fn a_route_is_explained_target_by_target() {
+async fn explain_lists_each_target_of_route() {
     let (one, two) = (Upstream::start().await, Upstream::start().await);
     let gateway = start(&one, &two).await;
     let told = post(&gateway, "/v1/explain", &chat("best", json!({ "max_tokens": 100 })), &[])
@@ -61,7 +61,7 @@ async fn a_route_is_explained_target_by_target() {
 }
 
 #[tokio::test]
-async fn what_would_be_dropped_is_told() {
+async fn explain_lists_dropped_parameters() {
     let (one, two) = (Upstream::start().await, Upstream::start().await);
     let gateway = start(&one, &two).await;
     let body = chat("claude/m", json!({ "seed": 1, "max_tokens": 5 }));
@@ -76,7 +76,7 @@ async fn what_would_be_dropped_is_told() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_refused_as_it_would_be() {
+async fn explain_rejects_invalid_request_like_chat() {
     let (one, two) = (Upstream::start().await, Upstream::start().await);
     let gateway = start(&one, &two).await;
     for body in [chat("nobody", Value::Null), json!({ "messages": [] }), json!([])] {
@@ -130,7 +130,7 @@ fn answer() -> Script {
 }
 
 #[test]
-fn what_is_explained_is_what_happens() {
+fn explanation_matches_actual_request() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (one, two, gateway) = runtime.block_on(async {
         let (one, two) = (Upstream::start().await, Upstream::start().await);
@@ -210,7 +210,7 @@ fn met<'a>(limits: &'a Value, name: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn limits_are_told_as_they_are_then_met() {
+async fn explained_limits_match_enforced_limits() {
     let (_upstream, gateway) = limited(&[
         ("requests_per_minute", "60"),
         ("tokens_per_minute", "1000"),
@@ -247,7 +247,7 @@ async fn limits_are_told_as_they_are_then_met() {
 }
 
 #[tokio::test]
-async fn each_limit_that_refuses_is_named_beforehand() {
+async fn explain_names_each_exceeded_limit() {
     for (limit, value, code) in [
         ("tokens_per_minute", "5", "request_exceeds_limit"),
         ("daily_budget_usd", "5", "budget_exceeded"),
@@ -271,7 +271,7 @@ async fn each_limit_that_refuses_is_named_beforehand() {
 }
 
 #[tokio::test]
-async fn who_has_no_limits_meets_none() {
+async fn explain_without_limits_reports_none() {
     let (_upstream, gateway) = limited(&[]).await;
     let (limits, _) = both(&gateway).await;
     assert_eq!(limits, json!({ "admitted": true, "error": null, "met": [] }));

@@ -23,7 +23,7 @@ async fn check(upstream: &Upstream, gateway: &Gateway, model: &str, body: &str) 
 }
 
 #[tokio::test]
-async fn only_the_models_value_changes() {
+async fn passthrough_changes_only_model_value() {
     let (upstream, gateway) = start().await;
     for model in ["openai/m-1", "best", "lab/m-1", "LAB/m-1"] {
         for body in [
@@ -41,7 +41,7 @@ async fn only_the_models_value_changes() {
 }
 
 #[tokio::test]
-async fn an_escaped_name_is_a_name() {
+async fn escaped_model_member_is_recognized() {
     let (upstream, gateway) = start().await;
     let body = r#"{"mod\u0065l":"open\u0061i/m-1","messages":[{"role":"user","content":"x"}]}"#;
     assert_eq!(gateway.chat(body).await.status(), 200);
@@ -49,7 +49,7 @@ async fn an_escaped_name_is_a_name() {
 }
 
 #[tokio::test]
-async fn a_streamed_request_only_asks_for_the_usage_besides() {
+async fn streamed_passthrough_adds_only_include_usage() {
     let (upstream, gateway) = start().await;
     let rest = r#","messages":[{"role":"user","content":"x"}],"stream":true"#;
     for (asked, sent) in [
@@ -90,7 +90,7 @@ fn members(values: &[String]) -> String {
 }
 
 #[test]
-fn arbitrary_json_arrives_as_it_was_sent() {
+fn arbitrary_request_json_passes_unchanged() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (upstream, gateway) = runtime.block_on(start());
     let members = (any_json(), any_json(), any_json(), 0..3_usize);
@@ -107,7 +107,7 @@ fn arbitrary_json_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_arrives_as_it_was_sent() {
+async fn whole_response_passes_unchanged() {
     let (upstream, gateway) = start().await;
     for answer in [
         openai::whole("Hi"),
@@ -135,7 +135,7 @@ async fn check_events(upstream: &Upstream, gateway: &Gateway, script: Script, ex
 }
 
 #[tokio::test]
-async fn a_streamed_answer_arrives_as_it_was_sent() {
+async fn streamed_response_passes_unchanged() {
     let (upstream, gateway) = start().await;
     let mut events = openai::streamed(&["a", "é😀\u{2028}", "data: [DONE]\n\n", "\r\n", ""]);
     events[1] = events[1].replace("\"a\"", r#""\u0061" , "x" : 1.0"#);
@@ -146,7 +146,7 @@ async fn a_streamed_answer_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn every_way_to_write_events_is_read() {
+async fn sse_variants_are_parsed() {
     let (upstream, gateway) = start().await;
     let events = openai::streamed(&["a", "b"]);
     let written = |line: fn(&String) -> String| {
@@ -173,7 +173,7 @@ fn events_without_last_line(events: &[String]) -> String {
 }
 
 #[tokio::test]
-async fn nobody_who_did_not_ask_sees_the_usage() {
+async fn usage_chunk_is_hidden_unless_requested() {
     let (upstream, gateway) = start().await;
     for model in ["openai/m-1", "lab/m-1"] {
         let reply = gateway.ask(model, json!({ "stream": true })).await;

@@ -29,7 +29,7 @@ async fn chats(gateway: &Gateway) {
 }
 
 #[tokio::test]
-async fn after_a_failed_synchronisation_nothing_is_acknowledged_until_a_restart() {
+async fn failed_fsync_stops_acknowledgements_until_restart() {
     let (_upstream, mut gateway) = start().await;
     let kept = create_path(&gateway).await;
     let injection = "fsync,fdatasync:error=EIO:when=1";
@@ -51,7 +51,7 @@ async fn after_a_failed_synchronisation_nothing_is_acknowledged_until_a_restart(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_disk_is_not_noticed_by_who_does_not_need_it() {
+async fn slow_disk_does_not_affect_stateless_requests() {
     let (_upstream, gateway) = start().await;
     chats(&gateway).await;
     let injection = "fsync,fdatasync:delay_exit=500000";
@@ -87,7 +87,7 @@ async fn check_refused(setup: Setup, why: &str) {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_ends_the_start_with_one_line() {
+async fn unusable_store_file_fails_start_with_one_line() {
     let home = std::env::temp_dir().join(format!("gateway-files-{}", std::process::id()));
     let at = |name: &str| -> (PathBuf, Setup) {
         let data = home.join(name);

@@ -36,7 +36,7 @@ async fn check(gateway: &Gateway, request: &str, body: &str, expected: &[&str]) 
 const REFUSED: [&str; 3] = ["400", "400 invalid_request", "400 invalid_body"];
 
 #[tokio::test]
-async fn what_is_well_framed_is_served() {
+async fn valid_framing_is_accepted() {
     let gateway = start().await;
     let post = "POST /v1/chat/completions HTTP/1.1|Host: h";
     let length = BODY.len();
@@ -49,7 +49,7 @@ async fn what_is_well_framed_is_served() {
 }
 
 #[tokio::test]
-async fn a_length_is_one_number() {
+async fn invalid_content_length_is_rejected() {
     let gateway = start().await;
     for length in ["+3", "-1", "18446744073709551616", "", "3 3", "0x3", "3,4", "3;4", "three"] {
         let request =
@@ -61,7 +61,7 @@ async fn a_length_is_one_number() {
 }
 
 #[tokio::test]
-async fn a_length_and_chunks_are_too_much() {
+async fn content_length_with_chunked_encoding_is_rejected() {
     let gateway = start().await;
     for headers in [
         "Content-Length: 4|Transfer-Encoding: chunked",
@@ -75,7 +75,7 @@ async fn a_length_and_chunks_are_too_much() {
 }
 
 #[tokio::test]
-async fn the_only_transfer_encoding_is_chunked() {
+async fn unknown_transfer_encoding_is_rejected() {
     let gateway = start().await;
     for coding in [
         "identity",
@@ -102,7 +102,7 @@ async fn the_only_transfer_encoding_is_chunked() {
 }
 
 #[tokio::test]
-async fn malformed_chunks_are_no_body() {
+async fn malformed_chunks_are_rejected() {
     let gateway = start().await;
     let post = "POST /v1/chat/completions HTTP/1.1|Host: h|Transfer-Encoding: chunked";
     for chunks in [
@@ -123,7 +123,7 @@ async fn malformed_chunks_are_no_body() {
 }
 
 #[tokio::test]
-async fn heads_are_written_one_way() {
+async fn malformed_request_head_is_rejected() {
     let gateway = start().await;
     for request in [
         "GET /health HTTP/1.1|Host: h|X: a\rb",
@@ -145,7 +145,7 @@ async fn heads_are_written_one_way() {
 }
 
 #[tokio::test]
-async fn a_request_has_one_host() {
+async fn missing_or_duplicate_host_is_rejected() {
     let gateway = start().await;
     for host in [
         "",
@@ -168,7 +168,7 @@ async fn a_request_has_one_host() {
 }
 
 #[tokio::test]
-async fn heads_have_limits() {
+async fn oversized_request_head_is_rejected() {
     let gateway = start().await;
     let line = |name: String, length: usize| format!("|{name}: {}", "v".repeat(length));
     let many = |count: usize, length: usize| -> String {
@@ -188,7 +188,7 @@ async fn heads_have_limits() {
 }
 
 #[tokio::test]
-async fn there_are_no_tunnels_and_no_upgrades() {
+async fn connect_trace_and_upgrade_are_rejected() {
     let gateway = start().await;
     for request in ["CONNECT h:443 HTTP/1.1|Host: h:443", "TRACE /health HTTP/1.1|Host: h"] {
         let request = format!("{request}|Connection: close");
@@ -200,7 +200,7 @@ async fn there_are_no_tunnels_and_no_upgrades() {
 }
 
 #[tokio::test]
-async fn only_one_expectation_is_met() {
+async fn unknown_expectation_is_rejected() {
     let gateway = start().await;
     for expectation in ["x", "y 100-continue", "100-continue, y"] {
         let length = BODY.len();
@@ -213,7 +213,7 @@ async fn only_one_expectation_is_met() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_wants_does_no_harm() {
+async fn unread_body_does_not_break_connection() {
     let gateway = start().await;
     let get = format!("GET /health HTTP/1.1|Host: h|Content-Length: {}", AFTER.len());
     check(&gateway, &get, AFTER, &["200, 404 not_found", "200"]).await;
@@ -241,7 +241,7 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn who_takes_too_long_is_cut_off() {
+async fn slow_client_is_disconnected() {
     let gateway = start().await;
     for said in ["", "PRI", "PRI * HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\n"] {
         let began = Instant::now();
@@ -254,7 +254,7 @@ async fn who_takes_too_long_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_head_may_not_drip() {
+async fn dripping_request_head_times_out() {
     let gateway = start().await;
     let began = Instant::now();
     let mut raw = gateway.connect().await;
@@ -270,7 +270,7 @@ async fn a_head_may_not_drip() {
 }
 
 #[tokio::test]
-async fn a_body_may_not_take_for_ever() {
+async fn slow_request_body_times_out() {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).timeout("body", "200ms").start().await;
     let mut raw = gateway.connect().await;

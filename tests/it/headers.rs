@@ -36,7 +36,7 @@ async fn seen(
 }
 
 #[tokio::test]
-async fn an_upstream_sees_these_headers_and_no_others() {
+async fn upstream_request_has_only_listed_headers() {
     let (upstream, gateway) = start().await;
     let abuse = [
         ("X-Request-Id", "request-1"),
@@ -79,7 +79,7 @@ async fn an_upstream_sees_these_headers_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_stream_is_asked_for_as_one() {
+async fn streamed_request_accepts_event_stream() {
     let (upstream, gateway) = start().await;
     let named = [("X-Request-Id", "request-1"), ("traceparent", "nonsense")];
     let seen = seen(&upstream, &gateway, &named, json!({ "stream": true })).await;
@@ -94,7 +94,7 @@ fn sorted(lines: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn trailers_are_not_headers() {
+async fn request_trailers_are_ignored() {
     let (upstream, gateway) = start().await;
     let body = openai::ask("lab/m", json!({}));
     let mut raw = gateway.connect().await;
@@ -112,7 +112,7 @@ async fn trailers_are_not_headers() {
 }
 
 #[tokio::test]
-async fn a_body_names_no_upstream() {
+async fn request_body_cannot_select_upstream_url() {
     let (upstream, gateway) = start().await;
     let elsewhere = Upstream::start().await;
     let url = elsewhere.url();

@@ -11,7 +11,7 @@ fn without_store() -> Setup {
 }
 
 #[tokio::test]
-async fn a_gateway_that_depends_on_nothing_is_ready() {
+async fn gateway_without_dependencies_is_ready() {
     let gateway = Setup::new().start().await;
     for path in ["/health/ready", "/ready"] {
         let reply = gateway.get(path).await;
@@ -31,7 +31,7 @@ async fn a_gateway_that_depends_on_nothing_is_ready() {
 }
 
 #[tokio::test]
-async fn without_its_store_a_gateway_lives_but_is_not_ready() {
+async fn gateway_without_store_is_live_but_not_ready() {
     let gateway = without_store().start().await;
     let reply = gateway.get("/health/ready").await;
     let body = reply.json();
@@ -65,7 +65,7 @@ async fn check(store: Setup, search: bool, inference: bool, expected: (u16, &str
 }
 
 #[tokio::test]
-async fn services_that_are_away_degrade_and_a_store_that_is_away_unreadies() {
+async fn missing_service_degrades_and_missing_store_fails_readiness() {
     let redis = Redis::start().await;
     for search in [true, false] {
         for inference in [true, false] {
@@ -77,7 +77,7 @@ async fn services_that_are_away_degrade_and_a_store_that_is_away_unreadies() {
 }
 
 #[tokio::test]
-async fn operators_are_told_more() {
+async fn health_details_are_limited_to_operators() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).set("providers.lab", "api_key", "sk-canary-e804");
     let gateway = setup.client("ops", "key-of-ops-1234567890").start().await;
@@ -104,7 +104,7 @@ async fn probe(address: SocketAddr, path: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn probes_are_answered_when_there_is_room_for_nobody_else() {
+async fn health_probes_are_answered_at_connection_limit() {
     let gateway = Setup::new().write("server", "max_connections", "2").start().await;
     let mut busy = Vec::new();
     for _ in 0..2 {
@@ -125,7 +125,7 @@ async fn probes_are_answered_when_there_is_room_for_nobody_else() {
 }
 
 #[tokio::test]
-async fn probes_may_have_a_port_of_their_own() {
+async fn health_probes_can_use_separate_port() {
     let port = gateway_tests::free_port();
     let setup = Setup::new().write("server", "health_port", &port.to_string());
     let gateway: Gateway = setup.client("app", "key-of-app-1234567890").start().await;
@@ -139,7 +139,7 @@ async fn probes_may_have_a_port_of_their_own() {
 }
 
 #[tokio::test]
-async fn probes_are_answered_while_everybody_asks() {
+async fn health_probes_are_answered_under_load() {
     let port = gateway_tests::free_port();
     let setup = Setup::new().write("server", "health_port", &port.to_string());
     let gateway = setup.set("log", "level", "warn").start().await;

@@ -47,7 +47,7 @@ async fn check(gateway: &Gateway, upstream: &Upstream, path: &str, body: Value) 
 }
 
 #[tokio::test]
-async fn a_request_is_done_once_in_every_dialect() {
+async fn idempotent_request_runs_once_in_every_dialect() {
     let (upstream, gateway) = start().await;
     let said = json!([{ "role": "user", "content": "Hello" }]);
     for stream in [false, true] {
@@ -71,7 +71,7 @@ async fn a_request_is_done_once_in_every_dialect() {
 }
 
 #[tokio::test]
-async fn a_key_names_one_request() {
+async fn reused_key_with_other_body_is_rejected() {
     let (upstream, gateway) = start().await;
     assert_eq!(post(&gateway, CHAT, "k", &chat(json!({}))).await.status(), 200);
     let other = post(&gateway, CHAT, "k", &chat(json!({ "temperature": 0 }))).await;
@@ -90,7 +90,7 @@ async fn a_key_names_one_request() {
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_its_tenant() {
+async fn idempotency_key_is_scoped_to_tenant() {
     let (mine, theirs) = ("sk-mine-0123456789abcdef", "sk-theirs-0123456789abcdef");
     let gateway = Setup::new().client("mine", mine).client("theirs", theirs).start().await;
     let mut told = Vec::new();
@@ -108,7 +108,7 @@ async fn a_key_belongs_to_its_tenant() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_being_done_is_not_begun_again() {
+async fn concurrent_request_with_same_key_is_rejected() {
     let (upstream, gateway) = start().await;
     let answer = openai::whole("Hello.");
     let length = answer.len().to_string();
@@ -128,7 +128,7 @@ async fn a_request_that_is_being_done_is_not_begun_again() {
 }
 
 #[tokio::test]
-async fn what_failed_may_be_sent_again() {
+async fn failed_request_may_be_repeated() {
     let (upstream, gateway) = start().await;
     let cut = || Script::streaming().event(&openai::says("a")).close();
     for (script, stream) in [(Script::json(500, "{}"), false), (cut(), true)] {
@@ -159,7 +159,7 @@ async fn until_free(gateway: &Gateway, key: &str, body: &Value) -> Reply {
 }
 
 #[tokio::test]
-async fn a_turn_that_nobody_waited_for_is_made_again_and_told_once() {
+async fn abandoned_turn_is_repeated_and_stored_once() {
     let (upstream, gateway) = start().await;
     let id = post(&gateway, "/v1/sessions", "s", &Value::Null).await.json()["id"].clone();
     let body = chat(json!({ "session_id": id, "stream": true }));
@@ -183,7 +183,7 @@ async fn a_turn_that_nobody_waited_for_is_made_again_and_told_once() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_too_large_is_not_told_again() {
+async fn oversized_reply_is_not_replayed() {
     let (upstream, gateway) = start().await;
     upstream.next(Script::json(200, openai::whole(&"x".repeat(5 << 20))));
     let body = chat(json!({}));
@@ -194,7 +194,7 @@ async fn a_reply_that_is_too_large_is_not_told_again() {
 }
 
 #[tokio::test]
-async fn without_a_store_nothing_is_promised() {
+async fn idempotency_without_store_is_rejected() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream)
         .env("LLM_GATEWAY_STORE", "redis")
@@ -208,7 +208,7 @@ async fn without_a_store_nothing_is_promised() {
 }
 
 #[tokio::test]
-async fn what_was_done_is_told_by_the_next_process() {
+async fn reply_is_replayed_after_restart() {
     let data = std::env::temp_dir().join(format!("gateway-once-{}", std::process::id()));
     let upstream = Upstream::start().await;
     let setup = || {

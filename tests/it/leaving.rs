@@ -76,39 +76,39 @@ fn begun() -> Script {
 }
 
 #[tokio::test]
-async fn a_caller_leaves_before_the_head() {
+async fn disconnect_before_response_head_cancels_upstream() {
     check(Script::new().stall(), true, None).await;
 }
 
 #[tokio::test]
-async fn a_caller_leaves_while_the_head_is_held() {
+async fn disconnect_while_head_is_held_cancels_upstream() {
     check(Script::streaming().event(&openai::opening()).stall(), true, None).await;
 }
 
 #[tokio::test]
-async fn a_caller_leaves_in_the_middle_of_a_stream() {
+async fn disconnect_during_stream_cancels_upstream() {
     check(begun().stall(), true, Some(1)).await;
 }
 
 #[tokio::test]
-async fn a_caller_leaves_a_stream_that_goes_on() {
+async fn disconnect_from_active_stream_cancels_upstream() {
     let script = (0..2000).fold(begun(), |script, _| script.wait(10).event(&openai::says("b")));
     check(script, true, Some(3)).await;
 }
 
 #[tokio::test]
-async fn a_caller_leaves_before_a_whole_answer() {
+async fn disconnect_before_whole_response_cancels_upstream() {
     check(Script::new().stall(), false, None).await;
 }
 
 #[tokio::test]
-async fn a_caller_leaves_in_the_middle_of_a_whole_answer() {
+async fn disconnect_during_whole_response_cancels_upstream() {
     let headers = [("content-type", "application/json"), ("content-length", "1000")];
     check(Script::new().head(200, &headers).bytes("{").stall(), false, None).await;
 }
 
 #[tokio::test]
-async fn a_caller_that_never_reads_is_bounded() {
+async fn unread_stream_is_bounded_and_closed() {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).timeout("client_write", "1s").start().await;
     upstream.next(begun().flood(&openai::says(&"x".repeat(4096))));
@@ -123,7 +123,7 @@ async fn a_caller_that_never_reads_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_caller_that_reads_slowly_gets_everything() {
+async fn slow_reader_receives_whole_response() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let text = "x".repeat(50_000);
@@ -139,7 +139,7 @@ async fn a_caller_that_reads_slowly_gets_everything() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_done_is_not_left() {
+async fn completed_upstream_connection_is_reused() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     for stream in [true, false, true] {

@@ -41,7 +41,7 @@ async fn hold(upstream: &Upstream, gateway: &Gateway) -> Raw {
 }
 
 #[tokio::test]
-async fn requests_are_limited_by_rate() {
+async fn request_rate_limit_is_enforced() {
     let (upstream, gateway) =
         start(&[("requests_per_minute", "30"), ("burst", "2"), ("models", "[\"m\"]")]).await;
     for left in ["1", "0"] {
@@ -70,7 +70,7 @@ async fn requests_are_limited_by_rate() {
 }
 
 #[tokio::test]
-async fn tokens_are_reserved_and_then_counted() {
+async fn token_limit_reserves_then_settles() {
     let (upstream, gateway) = start(&[("tokens_per_minute", "1000")]).await;
     let left = async |besides: Value| {
         let reply = ask(&gateway, besides).await;
@@ -91,7 +91,7 @@ async fn tokens_are_reserved_and_then_counted() {
 }
 
 #[tokio::test]
-async fn a_request_that_fails_takes_no_tokens() {
+async fn failed_request_refunds_tokens() {
     let (upstream, gateway) = start(&[("tokens_per_minute", "1000")]).await;
     for n in 1..=5 {
         upstream.next(Script::json(500, "{}"));
@@ -104,7 +104,7 @@ async fn a_request_that_fails_takes_no_tokens() {
 
 /// However often its provider is asked, and whether it is asked at all.
 #[tokio::test]
-async fn a_request_counts_once() {
+async fn retried_request_counts_once() {
     let upstream = Upstream::start().await;
     let limits = [("requests_per_minute", "60"), ("burst", "10"), ("tokens_per_minute", "1000")];
     let setup = setup(&upstream, &limits).write("resilience", "retry_max_attempts", "3");
@@ -132,7 +132,7 @@ async fn a_request_counts_once() {
 }
 
 #[tokio::test]
-async fn a_place_is_held_until_the_stream_ends() {
+async fn concurrency_slot_is_held_until_stream_ends() {
     let (upstream, gateway) = start(&[("max_concurrent", "2")]).await;
     let first = hold(&upstream, &gateway).await;
     let second = hold(&upstream, &gateway).await;
@@ -146,7 +146,7 @@ async fn a_place_is_held_until_the_stream_ends() {
 }
 
 #[tokio::test]
-async fn a_budget_is_not_overspent() {
+async fn budget_is_not_exceeded() {
     // Each answer costs $10; $7 and more are reserved for what is read and one token written.
     let (_upstream, gateway) = start(&[("daily_budget_usd", "45")]).await;
     let mut told = Vec::new();
@@ -163,7 +163,7 @@ async fn a_budget_is_not_overspent() {
 }
 
 #[tokio::test]
-async fn a_model_has_limits_of_its_own() {
+async fn model_limits_are_separate() {
     let limits = "[{ model = \"fake/*\", requests_per_minute = 1 }]";
     let (_upstream, gateway) = start(&[("model_limits", limits)]).await;
     let ask = async |model: &str| {
@@ -197,18 +197,18 @@ async fn spoofed(setup: Setup) -> Vec<u16> {
 }
 
 #[tokio::test]
-async fn strangers_are_limited_by_address_and_nobody_is_believed() {
+async fn anonymous_clients_are_limited_by_peer_address() {
     assert_eq!(spoofed(Setup::new()).await, [200, 200, 429]);
 }
 
 #[tokio::test]
-async fn trusted_proxies_are_believed() {
+async fn forwarded_address_of_trusted_proxy_is_used() {
     let trusting = Setup::new().write("server", "trusted_proxies", "[\"127.0.0.0/8\"]");
     assert_eq!(spoofed(trusting).await, [200, 200, 200]);
 }
 
 #[tokio::test]
-async fn without_configuration_strangers_have_a_minute_of_sixty() {
+async fn default_anonymous_limit_is_sixty_per_minute() {
     let gateway = Setup::new().env("LLM_GATEWAY_RATE_LIMIT_ENABLED", "true").start().await;
     let reply = gateway.ask("fake/echo", json!({})).await;
     assert_eq!(reply.header("x-ratelimit-limit"), "60");

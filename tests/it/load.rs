@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::{task::JoinSet, time::Instant};
 
 #[tokio::test]
-async fn many_are_served_at_once_and_get_what_is_theirs() {
+async fn concurrent_requests_get_their_own_responses() {
     let gateway = Setup::new().start().await;
     let address = gateway.address();
     let mut callers = JoinSet::new();
@@ -57,7 +57,7 @@ fn misbehave(number: usize, request: &[u8]) -> Script {
 /// However an upstream cuts its answers and adds to them, nobody gets what is another's. As many
 /// requests as `GATEWAY_TEST_TRIES` says.
 #[tokio::test]
-async fn whoever_has_an_answer_has_its_own() {
+async fn pipelined_load_never_mixes_responses() {
     let upstream = Upstream::start().await;
     upstream.numbered(misbehave);
     let gateway = Setup::before(&upstream).set("log", "level", "info").start().await;
@@ -103,7 +103,7 @@ async fn median(gateway: &Gateway, body: &str) -> Duration {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_an_acknowledgement() {
+async fn responses_are_not_delayed_by_nagle() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let long = json!([{ "role": "user", "content": "x".repeat(20_000) }]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_stops_nobody() {
+async fn blocked_log_output_does_not_block_requests() {
     let mut gateway = Setup::new().set("log", "level", "trace").unread().start().await;
     // The pipe takes 64 KiB, the queue 8192 lines.
     let mut raw = gateway.connect().await;
@@ -31,7 +31,7 @@ async fn a_log_that_nobody_reads_stops_nobody() {
 }
 
 #[tokio::test]
-async fn a_fault_that_repeats_does_not_fill_the_log() {
+async fn repeated_failure_is_rate_limited_in_log() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(500, "{}"));
     let setup = Setup::tenacious().provider("lab", &upstream.url());

@@ -32,7 +32,7 @@ async fn start(upstream: &Upstream, strict: &str) -> Gateway {
 const REFUSED: &str = "400 unsupported_parameter";
 
 #[tokio::test]
-async fn what_is_left_behind_is_told() {
+async fn dropped_parameters_are_reported_in_header() {
     let upstream = Upstream::start().await;
     let gateway = start(&upstream, "false").await;
     let reply = ask(&gateway, "key-usual", None).await;
@@ -40,7 +40,7 @@ async fn what_is_left_behind_is_told() {
 }
 
 #[tokio::test]
-async fn who_is_careful_is_refused() {
+async fn strict_request_with_dropped_parameters_is_rejected() {
     let upstream = Upstream::start().await;
     let gateway = start(&upstream, "false").await;
     assert_eq!(ask(&gateway, "key-usual", Some("true")).await.told(), REFUSED);

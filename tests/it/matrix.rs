@@ -75,7 +75,7 @@ async fn check(
 }
 
 #[tokio::test]
-async fn every_caller_reaches_every_provider() {
+async fn every_inbound_dialect_reaches_every_provider() {
     let bench = start().await;
     let mut table = vec![format!("{:34}", "")];
     table[0].extend(Dialect::ALL.map(|dialect| format!("{:11}", dialect.name())));

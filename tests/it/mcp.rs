@@ -27,7 +27,7 @@ fn object(value: Value) -> serde_json::Map<String, Value> {
 }
 
 #[tokio::test]
-async fn a_client_of_the_protocol_uses_the_tools() {
+async fn mcp_client_can_list_and_call_tools() {
     let platform = Platform::newer().await;
     let gateway = Setup::new().with_platform(&platform).client("app", KEY).start().await;
     let config = transport(&gateway).auth_header(KEY);
@@ -59,7 +59,7 @@ async fn a_client_of_the_protocol_uses_the_tools() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_key_is_turned_away() {
+async fn mcp_client_without_key_is_rejected() {
     let gateway = Setup::new().client("app", KEY).start().await;
     let transport = StreamableHttpClientTransport::from_config(transport(&gateway));
     assert!(().serve(transport).await.is_err());
@@ -72,7 +72,7 @@ async fn post(gateway: &Gateway, body: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_message_is_answered_or_taken() {
+async fn mcp_message_is_answered_or_accepted() {
     let gateway = Setup::new().start().await;
     for (body, told) in [
         (
@@ -94,7 +94,7 @@ async fn a_message_is_answered_or_taken() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_spoken_is_refused() {
+async fn unsupported_mcp_version_is_rejected() {
     let gateway = Setup::new().start().await;
     let told = async |version: &str, method: &str| {
         let headers = [("Content-Type", "application/json"), ("MCP-Protocol-Version", version)];
@@ -125,7 +125,7 @@ async fn has(gateway: &Gateway, name: &str) {
 }
 
 #[tokio::test]
-async fn a_model_uses_the_tools_of_a_server() {
+async fn model_calls_tools_of_mcp_server() {
     let (platform, upstream) = (Platform::newer().await, Upstream::start().await);
     let server = Setup::new().with_platform(&platform).client("gateway", KEY).start().await;
     let gateway = Setup::before(&upstream)
@@ -161,7 +161,7 @@ async fn a_model_uses_the_tools_of_a_server() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_hinders_nobody() {
+async fn unavailable_mcp_server_does_not_block_requests() {
     let upstream = Upstream::start().await;
     let away = Upstream::start().await.port();
     let gateway = Setup::before(&upstream)

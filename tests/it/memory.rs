@@ -28,7 +28,7 @@ async fn resident(gateway: &Gateway) -> f64 {
 /// Whether an answer is passed on, translated, streamed or refused, nothing of it is kept: after the
 /// first third memory grows by less than it would if one answer of each round were.
 #[tokio::test]
-async fn what_is_large_is_not_kept() {
+async fn large_buffers_are_released() {
     let upstream = Upstream::start().await;
     // Every word of such an answer in a log would be the log's affair.
     let gateway = Setup::before(&upstream).set("log", "level", "info").start().await;

@@ -123,7 +123,7 @@ async fn every_metric_is_documented_with_its_labels() {
 }
 
 #[tokio::test]
-async fn what_happens_is_counted_once() {
+async fn each_request_is_counted_once() {
     let (_upstream, gateway) = exercised().await;
     let count = async |metric: &str, label: &str| gateway.metric(metric, label).await.to_string();
     let path = "path=\"/v1/chat/completions\"";
@@ -146,7 +146,7 @@ async fn what_happens_is_counted_once() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_names_make_few_series() {
+async fn arbitrary_names_do_not_create_metric_series() {
     let gateway = Setup::new().set("log", "level", "error").start().await;
     let address = gateway.address();
     // Pipelined, a hundred at a time: what matters is how many names are seen.

@@ -70,14 +70,14 @@ fn of(prompt: &str, completion: &str) -> String {
 }
 
 #[tokio::test]
-async fn counts_that_are_not_there_are_estimated() {
+async fn missing_usage_is_estimated() {
     for usage in ["\"usage\":null", "\"x\":1", "\"usage\":{}"] {
         check(usage, ESTIMATED, &["missing"]).await;
     }
 }
 
 #[tokio::test]
-async fn counts_are_read_however_they_are_written() {
+async fn usage_number_formats_are_parsed() {
     for count in ["7.0", "7.2", "\"7\"", "0.7e1"] {
         check(&of(count, "3"), ["10 $1.3"; 2], &[]).await;
     }
@@ -87,7 +87,7 @@ async fn counts_are_read_however_they_are_written() {
 
 /// Some tell with each piece how much it is by now.
 #[tokio::test]
-async fn counts_that_grow_are_not_added_up() {
+async fn cumulative_usage_is_not_summed() {
     let (upstream, gateway) = start().await;
     let growing = |said: u32, piece: &str| {
         let usage = format!(
@@ -116,7 +116,7 @@ async fn counts_that_grow_are_not_added_up() {
 
 /// Nothing is paid for them, and nothing is paid back.
 #[tokio::test]
-async fn counts_that_cannot_be_do_not_count() {
+async fn invalid_usage_is_ignored() {
     for count in ["-7", "1e18", "1e300", "[]", "true", "18446744073709551615", "null"] {
         // Without a count there is none that cannot be.
         let odd = if count == "null" { &["total"][..] } else { &["count", "total"] };
@@ -148,7 +148,7 @@ async fn check_dialect(provider: &str, answer: &str) {
 
 /// Whatever is wrong with the counts, the answer is one.
 #[tokio::test]
-async fn counts_that_cannot_be_spoil_no_answer() {
+async fn invalid_usage_does_not_fail_response() {
     for count in ["-7", "1e400", "\"many\"", "true"] {
         let said = "\"content\":[{\"type\":\"text\",\"text\":\"x\"}],\"role\":\"assistant\"";
         let counts = format!("\"usage\":{{\"input_tokens\":{count},\"output_tokens\":3}}");

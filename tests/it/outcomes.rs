@@ -28,7 +28,7 @@ fn begun() -> Script {
 }
 
 #[tokio::test]
-async fn a_request_has_one_outcome() {
+async fn each_request_has_exactly_one_outcome() {
     let whole = check(Script::json(200, openai::whole("Hi")), false, "ok").await;
     let streamed = check(Script::events(openai::streamed(&["Hi"])), true, "ok").await;
     for outcome in [whole, streamed] {
@@ -49,7 +49,7 @@ async fn a_request_has_one_outcome() {
 }
 
 #[tokio::test]
-async fn as_many_outcomes_as_requests() {
+async fn outcome_count_equals_request_count() {
     let (upstream, gateway) = start().await;
     let scripts = [
         Script::events(openai::streamed(&["a"])),
@@ -95,7 +95,7 @@ async fn ask(gateway: &Gateway, besides: Value) {
 }
 
 #[tokio::test]
-async fn neither_keys_nor_prompts_are_told_at_any_level() {
+async fn keys_and_prompts_are_not_logged_at_any_level() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).set("providers.lab", "api_key", UPSTREAMS_KEY);
     let gateway =
@@ -128,7 +128,7 @@ async fn neither_keys_nor_prompts_are_told_at_any_level() {
 }
 
 #[tokio::test]
-async fn the_log_is_one_object_a_line_whatever_callers_send() {
+async fn log_lines_stay_valid_json_for_any_input() {
     let (_upstream, gateway) = start().await;
     for evil in ["\u{1b}[31mred", "\"}{\"level\":\"ERROR", "a\tb", &"x".repeat(5000)] {
         let headers = [("X-Request-Id", evil), ("User-Agent", evil)];
@@ -142,7 +142,7 @@ async fn the_log_is_one_object_a_line_whatever_callers_send() {
 }
 
 #[tokio::test]
-async fn made_up_names_make_no_metrics() {
+async fn unknown_model_names_create_no_metrics() {
     let (_upstream, gateway) = start().await;
     // Work on the store goes on in the background, under names of its own.
     let is_ours = |line: &&str| !line.starts_with("llm_gateway_store_");
@@ -166,7 +166,7 @@ async fn made_up_names_make_no_metrics() {
 
 /// Whoever complains has a name for the request, whatever became of it.
 #[tokio::test]
-async fn a_request_that_is_not_let_in_has_a_line_too() {
+async fn rejected_request_is_logged() {
     let setup = Setup::new().client("app", "key-of-app-1234567890");
     let gateway = setup.start().await;
     let key = ("Authorization", "Bearer key-of-app-1234567890");

@@ -86,7 +86,7 @@ async fn callers(gateway: &Arc<Gateway>, number: usize, length: Duration) -> Too
 /// Who is let in is served as if the others were not there, as many as ever; who is not, knows at
 /// once; and nothing of it is left afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twice_and_five_times_too_many_callers() {
+async fn overload_sheds_excess_and_keeps_latency() {
     let upstream = Upstream::start().await;
     let answer = openai::whole("Hello.");
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len());

@@ -4,7 +4,7 @@ use gateway_tests::{Script, Setup, Upstream};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_made_up_provider_is_configuration_alone() {
+async fn custom_provider_needs_only_configuration() {
     let upstream = Upstream::start().await;
     let setup =
         Setup::new().provider("acme", &format!("http://127.0.0.1:{}/api/v9", upstream.port()));
@@ -30,7 +30,7 @@ async fn a_made_up_provider_is_configuration_alone() {
 }
 
 #[tokio::test]
-async fn a_provider_is_set_up_and_well_or_not() {
+async fn provider_list_reports_configuration_and_health() {
     let upstream = Upstream::start().await;
     let setup = Setup::tenacious().provider("lab", &upstream.url());
     let setup = setup.write("resilience", "retry_max_attempts", "1");

@@ -33,7 +33,7 @@ async fn until(gateway: &Gateway, result: &str, number: usize) {
 }
 
 #[tokio::test]
-async fn what_is_reloaded_counts_and_is_told() {
+async fn reloaded_configuration_takes_effect_and_is_reported() {
     let setup = Setup::new();
     let gateway = setup.clone().start().await;
     assert_eq!(gateway.ask("best", Value::Null).await.told(), "404 model_not_found");
@@ -57,7 +57,7 @@ async fn what_is_reloaded_counts_and_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_invalid_changes_nothing() {
+async fn invalid_reload_is_rejected() {
     let setup = Setup::new().set("aliases", "best", "fake/echo");
     let gateway = setup.clone().start().await;
     let unbuildable = setup.clone().set("routing", "default_provider", "nobody");
@@ -76,7 +76,7 @@ async fn what_is_invalid_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_is_noticed() {
+async fn changed_configuration_file_is_reloaded() {
     let setup = Setup::new();
     let gateway = setup.clone().start().await;
     setup.set("aliases", "best", "fake/echo").overwrite(&gateway);
@@ -85,7 +85,7 @@ async fn a_file_that_changes_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_is_under_way_keeps_what_it_began_with() {
+async fn running_request_keeps_its_configuration() {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).start().await;
     let script = gateway_tests::Script::streaming().event(&openai::opening());
@@ -106,7 +106,7 @@ async fn what_is_under_way_keeps_what_it_began_with() {
 }
 
 #[tokio::test]
-async fn a_gateway_may_start_with_what_last_counted() {
+async fn gateway_can_start_with_last_good_configuration() {
     let setup = Setup::new().env("LLM_GATEWAY_START_FROM_LAST_GOOD", "true");
     let gateway = setup.set("aliases", "best", "fake/echo").start().await;
     gateway.write("[aliases\n");
@@ -141,7 +141,7 @@ async fn load(
 }
 
 #[tokio::test]
-async fn a_hundred_reloads_under_load_fail_nobody() {
+async fn hundred_reloads_under_load_fail_no_request() {
     let setup = Setup::new().set("aliases", "best", "fake/echo").set("log", "level", "info");
     let gateway = setup.clone().start().await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -188,7 +188,7 @@ async fn a_hundred_reloads_under_load_fail_nobody() {
 
 /// A limit that is lowered holds at once, and keeps nobody out for longer than its own window.
 #[tokio::test]
-async fn a_limit_that_is_lowered_counts_at_once() {
+async fn lowered_limit_applies_immediately() {
     let limits = |per_minute: &str, burst: &str| {
         let setup = Setup::new().client("app", "sk-app");
         let setup = setup.write("[clients]", "requests_per_minute", per_minute);

@@ -33,7 +33,7 @@ fn begun() -> Script {
 }
 
 #[tokio::test]
-async fn a_passing_failure_is_not_seen() {
+async fn transient_upstream_failure_is_retried() {
     for status in [408, 429, 500, 502, 503, 504, 529] {
         let reply = check(&[refusal(status)], false, "200", 2).await;
         assert_eq!(reply.header("x-gateway-attempts"), "2");
@@ -44,7 +44,7 @@ async fn a_passing_failure_is_not_seen() {
 }
 
 #[tokio::test]
-async fn a_lasting_failure_is_not_repeated() {
+async fn permanent_upstream_failure_is_not_retried() {
     for (status, told) in [
         (400, "400 x"),
         (401, "502 upstream_auth"),
@@ -69,7 +69,7 @@ fn slip() -> String {
 }
 
 #[tokio::test]
-async fn a_slip_of_the_model_is_forgiven_once() {
+async fn malformed_tool_call_of_model_is_retried_once() {
     let refused = || Script::json(400, slip());
     let reply = check(&[refused()], false, "200", 2).await;
     assert_eq!(reply.header("x-gateway-attempts"), "2");
@@ -81,7 +81,7 @@ async fn a_slip_of_the_model_is_forgiven_once() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_done_is_not_done_again() {
+async fn ambiguous_failure_is_not_retried() {
     check(&[Script::new().close()], false, "502 upstream_reset", 1).await;
     check(&[Script::new().reset()], true, "502 upstream_reset", 1).await;
     let answer = begun().event(&openai::says("a"));
@@ -90,7 +90,7 @@ async fn what_may_have_been_done_is_not_done_again() {
 
 /// Whoever says so has done again what may have been done; requests for vectors always are.
 #[tokio::test]
-async fn what_may_have_been_done_is_done_again_where_that_is_wanted() {
+async fn ambiguous_failure_is_retried_when_enabled() {
     for broken in [Script::new().close(), Script::new().reset()] {
         let upstream = Upstream::start().await;
         let setup = Setup::tenacious().provider("lab", &upstream.url());
@@ -114,14 +114,14 @@ async fn what_may_have_been_done_is_done_again_where_that_is_wanted() {
 }
 
 #[tokio::test]
-async fn nothing_is_repeated_after_output() {
+async fn failure_after_output_is_not_retried() {
     let error = openai::error("overloaded_error", "", "busy");
     let script = begun().event(&openai::says("a")).event(&error).end();
     check(&[script], true, "a<upstream_overloaded>", 1).await;
 }
 
 #[tokio::test]
-async fn an_upstream_that_wants_time_is_not_waited_for() {
+async fn long_upstream_retry_after_is_not_waited_for() {
     let headers = [("content-type", "application/json"), ("retry-after", "60")];
     let script = Script::whole(429, &headers, openai::error("x", "x", "x"));
     let reply = check(&[script], false, "429 x", 1).await;
@@ -129,7 +129,7 @@ async fn an_upstream_that_wants_time_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_wants_a_moment_is_waited_for() {
+async fn short_upstream_retry_after_is_waited_for() {
     let headers = [("content-type", "application/json"), ("retry-after", "1")];
     let script = Script::whole(429, &headers, openai::error("x", "x", "x"));
     let began = Instant::now();
@@ -139,7 +139,7 @@ async fn an_upstream_that_wants_a_moment_is_waited_for() {
 
 /// An answer that is none is a failure of the provider's, and five of them are five.
 #[tokio::test]
-async fn answers_that_are_none_are_failures() {
+async fn empty_upstream_response_is_a_failure() {
     for script in
         [Script::json(200, "{}"), Script::whole(200, &[], "<html>"), Script::new().reset()]
     {
@@ -155,7 +155,7 @@ async fn answers_that_are_none_are_failures() {
 }
 
 #[tokio::test]
-async fn a_provider_that_keeps_failing_is_given_a_pause() {
+async fn failing_provider_opens_circuit_breaker() {
     let (upstream, gateway) = start().await;
     upstream.always(refusal(500));
     let mut told = Vec::new();

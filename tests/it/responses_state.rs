@@ -71,13 +71,13 @@ async fn check(gateway: &Gateway, model: &str) {
 }
 
 #[tokio::test]
-async fn an_answer_lives_until_it_is_deleted() {
+async fn stored_response_lives_until_deleted() {
     let gateway = Setup::new().start().await;
     check(&gateway, "fake/echo").await;
 }
 
 #[tokio::test]
-async fn a_chat_upstream_is_told_what_was_said_before() {
+async fn previous_response_is_expanded_for_chat_upstream() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     check(&gateway, "lab/m").await;
@@ -90,14 +90,14 @@ async fn a_chat_upstream_is_told_what_was_said_before() {
 }
 
 #[tokio::test]
-async fn state_is_kept_in_a_file_too() {
+async fn stored_responses_survive_in_file_store() {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).env("LLM_GATEWAY_STORE", "embedded").start().await;
     check(&gateway, "lab/m").await;
 }
 
 #[tokio::test]
-async fn a_stream_is_told_again_from_anywhere() {
+async fn stream_can_be_replayed_from_any_event() {
     let gateway = Setup::new().start().await;
     let told = gateway.send(asks("fake/chunks-4", &json!({ "stream": true }))).await;
     let blocks: Vec<_> = told.text().split_inclusive("\n\n").collect();
@@ -125,7 +125,7 @@ async fn begin(gateway: &Gateway, besides: Value) -> (Raw, String) {
 }
 
 #[tokio::test]
-async fn a_caller_that_left_goes_on_from_what_it_saw() {
+async fn disconnected_caller_resumes_stream() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     upstream.next(stalling());
@@ -143,7 +143,7 @@ async fn a_caller_that_left_goes_on_from_what_it_saw() {
 }
 
 #[tokio::test]
-async fn an_answer_in_the_background_needs_no_caller() {
+async fn background_response_runs_without_caller() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let queued = create(&gateway, "lab/m", json!({ "background": true })).await;
@@ -153,7 +153,7 @@ async fn an_answer_in_the_background_needs_no_caller() {
 }
 
 #[tokio::test]
-async fn a_caller_that_left_the_background_comes_back() {
+async fn background_response_can_be_rejoined() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let events = openai::streamed(&["Hel", "lo."]);
@@ -170,7 +170,7 @@ async fn a_caller_that_left_the_background_comes_back() {
 }
 
 #[tokio::test]
-async fn a_cancelled_answer_leaves_its_upstream() {
+async fn cancelled_background_response_cancels_upstream() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     upstream.next(stalling());
@@ -183,7 +183,7 @@ async fn a_cancelled_answer_leaves_its_upstream() {
 }
 
 #[tokio::test]
-async fn a_native_upstream_gets_what_it_was_sent() {
+async fn responses_upstream_receives_original_request() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).set("providers.lab", "api", "responses");
     let gateway = setup.start().await;

@@ -80,7 +80,7 @@ async fn check(script: Script, told: [&str; 2], calls: (usize, usize)) {
 const FINE: [&str; 2] = ["200", "Hello.[stop][DONE]"];
 
 #[tokio::test]
-async fn one_that_answers_is_enough() {
+async fn healthy_target_answers_route() {
     let bench = Bench::start(|setup| setup).await;
     for stream in [false, true] {
         let reply = bench.ask(json!({ "stream": stream })).await;
@@ -91,7 +91,7 @@ async fn one_that_answers_is_enough() {
 }
 
 #[tokio::test]
-async fn every_failure_that_is_named_leads_on() {
+async fn each_listed_failure_falls_back() {
     for status in [500, 502, 503, 504, 529] {
         check(refusal(status), FINE, (3, 1)).await;
     }
@@ -106,7 +106,7 @@ async fn every_failure_that_is_named_leads_on() {
 }
 
 #[tokio::test]
-async fn silence_leads_on() {
+async fn timeout_falls_back() {
     for stream in [false, true] {
         let bench = Bench::start(|setup| setup.hurried("500ms")).await;
         bench.one.always(Script::new().stall());
@@ -120,7 +120,7 @@ async fn silence_leads_on() {
 }
 
 #[tokio::test]
-async fn what_breaks_before_it_said_anything_was_never_there() {
+async fn stream_broken_before_output_falls_back() {
     let error = openai::error("overloaded_error", "", "busy");
     let script = begun().event(&error).end();
     for (scripts, attempts) in [(1, "2"), (3, "4")] {
@@ -135,7 +135,7 @@ async fn what_breaks_before_it_said_anything_was_never_there() {
 }
 
 #[tokio::test]
-async fn nobody_goes_on_where_another_stopped() {
+async fn stream_broken_after_output_does_not_fall_back() {
     let script = begun().event(&openai::says("a")).close();
     let bench = Bench::start(|setup| setup).await;
     bench.one.next(script);
@@ -144,7 +144,7 @@ async fn nobody_goes_on_where_another_stopped() {
 }
 
 #[tokio::test]
-async fn a_failure_that_is_not_named_is_told() {
+async fn unlisted_failure_does_not_fall_back() {
     check(refusal(422), ["422 x", "422 x"], (1, 0)).await;
     let bench = Bench::start(|setup| setup.write("[routes]", "on", r#"["429"]"#)).await;
     bench.one.always(refusal(503));
@@ -154,7 +154,7 @@ async fn a_failure_that_is_not_named_is_told() {
 }
 
 #[tokio::test]
-async fn who_has_tried_everything_says_so() {
+async fn exhausted_fallback_reports_all_attempts() {
     let bench = Bench::start(|setup| setup).await;
     bench.one.always(refusal(500));
     bench.two.always(refusal(502));
@@ -166,7 +166,7 @@ async fn who_has_tried_everything_says_so() {
 }
 
 #[tokio::test]
-async fn of_all_waits_the_shortest_is_told() {
+async fn exhausted_fallback_returns_shortest_retry_after() {
     let bench = Bench::start(|setup| setup).await;
     bench.one.always(limited("300"));
     bench.two.always(limited("60"));
@@ -179,7 +179,7 @@ async fn of_all_waits_the_shortest_is_told() {
 }
 
 #[tokio::test]
-async fn retries_and_breakers_can_be_left_out_of_a_route() {
+async fn route_can_disable_retries_and_breakers() {
     let off = |setup: Setup| {
         setup.write("[routes]", "retry", "false").write("[routes]", "breaker", "false")
     };
@@ -192,7 +192,7 @@ async fn retries_and_breakers_can_be_left_out_of_a_route() {
 }
 
 #[tokio::test]
-async fn a_chain_that_is_down_says_so_at_once() {
+async fn route_without_healthy_target_fails_immediately() {
     let bench = Bench::start(|setup| setup).await;
     bench.one.always(refusal(500));
     bench.two.always(refusal(500));
@@ -215,7 +215,7 @@ async fn a_chain_that_is_down_says_so_at_once() {
 }
 
 #[tokio::test]
-async fn a_caller_gets_no_further_than_it_may() {
+async fn fallback_respects_allowed_models() {
     let keys = |models: &'static str| {
         move |setup: Setup| setup.client("app", "sk-app").write("[clients]", "models", models)
     };
@@ -238,7 +238,7 @@ async fn a_caller_gets_no_further_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_model_that_is_not_made_for_a_request_is_passed_over() {
+async fn incompatible_route_target_is_skipped() {
     let models = |setup: Setup| {
         let setup = setup.set("[models]", "id", "m1").set("[models]", "provider", "one");
         setup.set("[models]", "upstream", "m").write("[models]", "tools", "false").write(
@@ -262,7 +262,7 @@ async fn a_model_that_is_not_made_for_a_request_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_model_that_sees_nothing_is_shown_nothing() {
+async fn image_request_skips_text_only_model() {
     let models = |setup: Setup| {
         let setup = setup.set("[models]", "id", "m1").set("[models]", "provider", "one");
         setup.set("[models]", "upstream", "m").write("[models]", "vision", "false")
@@ -277,7 +277,7 @@ async fn a_model_that_sees_nothing_is_shown_nothing() {
 }
 
 #[tokio::test]
-async fn weights_share_requests_out() {
+async fn weighted_route_distributes_requests() {
     let (one, two) = (Upstream::start().await, Upstream::start().await);
     let setup = Setup::tenacious().provider("one", &one.url()).provider("two", &two.url());
     let targets = r#"[{ model = "one/m", weight = 3 }, { model = "two/m", weight = 1 }]"#;
@@ -291,7 +291,7 @@ async fn weights_share_requests_out() {
 }
 
 #[tokio::test]
-async fn fallbacks_are_routes_that_begin_with_themselves() {
+async fn model_fallbacks_start_with_the_model() {
     let (one, two) = (Upstream::start().await, Upstream::start().await);
     let setup = Setup::tenacious().provider("one", &one.url()).provider("two", &two.url());
     let gateway = setup.write("fallbacks", "\"one/m\"", r#"["two/m"]"#).start().await;
@@ -322,7 +322,7 @@ async fn with_keys(scripts: &[Script], requests: usize) -> (Vec<String>, Vec<Str
 }
 
 #[tokio::test]
-async fn keys_take_turns_and_those_of_no_use_rest() {
+async fn provider_keys_rotate_and_cool_down() {
     let (told, keys) = with_keys(&[], 4).await;
     assert_eq!((told, keys.join("")), (vec!["200".to_owned(); 4], "1231".to_owned()));
     let (told, keys) = with_keys(&[limited("60")], 4).await;
@@ -334,7 +334,7 @@ async fn keys_take_turns_and_those_of_no_use_rest() {
 }
 
 #[tokio::test]
-async fn a_limit_is_kept_and_its_wait_is_told() {
+async fn rate_limited_key_cools_down_and_reports_retry_after() {
     let upstream = Upstream::start().await;
     let setup = Setup::tenacious().provider("lab", &upstream.url());
     let gateway = Arc::new(setup.start().await);
@@ -354,7 +354,7 @@ async fn a_limit_is_kept_and_its_wait_is_told() {
 }
 
 #[tokio::test]
-async fn a_credential_that_is_refused_is_not_the_callers_fault() {
+async fn refused_credential_is_an_upstream_error() {
     for status in [401, 403] {
         let upstream = Upstream::start().await;
         let gateway = Setup::tenacious().provider("lab", &upstream.url()).start().await;
@@ -371,7 +371,7 @@ async fn a_credential_that_is_refused_is_not_the_callers_fault() {
 }
 
 #[tokio::test]
-async fn what_one_caller_says_sets_no_credential_aside() {
+async fn caller_errors_do_not_disable_credentials() {
     let upstream = Upstream::start().await;
     let gateway = Setup::tenacious().provider("lab", &upstream.url()).start().await;
     let flagged = openai::error("x", "", "your input was flagged");
@@ -386,7 +386,7 @@ async fn what_one_caller_says_sets_no_credential_aside() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_away_is_tried_by_few() {
+async fn unreachable_host_is_probed_rarely() {
     let port = { Upstream::start().await.port() };
     let setup = Setup::tenacious().provider("lab", &format!("http://127.0.0.1:{port}/v1"));
     let gateway = setup.write("resilience", "retry_max_attempts", "1").start().await;

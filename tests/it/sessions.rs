@@ -48,7 +48,7 @@ fn sent(upstream: &Upstream) -> String {
 }
 
 #[tokio::test]
-async fn a_session_lives_and_ends() {
+async fn session_can_be_created_and_deleted() {
     let (_upstream, gateway) = start().await;
     let wish = json!({ "ttl_seconds": 60, "context": { "mine": 1, "tier_filter": [1, 2] } });
     let created = call(&gateway, "POST /v1/sessions", &[], &wish).await;
@@ -75,7 +75,7 @@ async fn a_session_lives_and_ends() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused() {
+async fn invalid_session_request_is_rejected() {
     let (_upstream, gateway) = start().await;
     for wish in [
         json!({ "ttl_seconds": 59 }),
@@ -94,7 +94,7 @@ async fn what_cannot_be_is_refused() {
 }
 
 #[tokio::test]
-async fn a_context_is_changed_by_those_who_know_it() {
+async fn context_patch_requires_current_version() {
     let (_upstream, gateway) = start().await;
     let line = format!("PATCH /v1/sessions/{}", create(&gateway).await);
     let wish = |value: Value| json!({ "context": { "mine": value } });
@@ -107,7 +107,7 @@ async fn a_context_is_changed_by_those_who_know_it() {
 }
 
 #[tokio::test]
-async fn the_second_turn_knows_the_first() {
+async fn second_turn_includes_first_turn() {
     let (upstream, gateway) = start().await;
     let id = create(&gateway).await;
     for stream in [false, true] {
@@ -123,7 +123,7 @@ async fn the_second_turn_knows_the_first() {
 }
 
 #[tokio::test]
-async fn every_dialect_and_the_header_continue_a_session() {
+async fn session_continues_in_every_dialect_and_by_header() {
     let (upstream, gateway) = start().await;
     let id = create(&gateway).await;
     let asks = [
@@ -144,7 +144,7 @@ async fn every_dialect_and_the_header_continue_a_session() {
 }
 
 #[tokio::test]
-async fn a_fork_may_begin_earlier() {
+async fn fork_can_start_at_earlier_message() {
     let (_upstream, gateway) = start().await;
     let id = create(&gateway).await;
     say(&gateway, &id, "one").await;
@@ -158,7 +158,7 @@ async fn a_fork_may_begin_earlier() {
 }
 
 #[tokio::test]
-async fn of_a_failure_nothing_is_remembered() {
+async fn failed_turn_is_not_stored() {
     let (upstream, gateway) = start().await;
     let id = create(&gateway).await;
     let cut = || Script::streaming().event(&openai::says("a")).close();
@@ -171,7 +171,7 @@ async fn of_a_failure_nothing_is_remembered() {
 }
 
 #[tokio::test]
-async fn one_turn_is_under_way_at_a_time() {
+async fn concurrent_session_turn_is_rejected() {
     let (upstream, gateway) = start().await;
     let id = create(&gateway).await;
     upstream.next(
@@ -194,7 +194,7 @@ async fn one_turn_is_under_way_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_deleted_in_the_middle_of_a_turn_stays_so() {
+async fn session_deleted_during_turn_stays_deleted() {
     let (upstream, gateway) = start().await;
     let id = create(&gateway).await;
     let begun = Script::streaming().event(&openai::says("a")).wait(300);
@@ -213,7 +213,7 @@ async fn a_session_that_is_deleted_in_the_middle_of_a_turn_stays_so() {
 }
 
 #[tokio::test]
-async fn a_full_session_is_told_before_the_model_is_asked() {
+async fn full_session_is_rejected_before_upstream_call() {
     let (upstream, gateway) = start().await;
     let id = create(&gateway).await;
     let said = |n: usize| json!({ "role": "user", "content": n.to_string() });
@@ -230,7 +230,7 @@ async fn a_full_session_is_told_before_the_model_is_asked() {
 }
 
 #[tokio::test]
-async fn what_was_told_before_the_caller_left_is_remembered() {
+async fn partial_turn_is_stored_after_disconnect() {
     let (upstream, gateway) = start().await;
     let id = create(&gateway).await;
     upstream.next(Script::streaming().event(&openai::says("begun")).stall());
@@ -248,7 +248,7 @@ async fn what_was_told_before_the_caller_left_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_taxonomy_is_said_once() {
+async fn taxonomy_persists_in_session() {
     let (_upstream, gateway) = start().await;
     let id = create(&gateway).await;
     assert_eq!(say(&gateway, &id, "hello").await.header("x-gateway-taxonomy"), "");
@@ -261,7 +261,7 @@ async fn a_taxonomy_is_said_once() {
 }
 
 #[tokio::test]
-async fn a_history_is_cut_to_the_window() {
+async fn session_history_is_trimmed_to_window() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream)
         .set("[models]", "id", "small")
@@ -282,7 +282,7 @@ async fn a_history_is_cut_to_the_window() {
 }
 
 #[tokio::test]
-async fn others_see_nothing() {
+async fn session_is_invisible_to_other_tenants() {
     let (mine, theirs) = ("sk-mine-0123456789abcdef", "sk-theirs-0123456789abcdef");
     let gateway = Setup::new().client("mine", mine).client("theirs", theirs).start().await;
     let (mine, theirs) = (format!("Bearer {mine}"), format!("Bearer {theirs}"));
@@ -303,7 +303,7 @@ async fn others_see_nothing() {
 }
 
 #[tokio::test]
-async fn a_session_outlives_the_process() {
+async fn session_survives_restart() {
     let data = std::env::temp_dir().join(format!("gateway-sessions-{}", std::process::id()));
     let file = data.to_str().unwrap();
     let upstream = Upstream::start().await;

@@ -73,7 +73,7 @@ fn fast() -> [(&'static str, &'static str); 2] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_gateways_let_in_what_one_would() {
+async fn four_replicas_share_rate_limit() {
     let redis = Redis::start().await;
     let gateways = start(&redis, 4, &fast()).await;
     let began = Instant::now();
@@ -85,7 +85,7 @@ async fn four_gateways_let_in_what_one_would() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_of_redis_keeps_within_its_bound() {
+async fn redis_outage_stays_within_admission_bound() {
     let mut redis = Redis::start().await;
     let gateways = start(&redis, 4, &fast()).await;
     // By now each gateway has been counted by the others.
@@ -110,7 +110,7 @@ async fn an_outage_of_redis_keeps_within_its_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_budget_is_never_overspent_by_more_than_estimates_fall_short() {
+async fn shared_budget_overspend_is_bounded_by_estimates() {
     let redis = Redis::start().await;
     let budget = [("daily_budget_usd", "1")];
     let mut gateways = Vec::new();
@@ -153,7 +153,7 @@ async fn a_budget_is_never_overspent_by_more_than_estimates_fall_short() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_gateway_held_is_free_after_its_lease() {
+async fn killed_replica_releases_slots_after_lease() {
     let redis = Redis::start().await;
     let setup = || {
         let setup = Setup::new().sharing(&redis).client("app", KEY);
@@ -195,7 +195,7 @@ async fn what_a_killed_gateway_held_is_free_after_its_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_of_a_killed_gateway_are_accounted_for() {
+async fn killed_replica_requests_are_accounted() {
     let redis = Redis::start().await;
     let setup = || Setup::new().sharing(&redis).client("app", KEY);
     let mut doomed = setup().start().await;

@@ -8,7 +8,7 @@ fn begun() -> Script {
 }
 
 #[tokio::test]
-async fn an_idle_gateway_stops_at_once() {
+async fn idle_gateway_stops_immediately() {
     let mut gateway = Setup::new().start().await;
     let mut idle = gateway.connect().await;
     idle.send(gateway_tests::request("GET", "/health", &[], b"")).await;
@@ -43,19 +43,19 @@ async fn check(script: Script, drain: &str, said: &str, outcome: &str) {
 }
 
 #[tokio::test]
-async fn a_stream_may_end_before_the_gateway_stops() {
+async fn stream_finishes_before_shutdown() {
     let script =
         begun().wait(300).event(&openai::says("b")).event(&openai::stops()).event("[DONE]");
     check(script.end(), "20s", "[DONE]", "ok").await;
 }
 
 #[tokio::test]
-async fn a_stream_that_takes_too_long_is_told_why_it_ends() {
+async fn long_stream_ends_with_shutdown_error() {
     check(begun().stall(), "2300ms", "server_shutting_down", "server_shutting_down").await;
 }
 
 #[tokio::test]
-async fn nobody_is_served_after_the_end() {
+async fn stopped_gateway_refuses_connections() {
     let mut gateway: Gateway = Setup::new().start().await;
     assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
     gateway.terminate();

@@ -77,7 +77,7 @@ fn frozen_for() -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_redis_is_not_noticed_by_who_does_not_need_it() {
+async fn frozen_redis_does_not_affect_stateless_requests() {
     let (redis, _upstream, gateway) = start().await;
     let id = create_id(&gateway).await;
     chats(&gateway, 100).await;
@@ -112,7 +112,7 @@ async fn a_frozen_redis_is_not_noticed_by_who_does_not_need_it() {
 }
 
 #[tokio::test]
-async fn each_trouble_of_redis_has_its_answer_and_passes() {
+async fn each_redis_failure_has_its_error_and_recovers() {
     let (redis, _upstream, gateway) = start().await;
     let id = create_id(&gateway).await;
     let path = format!("/v1/sessions/{id}");
@@ -150,7 +150,7 @@ async fn each_trouble_of_redis_has_its_answer_and_passes() {
 }
 
 #[tokio::test]
-async fn a_broken_session_breaks_no_other() {
+async fn corrupt_session_does_not_affect_others() {
     let (redis, _upstream, gateway) = start().await;
     let (kind, schema, fine) =
         (create_id(&gateway).await, create_id(&gateway).await, create_id(&gateway).await);
@@ -168,7 +168,7 @@ async fn a_broken_session_breaks_no_other() {
 }
 
 #[tokio::test]
-async fn a_redis_that_comes_late_is_used() {
+async fn late_redis_is_used() {
     let (mut redis, upstream) = (Redis::start().await, Upstream::start().await);
     redis.kill();
     let gateway = setup(&redis, &upstream).start().await;
@@ -179,7 +179,7 @@ async fn a_redis_that_comes_late_is_used() {
 }
 
 #[tokio::test]
-async fn how_safe_redis_is_is_told_at_the_start() {
+async fn redis_durability_is_logged_at_start() {
     let (redis, upstream) = (Redis::start().await, Upstream::start().await);
     redis.ask("CONFIG SET appendonly no").await;
     redis.ask("CONFIG SET maxmemory 1gb\r\nCONFIG SET maxmemory-policy allkeys-lru").await;
@@ -195,7 +195,7 @@ async fn how_safe_redis_is_is_told_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_session_is_not_held_by_a_gateway_that_died() {
+async fn dead_replica_releases_session_lock() {
     let (redis, upstream) = (Redis::start().await, Upstream::start().await);
     let mut first = setup(&redis, &upstream).start().await;
     let second = setup(&redis, &upstream).start().await;

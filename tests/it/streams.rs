@@ -33,7 +33,7 @@ fn begun() -> Script {
 }
 
 #[tokio::test]
-async fn a_stall_is_told_in_time() {
+async fn stalled_stream_fails_at_idle_deadline() {
     let (upstream, gateway) = start(|it| it.timeout("idle", "200ms")).await;
     let began = Instant::now();
     check(&upstream, &gateway, begun().stall(), "a<upstream_stalled>").await;
@@ -42,7 +42,7 @@ async fn a_stall_is_told_in_time() {
 }
 
 #[tokio::test]
-async fn comments_keep_a_stream_alive() {
+async fn comments_extend_idle_deadline() {
     let (upstream, gateway) = start(|it| it.timeout("idle", "400ms")).await;
     let pinged = (0..6).fold(begun(), |script, _| script.wait(100).chunk(": ping\n\n"));
     let script = pinged.event(&openai::says("b")).event(&openai::stops()).event("[DONE]").end();
@@ -50,7 +50,7 @@ async fn comments_keep_a_stream_alive() {
 }
 
 #[tokio::test]
-async fn a_stream_has_an_end() {
+async fn stream_has_total_deadline() {
     let (upstream, gateway) = start(|it| {
         let it = it.timeout("first_byte", "300ms").timeout("idle", "300ms");
         it.timeout("first_token", "300ms").timeout("stream_total", "400ms")
@@ -65,7 +65,7 @@ async fn a_stream_has_an_end() {
 }
 
 #[tokio::test]
-async fn an_error_in_the_stream_is_its_end() {
+async fn upstream_error_event_ends_stream() {
     let (upstream, gateway) = start(|it| it).await;
     let overloaded = openai::error("overloaded_error", "", "busy");
     let limited = openai::error("rate_limit_error", "rate_limit_exceeded", "slow down");
@@ -81,7 +81,7 @@ async fn an_error_in_the_stream_is_its_end() {
 }
 
 #[tokio::test]
-async fn an_answer_is_over_with_its_finish() {
+async fn events_after_finish_are_ignored() {
     let (upstream, gateway) = start(|it| it).await;
     let finished = || begun().event(&openai::stops());
     check(&upstream, &gateway, finished().end(), "a[stop][DONE]").await;
@@ -93,7 +93,7 @@ async fn an_answer_is_over_with_its_finish() {
 }
 
 #[tokio::test]
-async fn accounts_are_waited_for_after_the_finish_but_not_for_ever() {
+async fn usage_after_finish_is_awaited_briefly() {
     let (upstream, gateway) = start(|it| it).await;
     upstream.next(begun().event(&openai::stops()).stall());
     let began = Instant::now();
@@ -103,7 +103,7 @@ async fn accounts_are_waited_for_after_the_finish_but_not_for_ever() {
 }
 
 #[tokio::test]
-async fn an_event_may_be_large_but_not_endless() {
+async fn event_size_is_limited() {
     let (upstream, gateway) = start(|it| it).await;
     let text = "x".repeat(2 << 20);
     let large = begun().event(&openai::says(&text)).event(&openai::stops()).event("[DONE]").end();
@@ -116,7 +116,7 @@ async fn an_event_may_be_large_but_not_endless() {
 }
 
 #[tokio::test]
-async fn text_that_looks_like_framing_is_text() {
+async fn text_with_sse_markers_is_preserved() {
     let (upstream, gateway) = start(|it| it).await;
     let text = "\n\ndata: [DONE]\n\n\r\nevent: x\r\n\u{2028}\u{85}\0";
     let events = openai::streamed(&[text]);
@@ -129,14 +129,14 @@ async fn text_that_looks_like_framing_is_text() {
 }
 
 #[tokio::test]
-async fn bytes_may_come_one_by_one() {
+async fn stream_parses_byte_by_byte() {
     let (upstream, gateway) = start(|it| it).await;
     let script = Script::events(openai::streamed(&["é😀", "\u{2028}b"])).dripping();
     check(&upstream, &gateway, script, "é😀\u{2028}b[stop][DONE]").await;
 }
 
 #[tokio::test]
-async fn the_head_waits_for_the_first_output() {
+async fn response_head_waits_for_first_output() {
     let (upstream, gateway) = start(|it| it.timeout("head_hold", "20s")).await;
     let error = openai::error("server_error", "server_error", "late");
     for model in BOTH {
@@ -148,7 +148,7 @@ async fn the_head_waits_for_the_first_output() {
 }
 
 #[tokio::test]
-async fn the_head_does_not_wait_for_ever() {
+async fn response_head_is_sent_after_hold_limit() {
     let (upstream, gateway) =
         start(|it| it.timeout("head_hold", "50ms").timeout("keep_alive_comment", "100ms")).await;
     upstream.always(Script::streaming().event(&openai::opening()).stall());
@@ -167,7 +167,7 @@ async fn the_head_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_head_is_filled_with_comments_too() {
+async fn keepalive_comments_are_sent_while_waiting() {
     let (_upstream, gateway) =
         start(|it| it.timeout("head_hold", "50ms").timeout("keep_alive_comment", "50ms")).await;
     let mut raw = gateway.asking("fake/slow-300ms", json!({ "stream": true })).await;
@@ -181,7 +181,7 @@ async fn an_answer_without_a_head_is_filled_with_comments_too() {
 }
 
 #[tokio::test]
-async fn pieces_come_as_they_are_said() {
+async fn chunks_are_forwarded_immediately() {
     let (upstream, gateway) = start(|it| it).await;
     for model in BOTH {
         upstream.next(begun().wait(150).event(&openai::stops()).event("[DONE]").end());
@@ -199,7 +199,7 @@ async fn pieces_come_as_they_are_said() {
 }
 
 #[tokio::test]
-async fn an_answer_that_broke_is_no_answer_when_it_is_not_streamed() {
+async fn broken_upstream_stream_fails_whole_response() {
     let (_upstream, gateway) = start(|it| it).await;
     assert_eq!(gateway.ask("fake/cut-3", Value::Null).await.told(), "502 upstream_cut");
     assert_eq!(gateway.ask("fake/truncate-3", Value::Null).await.told(), "502 upstream_truncated");

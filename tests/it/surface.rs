@@ -17,7 +17,7 @@ async fn ask(gateway: &Gateway, line: &str, headers: &[(&str, &str)]) -> Reply {
 }
 
 #[tokio::test]
-async fn it_tells_of_itself() {
+async fn root_returns_service_information() {
     let gateway = Setup::new().start().await;
     let root = gateway.get("/").await;
     assert_eq!(root.json()["service"], "LLM Gateway");
@@ -41,7 +41,7 @@ async fn metrics_are_prometheus_text() {
 }
 
 #[tokio::test]
-async fn every_listed_model_can_be_looked_up() {
+async fn listed_models_can_be_retrieved() {
     let gateway = Setup::new().env("OPENAI_API_KEY", "sk-test").start().await;
     let models = gateway.get("/v1/models").await.json();
     assert_eq!(models["object"], "list");
@@ -56,7 +56,7 @@ async fn every_listed_model_can_be_looked_up() {
 }
 
 #[tokio::test]
-async fn providers_are_those_that_are_set_up() {
+async fn provider_list_contains_configured_providers() {
     let gateway = Setup::new().provider("lab", "http://127.0.0.1:1/v1").start().await;
     let providers = gateway.get("/v1/providers").await.json();
     let names = providers["provider_names"].as_array().unwrap();
@@ -68,7 +68,7 @@ async fn providers_are_those_that_are_set_up() {
 }
 
 #[tokio::test]
-async fn a_model_is_found_by_any_name_that_a_request_could_use() {
+async fn model_lookup_accepts_all_request_names() {
     let gateway = Setup::new().set("aliases", "best", "fake/echo").start().await;
     check(&gateway, "GET /v1/models/fake/echo", &[], "200").await;
     check(&gateway, "GET /v1/models/fake%2Fecho", &[], "200").await;
@@ -78,7 +78,7 @@ async fn a_model_is_found_by_any_name_that_a_request_could_use() {
 }
 
 #[tokio::test]
-async fn a_models_name_is_never_a_path() {
+async fn model_name_with_slash_is_not_a_path() {
     let gateway = Setup::new().start().await;
     for name in [
         "../../health",
@@ -99,7 +99,7 @@ async fn a_models_name_is_never_a_path() {
 }
 
 #[tokio::test]
-async fn unknown_paths_are_not_found() {
+async fn unknown_path_is_not_found() {
     let gateway = Setup::new().start().await;
     for path in ["/nope", "/v1", "/v1/", "//", "/health/", "/v1/chat/completions/", "/V1/models"] {
         check(&gateway, &format!("GET {path}"), &[], "404 not_found").await;
@@ -111,7 +111,7 @@ async fn unknown_paths_are_not_found() {
 }
 
 #[tokio::test]
-async fn wrong_methods_are_told_the_right_ones() {
+async fn wrong_method_returns_allow_header() {
     let gateway = Setup::new().start().await;
     check(&gateway, "GET /v1/chat/completions", &[], "405 method_not_allowed POST").await;
     for path in ["/", "/health", "/metrics", "/v1/models", "/v1/models/x", "/v1/providers"] {
@@ -135,7 +135,7 @@ async fn head(gateway: &Gateway, line: &str) -> String {
 }
 
 #[tokio::test]
-async fn head_is_get_without_a_body() {
+async fn head_request_returns_headers_of_get() {
     let gateway = Setup::new().start().await;
     for path in ["/", "/health", "/v1/models", "/v1/providers"] {
         let reply = head(&gateway, &format!("HEAD {path}")).await;
@@ -146,7 +146,7 @@ async fn head_is_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn options_tell_the_methods() {
+async fn options_request_lists_methods() {
     let gateway = Setup::new().start().await;
     check(&gateway, "OPTIONS /v1/chat/completions", &[], "204 POST").await;
     check(&gateway, "OPTIONS /v1/models", &[], "204 GET").await;
@@ -154,7 +154,7 @@ async fn options_tell_the_methods() {
 }
 
 #[tokio::test]
-async fn a_request_keeps_its_name() {
+async fn request_id_is_echoed() {
     let gateway = Setup::new().start().await;
     for path in ["/health", "/nope", "/v1/chat/completions"] {
         let named = ask(&gateway, &format!("GET {path}"), &[("X-Request-Id", "my-name-1")]).await;
@@ -171,7 +171,7 @@ async fn a_request_keeps_its_name() {
 const ORIGIN: (&str, &str) = ("Origin", "https://app.example");
 
 #[tokio::test]
-async fn pages_may_call_in_development() {
+async fn cors_allows_local_origins_in_development() {
     let gateway = Setup::new().start().await;
     let asked = [
         ORIGIN,
@@ -192,7 +192,7 @@ async fn pages_may_call_in_development() {
 }
 
 #[tokio::test]
-async fn in_production_only_the_pages_that_are_named_may_call() {
+async fn cors_allows_only_configured_origins_in_production() {
     let setup = Setup::new().set("server", "environment", "production");
     let setup = setup.write("server", "cors_origins", "[\"https://app.example\"]");
     let gateway = setup.start().await;
@@ -205,7 +205,7 @@ async fn in_production_only_the_pages_that_are_named_may_call() {
 }
 
 #[tokio::test]
-async fn the_fake_provider_is_not_for_production() {
+async fn fake_provider_is_disabled_in_production() {
     let gateway = Setup::new().set("server", "environment", "production").start().await;
     let reply = gateway.ask("fake/echo", Value::Null).await;
     assert!(["404 model_not_found", "503 provider_not_configured"].contains(&&*reply.told()));

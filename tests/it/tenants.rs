@@ -231,7 +231,7 @@ fn remember(ids: &Mutex<Vec<String>>, reply: &Reply) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_of_one_tenant_reaches_another() {
+async fn tenant_data_is_isolated() {
     let upstream = Upstream::start().await;
     upstream.numbered(numbered);
     let setup = Setup::before(&upstream).set("log", "level", "warn");

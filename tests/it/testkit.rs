@@ -26,7 +26,7 @@ async fn check(script: Script, said: &str, ending: Option<Ending>) {
 }
 
 #[tokio::test]
-async fn an_upstream_answers_like_openai() {
+async fn scripted_upstream_has_openai_shape() {
     let upstream = Upstream::start().await;
     let mut raw = ask(&upstream, false).await;
     assert_eq!(raw.reply().await.json()["choices"][0]["message"]["content"], "Hello.");
@@ -41,7 +41,7 @@ async fn an_upstream_answers_like_openai() {
 }
 
 #[tokio::test]
-async fn a_script_can_break_off() {
+async fn script_can_close_connection() {
     let begun = || Script::streaming().event(&openai::says("a"));
     check(begun().close(), "a~", Some(Ending::Cut)).await;
     check(begun().bytes("zz\r\n\r\n"), "a~", Some(Ending::Broken)).await;
@@ -51,13 +51,13 @@ async fn a_script_can_break_off() {
 }
 
 #[tokio::test]
-async fn a_script_can_drip() {
+async fn script_can_drip_bytes() {
     let whole = Script::events(openai::streamed(&["a", "b"])).dripping();
     check(whole, "ab[stop][DONE]", Some(Ending::Proper)).await;
 }
 
 #[tokio::test]
-async fn events_are_seen_as_they_come() {
+async fn testkit_reads_events_incrementally() {
     let upstream = Upstream::start().await;
     upstream.next(Script::streaming().event("1").chunk(": x\n\n").event("2").stall());
     let mut raw = ask(&upstream, true).await;
@@ -68,7 +68,7 @@ async fn events_are_seen_as_they_come() {
 }
 
 #[tokio::test]
-async fn it_is_noticed_when_a_caller_leaves() {
+async fn scripted_upstream_detects_disconnect() {
     let upstream = Upstream::start().await;
     upstream.always(Script::streaming().stall());
     for abort in [true, false] {

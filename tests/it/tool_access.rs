@@ -86,7 +86,7 @@ impl Asker<'_> {
 }
 
 #[tokio::test]
-async fn a_client_knows_only_the_tools_it_may_use() {
+async fn client_sees_only_allowed_tools() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream)
         // Offered to all, which is no leave to use it.
@@ -98,7 +98,7 @@ async fn a_client_knows_only_the_tools_it_may_use() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_given_out_knows_only_its_tools() {
+async fn virtual_key_sees_only_its_tools() {
     let upstream = Upstream::start().await;
     let operators: SocketAddr = ([127, 0, 0, 1], port::free()).into();
     let setup = Setup::before(&upstream)
@@ -171,24 +171,24 @@ async fn check_places(limits: &[(&str, &str)], admission: &[(&str, &str)], told:
 }
 
 #[tokio::test]
-async fn a_tool_takes_a_place_of_its_client() {
+async fn tool_call_uses_client_slot() {
     let limits = [("max_concurrent", "1")];
     check_places(&limits, &[], "429 too_many_requests_at_once").await;
 }
 
 #[tokio::test]
-async fn a_tool_takes_a_place_of_its_tenant() {
+async fn tool_call_uses_tenant_slot() {
     check_places(&[], &[("max_per_tenant", "1")], "429 tenant_overloaded").await;
 }
 
 #[tokio::test]
-async fn a_tool_takes_a_place_of_the_gateway() {
+async fn tool_call_uses_gateway_slot() {
     let admission = [("max_concurrent_requests", "1"), ("queue", "0")];
     check_places(&[], &admission, "503 overloaded").await;
 }
 
 #[tokio::test]
-async fn runs_of_tools_are_limited_by_rate() {
+async fn tool_calls_are_rate_limited() {
     let setup = Setup::new()
         .client("app", KEY)
         .write("[clients]", "requests_per_minute", "6")
@@ -213,7 +213,7 @@ async fn from_page(gateway: &Gateway, origin: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_page_cannot_pass_for_a_program() {
+async fn cross_origin_tool_call_is_rejected() {
     let local = Setup::new().start().await;
     // Its name may lead here by now: that is what makes it dangerous.
     for page in ["http://rebound.example", "http://rebound.example:8080", "null"] {

@@ -52,7 +52,7 @@ fn outcome(reply: &Reply) -> Value {
 }
 
 #[tokio::test]
-async fn a_gateway_that_dies_before_the_answer_does_not_pay_again() {
+async fn crashed_gateway_does_not_repeat_tool_call() {
     let bench = Bench::start().await;
     bench.service.next(Script::new().stall());
     bench.service.always(Script::json(200, r#"{"paid":7}"#));
@@ -70,7 +70,7 @@ async fn a_gateway_that_dies_before_the_answer_does_not_pay_again() {
 }
 
 #[tokio::test]
-async fn what_was_sent_and_not_answered_is_not_sent_again() {
+async fn unanswered_tool_call_is_not_repeated() {
     let bench = Bench::start().await;
     bench.service.next(Script::new().stall());
     bench.service.always(Script::json(200, r#"{"paid":7}"#));
@@ -89,7 +89,7 @@ async fn pay(gateway: &Gateway, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_service_knows_a_call_by_its_key() {
+async fn tool_call_carries_idempotency_key() {
     let bench = Bench::start().await;
     bench.service.always(Script::json(200, r#"{"paid":7}"#));
     let gateway = bench.gateway(false).await;
@@ -105,7 +105,7 @@ async fn a_service_knows_a_call_by_its_key() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_answered_again() {
+async fn recorded_tool_result_is_replayed() {
     let bench = Bench::start().await;
     bench.service.next(Script::json(200, r#"{"paid":1}"#));
     bench.service.next(Script::json(200, r#"{"paid":2}"#));
@@ -118,7 +118,7 @@ async fn what_was_answered_is_answered_again() {
 }
 
 #[tokio::test]
-async fn what_does_no_harm_is_asked_again_under_its_name() {
+async fn read_only_tool_call_is_repeated_with_same_key() {
     let bench = Bench::start().await;
     bench.service.always(Script::json(200, r#"{"paid":7}"#));
     let gateway = bench.gateway(true).await;
@@ -130,7 +130,7 @@ async fn what_does_no_harm_is_asked_again_under_its_name() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_is_repeated_pays_once() {
+async fn repeated_conversation_runs_tools_once() {
     let bench = Bench::start().await;
     bench.service.next(Script::new().stall());
     bench.service.always(Script::json(200, r#"{"paid":7}"#));

@@ -246,22 +246,22 @@ async fn check(spoken: Spoken) {
 }
 
 #[tokio::test]
-async fn over_openai() {
+async fn tool_loop_works_over_openai() {
     check(Spoken::Chat).await;
 }
 
 #[tokio::test]
-async fn over_anthropic() {
+async fn tool_loop_works_over_anthropic() {
     check(Spoken::Messages).await;
 }
 
 #[tokio::test]
-async fn over_gemini() {
+async fn tool_loop_works_over_gemini() {
     check(Spoken::Gemini).await;
 }
 
 #[tokio::test]
-async fn over_ollama() {
+async fn tool_loop_works_over_ollama() {
     check(Spoken::Ollama).await;
 }
 
@@ -287,7 +287,7 @@ fn shown(caller: Caller, names: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_callers_own_tools_are_the_callers() {
+async fn caller_tools_are_returned_to_caller() {
     for spoken in Spoken::ALL {
         let bench = Bench::start(spoken).await;
         for (caller, stream) in Caller::ALL.into_iter().flat_map(|it| [(it, false), (it, true)]) {
@@ -301,7 +301,7 @@ async fn a_callers_own_tools_are_the_callers() {
 }
 
 #[tokio::test]
-async fn a_turn_that_mixes_both_is_the_callers() {
+async fn mixed_tool_turn_is_returned_to_caller() {
     for spoken in Spoken::ALL {
         let bench = Bench::start(spoken).await;
         for (caller, stream) in Caller::ALL.into_iter().flat_map(|it| [(it, false), (it, true)]) {
@@ -317,7 +317,7 @@ async fn a_turn_that_mixes_both_is_the_callers() {
 }
 
 #[tokio::test]
-async fn what_the_caller_describes_the_gateway_runs() {
+async fn gateway_tool_described_by_caller_is_run() {
     let bench = Bench::start(Spoken::Chat).await;
     for (headers, heard, asked) in [
         (&[][..], finished(Caller::Chat), 1),
@@ -339,7 +339,7 @@ async fn what_the_caller_describes_the_gateway_runs() {
 }
 
 #[tokio::test]
-async fn an_echo_of_the_callers_is_not_the_gateways() {
+async fn caller_tool_named_like_gateway_tool_is_not_run() {
     let bench = Bench::start(Spoken::Chat).await;
     let known = bench.gateway.get("/v1/tools/echo").await.json();
     let schema = json!({ "type": "object", "properties": { "message": { "type": "string" } } });
@@ -364,7 +364,7 @@ async fn offered(bench: &Bench, headers: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn tools_are_offered_by_whoever_may() {
+async fn tools_can_be_offered_by_header_session_or_default() {
     let bench = Bench::with(Spoken::Chat, |setup| {
         setup.client("app", "sk-app").write("[clients]", "offered_tools", "[\"calculator\"]").write(
             "tool_calls",
@@ -383,7 +383,7 @@ async fn tools_are_offered_by_whoever_may() {
 }
 
 #[tokio::test]
-async fn without_a_gateways_tool_the_callers_bytes_travel() {
+async fn request_without_gateway_tools_passes_unchanged() {
     let bench = Bench::start(Spoken::Chat).await;
     let odd = r#"{"model":"lab/m", "messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"weather","x":1}}] }"#;
     let sent = request(
@@ -398,7 +398,7 @@ async fn without_a_gateways_tool_the_callers_bytes_travel() {
 }
 
 #[tokio::test]
-async fn rounds_have_an_end_and_are_added_up() {
+async fn tool_rounds_are_limited_and_usage_is_summed() {
     for stream in [false, true] {
         let bench = Bench::start(Spoken::Chat).await;
         bench.upstream.always(Spoken::Chat.turn(stream, "", &[search()]));
@@ -422,7 +422,7 @@ async fn rounds_have_an_end_and_are_added_up() {
 }
 
 #[tokio::test]
-async fn tools_at_work_can_be_seen() {
+async fn running_tools_are_visible_in_stream() {
     let bench = Bench::start(Spoken::Chat).await;
     for caller in Caller::ALL {
         bench.upstream.next(Spoken::Chat.turn(true, "", &[search()]));
@@ -446,7 +446,7 @@ async fn tools_at_work_can_be_seen() {
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_stops_the_tool() {
+async fn disconnect_cancels_running_tool() {
     let slow = Upstream::start().await;
     slow.always(Script::new().stall());
     let url = format!("http://127.0.0.1:{}", slow.port());
@@ -466,7 +466,7 @@ async fn a_caller_that_leaves_stops_the_tool() {
 }
 
 #[tokio::test]
-async fn a_tool_that_fails_is_told_to_the_model() {
+async fn tool_failure_is_reported_to_model() {
     let down = Upstream::start().await;
     down.always(Script::json(503, "{}"));
     let url = format!("http://127.0.0.1:{}", down.port());

@@ -14,7 +14,7 @@ async fn start(platform: &Platform) -> Gateway {
 }
 
 #[tokio::test]
-async fn tools_are_listed() {
+async fn tool_list_is_returned() {
     let platform = Platform::start().await;
     let gateway = start(&platform).await;
     let list = gateway.get("/v1/tools").await.json();
@@ -66,7 +66,7 @@ async fn check(gateway: &Gateway, body: Value, told: &str) {
 }
 
 #[tokio::test]
-async fn a_tool_is_run() {
+async fn tool_can_be_called_directly() {
     let platform = Platform::newer().await;
     let gateway = start(&platform).await;
     let echo = json!({ "name": "echo", "arguments": { "message": "hi" } });
@@ -84,7 +84,7 @@ async fn a_tool_is_run() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_refused() {
+async fn invalid_tool_call_is_rejected() {
     let platform = Platform::newer().await;
     let gateway = start(&platform).await;
     for (body, told) in [
@@ -115,7 +115,7 @@ async fn what_cannot_be_run_is_refused() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_as_one() {
+async fn tool_failure_has_error_status() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(500, r#"{"detail":"canary"}"#));
     let url = format!("http://127.0.0.1:{}", upstream.port());
@@ -133,7 +133,7 @@ async fn a_failure_is_told_as_one() {
 }
 
 #[tokio::test]
-async fn a_sessions_choice_goes_with_the_call() {
+async fn session_context_is_sent_with_tool_call() {
     let platform = Platform::newer().await;
     let gateway = start(&platform).await;
     let context = json!({ "context": { "taxonomy": "Sea_taxonomy", "tier_filter": [1, 2] } });
@@ -153,7 +153,7 @@ async fn a_sessions_choice_goes_with_the_call() {
 }
 
 #[tokio::test]
-async fn a_team_adds_a_tool_without_code() {
+async fn configured_tool_needs_no_code() {
     let upstream = Upstream::start().await;
     upstream.always(Script::json(200, r#"{"title":"Tides"}"#));
     let url = format!("http://127.0.0.1:{}", upstream.port());
@@ -179,7 +179,7 @@ async fn a_team_adds_a_tool_without_code() {
 }
 
 #[tokio::test]
-async fn tools_want_a_key() {
+async fn tool_endpoints_require_key() {
     let gateway = Setup::new().client("app", "sk-app").start().await;
     assert_eq!(gateway.get("/v1/tools").await.told(), "401 invalid_api_key");
     let call = json!({ "name": "echo", "arguments": { "message": "" } });

@@ -99,7 +99,7 @@ fn attributes(all: &[KeyValue]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn a_request_and_its_attempt_are_spans_of_the_callers_trace() {
+async fn request_and_attempt_spans_join_caller_trace() {
     let lab = lab(false).await;
     for stream in [false, true] {
         assert_eq!(lab.ask("lab/m", json!({ "stream": stream })).await.status(), 200);
@@ -142,7 +142,7 @@ async fn a_request_and_its_attempt_are_spans_of_the_callers_trace() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_by_its_code() {
+async fn failed_span_carries_error_code() {
     let lab = lab(false).await;
     lab.upstream.next(Script::json(503, "{}"));
     lab.ask("lab/m", Value::Null).await;
@@ -155,7 +155,7 @@ async fn a_failure_is_told_by_its_code() {
 }
 
 #[tokio::test]
-async fn content_is_told_on_request_and_without_secrets() {
+async fn span_content_is_opt_in_and_redacted() {
     let lab = lab(true).await;
     let messages = json!([{ "role": "user", "content": "my key is sk-canary-12345678, hello" }]);
     lab.ask("lab/m", json!({ "stream": true, "messages": messages })).await;
@@ -174,7 +174,7 @@ async fn content_is_told_on_request_and_without_secrets() {
 }
 
 #[tokio::test]
-async fn metrics_of_models_are_sent_too() {
+async fn model_metrics_are_exported() {
     let lab = lab(false).await;
     lab.ask("lab/m", json!({ "stream": true })).await;
     let deadline = Instant::now() + PATIENCE;
@@ -214,7 +214,7 @@ async fn check_store(change: impl FnOnce(Setup) -> Setup, system: &str) {
 }
 
 #[tokio::test]
-async fn work_on_the_store_is_a_span_of_its_request() {
+async fn store_operations_are_child_spans() {
     check_store(|setup| setup, "memory").await;
     let data = Data::new();
     check_store(|setup| setup.keeping(&data), "redb").await;
@@ -239,7 +239,7 @@ async fn lab_with_tool(service: &Upstream) -> Lab {
 }
 
 #[tokio::test]
-async fn a_tool_is_a_span_of_its_request() {
+async fn tool_call_is_child_span() {
     let service = Upstream::start().await;
     let lab = lab_with_tool(&service).await;
     for stream in [false, true] {
@@ -290,7 +290,7 @@ fn check_services_trace(service: &Upstream, tools: &[&Span]) {
 }
 
 #[tokio::test]
-async fn a_tool_without_a_model_is_a_span_too() {
+async fn direct_tool_call_is_a_span() {
     let service = Upstream::start().await;
     let lab = lab_with_tool(&service).await;
     let ran = lab.post("/v1/tools/execute", &[], r#"{"name":"find"}"#).await;
@@ -304,7 +304,7 @@ async fn a_tool_without_a_model_is_a_span_too() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_costs_nothing_but_its_spans() {
+async fn unavailable_collector_does_not_affect_requests() {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).env("OTLP_ENDPOINT", "http://127.0.0.1:1");
     let mut gateway = setup.env("OTEL_BSP_SCHEDULE_DELAY", "20").start().await;
@@ -324,7 +324,7 @@ async fn a_collector_that_is_away_costs_nothing_but_its_spans() {
 }
 
 #[tokio::test]
-async fn without_an_address_a_trace_only_passes() {
+async fn trace_context_is_forwarded_without_exporter() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::before(&upstream).await;
     let traceparent = format!("00-{TRACE}-{PARENT}-01");

@@ -52,7 +52,7 @@ const CALLERS: usize = 20;
 const RECOVERY: Duration = Duration::from_secs(12);
 
 #[tokio::test]
-async fn an_upstream_that_is_down_is_not_hit_harder() {
+async fn failing_upstream_gets_no_extra_load() {
     for breaker in ["true", "false"] {
         let upstream = Upstream::start().await;
         let setup = Setup::tenacious().provider("lab", &upstream.url());
@@ -72,7 +72,7 @@ async fn an_upstream_that_is_down_is_not_hit_harder() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_flaps_is_not_seen_behind_another() {
+async fn flapping_upstream_is_hidden_by_fallback() {
     let (one, two) = (Upstream::start().await, Upstream::start().await);
     let setup = Setup::tenacious().provider("one", &one.url()).provider("two", &two.url());
     let setup = setup.env("LLM_GATEWAY_LOG_LEVEL", "info").set("[routes]", "model", "best");
@@ -124,7 +124,7 @@ async fn meanwhile(gateway: &Arc<Gateway>) {
 }
 
 #[tokio::test]
-async fn failures_that_are_over_do_not_linger() {
+async fn recovered_failures_do_not_linger() {
     let upstream = Upstream::start().await;
     let gateway = Arc::new(before(&upstream).start().await);
     upstream.always(refusal(503));
@@ -135,7 +135,7 @@ async fn failures_that_are_over_do_not_linger() {
 
 /// However long the pause of the only one it knows still is.
 #[tokio::test]
-async fn a_route_notices_within_seconds_that_trouble_is_over() {
+async fn route_recovers_within_seconds() {
     let upstream = Upstream::start().await;
     let setup = before(&upstream).set("resilience", "circuit_breaker_recovery_timeout", "5m");
     let setup = setup.set("[routes]", "model", "best");
@@ -157,7 +157,7 @@ async fn a_route_notices_within_seconds_that_trouble_is_over() {
 }
 
 #[tokio::test]
-async fn slowness_that_is_over_does_not_linger() {
+async fn recovered_slowness_does_not_linger() {
     let upstream = Upstream::start().await;
     let setup = before(&upstream).hurried("500ms").write("admission", "max_per_provider", "8");
     let gateway = Arc::new(setup.start().await);
@@ -168,7 +168,7 @@ async fn slowness_that_is_over_does_not_linger() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_back_is_not_noticed() {
+async fn recovered_store_causes_no_errors() {
     let (upstream, redis) = (Upstream::start().await, Redis::start().await);
     let setup = before(&upstream).sharing(&redis).write("cache", "enabled", "true");
     let setup = setup.env("LLM_GATEWAY_RATE_LIMIT_ENABLED", "true");
@@ -203,7 +203,7 @@ async fn changes(gateway: &Gateway) -> (usize, String) {
 
 /// Those who were waiting meet a provider that dies, and five more; then one now and then.
 #[tokio::test]
-async fn a_provider_that_dies_is_missed_by_few() {
+async fn provider_crash_fails_few_requests() {
     let upstream = Upstream::start().await;
     let setup = before(&upstream).set("[models]", "id", "m").set("[models]", "provider", "lab");
     let gateway = Arc::new(setup.start().await);

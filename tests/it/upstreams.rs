@@ -71,7 +71,7 @@ fn refusal(status: u16, code: &str) -> Script {
 }
 
 #[tokio::test]
-async fn a_providers_refusal_becomes_the_gateways() {
+async fn upstream_error_is_mapped_to_gateway_error() {
     let bench = Bench::start().await;
     bench.check(refusal(401, "invalid_api_key"), "502 upstream_auth").await;
     bench.check(refusal(401, ""), "502 upstream_auth").await;
@@ -93,7 +93,7 @@ async fn a_providers_refusal_becomes_the_gateways() {
 }
 
 #[tokio::test]
-async fn a_callers_fault_is_told_in_the_providers_words() {
+async fn invalid_request_keeps_upstream_message() {
     let bench = Bench::start().await;
     let error = openai::error("invalid_request_error", "unsupported_value", "no such voice");
     bench.upstream.next(Script::json(400, error));
@@ -103,7 +103,7 @@ async fn a_callers_fault_is_told_in_the_providers_words() {
 }
 
 #[tokio::test]
-async fn advice_when_to_try_again_is_passed_on() {
+async fn retry_after_is_forwarded() {
     let bench = Bench::start().await;
     for (advice, told) in [("7", "7"), ("0.5", "1"), ("nonsense", ""), ("-1", "")] {
         let headers = [("content-type", "application/json"), ("retry-after", advice)];
@@ -116,7 +116,7 @@ async fn advice_when_to_try_again_is_passed_on() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_a_failure() {
+async fn invalid_upstream_response_is_an_error() {
     let bench = Bench::start().await;
     let whole = |kind: &str, body: &str| Script::whole(200, &[("content-type", kind)], body);
     let told = "502 upstream_invalid_response";
@@ -135,7 +135,7 @@ async fn what_is_no_answer_is_a_failure() {
 }
 
 #[tokio::test]
-async fn an_error_in_a_success_is_an_error() {
+async fn error_body_with_success_status_is_an_error() {
     let bench = Bench::start().await;
     let error = openai::error("server_error", "server_error", SECRET);
     bench.check(Script::json(200, &error), "502 upstream_error").await;
@@ -147,7 +147,7 @@ async fn an_error_in_a_success_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_answer_of_no_content_is_none() {
+async fn no_content_response_is_an_error() {
     let bench = Bench::start().await;
     for (status, told) in [
         (204, "502 upstream_invalid_response"),
@@ -172,7 +172,7 @@ async fn an_answer_of_no_content_is_none() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed() {
+async fn upstream_redirect_is_not_followed() {
     let bench = Bench::start().await;
     let elsewhere = Upstream::start().await;
     let url = format!("{}/chat/completions", elsewhere.url());
@@ -184,7 +184,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn proxies_of_the_environment_are_not_obeyed() {
+async fn proxy_environment_variables_are_ignored() {
     let (upstream, proxy) = (Upstream::start().await, Upstream::start().await);
     let url = format!("http://127.0.0.1:{}", proxy.port());
     let mut setup = Setup::before(&upstream);
@@ -198,7 +198,7 @@ async fn proxies_of_the_environment_are_not_obeyed() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_address() {
+async fn unreachable_upstream_is_an_error() {
     let gateway = Setup::new().provider("lab", "http://127.0.0.1:9/v1").start().await;
     for stream in [false, true] {
         let reply = gateway.ask("lab/m", json!({ "stream": stream })).await;
@@ -210,7 +210,7 @@ async fn nobody_at_the_address() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_answer() {
+async fn connection_reset_before_response_is_an_error() {
     let bench = Bench::start().await;
     bench.check(Script::new().close(), "502 upstream_reset").await;
     bench.check(Script::new().reset(), "502 upstream_reset").await;
@@ -221,7 +221,7 @@ async fn a_connection_that_breaks_before_the_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http() {
+async fn non_http_response_is_an_error() {
     let bench = Bench::start().await;
     for bytes in [
         "SSH-2.0-OpenSSH_9.2\r\n\r\n",
@@ -241,7 +241,7 @@ async fn an_answer_that_is_no_http() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_no_head() {
+async fn malformed_response_head_is_an_error() {
     let bench = Bench::start().await;
     let head = |lines: &str| Script::new().bytes(format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
     let many = (0..1000).map(|at| format!("x-{at}: 1\r\n")).collect::<Vec<_>>().concat();
@@ -261,7 +261,7 @@ async fn a_head_that_is_no_head() {
 
 /// Each line is soon there, and all of them never are.
 #[tokio::test]
-async fn a_head_that_does_not_end() {
+async fn endless_response_head_is_an_error() {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).timeout("connect", "300ms").start().await;
     let begun = Script::new().bytes("HTTP/1.1 200 OK\r\n");
@@ -276,7 +276,7 @@ async fn a_head_that_does_not_end() {
 }
 
 #[tokio::test]
-async fn words_before_the_answer_that_do_not_end() {
+async fn endless_interim_responses_are_an_error() {
     let bench = Bench::start().await;
     let more_to_come = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(20_000);
     bench.check(Script::new().bytes(&more_to_come).stall(), "502 upstream_protocol").await;
@@ -284,7 +284,7 @@ async fn words_before_the_answer_that_do_not_end() {
 }
 
 #[tokio::test]
-async fn a_word_before_the_answer_is_not_the_answer() {
+async fn interim_response_is_skipped() {
     let bench = Bench::start().await;
     let hints = Script::new().bytes("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".repeat(3));
     let answer = format!(
@@ -300,7 +300,7 @@ async fn a_word_before_the_answer_is_not_the_answer() {
 }
 
 #[tokio::test]
-async fn who_never_answers_is_hung_up_on() {
+async fn silent_upstream_is_disconnected() {
     let bench = Bench::start().await;
     for stream in [false, true] {
         bench.upstream.next(Script::new().stall());
@@ -314,7 +314,7 @@ async fn who_never_answers_is_hung_up_on() {
 }
 
 #[tokio::test]
-async fn what_is_encoded_is_not_decoded() {
+async fn encoded_response_is_an_error() {
     let bench = Bench::start().await;
     // A megabyte of what would be a gigabyte of zeros.
     let bomb =
@@ -326,7 +326,7 @@ async fn what_is_encoded_is_not_decoded() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_that_breaks_off() {
+async fn truncated_whole_response_is_an_error() {
     let bench = Bench::start().await;
     let answer = openai::whole("Hello.");
     let head = |length: usize| {
@@ -348,7 +348,7 @@ async fn a_whole_answer_that_breaks_off() {
 }
 
 #[tokio::test]
-async fn bytes_after_the_end_belong_to_nobody() {
+async fn bytes_after_response_end_close_connection() {
     let bench = Bench::start().await;
     let answer = openai::whole("one");
     let more = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
@@ -365,7 +365,7 @@ async fn bytes_after_the_end_belong_to_nobody() {
 
 /// A length and chunks: whoever reads only one of the two sees another answer in what follows.
 #[tokio::test]
-async fn an_answer_has_one_end() {
+async fn conflicting_response_framing_is_an_error() {
     let bench = Bench::start().await;
     let headers = [("content-length", "5"), ("transfer-encoding", "chunked")];
     let begun = Script::new().head(200, &headers).chunk(openai::whole("one"));
@@ -376,7 +376,7 @@ async fn an_answer_has_one_end() {
 }
 
 #[tokio::test]
-async fn silence_has_a_deadline() {
+async fn silent_response_body_times_out() {
     let bench = Bench::start().await;
     bench.check(Script::new().stall(), "504 upstream_timeout").await;
     bench
@@ -391,7 +391,7 @@ async fn silence_has_a_deadline() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_idle_is_replaced() {
+async fn stale_pooled_connection_is_replaced() {
     let bench = Bench::start().await;
     let answer = Script::json(200, openai::whole("Hello."));
     for number in 0..100 {
@@ -408,7 +408,7 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_stream_answers_whole() {
+async fn whole_response_to_streamed_request_is_converted() {
     let bench = Bench::start().await;
     for model in ["lab/m", "openai/m"] {
         bench.upstream.next(Script::json(200, openai::whole("Hello.")));

@@ -40,7 +40,7 @@ async fn usage(gateway: &Gateway, who: &str, query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_answer_says_what_it_cost() {
+async fn response_reports_cost() {
     let (_upstream, gateway) = start().await;
     // Seven tokens read, three written.
     let whole = chat(&gateway, "ours", "m", json!({})).await;
@@ -56,7 +56,7 @@ async fn an_answer_says_what_it_cost() {
 }
 
 #[tokio::test]
-async fn a_stream_says_it_at_its_end_if_it_is_asked_to() {
+async fn stream_reports_cost_on_request() {
     let (upstream, gateway) = start().await;
     let stream = json!({ "stream": true });
     let plain = chat(&gateway, "ours", "m", stream.clone()).await;
@@ -79,7 +79,7 @@ async fn a_stream_says_it_at_its_end_if_it_is_asked_to() {
 }
 
 #[tokio::test]
-async fn a_client_sees_what_it_used_itself() {
+async fn client_sees_own_usage() {
     let (upstream, gateway) = start().await;
     for _ in 0..3 {
         chat(&gateway, "ours", "m", json!({})).await;
@@ -119,7 +119,7 @@ async fn a_client_sees_what_it_used_itself() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_left_is_accounted_for_by_what_was_seen() {
+async fn abandoned_stream_is_accounted_by_observed_output() {
     let (upstream, gateway) = start().await;
     let script = Script::streaming().event(&openai::opening());
     let script = ["a", "b", "c"].iter().fold(script, |it, text| it.event(&openai::says(text)));
@@ -168,7 +168,7 @@ async fn check_shape(provider: &str, api: &str, answer: &str, expected: &str) {
 }
 
 #[tokio::test]
-async fn every_shape_of_usage_costs_what_it_should_at_openai() {
+async fn openai_usage_shapes_are_priced_correctly() {
     // 50 read, 40 of the cache, 10 heard, 25 written, 20 thought, 5 spoken.
     let usage = json!({
         "prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
@@ -197,7 +197,7 @@ async fn every_shape_of_usage_costs_what_it_should_at_openai() {
 }
 
 #[tokio::test]
-async fn every_shape_of_usage_costs_what_it_should_elsewhere() {
+async fn other_usage_shapes_are_priced_correctly() {
     // 10 read, 30 of the cache, 15 into it for minutes, 25 for an hour, 20 written.
     let answer = json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "m",
