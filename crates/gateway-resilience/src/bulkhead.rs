@@ -39,7 +39,7 @@ impl BulkheadLayer {
             return Ok(slot);
         }
         let full = || {
-            let message = format!("the provider '{}' has too much to do", self.inner.id());
+            let message = format!("provider '{}' is at its concurrency limit", self.inner.id());
             GatewayError::new(ErrorKind::Overloaded, message)
                 .with_code("provider_overloaded")
                 .with_retry_after(Some(QUEUE_TIMEOUT))

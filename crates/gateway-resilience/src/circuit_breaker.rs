@@ -14,6 +14,7 @@ use gateway_core::{
     Result, Target, UnavailableReason, observe,
 };
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -102,7 +103,7 @@ impl CircuitBreakerLayer {
         let outcome = AttemptOutcome::Skipped(reason);
         let steps =
             vec![Attempt { provider: Arc::clone(&provider), model: Arc::clone(&model), outcome }];
-        unavailable_error(reason).with_meta(ResponseMeta {
+        unavailable_error(reason, &format!("provider '{provider}'")).with_meta(ResponseMeta {
             provider,
             model,
             attempts_log: steps,
@@ -111,43 +112,43 @@ impl CircuitBreakerLayer {
     }
 }
 
-/// Returns the error for a target that cannot be called now.
-pub(crate) fn unavailable_error(reason: UnavailableReason) -> GatewayError {
-    let (kind, code, message) = match reason {
+/// Returns the error for a `subject`, such as a provider, that cannot be called now.
+pub(crate) fn unavailable_error(reason: UnavailableReason, subject: &str) -> GatewayError {
+    let (kind, code, message): (_, _, Cow<'static, str>) = match reason {
         UnavailableReason::CoolingDown { .. } => (
             ErrorKind::RateLimited,
             ErrorKind::RateLimited.as_str(),
-            "the provider limits the rate of requests",
+            format!("{subject} limits the rate of requests").into(),
         ),
         UnavailableReason::CredentialRefused { .. } => (
             ErrorKind::UpstreamAuth,
             ErrorKind::UpstreamAuth.as_str(),
-            "the provider does not accept the gateway's credential",
+            format!("{subject} does not accept the gateway's credential").into(),
         ),
         UnavailableReason::NotConfigured => (
             ErrorKind::NotConfigured,
             ErrorKind::NotConfigured.as_str(),
-            "the model's provider is not configured",
+            "the model's provider is not configured".into(),
         ),
         UnavailableReason::NotAllowed => (
             ErrorKind::Forbidden,
             "model_not_allowed",
-            "this API key may not use the model, nor what takes its place",
+            "this API key is not allowed to use the model or its fallbacks".into(),
         ),
         UnavailableReason::ContextWindow { .. } => (
             ErrorKind::ContextLength,
             ErrorKind::ContextLength.as_str(),
-            "the request is too long for every model that could answer it",
+            "the request exceeds the context window of every target".into(),
         ),
         UnavailableReason::NoTools | UnavailableReason::NoVision => (
             ErrorKind::InvalidRequest,
             "unsupported_model",
-            "no model that could answer is made for what the request asks",
+            "no target supports what the request needs (tools or images)".into(),
         ),
         UnavailableReason::CircuitOpen { .. } => (
             ErrorKind::UpstreamOverloaded,
             "circuit_open",
-            "the provider has failed too often and is given a pause",
+            format!("the circuit breaker of {subject} is open").into(),
         ),
     };
     GatewayError::new(kind, message).with_code(code).with_retry_after(reason.wait())

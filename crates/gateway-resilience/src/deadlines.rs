@@ -230,7 +230,7 @@ fn timed_out() -> GatewayError {
 fn stalled() -> GatewayError {
     GatewayError::new(
         ErrorKind::UpstreamStalled,
-        "the provider fell silent in the middle of the answer",
+        "the provider stopped sending in the middle of the response",
     )
 }
 

@@ -75,7 +75,7 @@ fn until_shutdown(shutdown: CancellationToken, chunks: ChunkStream) -> ChunkStre
 }
 
 fn shutting_down() -> GatewayError {
-    GatewayError::new(ErrorKind::ShuttingDown, "the gateway is stopping; ask again")
+    GatewayError::new(ErrorKind::ShuttingDown, "the gateway is shutting down; retry the request")
 }
 
 #[cfg(test)]

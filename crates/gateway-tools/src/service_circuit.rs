@@ -19,10 +19,7 @@ impl ServiceCircuit {
 
     pub(crate) fn admit(&self) -> Result<ServicePermit<'_>, ToolError> {
         self.lock().admit(Instant::now()).map_err(|_| {
-            ToolError::new(
-                ToolErrorCode::CircuitOpen,
-                "the service has failed too often and is given a pause",
-            )
+            ToolError::new(ToolErrorCode::CircuitOpen, "the circuit breaker of the service is open")
         })?;
         Ok(ServicePermit { guard: self, outcome: CallOutcome::Dropped })
     }

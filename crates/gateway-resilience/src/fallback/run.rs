@@ -166,17 +166,20 @@ impl<R: FallbackRequest> FallbackRun<R> {
             (Some(error), _) => error,
             (None, Some(UnavailableReason::CircuitOpen { .. })) if is_choice => GatewayError::new(
                 ErrorKind::Unavailable,
-                "none of the providers that could answer is well enough to be asked",
+                "no healthy upstream: the circuit breaker of every target is open",
             )
             .with_code("no_healthy_upstream")
             .with_retry_after(self.wait)
             .as_final_attempt(),
             (None, Some(reason)) => {
-                let error = unavailable_error(reason);
+                let subject = if is_choice { "every target of" } else { "provider" };
+                let error = unavailable_error(reason, &format!("{subject} '{}'", self.shared.id));
                 let wait = self.wait.filter(|_| error.retry_after().is_some());
                 error.with_retry_after(wait)
             }
-            (None, None) => GatewayError::new(ErrorKind::Internal, "a chain without targets"),
+            (None, None) => {
+                GatewayError::new(ErrorKind::Internal, "a fallback group without targets")
+            }
         };
         attempt_log.attach_to_error(error)
     }

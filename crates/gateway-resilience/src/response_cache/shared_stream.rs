@@ -333,9 +333,9 @@ impl Drop for Subscriber {
 }
 
 fn stream_lost() -> GatewayError {
-    GatewayError::new(ErrorKind::Internal, "the answer was lost on its way")
+    GatewayError::new(ErrorKind::Internal, "the shared response was lost")
 }
 
 fn fell_behind() -> GatewayError {
-    GatewayError::new(ErrorKind::Overloaded, "the answer was not read fast enough to be shared")
+    GatewayError::new(ErrorKind::Overloaded, "the shared response was read too slowly")
 }
