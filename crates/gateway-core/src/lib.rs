@@ -28,12 +28,14 @@ mod json;
 mod layer;
 mod message;
 mod model;
+mod pattern;
 mod provider;
 mod reasoning_replay;
 mod request;
 mod route;
 pub mod state;
 mod stream_observer;
+pub mod sync;
 mod tool;
 mod tool_loop;
 mod tools;
@@ -61,9 +63,10 @@ pub use self::{
         SealKind, Source, ToolResult, plain_text,
     },
     model::{Capabilities, ModelCard, ReasoningStyle},
+    pattern::{admits, matches_pattern},
     provider::{
         BreakerHints, Context, Inspection, Payload, Provider, ProviderRequest, ProviderResponse,
-        ResponseMeta, Target, admits,
+        ResponseMeta, Target,
     },
     reasoning_replay::ReasoningReplay,
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},

@@ -130,7 +130,7 @@ pub struct Context {
     pub headers: Arc<[(&'static str, String)]>,
     /// The request comes from the platform's context service, and must not be sent back to it.
     pub from_context_service: bool,
-    /// Allowed models (patterns, see [`admits`]); `None` allows all.
+    /// Allowed models (patterns, see [`admits`](crate::admits)); `None` allows all.
     pub models: Option<Arc<[String]>>,
     /// Maximum number of upstream calls; default: the retry layer's own.
     pub attempts: Option<NonZeroU32>,
@@ -149,18 +149,6 @@ pub struct BreakerHints {
     pub force_open_circuit: bool,
     /// The request is the probe of a half-open circuit: it has half the time to begin.
     pub half_open_probe: bool,
-}
-
-/// Returns whether one of `patterns` matches any of a model's `names`. `*` at the end of a pattern stands
-/// for any rest.
-pub fn admits(patterns: &[String], names: &[&str]) -> bool {
-    let fits = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
-        Some(start) => {
-            name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
-        }
-        None => name.eq_ignore_ascii_case(pattern),
-    };
-    patterns.iter().any(|pattern| names.iter().any(|name| fits(pattern, name)))
 }
 
 /// A response that has begun.

@@ -115,7 +115,9 @@ impl ClientLimits {
 
     /// The limits that a request for a model of either name meets.
     pub(crate) fn sets(&self, models: [&str; 2]) -> impl Iterator<Item = &LimitSet> {
-        let fits = |pattern: &str| models.iter().any(|model| crate::keys::fits(pattern, model));
+        let fits = |pattern: &str| {
+            models.iter().any(|model| gateway_core::matches_pattern(pattern, model))
+        };
         let of_model = self.models.iter().find(|(pattern, _)| fits(pattern));
         std::iter::once(&self.own).chain(of_model.map(|(_, set)| set))
     }

@@ -11,12 +11,12 @@ use foldhash::HashMap;
 use gateway_core::{
     Attempt, AttemptOutcome, Context, Embedded, EmbeddingCall, ErrorKind, GatewayError,
     PlannedAttempt, Provider, ProviderLayer, ProviderRequest, ProviderResponse, ResponseMeta,
-    Result, Target, UnavailableReason, observe,
+    Result, Target, UnavailableReason, observe, sync,
 };
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// A provider layer that rejects requests while a model's circuit is open or cooling down.
@@ -71,7 +71,7 @@ impl CircuitBreakerLayer {
     }
 
     fn circuit(&self, target: &Target) -> Arc<ModelCircuit> {
-        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut circuits = sync::lock(&self.circuits);
         if let Some(circuit) = circuits.get(&target.model) {
             return Arc::clone(circuit);
         }

@@ -4,11 +4,11 @@
 //! and no two are alike.
 
 use async_trait::async_trait;
-use gateway_core::{Embedded, EmbeddingCall, Provider, ProviderLayer, Result};
+use gateway_core::{Embedded, EmbeddingCall, Provider, ProviderLayer, Result, sync};
 use std::{
     collections::VecDeque,
     fmt, pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::time::{self, Instant};
@@ -44,7 +44,7 @@ impl HedgingLayer {
     }
 
     fn lock(&self) -> MutexGuard<'_, LatencyWindow> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.state)
     }
 
     async fn embed_timed(&self, call: EmbeddingCall) -> Result<Embedded> {

@@ -5,9 +5,9 @@ use crate::{
     breaker_metrics::CircuitReporter,
     circuit_breaker::CircuitObserver,
 };
-use gateway_core::UnavailableReason;
+use gateway_core::{UnavailableReason, sync};
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
 };
 use tokio::time::Instant;
@@ -84,7 +84,7 @@ impl HostCircuit {
     }
 
     fn lock(&self) -> MutexGuard<'_, CircuitBreaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.breaker)
     }
 }
 

@@ -5,9 +5,11 @@ use crate::{
     breaker_metrics::CircuitReporter,
     host_circuit::{HostAdmission, HostCircuit},
 };
-use gateway_core::{Chunk, ErrorKind, GatewayError, StreamEnd, StreamObserver, UnavailableReason};
+use gateway_core::{
+    Chunk, ErrorKind, GatewayError, StreamEnd, StreamObserver, UnavailableReason, sync,
+};
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -111,7 +113,7 @@ impl ModelCircuit {
     }
 
     fn lock(&self) -> MutexGuard<'_, ModelState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.state)
     }
 
     fn record(&self, verdict: CallVerdict, host: HostAdmission, probe: bool) {

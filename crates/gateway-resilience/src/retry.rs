@@ -11,12 +11,12 @@ use crate::{
 use async_trait::async_trait;
 use gateway_core::{
     Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer, ProviderRequest,
-    ProviderResponse, Result,
+    ProviderResponse, Result, sync,
 };
 use std::{
     fmt,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::time::{self, Instant};
@@ -202,7 +202,7 @@ impl RetryState {
 
 impl Shared {
     fn update_budget(&self, how: fn(&mut RetryBudget, Instant) -> bool) -> bool {
-        how(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+        how(&mut sync::lock(&self.budget), Instant::now())
     }
 }
 

@@ -4,12 +4,8 @@ use crate::{
     clock::StoreClock,
     kv::{Durable, KvEngine, KvPair, ReadView, WriteSet, WriteTxn},
 };
-use gateway_core::state::StoreError;
-use std::{
-    collections::BTreeMap,
-    ops::Range,
-    sync::{PoisonError, RwLock},
-};
+use gateway_core::{state::StoreError, sync};
+use std::{collections::BTreeMap, ops::Range, sync::RwLock};
 
 /// Overhead of an entry, in bytes.
 const OVERHEAD: u64 = 96;
@@ -35,7 +31,7 @@ impl MemoryStore {
 
     /// Returns the bytes in use.
     pub(crate) fn bytes(&self) -> u64 {
-        self.map.read().unwrap_or_else(PoisonError::into_inner).bytes
+        sync::read(&self.map).bytes
     }
 }
 
@@ -44,7 +40,7 @@ impl KvEngine for MemoryStore {
         &self,
         operation: impl FnOnce(&dyn ReadView, u64) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        operation(&*self.map.read().unwrap_or_else(PoisonError::into_inner), self.clock.now())
+        operation(&*sync::read(&self.map), self.clock.now())
     }
 
     async fn write<T: Send + 'static>(
@@ -52,7 +48,7 @@ impl KvEngine for MemoryStore {
         _: Durable,
         operation: impl FnOnce(&mut WriteTxn<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
+        let mut map = sync::write(&self.map);
         let mut txn = WriteTxn::new(&*map, self.clock.now());
         let done = operation(&mut txn)?;
         let changes = txn.into_changes();

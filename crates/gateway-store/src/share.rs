@@ -20,11 +20,12 @@ use gateway_core::{
         BudgetAsk, Decision, Key, PlaceAsk, QuotaAsk, Quotas, Rate, RateAsk, Refusal, Settle,
         StoreError,
     },
+    sync,
 };
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -240,7 +241,7 @@ impl<S: Quotas + Gathering> Share<S> {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.state)
     }
 }
 

@@ -7,14 +7,14 @@ use crate::{
 use async_trait::async_trait;
 use gateway_core::{
     Context, ContextService, ErrorKind, GatewayError, Result, Shortening, ToolContext, ToolError,
-    ToolErrorCode,
+    ToolErrorCode, sync,
 };
 use gateway_resilience::breaker;
 use http::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::time::{self, Instant};
@@ -106,7 +106,7 @@ impl ContextManagementClient {
     /// What is known of its health, unless it is this caller who has to ask. Others go by what was
     /// last heard while one asks.
     fn known(&self) -> Option<bool> {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut health = sync::lock(&self.health);
         let last = health.as_mut()?;
         let now = Instant::now();
         if now < last.until {
@@ -118,7 +118,7 @@ impl ContextManagementClient {
 
     fn learn(&self, healthy: bool) {
         let news = ServiceHealth { healthy, until: Instant::now() + FRESH };
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some(news);
+        *sync::lock(&self.health) = Some(news);
     }
 
     async fn ask(

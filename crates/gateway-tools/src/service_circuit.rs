@@ -1,8 +1,8 @@
 //! The breaker of a service.
 
-use gateway_core::{ToolError, ToolErrorCode};
+use gateway_core::{ToolError, ToolErrorCode, sync};
 use gateway_resilience::breaker::{BreakerPolicy, CallOutcome, CircuitBreaker};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// Keeps calls from a service that is known to fail.
@@ -25,7 +25,7 @@ impl ServiceCircuit {
     }
 
     fn lock(&self) -> MutexGuard<'_, CircuitBreaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.breaker)
     }
 }
 

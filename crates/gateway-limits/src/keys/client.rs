@@ -2,7 +2,7 @@
 
 use super::VirtualKeys;
 use crate::{LimitPolicy, Priority, now, policy::ClientLimits};
-use gateway_core::{ErrorKind, GatewayError, Result, admits, state::KeyHash};
+use gateway_core::{ErrorKind, GatewayError, Result, admits, matches_pattern, state::KeyHash};
 use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -112,7 +112,7 @@ impl Client {
 
     /// Whether it may use the gateway's tool `name`.
     pub fn may_use(&self, name: &str) -> bool {
-        self.tools.as_ref().is_none_or(|tools| tools.iter().any(|tool| fits(tool, name)))
+        self.tools.as_ref().is_none_or(|tools| tools.iter().any(|tool| matches_pattern(tool, name)))
     }
 
     /// Fails unless this client may ask for `model`, as it or as the catalogue names it.
@@ -124,16 +124,6 @@ impl Client {
         Err(GatewayError::new(ErrorKind::Forbidden, "this API key may not use the model")
             .with_code("model_not_allowed")
             .with_param("model"))
-    }
-}
-
-/// Whether a name is the one meant, or begins like one that ends with `*`.
-pub(crate) fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => {
-            name.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
-        }
-        None => name.eq_ignore_ascii_case(pattern),
     }
 }
 

@@ -5,7 +5,6 @@ mod failures;
 mod grant;
 mod virtual_keys;
 
-pub(crate) use self::client::fits;
 pub use self::{
     client::{Access, Client},
     failures::FailedAttempts,

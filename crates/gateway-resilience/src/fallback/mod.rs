@@ -21,13 +21,13 @@ use crate::{breaker_metrics, replay};
 use async_trait::async_trait;
 use gateway_core::{
     Dialect, Embedded, EmbeddingCall, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
-    Result, Target, UnavailableReason,
+    Result, Target, UnavailableReason, sync,
 };
 use run::FallbackRun;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -183,7 +183,7 @@ impl FallbackShared {
 
     /// Returns whether a forced probe is due.
     fn may_force(&self, now: Instant) -> bool {
-        let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forced = sync::lock(&self.forced);
         let may = forced.is_none_or(|last| now.duration_since(last) >= FORCED_PROBE_INTERVAL);
         if may {
             *forced = Some(now);

@@ -1,10 +1,10 @@
 //! Responses in flight, for request coalescing.
 
 use super::shared_stream::{SharedStream, Subscriber};
-use gateway_core::{GatewayError, state::Key};
+use gateway_core::{GatewayError, state::Key, sync};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -49,7 +49,7 @@ impl InFlight {
         start: impl FnOnce(OnFailure) -> Arc<SharedStream>,
     ) -> JoinResult {
         let now = Instant::now();
-        let mut streams = this.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = sync::lock(&this.0);
         match streams.get(key) {
             Some(InFlightEntry::CoolingDown(until)) if *until > now => {
                 return JoinResult::RetryAt(*until);
@@ -81,7 +81,7 @@ impl InFlight {
     }
 
     fn cool_down(&self, key: Key) {
-        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = sync::lock(&self.0);
         streams.insert(key, InFlightEntry::CoolingDown(Instant::now() + FAILURE_COOLDOWN));
     }
 }

@@ -12,13 +12,13 @@
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
     Cached, Chunk, ChunkStream, ErrorKind, GatewayError, ProviderResponse, ResponseMeta, Result,
-    StreamEvent,
+    StreamEvent, sync,
 };
 use std::{
     collections::VecDeque,
     future::Future,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
@@ -138,7 +138,7 @@ impl SharedStream {
 
 impl StreamLog {
     fn lock(&self) -> MutexGuard<'_, StreamState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.state)
     }
 
     fn change(&self, change: impl FnOnce(&mut StreamState)) {

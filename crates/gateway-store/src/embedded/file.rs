@@ -13,11 +13,11 @@ use crate::{
     stores::{DurabilityClass, HealthProbe, StoreHealth},
 };
 use async_trait::async_trait;
-use gateway_core::state::StoreError;
+use gateway_core::{state::StoreError, sync};
 use redb::{Database, ReadableDatabase as _};
 use std::{
     fs,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread,
     time::Duration,
 };
@@ -145,29 +145,29 @@ impl KvEngine for FileStore {
 impl FileShared {
     /// Returns the open database.
     pub(super) fn database(&self) -> Result<Arc<Database>, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = sync::read(&self.database);
         database.clone().ok_or_else(closed)
     }
 
     /// Takes the file away from the readers.
     pub(super) fn take(&self) -> Option<Arc<Database>> {
-        self.database.write().unwrap_or_else(PoisonError::into_inner).take()
+        sync::write(&self.database).take()
     }
 
     /// Gives the file to the readers.
     pub(super) fn give(&self, database: Database) {
-        let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut place = sync::write(&self.database);
         *place = Some(Arc::new(database));
     }
 
     /// Returns the error that forbids writing, if any.
     pub(super) fn trouble(&self) -> RwLockReadGuard<'_, Option<WriteError>> {
-        self.trouble.read().unwrap_or_else(PoisonError::into_inner)
+        sync::read(&self.trouble)
     }
 
     /// Says what forbids writing.
     pub(super) fn set_trouble(&self) -> RwLockWriteGuard<'_, Option<WriteError>> {
-        self.trouble.write().unwrap_or_else(PoisonError::into_inner)
+        sync::write(&self.trouble)
     }
 }
 

@@ -15,11 +15,12 @@ use foldhash::HashMap;
 use gateway_core::{
     NanoDollars,
     state::{BudgetAsk, Decision, Key, QuotaAsk, Quotas, Settle, StoreError},
+    sync,
 };
 use serde::{Deserialize, Serialize};
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -185,7 +186,7 @@ impl Drop for Writing {
 }
 
 fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
-    it.lock().unwrap_or_else(PoisonError::into_inner)
+    sync::lock(it)
 }
 
 fn place(key: &Key, period: &str) -> Vec<u8> {

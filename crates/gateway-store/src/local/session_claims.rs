@@ -2,9 +2,10 @@
 
 use crate::clock::millis;
 use gateway_core::state::{Claim, Key};
+use gateway_core::sync;
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -44,6 +45,6 @@ impl SessionClaims {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, HeldClaim>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.0)
     }
 }
