@@ -3,27 +3,35 @@
 use bytes::Bytes;
 use gateway_core::{ChatRequest, Collector, Payload, ProviderRequest};
 use gateway_wire::{
-    Caller, ErrorReply, Ids, Reply, chat::ChatCaller, completions::CompletionsCaller,
-    feature_matrix::columns, messages::MessagesCaller, responses::ResponsesCaller,
+    ErrorReply, IdGenerator, InboundDialect, ResponseContext, chat::ChatInbound,
+    completions::CompletionsInbound, feature_matrix::columns, messages::MessagesInbound,
+    responses::ResponsesInbound,
 };
 use serde::de::IgnoredAny;
 use std::{sync::Arc, time::Duration};
 
-const CALLERS: [&dyn Caller; 4] =
-    [&ChatCaller, &ResponsesCaller, &MessagesCaller, &CompletionsCaller];
+const CALLERS: [&dyn InboundDialect; 4] =
+    [&ChatInbound, &ResponsesInbound, &MessagesInbound, &CompletionsInbound];
 
 /// What can be read can be told, and what is told is JSON.
 pub(crate) fn whole(data: &[u8]) {
     for column in columns() {
         let call = ProviderRequest::new(ChatRequest::user("m", "x"));
         let body = Bytes::copy_from_slice(data);
-        let Ok(chunk) = column.upstream.read_whole(&call, body, Ids::new(3)) else { continue };
+        let Ok(chunk) = column.upstream.read_whole(&call, body, IdGenerator::new(3)) else {
+            continue;
+        };
         let mut answer = Collector::default();
         answer.extend(chunk.events);
         let answer = answer.finish();
         for caller in CALLERS {
             let payload = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
-            let reply = Reply { payload, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
+            let reply = ResponseContext {
+                payload,
+                model: "m".to_owned(),
+                created: 7,
+                ids: IdGenerator::new(9),
+            };
             let told = caller.write_whole(answer.clone(), reply);
             serde_json::from_slice::<IgnoredAny>(&told).expect("JSON");
         }

@@ -3,18 +3,18 @@
 use bytes::Bytes;
 use gateway_wire::{
     envelope,
-    json::{self, Limits},
+    json::{self, JsonLimits},
     splice,
 };
 use serde::de::IgnoredAny;
 
 /// What is sound for us is sound for everybody; members stand where they are said to stand.
 pub(crate) fn scan(data: &[u8]) {
-    let sound = json::validate(data, &Limits { depth: 64 }).is_ok();
+    let sound = json::validate(data, &JsonLimits { depth: 64 }).is_ok();
     let known = serde_json::from_slice::<IgnoredAny>(data);
     assert!(!sound || known.is_ok(), "{known:?}");
     let mut end = 0;
-    let members = json::members(data, &Limits { depth: 64 }, |member| {
+    let members = json::members(data, &JsonLimits { depth: 64 }, |member| {
         assert!(end <= member.key_span.start && member.key_span.end < member.value_span.start);
         end = member.value_span.end;
         let written = data.get(member.value_span.clone()).expect("within the document");
@@ -26,7 +26,7 @@ pub(crate) fn scan(data: &[u8]) {
 
 /// An envelope tells what the whole document tells, and can be written anew.
 pub(crate) fn envelope(data: &[u8]) {
-    let Ok(read) = envelope::read(data, &Limits { depth: 64 }) else { return };
+    let Ok(read) = envelope::read(data, &JsonLimits { depth: 64 }) else { return };
     let body = Bytes::copy_from_slice(data);
     let known: serde_json::Value = serde_json::from_slice(data).expect("it is sound");
     assert_eq!(known.get("model").and_then(|it| it.as_str()), Some(read.model.as_str()));
@@ -38,7 +38,7 @@ pub(crate) fn envelope(data: &[u8]) {
     let mut edits = vec![(read.model_span.clone(), splice::literal("a\"b\\\u{1}"))];
     edits.extend(read.session.clone().map(|(_, span)| (span, Bytes::new())));
     let edited = splice::splice(&body, edits).concat();
-    let again = envelope::read(&edited, &Limits { depth: 64 }).expect("it is still sound");
+    let again = envelope::read(&edited, &JsonLimits { depth: 64 }).expect("it is still sound");
     assert_eq!((again.model.as_str(), again.session), ("a\"b\\\u{1}", None));
     for span in [read.tools, read.messages, read.stream_options].into_iter().flatten() {
         assert!(data.get(span).is_some());

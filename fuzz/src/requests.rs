@@ -3,43 +3,43 @@
 use bytes::Bytes;
 use gateway_core::{ChatRequest, Inspection, ProviderRequest};
 use gateway_wire::{
-    Caller,
-    chat::ChatCaller,
-    completions::CompletionsCaller,
+    InboundDialect,
+    chat::ChatInbound,
+    completions::CompletionsInbound,
     envelope,
     feature_matrix::{columns, encode},
-    json::Limits,
-    messages::MessagesCaller,
-    responses::ResponsesCaller,
+    json::JsonLimits,
+    messages::MessagesInbound,
+    responses::ResponsesInbound,
 };
 use serde::de::IgnoredAny;
 
 pub(crate) fn chat(data: &[u8]) {
-    request(&ChatCaller, data);
+    request(&ChatInbound, data);
 }
 
 pub(crate) fn responses(data: &[u8]) {
-    request(&ResponsesCaller, data);
+    request(&ResponsesInbound, data);
 }
 
 pub(crate) fn messages(data: &[u8]) {
-    request(&MessagesCaller, data);
+    request(&MessagesInbound, data);
 }
 
 pub(crate) fn completions(data: &[u8]) {
-    request(&CompletionsCaller, data);
+    request(&CompletionsInbound, data);
 }
 
 /// What can be read can be sent in every dialect, or is refused; what is sent is JSON.
-fn request(caller: &dyn Caller, data: &[u8]) {
-    let Ok(envelope) = envelope::read(data, &Limits::default()) else { return };
+fn request(caller: &dyn InboundDialect, data: &[u8]) {
+    let Ok(envelope) = envelope::read(data, &JsonLimits::default()) else { return };
     if caller.check(&envelope).is_err() {
         return;
     }
     let stream = envelope.stream;
-    let opened = caller.open(Bytes::copy_from_slice(data), envelope);
+    let opened = caller.prepare(Bytes::copy_from_slice(data), envelope);
     // Sent as it came, with what the upstream needs otherwise.
-    for payload in opened.iter().flat_map(|opened| &opened.asks) {
+    for payload in opened.iter().flat_map(|opened| &opened.prompts) {
         for column in columns() {
             let mut call = ProviderRequest::new(ChatRequest::user("upstream", "x"));
             (call.payload, call.stream, call.inspection) =

@@ -1,14 +1,14 @@
 //! Server-sent events.
 
 use bytes::Bytes;
-use gateway_wire::{Framing, framing::Splitter, sse};
+use gateway_wire::{StreamFraming, framing::EventSplitter, sse};
 
 /// The most that is kept of an event that does not end.
 const LIMIT: usize = 4096;
 
 /// What `bytes` are as events, if they come in pieces of `size`; `None` if one is too large.
-fn events(framing: Framing, bytes: &[u8], size: usize) -> Option<Vec<(String, String)>> {
-    let mut splitter = Splitter::new(framing, LIMIT);
+fn events(framing: StreamFraming, bytes: &[u8], size: usize) -> Option<Vec<(String, String)>> {
+    let mut splitter = EventSplitter::new(framing, LIMIT);
     let mut events = Vec::new();
     let mut take = |block: Bytes| {
         for event in sse::events(&block) {
@@ -29,19 +29,22 @@ fn events(framing: Framing, bytes: &[u8], size: usize) -> Option<Vec<(String, St
 /// The network may cut anywhere; what is read, written and read again is the same.
 pub(crate) fn decode(data: &[u8]) {
     let Some((size, bytes)) = data.split_first() else { return };
-    let whole = events(Framing::Sse, bytes, bytes.len());
+    let whole = events(StreamFraming::Sse, bytes, bytes.len());
     if bytes.len() < LIMIT {
-        assert_eq!(whole, events(Framing::Sse, bytes, usize::from(*size)));
-        assert_eq!(whole, events(Framing::Sse, bytes, 1));
+        assert_eq!(whole, events(StreamFraming::Sse, bytes, usize::from(*size)));
+        assert_eq!(whole, events(StreamFraming::Sse, bytes, 1));
     }
     let mut again = Vec::new();
     for (name, data) in whole.iter().flatten() {
         sse::write(&mut again, Some(name.as_str()).filter(|name| !name.is_empty()), data);
     }
     if again.len() < LIMIT {
-        assert_eq!(whole.unwrap_or_default(), events(Framing::Sse, &again, 7).unwrap_or_default());
+        assert_eq!(
+            whole.unwrap_or_default(),
+            events(StreamFraming::Sse, &again, 7).unwrap_or_default()
+        );
     }
-    let mut splitter = Splitter::new(Framing::Lines, LIMIT);
+    let mut splitter = EventSplitter::new(StreamFraming::Lines, LIMIT);
     let _ = splitter.push(Bytes::copy_from_slice(bytes));
     splitter.finish();
 }

@@ -5,15 +5,15 @@ use gateway_core::{
     ChatRequest, Chunk, ErrorKind, Inspection, Payload, ProviderRequest, StreamEvent,
 };
 use gateway_wire::{
-    Caller, Ids, Reply, Upstream,
-    chat::{ChatCaller, ChatUpstream, Quirks},
-    completions::CompletionsCaller,
-    framing::Splitter,
-    gemini::GeminiUpstream,
-    json::Limits,
-    messages::{MessagesCaller, MessagesUpstream},
-    ollama::OllamaUpstream,
-    responses::{ResponsesCaller, ResponsesUpstream},
+    IdGenerator, InboundDialect, OutboundDialect, ResponseContext,
+    chat::{ChatInbound, ChatOutbound, Quirks},
+    completions::CompletionsInbound,
+    framing::EventSplitter,
+    gemini::GeminiOutbound,
+    json::JsonLimits,
+    messages::{MessagesInbound, MessagesOutbound},
+    ollama::OllamaOutbound,
+    responses::{ResponsesInbound, ResponsesOutbound},
 };
 use std::sync::Arc;
 
@@ -23,33 +23,33 @@ const LIMIT: usize = 1 << 16;
 pub(crate) fn chat(data: &[u8]) {
     let Some((which, data)) = data.split_first() else { return };
     let quirks = Quirks::ALL.get(usize::from(*which) % Quirks::ALL.len());
-    let upstream = ChatUpstream { quirks: *quirks.expect("one of them") };
+    let upstream = ChatOutbound { quirks: *quirks.expect("one of them") };
     stream(&upstream, &call(), data);
     // The caller's own dialect: bytes are passed on.
     let body = br#"{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
-    let envelope = gateway_wire::envelope::read(body, &Limits::default()).expect("sound");
-    let opened = ChatCaller.open(Bytes::from_static(body), envelope).expect("sound");
+    let envelope = gateway_wire::envelope::read(body, &JsonLimits::default()).expect("sound");
+    let opened = ChatInbound.prepare(Bytes::from_static(body), envelope).expect("sound");
     for inspection in [Inspection::UsageOnly, Inspection::Full] {
         let mut call = call();
-        (call.payload, call.inspection) = (opened.told.clone(), inspection);
+        (call.payload, call.inspection) = (opened.original.clone(), inspection);
         stream(&upstream, &call, data);
     }
 }
 
 pub(crate) fn responses(data: &[u8]) {
-    stream(&ResponsesUpstream, &call(), data);
+    stream(&ResponsesOutbound, &call(), data);
 }
 
 pub(crate) fn messages(data: &[u8]) {
-    stream(&MessagesUpstream, &call(), data);
+    stream(&MessagesOutbound, &call(), data);
 }
 
 pub(crate) fn gemini(data: &[u8]) {
-    stream(&GeminiUpstream, &call(), data);
+    stream(&GeminiOutbound, &call(), data);
 }
 
 pub(crate) fn ollama(data: &[u8]) {
-    stream(&OllamaUpstream::default(), &call(), data);
+    stream(&OllamaOutbound::default(), &call(), data);
 }
 
 fn call() -> ProviderRequest {
@@ -59,7 +59,7 @@ fn call() -> ProviderRequest {
 }
 
 /// An end is told once, and only where there was one; the network may cut anywhere.
-fn stream(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) {
+fn stream(upstream: &dyn OutboundDialect, call: &ProviderRequest, data: &[u8]) {
     let (chunks, error) = read(upstream, call, data, data.len());
     let (again, error_again) = read(upstream, call, data, 5);
     assert_eq!(error, error_again);
@@ -77,8 +77,8 @@ fn stream(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) {
         assert!(ends <= choices, "each choice ends once: {events:?}");
     }
     assert!(error.is_some() || ends > 0, "it is complete, and nothing ended: {events:?}");
-    let callers: [&dyn Caller; 4] =
-        [&ChatCaller, &ResponsesCaller, &MessagesCaller, &CompletionsCaller];
+    let callers: [&dyn InboundDialect; 4] =
+        [&ChatInbound, &ResponsesInbound, &MessagesInbound, &CompletionsInbound];
     for caller in callers {
         // Bytes that are passed on are for callers of their own dialect.
         if chunks.iter().all(|chunk| chunk.verbatim.is_none()) {
@@ -89,7 +89,7 @@ fn stream(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) {
 
 /// How many choices a closer look finds in `data`, if it finds nothing that is wrong: a digest does
 /// not say where one begins.
-fn choices(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) -> Option<usize> {
+fn choices(upstream: &dyn OutboundDialect, call: &ProviderRequest, data: &[u8]) -> Option<usize> {
     let call = ProviderRequest { inspection: Inspection::Full, ..call.clone() };
     let (chunks, error) = read(upstream, &call, data, data.len());
     let events = chunks.iter().flat_map(|chunk| &chunk.events);
@@ -99,13 +99,13 @@ fn choices(upstream: &dyn Upstream, call: &ProviderRequest, data: &[u8]) -> Opti
 
 /// Reads `data`, which comes in pieces of `size`.
 fn read(
-    upstream: &dyn Upstream,
+    upstream: &dyn OutboundDialect,
     call: &ProviderRequest,
     data: &[u8],
     size: usize,
 ) -> (Vec<Chunk>, Option<ErrorKind>) {
-    let mut reader = upstream.reader(call, Ids::new(3));
-    let mut splitter = Splitter::new(upstream.framing(), LIMIT);
+    let mut reader = upstream.reader(call, IdGenerator::new(3));
+    let mut splitter = EventSplitter::new(upstream.framing(), LIMIT);
     let mut chunks = Vec::new();
     let mut take = |block: Option<Bytes>, chunks: &mut Vec<Chunk>| {
         let block = block?;
@@ -134,9 +134,10 @@ fn read(
 }
 
 /// What is told is text, and an answer that failed does not look finished.
-fn tell(caller: &dyn Caller, chunks: &[Chunk], error: Option<ErrorKind>) {
+fn tell(caller: &dyn InboundDialect, chunks: &[Chunk], error: Option<ErrorKind>) {
     let payload = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
-    let reply = Reply { payload, model: "m".to_owned(), created: 7, ids: Ids::new(9) };
+    let reply =
+        ResponseContext { payload, model: "m".to_owned(), created: 7, ids: IdGenerator::new(9) };
     let mut writer = caller.writer(reply);
     let mut out = Vec::new();
     for chunk in chunks {

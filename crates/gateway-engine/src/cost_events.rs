@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, GatewayError, NanoDollars, Price, StreamEvent, Usage};
-use gateway_wire::{Caller, Reply, StreamWriter};
+use gateway_wire::{InboundDialect, ResponseContext, StreamWriter};
 use serde_json::json;
 
 /// The shape of the report.
@@ -26,8 +26,8 @@ struct CostReportingWriter {
 
 /// The writer of `dialect` that reports tokens and cost at the end of the stream.
 pub(crate) fn writer(
-    dialect: &dyn Caller,
-    reply: Reply,
+    dialect: &dyn InboundDialect,
+    reply: ResponseContext,
     price: Option<Price>,
 ) -> Box<dyn StreamWriter> {
     let shape = match dialect.dialect() {

@@ -5,7 +5,7 @@ use gateway_core::{
     Dialect, ErrorKind, Inspection, Payload, ProviderRequest, RawRequest, Result, estimate,
 };
 use gateway_limits::TokenEstimate;
-use gateway_wire::messages::MessagesCaller;
+use gateway_wire::messages::MessagesInbound;
 use std::sync::Arc;
 
 /// The number of tokens of a request.
@@ -30,9 +30,9 @@ impl Engine {
         self: &Arc<Self>,
         inbound: InboundRequest,
     ) -> Result<CountedTokens, Box<RequestFailure>> {
-        let prepared = self.prepare(&MessagesCaller, Operation::CountTokens, inbound).await?;
+        let prepared = self.prepare(&MessagesInbound, Operation::CountTokens, inbound).await?;
         let PreparedRequest { mut context, body, envelope } = prepared;
-        let decode = MessagesCaller.decode_count();
+        let decode = MessagesInbound.decode_count();
         let raw = Arc::new(RawRequest::new(Dialect::Messages, body, envelope, decode));
         let request = ProviderRequest {
             target: context.route.target.clone(),

@@ -6,7 +6,7 @@ use crate::{
 };
 use gateway_core::{EmbeddingCall, Result, estimate};
 use gateway_limits::TokenEstimate;
-use gateway_wire::{chat::ChatCaller, embeddings};
+use gateway_wire::{chat::ChatInbound, embeddings};
 use std::{mem, sync::Arc};
 
 impl Engine {
@@ -24,7 +24,7 @@ impl Engine {
         inbound: InboundRequest,
     ) -> Result<EngineResponse, Box<RequestFailure>> {
         let body = inbound.body.clone();
-        let prepared = self.prepare(&ChatCaller, Operation::Embed, inbound).await?;
+        let prepared = self.prepare(&ChatInbound, Operation::Embed, inbound).await?;
         let PreparedRequest { mut context, .. } = prepared;
         let request = match embeddings::read_request(&body) {
             Ok(request) => Arc::new(request),

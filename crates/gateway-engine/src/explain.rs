@@ -9,7 +9,7 @@ use gateway_core::{
     estimate,
 };
 use gateway_limits::{LimitPreview, QuotaDemand};
-use gateway_wire::Caller;
+use gateway_wire::InboundDialect;
 use std::sync::Arc;
 
 /// What would become of a request.
@@ -53,7 +53,7 @@ impl Engine {
     /// As [`prepare`](Self::prepare), or if the request cannot be composed.
     pub async fn explain(
         self: &Arc<Self>,
-        dialect: &'static dyn Caller,
+        dialect: &'static dyn InboundDialect,
         inbound: InboundRequest,
     ) -> Result<Explanation, Box<RequestFailure>> {
         let prepared = self.prepare(dialect, Operation::Explain, inbound).await?;

@@ -27,7 +27,7 @@ use gateway_sessions::{
         Plan as ResponsePlan,
     },
 };
-use gateway_wire::{Caller, Ids, Opened, Reply};
+use gateway_wire::{IdGenerator, InboundDialect, RequestPrompts, ResponseContext};
 use std::{mem, sync::Arc, time::SystemTime};
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ type Staged<T> = Result<T, Box<RequestFailure>>;
 /// A request that is complete: what to send, to which provider, and how to write the response.
 pub(crate) struct ComposedRequest {
     pub(crate) context: Box<RequestContext>,
-    dialect: &'static dyn Caller,
+    dialect: &'static dyn InboundDialect,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) request: ProviderRequest,
     /// The request as the caller sent it.
@@ -45,7 +45,7 @@ pub(crate) struct ComposedRequest {
     prompts: Vec<Payload>,
     /// What the request says in vain in its own dialect.
     pub(crate) dropped: DroppedParams,
-    ids: Ids,
+    ids: IdGenerator,
     plan: ResponsePlan,
     /// What the session chose for tools.
     choices: SessionChoices,
@@ -63,7 +63,7 @@ impl PreparedRequest {
     /// # Cancel safety
     ///
     /// Dropping the future cancels the upstream, and accounts for the request as cancelled.
-    pub async fn generate(self, dialect: &'static dyn Caller) -> Staged<EngineResponse> {
+    pub async fn generate(self, dialect: &'static dyn InboundDialect) -> Staged<EngineResponse> {
         let composed = self
             .compose(dialect)?
             .continue_responses()
@@ -77,13 +77,13 @@ impl PreparedRequest {
     }
 
     /// The request as it would be sent if nothing were added to it.
-    pub(crate) fn compose(self, dialect: &'static dyn Caller) -> Staged<ComposedRequest> {
+    pub(crate) fn compose(self, dialect: &'static dyn InboundDialect) -> Staged<ComposedRequest> {
         let Self { context, body, envelope } = self;
-        let opened = match dialect.open(body, envelope) {
+        let opened = match dialect.prepare(body, envelope) {
             Ok(opened) => opened,
             Err(error) => return Err(context.failure(error)),
         };
-        let Opened { told: original, mut asks, dropped } = opened;
+        let RequestPrompts { original, prompts: mut asks, dropped } = opened;
         let single = if asks.len() == 1 { asks.pop() } else { None };
         let payload = single.unwrap_or_else(|| original.clone());
         let request = context.provider_request(dialect, payload);
@@ -100,7 +100,7 @@ impl PreparedRequest {
             original,
             prompts: asks,
             dropped,
-            ids: Ids::new(Uuid::new_v4().as_u128()),
+            ids: IdGenerator::new(Uuid::new_v4().as_u128()),
             plan: ResponsePlan::default(),
             choices: SessionChoices::default(),
             added_tools: Vec::new(),
@@ -112,7 +112,7 @@ impl RequestContext {
     /// The request to the provider that `payload` makes.
     pub(crate) fn provider_request(
         &self,
-        dialect: &dyn Caller,
+        dialect: &dyn InboundDialect,
         payload: Payload,
     ) -> ProviderRequest {
         let _ = dialect;
@@ -233,7 +233,7 @@ impl ComposedRequest {
     /// Sends the request, and writes the response in the caller's dialect.
     async fn respond(mut self) -> Staged<EngineResponse> {
         let accounting = Box::new(self.context.accounting(&self.request.target));
-        let reply = Reply {
+        let reply = ResponseContext {
             payload: self.original.clone(),
             model: mem::take(&mut self.context.model),
             created: unix_seconds(),
@@ -253,7 +253,7 @@ impl ComposedRequest {
         self,
         recorder: ResponseRecorder,
         accounting: Box<RequestAccounting>,
-        reply: Reply,
+        reply: ResponseContext,
     ) -> Staged<EngineResponse> {
         let Self { mut context, provider, request, .. } = self;
         let admitted = match BackgroundJob::new(recorder, reply).await {
@@ -278,7 +278,7 @@ impl ComposedRequest {
         self,
         recorder: Option<ResponseRecorder>,
         mut accounting: Box<RequestAccounting>,
-        reply: Reply,
+        reply: ResponseContext,
     ) -> Staged<EngineResponse> {
         let Self { mut context, dialect, provider, request, prompts, dropped, .. } = self;
         let stream = request.stream;
@@ -336,8 +336,8 @@ async fn accounted(
 /// target answered after all.
 async fn streamed(
     context: &RequestContext,
-    dialect: &dyn Caller,
-    reply: Reply,
+    dialect: &dyn InboundDialect,
+    reply: ResponseContext,
     chunks: ChunkStream,
     meta: &mut ResponseMeta,
 ) -> Result<BoxStream<'static, Bytes>> {
@@ -360,8 +360,8 @@ async fn streamed(
 /// The body of a whole response.
 async fn whole(
     context: &mut RequestContext,
-    dialect: &dyn Caller,
-    reply: Reply,
+    dialect: &dyn InboundDialect,
+    reply: ResponseContext,
     (mut chunks, recorder): (ChunkStream, Option<ResponseRecorder>),
     meta: &mut ResponseMeta,
 ) -> Result<ResponseBody> {

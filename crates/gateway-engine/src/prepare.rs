@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use gateway_core::{Envelope, Result};
 use gateway_limits::{GrantedQuota, LimitError, QuotaDemand, TokenEstimate};
-use gateway_wire::{Caller, envelope, json, splice};
+use gateway_wire::{InboundDialect, envelope, json, splice};
 use std::sync::Arc;
 
 /// What a request is prepared for.
@@ -49,7 +49,7 @@ impl Engine {
     /// Dropping the future releases what was reserved.
     pub async fn prepare(
         self: &Arc<Self>,
-        dialect: &dyn Caller,
+        dialect: &dyn InboundDialect,
         operation: Operation,
         request: InboundRequest,
     ) -> Result<PreparedRequest, Box<RequestFailure>> {
@@ -79,7 +79,7 @@ impl Engine {
 
     fn route(
         self: &Arc<Self>,
-        dialect: &dyn Caller,
+        dialect: &dyn InboundDialect,
         operation: Operation,
         request: InboundRequest,
     ) -> Result<PreparedRequest> {
@@ -114,7 +114,7 @@ impl Engine {
     /// Reads the envelope. A request that names no model gets the default model, if there is one:
     /// that is a model for chats, and no use to embeddings.
     fn envelope(&self, operation: Operation, body: Bytes) -> Result<(Bytes, Envelope)> {
-        let limits = json::Limits { depth: self.settings.json_depth };
+        let limits = json::JsonLimits { depth: self.settings.json_depth };
         let default =
             self.settings.default_model.as_ref().filter(|_| operation != Operation::Embed);
         match (envelope::read(&body, &limits), default) {

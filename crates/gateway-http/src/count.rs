@@ -5,7 +5,7 @@ use crate::{
 };
 use gateway_core::Dialect;
 use gateway_engine::InboundRequest;
-use gateway_wire::messages::MessagesCaller;
+use gateway_wire::messages::MessagesInbound;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 
 /// Counts the tokens of a Messages request. An estimate is marked by `x-gateway-estimated: true`.
@@ -23,7 +23,7 @@ pub(crate) async fn count(
     let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
     let inbound = InboundRequest { head: request_head, permit: None, body, lease: Some(lease) };
     let counted = service.engine.count_tokens(inbound).await?;
-    let mut reply = reply::written(StatusCode::OK, MessagesCaller.write_count(counted.tokens));
+    let mut reply = reply::written(StatusCode::OK, MessagesInbound.write_count(counted.tokens));
     if counted.is_estimated {
         let name = HeaderName::from_static("x-gateway-estimated");
         reply.headers_mut().insert(name, HeaderValue::from_static("true"));

@@ -182,7 +182,7 @@ async fn input_tokens(
 ) -> Result<Response<reply::Body>> {
     let (head, body) = request.into_parts();
     let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
-    json::validate(&body, &json::Limits { depth: service.engine.settings.json_depth })?;
+    json::validate(&body, &json::JsonLimits { depth: service.engine.settings.json_depth })?;
     responses::input_tokens(service, client, &body).await
 }
 

@@ -5,8 +5,8 @@
 //! it has a handler in `service.rs`, and is not tested until it stands in the documentation.
 
 use gateway_wire::{
-    Caller, chat::ChatCaller, completions::CompletionsCaller, messages::MessagesCaller,
-    responses::ResponsesCaller,
+    InboundDialect, chat::ChatInbound, completions::CompletionsInbound, messages::MessagesInbound,
+    responses::ResponsesInbound,
 };
 use http::Method;
 
@@ -182,12 +182,12 @@ impl Endpoint<'_> {
 
     /// The dialect in which it answers, and tells of failures; the platform's own endpoints have
     /// none.
-    pub(crate) fn caller(self) -> Option<&'static dyn Caller> {
+    pub(crate) fn caller(self) -> Option<&'static dyn InboundDialect> {
         match self.voice() {
-            Voice::Chat => Some(&ChatCaller),
-            Voice::Responses => Some(&ResponsesCaller),
-            Voice::Messages => Some(&MessagesCaller),
-            Voice::Completions => Some(&CompletionsCaller),
+            Voice::Chat => Some(&ChatInbound),
+            Voice::Responses => Some(&ResponsesInbound),
+            Voice::Messages => Some(&MessagesInbound),
+            Voice::Completions => Some(&CompletionsInbound),
             Voice::Platform => None,
         }
     }

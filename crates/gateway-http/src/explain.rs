@@ -8,7 +8,7 @@ use crate::{
 };
 use gateway_core::{Cached, GatewayError, Result, UnavailableReason};
 use gateway_engine::{ExplainedTarget, Explanation, InboundRequest};
-use gateway_wire::Caller;
+use gateway_wire::InboundDialect;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ pub(crate) async fn explain(
 }
 
 /// The endpoint that is asked about: `path=/v1/messages`, or that of chat completions.
-fn endpoint(query: &str) -> Result<(&'static str, &'static dyn Caller)> {
+fn endpoint(query: &str) -> Result<(&'static str, &'static dyn InboundDialect)> {
     let path = query.split('&').find_map(|pair| pair.strip_prefix("path="));
     let path = path.unwrap_or("/v1/chat/completions").replace("%2F", "/").replace("%2f", "/");
     let found = Endpoint::at(&path).filter(|endpoint| endpoint.kind() == Kind::Model);

@@ -10,7 +10,7 @@ use crate::{
 };
 use gateway_core::Dialect;
 use gateway_engine::{EngineResponse, InboundRequest, Operation, RequestHead, ResponseBody};
-use gateway_wire::Caller;
+use gateway_wire::InboundDialect;
 use http::{Request, Response, StatusCode, request::Parts};
 
 /// Serves a request for a response of the model.
@@ -20,7 +20,7 @@ use http::{Request, Response, StatusCode, request::Parts};
 /// Whatever fails before the first output.
 pub(crate) async fn generate(
     service: &HttpService,
-    dialect: &'static dyn Caller,
+    dialect: &'static dyn InboundDialect,
     origin: Origin,
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>, Failure> {

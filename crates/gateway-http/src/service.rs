@@ -19,7 +19,7 @@ use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
 use gateway_engine::Engine;
 use gateway_limits::{Access, Client};
 use gateway_sessions::Idempotency;
-use gateway_wire::{Caller, messages::MessagesCaller};
+use gateway_wire::{InboundDialect, messages::MessagesInbound};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response,
     header::{ALLOW, ORIGIN},
@@ -168,7 +168,7 @@ async fn answer(
 fn failed(
     service: &HttpService,
     endpoint: Endpoint<'_>,
-    dialect: Option<&'static dyn Caller>,
+    dialect: Option<&'static dyn InboundDialect>,
     arrival: Arrival<'_>,
     Failure(failure): &Failure,
 ) -> Response<reply::Body> {
@@ -192,10 +192,13 @@ fn failed(
 
 /// The dialect in which failures are reported: the endpoint's, or that of the caller's SDK where one
 /// path serves two.
-fn error_dialect(endpoint: Endpoint<'_>, headers: &HeaderMap) -> Option<&'static dyn Caller> {
+fn error_dialect(
+    endpoint: Endpoint<'_>,
+    headers: &HeaderMap,
+) -> Option<&'static dyn InboundDialect> {
     let is_models = matches!(endpoint, Endpoint::Models | Endpoint::Model(_));
     if is_models && models::is_for_anthropic(headers) {
-        return Some(&MessagesCaller);
+        return Some(&MessagesInbound);
     }
     endpoint.caller()
 }

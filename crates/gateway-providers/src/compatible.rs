@@ -7,12 +7,12 @@ use crate::{
 };
 use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, ProviderRequest, Result};
 use gateway_wire::{
-    Upstream,
-    chat::{ChatUpstream, Quirks},
-    embeddings::{Embedder, OpenAiEmbeddings},
-    gemini::{self, GeminiUpstream},
-    messages::MessagesUpstream,
-    responses::ResponsesUpstream,
+    OutboundDialect,
+    chat::{ChatOutbound, Quirks},
+    embeddings::{EmbeddingDialect, OpenAiEmbeddings},
+    gemini::{self, GeminiOutbound},
+    messages::MessagesOutbound,
+    responses::ResponsesOutbound,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
 use secrecy::ExposeSecret as _;
@@ -73,24 +73,24 @@ pub(crate) fn chat(settings: &Settings, quirks: Quirks) -> Result<Api> {
         Some(name) => Quirks::named(name)
             .ok_or_else(|| malformed(settings, &format!("there are no quirks called '{name}'")))?,
     };
-    fixed(settings, "/chat/completions", ChatUpstream { quirks })
+    fixed(settings, "/chat/completions", ChatOutbound { quirks })
 }
 
 /// Responses under `base_url`.
 pub(crate) fn responses(settings: &Settings) -> Result<Api> {
-    fixed(settings, "/responses", ResponsesUpstream)
+    fixed(settings, "/responses", ResponsesOutbound)
 }
 
 /// A provider that speaks Messages; `base_url` may or may not end with the version.
 pub(crate) fn anthropic(settings: Settings) -> Result<Arc<dyn Provider>> {
     let versioned = settings.base_url.trim_end_matches('/').ends_with("/v1");
     let path = if versioned { "/messages" } else { "/v1/messages" };
-    let api = fixed(&settings, path, MessagesUpstream)?;
+    let api = fixed(&settings, path, MessagesOutbound)?;
     let counting = address(&settings, &format!("{path}/count_tokens"))?;
     let counter = Counter {
         address: Place::Fixed(counting),
         dialect: Dialect::Messages,
-        wire: Box::new(MessagesUpstream),
+        wire: Box::new(MessagesOutbound),
     };
     let services = Services { counter: Some(counter), embedder: None };
     remote(settings, Auth::Header("x-api-key"), vec![api], services)
@@ -109,28 +109,29 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
     };
     let services = Services {
         counter: Some(Counter {
-            address: place(gemini::Method::CountTokens),
+            address: place(gemini::GeminiMethod::CountTokens),
             dialect: Dialect::Gemini,
-            wire: Box::new(GeminiUpstream),
+            wire: Box::new(GeminiOutbound),
         }),
         embedder: Some(Embeddings {
-            address: place(gemini::Method::Embed),
-            wire: Box::new(GeminiUpstream),
+            address: place(gemini::GeminiMethod::Embed),
+            wire: Box::new(GeminiOutbound),
         }),
     };
     let address = Address::OfCall(Box::new(move |call| generate_content(&base, call)));
     let vertex = settings.base_url.contains("aiplatform.googleapis.com");
     let auth = if vertex { Auth::Bearer } else { Auth::Header("x-goog-api-key") };
-    let api = Api { upstream: Box::new(GeminiUpstream), address };
+    let api = Api { upstream: Box::new(GeminiOutbound), address };
     remote(settings, auth, vec![api], services)
 }
 
 fn generate_content(base: &str, call: &ProviderRequest) -> Result<Uri> {
-    let method = if call.stream { gemini::Method::Stream } else { gemini::Method::Generate };
+    let method =
+        if call.stream { gemini::GeminiMethod::Stream } else { gemini::GeminiMethod::Generate };
     of_model(base, &call.target.model, method)
 }
 
-fn of_model(base: &str, model: &str, method: gemini::Method) -> Result<Uri> {
+fn of_model(base: &str, model: &str, method: gemini::GeminiMethod) -> Result<Uri> {
     let path = gemini::path(model, method);
     format!("{base}/{path}").parse().map_err(|error: http::uri::InvalidUri| {
         GatewayError::new(ErrorKind::Internal, "the model's address cannot be written")
@@ -142,7 +143,7 @@ fn of_model(base: &str, model: &str, method: gemini::Method) -> Result<Uri> {
 pub(crate) fn fixed(
     settings: &Settings,
     path: &str,
-    upstream: impl Upstream + 'static,
+    upstream: impl OutboundDialect + 'static,
 ) -> Result<Api> {
     Ok(Api { upstream: Box::new(upstream), address: Address::Fixed(address(settings, path)?) })
 }
@@ -151,7 +152,7 @@ pub(crate) fn fixed(
 pub(crate) fn embeddings(
     settings: &Settings,
     path: &str,
-    wire: impl Embedder + 'static,
+    wire: impl EmbeddingDialect + 'static,
 ) -> Result<Embeddings> {
     let address = Place::Fixed(address(settings, path)?);
     Ok(Embeddings { address, wire: Box::new(wire) })

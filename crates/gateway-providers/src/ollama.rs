@@ -1,7 +1,7 @@
 //! `Ollama`: speaks its own chat API, in lines of JSON.
 
 use crate::{Auth, Credential, Descriptor, compatible, services::Services};
-use gateway_wire::ollama::OllamaUpstream;
+use gateway_wire::ollama::OllamaOutbound;
 
 pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     id: "ollama",
@@ -13,7 +13,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     thinking: None,
     build: |settings| {
         let upstream =
-            OllamaUpstream { num_ctx: settings.context_window, ..OllamaUpstream::default() };
+            OllamaOutbound { num_ctx: settings.context_window, ..OllamaOutbound::default() };
         let embedder = compatible::embeddings(&settings, "/api/embed", upstream.clone())?;
         let api = compatible::fixed(&settings, "/api/chat", upstream)?;
         let services = Services { embedder: Some(embedder), counter: None };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::Stream;
 use gateway_core::{BoxError, Chunk, ChunkStream, ErrorKind, GatewayError, Result};
-use gateway_wire::{Framing, StreamReader, framing::Splitter};
+use gateway_wire::{StreamFraming, StreamReader, framing::EventSplitter};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::{
@@ -27,10 +27,10 @@ const LINGER_TIME: Duration = Duration::from_millis(20);
 /// stream before its end closes the connection.
 pub(crate) fn chunks(
     body: Incoming,
-    framing: Framing,
+    framing: StreamFraming,
     reader: Box<dyn StreamReader>,
 ) -> ChunkStream {
-    let splitter = Splitter::new(framing, MAX_EVENT_BYTES);
+    let splitter = EventSplitter::new(framing, MAX_EVENT_BYTES);
     Box::pin(Reading { body, splitter, reader, patience: None, state: State::Open })
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn cut(because: impl Into<BoxError>) -> GatewayError {
 
 struct Reading {
     body: Incoming,
-    splitter: Splitter,
+    splitter: EventSplitter,
     reader: Box<dyn StreamReader>,
     /// How long what may still follow is waited for, once the model has finished.
     patience: Option<Pin<Box<Sleep>>>,

@@ -10,8 +10,8 @@ use gateway_core::{
 };
 use gateway_net::client::{HttpClient, Pieces};
 use gateway_wire::{
-    Encoded, ErrorReply, Framing, Ids, MAX_ANSWER_BYTES, Upstream, unreadable,
-    without_foreign_tools,
+    EncodedRequest, ErrorReply, IdGenerator, MAX_ANSWER_BYTES, OutboundDialect, StreamFraming,
+    unreadable, without_unsupported_tools,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
@@ -40,7 +40,7 @@ pub struct Remote {
 /// One dialect of a provider, and where it is served.
 pub(crate) struct Api {
     /// The dialect.
-    pub(crate) upstream: Box<dyn Upstream>,
+    pub(crate) upstream: Box<dyn OutboundDialect>,
     /// The address to post a call to.
     pub(crate) address: Address,
 }
@@ -134,7 +134,7 @@ impl Remote {
         let original = |dialect| call.original(dialect).is_some();
         let api = self.api(&call.target, original).ok_or_else(speechless)?;
         let (call, mut dropped) = sayable(call, api.upstream.dialect())?;
-        let Encoded { body, dropped: more } = api.upstream.encode(&call)?;
+        let EncodedRequest { body, dropped: more } = api.upstream.encode(&call)?;
         dropped.extend(more);
         if call.strict {
             dropped.require_empty()?;
@@ -143,7 +143,7 @@ impl Remote {
             Address::Fixed(uri) => uri.clone(),
             Address::OfCall(of) => of(&call)?,
         };
-        let streamed = call.stream && api.upstream.framing() == Framing::Sse;
+        let streamed = call.stream && api.upstream.framing() == StreamFraming::Sse;
         let accept = if streamed { "text/event-stream" } else { "application/json" };
         Ok(Prepared { api, call, letter: Letter { to: uri, body, accept }, dropped })
     }
@@ -159,7 +159,7 @@ impl Remote {
             card: call.target.card.clone(),
             ..self.meta(&call.target.model)
         };
-        let ids = Ids::new(Uuid::new_v4().as_u128());
+        let ids = IdGenerator::new(Uuid::new_v4().as_u128());
         let chunks = if call.stream && is_streamed(api.upstream.framing(), response.headers()) {
             reading::chunks(response.into_body(), api.upstream.framing(), {
                 api.upstream.reader(&call, ids)
@@ -255,7 +255,7 @@ pub(crate) fn sayable(
 ) -> Result<(ProviderRequest, DroppedParams)> {
     let mut dropped = DroppedParams::default();
     if call.original(dialect).is_none()
-        && let Some(rest) = without_foreign_tools(call.request()?, dialect, &mut dropped)?
+        && let Some(rest) = without_unsupported_tools(call.request()?, dialect, &mut dropped)?
     {
         call.payload = Payload::Parsed(Arc::new(rest));
     }
@@ -328,7 +328,12 @@ async fn whole(body: Incoming) -> Result<Bytes> {
 }
 
 /// Where a stream was asked for, the bytes of a whole answer are of no use: only what it says is.
-fn read_whole(api: &Api, mut call: ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
+fn read_whole(
+    api: &Api,
+    mut call: ProviderRequest,
+    body: Bytes,
+    ids: IdGenerator,
+) -> Result<Chunk> {
     if !call.stream {
         return api.upstream.read_whole(&call, body, ids);
     }
@@ -342,11 +347,11 @@ fn one(chunk: Chunk) -> ChunkStream {
 }
 
 /// Whether the answer comes in pieces. A server that does not know how to stream answers whole.
-fn is_streamed(framing: Framing, headers: &HeaderMap) -> bool {
+fn is_streamed(framing: StreamFraming, headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     match framing {
-        Framing::Sse => kind.trim_start().starts_with("text/event-stream"),
-        Framing::Lines => true,
+        StreamFraming::Sse => kind.trim_start().starts_with("text/event-stream"),
+        StreamFraming::Lines => true,
     }
 }
 

@@ -8,7 +8,7 @@ use gateway_core::{
     Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, ProviderRequest, ResponseMeta,
     Result,
 };
-use gateway_wire::{Encoded, TokenCounter, embeddings::Embedder};
+use gateway_wire::{EncodedRequest, TokenCounter, embeddings::EmbeddingDialect};
 use http::Uri;
 
 /// What a provider does besides answering.
@@ -41,7 +41,7 @@ pub(crate) struct Counter {
 /// Where and how texts become vectors.
 pub(crate) struct Embeddings {
     pub(crate) address: Place,
-    pub(crate) wire: Box<dyn Embedder>,
+    pub(crate) wire: Box<dyn EmbeddingDialect>,
 }
 
 impl Place {
@@ -62,7 +62,7 @@ impl Counter {
         call: &ProviderRequest,
     ) -> Result<Option<u64>> {
         let (call, mut dropped) = remote::sayable(call.clone(), self.dialect)?;
-        let Encoded { body, dropped: more } = self.wire.encode_count(&call)?;
+        let EncodedRequest { body, dropped: more } = self.wire.encode_count(&call)?;
         dropped.extend(more);
         if call.strict {
             dropped.require_empty()?;
@@ -79,7 +79,7 @@ impl Counter {
 
 impl Embeddings {
     pub(crate) async fn embed(&self, provider: &Remote, call: &EmbeddingCall) -> Result<Embedded> {
-        let Encoded { body, dropped } =
+        let EncodedRequest { body, dropped } =
             self.wire.embed_request(&call.request, &call.target.model)?;
         if call.strict {
             dropped.require_empty()?;

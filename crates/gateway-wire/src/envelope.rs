@@ -1,6 +1,6 @@
 //! Reads the outside of a request: the same members in every dialect we take.
 
-use crate::json::{self, Error, Kind, Limits, Member, What};
+use crate::json::{self, JsonError, JsonErrorKind, JsonKind, JsonLimits, JsonMember};
 use gateway_core::{Envelope, ErrorKind, GatewayError, Result};
 use std::{borrow::Cow, ops::Range};
 
@@ -10,22 +10,23 @@ use std::{borrow::Cow, ops::Range};
 ///
 /// If `body` is no sound JSON object (`invalid_json`, `json_too_deep`, `duplicate_key`), names no
 /// model, or has another member of the wrong kind (`invalid_parameter`).
-pub fn read(body: &[u8], limits: &Limits) -> Result<Envelope> {
-    let mut reader = Reader::default();
+pub fn read(body: &[u8], limits: &JsonLimits) -> Result<Envelope> {
+    let mut reader = EnvelopeReader::default();
     json::members(body, limits, |member| reader.read(&member))?;
     reader.finish()
 }
 
-impl From<Error> for GatewayError {
+impl From<JsonError> for GatewayError {
     /// The error of a caller whose request is refused.
-    fn from(error: Error) -> Self {
+    fn from(error: JsonError) -> Self {
         let (kind, code) = match error.what {
-            What::Invalid | What::NotUtf8 | What::NotAnObject | What::Empty => {
-                (ErrorKind::InvalidRequest, "invalid_json")
-            }
-            What::TooDeep => (ErrorKind::InvalidRequest, "json_too_deep"),
-            What::DuplicateKey => (ErrorKind::InvalidRequest, "duplicate_key"),
-            What::TooLong => (ErrorKind::TooLarge, ErrorKind::TooLarge.as_str()),
+            JsonErrorKind::Invalid
+            | JsonErrorKind::NotUtf8
+            | JsonErrorKind::NotAnObject
+            | JsonErrorKind::Empty => (ErrorKind::InvalidRequest, "invalid_json"),
+            JsonErrorKind::TooDeep => (ErrorKind::InvalidRequest, "json_too_deep"),
+            JsonErrorKind::DuplicateKey => (ErrorKind::InvalidRequest, "duplicate_key"),
+            JsonErrorKind::TooLong => (ErrorKind::TooLarge, ErrorKind::TooLarge.as_str()),
         };
         Self::new(kind, error.to_string()).with_code(code)
     }
@@ -35,27 +36,27 @@ fn wrong(param: &'static str, message: impl Into<Cow<'static, str>>) -> GatewayE
     GatewayError::invalid(param, message).with_code("invalid_parameter")
 }
 
-/// Where a list stands; nowhere, if it is empty.
-fn list(member: &Member<'_>) -> Range<usize> {
+/// The span of a list; an empty span for an empty list.
+fn list(member: &JsonMember<'_>) -> Range<usize> {
     let Range { start, end } = member.value_span.clone();
     let inside = member.value.get(1..).unwrap_or_default();
     if inside.trim_ascii_start().starts_with(']') { start..start } else { start..end }
 }
 
 #[derive(Default)]
-struct Reader {
+struct EnvelopeReader {
     envelope: Envelope,
     has_model: bool,
     /// The first member that is wrong.
     wrong: Option<GatewayError>,
-    /// Where the member before this one ended.
+    /// The end of the previous member.
     end_of_last: Option<usize>,
     /// The session is the first member: the comma behind it goes with it.
     cut_to_next: bool,
 }
 
-impl Reader {
-    fn read(&mut self, member: &Member<'_>) {
+impl EnvelopeReader {
+    fn read(&mut self, member: &JsonMember<'_>) {
         self.end_first_session(member.key_span.start);
         if let Err(error) = self.take(member) {
             self.wrong.get_or_insert(error);
@@ -63,7 +64,7 @@ impl Reader {
         self.end_of_last = Some(member.value_span.end);
     }
 
-    fn take(&mut self, member: &Member<'_>) -> Result<()> {
+    fn take(&mut self, member: &JsonMember<'_>) -> Result<()> {
         match &*member.key {
             "model" => self.model(member),
             "stream" => {
@@ -82,7 +83,7 @@ impl Reader {
                 Ok(())
             }
             "messages" => {
-                let list = (member.kind == Kind::Array).then(|| list(member));
+                let list = (member.kind == JsonKind::Array).then(|| list(member));
                 self.envelope.messages = list;
                 Ok(())
             }
@@ -90,7 +91,7 @@ impl Reader {
         }
     }
 
-    fn model(&mut self, member: &Member<'_>) -> Result<()> {
+    fn model(&mut self, member: &JsonMember<'_>) -> Result<()> {
         self.has_model = true;
         let Some(model) = member.string() else {
             return Err(wrong("model", "model must be a string"));
@@ -103,14 +104,14 @@ impl Reader {
         Ok(())
     }
 
-    fn stream_options(&mut self, member: &Member<'_>) -> Result<()> {
+    fn stream_options(&mut self, member: &JsonMember<'_>) -> Result<()> {
         self.envelope.stream_options = Some(member.value_span.clone());
-        if member.kind == Kind::Null {
+        if member.kind == JsonKind::Null {
             return Ok(());
         }
         let mut usage = Ok(false);
         let inside =
-            json::members(member.value.as_bytes(), &Limits { depth: usize::MAX }, |inner| {
+            json::members(member.value.as_bytes(), &JsonLimits { depth: usize::MAX }, |inner| {
                 if inner.key == "include_usage" {
                     usage = flag(inner.kind, "stream_options.include_usage");
                 }
@@ -120,8 +121,8 @@ impl Reader {
         Ok(())
     }
 
-    fn session(&mut self, member: &Member<'_>) -> Result<()> {
-        if member.kind == Kind::Null {
+    fn session(&mut self, member: &JsonMember<'_>) -> Result<()> {
+        if member.kind == JsonKind::Null {
             return Ok(());
         }
         let Some(session) = member.string() else {
@@ -151,11 +152,11 @@ impl Reader {
 }
 
 /// A flag; `null` is as good as none.
-fn flag(kind: Kind, param: &'static str) -> Result<bool> {
+fn flag(kind: JsonKind, param: &'static str) -> Result<bool> {
     match kind {
-        Kind::Bool(flag) => Ok(flag),
-        Kind::Null => Ok(false),
-        Kind::Number | Kind::String | Kind::Array | Kind::Object => {
+        JsonKind::Bool(flag) => Ok(flag),
+        JsonKind::Null => Ok(false),
+        JsonKind::Number | JsonKind::String | JsonKind::Array | JsonKind::Object => {
             Err(wrong(param, format!("{param} must be true or false")))
         }
     }
@@ -168,7 +169,7 @@ mod tests {
     /// What is read of `body`, or why it is refused: code, parameter, message.
     #[track_caller]
     fn check(body: &str, expected: &str) {
-        let told = match read(body.as_bytes(), &Limits::default()) {
+        let told = match read(body.as_bytes(), &JsonLimits::default()) {
             Ok(envelope) => tell(body, &envelope),
             Err(error) => {
                 format!("{} {}: {}", error.code(), error.param().unwrap_or("-"), error.message())
@@ -214,12 +215,12 @@ mod tests {
     #[track_caller]
     fn check_messages(list: &str, expected: Option<bool>) {
         let body = format!(r#"{{"model":"m","messages":{list}}}"#);
-        let messages = read(body.as_bytes(), &Limits::default()).unwrap().messages;
+        let messages = read(body.as_bytes(), &JsonLimits::default()).unwrap().messages;
         assert_eq!(messages.map(|messages| !messages.is_empty()), expected, "{list}");
     }
 
     #[test]
-    fn a_list_without_messages_is_none_to_speak_of() {
+    fn empty_message_list_has_empty_span() {
         check_messages("[{}]", Some(true));
         check_messages("[ 1 ]", Some(true));
         check_messages("[]", Some(false));
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_outermost_members_count() {
+    fn nested_members_are_ignored() {
         check(
             r#"{"model":"m","metadata":{"model":"x","stream":true,"session_id":"s"}}"#,
             r#"m="m""#,
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_can_be_cut_out() {
+    fn session_member_can_be_cut_out() {
         check(r#"{"session_id":"s","model":"m"}"#, r#"m="m" session s: {"model":"m"}"#);
         check(r#"{"session_id":"s" , "model":"m"}"#, r#"m="m" session s: {"model":"m"}"#);
         check(r#"{"model":"m", "session_id":"s" }"#, r#"m="m" session s: {"model":"m" }"#);
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn members_of_the_wrong_kind_are_named() {
+    fn member_of_wrong_type_is_named_in_error() {
         check("{}", "invalid_parameter model: model is required");
         check(r#"{"model":null}"#, "invalid_parameter model: model must be a string");
         check(r#"{"model":["m"]}"#, "invalid_parameter model: model must be a string");
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn unsound_bodies_are_refused_and_not_repeated() {
+    fn invalid_body_is_rejected_without_quoting_it() {
         check("", "invalid_json -: the document is empty at line 1, column 1");
         check(r#"["m"]"#, "invalid_json -: the document must be an object at line 1, column 1");
         check("{\n\"canary\" x", "invalid_json -: invalid JSON at line 2, column 10");

@@ -1,4 +1,4 @@
-//! The few words by which OpenAI's clients tell errors apart.
+//! The `type` values by which OpenAI's clients distinguish errors.
 
 use gateway_core::ErrorKind;
 

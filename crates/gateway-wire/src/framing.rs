@@ -1,6 +1,6 @@
-//! Divides a streamed answer into whole events, wherever the network cut it.
+//! Divides a streamed response into whole events, wherever the network cut it.
 
-use crate::{Framing, unreadable};
+use crate::{StreamFraming, unreadable};
 use bytes::{Buf, Bytes};
 use gateway_core::Result;
 
@@ -11,8 +11,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// A chunk that begins where an event begins is handed on without a copy; only the beginning of an
 /// event that is still to be completed is kept.
 #[derive(Debug)]
-pub struct Splitter {
-    framing: Framing,
+pub struct EventSplitter {
+    framing: StreamFraming,
     limit: usize,
     kept: Vec<u8>,
     /// Nothing but, perhaps, a part of a byte order mark has come.
@@ -23,9 +23,9 @@ pub struct Splitter {
     has_failed: bool,
 }
 
-impl Splitter {
+impl EventSplitter {
     /// For a stream of events none of which is longer than `limit` bytes.
-    pub const fn new(framing: Framing, limit: usize) -> Self {
+    pub const fn new(framing: StreamFraming, limit: usize) -> Self {
         let kept = Vec::new();
         Self { framing, limit, kept, is_start: true, after_cr: false, has_failed: false }
     }
@@ -112,22 +112,22 @@ impl Splitter {
     }
 }
 
-/// Where the last whole event of `bytes` ends; it is known not to end before `known`.
+/// The end of the last complete event of `bytes`, which is known not to lie before `known`.
 ///
 /// Read from the back: most chunks end where an event ends.
-fn end_of_events(framing: Framing, bytes: &[u8], known: usize) -> usize {
+fn end_of_events(framing: StreamFraming, bytes: &[u8], known: usize) -> usize {
     let mut end = bytes.len();
     while let Some(new) = bytes.get(known..end) {
         let found = match framing {
-            Framing::Sse => memchr::memrchr2(b'\n', b'\r', new),
-            Framing::Lines => memchr::memrchr(b'\n', new),
+            StreamFraming::Sse => memchr::memrchr2(b'\n', b'\r', new),
+            StreamFraming::Lines => memchr::memrchr(b'\n', new),
         };
         let Some(last) = found.map(|at| known + at) else { break };
         let before = bytes.get(..last).unwrap_or_default();
         let is_pair = before.ends_with(b"\r") && bytes.get(last) == Some(&b'\n');
         let before = if is_pair { before.get(..last - 1).unwrap_or_default() } else { before };
         let is_blank = matches!(before.last(), None | Some(b'\n' | b'\r'));
-        if is_blank || framing == Framing::Lines {
+        if is_blank || framing == StreamFraming::Lines {
             return last + 1;
         }
         end = before.len();
@@ -135,14 +135,13 @@ fn end_of_events(framing: Framing, bytes: &[u8], known: usize) -> usize {
     0
 }
 
-/// Where the last of those events of `block` ends before which, itself included, none is longer
-/// than `limit`.
-fn end_within(framing: Framing, block: &[u8], limit: usize) -> usize {
+/// The end of the last event of `block` up to which no event is longer than `limit` bytes.
+fn end_within(framing: StreamFraming, block: &[u8], limit: usize) -> usize {
     let (mut good, mut rest) = (0, block);
     while !rest.is_empty() {
         let (line, after) = match framing {
-            Framing::Sse => split_line(rest),
-            Framing::Lines => {
+            StreamFraming::Sse => split_line(rest),
+            StreamFraming::Lines => {
                 rest.split_at(memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1))
             }
         };
@@ -150,7 +149,7 @@ fn end_within(framing: Framing, block: &[u8], limit: usize) -> usize {
         if end - good > limit {
             break;
         }
-        if line.is_empty() || framing == Framing::Lines {
+        if line.is_empty() || framing == StreamFraming::Lines {
             good = end;
         }
         rest = after;
@@ -178,8 +177,8 @@ mod tests {
     use proptest::{prelude::*, sample::select};
 
     /// The blocks that come out for `chunks`: `!` is a refusal, the last is what remains.
-    fn run(framing: Framing, limit: usize, chunks: &[&str]) -> String {
-        let mut splitter = Splitter::new(framing, limit);
+    fn run(framing: StreamFraming, limit: usize, chunks: &[&str]) -> String {
+        let mut splitter = EventSplitter::new(framing, limit);
         let mut told = String::new();
         for chunk in chunks {
             match splitter.push(Bytes::copy_from_slice(chunk.as_bytes())) {
@@ -193,13 +192,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(framing: Framing, chunks: &[&str], expected: &str) {
+    fn check(framing: StreamFraming, chunks: &[&str], expected: &str) {
         assert_eq!(run(framing, 12, chunks), expected);
     }
 
     #[test]
-    fn whole_events_come_out_as_soon_as_they_are_whole() {
-        use Framing::Sse;
+    fn complete_events_are_emitted_immediately() {
+        use StreamFraming::Sse;
         check(Sse, &["data: a\n\n"], "data: a\n\n|");
         check(Sse, &["a\n\nb\n\nc"], "a\n\nb\n\n|c");
         check(Sse, &["a\n", "\nb\n", "\n"], "|a\n\n|b\n\n|");
@@ -212,17 +211,17 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_out_as_soon_as_they_are_whole() {
-        use Framing::Lines;
+    fn complete_lines_are_emitted_immediately() {
+        use StreamFraming::Lines;
         check(Lines, &["{}\n{}", "\n"], "{}\n|{}\n|");
         check(Lines, &["\u{feff}{}\r\n", "{}"], "{}\r\n||{}");
         check(Lines, &["\n\n"], "\n\n|");
     }
 
     #[test]
-    fn an_event_beyond_the_limit_ends_the_stream() {
-        for framing in [Framing::Sse, Framing::Lines] {
-            let end = if framing == Framing::Sse { "\n\n" } else { "\n" };
+    fn event_beyond_the_limit_ends_the_stream() {
+        for framing in [StreamFraming::Sse, StreamFraming::Lines] {
+            let end = if framing == StreamFraming::Sse { "\n\n" } else { "\n" };
             let fits = "x".repeat(12 - end.len()) + end;
             let long = format!("x{fits}");
             check(framing, &[&fits, &fits], &format!("{fits}|{fits}|"));
@@ -235,36 +234,38 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_of_whole_events_is_not_copied() {
+    fn chunk_of_whole_events_is_not_copied() {
         let chunk = Bytes::from("data: a\n\ndata: b\n\ndata".to_owned());
-        let block = Splitter::new(Framing::Sse, 100).push(chunk.clone()).unwrap().unwrap();
+        let block =
+            EventSplitter::new(StreamFraming::Sse, 100).push(chunk.clone()).unwrap().unwrap();
         assert_eq!((block.as_ptr(), block.len()), (chunk.as_ptr(), 18));
     }
 
     #[test]
-    fn the_refusal_is_the_upstreams_fault() {
-        let error =
-            Splitter::new(Framing::Lines, 3).push(Bytes::from_static(b"12345")).unwrap_err();
+    fn limit_error_is_upstream_invalid() {
+        let error = EventSplitter::new(StreamFraming::Lines, 3)
+            .push(Bytes::from_static(b"12345"))
+            .unwrap_err();
         assert_eq!(error.kind(), gateway_core::ErrorKind::UpstreamInvalid);
     }
 
     #[test]
-    fn lines_are_trimmed_and_counted_if_not_empty() {
+    fn blank_lines_are_skipped_and_lines_trimmed() {
         let told: Vec<_> = lines(b" {}\r\n\n\r\n[1]\n2").collect();
         assert_eq!(told, [&b"{}"[..], b"[1]", b"2"]);
     }
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_the_limit_does_not_depend_on_cuts(
+        fn output_and_limit_are_independent_of_cuts(
             pieces in prop::collection::vec(select(&["\n", "\n\n", "a", "bc", "defg", "é"][..]), 0..30),
             sizes in prop::collection::vec(1usize..9, 1..8),
             sse: bool,
         ) {
             let stream = pieces.concat();
-            let framing = if sse { Framing::Sse } else { Framing::Lines };
+            let framing = if sse { StreamFraming::Sse } else { StreamFraming::Lines };
             let drain = |sizes: &[usize], limit| {
-                let mut splitter = Splitter::new(framing, limit);
+                let mut splitter = EventSplitter::new(framing, limit);
                 let (mut out, mut rest, mut failed) = (Vec::new(), stream.as_bytes(), false);
                 for size in sizes.iter().cycle() {
                     let (chunk, after) = rest.split_at(rest.len().min(*size));

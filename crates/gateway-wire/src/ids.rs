@@ -3,12 +3,12 @@
 /// A source of ids that do not repeat: derived from one random number, so that writing and reading
 /// stay pure.
 #[derive(Clone, Debug)]
-pub struct Ids {
+pub struct IdGenerator {
     base: u128,
     next: u64,
 }
 
-impl Ids {
+impl IdGenerator {
     /// Ids derived from `base`, which must be random: 112 bits of it count.
     pub const fn new(base: u128) -> Self {
         Self { base: base & (u128::MAX >> 16), next: 0 }
@@ -44,8 +44,8 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn ids_differ_and_fit_every_providers_alphabet() {
-        let mut ids = Ids::new(u128::MAX);
+    fn ids_are_unique_and_alphanumeric() {
+        let mut ids = IdGenerator::new(u128::MAX);
         let made: HashSet<_> = (0..1000).map(|_| ids.next("call_")).collect();
         assert_eq!(made.len(), 1000);
         let plain = |id: &String| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -53,21 +53,21 @@ mod tests {
     }
 
     #[test]
-    fn an_id_tells_the_first_of_its_source() {
-        let mut ids = Ids::new(7 << 64);
+    fn id_reveals_first_id_of_its_generator() {
+        let mut ids = IdGenerator::new(7 << 64);
         let first = ids.next("resp_");
         let mut later = ids.from(1 << 15);
         for id in [ids.next("msg_"), later.next("fc_"), later.next("rs_"), first.clone()] {
-            assert_eq!(Ids::first(&id, "resp_").as_ref(), Some(&first));
+            assert_eq!(IdGenerator::first(&id, "resp_").as_ref(), Some(&first));
         }
     }
 
     #[test]
-    fn ids_of_others_tell_nothing() {
+    fn foreign_id_reveals_nothing() {
         for id in ["", "msg_", "msg_1", "x", "msg_é", &format!("msg_{}", "A".repeat(32))] {
-            assert_eq!(Ids::first(id, "resp_"), None, "{id}");
+            assert_eq!(IdGenerator::first(id, "resp_"), None, "{id}");
         }
         let foreign = format!("msg_{}", "0".repeat(50));
-        assert_eq!(Ids::first(&foreign, "resp_"), None);
+        assert_eq!(IdGenerator::first(&foreign, "resp_"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The side of a dialect that faces a caller.
 
-use crate::Ids;
+use crate::IdGenerator;
 use bytes::Bytes;
 use gateway_core::{
     ChatRequest, ChatResponse, Chunk, Dialect, DroppedParams, Envelope, GatewayError, Payload,
@@ -8,16 +8,16 @@ use gateway_core::{
 };
 use std::sync::Arc;
 
-/// Reads requests of callers and writes answers to them.
-pub trait Caller: Send + Sync {
-    /// Which dialect this is.
+/// Reads requests of callers and writes responses to them.
+pub trait InboundDialect: Send + Sync {
+    /// The dialect that this implementation reads and writes.
     fn dialect(&self) -> Dialect;
 
-    /// Checks what can be told from outside, of a request that may never be decoded.
+    /// Validates the envelope of a request that may never be decoded.
     ///
     /// # Errors
     ///
-    /// If something is missing without which no upstream could answer.
+    /// If something is missing without which no upstream could response.
     fn check(&self, envelope: &Envelope) -> Result<()> {
         let _ = envelope;
         Ok(())
@@ -35,48 +35,52 @@ pub trait Caller: Send + Sync {
     /// # Errors
     ///
     /// If the request must be decoded for that, and cannot be.
-    fn open(&self, body: Bytes, envelope: Envelope) -> Result<Opened> {
+    fn prepare(&self, body: Bytes, envelope: Envelope) -> Result<RequestPrompts> {
         let original = RawRequest::new(self.dialect(), body, envelope, self.decode());
         let payload = Payload::Raw(Arc::new(original));
-        Ok(Opened { asks: vec![payload.clone()], told: payload, dropped: DroppedParams::default() })
+        Ok(RequestPrompts {
+            prompts: vec![payload.clone()],
+            original: payload,
+            dropped: DroppedParams::default(),
+        })
     }
 
-    /// Writes a whole answer.
-    fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8>;
+    /// Writes a whole response.
+    fn write_whole(&self, answer: ChatResponse, reply: ResponseContext) -> Vec<u8>;
 
-    /// Begins to write a streamed answer.
-    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter>;
+    /// Begins to write a streamed response.
+    fn writer(&self, reply: ResponseContext) -> Box<dyn StreamWriter>;
 
-    /// Writes an error: the body of a reply with a status of failure.
+    /// Writes an error: the body of a response with a status of failure.
     fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8>;
 }
 
-/// What to ask of a model.
+/// The provider requests that a caller's request turns into.
 #[derive(Clone, Debug)]
-pub struct Opened {
-    /// The request, as the answer must know it.
-    pub told: Payload,
-    /// What to put to the model: as a rule one question. Of several each has its own answer, and
-    /// the answers are counted through.
-    pub asks: Vec<Payload>,
-    /// What the request says in vain.
+pub struct RequestPrompts {
+    /// The request, as the response must know it.
+    pub original: Payload,
+    /// The prompts to generate for, usually one. Each has its own response; their choices are
+    /// numbered consecutively.
+    pub prompts: Vec<Payload>,
+    /// The parameters that no upstream will see.
     pub dropped: DroppedParams,
 }
 
-/// What an answer must know of the request it answers, and of itself.
+/// The request and metadata that a response refers to.
 #[derive(Clone, Debug)]
-pub struct Reply {
-    /// The request.
+pub struct ResponseContext {
+    /// The request that is answered.
     pub payload: Payload,
-    /// The model, as the caller named it; told where the upstream names none.
+    /// The model as the caller named it, written where the upstream names none.
     pub model: String,
     /// Now, in seconds since 1970.
     pub created: u64,
     /// Ids for what the upstream left nameless.
-    pub ids: Ids,
+    pub ids: IdGenerator,
 }
 
-/// Writes a streamed answer as server-sent events.
+/// Writes a streamed response as server-sent events.
 pub trait StreamWriter: Send {
     /// Appends `chunk` to `out`. Verbatim bytes are appended as they are.
     fn write(&mut self, chunk: Chunk, out: &mut Vec<u8>);
@@ -86,10 +90,10 @@ pub trait StreamWriter: Send {
     /// Like [`write`](Self::write), without the copy.
     fn pass(&mut self, chunk: &mut Chunk) -> Option<Bytes>;
 
-    /// Appends what ends a complete answer.
+    /// Appends what ends a complete response.
     fn end(&mut self, out: &mut Vec<u8>);
 
-    /// Appends an error as the last event: no finish is invented and nothing says that the answer
+    /// Appends an error as the last event: no finish is invented and nothing says that the response
     /// was complete.
     fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>);
 }

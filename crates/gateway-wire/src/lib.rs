@@ -4,8 +4,9 @@
 //! nothing connects, nothing panics, every buffer has a bound: that makes each dialect testable
 //! from a file and safe to fuzz.
 //!
-//! A dialect has up to two sides. Towards an upstream it is an [`Upstream`]: it writes requests
-//! and reads answers. Towards a caller it is a [`Caller`]: it reads requests and writes answers.
+//! A dialect has up to two sides. Towards an upstream it is an [`OutboundDialect`]: it writes
+//! requests and reads responses. Towards a caller it is a [`InboundDialect`]: it reads requests and
+//! writes responses.
 //!
 //! ```text
 //!   caller's bytes -> Caller::decode -> ChatRequest -> Upstream::encode -> upstream's bytes
@@ -13,7 +14,7 @@
 //! ```
 //!
 //! When both sides speak the same dialect and nothing was edited, the bytes themselves travel: the
-//! request with only the model's name replaced, the answer as whole events, read no closer than
+//! request with only the model's name replaced, the response as whole events, read no closer than
 //! metering needs.
 
 pub mod chat;
@@ -46,12 +47,14 @@ mod upstream_error;
 
 pub use self::{
     error_type::error_type,
-    ids::Ids,
-    inbound::{Caller, Opened, Reply, StreamWriter},
-    outbound::{Encoded, ErrorReply, Framing, StreamReader, TokenCounter, Upstream},
-    provider_tools::without_foreign_tools,
-    upstream_error::{Fault, unreadable},
+    ids::IdGenerator,
+    inbound::{InboundDialect, RequestPrompts, ResponseContext, StreamWriter},
+    outbound::{
+        EncodedRequest, ErrorReply, OutboundDialect, StreamFraming, StreamReader, TokenCounter,
+    },
+    provider_tools::without_unsupported_tools,
+    upstream_error::{UpstreamErrorBody, unreadable},
 };
 
-/// The largest single event, or whole answer, that an upstream may send.
+/// The largest single event, or whole response, that an upstream may send.
 pub const MAX_ANSWER_BYTES: usize = 32 << 20;

@@ -1,18 +1,18 @@
-//! Likelihoods of tokens, as OpenAI Chat writes them.
+//! Log probabilities of tokens, as OpenAI Chat writes them.
 
 use gateway_core::Json;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 #[derive(Serialize)]
-struct Logprobs<'a> {
-    content: Vec<Token<'a>>,
+struct LogprobsWire<'a> {
+    content: Vec<LogprobWire<'a>>,
     refusal: Option<()>,
 }
 
 /// A token, and those that could have stood in its place.
 #[derive(Serialize)]
-pub(crate) struct Token<'a> {
+pub(crate) struct LogprobWire<'a> {
     #[serde(rename = "token")]
     pub(crate) text: &'a str,
     pub(crate) logprob: Option<&'a RawValue>,
@@ -21,7 +21,7 @@ pub(crate) struct Token<'a> {
     pub(crate) top_logprobs: Option<Vec<Self>>,
 }
 
-/// The likelihoods of `tokens`.
-pub(crate) fn told(content: Vec<Token<'_>>) -> Json {
-    Json::of(&Logprobs { content, refusal: None })
+/// The log probabilities of `tokens`.
+pub(crate) fn chat_logprobs(content: Vec<LogprobWire<'_>>) -> Json {
+    Json::of(&LogprobsWire { content, refusal: None })
 }

@@ -1,18 +1,18 @@
 //! The side of a dialect that faces an upstream.
 
-use crate::Ids;
+use crate::IdGenerator;
 use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 use std::time::Duration;
 
-/// Writes requests to an upstream and reads its answers.
-pub trait Upstream: Send + Sync {
-    /// Which dialect this is.
+/// Writes requests to an upstream and reads its responses.
+pub trait OutboundDialect: Send + Sync {
+    /// The dialect that this implementation writes and reads.
     fn dialect(&self) -> Dialect;
 
-    /// How a streamed answer is divided into events.
-    fn framing(&self) -> Framing {
-        Framing::Sse
+    /// The framing of streamed responses. Default: server-sent events.
+    fn framing(&self) -> StreamFraming {
+        StreamFraming::Sse
     }
 
     /// Writes the body of a request.
@@ -24,19 +24,19 @@ pub trait Upstream: Send + Sync {
     ///
     /// If the caller's request cannot be decoded, or holds something without which it would mean
     /// something else and which this dialect cannot say; the error names it.
-    fn encode(&self, call: &ProviderRequest) -> Result<Encoded>;
+    fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest>;
 
-    /// Reads a whole answer, the body of a reply with a status of success.
+    /// Reads a whole response, the body of a response with a status of success.
     ///
     /// # Errors
     ///
-    /// If the body is no answer, or an error in disguise.
-    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk>;
+    /// If the body is no response, or an error in disguise.
+    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk>;
 
-    /// Begins to read a streamed answer.
-    fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader>;
+    /// Begins to read a streamed response.
+    fn reader(&self, call: &ProviderRequest, ids: IdGenerator) -> Box<dyn StreamReader>;
 
-    /// Reads the reply of an upstream that refused or failed.
+    /// Reads the response of an upstream that refused or failed.
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError;
 }
 
@@ -46,49 +46,49 @@ pub trait TokenCounter: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`encode`](Upstream::encode).
-    fn encode_count(&self, call: &ProviderRequest) -> Result<Encoded>;
+    /// As [`encode`](OutboundDialect::encode).
+    fn encode_count(&self, call: &ProviderRequest) -> Result<EncodedRequest>;
 
-    /// Reads the answer: how many tokens would be read.
+    /// Reads the response: how many tokens would be read.
     ///
     /// # Errors
     ///
-    /// If the body is no answer, or an error in disguise.
+    /// If the body is no response, or an error in disguise.
     fn read_count(&self, body: &[u8]) -> Result<u64>;
 }
 
-/// How a streamed answer is divided.
+/// The framing of a streamed response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Framing {
-    /// Server-sent events.
+pub enum StreamFraming {
+    /// Server-sent events of the WHATWG.
     Sse,
-    /// One JSON object a line.
+    /// Newline-delimited JSON: one object per line.
     Lines,
 }
 
 /// The body of a request to an upstream.
 #[derive(Clone, Debug, Default)]
-pub struct Encoded {
+pub struct EncodedRequest {
     /// The body, in pieces to be sent one after the other: the caller's bytes need no copy when
     /// only the model's name is replaced.
     pub body: Vec<Bytes>,
-    /// What could not be carried.
+    /// The parameters that could not be carried.
     pub dropped: DroppedParams,
 }
 
-impl Encoded {
+impl EncodedRequest {
     /// A body in one piece.
     pub fn whole(body: impl Into<Bytes>, dropped: DroppedParams) -> Self {
         Self { body: vec![body.into()], dropped }
     }
 
-    /// The pieces, joined.
+    /// The pieces joined into one buffer.
     pub fn to_vec(&self) -> Vec<u8> {
         self.body.concat()
     }
 }
 
-/// Reads a streamed answer, some whole events at a time.
+/// Reads a streamed response, some whole events at a time.
 pub trait StreamReader: Send {
     /// Reads `block`, one or more whole events, into `chunk`, which is empty.
     ///
@@ -102,26 +102,26 @@ pub trait StreamReader: Send {
     ///
     /// # Errors
     ///
-    /// [`UpstreamTruncated`](gateway_core::ErrorKind::UpstreamTruncated) if the answer was not
+    /// [`UpstreamTruncated`](gateway_core::ErrorKind::UpstreamTruncated) if the response was not
     /// complete.
     fn end(&mut self, chunk: &mut Chunk) -> Result<()>;
 
-    /// Whether the model has finished and only accounts may follow: an upstream that falls silent
-    /// from here on has done no harm.
+    /// Returns whether the model has finished and only accounts may follow: an upstream that falls
+    /// silent from here on has done no harm.
     fn is_finished(&self) -> bool;
 
-    /// Whether the dialect's last event was seen: nothing after it counts.
+    /// Returns whether the dialect's last event was seen: nothing after it counts.
     fn is_complete(&self) -> bool;
 }
 
-/// A reply with a status of failure.
+/// A response with a status of failure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ErrorReply<'a> {
-    /// The status.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// What the headers say of when to try again.
+    /// The delay that the headers ask for: `retry-after` and the like.
     pub retry_after: Option<Duration>,
-    /// What the headers say of whether to try again: `x-should-retry`.
+    /// The advice of the header `x-should-retry`, if present.
     pub should_retry: Option<bool>,
     /// The body, perhaps cut short; not necessarily JSON.
     pub body: &'a [u8],

@@ -8,13 +8,13 @@ use gateway_core::{
 };
 use serde::Deserialize;
 
-/// `request` without the tools that an upstream of this dialect does not have, each told in `loss`;
-/// `None` if it has them all.
+/// Returns `request` without the provider-run tools that an upstream of this dialect lacks, each
+/// reported in `dropped`; `None` if it lacks none.
 ///
 /// # Errors
 ///
 /// If the model is told to call one of them; the error names it.
-pub fn without_foreign_tools(
+pub fn without_unsupported_tools(
     request: &ChatRequest,
     upstream: Dialect,
     dropped: &mut DroppedParams,
@@ -109,7 +109,7 @@ mod tests {
         request.tools.extend(others);
         request.tool_choice = Some(choice);
         let mut dropped = DroppedParams::default();
-        let told = match without_foreign_tools(&request, upstream, &mut dropped) {
+        let told = match without_unsupported_tools(&request, upstream, &mut dropped) {
             Err(error) => error.message().to_owned(),
             Ok(None) => "all".to_owned(),
             Ok(Some(rest)) => {
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_provider_has_stays() {
+    fn supported_tools_are_kept() {
         let search = || vec![hosted(Dialect::Responses, "web_search")];
         check(search(), ToolChoice::Auto, Dialect::Responses, "all");
         check(vec![custom("sql")], ToolChoice::Auto, Dialect::Chat, "all");
     }
 
     #[test]
-    fn what_it_has_not_is_left_and_told() {
+    fn unsupported_tools_are_dropped() {
         let search = || vec![hosted(Dialect::Responses, "web_search"), custom("sql")];
         let left = "f; lost tools.web_search tools.sql";
         check(search(), ToolChoice::Auto, Dialect::Messages, left);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_called_must_be_there() {
+    fn forced_unsupported_tool_is_rejected() {
         let search = vec![hosted(Dialect::Responses, "web_search")];
         let named = ToolChoice::Named("web_search".to_owned());
         let refused = "the model's provider does not have the tool 'web_search'";

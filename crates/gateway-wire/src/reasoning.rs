@@ -1,4 +1,4 @@
-//! Words and numbers for how much to think.
+//! Conversion between reasoning effort levels and token budgets.
 //!
 //! Some providers are told a word, others a number of tokens. The two are brought together here,
 //! once, so that a request means the same whichever way it goes.
@@ -18,9 +18,9 @@ pub const fn effort_of_budget(tokens: u64) -> Effort {
     }
 }
 
-/// How many tokens `effort` is worth in an answer of at most `max_tokens`, thinking included.
+/// The token budget of `effort` within a response of at most `max_tokens`, thinking included.
 ///
-/// Thinking leaves a quarter of the answer for what is said, as long as it keeps [`MIN_BUDGET`]:
+/// Thinking leaves a quarter of the response for what is said, as long as it keeps [`MIN_BUDGET`]:
 /// where `max_tokens` is not above the result it must be raised, see [`max_tokens_for`].
 pub fn budget_of_effort(effort: Effort, max_tokens: Option<u64>) -> u64 {
     let wanted = match effort {
@@ -35,8 +35,8 @@ pub fn budget_of_effort(effort: Effort, max_tokens: Option<u64>) -> u64 {
     wanted.min(room).max(MIN_BUDGET)
 }
 
-/// The bound on an answer that thinks for up to `budget` tokens: `max_tokens`, if that leaves room
-/// for an answer, else as much again as the thinking takes.
+/// The bound on a response that thinks for up to `budget` tokens: `max_tokens`, if that leaves room
+/// for a response, else as much again as the thinking takes.
 pub const fn max_tokens_for(budget: u64, max_tokens: u64) -> u64 {
     if max_tokens > budget { max_tokens } else { max_tokens.saturating_add(budget) }
 }
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_worth_some_tokens() {
+    fn effort_maps_to_token_budget() {
         check(Effort::None, None, 0);
         check(Effort::Minimal, None, 1024);
         check(Effort::Low, None, 1024);
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_leaves_room_for_the_answer() {
+    fn budget_leaves_room_for_output() {
         check(Effort::High, Some(64_000), 16_384);
         check(Effort::High, Some(8000), 6000);
         check(Effort::Medium, Some(100), 1024);
@@ -70,14 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_longer_than_its_thinking() {
+    fn max_tokens_exceeds_thinking_budget() {
         assert_eq!(max_tokens_for(1024, 1025), 1025);
         assert_eq!(max_tokens_for(1024, 1024), 2048);
         assert_eq!(max_tokens_for(u64::MAX, 1), u64::MAX);
     }
 
     #[test]
-    fn the_word_for_a_words_tokens_is_that_word() {
+    fn budget_of_effort_maps_back_to_effort() {
         for effort in [Effort::None, Effort::Low, Effort::Medium, Effort::High] {
             assert_eq!(effort_of_budget(budget_of_effort(effort, None)), effort);
         }

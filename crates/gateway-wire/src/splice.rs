@@ -46,12 +46,12 @@ pub fn insert_member(object: &Bytes, name: &str, text: &str) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{envelope, json::Limits};
+    use crate::{envelope, json::JsonLimits};
     use proptest::prelude::*;
     use serde_json::{Map, Value};
 
     #[test]
-    fn a_member_is_put_first() {
+    fn member_is_inserted_first() {
         let insert = |object: &'static str| insert_member(&object.into(), "m", "a\"b").unwrap();
         assert_eq!(insert(r#" {"x":1}"#), r#" {"m":"a\"b","x":1}"#);
         assert_eq!(insert("{ }"), r#"{"m":"a\"b" }"#);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_replace_insert_and_cut() {
+    fn edits_replace_insert_and_delete() {
         check(&[], "0123456789");
         check(&[(3..5, "ab")], "012|ab|56789");
         check(&[(8..9, "z"), (0..2, "a")], "a|234567|z|9");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_that_make_no_sense_do_no_harm() {
+    fn invalid_edits_are_ignored() {
         check(&[(2..6, "a"), (4..8, "b")], "01|a|b|89");
         check(&[(8..99, "a"), (50..60, "b")], "01234567|a|b");
         let backwards = Range { start: 6, end: 2 };
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_not_copied() {
+    fn unchanged_bytes_are_not_copied() {
         let body = Bytes::from(vec![b'x'; 1000]);
         let pieces = splice(&body, vec![(500..501, Bytes::from_static(b"y"))]);
         assert_eq!(pieces[0].as_ptr(), body.as_ptr());
@@ -96,7 +96,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_edit_of_the_bytes_is_an_edit_of_the_value(
+        fn byte_edit_equals_value_edit(
             before in prop::collection::hash_map("[a-c]{1,2}", any::<String>(), 0..4),
             after in prop::collection::hash_map("[d-f]{1,2}", any::<String>(), 0..4),
             names in (any::<String>(), "[^\u{0}]{1,9}", any::<String>()),
@@ -110,7 +110,7 @@ mod tests {
             }
             let all = before.iter().map(|(k, v)| (&**k, &**v)).chain(ours).chain(after.iter().map(|(k, v)| (&**k, &**v)));
             let body = Bytes::from(format!("{{ {} }}", all.map(member).collect::<Vec<_>>().join(" , ")));
-            let envelope = envelope::read(&body, &Limits::default()).unwrap();
+            let envelope = envelope::read(&body, &JsonLimits::default()).unwrap();
             prop_assert_eq!(&envelope.model, &old);
             let (read, span) = envelope.session.unwrap();
             prop_assert_eq!(read, session);

@@ -5,10 +5,10 @@
 use crate::framing::split_line;
 use std::borrow::Cow;
 
-/// An event.
+/// A server-sent event.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Event<'a> {
-    /// What it is called; empty if it has no name.
+pub struct SseEvent<'a> {
+    /// The event type; empty if the event has none.
     pub name: &'a str,
     /// Its data, the lines joined.
     pub data: Cow<'a, str>,
@@ -18,19 +18,19 @@ pub struct Event<'a> {
 ///
 /// Comments, `id`, `retry`, unknown fields and events without data are skipped. What is not UTF-8
 /// is replaced in data; a name that is not UTF-8 is none.
-pub fn events(block: &[u8]) -> impl Iterator<Item = Event<'_>> {
+pub fn events(block: &[u8]) -> impl Iterator<Item = SseEvent<'_>> {
     let mut rest = block;
     std::iter::from_fn(move || next_event(&mut rest))
 }
 
-fn next_event<'a>(rest: &mut &'a [u8]) -> Option<Event<'a>> {
+fn next_event<'a>(rest: &mut &'a [u8]) -> Option<SseEvent<'a>> {
     let (mut name, mut data) = ("", None);
     while !rest.is_empty() {
         let (line, after) = split_line(rest);
         *rest = after;
         if line.is_empty() {
             if let Some(data) = data.take() {
-                return Some(Event { name, data });
+                return Some(SseEvent { name, data });
             }
             name = "";
         } else if let Some(more) = field(line, b"data") {
@@ -39,7 +39,7 @@ fn next_event<'a>(rest: &mut &'a [u8]) -> Option<Event<'a>> {
             name = std::str::from_utf8(value).unwrap_or_default();
         }
     }
-    data.map(|data| Event { name, data })
+    data.map(|data| SseEvent { name, data })
 }
 
 /// The value of the field `name`, if `line` is that field.
@@ -59,8 +59,8 @@ fn join<'a>(data: Option<Cow<'a, str>>, line: Cow<'a, str>) -> Cow<'a, str> {
     Cow::Owned(data)
 }
 
-/// Whether `block` may be passed on as it is: whole events, each of one line `data: ...`, perhaps
-/// after one line `event: ...` that names it, with LF and nothing else to end a line.
+/// Returns whether `block` may be passed on as it is: whole events, each of one line `data: ...`,
+/// perhaps after one line `event: ...` that names it, with LF and nothing else to end a line.
 pub fn is_plain(block: &[u8]) -> bool {
     let mut rest = block;
     while !rest.is_empty() {
@@ -70,7 +70,7 @@ pub fn is_plain(block: &[u8]) -> bool {
     true
 }
 
-/// What follows the plain event that `block` begins with.
+/// Returns the rest of `block` after its first plain event; `None` if that event is not plain.
 fn plain_event(block: &[u8]) -> Option<&[u8]> {
     let is_named = block.starts_with(b"event: ") && !block.starts_with(b"event: \n");
     let data = if is_named { plain_line(block)? } else { block };
@@ -83,7 +83,7 @@ fn plain_event(block: &[u8]) -> Option<&[u8]> {
     plain_line(data)?.strip_prefix(b"\n")
 }
 
-/// What follows the first line of `block`, which LF ends.
+/// Returns the rest of `block` after its first line, which must end in LF.
 fn plain_line(block: &[u8]) -> Option<&[u8]> {
     let end = memchr::memchr2(b'\n', b'\r', block)?;
     block.get(end..)?.strip_prefix(b"\n")
@@ -126,7 +126,7 @@ fn write_line(out: &mut Vec<u8>, field: &[u8], line: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Framing, framing::Splitter};
+    use crate::{StreamFraming, framing::EventSplitter};
     use bytes::Bytes;
     use proptest::{prelude::*, sample::select};
 
@@ -136,7 +136,7 @@ mod tests {
 
     /// The events of `stream`, which comes in chunks of `sizes`, again and again.
     fn in_chunks(stream: &[u8], sizes: &[usize]) -> Vec<String> {
-        let mut splitter = Splitter::new(Framing::Sse, 1 << 20);
+        let mut splitter = EventSplitter::new(StreamFraming::Sse, 1 << 20);
         let (mut told, mut rest) = (Vec::new(), stream);
         for size in sizes.iter().cycle() {
             let (chunk, after) = rest.split_at(rest.len().min(*size));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_in_three_ways() {
+    fn lines_end_with_lf_cr_or_crlf() {
         check("data: a\n\ndata: b\n\n", &[":a", ":b"]);
         check("data: a\r\n\r\ndata: b\r\n\r\n", &[":a", ":b"]);
         check("data: a\r\rdata: b\r\r", &[":a", ":b"]);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_read_as_browsers_read_them() {
+    fn fields_follow_the_whatwg_rules() {
         check("data:a\n\ndata:  b \n\n", &[":a", ": b "]);
         check("event: x\ndata: a\n\ndata: b\n\n", &["x:a", ":b"]);
         check("data: a\nevent: x\nevent:y\n\n", &["y:a"]);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_its_end_is_not_lost() {
+    fn unterminated_event_is_emitted() {
         check("data: a\n\ndata: b", &[":a", ":b"]);
         check("data: a\n\nevent: x\ndata: b\r\n", &[":a", "x:b"]);
         check("data: a\r", &[":a"]);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_do_no_harm() {
+    fn invalid_utf8_is_replaced() {
         check("\u{feff}data: a\n\n\u{feff}data: b\n\n", &[":a"]);
         check("data: é😀\u{2028}\n\n", &[":é😀\u{2028}"]);
         check(b"event: \xff\ndata: a\xffb\n\n", &[":a\u{fffd}b"]);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_blocks_are_known() {
+    fn plain_blocks_are_recognized() {
         #[track_caller]
         fn check(block: &str, expected: bool) {
             assert_eq!(is_plain(block.as_bytes()), expected);
@@ -269,7 +269,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cuts_change_nothing(
+        fn events_are_independent_of_cuts(
             pieces in prop::collection::vec(select(&PIECES[..]), 0..40),
             sizes in prop::collection::vec(1usize..12, 1..10),
         ) {
@@ -279,7 +279,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_one_plain_event_or_is_read_alike(name in "[a-z.]{0,5}", data: String) {
+        fn written_event_is_plain_or_decodes_alike(name in "[a-z.]{0,5}", data: String) {
             let mut out = Vec::new();
             write(&mut out, Some(&name).filter(|name| !name.is_empty()).map(|name| &**name), &data);
             let joined = data.replace("\r\n", "\n").replace('\r', "\n");
@@ -289,12 +289,12 @@ mod tests {
         }
 
         #[test]
-        fn a_plain_block_is_what_we_would_write(pieces in prop::collection::vec(select(&[
+        fn plain_block_equals_rewritten_block(pieces in prop::collection::vec(select(&[
             "data: a\n\n", "event: x\n", "data: b\n", "\n", "data:c\n\n", "\r\n", ": d\n\n", "data: e",
         ][..]), 0..6)) {
             let block = pieces.concat();
             let mut written = Vec::new();
-            let has_one_line = |event: Event<'_>| !event.data.contains('\n');
+            let has_one_line = |event: SseEvent<'_>| !event.data.contains('\n');
             for event in events(block.as_bytes()) {
                 write(&mut written, Some(event.name).filter(|name| !name.is_empty()), &event.data);
             }

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// More tokens than any answer takes: a count beyond it is a mistake.
+/// More tokens than any response takes: a count beyond it is a mistake.
 const MOST: u64 = 1 << 40;
 
 /// A number of tokens; nothing for whatever is no such number.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tokens(Option<u64>);
+pub(crate) struct LenientTokens(Option<u64>);
 
-impl<'de> Deserialize<'de> for Tokens {
+impl<'de> Deserialize<'de> for LenientTokens {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get().trim_matches('"');
@@ -21,13 +21,13 @@ impl<'de> Deserialize<'de> for Tokens {
     }
 }
 
-impl Serialize for Tokens {
+impl Serialize for LenientTokens {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.unwrap_or_default().serialize(serializer)
     }
 }
 
-impl From<u64> for Tokens {
+impl From<u64> for LenientTokens {
     fn from(number: u64) -> Self {
         Self(Some(number))
     }
@@ -35,20 +35,20 @@ impl From<u64> for Tokens {
 
 /// Reads counts, and notices those that cannot be.
 #[derive(Debug, Default)]
-pub(crate) struct Reading {
+pub(crate) struct CountReader {
     /// Whether one was no number of tokens, or more than the sum of which it is a part.
     pub(crate) is_odd: bool,
 }
 
-impl Reading {
+impl CountReader {
     /// A count; none is none.
-    pub(crate) fn count(&mut self, count: Option<Tokens>) -> u64 {
-        self.is_odd |= matches!(count, Some(Tokens(None)));
-        count.and_then(|Tokens(number)| number).unwrap_or_default()
+    pub(crate) fn count(&mut self, count: Option<LenientTokens>) -> u64 {
+        self.is_odd |= matches!(count, Some(LenientTokens(None)));
+        count.and_then(|LenientTokens(number)| number).unwrap_or_default()
     }
 
     /// Takes `part` out of `sum`, as much of it as that holds.
-    pub(crate) fn take(&mut self, sum: &mut u64, part: Option<Tokens>) -> u64 {
+    pub(crate) fn take(&mut self, sum: &mut u64, part: Option<LenientTokens>) -> u64 {
         let part = self.count(part);
         self.is_odd |= part > *sum;
         let taken = part.min(*sum);
@@ -63,13 +63,13 @@ mod tests {
 
     #[track_caller]
     fn check(json: &str, expected: u64, odd: bool) {
-        let mut reading = Reading::default();
+        let mut reading = CountReader::default();
         let count = serde_json::from_str(json).unwrap();
         assert_eq!((reading.count(count), reading.is_odd), (expected, odd), "{json}");
     }
 
     #[test]
-    fn counts_are_made_sane() {
+    fn invalid_counts_are_bounded() {
         check("7", 7, false);
         check("7.0", 7, false);
         check("\"12\"", 12, false);
@@ -80,8 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_no_larger_than_its_sum() {
-        let (mut reading, mut sum) = (Reading::default(), 10);
+    fn part_never_exceeds_its_sum() {
+        let (mut reading, mut sum) = (CountReader::default(), 10);
         assert_eq!((reading.take(&mut sum, Some(4.into())), sum), (4, 6));
         assert!(!reading.is_odd);
         assert_eq!((reading.take(&mut sum, Some(7.into())), sum), (6, 0));

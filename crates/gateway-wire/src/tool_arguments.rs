@@ -1,4 +1,4 @@
-//! What passes through as its author wrote it: arguments, results, sentences.
+//! Tool arguments, results and messages that pass through as their author wrote them.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -26,27 +26,27 @@ pub(crate) fn wrapped(name: &str, value: &impl Serialize) -> Box<RawValue> {
 /// The arguments of a call, for dialects in which they are an object and not text.
 ///
 /// Text that is no object, which a model may have written or a limit may have cut, becomes the
-/// only member of one, called [`CUT`].
+/// only member of one, called [`INVALID_JSON_KEY`].
 pub(crate) fn arguments(text: &str, is_custom: bool) -> Cow<'_, RawValue> {
     if is_custom {
         return Cow::Owned(wrapped("input", &text));
     }
     let text = if matches!(text.trim(), "" | "null") { "{}" } else { text };
-    as_object(text).map_or_else(|| Cow::Owned(wrapped(CUT, &text)), Cow::Borrowed)
+    as_object(text).map_or_else(|| Cow::Owned(wrapped(INVALID_JSON_KEY, &text)), Cow::Borrowed)
 }
 
 /// The name under which arguments stand that are no JSON object.
-pub(crate) const CUT: &str = "__invalid_json__";
+pub(crate) const INVALID_JSON_KEY: &str = "__invalid_json__";
 
 /// The arguments as the model wrote them, from an object made by [`arguments`].
-pub(crate) fn written(object: &str) -> Cow<'_, str> {
+pub(crate) fn original_arguments(object: &str) -> Cow<'_, str> {
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Cut {
         #[serde(rename = "__invalid_json__")]
         text: String,
     }
-    match object.contains(CUT).then(|| serde_json::from_str::<Cut>(object)) {
+    match object.contains(INVALID_JSON_KEY).then(|| serde_json::from_str::<Cut>(object)) {
         Some(Ok(cut)) => Cow::Owned(cut.text),
         Some(Err(_)) | None => Cow::Borrowed(object),
     }
@@ -87,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn an_object_stays_as_it_was_written() {
+    fn valid_object_is_unchanged() {
         check_arguments(r#"{"b": 5.0, "a": 5}"#, false, r#"{"b": 5.0, "a": 5}"#);
         check_arguments(r#"{"a":18446744073709551616}"#, false, r#"{"a":18446744073709551616}"#);
         check_arguments(r#"{"a":"\ud83d"}"#, false, r#"{"a":"\ud83d"}"#);
     }
 
     #[test]
-    fn what_is_no_object_becomes_a_member_of_one() {
+    fn non_object_is_wrapped() {
         check_arguments(" ", false, "{}");
         check_arguments("null", false, "{}");
         check_arguments(r#"{"a":"#, false, r#"{"__invalid_json__":"{\"a\":"}"#);
@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn cut_arguments_come_back_as_they_were() {
+    fn truncated_arguments_round_trip() {
         for text in [r#"{"a":"#, "[1]", r#"{"a":1.0}"#, "{}"] {
-            assert_eq!(written(arguments(text, false).get()), text);
+            assert_eq!(original_arguments(arguments(text, false).get()), text);
         }
     }
 
     #[test]
-    fn compacting_touches_only_the_blanks_between_tokens() {
+    fn compacting_removes_only_whitespace_between_tokens() {
         let wide = "{\n  \"a b\" : [ 1.0,\t-0 ],\r\n \"q\\\" \\\\\" : \" x \" }";
         assert_eq!(compact(wide), r#"{"a b":[1.0,-0],"q\" \\":" x "}"#);
     }

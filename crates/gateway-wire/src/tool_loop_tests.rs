@@ -1,13 +1,12 @@
-//! Conversations with tools, as callers of every dialect see them: whatever a model says and calls,
-//! in whatever order, over however many turns, the stream keeps to its dialect's grammar and tells
-//! what the whole answer tells.
+//! Tool loops of several turns in every inbound dialect: whatever a model emits, in whatever order,
+//! the stream follows its dialect's grammar and equals the whole response.
 
 use crate::{
-    Caller, Framing, Ids, MAX_ANSWER_BYTES, Reply, Upstream,
-    chat::{ChatCaller, ChatUpstream, Quirks},
-    framing::Splitter,
-    messages::{MessagesCaller, MessagesUpstream},
-    responses::{self, ResponsesCaller, ResponsesUpstream},
+    IdGenerator, InboundDialect, MAX_ANSWER_BYTES, OutboundDialect, ResponseContext, StreamFraming,
+    chat::{ChatInbound, ChatOutbound, Quirks},
+    framing::EventSplitter,
+    messages::{MessagesInbound, MessagesOutbound},
+    responses::{self, ResponsesInbound, ResponsesOutbound},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,12 +26,12 @@ use std::{
     },
 };
 
-/// What a model does next in its turn.
+/// An action of the scripted model in its turn.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Says something.
+    /// Emits text.
     Say(&'static str),
-    /// Thinks.
+    /// Emits reasoning text.
     Think(&'static str),
     /// Begins its call of this number, or goes on with it.
     Call(usize),
@@ -128,7 +127,7 @@ fn events(at: usize, (steps, ours): &Turn) -> Vec<StreamEvent> {
     events
 }
 
-/// The gateway's tool.
+/// A tool that the gateway runs.
 struct Ours(ToolSpec);
 
 #[async_trait]
@@ -163,15 +162,15 @@ fn fold(chunks: impl IntoIterator<Item = Chunk>) -> ChatResponse {
     answer.finish()
 }
 
-fn reply() -> Reply {
+fn reply() -> ResponseContext {
     let mut request = ChatRequest::user("m", "hi");
     request.stream_usage = true;
     let payload = Payload::Parsed(Arc::new(request));
-    Reply { payload, model: "m".to_owned(), created: 1, ids: Ids::new(7) }
+    ResponseContext { payload, model: "m".to_owned(), created: 1, ids: IdGenerator::new(7) }
 }
 
 /// The stream that a caller reads.
-fn written(caller: &dyn Caller, turns: &[Turn]) -> Vec<u8> {
+fn written(caller: &dyn InboundDialect, turns: &[Turn]) -> Vec<u8> {
     let (mut writer, mut out) = (caller.writer(reply()), Vec::new());
     for chunk in talk(turns, true) {
         writer.write(chunk, &mut out);
@@ -180,12 +179,12 @@ fn written(caller: &dyn Caller, turns: &[Turn]) -> Vec<u8> {
     out
 }
 
-/// What a client reads of `stream`.
-fn read(upstream: &dyn Upstream, stream: Vec<u8>) -> ChatResponse {
+/// The response as a client of the dialect reads it from `stream`.
+fn read(upstream: &dyn OutboundDialect, stream: Vec<u8>) -> ChatResponse {
     let mut call = ProviderRequest::new(ChatRequest::user("m", "hi"));
     call.stream = true;
-    let mut reader = upstream.reader(&call, Ids::new(3));
-    let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
+    let mut reader = upstream.reader(&call, IdGenerator::new(3));
+    let mut splitter = EventSplitter::new(StreamFraming::Sse, MAX_ANSWER_BYTES);
     let mut blocks: Vec<_> = splitter.push(Bytes::from(stream)).unwrap().into_iter().collect();
     blocks.extend(splitter.finish());
     let mut chunks = Vec::new();
@@ -201,7 +200,7 @@ fn read(upstream: &dyn Upstream, stream: Vec<u8>) -> ChatResponse {
     fold(chunks)
 }
 
-/// What of an answer means something to a client, however it is divided.
+/// The content of a response that matters to a client, however it is divided.
 #[derive(Debug, PartialEq)]
 struct Meaning {
     text: String,
@@ -223,13 +222,18 @@ fn meaning(answer: &ChatResponse) -> Meaning {
     }
 }
 
-/// The stream keeps to the grammar, and means what the whole answer means.
-fn check(caller: &dyn Caller, upstream: &dyn Upstream, grammar: fn(&[u8]), turns: &[Turn]) {
+/// The stream keeps to the grammar, and means what the whole response means.
+fn check(
+    caller: &dyn InboundDialect,
+    upstream: &dyn OutboundDialect,
+    grammar: fn(&[u8]),
+    turns: &[Turn],
+) {
     let stream = written(caller, turns);
     grammar(&stream);
     let whole = caller.write_whole(fold(talk(turns, false)), reply());
     let call = ProviderRequest::new(ChatRequest::user("m", "hi"));
-    let whole = upstream.read_whole(&call, whole.into(), Ids::new(3)).unwrap();
+    let whole = upstream.read_whole(&call, whole.into(), IdGenerator::new(3)).unwrap();
     assert_eq!(meaning(&read(upstream, stream)), meaning(&fold([whole])));
 }
 
@@ -241,7 +245,7 @@ fn events_of(stream: &[u8]) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// Chunks of one answer: calls are counted from 0 and named once, and one of them finishes.
+/// Chunks of one response: calls are counted from 0 and named once, and one of them finishes.
 fn chunks(stream: &[u8]) {
     assert!(stream.ends_with(b"data: [DONE]\n\n"));
     let (mut finishes, mut calls, mut ids) = (0, Vec::new(), Vec::new());
@@ -304,25 +308,25 @@ fn blocks(stream: &[u8]) {
 
 proptest! {
     #[test]
-    fn a_talk_in_chunks_is_one_answer(turns in turns()) {
-        check(&ChatCaller, &ChatUpstream { quirks: Quirks::OPENAI }, chunks, &turns);
+    fn chat_tool_loop_streams_one_response(turns in turns()) {
+        check(&ChatInbound, &ChatOutbound { quirks: Quirks::OPENAI }, chunks, &turns);
     }
 
     #[test]
-    fn a_talk_in_blocks_is_one_answer(turns in turns()) {
-        check(&MessagesCaller, &MessagesUpstream, blocks, &turns);
+    fn messages_tool_loop_streams_one_response(turns in turns()) {
+        check(&MessagesInbound, &MessagesOutbound, blocks, &turns);
     }
 
     #[test]
-    fn a_talk_in_items_is_one_answer(turns in turns()) {
+    fn responses_tool_loop_streams_one_response(turns in turns()) {
         let grammar = |stream: &[u8]| drop(responses::tests::stream_grammar::check(stream));
-        check(&ResponsesCaller, &ResponsesUpstream, grammar, &turns);
+        check(&ResponsesInbound, &ResponsesOutbound, grammar, &turns);
     }
 
-    /// The gateway's calls are never seen unless the caller has one to answer beside them, and then
-    /// none is run.
+    /// The gateway's calls are never seen unless the caller has one to answer beside them, and
+    /// then none is run.
     #[test]
-    fn calls_are_run_or_shown(turns in turns()) {
+    fn gateway_calls_run_and_client_calls_are_returned(turns in turns()) {
         let chunks = talk(&turns, true);
         let ran: Vec<_> = chunks.iter().flat_map(|it| &it.started_tool_calls).map(|it| it.id.clone()).collect();
         let answer = fold(chunks);

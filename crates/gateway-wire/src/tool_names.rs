@@ -4,35 +4,35 @@ use memchr::memmem;
 
 const KEY: &[u8] = b"\"name\"";
 
-/// Whether one of the tools in `list`, the value of a request's `tools`, may bear a name that
-/// `is_known`.
+/// Returns whether one of the tools in `list`, the value of a request's `tools`, may bear a name
+/// that `is_known`.
 ///
 /// If none may, none does; one that may is to be read for certain. Every dialect calls the member
 /// `name`, wherever it puts it.
-pub fn may_name(list: &[u8], is_known: impl Fn(&str) -> bool) -> bool {
+pub fn may_contain(list: &[u8], is_known: impl Fn(&str) -> bool) -> bool {
     memmem::find_iter(list, KEY).any(|at| match name_after(list, at + KEY.len()) {
-        Some(Name::Plain(name)) => is_known(name),
-        Some(Name::Escaped) => true,
+        Some(ToolNameMatch::Plain(name)) => is_known(name),
+        Some(ToolNameMatch::Escaped) => true,
         None => false,
     })
 }
 
-enum Name<'a> {
+enum ToolNameMatch<'a> {
     Plain(&'a str),
     /// It has to be read to be known.
     Escaped,
 }
 
 /// The text that is the value of the key that ends at `at`; nothing if it is no text.
-fn name_after(list: &[u8], at: usize) -> Option<Name<'_>> {
+fn name_after(list: &[u8], at: usize) -> Option<ToolNameMatch<'_>> {
     let rest = list.get(at..)?.trim_ascii_start().strip_prefix(b":")?;
     let text = rest.trim_ascii_start().strip_prefix(b"\"")?;
     let end = memchr::memchr2(b'"', b'\\', text)?;
     let (name, rest) = text.split_at_checked(end)?;
     if rest.starts_with(b"\\") {
-        return Some(Name::Escaped);
+        return Some(ToolNameMatch::Escaped);
     }
-    std::str::from_utf8(name).ok().map(Name::Plain)
+    std::str::from_utf8(name).ok().map(ToolNameMatch::Plain)
 }
 
 #[cfg(test)]
@@ -41,18 +41,18 @@ mod tests {
 
     #[track_caller]
     fn check(list: &str, expected: bool) {
-        assert_eq!(may_name(list.as_bytes(), |name| name == "echo"), expected, "{list}");
+        assert_eq!(may_contain(list.as_bytes(), |name| name == "echo"), expected, "{list}");
     }
 
     #[test]
-    fn a_name_is_found_in_every_dialect() {
+    fn tool_name_is_found_in_every_dialect() {
         check(r#"[{"type":"function","function":{"name":"echo","parameters":{}}}]"#, true);
         check(r#"[{"type":"function","name" : "echo"}]"#, true);
         check("[{\"name\"\n:\t\"a\"},{\"name\":\"echo\",\"input_schema\":{}}]", true);
     }
 
     #[test]
-    fn others_are_not() {
+    fn other_strings_are_not_names() {
         check("[]", false);
         check("null", false);
         check(r#"[{"name":"echoes"},{"name":1},{"title":"echo"}]"#, false);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_otherwise_has_to_be_read() {
+    fn escaped_name_requires_decoding() {
         check(r#"[{"name":"\u0065cho"}]"#, true);
     }
 }

@@ -1,15 +1,15 @@
-//! What went wrong at an upstream, in our words.
+//! The common form of upstream errors, and their mapping to gateway errors.
 
 use gateway_core::{ErrorKind, GatewayError};
 use std::{borrow::Cow, time::Duration};
 
-/// What an upstream says of a failure, whatever its dialect.
+/// The content of an upstream's error response, whatever its dialect.
 #[derive(Clone, Debug, Default)]
-pub struct Fault {
-    /// The status of the reply; of a failure inside an answer the status it would have had, if the
-    /// upstream names one.
+pub struct UpstreamErrorBody {
+    /// The status of the response; of a failure inside a response the status it would have had, if
+    /// the upstream names one.
     pub status: Option<u16>,
-    /// The upstream's sentence.
+    /// The human-readable message.
     pub message: Option<String>,
     /// The upstream's word for the kind of failure: `type` or `status`.
     pub kind: Option<String>,
@@ -17,19 +17,19 @@ pub struct Fault {
     pub code: Option<String>,
     /// The parameter at fault.
     pub param: Option<String>,
-    /// When it is worth trying again.
+    /// The delay after which to retry.
     pub retry_after: Option<Duration>,
-    /// What the upstream says of whether to try again.
+    /// The upstream's advice on whether to retry.
     pub should_retry: Option<bool>,
 }
 
-/// An answer that cannot be read.
+/// A response that cannot be read.
 pub fn unreadable(because: impl Into<gateway_core::BoxError>) -> GatewayError {
     GatewayError::new(ErrorKind::UpstreamInvalid, "the provider sent an answer that cannot be read")
         .with_source(because)
 }
 
-impl Fault {
+impl UpstreamErrorBody {
     /// The error that the caller sees.
     ///
     /// The upstream's own sentence is passed on where the caller is at fault and can act on it,
@@ -129,7 +129,7 @@ impl Fault {
     }
 }
 
-/// What is said by those who answer 403 to whoever asks: the gateway, with its key.
+/// Phrases of 403 responses that reject the gateway's credential.
 const OURS: [&str; 9] = [
     "api key",
     "api-key",
@@ -142,7 +142,7 @@ const OURS: [&str; 9] = [
     "region",
 ];
 
-/// What is said by those who answer 403 to what a request says, not to who asks.
+/// Phrases of 403 responses that reject the content of the request.
 const WITHHELD: [&str; 6] = [
     "moderation",
     "flagged",
@@ -152,7 +152,7 @@ const WITHHELD: [&str; 6] = [
     "guardrail",
 ];
 
-/// Whether the caller can do something about it, and so may read what the upstream says.
+/// Returns whether the caller can do something about it, and so may read what the upstream says.
 const fn is_the_callers(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -207,7 +207,8 @@ fn presentable(text: &str) -> String {
     out.trim().to_owned()
 }
 
-/// Whether `word` looks like a credential: the providers' prefixes, or a bearer token's shape.
+/// Returns whether `word` looks like a credential: the providers' prefixes, or a bearer token's
+/// shape.
 fn is_secret(word: &str) -> bool {
     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     ["sk-", "sk_", "AIza", "gsk_", "xai-", "Bearer", "eyJ"]
@@ -226,18 +227,18 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, word: &str, message: &str, expected: &str) {
-        let fault = Fault {
+        let fault = UpstreamErrorBody {
             status: Some(status),
             kind: Some(word.to_owned()),
             message: Some(message.to_owned()),
-            ..Fault::default()
+            ..UpstreamErrorBody::default()
         };
         let error = fault.into_error();
         assert_eq!(format!("{:?}: {}", error.kind(), error.message()), expected);
     }
 
     #[test]
-    fn the_caller_reads_what_it_can_act_on() {
+    fn actionable_message_is_passed_to_caller() {
         check(400, "invalid_request_error", "n is too large", "InvalidRequest: n is too large");
         check(404, "not_found_error", "model: x", "ModelNotFound: model: x");
         check(422, "", "bad\r\nvalue", "Unprocessable: bad  value");
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gateways_own_troubles_are_not_told() {
+    fn gateway_credential_failure_is_hidden() {
         let auth = "UpstreamAuth: the provider does not accept the gateway's credential";
         check(401, "", "Incorrect API key sk-12345678", auth);
         check(400, "API_KEY_INVALID", "API key not valid", auth);
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_withheld_is_no_bad_request() {
+    fn content_filter_is_recognized() {
         check(
             400,
             "content_filter",
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_is_the_gateway() {
+    fn auth_failure_blames_the_gateway_credential() {
         let auth = "UpstreamAuth: the provider does not accept the gateway's credential";
         check(403, "permission_error", "Your API key may not use this resource", auth);
         check(403, "PERMISSION_DENIED", "The caller does not have permission", auth);
@@ -275,13 +276,13 @@ mod tests {
 
     /// Whoever asks may be able to ask for something else.
     #[test]
-    fn what_is_forbidden_otherwise_is_told() {
+    fn forbidden_request_is_passed_to_caller() {
         check(403, "permission_error", "not for you", "Forbidden: not for you");
         check(403, "forbidden", "", "Forbidden: the provider refused the request");
     }
 
     #[test]
-    fn what_is_forbidden_to_say_is_no_matter_of_credentials() {
+    fn moderation_refusal_is_a_content_filter() {
         let flagged = "your input was flagged";
         check(403, "", flagged, "ContentFilter: your input was flagged");
         check(403, "", "Blocked by Guardrail x", "ContentFilter: Blocked by Guardrail x");
@@ -291,10 +292,15 @@ mod tests {
 
     /// One request that something in between dislikes does not set the credential aside.
     #[test]
-    fn a_refusal_without_a_word_is_told_as_one_and_blames_nobody() {
-        let error = Fault { status: Some(403), ..Fault::default() }.into_error();
+    fn bare_403_does_not_disable_the_credential() {
+        let error =
+            UpstreamErrorBody { status: Some(403), ..UpstreamErrorBody::default() }.into_error();
         assert_eq!((error.kind(), error.code()), (ErrorKind::UpstreamInvalid, "upstream_auth"));
-        let error = Fault { status: Some(500), should_retry: Some(false), ..Fault::default() };
+        let error = UpstreamErrorBody {
+            status: Some(500),
+            should_retry: Some(false),
+            ..UpstreamErrorBody::default()
+        };
         assert_eq!(error.into_error().code(), "upstream_error");
     }
 
@@ -306,12 +312,17 @@ mod tests {
     /// What a status without any words means, and whether another attempt may help.
     #[track_caller]
     fn check_status(status: u16, should_retry: Option<bool>, expected: (ErrorKind, bool)) {
-        let error = Fault { status: Some(status), should_retry, ..Fault::default() }.into_error();
+        let error = UpstreamErrorBody {
+            status: Some(status),
+            should_retry,
+            ..UpstreamErrorBody::default()
+        }
+        .into_error();
         assert_eq!((error.kind(), error.kind().is_retryable()), expected, "{status}");
     }
 
     #[test]
-    fn every_status_says_whether_to_try_again() {
+    fn every_status_maps_to_retryability() {
         for (status, kind) in [
             (400, ErrorKind::InvalidRequest),
             (401, ErrorKind::UpstreamAuth),
@@ -342,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_upstreams_advice_counts() {
+    fn should_retry_header_overrides_status() {
         check_status(409, Some(true), (ErrorKind::Upstream, true));
         check_status(429, Some(false), (ErrorKind::QuotaExceeded, false));
         check_status(500, Some(false), (ErrorKind::UpstreamInvalid, false));
@@ -350,14 +361,18 @@ mod tests {
     }
 
     #[test]
-    fn what_waiting_does_not_cure_is_no_rate_limit() {
+    fn exhausted_quota_is_not_a_rate_limit() {
         check(
             429,
             "insufficient_quota",
             "x",
             "QuotaExceeded: the gateway's account with the provider is exhausted",
         );
-        let fault = Fault { status: Some(429), should_retry: Some(false), ..Fault::default() };
+        let fault = UpstreamErrorBody {
+            status: Some(429),
+            should_retry: Some(false),
+            ..UpstreamErrorBody::default()
+        };
         assert_eq!(fault.into_error().kind(), ErrorKind::QuotaExceeded);
     }
 }

@@ -104,7 +104,7 @@ fn describes_known_tool(request: &ProviderRequest, tools: &dyn Tools) -> bool {
     match &request.payload {
         Payload::Raw(raw) => {
             let list = raw.envelope.tools.clone().and_then(|span| raw.body.get(span));
-            list.is_some_and(|list| tool_names::may_name(list, is_known))
+            list.is_some_and(|list| tool_names::may_contain(list, is_known))
         }
         Payload::Parsed(request) => request.tools.iter().any(|tool| is_known(tool.name())),
     }

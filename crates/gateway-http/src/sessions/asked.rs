@@ -16,7 +16,7 @@ impl Members {
         if body.is_empty() {
             return Ok(Self(BTreeMap::new()));
         }
-        json::members(body, &json::Limits { depth }, |_| ()).map_err(|error| {
+        json::members(body, &json::JsonLimits { depth }, |_| ()).map_err(|error| {
             let error = GatewayError::from(error);
             let code = error.code().to_owned();
             unprocessable(error.message().to_owned()).with_code(code)

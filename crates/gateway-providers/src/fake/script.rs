@@ -4,7 +4,7 @@ use gateway_core::{
     ChatRequest, Content, ErrorKind, FinishReason, GatewayError, Json, Message, Result, Role,
     Started, StreamEvent, ToolCallDelta, Usage,
 };
-use gateway_wire::Fault;
+use gateway_wire::UpstreamErrorBody;
 use std::time::Duration;
 
 /// One thing the provider does.
@@ -185,10 +185,10 @@ fn delay(arguments: &str) -> Duration {
 
 fn refused(status: &str) -> GatewayError {
     let status = status.parse().ok().filter(|status| (400..=599).contains(status));
-    Fault {
+    UpstreamErrorBody {
         status: Some(status.unwrap_or(500)),
         message: Some("the model's name asks for this".to_owned()),
-        ..Fault::default()
+        ..UpstreamErrorBody::default()
     }
     .into_error()
 }

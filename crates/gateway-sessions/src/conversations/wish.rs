@@ -2,7 +2,7 @@
 
 use crate::responses::items;
 use gateway_core::{GatewayError, Json, Result};
-use gateway_wire::{Ids, json as wire};
+use gateway_wire::{IdGenerator, json as wire};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -25,7 +25,7 @@ impl Wish {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        wire::validate(body, &wire::Limits { depth })?;
+        wire::validate(body, &wire::JsonLimits { depth })?;
         serde_json::from_slice(body).map_err(|error| {
             GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
         })
@@ -44,7 +44,7 @@ impl Wish {
         if list.iter().any(|item| !item.get().starts_with('{')) {
             return Err(wrong("an item is an object"));
         }
-        Ok(items::of_input(items, &mut Ids::new(Uuid::new_v4().as_u128())))
+        Ok(items::of_input(items, &mut IdGenerator::new(Uuid::new_v4().as_u128())))
     }
 
     pub(super) fn metadata(&self) -> Result<Option<Json>> {

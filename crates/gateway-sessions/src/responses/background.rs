@@ -12,8 +12,8 @@ use gateway_core::{
     state::{self, Key, StoreError},
 };
 use gateway_wire::{
-    Caller as _, StreamWriter,
-    responses::{ResponsesCaller, Stage, response_object},
+    InboundDialect as _, StreamWriter,
+    responses::{ResponseStage, ResponsesInbound, response_object},
 };
 use std::{
     collections::HashMap,
@@ -114,11 +114,11 @@ impl Admitted {
     /// # Errors
     ///
     /// If there is no place for it, or no store.
-    pub async fn new(keep: Keep, to: gateway_wire::Reply) -> Result<Self> {
+    pub async fn new(keep: Keep, to: gateway_wire::ResponseContext) -> Result<Self> {
         let id = to.ids.clone().next("resp_");
         let key = keep.key(&id);
         let place = keep.responses().running.enter(key.clone())?;
-        let queued = response_object(&id, to.clone(), Stage::Queued);
+        let queued = response_object(&id, to.clone(), ResponseStage::Queued);
         let object = serde_json::from_slice(&queued).map_err(|error| {
             GatewayError::new(ErrorKind::Internal, "a response that cannot be read")
                 .with_source(error)
@@ -128,7 +128,7 @@ impl Admitted {
             keep,
             key,
             id,
-            writer: ResponsesCaller.writer(to),
+            writer: ResponsesInbound.writer(to),
             events: Vec::new(),
             bytes: 0,
             kept: 0,

@@ -2,7 +2,7 @@
 
 use super::{Responses, plan, record::Members};
 use gateway_core::{GatewayError, Json, Result, estimate, state::Tenant};
-use gateway_wire::responses::{self, StateFields};
+use gateway_wire::responses::{self, ResponseStateFields};
 
 impl Responses {
     /// What a request of `tenant` with this body would have a model read: the object that says so.
@@ -12,7 +12,7 @@ impl Responses {
         })?;
         // An estimate needs no model.
         members.entry("model".to_owned()).or_insert_with(|| Json::of(&"any"));
-        let fields = StateFields::read(body)?;
+        let fields = ResponseStateFields::read(body)?;
         plan::check(&fields)?;
         let earlier = plan::earlier(self, tenant, &fields, None, body.len()).await?;
         let request = plan::continued(members, earlier.items.unwrap_or_default())?;

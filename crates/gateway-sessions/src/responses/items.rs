@@ -2,11 +2,11 @@
 
 use super::record::Members;
 use gateway_core::Json;
-use gateway_wire::Ids;
+use gateway_wire::IdGenerator;
 use serde_json::json;
 
 /// The items of `input`, which is text or a list, each with a type and an id.
-pub(crate) fn of_input(input: &Json, ids: &mut Ids) -> Vec<Json> {
+pub(crate) fn of_input(input: &Json, ids: &mut IdGenerator) -> Vec<Json> {
     if let Ok(text) = input.read::<String>() {
         return vec![message(&text, ids)];
     }
@@ -14,7 +14,7 @@ pub(crate) fn of_input(input: &Json, ids: &mut Ids) -> Vec<Json> {
     items.iter().map(|item| named(item, ids)).collect()
 }
 
-fn message(text: &str, ids: &mut Ids) -> Json {
+fn message(text: &str, ids: &mut IdGenerator) -> Json {
     Json::of(&json!({
         "id": ids.next("msg_"),
         "type": "message",
@@ -25,7 +25,7 @@ fn message(text: &str, ids: &mut Ids) -> Json {
 }
 
 /// `item` with what callers may leave out.
-fn named(item: &Json, ids: &mut Ids) -> Json {
+fn named(item: &Json, ids: &mut IdGenerator) -> Json {
     let Ok(mut members) = item.read::<Members>() else {
         return item.read::<String>().map_or_else(|_| item.clone(), |text| message(&text, ids));
     };
@@ -102,7 +102,7 @@ mod tests {
     /// `input` is kept as `expected`, ids aside.
     #[track_caller]
     fn check(input: &Value, expected: &Value) {
-        let items = of_input(&Json::of(input), &mut Ids::new(1));
+        let items = of_input(&Json::of(input), &mut IdGenerator::new(1));
         assert!(items.iter().all(|item| id_of(item).is_some()), "{items:?}");
         let mut items: Value = serde_json::to_value(&items).unwrap();
         for item in items.as_array_mut().unwrap() {
@@ -140,7 +140,7 @@ mod tests {
     fn an_id_that_is_there_stays() {
         let items = of_input(
             &Json::of(&json!([{ "id": "x", "role": "user", "content": "" }])),
-            &mut Ids::new(1),
+            &mut IdGenerator::new(1),
         );
         assert_eq!(id_of(&items[0]).unwrap(), "x");
     }

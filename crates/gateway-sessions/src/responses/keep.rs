@@ -12,8 +12,8 @@ use gateway_core::{
     state::{Key, Outcome, StoreError, StoredResponse, Tenant},
 };
 use gateway_wire::{
-    Caller as _, Reply, StreamWriter,
-    responses::{ResponsesCaller, final_response},
+    InboundDialect as _, ResponseContext, StreamWriter,
+    responses::{ResponsesInbound, final_response},
     sse,
 };
 use serde::Deserialize;
@@ -104,10 +104,10 @@ impl Keep {
     ///
     /// Who reads the end, or of the beginning, can ask for the answer at once. If the stream is
     /// dropped, what was told until then is kept.
-    pub fn stream(self, chunks: ChunkStream, to: Reply) -> ChunkStream {
+    pub fn stream(self, chunks: ChunkStream, to: ResponseContext) -> ChunkStream {
         let log = Arc::new(Mutex::new(Log::default()));
         let leaving = Leaving { keep: self.clone(), log: Arc::clone(&log) };
-        let writer = ResponsesCaller.writer(to);
+        let writer = ResponsesInbound.writer(to);
         let keeping = Keeping { chunks: self.named(chunks), writer, keep: self, log };
         let kept = stream::unfold(Some(keeping), |keeping| async move { keeping?.next().await });
         observe(Box::pin(kept), Box::new(leaving))

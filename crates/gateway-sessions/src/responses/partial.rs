@@ -125,7 +125,9 @@ fn append(item: &mut Option<Value>, at: usize, name: &str, delta: &Value) {
 mod tests {
     use super::*;
     use gateway_core::{Chunk, StreamEvent, ToolCallDelta};
-    use gateway_wire::{Caller as _, Ids, Reply, responses::ResponsesCaller};
+    use gateway_wire::{
+        IdGenerator, InboundDialect as _, ResponseContext, responses::ResponsesInbound,
+    };
     use std::sync::Arc;
 
     fn call(arguments: &str, id: &str) -> StreamEvent {
@@ -142,8 +144,13 @@ mod tests {
     #[track_caller]
     fn check(steps: Vec<StreamEvent>, expected: &str) {
         let payload = gateway_core::Payload::Parsed(Arc::default());
-        let reply = Reply { payload, model: "m".to_owned(), created: 1, ids: Ids::new(1) };
-        let mut writer = ResponsesCaller.writer(reply);
+        let reply = ResponseContext {
+            payload,
+            model: "m".to_owned(),
+            created: 1,
+            ids: IdGenerator::new(1),
+        };
+        let mut writer = ResponsesInbound.writer(reply);
         let mut events = Vec::new();
         writer.write(Chunk::from_events(steps), &mut events);
         let response = response([&*events], Broken::Left).unwrap();

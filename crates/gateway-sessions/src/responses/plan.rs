@@ -10,7 +10,9 @@ use gateway_core::{
     Caching, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Payload, Provider,
     ProviderRequest, RawRequest, Result, state::Tenant,
 };
-use gateway_wire::{Caller as _, Ids, responses::ResponsesCaller, responses::StateFields};
+use gateway_wire::{
+    IdGenerator, InboundDialect as _, responses::ResponseStateFields, responses::ResponsesInbound,
+};
 use std::sync::Arc;
 
 /// From which of an answer's ids on they name what was asked: no answer has so many items.
@@ -35,7 +37,7 @@ pub async fn plan(
     responses: &Responses,
     provider: &Arc<dyn Provider>,
     call: &mut ProviderRequest,
-    ids: &Ids,
+    ids: &IdGenerator,
 ) -> Result<Plan> {
     if call.original(Dialect::Responses).is_none() {
         return Ok(Plan::default());
@@ -48,10 +50,10 @@ async fn read(
     responses: &Responses,
     provider: &Arc<dyn Provider>,
     call: &mut ProviderRequest,
-    ids: &Ids,
+    ids: &IdGenerator,
 ) -> Result<Plan> {
     let Some(original) = call.original(Dialect::Responses) else { return Ok(Plan::default()) };
-    let fields = StateFields::read(&original.body)?;
+    let fields = ResponseStateFields::read(&original.body)?;
     let background = fields.background;
     check(&fields)?;
     let tenant = Tenant::new(Arc::clone(&call.context.tenant)).ok_or_else(|| {
@@ -108,7 +110,7 @@ pub(crate) fn mutually_exclusive(one: &'static str, other: &'static str) -> Gate
 }
 
 /// Whether what `fields` say goes together.
-pub(super) fn check(fields: &StateFields) -> Result<()> {
+pub(super) fn check(fields: &ResponseStateFields) -> Result<()> {
     if fields.background && !fields.store {
         let message = "an answer that is made in the background has to be stored";
         return Err(GatewayError::invalid("background", message));
@@ -133,7 +135,7 @@ pub(super) struct Earlier {
 pub(super) async fn earlier(
     responses: &Responses,
     tenant: &Tenant,
-    fields: &StateFields,
+    fields: &ResponseStateFields,
     kept_by: Option<&str>,
     asked: usize,
 ) -> Result<Earlier> {
@@ -181,7 +183,7 @@ pub(super) fn continued(mut members: Members, earlier: Vec<Json>) -> Result<Chat
         Err(_) => input.push(own),
     }
     members.insert("input".to_owned(), Json::of(&input));
-    let mut request = ResponsesCaller.decode()(Json::of(&members).get().as_bytes())?;
-    StateFields::untie(&mut request);
+    let mut request = ResponsesInbound.decode()(Json::of(&members).get().as_bytes())?;
+    ResponseStateFields::untie(&mut request);
     Ok(request)
 }

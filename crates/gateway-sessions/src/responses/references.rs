@@ -2,7 +2,7 @@
 
 use super::{Responses, chain, items, record::Members, record::Record};
 use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
-use gateway_wire::Ids;
+use gateway_wire::IdGenerator;
 use std::collections::{HashMap, HashSet};
 
 /// More answers than the items of any request come from.
@@ -66,7 +66,7 @@ struct Answers<'a> {
 impl Answers<'_> {
     /// The item `id`, if it was asked or answered here. Its name tells in which answer.
     async fn item(&mut self, id: &str) -> Result<Option<Json>> {
-        let Some(answer) = Ids::first(id, "resp_") else { return Ok(None) };
+        let Some(answer) = IdGenerator::first(id, "resp_") else { return Ok(None) };
         if !self.known.contains_key(&answer) {
             if self.known.len() >= MAX_ANSWERS {
                 let message = "the items come from too many answers";

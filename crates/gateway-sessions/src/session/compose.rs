@@ -8,7 +8,7 @@ use gateway_core::{
     ChatRequest, Dialect, ErrorKind, Inspection, Message, ModelCard, Payload, Provider,
     ProviderRequest, Result, estimate, state::Tenant,
 };
-use gateway_wire::responses::StateFields;
+use gateway_wire::responses::ResponseStateFields;
 use std::{mem, sync::Arc};
 
 /// How a request continues a session.
@@ -101,7 +101,7 @@ fn refuse_other_memories(asked: &Payload) -> Result<()> {
     if original.dialect != Dialect::Responses {
         return Ok(());
     }
-    let fields = StateFields::read(&original.body)?;
+    let fields = ResponseStateFields::read(&original.body)?;
     let conversation = fields.conversation.map(|_| "conversation");
     let other = conversation.or(fields.previous_response_id.map(|_| "previous_response_id"));
     match other {

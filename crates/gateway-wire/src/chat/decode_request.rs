@@ -1,11 +1,10 @@
 //! Reads requests of callers.
 
-use super::{
-    decode_request_messages,
-    decode_request_options::option,
-    lenient::Text,
-    object::{Object, Path, read, reason},
-    tools_decode,
+use super::{decode_request_messages, decode_request_options::option, tools_decode};
+use crate::json::{
+    lazy_object::LazyObject,
+    lenient::LossyText,
+    path::{JsonPath, read, reason},
 };
 use gateway_core::{ChatRequest, Dialect, GatewayError, Result, ToolSpec};
 use serde::Deserialize;
@@ -15,7 +14,7 @@ use serde_json::value::RawValue;
 ///
 /// A member that is `null` counts as absent. What we do not model is kept in `extra`.
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
-    let object: Object<'_> = serde_json::from_slice(body).map_err(|error| {
+    let object: LazyObject<'_> = serde_json::from_slice(body).map_err(|error| {
         GatewayError::invalid("body", format!("the body cannot be read: {}", reason(&error)))
     })?;
     let mut request = ChatRequest { dialect: Some(Dialect::Chat), ..ChatRequest::default() };
@@ -24,7 +23,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
         if raw.get() == "null" {
             continue;
         }
-        let at = Path::Root.member(name);
+        let at = JsonPath::Root.member(name);
         match name.as_ref() {
             "functions" => {
                 functions = tools_decode::functions(raw, &at)?;
@@ -42,16 +41,16 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     Ok(request)
 }
 
-fn member(request: &mut ChatRequest, name: &str, raw: &RawValue, at: &Path<'_>) -> Result<()> {
+fn member(request: &mut ChatRequest, name: &str, raw: &RawValue, at: &JsonPath<'_>) -> Result<()> {
     match name {
-        "model" => request.model = read::<Text<'_>>(raw, at)?.into_string(),
+        "model" => request.model = read::<LossyText<'_>>(raw, at)?.into_string(),
         "messages" => request.messages = decode_request_messages::messages(raw, at)?,
         "tools" => request.tools = tools_decode::tools(raw, at)?,
         "tool_choice" => request.tool_choice = Some(tools_decode::choice(raw, at)?),
         "parallel_tool_calls" => request.parallel_tool_calls = Some(read(raw, at)?),
         "stream" => request.stream = read(raw, at)?,
         "stream_options" => {
-            let options: StreamOptions = read(raw, at)?;
+            let options: ChatStreamOptionsWire = read(raw, at)?;
             request.stream_usage = options.include_usage.unwrap_or_default();
         }
         // The gateway's own.
@@ -66,7 +65,7 @@ fn member(request: &mut ChatRequest, name: &str, raw: &RawValue, at: &Path<'_>) 
 }
 
 #[derive(Deserialize)]
-struct StreamOptions {
+struct ChatStreamOptionsWire {
     include_usage: Option<bool>,
 }
 
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_is_taken() {
+    fn valid_members_are_accepted() {
         check("", "");
         check(r#""temperature":2,"top_p":0.0,"n":128,"presence_penalty":-2"#, "");
         check(r#""stop":null,"tools":null,"stream":null,"max_tokens":null"#, "");
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn invalid_member_is_named_in_error() {
         check(r#""temperature":2.1"#, "temperature");
         check(r#""temperature":"hot""#, "temperature");
         check(r#""top_p":-0.1"#, "top_p");
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn model_and_messages_are_needed() {
+    fn missing_model_or_messages_is_rejected() {
         let missing = |body: &str| decode(body.as_bytes()).unwrap_err().param().unwrap().to_owned();
         assert_eq!(missing(r#"{"messages":[]}"#), "model");
         assert_eq!(missing(r#"{"model":"m"}"#), "messages");
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_are_kept_as_they_are() {
+    fn unknown_members_are_preserved() {
         let body = r#"{"model":"m","x":{"a" : 1.0},"messages":[{"role":"user","content":"hi"}],
             "session_id":"s","y":12345678901234567890}"#;
         let request = decode(body.as_bytes()).unwrap();
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_spelling_of_tools_is_understood() {
+    fn legacy_functions_are_decoded_as_tools() {
         let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],
             "functions":[{"name":"f"}],"function_call":{"name":"f"}}"#;
         let request = decode(body.as_bytes()).unwrap();

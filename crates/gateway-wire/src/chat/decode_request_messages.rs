@@ -1,10 +1,13 @@
 //! Reads the messages of a request.
 
 use super::{
-    decode_request_parts::{self, CacheWire, ContentWire},
+    decode_request_parts::{self, ChatCacheControlWire, ChatContentWire},
     decode_request_reasoning,
-    lenient::{Text, owned},
-    object::{Object, Path, read, reason},
+};
+use crate::json::{
+    lazy_object::LazyObject,
+    lenient::{LossyText, owned},
+    path::{JsonPath, read, reason},
 };
 use gateway_core::{
     Content, GatewayError, Json, Message, Part, Result, Role, Seal, ToolCall, ToolResult,
@@ -15,17 +18,17 @@ use serde_json::value::RawValue;
 /// A message as clients write it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wire<'a> {
+pub(super) struct ChatMessageWire<'a> {
     #[serde(deserialize_with = "owned")]
     role: Option<String>,
     #[serde(borrow)]
-    content: Option<ContentWire<'a>>,
+    content: Option<ChatContentWire<'a>>,
     #[serde(deserialize_with = "owned")]
     name: Option<String>,
     #[serde(deserialize_with = "owned")]
     refusal: Option<String>,
     tool_calls: Option<Vec<&'a RawValue>>,
-    function_call: Option<FunctionWire>,
+    function_call: Option<LegacyFunctionCallWire>,
     #[serde(deserialize_with = "owned")]
     tool_call_id: Option<String>,
     #[serde(deserialize_with = "owned")]
@@ -33,39 +36,40 @@ pub(super) struct Wire<'a> {
     pub(super) reasoning: Option<&'a RawValue>,
     pub(super) reasoning_details: Option<&'a RawValue>,
     pub(super) thinking_blocks: Option<&'a RawValue>,
-    pub(super) extra_content: Option<ExtraContent>,
-    cache_control: Option<CacheWire>,
+    pub(super) extra_content: Option<GoogleExtraContentWire>,
+    cache_control: Option<ChatCacheControlWire>,
 }
 
 #[derive(Deserialize)]
-struct FunctionWire {
+struct LegacyFunctionCallWire {
     #[serde(default, deserialize_with = "owned")]
     name: Option<String>,
     arguments: Option<Json>,
 }
 
-/// Where Google's own endpoint of this dialect keeps signatures.
+/// The `extra_content` member in which Google's OpenAI-compatible endpoint keeps thought
+/// signatures.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct ExtraContent {
-    google: Option<Google>,
+pub(super) struct GoogleExtraContentWire {
+    google: Option<GoogleSignatureWire>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Google {
+struct GoogleSignatureWire {
     thought_signature: Option<String>,
 }
 
-impl ExtraContent {
+impl GoogleExtraContentWire {
     pub(super) fn seal(self) -> Option<Seal> {
         self.google.and_then(|it| it.thought_signature).map(decode_request_reasoning::gemini)
     }
 }
 
 /// Reads the list of messages.
-pub(super) fn messages(raw: &RawValue, at: &Path<'_>) -> Result<Vec<Message>> {
-    let wires: Vec<Wire<'_>> = serde_json::from_str(raw.get())
+pub(super) fn messages(raw: &RawValue, at: &JsonPath<'_>) -> Result<Vec<Message>> {
+    let wires: Vec<ChatMessageWire<'_>> = serde_json::from_str(raw.get())
         .map_err(|error| diagnose(raw, at).unwrap_or_else(|| at.invalid(reason(&error))))?;
-    let mut legacy = Legacy::default();
+    let mut legacy = LegacyCallIds::default();
     wires
         .into_iter()
         .enumerate()
@@ -73,13 +77,13 @@ pub(super) fn messages(raw: &RawValue, at: &Path<'_>) -> Result<Vec<Message>> {
         .collect()
 }
 
-/// The old spelling of tools has no ids: results follow their calls.
+/// The legacy function-call format has no ids: results follow their calls.
 #[derive(Default)]
-struct Legacy {
+struct LegacyCallIds {
     calls: usize,
 }
 
-impl Legacy {
+impl LegacyCallIds {
     fn next(&mut self) -> String {
         self.calls += 1;
         self.last()
@@ -90,7 +94,11 @@ impl Legacy {
     }
 }
 
-fn message(wire: Wire<'_>, at: &Path<'_>, legacy: &mut Legacy) -> Result<Message> {
+fn message(
+    wire: ChatMessageWire<'_>,
+    at: &JsonPath<'_>,
+    legacy: &mut LegacyCallIds,
+) -> Result<Message> {
     let role_at = at.member("role");
     let role = wire.role.as_deref().ok_or_else(|| role_at.invalid("is required"))?;
     match role {
@@ -114,20 +122,24 @@ fn message(wire: Wire<'_>, at: &Path<'_>, legacy: &mut Legacy) -> Result<Message
     }
 }
 
-fn plain(role: Role, mut wire: Wire<'_>, at: &Path<'_>) -> Result<Message> {
+fn plain(role: Role, mut wire: ChatMessageWire<'_>, at: &JsonPath<'_>) -> Result<Message> {
     let parts = content(&mut wire, at)?;
     Ok(Message { role, parts, name: wire.name })
 }
 
-fn tool(mut wire: Wire<'_>, call_id: String, at: &Path<'_>) -> Result<Message> {
-    let cache = wire.cache_control.take().and_then(CacheWire::read);
+fn tool(mut wire: ChatMessageWire<'_>, call_id: String, at: &JsonPath<'_>) -> Result<Message> {
+    let cache = wire.cache_control.take().and_then(ChatCacheControlWire::read);
     let parts = content(&mut wire, at)?;
     let result = ToolResult { call_id, name: wire.name, parts, is_error: false };
     let part = Part { content: Content::ToolResult(result), cache };
     Ok(Message { role: Role::Tool, parts: vec![part], name: None })
 }
 
-fn assistant(mut wire: Wire<'_>, at: &Path<'_>, legacy: &mut Legacy) -> Result<Message> {
+fn assistant(
+    mut wire: ChatMessageWire<'_>,
+    at: &JsonPath<'_>,
+    legacy: &mut LegacyCallIds,
+) -> Result<Message> {
     let mut parts = decode_request_reasoning::decode(&mut wire);
     parts.extend(content(&mut wire, at)?);
     parts.extend(wire.refusal.map(|text| Content::Refusal(text).into()));
@@ -135,7 +147,7 @@ fn assistant(mut wire: Wire<'_>, at: &Path<'_>, legacy: &mut Legacy) -> Result<M
     for (index, raw) in wire.tool_calls.unwrap_or_default().into_iter().enumerate() {
         parts.push(Content::ToolCall(call(raw, &calls_at.item(index))?).into());
     }
-    if let Some(FunctionWire { name: Some(name), arguments }) = wire.function_call {
+    if let Some(LegacyFunctionCallWire { name: Some(name), arguments }) = wire.function_call {
         let arguments = arguments.map(|it| spelled(&it)).unwrap_or_default();
         let id = legacy.next();
         parts.push(
@@ -145,9 +157,8 @@ fn assistant(mut wire: Wire<'_>, at: &Path<'_>, legacy: &mut Legacy) -> Result<M
     Ok(Message { role: Role::Assistant, parts, name: wire.name })
 }
 
-/// The content: a string or a list of parts. The message's own wish to be cached is its last
-/// part's.
-fn content(wire: &mut Wire<'_>, at: &Path<'_>) -> Result<Vec<Part>> {
+/// The content: a string or a list of parts. The message's own cache mark is its last part's.
+fn content(wire: &mut ChatMessageWire<'_>, at: &JsonPath<'_>) -> Result<Vec<Part>> {
     let Some(content) = wire.content.take() else { return Ok(Vec::new()) };
     let mut parts = decode_request_parts::parts(content, &at.member("content"))?;
     if let (Some(last), Some(cache)) = (parts.last_mut(), wire.cache_control.take()) {
@@ -157,29 +168,29 @@ fn content(wire: &mut Wire<'_>, at: &Path<'_>) -> Result<Vec<Part>> {
 }
 
 #[derive(Deserialize)]
-struct CallWire<'a> {
+struct ChatToolCallWire<'a> {
     #[serde(default, deserialize_with = "owned")]
     id: Option<String>,
-    function: Option<FunctionWire>,
+    function: Option<LegacyFunctionCallWire>,
     #[serde(borrow)]
-    custom: Option<CustomWire<'a>>,
+    custom: Option<ChatCustomCallWire<'a>>,
     #[serde(default)]
-    extra_content: Option<ExtraContent>,
+    extra_content: Option<GoogleExtraContentWire>,
 }
 
 #[derive(Deserialize)]
-struct CustomWire<'a> {
+struct ChatCustomCallWire<'a> {
     #[serde(default, deserialize_with = "owned")]
     name: Option<String>,
     #[serde(borrow, default)]
-    input: Text<'a>,
+    input: LossyText<'a>,
 }
 
-fn call(raw: &RawValue, at: &Path<'_>) -> Result<ToolCall> {
-    let wire: CallWire<'_> = read(raw, at)?;
+fn call(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolCall> {
+    let wire: ChatToolCallWire<'_> = read(raw, at)?;
     let id = wire.id.ok_or_else(|| at.member("id").invalid("is required"))?;
-    let seal = wire.extra_content.and_then(ExtraContent::seal);
-    if let Some(CustomWire { name, input }) = wire.custom {
+    let seal = wire.extra_content.and_then(GoogleExtraContentWire::seal);
+    if let Some(ChatCustomCallWire { name, input }) = wire.custom {
         let at = at.member("custom");
         let name = name.ok_or_else(|| at.member("name").invalid("is required"))?;
         return Ok(ToolCall { id, name, arguments: input.into_string(), custom: true, seal });
@@ -193,41 +204,41 @@ fn call(raw: &RawValue, at: &Path<'_>) -> Result<ToolCall> {
 
 /// Arguments: a string that holds JSON, or, from some clients, the JSON itself.
 fn spelled(arguments: &Json) -> String {
-    match arguments.read::<Text<'_>>() {
+    match arguments.read::<LossyText<'_>>() {
         Ok(text) => text.into_string(),
         Err(_) => arguments.get().to_owned(),
     }
 }
 
 /// Finds what is wrong with the list of messages.
-fn diagnose(raw: &RawValue, at: &Path<'_>) -> Option<GatewayError> {
+fn diagnose(raw: &RawValue, at: &JsonPath<'_>) -> Option<GatewayError> {
     let items: Vec<&RawValue> = match read(raw, at) {
         Ok(items) => items,
         Err(error) => return Some(error),
     };
     items.iter().enumerate().find_map(|(index, raw)| {
-        let error = serde_json::from_str::<Wire<'_>>(raw.get()).err()?;
+        let error = serde_json::from_str::<ChatMessageWire<'_>>(raw.get()).err()?;
         let at = at.item(index);
         wrong_member(raw, &at).or_else(|| Some(at.invalid(reason(&error))))
     })
 }
 
 /// Finds the member that is wrong; `None` if it is not one of those that can be.
-fn wrong_member(raw: &RawValue, at: &Path<'_>) -> Option<GatewayError> {
-    let object: Object<'_> = match read(raw, at) {
+fn wrong_member(raw: &RawValue, at: &JsonPath<'_>) -> Option<GatewayError> {
+    let object: LazyObject<'_> = match read(raw, at) {
         Ok(object) => object,
         Err(error) => return Some(error),
     };
     let wrong = |name: &str| {
         let raw = object.get(name)?;
-        read::<Text<'_>>(raw, &at.member(name)).err()
+        read::<LossyText<'_>>(raw, &at.member(name)).err()
     };
     ["role", "name", "refusal", "tool_call_id", "reasoning_content"]
         .into_iter()
         .find_map(wrong)
         .or_else(|| {
             let raw = object.get("content")?;
-            read::<ContentWire<'_>>(raw, &at.member("content")).err()
+            read::<ChatContentWire<'_>>(raw, &at.member("content")).err()
         })
         .or_else(|| {
             let raw = object.get("tool_calls")?;
@@ -284,7 +295,7 @@ mod tests {
     #[track_caller]
     fn check(json: &str, expected: &str) {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        let messages = messages(raw, &Path::Root.member("messages")).unwrap();
+        let messages = messages(raw, &JsonPath::Root.member("messages")).unwrap();
         let parts = |it: &Message| it.parts.iter().map(spell_part).collect::<Vec<_>>().join(", ");
         let spelled: Vec<_> =
             messages.iter().map(|it| format!("{:?}: {}", it.role, parts(it))).collect();
@@ -292,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_a_string_or_a_list_or_nothing() {
+    fn content_may_be_string_list_or_null() {
         check(r#"[{"role":"user","content":"hi"}]"#, "User: text hi");
         check(
             r#"[{"role":"system","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]"#,
@@ -303,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_sounds_and_documents() {
+    fn media_parts_are_decoded() {
         check(
             r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,QQ==","detail":"low"}}]}]"#,
             "User: image image/png QQ== low",
@@ -327,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_and_results() {
+    fn tool_calls_and_results_are_decoded() {
         check(
             r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\": 1.0}"}},{"id":"b","type":"custom","custom":{"name":"g","input":"x"}}]},{"role":"tool","tool_call_id":"a","content":"21"}]"#,
             r#"Assistant: call a f {"x": 1.0}, custom b g x; Tool: result a [text 21]"#,
@@ -343,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_spelling_gets_ids() {
+    fn legacy_function_calls_get_generated_ids() {
         check(
             r#"[{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"1"},{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"2"}]"#,
             "Assistant: call call_legacy_1 f {}; Tool: result call_legacy_1 [text 1]; \
@@ -352,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_of_every_kind() {
+    fn reasoning_of_every_spelling_is_decoded() {
         check(
             r#"[{"role":"assistant","reasoning_content":"r","content":"a"}]"#,
             "Assistant: think r, text a",
@@ -373,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_to_be_cached() {
+    fn cache_control_is_decoded() {
         check(
             r#"[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},{"type":"text","text":"b"}]}]"#,
             "User: text a!, text b",

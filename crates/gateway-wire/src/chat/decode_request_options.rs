@@ -1,8 +1,9 @@
 //! Reads the parameters of generation.
 
-use super::{
-    lenient::{Text, owned},
-    object::{Object, Path, read},
+use crate::json::{
+    lazy_object::LazyObject,
+    lenient::{LossyText, owned},
+    path::{JsonPath, read},
 };
 use gateway_core::{Effort, Json, Options, ReasoningOptions, ResponseFormat, Result};
 use serde::Deserialize;
@@ -11,7 +12,12 @@ use std::ops::RangeInclusive;
 
 /// Reads the option called `name`. `false` means that it is none we model, or that its value is
 /// of a kind that only some upstreams know: it is to be carried as it is.
-pub(super) fn option(it: &mut Options, name: &str, raw: &RawValue, at: &Path<'_>) -> Result<bool> {
+pub(super) fn option(
+    it: &mut Options,
+    name: &str,
+    raw: &RawValue,
+    at: &JsonPath<'_>,
+) -> Result<bool> {
     match name {
         // The new name wins, wherever it stands.
         "max_completion_tokens" => it.max_tokens = Some(count(raw, at, 1..=u64::MAX)?),
@@ -35,7 +41,7 @@ pub(super) fn option(it: &mut Options, name: &str, raw: &RawValue, at: &Path<'_>
             it.response_format = Some(format);
         }
         "reasoning_effort" => {
-            let Some(effort) = Effort::parse(&read::<Text<'_>>(raw, at)?.0) else {
+            let Some(effort) = Effort::parse(&read::<LossyText<'_>>(raw, at)?.0) else {
                 return Ok(false);
             };
             it.reasoning.get_or_insert_default().effort = Some(effort);
@@ -55,11 +61,11 @@ fn read_into<'a, T: Deserialize<'a>>(place: &mut Option<T>, raw: &'a RawValue) -
     place.is_some()
 }
 
-fn text(raw: &RawValue, at: &Path<'_>) -> Result<String> {
-    Ok(read::<Text<'_>>(raw, at)?.into_string())
+fn text(raw: &RawValue, at: &JsonPath<'_>) -> Result<String> {
+    Ok(read::<LossyText<'_>>(raw, at)?.into_string())
 }
 
-fn number(raw: &RawValue, at: &Path<'_>, range: RangeInclusive<f64>) -> Result<Number> {
+fn number(raw: &RawValue, at: &JsonPath<'_>, range: RangeInclusive<f64>) -> Result<Number> {
     let number: Number = read(raw, at)?;
     if number.as_f64().is_some_and(|it| range.contains(&it)) {
         return Ok(number);
@@ -68,12 +74,12 @@ fn number(raw: &RawValue, at: &Path<'_>, range: RangeInclusive<f64>) -> Result<N
     Err(at.invalid(format_args!("must be between {least} and {most}")))
 }
 
-fn integer(raw: &RawValue, at: &Path<'_>) -> Result<Number> {
+fn integer(raw: &RawValue, at: &JsonPath<'_>) -> Result<Number> {
     let number: Number = read(raw, at)?;
     if number.is_f64() { Err(at.invalid("must be an integer")) } else { Ok(number) }
 }
 
-fn count(raw: &RawValue, at: &Path<'_>, range: RangeInclusive<u64>) -> Result<u64> {
+fn count(raw: &RawValue, at: &JsonPath<'_>, range: RangeInclusive<u64>) -> Result<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
     let whole = |it: f64| (it.fract() == 0.0 && (0.0..1e15).contains(&it)).then_some(it as u64);
     let number: Number = read(raw, at)?;
@@ -89,13 +95,13 @@ fn count(raw: &RawValue, at: &Path<'_>, range: RangeInclusive<u64>) -> Result<u6
     })
 }
 
-fn small(raw: &RawValue, at: &Path<'_>, range: RangeInclusive<u32>) -> Result<u32> {
+fn small(raw: &RawValue, at: &JsonPath<'_>, range: RangeInclusive<u32>) -> Result<u32> {
     let range = u64::from(*range.start())..=u64::from(*range.end());
     count(raw, at, range).map(|it| u32::try_from(it).unwrap_or(u32::MAX))
 }
 
-/// One string, or a list of them.
-fn texts(raw: &RawValue, at: &Path<'_>) -> Result<Vec<String>> {
+/// Reads a string or a list of strings, such as `stop`.
+fn texts(raw: &RawValue, at: &JsonPath<'_>) -> Result<Vec<String>> {
     if raw.get().starts_with('"') {
         return Ok(vec![text(raw, at)?]);
     }
@@ -105,7 +111,7 @@ fn texts(raw: &RawValue, at: &Path<'_>) -> Result<Vec<String>> {
 }
 
 #[derive(Deserialize)]
-struct JsonSchema {
+struct JsonSchemaFormatWire {
     name: Option<String>,
     #[serde(default, deserialize_with = "owned")]
     description: Option<String>,
@@ -114,9 +120,9 @@ struct JsonSchema {
 }
 
 /// `None` for formats that only some upstreams know.
-fn response_format(raw: &RawValue, at: &Path<'_>) -> Result<Option<ResponseFormat>> {
+fn response_format(raw: &RawValue, at: &JsonPath<'_>) -> Result<Option<ResponseFormat>> {
     const NAMELESS: &str = "response";
-    let object: Object<'_> = read(raw, at)?;
+    let object: LazyObject<'_> = read(raw, at)?;
     let kind_at = at.member("type");
     let kind = object.text("type").ok_or_else(|| kind_at.invalid("expected a string"))?;
     Ok(match &*kind {
@@ -134,7 +140,7 @@ fn response_format(raw: &RawValue, at: &Path<'_>) -> Result<Option<ResponseForma
         "json_schema" => {
             let at = at.member("json_schema");
             let raw = object.get("json_schema").ok_or_else(|| at.invalid("is required"))?;
-            let JsonSchema { name, description, schema, strict } = read(raw, &at)?;
+            let JsonSchemaFormatWire { name, description, schema, strict } = read(raw, &at)?;
             let name = name.unwrap_or_else(|| NAMELESS.to_owned());
             Some(ResponseFormat::JsonSchema { name, description, schema, strict })
         }
@@ -142,10 +148,10 @@ fn response_format(raw: &RawValue, at: &Path<'_>) -> Result<Option<ResponseForma
     })
 }
 
-type Change = fn(&mut ReasoningOptions, &RawValue) -> bool;
+type ReasoningUpdate = fn(&mut ReasoningOptions, &RawValue) -> bool;
 
 /// Applies `change`, which says whether it understood the value.
-fn change(place: &mut Option<ReasoningOptions>, raw: &RawValue, change: Change) -> bool {
+fn change(place: &mut Option<ReasoningOptions>, raw: &RawValue, change: ReasoningUpdate) -> bool {
     let mut changed = place.clone().unwrap_or_default();
     let understood = change(&mut changed, raw);
     if understood {
@@ -213,7 +219,7 @@ mod tests {
     fn check(name: &str, json: &str, expected: &str) {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
         let mut options = Options::default();
-        let known = option(&mut options, name, raw, &Path::Root.member(name)).unwrap();
+        let known = option(&mut options, name, raw, &JsonPath::Root.member(name)).unwrap();
         let spelled = match options.reasoning {
             Some(it) if known => format!(
                 "{} {:?} {} {}",
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn reasoning_is_understood_in_every_spelling() {
+    fn reasoning_of_every_spelling_is_decoded() {
         check("reasoning_effort", r#""high""#, "high None false ");
         check("reasoning", r#"{"effort":"low","exclude":true}"#, "low None false omitted");
         check("reasoning", r#"{"max_tokens":2000}"#, "- Some(2000) false ");
@@ -240,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn what_only_some_upstreams_know_is_carried() {
+    fn vendor_reasoning_options_are_preserved() {
         check("reasoning_effort", r#""default""#, "None false");
         check("response_format", r#"{"type":"grammar","value":"x"}"#, "None false");
         check("top_k", r#""many""#, "None false");
     }
 
     #[test]
-    fn formats() {
+    fn response_formats_are_decoded() {
         check("response_format", r#"{"type":"json_object"}"#, "Some(JsonObject) true");
         check(
             "response_format",

@@ -4,20 +4,19 @@
 //! `reasoning` hold text, `reasoning_details` is `OpenRouter`'s list, `thinking_blocks` holds
 //! blocks of Anthropic, and Google's signatures travel in `extra_content`.
 
-use super::{
-    decode_request_messages::{ExtraContent, Wire},
-    lenient::Text,
-    object::Object,
-};
+use super::decode_request_messages::{ChatMessageWire, GoogleExtraContentWire};
+use crate::json::{lazy_object::LazyObject, lenient::LossyText};
 use gateway_core::{Content, Dialect, Part, Reasoning, Seal, SealKind};
 use serde_json::value::RawValue;
 use std::mem;
 
 /// Takes the thinking out of an assistant's message.
-pub(super) fn decode(wire: &mut Wire<'_>) -> Vec<Part> {
+pub(super) fn decode(wire: &mut ChatMessageWire<'_>) -> Vec<Part> {
     let mut parts = wire.thinking_blocks.map(blocks).unwrap_or_default();
     let text = mem::take(&mut wire.reasoning_content).or_else(|| {
-        serde_json::from_str::<Text<'_>>(wire.reasoning?.get()).ok().map(Text::into_string)
+        serde_json::from_str::<LossyText<'_>>(wire.reasoning?.get())
+            .ok()
+            .map(LossyText::into_string)
     });
     let seal = wire.reasoning_details.filter(|raw| raw.get() != "[]").map(details);
     // The blocks hold the text too.
@@ -26,7 +25,7 @@ pub(super) fn decode(wire: &mut Wire<'_>) -> Vec<Part> {
     } else if seal.is_some() {
         parts.push(thought(String::new(), seal));
     }
-    let signature = wire.extra_content.take().and_then(ExtraContent::seal);
+    let signature = wire.extra_content.take().and_then(GoogleExtraContentWire::seal);
     if signature.is_some() {
         parts.push(thought(String::new(), signature));
     }
@@ -38,8 +37,8 @@ fn thought(text: String, seal: Option<Seal>) -> Part {
 }
 
 fn blocks(raw: &RawValue) -> Vec<Part> {
-    let blocks: Vec<Object<'_>> = serde_json::from_str(raw.get()).unwrap_or_default();
-    let block = |block: &Object<'_>| {
+    let blocks: Vec<LazyObject<'_>> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let block = |block: &LazyObject<'_>| {
         let text = |name| block.text(name).map(std::borrow::Cow::into_owned);
         if block.is("type", "redacted_thinking") {
             return Some(thought(
@@ -64,7 +63,7 @@ pub(super) fn details(raw: &RawValue) -> Seal {
     Seal { dialect: Dialect::Chat, kind: SealKind::Details, id: None, data }
 }
 
-/// Google's signature.
+/// Wraps a thought signature of Gemini in a seal.
 pub(super) fn gemini(data: String) -> Seal {
     Seal { dialect: Dialect::Gemini, kind: SealKind::Signature, id: None, data }
 }

@@ -1,49 +1,52 @@
-//! From answers of upstreams to events.
+//! From responses of upstreams to events.
 
 use super::{
-    decode_request_messages::ExtraContent,
-    decode_response_wire::{Answer, Call, Choice, Custom, Delta, Function},
+    decode_request_messages::GoogleExtraContentWire,
+    decode_response_wire::{
+        ChatCallDeltaWire, ChatChoiceWire, ChatCustomDeltaWire, ChatDeltaWire,
+        ChatFunctionDeltaWire, ChatResponseWire,
+    },
     errors, finish_reason,
-    lenient::{Count, Text},
-    reasoning_details::Details,
-    tool_call_slots::Calls,
+    reasoning_details::ReasoningDetails,
+    tool_call_slots::ToolCallSlots,
 };
-use crate::{Ids, unreadable};
+use crate::json::lenient::{LenientCount, LossyText};
+use crate::{IdGenerator, unreadable};
 use gateway_core::{
     Dialect, ErrorKind, Finish, FinishReason, GatewayError, Json, Opaque, Result, Started,
     StreamEvent, ToolCallDelta,
 };
 use serde_json::value::RawValue;
 
-/// Reads an answer, in one piece or in many.
+/// Reads a response, in one piece or in many.
 #[derive(Debug)]
-pub(super) struct Decoder {
-    ids: Ids,
-    /// The answer comes in one piece.
+pub(super) struct ChatResponseDecoder {
+    ids: IdGenerator,
+    /// The response comes in one piece.
     whole: bool,
     started: bool,
     /// The choice of the last event.
     current: usize,
-    choices: Vec<State>,
+    choices: Vec<ChatChoiceState>,
     service_tier: String,
     system_fingerprint: String,
 }
 
-/// What is known of one choice.
+/// The state of one choice across chunks.
 #[derive(Debug, Default)]
-struct State {
+struct ChatChoiceState {
     started: bool,
     finished: bool,
-    calls: Calls,
-    details: Details,
+    calls: ToolCallSlots,
+    details: ReasoningDetails,
 }
 
 /// More choices than any upstream gives.
 const MAX_CHOICES: u64 = 256;
 
-impl Decoder {
-    /// Reads chunks.
-    pub(super) const fn chunks(ids: Ids) -> Self {
+impl ChatResponseDecoder {
+    /// Creates a decoder for a streamed response.
+    pub(super) const fn chunks(ids: IdGenerator) -> Self {
         Self {
             ids,
             whole: false,
@@ -55,12 +58,12 @@ impl Decoder {
         }
     }
 
-    /// Reads an answer in one piece.
-    pub(super) fn whole(ids: Ids) -> Self {
+    /// Reads a response in one piece.
+    pub(super) fn whole(ids: IdGenerator) -> Self {
         Self { whole: true, ..Self::chunks(ids) }
     }
 
-    /// Whether every choice that began has finished, and at least `expected` have.
+    /// Returns whether every choice that began has finished, and at least `expected` have.
     pub(super) fn is_finished(&self, expected: usize) -> bool {
         let done = self.choices.iter().filter(|it| it.finished).count();
         let open = self.choices.iter().any(|it| it.started && !it.finished);
@@ -73,8 +76,8 @@ impl Decoder {
     ///
     /// If it is an error, or cannot be read. What it says besides is then lost.
     pub(super) fn read(&mut self, json: &str, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let answer: Answer<'_> = serde_json::from_str(json).map_err(|error| {
-            // Not the error itself, which may quote the answer.
+        let answer: ChatResponseWire<'_> = serde_json::from_str(json).map_err(|error| {
+            // Not the error itself, which may quote the response.
             unreadable(format!("{:?} error at character {}", error.classify(), error.column()))
         })?;
         if let Some(error) = answer.error {
@@ -86,13 +89,13 @@ impl Decoder {
         }
         if !self.started && !choices.is_empty() {
             self.started = true;
-            let known = |text: Option<Text<'_>>| {
-                text.map(Text::into_string).filter(|text| !text.is_empty())
+            let known = |text: Option<LossyText<'_>>| {
+                text.map(LossyText::into_string).filter(|text| !text.is_empty())
             };
             events.push(StreamEvent::Started(Started {
                 id: known(answer.id.0),
                 model: known(answer.model.0),
-                created: answer.created.0.map(|Count(at)| at).filter(|at| *at > 0),
+                created: answer.created.0.map(|LenientCount(at)| at).filter(|at| *at > 0),
             }));
         }
         note("service_tier", answer.service_tier, &mut self.service_tier, events);
@@ -100,29 +103,32 @@ impl Decoder {
         for choice in choices {
             self.choice(choice, events)?;
         }
-        events.extend(answer.usage.0.and_then(super::usage::Wire::read).map(StreamEvent::Usage));
+        events.extend(
+            answer.usage.0.and_then(super::usage::ChatUsageWire::read).map(StreamEvent::Usage),
+        );
         Ok(())
     }
 
-    fn choice(&mut self, choice: Choice<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
+    fn choice(&mut self, choice: ChatChoiceWire<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
         let index = choice.index.unwrap_or_default().0;
         if index >= MAX_CHOICES {
             return Err(unreadable("the number of a choice is absurd"));
         }
         let at = usize::try_from(index).unwrap_or_default();
         if self.choices.len() <= at {
-            self.choices.resize_with(at + 1, State::default);
+            self.choices.resize_with(at + 1, ChatChoiceState::default);
         }
         let Some(state) = self.choices.get_mut(at) else { return Ok(()) };
         state.started = true;
         let begin = events.len();
         let mut called = false;
         // Some send both, of which one is the shell of the other.
-        let Choice { delta, message, .. } = choice;
+        let ChatChoiceWire { delta, message, .. } = choice;
         let said = if self.whole { message.or(delta) } else { delta.or(message) };
         if let Some(delta) = said {
             called = delta.tool_calls.is_some() || delta.function_call.is_some();
-            let mut reader = DeltaReader { state, ids: &mut self.ids, whole: self.whole, events };
+            let mut reader =
+                ChatDeltaDecoder { state, ids: &mut self.ids, whole: self.whole, events };
             reader.delta(delta)?;
         }
         events.extend(choice.logprobs.map(|raw| StreamEvent::Logprobs(raw.into())));
@@ -149,7 +155,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Whether the answer may end here.
+    /// Returns whether the response may end here.
     pub(super) fn end(&self, expected: usize) -> Result<()> {
         if self.is_finished(expected) {
             return Ok(());
@@ -158,13 +164,13 @@ impl Decoder {
     }
 }
 
-/// The error of an answer that was not complete.
+/// The error of a response that was not complete.
 pub(super) fn truncated() -> GatewayError {
     let message = "the provider's answer ended before it was complete";
     GatewayError::new(ErrorKind::UpstreamTruncated, message)
 }
 
-/// Tells something of the answer, unless it has been told.
+/// Emits a metadata event at its first occurrence only.
 fn note(
     name: &'static str,
     raw: Option<&RawValue>,
@@ -178,15 +184,15 @@ fn note(
 }
 
 /// Reads one delta into the events of its choice.
-struct DeltaReader<'s> {
-    state: &'s mut State,
-    ids: &'s mut Ids,
+struct ChatDeltaDecoder<'s> {
+    state: &'s mut ChatChoiceState,
+    ids: &'s mut IdGenerator,
     whole: bool,
     events: &'s mut Vec<StreamEvent>,
 }
 
-impl DeltaReader<'_> {
-    fn delta(&mut self, delta: Delta<'_>) -> Result<()> {
+impl ChatDeltaDecoder<'_> {
+    fn delta(&mut self, delta: ChatDeltaWire<'_>) -> Result<()> {
         self.text(delta.reasoning_content.or(delta.reasoning.0), StreamEvent::Reasoning);
         if let Some(raw) = delta.reasoning_details {
             self.state.details.push(raw, self.whole);
@@ -213,19 +219,19 @@ impl DeltaReader<'_> {
         Ok(())
     }
 
-    fn text(&mut self, text: Option<Text<'_>>, event: fn(String) -> StreamEvent) {
+    fn text(&mut self, text: Option<LossyText<'_>>, event: fn(String) -> StreamEvent) {
         let text = text.filter(|text| !text.0.is_empty());
         self.events.extend(text.map(|text| event(text.into_string())));
     }
 
-    fn call(&mut self, call: Call<'_>) -> Result<()> {
+    fn call(&mut self, call: ChatCallDeltaWire<'_>) -> Result<()> {
         let id = call.id.unwrap_or_default().0;
-        let index = call.index.map(|Count(index)| index);
+        let index = call.index.map(|LenientCount(index)| index);
         let custom = call.custom.is_some();
         let (name, arguments) = match (call.function, call.custom) {
-            (_, Some(Custom { name, input })) => (name, input.unwrap_or_default()),
+            (_, Some(ChatCustomDeltaWire { name, input })) => (name, input.unwrap_or_default()),
             (Some(function), None) => (function.name.clone(), function.spelled()),
-            (None, None) => (None, Text::default()),
+            (None, None) => (None, LossyText::default()),
         };
         let name = name.unwrap_or_default().0;
         let place = if self.whole {
@@ -234,7 +240,7 @@ impl DeltaReader<'_> {
             self.state.calls.place(index, &id, &name)
         };
         let place = place.ok_or_else(|| unreadable("absurdly many tool calls"))?;
-        let seal = call.extra_content.0.and_then(ExtraContent::seal);
+        let seal = call.extra_content.0.and_then(GoogleExtraContentWire::seal);
         if !place.begins && !place.wants_name && arguments.0.is_empty() && seal.is_none() {
             return Ok(());
         }
@@ -257,8 +263,8 @@ impl DeltaReader<'_> {
         Ok(())
     }
 
-    /// The old spelling: one call, without a number and without an id.
-    fn function(&mut self, function: Function<'_>) -> Result<()> {
-        self.call(Call { function: Some(function), ..Call::default() })
+    /// The legacy spelling: one call, without a number and without an id.
+    fn function(&mut self, function: ChatFunctionDeltaWire<'_>) -> Result<()> {
+        self.call(ChatCallDeltaWire { function: Some(function), ..ChatCallDeltaWire::default() })
     }
 }

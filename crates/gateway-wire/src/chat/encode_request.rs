@@ -3,7 +3,7 @@
 use super::{
     encode_request_messages,
     encode_response_parts::member,
-    quirks::{Feature, Quirks, Thinking},
+    quirks::{ChatFeature, Quirks, ReasoningParameter},
     tools_encode,
 };
 use gateway_core::{
@@ -20,7 +20,7 @@ pub(super) fn encode(
     stream: bool,
     dropped: &mut DroppedParams,
 ) -> Vec<u8> {
-    let mut body = Body { quirks, dropped, out: Vec::with_capacity(1024) };
+    let mut body = ChatRequestBody { quirks, dropped, out: Vec::with_capacity(1024) };
     body.out.extend_from_slice(b"{\"model\":");
     // A string: this cannot fail.
     let _ = serde_json::to_writer(&mut body.out, model);
@@ -28,8 +28,8 @@ pub(super) fn encode(
     body.put("messages", &messages);
     if stream {
         body.put("stream", &true);
-        if quirks.knows(Feature::StreamOptions) {
-            body.put("stream_options", &StreamOptions { include_usage: true });
+        if quirks.knows(ChatFeature::StreamOptions) {
+            body.put("stream_options", &UsageOptionWire { include_usage: true });
         }
     }
     let thinking = body.tools(request);
@@ -48,7 +48,7 @@ pub(super) fn encode(
     body.out
 }
 
-/// Parameters of other dialects that the gateway itself sees to, or that every answer has anyway.
+/// Parameters of other dialects that the gateway itself sees to, or that every response has anyway.
 const OURS: [&str; 7] = [
     "background",
     "conversation",
@@ -60,25 +60,25 @@ const OURS: [&str; 7] = [
 ];
 
 #[derive(Serialize)]
-struct StreamOptions {
+struct UsageOptionWire {
     include_usage: bool,
 }
 
 /// Whether the model may think, where the request leaves it to the upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum MayThink {
+enum ReasoningPermission {
     AsUsual,
     No,
 }
 
 /// A body that is being written.
-struct Body<'a> {
+struct ChatRequestBody<'a> {
     quirks: &'a Quirks,
     dropped: &'a mut DroppedParams,
     out: Vec<u8>,
 }
 
-impl Body<'_> {
+impl ChatRequestBody<'_> {
     fn put(&mut self, name: &str, value: &impl Serialize) {
         member(&mut self.out, name, value);
     }
@@ -90,7 +90,12 @@ impl Body<'_> {
     }
 
     /// Writes what only some upstreams understand.
-    fn put_known(&mut self, feature: Feature, name: &'static str, value: Option<&impl Serialize>) {
+    fn put_known(
+        &mut self,
+        feature: ChatFeature,
+        name: &'static str,
+        value: Option<&impl Serialize>,
+    ) {
         if self.quirks.knows(feature) {
             self.put_some(name, value);
         } else {
@@ -105,10 +110,10 @@ impl Body<'_> {
         }
     }
 
-    fn tools(&mut self, request: &ChatRequest) -> MayThink {
+    fn tools(&mut self, request: &ChatRequest) -> ReasoningPermission {
         let tools = tools_encode::tools(self.quirks, request, self.dropped);
         let mut choice = request.tool_choice.as_ref();
-        let mut thinking = MayThink::AsUsual;
+        let mut thinking = ReasoningPermission::AsUsual;
         let forced = matches!(
             choice,
             Some(
@@ -117,12 +122,12 @@ impl Body<'_> {
                     | ToolChoice::Allowed { required: true, .. }
             )
         );
-        if forced && !self.quirks.knows(Feature::ForcedThinking) {
+        if forced && !self.quirks.knows(ChatFeature::ForcedThinking) {
             if thinks(request.options.reasoning.as_ref()) {
                 self.dropped.insert("tool_choice");
                 choice = None;
             } else {
-                thinking = MayThink::No;
+                thinking = ReasoningPermission::No;
             }
         }
         if tools.is_empty() {
@@ -140,7 +145,7 @@ impl Body<'_> {
         self.put_some(self.quirks.max_tokens, options.max_tokens.as_ref());
         self.put_some("temperature", options.temperature.as_ref());
         self.put_some("top_p", options.top_p.as_ref());
-        self.put_known(Feature::TopK, "top_k", options.top_k.as_ref());
+        self.put_known(ChatFeature::TopK, "top_k", options.top_k.as_ref());
         self.put_some("n", options.n.as_ref());
         if !options.stop.is_empty() {
             self.put("stop", &options.stop);
@@ -148,7 +153,7 @@ impl Body<'_> {
         self.put_some(self.quirks.seed, options.seed.as_ref());
         self.put_some("presence_penalty", options.presence_penalty.as_ref());
         self.put_some("frequency_penalty", options.frequency_penalty.as_ref());
-        self.put_known(Feature::LogitBias, "logit_bias", options.logit_bias.as_ref());
+        self.put_known(ChatFeature::LogitBias, "logit_bias", options.logit_bias.as_ref());
         self.put_some("logprobs", options.logprobs.as_ref());
         self.put_some("top_logprobs", options.top_logprobs.as_ref());
     }
@@ -158,56 +163,60 @@ impl Body<'_> {
         if let Some(format) = self.format(request) {
             self.put("response_format", &format);
         }
-        self.put_known(Feature::Verbosity, "verbosity", options.verbosity.as_ref());
-        self.put_known(Feature::User, "user", options.user.as_ref());
-        self.put_known(Feature::ServiceTier, "service_tier", options.service_tier.as_ref());
+        self.put_known(ChatFeature::Verbosity, "verbosity", options.verbosity.as_ref());
+        self.put_known(ChatFeature::User, "user", options.user.as_ref());
+        self.put_known(ChatFeature::ServiceTier, "service_tier", options.service_tier.as_ref());
     }
 
-    fn format<'a>(&mut self, request: &'a ChatRequest) -> Option<Format<'a>> {
+    fn format<'a>(&mut self, request: &'a ChatRequest) -> Option<ResponseFormatWire<'a>> {
         match request.options.response_format.as_ref()? {
-            ResponseFormat::Text => Some(Format { r#type: "text", json_schema: None }),
-            ResponseFormat::JsonObject => Some(Format { r#type: "json_object", json_schema: None }),
+            ResponseFormat::Text => Some(ResponseFormatWire { r#type: "text", json_schema: None }),
+            ResponseFormat::JsonObject => {
+                Some(ResponseFormatWire { r#type: "json_object", json_schema: None })
+            }
             ResponseFormat::JsonSchema { name, description, schema, strict }
-                if self.quirks.knows(Feature::JsonSchema) =>
+                if self.quirks.knows(ChatFeature::JsonSchema) =>
             {
                 let description = description.as_deref();
                 let json_schema =
-                    Schema { name, description, schema: schema.as_ref(), strict: *strict };
-                Some(Format { r#type: "json_schema", json_schema: Some(json_schema) })
+                    NamedSchemaWire { name, description, schema: schema.as_ref(), strict: *strict };
+                Some(ResponseFormatWire { r#type: "json_schema", json_schema: Some(json_schema) })
             }
             ResponseFormat::JsonSchema { .. } => {
                 self.dropped.insert("response_format.json_schema");
-                // Upstreams without schemas refuse to write JSON for nobody who asked for it.
+                // Upstreams without schemas refuse to write JSON for no one who asked for it.
                 mentions_json(request)
-                    .then_some(Format { r#type: "json_object", json_schema: None })
+                    .then_some(ResponseFormatWire { r#type: "json_object", json_schema: None })
             }
         }
     }
 
-    fn thinking(&mut self, reasoning: Option<&ReasoningOptions>, may: MayThink) {
-        let off = may == MayThink::No;
+    fn thinking(&mut self, reasoning: Option<&ReasoningOptions>, may: ReasoningPermission) {
+        let off = may == ReasoningPermission::No;
         let Some(reasoning) = reasoning.filter(|_| !off) else {
-            if off && self.quirks.thinking == Thinking::Switch {
-                self.put("thinking", &Switch { r#type: "disabled" });
+            if off && self.quirks.thinking == ReasoningParameter::Switch {
+                self.put("thinking", &ThinkingSwitchWire { r#type: "disabled" });
             }
             return;
         };
         match self.quirks.thinking {
-            Thinking::Effort => {
+            ReasoningParameter::Effort => {
                 let word =
                     effort(reasoning).map(|it| if it == Effort::Max { Effort::XHigh } else { it });
                 self.put_some("reasoning_effort", word.map(Effort::as_str).as_ref());
             }
-            Thinking::Switch => match effort(reasoning) {
-                Some(Effort::None) => self.put("thinking", &Switch { r#type: "disabled" }),
+            ReasoningParameter::Switch => match effort(reasoning) {
+                Some(Effort::None) => {
+                    self.put("thinking", &ThinkingSwitchWire { r#type: "disabled" });
+                }
                 None if !reasoning.adaptive => {}
                 effort => {
-                    self.put("thinking", &Switch { r#type: "enabled" });
+                    self.put("thinking", &ThinkingSwitchWire { r#type: "enabled" });
                     self.put_some("reasoning_effort", effort.map(coarse).as_ref());
                 }
             },
-            Thinking::Object => self.put("reasoning", &object(reasoning)),
-            Thinking::Template => {
+            ReasoningParameter::Object => self.put("reasoning", &object(reasoning)),
+            ReasoningParameter::Template => {
                 let effort = effort(reasoning);
                 if effort.is_none() && !reasoning.adaptive {
                     return;
@@ -215,22 +224,24 @@ impl Body<'_> {
                 let enable_thinking = effort != Some(Effort::None);
                 let reasoning_effort =
                     effort.filter(|_| enable_thinking).map(moderate).map(Effort::as_str);
-                self.put("chat_template_kwargs", &Template { enable_thinking, reasoning_effort });
+                self.put(
+                    "chat_template_kwargs",
+                    &TemplateOptionsWire { enable_thinking, reasoning_effort },
+                );
             }
         }
     }
 }
 
 #[derive(Serialize)]
-struct Format<'a> {
+struct ResponseFormatWire<'a> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    json_schema: Option<Schema<'a>>,
+    json_schema: Option<NamedSchemaWire<'a>>,
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names on the wire")]
-struct Schema<'a> {
+struct NamedSchemaWire<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
@@ -241,19 +252,19 @@ struct Schema<'a> {
 }
 
 #[derive(Serialize)]
-struct Switch {
+struct ThinkingSwitchWire {
     r#type: &'static str,
 }
 
 #[derive(Serialize)]
-struct Template {
+struct TemplateOptionsWire {
     enable_thinking: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<&'static str>,
 }
 
 #[derive(Serialize)]
-struct Object {
+struct ReasoningObjectWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -265,12 +276,12 @@ struct Object {
 }
 
 /// `OpenRouter` takes one of the two measures, and prefers the exact one.
-fn object(reasoning: &ReasoningOptions) -> Object {
+fn object(reasoning: &ReasoningOptions) -> ReasoningObjectWire {
     let budget = reasoning.budget.filter(|_| reasoning.effort.is_none());
     let effort = reasoning.effort.or((budget == Some(0)).then_some(Effort::None));
     let effort = effort.map(|it| if it == Effort::Max { Effort::XHigh } else { it });
     let max_tokens = budget.filter(|budget| *budget > 0);
-    Object {
+    ReasoningObjectWire {
         effort: effort.map(Effort::as_str),
         max_tokens,
         enabled: (reasoning.adaptive && effort.is_none() && max_tokens.is_none()).then_some(true),
@@ -278,7 +289,7 @@ fn object(reasoning: &ReasoningOptions) -> Object {
     }
 }
 
-/// How hard to think, in words; a budget is translated.
+/// The requested reasoning effort; a token budget is converted to its nearest level.
 fn effort(reasoning: &ReasoningOptions) -> Option<Effort> {
     reasoning.effort.or_else(|| {
         Some(match reasoning.budget? {
@@ -308,7 +319,7 @@ const fn moderate(effort: Effort) -> Effort {
     }
 }
 
-/// Whether the caller asked the model to think.
+/// Returns whether the caller asked the model to think.
 fn thinks(reasoning: Option<&ReasoningOptions>) -> bool {
     reasoning.is_some_and(|it| it.adaptive || !matches!(effort(it), None | Some(Effort::None)))
 }

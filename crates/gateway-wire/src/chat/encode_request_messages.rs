@@ -1,9 +1,9 @@
 //! Writes the messages of a request.
 
 use super::{
-    encode_request_parts::{self, Parts, Written},
-    encode_response_parts::{self, Call},
-    quirks::{Answers, Feature, History, Quirks},
+    encode_request_parts::{self, ChatPartsWire, EncodedPart},
+    encode_response_parts::{self, ToolCallOutWire},
+    quirks::{ChatFeature, Quirks, ReasoningHistory, ResponseHandling},
 };
 use gateway_core::{
     Content, DroppedParams, Message, Part, Reasoning, Role, ToolCall, ToolResult, plain_text,
@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 #[derive(Default, Serialize)]
-pub(super) struct Wire<'a> {
+pub(super) struct ChatMessageOutWire<'a> {
     role: &'static str,
     /// `null` beside what is not text.
-    content: Option<Parts<'a>>,
+    content: Option<ChatPartsWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,19 +28,23 @@ pub(super) struct Wire<'a> {
     #[serde(skip_serializing_if = "encode_response_parts::is_empty")]
     reasoning_details: Vec<Cow<'a, RawValue>>,
     #[serde(skip_serializing_if = "encode_response_parts::is_empty")]
-    tool_calls: Vec<Call<'a>>,
+    tool_calls: Vec<ToolCallOutWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
 }
 
-/// Writes the conversation.
+/// Encodes the conversation as a list of messages.
 pub(super) fn messages<'a>(
     quirks: &Quirks,
     messages: &'a [Message],
     dropped: &mut DroppedParams,
-) -> Vec<Wire<'a>> {
-    let mut writer =
-        Writer { quirks, dropped, out: Vec::with_capacity(messages.len()), shown: Vec::new() };
+) -> Vec<ChatMessageOutWire<'a>> {
+    let mut writer = ChatMessageEncoder {
+        quirks,
+        dropped,
+        out: Vec::with_capacity(messages.len()),
+        shown: Vec::new(),
+    };
     for message in messages {
         writer.message(message);
     }
@@ -48,15 +52,16 @@ pub(super) fn messages<'a>(
     writer.out
 }
 
-struct Writer<'a, 'l> {
+struct ChatMessageEncoder<'a, 'l> {
     quirks: &'l Quirks,
     dropped: &'l mut DroppedParams,
-    out: Vec<Wire<'a>>,
-    /// What tools showed besides text: results hold text only, so the user shows it after them.
-    shown: Vec<Written<'a>>,
+    out: Vec<ChatMessageOutWire<'a>>,
+    /// Images and files of tool results. `tool` messages hold text only, so a user message after
+    /// them carries these parts.
+    shown: Vec<EncodedPart<'a>>,
 }
 
-impl<'a> Writer<'a, '_> {
+impl<'a> ChatMessageEncoder<'a, '_> {
     fn message(&mut self, message: &'a Message) {
         let mut results = 0;
         for part in &message.parts {
@@ -70,36 +75,44 @@ impl<'a> Writer<'a, '_> {
         }
         self.show();
         let name = message.name.as_deref();
-        self.dropped.insert_if(name.is_some() && !self.quirks.knows(Feature::Names), "name");
-        let name = name.filter(|_| self.quirks.knows(Feature::Names));
+        self.dropped.insert_if(name.is_some() && !self.quirks.knows(ChatFeature::Names), "name");
+        let name = name.filter(|_| self.quirks.knows(ChatFeature::Names));
         let wire = match message.role {
             Role::Assistant => self.assistant(&message.parts),
-            Role::Developer if self.quirks.knows(Feature::Developer) => {
+            Role::Developer if self.quirks.knows(ChatFeature::Developer) => {
                 self.plain("developer", &message.parts)
             }
             Role::System | Role::Developer => self.plain("system", &message.parts),
             Role::User | Role::Tool => self.plain("user", &message.parts),
         };
-        self.out.push(Wire { name, ..wire });
+        self.out.push(ChatMessageOutWire { name, ..wire });
     }
 
-    /// What tools showed, in a message of the user.
+    /// Appends the pending media of tool results as a user message.
     fn show(&mut self) {
         if !self.shown.is_empty() {
-            let content = Some(Parts(std::mem::take(&mut self.shown)));
-            self.out.push(Wire { role: "user", content, ..Wire::default() });
+            let content = Some(ChatPartsWire(std::mem::take(&mut self.shown)));
+            self.out.push(ChatMessageOutWire {
+                role: "user",
+                content,
+                ..ChatMessageOutWire::default()
+            });
         }
     }
 
-    fn parts(&mut self, parts: &'a [Part]) -> Vec<Written<'a>> {
+    fn parts(&mut self, parts: &'a [Part]) -> Vec<EncodedPart<'a>> {
         parts
             .iter()
             .filter_map(|part| encode_request_parts::part(self.quirks, part, self.dropped))
             .collect()
     }
 
-    fn plain(&mut self, role: &'static str, parts: &'a [Part]) -> Wire<'a> {
-        Wire { role, content: Some(Parts(self.parts(parts))), ..Wire::default() }
+    fn plain(&mut self, role: &'static str, parts: &'a [Part]) -> ChatMessageOutWire<'a> {
+        ChatMessageOutWire {
+            role,
+            content: Some(ChatPartsWire(self.parts(parts))),
+            ..ChatMessageOutWire::default()
+        }
     }
 
     fn result(&mut self, result: &'a ToolResult) {
@@ -108,27 +121,27 @@ impl<'a> Writer<'a, '_> {
         for part in others {
             self.shown.extend(encode_request_parts::part(self.quirks, part, self.dropped));
         }
-        let mut parts: Vec<Written<'a>> = Vec::with_capacity(texts.len() + 1);
+        let mut parts: Vec<EncodedPart<'a>> = Vec::with_capacity(texts.len() + 1);
         // What says so itself stays what it is: JSON.
         if result.is_error && !plain_text(&result.parts).starts_with("{\"error\"") {
-            parts.push(Written::text("Error: "));
+            parts.push(EncodedPart::text("Error: "));
         }
         for part in texts {
             parts.extend(encode_request_parts::part(self.quirks, part, self.dropped));
         }
-        self.out.push(Wire {
+        self.out.push(ChatMessageOutWire {
             role: "tool",
-            content: Some(Parts(parts)),
+            content: Some(ChatPartsWire(parts)),
             tool_call_id: Some(&result.call_id),
-            ..Wire::default()
+            ..ChatMessageOutWire::default()
         });
     }
 
-    fn assistant(&mut self, parts: &'a [Part]) -> Wire<'a> {
-        let mut wire = Wire { role: "assistant", ..Wire::default() };
+    fn assistant(&mut self, parts: &'a [Part]) -> ChatMessageOutWire<'a> {
+        let mut wire = ChatMessageOutWire { role: "assistant", ..ChatMessageOutWire::default() };
         // Others do not know refusals, and read what was said.
-        let refusals = self.quirks.answers == Answers::Verbatim;
-        let mut said: Vec<Written<'a>> = Vec::new();
+        let refusals = self.quirks.answers == ResponseHandling::Verbatim;
+        let mut said: Vec<EncodedPart<'a>> = Vec::new();
         for part in parts {
             match &part.content {
                 Content::ToolCall(call) => wire.tool_calls.push(self.call(call)),
@@ -145,19 +158,19 @@ impl<'a> Writer<'a, '_> {
                 Content::ToolResult(_) => {}
             }
         }
-        if self.quirks.history == History::Required && !wire.tool_calls.is_empty() {
+        if self.quirks.history == ReasoningHistory::Required && !wire.tool_calls.is_empty() {
             wire.reasoning_content.get_or_insert_default();
         }
         let silent = wire.tool_calls.is_empty() && wire.refusal.is_none();
-        wire.content = (silent || !said.is_empty()).then_some(Parts(said));
+        wire.content = (silent || !said.is_empty()).then_some(ChatPartsWire(said));
         wire
     }
 
-    fn thought(&self, it: &'a Reasoning, wire: &mut Wire<'a>) {
+    fn thought(&self, it: &'a Reasoning, wire: &mut ChatMessageOutWire<'a>) {
         let place = match self.quirks.history {
-            History::Nothing => return,
-            History::Text | History::Required => &mut wire.reasoning_content,
-            History::Details => {
+            ReasoningHistory::Nothing => return,
+            ReasoningHistory::Text | ReasoningHistory::Required => &mut wire.reasoning_content,
+            ReasoningHistory::Details => {
                 wire.reasoning_details
                     .extend(it.seal.iter().flat_map(encode_response_parts::details));
                 &mut wire.reasoning
@@ -168,10 +181,10 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn call(&mut self, call: &'a ToolCall) -> Call<'a> {
-        let custom = call.custom && self.quirks.knows(Feature::CustomTools);
+    fn call(&mut self, call: &'a ToolCall) -> ToolCallOutWire<'a> {
+        let custom = call.custom && self.quirks.knows(ChatFeature::CustomTools);
         self.dropped.insert_if(call.custom && !custom, "tools.custom");
-        Call::new(&call.name, &call.arguments, custom).begin(&call.id)
+        ToolCallOutWire::new(&call.name, &call.arguments, custom).begin(&call.id)
     }
 }
 

@@ -1,10 +1,12 @@
-//! Writes whole answers.
+//! Encodes whole responses for callers of Chat Completions.
 
 use super::{
-    encode_response_parts::{self, Block, Call, ExtraContent, Function},
+    encode_response_parts::{
+        self, ExtraContentOutWire, FunctionOutWire, ThinkingBlockWire, ToolCallOutWire,
+    },
     usage,
 };
-use crate::{Ids, Reply};
+use crate::{IdGenerator, ResponseContext};
 use gateway_core::{
     ChatResponse, Choice, Content, Dialect, Finish, FinishReason, Json, Part, ToolCall,
 };
@@ -13,14 +15,14 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct WholeChatResponseWire<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: Vec<Written<'a>>,
+    choices: Vec<WholeChatChoiceWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<usage::Written>,
+    usage: Option<usage::ChatUsageOutWire>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,9 +30,9 @@ struct Body<'a> {
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct WholeChatChoiceWire<'a> {
     index: usize,
-    message: Message<'a>,
+    message: WholeChatMessageWire<'a>,
     logprobs: Option<Cow<'a, Json>>,
     finish_reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,42 +40,46 @@ struct Written<'a> {
 }
 
 #[derive(Serialize)]
-struct Message<'a> {
+struct WholeChatMessageWire<'a> {
     role: &'static str,
     content: Option<Cow<'a, str>>,
     refusal: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "encode_response_parts::is_empty")]
-    thinking_blocks: Vec<Block<'a>>,
+    thinking_blocks: Vec<ThinkingBlockWire<'a>>,
     #[serde(skip_serializing_if = "encode_response_parts::is_empty")]
     reasoning_details: Vec<Cow<'a, RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    extra_content: Option<ExtraContent<'a>>,
+    extra_content: Option<ExtraContentOutWire<'a>>,
     #[serde(skip_serializing_if = "<[Json]>::is_empty")]
     annotations: &'a [Json],
     #[serde(skip_serializing_if = "encode_response_parts::is_empty")]
-    tool_calls: Vec<Call<'a>>,
+    tool_calls: Vec<ToolCallOutWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    function_call: Option<Function<'a>>,
+    function_call: Option<FunctionOutWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audio: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<&'a Json>,
 }
 
-/// Writes a whole answer. `legacy` says that the caller spells tools the old way.
-pub(super) fn write(answer: &mut ChatResponse, mut reply: Reply, legacy: bool) -> Vec<u8> {
+/// Writes a whole response. `legacy` says that the caller spells tools in the legacy form.
+pub(super) fn write(
+    answer: &mut ChatResponse,
+    mut reply: ResponseContext,
+    legacy: bool,
+) -> Vec<u8> {
     name(answer, &mut reply.ids);
     let extra = &answer.extra;
     let choices = answer.choices.iter().enumerate();
-    let body = Body {
+    let body = WholeChatResponseWire {
         id: &answer.id,
         object: "chat.completion",
         created: answer.created.unwrap_or(reply.created),
         model: if answer.model.is_empty() { &reply.model } else { &answer.model },
         choices: choices.map(|(index, it)| choice(index, it, legacy)).collect(),
-        usage: answer.usage.as_ref().map(usage::Written::from),
+        usage: answer.usage.as_ref().map(usage::ChatUsageOutWire::from),
         service_tier: extra.get("service_tier").and_then(encode_response_parts::service_tier),
         system_fingerprint: extra.get("system_fingerprint"),
     };
@@ -82,7 +88,7 @@ pub(super) fn write(answer: &mut ChatResponse, mut reply: Reply, legacy: bool) -
 }
 
 /// Names what the upstream left nameless.
-fn name(answer: &mut ChatResponse, ids: &mut Ids) {
+fn name(answer: &mut ChatResponse, ids: &mut IdGenerator) {
     if answer.id.is_empty() {
         answer.id = ids.next("chatcmpl-");
     }
@@ -96,10 +102,10 @@ fn name(answer: &mut ChatResponse, ids: &mut Ids) {
     }
 }
 
-fn choice(index: usize, choice: &Choice, legacy: bool) -> Written<'_> {
+fn choice(index: usize, choice: &Choice, legacy: bool) -> WholeChatChoiceWire<'_> {
     let finish = choice.finish.as_ref();
     let reason = finish.map_or(FinishReason::Stop, |finish| finish.reason);
-    Written {
+    WholeChatChoiceWire {
         index,
         message: message(choice, legacy),
         logprobs: logprobs(&choice.logprobs),
@@ -108,7 +114,7 @@ fn choice(index: usize, choice: &Choice, legacy: bool) -> Written<'_> {
     }
 }
 
-fn message(choice: &Choice, legacy: bool) -> Message<'_> {
+fn message(choice: &Choice, legacy: bool) -> WholeChatMessageWire<'_> {
     let parts = &choice.message.parts;
     let calls: Vec<&ToolCall> = choice.message.tool_calls().collect();
     let refusal =
@@ -123,7 +129,7 @@ fn message(choice: &Choice, legacy: bool) -> Message<'_> {
             (it.dialect == Dialect::Chat && it.kind == kind).then_some(&it.json)
         })
     };
-    let mut message = Message {
+    let mut message = WholeChatMessageWire {
         role: "assistant",
         content: content.or_else(|| silent.then_some(Cow::Borrowed(""))),
         refusal,
@@ -144,19 +150,21 @@ fn message(choice: &Choice, legacy: bool) -> Message<'_> {
     if legacy {
         let first = calls.first();
         message.function_call =
-            first.map(|it| Function { name: &it.name, arguments: &it.arguments });
+            first.map(|it| FunctionOutWire { name: &it.name, arguments: &it.arguments });
     } else {
         message.tool_calls = calls.into_iter().map(call).collect();
     }
     message
 }
 
-fn call(call: &ToolCall) -> Call<'_> {
-    Call::new(&call.name, &call.arguments, call.custom).begin(&call.id).sealed(call.seal.as_ref())
+fn call(call: &ToolCall) -> ToolCallOutWire<'_> {
+    ToolCallOutWire::new(&call.name, &call.arguments, call.custom)
+        .begin(&call.id)
+        .sealed(call.seal.as_ref())
 }
 
-/// The proofs, each in its provider's place.
-fn seals<'a>(parts: &'a [Part], message: &mut Message<'a>) {
+/// The seals, each in its provider's place.
+fn seals<'a>(parts: &'a [Part], message: &mut WholeChatMessageWire<'a>) {
     for part in parts {
         if let Content::Reasoning(it) = &part.content
             && let Some(seal) = &it.seal
@@ -179,7 +187,7 @@ fn joined(parts: &[Part], pick: impl Fn(&Content) -> Option<&String>) -> Option<
     Some(Cow::Owned(all))
 }
 
-/// The likelihoods, joined if they came in pieces.
+/// The log probabilities, joined if they came in pieces.
 fn logprobs(pieces: &[Json]) -> Option<Cow<'_, Json>> {
     #[derive(Default, serde::Deserialize, Serialize)]
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The pieces that whole answers and chunks are written with.
+//! The pieces that whole responses and chunks are written with.
 
 use gateway_core::{Dialect, FinishReason, Json, Seal, SealKind};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// A tool call, or an addition to one.
 #[derive(Serialize)]
-pub(super) struct Call<'a> {
+pub(super) struct ToolCallOutWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) index: Option<u32>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -15,45 +15,46 @@ pub(super) struct Call<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) r#type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) function: Option<Function<'a>>,
+    pub(super) function: Option<FunctionOutWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) custom: Option<Custom<'a>>,
+    pub(super) custom: Option<CustomOutWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) extra_content: Option<ExtraContent<'a>>,
+    pub(super) extra_content: Option<ExtraContentOutWire<'a>>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Function<'a> {
+pub(super) struct FunctionOutWire<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) name: &'a str,
     pub(super) arguments: &'a str,
 }
 
 #[derive(Serialize)]
-pub(super) struct Custom<'a> {
+pub(super) struct CustomOutWire<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) name: &'a str,
     pub(super) input: &'a str,
 }
 
-/// Where Google's own endpoint of this dialect keeps signatures.
+/// The `extra_content` member in which Google's OpenAI-compatible endpoint keeps thought
+/// signatures.
 #[derive(Serialize)]
-pub(super) struct ExtraContent<'a> {
-    google: Google<'a>,
+pub(super) struct ExtraContentOutWire<'a> {
+    google: GoogleOutWire<'a>,
 }
 
 #[derive(Serialize)]
-struct Google<'a> {
+struct GoogleOutWire<'a> {
     thought_signature: &'a str,
 }
 
-impl<'a> Call<'a> {
+impl<'a> ToolCallOutWire<'a> {
     /// A call, with what is known of it.
     pub(super) fn new(name: &'a str, arguments: &'a str, custom: bool) -> Self {
         let (function, custom) = if custom {
-            (None, Some(Custom { name, input: arguments }))
+            (None, Some(CustomOutWire { name, input: arguments }))
         } else {
-            (Some(Function { name, arguments }), None)
+            (Some(FunctionOutWire { name, arguments }), None)
         };
         Self { index: None, id: "", r#type: None, function, custom, extra_content: None }
     }
@@ -64,36 +65,40 @@ impl<'a> Call<'a> {
         Self { id, r#type: Some(kind), ..self }
     }
 
-    /// Adds the proof.
+    /// Attaches the signature of the call, if it is one of Gemini's.
     pub(super) fn sealed(self, seal: Option<&'a Seal>) -> Self {
         Self { extra_content: seal.and_then(google), ..self }
     }
 }
 
-/// Google's proof, in Google's place for it.
-pub(super) fn google(seal: &Seal) -> Option<ExtraContent<'_>> {
+/// Google's seal, in Google's place for it.
+pub(super) fn google(seal: &Seal) -> Option<ExtraContentOutWire<'_>> {
     let signature = seal.dialect == Dialect::Gemini && seal.kind == SealKind::Signature;
-    signature.then_some(ExtraContent { google: Google { thought_signature: &seal.data } })
+    signature
+        .then_some(ExtraContentOutWire { google: GoogleOutWire { thought_signature: &seal.data } })
 }
 
 /// A block of thinking, as Anthropic writes it.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Block<'a> {
+pub(super) enum ThinkingBlockWire<'a> {
     Thinking { thinking: Cow<'a, str>, signature: &'a str },
     RedactedThinking { data: &'a str },
 }
 
-/// The block of `text` and Anthropic's proof.
-pub(super) fn block<'a>(text: impl Into<Cow<'a, str>>, seal: &'a Seal) -> Option<Block<'a>> {
+/// The block of `text` and Anthropic's seal.
+pub(super) fn block<'a>(
+    text: impl Into<Cow<'a, str>>,
+    seal: &'a Seal,
+) -> Option<ThinkingBlockWire<'a>> {
     if seal.dialect != Dialect::Messages {
         return None;
     }
     match seal.kind {
         SealKind::Signature => {
-            Some(Block::Thinking { thinking: text.into(), signature: &seal.data })
+            Some(ThinkingBlockWire::Thinking { thinking: text.into(), signature: &seal.data })
         }
-        SealKind::Encrypted => Some(Block::RedactedThinking { data: &seal.data }),
+        SealKind::Encrypted => Some(ThinkingBlockWire::RedactedThinking { data: &seal.data }),
         SealKind::Details => None,
     }
 }
@@ -118,12 +123,12 @@ pub(super) const fn finish(reason: FinishReason, legacy: bool) -> &'static str {
     }
 }
 
-/// The class of service in words that callers know.
+/// The service tier in words that callers know.
 pub(super) fn service_tier(json: &Json) -> Option<&'static str> {
     tier(&json.read::<String>().ok()?)
 }
 
-/// The class of service called `word`, in words that callers know.
+/// The service tier called `word`, in words that callers know.
 pub(super) fn tier(word: &str) -> Option<&'static str> {
     ["auto", "default", "flex", "scale", "priority", "fast"]
         .into_iter()

@@ -1,13 +1,13 @@
 //! Errors: reading those of many upstreams, writing ours.
 
-use super::{lenient::Text, object::Object};
-use crate::{ErrorReply, Fault, error_type};
+use crate::json::{lazy_object::LazyObject, lenient::LossyText};
+use crate::{ErrorReply, UpstreamErrorBody, error_type};
 use gateway_core::GatewayError;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-/// Reads the reply of an upstream that refused or failed.
+/// Reads the response of an upstream that refused or failed.
 ///
 /// `permanent` says that a status of 500 may blame the request: llama.cpp answers so to what it
 /// was not started for.
@@ -18,9 +18,9 @@ pub(super) fn read(reply: &ErrorReply<'_>, permanent: bool) -> GatewayError {
         }
         // Pages are for people, and mostly those of something in between.
         Some(body) if !body.starts_with('<') && !body.is_empty() => {
-            Fault { message: Some(body.to_owned()), ..Fault::default() }
+            UpstreamErrorBody { message: Some(body.to_owned()), ..UpstreamErrorBody::default() }
         }
-        Some(_) | None => Fault::default(),
+        Some(_) | None => UpstreamErrorBody::default(),
     };
     let blames_request = permanent && is_permanent(reply.status, &fault);
     // The same server would say the same again.
@@ -30,7 +30,7 @@ pub(super) fn read(reply: &ErrorReply<'_>, permanent: bool) -> GatewayError {
     fault.into_error().with_upstream_status(reply.status)
 }
 
-/// Reads the `error` of an answer that began, or pretended, to succeed.
+/// Reads the `error` of a response that began, or pretended, to succeed.
 pub(super) fn in_answer(error: &RawValue) -> GatewayError {
     let mut fault = of_json(error);
     // What says neither a status nor this is wrong on the upstream's side.
@@ -43,27 +43,35 @@ pub(super) fn in_answer(error: &RawValue) -> GatewayError {
 /// Reads an event that is called `error`, whatever its shape.
 pub(super) fn event(data: &str) -> GatewayError {
     serde_json::from_str::<&RawValue>(data).map_or_else(
-        |_| Fault { message: Some(data.to_owned()), ..Fault::default() }.into_error(),
-        |raw| match serde_json::from_str::<Object<'_>>(raw.get()) {
+        |_| {
+            UpstreamErrorBody { message: Some(data.to_owned()), ..UpstreamErrorBody::default() }
+                .into_error()
+        },
+        |raw| match serde_json::from_str::<LazyObject<'_>>(raw.get()) {
             Ok(object) => in_answer(object.get("error").unwrap_or(raw)),
             Err(_) => in_answer(raw),
         },
     )
 }
 
-/// What an error says, whatever its shape: wrapped in `error` or not, a text or an object, or the
-/// `detail` of a web framework.
-fn of_json(raw: &RawValue) -> Fault {
-    if let Ok(text) = serde_json::from_str::<Text<'_>>(raw.get()) {
-        return Fault { message: Some(text.into_string()), ..Fault::default() };
+/// Reads an error of any shape: wrapped in `error` or not, a string or an object, or the `detail`
+/// of a web framework.
+fn of_json(raw: &RawValue) -> UpstreamErrorBody {
+    if let Ok(text) = serde_json::from_str::<LossyText<'_>>(raw.get()) {
+        return UpstreamErrorBody {
+            message: Some(text.into_string()),
+            ..UpstreamErrorBody::default()
+        };
     }
     if let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
         return list.first().map(|raw| of_item(raw)).unwrap_or_default();
     }
-    let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else { return Fault::default() };
+    let Ok(object) = serde_json::from_str::<LazyObject<'_>>(raw.get()) else {
+        return UpstreamErrorBody::default();
+    };
     let mut fault = match object.get("error").or_else(|| object.get("detail")) {
         Some(inner) => of_json(inner),
-        None => Fault::default(),
+        None => UpstreamErrorBody::default(),
     };
     let word = |name: &str| object.get(name).and_then(word);
     fault.message = fault.message.or_else(|| word("message"));
@@ -79,7 +87,7 @@ fn of_json(raw: &RawValue) -> Fault {
         fault.should_retry = Some(false);
     }
     let metadata = object.get("metadata").and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let metadata: Object<'_> = metadata.unwrap_or_default();
+    let metadata: LazyObject<'_> = metadata.unwrap_or_default();
     if metadata.get("flagged_input").is_some() {
         fault.code = Some("content_filter".to_owned());
     }
@@ -94,39 +102,39 @@ fn of_json(raw: &RawValue) -> Fault {
     fault
 }
 
-/// One of several faults: where, and what.
-fn of_item(raw: &RawValue) -> Fault {
-    let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else { return of_json(raw) };
+/// Reads one entry of a list of validation errors: its location and its message.
+fn of_item(raw: &RawValue) -> UpstreamErrorBody {
+    let Ok(object) = serde_json::from_str::<LazyObject<'_>>(raw.get()) else { return of_json(raw) };
     let Some(message) = object.text("msg") else { return of_json(raw) };
     let place: Vec<&RawValue> =
         object.get("loc").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     let place: Vec<String> = place.into_iter().filter_map(word).filter(|it| it != "body").collect();
-    Fault {
+    UpstreamErrorBody {
         message: Some(message.into_owned()),
         param: Some(place.join(".")).filter(|param| !param.is_empty()),
-        ..Fault::default()
+        ..UpstreamErrorBody::default()
     }
 }
 
 /// A word, or a number in place of one.
 fn word(raw: &RawValue) -> Option<String> {
     match raw.get().as_bytes().first()? {
-        b'"' => serde_json::from_str::<Text<'_>>(raw.get()).ok().map(Text::into_string),
+        b'"' => serde_json::from_str::<LossyText<'_>>(raw.get()).ok().map(LossyText::into_string),
         b'-' | b'0'..=b'9' => Some(raw.get().to_owned()),
         _ => None,
     }
     .filter(|word| !word.is_empty())
 }
 
-/// What the provider behind `OpenRouter` said.
-fn behind(metadata: &Object<'_>) -> Option<String> {
+/// Extracts the message of the provider behind `OpenRouter`.
+fn behind(metadata: &LazyObject<'_>) -> Option<String> {
     let raw = metadata.text("raw")?;
     let inner = serde_json::from_str::<&RawValue>(&raw).ok().and_then(|raw| of_json(raw).message);
     Some(inner.unwrap_or_else(|| raw.into_owned()))
 }
 
-/// Whether a server's failure is really the request's.
-fn is_permanent(status: u16, fault: &Fault) -> bool {
+/// Returns whether a server's failure is really the request's.
+fn is_permanent(status: u16, fault: &UpstreamErrorBody) -> bool {
     const SIGNS: [&str; 9] = [
         "--",
         "not supported",
@@ -149,12 +157,12 @@ fn is_permanent(status: u16, fault: &Fault) -> bool {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
-    error: Inner<'a>,
+struct ChatErrorBodyWire<'a> {
+    error: ChatErrorWire<'a>,
 }
 
 #[derive(Serialize)]
-struct Inner<'a> {
+struct ChatErrorWire<'a> {
     message: &'a str,
     r#type: &'static str,
     param: Option<&'a str>,
@@ -166,8 +174,8 @@ struct Inner<'a> {
 
 /// Appends an error in this dialect.
 pub(super) fn write(error: &GatewayError, request_id: &str, out: &mut Vec<u8>) {
-    let body = Body {
-        error: Inner {
+    let body = ChatErrorBodyWire {
+        error: ChatErrorWire {
             message: error.message(),
             r#type: error_type(error.kind()),
             param: error.param(),
@@ -201,7 +209,7 @@ mod tests {
     const REFUSED: &str = "InvalidRequest: the provider refused the request";
 
     #[test]
-    fn the_standard_shape() {
+    fn standard_error_shape_is_decoded() {
         check(
             false,
             400,
@@ -217,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes() {
+    fn vendor_error_shapes_are_decoded() {
         check(false, 404, r#"{"error":"model x is missing"}"#, "ModelNotFound: model x is missing");
         check(
             false,
@@ -249,7 +257,7 @@ mod tests {
 
     /// `OpenRouter` says so of what it does not hand on; others answer so to a key.
     #[test]
-    fn what_is_forbidden() {
+    fn forbidden_status_maps_to_upstream_auth_or_forbidden() {
         let moderated = r#"{"error":{"code":403,"message":"no","metadata":{"reasons":["violence"],"flagged_input":"x","provider_name":"p"}}}"#;
         check(false, 403, moderated, "ContentFilter: no");
         check(false, 403, r#"{"error":{"code":"no","message":"Not here"}}"#, "Forbidden: Not here");
@@ -257,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_the_model_wrote_badly() {
+    fn malformed_tool_call_error_is_retryable() {
         let body = r#"{"error":{"message":"Failed to call a function.","type":"invalid_request_error","code":"tool_use_failed","failed_generation":"<function=f{\"a\":"}}"#;
         check(false, 400, body, "InvalidRequest: Failed to call a function.");
         let code = |error: GatewayError| error.code().to_owned();
@@ -267,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn no_shape_at_all() {
+    fn body_without_known_shape_uses_status() {
         check(false, 502, "<html><body>Bad gateway</body></html>", FAILED);
         check(false, 400, "<html></html>", REFUSED);
         check(false, 500, "", FAILED);
@@ -276,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_server_that_was_not_started_for_it() {
+    fn unsupported_local_endpoint_is_reported() {
         let jinja =
             r#"{"error":{"code":500,"message":"start it with --jinja","type":"server_error"}}"#;
         check(true, 500, jinja, "UpstreamUnsupported: start it with --jinja");
@@ -303,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_within_an_answer() {
+    fn error_inside_response_is_decoded() {
         let kind = |data: &str| event(data).kind();
         assert_eq!(kind(r#"{"error":{"code":429,"message":"x"}}"#), ErrorKind::RateLimited);
         assert_eq!(kind(r#"{"error":{"code":"502"}}"#), ErrorKind::Upstream);
@@ -316,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_has_every_member() {
+    fn written_error_has_every_member() {
         let mut out = Vec::new();
         write(&GatewayError::invalid("n", "n: \"x\"\n"), "r1", &mut out);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Why an answer ended, in the words of many upstreams.
+//! Why a response ended, in the words of many upstreams.
 
 use gateway_core::{ErrorKind, Finish, FinishReason, GatewayError, Result};
 
@@ -6,7 +6,7 @@ use gateway_core::{ErrorKind, Finish, FinishReason, GatewayError, Result};
 ///
 /// # Errors
 ///
-/// Some words mean that the upstream failed in the middle of the answer.
+/// Some words mean that the upstream failed in the middle of the response.
 pub(super) fn read(word: &str) -> Result<Finish> {
     let reason = match word {
         "length" | "max_tokens" | "model_length" | "max_output_tokens" | "MAX_TOKENS" => {
@@ -30,7 +30,7 @@ pub(super) fn read(word: &str) -> Result<Finish> {
     Ok(Finish { reason, native, stop_sequence: None })
 }
 
-/// Whether callers know the word.
+/// Returns whether callers know the word.
 pub(super) fn is_known(word: &str) -> bool {
     matches!(word, "stop" | "length" | "tool_calls" | "content_filter" | "function_call")
 }
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_many_upstreams() {
+    fn vendor_words_map_to_finish_reasons() {
         check("stop", "stop");
         check("eos", "stop");
         check("complete", "stop");
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_word_is_kept_beside_ours() {
+    fn unknown_word_is_preserved_as_native() {
         assert_eq!(read("stop").unwrap().native, None);
         assert_eq!(read("eos").unwrap().native.as_deref(), Some("eos"));
     }

@@ -25,11 +25,10 @@ mod encode_response;
 mod encode_response_parts;
 mod errors;
 mod finish_reason;
-mod lenient;
+mod media;
 mod normalize;
 mod normalize_message;
 mod normalize_metadata;
-mod object;
 mod outbound;
 mod passthrough;
 mod quirks;
@@ -40,24 +39,23 @@ mod stream_writer;
 mod tool_call_slots;
 mod tools_decode;
 mod tools_encode;
-mod tree;
 pub(crate) mod usage;
 mod usage_scan;
 
 pub use self::{
-    outbound::ChatUpstream,
-    quirks::{Answers, Feature, History, Quirks, Thinking},
+    outbound::ChatOutbound,
+    quirks::{ChatFeature, Quirks, ReasoningHistory, ReasoningParameter, ResponseHandling},
 };
 
-use self::stream_writer::Writer;
-use crate::{Caller, Reply, StreamWriter};
+use self::stream_writer::ChatStreamWriter;
+use crate::{InboundDialect, ResponseContext, StreamWriter};
 use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Payload, Result};
 
 /// The side that faces callers.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ChatCaller;
+pub struct ChatInbound;
 
-impl Caller for ChatCaller {
+impl InboundDialect for ChatInbound {
     fn dialect(&self) -> Dialect {
         Dialect::Chat
     }
@@ -73,15 +71,15 @@ impl Caller for ChatCaller {
         decode_request::decode
     }
 
-    fn write_whole(&self, mut answer: ChatResponse, reply: Reply) -> Vec<u8> {
+    fn write_whole(&self, mut answer: ChatResponse, reply: ResponseContext) -> Vec<u8> {
         let calls =
             answer.choices.iter().any(|choice| choice.message.tool_calls().next().is_some());
         let legacy = calls && is_legacy(&reply.payload);
         encode_response::write(&mut answer, reply, legacy)
     }
 
-    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {
-        Box::new(Writer::new(reply))
+    fn writer(&self, reply: ResponseContext) -> Box<dyn StreamWriter> {
+        Box::new(ChatStreamWriter::new(reply))
     }
 
     fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8> {
@@ -91,7 +89,7 @@ impl Caller for ChatCaller {
     }
 }
 
-/// Whether the caller spells tools the old way.
+/// Returns whether the caller spells tools in the legacy form.
 fn is_legacy(payload: &Payload) -> bool {
     match payload {
         // A request without the word need not be decoded.

@@ -1,23 +1,24 @@
-//! Mends messages, and additions to them.
+//! Normalizes messages, and additions to them.
 
-use super::{
-    tool_call_slots::Calls,
-    tree::{Members, Node},
-};
-use crate::{Ids, unreadable};
+use super::tool_call_slots::ToolCallSlots;
+use crate::json::editable_object::{EditableObject, JsonNode};
+use crate::{IdGenerator, unreadable};
 use gateway_core::Result;
 use std::borrow::Cow;
 
-/// What a message belongs to.
-pub(super) struct Turn<'t> {
-    pub(super) calls: &'t mut Calls,
-    pub(super) ids: &'t mut Ids,
+/// The state that a message or delta is normalized against.
+pub(super) struct MessageContext<'t> {
+    pub(super) calls: &'t mut ToolCallSlots,
+    pub(super) ids: &'t mut IdGenerator,
     /// It is a message, not an addition to one.
     pub(super) whole: bool,
 }
 
-/// Mends `message`.
-pub(super) fn mend(message: &mut Members<'_>, turn: &mut Turn<'_>) -> Result<()> {
+/// Normalizes `message`, a whole message or a delta.
+pub(super) fn normalize(
+    message: &mut EditableObject<'_>,
+    turn: &mut MessageContext<'_>,
+) -> Result<()> {
     content(message);
     if message.get("reasoning_content").is_none()
         && let Some(text) = message.get("reasoning").filter(|it| it.text().is_some()).cloned()
@@ -25,7 +26,7 @@ pub(super) fn mend(message: &mut Members<'_>, turn: &mut Turn<'_>) -> Result<()>
         message.set("reasoning_content", text);
     }
     citations(message);
-    let null = |name: &str, node: &Node<'_>| match name {
+    let null = |name: &str, node: &JsonNode<'_>| match name {
         "tool_calls" | "function_call" => node.is_empty(),
         "content" | "refusal" => !turn.whole && node.is_null(),
         "reasoning_content" => node.is_null(),
@@ -41,8 +42,8 @@ pub(super) fn mend(message: &mut Members<'_>, turn: &mut Turn<'_>) -> Result<()>
 }
 
 /// Notes of kinds that OpenAI's clients do not know stand beside those that they do.
-fn citations(message: &mut Members<'_>) {
-    let Some(notes) = message.get_mut("annotations").and_then(Node::list) else { return };
+fn citations(message: &mut EditableObject<'_>) {
+    let Some(notes) = message.get_mut("annotations").and_then(JsonNode::list) else { return };
     let mut others = Vec::new();
     notes.retain_mut(|note| {
         let kind = note.object().and_then(|note| note.get("type")?.text());
@@ -53,21 +54,21 @@ fn citations(message: &mut Members<'_>) {
         known
     });
     if !others.is_empty() {
-        message.set("other_annotations", Node::List(others));
+        message.set("other_annotations", JsonNode::List(others));
     }
 }
 
 /// A list of pieces becomes the text and the thinking in it.
-fn content(message: &mut Members<'_>) {
-    let Some(pieces) = message.get_mut("content").and_then(Node::list) else { return };
+fn content(message: &mut EditableObject<'_>) {
+    let Some(pieces) = message.get_mut("content").and_then(JsonNode::list) else { return };
     let (mut said, mut thought, mut kept) = (String::new(), String::new(), false);
     for piece in pieces {
         if let Some(text) = piece.text() {
             said.push_str(&text);
         } else if let Some(piece) = piece.object() {
-            match piece.get("type").and_then(Node::text).as_deref() {
+            match piece.get("type").and_then(JsonNode::text).as_deref() {
                 Some("text") => {
-                    said.push_str(&piece.get("text").and_then(Node::text).unwrap_or_default());
+                    said.push_str(&piece.get("text").and_then(JsonNode::text).unwrap_or_default());
                 }
                 Some("thinking") => thinking(piece, &mut thought),
                 _ => kept = true,
@@ -75,17 +76,17 @@ fn content(message: &mut Members<'_>) {
         }
     }
     if thought.is_empty() || !said.is_empty() || kept {
-        message.set("content", Node::Text(said.into()));
+        message.set("content", JsonNode::Text(said.into()));
     } else {
-        message.set("content", Node::Null);
+        message.set("content", JsonNode::Null);
     }
     if !thought.is_empty() {
-        message.set("reasoning_content", Node::Text(thought.into()));
+        message.set("reasoning_content", JsonNode::Text(thought.into()));
     }
 }
 
 /// Thinking is a text, or a list of pieces with text.
-fn thinking(piece: &mut Members<'_>, thought: &mut String) {
+fn thinking(piece: &mut EditableObject<'_>, thought: &mut String) {
     let Some(node) = piece.get_mut("thinking") else { return };
     if let Some(text) = node.text() {
         thought.push_str(&text);
@@ -96,33 +97,33 @@ fn thinking(piece: &mut Members<'_>, thought: &mut String) {
     }
 }
 
-fn call(call: &mut Members<'_>, turn: &mut Turn<'_>) -> Result<()> {
-    let id = call.get("id").and_then(Node::text).unwrap_or_default();
+fn call(call: &mut EditableObject<'_>, turn: &mut MessageContext<'_>) -> Result<()> {
+    let id = call.get("id").and_then(JsonNode::text).unwrap_or_default();
     let inner = if call.get("custom").is_some() { "custom" } else { "function" };
-    let name = call.get_mut(inner).and_then(Node::object);
+    let name = call.get_mut(inner).and_then(JsonNode::object);
     let name = name.and_then(|it| it.get("name")?.text()).unwrap_or_default();
     let index = match call.get("index") {
-        Some(Node::Raw(raw)) => raw.get().parse().ok(),
+        Some(JsonNode::Raw(raw)) => raw.get().parse().ok(),
         _ => None,
     };
     let place =
         if turn.whole { turn.calls.begin(index, &id) } else { turn.calls.place(index, &id, &name) };
     let place = place.ok_or_else(|| unreadable("absurdly many tool calls"))?;
     if !turn.whole {
-        call.set("index", Node::Number(place.at.into()));
+        call.set("index", JsonNode::Number(place.at.into()));
     }
     if place.begins {
         if id.is_empty() {
-            call.set("id", Node::Text(turn.ids.next("call_").into()));
+            call.set("id", JsonNode::Text(turn.ids.next("call_").into()));
         }
         if call.get("type").is_none_or(|it| it.text().is_none_or(|text| text.is_empty())) {
-            call.set("type", Node::Text(Cow::Borrowed(inner)));
+            call.set("type", JsonNode::Text(Cow::Borrowed(inner)));
         }
     } else {
         call.remove("id");
         call.remove("type");
     }
-    if let Some(inner) = call.get_mut(inner).and_then(Node::object) {
+    if let Some(inner) = call.get_mut(inner).and_then(JsonNode::object) {
         if !place.begins && !place.wants_name {
             inner.remove("name");
         }
@@ -132,7 +133,7 @@ fn call(call: &mut Members<'_>, turn: &mut Turn<'_>) -> Result<()> {
 }
 
 /// Arguments are a string that holds JSON; some upstreams send the JSON itself, or nothing.
-fn arguments(function: &mut Members<'_>, begins: bool) {
+fn arguments(function: &mut EditableObject<'_>, begins: bool) {
     let spelled = match function.get("arguments") {
         Some(node) if node.text().is_some() => return,
         Some(node) => serde_json::to_string(node).unwrap_or_default(),
@@ -140,5 +141,5 @@ fn arguments(function: &mut Members<'_>, begins: bool) {
         None if begins || function.has("arguments") => String::new(),
         None => return,
     };
-    function.set("arguments", Node::Text(spelled.into()));
+    function.set("arguments", JsonNode::Text(spelled.into()));
 }

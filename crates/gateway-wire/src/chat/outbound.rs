@@ -1,15 +1,15 @@
 //! The side that faces upstreams.
 
 use super::{
-    decode_response::Decoder,
+    decode_response::ChatResponseDecoder,
     encode_request, errors, normalize,
-    passthrough::Relay,
-    quirks::{Answers, Quirks},
-    request_edits::adapt,
-    stream_reader::Reader,
+    passthrough::ChatPassthrough,
+    quirks::{Quirks, ResponseHandling},
+    request_edits::edit_request,
+    stream_reader::ChatStreamReader,
     usage_scan,
 };
-use crate::{Encoded, ErrorReply, Ids, StreamReader, Upstream, unreadable};
+use crate::{EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader, unreadable};
 use bytes::Bytes;
 use gateway_core::{
     Chunk, Dialect, DroppedParams, GatewayError, Inspection, ProviderRequest, RawRequest, Result,
@@ -18,20 +18,20 @@ use memchr::memmem;
 
 /// The side that faces upstreams.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ChatUpstream {
-    /// What the upstream makes of the dialect.
+pub struct ChatOutbound {
+    /// The upstream's deviations from `OpenAI`.
     pub quirks: Quirks,
 }
 
-impl ChatUpstream {
-    /// The caller's own bytes, if they are what is sent and the answer is to be passed on.
-    fn relayed(call: &ProviderRequest) -> Option<&RawRequest> {
+impl ChatOutbound {
+    /// The caller's own bytes, if they are what is sent and the response is to be passed on.
+    fn passthrough_request(call: &ProviderRequest) -> Option<&RawRequest> {
         call.original(Dialect::Chat).filter(|original| original.envelope.stream == call.stream)
     }
 
-    /// How many choices the answer must have.
-    fn expected(call: &ProviderRequest) -> usize {
-        if let Some(original) = Self::relayed(call)
+    /// The number of choices that the response must have.
+    fn expected_choices(call: &ProviderRequest) -> usize {
+        if let Some(original) = Self::passthrough_request(call)
             && memmem::find(&original.body, b"\"n\"").is_none()
         {
             return 1;
@@ -41,7 +41,7 @@ impl ChatUpstream {
     }
 
     /// The model's name, as the caller knows it.
-    fn asked(call: &ProviderRequest) -> String {
+    fn requested_model(call: &ProviderRequest) -> String {
         match &call.payload {
             gateway_core::Payload::Raw(original) => original.envelope.model.clone(),
             gateway_core::Payload::Parsed(request) => request.model.clone(),
@@ -49,16 +49,16 @@ impl ChatUpstream {
     }
 }
 
-impl Upstream for ChatUpstream {
+impl OutboundDialect for ChatOutbound {
     fn dialect(&self) -> Dialect {
         Dialect::Chat
     }
 
-    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
+    fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
         let model = &call.target.model;
-        if let Some(original) = Self::relayed(call) {
-            let body = adapt(&self.quirks, original, model);
-            return Ok(Encoded { body, dropped: DroppedParams::default() });
+        if let Some(original) = Self::passthrough_request(call) {
+            let body = edit_request(&self.quirks, original, model);
+            return Ok(EncodedRequest { body, dropped: DroppedParams::default() });
         }
         let mut dropped = DroppedParams::default();
         let request = call.request()?;
@@ -66,58 +66,69 @@ impl Upstream for ChatUpstream {
         if call.strict {
             dropped.require_empty()?;
         }
-        Ok(Encoded::whole(body, dropped))
+        Ok(EncodedRequest::whole(body, dropped))
     }
 
-    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
+    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {
         let start = body.len() - body.trim_ascii_start().len();
         let body = body.slice(start..);
         let text = std::str::from_utf8(&body).map_err(|_| unreadable("an answer is not UTF-8"))?;
-        let relays = Self::relayed(call).is_some();
-        let mended = match self.quirks.answers {
-            Answers::Verbatim => None,
-            Answers::Mended | Answers::Renamed => {
-                let renames = self.quirks.answers == Answers::Renamed;
-                Some(normalize::whole(text, ids.clone(), &Self::asked(call), renames)?)
+        let passes_through = Self::passthrough_request(call).is_some();
+        let normalized = match self.quirks.answers {
+            ResponseHandling::Verbatim => None,
+            ResponseHandling::Normalized | ResponseHandling::Renamed => {
+                let renames = self.quirks.answers == ResponseHandling::Renamed;
+                Some(normalize::whole(text, ids.clone(), &Self::requested_model(call), renames)?)
             }
         };
-        let text = mended.as_deref().unwrap_or(text);
-        let events = if relays && call.inspection == Inspection::UsageOnly {
-            usage_scan::read(text)?
+        let text = normalized.as_deref().unwrap_or(text);
+        let events = if passes_through && call.inspection == Inspection::UsageOnly {
+            usage_scan::scan(text)?
         } else {
             let mut events = Vec::new();
-            Decoder::whole(ids).read(text, &mut events)?;
+            ChatResponseDecoder::whole(ids).read(text, &mut events)?;
             events
         };
-        if !relays {
+        if !passes_through {
             return Ok(Chunk::from_events(events));
         }
-        let verbatim = Some(mended.map_or_else(|| body.clone(), Bytes::from));
+        let verbatim = Some(normalized.map_or_else(|| body.clone(), Bytes::from));
         Ok(Chunk { events, verbatim, output: true, ..Chunk::default() })
     }
 
-    fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
-        let expected = Self::expected(call);
-        let relayed = Self::relayed(call);
-        let wants_usage = relayed.is_some_and(|original| original.envelope.stream_usage);
-        let decoder = Decoder::chunks(ids.clone());
-        let mender = match self.quirks.answers {
-            Answers::Verbatim => None,
-            Answers::Mended => {
-                Some(normalize::Mender::new(ids, Self::asked(call), false, wants_usage))
-            }
-            Answers::Renamed => {
-                Some(normalize::Mender::new(ids, Self::asked(call), true, wants_usage))
-            }
+    fn reader(&self, call: &ProviderRequest, ids: IdGenerator) -> Box<dyn StreamReader> {
+        let expected = Self::expected_choices(call);
+        let passthrough = Self::passthrough_request(call);
+        let wants_usage = passthrough.is_some_and(|original| original.envelope.stream_usage);
+        let decoder = ChatResponseDecoder::chunks(ids.clone());
+        let normalizer = match self.quirks.answers {
+            ResponseHandling::Verbatim => None,
+            ResponseHandling::Normalized => Some(normalize::Normalizer::new(
+                ids,
+                Self::requested_model(call),
+                false,
+                wants_usage,
+            )),
+            ResponseHandling::Renamed => Some(normalize::Normalizer::new(
+                ids,
+                Self::requested_model(call),
+                true,
+                wants_usage,
+            )),
         };
-        match (mender, relayed) {
+        match (normalizer, passthrough) {
             (None, Some(_)) => {
-                Box::new(Relay::new(decoder, call.inspection, expected, wants_usage))
+                Box::new(ChatPassthrough::new(decoder, call.inspection, expected, wants_usage))
             }
-            (Some(mender), Some(_)) => {
-                Box::new(Reader::mending(decoder, mender, call.inspection, expected))
+            (Some(normalizer), Some(_)) => Box::new(ChatStreamReader::normalizing(
+                decoder,
+                normalizer,
+                call.inspection,
+                expected,
+            )),
+            (normalizer, None) => {
+                Box::new(ChatStreamReader::translating(decoder, normalizer, expected))
             }
-            (mender, None) => Box::new(Reader::translating(decoder, mender, expected)),
         }
     }
 

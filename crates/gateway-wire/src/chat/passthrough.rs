@@ -3,17 +3,17 @@
 //! What is passed on is read no closer than metering needs: until the model says something every
 //! chunk, afterwards those that tell of the end, of token counts or of an error.
 
-use super::{decode_response::Decoder, errors};
-use crate::{StreamReader, json::Walk, sse};
+use super::{decode_response::ChatResponseDecoder, errors};
+use crate::{StreamReader, json::JsonCursor, sse};
 use bytes::Bytes;
 use gateway_core::{Chunk, Inspection, Result, StreamEvent};
 use std::borrow::Cow;
 
-/// Passes on chunks.
-pub(super) struct Relay {
-    decoder: Decoder,
+/// The stream reader for upstreams whose chunks callers can take unchanged.
+pub(super) struct ChatPassthrough {
+    decoder: ChatResponseDecoder,
     inspection: Inspection,
-    /// How many choices there will be.
+    /// The number of choices in the response.
     expected: usize,
     wants_usage: bool,
     /// The model has said something.
@@ -21,9 +21,9 @@ pub(super) struct Relay {
     done: bool,
 }
 
-impl Relay {
+impl ChatPassthrough {
     pub(super) fn new(
-        decoder: Decoder,
+        decoder: ChatResponseDecoder,
         inspection: Inspection,
         expected: usize,
         wants_usage: bool,
@@ -31,12 +31,13 @@ impl Relay {
         Self { decoder, inspection, expected, wants_usage, output: false, done: false }
     }
 
-    /// Whether every chunk is read. With several choices it takes that to know which have begun.
+    /// Returns whether every chunk is read. With several choices it takes that to know which have
+    /// begun.
     fn reads_all(&self) -> bool {
         self.inspection == Inspection::Full || !self.output || self.expected > 1
     }
 
-    fn slowly(&mut self, block: &Bytes, frame: &mut Chunk) -> Result<()> {
+    fn inspect_block(&mut self, block: &Bytes, frame: &mut Chunk) -> Result<()> {
         let plain = sse::is_plain(block);
         let mut kept = Vec::new();
         let mut changed = !plain;
@@ -63,7 +64,7 @@ impl Relay {
         changed: &mut bool,
     ) -> Result<()> {
         for event in sse::events(block) {
-            // Of a plain event only one that is no text is not borrowed: it is mended.
+            // Of a plain event only one that is no text is not borrowed: it is normalized.
             *changed |= matches!(event.data, Cow::Owned(_));
             let data = event.data.trim();
             if self.done || data == "[DONE]" || data.is_empty() {
@@ -75,7 +76,7 @@ impl Relay {
                 return Err(errors::event(data));
             }
             let before = frame.events.len();
-            if self.reads_all() || !is_quiet(data.as_bytes()) {
+            if self.reads_all() || !is_content_only(data.as_bytes()) {
                 self.decoder.read(data, &mut frame.events)?;
             }
             let new = frame.events.get(before..).unwrap_or_default();
@@ -95,45 +96,46 @@ impl Relay {
     }
 }
 
-/// Whether every event of `block`, which is plain, is one that need not be read. What is no object
-/// is no chunk: the caller learns that the answer failed instead of choking on it.
-fn is_quiet_block(block: &[u8]) -> bool {
+/// Returns whether every event of `block`, which is plain, is one that need not be read. What is no
+/// object is no chunk: the caller learns that the response failed instead of choking on it.
+fn is_content_only_block(block: &[u8]) -> bool {
     let mut begin = 0;
     memchr::memchr_iter(b'\n', block).all(|end| {
         let line = block.get(begin..end).unwrap_or_default();
         begin = end + 1;
         // Others end an event, or name it.
-        line.strip_prefix(b"data: ").is_none_or(is_quiet)
+        line.strip_prefix(b"data: ").is_none_or(is_content_only)
     })
 }
 
-/// Whether `data` is an object that tells neither of the end nor of token counts nor of an error.
-fn is_quiet(data: &[u8]) -> bool {
-    let walked = std::str::from_utf8(data).ok().and_then(|data| Walk::through(data, quiet));
+/// Returns whether `data` is an object without a finish reason, token counts or an error.
+fn is_content_only(data: &[u8]) -> bool {
+    let walked =
+        std::str::from_utf8(data).ok().and_then(|data| JsonCursor::parse(data, content_only));
     walked.is_some()
 }
 
-fn quiet(walk: &mut Walk<'_>) -> Option<()> {
-    walk.object(|key, walk| match key {
-        "choices" if !walk.is_null() => walk.array(quiet_choice),
+fn content_only(cursor: &mut JsonCursor<'_>) -> Option<()> {
+    cursor.object(|key, cursor| match key {
+        "choices" if !cursor.is_null() => cursor.array(content_only_choice),
         "choices" => Some(()),
-        "usage" | "error" => walk.is_null().then_some(()),
-        _ => walk.value().map(drop),
+        "usage" | "error" => cursor.is_null().then_some(()),
+        _ => cursor.skip_value().map(drop),
     })
 }
 
-fn quiet_choice(walk: &mut Walk<'_>) -> Option<()> {
-    walk.object(|key, walk| match key {
-        "finish_reason" => walk.is_null().then_some(()),
-        _ => walk.value().map(drop),
+fn content_only_choice(cursor: &mut JsonCursor<'_>) -> Option<()> {
+    cursor.object(|key, cursor| match key {
+        "finish_reason" => cursor.is_null().then_some(()),
+        _ => cursor.skip_value().map(drop),
     })
 }
 
-impl StreamReader for Relay {
+impl StreamReader for ChatPassthrough {
     fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         let reads_all = self.reads_all() || self.done;
-        if reads_all || !sse::is_plain(&block) || !is_quiet_block(&block) {
-            self.slowly(&block, frame)?;
+        if reads_all || !sse::is_plain(&block) || !is_content_only_block(&block) {
+            self.inspect_block(&block, frame)?;
         } else {
             frame.verbatim = Some(block);
             frame.output = true;
@@ -161,11 +163,11 @@ mod tests {
 
     #[track_caller]
     fn check(chunk: &str, expected: bool) {
-        assert_eq!(is_quiet(chunk.as_bytes()), expected, "{chunk}");
+        assert_eq!(is_content_only(chunk.as_bytes()), expected, "{chunk}");
     }
 
     #[test]
-    fn a_chunk_that_only_says_something_is_not_read() {
+    fn content_only_chunk_is_not_decoded() {
         for rest in ["", r#","usage":null"#, r#","error": null"#, r#","x":{"usage":{"a":1}}"#] {
             let delta = r#"{"content":"\"usage\": {}","finish_reason":"in what is said"}"#;
             let chunk = |choices: &str| format!(r#"{{"id":"c","choices":{choices}{rest}}}"#);

@@ -1,32 +1,32 @@
-//! What an upstream makes of the dialect.
+//! Deviations of OpenAI-compatible upstreams from `OpenAI`.
 
-/// How an upstream differs from `OpenAI`.
+/// The deviations of one upstream from `OpenAI`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quirks {
     /// The name under which configuration knows it.
     pub name: &'static str,
-    /// What it understands of what not everybody does.
-    pub knows: &'static [Feature],
-    /// Which answers callers get.
-    pub answers: Answers,
-    /// What it calls the limit of tokens.
+    /// The optional features that the upstream supports.
+    pub knows: &'static [ChatFeature],
+    /// The treatment of responses on their way to callers of this dialect.
+    pub answers: ResponseHandling,
+    /// The name of the parameter that limits output tokens.
     pub max_tokens: &'static str,
-    /// What it calls the seed.
+    /// The name of the parameter that seeds sampling.
     pub seed: &'static str,
-    /// How it is asked to think.
-    pub thinking: Thinking,
-    /// What it wants to see again of its thinking.
-    pub history: History,
+    /// The parameter that controls reasoning.
+    pub thinking: ReasoningParameter,
+    /// The form in which reasoning of earlier turns is sent back.
+    pub history: ReasoningHistory,
     /// Some of its statuses of 500 blame the request: trying again does not help.
     pub permanent_failures: bool,
 }
 
 /// Something that not every upstream understands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Feature {
-    /// The role `developer`.
+pub enum ChatFeature {
+    /// Accepts messages with the role `developer`.
     Developer,
-    /// `stream_options`.
+    /// Accepts `stream_options` and reports usage in streams.
     StreamOptions,
     /// `response_format` with a schema.
     JsonSchema,
@@ -34,74 +34,74 @@ pub enum Feature {
     ForcedThinking,
     /// Tools that take free text, and a choice among some tools only.
     CustomTools,
-    /// Pictures.
+    /// Accepts image parts.
     Images,
-    /// Sound.
+    /// Accepts audio parts.
     Audio,
-    /// Documents.
+    /// Accepts file parts.
     Files,
     /// Documents in its own store.
     FileIds,
-    /// `cache_control`.
+    /// Accepts `cache_control` on parts and tools.
     CacheControl,
-    /// `top_k`.
+    /// Accepts the parameter `top_k`.
     TopK,
-    /// `logit_bias`.
+    /// Accepts the parameter `logit_bias`.
     LogitBias,
-    /// `user`.
+    /// Accepts the parameter `user`.
     User,
-    /// `verbosity`.
+    /// Accepts the parameter `verbosity`.
     Verbosity,
-    /// `service_tier`.
+    /// Accepts the parameter `service_tier`.
     ServiceTier,
     /// `name` of a message.
     Names,
 }
 
-/// Which answers callers get.
+/// The treatment of an upstream's responses on their way to callers of this dialect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Answers {
+pub enum ResponseHandling {
     /// The upstream's own bytes: `OpenAI`'s clients take them as they are.
     Verbatim,
-    /// Nearly the upstream's own: what `OpenAI`'s clients stumble over is mended.
-    Mended,
+    /// Nearly the upstream's own: what `OpenAI`'s clients stumble over is normalized.
+    Normalized,
     /// Mended, and under the model's name as the caller knows it: the upstream's own says too much.
     Renamed,
 }
 
-/// How an upstream is asked to think.
+/// The parameter through which an upstream takes reasoning options.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Thinking {
-    /// `reasoning_effort`.
+pub enum ReasoningParameter {
+    /// The parameter `reasoning_effort` of `OpenAI`.
     Effort,
     /// `thinking: {type}`, and how hard in `reasoning_effort`.
     Switch,
     /// `reasoning: {effort, max_tokens, exclude}`.
     Object,
-    /// `chat_template_kwargs: {enable_thinking, reasoning_effort}`.
+    /// The parameter `chat_template_kwargs: {enable_thinking, reasoning_effort}`.
     Template,
 }
 
-/// What an upstream wants to see again of its thinking.
+/// The form in which an upstream takes back reasoning of earlier turns.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum History {
-    /// Nothing.
+pub enum ReasoningHistory {
+    /// Reasoning is not sent back.
     Nothing,
-    /// `reasoning_content`.
+    /// The member `reasoning_content` of assistant messages.
     Text,
     /// `reasoning_content`, on every turn that called tools, be it empty.
     Required,
-    /// `reasoning` and `reasoning_details`.
+    /// The members `reasoning` and `reasoning_details`.
     Details,
 }
 
-use Feature::{
+use ChatFeature::{
     Audio, CacheControl, CustomTools, Developer, FileIds, Files, ForcedThinking, Images,
     JsonSchema, LogitBias, Names, ServiceTier, StreamOptions, TopK, User, Verbosity,
 };
 
 impl Quirks {
-    /// `OpenAI`.
+    /// The reference: `OpenAI` itself.
     pub const OPENAI: Self = Self {
         name: "openai",
         knows: &[
@@ -120,16 +120,17 @@ impl Quirks {
             ServiceTier,
             Names,
         ],
-        answers: Answers::Verbatim,
+        answers: ResponseHandling::Verbatim,
         max_tokens: "max_completion_tokens",
         seed: "seed",
-        thinking: Thinking::Effort,
-        history: History::Nothing,
+        thinking: ReasoningParameter::Effort,
+        history: ReasoningHistory::Nothing,
         permanent_failures: false,
     };
 
     /// `OpenAI`'s models on Azure.
-    pub const AZURE: Self = Self { name: "azure", answers: Answers::Mended, ..Self::OPENAI };
+    pub const AZURE: Self =
+        Self { name: "azure", answers: ResponseHandling::Normalized, ..Self::OPENAI };
 
     /// A server of which nothing is known but that it is compatible.
     pub const COMPATIBLE: Self = Self {
@@ -146,21 +147,21 @@ impl Quirks {
             User,
             Names,
         ],
-        answers: Answers::Mended,
+        answers: ResponseHandling::Normalized,
         max_tokens: "max_tokens",
         ..Self::OPENAI
     };
 
-    /// `DeepSeek`.
+    /// The deviations of `DeepSeek`'s own API.
     pub const DEEPSEEK: Self = Self {
         name: "deepseek",
         knows: &[StreamOptions, LogitBias, Names],
-        thinking: Thinking::Switch,
-        history: History::Required,
+        thinking: ReasoningParameter::Switch,
+        history: ReasoningHistory::Required,
         ..Self::COMPATIBLE
     };
 
-    /// `OpenRouter`.
+    /// The deviations of `OpenRouter`'s API.
     pub const OPENROUTER: Self = Self {
         name: "openrouter",
         knows: &[
@@ -179,22 +180,22 @@ impl Quirks {
             ServiceTier,
             Names,
         ],
-        thinking: Thinking::Object,
-        history: History::Details,
+        thinking: ReasoningParameter::Object,
+        history: ReasoningHistory::Details,
         ..Self::COMPATIBLE
     };
 
     /// llama.cpp's server, and what is built around it.
     pub const LLAMACPP: Self = Self {
         name: "llamacpp",
-        answers: Answers::Renamed,
-        thinking: Thinking::Template,
-        history: History::Text,
+        answers: ResponseHandling::Renamed,
+        thinking: ReasoningParameter::Template,
+        history: ReasoningHistory::Text,
         permanent_failures: true,
         ..Self::COMPATIBLE
     };
 
-    /// Groq.
+    /// The deviations of Groq's API.
     pub const GROQ: Self = Self {
         name: "groq",
         knows: &[StreamOptions, JsonSchema, ForcedThinking, Images, User, ServiceTier, Names],
@@ -202,7 +203,7 @@ impl Quirks {
         ..Self::COMPATIBLE
     };
 
-    /// Mistral.
+    /// The deviations of Mistral's API.
     pub const MISTRAL: Self = Self {
         name: "mistral",
         knows: &[JsonSchema, ForcedThinking, Images, Audio],
@@ -210,7 +211,7 @@ impl Quirks {
         ..Self::COMPATIBLE
     };
 
-    /// xAI.
+    /// The deviations of xAI's API.
     pub const XAI: Self = Self {
         name: "xai",
         knows: &[StreamOptions, JsonSchema, ForcedThinking, Images, LogitBias, User, Names],
@@ -218,22 +219,22 @@ impl Quirks {
         ..Self::COMPATIBLE
     };
 
-    /// Perplexity.
+    /// The deviations of Perplexity's API.
     pub const PERPLEXITY: Self = Self {
         name: "perplexity",
         knows: &[JsonSchema, ForcedThinking, Images, TopK],
         ..Self::COMPATIBLE
     };
 
-    /// Ollama's compatible endpoint.
+    /// The deviations of Ollama's OpenAI-compatible endpoint.
     pub const OLLAMA: Self = Self {
         name: "ollama",
         knows: &[StreamOptions, JsonSchema, ForcedThinking, Images, User],
-        history: History::Text,
+        history: ReasoningHistory::Text,
         ..Self::COMPATIBLE
     };
 
-    /// All of them.
+    /// Every known set of deviations, for tests.
     pub const ALL: [Self; 11] = [
         Self::OPENAI,
         Self::AZURE,
@@ -253,8 +254,8 @@ impl Quirks {
         Self::ALL.into_iter().find(|quirks| quirks.name == name)
     }
 
-    /// Whether the upstream understands `feature`.
-    pub fn knows(&self, feature: Feature) -> bool {
+    /// Returns whether the upstream understands `feature`.
+    pub fn knows(&self, feature: ChatFeature) -> bool {
         self.knows.contains(&feature)
     }
 }
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_and_differ() {
+    fn feature_names_are_unique() {
         for quirks in Quirks::ALL {
             assert_eq!(Quirks::named(quirks.name), Some(quirks));
         }

@@ -1,20 +1,20 @@
-//! `OpenRouter`'s `reasoning_details`: proofs of thinking that want to come back as they were.
+//! `OpenRouter`'s `reasoning_details`: reasoning seals that want to come back as they were.
 
 use super::decode_request_reasoning;
 use gateway_core::{Dialect, Seal, SealKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, value::RawValue};
 
-/// The details of one answer. A stream sends them in fragments.
+/// The details of one response. A stream sends them in fragments.
 #[derive(Debug, Default)]
-pub(super) struct Details {
+pub(super) struct ReasoningDetails {
     whole: Option<Seal>,
-    fragments: Vec<Detail>,
+    fragments: Vec<ReasoningDetailWire>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-struct Detail {
+struct ReasoningDetailWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,22 +33,22 @@ struct Detail {
     index: Option<Number>,
 }
 
-impl Details {
+impl ReasoningDetails {
     /// Takes in a list of details.
     pub(super) fn push(&mut self, raw: &RawValue, whole: bool) {
         if whole {
             self.whole = (raw.get() != "[]").then(|| decode_request_reasoning::details(raw));
             return;
         }
-        let details: Vec<Detail> = serde_json::from_str(raw.get()).unwrap_or_default();
+        let details: Vec<ReasoningDetailWire> = serde_json::from_str(raw.get()).unwrap_or_default();
         for detail in details {
             self.fragment(detail);
         }
     }
 
     /// Fragments of one detail share its type and number.
-    fn fragment(&mut self, detail: Detail) {
-        let continues = |last: &&mut Detail| {
+    fn fragment(&mut self, detail: ReasoningDetailWire) {
+        let continues = |last: &&mut ReasoningDetailWire| {
             detail.index.is_some() && last.index == detail.index && last.r#type == detail.r#type
         };
         let Some(last) = self.fragments.last_mut().filter(continues) else {
@@ -69,7 +69,7 @@ impl Details {
         last.format = detail.format.or(last.format.take());
     }
 
-    /// All of them, in one seal. They are told once.
+    /// Takes all details out as one seal; later calls return `None`.
     pub(super) fn seal(&mut self) -> Option<Seal> {
         let fragments = std::mem::take(&mut self.fragments);
         let joined = (!fragments.is_empty()).then(|| serde_json::to_string(&fragments).ok());
@@ -89,7 +89,7 @@ mod tests {
 
     #[track_caller]
     fn check(pieces: &[&str], expected: Option<&str>) {
-        let mut details = Details::default();
+        let mut details = ReasoningDetails::default();
         for piece in pieces {
             details.push(serde_json::from_str(piece).unwrap(), false);
         }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_nothing() {
+    fn empty_fragments_yield_no_seal() {
         check(&["[]"], None);
         check(&[], None);
     }

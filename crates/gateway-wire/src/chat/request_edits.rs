@@ -2,12 +2,10 @@
 //!
 //! Everything else stays as the caller wrote it, to the byte.
 
-use super::{
-    object::Object,
-    quirks::{Feature, History, Quirks},
-};
+use super::quirks::{ChatFeature, Quirks, ReasoningHistory};
+use crate::json::lazy_object::LazyObject;
 use crate::{
-    json::{self, Limits, Member},
+    json::{self, JsonLimits, JsonMember},
     splice::{literal, splice},
 };
 use bytes::Bytes;
@@ -20,43 +18,43 @@ static DEVELOPER: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"develop
 
 static TOOL_CALLS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"tool_calls\""));
 
-type Edits = Vec<(Range<usize>, Bytes)>;
+type ByteEdits = Vec<(Range<usize>, Bytes)>;
 
 /// The body to send, in pieces.
-pub(super) fn adapt(quirks: &Quirks, original: &RawRequest, model: &str) -> Vec<Bytes> {
+pub(super) fn edit_request(quirks: &Quirks, original: &RawRequest, model: &str) -> Vec<Bytes> {
     let RawRequest { body, envelope, .. } = original;
     let mut edits = Vec::new();
     let mut name = literal(model).to_vec();
-    if envelope.stream && !envelope.stream_usage && quirks.knows(Feature::StreamOptions) {
+    if envelope.stream && !envelope.stream_usage && quirks.knows(ChatFeature::StreamOptions) {
         match &envelope.stream_options {
-            Some(at) => edits.extend(ask_for_usage(body, at)),
+            Some(at) => edits.extend(request_usage(body, at)),
             None => name.extend_from_slice(br#","stream_options":{"include_usage":true}"#),
         }
     }
     if body.get(envelope.model_span.clone()) != Some(name.as_slice()) {
         edits.push((envelope.model_span.clone(), name.into()));
     }
-    if envelope.stream_options.is_some() && !quirks.knows(Feature::StreamOptions) {
+    if envelope.stream_options.is_some() && !quirks.knows(ChatFeature::StreamOptions) {
         cut(body, &["stream_options", "session_id"], &mut edits);
     } else {
         edits.extend(envelope.session.iter().map(|(_, at)| (at.clone(), Bytes::new())));
     }
     rename(quirks, body, &mut edits);
-    if !quirks.knows(Feature::Developer) && DEVELOPER.find(body).is_some() {
-        each_message(body, envelope, |message| demote(body, message, &mut edits));
+    if !quirks.knows(ChatFeature::Developer) && DEVELOPER.find(body).is_some() {
+        each_message(body, envelope, |message| replace_developer_role(body, message, &mut edits));
     }
-    if quirks.history == History::Required && TOOL_CALLS.find(body).is_some() {
-        each_message(body, envelope, |message| remember(body, message, &mut edits));
+    if quirks.history == ReasoningHistory::Required && TOOL_CALLS.find(body).is_some() {
+        each_message(body, envelope, |message| insert_reasoning(body, message, &mut edits));
     }
     splice(body, edits)
 }
 
 /// The members of the object that stands at `at`, with their places in `body`.
-fn members<'a>(body: &'a [u8], at: &Range<usize>) -> Vec<Member<'a>> {
+fn members<'a>(body: &'a [u8], at: &Range<usize>) -> Vec<JsonMember<'a>> {
     let mut members = Vec::new();
     let object = body.get(at.clone()).unwrap_or_default();
     // It was sound when the request came in.
-    let _ = json::members(object, &Limits { depth: usize::MAX }, |member| members.push(member));
+    let _ = json::members(object, &JsonLimits { depth: usize::MAX }, |member| members.push(member));
     for member in &mut members {
         for span in [&mut member.key_span, &mut member.value_span] {
             *span = span.start + at.start..span.end + at.start;
@@ -66,7 +64,7 @@ fn members<'a>(body: &'a [u8], at: &Range<usize>) -> Vec<Member<'a>> {
 }
 
 /// Adds the wish for token counts to the `stream_options` that stand at `at`.
-fn ask_for_usage(body: &[u8], at: &Range<usize>) -> Option<(Range<usize>, Bytes)> {
+fn request_usage(body: &[u8], at: &Range<usize>) -> Option<(Range<usize>, Bytes)> {
     let options = body.get(at.clone())?;
     if !options.starts_with(b"{") {
         return Some((at.clone(), Bytes::from_static(br#"{"include_usage":true}"#)));
@@ -87,7 +85,7 @@ fn ask_for_usage(body: &[u8], at: &Range<usize>) -> Option<(Range<usize>, Bytes)
 }
 
 /// Cuts the members called `names` out, and the commas that go with them.
-fn cut(body: &[u8], names: &[&str], edits: &mut Edits) {
+fn cut(body: &[u8], names: &[&str], edits: &mut ByteEdits) {
     let mut start = None;
     let mut end_of_last = None;
     for member in members(body, &(0..body.len())) {
@@ -108,7 +106,7 @@ fn cut(body: &[u8], names: &[&str], edits: &mut Edits) {
 }
 
 /// Calls members by the upstream's names for them.
-fn rename(quirks: &Quirks, body: &[u8], edits: &mut Edits) {
+fn rename(quirks: &Quirks, body: &[u8], edits: &mut ByteEdits) {
     for (ours, theirs) in [("max_completion_tokens", quirks.max_tokens), ("seed", quirks.seed)] {
         if ours == theirs || memmem::find(body, ours.as_bytes()).is_none() {
             continue;
@@ -122,7 +120,7 @@ fn rename(quirks: &Quirks, body: &[u8], edits: &mut Edits) {
     }
 }
 
-fn each_message<'a>(body: &'a [u8], envelope: &Envelope, mut see: impl FnMut(&Object<'a>)) {
+fn each_message<'a>(body: &'a [u8], envelope: &Envelope, mut see: impl FnMut(&LazyObject<'a>)) {
     let messages = envelope.messages.clone().and_then(|at| body.get(at));
     let messages: Option<Vec<&RawValue>> =
         messages.and_then(|messages| serde_json::from_slice(messages).ok());
@@ -133,14 +131,14 @@ fn each_message<'a>(body: &'a [u8], envelope: &Envelope, mut see: impl FnMut(&Ob
     }
 }
 
-/// Where `part`, which is borrowed from `body`, stands in it.
+/// The byte range of `part`, a slice borrowed from `body`.
 fn place(body: &[u8], part: &str) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(body.as_ptr().addr());
     start..start.saturating_add(part.len())
 }
 
-/// `developer` becomes `system`.
-fn demote(body: &[u8], message: &Object<'_>, edits: &mut Edits) {
+/// Replaces the role `developer` with `system`.
+fn replace_developer_role(body: &[u8], message: &LazyObject<'_>, edits: &mut ByteEdits) {
     if message.is("role", "developer")
         && let Some(role) = message.get("role")
     {
@@ -149,7 +147,7 @@ fn demote(body: &[u8], message: &Object<'_>, edits: &mut Edits) {
 }
 
 /// A turn that called tools gets its `reasoning_content` back, be it empty.
-fn remember(body: &[u8], message: &Object<'_>, edits: &mut Edits) {
+fn insert_reasoning(body: &[u8], message: &LazyObject<'_>, edits: &mut ByteEdits) {
     let called = message.get("tool_calls").is_some_and(|calls| calls.get() != "[]");
     if !message.is("role", "assistant") || !called || message.get("reasoning_content").is_some() {
         return;
@@ -174,7 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn original(body: &str) -> RawRequest {
-        let envelope = envelope::read(body.as_bytes(), &Limits::default()).unwrap();
+        let envelope = envelope::read(body.as_bytes(), &JsonLimits::default()).unwrap();
         RawRequest::new(
             Dialect::Chat,
             Bytes::copy_from_slice(body.as_bytes()),
@@ -184,7 +182,7 @@ mod tests {
     }
 
     fn sent(quirks: &Quirks, body: &str) -> String {
-        String::from_utf8(adapt(quirks, &original(body), "new").concat()).unwrap()
+        String::from_utf8(edit_request(quirks, &original(body), "new").concat()).unwrap()
     }
 
     #[track_caller]
@@ -196,7 +194,7 @@ mod tests {
     const OPENAI: &Quirks = &Quirks::OPENAI;
 
     #[test]
-    fn only_the_model_changes() {
+    fn only_model_name_changes() {
         check(
             OPENAI,
             r#" { "x" : 1.0 , "model" : "old", "y":[ ] }"#,
@@ -206,12 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn the_session_is_ours() {
+    fn session_member_is_removed() {
         check(OPENAI, r#"{"model":"a","session_id":"s","n":1}"#, r#"{"model":"new","n":1}"#);
     }
 
     #[test]
-    fn streams_are_asked_for_usage() {
+    fn stream_usage_is_requested() {
         check(
             OPENAI,
             r#"{"model":"a","stream":true}"#,
@@ -240,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn upstreams_have_their_own_names() {
+    fn parameter_is_renamed_for_upstream() {
         check(
             &Quirks::DEEPSEEK,
             r#"{"model":"a","max_completion_tokens":5}"#,
@@ -259,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn developers_become_the_system() {
+    fn developer_role_becomes_system() {
         let body = r#"{"messages":[{"content":"developer","role":"developer"}, {"role": "user","content":"\"developer\""}],"model":"a"}"#;
         let expected = r#"{"messages":[{"content":"developer","role":"system"}, {"role": "user","content":"\"developer\""}],"model":"new"}"#;
         check(&Quirks::COMPATIBLE, body, expected);
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_comes_back_where_it_must() {
+    fn reasoning_is_returned_where_required() {
         let deepseek = &Quirks::DEEPSEEK;
         check(
             deepseek,
@@ -313,7 +311,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_else_it_says_stays(
+        fn other_members_are_unchanged(
             before in prop::collection::vec(value(), 0..4),
             after in prop::collection::vec(value(), 0..4),
             blank in "[ \n\t]{0,2}",

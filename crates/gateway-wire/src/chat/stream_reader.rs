@@ -1,49 +1,58 @@
-//! Reads streams that need more than being passed on: they are mended, translated, or both.
+//! Reads streams that need more than being passed on: they are normalized, translated, or both.
 
 use super::{
-    decode_response::{Decoder, truncated},
+    decode_response::{ChatResponseDecoder, truncated},
     errors,
-    normalize::{Mended, Mender},
+    normalize::{NormalizedChunk, Normalizer},
 };
 use crate::{StreamReader, sse};
 use bytes::Bytes;
 use gateway_core::{Chunk, Inspection, Result, StreamEvent};
 
-/// Reads chunks into events and, if the caller speaks this dialect, into mended chunks.
-pub(super) struct Reader {
-    decoder: Decoder,
-    mender: Option<Mender>,
-    /// How closely to read chunks that are handed on; `None` if only events are.
+/// Reads chunks into events and, if the caller speaks this dialect, into normalized chunks.
+pub(super) struct ChatStreamReader {
+    decoder: ChatResponseDecoder,
+    normalizer: Option<Normalizer>,
+    /// The inspection depth of chunks that are passed on; `None` if only events are produced.
     passes: Option<Inspection>,
     expected: usize,
     /// The model has said something.
     output: bool,
-    /// The mender had the end of every choice that began.
-    mended: bool,
+    /// The normalizer had the end of every choice that began.
+    normalized: bool,
     done: bool,
 }
 
-impl Reader {
+impl ChatStreamReader {
     /// For a caller of another dialect.
     pub(super) const fn translating(
-        decoder: Decoder,
-        mender: Option<Mender>,
+        decoder: ChatResponseDecoder,
+        normalizer: Option<Normalizer>,
         expected: usize,
     ) -> Self {
-        Self { decoder, mender, passes: None, expected, output: false, mended: false, done: false }
+        Self {
+            decoder,
+            normalizer,
+            passes: None,
+            expected,
+            output: false,
+            normalized: false,
+            done: false,
+        }
     }
 
     /// For a caller of this dialect.
-    pub(super) fn mending(
-        decoder: Decoder,
-        mender: Mender,
+    pub(super) fn normalizing(
+        decoder: ChatResponseDecoder,
+        normalizer: Normalizer,
         inspection: Inspection,
         expected: usize,
     ) -> Self {
-        Self { passes: Some(inspection), ..Self::translating(decoder, Some(mender), expected) }
+        Self { passes: Some(inspection), ..Self::translating(decoder, Some(normalizer), expected) }
     }
 
-    /// Whether every chunk is read into events. The mender knows what is metered without them.
+    /// Returns whether every chunk is read into events. The normalizer knows what is metered
+    /// without them.
     fn reads_all(&self) -> bool {
         self.passes != Some(Inspection::UsageOnly) || !self.output
     }
@@ -68,10 +77,10 @@ impl Reader {
 
     fn chunk(&mut self, data: &str, frame: &mut Chunk, out: &mut Vec<u8>) -> Result<()> {
         let reads = self.reads_all();
-        let Some(mender) = &mut self.mender else {
+        let Some(normalizer) = &mut self.normalizer else {
             return self.decoder.read(data, &mut frame.events);
         };
-        let Mended { chunk, usage } = mender.chunk(data)?;
+        let NormalizedChunk { chunk, usage } = normalizer.chunk(data)?;
         if let Some(chunk) = chunk {
             if reads {
                 self.decoder.read(&chunk, &mut frame.events)?;
@@ -83,11 +92,11 @@ impl Reader {
         Ok(())
     }
 
-    /// What the mender kept for the end.
+    /// Emits what the normalizer held back for the end of the stream.
     fn close(&mut self, frame: &mut Chunk, out: &mut Vec<u8>) -> Result<()> {
-        let Some(mender) = &mut self.mender else { return Ok(()) };
-        self.mended = mender.is_finished(1);
-        let (ends, usage) = mender.end();
+        let Some(normalizer) = &mut self.normalizer else { return Ok(()) };
+        self.normalized = normalizer.is_finished(1);
+        let (ends, usage) = normalizer.end();
         for chunk in ends {
             self.decoder.read(&chunk, &mut frame.events)?;
             sse::write(out, None, &chunk);
@@ -112,7 +121,7 @@ impl Reader {
     }
 }
 
-impl StreamReader for Reader {
+impl StreamReader for ChatStreamReader {
     fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         let mut out = Vec::new();
         let outcome = self.each(&block, frame, &mut out);
@@ -127,8 +136,8 @@ impl StreamReader for Reader {
             self.close(frame, &mut out)?;
         }
         self.settle(frame, out);
-        match self.mender {
-            Some(_) if self.mended => Ok(()),
+        match self.normalizer {
+            Some(_) if self.normalized => Ok(()),
             Some(_) => Err(truncated()),
             // Whoever says that this is all may give fewer choices than were asked for.
             None => self.decoder.end(if self.done { 1 } else { self.expected }),
@@ -136,8 +145,8 @@ impl StreamReader for Reader {
     }
 
     fn is_finished(&self) -> bool {
-        match &self.mender {
-            Some(mender) => self.mended || mender.is_finished(self.expected),
+        match &self.normalizer {
+            Some(normalizer) => self.normalized || normalizer.is_finished(self.expected),
             None => self.decoder.is_finished(self.expected),
         }
     }

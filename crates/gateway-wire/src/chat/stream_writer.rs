@@ -1,10 +1,12 @@
-//! Writes streamed answers.
+//! Encodes streamed responses for callers of Chat Completions.
 
 use super::{
-    encode_response_parts::{self, Block, Call, ExtraContent, Function},
+    encode_response_parts::{
+        self, ExtraContentOutWire, FunctionOutWire, ThinkingBlockWire, ToolCallOutWire,
+    },
     errors, usage,
 };
-use crate::{Reply, StreamWriter};
+use crate::{ResponseContext, StreamWriter};
 use bytes::Bytes;
 use gateway_core::{
     Chunk, Dialect, Finish, GatewayError, Json, Opaque, Payload, Seal, Started, StreamEvent,
@@ -14,37 +16,37 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, iter::Peekable, vec};
 
-/// Writes chunks.
-pub(super) struct Writer {
-    reply: Reply,
-    /// How every chunk begins, up to its choices.
+/// The stream writer of Chat Completions.
+pub(super) struct ChatStreamWriter {
+    reply: ResponseContext,
+    /// The beginning of every chunk, up to its choices.
     prefix: Vec<u8>,
     service_tier: Option<&'static str>,
     system_fingerprint: Option<Json>,
     /// The choice that is being written.
     current: usize,
-    choices: Vec<State>,
+    choices: Vec<ChunkChoiceState>,
     usage: Option<Usage>,
     /// The caller asked for token counts.
     wants_usage: bool,
-    /// The caller spells tools the old way; unknown until it matters.
+    /// The caller spells tools in the legacy form; unknown until it matters.
     legacy: Option<bool>,
-    /// Only the upstream's bytes were written: they told of the usage.
+    /// Only verbatim upstream bytes were written, which already held the usage.
     passed: bool,
 }
 
 #[derive(Default)]
-struct State {
+struct ChunkChoiceState {
     begun: bool,
     finished: bool,
-    /// Thinking since the last proof.
+    /// Thinking since the last seal.
     thought: String,
     /// The calls that hold free text.
     custom: Vec<u32>,
 }
 
 #[derive(Default, Serialize)]
-struct Delta<'a> {
+struct ChunkDeltaWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,17 +56,17 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_blocks: Option<[Block<'a>; 1]>,
+    thinking_blocks: Option<[ThinkingBlockWire<'a>; 1]>,
     #[serde(skip_serializing_if = "encode_response_parts::is_empty")]
     reasoning_details: Vec<Cow<'a, RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    extra_content: Option<ExtraContent<'a>>,
+    extra_content: Option<ExtraContentOutWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<[&'a Json; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_calls: Option<[Call<'a>; 1]>,
+    tool_calls: Option<[ToolCallOutWire<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    function_call: Option<Function<'a>>,
+    function_call: Option<FunctionOutWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audio: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,20 +74,20 @@ struct Delta<'a> {
 }
 
 #[derive(Serialize)]
-struct Choice<'a> {
+struct ChunkChoiceWire<'a> {
     index: usize,
-    delta: Delta<'a>,
+    delta: ChunkDeltaWire<'a>,
     logprobs: Option<&'a Json>,
     finish_reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     native_finish_reason: Option<&'a str>,
 }
 
-/// More choices than any answer has.
+/// More choices than any response has.
 const MAX_CHOICES: usize = 256;
 
-impl Writer {
-    pub(super) fn new(reply: Reply) -> Self {
+impl ChatStreamWriter {
+    pub(super) fn new(reply: ResponseContext) -> Self {
         let wants_usage = match &reply.payload {
             Payload::Raw(original) => original.envelope.stream_usage,
             Payload::Parsed(request) => request.stream_usage,
@@ -109,7 +111,7 @@ impl Writer {
         *self.legacy.get_or_insert_with(|| super::is_legacy(payload))
     }
 
-    /// Every chunk of an answer has the same id, time and model.
+    /// Every chunk of a response has the same id, time and model.
     fn begin(&mut self, started: Started) {
         #[derive(Serialize)]
         struct Head<'a> {
@@ -132,15 +134,15 @@ impl Writer {
         self.prefix.pop();
     }
 
-    fn state(&mut self) -> Option<&mut State> {
+    fn state(&mut self) -> Option<&mut ChunkChoiceState> {
         while self.choices.len() <= self.current {
-            self.choices.push(State::default());
+            self.choices.push(ChunkChoiceState::default());
         }
         self.choices.get_mut(self.current)
     }
 
     /// Appends a chunk with one choice.
-    fn choice(&mut self, mut choice: Choice<'_>, out: &mut Vec<u8>) {
+    fn choice(&mut self, mut choice: ChunkChoiceWire<'_>, out: &mut Vec<u8>) {
         let Some(state) = self.state() else { return };
         if !state.begun {
             state.begun = true;
@@ -153,8 +155,8 @@ impl Writer {
         self.chunk(&[choice], None, out);
     }
 
-    fn delta(&mut self, delta: Delta<'_>, logprobs: Option<&Json>, out: &mut Vec<u8>) {
-        let choice = Choice {
+    fn delta(&mut self, delta: ChunkDeltaWire<'_>, logprobs: Option<&Json>, out: &mut Vec<u8>) {
+        let choice = ChunkChoiceWire {
             index: self.current,
             delta,
             logprobs,
@@ -164,7 +166,7 @@ impl Writer {
         self.choice(choice, out);
     }
 
-    fn chunk(&mut self, choices: &[Choice<'_>], usage: Option<&Usage>, out: &mut Vec<u8>) {
+    fn chunk(&mut self, choices: &[ChunkChoiceWire<'_>], usage: Option<&Usage>, out: &mut Vec<u8>) {
         if self.prefix.is_empty() {
             self.begin(Started::default());
         }
@@ -177,7 +179,7 @@ impl Writer {
             encode_response_parts::member(out, "system_fingerprint", print);
         }
         if self.wants_usage {
-            encode_response_parts::member(out, "usage", &usage.map(usage::Written::from));
+            encode_response_parts::member(out, "usage", &usage.map(usage::ChatUsageOutWire::from));
         }
         out.extend_from_slice(b"}\n\n");
     }
@@ -198,20 +200,26 @@ impl Writer {
                 self.current = usize::try_from(index).unwrap_or(MAX_CHOICES).min(MAX_CHOICES);
             }
             StreamEvent::Text(text) => {
-                let delta = Delta { content: Some(&text), ..Delta::default() };
+                let delta = ChunkDeltaWire { content: Some(&text), ..ChunkDeltaWire::default() };
                 self.delta(delta, logprobs(rest).as_ref(), out);
             }
             StreamEvent::Refusal(text) => {
-                let delta = Delta { refusal: Some(&text), ..Delta::default() };
+                let delta = ChunkDeltaWire { refusal: Some(&text), ..ChunkDeltaWire::default() };
                 self.delta(delta, logprobs(rest).as_ref(), out);
             }
             StreamEvent::Reasoning(text) => self.reasoning(&text, out),
             StreamEvent::Seal(seal) => self.seal(&seal, out),
             StreamEvent::ToolCall(call) => self.call(&call, out),
             StreamEvent::Annotation(note) => {
-                self.delta(Delta { annotations: Some([&note]), ..Delta::default() }, None, out);
+                self.delta(
+                    ChunkDeltaWire { annotations: Some([&note]), ..ChunkDeltaWire::default() },
+                    None,
+                    out,
+                );
             }
-            StreamEvent::Logprobs(logprobs) => self.delta(Delta::default(), Some(&logprobs), out),
+            StreamEvent::Logprobs(logprobs) => {
+                self.delta(ChunkDeltaWire::default(), Some(&logprobs), out);
+            }
             StreamEvent::Opaque(it) => self.opaque(&it, out),
             StreamEvent::Extra(name, json) => match &*name {
                 "service_tier" => self.service_tier = encode_response_parts::service_tier(&json),
@@ -227,7 +235,11 @@ impl Writer {
         if let Some(state) = self.state() {
             state.thought.push_str(text);
         }
-        self.delta(Delta { reasoning_content: Some(text), ..Delta::default() }, None, out);
+        self.delta(
+            ChunkDeltaWire { reasoning_content: Some(text), ..ChunkDeltaWire::default() },
+            None,
+            out,
+        );
     }
 
     /// Of what only its own dialect knows, ours has two kinds.
@@ -236,19 +248,23 @@ impl Writer {
         if it.dialect == Dialect::Chat {
             let (audio, images) = (json("audio"), json("images"));
             if audio.or(images).is_some() {
-                self.delta(Delta { audio, images, ..Delta::default() }, None, out);
+                self.delta(
+                    ChunkDeltaWire { audio, images, ..ChunkDeltaWire::default() },
+                    None,
+                    out,
+                );
             }
         }
     }
 
     fn seal(&mut self, seal: &Seal, out: &mut Vec<u8>) {
         let thought = self.state().map(|state| std::mem::take(&mut state.thought));
-        let delta = Delta {
+        let delta = ChunkDeltaWire {
             thinking_blocks: encode_response_parts::block(thought.unwrap_or_default(), seal)
                 .map(|block| [block]),
             reasoning_details: encode_response_parts::details(seal),
             extra_content: encode_response_parts::google(seal),
-            ..Delta::default()
+            ..ChunkDeltaWire::default()
         };
         let says = delta.thinking_blocks.is_some()
             || delta.extra_content.is_some()
@@ -262,8 +278,12 @@ impl Writer {
         let begins = !call.id.is_empty() || !call.name.is_empty();
         if self.legacy() {
             if call.index == 0 {
-                let function = Function { name: &call.name, arguments: &call.arguments };
-                self.delta(Delta { function_call: Some(function), ..Delta::default() }, None, out);
+                let function = FunctionOutWire { name: &call.name, arguments: &call.arguments };
+                self.delta(
+                    ChunkDeltaWire { function_call: Some(function), ..ChunkDeltaWire::default() },
+                    None,
+                    out,
+                );
             }
             return;
         }
@@ -273,10 +293,15 @@ impl Writer {
             }
             state.custom.contains(&call.index)
         });
-        let written = Call::new(&call.name, &call.arguments, custom);
+        let written = ToolCallOutWire::new(&call.name, &call.arguments, custom);
         let written = if begins { written.begin(&call.id) } else { written };
-        let written = Call { index: Some(call.index), ..written.sealed(call.seal.as_ref()) };
-        self.delta(Delta { tool_calls: Some([written]), ..Delta::default() }, None, out);
+        let written =
+            ToolCallOutWire { index: Some(call.index), ..written.sealed(call.seal.as_ref()) };
+        self.delta(
+            ChunkDeltaWire { tool_calls: Some([written]), ..ChunkDeltaWire::default() },
+            None,
+            out,
+        );
     }
 
     fn finish(&mut self, finish: &Finish, out: &mut Vec<u8>) {
@@ -285,9 +310,9 @@ impl Writer {
             return;
         }
         let legacy = finish.reason == gateway_core::FinishReason::ToolCalls && self.legacy();
-        let choice = Choice {
+        let choice = ChunkChoiceWire {
             index: self.current,
-            delta: Delta::default(),
+            delta: ChunkDeltaWire::default(),
             logprobs: None,
             finish_reason: Some(encode_response_parts::finish(finish.reason, legacy)),
             native_finish_reason: finish.native.as_deref(),
@@ -296,7 +321,7 @@ impl Writer {
     }
 }
 
-/// The likelihoods of the text just taken, if they follow.
+/// The log probabilities of the text just taken, if they follow.
 fn logprobs(rest: &mut Peekable<vec::IntoIter<StreamEvent>>) -> Option<Json> {
     match rest.next_if(|next| matches!(next, StreamEvent::Logprobs(_))) {
         Some(StreamEvent::Logprobs(json)) => Some(json),
@@ -304,7 +329,7 @@ fn logprobs(rest: &mut Peekable<vec::IntoIter<StreamEvent>>) -> Option<Json> {
     }
 }
 
-impl StreamWriter for Writer {
+impl StreamWriter for ChatStreamWriter {
     fn write(&mut self, mut frame: Chunk, out: &mut Vec<u8>) {
         if let Some(bytes) = self.pass(&mut frame) {
             out.extend_from_slice(&bytes);

@@ -6,10 +6,10 @@ mod fixtures;
 mod stream_reader;
 mod stream_writer;
 
-use super::{ChatCaller, ChatUpstream, Quirks};
+use super::{ChatInbound, ChatOutbound, Quirks};
 use crate::{
-    Caller, Framing, Ids, MAX_ANSWER_BYTES, Reply, StreamReader, StreamWriter, Upstream, envelope,
-    framing::Splitter, json::Limits,
+    IdGenerator, InboundDialect, MAX_ANSWER_BYTES, OutboundDialect, ResponseContext, StreamFraming,
+    StreamReader, StreamWriter, envelope, framing::EventSplitter, json::JsonLimits,
 };
 use bytes::Bytes;
 use gateway_core::{
@@ -25,9 +25,9 @@ fn original(members: &str) -> ProviderRequest {
     let body = format!(
         r#"{{"model":"asked","messages":[{{"role":"user","content":"hi"}}]{comma}{members}}}"#
     );
-    let envelope = envelope::read(body.as_bytes(), &Limits::default()).unwrap();
+    let envelope = envelope::read(body.as_bytes(), &JsonLimits::default()).unwrap();
     let stream = envelope.stream;
-    let original = RawRequest::new(Dialect::Chat, body.into(), envelope, ChatCaller.decode());
+    let original = RawRequest::new(Dialect::Chat, body.into(), envelope, ChatInbound.decode());
     call(Payload::Raw(Arc::new(original)), stream)
 }
 
@@ -49,8 +49,13 @@ fn call(payload: Payload, stream: bool) -> ProviderRequest {
     }
 }
 
-fn reply(call: &ProviderRequest) -> Reply {
-    Reply { payload: call.payload.clone(), model: "asked".to_owned(), created: 7, ids: Ids::new(1) }
+fn reply(call: &ProviderRequest) -> ResponseContext {
+    ResponseContext {
+        payload: call.payload.clone(),
+        model: "asked".to_owned(),
+        created: 7,
+        ids: IdGenerator::new(1),
+    }
 }
 
 /// What became of a stream.
@@ -81,10 +86,10 @@ impl Outcome {
 
 /// Sends `pieces` of a stream through a reader and a writer.
 fn run(quirks: Quirks, call: &ProviderRequest, pieces: &[&[u8]]) -> Outcome {
-    let upstream = ChatUpstream { quirks };
-    let mut reader = upstream.reader(call, Ids::new(2));
-    let mut writer = ChatCaller.writer(reply(call));
-    let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
+    let upstream = ChatOutbound { quirks };
+    let mut reader = upstream.reader(call, IdGenerator::new(2));
+    let mut writer = ChatInbound.writer(reply(call));
+    let mut splitter = EventSplitter::new(StreamFraming::Sse, MAX_ANSWER_BYTES);
     let (mut outcome, mut out) = (Outcome::default(), Vec::new());
     let mut blocks = Vec::new();
     for piece in pieces {

@@ -1,9 +1,10 @@
 //! Reads the tools of a request, and which of them the model may call.
 
-use super::{
-    decode_request_parts::CacheWire,
+use super::decode_request_parts::ChatCacheControlWire;
+use crate::json::{
+    lazy_object::LazyObject,
     lenient::owned,
-    object::{Object, Path, read},
+    path::{JsonPath, read},
 };
 use gateway_core::{
     Custom, Dialect, Function, Json, Opaque, Result, ToolChoice, ToolKind, ToolSpec,
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 #[derive(Deserialize)]
-struct FunctionWire {
+struct FunctionToolInWire {
     #[serde(default, deserialize_with = "owned")]
     name: Option<String>,
     #[serde(default, deserialize_with = "owned")]
@@ -22,7 +23,7 @@ struct FunctionWire {
 }
 
 #[derive(Deserialize)]
-struct CustomWire {
+struct CustomToolInWire {
     #[serde(default, deserialize_with = "owned")]
     name: Option<String>,
     #[serde(default, deserialize_with = "owned")]
@@ -30,14 +31,14 @@ struct CustomWire {
     format: Option<Json>,
 }
 
-/// Reads `tools`.
-pub(super) fn tools(raw: &RawValue, at: &Path<'_>) -> Result<Vec<ToolSpec>> {
+/// Reads the `tools` of a request.
+pub(super) fn tools(raw: &RawValue, at: &JsonPath<'_>) -> Result<Vec<ToolSpec>> {
     let items: Vec<&RawValue> = read(raw, at)?;
     items.iter().enumerate().map(|(index, raw)| tool(raw, &at.item(index))).collect()
 }
 
-/// Reads `functions`, the old spelling.
-pub(super) fn functions(raw: &RawValue, at: &Path<'_>) -> Result<Vec<ToolSpec>> {
+/// Reads `functions`, the legacy spelling.
+pub(super) fn functions(raw: &RawValue, at: &JsonPath<'_>) -> Result<Vec<ToolSpec>> {
     let items: Vec<&RawValue> = read(raw, at)?;
     let spec = |(index, raw): (usize, &&RawValue)| {
         let kind = ToolKind::Function(function(raw, &at.item(index))?);
@@ -46,8 +47,8 @@ pub(super) fn functions(raw: &RawValue, at: &Path<'_>) -> Result<Vec<ToolSpec>> 
     items.iter().enumerate().map(spec).collect()
 }
 
-fn tool(raw: &RawValue, at: &Path<'_>) -> Result<ToolSpec> {
-    let object: Object<'_> = read(raw, at)?;
+fn tool(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolSpec> {
+    let object: LazyObject<'_> = read(raw, at)?;
     // Some clients leave it out where it is plain.
     let plain = object.get("function").map(|_| "function".into());
     let kind = object.text("type").or(plain);
@@ -63,33 +64,33 @@ fn tool(raw: &RawValue, at: &Path<'_>) -> Result<ToolSpec> {
         }),
     };
     let cache = object.get("cache_control");
-    let cache = cache.and_then(|raw| serde_json::from_str::<CacheWire>(raw.get()).ok());
-    Ok(ToolSpec { kind, cache: cache.and_then(CacheWire::read) })
+    let cache = cache.and_then(|raw| serde_json::from_str::<ChatCacheControlWire>(raw.get()).ok());
+    Ok(ToolSpec { kind, cache: cache.and_then(ChatCacheControlWire::read) })
 }
 
-fn function(raw: &RawValue, at: &Path<'_>) -> Result<Function> {
-    let FunctionWire { name, description, parameters, strict } = read(raw, at)?;
+fn function(raw: &RawValue, at: &JsonPath<'_>) -> Result<Function> {
+    let FunctionToolInWire { name, description, parameters, strict } = read(raw, at)?;
     let name = named(name, at)?;
     Ok(Function { name, description, parameters, strict })
 }
 
-fn custom(raw: &RawValue, at: &Path<'_>) -> Result<Custom> {
-    let CustomWire { name, description, format } = read(raw, at)?;
+fn custom(raw: &RawValue, at: &JsonPath<'_>) -> Result<Custom> {
+    let CustomToolInWire { name, description, format } = read(raw, at)?;
     let name = named(name, at)?;
     Ok(Custom { name, description, format })
 }
 
-fn named(name: Option<String>, at: &Path<'_>) -> Result<String> {
+fn named(name: Option<String>, at: &JsonPath<'_>) -> Result<String> {
     let name = name.filter(|name| !name.is_empty());
     name.ok_or_else(|| at.member("name").invalid("is required"))
 }
 
-/// Reads `tool_choice`.
-pub(super) fn choice(raw: &RawValue, at: &Path<'_>) -> Result<ToolChoice> {
+/// Reads the `tool_choice` of a request.
+pub(super) fn choice(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolChoice> {
     if raw.get().starts_with('"') {
         return word(&read::<String>(raw, at)?, at);
     }
-    let object: Object<'_> = read(raw, at)?;
+    let object: LazyObject<'_> = read(raw, at)?;
     let kind = object.text("type").ok_or_else(|| at.member("type").invalid("is required"))?;
     match &*kind {
         "function" | "custom" | "tool" => {
@@ -102,7 +103,7 @@ pub(super) fn choice(raw: &RawValue, at: &Path<'_>) -> Result<ToolChoice> {
     }
 }
 
-fn word(word: &str, at: &Path<'_>) -> Result<ToolChoice> {
+fn word(word: &str, at: &JsonPath<'_>) -> Result<ToolChoice> {
     match word {
         "auto" => Ok(ToolChoice::Auto),
         "none" => Ok(ToolChoice::None),
@@ -112,34 +113,34 @@ fn word(word: &str, at: &Path<'_>) -> Result<ToolChoice> {
 }
 
 /// The name of a tool, in the nested spelling or in the flat one.
-fn tool_name(tool: &Object<'_>) -> Option<String> {
+fn tool_name(tool: &LazyObject<'_>) -> Option<String> {
     let nested = ["function", "custom"].into_iter().find_map(|name| {
-        let inner: Object<'_> = serde_json::from_str(tool.get(name)?.get()).ok()?;
+        let inner: LazyObject<'_> = serde_json::from_str(tool.get(name)?.get()).ok()?;
         Some(inner.text("name")?.into_owned())
     });
     nested.or_else(|| Some(tool.text("name")?.into_owned())).filter(|name| !name.is_empty())
 }
 
 /// Only some tools, in the nested spelling or in the flat one.
-fn allowed(object: &Object<'_>, at: &Path<'_>) -> Result<ToolChoice> {
+fn allowed(object: &LazyObject<'_>, at: &JsonPath<'_>) -> Result<ToolChoice> {
     let nested_at = at.member("allowed_tools");
-    let nested: Option<Object<'_>> =
+    let nested: Option<LazyObject<'_>> =
         object.get("allowed_tools").map(|raw| read(raw, &nested_at)).transpose()?;
     let at = if nested.is_some() { &nested_at } else { at };
     let object = nested.as_ref().unwrap_or(object);
     let tools_at = at.member("tools");
     let tools = object.get("tools").ok_or_else(|| tools_at.invalid("is required"))?;
-    let tools: Vec<Object<'_>> = read(tools, &tools_at)?;
+    let tools: Vec<LazyObject<'_>> = read(tools, &tools_at)?;
     let names = tools.iter().filter_map(tool_name).collect();
     Ok(ToolChoice::Allowed { names, required: object.is("mode", "required") })
 }
 
-/// Reads `function_call`, the old spelling of `tool_choice`.
-pub(super) fn function_call(raw: &RawValue, at: &Path<'_>) -> Result<ToolChoice> {
+/// Reads `function_call`, the legacy spelling of `tool_choice`.
+pub(super) fn function_call(raw: &RawValue, at: &JsonPath<'_>) -> Result<ToolChoice> {
     if raw.get().starts_with('"') {
         return word(&read::<String>(raw, at)?, at);
     }
-    let object: Object<'_> = read(raw, at)?;
+    let object: LazyObject<'_> = read(raw, at)?;
     let name = tool_name(&object).ok_or_else(|| at.member("name").invalid("is required"))?;
     Ok(ToolChoice::Named(name))
 }
@@ -151,7 +152,11 @@ mod tests {
     #[track_caller]
     fn check(json: &str, expected: &ToolChoice) {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        assert_eq!(&choice(raw, &Path::Root.member("tool_choice")).unwrap(), expected, "{json}");
+        assert_eq!(
+            &choice(raw, &JsonPath::Root.member("tool_choice")).unwrap(),
+            expected,
+            "{json}"
+        );
     }
 
     fn named(name: &str) -> ToolChoice {
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn choices() {
+    fn tool_choices_are_decoded() {
         check(r#""auto""#, &ToolChoice::Auto);
         check(r#""none""#, &ToolChoice::None);
         check(r#""any""#, &ToolChoice::Required);
@@ -170,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn allowed_tools_are_flat_or_nested() {
+    fn allowed_tools_decode_flat_or_nested() {
         let names = vec!["f".to_owned(), "g".to_owned()];
         check(
             r#"{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"g"}}]}}"#,
@@ -183,11 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn tools_of_every_kind() {
+    fn tools_of_every_kind_are_decoded() {
         let json = r#"[{"type":"function","function":{"name":"f","parameters":{"b" : 1,"a":1.0}},"cache_control":{"type":"ephemeral"}},
             {"type":"custom","custom":{"name":"g","format":{"type":"text"}}},{"type":"web_search","x":1}]"#;
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        let tools = tools(raw, &Path::Root.member("tools")).unwrap();
+        let tools = tools(raw, &JsonPath::Root.member("tools")).unwrap();
         assert!(tools[0].cache.is_some());
         let ToolKind::Function(function) = &tools[0].kind else { panic!("{:?}", tools[0]) };
         assert_eq!(function.parameters.as_ref().unwrap().get(), r#"{"b" : 1,"a":1.0}"#);

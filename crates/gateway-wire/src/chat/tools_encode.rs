@@ -1,35 +1,35 @@
 //! Writes the tools of a request, and which of them the model may call.
 
 use super::{
-    encode_request_parts::Cache,
-    quirks::{Feature, Quirks},
+    encode_request_parts::CacheMarkWire,
+    quirks::{ChatFeature, Quirks},
 };
 use gateway_core::{
     ChatRequest, Custom, Dialect, DroppedParams, Function, Json, ToolChoice, ToolKind, ToolSpec,
 };
 use serde::{Serialize, Serializer};
 
-/// A tool.
+/// A tool definition as this dialect writes it.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Tool<'a> {
-    Known(Known<'a>),
+pub(super) enum ChatToolWire<'a> {
+    Known(TaggedToolWire<'a>),
     Raw(&'a Json),
 }
 
 #[derive(Serialize)]
-pub(super) struct Known<'a> {
+pub(super) struct TaggedToolWire<'a> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    function: Option<FunctionOut<'a>>,
+    function: Option<FunctionToolWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    custom: Option<CustomOut<'a>>,
+    custom: Option<CustomToolWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cache_control: Option<Cache>,
+    cache_control: Option<CacheMarkWire>,
 }
 
 #[derive(Serialize)]
-struct FunctionOut<'a> {
+struct FunctionToolWire<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
@@ -40,7 +40,7 @@ struct FunctionOut<'a> {
 }
 
 #[derive(Serialize)]
-struct CustomOut<'a> {
+struct CustomToolWire<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
@@ -48,15 +48,15 @@ struct CustomOut<'a> {
     format: Option<&'a Json>,
 }
 
-/// The tools that the upstream can be told of.
+/// Encodes the tools that the upstream supports.
 pub(super) fn tools<'a>(
     quirks: &Quirks,
     request: &'a ChatRequest,
     dropped: &mut DroppedParams,
-) -> Vec<Tool<'a>> {
+) -> Vec<ChatToolWire<'a>> {
     // Where the choice cannot be narrowed, the list is.
     let offered = |tool: &&ToolSpec| match &request.tool_choice {
-        Some(ToolChoice::Allowed { names, .. }) if !quirks.knows(Feature::CustomTools) => {
+        Some(ToolChoice::Allowed { names, .. }) if !quirks.knows(ChatFeature::CustomTools) => {
             names.iter().any(|name| name == tool.name())
         }
         _ => true,
@@ -64,28 +64,43 @@ pub(super) fn tools<'a>(
     request.tools.iter().filter(offered).filter_map(|spec| tool(quirks, spec, dropped)).collect()
 }
 
-fn tool<'a>(quirks: &Quirks, spec: &'a ToolSpec, dropped: &mut DroppedParams) -> Option<Tool<'a>> {
-    let cache_control = Cache::of(spec.cache, quirks, dropped);
+fn tool<'a>(
+    quirks: &Quirks,
+    spec: &'a ToolSpec,
+    dropped: &mut DroppedParams,
+) -> Option<ChatToolWire<'a>> {
+    let cache_control = CacheMarkWire::of(spec.cache, quirks, dropped);
     match &spec.kind {
         ToolKind::Function(Function { name, description, parameters, strict }) => {
             let description = description.as_deref();
             let parameters = parameters.as_ref();
-            let function = Some(FunctionOut { name, description, parameters, strict: *strict });
-            Some(Tool::Known(Known { r#type: "function", function, custom: None, cache_control }))
+            let function =
+                Some(FunctionToolWire { name, description, parameters, strict: *strict });
+            Some(ChatToolWire::Known(TaggedToolWire {
+                r#type: "function",
+                function,
+                custom: None,
+                cache_control,
+            }))
         }
         ToolKind::Custom(Custom { name, description, format })
-            if quirks.knows(Feature::CustomTools) =>
+            if quirks.knows(ChatFeature::CustomTools) =>
         {
             let description = description.as_deref();
-            let custom = Some(CustomOut { name, description, format: format.as_ref() });
-            Some(Tool::Known(Known { r#type: "custom", function: None, custom, cache_control }))
+            let custom = Some(CustomToolWire { name, description, format: format.as_ref() });
+            Some(ChatToolWire::Known(TaggedToolWire {
+                r#type: "custom",
+                function: None,
+                custom,
+                cache_control,
+            }))
         }
         ToolKind::Custom(_) => {
             dropped.insert("tools.custom");
             None
         }
         ToolKind::Hosted(hosted) if hosted.dialect == Dialect::Chat => {
-            Some(Tool::Raw(&hosted.json))
+            Some(ChatToolWire::Raw(&hosted.json))
         }
         ToolKind::Hosted(hosted) => {
             dropped.insert(format!("tools.{}", hosted.kind));
@@ -94,8 +109,8 @@ fn tool<'a>(quirks: &Quirks, spec: &'a ToolSpec, dropped: &mut DroppedParams) ->
     }
 }
 
-/// Which tools the model may call.
-pub(super) struct Choice<'a> {
+/// The `tool_choice` of a request to an upstream.
+pub(super) struct ChatToolChoiceWire<'a> {
     quirks: &'a Quirks,
     request: &'a ChatRequest,
     wish: &'a ToolChoice,
@@ -105,48 +120,52 @@ pub(super) const fn choice<'a>(
     quirks: &'a Quirks,
     request: &'a ChatRequest,
     wish: &'a ToolChoice,
-) -> Choice<'a> {
-    Choice { quirks, request, wish }
+) -> ChatToolChoiceWire<'a> {
+    ChatToolChoiceWire { quirks, request, wish }
 }
 
 #[derive(Serialize)]
-struct Named<'a> {
+struct NamedToolWire<'a> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    function: Option<Name<'a>>,
+    function: Option<ToolNameWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    custom: Option<Name<'a>>,
+    custom: Option<ToolNameWire<'a>>,
 }
 
 #[derive(Serialize)]
-struct Name<'a> {
+struct ToolNameWire<'a> {
     name: &'a str,
 }
 
 #[derive(Serialize)]
-struct Allowed<'a> {
+struct AllowedToolsWire<'a> {
     r#type: &'static str,
-    allowed_tools: AllowedTools<'a>,
+    allowed_tools: AllowedToolListWire<'a>,
 }
 
 #[derive(Serialize)]
-struct AllowedTools<'a> {
+struct AllowedToolListWire<'a> {
     mode: &'static str,
-    tools: Vec<Named<'a>>,
+    tools: Vec<NamedToolWire<'a>>,
 }
 
-impl<'a> Choice<'a> {
-    fn named(&self, name: &'a str) -> Named<'a> {
+impl<'a> ChatToolChoiceWire<'a> {
+    fn named(&self, name: &'a str) -> NamedToolWire<'a> {
         let is_custom = |tool: &ToolSpec| matches!(tool.kind, ToolKind::Custom(_));
         if self.request.tools.iter().any(|tool| tool.name() == name && is_custom(tool)) {
-            Named { r#type: "custom", function: None, custom: Some(Name { name }) }
+            NamedToolWire { r#type: "custom", function: None, custom: Some(ToolNameWire { name }) }
         } else {
-            Named { r#type: "function", function: Some(Name { name }), custom: None }
+            NamedToolWire {
+                r#type: "function",
+                function: Some(ToolNameWire { name }),
+                custom: None,
+            }
         }
     }
 }
 
-impl Serialize for Choice<'_> {
+impl Serialize for ChatToolChoiceWire<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.wish {
             ToolChoice::Auto => serializer.serialize_str("auto"),
@@ -155,12 +174,12 @@ impl Serialize for Choice<'_> {
             ToolChoice::Named(name) => self.named(name).serialize(serializer),
             ToolChoice::Allowed { names, required } => {
                 let mode = if *required { "required" } else { "auto" };
-                if !self.quirks.knows(Feature::CustomTools) {
+                if !self.quirks.knows(ChatFeature::CustomTools) {
                     return serializer.serialize_str(mode);
                 }
                 let tools = names.iter().map(|name| self.named(name)).collect();
-                let allowed_tools = AllowedTools { mode, tools };
-                Allowed { r#type: "allowed_tools", allowed_tools }.serialize(serializer)
+                let allowed_tools = AllowedToolListWire { mode, tools };
+                AllowedToolsWire { r#type: "allowed_tools", allowed_tools }.serialize(serializer)
             }
         }
     }

@@ -1,47 +1,47 @@
 //! Token counts, as this dialect writes them.
 
-use super::lenient::Maybe;
-use crate::token_count::{Reading, Tokens};
+use crate::json::lenient::LenientValue;
+use crate::token_count::{CountReader, LenientTokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
 /// Counts as an upstream sends them: cached and thinking tokens are parts of the sums.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wire {
-    prompt_tokens: Option<Tokens>,
-    completion_tokens: Option<Tokens>,
-    total_tokens: Option<Tokens>,
-    prompt_tokens_details: Maybe<PromptDetails>,
-    completion_tokens_details: Maybe<CompletionDetails>,
+pub(super) struct ChatUsageWire {
+    prompt_tokens: Option<LenientTokens>,
+    completion_tokens: Option<LenientTokens>,
+    total_tokens: Option<LenientTokens>,
+    prompt_tokens_details: LenientValue<PromptDetailsWire>,
+    completion_tokens_details: LenientValue<CompletionDetailsWire>,
     /// `DeepSeek`'s older name for cached tokens.
-    prompt_cache_hit_tokens: Option<Tokens>,
+    prompt_cache_hit_tokens: Option<LenientTokens>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
-struct PromptDetails {
-    cached_tokens: Option<Tokens>,
-    audio_tokens: Option<Tokens>,
+struct PromptDetailsWire {
+    cached_tokens: Option<LenientTokens>,
+    audio_tokens: Option<LenientTokens>,
     #[serde(alias = "cache_creation_tokens")]
-    cache_write_tokens: Option<Tokens>,
+    cache_write_tokens: Option<LenientTokens>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct CompletionDetails {
-    reasoning_tokens: Option<Tokens>,
-    audio_tokens: Option<Tokens>,
+struct CompletionDetailsWire {
+    reasoning_tokens: Option<LenientTokens>,
+    audio_tokens: Option<LenientTokens>,
 }
 
-impl Wire {
+impl ChatUsageWire {
     /// The counts in classes that do not overlap; nothing if the upstream counted nothing.
     pub(super) fn read(self) -> Option<Usage> {
         if self.prompt_tokens.is_none() && self.completion_tokens.is_none() {
             return None;
         }
-        let mut reading = Reading::default();
+        let mut reading = CountReader::default();
         let prompt = self.prompt_tokens_details.0.unwrap_or_default();
         let completion = self.completion_tokens_details.0.unwrap_or_default();
         let total = reading.count(self.total_tokens);
@@ -76,17 +76,17 @@ impl Wire {
 
 /// Counts as callers read them.
 #[derive(Serialize)]
-pub(crate) struct Written {
+pub(crate) struct ChatUsageOutWire {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,
-    prompt_tokens_details: WrittenPrompt,
-    completion_tokens_details: WrittenCompletion,
+    prompt_tokens_details: PromptDetailsOutWire,
+    completion_tokens_details: CompletionDetailsOutWire,
 }
 
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
-struct WrittenPrompt {
+struct PromptDetailsOutWire {
     cached_tokens: u64,
     audio_tokens: u64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -95,7 +95,7 @@ struct WrittenPrompt {
 
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
-struct WrittenCompletion {
+struct CompletionDetailsOutWire {
     reasoning_tokens: u64,
     audio_tokens: u64,
     accepted_prediction_tokens: u64,
@@ -107,18 +107,18 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-impl From<&Usage> for Written {
+impl From<&Usage> for ChatUsageOutWire {
     fn from(usage: &Usage) -> Self {
         Self {
             prompt_tokens: usage.prompt(),
             completion_tokens: usage.completion(),
             total_tokens: usage.total(),
-            prompt_tokens_details: WrittenPrompt {
+            prompt_tokens_details: PromptDetailsOutWire {
                 cached_tokens: usage.cache_read,
                 audio_tokens: usage.audio_input,
                 cache_write_tokens: usage.cache_write.saturating_add(usage.cache_write_1h),
             },
-            completion_tokens_details: WrittenCompletion {
+            completion_tokens_details: CompletionDetailsOutWire {
                 reasoning_tokens: usage.reasoning,
                 audio_tokens: usage.audio_output,
                 accepted_prediction_tokens: 0,
@@ -135,7 +135,7 @@ mod tests {
     /// Reads counts; `expected` is input, cache read and write, output, thinking, stated total.
     #[track_caller]
     fn check(json: &str, expected: Option<[u64; 6]>) {
-        let wire: Wire = serde_json::from_str(json).unwrap();
+        let wire: ChatUsageWire = serde_json::from_str(json).unwrap();
         let got = wire.read().map(|it| {
             let total = it.stated_total.unwrap_or_default();
             [it.input, it.cache_read, it.cache_write, it.output, it.reasoning, total]
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_taken_out_of_the_sums() {
+    fn token_classes_are_disjoint() {
         check(
             r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3},"completion_tokens_details":{"reasoning_tokens":2}}"#,
             Some([3, 4, 3, 3, 2, 0]),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_of_the_providers_own_is_kept() {
+    fn provider_total_is_preserved() {
         check(
             r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":9}"#,
             Some([1, 0, 0, 2, 0, 9]),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_beside_the_completion_is_counted() {
+    fn separate_reasoning_tokens_are_counted() {
         check(
             r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":10,"completion_tokens_details":{"reasoning_tokens":7}}"#,
             Some([1, 0, 0, 2, 7, 0]),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_made_sane() {
+    fn inconsistent_counts_are_corrected() {
         check(
             r#"{"prompt_tokens":-5,"completion_tokens":"7","total_tokens":2.0}"#,
             Some([0, 0, 0, 7, 0, 2]),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn written_usage_decodes_to_same_usage() {
         let usage = Usage {
             input: 3,
             cache_read: 4,
@@ -196,7 +196,7 @@ mod tests {
             stated_total: Some(99),
             ..Usage::default()
         };
-        let json = serde_json::to_string(&Written::from(&usage)).unwrap();
-        assert_eq!(serde_json::from_str::<Wire>(&json).unwrap().read(), Some(usage));
+        let json = serde_json::to_string(&ChatUsageOutWire::from(&usage)).unwrap();
+        assert_eq!(serde_json::from_str::<ChatUsageWire>(&json).unwrap().read(), Some(usage));
     }
 }

@@ -1,97 +1,95 @@
-//! What is metered of a whole answer that is passed on as it is: its content is passed over.
+//! Extracts usage and finish reasons from a whole response that is passed through, skipping its
+//! content.
 
-use super::{
-    errors, finish_reason,
-    lenient::{Maybe, Text},
-    usage,
-};
-use crate::{json::Walk, unreadable};
+use super::{errors, finish_reason, usage};
+use crate::json::lenient::{LenientValue, LossyText};
+use crate::{json::JsonCursor, unreadable};
 use gateway_core::{Finish, FinishReason, Result, StreamEvent};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer<'a> {
+struct ScannedResponseWire<'a> {
     #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    usage: Maybe<usage::Wire>,
+    choices: Option<Vec<ScannedChoiceWire<'a>>>,
+    usage: LenientValue<usage::ChatUsageWire>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Choice<'a> {
-    message: Option<Message>,
-    delta: Option<Message>,
+struct ScannedChoiceWire<'a> {
+    message: Option<ScannedMessageWire>,
+    delta: Option<ScannedMessageWire>,
     #[serde(borrow)]
-    finish_reason: Option<Text<'a>>,
+    finish_reason: Option<LossyText<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Message {
+struct ScannedMessageWire {
     tool_calls: Option<Vec<IgnoredAny>>,
     function_call: Option<IgnoredAny>,
 }
 
-/// How each choice of a whole answer ended, and what the answer took.
+/// Reads the finish reason of each choice and the usage of a whole response.
 ///
 /// # Errors
 ///
-/// If it is an error, or no answer. What is wrong inside of its content is not looked for.
-pub(super) fn read(json: &str) -> Result<Vec<StreamEvent>> {
-    Walk::through(json, quick).map_or_else(|| careful(json), Ok)
+/// If it is an error, or no response. What is wrong inside of its content is not looked for.
+pub(super) fn scan(json: &str) -> Result<Vec<StreamEvent>> {
+    JsonCursor::parse(json, fast_path).map_or_else(|| full_parse(json), Ok)
 }
 
-/// What there is to tell of an answer in which nothing is out of the ordinary.
-fn quick(walk: &mut Walk<'_>) -> Option<Vec<StreamEvent>> {
+/// The fast path: reads a response of the usual shape with the cursor, without deserializing it.
+fn fast_path(cursor: &mut JsonCursor<'_>) -> Option<Vec<StreamEvent>> {
     let (mut events, mut usage) = (Vec::new(), None);
-    walk.object(|key, walk| match key {
-        "choices" if events.is_empty() => walk.array(|walk| {
-            events.push(StreamEvent::Finished(quick_choice(walk)?));
+    cursor.object(|key, cursor| match key {
+        "choices" if events.is_empty() => cursor.array(|cursor| {
+            events.push(StreamEvent::Finished(fast_choice(cursor)?));
             Some(())
         }),
         "usage" if usage.is_none() => {
-            usage = Some(serde_json::from_str(walk.value()?).ok()?);
+            usage = Some(serde_json::from_str(cursor.skip_value()?).ok()?);
             Some(())
         }
         "choices" | "usage" | "error" => None,
-        _ => walk.value().map(drop),
+        _ => cursor.skip_value().map(drop),
     })?;
     if events.is_empty() {
         return None;
     }
-    events.extend(usage.and_then(usage::Wire::read).map(StreamEvent::Usage));
+    events.extend(usage.and_then(usage::ChatUsageWire::read).map(StreamEvent::Usage));
     Some(events)
 }
 
-fn quick_choice(walk: &mut Walk<'_>) -> Option<Finish> {
+fn fast_choice(cursor: &mut JsonCursor<'_>) -> Option<Finish> {
     let (mut finish, mut has_message) = (None, false);
-    walk.object(|key, walk| match key {
+    cursor.object(|key, cursor| match key {
         "message" if !has_message => {
             has_message = true;
-            walk.object(|key, walk| match key {
+            cursor.object(|key, cursor| match key {
                 // Whoever calls is looked at more closely.
-                "tool_calls" | "function_call" => walk.is_null().then_some(()),
-                _ => walk.value().map(drop),
+                "tool_calls" | "function_call" => cursor.is_null().then_some(()),
+                _ => cursor.skip_value().map(drop),
             })
         }
         "finish_reason" if finish.is_none() => {
-            let word = walk.value()?.strip_prefix('"')?.strip_suffix('"')?;
+            let word = cursor.skip_value()?.strip_prefix('"')?.strip_suffix('"')?;
             finish = finish_reason::read(word).ok().filter(|_| !word.contains('\\'));
             finish.is_some().then_some(())
         }
         "message" | "delta" | "finish_reason" => None,
-        _ => walk.value().map(drop),
+        _ => cursor.skip_value().map(drop),
     })?;
     finish
 }
 
-fn careful(json: &str) -> Result<Vec<StreamEvent>> {
-    let answer: Answer<'_> = serde_json::from_str(json).map_err(|error| {
-        // Not the error itself, which may quote the answer.
+fn full_parse(json: &str) -> Result<Vec<StreamEvent>> {
+    let answer: ScannedResponseWire<'_> = serde_json::from_str(json).map_err(|error| {
+        // Not the error itself, which may quote the response.
         unreadable(format!("{:?} error at character {}", error.classify(), error.column()))
     })?;
     if let Some(error) = answer.error {
@@ -105,11 +103,11 @@ fn careful(json: &str) -> Result<Vec<StreamEvent>> {
     for choice in choices {
         events.push(StreamEvent::Finished(choice.finish()?));
     }
-    events.extend(answer.usage.0.and_then(usage::Wire::read).map(StreamEvent::Usage));
+    events.extend(answer.usage.0.and_then(usage::ChatUsageWire::read).map(StreamEvent::Usage));
     Ok(events)
 }
 
-impl Choice<'_> {
+impl ScannedChoiceWire<'_> {
     fn finish(self) -> Result<Finish> {
         let said = self.message.or(self.delta).unwrap_or_default();
         let has_calls =
@@ -131,15 +129,15 @@ impl Choice<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Ids, chat::decode_response::Decoder};
+    use crate::{IdGenerator, chat::decode_response::ChatResponseDecoder};
 
     /// What the digest tells is what is left of reading everything.
     #[track_caller]
     fn check(json: &str) {
         let mut all = Vec::new();
-        let read_all = Decoder::whole(Ids::new(1)).read(json, &mut all);
+        let read_all = ChatResponseDecoder::whole(IdGenerator::new(1)).read(json, &mut all);
         all.retain(|it| matches!(it, StreamEvent::Usage(_) | StreamEvent::Finished(_)));
-        match (read(json), read_all) {
+        match (scan(json), read_all) {
             (Ok(digest), Ok(())) => assert_eq!(digest, all, "{json}"),
             (Err(error), Err(other)) => assert_eq!(error.code(), other.code(), "{json}"),
             (digest, read_all) => panic!("{digest:?} {read_all:?} {json}"),
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_what_reading_everything_tells() {
+    fn scan_matches_full_decode() {
         let said = r#""usage":{"prompt_tokens":3,"completion_tokens":"4"}"#;
         for message in [
             r#""message":{"content":"hello","role":"assistant"}"#,
@@ -167,13 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ordinary_is_read_quickly_and_the_same() {
+    fn fast_path_matches_full_parse() {
         let said = r#""usage":{"prompt_tokens":3,"completion_tokens":4}"#;
         let ordinary = format!(
             r#"{{"id":"x","choices":[{{"message":{{"content":"a\"b","tool_calls":null}},
             "finish_reason":"stop"}}, {{"finish_reason":"eos"}}],{said}}}"#
         );
-        assert_eq!(Walk::through(&ordinary, quick).unwrap(), careful(&ordinary).unwrap());
+        assert_eq!(
+            JsonCursor::parse(&ordinary, fast_path).unwrap(),
+            full_parse(&ordinary).unwrap()
+        );
         for odd in [
             r#"{"choices":[],"usage":{"prompt_tokens":1}}"#,
             r#"{"choices":[{"finish_reason":"stop"}],"choices":[{"finish_reason":"stop"}]}"#,
@@ -184,13 +185,13 @@ mod tests {
             r#"{"choices":[{"finish_reason":"stop","delta":{}}]}"#,
             r#"{"choices":[{}]}"#,
         ] {
-            assert_eq!(Walk::through(odd, quick), None, "{odd}");
+            assert_eq!(JsonCursor::parse(odd, fast_path), None, "{odd}");
             check(odd);
         }
     }
 
     #[test]
-    fn what_is_no_answer_is_told_apart() {
+    fn invalid_response_is_an_error() {
         for json in [
             "{}",
             "[]",

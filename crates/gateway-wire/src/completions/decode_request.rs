@@ -1,7 +1,7 @@
-//! Requests of callers.
+//! Decodes requests of the Completions API into chats.
 
 use super::ECHO;
-use crate::{Caller as _, Opened, chat::ChatCaller};
+use crate::{InboundDialect as _, RequestPrompts, chat::ChatInbound};
 use gateway_core::{
     ChatRequest, DroppedParams, Extra, GatewayError, Json, Message, Payload, Result, Role,
 };
@@ -10,20 +10,20 @@ use std::sync::Arc;
 
 /// A request, with a message for each prompt.
 #[derive(Debug)]
-pub(super) struct Decoded {
+pub(super) struct CompletionRequest {
     pub(super) request: ChatRequest,
     dropped: DroppedParams,
 }
 
-/// More continuations than anybody reads.
+/// The largest number of choices that a request may ask for.
 const MAX_CHOICES: u64 = 128;
 
-/// What a chat can say and a continuation cannot answer.
+/// Chat parameters that have no equivalent in a completion.
 const OF_CHATS: [&str; 6] =
     ["messages", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"];
 
 /// Reads a request. What both dialects have in common is read as a chat has it.
-pub(super) fn decode(body: &[u8]) -> Result<Decoded> {
+pub(super) fn decode(body: &[u8]) -> Result<CompletionRequest> {
     let mut members: Extra = serde_json::from_slice(body).map_err(|error| {
         GatewayError::invalid("body", "the body must be a JSON object").with_source(error)
     })?;
@@ -46,7 +46,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded> {
         "messages",
         Json::parse(r#"[{"role":"user","content":"-"}]"#).unwrap_or_else(|_| Json::null()),
     );
-    let mut request = ChatCaller.decode()(Json::of(&members).get().as_bytes())?;
+    let mut request = ChatInbound.decode()(Json::of(&members).get().as_bytes())?;
     let each = u64::from(request.options.n.unwrap_or(1));
     if (prompts.len() as u64).saturating_mul(each) > MAX_CHOICES {
         let message = format!("prompt and n ask for more than {MAX_CHOICES} completions");
@@ -58,12 +58,12 @@ pub(super) fn decode(body: &[u8]) -> Result<Decoded> {
     if echo {
         request.extra.push(ECHO, Json::of(&true));
     }
-    Ok(Decoded { request, dropped })
+    Ok(CompletionRequest { request, dropped })
 }
 
-impl Decoded {
+impl CompletionRequest {
     /// A chat for each prompt.
-    pub(super) fn open(self) -> Opened {
+    pub(super) fn open(self) -> RequestPrompts {
         let Self { request, dropped } = self;
         let payload = |message: &Message| {
             let mut chat = ChatRequest { messages: vec![message.clone()], ..request.clone() };
@@ -71,7 +71,7 @@ impl Decoded {
             Payload::Parsed(Arc::new(chat))
         };
         let asks = request.messages.iter().map(payload).collect();
-        Opened { asks, told: Payload::Parsed(Arc::new(request)), dropped }
+        RequestPrompts { prompts: asks, original: Payload::Parsed(Arc::new(request)), dropped }
     }
 }
 
@@ -97,7 +97,7 @@ fn is_tokens(prompt: &Json) -> bool {
     prompt.read::<Vec<u64>>().is_ok() || prompt.read::<Vec<Vec<u64>>>().is_ok()
 }
 
-/// Of how many alternatives the likelihoods are wanted, if they are.
+/// Of how many alternatives the log probabilities are wanted, if they are.
 fn likelihoods(members: &mut Extra) -> Result<Option<u64>> {
     members.remove("top_logprobs");
     let Some(value) = members.remove("logprobs").filter(|it| it.get() != "null") else {

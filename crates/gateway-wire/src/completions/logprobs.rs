@@ -1,4 +1,4 @@
-//! Likelihoods of tokens: chats write an object for each token, completions a list for each
+//! Log probabilities of tokens: chats write an object for each token, completions a list for each
 //! property.
 
 use gateway_core::Json;
@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Chat {
-    content: Option<Vec<Token>>,
-    refusal: Option<Vec<Token>>,
+struct ChatLogprobsWire {
+    content: Option<Vec<ChatTokenLogprobWire>>,
+    refusal: Option<Vec<ChatTokenLogprobWire>>,
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct ChatTokenLogprobWire {
     #[serde(rename = "token")]
     text: String,
     #[serde(default)]
@@ -22,19 +22,20 @@ struct Token {
     top_logprobs: Option<Vec<Self>>,
 }
 
-/// The likelihoods of a continuation, or of a piece of it.
+/// The log probabilities of a continuation, or of a piece of it.
 #[derive(Default, Serialize)]
-pub(super) struct Likelihoods {
+pub(super) struct CompletionLogprobsWire {
     tokens: Vec<String>,
     token_logprobs: Vec<Option<f64>>,
     top_logprobs: Vec<BTreeMap<String, Option<f64>>>,
     text_offset: Vec<usize>,
 }
 
-impl Likelihoods {
-    /// Adds what a chat tells. The next token begins at `offset`, in characters, which is moved on.
+impl CompletionLogprobsWire {
+    /// Appends the log probabilities of a chat choice. `offset` is the position of the next token,
+    /// in characters, and is advanced.
     pub(super) fn add(&mut self, told: &Json, offset: &mut usize) {
-        let Ok(told) = told.read::<Chat>() else { return };
+        let Ok(told) = told.read::<ChatLogprobsWire>() else { return };
         for token in told.content.into_iter().chain(told.refusal).flatten() {
             let others = token.top_logprobs.unwrap_or_default();
             self.text_offset.push(*offset);
@@ -45,8 +46,8 @@ impl Likelihoods {
         }
     }
 
-    /// Nothing is better told as nothing.
-    pub(super) fn told(self) -> Option<Self> {
+    /// Returns the lists, or `None` if they are empty.
+    pub(super) fn non_empty(self) -> Option<Self> {
         Some(self).filter(|it| !it.tokens.is_empty())
     }
 }

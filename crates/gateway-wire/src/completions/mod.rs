@@ -1,7 +1,7 @@
 //! `OpenAI` Completions, the older API: a text is continued.
 //!
 //! No upstream is asked in this dialect. A prompt becomes the one message of a chat, so that every
-//! model can continue it, and the answer's text is written as the continuation.
+//! model can continue it, and the response's text is written as the continuation.
 //!
 //! ```text
 //!   "prompt": ["a", "b"], "n": 2  ->  two chats, of two answers each
@@ -9,14 +9,16 @@
 //! ```
 
 mod decode_request;
+mod encode_response;
+mod finish_reason;
 mod logprobs;
 mod stream_writer;
 
 #[cfg(test)]
 mod tests;
 
-use self::stream_writer::Writer;
-use crate::{Caller, Opened, Reply, StreamWriter, chat::ChatCaller};
+use self::stream_writer::CompletionStreamWriter;
+use crate::{InboundDialect, RequestPrompts, ResponseContext, StreamWriter, chat::ChatInbound};
 use bytes::Bytes;
 use gateway_core::{
     ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Message, Payload, Result,
@@ -24,10 +26,10 @@ use gateway_core::{
 
 /// The side that faces callers.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct CompletionsCaller;
+pub struct CompletionsInbound;
 
-impl Caller for CompletionsCaller {
-    /// What this dialect has in common with another, it has with Chat Completions.
+impl InboundDialect for CompletionsInbound {
+    /// Chat Completions: shared members follow that dialect.
     fn dialect(&self) -> Dialect {
         Dialect::Chat
     }
@@ -36,27 +38,27 @@ impl Caller for CompletionsCaller {
         |body| decode_request::decode(body).map(|decoded| decoded.request)
     }
 
-    fn open(&self, body: Bytes, _: Envelope) -> Result<Opened> {
-        decode_request::decode(&body).map(decode_request::Decoded::open)
+    fn prepare(&self, body: Bytes, _: Envelope) -> Result<RequestPrompts> {
+        decode_request::decode(&body).map(decode_request::CompletionRequest::open)
     }
 
-    fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8> {
-        stream_writer::whole(&answer, reply)
+    fn write_whole(&self, answer: ChatResponse, reply: ResponseContext) -> Vec<u8> {
+        encode_response::encode(&answer, reply)
     }
 
-    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {
-        Box::new(Writer::new(reply))
+    fn writer(&self, reply: ResponseContext) -> Box<dyn StreamWriter> {
+        Box::new(CompletionStreamWriter::new(reply))
     }
 
     fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8> {
-        ChatCaller.write_error(error, request_id)
+        ChatInbound.write_error(error, request_id)
     }
 }
 
-/// The member of a decoded request by which the answer knows that it begins with the prompt.
+/// The member of a decoded request by which the response knows that it begins with the prompt.
 const ECHO: &str = "echo";
 
-/// What the continuation at `index` is to begin with: its prompt, if the caller wants that.
+/// The prompt that the completion at `index` starts with, if the caller set `echo`.
 fn echo(payload: &Payload, index: usize) -> String {
     let Payload::Parsed(request) = payload else { return String::new() };
     if request.extra.get(ECHO).is_none() {

@@ -1,128 +1,37 @@
-//! Writes answers: whole, and as chunks of the same shape.
+//! Encodes streamed responses of the Completions API.
 
-use super::{echo, logprobs::Likelihoods};
-use crate::{Caller as _, Reply, StreamWriter, chat::ChatCaller, chat::usage::Written};
-use bytes::Bytes;
-use gateway_core::{
-    ChatResponse, Choice as Said, Chunk, Content, FinishReason, GatewayError, Json, Part, Payload,
-    Started, StreamEvent, Usage,
+use super::{
+    echo,
+    encode_response::{CompletionChoiceWire, CompletionWire, OBJECT, written},
+    finish_reason,
+    logprobs::CompletionLogprobsWire,
 };
-use serde::Serialize;
+use crate::{InboundDialect as _, ResponseContext, StreamWriter, chat::ChatInbound};
+use bytes::Bytes;
+use gateway_core::{Chunk, FinishReason, GatewayError, Json, Payload, Started, StreamEvent, Usage};
 use std::mem;
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: u64,
-    model: &'a str,
-    choices: &'a [Choice<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    system_fingerprint: Option<&'a Json>,
-}
-
-#[derive(Serialize)]
-struct Choice<'a> {
-    text: &'a str,
-    index: usize,
-    logprobs: Option<Likelihoods>,
-    finish_reason: Option<&'static str>,
-}
-
-/// Writes a whole answer.
-pub(super) fn whole(answer: &ChatResponse, mut reply: Reply) -> Vec<u8> {
-    let texts: Vec<String> = answer
-        .choices
-        .iter()
-        .enumerate()
-        .map(|(index, choice)| {
-            let mut text = echo(&reply.payload, index);
-            choice.message.parts.iter().for_each(|part| text.push_str(text_of(part)));
-            text
-        })
-        .collect();
-    let choices: Vec<Choice<'_>> = answer
-        .choices
-        .iter()
-        .zip(&texts)
-        .enumerate()
-        .map(|(index, (choice, text))| {
-            let logprobs = likelihoods(choice, echo(&reply.payload, index).chars().count());
-            let finish = choice.finish.as_ref().map(|finish| word(finish.reason));
-            Choice { text, index, logprobs, finish_reason: finish }
-        })
-        .collect();
-    let own_id = reply.ids.next("cmpl-");
-    let known = |text: &'_ str| !text.is_empty();
-    let answer = Answer {
-        id: Some(answer.id.as_str()).filter(|id| known(id)).unwrap_or(&own_id),
-        object: OBJECT,
-        created: answer.created.unwrap_or(reply.created),
-        model: Some(answer.model.as_str()).filter(|it| known(it)).unwrap_or(&reply.model),
-        choices: &choices,
-        usage: answer.usage.as_ref().map(written),
-        system_fingerprint: answer.extra.get("system_fingerprint"),
-    };
-    serde_json::to_vec(&answer).unwrap_or_default()
-}
-
-const OBJECT: &str = "text_completion";
-
-fn written(usage: &Usage) -> Json {
-    Json::of(&Written::from(usage))
-}
-
-/// What of a part is text that continues the prompt.
-fn text_of(part: &Part) -> &str {
-    match &part.content {
-        Content::Text(text) | Content::Refusal(text) => text,
-        Content::Image(_)
-        | Content::Audio(_)
-        | Content::File(_)
-        | Content::Reasoning(_)
-        | Content::ToolCall(_)
-        | Content::ToolResult(_)
-        | Content::Opaque(_) => "",
-    }
-}
-
-fn likelihoods(choice: &Said, mut offset: usize) -> Option<Likelihoods> {
-    let mut all = Likelihoods::default();
-    choice.logprobs.iter().for_each(|told| all.add(told, &mut offset));
-    all.told()
-}
-
-/// The finish: no tool is ever called here.
-const fn word(reason: FinishReason) -> &'static str {
-    match reason {
-        FinishReason::Stop | FinishReason::ToolCalls => FinishReason::Stop.as_str(),
-        FinishReason::Length | FinishReason::ContentFilter => reason.as_str(),
-    }
-}
-
-/// Writes chunks.
-pub(super) struct Writer {
-    reply: Reply,
+/// The stream writer of the Completions API.
+pub(super) struct CompletionStreamWriter {
+    reply: ResponseContext,
     started: Option<Started>,
     fingerprint: Option<Json>,
     current: usize,
-    choices: Vec<State>,
+    choices: Vec<CompletionChoiceState>,
     usage: Option<Usage>,
     wants_usage: bool,
 }
 
 #[derive(Default)]
-struct State {
+struct CompletionChoiceState {
     begun: bool,
     finished: bool,
-    /// How many characters of it have likelihoods, or are the prompt's.
+    /// The number of characters already covered by log probabilities or by the echoed prompt.
     offset: usize,
 }
 
-impl Writer {
-    pub(super) fn new(reply: Reply) -> Self {
+impl CompletionStreamWriter {
+    pub(super) fn new(reply: ResponseContext) -> Self {
         let wants_usage = match &reply.payload {
             Payload::Raw(original) => original.envelope.stream_usage,
             Payload::Parsed(request) => request.stream_usage,
@@ -138,10 +47,10 @@ impl Writer {
         }
     }
 
-    fn state(&mut self) -> Option<&mut State> {
+    fn state(&mut self) -> Option<&mut CompletionChoiceState> {
         const MAX_CHOICES: usize = 256;
         while self.choices.len() <= self.current.min(MAX_CHOICES) {
-            self.choices.push(State::default());
+            self.choices.push(CompletionChoiceState::default());
         }
         self.choices.get_mut(self.current)
     }
@@ -162,16 +71,22 @@ impl Writer {
         self.piece(&prompt, None, out);
     }
 
-    fn piece(&mut self, text: &str, logprobs: Option<Likelihoods>, out: &mut Vec<u8>) {
-        let choice = Choice { text, index: self.current, logprobs, finish_reason: None };
+    fn piece(&mut self, text: &str, logprobs: Option<CompletionLogprobsWire>, out: &mut Vec<u8>) {
+        let choice =
+            CompletionChoiceWire { text, index: self.current, logprobs, finish_reason: None };
         self.chunk(&[choice], None, out);
     }
 
-    fn chunk(&mut self, choices: &[Choice<'_>], usage: Option<&Usage>, out: &mut Vec<u8>) {
+    fn chunk(
+        &mut self,
+        choices: &[CompletionChoiceWire<'_>],
+        usage: Option<&Usage>,
+        out: &mut Vec<u8>,
+    ) {
         let ids = &mut self.reply.ids;
         let started = self.started.get_or_insert_default();
         let id = started.id.get_or_insert_with(|| ids.next("cmpl-"));
-        let chunk = Answer {
+        let chunk = CompletionWire {
             id,
             object: OBJECT,
             created: started.created.unwrap_or(self.reply.created),
@@ -200,11 +115,11 @@ impl Writer {
             }
             StreamEvent::Logprobs(told) => {
                 self.begin(out);
-                let mut all = Likelihoods::default();
+                let mut all = CompletionLogprobsWire::default();
                 if let Some(state) = self.state() {
                     all.add(&told, &mut state.offset);
                 }
-                if let Some(all) = all.told() {
+                if let Some(all) = all.non_empty() {
                     self.piece("", Some(all), out);
                 }
             }
@@ -226,14 +141,19 @@ impl Writer {
         self.begin(out);
         let finished = self.state().is_none_or(|state| mem::replace(&mut state.finished, true));
         if !finished {
-            let finish_reason = Some(word(reason));
-            let choice = Choice { text: "", index: self.current, logprobs: None, finish_reason };
+            let finish_reason = Some(finish_reason::encode(reason));
+            let choice = CompletionChoiceWire {
+                text: "",
+                index: self.current,
+                logprobs: None,
+                finish_reason,
+            };
             self.chunk(&[choice], None, out);
         }
     }
 }
 
-impl StreamWriter for Writer {
+impl StreamWriter for CompletionStreamWriter {
     fn write(&mut self, frame: Chunk, out: &mut Vec<u8>) {
         for event in frame.events {
             self.event(event, out);
@@ -254,7 +174,7 @@ impl StreamWriter for Writer {
 
     fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
-        out.extend_from_slice(&ChatCaller.write_error(error, ""));
+        out.extend_from_slice(&ChatInbound.write_error(error, ""));
         out.extend_from_slice(b"\n\n");
     }
 }

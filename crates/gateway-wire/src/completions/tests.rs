@@ -1,10 +1,10 @@
 use super::*;
-use crate::Ids;
+use crate::IdGenerator;
 use gateway_core::{Choice, Chunk, Finish, FinishReason, Json, Started, StreamEvent, Usage};
 use serde_json::{Value, json};
 
-fn open(body: &Value) -> Result<Opened> {
-    CompletionsCaller.open(body.to_string().into(), Envelope::default())
+fn open(body: &Value) -> Result<RequestPrompts> {
+    CompletionsInbound.prepare(body.to_string().into(), Envelope::default())
 }
 
 fn request(payload: &Payload) -> &ChatRequest {
@@ -18,7 +18,7 @@ fn request(payload: &Payload) -> &ChatRequest {
 #[track_caller]
 fn check(members: &Value, prompts: &[&str], dropped: &str) {
     let opened = open(&with_model(members)).unwrap();
-    let asked: Vec<_> = opened.asks.iter().map(request).collect();
+    let asked: Vec<_> = opened.prompts.iter().map(request).collect();
     let texts: Vec<_> = asked.iter().map(|it| it.messages[0].plain_text()).collect();
     assert_eq!(texts, prompts);
     assert!(asked.iter().all(|it| it.messages.len() == 1 && it.model == "m"));
@@ -39,14 +39,14 @@ fn with_model(members: &Value) -> Value {
 }
 
 #[test]
-fn each_prompt_is_a_chat() {
+fn each_prompt_becomes_a_chat() {
     check(&json!({ "prompt": "a" }), &["a"], "");
     check(&json!({ "prompt": ["a"] }), &["a"], "");
     check(&json!({ "prompt": ["a", "b"], "n": 2 }), &["a", "b"], "");
 }
 
 #[test]
-fn a_prompt_is_text() {
+fn token_prompts_are_rejected() {
     check_refused(&json!({}), "prompt");
     for prompt in [
         json!(null),
@@ -65,7 +65,7 @@ fn a_prompt_is_text() {
 }
 
 #[test]
-fn what_cannot_be_said_is_told() {
+fn unsupported_parameters_are_dropped() {
     check(&json!({ "prompt": "a", "suffix": "z" }), &["a"], "suffix");
     check(&json!({ "prompt": "a", "suffix": "", "best_of": 1, "echo": false }), &["a"], "");
     check(&json!({ "prompt": "a", "suffix": null, "best_of": null }), &["a"], "");
@@ -76,7 +76,7 @@ fn what_cannot_be_said_is_told() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn invalid_parameter_is_named_in_error() {
     check_refused(&json!({ "prompt": "a", "echo": 1 }), "echo");
     check_refused(&json!({ "prompt": "a", "suffix": 1 }), "suffix");
     check_refused(&json!({ "prompt": "a", "best_of": "x" }), "best_of");
@@ -88,13 +88,13 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn options_mean_what_they_mean_in_chats() {
+fn options_map_to_chat_options() {
     let body = json!({
         "model": "m", "prompt": "a", "max_tokens": 5, "temperature": 0.5, "stop": "z", "seed": 7,
         "logprobs": 2, "stream": true, "stream_options": { "include_usage": true }, "min_p": 0.1,
     });
     let opened = open(&body).unwrap();
-    let request = request(&opened.asks[0]);
+    let request = request(&opened.prompts[0]);
     assert_eq!(
         (request.options.max_tokens, request.options.stop.as_slice()),
         (Some(5), &["z".to_owned()][..])
@@ -104,9 +104,9 @@ fn options_mean_what_they_mean_in_chats() {
     assert_eq!(request.extra.get("min_p").map(Json::get), Some("0.1"));
 }
 
-fn reply(members: &Value) -> Reply {
-    let told = open(&with_model(members)).unwrap().told;
-    Reply { payload: told, model: "m".into(), created: 9, ids: Ids::new(1) }
+fn reply(members: &Value) -> ResponseContext {
+    let told = open(&with_model(members)).unwrap().original;
+    ResponseContext { payload: told, model: "m".into(), created: 9, ids: IdGenerator::new(1) }
 }
 
 fn events(texts: &[&str]) -> Vec<StreamEvent> {
@@ -124,12 +124,12 @@ fn events(texts: &[&str]) -> Vec<StreamEvent> {
     events
 }
 
-/// The texts of the answer's choices; the same, streamed or not.
+/// The texts of the response's choices; the same, streamed or not.
 #[track_caller]
 fn check_texts(members: &Value, said: &[&str], expected: &[&str]) {
     let mut fold = gateway_core::Collector::default();
     fold.extend(events(said));
-    let whole = CompletionsCaller.write_whole(fold.finish(), reply(members));
+    let whole = CompletionsInbound.write_whole(fold.finish(), reply(members));
     let whole: Value = serde_json::from_slice(&whole).unwrap();
     assert_eq!((&whole["object"], &whole["id"]), (&json!("text_completion"), &json!("x")));
     assert_eq!((&whole["model"], &whole["created"]), (&json!("m"), &json!(9)));
@@ -146,7 +146,7 @@ fn check_texts(members: &Value, said: &[&str], expected: &[&str]) {
 }
 
 fn chunks(members: &Value, events: Vec<StreamEvent>) -> Vec<Value> {
-    let mut writer = CompletionsCaller.writer(reply(members));
+    let mut writer = CompletionsInbound.writer(reply(members));
     let mut out = Vec::new();
     for event in events {
         writer.write(Chunk::from_events(vec![event]), &mut out);
@@ -176,19 +176,19 @@ fn streamed(members: &Value, said: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_answer_is_the_continuation() {
+fn response_text_is_the_completion() {
     check_texts(&json!({ "prompt": "a" }), &["bc"], &["bc"]);
     check_texts(&json!({ "prompt": "a", "n": 2 }), &["bc", "de"], &["bc", "de"]);
 }
 
 #[test]
-fn an_echo_begins_with_the_prompt() {
+fn echo_starts_with_the_prompt() {
     let echo = json!({ "prompt": ["a ", "b "], "n": 2, "echo": true });
     check_texts(&echo, &["1", "22", "", "4"], &["a 1", "a 22", "b ", "b 4"]);
 }
 
 #[test]
-fn counts_are_told_to_who_wants_them() {
+fn usage_is_written_only_on_request() {
     let wanted = json!({ "prompt": "a", "stream_options": { "include_usage": true } });
     let told = chunks(&wanted, events(&["bc"]));
     let (last, others) = told.split_last().unwrap();
@@ -199,8 +199,8 @@ fn counts_are_told_to_who_wants_them() {
 }
 
 #[test]
-fn a_failure_is_the_last_event() {
-    let mut writer = CompletionsCaller.writer(reply(&json!({ "prompt": "a" })));
+fn error_is_the_last_event() {
+    let mut writer = CompletionsInbound.writer(reply(&json!({ "prompt": "a" })));
     let mut out = Vec::new();
     let error = GatewayError::new(gateway_core::ErrorKind::UpstreamCut, "broke");
     writer.fail(&error, &mut out);
@@ -209,7 +209,7 @@ fn a_failure_is_the_last_event() {
 }
 
 #[test]
-fn likelihoods_are_told_in_lists() {
+fn logprobs_are_written_as_lists() {
     let told = |token: &str| {
         let alike =
             [json!({ "token": token, "logprob": -0.5 }), json!({ "token": "z", "logprob": -1.5 })];
@@ -220,7 +220,7 @@ fn likelihoods_are_told_in_lists() {
     let mut choice = Choice { logprobs: vec![told("éé"), told("x")], ..Choice::default() };
     choice.message.parts.push(gateway_core::Content::Text("ééx".into()).into());
     let answer = ChatResponse { choices: vec![choice], ..ChatResponse::default() };
-    let whole = CompletionsCaller.write_whole(answer, reply(&members));
+    let whole = CompletionsInbound.write_whole(answer, reply(&members));
     let whole: Value = serde_json::from_slice(&whole).unwrap();
     let expected = json!({
         "tokens": ["éé", "x"],

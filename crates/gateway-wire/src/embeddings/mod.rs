@@ -3,8 +3,13 @@
 //! A vector travels as its provider wrote it, a list of numbers or base64, and is rewritten only
 //! if the caller wants the other.
 
-mod caller;
-mod upstream;
+mod decode_request;
+mod decode_response;
+mod encode_request;
+mod encode_response;
+mod errors;
+mod outbound;
+mod usage;
 mod vector;
 
 #[cfg(test)]
@@ -12,28 +17,27 @@ mod tests;
 
 pub(crate) use self::vector::{numbers, same_number};
 pub use self::{
-    caller::{read_request, write_answer},
-    upstream::OpenAiEmbeddings,
+    decode_request::read_request, encode_response::write_answer, outbound::OpenAiEmbeddings,
 };
 
-use crate::Encoded;
+use crate::EncodedRequest;
 use gateway_core::{EmbeddingInput, EmbeddingRequest, EmbeddingResponse, GatewayError, Result};
 
-/// Writes requests for vectors to an upstream and reads its answers.
-pub trait Embedder: Send + Sync {
+/// Writes requests for vectors to an upstream and reads its responses.
+pub trait EmbeddingDialect: Send + Sync {
     /// Writes the body of a request for the model that the provider calls `model`.
     ///
     /// # Errors
     ///
     /// If the request holds something without which it would mean something else and which this
     /// dialect cannot say; the error names it.
-    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<Encoded>;
+    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<EncodedRequest>;
 
-    /// Reads the answer to `request`, the body of a reply with a status of success.
+    /// Reads the response to `request`, the body of a response with a status of success.
     ///
     /// # Errors
     ///
-    /// If the body is no answer, an error in disguise, or has not one vector for each input.
+    /// If the body is no response, an error in disguise, or has not one vector for each input.
     fn read_embeddings(&self, request: &EmbeddingRequest, body: &[u8])
     -> Result<EmbeddingResponse>;
 }

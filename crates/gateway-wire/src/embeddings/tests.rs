@@ -1,7 +1,7 @@
 //! All dialects of vectors side by side.
 
 use super::*;
-use crate::{gemini::GeminiUpstream, ollama::OllamaUpstream};
+use crate::{gemini::GeminiOutbound, ollama::OllamaOutbound};
 use gateway_core::ErrorKind;
 
 fn request(body: &str) -> EmbeddingRequest {
@@ -11,15 +11,15 @@ fn request(body: &str) -> EmbeddingRequest {
 const TWO: &str = r#"{"model":"m","input":["a","b"],"dimensions":2,"user":"u","odd":1.0}"#;
 
 #[track_caller]
-fn check_request(upstream: &dyn Embedder, body: &str, expected: &str, lost: &str) {
+fn check_request(upstream: &dyn EmbeddingDialect, body: &str, expected: &str, lost: &str) {
     let encoded = upstream.embed_request(&request(body), "n").unwrap();
     assert_eq!(String::from_utf8(encoded.to_vec()).unwrap(), expected);
     assert_eq!(encoded.dropped.iter().collect::<Vec<_>>().join(" "), lost);
 }
 
-/// Checks what the caller of two vectors in `format` reads of `answer`.
+/// Checks what the caller of two vectors in `format` reads of `response`.
 #[track_caller]
-fn check_answer(upstream: &dyn Embedder, answer: &str, format: &str, expected: &str) {
+fn check_answer(upstream: &dyn EmbeddingDialect, answer: &str, format: &str, expected: &str) {
     let asked = format!(r#"{{"model":"m","input":["a","b"],"encoding_format":"{format}"}}"#);
     let request = request(&asked);
     let answer = upstream.read_embeddings(&request, answer.as_bytes()).unwrap();
@@ -38,7 +38,7 @@ fn told(first: &str, second: &str, model: &str, tokens: u64) -> String {
 }
 
 #[test]
-fn an_input_has_four_spellings() {
+fn input_decodes_from_four_spellings() {
     let check = |input: &str, expected: &[EmbeddingInput]| {
         let body = format!(r#"{{"model":"m","input":{input}}}"#);
         assert_eq!(request(&body).inputs, expected);
@@ -52,7 +52,7 @@ fn an_input_has_four_spellings() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn invalid_member_is_named_in_error() {
     let check = |body: &str, param: &str| {
         let error = read_request(body.as_bytes()).unwrap_err();
         assert_eq!((error.kind(), error.param()), (ErrorKind::InvalidRequest, Some(param)));
@@ -68,7 +68,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn openai_reads_what_the_caller_wrote() {
+fn openai_request_matches_callers_request() {
     let expected = r#"{"model":"n","input":["a","b"],"dimensions":2,"user":"u","odd":1.0}"#;
     check_request(&OpenAiEmbeddings, TWO, expected, "");
     check_request(
@@ -80,16 +80,16 @@ fn openai_reads_what_the_caller_wrote() {
 }
 
 #[test]
-fn gemini_reads_a_batch() {
+fn gemini_embeds_in_batches() {
     let one = |text: &str| {
         format!(
             r#"{{"model":"models/n","content":{{"parts":[{{"text":"{text}"}}]}},"outputDimensionality":2}}"#
         )
     };
     let expected = format!(r#"{{"requests":[{},{}]}}"#, one("a"), one("b"));
-    check_request(&GeminiUpstream, TWO, &expected, "user odd");
+    check_request(&GeminiOutbound, TWO, &expected, "user odd");
     check_request(
-        &GeminiUpstream,
+        &GeminiOutbound,
         r#"{"model":"m","input":"a","task_type":"CLUSTERING"}"#,
         r#"{"requests":[{"model":"models/n","content":{"parts":[{"text":"a"}]},"taskType":"CLUSTERING"}]}"#,
         "",
@@ -97,11 +97,11 @@ fn gemini_reads_a_batch() {
 }
 
 #[test]
-fn ollama_reads_a_list() {
+fn ollama_embeds_in_lists() {
     let expected = r#"{"model":"n","input":["a","b"],"dimensions":2}"#;
-    check_request(&OllamaUpstream::default(), TWO, expected, "user odd");
+    check_request(&OllamaOutbound::default(), TWO, expected, "user odd");
     check_request(
-        &OllamaUpstream { num_ctx: Some(64), keep_alive: Some("5m".to_owned()) },
+        &OllamaOutbound { num_ctx: Some(64), keep_alive: Some("5m".to_owned()) },
         r#"{"model":"m","input":"a","truncate":false}"#,
         r#"{"model":"n","input":["a"],"truncate":false,"keep_alive":"5m","options":{"num_ctx":64}}"#,
         "",
@@ -109,30 +109,30 @@ fn ollama_reads_a_list() {
 }
 
 #[test]
-fn tokens_are_refused_where_only_text_is_read() {
+fn token_input_is_rejected_by_text_only_upstream() {
     let request = request(r#"{"model":"m","input":[1]}"#);
-    for upstream in [&GeminiUpstream as &dyn Embedder, &OllamaUpstream::default()] {
+    for upstream in [&GeminiOutbound as &dyn EmbeddingDialect, &OllamaOutbound::default()] {
         let error = upstream.embed_request(&request, "n").unwrap_err();
         assert_eq!(error.param(), Some("input"));
     }
 }
 
 #[test]
-fn numbers_keep_their_digits() {
+fn vector_numbers_keep_their_digits() {
     let (first, second) = ("[1.50,-2]", "[0.1,1e-7]");
     let openai = format!(
         r#"{{"data":[{{"index":1,"embedding":{second}}},{{"index":0,"embedding":{first}}}],"model":"x","usage":{{"prompt_tokens":3,"total_tokens":3}}}}"#
     );
     check_answer(&OpenAiEmbeddings, &openai, "float", &told(first, second, "x", 3));
     let gemini = format!(r#"{{"embeddings":[{{"values":{first}}},{{"values":{second}}}]}}"#);
-    check_answer(&GeminiUpstream, &gemini, "float", &told(first, second, "m", 0));
+    check_answer(&GeminiOutbound, &gemini, "float", &told(first, second, "m", 0));
     let ollama =
         format!(r#"{{"model":"x","embeddings":[{first},{second}],"prompt_eval_count":4}}"#);
-    check_answer(&OllamaUpstream::default(), &ollama, "float", &told(first, second, "x", 4));
+    check_answer(&OllamaOutbound::default(), &ollama, "float", &told(first, second, "x", 4));
 }
 
 #[test]
-fn either_spelling_becomes_the_one_that_is_wanted() {
+fn encoding_format_is_converted_on_request() {
     let numbers = r#"{"data":[{"embedding":[1.0,-2.5]},{"embedding":[0.1]}]}"#;
     let base64 = r#"{"data":[{"embedding":"AACAPwAAIMA="},{"embedding":"zczMPQ=="}]}"#;
     let wanted = told(r#""AACAPwAAIMA=""#, r#""zczMPQ==""#, "m", 0);
@@ -142,17 +142,17 @@ fn either_spelling_becomes_the_one_that_is_wanted() {
 }
 
 #[test]
-fn a_single_vector_is_an_answer_too() {
+fn single_vector_response_is_accepted() {
     let request = request(r#"{"model":"m","input":"a"}"#);
     let answer = br#"{"embedding":{"values":[1]},"usageMetadata":{"promptTokenCount":2}}"#;
-    let answer = GeminiUpstream.read_embeddings(&request, answer).unwrap();
+    let answer = GeminiOutbound.read_embeddings(&request, answer).unwrap();
     assert_eq!((answer.vectors.len(), answer.usage.unwrap().prompt()), (1, 2));
 }
 
 #[test]
-fn what_is_no_answer_is_an_error() {
+fn invalid_response_is_an_error() {
     let request = request(r#"{"model":"m","input":"a"}"#);
-    let check = |upstream: &dyn Embedder, body: &str, kind| {
+    let check = |upstream: &dyn EmbeddingDialect, body: &str, kind| {
         let error = upstream.read_embeddings(&request, body.as_bytes()).unwrap_err();
         assert_eq!(error.kind(), kind, "{body}");
     };
@@ -167,10 +167,10 @@ fn what_is_no_answer_is_an_error() {
     ] {
         check(&OpenAiEmbeddings, body, ErrorKind::UpstreamInvalid);
     }
-    check(&GeminiUpstream, r#"{"embeddings":[{"values":5}]}"#, ErrorKind::UpstreamInvalid);
-    check(&OllamaUpstream::default(), r#"{"embeddings":[]}"#, ErrorKind::UpstreamInvalid);
+    check(&GeminiOutbound, r#"{"embeddings":[{"values":5}]}"#, ErrorKind::UpstreamInvalid);
+    check(&OllamaOutbound::default(), r#"{"embeddings":[]}"#, ErrorKind::UpstreamInvalid);
     check(&OpenAiEmbeddings, r#"{"error":{"message":"x"}}"#, ErrorKind::Upstream);
-    check(&OllamaUpstream::default(), r#"{"error":"x"}"#, ErrorKind::Upstream);
+    check(&OllamaOutbound::default(), r#"{"error":"x"}"#, ErrorKind::Upstream);
     let busy = r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#;
-    check(&GeminiUpstream, busy, ErrorKind::UpstreamOverloaded);
+    check(&GeminiOutbound, busy, ErrorKind::UpstreamOverloaded);
 }

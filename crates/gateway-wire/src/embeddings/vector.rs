@@ -10,24 +10,24 @@ use std::borrow::Cow;
 /// A vector as a caller reads it.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Written<'a> {
+pub(super) enum VectorWire<'a> {
     Json(&'a Json),
     Numbers(Vec<f32>),
     Base64(Cow<'a, str>),
 }
 
 /// `vector` in the spelling of `format`.
-pub(super) fn written(vector: &Vector, format: EmbeddingFormat) -> Written<'_> {
+pub(super) fn written(vector: &Vector, format: EmbeddingFormat) -> VectorWire<'_> {
     match (vector, format) {
-        (Vector::Numbers(json), EmbeddingFormat::Float) => Written::Json(json),
+        (Vector::Numbers(json), EmbeddingFormat::Float) => VectorWire::Json(json),
         (Vector::Numbers(json), EmbeddingFormat::Base64) => {
             let numbers: Vec<f32> = json.read().unwrap_or_default();
             let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
-            Written::Base64(STANDARD.encode(bytes).into())
+            VectorWire::Base64(STANDARD.encode(bytes).into())
         }
-        (Vector::Base64(text), EmbeddingFormat::Base64) => Written::Base64(text.into()),
+        (Vector::Base64(text), EmbeddingFormat::Base64) => VectorWire::Base64(text.into()),
         (Vector::Base64(text), EmbeddingFormat::Float) => {
-            Written::Numbers(floats(text).unwrap_or_default())
+            VectorWire::Numbers(floats(text).unwrap_or_default())
         }
     }
 }

@@ -11,12 +11,12 @@ use gateway_core::{
 
 /// Something that a request may say.
 #[derive(Clone, Copy, Debug)]
-pub struct Feature {
-    /// How it is called in the documentation.
+pub struct RequestFeature {
+    /// The name of the feature in the documentation.
     pub name: &'static str,
     /// Among what it is listed.
-    pub group: Group,
-    /// Says it.
+    pub group: FeatureGroup,
+    /// Adds the feature to a request.
     pub add: fn(&mut ChatRequest),
     /// Says what it is said with, and not it.
     pub bare: fn(&mut ChatRequest),
@@ -24,18 +24,18 @@ pub struct Feature {
     pub seen: fn(&ChatRequest) -> bool,
 }
 
-/// What features are about.
+/// The subject of a feature.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Group {
-    /// What is said in messages.
+pub enum FeatureGroup {
+    /// Content of messages.
     Messages,
-    /// Tools.
+    /// Tools and tool choice.
     Tools,
-    /// How to write.
+    /// Generation parameters.
     Options,
 }
 
-impl Group {
+impl FeatureGroup {
     /// All of them, in the order of the documentation.
     pub const ALL: [Self; 3] = [Self::Messages, Self::Tools, Self::Options];
 
@@ -53,35 +53,35 @@ const fn message(
     name: &'static str,
     add: fn(&mut ChatRequest),
     seen: fn(&ChatRequest) -> bool,
-) -> Feature {
-    Feature { name, group: Group::Messages, add, bare: |_| {}, seen }
+) -> RequestFeature {
+    RequestFeature { name, group: FeatureGroup::Messages, add, bare: |_| {}, seen }
 }
 
 const fn tool(
     name: &'static str,
     add: fn(&mut ChatRequest),
     seen: fn(&ChatRequest) -> bool,
-) -> Feature {
-    Feature { name, group: Group::Tools, add, bare: |_| {}, seen }
+) -> RequestFeature {
+    RequestFeature { name, group: FeatureGroup::Tools, add, bare: |_| {}, seen }
 }
 
 const fn option(
     name: &'static str,
     add: fn(&mut ChatRequest),
     seen: fn(&ChatRequest) -> bool,
-) -> Feature {
-    Feature { name, group: Group::Options, add, bare: |_| {}, seen }
+) -> RequestFeature {
+    RequestFeature { name, group: FeatureGroup::Options, add, bare: |_| {}, seen }
 }
 
-impl Feature {
+impl RequestFeature {
     /// The same, which is said with something else.
     const fn besides(self, bare: fn(&mut ChatRequest)) -> Self {
         Self { bare, ..self }
     }
 }
 
-/// Everything that is told apart.
-pub const FEATURES: &[Feature] = &[
+/// The features that the matrix distinguishes.
+pub const FEATURES: &[RequestFeature] = &[
     message(
         "instructions",
         |it| it.messages.insert(0, Message::text(Role::System, "be brief")),

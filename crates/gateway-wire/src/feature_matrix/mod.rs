@@ -1,32 +1,32 @@
-//! What each dialect carries of a request, found by asking it.
+//! The request features that each outbound dialect supports, found by probing its encoder.
 //!
 //! A table written by hand would be true once. This one is made by encoding a request with each
-//! [`Feature`], and one without: so the documentation shows what the code does, and the tests hold
+//! [`RequestFeature`], and one without: so the documentation shows what the code does, and the tests hold
 //! translations to it.
 
 mod features;
 mod probes;
 
-pub use self::features::{FEATURES, Feature, Group};
+pub use self::features::{FEATURES, FeatureGroup, RequestFeature};
 
 use crate::{
-    Upstream,
-    chat::{ChatUpstream, Quirks},
-    gemini::GeminiUpstream,
-    messages::MessagesUpstream,
-    ollama::OllamaUpstream,
-    responses::ResponsesUpstream,
-    without_foreign_tools,
+    OutboundDialect,
+    chat::{ChatOutbound, Quirks},
+    gemini::GeminiOutbound,
+    messages::MessagesOutbound,
+    ollama::OllamaOutbound,
+    responses::ResponsesOutbound,
+    without_unsupported_tools,
 };
 use gateway_core::{ChatRequest, DroppedParams, Payload, ProviderRequest, Result};
 use std::{fmt::Write as _, sync::Arc};
 
-/// What becomes of something in a translation.
+/// The outcome of translating a feature to a dialect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fate {
-    /// It is said.
+pub enum FeatureSupport {
+    /// The feature reaches the upstream.
     Carried,
-    /// It is left behind, and the caller told.
+    /// The feature is dropped and reported to the caller.
     Dropped,
     /// It is left unsaid: there it would mean nothing.
     Unsaid,
@@ -35,24 +35,24 @@ pub enum Fate {
 }
 
 /// A dialect as an upstream speaks it.
-pub struct Column {
-    /// How it is called in the table.
+pub struct DialectColumn {
+    /// The name of the column in the table.
     pub name: &'static str,
-    /// It.
-    pub upstream: Box<dyn Upstream>,
+    /// The encoder of the dialect.
+    pub upstream: Box<dyn OutboundDialect>,
 }
 
 /// The dialects that upstreams speak, in the order of the documentation.
-pub fn columns() -> Vec<Column> {
-    let column = |name, upstream| Column { name, upstream };
-    let chat = |quirks| Box::new(ChatUpstream { quirks });
+pub fn columns() -> Vec<DialectColumn> {
+    let column = |name, upstream| DialectColumn { name, upstream };
+    let chat = |quirks| Box::new(ChatOutbound { quirks });
     vec![
         column("chat", chat(Quirks::OPENAI)),
         column("chat, compatible", chat(Quirks::COMPATIBLE)),
-        column("responses", Box::new(ResponsesUpstream)),
-        column("messages", Box::new(MessagesUpstream)),
-        column("gemini", Box::new(GeminiUpstream)),
-        column("ollama", Box::<OllamaUpstream>::default()),
+        column("responses", Box::new(ResponsesOutbound)),
+        column("messages", Box::new(MessagesOutbound)),
+        column("gemini", Box::new(GeminiOutbound)),
+        column("ollama", Box::<OllamaOutbound>::default()),
     ]
 }
 
@@ -64,14 +64,17 @@ pub fn plain() -> ChatRequest {
     request
 }
 
-/// What `upstream` is sent for `request`, and what is told as left behind.
+/// Encodes `request` for `upstream`. Returns the body and the dropped parameters.
 ///
 /// # Errors
 ///
-/// As [`Upstream::encode`].
-pub fn encode(upstream: &dyn Upstream, request: ChatRequest) -> Result<(Vec<u8>, DroppedParams)> {
+/// As [`OutboundDialect::encode`].
+pub fn encode(
+    upstream: &dyn OutboundDialect,
+    request: ChatRequest,
+) -> Result<(Vec<u8>, DroppedParams)> {
     let mut dropped = DroppedParams::default();
-    let rest = without_foreign_tools(&request, upstream.dialect(), &mut dropped)?;
+    let rest = without_unsupported_tools(&request, upstream.dialect(), &mut dropped)?;
     let mut call = ProviderRequest::new(request);
     if let Some(rest) = rest {
         call.payload = Payload::Parsed(Arc::new(rest));
@@ -82,21 +85,21 @@ pub fn encode(upstream: &dyn Upstream, request: ChatRequest) -> Result<(Vec<u8>,
     Ok((body, dropped))
 }
 
-impl Feature {
-    /// What becomes of it at `upstream`.
-    pub fn fate(&self, upstream: &dyn Upstream) -> Fate {
+impl RequestFeature {
+    /// Probes `upstream` for its support of the feature.
+    pub fn support(&self, upstream: &dyn OutboundDialect) -> FeatureSupport {
         let asked = |say: fn(&mut ChatRequest)| {
             let mut request = plain();
             say(&mut request);
             encode(upstream, request)
         };
         match asked(self.add) {
-            Err(_) => Fate::Refused,
-            Ok((_, dropped)) if !dropped.is_empty() => Fate::Dropped,
+            Err(_) => FeatureSupport::Refused,
+            Ok((_, dropped)) if !dropped.is_empty() => FeatureSupport::Dropped,
             Ok((with, _)) if asked(self.bare).is_ok_and(|(without, _)| with == without) => {
-                Fate::Unsaid
+                FeatureSupport::Unsaid
             }
-            Ok(_) => Fate::Carried,
+            Ok(_) => FeatureSupport::Carried,
         }
     }
 }
@@ -105,13 +108,13 @@ impl Feature {
 pub fn table() -> String {
     let columns = columns();
     let mut out = String::new();
-    for group in Group::ALL {
+    for group in FeatureGroup::ALL {
         let names: Vec<_> = columns.iter().map(|column| format!(" {} |", column.name)).collect();
         let _ = writeln!(out, "| {} |{}", group.title(), names.concat());
         let _ = writeln!(out, "|---|{}", "---|".repeat(columns.len()));
         for feature in FEATURES.iter().filter(|feature| feature.group == group) {
             let cells =
-                columns.iter().map(|it| format!(" {} |", feature.fate(&*it.upstream).word()));
+                columns.iter().map(|it| format!(" {} |", feature.support(&*it.upstream).word()));
             let _ = writeln!(out, "| {} |{}", feature.name, cells.collect::<String>());
         }
         out.push('\n');
@@ -119,7 +122,7 @@ pub fn table() -> String {
     out
 }
 
-impl Fate {
+impl FeatureSupport {
     const fn word(self) -> &'static str {
         match self {
             Self::Carried => "yes",
@@ -130,7 +133,7 @@ impl Fate {
     }
 }
 
-impl std::fmt::Debug for Column {
+impl std::fmt::Debug for DialectColumn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Column").field("name", &self.name).finish_non_exhaustive()
     }
@@ -141,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_plain_request_can_be_said_everywhere() {
+    fn plain_request_encodes_in_every_dialect() {
         for column in columns() {
             let (_, dropped) = encode(&*column.upstream, plain()).unwrap();
             assert!(dropped.is_empty(), "{}", column.name);
@@ -149,15 +152,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(feature: &str, expected: [Fate; 6]) {
+    fn check(feature: &str, expected: [FeatureSupport; 6]) {
         let feature = FEATURES.iter().find(|it| it.name == feature).unwrap();
-        let fates: Vec<_> = columns().iter().map(|it| feature.fate(&*it.upstream)).collect();
+        let fates: Vec<_> = columns().iter().map(|it| feature.support(&*it.upstream)).collect();
         assert_eq!(fates, expected);
     }
 
     #[test]
-    fn fates_are_told_apart() {
-        use Fate::{Carried as C, Dropped as D, Refused as R, Unsaid as U};
+    fn support_levels_are_distinguished() {
+        use FeatureSupport::{Carried as C, Dropped as D, Refused as R, Unsaid as U};
         check("instructions", [C; 6]);
         check("`seed`", [C, C, D, D, C, C]);
         check("`n`", [C, C, R, R, C, D]);
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn features_have_names_of_their_own() {
+    fn feature_names_are_unique() {
         let mut names: Vec<_> = FEATURES.iter().map(|feature| feature.name).collect();
         names.sort_unstable();
         names.dedup();
@@ -173,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feature_is_seen_where_it_is_and_only_there() {
+    fn probes_match_only_their_feature() {
         for feature in FEATURES {
             let mut request = plain();
             assert!(!(feature.seen)(&request), "{}", feature.name);

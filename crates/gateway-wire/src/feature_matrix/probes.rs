@@ -1,4 +1,4 @@
-//! How a request says things, and how to tell whether it does.
+//! Builders of requests with one feature, and the matching detectors.
 
 use gateway_core::{
     ChatRequest, Content, Dialect, File, Image, Json, Message, Opaque, Part, Role, Source,
@@ -7,7 +7,7 @@ use gateway_core::{
 
 pub(super) const SCHEMA: &str = r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#;
 
-/// One red dot.
+/// A PNG image of one red pixel, in base64.
 const DOT: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
 pub(super) fn number(value: f64) -> Option<serde_json::Number> {

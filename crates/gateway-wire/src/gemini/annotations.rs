@@ -1,18 +1,20 @@
-//! Notes on the text: sources and likelihoods, retold as OpenAI Chat writes them.
+//! Notes on the text: sources and log probabilities, retold as OpenAI Chat writes them.
 
-use super::decode_response_wire::{Citations, Grounding, Likely, Logprobs};
-use crate::logprobs::{self, Token};
+use super::decode_response_wire::{
+    CitationsWire, GeminiLogprobWire, GeminiLogprobsWire, GroundingWire,
+};
+use crate::logprobs::{self, LogprobWire};
 use gateway_core::Json;
 use serde::Serialize;
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Note<'a> {
-    UrlCitation { url_citation: UrlCitation<'a> },
+enum AnnotationWire<'a> {
+    UrlCitation { url_citation: UrlCitationWire<'a> },
 }
 
 #[derive(Serialize)]
-struct UrlCitation<'a> {
+struct UrlCitationWire<'a> {
     start_index: usize,
     end_index: usize,
     url: &'a str,
@@ -20,7 +22,7 @@ struct UrlCitation<'a> {
 }
 
 /// The sources that `grounding` names for stretches of `text`.
-pub(super) fn grounded(grounding: &Grounding<'_>, text: &str) -> Vec<Json> {
+pub(super) fn grounded(grounding: &GroundingWire<'_>, text: &str) -> Vec<Json> {
     let sources = grounding.grounding_chunks.as_deref().unwrap_or_default();
     let mut notes = Vec::new();
     for support in grounding.grounding_supports.as_deref().unwrap_or_default() {
@@ -38,7 +40,7 @@ pub(super) fn grounded(grounding: &Grounding<'_>, text: &str) -> Vec<Json> {
 }
 
 /// The sources that `citations` names for stretches of `text`.
-pub(super) fn cited(citations: &Citations<'_>, text: &str) -> Vec<Json> {
+pub(super) fn cited(citations: &CitationsWire<'_>, text: &str) -> Vec<Json> {
     let lists = [&citations.citations, &citations.citation_sources];
     let notes = lists.into_iter().flatten().flatten().filter_map(|citation| {
         let span = (citation.start_index.unwrap_or(0), citation.end_index.unwrap_or(0));
@@ -53,17 +55,17 @@ fn note(text: &str, (start, end): (usize, usize), url: &str, title: Option<&str>
         let before = text.as_bytes().iter().take(bytes);
         before.filter(|byte| **byte & 0xc0 != 0x80).count()
     };
-    let url_citation = UrlCitation {
+    let url_citation = UrlCitationWire {
         start_index: characters(start),
         end_index: characters(end),
         url,
         title: title.unwrap_or_default(),
     };
-    Json::of(&Note::UrlCitation { url_citation })
+    Json::of(&AnnotationWire::UrlCitation { url_citation })
 }
 
-/// The likelihoods of the tokens just sent.
-pub(super) fn logprobs(logprobs: &Logprobs<'_>) -> Option<Json> {
+/// The log probabilities of the tokens just sent.
+pub(super) fn logprobs(logprobs: &GeminiLogprobsWire<'_>) -> Option<Json> {
     let chosen = logprobs.chosen_candidates.as_deref().filter(|chosen| !chosen.is_empty())?;
     let others = logprobs.top_candidates.as_deref().unwrap_or_default();
     let mut content = Vec::with_capacity(chosen.len());
@@ -72,12 +74,15 @@ pub(super) fn logprobs(logprobs: &Logprobs<'_>) -> Option<Json> {
         let top = others.unwrap_or_default().iter().map(|other| token(other, None)).collect();
         content.push(token(likely, Some(top)));
     }
-    Some(logprobs::told(content))
+    Some(logprobs::chat_logprobs(content))
 }
 
-fn token<'a>(likely: &'a Likely<'_>, top_logprobs: Option<Vec<Token<'a>>>) -> Token<'a> {
+fn token<'a>(
+    likely: &'a GeminiLogprobWire<'_>,
+    top_logprobs: Option<Vec<LogprobWire<'a>>>,
+) -> LogprobWire<'a> {
     let text = likely.token.as_deref().unwrap_or_default();
-    Token { text, logprob: likely.log_probability, bytes: text.as_bytes(), top_logprobs }
+    LogprobWire { text, logprob: likely.log_probability, bytes: text.as_bytes(), top_logprobs }
 }
 
 #[cfg(test)]
@@ -85,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_told_with_the_characters_it_supports() {
+    fn grounding_spans_are_converted_to_characters() {
         let grounding = r#"{"groundingChunks":[{"retrievedContext":{}},
             {"web":{"uri":"https://example.com","title":"Example"}}],
             "groundingSupports":[{"segment":{"startIndex":5,"endIndex":8},
@@ -98,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_citation_without_address_is_none() {
+    fn citation_without_url_is_dropped() {
         let citations = r#"{"citationSources":[{"endIndex":2,"license":"mit"},
             {"endIndex":99,"uri":"https://example.com"}]}"#;
         let notes = cited(&serde_json::from_str(citations).unwrap(), "abc");
@@ -107,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn likelihoods_keep_their_digits() {
+    fn logprobs_keep_their_digits() {
         let wire = r#"{"chosenCandidates":[{"token":"é","logProbability":-1.05e-05,"tokenId":1}],
             "topCandidates":[{"candidates":[{"token":"a","logProbability":-1}]}]}"#;
         let told = logprobs(&serde_json::from_str(wire).unwrap()).unwrap();
@@ -115,6 +120,6 @@ mod tests {
             .to_owned()
             + r#""top_logprobs":[{"token":"a","logprob":-1,"bytes":[97]}]}],"refusal":null}"#;
         assert_eq!(told.get(), expected);
-        assert_eq!(logprobs(&Logprobs::default()), None);
+        assert_eq!(logprobs(&GeminiLogprobsWire::default()), None);
     }
 }

@@ -1,46 +1,47 @@
-//! Reading an answer, whole or step by step: a whole answer is one with a single step.
+//! Reading a response, whole or step by step: a whole response is one with a single step.
 
 use super::{
     annotations,
     decode_response_wire::{
-        Candidate, Chunk, FunctionCall, Logprobs, Part, UsageMetadata, Word, lenient,
+        CandidateWire, EnumWordWire, GeminiChunkWire, GeminiFunctionCallWire, GeminiLogprobsWire,
+        GeminiPartWire, UsageMetadataWire, lenient,
     },
     errors::fault,
     finish_reason::{finish, native},
 };
-use crate::{Ids, MAX_ANSWER_BYTES, tool_arguments, unreadable};
+use crate::{IdGenerator, MAX_ANSWER_BYTES, tool_arguments, unreadable};
 use gateway_core::{
     Dialect, ErrorKind, Extra, FinishReason, GatewayError, Json, Opaque, Result, Seal, SealKind,
     Started, StreamEvent, ToolCallDelta, Usage,
 };
 use serde_json::value::RawValue;
 
-/// More answers than anybody asks for.
+/// The largest number of candidates accepted in a response.
 const MAX_CHOICES: u32 = 256;
-/// More notes than anybody reads.
+/// The largest number of annotations kept per candidate.
 const MAX_NOTES: usize = 1024;
 
-/// What is known of an answer so far.
+/// The state of a response across chunks.
 #[derive(Debug)]
-pub(super) struct Answer {
-    ids: Ids,
+pub(super) struct GeminiResponseDecoder {
+    ids: IdGenerator,
     has_started: bool,
     /// The choice that the last event belongs to.
     current: u32,
-    choices: Vec<Choice>,
+    choices: Vec<GeminiChoiceState>,
     /// Why the prompt was refused.
     blocked: Option<String>,
-    counts: UsageMetadata,
+    counts: UsageMetadataWire,
     told: Option<Usage>,
 }
 
 #[derive(Debug, Default)]
-struct Choice {
+struct GeminiChoiceState {
     index: u32,
     calls: u32,
     /// All text so far, as notes refer to it.
     text: String,
-    /// Those already told: later steps may repeat them.
+    /// Annotations already emitted, which later chunks may repeat.
     notes: Vec<Json>,
     /// Gemini's word for why it stopped. If parts follow all the same, another word will.
     native: Option<String>,
@@ -48,25 +49,25 @@ struct Choice {
     is_waiting: bool,
 }
 
-impl Answer {
-    pub(super) fn new(ids: Ids) -> Self {
+impl GeminiResponseDecoder {
+    pub(super) fn new(ids: IdGenerator) -> Self {
         Self {
             ids,
             has_started: false,
             current: 0,
             choices: Vec::new(),
             blocked: None,
-            counts: UsageMetadata::default(),
+            counts: UsageMetadataWire::default(),
             told: None,
         }
     }
 
-    /// Whether nothing more is to be expected.
+    /// Returns whether nothing more is to be expected.
     pub(super) fn is_finished(&self) -> bool {
         self.has_end() && !self.choices.iter().any(|choice| choice.is_waiting)
     }
 
-    /// Whether every choice has a reason for its end, or the prompt was refused.
+    /// Returns whether every choice has a reason for its end, or the prompt was refused.
     fn has_end(&self) -> bool {
         let all = self.choices.iter().all(|choice| choice.native.is_some());
         self.blocked.is_some() || (all && !self.choices.is_empty())
@@ -78,7 +79,7 @@ impl Answer {
     ///
     /// If it cannot be read or reports a failure.
     pub(super) fn step(&mut self, json: &str, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let chunk: Chunk<'_> = serde_json::from_str(json).map_err(unreadable)?;
+        let chunk: GeminiChunkWire<'_> = serde_json::from_str(json).map_err(unreadable)?;
         if let Some(error) = chunk.error {
             return Err(fault(error.get()).into_error());
         }
@@ -99,7 +100,7 @@ impl Answer {
         Ok(())
     }
 
-    /// Ends the answer.
+    /// Ends the response.
     ///
     /// # Errors
     ///
@@ -112,7 +113,7 @@ impl Answer {
             ));
         }
         if self.choices.is_empty() {
-            self.choices.push(Choice::default());
+            self.choices.push(GeminiChoiceState::default());
         }
         for choice in &mut self.choices {
             let mut end = match choice.native.take() {
@@ -138,7 +139,7 @@ impl Answer {
     fn candidate(
         &mut self,
         place: u32,
-        candidate: Candidate<'_>,
+        candidate: CandidateWire<'_>,
         events: &mut Vec<StreamEvent>,
     ) -> Result<()> {
         let index = candidate.index.unwrap_or(place);
@@ -147,7 +148,7 @@ impl Answer {
         }
         let at = self.choices.iter().position(|choice| choice.index == index);
         let at = at.unwrap_or_else(|| {
-            self.choices.push(Choice { index, ..Choice::default() });
+            self.choices.push(GeminiChoiceState { index, ..GeminiChoiceState::default() });
             self.choices.len() - 1
         });
         let Some(choice) = self.choices.get_mut(at) else { return Ok(()) };
@@ -156,7 +157,7 @@ impl Answer {
             choice.part(part, &mut self.ids, events)?;
         }
         if let Some(raw) = candidate.logprobs_result {
-            let logprobs: Logprobs<'_> = lenient(raw);
+            let logprobs: GeminiLogprobsWire<'_> = lenient(raw);
             events.extend(annotations::logprobs(&logprobs).map(StreamEvent::Logprobs));
         }
         if let Some(raw) = candidate.grounding_metadata {
@@ -172,7 +173,7 @@ impl Answer {
     }
 
     /// Counts come with every step, each complete but for what it leaves out.
-    fn count(&mut self, metadata: UsageMetadata, events: &mut Vec<StreamEvent>) {
+    fn count(&mut self, metadata: UsageMetadataWire, events: &mut Vec<StreamEvent>) {
         self.counts.merge(metadata);
         let usage = self.counts.usage();
         if self.told != Some(usage) {
@@ -182,9 +183,14 @@ impl Answer {
     }
 }
 
-impl Choice {
-    fn part(&mut self, raw: &RawValue, ids: &mut Ids, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let part: Part<'_> = serde_json::from_str(raw.get()).map_err(unreadable)?;
+impl GeminiChoiceState {
+    fn part(
+        &mut self,
+        raw: &RawValue,
+        ids: &mut IdGenerator,
+        events: &mut Vec<StreamEvent>,
+    ) -> Result<()> {
+        let part: GeminiPartWire<'_> = serde_json::from_str(raw.get()).map_err(unreadable)?;
         let seal = part.thought_signature.map(|data| Seal {
             dialect: Dialect::Gemini,
             kind: SealKind::Signature,
@@ -222,12 +228,12 @@ impl Choice {
         }
     }
 
-    /// Calls come whole.
+    /// Emits a tool call, which Gemini always sends whole.
     fn call(
         &mut self,
-        call: FunctionCall<'_>,
+        call: GeminiFunctionCallWire<'_>,
         seal: Option<Seal>,
-        ids: &mut Ids,
+        ids: &mut IdGenerator,
         events: &mut Vec<StreamEvent>,
     ) {
         self.go_on();
@@ -260,7 +266,7 @@ impl Choice {
         self.is_waiting = false;
     }
 
-    fn stop(&mut self, word: Word) {
+    fn stop(&mut self, word: EnumWordWire) {
         if let Some(native) = native(word) {
             self.native = Some(native);
         }
@@ -274,7 +280,7 @@ fn turn_to(index: u32, current: &mut u32, events: &mut Vec<StreamEvent>) {
     }
 }
 
-/// What a part that is neither text nor call holds.
+/// The content kind of a part that is neither text nor a call.
 fn kind(part: &RawValue) -> Result<Option<String>> {
     let members: Extra = serde_json::from_str(part.get()).map_err(unreadable)?;
     let mut names = members.iter().map(|(name, _)| name);

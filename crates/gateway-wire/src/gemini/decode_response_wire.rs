@@ -1,17 +1,17 @@
-//! Answers as Gemini writes them: the members that are read, all of which may be absent.
+//! Responses as Gemini writes them: the members that are read, all of which may be absent.
 
-use crate::token_count::Tokens;
+use crate::token_count::LenientTokens;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// A whole answer, or one step of a streamed one.
+/// A whole response, or one step of a streamed one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Chunk<'a> {
+pub(super) struct GeminiChunkWire<'a> {
     #[serde(borrow)]
-    pub(super) candidates: Option<Vec<Candidate<'a>>>,
-    pub(super) prompt_feedback: Option<PromptFeedback>,
+    pub(super) candidates: Option<Vec<CandidateWire<'a>>>,
+    pub(super) prompt_feedback: Option<PromptFeedbackWire>,
     #[serde(borrow)]
     pub(super) usage_metadata: Option<&'a RawValue>,
     pub(super) model_version: Option<String>,
@@ -22,11 +22,11 @@ pub(super) struct Chunk<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Candidate<'a> {
+pub(super) struct CandidateWire<'a> {
     pub(super) index: Option<u32>,
     #[serde(borrow)]
-    pub(super) content: Option<Content<'a>>,
-    pub(super) finish_reason: Option<Word>,
+    pub(super) content: Option<GeminiContentWire<'a>>,
+    pub(super) finish_reason: Option<EnumWordWire>,
     #[serde(borrow)]
     pub(super) grounding_metadata: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -37,24 +37,24 @@ pub(super) struct Candidate<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Content<'a> {
+pub(super) struct GeminiContentWire<'a> {
     #[serde(borrow)]
     pub(super) parts: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Part<'a> {
+pub(super) struct GeminiPartWire<'a> {
     pub(super) text: Option<String>,
     pub(super) thought: Option<bool>,
     pub(super) thought_signature: Option<String>,
     #[serde(borrow)]
-    pub(super) function_call: Option<FunctionCall<'a>>,
+    pub(super) function_call: Option<GeminiFunctionCallWire<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct FunctionCall<'a> {
+pub(super) struct GeminiFunctionCallWire<'a> {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     #[serde(borrow)]
@@ -63,56 +63,56 @@ pub(super) struct FunctionCall<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct PromptFeedback {
-    pub(super) block_reason: Option<Word>,
+pub(super) struct PromptFeedbackWire {
+    pub(super) block_reason: Option<EnumWordWire>,
 }
 
 /// A member of an enumeration: its name or, from some clients' servers, its number.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(untagged)]
-pub(super) enum Word {
+pub(super) enum EnumWordWire {
     Name(String),
     Number(i64),
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct UsageMetadata {
-    pub(super) prompt_token_count: Option<Tokens>,
-    pub(super) tool_use_prompt_token_count: Option<Tokens>,
-    pub(super) cached_content_token_count: Option<Tokens>,
-    pub(super) candidates_token_count: Option<Tokens>,
-    pub(super) thoughts_token_count: Option<Tokens>,
-    pub(super) total_token_count: Option<Tokens>,
-    pub(super) prompt_tokens_details: Option<Vec<Detail>>,
-    pub(super) candidates_tokens_details: Option<Vec<Detail>>,
+pub(super) struct UsageMetadataWire {
+    pub(super) prompt_token_count: Option<LenientTokens>,
+    pub(super) tool_use_prompt_token_count: Option<LenientTokens>,
+    pub(super) cached_content_token_count: Option<LenientTokens>,
+    pub(super) candidates_token_count: Option<LenientTokens>,
+    pub(super) thoughts_token_count: Option<LenientTokens>,
+    pub(super) total_token_count: Option<LenientTokens>,
+    pub(super) prompt_tokens_details: Option<Vec<ModalityCountWire>>,
+    pub(super) candidates_tokens_details: Option<Vec<ModalityCountWire>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Detail {
-    pub(super) modality: Option<Word>,
-    pub(super) token_count: Option<Tokens>,
+pub(super) struct ModalityCountWire {
+    pub(super) modality: Option<EnumWordWire>,
+    pub(super) token_count: Option<LenientTokens>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Grounding<'a> {
+pub(super) struct GroundingWire<'a> {
     #[serde(borrow)]
-    pub(super) grounding_chunks: Option<Vec<GroundingChunk<'a>>>,
-    pub(super) grounding_supports: Option<Vec<Support>>,
+    pub(super) grounding_chunks: Option<Vec<GroundingChunkWire<'a>>>,
+    pub(super) grounding_supports: Option<Vec<GroundingSupportWire>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct GroundingChunk<'a> {
+pub(super) struct GroundingChunkWire<'a> {
     #[serde(borrow)]
-    pub(super) web: Option<Web<'a>>,
+    pub(super) web: Option<WebSourceWire<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Web<'a> {
+pub(super) struct WebSourceWire<'a> {
     #[serde(borrow)]
     pub(super) uri: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -121,31 +121,31 @@ pub(super) struct Web<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Support {
-    pub(super) segment: Option<Segment>,
+pub(super) struct GroundingSupportWire {
+    pub(super) segment: Option<TextSegmentWire>,
     pub(super) grounding_chunk_indices: Option<Vec<usize>>,
 }
 
-/// A stretch of the answer's text, in bytes.
+/// A stretch of the response's text, in bytes.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Segment {
+pub(super) struct TextSegmentWire {
     pub(super) start_index: Option<usize>,
     pub(super) end_index: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Citations<'a> {
+pub(super) struct CitationsWire<'a> {
     #[serde(borrow)]
-    pub(super) citations: Option<Vec<Citation<'a>>>,
+    pub(super) citations: Option<Vec<GeminiCitationWire<'a>>>,
     #[serde(borrow)]
-    pub(super) citation_sources: Option<Vec<Citation<'a>>>,
+    pub(super) citation_sources: Option<Vec<GeminiCitationWire<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Citation<'a> {
+pub(super) struct GeminiCitationWire<'a> {
     pub(super) start_index: Option<usize>,
     pub(super) end_index: Option<usize>,
     #[serde(borrow)]
@@ -156,36 +156,36 @@ pub(super) struct Citation<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Logprobs<'a> {
+pub(super) struct GeminiLogprobsWire<'a> {
     #[serde(borrow)]
-    pub(super) chosen_candidates: Option<Vec<Likely<'a>>>,
+    pub(super) chosen_candidates: Option<Vec<GeminiLogprobWire<'a>>>,
     #[serde(borrow)]
-    pub(super) top_candidates: Option<Vec<Alternatives<'a>>>,
+    pub(super) top_candidates: Option<Vec<TopCandidatesWire<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Alternatives<'a> {
+pub(super) struct TopCandidatesWire<'a> {
     #[serde(borrow)]
-    pub(super) candidates: Option<Vec<Likely<'a>>>,
+    pub(super) candidates: Option<Vec<GeminiLogprobWire<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Likely<'a> {
+pub(super) struct GeminiLogprobWire<'a> {
     #[serde(borrow)]
     pub(super) token: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) log_probability: Option<&'a RawValue>,
 }
 
-/// Reads what an answer is complete without: what cannot be read is taken for absent.
+/// Reads what a response is complete without: what cannot be read is taken for absent.
 pub(super) fn lenient<'a, T: Default + Deserialize<'a>>(raw: &'a RawValue) -> T {
     serde_json::from_str(raw.get()).unwrap_or_default()
 }
 
-impl Word {
-    /// Whether this is sound, among the kinds of tokens.
+impl EnumWordWire {
+    /// Returns whether this is sound, among the kinds of tokens.
     pub(super) fn is_audio(&self) -> bool {
         match self {
             Self::Name(name) => name == "AUDIO",
@@ -194,8 +194,8 @@ impl Word {
     }
 }
 
-impl UsageMetadata {
-    /// Takes over what `later` tells; what it leaves out stays.
+impl UsageMetadataWire {
+    /// Merges the counts of a later chunk into these; members it omits keep their value.
     pub(super) fn merge(&mut self, later: Self) {
         fn take<T>(mine: &mut Option<T>, later: Option<T>) {
             if later.is_some() {

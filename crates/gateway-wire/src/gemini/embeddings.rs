@@ -1,9 +1,9 @@
-//! Vectors, by `batchEmbedContents`.
+//! Embeddings through `batchEmbedContents`.
 
-use super::{GeminiUpstream, encode_request_contents::Text, errors::fault};
+use super::{GeminiOutbound, encode_request_contents::TextPartWire, errors::fault};
 use crate::{
-    Encoded,
-    embeddings::{Embedder, numbers, same_number, texts},
+    EncodedRequest,
+    embeddings::{EmbeddingDialect, numbers, same_number, texts},
     unreadable,
 };
 use gateway_core::{DroppedParams, EmbeddingRequest, EmbeddingResponse, Json, Result, Usage};
@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 #[derive(Serialize)]
-struct Batch<'a> {
-    requests: Vec<One<'a>>,
+struct EmbedBatchWire<'a> {
+    requests: Vec<EmbedContentWire<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct One<'a> {
+struct EmbedContentWire<'a> {
     model: &'a str,
-    content: Content<'a>,
+    content: EmbedTextsWire<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     task_type: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,47 +27,47 @@ struct One<'a> {
 }
 
 #[derive(Serialize)]
-struct Content<'a> {
-    parts: [Text<'a>; 1],
+struct EmbedTextsWire<'a> {
+    parts: [TextPartWire<'a>; 1],
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Answer<'a> {
+struct EmbedBatchResponseWire<'a> {
     #[serde(borrow)]
-    embeddings: Option<Vec<Values<'a>>>,
-    /// The answer to `embedContent`.
+    embeddings: Option<Vec<EmbeddingValuesWire<'a>>>,
+    /// The response to `embedContent`.
     #[serde(borrow)]
-    embedding: Option<Values<'a>>,
-    usage_metadata: Option<Counts>,
+    embedding: Option<EmbeddingValuesWire<'a>>,
+    usage_metadata: Option<EmbedUsageWire>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Values<'a> {
+struct EmbeddingValuesWire<'a> {
     #[serde(borrow)]
     values: &'a RawValue,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Counts {
+struct EmbedUsageWire {
     prompt_token_count: Option<u64>,
 }
 
-impl Embedder for GeminiUpstream {
-    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<Encoded> {
+impl EmbeddingDialect for GeminiOutbound {
+    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
         let model = super::resource(model);
         let task_type = ["task_type", "taskType"].iter().find_map(|name| request.extra.get(name));
-        let requests = texts(request)?.into_iter().map(|text| One {
+        let requests = texts(request)?.into_iter().map(|text| EmbedContentWire {
             model: &model,
-            content: Content { parts: [Text { text }] },
+            content: EmbedTextsWire { parts: [TextPartWire { text }] },
             task_type,
             output_dimensionality: request.dimensions,
         });
-        let batch = Batch { requests: requests.collect() };
-        Ok(Encoded::whole(Json::of(&batch).get().to_owned(), losses(request)))
+        let batch = EmbedBatchWire { requests: requests.collect() };
+        Ok(EncodedRequest::whole(Json::of(&batch).get().to_owned(), losses(request)))
     }
 
     fn read_embeddings(
@@ -75,7 +75,8 @@ impl Embedder for GeminiUpstream {
         request: &EmbeddingRequest,
         body: &[u8],
     ) -> Result<EmbeddingResponse> {
-        let answer: Answer<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+        let answer: EmbedBatchResponseWire<'_> =
+            serde_json::from_slice(body).map_err(unreadable)?;
         if let Some(error) = answer.error {
             return Err(fault(error.get()).into_error());
         }

@@ -1,9 +1,9 @@
-//! Writing a request.
+//! Encodes requests to `generateContent`.
 
 use super::{
-    encode_request_contents::{Text, Turn, contents},
-    encode_request_thinking::{self, ThinkingConfig},
-    tools::{self, Entry, ToolConfig},
+    encode_request_contents::{GeminiTurn, TextPartWire, contents},
+    encode_request_thinking::{self, ThinkingConfigWire},
+    tools::{self, GeminiToolWire, ToolConfigWire},
 };
 use gateway_core::{
     ChatRequest, DroppedParams, ErrorKind, GatewayError, Json, Options, ResponseFormat, Result,
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Number;
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// So many stop sequences are accepted.
+/// The largest number of stop sequences that Gemini accepts.
 const MAX_STOP: usize = 5;
 
 /// Parameters that callers borrow from Gemini, and what they are called there.
@@ -26,32 +26,32 @@ const BORROWED: [(&str, &str); 4] = [
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+struct GeminiRequestWire<'a> {
     /// Said only where the address does not say it of this request.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<Cow<'a, str>>,
-    contents: Vec<Turn<'a>>,
+    contents: Vec<GeminiTurn<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    system_instruction: Option<Instruction<'a>>,
+    system_instruction: Option<SystemInstructionWire<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<Entry<'a>>,
+    tools: Vec<GeminiToolWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_config: Option<ToolConfig<'a>>,
+    tool_config: Option<ToolConfigWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     safety_settings: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_content: Option<&'a Json>,
-    generation_config: GenerationConfig<'a>,
+    generation_config: GenerationConfigWire<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct Instruction<'a> {
-    parts: Vec<Text<'a>>,
+struct SystemInstructionWire<'a> {
+    parts: Vec<TextPartWire<'a>>,
 }
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct GenerationConfig<'a> {
+struct GenerationConfigWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<&'a Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ struct GenerationConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_config: Option<ThinkingConfig>,
+    thinking_config: Option<ThinkingConfigWire>,
 }
 
 /// Writes `request` for the model that `target` names.
@@ -106,7 +106,7 @@ pub(super) fn encode_count(
     dropped: &mut DroppedParams,
 ) -> Result<Vec<u8>> {
     let model = Some(super::resource(&target.model));
-    let counted = Body { model, ..body(request, target, dropped)? };
+    let counted = GeminiRequestWire { model, ..body(request, target, dropped)? };
     bytes(&BTreeMap::from([("generateContentRequest", counted)]))
 }
 
@@ -120,7 +120,7 @@ fn body<'a>(
     request: &'a ChatRequest,
     target: &Target,
     dropped: &mut DroppedParams,
-) -> Result<Body<'a>> {
+) -> Result<GeminiRequestWire<'a>> {
     let told =
         contents(&request.messages, encode_request_thinking::needs_signatures(target), dropped)?;
     let (mut contents, mut system) = (told.turns, told.system);
@@ -129,33 +129,33 @@ fn body<'a>(
     }
     if contents.is_empty() {
         // There must be a turn, and its text must not be empty.
-        contents.push(Turn::user(&[Text { text: " " }]));
+        contents.push(GeminiTurn::user(&[TextPartWire { text: " " }]));
     }
     let tools = tools::entries(&request.tools, request.tool_choice.as_ref())?;
     let choice = request.tool_choice.as_ref().filter(|_| !tools.is_empty());
     let no_parallel = request.parallel_tool_calls == Some(false) && !tools.is_empty();
     dropped.insert_if(no_parallel, "parallel_tool_calls");
-    let body = Body {
+    let body = GeminiRequestWire {
         model: None,
         contents,
-        system_instruction: (!system.is_empty()).then_some(Instruction { parts: system }),
+        system_instruction: (!system.is_empty()).then_some(SystemInstructionWire { parts: system }),
         tools,
         tool_config: choice.map(tools::config),
         safety_settings: borrowed(request, "safetySettings"),
         cached_content: borrowed(request, "cachedContent"),
         generation_config: generation_config(&request.options, target, dropped),
     };
-    tell_losses(request, dropped);
+    report_dropped(request, dropped);
     Ok(body)
 }
 
 /// Has the user say what cannot be said as instructions.
-fn instruct_in_person<'a>(contents: &mut Vec<Turn<'a>>, system: &mut Vec<Text<'a>>) {
+fn instruct_in_person<'a>(contents: &mut Vec<GeminiTurn<'a>>, system: &mut Vec<TextPartWire<'a>>) {
     let said = std::mem::take(system);
     match contents.first_mut() {
         _ if said.is_empty() => {}
         Some(first) if first.is_users() => first.say_first(&said),
-        _ => contents.insert(0, Turn::user(&said)),
+        _ => contents.insert(0, GeminiTurn::user(&said)),
     }
 }
 
@@ -168,7 +168,7 @@ fn generation_config<'a>(
     options: &'a Options,
     target: &Target,
     dropped: &mut DroppedParams,
-) -> GenerationConfig<'a> {
+) -> GenerationConfigWire<'a> {
     let (response_mime_type, response_json_schema) = match &options.response_format {
         None | Some(ResponseFormat::Text) => (None, None),
         Some(ResponseFormat::JsonObject) => (Some("application/json"), None),
@@ -178,7 +178,7 @@ fn generation_config<'a>(
     };
     dropped.insert_if(options.stop.len() > MAX_STOP, "stop");
     let stop = options.stop.get(..MAX_STOP).unwrap_or(&options.stop);
-    GenerationConfig {
+    GenerationConfigWire {
         temperature: options.temperature.as_ref(),
         top_p: options.top_p.as_ref(),
         top_k: options.top_k,
@@ -197,7 +197,7 @@ fn generation_config<'a>(
 }
 
 /// Names what the caller asked for and Gemini has no word for.
-fn tell_losses(request: &ChatRequest, dropped: &mut DroppedParams) {
+fn report_dropped(request: &ChatRequest, dropped: &mut DroppedParams) {
     let options = &request.options;
     dropped.insert_if(options.logit_bias.is_some(), "logit_bias");
     dropped.insert_if(options.verbosity.is_some(), "verbosity");

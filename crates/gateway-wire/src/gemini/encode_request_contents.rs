@@ -1,7 +1,7 @@
-//! What was said so far, as Gemini wants it told: turns of the user and of the model that
-//! alternate, none of them empty.
+//! Encodes the conversation as Gemini's `contents`: alternating user and model turns, none of them
+//! empty.
 
-use super::media::{Blob, FileRef, Guess, part as media_part};
+use super::media::{FileDataWire, InlineDataWire, MediaTypeGuess, part as media_part};
 use crate::tool_arguments;
 use gateway_core::{
     Content, Dialect, DroppedParams, GatewayError, Json, Message, Part, Reasoning, Result, Role,
@@ -20,40 +20,40 @@ pub(super) const PLACEHOLDER: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3
 
 /// The instructions and the turns of a conversation.
 #[derive(Debug, Default)]
-pub(super) struct Contents<'a> {
-    /// Instructions, in order.
-    pub(super) system: Vec<Text<'a>>,
-    /// What was said, in order.
-    pub(super) turns: Vec<Turn<'a>>,
+pub(super) struct GeminiContents<'a> {
+    /// The system instructions, in order.
+    pub(super) system: Vec<TextPartWire<'a>>,
+    /// The turns of the conversation, in order.
+    pub(super) turns: Vec<GeminiTurn<'a>>,
 }
 
 /// A text, and nothing else.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Text<'a> {
+pub(super) struct TextPartWire<'a> {
     pub(super) text: &'a str,
 }
 
-/// What one side says before the other speaks again.
+/// Consecutive parts of one role.
 #[derive(Debug, Serialize)]
-pub(super) struct Turn<'a> {
-    pub(super) role: Speaker,
-    pub(super) parts: Vec<WirePart<'a>>,
-    /// Answers to calls; they go before the other parts.
+pub(super) struct GeminiTurn<'a> {
+    pub(super) role: GeminiRole,
+    pub(super) parts: Vec<GeminiPartOutWire<'a>>,
+    /// Responses to calls; they go before the other parts.
     #[serde(skip)]
-    results: Vec<Answered<'a>>,
+    results: Vec<CallResult<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Speaker {
+pub(super) enum GeminiRole {
     User,
     Model,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum WirePart<'a> {
-    Text(Text<'a>),
+pub(super) enum GeminiPartOutWire<'a> {
+    Text(TextPartWire<'a>),
     Thought {
         text: &'a str,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -63,27 +63,27 @@ pub(super) enum WirePart<'a> {
     },
     Call {
         #[serde(rename = "functionCall")]
-        call: WireCall<'a>,
+        call: FunctionCallOutWire<'a>,
         #[serde(rename = "thoughtSignature", skip_serializing_if = "Option::is_none")]
         signature: Option<&'a str>,
     },
     Result {
         #[serde(rename = "functionResponse")]
-        result: WireResult<'a>,
+        result: FunctionResponseWire<'a>,
     },
     Inline {
         #[serde(rename = "inlineData")]
-        data: Blob<'a>,
+        data: InlineDataWire<'a>,
     },
     File {
         #[serde(rename = "fileData")]
-        file: FileRef<'a>,
+        file: FileDataWire<'a>,
     },
     Raw(&'a Json),
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct WireCall<'a> {
+pub(super) struct FunctionCallOutWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     name: &'a str,
@@ -91,31 +91,31 @@ pub(super) struct WireCall<'a> {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct WireResult<'a> {
+pub(super) struct FunctionResponseWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     name: &'a str,
     response: Cow<'a, RawValue>,
 }
 
-/// An answer to a call.
+/// A response to a call.
 #[derive(Debug)]
-struct Answered<'a> {
-    /// Where the call stands among all calls.
+struct CallResult<'a> {
+    /// The position of the call among all calls.
     place: usize,
     name: &'a str,
-    part: WirePart<'a>,
+    part: GeminiPartOutWire<'a>,
 }
 
 /// A call that was made earlier in the conversation.
 #[derive(Clone, Copy, Debug)]
-struct Made<'a> {
+struct PriorCall<'a> {
     place: usize,
     id: Option<&'a str>,
     name: &'a str,
 }
 
-/// Retells `messages`.
+/// Encodes `messages` as system instructions and turns.
 ///
 /// # Errors
 ///
@@ -124,8 +124,9 @@ pub(super) fn contents<'a>(
     messages: &'a [Message],
     needs_signatures: bool,
     dropped: &mut DroppedParams,
-) -> Result<Contents<'a>> {
-    let mut writer = Writer { contents: Contents::default(), calls: HashMap::new(), dropped };
+) -> Result<GeminiContents<'a>> {
+    let mut writer =
+        ContentsEncoder { contents: GeminiContents::default(), calls: HashMap::new(), dropped };
     for message in messages {
         writer.message(message)?;
     }
@@ -136,21 +137,21 @@ pub(super) fn contents<'a>(
     Ok(contents)
 }
 
-struct Writer<'a, 'l> {
-    contents: Contents<'a>,
-    calls: HashMap<&'a str, Made<'a>>,
+struct ContentsEncoder<'a, 'l> {
+    contents: GeminiContents<'a>,
+    calls: HashMap<&'a str, PriorCall<'a>>,
     dropped: &'l mut DroppedParams,
 }
 
-impl<'a> Writer<'a, '_> {
+impl<'a> ContentsEncoder<'a, '_> {
     fn message(&mut self, message: &'a Message) -> Result<()> {
         self.dropped.insert_if(message.name.is_some(), "name");
         let signed = message.tool_calls().any(|call| signature(call.seal.as_ref()).is_some());
         for part in &message.parts {
             match message.role {
                 Role::System | Role::Developer => self.instruction(part)?,
-                Role::User | Role::Tool => self.part(Speaker::User, part, signed)?,
-                Role::Assistant => self.part(Speaker::Model, part, signed)?,
+                Role::User | Role::Tool => self.part(GeminiRole::User, part, signed)?,
+                Role::Assistant => self.part(GeminiRole::Model, part, signed)?,
             }
         }
         Ok(())
@@ -164,12 +165,12 @@ impl<'a> Writer<'a, '_> {
             ));
         };
         if !text.is_empty() {
-            self.contents.system.push(Text { text });
+            self.contents.system.push(TextPartWire { text });
         }
         Ok(())
     }
 
-    fn part(&mut self, speaker: Speaker, part: &'a Part, signed: bool) -> Result<()> {
+    fn part(&mut self, speaker: GeminiRole, part: &'a Part, signed: bool) -> Result<()> {
         match &part.content {
             Content::Text(text) | Content::Refusal(text) => self.text(speaker, text),
             Content::Reasoning(reasoning) => self.reasoning(speaker, reasoning),
@@ -178,18 +179,21 @@ impl<'a> Writer<'a, '_> {
             Content::Image(image) => {
                 let detail = image.detail.as_deref().is_some_and(|detail| detail != "auto");
                 self.dropped.insert_if(detail, "detail");
-                self.push(speaker, media_part(&image.source, Guess::Image, None));
+                self.push(speaker, media_part(&image.source, MediaTypeGuess::Image, None));
             }
             Content::Audio(source) => {
-                self.push(speaker, media_part(source, Guess::Audio, None));
+                self.push(speaker, media_part(source, MediaTypeGuess::Audio, None));
             }
             Content::File(file) => {
-                self.push(speaker, media_part(&file.source, Guess::Document, file.name.as_deref()));
+                self.push(
+                    speaker,
+                    media_part(&file.source, MediaTypeGuess::Document, file.name.as_deref()),
+                );
             }
             Content::Opaque(opaque) if opaque.dialect == Dialect::Gemini => {
-                self.push(speaker, WirePart::Raw(&opaque.json));
+                self.push(speaker, GeminiPartOutWire::Raw(&opaque.json));
             }
-            Content::Opaque(opaque) if speaker == Speaker::User => {
+            Content::Opaque(opaque) if speaker == GeminiRole::User => {
                 return Err(GatewayError::invalid(
                     "messages",
                     format!("the model's provider cannot read a part of type {}", opaque.kind),
@@ -200,30 +204,33 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn text(&mut self, speaker: Speaker, text: &'a str) {
+    fn text(&mut self, speaker: GeminiRole, text: &'a str) {
         if !text.is_empty() {
-            self.push(speaker, WirePart::Text(Text { text }));
+            self.push(speaker, GeminiPartOutWire::Text(TextPartWire { text }));
         }
     }
 
     /// Thinking that Gemini did not sign is of no use to it.
-    fn reasoning(&mut self, speaker: Speaker, reasoning: &'a Reasoning) {
+    fn reasoning(&mut self, speaker: GeminiRole, reasoning: &'a Reasoning) {
         if let Some(signature) = signature(reasoning.seal.as_ref()) {
             let text = reasoning.text.as_str();
-            self.push(speaker, WirePart::Thought { text, thought: !text.is_empty(), signature });
+            self.push(
+                speaker,
+                GeminiPartOutWire::Thought { text, thought: !text.is_empty(), signature },
+            );
         }
     }
 
     fn call(&mut self, call: &'a ToolCall, signed: bool) {
         let id = Some(call.id.as_str()).filter(|id| signed && !is_ours(id));
-        let made = Made { place: self.calls.len(), id, name: &call.name };
+        let made = PriorCall { place: self.calls.len(), id, name: &call.name };
         self.calls.insert(&call.id, made);
         let args = tool_arguments::arguments(&call.arguments, call.custom);
-        let call_part = WirePart::Call {
-            call: WireCall { id, name: &call.name, args },
+        let call_part = GeminiPartOutWire::Call {
+            call: FunctionCallOutWire { id, name: &call.name, args },
             signature: signature(call.seal.as_ref()),
         };
-        self.push(Speaker::Model, call_part);
+        self.push(GeminiRole::Model, call_part);
     }
 
     fn result(&mut self, result: &'a ToolResult) -> Result<()> {
@@ -238,25 +245,26 @@ impl<'a> Writer<'a, '_> {
         };
         let response = response(&plain_text(&result.parts), result.is_error);
         let id = made.and_then(|made| made.id);
-        let told = WirePart::Result { result: WireResult { id, name, response } };
-        self.turn(Speaker::User).results.push(Answered { place, name, part: told });
+        let told =
+            GeminiPartOutWire::Result { result: FunctionResponseWire { id, name, response } };
+        self.turn(GeminiRole::User).results.push(CallResult { place, name, part: told });
         for part in &result.parts {
             if !matches!(part.content, Content::Text(_)) {
-                self.part(Speaker::User, part, false)?;
+                self.part(GeminiRole::User, part, false)?;
             }
         }
         Ok(())
     }
 
-    fn push(&mut self, speaker: Speaker, part: WirePart<'a>) {
+    fn push(&mut self, speaker: GeminiRole, part: GeminiPartOutWire<'a>) {
         self.turn(speaker).parts.push(part);
     }
 
     /// The turn of `speaker`: the last one, if it is the speaker's, else a new one.
-    fn turn(&mut self, speaker: Speaker) -> &mut Turn<'a> {
+    fn turn(&mut self, speaker: GeminiRole) -> &mut GeminiTurn<'a> {
         let turns = &mut self.contents.turns;
         if turns.last().is_none_or(|last| last.role != speaker) {
-            turns.push(Turn { role: speaker, parts: Vec::new(), results: Vec::new() });
+            turns.push(GeminiTurn { role: speaker, parts: Vec::new(), results: Vec::new() });
         }
         let last = turns.len() - 1;
         #[expect(clippy::indexing_slicing, reason = "there is one: pushed just above if need be")]
@@ -264,21 +272,21 @@ impl<'a> Writer<'a, '_> {
     }
 }
 
-impl<'a> Turn<'a> {
+impl<'a> GeminiTurn<'a> {
     /// A turn of the user.
-    pub(super) fn user(texts: &[Text<'a>]) -> Self {
-        let parts = texts.iter().copied().map(WirePart::Text).collect();
-        Self { role: Speaker::User, parts, results: Vec::new() }
+    pub(super) fn user(texts: &[TextPartWire<'a>]) -> Self {
+        let parts = texts.iter().copied().map(GeminiPartOutWire::Text).collect();
+        Self { role: GeminiRole::User, parts, results: Vec::new() }
     }
 
-    /// Whether the user speaks.
+    /// Returns whether the user speaks.
     pub(super) fn is_users(&self) -> bool {
-        self.role == Speaker::User
+        self.role == GeminiRole::User
     }
 
     /// Puts `texts` before everything else.
-    pub(super) fn say_first(&mut self, texts: &[Text<'a>]) {
-        self.parts.splice(0..0, texts.iter().copied().map(WirePart::Text));
+    pub(super) fn say_first(&mut self, texts: &[TextPartWire<'a>]) {
+        self.parts.splice(0..0, texts.iter().copied().map(GeminiPartOutWire::Text));
     }
 
     /// Puts the results in front, and a signature where one must be.
@@ -286,7 +294,11 @@ impl<'a> Turn<'a> {
         let results = in_order(std::mem::take(&mut self.results));
         self.parts.splice(0..0, results);
         let first_call = self.parts.iter_mut().find_map(|part| {
-            if let WirePart::Call { signature, .. } = part { Some(signature) } else { None }
+            if let GeminiPartOutWire::Call { signature, .. } = part {
+                Some(signature)
+            } else {
+                None
+            }
         });
         if let Some(signature) = first_call.filter(|_| needs_signatures) {
             signature.get_or_insert(PLACEHOLDER);
@@ -294,9 +306,8 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// The results as they came, but those of one name in the order of their calls: only that tells
-/// them apart.
-fn in_order(mut results: Vec<Answered<'_>>) -> Vec<WirePart<'_>> {
+/// Orders results of the same function name by their calls, since Gemini matches them by position.
+fn in_order(mut results: Vec<CallResult<'_>>) -> Vec<GeminiPartOutWire<'_>> {
     let names: Vec<_> = results.iter().map(|result| result.name).collect();
     results.sort_by_key(|result| result.place);
     let mut waiting: HashMap<_, VecDeque<_>> = HashMap::new();
@@ -312,7 +323,7 @@ fn signature(seal: Option<&Seal>) -> Option<&str> {
     is_ours.then_some(seal.data.as_str())
 }
 
-/// Whether [`Ids`](crate::Ids) made this id: Gemini knows nothing of it.
+/// Returns whether [`IdGenerator`](crate::Ids) made this id: Gemini knows nothing of it.
 fn is_ours(id: &str) -> bool {
     id.strip_prefix("call_").is_some_and(|digits| {
         digits.len() == 32
@@ -320,7 +331,7 @@ fn is_ours(id: &str) -> bool {
     })
 }
 
-/// A tool's answer as an object, which it must be.
+/// A tool's response as an object, which it must be.
 fn response(text: &str, is_error: bool) -> Cow<'static, RawValue> {
     let object = tool_arguments::as_object(text);
     Cow::Owned(match (object, is_error) {

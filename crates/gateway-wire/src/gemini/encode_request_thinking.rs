@@ -1,4 +1,4 @@
-//! How much to think, and what a model's name tells of how it is asked to.
+//! Maps reasoning options to `thinkingConfig`, by the generation of the model.
 
 use crate::reasoning::{budget_of_effort, effort_of_budget};
 use gateway_core::{DroppedParams, Effort, Options, ReasoningOptions, ReasoningStyle, Target};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ThinkingConfig {
+pub(super) struct ThinkingConfigWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     include_thoughts: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,7 +19,7 @@ pub(super) struct ThinkingConfig {
 const MAX_BUDGET: u64 = 24_576;
 /// The smallest budget of the models that cannot do without.
 const LEAST: i64 = 128;
-/// The model decides.
+/// The budget value that leaves the amount of thinking to the model.
 const DYNAMIC: i64 = -1;
 
 /// Says what the options say of thinking, in the terms of the model.
@@ -27,7 +27,7 @@ pub(super) fn config(
     target: &Target,
     options: &Options,
     dropped: &mut DroppedParams,
-) -> Option<ThinkingConfig> {
+) -> Option<ThinkingConfigWire> {
     let wanted = options.reasoning.as_ref()?;
     let is_off = is_off(wanted);
     let style = style(target);
@@ -36,8 +36,10 @@ pub(super) fn config(
         return None;
     }
     let shown = !is_off && wanted.summary.as_deref() != Some("omitted");
-    let mut config =
-        ThinkingConfig { include_thoughts: shown.then_some(true), ..ThinkingConfig::default() };
+    let mut config = ThinkingConfigWire {
+        include_thoughts: shown.then_some(true),
+        ..ThinkingConfigWire::default()
+    };
     let is_pro = target.model.contains("pro");
     match style {
         ReasoningStyle::Budget | ReasoningStyle::Never => {
@@ -50,7 +52,7 @@ pub(super) fn config(
     Some(config)
 }
 
-/// Whether `wanted` says: do not think.
+/// Returns whether `wanted` says: do not think.
 fn is_off(wanted: &ReasoningOptions) -> bool {
     match (wanted.effort, wanted.budget) {
         (Some(effort), _) => effort == Effort::None,
@@ -79,12 +81,12 @@ fn level(wanted: &ReasoningOptions, is_pro: bool) -> Option<&'static str> {
     })
 }
 
-/// Whether the model refuses a history whose calls it did not sign.
+/// Returns whether the model refuses a history whose calls it did not sign.
 pub(super) fn needs_signatures(target: &Target) -> bool {
     style(target) == ReasoningStyle::Effort || generation(&target.model) == Some(3)
 }
 
-/// How the model is asked to think: as the catalogue says, or else as its name tells.
+/// The reasoning style of the model, from the catalogue or else from its name.
 fn style(target: &Target) -> ReasoningStyle {
     let known = target.card.as_ref().and_then(|card| card.capabilities.reasoning);
     known.unwrap_or_else(|| match generation(&target.model) {
@@ -106,7 +108,7 @@ fn generation(model: &str) -> Option<u32> {
     version.get(..end)?.parse().ok()
 }
 
-/// Whether the model takes no instructions beside the conversation.
+/// Returns whether the model takes no instructions beside the conversation.
 pub(super) fn lacks_instructions(target: &Target) -> bool {
     target.model.trim_start_matches("models/").starts_with("gemma")
 }
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_generation_counts_tokens() {
+    fn generation_two_takes_token_budget() {
         let check = |model: &str, wanted, expected: &str| assert_eq!(asks(model, wanted), expected);
         let flash = "gemini-2.5-flash";
         check(flash, effort(Effort::None), r#"{"thinkingBudget":0}"#);
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_third_generation_takes_a_word() {
+    fn generation_three_takes_thinking_level() {
         let check = |model: &str, wanted, expected: &str| assert_eq!(asks(model, wanted), expected);
         let flash = "gemini-3-flash-preview";
         check(flash, effort(Effort::None), r#"{"thinkingLevel":"minimal"}"#);
@@ -160,19 +162,19 @@ mod tests {
     }
 
     #[test]
-    fn thinking_can_stay_hidden() {
+    fn thoughts_can_be_excluded() {
         let hidden = ReasoningOptions { summary: Some("omitted".into()), ..effort(Effort::Low) };
         assert_eq!(asks("gemini-3-flash", hidden), r#"{"thinkingLevel":"low"}"#);
     }
 
     #[test]
-    fn what_cannot_think_is_not_asked_to() {
+    fn model_without_reasoning_gets_no_thinking_config() {
         assert_eq!(asks("gemini-2.0-flash", effort(Effort::High)), "null -reasoning_effort");
         assert_eq!(asks("gemini-2.0-flash", effort(Effort::None)), "null");
     }
 
     #[test]
-    fn signatures_are_needed_from_the_third_generation_on() {
+    fn signatures_are_required_from_generation_three() {
         let needs = |model: &str| needs_signatures(&Target { model: model.into(), card: None });
         assert!(needs("gemini-3-pro-preview") && needs("models/gemini-3.5-flash"));
         assert!(!needs("gemini-2.5-pro") && !needs("gemma-3-27b-it") && !needs("tuned"));

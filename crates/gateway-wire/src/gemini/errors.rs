@@ -1,39 +1,42 @@
-//! Failures, as Gemini tells them.
+//! Decodes Gemini's error responses.
 
-use crate::{ErrorReply, Fault, tool_arguments};
+use crate::{ErrorReply, UpstreamErrorBody, tool_arguments};
 use gateway_core::GatewayError;
 use serde::Deserialize;
 use std::time::Duration;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct WireError {
+struct GeminiErrorWire {
     code: Option<u16>,
     message: Option<String>,
     status: Option<String>,
-    details: Option<Vec<Detail>>,
+    details: Option<Vec<ErrorDetailWire>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Detail {
+struct ErrorDetailWire {
     reason: Option<String>,
     retry_delay: Option<String>,
 }
 
-/// A reply with a status of failure. Asked for a stream, Gemini may put it in an array.
+/// A response with a status of failure. Asked for a stream, Gemini may put it in an array.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Reply {
-    One { error: WireError },
-    Many(Vec<Reply>),
+enum GeminiErrorReplyWire {
+    One { error: GeminiErrorWire },
+    Many(Vec<GeminiErrorReplyWire>),
 }
 
 /// The error that `reply` means, whatever its content type says.
 pub(super) fn read(reply: &ErrorReply<'_>) -> GatewayError {
     let mut fault = match reply_error(reply.body) {
         Some(error) => error.into_fault(),
-        None => Fault { message: tool_arguments::sentence(reply.body), ..Fault::default() },
+        None => UpstreamErrorBody {
+            message: tool_arguments::sentence(reply.body),
+            ..UpstreamErrorBody::default()
+        },
     };
     fault.status = Some(reply.status);
     fault.retry_after = fault.retry_after.or(reply.retry_after);
@@ -41,30 +44,30 @@ pub(super) fn read(reply: &ErrorReply<'_>) -> GatewayError {
     fault.into_error()
 }
 
-/// The failure that `error`, met in an answer, tells of.
-pub(super) fn fault(error: &str) -> Fault {
-    let known: Option<WireError> = serde_json::from_str(error).ok();
+/// Decodes an error object found inside a response.
+pub(super) fn fault(error: &str) -> UpstreamErrorBody {
+    let known: Option<GeminiErrorWire> = serde_json::from_str(error).ok();
     known.map_or_else(
-        || Fault { message: Some(error.to_owned()), ..Fault::default() },
-        WireError::into_fault,
+        || UpstreamErrorBody { message: Some(error.to_owned()), ..UpstreamErrorBody::default() },
+        GeminiErrorWire::into_fault,
     )
 }
 
-fn reply_error(body: &[u8]) -> Option<WireError> {
+fn reply_error(body: &[u8]) -> Option<GeminiErrorWire> {
     // An event around it does not change what it says.
     let start = body.iter().position(|byte| matches!(byte, b'{' | b'['))?;
     let mut values = serde_json::Deserializer::from_slice(body.get(start..)?).into_iter();
     match values.next()?.ok()? {
-        Reply::One { error } => Some(error),
-        Reply::Many(replies) => replies.into_iter().find_map(|reply| match reply {
-            Reply::One { error } => Some(error),
-            Reply::Many(_) => None,
+        GeminiErrorReplyWire::One { error } => Some(error),
+        GeminiErrorReplyWire::Many(replies) => replies.into_iter().find_map(|reply| match reply {
+            GeminiErrorReplyWire::One { error } => Some(error),
+            GeminiErrorReplyWire::Many(_) => None,
         }),
     }
 }
 
-impl WireError {
-    fn into_fault(self) -> Fault {
+impl GeminiErrorWire {
+    fn into_fault(self) -> UpstreamErrorBody {
         let details = self.details.unwrap_or_default();
         let reason = details.iter().find_map(|detail| detail.reason.as_deref());
         let message = self.message.unwrap_or_default();
@@ -74,13 +77,13 @@ impl WireError {
             _ => None,
         };
         let delay = details.iter().find_map(|detail| detail.retry_delay.as_deref());
-        Fault {
+        UpstreamErrorBody {
             status: self.code,
             message: Some(message),
             kind: self.status,
             code: code.map(str::to_owned),
             retry_after: delay.and_then(duration),
-            ..Fault::default()
+            ..UpstreamErrorBody::default()
         }
     }
 }
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told() {
+    fn refusal_is_decoded() {
         let body =
             r#"{"error":{"code":400,"message":"no such field","status":"INVALID_ARGUMENT"}}"#;
         check(400, body, "InvalidRequest: no such field");
@@ -131,21 +134,21 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_key_is_no_bad_request() {
+    fn invalid_key_is_an_auth_error() {
         let body = r#"{"error":{"code":400,"message":"bad key","status":"INVALID_ARGUMENT",
             "details":[{"@type":"LocalizedMessage"},{"reason":"API_KEY_INVALID"}]}}"#;
         check(400, body, "UpstreamAuth: the provider does not accept the gateway's credential");
     }
 
     #[test]
-    fn the_delay_stands_among_the_details() {
+    fn retry_delay_is_read_from_details() {
         let body = r#"{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED",
             "details":[{"violations":[]},{"retryDelay":"48.5s"}]}}"#;
         check(429, body, "RateLimited: slow down after 48.5s");
     }
 
     #[test]
-    fn what_is_not_json_is_a_sentence_or_nothing() {
+    fn non_json_body_is_message_or_empty() {
         check(404, "no such model", "ModelNotFound: no such model");
         check(413, "<html>no</html>", "TooLarge: the provider refused the request");
         check(503, "", "UpstreamOverloaded: the provider is overloaded");
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn durations_are_parsed() {
         assert_eq!(duration("48s"), Some(Duration::from_secs(48)));
         assert_eq!(duration("-1s"), None);
         assert_eq!(duration("1e99s"), None);

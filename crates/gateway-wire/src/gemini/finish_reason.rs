@@ -1,6 +1,6 @@
 //! Why the model stopped.
 
-use super::decode_response_wire::Word;
+use super::decode_response_wire::EnumWordWire;
 use gateway_core::{Finish, FinishReason};
 
 /// The names that old clients' servers write as numbers.
@@ -19,18 +19,18 @@ const NAMES: [&str; 11] = [
 ];
 
 /// Gemini's name for the reason; none where a number only says that there is none yet.
-pub(super) fn native(word: Word) -> Option<String> {
+pub(super) fn native(word: EnumWordWire) -> Option<String> {
     match word {
-        Word::Name(name) => Some(name),
-        Word::Number(0) => None,
-        Word::Number(number) => {
+        EnumWordWire::Name(name) => Some(name),
+        EnumWordWire::Number(0) => None,
+        EnumWordWire::Number(number) => {
             let name = usize::try_from(number).ok().and_then(|at| NAMES.get(at));
             Some(name.map_or_else(|| number.to_string(), ToString::to_string))
         }
     }
 }
 
-/// The finish of an answer that stopped for `native` and holds calls or not.
+/// The finish of a response that stopped for `native` and holds calls or not.
 ///
 /// Gemini has no reason of its own for calls. A call that was cut short is still cut short.
 pub(super) fn finish(native: Option<String>, has_calls: bool) -> Finish {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons() {
+    fn finish_reasons_are_mapped() {
         check("STOP", "stop", "tool_calls");
         check("MAX_TOKENS", "length", "length");
         check("SAFETY", "content_filter", "content_filter");
@@ -74,8 +74,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_names() {
-        let name = |number| native(Word::Number(number));
+    fn numeric_enum_values_are_named() {
+        let name = |number| native(EnumWordWire::Number(number));
         assert_eq!(name(0), None);
         assert_eq!(name(2).as_deref(), Some("MAX_TOKENS"));
         assert_eq!(name(99).as_deref(), Some("99"));

@@ -1,13 +1,13 @@
-//! Pictures, sounds and documents.
+//! Images, sounds and documents.
 
-use super::encode_request_contents::WirePart;
+use super::encode_request_contents::GeminiPartOutWire;
 use gateway_core::Source;
 use serde::Serialize;
 
 /// Bytes in the request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Blob<'a> {
+pub(super) struct InlineDataWire<'a> {
     mime_type: &'a str,
     data: &'a str,
 }
@@ -15,43 +15,49 @@ pub(super) struct Blob<'a> {
 /// Bytes that Gemini fetches, or has.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct FileRef<'a> {
+pub(super) struct FileDataWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     mime_type: Option<&'static str>,
     file_uri: &'a str,
 }
 
-/// What something is likely to be if neither its sender nor its name tells.
+/// The assumed kind of media where neither the request nor the file name states one.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Guess {
+pub(super) enum MediaTypeGuess {
     Image,
     Audio,
     Document,
 }
 
 /// The part that holds `source`, which may be called `name`.
-pub(super) fn part<'a>(source: &'a Source, guess: Guess, name: Option<&str>) -> WirePart<'a> {
+pub(super) fn part<'a>(
+    source: &'a Source,
+    guess: MediaTypeGuess,
+    name: Option<&str>,
+) -> GeminiPartOutWire<'a> {
     let told = name.and_then(by_extension);
     match source {
         Source::Inline { media_type, base64 } => {
             let known = Some(media_type.as_str()).filter(|text| !text.is_empty());
             let mime_type = known.or(told).unwrap_or(guess.media_type());
-            WirePart::Inline { data: Blob { mime_type, data: base64 } }
+            GeminiPartOutWire::Inline { data: InlineDataWire { mime_type, data: base64 } }
         }
         // Whoever fetches from an address wants to be told what to expect there.
         Source::Url(url) => {
             let mime_type = by_extension(path(url)).or(told).unwrap_or(guess.media_type());
-            WirePart::File { file: FileRef { mime_type: Some(mime_type), file_uri: url } }
+            GeminiPartOutWire::File {
+                file: FileDataWire { mime_type: Some(mime_type), file_uri: url },
+            }
         }
         // What is in the file store has its type there.
         Source::FileId(id) => {
             let mime_type = by_extension(path(id)).or(told);
-            WirePart::File { file: FileRef { mime_type, file_uri: id } }
+            GeminiPartOutWire::File { file: FileDataWire { mime_type, file_uri: id } }
         }
     }
 }
 
-impl Guess {
+impl MediaTypeGuess {
     const fn media_type(self) -> &'static str {
         match self {
             Self::Image => "image/jpeg",
@@ -102,34 +108,34 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(source: &Source, guess: Guess, name: Option<&str>, expected: &str) {
+    fn check(source: &Source, guess: MediaTypeGuess, name: Option<&str>, expected: &str) {
         assert_eq!(serde_json::to_string(&part(source, guess, name)).unwrap(), expected);
     }
 
     #[test]
-    fn bytes_go_inline() {
+    fn inline_bytes_are_inlined() {
         let source = Source::Inline { media_type: "image/webp".into(), base64: "AA==".into() };
         let expected = r#"{"inlineData":{"mimeType":"image/webp","data":"AA=="}}"#;
-        check(&source, Guess::Image, None, expected);
+        check(&source, MediaTypeGuess::Image, None, expected);
         let source = Source::Inline { media_type: String::new(), base64: "AA==".into() };
         let expected = r#"{"inlineData":{"mimeType":"text/csv","data":"AA=="}}"#;
-        check(&source, Guess::Document, Some("table.CSV"), expected);
+        check(&source, MediaTypeGuess::Document, Some("table.CSV"), expected);
     }
 
     #[test]
-    fn addresses_are_told_with_a_type() {
+    fn urls_get_a_media_type() {
         let check = |url: &str, guess, media: &str| {
             let expected = format!(r#"{{"fileData":{{"mimeType":"{media}","fileUri":"{url}"}}}}"#);
             check(&Source::Url(url.to_owned()), guess, None, &expected);
         };
-        check("https://example.com/a.png?size=1", Guess::Image, "image/png");
-        check("https://example.com/a", Guess::Image, "image/jpeg");
-        check("https://example.com/v1.2/a", Guess::Document, "application/pdf");
+        check("https://example.com/a.png?size=1", MediaTypeGuess::Image, "image/png");
+        check("https://example.com/a", MediaTypeGuess::Image, "image/jpeg");
+        check("https://example.com/v1.2/a", MediaTypeGuess::Document, "application/pdf");
     }
 
     #[test]
-    fn a_stored_file_has_its_own_type() {
+    fn stored_file_keeps_its_media_type() {
         let source = Source::FileId("files/abc".to_owned());
-        check(&source, Guess::Document, None, r#"{"fileData":{"fileUri":"files/abc"}}"#);
+        check(&source, MediaTypeGuess::Document, None, r#"{"fileData":{"fileUri":"files/abc"}}"#);
     }
 }

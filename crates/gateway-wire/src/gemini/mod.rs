@@ -1,7 +1,7 @@
 //! Gemini's `generateContent`, as an upstream: Google's own API, and Vertex.
 //!
-//! Requests are whole objects with the conversation in `contents`; the model's name and whether
-//! to stream are in the address, see [`path`]. A streamed answer is a series of small answers of
+//! Requests are whole objects with the conversation in `contents`; the model's name and whether to
+//! stream are in the address, see [`path`]. A streamed response is a series of small responses of
 //! the same shape; tool calls come whole, token counts with every step, and nothing but the end of
 //! the stream says that it is complete.
 
@@ -23,32 +23,32 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
-use crate::{Encoded, ErrorReply, Ids, StreamReader, Upstream};
+use crate::{EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader};
 use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 use std::{borrow::Cow, fmt::Write as _};
 
 /// Speaks `generateContent` to an upstream.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct GeminiUpstream;
+pub struct GeminiOutbound;
 
-impl Upstream for GeminiUpstream {
+impl OutboundDialect for GeminiOutbound {
     fn dialect(&self) -> Dialect {
         Dialect::Gemini
     }
 
-    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
+    fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
         let mut dropped = DroppedParams::default();
         let body = encode_request::encode(call.request()?, &call.target, &mut dropped)?;
-        Ok(Encoded::whole(body, dropped))
+        Ok(EncodedRequest::whole(body, dropped))
     }
 
-    fn read_whole(&self, _: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
+    fn read_whole(&self, _: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {
         stream_reader::whole(&body, ids).map(Chunk::from_events)
     }
 
-    fn reader(&self, _: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
-        Box::new(stream_reader::Reader::new(ids))
+    fn reader(&self, _: &ProviderRequest, ids: IdGenerator) -> Box<dyn StreamReader> {
+        Box::new(stream_reader::GeminiStreamReader::new(ids))
     }
 
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {
@@ -56,21 +56,22 @@ impl Upstream for GeminiUpstream {
     }
 }
 
-/// What to ask a model for.
+/// An RPC method of Gemini's API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Method {
-    /// A whole answer.
+pub enum GeminiMethod {
+    /// Generation with a whole response.
     Generate,
-    /// A streamed answer, as server-sent events.
+    /// A streamed response, as server-sent events.
     Stream,
-    /// How many tokens a request has.
+    /// Counting of the tokens of a request.
     CountTokens,
     /// The vectors of some texts.
     Embed,
 }
 
-/// Where to ask `model`, after the base address: `models/gemini-2.5-flash:generateContent`.
-pub fn path(model: &str, method: Method) -> String {
+/// The URL path of a method for `model`, relative to the base URL:
+/// `models/gemini-2.5-flash:generateContent`.
+pub fn path(model: &str, method: GeminiMethod) -> String {
     let resource = resource(model);
     let (folder, name) = resource.split_once('/').unwrap_or(("models", &resource));
     let mut path = format!("{folder}/");
@@ -83,10 +84,10 @@ pub fn path(model: &str, method: Method) -> String {
         }
     }
     path + match method {
-        Method::Generate => ":generateContent",
-        Method::Stream => ":streamGenerateContent?alt=sse",
-        Method::CountTokens => ":countTokens",
-        Method::Embed => ":batchEmbedContents",
+        GeminiMethod::Generate => ":generateContent",
+        GeminiMethod::Stream => ":streamGenerateContent?alt=sse",
+        GeminiMethod::CountTokens => ":countTokens",
+        GeminiMethod::Embed => ":batchEmbedContents",
     }
 }
 

@@ -1,23 +1,24 @@
-//! Reading a streamed answer: events, or, where nobody asked for events, one JSON array.
+//! Decodes streamed responses: server-sent events, or one JSON array where the upstream ignores
+//! `alt=sse`.
 
-use super::decode_response::Answer;
-use crate::{Ids, MAX_ANSWER_BYTES, StreamReader, sse, unreadable};
+use super::decode_response::GeminiResponseDecoder;
+use crate::{IdGenerator, MAX_ANSWER_BYTES, StreamReader, sse, unreadable};
 use bytes::Bytes;
 use gateway_core::{Chunk, Result, StreamEvent};
 use serde_json::value::RawValue;
 
 /// Reads steps until the stream ends; Gemini has no event that says it is complete.
 #[derive(Debug)]
-pub(super) struct Reader {
-    answer: Answer,
+pub(super) struct GeminiStreamReader {
+    answer: GeminiResponseDecoder,
     /// Set once the first bytes turn out to be JSON and not events.
-    steps: Option<Steps>,
+    steps: Option<JsonObjectSplitter>,
     has_begun: bool,
 }
 
-impl Reader {
-    pub(super) fn new(ids: Ids) -> Self {
-        Self { answer: Answer::new(ids), steps: None, has_begun: false }
+impl GeminiStreamReader {
+    pub(super) fn new(ids: IdGenerator) -> Self {
+        Self { answer: GeminiResponseDecoder::new(ids), steps: None, has_begun: false }
     }
 
     fn read_events(&mut self, block: &[u8], events: &mut Vec<StreamEvent>) -> Result<()> {
@@ -25,7 +26,7 @@ impl Reader {
             let first = block.iter().find(|byte| !byte.is_ascii_whitespace());
             self.has_begun = first.is_some();
             let is_json = first.is_some_and(|byte| matches!(byte, b'[' | b'{'));
-            self.steps = is_json.then(Steps::default);
+            self.steps = is_json.then(JsonObjectSplitter::default);
         }
         if let Some(steps) = &mut self.steps {
             return steps.push(block, |json| self.answer.step(json, events));
@@ -40,7 +41,7 @@ impl Reader {
     }
 }
 
-impl StreamReader for Reader {
+impl StreamReader for GeminiStreamReader {
     fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()> {
         let done = self.read_events(&block, &mut chunk.events);
         chunk.output = chunk.events.iter().any(StreamEvent::is_output);
@@ -64,7 +65,7 @@ impl StreamReader for Reader {
 
 /// Finds the objects in a JSON array, or one after the other, as their last bytes come.
 #[derive(Debug, Default)]
-struct Steps {
+struct JsonObjectSplitter {
     /// The object that has begun.
     object: Vec<u8>,
     depth: usize,
@@ -72,7 +73,7 @@ struct Steps {
     is_escaped: bool,
 }
 
-impl Steps {
+impl JsonObjectSplitter {
     fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&str) -> Result<()>) -> Result<()> {
         for &byte in bytes {
             if self.depth > 0 || byte == b'{' {
@@ -101,9 +102,9 @@ impl Steps {
     }
 }
 
-/// The events of a body that came whole: an answer, or an array of its steps.
-pub(super) fn whole(body: &[u8], ids: Ids) -> Result<Vec<StreamEvent>> {
-    let (mut answer, mut events) = (Answer::new(ids), Vec::new());
+/// The events of a body that came whole: a response, or an array of its steps.
+pub(super) fn whole(body: &[u8], ids: IdGenerator) -> Result<Vec<StreamEvent>> {
+    let (mut answer, mut events) = (GeminiResponseDecoder::new(ids), Vec::new());
     let text = std::str::from_utf8(body).map_err(unreadable)?.trim();
     if text.starts_with('[') {
         let steps: Vec<&RawValue> = serde_json::from_str(text).map_err(unreadable)?;

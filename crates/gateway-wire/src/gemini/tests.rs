@@ -1,10 +1,10 @@
-//! Requests and answers as a whole.
+//! Requests and responses as a whole.
 
 mod decode_response;
 mod encode_request;
 
 use super::*;
-use crate::Framing;
+use crate::StreamFraming;
 use gateway_core::{
     ChatRequest, ChatResponse, Collector, Content, Effort, ErrorKind, Finish, FinishReason, Image,
     Json, Message, Opaque, Options, Part, Reasoning, ReasoningOptions, ResponseFormat, Role, Seal,
@@ -18,7 +18,7 @@ fn ask(model: &str, request: ChatRequest) -> ProviderRequest {
 }
 
 fn written(model: &str, request: ChatRequest) -> (String, Vec<String>) {
-    let encoded = GeminiUpstream.encode(&ask(model, request)).unwrap();
+    let encoded = GeminiOutbound.encode(&ask(model, request)).unwrap();
     let dropped = encoded.dropped.iter().map(str::to_owned).collect();
     (String::from_utf8(encoded.to_vec()).unwrap(), dropped)
 }

@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 /// An entry of `tools`: all functions together, or something that runs at the provider.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Entry<'a> {
+pub(super) enum GeminiToolWire<'a> {
     Functions {
         #[serde(rename = "functionDeclarations")]
-        declarations: Vec<Declaration<'a>>,
+        declarations: Vec<FunctionDeclarationWire<'a>>,
     },
     Hosted(&'a Json),
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Declaration<'a> {
+pub(super) struct FunctionDeclarationWire<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
@@ -28,13 +28,13 @@ pub(super) struct Declaration<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ToolConfig<'a> {
-    function_calling_config: Calling<'a>,
+pub(super) struct ToolConfigWire<'a> {
+    function_calling_config: FunctionCallingWire<'a>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Calling<'a> {
+struct FunctionCallingWire<'a> {
     mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_function_names: Option<Vec<&'a str>>,
@@ -48,7 +48,7 @@ struct Calling<'a> {
 pub(super) fn entries<'a>(
     tools: &'a [ToolSpec],
     choice: Option<&ToolChoice>,
-) -> Result<Vec<Entry<'a>>> {
+) -> Result<Vec<GeminiToolWire<'a>>> {
     let mut declarations = Vec::new();
     let mut entries = Vec::new();
     for tool in tools {
@@ -58,7 +58,7 @@ pub(super) fn entries<'a>(
             }
             ToolKind::Function(_) => {}
             ToolKind::Hosted(hosted) if hosted.dialect == Dialect::Gemini => {
-                entries.push(Entry::Hosted(&hosted.json));
+                entries.push(GeminiToolWire::Hosted(&hosted.json));
             }
             ToolKind::Hosted(_) | ToolKind::Custom(_) => {
                 return Err(GatewayError::invalid(
@@ -69,7 +69,7 @@ pub(super) fn entries<'a>(
         }
     }
     if !declarations.is_empty() {
-        entries.insert(0, Entry::Functions { declarations });
+        entries.insert(0, GeminiToolWire::Functions { declarations });
     }
     Ok(entries)
 }
@@ -82,15 +82,16 @@ fn may_be_called(function: &Function, choice: Option<&ToolChoice>) -> bool {
     true
 }
 
-fn declaration(function: &Function) -> Declaration<'_> {
-    Declaration {
+fn declaration(function: &Function) -> FunctionDeclarationWire<'_> {
+    FunctionDeclarationWire {
         name: &function.name,
         description: function.description.as_deref(),
         parameters_json_schema: function.parameters.as_ref().filter(|schema| says_more(schema)),
     }
 }
 
-/// Whether `schema` says more than that there are no arguments, which Gemini wants left unsaid.
+/// Returns whether `schema` says more than that there are no arguments, which Gemini wants left
+/// unsaid.
 fn says_more(schema: &Json) -> bool {
     #[derive(Deserialize)]
     #[serde(transparent)]
@@ -112,7 +113,7 @@ fn is_empty(collection: &str) -> bool {
 }
 
 /// Says what `choice` says, if there are tools to choose from.
-pub(super) fn config(choice: &ToolChoice) -> ToolConfig<'_> {
+pub(super) fn config(choice: &ToolChoice) -> ToolConfigWire<'_> {
     let (mode, allowed_function_names) = match choice {
         ToolChoice::Auto | ToolChoice::Allowed { required: false, .. } => ("AUTO", None),
         ToolChoice::None => ("NONE", None),
@@ -122,7 +123,7 @@ pub(super) fn config(choice: &ToolChoice) -> ToolConfig<'_> {
             ("ANY", Some(names.iter().map(String::as_str).collect()))
         }
     };
-    ToolConfig { function_calling_config: Calling { mode, allowed_function_names } }
+    ToolConfigWire { function_calling_config: FunctionCallingWire { mode, allowed_function_names } }
 }
 
 #[cfg(test)]
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_stays_as_it_was_written() {
+    fn schema_is_unchanged() {
         let schema = r##"{"properties":{"z": {"const":1.0},"a":{"$ref":"#/$defs/a"}}}"##;
         let expected = r#"[[{"functionDeclarations":[{"name":"f","description":"d","#.to_owned()
             + r#""parametersJsonSchema":"#
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn no_arguments_are_left_unsaid() {
+    fn empty_parameters_are_declared() {
         let says = |schema: &str| says_more(&Json::parse(schema).unwrap());
         assert!(!says(r#"{"type":"object"}"#));
         assert!(!says(r#"{"type":"object","properties":{ },"required":[]}"#));
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_is_a_mode() {
+    fn tool_choice_maps_to_mode() {
         let check = |choice: ToolChoice, expected: &str| {
             assert_eq!(
                 serde_json::to_string(&config(&choice).function_calling_config).unwrap(),
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn where_none_must_be_called_only_the_allowed_are_described() {
+    fn forbidden_tool_choice_declares_only_allowed_tools() {
         let choice = ToolChoice::Allowed { names: vec!["b".to_owned()], required: false };
         let expected = r#"[[{"functionDeclarations":[{"name":"b","description":"d"}]}],"#
             .to_owned()
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_others_have_is_refused_by_name() {
+    fn hosted_tool_of_other_provider_is_rejected_by_name() {
         let refused = |kind| {
             let error = entries(&[ToolSpec { kind, cache: None }], None).unwrap_err();
             assert_eq!(error.param(), Some("tools"));

@@ -1,16 +1,16 @@
 //! Tokens, as Gemini counts them.
 
-use super::decode_response_wire::{Detail, UsageMetadata, Word};
-use crate::token_count::Reading;
+use super::decode_response_wire::{EnumWordWire, ModalityCountWire, UsageMetadataWire};
+use crate::token_count::CountReader;
 use gateway_core::Usage;
 
-impl UsageMetadata {
+impl UsageMetadataWire {
     /// The tokens by class.
     ///
     /// What is cached is a part of the prompt; what tools put into it and what the model thinks
     /// are not parts of the other counts.
     pub(super) fn usage(&self) -> Usage {
-        let mut reading = Reading::default();
+        let mut reading = CountReader::default();
         let mut input = reading.count(self.prompt_token_count);
         let mut output = reading.count(self.candidates_token_count);
         let cache_read = reading.take(&mut input, self.cached_content_token_count);
@@ -35,9 +35,10 @@ impl UsageMetadata {
     }
 }
 
-fn audio(reading: &mut Reading, details: Option<&[Detail]>) -> u64 {
+fn audio(reading: &mut CountReader, details: Option<&[ModalityCountWire]>) -> u64 {
     let details = details.unwrap_or_default().iter();
-    let audio = details.filter(|detail| detail.modality.as_ref().is_some_and(Word::is_audio));
+    let audio =
+        details.filter(|detail| detail.modality.as_ref().is_some_and(EnumWordWire::is_audio));
     audio.map(|detail| reading.count(detail.token_count)).fold(0, u64::saturating_add)
 }
 
@@ -47,12 +48,12 @@ mod tests {
 
     #[track_caller]
     fn check(metadata: &str, expected: Usage) {
-        let metadata: UsageMetadata = serde_json::from_str(metadata).unwrap();
+        let metadata: UsageMetadataWire = serde_json::from_str(metadata).unwrap();
         assert_eq!(metadata.usage(), expected);
     }
 
     #[test]
-    fn thinking_counts_as_written_and_the_cached_as_read() {
+    fn thoughts_count_as_output_and_cache_as_read() {
         check(
             r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":3,
                 "thoughtsTokenCount":5,"toolUsePromptTokenCount":2,"totalTokenCount":20}"#,
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_of_its_own_is_kept() {
+    fn provider_total_is_preserved() {
         check(
             r#"{"promptTokenCount":5,"totalTokenCount":9}"#,
             Usage { input: 5, stated_total: Some(9), ..Usage::default() },
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_is_a_class_of_its_own() {
+    fn audio_tokens_are_separate() {
         check(
             r#"{"promptTokenCount":5,"candidatesTokenCount":7,"totalTokenCount":12,
                 "promptTokensDetails":[{"modality":"AUDIO","tokenCount":3},{"modality":"TEXT"}],
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_may_be_missing() {
+    fn missing_counts_are_accepted() {
         check(r#"{"trafficType":"ON_DEMAND"}"#, Usage::default());
     }
 }

@@ -1,27 +1,27 @@
 //! Passing over JSON without building anything: for what is passed on unread, as often as a model
-//! says a word, and for what little is wanted of an answer.
+//! says a word, and for what little is wanted of a response.
 
 use super::text::plain_prefix;
 use std::ops::Range;
 
-/// How many arrays and objects may stand within each other.
+/// The largest nesting depth of arrays and objects.
 const DEPTH: u32 = 128;
 
 /// A place in a text. Its methods go on from there, or give nothing if the text breaks the rules.
 #[derive(Debug)]
-struct Grammar<'a> {
+struct Tokenizer<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 /// The arrays and objects that are open: a bit for each, the innermost last, set for objects.
 #[derive(Clone, Copy)]
-struct Open {
+struct NestingStack {
     kinds: u128,
     depth: u32,
 }
 
-impl Open {
+impl NestingStack {
     fn enter(&mut self, is_object: bool) -> Option<()> {
         self.depth += 1;
         self.kinds = self.kinds << 1 | u128::from(is_object);
@@ -38,7 +38,7 @@ impl Open {
     }
 }
 
-impl Grammar<'_> {
+impl Tokenizer<'_> {
     /// Passes the end, and what space there is before it.
     fn end(&mut self) -> Option<()> {
         self.space();
@@ -47,7 +47,7 @@ impl Grammar<'_> {
 
     /// Passes a whole value that stands within so many arrays and objects.
     fn pass(&mut self, within: u32) -> Option<()> {
-        let mut open = Open { kinds: 0, depth: within };
+        let mut open = NestingStack { kinds: 0, depth: within };
         loop {
             if self.value(&mut open)? {
                 continue;
@@ -73,7 +73,7 @@ impl Grammar<'_> {
 
     /// Passes a value, or what opens one that is not empty: then true, and its first value is next.
     #[inline]
-    fn value(&mut self, open: &mut Open) -> Option<bool> {
+    fn value(&mut self, open: &mut NestingStack) -> Option<bool> {
         let begin = self.next()?;
         match begin {
             b'"' => self.string().map(drop)?,
@@ -217,9 +217,9 @@ impl Grammar<'_> {
 ///
 /// let text = r#"{"n": 1, "usage": {"tokens": [2, 3]}}"#;
 /// let mut usage = None;
-/// let walked = Walk::through(text, |walk| {
-///     walk.object(|key, walk| {
-///         let value = walk.value()?;
+/// let walked = Walk::through(text, |cursor| {
+///     cursor.object(|key, cursor| {
+///         let value = cursor.skip_value()?;
 ///         usage = (key == "usage").then_some(value).or(usage);
 ///         Some(())
 ///     })
@@ -227,29 +227,30 @@ impl Grammar<'_> {
 /// assert_eq!((walked, usage), (Some(()), Some(r#"{"tokens": [2, 3]}"#)));
 /// ```
 #[derive(Debug)]
-pub struct Walk<'a> {
+pub struct JsonCursor<'a> {
     text: &'a str,
-    grammar: Grammar<'a>,
+    grammar: Tokenizer<'a>,
     /// In how many arrays and objects.
     depth: u32,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> JsonCursor<'a> {
     /// Reads the one value of `text` by `read`.
-    pub fn through<T>(text: &'a str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        let mut walk = Self { text, grammar: Grammar { bytes: text.as_bytes(), at: 0 }, depth: 0 };
-        walk.grammar.space();
-        let found = read(&mut walk)?;
-        walk.grammar.end()?;
+    pub fn parse<T>(text: &'a str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let mut cursor =
+            Self { text, grammar: Tokenizer { bytes: text.as_bytes(), at: 0 }, depth: 0 };
+        cursor.grammar.space();
+        let found = read(&mut cursor)?;
+        cursor.grammar.end()?;
         Some(found)
     }
 
     /// Reads an object: each member by `read`, which is given the key and reads the value.
     pub fn object(&mut self, mut read: impl FnMut(&'a str, &mut Self) -> Option<()>) -> Option<()> {
-        self.items(b'{', b'}', |walk| {
-            let (place, is_plain) = walk.grammar.key()?;
-            let key = walk.text.get(place).filter(|_| is_plain)?;
-            read(key, walk)
+        self.items(b'{', b'}', |cursor| {
+            let (place, is_plain) = cursor.grammar.key()?;
+            let key = cursor.text.get(place).filter(|_| is_plain)?;
+            read(key, cursor)
         })
     }
 
@@ -259,7 +260,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads any value, as it is written.
-    pub fn value(&mut self) -> Option<&'a str> {
+    pub fn skip_value(&mut self) -> Option<&'a str> {
         let start = self.grammar.at;
         self.grammar.pass(self.depth)?;
         self.text.get(start..self.grammar.at)
@@ -308,9 +309,9 @@ mod tests {
     use proptest::prelude::*;
     use serde::de::IgnoredAny;
 
-    /// Whether `text` is one object by the grammar of RFC 8259.
+    /// Returns whether `text` is one object by the grammar of RFC 8259.
     fn is_object(text: &str) -> bool {
-        text.starts_with('{') && Walk::through(text, Walk::value).is_some()
+        text.starts_with('{') && JsonCursor::parse(text, JsonCursor::skip_value).is_some()
     }
 
     /// Is what serde takes for an object.
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_an_object() {
+    fn valid_objects_are_accepted() {
         for text in [
             r"{}",
             r#"{ "a" : [ ] , "b" : { } }"#,
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_what_is_none() {
+    fn invalid_objects_are_rejected() {
         for text in [
             "[]",
             "1",
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_no_deeper_than_it_says() {
+    fn nesting_beyond_limit_is_rejected() {
         let nested =
             |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
         assert!(is_object(&nested(128)));
@@ -381,55 +382,56 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_judges_like_serde(text in r#"\{("a":)?[\[\]{}:,"\\ u0-9eE.+tfn-]{0,20}\}?"#) {
+        fn arbitrary_text_is_judged_like_serde(text in r#"\{("a":)?[\[\]{}:,"\\ u0-9eE.+tfn-]{0,20}\}?"#) {
             check(&text);
         }
     }
 
-    /// Everything that is in a value, as a walk finds it.
-    fn told(walk: &mut Walk<'_>) -> Option<serde_json::Value> {
-        if walk.is_null() {
+    /// Everything that is in a value, as a cursor finds it.
+    fn told(cursor: &mut JsonCursor<'_>) -> Option<serde_json::Value> {
+        if cursor.is_null() {
             return Some(serde_json::Value::Null);
         }
-        match walk.grammar.peek()? {
+        match cursor.grammar.peek()? {
             b'{' => {
                 let mut members = serde_json::Map::new();
-                walk.object(|key, walk| {
-                    members.insert(key.to_owned(), told(walk)?);
+                cursor.object(|key, cursor| {
+                    members.insert(key.to_owned(), told(cursor)?);
                     Some(())
                 })?;
                 Some(members.into())
             }
             b'[' => {
                 let mut values = Vec::new();
-                walk.array(|walk| {
-                    values.push(told(walk)?);
+                cursor.array(|cursor| {
+                    values.push(told(cursor)?);
                     Some(())
                 })?;
                 Some(values.into())
             }
-            _ => serde_json::from_str(walk.value()?).ok(),
+            _ => serde_json::from_str(cursor.skip_value()?).ok(),
         }
     }
 
     #[test]
-    fn a_walk_finds_what_is_there() {
+    fn cursor_visits_every_value() {
         let text = r#" { "a" : [ 1 , {} , [] , "x\"y" , null ] , "b" : { "c" : true } } "#;
         let expected: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!(Walk::through(text, told), Some(expected));
+        assert_eq!(JsonCursor::parse(text, told), Some(expected));
         for end in 0..text.trim_end().len() {
-            assert_eq!(Walk::through(&text[..end], told), None, "{end}");
+            assert_eq!(JsonCursor::parse(&text[..end], told), None, "{end}");
         }
         let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
         for depth in [DEPTH as usize, DEPTH as usize + 1] {
-            let is_within = Walk::through(&nested(depth), told).is_some();
+            let is_within = JsonCursor::parse(&nested(depth), told).is_some();
             assert_eq!(is_within, depth <= DEPTH as usize, "{depth}");
-            let inside =
-                Walk::through(&nested(depth), |walk| walk.array(|walk| walk.value().map(drop)));
+            let inside = JsonCursor::parse(&nested(depth), |cursor| {
+                cursor.array(|cursor| cursor.skip_value().map(drop))
+            });
             assert_eq!(inside.is_some(), is_within, "{depth}");
         }
         for text in [r#"{"a":1} x"#, r#"{"\u0061":1}"#, r#"{"a":1,}"#, "[1,]", "[1 2]", "nul"] {
-            assert_eq!(Walk::through(text, told), None, "{text}");
+            assert_eq!(JsonCursor::parse(text, told), None, "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of the objects that are open, to find one that comes twice.
 
-use super::text::{Unescape, plain_prefix};
+use super::text::{UnescapedChars, plain_prefix};
 use std::{cmp::Ordering, ops::Range};
 
 /// Up to so many keys of an object are compared with each other one by one.
@@ -12,19 +12,19 @@ const FEW: usize = 16;
 /// each new key is compared with those before it; in a large one all are sorted when the object
 /// ends, so that many keys, or many with the same hash, cost little more than their reading.
 #[derive(Debug)]
-pub(super) struct Keys<'a> {
+pub(super) struct ObjectKeys<'a> {
     text: &'a str,
     seen: Vec<u64>,
     scratch: String,
 }
 
-impl<'a> Keys<'a> {
+impl<'a> ObjectKeys<'a> {
     /// No keys yet of `text`, which is shorter than 4 GiB.
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, seen: Vec::with_capacity(32), scratch: String::new() }
     }
 
-    /// Where the keys of an object that now begins will stand.
+    /// The index from which the keys of a new object are stored.
     #[inline]
     pub(super) fn begin(&self) -> usize {
         self.seen.len()
@@ -87,7 +87,7 @@ impl<'a> Keys<'a> {
             return hash(key.as_bytes());
         }
         self.scratch.clear();
-        self.scratch.extend(Unescape::new(key));
+        self.scratch.extend(UnescapedChars::new(key));
         hash(self.scratch.as_bytes())
     }
 
@@ -97,7 +97,7 @@ impl<'a> Keys<'a> {
         if let (Some(a), Some(b)) = (self.plain_key(a), self.plain_key(b)) {
             return a.cmp(b);
         }
-        let key = |at: u32| Unescape::new(self.text.get(at as usize..).unwrap_or_default());
+        let key = |at: u32| UnescapedChars::new(self.text.get(at as usize..).unwrap_or_default());
         key(a).cmp(key(b))
     }
 
@@ -165,7 +165,7 @@ mod tests {
     /// Which of `keys` is found to come twice in one object.
     fn find(keys: &[String]) -> Option<usize> {
         let text = keys.iter().fold(String::new(), |text, key| text + "\"" + key) + "\"";
-        let mut open = Keys::new(&text);
+        let mut open = ObjectKeys::new(&text);
         let mut at = 0;
         let mut places = Vec::new();
         for (index, key) in keys.iter().enumerate() {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_with_the_same_hash_are_told_apart() {
+    fn colliding_keys_are_distinguished() {
         let keys = alike(60);
         let hashes: std::collections::HashSet<_> =
             keys.iter().map(|k| hash(k.as_bytes())).collect();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_compared_by_what_it_says() {
+    fn keys_are_compared_unescaped() {
         let escaped = String::from("\\u0061");
         for others in [1, FEW - 1, FEW, 5 * FEW] {
             let mut keys: Vec<_> = (0..others).map(|n| format!("k{n}")).collect();

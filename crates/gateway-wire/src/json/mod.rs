@@ -1,4 +1,5 @@
-//! The outside of a JSON document: is it sound, and where are the members of its object?
+//! JSON without a tree: strict validation, member spans, and a cursor that skips what is not
+//! wanted.
 //!
 //! A document is checked once, strictly, before anybody else reads it: RFC 8259 to the letter,
 //! no number that a double cannot hold, no key twice in any object however it is spelt, no nesting
@@ -7,24 +8,28 @@
 //! eight bytes a key of the objects that are open.
 
 mod cursor;
+pub(crate) mod editable_object;
 mod keys;
+pub(crate) mod lazy_object;
+pub(crate) mod lenient;
+pub(crate) mod path;
 mod scan;
 mod text;
 
-pub use cursor::Walk;
+pub use cursor::JsonCursor;
 pub use text::{unescape, write_string};
 
-use scan::{Scanner, Stop};
+use scan::{JsonScanner, ScanError};
 use std::{borrow::Cow, ops::Range};
 
-/// What a document may ask of those who read it.
+/// The limits on a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// So many arrays and objects may stand within each other.
+pub struct JsonLimits {
+    /// The largest nesting depth of arrays and objects. Default: 64.
     pub depth: usize,
 }
 
-impl Default for Limits {
+impl Default for JsonLimits {
     fn default() -> Self {
         Self { depth: 64 }
     }
@@ -33,18 +38,18 @@ impl Default for Limits {
 /// A document that is refused. Says where, and never what stands there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{what} at line {line}, column {column}")]
-pub struct Error {
-    /// What is wrong.
-    pub what: What,
+pub struct JsonError {
+    /// The kind of violation.
+    pub what: JsonErrorKind,
     /// The line, from 1.
     pub line: usize,
     /// The character in the line, from 1.
     pub column: usize,
 }
 
-/// What is wrong with a document.
+/// The kinds of violation in a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum What {
+pub enum JsonErrorKind {
     /// It breaks JSON's grammar, or holds a number that no double can hold.
     #[error("invalid JSON")]
     Invalid,
@@ -60,7 +65,7 @@ pub enum What {
     /// It is something other than an object.
     #[error("the document must be an object")]
     NotAnObject,
-    /// There is nothing.
+    /// The document is empty or blank.
     #[error("the document is empty")]
     Empty,
     /// It is longer than 4 GiB.
@@ -68,42 +73,42 @@ pub enum What {
     TooLong,
 }
 
-/// What sort of value stands in a place.
+/// The type of a JSON value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// `null`
+pub enum JsonKind {
+    /// The literal `null`.
     Null,
-    /// `true` or `false`
+    /// The literal `true` or `false`.
     Bool(bool),
-    /// A number.
+    /// A number of any spelling.
     Number,
-    /// A string.
+    /// A string, escaped or not.
     String,
-    /// An array.
+    /// An array, whose elements are not visited.
     Array,
-    /// An object.
+    /// An object, whose members are not visited.
     Object,
 }
 
 /// A member of an object.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Member<'a> {
-    /// The key, unescaped.
+pub struct JsonMember<'a> {
+    /// The key without quotes and escapes.
     pub key: Cow<'a, str>,
-    /// Where the key stands, quotes included.
+    /// The byte range of the key, quotes included.
     pub key_span: Range<usize>,
-    /// Where the value stands.
+    /// The byte range of the value.
     pub value_span: Range<usize>,
-    /// What sort of value it is.
-    pub kind: Kind,
+    /// The type of the value.
+    pub kind: JsonKind,
     /// The value as it is written.
     pub value: &'a str,
 }
 
-impl<'a> Member<'a> {
+impl<'a> JsonMember<'a> {
     /// The value, unescaped, if it is a string.
     pub fn string(&self) -> Option<Cow<'a, str>> {
-        (self.kind == Kind::String).then(|| unescape(self.value))
+        (self.kind == JsonKind::String).then(|| unescape(self.value))
     }
 }
 
@@ -116,9 +121,9 @@ impl<'a> Member<'a> {
 /// If `object` is not one sound JSON object.
 pub fn members<'a>(
     object: &'a [u8],
-    limits: &Limits,
-    mut visit: impl FnMut(Member<'a>),
-) -> Result<(), Error> {
+    limits: &JsonLimits,
+    mut visit: impl FnMut(JsonMember<'a>),
+) -> Result<(), JsonError> {
     scan(object, *limits, true, &mut visit)
 }
 
@@ -127,31 +132,32 @@ pub fn members<'a>(
 /// # Errors
 ///
 /// If `document` is not one sound JSON value.
-pub fn validate(document: &[u8], limits: &Limits) -> Result<(), Error> {
+pub fn validate(document: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
     scan(document, *limits, false, &mut |_| ())
 }
 
 fn scan<'a>(
     bytes: &'a [u8],
-    limits: Limits,
+    limits: JsonLimits,
     wants_object: bool,
-    visit: &mut impl FnMut(Member<'a>),
-) -> Result<(), Error> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| locate(bytes, Stop { what: What::NotUtf8, at: error.valid_up_to() }))?;
-    Scanner::new(text, limits)
+    visit: &mut impl FnMut(JsonMember<'a>),
+) -> Result<(), JsonError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        locate(bytes, ScanError { what: JsonErrorKind::NotUtf8, at: error.valid_up_to() })
+    })?;
+    JsonScanner::new(text, limits)
         .and_then(|scanner| scanner.document(wants_object, visit))
         .map_err(|stop| locate(bytes, stop))
 }
 
-/// Counts lines and columns, which nobody needs before something is wrong.
-fn locate(bytes: &[u8], Stop { what, at }: Stop) -> Error {
+/// Converts a byte offset to line and column; only error paths pay for this.
+fn locate(bytes: &[u8], ScanError { what, at }: ScanError) -> JsonError {
     let before = bytes.get(..at).unwrap_or(bytes);
     let line = 1 + memchr::memchr_iter(b'\n', before).count();
     let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
     let is_first_of_char = |byte: &&u8| **byte & 0xc0 != 0x80;
     let column = 1 + before.iter().skip(start).filter(is_first_of_char).count();
-    Error { what, line, column }
+    JsonError { what, line, column }
 }
 
 #[cfg(test)]

@@ -1,42 +1,44 @@
 //! The scanner: one loop over the bytes, with a stack of its own.
 
-use super::{Kind, Limits, Member, What, keys::Keys, text::plain_prefix, unescape};
+use super::{
+    JsonErrorKind, JsonKind, JsonLimits, JsonMember, keys::ObjectKeys, text::plain_prefix, unescape,
+};
 use std::ops::Range;
 
 /// Why and where the scanner stopped.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stop {
-    pub(super) what: What,
+pub(super) struct ScanError {
+    pub(super) what: JsonErrorKind,
     pub(super) at: usize,
 }
 
-type Result<T> = std::result::Result<T, Stop>;
+type ScanResult<T> = std::result::Result<T, ScanError>;
 
 /// An array or object that has begun and not ended.
 #[derive(Clone, Copy, Debug)]
-enum Frame {
+enum OpenContainer {
     Array,
-    /// Its keys stand from here on in [`Keys`].
+    /// Its keys stand from here on in [`ObjectKeys`].
     Object(usize),
 }
 
 #[derive(Debug)]
-pub(super) struct Scanner<'a> {
+pub(super) struct JsonScanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     depth: usize,
-    open: Vec<Frame>,
-    keys: Keys<'a>,
+    open: Vec<OpenContainer>,
+    keys: ObjectKeys<'a>,
 }
 
-impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a str, limits: Limits) -> Result<Self> {
+impl<'a> JsonScanner<'a> {
+    pub(super) fn new(text: &'a str, limits: JsonLimits) -> ScanResult<Self> {
         if u32::try_from(text.len()).is_err() {
-            return Err(Stop { what: What::TooLong, at: 0 });
+            return Err(ScanError { what: JsonErrorKind::TooLong, at: 0 });
         }
         let open = Vec::with_capacity(16);
-        let keys = Keys::new(text);
+        let keys = ObjectKeys::new(text);
         Ok(Self { text, bytes: text.as_bytes(), at: 0, depth: limits.depth, open, keys })
     }
 
@@ -44,8 +46,8 @@ impl<'a> Scanner<'a> {
     pub(super) fn document(
         mut self,
         wants_object: bool,
-        visit: &mut impl FnMut(Member<'a>),
-    ) -> Result<()> {
+        visit: &mut impl FnMut(JsonMember<'a>),
+    ) -> ScanResult<()> {
         self.start(wants_object)?;
         let mut is_fresh = self.value()?;
         let mut member = None;
@@ -53,7 +55,7 @@ impl<'a> Scanner<'a> {
             if self.ends(frame, is_fresh)? {
                 is_fresh = false;
             } else {
-                if let Frame::Object(keys) = frame {
+                if let OpenContainer::Object(keys) = frame {
                     let key = self.key(keys)?;
                     if self.open.len() == 1 {
                         member = Some((key, self.at));
@@ -71,12 +73,12 @@ impl<'a> Scanner<'a> {
         if self.at < self.bytes.len() { Err(self.invalid()) } else { Ok(()) }
     }
 
-    fn start(&mut self, wants_object: bool) -> Result<()> {
+    fn start(&mut self, wants_object: bool) -> ScanResult<()> {
         self.skip_space();
         match self.peek() {
-            None => Err(self.stop(What::Empty)),
+            None => Err(self.stop(JsonErrorKind::Empty)),
             Some(b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') if wants_object => {
-                Err(self.stop(What::NotAnObject))
+                Err(self.stop(JsonErrorKind::NotAnObject))
             }
             Some(_) => Ok(()),
         }
@@ -84,13 +86,16 @@ impl<'a> Scanner<'a> {
 
     /// Reads what stands before the next item of `frame`: true if it is the end.
     #[inline]
-    fn ends(&mut self, frame: Frame, is_fresh: bool) -> Result<bool> {
+    fn ends(&mut self, frame: OpenContainer, is_fresh: bool) -> ScanResult<bool> {
         self.skip_space();
         match (frame, self.peek()) {
-            (Frame::Array, Some(b']')) => {}
-            (Frame::Object(keys), Some(b'}')) => {
+            (OpenContainer::Array, Some(b']')) => {}
+            (OpenContainer::Object(keys), Some(b'}')) => {
                 if let Some(at) = self.keys.end(keys) {
-                    return Err(Stop { what: What::DuplicateKey, at: at.saturating_sub(1) });
+                    return Err(ScanError {
+                        what: JsonErrorKind::DuplicateKey,
+                        at: at.saturating_sub(1),
+                    });
                 }
             }
             (_, Some(b',')) if !is_fresh => {
@@ -108,7 +113,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads a key and its colon. Returns where the key stands, quotes included.
     #[inline]
-    fn key(&mut self, keys: usize) -> Result<Range<usize>> {
+    fn key(&mut self, keys: usize) -> ScanResult<Range<usize>> {
         let start = self.at;
         if self.peek() != Some(b'"') {
             return Err(self.invalid());
@@ -116,7 +121,7 @@ impl<'a> Scanner<'a> {
         let is_escaped = self.string()?;
         let span = start..self.at;
         if !self.keys.add(keys, start + 1..self.at - 1, is_escaped) {
-            return Err(Stop { what: What::DuplicateKey, at: start });
+            return Err(ScanError { what: JsonErrorKind::DuplicateKey, at: start });
         }
         self.skip_space();
         if self.peek() != Some(b':') {
@@ -129,11 +134,11 @@ impl<'a> Scanner<'a> {
 
     /// Reads a value, or the opening bracket of one: then true.
     #[inline]
-    fn value(&mut self) -> Result<bool> {
+    fn value(&mut self) -> ScanResult<bool> {
         match self.peek() {
             Some(b'"') => self.string().map(|_| false),
-            Some(b'{') => self.begin(Frame::Object(self.keys.begin())),
-            Some(b'[') => self.begin(Frame::Array),
+            Some(b'{') => self.begin(OpenContainer::Object(self.keys.begin())),
+            Some(b'[') => self.begin(OpenContainer::Array),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word(b"true"),
             Some(b'f') => self.word(b"false"),
@@ -143,16 +148,16 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn begin(&mut self, frame: Frame) -> Result<bool> {
+    fn begin(&mut self, frame: OpenContainer) -> ScanResult<bool> {
         if self.open.len() >= self.depth {
-            return Err(self.stop(What::TooDeep));
+            return Err(self.stop(JsonErrorKind::TooDeep));
         }
         self.open.push(frame);
         self.at += 1;
         Ok(true)
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<bool> {
+    fn word(&mut self, word: &[u8]) -> ScanResult<bool> {
         if !self.rest().starts_with(word) {
             return Err(self.invalid());
         }
@@ -162,7 +167,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads a string from its opening quote on: true if there are escapes in it.
     #[inline]
-    fn string(&mut self) -> Result<bool> {
+    fn string(&mut self) -> ScanResult<bool> {
         self.at += 1;
         let mut is_escaped = false;
         loop {
@@ -182,7 +187,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn escape(&mut self) -> Result<()> {
+    fn escape(&mut self) -> ScanResult<()> {
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => self.unicode()?,
@@ -192,7 +197,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads `\u` and four digits, or two such that stand for one character.
-    fn unicode(&mut self) -> Result<()> {
+    fn unicode(&mut self) -> ScanResult<()> {
         let is_low = |unit: u32| (0xdc00..0xe000).contains(&unit);
         let unit = self.unit(self.at).ok_or_else(|| self.invalid())?;
         let is_pair = (0xd800..0xdc00).contains(&unit);
@@ -209,7 +214,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn number(&mut self) -> Result<bool> {
+    fn number(&mut self) -> ScanResult<bool> {
         let start = self.at;
         self.skip_if(|byte| byte == b'-');
         if !self.skip_if(|byte| byte == b'0') {
@@ -225,13 +230,13 @@ impl<'a> Scanner<'a> {
             may_be_huge = true;
         }
         if may_be_huge && !self.is_finite(start) {
-            return Err(Stop { what: What::Invalid, at: start });
+            return Err(ScanError { what: JsonErrorKind::Invalid, at: start });
         }
         Ok(false)
     }
 
     #[inline]
-    fn digits(&mut self) -> Result<()> {
+    fn digits(&mut self) -> ScanResult<()> {
         let mut any = false;
         while self.skip_if(|byte| byte.is_ascii_digit()) {
             any = true;
@@ -244,19 +249,19 @@ impl<'a> Scanner<'a> {
         number.is_some_and(f64::is_finite)
     }
 
-    fn member(&self, key_span: Range<usize>, start: usize) -> Member<'a> {
+    fn member(&self, key_span: Range<usize>, start: usize) -> JsonMember<'a> {
         let value = self.text.get(start..self.at).unwrap_or_default();
         let kind = match value.as_bytes().first() {
-            Some(b'"') => Kind::String,
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::Array,
-            Some(b't') => Kind::Bool(true),
-            Some(b'f') => Kind::Bool(false),
-            Some(b'n') => Kind::Null,
-            _ => Kind::Number,
+            Some(b'"') => JsonKind::String,
+            Some(b'{') => JsonKind::Object,
+            Some(b'[') => JsonKind::Array,
+            Some(b't') => JsonKind::Bool(true),
+            Some(b'f') => JsonKind::Bool(false),
+            Some(b'n') => JsonKind::Null,
+            _ => JsonKind::Number,
         };
         let key = unescape(self.text.get(key_span.clone()).unwrap_or_default());
-        Member { key, key_span, value_span: start..self.at, kind, value }
+        JsonMember { key, key_span, value_span: start..self.at, kind, value }
     }
 
     #[inline]
@@ -281,11 +286,11 @@ impl<'a> Scanner<'a> {
         while self.skip_if(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')) {}
     }
 
-    fn invalid(&self) -> Stop {
-        self.stop(What::Invalid)
+    fn invalid(&self) -> ScanError {
+        self.stop(JsonErrorKind::Invalid)
     }
 
-    fn stop(&self, what: What) -> Stop {
-        Stop { what, at: self.at.min(self.bytes.len()) }
+    fn stop(&self, what: JsonErrorKind) -> ScanError {
+        ScanError { what, at: self.at.min(self.bytes.len()) }
     }
 }

@@ -4,7 +4,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::{collections::HashSet, fmt};
 
-const LIMITS: Limits = Limits { depth: 64 };
+const LIMITS: JsonLimits = JsonLimits { depth: 64 };
 
 /// What becomes of `document`: `ok`, or what is wrong with it and where.
 #[track_caller]
@@ -17,7 +17,7 @@ fn check(document: impl AsRef<[u8]>, expected: &str) {
 }
 
 #[test]
-fn sound_documents_pass() {
+fn valid_documents_are_accepted() {
     for document in [
         "{}",
         "[]",
@@ -48,7 +48,7 @@ fn sound_documents_pass() {
 }
 
 #[test]
-fn what_breaks_the_grammar_is_refused_where_it_stands() {
+fn grammar_errors_are_located() {
     check("[1,]", "Invalid 1:4");
     check(r#"{"a":1,}"#, "Invalid 1:8");
     check("[1 2]", "Invalid 1:4");
@@ -70,7 +70,7 @@ fn what_breaks_the_grammar_is_refused_where_it_stands() {
 }
 
 #[test]
-fn words_and_numbers_are_spelt_in_one_way() {
+fn literals_and_numbers_follow_rfc_8259() {
     for word in [
         "NaN",
         "Infinity",
@@ -92,7 +92,11 @@ fn words_and_numbers_are_spelt_in_one_way() {
         "--1",
         "00",
     ] {
-        assert_eq!(validate(word.as_bytes(), &LIMITS).unwrap_err().what, What::Invalid, "{word}");
+        assert_eq!(
+            validate(word.as_bytes(), &LIMITS).unwrap_err().what,
+            JsonErrorKind::Invalid,
+            "{word}"
+        );
     }
     check("[1e400]", "Invalid 1:2");
     check("[-1e309]", "Invalid 1:2");
@@ -101,7 +105,7 @@ fn words_and_numbers_are_spelt_in_one_way() {
 }
 
 #[test]
-fn strings_hold_no_control_characters_and_no_half_characters() {
+fn control_characters_and_lone_surrogates_are_rejected() {
     check("\"a", "Invalid 1:3");
     check("\"a\nb\"", "Invalid 1:3");
     check("\"\0\"", "Invalid 1:2");
@@ -122,7 +126,7 @@ fn strings_hold_no_control_characters_and_no_half_characters() {
 }
 
 #[test]
-fn a_key_may_come_once_however_it_is_spelt() {
+fn duplicate_key_is_rejected_in_any_spelling() {
     check(r#"{"a":1,"a":2}"#, "DuplicateKey 1:8");
     check(r#"{"model":1,"\u006dodel":2}"#, "DuplicateKey 1:12");
     check(r#"{"\u006dodel":1,"model":2}"#, "DuplicateKey 1:17");
@@ -134,7 +138,7 @@ fn a_key_may_come_once_however_it_is_spelt() {
 }
 
 #[test]
-fn large_objects_are_checked_too() {
+fn large_objects_are_checked_for_duplicates() {
     let members: Vec<_> = (0..50_000).map(|n| format!("\"k{n}\":{{\"x\":0}}")).collect();
     check(format!("{{{}}}", members.join(",")), "ok");
     let twice = format!("{{{},\"k777\":0}}", members.join(","));
@@ -143,19 +147,19 @@ fn large_objects_are_checked_too() {
 }
 
 #[test]
-fn depth_has_a_limit_and_costs_no_stack() {
+fn depth_is_limited_without_recursion() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     check(nested(64), "ok");
     check(nested(65), "TooDeep 1:65");
     check("{\"a\":".repeat(64) + "0" + &"}".repeat(64), "ok");
     check("{\"a\":".repeat(100_000), "TooDeep 1:321");
-    let deep = move || validate(nested(1_000_000).as_bytes(), &Limits { depth: usize::MAX });
+    let deep = move || validate(nested(1_000_000).as_bytes(), &JsonLimits { depth: usize::MAX });
     let small = std::thread::Builder::new().stack_size(64 << 10).spawn(deep).unwrap();
     assert_eq!(small.join().unwrap(), Ok(()));
 }
 
 #[test]
-fn members_are_shown_in_order() {
+fn members_are_visited_in_order() {
     let body = " {\"b\\u0061\": \"x\\n\" , \"c\":{\"d\":[1]},\"e\":[ ],\n\"f\":-1.5e3,\"g\":true,\"h\":null}";
     let mut shown = Vec::new();
     members(body.as_bytes(), &LIMITS, |member| {
@@ -176,17 +180,17 @@ fn members_are_shown_in_order() {
 }
 
 #[test]
-fn only_an_object_has_members() {
+fn document_without_object_has_no_members() {
     #[track_caller]
-    fn check(document: &str, expected: What) {
+    fn check(document: &str, expected: JsonErrorKind) {
         assert_eq!(members(document.as_bytes(), &LIMITS, |_| ()).unwrap_err().what, expected);
     }
-    check("", What::Empty);
-    check(" \n", What::Empty);
-    check("[\"m\"]", What::NotAnObject);
-    check("\"m\"", What::NotAnObject);
-    check("null", What::NotAnObject);
-    check("model", What::Invalid);
+    check("", JsonErrorKind::Empty);
+    check(" \n", JsonErrorKind::Empty);
+    check("[\"m\"]", JsonErrorKind::NotAnObject);
+    check("\"m\"", JsonErrorKind::NotAnObject);
+    check("null", JsonErrorKind::NotAnObject);
+    check("model", JsonErrorKind::Invalid);
 }
 
 /// How deep a document is, as `serde_json` reads it; no object in it has a key twice.
@@ -317,7 +321,7 @@ const TOKENS: [&str; 36] = [
 
 proptest! {
     #[test]
-    fn arbitrary_json_passes(value in json(), pretty: bool) {
+    fn arbitrary_json_is_accepted(value in json(), pretty: bool) {
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
         compare(text.as_bytes());
         if let Value::Object(object) = value {
@@ -332,7 +336,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_bytes_are_judged_alike(
+    fn mutated_json_is_judged_like_serde(
         value in json(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0..3, prop_oneof![select(&b"\"\\{}[],:0-.eEu\x00\x1f \n\xc3\xff"[..]), any::<u8>()]), 1..4),
     ) {
@@ -350,17 +354,17 @@ proptest! {
     }
 
     #[test]
-    fn heaps_of_tokens_are_judged_alike(tokens in prop::collection::vec(select(&TOKENS[..]), 0..14)) {
+    fn random_tokens_are_judged_like_serde(tokens in prop::collection::vec(select(&TOKENS[..]), 0..14)) {
         compare(tokens.concat().as_bytes());
     }
 
     #[test]
-    fn any_bytes_are_judged_alike(bytes: Vec<u8>) {
+    fn random_bytes_are_judged_like_serde(bytes: Vec<u8>) {
         compare(&bytes);
     }
 
     #[test]
-    fn a_repeated_key_is_found_in_an_object_of_any_size(
+    fn duplicate_key_is_found_in_object_of_any_size(
         keys in prop::collection::vec(("[a-c]{1,5}", any::<u8>()), 0..70),
         distinct: bool,
     ) {

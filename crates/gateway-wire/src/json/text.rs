@@ -5,7 +5,7 @@ use std::borrow::Cow;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// How many bytes of `bytes` come before the first quote, backslash or control character.
+/// Returns the number of bytes before the first quote, backslash or control character.
 ///
 /// Most strings are short, and most bytes are in long strings: eight bytes at a time at first,
 /// then thirty-two, in a loop that compilers turn into vector instructions.
@@ -72,13 +72,13 @@ const fn special(word: u64) -> u64 {
     (is_quote | is_backslash | is_control) & HIGH
 }
 
-/// Which byte the lowest bit belongs to.
+/// The index of the byte that holds the lowest set bit.
 #[inline]
 const fn first(hits: u64) -> usize {
     (hits.trailing_zeros() / 8) as usize
 }
 
-/// What a valid string literal, quotes included, stands for.
+/// Decodes a valid string literal, quotes included.
 pub fn unescape(literal: &str) -> Cow<'_, str> {
     let inner = literal.strip_prefix('"').unwrap_or(literal);
     let inner = inner.strip_suffix('"').unwrap_or(inner);
@@ -86,15 +86,15 @@ pub fn unescape(literal: &str) -> Cow<'_, str> {
         return Cow::Borrowed(inner);
     }
     let mut text = String::with_capacity(inner.len());
-    text.extend(Unescape::new(inner));
+    text.extend(UnescapedChars::new(inner));
     Cow::Owned(text)
 }
 
 /// The characters that a valid literal stands for, from behind its opening quote to its end.
 #[derive(Clone, Debug)]
-pub(super) struct Unescape<'a>(std::str::Chars<'a>);
+pub(super) struct UnescapedChars<'a>(std::str::Chars<'a>);
 
-impl<'a> Unescape<'a> {
+impl<'a> UnescapedChars<'a> {
     pub(super) fn new(inner: &'a str) -> Self {
         Self(inner.chars())
     }
@@ -132,7 +132,7 @@ impl<'a> Unescape<'a> {
     }
 }
 
-impl Iterator for Unescape<'_> {
+impl Iterator for UnescapedChars<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
@@ -185,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_literal_is_read() {
+    fn literal_is_unescaped() {
         #[track_caller]
         fn check(literal: &str, expected: &str) {
             assert_eq!(unescape(literal), expected);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_pair_takes_nothing_with_it() {
+    fn lone_surrogate_does_not_consume_neighbours() {
         for (literal, expected) in [
             (r#""a\ud83d""#, "a\u{fffd}"),
             (r#""\ud83dabc""#, "\u{fffd}abc"),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_is_read_as_something() {
+    fn invalid_escapes_are_read_leniently() {
         for junk in ["", "\"", "\"\\", "\"\\u12", "\"\\ud800", "\"\\ud800\\u0041\"", "\\uzzzz"] {
             let _ = unescape(junk);
         }
@@ -219,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn special_bytes_are_found_wherever_they_stand(
+        fn special_bytes_are_found_at_every_offset(
             bytes in prop::collection::vec(prop_oneof![9 => 0x20u8..=0xff, 1 => 0u8..0x60], 0..120),
             plain in 0usize..120,
         ) {
@@ -229,7 +229,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_again(text: String) {
+        fn written_string_unescapes_to_same_text(text: String) {
             let mut out = Vec::new();
             write_string(&mut out, &text);
             prop_assert_eq!(&serde_json::from_slice::<String>(&out).unwrap(), &text);

@@ -4,19 +4,19 @@ use gateway_core::{CacheControl, CacheTtl};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// So many breakpoints a request may have.
+/// The largest number of cache breakpoints in a request.
 const MAX_MARKS: usize = 4;
 
 /// A breakpoint, as it is written.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Mark {
+pub(super) struct CacheControlOutWire {
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<&'static str>,
 }
 
-impl From<CacheControl> for Mark {
+impl From<CacheControl> for CacheControlOutWire {
     fn from(cache: CacheControl) -> Self {
         let ttl = cache.ttl.map(|ttl| match ttl {
             CacheTtl::FiveMinutes => "5m",
@@ -80,18 +80,18 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_four_stay() {
+    fn newest_four_breakpoints_are_kept() {
         check("m.mm.mmm", 0, "...m.mmm");
     }
 
     #[test]
-    fn an_hour_comes_before_five_minutes() {
+    fn one_hour_breakpoints_precede_five_minute_ones() {
         check("hhmm", 0, "hhmm");
         check("hmhm", 0, "hmmm");
     }
 
     #[test]
-    fn marks_that_stand_elsewhere_count() {
+    fn fixed_breakpoints_count_towards_the_limit() {
         check("mmmm", 1, ".mmm");
         check("mm", 9, "..");
     }

@@ -1,11 +1,12 @@
-//! Requests of callers.
+//! Decodes requests of callers of the Messages API.
 
-use super::{decode_request_messages, tools_decode};
+use super::{decode_request_messages, tools};
+use crate::json::lazy_object::LazyObject;
 use gateway_core::{
     ChatRequest, Dialect, Effort, Extra, GatewayError, Json, Options, ReasoningOptions,
     ResponseFormat, Result,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 /// Reads a request to be answered.
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
@@ -16,46 +17,51 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     Ok(request)
 }
 
-/// Reads a request to have tokens counted, which need not bound the answer.
+/// Reads a request to have tokens counted, which need not bound the response.
 pub(super) fn decode_count(body: &[u8]) -> Result<ChatRequest> {
-    let mut fields = Fields::read(body)?;
-    let system = decode_request_messages::system(fields.raw("system"))?;
+    let mut fields: LazyObject<'_> = serde_json::from_slice(body).map_err(|error| {
+        GatewayError::invalid("body", "the request is no JSON object").with_source(error)
+    })?;
+    let system = decode_request_messages::system(fields.remove("system"))?;
     let mut messages: Vec<_> = system.into_iter().collect();
-    let turns = fields.raw("messages").ok_or_else(|| missing("messages"))?;
-    messages.extend(decode_request_messages::messages(&turns)?);
+    let turns = fields.remove("messages").ok_or_else(|| missing("messages"))?;
+    messages.extend(decode_request_messages::messages(turns)?);
     let model = fields.take("model")?.ok_or_else(|| missing("model"))?;
-    let tools = fields.raw("tools").map(|tools| tools_decode::tools(&tools)).transpose()?;
-    let choice: Option<tools_decode::Choice> = fields.take("tool_choice")?;
+    let tools = fields.remove("tools").map(tools::decode_tools).transpose()?;
+    let choice: Option<tools::ToolChoiceInWire> = fields.take("tool_choice")?;
     let (tool_choice, parallel_tool_calls) =
-        choice.map(tools_decode::Choice::split).transpose()?.unzip();
+        choice.map(tools::ToolChoiceInWire::split).transpose()?.unzip();
     let stream = fields.take("stream")?.unwrap_or(false);
+    let config: OutputConfigInWire = fields.take("output_config")?.unwrap_or_default();
+    let unmodelled = config.unmodelled();
+    let options = options(&mut fields, config)?;
+    let mut extra = Extra::default();
+    for (name, value) in fields {
+        extra.push(name, value.into());
+    }
+    if let Some(rest) = unmodelled {
+        extra.push("output_config", rest);
+    }
     Ok(ChatRequest {
         model,
         messages,
         tools: tools.unwrap_or_default(),
         tool_choice,
         parallel_tool_calls: parallel_tool_calls.flatten(),
-        options: options(&mut fields)?,
+        options,
         stream,
         // Streams of this dialect always end with the counts.
         stream_usage: stream,
         legacy_functions: false,
-        extra: fields.rest(),
+        extra,
         dialect: Some(Dialect::Messages),
     })
 }
 
-fn options(fields: &mut Fields) -> Result<Options> {
-    let mut config: OutputConfig = fields.take("output_config")?.unwrap_or_default();
-    let effort = config.effort.as_ref().and_then(|word| Effort::parse(word));
-    if let (None, Some(word)) = (effort, &config.effort) {
-        config.rest.push("effort", Json::of(word));
-    }
-    let format = fields.take::<Format>("output_format")?.or(config.format);
-    if !config.rest.is_empty() {
-        fields.keep("output_config", Json::of(&config.rest));
-    }
-    let metadata: Option<Metadata> = fields.take("metadata")?;
+fn options(fields: &mut LazyObject<'_>, config: OutputConfigInWire) -> Result<Options> {
+    let effort = config.known_effort();
+    let format = fields.take::<OutputFormatInWire>("output_format")?.or(config.format);
+    let metadata: Option<MetadataInWire> = fields.take("metadata")?;
     let tier: Option<String> = fields.take("service_tier")?;
     Ok(Options {
         max_tokens: fields.take("max_tokens")?,
@@ -63,7 +69,7 @@ fn options(fields: &mut Fields) -> Result<Options> {
         top_p: fields.take("top_p")?,
         top_k: fields.take("top_k")?,
         stop: fields.take("stop_sequences")?.unwrap_or_default(),
-        response_format: format.and_then(Format::shape),
+        response_format: format.and_then(OutputFormatInWire::shape),
         reasoning: reasoning(fields.take("thinking")?, effort),
         user: metadata.and_then(|it| it.user_id),
         // The word that other dialects have for it.
@@ -72,7 +78,7 @@ fn options(fields: &mut Fields) -> Result<Options> {
     })
 }
 
-fn reasoning(thinking: Option<Thinking>, effort: Option<Effort>) -> Option<ReasoningOptions> {
+fn reasoning(thinking: Option<ThinkingInWire>, effort: Option<Effort>) -> Option<ReasoningOptions> {
     let mut it = ReasoningOptions { effort, ..ReasoningOptions::default() };
     let thinking = thinking.unwrap_or_default();
     match &*thinking.kind {
@@ -89,7 +95,7 @@ fn reasoning(thinking: Option<Thinking>, effort: Option<Effort>) -> Option<Reaso
 }
 
 #[derive(Default, Deserialize)]
-struct Thinking {
+struct ThinkingInWire {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -99,19 +105,34 @@ struct Thinking {
 }
 
 #[derive(Deserialize)]
-struct Metadata {
+struct MetadataInWire {
     #[serde(default)]
     user_id: Option<String>,
 }
 
 #[derive(Default)]
-struct OutputConfig {
+struct OutputConfigInWire {
     effort: Option<String>,
-    format: Option<Format>,
+    format: Option<OutputFormatInWire>,
     rest: Extra,
 }
 
-impl<'de> Deserialize<'de> for OutputConfig {
+impl OutputConfigInWire {
+    fn known_effort(&self) -> Option<Effort> {
+        self.effort.as_ref().and_then(|word| Effort::parse(word))
+    }
+
+    /// The members that are not modelled, and an effort that is not known, as an object.
+    fn unmodelled(&self) -> Option<Json> {
+        let mut rest = self.rest.clone();
+        if let (None, Some(word)) = (self.known_effort(), &self.effort) {
+            rest.push("effort", Json::of(word));
+        }
+        (!rest.is_empty()).then(|| Json::of(&rest))
+    }
+}
+
+impl<'de> Deserialize<'de> for OutputConfigInWire {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut rest = Extra::deserialize(deserializer)?;
         let effort = rest.remove("effort").and_then(|it| it.read().ok());
@@ -121,14 +142,14 @@ impl<'de> Deserialize<'de> for OutputConfig {
 }
 
 #[derive(Deserialize)]
-struct Format {
+struct OutputFormatInWire {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
     schema: Option<Json>,
 }
 
-impl Format {
+impl OutputFormatInWire {
     fn shape(self) -> Option<ResponseFormat> {
         (self.kind == "json_schema").then_some(ResponseFormat::JsonSchema {
             name: "response".to_owned(),
@@ -139,43 +160,15 @@ impl Format {
     }
 }
 
-/// The members of a request. What is taken is gone; what is left is kept as it is.
-struct Fields(Extra);
-
-impl Fields {
-    fn read(body: &[u8]) -> Result<Self> {
-        serde_json::from_slice(body).map(Self).map_err(|error| {
-            GatewayError::invalid("body", "the request is no JSON object").with_source(error)
-        })
-    }
-
-    /// The value of `name`; absent and `null` are the same.
-    fn raw(&mut self, name: &str) -> Option<Json> {
-        self.0.remove(name).filter(|value| value.get() != "null")
-    }
-
-    fn take<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>> {
-        self.raw(name).map(|value| value.read().map_err(|error| wrong(name, error))).transpose()
-    }
-
-    fn keep(&mut self, name: &str, value: Json) {
-        self.0.push(name, value);
-    }
-
-    fn rest(self) -> Extra {
-        self.0
-    }
-}
-
 fn missing(name: &'static str) -> GatewayError {
     GatewayError::invalid(name, format!("{name} is missing"))
 }
 
-/// A value that cannot be understood. Its author may know what is wrong with it; nobody else.
+/// The error for a value that cannot be decoded, naming the parameter.
 pub(super) fn wrong(
     param: impl Into<String>,
     error: impl Into<gateway_core::BoxError>,
 ) -> GatewayError {
     let (param, error) = (param.into(), error.into());
-    GatewayError::invalid(param.clone(), format!("{param} cannot be understood")).with_source(error)
+    GatewayError::invalid(param.clone(), format!("{param} has the wrong shape")).with_source(error)
 }

@@ -1,26 +1,30 @@
-//! Messages of callers.
+//! Decodes the messages of a request.
 
-use super::{base64, cache_control, decode_request::wrong};
+use super::{
+    cache_control,
+    decode_request::wrong,
+    media::{MediaBlockWire, source},
+};
 use crate::tool_arguments;
 use gateway_core::{
     Content, Dialect, File, GatewayError, Image, Json, Message, Opaque, Part, Reasoning, Result,
-    Role, Seal, SealKind, Source, ToolCall, ToolResult,
+    Role, Seal, SealKind, ToolCall, ToolResult,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 #[derive(Deserialize)]
-struct Turn<'a> {
+struct MessageInWire<'a> {
     #[serde(borrow)]
     role: Cow<'a, str>,
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
 }
 
-/// What every block says of itself.
+/// The members that every content block has.
 #[derive(Deserialize)]
-struct Tag<'a> {
+struct BlockTagWire<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -28,28 +32,12 @@ struct Tag<'a> {
 }
 
 #[derive(Deserialize)]
-struct Text {
+struct TextBlockInWire {
     text: String,
 }
 
 #[derive(Deserialize)]
-struct Media {
-    source: Json,
-    #[serde(default)]
-    title: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Place {
-    Base64 { media_type: String, data: String },
-    Text { data: String },
-    Url { url: String },
-    File { file_id: String },
-}
-
-#[derive(Deserialize)]
-struct Thinking {
+struct ThinkingBlockInWire {
     #[serde(default)]
     thinking: String,
     #[serde(default)]
@@ -57,12 +45,12 @@ struct Thinking {
 }
 
 #[derive(Deserialize)]
-struct Redacted {
+struct RedactedThinkingInWire {
     data: String,
 }
 
 #[derive(Deserialize)]
-struct ToolUse {
+struct ToolUseInWire {
     id: String,
     name: String,
     #[serde(default)]
@@ -70,7 +58,7 @@ struct ToolUse {
 }
 
 #[derive(Deserialize)]
-struct Outcome {
+struct ToolResultInWire {
     tool_use_id: String,
     #[serde(default)]
     content: Option<Json>,
@@ -79,14 +67,14 @@ struct Outcome {
 }
 
 /// Reads `system`: text, or blocks of it.
-pub(super) fn system(value: Option<Json>) -> Result<Option<Message>> {
+pub(super) fn system(value: Option<&RawValue>) -> Result<Option<Message>> {
     let parts = value.map(|value| parts(value.get(), "system")).transpose()?.unwrap_or_default();
     Ok((!parts.is_empty()).then(|| Message::new(Role::System, parts)))
 }
 
-/// Reads `messages`.
-pub(super) fn messages(value: &Json) -> Result<Vec<Message>> {
-    let turns: Vec<Turn<'_>> = value.read().map_err(|error| wrong("messages", error))?;
+/// Decodes the `messages` of a request.
+pub(super) fn messages(value: &RawValue) -> Result<Vec<Message>> {
+    let turns: Vec<MessageInWire<'_>> = read(value.get(), "messages")?;
     if turns.is_empty() {
         return Err(GatewayError::invalid("messages", "messages is empty"));
     }
@@ -136,7 +124,7 @@ fn part(block: &RawValue, param: &str) -> Result<Part> {
     if block.get().starts_with('"') {
         return Ok(Content::Text(read(block.get(), param)?).into());
     }
-    let tag: Tag<'_> = read(block.get(), param)?;
+    let tag: BlockTagWire<'_> = read(block.get(), param)?;
     let content = content(&tag.kind, block, param)?;
     // What is carried as it came says so itself.
     let mark = tag.cache_control.filter(|_| !matches!(content, Content::Opaque(_)));
@@ -145,37 +133,38 @@ fn part(block: &RawValue, param: &str) -> Result<Part> {
 
 fn content(kind: &str, block: &RawValue, param: &str) -> Result<Content> {
     Ok(match kind {
-        "text" => Content::Text(read::<Text>(block.get(), param)?.text),
+        "text" => Content::Text(read::<TextBlockInWire>(block.get(), param)?.text),
         "image" => {
-            let it: Media = read(block.get(), param)?;
+            let it: MediaBlockWire = read(block.get(), param)?;
             match source(&it.source) {
                 Some(source) => Content::Image(Image { source, detail: None }),
                 None => opaque(kind, block),
             }
         }
         "document" => {
-            let it: Media = read(block.get(), param)?;
+            let it: MediaBlockWire = read(block.get(), param)?;
             match source(&it.source) {
                 Some(source) => Content::File(File { source, name: it.title }),
                 None => opaque(kind, block),
             }
         }
         "thinking" => {
-            let it: Thinking = read(block.get(), param)?;
+            let it: ThinkingBlockInWire = read(block.get(), param)?;
             let data = it.signature.filter(|data| !data.is_empty());
             let seal = data.map(|data| seal(SealKind::Signature, data));
             Content::Reasoning(Reasoning { text: it.thinking, seal })
         }
         "redacted_thinking" => {
-            let data = read::<Redacted>(block.get(), param)?.data;
+            let data = read::<RedactedThinkingInWire>(block.get(), param)?.data;
             let seal = Some(seal(SealKind::Encrypted, data));
             Content::Reasoning(Reasoning { text: String::new(), seal })
         }
         "tool_use" => {
-            let it: ToolUse = read(block.get(), param)?;
+            let it: ToolUseInWire = read(block.get(), param)?;
             let input = it.input.filter(|input| input.get() != "null");
             let arguments =
-                tool_arguments::written(input.as_ref().map_or("{}", Json::get)).into_owned();
+                tool_arguments::original_arguments(input.as_ref().map_or("{}", Json::get))
+                    .into_owned();
             Content::ToolCall(ToolCall {
                 id: it.id,
                 name: it.name,
@@ -188,7 +177,7 @@ fn content(kind: &str, block: &RawValue, param: &str) -> Result<Content> {
     })
 }
 
-fn outcome(it: Outcome, param: &str) -> Result<ToolResult> {
+fn outcome(it: ToolResultInWire, param: &str) -> Result<ToolResult> {
     let param = format!("{param}.content");
     let parts = it.content.map(|content| parts(content.get(), &param)).transpose()?;
     Ok(ToolResult {
@@ -196,19 +185,6 @@ fn outcome(it: Outcome, param: &str) -> Result<ToolResult> {
         name: None,
         parts: parts.unwrap_or_default(),
         is_error: it.is_error.unwrap_or(false),
-    })
-}
-
-/// Where a picture or document is; `None` if only this dialect has such a place.
-fn source(value: &Json) -> Option<Source> {
-    Some(match value.read().ok()? {
-        Place::Base64 { media_type, data } => Source::Inline { media_type, base64: data },
-        Place::Text { data } => Source::Inline {
-            media_type: "text/plain".to_owned(),
-            base64: base64::encode(data.as_bytes()),
-        },
-        Place::Url { url } => Source::Url(url),
-        Place::File { file_id } => Source::FileId(file_id),
     })
 }
 

@@ -1,14 +1,16 @@
-//! Whole answers of the provider.
+//! Whole responses of the provider.
 
-use super::{decode_response_blocks::Steps, errors, finish_reason, usage::Counts};
-use crate::{Ids, unreadable};
+use super::{
+    decode_response_blocks::BlockDecoder, errors, finish_reason, usage::MessagesUsageWire,
+};
+use crate::{IdGenerator, unreadable};
 use gateway_core::{Result, Started, StreamEvent};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 #[derive(Debug, Deserialize)]
-struct Wire<'a> {
+struct MessageResponseWire<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Cow<'a, str>,
     #[serde(default)]
@@ -22,19 +24,19 @@ struct Wire<'a> {
     #[serde(default)]
     stop_sequence: Option<String>,
     #[serde(default)]
-    usage: Option<Counts>,
+    usage: Option<MessagesUsageWire>,
     #[serde(default)]
     error: Option<IgnoredAny>,
 }
 
-/// The steps of a whole answer.
+/// The steps of a whole response.
 ///
 /// # Errors
 ///
 /// If it is none, or an error in disguise.
-pub(super) fn decode(body: &[u8], ids: Ids) -> Result<Vec<StreamEvent>> {
+pub(super) fn decode(body: &[u8], ids: IdGenerator) -> Result<Vec<StreamEvent>> {
     let wire = read(body)?;
-    let mut steps = Steps::new(ids);
+    let mut steps = BlockDecoder::new(ids);
     let mut events = vec![StreamEvent::Started(Started {
         id: wire.id.filter(|id| !id.is_empty()),
         model: wire.model.filter(|model| !model.is_empty()),
@@ -52,7 +54,7 @@ pub(super) fn decode(body: &[u8], ids: Ids) -> Result<Vec<StreamEvent>> {
     Ok(events)
 }
 
-/// What is metered of a whole answer: its content is passed over.
+/// Reads the usage and stop reason of a whole response, skipping its content.
 ///
 /// # Errors
 ///
@@ -66,12 +68,12 @@ pub(super) fn digest(body: &[u8]) -> Result<Vec<StreamEvent>> {
     Ok(events)
 }
 
-fn read(body: &[u8]) -> Result<Wire<'_>> {
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+fn read(body: &[u8]) -> Result<MessageResponseWire<'_>> {
+    let wire: MessageResponseWire<'_> = serde_json::from_slice(body).map_err(unreadable)?;
     if wire.kind == "error" || wire.error.is_some() {
         return Err(errors::of_event(body));
     }
-    // No content is a good answer too, but then it says why it ended.
+    // No content is a good response too, but then it says why it ended.
     if wire.content.is_none() && wire.stop_reason.is_none() {
         return Err(unreadable("an object that is no answer"));
     }

@@ -1,6 +1,6 @@
-//! Blocks of an answer, as they are read: whole, or piece by piece.
+//! Blocks of a response, as they are read: whole, or piece by piece.
 
-use crate::{Ids, unreadable};
+use crate::{IdGenerator, unreadable};
 use gateway_core::{
     Dialect, Extra, Json, Opaque, Result, Seal, SealKind, StreamEvent, ToolCallDelta,
 };
@@ -10,40 +10,40 @@ use std::borrow::Cow;
 
 /// Reads blocks into steps. A whole block is one that starts with all it holds.
 #[derive(Debug)]
-pub(super) struct Steps {
-    ids: Ids,
+pub(super) struct BlockDecoder {
+    ids: IdGenerator,
     /// Calls that have begun: the blocks of tools are counted apart from all others.
     calls: u32,
     /// Characters of text so far.
     chars: usize,
-    open: Open,
+    open: OpenBlock,
 }
 
 /// The block that is being read.
 #[derive(Debug)]
-enum Open {
+enum OpenBlock {
     Nothing,
-    Text { from: usize, citations: Vec<Citation> },
+    Text { from: usize, citations: Vec<CitationWire> },
     Call { index: u32, input: Option<Json>, has_arguments: bool },
     Opaque { kind: String, json: Json, input: String, content: Option<Json> },
 }
 
 #[derive(Debug, Deserialize)]
-struct Tag<'a> {
+struct BlockStartTagWire<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Text {
+struct TextBlockWire {
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
-    citations: Option<Vec<Citation>>,
+    citations: Option<Vec<CitationWire>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Thinking {
+struct ThinkingStartWire {
     #[serde(default)]
     thinking: Option<String>,
     #[serde(default)]
@@ -51,12 +51,12 @@ struct Thinking {
 }
 
 #[derive(Debug, Deserialize)]
-struct Redacted {
+struct RedactedThinkingWire {
     data: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct ToolUse {
+struct ToolUseWire {
     #[serde(default)]
     id: Option<String>,
     name: String,
@@ -64,9 +64,9 @@ struct ToolUse {
     input: Option<Json>,
 }
 
-/// Where a text has its knowledge from.
+/// The source that a text cites.
 #[derive(Debug, Default, Deserialize)]
-struct Citation {
+struct CitationWire {
     #[serde(default)]
     url: Option<String>,
     #[serde(default)]
@@ -77,7 +77,7 @@ struct Citation {
 
 /// An addition to a block, or to the message.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Delta<'a> {
+pub(super) struct BlockDeltaWire<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Cow<'a, str>,
     #[serde(default)]
@@ -98,12 +98,12 @@ pub(super) struct Delta<'a> {
     pub(super) stop_sequence: Option<String>,
 }
 
-impl Steps {
-    pub(super) const fn new(ids: Ids) -> Self {
-        Self { ids, calls: 0, chars: 0, open: Open::Nothing }
+impl BlockDecoder {
+    pub(super) const fn new(ids: IdGenerator) -> Self {
+        Self { ids, calls: 0, chars: 0, open: OpenBlock::Nothing }
     }
 
-    /// Whether the model called tools that somebody else is to run.
+    /// Returns whether the model called tools that the client or the gateway runs.
     pub(super) const fn has_calls(&self) -> bool {
         self.calls > 0
     }
@@ -115,33 +115,33 @@ impl Steps {
     /// If it is of a known kind and cannot be read.
     pub(super) fn start(&mut self, block: &RawValue, out: &mut Vec<StreamEvent>) -> Result<()> {
         self.stop(out);
-        let kind = read::<Tag<'_>>(block)?.kind;
+        let kind = read::<BlockStartTagWire<'_>>(block)?.kind;
         match &*kind {
             "text" => {
-                let it: Text = read(block)?;
+                let it: TextBlockWire = read(block)?;
                 let citations = it.citations.unwrap_or_default();
-                self.open = Open::Text { from: self.chars, citations };
+                self.open = OpenBlock::Text { from: self.chars, citations };
                 self.text(it.text.unwrap_or_default(), out);
             }
             "thinking" => {
-                let it: Thinking = read(block)?;
+                let it: ThinkingStartWire = read(block)?;
                 think(it.thinking, out);
                 seal(SealKind::Signature, it.signature, out);
             }
             "redacted_thinking" => {
-                seal(SealKind::Encrypted, Some(read::<Redacted>(block)?.data), out);
+                seal(SealKind::Encrypted, Some(read::<RedactedThinkingWire>(block)?.data), out);
             }
             "tool_use" => self.call(read(block)?, out),
             _ => {
                 let (kind, json) = (kind.clone().into_owned(), Json::from(block));
-                self.open = Open::Opaque { kind, json, input: String::new(), content: None };
+                self.open = OpenBlock::Opaque { kind, json, input: String::new(), content: None };
             }
         }
         Ok(())
     }
 
     /// Adds to the open block.
-    pub(super) fn add(&mut self, delta: Delta<'_>, out: &mut Vec<StreamEvent>) {
+    pub(super) fn add(&mut self, delta: BlockDeltaWire<'_>, out: &mut Vec<StreamEvent>) {
         match &*delta.kind {
             "text_delta" => self.text(delta.text.unwrap_or_default(), out),
             "thinking_delta" => think(delta.thinking, out),
@@ -149,7 +149,7 @@ impl Steps {
             "input_json_delta" => self.arguments(delta.partial_json.unwrap_or_default(), out),
             "citations_delta" => self.cite(delta.citation.as_ref()),
             "compaction_delta" => {
-                if let Open::Opaque { content, .. } = &mut self.open {
+                if let OpenBlock::Opaque { content, .. } = &mut self.open {
                     *content = delta.content;
                 }
             }
@@ -159,13 +159,13 @@ impl Steps {
 
     /// Ends the open block, if there is one.
     pub(super) fn stop(&mut self, out: &mut Vec<StreamEvent>) {
-        match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Nothing => {}
-            Open::Text { from, citations } => {
+        match std::mem::replace(&mut self.open, OpenBlock::Nothing) {
+            OpenBlock::Nothing => {}
+            OpenBlock::Text { from, citations } => {
                 let notes = citations.iter().filter_map(|it| it.annotation(from, self.chars));
                 out.extend(notes.map(StreamEvent::Annotation));
             }
-            Open::Call { index, input, has_arguments } => {
+            OpenBlock::Call { index, input, has_arguments } => {
                 if !has_arguments {
                     let input = input.as_ref().map_or("{}", Json::get);
                     let arguments = if input == "null" { "{}" } else { input }.to_owned();
@@ -173,7 +173,7 @@ impl Steps {
                     out.push(StreamEvent::ToolCall(delta));
                 }
             }
-            Open::Opaque { kind, json, input, content } => {
+            OpenBlock::Opaque { kind, json, input, content } => {
                 let json = patched(json, "input", Json::parse(input).ok());
                 let json = patched(json, "content", content);
                 out.push(StreamEvent::Opaque(Opaque { dialect: Dialect::Messages, kind, json }));
@@ -188,11 +188,11 @@ impl Steps {
         }
     }
 
-    fn call(&mut self, it: ToolUse, out: &mut Vec<StreamEvent>) {
+    fn call(&mut self, it: ToolUseWire, out: &mut Vec<StreamEvent>) {
         let index = self.calls;
         self.calls = self.calls.saturating_add(1);
         let id = it.id.filter(|id| !id.is_empty()).unwrap_or_else(|| self.ids.next("toolu_"));
-        self.open = Open::Call { index, input: it.input, has_arguments: false };
+        self.open = OpenBlock::Call { index, input: it.input, has_arguments: false };
         let delta = ToolCallDelta { index, id, name: it.name, ..ToolCallDelta::default() };
         out.push(StreamEvent::ToolCall(delta));
     }
@@ -200,25 +200,25 @@ impl Steps {
     fn arguments(&mut self, arguments: String, out: &mut Vec<StreamEvent>) {
         match &mut self.open {
             _ if arguments.is_empty() => {}
-            Open::Call { index, has_arguments, .. } => {
+            OpenBlock::Call { index, has_arguments, .. } => {
                 *has_arguments = true;
                 let delta = ToolCallDelta { index: *index, arguments, ..ToolCallDelta::default() };
                 out.push(StreamEvent::ToolCall(delta));
             }
-            Open::Opaque { input, .. } => input.push_str(&arguments),
-            Open::Nothing | Open::Text { .. } => {}
+            OpenBlock::Opaque { input, .. } => input.push_str(&arguments),
+            OpenBlock::Nothing | OpenBlock::Text { .. } => {}
         }
     }
 
     fn cite(&mut self, citation: Option<&Json>) {
-        if let (Open::Text { citations, .. }, Some(citation)) = (&mut self.open, citation) {
-            citations.extend(citation.read::<Citation>().ok());
+        if let (OpenBlock::Text { citations, .. }, Some(citation)) = (&mut self.open, citation) {
+            citations.extend(citation.read::<CitationWire>().ok());
         }
     }
 }
 
-impl Citation {
-    /// As OpenAI Chat writes it; a document of the request has no address to be cited by.
+impl CitationWire {
+    /// The annotation in the form of Chat Completions; `None` for a document without a URL.
     fn annotation(&self, start: usize, end: usize) -> Option<Json> {
         let is_address = |text: &&str| text.starts_with("http");
         let url = self.url.as_deref().or(self.source.as_deref()).filter(is_address)?;

@@ -1,18 +1,18 @@
-//! How to write: the parameters of generation that this dialect knows, within its bounds.
+//! The sampling parameters that this dialect supports, clamped to its bounds.
 
 use gateway_core::{DroppedParams, ModelCard, Options};
 use serde_json::Number;
 
 /// The parameters to send.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Sampling {
+pub(super) struct SamplingParams {
     pub(super) temperature: Option<Number>,
     pub(super) top_p: Option<Number>,
     pub(super) top_k: Option<u64>,
 }
 
-impl Sampling {
-    /// What is sent of `options` to a model that `thinks`, or does not.
+impl SamplingParams {
+    /// Selects the sampling parameters for a model, given whether it is thinking.
     pub(super) fn new(
         options: &Options,
         thinks: bool,
@@ -25,8 +25,8 @@ impl Sampling {
             top_k: options.top_k,
         };
         if card.is_some_and(|card| card.capabilities.sampling == Some(false)) {
-            it.forgo(Parameter::Temperature, dropped);
-            it.forgo(Parameter::TopP, dropped);
+            it.forgo(SamplingParam::Temperature, dropped);
+            it.forgo(SamplingParam::TopP, dropped);
         } else if thinks {
             it.restrain(dropped);
         }
@@ -41,10 +41,10 @@ impl Sampling {
     /// A model that thinks lets little be said of how it writes.
     fn restrain(&mut self, dropped: &mut DroppedParams) {
         if !is_one(self.temperature.as_ref()) {
-            self.forgo(Parameter::Temperature, dropped);
+            self.forgo(SamplingParam::Temperature, dropped);
         }
         if value(self.top_p.as_ref()).is_some_and(|top_p| top_p < 0.95) {
-            self.forgo(Parameter::TopP, dropped);
+            self.forgo(SamplingParam::TopP, dropped);
         }
         dropped.insert_if(self.top_k.take().is_some(), "top_k");
     }
@@ -55,17 +55,17 @@ impl Sampling {
             return;
         }
         if is_one(self.temperature.as_ref()) && !is_one(self.top_p.as_ref()) {
-            self.forgo(Parameter::Temperature, dropped);
+            self.forgo(SamplingParam::Temperature, dropped);
         } else {
-            self.forgo(Parameter::TopP, dropped);
+            self.forgo(SamplingParam::TopP, dropped);
         }
     }
 
     /// Leaves a parameter out; that is no loss if it has the value that it has by default.
-    fn forgo(&mut self, parameter: Parameter, dropped: &mut DroppedParams) {
+    fn forgo(&mut self, parameter: SamplingParam, dropped: &mut DroppedParams) {
         let (slot, name) = match parameter {
-            Parameter::Temperature => (&mut self.temperature, "temperature"),
-            Parameter::TopP => (&mut self.top_p, "top_p"),
+            SamplingParam::Temperature => (&mut self.temperature, "temperature"),
+            SamplingParam::TopP => (&mut self.top_p, "top_p"),
         };
         let gone = slot.take();
         dropped.insert_if(gone.is_some() && !is_one(gone.as_ref()), name);
@@ -73,7 +73,7 @@ impl Sampling {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Parameter {
+enum SamplingParam {
     Temperature,
     TopP,
 }
@@ -87,7 +87,7 @@ fn is_one(number: Option<&Number>) -> bool {
 }
 
 /// Notes the options that have no equal here and would have made a difference.
-pub(super) fn note_losses(options: &Options, dropped: &mut DroppedParams) {
+pub(super) fn report_dropped(options: &Options, dropped: &mut DroppedParams) {
     let matters = |number: &Option<Number>| value(number.as_ref()).is_some_and(|it| it != 0.0);
     dropped.insert_if(options.seed.is_some(), "seed");
     dropped.insert_if(matters(&options.presence_penalty), "presence_penalty");
@@ -98,7 +98,7 @@ pub(super) fn note_losses(options: &Options, dropped: &mut DroppedParams) {
     dropped.insert_if(options.verbosity.is_some(), "verbosity");
 }
 
-/// The texts that end the answer; blank ones are refused here.
+/// The texts that end the response; blank ones are refused here.
 pub(super) fn stop_sequences<'a>(
     options: &'a Options,
     dropped: &mut DroppedParams,
@@ -109,7 +109,7 @@ pub(super) fn stop_sequences<'a>(
     kept
 }
 
-/// The class of service, in this dialect's words.
+/// The service tier, in this dialect's words.
 pub(super) fn service_tier(options: &Options, dropped: &mut DroppedParams) -> Option<&'static str> {
     match options.service_tier.as_deref() {
         Some("auto") => Some("auto"),

@@ -1,6 +1,6 @@
 //! Whether the model is asked to think, and how much.
 
-use super::encode_request_turns::Turns;
+use super::encode_request_turns::MessageTurns;
 use crate::reasoning::{MIN_BUDGET, budget_of_effort, effort_of_budget, max_tokens_for};
 use gateway_core::{
     ChatRequest, Dialect, DroppedParams, Effort, ModelCard, ReasoningOptions, ReasoningStyle,
@@ -8,36 +8,36 @@ use gateway_core::{
 };
 use serde::Serialize;
 
-/// The bound on an answer, where neither the caller nor the catalogue names one.
+/// The bound on a response, where neither the caller nor the catalogue names one.
 const MAX_TOKENS: u64 = 4096;
 
-/// What is asked of the model's thinking.
+/// The reasoning configuration of a request.
 #[derive(Debug, PartialEq)]
-pub(super) struct Plan {
-    pub(super) mode: Mode,
+pub(super) struct ThinkingPlan {
+    pub(super) mode: ThinkingMode,
     pub(super) effort: Option<&'static str>,
-    /// `omitted` or `summarized`.
+    /// The visibility of thinking: `omitted` or `summarized`.
     pub(super) display: Option<&'static str>,
     pub(super) max_tokens: u64,
 }
 
-/// How the model thinks.
+/// The reasoning mode of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Mode {
-    /// As it does when nothing is said.
+pub(super) enum ThinkingMode {
+    /// The default of the model; nothing is written.
     Unsaid,
-    /// Not at all.
+    /// No thinking, stated explicitly.
     Disabled,
     /// For up to so many tokens.
     Enabled(u64),
-    /// As long as it sees fit.
+    /// An amount of thinking that the model chooses.
     Adaptive,
 }
 
 /// `thinking` on the wire.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Wire {
+pub(super) enum ThinkingOutWire {
     Disabled,
     Enabled {
         budget_tokens: u64,
@@ -50,13 +50,13 @@ pub(super) enum Wire {
     },
 }
 
-impl Plan {
-    /// What to ask for, given the caller's wish, what the catalogue knows of the model, and what
-    /// else is asked: the provider refuses some of it together with thinking.
+impl ThinkingPlan {
+    /// Plans the reasoning of a request from the caller's options, the model's catalogue entry, and
+    /// the other parameters, some of which exclude thinking.
     pub(super) fn new(
         request: &ChatRequest,
         card: Option<&ModelCard>,
-        turns: &Turns<'_>,
+        turns: &MessageTurns<'_>,
         dropped: &mut DroppedParams,
     ) -> Self {
         let options = &request.options;
@@ -67,65 +67,76 @@ impl Plan {
         let is_ours = request.dialect == Some(Dialect::Messages);
         // Here effort is more than thinking, and may be asked for without.
         let is_effort_alone = is_ours && !asked.adaptive && asked.budget.is_none();
-        let mut mode = if is_effort_alone { Mode::Unsaid } else { wanted(asked, style, bound) };
+        let mut mode =
+            if is_effort_alone { ThinkingMode::Unsaid } else { wanted(asked, style, bound) };
         let choice = request.tool_choice.as_ref();
         if mode.is_on() && !is_possible(mode, style, choice, turns) {
             dropped.insert("reasoning");
-            mode = Mode::Unsaid;
+            mode = ThinkingMode::Unsaid;
         }
         let effort = match mode {
-            Mode::Unsaid | Mode::Disabled => asked.effort.filter(|_| is_ours),
-            Mode::Enabled(_) => asked.effort.filter(|_| asked.budget.is_some()),
-            Mode::Adaptive => asked.effort.or(asked.budget.map(effort_of_budget)),
+            ThinkingMode::Unsaid | ThinkingMode::Disabled => asked.effort.filter(|_| is_ours),
+            ThinkingMode::Enabled(_) => asked.effort.filter(|_| asked.budget.is_some()),
+            ThinkingMode::Adaptive => asked.effort.or(asked.budget.map(effort_of_budget)),
         };
         let display = match asked.summary.as_deref() {
             Some("omitted") if mode.is_on() => Some("omitted"),
-            Some(_) if mode == Mode::Adaptive => Some("summarized"),
+            Some(_) if mode == ThinkingMode::Adaptive => Some("summarized"),
             _ => None,
         };
         let (mode, max_tokens) = fit(mode, bound, card.and_then(|card| card.max_output));
         Self { mode, effort: effort.and_then(word), display, max_tokens }
     }
 
-    /// The wire's `thinking`.
-    pub(super) fn wire(&self) -> Option<Wire> {
+    /// The wire form of the plan; `None` if nothing is to be written.
+    pub(super) fn wire(&self) -> Option<ThinkingOutWire> {
         let display = self.display;
         match self.mode {
-            Mode::Unsaid => None,
-            Mode::Disabled => Some(Wire::Disabled),
-            Mode::Enabled(budget_tokens) => Some(Wire::Enabled { budget_tokens, display }),
-            Mode::Adaptive => Some(Wire::Adaptive { display }),
+            ThinkingMode::Unsaid => None,
+            ThinkingMode::Disabled => Some(ThinkingOutWire::Disabled),
+            ThinkingMode::Enabled(budget_tokens) => {
+                Some(ThinkingOutWire::Enabled { budget_tokens, display })
+            }
+            ThinkingMode::Adaptive => Some(ThinkingOutWire::Adaptive { display }),
         }
     }
 }
 
-impl Mode {
-    /// Whether the model is asked to think.
+impl ThinkingMode {
+    /// Returns whether the model is asked to think.
     pub(super) const fn is_on(self) -> bool {
         matches!(self, Self::Enabled(_) | Self::Adaptive)
     }
 }
 
-fn wanted(asked: &ReasoningOptions, style: Option<ReasoningStyle>, bound: Option<u64>) -> Mode {
+fn wanted(
+    asked: &ReasoningOptions,
+    style: Option<ReasoningStyle>,
+    bound: Option<u64>,
+) -> ThinkingMode {
     let by_word = match style {
         Some(ReasoningStyle::Adaptive | ReasoningStyle::Effort) => true,
         Some(ReasoningStyle::Budget) => false,
         Some(ReasoningStyle::Never) | None => asked.adaptive,
     };
     match asked {
-        ReasoningOptions { budget: Some(0), .. } => Mode::Disabled,
+        ReasoningOptions { budget: Some(0), .. } => ThinkingMode::Disabled,
         ReasoningOptions { effort: Some(Effort::None), adaptive: false, budget: None, .. } => {
             if by_word {
-                Mode::Disabled
+                ThinkingMode::Disabled
             } else {
-                Mode::Unsaid
+                ThinkingMode::Unsaid
             }
         }
-        ReasoningOptions { adaptive: false, effort: None, budget: None, .. } => Mode::Unsaid,
-        _ if by_word => Mode::Adaptive,
-        ReasoningOptions { budget: Some(budget), .. } => Mode::Enabled((*budget).max(MIN_BUDGET)),
+        ReasoningOptions { adaptive: false, effort: None, budget: None, .. } => {
+            ThinkingMode::Unsaid
+        }
+        _ if by_word => ThinkingMode::Adaptive,
+        ReasoningOptions { budget: Some(budget), .. } => {
+            ThinkingMode::Enabled((*budget).max(MIN_BUDGET))
+        }
         ReasoningOptions { effort, .. } => {
-            Mode::Enabled(budget_of_effort(effort.unwrap_or(Effort::Medium), bound))
+            ThinkingMode::Enabled(budget_of_effort(effort.unwrap_or(Effort::Medium), bound))
         }
     }
 }
@@ -133,29 +144,29 @@ fn wanted(asked: &ReasoningOptions, style: Option<ReasoningStyle>, bound: Option
 /// A model that thinks for a set time may not be forced to call a tool, and wants the thinking back
 /// that led to its calls; none that thinks has words put into its mouth.
 fn is_possible(
-    mode: Mode,
+    mode: ThinkingMode,
     style: Option<ReasoningStyle>,
     choice: Option<&ToolChoice>,
-    turns: &Turns<'_>,
+    turns: &MessageTurns<'_>,
 ) -> bool {
     let is_forced = match choice {
         Some(ToolChoice::Required | ToolChoice::Named(_)) => true,
         Some(ToolChoice::Allowed { required, .. }) => *required,
         Some(ToolChoice::Auto | ToolChoice::None) | None => false,
     };
-    let is_timed = matches!(mode, Mode::Enabled(_));
+    let is_timed = matches!(mode, ThinkingMode::Enabled(_));
     style != Some(ReasoningStyle::Never)
         && !turns.has_prefill()
         && !(is_timed && (is_forced || turns.lacks_thinking()))
 }
 
-/// Makes the bound on the answer larger than that on the thinking.
-fn fit(mode: Mode, bound: Option<u64>, most: Option<u64>) -> (Mode, u64) {
-    let Mode::Enabled(budget) = mode else { return (mode, bound.unwrap_or(MAX_TOKENS)) };
+/// Makes the bound on the response larger than that on the thinking.
+fn fit(mode: ThinkingMode, bound: Option<u64>, most: Option<u64>) -> (ThinkingMode, u64) {
+    let ThinkingMode::Enabled(budget) = mode else { return (mode, bound.unwrap_or(MAX_TOKENS)) };
     let bound = bound.unwrap_or(budget.saturating_add(MAX_TOKENS));
     let raised = max_tokens_for(budget, bound);
     let max_tokens = if raised == bound { bound } else { raised.min(most.unwrap_or(raised)) };
-    (Mode::Enabled(budget.min(max_tokens.saturating_sub(1))), max_tokens)
+    (ThinkingMode::Enabled(budget.min(max_tokens.saturating_sub(1))), max_tokens)
 }
 
 const fn word(effort: Effort) -> Option<&'static str> {

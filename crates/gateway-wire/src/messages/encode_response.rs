@@ -1,7 +1,7 @@
-//! Whole answers, as callers read them.
+//! Whole responses, as callers read them.
 
-use super::{finish_reason, tool_call_ids::tool_id, usage::Counts};
-use crate::{Ids, Reply, tool_arguments::arguments};
+use super::{finish_reason, tool_call_ids::tool_id, usage::MessagesUsageWire};
+use crate::{IdGenerator, ResponseContext, tool_arguments::arguments};
 use gateway_core::{
     ChatResponse, Choice, Content, Dialect, Json, Reasoning, Seal, SealKind, ToolCall,
 };
@@ -9,39 +9,39 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// An answer on the wire; the first event of a stream holds one that is still empty.
+/// A response on the wire; the first event of a stream holds one that is still empty.
 #[derive(Debug, Serialize)]
-pub(super) struct Wire<'a> {
+pub(super) struct MessageOutWire<'a> {
     pub(super) id: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
     role: &'static str,
     pub(super) model: &'a str,
-    pub(super) content: Vec<Block<'a>>,
+    pub(super) content: Vec<ResponseBlockWire<'a>>,
     pub(super) stop_reason: Option<&'a str>,
     pub(super) stop_sequence: Option<&'a str>,
-    pub(super) usage: Counts,
+    pub(super) usage: MessagesUsageWire,
 }
 
-/// A block of an answer.
+/// A block of a response.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Block<'a> {
-    Known(Known<'a>),
+pub(super) enum ResponseBlockWire<'a> {
+    Known(TypedBlockWire<'a>),
     Raw(&'a Json),
 }
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Known<'a> {
+pub(super) enum TypedBlockWire<'a> {
     Text { text: &'a str },
     Thinking { thinking: &'a str, signature: &'a str },
     RedactedThinking { data: &'a str },
     ToolUse { id: Cow<'a, str>, name: &'a str, input: Cow<'a, RawValue> },
 }
 
-impl<'a> Wire<'a> {
-    /// An answer that nothing is known of yet.
+impl<'a> MessageOutWire<'a> {
+    /// A response that nothing is known of yet.
     pub(super) const fn new(id: &'a str, model: &'a str) -> Self {
         Self {
             id,
@@ -51,19 +51,20 @@ impl<'a> Wire<'a> {
             content: Vec::new(),
             stop_reason: None,
             stop_sequence: None,
-            usage: Counts::NONE,
+            usage: MessagesUsageWire::NONE,
         }
     }
 }
 
-/// Writes a whole answer: the first, if there are several, for this dialect has no place for more.
-pub(super) fn encode(answer: &ChatResponse, mut reply: Reply) -> Vec<u8> {
+/// Writes a whole response: the first, if there are several, for this dialect has no place for
+/// more.
+pub(super) fn encode(answer: &ChatResponse, mut reply: ResponseContext) -> Vec<u8> {
     let id = message_id(&answer.id, &mut reply);
     let model = if answer.model.is_empty() { &reply.model } else { &answer.model };
     let none = Choice::default();
     let choice = answer.choices.first().unwrap_or(&none);
     let mut refused = false;
-    let mut wire = Wire::new(&id, model);
+    let mut wire = MessageOutWire::new(&id, model);
     for part in &choice.message.parts {
         refused |= matches!(part.content, Content::Refusal(_));
         blocks(&part.content, &mut reply.ids, &mut wire.content);
@@ -71,24 +72,28 @@ pub(super) fn encode(answer: &ChatResponse, mut reply: Reply) -> Vec<u8> {
     let finish = choice.finish.clone().unwrap_or_default();
     wire.stop_reason = Some(finish_reason::encode(&finish, refused));
     wire.stop_sequence = finish.stop_sequence.as_deref();
-    wire.usage = Counts::from(&answer.usage.unwrap_or_default());
+    wire.usage = MessagesUsageWire::from(&answer.usage.unwrap_or_default());
     serde_json::to_vec(&wire).unwrap_or_default()
 }
 
-/// The upstream's name for the answer, if callers of this dialect can take it for one.
-pub(super) fn message_id(upstream: &str, reply: &mut Reply) -> String {
+/// The upstream's name for the response, if callers of this dialect can take it for one.
+pub(super) fn message_id(upstream: &str, reply: &mut ResponseContext) -> String {
     if upstream.starts_with("msg_") { upstream.to_owned() } else { reply.ids.next("msg_") }
 }
 
-fn blocks<'a>(content: &'a Content, ids: &mut Ids, out: &mut Vec<Block<'a>>) {
+fn blocks<'a>(content: &'a Content, ids: &mut IdGenerator, out: &mut Vec<ResponseBlockWire<'a>>) {
     match content {
         Content::Text(text) | Content::Refusal(text) if !text.is_empty() => {
-            out.push(Block::Known(Known::Text { text }));
+            out.push(ResponseBlockWire::Known(TypedBlockWire::Text { text }));
         }
-        Content::Reasoning(it) => out.extend(thinking(it).into_iter().flatten().map(Block::Known)),
-        Content::ToolCall(call) => out.push(Block::Known(tool_use(call, ids))),
-        Content::Opaque(it) if it.dialect == Dialect::Messages => out.push(Block::Raw(&it.json)),
-        // Empty text, what other dialects alone know, and what no model answers with.
+        Content::Reasoning(it) => {
+            out.extend(thinking(it).into_iter().flatten().map(ResponseBlockWire::Known));
+        }
+        Content::ToolCall(call) => out.push(ResponseBlockWire::Known(tool_use(call, ids))),
+        Content::Opaque(it) if it.dialect == Dialect::Messages => {
+            out.push(ResponseBlockWire::Raw(&it.json));
+        }
+        // Empty text, what other dialects alone know, and what no model responses with.
         Content::Text(_)
         | Content::Refusal(_)
         | Content::Opaque(_)
@@ -100,14 +105,14 @@ fn blocks<'a>(content: &'a Content, ids: &mut Ids, out: &mut Vec<Block<'a>>) {
 }
 
 /// Thinking, shown and hidden. A seal of another dialect would be taken for a forged one.
-fn thinking(it: &Reasoning) -> [Option<Known<'_>>; 2] {
+fn thinking(it: &Reasoning) -> [Option<TypedBlockWire<'_>>; 2] {
     let signature = it.seal.as_ref().and_then(|seal| ours(seal, SealKind::Signature));
     let data = it.seal.as_ref().and_then(|seal| ours(seal, SealKind::Encrypted));
     let is_shown = !it.text.is_empty() || signature.is_some();
     let signature = signature.unwrap_or_default();
     [
-        is_shown.then_some(Known::Thinking { thinking: &it.text, signature }),
-        data.map(|data| Known::RedactedThinking { data }),
+        is_shown.then_some(TypedBlockWire::Thinking { thinking: &it.text, signature }),
+        data.map(|data| TypedBlockWire::RedactedThinking { data }),
     ]
 }
 
@@ -116,12 +121,12 @@ pub(super) fn ours(seal: &Seal, kind: SealKind) -> Option<&str> {
     (seal.dialect == Dialect::Messages && seal.kind == kind).then_some(&*seal.data)
 }
 
-fn tool_use<'a>(call: &'a ToolCall, ids: &mut Ids) -> Known<'a> {
+fn tool_use<'a>(call: &'a ToolCall, ids: &mut IdGenerator) -> TypedBlockWire<'a> {
     let input = arguments(&call.arguments, call.custom);
-    Known::ToolUse { id: call_id(&call.id, ids), name: &call.name, input }
+    TypedBlockWire::ToolUse { id: call_id(&call.id, ids), name: &call.name, input }
 }
 
 /// A name for a call that callers of this dialect can send back.
-pub(super) fn call_id<'a>(id: &'a str, ids: &mut Ids) -> Cow<'a, str> {
+pub(super) fn call_id<'a>(id: &'a str, ids: &mut IdGenerator) -> Cow<'a, str> {
     if id.is_empty() { Cow::Owned(ids.next("toolu_")) } else { tool_id(id) }
 }

@@ -1,11 +1,11 @@
 //! Errors: reading the provider's, and naming ours.
 
-use crate::{ErrorReply, Fault, tool_arguments};
+use crate::{ErrorReply, UpstreamErrorBody, tool_arguments};
 use gateway_core::{ErrorKind, GatewayError, Json};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Default, Deserialize)]
-struct Wire {
+struct MessagesErrorReplyWire {
     #[serde(default)]
     error: Option<Json>,
     #[serde(default)]
@@ -13,7 +13,7 @@ struct Wire {
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Told {
+struct MessagesErrorWire {
     #[serde(rename = "type", default)]
     kind: Option<String>,
     #[serde(default)]
@@ -25,14 +25,14 @@ struct Told {
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Further {
+struct ErrorDetailsWire {
     #[serde(default)]
     error_code: Option<String>,
 }
 
-/// Reads a reply with a status of failure. Its body may be anything.
+/// Reads a response with a status of failure. Its body may be anything.
 pub(super) fn of_reply(reply: &ErrorReply<'_>) -> GatewayError {
-    let fault = Fault {
+    let fault = UpstreamErrorBody {
         status: Some(reply.status),
         retry_after: reply.retry_after,
         should_retry: reply.should_retry,
@@ -41,28 +41,31 @@ pub(super) fn of_reply(reply: &ErrorReply<'_>) -> GatewayError {
     fault.into_error()
 }
 
-/// Reads an error that came under a status of success: within a stream, or in place of an answer.
+/// Reads an error that came under a status of success: within a stream, or in place of a response.
 pub(super) fn of_event(body: &[u8]) -> GatewayError {
     let fault = read(body);
     let status = fault.kind.as_deref().map_or(500, status);
-    Fault { status: Some(status), ..fault }.into_error()
+    UpstreamErrorBody { status: Some(status), ..fault }.into_error()
 }
 
-fn read(body: &[u8]) -> Fault {
-    let Ok(wire) = serde_json::from_slice::<Wire>(body) else {
-        return Fault { message: tool_arguments::sentence(body), ..Fault::default() };
+fn read(body: &[u8]) -> UpstreamErrorBody {
+    let Ok(wire) = serde_json::from_slice::<MessagesErrorReplyWire>(body) else {
+        return UpstreamErrorBody {
+            message: tool_arguments::sentence(body),
+            ..UpstreamErrorBody::default()
+        };
     };
     let Some(error) = wire.error else {
-        return Fault { message: wire.message, ..Fault::default() };
+        return UpstreamErrorBody { message: wire.message, ..UpstreamErrorBody::default() };
     };
-    let Ok(it) = error.read::<Told>() else {
-        return Fault { message: error.read().ok(), ..Fault::default() };
+    let Ok(it) = error.read::<MessagesErrorWire>() else {
+        return UpstreamErrorBody { message: error.read().ok(), ..UpstreamErrorBody::default() };
     };
-    let further = it.details.and_then(|it| it.read::<Further>().ok()).unwrap_or_default();
+    let further = it.details.and_then(|it| it.read::<ErrorDetailsWire>().ok()).unwrap_or_default();
     let code = further.error_code.or_else(|| it.code.and_then(|code| code.read().ok()));
     let is_broke = it.message.as_deref().is_some_and(|text| text.contains("credit balance is too"));
     let kind = if is_broke { Some("billing_error".to_owned()) } else { it.kind };
-    Fault { message: it.message, kind, code, ..Fault::default() }
+    UpstreamErrorBody { message: it.message, kind, code, ..UpstreamErrorBody::default() }
 }
 
 /// The status that an error of this kind would have had.
@@ -121,16 +124,16 @@ const fn word(kind: ErrorKind) -> &'static str {
 
 /// An error on the wire.
 #[derive(Debug, Serialize)]
-pub(super) struct Failure<'a> {
+pub(super) struct MessagesErrorOutWire<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    error: Cause<'a>,
+    error: ErrorCauseWire<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
-struct Cause<'a> {
+struct ErrorCauseWire<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     message: &'a str,
@@ -140,23 +143,26 @@ struct Cause<'a> {
     retryable: Option<bool>,
 }
 
-/// The body of a reply with a status of failure.
-pub(super) fn body<'a>(error: &'a GatewayError, request_id: &'a str) -> Failure<'a> {
-    let cause =
-        Cause { kind: word(error.kind()), message: error.message(), code: None, retryable: None };
-    Failure { kind: "error", error: cause, request_id: Some(request_id) }
+/// The body of a response with a status of failure.
+pub(super) fn body<'a>(error: &'a GatewayError, request_id: &'a str) -> MessagesErrorOutWire<'a> {
+    let cause = ErrorCauseWire {
+        kind: word(error.kind()),
+        message: error.message(),
+        code: None,
+        retryable: None,
+    };
+    MessagesErrorOutWire { kind: "error", error: cause, request_id: Some(request_id) }
 }
 
-/// The last event of an answer that failed: no status and no header tells of it, so that it says
-/// more than a body.
-pub(super) fn in_stream(error: &GatewayError) -> Failure<'_> {
-    let cause = Cause {
+/// The error event of a failed stream, which also carries what status and headers cannot.
+pub(super) fn in_stream(error: &GatewayError) -> MessagesErrorOutWire<'_> {
+    let cause = ErrorCauseWire {
         kind: word(error.kind()),
         message: error.message(),
         code: Some(error.code()),
         retryable: Some(error.kind().is_retryable()),
     };
-    Failure { kind: "error", error: cause, request_id: None }
+    MessagesErrorOutWire { kind: "error", error: cause, request_id: None }
 }
 
 #[cfg(test)]
@@ -176,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_has_a_meaning() {
+    fn every_status_maps_to_an_error_kind() {
         check(400, &body("invalid_request_error", "no"), ErrorKind::InvalidRequest);
         check(
             400,
@@ -195,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waiting_does_not_cure_is_no_rate_limit() {
+    fn permanent_429_is_not_a_rate_limit() {
         let spent = r#"{"error":{"type":"rate_limit_error","message":"m","details":{"error_code":"enforced_spend_limit_reached"}}}"#;
         check(429, spent, ErrorKind::QuotaExceeded);
         let broke = body("invalid_request_error", "Your credit balance is too low");
@@ -203,14 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn any_body_will_do() {
+    fn any_body_is_accepted() {
         for text in ["", "<html>", "[]", "{}", r#"{"error":"x"}"#, r#"{"error":{"code":5}}"#] {
             check(503, text, ErrorKind::UpstreamOverloaded);
         }
     }
 
     #[test]
-    fn an_error_within_a_stream_is_as_good_as_a_status() {
+    fn stream_error_maps_like_its_status() {
         for (kind, expected) in [
             ("overloaded_error", ErrorKind::UpstreamOverloaded),
             ("api_error", ErrorKind::Upstream),

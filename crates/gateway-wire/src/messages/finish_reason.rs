@@ -2,9 +2,9 @@
 
 use gateway_core::{Finish, FinishReason};
 
-/// Reads the provider's word for why it stopped, in an answer that `calls` tools or does not.
+/// Reads the provider's word for why it stopped, in a response that `calls` tools or does not.
 ///
-/// An answer with calls waits for their results whatever the word for its end, unless it was cut
+/// A response with calls waits for their results whatever the word for its end, unless it was cut
 /// or withheld.
 pub(super) fn decode(native: Option<String>, stop_sequence: Option<String>, calls: bool) -> Finish {
     let mut reason = reason(native.as_deref().unwrap_or_default());
@@ -24,7 +24,7 @@ fn reason(native: &str) -> FinishReason {
     }
 }
 
-/// This dialect's words.
+/// The stop reasons of this dialect.
 const WORDS: [&str; 8] = [
     "end_turn",
     "stop_sequence",
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_has_a_meaning() {
+    fn every_stop_reason_is_mapped() {
         check_decode("end_turn", false, "stop");
         check_decode("stop_sequence", false, "stop");
         check_decode("pause_turn", false, "stop");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_decide_unless_the_answer_was_cut_or_withheld() {
+    fn tool_calls_win_unless_truncated_or_refused() {
         check_decode("end_turn", true, "tool_calls");
         check_decode("tool_use", true, "tool_calls");
         check_decode("max_tokens", true, "length");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn our_words_have_equals_here() {
+    fn finish_reasons_have_stop_reasons() {
         check_encode(FinishReason::Stop, None, false, "end_turn");
         check_encode(FinishReason::Length, Some("MAX_TOKENS"), false, "max_tokens");
         check_encode(FinishReason::ToolCalls, None, false, "tool_use");
@@ -100,19 +100,19 @@ mod tests {
     }
 
     #[test]
-    fn a_native_word_comes_back_if_it_says_the_same() {
+    fn native_word_is_returned_if_equivalent() {
         check_encode(FinishReason::Stop, Some("pause_turn"), false, "pause_turn");
         check_encode(FinishReason::ToolCalls, Some("end_turn"), false, "tool_use");
     }
 
     #[test]
-    fn a_refusal_in_words_is_one() {
+    fn refusal_text_is_a_refusal() {
         check_encode(FinishReason::Stop, Some("stop"), true, "refusal");
         check_encode(FinishReason::Length, None, true, "max_tokens");
     }
 
     #[test]
-    fn a_stop_sequence_that_was_met_is_told() {
+    fn matched_stop_sequence_is_reported() {
         let finish = Finish { stop_sequence: Some("END".to_owned()), ..Finish::default() };
         assert_eq!(encode(&finish, false), "stop_sequence");
     }

@@ -1,14 +1,14 @@
 //! The side that faces a caller.
 
-use super::{decode_request, encode_response, errors, stream_writer::Writer};
-use crate::{Caller, Reply, StreamWriter};
+use super::{decode_request, encode_response, errors, stream_writer::MessagesStreamWriter};
+use crate::{InboundDialect, ResponseContext, StreamWriter};
 use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Result};
 
 /// Programs written for Anthropic.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct MessagesCaller;
+pub struct MessagesInbound;
 
-impl Caller for MessagesCaller {
+impl InboundDialect for MessagesInbound {
     fn dialect(&self) -> Dialect {
         Dialect::Messages
     }
@@ -25,12 +25,12 @@ impl Caller for MessagesCaller {
         decode_request::decode
     }
 
-    fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8> {
+    fn write_whole(&self, answer: ChatResponse, reply: ResponseContext) -> Vec<u8> {
         encode_response::encode(&answer, reply)
     }
 
-    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {
-        Box::new(Writer::new(reply))
+    fn writer(&self, reply: ResponseContext) -> Box<dyn StreamWriter> {
+        Box::new(MessagesStreamWriter::new(reply))
     }
 
     fn write_error(&self, error: &GatewayError, request_id: &str) -> Vec<u8> {
@@ -38,8 +38,8 @@ impl Caller for MessagesCaller {
     }
 }
 
-impl MessagesCaller {
-    /// Reads requests to count tokens, which need not bound an answer that nobody gives.
+impl MessagesInbound {
+    /// Returns the decoder of token-counting requests, in which `max_tokens` is optional.
     pub fn decode_count(&self) -> fn(&[u8]) -> Result<ChatRequest> {
         decode_request::decode_count
     }

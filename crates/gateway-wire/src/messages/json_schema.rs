@@ -4,7 +4,7 @@
 
 use gateway_core::{Extra, Json};
 
-/// Keywords that a grammar cannot hold; the model is told of them in words instead.
+/// Schema keywords that structured output does not support; they are moved to the description.
 const IN_WORDS: [&str; 18] = [
     "contains",
     "exclusiveMaximum",
@@ -99,7 +99,8 @@ fn is_unknown(name: &str, value: &Json) -> bool {
     }
 }
 
-/// Whether this is the schema of an object, and of one that takes members which it does not name.
+/// Returns whether this is the schema of an object, and of one that takes members which it does not
+/// name.
 fn wants_closing(members: &Extra) -> bool {
     let is_object = members
         .get("type")
@@ -107,7 +108,7 @@ fn wants_closing(members: &Extra) -> bool {
     is_object && members.get("additionalProperties").is_none_or(|it| it.get() != "false")
 }
 
-/// Adds `told` to the description, in its place.
+/// Appends `told` to the description of a schema.
 fn describe(members: &mut Extra, told: &str) {
     let known = members.get("description").and_then(|it| it.read::<String>().ok());
     let text = known.map_or_else(|| told.to_owned(), |text| format!("{text} ({told})"));
@@ -145,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fine_schema_stays_as_it_was_written() {
+    fn supported_schema_is_unchanged() {
         let fine = r#"{"type": "object", "properties": {"pattern": {"type": "string"}}, "additionalProperties": false}"#;
         check(fine, fine);
     }
 
     #[test]
-    fn objects_are_closed_wherever_they_are() {
+    fn objects_are_closed_at_every_level() {
         check(
             r#"{"$defs":{"A":{"type":"object"}},"items":{"oneOf":[{"properties":{},"x":1}]}}"#,
             r#"{"$defs":{"A":{"type":"object","additionalProperties":false}},"items":{"anyOf":[{"properties":{},"x":1,"additionalProperties":false}]}}"#,
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keywords_become_words() {
+    fn unsupported_keywords_move_to_description() {
         check(
             r#"{"type":"integer","minimum":1,"maximum":9}"#,
             r#"{"type":"integer","description":"minimum: 1, maximum: 9"}"#,
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_want_one_item_and_no_more() {
+    fn min_items_above_one_is_described() {
         check(r#"{"type":"array","minItems":1}"#, r#"{"type":"array","minItems":1}"#);
         check(
             r#"{"type":"array","minItems":2}"#,
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_members_is_kept() {
+    fn member_order_is_preserved() {
         check(
             r#"{"type":"object","properties":{"b":{"type":"string"},"a":{"format":"uri"}}}"#,
             r#"{"type":"object","properties":{"b":{"type":"string"},"a":{"format":"uri"}},"additionalProperties":false}"#,
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_an_object() {
+    fn arguments_schema_is_an_object() {
         let fine = r#"{"type": "object", "x": 1.0}"#;
         check_arguments(Some(fine), fine);
         check_arguments(Some(r#"{"x": 1.0}"#), r#"{"type":"object","x":1.0}"#);

@@ -1,10 +1,9 @@
 //! Anthropic Messages.
 //!
 //! Roles alternate here, the results of tools stand first in the user's turn, arguments are objects
-//! and not text, and a bound on the answer's length must be given. Most of [`MessagesUpstream`] is
-//! about bringing a conversation of any other shape into that one.
+//! and not text, and a bound on the response's length must be given. Most of [`MessagesOutbound`]
+//! is about bringing a conversation of any other shape into that one.
 
-mod base64;
 mod cache_control;
 mod decode_request;
 mod decode_request_messages;
@@ -20,16 +19,16 @@ mod errors;
 mod finish_reason;
 mod inbound;
 mod json_schema;
+mod media;
 mod outbound;
 mod stream_reader;
 mod stream_writer;
 mod stream_writer_blocks;
 mod tool_call_ids;
-mod tools_decode;
-mod tools_encode;
+mod tools;
 mod usage;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::{inbound::MessagesCaller, outbound::MessagesUpstream};
+pub use self::{inbound::MessagesInbound, outbound::MessagesOutbound};

@@ -2,12 +2,12 @@
 
 use super::{
     decode_response,
-    encode_request::{Purpose, encode},
+    encode_request::{RequestPurpose, encode},
     errors,
-    stream_reader::Reader,
+    stream_reader::MessagesStreamReader,
 };
 use crate::{
-    Encoded, ErrorReply, Ids, StreamReader, TokenCounter, Upstream,
+    EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader, TokenCounter,
     splice::{literal, splice},
     unreadable,
 };
@@ -17,23 +17,23 @@ use gateway_core::{
 };
 use serde::Deserialize;
 
-/// Anthropic, and whoever speaks its dialect.
+/// The outbound side: Anthropic and compatible upstreams.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct MessagesUpstream;
+pub struct MessagesOutbound;
 
-impl Upstream for MessagesUpstream {
+impl OutboundDialect for MessagesOutbound {
     fn dialect(&self) -> Dialect {
         Dialect::Messages
     }
 
-    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
+    fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
         match verbatim(call) {
             Some(original) => Ok(renamed(original, call)),
-            None => encode(call, Purpose::Answer),
+            None => encode(call, RequestPurpose::Answer),
         }
     }
 
-    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
+    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {
         let original = verbatim(call);
         let events = match (original, call.inspection) {
             (Some(_), Inspection::UsageOnly) => decode_response::digest(&body)?,
@@ -42,10 +42,10 @@ impl Upstream for MessagesUpstream {
         Ok(Chunk { events, verbatim: original.map(|_| body), output: true, ..Chunk::default() })
     }
 
-    fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
+    fn reader(&self, call: &ProviderRequest, ids: IdGenerator) -> Box<dyn StreamReader> {
         match verbatim(call) {
-            Some(_) => Box::new(Reader::relay(ids, call.inspection)),
-            None => Box::new(Reader::new(ids)),
+            Some(_) => Box::new(MessagesStreamReader::relay(ids, call.inspection)),
+            None => Box::new(MessagesStreamReader::new(ids)),
         }
     }
 
@@ -54,11 +54,11 @@ impl Upstream for MessagesUpstream {
     }
 }
 
-impl TokenCounter for MessagesUpstream {
-    fn encode_count(&self, call: &ProviderRequest) -> Result<Encoded> {
+impl TokenCounter for MessagesOutbound {
+    fn encode_count(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
         match call.original(Dialect::Messages) {
             Some(original) if !has_answer(original) => Ok(renamed(original, call)),
-            _ => encode(call, Purpose::Count),
+            _ => encode(call, RequestPurpose::Count),
         }
     }
 
@@ -77,7 +77,7 @@ fn verbatim(call: &ProviderRequest) -> Option<&RawRequest> {
     (original.envelope.stream == call.stream).then_some(original)
 }
 
-/// Whether a request says more than one to count tokens may.
+/// Returns whether a request says more than one to count tokens may.
 fn has_answer(original: &RawRequest) -> bool {
     #[derive(Default, Deserialize)]
     struct Wire {
@@ -90,9 +90,9 @@ fn has_answer(original: &RawRequest) -> bool {
 
 /// The caller's bytes, with the name by which the provider knows the model, and without the name
 /// of a session, which is ours.
-fn renamed(original: &RawRequest, call: &ProviderRequest) -> Encoded {
+fn renamed(original: &RawRequest, call: &ProviderRequest) -> EncodedRequest {
     let envelope = &original.envelope;
     let mut edits = vec![(envelope.model_span.clone(), literal(&call.target.model))];
     edits.extend(envelope.session.iter().map(|(_, span)| (span.clone(), Bytes::new())));
-    Encoded { body: splice(&original.body, edits), dropped: DroppedParams::default() }
+    EncodedRequest { body: splice(&original.body, edits), dropped: DroppedParams::default() }
 }

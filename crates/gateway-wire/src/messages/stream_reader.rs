@@ -1,11 +1,11 @@
-//! Streamed answers of the provider.
+//! Streamed responses of the provider.
 
 use super::{
-    decode_response_blocks::{Delta, Steps},
+    decode_response_blocks::{BlockDecoder, BlockDeltaWire},
     errors, finish_reason,
-    usage::Counts,
+    usage::MessagesUsageWire,
 };
-use crate::{Ids, StreamReader, sse, unreadable};
+use crate::{IdGenerator, StreamReader, sse, unreadable};
 use bytes::Bytes;
 use gateway_core::{Chunk, ErrorKind, GatewayError, Inspection, Result, Started, StreamEvent};
 use memchr::memmem::{self, Finder};
@@ -15,10 +15,10 @@ use std::borrow::Cow;
 
 /// Reads a stream of events.
 #[derive(Debug)]
-pub(super) struct Reader {
-    steps: Steps,
-    counts: Counts,
-    relay: Option<Relay>,
+pub(super) struct MessagesStreamReader {
+    steps: BlockDecoder,
+    counts: MessagesUsageWire,
+    relay: Option<MessagesPassthrough>,
     has_output: bool,
     has_finished: bool,
     is_complete: bool,
@@ -26,44 +26,44 @@ pub(super) struct Reader {
 
 /// The caller speaks this dialect: it gets the events as they come.
 #[derive(Debug)]
-struct Relay {
+struct MessagesPassthrough {
     inspection: Inspection,
     /// In the type of every event that is about the message and not about its content.
     message: Finder<'static>,
-    /// In every error.
+    /// Finds the marker of an error event.
     error: Finder<'static>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Event<'a> {
+struct MessageEventWire<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Cow<'a, str>,
     #[serde(default)]
-    message: Option<Start>,
+    message: Option<MessageStartInWire>,
     #[serde(borrow, default)]
     content_block: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    delta: Option<Delta<'a>>,
+    delta: Option<BlockDeltaWire<'a>>,
     #[serde(default)]
-    usage: Option<Counts>,
+    usage: Option<MessagesUsageWire>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Start {
+struct MessageStartInWire {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
     model: Option<String>,
     #[serde(default)]
-    usage: Option<Counts>,
+    usage: Option<MessagesUsageWire>,
 }
 
-impl Reader {
+impl MessagesStreamReader {
     /// A reader that translates.
-    pub(super) const fn new(ids: Ids) -> Self {
+    pub(super) const fn new(ids: IdGenerator) -> Self {
         Self {
-            steps: Steps::new(ids),
-            counts: Counts::NONE,
+            steps: BlockDecoder::new(ids),
+            counts: MessagesUsageWire::NONE,
             relay: None,
             has_output: false,
             has_finished: false,
@@ -71,31 +71,31 @@ impl Reader {
         }
     }
 
-    /// A reader that passes events on as they are, and looks into them as closely as `look` says.
-    pub(super) fn relay(ids: Ids, inspection: Inspection) -> Self {
+    /// A reader that passes events on as they are, and looks into them as closely as `inspection` says.
+    pub(super) fn relay(ids: IdGenerator, inspection: Inspection) -> Self {
         let (message, error) = (Finder::new("message_"), Finder::new("\"error\""));
-        Self { relay: Some(Relay { inspection, message, error }), ..Self::new(ids) }
+        Self { relay: Some(MessagesPassthrough { inspection, message, error }), ..Self::new(ids) }
     }
 
     /// Only the events about the message are read: its content is not asked for, and that there
     /// is some is known.
     const fn skims(&self) -> bool {
-        matches!(self.relay, Some(Relay { inspection: Inspection::UsageOnly, .. }))
+        matches!(self.relay, Some(MessagesPassthrough { inspection: Inspection::UsageOnly, .. }))
             && self.has_output
     }
 
-    /// Whether `block` is all content.
+    /// Returns whether `block` is all content.
     fn is_content(&self, block: &[u8]) -> bool {
         let needles = self.relay.iter().flat_map(|relay| [&relay.message, &relay.error]);
         self.skims() && needles.into_iter().all(|needle| needle.find(block).is_none())
     }
 
-    fn event(&mut self, event: &sse::Event<'_>, out: &mut Vec<StreamEvent>) -> Result<()> {
+    fn event(&mut self, event: &sse::SseEvent<'_>, out: &mut Vec<StreamEvent>) -> Result<()> {
         if self.is_complete || event.data == "[DONE]" {
             return Ok(());
         }
         let skims = self.skims();
-        let it: Event<'_> = match serde_json::from_str(&event.data) {
+        let it: MessageEventWire<'_> = match serde_json::from_str(&event.data) {
             Ok(it) => it,
             Err(error) => return odd(event, error),
         };
@@ -119,7 +119,7 @@ impl Reader {
         Ok(())
     }
 
-    fn start(&mut self, start: Start, out: &mut Vec<StreamEvent>) {
+    fn start(&mut self, start: MessageStartInWire, out: &mut Vec<StreamEvent>) {
         out.push(StreamEvent::Started(Started {
             id: start.id.filter(|id| !id.is_empty()),
             model: start.model.filter(|model| !model.is_empty()),
@@ -128,14 +128,19 @@ impl Reader {
         self.count(start.usage, out);
     }
 
-    fn count(&mut self, counts: Option<Counts>, out: &mut Vec<StreamEvent>) {
+    fn count(&mut self, counts: Option<MessagesUsageWire>, out: &mut Vec<StreamEvent>) {
         if let Some(counts) = counts {
             self.counts.update(counts);
             out.push(StreamEvent::Usage(self.counts.usage()));
         }
     }
 
-    fn finish(&mut self, delta: Delta<'_>, counts: Option<Counts>, out: &mut Vec<StreamEvent>) {
+    fn finish(
+        &mut self,
+        delta: BlockDeltaWire<'_>,
+        counts: Option<MessagesUsageWire>,
+        out: &mut Vec<StreamEvent>,
+    ) {
         self.steps.stop(out);
         self.count(counts, out);
         if delta.stop_reason.is_some() {
@@ -169,9 +174,9 @@ impl Reader {
     }
 }
 
-/// What to make of an event that cannot be read: an error may be in any form, and what is unknown
-/// is not ours to judge.
-fn odd(event: &sse::Event<'_>, error: serde_json::Error) -> Result<()> {
+/// Handles an event that cannot be decoded: errors are reported in any form, unknown events are
+/// skipped.
+fn odd(event: &sse::SseEvent<'_>, error: serde_json::Error) -> Result<()> {
     #[derive(Default, Deserialize)]
     struct Tag {
         #[serde(rename = "type", default)]
@@ -191,11 +196,11 @@ fn odd(event: &sse::Event<'_>, error: serde_json::Error) -> Result<()> {
 }
 
 /// The type of an event; some upstreams only name it.
-fn kind<'a>(it: &'a Event<'_>, event: &sse::Event<'a>) -> &'a str {
+fn kind<'a>(it: &'a MessageEventWire<'_>, event: &sse::SseEvent<'a>) -> &'a str {
     if it.kind.is_empty() { event.name } else { &it.kind }
 }
 
-impl StreamReader for Reader {
+impl StreamReader for MessagesStreamReader {
     fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()> {
         if self.is_complete {
             return Ok(());
@@ -258,14 +263,15 @@ fn verbatim(block: Bytes, count: usize, is_all: bool) -> Option<Bytes> {
     let mut out = Vec::with_capacity(block.len());
     for event in sse::events(&block).take(count) {
         let data = event.data.trim_end();
-        let tag = serde_json::from_str::<Event<'_>>(data);
+        let tag = serde_json::from_str::<MessageEventWire<'_>>(data);
         let name = tag.as_ref().map_or(event.name, |it| kind(it, &event));
         sse::write(&mut out, Some(name), data);
     }
     (!out.is_empty()).then(|| out.into())
 }
 
-/// Whether `block` can be passed on as it is: callers of this dialect go by the names of events.
+/// Returns whether `block` can be passed on as it is: callers of this dialect go by the names of
+/// events.
 fn is_named(block: &[u8]) -> bool {
     let is_name = |at: usize| {
         block.get(at..).is_none_or(|rest| rest.is_empty() || rest.starts_with(b"event: "))

@@ -1,68 +1,68 @@
-//! Streamed answers, as callers read them.
+//! Streamed responses, as callers read them.
 
 use super::{
-    encode_response::{Wire, message_id},
+    encode_response::{MessageOutWire, message_id},
     errors, finish_reason,
-    stream_writer_blocks::{Piece, Pieces},
-    usage::Counts,
+    stream_writer_blocks::{BlockEvent, BlockSequencer},
+    usage::MessagesUsageWire,
 };
-use crate::{Reply, StreamWriter, sse};
+use crate::{ResponseContext, StreamWriter, sse};
 use bytes::Bytes;
 use gateway_core::{Chunk, Finish, GatewayError, StreamEvent, Usage};
 use serde::Serialize;
 
 /// Writes a stream of events.
 #[derive(Debug)]
-pub(super) struct Writer {
-    reply: Reply,
-    phase: Phase,
+pub(super) struct MessagesStreamWriter {
+    reply: ResponseContext,
+    phase: StreamPhase,
     id: String,
     model: String,
-    /// What follows belongs to another answer than the first, which this dialect has no place for.
+    /// The current events belong to a further choice, which this dialect cannot express.
     is_elsewhere: bool,
     refused: bool,
     usage: Usage,
     finish: Finish,
-    pieces: Pieces,
+    pieces: BlockSequencer,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Nothing was written.
+enum StreamPhase {
+    /// Nothing has been written yet.
     Fresh,
-    /// The answer has begun.
+    /// The response has begun.
     Begun,
-    /// The upstream's own events are passed on, and begin and end the answer.
+    /// The upstream's own events are passed on, and begin and end the response.
     Passed,
 }
 
 #[derive(Serialize)]
-struct MessageStart<'a> {
+struct MessageStartWire<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    message: Wire<'a>,
+    message: MessageOutWire<'a>,
 }
 
 #[derive(Serialize)]
-struct MessageDelta<'a> {
+struct MessageDeltaWire<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    delta: Stopped<'a>,
-    usage: Counts,
+    delta: StopReasonWire<'a>,
+    usage: MessagesUsageWire,
 }
 
 #[derive(Serialize)]
-struct Stopped<'a> {
+struct StopReasonWire<'a> {
     stop_reason: &'a str,
     stop_sequence: Option<&'a str>,
 }
 
-impl Writer {
-    pub(super) fn new(reply: Reply) -> Self {
+impl MessagesStreamWriter {
+    pub(super) fn new(reply: ResponseContext) -> Self {
         Self {
-            pieces: Pieces::new(reply.ids.clone()),
+            pieces: BlockSequencer::new(reply.ids.clone()),
             reply,
-            phase: Phase::Fresh,
+            phase: StreamPhase::Fresh,
             id: String::new(),
             model: String::new(),
             is_elsewhere: false,
@@ -92,15 +92,15 @@ impl Writer {
                 self.finish = finish;
                 return;
             }
-            StreamEvent::Text(text) => Piece::Text(text),
+            StreamEvent::Text(text) => BlockEvent::Text(text),
             StreamEvent::Refusal(text) => {
                 self.refused = true;
-                Piece::Refusal(text)
+                BlockEvent::Refusal(text)
             }
-            StreamEvent::Reasoning(text) => Piece::Thinking(text),
-            StreamEvent::Seal(seal) => Piece::Seal(seal),
-            StreamEvent::ToolCall(delta) => Piece::Call(delta),
-            StreamEvent::Opaque(opaque) => Piece::Opaque(opaque),
+            StreamEvent::Reasoning(text) => BlockEvent::Thinking(text),
+            StreamEvent::Seal(seal) => BlockEvent::Seal(seal),
+            StreamEvent::ToolCall(delta) => BlockEvent::Call(delta),
+            StreamEvent::Opaque(opaque) => BlockEvent::Opaque(opaque),
             StreamEvent::Annotation(_) | StreamEvent::Logprobs(_) | StreamEvent::Extra(..) => {
                 return;
             }
@@ -110,26 +110,26 @@ impl Writer {
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
-        if self.phase != Phase::Fresh {
+        if self.phase != StreamPhase::Fresh {
             return;
         }
-        self.phase = Phase::Begun;
+        self.phase = StreamPhase::Begun;
         let id = message_id(&self.id, &mut self.reply);
         let model = if self.model.is_empty() { &self.reply.model } else { &self.model };
-        let mut message = Wire::new(&id, model);
-        message.usage = Counts::from(&self.usage);
-        write(out, "message_start", &MessageStart { kind: "message_start", message });
+        let mut message = MessageOutWire::new(&id, model);
+        message.usage = MessagesUsageWire::from(&self.usage);
+        write(out, "message_start", &MessageStartWire { kind: "message_start", message });
     }
 }
 
-impl StreamWriter for Writer {
+impl StreamWriter for MessagesStreamWriter {
     fn write(&mut self, chunk: Chunk, out: &mut Vec<u8>) {
         if let Some(verbatim) = chunk.verbatim {
-            self.phase = Phase::Passed;
+            self.phase = StreamPhase::Passed;
             out.extend_from_slice(&verbatim);
             return;
         }
-        if self.phase == Phase::Passed || chunk.events.is_empty() {
+        if self.phase == StreamPhase::Passed || chunk.events.is_empty() {
             return;
         }
         // The first event tells what was read so far, if the upstream tells it in time.
@@ -146,22 +146,22 @@ impl StreamWriter for Writer {
 
     fn pass(&mut self, chunk: &mut Chunk) -> Option<Bytes> {
         let verbatim = chunk.verbatim.take()?;
-        self.phase = Phase::Passed;
+        self.phase = StreamPhase::Passed;
         Some(verbatim)
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        if self.phase == Phase::Passed {
+        if self.phase == StreamPhase::Passed {
             return;
         }
         self.begin(out);
         self.pieces.finish(out);
-        let delta = Stopped {
+        let delta = StopReasonWire {
             stop_reason: finish_reason::encode(&self.finish, self.refused),
             stop_sequence: self.finish.stop_sequence.as_deref(),
         };
-        let usage = Counts::from(&self.usage);
-        write(out, "message_delta", &MessageDelta { kind: "message_delta", delta, usage });
+        let usage = MessagesUsageWire::from(&self.usage);
+        write(out, "message_delta", &MessageDeltaWire { kind: "message_delta", delta, usage });
         sse::write(out, Some("message_stop"), r#"{"type":"message_stop"}"#);
     }
 

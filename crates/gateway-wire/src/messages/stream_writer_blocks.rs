@@ -1,13 +1,13 @@
-//! Blocks of a streamed answer: each is closed before the next one opens.
+//! Blocks of a streamed response: each is closed before the next one opens.
 //!
 //! Other dialects let calls interleave. Here the block in front is written as it grows, and the
-//! others wait in line, until the front one is known to be complete or the answer ends.
+//! others wait in line, until the front one is known to be complete or the response ends.
 
 use super::{
-    encode_response::{Known, call_id, ours},
+    encode_response::{TypedBlockWire, call_id, ours},
     stream_writer::write,
 };
-use crate::{Ids, sse, tool_arguments};
+use crate::{IdGenerator, sse, tool_arguments};
 use gateway_core::{Dialect, Opaque, Seal, SealKind, ToolCallDelta};
 use serde::{Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -16,9 +16,9 @@ use std::{
     collections::{HashSet, VecDeque},
 };
 
-/// An addition to the answer.
+/// An addition to the response.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(super) enum BlockEvent {
     Text(String),
     Refusal(String),
     Thinking(String),
@@ -29,28 +29,28 @@ pub(super) enum Piece {
 
 /// The blocks that are not complete yet, the one that is being written in front.
 #[derive(Debug)]
-pub(super) struct Pieces {
-    ids: Ids,
+pub(super) struct BlockSequencer {
+    ids: IdGenerator,
     /// The index of the block in front, once it is open.
     index: u32,
     is_open: bool,
-    line: VecDeque<Held>,
+    line: VecDeque<PendingBlock>,
     /// Calls that are complete.
     done: HashSet<u32>,
 }
 
-/// A block.
+/// A block that is not complete yet.
 #[derive(Debug)]
-struct Held {
-    kind: Kind,
-    /// What is still to be written.
+struct PendingBlock {
+    kind: PendingBlockKind,
+    /// The content not written yet.
     pending: String,
     /// Nothing can be added.
     is_final: bool,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum PendingBlockKind {
     Text,
     Refusal,
     Thinking {
@@ -72,7 +72,7 @@ enum Kind {
 }
 
 #[derive(Serialize)]
-struct Start<'a, T> {
+struct BlockStartWire<'a, T> {
     #[serde(rename = "type")]
     kind: &'static str,
     index: u32,
@@ -80,16 +80,16 @@ struct Start<'a, T> {
 }
 
 #[derive(Serialize)]
-struct Add<'a> {
+struct ContentDeltaWire<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     index: u32,
-    delta: Delta<'a>,
+    delta: BlockDeltaOutWire<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type")]
-enum Delta<'a> {
+enum BlockDeltaOutWire<'a> {
     #[serde(rename = "text_delta")]
     Text { text: &'a str },
     #[serde(rename = "thinking_delta")]
@@ -101,28 +101,32 @@ enum Delta<'a> {
 }
 
 #[derive(Serialize)]
-struct Stop {
+struct BlockStopWire {
     #[serde(rename = "type")]
     kind: &'static str,
     index: u32,
 }
 
-impl Pieces {
-    pub(super) fn new(ids: Ids) -> Self {
+impl BlockSequencer {
+    pub(super) fn new(ids: IdGenerator) -> Self {
         let (line, done) = (VecDeque::new(), HashSet::new());
         Self { ids, index: 0, is_open: false, line, done }
     }
 
     /// Takes in a piece and writes what can be written.
-    pub(super) fn push(&mut self, piece: Piece, out: &mut Vec<u8>) {
+    pub(super) fn push(&mut self, piece: BlockEvent, out: &mut Vec<u8>) {
         match piece {
-            Piece::Text(text) => self.append(Kind::Text, text),
-            Piece::Refusal(text) => self.append(Kind::Refusal, text),
-            Piece::Thinking(text) => self.append(Kind::Thinking { signature: String::new() }, text),
-            Piece::Seal(seal) => self.seal(&seal),
-            Piece::Call(delta) => self.call(delta),
-            Piece::Opaque(it) if it.dialect == Dialect::Messages => self.hold(Kind::Raw(it.json)),
-            Piece::Opaque(_) => self.hold(Kind::Gap),
+            BlockEvent::Text(text) => self.append(PendingBlockKind::Text, text),
+            BlockEvent::Refusal(text) => self.append(PendingBlockKind::Refusal, text),
+            BlockEvent::Thinking(text) => {
+                self.append(PendingBlockKind::Thinking { signature: String::new() }, text);
+            }
+            BlockEvent::Seal(seal) => self.seal(&seal),
+            BlockEvent::Call(delta) => self.call(delta),
+            BlockEvent::Opaque(it) if it.dialect == Dialect::Messages => {
+                self.hold(PendingBlockKind::Raw(it.json));
+            }
+            BlockEvent::Opaque(_) => self.hold(PendingBlockKind::Gap),
         }
         while let Some(front) = self.line.front() {
             let may_close = front.is_final || (self.line.len() > 1 && front.may_close());
@@ -142,30 +146,34 @@ impl Pieces {
         }
     }
 
-    fn append(&mut self, kind: Kind, text: String) {
+    fn append(&mut self, kind: PendingBlockKind, text: String) {
         match self.line.back_mut() {
             Some(last) if last.takes(&kind) => last.pending.push_str(&text),
-            _ => self.line.push_back(Held { kind, pending: text, is_final: false }),
+            _ => self.line.push_back(PendingBlock { kind, pending: text, is_final: false }),
         }
     }
 
-    fn hold(&mut self, kind: Kind) {
-        self.line.push_back(Held { kind, pending: String::new(), is_final: true });
+    fn hold(&mut self, kind: PendingBlockKind) {
+        self.line.push_back(PendingBlock { kind, pending: String::new(), is_final: true });
     }
 
     /// A seal ends the thinking before it; one of another dialect is not shown.
     fn seal(&mut self, seal: &Seal) {
         let signature = ours(seal, SealKind::Signature).unwrap_or_default();
         match self.line.back_mut() {
-            Some(Held { kind: Kind::Thinking { signature: slot }, is_final, .. }) if !*is_final => {
+            Some(PendingBlock {
+                kind: PendingBlockKind::Thinking { signature: slot },
+                is_final,
+                ..
+            }) if !*is_final => {
                 signature.clone_into(slot);
                 *is_final = true;
             }
-            _ if signature.is_empty() => self.hold(Kind::Gap),
-            _ => self.hold(Kind::Thinking { signature: signature.to_owned() }),
+            _ if signature.is_empty() => self.hold(PendingBlockKind::Gap),
+            _ => self.hold(PendingBlockKind::Thinking { signature: signature.to_owned() }),
         }
         if let Some(data) = ours(seal, SealKind::Encrypted) {
-            self.hold(Kind::Redacted { data: data.to_owned() });
+            self.hold(PendingBlockKind::Redacted { data: data.to_owned() });
         }
     }
 
@@ -175,7 +183,7 @@ impl Pieces {
             return;
         }
         for held in &mut self.line {
-            if let Kind::Call { index, arguments, .. } = &mut held.kind
+            if let PendingBlockKind::Call { index, arguments, .. } = &mut held.kind
                 && *index == which
             {
                 arguments.push_str(&more);
@@ -184,8 +192,9 @@ impl Pieces {
             }
         }
         let id = call_id(&id, &mut self.ids).into_owned();
-        let kind = Kind::Call { index: which, id, name, custom, arguments: more.clone() };
-        self.line.push_back(Held { kind, pending: more, is_final: false });
+        let kind =
+            PendingBlockKind::Call { index: which, id, name, custom, arguments: more.clone() };
+        self.line.push_back(PendingBlock { kind, pending: more, is_final: false });
     }
 
     /// Writes what is known of the block in front, and opens it before that.
@@ -203,52 +212,56 @@ impl Pieces {
 
     fn close(&mut self, out: &mut Vec<u8>) {
         let Some(front) = self.line.pop_front() else { return };
-        if let Kind::Thinking { signature } = &front.kind
+        if let PendingBlockKind::Thinking { signature } = &front.kind
             && !signature.is_empty()
         {
-            add(self.index, Delta::Signature { signature }, out);
+            add(self.index, BlockDeltaOutWire::Signature { signature }, out);
         }
-        if let Kind::Call { index, custom, arguments, .. } = &front.kind {
+        if let PendingBlockKind::Call { index, custom, arguments, .. } = &front.kind {
             if *custom {
                 let input = tool_arguments::arguments(arguments, true);
-                add(self.index, Delta::Arguments { partial_json: input.get() }, out);
+                add(self.index, BlockDeltaOutWire::Arguments { partial_json: input.get() }, out);
             }
             self.done.insert(*index);
         }
         if std::mem::take(&mut self.is_open) {
-            let stop = Stop { kind: "content_block_stop", index: self.index };
+            let stop = BlockStopWire { kind: "content_block_stop", index: self.index };
             write(out, "content_block_stop", &stop);
             self.index = self.index.saturating_add(1);
         }
     }
 }
 
-impl Held {
-    /// Whether a piece of `kind` goes on where this block ends.
-    const fn takes(&self, kind: &Kind) -> bool {
+impl PendingBlock {
+    /// Returns whether a piece of `kind` goes on where this block ends.
+    const fn takes(&self, kind: &PendingBlockKind) -> bool {
         !self.is_final
             && matches!(
                 (&self.kind, kind),
-                (Kind::Text, Kind::Text)
-                    | (Kind::Refusal, Kind::Refusal)
-                    | (Kind::Thinking { .. }, Kind::Thinking { .. })
+                (PendingBlockKind::Text, PendingBlockKind::Text)
+                    | (PendingBlockKind::Refusal, PendingBlockKind::Refusal)
+                    | (PendingBlockKind::Thinking { .. }, PendingBlockKind::Thinking { .. })
             )
     }
 
-    /// Whether there is anything to show, so far.
+    /// Returns whether there is anything to show, so far.
     fn is_shown(&self) -> bool {
         match &self.kind {
-            Kind::Text | Kind::Refusal => !self.pending.is_empty(),
-            Kind::Thinking { signature } => !self.pending.is_empty() || !signature.is_empty(),
-            Kind::Redacted { .. } | Kind::Call { .. } | Kind::Raw(_) => true,
-            Kind::Gap => false,
+            PendingBlockKind::Text | PendingBlockKind::Refusal => !self.pending.is_empty(),
+            PendingBlockKind::Thinking { signature } => {
+                !self.pending.is_empty() || !signature.is_empty()
+            }
+            PendingBlockKind::Redacted { .. }
+            | PendingBlockKind::Call { .. }
+            | PendingBlockKind::Raw(_) => true,
+            PendingBlockKind::Gap => false,
         }
     }
 
-    /// Whether nothing is to be expected once something else has begun: arguments may go on until
-    /// they are complete.
+    /// Returns whether nothing is to be expected once something else has begun: arguments may go on
+    /// until they are complete.
     fn may_close(&self) -> bool {
-        let Kind::Call { custom, arguments, .. } = &self.kind else { return true };
+        let PendingBlockKind::Call { custom, arguments, .. } = &self.kind else { return true };
         !custom
             && arguments.trim_end().ends_with('}')
             && serde_json::from_str::<IgnoredAny>(arguments).is_ok()
@@ -257,38 +270,52 @@ impl Held {
     fn start(&self, index: u32, out: &mut Vec<u8>) {
         let empty: Cow<'_, RawValue> = tool_arguments::arguments("", false);
         let block = match &self.kind {
-            Kind::Text | Kind::Refusal => Known::Text { text: "" },
-            Kind::Thinking { .. } => Known::Thinking { thinking: "", signature: "" },
-            Kind::Redacted { data } => Known::RedactedThinking { data },
-            Kind::Call { id, name, .. } => {
-                Known::ToolUse { id: Cow::Borrowed(id), name, input: empty }
+            PendingBlockKind::Text | PendingBlockKind::Refusal => TypedBlockWire::Text { text: "" },
+            PendingBlockKind::Thinking { .. } => {
+                TypedBlockWire::Thinking { thinking: "", signature: "" }
             }
-            Kind::Raw(json) => {
+            PendingBlockKind::Redacted { data } => TypedBlockWire::RedactedThinking { data },
+            PendingBlockKind::Call { id, name, .. } => {
+                TypedBlockWire::ToolUse { id: Cow::Borrowed(id), name, input: empty }
+            }
+            PendingBlockKind::Raw(json) => {
                 // Somebody else wrote this, perhaps in several lines.
-                let start = Start { kind: "content_block_start", index, content_block: json };
+                let start =
+                    BlockStartWire { kind: "content_block_start", index, content_block: json };
                 let data = serde_json::to_string(&start).unwrap_or_default();
                 sse::write(out, Some("content_block_start"), &data);
                 return;
             }
-            Kind::Gap => return,
+            PendingBlockKind::Gap => return,
         };
-        let start = Start { kind: "content_block_start", index, content_block: &block };
+        let start = BlockStartWire { kind: "content_block_start", index, content_block: &block };
         write(out, "content_block_start", &start);
     }
 
-    /// How `text`, an addition to this block, is written.
-    const fn delta<'a>(&self, text: &'a str) -> Option<Delta<'a>> {
+    /// The delta event that appends `text` to this block.
+    const fn delta<'a>(&self, text: &'a str) -> Option<BlockDeltaOutWire<'a>> {
         match &self.kind {
-            Kind::Text | Kind::Refusal => Some(Delta::Text { text }),
-            Kind::Thinking { .. } => Some(Delta::Thinking { thinking: text }),
-            Kind::Call { custom: false, .. } => Some(Delta::Arguments { partial_json: text }),
-            Kind::Call { custom: true, .. } | Kind::Redacted { .. } | Kind::Raw(_) | Kind::Gap => {
-                None
+            PendingBlockKind::Text | PendingBlockKind::Refusal => {
+                Some(BlockDeltaOutWire::Text { text })
             }
+            PendingBlockKind::Thinking { .. } => {
+                Some(BlockDeltaOutWire::Thinking { thinking: text })
+            }
+            PendingBlockKind::Call { custom: false, .. } => {
+                Some(BlockDeltaOutWire::Arguments { partial_json: text })
+            }
+            PendingBlockKind::Call { custom: true, .. }
+            | PendingBlockKind::Redacted { .. }
+            | PendingBlockKind::Raw(_)
+            | PendingBlockKind::Gap => None,
         }
     }
 }
 
-fn add(index: u32, delta: Delta<'_>, out: &mut Vec<u8>) {
-    write(out, "content_block_delta", &Add { kind: "content_block_delta", index, delta });
+fn add(index: u32, delta: BlockDeltaOutWire<'_>, out: &mut Vec<u8>) {
+    write(
+        out,
+        "content_block_delta",
+        &ContentDeltaWire { kind: "content_block_delta", index, delta },
+    );
 }

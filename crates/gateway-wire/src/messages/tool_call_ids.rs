@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_keep_to_the_alphabet() {
+    fn ids_are_restricted_to_the_alphabet() {
         for (id, expected) in [("call_1-A", "call_1-A"), ("f.x:0", "f_x_0"), ("é", "_"), ("", "_")]
         {
             assert_eq!(tool_id(id), expected);

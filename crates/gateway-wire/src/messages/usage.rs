@@ -1,41 +1,41 @@
-//! Token counts.
+//! Converts token counts of the Messages API.
 
-use crate::token_count::{Reading, Tokens};
+use crate::token_count::{CountReader, LenientTokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
-/// `usage` on the wire. What an event does not tell is as the event before told it.
+/// The `usage` object. Members that an event omits keep the value of the previous event.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-pub(super) struct Counts {
+pub(super) struct MessagesUsageWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    input_tokens: Option<Tokens>,
+    input_tokens: Option<LenientTokens>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_creation_input_tokens: Option<Tokens>,
+    cache_creation_input_tokens: Option<LenientTokens>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_read_input_tokens: Option<Tokens>,
+    cache_read_input_tokens: Option<LenientTokens>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_creation: Option<Written>,
+    cache_creation: Option<CacheCreationWire>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    output_tokens: Option<Tokens>,
+    output_tokens: Option<LenientTokens>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    output_tokens_details: Option<OutputDetails>,
+    output_tokens_details: Option<OutputDetailsWire>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-struct Written {
+struct CacheCreationWire {
     #[serde(default)]
-    ephemeral_5m_input_tokens: Option<Tokens>,
+    ephemeral_5m_input_tokens: Option<LenientTokens>,
     #[serde(default)]
-    ephemeral_1h_input_tokens: Option<Tokens>,
+    ephemeral_1h_input_tokens: Option<LenientTokens>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-struct OutputDetails {
+struct OutputDetailsWire {
     #[serde(default)]
-    thinking_tokens: Option<Tokens>,
+    thinking_tokens: Option<LenientTokens>,
 }
 
-impl Counts {
+impl MessagesUsageWire {
     /// Nothing is known yet.
     pub(super) const NONE: Self = Self {
         input_tokens: None,
@@ -46,7 +46,7 @@ impl Counts {
         output_tokens_details: None,
     };
 
-    /// Takes in later counts, which are of the whole answer and replace the earlier ones.
+    /// Takes in later counts, which are of the whole response and replace the earlier ones.
     pub(super) fn update(&mut self, later: Self) {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
         self.cache_creation_input_tokens =
@@ -60,7 +60,7 @@ impl Counts {
 
     /// The counts, in classes that do not overlap.
     pub(super) fn usage(&self) -> Usage {
-        let mut reading = Reading::default();
+        let mut reading = CountReader::default();
         let split = self.cache_creation.unwrap_or_default();
         let details = self.output_tokens_details.unwrap_or_default();
         let mut written = reading.count(self.cache_creation_input_tokens);
@@ -84,14 +84,14 @@ impl Counts {
     }
 }
 
-impl From<&Usage> for Counts {
+impl From<&Usage> for MessagesUsageWire {
     fn from(usage: &Usage) -> Self {
         let written = usage.cache_write.saturating_add(usage.cache_write_1h);
-        let split = Written {
+        let split = CacheCreationWire {
             ephemeral_5m_input_tokens: Some(usage.cache_write.into()),
             ephemeral_1h_input_tokens: Some(usage.cache_write_1h.into()),
         };
-        let details = OutputDetails { thinking_tokens: Some(usage.reasoning.into()) };
+        let details = OutputDetailsWire { thinking_tokens: Some(usage.reasoning.into()) };
         Self {
             input_tokens: Some(usage.input.saturating_add(usage.audio_input).into()),
             cache_creation_input_tokens: Some(written.into()),
@@ -109,17 +109,17 @@ mod tests {
 
     #[track_caller]
     fn check(events: &[&str], expected: &Usage) {
-        let mut counts = Counts::default();
+        let mut counts = MessagesUsageWire::default();
         for event in events {
             counts.update(serde_json::from_str(event).unwrap());
         }
         assert_eq!(counts.usage(), *expected);
-        let written = serde_json::to_string(&Counts::from(expected)).unwrap();
-        assert_eq!(serde_json::from_str::<Counts>(&written).unwrap().usage(), *expected);
+        let written = serde_json::to_string(&MessagesUsageWire::from(expected)).unwrap();
+        assert_eq!(serde_json::from_str::<MessagesUsageWire>(&written).unwrap().usage(), *expected);
     }
 
     #[test]
-    fn the_last_word_counts_and_nothing_is_added() {
+    fn last_counts_win_and_are_not_summed() {
         let start = r#"{"input_tokens":10,"cache_read_input_tokens":3,"output_tokens":4}"#;
         let usage = Usage { input: 10, cache_read: 3, output: 50, ..Usage::default() };
         check(&[start, r#"{"output_tokens":50}"#], &usage);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_to_the_cache_are_told_apart() {
+    fn cache_writes_are_split_by_lifetime() {
         let split = r#"{"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5}}"#;
         check(&[split], &Usage { cache_write: 4, cache_write_1h: 5, ..Usage::default() });
         check(
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_is_part_of_the_output() {
+    fn reasoning_is_part_of_output() {
         let thought = r#"{"output_tokens":9,"output_tokens_details":{"thinking_tokens":5}}"#;
         check(&[thought], &Usage { output: 4, reasoning: 5, ..Usage::default() });
     }

@@ -1,9 +1,9 @@
-//! Vectors, by `/api/embed`.
+//! Embeddings through `/api/embed`.
 
-use super::{OllamaUpstream, encode_request::KeepAlive, errors::Failure};
+use super::{OllamaOutbound, encode_request::KeepAliveWire, errors::OllamaErrorReply};
 use crate::{
-    Encoded,
-    embeddings::{Embedder, numbers, same_number, texts},
+    EncodedRequest,
+    embeddings::{EmbeddingDialect, numbers, same_number, texts},
     unreadable,
 };
 use gateway_core::{DroppedParams, EmbeddingRequest, EmbeddingResponse, Json, Result, Usage};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct OllamaEmbedRequestWire<'a> {
     model: &'a str,
     input: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,42 +19,42 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     truncate: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    keep_alive: Option<KeepAlive<'a>>,
+    keep_alive: Option<KeepAliveWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<Options>,
+    options: Option<OllamaEmbedOptionsWire>,
 }
 
 #[derive(Serialize)]
-struct Options {
+struct OllamaEmbedOptionsWire {
     num_ctx: u64,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer<'a> {
+struct OllamaEmbedResponseWire<'a> {
     model: Option<String>,
     #[serde(borrow)]
     embeddings: Option<Vec<&'a RawValue>>,
     prompt_eval_count: Option<u64>,
-    error: Option<Failure>,
+    error: Option<OllamaErrorReply>,
 }
 
-impl Embedder for OllamaUpstream {
-    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<Encoded> {
-        let body = Body {
+impl EmbeddingDialect for OllamaOutbound {
+    fn embed_request(&self, request: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
+        let body = OllamaEmbedRequestWire {
             model,
             input: texts(request)?,
             dimensions: request.dimensions,
             truncate: request.extra.get("truncate"),
-            keep_alive: self.keep_alive.as_deref().map(KeepAlive::of),
-            options: self.num_ctx.map(|num_ctx| Options { num_ctx }),
+            keep_alive: self.keep_alive.as_deref().map(KeepAliveWire::of),
+            options: self.num_ctx.map(|num_ctx| OllamaEmbedOptionsWire { num_ctx }),
         };
         let mut dropped = DroppedParams::default();
         dropped.insert_if(request.user.is_some(), "user");
         for (name, _) in request.extra.iter().filter(|(name, _)| *name != "truncate") {
             dropped.insert(name.to_owned());
         }
-        Ok(Encoded::whole(Json::of(&body).get().to_owned(), dropped))
+        Ok(EncodedRequest::whole(Json::of(&body).get().to_owned(), dropped))
     }
 
     fn read_embeddings(
@@ -62,8 +62,9 @@ impl Embedder for OllamaUpstream {
         request: &EmbeddingRequest,
         body: &[u8],
     ) -> Result<EmbeddingResponse> {
-        let answer: Answer<'_> = serde_json::from_slice(body).map_err(unreadable)?;
-        if let Some(error) = answer.error.filter(Failure::is_one) {
+        let answer: OllamaEmbedResponseWire<'_> =
+            serde_json::from_slice(body).map_err(unreadable)?;
+        if let Some(error) = answer.error.filter(OllamaErrorReply::is_one) {
             return Err(error.into_fault().into_error());
         }
         let vectors = answer.embeddings.unwrap_or_default();

@@ -1,14 +1,14 @@
-//! Writing a request.
+//! Encodes requests to `/api/chat`.
 
 use super::{
-    OllamaUpstream,
-    encode_request_messages::{WireMessage, messages},
+    OllamaOutbound,
+    encode_request_messages::{OllamaMessageWire, messages},
+    tools::{OllamaToolWire, tools},
 };
 use crate::reasoning::effort_of_budget;
 use gateway_core::{
     ChatRequest, DroppedParams, Effort, ErrorKind, GatewayError, Json, Options, ProviderRequest,
-    ReasoningOptions, ReasoningStyle, ResponseFormat, Result, Target, ToolChoice, ToolKind,
-    ToolSpec,
+    ReasoningOptions, ReasoningStyle, ResponseFormat, Result, Target,
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -26,20 +26,20 @@ const BORROWED: [&str; 8] = [
 ];
 
 #[derive(Debug, Serialize)]
-struct Body<'a> {
+struct OllamaRequestWire<'a> {
     model: &'a str,
-    messages: Vec<WireMessage<'a>>,
+    messages: Vec<OllamaMessageWire<'a>>,
     /// Always said: the default is to stream.
     stream: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<WireTool<'a>>,
+    tools: Vec<OllamaToolWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<Format<'a>>,
-    options: WireOptions<'a>,
+    format: Option<OllamaFormatWire<'a>>,
+    options: OllamaOptionsWire<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    think: Option<Think>,
+    think: Option<OllamaThinkWire>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    keep_alive: Option<KeepAlive<'a>>,
+    keep_alive: Option<KeepAliveWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,52 +47,28 @@ struct Body<'a> {
 }
 
 #[derive(Debug, Serialize)]
-#[serde(tag = "type", content = "function", rename_all = "lowercase")]
-enum WireTool<'a> {
-    Function(WireFunction<'a>),
-}
-
-#[derive(Debug, Serialize)]
-struct WireFunction<'a> {
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    parameters: Parameters<'a>,
-}
-
-#[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Parameters<'a> {
-    Schema(&'a Json),
-    None { r#type: &'static str, properties: Nothing },
-}
-
-#[derive(Debug, Serialize)]
-struct Nothing {}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Format<'a> {
+enum OllamaFormatWire<'a> {
     Word(&'static str),
     Schema(&'a Json),
 }
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Think {
+enum OllamaThinkWire {
     Switch(bool),
     Level(&'static str),
 }
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum KeepAlive<'a> {
+pub(super) enum KeepAliveWire<'a> {
     Seconds(i64),
     Duration(&'a str),
 }
 
 #[derive(Debug, Default, Serialize)]
-struct WireOptions<'a> {
+struct OllamaOptionsWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     num_ctx: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,13 +97,13 @@ struct WireOptions<'a> {
 ///
 /// If it holds something without which it would mean something else.
 pub(super) fn encode(
-    upstream: &OllamaUpstream,
+    upstream: &OllamaOutbound,
     call: &ProviderRequest,
     dropped: &mut DroppedParams,
 ) -> Result<Vec<u8>> {
     let request = call.request()?;
     let options = &request.options;
-    let body = Body {
+    let body = OllamaRequestWire {
         model: &call.target.model,
         messages: messages(&request.messages, dropped)?,
         stream: call.stream,
@@ -135,66 +111,35 @@ pub(super) fn encode(
         format: options.response_format.as_ref().and_then(format),
         options: wire_options(request, upstream.num_ctx),
         think: options.reasoning.as_ref().and_then(|wanted| think(wanted, &call.target, dropped)),
-        keep_alive: upstream.keep_alive.as_deref().map(KeepAlive::of),
+        keep_alive: upstream.keep_alive.as_deref().map(KeepAliveWire::of),
         logprobs: options.logprobs.filter(|wanted| *wanted),
         top_logprobs: options.top_logprobs.filter(|_| options.logprobs == Some(true)),
     };
-    tell_losses(request, !body.tools.is_empty(), dropped);
+    report_dropped(request, !body.tools.is_empty(), dropped);
     serde_json::to_vec(&body).map_err(|error| {
         GatewayError::new(ErrorKind::Internal, "the request cannot be written").with_source(error)
     })
 }
 
-/// The tools that may be called. That one must be called cannot be said.
-fn tools<'a>(request: &'a ChatRequest, dropped: &mut DroppedParams) -> Result<Vec<WireTool<'a>>> {
-    let may_be_called = |tool: &&ToolSpec| match &request.tool_choice {
-        Some(ToolChoice::None) => false,
-        Some(ToolChoice::Allowed { names, .. }) => names.iter().any(|name| name == tool.name()),
-        Some(ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_)) | None => true,
-    };
-    let must = match &request.tool_choice {
-        Some(ToolChoice::Required | ToolChoice::Named(_)) => true,
-        Some(ToolChoice::Allowed { required, .. }) => *required,
-        Some(ToolChoice::Auto | ToolChoice::None) | None => false,
-    };
-    dropped.insert_if(must && !request.tools.is_empty(), "tool_choice");
-    request.tools.iter().filter(may_be_called).map(tool).collect()
-}
-
-fn tool(tool: &ToolSpec) -> Result<WireTool<'_>> {
-    let ToolKind::Function(function) = &tool.kind else {
-        return Err(GatewayError::invalid(
-            "tools",
-            format!("the model's provider does not have the tool {}", tool.name()),
-        ));
-    };
-    Ok(WireTool::Function(WireFunction {
-        name: &function.name,
-        description: function.description.as_deref(),
-        parameters: match &function.parameters {
-            Some(schema) => Parameters::Schema(schema),
-            None => Parameters::None { r#type: "object", properties: Nothing {} },
-        },
-    }))
-}
-
-const fn format(format: &ResponseFormat) -> Option<Format<'_>> {
+const fn format(format: &ResponseFormat) -> Option<OllamaFormatWire<'_>> {
     match format {
         ResponseFormat::Text => None,
-        ResponseFormat::JsonSchema { schema: Some(schema), .. } => Some(Format::Schema(schema)),
+        ResponseFormat::JsonSchema { schema: Some(schema), .. } => {
+            Some(OllamaFormatWire::Schema(schema))
+        }
         ResponseFormat::JsonObject | ResponseFormat::JsonSchema { schema: None, .. } => {
-            Some(Format::Word("json"))
+            Some(OllamaFormatWire::Word("json"))
         }
     }
 }
 
-fn wire_options(request: &ChatRequest, num_ctx: Option<u64>) -> WireOptions<'_> {
+fn wire_options(request: &ChatRequest, num_ctx: Option<u64>) -> OllamaOptionsWire<'_> {
     let options = &request.options;
     let mut borrowed = gateway_core::Extra::default();
     for (name, value) in request.extra.iter().filter(|(name, _)| BORROWED.contains(name)) {
         borrowed.push(name, value.clone());
     }
-    WireOptions {
+    OllamaOptionsWire {
         num_ctx,
         num_predict: options.max_tokens,
         temperature: options.temperature.as_ref(),
@@ -209,7 +154,11 @@ fn wire_options(request: &ChatRequest, num_ctx: Option<u64>) -> WireOptions<'_> 
 }
 
 /// Models of the family that knows levels ignore the switch, and older servers know only that.
-fn think(wanted: &ReasoningOptions, target: &Target, dropped: &mut DroppedParams) -> Option<Think> {
+fn think(
+    wanted: &ReasoningOptions,
+    target: &Target,
+    dropped: &mut DroppedParams,
+) -> Option<OllamaThinkWire> {
     let style = target.card.as_ref().and_then(|card| card.capabilities.reasoning);
     let effort = wanted.effort.or_else(|| wanted.budget.map(effort_of_budget));
     let effort = effort.or_else(|| wanted.adaptive.then_some(Effort::Medium))?;
@@ -220,14 +169,14 @@ fn think(wanted: &ReasoningOptions, target: &Target, dropped: &mut DroppedParams
         return None;
     }
     Some(match effort {
-        _ if !knows_levels => Think::Switch(effort != Effort::None),
-        Effort::None | Effort::Minimal | Effort::Low => Think::Level("low"),
-        Effort::Medium => Think::Level("medium"),
-        Effort::High | Effort::XHigh | Effort::Max => Think::Level("high"),
+        _ if !knows_levels => OllamaThinkWire::Switch(effort != Effort::None),
+        Effort::None | Effort::Minimal | Effort::Low => OllamaThinkWire::Level("low"),
+        Effort::Medium => OllamaThinkWire::Level("medium"),
+        Effort::High | Effort::XHigh | Effort::Max => OllamaThinkWire::Level("high"),
     })
 }
 
-impl<'a> KeepAlive<'a> {
+impl<'a> KeepAliveWire<'a> {
     /// A number is so many seconds; with a unit it is a text.
     pub(super) fn of(text: &'a str) -> Self {
         text.parse().map_or(Self::Duration(text), Self::Seconds)
@@ -235,7 +184,7 @@ impl<'a> KeepAlive<'a> {
 }
 
 /// Names what the caller asked for and Ollama has no word for.
-fn tell_losses(request: &ChatRequest, has_tools: bool, dropped: &mut DroppedParams) {
+fn report_dropped(request: &ChatRequest, has_tools: bool, dropped: &mut DroppedParams) {
     let options: &Options = &request.options;
     let no_parallel = request.parallel_tool_calls == Some(false);
     dropped.insert_if(no_parallel && has_tools, "parallel_tool_calls");

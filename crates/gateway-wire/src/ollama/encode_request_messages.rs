@@ -1,16 +1,16 @@
-//! What was said so far, as Ollama wants it told.
+//! Encodes the conversation as Ollama's messages.
 
+use super::media::{inline_image, unsupported_kind};
 use crate::tool_arguments;
 use gateway_core::{
-    Content, DroppedParams, GatewayError, Image, Message, Part, Result, Role, Source, ToolCall,
-    ToolResult,
+    Content, DroppedParams, GatewayError, Message, Part, Result, Role, ToolCall, ToolResult,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::HashMap};
 
 #[derive(Debug, Default, Serialize)]
-pub(super) struct WireMessage<'a> {
+pub(super) struct OllamaMessageWire<'a> {
     role: &'static str,
     content: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -18,7 +18,7 @@ pub(super) struct WireMessage<'a> {
     #[serde(skip_serializing_if = "String::is_empty")]
     thinking: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<WireCall<'a>>,
+    tool_calls: Vec<OllamaCallWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,19 +26,19 @@ pub(super) struct WireMessage<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct WireCall<'a> {
+struct OllamaCallWire<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     id: &'a str,
-    function: WireFunction<'a>,
+    function: OllamaCallFunctionWire<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct WireFunction<'a> {
+struct OllamaCallFunctionWire<'a> {
     name: &'a str,
     arguments: Cow<'a, RawValue>,
 }
 
-/// Retells `messages`.
+/// Encodes `messages`.
 ///
 /// # Errors
 ///
@@ -46,29 +46,30 @@ struct WireFunction<'a> {
 pub(super) fn messages<'a>(
     messages: &'a [Message],
     dropped: &mut DroppedParams,
-) -> Result<Vec<WireMessage<'a>>> {
-    let mut writer = Writer { told: Vec::new(), names: HashMap::new(), dropped };
+) -> Result<Vec<OllamaMessageWire<'a>>> {
+    let mut writer = OllamaMessageEncoder { told: Vec::new(), names: HashMap::new(), dropped };
     for message in messages {
         writer.message(message)?;
     }
     Ok(writer.told)
 }
 
-struct Writer<'a, 'l> {
-    told: Vec<WireMessage<'a>>,
+struct OllamaMessageEncoder<'a, 'l> {
+    told: Vec<OllamaMessageWire<'a>>,
     /// The tools that were called, by the ids of the calls.
     names: HashMap<&'a str, &'a str>,
     dropped: &'l mut DroppedParams,
 }
 
-impl<'a> Writer<'a, '_> {
+impl<'a> OllamaMessageEncoder<'a, '_> {
     /// Results become messages of their own, before what else is said with them.
     fn message(&mut self, message: &'a Message) -> Result<()> {
         self.dropped.insert_if(message.name.is_some(), "name");
-        let mut told = WireMessage { role: role(message.role), ..WireMessage::default() };
+        let mut told =
+            OllamaMessageWire { role: role(message.role), ..OllamaMessageWire::default() };
         let mut unread = None;
         for part in &message.parts {
-            if let Some(kind) = unreadable(part) {
+            if let Some(kind) = unsupported_kind(part) {
                 unread = Some(kind);
                 continue;
             }
@@ -93,7 +94,7 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn part(&mut self, role: Role, part: &'a Part, told: &mut WireMessage<'a>) -> Result<()> {
+    fn part(&mut self, role: Role, part: &'a Part, told: &mut OllamaMessageWire<'a>) -> Result<()> {
         match &part.content {
             Content::Text(text) | Content::Refusal(text) => {
                 // The pieces of what a model said belong together, those of a prompt do not.
@@ -104,7 +105,7 @@ impl<'a> Writer<'a, '_> {
             }
             Content::Reasoning(reasoning) => told.thinking.push_str(&reasoning.text),
             Content::ToolCall(call) => told.tool_calls.push(self.call(call)),
-            Content::Image(image) => self.image(image, told)?,
+            Content::Image(image) => told.images.push(inline_image(image, self.dropped)?),
             Content::Audio(_) => return Err(cannot_read("audio")),
             Content::File(_) => return Err(cannot_read("file")),
             Content::Opaque(opaque) if role == Role::Assistant => {
@@ -117,32 +118,22 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn image(&mut self, image: &'a Image, told: &mut WireMessage<'a>) -> Result<()> {
-        let Source::Inline { base64, .. } = &image.source else {
-            return Err(GatewayError::invalid(
-                "messages",
-                "the model's provider fetches nothing: send pictures as data URLs",
-            ));
-        };
-        let detail = image.detail.as_deref().is_some_and(|detail| detail != "auto");
-        self.dropped.insert_if(detail, "detail");
-        told.images.push(base64);
-        Ok(())
-    }
-
-    fn call(&mut self, call: &'a ToolCall) -> WireCall<'a> {
+    fn call(&mut self, call: &'a ToolCall) -> OllamaCallWire<'a> {
         self.names.insert(&call.id, &call.name);
         let arguments = tool_arguments::arguments(&call.arguments, call.custom);
-        WireCall { id: &call.id, function: WireFunction { name: &call.name, arguments } }
+        OllamaCallWire {
+            id: &call.id,
+            function: OllamaCallFunctionWire { name: &call.name, arguments },
+        }
     }
 
     fn result(&mut self, result: &'a ToolResult) -> Result<()> {
         let called = self.names.get(result.call_id.as_str()).copied();
-        let mut told = WireMessage {
+        let mut told = OllamaMessageWire {
             role: "tool",
             tool_name: called.or(result.name.as_deref()),
             tool_call_id: Some(result.call_id.as_str()).filter(|id| !id.is_empty()),
-            ..WireMessage::default()
+            ..OllamaMessageWire::default()
         };
         for part in &result.parts {
             self.part(Role::Tool, part, &mut told)?;
@@ -152,7 +143,7 @@ impl<'a> Writer<'a, '_> {
     }
 }
 
-impl WireMessage<'_> {
+impl OllamaMessageWire<'_> {
     fn is_empty(&self) -> bool {
         self.content.is_empty()
             && self.images.is_empty()
@@ -167,21 +158,6 @@ const fn role(role: Role) -> &'static str {
         Role::User => "user",
         Role::Assistant => "assistant",
         Role::Tool => "tool",
-    }
-}
-
-/// What `part` is, if Ollama has no place for such a thing.
-const fn unreadable(part: &Part) -> Option<&'static str> {
-    match &part.content {
-        Content::Audio(_) => Some("audio"),
-        Content::File(_) => Some("file"),
-        Content::Text(_)
-        | Content::Refusal(_)
-        | Content::Reasoning(_)
-        | Content::ToolCall(_)
-        | Content::ToolResult(_)
-        | Content::Image(_)
-        | Content::Opaque(_) => None,
     }
 }
 

@@ -1,38 +1,38 @@
-//! Failures, as Ollama tells them: a sentence, or what stands before it does.
+//! Decodes Ollama's error responses.
 
-use crate::{ErrorReply, Fault, tool_arguments};
+use crate::{ErrorReply, UpstreamErrorBody, tool_arguments};
 use gateway_core::GatewayError;
 use serde::Deserialize;
 
-/// What went wrong.
+/// The body of an error response.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Failure {
-    /// Ollama's own way.
+pub(super) enum OllamaErrorReply {
+    /// The plain string that Ollama itself writes.
     Sentence(String),
     /// The way of what stands before it.
     Object {
-        /// The sentence.
+        /// The message of the error.
         message: Option<String>,
     },
-    /// No known way.
+    /// Any other shape.
     Other(serde::de::IgnoredAny),
 }
 
-impl Failure {
+impl OllamaErrorReply {
     /// An empty sentence says that nothing went wrong.
     pub(super) fn is_one(&self) -> bool {
         !matches!(self, Self::Sentence(sentence) if sentence.is_empty())
     }
 
     /// Puts the failure in the terms of all dialects.
-    pub(super) fn into_fault(self) -> Fault {
+    pub(super) fn into_fault(self) -> UpstreamErrorBody {
         let message = match self {
             Self::Sentence(message) => Some(message),
             Self::Object { message } => message,
             Self::Other(_) => None,
         };
-        Fault { message, ..Fault::default() }
+        UpstreamErrorBody { message, ..UpstreamErrorBody::default() }
     }
 }
 
@@ -40,13 +40,16 @@ impl Failure {
 pub(super) fn read(reply: &ErrorReply<'_>) -> GatewayError {
     #[derive(Deserialize)]
     struct Body {
-        error: Failure,
+        error: OllamaErrorReply,
     }
     let fault = match serde_json::from_slice(reply.body) {
         Ok(Body { error }) => error.into_fault(),
-        Err(_) => Fault { message: tool_arguments::sentence(reply.body), ..Fault::default() },
+        Err(_) => UpstreamErrorBody {
+            message: tool_arguments::sentence(reply.body),
+            ..UpstreamErrorBody::default()
+        },
     };
-    Fault {
+    UpstreamErrorBody {
         status: Some(reply.status),
         retry_after: reply.retry_after,
         should_retry: reply.should_retry,
@@ -66,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_a_sentence() {
+    fn error_string_is_the_message() {
         check(404, r#"{"error":"model 'x' not found"}"#, "ModelNotFound: model 'x' not found");
         check(400, r#"{"error":"no tools here"}"#, "InvalidRequest: no tools here");
         check(503, r#"{"error":"busy"}"#, "UpstreamOverloaded: the provider is overloaded");
@@ -74,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ways_are_understood() {
+    fn other_error_shapes_are_decoded() {
         check(400, r#"{"error":{"message":"bad"}}"#, "InvalidRequest: bad");
         check(400, r#"{"error":5}"#, "InvalidRequest: the provider refused the request");
         check(404, "404 page not found", "NotFound: 404 page not found");

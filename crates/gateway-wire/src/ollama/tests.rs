@@ -1,4 +1,4 @@
-//! Requests and answers as a whole.
+//! Requests and responses as a whole.
 
 mod decode_response;
 mod encode_request;

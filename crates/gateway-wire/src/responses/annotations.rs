@@ -1,6 +1,6 @@
-//! Annotations and likelihoods: as Responses writes them, and as Chat does.
+//! Annotations and log probabilities: as Responses writes them, and as Chat does.
 
-use crate::responses::body::Members;
+use crate::json::lazy_object::LazyObject;
 use gateway_core::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, value::RawValue};
@@ -14,12 +14,12 @@ pub(super) fn to_chat(annotation: &RawValue) -> Json {
     struct Nested<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
-        url_citation: Members<'a>,
+        url_citation: LazyObject<'a>,
     }
-    let Ok(mut members) = serde_json::from_str::<Members<'_>>(annotation.get()) else {
+    let Ok(mut members) = serde_json::from_str::<LazyObject<'_>>(annotation.get()) else {
         return annotation.into();
     };
-    if members.string("type").as_deref() != Some(CITATION) || members.get(CITATION).is_some() {
+    if members.text("type").as_deref() != Some(CITATION) || members.get(CITATION).is_some() {
         return annotation.into();
     }
     members.remove("type");
@@ -57,9 +57,9 @@ pub(super) fn from_chat(annotation: &Json) -> Json {
     Json::of(&Flat { kind: CITATION, start_index, end_index, url, title })
 }
 
-/// The likelihood of a token.
+/// The log probability of a token.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Likelihood {
+pub(super) struct ResponsesLogprob {
     token: String,
     logprob: Number,
     #[serde(default)]
@@ -68,28 +68,28 @@ pub(super) struct Likelihood {
     top_logprobs: Option<Vec<Self>>,
 }
 
-/// Likelihoods as Chat writes them.
+/// Log probabilities as Chat writes them.
 #[derive(Deserialize, Serialize)]
-struct ChatLogprobs<T> {
+struct ChatLogprobListWire<T> {
     content: Option<Vec<T>>,
     refusal: Option<Vec<T>>,
 }
 
-/// Likelihoods in Chat's form; none if there are none.
+/// Log probabilities in Chat's form; none if there are none.
 pub(super) fn logprobs_to_chat(logprobs: Option<Vec<&RawValue>>) -> Option<Json> {
     let content = logprobs.filter(|list| !list.is_empty());
-    content.map(|list| Json::of(&ChatLogprobs { content: Some(list), refusal: None }))
+    content.map(|list| Json::of(&ChatLogprobListWire { content: Some(list), refusal: None }))
 }
 
-/// Likelihoods in the form of Responses, from Chat's.
-pub(super) fn logprobs_from_chat(logprobs: &Json) -> Vec<Likelihood> {
-    let nested = logprobs.read::<ChatLogprobs<Likelihood>>();
+/// Log probabilities in the form of Responses, from Chat's.
+pub(super) fn logprobs_from_chat(logprobs: &Json) -> Vec<ResponsesLogprob> {
+    let nested = logprobs.read::<ChatLogprobListWire<ResponsesLogprob>>();
     let list = nested.map(|it| it.content.or(it.refusal).unwrap_or_default());
-    let list = list.or_else(|_| logprobs.read::<Vec<Likelihood>>()).unwrap_or_default();
+    let list = list.or_else(|_| logprobs.read::<Vec<ResponsesLogprob>>()).unwrap_or_default();
     list.into_iter().map(|it| it.complete(true)).collect()
 }
 
-impl Likelihood {
+impl ResponsesLogprob {
     /// With every member that Responses demands.
     fn complete(mut self, top: bool) -> Self {
         self.bytes.get_or_insert_with(|| self.token.clone().into_bytes());
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_citation_is_nested_in_chat_and_flat_here() {
+    fn citation_is_nested_in_chat_and_flat_in_responses() {
         check(
             r#"{"type":"url_citation","start_index":1,"end_index":2,"url":"https://a.example","title":"A"}"#,
             r#"{"type":"url_citation","url_citation":{"start_index":1,"end_index":2,"url":"https://a.example","title":"A"}}"#,
@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn other_annotations_travel_as_they_are() {
+    fn other_annotations_are_unchanged() {
         let file = r#"{"type":"file_citation","index":3,"file_id":"file-1","filename":"a"}"#;
         check(file, file);
         check("3", "3");
     }
 
     #[test]
-    fn what_chat_leaves_out_is_filled_in() {
+    fn missing_members_get_defaults() {
         let bare = json(r#"{"type":"url_citation","url_citation":{"url":"u"}}"#);
         let full = r#"{"type":"url_citation","start_index":0,"end_index":0,"url":"u","title":""}"#;
         assert_eq!(from_chat(&bare), json(full));

@@ -1,19 +1,18 @@
-//! Requests of callers.
+//! Decodes requests of callers of the Responses API.
 
-use crate::responses::{
-    body::{Members, read},
-    decode_request_input, tools,
-};
+use crate::json::{lazy_object::LazyObject, path::read_param};
+use crate::responses::{decode_request_input, tools};
 use gateway_core::{
     ChatRequest, Content, Dialect, Effort, GatewayError, Json, Message, Options, ReasoningOptions,
     ResponseFormat, Result, Role,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
-/// Reads a request.
+/// Decodes a request.
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
-    let mut members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+    let mut members: LazyObject<'_> = serde_json::from_slice(body).map_err(|error| {
         GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
     })?;
     let model = members.take("model")?;
@@ -41,17 +40,17 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     Ok(request)
 }
 
-/// Instructions are a message to every upstream, and apart from the input in the answer.
-fn read_instructions(members: &mut Members<'_>, request: &mut ChatRequest) -> Result<()> {
+/// Instructions are a message to every upstream, and apart from the input in the response.
+fn read_instructions(members: &mut LazyObject<'_>, request: &mut ChatRequest) -> Result<()> {
     if let Some(raw) = members.remove("instructions") {
-        let text: String = read(raw, || "instructions".to_owned())?;
+        let text: String = read_param(raw, || "instructions".to_owned())?;
         request.messages.push(Message::new(Role::System, [Content::Text(text)]));
         request.extra.push("instructions", Json::from(raw));
     }
     Ok(())
 }
 
-fn read_input(members: &mut Members<'_>, request: &mut ChatRequest) -> Result<()> {
+fn read_input(members: &mut LazyObject<'_>, request: &mut ChatRequest) -> Result<()> {
     let Some(input) = members.remove("input") else {
         let elsewhere = ["previous_response_id", "conversation", "prompt"];
         return if elsewhere.iter().any(|name| members.get(name).is_some()) {
@@ -64,7 +63,7 @@ fn read_input(members: &mut Members<'_>, request: &mut ChatRequest) -> Result<()
     Ok(())
 }
 
-fn options(members: &mut Members<'_>) -> Result<Options> {
+fn options(members: &mut LazyObject<'_>) -> Result<Options> {
     let (response_format, verbosity) = match members.remove("text") {
         Some(text) => read_text(text)?,
         None => (None, None),
@@ -82,7 +81,7 @@ fn options(members: &mut Members<'_>) -> Result<Options> {
         user: match members.take("user")? {
             Some(user) => Some(user),
             // Stays where it is, too: upstreams of this dialect know it by that name.
-            None => members.string("safety_identifier"),
+            None => members.text("safety_identifier").map(Cow::into_owned),
         },
         service_tier: members.take("service_tier")?,
         ..Options::default()
@@ -104,7 +103,7 @@ fn read_text(raw: &RawValue) -> Result<(Option<ResponseFormat>, Option<String>)>
         schema: Option<Json>,
         strict: Option<bool>,
     }
-    let Wire { format, verbosity } = read(raw, || "text".to_owned())?;
+    let Wire { format, verbosity } = read_param(raw, || "text".to_owned())?;
     let format = format.map(|Format { kind, name, description, schema, strict }| {
         Ok(match kind.as_str() {
             "text" => ResponseFormat::Text,
@@ -129,7 +128,7 @@ fn read_reasoning(raw: &RawValue) -> Result<ReasoningOptions> {
         summary: Option<String>,
         generate_summary: Option<String>,
     }
-    let Wire { effort, summary, generate_summary } = read(raw, || "reasoning".to_owned())?;
+    let Wire { effort, summary, generate_summary } = read_param(raw, || "reasoning".to_owned())?;
     let unknown = || GatewayError::invalid("reasoning.effort", "no such effort");
     let effort = effort.map(|word| Effort::parse(&word).ok_or_else(unknown)).transpose()?;
     let summary = summary.or(generate_summary);

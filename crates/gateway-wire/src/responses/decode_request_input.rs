@@ -3,11 +3,12 @@
 //! Adjacent items of the model become one message: what it said, thought and called belongs
 //! together for every upstream that knows messages only.
 
+use crate::json::{
+    lazy_object::first_byte,
+    path::{items, read_param},
+};
 use crate::responses::{
-    body::{items, read, sort},
-    decode_request_content::content,
-    decode_response_items::GAP,
-    reasoning_seals,
+    decode_request_content::content, decode_response_items::GAP, reasoning_seals,
 };
 use gateway_core::{
     Content, Dialect, GatewayError, Message, Opaque, Part, Reasoning, Result, Role, Seal, SealKind,
@@ -19,10 +20,12 @@ use std::borrow::Cow;
 
 /// The messages that `input` holds: text, or items.
 pub(super) fn messages(input: &RawValue) -> Result<Vec<Message>> {
-    match sort(input) {
-        b'"' => Ok(vec![Message::text(Role::User, read::<String>(input, || "input".into())?)]),
+    match first_byte(input) {
+        b'"' => {
+            Ok(vec![Message::text(Role::User, read_param::<String>(input, || "input".into())?)])
+        }
         b'[' => {
-            let mut reader = Reader::default();
+            let mut reader = InputDecoder::default();
             for (at, item) in items(input, "input")?.into_iter().enumerate() {
                 reader.item(item, &format!("input[{at}]"))?;
             }
@@ -33,27 +36,27 @@ pub(super) fn messages(input: &RawValue) -> Result<Vec<Message>> {
 }
 
 #[derive(Default)]
-struct Reader {
+struct InputDecoder {
     messages: Vec<Message>,
     /// Proofs of calls, which stand apart from them.
     seals: Vec<(String, Seal)>,
 }
 
 #[derive(Deserialize)]
-struct Kind<'a> {
+struct ItemTypeWire<'a> {
     #[serde(rename = "type", borrow)]
     kind: Option<Cow<'a, str>>,
     namespace: Option<String>,
 }
 
-impl Reader {
+impl InputDecoder {
     fn item(&mut self, item: &RawValue, param: &str) -> Result<()> {
-        if sort(item) == b'"' {
-            let text: String = read(item, || param.to_owned())?;
+        if first_byte(item) == b'"' {
+            let text: String = read_param(item, || param.to_owned())?;
             self.messages.push(Message::text(Role::User, text));
             return Ok(());
         }
-        let Kind { kind, namespace } = read(item, || param.to_owned())?;
+        let ItemTypeWire { kind, namespace } = read_param(item, || param.to_owned())?;
         match kind.as_deref() {
             None | Some("message") => self.message(item, param),
             Some("reasoning") => self.reasoning(item, param),
@@ -75,7 +78,7 @@ impl Reader {
             #[serde(borrow)]
             content: Option<&'a RawValue>,
         }
-        let Wire { role, content: raw } = read(item, || param.to_owned())?;
+        let Wire { role, content: raw } = read_param(item, || param.to_owned())?;
         let role = match role.as_deref() {
             Some("user") => Role::User,
             Some("assistant") => Role::Assistant,
@@ -97,7 +100,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether the model's last message has not said anything since it thought or called.
+    /// Returns whether the model's last message has not said anything since it thought or called.
     fn continues(&self) -> bool {
         let last = self.messages.last().filter(|last| last.role == Role::Assistant);
         let last = last.and_then(|last| last.parts.last());
@@ -132,7 +135,8 @@ impl Reader {
             #[serde(default)]
             text: String,
         }
-        let Wire { id, summary, content, encrypted_content } = read(item, || param.to_owned())?;
+        let Wire { id, summary, content, encrypted_content } =
+            read_param(item, || param.to_owned())?;
         let texts = summary.into_iter().chain(content).flatten().map(|part| part.text);
         let text = texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(GAP);
         let seal = match encrypted_content.filter(|data| !data.is_empty()) {
@@ -164,7 +168,7 @@ impl Reader {
             arguments: Option<String>,
             input: Option<String>,
         }
-        let Wire { call_id, name, arguments, input } = read(item, || param.to_owned())?;
+        let Wire { call_id, name, arguments, input } = read_param(item, || param.to_owned())?;
         let id = required(call_id, param, "call_id")?;
         let name = required(name, param, "name")?;
         let arguments = if custom { input } else { arguments }.unwrap_or_default();
@@ -180,11 +184,11 @@ impl Reader {
             #[serde(borrow)]
             output: Option<&'a RawValue>,
         }
-        let Wire { call_id, output } = read(item, || param.to_owned())?;
+        let Wire { call_id, output } = read_param(item, || param.to_owned())?;
         let call_id = required(call_id, param, "call_id")?;
         let parts = match output {
             // Some clients send the result itself instead of its text.
-            Some(raw) if matches!(sort(raw), b'"' | b'[') => {
+            Some(raw) if matches!(first_byte(raw), b'"' | b'[') => {
                 content(raw, &format!("{param}.output"))?
             }
             Some(raw) => vec![Content::Text(raw.get().to_owned()).into()],
@@ -211,7 +215,7 @@ impl Reader {
         self.push(role, Content::Opaque(Opaque { dialect, kind, json: item.into() }));
     }
 
-    /// The messages, with each proof at the call that it proves.
+    /// The messages, with each seal at the call that it proves.
     fn finish(mut self) -> Vec<Message> {
         for (id, seal) in self.seals {
             let parts = self.messages.iter_mut().flat_map(|message| &mut message.parts);

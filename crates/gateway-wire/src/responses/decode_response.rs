@@ -1,8 +1,10 @@
-//! Whole answers of an upstream.
+//! Whole responses of an upstream.
 
 use crate::{
-    Ids,
-    responses::{decode_response_items::Items, decode_response_wire::WireResponse, errors},
+    IdGenerator,
+    responses::{
+        decode_response_items::OutputItemDecoder, decode_response_wire::ResponsesObjectWire, errors,
+    },
     unreadable,
 };
 use bytes::Bytes;
@@ -10,12 +12,12 @@ use gateway_core::{
     Chunk, Dialect, Inspection, ProviderRequest, Result, Started, StreamEvent, Usage,
 };
 
-/// Reads a whole answer.
-pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: Ids) -> Result<Chunk> {
-    // Some servers keep the connection alive with blank lines before the answer.
+/// Reads a whole response.
+pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: IdGenerator) -> Result<Chunk> {
+    // Some servers keep the connection alive with blank lines before the response.
     let body = body.slice(body.len() - body.trim_ascii_start().len()..);
     let text = std::str::from_utf8(&body).map_err(unreadable)?;
-    let mut response: WireResponse<'_> = serde_json::from_str(text).map_err(unreadable)?;
+    let mut response: ResponsesObjectWire<'_> = serde_json::from_str(text).map_err(unreadable)?;
     if response.object.as_deref() != Some("response") && response.output.is_none() {
         return Err(match response.error {
             Some(_) => errors::read_failure(text),
@@ -36,19 +38,19 @@ pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: Ids) -> Result<Chu
 }
 
 /// The error that a failed response reports.
-pub(super) fn failure(response: &WireResponse<'_>) -> gateway_core::GatewayError {
+pub(super) fn failure(response: &ResponsesObjectWire<'_>) -> gateway_core::GatewayError {
     errors::read_failure(response.error.map_or("null", |error| error.get()))
 }
 
 /// The steps of a response, up to its end.
-fn steps(response: &mut WireResponse<'_>, ids: Ids) -> Vec<StreamEvent> {
+fn steps(response: &mut ResponsesObjectWire<'_>, ids: IdGenerator) -> Vec<StreamEvent> {
     let created = response.created();
     let mut events = vec![StreamEvent::Started(Started {
         id: response.id.take(),
         model: response.model.take(),
         created,
     })];
-    let mut items = Items::new(ids);
+    let mut items = OutputItemDecoder::new(ids);
     for (at, item) in (0..).zip(response.output.iter().flatten()) {
         items.done(at, item, &mut events);
     }

@@ -1,14 +1,14 @@
-//! What an upstream's answer holds, item by item.
+//! Decodes the output items of a response.
 //!
-//! Whole answers and streams are read by the same rules: an item that is done is compared with what
-//! was already told of it, and only the rest is told. A whole answer is one of which nothing was
-//! told yet, and an upstream that leaves deltas out loses nothing.
+//! Whole responses and streams are read by the same rules: an item that is done is compared with
+//! what was already told of it, and only the rest is told. A whole response is one of which nothing
+//! was told yet, and an upstream that leaves deltas out loses nothing.
 
+use crate::json::lenient::LossyString;
 use crate::{
-    Ids,
+    IdGenerator,
     responses::{
         annotations,
-        body::Lossy,
         decode_response_wire::{is_call, kind_of},
     },
 };
@@ -16,9 +16,9 @@ use gateway_core::{Dialect, Opaque, Seal, SealKind, StreamEvent, ToolCallDelta};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Which of the texts of an item.
+/// The text of an item that a delta extends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Strand {
+pub(super) enum ItemTextSlot {
     Text,
     Refusal,
     Arguments,
@@ -27,46 +27,46 @@ pub(super) enum Strand {
     Thought(u64),
 }
 
-/// What was told of an item.
+/// The portion of an item that was already emitted.
 #[derive(Debug, Default)]
-struct Told {
+struct ItemProgress {
     at: u64,
     text: usize,
     refusal: usize,
     arguments: usize,
     thinking: usize,
-    /// The part of the thinking that was told last.
-    part: Option<Strand>,
+    /// The summary part whose text was emitted last.
+    part: Option<ItemTextSlot>,
     annotations: usize,
     /// Its number among the calls.
     call: Option<u32>,
     done: bool,
 }
 
-impl Told {
-    /// Whether something of it was told already.
+impl ItemProgress {
+    /// Returns whether any of the item was emitted.
     const fn is_begun(&self) -> bool {
         self.text + self.refusal + self.arguments + self.thinking > 0 || self.call.is_some()
     }
 }
 
-/// The items of an answer, and what was told of them.
+/// The decoder of output items, which emits each piece of an item once.
 #[derive(Debug)]
-pub(super) struct Items {
-    told: Vec<Told>,
+pub(super) struct OutputItemDecoder {
+    told: Vec<ItemProgress>,
     calls: u32,
-    ids: Ids,
+    ids: IdGenerator,
 }
 
-impl Items {
-    pub(super) const fn new(ids: Ids) -> Self {
+impl OutputItemDecoder {
+    pub(super) const fn new(ids: IdGenerator) -> Self {
         Self { told: Vec::new(), calls: 0, ids }
     }
 
-    fn told(&mut self, at: u64) -> &mut Told {
+    fn told(&mut self, at: u64) -> &mut ItemProgress {
         let known = self.told.iter().rposition(|told| told.at == at);
         let known = known.unwrap_or_else(|| {
-            self.told.push(Told { at, ..Told::default() });
+            self.told.push(ItemProgress { at, ..ItemProgress::default() });
             self.told.len() - 1
         });
         // Either found or just added.
@@ -79,11 +79,11 @@ impl Items {
         self.told.last().map_or(0, |told| told.at)
     }
 
-    /// An item begins.
+    /// Handles the start of an item.
     pub(super) fn begin(&mut self, at: u64, item: &RawValue, events: &mut Vec<StreamEvent>) {
         self.told(at);
         if kind_of(item).is_some_and(|kind| is_call(&kind))
-            && let Ok(call) = serde_json::from_str::<WireCall>(item.get())
+            && let Ok(call) = serde_json::from_str::<ResponsesCallWire>(item.get())
             && call.namespace.is_none()
         {
             self.begin_call(at, &call, events);
@@ -94,7 +94,7 @@ impl Items {
     pub(super) fn more(
         &mut self,
         at: u64,
-        strand: Strand,
+        strand: ItemTextSlot,
         more: String,
         events: &mut Vec<StreamEvent>,
     ) {
@@ -103,22 +103,22 @@ impl Items {
             return;
         }
         match strand {
-            Strand::Text => {
+            ItemTextSlot::Text => {
                 told.text += more.len();
                 events.push(StreamEvent::Text(more));
             }
-            Strand::Refusal => {
+            ItemTextSlot::Refusal => {
                 told.refusal += more.len();
                 events.push(StreamEvent::Refusal(more));
             }
-            Strand::Arguments => {
+            ItemTextSlot::Arguments => {
                 // Of a call that did not begin, all is told when it is done.
                 let Some(index) = told.call else { return };
                 told.arguments += more.len();
                 let delta = ToolCallDelta { index, arguments: more, ..ToolCallDelta::default() };
                 events.push(StreamEvent::ToolCall(delta));
             }
-            Strand::Summary(_) | Strand::Thought(_) => {
+            ItemTextSlot::Summary(_) | ItemTextSlot::Thought(_) => {
                 let more = if told.thinking > 0 && told.part != Some(strand) {
                     format!("{GAP}{more}")
                 } else {
@@ -137,7 +137,7 @@ impl Items {
         events.push(StreamEvent::Annotation(annotations::to_chat(note)));
     }
 
-    /// An item is complete: tells what was not told of it. The second time tells nothing.
+    /// Handles a completed item: emits what its deltas did not. A repeated call emits nothing.
     pub(super) fn done(&mut self, at: u64, item: &RawValue, events: &mut Vec<StreamEvent>) {
         if self.told(at).done {
             return;
@@ -159,22 +159,22 @@ impl Items {
     }
 
     fn done_message(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
-        let message: Message<'_> = serde_json::from_str(item).ok()?;
+        let message: OutputMessageWire<'_> = serde_json::from_str(item).ok()?;
         let (mut texts, mut refusals, mut noted) = (0, 0, 0);
         for part in message.content.unwrap_or_default() {
-            let Lossy(text) = part.text.unwrap_or_default();
+            let LossyString(text) = part.text.unwrap_or_default();
             let fresh = rest(&text, self.told(at).text.saturating_sub(texts));
             let is_whole = fresh.len() == text.len();
             texts += text.len();
             if !fresh.is_empty() {
-                self.more(at, Strand::Text, fresh.to_owned(), events);
+                self.more(at, ItemTextSlot::Text, fresh.to_owned(), events);
                 let logprobs = annotations::logprobs_to_chat(part.logprobs.filter(|_| is_whole));
                 events.extend(logprobs.map(StreamEvent::Logprobs));
             }
-            let Lossy(refusal) = part.refusal.unwrap_or_default();
+            let LossyString(refusal) = part.refusal.unwrap_or_default();
             let fresh = rest(&refusal, self.told(at).refusal.saturating_sub(refusals)).to_owned();
             refusals += refusal.len();
-            self.more(at, Strand::Refusal, fresh, events);
+            self.more(at, ItemTextSlot::Refusal, fresh, events);
             for note in part.annotations.unwrap_or_default() {
                 noted += 1;
                 if noted > self.told(at).annotations {
@@ -186,7 +186,7 @@ impl Items {
     }
 
     fn done_reasoning(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
-        let reasoning: Thinking = serde_json::from_str(item).ok()?;
+        let reasoning: ReasoningItemWire = serde_json::from_str(item).ok()?;
         let texts = reasoning.summary.into_iter().chain(reasoning.content).flatten();
         let texts: Vec<_> = texts.map(|part| part.text.0).filter(|text| !text.is_empty()).collect();
         let whole = texts.join(GAP);
@@ -205,7 +205,7 @@ impl Items {
 
     /// Nothing for a call of a tool in a group: a name alone would not say which tool is meant.
     fn done_call(&mut self, at: u64, item: &str, events: &mut Vec<StreamEvent>) -> Option<()> {
-        let call: WireCall = serde_json::from_str(item).ok()?;
+        let call: ResponsesCallWire = serde_json::from_str(item).ok()?;
         if call.namespace.is_some() {
             return None;
         }
@@ -213,12 +213,12 @@ impl Items {
             self.begin_call(at, &call, events);
         } else {
             let told = self.told(at).arguments;
-            self.more(at, Strand::Arguments, rest(call.text(), told).to_owned(), events);
+            self.more(at, ItemTextSlot::Arguments, rest(call.text(), told).to_owned(), events);
         }
         Some(())
     }
 
-    fn begin_call(&mut self, at: u64, call: &WireCall, events: &mut Vec<StreamEvent>) {
+    fn begin_call(&mut self, at: u64, call: &ResponsesCallWire, events: &mut Vec<StreamEvent>) {
         let index = self.calls;
         self.calls += 1;
         let named = call.call_id.clone().or_else(|| call.id.clone()).filter(|id| !id.is_empty());
@@ -241,24 +241,24 @@ impl Items {
     }
 }
 
-/// What stands between two parts of thinking.
+/// The separator between two summary parts.
 pub(super) const GAP: &str = "\n\n";
 
-/// What of `whole` comes after the first `told` bytes.
+/// The rest of `whole` after its first `told` bytes.
 fn rest(whole: &str, told: usize) -> &str {
     whole.get(told..).unwrap_or_default()
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct OutputMessageWire<'a> {
     #[serde(borrow)]
-    content: Option<Vec<Piece<'a>>>,
+    content: Option<Vec<OutputPieceWire<'a>>>,
 }
 
 #[derive(Deserialize)]
-struct Piece<'a> {
-    text: Option<Lossy>,
-    refusal: Option<Lossy>,
+struct OutputPieceWire<'a> {
+    text: Option<LossyString>,
+    refusal: Option<LossyString>,
     #[serde(borrow)]
     annotations: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
@@ -266,34 +266,34 @@ struct Piece<'a> {
 }
 
 #[derive(Deserialize)]
-struct Thinking {
+struct ReasoningItemWire {
     id: Option<String>,
-    summary: Option<Vec<Thought>>,
-    content: Option<Vec<Thought>>,
+    summary: Option<Vec<ReasoningTextWire>>,
+    content: Option<Vec<ReasoningTextWire>>,
     encrypted_content: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Thought {
+struct ReasoningTextWire {
     #[serde(default)]
-    text: Lossy,
+    text: LossyString,
 }
 
 #[derive(Deserialize)]
-struct WireCall {
+struct ResponsesCallWire {
     #[serde(rename = "type")]
     kind: String,
     id: Option<String>,
     call_id: Option<String>,
     #[serde(default)]
     name: String,
-    arguments: Option<Lossy>,
-    input: Option<Lossy>,
+    arguments: Option<LossyString>,
+    input: Option<LossyString>,
     /// The group of tools among which the name is unique.
     namespace: Option<String>,
 }
 
-impl WireCall {
+impl ResponsesCallWire {
     fn text(&self) -> &str {
         self.arguments.as_ref().or(self.input.as_ref()).map_or("", |text| &text.0)
     }

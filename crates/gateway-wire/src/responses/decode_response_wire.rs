@@ -1,7 +1,7 @@
 //! The response object of an upstream: what is read of it.
 
-use crate::responses::usage::WireUsage;
-use gateway_core::{Extra, Finish, FinishReason, Json};
+use crate::responses::usage::ResponsesUsageWire;
+use gateway_core::{Extra, Json};
 use serde::Deserialize;
 use serde_json::{Number, value::RawValue};
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// A response object: what is read of it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireResponse<'a> {
+pub(super) struct ResponsesObjectWire<'a> {
     pub(super) id: Option<String>,
     pub(super) object: Option<String>,
     pub(super) model: Option<String>,
@@ -17,49 +17,34 @@ pub(super) struct WireResponse<'a> {
     pub(super) status: Option<String>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
-    incomplete_details: Option<Incomplete>,
+    pub(super) incomplete_details: Option<IncompleteInWire>,
     #[serde(borrow)]
     pub(super) output: Option<Vec<&'a RawValue>>,
-    pub(super) usage: Option<WireUsage>,
+    pub(super) usage: Option<ResponsesUsageWire>,
     service_tier: Option<Json>,
 }
 
+/// The reason for an incomplete response.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Incomplete {
-    reason: Option<String>,
+pub(super) struct IncompleteInWire {
+    pub(super) reason: Option<String>,
 }
 
-impl WireResponse<'_> {
-    /// When it began, in seconds since 1970.
+impl ResponsesObjectWire<'_> {
+    /// The creation time, in seconds since 1970.
     pub(super) fn created(&self) -> Option<u64> {
         let written = self.created_at.as_ref()?.to_string();
         written.split('.').next()?.parse().ok()
     }
 
-    /// How it ended. What is not complete was not finished because of its calls.
-    pub(super) fn finish(&self, has_calls: bool) -> Finish {
-        let status = self.status.as_deref().unwrap_or("completed");
-        let why = self.incomplete_details.as_ref().and_then(|why| why.reason.clone());
-        let calmly = if has_calls { FinishReason::ToolCalls } else { FinishReason::Stop };
-        let (reason, native) = match (status, why) {
-            ("completed", _) => (calmly, None),
-            ("incomplete", Some(why)) if why == "content_filter" => {
-                (FinishReason::ContentFilter, Some(why))
-            }
-            ("incomplete", why) => (FinishReason::Length, why),
-            (other, _) => (calmly, Some(other.to_owned())),
-        };
-        Finish { reason, native, stop_sequence: None }
-    }
-
-    /// Whether the model waits for the results of its calls.
+    /// Returns whether the model waits for the results of its calls.
     pub(super) fn has_calls(&self) -> bool {
         let items = self.output.iter().flatten();
         items.filter_map(|item| kind_of(item)).any(|kind| is_call(&kind))
     }
 
-    /// What else it tells.
+    /// Takes out the members that are not modelled.
     pub(super) fn extra(&mut self) -> Extra {
         let mut extra = Extra::default();
         if let Some(tier) = self.service_tier.take() {
@@ -69,12 +54,12 @@ impl WireResponse<'_> {
     }
 }
 
-/// Whether an item of this kind asks for a tool that the caller runs.
+/// Returns whether an item of this kind asks for a tool that the caller runs.
 pub(super) fn is_call(kind: &str) -> bool {
     matches!(kind, "function_call" | "custom_tool_call")
 }
 
-/// What kind of item this is.
+/// The `type` of an item.
 pub(super) fn kind_of(item: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Kind<'a> {

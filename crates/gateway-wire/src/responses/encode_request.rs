@@ -1,14 +1,14 @@
 //! Requests to an upstream.
 
+use crate::json::path::some;
 use crate::{
-    Encoded,
+    EncodedRequest,
     responses::{
-        body::some,
-        encode_request_extra::{self, Passed, user},
+        encode_request_extra::{self, PassedMembers, user},
         encode_request_input,
-        encode_request_items::Item,
-        encode_request_options::{self, WireReasoning, WireText},
-        tools::{self, WireChoice, WireTool},
+        encode_request_items::InputItemWire,
+        encode_request_options::{self, ReasoningOptionsWire, TextOptionsWire},
+        tools::{self, ResponsesToolChoiceWire, ResponsesToolWire},
     },
     splice,
 };
@@ -25,15 +25,15 @@ use std::borrow::Cow;
 const MIN_OUTPUT_TOKENS: u64 = 16;
 
 #[derive(Serialize)]
-struct Wire<'a> {
+struct ResponsesRequestWire<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     instructions: Option<&'a str>,
-    input: Vec<Item<'a>>,
+    input: Vec<InputItemWire<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<WireTool<'a>>,
+    tools: Vec<ResponsesToolWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_choice: Option<WireChoice<'a>>,
+    tool_choice: Option<ResponsesToolChoiceWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parallel_tool_calls: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,9 +45,9 @@ struct Wire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     top_logprobs: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<WireText<'a>>,
+    text: Option<TextOptionsWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning: Option<WireReasoning<'a>>,
+    reasoning: Option<ReasoningOptionsWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,11 +58,11 @@ struct Wire<'a> {
     store: Option<bool>,
     stream: bool,
     #[serde(flatten)]
-    extra: Passed<'a>,
+    extra: PassedMembers<'a>,
 }
 
 /// Writes the body of a request.
-pub(super) fn encode(call: &ProviderRequest) -> Result<Encoded> {
+pub(super) fn encode(call: &ProviderRequest) -> Result<EncodedRequest> {
     if let Some(original) = call.original(Dialect::Responses)
         && original.envelope.stream == call.stream
     {
@@ -72,7 +72,7 @@ pub(super) fn encode(call: &ProviderRequest) -> Result<Encoded> {
 }
 
 /// The caller's bytes with another model's name, and without what is ours alone.
-fn respell(original: &RawRequest, model: &str) -> Encoded {
+fn respell(original: &RawRequest, model: &str) -> EncodedRequest {
     let envelope = &original.envelope;
     let mut edits = Vec::new();
     if envelope.model != model {
@@ -81,17 +81,20 @@ fn respell(original: &RawRequest, model: &str) -> Encoded {
     if let Some((_, span)) = &envelope.session {
         edits.push((span.clone(), Bytes::new()));
     }
-    Encoded { body: splice::splice(&original.body, edits), dropped: DroppedParams::default() }
+    EncodedRequest {
+        body: splice::splice(&original.body, edits),
+        dropped: DroppedParams::default(),
+    }
 }
 
-fn compose(call: &ProviderRequest) -> Result<Encoded> {
+fn compose(call: &ProviderRequest) -> Result<EncodedRequest> {
     let request = call.request()?;
     refuse(request)?;
     let mut dropped = DroppedParams::default();
     let theirs = request.dialect == Some(Dialect::Responses);
     let sampling = encode_request_options::sampling(call, &request.options, &mut dropped);
     let (instructions, messages) = instructions(request);
-    let wire = Wire {
+    let wire = ResponsesRequestWire {
         model: &call.target.model,
         instructions,
         input: encode_request_input::items(messages, &mut dropped)?,
@@ -112,10 +115,10 @@ fn compose(call: &ProviderRequest) -> Result<Encoded> {
         stream: call.stream,
         extra: encode_request_extra::passed(&request.extra, theirs, &mut dropped),
     };
-    encode_request_options::note_losses(&request.options, &mut dropped);
+    encode_request_options::report_dropped(&request.options, &mut dropped);
     let body = serde_json::to_vec(&wire)
         .map_err(|error| GatewayError::invalid("input", "cannot be written").with_source(error))?;
-    Ok(Encoded::whole(body, dropped))
+    Ok(EncodedRequest::whole(body, dropped))
 }
 
 /// Refuses what would mean something else if it were left out.
@@ -148,7 +151,7 @@ fn instructions(request: &ChatRequest) -> (Option<&str>, &[Message]) {
     (None, &request.messages)
 }
 
-fn tools<'a>(request: &'a ChatRequest, dropped: &mut DroppedParams) -> Vec<WireTool<'a>> {
+fn tools<'a>(request: &'a ChatRequest, dropped: &mut DroppedParams) -> Vec<ResponsesToolWire<'a>> {
     let mut written = Vec::with_capacity(request.tools.len());
     for tool in &request.tools {
         match tools::write_tool(tool) {
@@ -159,6 +162,6 @@ fn tools<'a>(request: &'a ChatRequest, dropped: &mut DroppedParams) -> Vec<WireT
     written
 }
 
-fn choice(request: &ChatRequest) -> Option<WireChoice<'_>> {
+fn choice(request: &ChatRequest) -> Option<ResponsesToolChoiceWire<'_>> {
     request.tool_choice.as_ref().map(|choice| tools::write_choice(choice, &request.tools))
 }

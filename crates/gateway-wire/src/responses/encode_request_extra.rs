@@ -1,6 +1,7 @@
-//! Parameters that the gateway does not model, and what an answer shall hold besides.
+//! Parameters that the gateway does not model, and what a response shall hold besides.
 
-use crate::responses::{body::some, encode_request_options::style};
+use crate::json::path::some;
+use crate::responses::encode_request_options::style;
 use gateway_core::{
     ChatRequest, Content, Dialect, DroppedParams, Extra, Json, Message, ProviderRequest,
     ReasoningStyle,
@@ -10,7 +11,7 @@ use std::borrow::Cow;
 
 /// Asks for the token that lets thinking be sent back.
 const ENCRYPTED: &str = "reasoning.encrypted_content";
-/// Asks for likelihoods.
+/// The `include` value that requests log probabilities.
 const LOGPROBS: &str = "message.output_text.logprobs";
 
 /// Parameters that mean the same in Chat, and that the gateway does not model.
@@ -28,9 +29,9 @@ const KNOWN: [&str; 7] = [
 const SILENT: [&str; 4] = ["include", "instructions", "stream_options", "modalities"];
 
 /// Members that travel as they came.
-pub(super) struct Passed<'a>(Vec<(&'a str, &'a Json)>);
+pub(super) struct PassedMembers<'a>(Vec<(&'a str, &'a Json)>);
 
-impl Serialize for Passed<'_> {
+impl Serialize for PassedMembers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().copied())
     }
@@ -42,7 +43,7 @@ pub(super) fn user(request: &ChatRequest) -> Option<&str> {
     request.options.user.as_deref().filter(|_| newer.is_none())
 }
 
-/// What else the answer shall hold: what the caller asked for, and what a translation needs.
+/// The `include` list: the caller's entries and those that a translation needs.
 pub(super) fn include<'a>(
     call: &ProviderRequest,
     request: &'a ChatRequest,
@@ -60,7 +61,8 @@ pub(super) fn include<'a>(
     include
 }
 
-/// Whether the model thinks, as far as can be told: others refuse to be asked for the proof of it.
+/// Returns whether the model is a reasoning model as far as the catalogue states; others reject a
+/// request for encrypted reasoning.
 fn thinks(call: &ProviderRequest, request: &ChatRequest) -> bool {
     let is_sealed = |message: &Message| {
         message.parts.iter().any(|part| {
@@ -80,7 +82,7 @@ pub(super) fn passed<'a>(
     extra: &'a Extra,
     theirs: bool,
     dropped: &mut DroppedParams,
-) -> Passed<'a> {
+) -> PassedMembers<'a> {
     let mut passed = Vec::new();
     for (name, value) in extra.iter().filter(|(name, _)| !SILENT.contains(name)) {
         if theirs || KNOWN.contains(&name) {
@@ -89,5 +91,5 @@ pub(super) fn passed<'a>(
             dropped.insert(name.to_owned());
         }
     }
-    Passed(passed)
+    PassedMembers(passed)
 }

@@ -4,18 +4,18 @@ use gateway_core::Json;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// One item of the input.
+/// An item of the `input` list.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Item<'a> {
+pub(super) enum InputItemWire<'a> {
     Message {
         role: &'static str,
-        content: Vec<Content<'a>>,
+        content: Vec<InputContentWire<'a>>,
     },
     Reasoning {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a str>,
-        summary: Vec<Summary<'a>>,
+        summary: Vec<SummaryTextWire<'a>>,
         #[serde(skip_serializing_if = "str::is_empty")]
         encrypted_content: &'a str,
     },
@@ -26,7 +26,7 @@ pub(super) enum Item<'a> {
     },
     FunctionCallOutput {
         call_id: &'a str,
-        output: Output<'a>,
+        output: ToolOutputWire<'a>,
     },
     CustomToolCall {
         call_id: &'a str,
@@ -35,16 +35,16 @@ pub(super) enum Item<'a> {
     },
     CustomToolCallOutput {
         call_id: &'a str,
-        output: Output<'a>,
+        output: ToolOutputWire<'a>,
     },
     #[serde(untagged)]
     Raw(&'a Json),
 }
 
-/// One piece of a message or of a tool's answer.
+/// A content part of a message or of a tool result.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Content<'a> {
+pub(super) enum InputContentWire<'a> {
     InputText {
         text: &'a str,
     },
@@ -79,14 +79,14 @@ pub(super) enum Content<'a> {
 /// A piece of a summary of thinking.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "summary_text")]
-pub(super) struct Summary<'a> {
+pub(super) struct SummaryTextWire<'a> {
     pub(super) text: &'a str,
 }
 
-/// A tool's answer.
+/// The result of a tool.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Output<'a> {
+pub(super) enum ToolOutputWire<'a> {
     Text(Cow<'a, str>),
-    Parts(Vec<Content<'a>>),
+    Parts(Vec<InputContentWire<'a>>),
 }

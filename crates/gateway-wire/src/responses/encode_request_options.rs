@@ -1,4 +1,4 @@
-//! How to write, as it is asked of an upstream.
+//! Encodes generation options of a request.
 
 use crate::reasoning::effort_of_budget;
 use gateway_core::{
@@ -7,18 +7,18 @@ use gateway_core::{
 use serde::Serialize;
 use serde_json::Number;
 
-/// How to write.
+/// The `text` options: format and verbosity.
 #[derive(Debug, Serialize)]
-pub(super) struct WireText<'a> {
-    pub(super) format: WireFormat<'a>,
+pub(super) struct TextOptionsWire<'a> {
+    pub(super) format: TextFormatWire<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) verbosity: Option<&'a str>,
 }
 
-/// The shape of the answer.
+/// The shape of the response.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum WireFormat<'a> {
+pub(super) enum TextFormatWire<'a> {
     Text,
     JsonObject,
     JsonSchema {
@@ -31,9 +31,9 @@ pub(super) enum WireFormat<'a> {
     },
 }
 
-/// How much to think.
+/// The `reasoning` options: effort and summary.
 #[derive(Debug, Serialize)]
-pub(super) struct WireReasoning<'a> {
+pub(super) struct ReasoningOptionsWire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,28 +55,28 @@ pub(super) fn sampling<'a>(
     None
 }
 
-/// The shape of the answer, and how much of it.
-pub(super) fn text(options: &Options) -> Option<WireText<'_>> {
+/// The shape of the response, and how much of it.
+pub(super) fn text(options: &Options) -> Option<TextOptionsWire<'_>> {
     let format = options.response_format.as_ref().map(|format| match format {
-        ResponseFormat::Text => WireFormat::Text,
+        ResponseFormat::Text => TextFormatWire::Text,
         ResponseFormat::JsonSchema { name, description, schema: Some(schema), strict } => {
             let description = description.as_deref();
-            WireFormat::JsonSchema { name, description, schema, strict: *strict }
+            TextFormatWire::JsonSchema { name, description, schema, strict: *strict }
         }
         ResponseFormat::JsonObject | ResponseFormat::JsonSchema { schema: None, .. } => {
-            WireFormat::JsonObject
+            TextFormatWire::JsonObject
         }
     });
     let verbosity = options.verbosity.as_deref();
     (format.is_some() || verbosity.is_some())
-        .then(|| WireText { format: format.unwrap_or(WireFormat::Text), verbosity })
+        .then(|| TextOptionsWire { format: format.unwrap_or(TextFormatWire::Text), verbosity })
 }
 
 pub(super) fn reasoning<'a>(
     call: &ProviderRequest,
     options: &'a Options,
     dropped: &mut DroppedParams,
-) -> Option<WireReasoning<'a>> {
+) -> Option<ReasoningOptionsWire<'a>> {
     let wish = options.reasoning.as_ref()?;
     if style(call) == Some(ReasoningStyle::Never) {
         dropped.insert_if(
@@ -87,16 +87,16 @@ pub(super) fn reasoning<'a>(
     }
     let effort = wish.effort.or_else(|| wish.budget.map(effort_of_budget)).map(Effort::as_str);
     let summary = wish.summary.as_deref().filter(|summary| *summary != "omitted");
-    (effort.is_some() || summary.is_some()).then_some(WireReasoning { effort, summary })
+    (effort.is_some() || summary.is_some()).then_some(ReasoningOptionsWire { effort, summary })
 }
 
-/// How the model is asked to think, as far as the catalogue knows.
+/// The reasoning style of the model, if the catalogue states one.
 pub(super) fn style(call: &ProviderRequest) -> Option<ReasoningStyle> {
     call.target.card.as_ref()?.capabilities.reasoning
 }
 
-/// What Chat can say and Responses cannot.
-pub(super) fn note_losses(options: &Options, dropped: &mut DroppedParams) {
+/// Reports the chat parameters that have no equivalent in this dialect.
+pub(super) fn report_dropped(options: &Options, dropped: &mut DroppedParams) {
     let matters = |penalty: &Option<Number>| {
         penalty.as_ref().is_some_and(|penalty| penalty.as_f64() != Some(0.0))
     };

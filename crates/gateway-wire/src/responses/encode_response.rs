@@ -1,25 +1,25 @@
 //! The response object: what was asked, and what was answered.
 
+use crate::json::path::some;
 use crate::{
-    Reply,
+    ResponseContext,
     responses::{
-        body::some,
         encode_request_extra,
-        encode_request_options::{self, WireFormat, WireText},
-        encode_response_items::{OutItem, WireItem},
-        errors::Failure,
-        tools::{self, WireChoice, WireTool},
-        usage::WireUsage,
+        encode_request_options::{self, TextFormatWire, TextOptionsWire},
+        encode_response_items::{OutputItem, OutputItemWire},
+        errors::ResponseFailureWire,
+        tools::{self, ResponsesToolChoiceWire, ResponsesToolWire},
+        usage::ResponsesUsageWire,
     },
 };
-use gateway_core::{ChatRequest, Finish, FinishReason, GatewayError, Json, Payload, Usage};
+use gateway_core::{ChatRequest, Finish, GatewayError, Json, Payload, Usage};
 use serde::Serialize;
 use serde_json::Number;
 use std::sync::LazyLock;
 
-/// What is known of an answer beside its items.
+/// The metadata of a response besides its items.
 #[derive(Clone, Debug, Default)]
-pub(super) struct About {
+pub(super) struct ResponseFacts {
     pub(super) id: String,
     pub(super) model: String,
     pub(super) created: u64,
@@ -29,9 +29,9 @@ pub(super) struct About {
     pub(super) service_tier: Option<Json>,
 }
 
-/// How far an answer is.
+/// The progress of a response.
 #[derive(Clone, Copy, Debug)]
-pub enum Stage<'a> {
+pub enum ResponseStage<'a> {
     /// It waits for its turn.
     Queued,
     /// It is being written.
@@ -45,89 +45,89 @@ pub enum Stage<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct ResponseObjectWire<'a> {
     id: &'a str,
     object: &'static str,
     created_at: u64,
     status: &'static str,
     completed_at: Option<u64>,
-    error: Option<Failure<'a>>,
-    incomplete_details: Option<Incomplete>,
+    error: Option<ResponseFailureWire<'a>>,
+    incomplete_details: Option<IncompleteOutWire>,
     model: &'a str,
-    output: Vec<WireItem<'a>>,
-    usage: Option<WireUsage>,
-    service_tier: ServiceTier<'a>,
+    output: Vec<OutputItemWire<'a>>,
+    usage: Option<ResponsesUsageWire>,
+    service_tier: ServiceTierWire<'a>,
     #[serde(flatten)]
-    echo: Echo<'a>,
+    echo: EchoedRequestWire<'a>,
 }
 
 #[derive(Serialize)]
-struct Incomplete {
+struct IncompleteOutWire {
     reason: &'static str,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum ServiceTier<'a> {
+enum ServiceTierWire<'a> {
     Told(&'a Json),
     Asked(&'a str),
 }
 
-/// What is told again of the request.
+/// The request parameters that a response object repeats.
 #[derive(Serialize)]
-struct Echo<'a> {
-    background: Or<'a, bool>,
+struct EchoedRequestWire<'a> {
+    background: OrDefault<'a, bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    conversation: Option<Conversation<'a>>,
+    conversation: Option<ConversationOutWire<'a>>,
     frequency_penalty: f64,
     instructions: Option<&'a Json>,
     max_output_tokens: Option<u64>,
     max_tool_calls: Option<&'a Json>,
-    metadata: Or<'a, Empty>,
+    metadata: OrDefault<'a, EmptyObjectWire>,
     parallel_tool_calls: bool,
     presence_penalty: f64,
     previous_response_id: Option<&'a Json>,
     prompt_cache_key: Option<&'a Json>,
-    reasoning: Reasoning<'a>,
+    reasoning: ReasoningEchoWire<'a>,
     safety_identifier: Option<&'a Json>,
-    store: Or<'a, bool>,
-    temperature: Or<'a, f64, Number>,
-    text: WireText<'a>,
-    tool_choice: WireChoice<'a>,
-    tools: Vec<WireTool<'a>>,
+    store: OrDefault<'a, bool>,
+    temperature: OrDefault<'a, f64, Number>,
+    text: TextOptionsWire<'a>,
+    tool_choice: ResponsesToolChoiceWire<'a>,
+    tools: Vec<ResponsesToolWire<'a>>,
     top_logprobs: u32,
-    top_p: Or<'a, f64, Number>,
-    truncation: Or<'a, &'static str>,
+    top_p: OrDefault<'a, f64, Number>,
+    truncation: OrDefault<'a, &'static str>,
     user: Option<&'a str>,
 }
 
-/// What the caller said, or the default.
+/// A value of the request, or the API's default.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Or<'a, D, T = Json> {
+enum OrDefault<'a, D, T = Json> {
     Said(&'a T),
     Default(D),
 }
 
 #[derive(Serialize)]
-struct Empty {}
+struct EmptyObjectWire {}
 
 #[derive(Serialize)]
-struct Reasoning<'a> {
+struct ReasoningEchoWire<'a> {
     effort: Option<&'static str>,
     summary: Option<&'a str>,
 }
 
-/// A conversation is told as an object, even where the caller named it by its id alone.
+/// The conversation as an object, even if the request named it by id alone.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Conversation<'a> {
+enum ConversationOutWire<'a> {
     Id { id: &'a Json },
     Whole(&'a Json),
 }
 
-/// The request that is answered; an empty one if nobody could read it.
-pub(super) fn request(reply: &Reply) -> &ChatRequest {
+/// The request that is answered; an empty one if it could not be decoded.
+pub(super) fn request(reply: &ResponseContext) -> &ChatRequest {
     static NONE: LazyLock<ChatRequest> = LazyLock::new(ChatRequest::default);
     match &reply.payload {
         Payload::Raw(original) => original.decoded().unwrap_or(&NONE),
@@ -135,78 +135,71 @@ pub(super) fn request(reply: &Reply) -> &ChatRequest {
     }
 }
 
-/// The object that tells of `items`.
+/// Builds the response object around `items`.
 pub(super) fn object<'a>(
-    about: &'a About,
+    about: &'a ResponseFacts,
     request: &'a ChatRequest,
-    items: &'a [OutItem],
-    stage: Stage<'a>,
-) -> Answer<'a> {
-    let ended = matches!(stage, Stage::Ended);
+    items: &'a [OutputItem],
+    stage: ResponseStage<'a>,
+) -> ResponseObjectWire<'a> {
+    let ended = matches!(stage, ResponseStage::Ended);
     let cut = about.cut().filter(|_| ended);
     let tier = request.options.service_tier.as_deref().filter(|tier| *tier != "auto");
-    Answer {
+    ResponseObjectWire {
         id: &about.id,
         object: "response",
         created_at: about.created,
         status: match (stage, cut) {
-            (Stage::Queued, _) => "queued",
-            (Stage::InProgress, _) => "in_progress",
-            (Stage::Cancelled, _) => "cancelled",
-            (Stage::Ended, None) => "completed",
-            (Stage::Ended, Some(_)) => "incomplete",
-            (Stage::Failed(_), _) => "failed",
+            (ResponseStage::Queued, _) => "queued",
+            (ResponseStage::InProgress, _) => "in_progress",
+            (ResponseStage::Cancelled, _) => "cancelled",
+            (ResponseStage::Ended, None) => "completed",
+            (ResponseStage::Ended, Some(_)) => "incomplete",
+            (ResponseStage::Failed(_), _) => "failed",
         },
         completed_at: (ended && cut.is_none()).then_some(about.completed.max(about.created)),
-        error: if let Stage::Failed(error) = stage { Some(Failure::from(error)) } else { None },
-        incomplete_details: cut.map(|reason| Incomplete { reason }),
+        error: if let ResponseStage::Failed(error) = stage {
+            Some(ResponseFailureWire::from(error))
+        } else {
+            None
+        },
+        incomplete_details: cut.map(|reason| IncompleteOutWire { reason }),
         model: &about.model,
-        output: items.iter().map(OutItem::wire).collect(),
-        usage: about.usage.as_ref().map(WireUsage::from),
+        output: items.iter().map(OutputItem::wire).collect(),
+        usage: about.usage.as_ref().map(ResponsesUsageWire::from),
         service_tier: about
             .service_tier
             .as_ref()
             .and_then(some)
-            .map_or(ServiceTier::Asked(tier.unwrap_or("default")), ServiceTier::Told),
+            .map_or(ServiceTierWire::Asked(tier.unwrap_or("default")), ServiceTierWire::Told),
         echo: echo(request),
     }
 }
 
-impl About {
-    /// Why the answer is not complete, if it is not.
-    pub(super) fn cut(&self) -> Option<&'static str> {
-        match self.finish.as_ref()?.reason {
-            FinishReason::Length => Some("max_output_tokens"),
-            FinishReason::ContentFilter => Some("content_filter"),
-            FinishReason::Stop | FinishReason::ToolCalls => None,
-        }
-    }
-}
-
-fn echo(request: &ChatRequest) -> Echo<'_> {
+fn echo(request: &ChatRequest) -> EchoedRequestWire<'_> {
     let options = &request.options;
     let extra = |name: &str| request.extra.get(name).and_then(some);
     let choice = request.tool_choice.as_ref();
     let reasoning = options.reasoning.as_ref();
-    Echo {
+    EchoedRequestWire {
         background: or(extra("background"), false),
         conversation: extra("conversation").map(|conversation| {
             if conversation.get().starts_with('"') {
-                Conversation::Id { id: conversation }
+                ConversationOutWire::Id { id: conversation }
             } else {
-                Conversation::Whole(conversation)
+                ConversationOutWire::Whole(conversation)
             }
         }),
         frequency_penalty: 0.0,
         instructions: extra("instructions"),
         max_output_tokens: options.max_tokens,
         max_tool_calls: extra("max_tool_calls"),
-        metadata: or(extra("metadata"), Empty {}),
+        metadata: or(extra("metadata"), EmptyObjectWire {}),
         parallel_tool_calls: request.parallel_tool_calls.unwrap_or(true),
         presence_penalty: 0.0,
         previous_response_id: extra("previous_response_id"),
         prompt_cache_key: extra("prompt_cache_key"),
-        reasoning: Reasoning {
+        reasoning: ReasoningEchoWire {
             effort: reasoning.and_then(|it| it.effort).map(gateway_core::Effort::as_str),
             summary: reasoning.and_then(|it| it.summary.as_deref()),
         },
@@ -214,9 +207,10 @@ fn echo(request: &ChatRequest) -> Echo<'_> {
         store: or(extra("store"), true),
         temperature: or(options.temperature.as_ref(), 1.0),
         text: encode_request_options::text(options)
-            .unwrap_or(WireText { format: WireFormat::Text, verbosity: None }),
-        tool_choice: choice
-            .map_or(WireChoice::Word("auto"), |choice| tools::write_choice(choice, &request.tools)),
+            .unwrap_or(TextOptionsWire { format: TextFormatWire::Text, verbosity: None }),
+        tool_choice: choice.map_or(ResponsesToolChoiceWire::Word("auto"), |choice| {
+            tools::write_choice(choice, &request.tools)
+        }),
         tools: request.tools.iter().filter_map(tools::write_tool).collect(),
         top_logprobs: options.top_logprobs.unwrap_or_default(),
         top_p: or(options.top_p.as_ref(), 1.0),
@@ -225,6 +219,6 @@ fn echo(request: &ChatRequest) -> Echo<'_> {
     }
 }
 
-fn or<D, T>(said: Option<&T>, default: D) -> Or<'_, D, T> {
-    said.map_or(Or::Default(default), Or::Said)
+fn or<D, T>(said: Option<&T>, default: D) -> OrDefault<'_, D, T> {
+    said.map_or(OrDefault::Default(default), OrDefault::Said)
 }

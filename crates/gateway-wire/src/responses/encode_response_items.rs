@@ -1,22 +1,22 @@
-//! Items of the output: what an answer consists of.
+//! Items of the output: what a response consists of.
 
-use crate::responses::annotations::Likelihood;
+use crate::responses::annotations::ResponsesLogprob;
 use gateway_core::Json;
 use serde::Serialize;
 
 /// An item, perhaps still being written.
 #[derive(Debug)]
-pub(super) struct OutItem {
+pub(super) struct OutputItem {
     /// The item's own name; of an item from elsewhere, empty: it brings its own.
     pub(super) id: String,
-    pub(super) kind: Kind,
-    pub(super) status: Status,
+    pub(super) kind: OutputItemKind,
+    pub(super) status: ItemStatus,
 }
 
-/// What sort of item.
+/// The kind of an output item.
 #[derive(Debug)]
-pub(super) enum Kind {
-    Message(Vec<OutPart>),
+pub(super) enum OutputItemKind {
+    Message(Vec<OutputPart>),
     Reasoning { text: String, encrypted: Option<String> },
     Call { call_id: String, name: String, arguments: String, custom: bool },
     Raw(Json),
@@ -24,17 +24,17 @@ pub(super) enum Kind {
 
 /// A piece of a message.
 #[derive(Debug, Default)]
-pub(super) struct OutPart {
+pub(super) struct OutputPart {
     pub(super) is_refusal: bool,
     pub(super) text: String,
     pub(super) annotations: Vec<Json>,
-    pub(super) logprobs: Vec<Likelihood>,
+    pub(super) logprobs: Vec<ResponsesLogprob>,
 }
 
-/// How far an item is.
+/// The progress of an output item.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Status {
+pub(super) enum ItemStatus {
     InProgress,
     Completed,
     Incomplete,
@@ -43,16 +43,16 @@ pub(super) enum Status {
 /// An item on the wire.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum WireItem<'a> {
+pub(super) enum OutputItemWire<'a> {
     Message {
         id: &'a str,
-        status: Status,
+        status: ItemStatus,
         role: &'static str,
-        content: Vec<WirePart<'a>>,
+        content: Vec<OutputPartWire<'a>>,
     },
     Reasoning {
         id: &'a str,
-        summary: Vec<WirePart<'a>>,
+        summary: Vec<OutputPartWire<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         encrypted_content: Option<&'a str>,
     },
@@ -61,14 +61,14 @@ pub(super) enum WireItem<'a> {
         call_id: &'a str,
         name: &'a str,
         arguments: &'a str,
-        status: Status,
+        status: ItemStatus,
     },
     CustomToolCall {
         id: &'a str,
         call_id: &'a str,
         name: &'a str,
         input: &'a str,
-        status: Status,
+        status: ItemStatus,
     },
     #[serde(untagged)]
     Raw(&'a Json),
@@ -77,71 +77,71 @@ pub(super) enum WireItem<'a> {
 /// A piece of a message or of a summary on the wire.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum WirePart<'a> {
-    OutputText { text: &'a str, annotations: &'a [Json], logprobs: &'a [Likelihood] },
+pub(super) enum OutputPartWire<'a> {
+    OutputText { text: &'a str, annotations: &'a [Json], logprobs: &'a [ResponsesLogprob] },
     Refusal { refusal: &'a str },
     SummaryText { text: &'a str },
 }
 
-impl OutItem {
+impl OutputItem {
     /// The item as it is now.
-    pub(super) fn wire(&self) -> WireItem<'_> {
+    pub(super) fn wire(&self) -> OutputItemWire<'_> {
         let Self { id, kind, status } = self;
         match kind {
-            Kind::Message(parts) => WireItem::Message {
+            OutputItemKind::Message(parts) => OutputItemWire::Message {
                 id,
                 status: *status,
                 role: "assistant",
-                content: parts.iter().map(OutPart::wire).collect(),
+                content: parts.iter().map(OutputPart::wire).collect(),
             },
-            Kind::Reasoning { text, encrypted } => WireItem::Reasoning {
+            OutputItemKind::Reasoning { text, encrypted } => OutputItemWire::Reasoning {
                 id,
                 summary: summary(text).into_iter().collect(),
                 encrypted_content: encrypted.as_deref(),
             },
-            Kind::Call { call_id, name, arguments: input, custom: true } => {
-                WireItem::CustomToolCall { id, call_id, name, input, status: *status }
+            OutputItemKind::Call { call_id, name, arguments: input, custom: true } => {
+                OutputItemWire::CustomToolCall { id, call_id, name, input, status: *status }
             }
-            Kind::Call { call_id, name, arguments, custom: false } => {
-                WireItem::FunctionCall { id, call_id, name, arguments, status: *status }
+            OutputItemKind::Call { call_id, name, arguments, custom: false } => {
+                OutputItemWire::FunctionCall { id, call_id, name, arguments, status: *status }
             }
-            Kind::Raw(json) => WireItem::Raw(json),
+            OutputItemKind::Raw(json) => OutputItemWire::Raw(json),
         }
     }
 
     /// The item as it begins: with nothing in it.
-    pub(super) fn wire_empty(&self) -> WireItem<'_> {
+    pub(super) fn wire_empty(&self) -> OutputItemWire<'_> {
         match self.wire() {
-            WireItem::Message { id, status, role, .. } => {
-                WireItem::Message { id, status, role, content: Vec::new() }
+            OutputItemWire::Message { id, status, role, .. } => {
+                OutputItemWire::Message { id, status, role, content: Vec::new() }
             }
-            WireItem::Reasoning { id, .. } => {
-                WireItem::Reasoning { id, summary: Vec::new(), encrypted_content: None }
+            OutputItemWire::Reasoning { id, .. } => {
+                OutputItemWire::Reasoning { id, summary: Vec::new(), encrypted_content: None }
             }
-            WireItem::FunctionCall { id, call_id, name, status, .. } => {
-                WireItem::FunctionCall { id, call_id, name, arguments: "", status }
+            OutputItemWire::FunctionCall { id, call_id, name, status, .. } => {
+                OutputItemWire::FunctionCall { id, call_id, name, arguments: "", status }
             }
-            WireItem::CustomToolCall { id, call_id, name, status, .. } => {
-                WireItem::CustomToolCall { id, call_id, name, input: "", status }
+            OutputItemWire::CustomToolCall { id, call_id, name, status, .. } => {
+                OutputItemWire::CustomToolCall { id, call_id, name, input: "", status }
             }
-            WireItem::Raw(json) => WireItem::Raw(json),
+            OutputItemWire::Raw(json) => OutputItemWire::Raw(json),
         }
     }
 }
 
 /// The one piece of a summary, if there is any.
-fn summary(text: &str) -> Option<WirePart<'_>> {
-    (!text.is_empty()).then_some(WirePart::SummaryText { text })
+fn summary(text: &str) -> Option<OutputPartWire<'_>> {
+    (!text.is_empty()).then_some(OutputPartWire::SummaryText { text })
 }
 
-impl OutPart {
+impl OutputPart {
     /// The piece as it is now.
-    pub(super) fn wire(&self) -> WirePart<'_> {
+    pub(super) fn wire(&self) -> OutputPartWire<'_> {
         let Self { is_refusal, text, annotations, logprobs } = self;
         if *is_refusal {
-            WirePart::Refusal { refusal: text }
+            OutputPartWire::Refusal { refusal: text }
         } else {
-            WirePart::OutputText { text, annotations, logprobs }
+            OutputPartWire::OutputText { text, annotations, logprobs }
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Errors: those of upstreams, and those told to callers.
+//! Decodes errors of upstreams and encodes errors for callers.
 
-use crate::{ErrorReply, Fault, error_type};
+use crate::{ErrorReply, UpstreamErrorBody, error_type};
 use gateway_core::GatewayError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// An error as upstreams write it, whichever way they spell it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireError<'a> {
+pub(super) struct ResponsesErrorWire<'a> {
     /// The error itself, or a sentence, where it is wrapped.
     #[serde(borrow)]
     error: Option<&'a RawValue>,
@@ -25,19 +25,21 @@ pub(super) struct WireError<'a> {
     param: Option<&'a RawValue>,
 }
 
-impl WireError<'_> {
-    /// What it says; only the innermost error counts.
-    pub(super) fn into_fault(self) -> Fault {
+impl ResponsesErrorWire<'_> {
+    /// Converts to the common error body; only the innermost error counts.
+    pub(super) fn into_fault(self) -> UpstreamErrorBody {
         let inner = self.error.filter(|error| error.get().starts_with('{'));
-        if let Some(Ok(inner)) = inner.map(|raw| serde_json::from_str::<WireError<'_>>(raw.get())) {
+        if let Some(Ok(inner)) =
+            inner.map(|raw| serde_json::from_str::<ResponsesErrorWire<'_>>(raw.get()))
+        {
             return inner.into_fault();
         }
-        Fault {
+        UpstreamErrorBody {
             message: text(self.message.or(self.error).or(self.detail)),
             kind: text(self.kind).filter(|kind| kind != "error"),
             code: text(self.code),
             param: text(self.param),
-            ..Fault::default()
+            ..UpstreamErrorBody::default()
         }
     }
 }
@@ -48,25 +50,25 @@ fn text(raw: Option<&RawValue>) -> Option<String> {
     Some(serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()))
 }
 
-/// The error of a reply with a status of failure.
+/// The error of a response with a status of failure.
 pub(super) fn read_reply(reply: &ErrorReply<'_>) -> GatewayError {
-    let fault = match serde_json::from_slice::<WireError<'_>>(reply.body) {
+    let fault = match serde_json::from_slice::<ResponsesErrorWire<'_>>(reply.body) {
         Ok(error) => error.into_fault(),
-        Err(_) => Fault::default(),
+        Err(_) => UpstreamErrorBody::default(),
     };
     let ErrorReply { status, retry_after, should_retry, body: _ } = *reply;
-    Fault { status: Some(status), retry_after, should_retry, ..fault }.into_error()
+    UpstreamErrorBody { status: Some(status), retry_after, should_retry, ..fault }.into_error()
 }
 
-/// The error that an answer itself reports.
+/// The error that a response itself reports.
 pub(super) fn read_failure(failure: &str) -> GatewayError {
-    let error: WireError<'_> = serde_json::from_str(failure).unwrap_or_default();
+    let error: ResponsesErrorWire<'_> = serde_json::from_str(failure).unwrap_or_default();
     let fault = error.into_fault();
     let status = fault.code.as_deref().and_then(status_of);
-    Fault { status, ..fault }.into_error()
+    UpstreamErrorBody { status, ..fault }.into_error()
 }
 
-/// The status that an error inside an answer would have had.
+/// The status that an error inside a response would have had.
 fn status_of(code: &str) -> Option<u16> {
     if let Ok(status) = code.parse() {
         return Some(status).filter(|status| (400..600).contains(status));
@@ -81,7 +83,7 @@ fn status_of(code: &str) -> Option<u16> {
     }
 }
 
-/// The body of a reply with a status of failure.
+/// The body of a response with a status of failure.
 pub(super) fn write(error: &GatewayError) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -104,15 +106,15 @@ pub(super) fn write(error: &GatewayError) -> Vec<u8> {
     serde_json::to_vec(&Body { error }).unwrap_or_default()
 }
 
-/// An error inside an answer.
+/// An error inside a response.
 #[derive(Debug, Serialize)]
-pub(super) struct Failure<'a> {
+pub(super) struct ResponseFailureWire<'a> {
     code: Cow<'a, str>,
     message: &'a str,
     retryable: bool,
 }
 
-impl<'a> From<&'a GatewayError> for Failure<'a> {
+impl<'a> From<&'a GatewayError> for ResponseFailureWire<'a> {
     fn from(error: &'a GatewayError) -> Self {
         Self {
             code: Cow::Borrowed(error.code()),
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_read_however_it_is_wrapped() {
+    fn error_is_decoded_from_every_wrapping() {
         check(
             400,
             r#"{"error":{"message":"no","type":"invalid_request_error","param":"input","code":null}}"#,
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_inside_an_answer_has_a_kind() {
+    fn error_inside_response_has_a_kind() {
         for (failure, kind) in [
             (r#"{"code":"server_error","message":"x"}"#, ErrorKind::Upstream),
             (r#"{"code":"rate_limit_exceeded","message":"x"}"#, ErrorKind::RateLimited),
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_as_openai_tells_it() {
+    fn written_error_matches_openai_shape() {
         let error = GatewayError::invalid("input[0]", "no \"input\"");
         let body = String::from_utf8(write(&error)).unwrap();
         let expected = r#"{"error":{"message":"no \"input\"","type":"invalid_request_error","param":"input[0]","code":"invalid_request"}}"#;

@@ -10,7 +10,6 @@
 //! model become one message, and each part becomes an item again.
 
 mod annotations;
-mod body;
 mod decode_request;
 mod decode_request_content;
 mod decode_request_input;
@@ -25,6 +24,8 @@ mod encode_request_options;
 mod encode_response;
 mod encode_response_items;
 mod errors;
+mod finish_reason;
+mod media;
 mod reasoning_seals;
 mod stored_response;
 mod stream_reader;
@@ -36,12 +37,15 @@ mod tools;
 mod usage;
 
 pub use self::{
-    encode_response::Stage,
-    stored_response::{StateFields, events_after, final_response, input_tokens},
+    encode_response::ResponseStage,
+    stored_response::{ResponseStateFields, events_after, final_response, input_tokens},
     stream_writer::response_object,
 };
 
-use crate::{Caller, Encoded, ErrorReply, Ids, Reply, StreamReader, StreamWriter, Upstream};
+use crate::{
+    EncodedRequest, ErrorReply, IdGenerator, InboundDialect, OutboundDialect, ResponseContext,
+    StreamReader, StreamWriter,
+};
 use bytes::Bytes;
 use gateway_core::{
     ChatRequest, ChatResponse, Chunk, Dialect, GatewayError, ProviderRequest, Result,
@@ -49,9 +53,9 @@ use gateway_core::{
 
 /// Callers that speak Responses.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ResponsesCaller;
+pub struct ResponsesInbound;
 
-impl Caller for ResponsesCaller {
+impl InboundDialect for ResponsesInbound {
     fn dialect(&self) -> Dialect {
         Dialect::Responses
     }
@@ -60,12 +64,12 @@ impl Caller for ResponsesCaller {
         decode_request::decode
     }
 
-    fn write_whole(&self, answer: ChatResponse, reply: Reply) -> Vec<u8> {
+    fn write_whole(&self, answer: ChatResponse, reply: ResponseContext) -> Vec<u8> {
         stream_writer::write_whole(answer, reply)
     }
 
-    fn writer(&self, reply: Reply) -> Box<dyn StreamWriter> {
-        Box::new(stream_writer::Writer::new(reply))
+    fn writer(&self, reply: ResponseContext) -> Box<dyn StreamWriter> {
+        Box::new(stream_writer::ResponsesStreamWriter::new(reply))
     }
 
     fn write_error(&self, error: &GatewayError, _: &str) -> Vec<u8> {
@@ -75,23 +79,23 @@ impl Caller for ResponsesCaller {
 
 /// An upstream that speaks Responses.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ResponsesUpstream;
+pub struct ResponsesOutbound;
 
-impl Upstream for ResponsesUpstream {
+impl OutboundDialect for ResponsesOutbound {
     fn dialect(&self) -> Dialect {
         Dialect::Responses
     }
 
-    fn encode(&self, call: &ProviderRequest) -> Result<Encoded> {
+    fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
         encode_request::encode(call)
     }
 
-    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: Ids) -> Result<Chunk> {
+    fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {
         decode_response::read(call, &body, ids)
     }
 
-    fn reader(&self, call: &ProviderRequest, ids: Ids) -> Box<dyn StreamReader> {
-        Box::new(stream_reader::Reader::new(call, ids))
+    fn reader(&self, call: &ProviderRequest, ids: IdGenerator) -> Box<dyn StreamReader> {
+        Box::new(stream_reader::ResponsesStreamReader::new(call, ids))
     }
 
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {

@@ -1,4 +1,4 @@
-//! Other dialects' proofs of thinking, carried through callers of this one.
+//! Other dialects' reasoning seals, carried through callers of this one.
 //!
 //! A caller of Responses sends thinking back as `encrypted_content`, and no other field of it. What
 //! another dialect signed travels in that field, wrapped, so that the next request can return it to
@@ -8,11 +8,11 @@ use gateway_core::{Dialect, Seal, SealKind};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// What a wrapped proof begins with.
+/// The prefix of a wrapped seal.
 const MARK: &str = "gw1:";
 
 #[derive(Deserialize, Serialize)]
-struct Wrapped<'a> {
+struct WrappedSealWire<'a> {
     dialect: Cow<'a, str>,
     kind: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub(super) fn wrap(seal: &Seal, call: Option<&str>, item: &str) -> String {
         return seal.data.clone();
     }
     let kind = KINDS.iter().find(|(kind, _)| *kind == seal.kind).map_or("", |(_, word)| word);
-    let wrapped = Wrapped {
+    let wrapped = WrappedSealWire {
         dialect: seal.dialect.as_str().into(),
         kind: kind.into(),
         id: seal.id.as_deref().map(Into::into),
@@ -49,7 +49,7 @@ pub(super) fn wrap(seal: &Seal, call: Option<&str>, item: &str) -> String {
     format!("{MARK}{json}")
 }
 
-/// The proof that `content` carries for the item `id`, and the call that it proves, if it is one's.
+/// The seal that `content` carries for the item `id`, and the call that it proves, if it is one's.
 pub(super) fn unwrap(content: String, id: Option<String>) -> (Seal, Option<String>) {
     unwrap_foreign(&content).unwrap_or_else(|| {
         let (dialect, kind) = (Dialect::Responses, SealKind::Encrypted);
@@ -58,7 +58,7 @@ pub(super) fn unwrap(content: String, id: Option<String>) -> (Seal, Option<Strin
 }
 
 fn unwrap_foreign(content: &str) -> Option<(Seal, Option<String>)> {
-    let wrapped: Wrapped<'_> = serde_json::from_str(content.strip_prefix(MARK)?).ok()?;
+    let wrapped: WrappedSealWire<'_> = serde_json::from_str(content.strip_prefix(MARK)?).ok()?;
     let dialect = Dialect::ALL.into_iter().find(|it| it.as_str() == wrapped.dialect)?;
     let (kind, _) = KINDS.into_iter().find(|(_, word)| *word == wrapped.kind)?;
     let id = wrapped.id.map(Cow::into_owned);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_comes_back_as_it_went() {
+    fn wrapped_seal_round_trips() {
         check(Dialect::Messages, SealKind::Signature, None);
         check(Dialect::Messages, SealKind::Encrypted, None);
         check(Dialect::Gemini, SealKind::Signature, Some("call_1"));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_wrapped_is_the_providers_own() {
+    fn seal_that_only_looks_wrapped_is_native() {
         let (seal, call) = unwrap("gw1:{}".to_owned(), None);
         assert_eq!((seal.dialect, seal.data.as_str(), call), (Dialect::Responses, "gw1:{}", None));
     }

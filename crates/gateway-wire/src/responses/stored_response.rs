@@ -1,45 +1,49 @@
-//! What keeping answers needs: which request continues which, and what was told.
+//! State of stored responses: continuation of earlier ones, and replay of recorded streams.
 
-use crate::{responses::body::Members, sse};
+use crate::json::lazy_object::LazyObject;
+use crate::sse;
 use gateway_core::{ChatRequest, GatewayError, Json, Result};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The answer to a request that only asks how many tokens its input is.
+/// The response to a request that only asks how many tokens its input is.
 pub fn input_tokens(count: u64) -> Vec<u8> {
     format!(r#"{{"object":"response.input_tokens","input_tokens":{count}}}"#).into_bytes()
 }
 
-/// What a request says of earlier answers, and of keeping this one.
+/// The members of a request about stored responses: which one it continues, and whether to store
+/// this one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StateFields {
-    /// The answer is to be kept. The default is yes.
+pub struct ResponseStateFields {
+    /// The response is to be kept. The default is yes.
     pub store: bool,
-    /// The answer that this request continues.
+    /// The response that this request continues.
     pub previous_response_id: Option<String>,
     /// The conversation that this request continues.
     pub conversation: Option<String>,
-    /// The caller does not wait for the answer, and will ask for it.
+    /// The caller does not wait for the response, and will ask for it.
     pub background: bool,
     /// The caller names items instead of saying them again.
     pub has_references: bool,
 }
 
-impl StateFields {
+impl ResponseStateFields {
     /// Reads them of a request's body.
     ///
     /// # Errors
     ///
     /// If one of them is of the wrong kind; the error names it.
     pub fn read(body: &[u8]) -> Result<Self> {
-        let mut members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+        let mut members: LazyObject<'_> = serde_json::from_slice(body).map_err(|error| {
             GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
         })?;
         Ok(Self {
             store: members.take("store")?.unwrap_or(true),
             previous_response_id: members.take("previous_response_id")?,
-            conversation: members.take::<Conversation>("conversation")?.map(Conversation::id),
+            conversation: members
+                .take::<ConversationRefWire>("conversation")?
+                .map(ConversationRefWire::id),
             background: members.take("background")?.unwrap_or(false),
             has_references: members.remove("input").is_some_and(|input| {
                 memmem::find(input.get().as_bytes(), b"\"item_reference\"").is_some()
@@ -47,8 +51,8 @@ impl StateFields {
         })
     }
 
-    /// Takes what ties `request` to answers that are kept here out of it, so that no upstream looks
-    /// for them.
+    /// Takes what ties `request` to responses that are kept here out of it, so that no upstream
+    /// looks for them.
     pub fn untie(request: &mut ChatRequest) {
         for name in ["previous_response_id", "conversation", "background"] {
             request.extra.remove(name);
@@ -58,12 +62,12 @@ impl StateFields {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Conversation {
+enum ConversationRefWire {
     Id(String),
     Whole { id: String },
 }
 
-impl Conversation {
+impl ConversationRefWire {
     fn id(self) -> String {
         match self {
             Self::Id(id) | Self::Whole { id } => id,
@@ -72,16 +76,16 @@ impl Conversation {
 }
 
 #[derive(Deserialize)]
-struct Event<'a> {
+struct SequencedEventWire<'a> {
     sequence_number: Option<u64>,
     #[serde(borrow)]
     response: Option<&'a RawValue>,
 }
 
-/// The first response object that `events` tell of.
+/// The first response object in a recorded stream.
 pub(super) fn response_in(events: &[u8]) -> Option<Json> {
     sse::events(events).find_map(|event| {
-        serde_json::from_str::<Event<'_>>(&event.data).ok()?.response.map(Json::from)
+        serde_json::from_str::<SequencedEventWire<'_>>(&event.data).ok()?.response.map(Json::from)
     })
 }
 
@@ -90,23 +94,23 @@ pub(super) fn last_number(events: &[u8]) -> Option<u64> {
     sse::events(events).filter_map(|event| number(&event)).last()
 }
 
-fn number(event: &sse::Event<'_>) -> Option<u64> {
-    serde_json::from_str::<Event<'_>>(&event.data).ok()?.sequence_number
+fn number(event: &sse::SseEvent<'_>) -> Option<u64> {
+    serde_json::from_str::<SequencedEventWire<'_>>(&event.data).ok()?.sequence_number
 }
 
-/// The response object with which `events`, a streamed answer as it was written, end.
+/// The response object with which `events`, a streamed response as it was written, end.
 ///
 /// None if the stream did not end in `completed`, `incomplete` or `failed`.
 pub fn final_response(events: &[u8]) -> Option<Json> {
     let ends = ["response.completed", "response.incomplete", "response.failed"];
     let last = sse::events(events).filter(|event| event.data.trim() != "[DONE]").last()?;
     let is_end = ends.iter().any(|end| last.name == *end || last.data.contains(end));
-    let response = serde_json::from_str::<Event<'_>>(&last.data).ok()?.response;
+    let response = serde_json::from_str::<SequencedEventWire<'_>>(&last.data).ok()?.response;
     response.filter(|_| is_end).map(Json::from)
 }
 
-/// Those of `events`, a streamed answer as it was written, whose number is above `number`: what a
-/// caller that lost its connection has not seen.
+/// The events of a recorded stream whose sequence number is above `seen`: those that a disconnected
+/// caller missed.
 pub fn events_after(events: &[u8], seen: u64) -> Vec<u8> {
     let mut out = Vec::new();
     for event in sse::events(events).filter(|event| number(event).is_none_or(|it| it > seen)) {

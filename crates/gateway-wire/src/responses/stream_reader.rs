@@ -1,11 +1,11 @@
-//! Streamed answers of an upstream.
+//! Streamed responses of an upstream.
 
 use crate::{
-    Ids, StreamReader, json,
+    IdGenerator, StreamReader, json,
     responses::{
         annotations, decode_response,
-        decode_response_items::{Items, Strand},
-        decode_response_wire::WireResponse,
+        decode_response_items::{ItemTextSlot, OutputItemDecoder},
+        decode_response_wire::ResponsesObjectWire,
         errors,
     },
     sse, unreadable,
@@ -20,19 +20,19 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, sync::LazyLock};
 
-/// Reads a streamed answer.
+/// Reads a streamed response.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct ResponsesStreamReader {
     /// The caller speaks this dialect too, and gets the bytes.
     relay: bool,
     inspection: Inspection,
-    items: Items,
-    stage: Stage,
+    items: OutputItemDecoder,
+    stage: ReadStage,
 }
 
-/// How far an answer is.
+/// The progress of a response that is being read.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Stage {
+enum ReadStage {
     Expected,
     Started,
     /// There is something that a caller can see.
@@ -40,9 +40,9 @@ enum Stage {
     Complete,
 }
 
-/// What an event is about, where it is about some text.
+/// The members of an event about the text of an item.
 #[derive(Deserialize)]
-struct Of<'a> {
+struct TextEventWire<'a> {
     output_index: Option<u64>,
     content_index: Option<u64>,
     summary_index: Option<u64>,
@@ -56,20 +56,20 @@ struct Of<'a> {
     item: Option<&'a RawValue>,
 }
 
-/// What an event is about, where it is about all.
+/// The members of an event about a whole response.
 #[derive(Deserialize)]
-struct Whole<'a> {
+struct ResponseEventWire<'a> {
     #[serde(borrow)]
-    response: Option<WireResponse<'a>>,
+    response: Option<ResponsesObjectWire<'a>>,
 }
 
-impl Reader {
-    pub(super) fn new(call: &ProviderRequest, ids: Ids) -> Self {
+impl ResponsesStreamReader {
+    pub(super) fn new(call: &ProviderRequest, ids: IdGenerator) -> Self {
         Self {
             relay: call.original(Dialect::Responses).is_some(),
             inspection: call.inspection,
-            items: Items::new(ids),
-            stage: Stage::Expected,
+            items: OutputItemDecoder::new(ids),
+            stage: ReadStage::Expected,
         }
     }
 
@@ -77,13 +77,13 @@ impl Reader {
     fn pass(&self, block: &Bytes) -> bool {
         self.relay
             && self.inspection == Inspection::UsageOnly
-            && self.stage >= Stage::Shown
+            && self.stage >= ReadStage::Shown
             && !matters(block)
             && sse::is_plain(block)
     }
 
     /// Reads one event. True if the caller is to get it.
-    fn event(&mut self, event: &sse::Event<'_>, events: &mut Vec<StreamEvent>) -> Result<bool> {
+    fn event(&mut self, event: &sse::SseEvent<'_>, events: &mut Vec<StreamEvent>) -> Result<bool> {
         let data = event.data.trim();
         if self.is_complete() || data.is_empty() || data == "[DONE]" {
             return Ok(false);
@@ -99,7 +99,7 @@ impl Reader {
             "response.failed" => return Err(decode_response::failure(&response(data)?)),
             "error" => return Err(errors::read_failure(data)),
             kind => {
-                self.stage = self.stage.max(Stage::Shown);
+                self.stage = self.stage.max(ReadStage::Shown);
                 self.delta(kind, data, events)?;
             }
         }
@@ -107,8 +107,8 @@ impl Reader {
     }
 
     fn start(&mut self, data: &str, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if self.stage < Stage::Started {
-            self.stage = Stage::Started;
+        if self.stage < ReadStage::Started {
+            self.stage = ReadStage::Started;
             let response = response(data)?;
             let created = response.created();
             let started = Started { id: response.id, model: response.model, created };
@@ -117,12 +117,12 @@ impl Reader {
         Ok(())
     }
 
-    /// More of an item. Events that nobody here knows are no news.
+    /// Decodes an event about an item; unknown events are ignored.
     fn delta(&mut self, kind: &str, data: &str, events: &mut Vec<StreamEvent>) -> Result<()> {
         if !IS_READ.contains(&kind) {
             return Ok(());
         }
-        let delta: Of<'_> = serde_json::from_str(data).map_err(unreadable)?;
+        let delta: TextEventWire<'_> = serde_json::from_str(data).map_err(unreadable)?;
         let at = delta.output_index.unwrap_or_else(|| self.items.last());
         let strand = match kind {
             "response.output_item.added" => {
@@ -143,21 +143,21 @@ impl Reader {
                 }
                 return Ok(());
             }
-            "response.output_text.delta" => Strand::Text,
-            "response.refusal.delta" => Strand::Refusal,
+            "response.output_text.delta" => ItemTextSlot::Text,
+            "response.refusal.delta" => ItemTextSlot::Refusal,
             "response.reasoning_summary_text.delta" => {
-                Strand::Summary(delta.summary_index.unwrap_or_default())
+                ItemTextSlot::Summary(delta.summary_index.unwrap_or_default())
             }
             "response.reasoning_text.delta" | "response.reasoning.delta" => {
-                Strand::Thought(delta.content_index.unwrap_or_default())
+                ItemTextSlot::Thought(delta.content_index.unwrap_or_default())
             }
-            _ => Strand::Arguments,
+            _ => ItemTextSlot::Arguments,
         };
         let more = delta.delta.map(RawValue::get).filter(|delta| delta.starts_with('"'));
         // A delta may end in the middle of a character: what JSON cannot say is replaced.
         let more = more.map(json::unescape).unwrap_or_default().into_owned();
         self.items.more(at, strand, more, events);
-        if strand == Strand::Text {
+        if strand == ItemTextSlot::Text {
             let logprobs = annotations::logprobs_to_chat(delta.logprobs);
             events.extend(logprobs.map(StreamEvent::Logprobs));
         }
@@ -178,7 +178,7 @@ impl Reader {
         }
         events.push(StreamEvent::Finished(finish));
         events.extend(response.usage.map(Usage::from).map(StreamEvent::Usage));
-        self.stage = Stage::Complete;
+        self.stage = ReadStage::Complete;
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl Reader {
     }
 }
 
-impl StreamReader for Reader {
+impl StreamReader for ResponsesStreamReader {
     fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()> {
         if self.is_complete() {
             return Ok(());
@@ -219,7 +219,7 @@ impl StreamReader for Reader {
         }
         if self.relay && !written.is_empty() {
             chunk.verbatim = Some(if is_plain { block } else { written.into() });
-            chunk.output = self.stage >= Stage::Shown;
+            chunk.output = self.stage >= ReadStage::Shown;
             self.digest(chunk);
         } else {
             chunk.output = chunk.events.iter().any(StreamEvent::is_output);
@@ -242,7 +242,7 @@ impl StreamReader for Reader {
     }
 
     fn is_complete(&self) -> bool {
-        self.stage == Stage::Complete
+        self.stage == ReadStage::Complete
     }
 }
 
@@ -260,12 +260,12 @@ const IS_READ: [&str; 10] = [
     "response.custom_tool_call_input.delta",
 ];
 
-fn response(data: &str) -> Result<WireResponse<'_>> {
-    let whole: Whole<'_> = serde_json::from_str(data).map_err(unreadable)?;
+fn response(data: &str) -> Result<ResponsesObjectWire<'_>> {
+    let whole: ResponseEventWire<'_> = serde_json::from_str(data).map_err(unreadable)?;
     Ok(whole.response.unwrap_or_default())
 }
 
-/// What sort of event it is: its name, or else what its data say.
+/// The type of an event: its SSE name, or else the `type` of its data.
 fn kind<'a>(name: &'a str, data: &'a str) -> Result<Cow<'a, str>> {
     #[derive(Deserialize)]
     struct Kind<'a> {
@@ -281,7 +281,7 @@ fn kind<'a>(name: &'a str, data: &'a str) -> Result<Cow<'a, str>> {
     Ok(if kind.is_empty() && error.is_some() { Cow::Borrowed("error") } else { kind })
 }
 
-/// Whether `block` may hold an event that ends the answer.
+/// Returns whether `block` may hold an event that ends the response.
 ///
 /// Quotes within texts are escaped: what a model says cannot look like this.
 fn matters(block: &[u8]) -> bool {

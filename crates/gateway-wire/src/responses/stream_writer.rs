@@ -1,32 +1,32 @@
-//! Answers to callers, streamed and whole.
+//! Responses to callers, streamed and whole.
 
+use crate::json::lazy_object::LazyObject;
 use crate::{
-    Reply, StreamWriter,
+    ResponseContext, StreamWriter,
     responses::{
         annotations,
-        body::Members,
-        encode_response::{About, Answer, Stage, object, request},
-        errors::Failure,
+        encode_response::{ResponseFacts, ResponseObjectWire, ResponseStage, object, request},
+        errors::ResponseFailureWire,
         stored_response,
-        stream_writer_events::Emit,
-        stream_writer_items::Output,
+        stream_writer_events::EventEmitter,
+        stream_writer_items::OutputBuilder,
     },
 };
 use bytes::Bytes;
 use gateway_core::{ChatResponse, Chunk, GatewayError, Started, StreamEvent};
 use serde::Serialize;
 
-/// Writes a streamed answer.
+/// Writes a streamed response.
 #[derive(Debug)]
-pub(super) struct Writer {
-    reply: Reply,
-    about: About,
-    output: Output,
+pub(super) struct ResponsesStreamWriter {
+    reply: ResponseContext,
+    about: ResponseFacts,
+    output: OutputBuilder,
     /// The number of the next event.
     next: u64,
     has_begun: bool,
     is_over: bool,
-    /// Steps belong to the answer that callers of this dialect get: the first.
+    /// Steps belong to the response that callers of this dialect get: the first.
     is_first_choice: bool,
     /// The first and the last bytes that were passed on: where to take up the thread if they fail.
     passed: Option<(Bytes, Bytes)>,
@@ -34,45 +34,45 @@ pub(super) struct Writer {
 
 /// An event about the whole response.
 #[derive(Serialize)]
-struct OfResponse<T> {
+struct ResponseEventOutWire<T> {
     response: T,
 }
 
-/// Writes a whole answer.
-pub(super) fn write_whole(answer: ChatResponse, reply: Reply) -> Vec<u8> {
-    let mut writer = Writer::new(reply);
+/// Writes a whole response.
+pub(super) fn write_whole(answer: ChatResponse, reply: ResponseContext) -> Vec<u8> {
+    let mut writer = ResponsesStreamWriter::new(reply);
     for step in answer.into_events() {
         writer.step(step, &mut None);
     }
     writer.output.finish(writer.about.cut().is_some(), &mut silent(&mut 0));
-    serde_json::to_vec(&writer.object(Stage::Ended)).unwrap_or_default()
+    serde_json::to_vec(&writer.object(ResponseStage::Ended)).unwrap_or_default()
 }
 
-/// The response object of an answer that has no output: not yet, or never.
+/// The response object of a response that has no output: not yet, or never.
 ///
-/// `id` is the answer's name, from when it was accepted.
-pub fn response_object(id: &str, reply: Reply, stage: Stage<'_>) -> Vec<u8> {
-    let mut writer = Writer::new(reply);
+/// `id` is the response's name, from when it was accepted.
+pub fn response_object(id: &str, reply: ResponseContext, stage: ResponseStage<'_>) -> Vec<u8> {
+    let mut writer = ResponsesStreamWriter::new(reply);
     id.clone_into(&mut writer.about.id);
     serde_json::to_vec(&writer.object(stage)).unwrap_or_default()
 }
 
-/// Where events go when nobody listens.
-const fn silent(next: &mut u64) -> Emit<'_> {
-    Emit { out: None, next }
+/// An emitter that only counts events.
+const fn silent(next: &mut u64) -> EventEmitter<'_> {
+    EventEmitter { out: None, next }
 }
 
-impl Writer {
-    pub(super) fn new(mut reply: Reply) -> Self {
-        let about = About {
+impl ResponsesStreamWriter {
+    pub(super) fn new(mut reply: ResponseContext) -> Self {
+        let about = ResponseFacts {
             id: reply.ids.next("resp_"),
             model: reply.model.clone(),
             created: reply.created,
             completed: reply.created,
-            ..About::default()
+            ..ResponseFacts::default()
         };
         Self {
-            output: Output::new(reply.ids.clone()),
+            output: OutputBuilder::new(reply.ids.clone()),
             reply,
             about,
             next: 0,
@@ -83,28 +83,29 @@ impl Writer {
         }
     }
 
-    fn object<'a>(&'a self, stage: Stage<'a>) -> Answer<'a> {
+    fn object<'a>(&'a self, stage: ResponseStage<'a>) -> ResponseObjectWire<'a> {
         object(&self.about, request(&self.reply), self.output.items(), stage)
     }
 
     /// Writes an event about the whole response.
-    fn tell(&mut self, kind: &str, stage: Stage<'_>, out: &mut Vec<u8>) {
+    fn tell(&mut self, kind: &str, stage: ResponseStage<'_>, out: &mut Vec<u8>) {
         let mut next = self.next;
         let response = self.object(stage);
-        Emit { out: Some(out), next: &mut next }.event(kind, OfResponse { response });
+        EventEmitter { out: Some(out), next: &mut next }
+            .event(kind, ResponseEventOutWire { response });
         self.next = next;
     }
 
-    /// Writes how the answer begins, once.
+    /// Writes how the response begins, once.
     fn begin(&mut self, out: &mut Vec<u8>) {
         if !self.has_begun {
             self.has_begun = true;
-            self.tell("response.created", Stage::InProgress, out);
-            self.tell("response.in_progress", Stage::InProgress, out);
+            self.tell("response.created", ResponseStage::InProgress, out);
+            self.tell("response.in_progress", ResponseStage::InProgress, out);
         }
     }
 
-    /// Takes in one step, and tells of it if somebody listens.
+    /// Applies one event; writes the resulting stream events if `out` is given.
     fn step(&mut self, step: StreamEvent, out: &mut Option<&mut Vec<u8>>) {
         match step {
             StreamEvent::Started(started) => return self.start(started),
@@ -121,7 +122,7 @@ impl Writer {
                 if let Some(out) = out {
                     self.begin(out);
                 }
-                let mut emit = Emit { out: out.as_deref_mut(), next: &mut self.next };
+                let mut emit = EventEmitter { out: out.as_deref_mut(), next: &mut self.next };
                 output_step(&mut self.output, step, &mut emit);
             }
             StreamEvent::Finished(_)
@@ -139,7 +140,7 @@ impl Writer {
         }
     }
 
-    /// Takes in steps that arrived together: likelihoods go out with their text.
+    /// Takes in steps that arrived together: log probabilities go out with their text.
     fn steps(&mut self, steps: Vec<StreamEvent>, out: &mut Vec<u8>) {
         let mut steps = steps.into_iter().peekable();
         while let Some(step) = steps.next() {
@@ -148,7 +149,7 @@ impl Writer {
             {
                 let logprobs = annotations::logprobs_from_chat(logprobs);
                 self.begin(out);
-                let mut emit = Emit { out: Some(out), next: &mut self.next };
+                let mut emit = EventEmitter { out: Some(out), next: &mut self.next };
                 self.output.text(text, false, logprobs, &mut emit);
                 steps.next();
             } else {
@@ -180,7 +181,7 @@ impl Writer {
 }
 
 /// A step that shows in the output.
-fn output_step(output: &mut Output, step: StreamEvent, emit: &mut Emit<'_>) {
+fn output_step(output: &mut OutputBuilder, step: StreamEvent, emit: &mut EventEmitter<'_>) {
     match step {
         StreamEvent::Text(text) => output.text(&text, false, Vec::new(), emit),
         StreamEvent::Refusal(text) => output.text(&text, true, Vec::new(), emit),
@@ -200,7 +201,7 @@ fn output_step(output: &mut Output, step: StreamEvent, emit: &mut Emit<'_>) {
     }
 }
 
-impl StreamWriter for Writer {
+impl StreamWriter for ResponsesStreamWriter {
     fn write(&mut self, mut chunk: Chunk, out: &mut Vec<u8>) {
         if self.is_over {
             return;
@@ -224,9 +225,9 @@ impl StreamWriter for Writer {
         }
         self.begin(out);
         let cut = self.about.cut().is_some();
-        self.output.finish(cut, &mut Emit { out: Some(out), next: &mut self.next });
+        self.output.finish(cut, &mut EventEmitter { out: Some(out), next: &mut self.next });
         let kind = if cut { "response.incomplete" } else { "response.completed" };
-        self.tell(kind, Stage::Ended, out);
+        self.tell(kind, ResponseStage::Ended, out);
     }
 
     fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>) {
@@ -238,27 +239,27 @@ impl StreamWriter for Writer {
         }
         self.begin(out);
         self.output.abandon();
-        self.tell("response.failed", Stage::Failed(error), out);
+        self.tell("response.failed", ResponseStage::Failed(error), out);
     }
 }
 
-/// Ends an answer that came in its upstream's own bytes: with the response that these began with,
+/// Ends a response that came in its upstream's own bytes: with the response that these began with,
 /// and the number that follows theirs.
 fn fail_passed(first: &[u8], last: &[u8], error: &GatewayError, out: &mut Vec<u8>) {
     #[derive(Serialize)]
     struct Failed<'a> {
         #[serde(flatten)]
-        began: Members<'a>,
+        began: LazyObject<'a>,
         status: &'static str,
-        error: Failure<'a>,
+        error: ResponseFailureWire<'a>,
     }
     let began = stored_response::response_in(first);
-    let mut began: Members<'_> =
+    let mut began: LazyObject<'_> =
         began.as_ref().and_then(|json| json.read().ok()).unwrap_or_default();
     began.remove("status");
     began.remove("error");
     let response = Failed { began, status: "failed", error: error.into() };
     let mut next = stored_response::last_number(last).map_or(0, |last| last.saturating_add(1));
-    let mut emit = Emit { out: Some(out), next: &mut next };
-    emit.event("response.failed", OfResponse { response });
+    let mut emit = EventEmitter { out: Some(out), next: &mut next };
+    emit.event("response.failed", ResponseEventOutWire { response });
 }

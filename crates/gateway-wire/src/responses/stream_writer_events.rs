@@ -1,21 +1,22 @@
-//! Events of a streamed answer, numbered.
+//! Events of a streamed response, numbered.
 
 use crate::responses::{
-    annotations::Likelihood, encode_response_items::WireItem, encode_response_items::WirePart,
+    annotations::ResponsesLogprob, encode_response_items::OutputItemWire,
+    encode_response_items::OutputPartWire,
 };
 use gateway_core::Json;
 use serde::Serialize;
 
-/// Where events go, and how many went there.
+/// The destination and sequence number of stream events.
 #[derive(Debug)]
-pub(super) struct Emit<'a> {
-    /// Nowhere, for a whole answer.
+pub(super) struct EventEmitter<'a> {
+    /// Nowhere, for a whole response.
     pub(super) out: Option<&'a mut Vec<u8>>,
     pub(super) next: &'a mut u64,
 }
 
 #[derive(Serialize)]
-struct Event<'a, T> {
+struct NumberedEventWire<'a, T> {
     #[serde(rename = "type")]
     kind: &'a str,
     sequence_number: u64,
@@ -25,14 +26,14 @@ struct Event<'a, T> {
 
 /// An item begins or ends.
 #[derive(Debug, Serialize)]
-pub(super) struct OfItem<'a> {
+pub(super) struct ItemEventWire<'a> {
     pub(super) output_index: usize,
-    pub(super) item: WireItem<'a>,
+    pub(super) item: OutputItemWire<'a>,
 }
 
 /// Something of an item.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Within<'a> {
+pub(super) struct ItemPartEventWire<'a> {
     pub(super) item_id: &'a str,
     pub(super) output_index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +43,7 @@ pub(super) struct Within<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) annotation_index: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) part: Option<WirePart<'a>>,
+    pub(super) part: Option<OutputPartWire<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) delta: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,13 +57,13 @@ pub(super) struct Within<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) input: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) logprobs: Option<&'a [Likelihood]>,
+    pub(super) logprobs: Option<&'a [ResponsesLogprob]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) annotation: Option<&'a Json>,
 }
 
-impl Emit<'_> {
-    /// Writes an event, unless nobody listens.
+impl EventEmitter<'_> {
+    /// Writes an event, unless the emitter is silent.
     pub(super) fn event(&mut self, kind: &str, fields: impl Serialize) {
         let Some(out) = &mut self.out else { return };
         let sequence_number = *self.next;
@@ -70,7 +71,7 @@ impl Emit<'_> {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\ndata: ");
-        let event = Event { kind, sequence_number, fields };
+        let event = NumberedEventWire { kind, sequence_number, fields };
         // Writing to memory does not fail, and what is written has strings for keys.
         let written = serde_json::to_writer(&mut **out, &event);
         debug_assert!(written.is_ok(), "an event that JSON cannot say");

@@ -1,6 +1,9 @@
 //! Tools and the choice among them, as Responses writes them: flat.
 
-use crate::responses::body::{Members, items, read};
+use crate::json::{
+    lazy_object::LazyObject,
+    path::{items, read_param},
+};
 use gateway_core::{
     Custom, Dialect, Function, GatewayError, Json, Opaque, Result, ToolChoice, ToolKind, ToolSpec,
 };
@@ -11,7 +14,7 @@ use std::borrow::Cow;
 /// A tool on the wire.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum WireTool<'a> {
+pub(super) enum ResponsesToolWire<'a> {
     Function {
         name: &'a str,
         description: Option<&'a str>,
@@ -33,20 +36,20 @@ pub(super) enum WireTool<'a> {
 /// A choice among tools on the wire.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum WireChoice<'a> {
+pub(super) enum ResponsesToolChoiceWire<'a> {
     Word(&'static str),
-    One(Named<'a>),
+    One(NamedToolChoiceWire<'a>),
     Allowed {
         #[serde(rename = "type")]
         kind: &'static str,
         mode: &'static str,
-        tools: Vec<Named<'a>>,
+        tools: Vec<NamedToolChoiceWire<'a>>,
     },
 }
 
-/// One tool, by name.
+/// A tool choice that names one tool.
 #[derive(Debug, Serialize)]
-pub(super) struct Named<'a> {
+pub(super) struct NamedToolChoiceWire<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,33 +57,35 @@ pub(super) struct Named<'a> {
 }
 
 /// The wire's form of `tool`; of hosted tools only those that this dialect knows.
-pub(super) fn write_tool(tool: &ToolSpec) -> Option<WireTool<'_>> {
+pub(super) fn write_tool(tool: &ToolSpec) -> Option<ResponsesToolWire<'_>> {
     match &tool.kind {
-        ToolKind::Function(function) => Some(WireTool::Function {
+        ToolKind::Function(function) => Some(ResponsesToolWire::Function {
             name: &function.name,
             description: function.description.as_deref(),
             parameters: function.parameters.as_ref(),
             strict: function.strict.unwrap_or(false),
         }),
-        ToolKind::Custom(custom) => Some(WireTool::Custom {
+        ToolKind::Custom(custom) => Some(ResponsesToolWire::Custom {
             name: &custom.name,
             description: custom.description.as_deref(),
             format: custom.format.as_ref().map(flat_format),
         }),
-        ToolKind::Hosted(hosted) => {
-            (hosted.dialect == Dialect::Responses).then_some(WireTool::Hosted(&hosted.json))
-        }
+        ToolKind::Hosted(hosted) => (hosted.dialect == Dialect::Responses)
+            .then_some(ResponsesToolWire::Hosted(&hosted.json)),
     }
 }
 
 /// The wire's form of `choice` among `tools`.
-pub(super) fn write_choice<'a>(choice: &'a ToolChoice, tools: &'a [ToolSpec]) -> WireChoice<'a> {
+pub(super) fn write_choice<'a>(
+    choice: &'a ToolChoice,
+    tools: &'a [ToolSpec],
+) -> ResponsesToolChoiceWire<'a> {
     match choice {
-        ToolChoice::Auto => WireChoice::Word("auto"),
-        ToolChoice::None => WireChoice::Word("none"),
-        ToolChoice::Required => WireChoice::Word("required"),
-        ToolChoice::Named(name) => WireChoice::One(named(name, tools)),
-        ToolChoice::Allowed { names, required } => WireChoice::Allowed {
+        ToolChoice::Auto => ResponsesToolChoiceWire::Word("auto"),
+        ToolChoice::None => ResponsesToolChoiceWire::Word("none"),
+        ToolChoice::Required => ResponsesToolChoiceWire::Word("required"),
+        ToolChoice::Named(name) => ResponsesToolChoiceWire::One(named(name, tools)),
+        ToolChoice::Allowed { names, required } => ResponsesToolChoiceWire::Allowed {
             kind: "allowed_tools",
             mode: if *required { "required" } else { "auto" },
             tools: names.iter().map(|name| named(name, tools)).collect(),
@@ -88,12 +93,14 @@ pub(super) fn write_choice<'a>(choice: &'a ToolChoice, tools: &'a [ToolSpec]) ->
     }
 }
 
-fn named<'a>(name: &'a str, tools: &[ToolSpec]) -> Named<'a> {
+fn named<'a>(name: &'a str, tools: &[ToolSpec]) -> NamedToolChoiceWire<'a> {
     let kind = tools.iter().find(|tool| tool.name() == name).map(|tool| &tool.kind);
     match kind {
-        Some(ToolKind::Hosted(_)) => Named { kind: name, name: None },
-        Some(ToolKind::Custom(_)) => Named { kind: "custom", name: Some(name) },
-        Some(ToolKind::Function(_)) | None => Named { kind: "function", name: Some(name) },
+        Some(ToolKind::Hosted(_)) => NamedToolChoiceWire { kind: name, name: None },
+        Some(ToolKind::Custom(_)) => NamedToolChoiceWire { kind: "custom", name: Some(name) },
+        Some(ToolKind::Function(_)) | None => {
+            NamedToolChoiceWire { kind: "function", name: Some(name) }
+        }
     }
 }
 
@@ -115,7 +122,7 @@ fn read_tool(raw: &RawValue, at: usize) -> Result<ToolSpec> {
         format: Option<Json>,
     }
     let Wire { kind, name, description, parameters, strict, format } =
-        read(raw, || format!("tools[{at}]"))?;
+        read_param(raw, || format!("tools[{at}]"))?;
     let nameless = || GatewayError::invalid(format!("tools[{at}].name"), "a tool needs a name");
     let kind = match &*kind {
         "function" => ToolKind::Function(Function {
@@ -155,7 +162,7 @@ pub(super) fn read_choice(raw: &RawValue) -> Result<ToolChoice> {
     }
     let param = || "tool_choice".to_owned();
     if raw.get().starts_with('"') {
-        return match &*read::<Cow<'_, str>>(raw, param)? {
+        return match &*read_param::<Cow<'_, str>>(raw, param)? {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
             // As Anthropic and Mistral say it.
@@ -166,7 +173,7 @@ pub(super) fn read_choice(raw: &RawValue) -> Result<ToolChoice> {
             )),
         };
     }
-    let mut one: One<'_> = read(raw, param)?;
+    let mut one: One<'_> = read_param(raw, param)?;
     if one.kind == "allowed_tools" {
         let required = one.mode.as_deref() == Some("required");
         let names = std::mem::take(&mut one.tools).into_iter().map(name).collect();
@@ -180,14 +187,14 @@ fn flat_format(format: &Json) -> Json {
     #[derive(Deserialize)]
     struct Nested<'a> {
         #[serde(borrow)]
-        grammar: Members<'a>,
+        grammar: LazyObject<'a>,
     }
     #[derive(Serialize)]
     struct Flat<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
         #[serde(flatten)]
-        grammar: Members<'a>,
+        grammar: LazyObject<'a>,
     }
     let Ok(Nested { grammar }) = format.read() else { return format.clone() };
     Json::of(&Flat { kind: "grammar", grammar })
@@ -199,10 +206,10 @@ fn nested_format(format: &Json) -> Json {
     struct Nested<'a> {
         #[serde(rename = "type")]
         kind: &'static str,
-        grammar: Members<'a>,
+        grammar: LazyObject<'a>,
     }
-    let Ok(mut members) = format.read::<Members<'_>>() else { return format.clone() };
-    let is_grammar = members.string("type").as_deref() == Some("grammar");
+    let Ok(mut members) = format.read::<LazyObject<'_>>() else { return format.clone() };
+    let is_grammar = members.text("type").as_deref() == Some("grammar");
     if !is_grammar || members.get("grammar").is_some() {
         return format.clone();
     }

@@ -1,33 +1,33 @@
-//! Token counts.
+//! Converts token counts of the Responses API.
 
-use crate::token_count::{Reading, Tokens};
+use crate::token_count::{CountReader, LenientTokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
 /// Token counts on the wire.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(super) struct WireUsage {
-    input_tokens: Option<Tokens>,
-    input_tokens_details: Option<InputDetails>,
-    output_tokens: Option<Tokens>,
-    output_tokens_details: Option<OutputDetails>,
-    total_tokens: Option<Tokens>,
+pub(super) struct ResponsesUsageWire {
+    input_tokens: Option<LenientTokens>,
+    input_tokens_details: Option<InputTokensDetailsWire>,
+    output_tokens: Option<LenientTokens>,
+    output_tokens_details: Option<OutputTokensDetailsWire>,
+    total_tokens: Option<LenientTokens>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-struct InputDetails {
-    cached_tokens: Option<Tokens>,
-    cache_write_tokens: Option<Tokens>,
+struct InputTokensDetailsWire {
+    cached_tokens: Option<LenientTokens>,
+    cache_write_tokens: Option<LenientTokens>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-struct OutputDetails {
-    reasoning_tokens: Option<Tokens>,
+struct OutputTokensDetailsWire {
+    reasoning_tokens: Option<LenientTokens>,
 }
 
-impl From<WireUsage> for Usage {
-    fn from(wire: WireUsage) -> Self {
-        let mut reading = Reading::default();
+impl From<ResponsesUsageWire> for Usage {
+    fn from(wire: ResponsesUsageWire) -> Self {
+        let mut reading = CountReader::default();
         let inputs = wire.input_tokens_details.unwrap_or_default();
         let outputs = wire.output_tokens_details.unwrap_or_default();
         let mut input = reading.count(wire.input_tokens);
@@ -50,17 +50,17 @@ impl From<WireUsage> for Usage {
     }
 }
 
-impl From<&Usage> for WireUsage {
+impl From<&Usage> for ResponsesUsageWire {
     fn from(usage: &Usage) -> Self {
         let cache_write = usage.cache_write.saturating_add(usage.cache_write_1h);
         Self {
             input_tokens: Some(usage.prompt().into()),
-            input_tokens_details: Some(InputDetails {
+            input_tokens_details: Some(InputTokensDetailsWire {
                 cached_tokens: Some(usage.cache_read.into()),
                 cache_write_tokens: Some(cache_write.into()),
             }),
             output_tokens: Some(usage.completion().into()),
-            output_tokens_details: Some(OutputDetails {
+            output_tokens_details: Some(OutputTokensDetailsWire {
                 reasoning_tokens: Some(usage.reasoning.into()),
             }),
             total_tokens: Some(usage.total().into()),
@@ -74,12 +74,12 @@ mod tests {
 
     #[track_caller]
     fn check(wire: &str, expected: Usage) {
-        let read: WireUsage = serde_json::from_str(wire).unwrap();
+        let read: ResponsesUsageWire = serde_json::from_str(wire).unwrap();
         assert_eq!(Usage::from(read), expected);
     }
 
     #[test]
-    fn the_classes_are_taken_apart() {
+    fn token_classes_are_disjoint() {
         check(
             r#"{"input_tokens":10,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},
                 "output_tokens":7,"output_tokens_details":{"reasoning_tokens":5},"total_tokens":17}"#,
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_cannot_be_are_bounded() {
+    fn inconsistent_counts_are_bounded() {
         check(
             r#"{"input_tokens":1,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":9},
                 "output_tokens":2,"output_tokens_details":{"reasoning_tokens":5},"total_tokens":9}"#,
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_usage_decodes_to_same_usage() {
         let usage = Usage {
             input: 1,
             cache_read: 2,
@@ -121,6 +121,6 @@ mod tests {
             stated_total: Some(99),
             ..Usage::default()
         };
-        check(&serde_json::to_string(&WireUsage::from(&usage)).unwrap(), usage);
+        check(&serde_json::to_string(&ResponsesUsageWire::from(&usage)).unwrap(), usage);
     }
 }

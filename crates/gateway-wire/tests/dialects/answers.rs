@@ -1,4 +1,4 @@
-//! An answer is written in one dialect and read again.
+//! A response is written in one dialect and read again.
 
 use crate::{fold, read, told};
 use bytes::Bytes;
@@ -7,19 +7,19 @@ use gateway_core::{
     ToolCallDelta, Usage,
 };
 use gateway_wire::{
-    Caller, Ids, Reply, Upstream,
-    chat::{ChatCaller, ChatUpstream, Quirks},
-    messages::{MessagesCaller, MessagesUpstream},
-    responses::{ResponsesCaller, ResponsesUpstream},
+    IdGenerator, InboundDialect, OutboundDialect, ResponseContext,
+    chat::{ChatInbound, ChatOutbound, Quirks},
+    messages::{MessagesInbound, MessagesOutbound},
+    responses::{ResponsesInbound, ResponsesOutbound},
 };
 use proptest::prelude::*;
 use std::sync::Arc;
 
-fn both() -> Vec<(Box<dyn Upstream>, Box<dyn Caller>)> {
+fn both() -> Vec<(Box<dyn OutboundDialect>, Box<dyn InboundDialect>)> {
     vec![
-        (Box::new(ChatUpstream { quirks: Quirks::OPENAI }), Box::new(ChatCaller)),
-        (Box::new(ResponsesUpstream), Box::new(ResponsesCaller)),
-        (Box::new(MessagesUpstream), Box::new(MessagesCaller)),
+        (Box::new(ChatOutbound { quirks: Quirks::OPENAI }), Box::new(ChatInbound)),
+        (Box::new(ResponsesOutbound), Box::new(ResponsesInbound)),
+        (Box::new(MessagesOutbound), Box::new(MessagesInbound)),
     ]
 }
 
@@ -32,7 +32,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// An answer in steps, as some upstream may take them.
+/// A response in steps, as some upstream may take them.
 fn events() -> impl Strategy<Value = Vec<StreamEvent>> {
     let texts = |most| prop::collection::vec(text(), 0..most);
     let calls = prop::collection::vec(texts(3), 0..3);
@@ -81,17 +81,22 @@ fn events() -> impl Strategy<Value = Vec<StreamEvent>> {
     )
 }
 
-fn asked(stream: bool) -> (ProviderRequest, Reply) {
+fn asked(stream: bool) -> (ProviderRequest, ResponseContext) {
     let mut request = ChatRequest::user("m", "hello");
     (request.stream, request.stream_usage) = (stream, stream);
     let mut call = ProviderRequest::new(request.clone());
     call.inspection = Inspection::Full;
     let payload = Payload::Parsed(Arc::new(request));
-    let reply = Reply { payload, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) };
+    let reply = ResponseContext {
+        payload,
+        model: "m".to_owned(),
+        created: 1_700_000_000,
+        ids: IdGenerator::new(7),
+    };
     (call, reply)
 }
 
-fn streamed(caller: &dyn Caller, events: Vec<StreamEvent>) -> Vec<u8> {
+fn streamed(caller: &dyn InboundDialect, events: Vec<StreamEvent>) -> Vec<u8> {
     let mut writer = caller.writer(asked(true).1);
     let mut out = Vec::new();
     for event in events {
@@ -107,7 +112,7 @@ proptest! {
     /// For every pair of dialects: what A streams, read and told in B, streamed or whole, and read
     /// again, says the same; wherever the network cuts.
     #[test]
-    fn an_answer_is_the_same_streamed_and_whole_in_every_pair(
+    fn streamed_response_equals_whole_response_for_every_dialect_pair(
         events in events(),
         cuts in prop::collection::vec(0..20_000_usize, 0..40),
         from in 0..3_usize,
@@ -125,13 +130,13 @@ proptest! {
         prop_assert_eq!(&told(&fold(again)), &expected);
         let (call, reply) = asked(false);
         let body = Bytes::from(down_b.write_whole(fold(heard), reply));
-        let whole = up_b.read_whole(&call, body, Ids::new(5)).expect("an answer");
+        let whole = up_b.read_whole(&call, body, IdGenerator::new(5)).expect("an answer");
         prop_assert_eq!(&told(&fold(whole.events)), &expected);
     }
 
     /// A stream that stops before its end is never taken for a complete one.
     #[test]
-    fn no_part_of_a_stream_is_complete(events in events(), at in 0..3_usize, part in 0.0..1.0_f64) {
+    fn truncated_stream_is_never_complete(events in events(), at in 0..3_usize, part in 0.0..1.0_f64) {
         let (upstream, caller) = &both()[at];
         let bytes = streamed(&**caller, events);
         let text = String::from_utf8(bytes).expect("text");

@@ -1,14 +1,14 @@
-//! What answers cost, from each shape in which providers count their tokens.
+//! What responses cost, from each shape in which providers count their tokens.
 
 use bytes::Bytes;
 use gateway_core::{ChatRequest, Price, ProviderRequest, StreamEvent, Usage};
 use gateway_wire::{
-    Ids, Upstream, chat::ChatUpstream, gemini::GeminiUpstream, messages::MessagesUpstream,
-    ollama::OllamaUpstream, responses::ResponsesUpstream,
+    IdGenerator, OutboundDialect, chat::ChatOutbound, gemini::GeminiOutbound,
+    messages::MessagesOutbound, ollama::OllamaOutbound, responses::ResponsesOutbound,
 };
 
-/// So many nano-dollars for a token of each class: another prime for each, so that no token can be
-/// taken for one of another class.
+/// The number of nano-dollars for a token of each class: another prime for each, so that no token
+/// can be taken for one of another class.
 const fn price() -> Price {
     const MILLION: u64 = 1_000_000;
     Price {
@@ -23,11 +23,11 @@ const fn price() -> Price {
     }
 }
 
-/// What is read of `answer`.
-fn usage(upstream: &dyn Upstream, answer: &str) -> Usage {
+/// What is read of `response`.
+fn usage(upstream: &dyn OutboundDialect, answer: &str) -> Usage {
     let call = ProviderRequest::new(ChatRequest::user("m", "Hello"));
     let body = Bytes::copy_from_slice(answer.as_bytes());
-    let chunk = upstream.read_whole(&call, body, Ids::new(1)).expect("an answer");
+    let chunk = upstream.read_whole(&call, body, IdGenerator::new(1)).expect("an answer");
     let told =
         chunk.events.iter().rev().find_map(|event| {
             if let StreamEvent::Usage(usage) = event { Some(*usage) } else { None }
@@ -35,9 +35,15 @@ fn usage(upstream: &dyn Upstream, answer: &str) -> Usage {
     told.expect("counts")
 }
 
-/// `answer` has these classes, of which `total` is the sum, and costs so many nano-dollars.
+/// `response` has these classes, of which `total` is the sum, and costs so many nano-dollars.
 #[track_caller]
-fn check(upstream: &dyn Upstream, answer: &str, classes: Usage, total: u64, nano_dollars: u64) {
+fn check(
+    upstream: &dyn OutboundDialect,
+    answer: &str,
+    classes: Usage,
+    total: u64,
+    nano_dollars: u64,
+) {
     let read = usage(upstream, answer);
     assert_eq!(read, classes, "{answer}");
     assert_eq!(read.stated_total, None, "its total is the sum: {answer}");
@@ -50,7 +56,7 @@ fn check_chat(usage: &str, classes: Usage, total: u64, nano_dollars: u64) {
     let said = r#"{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}"#;
     let answer =
         format!(r#"{{"object":"chat.completion","choices":[{said}],"usage":{{{usage}}}}}"#);
-    check(&ChatUpstream::default(), &answer, classes, total, nano_dollars);
+    check(&ChatOutbound::default(), &answer, classes, total, nano_dollars);
 }
 
 const NONE: Usage = Usage {
@@ -67,7 +73,7 @@ const NONE: Usage = Usage {
 };
 
 #[test]
-fn what_openai_counts() {
+fn openai_usage_is_priced() {
     check_chat(
         r#""prompt_tokens":12,"completion_tokens":8,"total_tokens":20"#,
         Usage { input: 12, output: 8, ..NONE },
@@ -94,7 +100,7 @@ fn what_openai_counts() {
 }
 
 #[test]
-fn what_those_who_speak_like_openai_count() {
+fn openai_compatible_usage_is_priced() {
     // DeepSeek, who tells hits and misses of the cache.
     check_chat(
         r#""prompt_tokens":30,"completion_tokens":9,"total_tokens":39,
@@ -157,13 +163,13 @@ fn what_those_who_speak_like_openai_count() {
 }
 
 #[test]
-fn what_responses_count() {
+fn responses_usage_is_priced() {
     let said = r#"{"type":"message","role":"assistant",
         "content":[{"type":"output_text","text":"x"}]}"#;
     let counts = r#"{"input_tokens":60,"input_tokens_details":{"cached_tokens":24},
         "output_tokens":30,"output_tokens_details":{"reasoning_tokens":12},"total_tokens":90}"#;
     check(
-        &ResponsesUpstream,
+        &ResponsesOutbound,
         &format!(
             r#"{{"object":"response","status":"completed","output":[{said}],"usage":{counts}}}"#
         ),
@@ -178,11 +184,11 @@ fn check_messages(usage: &str, classes: Usage, total: u64, nano_dollars: u64) {
     let said = r#""role":"assistant","content":[{"type":"text","text":"x"}]"#;
     let answer =
         format!(r#"{{"type":"message",{said},"stop_reason":"end_turn","usage":{{{usage}}}}}"#);
-    check(&MessagesUpstream, &answer, classes, total, nano_dollars);
+    check(&MessagesOutbound, &answer, classes, total, nano_dollars);
 }
 
 #[test]
-fn what_anthropic_counts() {
+fn anthropic_usage_is_priced() {
     check_messages(
         r#""input_tokens":10,"cache_creation_input_tokens":9,"cache_read_input_tokens":20,
            "cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5},
@@ -210,7 +216,7 @@ fn what_anthropic_counts() {
 }
 
 #[test]
-fn what_gemini_counts() {
+fn gemini_usage_is_priced() {
     let said = r#"{"content":{"role":"model","parts":[{"text":"x"}]},"finishReason":"STOP"}"#;
     let counts = r#"{"promptTokenCount":40,"cachedContentTokenCount":15,
         "toolUsePromptTokenCount":6,"candidatesTokenCount":12,"thoughtsTokenCount":9,
@@ -219,7 +225,7 @@ fn what_gemini_counts() {
           {"modality":"AUDIO","tokenCount":5}],
         "candidatesTokensDetails":[{"modality":"TEXT","tokenCount":12}]}"#;
     check(
-        &GeminiUpstream,
+        &GeminiOutbound,
         &format!(r#"{{"candidates":[{said}],"usageMetadata":{counts}}}"#),
         Usage { input: 26, cache_read: 15, audio_input: 5, output: 12, reasoning: 9, ..NONE },
         67,
@@ -228,9 +234,9 @@ fn what_gemini_counts() {
 }
 
 #[test]
-fn what_ollama_counts() {
+fn ollama_usage_is_priced() {
     check(
-        &OllamaUpstream::default(),
+        &OllamaOutbound::default(),
         r#"{"model":"m","message":{"role":"assistant","content":"x"},"done":true,
             "done_reason":"stop","prompt_eval_count":11,"prompt_eval_duration":5,"eval_count":7}"#,
         Usage { input: 11, output: 7, ..NONE },

@@ -1,4 +1,4 @@
-//! What holds between dialects: nothing is lost but what the documentation says, and an answer is
+//! What holds between dialects: nothing is lost but what the documentation says, and a response is
 //! the same however it comes.
 #![cfg(test)]
 
@@ -9,17 +9,17 @@ mod streams;
 
 use bytes::Bytes;
 use gateway_core::{ChatResponse, Chunk, Collector, Content, ProviderRequest, Result, StreamEvent};
-use gateway_wire::{Ids, MAX_ANSWER_BYTES, Upstream, framing::Splitter};
+use gateway_wire::{IdGenerator, MAX_ANSWER_BYTES, OutboundDialect, framing::EventSplitter};
 
 /// Reads `stream`, which comes in pieces that end at `cuts`.
 fn read(
-    upstream: &dyn Upstream,
+    upstream: &dyn OutboundDialect,
     call: &ProviderRequest,
     stream: &[u8],
     cuts: &[usize],
 ) -> Result<Vec<StreamEvent>> {
-    let mut reader = upstream.reader(call, Ids::new(3));
-    let mut splitter = Splitter::new(upstream.framing(), MAX_ANSWER_BYTES);
+    let mut reader = upstream.reader(call, IdGenerator::new(3));
+    let mut splitter = EventSplitter::new(upstream.framing(), MAX_ANSWER_BYTES);
     let mut events = Vec::new();
     let mut take = |block: Option<Bytes>, events: &mut Vec<StreamEvent>| -> Result<()> {
         if let Some(block) = block {
@@ -42,14 +42,14 @@ fn read(
     Ok(events)
 }
 
-/// The answer that `events` are the steps of.
+/// The response that `events` are the steps of.
 fn fold(events: Vec<StreamEvent>) -> ChatResponse {
     let mut answer = Collector::default();
     answer.extend(events);
     answer.finish()
 }
 
-/// What an answer says, in short.
+/// What a response says, in short.
 fn told(answer: &ChatResponse) -> String {
     let choice = &answer.choices[0];
     let calls = answer.tool_calls().map(|call| format!("{}({})", call.name, call.arguments));

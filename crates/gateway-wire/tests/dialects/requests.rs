@@ -2,32 +2,32 @@
 
 use gateway_core::{ChatRequest, Dialect};
 use gateway_wire::{
-    Caller, Upstream,
-    chat::{ChatCaller, ChatUpstream, Quirks},
-    feature_matrix::{self, FEATURES, Fate, Feature, columns},
-    messages::{MessagesCaller, MessagesUpstream},
-    responses::{ResponsesCaller, ResponsesUpstream},
+    InboundDialect, OutboundDialect,
+    chat::{ChatInbound, ChatOutbound, Quirks},
+    feature_matrix::{self, FEATURES, FeatureSupport, RequestFeature, columns},
+    messages::{MessagesInbound, MessagesOutbound},
+    responses::{ResponsesInbound, ResponsesOutbound},
 };
 use proptest::{prelude::*, sample::subsequence};
 use std::collections::BTreeSet;
 
 /// The dialects that are spoken on both sides.
-fn both() -> Vec<(Box<dyn Upstream>, Box<dyn Caller>)> {
+fn both() -> Vec<(Box<dyn OutboundDialect>, Box<dyn InboundDialect>)> {
     vec![
-        (Box::new(ChatUpstream { quirks: Quirks::OPENAI }), Box::new(ChatCaller)),
-        (Box::new(ResponsesUpstream), Box::new(ResponsesCaller)),
-        (Box::new(MessagesUpstream), Box::new(MessagesCaller)),
+        (Box::new(ChatOutbound { quirks: Quirks::OPENAI }), Box::new(ChatInbound)),
+        (Box::new(ResponsesOutbound), Box::new(ResponsesInbound)),
+        (Box::new(MessagesOutbound), Box::new(MessagesInbound)),
     ]
 }
 
 /// What of `features` a request says.
-fn said(request: &ChatRequest, features: &[&Feature]) -> BTreeSet<&'static str> {
+fn said(request: &ChatRequest, features: &[&RequestFeature]) -> BTreeSet<&'static str> {
     features.iter().filter(|it| (it.seen)(request)).map(|it| it.name).collect()
 }
 
 /// Through the bytes of a dialect: what they are read as, and whether anything was told as lost.
 fn through(
-    (upstream, caller): &(Box<dyn Upstream>, Box<dyn Caller>),
+    (upstream, caller): &(Box<dyn OutboundDialect>, Box<dyn InboundDialect>),
     request: ChatRequest,
 ) -> Option<(ChatRequest, BTreeSet<String>)> {
     let (body, dropped) = feature_matrix::encode(&**upstream, request).ok()?;
@@ -35,7 +35,7 @@ fn through(
     Some((decoded, dropped.iter().map(str::to_owned).collect()))
 }
 
-/// What `responses` is asked for by us, with every request for thinking: nobody said it, so nobody
+/// What `responses` is asked for by us, with every request for thinking: no one said it, so no one
 /// misses it.
 const OURS: [&str; 2] = ["include", "store"];
 
@@ -44,7 +44,7 @@ const MERGED: &[(&str, Dialect)] = &[
     // A result says so itself.
     ("that a tool failed", Dialect::Chat),
     ("that a tool failed", Dialect::Responses),
-    // Pictures are the user's: they follow the result.
+    // Images are the user's: they follow the result.
     ("a picture as a result", Dialect::Chat),
 ];
 
@@ -53,7 +53,7 @@ fn is_merged(name: &str, dialect: Dialect) -> bool {
 }
 
 /// What does not go together in a real request.
-fn are_compatible(features: &[&Feature]) -> bool {
+fn are_compatible(features: &[&RequestFeature]) -> bool {
     let count = |part: &str| features.iter().filter(|it| it.name.contains(part)).count();
     let choices = ["that no tool be called", "that a tool be called", "which tool be called"];
     let choices = features.iter().filter(|it| choices.contains(&it.name)).count();
@@ -70,12 +70,12 @@ fn are_compatible(features: &[&Feature]) -> bool {
     choices < 2 && formats < 2 && calls < 2 && samples < 2 && none < 2 && thinking
 }
 
-fn features() -> impl Strategy<Value = Vec<&'static Feature>> {
-    let all: Vec<&Feature> = FEATURES.iter().collect();
+fn features() -> impl Strategy<Value = Vec<&'static RequestFeature>> {
+    let all: Vec<&RequestFeature> = FEATURES.iter().collect();
     subsequence(all, 0..6).prop_filter("they go together", |it| are_compatible(it))
 }
 
-fn request_of(features: &[&Feature]) -> ChatRequest {
+fn request_of(features: &[&RequestFeature]) -> ChatRequest {
     let mut request = feature_matrix::plain();
     for feature in features {
         (feature.add)(&mut request);
@@ -92,29 +92,29 @@ proptest! {
     /// From A through B and back to A, a request loses only what the table says that A or B does not
     /// carry; and it is told of all that B does not.
     #[test]
-    fn a_request_loses_only_what_the_table_says(features in features(), from in 0..3_usize, to in 0..3_usize) {
+    fn translated_request_loses_only_documented_features(features in features(), from in 0..3_usize, to in 0..3_usize) {
         let dialects = both();
         let (a, b) = (&dialects[from], &dialects[to]);
         // What the caller can say in its dialect.
-        let can_say = |it: &&Feature| it.fate(&*a.0) == Fate::Carried;
+        let can_say = |it: &&RequestFeature| it.support(&*a.0) == FeatureSupport::Carried;
         let features: Vec<_> = features.into_iter().filter(can_say).collect();
         let Some((asked, _)) = through(a, request_of(&features)) else { return Ok(()) };
         let features: Vec<_> = features.into_iter().filter(|it| (it.seen)(&asked)).collect();
-        let fates: Vec<_> = features.iter().map(|it| it.fate(&*b.0)).collect();
+        let fates: Vec<_> = features.iter().map(|it| it.support(&*b.0)).collect();
         let (plain, _) = through(a, feature_matrix::plain()).expect("it can be said everywhere");
         let (_, always) = through(b, plain).expect("it can be said everywhere");
         let Some((sent, told)) = through(b, asked) else {
-            prop_assert!(fates.contains(&Fate::Refused), "refused, though the table says otherwise");
+            prop_assert!(fates.contains(&FeatureSupport::Refused), "refused, though the table says otherwise");
             return Ok(());
         };
-        prop_assert!(!fates.contains(&Fate::Refused), "not refused, though the table says so");
+        prop_assert!(!fates.contains(&FeatureSupport::Refused), "not refused, though the table says so");
         let mut missed = told.difference(&always).filter(|name| !OURS.contains(&name.as_str()));
-        prop_assert_eq!(fates.contains(&Fate::Dropped), missed.next().is_some(), "{:?}", told);
+        prop_assert_eq!(fates.contains(&FeatureSupport::Dropped), missed.next().is_some(), "{:?}", told);
         let (back, _) = through(a, sent).expect("what was said once can be said again");
         let expected: BTreeSet<_> = features
             .iter()
             .zip(&fates)
-            .filter(|(it, fate)| **fate == Fate::Carried && !is_merged(it.name, b.0.dialect()))
+            .filter(|(it, support)| **support == FeatureSupport::Carried && !is_merged(it.name, b.0.dialect()))
             .map(|(it, _)| it.name)
             .collect();
         let kept = said(&back, &features);
@@ -123,23 +123,23 @@ proptest! {
 
     /// What is dropped for a set of features is what is dropped for each of them.
     #[test]
-    fn every_dialect_tells_what_it_leaves_behind(features in features(), at in 0..6_usize) {
+    fn dropped_features_are_reported_in_every_dialect(features in features(), at in 0..6_usize) {
         let columns = columns();
         let upstream = &*columns[at].upstream;
-        let fates: Vec<_> = features.iter().map(|it| it.fate(upstream)).collect();
+        let fates: Vec<_> = features.iter().map(|it| it.support(upstream)).collect();
         match feature_matrix::encode(upstream, request_of(&features)) {
             Ok((body, dropped)) => {
-                prop_assert!(!fates.contains(&Fate::Refused));
-                prop_assert_eq!(fates.contains(&Fate::Dropped), !dropped.is_empty());
+                prop_assert!(!fates.contains(&FeatureSupport::Refused));
+                prop_assert_eq!(fates.contains(&FeatureSupport::Dropped), !dropped.is_empty());
                 serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("JSON");
             }
-            Err(_) => prop_assert!(fates.contains(&Fate::Refused)),
+            Err(_) => prop_assert!(fates.contains(&FeatureSupport::Refused)),
         }
     }
 
     /// Words are what a request is about: not one of them is lost anywhere.
     #[test]
-    fn no_word_is_lost(words in prop::collection::vec("[a-z]{8}", 1..6), at in 0..6_usize) {
+    fn translated_request_keeps_every_word(words in prop::collection::vec("[a-z]{8}", 1..6), at in 0..6_usize) {
         use gateway_core::{Message, Role};
         let mut request = feature_matrix::plain();
         let roles = [Role::User, Role::Assistant, Role::System, Role::Developer];
@@ -157,7 +157,7 @@ proptest! {
     /// A prompt that was cached is found again: tools stand in the caller's order, their schemas to
     /// the letter, and the same request is the same bytes.
     #[test]
-    fn a_prompt_is_the_same_from_request_to_request(names in prop::collection::btree_set("[a-z]{6}", 1..8), at in 0..6_usize) {
+    fn encoded_prompt_is_stable_across_requests(names in prop::collection::btree_set("[a-z]{6}", 1..8), at in 0..6_usize) {
         use gateway_core::{Json, ToolSpec};
         let names: Vec<_> = names.into_iter().rev().collect();
         let mut request = feature_matrix::plain();

@@ -1,13 +1,13 @@
-//! Dialects that only upstreams speak: their streams fold to their whole answers.
+//! Dialects that only upstreams speak: their streams fold to their whole responses.
 
 use crate::{fold, read, told};
 use bytes::Bytes;
 use gateway_core::{ChatRequest, Inspection, ProviderRequest};
-use gateway_wire::{Ids, Upstream, gemini::GeminiUpstream, ollama::OllamaUpstream};
+use gateway_wire::{IdGenerator, OutboundDialect, gemini::GeminiOutbound, ollama::OllamaOutbound};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// A piece of an answer.
+/// A piece of a response.
 #[derive(Clone, Debug)]
 enum Piece {
     Thought(String),
@@ -81,13 +81,13 @@ fn ollama(pieces: &[Piece], done: bool) -> Value {
 }
 
 fn check(
-    upstream: &dyn Upstream,
+    upstream: &dyn OutboundDialect,
     stream: &[u8],
     whole: &Value,
     cuts: &[usize],
 ) -> Result<(), TestCaseError> {
     let body = Bytes::from(whole.to_string());
-    let whole = upstream.read_whole(&call(false), body, Ids::new(3)).expect("an answer");
+    let whole = upstream.read_whole(&call(false), body, IdGenerator::new(3)).expect("an answer");
     let heard = read(upstream, &call(true), stream, cuts).expect("it is complete");
     prop_assert_eq!(&heard, &read(upstream, &call(true), stream, &[]).expect("it is complete"));
     prop_assert_eq!(told(&fold(heard)), told(&fold(whole.events)));
@@ -96,23 +96,23 @@ fn check(
 
 proptest! {
     #[test]
-    fn what_gemini_streams_folds_to_what_it_says_whole(pieces in pieces(), cuts in prop::collection::vec(0..9000_usize, 0..40)) {
+    fn gemini_stream_folds_to_whole_response(pieces in pieces(), cuts in prop::collection::vec(0..9000_usize, 0..40)) {
         let parts: Vec<_> = pieces.iter().map(gemini_part).collect();
         let mut stream = String::new();
         for part in &parts {
             stream += &["data: ", &gemini(std::slice::from_ref(part), false).to_string(), "\r\n\r\n"].concat();
         }
         stream += &["data: ", &gemini(&[], true).to_string(), "\r\n\r\n"].concat();
-        check(&GeminiUpstream, stream.as_bytes(), &gemini(&parts, true), &cuts)?;
+        check(&GeminiOutbound, stream.as_bytes(), &gemini(&parts, true), &cuts)?;
     }
 
     #[test]
-    fn what_ollama_streams_folds_to_what_it_says_whole(pieces in pieces(), cuts in prop::collection::vec(0..9000_usize, 0..40)) {
+    fn ollama_stream_folds_to_whole_response(pieces in pieces(), cuts in prop::collection::vec(0..9000_usize, 0..40)) {
         let mut stream = String::new();
         for piece in &pieces {
             stream += &[&ollama(std::slice::from_ref(piece), false).to_string(), "\n"].concat();
         }
         stream += &[&ollama(&[], true).to_string(), "\n"].concat();
-        check(&OllamaUpstream::default(), stream.as_bytes(), &ollama(&pieces, true), &cuts)?;
+        check(&OllamaOutbound::default(), stream.as_bytes(), &ollama(&pieces, true), &cuts)?;
     }
 }

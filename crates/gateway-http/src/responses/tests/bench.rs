@@ -12,7 +12,9 @@ use gateway_engine::{Engine, EngineSettings, MemoryBudget};
 use gateway_limits::{Access, Client};
 use gateway_sessions::Responses;
 use gateway_store::{StoreSettings, Stores};
-use gateway_wire::{Caller as _, Ids, Reply, responses::ResponsesCaller, sse};
+use gateway_wire::{
+    IdGenerator, InboundDialect as _, ResponseContext, responses::ResponsesInbound, sse,
+};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
@@ -124,15 +126,19 @@ pub(super) fn verbatim(
     steps: Vec<Vec<StreamEvent>>,
     ends: bool,
 ) -> Vec<gateway_core::Result<Chunk>> {
-    let reply =
-        Reply { payload: call.payload.clone(), model: "m".into(), created: 1, ids: Ids::new(9) };
+    let reply = ResponseContext {
+        payload: call.payload.clone(),
+        model: "m".into(),
+        created: 1,
+        ids: IdGenerator::new(9),
+    };
     if !call.stream {
         let mut answer = gateway_core::Collector::default();
         answer.extend(steps.into_iter().flatten());
-        let whole = ResponsesCaller.write_whole(answer.finish(), reply);
+        let whole = ResponsesInbound.write_whole(answer.finish(), reply);
         return vec![Ok(Chunk { verbatim: Some(whole.into()), ..Chunk::default() })];
     }
-    let mut writer = ResponsesCaller.writer(reply);
+    let mut writer = ResponsesInbound.writer(reply);
     let mut blocks: Vec<Vec<u8>> = Vec::new();
     for events in steps {
         let mut out = Vec::new();

@@ -10,7 +10,7 @@ use gateway_core::{
 fn put(quirks: Quirks, request: ChatRequest) -> (String, String) {
     let stream = request.stream;
     let encoded =
-        ChatUpstream { quirks }.encode(&call(Payload::Parsed(Arc::new(request)), stream)).unwrap();
+        ChatOutbound { quirks }.encode(&call(Payload::Parsed(Arc::new(request)), stream)).unwrap();
     let dropped = encoded.dropped.iter().collect::<Vec<_>>().join(",");
     (String::from_utf8(encoded.to_vec()).unwrap(), dropped)
 }
@@ -36,7 +36,7 @@ fn check_messages(quirks: Quirks, messages: Vec<Message>, expected: &str, expect
 }
 
 #[test]
-fn parameters_keep_their_spelling() {
+fn parameters_keep_number_spelling() {
     check(
         Quirks::OPENAI,
         r#""temperature":1.0,"top_p":0.25,"seed":9007199254740993,"n":2,"stop":"x","logit_bias":{"50256":-100},"user":"u","custom_thing":{"b" :1,"a":2.50}"#,
@@ -46,7 +46,7 @@ fn parameters_keep_their_spelling() {
 }
 
 #[test]
-fn upstreams_have_their_own_names() {
+fn parameter_is_renamed_for_upstream() {
     let asked = r#""max_tokens":5,"seed":1,"top_k":3,"verbosity":"low""#;
     check(
         Quirks::OPENAI,
@@ -59,14 +59,14 @@ fn upstreams_have_their_own_names() {
 }
 
 #[test]
-fn streams_are_counted_where_that_is_understood() {
+fn stream_usage_is_requested_where_supported() {
     let stream = r#""stream":true"#;
     check(Quirks::OPENAI, stream, r#","stream":true,"stream_options":{"include_usage":true}"#, "");
     check(Quirks::PERPLEXITY, stream, r#","stream":true"#, "");
 }
 
 #[test]
-fn what_another_dialect_left_over_is_not_sent() {
+fn other_dialects_extra_members_are_dropped() {
     let mut request = ChatRequest::user("m", "hi");
     request.extra.push("store", Json::parse("true").unwrap());
     request.dialect = Some(Dialect::Responses);
@@ -74,7 +74,7 @@ fn what_another_dialect_left_over_is_not_sent() {
 }
 
 #[test]
-fn thinking_is_asked_for_in_many_words() {
+fn reasoning_is_encoded_per_upstream() {
     let high = r#""reasoning_effort":"high""#;
     check(Quirks::OPENAI, high, r#","reasoning_effort":"high""#, "");
     check(
@@ -102,7 +102,7 @@ const TOOL: &str =
     r#""tools":[{"type":"function","function":{"name":"f","parameters":{"b" :1.0}}}]"#;
 
 #[test]
-fn tools_and_their_choice() {
+fn tools_and_tool_choice_are_encoded() {
     let tools = &TOOL[1..];
     let tools = format!(",\"{tools}");
     check(Quirks::OPENAI, TOOL, &tools, "");
@@ -127,7 +127,7 @@ fn tools_and_their_choice() {
 }
 
 #[test]
-fn a_narrower_choice_narrows_the_list_where_it_must() {
+fn allowed_tools_filter_list_where_unsupported() {
     let asked = r#""tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}],"tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"g"}]}"#;
     check(
         Quirks::COMPATIBLE,
@@ -144,7 +144,7 @@ fn a_narrower_choice_narrows_the_list_where_it_must() {
 }
 
 #[test]
-fn a_forced_tool_and_thinking_exclude_each_other_at_deepseek() {
+fn deepseek_forced_tool_disables_reasoning() {
     let tools = format!(",\"{}", &TOOL[1..]);
     let forced = format!(r#"{TOOL},"tool_choice":"required""#);
     check(
@@ -162,7 +162,7 @@ fn a_forced_tool_and_thinking_exclude_each_other_at_deepseek() {
 }
 
 #[test]
-fn schemas() {
+fn response_schemas_are_encoded() {
     let asked = r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"b" :1},"strict":true}}"#;
     check(Quirks::OPENAI, asked, &format!(",{asked}"), "");
     // Nobody asked for JSON in words, and then it would be refused.
@@ -196,7 +196,7 @@ fn picture() -> Content {
 }
 
 #[test]
-fn roles() {
+fn roles_are_mapped() {
     let messages = || {
         vec![turn(Role::Developer, vec![text("a")]), turn(Role::User, vec![text("b"), text("c")])]
     };
@@ -215,7 +215,7 @@ fn roles() {
 }
 
 #[test]
-fn a_failure_that_says_so_in_json_stays_json() {
+fn json_tool_error_stays_json() {
     let error = r#"{"error":"slow"}"#;
     let result = ToolResult {
         call_id: "a".to_owned(),
@@ -232,7 +232,7 @@ fn a_failure_that_says_so_in_json_stays_json() {
 }
 
 #[test]
-fn results_come_one_by_one_and_their_pictures_after_them() {
+fn tool_results_are_separate_messages_followed_by_images() {
     let result = |id: &str, parts: Vec<Content>, is_error| {
         let parts = parts.into_iter().map(Into::into).collect();
         Content::ToolResult(ToolResult { call_id: id.to_owned(), name: None, parts, is_error })
@@ -263,7 +263,7 @@ fn results_come_one_by_one_and_their_pictures_after_them() {
 }
 
 #[test]
-fn thinking_in_the_history() {
+fn reasoning_history_is_encoded() {
     let details = Seal {
         dialect: Dialect::Chat,
         kind: SealKind::Details,
@@ -287,7 +287,7 @@ fn thinking_in_the_history() {
 }
 
 #[test]
-fn what_only_another_dialect_knows_is_named() {
+fn unsupported_content_is_reported_as_dropped() {
     let opaque = Content::Opaque(Opaque {
         dialect: Dialect::Messages,
         kind: "server_tool_use".to_owned(),
@@ -311,20 +311,20 @@ fn what_only_another_dialect_knows_is_named() {
 }
 
 #[test]
-fn strict_callers_are_refused_instead() {
+fn strict_request_with_dropped_params_is_rejected() {
     let options = Options { top_k: Some(3), ..Options::default() };
     let request = ChatRequest { options, ..ChatRequest::user("m", "hi") };
     let mut call = call(Payload::Parsed(Arc::new(request)), false);
     call.strict = true;
-    let error = ChatUpstream { quirks: Quirks::OPENAI }.encode(&call).unwrap_err();
+    let error = ChatOutbound { quirks: Quirks::OPENAI }.encode(&call).unwrap_err();
     assert_eq!(error.param(), Some("top_k"));
 }
 
 #[test]
-fn a_call_that_streams_otherwise_than_the_caller_is_written_anew() {
+fn streaming_mismatch_reencodes_request() {
     let mut call = original(r#""stream":true,"x":1"#);
     call.stream = false;
-    let encoded = ChatUpstream { quirks: Quirks::OPENAI }.encode(&call).unwrap();
+    let encoded = ChatOutbound { quirks: Quirks::OPENAI }.encode(&call).unwrap();
     assert_eq!(
         String::from_utf8(encoded.to_vec()).unwrap(),
         r#"{"model":"sent","messages":[{"role":"user","content":"hi"}],"x":1}"#
@@ -332,7 +332,7 @@ fn a_call_that_streams_otherwise_than_the_caller_is_written_anew() {
 }
 
 #[test]
-fn what_is_written_reads_back() {
+fn encoded_request_decodes_to_same_request() {
     let options = Options {
         max_tokens: Some(5),
         reasoning: Some(ReasoningOptions {
@@ -356,5 +356,5 @@ fn what_is_written_reads_back() {
     };
     let (body, dropped) = put(Quirks::OPENAI, request.clone());
     assert_eq!(dropped, "");
-    assert_eq!(ChatCaller.decode()(body.as_bytes()).unwrap(), request);
+    assert_eq!(ChatInbound.decode()(body.as_bytes()).unwrap(), request);
 }

@@ -1,9 +1,13 @@
-//! Whole answers.
+//! Whole responses.
 
 use super::{fixtures, *};
 
 fn read(quirks: Quirks, call: &ProviderRequest, body: &'static str) -> gateway_core::Result<Chunk> {
-    ChatUpstream { quirks }.read_whole(call, Bytes::from_static(body.as_bytes()), Ids::new(2))
+    ChatOutbound { quirks }.read_whole(
+        call,
+        Bytes::from_static(body.as_bytes()),
+        IdGenerator::new(2),
+    )
 }
 
 /// What the caller reads of `body`.
@@ -13,7 +17,7 @@ fn passed(quirks: Quirks, body: &'static str) -> String {
 }
 
 #[test]
-fn answers_that_callers_take_pass_to_the_byte() {
+fn compliant_response_passes_unchanged() {
     assert_eq!(passed(Quirks::OPENAI, fixtures::OPENAI.whole), fixtures::OPENAI.whole);
     let spaced = r#"
         { "choices" : [ { "message" : { "content" : "\u00e9" , "x" : 1.0 } } ] }"#;
@@ -21,7 +25,7 @@ fn answers_that_callers_take_pass_to_the_byte() {
 }
 
 #[test]
-fn others_are_mended() {
+fn noncompliant_response_is_normalized() {
     assert_eq!(
         passed(Quirks::MISTRAL, fixtures::MISTRAL.whole),
         r#"{"id":"a1","object":"chat.completion","created":5,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"yes","tool_calls":[{"id":"c1","function":{"name":"f","arguments":"{\"x\": 1}"},"type":"function"},{"id":"c2","function":{"name":"g","arguments":"{\"y\":2.0}"},"type":"function"}],"reasoning_content":"hm","refusal":null},"finish_reason":"tool_calls","logprobs":null}],"usage":{"prompt_tokens":9,"total_tokens":13,"completion_tokens":4}}"#
@@ -33,7 +37,7 @@ fn others_are_mended() {
 }
 
 #[test]
-fn what_is_passed_on_is_metered() {
+fn passthrough_response_is_metered() {
     let chunk = read(Quirks::OPENAI, &original(""), fixtures::OPENAI.whole).unwrap();
     let [StreamEvent::Finished(_), StreamEvent::Usage(usage)] = chunk.events.as_slice() else {
         panic!("{:?}", chunk.events)
@@ -43,7 +47,7 @@ fn what_is_passed_on_is_metered() {
 }
 
 #[test]
-fn what_is_no_answer_is_an_error() {
+fn invalid_response_is_an_error() {
     let check = |body: &'static str, expected: ErrorKind| {
         for quirks in [Quirks::OPENAI, Quirks::COMPATIBLE] {
             for call in [original(""), composed("")] {
@@ -64,12 +68,12 @@ fn what_is_no_answer_is_an_error() {
 }
 
 #[test]
-fn every_answer_is_written_as_the_standard_says() {
+fn written_response_matches_openai_schema() {
     for fixture in &fixtures::ALL {
         let call = composed("");
         let mut answer = Collector::default();
         answer.extend(read(fixture.quirks, &call, fixture.whole).unwrap().events);
-        let json = ChatCaller.write_whole(answer.finish(), reply(&call));
+        let json = ChatInbound.write_whole(answer.finish(), reply(&call));
         let json: Value = serde_json::from_slice(&json).unwrap();
         for choice in json["choices"].as_array().unwrap() {
             let message = choice["message"].as_object().unwrap();
@@ -88,11 +92,11 @@ fn every_answer_is_written_as_the_standard_says() {
 }
 
 #[test]
-fn the_old_spelling_is_answered_in_the_old_spelling() {
+fn legacy_request_gets_legacy_response() {
     let call = composed(r#""functions":[{"name":"f"}]"#);
     let mut answer = Collector::default();
     answer.extend(read(Quirks::OPENAI, &call, fixtures::CALLS.whole).unwrap().events);
-    let json = ChatCaller.write_whole(answer.finish(), reply(&call));
+    let json = ChatInbound.write_whole(answer.finish(), reply(&call));
     let json: Value = serde_json::from_slice(&json).unwrap();
     let choice = &json["choices"][0];
     assert_eq!(choice["finish_reason"], "function_call");

@@ -1,8 +1,8 @@
-//! One small answer in the manner of each family of upstreams: streamed, and whole.
+//! One small response in the manner of each family of upstreams: streamed, and whole.
 
 use super::super::Quirks;
 
-/// An answer, twice.
+/// A response, twice.
 pub(super) struct Fixture {
     pub(super) quirks: Quirks,
     pub(super) stream: &'static str,

@@ -1,4 +1,4 @@
-//! Streams of every family: translated, passed on, mended, cut.
+//! Streams of every family: translated, passed on, normalized, cut.
 
 use super::{
     fixtures::{self, Fixture},
@@ -10,16 +10,16 @@ const STREAM: &str = r#""stream":true"#;
 const COUNTED: &str = r#""stream":true,"stream_options":{"include_usage":true}"#;
 
 fn whole(fixture: &Fixture, call: &ProviderRequest) -> ChatResponse {
-    let upstream = ChatUpstream { quirks: fixture.quirks };
+    let upstream = ChatOutbound { quirks: fixture.quirks };
     let body = Bytes::from_static(fixture.whole.as_bytes());
-    let chunk = upstream.read_whole(call, body, Ids::new(2)).unwrap();
+    let chunk = upstream.read_whole(call, body, IdGenerator::new(2)).unwrap();
     let mut answer = Collector::default();
     answer.extend(chunk.events);
     answer.finish()
 }
 
 #[test]
-fn a_stream_folds_into_the_whole_answer() {
+fn stream_folds_to_whole_response() {
     for fixture in &fixtures::ALL {
         let streamed = run(fixture.quirks, &composed(STREAM), &[fixture.stream.as_bytes()]);
         assert_eq!(streamed.error, None, "{}", fixture.quirks.name);
@@ -28,7 +28,7 @@ fn a_stream_folds_into_the_whole_answer() {
 }
 
 #[test]
-fn what_is_written_of_a_stream_reads_back() {
+fn written_stream_decodes_to_same_events() {
     for fixture in &fixtures::ALL {
         let once = run(fixture.quirks, &composed(COUNTED), &[fixture.stream.as_bytes()]);
         let twice = run(Quirks::OPENAI, &composed(COUNTED), &[once.out.as_bytes()]);
@@ -77,7 +77,7 @@ fn check_chunks(outcome: &Outcome, counted: bool, name: &str) {
 }
 
 #[test]
-fn callers_read_streams_of_one_kind() {
+fn normalized_streams_share_one_shape() {
     for fixture in &fixtures::ALL {
         let counts = fixture.stream.contains("\"usage\":{");
         for (members, asked) in [(STREAM, false), (COUNTED, true)] {
@@ -92,7 +92,7 @@ fn callers_read_streams_of_one_kind() {
 }
 
 #[test]
-fn what_is_passed_on_says_what_is_translated() {
+fn passthrough_and_translation_yield_same_events() {
     for fixture in &fixtures::ALL {
         let read = |outcome: &Outcome| {
             run(Quirks::OPENAI, &composed(COUNTED), &[outcome.out.as_bytes()]).answer()
@@ -112,7 +112,7 @@ fn what_is_passed_on_says_what_is_translated() {
 }
 
 #[test]
-fn bytes_that_need_no_edit_are_passed_on_as_they_are() {
+fn compliant_chunks_pass_unchanged() {
     for fixture in [&fixtures::OPENAI, &fixtures::CALLS] {
         let outcome = run(fixture.quirks, &original(COUNTED), &[fixture.stream.as_bytes()]);
         assert_eq!(outcome.out, fixture.stream);
@@ -120,7 +120,7 @@ fn bytes_that_need_no_edit_are_passed_on_as_they_are() {
 }
 
 #[test]
-fn members_that_nobody_knows_survive_the_mending() {
+fn unknown_members_survive_normalization() {
     let outcome =
         run(Quirks::OPENROUTER, &original(COUNTED), &[fixtures::OPENROUTER.stream.as_bytes()]);
     assert!(outcome.out.contains(r#""provider":"P""#), "{}", outcome.out);
@@ -129,14 +129,14 @@ fn members_that_nobody_knows_survive_the_mending() {
 }
 
 #[test]
-fn the_path_of_a_model_is_not_told() {
+fn upstream_model_path_is_hidden() {
     let outcome = run(Quirks::LLAMACPP, &original(STREAM), &[fixtures::LLAMACPP.stream.as_bytes()]);
     assert!(outcome.out.contains(r#""model":"asked""#) && !outcome.out.contains("secret"));
     assert!(!outcome.out.contains(r#""finish_reason":"eos""#), "{}", outcome.out);
 }
 
 #[test]
-fn the_network_may_cut_anywhere() {
+fn events_are_independent_of_network_cuts() {
     for fixture in &fixtures::ALL {
         for call in [original(COUNTED), composed(COUNTED)] {
             let bytes = fixture.stream.as_bytes();
@@ -151,7 +151,7 @@ fn the_network_may_cut_anywhere() {
 }
 
 #[test]
-fn a_stream_that_breaks_off_never_ends_well() {
+fn truncated_stream_is_an_error() {
     for fixture in &fixtures::ALL {
         for call in [original(STREAM), composed(STREAM)] {
             let bytes = fixture.stream.as_bytes();
@@ -189,7 +189,7 @@ fn check_failure(quirks: Quirks, events: &str, expected: ErrorKind) {
 }
 
 #[test]
-fn errors_within_a_stream() {
+fn error_inside_stream_is_reported() {
     for quirks in [Quirks::OPENAI, Quirks::COMPATIBLE] {
         check_failure(
             quirks,
@@ -216,7 +216,7 @@ fn errors_within_a_stream() {
 }
 
 #[test]
-fn fewer_choices_than_asked_for_end_well_only_if_the_upstream_says_so() {
+fn missing_choices_are_accepted_only_after_done() {
     let two = r#""stream":true,"n":2"#;
     let one = r#"data: {"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
     let silent = format!("{one}\n\n");
@@ -229,7 +229,7 @@ fn fewer_choices_than_asked_for_end_well_only_if_the_upstream_says_so() {
 }
 
 #[test]
-fn content_after_a_finish_comes_before_it() {
+fn content_after_finish_is_emitted_before_it() {
     let stream = r#"data: {"id":"x","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}
 
 data: {"id":"x","choices":[{"index":0,"delta":{"content":"b"},"finish_reason":null}]}
@@ -246,7 +246,7 @@ data: [DONE]
 }
 
 #[test]
-fn the_end_of_the_last_event_may_be_missing() {
+fn last_event_may_lack_blank_line() {
     for fixture in &fixtures::ALL {
         for call in [original(COUNTED), composed(COUNTED)] {
             let whole = run(fixture.quirks, &call, &[fixture.stream.as_bytes()]);
@@ -259,7 +259,7 @@ fn the_end_of_the_last_event_may_be_missing() {
 }
 
 #[test]
-fn carriage_returns_and_comments_are_not_passed_on() {
+fn carriage_returns_and_comments_are_removed() {
     let stream = fixtures::OPENAI.stream.replace('\n', "\r\n");
     let stream = format!(": hello\r\n\r\n{stream}");
     let outcome = run(Quirks::OPENAI, &original(COUNTED), &[stream.as_bytes()]);
@@ -267,7 +267,7 @@ fn carriage_returns_and_comments_are_not_passed_on() {
 }
 
 #[test]
-fn every_event_is_read_if_somebody_needs_them() {
+fn full_inspection_reads_every_event() {
     let mut call = original(COUNTED);
     call.inspection = Inspection::Full;
     for fixture in &fixtures::ALL {
@@ -278,7 +278,7 @@ fn every_event_is_read_if_somebody_needs_them() {
 
 proptest! {
     #[test]
-    fn nothing_that_comes_makes_a_reader_panic(
+    fn arbitrary_bytes_do_not_panic(
         pieces in prop::collection::vec(
             prop_oneof![
                 Just(b"data: ".to_vec()), Just(b"\n\n".to_vec()), Just(b"[DONE]".to_vec()),

@@ -1,4 +1,4 @@
-//! Answers of other dialects, written in this one.
+//! Responses of other dialects, written in this one.
 
 use super::*;
 use gateway_core::{
@@ -10,7 +10,7 @@ const STREAM: &str = r#""stream":true"#;
 
 fn write(members: &str, events: Vec<StreamEvent>) -> Outcome {
     let call = composed(members);
-    let mut writer = ChatCaller.writer(reply(&call));
+    let mut writer = ChatInbound.writer(reply(&call));
     let mut out = Vec::new();
     writer.write(Chunk::from_events(events), &mut out);
     writer.end(&mut out);
@@ -52,7 +52,7 @@ fn finished(reason: FinishReason) -> StreamEvent {
 }
 
 #[test]
-fn text_and_its_end() {
+fn text_and_finish_are_written() {
     check(
         STREAM,
         vec![text("a"), text("b"), finished(FinishReason::Stop)],
@@ -66,7 +66,7 @@ fn text_and_its_end() {
 }
 
 #[test]
-fn calls_are_named_once() {
+fn tool_call_name_is_written_once() {
     let custom = ToolCallDelta { custom: true, ..call_delta(1, "y", "g", "a") };
     check(
         STREAM,
@@ -88,7 +88,7 @@ fn calls_are_named_once() {
 }
 
 #[test]
-fn the_old_spelling_is_answered_in_the_old_spelling() {
+fn legacy_request_gets_legacy_chunks() {
     check(
         r#""stream":true,"functions":[{"name":"f"}]"#,
         vec![
@@ -105,7 +105,7 @@ fn the_old_spelling_is_answered_in_the_old_spelling() {
 }
 
 #[test]
-fn proofs_have_their_places() {
+fn seals_are_written_in_vendor_members() {
     let google = Some(seal(Dialect::Gemini, SealKind::Signature, "g"));
     check(
         STREAM,
@@ -129,7 +129,7 @@ fn proofs_have_their_places() {
 }
 
 #[test]
-fn choices_have_their_own_beginnings_and_ends() {
+fn each_choice_has_own_role_and_finish() {
     check(
         STREAM,
         vec![
@@ -151,7 +151,7 @@ fn choices_have_their_own_beginnings_and_ends() {
 }
 
 #[test]
-fn counts_come_last_and_only_if_asked_for() {
+fn usage_is_last_and_only_on_request() {
     let events = || {
         let usage = Usage { input: 3, output: 4, ..Usage::default() };
         vec![StreamEvent::Usage(usage), text("a"), finished(FinishReason::Stop)]
@@ -167,7 +167,7 @@ fn counts_come_last_and_only_if_asked_for() {
 }
 
 #[test]
-fn likelihoods_stand_beside_their_text() {
+fn logprobs_accompany_their_text() {
     let logprobs = Json::parse(r#"{"content":[{"token":"a","logprob":-0.50}]}"#).unwrap();
     let outcome = write(STREAM, vec![text("a"), StreamEvent::Logprobs(logprobs)]);
     assert_eq!(outcome.chunks().len(), 1);
@@ -175,7 +175,7 @@ fn likelihoods_stand_beside_their_text() {
 }
 
 #[test]
-fn what_the_upstream_tells_of_itself_is_told() {
+fn upstream_metadata_is_written() {
     let started = StreamEvent::Started(Started {
         id: Some("x".to_owned()),
         model: Some("m".to_owned()),
@@ -202,9 +202,9 @@ fn what_the_upstream_tells_of_itself_is_told() {
 }
 
 #[test]
-fn a_failure_is_the_last_event() {
+fn error_is_the_last_event() {
     let call = composed(STREAM);
-    let mut writer = ChatCaller.writer(reply(&call));
+    let mut writer = ChatInbound.writer(reply(&call));
     let mut out = Vec::new();
     writer.fail(&GatewayError::new(ErrorKind::UpstreamCut, "broken\n\ndata: x"), &mut out);
     assert_eq!(
@@ -216,7 +216,7 @@ fn a_failure_is_the_last_event() {
 
 proptest! {
     #[test]
-    fn no_text_breaks_out_of_its_event(
+    fn text_cannot_break_out_of_its_event(
         said in "\\PC*|[\r\n:a\u{2028}\u{0}data \"\\\\]{0,20}",
         id in "[a\n\r\"]{0,5}",
     ) {

@@ -1,19 +1,21 @@
-//! What is read of an answer, whole or streamed.
+//! What is read of a response, whole or streamed.
 
 use super::*;
 
 fn whole(body: &str) -> gateway_core::Result<ChatResponse> {
     let call = ask(PLAIN, ChatRequest::default());
-    let chunk = GeminiUpstream.read_whole(&call, body.to_owned().into(), Ids::new(1))?;
+    let chunk = GeminiOutbound.read_whole(&call, body.to_owned().into(), IdGenerator::new(1))?;
     let mut collector = Collector::default();
     collector.extend(chunk.events);
     Ok(collector.finish())
 }
 
-/// The answer that `stream` spells if it is cut into events and then into blocks at `cuts`.
+/// The response that `stream` spells if it is cut into events and then into blocks at `cuts`.
 fn streamed(blocks: &[&[u8]]) -> gateway_core::Result<ChatResponse> {
-    let mut splitter = crate::framing::Splitter::new(Framing::Sse, crate::MAX_ANSWER_BYTES);
-    let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
+    let mut splitter =
+        crate::framing::EventSplitter::new(StreamFraming::Sse, crate::MAX_ANSWER_BYTES);
+    let mut reader =
+        GeminiOutbound.reader(&ask(PLAIN, ChatRequest::default()), IdGenerator::new(1));
     let mut collector = Collector::default();
     let mut read = |block: Bytes| -> gateway_core::Result<()> {
         let mut chunk = Chunk::default();
@@ -36,7 +38,7 @@ fn sse(steps: &[&str]) -> String {
     steps.iter().flat_map(|step| ["data: ", step, "\r\n\r\n"]).collect()
 }
 
-/// One line for each thing the answer holds.
+/// One line for each thing the response holds.
 fn told(answer: &ChatResponse) -> String {
     let mut lines = Vec::new();
     for choice in &answer.choices {
@@ -76,7 +78,7 @@ fn check(body: &str, expected: &str) {
 }
 
 #[test]
-fn stop_with_calls_is_a_wish_for_results() {
+fn stop_with_tool_calls_is_tool_calls() {
     check(
         r#"{"candidates":[{"content":{"parts":[{"text":"a"},
             {"functionCall":{"name":"f","args":{"x": 5.0, "a": 5}},"thoughtSignature":"s"},
@@ -88,7 +90,7 @@ fn stop_with_calls_is_a_wish_for_results() {
 }
 
 #[test]
-fn a_call_that_was_cut_is_cut() {
+fn truncated_tool_call_is_reported_as_length() {
     check(
         r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]},"finishReason":"MAX_TOKENS"}]}"#,
         "call f {}\nlength (MAX_TOKENS)",
@@ -96,7 +98,7 @@ fn a_call_that_was_cut_is_cut() {
 }
 
 #[test]
-fn parts_and_content_may_be_missing() {
+fn missing_parts_or_content_are_accepted() {
     check(
         r#"{"candidates":[{"content":{"role":"model"},"finishReason":"MAX_TOKENS"}]}"#,
         "length (MAX_TOKENS)",
@@ -109,7 +111,7 @@ fn parts_and_content_may_be_missing() {
 }
 
 #[test]
-fn a_refused_prompt_is_an_empty_answer() {
+fn blocked_prompt_is_a_filtered_response() {
     check(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#, "content_filter (SAFETY)");
     check(
         r#"{"candidates":[],"promptFeedback":{"blockReason":"OTHER"}}"#,
@@ -118,7 +120,7 @@ fn a_refused_prompt_is_an_empty_answer() {
 }
 
 #[test]
-fn thoughts_and_signatures_are_told_apart() {
+fn thoughts_and_signatures_are_separated() {
     check(
         r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":"a"},{"text":"","thoughtSignature":"s"}]},"finishReason":"STOP"}]}"#,
         "thought hm\ntext a\nthought  s\nstop (STOP)",
@@ -126,7 +128,7 @@ fn thoughts_and_signatures_are_told_apart() {
 }
 
 #[test]
-fn several_answers_are_told_apart() {
+fn candidates_are_separated() {
     check(
         r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"},{"index":1,"content":{"parts":[{"functionCall":{"name":"f"}}]},"finishReason":"STOP"}]}"#,
         "text a\nstop (STOP)\ncall f {}\ntool_calls (STOP)",
@@ -134,7 +136,7 @@ fn several_answers_are_told_apart() {
 }
 
 #[test]
-fn other_parts_are_kept_whole() {
+fn unknown_parts_are_preserved() {
     let part = r#"{"thoughtSignature":"s","executableCode":{"code":"1.0"}}"#;
     let body =
         format!(r#"{{"candidates":[{{"content":{{"parts":[{part}]}},"finishReason":"STOP"}}]}}"#);
@@ -143,7 +145,7 @@ fn other_parts_are_kept_whole() {
     assert_eq!((opaque.kind.as_str(), opaque.json.get()), ("executableCode", part));
 }
 
-/// A stream with all that streams have: late parts, counts that come and go, two answers.
+/// A stream with all that streams have: late parts, counts that come and go, two responses.
 const STEPS: [&str; 5] = [
     r#"{"candidates":[{"content":{"parts":[{"text":"hé","thought":true}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":5,"totalTokenCount":5},"modelVersion":"m","responseId":"r"}"#,
     r#"{"candidates":[{"content":{"parts":[{"text":"w\"ell}"}]}},{"content":{"parts":[{"text":"other"}]},"index":1}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":2,"totalTokenCount":7}}"#,
@@ -167,7 +169,7 @@ fn check_told(answer: &ChatResponse) {
 }
 
 #[test]
-fn a_stream_says_the_same_wherever_it_is_cut() {
+fn stream_events_are_independent_of_cuts() {
     let stream = sse(&STEPS);
     for cut in 0..=stream.len() {
         let (head, tail) = stream.as_bytes().split_at(cut);
@@ -178,7 +180,7 @@ fn a_stream_says_the_same_wherever_it_is_cut() {
 }
 
 #[test]
-fn an_array_says_the_same_whole_or_cut() {
+fn array_events_are_independent_of_cuts() {
     let array = format!("[{}\n]\n", STEPS.join("\n,\r\n\r\n"));
     check_told(&whole(&array).unwrap());
     for cut in 0..=array.len() {
@@ -188,7 +190,7 @@ fn an_array_says_the_same_whole_or_cut() {
 }
 
 #[test]
-fn a_stream_without_reason_for_its_end_is_cut_short() {
+fn stream_without_finish_reason_is_truncated() {
     for steps in [&STEPS[..0], &STEPS[..1], &STEPS[..4]] {
         let error = streamed(&[sse(steps).as_bytes()]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UpstreamTruncated);
@@ -196,7 +198,7 @@ fn a_stream_without_reason_for_its_end_is_cut_short() {
 }
 
 #[test]
-fn a_failure_inside_an_answer_is_one() {
+fn error_inside_response_is_an_error() {
     let error = r#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#;
     for body in [sse(&[STEPS[0], error]), error.to_owned(), format!("[{error}]")] {
         let failure = streamed(&[body.as_bytes()]).unwrap_err();
@@ -206,17 +208,19 @@ fn a_failure_inside_an_answer_is_one() {
 }
 
 #[test]
-fn what_came_before_a_failure_is_in_the_frame() {
+fn output_before_an_error_is_kept() {
     let block = sse(&[STEPS[0], r#"{"error":{}}"#]);
-    let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
+    let mut reader =
+        GeminiOutbound.reader(&ask(PLAIN, ChatRequest::default()), IdGenerator::new(1));
     let mut chunk = Chunk::default();
     assert!(reader.read(block.into(), &mut chunk).is_err());
     assert!(chunk.output && chunk.events.contains(&StreamEvent::Reasoning("hé".to_owned())));
 }
 
 #[test]
-fn the_end_is_known_once_every_answer_has_a_reason() {
-    let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
+fn stream_is_finished_once_every_candidate_is() {
+    let mut reader =
+        GeminiOutbound.reader(&ask(PLAIN, ChatRequest::default()), IdGenerator::new(1));
     let mut known = Vec::new();
     for step in STEPS {
         reader.read(sse(&[step]).into(), &mut Chunk::default()).unwrap();
@@ -227,7 +231,7 @@ fn the_end_is_known_once_every_answer_has_a_reason() {
 }
 
 #[test]
-fn more_may_follow_a_reason() {
+fn content_after_finish_reason_is_accepted() {
     let step = |part: &str, reason: &str| {
         let content = format!(r#"{{"content":{{"parts":[{part}]}},"finishReason":{reason}}}"#);
         sse(&[&format!(r#"{{"candidates":[{content}]}}"#)])
@@ -239,7 +243,8 @@ fn more_may_follow_a_reason() {
         (step(r#"{"text":""}"#, r#""MAX_TOKENS""#), true),
         (step(r#"{"text":""}"#, "null"), true),
     ];
-    let mut reader = GeminiUpstream.reader(&ask(PLAIN, ChatRequest::default()), Ids::new(1));
+    let mut reader =
+        GeminiOutbound.reader(&ask(PLAIN, ChatRequest::default()), IdGenerator::new(1));
     for (step, is_finished) in &steps {
         reader.read(step.clone().into(), &mut Chunk::default()).unwrap();
         assert_eq!(reader.is_finished(), *is_finished, "{step}");
@@ -253,7 +258,7 @@ fn more_may_follow_a_reason() {
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error() {
+fn unreadable_response_is_an_error() {
     for body in ["", "null x", "<html>", "{\"candidates\":5}", "[{]"] {
         assert_eq!(whole(body).unwrap_err().kind(), ErrorKind::UpstreamInvalid, "{body}");
     }
@@ -261,7 +266,7 @@ fn what_cannot_be_read_is_an_error() {
 }
 
 #[test]
-fn a_repeated_source_is_told_once() {
+fn repeated_source_is_reported_once() {
     let step = r#"{"candidates":[{"content":{"parts":[{"text":"abc"}]},"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://example.com"}}],"groundingSupports":[{"segment":{"endIndex":3},"groundingChunkIndices":[0]}]}}]}"#;
     let again = step.replace("abc", "");
     let answer = streamed(&[sse(&[step, &again]).as_bytes()]).unwrap();
@@ -270,7 +275,7 @@ fn a_repeated_source_is_told_once() {
 
 proptest! {
     #[test]
-    fn nothing_makes_the_reader_panic(blocks in prop::collection::vec(".{0,40}", 0..4)) {
+    fn arbitrary_bytes_do_not_panic(blocks in prop::collection::vec(".{0,40}", 0..4)) {
         let blocks: Vec<_> = blocks.iter().map(String::as_bytes).collect();
         let _ = streamed(&blocks);
         let _ = whole(&String::from_utf8(blocks.concat()).unwrap());

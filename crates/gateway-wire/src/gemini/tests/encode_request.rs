@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn adjacent_messages_of_one_side_are_one_turn() {
+fn adjacent_messages_of_one_role_are_merged() {
     check_turns(
         PLAIN,
         vec![
@@ -20,7 +20,7 @@ fn adjacent_messages_of_one_side_are_one_turn() {
 }
 
 #[test]
-fn instructions_stand_apart_wherever_they_came() {
+fn system_messages_become_system_instruction() {
     let messages = vec![
         Message::text(Role::System, "a"),
         Message::text(Role::User, "b"),
@@ -32,7 +32,7 @@ fn instructions_stand_apart_wherever_they_came() {
 }
 
 #[test]
-fn there_is_always_a_turn() {
+fn contents_are_never_empty() {
     let blank = json!([{"role": "user", "parts": [{"text": " "}]}]);
     let messages = vec![Message::text(Role::System, "a")];
     check_turns(PLAIN, vec![], &blank);
@@ -44,7 +44,7 @@ fn there_is_always_a_turn() {
 }
 
 #[test]
-fn some_models_take_instructions_only_from_the_user() {
+fn gemma_gets_instructions_in_user_turn() {
     let system = Message::text(Role::System, "a");
     check_turns(
         "gemma-3-27b-it",
@@ -62,7 +62,7 @@ fn some_models_take_instructions_only_from_the_user() {
 }
 
 #[test]
-fn results_have_the_names_of_the_calls_and_stand_together_in_front() {
+fn tool_results_are_named_and_come_first() {
     check_turns(
         PLAIN,
         vec![
@@ -86,7 +86,7 @@ fn results_have_the_names_of_the_calls_and_stand_together_in_front() {
 }
 
 #[test]
-fn results_of_one_name_are_in_the_order_of_the_calls() {
+fn parallel_results_keep_call_order() {
     let calls = [("1", "f"), ("2", "g"), ("3", "f")].map(|(id, name)| call(id, name, ""));
     let results = ["3", "2", "1"].map(|id| result(id, id));
     let messages = vec![said(Role::Assistant, calls), said(Role::Tool, results)];
@@ -98,7 +98,7 @@ fn results_of_one_name_are_in_the_order_of_the_calls() {
 }
 
 #[test]
-fn a_result_is_an_object() {
+fn tool_result_is_an_object() {
     let check = |text: &str, is_error: bool, expected: Value| {
         let Content::ToolResult(mut answer) = result("1", text) else { panic!() };
         answer.is_error = is_error;
@@ -120,7 +120,7 @@ fn a_result_is_an_object() {
 }
 
 #[test]
-fn pictures_of_a_tool_follow_its_answer() {
+fn tool_images_follow_their_result() {
     let picture = Image {
         source: Source::Inline { media_type: "image/png".into(), base64: "AA==".into() },
         detail: None,
@@ -144,17 +144,17 @@ fn pictures_of_a_tool_follow_its_answer() {
 }
 
 #[test]
-fn a_result_without_call_is_refused() {
+fn result_without_call_is_rejected() {
     let messages = vec![said(Role::Tool, [result("1", "x")])];
     let request = ChatRequest { messages, ..ChatRequest::default() };
-    let error = GeminiUpstream.encode(&ask(PLAIN, request)).unwrap_err();
+    let error = GeminiOutbound.encode(&ask(PLAIN, request)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     assert_eq!(error.param(), Some("messages"));
 }
 
 #[test]
-fn only_ids_of_geminis_own_go_back() {
-    let ours = Ids::new(7).next("call_");
+fn only_gemini_call_ids_are_returned() {
+    let ours = IdGenerator::new(7).next("call_");
     let check = |calls: [Content; 2], id: &str, expected: Value| {
         let messages = vec![said(Role::Assistant, calls), said(Role::Tool, [result(id, "{}")])];
         let (body, _) = written(PLAIN, ChatRequest { messages, ..ChatRequest::default() });
@@ -169,7 +169,7 @@ fn only_ids_of_geminis_own_go_back() {
 }
 
 #[test]
-fn signatures_go_back_where_they_were() {
+fn signatures_are_returned_in_place() {
     check_turns(
         PLAIN,
         vec![said(
@@ -180,7 +180,7 @@ fn signatures_go_back_where_they_were() {
                 thought("unsigned", None),
                 Content::Text("a".to_owned()),
                 thought("", Some(seal(Dialect::Gemini, "s2"))),
-                sealed_call(&Ids::new(1).next("call_"), "s3"),
+                sealed_call(&IdGenerator::new(1).next("call_"), "s3"),
             ],
         )],
         &json!([{"role": "model", "parts": [
@@ -193,7 +193,7 @@ fn signatures_go_back_where_they_were() {
 }
 
 #[test]
-fn a_lost_signature_is_stood_in_for_where_one_must_be() {
+fn missing_signature_gets_placeholder_where_required() {
     let messages = || vec![said(Role::Assistant, [call("1", "f", ""), call("2", "f", "")])];
     let plain = json!({"functionCall": {"name": "f", "args": {}}});
     let mut signed = plain.clone();
@@ -204,7 +204,7 @@ fn a_lost_signature_is_stood_in_for_where_one_must_be() {
 }
 
 #[test]
-fn what_gemini_said_goes_back_as_it_came() {
+fn gemini_parts_are_returned_unchanged() {
     let part = r#"{"executableCode":{"language":"PYTHON","code":"1.0"},"thoughtSignature":"s"}"#;
     let opaque = |dialect| {
         let (kind, json) = ("executableCode".to_owned(), Json::parse(part).unwrap());
@@ -217,7 +217,7 @@ fn what_gemini_said_goes_back_as_it_came() {
     assert_eq!(dropped, ["executableCode"]);
     let messages = vec![said(Role::User, [opaque(Dialect::Messages)])];
     let request = ChatRequest { messages, ..ChatRequest::default() };
-    assert!(GeminiUpstream.encode(&ask(PLAIN, request)).is_err());
+    assert!(GeminiOutbound.encode(&ask(PLAIN, request)).is_err());
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn arguments_keep_digits_and_order() {
 }
 
 #[test]
-fn options_have_names_of_their_own() {
+fn options_are_mapped() {
     let options = Options {
         max_tokens: Some(9),
         temperature: Number::from_f64(0.5),
@@ -268,7 +268,7 @@ fn options_have_names_of_their_own() {
 }
 
 #[test]
-fn what_gemini_has_no_word_for_is_named() {
+fn unsupported_parameters_are_dropped() {
     let picture = Image {
         source: Source::Url("https://example.com/a.png".to_owned()),
         detail: Some("low".to_owned()),
@@ -300,7 +300,7 @@ fn what_gemini_has_no_word_for_is_named() {
 }
 
 #[test]
-fn a_choice_needs_tools_to_choose_from() {
+fn tool_choice_without_tools_is_dropped() {
     let tools = vec![ToolSpec::function("f", "d", Json::parse("{}").unwrap())];
     let choice = Some(ToolChoice::Named("f".to_owned()));
     let without = ChatRequest { tool_choice: choice, ..ChatRequest::default() };
@@ -310,11 +310,14 @@ fn a_choice_needs_tools_to_choose_from() {
 }
 
 #[test]
-fn the_address_holds_the_model_and_nothing_else() {
-    assert_eq!(path("gemini-2.5-pro", Method::Generate), "models/gemini-2.5-pro:generateContent");
-    assert_eq!(path("models/a", Method::Stream), "models/a:streamGenerateContent?alt=sse");
-    assert_eq!(path("tunedModels/a", Method::CountTokens), "tunedModels/a:countTokens");
-    assert_eq!(path("../a?b", Method::Embed), "models/..%2Fa%3Fb:batchEmbedContents");
+fn url_path_holds_only_escaped_model() {
+    assert_eq!(
+        path("gemini-2.5-pro", GeminiMethod::Generate),
+        "models/gemini-2.5-pro:generateContent"
+    );
+    assert_eq!(path("models/a", GeminiMethod::Stream), "models/a:streamGenerateContent?alt=sse");
+    assert_eq!(path("tunedModels/a", GeminiMethod::CountTokens), "tunedModels/a:countTokens");
+    assert_eq!(path("../a?b", GeminiMethod::Embed), "models/..%2Fa%3Fb:batchEmbedContents");
 }
 
 fn any_content() -> impl Strategy<Value = Content> {
@@ -332,7 +335,7 @@ fn any_content() -> impl Strategy<Value = Content> {
 
 proptest! {
     #[test]
-    fn turns_alternate_and_none_is_empty(
+    fn turns_alternate_and_are_never_empty(
         messages in prop::collection::vec(
             (0..4usize, prop::collection::vec(any_content(), 0..4)),
             0..8,
@@ -345,7 +348,7 @@ proptest! {
             .collect();
         let request = ChatRequest { messages, ..ChatRequest::default() };
         // A result that answers nothing, or an instruction that is no text, is refused.
-        if let Ok(encoded) = GeminiUpstream.encode(&ask(SIGNING, request)) {
+        if let Ok(encoded) = GeminiOutbound.encode(&ask(SIGNING, request)) {
             let body: Value = serde_json::from_slice(&encoded.to_vec()).unwrap();
             let turns = body["contents"].as_array().unwrap();
             prop_assert!(!turns.is_empty());

@@ -1,7 +1,7 @@
 //! What callers ask.
 
 use super::decode;
-use crate::{Caller as _, messages::MessagesCaller};
+use crate::{InboundDialect as _, messages::MessagesInbound};
 use gateway_core::{
     CacheControl, CacheTtl, ChatRequest, Content, Effort, Part, ReasoningOptions, ResponseFormat,
     Role, SealKind, Source, ToolChoice,
@@ -65,7 +65,7 @@ fn messages(system: &str, messages: &str, expected: &str) {
 }
 
 #[test]
-fn text_comes_plain_or_in_blocks() {
+fn text_decodes_from_string_or_blocks() {
     messages("null", r#"{"role":"user","content":"a"}"#, "User: a");
     messages(
         r#"[{"type":"text","text":"s","cache_control":{"type":"ephemeral","ttl":"1h","scope":"x"}}]"#,
@@ -75,7 +75,7 @@ fn text_comes_plain_or_in_blocks() {
 }
 
 #[test]
-fn the_system_may_speak_in_between() {
+fn system_messages_between_turns_are_accepted() {
     messages(
         r#""s""#,
         r#"{"role":"user","content":"a"},{"role":"system","content":[{"type":"text","text":"b"}]}"#,
@@ -84,7 +84,7 @@ fn the_system_may_speak_in_between() {
 }
 
 #[test]
-fn results_become_messages_of_the_tool() {
+fn tool_results_become_tool_messages() {
     messages(
         "null",
         r#"{"role":"assistant","content":[
@@ -101,7 +101,7 @@ fn results_become_messages_of_the_tool() {
 }
 
 #[test]
-fn pictures_and_documents_are_found() {
+fn images_and_documents_are_decoded() {
     messages(
         "null",
         r#"{"role":"user","content":[
@@ -116,7 +116,7 @@ fn pictures_and_documents_are_found() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_refused_by_name() {
+fn invalid_value_is_named_in_error() {
     for (body, param) in [
         (r#"{"max_tokens":1,"messages":[{"role":"user","content":"x"}]}"#, "model"),
         (r#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#, "max_tokens"),
@@ -152,24 +152,24 @@ fn what_cannot_be_understood_is_refused_by_name() {
 }
 
 #[test]
-fn without_messages_nothing_is_asked_of_an_upstream() {
+fn request_without_messages_is_rejected() {
     for (body, is_fine) in [
         (r#"{"model":"m"}"#, false),
         (r#"{"model":"m","messages":[]}"#, false),
         (r#"{"model":"m","messages":"x"}"#, false),
         (r#"{"model":"m","messages":[1]}"#, true),
     ] {
-        let limits = crate::json::Limits::default();
+        let limits = crate::json::JsonLimits::default();
         let envelope = crate::envelope::read(body.as_bytes(), &limits).unwrap();
-        assert_eq!(MessagesCaller.check(&envelope).is_ok(), is_fine, "{body}");
+        assert_eq!(MessagesInbound.check(&envelope).is_ok(), is_fine, "{body}");
     }
 }
 
 #[test]
-fn a_count_needs_no_bound() {
+fn count_request_needs_no_max_tokens() {
     let body = br#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#;
-    assert_eq!(MessagesCaller.decode_count()(body).unwrap().options.max_tokens, None);
-    assert_eq!(MessagesCaller.write_count(7), br#"{"input_tokens":7}"#);
+    assert_eq!(MessagesInbound.decode_count()(body).unwrap().options.max_tokens, None);
+    assert_eq!(MessagesInbound.write_count(7), br#"{"input_tokens":7}"#);
 }
 
 #[track_caller]
@@ -178,7 +178,7 @@ fn reasoning(members: &str, expected: Option<&ReasoningOptions>) {
 }
 
 #[test]
-fn every_way_of_thinking_is_understood() {
+fn thinking_configurations_are_decoded() {
     let unasked = ReasoningOptions::default;
     reasoning(
         r#""thinking":{"type":"enabled","budget_tokens":2000}"#,
@@ -202,7 +202,7 @@ fn every_way_of_thinking_is_understood() {
 }
 
 #[test]
-fn a_word_for_effort_that_nobody_knows_is_kept() {
+fn unknown_effort_word_is_preserved() {
     let request = with(r#""output_config":{"effort":"colossal","task_budget":5}"#);
     assert_eq!(request.options.reasoning, None);
     let kept = request.extra.get("output_config").unwrap().get();
@@ -210,7 +210,7 @@ fn a_word_for_effort_that_nobody_knows_is_kept() {
 }
 
 #[test]
-fn the_shape_of_the_answer_has_two_spellings() {
+fn output_format_decodes_from_two_spellings() {
     for members in [
         r#""output_format":{"type":"json_schema","schema":{"a":1.0}}"#,
         r#""output_config":{"format":{"type":"json_schema","schema":{"a":1.0}}}"#,
@@ -226,7 +226,7 @@ fn the_shape_of_the_answer_has_two_spellings() {
 }
 
 #[test]
-fn tools_are_ours_or_the_providers() {
+fn client_and_server_tools_are_decoded() {
     let request = with(
         r#""tools":[
             {"name":"f","input_schema":{"type":"object"},"cache_control":{"type":"ephemeral","ttl":"1h"}},
@@ -242,7 +242,7 @@ fn tools_are_ours_or_the_providers() {
 }
 
 #[test]
-fn a_command_line_client_is_understood() {
+fn claude_code_request_is_decoded() {
     let request = with(
         r#""stream":true,"temperature":1,"top_k":5,"stop_sequences":["a"],"service_tier":"standard_only",
            "metadata":{"user_id":"u","more":1},"context_management":{"edits":[]},"mcp_servers":[],

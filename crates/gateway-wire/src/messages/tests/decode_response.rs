@@ -1,8 +1,9 @@
-//! What the provider answers.
+//! What the provider responses.
 
 use super::{fold, read, read_all, stream};
 use crate::{
-    Framing, Ids, MAX_ANSWER_BYTES, Upstream as _, framing::Splitter, messages::MessagesUpstream,
+    IdGenerator, MAX_ANSWER_BYTES, OutboundDialect as _, StreamFraming, framing::EventSplitter,
+    messages::MessagesOutbound,
 };
 use bytes::Bytes;
 use gateway_core::{
@@ -16,12 +17,12 @@ fn call() -> ProviderRequest {
 
 fn read_whole(body: &str) -> gateway_core::Result<ChatResponse> {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let chunk = MessagesUpstream.read_whole(&call(), body, Ids::new(2))?;
+    let chunk = MessagesOutbound.read_whole(&call(), body, IdGenerator::new(2))?;
     assert_eq!((chunk.output, chunk.verbatim), (true, None));
     Ok(fold(chunk.events))
 }
 
-/// What an answer says, in short.
+/// What a response says, in short.
 fn spell(answer: &ChatResponse) -> String {
     let Some(choice) = answer.choices.first() else { return "nothing".to_owned() };
     let part = |part: &gateway_core::Part| match &part.content {
@@ -55,7 +56,7 @@ fn with(lines: &str) -> String {
     stream(&format!("{START}\n{lines}\n{END}"))
 }
 
-/// Checks what an answer spells that comes in these blocks, whole or as these events.
+/// Checks what a response spells that comes in these blocks, whole or as these events.
 #[track_caller]
 fn check(blocks: &str, events: &str, expected: &str) {
     let whole = format!(
@@ -73,7 +74,7 @@ fn check(blocks: &str, events: &str, expected: &str) {
 }
 
 #[test]
-fn texts_come_together() {
+fn text_blocks_are_joined() {
     check(
         r#"{"type":"text","text":"one "},{"type":"text","text":"two"}"#,
         r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
@@ -89,7 +90,7 @@ fn texts_come_together() {
 }
 
 #[test]
-fn calls_are_counted_apart_from_other_blocks() {
+fn tool_calls_are_indexed_separately() {
     check(
         r#"{"type":"text","text":"a"},
            {"type":"tool_use","id":"t1","name":"f","input":{"x":1.0},"caller":{"type":"direct"}},
@@ -109,7 +110,7 @@ fn calls_are_counted_apart_from_other_blocks() {
 }
 
 #[test]
-fn thinking_has_its_proof() {
+fn thinking_carries_its_signature() {
     check(
         r#"{"type":"thinking","thinking":"hm","signature":"s"},{"type":"redacted_thinking","data":"d"},
            {"type":"thinking","thinking":"","signature":"u"},{"type":"text","text":"a"}"#,
@@ -130,7 +131,7 @@ fn thinking_has_its_proof() {
 }
 
 #[test]
-fn tools_that_run_at_the_provider_are_kept_as_they_are() {
+fn server_tool_blocks_are_preserved() {
     check(
         r#"{"type":"server_tool_use","id":"s1","name":"web_search","input":{"query": "q"}},
            {"type":"web_search_tool_result","tool_use_id":"s1","content":[]},
@@ -153,12 +154,12 @@ fn tools_that_run_at_the_provider_are_kept_as_they_are() {
 }
 
 #[test]
-fn an_answer_may_be_empty() {
+fn empty_response_is_accepted() {
     check("", "", " [stop]");
 }
 
 #[test]
-fn what_is_unknown_is_passed_over() {
+fn unknown_events_are_ignored() {
     check(
         r#"{"type":"text","text":"a"}"#,
         r#"{"type":"new_event","x":[1]}
@@ -171,7 +172,7 @@ fn what_is_unknown_is_passed_over() {
 }
 
 #[test]
-fn what_a_text_cites_is_noted_with_its_place() {
+fn citations_are_annotated_with_their_position() {
     let cited =
         r#"{"type":"web_search_result_location","url":"https://x","title":"X","cited_text":"c"}"#;
     let document = r#"{"type":"char_location","document_index":0,"document_title":"D"}"#;
@@ -189,7 +190,7 @@ fn what_a_text_cites_is_noted_with_its_place() {
 }
 
 #[test]
-fn the_word_for_the_end_is_kept() {
+fn native_stop_reason_is_preserved() {
     let end = r#"{"type":"message_delta","delta":{"stop_reason":"stop_sequence","stop_sequence":"END"},"usage":{}}
                  {"type":"message_stop"}"#;
     let finish = Finish {
@@ -207,7 +208,7 @@ fn check_failure(lines: &str, expected: ErrorKind) {
 }
 
 #[test]
-fn an_error_in_a_stream_is_one() {
+fn stream_error_is_reported() {
     let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"no"}}"#;
     check_failure(&format!("{START}\n{overloaded}"), ErrorKind::UpstreamOverloaded);
     let bare = r#"{"type":"error","message":"no","error":{"type":"overloaded_error"}}"#;
@@ -219,7 +220,7 @@ fn an_error_in_a_stream_is_one() {
 }
 
 #[test]
-fn an_answer_that_stops_without_saying_so_is_cut() {
+fn stream_without_stop_event_is_truncated() {
     let text =
         r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"a"}}"#;
     check_failure(&format!("{START}\n{text}"), ErrorKind::UpstreamTruncated);
@@ -227,14 +228,14 @@ fn an_answer_that_stops_without_saying_so_is_cut() {
 }
 
 #[test]
-fn an_answer_that_lacks_only_its_last_event_is_complete() {
+fn stream_missing_only_message_stop_is_complete() {
     let delta = END.lines().next().unwrap();
     let answer = read_all(&stream(&format!("{START}\n{delta}")));
     assert_eq!(answer.choices[0].finish.as_ref().unwrap().reason, FinishReason::Stop);
 }
 
 #[test]
-fn no_whole_answer_is_taken_for_one() {
+fn invalid_whole_response_is_an_error() {
     for (body, expected) in [
         ("", ErrorKind::UpstreamInvalid),
         ("{}", ErrorKind::UpstreamInvalid),
@@ -250,7 +251,7 @@ fn no_whole_answer_is_taken_for_one() {
 }
 
 #[test]
-fn the_cut_of_the_network_does_not_matter() {
+fn events_are_independent_of_network_cuts() {
     let text = with(
         r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
            {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"é\r\n\u00e9"}}
@@ -268,8 +269,8 @@ fn the_cut_of_the_network_does_not_matter() {
 }
 
 fn read_chunks(chunks: &[&[u8]]) -> ChatResponse {
-    let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
-    let mut reader = MessagesUpstream.reader(&call(), Ids::new(2));
+    let mut splitter = EventSplitter::new(StreamFraming::Sse, MAX_ANSWER_BYTES);
+    let mut reader = MessagesOutbound.reader(&call(), IdGenerator::new(2));
     let mut events = Vec::new();
     let mut take = |block: Option<Bytes>, reader: &mut Box<dyn crate::StreamReader>| {
         let mut chunk = Chunk::default();
@@ -286,9 +287,9 @@ fn read_chunks(chunks: &[&[u8]]) -> ChatResponse {
 
 proptest::proptest! {
     #[test]
-    fn nothing_that_comes_makes_us_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
         let _ = read(&call(), &[&bytes]);
         let body = Bytes::from(bytes);
-        let _ = MessagesUpstream.read_whole(&call(), body, Ids::new(1));
+        let _ = MessagesOutbound.read_whole(&call(), body, IdGenerator::new(1));
     }
 }

@@ -1,7 +1,7 @@
 //! What the provider is asked.
 
 use super::{card, decode, original, send};
-use crate::{TokenCounter as _, Upstream as _, messages::MessagesUpstream};
+use crate::{OutboundDialect as _, TokenCounter as _, messages::MessagesOutbound};
 use gateway_core::{
     CacheControl, CacheTtl, ChatRequest, Content, Custom, Dialect, Effort, File, Function, Image,
     Inspection, Json, Message, Opaque, Options, Part, ProviderRequest, Reasoning, ReasoningOptions,
@@ -45,7 +45,7 @@ fn turns(messages: Vec<Message>, expected: &Value) {
 }
 
 #[test]
-fn instructions_that_come_first_stand_apart() {
+fn leading_system_messages_become_system() {
     let messages = vec![
         Message::text(Role::System, "a"),
         Message::text(Role::Developer, "b"),
@@ -66,13 +66,13 @@ fn instructions_that_come_first_stand_apart() {
 }
 
 #[test]
-fn instructions_alone_are_what_is_asked() {
+fn lone_instructions_become_user_message() {
     turns(vec![Message::text(Role::System, "a")], &json!([{"role": "user", "content": "a"}]));
     assert!(send(of(vec![Message::text(Role::User, " ")]), None).is_err(), "nothing is asked");
 }
 
 #[test]
-fn a_caller_that_speaks_of_turns_of_the_system_has_them() {
+fn messages_caller_keeps_system_turns() {
     let mut asked = of(vec![Message::text(Role::User, "a"), Message::text(Role::System, "b")]);
     asked.dialect = Some(Dialect::Messages);
     let (sent, _) = send(asked, None).unwrap();
@@ -80,7 +80,7 @@ fn a_caller_that_speaks_of_turns_of_the_system_has_them() {
 }
 
 #[test]
-fn results_stand_first_and_together() {
+fn tool_results_are_grouped_first() {
     turns(
         vec![
             Message::text(Role::User, "a"),
@@ -106,7 +106,7 @@ fn results_stand_first_and_together() {
 }
 
 #[test]
-fn a_call_and_its_result_keep_one_id() {
+fn call_and_result_share_one_id() {
     let (sent, _) = send(
         of(vec![
             Message::new(Role::Assistant, [call("a.b:0", r#"{"x": 1.0}"#)]),
@@ -120,7 +120,7 @@ fn a_call_and_its_result_keep_one_id() {
 }
 
 #[test]
-fn a_failed_tool_says_so() {
+fn failed_tool_result_is_marked() {
     let failed = ToolResult { call_id: "1".into(), name: None, parts: vec![], is_error: true };
     turns(
         vec![Message::new(Role::Tool, [Content::ToolResult(failed)])],
@@ -130,7 +130,7 @@ fn a_failed_tool_says_so() {
 }
 
 #[test]
-fn blank_text_is_left_out_and_a_prefill_is_trimmed() {
+fn blank_text_is_dropped_and_prefill_trimmed() {
     turns(
         vec![
             Message::new(Role::User, [text(""), text("a"), text(" \n")]),
@@ -146,7 +146,7 @@ fn blank_text_is_left_out_and_a_prefill_is_trimmed() {
 }
 
 #[test]
-fn pictures_and_documents_have_their_places() {
+fn images_and_documents_are_encoded() {
     let inline = |media_type: &str, base64: &str| Source::Inline {
         media_type: media_type.to_owned(),
         base64: base64.to_owned(),
@@ -179,7 +179,7 @@ fn pictures_and_documents_have_their_places() {
 }
 
 #[test]
-fn thinking_goes_back_first_and_only_to_whom_it_came_from() {
+fn thinking_is_returned_first_and_only_to_its_owner() {
     turns(
         vec![
             Message::text(Role::User, "a"),
@@ -208,7 +208,7 @@ fn thinking_goes_back_first_and_only_to_whom_it_came_from() {
 }
 
 #[test]
-fn what_only_we_know_goes_back_as_it_came() {
+fn opaque_blocks_are_returned_unchanged() {
     let opaque = |dialect, kind: &str| {
         let json = Json::parse(format!(r#"{{"type":"{kind}","n":1.0}}"#)).unwrap();
         Content::Opaque(Opaque { dialect, kind: kind.to_owned(), json })
@@ -220,7 +220,7 @@ fn what_only_we_know_goes_back_as_it_came() {
 }
 
 #[test]
-fn breakpoints_of_the_cache_are_carried_and_limited() {
+fn cache_breakpoints_are_encoded_and_limited() {
     let mark = Some(CacheControl { ttl: Some(CacheTtl::OneHour) });
     let mut tool = ToolSpec::function("f", "d", Json::parse("{}").unwrap());
     tool.cache = mark;
@@ -244,7 +244,7 @@ fn options(options: Options, expected: &Value, lost: &str) {
 }
 
 #[test]
-fn a_bound_is_always_given() {
+fn max_tokens_is_always_set() {
     options(Options::default(), &json!({"max_tokens": 4096}), "");
     let bound = Options { max_tokens: Some(7), ..Options::default() };
     options(bound, &json!({"max_tokens": 7}), "");
@@ -255,7 +255,7 @@ fn a_bound_is_always_given() {
 }
 
 #[test]
-fn sampling_stays_within_bounds() {
+fn sampling_is_clamped() {
     let it = |temperature: f64, top_p: Option<f64>| Options {
         temperature: serde_json::Number::from_f64(temperature),
         top_p: top_p.and_then(serde_json::Number::from_f64),
@@ -269,7 +269,7 @@ fn sampling_stays_within_bounds() {
 }
 
 #[test]
-fn what_has_no_equal_is_told() {
+fn unsupported_parameters_are_dropped() {
     options(
         Options {
             seed: Some(1.into()),
@@ -292,7 +292,7 @@ fn what_has_no_equal_is_told() {
 }
 
 #[test]
-fn the_shape_of_the_answer_is_asked_for() {
+fn output_format_is_encoded() {
     let schema = Json::parse(r#"{"type":"object","properties":{}}"#).ok();
     options(
         Options {
@@ -330,7 +330,7 @@ fn with_tools(choice: Option<ToolChoice>, parallel: Option<bool>) -> ChatRequest
 }
 
 #[test]
-fn tools_have_schemas_of_objects() {
+fn tools_have_object_schemas() {
     let (sent, _) = send(with_tools(None, None), None).unwrap();
     assert_eq!(
         sent["tools"],
@@ -350,7 +350,7 @@ fn choice(choice: Option<ToolChoice>, parallel: Option<bool>, tools: usize, expe
 }
 
 #[test]
-fn every_choice_has_an_equal() {
+fn tool_choices_are_mapped() {
     let one = |required| Some(ToolChoice::Allowed { names: vec!["g".to_owned()], required });
     choice(None, None, 2, &Value::Null);
     choice(None, Some(false), 2, &json!({"type": "auto", "disable_parallel_tool_use": true}));
@@ -368,7 +368,7 @@ fn every_choice_has_an_equal() {
 }
 
 #[test]
-fn a_choice_among_no_tools_is_none() {
+fn tool_choice_without_tools_is_dropped() {
     let mut request = ChatRequest::user("m", "x");
     request.tool_choice = Some(ToolChoice::Auto);
     let (sent, _) = send(request, None).unwrap();
@@ -376,7 +376,7 @@ fn a_choice_among_no_tools_is_none() {
 }
 
 #[test]
-fn tools_of_other_providers_are_refused_by_name() {
+fn hosted_tool_of_other_provider_is_rejected_by_name() {
     let json = Json::parse(r#"{"type":"web_search_1","name":"web_search"}"#).unwrap();
     let hosted = |dialect| {
         let json = json.clone();
@@ -422,7 +422,7 @@ fn enabled(tokens: u64) -> Value {
 }
 
 #[test]
-fn a_model_is_asked_to_think_in_its_own_way() {
+fn reasoning_style_follows_the_model() {
     use ReasoningStyle::{Adaptive, Budget, Never};
     let high = || thought(effort(Effort::High), Some(64_000));
     thinking(high(), None, &json!([enabled(16_384), null, 64_000]), "");
@@ -436,7 +436,7 @@ fn a_model_is_asked_to_think_in_its_own_way() {
 }
 
 #[test]
-fn an_answer_is_longer_than_its_thinking() {
+fn max_tokens_exceeds_thinking_budget() {
     thinking(
         thought(effort(Effort::Low), Some(100)),
         None,
@@ -454,7 +454,7 @@ fn an_answer_is_longer_than_its_thinking() {
 }
 
 #[test]
-fn thinking_forbids_a_forced_call_unless_it_adapts() {
+fn thinking_drops_forced_tool_unless_adaptive() {
     let forced = || {
         let mut request = with_tools(Some(ToolChoice::Required), None);
         request.options = thought(effort(Effort::Low), Some(4096)).options;
@@ -466,7 +466,7 @@ fn thinking_forbids_a_forced_call_unless_it_adapts() {
 }
 
 #[test]
-fn a_tool_loop_whose_thinking_is_gone_goes_on_without() {
+fn tool_loop_with_lost_thinking_disables_thinking() {
     let in_loop = |first: Content| {
         let mut request = thought(effort(Effort::Low), Some(4096));
         request.messages.push(Message::new(Role::Assistant, [first, call("1", "{}")]));
@@ -479,7 +479,7 @@ fn a_tool_loop_whose_thinking_is_gone_goes_on_without() {
 }
 
 #[test]
-fn a_model_that_thinks_writes_as_it_likes() {
+fn thinking_drops_sampling() {
     let mut request = thought(effort(Effort::Low), Some(4096));
     request.options.temperature = serde_json::Number::from_f64(0.5);
     request.options.top_p = serde_json::Number::from_f64(0.5);
@@ -493,20 +493,20 @@ const BODY: &str =
     r#"{ "model" : "asked", "max_tokens":5, "messages":[{"role":"user","content":"x"}] }"#;
 
 #[test]
-fn the_callers_own_bytes_are_sent_with_the_model_renamed() {
+fn passthrough_request_only_renames_model() {
     let sent =
-        MessagesUpstream.encode(&original(BODY, false, Inspection::UsageOnly)).unwrap().to_vec();
+        MessagesOutbound.encode(&original(BODY, false, Inspection::UsageOnly)).unwrap().to_vec();
     assert_eq!(String::from_utf8(sent).unwrap(), BODY.replace("asked", "upstream-name"));
 }
 
 #[test]
-fn a_stream_that_the_caller_did_not_ask_for_is_asked_for() {
-    let sent = MessagesUpstream.encode(&original(BODY, true, Inspection::UsageOnly)).unwrap();
+fn streaming_mismatch_rewrites_stream_flag() {
+    let sent = MessagesOutbound.encode(&original(BODY, true, Inspection::UsageOnly)).unwrap();
     assert_eq!(super::json(&sent)["stream"], true);
 }
 
 #[test]
-fn what_we_do_not_model_goes_where_it_came_from() {
+fn extra_members_return_to_their_dialect() {
     let body = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],
         "context_management":{"edits":[]},"output_config":{"task_budget":{"n":1.0},"effort":"low"}}"#;
     let mut request = decode(body).unwrap();
@@ -521,7 +521,7 @@ fn what_we_do_not_model_goes_where_it_came_from() {
 }
 
 #[test]
-fn a_file_of_another_provider_cannot_be_sent() {
+fn foreign_file_id_is_rejected() {
     let file = Content::File(File { source: Source::FileId("file-1".to_owned()), name: None });
     let mut request = of(vec![Message::new(Role::User, [file])]);
     request.dialect = Some(Dialect::Chat);
@@ -529,12 +529,12 @@ fn a_file_of_another_provider_cannot_be_sent() {
 }
 
 #[test]
-fn counting_says_nothing_of_the_answer() {
+fn count_request_omits_generation_options() {
     let mut call = ProviderRequest::new(with_tools(None, None));
     call.stream = true;
-    let sent = super::json(&MessagesUpstream.encode_count(&call).unwrap());
+    let sent = super::json(&MessagesOutbound.encode_count(&call).unwrap());
     let names: Vec<_> = sent.as_object().unwrap().keys().collect();
     assert_eq!(names, ["messages", "model", "tools"]);
-    assert_eq!(MessagesUpstream.read_count(br#"{"input_tokens":7}"#).unwrap(), 7);
-    assert!(MessagesUpstream.read_count(b"{}").is_err());
+    assert_eq!(MessagesOutbound.read_count(br#"{"input_tokens":7}"#).unwrap(), 7);
+    assert!(MessagesOutbound.read_count(b"{}").is_err());
 }

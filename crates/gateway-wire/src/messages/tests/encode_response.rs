@@ -1,7 +1,7 @@
 //! What callers are answered.
 
 use super::{fold, read_all, reply};
-use crate::{Caller as _, messages::MessagesCaller, sse};
+use crate::{InboundDialect as _, messages::MessagesInbound, sse};
 use bytes::Bytes;
 use gateway_core::{
     Chunk, Content, Dialect, ErrorKind, Finish, FinishReason, GatewayError, Json, Opaque, Seal,
@@ -29,7 +29,7 @@ fn finished(reason: FinishReason) -> StreamEvent {
 
 /// What `events`, a chunk each, are written as.
 fn write(events: &[StreamEvent]) -> String {
-    let mut writer = MessagesCaller.writer(reply());
+    let mut writer = MessagesInbound.writer(reply());
     let mut out = Vec::new();
     for event in events {
         writer.write(Chunk::from_events(vec![event.clone()]), &mut out);
@@ -40,7 +40,7 @@ fn write(events: &[StreamEvent]) -> String {
 
 fn whole(events: &[StreamEvent]) -> Value {
     let answer = fold(events.iter().cloned());
-    serde_json::from_slice(&MessagesCaller.write_whole(answer, reply())).unwrap()
+    serde_json::from_slice(&MessagesInbound.write_whole(answer, reply())).unwrap()
 }
 
 /// The events of a stream in short, such as `+text 'a' -` for a block that opens, grows and closes.
@@ -82,12 +82,12 @@ fn spell(stream: &str) -> String {
     said.join(" ")
 }
 
-/// Checks what events are written as, and that it means what the whole answer means.
+/// Checks what events are written as, and that it means what the whole response means.
 #[track_caller]
 fn check(events: &[StreamEvent], expected: &str) {
     let stream = write(events);
     assert_eq!(spell(&stream), format!("start {expected} stop"));
-    let again = MessagesCaller.write_whole(read_all(&stream), reply());
+    let again = MessagesInbound.write_whole(read_all(&stream), reply());
     let again: Value = serde_json::from_slice(&again).unwrap();
     let whole = whole(events);
     for member in ["content", "stop_reason", "stop_sequence", "usage"] {
@@ -96,7 +96,7 @@ fn check(events: &[StreamEvent], expected: &str) {
 }
 
 #[test]
-fn blocks_open_and_close() {
+fn blocks_are_opened_and_closed() {
     check(
         &[
             StreamEvent::Reasoning("t".into()),
@@ -114,13 +114,13 @@ fn blocks_open_and_close() {
 }
 
 #[test]
-fn an_answer_may_be_empty() {
+fn empty_response_is_accepted() {
     check(&[], "end_turn");
     check(&[text(""), finished(FinishReason::Length)], "max_tokens");
 }
 
 #[test]
-fn calls_that_interleave_are_told_one_after_the_other() {
+fn interleaved_calls_are_written_in_sequence() {
     check(
         &[
             call(0, "a", "{"),
@@ -144,8 +144,8 @@ fn calls_that_interleave_are_told_one_after_the_other() {
 }
 
 #[test]
-fn a_complete_call_gives_way_at_once() {
-    let mut writer = MessagesCaller.writer(reply());
+fn completed_call_is_flushed_immediately() {
+    let mut writer = MessagesInbound.writer(reply());
     let mut out = Vec::new();
     writer.write(Chunk::from_events(vec![call(0, "a", "{}"), call(1, "b", "{\"x\"")]), &mut out);
     let said = String::from_utf8(out).unwrap();
@@ -153,7 +153,7 @@ fn a_complete_call_gives_way_at_once() {
 }
 
 #[test]
-fn a_call_without_arguments_is_one() {
+fn call_without_arguments_is_complete() {
     check(&[call(0, "a", ""), finished(FinishReason::ToolCalls)], "+tool_use - tool_use");
     assert_eq!(
         whole(&[call(0, "a.b", "")])["content"][0],
@@ -162,7 +162,7 @@ fn a_call_without_arguments_is_one() {
 }
 
 #[test]
-fn only_our_own_proofs_are_shown() {
+fn only_own_signatures_are_written() {
     use SealKind::{Encrypted, Signature};
     check(
         &[
@@ -180,7 +180,7 @@ fn only_our_own_proofs_are_shown() {
 }
 
 #[test]
-fn the_proof_of_another_parts_what_was_thought() {
+fn foreign_signature_separates_thinking_blocks() {
     let events = [
         StreamEvent::Reasoning("t".into()),
         seal(Dialect::Gemini, SealKind::Signature, "x"),
@@ -191,7 +191,7 @@ fn the_proof_of_another_parts_what_was_thought() {
 }
 
 #[test]
-fn only_what_we_know_is_shown() {
+fn only_known_content_is_written() {
     let opaque = |dialect| {
         let json = Json::parse("{\"type\":\"server_tool_use\",\n\"n\":1.0}").unwrap();
         StreamEvent::Opaque(Opaque { dialect, kind: "server_tool_use".to_owned(), json })
@@ -214,7 +214,7 @@ fn only_what_we_know_is_shown() {
 }
 
 #[test]
-fn a_refusal_is_said_and_named() {
+fn refusal_is_written_and_named() {
     let events = [StreamEvent::Refusal("no".into()), finished(FinishReason::Stop)];
     let stream = write(&events);
     assert_eq!(spell(&stream), "start +text 'no' - refusal stop");
@@ -230,7 +230,7 @@ fn usage() -> Usage {
 }
 
 #[test]
-fn the_last_event_tells_the_true_counts() {
+fn message_delta_reports_final_usage() {
     let stream = write(&[
         StreamEvent::Started(Started::default()),
         text("a"),
@@ -248,8 +248,8 @@ fn the_last_event_tells_the_true_counts() {
 }
 
 #[test]
-fn the_first_event_tells_what_is_known() {
-    let mut writer = MessagesCaller.writer(reply());
+fn message_start_reports_known_usage() {
+    let mut writer = MessagesInbound.writer(reply());
     let mut out = Vec::new();
     let started = Started { id: Some("msg_9".into()), model: Some("real".into()), created: None };
     let events = vec![StreamEvent::Started(started), StreamEvent::Usage(usage())];
@@ -265,7 +265,7 @@ fn the_first_event_tells_what_is_known() {
 }
 
 #[test]
-fn a_whole_answer_has_all_that_clients_read() {
+fn whole_response_has_every_member() {
     let finish = Finish { stop_sequence: Some("END".to_owned()), ..Finish::default() };
     let events = [text("a"), StreamEvent::Finished(finish), StreamEvent::Usage(usage())];
     let mut answer = whole(&events);
@@ -287,15 +287,15 @@ fn a_whole_answer_has_all_that_clients_read() {
 }
 
 #[test]
-fn verbatim_bytes_are_the_whole_answer() {
+fn verbatim_bytes_are_written_unchanged() {
     let bytes = Bytes::from_static(b"event: message_stop\ndata: {}\n\n");
     let mut chunk = Chunk { verbatim: Some(bytes.clone()), ..Chunk::from_events(vec![text("a")]) };
-    let mut writer = MessagesCaller.writer(reply());
+    let mut writer = MessagesInbound.writer(reply());
     let mut out = Vec::new();
     writer.write(chunk.clone(), &mut out);
     writer.end(&mut out);
     assert_eq!(out, bytes);
-    let mut writer = MessagesCaller.writer(reply());
+    let mut writer = MessagesInbound.writer(reply());
     assert_eq!(writer.pass(&mut chunk), Some(bytes));
     assert_eq!(writer.pass(&mut chunk), None);
     out.clear();
@@ -304,8 +304,8 @@ fn verbatim_bytes_are_the_whole_answer() {
 }
 
 #[test]
-fn a_failure_is_the_last_event() {
-    let mut writer = MessagesCaller.writer(reply());
+fn error_is_the_last_event() {
+    let mut writer = MessagesInbound.writer(reply());
     let mut out = Vec::new();
     writer.write(Chunk::from_events(vec![text("a")]), &mut out);
     writer.fail(&GatewayError::new(ErrorKind::UpstreamCut, "cut"), &mut out);
@@ -320,7 +320,7 @@ fn a_failure_is_the_last_event() {
 
 #[track_caller]
 fn check_error(kind: ErrorKind, word: &str) {
-    let written = MessagesCaller.write_error(&GatewayError::new(kind, "m"), "r");
+    let written = MessagesInbound.write_error(&GatewayError::new(kind, "m"), "r");
     assert_eq!(
         serde_json::from_slice::<Value>(&written).unwrap(),
         json!({"type": "error", "error": {"type": word, "message": "m"}, "request_id": "r"})
@@ -328,7 +328,7 @@ fn check_error(kind: ErrorKind, word: &str) {
 }
 
 #[test]
-fn every_error_has_a_type() {
+fn every_error_kind_has_a_type() {
     check_error(ErrorKind::InvalidRequest, "invalid_request_error");
     check_error(ErrorKind::Unauthenticated, "authentication_error");
     check_error(ErrorKind::Forbidden, "permission_error");
@@ -341,9 +341,9 @@ fn every_error_has_a_type() {
 }
 
 proptest::proptest! {
-    /// Whatever the order of the pieces: blocks do not mix, and the answer is that of its fold.
+    /// Whatever the order of the pieces: blocks do not mix, and the response is that of its fold.
     #[test]
-    fn any_order_of_pieces_is_told_in_blocks(
+    fn any_event_order_yields_sequential_blocks(
         pieces in proptest::collection::vec((0..7_u8, 0..3_u32), 0..24)
     ) {
         let mut begun = [false; 3];

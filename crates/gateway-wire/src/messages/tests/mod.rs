@@ -7,8 +7,10 @@ mod encode_response;
 mod passthrough;
 mod turn_shapes;
 
-use super::{MessagesCaller, MessagesUpstream};
-use crate::{Caller as _, Encoded, Ids, Reply, Upstream as _};
+use super::{MessagesInbound, MessagesOutbound};
+use crate::{
+    EncodedRequest, IdGenerator, InboundDialect as _, OutboundDialect as _, ResponseContext,
+};
 use bytes::Bytes;
 use gateway_core::{
     Capabilities, ChatRequest, ChatResponse, Chunk, Collector, Dialect, Envelope, Inspection,
@@ -35,23 +37,24 @@ fn card(reasoning: Option<ReasoningStyle>) -> ModelCard {
 fn send(request: ChatRequest, card: Option<ModelCard>) -> Result<(Value, String)> {
     let mut call = ProviderRequest::new(request);
     call.target.card = card.map(Arc::new);
-    let encoded = MessagesUpstream.encode(&call)?;
+    let encoded = MessagesOutbound.encode(&call)?;
     Ok((json(&encoded), encoded.dropped.iter().collect::<Vec<_>>().join(",")))
 }
 
-fn json(encoded: &Encoded) -> Value {
+fn json(encoded: &EncodedRequest) -> Value {
     serde_json::from_slice(&encoded.to_vec()).unwrap()
 }
 
 fn decode(body: &str) -> Result<ChatRequest> {
-    MessagesCaller.decode()(body.as_bytes())
+    MessagesInbound.decode()(body.as_bytes())
 }
 
 /// A call that carries the caller's own bytes.
 fn original(body: &str, stream: bool, inspection: Inspection) -> ProviderRequest {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let envelope: Envelope = crate::envelope::read(&body, &crate::json::Limits::default()).unwrap();
-    let decode = MessagesCaller.decode();
+    let envelope: Envelope =
+        crate::envelope::read(&body, &crate::json::JsonLimits::default()).unwrap();
+    let decode = MessagesInbound.decode();
     let original = RawRequest::new(Dialect::Messages, body, envelope, decode);
     let mut call = ProviderRequest::new(ChatRequest::user("upstream-name", "x"));
     call.payload = Payload::Raw(Arc::new(original));
@@ -59,14 +62,14 @@ fn original(body: &str, stream: bool, inspection: Inspection) -> ProviderRequest
     call
 }
 
-fn reply() -> Reply {
+fn reply() -> ResponseContext {
     let payload = Payload::Parsed(Arc::new(ChatRequest::user("asked", "x")));
-    Reply { payload, model: "asked".to_owned(), created: 1, ids: Ids::new(1) }
+    ResponseContext { payload, model: "asked".to_owned(), created: 1, ids: IdGenerator::new(1) }
 }
 
 /// Reads a stream in the given blocks, to the end.
 fn read(call: &ProviderRequest, blocks: &[&[u8]]) -> (Vec<Chunk>, Result<()>) {
-    let mut reader = MessagesUpstream.reader(call, Ids::new(2));
+    let mut reader = MessagesOutbound.reader(call, IdGenerator::new(2));
     let mut chunks = Vec::new();
     for block in blocks {
         let mut chunk = Chunk::default();
@@ -88,7 +91,7 @@ fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
     collector.finish()
 }
 
-/// The answer that a stream spells.
+/// The response that a stream spells.
 fn read_all(stream: &str) -> ChatResponse {
     let call = ProviderRequest::new(ChatRequest::user("m", "x"));
     let (chunks, outcome) = read(&call, &[stream.as_bytes()]);

@@ -1,7 +1,7 @@
-//! Answers that are passed on as they are.
+//! Responses that are passed on as they are.
 
 use super::{fold, original, read, stream};
-use crate::{Ids, Upstream as _, messages::MessagesUpstream};
+use crate::{IdGenerator, OutboundDialect as _, messages::MessagesOutbound};
 use bytes::Bytes;
 use gateway_core::{
     Chunk, ErrorKind, FinishReason, Inspection, ProviderRequest, StreamEvent, Usage,
@@ -43,7 +43,7 @@ fn check(inspection: Inspection, blocks: &[&[u8]], expected: &str) -> Vec<Chunk>
 }
 
 #[test]
-fn bytes_are_passed_on_and_metered() {
+fn bytes_are_passed_through_and_metered() {
     let blocks = blocks();
     let bytes: Vec<_> = blocks.iter().map(String::as_bytes).collect();
     let chunks = check(Inspection::UsageOnly, &bytes, &blocks.concat());
@@ -55,7 +55,7 @@ fn bytes_are_passed_on_and_metered() {
 }
 
 #[test]
-fn nothing_is_output_before_the_first_word() {
+fn preamble_is_not_output() {
     let blocks = blocks();
     let bytes: Vec<_> = blocks.iter().map(String::as_bytes).collect();
     let chunks = check(Inspection::UsageOnly, &bytes, &blocks.concat());
@@ -64,7 +64,7 @@ fn nothing_is_output_before_the_first_word() {
 }
 
 #[test]
-fn who_needs_to_look_sees_everything() {
+fn full_inspection_sees_every_event() {
     let all = blocks().concat();
     let chunks = check(Inspection::Full, &[all.as_bytes()], &all);
     assert_eq!(
@@ -74,7 +74,7 @@ fn who_needs_to_look_sees_everything() {
 }
 
 #[test]
-fn what_callers_could_not_read_is_written_anew() {
+fn unreadable_events_are_rewritten() {
     let all = blocks().concat();
     let nameless = format!("data:{}  \r\n\r\n", LINES.join("  \r\n\r\ndata:"));
     check(Inspection::UsageOnly, &[nameless.as_bytes()], &all);
@@ -84,13 +84,13 @@ fn what_callers_could_not_read_is_written_anew() {
 }
 
 #[test]
-fn a_missing_last_event_is_added() {
+fn missing_last_event_is_added() {
     let blocks = blocks();
     check(Inspection::UsageOnly, &[blocks[..5].concat().as_bytes()], &blocks.concat());
 }
 
 #[test]
-fn what_came_before_an_error_is_passed_on_and_the_error_is_not() {
+fn output_before_error_is_passed_and_error_is_not() {
     let blocks = blocks();
     let error = stream(r#"{"type":"error","error":{"type":"overloaded_error","message":"no"}}"#);
     let bad = format!("{}{error}{}", blocks[3], blocks[5]);
@@ -101,11 +101,11 @@ fn what_came_before_an_error_is_passed_on_and_the_error_is_not() {
 }
 
 #[test]
-fn a_whole_answer_is_passed_on_and_metered() {
+fn whole_response_is_passed_through_and_metered() {
     let body = r#"{ "type":"message","content":[{"type":"text","text":5}],"stop_reason":"max_tokens","usage":{"input_tokens":3,"output_tokens":4} }"#;
     let call = original(&ASKED.replace("true", "false"), false, Inspection::UsageOnly);
     let body = Bytes::from_static(body.as_bytes());
-    let chunk = MessagesUpstream.read_whole(&call, body.clone(), Ids::new(1)).unwrap();
+    let chunk = MessagesOutbound.read_whole(&call, body.clone(), IdGenerator::new(1)).unwrap();
     assert_eq!(chunk.verbatim, Some(body));
     let answer = fold(chunk.events);
     assert_eq!(answer.usage, Some(Usage { input: 3, output: 4, ..Usage::default() }));

@@ -55,7 +55,7 @@ fn blocks(turn: &Value) -> Vec<Value> {
 
 proptest! {
     #[test]
-    fn turns_alternate_and_begin_with_results(messages in prop::collection::vec(message(), 1..10)) {
+    fn turns_alternate_and_start_with_results(messages in prop::collection::vec(message(), 1..10)) {
         let request = ChatRequest { model: "m".to_owned(), messages, ..ChatRequest::default() };
         let Ok((sent, _)) = send(request, None) else { return Ok(()) };
         let turns = sent["messages"].as_array().unwrap();

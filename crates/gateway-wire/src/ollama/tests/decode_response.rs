@@ -1,4 +1,4 @@
-//! What is read of an answer, whole or streamed.
+//! What is read of a response, whole or streamed.
 
 use super::*;
 use gateway_core::{ChatResponse, Collector, Content, StreamEvent};
@@ -6,16 +6,18 @@ use proptest::prelude::*;
 
 fn whole(body: &str) -> Result<ChatResponse> {
     let call = ask("m", ChatRequest::default());
-    let chunk = OllamaUpstream::default().read_whole(&call, body.to_owned().into(), Ids::new(1))?;
+    let chunk =
+        OllamaOutbound::default().read_whole(&call, body.to_owned().into(), IdGenerator::new(1))?;
     let mut collector = Collector::default();
     collector.extend(chunk.events);
     Ok(collector.finish())
 }
 
 fn streamed(chunks: &[&[u8]]) -> Result<ChatResponse> {
-    let mut splitter = crate::framing::Splitter::new(Framing::Lines, crate::MAX_ANSWER_BYTES);
+    let mut splitter =
+        crate::framing::EventSplitter::new(StreamFraming::Lines, crate::MAX_ANSWER_BYTES);
     let call = ask("m", ChatRequest::default());
-    let mut reader = OllamaUpstream::default().reader(&call, Ids::new(1));
+    let mut reader = OllamaOutbound::default().reader(&call, IdGenerator::new(1));
     let mut collector = Collector::default();
     let mut read = |block: Bytes| -> Result<()> {
         let mut chunk = Chunk::default();
@@ -33,7 +35,7 @@ fn streamed(chunks: &[&[u8]]) -> Result<ChatResponse> {
     Ok(collector.finish())
 }
 
-/// The answer in one line.
+/// The response in one line.
 fn told(answer: &ChatResponse) -> String {
     let choice = &answer.choices[0];
     let mut words = Vec::new();
@@ -61,7 +63,7 @@ fn check(body: &str, expected: &str) {
 }
 
 #[test]
-fn an_answer_is_text_thinking_and_calls() {
+fn text_reasoning_and_calls_are_decoded() {
     check(
         r#"{"model":"m","message":{"role":"assistant","content":"a","thinking":"t","tool_calls":[{"function":{"name":"f","arguments":{"b": 1.0, "a": 2}}},{"id":"x","function":{"name":"g"}}]},"done":true,"done_reason":"stop"}"#,
         r#"thought t, text a, call f {"b":1.0,"a":2}, call g {}, tool_calls"#,
@@ -69,7 +71,7 @@ fn an_answer_is_text_thinking_and_calls() {
 }
 
 #[test]
-fn arguments_in_a_text_are_taken_out() {
+fn string_arguments_are_unwrapped() {
     check(
         r#"{"message":{"tool_calls":[{"function":{"name":"f","arguments":"{\"a\":1}"}}]},"done":true}"#,
         r#"call f {"a":1}, tool_calls"#,
@@ -77,7 +79,7 @@ fn arguments_in_a_text_are_taken_out() {
 }
 
 #[test]
-fn reasons() {
+fn finish_reasons_are_mapped() {
     check(r#"{"done":true,"done_reason":"length"}"#, "length");
     check(r#"{"done":true,"done_reason":"load"}"#, "stop");
     check(r#"{"done":true}"#, "stop");
@@ -88,7 +90,7 @@ fn reasons() {
 }
 
 #[test]
-fn a_cached_prompt_counts_as_nought() {
+fn cached_prompt_counts_as_zero() {
     let usage = whole(r#"{"done":true,"eval_count":7,"eval_duration":5}"#).unwrap().usage.unwrap();
     assert_eq!((usage.prompt(), usage.completion()), (0, 7));
     assert_eq!(whole(r#"{"done":true}"#).unwrap().usage, None);
@@ -103,7 +105,7 @@ const LINES: [&str; 5] = [
 ];
 
 #[test]
-fn a_stream_says_the_same_wherever_it_is_cut() {
+fn stream_events_are_independent_of_cuts() {
     let stream = LINES.join("\n");
     for cut in 0..=stream.len() {
         let (head, tail) = stream.as_bytes().split_at(cut);
@@ -117,21 +119,21 @@ fn a_stream_says_the_same_wherever_it_is_cut() {
 }
 
 #[test]
-fn likelihoods_are_told_as_everywhere() {
+fn logprobs_match_the_chat_shape() {
     let answer = streamed(&[LINES.join("\n").as_bytes()]).unwrap();
     let expected = r#"{"content":[{"token":"wel","logprob":-0.50,"bytes":[119,101,108],"top_logprobs":[]}],"refusal":null}"#;
     assert_eq!(answer.choices[0].logprobs[0].get(), expected);
 }
 
 #[test]
-fn without_its_last_line_an_answer_is_cut_short() {
+fn stream_without_done_line_is_truncated() {
     let error = streamed(&[LINES[..4].join("\n").as_bytes()]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UpstreamTruncated);
     assert_eq!(whole(LINES[0]).unwrap_err().kind(), ErrorKind::UpstreamTruncated);
 }
 
 #[test]
-fn an_error_is_a_line_of_its_own() {
+fn error_line_is_an_error() {
     let stream = format!("{}\n{}\n", LINES[0], r#"{"error":"out of memory"}"#);
     assert_eq!(streamed(&[stream.as_bytes()]).unwrap_err().kind(), ErrorKind::Upstream);
     assert_eq!(whole(r#"{"error":"x"}"#).unwrap_err().kind(), ErrorKind::Upstream);
@@ -139,13 +141,13 @@ fn an_error_is_a_line_of_its_own() {
 }
 
 #[test]
-fn nothing_counts_after_the_last_line() {
+fn lines_after_done_are_ignored() {
     let stream = format!("{}\n{}\n", LINES[4], r#"{"error":"late"}"#);
     assert!(streamed(&[stream.as_bytes()]).is_ok());
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error() {
+fn unreadable_response_is_an_error() {
     for body in ["<html>", "{", "5", r#"{"done":"yes"}"#] {
         assert_eq!(whole(body).unwrap_err().kind(), ErrorKind::UpstreamInvalid, "{body}");
     }
@@ -153,7 +155,7 @@ fn what_cannot_be_read_is_an_error() {
 
 proptest! {
     #[test]
-    fn nothing_makes_the_reader_panic(chunks in prop::collection::vec(".{0,40}", 0..4)) {
+    fn arbitrary_bytes_do_not_panic(chunks in prop::collection::vec(".{0,40}", 0..4)) {
         let bytes: Vec<_> = chunks.iter().map(String::as_bytes).collect();
         let _ = whole(&chunks.concat());
         let _ = streamed(&bytes).map(|_| ());

@@ -9,7 +9,7 @@ use gateway_core::{
 use serde_json::{Number, Value, json};
 
 fn written(model: &str, request: ChatRequest) -> (Value, String) {
-    let encoded = OllamaUpstream::default().encode(&ask(model, request)).unwrap();
+    let encoded = OllamaOutbound::default().encode(&ask(model, request)).unwrap();
     let dropped: Vec<_> = encoded.dropped.iter().collect();
     (serde_json::from_slice(&encoded.to_vec()).unwrap(), dropped.join(" "))
 }
@@ -29,7 +29,7 @@ fn check_messages(messages: Vec<Message>, expected: &Value) {
 fn refused(part: Content) -> String {
     let messages = vec![Message::new(Role::User, [part])];
     let request = ChatRequest { messages, ..ChatRequest::default() };
-    let error = OllamaUpstream::default().encode(&ask("m", request)).unwrap_err();
+    let error = OllamaOutbound::default().encode(&ask("m", request)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
     error.message().to_owned()
 }
@@ -65,7 +65,7 @@ fn tool(name: &str) -> ToolSpec {
 }
 
 #[test]
-fn whether_to_stream_is_always_said() {
+fn stream_flag_is_always_written() {
     for stream in [true, false] {
         let request = ChatRequest { stream, ..ChatRequest::default() };
         check_member("stream", request, &json!(stream));
@@ -73,7 +73,7 @@ fn whether_to_stream_is_always_said() {
 }
 
 #[test]
-fn everybody_has_a_role() {
+fn every_message_has_a_role() {
     check_messages(
         vec![
             Message::text(Role::Developer, "a"),
@@ -92,7 +92,7 @@ fn everybody_has_a_role() {
 }
 
 #[test]
-fn arguments_are_objects_and_results_have_names() {
+fn arguments_are_objects_and_results_are_named() {
     let thought = Content::Reasoning(Reasoning { text: "hm".to_owned(), seal: None });
     check_messages(
         vec![
@@ -124,12 +124,12 @@ fn arguments_keep_digits_and_order() {
     let arguments = r#"{"b":5.0,"a":9007199254740993}"#;
     let messages = vec![Message::new(Role::Assistant, [call("1", "f", arguments)])];
     let request = ChatRequest { messages, ..ChatRequest::default() };
-    let encoded = OllamaUpstream::default().encode(&ask("m", request)).unwrap();
+    let encoded = OllamaOutbound::default().encode(&ask("m", request)).unwrap();
     assert!(String::from_utf8(encoded.to_vec()).unwrap().contains(arguments));
 }
 
 #[test]
-fn pictures_are_sent_and_never_fetched() {
+fn inline_images_are_sent_and_urls_dropped() {
     check_messages(
         vec![Message::new(Role::User, [picture(inline()), Content::Text("what".to_owned())])],
         &json!([{"role": "user", "content": "what", "images": ["AA=="]}]),
@@ -141,7 +141,7 @@ fn pictures_are_sent_and_never_fetched() {
 }
 
 #[test]
-fn what_it_cannot_read_is_left_out_of_what_it_can() {
+fn unsupported_content_is_dropped() {
     let file = Content::File(File { source: inline(), name: None });
     let messages = vec![Message::new(Role::User, [Content::Text("what".to_owned()), file])];
     let (body, lost) = written("m", ChatRequest { messages, ..ChatRequest::default() });
@@ -150,7 +150,7 @@ fn what_it_cannot_read_is_left_out_of_what_it_can() {
 }
 
 #[test]
-fn a_tools_picture_is_in_its_answer() {
+fn tool_image_joins_its_result() {
     let Content::ToolResult(mut answer) = result("1", "see") else { panic!() };
     answer.parts.push(Part::from(picture(inline())));
     check_messages(
@@ -180,12 +180,12 @@ fn tools_keep_their_shape() {
     let custom = Custom { name: "sql".to_owned(), description: None, format: None };
     let tools = vec![ToolSpec { kind: ToolKind::Custom(custom), cache: None }];
     let request = ChatRequest { tools, ..ChatRequest::default() };
-    let error = OllamaUpstream::default().encode(&ask("m", request)).unwrap_err();
+    let error = OllamaOutbound::default().encode(&ask("m", request)).unwrap_err();
     assert!(error.message().ends_with("sql"));
 }
 
 #[test]
-fn a_choice_decides_which_tools_are_sent() {
+fn tool_choice_filters_tools() {
     let check = |choice: ToolChoice, names: &str, lost: &str| {
         let tools = vec![tool("f"), tool("g")];
         let request =
@@ -205,7 +205,7 @@ fn a_choice_decides_which_tools_are_sent() {
 }
 
 #[test]
-fn a_format_is_a_word_or_a_schema() {
+fn format_is_a_word_or_a_schema() {
     let check = |format: ResponseFormat, expected: Value| {
         let options = Options { response_format: Some(format), ..Options::default() };
         check_member("format", ChatRequest { options, ..ChatRequest::default() }, &expected);
@@ -223,7 +223,7 @@ fn a_format_is_a_word_or_a_schema() {
 }
 
 #[test]
-fn options_have_names_of_their_own() {
+fn options_are_mapped() {
     let options = Options {
         max_tokens: Some(9),
         temperature: Number::from_f64(0.5),
@@ -239,7 +239,7 @@ fn options_have_names_of_their_own() {
     };
     let mut request = ChatRequest { options, ..ChatRequest::default() };
     request.extra.push("repeat_penalty", Json::parse("1.10").unwrap());
-    let upstream = OllamaUpstream { num_ctx: Some(8192), keep_alive: Some("5m".to_owned()) };
+    let upstream = OllamaOutbound { num_ctx: Some(8192), keep_alive: Some("5m".to_owned()) };
     let body = upstream.encode(&ask("m", request)).unwrap().to_vec();
     let body: Value = serde_json::from_slice(&body).unwrap();
     let expected = json!({
@@ -253,16 +253,16 @@ fn options_have_names_of_their_own() {
 }
 
 #[test]
-fn a_number_keeps_the_model_for_seconds() {
+fn numeric_keep_alive_is_seconds() {
     let upstream =
-        OllamaUpstream { keep_alive: Some("-1".to_owned()), ..OllamaUpstream::default() };
+        OllamaOutbound { keep_alive: Some("-1".to_owned()), ..OllamaOutbound::default() };
     let body = upstream.encode(&ask("m", ChatRequest::default())).unwrap().to_vec();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["keep_alive"], json!(-1));
 }
 
 #[test]
-fn thinking_is_a_switch_or_a_level() {
+fn reasoning_is_a_switch_or_a_level() {
     let check = |model: &str, reasoning: ReasoningOptions, expected: Value| {
         let options = Options { reasoning: Some(reasoning), ..Options::default() };
         let (body, _) = written(model, ChatRequest { options, ..ChatRequest::default() });
@@ -283,7 +283,7 @@ fn thinking_is_a_switch_or_a_level() {
 }
 
 #[test]
-fn what_ollama_has_no_word_for_is_named() {
+fn unsupported_parameters_are_dropped() {
     let mut request = ChatRequest {
         tools: vec![tool("f")],
         parallel_tool_calls: Some(false),

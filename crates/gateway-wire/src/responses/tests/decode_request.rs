@@ -1,8 +1,8 @@
 //! Requests of callers.
 
 use crate::{
-    Caller as _,
-    responses::{ResponsesCaller, reasoning_seals},
+    InboundDialect as _,
+    responses::{ResponsesInbound, reasoning_seals},
 };
 use gateway_core::{
     ChatRequest, Content, Dialect, Effort, File, Image, Message, Reasoning, Result, Seal, SealKind,
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::fmt::Write as _;
 
 fn decode(body: &str) -> Result<ChatRequest> {
-    ResponsesCaller.decode()(body.as_bytes())
+    ResponsesInbound.decode()(body.as_bytes())
 }
 
 fn decode_input(input: &str) -> Result<ChatRequest> {
@@ -69,7 +69,7 @@ fn reads(input: &str, expected: &str) {
 }
 
 #[test]
-fn input_is_text_or_messages() {
+fn input_decodes_from_text_or_messages() {
     reads(r#""hi""#, "User['hi']");
     reads(r#"["hi"]"#, "User['hi']");
     reads("[]", "");
@@ -82,7 +82,7 @@ fn input_is_text_or_messages() {
 }
 
 #[test]
-fn pictures_and_documents_are_where_they_are() {
+fn images_and_documents_are_decoded() {
     reads(
         r#"[{"role":"user","content":[
             {"type":"input_image","image_url":"data:image/png;base64,AA==","detail":"low"},
@@ -102,7 +102,7 @@ fn pictures_and_documents_are_where_they_are() {
 }
 
 #[test]
-fn what_the_model_did_in_one_turn_is_one_message() {
+fn adjacent_model_items_become_one_message() {
     reads(
         r#"[{"role":"user","content":"q"},
             {"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"a"},{"type":"summary_text","text":"b"}],"encrypted_content":"E"},
@@ -125,7 +125,7 @@ fn what_the_model_did_in_one_turn_is_one_message() {
 }
 
 #[test]
-fn what_nobody_else_knows_is_kept_as_it_is() {
+fn unknown_items_are_preserved() {
     reads(
         r#"[{"type":"item_reference","id":"msg_1"},{"type":"web_search_call","id":"ws_1"},
             {"type":"function_call","namespace":"n","call_id":"c","name":"f","arguments":"{}"},
@@ -144,7 +144,7 @@ fn refuses(body: &str, param: &str) {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn invalid_value_is_named_in_error() {
     refuses("[]", "body");
     refuses(r#"{"input":"x"}"#, "model");
     refuses(r#"{"model":1,"input":"x"}"#, "model");
@@ -172,12 +172,12 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn a_continued_answer_needs_no_input() {
+fn continued_response_needs_no_input() {
     assert!(decode(r#"{"model":"m","previous_response_id":"resp_1"}"#).is_ok());
 }
 
 #[test]
-fn options_are_read_and_the_rest_is_kept() {
+fn options_are_decoded_and_the_rest_preserved() {
     let request = decode(
         r#"{"model":"m","input":"x","instructions":"i","stream":true,"session_id":"s",
             "max_output_tokens":20,"temperature":0.5,"top_p":1,"top_logprobs":2,"safety_identifier":"u",
@@ -198,7 +198,7 @@ fn options_are_read_and_the_rest_is_kept() {
 }
 
 #[test]
-fn an_unsaid_strict_means_yes_here() {
+fn omitted_strict_defaults_to_true() {
     let request = decode(
         r#"{"model":"m","input":"x","tools":[{"type":"function","name":"f","parameters":{}},
             {"type":"function","name":"g","strict":false},{"type":"web_search"}],
@@ -219,7 +219,7 @@ fn an_unsaid_strict_means_yes_here() {
 }
 
 #[test]
-fn another_dialects_proof_survives_the_caller() {
+fn foreign_seal_survives_the_caller() {
     let seal = Seal {
         dialect: Dialect::Gemini,
         kind: SealKind::Signature,

@@ -1,7 +1,7 @@
-//! Answers of upstreams.
+//! Responses of upstreams.
 
 use super::{composed, fold, original, read_cut, read_stream, read_whole, reader, sse};
-use crate::{Ids, Upstream as _, responses::ResponsesUpstream};
+use crate::{IdGenerator, OutboundDialect as _, responses::ResponsesOutbound};
 use bytes::Bytes;
 use gateway_core::{
     Chunk, Content, ErrorKind, FinishReason, Inspection, Part, Reasoning, StreamEvent, Usage,
@@ -12,7 +12,7 @@ const ADDED: &str = r#"{"type":"response.output_item.added","output_index":0,"it
 const HELLO: &str = r#"{"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"delta":"hello","obfuscation":"xx"}"#;
 const COMPLETED: &str = r#"{"type":"response.completed","sequence_number":9,"response":{"id":"resp_1","status":"completed","error":null,"output":[{"type":"message","id":"msg_1","content":[{"type":"output_text","text":"hello"}]}],"usage":{"input_tokens":3,"output_tokens":2,"total_tokens":5}}}"#;
 
-/// The parts of the first answer in one line, and how it ended.
+/// The parts of the first response in one line, and how it ended.
 fn sketch(answer: &gateway_core::ChatResponse) -> String {
     let choice = &answer.choices[0];
     let parts = choice.message.parts.iter().map(|Part { content, .. }| match content {
@@ -36,7 +36,7 @@ fn sketch(answer: &gateway_core::ChatResponse) -> String {
     format!("{parts} -> {}{native}", finish.reason.as_str())
 }
 
-/// An answer of these items reads as `expected`, whole and as a stream that only tells of whole
+/// A response of these items reads as `expected`, whole and as a stream that only tells of whole
 /// items, and as one that tells of them at its end.
 #[track_caller]
 fn items(output: &str, expected: &str) {
@@ -72,7 +72,7 @@ fn items_become_parts() {
 }
 
 #[test]
-fn what_cannot_be_read_closely_is_not_lost() {
+fn malformed_items_are_preserved() {
     items(
         r#"{"type":"message","content":[{"type":"output_text","text":"a\ud83d!"}]},
            {"type":"message","content":"strange"},{"type":"function_call","name":3}"#,
@@ -81,7 +81,7 @@ fn what_cannot_be_read_closely_is_not_lost() {
 }
 
 #[test]
-fn how_an_answer_ended_is_told() {
+fn finish_reason_is_derived_from_status() {
     let cut = |why: &str| {
         format!(r#""status":"incomplete","incomplete_details":{{"reason":"{why}"}},"output":[]"#)
     };
@@ -114,7 +114,7 @@ fn streams(events: &[&str], expected: &str) {
 }
 
 #[test]
-fn deltas_add_up_and_nothing_is_told_twice() {
+fn deltas_and_final_items_are_not_duplicated() {
     streams(
         &[
             ADDED,
@@ -131,7 +131,7 @@ fn deltas_add_up_and_nothing_is_told_twice() {
 }
 
 #[test]
-fn calls_may_be_written_at_once() {
+fn parallel_calls_are_decoded() {
     let added = |index: u8| {
         format!(
             r#"{{"type":"response.output_item.added","output_index":{index},"item":{{"type":"function_call","call_id":"c{index}","name":"f"}}}}"#
@@ -147,7 +147,7 @@ fn calls_may_be_written_at_once() {
 }
 
 #[test]
-fn parts_of_thinking_stand_apart() {
+fn summary_parts_are_separated() {
     let summary = |index: u8, delta: &str| {
         format!(
             r#"{{"type":"response.reasoning_summary_text.delta","output_index":0,"summary_index":{index},"delta":"{delta}"}}"#
@@ -161,7 +161,7 @@ fn parts_of_thinking_stand_apart() {
 }
 
 #[test]
-fn half_a_character_is_replaced_and_unknown_events_pass() {
+fn lone_surrogate_is_replaced_and_unknown_events_pass() {
     streams(
         &[
             ADDED,
@@ -174,7 +174,7 @@ fn half_a_character_is_replaced_and_unknown_events_pass() {
 }
 
 #[test]
-fn usage_and_what_else_is_told() {
+fn usage_and_metadata_are_decoded() {
     let end = COMPLETED.replace("\"error\":null", r#""service_tier":"flex""#);
     let read = read_stream(sse(&[CREATED, ADDED, HELLO, &end]).as_bytes()).unwrap();
     assert_eq!((read.id.as_str(), read.model.as_str(), read.created), ("resp_1", "m-1", Some(5)));
@@ -189,7 +189,7 @@ fn fails(events: &[&str], kind: ErrorKind) {
 }
 
 #[test]
-fn a_failure_is_a_failure_however_it_is_told() {
+fn failure_is_decoded_from_every_spelling() {
     let failed = r#"{"type":"response.failed","response":{"status":"failed","error":{"code":"rate_limit_exceeded","message":"x"}}}"#;
     fails(&[CREATED, failed], ErrorKind::RateLimited);
     fails(
@@ -203,7 +203,7 @@ fn a_failure_is_a_failure_however_it_is_told() {
 }
 
 #[test]
-fn a_whole_answer_may_be_none() {
+fn whole_response_may_be_a_failure() {
     let kind = |body: &str| read_whole(body.as_bytes()).unwrap_err().kind();
     assert_eq!(kind("<html>"), ErrorKind::UpstreamInvalid);
     assert_eq!(kind("{}"), ErrorKind::UpstreamInvalid);
@@ -227,7 +227,7 @@ fn feed(inspection: Inspection, events: &[&str]) -> Vec<Chunk> {
 }
 
 #[test]
-fn the_callers_own_dialect_is_passed_on_and_metered() {
+fn same_dialect_stream_is_passed_through_and_metered() {
     let chunks = feed(Inspection::UsageOnly, &[CREATED, ADDED, HELLO, HELLO, COMPLETED, HELLO]);
     let output: Vec<_> = chunks.iter().map(|chunk| chunk.output).collect();
     assert_eq!(output, [false, true, true, true, true, false]);
@@ -244,7 +244,7 @@ fn the_callers_own_dialect_is_passed_on_and_metered() {
 }
 
 #[test]
-fn who_looks_sees_every_event_beside_the_bytes() {
+fn full_inspection_sees_every_event_with_bytes() {
     let chunks = feed(Inspection::Full, &[CREATED, ADDED, HELLO, COMPLETED]);
     assert!(chunks.iter().all(|chunk| chunk.verbatim.is_some()));
     let read = fold(chunks.into_iter().flat_map(|chunk| chunk.events));
@@ -252,7 +252,7 @@ fn who_looks_sees_every_event_beside_the_bytes() {
 }
 
 #[test]
-fn what_is_said_cannot_end_an_answer() {
+fn response_text_cannot_end_the_response() {
     let said = HELLO.replace("hello", r#"{\"type\":\"response.completed\"} event: error"#);
     let chunks = feed(Inspection::UsageOnly, &[CREATED, HELLO, &said, COMPLETED]);
     assert_eq!(chunks[2].verbatim.as_ref().unwrap(), &sse(&[&said]));
@@ -260,7 +260,7 @@ fn what_is_said_cannot_end_an_answer() {
 }
 
 #[test]
-fn a_failure_after_output_leaves_what_came_before() {
+fn failure_after_output_keeps_the_output() {
     let mut reader = reader(&original(REQUEST));
     let failed =
         r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"x"}}}"#;
@@ -272,7 +272,7 @@ fn a_failure_after_output_leaves_what_came_before() {
 }
 
 #[test]
-fn what_is_passed_on_is_in_good_order() {
+fn passthrough_events_are_well_ordered() {
     let mut reader = reader(&original(REQUEST));
     let mut chunk = Chunk::default();
     let block = format!(
@@ -283,11 +283,11 @@ fn what_is_passed_on_is_in_good_order() {
 }
 
 #[test]
-fn a_whole_answer_is_passed_on_as_it_is() {
+fn whole_response_is_passed_through() {
     let body = r#"{"object":"response", "status":"failed","error":{"code":"x"},"usage":{"input_tokens":1}}"#;
     let sent = Bytes::from(format!("\n\n{body}"));
     let call = original(r#"{"model":"m","input":"x"}"#);
-    let chunk = ResponsesUpstream.read_whole(&call, sent, Ids::new(1)).unwrap();
+    let chunk = ResponsesOutbound.read_whole(&call, sent, IdGenerator::new(1)).unwrap();
     assert_eq!(chunk.verbatim.unwrap(), body);
     let StreamEvent::Finished(finish) = &chunk.events[0] else { panic!("{:?}", chunk.events) };
     assert_eq!(finish.native.as_deref(), Some("failed"));
@@ -295,7 +295,7 @@ fn a_whole_answer_is_passed_on_as_it_is() {
 }
 
 #[test]
-fn a_call_without_a_name_gets_one() {
+fn unnamed_call_gets_an_id() {
     let body = r#"{"object":"response","status":"completed","output":[{"type":"function_call","name":"f","arguments":"{}"}]}"#;
     let answer = read_whole(body.as_bytes()).unwrap();
     assert!(answer.tool_calls().all(|call| call.id.starts_with("call_")));

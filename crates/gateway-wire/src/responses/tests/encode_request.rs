@@ -2,8 +2,8 @@
 
 use super::{composed, original};
 use crate::{
-    Caller as _, Upstream as _,
-    responses::{ResponsesCaller, ResponsesUpstream},
+    InboundDialect as _, OutboundDialect as _,
+    responses::{ResponsesInbound, ResponsesOutbound},
 };
 use gateway_core::{
     Capabilities, ChatRequest, Content, Dialect, Effort, File, Image, Json, Message, ModelCard,
@@ -22,7 +22,7 @@ fn encode(request: ChatRequest) -> (Value, Vec<String>) {
 }
 
 fn encode_call(call: &ProviderRequest) -> (Value, Vec<String>) {
-    let encoded = ResponsesUpstream.encode(call).unwrap();
+    let encoded = ResponsesOutbound.encode(call).unwrap();
     let body = serde_json::from_slice(&encoded.to_vec()).unwrap();
     (body, encoded.dropped.iter().map(str::to_owned).collect())
 }
@@ -95,7 +95,7 @@ fn messages_become_items() {
 }
 
 #[test]
-fn thinking_goes_back_only_where_it_came_from_and_led_somewhere() {
+fn reasoning_is_returned_only_to_its_owner_before_output() {
     let said = || Content::Text("t".to_owned());
     let text = json!([{"type": "message", "role": "assistant",
                        "content": [{"type": "output_text", "text": "t", "annotations": []}]}]);
@@ -104,7 +104,7 @@ fn thinking_goes_back_only_where_it_came_from_and_led_somewhere() {
 }
 
 #[test]
-fn pictures_and_documents_are_sent_in_the_wire_s_form() {
+fn images_and_documents_are_encoded() {
     let inline = |media_type: &str| Source::Inline {
         media_type: media_type.to_owned(),
         base64: "AA==".to_owned(),
@@ -132,7 +132,7 @@ fn pictures_and_documents_are_sent_in_the_wire_s_form() {
 }
 
 #[test]
-fn nothing_is_kept_upstream_for_who_did_not_ask() {
+fn store_defaults_to_false_for_translated_requests() {
     let (body, _) = encode(ChatRequest::user("m", "hi"));
     assert_eq!(body["store"], false);
     assert_eq!(body.get("include"), None, "the model may not think");
@@ -148,7 +148,7 @@ fn nothing_is_kept_upstream_for_who_did_not_ask() {
 }
 
 #[test]
-fn tools_say_whether_they_are_strict() {
+fn tools_state_their_strictness() {
     let mut request = ChatRequest::user("m", "hi");
     let hosted = |dialect| ToolSpec {
         kind: ToolKind::Hosted(Opaque {
@@ -172,7 +172,7 @@ fn tools_say_whether_they_are_strict() {
 }
 
 #[test]
-fn what_does_not_exist_here_is_told() {
+fn unsupported_parameters_are_dropped() {
     let mut request = ChatRequest::user("m", "hi");
     request.options.stop = vec!["x".to_owned()];
     request.options.seed = Some(1.into());
@@ -189,13 +189,13 @@ fn what_does_not_exist_here_is_told() {
 }
 
 #[test]
-fn what_would_mean_something_else_is_refused() {
+fn meaning_changing_parameters_are_rejected() {
     let refused = |edit: fn(&mut ChatRequest)| {
         let mut request = ChatRequest::user("m", "hi");
         edit(&mut request);
         let mut call = composed();
         call.payload = Payload::Parsed(Arc::new(request));
-        ResponsesUpstream.encode(&call).unwrap_err().param().unwrap().to_owned()
+        ResponsesOutbound.encode(&call).unwrap_err().param().unwrap().to_owned()
     };
     let sound = |request: &mut ChatRequest| {
         let sound = Content::Audio(Source::Url("u".to_owned()));
@@ -210,7 +210,7 @@ fn what_would_mean_something_else_is_refused() {
 }
 
 #[test]
-fn a_model_is_not_asked_for_what_it_does_not_take() {
+fn parameters_unsupported_by_model_are_dropped() {
     let mut call = composed();
     let mut request = ChatRequest::user("m", "hi");
     request.options.temperature = Some(1.into());
@@ -241,7 +241,7 @@ fn a_model_is_not_asked_for_what_it_does_not_take() {
 
 /// A request of a caller of this dialect, edited on its way, is sent as the caller wrote it.
 #[test]
-fn an_edited_request_keeps_its_meaning() {
+fn edited_request_keeps_its_members() {
     let body = json!({
         "model": "m", "instructions": "be brief", "store": false, "stream": false,
         "input": [
@@ -263,14 +263,14 @@ fn an_edited_request_keeps_its_meaning() {
         "include": ["reasoning.encrypted_content"], "prompt_cache_key": "k", "user": "u",
         "client_metadata": {"a": 1}, "max_output_tokens": 100, "top_logprobs": 1,
     });
-    let request = ResponsesCaller.decode()(body.to_string().as_bytes()).unwrap();
+    let request = ResponsesInbound.decode()(body.to_string().as_bytes()).unwrap();
     assert_eq!(encode(request), (body, Vec::new()));
 }
 
 #[test]
-fn the_callers_bytes_travel_with_another_models_name() {
+fn passthrough_request_renames_model() {
     let body = r#"{ "input":"x" , "session_id":"s" , "model" : "m\u0061", "unknown" : 1.0 }"#;
-    let sent = ResponsesUpstream.encode(&original(body)).unwrap().to_vec();
+    let sent = ResponsesOutbound.encode(&original(body)).unwrap().to_vec();
     let sent = String::from_utf8(sent).unwrap();
     assert!(sent.contains(r#""model" : "upstream-model", "unknown" : 1.0 }"#), "{sent}");
     assert!(!sent.contains("session_id"), "{sent}");
@@ -278,7 +278,7 @@ fn the_callers_bytes_travel_with_another_models_name() {
 }
 
 #[test]
-fn the_caller_may_be_answered_otherwise_than_the_upstream_is_asked() {
+fn streaming_mismatch_rewrites_stream_flag() {
     let mut call = original(r#"{"model":"m","input":"x","unknown":1.0,"store":true}"#);
     call.stream = true;
     let (body, dropped) = encode_call(&call);
@@ -288,7 +288,7 @@ fn the_caller_may_be_answered_otherwise_than_the_upstream_is_asked() {
 
 proptest! {
     #[test]
-    fn nothing_but_the_models_name_changes(
+    fn only_the_model_name_changes(
         before in prop::collection::vec(("[a-l]{1,5}", "[^\"\\\\\\x00-\\x1f]{0,8}", " {0,2}"), 0..4),
         model in "[a-z\"\\\\é]{1,8}",
     ) {
@@ -299,7 +299,7 @@ proptest! {
         }
         let name = serde_json::to_string(&model).unwrap();
         let body = |name: &str| format!("{{{members}\"input\":\"é\", \"model\": {name} }}");
-        let sent = ResponsesUpstream.encode(&original(&body(&name))).unwrap().to_vec();
+        let sent = ResponsesOutbound.encode(&original(&body(&name))).unwrap().to_vec();
         prop_assert_eq!(String::from_utf8(sent).unwrap(), body("\"upstream-model\""));
     }
 }

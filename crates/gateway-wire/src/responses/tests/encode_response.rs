@@ -1,11 +1,11 @@
-//! Answers to callers.
+//! Responses to callers.
 
 use super::{fold, reply, reply_to, sse, stream_grammar, write_stream};
 use crate::{
-    Caller as _, StreamWriter,
+    InboundDialect as _, StreamWriter,
     responses::{
-        ResponsesCaller, Stage, StateFields, events_after, final_response, input_tokens,
-        response_object,
+        ResponseStage, ResponseStateFields, ResponsesInbound, events_after, final_response,
+        input_tokens, response_object,
     },
 };
 use bytes::Bytes;
@@ -55,7 +55,7 @@ fn tells(steps: &[StreamEvent], expected: &[&str]) {
 }
 
 #[test]
-fn text_is_told_piece_by_piece() {
+fn text_is_written_as_deltas() {
     tells(
         &[StreamEvent::Reasoning("r".to_owned()), text("a"), text(""), text("b")],
         &[
@@ -80,7 +80,7 @@ fn text_is_told_piece_by_piece() {
 }
 
 #[test]
-fn a_whole_call_is_done_when_the_next_begins() {
+fn completed_call_is_done_when_next_begins() {
     tells(
         &[call(0, "{}"), call(1, ""), end(FinishReason::ToolCalls)],
         &[
@@ -100,7 +100,7 @@ fn a_whole_call_is_done_when_the_next_begins() {
 }
 
 #[test]
-fn calls_that_are_written_at_once_stay_open() {
+fn parallel_calls_stay_open() {
     tells(
         &[call(0, "{"), call(1, "{"), more(0, "}"), more(1, "}")],
         &[
@@ -122,12 +122,12 @@ fn calls_that_are_written_at_once_stay_open() {
 }
 
 #[test]
-fn an_answer_without_output_is_one() {
+fn empty_response_is_accepted() {
     tells(&[], &["created", "in_progress", "completed"]);
 }
 
 #[test]
-fn what_was_cut_short_says_so() {
+fn truncated_response_is_incomplete() {
     let steps = [text("a"), call(0, "{\"a"), end(FinishReason::Length)];
     let response = stream_grammar::check(&write_stream(&steps));
     assert_eq!(response["incomplete_details"], json!({"reason": "max_output_tokens"}));
@@ -140,19 +140,19 @@ fn what_was_cut_short_says_so() {
 }
 
 #[test]
-fn other_choices_have_no_place_here() {
+fn extra_choices_are_omitted() {
     let steps = [text("a"), StreamEvent::Choice(1), text("b"), StreamEvent::Choice(0), text("c")];
     let response = stream_grammar::check(&write_stream(&steps));
     assert_eq!(response["output"][0]["content"][0]["text"], "ac");
 }
 
 fn whole(request: ChatRequest, steps: Vec<StreamEvent>) -> Value {
-    let body = ResponsesCaller.write_whole(fold(steps), reply_to(request));
+    let body = ResponsesInbound.write_whole(fold(steps), reply_to(request));
     serde_json::from_slice(&body).unwrap()
 }
 
 #[test]
-fn the_response_has_every_member() {
+fn response_object_has_every_member() {
     let usage = Usage { input: 3, cache_read: 1, output: 4, reasoning: 2, ..Usage::default() };
     let steps = vec![text("a"), end(FinishReason::Stop), StreamEvent::Usage(usage)];
     let mut response = whole(ChatRequest::user("m", "x"), steps);
@@ -180,7 +180,7 @@ fn the_response_has_every_member() {
 }
 
 #[test]
-fn the_request_is_told_again() {
+fn response_echoes_the_request() {
     let request = json!({
         "model": "m", "input": "x", "instructions": "i", "max_output_tokens": 20, "metadata": {"a": "b"},
         "temperature": 0.5, "top_p": 0.25, "store": false, "previous_response_id": "resp_0", "user": "u",
@@ -190,7 +190,7 @@ fn the_request_is_told_again() {
         "tools": [{"type": "function", "name": "f"}, {"type": "web_search", "x": 1}],
         "tool_choice": {"type": "web_search"},
     });
-    let decoded = ResponsesCaller.decode()(request.to_string().as_bytes()).unwrap();
+    let decoded = ResponsesInbound.decode()(request.to_string().as_bytes()).unwrap();
     let response = whole(decoded, Vec::new());
     for name in [
         "instructions",
@@ -217,10 +217,10 @@ fn the_request_is_told_again() {
 }
 
 #[test]
-fn likelihoods_go_out_with_their_text() {
+fn logprobs_accompany_their_text() {
     let logprobs = Json::parse(r#"{"content":[{"token":"a","logprob":-1}]}"#).unwrap();
     let steps = vec![text("a"), StreamEvent::Logprobs(logprobs)];
-    let mut writer = ResponsesCaller.writer(reply());
+    let mut writer = ResponsesInbound.writer(reply());
     let mut out = Vec::new();
     writer.write(Chunk::from_events(steps.clone()), &mut out);
     writer.end(&mut out);
@@ -243,8 +243,8 @@ fn passed(writer: &mut dyn StreamWriter, data: &str, out: &mut Vec<u8>) {
 }
 
 #[test]
-fn what_is_passed_on_ends_by_itself() {
-    let mut writer = ResponsesCaller.writer(reply());
+fn passthrough_stream_ends_unchanged() {
+    let mut writer = ResponsesInbound.writer(reply());
     let mut out = Vec::new();
     passed(&mut *writer, BEGAN, &mut out);
     let mut chunk = Chunk { verbatim: Some(Bytes::from(sse(&[WENT_ON]))), ..Chunk::default() };
@@ -254,8 +254,8 @@ fn what_is_passed_on_ends_by_itself() {
 }
 
 #[test]
-fn what_was_passed_on_fails_in_its_own_name() {
-    let mut writer = ResponsesCaller.writer(reply());
+fn passthrough_failure_keeps_response_id() {
+    let mut writer = ResponsesInbound.writer(reply());
     let mut out = Vec::new();
     passed(&mut *writer, BEGAN, &mut out);
     passed(&mut *writer, WENT_ON, &mut out);
@@ -271,8 +271,8 @@ fn what_was_passed_on_fails_in_its_own_name() {
 }
 
 #[test]
-fn a_failure_before_anything_else_still_begins() {
-    let mut writer = ResponsesCaller.writer(reply());
+fn failure_before_output_starts_the_response() {
+    let mut writer = ResponsesInbound.writer(reply());
     let mut out = Vec::new();
     writer.fail(&GatewayError::new(ErrorKind::UpstreamStalled, "silence"), &mut out);
     let response = stream_grammar::check(&out);
@@ -281,7 +281,7 @@ fn a_failure_before_anything_else_still_begins() {
 }
 
 #[test]
-fn a_kept_stream_is_shown_again_from_where_it_was_lost() {
+fn recorded_stream_replays_after_sequence_number() {
     let stream = write_stream(&[text("a"), end(FinishReason::Stop)]);
     let rest = events_after(&stream, 3);
     let first = crate::sse::events(&rest).next().unwrap();
@@ -294,27 +294,27 @@ fn a_kept_stream_is_shown_again_from_where_it_was_lost() {
 }
 
 #[test]
-fn an_answer_that_is_not_there_yet_has_an_object() {
-    let status = |stage: Stage<'_>| -> Value {
+fn queued_response_has_an_object() {
+    let status = |stage: ResponseStage<'_>| -> Value {
         serde_json::from_slice(&response_object("resp_9", reply(), stage)).unwrap()
     };
-    let queued = status(Stage::Queued);
+    let queued = status(ResponseStage::Queued);
     assert_eq!((&queued["id"], &queued["status"]), (&json!("resp_9"), &json!("queued")));
     assert_eq!((&queued["completed_at"], &queued["usage"]), (&Value::Null, &Value::Null));
-    assert_eq!(status(Stage::Cancelled)["status"], "cancelled");
+    assert_eq!(status(ResponseStage::Cancelled)["status"], "cancelled");
     let error = GatewayError::new(ErrorKind::Upstream, "no");
-    assert_eq!(status(Stage::Failed(&error))["error"]["message"], "no");
+    assert_eq!(status(ResponseStage::Failed(&error))["error"]["message"], "no");
 }
 
 #[test]
-fn a_count_of_tokens_is_an_object() {
+fn token_count_is_an_object() {
     let count: Value = serde_json::from_slice(&input_tokens(7)).unwrap();
     assert_eq!(count, json!({"object": "response.input_tokens", "input_tokens": 7}));
 }
 
 #[test]
-fn a_request_says_what_it_continues_and_what_is_kept() {
-    let read = |body: &str| StateFields::read(body.as_bytes());
+fn state_fields_are_read() {
+    let read = |body: &str| ResponseStateFields::read(body.as_bytes());
     let fields = read(r#"{"model":"m","input":"x"}"#).unwrap();
     assert!(fields.store && !fields.has_references && !fields.background);
     let body = r#"{"store":false,"previous_response_id":"r","conversation":{"id":"c"},"background":true,
@@ -322,7 +322,7 @@ fn a_request_says_what_it_continues_and_what_is_kept() {
     let fields = read(body).unwrap();
     assert_eq!(
         fields,
-        StateFields {
+        ResponseStateFields {
             store: false,
             previous_response_id: Some("r".to_owned()),
             conversation: Some("c".to_owned()),
@@ -333,6 +333,6 @@ fn a_request_says_what_it_continues_and_what_is_kept() {
     assert_eq!(read(r#"{"store":1}"#).unwrap_err().param(), Some("store"));
     let mut request = ChatRequest::default();
     request.extra.push("previous_response_id", Json::of(&"r"));
-    StateFields::untie(&mut request);
+    ResponseStateFields::untie(&mut request);
     assert!(request.extra.is_empty());
 }

@@ -6,10 +6,10 @@ mod encode_request;
 mod encode_response;
 pub(crate) mod stream_grammar;
 
-use super::{ResponsesCaller, ResponsesUpstream};
+use super::{ResponsesInbound, ResponsesOutbound};
 use crate::{
-    Caller as _, Framing, Ids, MAX_ANSWER_BYTES, Reply, StreamReader, Upstream as _, envelope,
-    framing::Splitter, json::Limits,
+    IdGenerator, InboundDialect as _, MAX_ANSWER_BYTES, OutboundDialect as _, ResponseContext,
+    StreamFraming, StreamReader, envelope, framing::EventSplitter, json::JsonLimits,
 };
 use bytes::Bytes;
 use gateway_core::{
@@ -21,9 +21,9 @@ use std::sync::Arc;
 /// A call of the caller's own bytes.
 fn original(body: &str) -> ProviderRequest {
     let bytes = Bytes::copy_from_slice(body.as_bytes());
-    let envelope = envelope::read(&bytes, &Limits::default()).unwrap();
+    let envelope = envelope::read(&bytes, &JsonLimits::default()).unwrap();
     let stream = envelope.stream;
-    let original = RawRequest::new(Dialect::Responses, bytes, envelope, ResponsesCaller.decode());
+    let original = RawRequest::new(Dialect::Responses, bytes, envelope, ResponsesInbound.decode());
     let mut call = ProviderRequest::new(ChatRequest::user("upstream-model", "unused"));
     call.payload = Payload::Raw(Arc::new(original));
     call.stream = stream;
@@ -36,23 +36,28 @@ fn composed() -> ProviderRequest {
     ProviderRequest::new(ChatRequest::user("m", "hi"))
 }
 
-fn reply() -> Reply {
+fn reply() -> ResponseContext {
     reply_to(ChatRequest::user("m", "hi"))
 }
 
-fn reply_to(request: ChatRequest) -> Reply {
+fn reply_to(request: ChatRequest) -> ResponseContext {
     let payload = Payload::Parsed(Arc::new(request));
-    Reply { payload, model: "m".to_owned(), created: 1_700_000_000, ids: Ids::new(7) }
+    ResponseContext {
+        payload,
+        model: "m".to_owned(),
+        created: 1_700_000_000,
+        ids: IdGenerator::new(7),
+    }
 }
 
 fn reader(call: &ProviderRequest) -> Box<dyn StreamReader> {
-    ResponsesUpstream.reader(call, Ids::new(3))
+    ResponsesOutbound.reader(call, IdGenerator::new(3))
 }
 
 /// Reads `stream`, which comes in pieces of `size` bytes.
 fn read_cut(call: &ProviderRequest, stream: &[u8], size: usize) -> Result<Vec<Chunk>> {
     let mut reader = reader(call);
-    let mut splitter = Splitter::new(Framing::Sse, MAX_ANSWER_BYTES);
+    let mut splitter = EventSplitter::new(StreamFraming::Sse, MAX_ANSWER_BYTES);
     let mut blocks = Vec::new();
     for chunk in stream.chunks(size) {
         blocks.extend(splitter.push(Bytes::copy_from_slice(chunk))?);
@@ -80,7 +85,7 @@ fn read_stream(stream: &[u8]) -> Result<ChatResponse> {
 /// Folds what `body` tells.
 fn read_whole(body: &[u8]) -> Result<ChatResponse> {
     let body = Bytes::copy_from_slice(body);
-    Ok(fold(ResponsesUpstream.read_whole(&composed(), body, Ids::new(3))?.events))
+    Ok(fold(ResponsesOutbound.read_whole(&composed(), body, IdGenerator::new(3))?.events))
 }
 
 fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
@@ -91,7 +96,7 @@ fn fold(events: impl IntoIterator<Item = StreamEvent>) -> ChatResponse {
 
 /// Writes `events` as a stream, one chunk each.
 fn write_stream(events: &[StreamEvent]) -> Vec<u8> {
-    let mut writer = ResponsesCaller.writer(reply());
+    let mut writer = ResponsesInbound.writer(reply());
     let mut out = Vec::new();
     for event in events {
         writer.write(Chunk::from_events(vec![event.clone()]), &mut out);

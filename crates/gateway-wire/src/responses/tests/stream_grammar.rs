@@ -1,9 +1,9 @@
-//! The grammar of a streamed answer, and streams that keep to it whatever they tell.
+//! The grammar of a streamed response, and streams that keep to it whatever they tell.
 
 use super::{fold, read_cut, read_stream, read_whole, reply, write_stream};
 use crate::{
-    Caller as _,
-    responses::{ResponsesCaller, reasoning_seals},
+    InboundDialect as _,
+    responses::{ResponsesInbound, reasoning_seals},
 };
 use gateway_core::{
     ChatResponse, Content, Dialect, Finish, FinishReason, Json, Opaque, Reasoning, Seal, SealKind,
@@ -150,7 +150,7 @@ fn texts(item: &Value) -> Vec<String> {
     }
 }
 
-/// Any steps of one answer: some of them of several calls at once.
+/// Any steps of one response: some of them of several calls at once.
 fn steps() -> impl Strategy<Value = Vec<StreamEvent>> {
     let text = || "[a-zé\"\\\\\n😀]{1,4}";
     let fragment = prop::sample::select(vec!["{", "\"a\"", ":1", "}", " ", "x", "{}", ""]);
@@ -187,7 +187,7 @@ fn steps() -> impl Strategy<Value = Vec<StreamEvent>> {
     (prop::collection::vec(step, 0..24), end).prop_map(|(steps, end)| complete(steps, end))
 }
 
-/// Names the calls, ends their arguments where they are whole, and ends the answer.
+/// Names the calls, ends their arguments where they are whole, and ends the response.
 fn complete(steps: Vec<StreamEvent>, end: FinishReason) -> Vec<StreamEvent> {
     let mut calls: BTreeMap<u32, String> = BTreeMap::new();
     let mut out = vec![StreamEvent::Started(Started {
@@ -221,7 +221,7 @@ fn complete(steps: Vec<StreamEvent>, end: FinishReason) -> Vec<StreamEvent> {
     out
 }
 
-/// What must be the same whichever way an answer went.
+/// What must be the same whichever way a response went.
 fn normal(mut answer: ChatResponse) -> ChatResponse {
     if answer.choices.is_empty() {
         answer.choices.push(gateway_core::Choice::default());
@@ -248,7 +248,7 @@ fn normal(mut answer: ChatResponse) -> ChatResponse {
     answer
 }
 
-/// An answer that was written and read again, with the proofs in it as they were before.
+/// A response that was written and read again, with the seals in it as they were before.
 fn unwrapped(mut answer: ChatResponse) -> ChatResponse {
     let parts = answer.choices.iter_mut().flat_map(|choice| &mut choice.message.parts);
     for part in parts {
@@ -263,22 +263,22 @@ fn unwrapped(mut answer: ChatResponse) -> ChatResponse {
 
 proptest! {
     #[test]
-    fn every_stream_keeps_to_the_grammar(steps in steps()) {
+    fn every_stream_follows_the_grammar(steps in steps()) {
         check(&write_stream(&steps));
     }
 
     #[test]
-    fn a_stream_and_a_whole_answer_say_what_the_steps_say(steps in steps()) {
+    fn streamed_and_whole_response_match_the_events(steps in steps()) {
         let answer = fold(steps.clone());
         let stream = read_stream(&write_stream(&steps)).unwrap();
-        let whole = read_whole(&ResponsesCaller.write_whole(answer.clone(), reply())).unwrap();
+        let whole = read_whole(&ResponsesInbound.write_whole(answer.clone(), reply())).unwrap();
         let expected = normal(answer);
         prop_assert_eq!(&unwrapped(stream), &expected);
         prop_assert_eq!(&unwrapped(whole), &expected);
     }
 
     #[test]
-    fn a_stream_reads_the_same_wherever_it_is_cut(steps in steps(), size in 1usize..80) {
+    fn events_are_independent_of_network_cuts(steps in steps(), size in 1usize..80) {
         let stream = write_stream(&steps);
         let chunks = read_cut(&super::composed(), &stream, size).unwrap();
         let events: Vec<_> = chunks.into_iter().flat_map(|chunk| chunk.events).collect();
@@ -287,8 +287,8 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_that_fails_keeps_to_the_grammar(steps in steps(), at in 0usize..24) {
-        let mut writer = ResponsesCaller.writer(reply());
+    fn failed_stream_follows_the_grammar(steps in steps(), at in 0usize..24) {
+        let mut writer = ResponsesInbound.writer(reply());
         let mut out = Vec::new();
         for step in steps.iter().take(at) {
             writer.write(gateway_core::Chunk::from_events(vec![step.clone()]), &mut out);
@@ -303,9 +303,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = read_stream(&bytes);
         let _ = read_whole(&bytes);
-        let _ = ResponsesCaller.decode()(&bytes);
+        let _ = ResponsesInbound.decode()(&bytes);
     }
 }

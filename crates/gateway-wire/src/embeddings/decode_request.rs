@@ -1,16 +1,14 @@
-//! The side that faces a caller: OpenAI's `/v1/embeddings`.
+//! Decodes requests to OpenAI's `/v1/embeddings`.
 
-use super::vector::{Written, written};
 use gateway_core::{
-    EmbeddingFormat, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Extra, GatewayError,
-    Json, Result,
+    EmbeddingFormat, EmbeddingInput, EmbeddingRequest, Extra, GatewayError, Result,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// `input` in its four spellings.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Input {
+enum EmbeddingInputWire {
     Text(String),
     Texts(Vec<String>),
     Tokens(Vec<u64>),
@@ -57,12 +55,14 @@ fn take<T: DeserializeOwned>(
     })
 }
 
-fn inputs(input: Input) -> Vec<EmbeddingInput> {
+fn inputs(input: EmbeddingInputWire) -> Vec<EmbeddingInput> {
     match input {
-        Input::Text(text) => vec![EmbeddingInput::Text(text)],
-        Input::Texts(texts) => texts.into_iter().map(EmbeddingInput::Text).collect(),
-        Input::Tokens(tokens) => vec![EmbeddingInput::Tokens(tokens)],
-        Input::TokenLists(lists) => lists.into_iter().map(EmbeddingInput::Tokens).collect(),
+        EmbeddingInputWire::Text(text) => vec![EmbeddingInput::Text(text)],
+        EmbeddingInputWire::Texts(texts) => texts.into_iter().map(EmbeddingInput::Text).collect(),
+        EmbeddingInputWire::Tokens(tokens) => vec![EmbeddingInput::Tokens(tokens)],
+        EmbeddingInputWire::TokenLists(lists) => {
+            lists.into_iter().map(EmbeddingInput::Tokens).collect()
+        }
     }
 }
 
@@ -74,41 +74,4 @@ fn parse_format(word: &str) -> Result<EmbeddingFormat> {
             Err(GatewayError::invalid("encoding_format", "encoding_format must be float or base64"))
         }
     }
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    object: &'static str,
-    data: Vec<Item<'a>>,
-    model: &'a str,
-    usage: Counts,
-}
-
-#[derive(Serialize)]
-struct Item<'a> {
-    object: &'static str,
-    index: usize,
-    embedding: Written<'a>,
-}
-
-#[derive(Serialize)]
-struct Counts {
-    prompt_tokens: u64,
-    total_tokens: u64,
-}
-
-/// Writes the answer to `request`.
-pub fn write_answer(answer: &EmbeddingResponse, request: &EmbeddingRequest) -> Vec<u8> {
-    let format = request.format.unwrap_or(EmbeddingFormat::Float);
-    let item =
-        |(index, vector)| Item { object: "embedding", index, embedding: written(vector, format) };
-    let usage = answer.usage.unwrap_or_default();
-    let named = Some(answer.model.as_str()).filter(|model| !model.is_empty());
-    let answer = Answer {
-        object: "list",
-        data: answer.vectors.iter().enumerate().map(item).collect(),
-        model: named.unwrap_or(&request.model),
-        usage: Counts { prompt_tokens: usage.prompt(), total_tokens: usage.total() },
-    };
-    Json::of(&answer).get().as_bytes().to_vec()
 }

@@ -1,0 +1,45 @@
+//! Encodes requests to OpenAI's `/embeddings`.
+
+use gateway_core::{EmbeddingFormat, EmbeddingInput, EmbeddingRequest, Extra, Json};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct EmbeddingRequestWire<'a> {
+    model: &'a str,
+    input: Vec<EmbeddingInputOutWire<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_format: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(flatten)]
+    extra: &'a Extra,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EmbeddingInputOutWire<'a> {
+    Text(&'a str),
+    Tokens(&'a [u64]),
+}
+
+/// Encodes `request` for the model that the provider calls `model`.
+pub(super) fn encode(request: &EmbeddingRequest, model: &str) -> String {
+    let input = request.inputs.iter().map(|input| match input {
+        EmbeddingInput::Text(text) => EmbeddingInputOutWire::Text(text),
+        EmbeddingInput::Tokens(tokens) => EmbeddingInputOutWire::Tokens(tokens),
+    });
+    let body = EmbeddingRequestWire {
+        model,
+        input: input.collect(),
+        dimensions: request.dimensions,
+        encoding_format: request.format.map(|format| match format {
+            EmbeddingFormat::Float => "float",
+            EmbeddingFormat::Base64 => "base64",
+        }),
+        user: request.user.as_deref(),
+        extra: &request.extra,
+    };
+    Json::of(&body).get().to_owned()
+}
