@@ -25,6 +25,32 @@ pub struct Envelope {
     pub tools: Option<Range<usize>>,
     /// Maximum output tokens, if the request sets them.
     pub max_output: Option<u64>,
+    /// The members that edits depend on; `None` if the envelope was not read from the body.
+    pub present: Option<PresentMembers>,
+}
+
+/// The members of a request's root object whose presence decides whether the body needs an edit or
+/// a closer look.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PresentMembers(u8);
+
+impl PresentMembers {
+    /// The members that are noted, by name.
+    const NAMES: [&str; 4] = ["n", "functions", "seed", "max_completion_tokens"];
+
+    /// Notes the member `name`, if its presence matters.
+    pub fn note(&mut self, name: &str) {
+        self.0 |= Self::bit(name).unwrap_or_default();
+    }
+
+    /// Returns whether the member `name` is present; `None` for one that is not noted.
+    pub fn contains(self, name: &str) -> Option<bool> {
+        Self::bit(name).map(|bit| self.0 & bit != 0)
+    }
+
+    fn bit(name: &str) -> Option<u8> {
+        Self::NAMES.iter().position(|known| *known == name).map(|at| 1 << at)
+    }
 }
 
 /// A request in the caller's own bytes; decoded once, if at all.
@@ -48,6 +74,15 @@ impl RawRequest {
         decode: fn(&[u8]) -> Result<ChatRequest>,
     ) -> Self {
         Self { dialect, body, envelope, decode, decoded: OnceLock::new() }
+    }
+
+    /// Returns whether the root object may have a member `name`.
+    ///
+    /// `false` is certain. The envelope knows for the members that it notes; otherwise the name is
+    /// searched for in the body.
+    pub fn may_have(&self, name: &str) -> bool {
+        let noted = self.envelope.present.and_then(|present| present.contains(name));
+        noted.unwrap_or_else(|| memchr::memmem::find(&self.body, name.as_bytes()).is_some())
     }
 
     /// The request, decoded. The first call does the work.

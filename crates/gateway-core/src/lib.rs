@@ -53,7 +53,7 @@ pub use self::{
         Embedded, EmbeddingCall, EmbeddingFormat, EmbeddingInput, EmbeddingRequest,
         EmbeddingResponse, Vector,
     },
-    envelope::{Envelope, RawRequest},
+    envelope::{Envelope, PresentMembers, RawRequest},
     error::{BoxError, ErrorKind, GatewayError, Result},
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
     json::{Extra, Json},

@@ -11,15 +11,21 @@
 //! [`ROUNDS`] times; divide callgrind's count by that.
 
 use bytes::Bytes;
-use gateway_core::{Chunk, Context, Inspection, Payload, ProviderRequest, RawRequest, Target};
+use gateway_core::{
+    Chunk, Context, Inspection, Payload, ProviderRequest, RawRequest, Target, estimate,
+};
 use gateway_wire::{
     IdGenerator, InboundDialect as _, OutboundDialect as _, ResponseContext, StreamFraming,
-    chat::{ChatInbound, ChatOutbound},
+    chat::{ChatInbound, ChatOutbound, Quirks},
     envelope,
     framing::EventSplitter,
     json::{self, JsonLimits},
+    messages::MessagesOutbound,
 };
 use std::{hint::black_box, sync::Arc};
+
+/// An upstream whose responses pass through unchanged.
+const UPSTREAM: ChatOutbound = ChatOutbound { quirks: Quirks::OPENAI };
 
 /// The number of measured executions.
 const ROUNDS: usize = 10;
@@ -38,13 +44,12 @@ fn main() -> Result<(), String> {
         }),
         "encode" => {
             let call = call(body, false);
-            Box::new(move || drop(black_box(ChatOutbound::default().encode(&call))))
+            Box::new(move || drop(black_box(UPSTREAM.encode(&call))))
         }
         "usage" => {
             let (call, answer) = (call(prompt(200), false), answer(size.parse().unwrap_or(200)));
             Box::new(move || {
-                let read =
-                    ChatOutbound::default().read_whole(&call, answer.clone(), IdGenerator::new(1));
+                let read = UPSTREAM.read_whole(&call, answer.clone(), IdGenerator::new(1));
                 drop(black_box(read));
             })
         }
@@ -53,7 +58,20 @@ fn main() -> Result<(), String> {
             let chunks: Vec<Bytes> = (0..100).map(chunk).collect();
             Box::new(move || relay(&call, &chunks))
         }
-        _ => return Err("operations: envelope, validate, encode, usage, chunks".to_owned()),
+        "translate" => {
+            let call = call(prompt(200), true);
+            let chunks: Vec<Bytes> = (0..100).map(delta).collect();
+            Box::new(move || translate(&call, &chunks))
+        }
+        "estimate" => Box::new(move || {
+            black_box(estimate::tokens_of_json(black_box(&body)));
+        }),
+        _ => {
+            return Err(
+                "operations: envelope, validate, estimate, encode, usage, chunks, translate"
+                    .to_owned(),
+            );
+        }
     };
     run();
     measured(&mut *run);
@@ -71,7 +89,7 @@ fn measured(run: &mut dyn FnMut()) {
 /// Passes a stream of 100 chunks through splitter, reader and writer.
 fn relay(call: &ProviderRequest, chunks: &[Bytes]) {
     let mut splitter = EventSplitter::new(StreamFraming::Sse, 1 << 20);
-    let mut reader = ChatOutbound::default().reader(call, IdGenerator::new(1));
+    let mut reader = UPSTREAM.reader(call, IdGenerator::new(1));
     let mut writer = ChatInbound.writer(ResponseContext {
         payload: call.payload.clone(),
         model: "gpt-5".to_owned(),
@@ -83,6 +101,26 @@ fn relay(call: &ProviderRequest, chunks: &[Bytes]) {
             let mut chunk = Chunk::default();
             drop(black_box(reader.read(block, &mut chunk)));
             black_box(writer.pass(&mut chunk));
+        }
+    }
+}
+
+/// Translates 100 events of Anthropic into chunks of Chat Completions.
+fn translate(call: &ProviderRequest, chunks: &[Bytes]) {
+    let mut splitter = EventSplitter::new(StreamFraming::Sse, 1 << 20);
+    let mut reader = MessagesOutbound.reader(call, IdGenerator::new(1));
+    let mut writer = ChatInbound.writer(ResponseContext {
+        payload: call.payload.clone(),
+        model: "claude-sonnet-4-5".to_owned(),
+        created: 1,
+        ids: IdGenerator::new(2),
+    });
+    for chunk in chunks {
+        if let Ok(Some(block)) = splitter.push(chunk.clone()) {
+            let (mut frame, mut out) = (Chunk::default(), Vec::new());
+            drop(black_box(reader.read(block, &mut frame)));
+            writer.write(frame, &mut out);
+            black_box(out);
         }
     }
 }
@@ -138,6 +176,15 @@ fn chunk(at: usize) -> Bytes {
     Bytes::from(format!(
         "data: {{\"id\":\"chatcmpl-9fT2vKq\",\"object\":\"chat.completion.chunk\",\"created\":1760000000,\"model\":\"gpt-5-2025-08-07\",\"service_tier\":\"default\",\"system_fingerprint\":null,\"choices\":[{{\"index\":0,\"delta\":{{{role}\"content\":\" token\"}},\"logprobs\":null,\"finish_reason\":null}}],\"usage\":null,\"obfuscation\":\"x8Gk\"}}\n\n"
     ))
+}
+
+/// An event of a streamed Anthropic response.
+fn delta(at: usize) -> Bytes {
+    Bytes::from_static(match at {
+        0 => b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sonnet-4-5\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\n",
+        1 => b"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+        _ => b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" token\"}}\n\n",
+    })
 }
 
 /// English text of `size` bytes, with an escape every 100.

@@ -1,15 +1,24 @@
-//! Reads the outside of a request: the same members in every dialect we take.
+//! The envelope of a request: the members that have the same name in every inbound dialect.
 
 use crate::json::{self, JsonError, JsonErrorKind, JsonKind, JsonLimits, JsonMember};
 use gateway_core::{Envelope, ErrorKind, GatewayError, Result};
 use std::{borrow::Cow, ops::Range};
 
-/// Checks `body` from end to end and reads its envelope, in one pass.
+/// Validates `body` and reads its envelope, in one pass over the bytes.
+///
+/// ```
+/// use gateway_wire::{envelope, json::JsonLimits};
+///
+/// let body = br#"{"model":"gpt-5","stream":true,"messages":[]}"#;
+/// let envelope = envelope::read(body, &JsonLimits::default())?;
+/// assert_eq!((envelope.model.as_str(), envelope.stream), ("gpt-5", true));
+/// # Ok::<(), gateway_core::GatewayError>(())
+/// ```
 ///
 /// # Errors
 ///
-/// If `body` is no sound JSON object (`invalid_json`, `json_too_deep`, `duplicate_key`), names no
-/// model, or has another member of the wrong kind (`invalid_parameter`).
+/// If `body` is not a valid JSON object (`invalid_json`, `json_too_deep`, `duplicate_key`), lacks a
+/// model, or has another member of the wrong type (`invalid_parameter`).
 pub fn read(body: &[u8], limits: &JsonLimits) -> Result<Envelope> {
     let mut reader = EnvelopeReader::default();
     json::members(body, limits, |member| reader.read(&member))?;
@@ -17,7 +26,7 @@ pub fn read(body: &[u8], limits: &JsonLimits) -> Result<Envelope> {
 }
 
 impl From<JsonError> for GatewayError {
-    /// The error of a caller whose request is refused.
+    /// Converts to the error that the caller sees.
     fn from(error: JsonError) -> Self {
         let (kind, code) = match error.what {
             JsonErrorKind::Invalid
@@ -39,19 +48,20 @@ fn wrong(param: &'static str, message: impl Into<Cow<'static, str>>) -> GatewayE
 /// The span of a list; an empty span for an empty list.
 fn list(member: &JsonMember<'_>) -> Range<usize> {
     let Range { start, end } = member.value_span.clone();
-    let inside = member.value.get(1..).unwrap_or_default();
-    if inside.trim_ascii_start().starts_with(']') { start..start } else { start..end }
+    let inside = member.raw.get(1..).unwrap_or_default();
+    let first = inside.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b']') { start..start } else { start..end }
 }
 
 #[derive(Default)]
 struct EnvelopeReader {
     envelope: Envelope,
     has_model: bool,
-    /// The first member that is wrong.
+    /// The error of the first invalid member.
     wrong: Option<GatewayError>,
     /// The end of the previous member.
     end_of_last: Option<usize>,
-    /// The session is the first member: the comma behind it goes with it.
+    /// The session is the first member, so its span extends over the following comma.
     cut_to_next: bool,
 }
 
@@ -77,9 +87,10 @@ impl EnvelopeReader {
                 self.envelope.tools = Some(member.value_span.clone());
                 Ok(())
             }
-            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
+            name @ ("max_tokens" | "max_completion_tokens" | "max_output_tokens") => {
+                self.envelope.present.get_or_insert_default().note(name);
                 // What is wrong with it is told by those that take it.
-                self.envelope.max_output = member.value.parse().ok();
+                self.envelope.max_output = member.value().parse().ok();
                 Ok(())
             }
             "messages" => {
@@ -87,7 +98,10 @@ impl EnvelopeReader {
                 self.envelope.messages = list;
                 Ok(())
             }
-            _ => Ok(()),
+            name => {
+                self.envelope.present.get_or_insert_default().note(name);
+                Ok(())
+            }
         }
     }
 
@@ -110,12 +124,11 @@ impl EnvelopeReader {
             return Ok(());
         }
         let mut usage = Ok(false);
-        let inside =
-            json::members(member.value.as_bytes(), &JsonLimits { depth: usize::MAX }, |inner| {
-                if inner.key == "include_usage" {
-                    usage = flag(inner.kind, "stream_options.include_usage");
-                }
-            });
+        let inside = json::members(member.raw, &JsonLimits { depth: usize::MAX }, |inner| {
+            if inner.key == "include_usage" {
+                usage = flag(inner.kind, "stream_options.include_usage");
+            }
+        });
         inside.map_err(|_| wrong("stream_options", "stream_options must be an object"))?;
         self.envelope.stream_usage = usage?;
         Ok(())
@@ -145,13 +158,16 @@ impl EnvelopeReader {
     fn finish(self) -> Result<Envelope> {
         match self.wrong {
             Some(error) => Err(error),
-            None if self.has_model => Ok(self.envelope),
+            None if self.has_model => {
+                let present = Some(self.envelope.present.unwrap_or_default());
+                Ok(Envelope { present, ..self.envelope })
+            }
             None => Err(wrong("model", "model is required")),
         }
     }
 }
 
-/// A flag; `null` is as good as none.
+/// Reads a flag; `null` counts as `false`.
 fn flag(kind: JsonKind, param: &'static str) -> Result<bool> {
     match kind {
         JsonKind::Bool(flag) => Ok(flag),

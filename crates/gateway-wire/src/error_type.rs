@@ -2,7 +2,13 @@
 
 use gateway_core::ErrorKind;
 
-/// `OpenAI`'s word for the class of an error: the `type` beside its code.
+/// Returns `OpenAI`'s `type` for an error.
+///
+/// ```
+/// use gateway_core::ErrorKind;
+///
+/// assert_eq!(gateway_wire::error_type(ErrorKind::RateLimited), "rate_limit_error");
+/// ```
 pub const fn error_type(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::RateLimited => "rate_limit_error",

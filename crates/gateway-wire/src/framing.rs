@@ -1,4 +1,4 @@
-//! Divides a streamed response into whole events, wherever the network cut it.
+//! Division of a streamed response into blocks of whole events, wherever the network cut it.
 
 use crate::{StreamFraming, unreadable};
 use bytes::{Buf, Bytes};
@@ -6,31 +6,41 @@ use gateway_core::Result;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Gathers chunks until whole events can be handed on, as many as there are, in one block.
+/// A splitter that buffers network chunks and emits all complete events in one block.
 ///
-/// A chunk that begins where an event begins is handed on without a copy; only the beginning of an
-/// event that is still to be completed is kept.
+/// A chunk that starts at the start of an event is emitted without a copy; only an incomplete event
+/// is buffered, up to the limit.
+///
+/// ```
+/// use gateway_wire::{StreamFraming, framing::EventSplitter};
+///
+/// let mut splitter = EventSplitter::new(StreamFraming::Sse, 1 << 20);
+/// assert_eq!(splitter.push("data: a\n\ndata".into())?, Some("data: a\n\n".into()));
+/// assert_eq!(splitter.push(": b\n\n".into())?, Some("data: b\n\n".into()));
+/// assert_eq!(splitter.finish(), None);
+/// # Ok::<(), gateway_core::GatewayError>(())
+/// ```
 #[derive(Debug)]
 pub struct EventSplitter {
     framing: StreamFraming,
     limit: usize,
     kept: Vec<u8>,
-    /// Nothing but, perhaps, a part of a byte order mark has come.
+    /// At most a part of a byte order mark has arrived.
     is_start: bool,
     /// The last block ended with CR: an LF that follows belongs to it.
     after_cr: bool,
-    /// There was an event beyond the limit.
+    /// An event exceeded the limit.
     has_failed: bool,
 }
 
 impl EventSplitter {
-    /// For a stream of events none of which is longer than `limit` bytes.
+    /// Creates a splitter for events of at most `limit` bytes.
     pub const fn new(framing: StreamFraming, limit: usize) -> Self {
         let kept = Vec::new();
         Self { framing, limit, kept, is_start: true, after_cr: false, has_failed: false }
     }
 
-    /// Takes the next bytes; returns the events that are now complete.
+    /// Takes the next bytes and returns the events that are complete now.
     ///
     /// # Errors
     ///
@@ -47,14 +57,14 @@ impl EventSplitter {
         Ok(Some(block).filter(|block| !block.is_empty()))
     }
 
-    /// Ends the stream; returns what came after the last complete event, which may be an event
-    /// that lacks only its end.
+    /// Ends the stream and returns what followed the last complete event, possibly an event that
+    /// lacks only its blank line.
     pub fn finish(&mut self) -> Option<Bytes> {
         let rest = std::mem::take(&mut self.kept);
         (!rest.is_empty()).then(|| rest.into())
     }
 
-    /// Takes off what does not belong to any event: a byte order mark, half a line end.
+    /// Strips bytes outside of events: a byte order mark, the second half of a line end.
     fn begin(&mut self, mut chunk: Bytes) -> Bytes {
         if self.after_cr && !chunk.is_empty() {
             self.after_cr = false;
@@ -75,7 +85,7 @@ impl EventSplitter {
         chunk
     }
 
-    /// Takes the whole events of what is kept and `chunk`; keeps the rest.
+    /// Takes the complete events of the buffer and `chunk`; buffers the rest.
     fn take_block(&mut self, chunk: &Bytes) -> Bytes {
         if self.has_failed {
             return Bytes::new();
@@ -97,7 +107,7 @@ impl EventSplitter {
         block.into()
     }
 
-    /// Cuts the first event that is too long, and what follows it, from `block`.
+    /// Truncates `block` before the first event that exceeds the limit.
     fn hold_to_limit(&mut self, mut block: Bytes) -> Bytes {
         if block.len() > self.limit {
             let end = end_within(self.framing, &block, self.limit);
@@ -157,7 +167,7 @@ fn end_within(framing: StreamFraming, block: &[u8], limit: usize) -> usize {
     good
 }
 
-/// The first line of `bytes`, without the LF, CR or both that end it, and what follows.
+/// Splits `bytes` into the first line, without its line end, and the rest.
 #[inline]
 pub(crate) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
@@ -166,7 +176,7 @@ pub(crate) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     (line, after)
 }
 
-/// The lines of a block of newline-delimited JSON, without blanks around them; none is empty.
+/// Returns the non-empty lines of newline-delimited JSON, trimmed.
 pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     block.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }

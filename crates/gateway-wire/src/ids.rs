@@ -1,7 +1,16 @@
-//! Names for things that upstreams leave nameless.
+//! Ids for responses, items and calls that upstreams leave unnamed.
 
-/// A source of ids that do not repeat: derived from one random number, so that writing and reading
-/// stay pure.
+/// A generator of unique ids, all derived from one random number, so that encoding and decoding
+/// stay pure functions.
+///
+/// ```
+/// use gateway_wire::IdGenerator;
+///
+/// let mut ids = IdGenerator::new(0x1f);
+/// let first = ids.next("call_");
+/// assert!(first.starts_with("call_") && first != ids.next("call_"));
+/// assert_eq!(IdGenerator::first(&ids.next("msg_"), "call_"), Some(first));
+/// ```
 #[derive(Clone, Debug)]
 pub struct IdGenerator {
     base: u128,
@@ -9,26 +18,26 @@ pub struct IdGenerator {
 }
 
 impl IdGenerator {
-    /// Ids derived from `base`, which must be random: 112 bits of it count.
+    /// Creates a generator from `base`, which must be random; its lower 112 bits are used.
     pub const fn new(base: u128) -> Self {
         Self { base: base & (u128::MAX >> 16), next: 0 }
     }
 
-    /// The same source, from its `number`-th id on: apart from what it gives out before that.
+    /// Returns a generator that continues at the `number`-th id of this one.
     #[must_use]
     pub const fn from(&self, number: u64) -> Self {
         Self { base: self.base, next: number.saturating_sub(1) }
     }
 
-    /// The next id: `prefix`, 28 hexadecimal digits that all ids of this source share, and its
-    /// number in four, or more if it is beyond the 65,535th.
+    /// Returns the next id: `prefix`, 28 hexadecimal digits that all ids of this generator share, and
+    /// its number in four digits, or more beyond the 65,535th.
     pub fn next(&mut self, prefix: &str) -> String {
         self.next += 1;
         format!("{prefix}{:028x}{:04x}", self.base, self.next)
     }
 
-    /// The first id that the source of `id` gave out, as one that begins with `prefix`; none if
-    /// `id` cannot be of any source.
+    /// Returns the first id of the generator that made `id`, with another prefix; `None` if no
+    /// generator can have made `id`.
     pub fn first(id: &str, prefix: &str) -> Option<String> {
         let (_, digits) = id.rsplit_once('_')?;
         let is_ours = (32..=44).contains(&digits.len())

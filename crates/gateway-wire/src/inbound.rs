@@ -8,7 +8,7 @@ use gateway_core::{
 };
 use std::sync::Arc;
 
-/// Reads requests of callers and writes responses to them.
+/// The side of a dialect that decodes requests of callers and encodes responses for them.
 pub trait InboundDialect: Send + Sync {
     /// The dialect that this implementation reads and writes.
     fn dialect(&self) -> Dialect;
@@ -80,7 +80,7 @@ pub struct ResponseContext {
     pub ids: IdGenerator,
 }
 
-/// Writes a streamed response as server-sent events.
+/// An encoder of a streamed response, as server-sent events.
 pub trait StreamWriter: Send {
     /// Appends `chunk` to `out`. Verbatim bytes are appended as they are.
     fn write(&mut self, chunk: Chunk, out: &mut Vec<u8>);

@@ -1,21 +1,44 @@
-//! Wire formats, without the wire.
+//! Conversion between the bytes of provider APIs and the types of [`gateway_core`].
 //!
-//! Everything here is a function from bytes to [`gateway_core`] types or back. Nothing waits,
-//! nothing connects, nothing panics, every buffer has a bound: that makes each dialect testable
-//! from a file and safe to fuzz.
+//! The crate is sans-IO: every function maps bytes to types or back. None waits, connects or
+//! panics, and every buffer has a bound, so each dialect is testable from a file and safe to fuzz.
 //!
-//! A dialect has up to two sides. Towards an upstream it is an [`OutboundDialect`]: it writes
-//! requests and reads responses. Towards a caller it is a [`InboundDialect`]: it reads requests and
-//! writes responses.
+//! A dialect has up to two sides. The [`InboundDialect`] faces callers: it decodes requests and
+//! encodes responses. The [`OutboundDialect`] faces upstreams: it encodes requests and decodes
+//! responses.
 //!
 //! ```text
-//!   caller's bytes -> Caller::decode -> ChatRequest -> Upstream::encode -> upstream's bytes
-//!   caller's bytes <- StreamWriter   <- StreamEvent <- StreamReader     <- upstream's bytes
+//!   caller                                                                     upstream
+//!   bytes -> InboundDialect::decode -> ChatRequest -> OutboundDialect::encode -> bytes
+//!   bytes <- StreamWriter           <- StreamEvent <- StreamReader            <- bytes
 //! ```
 //!
-//! When both sides speak the same dialect and nothing was edited, the bytes themselves travel: the
-//! request with only the model's name replaced, the response as whole events, read no closer than
-//! metering needs.
+//! When both sides speak the same dialect and nothing needs an edit, the bytes pass through: the
+//! request with only the model name replaced, the response in whole events, inspected no further
+//! than metering needs.
+//!
+//! Every dialect folder has the same files: `decode_request`, `encode_request`, `decode_response`,
+//! `encode_response`, `stream_reader`, `stream_writer`, `errors`, `usage`, `finish_reason`, `tools`
+//! and `media`, as far as the dialect has that side.
+//!
+//! # Example
+//!
+//! A request in the dialect of Chat Completions, sent to Anthropic:
+//!
+//! ```
+//! use gateway_core::{Payload, ProviderRequest};
+//! use gateway_wire::{
+//!     InboundDialect as _, OutboundDialect as _, chat::ChatInbound, messages::MessagesOutbound,
+//! };
+//!
+//! let body = br#"{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"Hello"}]}"#;
+//! let request = ChatInbound.decode()(body)?;
+//! let encoded = MessagesOutbound.encode(&ProviderRequest::new(request))?;
+//! let sent: serde_json::Value = serde_json::from_slice(&encoded.to_vec()).unwrap();
+//! assert_eq!(sent["messages"][0]["role"], "user");
+//! assert!(sent["max_tokens"].is_number());
+//! # Ok::<(), gateway_core::GatewayError>(())
+//! ```
 
 pub mod chat;
 pub mod completions;
@@ -56,5 +79,5 @@ pub use self::{
     upstream_error::{UpstreamErrorBody, unreadable},
 };
 
-/// The largest single event, or whole response, that an upstream may send.
+/// The largest single event, or whole response, that an upstream may send, in bytes.
 pub const MAX_ANSWER_BYTES: usize = 32 << 20;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 use std::time::Duration;
 
-/// Writes requests to an upstream and reads its responses.
+/// The side of a dialect that encodes requests to an upstream and decodes its responses.
 pub trait OutboundDialect: Send + Sync {
     /// The dialect that this implementation writes and reads.
     fn dialect(&self) -> Dialect;
@@ -40,7 +40,7 @@ pub trait OutboundDialect: Send + Sync {
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError;
 }
 
-/// Writes requests to have tokens counted and reads the counts.
+/// The encoder of token-counting requests, and decoder of their responses.
 pub trait TokenCounter: Send + Sync {
     /// Writes the body of a request to count the tokens of what `call` asks.
     ///
@@ -88,7 +88,7 @@ impl EncodedRequest {
     }
 }
 
-/// Reads a streamed response, some whole events at a time.
+/// A decoder of a streamed response, fed with blocks of whole events.
 pub trait StreamReader: Send {
     /// Reads `block`, one or more whole events, into `chunk`, which is empty.
     ///
@@ -110,7 +110,7 @@ pub trait StreamReader: Send {
     /// silent from here on has done no harm.
     fn is_finished(&self) -> bool;
 
-    /// Returns whether the dialect's last event was seen: nothing after it counts.
+    /// Returns whether the last event of the dialect was read; later bytes are ignored.
     fn is_complete(&self) -> bool;
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 ///
 /// # Errors
 ///
-/// If the model is told to call one of them; the error names it.
+/// If the tool choice forces one of them; the error names it.
 pub fn without_unsupported_tools(
     request: &ChatRequest,
     upstream: Dialect,
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn supported_tools_are_kept() {
+    fn supported_tools_are_preserved() {
         let search = || vec![hosted(Dialect::Responses, "web_search")];
         check(search(), ToolChoice::Auto, Dialect::Responses, "all");
         check(vec![custom("sql")], ToolChoice::Auto, Dialect::Chat, "all");

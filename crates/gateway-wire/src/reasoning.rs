@@ -1,14 +1,14 @@
 //! Conversion between reasoning effort levels and token budgets.
 //!
-//! Some providers are told a word, others a number of tokens. The two are brought together here,
-//! once, so that a request means the same whichever way it goes.
+//! Some providers take a word, others a number of tokens. The conversion stands here once, so that a
+//! request means the same at every provider.
 
 use gateway_core::Effort;
 
-/// The smallest number of tokens that providers accept as room for thinking.
+/// The smallest thinking budget that providers accept, in tokens.
 pub const MIN_BUDGET: u64 = 1024;
 
-/// The word for a budget of `tokens`.
+/// Returns the effort level for a budget of `tokens`.
 pub const fn effort_of_budget(tokens: u64) -> Effort {
     match tokens {
         0 => Effort::None,
@@ -18,10 +18,18 @@ pub const fn effort_of_budget(tokens: u64) -> Effort {
     }
 }
 
-/// The token budget of `effort` within a response of at most `max_tokens`, thinking included.
+/// Returns the token budget of `effort` within a response of at most `max_tokens`, thinking included.
 ///
-/// Thinking leaves a quarter of the response for what is said, as long as it keeps [`MIN_BUDGET`]:
-/// where `max_tokens` is not above the result it must be raised, see [`max_tokens_for`].
+/// A quarter of the response stays free for output, unless the budget would fall below
+/// [`MIN_BUDGET`]: then `max_tokens` must be raised, see [`max_tokens_for`].
+///
+/// ```
+/// use gateway_core::Effort;
+/// use gateway_wire::reasoning::budget_of_effort;
+///
+/// assert_eq!(budget_of_effort(Effort::Medium, None), 4096);
+/// assert_eq!(budget_of_effort(Effort::High, Some(8_000)), 6_000);
+/// ```
 pub fn budget_of_effort(effort: Effort, max_tokens: Option<u64>) -> u64 {
     let wanted = match effort {
         Effort::None => return 0,
@@ -35,8 +43,8 @@ pub fn budget_of_effort(effort: Effort, max_tokens: Option<u64>) -> u64 {
     wanted.min(room).max(MIN_BUDGET)
 }
 
-/// The bound on a response that thinks for up to `budget` tokens: `max_tokens`, if that leaves room
-/// for a response, else as much again as the thinking takes.
+/// Returns `max_tokens` for a response that thinks for up to `budget` tokens: unchanged, if that
+/// leaves room for output, else increased by the budget.
 pub const fn max_tokens_for(budget: u64, max_tokens: u64) -> u64 {
     if max_tokens > budget { max_tokens } else { max_tokens.saturating_add(budget) }
 }

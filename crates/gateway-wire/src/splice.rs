@@ -1,12 +1,21 @@
-//! Small edits of a large body, without a copy of what stays.
+//! Edits of a large body that do not copy what stays.
 
 use bytes::Bytes;
 use std::ops::Range;
 
-/// The pieces of `body` with each range of `edits` replaced by its bytes.
+/// Returns the pieces of `body` with each range of `edits` replaced by its bytes.
 ///
-/// An empty range inserts, empty bytes cut. The edits may come in any order; they must not overlap:
-/// where they do, the one that begins first wins.
+/// An empty range inserts, empty bytes delete. The edits may come in any order. Where they overlap,
+/// the one that starts first wins.
+///
+/// ```
+/// use bytes::Bytes;
+/// use gateway_wire::splice::{literal, splice};
+///
+/// let body = Bytes::from_static(br#"{"model":"fast","n":1}"#);
+/// let pieces = splice(&body, vec![(9..15, literal("gpt-5-mini"))]);
+/// assert_eq!(pieces.concat(), br#"{"model":"gpt-5-mini","n":1}"#);
+/// ```
 pub fn splice(body: &Bytes, mut edits: Vec<(Range<usize>, Bytes)>) -> Vec<Bytes> {
     edits.sort_by_key(|(range, _)| range.start);
     let mut pieces = Vec::with_capacity(2 * edits.len() + 1);
@@ -22,14 +31,23 @@ pub fn splice(body: &Bytes, mut edits: Vec<(Range<usize>, Bytes)>) -> Vec<Bytes>
     pieces
 }
 
-/// `text` as a JSON string, quotes included.
+/// Encodes `text` as a JSON string, quotes included.
 pub fn literal(text: &str) -> Bytes {
     let mut out = Vec::new();
     crate::json::write_string(&mut out, text);
     out.into()
 }
 
-/// `object`, which must be a sound JSON object, with a member put before the others.
+/// Inserts a string member at the front of `object`, a valid JSON object; `None` for anything that
+/// has no opening brace.
+///
+/// ```
+/// use bytes::Bytes;
+/// use gateway_wire::splice::insert_member;
+///
+/// let object = insert_member(&Bytes::from_static(b"{}"), "model", "gpt-5").unwrap();
+/// assert_eq!(object, r#"{"model":"gpt-5"}"#);
+/// ```
 pub fn insert_member(object: &Bytes, name: &str, text: &str) -> Option<Bytes> {
     let open = object.iter().position(|byte| *byte == b'{')? + 1;
     let rest = object.get(open..)?;

@@ -1,6 +1,6 @@
-//! Server-sent events, after the WHATWG's rules: reading whole events, and writing them.
+//! Server-sent events by the rules of the WHATWG: decoding and encoding of whole events.
 //!
-//! Cutting a stream into blocks of whole events is [`framing`](crate::framing)'s work.
+//! [`framing`](crate::framing) cuts a stream into blocks of whole events.
 
 use crate::framing::split_line;
 use std::borrow::Cow;
@@ -10,14 +10,22 @@ use std::borrow::Cow;
 pub struct SseEvent<'a> {
     /// The event type; empty if the event has none.
     pub name: &'a str,
-    /// Its data, the lines joined.
+    /// The data, lines joined by LF.
     pub data: Cow<'a, str>,
 }
 
-/// The events of `block`, which holds whole events; the end of the last may be missing.
+/// Returns the events of `block`, which holds whole events; the blank line after the last may be
+/// missing.
 ///
-/// Comments, `id`, `retry`, unknown fields and events without data are skipped. What is not UTF-8
-/// is replaced in data; a name that is not UTF-8 is none.
+/// Comments, `id`, `retry`, unknown fields and events without data are skipped. Invalid UTF-8 is
+/// replaced in data; an event type that is not UTF-8 is ignored.
+///
+/// ```
+/// let block = b"event: ping\ndata: {}\n\n: comment\n\ndata: [DONE]\n\n";
+/// let events: Vec<_> = gateway_wire::sse::events(block).collect();
+/// assert_eq!((events[0].name, &*events[0].data), ("ping", "{}"));
+/// assert_eq!(events[1].data, "[DONE]");
+/// ```
 pub fn events(block: &[u8]) -> impl Iterator<Item = SseEvent<'_>> {
     let mut rest = block;
     std::iter::from_fn(move || next_event(&mut rest))
@@ -89,7 +97,13 @@ fn plain_line(block: &[u8]) -> Option<&[u8]> {
     block.get(end..)?.strip_prefix(b"\n")
 }
 
-/// Appends an event. Whatever `name` and `data` hold, it is one event and ends where it should.
+/// Appends an event. Line ends in `name` and `data` cannot break out of the event.
+///
+/// ```
+/// let mut out = Vec::new();
+/// gateway_wire::sse::write(&mut out, Some("ping"), "{}");
+/// assert_eq!(out, b"event: ping\ndata: {}\n\n");
+/// ```
 pub fn write(out: &mut Vec<u8>, name: Option<&str>, data: &str) {
     if let Some(name) = name {
         let (name, _) = split_line(name.as_bytes());
@@ -98,7 +112,7 @@ pub fn write(out: &mut Vec<u8>, name: Option<&str>, data: &str) {
     write_lines(out, b"data: ", data);
 }
 
-/// Appends a comment, which readers skip: it shows that the connection lives.
+/// Appends a comment, which clients skip: a heartbeat.
 pub fn comment(out: &mut Vec<u8>, text: &str) {
     write_lines(out, b": ", text);
 }

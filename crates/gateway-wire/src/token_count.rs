@@ -27,6 +27,13 @@ impl Serialize for LenientTokens {
     }
 }
 
+impl LenientTokens {
+    /// Creates a count as it is read: a number beyond [`MOST`] is none.
+    pub(crate) fn new(number: u64) -> Self {
+        Self(Some(number).filter(|number| *number <= MOST))
+    }
+}
+
 impl From<u64> for LenientTokens {
     fn from(number: u64) -> Self {
         Self(Some(number))

@@ -308,17 +308,17 @@ fn blocks(stream: &[u8]) {
 
 proptest! {
     #[test]
-    fn chat_tool_loop_streams_one_response(turns in turns()) {
+    fn chat_tool_loop_streams_a_single_response(turns in turns()) {
         check(&ChatInbound, &ChatOutbound { quirks: Quirks::OPENAI }, chunks, &turns);
     }
 
     #[test]
-    fn messages_tool_loop_streams_one_response(turns in turns()) {
+    fn messages_tool_loop_streams_a_single_response(turns in turns()) {
         check(&MessagesInbound, &MessagesOutbound, blocks, &turns);
     }
 
     #[test]
-    fn responses_tool_loop_streams_one_response(turns in turns()) {
+    fn responses_tool_loop_streams_a_single_response(turns in turns()) {
         let grammar = |stream: &[u8]| drop(responses::tests::stream_grammar::check(stream));
         check(&ResponsesInbound, &ResponsesOutbound, grammar, &turns);
     }

@@ -1,14 +1,22 @@
-//! The names of tools that a request describes, found without reading the descriptions.
+//! A search for tool names in a request that does not decode the tool definitions.
 
 use memchr::memmem;
 
 const KEY: &[u8] = b"\"name\"";
 
-/// Returns whether one of the tools in `list`, the value of a request's `tools`, may bear a name
-/// that `is_known`.
+/// Returns whether a tool in `list`, the value of a request's `tools`, may have a name for which
+/// `is_known` holds.
 ///
-/// If none may, none does; one that may is to be read for certain. Every dialect calls the member
-/// `name`, wherever it puts it.
+/// `false` is certain; after `true`, decode the list to be sure. The search works for every dialect,
+/// since all call the member `name`.
+///
+/// ```
+/// use gateway_wire::tool_names::may_contain;
+///
+/// let tools = br#"[{"type":"function","function":{"name":"web_search"}}]"#;
+/// assert!(may_contain(tools, |name| name == "web_search"));
+/// assert!(!may_contain(tools, |name| name == "calculator"));
+/// ```
 pub fn may_contain(list: &[u8], is_known: impl Fn(&str) -> bool) -> bool {
     memmem::find_iter(list, KEY).any(|at| match name_after(list, at + KEY.len()) {
         Some(ToolNameMatch::Plain(name)) => is_known(name),
@@ -19,11 +27,11 @@ pub fn may_contain(list: &[u8], is_known: impl Fn(&str) -> bool) -> bool {
 
 enum ToolNameMatch<'a> {
     Plain(&'a str),
-    /// It has to be read to be known.
+    /// A name with escapes, which must be decoded to be compared.
     Escaped,
 }
 
-/// The text that is the value of the key that ends at `at`; nothing if it is no text.
+/// The string value of the key that ends at `at`; `None` if the value is not a string.
 fn name_after(list: &[u8], at: usize) -> Option<ToolNameMatch<'_>> {
     let rest = list.get(at..)?.trim_ascii_start().strip_prefix(b":")?;
     let text = rest.trim_ascii_start().strip_prefix(b"\"")?;

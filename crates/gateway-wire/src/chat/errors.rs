@@ -257,7 +257,7 @@ mod tests {
 
     /// `OpenRouter` says so of what it does not hand on; others answer so to a key.
     #[test]
-    fn forbidden_status_maps_to_upstream_auth_or_forbidden() {
+    fn forbidden_status_is_classified_by_body() {
         let moderated = r#"{"error":{"code":403,"message":"no","metadata":{"reasons":["violence"],"flagged_input":"x","provider_name":"p"}}}"#;
         check(false, 403, moderated, "ContentFilter: no");
         check(false, 403, r#"{"error":{"code":"no","message":"Not here"}}"#, "Forbidden: Not here");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_tool_call_error_is_retryable() {
+    fn malformed_tool_call_error_keeps_provider_code() {
         let body = r#"{"error":{"message":"Failed to call a function.","type":"invalid_request_error","code":"tool_use_failed","failed_generation":"<function=f{\"a\":"}}"#;
         check(false, 400, body, "InvalidRequest: Failed to call a function.");
         let code = |error: GatewayError| error.code().to_owned();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn unsupported_local_endpoint_is_reported() {
+    fn permanent_server_error_is_upstream_unsupported() {
         let jinja =
             r#"{"error":{"code":500,"message":"start it with --jinja","type":"server_error"}}"#;
         check(true, 500, jinja, "UpstreamUnsupported: start it with --jinja");

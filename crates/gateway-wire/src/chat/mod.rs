@@ -1,15 +1,15 @@
-//! `OpenAI` Chat Completions, and the many dialects that are nearly the same.
+//! `OpenAI` Chat Completions, and the many APIs that deviate from it a little.
 //!
 //! ```text
-//!   caller's bytes -> decode* -> ChatRequest -> encode*  -> upstream's bytes
-//!   caller's bytes -> adapt   (same dialect: edits)      -> upstream's bytes
+//!   caller's bytes -> decode_request* -> ChatRequest -> encode_request* -> upstream's bytes
+//!   caller's bytes -> request_edits (same dialect: edits in place)      -> upstream's bytes
 //!
-//!   upstream's bytes -> decoder -> events -> whole, writer -> caller's bytes
-//!   upstream's bytes -> relay   (same dialect, as they are) -> caller's bytes
-//!   upstream's bytes -> mend    (same dialect, nearly)      -> caller's bytes
+//!   upstream's bytes -> decode_response -> events -> encode_response, stream_writer -> caller's bytes
+//!   upstream's bytes -> passthrough (same dialect, compliant: unchanged)            -> caller's bytes
+//!   upstream's bytes -> normalize*  (same dialect, with deviations)                 -> caller's bytes
 //! ```
 //!
-//! How upstreams differ from `OpenAI` is told by their [`Quirks`].
+//! The deviations of an upstream from `OpenAI` are its [`Quirks`].
 
 mod decode_request;
 mod decode_request_messages;
@@ -51,7 +51,7 @@ use self::stream_writer::ChatStreamWriter;
 use crate::{InboundDialect, ResponseContext, StreamWriter};
 use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Payload, Result};
 
-/// The side that faces callers.
+/// The inbound side of Chat Completions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChatInbound;
 
@@ -93,7 +93,7 @@ impl InboundDialect for ChatInbound {
 fn is_legacy(payload: &Payload) -> bool {
     match payload {
         // A request without the word need not be decoded.
-        Payload::Raw(it) if memchr::memmem::find(&it.body, b"\"functions\"").is_none() => false,
+        Payload::Raw(it) if !it.may_have("functions") => false,
         Payload::Raw(it) => it.decoded().is_ok_and(|request| request.legacy_functions),
         Payload::Parsed(request) => request.legacy_functions,
     }

@@ -1,8 +1,8 @@
-//! Normalizes responses of upstreams that are nearly `OpenAI`'s, so that its clients take them.
+//! Normalization of responses that deviate a little from `OpenAI`'s, so that its clients accept them.
 //!
-//! What is not understood is kept. What a stream says of its end comes at its end: the finish of
-//! each choice once, then the usage, even if the upstream says them early, often or together with
-//! the last words.
+//! Unknown members are preserved. The end of a stream is brought into order: the finish of each
+//! choice once, then the usage, even if the upstream sends them early, repeatedly or together with
+//! the last text.
 
 use super::{
     errors, finish_reason,
@@ -85,7 +85,7 @@ impl Normalizer {
     ///
     /// # Errors
     ///
-    /// If it tells of one, or cannot be read.
+    /// If the chunk reports an error or cannot be read.
     pub(super) fn chunk(&mut self, json: &str) -> Result<NormalizedChunk> {
         let mut root = JsonNode::Raw(parse(json)?);
         let Some(chunk) = root.object() else { return Err(unreadable("a chunk is no object")) };

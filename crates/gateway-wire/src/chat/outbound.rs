@@ -1,4 +1,4 @@
-//! The side that faces upstreams.
+//! The outbound side of Chat Completions.
 
 use super::{
     decode_response::ChatResponseDecoder,
@@ -14,9 +14,8 @@ use bytes::Bytes;
 use gateway_core::{
     Chunk, Dialect, DroppedParams, GatewayError, Inspection, ProviderRequest, RawRequest, Result,
 };
-use memchr::memmem;
 
-/// The side that faces upstreams.
+/// The outbound side: `OpenAI` and compatible upstreams.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChatOutbound {
     /// The upstream's deviations from `OpenAI`.
@@ -32,7 +31,7 @@ impl ChatOutbound {
     /// The number of choices that the response must have.
     fn expected_choices(call: &ProviderRequest) -> usize {
         if let Some(original) = Self::passthrough_request(call)
-            && memmem::find(&original.body, b"\"n\"").is_none()
+            && !original.may_have("n")
         {
             return 1;
         }

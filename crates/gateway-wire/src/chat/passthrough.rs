@@ -1,7 +1,7 @@
-//! Passes on streams whose bytes callers take as they are.
+//! Passthrough of streams whose bytes callers take unchanged.
 //!
-//! What is passed on is read no closer than metering needs: until the model says something every
-//! chunk, afterwards those that tell of the end, of token counts or of an error.
+//! The stream is inspected no further than metering needs: every chunk until the first output, and
+//! after that the chunks with a finish reason, token counts or an error.
 
 use super::{decode_response::ChatResponseDecoder, errors};
 use crate::{StreamReader, json::JsonCursor, sse};
@@ -96,45 +96,59 @@ impl ChatPassthrough {
     }
 }
 
-/// Returns whether every event of `block`, which is plain, is one that need not be read. What is no
-/// object is no chunk: the caller learns that the response failed instead of choking on it.
+/// Returns whether `block` may be passed on unread: every event of it is plain, and its data an
+/// object without a finish reason, token counts or an error.
+///
+/// What is not an object is not a chunk: the caller learns that the response failed instead of
+/// failing to parse it.
 fn is_content_only_block(block: &[u8]) -> bool {
-    let mut begin = 0;
-    memchr::memchr_iter(b'\n', block).all(|end| {
-        let line = block.get(begin..end).unwrap_or_default();
-        begin = end + 1;
-        // Others end an event, or name it.
-        line.strip_prefix(b"data: ").is_none_or(is_content_only)
-    })
+    if is_content_only_stretch(block) {
+        return true;
+    }
+    // Events with names, or with white space where others have none.
+    let is_content_only_line =
+        |line: &[u8]| line.strip_prefix(b"data: ").is_none_or(is_content_only);
+    sse::is_plain(block) && block.split(|byte| *byte == b'\n').all(is_content_only_line)
+}
+
+/// Returns whether `block` consists of content-only events of the form `data: {...}`, in one pass.
+fn is_content_only_stretch(block: &[u8]) -> bool {
+    let mut rest = block;
+    while !rest.is_empty() {
+        let event = rest.strip_prefix(b"data: ");
+        let after = event.and_then(|event| JsonCursor::parse_line(event, content_only));
+        let Some(next) = after.and_then(|after| after.strip_prefix(b"\n\n")) else { return false };
+        rest = next;
+    }
+    block.is_ascii() || std::str::from_utf8(block).is_ok()
 }
 
 /// Returns whether `data` is an object without a finish reason, token counts or an error.
 fn is_content_only(data: &[u8]) -> bool {
-    let walked =
-        std::str::from_utf8(data).ok().and_then(|data| JsonCursor::parse(data, content_only));
-    walked.is_some()
+    let rest = JsonCursor::parse_line(data.trim_ascii_start(), content_only);
+    rest.is_some_and(|rest| rest.trim_ascii().is_empty()) && std::str::from_utf8(data).is_ok()
 }
 
 fn content_only(cursor: &mut JsonCursor<'_>) -> Option<()> {
-    cursor.object(|key, cursor| match key {
-        "choices" if !cursor.is_null() => cursor.array(content_only_choice),
-        "choices" => Some(()),
-        "usage" | "error" => cursor.is_null().then_some(()),
-        _ => cursor.skip_value().map(drop),
+    cursor.byte_object(|key, cursor| match key {
+        b"choices" if !cursor.is_null() => cursor.array(content_only_choice),
+        b"choices" => Some(()),
+        b"usage" | b"error" => cursor.is_null().then_some(()),
+        _ => cursor.skip(),
     })
 }
 
 fn content_only_choice(cursor: &mut JsonCursor<'_>) -> Option<()> {
-    cursor.object(|key, cursor| match key {
-        "finish_reason" => cursor.is_null().then_some(()),
-        _ => cursor.skip_value().map(drop),
+    cursor.byte_object(|key, cursor| match key {
+        b"finish_reason" => cursor.is_null().then_some(()),
+        _ => cursor.skip(),
     })
 }
 
 impl StreamReader for ChatPassthrough {
     fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         let reads_all = self.reads_all() || self.done;
-        if reads_all || !sse::is_plain(&block) || !is_content_only_block(&block) {
+        if reads_all || !is_content_only_block(&block) {
             self.inspect_block(&block, frame)?;
         } else {
             frame.verbatim = Some(block);

@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use gateway_core::{Envelope, RawRequest};
-use memchr::memmem::{self, Finder};
+use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 use std::{ops::Range, sync::LazyLock};
 
@@ -39,7 +39,7 @@ pub(super) fn edit_request(quirks: &Quirks, original: &RawRequest, model: &str) 
     } else {
         edits.extend(envelope.session.iter().map(|(_, at)| (at.clone(), Bytes::new())));
     }
-    rename(quirks, body, &mut edits);
+    rename(quirks, original, &mut edits);
     if !quirks.knows(ChatFeature::Developer) && DEVELOPER.find(body).is_some() {
         each_message(body, envelope, |message| replace_developer_role(body, message, &mut edits));
     }
@@ -106,12 +106,12 @@ fn cut(body: &[u8], names: &[&str], edits: &mut ByteEdits) {
 }
 
 /// Calls members by the upstream's names for them.
-fn rename(quirks: &Quirks, body: &[u8], edits: &mut ByteEdits) {
+fn rename(quirks: &Quirks, original: &RawRequest, edits: &mut ByteEdits) {
     for (ours, theirs) in [("max_completion_tokens", quirks.max_tokens), ("seed", quirks.seed)] {
-        if ours == theirs || memmem::find(body, ours.as_bytes()).is_none() {
+        if ours == theirs || !original.may_have(ours) {
             continue;
         }
-        let members = members(body, &(0..body.len()));
+        let members = members(&original.body, &(0..original.body.len()));
         if members.iter().any(|member| member.key == theirs) {
             continue;
         }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_ids_map_to_one_slot() {
+    fn repeated_ids_map_to_the_same_slot() {
         check(&[("0", "a"), ("0", "a"), ("1", "b"), ("1", "b")], "0+ 0 1+ 1");
     }
 

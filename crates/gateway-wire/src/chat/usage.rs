@@ -1,6 +1,6 @@
 //! Token counts, as this dialect writes them.
 
-use crate::json::lenient::LenientValue;
+use crate::json::{JsonCursor, lenient::LenientValue};
 use crate::token_count::{CountReader, LenientTokens};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,35 @@ struct CompletionDetailsWire {
 }
 
 impl ChatUsageWire {
+    /// Reads counts of the usual form, all of them whole numbers, without deserializing.
+    ///
+    /// Returns `None` for every other form; serde is to read those.
+    pub(super) fn parse(cursor: &mut JsonCursor<'_>) -> Option<Self> {
+        let mut wire = Self::default();
+        let mut seen = 0_u8;
+        cursor.object(|key, cursor| {
+            let member = match key {
+                "prompt_tokens" => (0, &mut wire.prompt_tokens),
+                "completion_tokens" => (1, &mut wire.completion_tokens),
+                "total_tokens" => (2, &mut wire.total_tokens),
+                "prompt_cache_hit_tokens" => (3, &mut wire.prompt_cache_hit_tokens),
+                "prompt_tokens_details" => {
+                    first_time(&mut seen, 4)?;
+                    wire.prompt_tokens_details = PromptDetailsWire::parse(cursor)?;
+                    return Some(());
+                }
+                "completion_tokens_details" => {
+                    first_time(&mut seen, 5)?;
+                    wire.completion_tokens_details = CompletionDetailsWire::parse(cursor)?;
+                    return Some(());
+                }
+                _ => return cursor.skip(),
+            };
+            parse_count(cursor, member, &mut seen)
+        })?;
+        Some(wire)
+    }
+
     /// The counts in classes that do not overlap; nothing if the upstream counted nothing.
     pub(super) fn read(self) -> Option<Usage> {
         if self.prompt_tokens.is_none() && self.completion_tokens.is_none() {
@@ -72,6 +101,66 @@ impl ChatUsageWire {
         usage.stated_total = Some(total).filter(|total| *total > 0 && *total != usage.total());
         Some(usage)
     }
+}
+
+impl PromptDetailsWire {
+    fn parse(cursor: &mut JsonCursor<'_>) -> Option<LenientValue<Self>> {
+        if cursor.is_null() {
+            return Some(LenientValue::default());
+        }
+        let (mut details, mut seen) = (Self::default(), 0);
+        cursor.object(|key, cursor| {
+            let member = match key {
+                "cached_tokens" => (0, &mut details.cached_tokens),
+                "audio_tokens" => (1, &mut details.audio_tokens),
+                "cache_write_tokens" | "cache_creation_tokens" => {
+                    (2, &mut details.cache_write_tokens)
+                }
+                _ => return cursor.skip(),
+            };
+            parse_count(cursor, member, &mut seen)
+        })?;
+        Some(LenientValue(Some(details)))
+    }
+}
+
+impl CompletionDetailsWire {
+    fn parse(cursor: &mut JsonCursor<'_>) -> Option<LenientValue<Self>> {
+        if cursor.is_null() {
+            return Some(LenientValue::default());
+        }
+        let (mut details, mut seen) = (Self::default(), 0);
+        cursor.object(|key, cursor| {
+            let member = match key {
+                "reasoning_tokens" => (0, &mut details.reasoning_tokens),
+                "audio_tokens" => (1, &mut details.audio_tokens),
+                _ => return cursor.skip(),
+            };
+            parse_count(cursor, member, &mut seen)
+        })?;
+        Some(LenientValue(Some(details)))
+    }
+}
+
+/// Reads a count into its place, unless it is there already: serde rejects a repeated member.
+fn parse_count(
+    cursor: &mut JsonCursor<'_>,
+    (number, place): (u8, &mut Option<LenientTokens>),
+    seen: &mut u8,
+) -> Option<()> {
+    first_time(seen, number)?;
+    if !cursor.is_null() {
+        *place = Some(LenientTokens::new(cursor.unsigned()?));
+    }
+    Some(())
+}
+
+/// Notes that member `number` was read; `None` if it was before.
+fn first_time(seen: &mut u8, number: u8) -> Option<()> {
+    let bit = 1 << number;
+    let is_first = *seen & bit == 0;
+    *seen |= bit;
+    is_first.then_some(())
 }
 
 /// Counts as callers read them.
@@ -141,6 +230,10 @@ mod tests {
             [it.input, it.cache_read, it.cache_write, it.output, it.reasoning, total]
         });
         assert_eq!(got, expected, "{json}");
+        if let Some(fast) = JsonCursor::parse(json, ChatUsageWire::parse) {
+            let wire: ChatUsageWire = serde_json::from_str(json).unwrap();
+            assert_eq!(fast.read(), wire.read(), "{json}");
+        }
     }
 
     #[test]

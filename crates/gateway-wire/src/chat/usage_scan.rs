@@ -52,11 +52,11 @@ fn fast_path(cursor: &mut JsonCursor<'_>) -> Option<Vec<StreamEvent>> {
             Some(())
         }),
         "usage" if usage.is_none() => {
-            usage = Some(serde_json::from_str(cursor.skip_value()?).ok()?);
+            usage = Some(usage::ChatUsageWire::parse(cursor)?);
             Some(())
         }
         "choices" | "usage" | "error" => None,
-        _ => cursor.skip_value().map(drop),
+        _ => cursor.skip(),
     })?;
     if events.is_empty() {
         return None;
@@ -73,7 +73,7 @@ fn fast_choice(cursor: &mut JsonCursor<'_>) -> Option<Finish> {
             cursor.object(|key, cursor| match key {
                 // Whoever calls is looked at more closely.
                 "tool_calls" | "function_call" => cursor.is_null().then_some(()),
-                _ => cursor.skip_value().map(drop),
+                _ => cursor.skip(),
             })
         }
         "finish_reason" if finish.is_none() => {
@@ -82,7 +82,7 @@ fn fast_choice(cursor: &mut JsonCursor<'_>) -> Option<Finish> {
             finish.is_some().then_some(())
         }
         "message" | "delta" | "finish_reason" => None,
-        _ => cursor.skip_value().map(drop),
+        _ => cursor.skip(),
     })?;
     finish
 }

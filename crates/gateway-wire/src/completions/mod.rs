@@ -1,7 +1,7 @@
-//! `OpenAI` Completions, the older API: a text is continued.
+//! `OpenAI` Completions, the older API for the continuation of a text.
 //!
-//! No upstream is asked in this dialect. A prompt becomes the one message of a chat, so that every
-//! model can continue it, and the response's text is written as the continuation.
+//! The dialect is inbound only. Each prompt becomes the only message of a chat, so that every model
+//! can continue it, and the text of the response is the completion.
 //!
 //! ```text
 //!   "prompt": ["a", "b"], "n": 2  ->  two chats, of two answers each
@@ -24,7 +24,7 @@ use gateway_core::{
     ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Message, Payload, Result,
 };
 
-/// The side that faces callers.
+/// The inbound side of the Completions API.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CompletionsInbound;
 

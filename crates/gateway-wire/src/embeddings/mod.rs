@@ -1,7 +1,7 @@
-//! Texts as vectors: the port of upstreams that make them, and OpenAI's dialect on both sides.
+//! Embeddings: the trait of outbound dialects, and OpenAI's dialect on both sides.
 //!
-//! A vector travels as its provider wrote it, a list of numbers or base64, and is rewritten only
-//! if the caller wants the other.
+//! A vector passes through as its provider wrote it, a list of numbers or base64, and is converted
+//! only if the caller asks for the other encoding.
 
 mod decode_request;
 mod decode_response;
@@ -23,7 +23,7 @@ pub use self::{
 use crate::EncodedRequest;
 use gateway_core::{EmbeddingInput, EmbeddingRequest, EmbeddingResponse, GatewayError, Result};
 
-/// Writes requests for vectors to an upstream and reads its responses.
+/// The encoder of embedding requests to an upstream, and decoder of its responses.
 pub trait EmbeddingDialect: Send + Sync {
     /// Writes the body of a request for the model that the provider calls `model`.
     ///
@@ -42,7 +42,7 @@ pub trait EmbeddingDialect: Send + Sync {
     -> Result<EmbeddingResponse>;
 }
 
-/// The inputs of a request for an upstream that takes only text.
+/// Returns the inputs of a request to an upstream that takes only text.
 pub(crate) fn texts(request: &EmbeddingRequest) -> Result<Vec<&str>> {
     let texts = request.inputs.iter().map(|input| match input {
         EmbeddingInput::Text(text) => Ok(text.as_str()),

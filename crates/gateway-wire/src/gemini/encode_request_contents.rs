@@ -119,7 +119,7 @@ struct PriorCall<'a> {
 ///
 /// # Errors
 ///
-/// If something in them cannot be told without changing its meaning.
+/// If a message holds content that this dialect cannot express.
 pub(super) fn contents<'a>(
     messages: &'a [Message],
     needs_signatures: bool,

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Speaks `generateContent` to an upstream.
+/// The outbound side of `generateContent`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GeminiOutbound;
 

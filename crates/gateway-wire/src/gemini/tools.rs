@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_parameters_are_declared() {
+    fn schema_without_content_is_omitted() {
         let says = |schema: &str| says_more(&Json::parse(schema).unwrap());
         assert!(!says(r#"{"type":"object"}"#));
         assert!(!says(r#"{"type":"object","properties":{ },"required":[]}"#));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn forbidden_tool_choice_declares_only_allowed_tools() {
+    fn allowed_tools_limit_declarations_in_auto_mode() {
         let choice = ToolChoice::Allowed { names: vec!["b".to_owned()], required: false };
         let expected = r#"[[{"functionDeclarations":[{"name":"b","description":"d"}]}],"#
             .to_owned()

@@ -1,20 +1,12 @@
-//! Passing over JSON without building anything: for what is passed on unread, as often as a model
-//! says a word, and for what little is wanted of a response.
+//! A cursor over JSON text that builds nothing, for chunks that pass through and for the few values
+//! that metering needs of a response.
 
-use super::text::plain_prefix;
-use std::ops::Range;
+use super::tokenizer::Tokenizer;
 
 /// The largest nesting depth of arrays and objects.
 const DEPTH: u32 = 128;
 
-/// A place in a text. Its methods go on from there, or give nothing if the text breaks the rules.
-#[derive(Debug)]
-struct Tokenizer<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-/// The arrays and objects that are open: a bit for each, the innermost last, set for objects.
+/// The open arrays and objects, one bit each, the innermost last; a set bit is an object.
 #[derive(Clone, Copy)]
 struct NestingStack {
     kinds: u128,
@@ -38,179 +30,11 @@ impl NestingStack {
     }
 }
 
-impl Tokenizer<'_> {
-    /// Passes the end, and what space there is before it.
-    fn end(&mut self) -> Option<()> {
-        self.space();
-        (self.at == self.bytes.len()).then_some(())
-    }
-
-    /// Passes a whole value that stands within so many arrays and objects.
-    fn pass(&mut self, within: u32) -> Option<()> {
-        let mut open = NestingStack { kinds: 0, depth: within };
-        loop {
-            if self.value(&mut open)? {
-                continue;
-            }
-            loop {
-                if open.depth == within {
-                    return Some(());
-                }
-                self.space();
-                match self.next()? {
-                    b',' => break,
-                    b'}' if open.in_object() => open.leave(),
-                    b']' if !open.in_object() => open.leave(),
-                    _ => return None,
-                }
-            }
-            self.space();
-            if open.in_object() {
-                self.key()?;
-            }
-        }
-    }
-
-    /// Passes a value, or what opens one that is not empty: then true, and its first value is next.
-    #[inline]
-    fn value(&mut self, open: &mut NestingStack) -> Option<bool> {
-        let begin = self.next()?;
-        match begin {
-            b'"' => self.string().map(drop)?,
-            b'{' | b'[' => {
-                let is_object = begin == b'{';
-                open.enter(is_object)?;
-                self.space();
-                let end = if is_object { b'}' } else { b']' };
-                if self.peek()? != end {
-                    if is_object {
-                        self.key()?;
-                    }
-                    return Some(true);
-                }
-                self.at += 1;
-                open.leave();
-            }
-            b't' => self.word(b"rue")?,
-            b'f' => self.word(b"alse")?,
-            b'n' => self.word(b"ull")?,
-            b'-' | b'0'..=b'9' => self.number(begin)?,
-            _ => return None,
-        }
-        Some(false)
-    }
-
-    /// Passes a key, its colon, and what space there is. Gives where the key stands without its
-    /// quotes, and whether nothing in it is escaped.
-    #[inline]
-    fn key(&mut self) -> Option<(Range<usize>, bool)> {
-        if self.next()? != b'"' {
-            return None;
-        }
-        let start = self.at;
-        let is_plain = self.string()?;
-        let place = start..self.at - 1;
-        self.space();
-        if self.next()? != b':' {
-            return None;
-        }
-        self.space();
-        Some((place, is_plain))
-    }
-
-    /// Passes a string, from behind its opening quote; true if nothing in it is escaped.
-    #[inline]
-    fn string(&mut self) -> Option<bool> {
-        let mut is_plain = true;
-        loop {
-            self.at += plain_prefix(self.bytes.get(self.at..)?);
-            match self.next()? {
-                b'"' => return Some(is_plain),
-                b'\\' => self.escape()?,
-                _ => return None,
-            }
-            is_plain = false;
-        }
-    }
-
-    fn escape(&mut self) -> Option<()> {
-        match self.next()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-            b'u' => {
-                let digits = self.bytes.get(self.at..)?.first_chunk::<4>()?;
-                self.at += 4;
-                return digits.iter().all(u8::is_ascii_hexdigit).then_some(());
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    /// Passes a number, from behind its first character.
-    fn number(&mut self, first: u8) -> Option<()> {
-        let first = if first == b'-' { self.next()? } else { first };
-        match first {
-            b'0' => {}
-            b'1'..=b'9' => self.digits(),
-            _ => return None,
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        Some(())
-    }
-
-    fn digits(&mut self) {
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-    }
-
-    fn some_digits(&mut self) -> Option<()> {
-        let begin = self.at;
-        self.digits();
-        (self.at > begin).then_some(())
-    }
-
-    fn word(&mut self, rest: &[u8]) -> Option<()> {
-        let follows = self.bytes.get(self.at..)?.starts_with(rest);
-        self.at += rest.len();
-        follows.then_some(())
-    }
-
-    #[inline]
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-            self.at += 1;
-        }
-    }
-
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    #[inline]
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-}
-
-/// A place in a text where a value stands. Each method reads that value; it gives nothing if the
-/// value is not what is asked for, breaks the grammar of RFC 8259, or is nested deeper than 128.
+/// A cursor at a value in a JSON text.
 ///
-/// What texts and numbers say is not looked at. A key with escapes in it is not read: nothing is
-/// built, so there is no place for what it stands for.
+/// Each method reads the value at the cursor. It returns `None` if the value is of another type,
+/// breaks the grammar of RFC 8259, or is nested deeper than 128; the cursor is then of no use.
+/// Strings and numbers are not decoded, and a key with escapes counts as an error.
 ///
 /// ```
 /// use gateway_wire::json::Walk;
@@ -229,48 +53,84 @@ impl Tokenizer<'_> {
 #[derive(Debug)]
 pub struct JsonCursor<'a> {
     text: &'a str,
-    grammar: Tokenizer<'a>,
-    /// In how many arrays and objects.
+    tokens: Tokenizer<'a, false>,
+    /// The number of open arrays and objects.
     depth: u32,
 }
 
 impl<'a> JsonCursor<'a> {
-    /// Reads the one value of `text` by `read`.
+    /// Reads the single value of `text` with `read`.
     pub fn parse<T>(text: &'a str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        let mut cursor =
-            Self { text, grammar: Tokenizer { bytes: text.as_bytes(), at: 0 }, depth: 0 };
-        cursor.grammar.space();
+        let mut cursor = Self { text, tokens: Tokenizer::new(text.as_bytes(), true), depth: 0 };
+        cursor.tokens.space();
         let found = read(&mut cursor)?;
-        cursor.grammar.end()?;
-        Some(found)
+        cursor.tokens.space();
+        cursor.tokens.is_at_end().then_some(found)
     }
 
-    /// Reads an object: each member by `read`, which is given the key and reads the value.
+    /// Reads a value at the start of `line` by `read`; line ends are not white space. Returns the
+    /// bytes that follow the value.
+    ///
+    /// The line need not be UTF-8, so `read` must use the methods that give bytes.
+    pub(crate) fn parse_line(
+        line: &'a [u8],
+        read: impl FnOnce(&mut Self) -> Option<()>,
+    ) -> Option<&'a [u8]> {
+        let mut cursor = Self { text: "", tokens: Tokenizer::of_line(line), depth: 0 };
+        read(&mut cursor)?;
+        Some(cursor.tokens.rest())
+    }
+
+    /// Reads an object. `read` gets each key and must read the value.
     pub fn object(&mut self, mut read: impl FnMut(&'a str, &mut Self) -> Option<()>) -> Option<()> {
         self.items(b'{', b'}', |cursor| {
-            let (place, is_plain) = cursor.grammar.key()?;
-            let key = cursor.text.get(place).filter(|_| is_plain)?;
+            let (range, is_escaped) = cursor.tokens.key()?;
+            let key = cursor.text.get(range).filter(|_| !is_escaped)?;
             read(key, cursor)
         })
     }
 
-    /// Reads an array: each of its values by `read`.
+    /// Reads an object like [`object`](Self::object), with keys as bytes.
+    pub(crate) fn byte_object(
+        &mut self,
+        mut read: impl FnMut(&'a [u8], &mut Self) -> Option<()>,
+    ) -> Option<()> {
+        self.items(b'{', b'}', |cursor| {
+            let (range, is_escaped) = cursor.tokens.key()?;
+            if is_escaped { None } else { read(cursor.tokens.slice(range), cursor) }
+        })
+    }
+
+    /// Reads an array. `read` must read each value.
     pub fn array(&mut self, read: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.items(b'[', b']', read)
     }
 
-    /// Reads any value, as it is written.
+    /// Skips any value and returns its text.
     pub fn skip_value(&mut self) -> Option<&'a str> {
-        let start = self.grammar.at;
-        self.grammar.pass(self.depth)?;
-        self.text.get(start..self.grammar.at)
+        let start = self.tokens.at();
+        self.skip()?;
+        self.text.get(start..self.tokens.at())
     }
 
-    /// Reads `null`, if it stands here; false, and reads nothing, if it does not.
+    /// Reads a number without sign, fraction and exponent.
+    pub(crate) fn unsigned(&mut self) -> Option<u64> {
+        let start = self.tokens.at();
+        self.tokens.scalar()?;
+        let mut number = 0_u64;
+        for byte in self.tokens.slice(start..self.tokens.at()) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+        }
+        Some(number)
+    }
+
+    /// Reads `null` and returns `true`, or leaves the cursor and returns `false`.
     pub fn is_null(&mut self) -> bool {
-        let is_null = self.text.get(self.grammar.at..).is_some_and(|it| it.starts_with("null"));
-        self.grammar.at += if is_null { 4 } else { 0 };
-        is_null
+        self.tokens.peek() == Some(b'n') && self.tokens.scalar().is_some()
     }
 
     fn items(
@@ -279,27 +139,87 @@ impl<'a> JsonCursor<'a> {
         end: u8,
         mut read: impl FnMut(&mut Self) -> Option<()>,
     ) -> Option<()> {
-        if self.grammar.next()? != begin || self.depth >= DEPTH {
+        self.tokens.byte(begin)?;
+        if self.depth >= DEPTH {
             return None;
         }
         self.depth += 1;
-        self.grammar.space();
-        if self.grammar.peek()? == end {
-            self.grammar.at += 1;
-            self.depth -= 1;
-            return Some(());
-        }
-        loop {
-            read(self)?;
-            self.grammar.space();
-            match self.grammar.next()? {
-                b',' => self.grammar.space(),
-                byte if byte == end => break,
-                _ => return None,
+        self.tokens.space();
+        if self.tokens.byte(end).is_none() {
+            loop {
+                read(self)?;
+                self.tokens.space();
+                if self.tokens.byte(b',').is_none() {
+                    break;
+                }
+                self.tokens.space();
             }
+            self.tokens.byte(end)?;
         }
         self.depth -= 1;
         Some(())
+    }
+
+    /// Skips any value.
+    pub(crate) fn skip(&mut self) -> Option<()> {
+        match self.tokens.peek()? {
+            b'"' => self.tokens.string().map(drop),
+            b'{' | b'[' => self.skip_container(),
+            _ => self.tokens.scalar(),
+        }
+    }
+
+    /// Passes an array or object, without recursion.
+    fn skip_container(&mut self) -> Option<()> {
+        let mut open = NestingStack { kinds: 0, depth: self.depth };
+        loop {
+            if self.open(&mut open)? {
+                continue;
+            }
+            loop {
+                if open.depth == self.depth {
+                    return Some(());
+                }
+                self.tokens.space();
+                let byte = self.tokens.peek()?;
+                self.tokens.advance();
+                match byte {
+                    b',' => break,
+                    b'}' if open.in_object() => open.leave(),
+                    b']' if !open.in_object() => open.leave(),
+                    _ => return None,
+                }
+            }
+            self.tokens.space();
+            if open.in_object() {
+                self.tokens.key()?;
+            }
+        }
+    }
+
+    /// Passes a scalar, an empty container, or the start of another up to its first value: then
+    /// `true`.
+    #[inline]
+    fn open(&mut self, open: &mut NestingStack) -> Option<bool> {
+        let begin = self.tokens.peek()?;
+        match begin {
+            b'"' => self.tokens.string().map(|_| false),
+            b'{' | b'[' => {
+                let is_object = begin == b'{';
+                open.enter(is_object)?;
+                self.tokens.advance();
+                self.tokens.space();
+                if self.tokens.byte(if is_object { b'}' } else { b']' }).is_some() {
+                    open.leave();
+                    return Some(false);
+                }
+                if is_object {
+                    self.tokens.key()?;
+                }
+                Some(true)
+            }
+            _ => self.tokens.scalar().map(|()| false),
+        }
     }
 }
 
@@ -392,7 +312,7 @@ mod tests {
         if cursor.is_null() {
             return Some(serde_json::Value::Null);
         }
-        match cursor.grammar.peek()? {
+        match cursor.tokens.peek()? {
             b'{' => {
                 let mut members = serde_json::Map::new();
                 cursor.object(|key, cursor| {

@@ -1,9 +1,9 @@
-//! The keys of the objects that are open, to find one that comes twice.
+//! Detection of repeated keys in the open objects of a document.
 
 use super::text::{UnescapedChars, plain_prefix};
 use std::{cmp::Ordering, ops::Range};
 
-/// Up to so many keys of an object are compared with each other one by one.
+/// The number of keys up to which the keys of an object are compared one by one.
 const FEW: usize = 16;
 
 /// Keys of objects within objects, the outermost first.
@@ -13,15 +13,15 @@ const FEW: usize = 16;
 /// ends, so that many keys, or many with the same hash, cost little more than their reading.
 #[derive(Debug)]
 pub(super) struct ObjectKeys<'a> {
-    text: &'a str,
+    bytes: &'a [u8],
     seen: Vec<u64>,
     scratch: String,
 }
 
 impl<'a> ObjectKeys<'a> {
-    /// No keys yet of `text`, which is shorter than 4 GiB.
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text, seen: Vec::with_capacity(32), scratch: String::new() }
+    /// Creates an empty list for `bytes`, which is shorter than 4 GiB.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, seen: Vec::with_capacity(32), scratch: String::new() }
     }
 
     /// The index from which the keys of a new object are stored.
@@ -82,12 +82,12 @@ impl<'a> ObjectKeys<'a> {
 
     #[inline]
     fn hash(&mut self, inner: Range<usize>, is_escaped: bool) -> u32 {
-        let key = self.text.get(inner).unwrap_or_default();
+        let key = self.bytes.get(inner).unwrap_or_default();
         if !is_escaped {
-            return hash(key.as_bytes());
+            return hash(key);
         }
         self.scratch.clear();
-        self.scratch.extend(UnescapedChars::new(key));
+        self.scratch.extend(UnescapedChars::new(std::str::from_utf8(key).unwrap_or_default()));
         hash(self.scratch.as_bytes())
     }
 
@@ -97,15 +97,28 @@ impl<'a> ObjectKeys<'a> {
         if let (Some(a), Some(b)) = (self.plain_key(a), self.plain_key(b)) {
             return a.cmp(b);
         }
-        let key = |at: u32| UnescapedChars::new(self.text.get(at as usize..).unwrap_or_default());
-        key(a).cmp(key(b))
+        UnescapedChars::new(self.escaped_key(a)).cmp(UnescapedChars::new(self.escaped_key(b)))
     }
 
     /// The key that begins at `at`, if nothing in it is escaped.
     fn plain_key(&self, at: u32) -> Option<&[u8]> {
-        let rest = self.text.as_bytes().get(at as usize..)?;
-        let (key, end) = rest.split_at_checked(plain_prefix(rest))?;
+        let rest = self.bytes.get(at as usize..)?;
+        let (key, end) = rest.split_at_checked(plain_prefix(rest, false))?;
         end.starts_with(b"\"").then_some(key)
+    }
+
+    /// The key that begins at `at`, up to its closing quote.
+    fn escaped_key(&self, at: u32) -> &str {
+        let rest = self.bytes.get(at as usize..).unwrap_or_default();
+        let mut end = 0;
+        loop {
+            end += plain_prefix(rest.get(end..).unwrap_or_default(), false);
+            if rest.get(end) != Some(&b'\\') {
+                break;
+            }
+            end += 2;
+        }
+        std::str::from_utf8(rest.get(..end).unwrap_or_default()).unwrap_or_default()
     }
 }
 
@@ -165,7 +178,7 @@ mod tests {
     /// Which of `keys` is found to come twice in one object.
     fn find(keys: &[String]) -> Option<usize> {
         let text = keys.iter().fold(String::new(), |text, key| text + "\"" + key) + "\"";
-        let mut open = ObjectKeys::new(&text);
+        let mut open = ObjectKeys::new(text.as_bytes());
         let mut at = 0;
         let mut places = Vec::new();
         for (index, key) in keys.iter().enumerate() {

@@ -1,11 +1,19 @@
 //! JSON without a tree: strict validation, member spans, and a cursor that skips what is not
 //! wanted.
 //!
-//! A document is checked once, strictly, before anybody else reads it: RFC 8259 to the letter,
-//! no number that a double cannot hold, no key twice in any object however it is spelt, no nesting
-//! beyond a limit. Whoever parses it afterwards, here or upstream, sees the same thing as everybody
-//! else. Nothing is built: the scanner walks over the bytes with a stack of its own and remembers
-//! eight bytes a key of the objects that are open.
+//! Each request body is validated once, strictly: the grammar of RFC 8259, no number that a double
+//! cannot hold, no repeated key in any object and in any spelling, no nesting beyond a limit. Every
+//! later parser, here or upstream, therefore reads the same values. Nothing is built: the scanner
+//! goes over the bytes with a stack of its own and stores eight bytes per key of the open objects.
+//!
+//! | part | for |
+//! |---|---|
+//! | [`validate`], [`members`] | request bodies: validation, and the members of the root object |
+//! | [`JsonCursor`] | values of which little is wanted, such as the usage of a response |
+//! | `LazyObject` | objects of which some members are decoded and the rest preserved |
+//! | `EditableObject` | objects that are edited in place and written again |
+//!
+//! All share one tokenizer, except where serde decodes into typed values.
 
 mod cursor;
 pub(crate) mod editable_object;
@@ -15,12 +23,14 @@ pub(crate) mod lenient;
 pub(crate) mod path;
 mod scan;
 mod text;
+mod tokenizer;
 
 pub use cursor::JsonCursor;
 pub use text::{unescape, write_string};
 
 use scan::{JsonScanner, ScanError};
 use std::{borrow::Cow, ops::Range};
+use text::ByteProfile;
 
 /// The limits on a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,7 +45,7 @@ impl Default for JsonLimits {
     }
 }
 
-/// A document that is refused. Says where, and never what stands there.
+/// The reason why a document is rejected, and the position; never a quote of the content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{what} at line {line}, column {column}")]
 pub struct JsonError {
@@ -101,24 +111,43 @@ pub struct JsonMember<'a> {
     pub value_span: Range<usize>,
     /// The type of the value.
     pub kind: JsonKind,
-    /// The value as it is written.
-    pub value: &'a str,
+    /// The bytes of the value as it is written.
+    pub raw: &'a [u8],
 }
 
 impl<'a> JsonMember<'a> {
-    /// The value, unescaped, if it is a string.
+    /// Returns the value as it is written; empty if the document is not UTF-8, which the scan
+    /// reports at its end at the latest.
+    pub fn value(&self) -> &'a str {
+        std::str::from_utf8(self.raw).unwrap_or_default()
+    }
+
+    /// Returns the value, unescaped, if it is a string.
     pub fn string(&self) -> Option<Cow<'a, str>> {
-        (self.kind == JsonKind::String).then(|| unescape(self.value))
+        (self.kind == JsonKind::String).then(|| unescape(self.value()))
     }
 }
 
-/// Checks `object` and shows its members, not those of objects within it, in order.
+/// Validates `object` and visits the members of its root, in order.
 ///
-/// What was shown counts only if the whole document turns out to be sound.
+/// Do not act on visited members before the function has returned `Ok`.
+///
+/// ```
+/// use gateway_wire::json::{JsonLimits, members};
+///
+/// let mut model = None;
+/// members(br#"{"model":"gpt-5","n":1}"#, &JsonLimits::default(), |member| {
+///     if member.key == "model" {
+///         model = member.string();
+///     }
+/// })?;
+/// assert_eq!(model.as_deref(), Some("gpt-5"));
+/// # Ok::<(), gateway_wire::json::JsonError>(())
+/// ```
 ///
 /// # Errors
 ///
-/// If `object` is not one sound JSON object.
+/// If `object` is not a single valid JSON object.
 pub fn members<'a>(
     object: &'a [u8],
     limits: &JsonLimits,
@@ -127,11 +156,19 @@ pub fn members<'a>(
     scan(object, *limits, true, &mut visit)
 }
 
-/// Checks `document`, which may be any JSON value.
+/// Validates `document`, any JSON value.
+///
+/// ```
+/// use gateway_wire::json::{JsonErrorKind, JsonLimits, validate};
+///
+/// assert!(validate(b"[1, 2]", &JsonLimits::default()).is_ok());
+/// let error = validate(br#"{"a":1,"a":2}"#, &JsonLimits::default()).unwrap_err();
+/// assert_eq!(error.what, JsonErrorKind::DuplicateKey);
+/// ```
 ///
 /// # Errors
 ///
-/// If `document` is not one sound JSON value.
+/// If `document` is not a single valid JSON value.
 pub fn validate(document: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
     scan(document, *limits, false, &mut |_| ())
 }
@@ -142,10 +179,14 @@ fn scan<'a>(
     wants_object: bool,
     visit: &mut impl FnMut(JsonMember<'a>),
 ) -> Result<(), JsonError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        locate(bytes, ScanError { what: JsonErrorKind::NotUtf8, at: error.valid_up_to() })
-    })?;
-    JsonScanner::new(text, limits)
+    let profile = ByteProfile::of(bytes);
+    if !profile.is_ascii
+        && let Err(error) = std::str::from_utf8(bytes)
+    {
+        let at = error.valid_up_to();
+        return Err(locate(bytes, ScanError { what: JsonErrorKind::NotUtf8, at }));
+    }
+    JsonScanner::new(bytes, limits, profile.has_controls)
         .and_then(|scanner| scanner.document(wants_object, visit))
         .map_err(|stop| locate(bytes, stop))
 }

@@ -163,9 +163,9 @@ fn members_are_visited_in_order() {
     let body = " {\"b\\u0061\": \"x\\n\" , \"c\":{\"d\":[1]},\"e\":[ ],\n\"f\":-1.5e3,\"g\":true,\"h\":null}";
     let mut shown = Vec::new();
     members(body.as_bytes(), &LIMITS, |member| {
-        assert_eq!(&body[member.value_span.clone()], member.value);
+        assert_eq!(&body[member.value_span.clone()], member.value());
         assert_eq!(unescape(&body[member.key_span.clone()]), member.key);
-        shown.push(format!("{}={:?}:{}", member.key, member.kind, member.value));
+        shown.push(format!("{}={:?}:{}", member.key, member.kind, member.value()));
     })
     .unwrap();
     let expected = [
@@ -327,7 +327,8 @@ proptest! {
         if let Value::Object(object) = value {
             let mut seen = serde_json::Map::new();
             members(text.as_bytes(), &LIMITS, |member| {
-                seen.insert(member.key.into_owned(), serde_json::from_str(member.value).unwrap());
+                let value = serde_json::from_str(member.value()).unwrap();
+                seen.insert(member.key.into_owned(), value);
             }).unwrap();
             let reread: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(object.len(), seen.len());

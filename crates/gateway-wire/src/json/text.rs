@@ -5,12 +5,42 @@ use std::borrow::Cow;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
+/// The classes of bytes that occur in a document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct ByteProfile {
+    /// Every byte is ASCII, so the document is UTF-8.
+    pub(super) is_ascii: bool,
+    /// Some byte is a control character, white space included.
+    pub(super) has_controls: bool,
+}
+
+impl ByteProfile {
+    /// Reads `bytes` once, 64 at a time, in a loop that compilers turn into vector instructions.
+    #[inline(never)]
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let (blocks, rest) = bytes.as_chunks::<64>();
+        let (mut any, mut least) = ([0_u8; 32], [u8::MAX; 32]);
+        for block in blocks {
+            for half in block.as_chunks::<32>().0 {
+                for ((any, least), &byte) in any.iter_mut().zip(&mut least).zip(half) {
+                    *any |= byte;
+                    *least = byte.min(*least);
+                }
+            }
+        }
+        let bits = any.iter().chain(rest).fold(0, |bits, byte| bits | byte);
+        let least = least.iter().chain(rest).fold(u8::MAX, |least, byte| least.min(*byte));
+        Self { is_ascii: bits < 0x80, has_controls: least < 0x20 }
+    }
+}
+
 /// Returns the number of bytes before the first quote, backslash or control character.
 ///
-/// Most strings are short, and most bytes are in long strings: eight bytes at a time at first,
-/// then thirty-two, in a loop that compilers turn into vector instructions.
+/// Most strings are short: they are read eight bytes at a time. What is longer is searched for its
+/// end with vector instructions, and then for control characters, unless `has_controls` states that
+/// the document has none.
 #[inline]
-pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
+pub(super) fn plain_prefix(bytes: &[u8], has_controls: bool) -> usize {
     let mut at = 0;
     for _ in 0..2 {
         let Some(word) = word_at(bytes, at) else { return at + slow_prefix(bytes, at) };
@@ -20,25 +50,23 @@ pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
-    long_prefix(bytes, at)
+    at + long_prefix(bytes.get(at..).unwrap_or_default(), has_controls)
 }
 
+#[inline]
+fn long_prefix(bytes: &[u8], has_controls: bool) -> usize {
+    let end = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+    if has_controls { before_control(bytes.get(..end).unwrap_or_default()) } else { end }
+}
+
+/// Returns the number of bytes before the first control character.
 #[inline(never)]
-fn long_prefix(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
-        if has_special(block) {
-            break;
-        }
-        at += 32;
+fn before_control(bytes: &[u8]) -> usize {
+    if ByteProfile::of(bytes).has_controls {
+        bytes.iter().position(|&byte| byte < 0x20).unwrap_or(bytes.len())
+    } else {
+        bytes.len()
     }
-    while let Some(word) = word_at(bytes, at) {
-        let hits = special(word);
-        if hits != 0 {
-            return at + first(hits);
-        }
-        at += 8;
-    }
-    at + slow_prefix(bytes, at)
 }
 
 #[inline]
@@ -54,11 +82,6 @@ fn slow_prefix(bytes: &[u8], at: usize) -> usize {
 #[inline]
 const fn is_special(byte: u8) -> bool {
     matches!(byte, 0..0x20 | b'"' | b'\\')
-}
-
-#[inline]
-fn has_special(block: &[u8; 32]) -> bool {
-    block.iter().fold(0, |any, &byte| any | u8::from(is_special(byte))) != 0
 }
 
 /// The high bit of each byte that is special; above the lowest such bit there may be others.
@@ -153,7 +176,7 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.reserve(rest.len() + 2);
     out.push(b'"');
     loop {
-        let (plain, special) = rest.split_at(plain_prefix(rest));
+        let (plain, special) = rest.split_at(plain_prefix(rest, true));
         out.extend_from_slice(plain);
         let Some((&byte, after)) = special.split_first() else { break };
         write_escape(out, byte);
@@ -225,7 +248,11 @@ mod tests {
         ) {
             let bytes = [vec![b'x'; plain], bytes].concat();
             let expected = bytes.iter().position(|&b| is_special(b)).unwrap_or(bytes.len());
-            prop_assert_eq!(plain_prefix(&bytes), expected);
+            prop_assert_eq!(plain_prefix(&bytes, true), expected);
+            let profile = ByteProfile::of(&bytes);
+            prop_assert_eq!(plain_prefix(&bytes, profile.has_controls), expected);
+            prop_assert_eq!(profile.is_ascii, bytes.is_ascii());
+            prop_assert_eq!(profile.has_controls, bytes.iter().any(|byte| *byte < 0x20));
         }
 
         #[test]

@@ -80,12 +80,12 @@ mod tests {
     }
 
     #[test]
-    fn newest_four_breakpoints_are_kept() {
+    fn newest_four_breakpoints_are_preserved() {
         check("m.mm.mmm", 0, "...m.mmm");
     }
 
     #[test]
-    fn one_hour_breakpoints_precede_five_minute_ones() {
+    fn hourly_breakpoints_precede_five_minute_breakpoints() {
         check("hhmm", 0, "hhmm");
         check("hmhm", 0, "hmmm");
     }

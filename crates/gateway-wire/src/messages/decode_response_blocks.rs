@@ -181,7 +181,8 @@ impl BlockDecoder {
         }
     }
 
-    fn text(&mut self, text: String, out: &mut Vec<StreamEvent>) {
+    /// Adds text to the open block.
+    pub(super) fn text(&mut self, text: String, out: &mut Vec<StreamEvent>) {
         if !text.is_empty() {
             self.chars += text.chars().count();
             out.push(StreamEvent::Text(text));

@@ -1,10 +1,10 @@
-//! The side that faces a caller.
+//! The inbound side of the Messages API.
 
 use super::{decode_request, encode_response, errors, stream_writer::MessagesStreamWriter};
 use crate::{InboundDialect, ResponseContext, StreamWriter};
 use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Result};
 
-/// Programs written for Anthropic.
+/// The inbound side of the Messages API.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MessagesInbound;
 

@@ -108,7 +108,7 @@ fn wants_closing(members: &Extra) -> bool {
     is_object && members.get("additionalProperties").is_none_or(|it| it.get() != "false")
 }
 
-/// Appends `told` to the description of a schema.
+/// Appends a sentence to the description of a schema.
 fn describe(members: &mut Extra, told: &str) {
     let known = members.get("description").and_then(|it| it.read::<String>().ok());
     let text = known.map_or_else(|| told.to_owned(), |text| format!("{text} ({told})"));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn min_items_above_one_is_described() {
+    fn larger_min_items_is_described() {
         check(r#"{"type":"array","minItems":1}"#, r#"{"type":"array","minItems":1}"#);
         check(
             r#"{"type":"array","minItems":2}"#,

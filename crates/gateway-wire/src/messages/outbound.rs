@@ -1,4 +1,4 @@
-//! The side that faces a provider.
+//! The outbound side of the Messages API.
 
 use super::{
     decode_response,

@@ -5,7 +5,11 @@ use super::{
     errors, finish_reason,
     usage::MessagesUsageWire,
 };
-use crate::{IdGenerator, StreamReader, sse, unreadable};
+use crate::{
+    IdGenerator, StreamReader,
+    json::{JsonCursor, unescape},
+    sse, unreadable,
+};
 use bytes::Bytes;
 use gateway_core::{Chunk, ErrorKind, GatewayError, Inspection, Result, Started, StreamEvent};
 use memchr::memmem::{self, Finder};
@@ -95,6 +99,10 @@ impl MessagesStreamReader {
             return Ok(());
         }
         let skims = self.skims();
+        if !skims && let Some(text) = text_delta(&event.data) {
+            self.steps.text(text.into_owned(), out);
+            return Ok(());
+        }
         let it: MessageEventWire<'_> = match serde_json::from_str(&event.data) {
             Ok(it) => it,
             Err(error) => return odd(event, error),
@@ -200,6 +208,36 @@ fn kind<'a>(it: &'a MessageEventWire<'_>, event: &sse::SseEvent<'a>) -> &'a str 
     if it.kind.is_empty() { event.name } else { &it.kind }
 }
 
+/// The text of a text delta of the usual form, read without deserializing.
+///
+/// `None` for every other event, and for text with escapes by number, of which serde rejects some.
+fn text_delta(data: &str) -> Option<Cow<'_, str>> {
+    let (mut is_delta, mut is_text, mut text) = (false, false, None);
+    JsonCursor::parse(data, |cursor| {
+        cursor.object(|key, cursor| match key {
+            "type" if !is_delta => {
+                is_delta = cursor.skip_value()? == r#""content_block_delta""#;
+                is_delta.then_some(())
+            }
+            "index" => cursor.skip(),
+            "delta" if text.is_none() => cursor.object(|key, cursor| match key {
+                "type" if !is_text => {
+                    is_text = cursor.skip_value()? == r#""text_delta""#;
+                    is_text.then_some(())
+                }
+                "text" if text.is_none() => {
+                    let literal = cursor.skip_value()?;
+                    text = Some(literal).filter(|it| it.starts_with('"') && !it.contains("\\u"));
+                    text.map(drop)
+                }
+                _ => None,
+            }),
+            _ => None,
+        })
+    })?;
+    text.filter(|_| is_delta && is_text).map(unescape)
+}
+
 impl StreamReader for MessagesStreamReader {
     fn read(&mut self, block: Bytes, chunk: &mut Chunk) -> Result<()> {
         if self.is_complete {
@@ -279,4 +317,56 @@ fn is_named(block: &[u8]) -> bool {
     sse::is_plain(block)
         && is_name(0)
         && memmem::find_iter(block, b"\n\n").all(|end| is_name(end + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the fast path reads is what serde reads.
+    #[track_caller]
+    fn check(data: &str, is_fast: bool) {
+        let text = text_delta(data).map(Cow::into_owned);
+        assert_eq!(text.is_some(), is_fast, "{data}");
+        if let Some(text) = text {
+            let mut events = Vec::new();
+            let event: MessageEventWire<'_> = serde_json::from_str(data).unwrap();
+            assert_eq!(event.kind, "content_block_delta");
+            let delta = event.delta.unwrap();
+            BlockDecoder::new(IdGenerator::new(1)).add(delta, &mut events);
+            assert_eq!(events, [StreamEvent::Text(text)]);
+        }
+    }
+
+    #[test]
+    fn plain_text_delta_takes_the_fast_path() {
+        let delta = |text: &str| {
+            format!(
+                r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":{text}}}}}"#
+            )
+        };
+        check(&delta(r#"" token""#), true);
+        check(&delta(r#""\"q\"\n\t\\ é😀""#), true);
+        check(
+            r#" { "delta" : { "text" : "a", "type" : "text_delta" }, "type" : "content_block_delta" } "#,
+            true,
+        );
+        check(&delta(r#""\u00e9""#), false);
+        check(&delta(r#""\ud83d""#), false);
+        check(&delta("5"), false);
+        check(
+            r#"{"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"a"}}"#,
+            false,
+        );
+        check(r#"{"type":"content_block_delta","delta":{"text":"a"}}"#, false);
+        check(r#"{"delta":{"type":"text_delta","text":"a"}}"#, false);
+        check(
+            r#"{"type":"content_block_delta","usage":{},"delta":{"type":"text_delta","text":"a"}}"#,
+            false,
+        );
+        check(
+            r#"{"type":"content_block_delta","type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#,
+            false,
+        );
+    }
 }

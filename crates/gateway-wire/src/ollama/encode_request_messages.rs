@@ -42,7 +42,7 @@ struct OllamaCallFunctionWire<'a> {
 ///
 /// # Errors
 ///
-/// If something in them cannot be told without changing its meaning.
+/// If a message holds content that this dialect cannot express.
 pub(super) fn messages<'a>(
     messages: &'a [Message],
     dropped: &mut DroppedParams,

@@ -24,7 +24,7 @@ use crate::{
 use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 
-/// Speaks `/api/chat` to an upstream.
+/// The outbound side of `/api/chat`.
 #[derive(Clone, Debug, Default)]
 pub struct OllamaOutbound {
     /// The context size in tokens, prompt and response together; the upstream's default is small.

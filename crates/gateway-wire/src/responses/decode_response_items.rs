@@ -1,8 +1,8 @@
 //! Decodes the output items of a response.
 //!
-//! Whole responses and streams are read by the same rules: an item that is done is compared with
-//! what was already told of it, and only the rest is told. A whole response is one of which nothing
-//! was told yet, and an upstream that leaves deltas out loses nothing.
+//! Whole responses and streams follow the same rules: a completed item is compared with what its
+//! deltas emitted, and only the rest is emitted. A whole response is one without deltas, and an
+//! upstream that leaves deltas out loses nothing.
 
 use crate::json::lenient::LossyString;
 use crate::{
@@ -244,7 +244,7 @@ impl OutputItemDecoder {
 /// The separator between two summary parts.
 pub(super) const GAP: &str = "\n\n";
 
-/// The rest of `whole` after its first `told` bytes.
+/// The rest of `whole` after the bytes that were emitted already.
 fn rest(whole: &str, told: usize) -> &str {
     whole.get(told..).unwrap_or_default()
 }

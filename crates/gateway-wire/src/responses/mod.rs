@@ -5,8 +5,8 @@
 //!   answer    output: items    <- writer  <- StreamEvent <- reader <- output: items
 //! ```
 //!
-//! An item is a message, a call, a call's result, a piece of thinking, or something that a tool at
-//! the provider did. The gateway's own words for these are parts of messages: adjacent items of the
+//! An item is a message, a tool call, a tool result, a reasoning summary, or the work of a
+//! provider-run tool. In the neutral request these are parts of messages: adjacent items of the
 //! model become one message, and each part becomes an item again.
 
 mod annotations;
@@ -51,7 +51,7 @@ use gateway_core::{
     ChatRequest, ChatResponse, Chunk, Dialect, GatewayError, ProviderRequest, Result,
 };
 
-/// Callers that speak Responses.
+/// The inbound side of the Responses API.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ResponsesInbound;
 
@@ -77,7 +77,7 @@ impl InboundDialect for ResponsesInbound {
     }
 }
 
-/// An upstream that speaks Responses.
+/// The outbound side of the Responses API.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ResponsesOutbound;
 

@@ -7,7 +7,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The response to a request that only asks how many tokens its input is.
+/// Encodes the response to a token-counting request.
 pub fn input_tokens(count: u64) -> Vec<u8> {
     format!(r#"{{"object":"response.input_tokens","input_tokens":{count}}}"#).into_bytes()
 }
@@ -16,24 +16,24 @@ pub fn input_tokens(count: u64) -> Vec<u8> {
 /// this one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseStateFields {
-    /// The response is to be kept. The default is yes.
+    /// Whether to store the response. Default: true.
     pub store: bool,
     /// The response that this request continues.
     pub previous_response_id: Option<String>,
     /// The conversation that this request continues.
     pub conversation: Option<String>,
-    /// The caller does not wait for the response, and will ask for it.
+    /// Whether to generate in the background; the caller polls for the response. Default: false.
     pub background: bool,
-    /// The caller names items instead of saying them again.
+    /// Whether the input refers to stored items.
     pub has_references: bool,
 }
 
 impl ResponseStateFields {
-    /// Reads them of a request's body.
+    /// Reads the members from the body of a request.
     ///
     /// # Errors
     ///
-    /// If one of them is of the wrong kind; the error names it.
+    /// If a member has the wrong type; the error names it.
     pub fn read(body: &[u8]) -> Result<Self> {
         let mut members: LazyObject<'_> = serde_json::from_slice(body).map_err(|error| {
             GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
@@ -51,8 +51,7 @@ impl ResponseStateFields {
         })
     }
 
-    /// Takes what ties `request` to responses that are kept here out of it, so that no upstream
-    /// looks for them.
+    /// Removes the references to stored responses from `request`, which mean nothing to upstreams.
     pub fn untie(request: &mut ChatRequest) {
         for name in ["previous_response_id", "conversation", "background"] {
             request.extra.remove(name);

@@ -1,7 +1,8 @@
 //! The output items of a response while they are written.
 //!
-//! Steps go in, items come out, and events tell of them. One item is open at a time, except calls:
-//! some upstreams write several at once, so a call stays open until its arguments can be complete.
+//! Stream events go in; items and their events come out. One item is open at a time, except for
+//! calls: some upstreams write several at once, so a call stays open until its arguments can be
+//! complete.
 //!
 //! ```text
 //!   item added -> (part added -> delta* -> text done -> part done)* -> item done

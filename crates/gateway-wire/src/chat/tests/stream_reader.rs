@@ -77,7 +77,7 @@ fn check_chunks(outcome: &Outcome, counted: bool, name: &str) {
 }
 
 #[test]
-fn normalized_streams_share_one_shape() {
+fn normalized_streams_have_the_same_shape() {
     for fixture in &fixtures::ALL {
         let counts = fixture.stream.contains("\"usage\":{");
         for (members, asked) in [(STREAM, false), (COUNTED, true)] {

@@ -208,7 +208,7 @@ fn error_inside_response_is_an_error() {
 }
 
 #[test]
-fn output_before_an_error_is_kept() {
+fn output_before_an_error_is_preserved() {
     let block = sse(&[STEPS[0], r#"{"error":{}}"#]);
     let mut reader =
         GeminiOutbound.reader(&ask(PLAIN, ChatRequest::default()), IdGenerator::new(1));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn adjacent_messages_of_one_role_are_merged() {
+fn adjacent_messages_of_same_role_are_merged() {
     check_turns(
         PLAIN,
         vec![

@@ -106,7 +106,7 @@ fn tool_results_are_grouped_first() {
 }
 
 #[test]
-fn call_and_result_share_one_id() {
+fn call_and_result_share_an_id() {
     let (sent, _) = send(
         of(vec![
             Message::new(Role::Assistant, [call("a.b:0", r#"{"x": 1.0}"#)]),

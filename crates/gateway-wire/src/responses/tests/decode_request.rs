@@ -102,7 +102,7 @@ fn images_and_documents_are_decoded() {
 }
 
 #[test]
-fn adjacent_model_items_become_one_message() {
+fn adjacent_model_items_become_a_message() {
     reads(
         r#"[{"role":"user","content":"q"},
             {"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"a"},{"type":"summary_text","text":"b"}],"encrypted_content":"E"},
