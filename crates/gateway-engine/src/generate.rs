@@ -21,7 +21,7 @@ use gateway_core::{
     ProviderResponse, ResponseMeta, Result, ToolSpec, observe,
 };
 use gateway_sessions::{
-    Chosen as SessionChoices, idempotency, open as open_session,
+    Opened as OpenedSession, idempotency, open as open_session,
     responses::{
         self, Admitted as BackgroundJob, BackgroundReply, Keep as ResponseRecorder,
         Plan as ResponsePlan,
@@ -47,8 +47,8 @@ pub(crate) struct ComposedRequest {
     pub(crate) dropped: DroppedParams,
     ids: IdGenerator,
     plan: ResponsePlan,
-    /// What the session chose for tools.
-    choices: SessionChoices,
+    /// The turn of the session that the request continues, until it is attached to the provider.
+    session: OpenedSession,
     /// The tools that are described to the model besides those of the request.
     added_tools: Vec<Arc<ToolSpec>>,
 }
@@ -102,7 +102,7 @@ impl PreparedRequest {
             dropped,
             ids: IdGenerator::new(Uuid::new_v4().as_u128()),
             plan: ResponsePlan::default(),
-            choices: SessionChoices::default(),
+            session: OpenedSession::default(),
             added_tools: Vec::new(),
         })
     }
@@ -183,11 +183,8 @@ impl ComposedRequest {
         let sessions = &self.context.engine.sessions;
         let request = &mut self.request;
         match open_session(sessions, tenant, &self.original, request, Some(options)).await {
-            Ok(mut opened) => {
-                self.choices = mem::take(&mut opened.chosen);
-                let (provider, facts) = opened.remembering(self.provider);
-                self.provider = provider;
-                self.context.facts.session = facts;
+            Ok(opened) => {
+                self.session = opened;
                 Ok(self)
             }
             Err(error) => Err(self.context.failure(error)),
@@ -198,7 +195,7 @@ impl ComposedRequest {
     /// any.
     fn attach_tools(mut self) -> Staged<Self> {
         let (context, request) = (&self.context, &self.request);
-        match tools::attach(context, &self.provider, request, &self.choices) {
+        match tools::attach(context, &self.provider, request, &self.session.chosen) {
             Ok(None) => {}
             Ok(Some(attached)) => {
                 self.provider = attached.provider;
@@ -206,8 +203,11 @@ impl ComposedRequest {
             }
             Err(error) => return Err(self.context.failure(error)),
         }
+        // Around the tools: a turn of the session holds all rounds.
+        let (provider, facts) = mem::take(&mut self.session).remembering(self.provider);
+        self.context.facts.session = facts;
         let attempt = self.context.head.options.idempotency.as_ref();
-        self.provider = idempotency::witnessed(attempt, self.provider);
+        self.provider = idempotency::witnessed(attempt, provider);
         Ok(self)
     }
 

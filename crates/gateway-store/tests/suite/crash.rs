@@ -56,7 +56,7 @@ async fn append_for_ever(path: &Path) {
 /// Starts a child that appends to the file, kills it, and returns what it said was acknowledged.
 fn killed_child(path: &Path, after: Duration) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::nothing_acknowledged_is_lost_by_the_file", "--nocapture"])
+        .args(["--exact", "crash::acknowledged_writes_survive_crash_of_file_store", "--nocapture"])
         .env(CHILD, path)
         .stdout(Stdio::piped())
         .spawn()

@@ -184,7 +184,7 @@ async fn full_disk_allows_reads_and_rejects_writes() {
     let path = directory.path().join("state.redb");
     // A file that may not grow, in place of a full disk, which only root could make.
     let script = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";
-    let name = "file_faults::a_file_without_room_can_be_read_and_refuses_writes";
+    let name = "file_faults::full_disk_allows_reads_and_rejects_writes";
     let child = Command::new("sh")
         .args(["-c", script])
         .arg(std::env::current_exe().unwrap())
