@@ -1,14 +1,14 @@
 //! How connections to and from the gateway behave, as the configuration says.
 
 use crate::config::Config;
-use gateway_net::server::{self, Limits};
+use gateway_net::server::{self, ConnectionLimits};
 use std::time::Duration;
 
 /// The limits that the configuration names, and the usual ones for the rest.
-pub fn limits(config: &Config) -> Limits {
+pub fn limits(config: &Config) -> ConnectionLimits {
     let waits = &config.timeouts;
-    Limits {
-        connections: config.server.max_connections.unwrap_or_else(server::connections),
+    ConnectionLimits {
+        connections: config.server.max_connections.unwrap_or_else(server::max_connections),
         first_byte: waits.header,
         head: waits.header,
         idle: waits.idle_connection,

@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use gateway_http::Endpoint;
-use gateway_net::server::{self, lane};
+use gateway_net::server::{self, HealthServer};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
 use std::{convert::Infallible, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
@@ -95,7 +95,7 @@ async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
 }
 
 /// Answers probes on a port, and by a thread, of their own.
-fn health_lane(config: &Config, port: u16, live: &Arc<Live>) -> anyhow::Result<lane::Lane> {
+fn health_lane(config: &Config, port: u16, live: &Arc<Live>) -> anyhow::Result<HealthServer> {
     let address = SocketAddr::new(config.server.host, port);
     let listener = bind(address)?;
     tracing::info!(%address, "listening to probes");
@@ -108,7 +108,7 @@ fn health_lane(config: &Config, port: u16, live: &Arc<Live>) -> anyhow::Result<l
             async { Ok::<_, Infallible>(answering.await) }
         })
     };
-    lane::begin(listener, connections::limits(config), make)
+    server::serve_health(listener, connections::limits(config), make)
         .with_context(|| format!("cannot serve probes on {address}"))
 }
 

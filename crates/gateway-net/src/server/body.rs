@@ -1,6 +1,6 @@
-//! Bodies: requests that must keep coming, and answers whose end is noticed.
+//! Bodies: of requests, which must keep coming, and of responses, whose end is noticed.
 
-use super::{waits::Limits, watch::Watch};
+use super::{activity::ConnectionActivity, limits::ConnectionLimits};
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError};
 use http_body::{Body, Frame, SizeHint};
@@ -25,8 +25,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug)]
 pub struct RequestBody {
     inner: Incoming,
-    limits: Limits,
-    watch: Arc<Watch>,
+    limits: ConnectionLimits,
+    activity: Arc<ConnectionActivity>,
     clock: Option<Clock>,
     received: u64,
 }
@@ -38,8 +38,12 @@ struct Clock {
 }
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, limits: Limits, watch: Arc<Watch>) -> Self {
-        Self { inner, limits, watch, clock: None, received: 0 }
+    pub(super) fn new(
+        inner: Incoming,
+        limits: ConnectionLimits,
+        activity: Arc<ConnectionActivity>,
+    ) -> Self {
+        Self { inner, limits, activity, clock: None, received: 0 }
     }
 
     /// Ready when the body is too late.
@@ -61,7 +65,7 @@ impl RequestBody {
 }
 
 /// When a body of which so much has come is too slow, or has taken too long.
-fn due(limits: &Limits, received: u64) -> Duration {
+fn due(limits: &ConnectionLimits, received: u64) -> Duration {
     let seconds = received / u64::from(limits.body_rate.max(1));
     limits.body.min(limits.body_grace.max(Duration::from_secs(seconds)))
 }
@@ -118,30 +122,30 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.inner.is_end_stream() {
-            self.watch.leave_unread();
+            self.activity.mark_unread();
         }
     }
 }
 
 /// A request that is being served. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Turn {
-    watch: Arc<Watch>,
+pub(super) struct ActiveRequest {
+    activity: Arc<ConnectionActivity>,
     multiplexed: bool,
     /// Whether part of the answer was handed over and not taken yet.
     offered: bool,
 }
 
-impl Turn {
-    pub(super) fn begin(watch: Arc<Watch>, multiplexed: bool) -> Self {
-        watch.begin(multiplexed);
-        Self { watch, multiplexed, offered: false }
+impl ActiveRequest {
+    pub(super) fn begin(activity: Arc<ConnectionActivity>, multiplexed: bool) -> Self {
+        activity.begin(multiplexed);
+        Self { activity, multiplexed, offered: false }
     }
 
     /// The caller, who comes for more, has taken what was offered.
     fn taken(&mut self) {
         if std::mem::take(&mut self.offered) {
-            self.watch.take();
+            self.activity.take();
         }
     }
 
@@ -149,15 +153,15 @@ impl Turn {
         // A socket of its own shows by itself whether the caller takes anything.
         if self.multiplexed {
             self.offered = true;
-            self.watch.offer();
+            self.activity.offer();
         }
     }
 }
 
-impl Drop for Turn {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.taken();
-        self.watch.end();
+        self.activity.end();
     }
 }
 
@@ -167,13 +171,13 @@ pin_project_lite::pin_project! {
     pub struct ReplyBody<B> {
         #[pin]
         inner: B,
-        turn: Turn,
+        active: ActiveRequest,
     }
 }
 
 impl<B> ReplyBody<B> {
-    pub(super) fn new(inner: B, turn: Turn) -> Self {
-        Self { inner, turn }
+    pub(super) fn new(inner: B, active: ActiveRequest) -> Self {
+        Self { inner, active }
     }
 }
 
@@ -186,10 +190,10 @@ impl<B: Body> Body for ReplyBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
-        this.turn.taken();
+        this.active.taken();
         let polled = this.inner.poll_frame(cx);
         if matches!(polled, Poll::Ready(Some(Ok(_)))) {
-            this.turn.offer();
+            this.active.offer();
         }
         polled
     }

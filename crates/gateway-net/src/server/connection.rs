@@ -1,6 +1,9 @@
 //! One connection, from its first byte to its last.
 
-use super::{body::RequestBody, service::Watched, socket::Socket, waits::Limits, watch::Watch};
+use super::{
+    activity::ConnectionActivity, body::RequestBody, limits::ConnectionLimits,
+    service::TrackedService, socket::Socket,
+};
 use bytes::Bytes;
 use gateway_core::BoxError;
 use http::{Request, Response};
@@ -17,10 +20,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// What all connections of a listener share.
+/// The settings and the tasks that all connections of a listener share.
 #[derive(Clone, Debug)]
-pub(super) struct Shared {
-    pub(super) limits: Limits,
+pub(super) struct ConnectionContext {
+    pub(super) limits: ConnectionLimits,
     /// Everything that runs for connections.
     pub(super) tasks: TaskTracker,
     /// No more requests are taken.
@@ -31,12 +34,12 @@ pub(super) struct Shared {
 
 /// Runs the requests of shared connections, which end with everything else.
 #[derive(Clone, Debug)]
-pub(super) struct Tracked {
+pub(super) struct TrackedExecutor {
     tasks: TaskTracker,
     over: CancellationToken,
 }
 
-impl<F> Executor<F> for Tracked
+impl<F> Executor<F> for TrackedExecutor
 where
     F: Future + Send + 'static,
     F::Output: Send,
@@ -47,10 +50,10 @@ where
     }
 }
 
-impl Shared {
+impl ConnectionContext {
     /// The settings of HTTP. Without a timer of its own for HTTP/1: the socket has the deadlines.
-    pub(super) fn http(&self) -> auto::Builder<Tracked> {
-        let executor = Tracked { tasks: self.tasks.clone(), over: self.over.clone() };
+    pub(super) fn http(&self) -> auto::Builder<TrackedExecutor> {
+        let executor = TrackedExecutor { tasks: self.tasks.clone(), over: self.over.clone() };
         let mut builder = auto::Builder::new(executor);
         // At most 100 headers is hyper's default, and saying so would put them on the heap.
         // No `pipeline_flush`: it lifts the bound of the buffer, and an answer that nobody takes grows.
@@ -72,7 +75,7 @@ impl Shared {
     /// Serves a connection to its end. `salt` spreads the ends of connections that began together.
     pub(super) async fn serve<T, S, B>(
         self,
-        http: Arc<auto::Builder<Tracked>>,
+        http: Arc<auto::Builder<TrackedExecutor>>,
         socket: T,
         service: S,
         salt: u16,
@@ -84,13 +87,13 @@ impl Shared {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let watch = Arc::new(Watch::default());
+        let activity = Arc::new(ConnectionActivity::default());
         let closing = self.closing.child_token();
-        let io = TokioIo::new(Socket::new(socket, Arc::clone(&watch), self.limits));
+        let io = TokioIo::new(Socket::new(socket, Arc::clone(&activity), self.limits));
         let old_at = Instant::now() + spread(self.limits.age, salt);
-        let service = Watched {
+        let service = TrackedService {
             inner: service,
-            watch,
+            activity,
             limits: self.limits,
             closing: closing.clone(),
             old_at,

@@ -1,27 +1,28 @@
-//! Takes connections and keeps them clean.
+//! The listener: takes connections of callers, and bounds what they may do.
 //!
 //! Everything that a caller can do slowly has a deadline, the number of connections has a bound, and
 //! everything that runs is waited for. The service knows nothing of it, except that the body of a
 //! request may fail with an error that says why.
 
+mod activity;
 mod body;
 mod connection;
-mod files;
-pub mod lane;
+mod file_limit;
+mod health;
+mod limits;
 mod refusal;
 mod service;
 mod socket;
-mod waits;
-mod watch;
 
 pub use self::{
     body::{ReplyBody, RequestBody},
-    files::connections,
-    waits::Limits,
+    file_limit::max_connections,
+    health::{HealthServer, serve_health},
+    limits::ConnectionLimits,
 };
 
 use bytes::Bytes;
-use connection::Shared;
+use connection::ConnectionContext;
 use gateway_core::BoxError;
 use http::{Request, Response};
 use http_body::Body;
@@ -34,9 +35,9 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How many connections may wait to be taken.
+/// The number of connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
-/// How much of an answer the system holds for a caller that does not read.
+/// How much of a response the system holds for a caller that does not read.
 const SEND_BUFFER: u32 = 128 << 10;
 /// How long the system waits for a caller that does not even acknowledge.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
@@ -63,7 +64,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// The end of a listener, as it is announced to it. Clones share it.
+/// The stages of a listener's shutdown. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerShutdown {
     /// No more connections are taken, and those without a request are closed.
@@ -78,7 +79,7 @@ pub struct ListenerShutdown {
 pub async fn serve<M, S, B>(
     listener: TcpListener,
     make: M,
-    limits: Limits,
+    limits: ConnectionLimits,
     drain: &ListenerShutdown,
 ) where
     M: Fn(SocketAddr) -> S,
@@ -89,7 +90,7 @@ pub async fn serve<M, S, B>(
     B::Error: Into<BoxError>,
 {
     let tasks = TaskTracker::new();
-    let shared = Shared {
+    let shared = ConnectionContext {
         limits,
         tasks: tasks.clone(),
         closing: drain.closing.clone(),
@@ -97,7 +98,7 @@ pub async fn serve<M, S, B>(
     };
     let http = Arc::new(shared.http());
     let room = Arc::new(Semaphore::new(limits.connections));
-    let refusals = Arc::new(Semaphore::new(lane::AT_ONCE));
+    let refusals = Arc::new(Semaphore::new(health::MAX_HEALTH_CONNECTIONS));
     while let Some((socket, caller)) = accept(&listener, drain).await {
         if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
             let (service, http) = (make(caller), Arc::clone(&http));
@@ -109,10 +110,10 @@ pub async fn serve<M, S, B>(
         } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
             let (service, http) = (make(caller), Arc::clone(&http));
             let mut shared = shared.clone();
-            // One probe, and then it goes.
+            // One health check, and then the connection ends.
             shared.limits.age = Duration::ZERO;
             tasks.spawn(async move {
-                if lane::is_probes(&socket).await {
+                if health::is_health_check(&socket).await {
                     shared.serve(http, socket, service, caller.port()).await;
                 } else {
                     shared.over.run_until_cancelled(refusal::refuse(socket)).await;
@@ -139,8 +140,8 @@ async fn accept(
                 let _ = socket.set_nodelay(true);
                 return Some((socket, caller));
             }
-            // The caller went before its turn.
-            Err(error) if is_of_the_caller(&error) => {}
+            // The caller went before its active.
+            Err(error) if is_caller_error(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be taken");
                 drain.closing.run_until_cancelled(tokio::time::sleep(PAUSE)).await?;
@@ -149,7 +150,7 @@ async fn accept(
     }
 }
 
-fn is_of_the_caller(error: &io::Error) -> bool {
+fn is_caller_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

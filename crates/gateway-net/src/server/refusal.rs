@@ -1,4 +1,4 @@
-//! What a caller is told for whom there is no room.
+//! The response to a caller for whose connection there is no room.
 
 use std::time::Duration;
 use tokio::{
@@ -7,7 +7,7 @@ use tokio::{
     time::timeout,
 };
 
-/// How long that may take.
+/// The time for the response.
 const LIMIT: Duration = Duration::from_secs(1);
 
 const REPLY: &str = concat!(
@@ -21,17 +21,17 @@ const REPLY: &str = concat!(
     r#""code":"overloaded","param":null}}"#,
 );
 
-/// Tells the caller, and lets it read that before the connection ends.
+/// Writes the response, and lets the caller read it before the connection ends.
 pub(super) async fn refuse(mut socket: TcpStream) {
     metrics::counter!("llm_gateway_requests_shed_total", "reason" => "connections").increment(1);
-    let told = async {
+    let refused = async {
         socket.write_all(REPLY.as_bytes()).await?;
         socket.shutdown().await?;
         let mut scratch = [0; 1024];
         while socket.read(&mut scratch).await? > 0 {}
         std::io::Result::Ok(())
     };
-    if let Ok(Err(error)) = timeout(LIMIT, told).await {
+    if let Ok(Err(error)) = timeout(LIMIT, refused).await {
         tracing::debug!(%error, "a caller went before it was refused");
     }
 }

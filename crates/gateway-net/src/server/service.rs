@@ -1,10 +1,10 @@
-//! The service as a connection sees it: bodies are watched, and an old connection is announced to
-//! end.
+//! The service as a connection sees it: bodies are tracked, and the end of an old connection is
+//! announced.
 
 use super::{
-    body::{ReplyBody, RequestBody, Turn},
-    waits::Limits,
-    watch::Watch,
+    activity::ConnectionActivity,
+    body::{ActiveRequest, ReplyBody, RequestBody},
+    limits::ConnectionLimits,
 };
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::{body::Incoming, service::Service};
@@ -19,49 +19,49 @@ use tokio_util::sync::CancellationToken;
 
 /// A service on one connection.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct TrackedService<S> {
     pub(super) inner: S,
-    pub(super) watch: Arc<Watch>,
-    pub(super) limits: Limits,
+    pub(super) activity: Arc<ConnectionActivity>,
+    pub(super) limits: ConnectionLimits,
     /// Cancelled when the connection is to end.
     pub(super) closing: CancellationToken,
     /// When it is old enough to end.
     pub(super) old_at: Instant,
 }
 
-impl<S, B> Service<Request<Incoming>> for Watched<S>
+impl<S, B> Service<Request<Incoming>> for TrackedService<S>
 where
     S: Service<Request<RequestBody>, Response = Response<B>>,
 {
     type Response = Response<ReplyBody<B>>;
     type Error = S::Error;
-    type Future = Replying<S::Future>;
+    type Future = ReplyFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         if Instant::now() >= self.old_at {
             self.closing.cancel();
         }
         let multiplexed = request.version() > Version::HTTP_11;
-        let turn = Turn::begin(Arc::clone(&self.watch), multiplexed);
+        let active = ActiveRequest::begin(Arc::clone(&self.activity), multiplexed);
         let request =
-            request.map(|body| RequestBody::new(body, self.limits, Arc::clone(&self.watch)));
+            request.map(|body| RequestBody::new(body, self.limits, Arc::clone(&self.activity)));
         let closing = (!multiplexed).then(|| self.closing.clone());
-        Replying { future: self.inner.call(request), turn: Some(turn), closing }
+        ReplyFuture { future: self.inner.call(request), active: Some(active), closing }
     }
 }
 
 pin_project_lite::pin_project! {
     /// An answer on its way.
     #[derive(Debug)]
-    pub(super) struct Replying<F> {
+    pub(super) struct ReplyFuture<F> {
         #[pin]
         future: F,
-        turn: Option<Turn>,
+        active: Option<ActiveRequest>,
         closing: Option<CancellationToken>,
     }
 }
 
-impl<F, B, E> Future for Replying<F>
+impl<F, B, E> Future for ReplyFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
 {
@@ -74,8 +74,8 @@ where
         if this.closing.as_ref().is_some_and(CancellationToken::is_cancelled) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        // Only a future that is polled again after its end has lost its turn.
-        let Some(turn) = this.turn.take() else { return Poll::Pending };
-        Poll::Ready(Ok(response.map(|body| ReplyBody::new(body, turn))))
+        // Only a future that is polled again after its end has lost it.
+        let Some(active) = this.active.take() else { return Poll::Pending };
+        Poll::Ready(Ok(response.map(|body| ReplyBody::new(body, active))))
     }
 }

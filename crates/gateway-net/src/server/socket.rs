@@ -11,7 +11,7 @@
 //! nearer, and it arms itself again if it goes off early: a request on a kept-alive connection
 //! costs two readings of the clock.
 
-use super::{waits::Limits, watch::Watch};
+use super::{activity::ConnectionActivity, limits::ConnectionLimits};
 use std::{
     future::Future,
     io,
@@ -29,8 +29,8 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct Socket<T> {
     inner: T,
-    watch: Arc<Watch>,
-    limits: Limits,
+    activity: Arc<ConnectionActivity>,
+    limits: ConnectionLimits,
     state: State,
     /// How many requests there were when the state was entered.
     seen: u32,
@@ -57,10 +57,14 @@ enum State {
 
 impl<T> Socket<T> {
     /// Puts deadlines on `inner`.
-    pub(super) fn new(inner: T, watch: Arc<Watch>, limits: Limits) -> Self {
+    pub(super) fn new(
+        inner: T,
+        activity: Arc<ConnectionActivity>,
+        limits: ConnectionLimits,
+    ) -> Self {
         Self {
             inner,
-            watch,
+            activity,
             limits,
             state: State::Silent,
             seen: 0,
@@ -74,11 +78,11 @@ impl<T> Socket<T> {
     }
 
     /// Bytes have come.
-    fn hear(&mut self) {
-        let started = self.watch.started();
+    fn on_bytes(&mut self) {
+        let started = self.activity.started();
         // On a shared connection, bytes may be answers to pings; they do not begin a request.
-        let pings = self.watch.is_multiplexed() && started > 0;
-        if pings || self.watch.is_busy() {
+        let pings = self.activity.is_multiplexed() && started > 0;
+        if pings || self.activity.is_busy() {
             return;
         }
         if self.state != State::Head || self.seen != started {
@@ -89,12 +93,12 @@ impl<T> Socket<T> {
     }
 
     /// No bytes have come: finds the deadline, or that there is none.
-    fn await_bytes(&mut self) {
-        if self.watch.is_busy() {
-            self.await_taking();
+    fn arm_read_deadline(&mut self) {
+        if self.activity.is_busy() {
+            self.arm_take_deadline();
             return;
         }
-        let started = self.watch.started();
+        let started = self.activity.started();
         if self.seen != started {
             self.state = State::Idle;
             self.seen = started;
@@ -109,8 +113,8 @@ impl<T> Socket<T> {
     }
 
     /// On a shared connection an answer is held back by its own window, not by the socket.
-    fn await_taking(&mut self) {
-        let untaken = self.watch.untaken().filter(|_| self.watch.is_multiplexed());
+    fn arm_take_deadline(&mut self) {
+        let untaken = self.activity.untaken().filter(|_| self.activity.is_multiplexed());
         match untaken {
             Some(offered) if self.offered == offered && self.read_by.is_some() => {}
             Some(offered) => {
@@ -159,15 +163,15 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
         self.blocked = polled.is_pending();
         if polled.is_ready() {
             if buffer.filled().len() > before {
-                self.hear();
+                self.on_bytes();
             }
             return polled;
         }
-        self.await_bytes();
+        self.arm_read_deadline();
         ready!(self.poll_timer(cx));
         // A kept connection ends without a word; anything else is cut short.
         Poll::Ready(match self.state {
-            State::Idle if !self.watch.is_busy() => Ok(()),
+            State::Idle if !self.activity.is_busy() => Ok(()),
             State::Silent | State::Head | State::Idle => Err(late("the caller is too slow")),
         })
     }
@@ -199,8 +203,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper asks for the next head while it sends the end of an answer, and then no more. Only
         // now, with everything sent, is it seen that the connection has become idle.
-        if self.blocked && !self.watch.is_busy() {
-            self.await_bytes();
+        if self.blocked && !self.activity.is_busy() {
+            self.arm_read_deadline();
             if self.poll_timer(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
@@ -211,7 +215,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.lingers {
             ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
-            if !self.watch.has_unread() {
+            if !self.activity.has_unread() {
                 return Poll::Ready(Ok(()));
             }
             self.lingers = true;
@@ -222,7 +226,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     }
 }
 
-/// How much of an unwanted body is thrown away before others have their turn.
+/// How much of an unwanted body is thrown away before others have their active.
 const MAX_READS: usize = 16;
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {

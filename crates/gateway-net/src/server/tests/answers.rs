@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_answer_takes_its_time() {
-    let everything = Limits {
+    let everything = ConnectionLimits {
         first_byte: SHORT,
         head: SHORT,
         idle: SHORT,
@@ -17,7 +17,7 @@ async fn an_answer_takes_its_time() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_takes_is_given_up() {
-    let gateway = Gateway::start(Limits { write: SHORT, ..PATIENT });
+    let gateway = Gateway::start(ConnectionLimits { write: SHORT, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     let deadline = Instant::now() + LONG;
@@ -36,7 +36,7 @@ async fn an_answer_that_nobody_takes_is_given_up() {
 
 #[tokio::test]
 async fn an_answer_that_is_taken_slowly_goes_on() {
-    let gateway = Gateway::start(Limits { write: 2 * SHORT, ..PATIENT });
+    let gateway = Gateway::start(ConnectionLimits { write: 2 * SHORT, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     let mut buffer = vec![0; 4 << 20];

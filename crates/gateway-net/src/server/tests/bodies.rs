@@ -6,24 +6,24 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n";
 
 #[tokio::test]
 async fn a_body_must_come() {
-    let limits = Limits { body: SHORT, linger: SHORT, ..PATIENT };
+    let limits = ConnectionLimits { body: SHORT, linger: SHORT, ..PATIENT };
     check(limits, &[POST], "400 request_timeout").await;
     check(limits, &[POST, "a", "b", "c", "d", "e"], "400 request_timeout").await;
 }
 
 #[tokio::test]
 async fn a_body_must_come_at_some_rate() {
-    let slow = Limits { body_grace: SHORT, body_rate: 1000, linger: SHORT, ..PATIENT };
+    let slow = ConnectionLimits { body_grace: SHORT, body_rate: 1000, linger: SHORT, ..PATIENT };
     check(slow, &[POST, "a", "b", "c", "d"], "400 request_timeout").await;
     // Slow, but on time.
-    let limits = Limits { body_grace: LONG, idle: SHORT, ..PATIENT };
+    let limits = ConnectionLimits { body_grace: LONG, idle: SHORT, ..PATIENT };
     check(limits, &[POST, "abc", "def"], "200 read 6").await;
 }
 
 #[tokio::test]
 async fn a_broken_body_is_not_half_a_body() {
     let post = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let limits = Limits { linger: SHORT, ..PATIENT };
+    let limits = ConnectionLimits { linger: SHORT, ..PATIENT };
     for broken in ["x\r\n", "3\r\nabcdef\r\n", "-1\r\n", "fffffffffffffffff\r\n"] {
         check(limits, &[post, broken], "400 invalid_body").await;
     }
@@ -47,5 +47,10 @@ async fn an_early_answer_is_not_lost_with_the_body() {
 #[tokio::test]
 async fn the_rest_of_a_body_is_not_waited_for() {
     let head = "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n";
-    check(Limits { linger: SHORT, ..PATIENT }, &[head, "a", "b", "c", "d", "e"], "413 early").await;
+    check(
+        ConnectionLimits { linger: SHORT, ..PATIENT },
+        &[head, "a", "b", "c", "d", "e"],
+        "413 early",
+    )
+    .await;
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_old_connection_says_that_it_ends() {
-    let gateway = Gateway::start(Limits { age: Duration::ZERO, ..PATIENT });
+    let gateway = Gateway::start(ConnectionLimits { age: Duration::ZERO, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(GET.as_bytes()).await.unwrap();
     let (answer, ended) = heard(&mut socket).await;
@@ -13,7 +13,7 @@ async fn an_old_connection_says_that_it_ends() {
 
 #[tokio::test]
 async fn who_finds_no_room_is_told() {
-    let gateway = Gateway::start(Limits { connections: 1, ..PATIENT });
+    let gateway = Gateway::start(ConnectionLimits { connections: 1, ..PATIENT });
     let mut first = gateway.connect().await;
     first.write_all(GET.as_bytes()).await.unwrap();
     one_answer(&mut first, "read 0").await;

@@ -4,12 +4,12 @@ use super::*;
 
 #[tokio::test]
 async fn a_caller_who_says_nothing_is_sent_away() {
-    check(Limits { first_byte: SHORT, ..PATIENT }, &[], "").await;
+    check(ConnectionLimits { first_byte: SHORT, ..PATIENT }, &[], "").await;
 }
 
 #[tokio::test]
 async fn half_a_head_is_not_waited_for() {
-    let limits = Limits { head: SHORT, ..PATIENT };
+    let limits = ConnectionLimits { head: SHORT, ..PATIENT };
     check(limits, &["GET / HT"], "").await;
     check(limits, &["P"], "").await;
     check(limits, &["PRI * HTTP/2.0\r\n\r\n"], "").await;
@@ -17,7 +17,7 @@ async fn half_a_head_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_shared_connection_without_a_request_is_not_waited_for() {
-    let gateway = Gateway::start(Limits { head: SHORT, ..PATIENT });
+    let gateway = Gateway::start(ConnectionLimits { head: SHORT, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     assert!(heard(&mut socket).await.1);
@@ -27,19 +27,19 @@ async fn a_shared_connection_without_a_request_is_not_waited_for() {
 async fn a_dripping_head_has_the_same_time_as_any() {
     let drip: Vec<_> = GET.split_inclusive('\n').collect();
     let more = ["GET / HTTP/1.1\r\n", "a: 1\r\n", "b: 1\r\n", "c: 1\r\n", "d: 1\r\n", "e: 1\r\n"];
-    check(Limits { head: SHORT, ..PATIENT }, &more, "").await;
+    check(ConnectionLimits { head: SHORT, ..PATIENT }, &more, "").await;
     // Half as slow is fast enough; then the connection ends for being idle.
-    check(Limits { head: 10 * SHORT, idle: SHORT, ..PATIENT }, &drip, "200 read 0").await;
+    check(ConnectionLimits { head: 10 * SHORT, idle: SHORT, ..PATIENT }, &drip, "200 read 0").await;
 }
 
 #[tokio::test]
 async fn a_kept_connection_is_not_kept_for_ever() {
-    check(Limits { idle: SHORT, ..PATIENT }, &[GET], "200 read 0").await;
+    check(ConnectionLimits { idle: SHORT, ..PATIENT }, &[GET], "200 read 0").await;
 }
 
 #[tokio::test]
 async fn half_a_second_head_is_not_waited_for_either() {
-    let gateway = Gateway::start(Limits { head: SHORT, ..PATIENT });
+    let gateway = Gateway::start(ConnectionLimits { head: SHORT, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(GET.as_bytes()).await.unwrap();
     one_answer(&mut socket, "read 0").await;

@@ -27,7 +27,7 @@ const SHORT: Duration = Duration::from_millis(150);
 const LONG: Duration = Duration::from_secs(20);
 
 /// Nothing ends, unless a test shortens it.
-const PATIENT: Limits = Limits {
+const PATIENT: ConnectionLimits = ConnectionLimits {
     connections: 100,
     first_byte: LONG,
     head: LONG,
@@ -97,7 +97,7 @@ struct Gateway {
 
 impl Gateway {
     #[expect(clippy::disallowed_methods, reason = "the test waits for the task, or ends with it")]
-    fn start(limits: Limits) -> Self {
+    fn start(limits: ConnectionLimits) -> Self {
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let (drain, sent) = (ListenerShutdown::default(), Arc::new(AtomicUsize::new(0)));
@@ -142,7 +142,7 @@ async fn one_answer(socket: &mut TcpStream, body: &str) -> String {
 
 /// Sends the parts, `SHORT / 2` after one another, and says what comes back until the connection
 /// ends by itself.
-async fn check(limits: Limits, parts: &[&str], expected: &str) {
+async fn check(limits: ConnectionLimits, parts: &[&str], expected: &str) {
     let gateway = Gateway::start(limits);
     let mut socket = gateway.connect().await;
     let (mut reader, mut writer) = socket.split();

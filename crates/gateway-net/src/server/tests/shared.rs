@@ -19,7 +19,7 @@ fn get(path: &str) -> Request<Full<Bytes>> {
 
 #[tokio::test]
 async fn an_answer_that_nobody_takes_is_given_up_on_a_shared_connection_too() {
-    let gateway = Gateway::start(Limits { write: SHORT, ..PATIENT });
+    let gateway = Gateway::start(ConnectionLimits { write: SHORT, ..PATIENT });
     let (mut caller, connection) = share(&gateway).await;
     let reply = caller.send_request(get("/endless")).await.unwrap();
     assert!(timeout(LONG, connection).await.is_ok(), "the connection should end");
@@ -30,7 +30,7 @@ async fn an_answer_that_nobody_takes_is_given_up_on_a_shared_connection_too() {
 #[tokio::test]
 async fn a_shared_connection_lives_while_answers_come_and_then_is_idle() {
     let everything =
-        Limits { first_byte: SHORT, head: SHORT, idle: SHORT, write: SHORT, ..PATIENT };
+        ConnectionLimits { first_byte: SHORT, head: SHORT, idle: SHORT, write: SHORT, ..PATIENT };
     let gateway = Gateway::start(everything);
     let (mut caller, connection) = share(&gateway).await;
     let (one, other) =

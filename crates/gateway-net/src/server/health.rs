@@ -1,9 +1,9 @@
-//! The lane of probes: whoever asks how the gateway is gets an answer, however busy it is.
+//! Health checks, which are answered however busy the gateway is.
 //!
-//! A port of their own is served by a thread of their own, whose turn the system sees to. On the
-//! port that they share with everybody, a few connections beyond the limit are kept free for them.
+//! A port of their own is served by a thread of its own, which the system schedules. On the port that
+//! they share with callers, a few connections beyond the limit are kept free for them.
 
-use super::{Limits, ListenerShutdown, RequestBody, serve};
+use super::{ConnectionLimits, ListenerShutdown, RequestBody, serve};
 use bytes::Bytes;
 use gateway_core::BoxError;
 use http::{Request, Response};
@@ -13,27 +13,31 @@ use std::{io, net::SocketAddr, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How many connections there may be beyond the limit, of probes and of those who are told that
-/// there is no room; the others are just cut off. As many may be on the port of probes.
-pub(super) const AT_ONCE: usize = 64;
-/// How long a connection has to show that it is a probe's.
+/// The number of connections beyond the limit, of health checks and of callers that are refused with a
+/// response; further ones are cut off. As many may be on the port of health checks.
+pub(super) const MAX_HEALTH_CONNECTIONS: usize = 64;
+/// The time in which a connection has to show that it is a health check's.
 const LIMIT: Duration = Duration::from_millis(250);
-/// The beginnings of requests of probes.
-const PROBES: [&[u8]; 5] =
+/// The beginnings of requests of health checks.
+const HEALTH_PATHS: [&[u8]; 5] =
     [b"GET /health", b"GET /ready", b"GET /live", b"GET /metrics", b"HEAD /health"];
 
-/// A port of probes that is being served. Dropping it closes the port.
+/// The server of a port for health checks. Dropping it closes the port.
 #[derive(Debug)]
-pub struct Lane {
+pub struct HealthServer {
     _open: DropGuard,
 }
 
-/// Serves probes that come to `listener`. `make` makes the service of one connection.
+/// Serves health checks that come to `listener`. `make` makes the service of one connection.
 ///
 /// # Errors
 ///
 /// If there can be no more threads.
-pub fn begin<M, S, B>(listener: TcpListener, limits: Limits, make: M) -> io::Result<Lane>
+pub fn serve_health<M, S, B>(
+    listener: TcpListener,
+    limits: ConnectionLimits,
+    make: M,
+) -> io::Result<HealthServer>
 where
     M: Fn(SocketAddr) -> S + Send + 'static,
     S: Service<Request<RequestBody>, Response = Response<B>> + Send + 'static,
@@ -42,7 +46,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    // Probes are answered to the very end: both stages come together.
+    // Health checks are answered to the very end: both stages come together.
     let open = CancellationToken::new();
     let drain = ListenerShutdown { closing: open.clone(), over: open.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -51,26 +55,26 @@ where
     std::thread::Builder::new().name("health".to_owned()).spawn(move || {
         let served = runtime.block_on(async {
             let listener = TcpListener::from_std(listener)?;
-            let limits = Limits { connections: AT_ONCE, ..limits };
+            let limits = ConnectionLimits { connections: MAX_HEALTH_CONNECTIONS, ..limits };
             serve(listener, make, limits, &drain).await;
             io::Result::Ok(())
         });
         if let Err(error) = served {
-            tracing::error!(%error, "probes are not answered");
+            tracing::error!(%error, "health server failed; health checks are not answered");
         }
     })?;
-    Ok(Lane { _open: open.drop_guard() })
+    Ok(HealthServer { _open: open.drop_guard() })
 }
 
-/// Whether what comes first on a connection is a probe's; nothing is taken from it.
-pub(super) async fn is_probes(socket: &TcpStream) -> bool {
+/// Whether a connection begins with a health check; nothing is read from it.
+pub(super) async fn is_health_check(socket: &TcpStream) -> bool {
     let shows = async {
         let mut seen = [0; 16];
         loop {
             let length = socket.peek(&mut seen).await?;
             let seen = seen.get(..length).unwrap_or_default();
             let fits = |probe: &&[u8]| seen.starts_with(probe) || probe.starts_with(seen);
-            match PROBES.iter().find(|probe| fits(probe)) {
+            match HEALTH_PATHS.iter().find(|probe| fits(probe)) {
                 Some(probe) if seen.starts_with(probe) => return io::Result::Ok(true),
                 Some(_) if length > 0 => tokio::time::sleep(PAUSE).await,
                 Some(_) | None => return Ok(false),

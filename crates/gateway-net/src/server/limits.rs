@@ -1,11 +1,11 @@
-//! How long a connection may take, and how much it may hold.
+//! Limits of a listener and its connections.
 
 use std::time::Duration;
 
 /// The limits of a listener and its connections.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How many connections are served at once.
+pub struct ConnectionLimits {
+    /// The number of connections that are served at once.
     pub connections: usize,
     /// For the first byte of a connection.
     pub first_byte: Duration,
@@ -21,7 +21,7 @@ pub struct Limits {
     pub body_grace: Duration,
     /// How many bytes of a body must come each second, on average.
     pub body_rate: u32,
-    /// For the rest of a body that nobody wants, so that the answer is not lost with it.
+    /// For the rest of a body that is not read, so that the response is not lost with it.
     pub linger: Duration,
     /// After this, a connection is closed as soon as it has no request.
     pub age: Duration,

@@ -1,11 +1,11 @@
-//! What a connection's socket must know of its requests, and its requests of the socket.
+//! The state that a connection's socket, its service and its bodies share.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-/// Shared by the socket, the service and the bodies of one connection. Counters only: no part waits
+/// ConnectionContext by the socket, the service and the bodies of one connection. Counters only: no part waits
 /// for another.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct ConnectionActivity {
     active: AtomicU32,
     started: AtomicU32,
     multiplexed: AtomicBool,
@@ -14,7 +14,7 @@ pub(super) struct Watch {
     frames: AtomicU32,
 }
 
-impl Watch {
+impl ConnectionActivity {
     /// A request began.
     pub(super) fn begin(&self, multiplexed: bool) {
         if multiplexed {
@@ -41,7 +41,7 @@ impl Watch {
     }
 
     /// A body was left unread.
-    pub(super) fn leave_unread(&self) {
+    pub(super) fn mark_unread(&self) {
         self.unread.store(true, Relaxed);
     }
 

@@ -1,15 +1,15 @@
-//! How many files, and so connections, the process may open.
+//! The number of files, and so of connections, that the process may open.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What part of the files callers may take, in percent: each may need another to an upstream.
+/// The part of the files that callers may take, in percent: each may need another to an upstream.
 const PERCENT: u64 = 45;
 
 /// Assumed where the system names no limit.
 const UNLIMITED: u64 = 1 << 20;
 
-/// How many connections callers may have. Raises the number of files to what the system grants.
-pub fn connections() -> usize {
+/// The number of connections callers may have. Raises the number of files to what the system grants.
+pub fn max_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum;
     // Refused by some sandboxes; then the lower limit counts.
@@ -31,6 +31,6 @@ mod tests {
         assert_eq!(share(Some(1024)), 460);
         assert_eq!(share(Some(0)), 1);
         assert_eq!(share(None), share(Some(u64::MAX)));
-        assert!(connections() >= 1);
+        assert!(max_connections() >= 1);
     }
 }
