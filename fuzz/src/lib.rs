@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod http1;
 mod json;
 mod names;
 mod requests;
@@ -35,6 +36,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("stream_ollama", streams::ollama),
     ("whole", answers::whole),
     ("refusal", answers::refusal),
+    ("http1_response", http1::response),
+    ("http1_differential", http1::differential),
     ("retry_after", names::retry_after),
     ("names", names::names),
     ("kept_message", names::kept_message),

@@ -2,6 +2,12 @@
 
 use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::json;
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
+    time,
+};
 
 /// How much one answer says: half a mebibyte.
 const LENGTH: usize = 1 << 19;
@@ -55,4 +61,43 @@ async fn large_buffers_are_released() {
     let told = format!("{at_a_third:.0} MiB after a third, {at_the_end:.0} at the end");
     gateway_tests::tell(&told);
     assert!(at_the_end < at_a_third + 7.0, "{told}");
+}
+
+/// The bytes that an upstream can write of an answer whose caller reads none of it.
+async fn taken_from_upstream(receive_buffer: &str) -> usize {
+    let socket = TcpSocket::new_v4().unwrap();
+    // What the upstream's own system holds is the same each time, and little.
+    socket.set_send_buffer_size(16 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let setup = Setup::new().provider("lab", &url);
+    let setup = setup.set("server", "upstream_receive_buffer", receive_buffer);
+    let gateway = setup.start().await;
+    let _caller = gateway.asking("lab/m", json!({ "stream": true })).await;
+    let (mut upstream, _) = listener.accept().await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"}") {
+        upstream.read_buf(&mut heard).await.unwrap();
+    }
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    upstream.write_all(head.as_bytes()).await.unwrap();
+    let event = openai::written(&[openai::says(&"x".repeat(1000))]);
+    let (mut taken, mut rest) = (0, event.as_bytes());
+    while let Ok(written) = time::timeout(Duration::from_secs(1), upstream.write(rest)).await {
+        let written = written.unwrap();
+        taken += written;
+        rest = &rest[written..];
+        if rest.is_empty() {
+            rest = event.as_bytes();
+        }
+    }
+    taken
+}
+
+#[tokio::test]
+async fn receive_buffer_bounds_what_is_held_for_a_caller_that_does_not_read() {
+    let (small, large) = tokio::join!(taken_from_upstream("8KiB"), taken_from_upstream("1MiB"));
+    gateway_tests::tell(&format!("{} and {} KiB", small >> 10, large >> 10));
+    assert!(small + (64 << 10) < large, "{small} and {large}");
 }

@@ -59,7 +59,12 @@ pub(crate) fn directory(
 
 /// How upstreams are connected to.
 pub(crate) fn connections(config: &Config) -> ClientSettings {
-    ClientSettings { connect_timeout: config.timeouts.connect, ..ClientSettings::default() }
+    let receive_buffer = config.server.upstream_receive_buffer.0;
+    ClientSettings {
+        connect_timeout: config.timeouts.connect,
+        receive_buffer: u32::try_from(receive_buffer).ok(),
+        ..ClientSettings::default()
+    }
 }
 
 /// When the circuit of something that fails opens, and for how long.

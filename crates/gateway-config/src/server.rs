@@ -135,6 +135,9 @@ section! {
         /// How many connections are served at once; above, callers are answered 503.
         /// If it is not said: 45 % of the number of files that the process may open.
         max_connections: Option<usize> = None, prefixed ["MAX_CONNECTIONS"];
+        /// The receive buffer that the system has for each connection to an upstream; it bounds what is held of an answer whose caller does not read.
+        /// Linux reserves twice as much, and no more than `net.core.rmem_max`.
+        upstream_receive_buffer: Size = Size(128 << 10), within Size(8 << 10)..=Size(16 << 20);
         /// Whether `/docs` answers, a reader of the API's description.
         /// If it is not said: everywhere but in production.
         docs: Option<bool> = None, prefixed ["DOCS_ENABLED"];

@@ -5,3 +5,8 @@
 
 pub mod client;
 pub mod server;
+
+/// Runs the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -1,11 +1,12 @@
 //! Providers made from a base URL and a dialect.
 
 use crate::{
-    Auth, Credential, Descriptor, Remote, Settings,
-    remote::{Address, Api},
-    services::{Counter, Embeddings, Place, Services},
+    Auth, Credential, Descriptor, HttpProvider, Settings,
+    endpoint::Endpoint,
+    http_provider::Api,
+    services::{Counter, Embeddings, Services},
 };
-use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, ProviderRequest, Result};
+use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
 use gateway_wire::{
     OutboundDialect,
     chat::{ChatOutbound, Quirks},
@@ -63,7 +64,12 @@ pub(crate) fn openai(settings: Settings, quirks: Quirks) -> Result<Arc<dyn Provi
         vec![chat]
     };
     let embedder = embeddings(&settings, "/embeddings", OpenAiEmbeddings)?;
-    remote(settings, Auth::Bearer, apis, Services { embedder: Some(embedder), counter: None })
+    http_provider(
+        settings,
+        Auth::Bearer,
+        apis,
+        Services { embedder: Some(embedder), counter: None },
+    )
 }
 
 /// Chat Completions under `base_url`.
@@ -88,12 +94,12 @@ pub(crate) fn anthropic(settings: Settings) -> Result<Arc<dyn Provider>> {
     let api = fixed(&settings, path, MessagesOutbound)?;
     let counting = address(&settings, &format!("{path}/count_tokens"))?;
     let counter = Counter {
-        address: Place::Fixed(counting),
+        endpoint: Endpoint::fixed(counting),
         dialect: Dialect::Messages,
         wire: Box::new(MessagesOutbound),
     };
     let services = Services { counter: Some(counter), embedder: None };
-    remote(settings, Auth::Header("x-api-key"), vec![api], services)
+    http_provider(settings, Auth::Header("x-api-key"), vec![api], services)
 }
 
 /// A provider that speaks `generateContent`: the Gemini API, or Vertex with a token.
@@ -105,30 +111,30 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
     let base: Arc<str> = base.into();
     let place = |method| {
         let base = Arc::clone(&base);
-        Place::OfModel(Box::new(move |model| of_model(&base, model, method)))
+        Endpoint::by_model(Box::new(move |model, _| of_model(&base, model, method)))
     };
     let services = Services {
         counter: Some(Counter {
-            address: place(gemini::GeminiMethod::CountTokens),
+            endpoint: place(gemini::GeminiMethod::CountTokens),
             dialect: Dialect::Gemini,
             wire: Box::new(GeminiOutbound),
         }),
         embedder: Some(Embeddings {
-            address: place(gemini::GeminiMethod::Embed),
+            endpoint: place(gemini::GeminiMethod::Embed),
             wire: Box::new(GeminiOutbound),
         }),
     };
-    let address = Address::OfCall(Box::new(move |call| generate_content(&base, call)));
+    let endpoint =
+        Endpoint::by_model(Box::new(move |model, stream| generate_content(&base, model, stream)));
     let vertex = settings.base_url.contains("aiplatform.googleapis.com");
     let auth = if vertex { Auth::Bearer } else { Auth::Header("x-goog-api-key") };
-    let api = Api { upstream: Box::new(GeminiOutbound), address };
-    remote(settings, auth, vec![api], services)
+    let api = Api { upstream: Box::new(GeminiOutbound), endpoint };
+    http_provider(settings, auth, vec![api], services)
 }
 
-fn generate_content(base: &str, call: &ProviderRequest) -> Result<Uri> {
-    let method =
-        if call.stream { gemini::GeminiMethod::Stream } else { gemini::GeminiMethod::Generate };
-    of_model(base, &call.target.model, method)
+fn generate_content(base: &str, model: &str, stream: bool) -> Result<Uri> {
+    let method = if stream { gemini::GeminiMethod::Stream } else { gemini::GeminiMethod::Generate };
+    of_model(base, model, method)
 }
 
 fn of_model(base: &str, model: &str, method: gemini::GeminiMethod) -> Result<Uri> {
@@ -145,7 +151,7 @@ pub(crate) fn fixed(
     path: &str,
     upstream: impl OutboundDialect + 'static,
 ) -> Result<Api> {
-    Ok(Api { upstream: Box::new(upstream), address: Address::Fixed(address(settings, path)?) })
+    Ok(Api { upstream: Box::new(upstream), endpoint: Endpoint::fixed(address(settings, path)?) })
 }
 
 /// Vectors made at one address: `path` under the base URL.
@@ -154,8 +160,8 @@ pub(crate) fn embeddings(
     path: &str,
     wire: impl EmbeddingDialect + 'static,
 ) -> Result<Embeddings> {
-    let address = Place::Fixed(address(settings, path)?);
-    Ok(Embeddings { address, wire: Box::new(wire) })
+    let endpoint = Endpoint::fixed(address(settings, path)?);
+    Ok(Embeddings { endpoint, wire: Box::new(wire) })
 }
 
 /// The address of `path` under the base URL.
@@ -169,11 +175,11 @@ fn address(settings: &Settings, path: &str) -> Result<Uri> {
 }
 
 /// A provider behind HTTP, whose credential is sent as `auth` says unless the settings differ.
-pub(crate) fn remote(
+pub(crate) fn http_provider(
     settings: Settings,
     auth: Auth,
-    apis: Vec<Api>,
-    services: Services,
+    mut apis: Vec<Api>,
+    mut services: Services,
 ) -> Result<Arc<dyn Provider>> {
     let mut headers = HeaderMap::new();
     for (name, value) in &settings.headers {
@@ -193,7 +199,11 @@ pub(crate) fn remote(
         headers.insert(name, value);
     }
     let client = settings.client()?;
-    Ok(Arc::new(Remote { id: settings.id.into(), apis, services, headers, client }))
+    let of_apis = apis.iter_mut().map(|api| &mut api.endpoint);
+    for endpoint in of_apis.chain(services.endpoints()) {
+        endpoint.prepare(&client, &headers)?;
+    }
+    Ok(Arc::new(HttpProvider { id: settings.id.into(), apis, services, client }))
 }
 
 fn malformed(settings: &Settings, what: &str) -> GatewayError {
@@ -204,13 +214,10 @@ fn malformed(settings: &Settings, what: &str) -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::ChatRequest;
 
     #[track_caller]
     fn check(base: &str, model: &str, expected: &str) {
-        let mut call = ProviderRequest::new(ChatRequest::user(model, "hello"));
-        call.stream = true;
-        assert_eq!(generate_content(base, &call).unwrap().to_string(), expected);
+        assert_eq!(generate_content(base, model, true).unwrap().to_string(), expected);
     }
 
     #[test]

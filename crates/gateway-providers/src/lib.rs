@@ -22,10 +22,12 @@ mod catalogue;
 mod cerebras;
 mod compatible;
 mod deepseek;
+mod endpoint;
 mod fake;
 mod fireworks;
 mod gemini;
 mod groq;
+mod http_provider;
 mod inference;
 mod llamacpp;
 mod mistral;
@@ -33,10 +35,9 @@ mod ollama;
 mod openai;
 mod openrouter;
 mod perplexity;
-mod reading;
 mod registry;
-mod remote;
 mod reset;
+mod response_stream;
 mod retry_after;
 mod services;
 mod together;
@@ -46,9 +47,9 @@ pub use self::{
     catalogue::{Catalogue, Entry, Prices},
     compatible::{ANTHROPIC_COMPATIBLE, GEMINI_COMPATIBLE, OPENAI_COMPATIBLE},
     fake::Fake,
+    http_provider::HttpProvider,
     inference::Through,
     registry::{Auth, Credential, Descriptor, Settings, build, find},
-    remote::Remote,
     retry_after::of as retry_after,
 };
 

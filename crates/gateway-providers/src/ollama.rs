@@ -17,6 +17,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         let embedder = compatible::embeddings(&settings, "/api/embed", upstream.clone())?;
         let api = compatible::fixed(&settings, "/api/chat", upstream)?;
         let services = Services { embedder: Some(embedder), counter: None };
-        compatible::remote(settings, Auth::Bearer, vec![api], services)
+        compatible::http_provider(settings, Auth::Bearer, vec![api], services)
     },
 };

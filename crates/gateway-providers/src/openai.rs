@@ -17,6 +17,6 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         let responses = compatible::responses(&settings)?;
         let embedder = compatible::embeddings(&settings, "/embeddings", OpenAiEmbeddings)?;
         let services = Services { embedder: Some(embedder), counter: None };
-        compatible::remote(settings, Auth::Bearer, vec![chat, responses], services)
+        compatible::http_provider(settings, Auth::Bearer, vec![chat, responses], services)
     },
 };

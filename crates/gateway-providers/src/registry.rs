@@ -94,7 +94,7 @@ impl Settings {
     pub(crate) fn client(&self) -> Result<HttpClient> {
         match &self.client {
             Some(client) => Ok(client.clone()),
-            None => HttpClient::new(&ClientSettings::default()),
+            None => Ok(HttpClient::new(&ClientSettings::default())?),
         }
     }
 }

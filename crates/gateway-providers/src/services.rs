@@ -1,15 +1,15 @@
 //! What a provider does besides answering: it counts tokens, it turns texts into vectors.
 
 use crate::{
-    Remote,
-    remote::{self, Letter},
+    HttpProvider,
+    endpoint::Endpoint,
+    http_provider::{self, OutboundRequest},
 };
 use gateway_core::{
     Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, ProviderRequest, ResponseMeta,
     Result,
 };
 use gateway_wire::{EncodedRequest, TokenCounter, embeddings::EmbeddingDialect};
-use http::Uri;
 
 /// What a provider does besides answering.
 #[derive(Default)]
@@ -20,19 +20,9 @@ pub(crate) struct Services {
     pub(crate) embedder: Option<Embeddings>,
 }
 
-/// Where a service is.
-pub(crate) enum Place {
-    /// At one address.
-    Fixed(Uri),
-    /// At an address that names the model.
-    OfModel(Box<OfModel>),
-}
-
-type OfModel = dyn Fn(&str) -> Result<Uri> + Send + Sync;
-
 /// Where and how tokens are counted.
 pub(crate) struct Counter {
-    pub(crate) address: Place,
+    pub(crate) endpoint: Endpoint,
     /// Callers of this dialect have their headers passed on.
     pub(crate) dialect: Dialect,
     pub(crate) wire: Box<dyn TokenCounter>,
@@ -40,16 +30,16 @@ pub(crate) struct Counter {
 
 /// Where and how texts become vectors.
 pub(crate) struct Embeddings {
-    pub(crate) address: Place,
+    pub(crate) endpoint: Endpoint,
     pub(crate) wire: Box<dyn EmbeddingDialect>,
 }
 
-impl Place {
-    fn of(&self, model: &str) -> Result<Uri> {
-        match self {
-            Self::Fixed(uri) => Ok(uri.clone()),
-            Self::OfModel(of) => of(model),
-        }
+impl Services {
+    /// The addresses of all of them.
+    pub(crate) fn endpoints(&mut self) -> impl Iterator<Item = &mut Endpoint> {
+        let counter = self.counter.as_mut().map(|it| &mut it.endpoint);
+        let embedder = self.embedder.as_mut().map(|it| &mut it.endpoint);
+        counter.into_iter().chain(embedder)
     }
 }
 
@@ -58,18 +48,22 @@ impl Counter {
     /// servers that speak a dialect without the whole of its API.
     pub(crate) async fn count(
         &self,
-        provider: &Remote,
+        provider: &HttpProvider,
         call: &ProviderRequest,
     ) -> Result<Option<u64>> {
-        let (call, mut dropped) = remote::sayable(call.clone(), self.dialect)?;
+        let (call, mut dropped) =
+            http_provider::strip_unsupported_tools(call.clone(), self.dialect)?;
         let EncodedRequest { body, dropped: more } = self.wire.encode_count(&call)?;
         dropped.extend(more);
         if call.strict {
             dropped.require_empty()?;
         }
-        let uri = self.address.of(&call.target.model)?;
+        let template = self.endpoint.template(&call.target.model, false)?;
         let same_dialect = call.original(self.dialect).is_some();
-        match provider.exchange(Letter::json(uri, body), &call.context, same_dialect).await {
+        match provider
+            .exchange(OutboundRequest::json(template, body), &call.context, same_dialect)
+            .await
+        {
             Ok((_, body)) => self.wire.read_count(&body).map(Some),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
@@ -78,17 +72,21 @@ impl Counter {
 }
 
 impl Embeddings {
-    pub(crate) async fn embed(&self, provider: &Remote, call: &EmbeddingCall) -> Result<Embedded> {
+    pub(crate) async fn embed(
+        &self,
+        provider: &HttpProvider,
+        call: &EmbeddingCall,
+    ) -> Result<Embedded> {
         let EncodedRequest { body, dropped } =
             self.wire.embed_request(&call.request, &call.target.model)?;
         if call.strict {
             dropped.require_empty()?;
         }
-        let uri = self.address.of(&call.target.model)?;
+        let template = self.endpoint.template(&call.target.model, false)?;
         let (headers, body) =
-            provider.exchange(Letter::json(uri, body), &call.context, false).await?;
+            provider.exchange(OutboundRequest::json(template, body), &call.context, false).await?;
         let meta = ResponseMeta {
-            upstream_request_id: remote::upstream_request_id(&headers),
+            upstream_request_id: http_provider::upstream_request_id(&headers),
             dropped,
             card: call.target.card.clone(),
             ..provider.meta(&call.target.model)

@@ -151,7 +151,8 @@ impl<'a> DirectoryBuilder<'a> {
     }
 
     fn registered(&self) -> Result<HashMap<Arc<str>, RegisteredProvider>, BuildError> {
-        let client = HttpClient::new(&self.connections).map_err(BuildError::Connections)?;
+        let client = HttpClient::new(&self.connections)
+            .map_err(|error| BuildError::Connections(error.into()))?;
         let mut stacks = StackBuilder::new(&self.resilience, &self.resources);
         let mut registered = HashMap::new();
         for provider in &self.providers {

@@ -1,29 +1,32 @@
-//! A request body that is at hand, in pieces.
+//! Bodies: of requests, which are at hand, and of responses, which come.
 
-use bytes::{Buf as _, Bytes};
+use super::{error::BodyError, h1::Http1Body};
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-/// Sends its pieces one after the other, with their total announced as the content length.
+/// A request body that is at hand, in pieces, with their total as the content length.
 #[derive(Clone, Debug, Default)]
-pub struct Pieces {
+pub(super) struct BufferedBody {
     pieces: VecDeque<Bytes>,
     length: u64,
 }
 
-impl From<Vec<Bytes>> for Pieces {
+impl From<Vec<Bytes>> for BufferedBody {
     fn from(pieces: Vec<Bytes>) -> Self {
-        let length = pieces.iter().map(|piece| piece.remaining() as u64).sum();
+        let length = pieces.iter().map(|piece| piece.len() as u64).sum();
         Self { pieces: pieces.into_iter().filter(|piece| !piece.is_empty()).collect(), length }
     }
 }
 
-impl Body for Pieces {
+impl Body for BufferedBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -47,15 +50,110 @@ impl Body for Pieces {
     }
 }
 
+/// The body of a response. Dropping it before its end closes the connection, or ends the stream of
+/// HTTP/2.
+#[derive(Debug)]
+pub struct ResponseBody(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Http1(Http1Body),
+    Http2(Incoming),
+}
+
+impl ResponseBody {
+    pub(super) const fn http1(body: Http1Body) -> Self {
+        Self(Inner::Http1(body))
+    }
+
+    pub(super) const fn http2(body: Incoming) -> Self {
+        Self(Inner::Http2(body))
+    }
+
+    /// Polls for the next data: of HTTP/1.1 all that one read brought, of however many chunks. The
+    /// data is never empty; trailers are passed over.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks, or the framing is malformed. Nothing comes after an error.
+    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match &mut self.0 {
+            Inner::Http1(body) => body.poll_data(cx),
+            Inner::Http2(body) => loop {
+                let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)?) else {
+                    return Poll::Ready(None);
+                };
+                if let Ok(data) = frame.into_data()
+                    && !data.is_empty()
+                {
+                    return Poll::Ready(Some(Ok(data)));
+                }
+            },
+        }
+    }
+
+    /// The whole body, if it is no longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// If it is longer, the connection breaks, or the framing is malformed.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, BodyError> {
+        let mut next = async || poll_fn(|cx| self.poll_data(cx)).await.transpose();
+        let Some(first) = next().await? else { return Ok(Bytes::new()) };
+        if first.len() > limit {
+            return Err(BodyError::TooLong(limit));
+        }
+        let Some(second) = next().await? else { return Ok(first) };
+        let mut whole = BytesMut::from(first);
+        let mut more = Some(second);
+        while let Some(data) = more {
+            if data.len() > limit - whole.len() {
+                return Err(BodyError::TooLong(limit));
+            }
+            whole.extend_from_slice(&data);
+            more = next().await?;
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.poll_data(cx).map_ok(Frame::data)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Http1(body) => body.is_end(),
+            Inner::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Http1(body) => {
+                body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+            Inner::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use http_body_util::BodyExt as _;
 
     #[tokio::test]
-    async fn announces_what_it_sends() {
+    async fn buffered_body_announces_its_length() {
         let pieces = ["ab", "", "c"].map(|piece| Bytes::from_static(piece.as_bytes()));
-        let body = Pieces::from(pieces.to_vec());
+        let body = BufferedBody::from(pieces.to_vec());
         assert_eq!(body.size_hint().exact(), Some(3));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "abc");
     }

@@ -1,103 +1,97 @@
 //! Connecting to an upstream: a name, a socket, TLS, all within one limit.
 
 use super::{
-    names::Names,
-    watched::{Socket, Watched},
+    error::{ConnectError, SettingsError},
+    host::Origin,
+    resolver::CachingResolver,
+    settings::ClientSettings,
+    stream::UpstreamStream,
+    tcp, tls,
 };
-use gateway_core::BoxError;
-use http::Uri;
-use hyper_rustls::HttpsConnector;
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use rustls::ClientConfig;
-use std::{
-    error::Error,
-    fmt,
-    future::{Future, Ready, ready},
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
+use rustls::{ClientConfig, pki_types::ServerName};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpStream,
+    time::{self, Instant},
 };
-use tokio::time::{self, Instant};
-use tower_service::Service;
+use tokio_rustls::TlsConnector;
 
-/// Connects in two steps, so that it is known which of them failed.
-#[derive(Clone)]
+/// The longest time for a name: then there is time left to connect to its last known address.
+const NAME_LIMIT: Duration = Duration::from_secs(2);
+
+/// Connects in steps, so that it is known which of them failed.
 pub(super) struct Connector {
-    http: HttpConnector<Names>,
-    tls: Arc<ClientConfig>,
+    resolver: CachingResolver,
+    tls: TlsConnector,
     limit: Duration,
+    receive_buffer: Option<u32>,
+}
+
+/// A new connection, and the protocol that was agreed on.
+#[derive(Debug)]
+pub(super) enum Connected {
+    Http1(UpstreamStream),
+    Http2(UpstreamStream),
 }
 
 impl Connector {
-    /// Takes no longer than `limit` for all of it; nor does a head of what comes then.
-    pub(super) fn new(http: HttpConnector<Names>, tls: ClientConfig, limit: Duration) -> Self {
-        Self { http, tls: Arc::new(tls), limit }
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Watched>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.http.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let limit = self.limit;
-        let until = Instant::now() + limit;
-        let (connecting, tls) = (self.http.call(uri.clone()), Arc::clone(&self.tls));
-        Box::pin(async move {
-            let socket = time::timeout_at(until, connecting).await??;
-            let securing = HttpsConnector::from((Connected(Some(socket)), tls)).call(uri);
-            match time::timeout_at(until, securing).await {
-                Ok(Ok(secured)) => Ok(TokioIo::new(Watched::new(secured, limit))),
-                Ok(Err(error)) => Err(Handshake(error).into()),
-                Err(late) => Err(Handshake(late.into()).into()),
-            }
+    pub(super) fn new(settings: &ClientSettings) -> Result<Self, SettingsError> {
+        let limit = settings.connect_timeout;
+        let tls: ClientConfig = tls::config(&settings.extra_roots)?;
+        Ok(Self {
+            resolver: CachingResolver::system(NAME_LIMIT.min(limit / 2)),
+            tls: TlsConnector::from(Arc::new(tls)),
+            limit,
+            receive_buffer: settings.receive_buffer,
         })
     }
-}
 
-/// A connection that is there already.
-struct Connected(Option<Socket>);
-
-impl Service<Uri> for Connected {
-    type Response = Socket;
-    type Error = io::Error;
-    type Future = Ready<io::Result<Socket>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// Connects to `origin`, TLS included if it has that.
+    ///
+    /// # Errors
+    ///
+    /// If the name has no address, no address accepts, or TLS is not agreed on, each in time.
+    pub(super) async fn connect(&self, origin: &Origin) -> Result<Connected, ConnectError> {
+        let deadline = Instant::now() + self.limit;
+        let stream = self.connect_tcp(origin, deadline).await?;
+        if !origin.is_secure {
+            return Ok(Connected::Http1(UpstreamStream::Plain(stream)));
+        }
+        self.secure(origin, stream, deadline).await.map_err(ConnectError::Tls)
     }
 
-    fn call(&mut self, _: Uri) -> Self::Future {
-        ready(self.0.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
+    async fn connect_tcp(
+        &self,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Result<TcpStream, ConnectError> {
+        let addresses = if let Ok(address) = origin.host.parse() {
+            vec![SocketAddr::new(address, origin.port)]
+        } else {
+            let resolving = time::timeout_at(deadline, self.resolver.resolve(&origin.host));
+            let mut addresses = resolving
+                .await
+                .map_err(|late| ConnectError::Dns(late.into()))?
+                .map_err(ConnectError::Dns)?;
+            for address in &mut addresses {
+                address.set_port(origin.port);
+            }
+            addresses
+        };
+        tcp::connect(&addresses, self.receive_buffer, deadline).await.map_err(ConnectError::Tcp)
     }
-}
 
-/// Somebody is there, with whom no TLS comes about.
-#[derive(Debug)]
-struct Handshake(BoxError);
-
-impl fmt::Display for Handshake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no TLS comes about")
+    async fn secure(
+        &self,
+        origin: &Origin,
+        stream: TcpStream,
+        deadline: Instant,
+    ) -> io::Result<Connected> {
+        let name = ServerName::try_from(origin.host.clone()).map_err(io::Error::other)?;
+        let securing = self.tls.connect(name, stream);
+        let stream = Box::new(time::timeout_at(deadline, securing).await??);
+        let is_http2 = tls::is_http2(stream.get_ref().1);
+        let stream = UpstreamStream::Tls(stream);
+        Ok(if is_http2 { Connected::Http2(stream) } else { Connected::Http1(stream) })
     }
-}
-
-impl Error for Handshake {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        let source: &(dyn Error + 'static) = &*self.0;
-        Some(source)
-    }
-}
-
-/// Whether `error` is one of TLS.
-pub(super) fn is_handshake(error: &(dyn Error + 'static)) -> bool {
-    let mut all = std::iter::successors(Some(error), |&error| error.source());
-    all.any(<dyn Error>::is::<Handshake>)
 }

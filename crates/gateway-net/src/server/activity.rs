@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-/// ConnectionContext by the socket, the service and the bodies of one connection. Counters only: no part waits
+/// The state shared by the socket, the service and the bodies of one connection. Counters only: no part waits
 /// for another.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionActivity {

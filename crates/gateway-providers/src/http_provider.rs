@@ -1,6 +1,6 @@
 //! A provider somewhere else: dialects, an address, a credential.
 
-use crate::{reading, services::Services};
+use crate::{endpoint::Endpoint, response_stream, services::Services};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
@@ -8,32 +8,27 @@ use gateway_core::{
     GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
     ResponseMeta, Result, Target,
 };
-use gateway_net::client::{HttpClient, Pieces};
+use gateway_net::client::{
+    BodyError, HttpClient, RequestTemplate, ResponseBody, ResponseHead, UpstreamResponse,
+};
 use gateway_wire::{
     EncodedRequest, ErrorReply, IdGenerator, MAX_ANSWER_BYTES, OutboundDialect, StreamFraming,
     unreadable, without_unsupported_tools,
 };
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
-};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 use uuid::Uuid;
 
 /// A provider behind HTTP.
-pub struct Remote {
+pub struct HttpProvider {
     /// Its id.
     pub(crate) id: Arc<str>,
     /// The dialects it speaks, its usual one first.
     pub(crate) apis: Vec<Api>,
     /// What it does besides answering.
     pub(crate) services: Services,
-    /// What is sent with every request: credentials and whatever is configured.
-    pub(crate) headers: HeaderMap,
-    /// Headers of the caller that are passed on to an upstream of the same dialect.
+    /// The connections it is reached over.
     pub(crate) client: HttpClient,
 }
 
@@ -41,27 +36,16 @@ pub struct Remote {
 pub(crate) struct Api {
     /// The dialect.
     pub(crate) upstream: Box<dyn OutboundDialect>,
-    /// The address to post a call to.
-    pub(crate) address: Address,
+    /// The address to post a request to.
+    pub(crate) endpoint: Endpoint,
 }
 
-/// Where calls are posted.
-pub(crate) enum Address {
-    /// To one address.
-    Fixed(Uri),
-    /// To an address that names the model, and how the answer is to come.
-    OfCall(Locate),
-}
-
-/// What is posted, and where.
-pub(crate) struct Letter {
-    to: Uri,
+/// A request as it is posted.
+pub(crate) struct OutboundRequest {
+    template: RequestTemplate,
     body: Vec<Bytes>,
     accept: &'static str,
 }
-
-/// Says where a call is posted.
-pub(crate) type Locate = Box<dyn Fn(&ProviderRequest) -> Result<Uri> + Send + Sync>;
 
 /// An upstream's explanation of a failure is read no further than this.
 const MAX_ERROR_BYTES: usize = 64 << 10;
@@ -69,7 +53,7 @@ const MAX_ERROR_BYTES: usize = 64 << 10;
 const ERROR_TIME: Duration = Duration::from_secs(5);
 
 #[async_trait]
-impl Provider for Remote {
+impl Provider for HttpProvider {
     fn id(&self) -> &str {
         &self.id
     }
@@ -120,11 +104,11 @@ impl Provider for Remote {
 struct Prepared<'a> {
     api: &'a Api,
     call: ProviderRequest,
-    letter: Letter,
+    outbound: OutboundRequest,
     dropped: DroppedParams,
 }
 
-impl Remote {
+impl HttpProvider {
     /// Puts a call into the words of one of the provider's dialects.
     ///
     /// # Errors
@@ -132,40 +116,37 @@ impl Remote {
     /// If it cannot be said there; nobody has been asked then.
     fn prepare(&self, call: ProviderRequest) -> Result<Prepared<'_>> {
         let original = |dialect| call.original(dialect).is_some();
-        let api = self.api(&call.target, original).ok_or_else(speechless)?;
-        let (call, mut dropped) = sayable(call, api.upstream.dialect())?;
+        let api = self.api(&call.target, original).ok_or_else(no_dialect_configured)?;
+        let (call, mut dropped) = strip_unsupported_tools(call, api.upstream.dialect())?;
         let EncodedRequest { body, dropped: more } = api.upstream.encode(&call)?;
         dropped.extend(more);
         if call.strict {
             dropped.require_empty()?;
         }
-        let uri = match &api.address {
-            Address::Fixed(uri) => uri.clone(),
-            Address::OfCall(of) => of(&call)?,
-        };
+        let template = api.endpoint.template(&call.target.model, call.stream)?;
         let streamed = call.stream && api.upstream.framing() == StreamFraming::Sse;
         let accept = if streamed { "text/event-stream" } else { "application/json" };
-        Ok(Prepared { api, call, letter: Letter { to: uri, body, accept }, dropped })
+        Ok(Prepared { api, call, outbound: OutboundRequest { template, body, accept }, dropped })
     }
 
     async fn ask(&self, prepared: Prepared<'_>) -> Result<ProviderResponse> {
-        let Prepared { api, call, letter, dropped } = prepared;
+        let Prepared { api, call, outbound, dropped } = prepared;
         let same_dialect = call.original(api.upstream.dialect()).is_some();
-        let response = self.post(letter, &call.context, same_dialect).await?;
-        let response = check(api, response).await?;
+        let response = self.post(outbound, &call.context, same_dialect).await?;
+        let UpstreamResponse { head, body } = check(api, response).await?;
         let meta = ResponseMeta {
-            upstream_request_id: upstream_request_id(response.headers()),
+            upstream_request_id: upstream_request_id(&head),
             dropped,
             card: call.target.card.clone(),
             ..self.meta(&call.target.model)
         };
         let ids = IdGenerator::new(Uuid::new_v4().as_u128());
-        let chunks = if call.stream && is_streamed(api.upstream.framing(), response.headers()) {
-            reading::chunks(response.into_body(), api.upstream.framing(), {
+        let chunks = if call.stream && is_streamed(api.upstream.framing(), &head) {
+            response_stream::chunks(body, api.upstream.framing(), {
                 api.upstream.reader(&call, ids)
             })
         } else {
-            let body = whole(response.into_body()).await?;
+            let body = whole(body).await?;
             one(read_whole(api, call, body, ids)?)
         };
         Ok(ProviderResponse { meta, chunks })
@@ -197,59 +178,48 @@ impl Remote {
     /// If the provider refuses or fails, in the words of its usual dialect.
     pub(crate) async fn exchange(
         &self,
-        letter: Letter,
+        outbound: OutboundRequest,
         context: &Context,
         same_dialect: bool,
-    ) -> Result<(HeaderMap, Bytes)> {
-        let response = self.post(letter, context, same_dialect).await?;
-        let usual = self.apis.first().ok_or_else(speechless)?;
-        let (head, body) = check(usual, response).await?.into_parts();
-        Ok((head.headers, whole(body).await?))
+    ) -> Result<(ResponseHead, Bytes)> {
+        let response = self.post(outbound, context, same_dialect).await?;
+        let usual = self.apis.first().ok_or_else(no_dialect_configured)?;
+        let UpstreamResponse { head, body } = check(usual, response).await?;
+        Ok((head, whole(body).await?))
     }
 
-    /// Headers are built, never copied: nothing of the caller's gets through by accident.
+    /// Headers are built, never copied: no header of the caller's gets through by accident.
     async fn post(
         &self,
-        letter: Letter,
+        outbound: OutboundRequest,
         context: &Context,
         same_dialect: bool,
-    ) -> Result<Response<Incoming>> {
-        let Letter { to, body, accept } = letter;
-        let mut request = Request::new(Pieces::from(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = to;
-        let headers = request.headers_mut();
-        // Room for all that is added here, by the caller's dialect, and by the HTTP client.
-        headers.reserve(self.headers.len() + 16);
-        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static("llm-gateway"));
-        add_context(headers, context, same_dialect);
-        self.client.send(request).await
+    ) -> Result<UpstreamResponse> {
+        let OutboundRequest { template, body, accept } = outbound;
+        let extra = [("accept", accept)].into_iter().chain(context_headers(context, same_dialect));
+        Ok(self.client.send(&template, extra, &body).await?)
     }
 }
 
-impl Letter {
-    /// One that wants to be answered in JSON.
-    pub(crate) const fn json(to: Uri, body: Vec<Bytes>) -> Self {
-        Self { to, body, accept: "application/json" }
+impl OutboundRequest {
+    /// A request for JSON.
+    pub(crate) const fn json(template: RequestTemplate, body: Vec<Bytes>) -> Self {
+        Self { template, body, accept: "application/json" }
     }
 }
 
-fn speechless() -> GatewayError {
+fn no_dialect_configured() -> GatewayError {
     GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
 }
 
-impl std::fmt::Debug for Remote {
+impl std::fmt::Debug for HttpProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("HttpProvider").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 /// The call without tools that only other providers have.
-pub(crate) fn sayable(
+pub(crate) fn strip_unsupported_tools(
     mut call: ProviderRequest,
     dialect: Dialect,
 ) -> Result<(ProviderRequest, DroppedParams)> {
@@ -262,25 +232,26 @@ pub(crate) fn sayable(
     Ok((call, dropped))
 }
 
-fn add_context(headers: &mut HeaderMap, context: &Context, same_dialect: bool) {
-    let mut add = |name: &'static str, value: Option<&str>| {
-        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
-    add("x-request-id", Some(&*context.request_id).filter(|id| !id.is_empty()));
-    add("traceparent", context.traceparent.as_deref());
-    add("tracestate", context.tracestate.as_deref());
-    if same_dialect {
-        for (name, value) in context.headers.iter() {
-            add(name, Some(value));
-        }
-    }
+/// The fields that identify the request, and those of the caller that an upstream of the same dialect
+/// is given.
+fn context_headers(
+    context: &Context,
+    same_dialect: bool,
+) -> impl Iterator<Item = (&str, &str)> + Clone {
+    let request_id = Some(&*context.request_id).filter(|id| !id.is_empty());
+    let known = [
+        ("x-request-id", request_id),
+        ("traceparent", context.traceparent.as_deref()),
+        ("tracestate", context.tracestate.as_deref()),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let passed = if same_dialect { &*context.headers } else { &[] };
+    known.chain(passed.iter().map(|(name, value)| (*name, value.as_str())))
 }
 
 /// Lets a success pass; turns anything else into an error.
-async fn check(api: &Api, response: Response<Incoming>) -> Result<Response<Incoming>> {
-    let status = response.status();
+async fn check(api: &Api, response: UpstreamResponse) -> Result<UpstreamResponse> {
+    let status = response.head.status;
     if status.is_redirection() {
         return Err(GatewayError::new(
             ErrorKind::UpstreamInvalid,
@@ -295,36 +266,35 @@ async fn check(api: &Api, response: Response<Incoming>) -> Result<Response<Incom
     if status == StatusCode::NO_CONTENT {
         return Err(unreadable("an answer without content"));
     }
-    let encoding = response.headers().get(CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| encoding != "identity") {
+    let encoding = response.head.bytes("content-encoding");
+    if encoding.is_some_and(|encoding| encoding != b"identity") {
         return Err(unreadable("an encoded answer, which was not asked for"));
     }
     Ok(response)
 }
 
-async fn refusal(api: &Api, response: Response<Incoming>) -> GatewayError {
-    let (head, body) = response.into_parts();
-    let reading = Limited::new(body, MAX_ERROR_BYTES).collect();
-    let body = match time::timeout(ERROR_TIME, reading).await {
-        Ok(Ok(body)) => body.to_bytes(),
+async fn refusal(api: &Api, response: UpstreamResponse) -> GatewayError {
+    let UpstreamResponse { head, body } = response;
+    let body = match time::timeout(ERROR_TIME, body.collect(MAX_ERROR_BYTES)).await {
+        Ok(Ok(body)) => body,
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
-    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     api.upstream.read_error(&ErrorReply {
         status: head.status.as_u16(),
-        retry_after: crate::retry_after::of_reply(&head.headers, head.status),
-        should_retry: text("x-should-retry").and_then(|value| value.parse().ok()),
+        retry_after: crate::retry_after::of_reply(&head.to_map(), head.status),
+        should_retry: head.text("x-should-retry").and_then(|value| value.parse().ok()),
         body: &body,
     })
 }
 
 /// Reads a whole answer.
-async fn whole(body: Incoming) -> Result<Bytes> {
-    match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(unreadable(error)),
-        Err(error) => Err(reading::cut(error)),
-    }
+async fn whole(body: ResponseBody) -> Result<Bytes> {
+    body.collect(MAX_ANSWER_BYTES).await.map_err(|error| match error {
+        BodyError::TooLong(_) => unreadable(error),
+        BodyError::Io(_) | BodyError::Invalid(_) | BodyError::Http2(_) => {
+            response_stream::cut(error)
+        }
+    })
 }
 
 /// Where a stream was asked for, the bytes of a whole answer are of no use: only what it says is.
@@ -347,23 +317,16 @@ fn one(chunk: Chunk) -> ChunkStream {
 }
 
 /// Whether the answer comes in pieces. A server that does not know how to stream answers whole.
-fn is_streamed(framing: StreamFraming, headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+fn is_streamed(framing: StreamFraming, head: &ResponseHead) -> bool {
+    let kind = head.text("content-type").unwrap_or_default();
     match framing {
         StreamFraming::Sse => kind.trim_start().starts_with("text/event-stream"),
         StreamFraming::Lines => true,
     }
 }
 
-pub(crate) fn upstream_request_id(headers: &HeaderMap) -> Option<String> {
-    const NAMES: [HeaderName; 3] = [
-        HeaderName::from_static("x-request-id"),
-        HeaderName::from_static("request-id"),
-        HeaderName::from_static("x-generation-id"),
-    ];
-    NAMES
-        .into_iter()
-        .find_map(|name| headers.get(name)?.to_str().ok())
-        .filter(|id| id.len() <= 128)
-        .map(str::to_owned)
+pub(crate) fn upstream_request_id(head: &ResponseHead) -> Option<String> {
+    const NAMES: [&str; 3] = ["x-request-id", "request-id", "x-generation-id"];
+    let id = NAMES.into_iter().find_map(|name| head.text(name)).filter(|id| id.len() <= 128);
+    id.map(str::to_owned)
 }

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use futures_util::Stream;
 use gateway_core::{BoxError, Chunk, ChunkStream, ErrorKind, GatewayError, Result};
+use gateway_net::client::{BodyError, ResponseBody};
 use gateway_wire::{StreamFraming, StreamReader, framing::EventSplitter};
-use http_body::Body as _;
-use hyper::body::Incoming;
 use std::{
     future::Future as _,
     mem,
@@ -16,22 +15,22 @@ use std::{
 use tokio::time::{self, Sleep};
 
 /// After the model has finished, accounts may follow for so long.
-const ACCOUNTS_TIME: Duration = Duration::from_secs(5);
+const USAGE_GRACE: Duration = Duration::from_secs(5);
 /// After the last event, the end of the body may follow for so long; then the connection can be
 /// used again.
-const LINGER_TIME: Duration = Duration::from_millis(20);
+const DRAIN_GRACE: Duration = Duration::from_millis(20);
 
 /// The frames of an answer that arrives as `body`.
 ///
 /// Bytes without an event, such as comments, make an empty frame: a sign of life. Dropping the
 /// stream before its end closes the connection.
 pub(crate) fn chunks(
-    body: Incoming,
+    body: ResponseBody,
     framing: StreamFraming,
     reader: Box<dyn StreamReader>,
 ) -> ChunkStream {
     let splitter = EventSplitter::new(framing, MAX_EVENT_BYTES);
-    Box::pin(Reading { body, splitter, reader, patience: None, state: State::Open })
+    Box::pin(ResponseStream { body, splitter, reader, patience: None, state: State::Open })
 }
 
 /// The largest event: pictures come in events of several megabytes.
@@ -46,8 +45,8 @@ pub(crate) fn cut(because: impl Into<BoxError>) -> GatewayError {
     .with_source(because)
 }
 
-struct Reading {
-    body: Incoming,
+struct ResponseStream {
+    body: ResponseBody,
     splitter: EventSplitter,
     reader: Box<dyn StreamReader>,
     /// How long what may still follow is waited for, once the model has finished.
@@ -65,7 +64,7 @@ enum State {
 }
 
 /// A hand-written stream: it runs once for each piece of every streamed answer.
-impl Stream for Reading {
+impl Stream for ResponseStream {
     type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
@@ -76,16 +75,12 @@ impl Stream for Reading {
                 State::Failing(error) => return Poll::Ready(Some(Err(error))),
                 State::Open => this.state = State::Open,
             }
-            let frame = match Pin::new(&mut this.body).poll_frame(cx) {
+            let frame = match this.body.poll_data(cx) {
                 Poll::Pending => {
                     ready!(this.poll_patience(cx));
                     Some(this.close(Chunk::default()))
                 }
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(chunk) => this.take(chunk),
-                    // Trailers say nothing that we would believe.
-                    Err(_) => continue,
-                },
+                Poll::Ready(Some(Ok(data))) => this.take(data),
                 Poll::Ready(Some(Err(error))) => this.broken(error),
                 Poll::Ready(None) => Some(this.ended()),
             };
@@ -96,7 +91,7 @@ impl Stream for Reading {
     }
 }
 
-impl Reading {
+impl ResponseStream {
     /// Takes in what arrived. What follows the last event is read, so that the connection can be
     /// used again, and ignored.
     fn take(&mut self, chunk: Bytes) -> Option<Chunk> {
@@ -124,7 +119,7 @@ impl Reading {
     }
 
     /// After the finish nothing is missing; half an event is nothing.
-    fn broken(&mut self, error: hyper::Error) -> Option<Chunk> {
+    fn broken(&mut self, error: BodyError) -> Option<Chunk> {
         if self.reader.is_complete() || self.reader.is_finished() {
             return Some(self.close(Chunk::default()));
         }
@@ -160,7 +155,7 @@ impl Reading {
             self.patience = None;
             return Poll::Pending;
         }
-        let time = if self.reader.is_complete() { LINGER_TIME } else { ACCOUNTS_TIME };
+        let time = if self.reader.is_complete() { DRAIN_GRACE } else { USAGE_GRACE };
         let patience = self.patience.get_or_insert_with(|| Box::pin(time::sleep(time)));
         patience.as_mut().poll(cx)
     }

@@ -17,7 +17,7 @@ enum Does {
 use Does::{Fail, Say, SayLate};
 
 /// A resolver that does one of these after the other, and counts.
-fn resolver(script: &[Does]) -> (Names, Arc<AtomicUsize>) {
+fn resolver(script: &[Does]) -> (CachingResolver, Arc<AtomicUsize>) {
     let (script, asked) = (Mutex::new(VecDeque::from(script.to_vec())), Arc::default());
     let counted: Arc<AtomicUsize> = Arc::clone(&asked);
     let lookup = move |_| {
@@ -35,7 +35,7 @@ fn resolver(script: &[Does]) -> (Names, Arc<AtomicUsize>) {
         }
         .boxed()
     };
-    (Names { lookup: Arc::new(lookup), limit: LIMIT, known: Arc::default() }, asked)
+    (CachingResolver { lookup: Arc::new(lookup), limit: LIMIT, entries: Arc::default() }, asked)
 }
 
 fn address(last: u8) -> SocketAddr {
@@ -43,9 +43,9 @@ fn address(last: u8) -> SocketAddr {
 }
 
 /// The last part of the address that is found, if one is, and how long that takes.
-async fn find(names: &Names) -> (Option<u8>, Duration) {
+async fn find(names: &CachingResolver) -> (Option<u8>, Duration) {
     let began = Instant::now();
-    let found = names.clone().find("model.example".to_owned()).await;
+    let found = names.resolve("model.example").await;
     let last = found.ok().map(|all| match all.as_slice() {
         [SocketAddr::V4(it)] => it.ip().octets()[3],
         other => panic!("{other:?}"),
@@ -115,18 +115,18 @@ async fn many_ask_once() {
 async fn names_are_forgotten() {
     let (names, _) = resolver(&[Say(1)]);
     for name in 0..100 {
-        let _ = names.clone().find(format!("{name}.example")).await;
+        let _ = names.resolve(&format!("{name}.example")).await;
     }
-    assert_eq!(names.known().len(), 1, "only that which has an address");
-    time::advance(KEPT).await;
+    assert_eq!(names.entries().len(), 1, "only that which has an address");
+    time::advance(STALE_LIMIT).await;
     let _ = find(&names).await;
-    assert_eq!(names.known().len(), 0);
+    assert_eq!(names.entries().len(), 0);
 }
 
 #[tokio::test]
 async fn the_system_knows_the_machine_itself() {
-    let names = Names::of_the_system(Duration::from_secs(20));
-    let found = names.clone().find("localhost".to_owned()).await.unwrap();
+    let names = CachingResolver::system(Duration::from_secs(20));
+    let found = names.resolve("localhost").await.unwrap();
     assert!(found.iter().all(|it| it.ip().is_loopback()) && !found.is_empty(), "{found:?}");
-    assert!(names.find("a".repeat(64)).await.is_err());
+    assert!(names.resolve(&"a".repeat(64)).await.is_err());
 }

@@ -1,9 +1,17 @@
+//! The client against servers of all manners.
+
+mod exchanges;
+mod reuse;
+
 use super::*;
+use bytes::Bytes;
+use gateway_core::GatewayError;
+use http::Request;
 use rustls::{
     ServerConfig,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -13,12 +21,12 @@ use tokio_rustls::TlsAcceptor;
 
 // An authority, and certificates with one key: for `localhost`, for another name, one that has
 // expired, and one that nobody vouches for.
-const AUTHORITY: &[u8] = include_bytes!("pki/ca.der");
-const GOOD: &[u8] = include_bytes!("pki/good.der");
-const OTHER: &[u8] = include_bytes!("pki/other.der");
-const EXPIRED: &[u8] = include_bytes!("pki/expired.der");
-const SELF_SIGNED: &[u8] = include_bytes!("pki/self.der");
-const KEY: &[u8] = include_bytes!("pki/leaf.der");
+const AUTHORITY: &[u8] = include_bytes!("../pki/ca.der");
+const GOOD: &[u8] = include_bytes!("../pki/good.der");
+const OTHER: &[u8] = include_bytes!("../pki/other.der");
+const EXPIRED: &[u8] = include_bytes!("../pki/expired.der");
+const SELF_SIGNED: &[u8] = include_bytes!("../pki/self.der");
+const KEY: &[u8] = include_bytes!("../pki/leaf.der");
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
 
@@ -83,7 +91,10 @@ async fn send(address: SocketAddr, limit: Duration) -> String {
         .unwrap();
     match client.exchange(request).await {
         Ok(answer) => String::from_utf8(answer.into_body().to_vec()).unwrap(),
-        Err(error) => format!("{:?} {}", error.kind(), error.code()),
+        Err(error) => {
+            let error = GatewayError::from(error);
+            format!("{:?} {}", error.kind(), error.code())
+        }
     }
 }
 

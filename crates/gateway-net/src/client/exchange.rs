@@ -1,0 +1,180 @@
+//! A request and its response: which connection it takes, and what becomes of it.
+
+use super::{
+    body::ResponseBody,
+    connector::{Connected, Connector},
+    error::{ExchangeError, SettingsError},
+    h1::{ConnectionLost, HeadParser, Http1Body, Http1Connection},
+    host::Origin,
+    http2::{Http2Failure, Http2Sender},
+    pool::Pool,
+    request::RequestTemplate,
+    response::UpstreamResponse,
+    settings::ClientSettings,
+    stream::UpstreamStream,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use std::{fmt, future::poll_fn, sync::Arc, time::Duration};
+
+/// The longest response that [`HttpClient::exchange`] reads.
+const MAX_EXCHANGE: usize = 64 << 10;
+
+/// A client with connections of its own. Clones share them.
+#[derive(Clone)]
+pub struct HttpClient(Arc<Client>);
+
+struct Client {
+    pool: Arc<Pool>,
+    connector: Connector,
+    /// The time for the head of a response, from its first byte to its last.
+    head_limit: Duration,
+}
+
+impl HttpClient {
+    /// Returns a client without connections.
+    ///
+    /// # Errors
+    ///
+    /// If one of the extra roots is not a certificate.
+    pub fn new(settings: &ClientSettings) -> Result<Self, SettingsError> {
+        Ok(Self(Arc::new(Client {
+            pool: Pool::new(settings),
+            connector: Connector::new(settings)?,
+            head_limit: settings.connect_timeout,
+        })))
+    }
+
+    /// Prepares what is the same in every request of `method` to `uri`.
+    ///
+    /// # Errors
+    ///
+    /// If `uri` is not an absolute address of HTTP.
+    pub fn prepare(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+    ) -> Result<RequestTemplate, ExchangeError> {
+        let origin = Origin::of(&uri).ok_or(ExchangeError::Address)?;
+        Ok(RequestTemplate::new(self.0.pool.host(origin), method, uri, headers))
+    }
+
+    /// Sends a request with `extra` fields, which replace those of the same name in the template, and
+    /// waits for the head of the response.
+    ///
+    /// A reused connection that turns out to be closed before a byte of the request was sent is
+    /// replaced once by a new one; what was sent is never sent again.
+    ///
+    /// # Errors
+    ///
+    /// If there is no connection, it ends before the head of a response, or what comes is no HTTP.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection, or ends the stream of HTTP/2.
+    pub async fn send<'a>(
+        &self,
+        template: &RequestTemplate,
+        extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        body: &[Bytes],
+    ) -> Result<UpstreamResponse, ExchangeError> {
+        let host = template.host();
+        if let Some(sender) = host.http2() {
+            match send_http2(sender, template, extra.clone(), body).await {
+                Err(Http2Failure::NotSent) => {}
+                Err(Http2Failure::Failed(error)) => return Err(error),
+                Ok(response) => return Ok(response),
+            }
+        } else if let Some(stream) = host.check_out() {
+            match self.send_http1(stream, template, extra.clone(), body).await {
+                Err(lost) if lost.is_unsent() => {}
+                response => return response.map_err(Into::into),
+            }
+        }
+        match self.0.connector.connect(&host.origin).await? {
+            Connected::Http1(stream) => {
+                self.send_http1(stream, template, extra, body).await.map_err(Into::into)
+            }
+            Connected::Http2(stream) => {
+                let sender = Http2Sender::handshake(stream).await?;
+                host.share(sender.clone());
+                send_http2(sender, template, extra, body).await.map_err(|failure| match failure {
+                    Http2Failure::NotSent => ExchangeError::Closed(None),
+                    Http2Failure::Failed(error) => error,
+                })
+            }
+        }
+    }
+
+    async fn send_http1<'a>(
+        &self,
+        stream: UpstreamStream,
+        template: &RequestTemplate,
+        extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        body: &[Bytes],
+    ) -> Result<UpstreamResponse, ConnectionLost> {
+        let mut connection = Box::new(Http1Connection::new(stream, Arc::clone(template.host())));
+        let is_head = *template.method() == Method::HEAD;
+        let mut parser = HeadParser::new(is_head, self.0.head_limit);
+        let mut is_started = false;
+        let (parsed, start) = poll_fn(|cx| {
+            if !is_started {
+                is_started = true;
+                let write = |out: &mut Vec<u8>| template.write_head(out, extra.clone(), body);
+                connection.start(cx, write, body);
+            }
+            connection.poll_head(cx, &mut parser)
+        })
+        .await?;
+        let head = parsed.head;
+        let body = Http1Body::new(connection, parsed.body, parsed.keep_alive, start);
+        Ok(UpstreamResponse { head, body: ResponseBody::http1(body) })
+    }
+
+    /// Gets `address` and returns the status of the response, whose body is not read.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be reached, or is not an address.
+    pub async fn status(&self, address: &str) -> Result<u16, ExchangeError> {
+        let uri = address.parse().map_err(|_| ExchangeError::Address)?;
+        let template = self.prepare(Method::GET, uri, HeaderMap::new())?;
+        Ok(self.send(&template, std::iter::empty(), &[]).await?.head.status.as_u16())
+    }
+
+    /// Sends `request` and waits for the whole response, of which 64 KiB at most are read.
+    ///
+    /// # Errors
+    ///
+    /// If there is no response, or a longer one.
+    pub async fn exchange(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, ExchangeError> {
+        let (head, body) = request.into_parts();
+        let template = self.prepare(head.method, head.uri, head.headers)?;
+        let UpstreamResponse { head, body } =
+            self.send(&template, std::iter::empty(), &[body]).await?;
+        let mut response = Response::new(body.collect(MAX_EXCHANGE).await?);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.to_map();
+        Ok(response)
+    }
+}
+
+async fn send_http2<'a>(
+    mut sender: Http2Sender,
+    template: &RequestTemplate,
+    extra: impl Iterator<Item = (&'a str, &'a str)>,
+    body: &[Bytes],
+) -> Result<UpstreamResponse, Http2Failure> {
+    let (head, body) = sender.send(template, extra, body).await?;
+    Ok(UpstreamResponse { head, body: ResponseBody::http2(body) })
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! Requests: what is the same in each to an address, prepared once, and what differs.
+
+use super::pool::Host;
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
+    header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE},
+};
+use std::{fmt, sync::Arc};
+
+/// Fields that are the connection's business and not the request's.
+const OF_THE_CONNECTION: [HeaderName; 5] =
+    [CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE];
+
+/// The part of requests to one address that is the same in each of them.
+///
+/// Its head is written once; a request adds its length and the fields that differ. Clones are cheap.
+#[derive(Clone)]
+pub struct RequestTemplate(Arc<Template>);
+
+struct Template {
+    host: Arc<Host>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    /// The request line and the fields, as they are written.
+    head: Box<[u8]>,
+}
+
+impl RequestTemplate {
+    pub(super) fn new(host: Arc<Host>, method: Method, uri: Uri, mut headers: HeaderMap) -> Self {
+        for name in OF_THE_CONNECTION {
+            headers.remove(name);
+        }
+        let mut head = Vec::with_capacity(512);
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        for part in [method.as_str(), " ", path, " HTTP/1.1\r\n"] {
+            head.extend_from_slice(part.as_bytes());
+        }
+        let host_field = headers.get(HOST).map(HeaderValue::as_bytes);
+        let authority = host_field.or_else(|| host_with_port(&uri).map(str::as_bytes));
+        write_field(&mut head, HOST.as_str(), authority.unwrap_or_default());
+        for (name, value) in headers.iter().filter(|(name, _)| **name != HOST) {
+            write_field(&mut head, name.as_str(), value.as_bytes());
+        }
+        Self(Arc::new(Template { host, method, uri, headers, head: head.into() }))
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// The address.
+    pub fn uri(&self) -> &Uri {
+        &self.0.uri
+    }
+
+    /// The fields of every request.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    pub(super) fn host(&self) -> &Arc<Host> {
+        &self.0.host
+    }
+
+    /// Writes the head of a request with `extra` fields, which replace those of the same name. A
+    /// field that cannot be written is left out.
+    pub(super) fn write_head<'a>(
+        &self,
+        out: &mut Vec<u8>,
+        extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        body: &[Bytes],
+    ) {
+        let extra = extra.filter(|(name, value)| is_name(name) && is_value(value));
+        if extra.clone().any(|(name, _)| self.0.headers.contains_key(name)) {
+            self.write_without(out, extra.clone());
+        } else {
+            out.extend_from_slice(&self.0.head);
+        }
+        for (name, value) in extra {
+            write_field(out, name, value.as_bytes());
+        }
+        // A body may follow, or the method says that one is expected.
+        let length: usize = body.iter().map(Bytes::len).sum();
+        if length > 0 || matches!(self.0.method, Method::POST | Method::PUT | Method::PATCH) {
+            out.extend_from_slice(b"content-length: ");
+            write_number(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Writes the head again, without the fields that `extra` replaces.
+    fn write_without<'a>(
+        &self,
+        out: &mut Vec<u8>,
+        extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) {
+        let mut headers = self.0.headers.clone();
+        for (name, _) in extra {
+            headers.remove(name);
+        }
+        let Template { host, method, uri, .. } = &*self.0;
+        let rest = Self::new(Arc::clone(host), method.clone(), uri.clone(), headers);
+        out.extend_from_slice(&rest.0.head);
+    }
+}
+
+impl fmt::Debug for RequestTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers hold credentials.
+        let Template { method, uri, .. } = &*self.0;
+        f.debug_struct("RequestTemplate")
+            .field("method", method)
+            .field("uri", uri)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Host and port as they stand in `uri`, without credentials, and without the usual port.
+fn host_with_port(uri: &Uri) -> Option<&str> {
+    let authority = uri.authority()?.as_str();
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let usual = match uri.scheme_str() {
+        Some("https") => ":443",
+        _ => ":80",
+    };
+    Some(host.strip_suffix(usual).unwrap_or(host))
+}
+
+fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_number(out: &mut Vec<u8>, number: usize) {
+    let mut digits = [0; 20];
+    let (mut rest, mut at) = (number, digits.len());
+    for place in digits.iter_mut().rev() {
+        *place = b"0123456789".get(rest % 10).copied().unwrap_or_default();
+        rest /= 10;
+        at -= 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+/// Whether `name` may stand before a colon.
+fn is_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
+}
+
+/// Whether `value` may stand in a line.
+fn is_value(value: &str) -> bool {
+    value.bytes().all(|byte| byte == b'\t' || (b' '..0x7f).contains(&byte))
+}
