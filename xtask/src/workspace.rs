@@ -30,6 +30,20 @@ pub(crate) struct Package {
     pub name: String,
     /// What it is for, in a line.
     pub description: Option<String>,
+    /// Its version.
+    pub version: String,
+    /// The page that introduces it, from its folder.
+    pub readme: Option<PathBuf>,
+    /// Where its sources are.
+    pub repository: Option<String>,
+    /// Its licence.
+    pub license: Option<String>,
+    /// Search terms.
+    pub keywords: Vec<String>,
+    /// Categories of the registry.
+    pub categories: Vec<String>,
+    /// The registries that it may be published to; all of them without a list.
+    pub publish: Option<Vec<String>>,
     /// Its manifest.
     pub manifest_path: PathBuf,
     /// What it depends on directly.
@@ -43,6 +57,18 @@ pub(crate) struct Dependency {
     pub name: String,
     /// `dev`, `build`, or nothing for one that ships.
     pub kind: Option<String>,
+    /// The versions that will do, as in `^1.2`; `*` if none is named.
+    #[serde(default)]
+    pub req: String,
+    /// The folder, for one of this workspace.
+    pub path: Option<PathBuf>,
+}
+
+impl Package {
+    /// Whether it may be published anywhere.
+    pub(crate) fn is_published(&self) -> bool {
+        self.publish.as_ref().is_none_or(|registries| !registries.is_empty())
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,6 +147,24 @@ fn is_of_package(name: &OsStr) -> bool {
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// A package without anything.
+#[cfg(test)]
+pub(crate) fn package(name: &str) -> Package {
+    Package {
+        name: name.to_owned(),
+        description: None,
+        version: "0.1.0".to_owned(),
+        readme: None,
+        repository: None,
+        license: None,
+        keywords: Vec::new(),
+        categories: Vec::new(),
+        publish: Some(Vec::new()),
+        manifest_path: "Cargo.toml".into(),
+        dependencies: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -1,50 +1,31 @@
 //! Dependencies point inward.
 
+use super::Source;
 use crate::workspace::{Package, Workspace};
 use xshell::cmd;
 
-/// The members of the workspace, and the other members that each may depend on.
+/// The crates of the layout, and the other crates that each may depend on.
 ///
-/// Those without a list are at the outside and may know everything.
+/// Those without a list are at the outside and may know everything. A crate that is not there yet
+/// may stand here; one that is there and does not stand here needs a reason first.
 const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-core", Some(&[])),
-    ("gateway-config", Some(&["gateway-core"])),
-    // Breakers have states of their own, and OTLP travels by the client of everything else.
-    ("gateway-telemetry", Some(&["gateway-core", "gateway-net", "gateway-resilience"])),
     ("gateway-wire", Some(&["gateway-core"])),
     ("gateway-net", Some(&["gateway-core"])),
     ("gateway-providers", Some(&["gateway-core", "gateway-net", "gateway-wire"])),
-    ("gateway-tools", Some(&["gateway-core", "gateway-resilience"])),
-    // It keeps objects of the Responses API, and has to read and write them.
-    ("gateway-sessions", Some(&["gateway-core", "gateway-wire"])),
     ("gateway-resilience", Some(&["gateway-core"])),
     ("gateway-limits", Some(&["gateway-core"])),
+    // It keeps objects of the Responses API, and has to read and write them.
+    ("gateway-sessions", Some(&["gateway-core", "gateway-wire"])),
+    // A service that fails is shielded by a circuit breaker, as a provider is.
+    ("gateway-tools", Some(&["gateway-core", "gateway-resilience"])),
     ("gateway-store", Some(&["gateway-core"])),
+    ("gateway-engine", Some(ENGINE)),
+    ("gateway-http", Some(HTTP)),
+    ("gateway-config", Some(&["gateway-core"])),
+    // Breakers have states of their own, and OTLP travels by the client of everything else.
+    ("gateway-telemetry", Some(&["gateway-core", "gateway-net", "gateway-resilience"])),
     ("gateway-console", Some(&[])),
-    (
-        "gateway-engine",
-        Some(&[
-            "gateway-core",
-            "gateway-limits",
-            "gateway-providers",
-            "gateway-resilience",
-            "gateway-sessions",
-            "gateway-tools",
-            "gateway-wire",
-        ]),
-    ),
-    // The rules of a session's history are pure, and a turn is part of a request's path.
-    (
-        "gateway-http",
-        Some(&[
-            "gateway-console",
-            "gateway-core",
-            "gateway-engine",
-            "gateway-limits",
-            "gateway-sessions",
-            "gateway-wire",
-        ]),
-    ),
     ("gateway-server", None),
     // What is fuzzed is what reads bytes of others.
     ("gateway-fuzz", None),
@@ -52,8 +33,36 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("xtask", Some(&[])),
 ];
 
-/// Libraries that one crate alone may name, so that they can be replaced in a day.
-const OWNED: &[(&str, &str)] = &[("fred", "gateway-store"), ("figment", "gateway-config")];
+/// The request, from bytes to bytes, without HTTP.
+const ENGINE: &[&str] = &[
+    "gateway-core",
+    "gateway-limits",
+    "gateway-providers",
+    "gateway-resilience",
+    "gateway-sessions",
+    "gateway-tools",
+    "gateway-wire",
+];
+
+/// The endpoints: the engine and the wire, and what endpoints of their own serve.
+const HTTP: &[&str] = &[
+    "gateway-console",
+    "gateway-core",
+    "gateway-engine",
+    "gateway-limits",
+    "gateway-sessions",
+    "gateway-wire",
+];
+
+/// Libraries that named crates alone may name, so that they can be replaced in a day.
+const OWNED: &[(&str, &[&str])] = &[
+    ("figment", &["gateway-config"]),
+    ("fred", &["gateway-store"]),
+    ("redb", &["gateway-store"]),
+];
+
+/// Parts of libraries that named crates alone may name in their sources.
+const OWNED_PATHS: &[(&str, &[&str])] = &[(concat!("hyper_util::", "client"), &["gateway-net"])];
 
 /// What a crate must never reach, however indirectly: what waits or connects.
 const UNREACHABLE: &[(&str, &[&str])] = &[
@@ -64,9 +73,10 @@ const UNREACHABLE: &[(&str, &[&str])] = &[
     ("gateway-limits", &["fred", "http", "hyper", "reqwest"]),
 ];
 
-/// Checks the manifests, and what follows from them.
-pub(super) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+/// Checks the manifests, what follows from them, and the sources.
+pub(super) fn check(workspace: &Workspace, files: &[Source]) -> anyhow::Result<Vec<String>> {
     let mut problems: Vec<String> = workspace.packages.iter().flat_map(direct).collect();
+    problems.extend(files.iter().flat_map(named));
     for (package, unreachable) in UNREACHABLE {
         let tree = cmd!(
             workspace.shell,
@@ -87,8 +97,8 @@ fn direct(package: &Package) -> Vec<String> {
     let mut problems = Vec::new();
     for dependency in &package.dependencies {
         let other = dependency.name.as_str();
-        let owner = OWNED.iter().find(|(library, _)| *library == other).map(|(_, owner)| *owner);
-        if owner.is_some_and(|owner| owner != name) {
+        let owners = OWNED.iter().find(|(library, _)| *library == other);
+        if owners.is_some_and(|(_, owners)| !owners.contains(&name)) {
             problems.push(format!("{name} must not name {other}"));
         }
         let ships = dependency.kind.as_deref() != Some("dev");
@@ -98,6 +108,21 @@ fn direct(package: &Package) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Looks for parts of libraries in a file of a crate that must not name them. Tests may.
+fn named(file: &Source) -> Vec<String> {
+    let mut folders = file.path.split('/');
+    let (Some("crates" | "bins"), Some(name), Some("src")) =
+        (folders.next(), folders.next(), folders.next())
+    else {
+        return Vec::new();
+    };
+    let code = file.text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let wrong = OWNED_PATHS.iter().filter(|(path, owners)| {
+        !owners.contains(&name) && !file.path.contains("/tests") && code.contains(path)
+    });
+    wrong.map(|(path, _)| format!("{} must not name {path}", file.path)).collect()
 }
 
 /// Reads what `cargo tree --prefix none` prints: a package a line, its name first.
@@ -113,7 +138,8 @@ fn indirect(package: &str, tree: &str, unreachable: &[&str]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{direct, indirect};
+    use super::super::source;
+    use super::{direct, indirect, named};
     use crate::workspace::{Dependency, Package};
 
     /// `dependencies` are names; `dev:` comes before those of tests.
@@ -121,14 +147,11 @@ mod tests {
         let dependencies = dependencies.split_whitespace().map(|word| {
             let (kind, name) =
                 word.split_once(':').map_or((None, word), |(kind, name)| (Some(kind), name));
-            Dependency { name: name.to_owned(), kind: kind.map(str::to_owned) }
+            let kind = kind.map(str::to_owned);
+            Dependency { name: name.to_owned(), kind, req: String::new(), path: None }
         });
-        let package = Package {
-            name: name.to_owned(),
-            description: None,
-            manifest_path: "Cargo.toml".into(),
-            dependencies: dependencies.collect(),
-        };
+        let package =
+            Package { dependencies: dependencies.collect(), ..crate::workspace::package(name) };
         direct(&package).len()
     }
 
@@ -136,7 +159,7 @@ mod tests {
     fn inward_is_fine() {
         assert_eq!(broken("gateway-wire", "gateway-core serde"), 0);
         assert_eq!(broken("gateway-tools", "gateway-core gateway-resilience"), 0);
-        assert_eq!(broken("gateway-server", "gateway-http gateway-store gateway-config"), 0);
+        assert_eq!(broken("gateway-server", "gateway-http gateway-store"), 0);
     }
 
     #[test]
@@ -156,6 +179,16 @@ mod tests {
         assert_eq!(broken("gateway-store", "fred"), 0);
         assert_eq!(broken("gateway-server", "fred"), 1);
         assert_eq!(broken("gateway-http", "dev:figment"), 1);
+        assert_eq!(broken("gateway-config", "figment"), 0);
+    }
+
+    #[test]
+    fn client_of_connections_is_named_by_its_owner_only() {
+        let text = concat!("use hyper_util::", "client::legacy::Client;\n");
+        let broken = |path| named(&source(path, text)).len();
+        assert_eq!(broken("crates/gateway-net/src/pool.rs"), 0);
+        assert_eq!(broken("crates/gateway-engine/src/lib.rs"), 1);
+        assert_eq!(broken("crates/gateway-engine/tests/it.rs"), 0);
     }
 
     #[test]
