@@ -5,6 +5,7 @@
 //! median of the processor time per request, or per chunk of a stream, and its ratio to that of
 //! the bare proxy.
 
+mod instructions;
 mod load;
 mod memory;
 mod programs;
@@ -44,7 +45,20 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_memory: bool,
     #[command(flatten)]
+    gate: GateArguments,
+    #[command(flatten)]
     binary: Binary,
+}
+
+/// Whether and how to count instructions.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct GateArguments {
+    /// Count instructions and hold them against the committed counts; needs valgrind only
+    #[arg(long)]
+    gate: bool,
+    /// Commit the counts instead of comparing them
+    #[arg(long, requires = "gate")]
+    write: bool,
 }
 
 /// The samples of a scenario at a target.
@@ -52,6 +66,10 @@ type Samples = BTreeMap<(&'static str, Target), Vec<Sample>>;
 
 /// Measures, and prints tables.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.gate.gate {
+        let binary = arguments.binary.path(workspace)?;
+        return instructions::gate(workspace, &binary, arguments.gate.write);
+    }
     let sources = workspace.tools(arguments.dir.as_deref(), "bench")?;
     let folder = workspace.scratch("bench")?;
     let programs = Programs::build(workspace, &sources)?;

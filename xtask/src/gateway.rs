@@ -11,6 +11,7 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -125,28 +126,52 @@ impl Gateway {
         settings: Option<&Settings>,
         folder: &Path,
     ) -> anyhow::Result<Self> {
+        let mut command = unlimited(program);
+        let text = settings.map(Settings::text);
+        let port = Self::prepare(&mut command, text.as_deref(), folder)?;
+        if settings.is_some() {
+            command.envs(UNHINDERED.iter().copied());
+        } else {
+            // A newcomer asks less in a minute than a task does in a second.
+            command.env("LLM_GATEWAY_RATE_LIMIT_BURST", "60");
+        }
+        Self::run(&mut command, port, folder)
+    }
+
+    /// Prepares a command that runs the program, perhaps inside another, with a configuration.
+    /// Returns the port on which it will listen.
+    pub(crate) fn configure(
+        command: &mut Command,
+        config: &str,
+        folder: &Path,
+    ) -> anyhow::Result<u16> {
+        let port = Self::prepare(command, Some(config), folder)?;
+        command.env("LLM_GATEWAY_MAX_CONCURRENT_REQUESTS", "100000");
+        Ok(port)
+    }
+
+    fn prepare(command: &mut Command, config: Option<&str>, folder: &Path) -> anyhow::Result<u16> {
         let home = empty(&folder.join("gateway"))?;
         let port = free_port()?;
-        let mut command = unlimited(program);
         command.env_clear().current_dir(&home);
         command.envs(
             ["PATH", "HOME", "TMPDIR"].iter().filter_map(|name| Some((name, env::var_os(name)?))),
         );
         command.env("LLM_GATEWAY_HOST", "127.0.0.1").env("LLM_GATEWAY_PORT", port.to_string());
         command.env("LLM_GATEWAY_DATA_DIR", home.join("data"));
-        // Nobody balances load over a gateway that serves one task: it need not wait to be left.
+        // Nothing balances load over a gateway that serves one task: it need not wait to be left.
         command.env("LLM_GATEWAY_DRAIN_DELAY", "0s");
-        if settings.is_none() {
-            // A newcomer asks less in a minute than a task does in a second.
-            command.env("LLM_GATEWAY_RATE_LIMIT_BURST", "60");
-        }
-        if let Some(settings) = settings {
+        if let Some(config) = config {
             let file = home.join("gateway.toml");
-            fs::write(&file, settings.text())?;
-            command.env("LLM_GATEWAY_CONFIG", file).envs(UNHINDERED.iter().copied());
+            fs::write(&file, config)?;
+            command.env("LLM_GATEWAY_CONFIG", file);
         }
+        Ok(port)
+    }
+
+    fn run(command: &mut Command, port: u16, folder: &Path) -> anyhow::Result<Self> {
         let watch = Stopwatch::start();
-        let mut process = Background::start("gateway", &mut command, folder)?;
+        let mut process = Background::start("gateway", command, folder)?;
         process.answers(port, "/health", START)?;
         Ok(Self { process, port, started_in: watch.elapsed() })
     }

@@ -1,0 +1,96 @@
+//! Instructions and allocations of single requests and chunks, counted by callgrind.
+//!
+//! They repeat to a fraction of a percent on one kind of machine, whatever else it does, and need
+//! nothing beside this repository and valgrind. `bench --gate` holds them against the committed
+//! ones.
+
+mod answers;
+mod callgrind;
+mod client;
+mod committed;
+mod profile;
+mod scenarios;
+mod upstream;
+
+use self::{
+    callgrind::CountedGateway,
+    client::SequentialClient,
+    committed::CommittedCounts,
+    scenarios::{CountedScenario, SCENARIOS},
+    upstream::LockstepUpstream,
+};
+use crate::{
+    gateway::CLIENT_KEY,
+    terminal::{say, table},
+    workspace::Workspace,
+};
+use anyhow::ensure;
+use std::{fs, path::Path};
+
+/// The instructions and allocations of one request, or of one chunk of a stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct UnitCounts {
+    instructions: f64,
+    allocations: f64,
+}
+
+/// Counts, and compares with the committed counts; or commits them if `write`.
+///
+/// # Errors
+///
+/// If a count has risen above the committed one by more than the tolerance.
+pub(super) fn gate(workspace: &Workspace, binary: &Path, write: bool) -> anyhow::Result<()> {
+    if !callgrind::is_available() {
+        say("valgrind is not installed: the instruction counts are left out");
+        return Ok(());
+    }
+    let counted = count(workspace, binary)?;
+    let file = workspace.root.join(committed::FILE);
+    let committed = CommittedCounts::parse(&fs::read_to_string(&file).unwrap_or_default());
+    let rows = committed.compare(&counted);
+    say(table(&rows.cells));
+    if write {
+        fs::write(&file, CommittedCounts::text(&counted))?;
+        say(format!("wrote {}", committed::FILE));
+        return Ok(());
+    }
+    let problems = rows.problems.len();
+    rows.problems.iter().for_each(|problem| say(format!("bench: {problem}")));
+    ensure!(
+        problems == 0,
+        "{problems} counts have risen: `cargo xtask bench --gate --write` if meant"
+    );
+    Ok(())
+}
+
+/// Counts every scenario in one run of the gateway.
+fn count(workspace: &Workspace, binary: &Path) -> anyhow::Result<Vec<(&'static str, UnitCounts)>> {
+    let folder = workspace.scratch("callgrind")?;
+    let upstream = LockstepUpstream::start()?;
+    let config = scenarios::config(upstream.port());
+    let mut gateway = CountedGateway::start(binary, &config, &folder)?;
+    let mut client = SequentialClient::connect(gateway.port, CLIENT_KEY)?;
+    let mut counted = Vec::new();
+    for scenario in SCENARIOS {
+        let body = scenario.body();
+        let mut send =
+            |requests: u32| (0..requests).try_for_each(|_| client.chat(&body, &upstream));
+        send(scenario.requests)?;
+        let counts = gateway.count(|| send(scenario.requests))?;
+        counted.push((scenario.name, scenario.per_unit(counts)));
+    }
+    Ok(counted)
+}
+
+impl CountedScenario {
+    /// The counts of one request, or of one chunk.
+    fn per_unit(&self, counts: profile::ProfileCounts) -> UnitCounts {
+        let units = f64::from(self.units());
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let share = |count: u64| count as f64 / units;
+        UnitCounts {
+            instructions: share(counts.instructions),
+            allocations: share(counts.allocations),
+        }
+    }
+}
