@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Stopwatch,
-    console,
+    console, package,
     tally::Tally,
     terminal::{say, table},
     test, tidy,
@@ -29,6 +29,8 @@ fn steps(workspace: &Workspace, times: &mut Vec<Vec<String>>) -> anyhow::Result<
     step.run("clippy", || linted(workspace))?;
     step.run("doc", || documented(workspace))?;
     step.run("deny", || permitted(workspace))?;
+    step.run("features", || featureless(workspace))?;
+    step.run("package", || package::run(workspace, &package::Arguments::default()))?;
     let tally = step.run("test", || test::count(workspace))?;
     step.run("console", || console::in_ci(workspace))?;
     Ok(tally)
@@ -65,6 +67,12 @@ fn linted(workspace: &Workspace) -> anyhow::Result<()> {
 fn documented(workspace: &Workspace) -> anyhow::Result<()> {
     let doc = workspace.cargo("doc --workspace --no-deps --locked");
     Ok(doc.env("RUSTDOCFLAGS", "-D warnings").run()?)
+}
+
+/// The server without its optional parts.
+fn featureless(workspace: &Workspace) -> anyhow::Result<()> {
+    let check = workspace.cargo("check --package gateway-server --no-default-features --locked");
+    Ok(check.run()?)
 }
 
 /// Licences, bans and sources. Advisories change without us, and are asked for when we release.
