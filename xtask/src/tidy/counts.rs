@@ -8,13 +8,28 @@ use super::{
 };
 use crate::{terminal::say, workspace::Workspace};
 use anyhow::Context as _;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 /// The program that puts the crates together, and no more.
 const BINARY: &str = "gateway-server";
 
+/// Compares the counts with what is allowed, after lowering that if `write`.
+pub(super) fn check(
+    workspace: &Workspace,
+    files: &[Source],
+    write: bool,
+) -> anyhow::Result<Vec<String>> {
+    let measurements = measure(workspace, files);
+    let mut allowances = allowances(files);
+    if write {
+        allowances = ratchet::lowered(&measurements, &allowances);
+        fs::write(workspace.root.join(ratchet::FILE), allowances.text())?;
+    }
+    Ok(ratchet::check(&measurements, &allowances))
+}
+
 /// Counts every rule in every crate.
-pub(super) fn measure(workspace: &Workspace, files: &[Source]) -> Vec<Measurement> {
+fn measure(workspace: &Workspace, files: &[Source]) -> Vec<Measurement> {
     let code = rust_files(&workspace.root, &workspace.packages, files);
     let mut measurements = language::measure(&code, files);
     measurements.push(circles(&code));
@@ -24,7 +39,7 @@ pub(super) fn measure(workspace: &Workspace, files: &[Source]) -> Vec<Measuremen
 }
 
 /// Reads what is allowed.
-pub(super) fn allowances(files: &[Source]) -> Allowances {
+fn allowances(files: &[Source]) -> Allowances {
     let file = files.iter().find(|file| file.path == ratchet::FILE);
     Allowances::parse(file.map_or("", |file| &file.text))
 }

@@ -55,11 +55,8 @@ const HTTP: &[&str] = &[
 ];
 
 /// Libraries that named crates alone may name, so that they can be replaced in a day.
-const OWNED: &[(&str, &[&str])] = &[
-    ("figment", &["gateway-config"]),
-    ("fred", &["gateway-store"]),
-    ("redb", &["gateway-store"]),
-];
+const OWNED: &[(&str, &[&str])] =
+    &[("figment", &["gateway-config"]), ("fred", &["gateway-store"]), ("redb", &["gateway-store"])];
 
 /// Parts of libraries that named crates alone may name in their sources.
 const OWNED_PATHS: &[(&str, &[&str])] = &[(concat!("hyper_util::", "client"), &["gateway-net"])];

@@ -8,7 +8,7 @@ pub(in crate::tidy) const FILE: &str = "xtask/ratchet.txt";
 /// The first lines of the file.
 const HEAD: &str = "\
 # How often each crate may break a rule; `cargo xtask tidy` fails if a count rises.
-# `cargo xtask tidy --write` lowers the counts. After a conflict here, take either side and write.
+# `cargo xtask tidy --counts --write` lowers them. After a conflict here, take either side and write.
 ";
 
 /// How often each crate may break each rule.
