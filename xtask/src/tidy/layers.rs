@@ -25,7 +25,8 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-config", Some(&["gateway-core"])),
     // Breakers have states of their own, and OTLP travels by the client of everything else.
     ("gateway-telemetry", Some(&["gateway-core", "gateway-net", "gateway-resilience"])),
-    ("gateway-console", Some(&[])),
+    // It shows the requests of the engine while they run.
+    ("gateway-console", Some(&["gateway-core", "gateway-engine"])),
     ("gateway-server", None),
     // What is fuzzed is what reads bytes of others.
     ("gateway-fuzz", None),
