@@ -72,12 +72,12 @@ pub struct PlannedAttempt {
     /// Parameters that the translation would drop; an error if it is impossible.
     pub dropped: Result<DroppedParams, GatewayError>,
     /// Expected result of the cache lookup.
-    pub cache: Option<Cached>,
+    pub cache: Option<CacheStatus>,
 }
 
 /// The result of a cache lookup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Cached {
+pub enum CacheStatus {
     /// The answer was remembered, and is so old. It costs nothing.
     Hit {
         /// Age of the cached response.
@@ -91,7 +91,7 @@ pub enum Cached {
 
 /// Whether an answer may be remembered, as far as the caller and the gateway say.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Caching {
+pub enum CacheDirective {
     /// The response is not cacheable (default).
     #[default]
     Off,
@@ -102,7 +102,7 @@ pub enum Caching {
         /// The caller says that it can.
         wanted: bool,
         /// The caller wants an answer that is not remembered.
-        anew: bool,
+        refresh: bool,
     },
 }
 
@@ -145,7 +145,7 @@ impl fmt::Display for AttemptOutcome {
     }
 }
 
-impl Cached {
+impl CacheStatus {
     /// Returns the value of the `x-cache` header.
     pub const fn as_str(self) -> &'static str {
         match self {

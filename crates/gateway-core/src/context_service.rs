@@ -27,14 +27,14 @@ pub trait ContextService: Send + Sync {
         &self,
         text: &str,
         model: &str,
-        how: Shortening,
+        how: ContextShortening,
         context: &Context,
     ) -> Result<Option<String>>;
 }
 
 /// The strategy by which a text is shortened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Shortening {
+pub enum ContextShortening {
     /// Shortens the text as a whole.
     Whole,
     /// In pieces, each by itself.

@@ -28,7 +28,7 @@ impl EmbeddingCall {
 
 /// Vectors, and who made them.
 #[derive(Clone, Debug)]
-pub struct Embedded {
+pub struct EmbeddingResult {
     /// Metadata of the provider's response.
     pub meta: ResponseMeta,
     /// Embeddings and usage.

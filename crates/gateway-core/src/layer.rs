@@ -1,8 +1,8 @@
 //! The provider layer: a provider that wraps another.
 
 use crate::{
-    Dialect, Embedded, EmbeddingCall, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
-    Result, Target, UnavailableReason,
+    Dialect, EmbeddingCall, EmbeddingResult, PlannedAttempt, Provider, ProviderRequest,
+    ProviderResponse, Result, Target, UnavailableReason,
 };
 use async_trait::async_trait;
 use std::pin::Pin;
@@ -59,7 +59,7 @@ pub trait ProviderLayer: Send + Sync {
     }
 
     /// Forwards to [`Provider::embed`] by default.
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         self.inner().embed(call).await
     }
 }
@@ -106,7 +106,7 @@ impl<L: ProviderLayer> Provider for L {
         ProviderLayer::count_tokens(self, call)
     }
 
-    fn embed<'s, 'a>(&'s self, call: EmbeddingCall) -> Doing<'a, Result<Embedded>>
+    fn embed<'s, 'a>(&'s self, call: EmbeddingCall) -> Doing<'a, Result<EmbeddingResult>>
     where
         's: 'a,
         Self: 'a,

@@ -43,15 +43,17 @@ mod usage;
 
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
-    attempt::{Attempt, AttemptOutcome, Cached, Caching, PlannedAttempt, UnavailableReason},
+    attempt::{
+        Attempt, AttemptOutcome, CacheDirective, CacheStatus, PlannedAttempt, UnavailableReason,
+    },
     calendar::Date,
     chunk::{Chunk, ChunkStream},
-    context_service::{ContextService, Shortening},
+    context_service::{ContextService, ContextShortening},
     dialect::Dialect,
     dropped_params::DroppedParams,
     embedding::{
-        Embedded, EmbeddingCall, EmbeddingFormat, EmbeddingInput, EmbeddingRequest,
-        EmbeddingResponse, Vector,
+        EmbeddingCall, EmbeddingFormat, EmbeddingInput, EmbeddingRequest, EmbeddingResponse,
+        EmbeddingResult, Vector,
     },
     envelope::{Envelope, PresentMembers, RawRequest},
     error::{BoxError, ErrorKind, GatewayError, Result},

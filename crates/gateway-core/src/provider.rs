@@ -1,9 +1,9 @@
 //! The provider port: requests to and responses from model providers.
 
 use crate::{
-    Attempt, Cached, Caching, ChatRequest, ChatResponse, ChunkStream, Collector, Dialect,
-    DroppedParams, Embedded, EmbeddingCall, ModelCard, PlannedAttempt, RawRequest, Result,
-    UnavailableReason,
+    Attempt, CacheDirective, CacheStatus, ChatRequest, ChatResponse, ChunkStream, Collector,
+    Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ModelCard, PlannedAttempt, RawRequest,
+    Result, UnavailableReason,
 };
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -63,7 +63,7 @@ pub trait Provider: Send + Sync {
     /// # Errors
     ///
     /// Among others, if this provider has no embeddings.
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         let _ = call;
         Err(EmbeddingCall::unsupported())
     }
@@ -137,7 +137,7 @@ pub struct Context {
     /// Treatment of open circuits.
     pub breaker: BreakerHints,
     /// Whether the response may be cached.
-    pub caching: Caching,
+    pub caching: CacheDirective,
 }
 
 /// The treatment of circuit breakers by a request. The default respects them.
@@ -177,7 +177,7 @@ pub struct ResponseMeta {
     /// Targets that were tried or skipped before.
     pub attempts_log: Vec<Attempt>,
     /// Cache lookup result, if a cache is configured.
-    pub cache: Option<Cached>,
+    pub cache: Option<CacheStatus>,
 }
 
 impl ProviderRequest {

@@ -5,8 +5,8 @@ use crate::{
     metrics::ResponseTiming,
 };
 use gateway_core::{
-    Attempt, Cached, Chunk, ErrorKind, GatewayError, ModelCard, NanoDollars, ResponseMeta, Rule,
-    StreamEnd, StreamEvent, StreamObserver, Target, Usage,
+    Attempt, CacheStatus, Chunk, ErrorKind, GatewayError, ModelCard, NanoDollars, ResponseMeta,
+    Rule, StreamEnd, StreamEvent, StreamObserver, Target, Usage,
 };
 use gateway_limits::{
     AdmissionPermit, Client, QuotaReservation, RequestLabels, RequestResult, TokenEstimate,
@@ -33,7 +33,7 @@ pub(crate) struct RequestAccounting {
     traceparent: Option<Arc<str>>,
     attempts: u32,
     failed_attempts: Vec<Attempt>,
-    cache: Option<Cached>,
+    cache: Option<CacheStatus>,
     first_output: Option<Instant>,
     usage: Option<Usage>,
     finish: Option<&'static str>,
@@ -217,7 +217,7 @@ impl RequestAccounting {
 
     /// Counts what is odd about the tokens that the provider reports.
     fn count_usage_anomalies(&self, end: StreamEnd<'_>, used: &AccountedUsage) {
-        if let Some(Cached::Hit { .. }) = self.cache {
+        if let Some(CacheStatus::Hit { .. }) = self.cache {
             return;
         }
         let usage = self.usage.unwrap_or_default();
@@ -276,7 +276,7 @@ impl RequestAccounting {
 
     /// The cost, if the price is known. A cached response costs nothing.
     fn cost(&self, usage: &Usage) -> Option<NanoDollars> {
-        if let Some(Cached::Hit { .. }) = self.cache {
+        if let Some(CacheStatus::Hit { .. }) = self.cache {
             return Some(NanoDollars::default());
         }
         let price = self.engine.limits.price(&self.provider, self.card.as_deref());

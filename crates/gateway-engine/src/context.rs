@@ -4,7 +4,7 @@ use crate::{
     Engine, MemoryLease, RequestHead,
     response::{RequestFailure, ResponseFacts},
 };
-use gateway_core::{Cached, GatewayError, Price, Provider, ResponseMeta, Route};
+use gateway_core::{CacheStatus, GatewayError, Price, Provider, ResponseMeta, Route};
 use gateway_limits::{AdmissionPermit, QuotaReservation, TokenEstimate};
 use std::{fmt, mem, sync::Arc};
 
@@ -56,7 +56,7 @@ impl RequestContext {
     /// The price of the model that answers; a cached response costs nothing.
     pub(crate) fn answering_price(&self, meta: &ResponseMeta) -> Option<Price> {
         match (meta.cache, &meta.card) {
-            (Some(Cached::Hit { .. }), _) => Some(Price::default()),
+            (Some(CacheStatus::Hit { .. }), _) => Some(Price::default()),
             (_, Some(card)) => self.engine.limits.price(&meta.provider, Some(card)),
             (_, None) => self.price,
         }

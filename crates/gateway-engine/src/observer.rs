@@ -1,6 +1,6 @@
 //! The port to whatever watches requests: log, console, exporters.
 
-use gateway_core::{Attempt, Cached, GatewayError, NanoDollars, Rule, Usage};
+use gateway_core::{Attempt, CacheStatus, GatewayError, NanoDollars, Rule, Usage};
 use std::{sync::Arc, time::Duration};
 
 /// Watches requests to models. Called on the request's own task: an implementation must not block.
@@ -81,7 +81,7 @@ pub struct RequestSummary<'a> {
     /// The attempts and skipped targets before the last one.
     pub failed_attempts: &'a [Attempt],
     /// What the response cache did, if there is one.
-    pub cache: Option<Cached>,
+    pub cache: Option<CacheStatus>,
     /// The tokens used, reported or estimated.
     pub usage: Usage,
     /// The tokens as the provider reported them, if it did.

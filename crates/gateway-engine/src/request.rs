@@ -4,7 +4,7 @@ use crate::{
     InFlight, MemoryLease, SessionDirective, context_fit::ContextMode, tools::ToolSelection,
 };
 use bytes::Bytes;
-use gateway_core::Caching;
+use gateway_core::CacheDirective;
 use gateway_limits::{AdmissionPermit, Client, Priority};
 use gateway_sessions::idempotency::Mark as IdempotencyToken;
 use std::{net::IpAddr, sync::Arc};
@@ -91,11 +91,11 @@ pub struct CacheDirective {
 
 impl CacheDirective {
     /// What the cache may do for a request that continues a session, or not.
-    pub(crate) fn mode(self, has_session: bool) -> Caching {
+    pub(crate) fn mode(self, has_session: bool) -> CacheDirective {
         match self.bypass {
-            Some(reason) => Caching::Bypass(reason),
-            None if has_session => Caching::Bypass("session"),
-            None => Caching::Allowed { wanted: self.wanted, anew: self.refresh },
+            Some(reason) => CacheDirective::Bypass(reason),
+            None if has_session => CacheDirective::Bypass("session"),
+            None => CacheDirective::Allowed { wanted: self.wanted, refresh: self.refresh },
         }
     }
 }

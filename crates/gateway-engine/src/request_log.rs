@@ -1,7 +1,7 @@
 //! The log line of each request to a model.
 
 use crate::{RequestObserver, RequestSummary};
-use gateway_core::{Attempt, Cached, GatewayError};
+use gateway_core::{Attempt, CacheStatus, GatewayError};
 use std::{error::Error as _, time::Duration};
 
 /// Logs one line for each request that ends, at level INFO with the target `gateway::outcome`.
@@ -25,7 +25,7 @@ impl RequestObserver for RequestLog {
             outcome = request.outcome,
             finish = request.finish,
             attempts = request.attempts,
-            cache = request.cache.map(Cached::as_str),
+            cache = request.cache.map(CacheStatus::as_str),
             passed_by = failed_attempts(request.failed_attempts),
             prompt_tokens = usage.prompt(),
             completion_tokens = usage.completion(),

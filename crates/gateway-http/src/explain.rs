@@ -6,7 +6,7 @@ use crate::{
     Endpoint, RequestBody, body, endpoint::Kind, failure::Failure, generation, reply,
     request::Origin, service::HttpService,
 };
-use gateway_core::{Cached, GatewayError, Result, UnavailableReason};
+use gateway_core::{CacheStatus, GatewayError, Result, UnavailableReason};
 use gateway_engine::{ExplainedTarget, Explanation, InboundRequest};
 use gateway_wire::InboundDialect;
 use http::{Request, Response, StatusCode};
@@ -112,10 +112,12 @@ fn unavailable(reason: UnavailableReason) -> Value {
     }
 }
 
-fn cache(verdict: Cached) -> Value {
+fn cache(verdict: CacheStatus) -> Value {
     match verdict {
-        Cached::Hit { age } => json!({ "verdict": verdict.as_str(), "age_seconds": age.as_secs() }),
-        Cached::Bypass(reason) => json!({ "verdict": verdict.as_str(), "reason": reason }),
-        Cached::Miss => json!({ "verdict": verdict.as_str() }),
+        CacheStatus::Hit { age } => {
+            json!({ "verdict": verdict.as_str(), "age_seconds": age.as_secs() })
+        }
+        CacheStatus::Bypass(reason) => json!({ "verdict": verdict.as_str(), "reason": reason }),
+        CacheStatus::Miss => json!({ "verdict": verdict.as_str() }),
     }
 }

@@ -28,8 +28,8 @@ use crate::{Credential, Descriptor};
 use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
-    Chunk, ChunkStream, Embedded, EmbeddingCall, Provider, ProviderRequest, ProviderResponse,
-    ResponseMeta, Result, StreamEvent, Target,
+    Chunk, ChunkStream, EmbeddingCall, EmbeddingResult, Provider, ProviderRequest,
+    ProviderResponse, ResponseMeta, Result, StreamEvent, Target,
 };
 use std::{future, sync::Arc, vec};
 use tokio::time;
@@ -74,11 +74,11 @@ impl Provider for Fake {
         }
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         let model = &call.target.model;
         time::sleep(script::pause(model)?).await;
         let response = vector::vectors(model, &call.request)?;
-        Ok(Embedded { meta: self.meta(&call.target), response })
+        Ok(EmbeddingResult { meta: self.meta(&call.target), response })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{endpoint::Endpoint, response_stream, services::Services};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
-    Chunk, ChunkStream, Context, Dialect, DroppedParams, Embedded, EmbeddingCall, ErrorKind,
+    Chunk, ChunkStream, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ErrorKind,
     GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
     ResponseMeta, Result, Target,
 };
@@ -89,7 +89,7 @@ impl Provider for HttpProvider {
         }
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         match &self.services.embedder {
             Some(embedder) => {
                 let vectors = embedder.embed(self, &call).await;

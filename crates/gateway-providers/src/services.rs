@@ -6,8 +6,8 @@ use crate::{
     http_provider::{self, OutboundRequest},
 };
 use gateway_core::{
-    Dialect, Embedded, EmbeddingCall, ErrorKind, GatewayError, ProviderRequest, ResponseMeta,
-    Result,
+    Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, ProviderRequest,
+    ResponseMeta, Result,
 };
 use gateway_wire::{EncodedRequest, TokenCounter, embeddings::EmbeddingDialect};
 
@@ -76,7 +76,7 @@ impl Embeddings {
         &self,
         provider: &HttpProvider,
         call: &EmbeddingCall,
-    ) -> Result<Embedded> {
+    ) -> Result<EmbeddingResult> {
         let EncodedRequest { body, dropped } =
             self.wire.embed_request(&call.request, &call.target.model)?;
         if call.strict {
@@ -91,7 +91,7 @@ impl Embeddings {
             card: call.target.card.clone(),
             ..provider.meta(&call.target.model)
         };
-        Ok(Embedded { meta, response: self.wire.read_embeddings(&call.request, &body)? })
+        Ok(EmbeddingResult { meta, response: self.wire.read_embeddings(&call.request, &body)? })
     }
 }
 

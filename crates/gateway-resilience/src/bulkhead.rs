@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use gateway_core::{
-    Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer, ProviderRequest,
-    ProviderResponse, Result,
+    EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider, ProviderLayer,
+    ProviderRequest, ProviderResponse, Result,
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
@@ -69,7 +69,7 @@ impl ProviderLayer for BulkheadLayer {
         self.inner.count_tokens(call).await
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         let _slot = self.acquire_slot().await?;
         self.inner.embed(call).await
     }

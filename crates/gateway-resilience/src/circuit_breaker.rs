@@ -9,7 +9,7 @@ use crate::{
 use async_trait::async_trait;
 use foldhash::HashMap;
 use gateway_core::{
-    Attempt, AttemptOutcome, Context, Embedded, EmbeddingCall, ErrorKind, GatewayError,
+    Attempt, AttemptOutcome, Context, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError,
     PlannedAttempt, Provider, ProviderLayer, ProviderRequest, ProviderResponse, ResponseMeta,
     Result, Target, UnavailableReason, observe, sync,
 };
@@ -206,7 +206,7 @@ impl ProviderLayer for CircuitBreakerLayer {
         }
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         let permit = self.admit(&call.target, &call.context)?;
         let embedded = self.inner.embed(call).await;
         match (embedded, permit) {

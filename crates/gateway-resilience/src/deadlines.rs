@@ -10,8 +10,8 @@
 use async_trait::async_trait;
 use futures_util::Stream;
 use gateway_core::{
-    Chunk, ChunkStream, Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer,
-    ProviderRequest, ProviderResponse, ResponseMeta, Result,
+    Chunk, ChunkStream, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider,
+    ProviderLayer, ProviderRequest, ProviderResponse, ResponseMeta, Result,
 };
 use std::{
     future::Future as _,
@@ -100,7 +100,7 @@ impl ProviderLayer for DeadlineLayer {
         counting.await.unwrap_or_else(|_| Err(self.timed_out(model)))
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         let model = Arc::clone(&call.target.model);
         let embedding = time::timeout(self.limits.total, self.inner.embed(call));
         embedding.await.unwrap_or_else(|_| Err(self.timed_out(model)))

@@ -4,7 +4,7 @@
 //! and no two are alike.
 
 use async_trait::async_trait;
-use gateway_core::{Embedded, EmbeddingCall, Provider, ProviderLayer, Result, sync};
+use gateway_core::{EmbeddingCall, EmbeddingResult, Provider, ProviderLayer, Result, sync};
 use std::{
     collections::VecDeque,
     fmt, pin,
@@ -47,7 +47,7 @@ impl HedgingLayer {
         sync::lock(&self.state)
     }
 
-    async fn embed_timed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed_timed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         let began = Instant::now();
         let embedded = self.inner.embed(call).await;
         if embedded.is_ok() {
@@ -91,7 +91,7 @@ impl ProviderLayer for HedgingLayer {
         self.inner.as_ref()
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         let late = self.lock().hedge_after();
         let Some(late) = late else { return self.embed_timed(call).await };
         let mut first = pin::pin!(self.embed_timed(call.clone()));
@@ -146,12 +146,12 @@ mod tests {
             Err(GatewayError::new(gateway_core::ErrorKind::Internal, "no"))
         }
 
-        async fn embed(&self, _: EmbeddingCall) -> Result<Embedded> {
+        async fn embed(&self, _: EmbeddingCall) -> Result<EmbeddingResult> {
             let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
             let millis = if number.is_multiple_of(21) { 1000 } else { 10 };
             time::sleep(Duration::from_millis(millis)).await;
             let meta = ResponseMeta { attempts: 1, ..ResponseMeta::default() };
-            Ok(Embedded { meta, response: EmbeddingResponse::default() })
+            Ok(EmbeddingResult { meta, response: EmbeddingResponse::default() })
         }
     }
 

@@ -10,8 +10,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use gateway_core::{
-    Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer, ProviderRequest,
-    ProviderResponse, Result, sync,
+    EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider, ProviderLayer,
+    ProviderRequest, ProviderResponse, Result, sync,
 };
 use std::{
     fmt,
@@ -113,14 +113,14 @@ impl ProviderLayer for RetryLayer {
         }
     }
 
-    async fn embed(&self, mut call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, mut call: EmbeddingCall) -> Result<EmbeddingResult> {
         let mut state = RetryState::new(&self.shared, call.context.attempts, true);
         loop {
             call.context.attempts = state.calls_left();
             match self.shared.inner.embed(call.clone()).await {
                 Ok(embedded) => {
                     let meta = state.attempt_log.attach_to_meta(embedded.meta);
-                    return Ok(Embedded { meta, ..embedded });
+                    return Ok(EmbeddingResult { meta, ..embedded });
                 }
                 Err(error) => state.backoff(error).await?,
             }

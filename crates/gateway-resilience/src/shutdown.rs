@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    ChunkStream, Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderLayer,
+    ChunkStream, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider, ProviderLayer,
     ProviderRequest, ProviderResponse, Result,
 };
 use std::{
@@ -47,7 +47,7 @@ impl ProviderLayer for ShutdownLayer {
         counting.await.unwrap_or_else(|| Err(shutting_down()))
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         let embedding = self.shutdown.run_until_cancelled(self.inner.embed(call));
         embedding.await.unwrap_or_else(|| Err(shutting_down()))
     }

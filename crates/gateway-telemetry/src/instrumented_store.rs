@@ -4,7 +4,7 @@ use crate::otel::Tracing;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Batch, Begun, Cache, Claim, ClientKey, ClientKeys, Decision, Events, Fingerprint, Fork,
+    Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Decision, Events, Fingerprint, Fork,
     Idempotency, Key, Ledger, Listing, NewSession, Outcome, Page, QuotaAsk, Quotas, ReasoningStore,
     Replay, ResponseStore, Session, SessionPatch, SessionStore, Settle, Slice, Snapshot,
     StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
@@ -114,7 +114,7 @@ ports! {
         get(keys: &[Key]) -> Vec<Option<StoredReasoning>>;
     }
     Idempotency as "idempotency" {
-        begin(key: &Key, fingerprint: &Fingerprint, token: &str, lease: Duration) -> Begun;
+        begin(key: &Key, fingerprint: &Fingerprint, token: &str, lease: Duration) -> BeginResult;
         finish(key: &Key, token: &str, replay: &Replay, ttl: Duration) -> bool;
         abandon(key: &Key, token: &str) -> ();
     }

@@ -2,7 +2,7 @@
 
 use gateway_core::{
     Json, ToolCall, ToolContext, ToolError, ToolErrorCode,
-    state::{Begun, Idempotency, Key, Replay, StoreError, Tenant},
+    state::{BeginResult, Idempotency, Key, Replay, StoreError, Tenant},
 };
 use sha2::{Digest as _, Sha256};
 use std::{fmt::Write as _, sync::Arc, time::Duration};
@@ -47,14 +47,16 @@ impl CallLedger {
         let token = Uuid::new_v4().to_string();
         let fingerprint = Sha256::digest(key.id()).into();
         match self.0.begin(&key, &fingerprint, &token, KEPT).await {
-            Ok(Begun::New) => {
+            Ok(BeginResult::New) => {
                 Ok(LedgerEntry::New(Some(RecordedCall { ledger: self.clone(), key, token })))
             }
-            Ok(Begun::Done(replay)) => match std::str::from_utf8(&replay.body).map(Json::parse) {
-                Ok(Ok(json)) => Ok(LedgerEntry::Done(json)),
-                Ok(Err(_)) | Err(_) => Err(in_doubt()),
-            },
-            Ok(Begun::InProgress | Begun::Mismatch) => Err(in_doubt()),
+            Ok(BeginResult::Done(replay)) => {
+                match std::str::from_utf8(&replay.body).map(Json::parse) {
+                    Ok(Ok(json)) => Ok(LedgerEntry::Done(json)),
+                    Ok(Err(_)) | Err(_) => Err(in_doubt()),
+                }
+            }
+            Ok(BeginResult::InProgress | BeginResult::Mismatch) => Err(in_doubt()),
             Err(error) => {
                 warn(&error);
                 Ok(LedgerEntry::New(None))

@@ -6,8 +6,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use gateway_core::{
-    Context, ContextService, ErrorKind, GatewayError, Result, Shortening, ToolContext, ToolError,
-    ToolErrorCode, sync,
+    Context, ContextService, ContextShortening, ErrorKind, GatewayError, Result, ToolContext,
+    ToolError, ToolErrorCode, sync,
 };
 use gateway_resilience::breaker;
 use http::Method;
@@ -184,12 +184,12 @@ impl ContextService for ContextManagementClient {
         &self,
         text: &str,
         model: &str,
-        how: Shortening,
+        how: ContextShortening,
         context: &Context,
     ) -> Result<Option<String>> {
         let optimization_config = match how {
-            Shortening::Whole => None,
-            Shortening::Pieces => Some(ChunkingReply { chunking: true }),
+            ContextShortening::Whole => None,
+            ContextShortening::Pieces => Some(ChunkingReply { chunking: true }),
         };
         let question = ProcessRequest { text, model, optimization_config };
         let processed: ProcessReply = self.post("/v1/context/process", &question, context).await?;

@@ -20,7 +20,7 @@ pub trait Idempotency: Send + Sync {
         fingerprint: &Fingerprint,
         token: &str,
         lease: Duration,
-    ) -> Result<Begun, StoreError>;
+    ) -> Result<BeginResult, StoreError>;
 
     /// Keeps the reply for `ttl`. Says whether the attempt was still ours to finish.
     async fn finish(
@@ -37,7 +37,7 @@ pub trait Idempotency: Send + Sync {
 
 /// The state of a request under an idempotency key.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Begun {
+pub enum BeginResult {
     /// The key is new: run the request.
     New,
     /// It is being done.

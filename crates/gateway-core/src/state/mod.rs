@@ -24,7 +24,7 @@ pub use self::{
     client_key::{ClientKey, ClientKeys, KeyHash},
     error::StoreError,
     gcra::Rate,
-    idempotency::{Begun, Fingerprint, Idempotency, Replay},
+    idempotency::{BeginResult, Fingerprint, Idempotency, Replay},
     key::{Key, Tenant},
     ledger::{Admitted, Batch, Closed, Ledger, Totals},
     quota::{

@@ -12,8 +12,8 @@ pub use self::decide::{ContextFit, ContextMode};
 use self::{decide::FitAction, texts::Place};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use gateway_core::{
-    ContextService, ErrorKind, GatewayError, Inspection, Payload, ProviderRequest, Result,
-    Shortening, ToolSpec, estimate,
+    ContextService, ContextShortening, ErrorKind, GatewayError, Inspection, Payload,
+    ProviderRequest, Result, ToolSpec, estimate,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -92,8 +92,8 @@ async fn act(
             // The service is asked about texts alone.
             Ok(Some(text.saturating_add(tool_tokens(chat.tools.iter(), model))))
         }
-        FitAction::Shorten => shorten(service, Shortening::Whole, request).await,
-        FitAction::ShortenInPieces => shorten(service, Shortening::Pieces, request).await,
+        FitAction::Shorten => shorten(service, ContextShortening::Whole, request).await,
+        FitAction::ShortenInPieces => shorten(service, ContextShortening::Pieces, request).await,
     }
 }
 
@@ -103,7 +103,7 @@ type ShortenedText = Result<(Place, Option<String>)>;
 /// Shortens the texts of the conversation. Dropping the future cancels the calls in progress.
 async fn shorten(
     service: &dyn ContextService,
-    how: Shortening,
+    how: ContextShortening,
     request: &mut ProviderRequest,
 ) -> Result<Option<u64>> {
     let (chat, model, context) = (request.request()?, &*request.target.model, &request.context);

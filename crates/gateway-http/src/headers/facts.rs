@@ -1,7 +1,7 @@
 //! What a reply reports in headers: provider, attempts, cost, limits, session, context window.
 
 use super::{cost, rate_limit};
-use gateway_core::{AttemptOutcome, Cached, ResponseMeta};
+use gateway_core::{AttemptOutcome, CacheStatus, ResponseMeta};
 use gateway_engine::{ContextFit, Decision, ResponseFacts};
 use gateway_sessions::Composed;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -42,7 +42,7 @@ pub(crate) fn write_meta(meta: &ResponseMeta, headers: &mut HeaderMap) {
     }
     if let Some(cached) = meta.cache {
         add("x-cache", cached.as_str());
-        if let Cached::Hit { age } = cached {
+        if let CacheStatus::Hit { age } = cached {
             add("age", &age.as_secs().to_string());
         }
     }
@@ -97,7 +97,7 @@ fn write_decision(decision: &Decision, meta: &ResponseMeta, headers: &mut Header
         "model": &*meta.model,
         "attempts": meta.attempts,
         "dropped": meta.dropped.iter().collect::<Vec<_>>(),
-        "cache": meta.cache.map(Cached::as_str),
+        "cache": meta.cache.map(CacheStatus::as_str),
     });
     if let Ok(value) = HeaderValue::from_bytes(report.to_string().as_bytes()) {
         headers.insert(HeaderName::from_static("x-gateway-decision"), value);

@@ -20,8 +20,8 @@ pub use self::{condition::FallbackCondition, target::FallbackTarget};
 use crate::{breaker_metrics, replay};
 use async_trait::async_trait;
 use gateway_core::{
-    Dialect, Embedded, EmbeddingCall, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
-    Result, Target, UnavailableReason, sync,
+    Dialect, EmbeddingCall, EmbeddingResult, PlannedAttempt, Provider, ProviderRequest,
+    ProviderResponse, Result, Target, UnavailableReason, sync,
 };
 use run::FallbackRun;
 use std::{
@@ -143,7 +143,7 @@ impl Provider for FallbackGroup {
         FallbackRun::new(&self.shared, call, "count_tokens").count_tokens().await
     }
 
-    async fn embed(&self, call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
         FallbackRun::new(&self.shared, call, "embed").embed().await
     }
 }

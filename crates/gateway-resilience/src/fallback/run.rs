@@ -11,8 +11,8 @@ use crate::{
     retry::MAX_UPSTREAM_CALLS,
 };
 use gateway_core::{
-    Embedded, EmbeddingCall, ErrorKind, GatewayError, Provider, ProviderRequest, ProviderResponse,
-    Result, UnavailableReason,
+    EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider, ProviderRequest,
+    ProviderResponse, Result, UnavailableReason,
 };
 use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -221,13 +221,13 @@ impl FallbackRun<ProviderRequest> {
 }
 
 impl FallbackRun<EmbeddingCall> {
-    pub(super) async fn embed(&mut self) -> Result<Embedded> {
+    pub(super) async fn embed(&mut self) -> Result<EmbeddingResult> {
         while let Some(NextCall { provider, index, request }) = self.next_call() {
             match provider.embed(request).await {
                 Ok(embedded) => {
                     self.record_success(index);
                     let meta = self.attempt_log.attach_to_meta(embedded.meta);
-                    return Ok(Embedded { meta, ..embedded });
+                    return Ok(EmbeddingResult { meta, ..embedded });
                 }
                 Err(error) => self.record_failure(error)?,
             }

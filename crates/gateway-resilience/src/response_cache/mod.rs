@@ -21,7 +21,7 @@ use crate::replay::{self, AttemptFuture, NextAttempt};
 use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
-    Cached as CacheStatus, Caching, GatewayError, Payload, PlannedAttempt, Provider, ProviderLayer,
+    CacheDirective, CacheStatus, GatewayError, Payload, PlannedAttempt, Provider, ProviderLayer,
     ProviderRequest, ProviderResponse, RawRequest, ResponseMeta, Result,
     state::{Cache, Key, Tenant},
 };
@@ -113,9 +113,9 @@ impl CacheShared {
     /// The reason to bypass the cache; `None` if caching is off.
     fn cache_key(&self, call: &ProviderRequest) -> Result<(Key, bool), Option<&'static str>> {
         let (wanted, refresh) = match call.context.caching {
-            Caching::Off => return Err(None),
-            Caching::Bypass(why) => return Err(Some(why)),
-            Caching::Allowed { wanted, anew } => (wanted, anew),
+            CacheDirective::Off => return Err(None),
+            CacheDirective::Bypass(why) => return Err(Some(why)),
+            CacheDirective::Allowed { wanted, refresh: anew } => (wanted, anew),
         };
         let original = cacheable(call, wanted).map_err(Some)?;
         let tenant = Tenant::new(Arc::clone(&call.context.tenant)).ok_or(Some("no_tenant"))?;

@@ -11,8 +11,8 @@
 
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
-    Cached, Chunk, ChunkStream, ErrorKind, GatewayError, ProviderResponse, ResponseMeta, Result,
-    StreamEvent, sync,
+    CacheStatus, Chunk, ChunkStream, ErrorKind, GatewayError, ProviderResponse, ResponseMeta,
+    Result, StreamEvent, sync,
 };
 use std::{
     collections::VecDeque,
@@ -316,8 +316,8 @@ impl Subscriber {
     }
 
     fn with_cache_status(&self, mut meta: ResponseMeta) -> ResponseMeta {
-        let shared = Cached::Hit { age: Duration::ZERO };
-        meta.cache = Some(if self.is_billed { Cached::Miss } else { shared });
+        let shared = CacheStatus::Hit { age: Duration::ZERO };
+        meta.cache = Some(if self.is_billed { CacheStatus::Miss } else { shared });
         meta
     }
 }

@@ -106,7 +106,7 @@ fn call() -> ProviderRequest {
     let mut call = ProviderRequest::new(ChatRequest::user("m", ""));
     call.payload = Payload::Raw(Arc::new(original));
     call.context.tenant = "t".into();
-    call.context.caching = Caching::Allowed { wanted: true, anew: false };
+    call.context.caching = CacheDirective::Allowed { wanted: true, refresh: false };
     call
 }
 

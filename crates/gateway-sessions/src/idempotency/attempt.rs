@@ -7,7 +7,7 @@ use super::{
 use bytes::Bytes;
 use gateway_core::{
     ErrorKind, GatewayError, Result,
-    state::{Begun, Fingerprint, Key, Replay, StoreError},
+    state::{BeginResult, Fingerprint, Key, Replay, StoreError},
 };
 use std::time::Duration;
 use tokio::{sync::oneshot, time};
@@ -77,17 +77,17 @@ impl Attempt {
         // If this fails, or nobody waits for it, it may have been announced all the same: it is
         // abandoned when it is dropped.
         let begun = attempt.name.begin(&fingerprint).await?;
-        attempt.open = begun == Begun::New;
+        attempt.open = begun == BeginResult::New;
         match begun {
-            Begun::New => {
+            BeginResult::New => {
                 let beating = desk.attempts.spawn(attempt.name.clone().beat(fingerprint));
                 attempt.beating = Some(AbortOnDropHandle::new(beating));
                 Ok(Beginning::Ours(attempt))
             }
-            Begun::Done(replay) if replay.status == TOO_LARGE => Err(reply_too_large()),
-            Begun::Done(replay) => Ok(Beginning::Known(replay)),
-            Begun::InProgress => Err(in_progress()),
-            Begun::Mismatch => Err(mismatch()),
+            BeginResult::Done(replay) if replay.status == TOO_LARGE => Err(reply_too_large()),
+            BeginResult::Done(replay) => Ok(Beginning::Known(replay)),
+            BeginResult::InProgress => Err(in_progress()),
+            BeginResult::Mismatch => Err(mismatch()),
         }
     }
 
@@ -143,7 +143,7 @@ impl Drop for Attempt {
 }
 
 impl Name {
-    async fn begin(&self, fingerprint: &Fingerprint) -> Result<Begun, StoreError> {
+    async fn begin(&self, fingerprint: &Fingerprint) -> Result<BeginResult, StoreError> {
         self.desk.store.begin(&self.key, fingerprint, &self.token, LEASE).await
     }
 
@@ -152,7 +152,10 @@ impl Name {
         loop {
             time::sleep(LEASE / 3).await;
             let begun = self.begin(&fingerprint).await;
-            if matches!(begun, Ok(Begun::InProgress | Begun::Mismatch | Begun::Done(_))) {
+            if matches!(
+                begun,
+                Ok(BeginResult::InProgress | BeginResult::Mismatch | BeginResult::Done(_))
+            ) {
                 return;
             }
         }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::conversations;
 use gateway_core::{
-    Caching, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Payload, Provider,
+    CacheDirective, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Payload, Provider,
     ProviderRequest, RawRequest, Result, state::Tenant,
 };
 use gateway_wire::{
@@ -95,9 +95,9 @@ async fn read(
     if let Some(request) = composed {
         call.payload = Payload::Parsed(Arc::new(request));
     }
-    if keeps && call.context.caching != Caching::Off {
+    if keeps && call.context.caching != CacheDirective::Off {
         // A kept answer has a name of its own.
-        call.context.caching = Caching::Bypass("kept");
+        call.context.caching = CacheDirective::Bypass("kept");
     }
     let keep = keeps.then(|| Keep::new(responses, tenant, record, fields.store));
     Ok(Plan { keep, background })

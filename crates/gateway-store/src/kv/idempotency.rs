@@ -6,7 +6,7 @@ use super::{
     write_txn::{ReadView as _, WriteTxn},
 };
 use crate::{clock::millis, limits::StoreLimits, record};
-use gateway_core::state::{Begun, Fingerprint, Key, Replay, StoreError};
+use gateway_core::state::{BeginResult, Fingerprint, Key, Replay, StoreError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub(super) fn begin(
     fingerprint: &Fingerprint,
     (token, process): (&str, u64),
     lease: Duration,
-) -> Result<Begun, StoreError> {
+) -> Result<BeginResult, StoreError> {
     let object = key_layout::object(RecordKind::Replay, key);
     let before = load(txn, &object)?;
     let live = before.as_ref();
@@ -69,7 +69,7 @@ pub(super) fn begin(
         object,
         record::write(&IdempotencyRecord { v, fingerprint, token, process, expires, done: None })?,
     );
-    Ok(Begun::New)
+    Ok(BeginResult::New)
 }
 
 fn seen(
@@ -77,16 +77,16 @@ fn seen(
     object: &[u8],
     record: &IdempotencyRecord,
     fingerprint: &Fingerprint,
-) -> Result<Begun, StoreError> {
+) -> Result<BeginResult, StoreError> {
     if record.fingerprint != *fingerprint {
-        return Ok(Begun::Mismatch);
+        return Ok(BeginResult::Mismatch);
     }
     match &record.done {
-        None => Ok(Begun::InProgress),
+        None => Ok(BeginResult::InProgress),
         Some(head) => {
             let body = txn.get(&key_layout::body(object))?.unwrap_or_default();
             let content_type = head.content_type.clone();
-            Ok(Begun::Done(Replay { status: head.status, content_type, body: body.into() }))
+            Ok(BeginResult::Done(Replay { status: head.status, content_type, body: body.into() }))
         }
     }
 }

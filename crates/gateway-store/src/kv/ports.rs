@@ -8,7 +8,7 @@ use crate::{clock::StoreClock, limits::StoreLimits, local::SessionClaims, record
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Batch, Begun, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
+    Batch, BeginResult, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
     Ledger, Listing, NewSession, Outcome, Page, ReasoningStore, Replay, ResponseStore, Session,
     SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredReasoning, StoredResponse,
     Tenant, Totals, Turn,
@@ -203,7 +203,7 @@ impl<E: KvEngine> Idempotency for KvStore<E> {
         fingerprint: &Fingerprint,
         token: &str,
         lease: Duration,
-    ) -> Result<Begun, StoreError> {
+    ) -> Result<BeginResult, StoreError> {
         let (key, fingerprint, token) = (key.clone(), *fingerprint, token.to_owned());
         let process = self.clock.started();
         // A crash that forgets an attempt has ended it too, unless what it did is out of reach.

@@ -4,7 +4,7 @@ use super::{RedisStore, keys, reply, script, sessions::integer};
 use crate::{clock::millis, record::SCHEMA};
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway_core::state::{Begun, Fingerprint, Idempotency, Key, Replay, StoreError};
+use gateway_core::state::{BeginResult, Fingerprint, Idempotency, Key, Replay, StoreError};
 use std::time::Duration;
 
 #[async_trait]
@@ -15,7 +15,7 @@ impl Idempotency for RedisStore {
         fingerprint: &Fingerprint,
         token: &str,
         lease: Duration,
-    ) -> Result<Begun, StoreError> {
+    ) -> Result<BeginResult, StoreError> {
         let arguments = vec![
             SCHEMA.into(),
             Bytes::copy_from_slice(fingerprint).into(),
@@ -26,13 +26,13 @@ impl Idempotency for RedisStore {
         let (word, rest) = reply::told(reply)?;
         let mut rest = rest.into_iter();
         match (&*word, rest.next(), rest.next(), rest.next()) {
-            ("NEW", ..) => Ok(Begun::New),
-            ("BUSY", ..) => Ok(Begun::InProgress),
-            ("MISMATCH", ..) => Ok(Begun::Mismatch),
+            ("NEW", ..) => Ok(BeginResult::New),
+            ("BUSY", ..) => Ok(BeginResult::InProgress),
+            ("MISMATCH", ..) => Ok(BeginResult::Mismatch),
             ("DONE", Some(status), Some(content_type), Some(body)) => {
                 let status = u16::try_from(reply::number(&status)?).unwrap_or_default();
                 let (content_type, body) = (reply::text(&content_type)?, reply::bytes(body)?);
-                Ok(Begun::Done(Replay { status, content_type, body }))
+                Ok(BeginResult::Done(Replay { status, content_type, body }))
             }
             ("SCHEMA", Some(schema), ..) => Err(reply::newer("replay", reply::number(&schema)?)),
             _ => Err(reply::unreadable()),

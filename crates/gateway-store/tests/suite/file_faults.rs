@@ -3,7 +3,7 @@
 use crate::backend::{Directory, key, minute, turn};
 use gateway_core::{
     NanoDollars,
-    state::{Begun, BudgetAsk, Decision, Outcome, QuotaAsk, Settle, Slice, StoreError},
+    state::{BeginResult, BudgetAsk, Decision, Outcome, QuotaAsk, Settle, Slice, StoreError},
 };
 use gateway_store::{
     Durability, DurabilityClass, EmbeddedSettings, StoreBackend, StoreSettings, Stores,
@@ -100,12 +100,12 @@ async fn idempotent_request_of_dead_process_is_taken_over() {
         stores.idempotency.begin(&key("k"), &[1; 32], token, lease).await.unwrap()
     };
     let stores = open(&path).await.unwrap();
-    assert_eq!(begin(&stores, "a").await, Begun::New);
-    assert_eq!(begin(&stores, "b").await, Begun::InProgress);
+    assert_eq!(begin(&stores, "a").await, BeginResult::New);
+    assert_eq!(begin(&stores, "b").await, BeginResult::InProgress);
     stores.close().await;
     let stores = open(&path).await.unwrap();
-    assert_eq!(begin(&stores, "b").await, Begun::New);
-    assert_eq!(begin(&stores, "c").await, Begun::InProgress);
+    assert_eq!(begin(&stores, "b").await, BeginResult::New);
+    assert_eq!(begin(&stores, "c").await, BeginResult::InProgress);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use gateway_core::{
     Dialect, NanoDollars, Reasoning, Seal, SealKind, Usage,
     state::{
-        Admitted, Batch, Begun, ClientKey, Closed, Events, Key, KeyHash, Outcome, ReasoningStore,
-        Replay, StoredReasoning, StoredResponse, Tenant, Totals,
+        Admitted, Batch, BeginResult, ClientKey, Closed, Events, Key, KeyHash, Outcome,
+        ReasoningStore, Replay, StoredReasoning, StoredResponse, Tenant, Totals,
     },
 };
 use gateway_store::StoreLimits;
@@ -90,17 +90,21 @@ pub(crate) async fn a_request_is_done_once(on: Which) {
     let it = &stores.idempotency;
     let (mine, other) = ([1; 32], [2; 32]);
     let begin = async |key: Key, print, token| it.begin(&key, print, token, MINUTE).await.unwrap();
-    assert_eq!(begin(key("k"), &mine, "a").await, Begun::New);
-    assert_eq!(begin(key("k"), &mine, "a").await, Begun::New, "the same attempt asks again");
-    assert_eq!(begin(key("k"), &mine, "b").await, Begun::InProgress);
-    assert_eq!(begin(key("k"), &other, "b").await, Begun::Mismatch);
-    assert_eq!(begin(foreign("k"), &mine, "c").await, Begun::New);
+    assert_eq!(begin(key("k"), &mine, "a").await, BeginResult::New);
+    assert_eq!(begin(key("k"), &mine, "a").await, BeginResult::New, "the same attempt asks again");
+    assert_eq!(begin(key("k"), &mine, "b").await, BeginResult::InProgress);
+    assert_eq!(begin(key("k"), &other, "b").await, BeginResult::Mismatch);
+    assert_eq!(begin(foreign("k"), &mine, "c").await, BeginResult::New);
     assert!(!it.finish(&key("k"), "b", &replay(), MINUTE).await.unwrap(), "it is not b's");
     assert!(it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
-    assert_eq!(begin(key("k"), &mine, "b").await, Begun::Done(replay()));
-    assert_eq!(begin(key("k"), &other, "b").await, Begun::Mismatch);
+    assert_eq!(begin(key("k"), &mine, "b").await, BeginResult::Done(replay()));
+    assert_eq!(begin(key("k"), &other, "b").await, BeginResult::Mismatch);
     it.abandon(&key("k"), "a").await.unwrap();
-    assert_eq!(begin(key("k"), &mine, "b").await, Begun::Done(replay()), "what is done stays");
+    assert_eq!(
+        begin(key("k"), &mine, "b").await,
+        BeginResult::Done(replay()),
+        "what is done stays"
+    );
 }
 
 pub(crate) async fn an_abandoned_request_may_be_done_again(on: Which) {
@@ -110,10 +114,10 @@ pub(crate) async fn an_abandoned_request_may_be_done_again(on: Which) {
     it.begin(&key("k"), &[1; 32], "a", MINUTE).await.unwrap();
     it.abandon(&key("k"), "b").await.unwrap();
     let begun = it.begin(&key("k"), &[1; 32], "b", MINUTE).await.unwrap();
-    assert_eq!(begun, Begun::InProgress, "it is not b's");
+    assert_eq!(begun, BeginResult::InProgress, "it is not b's");
     it.abandon(&key("k"), "a").await.unwrap();
     it.abandon(&key("k"), "a").await.unwrap();
-    assert_eq!(it.begin(&key("k"), &[2; 32], "b", MINUTE).await.unwrap(), Begun::New);
+    assert_eq!(it.begin(&key("k"), &[2; 32], "b", MINUTE).await.unwrap(), BeginResult::New);
     assert!(!it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
 }
 
@@ -123,11 +127,11 @@ pub(crate) async fn a_lease_that_ended_lets_another_try(on: Which) {
     let it = &stores.idempotency;
     it.begin(&key("k"), &[1; 32], "a", SHORT).await.unwrap();
     time::sleep(LONGER).await;
-    assert_eq!(it.begin(&key("k"), &[2; 32], "b", MINUTE).await.unwrap(), Begun::New);
+    assert_eq!(it.begin(&key("k"), &[2; 32], "b", MINUTE).await.unwrap(), BeginResult::New);
     assert!(!it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
     assert!(it.finish(&key("k"), "b", &replay(), SHORT).await.unwrap());
     time::sleep(LONGER).await;
-    assert_eq!(it.begin(&key("k"), &[1; 32], "c", MINUTE).await.unwrap(), Begun::New);
+    assert_eq!(it.begin(&key("k"), &[1; 32], "c", MINUTE).await.unwrap(), BeginResult::New);
 }
 
 pub(crate) async fn an_attempt_that_says_so_lasts(on: Which) {
@@ -135,9 +139,9 @@ pub(crate) async fn an_attempt_that_says_so_lasts(on: Which) {
     let stores = bench.open().await;
     let it = &stores.idempotency;
     it.begin(&key("k"), &[1; 32], "a", SHORT).await.unwrap();
-    assert_eq!(it.begin(&key("k"), &[1; 32], "a", MINUTE).await.unwrap(), Begun::New);
+    assert_eq!(it.begin(&key("k"), &[1; 32], "a", MINUTE).await.unwrap(), BeginResult::New);
     time::sleep(LONGER).await;
-    assert_eq!(it.begin(&key("k"), &[1; 32], "b", MINUTE).await.unwrap(), Begun::InProgress);
+    assert_eq!(it.begin(&key("k"), &[1; 32], "b", MINUTE).await.unwrap(), BeginResult::InProgress);
     assert!(it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
 }
 

@@ -3,9 +3,9 @@
 use super::{Tracing, attributes, content, instruments::CallMeasurements, parent, traceparent};
 use async_trait::async_trait;
 use gateway_core::{
-    Chunk, Collector, Context as RequestContext, Embedded, EmbeddingCall, GatewayError, Inspection,
-    Provider, ProviderLayer, ProviderRequest, ProviderResponse, Result, StreamEnd, StreamEvent,
-    StreamObserver, Target, Usage, observe,
+    Chunk, Collector, Context as RequestContext, EmbeddingCall, EmbeddingResult, GatewayError,
+    Inspection, Provider, ProviderLayer, ProviderRequest, ProviderResponse, Result, StreamEnd,
+    StreamEvent, StreamObserver, Target, Usage, observe,
 };
 use opentelemetry::{
     Array, Context, KeyValue, StringValue, Value,
@@ -105,7 +105,7 @@ impl ProviderLayer for TracedProvider {
         counted
     }
 
-    async fn embed(&self, mut call: EmbeddingCall) -> Result<Embedded> {
+    async fn embed(&self, mut call: EmbeddingCall) -> Result<EmbeddingResult> {
         let target = call.target.clone();
         let mut attempt = self.begin("embeddings", &target, &mut call.context);
         let embedded = self.inner.embed(call).await;

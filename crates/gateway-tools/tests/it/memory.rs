@@ -1,7 +1,7 @@
 //! A store of calls that forgets nothing.
 
 use async_trait::async_trait;
-use gateway_core::state::{Begun, Fingerprint, Idempotency, Key, Replay, StoreError};
+use gateway_core::state::{BeginResult, Fingerprint, Idempotency, Key, Replay, StoreError};
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 /// What is known of each call; nothing but its token while it is under way.
@@ -16,14 +16,14 @@ impl Idempotency for Memory {
         _: &Fingerprint,
         token: &str,
         _: Duration,
-    ) -> Result<Begun, StoreError> {
+    ) -> Result<BeginResult, StoreError> {
         let mut calls = self.0.lock().unwrap();
         Ok(match calls.get(key) {
-            Some((_, Some(replay))) => Begun::Done(replay.clone()),
-            Some((_, None)) => Begun::InProgress,
+            Some((_, Some(replay))) => BeginResult::Done(replay.clone()),
+            Some((_, None)) => BeginResult::InProgress,
             None => {
                 calls.insert(key.clone(), (token.to_owned(), None));
-                Begun::New
+                BeginResult::New
             }
         })
     }
@@ -57,7 +57,7 @@ impl Idempotency for Gone {
         _: &Fingerprint,
         _: &str,
         _: Duration,
-    ) -> Result<Begun, StoreError> {
+    ) -> Result<BeginResult, StoreError> {
         Err(StoreError::Busy)
     }
 
