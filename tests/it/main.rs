@@ -35,6 +35,7 @@ mod matrix;
 mod mcp;
 mod memory;
 mod metrics;
+mod not_stored;
 mod odd_usage;
 mod outcomes;
 mod overload;

@@ -94,6 +94,43 @@ async fn invalid_session_request_is_rejected() {
 }
 
 #[tokio::test]
+async fn session_of_another_program_is_not_taken_for_ours() {
+    let (upstream, gateway) = start().await;
+    let body = json!({ "model": "lab/m", "messages": [{ "role": "user", "content": "x" }] });
+    for foreign in ["ses_4c0f1f0eaffeOPkDZ3hJb1mJ8D", "2f1b8f3e-7c0a-4b7e-9a51-0d9a4c1e2b3d", "x"] {
+        let headers = [("x-session-id", foreign)];
+        let reply = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
+        assert_eq!(reply.status(), 200, "{foreign}: {}", reply.text());
+    }
+    assert_eq!(upstream.exchanges().len(), 3);
+    for header in ["x-session-id", "x-gateway-session"] {
+        let headers = [(header, "0123456789012345678901")];
+        let reply = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
+        assert_eq!(reply.told(), "404 session_not_found", "{header}");
+    }
+    let headers = [("x-gateway-session", "main")];
+    let reply = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
+    assert_eq!(reply.told(), "404 session_not_found");
+    let id = create(&gateway).await;
+    let headers = [("x-gateway-session", &*id), ("x-session-id", "ses_4c0f1f0eaffeOPkDZ3hJb1mJ8D")];
+    let reply = call(&gateway, "POST /v1/chat/completions", &headers, &body).await;
+    assert_eq!(reply.status(), 200);
+    assert_eq!(remembered(&gateway, &id).await, "x|Hello.");
+}
+
+#[tokio::test]
+async fn cursor_beyond_all_messages_is_refused() {
+    let (_upstream, gateway) = start().await;
+    let path = format!("/v1/sessions/{}/messages", create(&gateway).await);
+    for after in ["18446744073709551614", "18446744073709551615", "4294967296", "-1", "x"] {
+        let refused = gateway.get(&format!("{path}?after={after}")).await;
+        assert_eq!(refused.told(), "422 unprocessable", "{after}");
+    }
+    let empty = gateway.get(&format!("{path}?after=4294967295")).await;
+    assert_eq!((empty.status(), &empty.json()["data"]), (200, &json!([])));
+}
+
+#[tokio::test]
 async fn context_patch_requires_current_version() {
     let (_upstream, gateway) = start().await;
     let line = format!("PATCH /v1/sessions/{}", create(&gateway).await);
@@ -208,7 +245,9 @@ async fn session_deleted_during_turn_stays_deleted() {
     while let Some(block) = stream.block().await {
         rest.push_str(&block);
     }
-    assert!(rest.contains("session_not_found") && !rest.contains("[DONE]"), "{rest}");
+    // The answer was paid for: it is delivered, and says that it is not remembered.
+    let comment = ": x-gateway-not-stored: session;reason=session_not_found";
+    assert!(rest.contains(comment) && rest.contains("[DONE]"), "{rest}");
     assert_eq!(gateway.get(&path).await.told(), "404 session_not_found");
 }
 

@@ -21,7 +21,7 @@ use gateway_core::{
     ProviderResponse, ResponseMeta, Result, ToolSpec, observe,
 };
 use gateway_sessions::{
-    Opened as OpenedSession, idempotency, open as open_session,
+    CommitResult, Opened as OpenedSession, idempotency, open as open_session,
     responses::{
         self, Admitted as BackgroundJob, BackgroundReply, Keep as ResponseRecorder,
         Plan as ResponsePlan,
@@ -354,7 +354,11 @@ async fn streamed(
         dialect.writer(reply)
     };
     let events = EventStream::new(primed, writer, settings.keep_alive);
-    Ok(events.showing_tools(options.show_tool_events).boxed())
+    let events = events.showing_tools(options.show_tool_events);
+    Ok(match &context.facts.session.not_stored {
+        Some(report) => report.announce(events).boxed(),
+        None => events.boxed(),
+    })
 }
 
 /// The body of a whole response.
@@ -384,9 +388,11 @@ async fn whole(
         Some(bytes) => bytes,
         None => dialect.write_whole(response, reply).into(),
     };
-    if let Some(recorder) = recorder {
-        recorder.whole(&body).await;
-    }
+    let CommitResult { body, not_stored } = match recorder {
+        Some(recorder) => recorder.whole(body).await,
+        None => body.into(),
+    };
+    context.facts.not_stored = not_stored;
     context.facts.cost = usage.map(|usage| (usage, context.answering_price(meta)));
     Ok(ResponseBody::Whole(body))
 }

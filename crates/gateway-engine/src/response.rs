@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use gateway_core::{GatewayError, Price, ResponseMeta, Usage};
 use gateway_limits::RateLimitStatus;
-use gateway_sessions::Composed as SessionFacts;
+use gateway_sessions::{Composed as SessionFacts, NotStored};
 
 /// What a reply reports beside its body. Rendered as headers by the HTTP layer.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub struct ResponseFacts {
     pub context_fit: Option<ContextFit>,
     /// What the session contributed.
     pub session: SessionFacts,
+    /// The records of the response that could not be stored.
+    pub not_stored: Vec<NotStored>,
     /// The provider that answered, its attempts, and what a translation dropped.
     pub meta: Option<ResponseMeta>,
     /// The tokens of a whole response, and their price if it is known.

@@ -40,7 +40,7 @@ impl SessionDirective {
         let id = match (inside, self.id.as_deref()) {
             (None, None) => return Ok(None),
             (Some(inside), Some(beside)) if inside != beside => {
-                let message = "session_id and x-session-id name different sessions";
+                let message = "session_id and the session header name different sessions";
                 return Err(GatewayError::invalid("session_id", message));
             }
             (inside, beside) => inside.or(beside).unwrap_or_default().to_owned(),

@@ -30,7 +30,7 @@ pub enum Cors {
 const EXPOSED: &str = "x-request-id, x-gateway-provider, x-gateway-dropped, x-gateway-attempts, \
                        x-gateway-fallback-from, x-gateway-decision, x-upstream-status, x-cache, \
                        age, \
-                       x-gateway-history-dropped, x-gateway-taxonomy, x-upstream-request-id, \
+                       x-gateway-history-dropped, x-gateway-not-stored, x-gateway-taxonomy, x-upstream-request-id, \
                        etag, idempotent-replayed, retry-after";
 
 impl Cors {

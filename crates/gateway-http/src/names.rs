@@ -13,13 +13,17 @@ pub(crate) const CMS_ORIGIN: HeaderName = HeaderName::from_static("x-cms-origin"
 pub(crate) const EXPLAIN: HeaderName = HeaderName::from_static("x-gateway-explain");
 /// The request is to be done once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// What could not be stored of an answer.
+pub(crate) const NOT_STORED: HeaderName = HeaderName::from_static("x-gateway-not-stored");
 /// How urgent the request is.
 pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("x-priority");
 /// What the request is called.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What happens while another turn of the session is under way.
 pub(crate) const SESSION_CONFLICT: HeaderName = HeaderName::from_static("x-session-conflict");
-/// The session.
+/// The session, under a name of ours: whatever its form, it is one that the gateway gave out.
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-gateway-session");
+/// The session, if the value has the form of names that the gateway gives out.
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 /// What a translation cannot carry is to be refused.
 pub(crate) const STRICT: HeaderName = HeaderName::from_static("x-gateway-strict");

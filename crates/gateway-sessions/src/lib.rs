@@ -11,12 +11,14 @@
 //! [`conversations`] are what the Responses API knows by that name; [`Idempotency`] knows what was
 //! done already.
 
+mod commit;
 pub mod conversations;
 pub mod idempotency;
 pub mod responses;
 mod session;
 
 pub use self::{
+    commit::{CommitResult, NOT_STORED_COMMENT, NotStored, StorageReport, StoredItem, describe},
     idempotency::Idempotency,
     responses::Responses,
     session::{

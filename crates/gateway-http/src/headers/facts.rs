@@ -1,9 +1,10 @@
 //! What a reply reports in headers: provider, attempts, cost, limits, session, context window.
 
 use super::{cost, rate_limit};
+use crate::names;
 use gateway_core::{AttemptOutcome, CacheStatus, ResponseMeta};
 use gateway_engine::{ContextFit, Decision, ResponseFacts};
-use gateway_sessions::Composed;
+use gateway_sessions::{Composed, StorageReport, describe};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
@@ -11,6 +12,7 @@ use serde_json::json;
 pub(crate) fn write(facts: &ResponseFacts, headers: &mut HeaderMap) {
     rate_limit::write_headers(&facts.rate_limits, headers);
     write_session(&facts.session, headers);
+    write_not_stored(facts, headers);
     if let Some(fit) = facts.context_fit {
         write_context_fit(fit, headers);
     }
@@ -51,6 +53,16 @@ pub(crate) fn write_meta(meta: &ResponseMeta, headers: &mut HeaderMap) {
     }
     if !meta.dropped.is_empty() {
         add("x-gateway-dropped", &meta.dropped.iter().collect::<Vec<_>>().join(","));
+    }
+}
+
+/// Lists the records of the response and of its session that could not be stored.
+fn write_not_stored(facts: &ResponseFacts, headers: &mut HeaderMap) {
+    let session = facts.session.not_stored.as_ref().map(StorageReport::entries);
+    let records: Vec<_> =
+        facts.not_stored.iter().cloned().chain(session.into_iter().flatten()).collect();
+    if let (false, Ok(value)) = (records.is_empty(), HeaderValue::try_from(describe(&records))) {
+        headers.insert(names::NOT_STORED, value);
     }
 }
 
@@ -125,7 +137,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         write_session(&Composed::default(), &mut headers);
         assert!(headers.is_empty());
-        let session = Composed { dropped: 3, taxonomy: Some("Größe 5%_taxonomy".to_owned()) };
+        let taxonomy = Some("Größe 5%_taxonomy".to_owned());
+        let session = Composed { dropped: 3, taxonomy, not_stored: None };
         write_session(&session, &mut headers);
         assert_eq!(headers["x-gateway-history-dropped"], "3");
         assert_eq!(headers["x-gateway-taxonomy"], "Gr%C3%B6%C3%9Fe%205%25_taxonomy");

@@ -4,7 +4,7 @@ use super::note;
 use crate::reply;
 use bytes::{Bytes, BytesMut};
 use gateway_core::BoxError;
-use gateway_sessions::idempotency::Attempt;
+use gateway_sessions::{NOT_STORED_COMMENT, idempotency::Attempt};
 use http::{Response, response};
 use http_body::{Body, Frame};
 use std::{
@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Comments keep a connection alive; whoever is told again has not been waiting.
+/// Comments keep a connection alive; a caller that gets the recorded reply has not been waiting.
 const COMMENT: &[u8] = b": ";
 
 /// Passes a reply on. It ends when the reply is kept, or forgotten because it failed.
@@ -62,7 +62,12 @@ impl Telling {
         let most = self.attempt.max_bytes();
         match &mut self.told {
             Some(told) if told.len() + data.len() > most => self.told = None,
-            Some(told) if !data.starts_with(COMMENT) => told.extend_from_slice(data),
+            Some(told)
+                if !data.starts_with(COMMENT)
+                    || data.starts_with(NOT_STORED_COMMENT.as_bytes()) =>
+            {
+                told.extend_from_slice(data);
+            }
             Some(_) | None => {}
         }
     }

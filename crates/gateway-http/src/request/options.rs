@@ -6,7 +6,7 @@ use gateway_engine::{
     CacheDirective, ContextMode, RequestOptions, SessionDirective, ToolSelection,
 };
 use gateway_limits::Priority;
-use gateway_sessions::OnConflict;
+use gateway_sessions::{OnConflict, SessionId};
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL, request::Parts};
 use std::{sync::Arc, time::Duration};
 
@@ -104,10 +104,20 @@ fn session(headers: &HeaderMap) -> Result<SessionDirective> {
             return Err(GatewayError::new(ErrorKind::InvalidRequest, message));
         }
     };
+    Ok(SessionDirective { id: session_id(headers), on_conflict })
+}
+
+/// The session that headers name.
+///
+/// `x-gateway-session` names one of the gateway's whatever its form. The older `x-session-id` is also
+/// a header of coding agents, which put names of their own into it: it counts only where its value
+/// has the form of the ids that the gateway issues.
+pub(crate) fn session_id(headers: &HeaderMap) -> Option<String> {
     // A value that is not text names no session, like any other name that was not issued.
-    let id = headers.get(names::SESSION_ID);
-    let id = id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
-    Ok(SessionDirective { id, on_conflict })
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let older =
+        || headers.get(names::SESSION_ID).map(text).filter(|id| SessionId::has_own_form(id));
+    headers.get(names::SESSION).map(text).or_else(older)
 }
 
 fn tools(headers: &HeaderMap) -> Result<ToolSelection> {
@@ -215,6 +225,25 @@ mod tests {
         let patient = OnConflict::Wait(TURN_PATIENCE);
         check_conflict(&[("x-session-conflict", "wait")], Some(patient));
         check_conflict(&[("x-session-conflict", "hope")], None);
+    }
+
+    #[track_caller]
+    fn check_session(said: &[(&'static str, &str)], expected: Option<&str>) {
+        assert_eq!(session_id(&headers(said)).as_deref(), expected, "{said:?}");
+    }
+
+    #[test]
+    fn session_is_named_by_a_header_of_ours_or_by_its_form() {
+        let (ours, other) = ("3q2-7wAAAAAAAAAAAAAAAA", "3q2-7wBBBBBBBBBBBBBBBB");
+        check_session(&[], None);
+        check_session(&[("x-session-id", ours)], Some(ours));
+        check_session(&[("x-gateway-session", "any")], Some("any"));
+        check_session(&[("x-session-id", other), ("x-gateway-session", ours)], Some(ours));
+        for foreign in
+            ["ses_4c0f1f0eaffeOPkDZ3hJb1mJ8D", "2f1b8f3e-7c0a-4b7e-9a51-0d9a4c1e2b3d", "main", ""]
+        {
+            check_session(&[("x-session-id", foreign)], None);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use gateway_core::{ErrorKind, GatewayError, Json, Result};
 use gateway_wire::json;
 use http::{HeaderMap, header::IF_MATCH};
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, num::ParseIntError, str::FromStr};
 
 /// The members of a body; those that mean nothing here are ignored.
 pub(super) struct Members(BTreeMap<String, Json>);
@@ -35,6 +35,25 @@ impl Members {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         serde_json::from_str(value.get())
             .map_err(|_| unprocessable(format!("{name} must be {wanted}")).with_param(name))
+    }
+}
+
+/// The place of a message in its session, as a cursor: more than any session has are none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct MessagePosition(u32);
+
+impl MessagePosition {
+    /// The position behind this one.
+    pub(super) fn next(self) -> u64 {
+        u64::from(self.0) + 1
+    }
+}
+
+impl FromStr for MessagePosition {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
     }
 }
 
@@ -127,6 +146,19 @@ mod tests {
         check(Query(Some("limit=0")).limit(20, 100), Err(ErrorKind::Unprocessable));
         check(Query(Some("limit=101")).limit(20, 100), Err(ErrorKind::Unprocessable));
         check(Query(Some("limit=all")).limit(20, 100), Err(ErrorKind::Unprocessable));
+    }
+
+    #[test]
+    fn message_position_has_a_bound() {
+        let position = |text: &'static str| {
+            let number = Query(Some(text)).number::<MessagePosition>("after");
+            number.map(|it| it.map(MessagePosition::next))
+        };
+        check(position("after=0"), Ok(Some(1)));
+        check(position("after=4294967295"), Ok(Some(4_294_967_296)));
+        check(position("after=4294967296"), Err(ErrorKind::Unprocessable));
+        check(position("after=18446744073709551614"), Err(ErrorKind::Unprocessable));
+        check(position("after=18446744073709551615"), Err(ErrorKind::Unprocessable));
     }
 
     #[track_caller]

@@ -1,7 +1,7 @@
 //! The endpoints of sessions.
 
 use super::{
-    asked::{Members, Query, expected_version},
+    asked::{Members, MessagePosition, Query, expected_version},
     view,
 };
 use crate::{Endpoint, HttpService, RequestBody, body, models::percent_decoded, reply};
@@ -113,8 +113,8 @@ impl Desk<'_> {
 
     async fn messages(&self, id: &str, query: &Query<'_>) -> Result<Response<reply::Body>> {
         let limit = query.limit(MESSAGES.0, MESSAGES.1)? as u64;
-        let after = query.number::<u64>("after")?;
-        let slice = Slice { from: after.map_or(0, |after| after.saturating_add(1)), limit };
+        let after = query.number::<MessagePosition>("after")?;
+        let slice = Slice { from: after.map_or(0, MessagePosition::next), limit };
         let snapshot = self.service.engine.sessions.sessions().get(&self.tenant, id, slice).await?;
         Ok(reply::json(StatusCode::OK, &view::messages(&snapshot)))
     }

@@ -14,7 +14,7 @@ use gateway_core::{
 };
 use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -56,8 +56,7 @@ pub(crate) async fn serve(
     let outcome = match message.method.as_deref() {
         Some("tools/call") => {
             let _permit = caller.admit(service, &head.headers).await?;
-            let session = head.headers.get("x-session-id").map(HeaderValue::as_bytes);
-            let session = session.map(|id| String::from_utf8_lossy(id).into_owned());
+            let session = options::session_id(&head.headers);
             let chosen = chosen(service, client, session).await?;
             let about = caller.context(&head.headers);
             let mut context = tool_context(&chosen, &about, service.engine.toolbox.total);

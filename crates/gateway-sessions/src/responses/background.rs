@@ -30,6 +30,16 @@ use tokio_util::sync::CancellationToken;
 /// How often an answer that is made here is looked for in the store: another gateway may have
 /// cancelled it.
 const LOOK: Duration = Duration::from_secs(5);
+/// Pauses before a store that is away is asked again to take the end of an answer.
+const FINISH_PAUSES: [Duration; 7] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+    Duration::from_millis(3_200),
+    Duration::from_secs(5),
+];
 /// Frames at hand are kept together, up to so many.
 const BATCH: usize = 64;
 /// Events beyond so many bytes are not kept; the answer that they spell is.
@@ -237,10 +247,22 @@ impl Job {
         self.append().await?;
         if let Some(response) = last {
             self.keep.add_to_conversation(&response).await;
-            let put = self.keep.put(&self.id, response, false).await;
-            self.note(put);
+            self.finish(response).await;
         }
         Ok(())
+    }
+
+    /// Stores the end of the answer: again, while the store is away, since the answer was paid for.
+    async fn finish(&mut self, response: Json) {
+        let mut put = self.keep.put(&self.id, response.clone(), false).await;
+        for pause in FINISH_PAUSES {
+            if !put.as_ref().is_err_and(StoreError::is_outage) {
+                break;
+            }
+            time::sleep(pause).await;
+            put = self.keep.put(&self.id, response.clone(), false).await;
+        }
+        self.note(put);
     }
 
     /// Adds the events that are not kept yet. What fails is tried again with the next.

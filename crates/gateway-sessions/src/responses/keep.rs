@@ -1,10 +1,11 @@
 //! Keeping an answer while its caller gets it.
 
 use super::{
-    Responses,
+    Responses, declare,
     partial::{self, Broken},
     record::{self, Record},
 };
+use crate::commit::{CommitResult, NotStored, StoredItem};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gateway_core::{
@@ -69,35 +70,50 @@ impl Keep {
         responses.store.put(&self.key(id), &stored, responses.ttl).await
     }
 
-    /// Keeps an answer that was given whole. It was not kept before: nobody knew of it.
-    pub async fn whole(&self, body: &[u8]) {
-        let Ok(response) = serde_json::from_slice::<Json>(body) else { return };
-        let Some(id) = record::id_of(&response) else { return };
+    /// Stores an answer that was given whole. It was not stored before: its id was not known.
+    ///
+    /// The answer is to be delivered as it is returned: if it could not be stored, it says so.
+    pub async fn whole(&self, body: Bytes) -> CommitResult {
+        let response = serde_json::from_slice::<Json>(&body).ok();
+        let Some((response, id)) = response.and_then(|it| record::id_of(&it).map(|id| (it, id)))
+        else {
+            return declared(body, vec![self.nameless()]);
+        };
         let told = Told { id: Some(id), ..Told::default() };
-        self.see_to(response, told).await;
+        let not_stored = self.see_to(response, told).await;
+        declared(body, not_stored)
     }
 
-    /// Keeps the end of an answer even if this future is dropped; a panic costs the copy only.
-    async fn see_to(&self, response: Json, told: Told) {
+    /// An answer without an id under which it can be stored.
+    fn nameless(&self) -> NotStored {
+        let item = if self.is_stored { StoredItem::Response } else { StoredItem::Conversation };
+        NotStored { item, reason: "unusable_id".into() }
+    }
+
+    /// Stores the end of an answer even if this future is dropped; a panic costs the copy only.
+    async fn see_to(&self, response: Json, told: Told) -> Vec<NotStored> {
         let keep = self.clone();
         let finishing = async move { keep.finish(response, told).await };
-        let _ = self.responses.tasks.spawn(finishing).await;
+        self.responses.tasks.spawn(finishing).await.unwrap_or_else(|_| {
+            vec![NotStored { item: StoredItem::Response, reason: "internal_error".into() }]
+        })
     }
 
-    /// Adds an answer that has ended to the conversation that it is part of.
-    pub(super) async fn add_to_conversation(&self, response: &Json) {
-        let Some(within) = &self.record.within else { return };
+    /// Adds an answer that has ended to the conversation that it is part of; returns the record that
+    /// could not be stored.
+    pub(super) async fn add_to_conversation(&self, response: &Json) -> Option<NotStored> {
+        let within = self.record.within.as_ref()?;
         if !record::is_answer(response) {
-            return;
+            return None;
         }
         let record = Record { response: response.clone(), ..Record::clone(&self.record) };
         let items = record.all_items();
         let conversations = self.responses.conversations();
         let added = conversations.add_turn(&self.tenant, &within.id, items).await;
-        if let Err(error) = added {
-            let cause = std::error::Error::source(&error).map(tracing::field::display);
-            tracing::warn!(%error, cause, "an answer is missing in its conversation");
-        }
+        let error = added.err()?;
+        let cause = std::error::Error::source(&error).map(tracing::field::display);
+        tracing::warn!(%error, cause, "an answer is missing in its conversation");
+        Some(NotStored::by_error(StoredItem::Conversation, &error))
     }
 
     /// `chunks` as the caller gets them, each kept before it is passed on.
@@ -118,21 +134,40 @@ impl Keep {
         if self.record.native { chunks } else { nameless(chunks) }
     }
 
-    /// Keeps the end of a streamed answer, unless it was deleted meanwhile.
-    async fn finish(&self, response: Json, log: Told) {
-        let Some(id) = log.id else { return };
-        self.add_to_conversation(&response).await;
+    /// Stores the end of an answer, unless it was deleted meanwhile; returns the records that could
+    /// not be stored.
+    async fn finish(&self, response: Json, log: Told) -> Vec<NotStored> {
+        let Some(id) = log.id else { return vec![self.nameless()] };
+        let mut not_stored: Vec<_> =
+            self.add_to_conversation(&response).await.into_iter().collect();
         let responses = &self.responses;
         if self.is_stored && !log.events.is_empty() {
             let events: Vec<_> = log.events.iter().flat_map(|block| split(block)).collect();
             let appended = responses.store.append(&self.key(&id), 0, &events).await;
             if matches!(appended, Ok(Outcome::Gone)) && log.has_begun {
-                return;
+                return not_stored;
             }
             responses.note(appended);
         }
-        responses.note(self.put(&id, response, false).await);
+        not_stored.extend(self.store(&id, response, false).await.err());
+        not_stored
     }
+
+    /// Stores the answer as it is now.
+    async fn store(&self, id: &str, response: Json, in_progress: bool) -> Result<(), NotStored> {
+        self.put(id, response, in_progress).await.map_err(|error| {
+            let not_stored = NotStored::by_store(StoredItem::Response, &error);
+            self.responses.note(Err::<(), _>(error));
+            not_stored
+        })?;
+        self.responses.note(Ok(()));
+        Ok(())
+    }
+}
+
+/// `body`, and in it that the records of `not_stored` do not exist.
+fn declared(body: Bytes, not_stored: Vec<NotStored>) -> CommitResult {
+    CommitResult { body: declare::in_object(body, &not_stored), not_stored }
 }
 
 /// `chunks` without the upstream's name for the answer.
@@ -215,8 +250,7 @@ impl Keeping {
             None => {
                 let mut out = Vec::new();
                 self.writer.end(&mut out);
-                let out = Bytes::from(out);
-                self.heard(&out).await;
+                let out = self.heard(&out.into()).await;
                 let verbatim = Some(out).filter(|out| !out.is_empty());
                 Some((Ok(Chunk { verbatim, ..Chunk::default() }), None))
             }
@@ -234,26 +268,30 @@ impl Keeping {
             self.writer.write(chunk, &mut out);
             out.into()
         });
-        self.heard(&bytes).await;
+        let bytes = self.heard(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
         Chunk { events: Vec::new(), verbatim, output, completed_messages, started_tool_calls, meta }
     }
 
-    async fn heard(&mut self, block: &Bytes) {
+    /// Stores what `block` tells of; returns it as it is to be passed on, where it says of an answer
+    /// that is not stored that it is not.
+    async fn heard(&mut self, block: &Bytes) -> Bytes {
         let is_new = lock(&self.log).add(block);
         let (first, last) = responses_in(block);
+        let mut not_stored = Vec::new();
         if let Some(response) = first.filter(|_| is_new)
             && let Some(id) = record::id_of(&response)
         {
             lock(&self.log).told.id = Some(id.clone());
-            let put = self.keep.put(&id, response, true).await;
-            let has_begun = self.keep.responses.note(put).is_some();
-            lock(&self.log).told.has_begun = has_begun;
+            let begun = self.keep.store(&id, response, true).await;
+            lock(&self.log).told.has_begun = begun.is_ok();
+            not_stored.extend(begun.err());
         }
         if let Some(response) = last {
             let told = lock(&self.log).end();
-            self.keep.see_to(response, told).await;
+            not_stored = self.keep.see_to(response, told).await;
         }
+        declare::in_events(block, &not_stored)
     }
 }
 

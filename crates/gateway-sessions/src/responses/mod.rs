@@ -15,6 +15,7 @@
 mod background;
 mod chain;
 mod count;
+mod declare;
 pub(crate) mod items;
 mod keep;
 mod page;

@@ -3,7 +3,7 @@
 use super::{
     Chosen, Keeper, OnConflict, Turn, history::Joined, pairs, passage::Remembering, window,
 };
-use crate::responses;
+use crate::{commit::StorageReport, responses};
 use gateway_core::{
     ChatRequest, Dialect, ErrorKind, Inspection, Message, ModelCard, Payload, Provider,
     ProviderRequest, Result, estimate, state::Tenant,
@@ -37,7 +37,10 @@ impl Opened {
     /// is told of it.
     pub fn remembering(self, provider: Arc<dyn Provider>) -> (Arc<dyn Provider>, Composed) {
         match self.turn {
-            Some(turn) => (Arc::new(Remembering::new(provider, *turn)), self.composed),
+            Some(turn) => {
+                let report = self.composed.not_stored.clone().unwrap_or_default();
+                (Arc::new(Remembering::new(provider, *turn, report)), self.composed)
+            }
             None => (provider, self.composed),
         }
     }
@@ -50,6 +53,9 @@ pub struct Composed {
     pub dropped: usize,
     /// The taxonomy that holds.
     pub taxonomy: Option<String>,
+    /// The report of a turn that could not be stored, complete once the answer ends; none without a
+    /// session.
+    pub not_stored: Option<StorageReport>,
 }
 
 /// Opens the session that a request continues, if it continues one; then `call` is made to ask with
@@ -134,7 +140,7 @@ fn compose(
     joined.history = pairs::mend(mem::take(&mut joined.history), &joined.new);
     let Joined { instructions, history, new, .. } = joined;
     request.messages = instructions.into_iter().chain(history).chain(new).collect();
-    Ok((request, Composed { dropped, taxonomy: holds }))
+    Ok((request, Composed { dropped, taxonomy: holds, not_stored: Some(StorageReport::default()) }))
 }
 
 /// Cuts the history to what the model's window has room for; tells how much was left out.

@@ -4,6 +4,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gateway_core::{ErrorKind, GatewayError, Result};
 use std::fmt;
 
+/// How many characters the names have that are given out.
+const OWN_LENGTH: usize = 22;
+
 /// The name of a session: not to be guessed, and harmless wherever it is written.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct SessionId(String);
@@ -26,6 +29,13 @@ impl SessionId {
             return Ok(Self(text.to_owned()));
         }
         Err(not_found(text))
+    }
+
+    /// Whether `text` has the form of the names that [`random`](Self::random) gives out: applications
+    /// and agents have session names of their own, which mean nothing here.
+    pub fn has_own_form(text: &str) -> bool {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        text.len() == OWN_LENGTH && text.bytes().all(plain)
     }
 
     /// The name.
@@ -58,6 +68,7 @@ mod tests {
         let names: HashSet<_> = (0..1_000).map(|_| SessionId::random().unwrap()).collect();
         assert_eq!(names.len(), 1_000);
         for name in names {
+            assert!(SessionId::has_own_form(name.as_str()));
             assert_eq!((name.as_str().len(), SessionId::parse(name.as_str()).unwrap()), (22, name));
         }
     }

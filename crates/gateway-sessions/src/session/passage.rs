@@ -1,6 +1,7 @@
 //! An answer on its way to the caller, remembered as it passes.
 
 use super::Turn;
+use crate::commit::{NotStored, StorageReport, StoredItem};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
@@ -18,12 +19,13 @@ pub(super) struct Remembering {
     inner: Arc<dyn Provider>,
     /// Gone once the call was made. Dropped with this, it is given up.
     turn: Mutex<Option<Turn>>,
+    report: StorageReport,
 }
 
 impl Remembering {
-    /// Lets `inner` answer for `turn`.
-    pub(super) fn new(inner: Arc<dyn Provider>, turn: Turn) -> Self {
-        Self { inner, turn: Mutex::new(Some(turn)) }
+    /// Lets `inner` answer for `turn`; that the turn could not be stored is reported in `report`.
+    pub(super) fn new(inner: Arc<dyn Provider>, turn: Turn, report: StorageReport) -> Self {
+        Self { inner, turn: Mutex::new(Some(turn)), report }
     }
 }
 
@@ -40,9 +42,10 @@ impl ProviderLayer for Remembering {
         };
         let stream = call.stream;
         match self.inner.generate(call).await {
-            Ok(ProviderResponse { meta, chunks }) => {
-                Ok(ProviderResponse { meta, chunks: turn.remember(chunks, stream) })
-            }
+            Ok(ProviderResponse { meta, chunks }) => Ok(ProviderResponse {
+                meta,
+                chunks: turn.remember(chunks, stream, self.report.clone()),
+            }),
             Err(error) => {
                 turn.abandon().await;
                 Err(error)
@@ -53,12 +56,13 @@ impl ProviderLayer for Remembering {
 
 impl Turn {
     /// Passes `chunks` on. What ends the answer is held back until the turn is kept, so that a
-    /// caller who has seen the end finds it remembered; if it cannot be kept, the answer fails.
+    /// caller who has seen the end finds it remembered. If it cannot be stored, the answer, which was
+    /// paid for, is delivered all the same, and `report` says so before its end.
     ///
     /// Dropping the stream ends the turn with what was passed on; of an answer that is told whole
     /// (`stream` is false), that is nothing.
-    fn remember(self, chunks: ChunkStream, stream: bool) -> ChunkStream {
-        let passage = Passage { stream, state: State::Passing(chunks, Box::new(self)) };
+    fn remember(self, chunks: ChunkStream, stream: bool, report: StorageReport) -> ChunkStream {
+        let passage = Passage { stream, report, state: State::Passing(chunks, Box::new(self)) };
         Box::pin(stream::unfold(passage, |mut passage| async move {
             let chunk = passage.next().await?;
             Some((chunk, passage))
@@ -68,6 +72,7 @@ impl Turn {
 
 struct Passage {
     stream: bool,
+    report: StorageReport,
     state: State,
 }
 
@@ -98,7 +103,10 @@ impl Passage {
                     turn.abandon().await;
                     Some(Err(error))
                 }
-                None => turn.commit().await.err().map(Err),
+                None => {
+                    commit(*turn, &self.report).await;
+                    None
+                }
             },
         }
     }
@@ -123,12 +131,17 @@ impl Passage {
         for chunk in &held {
             turn.hear(chunk);
         }
-        if let Err(error) = turn.commit().await {
-            return Some(Err(error));
-        }
+        commit(turn, &self.report).await;
         let first = held.pop_front();
         self.state = State::Telling(held);
         first.map(Ok)
+    }
+}
+
+/// Stores `turn`, or reports that it is not stored.
+async fn commit(turn: Turn, report: &StorageReport) {
+    if let Err(error) = turn.commit().await {
+        report.add(NotStored::by_error(StoredItem::Session, &error));
     }
 }
 
@@ -199,8 +212,12 @@ mod tests {
     /// Of an answer the caller takes `wanted` chunks, and leaves: what is remembered.
     async fn check(answer: &str, stream: bool, wanted: usize, expected: &str) {
         let (keeper, stores, tenant, id, turn) = begin().await;
-        let passed: Vec<_> =
-            turn.remember(chunks(answer), stream).take(wanted).map(|it| it.is_ok()).collect().await;
+        let passed: Vec<_> = turn
+            .remember(chunks(answer), stream, StorageReport::default())
+            .take(wanted)
+            .map(|it| it.is_ok())
+            .collect()
+            .await;
         assert!(passed.len() <= wanted);
         keeper.settled().await;
         assert_eq!(remembered(&keeper, &tenant, &id).await, expected, "{answer} {wanted}");
@@ -239,7 +256,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_end_is_told_when_the_turn_is_kept() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
-        let mut chunks = turn.remember(chunks("a."), true);
+        let mut chunks = turn.remember(chunks("a."), true, StorageReport::default());
         chunks.next().await.unwrap().unwrap();
         assert_eq!(remembered(&keeper, &tenant, &id).await, "");
         assert!(ends(&chunks.next().await.unwrap().unwrap()));
@@ -247,23 +264,33 @@ mod tests {
         assert!(chunks.next().await.is_none());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_turn_that_cannot_be_kept_is_a_failure() {
-        let (keeper, _stores, tenant, id, turn) = begin().await;
-        keeper.sessions.delete(&tenant, &id).await.unwrap();
-        let mut chunks = turn.remember(chunks("a."), true);
-        assert!(chunks.next().await.unwrap().is_ok());
-        assert_eq!(chunks.next().await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+    /// Takes the rest of an answer: it is complete, and `report` says that its turn is not stored.
+    async fn check_delivered(mut chunks: ChunkStream, report: &StorageReport) {
+        assert!(ends(&chunks.next().await.unwrap().unwrap()));
         assert!(chunks.next().await.is_none());
+        let reason = "session_not_found".into();
+        assert_eq!(report.entries(), [NotStored { item: StoredItem::Session, reason }]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_that_ended_meanwhile_is_not_brought_back() {
+    async fn turn_that_cannot_be_stored_is_delivered_and_reported() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
-        let mut chunks = turn.remember(chunks("a."), true);
+        keeper.sessions.delete(&tenant, &id).await.unwrap();
+        let report = StorageReport::default();
+        let mut chunks = turn.remember(chunks("a."), true, report.clone());
+        assert!(chunks.next().await.unwrap().is_ok());
+        assert_eq!(report.entries(), []);
+        check_delivered(chunks, &report).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn session_that_expired_during_a_turn_is_not_brought_back() {
+        let (keeper, _stores, tenant, id, turn) = begin().await;
+        let report = StorageReport::default();
+        let mut chunks = turn.remember(chunks("a."), true, report.clone());
         assert!(chunks.next().await.unwrap().is_ok());
         tokio::time::sleep(std::time::Duration::from_hours(2)).await;
-        assert_eq!(chunks.next().await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
+        check_delivered(chunks, &report).await;
         assert!(keeper.sessions.get(&tenant, &id, Slice::ALL).await.is_err());
     }
 

@@ -1,0 +1,90 @@
+//! The declaration, in an answer itself, that it was not stored.
+
+use super::record::Members;
+use crate::commit::{NotStored, StoredItem};
+use bytes::Bytes;
+use gateway_core::Json;
+use gateway_wire::sse;
+
+/// The response object `body`, saying that the records of `not_stored` do not exist: `store` is
+/// false, `conversation` is null. Unchanged if there are none, or if it is not an object.
+pub(super) fn in_object(body: Bytes, not_stored: &[NotStored]) -> Bytes {
+    if not_stored.is_empty() {
+        return body;
+    }
+    match serde_json::from_slice::<Members>(&body) {
+        Ok(members) => Bytes::from(Json::of(&edited(members, not_stored)).get().to_owned()),
+        Err(_) => body,
+    }
+}
+
+/// The events of `block`, whose response objects say that the records of `not_stored` do not exist.
+pub(super) fn in_events(block: &Bytes, not_stored: &[NotStored]) -> Bytes {
+    if not_stored.is_empty() {
+        return block.clone();
+    }
+    let mut out = Vec::new();
+    for event in sse::events(block) {
+        let data = in_event(&event.data, not_stored);
+        let data = data.as_ref().map_or(&*event.data, Json::get);
+        sse::write(&mut out, Some(event.name).filter(|name| !name.is_empty()), data);
+    }
+    out.into()
+}
+
+fn in_event(data: &str, not_stored: &[NotStored]) -> Option<Json> {
+    let mut event: Members = serde_json::from_str(data).ok()?;
+    let response = event.get("response")?.read::<Members>().ok()?;
+    event.insert("response".to_owned(), Json::of(&edited(response, not_stored)));
+    Some(Json::of(&event))
+}
+
+fn edited(mut response: Members, not_stored: &[NotStored]) -> Members {
+    for record in not_stored {
+        let (name, value) = match record.item {
+            StoredItem::Response => ("store", Json::of(&false)),
+            StoredItem::Conversation => ("conversation", Json::null()),
+            StoredItem::Session => continue,
+        };
+        response.insert(name.to_owned(), value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_core::state::StoreError;
+    use serde_json::{Value, json};
+
+    fn not_stored(items: &[StoredItem]) -> Vec<NotStored> {
+        items.iter().map(|item| NotStored::by_store(*item, &StoreError::Full)).collect()
+    }
+
+    #[test]
+    fn object_that_was_not_stored_says_so() {
+        let body = Bytes::from_static(br#"{"id":"resp_1","store":true,"n":1e2}"#);
+        assert_eq!(in_object(body.clone(), &[]), body, "an answer that is stored is not touched");
+        let told = in_object(body, &not_stored(&[StoredItem::Response]));
+        assert_eq!(told, r#"{"id":"resp_1","n":1e2,"store":false}"#);
+        let body = Bytes::from_static(br#"{"conversation":{"id":"conv_1"}}"#);
+        let told = in_object(body, &not_stored(&[StoredItem::Conversation]));
+        assert_eq!(told, r#"{"conversation":null}"#);
+        let odd = Bytes::from_static(b"[]");
+        assert_eq!(in_object(odd.clone(), &not_stored(&[StoredItem::Response])), odd);
+    }
+
+    #[test]
+    fn event_with_an_answer_that_was_not_stored_says_so() {
+        let block = Bytes::from_static(
+            b"event: a\ndata: {\"type\":\"a\"}\n\nevent: b\ndata: {\"type\":\"b\",\"response\":{\"store\":true}}\n\ndata: [DONE]\n\n",
+        );
+        let told = in_events(&block, &not_stored(&[StoredItem::Response]));
+        let events: Vec<_> = sse::events(&told).map(|it| it.data.to_string()).collect();
+        assert_eq!(events.len(), 3);
+        assert_eq!(events[0], r#"{"type":"a"}"#);
+        let last: Value = serde_json::from_str(&events[1]).unwrap();
+        assert_eq!(last["response"], json!({ "store": false }));
+        assert_eq!(events[2], "[DONE]");
+    }
+}
