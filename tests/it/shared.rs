@@ -152,8 +152,9 @@ async fn shared_budget_overspend_is_bounded_by_estimates() {
     assert!(spent > 0.9 && spent <= 1.0 + 1e-9, "{spent}: no answer cost more than its estimate");
 }
 
+/// The slots of a replica that was killed are free again within thirty seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_replica_releases_slots_after_lease() {
+async fn slots_of_killed_gateway_are_free_within_thirty_seconds() {
     let redis = Redis::start().await;
     let setup = || {
         let setup = Setup::new().sharing(&redis).client("app", KEY);
@@ -167,30 +168,24 @@ async fn killed_replica_releases_slots_after_lease() {
         raw.begin().await;
         held.push(raw);
     }
-    assert_eq!(
-        other.send(asking("fake/echo", json!({}))).await.told(),
-        "429 too_many_requests_at_once"
-    );
+    let refused = "429 too_many_requests_at_once";
+    assert_eq!(other.send(asking("fake/echo", json!({}))).await.told(), refused);
+    // Slots of a replica that lives stay taken, beyond the time after which it would count as dead.
+    time::sleep(Duration::from_secs(17)).await;
+    assert_eq!(other.send(asking("fake/echo", json!({}))).await.told(), refused);
     doomed.kill();
-    assert_eq!(
-        other.send(asking("fake/echo", json!({}))).await.told(),
-        "429 too_many_requests_at_once"
-    );
-    let leases = redis.ask("KEYS gw:q:*:o").await;
-    let name = leases.lines().find(|line| line.starts_with("gw:")).unwrap().to_owned();
-    let left = redis.ask(&format!("PTTL {name}")).await;
-    let left: u64 = left.trim_start_matches(':').trim().parse().unwrap();
-    // As long as a stream may take, then an answer, and a minute.
-    assert!((2_400_000..=2_452_000).contains(&left), "{left} ms");
-    // The lease is over for Redis when its scores are in the past.
-    let places = name.trim_end_matches('o').to_owned() + "p:all";
-    for key in [&name, &places] {
-        let members = redis.ask(&format!("ZRANGE {key} 0 -1")).await;
-        for member in members.lines().filter(|line| line.len() == 32) {
-            redis.ask(&format!("ZADD {key} 1 {member}")).await;
+    let killed = Instant::now();
+    assert_eq!(other.send(asking("fake/echo", json!({}))).await.told(), refused);
+    loop {
+        let told = other.send(asking("fake/echo", json!({}))).await.told();
+        if told == "200" {
+            break;
         }
+        assert_eq!(told, refused);
+        assert!(killed.elapsed() < Duration::from_secs(30));
+        time::sleep(Duration::from_millis(200)).await;
     }
-    assert_eq!(other.send(asking("fake/echo", json!({}))).await.told(), "200");
+    eprintln!("free after {:?}", killed.elapsed());
     drop(held);
 }
 

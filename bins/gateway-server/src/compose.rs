@@ -12,7 +12,7 @@ use crate::{
 use anyhow::Context as _;
 use gateway_engine::{Engine, EngineSettings, MemoryBudget, RequestLog, RequestObserver};
 use gateway_http::{About, Cors, HttpService, Limits, request::peer::Peers};
-use gateway_limits::Access;
+use gateway_limits::{Access, LimitAccounts};
 use gateway_net::client::HttpClient;
 use gateway_store::{EmbeddedSettings, Stores};
 use std::sync::Arc;
@@ -104,7 +104,7 @@ pub fn build(
     };
     Ok(HttpService {
         engine: Arc::new(engine),
-        access: access(config),
+        access: access(config, lasting.accounts.limits()),
         health,
         circuits: circuits(lasting),
         idempotency: kept::idempotency(config, lasting, before),
@@ -129,11 +129,11 @@ fn circuits(lasting: &Lasting) -> gateway_http::OpenCircuits {
     Arc::new(move |provider| breakers.is_open(provider))
 }
 
-fn access(config: &Config) -> Access {
+fn access(config: &Config, accounts: &LimitAccounts) -> Access {
     if !config.needs_keys() {
         return Access::Open(Arc::new(gateway_limits::Client::anonymous()));
     }
-    let client = |client: &Client| (client.key, Arc::new(settings::client(client)));
+    let client = |client: &Client| (client.key, Arc::new(settings::client(client, accounts)));
     Access::Keys(config.clients.iter().map(client).collect())
 }
 

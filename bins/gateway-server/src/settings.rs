@@ -107,8 +107,8 @@ pub(crate) fn mcp(name: &str, it: &Mcp) -> Option<McpSettings> {
     })
 }
 
-/// A caller.
-pub(crate) fn client(it: &Client) -> limits::Client {
+/// A caller, with limits kept in `accounts`.
+pub(crate) fn client(it: &Client, accounts: &limits::LimitAccounts) -> limits::Client {
     let mut known = limits::Client::new(&it.name, &it.tenant);
     known.strict = it.strict;
     known.offered_tools.clone_from(&it.offered_tools);
@@ -116,7 +116,7 @@ pub(crate) fn client(it: &Client) -> limits::Client {
     known.models = models.map(Into::into);
     known.tools.clone_from(&it.tools);
     known.priority = priority(it.priority);
-    known.limited(&limit_policy(&it.allowance))
+    known.limited(&limit_policy(&it.allowance), accounts)
 }
 
 const fn priority(it: Urgency) -> limits::Priority {

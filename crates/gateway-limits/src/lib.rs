@@ -2,8 +2,11 @@
 //!
 //! Whatever is not configured costs nothing: no state is asked, nothing is held.
 
+mod account;
+mod accounts;
 mod admission;
 mod calendar;
+mod charges;
 mod client_prefix;
 mod keys;
 mod limiter;
@@ -16,6 +19,7 @@ mod token_estimate;
 mod usage;
 
 pub use self::{
+    accounts::LimitAccounts,
     admission::{Admission, AdmissionPermit, AdmissionSettings, Priority, RETRY_AFTER},
     calendar::{DAY, now},
     client_prefix::client_prefix,

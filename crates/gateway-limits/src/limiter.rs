@@ -1,14 +1,18 @@
-//! Takes of a caller's limits what a request needs, in one round trip, or refuses it.
+//! Takes of a client's limits what a request needs, or refuses it.
 
 use crate::{
-    Client, GrantedQuota, LimitError, QuotaReservation, RateLimitStatus, TokenEstimate,
+    Client, GrantedQuota, LimitAccounts, LimitError, QuotaReservation, RateLimitStatus,
+    TokenEstimate,
+    account::{AccountState, LimitAccount},
+    accounts::Taking,
     calendar::{self, DAY},
+    charges::Charges,
     client_prefix,
-    policy::{LimitCharge, LimitKind, LimitPolicy, LimitSet, RequestSize},
+    policy::{ClientLimits, LimitPolicy, LimitSet, RequestSize},
 };
 use gateway_core::{
     Date, Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
-    state::{Decision, Key, QuotaAsk, Quotas, Refusal, StoreError, Tenant},
+    state::{Key, Refusal, StoreError, Tenant},
 };
 use std::{
     borrow::Cow,
@@ -20,33 +24,33 @@ use std::{
     },
     time::Duration,
 };
-use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
-/// How much callers may take. The default limits nobody.
+/// The limits of all callers. The default limits nothing.
 #[derive(Clone, Default)]
 pub struct Limiter {
     pub(super) inner: Option<Arc<Inner>>,
 }
 
-/// What there is to say of limits beside those of each client.
+/// The settings of limits beside those of each client.
 #[derive(Clone, Debug)]
 pub struct LimiterSettings {
-    /// What callers without a key may take, each address for itself.
+    /// The limits of callers without a key, for each address.
     pub anonymous: LimitPolicy,
-    /// For how long what a request holds is held, if nobody says that it has ended.
-    pub lease: Duration,
-    /// How many tokens are reserved for an answer whose request does not say how long it may be.
+    /// The tokens that are reserved for an answer whose request does not say how long it may be.
     pub assumed_output: u64,
 }
 
 pub(super) struct Inner {
-    pub(super) quotas: Arc<dyn Quotas>,
-    pub(super) tasks: TaskTracker,
-    anonymous: Option<LimitSet>,
-    lease: Duration,
+    pub(super) accounts: LimitAccounts,
+    anonymous: Option<AnonymousLimits>,
     assumed_output: u64,
     failing: AtomicBool,
+}
+
+/// The limits of callers without a key, and the account that each address begins with.
+struct AnonymousLimits {
+    set: LimitSet,
+    template: AccountState,
 }
 
 /// What a request wants of a model.
@@ -75,36 +79,31 @@ impl<'a> QuotaDemand<'a> {
     }
 }
 
-/// What a request takes: one question to the store.
-pub(super) struct QuotaQuery {
-    pub(super) key: Key,
-    pub(super) charges: Vec<LimitCharge>,
-    pub(super) ask: QuotaAsk,
+/// The limits that a caller meets, and the account in which they are kept.
+struct Caller<'a> {
+    account: Arc<LimitAccount>,
+    own: &'a LimitSet,
+    client: Option<&'a ClientLimits>,
 }
 
 impl Limiter {
-    /// Takes from `quotas`.
-    ///
-    /// What is still to be settled is among `tasks`.
-    pub fn new(quotas: Arc<dyn Quotas>, tasks: TaskTracker, settings: &LimiterSettings) -> Self {
+    /// Limits whose leases are held in `accounts`.
+    pub fn new(accounts: LimitAccounts, settings: &LimiterSettings) -> Self {
         let anonymous = &settings.anonymous;
-        let inner = Inner {
-            quotas,
-            tasks,
-            anonymous: anonymous.is_limited().then(|| LimitSet::new(anonymous, "")),
-            lease: settings.lease,
-            assumed_output: settings.assumed_output,
-            failing: AtomicBool::new(false),
-        };
-        Self { inner: Some(Arc::new(inner)) }
+        let anonymous = anonymous.is_limited().then(|| {
+            let mut template = AccountState::default();
+            let set = LimitSet::new(anonymous, "", &mut template);
+            AnonymousLimits { set, template }
+        });
+        let (assumed_output, failing) = (settings.assumed_output, AtomicBool::new(false));
+        Self { inner: Some(Arc::new(Inner { accounts, anonymous, assumed_output, failing })) }
     }
 
-    /// Waits until all that has ended is settled, but not for long.
+    /// Reports what was used and gives back all leases, but not for long.
     pub async fn close(&self) {
-        let Some(inner) = &self.inner else { return };
-        inner.tasks.close();
-        // A store that does not answer by then has its leases.
-        let _ = tokio::time::timeout(Duration::from_secs(2), inner.tasks.wait()).await;
+        if let Some(inner) = &self.inner {
+            inner.accounts.close().await;
+        }
     }
 
     /// Charges a request that asks no model to the limits on requests by rate.
@@ -119,34 +118,29 @@ impl Limiter {
     ) -> std::result::Result<RateLimitStatus, LimitError> {
         let none = RateLimitStatus::default();
         let Some(inner) = &self.inner else { return Ok(none) };
-        let Some((key, set)) = inner.own_limits(client, peer) else { return Ok(none) };
-        let charges: Vec<_> = set.charges(None).collect();
-        if charges.is_empty() {
-            return Ok(none);
-        }
-        let rates = charges.iter().map(|charge| charge.ask.clone()).collect();
-        let question = QuotaQuery { key, charges, ask: QuotaAsk { rates, ..QuotaAsk::default() } };
-        inner.put(&question).await.map(|(_, status)| status)
+        let Some(caller) = inner.caller(client, peer) else { return Ok(none) };
+        let mut charges = Charges::default();
+        caller.own.charge_rates(None, &mut charges);
+        Ok(inner.take(&caller.account, charges).await?.status)
     }
 
-    /// Takes one of the caller's places for work that asks no model, or refuses it. It is given
-    /// back when what is returned is dropped.
+    /// Takes one of the client's slots for work that asks no model. It is given back when what is
+    /// returned is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the client has no slot left.
     pub async fn acquire_slot(
         &self,
         client: &Client,
         peer: IpAddr,
     ) -> Result<Option<QuotaReservation>> {
         let Some(inner) = &self.inner else { return Ok(None) };
-        let own = inner.own_limits(client, peer);
-        let Some((key, place)) = own.and_then(|(key, set)| Some((key, set.place()?.clone())))
-        else {
-            return Ok(None);
-        };
-        let request = Uuid::new_v4().simple().to_string().into();
-        let places = vec![place];
-        let ask = QuotaAsk { request, places, lease: inner.lease, ..QuotaAsk::default() };
-        let held = inner.hold(&QuotaQuery { key, charges: Vec::new(), ask }).await;
-        held.map(|granted| granted.reservation).map_err(|refused| refused.error)
+        let Some(caller) = inner.caller(client, peer) else { return Ok(None) };
+        let mut charges = Charges::default();
+        caller.own.charge_slot(&mut charges);
+        let granted = inner.take(&caller.account, charges).await;
+        granted.map(|granted| granted.reservation).map_err(|refused| refused.error)
     }
 
     /// Reserves what a request to a model needs of its caller's limits. What is reserved is to be
@@ -155,143 +149,139 @@ impl Limiter {
     /// # Errors
     ///
     /// If a limit is reached, or a budget is not known.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nothing is taken.
     pub async fn reserve(
         &self,
         client: &Client,
         peer: IpAddr,
-        want: &QuotaDemand<'_>,
+        demand: &QuotaDemand<'_>,
     ) -> std::result::Result<GrantedQuota, LimitError> {
         let Some(inner) = &self.inner else { return Ok(GrantedQuota::default()) };
-        let Some(question) = inner.question(client, peer, want) else {
+        let Some(caller) = inner.caller(client, peer) else {
             return Ok(GrantedQuota::default());
         };
-        inner.hold(&question).await
-    }
-}
-
-impl QuotaQuery {
-    /// What is held once it is granted.
-    fn held(&self, inner: &Arc<Inner>) -> QuotaReservation {
-        let is_tokens = |charge: &&LimitCharge| charge.what == LimitKind::Tokens;
-        let tokens = self.charges.iter().filter(is_tokens).map(|charge| charge.ask.clone());
-        let request = Arc::clone(&self.ask.request);
-        QuotaReservation::new(Arc::clone(inner), self.key.clone(), request, tokens.collect())
+        let charges = inner.charges(&caller, demand);
+        inner.take(&caller.account, charges).await
     }
 }
 
 impl Inner {
-    /// Where the caller's limits are kept, and which of them every request meets.
-    fn own_limits<'a>(&'a self, client: &'a Client, peer: IpAddr) -> Option<(Key, &'a LimitSet)> {
-        if let Some(quota) = &client.quota {
-            return Some((quota.key.clone(), quota.own()));
+    /// The limits that a caller meets; nothing if there are none.
+    fn caller<'a>(&'a self, client: &'a Client, peer: IpAddr) -> Option<Caller<'a>> {
+        if let Some(limits) = &client.limits {
+            let account = Arc::clone(&limits.account);
+            return Some(Caller { account, own: limits.own(), client: Some(limits) });
         }
-        let set = self.anonymous.as_ref().filter(|_| client.is_anonymous)?;
-        Some((anonymous_key(client, peer)?, set))
+        let anonymous = self.anonymous.as_ref().filter(|_| client.is_anonymous)?;
+        let prefix = client_prefix(peer);
+        let key = || anonymous_key(client, prefix);
+        let account = self.accounts.peer(prefix, key, &anonymous.template)?;
+        Some(Caller { account, own: &anonymous.set, client: None })
     }
 
-    /// What a request has to ask; nothing if it meets no limit.
-    pub(super) fn question(
+    /// The account and the charges of a request; nothing if it meets no limit.
+    pub(super) fn demand(
         &self,
         client: &Client,
         peer: IpAddr,
-        want: &QuotaDemand<'_>,
-    ) -> Option<QuotaQuery> {
-        let (key, own) = self.own_limits(client, peer)?;
-        let is_sized = match &client.quota {
-            Some(quota) => quota.sets(want.models).any(LimitSet::is_by_size),
-            None => own.is_by_size(),
-        };
-        let input = if is_sized { want.input.tokens() } else { 0 };
-        let output = want.output.unwrap_or(self.assumed_output);
-        let usage = Usage { input, output, ..Usage::default() };
-        let cost = want.price.map_or(NanoDollars(0), |price| price.cost(&usage));
-        let size = RequestSize { input, output };
-        let (mut charges, mut ask) = (Vec::new(), QuotaAsk::default());
-        let mut add = |set: &LimitSet| {
-            charges.extend(set.charges(Some(&size)));
-            ask.places.extend(set.place().cloned());
-            ask.budgets.extend(set.budgets(calendar::now().as_secs() / DAY, cost));
-        };
-        match &client.quota {
-            Some(quota) => quota.sets(want.models).for_each(&mut add),
-            None => add(own),
-        }
-        let holds = !ask.places.is_empty()
-            || !ask.budgets.is_empty()
-            || charges.iter().any(|charge| charge.what == LimitKind::Tokens);
-        if charges.is_empty() && !holds {
-            return None;
-        }
-        if holds {
-            // A name of ours: a caller may give two requests the same.
-            ask.request = Uuid::new_v4().simple().to_string().into();
-            ask.lease = self.lease;
-        }
-        ask.rates = charges.iter().map(|charge| charge.ask.clone()).collect();
-        Some(QuotaQuery { key, charges, ask })
+        demand: &QuotaDemand<'_>,
+    ) -> Option<(Arc<LimitAccount>, Charges)> {
+        let caller = self.caller(client, peer)?;
+        let charges = self.charges(&caller, demand);
+        (!charges.is_empty()).then_some((caller.account, charges))
     }
 
-    /// Asks, and gives what is held since, if anything is.
-    async fn hold(
-        self: &Arc<Self>,
-        question: &QuotaQuery,
-    ) -> std::result::Result<GrantedQuota, LimitError> {
-        // A caller that leaves while the store is asked gives back what it is given.
-        let taken = (!question.ask.lease.is_zero()).then(|| question.held(self));
-        match (self.put(question).await, taken) {
-            (Ok((true, status)), reservation) => Ok(GrantedQuota { reservation, status }),
-            (other, taken) => {
-                taken.into_iter().for_each(QuotaReservation::disarm);
-                other.map(|(_, status)| GrantedQuota { reservation: None, status })
+    /// What a request takes of its caller's limits.
+    fn charges(&self, caller: &Caller<'_>, demand: &QuotaDemand<'_>) -> Charges {
+        let mut charges = Charges::default();
+        match caller.client {
+            Some(limits) => {
+                let mut sets = [None; 2];
+                for (place, set) in sets.iter_mut().zip(limits.sets(demand.models)) {
+                    *place = Some(set);
+                }
+                self.charge(&sets, demand, &mut charges);
             }
+            None => self.charge(&[Some(caller.own), None], demand, &mut charges),
         }
+        charges
     }
 
-    /// Asks; false if the store could not say, and nothing was taken.
-    async fn put(
+    fn charge(
         &self,
-        question: &QuotaQuery,
-    ) -> std::result::Result<(bool, RateLimitStatus), LimitError> {
-        let mut status = RateLimitStatus::default();
-        match self.quotas.take(&question.key, &question.ask).await {
-            Ok(Decision::Granted(left)) => {
-                for (charge, left) in question.charges.iter().zip(left.rates) {
-                    status.record(charge, left);
+        sets: &[Option<&LimitSet>; 2],
+        demand: &QuotaDemand<'_>,
+        charges: &mut Charges,
+    ) {
+        let sets = || sets.iter().flatten();
+        let is_sized = sets().any(|set| set.is_by_size());
+        let input = if is_sized { demand.input.tokens() } else { 0 };
+        let output = demand.output.unwrap_or(self.assumed_output);
+        let size = RequestSize { input, output };
+        let has_budgets = sets().any(|set| set.has_budgets());
+        let (mut day, mut cost) = (0, NanoDollars(0));
+        if has_budgets {
+            day = calendar::now().as_secs() / DAY;
+            let usage = Usage { input, output, ..Usage::default() };
+            cost = demand.price.map_or(cost, |price| price.cost(&usage));
+        }
+        for set in sets() {
+            set.charge_rates(Some(&size), charges);
+            set.charge_held(day, cost, charges);
+        }
+    }
+
+    async fn take(
+        &self,
+        account: &Arc<LimitAccount>,
+        charges: Charges,
+    ) -> std::result::Result<GrantedQuota, LimitError> {
+        if charges.is_empty() {
+            return Ok(GrantedQuota::default());
+        }
+        match self.accounts.take(account, &charges).await {
+            Taking::Taken { status, in_outage } => {
+                if !in_outage && self.failing.load(Ordering::Relaxed) {
+                    self.failing.store(false, Ordering::Relaxed);
                 }
-                self.failing.store(false, Ordering::Relaxed);
-                Ok((true, status))
+                let reservation = charges.is_held().then(|| {
+                    let (accounts, account) = (self.accounts.clone(), Arc::clone(account));
+                    QuotaReservation::new(accounts, account, charges, in_outage)
+                });
+                Ok(GrantedQuota { reservation, status })
             }
-            Ok(Decision::Refused(refusal)) => {
-                if let Refusal::Rate { name, remaining, .. } = &refusal
-                    && let Some(charge) = question.charges.iter().find(|it| it.ask.name == *name)
-                {
-                    status.record(charge, *remaining);
-                }
+            Taking::Refused(refusal, status) => {
                 Err(LimitError { error: refused(&refusal), status })
             }
-            Err(error) => Ok((self.unknown(question, error)?, status)),
+            Taking::Failed(error) => {
+                self.failed(&charges, error)?;
+                Ok(GrantedQuota::default())
+            }
         }
     }
 
-    /// A store that cannot say has lost what it knew of this caller: that is no reason to turn
-    /// everybody away, but money is not given out unseen.
-    pub(super) fn unknown(&self, question: &QuotaQuery, error: StoreError) -> Result<bool> {
+    /// A store that cannot say has lost what it knew of this caller: that is no reason to refuse
+    /// every request, but money is not given out unseen.
+    fn failed(&self, charges: &Charges, error: StoreError) -> Result<()> {
         if !self.failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(%error, "limits are not kept");
+            tracing::error!(
+                %error,
+                "quota store unavailable; rate limits are not enforced (failing open)"
+            );
         }
-        match question.ask.budgets.first() {
-            Some(budget) => {
-                let name = Arc::clone(&budget.name);
-                Err(refused(&Refusal::Unknown { name }).with_source(error))
-            }
-            None => Ok(false),
+        if charges.budgets.is_empty() {
+            return Ok(());
         }
+        Err(refused(&Refusal::Unknown { name: Arc::default() }).with_source(error))
     }
 }
 
-fn anonymous_key(client: &Client, peer: IpAddr) -> Option<Key> {
+fn anonymous_key(client: &Client, prefix: IpAddr) -> Option<Key> {
     let tenant = Tenant::new(Arc::clone(&client.tenant))?;
-    Some(tenant.key(format!("peer/{}", client_prefix(peer))))
+    Some(tenant.key(format!("peer/{prefix}")))
 }
 
 /// What a caller is told that has reached a limit.
@@ -300,14 +290,14 @@ pub(super) fn refused(refusal: &Refusal) -> GatewayError {
         GatewayError::new(ErrorKind::RateLimited, message).with_retry_after(Some(wait))
     };
     match refusal {
-        Refusal::Rate { name, retry_after, .. } => {
+        Refusal::Rate { name, retry_after } => {
             limited(format!("the limit of {} is reached", words(name)).into(), *retry_after)
         }
         Refusal::TooLarge { name } => {
             let message = format!("the request is larger than the limit of {}", words(name));
             GatewayError::new(ErrorKind::QuotaExceeded, message).with_code("request_exceeds_limit")
         }
-        Refusal::Places { .. } => {
+        Refusal::Slots { .. } => {
             let message = "too many requests at one time: wait for one of them to end";
             limited(message.into(), Duration::from_secs(1)).with_code("too_many_requests_at_once")
         }
@@ -350,64 +340,9 @@ impl fmt::Debug for Limiter {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("lease", &self.lease).finish_non_exhaustive()
+        f.debug_struct("Inner").finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use async_trait::async_trait;
-    use gateway_core::state::Left;
-
-    /// Has room for everything.
-    struct Roomy;
-
-    #[async_trait]
-    impl Quotas for Roomy {
-        async fn take(&self, _: &Key, _: &QuotaAsk) -> Result<Decision, StoreError> {
-            Ok(Decision::Granted(Left::default()))
-        }
-
-        async fn settle(&self, _: &Key, _: &gateway_core::state::Settle) -> Result<(), StoreError> {
-            Ok(())
-        }
-    }
-
-    /// Whether the tokens of a request are counted that meets `allowance`.
-    async fn is_counted(policy: &LimitPolicy) -> bool {
-        let settings = LimiterSettings {
-            anonymous: LimitPolicy::default(),
-            lease: Duration::from_mins(1),
-            assumed_output: 10,
-        };
-        let limiter = Limiter::new(Arc::new(Roomy), TaskTracker::new(), &settings);
-        let client = Client::new("c", "t").limited(policy);
-        let size = TokenEstimate::of("{}".into());
-        let want = QuotaDemand { models: ["m", "m"], input: &size, output: None, price: None };
-        let peer = IpAddr::from([127, 0, 0, 1]);
-        let taken = limiter.reserve(&client, peer, &want).await;
-        assert!(taken.is_ok());
-        size.is_counted()
-    }
-
-    #[tokio::test]
-    async fn tokens_are_counted_where_a_limit_asks_for_them() {
-        let some = Some(100);
-        let nothing = LimitPolicy::default();
-        assert!(!is_counted(&nothing).await);
-        assert!(!is_counted(&LimitPolicy { requests_per_minute: some, ..nothing.clone() }).await);
-        assert!(!is_counted(&LimitPolicy { concurrent: some, ..nothing.clone() }).await);
-        assert!(is_counted(&LimitPolicy { tokens_per_minute: some, ..nothing.clone() }).await);
-        let money = Some(NanoDollars(1));
-        assert!(is_counted(&LimitPolicy { daily_budget: money, ..nothing.clone() }).await);
-        assert!(is_counted(&LimitPolicy { monthly_budget: money, ..nothing.clone() }).await);
-        let of_model = |model: &str, it: LimitPolicy| LimitPolicy {
-            models: vec![(model.to_owned(), it)],
-            ..LimitPolicy::default()
-        };
-        let tokens = LimitPolicy { tokens_per_minute: some, ..nothing.clone() };
-        assert!(is_counted(&of_model("m", tokens.clone())).await);
-        assert!(!is_counted(&of_model("other", tokens)).await);
-    }
-}
+mod tests;

@@ -1,12 +1,11 @@
-//! How much a client may take, and what that means for one request.
+//! The limits of a client, and what a request takes of them.
 
-use super::calendar::DAY;
-use arc_swap::ArcSwap;
-use gateway_core::{
-    Date, NanoDollars,
-    state::{BudgetAsk, Key, PlaceAsk, Rate, RateAsk, Tenant},
+use crate::{
+    account::{AccountState, LimitAccount, Period},
+    charges::{BudgetCharge, Charges, RateCharge, SlotCharge},
 };
-use std::{sync::Arc, time::Duration};
+use gateway_core::{NanoDollars, state::Rate};
+use std::sync::Arc;
 
 /// How much a client may take. What is absent has no limit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -28,10 +27,10 @@ pub struct LimitPolicy {
     pub models: Vec<(String, LimitPolicy)>,
 }
 
-/// An allowance, ready to be asked of.
+/// The limits of a client, resolved: each knows its place in the client's account.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientLimits {
-    pub(crate) key: Key,
+    pub(crate) account: Arc<LimitAccount>,
     own: LimitSet,
     models: Vec<(String, LimitSet)>,
 }
@@ -39,39 +38,11 @@ pub(crate) struct ClientLimits {
 /// Limits that are taken together.
 #[derive(Clone, Debug)]
 pub(crate) struct LimitSet {
-    requests: Option<RateLimit>,
-    tokens: Option<RateLimit>,
-    place: Option<PlaceAsk>,
-    daily: Option<NanoDollars>,
-    monthly: Option<NanoDollars>,
-    /// Behind the names of its budgets: which model it is of.
-    suffix: String,
-    periods: Arc<ArcSwap<Periods>>,
-}
-
-/// What the budgets of a day are called.
-#[derive(Clone, Debug)]
-struct Periods {
-    /// The day, counted from 1970-01-01 on.
-    days: u64,
-    daily: Arc<str>,
-    monthly: Arc<str>,
-}
-
-/// A limit by rate.
-#[derive(Clone, Debug)]
-pub(crate) struct RateLimit {
-    pub(crate) name: Arc<str>,
-    pub(crate) per_minute: u64,
-    pub(crate) rate: Rate,
-}
-
-/// What a request takes of a limit by rate, and how the limit is told.
-#[derive(Clone, Debug)]
-pub(crate) struct LimitCharge {
-    pub(crate) what: LimitKind,
-    pub(crate) per_minute: u64,
-    pub(crate) ask: RateAsk,
+    requests: Option<(usize, Rate)>,
+    tokens: Option<(usize, Rate)>,
+    slots: Option<SlotCharge>,
+    daily: Option<(usize, NanoDollars)>,
+    monthly: Option<(usize, NanoDollars)>,
 }
 
 /// What a limit by rate counts.
@@ -81,16 +52,14 @@ pub(crate) enum LimitKind {
     Tokens,
 }
 
-/// How large a request is, as far as that is known before it is answered.
+/// The size of a request, as far as it is known before it is answered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RequestSize {
-    /// Tokens that the model will read.
+    /// The tokens that the model will read.
     pub(crate) input: u64,
-    /// Tokens that it may write.
+    /// The tokens that it may write.
     pub(crate) output: u64,
 }
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 impl LimitPolicy {
     /// Whether anything is limited.
@@ -100,17 +69,19 @@ impl LimitPolicy {
 }
 
 impl ClientLimits {
-    /// What `allowance` grants to `name` of `tenant`; nothing if that has no limits.
-    pub(crate) fn new(tenant: &Arc<str>, name: &str, policy: &LimitPolicy) -> Option<Self> {
+    /// The limits of `policy` in `account`; nothing if there are none.
+    pub(crate) fn new(account: Arc<LimitAccount>, policy: &LimitPolicy) -> Option<Self> {
         if !policy.is_limited() {
             return None;
         }
-        let key = Tenant::new(Arc::clone(tenant))?.key(format!("client/{name}"));
+        let mut state = account.state();
+        let own = LimitSet::new(policy, "", &mut state);
         let of_model = |(pattern, it): &(String, LimitPolicy)| {
-            (pattern.to_lowercase(), LimitSet::new(it, &format!("/{pattern}")))
+            (pattern.to_lowercase(), LimitSet::new(it, &format!("/{pattern}"), &mut state))
         };
         let models = policy.models.iter().map(of_model).collect();
-        Some(Self { key, own: LimitSet::new(policy, ""), models })
+        drop(state);
+        Some(Self { account, own, models })
     }
 
     /// The limits that a request for a model of either name meets.
@@ -129,36 +100,48 @@ impl ClientLimits {
 }
 
 impl LimitSet {
-    /// The limits of `allowance`, with `suffix` behind their names.
-    pub(crate) fn new(policy: &LimitPolicy, suffix: &str) -> Self {
-        let limit = |what: &str, per_minute: u64, burst: u64| {
-            let interval_us = Rate::per(per_minute, MINUTE).interval_us;
-            let rate = Rate { interval_us, burst: burst.max(1) };
-            RateLimit { name: format!("{what}{suffix}").into(), per_minute, rate }
+    /// The limits of `policy`, with `suffix` behind their names, placed in `account`.
+    pub(crate) fn new(policy: &LimitPolicy, suffix: &str, account: &mut AccountState) -> Self {
+        let mut rate = |what: &str, per_minute: u64, burst: u64| {
+            (account.rate(&format!("{what}{suffix}")), Rate::new(per_minute, burst))
         };
-        let place = |limit| PlaceAsk { name: format!("all{suffix}").into(), limit };
-        Self {
-            requests: policy
-                .requests_per_minute
-                .map(|it| limit("requests", it, policy.burst.unwrap_or(it))),
-            tokens: policy.tokens_per_minute.map(|it| limit("tokens", it, it)),
-            place: policy.concurrent.map(place),
-            daily: policy.daily_budget,
-            monthly: policy.monthly_budget,
-            suffix: suffix.to_owned(),
-            periods: Arc::new(ArcSwap::from_pointee(Periods::of(0, suffix))),
+        let requests = policy.requests_per_minute;
+        let requests = requests.map(|it| rate("requests", it, policy.burst.unwrap_or(it)));
+        let tokens = policy.tokens_per_minute.map(|it| rate("tokens", it, it));
+        let slot = |limit| SlotCharge { at: account.slot(&format!("all{suffix}")), limit };
+        let slots = policy.concurrent.map(slot);
+        let mut budget = |period, limit| (account.budget(period, suffix), limit);
+        let daily = policy.daily_budget.map(|limit| budget(Period::Day, limit));
+        let monthly = policy.monthly_budget.map(|limit| budget(Period::Month, limit));
+        Self { requests, tokens, slots, daily, monthly }
+    }
+
+    /// Adds what a request takes of the limits by rate; `size` is that of a request to a model.
+    pub(crate) fn charge_rates(&self, size: Option<&RequestSize>, charges: &mut Charges) {
+        if let Some((at, rate)) = self.requests {
+            charges.rates.push(RateCharge { at, kind: LimitKind::Requests, rate, cost: 1 });
+        }
+        if let Some(((at, rate), size)) = self.tokens.zip(size) {
+            // What is asked to be written may be more than there ever is; what is read is known.
+            let most = rate.burst().max(size.input);
+            let cost = size.input.saturating_add(size.output).min(most);
+            charges.rates.push(RateCharge { at, kind: LimitKind::Tokens, rate, cost });
         }
     }
 
-    /// What a request takes of limits by rate; `size` is that of a request to a model.
-    pub(crate) fn charges(&self, size: Option<&RequestSize>) -> impl Iterator<Item = LimitCharge> {
-        let requests = self.requests.as_ref().map(|limit| limit.charge(LimitKind::Requests, 1));
-        let tokens = self.tokens.as_ref().zip(size).map(|(limit, size)| {
-            // What is asked to be written may be more than there ever is; what is read is known.
-            let most = limit.rate.burst.max(size.input);
-            limit.charge(LimitKind::Tokens, size.input.saturating_add(size.output).min(most))
-        });
-        requests.into_iter().chain(tokens)
+    /// Adds what a request of this day and this cost takes of concurrency limits and budgets.
+    pub(crate) fn charge_held(&self, day: u64, amount: NanoDollars, charges: &mut Charges) {
+        self.charge_slot(charges);
+        for (at, limit) in self.daily.into_iter().chain(self.monthly) {
+            charges.budgets.push(BudgetCharge { at, day, limit, amount });
+        }
+    }
+
+    /// Adds a slot of the concurrency limit.
+    pub(crate) fn charge_slot(&self, charges: &mut Charges) {
+        if let Some(slot) = self.slots {
+            charges.slots.push(slot);
+        }
     }
 
     /// Whether what a request takes depends on its size.
@@ -166,60 +149,18 @@ impl LimitSet {
         self.tokens.is_some() || self.daily.is_some() || self.monthly.is_some()
     }
 
-    /// What a request takes of limits on requests at one time.
-    pub(crate) const fn place(&self) -> Option<&PlaceAsk> {
-        self.place.as_ref()
-    }
-
-    /// What a request of this day takes of budgets.
-    pub(crate) fn budgets(&self, days: u64, cost: NanoDollars) -> impl Iterator<Item = BudgetAsk> {
-        let budget = |limit: NanoDollars, name: Arc<str>, keep_days: u64| BudgetAsk {
-            name,
-            limit,
-            reserve: cost,
-            keep: Duration::from_secs(keep_days * DAY),
-        };
-        let is_limited = self.daily.is_some() || self.monthly.is_some();
-        let periods = is_limited.then(|| self.periods(days));
-        let of = |limit: Option<NanoDollars>| limit.zip(periods.as_ref());
-        let daily = of(self.daily).map(|(limit, it)| budget(limit, Arc::clone(&it.daily), 3));
-        let monthly =
-            of(self.monthly).map(|(limit, it)| budget(limit, Arc::clone(&it.monthly), 35));
-        daily.into_iter().chain(monthly)
-    }
-
-    /// What the budgets of a day are called: made anew when the day is another.
-    fn periods(&self, days: u64) -> Arc<Periods> {
-        let known = self.periods.load();
-        if known.days == days {
-            return Arc::clone(&known);
-        }
-        let periods = Arc::new(Periods::of(days, &self.suffix));
-        self.periods.store(Arc::clone(&periods));
-        periods
-    }
-}
-
-impl Periods {
-    fn of(days: u64, suffix: &str) -> Self {
-        let date = Date::from_days_since_epoch(days);
-        let name = |period: String| (period + suffix).into();
-        Self { days, daily: name(date.text()), monthly: name(date.month_text()) }
-    }
-}
-
-impl RateLimit {
-    fn charge(&self, what: LimitKind, cost: u64) -> LimitCharge {
-        let ask = RateAsk { name: Arc::clone(&self.name), rate: self.rate, cost };
-        LimitCharge { what, per_minute: self.per_minute, ask }
+    /// Whether there are budgets, which depend on the day.
+    pub(crate) const fn has_budgets(&self) -> bool {
+        self.daily.is_some() || self.monthly.is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway_core::state::Tenant;
 
-    fn quota() -> ClientLimits {
+    fn limits() -> ClientLimits {
         let of_model = LimitPolicy {
             requests_per_minute: Some(6),
             daily_budget: Some(NanoDollars(5)),
@@ -234,42 +175,47 @@ mod tests {
             models: vec![("GPT-*".into(), of_model)],
             ..LimitPolicy::default()
         };
-        ClientLimits::new(&"t".into(), "c", &policy).unwrap()
+        ClientLimits::new(account(), &policy).unwrap()
     }
 
-    /// What a request for `model` takes: `name cost/burst`, places, budgets.
+    fn account() -> Arc<LimitAccount> {
+        let key = Tenant::new("t").unwrap().key("c");
+        Arc::new(LimitAccount::new(key, "h".into(), AccountState::default()))
+    }
+
+    /// What a request for `model` takes: `place cost/burst` of rates, `limit` of slots, `place limit`
+    /// of budgets.
     #[track_caller]
     fn check(model: &str, input: u64, output: u64, expected: &str) {
-        let (quota, size) = (quota(), RequestSize { input, output });
-        let mut told = Vec::new();
-        for set in quota.sets([model, "m"]) {
-            let rate =
-                |it: LimitCharge| format!("{} {}/{}", it.ask.name, it.ask.cost, it.ask.rate.burst);
-            told.extend(set.charges(Some(&size)).map(rate));
-            told.extend(set.place().map(|it| format!("{} {}", it.name, it.limit)));
-            told.extend(
-                set.budgets(20_783, NanoDollars(1)).map(|it| format!("{} {}", it.name, it.limit.0)),
-            );
+        let (limits, size) = (limits(), RequestSize { input, output });
+        let mut charges = Charges::default();
+        for set in limits.sets([model, "m"]) {
+            set.charge_rates(Some(&size), &mut charges);
+            set.charge_held(20_783, NanoDollars(1), &mut charges);
         }
-        assert_eq!(told.join(", "), expected);
+        let rate = |it: &RateCharge| format!("{} {}/{}", it.at, it.cost, it.rate.burst());
+        let rates: Vec<_> = charges.rates.iter().map(rate).collect();
+        let slots: Vec<_> = charges.slots.iter().map(|it| it.limit.to_string()).collect();
+        let budget = |it: &BudgetCharge| format!("{} {}", it.at, it.limit.0);
+        let budgets: Vec<_> = charges.budgets.iter().map(budget).collect();
+        let all = [rates.join(", "), slots.join(", "), budgets.join(", ")].join("; ");
+        assert_eq!(all, expected);
     }
 
     #[test]
-    fn a_request_meets_the_limits_of_its_client_and_of_its_model() {
-        check("other", 10, 20, "requests 1/10, tokens 30/100, all 2, 2026-11 9");
-        let both = "requests 1/10, tokens 30/100, all 2, 2026-11 9, \
-                    requests/GPT-* 1/6, 2026-11-26/GPT-* 5";
-        check("gpt-5", 10, 20, both);
+    fn request_meets_the_limits_of_its_client_and_of_its_model() {
+        check("other", 10, 20, "0 1/10, 1 30/100; 2; 0 9");
+        check("gpt-5", 10, 20, "0 1/10, 1 30/100, 2 1/6; 2; 0 9, 1 5");
     }
 
     #[test]
-    fn only_what_is_read_can_be_too_much() {
-        check("other", 10, 1_000, "requests 1/10, tokens 100/100, all 2, 2026-11 9");
-        check("other", 110, 1_000, "requests 1/10, tokens 110/100, all 2, 2026-11 9");
+    fn only_input_can_exceed_a_limit() {
+        check("other", 10, 1_000, "0 1/10, 1 100/100; 2; 0 9");
+        check("other", 110, 1_000, "0 1/10, 1 110/100; 2; 0 9");
     }
 
     #[test]
-    fn without_limits_there_is_nothing_to_ask() {
-        assert!(ClientLimits::new(&"t".into(), "c", &LimitPolicy::default()).is_none());
+    fn policy_without_limits_has_no_places() {
+        assert!(ClientLimits::new(account(), &LimitPolicy::default()).is_none());
     }
 }

@@ -1,16 +1,15 @@
-//! How a request would fare with its caller's limits, told without taking anything.
+//! How a request would fare with its caller's limits, without taking anything.
 
 use crate::{
     Client, Limiter, QuotaDemand,
-    limiter::{Inner, QuotaQuery, refused, until_next},
+    account::{LeftOfCharge, Renewal},
+    charges::Charges,
+    limiter::{refused, until_next},
     policy::LimitKind,
 };
-use futures_util::future;
-use gateway_core::{
-    GatewayError, NanoDollars,
-    state::{BudgetAsk, Decision, PlaceAsk, QuotaAsk, RateAsk, Refusal},
-};
+use gateway_core::{GatewayError, state::Refusal};
 use std::{net::IpAddr, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// What would be said to a request.
 #[derive(Debug, Default)]
@@ -46,15 +45,16 @@ pub enum LimitScope {
     /// Tokens, so many of them in a minute.
     Tokens(u64),
     /// Requests at one time.
-    Places,
+    Slots,
     /// Money, in billionths of a dollar, in a day or a month.
     Budget(String),
 }
 
-/// One limit, and how to ask for what is left of it.
-struct LimitProbe {
-    met: LimitStatus,
-    ask: QuotaAsk,
+/// A limit, what a request takes of it, and how much there is.
+struct Asked {
+    of: LimitScope,
+    most: u64,
+    takes: u64,
 }
 
 impl Limiter {
@@ -63,80 +63,83 @@ impl Limiter {
         &self,
         client: &Client,
         peer: IpAddr,
-        want: &QuotaDemand<'_>,
+        demand: &QuotaDemand<'_>,
     ) -> LimitPreview {
         let Some(inner) = &self.inner else { return LimitPreview::default() };
-        let Some(mut question) = inner.question(client, peer, want) else {
+        let Some((account, charges)) = inner.demand(client, peer, demand) else {
             return LimitPreview::default();
         };
-        question.ask.look = true;
-        let decided = inner.quotas.take(&question.key, &question.ask).await;
-        let refused = match decided {
-            Ok(Decision::Granted(_)) => None,
-            Ok(Decision::Refused(refusal)) => Some(refused(&refusal)),
-            Err(error) => inner.unknown(&question, error).err(),
+        let turn = account.turn.lock().await;
+        let is_known = inner.accounts.exchange(&account, Renewal::Look(&charges)).await.is_ok();
+        drop(turn);
+        let left = account.state().left(&charges, Instant::now());
+        let statuses = asked(&charges).zip(left);
+        let limits: Vec<_> = statuses.map(|(asked, left)| status(asked, left, is_known)).collect();
+        let refused = refusal(&charges, &limits).map(|refusal| refused(&refusal));
+        LimitPreview { refused, limits }
+    }
+}
+
+/// The limits of `charges`, in the order of [`AccountState::left`](crate::account::AccountState).
+fn asked(charges: &Charges) -> impl Iterator<Item = Asked> {
+    let rates = charges.rates.iter().map(|charge| {
+        let of = match charge.kind {
+            LimitKind::Requests => LimitScope::Requests(charge.rate.per_minute()),
+            LimitKind::Tokens => LimitScope::Tokens(charge.rate.per_minute()),
         };
-        let asked = question.one_by_one().map(|it| inner.left_of(&question, it));
-        LimitPreview { refused, limits: future::join_all(asked).await }
-    }
+        Asked { of, most: charge.rate.burst(), takes: charge.cost }
+    });
+    let slot = |limit| Asked { of: LimitScope::Slots, most: limit, takes: 1 };
+    let slots = charges.slots.iter().map(move |charge| slot(charge.limit));
+    let budgets = charges.budgets.iter().map(|charge| Asked {
+        of: LimitScope::Budget(String::new()),
+        most: charge.limit.0,
+        takes: charge.amount.0,
+    });
+    rates.chain(slots).chain(budgets)
 }
 
-impl Inner {
-    async fn left_of(
-        &self,
-        question: &QuotaQuery,
-        LimitProbe { mut met, ask }: LimitProbe,
-    ) -> LimitStatus {
-        match self.quotas.take(&question.key, &ask).await {
-            Ok(Decision::Granted(left)) => {
-                let rate = left.rates.first();
-                let place = left.places.first().map(|it| it.saturating_add(1));
-                let money = left.budgets.first().map(|it| it.0);
-                met.left = rate.map(|it| it.units).or(place).or(money);
-                met.reset = rate.map(|it| it.reset).or(met.reset);
-            }
-            Ok(Decision::Refused(Refusal::Unknown { .. })) | Err(_) => {}
-            Ok(Decision::Refused(_)) => met.left = Some(0),
+fn status(asked: Asked, left: LeftOfCharge, is_known: bool) -> LimitStatus {
+    let Asked { of, most, takes } = asked;
+    let (period, model) = match left.name.split_once('/') {
+        Some((period, model)) => (period, Some(model.to_owned())),
+        None => (&*left.name, None),
+    };
+    let (of, reset) = match of {
+        LimitScope::Budget(_) => {
+            (LimitScope::Budget(period.to_owned()), Some(until_next(&left.name)))
         }
-        met
-    }
+        of => (of, left.reset.filter(|_| is_known)),
+    };
+    LimitStatus { of, model, most, takes, left: left.units.filter(|_| is_known), reset }
 }
 
-impl QuotaQuery {
-    /// Each limit by itself, asked for nothing.
-    fn one_by_one(&self) -> impl Iterator<Item = LimitProbe> {
-        let rates = self.charges.iter().map(|charge| {
-            let of = match charge.what {
-                LimitKind::Requests => LimitScope::Requests(charge.per_minute),
-                LimitKind::Tokens => LimitScope::Tokens(charge.per_minute),
-            };
-            let RateAsk { name, rate, cost } = charge.ask.clone();
-            let met = met(of, &name, rate.burst, cost);
-            (met, QuotaAsk { rates: vec![RateAsk { name, rate, cost: 0 }], ..QuotaAsk::default() })
-        });
-        let places = self.ask.places.iter().map(|it: &PlaceAsk| {
-            let places = vec![it.clone()];
-            (
-                met(LimitScope::Places, &it.name, it.limit, 1),
-                QuotaAsk { places, ..QuotaAsk::default() },
-            )
-        });
-        let budgets = self.ask.budgets.iter().map(|it: &BudgetAsk| {
-            let period = it.name.split('/').next().unwrap_or_default().to_owned();
-            let met = met(LimitScope::Budget(period), &it.name, it.limit.0, it.reserve.0);
-            let nothing = BudgetAsk { reserve: NanoDollars(0), ..it.clone() };
-            let met = LimitStatus { reset: Some(until_next(&it.name)), ..met };
-            (met, QuotaAsk { budgets: vec![nothing], ..QuotaAsk::default() })
-        });
-        let request = Arc::clone(&self.ask.request);
-        rates.chain(places).chain(budgets).map(move |(met, ask)| {
-            let ask = QuotaAsk { request: Arc::clone(&request), look: true, ..ask };
-            LimitProbe { met, ask }
-        })
+/// The first limit that has no room: slots, then money, then rates, as a request meets them.
+fn refusal(charges: &Charges, limits: &[LimitStatus]) -> Option<Refusal> {
+    let is_short = |it: &&LimitStatus| it.left.is_some_and(|left| left < it.takes);
+    let name = |it: &LimitStatus, word: &str| -> Arc<str> {
+        it.model.as_ref().map_or_else(|| word.into(), |model| format!("{word}/{model}").into())
+    };
+    let slots = limits.iter().filter(|it| it.of == LimitScope::Slots);
+    if let Some(short) = slots.into_iter().find(is_short) {
+        return Some(Refusal::Slots { name: name(short, "all") });
     }
-}
-
-fn met(of: LimitScope, name: &str, most: u64, takes: u64) -> LimitStatus {
-    let model = name.split_once('/').map(|(_, model)| model.to_owned());
-    LimitStatus { of, model, most, takes, left: None, reset: None }
+    for short in limits.iter().filter(is_short) {
+        if let LimitScope::Budget(period) = &short.of {
+            return Some(Refusal::Budget { name: name(short, period) });
+        }
+    }
+    for (charge, short) in charges.rates.iter().zip(limits).filter(|(_, it)| is_short(it)) {
+        let word = match charge.kind {
+            LimitKind::Requests => "requests",
+            LimitKind::Tokens => "tokens",
+        };
+        let name = name(short, word);
+        if short.takes > short.most {
+            return Some(Refusal::TooLarge { name });
+        }
+        let missing = short.takes.saturating_sub(short.left.unwrap_or(0));
+        return Some(Refusal::Rate { name, retry_after: charge.rate.time_of(missing) });
+    }
+    None
 }

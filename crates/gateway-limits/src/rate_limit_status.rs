@@ -1,7 +1,7 @@
 //! What is left of a caller's limits by rate.
 
 use crate::QuotaReservation;
-use crate::policy::{LimitCharge, LimitKind};
+use crate::{charges::RateCharge, policy::LimitKind};
 use gateway_core::{GatewayError, state::Remaining};
 use std::{error::Error, fmt};
 
@@ -61,13 +61,13 @@ impl Error for LimitError {
 
 impl RateLimitStatus {
     /// Learns what is left of a limit. Of two, the one with less counts.
-    pub(crate) fn record(&mut self, charge: &LimitCharge, left: Remaining) {
-        let level = match charge.what {
+    pub(crate) fn record(&mut self, charge: &RateCharge, left: Remaining) {
+        let level = match charge.kind {
             LimitKind::Requests => &mut self.requests,
             LimitKind::Tokens => &mut self.tokens,
         };
         if level.is_none_or(|known| left.units < known.left.units) {
-            *level = Some(RateLimitLevel { limit: charge.per_minute, left });
+            *level = Some(RateLimitLevel { limit: charge.rate.per_minute(), left });
         }
     }
 }

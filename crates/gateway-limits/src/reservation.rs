@@ -1,69 +1,52 @@
 //! What a request holds, until it has ended.
 
-use super::limiter::Inner;
-use futures_util::FutureExt as _;
-use gateway_core::{
-    NanoDollars,
-    state::{Key, RateAsk, Settle},
-};
+use crate::{LimitAccounts, account::LimitAccount, charges::Charges};
+use gateway_core::NanoDollars;
 use std::{mem, sync::Arc};
 
-/// What a request has taken of its limits. If it is dropped, the request has taken nothing.
-#[derive(Debug)]
+/// The amounts that a request has reserved of its client's limits. If it is dropped, the request
+/// has used nothing.
 pub struct QuotaReservation {
-    inner: Arc<Inner>,
-    key: Key,
-    request: Arc<str>,
-    /// The tokens that were reserved, of each limit.
-    tokens: Vec<RateAsk>,
-    settled: bool,
+    accounts: LimitAccounts,
+    account: Arc<LimitAccount>,
+    charges: Charges,
+    /// The store was away, and this replica's share was taken.
+    in_outage: bool,
+    is_settled: bool,
 }
 
 impl QuotaReservation {
-    pub(super) fn new(
-        inner: Arc<Inner>,
-        key: Key,
-        request: Arc<str>,
-        tokens: Vec<RateAsk>,
+    pub(crate) const fn new(
+        accounts: LimitAccounts,
+        account: Arc<LimitAccount>,
+        charges: Charges,
+        in_outage: bool,
     ) -> Self {
-        Self { inner, key, request, tokens, settled: false }
+        Self { accounts, account, charges, in_outage, is_settled: false }
     }
 
-    /// Nothing was taken after all.
-    pub(super) fn disarm(mut self) {
-        self.settled = true;
-    }
-
-    /// The request has ended, and took this.
+    /// Ends the reservation of a request that used `tokens` and cost `cost`.
     pub fn settle(mut self, tokens: u64, cost: NanoDollars) {
         self.end(tokens, cost);
     }
 
     fn end(&mut self, tokens: u64, cost: NanoDollars) {
-        if mem::replace(&mut self.settled, true) {
+        if mem::replace(&mut self.is_settled, true) {
             return;
         }
-        let correction = |it: &RateAsk| {
-            let signed = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
-            (Arc::clone(&it.name), it.rate, signed(tokens).saturating_sub(signed(it.cost)))
-        };
-        let corrections = self.tokens.iter().map(correction).filter(|it| it.2 != 0).collect();
-        let settle = Settle { request: Arc::clone(&self.request), cost, corrections };
-        let (quotas, key) = (Arc::clone(&self.inner.quotas), self.key.clone());
-        let mut settling = Box::pin(async move {
-            if let Err(error) = quotas.settle(&key, &settle).await {
-                tracing::warn!(%error, "what a request has taken of its limits is not settled");
-            }
-        });
-        // A store in this process has done it by now.
-        if (&mut settling).now_or_never().is_none() {
-            self.inner.tasks.spawn(settling);
-        }
+        self.account.settle(&self.charges, self.in_outage, tokens, cost);
+        self.accounts.list(&self.account);
     }
 }
 
 impl Drop for QuotaReservation {
     fn drop(&mut self) {
         self.end(0, NanoDollars(0));
+    }
+}
+
+impl std::fmt::Debug for QuotaReservation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QuotaReservation").field("charges", &self.charges).finish_non_exhaustive()
     }
 }

@@ -36,7 +36,6 @@ mod memory;
 mod record;
 mod redis;
 mod settings;
-mod share;
 mod stores;
 
 pub use self::{

@@ -4,10 +4,10 @@ use crate::otel::Tracing;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Decision, Events, Fingerprint, Fork,
-    Idempotency, Key, Ledger, Listing, NewSession, Outcome, Page, QuotaAsk, Quotas, ReasoningStore,
-    Replay, ResponseStore, Session, SessionPatch, SessionStore, Settle, Slice, Snapshot,
-    StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
+    Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
+    LeaseReply, LeaseRequest, Ledger, Listing, NewSession, Outcome, Page, Quotas, ReasoningStore,
+    Replay, ResponseStore, Session, SessionPatch, SessionStore, Slice, Snapshot, StoreError,
+    StoredReasoning, StoredResponse, Tenant, Totals, Turn,
 };
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -119,8 +119,8 @@ ports! {
         abandon(key: &Key, token: &str) -> ();
     }
     Quotas as "quota" {
-        take(key: &Key, ask: &QuotaAsk) -> Decision;
-        settle(key: &Key, settle: &Settle) -> ();
+        exchange(key: &Key, request: &LeaseRequest) -> LeaseReply;
+        replicas(holder: &str) -> u64;
     }
     Ledger as "ledger" {
         record(batch: &Batch) -> ();

@@ -7,13 +7,12 @@ use crate::{
     pressure, settings,
 };
 use gateway_limits::{
-    Admission, AdmissionSettings, FailedAttempts, Limiter, LimiterSettings, Limits, MemoryPressure,
-    UsageRecorder, VirtualKeys,
+    Admission, AdmissionSettings, FailedAttempts, LimitAccounts, Limiter, LimiterSettings, Limits,
+    MemoryPressure, UsageRecorder, VirtualKeys,
 };
 use gateway_store::Stores;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
 
 /// What no request survives, so that nothing it holds is freed before it ends.
 const MARGIN: Duration = Duration::from_mins(1);
@@ -25,7 +24,7 @@ pub struct Accounts {
     issued: VirtualKeys,
     failures: Arc<FailedAttempts>,
     pressure: Arc<MemoryPressure>,
-    settling: TaskTracker,
+    limits: LimitAccounts,
     _tasks: JoinSet<()>,
 }
 
@@ -33,7 +32,8 @@ impl Accounts {
     /// Begins to measure, to write down what is used, and to read keys.
     pub async fn begin(config: &Config, stores: &Stores) -> Self {
         let books = UsageRecorder::new(Arc::clone(&stores.ledger));
-        let issued = VirtualKeys::new(Arc::clone(&stores.client_keys));
+        let limits = LimitAccounts::new(Arc::clone(&stores.quotas));
+        let issued = VirtualKeys::new(Arc::clone(&stores.client_keys), limits.clone());
         issued.refresh().await;
         let pressure = Arc::new(MemoryPressure::default());
         let mut tasks = JoinSet::new();
@@ -42,21 +42,26 @@ impl Accounts {
         let shared = config.store.backend() == Backend::Redis;
         tasks.spawn(books.clone().run(shared.then(|| lease(config))));
         tasks.spawn(issued.clone().run());
-        let (failures, settling) = (Arc::default(), TaskTracker::new());
-        Self { books, issued, failures, pressure, settling, _tasks: tasks }
+        tasks.spawn(limits.clone().run());
+        let failures = Arc::default();
+        Self { books, issued, failures, pressure, limits, _tasks: tasks }
+    }
+
+    /// The accounts of clients' limits.
+    pub(super) const fn limits(&self) -> &LimitAccounts {
+        &self.limits
     }
 }
 
 /// Builds what limits callers. Those who are in the gateway `before` count in this one.
 pub(super) fn build(config: &Config, lasting: &Lasting, before: Option<Before<'_>>) -> Limits {
-    let (accounts, quotas) = (&lasting.accounts, Arc::clone(&lasting.stores.quotas));
+    let accounts = &lasting.accounts;
     let limits = LimiterSettings {
         anonymous: settings::limit_policy(&config.limits.of_strangers()),
-        lease: lease(config),
         assumed_output: config.limits.assumed_output_tokens,
     };
     Limits {
-        limiter: Limiter::new(quotas, accounts.settling.clone(), &limits),
+        limiter: Limiter::new(accounts.limits.clone(), &limits),
         admission: admission(config, accounts, before),
         usage: accounts.books.clone(),
         virtual_keys: accounts.issued.clone(),

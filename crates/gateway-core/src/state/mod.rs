@@ -13,6 +13,7 @@ mod error;
 pub mod gcra;
 mod idempotency;
 mod key;
+mod lease;
 mod ledger;
 mod quota;
 mod reasoning;
@@ -26,9 +27,11 @@ pub use self::{
     gcra::Rate,
     idempotency::{BeginResult, Fingerprint, Idempotency, Replay},
     key::{Key, Tenant},
+    lease::{SharedLimits, SpentBudget},
     ledger::{Admitted, Batch, Closed, Ledger, Totals},
     quota::{
-        BudgetAsk, Decision, Left, PlaceAsk, QuotaAsk, Quotas, RateAsk, Refusal, Remaining, Settle,
+        BudgetGrant, BudgetLease, LeaseReply, LeaseRequest, Quotas, RateGrant, RateLease, Refusal,
+        Remaining, SlotGrant, SlotLease,
     },
     reasoning::{ReasoningStore, StoredReasoning},
     response::{Events, ResponseStore, StoredResponse},

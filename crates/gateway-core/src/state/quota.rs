@@ -1,150 +1,181 @@
-//! The port to limits that all replicas share.
+//! The port to limits that replicas share.
+//!
+//! A replica takes units of a client's limits ahead of use: a *lease*. It serves requests from the
+//! lease without asking, and reports what it used in the same call that renews the lease.
 
 use super::{Key, Rate, StoreError};
 use crate::NanoDollars;
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
 
-/// Decides whether a request is within its limits.
+/// Keeps the limits of clients, of which replicas hold leases.
 ///
-/// Rates are kept by the generic cell rate algorithm, concurrency as leases that end by themselves,
-/// money as what is spent and what is reserved.
+/// A limit by rate is a [debt](super::gcra::Debt), a concurrency limit the sum of what holders have
+/// taken, a budget the sum of what was spent and of what holders have set aside.
 #[async_trait]
 pub trait Quotas: Send + Sync {
-    /// Takes all of `ask` if every limit has room for it, else nothing. What is only
-    /// [looked at](QuotaAsk::look) is judged in the same way, and not taken.
+    /// Applies the reports of a holder, then takes all that it needs of the limits of `key` and as
+    /// much of the extra as there is room for, or nothing at all.
     ///
-    /// `key` names the client; limits of one key are kept together.
-    async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError>;
+    /// Reports are absolute or harmless to repeat: a call whose answer was lost may be made again.
+    ///
+    /// # Errors
+    ///
+    /// If the store is away: then it is not known whether anything was taken.
+    async fn exchange(&self, key: &Key, request: &LeaseRequest) -> Result<LeaseReply, StoreError>;
 
-    /// Ends what was taken: frees the lease, books the real cost in place of the reservation and
-    /// the real tokens in place of the estimate. Saying it again changes nothing.
-    async fn settle(&self, key: &Key, settle: &Settle) -> Result<(), StoreError>;
+    /// Registers `holder` as alive and returns the number of holders that are.
+    ///
+    /// # Errors
+    ///
+    /// If the store is away.
+    async fn replicas(&self, holder: &str) -> Result<u64, StoreError>;
 }
 
-/// All that one request needs.
+/// The reports and needs of one holder, for the limits of one key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct QuotaAsk {
-    /// The request's id. Asking again under the same id, while it is open, takes again of the
-    /// limits by rate only.
-    pub request: Arc<str>,
-    /// When the request's places and reservations are free again even if nobody settles it. Nothing
-    /// is held for a request whose lease is zero: it need not be settled.
+pub struct LeaseRequest {
+    /// The replica.
+    pub holder: Arc<str>,
+    /// The time after which a holder that has not called again counts as dead: its slots are free,
+    /// and the money it had set aside counts as spent.
     pub lease: Duration,
     /// Limits by rate: requests, tokens.
-    pub rates: Vec<RateAsk>,
-    /// Limits on how many requests there may be at one time.
-    pub places: Vec<PlaceAsk>,
-    /// Limits on money.
-    pub budgets: Vec<BudgetAsk>,
-    /// Take nothing, only tell.
-    pub look: bool,
+    pub rates: Vec<RateLease>,
+    /// Concurrency limits.
+    pub slots: Vec<SlotLease>,
+    /// Budgets.
+    pub budgets: Vec<BudgetLease>,
 }
 
-/// A place among requests that run at one time.
+/// The report and the need of a limit by rate.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PlaceAsk {
-    /// Which limit.
+pub struct RateLease {
+    /// The limit: `requests`, `tokens`.
     pub name: Arc<str>,
-    /// How many places there are.
-    pub limit: u64,
-}
-
-/// What a request takes of a limit by rate.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RateAsk {
-    /// Which limit: `requests`, `tokens`.
-    pub name: Arc<str>,
-    /// How many units there are, and how fast they grow back.
+    /// The rate.
     pub rate: Rate,
-    /// How many units are taken.
-    pub cost: u64,
+    /// The units that were used beyond those taken (positive) or are returned (negative).
+    pub settle: i64,
+    /// The units that are needed.
+    pub need: u64,
+    /// The units that are taken ahead of use, if half of what is left has room for them.
+    pub extra: u64,
 }
 
-/// What a request takes of a budget.
+/// The report and the need of a concurrency limit.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct BudgetAsk {
-    /// Which budget: `2026-11` for that of a month.
+pub struct SlotLease {
+    /// The limit.
     pub name: Arc<str>,
-    /// How much there is.
+    /// The number of slots.
+    pub limit: u64,
+    /// The slots that the holder keeps; those it had beyond are free.
+    pub held: u64,
+    /// The slots that are needed besides.
+    pub need: u64,
+    /// The slots that are taken ahead of use, if half of what is free has room for them.
+    pub extra: u64,
+}
+
+/// The report and the need of a budget.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BudgetLease {
+    /// The budget: `2026-11` for that of a month.
+    pub name: Arc<str>,
+    /// The most that may be spent.
     pub limit: NanoDollars,
-    /// How much to set aside until the cost is known.
-    pub reserve: NanoDollars,
-    /// For how long what was spent is remembered, at least, from the first spending on.
+    /// The sum that the holder has spent since it started.
+    pub spent: NanoDollars,
+    /// The part of `spent` of which the store has acknowledged the report.
+    pub acknowledged: NanoDollars,
+    /// The money that the holder keeps set aside.
+    pub held: NanoDollars,
+    /// The money that is to be set aside besides.
+    pub need: NanoDollars,
+    /// The money that is set aside ahead of use, if a quarter of what is left has room for it.
+    pub extra: NanoDollars,
+    /// The time for which the sum is kept, at least, from the first report on.
     pub keep: Duration,
 }
 
-/// How a request that took quotas ended.
+/// The answer to a [`LeaseRequest`], with one grant for each lease, in the order asked.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Settle {
-    /// The request's id.
-    pub request: Arc<str>,
-    /// What it cost, booked on the budgets that it took from.
-    pub cost: NanoDollars,
-    /// Units that it took too few (positive) or too many (negative) of limits by rate; of each, the
-    /// name and the rate that were asked.
-    pub corrections: Vec<(Arc<str>, Rate, i64)>,
+pub struct LeaseReply {
+    /// The limit that had no room for what was needed: then nothing was taken.
+    pub refused: Option<Refusal>,
+    /// Limits by rate.
+    pub rates: Vec<RateGrant>,
+    /// Concurrency limits.
+    pub slots: Vec<SlotGrant>,
+    /// Budgets.
+    pub budgets: Vec<BudgetGrant>,
 }
 
-/// Whether a request may go on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Decision {
-    /// It may.
-    Granted(Left),
-    /// It may not, because of this limit.
-    Refused(Refusal),
-}
-
-/// What is left of each limit after a request, in the order asked.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Left {
-    /// Of limits by rate.
-    pub rates: Vec<Remaining>,
-    /// Free places.
-    pub places: Vec<u64>,
-    /// Money that is neither spent nor reserved.
-    pub budgets: Vec<NanoDollars>,
-}
-
-/// What is left of a limit by rate.
+/// The units taken of a limit by rate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Remaining {
-    /// Units that can be taken at once.
-    pub units: u64,
-    /// When all of them will be back.
+pub struct RateGrant {
+    /// The units taken.
+    pub granted: u64,
+    /// The time until all units are back.
     pub reset: Duration,
 }
 
-/// Which limit refused.
+/// The slots taken.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SlotGrant {
+    /// The slots taken.
+    pub granted: u64,
+    /// The slots that are free.
+    pub left: u64,
+}
+
+/// The money set aside.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct BudgetGrant {
+    /// The money set aside.
+    pub granted: NanoDollars,
+    /// The money that is neither spent nor set aside.
+    pub left: NanoDollars,
+}
+
+/// The rest of a limit by rate.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Remaining {
+    /// The units that can be taken at once.
+    pub units: u64,
+    /// The time until all of them are back.
+    pub reset: Duration,
+}
+
+/// The limit that refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Refusal {
     /// A limit by rate.
     Rate {
-        /// Which.
+        /// The limit.
         name: Arc<str>,
-        /// When there will be room.
+        /// The time until there is room.
         retry_after: Duration,
-        /// What is left.
-        remaining: Remaining,
     },
     /// The request takes more than this limit ever has.
     TooLarge {
-        /// Which.
+        /// The limit.
         name: Arc<str>,
     },
-    /// A limit on requests at one time.
-    Places {
-        /// Which.
+    /// A concurrency limit.
+    Slots {
+        /// The limit.
         name: Arc<str>,
     },
     /// A budget.
     Budget {
-        /// Which.
+        /// The budget.
         name: Arc<str>,
     },
-    /// A budget of which nobody knows how much is left: the store has been away for too long.
+    /// A budget of which it is not known how much is left: the store has been away for too long.
     Unknown {
-        /// Which.
+        /// The budget.
         name: Arc<str>,
     },
 }

@@ -24,7 +24,7 @@ fn limit(met: &LimitStatus) -> Value {
     let (name, per_minute, period) = match &met.of {
         LimitScope::Requests(per_minute) => ("requests", Some(per_minute), None),
         LimitScope::Tokens(per_minute) => ("tokens", Some(per_minute), None),
-        LimitScope::Places => ("concurrent", None, None),
+        LimitScope::Slots => ("concurrent", None, None),
         LimitScope::Budget(period) => ("budget_nano_dollars", None, Some(period)),
     };
     json!({

@@ -1,8 +1,11 @@
 //! Who is calling.
 
 use super::VirtualKeys;
-use crate::{LimitPolicy, Priority, now, policy::ClientLimits};
-use gateway_core::{ErrorKind, GatewayError, Result, admits, matches_pattern, state::KeyHash};
+use crate::{LimitAccounts, LimitPolicy, Priority, now, policy::ClientLimits};
+use gateway_core::{
+    ErrorKind, GatewayError, Result, admits, matches_pattern,
+    state::{KeyHash, Tenant},
+};
 use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -24,7 +27,7 @@ pub struct Client {
     /// When its key ends, in milliseconds since 1970.
     pub expires: Option<u64>,
     /// How much it may take.
-    pub(crate) quota: Option<ClientLimits>,
+    pub(crate) limits: Option<ClientLimits>,
     /// Whether what a translation cannot carry is refused; if it is not said, as for all.
     pub strict: Option<bool>,
     /// The gateway's tools that its requests to models offer.
@@ -87,7 +90,7 @@ impl Client {
             tools: None,
             priority: Priority::default(),
             expires: None,
-            quota: None,
+            limits: None,
             strict: None,
             offered_tools: Vec::new(),
         }
@@ -98,10 +101,15 @@ impl Client {
         Self { is_anonymous: true, ..Self::new("anonymous", "anonymous") }
     }
 
-    /// The same, which may take no more than this.
+    /// The same client with the limits of `policy`, which are kept in `accounts`: clients of one
+    /// tenant and name share them.
     #[must_use]
-    pub fn limited(mut self, policy: &LimitPolicy) -> Self {
-        self.quota = ClientLimits::new(&self.tenant, &self.name, policy);
+    pub fn limited(mut self, policy: &LimitPolicy, accounts: &LimitAccounts) -> Self {
+        let tenant = Tenant::new(Arc::clone(&self.tenant)).filter(|_| policy.is_limited());
+        self.limits = tenant.and_then(|tenant| {
+            let account = accounts.client(tenant.key(format!("client/{}", self.name)));
+            ClientLimits::new(account, policy)
+        });
         self
     }
 

@@ -3,13 +3,15 @@
 use crate::{calendar, client_prefix};
 use gateway_core::{
     ErrorKind, GatewayError,
-    state::gcra::{self, Rate},
+    state::{
+        Rate,
+        gcra::{self, Debt},
+    },
 };
 use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 /// How many attempts an address has in a minute.
@@ -21,7 +23,7 @@ const ADDRESSES: usize = 10_000;
 /// Counts attempts that fail. Those that succeed are not counted, and not hindered.
 #[derive(Debug, Default)]
 pub struct FailedAttempts {
-    by_address: Mutex<HashMap<Option<IpAddr>, u64>>,
+    by_address: Mutex<HashMap<Option<IpAddr>, Debt>>,
 }
 
 impl FailedAttempts {
@@ -32,25 +34,21 @@ impl FailedAttempts {
     }
 
     fn record_at(&self, now_us: u64, peer: IpAddr, error: GatewayError) -> GatewayError {
-        let rate = Rate::per(ATTEMPTS, Duration::from_mins(1));
+        let rate = Rate::new(ATTEMPTS, ATTEMPTS);
         let mut known = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= ADDRESSES {
-            known.retain(|_, until| *until > now_us);
+            known.retain(|_, debt| debt.at(now_us, rate).left(rate) < ATTEMPTS);
         }
         let address = Some(client_prefix(peer));
         let address = if known.len() < ADDRESSES { address } else { None };
-        let kept = known.get(&address).copied();
-        let verdict = gcra::decide(kept, now_us, rate, 1);
-        if let Some(stored) = verdict.store {
-            known.insert(address, stored);
-        }
-        if verdict.allowed {
+        let Err(retry_after) = gcra::take(known.entry(address).or_default(), now_us, rate, 1)
+        else {
             return error;
-        }
+        };
         let message = "too many attempts without a valid API key";
         GatewayError::new(ErrorKind::RateLimited, message)
             .with_code("too_many_failed_attempts")
-            .with_retry_after(Some(Duration::from_micros(verdict.retry_after_us)))
+            .with_retry_after(Some(retry_after))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a key that is given out allows.
 
-use crate::{Client, LimitPolicy, Priority};
+use crate::{Client, LimitAccounts, LimitPolicy, Priority};
 use gateway_core::{ErrorKind, GatewayError, NanoDollars, Result};
 use serde::{Deserialize, Serialize};
 
@@ -85,15 +85,15 @@ impl KeyGrant {
         Ok(())
     }
 
-    /// The client that it describes.
-    pub fn client(&self) -> Client {
+    /// The client that it describes, with limits kept in `accounts`.
+    pub fn client(&self, accounts: &LimitAccounts) -> Client {
         let mut client = Client::new(&self.client, self.tenant.as_deref().unwrap_or(&self.client));
         client.models = self.models.as_deref().map(Into::into);
         client.tools.clone_from(&self.tools);
         client.priority = self.priority.unwrap_or_default();
         let models = self.model_limits.iter();
         let models = models.map(|it| (it.model.clone(), it.limits.policy())).collect();
-        client.limited(&LimitPolicy { models, ..self.limits.policy() })
+        client.limited(&LimitPolicy { models, ..self.limits.policy() }, accounts)
     }
 }
 

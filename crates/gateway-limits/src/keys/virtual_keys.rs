@@ -1,6 +1,6 @@
 //! Keys that are given out while the gateway runs, as this gateway last read them.
 
-use crate::{Client, KeyGrant};
+use crate::{Client, KeyGrant, LimitAccounts};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
 use gateway_core::state::{ClientKey, ClientKeys, KeyHash, StoreError};
@@ -19,6 +19,7 @@ pub struct VirtualKeys {
 
 struct Inner {
     store: Arc<dyn ClientKeys>,
+    accounts: LimitAccounts,
     known: ArcSwap<HashMap<KeyHash, Arc<Client>>>,
     state: Mutex<State>,
 }
@@ -30,9 +31,9 @@ struct State {
 }
 
 impl VirtualKeys {
-    /// The keys kept in `store`.
-    pub fn new(store: Arc<dyn ClientKeys>) -> Self {
-        let inner = Inner { store, known: ArcSwap::default(), state: Mutex::default() };
+    /// The keys kept in `store`, whose clients have their limits in `accounts`.
+    pub fn new(store: Arc<dyn ClientKeys>, accounts: LimitAccounts) -> Self {
+        let inner = Inner { store, accounts, known: ArcSwap::default(), state: Mutex::default() };
         Self { inner: Some(Arc::new(inner)) }
     }
 
@@ -79,17 +80,19 @@ impl Inner {
         let version = self.store.version().await?;
         if known != Some(version) {
             let keys = self.store.all().await?;
-            self.known.store(Arc::new(keys.iter().filter_map(client).collect()));
+            self.known.store(Arc::new(
+                keys.iter().filter_map(|key| client(key, &self.accounts)).collect(),
+            ));
         }
         Ok(version)
     }
 }
 
 /// Whose `key` is. One that cannot be read opens nothing.
-fn client(key: &ClientKey) -> Option<(KeyHash, Arc<Client>)> {
+fn client(key: &ClientKey, accounts: &LimitAccounts) -> Option<(KeyHash, Arc<Client>)> {
     match serde_json::from_str::<KeyGrant>(&key.grant) {
         Ok(grant) => {
-            let mut client = grant.client();
+            let mut client = grant.client(accounts);
             client.expires = key.expires;
             Some((key.hash, Arc::new(client)))
         }

@@ -1,4 +1,8 @@
-//! Limits: rates and places in memory, money in the map.
+//! Limits: rates and slots in memory, money in the map.
+//!
+//! A restart forgets rates and slots. What it finds of a budget is what was spent and what was set
+//! aside for requests under way: money counts as spent until its request says otherwise, so that a
+//! crash never makes a budget larger.
 
 use super::{
     Durable, KvEngine, KvStore, expiry,
@@ -7,59 +11,43 @@ use super::{
 };
 use crate::{
     clock::{StoreClock, millis},
-    local::Taken,
     record,
 };
 use async_trait::async_trait;
 use foldhash::HashMap;
 use gateway_core::{
     NanoDollars,
-    state::{BudgetAsk, Decision, Key, QuotaAsk, Quotas, Settle, StoreError},
-    sync,
+    state::{
+        BudgetLease, Key, LeaseReply, LeaseRequest, Quotas, SharedLimits, SpentBudget, StoreError,
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex as Lock, PoisonError},
     time::Duration,
 };
+use tokio::sync::Mutex;
 
 /// The limits of all clients.
 pub(crate) struct KvQuotas<E> {
     store: Arc<KvStore<E>>,
     clock: StoreClock,
-    clients: Mutex<HashMap<Key, Client>>,
-    unwritten: Arc<Mutex<Unwritten>>,
+    clients: Lock<HashMap<Key, Arc<Mutex<ClientQuotas>>>>,
 }
 
 #[derive(Default)]
-struct Client {
-    taken: Taken,
-    budgets: HashMap<Arc<str>, Budget>,
+struct ClientQuotas {
+    limits: SharedLimits,
+    /// The sum of each budget as it stands in the map.
+    written: HashMap<Arc<str>, NanoDollars>,
 }
 
-/// Where what was spent of a budget is kept.
-#[derive(Clone)]
-struct Budget {
-    object: Arc<[u8]>,
-    /// For how long, from the first spending on.
+/// A sum to write, and whether more is set aside than before.
+struct Change {
+    object: Vec<u8>,
+    sum: NanoDollars,
     keep: Duration,
 }
-
-/// What was spent and is still to be written. Who spends while a write is on its way only adds to
-/// what it takes along.
-#[derive(Default)]
-struct Unwritten {
-    sums: Sums,
-    is_on_its_way: bool,
-    /// What was last written. Nobody else writes it.
-    written: HashMap<Arc<[u8]>, Spent>,
-}
-
-type Sums = HashMap<Arc<[u8]>, (NanoDollars, Duration)>;
-
-/// A write that is on its way. If it is dropped, the next one that spends begins another.
-struct Writing(Arc<Mutex<Unwritten>>);
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
 struct Spent {
@@ -68,125 +56,112 @@ struct Spent {
     sum: NanoDollars,
 }
 
-/// Of how many budgets is remembered what was last written.
-const REMEMBERED: usize = 10_000;
-
-/// From how many clients on those that have been idle are looked for.
+/// The number of clients from which on those that have been idle are looked for.
 const TIDY: usize = 1_024;
 
 impl<E: KvEngine> KvQuotas<E> {
     /// Limits whose money is kept in `store`.
     pub(crate) fn new(store: Arc<KvStore<E>>, clock: StoreClock) -> Self {
-        Self { store, clock, clients: Mutex::default(), unwritten: Arc::default() }
+        Self { store, clock, clients: Lock::default() }
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<Key, Client>> {
-        lock(&self.clients)
+    fn client(&self, key: &Key) -> Arc<Mutex<ClientQuotas>> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(key) {
+            return Arc::clone(client);
+        }
+        if clients.len() >= TIDY && clients.len() == clients.capacity() {
+            let now_us = self.clock.now_us();
+            let is_idle = |client: &Arc<Mutex<ClientQuotas>>| {
+                let limits = client.try_lock();
+                Arc::strong_count(client) == 1 && limits.is_ok_and(|it| it.limits.is_idle(now_us))
+            };
+            clients.retain(|_, client| !is_idle(client));
+        }
+        Arc::clone(clients.entry(key.clone()).or_default())
     }
 
-    /// Makes sure that it is known what was spent before.
-    async fn learn(&self, key: &Key, budget: &BudgetAsk) -> Result<(), StoreError> {
-        let knows = |client: &Client| client.taken.knows(&budget.name);
-        if self.clients().get(key).is_some_and(knows) {
+    /// Reads what was spent of a budget before this process used it.
+    async fn load(
+        &self,
+        key: &Key,
+        client: &mut ClientQuotas,
+        budget: &BudgetLease,
+    ) -> Result<(), StoreError> {
+        if client.limits.budgets.contains_key(&budget.name) {
             return Ok(());
         }
-        let object: Arc<[u8]> = place(key, &budget.name).into();
-        let it = Budget { object: Arc::clone(&object), keep: budget.keep };
-        let spent = self.store.engine().read(move |view, now| spent(view, now, &object)).await?;
-        let mut clients = self.clients();
-        let client = clients.entry(key.clone()).or_default();
-        client.taken.learn(&budget.name, spent);
-        client.budgets.retain(|name, _| client.taken.knows(name));
-        client.budgets.insert(Arc::clone(&budget.name), it);
+        let object = place(key, &budget.name);
+        let sum = self.store.engine().read(move |view, now| spent(view, now, &object)).await?;
+        let keep = u64::try_from(budget.keep.as_micros()).unwrap_or(u64::MAX);
+        let until_us = self.clock.now_us().saturating_add(keep);
+        client
+            .limits
+            .budgets
+            .insert(Arc::clone(&budget.name), SpentBudget { spent: sum, until_us });
+        client.written.retain(|name, _| client.limits.budgets.contains_key(name));
+        client.written.insert(Arc::clone(&budget.name), sum);
         Ok(())
     }
 
-    /// Ends what a request took. Says what its budgets have come to.
-    fn end(&self, key: &Key, settle: &Settle) -> Vec<(Budget, NanoDollars)> {
-        let mut clients = self.clients();
-        let Some(client) = clients.get_mut(key) else { return Vec::new() };
-        let booked = client.taken.settle(self.clock.now_us(), settle);
-        let place = |(name, sum)| Some((client.budgets.get(&name)?.clone(), sum));
-        booked.into_iter().filter_map(place).collect()
+    /// Writes what budgets have come to: before money is given out, and soon after it came back.
+    async fn write(&self, changes: Vec<Change>, wait: Durable) -> Result<(), StoreError> {
+        let write = move |draft: &mut WriteTxn<'_>| {
+            changes.iter().try_for_each(|change| book(draft, change))
+        };
+        self.store.engine().write(wait, write).await
+    }
+}
+
+impl ClientQuotas {
+    /// The sums that differ from what is written, and how long to wait for them.
+    fn changes(&mut self, key: &Key, request: &LeaseRequest) -> (Vec<Change>, Durable) {
+        let (mut changes, mut wait) = (Vec::new(), Durable::Visible);
+        for budget in &request.budgets {
+            let spent =
+                self.limits.budgets.get(&budget.name).map(|it| it.spent).unwrap_or_default();
+            let mut sum = spent;
+            sum += self.limits.held(&budget.name);
+            let written = self.written.entry(Arc::clone(&budget.name)).or_default();
+            if sum > *written {
+                wait = Durable::Safe;
+            }
+            if sum != *written {
+                *written = sum;
+                let object = place(key, &budget.name);
+                changes.push(Change { object, sum, keep: budget.keep });
+            }
+        }
+        (changes, wait)
     }
 }
 
 #[async_trait]
 impl<E: KvEngine> Quotas for KvQuotas<E> {
-    async fn take(&self, key: &Key, ask: &QuotaAsk) -> Result<Decision, StoreError> {
-        for budget in &ask.budgets {
-            self.learn(key, budget).await?;
+    async fn exchange(&self, key: &Key, request: &LeaseRequest) -> Result<LeaseReply, StoreError> {
+        let client = self.client(key);
+        let mut client = client.lock().await;
+        for budget in &request.budgets {
+            self.load(key, &mut client, budget).await?;
         }
-        let now_us = self.clock.now_us();
-        let mut clients = self.clients();
-        if let Some(client) = clients.get_mut(key) {
-            return Ok(client.taken.take(now_us, ask));
+        let reply = client.limits.exchange(self.clock.now_us(), request);
+        let (changes, wait) = client.changes(key, request);
+        if changes.is_empty() {
+            return Ok(reply);
         }
-        if clients.len() >= TIDY && clients.len() == clients.capacity() {
-            clients.retain(|_, client| !client.taken.is_idle(now_us));
-        }
-        Ok(clients.entry(key.clone()).or_default().taken.take(now_us, ask))
-    }
-
-    async fn settle(&self, key: &Key, settle: &Settle) -> Result<(), StoreError> {
-        let booked = self.end(key, settle);
-        if booked.is_empty() {
-            return Ok(());
-        }
-        let Some(writing) = Writing::begin(&self.unwritten, booked) else { return Ok(()) };
-        let unwritten = Arc::clone(&writing.0);
-        let write = move |txn: &mut WriteTxn<'_>| lock(&unwritten).write(txn);
-        let written = self.store.engine().write(Durable::Visible, write).await;
+        let written = self.write(changes, wait).await;
         if written.is_err() {
-            lock(&self.unwritten).written.clear();
+            // What stands in the map is not known: it is written again with the next change.
+            for budget in &request.budgets {
+                client.written.insert(Arc::clone(&budget.name), NanoDollars(u64::MAX));
+            }
         }
-        written
+        written.map(|()| reply)
     }
-}
 
-impl Unwritten {
-    /// Writes all of it.
-    fn write(&mut self, txn: &mut WriteTxn<'_>) -> Result<(), StoreError> {
-        self.is_on_its_way = false;
-        if self.written.len() > REMEMBERED {
-            self.written.clear();
-        }
-        for (object, (sum, keep)) in mem::take(&mut self.sums) {
-            let before = match self.written.get(&object) {
-                Some(written) => Some(*written),
-                None => kept(txn, &object)?,
-            };
-            let spent = book(txn, &object, before, (sum, keep))?;
-            self.written.insert(object, spent);
-        }
-        Ok(())
+    async fn replicas(&self, _: &str) -> Result<u64, StoreError> {
+        Ok(1)
     }
-}
-
-impl Writing {
-    /// Notes what is to be written; nothing if a write is on its way that takes it along.
-    fn begin(
-        unwritten: &Arc<Mutex<Unwritten>>,
-        booked: Vec<(Budget, NanoDollars)>,
-    ) -> Option<Self> {
-        let mut all = lock(unwritten);
-        for (Budget { object, keep }, sum) in booked {
-            let kept = all.sums.entry(object).or_insert((sum, keep));
-            kept.0 = kept.0.max(sum);
-        }
-        let is_first = !mem::replace(&mut all.is_on_its_way, true);
-        is_first.then(|| Self(Arc::clone(unwritten)))
-    }
-}
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        lock(&self.0).is_on_its_way = false;
-    }
-}
-
-fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
-    sync::lock(it)
 }
 
 fn place(key: &Key, period: &str) -> Vec<u8> {
@@ -202,22 +177,17 @@ fn kept(view: &dyn ReadView, object: &[u8]) -> Result<Option<Spent>, StoreError>
     view.get(object)?.map(|json| record::read("budget", &json)).transpose()
 }
 
-/// Keeps what was spent, and says what is kept now. Two settlements may come in either order: the
-/// larger sum is the later.
-fn book(
-    txn: &mut WriteTxn<'_>,
-    object: &[u8],
-    before: Option<Spent>,
-    (sum, keep): (NanoDollars, Duration),
-) -> Result<Spent, StoreError> {
-    let spent = match before {
-        Some(kept) if kept.expires > txn.now => Spent { sum: sum.max(kept.sum), ..kept },
+/// Keeps what a budget has come to.
+fn book(draft: &mut WriteTxn<'_>, change: &Change) -> Result<(), StoreError> {
+    let object = &change.object;
+    let spent = match kept(draft, object)? {
+        Some(kept) if kept.expires > draft.now => Spent { sum: change.sum, ..kept },
         gone => {
-            let expires = txn.now.saturating_add(millis(keep));
-            expiry::schedule(txn, object, gone.map(|kept| kept.expires), expires);
-            Spent { v: record::SCHEMA, expires, sum }
+            let expires = draft.now.saturating_add(millis(change.keep));
+            expiry::schedule(draft, object, gone.map(|kept| kept.expires), expires);
+            Spent { v: record::SCHEMA, expires, sum: change.sum }
         }
     };
-    txn.put(object.to_vec(), record::write(&spent)?);
-    Ok(spent)
+    draft.put(object.clone(), record::write(&spent)?);
+    Ok(())
 }

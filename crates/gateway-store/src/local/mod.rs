@@ -4,7 +4,6 @@
 //! need not be written down.
 
 mod cache;
-mod quotas;
 mod session_claims;
 
-pub(crate) use self::{cache::LocalCache, quotas::Taken, session_claims::SessionClaims};
+pub(crate) use self::{cache::LocalCache, session_claims::SessionClaims};

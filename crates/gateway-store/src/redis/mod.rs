@@ -23,7 +23,7 @@ mod sessions;
 mod tls;
 
 use self::connection::RedisConnection;
-use crate::{clock::StoreClock, limits::StoreLimits, settings, share::Share, stores::Stores};
+use crate::{clock::StoreClock, limits::StoreLimits, settings, stores::Stores};
 use gateway_core::state::StoreError;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -47,8 +47,6 @@ pub(crate) async fn open(
     background.spawn(Arc::clone(&link).run());
     link.attach(PATIENCE).await;
     let remote = Arc::new(RedisStore { link, clock: StoreClock::new() });
-    let quotas = Arc::new(Share::new(remote.clone(), remote.clock));
-    background.spawn(Arc::clone(&quotas).run());
     Ok(Stores {
         sessions: remote.clone(),
         responses: remote.clone(),
@@ -56,7 +54,7 @@ pub(crate) async fn open(
         side: remote.clone(),
         idempotency: remote.clone(),
         ledger: remote.clone(),
-        quotas,
+        quotas: remote.clone(),
         client_keys: remote.clone(),
         probe: remote,
         background,

@@ -42,7 +42,6 @@ scripts! {
     LEDGER_RECORD = "ledger_record.lua";
     CLIENT_KEY_PUT = "client_key_put.lua";
     CLIENT_KEY_REMOVE = "client_key_remove.lua";
-    QUOTA_TAKE = "quota.lua" "quota_take.lua";
-    QUOTA_SETTLE = "quota.lua" "quota_settle.lua";
+    QUOTA_EXCHANGE = "quota_exchange.lua";
     QUOTA_REPLICAS = "quota_replicas.lua";
 }

@@ -3,7 +3,7 @@
 use crate::backend::{Directory, key, minute, turn};
 use gateway_core::{
     NanoDollars,
-    state::{BeginResult, BudgetAsk, Decision, Outcome, QuotaAsk, Settle, Slice, StoreError},
+    state::{BeginResult, BudgetLease, LeaseRequest, Outcome, Slice, StoreError},
 };
 use gateway_store::{
     Durability, DurabilityClass, EmbeddedSettings, StoreBackend, StoreSettings, Stores,
@@ -52,43 +52,60 @@ async fn records_survive_restart() {
     assert_eq!(stores.health().await.durability, DurabilityClass::PowerSafe);
 }
 
-/// Who spends while others' spending is written waits for no write of its own.
+/// The budget of a day, of which `holder` has spent `spent` and keeps `held`.
+async fn left(stores: &Stores, holder: &str, spent: u64, held: u64, need: u64) -> NanoDollars {
+    let budget = BudgetLease {
+        name: "day".into(),
+        limit: NanoDollars(1_000_000),
+        spent: NanoDollars(spent),
+        acknowledged: NanoDollars(0),
+        held: NanoDollars(held),
+        need: NanoDollars(need),
+        extra: NanoDollars(0),
+        keep: Duration::from_hours(24),
+    };
+    let request = LeaseRequest {
+        holder: holder.into(),
+        lease: Duration::from_mins(1),
+        budgets: vec![budget],
+        ..LeaseRequest::default()
+    };
+    let reply = stores.quotas.exchange(&key("c"), &request).await.unwrap();
+    assert_eq!(reply.refused, None);
+    reply.budgets[0].left
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_settlements_survive_restart() {
+async fn money_spent_by_many_at_once_is_there_after_a_restart() {
     let directory = Directory::new();
     let path = directory.path().join("state.redb");
-    let left = async |stores: &Stores, request: &str| {
-        let limit = NanoDollars(1_000_000);
-        let keep = Duration::from_hours(24);
-        let budget = BudgetAsk { name: "day".into(), limit, reserve: NanoDollars(0), keep };
-        let lease = Duration::from_mins(1);
-        let ask = QuotaAsk {
-            request: request.into(),
-            lease,
-            budgets: vec![budget],
-            ..QuotaAsk::default()
-        };
-        let decision = stores.quotas.take(&key("c"), &ask).await.unwrap();
-        let Decision::Granted(left) = decision else { panic!("{decision:?}") };
-        left.budgets[0]
-    };
     for round in 0..3 {
-        let stores = open(&path).await.unwrap();
-        assert_eq!(left(&stores, "first").await, NanoDollars(1_000_000 - round * 400));
+        let stores = Arc::new(open(&path).await.unwrap());
+        assert_eq!(left(&stores, "first", 0, 0, 0).await, NanoDollars(1_000_000 - round * 400));
         let mut tasks = JoinSet::new();
         for n in 0..400 {
-            let request = n.to_string();
-            left(&stores, &request).await;
-            let quotas = Arc::clone(&stores.quotas);
+            let stores = Arc::clone(&stores);
             tasks.spawn(async move {
-                let request = request.into();
-                let settle = Settle { request, cost: NanoDollars(1), ..Settle::default() };
-                quotas.settle(&key("c"), &settle).await
+                left(&stores, &n.to_string(), 0, 0, 1).await;
+                left(&stores, &n.to_string(), 1, 0, 0).await;
             });
         }
-        assert!(tasks.join_all().await.iter().all(Result::is_ok));
-        stores.close().await;
+        tasks.join_all().await;
+        Arc::into_inner(stores).unwrap().close().await;
     }
+}
+
+/// Money that was set aside when the process died counts as spent: a crash makes no budget larger.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_set_aside_at_a_crash_counts_as_spent() {
+    let directory = Directory::new();
+    let path = directory.path().join("state.redb");
+    let stores = open(&path).await.unwrap();
+    assert_eq!(left(&stores, "a", 0, 0, 70).await, NanoDollars(999_930));
+    assert_eq!(left(&stores, "a", 20, 40, 0).await, NanoDollars(999_940));
+    stores.close().await;
+    let stores = open(&path).await.unwrap();
+    assert_eq!(left(&stores, "b", 0, 0, 0).await, NanoDollars(999_940));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

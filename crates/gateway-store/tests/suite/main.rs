@@ -89,17 +89,15 @@ suite! {
         orphans_are_closed_once
         keys_of_clients_are_kept_until_they_are_removed;
     quotas:
-        a_rate_takes_a_burst_and_grows_back
+        rate_takes_a_burst_and_grows_back
+        units_may_be_returned_and_owed
+        extra_is_taken_from_half_of_what_is_left
         limits_are_taken_together_or_not_at_all
-        places_are_given_back
-        a_place_nobody_gives_back_is_free_in_the_end
-        money_is_reserved_and_then_spent
-        corrections_are_made_once
+        slots_are_given_back
+        dead_holder_frees_slots_and_its_money_counts_as_spent
+        money_is_set_aside_and_then_spent
         clients_do_not_share_limits
-        many_at_once_take_no_more_than_there_is
-        a_look_takes_nothing
-        all_limits_of_a_kind_count
-        without_a_lease_nothing_is_held;
+        many_at_once_take_no_more_than_there_is;
     tenants:
         none_sees_what_is_anothers;
     limits:

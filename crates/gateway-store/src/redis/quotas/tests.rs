@@ -1,13 +1,12 @@
-//! The scripts decide as the function in Rust does, whatever the clock does.
+//! The script decides as the function in Rust does, whatever the clock does.
 
 use super::*;
-use crate::local::Taken;
 use fred::{
     clients::Client,
     interfaces::{ClientLike as _, KeysInterface as _, LuaInterface as _},
     types::{Builder, config::Config},
 };
-use gateway_core::state::{BudgetAsk, PlaceAsk, Rate, Tenant};
+use gateway_core::state::{BudgetLease, Rate, RateLease, SharedLimits, SlotLease, Tenant};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::{
     net::TcpListener,
@@ -45,18 +44,14 @@ impl Drop for Server {
 }
 
 /// The text of `script`, except that the clock is the key `now`.
-fn with_clock(script: &script::RedisScript) -> String {
+fn with_clock(script: &script::Script) -> String {
     let (clock, fake) = ("redis.call('TIME')", "{0, tonumber(redis.call('GET', 'now'))}");
     assert!(script.text.contains(clock));
     script.text.replace(clock, fake)
 }
 
-/// One thing that a gateway does, so many microseconds after the one before; the clock may go back.
-#[derive(Clone, Debug)]
-enum Step {
-    Take(i64, QuotaAsk),
-    Settle(i64, Settle),
-}
+/// One call, so many microseconds after the one before; the clock may go back.
+type Step = (i64, LeaseRequest);
 
 const NAMES: [&str; 3] = ["all", "requests/gpt-*", "a:b c%"];
 
@@ -64,11 +59,7 @@ fn name() -> impl Strategy<Value = Arc<str>> {
     prop::sample::select(NAMES.to_vec()).prop_map(Into::into)
 }
 
-fn request() -> impl Strategy<Value = Arc<str>> {
-    prop::sample::select(vec!["r0", "r1", "r2", "r3", "r4"]).prop_map(Into::into)
-}
-
-/// Each limit is asked for once in a question.
+/// Each limit is asked for once in a call.
 fn each_once<T>(mut all: Vec<T>, name: fn(&T) -> &Arc<str>) -> Vec<T> {
     all.sort_by(|one, other| name(one).cmp(name(other)));
     all.dedup_by(|one, other| name(one) == name(other));
@@ -76,49 +67,50 @@ fn each_once<T>(mut all: Vec<T>, name: fn(&T) -> &Arc<str>) -> Vec<T> {
 }
 
 fn rate() -> impl Strategy<Value = Rate> {
-    (prop::sample::select(vec![1_u64, 1_000, 50_000, 20_000_000]), 1..6_u64)
-        .prop_map(|(interval_us, burst)| Rate { interval_us, burst })
+    let per_minute = prop::sample::select(vec![1_u64, 7, 60, 6_000, 7_000_000, 1_000_000_000]);
+    let burst = prop::sample::select(vec![1_u64, 5, 100, 7_000_000, 1_000_000_000]);
+    (per_minute, burst).prop_map(|(per_minute, burst)| Rate::new(per_minute, burst))
 }
 
-fn ask() -> impl Strategy<Value = QuotaAsk> {
-    let rates = prop::collection::vec((name(), rate(), 0..8_u64), 0..3).prop_map(|all| {
-        let all = all.into_iter().map(|(name, rate, cost)| RateAsk { name, rate, cost });
-        each_once(all.collect(), |it| &it.name)
-    });
-    let places = prop::collection::vec((name(), 0..4_u64), 0..2).prop_map(|all| {
-        let all = all.into_iter().map(|(name, limit)| PlaceAsk { name, limit });
-        each_once(all.collect(), |it| &it.name)
-    });
-    let budgets = prop::collection::vec((name(), 0..60_u64, 0..30_u64), 0..3).prop_map(|all| {
-        let keep = Duration::from_hours(1);
-        let all = all.into_iter().map(|(name, limit, reserve)| BudgetAsk {
-            name,
-            limit: NanoDollars(limit),
-            reserve: NanoDollars(reserve),
-            keep,
-        });
-        each_once(all.collect(), |it| &it.name)
-    });
-    let lease = prop::sample::select(vec![0_u64, 1, 70_000, 60_000_000]);
-    (request(), lease, rates, places, budgets, prop::bool::weighted(0.2)).prop_map(
-        |(request, lease, rates, places, budgets, look)| QuotaAsk {
-            request,
-            lease: Duration::from_micros(lease),
-            rates,
-            places,
-            budgets,
-            look,
-        },
-    )
+fn units() -> impl Strategy<Value = u64> {
+    prop_oneof![3 => 0..8_u64, 1 => 0..3_000_000_u64]
 }
 
-fn settle() -> impl Strategy<Value = Settle> {
-    let corrections = prop::collection::vec((name(), rate(), -6..7_i64), 0..3)
-        .prop_map(|all| each_once(all, |it| &it.0));
-    (request(), 0..40_u64, corrections).prop_map(|(request, cost, corrections)| Settle {
-        request,
-        cost: NanoDollars(cost),
-        corrections,
+fn request() -> impl Strategy<Value = LeaseRequest> {
+    let settle = prop_oneof![4 => -6..7_i64, 1 => -9_000_000..9_000_000_i64];
+    let rates = prop::collection::vec((name(), rate(), settle, units(), units()), 0..3);
+    let rates = rates.prop_map(|all| {
+        let lease =
+            |(name, rate, settle, need, extra)| RateLease { name, rate, settle, need, extra };
+        each_once(all.into_iter().map(lease).collect(), |it| &it.name)
+    });
+    let slots = prop::collection::vec((name(), 0..9_u64, 0..4_u64, 0..2_u64, 0..4_u64), 0..2);
+    let slots = slots.prop_map(|all| {
+        let lease = |(name, limit, held, need, extra)| SlotLease { name, limit, held, need, extra };
+        each_once(all.into_iter().map(lease).collect(), |it| &it.name)
+    });
+    let money = (0..90_u64, 0..40_u64, 0..20_u64, 0..20_u64, 0..9_u64, 0..9_u64);
+    let budgets = prop::collection::vec((name(), money, 1..9_000_u64), 0..3).prop_map(|all| {
+        let lease = |(name, money, seconds): (_, (u64, u64, u64, u64, u64, u64), _)| {
+            let (limit, spent, acknowledged, held, need, extra) = money;
+            BudgetLease {
+                name,
+                limit: NanoDollars(limit),
+                spent: NanoDollars(spent),
+                acknowledged: NanoDollars(acknowledged),
+                held: NanoDollars(held),
+                need: NanoDollars(need),
+                extra: NanoDollars(extra),
+                keep: Duration::from_secs(seconds),
+            }
+        };
+        each_once(all.into_iter().map(lease).collect(), |it| &it.name)
+    });
+    let holder = prop::sample::select(vec!["h0", "h1", "h2"]);
+    let lease = prop::sample::select(vec![1_u64, 70_000, 15_000_000]);
+    (holder, lease, rates, slots, budgets).prop_map(|(holder, lease, rates, slots, budgets)| {
+        let lease = Duration::from_micros(lease);
+        LeaseRequest { holder: holder.into(), lease, rates, slots, budgets }
     })
 }
 
@@ -130,48 +122,26 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => 0..30_000_000_i64,
         1 => prop::sample::select(vec![hour, -hour, -1_000_000, -1]),
     ];
-    let step = prop_oneof![
-        3 => (wait.clone(), ask()).prop_map(|(wait, ask)| Step::Take(wait, ask)),
-        1 => (wait, settle()).prop_map(|(wait, settle)| Step::Settle(wait, settle)),
-    ];
-    prop::collection::vec(step, 1..40)
+    prop::collection::vec((wait, request()), 1..40)
 }
 
-/// What both say to the same steps.
+/// What the function and the script say to the same calls.
 struct Both<'a> {
     client: &'a Client,
-    scripts: [String; 2],
+    script: String,
     key: Key,
-    taken: Taken,
+    limits: SharedLimits,
     now_us: u64,
 }
 
 impl Both<'_> {
-    async fn evaluate(&self, which: usize, call: Call) -> Value {
-        self.client
-            .set::<(), _, _>("now", self.now_us.to_string(), None, None, false)
-            .await
-            .unwrap();
-        let Call { keys, arguments } = call;
-        self.client.eval(self.scripts[which].as_str(), keys, arguments).await.unwrap()
-    }
-
-    /// Takes one step on both sides; the two decisions.
-    async fn step(&mut self, step: &Step) -> Option<[Decision; 2]> {
-        let (Step::Take(wait, _) | Step::Settle(wait, _)) = step;
+    async fn step(&mut self, (wait, request): &Step) -> [LeaseReply; 2] {
         self.now_us = self.now_us.saturating_add_signed(*wait);
-        match step {
-            Step::Take(_, ask) => {
-                let here = self.taken.take(self.now_us, ask);
-                let reply = self.evaluate(0, Call::take("gw", &self.key, ask)).await;
-                Some([here, read(ask, reply).unwrap()])
-            }
-            Step::Settle(_, settle) => {
-                self.taken.settle(self.now_us, settle);
-                self.evaluate(1, Call::settle("gw", &self.key, settle)).await;
-                None
-            }
-        }
+        let now = self.now_us.to_string();
+        self.client.set::<(), _, _>("now", now, None, None, false).await.unwrap();
+        let (keys, arguments) = call("gw", &self.key, request);
+        let reply = self.client.eval(self.script.as_str(), keys, arguments).await.unwrap();
+        [self.limits.exchange(self.now_us, request), read(request, reply).unwrap()]
     }
 }
 
@@ -182,7 +152,7 @@ fn tries() -> u32 {
 }
 
 #[test]
-fn redis_scripts_match_reference_implementation() {
+fn script_decides_as_the_function_does() {
     let runtime = Runtime::new().unwrap();
     let (server, client) = runtime.block_on(Server::start());
     let number = std::cell::Cell::new(0_u32);
@@ -191,15 +161,14 @@ fn redis_scripts_match_reference_implementation() {
         number.set(number.get() + 1);
         let mut both = Both {
             client: &client,
-            scripts: [&*script::QUOTA_TAKE, &*script::QUOTA_SETTLE].map(with_clock),
+            script: with_clock(&script::QUOTA_EXCHANGE),
             key: Tenant::new("t").unwrap().key(format!("c{}", number.get())),
-            taken: Taken::default(),
+            limits: SharedLimits::default(),
             now_us: 1_790_000_000_000_000,
         };
         for (at, step) in steps.iter().enumerate() {
-            if let Some([here, there]) = runtime.block_on(both.step(step)) {
-                prop_assert_eq!(here, there, "step {}", at);
-            }
+            let [here, there] = runtime.block_on(both.step(step));
+            prop_assert_eq!(here, there, "step {}", at);
         }
         Ok(())
     });

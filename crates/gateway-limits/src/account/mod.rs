@@ -1,0 +1,254 @@
+//! The account of one client: what this replica holds of its limits.
+//!
+//! ```text
+//!   request --- try_take --> lease of this replica        no lookup, no allocation, no waiting
+//!                  \-------> the store, one call a key     when the lease does not reach
+//!   ticker ----------------> report, return, renew         20 times a second while in use
+//! ```
+
+mod budget;
+mod rate;
+mod renewal;
+mod slot;
+
+use self::{budget::BudgetState, rate::RateState, slot::SlotState};
+use crate::{RateLimitStatus, charges::Charges};
+use gateway_core::{
+    NanoDollars,
+    state::{Key, Refusal},
+};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::time::Instant;
+
+pub(crate) use self::{
+    budget::Period,
+    renewal::{LeftOfCharge, Renewal},
+};
+
+/// The limits of one client, as far as this replica holds them.
+#[derive(Debug)]
+pub(crate) struct LimitAccount {
+    pub(crate) key: Key,
+    /// The name under which the store knows this account: never used again.
+    pub(crate) holder: Arc<str>,
+    state: Mutex<AccountState>,
+    /// Held while the store is asked: one call a key at one time.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    is_listed: AtomicBool,
+}
+
+/// The leases of an account. Places are handed out once and stay.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AccountState {
+    rates: Vec<RateState>,
+    slots: Vec<SlotState>,
+    budgets: Vec<BudgetState>,
+    reported: Option<Instant>,
+}
+
+/// The result of an attempt to serve a request from leases alone.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// All was taken.
+    Taken(RateLimitStatus),
+    /// A limit has no room.
+    Refused(Refusal, RateLimitStatus),
+    /// The store has to be asked.
+    Short,
+}
+
+/// The share of limits that a replica may give out without the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutageShare {
+    pub(crate) replicas: u64,
+    /// Whether money may still be lent.
+    pub(crate) lends: bool,
+    pub(crate) now_us: u64,
+}
+
+impl LimitAccount {
+    pub(crate) fn new(key: Key, holder: Arc<str>, state: AccountState) -> Self {
+        let (turn, is_listed) = (Arc::default(), AtomicBool::new(false));
+        Self { key, holder, state: Mutex::new(state), turn, is_listed }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, AccountState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks the account as listed for renewal; false if it was.
+    pub(crate) fn list(&self) -> bool {
+        !self.is_listed.load(Ordering::Acquire) && !self.is_listed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn unlist(&self) {
+        self.is_listed.store(false, Ordering::Release);
+    }
+
+    /// Ends a request that took `charges`: gives back its slots, books `cost` in place of what it
+    /// set aside and `tokens` in place of the estimate.
+    pub(crate) fn settle(
+        &self,
+        charges: &Charges,
+        in_outage: bool,
+        tokens: u64,
+        cost: NanoDollars,
+    ) {
+        let mut state = self.state();
+        for charge in charges.rates.iter() {
+            if let Some(rate) = state.rates.get_mut(charge.at) {
+                rate.settle(charge, in_outage, tokens);
+            }
+        }
+        for charge in charges.slots.iter() {
+            if let Some(slot) = state.slots.get_mut(charge.at) {
+                slot.release();
+            }
+        }
+        for charge in charges.budgets.iter() {
+            if let Some(budget) = state.budgets.get_mut(charge.at) {
+                budget.settle(charge, cost);
+            }
+        }
+    }
+}
+
+impl AccountState {
+    /// The place of the limit by rate called `name`.
+    pub(crate) fn rate(&mut self, name: &str) -> usize {
+        let known = self.rates.iter().position(|it| *it.name == *name);
+        known.unwrap_or_else(|| {
+            self.rates.push(RateState::new(name));
+            self.rates.len() - 1
+        })
+    }
+
+    /// The place of the concurrency limit called `name`.
+    pub(crate) fn slot(&mut self, name: &str) -> usize {
+        let known = self.slots.iter().position(|it| *it.name == *name);
+        known.unwrap_or_else(|| {
+            self.slots.push(SlotState::new(name));
+            self.slots.len() - 1
+        })
+    }
+
+    /// The place of the budget of each `period`, with `suffix` behind its name.
+    pub(crate) fn budget(&mut self, period: Period, suffix: &str) -> usize {
+        let known = self.budgets.iter().position(|it| it.is(period, suffix));
+        known.unwrap_or_else(|| {
+            self.budgets.push(BudgetState::new(period, suffix));
+            self.budgets.len() - 1
+        })
+    }
+
+    /// Takes all of `charges` from the leases, or nothing.
+    pub(crate) fn try_take(&mut self, charges: &Charges, now: Instant) -> Attempt {
+        let mut is_short = false;
+        let mut refused = None;
+        for charge in charges.slots.iter() {
+            let Some(slot) = self.slots.get_mut(charge.at) else { continue };
+            note(slot.check(charge, now), &mut is_short, &mut refused);
+        }
+        for charge in charges.budgets.iter() {
+            let Some(budget) = self.budgets.get_mut(charge.at) else { continue };
+            note(budget.check(charge, now), &mut is_short, &mut refused);
+        }
+        for charge in charges.rates.iter() {
+            let Some(rate) = self.rates.get_mut(charge.at) else { continue };
+            note(rate.check(charge, now), &mut is_short, &mut refused);
+        }
+        if let Some(refusal) = refused {
+            return Attempt::Refused(refusal, self.status(charges, now));
+        }
+        if is_short {
+            return Attempt::Short;
+        }
+        self.take(charges);
+        Attempt::Taken(self.status(charges, now))
+    }
+
+    fn take(&mut self, charges: &Charges) {
+        for charge in charges.slots.iter() {
+            if let Some(slot) = self.slots.get_mut(charge.at) {
+                slot.take();
+            }
+        }
+        for charge in charges.budgets.iter() {
+            if let Some(budget) = self.budgets.get_mut(charge.at) {
+                budget.take(charge);
+            }
+        }
+        for charge in charges.rates.iter() {
+            if let Some(rate) = self.rates.get_mut(charge.at) {
+                rate.take(charge.cost);
+            }
+        }
+    }
+
+    /// Takes `charges` while the store is away: from leases as far as they reach, and beyond them
+    /// from this replica's share.
+    ///
+    /// # Errors
+    ///
+    /// The limit whose share has no room.
+    pub(crate) fn take_share(
+        &mut self,
+        charges: &Charges,
+        share: OutageShare,
+    ) -> Result<(), Refusal> {
+        for charge in charges.slots.iter() {
+            if let Some(slot) = self.slots.get(charge.at) {
+                slot.check_share(charge, share)?;
+            }
+        }
+        for charge in charges.budgets.iter() {
+            if let Some(budget) = self.budgets.get_mut(charge.at) {
+                budget.check_share(charge, share)?;
+            }
+        }
+        for charge in charges.rates.iter() {
+            if let Some(rate) = self.rates.get_mut(charge.at) {
+                rate.check_share(charge, share)?;
+            }
+        }
+        for charge in charges.slots.iter() {
+            if let Some(slot) = self.slots.get_mut(charge.at) {
+                slot.take();
+            }
+        }
+        for charge in charges.budgets.iter() {
+            if let Some(budget) = self.budgets.get_mut(charge.at) {
+                budget.borrow(charge);
+            }
+        }
+        for charge in charges.rates.iter() {
+            if let Some(rate) = self.rates.get_mut(charge.at) {
+                rate.take_share(charge, share);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left of the limits by rate.
+    pub(crate) fn status(&self, charges: &Charges, now: Instant) -> RateLimitStatus {
+        let mut status = RateLimitStatus::default();
+        for charge in charges.rates.iter() {
+            if let Some(rate) = self.rates.get(charge.at) {
+                status.record(charge, rate.remaining(charge.rate, now));
+            }
+        }
+        status
+    }
+}
+
+fn note(found: Result<bool, Refusal>, is_short: &mut bool, refused: &mut Option<Refusal>) {
+    match found {
+        Ok(has_room) => *is_short |= !has_room,
+        Err(refusal) => {
+            refused.get_or_insert(refusal);
+        }
+    }
+}

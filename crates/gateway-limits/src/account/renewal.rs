@@ -1,0 +1,229 @@
+//! From an account to a call to the store, and back.
+
+use super::AccountState;
+use crate::charges::Charges;
+use gateway_core::state::{LeaseReply, LeaseRequest, Refusal};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// The time after which a replica that has not called again counts as dead: what it held is free.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// How often a holder that has nothing to report calls.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// The reason for a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Renewal<'a> {
+    /// A request that the leases do not reach for.
+    Need(&'a Charges),
+    /// The ticker.
+    Tick,
+    /// The end of the process: everything that is not in use is given back.
+    Close,
+    /// A look at what is left: nothing is taken, and nothing is given back.
+    Look(&'a Charges),
+}
+
+/// A call, and the places of the account that its leases are of.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) request: LeaseRequest,
+    rates: Vec<usize>,
+    slots: Vec<usize>,
+    budgets: Vec<(usize, Arc<str>)>,
+}
+
+/// What is left of the limit that a charge is of.
+#[derive(Clone, Debug)]
+pub(crate) struct LeftOfCharge {
+    pub(crate) name: Arc<str>,
+    /// Units, slots or billionths of a dollar; absent if the store has not said.
+    pub(crate) units: Option<u64>,
+    /// The time until all of it is back, of a limit by rate.
+    pub(crate) reset: Option<Duration>,
+}
+
+impl AccountState {
+    /// The call to make now; nothing if there is nothing to say.
+    pub(crate) fn renew(
+        &mut self,
+        holder: &Arc<str>,
+        renewal: Renewal<'_>,
+        now: Instant,
+    ) -> Option<Sent> {
+        let is_due = self.reported.is_none_or(|at| now.duration_since(at) >= HEARTBEAT);
+        let (looks, charges) = match renewal {
+            Renewal::Need(charges) => (false, Some(charges)),
+            Renewal::Look(charges) => (true, Some(charges)),
+            Renewal::Tick | Renewal::Close => (false, None),
+        };
+        let request =
+            LeaseRequest { holder: Arc::clone(holder), lease: LEASE, ..Default::default() };
+        let (rates, slots, budgets) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sent = Sent { request, rates, slots, budgets };
+        self.renew_rates(charges, looks, matches!(renewal, Renewal::Close), &mut sent);
+        let renew = is_due || looks;
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            let charge = charges.and_then(|it| it.slots.iter().find(|charge| charge.at == at));
+            if charge.is_none() && charges.is_some() {
+                continue;
+            }
+            if let Some(charge) = charge.filter(|_| looks) {
+                sent.slots.push(at);
+                sent.request.slots.push(slot.look(charge));
+            } else if let Some(lease) = slot.lease(charge, renew) {
+                sent.slots.push(at);
+                sent.request.slots.push(lease);
+            }
+        }
+        for (at, budget) in self.budgets.iter_mut().enumerate() {
+            let charge = charges.and_then(|it| it.budgets.iter().find(|charge| charge.at == at));
+            let name = charge.map(|charge| Arc::clone(&budget.term(charge).name));
+            for term in &mut budget.terms {
+                let charge = charge.filter(|_| name.as_ref() == Some(&term.name));
+                let lease = match (charge, renewal) {
+                    (Some(charge), Renewal::Look(_)) => Some(term.look(charge)),
+                    (Some(charge), _) => term.lease(Some(charge.amount.0), renew),
+                    (None, Renewal::Close) => term.close(),
+                    (None, Renewal::Tick) => term.tick(renew),
+                    (None, Renewal::Need(_) | Renewal::Look(_)) => None,
+                };
+                if let Some(lease) = lease {
+                    sent.budgets.push((at, Arc::clone(&term.name)));
+                    sent.request.budgets.push(lease);
+                }
+            }
+        }
+        let request = &sent.request;
+        let is_empty =
+            request.rates.is_empty() && request.slots.is_empty() && request.budgets.is_empty();
+        if !is_empty {
+            self.reported = Some(now);
+        }
+        (!is_empty).then_some(sent)
+    }
+
+    fn renew_rates(
+        &mut self,
+        charges: Option<&Charges>,
+        looks: bool,
+        closes: bool,
+        sent: &mut Sent,
+    ) {
+        for (at, rate) in self.rates.iter_mut().enumerate() {
+            let charge = charges.and_then(|it| it.rates.iter().find(|charge| charge.at == at));
+            let lease = match charge {
+                Some(charge) if looks => Some(rate.look(charge)),
+                Some(charge) => rate.lease(Some(charge)),
+                None if charges.is_some() => None,
+                None if closes => rate.close(),
+                None => {
+                    let lease = rate.lease(None);
+                    rate.roll();
+                    lease
+                }
+            };
+            if let Some(lease) = lease {
+                sent.rates.push(at);
+                sent.request.rates.push(lease);
+            }
+        }
+    }
+
+    /// Applies what the store said.
+    pub(crate) fn apply(&mut self, sent: &Sent, reply: &LeaseReply, now: Instant) {
+        let rates = sent.rates.iter().zip(&sent.request.rates).zip(&reply.rates);
+        for ((at, lease), grant) in rates {
+            if let Some(rate) = self.rates.get_mut(*at) {
+                rate.apply(lease, *grant, now);
+                if let Some(Refusal::Rate { name, retry_after }) = &reply.refused
+                    && *name == lease.name
+                {
+                    rate.refuse(lease, *retry_after, now);
+                }
+            }
+        }
+        let slots = sent.slots.iter().zip(&sent.request.slots).zip(&reply.slots);
+        for ((at, lease), grant) in slots {
+            if let Some(slot) = self.slots.get_mut(*at) {
+                slot.apply(lease, *grant);
+                if let Some(Refusal::Slots { name }) = &reply.refused
+                    && *name == lease.name
+                {
+                    slot.refuse(now);
+                }
+            }
+        }
+        let budgets = sent.budgets.iter().zip(&sent.request.budgets).zip(&reply.budgets);
+        for (((at, name), lease), grant) in budgets {
+            let budget = self.budgets.get_mut(*at);
+            let term = budget.and_then(|it| it.terms.iter_mut().find(|term| term.name == *name));
+            if let Some(term) = term {
+                term.apply(lease, *grant);
+                if let Some(Refusal::Budget { name: refused }) = &reply.refused
+                    && refused == name
+                {
+                    let need = lease.need.0.saturating_add(term.free());
+                    term.refuse(need, now);
+                }
+            }
+        }
+    }
+
+    /// It is not known whether the store has seen `sent`.
+    pub(crate) fn lost(&mut self, sent: &Sent) {
+        self.reported = None;
+        for (at, lease) in sent.rates.iter().zip(&sent.request.rates) {
+            if let Some(rate) = self.rates.get_mut(*at) {
+                rate.lost(lease);
+            }
+        }
+        for at in &sent.slots {
+            if let Some(slot) = self.slots.get_mut(*at) {
+                slot.lost();
+            }
+        }
+        for (at, name) in &sent.budgets {
+            let budget = self.budgets.get_mut(*at);
+            let term = budget.and_then(|it| it.terms.iter_mut().find(|term| term.name == *name));
+            if let Some(term) = term {
+                term.lost();
+            }
+        }
+    }
+
+    /// Whether nothing is held and nothing is to be reported.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.rates.iter().all(super::RateState::is_idle)
+            && self.slots.iter().all(super::SlotState::is_idle)
+            && self.budgets.iter().all(super::BudgetState::is_idle)
+    }
+
+    /// The units, slots and money that are left of each charge; absent where the store has not said.
+    pub(crate) fn left(&mut self, charges: &Charges, now: Instant) -> Vec<LeftOfCharge> {
+        let mut left = Vec::new();
+        for charge in charges.rates.iter() {
+            if let Some(rate) = self.rates.get(charge.at) {
+                let remaining = rate.remaining(charge.rate, now);
+                let (units, reset) = (Some(remaining.units), Some(remaining.reset));
+                left.push(LeftOfCharge { name: Arc::clone(&rate.name), units, reset });
+            }
+        }
+        for charge in charges.slots.iter() {
+            if let Some(slot) = self.slots.get(charge.at) {
+                let units = Some(slot.left.saturating_add(slot.available()));
+                left.push(LeftOfCharge { name: Arc::clone(&slot.name), units, reset: None });
+            }
+        }
+        for charge in charges.budgets.iter() {
+            if let Some(budget) = self.budgets.get_mut(charge.at) {
+                let term = budget.term(charge);
+                let free = term.free();
+                let units = term.left.map(|it| it.saturating_add(free));
+                left.push(LeftOfCharge { name: Arc::clone(&term.name), units, reset: None });
+            }
+        }
+        left
+    }
+}

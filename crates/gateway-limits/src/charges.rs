@@ -1,0 +1,88 @@
+//! What one request takes of its client's limits, as places in the client's account.
+
+use crate::policy::LimitKind;
+use gateway_core::{NanoDollars, state::Rate};
+
+/// The limits of a client and of one model have at most this many of each kind.
+pub(crate) const RATES: usize = 4;
+pub(crate) const SLOTS: usize = 2;
+pub(crate) const BUDGETS: usize = 4;
+
+/// The charges of one request: plain numbers, copied and never allocated.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Charges {
+    pub(crate) rates: List<RateCharge, RATES>,
+    pub(crate) slots: List<SlotCharge, SLOTS>,
+    pub(crate) budgets: List<BudgetCharge, BUDGETS>,
+}
+
+/// A short list without an allocation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List<T, const N: usize>([Option<T>; N]);
+
+/// The units that a request takes of a limit by rate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RateCharge {
+    pub(crate) at: usize,
+    pub(crate) kind: LimitKind,
+    pub(crate) rate: Rate,
+    pub(crate) cost: u64,
+}
+
+/// A slot of a concurrency limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotCharge {
+    pub(crate) at: usize,
+    pub(crate) limit: u64,
+}
+
+/// The money that a request sets aside of a budget.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BudgetCharge {
+    pub(crate) at: usize,
+    /// The day, counted from 1970-01-01; the budget of a month is that of the day's month.
+    pub(crate) day: u64,
+    pub(crate) limit: NanoDollars,
+    pub(crate) amount: NanoDollars,
+}
+
+impl<T: Copy, const N: usize> Default for List<T, N> {
+    fn default() -> Self {
+        Self([None; N])
+    }
+}
+
+impl<T: Copy, const N: usize> List<T, N> {
+    /// Appends `item`; one that has no room is left out, which the numbers above rule out.
+    pub(crate) fn push(&mut self, item: T) {
+        if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
+            *place = Some(item);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.first().is_none_or(Option::is_none)
+    }
+}
+
+impl Charges {
+    /// Whether nothing is limited.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rates.is_empty() && !self.is_held()
+    }
+
+    /// Whether something is held until the request ends.
+    pub(crate) fn is_held(&self) -> bool {
+        let is_tokens = |charge: &RateCharge| charge.kind == LimitKind::Tokens;
+        !self.slots.is_empty() || !self.budgets.is_empty() || self.rates.iter().any(is_tokens)
+    }
+
+    /// Whether money is set aside.
+    pub(crate) fn takes_money(&self) -> bool {
+        self.budgets.iter().any(|charge| charge.amount.0 > 0)
+    }
+}
