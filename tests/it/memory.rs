@@ -76,9 +76,9 @@ async fn taken_from_upstream(receive_buffer: &str) -> usize {
     let gateway = setup.start().await;
     let _caller = gateway.asking("lab/m", json!({ "stream": true })).await;
     let (mut upstream, _) = listener.accept().await.unwrap();
-    let mut heard = Vec::new();
-    while !heard.ends_with(b"}") {
-        upstream.read_buf(&mut heard).await.unwrap();
+    let mut request = Vec::new();
+    while !request.ends_with(b"}") {
+        upstream.read_buf(&mut request).await.unwrap();
     }
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     upstream.write_all(head.as_bytes()).await.unwrap();

@@ -36,7 +36,9 @@ async fn on_redis() -> (Redis, Upstream, Gateway) {
 fn last(reply: &Reply) -> Value {
     let events = reply.text().lines().filter_map(|line| line.strip_prefix("data: "));
     let responses = events.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-    responses.filter_map(|mut event| event.get_mut("response").map(Value::take)).last().unwrap()
+    let mut responses =
+        responses.filter_map(|mut event| event.get_mut("response").map(Value::take));
+    responses.next_back().unwrap()
 }
 
 /// An answer, whole or streamed, was delivered and says that it was not stored, for `reason`.

@@ -53,7 +53,7 @@ pub use self::{
     metrics::{InFlight, RequestMetrics, names as metric_names},
     observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},
     prepare::{Operation, PreparedRequest},
-    request::{CacheDirective, InboundRequest, RequestHead, RequestOptions},
+    request::{CacheOptions, InboundRequest, RequestHead, RequestOptions},
     request_log::RequestLog,
     response::{EngineResponse, RequestFailure, ResponseBody, ResponseFacts},
     session::{SessionDirective, tenant},

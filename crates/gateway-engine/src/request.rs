@@ -49,7 +49,7 @@ pub struct RequestOptions {
     /// Refuse what a translation cannot carry, instead of dropping it.
     pub strict: bool,
     /// What the response cache may do.
-    pub cache: CacheDirective,
+    pub cache: CacheOptions,
     /// The session that the request names beside its body, and how its turn is taken.
     pub session: SessionDirective,
     /// The gateway's tools to offer.
@@ -80,7 +80,7 @@ pub struct RequestOptions {
 
 /// What the caller says of the response cache.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct CacheDirective {
+pub struct CacheOptions {
     /// The reason not to use the cache, if the caller forbids it.
     pub bypass: Option<&'static str>,
     /// The caller says that the request can be repeated, whatever its sampling.
@@ -89,7 +89,7 @@ pub struct CacheDirective {
     pub refresh: bool,
 }
 
-impl CacheDirective {
+impl CacheOptions {
     /// What the cache may do for a request that continues a session, or not.
     pub(crate) fn mode(self, has_session: bool) -> CacheDirective {
         match self.bypass {

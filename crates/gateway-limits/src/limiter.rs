@@ -121,7 +121,7 @@ impl Limiter {
         let Some(caller) = inner.caller(client, peer) else { return Ok(none) };
         let mut charges = Charges::default();
         caller.own.charge_rates(None, &mut charges);
-        Ok(inner.take(&caller.account, charges).await?.status)
+        Ok(inner.take(&caller.account, Box::new(charges)).await?.status)
     }
 
     /// Takes one of the client's slots for work that asks no model. It is given back when what is
@@ -139,7 +139,7 @@ impl Limiter {
         let Some(caller) = inner.caller(client, peer) else { return Ok(None) };
         let mut charges = Charges::default();
         caller.own.charge_slot(&mut charges);
-        let granted = inner.take(&caller.account, charges).await;
+        let granted = inner.take(&caller.account, Box::new(charges)).await;
         granted.map(|granted| granted.reservation).map_err(|refused| refused.error)
     }
 
@@ -164,7 +164,7 @@ impl Limiter {
             return Ok(GrantedQuota::default());
         };
         let charges = inner.charges(&caller, demand);
-        inner.take(&caller.account, charges).await
+        inner.take(&caller.account, Box::new(charges)).await
     }
 }
 
@@ -237,7 +237,7 @@ impl Inner {
     async fn take(
         &self,
         account: &Arc<LimitAccount>,
-        charges: Charges,
+        charges: Box<Charges>,
     ) -> std::result::Result<GrantedQuota, LimitError> {
         if charges.is_empty() {
             return Ok(GrantedQuota::default());

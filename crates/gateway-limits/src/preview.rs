@@ -74,7 +74,7 @@ impl Limiter {
         drop(turn);
         let left = account.state().left(&charges, Instant::now());
         let statuses = asked(&charges).zip(left);
-        let limits: Vec<_> = statuses.map(|(asked, left)| status(asked, left, is_known)).collect();
+        let limits: Vec<_> = statuses.map(|(asked, left)| status(asked, &left, is_known)).collect();
         let refused = refusal(&charges, &limits).map(|refusal| refused(&refusal));
         LimitPreview { refused, limits }
     }
@@ -99,7 +99,7 @@ fn asked(charges: &Charges) -> impl Iterator<Item = Asked> {
     rates.chain(slots).chain(budgets)
 }
 
-fn status(asked: Asked, left: LeftOfCharge, is_known: bool) -> LimitStatus {
+fn status(asked: Asked, left: &LeftOfCharge, is_known: bool) -> LimitStatus {
     let Asked { of, most, takes } = asked;
     let (period, model) = match left.name.split_once('/') {
         Some((period, model)) => (period, Some(model.to_owned())),
@@ -109,7 +109,9 @@ fn status(asked: Asked, left: LeftOfCharge, is_known: bool) -> LimitStatus {
         LimitScope::Budget(_) => {
             (LimitScope::Budget(period.to_owned()), Some(until_next(&left.name)))
         }
-        of => (of, left.reset.filter(|_| is_known)),
+        LimitScope::Requests(_) | LimitScope::Tokens(_) | LimitScope::Slots => {
+            (of, left.reset.filter(|_| is_known))
+        }
     };
     LimitStatus { of, model, most, takes, left: left.units.filter(|_| is_known), reset }
 }
@@ -129,7 +131,8 @@ fn refusal(charges: &Charges, limits: &[LimitStatus]) -> Option<Refusal> {
             return Some(Refusal::Budget { name: name(short, period) });
         }
     }
-    for (charge, short) in charges.rates.iter().zip(limits).filter(|(_, it)| is_short(it)) {
+    let mut rates = charges.rates.iter().zip(limits);
+    if let Some((charge, short)) = rates.find(|(_, it)| is_short(it)) {
         let word = match charge.kind {
             LimitKind::Requests => "requests",
             LimitKind::Tokens => "tokens",

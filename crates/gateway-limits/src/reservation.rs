@@ -9,7 +9,7 @@ use std::{mem, sync::Arc};
 pub struct QuotaReservation {
     accounts: LimitAccounts,
     account: Arc<LimitAccount>,
-    charges: Charges,
+    charges: Box<Charges>,
     /// The store was away, and this replica's share was taken.
     in_outage: bool,
     is_settled: bool,
@@ -19,7 +19,7 @@ impl QuotaReservation {
     pub(crate) const fn new(
         accounts: LimitAccounts,
         account: Arc<LimitAccount>,
-        charges: Charges,
+        charges: Box<Charges>,
         in_outage: bool,
     ) -> Self {
         Self { accounts, account, charges, in_outage, is_settled: false }

@@ -4,10 +4,10 @@ use crate::otel::Tracing;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
-    LeaseReply, LeaseRequest, Ledger, Listing, NewSession, Outcome, Page, Quotas, ReasoningStore,
-    Replay, ResponseStore, Session, SessionPatch, SessionStore, Slice, Snapshot, StoreError,
-    StoredReasoning, StoredResponse, Tenant, Totals, Turn,
+    Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
+    Idempotency, Key, LeaseReply, LeaseRequest, Ledger, Listing, NewSession, Outcome, Page, Quotas,
+    ReasoningStore, Replay, ResponseStore, Session, SessionPatch, SessionStore, Slice, Snapshot,
+    StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
 };
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::time::Instant;

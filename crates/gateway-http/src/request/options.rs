@@ -2,9 +2,7 @@
 
 use crate::{idempotency, names};
 use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
-use gateway_engine::{
-    CacheDirective, ContextMode, RequestOptions, SessionDirective, ToolSelection,
-};
+use gateway_engine::{CacheOptions, ContextMode, RequestOptions, SessionDirective, ToolSelection};
 use gateway_limits::Priority;
 use gateway_sessions::{OnConflict, SessionId};
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL, request::Parts};
@@ -75,8 +73,8 @@ fn is_true(headers: &HeaderMap, name: &http::HeaderName) -> bool {
 
 /// `Cache-Limits`, and `x-gateway-cache`: `true` says that the request can be repeated, `false` that
 /// its response is not to be cached.
-fn cache(headers: &HeaderMap) -> CacheDirective {
-    let mut directive = CacheDirective::default();
+fn cache(headers: &HeaderMap) -> CacheOptions {
+    let mut directive = CacheOptions::default();
     for value in headers.get_all(CACHE_CONTROL) {
         let words = value.to_str().unwrap_or_default().split(',').map(str::trim);
         for word in words {
@@ -175,14 +173,14 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_cache(said: &[(&'static str, &str)], expected: CacheDirective) {
+    fn check_cache(said: &[(&'static str, &str)], expected: CacheOptions) {
         assert_eq!(cache(&headers(said)), expected, "{said:?}");
     }
 
     #[test]
     fn cache_headers_are_read() {
-        let directive = |bypass, wanted, refresh| CacheDirective { bypass, wanted, refresh };
-        check_cache(&[], CacheDirective::default());
+        let directive = |bypass, wanted, refresh| CacheOptions { bypass, wanted, refresh };
+        check_cache(&[], CacheOptions::default());
         check_cache(&[("x-gateway-cache", "True")], directive(None, true, false));
         check_cache(&[("cache-control", "max-age=0, No-Cache")], directive(None, false, true));
         check_cache(&[("x-gateway-cache", "off")], directive(Some("refused"), false, false));

@@ -108,7 +108,7 @@ fn replicas(store: &Arc<Store>, policy: &LimitPolicy) -> Vec<Replica> {
 async fn saturate(policy: &LimitPolicy, per_minute: u64, cost: u64) -> (u64, u64, u64) {
     let store = Store::new();
     let replicas = replicas(&store, policy);
-    let (step, time) = (Duration::from_millis(5), Duration::from_secs(120));
+    let (step, time) = (Duration::from_millis(5), Duration::from_mins(2));
     let per_step = (per_minute / cost * 2 / 12_000).max(1);
     let started = Instant::now();
     let mut granted = 0;

@@ -44,7 +44,7 @@ impl Drop for Server {
 }
 
 /// The text of `script`, except that the clock is the key `now`.
-fn with_clock(script: &script::Script) -> String {
+fn with_clock(script: &script::RedisScript) -> String {
     let (clock, fake) = ("redis.call('TIME')", "{0, tonumber(redis.call('GET', 'now'))}");
     assert!(script.text.contains(clock));
     script.text.replace(clock, fake)
