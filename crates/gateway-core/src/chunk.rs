@@ -15,6 +15,9 @@ pub struct Chunk {
     pub verbatim: Option<Bytes>,
     /// The chunk holds output: after it, another attempt would be visible to the caller.
     pub output: bool,
+    /// The number of events with output among the verbatim bytes, where `events` does not hold
+    /// them: roughly a token each.
+    pub output_events: u64,
     /// Messages that are complete with this chunk, in their order: what a session keeps. The
     /// model's calls come together with the results of their tools; its last message comes at the
     /// end. Only set by a [`ToolLoop`](crate::ToolLoop).
@@ -34,6 +37,12 @@ pub struct Chunk {
 pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk>> + Send>>;
 
 impl Chunk {
+    /// The number of events with output: roughly a token each.
+    pub fn output_count(&self) -> u64 {
+        let decoded = self.events.iter().filter(|event| event.is_output()).count() as u64;
+        decoded.max(self.output_events).max(u64::from(self.output))
+    }
+
     /// A chunk of steps without bytes.
     pub fn from_events(events: Vec<StreamEvent>) -> Self {
         let output = events.iter().any(StreamEvent::is_output);

@@ -39,7 +39,7 @@ pub(crate) struct RequestAccounting {
     finish: Option<&'static str>,
     /// The size of the request.
     input: TokenEstimate,
-    /// The number of chunks with output: roughly one per token.
+    /// The number of events with output: roughly one per token.
     outputs: u64,
     has_started: bool,
     reservation: Option<QuotaReservation>,
@@ -339,7 +339,7 @@ impl StreamObserver for RequestAccounting {
             self.record_upstream(meta);
         }
         if chunk.output {
-            self.outputs = self.outputs.saturating_add(1);
+            self.outputs = self.outputs.saturating_add(chunk.output_count());
             if self.first_output.is_none() {
                 self.first_output = Some(Instant::now());
             }

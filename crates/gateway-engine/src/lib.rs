@@ -34,6 +34,7 @@ mod request_log;
 mod response;
 mod session;
 mod tools;
+mod write_response;
 
 pub use self::{
     build::{

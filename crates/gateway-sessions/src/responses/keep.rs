@@ -259,7 +259,7 @@ impl Keeping {
 
     /// The chunk as it is written, once it is kept.
     async fn write(&mut self, mut chunk: Chunk) -> Chunk {
-        let output = chunk.output;
+        let (output, output_events) = (chunk.output, chunk.output_count());
         let completed_messages = mem::take(&mut chunk.completed_messages);
         let started_tool_calls = mem::take(&mut chunk.started_tool_calls);
         let meta = chunk.meta.take();
@@ -270,7 +270,15 @@ impl Keeping {
         });
         let bytes = self.heard(&bytes).await;
         let verbatim = Some(bytes).filter(|bytes| !bytes.is_empty());
-        Chunk { events: Vec::new(), verbatim, output, completed_messages, started_tool_calls, meta }
+        Chunk {
+            verbatim,
+            output,
+            output_events,
+            completed_messages,
+            started_tool_calls,
+            meta,
+            ..Chunk::default()
+        }
     }
 
     /// Stores what `block` tells of; returns it as it is to be passed on, where it says of an answer

@@ -7,6 +7,7 @@ use super::{decode_response::ChatResponseDecoder, errors};
 use crate::{StreamReader, json::JsonCursor, sse};
 use bytes::Bytes;
 use gateway_core::{Chunk, Inspection, Result, StreamEvent};
+use memchr::memmem;
 use std::borrow::Cow;
 
 /// The stream reader for upstreams whose chunks callers can take unchanged.
@@ -80,7 +81,11 @@ impl ChatPassthrough {
                 self.decoder.read(data, &mut frame.events)?;
             }
             let new = frame.events.get(before..).unwrap_or_default();
-            frame.output |= new.iter().any(StreamEvent::is_output);
+            let has_output = new.iter().any(StreamEvent::is_output);
+            // Of an event that is not read only the form is known: it is content.
+            let is_content = has_output || (new.is_empty() && self.output);
+            frame.output_events += u64::from(is_content);
+            frame.output |= has_output;
             self.output |= frame.output;
             let counts = new.iter().any(|it| matches!(it, StreamEvent::Usage(_)));
             let only_counts = counts && !new.iter().any(StreamEvent::is_output);
@@ -151,6 +156,7 @@ impl StreamReader for ChatPassthrough {
         if reads_all || !is_content_only_block(&block) {
             self.inspect_block(&block, frame)?;
         } else {
+            frame.output_events = memmem::find_iter(&block, b"\n\n").count() as u64;
             frame.verbatim = Some(block);
             frame.output = true;
         }

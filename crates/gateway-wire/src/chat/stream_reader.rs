@@ -87,6 +87,7 @@ impl ChatStreamReader {
                 self.output |= frame.events.iter().any(StreamEvent::is_output);
             }
             sse::write(out, None, &chunk);
+            frame.output_events += u64::from(self.output);
         }
         frame.events.extend(usage.map(StreamEvent::Usage));
         Ok(())
@@ -100,6 +101,7 @@ impl ChatStreamReader {
         for chunk in ends {
             self.decoder.read(&chunk, &mut frame.events)?;
             sse::write(out, None, &chunk);
+            frame.output_events += u64::from(self.output);
         }
         if let Some(chunk) = usage {
             sse::write(out, None, &chunk);

@@ -245,11 +245,13 @@ impl StreamReader for MessagesStreamReader {
         }
         if self.is_content(&block) && is_named(&block) {
             chunk.output = true;
+            chunk.output_events = memmem::find_iter(&block, b"\n\n").count() as u64;
             chunk.verbatim = Some(block);
             return Ok(());
         }
         let (count, outcome) = self.events(&block, &mut chunk.events);
-        chunk.output = chunk.events.iter().any(StreamEvent::is_output) || self.skims();
+        chunk.output_events = chunk.events.iter().filter(|it| it.is_output()).count() as u64;
+        chunk.output = chunk.output_events > 0 || self.skims();
         if let Some(relay) = &self.relay {
             if relay.inspection == Inspection::UsageOnly {
                 chunk.events.retain(is_metered);
