@@ -1,13 +1,14 @@
 //! What a caller was told is kept survives processes that are killed, and is there once.
 //!
 //! Callers write down each turn after they have read its 2xx, and send what they were not told of
-//! again, under the same key. A few rounds here; `GATEWAY_TEST_GATEWAY_KILLS` and
+//! again, under the same key. A turn whose response declares that it was not stored may be there or
+//! not: the store died before it confirmed. A few rounds here; `GATEWAY_TEST_GATEWAY_KILLS` and
 //! `GATEWAY_TEST_REDIS_KILLS` say how many else.
 
 use gateway_tests::{Ending, Gateway, Raw, Redis, Reply, Setup, openai, request};
 use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{
         Arc,
@@ -59,14 +60,30 @@ async fn session(addresses: &[SocketAddr], key: &str) -> String {
     created.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn turn(addresses: &[SocketAddr], session: &str, text: &str) {
+/// Appends a turn. Returns whether the response promises that it is kept.
+async fn turn(addresses: &[SocketAddr], session: &str, text: &str) -> bool {
     let messages = json!([{ "role": "user", "content": text }]);
     let body = json!({ "model": "fake/echo", "session_id": session, "messages": messages });
-    until_done(addresses, "/v1/chat/completions", text, &body).await;
+    let reply = until_done(addresses, "/v1/chat/completions", text, &body).await;
+    !reply.header("x-gateway-not-stored").starts_with("session;")
 }
 
-/// What a writer was told is kept: turns, by session.
-type Ledger = HashMap<String, Vec<String>>;
+/// What a writer was told of a session.
+#[derive(Default)]
+struct Told {
+    kept: Vec<String>,
+    declared: Vec<String>,
+}
+
+impl Told {
+    fn note(&mut self, text: String, is_kept: bool) {
+        let turns = if is_kept { &mut self.kept } else { &mut self.declared };
+        turns.push(text);
+    }
+}
+
+/// What writers were told, by session.
+type Ledger = HashMap<String, Told>;
 
 /// Writes turns into sessions of its own until it is told to stop.
 async fn write(address: SocketAddr, writer: usize, stop: Arc<AtomicBool>) -> Ledger {
@@ -80,15 +97,16 @@ async fn write(address: SocketAddr, writer: usize, stop: Arc<AtomicBool>) -> Led
                 return ledger;
             }
             let text = format!("{writer}-{book}-{n}");
-            turn(&[address], &id, &text).await;
-            told.push(text);
+            let is_kept = turn(&[address], &id, &text).await;
+            told.note(text, is_kept);
         }
     }
     ledger
 }
 
-/// What is kept is what was told, in order, each with its answer, in dense versions.
-async fn check(gateway: &Gateway, id: &str, told: &[String], in_order: bool) {
+/// What is kept is what was told, in order, each with its answer, in dense versions; and of the turns
+/// that were declared not stored, any, once.
+async fn check(gateway: &Gateway, id: &str, told: &Told, in_order: bool) {
     let page = gateway.get(&format!("/v1/sessions/{id}/messages?limit=1000")).await.json();
     let kept = page["data"].as_array().unwrap();
     let text = |message: &Value| message["content"].as_str().unwrap().to_owned();
@@ -100,7 +118,12 @@ async fn check(gateway: &Gateway, id: &str, told: &[String], in_order: bool) {
         assert_eq!(question["version"], json!(turn + 1), "versions are dense");
         asked.push(text(question));
     }
-    let mut told = told.to_vec();
+    let unconfirmed: HashSet<&String> =
+        asked.iter().filter(|t| told.declared.contains(t)).collect();
+    let count = asked.iter().filter(|text| told.declared.contains(text)).count();
+    assert_eq!(count, unconfirmed.len(), "an unconfirmed turn is there once");
+    asked.retain(|text| !told.declared.contains(text));
+    let mut told = told.kept.clone();
     if !in_order {
         asked.sort();
         told.sort();
@@ -109,7 +132,9 @@ async fn check(gateway: &Gateway, id: &str, told: &[String], in_order: bool) {
 }
 
 /// Has writers write while `trouble` is made, then looks at what is kept.
-async fn under(gateway: &mut Gateway, trouble: impl AsyncFnOnce(&mut Gateway)) -> usize {
+///
+/// Returns the number of turns that were kept, and of those that were declared not stored.
+async fn under(gateway: &mut Gateway, trouble: impl AsyncFnOnce(&mut Gateway)) -> (usize, usize) {
     let (address, stop) = (gateway.address(), Arc::new(AtomicBool::new(false)));
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
@@ -117,14 +142,15 @@ async fn under(gateway: &mut Gateway, trouble: impl AsyncFnOnce(&mut Gateway)) -
     }
     trouble(gateway).await;
     stop.store(true, Ordering::Relaxed);
-    let mut turns = 0;
+    let (mut turns, mut declared) = (0, 0);
     for ledger in writers.join_all().await {
         for (session, told) in ledger {
-            turns += told.len();
+            turns += told.kept.len();
+            declared += told.declared.len();
             check(gateway, &session, &told, true).await;
         }
     }
-    turns
+    (turns, declared)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,7 +165,8 @@ async fn killed_gateway_loses_and_duplicates_nothing() {
             gateway.revive().await;
         }
     });
-    let turns = turns.await;
+    let (turns, declared) = turns.await;
+    assert_eq!(declared, 0, "the store is in the process: it is there or nobody is told");
     assert!(turns > 20, "only {turns} turns were told of: nothing was shown");
     gateway_tests::tell(&format!("{kills} kills, {turns} turns: each there once"));
 }
@@ -159,7 +186,9 @@ async fn killed_redis_loses_and_duplicates_nothing() {
             redis.revive().await;
         }
     });
-    let turns = turns.await;
+    let (turns, declared) = turns.await;
+    // Each writer has one turn under way when Redis dies.
+    assert!(declared <= WRITERS * usize::try_from(kills).unwrap(), "{declared} turns not stored");
     assert!(turns > 20, "only {turns} turns were told of: nothing was shown");
     gateway_tests::tell(&format!("{kills} kills, {turns} turns: each there once"));
 }
@@ -189,7 +218,7 @@ async fn two_replicas_append_to_shared_sessions() {
             let mut told = Vec::new();
             for n in 0..turns {
                 let text = format!("{writer}-{n}");
-                turn(&[address], &id, &text).await;
+                assert!(turn(&[address], &id, &text).await, "{text} was not stored");
                 told.push(text);
             }
             (id, told)
@@ -197,7 +226,7 @@ async fn two_replicas_append_to_shared_sessions() {
     }
     let mut ledger = Ledger::new();
     for (id, told) in writers.join_all().await {
-        ledger.entry(id).or_default().extend(told);
+        ledger.entry(id).or_default().kept.extend(told);
     }
     for (id, told) in &ledger {
         for gateway in &gateways {

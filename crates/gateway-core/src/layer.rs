@@ -12,20 +12,20 @@ use std::pin::Pin;
 ///
 /// ```
 /// use async_trait::async_trait;
-/// use gateway_core::{Answer, Call, Layer, Provider, Result};
+/// use gateway_core::{Provider, ProviderLayer, ProviderRequest, ProviderResponse, Result};
 /// use std::sync::Arc;
 ///
 /// struct Strict(Arc<dyn Provider>);
 ///
 /// #[async_trait]
-/// impl Layer for Strict {
+/// impl ProviderLayer for Strict {
 ///     fn inner(&self) -> &dyn Provider {
 ///         self.0.as_ref()
 ///     }
 ///
-///     async fn generate(&self, mut call: Call) -> Result<Answer> {
-///         call.strict = true;
-///         self.0.generate(call).await
+///     async fn generate(&self, mut request: ProviderRequest) -> Result<ProviderResponse> {
+///         request.strict = true;
+///         self.0.generate(request).await
 ///     }
 /// }
 ///

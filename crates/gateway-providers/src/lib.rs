@@ -6,13 +6,13 @@
 //!
 //! ```no_run
 //! # async fn run() -> gateway_core::Result<()> {
-//! use gateway_core::{Call, ChatRequest};
+//! use gateway_core::{ChatRequest, ProviderRequest};
 //! use gateway_providers::{Settings, build};
 //!
 //! let deepseek = build("deepseek", Settings::new().key("sk-..."))?;
 //! let request = ChatRequest::user("deepseek-chat", "What is a gateway?");
-//! let answer = deepseek.generate(Call::new(request)).await?.collect().await?;
-//! println!("{}", answer.text());
+//! let response = deepseek.generate(ProviderRequest::new(request)).await?.collect().await?;
+//! println!("{}", response.text());
 //! # Ok(())
 //! # }
 //! ```

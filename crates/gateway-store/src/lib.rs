@@ -13,12 +13,12 @@
 //!
 //! ```
 //! use gateway_core::state::{NewSession, Tenant};
-//! use gateway_store::{Backend, Settings};
+//! use gateway_store::{StoreBackend, StoreSettings};
 //! use std::time::Duration;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! let stores = gateway_store::open(Settings::new(Backend::Memory)).await.unwrap();
+//! let stores = gateway_store::open(StoreSettings::new(StoreBackend::Memory)).await.unwrap();
 //! let key = Tenant::new("acme").unwrap().key("a-session");
 //! let new = NewSession { ttl: Duration::from_secs(60), context: Default::default() };
 //! let session = stores.sessions.create(&key, &new).await.unwrap();

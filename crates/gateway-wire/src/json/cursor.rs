@@ -37,11 +37,11 @@ impl NestingStack {
 /// Strings and numbers are not decoded, and a key with escapes counts as an error.
 ///
 /// ```
-/// use gateway_wire::json::Walk;
+/// use gateway_wire::json::JsonCursor;
 ///
 /// let text = r#"{"n": 1, "usage": {"tokens": [2, 3]}}"#;
 /// let mut usage = None;
-/// let walked = Walk::through(text, |cursor| {
+/// let walked = JsonCursor::parse(text, |cursor| {
 ///     cursor.object(|key, cursor| {
 ///         let value = cursor.skip_value()?;
 ///         usage = (key == "usage").then_some(value).or(usage);
