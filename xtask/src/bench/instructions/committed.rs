@@ -1,6 +1,6 @@
 //! The file of committed counts: a scenario, its instructions and its allocations in each line.
 
-use super::UnitCounts;
+use super::{UnitCounts, scenarios};
 use std::collections::BTreeMap;
 
 /// The file, from the workspace's root.
@@ -79,7 +79,8 @@ impl CommittedCounts {
 fn difference(name: &str, before: &UnitCounts, now: &UnitCounts) -> Option<String> {
     let ratio = now.instructions / before.instructions;
     let allocations = now.allocations - before.allocations;
-    let slack = before.allocations * TOLERANCE + ALLOCATION_SLACK;
+    let slack =
+        before.allocations * TOLERANCE + ALLOCATION_SLACK + f64::from(scenarios::body_reads(name));
     let has_risen = ratio - 1.0 > TOLERANCE || allocations > slack;
     has_risen.then(|| {
         format!(
@@ -111,6 +112,18 @@ mod tests {
         assert_eq!(problems(1021.0, 40.0), 1);
         assert_eq!(problems(500.0, 20.0), 0);
         assert_eq!(problems(1000.0, 42.0), 1);
+    }
+
+    #[test]
+    fn allocations_of_a_large_body_may_rise_by_its_reads() {
+        let before = [("body-1MB", UnitCounts { instructions: 1000.0, allocations: 100.0 })];
+        let committed = CommittedCounts::parse(&CommittedCounts::text(&before));
+        let problems = |allocations| {
+            let now = [("body-1MB", UnitCounts { instructions: 1000.0, allocations })];
+            committed.compare(&now).problems.len()
+        };
+        assert_eq!(problems(150.0), 0);
+        assert_eq!(problems(180.0), 1);
     }
 
     #[test]

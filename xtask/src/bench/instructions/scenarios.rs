@@ -26,6 +26,19 @@ pub(super) const SCENARIOS: &[CountedScenario] = &[
     streamed("translated-chunk", "bench-messages", 10),
 ];
 
+/// The bytes of a body that a read brings at least, but for the last read.
+const READ: usize = 16 << 10;
+
+/// Returns how many whole reads the body of the scenario `name` may take; zero for an unknown name.
+///
+/// How the bytes of a large body fall into reads depends on the machine's load, and each read may
+/// allocate.
+pub(super) fn body_reads(name: &str) -> u32 {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
+    let reads = scenario.map_or(0, |scenario| scenario.body().len() / READ);
+    u32::try_from(reads).unwrap_or(u32::MAX)
+}
+
 const fn scenario(
     name: &'static str,
     model: &'static str,
