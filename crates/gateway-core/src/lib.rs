@@ -79,3 +79,5 @@ pub use self::{
     tools::{Moment, ToolContext, ToolError, ToolErrorCode, Tools},
     usage::{NanoDollars, Price, Usage},
 };
+#[cfg(feature = "test-support")]
+pub use self::{provider::MockProvider, tool::MockTool, tools::MockTools};

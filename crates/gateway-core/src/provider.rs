@@ -18,6 +18,7 @@ use std::{num::NonZeroU32, sync::Arc};
 /// # Cancellation
 ///
 /// Dropping a returned future or stream cancels the upstream call.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait Provider: Send + Sync {
     /// Returns the short, stable id: `openai`, `anthropic`.

@@ -162,6 +162,7 @@ impl Parameters {
 ///     }
 /// }
 /// ```
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait Tool: Send + Sync {
     /// Returns the specification that is sent to the model.

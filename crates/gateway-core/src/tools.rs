@@ -14,6 +14,7 @@ pub type Moment = std::time::Instant;
 /// # Cancellation
 ///
 /// Dropping the future of [`run`](Self::run) stops the tool.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait Tools: Send + Sync {
     /// Every tool, in the order in which they are shown.

@@ -124,7 +124,7 @@ ports! {
     }
     Ledger as "ledger" {
         record(batch: &Batch) -> ();
-        totals(days: RangeInclusive<u64>, client: Option<&Tenant>) -> Vec<Totals>;
+        totals(days: RangeInclusive<u64>, client: Option<Tenant>) -> Vec<Totals>;
         close_orphans(before: u64, outcome: &str) -> u64;
     }
     ClientKeys as "client_key" {

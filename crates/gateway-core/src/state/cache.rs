@@ -6,6 +6,7 @@ use bytes::Bytes;
 use std::time::Duration;
 
 /// Remembers bytes for a while, and may forget them at any time.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait Cache: Send + Sync {
     /// Returns the cached value, if present.

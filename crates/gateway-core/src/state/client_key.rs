@@ -8,6 +8,7 @@ use std::fmt;
 /// Keeps the keys of clients: their hashes, never the keys.
 ///
 /// Gateways that share a store read all of them when the version has changed.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait ClientKeys: Send + Sync {
     /// Keeps `key`, in place of one with the same id.

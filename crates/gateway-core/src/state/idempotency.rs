@@ -9,6 +9,7 @@ use std::time::Duration;
 pub type Fingerprint = [u8; 32];
 
 /// Remembers requests by the name that their caller gave them, so that none is done twice.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait Idempotency: Send + Sync {
     /// Announces a request. `token` is random, and names this attempt; `lease` is how long it may

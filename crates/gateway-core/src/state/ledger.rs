@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 ///
 /// A row counts once, however often it is said. Days are counted from 1970-01-01, UTC, and a row
 /// counts for the day on which it was admitted.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Writes all of `batch` in one step, or nothing of it; a batch that is said again changes
@@ -20,7 +21,7 @@ pub trait Ledger: Send + Sync {
     async fn totals(
         &self,
         days: RangeInclusive<u64>,
-        client: Option<&Tenant>,
+        client: Option<Tenant>,
     ) -> Result<Vec<Totals>, StoreError>;
 
     /// Closes rows admitted before `before` (milliseconds since 1970) that were never closed, with

@@ -40,3 +40,9 @@ pub use self::{
         SessionPatch, SessionStore, Slice, Snapshot, Turn,
     },
 };
+#[cfg(feature = "test-support")]
+pub use self::{
+    cache::MockCache, client_key::MockClientKeys, idempotency::MockIdempotency, ledger::MockLedger,
+    quota::MockQuotas, reasoning::MockReasoningStore, response::MockResponseStore,
+    session::MockSessionStore,
+};

@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 ///
 /// A limit by rate is a [debt](super::gcra::Debt), a concurrency limit the sum of what holders have
 /// taken, a budget the sum of what was spent and of what holders have set aside.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait Quotas: Send + Sync {
     /// Applies the reports of a holder, then takes all that it needs of the limits of `key` and as

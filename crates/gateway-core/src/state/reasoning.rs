@@ -10,6 +10,7 @@ use std::time::Duration;
 ///
 /// A caller that speaks Chat Completions cannot send a seal back; the provider that issued it wants
 /// it with the tool's result. Bounded for each tenant: the oldest entries go first.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait ReasoningStore: Send + Sync {
     /// Stores `aside` for `ttl`.

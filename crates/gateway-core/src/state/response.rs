@@ -6,6 +6,7 @@ use bytes::Bytes;
 use std::time::Duration;
 
 /// Keeps answers that can be asked for later, and the steps of those still being written.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait ResponseStore: Send + Sync {
     /// Keeps `response` for `ttl`, in place of what was there. Steps already kept stay.

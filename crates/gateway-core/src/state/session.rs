@@ -17,6 +17,7 @@ pub type SessionPatch = BTreeMap<String, Option<Json>>;
 /// A session grows by whole turns, each appended in one step that either happens or does not, and
 /// that may be sent again without being done twice. There is no answer by which a session that
 /// belongs to another tenant from one that does not exist.
+#[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Keeps a new session. A key that is taken is [`StoreError::Invalid`].

@@ -181,8 +181,7 @@ impl UsageRecorder {
     ) -> Result<Vec<Totals>, StoreError> {
         let Some(inner) = &self.inner else { return Ok(Vec::new()) };
         inner.flush().await;
-        let client = client.and_then(Tenant::new);
-        inner.ledger.totals(days, client.as_ref()).await
+        inner.ledger.totals(days, client.and_then(Tenant::new)).await
     }
 }
 

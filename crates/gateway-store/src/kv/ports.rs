@@ -244,9 +244,8 @@ impl<E: KvEngine> Ledger for KvStore<E> {
     async fn totals(
         &self,
         days: RangeInclusive<u64>,
-        client: Option<&Tenant>,
+        client: Option<Tenant>,
     ) -> Result<Vec<Totals>, StoreError> {
-        let client = client.cloned();
         self.read(move |view, _| ledger::totals(view, &days, client.as_ref())).await
     }
 

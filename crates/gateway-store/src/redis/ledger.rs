@@ -37,7 +37,7 @@ impl Ledger for RedisStore {
     async fn totals(
         &self,
         days: RangeInclusive<u64>,
-        client: Option<&Tenant>,
+        client: Option<Tenant>,
     ) -> Result<Vec<Totals>, StoreError> {
         let today = self.clock.now() / DAY;
         let first = (*days.start()).max(today.saturating_sub(self.link.limits.ledger_days));
@@ -47,7 +47,7 @@ impl Ledger for RedisStore {
             let [_, _, totals] = self.ledger_keys(day, "");
             found.extend(sums(day, self.link.pairs(totals).await?)?);
         }
-        found.retain(|it| client.is_none_or(|client| client.as_str() == it.client));
+        found.retain(|it| client.as_ref().is_none_or(|client| client.as_str() == it.client));
         found.sort_by(|a, b| order(a).cmp(&order(b)));
         Ok(found)
     }

@@ -266,7 +266,7 @@ pub(crate) async fn the_ledger_adds_up(on: Which) {
     ledger.record(&sums).await.unwrap();
     ledger.record(&sums).await.unwrap();
     let acme = Tenant::new("acme").unwrap();
-    let sums = ledger.totals(today..=today, Some(&acme)).await.unwrap();
+    let sums = ledger.totals(today..=today, Some(acme)).await.unwrap();
     let brief: Vec<_> =
         sums.iter().map(|it| (&*it.model, it.requests, it.usage.input, it.cost.0)).collect();
     assert_eq!(brief, [("m1", 4, 131, 90), ("m|2", 1, 1, 3)]);

@@ -5,4 +5,5 @@ mod bench;
 mod faults;
 mod loops;
 mod memory;
+mod ports;
 mod services;
