@@ -270,7 +270,7 @@ async fn get(gateway: &Gateway, path: &str) -> Reply {
 async fn model_list_includes_aliases() {
     let gateway = Setup::new()
         .set("aliases", "scripted", "fake/echo")
-        .set("aliases", "broken", "nobody/x")
+        .set("aliases", "broken", "openai/x")
         .start()
         .await;
     let list = gateway.get("/v1/models").await.json();

@@ -112,7 +112,11 @@ async fn gateway_can_start_with_last_good_configuration() {
     gateway.write("[aliases\n");
     let gateway = gateway.restart().await;
     assert_eq!(gateway.ask("best", Value::Null).await.status(), 200);
-    assert!(gateway.stdout().contains("starting with what last counted"), "{}", gateway.stdout());
+    assert!(
+        gateway.stdout().contains("starting with the last known good one"),
+        "{}",
+        gateway.stdout()
+    );
 }
 
 /// Asks on connections that are kept, until told to stop; counts what was not answered well.

@@ -1,6 +1,6 @@
-//! The listener for operators.
+//! The admin listener.
 
-use crate::{connections, drain::Drain, live::Live};
+use crate::{active_config::ActiveConfig, build::connections, drain::Drain};
 use anyhow::Context as _;
 use gateway_http::Admin;
 use gateway_net::server;
@@ -8,24 +8,24 @@ use hyper::service::service_fn;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
 
-/// Serves operators until `drain` says that it is over, or what is returned is dropped, if the
-/// configuration says where.
+/// Serves the admin API, if it has an address, until the shutdown or until the returned set is
+/// dropped.
 ///
 /// # Errors
 ///
 /// If the address is taken.
-pub fn serve(live: &Arc<Live>, drain: &Drain) -> anyhow::Result<JoinSet<()>> {
+pub(crate) fn serve(active: &Arc<ActiveConfig>, drain: &Drain) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
-    let config = live.config();
+    let config = active.config();
     let Some(address) = config.admin.listen else { return Ok(tasks) };
     let listener = server::bind(address)
-        .with_context(|| format!("operators cannot be listened to on {address}"))?;
-    tracing::info!(%address, "listening to operators");
-    let live = Arc::clone(live);
+        .with_context(|| format!("cannot listen on {address} for the admin API"))?;
+    tracing::info!(%address, "admin API listening");
+    let active = Arc::clone(active);
     let make = move |caller: SocketAddr| {
-        let live = Arc::clone(&live);
+        let active = Arc::clone(&active);
         service_fn(move |request| {
-            let admin = Admin::new(live.app(), live.config().admin.token());
+            let admin = Admin::new(active.app(), active.config().admin.token());
             async move { Ok::<_, Infallible>(admin.handle(caller.ip(), request).await) }
         })
     };

@@ -1,8 +1,8 @@
-//! How the gateway stops: it says so, waits, takes no more, and lets answers end.
+//! Graceful shutdown.
 //!
 //! ```text
-//! signal --- delay ---> closing ------------> last call --- 2 s ---> over
-//! not ready             no more connections   streams are told       all is cut
+//! signal --- delay ---> closing -----------> final notice --- 2 s ---> terminated
+//! not ready             no new connections   streams are ended         connections are cut
 //! ```
 
 use crate::config::Config;
@@ -11,33 +11,33 @@ use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// The stages of the end. Clones share them.
+/// The stages of the shutdown. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Drain {
-    /// The gateway is about to stop; readiness says so.
+pub(crate) struct Drain {
+    /// Readiness fails; requests are still served.
     pub draining: CancellationToken,
-    /// No more connections are taken, and those without a request are closed.
+    /// No connection is accepted, and idle ones are closed.
     pub closing: CancellationToken,
-    /// Streams that still run are to end with `server_shutting_down`.
-    pub last_call: CancellationToken,
-    /// What still runs is cut.
-    pub over: CancellationToken,
+    /// Streams that still run end with `server_shutting_down`.
+    pub final_notice: CancellationToken,
+    /// Connections that are still open are cut.
+    pub terminated: CancellationToken,
 }
 
-/// How long the stages take.
+/// The durations of the stages.
 #[derive(Clone, Copy, Debug)]
-pub struct Schedule {
-    /// From the signal until no more connections are taken.
+pub(crate) struct Schedule {
+    /// The time from the signal to `closing`.
     pub delay: Duration,
-    /// From the signal until everything is over.
+    /// The time from the signal to `terminated`.
     pub total: Duration,
-    /// From the last call until everything is over.
+    /// The time from `final_notice` to `terminated`.
     pub notice: Duration,
 }
 
 impl Schedule {
-    /// In no hurry.
-    pub fn of(config: &Config) -> Self {
+    /// Returns the schedule of a graceful shutdown.
+    pub(crate) fn of(config: &Config) -> Self {
         let server = &config.server;
         Self {
             delay: server.drain_delay.min(server.drain_timeout),
@@ -46,39 +46,39 @@ impl Schedule {
         }
     }
 
-    /// Somebody waits at a keyboard.
-    pub const fn hurried() -> Self {
+    /// Returns the schedule of an immediate shutdown.
+    pub(crate) const fn immediate() -> Self {
         let total = Duration::from_secs(1);
         Self { delay: Duration::ZERO, total, notice: Duration::from_millis(500) }
     }
 }
 
 impl Drain {
-    /// The stages that a listener has to know.
-    pub fn listener(&self) -> ListenerShutdown {
-        ListenerShutdown { closing: self.closing.clone(), over: self.over.clone() }
+    /// Returns the stages that concern a listener.
+    pub(crate) fn listener(&self) -> ListenerShutdown {
+        ListenerShutdown { closing: self.closing.clone(), over: self.terminated.clone() }
     }
 
-    /// Goes through the stages. If `hurry` comes, those that are left are hurried through.
-    pub async fn conduct(&self, schedule: Schedule, hurry: impl Future<Output = ()>) {
+    /// Runs the stages. Once `hurry` completes, the rest follows the immediate schedule.
+    pub(crate) async fn run(&self, schedule: Schedule, hurry: impl Future<Output = ()>) {
         tokio::select! {
             () = self.stages(schedule) => return,
             () = hurry => {}
         }
-        self.stages(Schedule::hurried()).await;
+        self.stages(Schedule::immediate()).await;
     }
 
     async fn stages(&self, schedule: Schedule) {
         let now = Instant::now();
-        let over = now + schedule.total;
-        let last_call = now + schedule.total.saturating_sub(schedule.notice);
+        let terminated = now + schedule.total;
+        let final_notice = now + schedule.total.saturating_sub(schedule.notice);
         self.draining.cancel();
         tokio::time::sleep_until(now + schedule.delay).await;
         self.closing.cancel();
-        tokio::time::sleep_until(last_call).await;
-        self.last_call.cancel();
-        tokio::time::sleep_until(over).await;
-        self.over.cancel();
+        tokio::time::sleep_until(final_notice).await;
+        self.final_notice.cancel();
+        tokio::time::sleep_until(terminated).await;
+        self.terminated.cancel();
     }
 }
 
@@ -87,13 +87,14 @@ mod tests {
     use super::*;
     use std::future::pending;
 
-    const CALM: Schedule = Schedule {
+    const GRACEFUL: Schedule = Schedule {
         delay: Duration::from_secs(5),
         total: Duration::from_secs(28),
         notice: Duration::from_secs(2),
     };
 
-    /// Which stages are reached `seconds` after the signal, with a hurry at `hurry`.
+    /// Checks the stages reached `seconds` after the signal, with a second signal at `hurry`: `d`raining,
+    /// `c`losing, `l`ast notice, `o`ver.
     async fn check(seconds: f64, hurry: Option<f64>, expected: &str) {
         let drain = Drain::default();
         let hurried = async {
@@ -102,20 +103,20 @@ mod tests {
                 None => pending().await,
             }
         };
-        let conducted = drain.conduct(CALM, hurried);
+        let conducted = drain.run(GRACEFUL, hurried);
         let _ = tokio::time::timeout(Duration::from_secs_f64(seconds), conducted).await;
         let stages = [
             (&drain.draining, 'd'),
             (&drain.closing, 'c'),
-            (&drain.last_call, 'l'),
-            (&drain.over, 'o'),
+            (&drain.final_notice, 'l'),
+            (&drain.terminated, 'o'),
         ];
         let reached = stages.iter().filter(|(stage, _)| stage.is_cancelled());
         assert_eq!(reached.map(|(_, letter)| letter).collect::<String>(), expected, "{seconds}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_has_stages() {
+    async fn stages_follow_the_schedule() {
         check(0.1, None, "d").await;
         check(5.1, None, "dc").await;
         check(26.1, None, "dcl").await;
@@ -123,18 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn until_it_closes_a_draining_gateway_takes_connections() {
+    fn draining_gateway_accepts_connections_until_closing() {
         let drain = Drain::default();
         drain.draining.cancel();
         let listener = drain.listener();
         assert!(!listener.closing.is_cancelled() && !listener.over.is_cancelled());
         drain.closing.cancel();
-        drain.over.cancel();
+        drain.terminated.cancel();
         assert!(listener.closing.is_cancelled() && listener.over.is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_second_signal_hurries() {
+    async fn second_signal_shortens_the_schedule() {
         check(3.1, Some(3.0), "dc").await;
         check(3.6, Some(3.0), "dcl").await;
         check(4.1, Some(3.0), "dclo").await;

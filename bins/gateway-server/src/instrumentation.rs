@@ -1,6 +1,6 @@
-//! What is logged, measured and traced, as the configuration says.
+//! Log, metrics and traces as configured.
 
-use crate::config::{Backend, Config, Format, Level, Log, Protocol};
+use crate::config::{Config, LogOutput, LogSection, LogVerbosity, StoreBackend, TracingProtocol};
 use gateway_engine::{RequestMetrics, metric_names};
 use gateway_store::Stores;
 use gateway_telemetry::{
@@ -11,36 +11,36 @@ use gateway_telemetry::{
 };
 use std::sync::Arc;
 
-/// Begins to log.
+/// Starts the log.
 ///
 /// # Errors
 ///
-/// If something else logs already, or there can be no more threads.
-pub fn log(it: &Log) -> anyhow::Result<log::LogHandle> {
+/// If a subscriber is already installed, or no thread can be spawned.
+pub fn log(it: &LogSection) -> anyhow::Result<log::LogHandle> {
     let format = it.format.map(|format| match format {
-        Format::Json => log::LogFormat::Json,
-        Format::Pretty => log::LogFormat::Pretty,
+        LogOutput::Json => log::LogFormat::Json,
+        LogOutput::Pretty => log::LogFormat::Pretty,
     });
     log::start(level(it.level), format)
 }
 
-/// How much is logged.
-pub const fn level(it: Level) -> tracing::Level {
+/// Returns the log level.
+pub const fn level(it: LogVerbosity) -> tracing::Level {
     match it {
-        Level::Error => tracing::Level::ERROR,
-        Level::Warn => tracing::Level::WARN,
-        Level::Info => tracing::Level::INFO,
-        Level::Debug => tracing::Level::DEBUG,
-        Level::Trace => tracing::Level::TRACE,
+        LogVerbosity::Error => tracing::Level::ERROR,
+        LogVerbosity::Warn => tracing::Level::WARN,
+        LogVerbosity::Info => tracing::Level::INFO,
+        LogVerbosity::Debug => tracing::Level::DEBUG,
+        LogVerbosity::Trace => tracing::Level::TRACE,
     }
 }
 
-/// Begins to count.
+/// Installs the metrics recorder.
 ///
 /// # Errors
 ///
-/// If something else counts already.
-pub(crate) fn metrics(losses: Arc<DroppedLines>) -> anyhow::Result<RenderMetrics> {
+/// If a recorder is already installed.
+pub(crate) fn metrics(dropped: Arc<DroppedLines>) -> anyhow::Result<RenderMetrics> {
     let describe = |metric: &metric_names::Metric| MetricDescription {
         name: metric.name,
         kind: match metric.kind {
@@ -51,21 +51,21 @@ pub(crate) fn metrics(losses: Arc<DroppedLines>) -> anyhow::Result<RenderMetrics
         meaning: metric.meaning,
     };
     let all: Vec<_> = metric_names::ALL.iter().map(describe).collect();
-    metrics::install(&all, env!("CARGO_PKG_VERSION"), losses)
+    metrics::install(&all, env!("CARGO_PKG_VERSION"), dropped)
 }
 
-/// Begins to trace, if the configuration says where to.
+/// Starts tracing, if an endpoint is configured.
 ///
 /// # Errors
 ///
-/// If the address is not one to send to.
+/// If an exporter cannot be created.
 pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<Tracing>>> {
     let it = &config.tracing;
     let settings = it.endpoint.as_ref().filter(|_| it.enabled).map(|endpoint| otel::OtlpSettings {
         endpoint: endpoint.as_str().to_owned(),
         protocol: it.protocol.map(|protocol| match protocol {
-            Protocol::Grpc => otel::OtlpProtocol::Grpc,
-            Protocol::Http => otel::OtlpProtocol::Http,
+            TracingProtocol::Grpc => otel::OtlpProtocol::Grpc,
+            TracingProtocol::Http => otel::OtlpProtocol::Http,
         }),
         sample: it.sample,
         service_name: it.service_name.clone(),
@@ -75,19 +75,19 @@ pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<Tracing>>> {
     otel::start(settings.as_ref())
 }
 
-/// Watches every operation on `stores`, which `backend` keeps.
+/// Instruments every port of `stores`.
 pub(crate) fn stores(
     stores: &mut Stores,
-    backend: Backend,
+    backend: StoreBackend,
     meters: &Arc<RequestMetrics>,
     tracing: Option<&Arc<Tracing>>,
 ) {
     let meters = Arc::clone(meters);
     let instrumentation = StoreInstrumentation {
         system: match backend {
-            Backend::Memory => "memory",
-            Backend::Embedded => "redb",
-            Backend::Redis => "redis",
+            StoreBackend::Memory => "memory",
+            StoreBackend::Embedded => "redb",
+            StoreBackend::Redis => "redis",
         },
         observer: Arc::new(move |operation, took, error| {
             meters.store_operation(operation, took, error);

@@ -1,12 +1,12 @@
-//! Starts the gateway, or says what is wrong with its configuration.
+//! The command line of the gateway.
 
 use clap::{Parser, Subcommand};
 use gateway_core::state::StoreError;
 use gateway_server::{
-    config::{self, Config, Environment, Problems, Source, last_good},
-    health, instrumentation, plan,
-    serve::{self, Logging},
-    settings,
+    build,
+    config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good},
+    healthcheck, instrumentation, plan,
+    serve::{self, InvalidConfig, Logging},
 };
 use std::{
     io::{self, Write},
@@ -20,14 +20,14 @@ use std::{
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// `EX_CONFIG` of `sysexits.h`.
-const MISCONFIGURED: u8 = 78;
+/// The exit code of a wrong configuration: `EX_CONFIG` of `sysexits.h`.
+const EX_CONFIG: u8 = 78;
 
-/// A gateway to language models.
+/// One API for many LLM providers.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// The file to read; see `LLM_GATEWAY_CONFIG`.
+    /// The configuration file; default: `LLM_GATEWAY_CONFIG`, else `gateway.toml` if it exists.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -36,85 +36,90 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
-    /// Serves, until it is told to stop. What happens if nothing else is said.
+    /// Run the gateway (default).
     Serve,
-    /// Tells everything that is wrong with the configuration.
+    /// Validate the configuration and print all errors.
     Check,
-    /// Shows the configuration that counts, and where it comes from; secrets are hidden.
+    /// Print the effective configuration and the source of each value; secrets are hidden.
     Config,
-    /// Tells what of the configuration that last counted a reload would change; secrets are hidden.
+    /// Print the changes that a reload would make; secrets are hidden.
     Plan,
-    /// Asks the gateway of this configuration whether it is well.
+    /// Query /health of the gateway with this configuration; exit code 0 if it is healthy.
     Healthcheck,
-    /// Writes a part of the documentation.
+    /// Print a generated part of the documentation.
     #[command(hide = true, subcommand)]
     Docs(Docs),
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Docs {
-    /// The reference of the configuration.
+    /// The configuration reference.
     Configuration,
-    /// What each dialect carries.
+    /// The features that each dialect supports.
     Providers,
-    /// The table of metrics.
+    /// The metrics.
     Metrics,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let source = Source::new(arguments.config.as_deref(), Environment::of_process());
-    let source = source.checked_by(settings::check);
-    let load = || source.load().map(|loaded| loaded.config);
+    let source = ConfigSource::new(arguments.config.as_deref(), Environment::of_process());
+    let source = source.checked_by(build::check);
     match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => run(&source),
+        Command::Check => with_config(&source, print_ok),
+        Command::Config => with_config(&source, |config| print(&config.show())),
+        Command::Healthcheck => with_config(&source, healthcheck),
+        Command::Plan => plan::of(&source).map_or_else(|it| print_errors(&it), |it| print(&it)),
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
         Command::Docs(Docs::Providers) => print(&gateway_wire::feature_matrix::table()),
         Command::Docs(Docs::Metrics) => print(&gateway_engine::metric_names::markdown()),
-        Command::Check => load().map_or_else(|problems| refuse(&problems), |config| fine(&config)),
-        Command::Config => {
-            load().map_or_else(|problems| refuse(&problems), |config| print(&config.show()))
-        }
-        Command::Healthcheck => load().map_or_else(|problems| refuse(&problems), |it| ask(&it)),
-        Command::Plan => {
-            plan::of(&source).map_or_else(|problems| refuse(&problems), |it| print(&it))
-        }
-        Command::Serve => serve(&source),
     }
 }
 
-/// Serves what `source` says; if that has mistakes and an operator wants it, what it said before.
-fn serve(source: &Source) -> anyhow::Result<ExitCode> {
-    let (loaded, problems) = match source.load() {
+/// Runs a command on the configuration, or prints its errors.
+fn with_config(
+    source: &ConfigSource,
+    command: impl FnOnce(&Config) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    source.load().map_or_else(|errors| print_errors(&errors), |loaded| command(&loaded.config))
+}
+
+/// Serves the configuration, or the last known good one if it is invalid and that is allowed.
+fn run(source: &ConfigSource) -> anyhow::Result<ExitCode> {
+    let (loaded, errors) = match source.load() {
         Ok(loaded) => (loaded, None),
-        Err(problems) => match last_good::instead(source) {
-            Some(loaded) => (loaded, Some(problems)),
-            None => return refuse(&problems),
+        Err(errors) => match last_good::instead(source) {
+            Some(loaded) => (loaded, Some(errors)),
+            None => return print_errors(&errors),
         },
     };
-    let telemetry = instrumentation::log(&loaded.config.log)?;
-    for problem in problems.iter().flat_map(Problems::iter) {
-        tracing::error!(target: "gateway::config", %problem, "starting with what last counted");
+    let log = instrumentation::log(&loaded.config.log)?;
+    for error in errors.iter().flat_map(ConfigErrors::iter) {
+        let message = "invalid configuration; starting with the last known good one";
+        tracing::error!(target: "gateway::config", %error, message);
     }
-    let log = Logging { dial: telemetry.level.clone(), losses: telemetry.dropped_lines() };
+    let logging = Logging { level: log.level.clone(), dropped: log.dropped_lines() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve::serve(source, loaded, log));
+    let served = runtime.block_on(serve::serve(source, loaded, logging));
     served.or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "the gateway cannot run");
-        // A store that cannot be opened will not be better for a restart.
-        let hopeless = error.downcast_ref::<StoreError>().is_some();
-        Ok(if hopeless { ExitCode::from(MISCONFIGURED) } else { ExitCode::FAILURE })
+        // A restart mends neither a wrong configuration nor a store that cannot be opened.
+        let is_config = error.downcast_ref::<InvalidConfig>().is_some()
+            || error.downcast_ref::<StoreError>().is_some();
+        Ok(if is_config { ExitCode::from(EX_CONFIG) } else { ExitCode::FAILURE })
     })
 }
 
-fn ask(config: &Config) -> anyhow::Result<ExitCode> {
-    if let Err(error) = health::check(config) {
+fn healthcheck(config: &Config) -> anyhow::Result<ExitCode> {
+    if let Err(error) = healthcheck::check(config) {
         writeln!(io::stderr(), "{error}")?;
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn fine(config: &Config) -> anyhow::Result<ExitCode> {
+fn print_ok(config: &Config) -> anyhow::Result<ExitCode> {
     let warnings = config.warnings.iter().map(|warning| format!("warning: {warning}\n"));
     print(&(warnings.collect::<String>() + "ok\n"))
 }
@@ -124,8 +129,8 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells all problems, on the standard error.
-fn refuse(problems: &Problems) -> anyhow::Result<ExitCode> {
-    write!(io::stderr(), "{problems}")?;
-    Ok(ExitCode::from(MISCONFIGURED))
+/// Prints all errors of the configuration to the standard error.
+fn print_errors(errors: &ConfigErrors) -> anyhow::Result<ExitCode> {
+    write!(io::stderr(), "{errors}")?;
+    Ok(ExitCode::from(EX_CONFIG))
 }

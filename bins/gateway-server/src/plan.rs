@@ -1,31 +1,31 @@
-//! What a reload would change.
+//! The changes that a reload would make.
 
-use crate::config::{Loaded, Problems, Source, changes, last_good};
+use crate::config::{ConfigErrors, ConfigSource, LoadedConfig, changes, last_good};
 use std::fmt::Write as _;
 
-/// What would change of what last counted under the data directory, if the file counted now.
+/// Returns the differences between the last known good configuration and the present one.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with the file.
-pub fn of(source: &Source) -> Result<String, Problems> {
-    let Loaded { config, .. } = source.load()?;
-    let Some(before) = last_good::load(source, &config.server.data_dir) else {
-        return Ok("nothing has counted yet: all of the file is new\n".to_owned());
+/// All errors of the present configuration.
+pub fn of(source: &ConfigSource) -> Result<String, ConfigErrors> {
+    let LoadedConfig { config, .. } = source.load()?;
+    let Some(previous) = last_good::load(source, &config.server.data_dir) else {
+        return Ok("no configuration has been active yet: everything is new\n".to_owned());
     };
-    let before = match before {
-        Ok(before) => before.config,
-        Err(problems) => {
-            return Ok(format!("what last counted would be refused today:\n{problems}"));
+    let previous = match previous {
+        Ok(previous) => previous.config,
+        Err(errors) => {
+            return Ok(format!("the last known good configuration is invalid today:\n{errors}"));
         }
     };
-    let changes = changes::between(&before, &config);
-    let mut told = String::new();
+    let changes = changes::between(&previous, &config);
+    let mut plan = String::new();
     for change in &changes {
-        let _ = writeln!(told, "{change}");
+        let _ = writeln!(plan, "{change}");
     }
     if changes.is_empty() {
-        told.push_str("no changes\n");
+        plan.push_str("no changes\n");
     }
-    Ok(told)
+    Ok(plan)
 }

@@ -1,121 +1,118 @@
-//! Takes up a new configuration while the gateway runs: read, checked and built beside the present
-//! one, then swapped in as a whole. What is invalid changes nothing.
+//! Reload of the configuration: read, checked and built beside the active one, then swapped as a
+//! whole. An invalid configuration changes nothing.
 
 use crate::{
-    before::Before,
-    compose,
-    config::{Change, Source, changes, last_good, watch_file::Watched},
+    active_config::ActiveConfig,
+    build::{self, PreviousGeneration, SharedResources},
+    config::{ConfigSource, SettingChange, changes, file_watcher::FileWatcher, last_good},
     instrumentation,
-    lasting::Lasting,
-    live::Live,
 };
 use gateway_telemetry::log::LevelHandle;
 use metrics::{counter, gauge};
 use std::{convert::Infallible, future, sync::Arc};
 use tokio::signal::unix::Signal;
 
-/// Reloads the configuration of a running gateway.
+/// The reloads of a running gateway.
 #[derive(Debug)]
 pub(crate) struct Reloader<'a> {
-    /// Where it comes from.
-    pub(crate) source: &'a Source,
-    /// What goes on.
-    pub(crate) lasting: &'a Lasting,
-    /// What is swapped.
-    pub(crate) live: &'a Arc<Live>,
-    /// How much is logged.
-    pub(crate) dial: LevelHandle,
+    /// The source of the configuration.
+    pub(crate) source: &'a ConfigSource,
+    /// The resources shared by all generations.
+    pub(crate) shared: &'a SharedResources,
+    /// The generation to swap.
+    pub(crate) active: &'a Arc<ActiveConfig>,
+    /// The handle to the log level.
+    pub(crate) level: LevelHandle,
 }
 
-/// What became of a reload.
+/// The result of a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Outcome {
+enum ReloadResult {
     Applied,
     Unchanged,
     Rejected,
 }
 
 impl Reloader<'_> {
-    /// Reloads whenever it is told to, or the file has changed, until the gateway is about to stop.
-    /// Never returns.
-    pub(crate) async fn run(&self, hangups: &mut Signal) -> Infallible {
-        let draining = self.lasting.drain.draining.clone();
-        draining.run_until_cancelled(self.watch(hangups)).await;
+    /// Reloads at each signal and each change of the file, until the shutdown. Never returns.
+    pub(crate) async fn run(&self, signal: &mut Signal) -> Infallible {
+        let draining = self.shared.drain.draining.clone();
+        draining.run_until_cancelled(self.watch(signal)).await;
         future::pending().await
     }
 
-    async fn watch(&self, hangups: &mut Signal) {
-        let mut file = Watched::new(self.source.path());
+    async fn watch(&self, signal: &mut Signal) {
+        let mut file = FileWatcher::new(self.source.path());
         loop {
-            let watches = self.live.config().lifecycle.watch;
+            let watches = self.active.config().lifecycle.watch;
             tokio::select! {
-                hangup = hangups.recv() => if hangup.is_none() { return },
+                received = signal.recv() => if received.is_none() { return },
                 () = file.changed(), if watches => {}
             }
-            // Building takes milliseconds of work.
+            // Building takes milliseconds of CPU time.
             tokio::task::block_in_place(|| self.reload());
         }
     }
 
     fn reload(&self) {
-        let outcome = self.take_up();
+        let outcome = self.apply();
         counter!("llm_gateway_config_reloads_total", "result" => outcome.as_str()).increment(1);
     }
 
-    fn take_up(&self) -> Outcome {
+    fn apply(&self) -> ReloadResult {
         let loaded = match self.source.load() {
             Ok(loaded) => loaded,
-            Err(problems) => {
-                for problem in problems.iter() {
-                    tracing::error!(target: "gateway::config", %problem, "not reloaded");
+            Err(errors) => {
+                for error in errors.iter() {
+                    tracing::error!(target: "gateway::config", %error, "reload rejected; the active configuration stays");
                 }
-                return Outcome::Rejected;
+                return ReloadResult::Rejected;
             }
         };
-        let changes = changes::between(&self.live.config(), &loaded.config);
-        let app = self.live.app();
-        let before = Before { app: &app, changes: &changes };
-        let built = match compose::build(&loaded.config, self.lasting, Some(before)) {
+        let (app, config) = (self.active.app(), self.active.config());
+        let changes = changes::between(&config, &loaded.config);
+        let previous = PreviousGeneration { app: &app, config: &config };
+        let built = match build::service(&loaded.config, self.shared, Some(previous)) {
             Ok(built) => built,
             Err(error) => {
                 let error = format!("{error:#}");
-                tracing::error!(target: "gateway::config", error, "not reloaded");
-                return Outcome::Rejected;
+                tracing::error!(target: "gateway::config", error, "reload rejected; the active configuration stays");
+                return ReloadResult::Rejected;
             }
         };
-        keep(self.live, loaded.text.as_deref());
+        save_last_good(self.active, loaded.text.as_deref());
         if changes.is_empty() {
-            tracing::info!(target: "gateway::config", "reloaded: nothing has changed");
-            return Outcome::Unchanged;
+            tracing::info!(target: "gateway::config", "reloaded without changes");
+            return ReloadResult::Unchanged;
         }
-        tell(&changes, built.engine.generation);
-        self.dial.set(instrumentation::level(loaded.config.log.level));
-        self.live.swap(loaded.config, built);
-        Outcome::Applied
+        report(&changes, built.engine.generation);
+        self.level.set(instrumentation::level(loaded.config.log.level));
+        self.active.swap(loaded.config, built);
+        ReloadResult::Applied
     }
 }
 
-/// Keeps the file that counts now for a later start, and says so if it cannot.
-pub(crate) fn keep(live: &Live, text: Option<&str>) {
-    if let Err(error) = last_good::keep(&live.config().server.data_dir, text) {
-        tracing::warn!(target: "gateway::config", %error, "what counts is not kept for a later start");
+/// Saves the effective file as the last known good one, and logs a failure.
+pub(crate) fn save_last_good(active: &ActiveConfig, text: Option<&str>) {
+    if let Err(error) = last_good::keep(&active.config().server.data_dir, text) {
+        tracing::warn!(target: "gateway::config", %error, "failed to save last-known-good configuration");
     }
 }
 
-/// Says what changed; secrets are hidden.
-fn tell(changes: &[Change], epoch: u64) {
+/// Logs the changes, secrets hidden.
+fn report(changes: &[SettingChange], generation: u64) {
     for change in changes {
         if change.needs_restart() {
-            tracing::warn!(target: "gateway::config", epoch, %change, "needs a restart");
+            tracing::warn!(target: "gateway::config", epoch = generation, %change, "change takes effect after a restart");
         } else {
-            tracing::info!(target: "gateway::config", epoch, %change, "reloaded");
+            tracing::info!(target: "gateway::config", epoch = generation, %change, "reloaded");
         }
     }
-    #[expect(clippy::cast_precision_loss, reason = "nobody reloads that often")]
-    gauge!("llm_gateway_config_epoch").set(epoch as f64);
+    #[expect(clippy::cast_precision_loss, reason = "reloads are few")]
+    gauge!("llm_gateway_config_epoch").set(generation as f64);
 }
 
-impl Outcome {
+impl ReloadResult {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",

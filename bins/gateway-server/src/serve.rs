@@ -1,85 +1,99 @@
-//! The life of the process: composed, served, reloaded, drained, closed.
+//! The life of the process: build, serve, reload, drain, close.
 
 use crate::{
-    admin, compose,
-    config::{Config, Loaded, Source},
-    connections,
+    active_config::ActiveConfig,
+    admin,
+    build::{self, SharedResources, connections, local_models},
+    config::{Config, ConfigSource, LoadedConfig},
     drain::{Drain, Schedule},
-    lasting::Lasting,
-    live::Live,
-    local,
-    reload::{Reloader, keep},
-    signals::{Signals, Stop},
+    reload::{Reloader, save_last_good},
+    signals::{self, Shutdown, ShutdownSignals},
 };
 use anyhow::Context as _;
 use gateway_http::Endpoint;
 use gateway_net::server::{self, HealthServer};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
-use std::{convert::Infallible, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, fmt, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration,
+};
 
-/// How long turns of sessions and replies may take to be kept when all else has stopped.
-const SETTLING: Duration = Duration::from_secs(3);
+/// The time limit for recording turns and replies after the last connection closed.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The log, as far as the life of the process has to do with it.
-#[derive(Debug)]
-pub struct Logging {
-    /// How much is logged.
-    pub dial: LevelHandle,
-    /// What was not.
-    pub losses: Arc<DroppedLines>,
+/// The cause of a failed start that only another configuration can mend.
+#[derive(Clone, Copy, Debug)]
+pub struct InvalidConfig;
+
+impl fmt::Display for InvalidConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid configuration")
+    }
 }
 
-/// Serves what `source` said when it was `loaded`, and what it says later, until a signal says to
-/// stop.
+/// The log, as far as serving changes or reports it.
+#[derive(Debug)]
+pub struct Logging {
+    /// The handle to the level.
+    pub level: LevelHandle,
+    /// The counts of dropped lines.
+    pub dropped: Arc<DroppedLines>,
+}
+
+/// Serves the `loaded` configuration, and what `source` holds after each reload, until a signal
+/// stops the process.
 ///
 /// # Errors
 ///
-/// If the gateway cannot be composed, or its port not be opened.
-pub async fn serve(source: &Source, loaded: Loaded, log: Logging) -> anyhow::Result<ExitCode> {
-    let Loaded { config, text } = loaded;
+/// If a part cannot be built, or an address is taken.
+pub async fn serve(
+    source: &ConfigSource,
+    loaded: LoadedConfig,
+    log: Logging,
+) -> anyhow::Result<ExitCode> {
+    let LoadedConfig { config, text } = loaded;
     for warning in &config.warnings {
         tracing::warn!(target: "gateway::config", "{warning}");
     }
-    let mut signals = Signals::listen().context("signals cannot be heard")?;
-    let mut hangups = crate::signals::hangups().context("signals cannot be heard")?;
-    let lasting = Lasting::begin(&config, log.losses).await?;
-    let app = compose::build(&config, &lasting, None)?;
-    let live = Arc::new(Live::new(config, app));
-    keep(&live, text.as_deref());
-    let reloader = Reloader { source, lasting: &lasting, live: &live, dial: log.dial };
-    let listening = listen(&live, &lasting);
-    let refreshing = local::refresh(&live)?;
+    let mut signals = ShutdownSignals::install().context("failed to install signal handlers")?;
+    let mut reloads = signals::reload_signal().context("failed to install signal handlers")?;
+    let shared = SharedResources::open(&config, log.dropped).await?;
+    let app = build::service(&config, &shared, None).context(InvalidConfig)?;
+    let active = Arc::new(ActiveConfig::new(config, app));
+    save_last_good(&active, text.as_deref());
+    let reloader = Reloader { source, shared: &shared, active: &active, level: log.level };
+    let listening = listen(&active, &shared);
+    let refreshing = local_models::refresh(&active)?;
     let served = tokio::select! {
         served = listening => served,
-        never = stop(&mut signals, &lasting.drain, &live) => match never {},
-        never = reloader.run(&mut hangups) => match never {},
+        never = stop(&mut signals, &shared.drain, &active) => match never {},
+        never = reloader.run(&mut reloads) => match never {},
         never = refreshing => match never {},
     };
-    close(&live, lasting).await;
+    close(&active, shared).await;
     served?;
-    tracing::info!("stopped");
+    tracing::info!("shutdown complete");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the ports and serves until `drain` says that it is over.
-async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
-    let config = live.config();
+/// Opens the ports and serves until the shutdown is complete.
+async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow::Result<()> {
+    let config = active.config();
     let _lane =
-        config.server.health_port.map(|port| health_lane(&config, port, live)).transpose()?;
+        config.server.health_port.map(|port| health_lane(&config, port, active)).transpose()?;
     let address = SocketAddr::new(config.server.host, config.server.port);
     let listener = bind(address)?;
     let limits = connections::limits(&config);
     tracing::info!(%address, connections = limits.connections, "listening");
-    let _operators = admin::serve(live, &lasting.drain)?;
+    let _operators = admin::serve(active, &shared.drain)?;
     let make = |caller: SocketAddr| {
-        let (live, tracing) = (Arc::clone(live), lasting.tracing.clone());
+        let (active, tracing) = (Arc::clone(active), shared.tracing.clone());
         service_fn(move |request| {
-            let (app, tracing) = (live.app(), tracing.clone());
-            // Boxed: it is large, the server moves it, and a connection that waits needs none.
+            let (app, tracing) = (active.app(), tracing.clone());
+            // Boxed: the future is large, the server moves it, and an idle connection needs none.
             Box::pin(async move {
                 let endpoint = Endpoint::at(request.uri().path());
-                // Probes have no spans.
+                // Health checks are not traced.
                 let is_probed = endpoint.is_some_and(|it| it.is_probed() || it == Endpoint::Root);
                 let route = endpoint.map(Endpoint::label);
                 let handle = |request| gateway_http::handle(app, caller.ip(), request);
@@ -90,57 +104,61 @@ async fn listen(live: &Arc<Live>, lasting: &Lasting) -> anyhow::Result<()> {
             })
         })
     };
-    server::serve(listener, make, limits, &lasting.drain.listener()).await;
+    server::serve(listener, make, limits, &shared.drain.listener()).await;
     Ok(())
 }
 
-/// Answers probes on a port, and by a thread, of their own.
-fn health_lane(config: &Config, port: u16, live: &Arc<Live>) -> anyhow::Result<HealthServer> {
+/// Serves health checks on a port and a thread of their own.
+fn health_lane(
+    config: &Config,
+    port: u16,
+    active: &Arc<ActiveConfig>,
+) -> anyhow::Result<HealthServer> {
     let address = SocketAddr::new(config.server.host, port);
     let listener = bind(address)?;
-    tracing::info!(%address, "listening to probes");
-    let live = Arc::clone(live);
+    tracing::info!(%address, "health checks listening");
+    let active = Arc::clone(active);
     let make = move |caller: SocketAddr| {
-        let live = Arc::clone(&live);
+        let active = Arc::clone(&active);
         service_fn(move |request| {
-            // Boxed: it is large, the server moves it, and a connection that waits needs none.
-            let answering = Box::pin(gateway_http::probe(live.app(), caller.ip(), request));
+            // Boxed: the future is large, the server moves it, and an idle connection needs none.
+            let answering = Box::pin(gateway_http::probe(active.app(), caller.ip(), request));
             async { Ok::<_, Infallible>(answering.await) }
         })
     };
     server::serve_health(listener, connections::limits(config), make)
-        .with_context(|| format!("cannot serve probes on {address}"))
+        .with_context(|| format!("cannot serve health checks on {address}"))
 }
 
 fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
     server::bind(address).with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Waits for a signal, then conducts the end, which the listener sees. Never returns.
-async fn stop(signals: &mut Signals, drain: &Drain, live: &Live) -> Infallible {
+/// Waits for a signal, then runs the shutdown. Never returns.
+async fn stop(signals: &mut ShutdownSignals, drain: &Drain, active: &ActiveConfig) -> Infallible {
     let schedule = match signals.next().await {
-        Stop::Calmly => Schedule::of(&live.config()),
-        Stop::Hurried => Schedule::hurried(),
+        Shutdown::Graceful => Schedule::of(&active.config()),
+        Shutdown::Immediate => Schedule::immediate(),
     };
-    tracing::info!(seconds = schedule.total.as_secs(), "stopping");
-    let again = async {
+    tracing::info!(seconds = schedule.total.as_secs(), "shutting down");
+    let second_signal = async {
         signals.next().await;
     };
-    drain.conduct(schedule, again).await;
+    drain.run(schedule, second_signal).await;
     std::future::pending().await
 }
 
-/// Sees to it that what callers were told is kept.
-async fn close(live: &Live, lasting: Lasting) {
-    let app = live.app();
+/// Records what callers were promised, then closes the stores.
+async fn close(active: &ActiveConfig, shared: SharedResources) {
+    let app = active.app();
     app.engine.responses.close().await;
     let settling = async { tokio::join!(app.engine.sessions.settled(), app.idempotency.settled()) };
-    if tokio::time::timeout(SETTLING, settling).await.is_err() {
-        tracing::warn!("turns of sessions, or replies, were still being kept at the end");
+    if tokio::time::timeout(SETTLE_TIMEOUT, settling).await.is_err() {
+        tracing::warn!("shutdown timed out while recording session turns or replies");
     }
     app.engine.limits.close().await;
-    lasting.stores.close().await;
-    if let Some(tracing) = lasting.tracing {
+    shared.stores.close().await;
+    if let Some(tracing) = shared.tracing {
         tracing.close().await;
     }
 }

@@ -1,41 +1,41 @@
-//! What the process is told from outside.
+//! The signals of the operating system.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals to stop.
+/// The signals that stop the process.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub(crate) struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-/// How the gateway is told to stop.
+/// The kind of shutdown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Stop {
-    /// By whoever manages it: answers may end.
-    Calmly,
-    /// By somebody at a keyboard: at once.
-    Hurried,
+pub(crate) enum Shutdown {
+    /// `SIGTERM`, from a process manager: responses may end.
+    Graceful,
+    /// `SIGINT`, from a keyboard: within a second.
+    Immediate,
 }
 
-/// The signals to read the configuration again. From now on they no longer end the process.
-pub(crate) fn hangups() -> std::io::Result<Signal> {
+/// Installs the handler of `SIGHUP`, which reloads the configuration.
+pub(crate) fn reload_signal() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-impl Signals {
-    /// Begins to listen. From now on they no longer end the process by themselves.
-    pub(crate) fn listen() -> std::io::Result<Self> {
+impl ShutdownSignals {
+    /// Installs the handlers of `SIGTERM` and `SIGINT`.
+    pub(crate) fn install() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
         Ok(Self { terminate, interrupt })
     }
 
-    /// The next one.
-    pub(crate) async fn next(&mut self) -> Stop {
+    /// Waits for the next signal.
+    pub(crate) async fn next(&mut self) -> Shutdown {
         tokio::select! {
-            _ = self.terminate.recv() => Stop::Calmly,
-            _ = self.interrupt.recv() => Stop::Hurried,
+            _ = self.terminate.recv() => Shutdown::Graceful,
+            _ = self.interrupt.recv() => Shutdown::Immediate,
         }
     }
 }

@@ -1,44 +1,44 @@
 //! How many requests run at one time, and who may administer the gateway.
 
-use super::{clients::hash, section::section, value::Value};
+use super::{clients::hash, section::section, value::SettingType};
 use gateway_core::state::KeyHash;
 use secrecy::{ExposeSecret, SecretString};
 use std::{net::SocketAddr, time::Duration};
 
 section! {
-    /// How many requests to models and runs of tools there are at one time; what is above is turned away with 503, at once.
-    pub Admission {
-        /// How many there may be in all.
+    /// Admission control of model requests and tool calls. Above the limits, requests are refused with 503.
+    pub AdmissionSection {
+        /// Maximum number of concurrent requests.
         max_concurrent_requests: usize = 9000, within 1..=1_000_000, prefixed ["MAX_CONCURRENT_REQUESTS"];
-        /// How many of one tenant, if callers have keys; above, 429.
+        /// Maximum number of concurrent requests of one tenant, if callers need keys; above, 429.
         max_per_tenant: usize = 1000, within 1..=1_000_000;
-        /// How many with one provider.
+        /// Maximum number of concurrent requests to one provider.
         max_per_provider: usize = 4096, within 1..=1_000_000;
-        /// How many wait for a place; while more than half of them do, the newest goes first.
+        /// Maximum number of queued requests. While the queue is more than half full, the newest request is served first.
         queue: usize = 64, within 0..=10_000;
-        /// How long they wait.
+        /// Maximum time in the queue.
         queue_timeout: Duration = Duration::from_secs(1), within Duration::from_millis(1)..=Duration::from_mins(1);
-        /// From so many MiB of memory on, requests to models are turned away.
-        /// If it is not said, only the limit of the container counts: at 95 % of it they are.
+        /// Memory usage in MiB above which model requests are refused.
+        /// Default: 95 % of the container's limit.
         memory_threshold_mb: Option<u64> = None, prefixed ["MEMORY_THRESHOLD_MB"];
-        /// From which part of that on requests are turned away that can wait: those with `x-priority: batch`.
+        /// Share of that memory above which requests with `x-priority: batch` are refused.
         memory_soft_limit: f64 = 0.8, within 0.1..=1.0, prefixed ["MEMORY_SOFT_LIMIT_PERCENT"];
     }
 }
 
 section! {
-    /// The listener for operators: keys of clients, and what all of them have used.
-    pub Admin {
-        /// The address to listen on, such as `127.0.0.1:8090`, which has to be a loopback address; nowhere if it is not said.
+    /// The admin listener: virtual keys and the usage of all clients.
+    pub AdminSection {
+        /// Address of the admin listener, such as `127.0.0.1:8090`; must be a loopback address. Default: no admin listener.
         listen: Option<SocketAddr> = None, prefixed ["ADMIN_LISTEN"];
-        /// The token that operators show.
+        /// Admin token.
         token: Option<SecretString> = None, prefixed ["ADMIN_TOKEN"];
-        /// The SHA-256 hash of the token, instead of `token`.
+        /// SHA-256 hash of the admin token, instead of `token`.
         token_sha256: Option<KeyHash> = None;
     }
 }
 
-impl Admin {
+impl AdminSection {
     /// What the token hashes to, if there is exactly one.
     pub fn token(&self) -> Option<KeyHash> {
         match (&self.token, self.token_sha256) {
@@ -49,12 +49,12 @@ impl Admin {
     }
 }
 
-impl Value for SocketAddr {
+impl SettingType for SocketAddr {
     fn expects() -> String {
         "an IP address and a port, such as `127.0.0.1:8090`".to_owned()
     }
 
-    fn read(node: &super::node::Node) -> Option<Self> {
+    fn read(node: &super::raw_value::ConfigValue) -> Option<Self> {
         node.text()?.parse().ok()
     }
 

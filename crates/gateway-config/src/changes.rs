@@ -1,21 +1,21 @@
-//! What differs between two configurations.
+//! The differences between two configurations.
 
 use super::{Config, show};
 use std::{collections::BTreeMap, fmt};
 
-/// A setting that differs.
+/// A setting with different values.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Change {
-    /// Its key.
+pub struct SettingChange {
+    /// The key.
     pub key: String,
-    /// Its value before, secrets hidden; `None` if there was none.
+    /// The previous value, secrets hidden; `None` if it was not set.
     pub from: Option<String>,
-    /// Its value after, secrets hidden; `None` if there is none.
+    /// The new value, secrets hidden; `None` if it is not set.
     pub to: Option<String>,
 }
 
-/// Settings that only count from the start of the process: what they shape cannot be swapped while
-/// it is in use. A key that ends with a dot stands for all below it.
+/// Settings that take effect at a restart: what they shape cannot be swapped while it is in use. A
+/// key that ends with a dot stands for all keys below it.
 const FROM_THE_START: [&str; 16] = [
     "admin.listen",
     "server.host",
@@ -35,8 +35,8 @@ const FROM_THE_START: [&str; 16] = [
     "tracing.",
 ];
 
-impl Change {
-    /// Whether it only counts after a restart.
+impl SettingChange {
+    /// Returns whether the change takes effect only after a restart.
     pub fn needs_restart(&self) -> bool {
         FROM_THE_START.iter().any(|key| match key.strip_suffix('.') {
             Some(section) => self.is_within(section),
@@ -50,7 +50,7 @@ impl Change {
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for SettingChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
         write!(f, "{}: {} -> {}", self.key, shown(&self.from), shown(&self.to))?;
@@ -58,23 +58,23 @@ impl fmt::Display for Change {
     }
 }
 
-/// What has to be changed of `before` to get `after`, by key.
-pub fn between(before: &Config, after: &Config) -> Vec<Change> {
+/// Returns the changes from `before` to `after`, by key.
+pub fn between(before: &Config, after: &Config) -> Vec<SettingChange> {
     let (before, mut after) = (settings(before), settings(after));
     let mut changes = Vec::new();
-    for (key, (from, mark)) in before {
-        let (to, new_mark) = after.remove(&key).unwrap_or_default();
-        if mark != new_mark {
-            changes.push(Change { key, from, to });
+    for (key, (from, fingerprint)) in before {
+        let (to, new_fingerprint) = after.remove(&key).unwrap_or_default();
+        if fingerprint != new_fingerprint {
+            changes.push(SettingChange { key, from, to });
         }
     }
-    let added = after.into_iter().filter(|(_, (_, mark))| mark.is_some());
-    changes.extend(added.map(|(key, (to, _))| Change { key, from: None, to }));
+    let added = after.into_iter().filter(|(_, (_, fingerprint))| fingerprint.is_some());
+    changes.extend(added.map(|(key, (to, _))| SettingChange { key, from: None, to }));
     changes.sort_by(|one, other| one.key.cmp(&other.key));
     changes
 }
 
-/// What is shown of every setting, and what differs if it does.
+/// Returns the displayed value and the fingerprint of every setting.
 fn settings(config: &Config) -> BTreeMap<String, (Option<String>, Option<String>)> {
     let mut all = BTreeMap::new();
     show::tables(config, |_, path, rows| {
@@ -87,7 +87,7 @@ fn settings(config: &Config) -> BTreeMap<String, (Option<String>, Option<String>
             });
             let mut free = keys.filter(|key| !all.contains_key(key));
             if let Some(key) = free.next() {
-                all.insert(key, (row.value, row.mark));
+                all.insert(key, (row.value, row.fingerprint));
             }
         }
     });
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_differs_from_itself() {
+    fn equal_configurations_have_no_changes() {
         let all = "[server]\nport = 81\n[[clients]]\nname = \"a\"\nkey = \"k-1234567890123456\"";
         check(all, all, &[]);
         check("", "", &[]);
     }
 
     #[test]
-    fn what_differs_is_told() {
+    fn different_settings_are_listed() {
         check(
             "[log]\nlevel = \"info\"",
             "[log]\nlevel = \"debug\"",
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_differ_without_being_told() {
+    fn changed_secret_is_listed_but_hidden() {
         let provider = |key: &str| format!("[providers.openai]\napi_key = \"{key}\"");
         let hidden = "providers.openai.api_key: \"[redacted]\" -> \"[redacted]\"";
         check(&provider("sk-one"), &provider("sk-two"), &[hidden]);

@@ -2,28 +2,32 @@
 
 use super::{
     Environment,
-    limits::{Allowance, Dollars, ModelLimits},
-    node::{Content, Node, Table},
-    problem::Problem,
+    error::ConfigError,
+    limits::{AT_LEAST_ONE, ClientLimits, Dollars, ModelLimits, ModelLimitsEntry},
     providers::printable,
-    section::{Reader, section},
-    value::{Value, choice, secret},
+    raw_value::{ConfigValue, Table, ValueKind},
+    section::{SectionReader, section},
+    value::{SettingType, choice, secret},
 };
 use gateway_core::state::KeyHash;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-/// What `key` hashes to.
+/// Returns the hash of `key`.
 pub(super) fn hash(key: &str) -> KeyHash {
     KeyHash::new(Sha256::digest(key.as_bytes()).into())
 }
 
-impl Value for KeyHash {
+impl SettingType for KeyHash {
     fn expects() -> String {
         "64 hexadecimal digits".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn is_secret() -> bool {
+        true
+    }
+
+    fn read(node: &ConfigValue) -> Option<Self> {
         Self::parse(node.text()?)
     }
 
@@ -33,93 +37,94 @@ impl Value for KeyHash {
 }
 
 choice! {
-    /// How urgent requests are.
-    Urgency {
-        /// Somebody waits for them.
+    /// The priority of requests.
+    ClientPriority {
+        /// A user is waiting.
         Interactive = "interactive";
-        /// They may as well be done later.
+        /// Can be delayed.
         Batch = "batch";
     }
 }
 
 section! {
-    /// A caller with a key, at `[[clients]]`.
-    /// Two entries with the same name are one client with two keys.
-    pub(super) Entry {
-        /// Who it is; a label in logs and metrics.
+    /// A client: a caller identity with a key and limits.
+    /// Entries with the same name are one client with several keys.
+    pub(super) ClientEntry {
+        /// Name of the client, used in logs and metrics.
         name: Option<String> = None;
-        /// Its key; only its hash is kept.
+        /// API key; only its hash is kept.
         key: Option<SecretString> = None;
-        /// The SHA-256 hash of its key, instead of `key`.
+        /// SHA-256 hash of the API key, instead of `key`.
         key_sha256: Option<KeyHash> = None;
-        /// The variable that holds its key, instead of `key`.
+        /// Environment variable with the API key, instead of `key`.
         key_env: Option<String> = None;
-        /// Whose sessions, limits and cache it shares; its name if it is not said.
+        /// Tenant whose sessions, limits and cache the client shares. Default: `name`.
         tenant: Option<String> = None;
-        /// The models it may ask for, such as `gpt-*`; all if there are none.
+        /// Allowed models, such as `gpt-*`. Default: all.
         models: Vec<String> = Vec::new();
-        /// The gateway's tools it may use, such as `search_*`; all if it is not said.
+        /// Allowed gateway tools, such as `search_*`. Default: all.
         tools: Option<Vec<String>> = None;
-        /// How urgent its requests are.
-        priority: Urgency = Urgency::Interactive;
-        /// How many requests it may make in a minute; as many as it likes if it is not said, as with all limits.
-        requests_per_minute: Option<u64> = None;
-        /// How many of them at once; as many as in a minute if it is not said.
-        burst: Option<u64> = None;
-        /// How many tokens, read and written, its requests may take in a minute.
-        tokens_per_minute: Option<u64> = None;
-        /// How many of its requests to models and runs of tools there may be at one time.
-        max_concurrent: Option<u64> = None;
-        /// How much its requests may cost in a day (UTC).
+        /// Priority of the client's requests.
+        priority: ClientPriority = ClientPriority::Interactive;
+        /// Rate limit in requests per minute. Default: no limit, as for all limits.
+        requests_per_minute: Option<u64> = None, within AT_LEAST_ONE;
+        /// Burst size in requests. Default: `requests_per_minute`.
+        burst: Option<u64> = None, within AT_LEAST_ONE;
+        /// Rate limit in input and output tokens per minute.
+        tokens_per_minute: Option<u64> = None, within AT_LEAST_ONE;
+        /// Maximum number of concurrent model requests and tool calls.
+        max_concurrent: Option<u64> = None, within AT_LEAST_ONE;
+        /// Budget per day (UTC) in US dollars.
         daily_budget_usd: Option<Dollars> = None;
-        /// How much its requests may cost in a month (UTC).
+        /// Budget per month (UTC) in US dollars.
         monthly_budget_usd: Option<Dollars> = None;
-        /// What it may take of some models besides; the first that fits counts.
+        /// Additional limits per model; the first entry that matches applies.
         model_limits: Vec<ModelLimits> = Vec::new();
-        /// Whether what a translation cannot carry is refused (`true`) or left behind and told (`false`).
-        /// If it is not said: as `routing.strict`.
+        /// Whether requests with parameters that a translation would drop are refused (`true`) or served without them (`false`).
+        /// Default: `routing.strict`.
         strict: Option<bool> = None;
-        /// The gateway's tools that its requests to models offer, besides those of `tool_calls.offered`.
+        /// Gateway tools added to the client's model requests, in addition to `tool_calls.offered`.
         offered_tools: Vec<String> = Vec::new();
     }
 }
 
 section! {
-    /// Keys of callers, where a variable is easier to set than a file.
-    pub(super) Keys {
-        /// Keys of callers, each `name:key`, or only a key for the client `default`.
+    /// Client keys by variable, without a file.
+    pub(super) AuthSection {
+        /// Client keys, each `name:key`, or only a key for the client `default`.
         api_keys: Option<ClientKeys> = None, prefixed ["API_KEYS"];
     }
 }
 
-/// A caller.
+/// A client.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Client {
-    /// Who it is.
+pub struct ConfiguredClient {
+    /// The name.
     pub name: String,
-    /// Whose sessions, limits and cache it shares.
+    /// The tenant.
     pub tenant: String,
-    /// What its key hashes to.
+    /// The hash of the key.
     pub key: KeyHash,
-    /// The models it may ask for; all if there are none.
+    /// The allowed models; all if empty.
     pub models: Vec<String>,
-    /// The gateway's tools it may use; all if it is not said.
+    /// The allowed gateway tools; all if `None`.
     pub tools: Option<Vec<String>>,
-    /// How urgent its requests are.
-    pub priority: Urgency,
-    /// How much it may take.
-    pub allowance: Allowance,
-    /// Whether what a translation cannot carry is refused; if it is not said, as for all.
+    /// The priority of its requests.
+    pub priority: ClientPriority,
+    /// The limits.
+    pub limits: ClientLimits,
+    /// Whether dropped parameters are refused; `None` for the default.
     pub strict: Option<bool>,
-    /// The tools that its requests offer.
+    /// The gateway tools added to its requests.
     pub offered_tools: Vec<String>,
 }
 
-impl Client {
-    /// As it could be written, with the beginning of the hash.
+impl ConfiguredClient {
+    /// Returns the settings as TOML, with the beginning of the key's hash.
     pub(super) fn show(&self) -> Vec<(&'static str, Option<String>)> {
-        let limits = &self.allowance;
-        let of_model = |(model, it): &(String, Allowance)| ModelLimits(model.clone(), it.clone());
+        let limits = &self.limits;
+        let of_model =
+            |(model, it): &(String, ClientLimits)| ModelLimits(model.clone(), it.clone());
         let of_models: Vec<_> = limits.models.iter().map(of_model).collect();
         vec![
             ("name", self.name.show()),
@@ -141,16 +146,20 @@ impl Client {
     }
 }
 
-/// Keys of callers, by name.
+/// The keys of clients, by name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct ClientKeys(Vec<(String, KeyHash)>);
 
-impl Value for ClientKeys {
+impl SettingType for ClientKeys {
     fn expects() -> String {
         "a list of `name:key` or `key`, in a variable separated by commas".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn is_secret() -> bool {
+        true
+    }
+
+    fn read(node: &ConfigValue) -> Option<Self> {
         let entries = Vec::<SecretString>::read(node)?;
         let pair = |entry: &SecretString| {
             let entry = entry.expose_secret();
@@ -167,22 +176,27 @@ impl Value for ClientKeys {
     }
 }
 
-/// Reads `[[clients]]` and the keys of callers without a file.
-pub(super) fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>) -> Vec<Client> {
-    let mut clients = listed(root, env, problems);
-    let keys: Keys = Reader::read("auth".to_owned(), root.get("auth"), problems);
+/// Reads `[[clients]]` and the keys of `[auth]`.
+pub(super) fn read(
+    root: &Table,
+    env: &Environment,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<ConfiguredClient> {
+    let mut clients = listed(root, env, errors);
+    let keys: AuthSection = SectionReader::read("auth".to_owned(), root.get("auth"), errors);
     for (name, key) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
         let (tenant, models) = (name.clone(), Vec::new());
-        let (tools, priority, allowance) = (None, Urgency::Interactive, Allowance::default());
+        let (tools, priority, limits) =
+            (None, ClientPriority::Interactive, ClientLimits::default());
         let (strict, offered_tools) = (None, Vec::new());
-        clients.push(Client {
+        clients.push(ConfiguredClient {
             name,
             tenant,
             key,
             models,
             tools,
             priority,
-            allowance,
+            limits,
             strict,
             offered_tools,
         });
@@ -191,38 +205,65 @@ pub(super) fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>)
     for client in &clients {
         if let Some(other) = seen.insert(client.key, &client.name) {
             let names = format!("`{}` and `{}`", printable(other), printable(&client.name));
-            problems.push(Problem::new("clients", format!("{names} have the same key")));
+            errors.push(ConfigError::new("clients", format!("{names} have the same key")));
         }
     }
     clients
 }
 
-fn listed(root: &Table, env: &Environment, problems: &mut Vec<Problem>) -> Vec<Client> {
+fn listed(root: &Table, env: &Environment, errors: &mut Vec<ConfigError>) -> Vec<ConfiguredClient> {
     let Some(node) = root.get("clients") else { return Vec::new() };
-    let Content::List(items) = &node.content else {
+    let ValueKind::List(items) = &node.content else {
         let message = format!("expected a list of tables, found {}", node.kind());
-        problems.push(Problem::new("clients", message).source(node.source.clone()));
+        errors.push(ConfigError::new("clients", message).source(node.source.clone()));
         return Vec::new();
     };
     let mut clients = Vec::new();
     for (at, item) in items.iter().enumerate() {
         let path = format!("clients[{at}]");
-        let before = problems.len();
-        let entry: Entry = Reader::read(path.clone(), Some(item), problems);
+        let before = errors.len();
+        let entry: ClientEntry = SectionReader::read(path.clone(), Some(item), errors);
+        model_limits(&path, item, errors);
         match client(entry, env) {
             Ok(client) => clients.push(client),
             // What is missing may be what could not be read.
-            Err(_) if problems.len() > before => {}
+            Err(_) if errors.len() > before => {}
             Err((field, message)) => {
-                let problem = Problem::new(format!("{path}.{field}"), message);
-                problems.push(problem.source(item.source.clone()));
+                let error = ConfigError::new(format!("{path}.{field}"), message);
+                errors.push(error.source(item.source.clone()));
             }
         }
     }
     clients
 }
 
-fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, String)> {
+/// Replaces the error about the whole list of `model_limits` by errors about its entries.
+fn model_limits(path: &str, item: &ConfigValue, errors: &mut Vec<ConfigError>) {
+    let path = format!("{path}.model_limits");
+    let ValueKind::Table(table) = &item.content else { return };
+    let Some(ValueKind::List(entries)) = table.get("model_limits").map(|it| &it.content) else {
+        return;
+    };
+    let Some(whole) = errors.iter().position(|error| error.key() == path) else { return };
+    let known = errors.len();
+    for (at, entry) in entries.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        let before = errors.len();
+        let limits: ModelLimitsEntry = SectionReader::read(path.clone(), Some(entry), errors);
+        if limits.model.is_none() && errors.len() == before {
+            let error = ConfigError::new(format!("{path}.model"), "is needed");
+            errors.push(error.source(entry.source.clone()));
+        }
+    }
+    if errors.len() > known {
+        errors.remove(whole);
+    }
+}
+
+fn client(
+    entry: ClientEntry,
+    env: &Environment,
+) -> Result<ConfiguredClient, (&'static str, String)> {
     let name = entry.name.ok_or_else(|| ("name", "is needed".to_owned()))?;
     let key = match (entry.key, entry.key_sha256, entry.key_env) {
         (Some(key), None, None) => hash(key.expose_secret()),
@@ -234,11 +275,11 @@ fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, Stri
             hash(key.expose_secret())
         }
         _ => {
-            return Err(("key", "say exactly one of `key`, `key_sha256`, `key_env`".to_owned()));
+            return Err(("key", "set exactly one of `key`, `key_sha256`, `key_env`".to_owned()));
         }
     };
     let tenant = entry.tenant.unwrap_or_else(|| name.clone());
-    let allowance = Allowance {
+    let limits = ClientLimits {
         requests_per_minute: entry.requests_per_minute,
         burst: entry.burst,
         tokens_per_minute: entry.tokens_per_minute,
@@ -247,6 +288,16 @@ fn client(entry: Entry, env: &Environment) -> Result<Client, (&'static str, Stri
         monthly_budget: entry.monthly_budget_usd.map(|it| it.0),
         models: entry.model_limits.into_iter().map(|ModelLimits(model, it)| (model, it)).collect(),
     };
-    let Entry { models, tools, priority, strict, offered_tools, .. } = entry;
-    Ok(Client { name, tenant, key, models, tools, priority, allowance, strict, offered_tools })
+    let ClientEntry { models, tools, priority, strict, offered_tools, .. } = entry;
+    Ok(ConfiguredClient {
+        name,
+        tenant,
+        key,
+        models,
+        tools,
+        priority,
+        limits,
+        strict,
+        offered_tools,
+    })
 }

@@ -1,19 +1,21 @@
-//! The reference of the configuration, made from the tables that read it.
+//! The configuration reference, generated from the tables that read the configuration.
 
 use super::{
-    admission::{Admin, Admission},
-    clients::Entry,
-    lifecycle::Lifecycle,
-    limits::{Limits, OfModel},
-    models::Model,
+    admission::{AdminSection, AdmissionSection},
+    clients::ClientEntry,
+    lifecycle::LifecycleSection,
+    limits::{LimitsSection, ModelLimitsEntry},
+    models::ModelEntry,
     names::{PREFIX, UNUSED, nested, sections},
-    providers::{KNOWN, Provider},
-    routes::{self, Route},
-    section::{Field, Section},
-    server::{Console, Log, Metrics, Routing, Server, Timeouts},
-    state::{Cache, Cms, Resilience, Sessions, Store},
-    tools::{Services, Tool, ToolCalls},
-    tracing::Tracing,
+    providers::{KNOWN, ProviderEntry},
+    routes::{self, RouteEntry},
+    section::{Section, SettingDescription},
+    server::{
+        ConsoleSection, LogSection, MetricsSection, RoutingSection, ServerSection, TimeoutsSection,
+    },
+    state::{CacheSection, CmsSection, ResilienceSection, SessionsSection, StoreSection},
+    tools::{ServicesSection, ToolCallsSection, ToolEntry},
+    tracing::TracingSection,
 };
 use std::fmt::Write;
 
@@ -22,76 +24,79 @@ const INTRODUCTION: &str = "\
 
 # Configuration
 
-A setting is taken from the first of these that has it:
+A setting is taken from the first of these sources that has it:
 
-1. a variable of the environment;
-2. the file that `--config` or `LLM_GATEWAY_CONFIG` names, else `gateway.toml` in the working directory if there is one;
+1. an environment variable;
+2. the file named by `--config` or `LLM_GATEWAY_CONFIG`, else `gateway.toml` in the working directory if it exists;
 3. its default.
 
 Every setting `section.key` has the variable `LLM_GATEWAY_SECTION__KEY`.
-Many have shorter ones, which are listed with them; a name in *italics* also counts without the prefix `LLM_GATEWAY_`, after the one with it.
-Names that everybody uses, such as `PORT`, `HOST` or `ENV`, count only with the prefix.
-Names are matched without regard to case, and a variable that is empty is not set.
-What Kubernetes sets for a service that is called `llm-gateway` (`LLM_GATEWAY_PORT=tcp://...`) is passed over.
+Many have shorter ones, which are listed; a name in *italics* also works without the prefix `LLM_GATEWAY_`, after the one with it.
+Common names such as `PORT`, `HOST` or `ENV` need the prefix.
+Names are case-insensitive, and an empty variable is not set.
+Variables that Kubernetes sets for a service called `llm-gateway` (`LLM_GATEWAY_PORT=tcp://...`) are ignored.
 
-A duration is a number and `ms`, `s`, `m` or `h`; a number alone means seconds.
-A size is a number and `KiB`, `MiB`, `GiB`, `kB`, `MB` or `GB`; a number alone means bytes.
+A duration is a number and `ms`, `s`, `m` or `h`; a number alone is in seconds.
+A size is a number and `KiB`, `MiB`, `GiB`, `kB`, `MB` or `GB`; a number alone is in bytes.
 
-`gateway-server check` tells everything that is wrong, and `gateway-server config` shows what counts and where it comes from, secrets hidden.
-A configuration with a mistake, an unknown key included, stops the start with exit code 78, before a port is opened.
-A variable that begins with `LLM_GATEWAY_` and means nothing is told in the log.
+`gateway-server check` validates the configuration and prints all errors: the file, line and column or the variable, the value found, what is allowed, and a suggestion.
+`gateway-server serve` accepts exactly what `check` accepts; an invalid configuration, unknown keys included, ends both with exit code 78 before a port is opened.
+A value is quoted only if it cannot be a secret in the wrong place.
+References such as `os.environ/NAME` or `${NAME}` are not expanded; use `api_key_env`, `key_env` or the variable of the setting.
+`gateway-server config` prints each effective value and its source, secrets hidden.
+Unknown variables that begin with `LLM_GATEWAY_` are logged as warnings.
 ";
 
 const SECRETS: &str = "
-A key of an upstream is best given by its variable, and a key of a caller by `key_sha256` or `key_env`.
-`key_sha256` is what `printf %s \"$KEY\" | sha256sum` prints.
+Prefer variables for API keys of providers, and `key_sha256` or `key_env` for client keys.
+`key_sha256` is the output of `printf %s \"$KEY\" | sha256sum`.
 ";
 
-/// The reference, as Markdown.
+/// Returns the reference as Markdown.
 pub fn markdown() -> String {
     let mut out = INTRODUCTION.to_owned();
     let about = [
-        ("server", Server::about()),
-        ("auth", super::clients::Keys::about()),
-        ("timeouts", Timeouts::about()),
-        ("routing", Routing::about()),
-        ("store", Store::about()),
-        ("sessions", Sessions::about()),
-        ("cache", Cache::about()),
-        ("resilience", Resilience::about()),
-        ("limits", Limits::about()),
-        ("cms", Cms::about()),
-        ("services", Services::about()),
-        ("tool_calls", ToolCalls::about()),
-        ("admission", Admission::about()),
-        ("admin", Admin::about()),
-        ("log", Log::about()),
-        ("metrics", Metrics::about()),
-        ("console", Console::about()),
-        ("tracing", Tracing::about()),
-        ("lifecycle", Lifecycle::about()),
+        ("server", ServerSection::about()),
+        ("auth", super::clients::AuthSection::about()),
+        ("timeouts", TimeoutsSection::about()),
+        ("routing", RoutingSection::about()),
+        ("store", StoreSection::about()),
+        ("sessions", SessionsSection::about()),
+        ("cache", CacheSection::about()),
+        ("resilience", ResilienceSection::about()),
+        ("limits", LimitsSection::about()),
+        ("cms", CmsSection::about()),
+        ("services", ServicesSection::about()),
+        ("tool_calls", ToolCallsSection::about()),
+        ("admission", AdmissionSection::about()),
+        ("admin", AdminSection::about()),
+        ("log", LogSection::about()),
+        ("metrics", MetricsSection::about()),
+        ("console", ConsoleSection::about()),
+        ("tracing", TracingSection::about()),
+        ("lifecycle", LifecycleSection::about()),
     ];
     for ((name, fields), (_, about)) in sections().into_iter().zip(about) {
         heading(&mut out, &format!("`[{name}]`"), &about);
         table(&mut out, Some(name), &fields);
     }
-    heading(&mut out, "`[[clients]]`", &Entry::about());
-    table(&mut out, None, &Entry::fields());
-    heading(&mut out, "`model_limits`", &OfModel::about());
-    table(&mut out, None, &OfModel::fields());
+    heading(&mut out, "`[[clients]]`", &ClientEntry::about());
+    table(&mut out, None, &ClientEntry::fields());
+    heading(&mut out, "`model_limits`", &ModelLimitsEntry::about());
+    table(&mut out, None, &ModelLimitsEntry::fields());
     out.push_str(SECRETS);
-    heading(&mut out, "`[providers.NAME]`", &Provider::about());
-    table(&mut out, None, &Provider::fields());
+    heading(&mut out, "`[providers.NAME]`", &ProviderEntry::about());
+    table(&mut out, None, &ProviderEntry::fields());
     known(&mut out);
-    heading(&mut out, "`[[models]]`", &Model::about());
-    table(&mut out, None, &Model::fields());
-    heading(&mut out, "`[[tools]]`", &Tool::about());
-    table(&mut out, None, &Tool::fields());
-    heading(&mut out, "`[mcp.NAME]`", &super::mcp::Mcp::about());
-    table(&mut out, None, &super::mcp::Mcp::fields());
-    heading(&mut out, "`[aliases]`", &["Other names of models: `name = \"model\"`."]);
-    heading(&mut out, "`[[routes]]`", &Route::about());
-    table(&mut out, None, &Route::fields());
+    heading(&mut out, "`[[models]]`", &ModelEntry::about());
+    table(&mut out, None, &ModelEntry::fields());
+    heading(&mut out, "`[[tools]]`", &ToolEntry::about());
+    table(&mut out, None, &ToolEntry::fields());
+    heading(&mut out, "`[mcp.NAME]`", &super::mcp::McpEntry::about());
+    table(&mut out, None, &super::mcp::McpEntry::fields());
+    heading(&mut out, "`[aliases]`", &["Aliases of models: `name = \"model\"`."]);
+    heading(&mut out, "`[[routes]]`", &RouteEntry::about());
+    table(&mut out, None, &RouteEntry::fields());
     heading(&mut out, "`[fallbacks]`", &routes::FALLBACKS);
     unused(&mut out);
     out
@@ -101,8 +106,10 @@ fn heading(out: &mut String, title: &str, about: &[&str]) {
     let _ = write!(out, "\n## {title}\n\n{}\n", about.join("\n"));
 }
 
-fn table(out: &mut String, section: Option<&str>, fields: &[Field]) {
-    out.push_str("\n| Key | Variable | Write | Default | Meaning |\n|---|---|---|---|---|\n");
+fn table(out: &mut String, section: Option<&str>, fields: &[SettingDescription]) {
+    out.push_str(
+        "\n| Setting | Variable | Type | Default | Description |\n|---|---|---|---|---|\n",
+    );
     for field in fields {
         let variables = section.map_or_else(String::new, |section| variables(section, field));
         let default = field.default.as_ref().map(|it| format!("`{it}`")).unwrap_or_default();
@@ -112,7 +119,7 @@ fn table(out: &mut String, section: Option<&str>, fields: &[Field]) {
     }
 }
 
-fn variables(section: &str, field: &Field) -> String {
+fn variables(section: &str, field: &SettingDescription) -> String {
     let short = field.prefixed.iter().map(|name| format!("`{PREFIX}{name}`"));
     let bare = field.bare.iter().map(|name| format!("*`{PREFIX}{name}`*"));
     let all: Vec<_> = bare.chain(short).collect();
@@ -123,9 +130,9 @@ fn variables(section: &str, field: &Field) -> String {
 }
 
 fn known(out: &mut String) {
-    out.push_str("\nThese providers are known by name; `google` is another name of `gemini`.\n");
-    out.push_str("`LLM_GATEWAY_NAME_ENABLED` switches one of them on or off.\n");
-    out.push_str("\n| Name | Speaks | Key | Address |\n|---|---|---|---|\n");
+    out.push_str("\nKnown providers; `google` is an alias of `gemini`.\n");
+    out.push_str("`LLM_GATEWAY_NAME_ENABLED` enables or disables one of them.\n");
+    out.push_str("\n| Name | Kind | API key | Base URL |\n|---|---|---|---|\n");
     let names = |names: &[&str]| -> String {
         let names: Vec<_> = names.iter().map(|name| format!("*`{PREFIX}{name}`*")).collect();
         names.join(", ")
@@ -139,7 +146,7 @@ fn known(out: &mut String) {
 fn unused(out: &mut String) {
     out.push_str("\n## Variables without effect\n\n");
     out.push_str(
-        "Deployments of other gateways set these; they are noticed and change nothing.\n\n",
+        "Deployments of other gateways set these; they have no effect and are logged.\n\n",
     );
     let names: Vec<_> = UNUSED.iter().map(|name| format!("`{PREFIX}{name}`")).collect();
     let _ = writeln!(out, "{}.", names.join(", "));
@@ -150,7 +157,7 @@ mod tests {
     const WRITTEN: &str = include_str!("../../../docs/configuration.md");
 
     #[test]
-    fn the_reference_is_fresh() {
+    fn configuration_reference_is_fresh() {
         let stale =
             "run `cargo run -p gateway-server -- docs configuration > docs/configuration.md`";
         assert!(super::markdown() == WRITTEN, "{stale}");

@@ -20,7 +20,7 @@ impl Environment {
         std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
     }
 
-    /// The value of a variable, without the space around it.
+    /// Returns the trimmed value of a variable; `None` if it is empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_uppercase()).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_not_a_value() {
+    fn empty_variable_is_not_set() {
         check(&[("A", "")], "A", None);
         check(&[("A", " \n")], "A", None);
         check(&[("A", " x\n")], "A", Some("x"));

@@ -1,6 +1,6 @@
-//! The configuration that last counted, kept beside the data.
+//! The last known good configuration, in the data directory.
 
-use crate::{Loaded, Problems, Source};
+use crate::{ConfigErrors, ConfigSource, LoadedConfig};
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Its name in the data directory.
+/// The file name.
 const NAME: &str = "last-good.toml";
 
-/// Keeps `text` as what last counted; without a text, forgets what did.
+/// Saves `text` as the last known good configuration; without a text, removes it.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ pub fn keep(data_dir: &Path, text: Option<&str>) -> io::Result<()> {
     };
     fs::create_dir_all(data_dir)?;
     let new = data_dir.join(format!("{NAME}.new"));
-    // It may hold keys.
+    // The file may contain keys.
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
@@ -34,21 +34,21 @@ pub fn keep(data_dir: &Path, text: Option<&str>) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// What last counted under `data_dir`, read together with the present variables; `None` if nothing
-/// was kept.
-pub fn load(source: &Source, data_dir: &Path) -> Option<Result<Loaded, Problems>> {
+/// Loads the last known good configuration with the present variables; `None` if there is none.
+pub fn load(source: &ConfigSource, data_dir: &Path) -> Option<Result<LoadedConfig, ConfigErrors>> {
     let text = fs::read_to_string(data_dir.join(NAME)).ok()?;
     Some(source.parse(&text))
 }
 
-/// The data directory of a configuration that may have mistakes.
-pub fn data_dir(source: &Source) -> PathBuf {
+/// Returns the data directory of a configuration that may be invalid.
+pub fn data_dir(source: &ConfigSource) -> PathBuf {
     let names = ["LLM_GATEWAY_DATA_DIR", "LLM_GATEWAY_SERVER__DATA_DIR"];
     source.glimpse("server", "data_dir", &names).map_or_else(|| "./data".into(), PathBuf::from)
 }
 
-/// What to start with although `source` has mistakes, if that is wanted and there is something.
-pub fn instead(source: &Source) -> Option<Loaded> {
+/// Returns the last known good configuration to start with instead of the invalid `source`, if that
+/// is allowed.
+pub fn instead(source: &ConfigSource) -> Option<LoadedConfig> {
     let names = ["LLM_GATEWAY_START_FROM_LAST_GOOD", "LLM_GATEWAY_LIFECYCLE__START_FROM_LAST_GOOD"];
     let wanted = source.glimpse("lifecycle", "start_from_last_good", &names)?;
     if !["true", "1", "yes", "on"].contains(&wanted.to_lowercase().as_str()) {

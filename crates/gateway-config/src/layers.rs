@@ -1,31 +1,31 @@
-//! Lays the sources over one another: the file, then one layer for each variable.
+//! Merging of the sources: the file, then one layer for each variable.
 //!
-//! The only module that knows figment, which merges the layers and remembers the source of each
-//! value.
+//! The only module that names figment, which merges the layers and records the source of each value.
 
 use super::{
-    node::{Content, Node, Source, Table},
-    problem::Problem,
+    error::ConfigError,
+    location::Position,
+    raw_value::{ConfigValue, Table, ValueKind, ValueSource},
 };
 use figment::{
     Error, Figment, Metadata, Profile, Provider,
     value::{Dict, Map, Num, Value},
 };
 
-/// A stack of sources, the later over the earlier.
+/// A stack of sources; later ones override earlier ones.
 #[derive(Debug, Default)]
-pub(super) struct Layers(Figment);
+pub(super) struct SourceLayers(Figment);
 
-struct Layer {
-    source: Source,
+struct SourceLayer {
+    source: ValueSource,
     dict: Dict,
 }
 
-impl Provider for Layer {
+impl Provider for SourceLayer {
     fn metadata(&self) -> Metadata {
         match &self.source {
-            Source::File(name) => Metadata::from(name.to_string(), name.as_ref()),
-            Source::Variable(name) => Metadata::named(name.to_string()),
+            ValueSource::File(name) => Metadata::from(name.to_string(), name.as_ref()),
+            ValueSource::Variable(name) => Metadata::named(name.to_string()),
         }
     }
 
@@ -34,21 +34,24 @@ impl Provider for Layer {
     }
 }
 
-impl Layers {
-    /// Adds a file, or says in which line it cannot be read. The line itself, which may hold a
-    /// secret, is not told.
-    pub(super) fn file(&mut self, name: &str, text: &str) -> Result<(), Problem> {
-        let unreadable =
-            |line: usize, message: &str| Problem::new(name, format!("line {line}: {message}"));
-        let table: toml::Table = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = text.bytes().take(at).filter(|&byte| byte == b'\n').count() + 1;
-            unreadable(line, error.message())
-        })?;
-        let Ok(Value::Dict(_, dict)) = Value::serialize(table) else {
-            return Err(unreadable(1, "is not a table"));
+impl SourceLayers {
+    /// Adds a file.
+    ///
+    /// # Errors
+    ///
+    /// Names the position of a syntax error, without the line, which may hold a secret.
+    pub(super) fn file(&mut self, name: &str, text: &str) -> Result<(), ConfigError> {
+        let invalid = |offset: usize, message: &str| {
+            ConfigError::new("", format!("invalid TOML: {message}"))
+                .source(ValueSource::File(name.into()))
+                .position(Position::at(text, offset))
         };
-        self.push(Source::File(name.into()), dict);
+        let table: toml::Table = toml::from_str(text)
+            .map_err(|error| invalid(error.span().map_or(0, |span| span.start), error.message()))?;
+        let Ok(Value::Dict(_, dict)) = Value::serialize(table) else {
+            return Err(invalid(0, "expected a table"));
+        };
+        self.push(ValueSource::File(name.into()), dict);
         Ok(())
     }
 
@@ -56,16 +59,16 @@ impl Layers {
     pub(super) fn variable(&mut self, name: &str, key: &str, value: &str) {
         let nested = figment::util::nest(key, Value::from(value));
         if let Value::Dict(_, dict) = nested {
-            self.push(Source::Variable(name.into()), dict);
+            self.push(ValueSource::Variable(name.into()), dict);
         }
     }
 
-    fn push(&mut self, source: Source, dict: Dict) {
+    fn push(&mut self, source: ValueSource, dict: Dict) {
         let below = std::mem::take(&mut self.0);
-        self.0 = below.merge(Layer { source, dict });
+        self.0 = below.merge(SourceLayer { source, dict });
     }
 
-    /// Everything that was said.
+    /// Returns the merged values.
     pub(super) fn merged(&self) -> Table {
         match self.0.find_value("") {
             Ok(Value::Dict(_, dict)) => self.table(dict),
@@ -78,31 +81,34 @@ impl Layers {
         nodes.collect()
     }
 
-    fn node(&self, value: Value) -> Option<Node> {
+    fn node(&self, value: Value) -> Option<ConfigValue> {
         let metadata = self.0.get_metadata(value.tag())?;
         let name = metadata.name.as_ref().into();
-        let source =
-            if metadata.source.is_some() { Source::File(name) } else { Source::Variable(name) };
+        let source = if metadata.source.is_some() {
+            ValueSource::File(name)
+        } else {
+            ValueSource::Variable(name)
+        };
         let content = match value {
-            Value::String(_, text) => Content::Text(text),
-            Value::Char(_, char) => Content::Text(char.to_string()),
-            Value::Bool(_, flag) => Content::Flag(flag),
+            Value::String(_, text) => ValueKind::Text(text),
+            Value::Char(_, char) => ValueKind::Text(char.to_string()),
+            Value::Bool(_, flag) => ValueKind::Flag(flag),
             Value::Num(_, number) => number_of(number),
             Value::Empty(..) => return None,
-            Value::Dict(_, dict) => Content::Table(self.table(dict)),
+            Value::Dict(_, dict) => ValueKind::Table(self.table(dict)),
             Value::Array(_, items) => {
-                Content::List(items.into_iter().filter_map(|item| self.node(item)).collect())
+                ValueKind::List(items.into_iter().filter_map(|item| self.node(item)).collect())
             }
         };
-        Some(Node { content, source })
+        Some(ConfigValue { content, source })
     }
 }
 
-fn number_of(number: Num) -> Content {
+fn number_of(number: Num) -> ValueKind {
     match (number.to_i128(), number.to_u128(), number.to_f64()) {
-        (Some(integer), ..) => Content::Integer(integer),
-        (_, Some(integer), _) => Content::Integer(i128::try_from(integer).unwrap_or(i128::MAX)),
-        (.., decimal) => Content::Decimal(decimal.unwrap_or(f64::NAN)),
+        (Some(integer), ..) => ValueKind::Integer(integer),
+        (_, Some(integer), _) => ValueKind::Integer(i128::try_from(integer).unwrap_or(i128::MAX)),
+        (.., decimal) => ValueKind::Decimal(decimal.unwrap_or(f64::NAN)),
     }
 }
 
@@ -111,27 +117,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_word_counts_and_is_remembered() {
-        let mut layers = Layers::default();
+    fn later_layer_overrides_and_keeps_its_source() {
+        let mut layers = SourceLayers::default();
         layers.file("a.toml", "[server]\nport = 1\nhost = \"h\"").unwrap();
         layers.variable("X_PORT", "server.port", "2");
         let merged = layers.merged();
-        let Content::Table(server) = &merged["server"].content else { panic!("not a table") };
+        let ValueKind::Table(server) = &merged["server"].content else { panic!("not a table") };
         assert_eq!(
             (server["port"].text(), &server["port"].source),
-            (Some("2"), &Source::Variable("X_PORT".into()))
+            (Some("2"), &ValueSource::Variable("X_PORT".into()))
         );
         assert_eq!(
             (server["host"].text(), &server["host"].source),
-            (Some("h"), &Source::File("a.toml".into()))
+            (Some("h"), &ValueSource::File("a.toml".into()))
         );
     }
 
     #[test]
-    fn a_broken_file_tells_the_line_and_not_what_stands_there() {
+    fn syntax_error_names_the_position_without_the_text() {
         let text = "[providers.openai]\napi_key = \"sk-canary\nbase_url = 1";
-        let problem = Layers::default().file("a.toml", text).unwrap_err().to_string();
-        assert!(problem.contains("a.toml") && problem.contains("line 2"), "{problem}");
-        assert!(!problem.contains("canary"), "{problem}");
+        let error = SourceLayers::default().file("a.toml", text).unwrap_err().to_string();
+        assert!(error.contains("a.toml") && error.contains("a.toml:2:21: "), "{error}");
+        assert!(!error.contains("canary"), "{error}");
     }
 }

@@ -1,24 +1,26 @@
-//! The configuration: defaults, then a file, then variables, each over the one before.
+//! The configuration: defaults, then a file, then environment variables, each over the one before.
 //!
-//! Nothing else reads variables. All problems are found before anything is started, and told at
-//! once. Each section is declared once, in a table that also is its documentation.
+//! Nothing else reads variables. All errors are found before anything is started, and reported at
+//! once. Each section is declared once, in a table that is also its documentation.
 
 mod admission;
 pub mod changes;
 mod clients;
 pub mod docs;
 mod environment;
+mod error;
+pub mod file_watcher;
 pub mod last_good;
 mod layers;
 mod lifecycle;
 mod limits;
+mod location;
 mod mcp;
 mod models;
 mod names;
 mod network;
-mod node;
-mod problem;
 mod providers;
+mod raw_value;
 mod routes;
 mod rules;
 mod section;
@@ -26,102 +28,107 @@ mod server;
 mod show;
 mod source;
 mod state;
+mod suggestion;
 mod tools;
 mod tracing;
 mod value;
-pub mod watch_file;
 
 pub use self::{
-    admission::{Admin, Admission},
-    changes::Change,
-    clients::{Client, Urgency},
+    admission::{AdminSection, AdmissionSection},
+    changes::SettingChange,
+    clients::{ClientPriority, ConfiguredClient},
     environment::Environment,
-    lifecycle::Lifecycle,
-    limits::{Allowance, Limits},
-    mcp::Mcp,
-    models::{Model, Reasoning},
-    network::{Header, Network, Origin, Url},
-    problem::{Problem, Problems},
-    providers::{Kind, Provider, printable},
-    routes::{Route, RouteTarget, When},
+    error::{ConfigError, ConfigErrors},
+    lifecycle::LifecycleSection,
+    limits::{ClientLimits, LimitsSection},
+    mcp::McpEntry,
+    models::{ModelEntry, ModelReasoning},
+    network::{CorsOrigin, IpNetwork, ServiceUrl, UpstreamHeader},
+    providers::{ProviderEntry, ProviderKind, printable},
+    routes::{FallbackTrigger, RouteEntry, RouteTarget},
     server::{
-        Auth, Console, Environment as Stage, Format, Level, Log, Metrics, Routing, Server, Size,
-        Timeouts,
+        AuthMode, ByteSize, ConsoleSection, DeploymentEnvironment, LogOutput, LogSection,
+        LogVerbosity, MetricsSection, RoutingSection, ServerSection, TimeoutsSection,
     },
-    source::{Check, Loaded, Source},
-    state::{Backend, Cache, Cms, Durability, Resilience, Sessions, Store},
-    tools::{JsonSchema, Services, Tool, ToolCalls},
-    tracing::{Protocol, Tracing},
+    source::{ConfigCheck, ConfigSource, LoadedConfig},
+    state::{
+        CacheSection, CmsSection, ResilienceSection, SessionsSection, StoreBackend,
+        StoreDurability, StoreSection,
+    },
+    suggestion::{closest, did_you_mean},
+    tools::{JsonSchema, ServicesSection, ToolCallsSection, ToolEntry},
+    tracing::{TracingProtocol, TracingSection},
 };
 
-use node::{Content, Table};
-use section::{Reader, Section};
+use location::Locations;
+use raw_value::{Table, ValueKind};
+use section::{Section, SectionReader};
 use std::{collections::BTreeMap, path::Path};
-use value::Value;
+use value::SettingType;
 
-/// Everything an operator can say.
+/// The whole configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Where the gateway listens and what it takes.
-    pub server: Server,
-    /// How long it waits.
-    pub timeouts: Timeouts,
-    /// Who gets a request.
-    pub routing: Routing,
-    /// Where state is kept.
-    pub store: Store,
-    /// How conversations are kept.
-    pub sessions: Sessions,
-    /// Which answers are remembered.
-    pub cache: Cache,
-    /// How failures are met.
-    pub resilience: Resilience,
-    /// How much callers without a key may take.
-    pub limits: Limits,
-    /// Who fits conversations into windows.
-    pub cms: Cms,
-    /// Where the services behind tools are.
-    pub services: Services,
-    /// How the calls of models are met.
-    pub tool_calls: ToolCalls,
-    /// The tools besides those that are built in.
-    pub tools: Vec<Tool>,
-    /// Servers of tools, by name.
-    pub mcp: BTreeMap<String, Mcp>,
-    /// How many requests run at one time.
-    pub admission: Admission,
-    /// Where operators are listened to.
-    pub admin: Admin,
-    /// What is logged.
-    pub log: Log,
-    /// What is measured.
-    pub metrics: Metrics,
-    /// The page for operators.
-    pub console: Console,
-    /// Where traces are sent.
-    pub tracing: Tracing,
-    /// How a new configuration is taken up.
-    pub lifecycle: Lifecycle,
-    /// Who may call.
-    pub clients: Vec<Client>,
-    /// The upstreams that something was said of, by name.
-    pub providers: BTreeMap<String, Provider>,
-    /// Models that the catalogue lacks or knows worse.
-    pub models: Vec<Model>,
-    /// Other names of models, in lower case.
+    /// The listener.
+    pub server: ServerSection,
+    /// Timeouts.
+    pub timeouts: TimeoutsSection,
+    /// Routing.
+    pub routing: RoutingSection,
+    /// The state store.
+    pub store: StoreSection,
+    /// Sessions.
+    pub sessions: SessionsSection,
+    /// The response cache.
+    pub cache: CacheSection,
+    /// Retries and circuit breakers.
+    pub resilience: ResilienceSection,
+    /// Limits of callers without a key.
+    pub limits: LimitsSection,
+    /// The context-management service.
+    pub cms: CmsSection,
+    /// The services behind tools.
+    pub services: ServicesSection,
+    /// Tool calls.
+    pub tool_calls: ToolCallsSection,
+    /// Configured tools.
+    pub tools: Vec<ToolEntry>,
+    /// MCP servers by name.
+    pub mcp: BTreeMap<String, McpEntry>,
+    /// Admission control.
+    pub admission: AdmissionSection,
+    /// The admin listener.
+    pub admin: AdminSection,
+    /// The log.
+    pub log: LogSection,
+    /// Metrics.
+    pub metrics: MetricsSection,
+    /// The console.
+    pub console: ConsoleSection,
+    /// Tracing.
+    pub tracing: TracingSection,
+    /// Reload.
+    pub lifecycle: LifecycleSection,
+    /// Clients.
+    pub clients: Vec<ConfiguredClient>,
+    /// Configured providers by name.
+    pub providers: BTreeMap<String, ProviderEntry>,
+    /// Models that are added to the catalogue or changed.
+    pub models: Vec<ModelEntry>,
+    /// Aliases of models, in lower case.
     pub aliases: BTreeMap<String, String>,
-    /// Names that several models answer for.
-    pub routes: Vec<Route>,
-    /// What is not wrong, but probably not meant.
+    /// Routes with several targets.
+    pub routes: Vec<RouteEntry>,
+    /// Warnings: settings that are valid but have no effect.
     pub warnings: Vec<String>,
-    /// Where each setting was written.
+    /// The source of each written setting.
     origins: BTreeMap<String, String>,
 }
 
-/// The file that is read if it exists and no other is named.
+/// The file that is read by default, if it exists.
 const USUAL_FILE: &str = "gateway.toml";
 
-/// The sections of a configuration.
+/// The sections of the configuration.
 const SECTIONS: [&str; 27] = [
     "server",
     "auth",
@@ -158,117 +165,130 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
-    pub fn load(path: Option<&Path>, env: &Environment) -> Result<Self, Problems> {
-        Ok(Source::new(path, env.clone()).load()?.config)
+    /// All errors of the configuration.
+    pub fn load(path: Option<&Path>, env: &Environment) -> Result<Self, ConfigErrors> {
+        Ok(ConfigSource::new(path, env.clone()).load()?.config)
     }
 
     /// Reads a file, given as its name and its text, and variables.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them.
-    pub fn parse(file: Option<(&str, &str)>, env: &Environment) -> Result<Self, Problems> {
+    /// All errors of the configuration.
+    pub fn parse(file: Option<(&str, &str)>, env: &Environment) -> Result<Self, ConfigErrors> {
         Self::parse_checked(file, env, |_, _| {})
     }
 
-    /// The same, and `check` notes what else does not go together.
+    /// The same as [`Config::parse`], with additional errors reported by `check`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them.
+    /// All errors of the configuration.
     pub fn parse_checked(
         file: Option<(&str, &str)>,
         env: &Environment,
-        check: Check,
-    ) -> Result<Self, Problems> {
-        let mut problems = Vec::new();
-        let mut layers = layers::Layers::default();
+        check: ConfigCheck,
+    ) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let mut layers = layers::SourceLayers::default();
         if let Some((name, text)) = file
-            && let Err(problem) = layers.file(name, text)
+            && let Err(error) = layers.file(name, text)
         {
-            problems.push(problem);
+            errors.push(error);
         }
-        let meaningless = names::apply(env, &mut layers);
+        let ineffective = names::apply(env, &mut layers);
         let root = layers.merged();
-        let mut config = Self::read(&root, env, &mut problems);
-        config.warnings = meaningless.iter().map(|name| format!("{name} has no effect")).collect();
-        rules::check(&config, &mut problems);
-        check(&config, &mut problems);
-        if problems.is_empty() { Ok(config) } else { Err(named(problems)) }
+        let mut config = Self::read(&root, env, &mut errors);
+        config.warnings = ineffective;
+        rules::check(&config, &mut errors);
+        check(&config, &mut errors);
+        if errors.is_empty() {
+            return Ok(config);
+        }
+        let locations = Locations::of(&root, file.map(|(_, text)| text));
+        let located = errors.into_iter().map(|error| {
+            let variable = names::variable_of(error.key());
+            error.variable(variable).locate(&locations)
+        });
+        Err(ConfigErrors(located.collect()))
     }
 
-    fn read(root: &Table, env: &Environment, problems: &mut Vec<Problem>) -> Self {
+    fn read(root: &Table, env: &Environment, errors: &mut Vec<ConfigError>) -> Self {
         for (key, node) in root.iter().filter(|(key, _)| !SECTIONS.contains(&key.as_str())) {
-            let problem = Problem::new(providers::printable(key), "no such section");
-            problems.push(problem.source(node.source.clone()));
+            let error = ConfigError::new(providers::printable(key), unknown_section(key));
+            errors.push(error.source(node.source.clone()));
         }
         Self {
-            server: section(root, "server", problems),
-            timeouts: section(root, "timeouts", problems),
-            routing: section(root, "routing", problems),
-            store: section(root, "store", problems),
-            sessions: section(root, "sessions", problems),
-            cache: section(root, "cache", problems),
-            resilience: section(root, "resilience", problems),
-            limits: section(root, "limits", problems),
-            cms: section(root, "cms", problems),
-            services: section(root, "services", problems),
-            tool_calls: section(root, "tool_calls", problems),
-            tools: tools::read(root, problems),
-            mcp: mcp::read(root, problems),
-            admission: section(root, "admission", problems),
-            admin: section(root, "admin", problems),
-            log: section(root, "log", problems),
-            metrics: section(root, "metrics", problems),
-            console: section(root, "console", problems),
-            tracing: section(root, "tracing", problems),
-            lifecycle: section(root, "lifecycle", problems),
-            clients: clients::read(root, env, problems),
-            providers: providers::read(root, env, problems),
-            models: models::read(root, problems),
-            aliases: aliases(root, problems),
-            routes: routes::read(root, problems),
+            server: section(root, "server", errors),
+            timeouts: section(root, "timeouts", errors),
+            routing: section(root, "routing", errors),
+            store: section(root, "store", errors),
+            sessions: section(root, "sessions", errors),
+            cache: section(root, "cache", errors),
+            resilience: section(root, "resilience", errors),
+            limits: section(root, "limits", errors),
+            cms: section(root, "cms", errors),
+            services: section(root, "services", errors),
+            tool_calls: section(root, "tool_calls", errors),
+            tools: tools::read(root, errors),
+            mcp: mcp::read(root, errors),
+            admission: section(root, "admission", errors),
+            admin: section(root, "admin", errors),
+            log: section(root, "log", errors),
+            metrics: section(root, "metrics", errors),
+            console: section(root, "console", errors),
+            tracing: section(root, "tracing", errors),
+            lifecycle: section(root, "lifecycle", errors),
+            clients: clients::read(root, env, errors),
+            providers: providers::read(root, env, errors),
+            models: models::read(root, errors),
+            aliases: aliases(root, errors),
+            routes: routes::read(root, errors),
             warnings: Vec::new(),
             origins: show::origins(root),
         }
     }
 
-    /// Whether callers need a key.
+    /// Returns whether callers need a key.
     pub fn needs_keys(&self) -> bool {
-        self.server.auth.map_or(!self.clients.is_empty(), |auth| auth == Auth::On)
+        self.server.auth.map_or(!self.clients.is_empty(), |auth| auth == AuthMode::On)
     }
 
-    /// Whether the page for operators is served.
+    /// Returns whether the console is served.
     pub fn has_console(&self) -> bool {
         self.console.enabled.unwrap_or(self.server.host.is_loopback())
     }
 
-    /// Whether the reader of the API's description is served.
+    /// Returns whether the API reference is served.
     pub fn has_docs(&self) -> bool {
-        self.server.docs.unwrap_or(self.server.environment != Stage::Production)
+        self.server.docs.unwrap_or(self.server.environment != DeploymentEnvironment::Production)
     }
 
-    /// The value of the setting `key`, as TOML, if somebody wrote it. Secrets are hidden.
+    /// Returns whether the setting or table `key` is written anywhere.
+    pub fn is_written(&self, key: &str) -> bool {
+        self.origins.contains_key(key)
+    }
+
+    /// Returns the value of the setting `key` as TOML, if it is written; secrets are hidden.
     pub fn written(&self, key: &str) -> Option<String> {
         show::written(self, key)
     }
 
-    /// Everything that counts, as TOML, secrets hidden, and where it comes from.
+    /// Returns the effective configuration as TOML with the source of each value; secrets are hidden.
     pub fn show(&self) -> String {
         show::config(self)
     }
 }
 
-fn section<S: Section>(root: &Table, name: &str, problems: &mut Vec<Problem>) -> S {
-    Reader::read(name.to_owned(), root.get(name), problems)
+fn section<S: Section>(root: &Table, name: &str, errors: &mut Vec<ConfigError>) -> S {
+    SectionReader::read(name.to_owned(), root.get(name), errors)
 }
 
-fn aliases(root: &Table, problems: &mut Vec<Problem>) -> BTreeMap<String, String> {
+fn aliases(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, String> {
     let Some(node) = root.get("aliases") else { return BTreeMap::new() };
-    let Content::Table(table) = &node.content else {
+    let ValueKind::Table(table) = &node.content else {
         let message = format!("expected a table, found {}", node.kind());
-        problems.push(Problem::new("aliases", message).source(node.source.clone()));
+        errors.push(ConfigError::new("aliases", message).source(node.source.clone()));
         return BTreeMap::new();
     };
     let mut aliases = BTreeMap::new();
@@ -277,20 +297,23 @@ fn aliases(root: &Table, problems: &mut Vec<Problem>) -> BTreeMap<String, String
             aliases.insert(name.to_lowercase(), model);
         } else {
             let message = format!("expected the name of a model, found {}", node.kind());
-            let problem = Problem::new(format!("aliases.{}", providers::printable(name)), message);
-            problems.push(problem.source(node.source.clone()));
+            let error =
+                ConfigError::new(format!("aliases.{}", providers::printable(name)), message);
+            errors.push(error.source(node.source.clone()));
         }
     }
     aliases
 }
 
-/// Adds to each problem the variable that would put it right.
-fn named(problems: Vec<Problem>) -> Problems {
-    let named = problems.into_iter().map(|problem| {
-        let variable = names::variable_of(problem.key());
-        problem.variable(variable)
-    });
-    Problems(named.collect())
+/// The message about an unknown section, with the setting or section that may be meant.
+fn unknown_section(key: &str) -> String {
+    let mut all = names::sections().into_iter();
+    let of_section = all.find(|(_, fields)| fields.iter().any(|field| field.name == key));
+    let meant = match of_section {
+        Some((section, _)) => format!("; did you mean `{section}.{key}`?"),
+        None => did_you_mean(key, SECTIONS),
+    };
+    format!("unknown section{meant}")
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use super::section::section;
 
 section! {
-    /// How the gateway takes up a new configuration, and with which it starts.
-    pub Lifecycle {
-        /// Whether the file is looked at every second and read anew when it has changed.
-        /// A `SIGHUP` has it read in any case.
+    /// Reload of the configuration.
+    pub LifecycleSection {
+        /// Whether the file is checked every second and reloaded when it changed.
+        /// `SIGHUP` always reloads it.
         watch: bool = true, prefixed ["WATCH_CONFIG"];
-        /// Whether the gateway starts with the configuration that last counted if the present one cannot be read, or has mistakes.
-        /// It says so in its log and in `/health/detailed`, and takes up the file once that is well.
+        /// Whether the gateway starts with the last known good configuration if the present one is invalid.
+        /// The log reports it, and a valid file is loaded as soon as it is there.
         start_from_last_good: bool = false, prefixed ["START_FROM_LAST_GOOD"];
     }
 }

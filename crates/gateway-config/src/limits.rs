@@ -1,106 +1,109 @@
 //! How much callers may take.
 
 use super::{
-    node::{Content, Node},
-    section::{Reader, Section, section},
-    value::{Value, quoted},
+    raw_value::{ConfigValue, ValueKind},
+    section::{Section, SectionReader, section},
+    value::{SettingType, quoted},
 };
 use gateway_core::NanoDollars;
+use std::ops::RangeInclusive;
+
+/// The range of a limit: 0 would refuse every request, and no limit is written by leaving it out.
+pub(super) const AT_LEAST_ONE: RangeInclusive<Option<u64>> = Some(1)..=Some(1_000_000_000_000);
 
 section! {
-    /// How much callers without a key may take, each address for itself; an IPv6 network of 64 bits counts as one.
-    /// Callers with a key have the limits of their entry in `[[clients]]`, and no others.
-    pub Limits {
-        /// Whether callers without a key are limited.
+    /// Rate limits of callers without a key, per IP address (an IPv6 /64 counts as one address).
+    /// Callers with a key have the limits of their entry in `[[clients]]` only.
+    pub LimitsSection {
+        /// Whether callers without a key are rate limited.
         enabled: bool = true, prefixed ["RATE_LIMIT_ENABLED"];
-        /// Requests in a minute.
+        /// Rate limit in requests per minute.
         requests_per_minute: u64 = 60, within 1..=60_000_000, prefixed ["RATE_LIMIT_REQUESTS_PER_MINUTE"];
-        /// How many of them at once.
+        /// Burst size in requests.
         burst: u64 = 10, within 1..=1_000_000, prefixed ["RATE_LIMIT_BURST"];
-        /// Tokens in a minute, read and written; no limit if it is not said.
-        tokens_per_minute: Option<u64> = None, prefixed ["RATE_LIMIT_TOKENS_PER_MINUTE"];
-        /// How many tokens are reserved for an answer whose request does not say how long it may be, of any caller.
+        /// Rate limit in input and output tokens per minute. Default: no limit.
+        tokens_per_minute: Option<u64> = None, within AT_LEAST_ONE, prefixed ["RATE_LIMIT_TOKENS_PER_MINUTE"];
+        /// Output tokens reserved for a request without a maximum, of any caller.
         assumed_output_tokens: u64 = 1024, within 1..=1_000_000;
     }
 }
 
 section! {
-    /// What a client may take of some models, in `model_limits`.
-    pub(super) OfModel {
-        /// The model, or the beginning of its name and `*`.
+    /// Limits of a client for some models, in `model_limits`.
+    pub(super) ModelLimitsEntry {
+        /// Model name, or a prefix and `*`.
         model: Option<String> = None;
-        /// Requests in a minute.
-        requests_per_minute: Option<u64> = None;
-        /// How many of them at once.
-        burst: Option<u64> = None;
-        /// Tokens in a minute.
-        tokens_per_minute: Option<u64> = None;
-        /// Requests at one time.
-        max_concurrent: Option<u64> = None;
-        /// Money in a day (UTC).
+        /// Rate limit in requests per minute.
+        requests_per_minute: Option<u64> = None, within AT_LEAST_ONE;
+        /// Burst size in requests. Default: `requests_per_minute`.
+        burst: Option<u64> = None, within AT_LEAST_ONE;
+        /// Rate limit in tokens per minute.
+        tokens_per_minute: Option<u64> = None, within AT_LEAST_ONE;
+        /// Maximum number of concurrent requests.
+        max_concurrent: Option<u64> = None, within AT_LEAST_ONE;
+        /// Budget per day (UTC) in US dollars.
         daily_budget_usd: Option<Dollars> = None;
-        /// Money in a month (UTC).
+        /// Budget per month (UTC) in US dollars.
         monthly_budget_usd: Option<Dollars> = None;
     }
 }
 
-impl Limits {
-    /// What a caller without a key may take.
-    pub fn of_strangers(&self) -> Allowance {
+impl LimitsSection {
+    /// Returns the limits of a caller without a key.
+    pub fn anonymous(&self) -> ClientLimits {
         if !self.enabled {
-            return Allowance::default();
+            return ClientLimits::default();
         }
-        Allowance {
+        ClientLimits {
             requests_per_minute: Some(self.requests_per_minute),
             burst: Some(self.burst),
             tokens_per_minute: self.tokens_per_minute,
-            ..Allowance::default()
+            ..ClientLimits::default()
         }
     }
 }
 
-/// How much a client may take. What is absent has no limit.
+/// The limits of a client; `None` is no limit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Allowance {
-    /// Requests in a minute.
+pub struct ClientLimits {
+    /// Requests per minute.
     pub requests_per_minute: Option<u64>,
-    /// How many of them at once; as many as in a minute if absent.
+    /// Burst size in requests; default: `requests_per_minute`.
     pub burst: Option<u64>,
-    /// Tokens in a minute, read and written.
+    /// Input and output tokens per minute.
     pub tokens_per_minute: Option<u64>,
-    /// Requests that run at one time.
+    /// Concurrent requests.
     pub concurrent: Option<u64>,
-    /// Money in a day.
+    /// Budget per day.
     pub daily_budget: Option<NanoDollars>,
-    /// Money in a month.
+    /// Budget per month.
     pub monthly_budget: Option<NanoDollars>,
-    /// What it may take of some models besides, by a name or the beginning of one and `*`. The
-    /// first that fits counts.
+    /// Additional limits by model name or prefix and `*`; the first match applies.
     pub models: Vec<(String, Self)>,
 }
 
-impl Allowance {
-    /// Whether anything is limited.
+impl ClientLimits {
+    /// Returns whether there is any limit.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
     }
 }
 
-/// Money.
+/// An amount of money.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Dollars(pub(super) NanoDollars);
 
-impl Value for Dollars {
+impl SettingType for Dollars {
     fn expects() -> String {
         "an amount of US dollars such as `12.50`".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         let text = match &node.content {
-            Content::Integer(number) => number.to_string(),
-            Content::Decimal(number) => number.to_string(),
-            Content::Text(text) => text.trim().trim_start_matches('$').to_owned(),
-            Content::Flag(_) | Content::List(_) | Content::Table(_) => return None,
+            ValueKind::Integer(number) => number.to_string(),
+            ValueKind::Decimal(number) => number.to_string(),
+            ValueKind::Text(text) => text.trim().trim_start_matches('$').to_owned(),
+            ValueKind::Flag(_) | ValueKind::List(_) | ValueKind::Table(_) => return None,
         };
         let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -120,21 +123,22 @@ impl Value for Dollars {
     }
 }
 
-/// What a client may take of some models.
+/// The limits of a client for some models.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct ModelLimits(pub(super) String, pub(super) Allowance);
+pub(super) struct ModelLimits(pub(super) String, pub(super) ClientLimits);
 
-impl Value for ModelLimits {
+impl SettingType for ModelLimits {
     fn expects() -> String {
-        let names: Vec<_> = OfModel::fields().iter().map(|it| format!("`{}`", it.name)).collect();
+        let names: Vec<_> =
+            ModelLimitsEntry::fields().iter().map(|it| format!("`{}`", it.name)).collect();
         format!("a table of `model` and any of {}", names.get(1..).unwrap_or_default().join(", "))
     }
 
-    fn read(node: &Node) -> Option<Self> {
-        let Content::Table(_) = &node.content else { return None };
-        let mut problems = Vec::new();
-        let it: OfModel = Reader::read(String::new(), Some(node), &mut problems);
-        let allowance = Allowance {
+    fn read(node: &ConfigValue) -> Option<Self> {
+        let ValueKind::Table(_) = &node.content else { return None };
+        let mut errors = Vec::new();
+        let it: ModelLimitsEntry = SectionReader::read(String::new(), Some(node), &mut errors);
+        let allowance = ClientLimits {
             requests_per_minute: it.requests_per_minute,
             burst: it.burst,
             tokens_per_minute: it.tokens_per_minute,
@@ -143,7 +147,7 @@ impl Value for ModelLimits {
             monthly_budget: it.monthly_budget_usd.map(|it| it.0),
             models: Vec::new(),
         };
-        let fits = problems.is_empty() && allowance.is_limited();
+        let fits = errors.is_empty() && allowance.is_limited();
         it.model.filter(|_| fits).map(|model| Self(model, allowance))
     }
 
@@ -172,27 +176,28 @@ impl Value for ModelLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::{Source, Table};
+    use crate::raw_value::{Table, ValueSource};
 
     #[track_caller]
-    fn check<T: Value>(content: Content, shown: Option<&str>) {
-        let node = Node { content, source: Source::Variable("X".into()) };
+    fn check<T: SettingType>(content: ValueKind, shown: Option<&str>) {
+        let node = ConfigValue { content, source: ValueSource::Variable("X".into()) };
         assert_eq!(T::read(&node).and_then(|it| it.show()).as_deref(), shown);
     }
 
-    fn table(pairs: &[(&str, Content)]) -> Content {
-        let source = Source::Variable("X".into());
-        let node = |content: &Content| Node { content: content.clone(), source: source.clone() };
+    fn table(pairs: &[(&str, ValueKind)]) -> ValueKind {
+        let source = ValueSource::Variable("X".into());
+        let node =
+            |content: &ValueKind| ConfigValue { content: content.clone(), source: source.clone() };
         let table: Table =
             pairs.iter().map(|(name, content)| ((*name).to_owned(), node(content))).collect();
-        Content::Table(table)
+        ValueKind::Table(table)
     }
 
     #[test]
     fn money_has_nine_places() {
         check::<Dollars>("12.50".into(), Some("12.5"));
-        check::<Dollars>(Content::Integer(3), Some("3"));
-        check::<Dollars>(Content::Decimal(0.000_000_001), Some("0.000000001"));
+        check::<Dollars>(ValueKind::Integer(3), Some("3"));
+        check::<Dollars>(ValueKind::Decimal(0.000_000_001), Some("0.000000001"));
         check::<Dollars>("$0.000000001".into(), Some("0.000000001"));
         for wrong in ["", "-1", "1.0000000001", "1e3", "x", ".5", "99999999999999999999"] {
             check::<Dollars>(wrong.into(), None);
@@ -201,12 +206,12 @@ mod tests {
 
     #[test]
     fn limits_of_a_model_name_it_and_limit_something() {
-        let model = ("model", Content::from("gpt-*"));
-        let limit = ("requests_per_minute", Content::Integer(5));
+        let model = ("model", ValueKind::from("gpt-*"));
+        let limit = ("requests_per_minute", ValueKind::Integer(5));
         let shown = "{ model = \"gpt-*\", requests_per_minute = 5 }";
         check::<ModelLimits>(table(&[model.clone(), limit.clone()]), Some(shown));
         check::<ModelLimits>(table(std::slice::from_ref(&model)), None);
         check::<ModelLimits>(table(std::slice::from_ref(&limit)), None);
-        check::<ModelLimits>(table(&[model, limit, ("x", Content::Integer(1))]), None);
+        check::<ModelLimits>(table(&[model, limit, ("x", ValueKind::Integer(1))]), None);
     }
 }

@@ -1,12 +1,12 @@
 //! Servers of tools that speak the Model Context Protocol.
 
 use super::{
-    network::{Header, Url},
-    node::{Content, Table},
-    problem::Problem,
+    error::ConfigError,
+    network::{ServiceUrl, UpstreamHeader},
     providers::{is_header, is_name, printable},
-    section::{Reader, section},
-    server::Size,
+    raw_value::{Table, ValueKind},
+    section::{SectionReader, section},
+    server::ByteSize,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,50 +14,50 @@ const SECOND: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(5);
 
 section! {
-    /// A server of tools that speaks the Model Context Protocol over HTTP, at `[mcp.NAME]`.
-    pub Mcp {
-        /// Where it answers.
-        url: Option<Url> = None;
-        /// Headers sent with every request, such as its key.
-        headers: BTreeMap<String, Header> = BTreeMap::new();
-        /// What stands before the names of its tools.
-        /// If it is not said: its name and `_`.
+    /// An MCP server (Model Context Protocol over HTTP) whose tools the gateway offers.
+    pub McpEntry {
+        /// URL of the server.
+        url: Option<ServiceUrl> = None;
+        /// Headers of every request, such as an API key.
+        headers: BTreeMap<String, UpstreamHeader> = BTreeMap::new();
+        /// Prefix of its tool names.
+        /// Default: `NAME_`.
         prefix: Option<String> = None;
-        /// The tools that are taken, by the server's own names; `*` at the end stands for any rest.
-        /// All if there are none.
+        /// Allowed tools, by the server's names; `*` at the end matches any rest.
+        /// Default: all.
         tools: Vec<String> = Vec::new();
-        /// How long a call may take.
+        /// Timeout of a call.
         timeout: Duration = Duration::from_secs(30), within SECOND..=LONGEST;
-        /// Whether doing any of them twice does no harm.
+        /// Whether its tools are idempotent and may be retried.
         idempotent: bool = false;
-        /// The largest result that is taken.
-        max_response_bytes: Size = Size(1 << 20), within Size(1 << 10)..=Size(32 << 20);
+        /// Maximum size of a result.
+        max_response_bytes: ByteSize = ByteSize(1 << 20), within ByteSize(1 << 10)..=ByteSize(32 << 20);
     }
 }
 
-impl Mcp {
-    /// What stands before the names of its tools.
+impl McpEntry {
+    /// Returns the prefix of its tool names.
     pub fn prefix(&self, name: &str) -> String {
         self.prefix.clone().unwrap_or_else(|| format!("{name}_"))
     }
 }
 
 /// Reads `[mcp.NAME]`.
-pub(super) fn read(root: &Table, problems: &mut Vec<Problem>) -> BTreeMap<String, Mcp> {
+pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, McpEntry> {
     let Some(node) = root.get("mcp") else { return BTreeMap::new() };
-    let Content::Table(table) = &node.content else {
+    let ValueKind::Table(table) = &node.content else {
         let message = format!("expected a table, found {}", node.kind());
-        problems.push(Problem::new("mcp", message).source(node.source.clone()));
+        errors.push(ConfigError::new("mcp", message).source(node.source.clone()));
         return BTreeMap::new();
     };
     let mut servers = BTreeMap::new();
     for (name, node) in table {
         let path = format!("mcp.{}", printable(name));
-        let before = problems.len();
-        let server: Mcp = Reader::read(path.clone(), Some(node), problems);
+        let before = errors.len();
+        let server: McpEntry = SectionReader::read(path.clone(), Some(node), errors);
         let mut wrong = |field: &str, message: String| {
-            let problem = Problem::new(format!("{path}{field}"), message);
-            problems.push(problem.source(node.source.clone()));
+            let error = ConfigError::new(format!("{path}{field}"), message);
+            errors.push(error.source(node.source.clone()));
         };
         if !is_name(name) {
             wrong("", "a name is made of letters, digits, `-`, `_` and `.`".to_owned());
@@ -65,9 +65,9 @@ pub(super) fn read(root: &Table, problems: &mut Vec<Problem>) -> BTreeMap<String
         if let Some(header) = server.headers.keys().find(|name| !is_header(name)) {
             wrong(".headers", format!("`{}` is not the name of a header", printable(header)));
         }
-        if server.url.is_none() && problems.len() == before {
-            let problem = Problem::new(format!("{path}.url"), "is needed");
-            problems.push(problem.source(node.source.clone()));
+        if server.url.is_none() && errors.len() == before {
+            let error = ConfigError::new(format!("{path}.url"), "is needed");
+            errors.push(error.source(node.source.clone()));
         }
         servers.insert(name.clone(), server);
     }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_an_address() {
+    fn mcp_server_needs_url() {
         check("[mcp.lab]\nurl = \"http://lab/mcp\"", "[mcp.\"lab\"]\nurl = \"http://lab/mcp\"");
         check("[mcp.lab]\ntools = [\"a\"]", "mcp.lab.url");
         check("[mcp.lab]\nurl = \"http://lab\"\nurls = 1", "mcp.lab.urls");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn its_key_is_not_shown() {
+    fn mcp_header_is_hidden() {
         let text = "[mcp.lab]\nurl = \"http://lab/mcp\"\nheaders = { Authorization = \"canary\" }";
         let config = Config::parse(Some(("a.toml", text)), &Environment::default()).unwrap();
         assert!(!config.show().contains("canary"));

@@ -1,69 +1,69 @@
 //! What the operator adds to the catalogue of models, or knows better.
 
 use super::{
-    node::{Content, Table},
-    problem::Problem,
-    section::{Reader, section},
-    value::{Value, choice},
+    error::ConfigError,
+    raw_value::{Table, ValueKind},
+    section::{SectionReader, section},
+    value::{SettingType, choice},
 };
 use gateway_core::{Capabilities, Dialect, ModelCard, Price, ReasoningStyle};
 
 choice! {
-    /// How a model is asked to think.
-    Reasoning {
-        /// It does not think.
+    /// The way reasoning is requested.
+    ModelReasoning {
+        /// No reasoning.
         Never = "never" | "none";
-        /// By a number of tokens.
+        /// A token budget.
         Budget = "budget";
-        /// By a word.
+        /// An effort level.
         Effort = "effort";
-        /// It decides by itself, guided by a word.
+        /// Adaptive, guided by an effort level.
         Adaptive = "adaptive";
     }
 }
 
 section! {
-    /// A model, at `[[models]]`: a new one, or what is different of one that the catalogue knows.
-    pub Model {
-        /// The name by which callers ask for it.
+    /// A model: a new one, or changes to a model of the built-in catalogue.
+    pub ModelEntry {
+        /// Model name for callers.
         id: Option<String> = None;
-        /// The provider that serves it; needed unless the catalogue knows the model.
+        /// Provider of the model; required unless the catalogue has the model.
         provider: Option<String> = None;
-        /// The provider's own name for it.
+        /// The provider's name of the model. Default: `id`.
         upstream: Option<String> = None;
-        /// Through which of its provider's APIs it is asked, if not the usual one.
+        /// API of the provider to use. Default: the caller's dialect if the provider supports it, else the provider's default API.
         api: Option<Dialect> = None;
-        /// How many tokens it can read and write in all.
+        /// Context window in tokens.
         context_window: Option<u64> = None;
-        /// How many tokens it can write.
+        /// Maximum number of output tokens.
         max_output: Option<u64> = None;
-        /// Whether it calls tools.
+        /// Whether it supports tool calls.
         tools: Option<bool> = None;
-        /// Whether it sees pictures.
+        /// Whether it accepts images.
         vision: Option<bool> = None;
-        /// Whether it keeps to a JSON schema.
+        /// Whether it supports structured output by JSON Schema.
         json_schema: Option<bool> = None;
-        /// Whether it takes `temperature` and `top_p`.
+        /// Whether it accepts `temperature` and `top_p`.
         sampling: Option<bool> = None;
-        /// Whether it turns text into vectors instead of answering.
+        /// Whether it is an embedding model.
         embeddings: Option<bool> = None;
-        /// How it is asked to think.
-        reasoning: Option<Reasoning> = None;
-        /// What it costs: `{ input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output }`.
+        /// How reasoning is requested.
+        reasoning: Option<ModelReasoning> = None;
+        /// Price in US dollars per million tokens: `{ input, output, cache_read, cache_write, cache_write_1h, reasoning, audio_input, audio_output }`.
         price: Option<Price> = None;
     }
 }
 
-/// Nano-dollars in a dollar.
+/// The number of nano-dollars in a dollar.
 const NANO: f64 = 1e9;
 
-impl Value for Price {
+impl SettingType for Price {
     fn expects() -> String {
         "a table of US dollars for a million tokens, `input` and `output` at least".to_owned()
     }
 
-    fn read(node: &super::node::Node) -> Option<Self> {
-        let Content::Table(table) = &node.content else { return None };
+    fn read(node: &super::raw_value::ConfigValue) -> Option<Self> {
+        let ValueKind::Table(table) = &node.content else { return None };
         let mut price = Self::default();
         let (mut input, mut output) = (None, None);
         for (class, node) in table {
@@ -107,9 +107,9 @@ impl Value for Price {
     }
 }
 
-impl Model {
-    /// The model's card: what is said here, over what the catalogue knows. `None` if neither names
-    /// a provider.
+impl ModelEntry {
+    /// Returns the model's card: the settings over the `known` card of the catalogue; `None` if neither
+    /// names a provider.
     pub fn card(&self, known: Option<&ModelCard>) -> Option<ModelCard> {
         let id = self.id.clone()?;
         let provider = self.provider.clone().or_else(|| Some(known?.provider.clone()))?;
@@ -141,31 +141,31 @@ impl Model {
     }
 }
 
-const fn style(reasoning: Reasoning) -> ReasoningStyle {
+const fn style(reasoning: ModelReasoning) -> ReasoningStyle {
     match reasoning {
-        Reasoning::Never => ReasoningStyle::Never,
-        Reasoning::Budget => ReasoningStyle::Budget,
-        Reasoning::Effort => ReasoningStyle::Effort,
-        Reasoning::Adaptive => ReasoningStyle::Adaptive,
+        ModelReasoning::Never => ReasoningStyle::Never,
+        ModelReasoning::Budget => ReasoningStyle::Budget,
+        ModelReasoning::Effort => ReasoningStyle::Effort,
+        ModelReasoning::Adaptive => ReasoningStyle::Adaptive,
     }
 }
 
 /// Reads `[[models]]`.
-pub(super) fn read(root: &Table, problems: &mut Vec<Problem>) -> Vec<Model> {
+pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<ModelEntry> {
     let Some(node) = root.get("models") else { return Vec::new() };
-    let Content::List(items) = &node.content else {
+    let ValueKind::List(items) = &node.content else {
         let message = format!("expected a list of tables, found {}", node.kind());
-        problems.push(Problem::new("models", message).source(node.source.clone()));
+        errors.push(ConfigError::new("models", message).source(node.source.clone()));
         return Vec::new();
     };
     let mut models = Vec::new();
     for (at, item) in items.iter().enumerate() {
         let path = format!("models[{at}]");
-        let before = problems.len();
-        let model: Model = Reader::read(path.clone(), Some(item), problems);
-        if model.id.is_none() && problems.len() == before {
-            let problem = Problem::new(format!("{path}.id"), "is needed");
-            problems.push(problem.source(item.source.clone()));
+        let before = errors.len();
+        let model: ModelEntry = SectionReader::read(path.clone(), Some(item), errors);
+        if model.id.is_none() && errors.len() == before {
+            let error = ConfigError::new(format!("{path}.id"), "is needed");
+            errors.push(error.source(item.source.clone()));
         }
         models.push(model);
     }
@@ -177,36 +177,40 @@ mod tests {
     use super::*;
 
     fn known() -> ModelCard {
-        Model {
+        ModelEntry {
             id: Some("m".to_owned()),
             provider: Some("lab".to_owned()),
             upstream: Some("m-2".to_owned()),
             context_window: Some(1000),
             tools: Some(true),
-            ..Model::default()
+            ..ModelEntry::default()
         }
         .card(None)
         .unwrap()
     }
 
     #[test]
-    fn what_is_said_lies_over_what_is_known() {
-        let model = Model { id: Some("m".to_owned()), tools: Some(false), ..Model::default() };
+    fn settings_override_the_catalogue() {
+        let model =
+            ModelEntry { id: Some("m".to_owned()), tools: Some(false), ..ModelEntry::default() };
         let card = model.card(Some(&known())).unwrap();
         assert_eq!((card.upstream.as_str(), card.capabilities.tools), ("m-2", Some(false)));
         assert_eq!(card.context_window, Some(1000));
     }
 
     #[test]
-    fn what_is_known_of_it_elsewhere_does_not_hold_here() {
+    fn card_of_another_provider_is_ignored() {
         let provider = Some("other".to_owned());
-        let model = Model { id: Some("m".to_owned()), provider, ..Model::default() };
+        let model = ModelEntry { id: Some("m".to_owned()), provider, ..ModelEntry::default() };
         let card = model.card(Some(&known())).unwrap();
         assert_eq!((card.upstream.as_str(), card.context_window), ("m", None));
     }
 
     #[test]
     fn somebody_must_serve_it() {
-        assert_eq!(Model { id: Some("m".to_owned()), ..Model::default() }.card(None), None);
+        assert_eq!(
+            ModelEntry { id: Some("m".to_owned()), ..ModelEntry::default() }.card(None),
+            None
+        );
     }
 }

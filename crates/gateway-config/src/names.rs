@@ -1,4 +1,4 @@
-//! The names of variables, and the settings they stand for.
+//! The names of environment variables and their settings.
 //!
 //! Every setting `a.b` is also `LLM_GATEWAY_A__B`. Many have shorter names; those that cannot mean
 //! anything else count without the prefix too, those that everybody uses (`PORT`, `HOST`, `ENV`)
@@ -6,32 +6,35 @@
 
 use super::{
     Environment,
-    admission::{Admin, Admission},
-    clients::Keys,
-    layers::Layers,
-    lifecycle::Lifecycle,
-    limits::Limits,
+    admission::{AdminSection, AdmissionSection},
+    clients::AuthSection,
+    layers::SourceLayers,
+    lifecycle::LifecycleSection,
+    limits::LimitsSection,
     providers::KNOWN,
-    section::{Field, Section},
-    server::{Console, Log, Metrics, Routing, Server, Timeouts},
-    state::{Cache, Cms, Resilience, Sessions, Store},
-    tools::{Services, ToolCalls},
-    tracing::Tracing,
+    section::{Section, SettingDescription},
+    server::{
+        ConsoleSection, LogSection, MetricsSection, RoutingSection, ServerSection, TimeoutsSection,
+    },
+    state::{CacheSection, CmsSection, ResilienceSection, SessionsSection, StoreSection},
+    suggestion::did_you_mean,
+    tools::{ServicesSection, ToolCallsSection},
+    tracing::TracingSection,
 };
 
-/// Before the name of every variable of ours.
+/// The prefix of the gateway's variables.
 pub(super) const PREFIX: &str = "LLM_GATEWAY_";
 
-/// A setting, and its variables, the first that is set counting.
+/// A setting with its variables; the first one that is set applies.
 #[derive(Debug)]
-pub(super) struct Binding {
+pub(super) struct VariableBinding {
     /// The key of the setting.
     pub(super) key: String,
     /// The full names of its variables, other than the one that is made of the key.
     pub(super) names: Vec<String>,
 }
 
-/// Variables that deployments of earlier gateways set and that mean nothing here.
+/// Variables of earlier gateways that have no effect here.
 pub(super) const UNUSED: [&str; 14] = [
     "SERVICE_NAME",
     "VERSION",
@@ -49,41 +52,41 @@ pub(super) const UNUSED: [&str; 14] = [
     "QUEUE_WARNING_THRESHOLD",
 ];
 
-/// The sections that are single tables, with their names.
-pub(super) fn sections() -> Vec<(&'static str, Vec<Field>)> {
+/// Returns the sections that are single tables, with their names.
+pub(super) fn sections() -> Vec<(&'static str, Vec<SettingDescription>)> {
     vec![
-        ("server", Server::fields()),
-        ("auth", Keys::fields()),
-        ("timeouts", Timeouts::fields()),
-        ("routing", Routing::fields()),
-        ("store", Store::fields()),
-        ("sessions", Sessions::fields()),
-        ("cache", Cache::fields()),
-        ("resilience", Resilience::fields()),
-        ("limits", Limits::fields()),
-        ("cms", Cms::fields()),
-        ("services", Services::fields()),
-        ("tool_calls", ToolCalls::fields()),
-        ("admission", Admission::fields()),
-        ("admin", Admin::fields()),
-        ("log", Log::fields()),
-        ("metrics", Metrics::fields()),
-        ("console", Console::fields()),
-        ("tracing", Tracing::fields()),
-        ("lifecycle", Lifecycle::fields()),
+        ("server", ServerSection::fields()),
+        ("auth", AuthSection::fields()),
+        ("timeouts", TimeoutsSection::fields()),
+        ("routing", RoutingSection::fields()),
+        ("store", StoreSection::fields()),
+        ("sessions", SessionsSection::fields()),
+        ("cache", CacheSection::fields()),
+        ("resilience", ResilienceSection::fields()),
+        ("limits", LimitsSection::fields()),
+        ("cms", CmsSection::fields()),
+        ("services", ServicesSection::fields()),
+        ("tool_calls", ToolCallsSection::fields()),
+        ("admission", AdmissionSection::fields()),
+        ("admin", AdminSection::fields()),
+        ("log", LogSection::fields()),
+        ("metrics", MetricsSection::fields()),
+        ("console", ConsoleSection::fields()),
+        ("tracing", TracingSection::fields()),
+        ("lifecycle", LifecycleSection::fields()),
     ]
 }
 
-/// All settings with short names.
-pub(super) fn bindings() -> Vec<Binding> {
+/// Returns all settings with short variable names.
+pub(super) fn bindings() -> Vec<VariableBinding> {
     let of_sections = sections().into_iter().flat_map(|(section, fields)| {
-        fields.into_iter().map(move |field| Binding {
+        fields.into_iter().map(move |field| VariableBinding {
             key: format!("{section}.{}", field.name),
             names: both(field.bare).chain(field.prefixed.iter().map(with_prefix)).collect(),
         })
     });
     let of_providers = KNOWN.iter().flat_map(|known| {
-        let binding = |field: &str, names: Vec<String>| Binding {
+        let binding = |field: &str, names: Vec<String>| VariableBinding {
             key: format!("providers.{}.{field}", known.name),
             names,
         };
@@ -107,12 +110,12 @@ fn with_prefix(name: &&str) -> String {
     format!("{PREFIX}{name}")
 }
 
-/// The variable that is made of a key.
+/// Returns the variable made of a key.
 pub(super) fn nested(key: &str) -> String {
     format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
-/// The variable to name when a setting is wrong; lists have none.
+/// Returns the variable to name in an error about a setting; entries of lists have none.
 pub(super) fn variable_of(key: &str) -> Option<String> {
     let (section, _) = key.split_once('.').filter(|_| !key.contains('['))?;
     if !super::SECTIONS.contains(&section) {
@@ -122,16 +125,16 @@ pub(super) fn variable_of(key: &str) -> Option<String> {
     Some(short.and_then(|it| it.names.into_iter().next()).unwrap_or_else(|| nested(key)))
 }
 
-/// Lays the variables over what `layers` has; returns the names of ours that mean nothing.
-pub(super) fn apply(env: &Environment, layers: &mut Layers) -> Vec<String> {
+/// Lays the variables over what `layers` has; returns warnings about those of ours that set nothing.
+pub(super) fn apply(env: &Environment, layers: &mut SourceLayers) -> Vec<String> {
     let bindings = bindings();
-    for Binding { key, names } in &bindings {
+    for VariableBinding { key, names } in &bindings {
         let set = names.iter().find(|name| env.get(name).is_some_and(|it| !is_service_link(it)));
         if let Some((name, value)) = set.and_then(|name| Some((name, env.get(name)?))) {
             layers.variable(name, key, value);
         }
     }
-    let mut meaningless = Vec::new();
+    let mut warnings = Vec::new();
     for name in env.names() {
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
         match (rest.contains("__"), env.get(name)) {
@@ -140,14 +143,22 @@ pub(super) fn apply(env: &Environment, layers: &mut Layers) -> Vec<String> {
             }
             _ if bindings.iter().any(|binding| binding.names.iter().any(|it| it == name)) => {}
             _ if rest == "CONFIG" || is_of_kubernetes(rest) => {}
-            _ => meaningless.push(name.to_owned()),
+            _ => warnings.push(ineffective(name, &bindings)),
         }
     }
-    meaningless
+    warnings
 }
 
-/// Kubernetes tells a pod of every service: one that is called `llm-gateway` makes it set
-/// `LLM_GATEWAY_PORT=tcp://10.0.0.1:8080`, which is not meant for us.
+/// The warning about a variable of ours that sets nothing.
+fn ineffective(name: &str, bindings: &[VariableBinding]) -> String {
+    let unused = name.strip_prefix(PREFIX).is_some_and(|rest| UNUSED.contains(&rest));
+    let names = bindings.iter().flat_map(|binding| &binding.names).map(String::as_str);
+    let meant = if unused { String::new() } else { did_you_mean(name, names) };
+    format!("{name} has no effect{meant}")
+}
+
+/// Returns whether a value was set by Kubernetes for a service called `llm-gateway`, such as
+/// `LLM_GATEWAY_PORT=tcp://10.0.0.1:8080`.
 fn is_service_link(value: &str) -> bool {
     ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
 }
@@ -161,20 +172,24 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(pairs: &[(&str, &str)], meaningless: &[&str]) {
+    fn check(pairs: &[(&str, &str)], warnings: &[&str]) {
         let env: Environment = pairs.iter().copied().collect();
-        assert_eq!(apply(&env, &mut Layers::default()), meaningless);
+        assert_eq!(apply(&env, &mut SourceLayers::default()), warnings);
     }
 
     #[test]
-    fn a_variable_of_ours_that_means_nothing_is_noticed() {
-        check(&[("LLM_GATEWAY_PROT", "1"), ("PROT", "1")], &["LLM_GATEWAY_PROT"]);
+    fn unknown_variable_with_our_prefix_is_reported() {
+        check(
+            &[("LLM_GATEWAY_PROT", "1"), ("PROT", "1")],
+            &["LLM_GATEWAY_PROT has no effect; did you mean `LLM_GATEWAY_PORT`?"],
+        );
+        check(&[("LLM_GATEWAY_WORKERS", "4")], &["LLM_GATEWAY_WORKERS has no effect"]);
         check(&[("LLM_GATEWAY_PORT", "1"), ("LLM_GATEWAY_CONFIG", "x")], &[]);
         check(&[("llm_gateway_log_level", "info"), ("LLM_GATEWAY_X", "")], &[]);
     }
 
     #[test]
-    fn kubernetes_talks_of_services() {
+    fn kubernetes_service_variables_are_ignored() {
         check(
             &[
                 ("LLM_GATEWAY_SERVICE_HOST", "10.0.0.1"),
@@ -187,9 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_prefix_is_unmistakable() {
+    fn unprefixed_names_are_specific() {
         let generic = ["PORT", "HOST", "ENV", "ENVIRONMENT", "VERSION", "WORKERS", "AUTH", "NAME"];
-        for Binding { key, names } in bindings() {
+        for VariableBinding { key, names } in bindings() {
             for name in names {
                 assert!(!generic.contains(&name.as_str()), "{name} for {key}");
             }

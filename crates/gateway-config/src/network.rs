@@ -1,22 +1,22 @@
 //! Networks of addresses, origins of pages, and addresses of services.
 
 use super::{
-    node::Node,
-    value::{REDACTED, Value, hash_of, quoted},
+    raw_value::ConfigValue,
+    value::{REDACTED, SettingType, hash_of, quoted},
 };
 use std::{fmt, net::IpAddr};
 
-/// A network: an address, and how many of its leading bits count; all if that is not said.
+/// A network: an address and a prefix length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Network {
-    /// The address.
+pub struct IpNetwork {
+    /// Returns the URL.
     pub address: IpAddr,
-    /// How many of its leading bits count.
+    /// The prefix length.
     pub bits: u32,
 }
 
-impl Network {
-    /// The network of `address`, or it alone; nothing if it has not so many bits.
+impl IpNetwork {
+    /// Returns the network of `address`, or of the address alone; `None` if the prefix is too long.
     fn new(address: IpAddr, bits: Option<u32>) -> Option<Self> {
         let most = if address.to_canonical().is_ipv4() { 32 } else { 128 };
         let bits = bits.unwrap_or(most);
@@ -24,18 +24,18 @@ impl Network {
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for IpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.bits)
     }
 }
 
-impl Value for Network {
+impl SettingType for IpNetwork {
     fn expects() -> String {
         "an IP address or a network such as `10.0.0.0/8`".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         let text = node.text()?;
         let (address, bits) = text.split_once('/').unwrap_or((text, ""));
         let address: IpAddr = address.parse().ok()?;
@@ -51,21 +51,21 @@ impl Value for Network {
 
 /// The origin of a page: scheme, host and port; or `*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Origin(String);
+pub struct CorsOrigin(String);
 
-impl Origin {
-    /// As a browser writes it.
+impl CorsOrigin {
+    /// Returns the origin as a browser writes it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl Value for Origin {
+impl SettingType for CorsOrigin {
     fn expects() -> String {
         "an origin such as `https://app.example.org`, or `*`".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         let text = node.text()?.to_lowercase();
         if text == "*" {
             return Some(Self(text));
@@ -84,25 +84,25 @@ impl Value for Origin {
 
 /// The address of an HTTP service, without a slash at its end.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Url {
+pub struct ServiceUrl {
     text: String,
     host: String,
     port: u16,
 }
 
-impl Url {
+impl ServiceUrl {
     /// The address.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// A service of this machine.
+    /// Returns the URL of a service on this machine.
     pub(super) fn local(port: u16) -> Self {
         let host = "localhost".to_owned();
         Self { text: format!("http://{host}:{port}"), host, port }
     }
 
-    /// The host and the port.
+    /// Returns the host and the port.
     pub(super) fn authority(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
@@ -122,18 +122,18 @@ impl Url {
     }
 }
 
-impl fmt::Debug for Url {
+impl fmt::Debug for ServiceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl Value for Url {
+impl SettingType for ServiceUrl {
     fn expects() -> String {
         "an address such as `https://host:port/path`, without user or query".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         Self::parse(node.text()?)
     }
 
@@ -142,23 +142,27 @@ impl Value for Url {
     }
 }
 
-/// A header that is sent to an upstream. Its value is taken for a secret.
+/// A header that is sent to an upstream. Its value is treated as a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Header(http::HeaderValue);
+pub struct UpstreamHeader(http::HeaderValue);
 
-impl Header {
-    /// The value, marked as sensitive.
+impl UpstreamHeader {
+    /// Returns the value, marked as sensitive.
     pub fn value(&self) -> &http::HeaderValue {
         &self.0
     }
 }
 
-impl Value for Header {
+impl SettingType for UpstreamHeader {
     fn expects() -> String {
         "the text of a header".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn is_secret() -> bool {
+        true
+    }
+
+    fn read(node: &ConfigValue) -> Option<Self> {
         let mut value = http::HeaderValue::from_str(node.text()?).ok()?;
         value.set_sensitive(true);
         Some(Self(value))
@@ -168,7 +172,7 @@ impl Value for Header {
         Some(REDACTED.to_owned())
     }
 
-    fn mark(&self) -> Option<String> {
+    fn fingerprint(&self) -> Option<String> {
         Some(hash_of(self.0.as_bytes()))
     }
 }
@@ -176,21 +180,21 @@ impl Value for Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::{Content, Source};
+    use crate::raw_value::{ValueKind, ValueSource};
 
-    fn read<T: Value>(text: &str) -> Option<T> {
-        let content = Content::Text(text.to_owned());
-        T::read(&Node { content, source: Source::Variable("X".into()) })
+    fn read<T: SettingType>(text: &str) -> Option<T> {
+        let content = ValueKind::Text(text.to_owned());
+        T::read(&ConfigValue { content, source: ValueSource::Variable("X".into()) })
     }
 
     #[track_caller]
     fn check(network: &str, expected: Option<&str>) {
-        let network: Option<Network> = read(network);
+        let network: Option<IpNetwork> = read(network);
         assert_eq!(network.map(|network| network.to_string()).as_deref(), expected);
     }
 
     #[test]
-    fn a_network_has_no_more_bits_than_its_addresses() {
+    fn network_prefix_is_bounded() {
         check("10.0.0.0/8", Some("10.0.0.0/8"));
         check("10.0.0.1", Some("10.0.0.1/32"));
         check("0.0.0.0/0", Some("0.0.0.0/0"));
@@ -203,13 +207,13 @@ mod tests {
 
     #[track_caller]
     fn check_url(text: &str, expected: Option<(&str, &str, u16)>) {
-        let url: Option<Url> = read(text);
+        let url: Option<ServiceUrl> = read(text);
         let parts = url.as_ref().map(|url| (url.as_str(), url.authority().0, url.authority().1));
         assert_eq!(parts, expected, "{text}");
     }
 
     #[test]
-    fn an_address_has_a_scheme_and_a_host_and_no_secrets() {
+    fn url_needs_scheme_and_host_without_credentials() {
         check_url("http://h:1/v1/", Some(("http://h:1/v1", "h", 1)));
         check_url("https://h", Some(("https://h", "h", 443)));
         for wrong in ["h:1", "ftp://h", "http://", "http://u:p@h/", "http://h/?key=x", "http://h h"]
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_has_no_path() {
+    fn origin_has_no_path() {
         for (text, expected) in [
             ("https://App.example.org/", Some("https://app.example.org")),
             ("http://localhost:3000", Some("http://localhost:3000")),
@@ -227,8 +231,8 @@ mod tests {
             ("https://x/y", None),
             ("app.example.org", None),
         ] {
-            let origin: Option<Origin> = read(text);
-            assert_eq!(origin.as_ref().map(Origin::as_str), expected, "{text}");
+            let origin: Option<CorsOrigin> = read(text);
+            assert_eq!(origin.as_ref().map(CorsOrigin::as_str), expected, "{text}");
         }
     }
 }

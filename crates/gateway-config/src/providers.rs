@@ -1,38 +1,38 @@
 //! Upstreams: those that are known by name, and those that the operator adds.
 
 use super::{
-    network::{Header, Url},
-    node::{Content, Table},
-    problem::Problem,
-    section::{Reader, section},
-    value::{Value, choice, secret},
+    error::ConfigError,
+    network::{ServiceUrl, UpstreamHeader},
+    raw_value::{Table, ValueKind},
+    section::{SectionReader, section},
+    value::{SettingType, choice, secret},
 };
 use gateway_core::Dialect;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 
 choice! {
-    /// What a provider speaks.
-    Kind {
-        /// The API of OpenAI, or one like it.
+    /// The dialect of a provider.
+    ProviderKind {
+        /// The OpenAI API or a compatible one.
         OpenAiCompatible = "openai_compatible" | "openai";
-        /// The API of Anthropic, or one like it.
+        /// The Anthropic API or a compatible one.
         Anthropic = "anthropic" | "anthropic_compatible";
-        /// The API of Gemini.
+        /// The Gemini API.
         Gemini = "gemini" | "google";
-        /// The API of Ollama.
+        /// The Ollama API.
         Ollama = "ollama";
-        /// Nothing: it answers by itself, for tests.
+        /// A built-in test provider without network.
         Fake = "fake";
     }
 }
 
-impl Value for Dialect {
+impl SettingType for Dialect {
     fn expects() -> String {
         Self::ALL.map(|dialect| format!("`{dialect}`")).join(", ")
     }
 
-    fn read(node: &super::node::Node) -> Option<Self> {
+    fn read(node: &super::raw_value::ConfigValue) -> Option<Self> {
         let text = node.text()?;
         Self::ALL.into_iter().find(|dialect| dialect.as_str().eq_ignore_ascii_case(text))
     }
@@ -43,105 +43,135 @@ impl Value for Dialect {
 }
 
 section! {
-    /// An upstream, at `[providers.NAME]`.
-    pub Provider {
-        /// What it speaks.
-        /// If it is not said: what the provider of that name is known to speak, else `openai_compatible`.
-        kind: Option<Kind> = None;
-        /// Whether it is used.
+    /// A provider.
+    pub ProviderEntry {
+        /// Kind of API.
+        /// Default: the kind of the known provider of that name, else `openai_compatible`.
+        kind: Option<ProviderKind> = None;
+        /// Whether the provider is enabled.
         enabled: bool = true;
-        /// Where it is; needed unless the name is known.
-        base_url: Option<Url> = None;
-        /// The gateway's key there.
+        /// Base URL; required unless the name is known.
+        base_url: Option<ServiceUrl> = None;
+        /// API key.
         api_key: Option<SecretString> = None;
-        /// The variable that holds the key, instead of `api_key`.
+        /// Environment variable with the API key, instead of `api_key`.
         api_key_env: Option<String> = None;
-        /// More keys there: requests take turns between all of them, and pass over those that are limited or refused.
+        /// Additional API keys, used in rotation; keys that are rate limited or rejected are skipped.
         api_keys: Vec<SecretString> = Vec::new();
-        /// The variables that hold more keys.
+        /// Environment variables with additional API keys.
         api_key_envs: Vec<String> = Vec::new();
-        /// Headers sent with every request.
-        headers: BTreeMap<String, Header> = BTreeMap::new();
-        /// The name of a known provider whose peculiarities it shares.
+        /// Headers of every request.
+        headers: BTreeMap<String, UpstreamHeader> = BTreeMap::new();
+        /// Known provider whose deviations from the standard API apply.
         quirks: Option<String> = None;
-        /// Beginnings of names of models that belong to it, such as `qwen-*`.
+        /// Models of the provider: names or prefixes such as `qwen-*`.
         models: Vec<String> = Vec::new();
-        /// Prefixes, such as `lab` in `lab/phi-4`, by which callers ask for it; its own name is one.
+        /// Prefixes that select the provider, such as `lab` in `lab/phi-4`, in addition to its name.
         prefixes: Vec<String> = Vec::new();
-        /// Through which of its APIs it is asked, if not the usual one.
+        /// API for callers whose own dialect the provider does not serve, such as `responses`. Default: the provider's default API.
         api: Option<Dialect> = None;
-        /// The organization that pays.
+        /// OpenAI organization.
         organization: Option<String> = None;
-        /// The project that pays.
+        /// OpenAI project.
         project: Option<String> = None;
     }
 }
 
-/// A provider that is known by name.
+/// A known provider.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownProvider {
     /// The name.
     pub(super) name: &'static str,
-    /// What it speaks.
-    pub(super) kind: Kind,
-    /// The variables of its key.
+    /// The kind of API.
+    pub(super) kind: ProviderKind,
+    /// The variables of the API key.
     pub(super) keys: &'static [&'static str],
-    /// The variables of its address.
+    /// The variables of the base URL.
     pub(super) urls: &'static [&'static str],
 }
 
 const fn known(
     name: &'static str,
-    kind: Kind,
+    kind: ProviderKind,
     keys: &'static [&'static str],
     urls: &'static [&'static str],
-) -> Known {
-    Known { name, kind, keys, urls }
+) -> KnownProvider {
+    KnownProvider { name, kind, keys, urls }
 }
 
-/// The providers that are known by name, and their variables.
-pub(super) const KNOWN: [Known; 16] = [
-    known("anthropic", Kind::Anthropic, &["ANTHROPIC_API_KEY"], &["ANTHROPIC_BASE_URL"]),
-    known("openai", Kind::OpenAiCompatible, &["OPENAI_API_KEY"], &["OPENAI_BASE_URL"]),
+/// The known providers and their variables.
+pub(super) const KNOWN: [KnownProvider; 16] = [
+    known("anthropic", ProviderKind::Anthropic, &["ANTHROPIC_API_KEY"], &["ANTHROPIC_BASE_URL"]),
+    known("openai", ProviderKind::OpenAiCompatible, &["OPENAI_API_KEY"], &["OPENAI_BASE_URL"]),
     known(
         "gemini",
-        Kind::Gemini,
+        ProviderKind::Gemini,
         &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         &["GEMINI_BASE_URL", "GOOGLE_BASE_URL"],
     ),
-    known("deepseek", Kind::OpenAiCompatible, &["DEEPSEEK_API_KEY"], &["DEEPSEEK_BASE_URL"]),
-    known("openrouter", Kind::OpenAiCompatible, &["OPENROUTER_API_KEY"], &["OPENROUTER_BASE_URL"]),
-    known("ollama", Kind::Ollama, &["OLLAMA_API_KEY"], &["OLLAMA_BASE_URL", "OLLAMA_URL"]),
+    known(
+        "deepseek",
+        ProviderKind::OpenAiCompatible,
+        &["DEEPSEEK_API_KEY"],
+        &["DEEPSEEK_BASE_URL"],
+    ),
+    known(
+        "openrouter",
+        ProviderKind::OpenAiCompatible,
+        &["OPENROUTER_API_KEY"],
+        &["OPENROUTER_BASE_URL"],
+    ),
+    known("ollama", ProviderKind::Ollama, &["OLLAMA_API_KEY"], &["OLLAMA_BASE_URL", "OLLAMA_URL"]),
     known(
         "llamacpp",
-        Kind::OpenAiCompatible,
+        ProviderKind::OpenAiCompatible,
         &["LLAMACPP_API_KEY"],
         &["LLAMACPP_BASE_URL", "INFERENCE_SERVICE_URL"],
     ),
     known(
         "inference",
-        Kind::OpenAiCompatible,
+        ProviderKind::OpenAiCompatible,
         &["INFERENCE_API_KEY"],
         &["INFERENCE_BASE_URL", "INFERENCE_SERVICE_URL"],
     ),
-    known("fake", Kind::Fake, &[], &[]),
-    known("groq", Kind::OpenAiCompatible, &["GROQ_API_KEY"], &["GROQ_BASE_URL"]),
-    known("mistral", Kind::OpenAiCompatible, &["MISTRAL_API_KEY"], &["MISTRAL_BASE_URL"]),
-    known("xai", Kind::OpenAiCompatible, &["XAI_API_KEY"], &["XAI_BASE_URL"]),
-    known("perplexity", Kind::OpenAiCompatible, &["PERPLEXITY_API_KEY"], &["PERPLEXITY_BASE_URL"]),
-    known("together", Kind::OpenAiCompatible, &["TOGETHER_API_KEY"], &["TOGETHER_BASE_URL"]),
-    known("fireworks", Kind::OpenAiCompatible, &["FIREWORKS_API_KEY"], &["FIREWORKS_BASE_URL"]),
-    known("cerebras", Kind::OpenAiCompatible, &["CEREBRAS_API_KEY"], &["CEREBRAS_BASE_URL"]),
+    known("fake", ProviderKind::Fake, &[], &[]),
+    known("groq", ProviderKind::OpenAiCompatible, &["GROQ_API_KEY"], &["GROQ_BASE_URL"]),
+    known("mistral", ProviderKind::OpenAiCompatible, &["MISTRAL_API_KEY"], &["MISTRAL_BASE_URL"]),
+    known("xai", ProviderKind::OpenAiCompatible, &["XAI_API_KEY"], &["XAI_BASE_URL"]),
+    known(
+        "perplexity",
+        ProviderKind::OpenAiCompatible,
+        &["PERPLEXITY_API_KEY"],
+        &["PERPLEXITY_BASE_URL"],
+    ),
+    known(
+        "together",
+        ProviderKind::OpenAiCompatible,
+        &["TOGETHER_API_KEY"],
+        &["TOGETHER_BASE_URL"],
+    ),
+    known(
+        "fireworks",
+        ProviderKind::OpenAiCompatible,
+        &["FIREWORKS_API_KEY"],
+        &["FIREWORKS_BASE_URL"],
+    ),
+    known(
+        "cerebras",
+        ProviderKind::OpenAiCompatible,
+        &["CEREBRAS_API_KEY"],
+        &["CEREBRAS_BASE_URL"],
+    ),
 ];
 
-/// The known provider of that name, or of that other name.
-pub(super) fn by_name(name: &str) -> Option<&'static Known> {
+/// Returns the known provider of that name or alias.
+pub(super) fn by_name(name: &str) -> Option<&'static KnownProvider> {
     let name = if name == "google" { "gemini" } else { name };
     KNOWN.iter().find(|known| known.name == name)
 }
 
-impl Provider {
-    /// All its keys, each once.
+impl ProviderEntry {
+    /// Returns all API keys without duplicates.
     pub fn keys(&self) -> Vec<SecretString> {
         let mut keys: Vec<SecretString> = Vec::new();
         for key in self.api_key.iter().chain(&self.api_keys) {
@@ -152,10 +182,10 @@ impl Provider {
         keys
     }
 
-    /// What the provider called `name` speaks.
-    pub fn kind_of(&self, name: &str) -> Kind {
+    /// Returns the kind of the provider `name`.
+    pub fn kind_of(&self, name: &str) -> ProviderKind {
         let known = || by_name(name).map(|known| known.kind);
-        self.kind.or_else(known).unwrap_or(Kind::OpenAiCompatible)
+        self.kind.or_else(known).unwrap_or(ProviderKind::OpenAiCompatible)
     }
 }
 
@@ -163,13 +193,13 @@ impl Provider {
 pub(super) fn read(
     root: &Table,
     env: &super::Environment,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<String, Provider> {
+    errors: &mut Vec<ConfigError>,
+) -> BTreeMap<String, ProviderEntry> {
     let mut providers = BTreeMap::new();
     let Some(node) = root.get("providers") else { return providers };
-    let Content::Table(table) = &node.content else {
+    let ValueKind::Table(table) = &node.content else {
         let message = format!("expected a table, found {}", node.kind());
-        problems.push(Problem::new("providers", message).source(node.source.clone()));
+        errors.push(ConfigError::new("providers", message).source(node.source.clone()));
         return providers;
     };
     for (written, node) in table {
@@ -178,13 +208,13 @@ pub(super) fn read(
         let path = format!("providers.{written}");
         if !is_name(&name) {
             let message = "the name of a provider is made of letters, digits, `-`, `_` and `.`";
-            problems.push(Problem::new("providers", message).source(node.source.clone()));
+            errors.push(ConfigError::new("providers", message).source(node.source.clone()));
             continue;
         }
-        let mut provider: Provider = Reader::read(path.clone(), Some(node), problems);
-        resolve(&mut provider, &name, &path, env, problems);
+        let mut provider: ProviderEntry = SectionReader::read(path.clone(), Some(node), errors);
+        resolve(&mut provider, &name, &path, env, errors);
         if providers.insert(name.clone(), provider).is_some() {
-            problems.push(Problem::new(path, format!("`{name}` is configured twice")));
+            errors.push(ConfigError::new(path, format!("`{name}` is configured twice")));
         }
     }
     providers
@@ -195,16 +225,16 @@ pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
 
-/// Fetches the key from its variable, and notes what does not go together.
+/// Reads API keys from their variables and reports inconsistent settings.
 fn resolve(
-    provider: &mut Provider,
+    provider: &mut ProviderEntry,
     name: &str,
     path: &str,
     env: &super::Environment,
-    problems: &mut Vec<Problem>,
+    errors: &mut Vec<ConfigError>,
 ) {
     let mut wrong = |field: &str, message: String| {
-        problems.push(Problem::new(format!("{path}.{field}"), message));
+        errors.push(ConfigError::new(format!("{path}.{field}"), message));
     };
     if let Some(variable) = provider.api_key_env.clone().filter(|_| provider.enabled) {
         // A key that was given by its own variable counts first.
@@ -225,7 +255,7 @@ fn resolve(
         }
     }
     let nowhere = provider.base_url.is_none() && by_name(name).is_none();
-    if nowhere && provider.enabled && provider.kind_of(name) != Kind::Fake {
+    if nowhere && provider.enabled && provider.kind_of(name) != ProviderKind::Fake {
         wrong("base_url", "is needed, since this provider is not known by name".to_owned());
     }
     if let Some(header) = provider.headers.keys().find(|name| !is_header(name)) {
@@ -240,7 +270,7 @@ pub(super) fn is_header(name: &str) -> bool {
     name.parse::<http::HeaderName>().is_ok()
 }
 
-/// A name from outside, fit to be shown.
+/// Returns an untrusted name, truncated and escaped for messages.
 pub fn printable(name: &str) -> String {
     name.chars().take(64).flat_map(char::escape_debug).collect()
 }

@@ -1,68 +1,68 @@
 //! Names that several models answer for.
 
 use super::{
-    node::{Content, Node, Table},
-    problem::Problem,
+    error::ConfigError,
     providers::printable,
-    section::{Reader, section},
-    value::{Value, choice, quoted},
+    raw_value::{ConfigValue, Table, ValueKind},
+    section::{SectionReader, section},
+    value::{SettingType, choice, quoted},
 };
 
 choice! {
-    /// The failures after which the next model is asked.
-    When {
-        /// The provider limits the rate of requests.
+    /// The failures that trigger a fallback.
+    FallbackTrigger {
+        /// The provider answered 429.
         RateLimit = "rate_limit" | "429";
-        /// The provider failed, cannot be reached, or sent nothing that could be read.
+        /// The provider failed, is unreachable, or sent an invalid response.
         ServerError = "server_error" | "5xx";
-        /// The provider did not answer in time.
+        /// The provider timed out.
         Timeout = "timeout";
-        /// The provider is given a pause, refuses the gateway's credential, wants to be paid, or lacks the model.
+        /// The circuit breaker is open, the credential was rejected, payment is required, or the model is missing.
         Unavailable = "unavailable" | "breaker_open";
-        /// The conversation does not fit the model.
+        /// The context window is exceeded.
         ContextLength = "context_length";
-        /// The provider refuses the content.
+        /// The provider's content filter refused the request.
         ContentFilter = "content_filter";
     }
 }
 
 section! {
-    /// A name that several models answer for, at `[[routes]]`: see [routing](routing.md).
-    pub Route {
-        /// The name by which callers ask for it; it may be that of a model.
+    /// A model name with several targets: see [routing](routing.md).
+    pub RouteEntry {
+        /// Model name for callers; may be that of a model.
         model: Option<String> = None;
-        /// The models that answer, in the order in which they are asked.
-        /// If one has a weight, the order is drawn for each request; a model without one weighs 1.
+        /// Target models, in order of preference.
+        /// If a target has a weight, the order is random by weight; default weight: 1.
         targets: Vec<RouteTarget> = Vec::new();
-        /// After which failures the next one is asked, as long as nothing was said.
-        on: Vec<When> = vec![When::RateLimit, When::ServerError, When::Timeout, When::Unavailable, When::ContextLength];
-        /// Whether a model may be asked more than once before the next is.
+        /// Failures after which the next target is tried, before the first output.
+        on: Vec<FallbackTrigger> = vec![FallbackTrigger::RateLimit, FallbackTrigger::ServerError, FallbackTrigger::Timeout, FallbackTrigger::Unavailable, FallbackTrigger::ContextLength];
+        /// Whether a target is retried before the next one is tried.
         retry: bool = true;
-        /// Whether models that are given a pause are passed over.
+        /// Whether targets with an open circuit breaker are skipped.
         breaker: bool = true;
     }
 }
 
-/// A model that answers for a name.
+/// A target of a route.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RouteTarget {
-    /// As a caller would ask for it.
+    /// The model name, as in a request.
     pub model: String,
-    /// How often it is asked first, beside the others.
+    /// The weight relative to the other targets.
     pub weight: Option<u32>,
 }
 
-/// More than anybody lists.
+/// The limits of a route.
 const MAX_TARGETS: usize = 16;
 const MAX_WEIGHT: u32 = 1_000_000;
 
-impl Value for RouteTarget {
+impl SettingType for RouteTarget {
     fn expects() -> String {
         "the name of a model, or `{ model, weight }`".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
-        let Content::Table(table) = &node.content else {
+    fn read(node: &ConfigValue) -> Option<Self> {
+        let ValueKind::Table(table) = &node.content else {
             return Some(Self { model: String::read(node)?, weight: None });
         };
         if table.keys().any(|key| !["model", "weight"].contains(&key.as_str())) {
@@ -86,38 +86,38 @@ impl Value for RouteTarget {
 }
 
 /// Reads `[[routes]]`, and `[fallbacks]`, which are routes that begin with their own name.
-pub(super) fn read(root: &Table, problems: &mut Vec<Problem>) -> Vec<Route> {
-    let mut routes = listed(root, problems);
-    routes.extend(fallbacks(root, problems));
+pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
+    let mut routes = listed(root, errors);
+    routes.extend(fallbacks(root, errors));
     for (at, route) in routes.iter().enumerate() {
         let name = route.model.as_deref().unwrap_or_default();
-        let is_same = |other: &Route| {
+        let is_same = |other: &RouteEntry| {
             other.model.as_ref().is_some_and(|model| model.eq_ignore_ascii_case(name))
         };
         if routes.iter().take(at).any(is_same) {
             let message = format!("`{}` has two routes", printable(name));
-            problems.push(Problem::new("routes", message));
+            errors.push(ConfigError::new("routes", message));
         }
     }
     routes
 }
 
-fn listed(root: &Table, problems: &mut Vec<Problem>) -> Vec<Route> {
+fn listed(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
     let Some(node) = root.get("routes") else { return Vec::new() };
-    let Content::List(items) = &node.content else {
+    let ValueKind::List(items) = &node.content else {
         let message = format!("expected a list of tables, found {}", node.kind());
-        problems.push(Problem::new("routes", message).source(node.source.clone()));
+        errors.push(ConfigError::new("routes", message).source(node.source.clone()));
         return Vec::new();
     };
     let mut routes = Vec::new();
     for (at, item) in items.iter().enumerate() {
         let path = format!("routes[{at}]");
-        let before = problems.len();
-        let route: Route = Reader::read(path.clone(), Some(item), problems);
+        let before = errors.len();
+        let route: RouteEntry = SectionReader::read(path.clone(), Some(item), errors);
         let mut demand = |key: &str, is_there: bool, message: &str| {
-            if !is_there && problems.len() == before {
-                let problem = Problem::new(format!("{path}.{key}"), message);
-                problems.push(problem.source(item.source.clone()));
+            if !is_there && errors.len() == before {
+                let error = ConfigError::new(format!("{path}.{key}"), message);
+                errors.push(error.source(item.source.clone()));
             }
         };
         demand("model", route.model.is_some(), "is needed");
@@ -128,11 +128,11 @@ fn listed(root: &Table, problems: &mut Vec<Problem>) -> Vec<Route> {
     routes
 }
 
-fn fallbacks(root: &Table, problems: &mut Vec<Problem>) -> Vec<Route> {
+fn fallbacks(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<RouteEntry> {
     let Some(node) = root.get("fallbacks") else { return Vec::new() };
-    let Content::Table(table) = &node.content else {
+    let ValueKind::Table(table) = &node.content else {
         let message = format!("expected a table, found {}", node.kind());
-        problems.push(Problem::new("fallbacks", message).source(node.source.clone()));
+        errors.push(ConfigError::new("fallbacks", message).source(node.source.clone()));
         return Vec::new();
     };
     let mut routes = Vec::new();
@@ -140,19 +140,19 @@ fn fallbacks(root: &Table, problems: &mut Vec<Problem>) -> Vec<Route> {
         let models = Vec::<String>::read(node).filter(|it| (1..MAX_TARGETS).contains(&it.len()));
         let Some(models) = models else {
             let message = "expected a list of one to 15 names of models";
-            let problem = Problem::new(format!("fallbacks.{}", printable(name)), message);
-            problems.push(problem.source(node.source.clone()));
+            let error = ConfigError::new(format!("fallbacks.{}", printable(name)), message);
+            errors.push(error.source(node.source.clone()));
             continue;
         };
         let target = |model| RouteTarget { model, weight: None };
         let targets = [name.clone()].into_iter().chain(models).map(target).collect();
-        routes.push(Route { model: Some(name.clone()), targets, ..Route::default() });
+        routes.push(RouteEntry { model: Some(name.clone()), targets, ..RouteEntry::default() });
     }
     routes
 }
 
-/// What the documentation says of `[fallbacks]`.
+/// The documentation of `[fallbacks]`.
 pub(super) const FALLBACKS: [&str; 2] = [
-    "Models that answer for a model that fails, in their order: `name = [\"model\", ..]`.",
-    "The same as a route of that name whose first target is the model itself.",
+    "Fallback models, in order of preference: `name = [\"model\", ..]`.",
+    "Equal to a route of that name whose first target is the model itself.",
 ];

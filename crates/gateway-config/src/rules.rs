@@ -1,70 +1,109 @@
-//! What settings demand of one another.
+//! Rules across settings.
 
 use super::{
-    Config, Url,
-    problem::Problem,
-    providers::{Kind, by_name, printable},
-    server::Auth,
-    state::Backend,
+    Config, ServiceUrl,
+    error::ConfigError,
+    providers::{KNOWN, ProviderKind, by_name, printable},
+    server::AuthMode,
+    state::StoreBackend,
+    suggestion::did_you_mean,
 };
 
-/// Notes everything that does not go together.
-pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
-    who_may_call(config, problems);
-    providers_exist(config, problems);
-    no_provider_is_ourselves(config, problems);
-    aliases_lead_somewhere(config, problems);
-    waits_nest(config, problems);
-    redis_has_an_address(config, problems);
-    operators_are_alone(config, problems);
+/// Reports settings that contradict one another.
+pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
+    who_may_call(config, errors);
+    providers_exist(config, errors);
+    no_provider_is_ourselves(config, errors);
+    aliases_lead_somewhere(config, errors);
+    waits_nest(config, errors);
+    redis_has_an_address(config, errors);
+    operators_are_alone(config, errors);
+    ports_differ(config, errors);
+    bursts_have_rates(config, errors);
 }
 
-/// Whoever makes keys can do anything: not over the network, and not without a token.
-fn operators_are_alone(config: &Config, problems: &mut Vec<Problem>) {
+/// Two listeners cannot share a port.
+fn ports_differ(config: &Config, errors: &mut Vec<ConfigError>) {
+    let port = config.server.port;
+    if config.server.health_port == Some(port) {
+        let message = format!("`{port}` is the port of the gateway itself; choose another");
+        errors.push(ConfigError::new("server.health_port", message));
+    }
+    let admin = config.admin.listen.map(|listen| listen.port());
+    if admin.is_some_and(|it| it == port || config.server.health_port == Some(it)) {
+        let message = "the port is already used by `server`; choose another";
+        errors.push(ConfigError::new("admin.listen", message));
+    }
+}
+
+/// A burst without a rate limits nothing.
+fn bursts_have_rates(config: &Config, errors: &mut Vec<ConfigError>) {
+    for client in &config.clients {
+        let models = client.limits.models.iter().map(|(_, limits)| limits);
+        for limits in [&client.limits].into_iter().chain(models) {
+            if limits.burst.is_some() && limits.requests_per_minute.is_none() {
+                let name = printable(&client.name);
+                let message = format!(
+                    "`burst` of client `{name}` has no effect without `requests_per_minute`; set both"
+                );
+                errors.push(ConfigError::new("clients", message));
+            }
+        }
+    }
+}
+
+/// The admin API can create keys: only on loopback, and only with a token.
+fn operators_are_alone(config: &Config, errors: &mut Vec<ConfigError>) {
     let Some(listen) = config.admin.listen else { return };
     if !listen.ip().is_loopback() {
-        problems.push(Problem::new("admin.listen", "has to be a loopback address"));
+        errors.push(ConfigError::new(
+            "admin.listen",
+            "must be a loopback address such as `127.0.0.1:8090`",
+        ));
     }
     if config.admin.token().is_none() {
-        let message = "say exactly one of `token` and `token_sha256` for operators to show";
-        problems.push(Problem::new("admin.token", message));
+        let message = "set exactly one of `token` and `token_sha256`";
+        errors.push(ConfigError::new("admin.token", message));
     }
 }
 
-/// An open gateway is found and used within hours.
-fn who_may_call(config: &Config, problems: &mut Vec<Problem>) {
-    // Operators can make keys later.
-    let keys_come = config.server.auth == Some(Auth::On) && config.admin.listen.is_some();
+/// A gateway without authentication must not listen on a public address by accident.
+fn who_may_call(config: &Config, errors: &mut Vec<ConfigError>) {
+    // Keys can be created later by the admin API.
+    let keys_come = config.server.auth == Some(AuthMode::On) && config.admin.listen.is_some();
     if !config.clients.is_empty() || keys_come {
         return;
     }
     let server = &config.server;
     let message = match server.auth {
-        Some(Auth::On) => "callers need a key, and there are none",
+        Some(AuthMode::On) => "callers need a key, and there are none",
         None if !server.host.is_loopback() => {
             "without keys for callers, only a loopback address is listened on"
         }
-        Some(Auth::Off) | None => return,
+        Some(AuthMode::Off) | None => return,
     };
     let key = if server.auth.is_some() { "server.auth" } else { "server.host" };
-    let advice = "; configure [[clients]] or LLM_GATEWAY_API_KEYS, or say LLM_GATEWAY_AUTH=off";
-    problems.push(Problem::new(key, format!("{message}{advice}")));
+    let advice = "; configure [[clients]] or LLM_GATEWAY_API_KEYS, or set LLM_GATEWAY_AUTH=off";
+    errors.push(ConfigError::new(key, format!("{message}{advice}")));
 }
 
-fn redis_has_an_address(config: &Config, problems: &mut Vec<Problem>) {
+fn redis_has_an_address(config: &Config, errors: &mut Vec<ConfigError>) {
     let store = &config.store;
-    if store.backend() == Backend::Redis && store.redis_url.is_none() {
-        let message = "is needed if the store is Redis";
-        problems.push(Problem::new("store.redis_url", message));
+    if store.backend() == StoreBackend::Redis && store.redis_url.is_none() {
+        let message = "is needed with the Redis backend; set REDIS_URL";
+        errors.push(ConfigError::new("store.redis_url", message));
     }
 }
 
-fn providers_exist(config: &Config, problems: &mut Vec<Problem>) {
+fn providers_exist(config: &Config, errors: &mut Vec<ConfigError>) {
     let mut demand = |key: String, provider: Option<&String>| {
         let Some(name) = provider.map(|name| name.to_lowercase()) else { return };
         if by_name(&name).is_none() && !config.providers.contains_key(&name) {
-            let message = format!("there is no provider `{}`", printable(&name));
-            problems.push(Problem::new(key, message));
+            let known = KNOWN.iter().map(|known| known.name);
+            let meant =
+                did_you_mean(&name, known.chain(config.providers.keys().map(String::as_str)));
+            let message = format!("there is no provider `{}`{meant}", printable(&name));
+            errors.push(ConfigError::new(key, message));
         }
     };
     let default = config.routing.default_provider.as_ref();
@@ -74,26 +113,29 @@ fn providers_exist(config: &Config, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Programs that call the gateway are told of it by `OPENAI_BASE_URL`; the gateway, started among
-/// them, must not call itself.
-fn no_provider_is_ourselves(config: &Config, problems: &mut Vec<Problem>) {
+/// Applications find the gateway by `OPENAI_BASE_URL`; a gateway started with the same variables must
+/// not call itself.
+fn no_provider_is_ourselves(config: &Config, errors: &mut Vec<ConfigError>) {
     for (name, provider) in &config.providers {
-        let Some((host, port)) = provider.base_url.as_ref().map(Url::authority) else {
+        let Some((host, port)) = provider.base_url.as_ref().map(ServiceUrl::authority) else {
             continue;
         };
         let address: Option<std::net::IpAddr> =
             host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         let local = host == "localhost" || address.is_some_and(|it| it.is_loopback());
         let here = local || address.is_some_and(|it| it == config.server.host);
-        if here && port == config.server.port && provider.kind_of(name) != Kind::Fake {
+        if here && port == config.server.port && provider.kind_of(name) != ProviderKind::Fake {
             let key = format!("providers.{name}.base_url");
-            problems.push(Problem::new(key, "is the address of this gateway"));
+            errors.push(ConfigError::new(
+                key,
+                "is the address of this gateway; set the address of the provider",
+            ));
         }
     }
 }
 
-/// Follows every alias as routing will.
-fn aliases_lead_somewhere(config: &Config, problems: &mut Vec<Problem>) {
+/// Follows every alias as routing does.
+fn aliases_lead_somewhere(config: &Config, errors: &mut Vec<ConfigError>) {
     for (name, model) in &config.aliases {
         let mut seen = vec![name];
         let mut model = model;
@@ -102,14 +144,17 @@ fn aliases_lead_somewhere(config: &Config, problems: &mut Vec<Problem>) {
             model = next;
             if seen.len() > gateway_core::MAX_ALIASES {
                 let key = format!("aliases.{}", printable(name));
-                problems.push(Problem::new(key, "leads round in circles, or too far"));
+                errors.push(ConfigError::new(
+                    key,
+                    "is a circular alias, or a chain that is too long",
+                ));
                 break;
             }
         }
     }
 }
 
-fn waits_nest(config: &Config, problems: &mut Vec<Problem>) {
+fn waits_nest(config: &Config, errors: &mut Vec<ConfigError>) {
     let waits = &config.timeouts;
     let pairs = [
         (("timeouts.connect", waits.connect), ("timeouts.total", waits.total)),
@@ -119,7 +164,10 @@ fn waits_nest(config: &Config, problems: &mut Vec<Problem>) {
     ];
     for ((short, inner), (long, outer)) in pairs {
         if inner > outer {
-            problems.push(Problem::new(short, format!("is longer than {long}")));
+            errors.push(ConfigError::new(
+                short,
+                format!("is longer than {long}; shorten it or raise {long}"),
+            ));
         }
     }
 }

@@ -2,140 +2,199 @@
 //! is shown, and its rows of the documentation.
 
 use super::{
-    node::{Content, Node, Table},
-    problem::Problem,
-    value::Value,
+    error::ConfigError,
+    names::{nested, sections},
+    providers::printable,
+    raw_value::{ConfigValue, Table, ValueKind, ValueSource},
+    suggestion::did_you_mean,
+    value::SettingType,
 };
 use std::ops::RangeInclusive;
 
-/// What the documentation says of a setting.
+/// The documentation of a setting.
 #[derive(Clone, Debug)]
-pub(super) struct Field {
-    /// The last part of its key.
+pub(super) struct SettingDescription {
+    /// The last part of the key.
     pub(super) name: &'static str,
-    /// Short names of its variable, which need the prefix `LLM_GATEWAY_`.
+    /// Short variable names that need the prefix `LLM_GATEWAY_`.
     pub(super) prefixed: &'static [&'static str],
-    /// Short names of its variable, which count with and without the prefix.
+    /// Short variable names that work with and without the prefix.
     pub(super) bare: &'static [&'static str],
-    /// What to write.
+    /// The description of valid values.
     pub(super) expects: String,
-    /// What counts if nothing is written, as TOML.
+    /// The default as TOML.
     pub(super) default: Option<String>,
-    /// What it does.
+    /// The description.
     pub(super) meaning: Vec<&'static str>,
 }
 
 /// A table of settings.
 pub(super) trait Section: Sized {
-    /// What the section is for.
+    /// Returns the description of the section.
     fn about() -> Vec<&'static str>;
 
-    /// Its settings.
-    fn fields() -> Vec<Field>;
+    /// Returns the settings of the section.
+    fn fields() -> Vec<SettingDescription>;
 
-    /// Reads it; what is wrong is noted, and the default taken instead.
-    fn read(reader: &mut Reader<'_>) -> Self;
+    /// Reads the section; wrong settings are reported and replaced by their defaults.
+    fn read(reader: &mut SectionReader<'_>) -> Self;
 
-    /// Its settings as TOML, secrets hidden.
-    fn show(&self) -> Vec<Shown>;
+    /// Returns the settings for display.
+    fn show(&self) -> Vec<DisplayedSetting>;
 }
 
-/// A setting as it is shown.
+/// A setting for display.
 #[derive(Clone, Debug)]
-pub(super) struct Shown {
-    /// The last part of its key.
+pub(super) struct DisplayedSetting {
+    /// The last part of the key.
     pub(super) name: String,
-    /// Its value as TOML, secrets hidden.
+    /// The value as TOML, secrets hidden.
     pub(super) value: Option<String>,
-    /// Differs if the value does. Never shown.
-    pub(super) mark: Option<String>,
+    /// A text that differs if the value does. Never displayed.
+    pub(super) fingerprint: Option<String>,
 }
 
-impl Shown {
-    /// A setting without secrets.
+impl DisplayedSetting {
+    /// Creates a setting without secrets.
     pub(super) fn plain(name: impl Into<String>, value: Option<String>) -> Self {
-        Self { name: name.into(), mark: value.clone(), value }
+        Self { name: name.into(), fingerprint: value.clone(), value }
     }
 }
 
-/// Reads the settings of one table.
+/// A reader of the settings of one table.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(super) struct SectionReader<'a> {
     path: String,
     table: Option<&'a Table>,
-    problems: &'a mut Vec<Problem>,
+    errors: &'a mut Vec<ConfigError>,
 }
 
-impl<'a> Reader<'a> {
-    /// Reads `S` at `path`.
+impl<'a> SectionReader<'a> {
+    /// Reads the section `S` at `path`.
     pub(super) fn read<S: Section>(
         path: String,
-        node: Option<&'a Node>,
-        problems: &'a mut Vec<Problem>,
+        node: Option<&'a ConfigValue>,
+        errors: &'a mut Vec<ConfigError>,
     ) -> S {
         let table = match node.map(|node| (&node.content, node)) {
-            Some((Content::Table(table), _)) => Some(table),
+            Some((ValueKind::Table(table), _)) => Some(table),
             Some((_, node)) => {
                 let message = format!("expected a table, found {}", node.kind());
-                problems.push(Problem::new(&path, message).source(node.source.clone()));
+                errors.push(ConfigError::new(&path, message).source(node.source.clone()));
                 None
             }
             None => None,
         };
-        let mut reader = Reader { path, table, problems };
+        let mut reader = SectionReader { path, table, errors };
         let section = S::read(&mut reader);
         reader.refuse_unknown(&S::fields());
         section
     }
 
-    /// A setting, or its default.
-    pub(super) fn field<T: Value>(&mut self, name: &str, default: T) -> T {
-        let Some(node) = self.table.and_then(|table| table.get(name)) else { return default };
-        if node.text().is_some_and(str::is_empty) {
-            return default;
-        }
+    /// Reads a setting, or returns its default.
+    pub(super) fn field<T: SettingType>(&mut self, name: &str, default: T) -> T {
+        let Some(node) = self.written(name) else { return default };
         T::read(node).unwrap_or_else(|| {
-            self.refuse(name, node, &T::expects());
+            self.refuse::<T>(name, node, &T::expects());
             default
         })
     }
 
-    /// A setting within a range, or its default.
-    pub(super) fn within<T: Value + PartialOrd>(
+    /// Reads a setting within a range, or returns its default.
+    pub(super) fn within<T: SettingType + PartialOrd>(
         &mut self,
         name: &str,
         default: T,
         range: &RangeInclusive<T>,
     ) -> T {
-        let Some(node) = self.table.and_then(|table| table.get(name)) else { return default };
-        if node.text().is_some_and(str::is_empty) {
-            return default;
-        }
+        let Some(node) = self.written(name) else { return default };
         T::read(node).filter(|value| range.contains(value)).unwrap_or_else(|| {
-            self.refuse(name, node, &expects_within(range));
+            self.refuse::<T>(name, node, &expects_within(range));
             default
         })
     }
 
-    fn refuse(&mut self, name: &str, node: &Node, expected: &str) {
-        let message = format!("expected {expected}; found {}", node.kind());
-        let problem = Problem::new(format!("{}.{name}", self.path), message);
-        self.problems.push(problem.source(node.source.clone()));
+    /// Returns the written value of a setting. Reports references to variables.
+    fn written(&mut self, name: &str) -> Option<&'a ConfigValue> {
+        let node = self.table.and_then(|table| table.get(name))?;
+        if node.text().is_some_and(str::is_empty) {
+            return None;
+        }
+        let Some(variable) = reference(node) else { return Some(node) };
+        let key = format!("{}.{name}", self.path);
+        let by_name = ["api_key", "api_keys", "key"].contains(&name) && self.path != "auth";
+        let remedy = match name.strip_suffix('s') {
+            Some(one) if by_name => format!("write `{one}_envs = [\"{variable}\"]`"),
+            _ if by_name => format!("write `{name}_env = \"{variable}\"`"),
+            _ if key.contains('[') => "write the value itself".to_owned(),
+            _ => format!("write the value itself, or set the variable {}", nested(&key)),
+        };
+        let message =
+            format!("references to variables such as `{variable}` are not expanded; {remedy}");
+        self.errors.push(ConfigError::new(key, message).source(node.source.clone()));
+        None
     }
 
-    fn refuse_unknown(self, fields: &[Field]) {
+    fn refuse<T: SettingType>(&mut self, name: &str, node: &ConfigValue, expected: &str) {
+        let found = if T::is_secret() { node.kind().to_owned() } else { node.describe() };
+        let meant = node
+            .text()
+            .map_or_else(String::new, |text| did_you_mean(text, T::words().iter().copied()));
+        let message = format!("expected {expected}; found {found}{meant}");
+        let error = ConfigError::new(format!("{}.{name}", self.path), message);
+        self.errors.push(error.source(node.source.clone()));
+    }
+
+    fn refuse_unknown(self, fields: &[SettingDescription]) {
         for (key, node) in self.table.into_iter().flatten() {
-            if fields.iter().all(|field| field.name != key) {
-                let key: String = key.chars().take(64).flat_map(char::escape_debug).collect();
-                let problem = Problem::new(format!("{}.{key}", self.path), "no such setting");
-                self.problems.push(problem.source(node.source.clone()));
+            if fields.iter().any(|field| field.name == key) {
+                continue;
             }
+            let names = || fields.iter().map(|field| field.name);
+            let elsewhere = || {
+                let mut all = sections().into_iter();
+                let (section, _) =
+                    all.find(|(_, fields)| fields.iter().any(|it| it.name == key))?;
+                Some(format!("; did you mean `{section}.{key}`?"))
+            };
+            let remedy = match did_you_mean(key, names()) {
+                none if none.is_empty() => elsewhere().unwrap_or_else(|| {
+                    format!("; known settings: {}", names().collect::<Vec<_>>().join(", "))
+                }),
+                meant => meant,
+            };
+            let message = format!("unknown setting{remedy}");
+            let error = ConfigError::new(format!("{}.{}", self.path, printable(key)), message);
+            self.errors.push(error.source(node.source.clone()));
         }
     }
 }
 
-/// What to write for a setting within a range.
-pub(super) fn expects_within<T: Value>(range: &RangeInclusive<T>) -> String {
+/// The name of the variable that a text of the file refers to as other programs do:
+/// `os.environ/NAME`, `${NAME}`, `$NAME`, `env:NAME`, `{{ env.NAME }}`.
+fn reference(node: &ConfigValue) -> Option<String> {
+    match &node.content {
+        ValueKind::List(items) => return items.iter().find_map(reference),
+        ValueKind::Table(table) => return table.values().find_map(reference),
+        ValueKind::Text(_) | ValueKind::Integer(_) | ValueKind::Decimal(_) | ValueKind::Flag(_) => {
+        }
+    }
+    let text = node.text().filter(|_| matches!(node.source, ValueSource::File(_)))?;
+    let braced = |open: &str, close: &str| text.strip_prefix(open)?.strip_suffix(close);
+    let name = text
+        .strip_prefix("os.environ/")
+        .or_else(|| text.strip_prefix("env:"))
+        .or_else(|| text.strip_prefix("env."))
+        .or_else(|| braced("${", "}"))
+        .or_else(|| braced("{{", "}}").map(|it| it.trim().trim_start_matches("env.")))
+        .or_else(|| text.strip_prefix('$'))?;
+    let is_name = name.len() >= 2
+        && name.bytes().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || it == b'_');
+    is_name.then(|| name.to_owned())
+}
+
+/// Describes the valid values of a setting within a range.
+pub(super) fn expects_within<T: SettingType>(range: &RangeInclusive<T>) -> String {
     let shown = |value: &T| value.show().unwrap_or_default().replace('"', "`");
     format!("{}, from {} to {}", T::expects(), shown(range.start()), shown(range.end()))
 }
@@ -148,7 +207,7 @@ macro_rules! section {
     (@read $reader:ident $field:ident $default:expr, $range:expr) => {
         $reader.within(stringify!($field), $default, &$range)
     };
-    (@expects $type:ty) => { <$type as $crate::value::Value>::expects() };
+    (@expects $type:ty) => { <$type as $crate::value::SettingType>::expects() };
     (@expects $type:ty, $range:expr) => { $crate::section::expects_within::<$type>(&$range) };
     (@names) => { &[] };
     (@names $names:expr) => { &$names };
@@ -176,14 +235,25 @@ macro_rules! section {
             }
         }
 
+        /// Two sections are equal if all of their settings are, secrets included.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                use $crate::section::Section as _;
+                let settings = |it: &Self| -> Vec<_> {
+                    it.show().into_iter().map(|setting| setting.fingerprint).collect()
+                };
+                settings(self) == settings(other)
+            }
+        }
+
         impl $crate::section::Section for $name {
             fn about() -> Vec<&'static str> {
                 vec![$($about.trim_ascii()),+]
             }
 
-            fn fields() -> Vec<$crate::section::Field> {
-                use $crate::{section::Field, value::Value};
-                vec![$( Field {
+            fn fields() -> Vec<$crate::section::SettingDescription> {
+                use $crate::{section::SettingDescription, value::SettingType};
+                vec![$( SettingDescription {
                     name: stringify!($field),
                     prefixed: section!(@names $($prefixed)?),
                     bare: section!(@names $($bare)?),
@@ -193,16 +263,16 @@ macro_rules! section {
                 }, )+]
             }
 
-            fn read(reader: &mut $crate::section::Reader<'_>) -> Self {
+            fn read(reader: &mut $crate::section::SectionReader<'_>) -> Self {
                 Self { $( $field: section!(@read reader $field $default $(, $range)?), )+ }
             }
 
-            fn show(&self) -> Vec<$crate::section::Shown> {
-                use $crate::{section::Shown, value::Value};
-                vec![$( Shown {
+            fn show(&self) -> Vec<$crate::section::DisplayedSetting> {
+                use $crate::{section::DisplayedSetting, value::SettingType};
+                vec![$( DisplayedSetting {
                     name: stringify!($field).to_owned(),
                     value: self.$field.show(),
-                    mark: self.$field.mark(),
+                    fingerprint: self.$field.fingerprint(),
                 }, )+]
             }
         }

@@ -1,13 +1,13 @@
 //! Settings of the process itself: where it listens, how long it waits, what it logs.
 
 use super::{
-    network::{Network, Origin},
+    network::{CorsOrigin, IpNetwork},
     section::section,
-    value::{Value, choice},
+    value::{SettingType, choice},
 };
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-/// A day, above every wait that makes sense.
+/// The longest timeout that can be set.
 const DAY: Duration = seconds(24 * 60 * 60);
 const INSTANT: Duration = Duration::ZERO;
 const MOMENT: Duration = Duration::from_millis(1);
@@ -17,39 +17,39 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 choice! {
-    /// Where the gateway runs.
-    Environment {
-        /// On a developer's machine.
+    /// The deployment environment.
+    DeploymentEnvironment {
+        /// Local development.
         Development = "development";
-        /// In an automated test.
+        /// Automated tests.
         Test = "test";
-        /// Where releases are tried.
+        /// Staging.
         Staging = "staging";
-        /// Where it counts.
+        /// Production.
         Production = "production";
     }
 }
 
 choice! {
-    /// Whether callers need a key.
-    Auth {
-        /// They do.
+    /// Client authentication.
+    AuthMode {
+        /// Callers need a key.
         On = "on" | "true";
-        /// Whoever reaches the port may use it.
+        /// Callers need no key.
         Off = "off" | "false";
     }
 }
 
 choice! {
-    /// How much is logged.
-    Level {
-        /// Only what needs somebody's attention.
+    /// The log level.
+    LogVerbosity {
+        /// Errors that need attention.
         Error = "error" | "critical" | "fatal";
-        /// Also what may need it soon.
+        /// Also warnings.
         Warn = "warn" | "warning";
-        /// Also what an operator likes to know.
+        /// Also normal operation.
         Info = "info";
-        /// Also what a developer likes to know.
+        /// Also debugging information.
         Debug = "debug";
         /// Everything.
         Trace = "trace";
@@ -57,20 +57,20 @@ choice! {
 }
 
 choice! {
-    /// How it is logged.
-    Format {
-        /// One JSON object a line.
+    /// The log format.
+    LogOutput {
+        /// One JSON object per line.
         Json = "json";
-        /// For eyes.
+        /// Readable text.
         Pretty = "pretty" | "text";
     }
 }
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Size(pub usize);
+pub struct ByteSize(pub usize);
 
-/// The units of sizes, the longer first.
+/// The units of sizes, longer names first.
 const SIZES: [(&str, usize); 7] = [
     ("kib", 1 << 10),
     ("mib", 1 << 20),
@@ -81,12 +81,12 @@ const SIZES: [(&str, usize); 7] = [
     ("b", 1),
 ];
 
-impl Value for Size {
+impl SettingType for ByteSize {
     fn expects() -> String {
         "a size such as `10MiB`".to_owned()
     }
 
-    fn read(node: &super::node::Node) -> Option<Self> {
+    fn read(node: &super::raw_value::ConfigValue) -> Option<Self> {
         let Some(text) = node.text() else { return usize::read(node).map(Self) };
         let text = text.to_lowercase();
         let unit = SIZES.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
@@ -107,115 +107,115 @@ impl Value for Size {
 }
 
 section! {
-    /// Where the gateway listens and what it takes.
-    pub Server {
-        /// The address to listen on.
-        /// On any other than a loopback address, the gateway starts only with client keys, or with `auth = "off"` said.
+    /// The listener and its limits.
+    pub ServerSection {
+        /// Address to listen on.
+        /// On an address other than loopback, client keys or `auth = "off"` are required.
         host: IpAddr = IpAddr::from([127, 0, 0, 1]), prefixed ["HOST"];
-        /// The port to listen on.
+        /// Port to listen on.
         port: u16 = 8080, within 1..=65535, prefixed ["PORT"];
-        /// A port on the same address for `/health`, `/live`, `/ready` and `/metrics` alone, which a thread of its own answers however busy the gateway is.
+        /// Additional port for `/health`, `/live`, `/ready` and `/metrics`, served by a thread of its own under any load. Default: none.
         health_port: Option<u16> = None, prefixed ["HEALTH_PORT"];
-        /// Where the gateway runs.
-        environment: Environment = Environment::Development, prefixed ["ENV", "ENVIRONMENT"];
-        /// The directory of everything that the gateway keeps.
+        /// Deployment environment.
+        environment: DeploymentEnvironment = DeploymentEnvironment::Development, prefixed ["ENV", "ENVIRONMENT"];
+        /// Data directory.
         data_dir: PathBuf = "./data".into(), prefixed ["DATA_DIR"];
         /// Whether callers need a key.
-        /// If it is not said: on if there are clients, off if not.
-        auth: Option<Auth> = None, prefixed ["AUTH"];
-        /// Origins from which browsers may call; `*` for any.
-        /// If there are none: in development any, but `/mcp` only from this machine; elsewhere none.
-        cors_origins: Vec<Origin> = Vec::new(), bare ["CORS_ORIGINS"];
-        /// Networks of proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
-        trusted_proxies: Vec<Network> = Vec::new(), prefixed ["TRUSTED_PROXIES"];
-        /// The largest body of a request.
-        max_body_bytes: Size = Size(10 << 20), within Size(1 << 10)..=Size(1 << 30), prefixed ["MAX_BODY_BYTES"];
-        /// How deep the JSON of a request may be nested.
+        /// Default: on if there are clients, else off.
+        auth: Option<AuthMode> = None, prefixed ["AUTH"];
+        /// Allowed CORS origins; `*` for any.
+        /// Default: in development any (`/mcp` only from this machine), else none.
+        cors_origins: Vec<CorsOrigin> = Vec::new(), bare ["CORS_ORIGINS"];
+        /// Networks of trusted proxies. `Forwarded` and `X-Forwarded-For` are ignored from any other address.
+        trusted_proxies: Vec<IpNetwork> = Vec::new(), prefixed ["TRUSTED_PROXIES"];
+        /// Maximum size of a request body.
+        max_body_bytes: ByteSize = ByteSize(10 << 20), within ByteSize(1 << 10)..=ByteSize(1 << 30), prefixed ["MAX_BODY_BYTES"];
+        /// Maximum nesting depth of JSON in a request.
         max_json_depth: usize = 64, within 8..=128;
-        /// How many connections are served at once; above, callers are answered 503.
-        /// If it is not said: 45 % of the number of files that the process may open.
+        /// Maximum number of connections; above, callers receive 503.
+        /// Default: 45 % of the process's limit of open files.
         max_connections: Option<usize> = None, prefixed ["MAX_CONNECTIONS"];
-        /// The receive buffer that the system has for each connection to an upstream; it bounds what is held of an answer whose caller does not read.
-        /// Linux reserves twice as much, and no more than `net.core.rmem_max`.
-        upstream_receive_buffer: Size = Size(128 << 10), within Size(8 << 10)..=Size(16 << 20);
-        /// Whether `/docs` answers, a reader of the API's description.
-        /// If it is not said: everywhere but in production.
+        /// Receive buffer of each upstream connection; bounds what is held of a response whose caller does not read.
+        /// Linux reserves twice as much, and at most `net.core.rmem_max`.
+        upstream_receive_buffer: ByteSize = ByteSize(128 << 10), within ByteSize(8 << 10)..=ByteSize(16 << 20);
+        /// Whether the interactive API reference is served at `/docs`.
+        /// Default: on except in production.
         docs: Option<bool> = None, prefixed ["DOCS_ENABLED"];
-        /// After a signal to stop, how long new connections are still taken while `/health/ready` already says 503.
+        /// Time after `SIGTERM` during which connections are still accepted while `/health/ready` answers 503.
         drain_delay: Duration = seconds(5), within INSTANT..=DAY, prefixed ["DRAIN_DELAY"];
-        /// After a signal to stop, how long answers have to end, the delay included.
-        /// Two seconds before, streams are told that the server is shutting down.
+        /// Time limit of the graceful shutdown, including `drain_delay`.
+        /// Two seconds before its end, running streams end with an error.
         drain_timeout: Duration = seconds(28), within INSTANT..=DAY, prefixed ["DRAIN_TIMEOUT"];
     }
 }
 
 section! {
-    /// How long the gateway waits.
-    pub Timeouts {
-        /// For a connection to an upstream, TLS included; and for the head of an answer, once it has begun.
+    /// Timeouts.
+    pub TimeoutsSection {
+        /// Connecting to an upstream, including TLS; also the rest of a response head after its first byte.
         connect: Duration = seconds(3), within MOMENT..=DAY;
-        /// For the head of an upstream's answer.
+        /// The upstream's response head.
         first_byte: Duration = seconds(60), within MOMENT..=DAY;
-        /// For the first content of a streamed answer, after its head.
+        /// The first content of a streamed response, after its head.
         first_token: Duration = seconds(120), within MOMENT..=DAY;
-        /// For more content of a streamed answer.
+        /// The next content of a streamed response.
         idle: Duration = seconds(90), within MOMENT..=DAY;
-        /// For the end of a streamed answer.
+        /// A whole streamed response.
         stream_total: Duration = seconds(30 * 60), within MOMENT..=DAY;
-        /// For the end of an answer that is not streamed.
+        /// A whole response that is not streamed.
         total: Duration = seconds(590), within MOMENT..=DAY;
-        /// After so much silence of the upstream, a streaming caller is sent a comment.
+        /// Interval of keep-alive comments to streaming callers while the upstream is silent.
         keep_alive_comment: Duration = seconds(15), within MOMENT..=DAY;
-        /// How long the head of a streamed answer is held back, so that a failure can still have its own status.
+        /// Maximum time for which the head of a streamed response is held back, so that an early failure has its own status.
         head_hold: Duration = seconds(10), within INSTANT..=DAY;
-        /// For a caller to take more of an answer.
+        /// A caller accepting more of a response.
         client_write: Duration = seconds(30), within MOMENT..=DAY;
-        /// For the whole body of a request.
+        /// A whole request body.
         body: Duration = seconds(60), within MOMENT..=DAY;
-        /// For the first byte of a connection, and for the head of a request from its first byte.
+        /// The first byte of a connection, and a request head from its first byte.
         header: Duration = seconds(10), within MOMENT..=DAY;
-        /// For the next request of a connection.
+        /// An idle connection.
         idle_connection: Duration = seconds(75), within MOMENT..=DAY;
     }
 }
 
 section! {
-    /// What is logged, to the standard output.
-    pub Log {
-        /// How much.
-        level: Level = Level::Info, bare ["LOG_LEVEL"];
-        /// How.
-        /// If it is not said: `pretty` on a terminal, `json` elsewhere.
-        format: Option<Format> = None, prefixed ["LOG_FORMAT"];
+    /// The log, on standard output.
+    pub LogSection {
+        /// Log level.
+        level: LogVerbosity = LogVerbosity::Info, bare ["LOG_LEVEL"];
+        /// Log format.
+        /// Default: `pretty` on a terminal, else `json`.
+        format: Option<LogOutput> = None, prefixed ["LOG_FORMAT"];
     }
 }
 
 section! {
-    /// What is measured.
-    pub Metrics {
-        /// Whether `/metrics` answers.
+    /// Metrics.
+    pub MetricsSection {
+        /// Whether `/metrics` is served.
         enabled: bool = true, bare ["METRICS_ENABLED"];
     }
 }
 
 section! {
-    /// The page for operators, at `/console`.
-    pub Console {
-        /// Whether it answers.
-        /// What it shows takes a client's key, if callers need one, and is what that client's tenant may see.
-        /// If it is not said: only on a loopback address.
+    /// The web console, at `/console`.
+    pub ConsoleSection {
+        /// Whether the console is served.
+        /// If callers need keys, it asks for a client key and shows the data of that client's tenant.
+        /// Default: only on a loopback address.
         enabled: Option<bool> = None, prefixed ["CONSOLE_ENABLED"];
     }
 }
 
 section! {
-    /// Who gets a request.
-    pub Routing {
-        /// The provider of models that nobody claims; without one they are not found.
+    /// Routing.
+    pub RoutingSection {
+        /// Provider of unknown models. Default: unknown models are not found.
         default_provider: Option<String> = None, bare ["DEFAULT_PROVIDER"];
-        /// The model of requests that name none.
+        /// Model of requests without a model.
         default_model: Option<String> = None, bare ["DEFAULT_MODEL"];
-        /// Whether a request is refused if its translation would lose something, instead of naming it in `x-gateway-dropped`.
+        /// Whether requests with parameters that a translation would drop are refused, instead of naming them in `x-gateway-dropped`.
         strict: bool = false, prefixed ["STRICT"];
     }
 }
@@ -223,12 +223,13 @@ section! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::{Content, Node, Source};
+    use crate::raw_value::{ConfigValue, ValueKind, ValueSource};
 
     #[track_caller]
     fn check(text: &str, expected: Option<(usize, &str)>) {
-        let content = Content::Text(text.to_owned());
-        let size = Size::read(&Node { content, source: Source::Variable("X".into()) });
+        let content = ValueKind::Text(text.to_owned());
+        let size =
+            ByteSize::read(&ConfigValue { content, source: ValueSource::Variable("X".into()) });
         let shown = size.and_then(|size| Some((size.0, size.show()?)));
         let expected = expected.map(|(bytes, shown)| (bytes, shown.to_owned()));
         assert_eq!(shown, expected, "{text}");

@@ -1,14 +1,14 @@
-//! The configuration that counts, for an operator to read.
+//! The effective configuration as TOML.
 
 use super::{
     Config,
-    node::{Content, Node, Source, Table},
-    section::{Section, Shown},
+    raw_value::{ConfigValue, Table, ValueKind, ValueSource},
+    section::{DisplayedSetting, Section},
     value::quoted,
 };
 use std::{collections::BTreeMap, fmt::Write};
 
-/// Where every setting was written, by key.
+/// Returns the source of every written setting, by key.
 pub(super) fn origins(root: &Table) -> BTreeMap<String, String> {
     let mut origins = BTreeMap::new();
     for (key, node) in root {
@@ -17,22 +17,22 @@ pub(super) fn origins(root: &Table) -> BTreeMap<String, String> {
     origins
 }
 
-fn gather(key: String, node: &Node, origins: &mut BTreeMap<String, String>) {
-    if let Content::Table(table) = &node.content {
+fn gather(key: String, node: &ConfigValue, origins: &mut BTreeMap<String, String>) {
+    if let ValueKind::Table(table) = &node.content {
         for (part, node) in table {
             gather(format!("{key}.{part}"), node, origins);
         }
     }
-    let (Source::File(name) | Source::Variable(name)) = &node.source;
+    let (ValueSource::File(name) | ValueSource::Variable(name)) = &node.source;
     origins.insert(key, name.to_string());
 }
 
-/// The whole configuration as TOML.
+/// Returns the whole configuration as TOML.
 pub(super) fn config(config: &Config) -> String {
     let mut out = String::new();
     tables(config, |header, path, rows| {
         let _ = writeln!(out, "[{header}]");
-        for Shown { name, value, .. } in rows {
+        for DisplayedSetting { name, value, .. } in rows {
             let origin = config.origins.get(&format!("{path}.{name}"));
             let origin = origin.map(|origin| format!("  # {origin}")).unwrap_or_default();
             let _ = match value {
@@ -45,7 +45,7 @@ pub(super) fn config(config: &Config) -> String {
     out
 }
 
-/// The value of the setting `key`, as TOML, if somebody wrote it; a default is nobody's.
+/// Returns the value of the setting `key` as TOML, if it is written anywhere.
 pub(super) fn written(config: &Config, key: &str) -> Option<String> {
     config.origins.get(key)?;
     let (wanted, name) = key.rsplit_once('.')?;
@@ -58,8 +58,8 @@ pub(super) fn written(config: &Config, key: &str) -> Option<String> {
     value
 }
 
-/// Calls `table` for each table: its head, what its keys begin with, its settings.
-pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Shown>)) {
+/// Calls `table` for each table with its header, the prefix of its keys and its settings.
+pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<DisplayedSetting>)) {
     table("server", "server", config.server.show());
     table("timeouts", "timeouts", config.timeouts.show());
     table("routing", "routing", config.routing.show());
@@ -79,7 +79,8 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
     table("tracing", "tracing", config.tracing.show());
     table("lifecycle", "lifecycle", config.lifecycle.show());
     for client in &config.clients {
-        let rows = client.show().into_iter().map(|(name, value)| Shown::plain(name, value));
+        let rows =
+            client.show().into_iter().map(|(name, value)| DisplayedSetting::plain(name, value));
         table("[clients]", &format!("clients.{}", client.name), rows.collect());
     }
     for (name, provider) in &config.providers {
@@ -105,6 +106,7 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Show
         table("[routes]", &format!("routes.{name}"), route.show());
     }
     let aliases = config.aliases.iter();
-    let aliases = aliases.map(|(name, model)| Shown::plain(quoted(name), Some(quoted(model))));
+    let aliases =
+        aliases.map(|(name, model)| DisplayedSetting::plain(quoted(name), Some(quoted(model))));
     table("aliases", "aliases", aliases.collect());
 }

@@ -1,35 +1,36 @@
-//! Where the configuration comes from, so that it can be read again.
+//! The source of the configuration, for the start and for reloads.
 
-use super::{Config, Environment, Problem, Problems, USUAL_FILE};
+use super::{Config, ConfigError, ConfigErrors, Environment, USUAL_FILE};
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// A file and variables.
+/// The file and the environment variables.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct ConfigSource {
     path: PathBuf,
-    /// Somebody named the file: then it has to be there.
+    /// Whether the file is named explicitly and must exist.
     named: bool,
     env: Environment,
-    check: Check,
+    check: ConfigCheck,
 }
 
-/// Notes what of a configuration cannot be built, beside what has been noted.
-pub type Check = fn(&Config, &mut Vec<Problem>);
+/// A check that reports what cannot be built, given the errors found so far.
+pub type ConfigCheck = fn(&Config, &mut Vec<ConfigError>);
 
-/// A configuration, and the text of the file it was read from, if there was one.
+/// A configuration and the text of its file, if there is one.
 #[derive(Clone, Debug)]
-pub struct Loaded {
-    /// What counts.
+pub struct LoadedConfig {
+    /// The configuration.
     pub config: Config,
-    /// What the file said.
+    /// The text of the file.
     pub text: Option<String>,
 }
 
-impl Source {
-    /// The file at `path`, or the one that `LLM_GATEWAY_CONFIG` names, or `gateway.toml`; and `env`.
+impl ConfigSource {
+    /// Creates a source of `env` and the file at `path`, or the one that `LLM_GATEWAY_CONFIG` names, or
+    /// `gateway.toml`.
     pub fn new(path: Option<&Path>, env: Environment) -> Self {
         let named =
             path.map(Path::to_owned).or_else(|| env.get("LLM_GATEWAY_CONFIG").map(PathBuf::from));
@@ -41,45 +42,47 @@ impl Source {
         }
     }
 
-    /// The same, and what `check` notes is wrong too.
+    /// Adds a check that every configuration must pass.
     #[must_use]
-    pub fn checked_by(self, check: Check) -> Self {
+    pub fn checked_by(self, check: ConfigCheck) -> Self {
         Self { check, ..self }
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads it, or says everything that is wrong.
-    pub fn load(&self) -> Result<Loaded, Problems> {
+    /// Reads the configuration.
+    pub fn load(&self) -> Result<LoadedConfig, ConfigErrors> {
         match std::fs::read_to_string(&self.path) {
             Ok(text) => self.parse(&text),
-            Err(error) if !self.named && error.kind() == io::ErrorKind::NotFound => Ok(Loaded {
-                config: Config::parse_checked(None, &self.env, self.check)?,
-                text: None,
-            }),
+            Err(error) if !self.named && error.kind() == io::ErrorKind::NotFound => {
+                Ok(LoadedConfig {
+                    config: Config::parse_checked(None, &self.env, self.check)?,
+                    text: None,
+                })
+            }
             Err(error) => {
                 let name = self.path.to_string_lossy();
-                let unreadable = Problem::new(name, format!("cannot be read: {error}"));
+                let unreadable = ConfigError::new(name, format!("cannot be read: {error}"));
                 // What the variables say may be wrong as well.
-                let mut problems =
+                let mut errors =
                     Config::parse_checked(None, &self.env, self.check).err().unwrap_or_default();
-                problems.0.insert(0, unreadable);
-                Err(problems)
+                errors.0.insert(0, unreadable);
+                Err(errors)
             }
         }
     }
 
-    /// What would count if the file said `text`.
-    pub fn parse(&self, text: &str) -> Result<Loaded, Problems> {
+    /// Parses `text` in place of the file.
+    pub fn parse(&self, text: &str) -> Result<LoadedConfig, ConfigErrors> {
         let name = self.path.to_string_lossy();
         let config = Config::parse_checked(Some((&name, text)), &self.env, self.check)?;
-        Ok(Loaded { config, text: Some(text.to_owned()) })
+        Ok(LoadedConfig { config, text: Some(text.to_owned()) })
     }
 
-    /// A setting of a configuration that may be wrong elsewhere, as far as it can be made out.
+    /// Returns a setting of a configuration that may be invalid elsewhere.
     pub fn glimpse(&self, section: &str, name: &str, variables: &[&str]) -> Option<String> {
         let set = variables.iter().find_map(|variable| self.env.get(variable));
         if let Some(value) = set {

@@ -1,10 +1,10 @@
 //! Where traces are sent.
 
-use super::{network::Url, section::section, value::choice};
+use super::{network::ServiceUrl, section::section, value::choice};
 
 choice! {
-    /// How traces are sent.
-    Protocol {
+    /// The protocol of the export.
+    TracingProtocol {
         /// OTLP over gRPC.
         Grpc = "grpc";
         /// OTLP over HTTP, as protobuf.
@@ -13,22 +13,22 @@ choice! {
 }
 
 section! {
-    /// Traces, and metrics of models, over OTLP.
-    /// What else `OTEL_*` variables say of headers, batches and resources counts too.
-    pub Tracing {
-        /// Where they are sent; nowhere if it is not said, and then nothing is traced.
-        endpoint: Option<Url> = None, bare ["OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-        /// How.
-        /// If it is not said: `http` to port 4318, else `grpc`.
-        protocol: Option<Protocol> = None, bare ["OTEL_EXPORTER_OTLP_PROTOCOL"];
-        /// Whether anything is traced.
+    /// Export of traces and model metrics over OTLP.
+    /// Other `OTEL_*` variables for headers, batches and resources apply too.
+    pub TracingSection {
+        /// URL of the collector. Default: no tracing.
+        endpoint: Option<ServiceUrl> = None, bare ["OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+        /// Protocol.
+        /// Default: `http` for port 4318, else `grpc`.
+        protocol: Option<TracingProtocol> = None, bare ["OTEL_EXPORTER_OTLP_PROTOCOL"];
+        /// Whether tracing is enabled.
         enabled: bool = true, bare ["TRACING_ENABLED"];
-        /// The share of traces that is kept, of those that callers did not begin.
+        /// Sampling rate of traces that the caller did not start, from 0 to 1.
         sample: f64 = 1.0, within 0.0..=1.0, prefixed ["TRACING_SAMPLE"];
-        /// By which name the gateway goes there.
+        /// Service name.
         service_name: String = "llm-gateway".to_owned(), bare ["OTEL_SERVICE_NAME"];
-        /// Whether what is asked and answered is told too, as events of their own.
-        /// What looks like a key or an address of a person is left out; it is still content, so think twice.
+        /// Whether message content is recorded as span events.
+        /// Keys and e-mail addresses are redacted; other personal data is not.
         content: bool = false, prefixed ["TRACING_CONTENT"];
     }
 }

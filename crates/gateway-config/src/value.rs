@@ -1,6 +1,6 @@
-//! The types of settings: how each is read from the file or a variable, and shown.
+//! The types of settings: reading from the file or a variable, and display.
 
-use super::node::{Content, Node};
+use super::raw_value::{ConfigValue, ValueKind};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -10,40 +10,50 @@ use std::{
     time::Duration,
 };
 
-/// A type that a setting can have.
-pub(super) trait Value: Sized {
-    /// What to write, in words: `a whole number`.
+/// The type of a setting.
+pub(super) trait SettingType: Sized {
+    /// Describes valid values: `a whole number`.
     fn expects() -> String;
 
-    /// Reads a value; `None` if it is not one of this type.
-    fn read(node: &Node) -> Option<Self>;
+    /// Returns whether values are secrets, which no message quotes.
+    fn is_secret() -> bool {
+        false
+    }
 
-    /// The value as TOML, secrets hidden; `None` if there is none.
+    /// Returns the valid words of an enumeration.
+    fn words() -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Reads a value; `None` if it is not of this type.
+    fn read(node: &ConfigValue) -> Option<Self>;
+
+    /// Returns the value as TOML, secrets hidden; `None` if it is not set.
     fn show(&self) -> Option<String>;
 
-    /// What differs if the value does: what is shown of it, and of a secret its hash. Never shown.
-    fn mark(&self) -> Option<String> {
+    /// Returns a text that differs if the value does; for a secret, its hash. Never displayed.
+    fn fingerprint(&self) -> Option<String> {
         self.show()
     }
 }
 
-/// Shown instead of a secret.
+/// The replacement of a secret.
 pub(super) const REDACTED: &str = "\"[redacted]\"";
 
-/// A text as a TOML string.
+/// Returns a text as a TOML string.
 pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
 macro_rules! whole_numbers {
     ($($type:ty),+) => {$(
-        impl Value for $type {
+        impl SettingType for $type {
             fn expects() -> String {
                 "a whole number".to_owned()
             }
 
-            fn read(node: &Node) -> Option<Self> {
-                if let Content::Integer(number) = node.content {
+            fn read(node: &ConfigValue) -> Option<Self> {
+                if let ValueKind::Integer(number) = node.content {
                     return Self::try_from(number).ok();
                 }
                 node.text()?.parse().ok()
@@ -58,18 +68,18 @@ macro_rules! whole_numbers {
 
 whole_numbers!(u16, u32, u64, usize);
 
-impl Value for f64 {
+impl SettingType for f64 {
     fn expects() -> String {
         "a number".to_owned()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "nobody writes numbers of that size")]
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         let number = match &node.content {
-            Content::Integer(number) => *number as Self,
-            Content::Decimal(number) => *number,
-            Content::Text(text) => text.trim().parse().ok()?,
-            Content::Flag(_) | Content::List(_) | Content::Table(_) => return None,
+            ValueKind::Integer(number) => *number as Self,
+            ValueKind::Decimal(number) => *number,
+            ValueKind::Text(text) => text.trim().parse().ok()?,
+            ValueKind::Flag(_) | ValueKind::List(_) | ValueKind::Table(_) => return None,
         };
         number.is_finite().then_some(number)
     }
@@ -79,13 +89,13 @@ impl Value for f64 {
     }
 }
 
-impl Value for bool {
+impl SettingType for bool {
     fn expects() -> String {
         "true or false".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
-        if let Content::Flag(flag) = node.content {
+    fn read(node: &ConfigValue) -> Option<Self> {
+        if let ValueKind::Flag(flag) = node.content {
             return Some(flag);
         }
         match node.text()?.to_lowercase().as_str() {
@@ -100,12 +110,12 @@ impl Value for bool {
     }
 }
 
-impl Value for String {
+impl SettingType for String {
     fn expects() -> String {
         "a text".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         let text = node.text()?;
         (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
     }
@@ -115,18 +125,22 @@ impl Value for String {
     }
 }
 
-/// A secret, if it can be sent in a header.
+/// Returns a secret, if it can be sent in a header.
 pub(super) fn secret(text: &str) -> Option<SecretString> {
     let fits = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     fits.then(|| text.into())
 }
 
-impl Value for SecretString {
+impl SettingType for SecretString {
     fn expects() -> String {
         "a secret of visible ASCII characters".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn is_secret() -> bool {
+        true
+    }
+
+    fn read(node: &ConfigValue) -> Option<Self> {
         secret(node.text()?)
     }
 
@@ -134,22 +148,22 @@ impl Value for SecretString {
         (!self.expose_secret().is_empty()).then(|| REDACTED.to_owned())
     }
 
-    fn mark(&self) -> Option<String> {
+    fn fingerprint(&self) -> Option<String> {
         Some(hash_of(self.expose_secret().as_bytes()))
     }
 }
 
-/// Tells two secrets apart.
+/// Returns the fingerprint of a secret.
 pub(super) fn hash_of(secret: &[u8]) -> String {
     format!("{:x}", Sha256::digest(secret))
 }
 
-impl Value for PathBuf {
+impl SettingType for PathBuf {
     fn expects() -> String {
         "a path".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         String::read(node).map(Self::from)
     }
 
@@ -158,12 +172,12 @@ impl Value for PathBuf {
     }
 }
 
-impl Value for IpAddr {
+impl SettingType for IpAddr {
     fn expects() -> String {
         "an IP address or `localhost`".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         let text = node.text()?;
         if text.eq_ignore_ascii_case("localhost") {
             return Some(Ipv4Addr::LOCALHOST.into());
@@ -180,12 +194,12 @@ impl Value for IpAddr {
 const UNITS: [(&str, u64); 5] =
     [("ms", 1), ("h", 3_600_000), ("min", 60_000), ("m", 60_000), ("s", 1000)];
 
-impl Value for Duration {
+impl SettingType for Duration {
     fn expects() -> String {
         "a duration such as `10s` or `500ms`".to_owned()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &ConfigValue) -> Option<Self> {
         let Some(text) = node.text() else {
             return Self::try_from_secs_f64(f64::read(node)?).ok();
         };
@@ -210,12 +224,20 @@ impl Value for Duration {
     }
 }
 
-impl<T: Value> Value for Option<T> {
+impl<T: SettingType> SettingType for Option<T> {
     fn expects() -> String {
         T::expects()
     }
 
-    fn read(node: &Node) -> Option<Self> {
+    fn is_secret() -> bool {
+        T::is_secret()
+    }
+
+    fn words() -> &'static [&'static str] {
+        T::words()
+    }
+
+    fn read(node: &ConfigValue) -> Option<Self> {
         T::read(node).map(Some)
     }
 
@@ -223,24 +245,28 @@ impl<T: Value> Value for Option<T> {
         self.as_ref().and_then(T::show)
     }
 
-    fn mark(&self) -> Option<String> {
-        self.as_ref().and_then(T::mark)
+    fn fingerprint(&self) -> Option<String> {
+        self.as_ref().and_then(T::fingerprint)
     }
 }
 
-impl<T: Value> Value for Vec<T> {
+impl<T: SettingType> SettingType for Vec<T> {
     fn expects() -> String {
         format!("a list, each item {}; in a variable, separated by commas", T::expects())
     }
 
-    fn read(node: &Node) -> Option<Self> {
-        if let Content::List(items) = &node.content {
+    fn is_secret() -> bool {
+        T::is_secret()
+    }
+
+    fn read(node: &ConfigValue) -> Option<Self> {
+        if let ValueKind::List(items) = &node.content {
             return items.iter().map(T::read).collect();
         }
         let items = node.text()?.split(',').map(str::trim).filter(|item| !item.is_empty());
         let item = |text: &str| {
-            let content = Content::Text(text.to_owned());
-            T::read(&Node { content, source: node.source.clone() })
+            let content = ValueKind::Text(text.to_owned());
+            T::read(&ConfigValue { content, source: node.source.clone() })
         };
         items.map(item).collect()
     }
@@ -249,18 +275,22 @@ impl<T: Value> Value for Vec<T> {
         list(&self.iter().filter_map(T::show).collect::<Vec<_>>())
     }
 
-    fn mark(&self) -> Option<String> {
-        list(&self.iter().filter_map(T::mark).collect::<Vec<_>>())
+    fn fingerprint(&self) -> Option<String> {
+        list(&self.iter().filter_map(T::fingerprint).collect::<Vec<_>>())
     }
 }
 
-impl<T: Value> Value for BTreeMap<String, T> {
+impl<T: SettingType> SettingType for BTreeMap<String, T> {
     fn expects() -> String {
         format!("a table, each value {}", T::expects())
     }
 
-    fn read(node: &Node) -> Option<Self> {
-        let Content::Table(table) = &node.content else { return None };
+    fn is_secret() -> bool {
+        T::is_secret()
+    }
+
+    fn read(node: &ConfigValue) -> Option<Self> {
+        let ValueKind::Table(table) = &node.content else { return None };
         table.iter().map(|(key, node)| Some((key.clone(), T::read(node)?))).collect()
     }
 
@@ -268,8 +298,8 @@ impl<T: Value> Value for BTreeMap<String, T> {
         pairs(self.iter().map(|(key, value)| (key, value.show())))
     }
 
-    fn mark(&self) -> Option<String> {
-        pairs(self.iter().map(|(key, value)| (key, value.mark())))
+    fn fingerprint(&self) -> Option<String> {
+        pairs(self.iter().map(|(key, value)| (key, value.fingerprint())))
     }
 }
 
@@ -300,12 +330,16 @@ macro_rules! choice {
             }
         }
 
-        impl $crate::value::Value for $name {
+        impl $crate::value::SettingType for $name {
             fn expects() -> String {
                 [$(concat!("`", $word, "`")),+].join(", ")
             }
 
-            fn read(node: &$crate::node::Node) -> Option<Self> {
+            fn words() -> &'static [&'static str] {
+                &[$($word),+]
+            }
+
+            fn read(node: &$crate::raw_value::ConfigValue) -> Option<Self> {
                 match node.text()?.to_lowercase().as_str() {
                     $($word $(| $more)* => Some(Self::$variant),)+
                     _ => None,
@@ -323,42 +357,43 @@ pub(super) use choice;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::Source;
+    use crate::raw_value::ValueSource;
 
     #[track_caller]
-    fn check<T: Value>(content: impl Into<Content>, shown: Option<&str>) {
-        let node = Node { content: content.into(), source: Source::Variable("X".into()) };
+    fn check<T: SettingType>(content: impl Into<ValueKind>, shown: Option<&str>) {
+        let node =
+            ConfigValue { content: content.into(), source: ValueSource::Variable("X".into()) };
         assert_eq!(T::read(&node).and_then(|value| value.show()).as_deref(), shown);
     }
 
-    impl From<&str> for Content {
+    impl From<&str> for ValueKind {
         fn from(text: &str) -> Self {
             Self::Text(text.to_owned())
         }
     }
 
     #[test]
-    fn durations_have_units() {
+    fn duration_units_are_parsed() {
         check::<Duration>("10s", Some("\"10s\""));
         check::<Duration>("500ms", Some("\"500ms\""));
         check::<Duration>("1.5 s", Some("\"1500ms\""));
         check::<Duration>("30m", Some("\"30m\""));
         check::<Duration>("2h", Some("\"2h\""));
         check::<Duration>("10", Some("\"10s\""));
-        check::<Duration>(Content::Integer(10), Some("\"10s\""));
-        check::<Duration>(Content::Decimal(0.25), Some("\"250ms\""));
+        check::<Duration>(ValueKind::Integer(10), Some("\"10s\""));
+        check::<Duration>(ValueKind::Decimal(0.25), Some("\"250ms\""));
         check::<Duration>("0", Some("\"0s\""));
         for wrong in ["", "s", "-1s", "1d", "1e400", "NaN", "ten", "1s1s"] {
             check::<Duration>(wrong, None);
         }
-        check::<Duration>(Content::Flag(true), None);
+        check::<Duration>(ValueKind::Flag(true), None);
     }
 
     #[test]
-    fn numbers_may_be_text_and_text_is_no_number() {
+    fn number_is_parsed_from_text() {
         check::<u16>("80", Some("80"));
-        check::<u16>(Content::Integer(80), Some("80"));
-        check::<u16>(Content::Integer(65536), None);
+        check::<u16>(ValueKind::Integer(80), Some("80"));
+        check::<u16>(ValueKind::Integer(65536), None);
         check::<u16>("-1", None);
         check::<u16>("80.5", None);
         check::<f64>("0.5", Some("0.5"));
@@ -366,37 +401,37 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_looks_like_a_number_is_a_text() {
+    fn numeric_text_can_be_a_secret() {
         check::<SecretString>("123456", Some(REDACTED));
-        check::<SecretString>(Content::Integer(1), None);
+        check::<SecretString>(ValueKind::Integer(1), None);
         check::<SecretString>("ключ", None);
         check::<SecretString>("a\nb", None);
     }
 
     #[test]
-    fn lists_are_lists_or_separated_by_commas() {
+    fn list_is_parsed_from_commas() {
         check::<Vec<String>>("a, b,,c", Some(r#"["a", "b", "c"]"#));
         check::<Vec<u16>>("1,x", None);
-        check::<Vec<String>>(Content::Flag(true), None);
+        check::<Vec<String>>(ValueKind::Flag(true), None);
     }
 
     #[test]
-    fn addresses_are_numbers_or_localhost() {
+    fn ip_address_or_localhost_is_parsed() {
         check::<IpAddr>("localhost", Some("\"127.0.0.1\""));
         check::<IpAddr>("[::1]", Some("\"::1\""));
         check::<IpAddr>("example.org", None);
     }
 
     #[test]
-    fn flags_have_many_spellings() {
+    fn flag_spellings_are_parsed() {
         check::<bool>("ON", Some("true"));
         check::<bool>("0", Some("false"));
-        check::<bool>(Content::Flag(true), Some("true"));
+        check::<bool>(ValueKind::Flag(true), Some("true"));
         check::<bool>("maybe", None);
     }
 
     #[test]
-    fn what_is_shown_can_be_read_again() {
+    fn quoted_text_is_valid_toml() {
         assert_eq!(quoted("a\"b\\"), toml::Value::from("a\"b\\").to_string());
     }
 }

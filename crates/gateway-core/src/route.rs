@@ -112,6 +112,11 @@ impl Routes {
         sorted.into_iter().map(|(name, model)| (name.as_str(), model.as_str()))
     }
 
+    /// Returns the prefixes that name a provider, in lower case and without a separator.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.prefixes.keys().map(String::as_str)
+    }
+
     /// The names that several targets answer for.
     pub fn chains(&self) -> impl Iterator<Item = &str> {
         self.chains.values().filter_map(|route| route.chain.as_deref())

@@ -115,6 +115,11 @@ impl ToolRegistry {
         all
     }
 
+    /// Returns the names of all tools.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().map(|it| it.spec.name())
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<RegisteredTool>> {
         self.tools.get(*self.by_name.get(name)?)
     }

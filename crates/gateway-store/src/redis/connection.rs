@@ -222,6 +222,17 @@ impl RedisConnection {
     }
 }
 
+impl RedisSettings {
+    /// Checks the URL and the CA file, without connecting.
+    ///
+    /// # Errors
+    ///
+    /// If the URL is malformed, or the CA file cannot be read.
+    pub fn validate(&self) -> Result<(), StoreError> {
+        config(self).map(drop)
+    }
+}
+
 fn config(settings: &RedisSettings) -> Result<Config, StoreError> {
     let url = settings.url.expose_secret();
     let (url, secure) = match url.strip_prefix("rediss") {
@@ -230,8 +241,8 @@ fn config(settings: &RedisSettings) -> Result<Config, StoreError> {
     };
     let mut config = Config::from_url(&url).map_err(|error| {
         // The text of the error may hold the URL, and that the password.
-        tracing::debug!(kind = error.kind().to_str(), "the URL of Redis is not one");
-        StoreError::Invalid("the URL of Redis is not one")
+        tracing::debug!(kind = error.kind().to_str(), "malformed Redis URL");
+        StoreError::Invalid("malformed Redis URL")
     })?;
     config.fail_fast = false;
     if secure {

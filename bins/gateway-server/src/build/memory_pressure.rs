@@ -1,16 +1,16 @@
-//! Measures how much memory the process uses, a few times a second, off every request's path.
+//! The measurement of memory pressure, off the path of requests.
 
 use gateway_limits::MemoryPressure;
 use gateway_telemetry::memory::{ProcessMemory, container_usage};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::time;
 
-/// How often.
-const PERIOD: Duration = Duration::from_millis(250);
+/// The interval between measurements.
+const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Measures until it is dropped.
-pub(crate) async fn watch(pressure: Arc<MemoryPressure>) {
-    let mut ticks = time::interval(PERIOD);
+pub(super) async fn measure(pressure: Arc<MemoryPressure>) {
+    let mut ticks = time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

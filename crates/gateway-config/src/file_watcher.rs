@@ -1,4 +1,4 @@
-//! Notices that a file has changed: looked at every second, and only once it rests.
+//! Detection of file changes by polling, reported once the file is stable.
 
 use std::{
     os::unix::fs::MetadataExt as _,
@@ -7,27 +7,27 @@ use std::{
 };
 use tokio::time::sleep;
 
-/// How often the file is looked at.
+/// The polling interval.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A file that may change. Kubernetes changes a link on the way to it, which counts.
+/// A watched file. A changed symbolic link on its path, as of Kubernetes, is a change.
 #[derive(Debug)]
-pub struct Watched {
+pub struct FileWatcher {
     path: PathBuf,
     known: Option<Stamp>,
 }
 
-/// What differs when a file was written: device, file, length, and when.
+/// The identity of a file's content: device, inode, length, modification time.
 type Stamp = (u64, u64, u64, i64, i64);
 
-impl Watched {
-    /// The file as it is now.
+impl FileWatcher {
+    /// Watches the file from its present state.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), known: stamp(path) }
     }
 
-    /// Waits until the file differs from what is known of it, and has been so for a second: who
-    /// writes in several steps has finished. A file that is gone is not read.
+    /// Waits until the file has changed and stayed the same for a second, so that a write in several
+    /// steps is complete. A missing file is no change.
     pub async fn changed(&mut self) {
         let mut before = self.known;
         loop {
@@ -53,10 +53,10 @@ mod tests {
     use tokio::time::{Instant, timeout};
 
     #[tokio::test(start_paused = true)]
-    async fn a_change_is_noticed_when_it_rests() {
+    async fn change_is_reported_once_stable() {
         let path = std::env::temp_dir().join(format!("gateway-watched-{}", std::process::id()));
         std::fs::write(&path, "a").unwrap();
-        let mut watched = Watched::new(&path);
+        let mut watched = FileWatcher::new(&path);
         assert!(timeout(Duration::from_secs(10), watched.changed()).await.is_err());
         std::fs::write(&path, "ab").unwrap();
         let began = Instant::now();

@@ -1,9 +1,9 @@
-//! From configuration to the providers, routes and fallback groups of the engine.
+//! The providers, routes and fallback groups of a generation.
 
-use crate::{
-    before::Before,
-    config::{Config, Kind, Provider as ConfiguredProvider, Resilience, Stage, When},
-    lasting::Lasting,
+use super::{previous::PreviousGeneration, shared::SharedResources};
+use crate::config::{
+    Config, DeploymentEnvironment, FallbackTrigger, ProviderEntry, ProviderKind, ResilienceSection,
+    RouteEntry, RouteTarget,
 };
 use anyhow::{Context as _, anyhow};
 use gateway_core::ModelCard;
@@ -18,21 +18,39 @@ use gateway_providers::{
 use gateway_resilience::{DeadlineLimits, FallbackCondition, RetryPolicy, breaker};
 use std::{collections::HashMap, sync::Arc};
 
-/// Builds the directory; providers of the previous generation whose effective settings are the same
-/// stay as they are.
+/// Builds the directory of providers, routes and fallback groups. Providers of the previous
+/// generation whose effective settings are the same stay as they are.
 ///
 /// # Errors
 ///
-/// Names what of the configuration cannot be built.
-pub(crate) fn directory(
+/// Names the first part that cannot be built.
+pub(super) fn directory(
     config: &Config,
-    lasting: &Lasting,
+    resources: EngineResources,
     through: Option<&Through>,
-    before: Option<Before<'_>>,
+    previous: Option<PreviousGeneration<'_>>,
 ) -> anyhow::Result<ProviderDirectory> {
-    let mut builder = DirectoryBuilder::new(resilience(config), resources(config, lasting))
-        .connections(connections(config))
-        .reusing(before.map(|before| &before.app.engine.directory));
+    let mut builder = single_models(config, resources, through)?
+        .reusing(previous.map(|previous| &previous.app.engine.directory))
+        .default_provider(config.routing.default_provider.clone());
+    for route in config.routes.iter().filter_map(fallback) {
+        builder = builder.fallback(route);
+    }
+    Ok(builder.build()?)
+}
+
+/// Returns a builder with all providers, models and aliases, without fallback groups and default.
+///
+/// # Errors
+///
+/// If the built-in catalogue is unreadable, or a model has no provider.
+pub(super) fn single_models<'a>(
+    config: &Config,
+    resources: EngineResources,
+    through: Option<&Through>,
+) -> anyhow::Result<DirectoryBuilder<'a>> {
+    let mut builder =
+        DirectoryBuilder::new(resilience(config), resources).connections(connections(config));
     for provider in providers(config, through) {
         builder = builder.provider(provider);
     }
@@ -49,16 +67,11 @@ pub(crate) fn directory(
             };
         }
     }
-    for route in &config.routes {
-        if let Some(route) = fallback(route) {
-            builder = builder.fallback(route);
-        }
-    }
-    Ok(builder.default_provider(config.routing.default_provider.clone()).build()?)
+    Ok(builder)
 }
 
-/// How upstreams are connected to.
-pub(crate) fn connections(config: &Config) -> ClientSettings {
+/// Returns the settings of connections to upstreams.
+pub(super) fn connections(config: &Config) -> ClientSettings {
     let receive_buffer = config.server.upstream_receive_buffer.0;
     ClientSettings {
         connect_timeout: config.timeouts.connect,
@@ -67,8 +80,8 @@ pub(crate) fn connections(config: &Config) -> ClientSettings {
     }
 }
 
-/// When the circuit of something that fails opens, and for how long.
-pub(crate) fn breaker_config(resilience: &Resilience) -> breaker::BreakerPolicy {
+/// Returns the circuit breaker settings.
+pub(super) fn breaker_config(resilience: &ResilienceSection) -> breaker::BreakerPolicy {
     breaker::BreakerPolicy {
         consecutive_failures: saturating_u32(resilience.circuit_breaker_failure_threshold),
         cooldown: resilience.circuit_breaker_recovery_timeout,
@@ -77,7 +90,7 @@ pub(crate) fn breaker_config(resilience: &Resilience) -> breaker::BreakerPolicy 
     }
 }
 
-fn resilience(config: &Config) -> ResilienceSettings {
+pub(super) fn resilience(config: &Config) -> ResilienceSettings {
     let (waits, it) = (&config.timeouts, &config.resilience);
     let retry = RetryPolicy {
         max_attempts: saturating_u32(it.retry_max_attempts),
@@ -100,16 +113,16 @@ fn resilience(config: &Config) -> ResilienceSettings {
     }
 }
 
-fn resources(config: &Config, lasting: &Lasting) -> EngineResources {
-    let (stores, breakers) = (&lasting.stores, Arc::clone(&lasting.breakers));
+pub(super) fn resources(config: &Config, shared: &SharedResources) -> EngineResources {
+    let (stores, breakers) = (&shared.stores, Arc::clone(&shared.breakers));
     EngineResources {
         reasoning: Some((Arc::clone(&stores.side), config.store.reasoning_ttl)),
         cache: config.cache.enabled.then(|| (Arc::clone(&stores.cache), config.cache.ttl)),
-        stopping: lasting.drain.last_call.clone(),
+        stopping: shared.drain.final_notice.clone(),
         circuit_observer: Some(Arc::new(move |circuit, from, to| {
             breakers.record_transition(circuit, from, to);
         })),
-        instrument: lasting.tracing.clone().map(|tracing| {
+        instrument: shared.tracing.clone().map(|tracing| {
             let instrument: gateway_engine::Instrument =
                 Arc::new(move |provider| tracing.provider(provider));
             instrument
@@ -117,13 +130,13 @@ fn resources(config: &Config, lasting: &Lasting) -> EngineResources {
     }
 }
 
-/// Every provider that is known by name or configured.
-fn providers(config: &Config, through: Option<&Through>) -> Vec<ProviderSettings> {
-    let usual = ConfiguredProvider::default();
-    let provider = |id: &str, configured: &ConfiguredProvider, descriptor: &'static Descriptor| {
+/// Returns the settings of every provider that is known by name or configured.
+pub(super) fn providers(config: &Config, through: Option<&Through>) -> Vec<ProviderSettings> {
+    let usual = ProviderEntry::default();
+    let provider = |id: &str, configured: &ProviderEntry, descriptor: &'static Descriptor| {
         let settings = settings(id, configured, descriptor);
         let settings = Settings { through: through.cloned(), ..settings };
-        let keys = config.providers.get(id).map(ConfiguredProvider::keys).unwrap_or_default();
+        let keys = config.providers.get(id).map(ProviderEntry::keys).unwrap_or_default();
         ProviderSettings { descriptor, settings, keys }
     };
     let mut providers = Vec::new();
@@ -145,21 +158,23 @@ fn providers(config: &Config, through: Option<&Through>) -> Vec<ProviderSettings
 fn is_enabled(known: &Descriptor, config: &Config) -> bool {
     match config.providers.get(known.id) {
         Some(configured) => configured.enabled,
-        None => known.id != Fake::ID || config.server.environment != Stage::Production,
+        None => {
+            known.id != Fake::ID || config.server.environment != DeploymentEnvironment::Production
+        }
     }
 }
 
-fn of_kind(kind: Option<Kind>) -> Option<&'static Descriptor> {
+fn of_kind(kind: Option<ProviderKind>) -> Option<&'static Descriptor> {
     Some(match kind? {
-        Kind::OpenAiCompatible => &OPENAI_COMPATIBLE,
-        Kind::Anthropic => &ANTHROPIC_COMPATIBLE,
-        Kind::Gemini => &GEMINI_COMPATIBLE,
-        Kind::Ollama => gateway_providers::find("ollama")?,
-        Kind::Fake => gateway_providers::find(Fake::ID)?,
+        ProviderKind::OpenAiCompatible => &OPENAI_COMPATIBLE,
+        ProviderKind::Anthropic => &ANTHROPIC_COMPATIBLE,
+        ProviderKind::Gemini => &GEMINI_COMPATIBLE,
+        ProviderKind::Ollama => gateway_providers::find("ollama")?,
+        ProviderKind::Fake => gateway_providers::find(Fake::ID)?,
     })
 }
 
-fn settings(id: &str, configured: &ConfiguredProvider, known: &Descriptor) -> Settings {
+fn settings(id: &str, configured: &ProviderEntry, known: &Descriptor) -> Settings {
     let mut headers: Vec<_> = configured
         .headers
         .iter()
@@ -197,7 +212,7 @@ fn models<'a>(
         let known = cards.get(&id.to_lowercase()).map(AsRef::as_ref);
         let card = model
             .card(known)
-            .with_context(|| format!("models: '{id}' names no provider, and is not known"))?;
+            .with_context(|| format!("`{id}` is not in the catalogue and needs a `provider`"))?;
         cards.insert(id.to_lowercase(), Arc::new(card));
     }
     for card in cards.into_values() {
@@ -223,8 +238,8 @@ fn uncatalogued(id: &str, provider: &str) -> ModelCard {
     }
 }
 
-fn fallback(route: &crate::config::Route) -> Option<FallbackRoute> {
-    let target = |it: &crate::config::RouteTarget| (it.model.clone(), it.weight);
+fn fallback(route: &RouteEntry) -> Option<FallbackRoute> {
+    let target = |it: &RouteTarget| (it.model.clone(), it.weight);
     Some(FallbackRoute {
         model: route.model.clone()?,
         targets: route.targets.iter().map(target).collect(),
@@ -234,14 +249,14 @@ fn fallback(route: &crate::config::Route) -> Option<FallbackRoute> {
     })
 }
 
-const fn condition(when: When) -> FallbackCondition {
-    match when {
-        When::RateLimit => FallbackCondition::RateLimit,
-        When::ServerError => FallbackCondition::ServerError,
-        When::Timeout => FallbackCondition::Timeout,
-        When::Unavailable => FallbackCondition::Unavailable,
-        When::ContextLength => FallbackCondition::ContextLength,
-        When::ContentFilter => FallbackCondition::ContentFilter,
+const fn condition(trigger: FallbackTrigger) -> FallbackCondition {
+    match trigger {
+        FallbackTrigger::RateLimit => FallbackCondition::RateLimit,
+        FallbackTrigger::ServerError => FallbackCondition::ServerError,
+        FallbackTrigger::Timeout => FallbackCondition::Timeout,
+        FallbackTrigger::Unavailable => FallbackCondition::Unavailable,
+        FallbackTrigger::ContextLength => FallbackCondition::ContextLength,
+        FallbackTrigger::ContentFilter => FallbackCondition::ContentFilter,
     }
 }
 

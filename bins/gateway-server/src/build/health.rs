@@ -1,6 +1,7 @@
-//! What the gateway depends on, and how each of that is looked at.
+//! The dependencies of the gateway and their health checks.
 
-use crate::{config::Config, lasting::Lasting};
+use super::shared::SharedResources;
+use crate::config::Config;
 use async_trait::async_trait;
 use gateway_engine::ProviderDirectory;
 use gateway_http::{Dependency, Finding, Health, Probe, STORE};
@@ -11,27 +12,27 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// The health of a gateway: its store, the services of the platform, the providers with keys.
-pub(crate) fn health(
+/// Builds the health checks: the store, the platform services, the providers with keys.
+pub(super) fn health(
     config: &Config,
-    lasting: &Lasting,
+    shared: &SharedResources,
     client: &HttpClient,
     providers: &ProviderDirectory,
 ) -> Health {
-    let store = Arc::new(Store(lasting.stores.watch()));
+    let store = Arc::new(StoreProbe(shared.stores.watch()));
     let mut dependencies =
         vec![Dependency { name: STORE.to_owned(), critical: true, probe: store }];
     for (name, address) in services(config) {
-        let probe = Arc::new(Service { client: client.clone(), address });
+        let probe = Arc::new(ServiceProbe { client: client.clone(), address });
         dependencies.push(Dependency { name: name.to_owned(), critical: false, probe });
     }
     let keyed: Vec<_> = keyed(config, providers).collect();
     if !keyed.is_empty() {
-        let breakers = Arc::clone(&lasting.breakers);
-        let probe = Arc::new(Providers { names: keyed, breakers });
+        let breakers = Arc::clone(&shared.breakers);
+        let probe = Arc::new(ProvidersProbe { names: keyed, breakers });
         dependencies.push(Dependency { name: CLOUD.to_owned(), critical: false, probe });
     }
-    let breakers = Arc::clone(&lasting.breakers);
+    let breakers = Arc::clone(&shared.breakers);
     let states: Map<String, Value> = providers
         .backends()
         .map(|(id, backend)| (id.to_string(), backend.is_ready().into()))
@@ -45,11 +46,11 @@ pub(crate) fn health(
             ("configured_for_seconds".to_owned(), began.elapsed().as_secs().into()),
         ])
     };
-    Health::new(dependencies, lasting.drain.draining.clone(), Arc::new(told))
+    Health::new(dependencies, shared.drain.draining.clone(), Arc::new(told))
 }
 
-/// The services of the platform by their names in `checks`, and the settings that tell where they
-/// are. Which are not configured, nobody misses.
+/// The platform services by their names in `checks`, with the settings of their addresses. A
+/// service that is not configured is not checked.
 const SERVICES: [(&str, &str); 5] = [
     ("semantic_search", "services.semantic_search_url"),
     ("ai_agents", "services.ai_agents_url"),
@@ -58,7 +59,7 @@ const SERVICES: [(&str, &str); 5] = [
     ("inference", "providers.inference.base_url"),
 ];
 
-/// The services that are configured, and the addresses of their health endpoints.
+/// Returns the configured services with the addresses of their health endpoints.
 fn services(config: &Config) -> Vec<(&'static str, String)> {
     let health = |(name, setting): &(&'static str, &str)| {
         let url = config.written(setting)?;
@@ -68,21 +69,21 @@ fn services(config: &Config) -> Vec<(&'static str, String)> {
     SERVICES.iter().filter_map(health).collect()
 }
 
-/// The name of all providers with keys.
+/// The name of the check of all providers with keys.
 const CLOUD: &str = "cloud_providers";
 
-/// The providers that a key is configured for, and that are ready.
+/// Returns the providers that have a key and are ready.
 fn keyed(config: &Config, providers: &ProviderDirectory) -> impl Iterator<Item = String> {
     let ready = |name: &str| providers.is_ready(name);
     let keyed = config.providers.iter().filter(|(_, it)| it.enabled && it.api_key.is_some());
     keyed.map(|(name, _)| name.clone()).filter(move |name| ready(name))
 }
 
-/// Looks at where state is kept.
-struct Store(HealthMonitor);
+/// The check of the store.
+struct StoreProbe(HealthMonitor);
 
 #[async_trait]
-impl Probe for Store {
+impl Probe for StoreProbe {
     async fn look(&self) -> Finding {
         let health = self.0.health().await;
         let mut details: Map<String, Value> = health
@@ -97,14 +98,14 @@ impl Probe for Store {
     }
 }
 
-/// Looks at a service of the platform: it is well if it says 200.
-struct Service {
+/// The check of a platform service: healthy if it answers 200.
+struct ServiceProbe {
     client: HttpClient,
     address: String,
 }
 
 #[async_trait]
-impl Probe for Service {
+impl Probe for ServiceProbe {
     async fn look(&self) -> Finding {
         let answered = self.client.status(&self.address).await;
         let (well, name, value) = match answered {
@@ -115,15 +116,15 @@ impl Probe for Service {
     }
 }
 
-/// Looks at the breakers of the providers with keys: they are well as long as one of them is not
-/// given a pause. Nobody is asked, because asking costs.
-struct Providers {
+/// The check of the providers with keys: healthy while the circuit of one of them is not open. No
+/// request is sent, because requests cost.
+struct ProvidersProbe {
     names: Vec<String>,
     breakers: Arc<OpenBreakers>,
 }
 
 #[async_trait]
-impl Probe for Providers {
+impl Probe for ProvidersProbe {
     async fn look(&self) -> Finding {
         let open = self.breakers.to_json();
         let paused = |name: &String| {

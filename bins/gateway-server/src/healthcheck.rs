@@ -1,4 +1,4 @@
-//! Asks a running gateway whether it is well, as a container's health check does.
+//! The health check of a running gateway, for containers.
 
 use crate::config::Config;
 use std::{
@@ -7,19 +7,19 @@ use std::{
     time::Duration,
 };
 
-/// How long each step may take.
+/// The time limit of each step.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Asks the gateway of this configuration.
+/// Asks the gateway of this configuration for `/health`.
 ///
 /// # Errors
 ///
-/// If it cannot be reached, or is not well.
+/// If it cannot be reached, or does not answer 200.
 pub fn check(config: &Config) -> io::Result<()> {
     ask(reachable(config.server.host, config.server.port))
 }
 
-/// An address that means every address is not one to call.
+/// Returns the address to call: an unspecified one stands for this machine.
 fn reachable(host: IpAddr, port: u16) -> SocketAddr {
     let host = match host {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -40,7 +40,7 @@ fn ask(address: SocketAddr) -> io::Result<()> {
     if &status == b"HTTP/1.1 200" {
         return Ok(());
     }
-    Err(io::Error::other("the gateway is not well"))
+    Err(io::Error::other("the gateway is unhealthy"))
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn only_200_is_well() {
+    fn only_status_200_is_healthy() {
         check("HTTP/1.1 200 OK\r\n\r\n", true);
         check("HTTP/1.1 503 Service Unavailable\r\n\r\n", false);
         check("HTTP/1.1", false);
@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_not_well() {
+    fn unreachable_gateway_is_unhealthy() {
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         assert!(ask(free).is_err());
     }
 
     #[test]
-    fn an_address_for_all_is_called_on_this_machine() {
+    fn unspecified_address_is_called_on_loopback() {
         let called = |host: &str| reachable(host.parse().unwrap(), 1).to_string();
         assert_eq!(called("0.0.0.0"), "127.0.0.1:1");
         assert_eq!(called("::"), "[::1]:1");

@@ -1,53 +1,38 @@
-//! Configuration as the crates that it is for have it.
+//! Conversions from sections of the configuration to the settings of other crates.
 
 use crate::config::{
-    Allowance, Client, Config, Header, Mcp, Network, Problem, Services, Tool, Urgency,
+    ClientLimits, ClientPriority, ConfiguredClient, IpNetwork, McpEntry, ServicesSection,
+    ToolEntry, UpstreamHeader,
 };
 use gateway_http::request::peer;
 use gateway_limits as limits;
 use gateway_tools::{ClientSettings, McpSettings, ServicesSettings, ToolRegistry, ToolSettings};
+use std::time::Duration;
 
-/// Notes what of the tools does not go together.
-pub fn check(config: &Config, problems: &mut Vec<Problem>) {
-    // What could not be read is told already, and would be told again as missing.
-    if problems.iter().any(|problem| problem.key().starts_with("tools")) {
-        return;
-    }
-    let registry = match registry(config) {
-        Ok(registry) => registry,
-        Err(why) => return problems.push(Problem::new("tools", why)),
-    };
-    let offered = config.tool_calls.offered.iter().map(|name| ("tool_calls.offered", name));
-    let clients = config.clients.iter().flat_map(|client| &client.offered_tools);
-    for (key, name) in offered.chain(clients.map(|name| ("clients", name))) {
-        // Servers tell of their tools later.
-        let is_servers = config.mcp.iter().any(|(server, it)| name.starts_with(&it.prefix(server)));
-        if !registry.contains(name) && !is_servers {
-            let message = format!("there is no tool `{}`", gateway_config::printable(name));
-            problems.push(Problem::new(key, message));
-        }
-    }
-}
-
-/// Every tool, built in or configured.
+/// Builds the registry of all tools, built in or configured.
 ///
 /// # Errors
 ///
-/// Says which cannot be built, and why.
-pub(crate) fn registry(config: &Config) -> Result<ToolRegistry, String> {
-    let settings = |it: &Tool| tool(it).map_err(|missing| format!("needs {missing}"));
-    let configured = config.tools.iter().map(settings).collect::<Result<Vec<_>, _>>()?;
-    let services = services(&config.services, config.tool_calls.max_result_bytes.0);
-    gateway_tools::build(&services, &configured, &connecting(config))
+/// Names the tool that cannot be built, and the reason.
+pub(super) fn registry(
+    services: &ServicesSection,
+    tools: &[ToolEntry],
+    max_result_bytes: usize,
+    connections: &ClientSettings,
+) -> Result<ToolRegistry, String> {
+    let settings = |it: &ToolEntry| tool(it).map_err(|missing| format!("needs {missing}"));
+    let configured = tools.iter().map(settings).collect::<Result<Vec<_>, _>>()?;
+    let services = service_settings(services, max_result_bytes);
+    gateway_tools::build(&services, &configured, connections)
 }
 
-/// How services are connected to.
-pub(crate) fn connecting(config: &Config) -> ClientSettings {
-    ClientSettings { connect_timeout: config.timeouts.connect, ..ClientSettings::default() }
+/// Returns the settings of connections to services.
+pub(super) fn connections(connect_timeout: Duration) -> ClientSettings {
+    ClientSettings { connect_timeout, ..ClientSettings::default() }
 }
 
-/// The services behind tools.
-fn services(it: &Services, max_result_bytes: usize) -> ServicesSettings {
+/// Returns the settings of the services behind tools.
+fn service_settings(it: &ServicesSection, max_result_bytes: usize) -> ServicesSettings {
     let mut settings = ServicesSettings {
         paths: it.paths.clone(),
         semantic_search_timeout: it.semantic_search_timeout,
@@ -70,8 +55,8 @@ fn services(it: &Services, max_result_bytes: usize) -> ServicesSettings {
     settings
 }
 
-/// A tool; or the setting that it lacks.
-fn tool(it: &Tool) -> Result<ToolSettings, &'static str> {
+/// Returns the settings of a tool, or the name of the setting that is missing.
+fn tool(it: &ToolEntry) -> Result<ToolSettings, &'static str> {
     let text = |text: &Option<String>, name| text.clone().ok_or(name);
     Ok(ToolSettings {
         name: text(&it.name, "name")?,
@@ -91,10 +76,11 @@ fn tool(it: &Tool) -> Result<ToolSettings, &'static str> {
     })
 }
 
-/// A server of tools called `name`; nothing without an address.
-pub(crate) fn mcp(name: &str, it: &Mcp) -> Option<McpSettings> {
-    let header =
-        |(name, value): (&String, &Header)| Some((name.parse().ok()?, value.value().clone()));
+/// Returns the settings of the MCP server `name`; `None` without an address.
+pub(super) fn mcp(name: &str, it: &McpEntry) -> Option<McpSettings> {
+    let header = |(name, value): (&String, &UpstreamHeader)| {
+        Some((name.parse().ok()?, value.value().clone()))
+    };
     Some(McpSettings {
         name: name.to_owned(),
         url: it.url.as_ref()?.as_str().to_owned(),
@@ -107,8 +93,8 @@ pub(crate) fn mcp(name: &str, it: &Mcp) -> Option<McpSettings> {
     })
 }
 
-/// A caller, with limits kept in `accounts`.
-pub(crate) fn client(it: &Client, accounts: &limits::LimitAccounts) -> limits::Client {
+/// Returns a client, with limits kept in `accounts`.
+pub(super) fn client(it: &ConfiguredClient, accounts: &limits::LimitAccounts) -> limits::Client {
     let mut known = limits::Client::new(&it.name, &it.tenant);
     known.strict = it.strict;
     known.offered_tools.clone_from(&it.offered_tools);
@@ -116,18 +102,18 @@ pub(crate) fn client(it: &Client, accounts: &limits::LimitAccounts) -> limits::C
     known.models = models.map(Into::into);
     known.tools.clone_from(&it.tools);
     known.priority = priority(it.priority);
-    known.limited(&limit_policy(&it.allowance), accounts)
+    known.limited(&limit_policy(&it.limits), accounts)
 }
 
-const fn priority(it: Urgency) -> limits::Priority {
+const fn priority(it: ClientPriority) -> limits::Priority {
     match it {
-        Urgency::Interactive => limits::Priority::Interactive,
-        Urgency::Batch => limits::Priority::Batch,
+        ClientPriority::Interactive => limits::Priority::Interactive,
+        ClientPriority::Batch => limits::Priority::Batch,
     }
 }
 
-/// How much a caller may take.
-pub(crate) fn limit_policy(it: &Allowance) -> limits::LimitPolicy {
+/// Returns the limits of a client.
+pub(super) fn limit_policy(it: &ClientLimits) -> limits::LimitPolicy {
     limits::LimitPolicy {
         requests_per_minute: it.requests_per_minute,
         burst: it.burst,
@@ -139,15 +125,15 @@ pub(crate) fn limit_policy(it: &Allowance) -> limits::LimitPolicy {
     }
 }
 
-/// Networks of proxies.
-pub(crate) fn networks(all: &[Network]) -> Vec<peer::Network> {
+/// Returns networks of addresses.
+pub(super) fn networks(all: &[IpNetwork]) -> Vec<peer::Network> {
     all.iter().filter_map(|it| peer::Network::new(it.address, Some(it.bits))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::config::Config;
 
     const BOOKS: &str = "[[tools]]\nname = \"books\"\ndescription = \"Finds books.\"\n\
         service = \"library\"\npath = \"/v1/books/{book}\"\nmethod = \"GET\"\n\
@@ -156,12 +142,12 @@ mod tests {
 
     fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let env = variables.iter().copied().collect();
-        Config::parse_checked(Some(("a.toml", text)), &env, super::check)
-            .map_err(|problems| problems.to_string())
+        Config::parse_checked(Some(("a.toml", text)), &env, crate::build::check)
+            .map_err(|errors| errors.to_string())
     }
 
     #[test]
-    fn a_tool_is_data() {
+    fn configured_tool_is_converted() {
         let library = format!("{BOOKS}[services.others]\nlibrary = \"http://localhost:1\"\n");
         let config = parse(&library, &[]).unwrap();
         let built = tool(&config.tools[0]).unwrap();
@@ -173,33 +159,8 @@ mod tests {
         assert!(tool(&parse(text, &[]).unwrap().tools[0]).is_ok());
     }
 
-    #[track_caller]
-    fn check(text: &str, expected: &str) {
-        let told = parse(text, &[]).unwrap_err();
-        assert!(told.contains(expected), "{told}");
-    }
-
     #[test]
-    fn what_a_tool_lacks_is_told() {
-        check(&BOOKS.replace("service", "servise"), "tools[0].servise");
-        check(&BOOKS.replace("name = \"books\"\n", ""), "tools[0].name");
-        check("[[tools]]\nparameters = '['", "tools[0].parameters");
-        check("[tools]\nname = \"x\"", "expected a list of tables");
-        check(BOOKS, "the service 'library' has no address");
-        check("[tool_calls]\noffered = [\"serach\"]", "tool_calls.offered");
-        check("[services.paths]\nserach = \"/x\"", "'serach', which is not a tool");
-    }
-
-    #[test]
-    fn tools_of_a_server_may_be_offered() {
-        let lab = "[mcp.lab]\nurl = \"http://lab/mcp\"\n";
-        assert!(parse(&format!("{lab}[tool_calls]\noffered = [\"lab_x\"]"), &[]).is_ok());
-        let other = format!("{lab}[tool_calls]\noffered = [\"lob_x\"]");
-        check(&other, "there is no tool `lob_x`");
-    }
-
-    #[test]
-    fn services_have_the_names_that_deployments_set() {
+    fn services_are_set_by_the_usual_variables() {
         let variables = [
             ("SEMANTIC_SEARCH_URL", "http://search:1/"),
             ("LLM_GATEWAY_AI_AGENTS_URL", "http://agents:2"),
@@ -208,7 +169,7 @@ mod tests {
             ("LLM_GATEWAY_SERVICES__PATHS__EXTRACT_TERMS", "/x"),
         ];
         let text = "[services.others]\nlibrary = \"http://books:3\"";
-        let services = services(&parse(text, &variables).unwrap().services, 1);
+        let services = service_settings(&parse(text, &variables).unwrap().services, 1);
         assert_eq!(services.addresses["semantic-search"], "http://search:1");
         assert_eq!(services.addresses["ai-agents"], "http://agents:2");
         assert_eq!(services.addresses["code-orchestrator"], "http://localhost:8083");
@@ -226,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_contains_its_addresses() {
+    fn network_contains_its_addresses() {
         check_network("10.0.0.0/8", "10.1.2.3", true);
         check_network("10.0.0.0/8", "11.1.2.3", false);
         check_network("10.0.0.0/8", "::ffff:10.1.2.3", true);

@@ -1,11 +1,11 @@
-//! How connections to and from the gateway behave, as the configuration says.
+//! The limits of connections to the gateway.
 
 use crate::config::Config;
 use gateway_net::server::{self, ConnectionLimits};
 use std::time::Duration;
 
-/// The limits that the configuration names, and the usual ones for the rest.
-pub fn limits(config: &Config) -> ConnectionLimits {
+/// Returns the configured limits, with defaults for the rest.
+pub(crate) fn limits(config: &Config) -> ConnectionLimits {
     let waits = &config.timeouts;
     ConnectionLimits {
         connections: config.server.max_connections.unwrap_or_else(server::max_connections),

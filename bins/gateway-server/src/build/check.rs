@@ -1,0 +1,245 @@
+//! The check of a configuration: builds everything that can be built without I/O and reports all
+//! errors, so that `check` and `serve` agree.
+
+use super::{local_models, providers, settings, stores};
+use crate::config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
+use gateway_core::Routes;
+use gateway_engine::{DirectoryBuilder, EngineResources, ProviderDirectory};
+use gateway_providers::Through;
+use gateway_tools::ToolRegistry;
+
+/// Reports everything that cannot be built, and every name that leads nowhere.
+pub fn check(config: &Config, errors: &mut Vec<ConfigError>) {
+    check_store(config, errors);
+    check_tracing(config, errors);
+    check_tools(config, errors);
+    check_models(config, errors);
+}
+
+/// Whether a setting that begins with `key` is known to be wrong: what depends on it is not checked,
+/// since it would be reported as missing.
+fn is_wrong(key: &str, errors: &[ConfigError]) -> bool {
+    errors.iter().any(|error| error.key().starts_with(key))
+}
+
+fn check_store(config: &Config, errors: &mut Vec<ConfigError>) {
+    if config.store.backend() != StoreBackend::Redis || is_wrong("store", errors) {
+        return;
+    }
+    let result = stores::redis(&config.store).map(|redis| redis.validate());
+    if let Some(Err(why)) = result {
+        let message = format!(
+            "{why}; expected `redis://user:password@host:6379`, `redis-cluster://...`, \
+             `redis-sentinel://...?sentinelServiceName=name`, or `rediss` for TLS"
+        );
+        errors.push(ConfigError::new("store.redis_url", message));
+    }
+}
+
+/// A build without OTLP cannot export traces.
+fn check_tracing(config: &Config, errors: &mut Vec<ConfigError>) {
+    let is_on = config.tracing.endpoint.is_some() && config.tracing.enabled;
+    if is_on && !cfg!(feature = "otlp") {
+        let message = "this gateway was built without the feature `otlp`; remove the endpoint";
+        errors.push(ConfigError::new("tracing.endpoint", message));
+    }
+}
+
+fn check_tools(config: &Config, errors: &mut Vec<ConfigError>) {
+    if is_wrong("tools", errors) || is_wrong("services", errors) {
+        return;
+    }
+    let connections = settings::connections(config.timeouts.connect);
+    let max_bytes = config.tool_calls.max_result_bytes.0;
+    let built = settings::registry(&config.services, &config.tools, max_bytes, &connections);
+    let registry = match built {
+        Ok(registry) => registry,
+        Err(why) => return errors.push(ConfigError::new("tools", why)),
+    };
+    for name in &config.tool_calls.offered {
+        check_tool(config, &registry, ("tool_calls.offered", name), errors);
+    }
+    for (at, client) in config.clients.iter().enumerate() {
+        let (offered, allowed) =
+            (format!("clients[{at}].offered_tools"), format!("clients[{at}].tools"));
+        for name in &client.offered_tools {
+            check_tool(config, &registry, (&offered, name), errors);
+        }
+        for name in client.tools.iter().flatten() {
+            check_tool(config, &registry, (&allowed, name), errors);
+        }
+    }
+}
+
+/// Reports a name or a pattern that no tool has. The tools of MCP servers are not known yet.
+fn check_tool(
+    config: &Config,
+    registry: &ToolRegistry,
+    (key, name): (&str, &str),
+    errors: &mut Vec<ConfigError>,
+) {
+    let beginning = name.strip_suffix('*');
+    let is_of_server = config.mcp.iter().any(|(server, it)| {
+        let prefix = it.prefix(server);
+        name.starts_with(&prefix) || beginning.is_some_and(|it| prefix.starts_with(it))
+    });
+    let is_known = match beginning {
+        Some(beginning) => registry.names().any(|tool| tool.starts_with(beginning)),
+        None => registry.contains(name),
+    };
+    if !is_known && !is_of_server {
+        let meant = did_you_mean(name, registry.names());
+        let message = format!("there is no tool `{}`{meant}", printable(name));
+        errors.push(ConfigError::new(key, message));
+    }
+}
+
+/// Builds the providers and follows every name of a model.
+fn check_models(config: &Config, errors: &mut Vec<ConfigError>) {
+    if is_wrong("providers", errors) || is_wrong("models", errors) {
+        return;
+    }
+    let through = through(config, errors);
+    let builder =
+        match providers::single_models(config, EngineResources::default(), through.as_ref()) {
+            Ok(builder) => builder,
+            Err(why) => return errors.push(ConfigError::new("models", format!("{why:#}"))),
+        };
+    let Ok(directory) = builder.build() else {
+        return check_providers(config, through.as_ref(), errors);
+    };
+    check_default_provider(config, &directory, errors);
+    // Every name leads to the default provider, if there is one.
+    if config.routing.default_provider.is_some() {
+        return;
+    }
+    check_routes(config, directory.routes(), errors);
+    check_clients(config, directory.routes(), errors);
+}
+
+fn through(config: &Config, errors: &mut Vec<ConfigError>) -> Option<Through> {
+    match local_models::context_service(config, None) {
+        Ok(service) => local_models::through(config, service.as_ref()),
+        Err(why) => {
+            errors.push(ConfigError::new("cms.url", format!("{why:#}")));
+            None
+        }
+    }
+}
+
+/// Builds each provider alone, to find all that cannot be built.
+fn check_providers(config: &Config, through: Option<&Through>, errors: &mut Vec<ConfigError>) {
+    for provider in providers::providers(config, through) {
+        let key = format!("providers.{}", provider.settings.id);
+        let resources = EngineResources::default();
+        let alone = DirectoryBuilder::new(providers::resilience(config), resources)
+            .connections(providers::connections(config))
+            .provider(provider);
+        if let Err(why) = alone.build() {
+            errors.push(ConfigError::new(key, why.to_string()));
+        }
+    }
+}
+
+fn check_default_provider(
+    config: &Config,
+    directory: &ProviderDirectory,
+    errors: &mut Vec<ConfigError>,
+) {
+    let key = "routing.default_provider";
+    let Some(name) = config.routing.default_provider.as_deref() else { return };
+    let id = gateway_providers::find(name).map_or(name, |known| known.id);
+    if directory.backend(id).is_none() && !is_wrong(key, errors) {
+        let message = format!("the provider `{}` is switched off; enable it", printable(name));
+        errors.push(ConfigError::new(key, message));
+    }
+}
+
+/// Follows aliases, the targets of routes and fallbacks, and the default model.
+fn check_routes(config: &Config, routes: &Routes, errors: &mut Vec<ConfigError>) {
+    let groups = || config.routes.iter().filter_map(|route| route.model.as_deref());
+    let is_group = |name: &str| groups().any(|group| group.eq_ignore_ascii_case(name));
+    for (name, model) in &config.aliases {
+        let key = format!("aliases.{}", printable(name));
+        if !is_group(model) && !is_wrong(&key, errors) {
+            check_model(routes, (&key, model), errors);
+        }
+    }
+    for (at, route) in config.routes.iter().enumerate() {
+        let key = route_key(config, at, route);
+        for target in &route.targets {
+            check_model(routes, (&key, &target.model), errors);
+        }
+    }
+    if let Some(model) = config.routing.default_model.as_deref().filter(|it| !is_group(it)) {
+        check_model(routes, ("routing.default_model", model), errors);
+    }
+}
+
+/// Returns the key of a route, which is written in `[[routes]]` or in `[fallbacks]`.
+fn route_key(config: &Config, at: usize, route: &RouteEntry) -> String {
+    let name = route.model.as_deref().unwrap_or_default();
+    let fallback = format!("fallbacks.{name}");
+    if config.is_written(&fallback) { fallback } else { format!("routes[{at}].targets") }
+}
+
+fn check_model(routes: &Routes, (key, name): (&str, &str), errors: &mut Vec<ConfigError>) {
+    if routes.single(name).is_ok() {
+        return;
+    }
+    let meant = did_you_mean(name, known_models(routes));
+    let remedy = if meant.is_empty() {
+        "; add it to [[models]], or name its provider as in `openai/MODEL`".to_owned()
+    } else {
+        meant
+    };
+    let message = format!("no provider serves the model `{}`{remedy}", printable(name));
+    errors.push(ConfigError::new(key, message));
+}
+
+/// Follows the models and patterns that clients may use.
+fn check_clients(config: &Config, routes: &Routes, errors: &mut Vec<ConfigError>) {
+    // A provider at an address of its own may serve any name.
+    let is_open = config.providers.values().any(|it| it.enabled && it.base_url.is_some());
+    if is_open || is_wrong("clients", errors) {
+        return;
+    }
+    for (at, client) in config.clients.iter().enumerate() {
+        let models = client.models.iter().map(|name| ("models", name));
+        let limits = client.limits.models.iter().map(|(name, _)| ("model_limits", name));
+        for (setting, pattern) in models.chain(limits) {
+            if !matches_any(config, routes, pattern) {
+                let meant = did_you_mean(pattern, known_models(routes));
+                let name = printable(pattern);
+                let message = format!("`{name}` matches no model of this configuration{meant}");
+                errors.push(ConfigError::new(format!("clients[{at}].{setting}"), message));
+            }
+        }
+    }
+}
+
+/// Returns whether a request can name a model that `pattern` matches.
+fn matches_any(config: &Config, routes: &Routes, pattern: &str) -> bool {
+    let groups = || config.routes.iter().filter_map(|route| route.model.as_deref());
+    let Some(beginning) = pattern.strip_suffix('*') else {
+        return routes.single(pattern).is_ok()
+            || groups().any(|group| group.eq_ignore_ascii_case(pattern))
+            || routes.models().any(|card| card.upstream.eq_ignore_ascii_case(pattern));
+    };
+    let beginning = beginning.to_lowercase();
+    let upstreams = routes.models().map(|card| card.upstream.as_str());
+    // Any name that begins so is served, such as those of a family or behind a provider's prefix.
+    let is_open = routes.single(&format!("{beginning}x")).is_ok();
+    let families = config.providers.values().flat_map(|provider| &provider.models);
+    let prefixes = routes.prefixes();
+    let mut known = known_models(routes).chain(groups()).chain(upstreams).chain(prefixes);
+    is_open
+        || known.any(|name| name.to_lowercase().starts_with(&beginning))
+        || families.into_iter().any(|name| name.to_lowercase().starts_with(&beginning))
+}
+
+/// The names that can be suggested.
+fn known_models(routes: &Routes) -> impl Iterator<Item = &str> {
+    let models = routes.models().map(|card| card.id.as_str());
+    models.chain(routes.aliases().map(|(name, _)| name))
+}

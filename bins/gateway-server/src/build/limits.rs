@@ -1,0 +1,103 @@
+//! Rate limits, budgets, admission control and the usage ledger.
+
+use super::{memory_pressure, previous::PreviousGeneration, settings};
+use crate::config::{Config, StoreBackend};
+use gateway_limits::{
+    Admission, AdmissionSettings, FailedAttempts, LimitAccounts, Limiter, LimiterSettings, Limits,
+    MemoryPressure, UsageRecorder, VirtualKeys,
+};
+use gateway_store::Stores;
+use std::{collections::HashSet, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+
+/// The time beyond the longest request after which its usage record counts as orphaned.
+const LEASE_MARGIN: Duration = Duration::from_mins(1);
+
+/// The limits' state and background tasks, shared by all generations.
+#[derive(Debug)]
+pub(super) struct LimitResources {
+    usage: UsageRecorder,
+    virtual_keys: VirtualKeys,
+    failed_attempts: Arc<FailedAttempts>,
+    pressure: Arc<MemoryPressure>,
+    accounts: LimitAccounts,
+    _tasks: JoinSet<()>,
+}
+
+impl LimitResources {
+    /// Loads the virtual keys and starts the tasks: memory pressure, usage records, keys, leases.
+    pub(super) async fn start(config: &Config, stores: &Stores) -> Self {
+        let usage = UsageRecorder::new(Arc::clone(&stores.ledger));
+        let accounts = LimitAccounts::new(Arc::clone(&stores.quotas));
+        let virtual_keys = VirtualKeys::new(Arc::clone(&stores.client_keys), accounts.clone());
+        virtual_keys.refresh().await;
+        let pressure = Arc::new(MemoryPressure::default());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(memory_pressure::measure(Arc::clone(&pressure)));
+        // A shared store may hold open records of replicas that are alive.
+        let is_shared = config.store.backend() == StoreBackend::Redis;
+        tasks.spawn(usage.clone().run(is_shared.then(|| lease(config))));
+        tasks.spawn(virtual_keys.clone().run());
+        tasks.spawn(accounts.clone().run());
+        let failed_attempts = Arc::default();
+        Self { usage, virtual_keys, failed_attempts, pressure, accounts, _tasks: tasks }
+    }
+
+    /// Returns the accounts of clients' limits.
+    pub(super) const fn accounts(&self) -> &LimitAccounts {
+        &self.accounts
+    }
+}
+
+/// Builds the limits of a generation. Requests admitted by the previous one keep their slots.
+pub(super) fn limits(
+    config: &Config,
+    resources: &LimitResources,
+    previous: Option<PreviousGeneration<'_>>,
+) -> Limits {
+    let settings = LimiterSettings {
+        anonymous: settings::limit_policy(&config.limits.anonymous()),
+        assumed_output: config.limits.assumed_output_tokens,
+    };
+    Limits {
+        limiter: Limiter::new(resources.accounts.clone(), &settings),
+        admission: admission(config, resources, previous),
+        usage: resources.usage.clone(),
+        virtual_keys: resources.virtual_keys.clone(),
+        failed_attempts: Arc::clone(&resources.failed_attempts),
+        free: free_providers(config),
+    }
+}
+
+/// Returns the lifetime of an open usage record: longer than any request.
+fn lease(config: &Config) -> Duration {
+    config.timeouts.stream_total + config.timeouts.total + LEASE_MARGIN
+}
+
+fn admission(
+    config: &Config,
+    resources: &LimitResources,
+    previous: Option<PreviousGeneration<'_>>,
+) -> Admission {
+    let it = &config.admission;
+    let threshold = it.memory_threshold_mb.map_or(u64::MAX, |megabytes| megabytes << 20);
+    resources.pressure.set_limits(threshold, it.memory_soft_limit);
+    let settings = AdmissionSettings {
+        max_concurrent: it.max_concurrent_requests,
+        max_per_tenant: it.max_per_tenant,
+        queue: it.queue,
+        queue_timeout: it.queue_timeout,
+    };
+    match previous {
+        Some(previous) => previous.app.engine.limits.admission.with(settings),
+        None => Admission::new(settings, Arc::clone(&resources.pressure)),
+    }
+}
+
+/// Returns the providers that run on the platform's own machines, whose models cost nothing.
+fn free_providers(config: &Config) -> HashSet<Arc<str>> {
+    let local = ["fake", "inference", "llamacpp", "ollama"];
+    let is_paid =
+        |id: &str| config.providers.get(id).is_some_and(|provider| provider.api_key.is_some());
+    local.iter().filter(|id| !is_paid(id)).map(|id| Arc::from(*id)).collect()
+}

@@ -1,0 +1,138 @@
+//! Building a generation: every part of the gateway from the configuration.
+
+mod check;
+pub(crate) mod connections;
+mod health;
+mod limits;
+pub(crate) mod local_models;
+mod memory_pressure;
+mod previous;
+mod providers;
+mod settings;
+mod shared;
+mod stateful;
+mod stores;
+mod tools;
+
+pub use self::check::check;
+pub(crate) use self::{previous::PreviousGeneration, shared::SharedResources};
+
+use crate::config::{Config, ConfiguredClient, DeploymentEnvironment};
+use gateway_console::LiveFeed;
+use gateway_engine::{Engine, EngineSettings, MemoryBudget, RequestLog, RequestObserver};
+use gateway_http::{About, Cors, HttpService, Limits, OpenCircuits, request::peer::Peers};
+use gateway_limits::{Access, Client, LimitAccounts};
+use gateway_net::client::HttpClient;
+use std::sync::Arc;
+
+/// The number of bytes of request bodies held at one time.
+const BODY_BUDGET: usize = 256 << 20;
+
+/// Builds what serves requests. Parts whose settings did not change are taken from `previous`.
+///
+/// # Errors
+///
+/// Names the part that cannot be built; [`check`] reports the same beforehand.
+pub(crate) fn service(
+    config: &Config,
+    shared: &SharedResources,
+    previous: Option<PreviousGeneration<'_>>,
+) -> anyhow::Result<HttpService> {
+    let client = HttpClient::new(&providers::connections(config))?;
+    let console = config.has_console().then(|| stateful::feed(shared, previous));
+    let engine = engine(config, shared, console.as_ref(), previous)?;
+    Ok(HttpService {
+        access: access(config, shared.limits.accounts()),
+        health: health::health(config, shared, &client, &engine.directory),
+        engine: Arc::new(engine),
+        circuits: open_circuits(shared),
+        idempotency: stateful::idempotency(config, shared, previous),
+        bodies: body_limits(config, previous),
+        cors: cors(config),
+        metrics: config.metrics.enabled.then(|| Arc::clone(&shared.metrics)),
+        peers: Peers { trusted: settings::networks(&config.server.trusted_proxies) },
+        console,
+        about: About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            docs: config.has_docs().then(|| "/docs".to_owned()),
+        },
+    })
+}
+
+fn engine(
+    config: &Config,
+    shared: &SharedResources,
+    console: Option<&LiveFeed>,
+    previous: Option<PreviousGeneration<'_>>,
+) -> anyhow::Result<Engine> {
+    let context_service = local_models::context_service(config, previous)?;
+    let through = local_models::through(config, context_service.as_ref());
+    let resources = providers::resources(config, shared);
+    let windows = previous.map(|it| Arc::clone(&it.app.engine.context_windows));
+    let mut observers: Vec<Arc<dyn RequestObserver>> = vec![Arc::new(RequestLog)];
+    if let Some(console) = console {
+        observers.push(Arc::new(console.clone()));
+    }
+    Ok(Engine {
+        directory: providers::directory(config, resources, through.as_ref(), previous)?,
+        settings: engine_settings(config),
+        limits: limits::limits(config, &shared.limits, previous),
+        toolbox: tools::toolbox(config, shared, previous)?,
+        sessions: stateful::sessions(config, shared, previous),
+        responses: stateful::responses(config, shared, previous),
+        context_service,
+        context_windows: windows.unwrap_or_else(local_models::windows),
+        metrics: Arc::clone(&shared.meters),
+        observers,
+        generation: previous.map_or(1, |it| it.app.engine.generation + 1),
+    })
+}
+
+fn engine_settings(config: &Config) -> EngineSettings {
+    EngineSettings {
+        strict: config.routing.strict,
+        default_model: config.routing.default_model.clone(),
+        json_depth: config.server.max_json_depth,
+        caching: config.cache.enabled,
+        first_output: config.timeouts.head_hold,
+        keep_alive: config.timeouts.keep_alive_comment,
+    }
+}
+
+fn body_limits(config: &Config, previous: Option<PreviousGeneration<'_>>) -> Limits {
+    let budget = previous.map(|it| Arc::clone(&it.app.bodies.budget));
+    Limits {
+        max_bytes: config.server.max_body_bytes.0,
+        timeout: config.timeouts.body,
+        budget: budget.unwrap_or_else(|| Arc::new(MemoryBudget::new(BODY_BUDGET))),
+    }
+}
+
+fn open_circuits(shared: &SharedResources) -> OpenCircuits {
+    let breakers = Arc::clone(&shared.breakers);
+    Arc::new(move |provider| breakers.is_open(provider))
+}
+
+fn access(config: &Config, accounts: &LimitAccounts) -> Access {
+    if !config.needs_keys() {
+        return Access::Open(Arc::new(Client::anonymous()));
+    }
+    let client = |it: &ConfiguredClient| (it.key, Arc::new(settings::client(it, accounts)));
+    Access::Keys(config.clients.iter().map(client).collect())
+}
+
+/// Returns the origins that browsers may call from. In development any page may call by default, so
+/// that a first page works.
+fn cors(config: &Config) -> Cors {
+    let origins: Vec<_> =
+        config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+    if origins.iter().any(|origin| origin == "*") {
+        Cors::Any
+    } else if !origins.is_empty() {
+        Cors::Origins(origins)
+    } else if config.server.environment == DeploymentEnvironment::Development {
+        Cors::Unsaid
+    } else {
+        Cors::Closed
+    }
+}

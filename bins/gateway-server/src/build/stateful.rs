@@ -1,0 +1,67 @@
+//! Sessions, stored responses, idempotency and the live feed: work in progress continues across a
+//! reload.
+
+use super::{previous::PreviousGeneration, shared::SharedResources};
+use crate::config::Config;
+use gateway_console::LiveFeed;
+use gateway_sessions::{Idempotency, Keeper, Responses, Rules, Sessions};
+use std::sync::Arc;
+
+/// The number of responses that are generated in the background at one time.
+const BACKGROUND_RESPONSES: usize = 256;
+/// The largest replay of an idempotent request in bytes; the stores accept as much.
+const REPLAY_BYTES: usize = 4 << 20;
+
+/// The live feed of the console; its subscribers stay connected.
+pub(super) fn feed(shared: &SharedResources, previous: Option<PreviousGeneration<'_>>) -> LiveFeed {
+    let running = previous.and_then(|it| it.app.console.clone());
+    running.unwrap_or_else(|| LiveFeed::new(shared.drain.closing.clone()))
+}
+
+/// The stored responses.
+pub(super) fn responses(
+    config: &Config,
+    shared: &SharedResources,
+    previous: Option<PreviousGeneration<'_>>,
+) -> Responses {
+    let ttl = config.store.response_ttl;
+    match previous {
+        Some(previous) => previous.app.engine.responses.with(ttl),
+        None => Responses::new(Arc::clone(&shared.stores.responses), ttl, BACKGROUND_RESPONSES),
+    }
+}
+
+/// The sessions.
+pub(super) fn sessions(
+    config: &Config,
+    shared: &SharedResources,
+    previous: Option<PreviousGeneration<'_>>,
+) -> Keeper {
+    let (it, limits) = (&config.sessions, gateway_store::StoreLimits::default());
+    let rules = Rules {
+        ttl: it.ttl,
+        max_ttl: it.max_ttl.max(it.ttl),
+        sliding: it.sliding,
+        max_messages: limits.session_messages,
+        max_bytes: limits.session_bytes,
+        ..Rules::default()
+    };
+    let sessions = Sessions::new(Arc::clone(&shared.stores.sessions), rules);
+    match previous {
+        Some(previous) => previous.app.engine.sessions.with(sessions),
+        None => Keeper::new(sessions),
+    }
+}
+
+/// The replays of requests with an idempotency key.
+pub(super) fn idempotency(
+    config: &Config,
+    shared: &SharedResources,
+    previous: Option<PreviousGeneration<'_>>,
+) -> Idempotency {
+    let ttl = config.store.idempotency_ttl;
+    match previous {
+        Some(previous) => previous.app.idempotency.with(ttl),
+        None => Idempotency::new(Arc::clone(&shared.stores.idempotency), ttl, REPLAY_BYTES),
+    }
+}
