@@ -166,6 +166,8 @@ mod tests {
         let braces = "[providers.openai]\nbase_url = \"${BASE}\"";
         let variable = ["LLM_GATEWAY_PROVIDERS__OPENAI__BASE_URL"];
         refused("braces", braces, &[], &at(2, 1), &variable);
+        let api = "[providers.openai]\napi_key = \"k\"\napi = \"messages\"";
+        refused("api", api, &[], &at(1, 12), &["does not serve the API 'messages'"]);
         let missing = "[providers.openai]\napi_key_env = \"MY_KEY\"";
         refused("missing", missing, &[], &at(2, 1), &["MY_KEY holds no key"]);
         let own = [("OPENAI_BASE_URL", "http://localhost:8080/v1")];

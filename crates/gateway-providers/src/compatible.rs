@@ -174,13 +174,29 @@ fn address(settings: &Settings, path: &str) -> Result<Uri> {
     Ok(uri)
 }
 
+/// Puts the configured API first: the one for callers whose own dialect the provider lacks.
+///
+/// # Errors
+///
+/// If the provider does not serve that API.
+fn preferred(settings: &Settings, mut apis: Vec<Api>) -> Result<Vec<Api>> {
+    let Some(wanted) = settings.api else { return Ok(apis) };
+    let at = apis.iter().position(|api| api.upstream.dialect() == wanted);
+    let at =
+        at.ok_or_else(|| malformed(settings, &format!("it does not serve the API '{wanted}'")))?;
+    let api = apis.remove(at);
+    apis.insert(0, api);
+    Ok(apis)
+}
+
 /// A provider behind HTTP, whose credential is sent as `auth` says unless the settings differ.
 pub(crate) fn http_provider(
     settings: Settings,
     auth: Auth,
-    mut apis: Vec<Api>,
+    apis: Vec<Api>,
     mut services: Services,
 ) -> Result<Arc<dyn Provider>> {
+    let mut apis = preferred(&settings, apis)?;
     let mut headers = HeaderMap::new();
     for (name, value) in &settings.headers {
         let name: HeaderName = name.parse().map_err(|_| malformed(&settings, "a header's name"))?;
@@ -226,6 +242,24 @@ mod tests {
         check("http://h/v1beta", "gemini-2.0", &format!("http://h/v1beta/models/gemini-2.0{verb}"));
         check("http://h/v1", "models/g", &format!("http://h/v1/models/g{verb}"));
         check("http://h/v1", "../a?b=c#d", &format!("http://h/v1/models/..%2Fa%3Fb%3Dc%23d{verb}"));
+    }
+
+    #[test]
+    fn configured_api_comes_first() {
+        let settings = Settings {
+            id: "lab".to_owned(),
+            base_url: "http://h".to_owned(),
+            api: Some(Dialect::Responses),
+            ..Settings::default()
+        };
+        let apis =
+            || vec![chat(&settings, Quirks::COMPATIBLE).unwrap(), responses(&settings).unwrap()];
+        let first =
+            |settings: &Settings| preferred(settings, apis()).unwrap()[0].upstream.dialect();
+        assert_eq!(first(&settings), Dialect::Responses);
+        assert_eq!(first(&Settings { api: None, ..settings.clone() }), Dialect::Chat);
+        let other = Settings { api: Some(Dialect::Messages), ..settings.clone() };
+        assert!(preferred(&other, apis()).is_err());
     }
 
     #[test]
