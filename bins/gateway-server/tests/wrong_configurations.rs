@@ -81,7 +81,7 @@ mod tests {
         refused("off", off, &[], &at(2, 1), &["`fake` is switched off", "enable it"]);
         let model = "[[models]]\nid = \"m\"\nprovider = \"opnai\"";
         refused("model", model, &[], &at(3, 1), &["`opnai`", "`openai`?"]);
-        refused("needed", "[[models]]\nid = \"m\"", &[], "gateway.toml: ", &["`m`", "provider"]);
+        refused("needed", "[[models]]\nid = \"m\"", &[], &at(1, 3), &["`m`", "provider"]);
     }
 
     #[test]
@@ -123,10 +123,10 @@ mod tests {
         refused("pattern", &pattern, &[], &at(4, 1), &["`gtp-5*` matches no model"]);
         let tool = client("tools = [\"serach_*\"]");
         refused("tool", &tool, &[], &at(4, 1), &["there is no tool `serach_*`"]);
-        let offered = "[tool_calls]\noffered = [\"serach_code\"]";
-        refused("offered", offered, &[], &at(2, 1), &["`serach_code`", "`search_code`?"]);
+        let offered = "[tool_calls]\noffered = [\"semantic_serach\"]";
+        refused("offered", offered, &[], &at(2, 1), &["`semantic_serach`", "`semantic_search`?"]);
         let two = client("key_env = \"K\"");
-        refused("two", &two, &[("K", "k")], &at(1, 1), &["exactly one of `key`"]);
+        refused("two", &two, &[("K", "k")], &at(3, 1), &["exactly one of `key`"]);
         let same = client(&client(""));
         refused("same", &same, &[], &at(1, 3), &["`a` and `a` have the same key"]);
         let public = [("LLM_GATEWAY_HOST", "0.0.0.0")];

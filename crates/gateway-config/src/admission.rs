@@ -31,7 +31,7 @@ section! {
     pub AdminSection {
         /// Address of the admin listener, such as `127.0.0.1:8090`; must be a loopback address. Default: no admin listener.
         listen: Option<SocketAddr> = None, prefixed ["ADMIN_LISTEN"];
-        /// Admin token.
+        /// Bearer token of the admin API.
         token: Option<SecretString> = None, prefixed ["ADMIN_TOKEN"];
         /// SHA-256 hash of the admin token, instead of `token`.
         token_sha256: Option<KeyHash> = None;

@@ -4,7 +4,7 @@ use super::{
     Environment,
     error::ConfigError,
     limits::{AT_LEAST_ONE, ClientLimits, Dollars, ModelLimits, ModelLimitsEntry},
-    providers::printable,
+    printable::printable,
     raw_value::{ConfigValue, Table, ValueKind},
     section::{SectionReader, section},
     value::{SettingType, choice, secret},
@@ -41,7 +41,7 @@ choice! {
     ClientPriority {
         /// A user is waiting.
         Interactive = "interactive";
-        /// Can be delayed.
+        /// Can wait for interactive requests.
         Batch = "batch";
     }
 }
@@ -96,12 +96,12 @@ section! {
     }
 }
 
-/// A client.
+/// A client with its resolved key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfiguredClient {
-    /// The name.
+    /// The name in logs and metrics.
     pub name: String,
-    /// The tenant.
+    /// The tenant that owns its state.
     pub tenant: String,
     /// The hash of the key.
     pub key: KeyHash,
@@ -111,7 +111,7 @@ pub struct ConfiguredClient {
     pub tools: Option<Vec<String>>,
     /// The priority of its requests.
     pub priority: ClientPriority,
-    /// The limits.
+    /// The limits of its requests.
     pub limits: ClientLimits,
     /// Whether dropped parameters are refused; `None` for the default.
     pub strict: Option<bool>,

@@ -3,10 +3,11 @@
 use super::{
     admission::{AdminSection, AdmissionSection},
     clients::ClientEntry,
+    environment::{PREFIX, nested},
     lifecycle::LifecycleSection,
     limits::{LimitsSection, ModelLimitsEntry},
     models::ModelEntry,
-    names::{PREFIX, UNUSED, nested, sections},
+    names::{UNUSED, sections},
     providers::{KNOWN, ProviderEntry},
     routes::{self, RouteEntry},
     section::{Section, SettingDescription},

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// The prefix of the gateway's variables.
+pub(super) const PREFIX: &str = "LLM_GATEWAY_";
+
 /// Variables by name. Names are matched without regard to case; a value of nothing but space
 /// counts as not set.
 #[derive(Clone, Default)]
@@ -44,6 +47,11 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
         }
         Self(variables)
     }
+}
+
+/// Returns the variable made of the key of a setting.
+pub(super) fn nested(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ pub struct ConfigError {
     variable: Option<String>,
     source: Option<ValueSource>,
     position: Option<Position>,
-    message: String,
+    message: Box<str>,
+    /// Whether the setting is unknown and similar to none of its section.
+    is_unknown: bool,
 }
 
 /// All errors of a configuration, one line each.
@@ -24,8 +26,23 @@ pub struct ConfigErrors(pub(super) Vec<ConfigError>);
 impl ConfigError {
     /// Creates an error about the setting `key`.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        let (key, message) = (key.into(), message.into());
-        Self { key, variable: None, source: None, position: None, message }
+        let (key, message) = (key.into(), message.into().into_boxed_str());
+        Self { key, variable: None, source: None, position: None, message, is_unknown: false }
+    }
+
+    /// Creates an error about a setting that its section, with the settings `known`, has not.
+    pub(super) fn unknown_setting(key: String, known: &str) -> Self {
+        let message = format!("unknown setting; known settings: {known}");
+        Self { is_unknown: true, ..Self::new(key, message) }
+    }
+
+    /// Suggests the setting that `find` returns for the name of an unknown one.
+    pub(super) fn suggest(mut self, find: impl FnOnce(&str) -> Option<String>) -> Self {
+        let name = self.key.rsplit('.').next().filter(|_| self.is_unknown);
+        if let Some(setting) = name.and_then(find) {
+            self.message = format!("unknown setting; did you mean `{setting}`?").into();
+        }
+        self
     }
 
     /// Returns the key of the setting.
@@ -71,7 +88,7 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, variable, source, position, message } = self;
+        let Self { key, variable, source, position, message, .. } = self;
         match (source, position) {
             (Some(source), Some(Position { line, column })) => {
                 write!(f, "{source}:{line}:{column}: ")?;

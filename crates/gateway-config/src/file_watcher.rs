@@ -7,7 +7,7 @@ use std::{
 };
 use tokio::time::sleep;
 
-/// The polling interval.
+/// The interval between two polls.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A watched file. A changed symbolic link on its path, as of Kubernetes, is a change.

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file name.
+/// The file name in the data directory.
 const NAME: &str = "last-good.toml";
 
 /// Saves `text` as the last known good configuration; without a text, removes it.

@@ -19,6 +19,7 @@ mod mcp;
 mod models;
 mod names;
 mod network;
+mod printable;
 mod providers;
 mod raw_value;
 mod routes;
@@ -44,7 +45,8 @@ pub use self::{
     mcp::McpEntry,
     models::{ModelEntry, ModelReasoning},
     network::{CorsOrigin, IpNetwork, ServiceUrl, UpstreamHeader},
-    providers::{ProviderEntry, ProviderKind, printable},
+    printable::printable,
+    providers::{ProviderEntry, ProviderKind},
     routes::{FallbackTrigger, RouteEntry, RouteTarget},
     server::{
         AuthMode, ByteSize, ConsoleSection, DeploymentEnvironment, LogOutput, LogSection,
@@ -66,50 +68,50 @@ use section::{Section, SectionReader};
 use std::{collections::BTreeMap, path::Path};
 use value::SettingType;
 
-/// The whole configuration.
+/// The whole configuration, section by section.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// The listener.
+    /// The listener and its limits.
     pub server: ServerSection,
-    /// Timeouts.
+    /// The timeouts of connections and responses.
     pub timeouts: TimeoutsSection,
-    /// Routing.
+    /// The defaults of request routing.
     pub routing: RoutingSection,
-    /// The state store.
+    /// The backend of all state.
     pub store: StoreSection,
-    /// Sessions.
+    /// The lifetime of sessions.
     pub sessions: SessionsSection,
-    /// The response cache.
+    /// The cache of whole responses.
     pub cache: CacheSection,
     /// Retries and circuit breakers.
     pub resilience: ResilienceSection,
     /// Limits of callers without a key.
     pub limits: LimitsSection,
-    /// The context-management service.
+    /// The context-management service of the platform.
     pub cms: CmsSection,
     /// The services behind tools.
     pub services: ServicesSection,
-    /// Tool calls.
+    /// The limits of tool calls.
     pub tool_calls: ToolCallsSection,
-    /// Configured tools.
+    /// The tools that configuration adds.
     pub tools: Vec<ToolEntry>,
     /// MCP servers by name.
     pub mcp: BTreeMap<String, McpEntry>,
-    /// Admission control.
+    /// The limits of admission control.
     pub admission: AdmissionSection,
-    /// The admin listener.
+    /// The listener of the admin API.
     pub admin: AdminSection,
-    /// The log.
+    /// The level and format of the log.
     pub log: LogSection,
-    /// Metrics.
+    /// The export of Prometheus metrics.
     pub metrics: MetricsSection,
-    /// The console.
+    /// The web console for operators.
     pub console: ConsoleSection,
-    /// Tracing.
+    /// The export of OpenTelemetry traces.
     pub tracing: TracingSection,
-    /// Reload.
+    /// The reload of the configuration.
     pub lifecycle: LifecycleSection,
-    /// Clients.
+    /// The clients with their keys.
     pub clients: Vec<ConfiguredClient>,
     /// Configured providers by name.
     pub providers: BTreeMap<String, ProviderEntry>,
@@ -207,6 +209,7 @@ impl Config {
         }
         let locations = Locations::of(&root, file.map(|(_, text)| text));
         let located = errors.into_iter().map(|error| {
+            let error = error.suggest(names::setting_called);
             let variable = names::variable_of(error.key());
             error.variable(variable).locate(&locations)
         });
@@ -215,7 +218,7 @@ impl Config {
 
     fn read(root: &Table, env: &Environment, errors: &mut Vec<ConfigError>) -> Self {
         for (key, node) in root.iter().filter(|(key, _)| !SECTIONS.contains(&key.as_str())) {
-            let error = ConfigError::new(providers::printable(key), unknown_section(key));
+            let error = ConfigError::new(printable(key), unknown_section(key));
             errors.push(error.source(node.source.clone()));
         }
         Self {
@@ -297,8 +300,7 @@ fn aliases(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, Stri
             aliases.insert(name.to_lowercase(), model);
         } else {
             let message = format!("expected the name of a model, found {}", node.kind());
-            let error =
-                ConfigError::new(format!("aliases.{}", providers::printable(name)), message);
+            let error = ConfigError::new(format!("aliases.{}", printable(name)), message);
             errors.push(error.source(node.source.clone()));
         }
     }
@@ -307,10 +309,8 @@ fn aliases(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, Stri
 
 /// The message about an unknown section, with the setting or section that may be meant.
 fn unknown_section(key: &str) -> String {
-    let mut all = names::sections().into_iter();
-    let of_section = all.find(|(_, fields)| fields.iter().any(|field| field.name == key));
-    let meant = match of_section {
-        Some((section, _)) => format!("; did you mean `{section}.{key}`?"),
+    let meant = match names::setting_called(key) {
+        Some(setting) => format!("; did you mean `{setting}`?"),
         None => did_you_mean(key, SECTIONS),
     };
     format!("unknown section{meant}")

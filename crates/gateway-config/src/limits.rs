@@ -66,17 +66,17 @@ impl LimitsSection {
 /// The limits of a client; `None` is no limit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClientLimits {
-    /// Requests per minute.
+    /// Requests per minute, averaged.
     pub requests_per_minute: Option<u64>,
     /// Burst size in requests; default: `requests_per_minute`.
     pub burst: Option<u64>,
     /// Input and output tokens per minute.
     pub tokens_per_minute: Option<u64>,
-    /// Concurrent requests.
+    /// Concurrent requests at any time.
     pub concurrent: Option<u64>,
-    /// Budget per day.
+    /// Budget per UTC day.
     pub daily_budget: Option<NanoDollars>,
-    /// Budget per month.
+    /// Budget per UTC month.
     pub monthly_budget: Option<NanoDollars>,
     /// Additional limits by model name or prefix and `*`; the first match applies.
     pub models: Vec<(String, Self)>,

@@ -1,7 +1,7 @@
 //! The positions of settings in the file: line and column by key.
 
 use super::{
-    providers::printable,
+    printable::printable,
     raw_value::{ConfigValue, Table, ValueKind, ValueSource},
 };
 use std::collections::BTreeMap;

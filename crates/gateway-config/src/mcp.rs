@@ -3,7 +3,8 @@
 use super::{
     error::ConfigError,
     network::{ServiceUrl, UpstreamHeader},
-    providers::{is_header, is_name, printable},
+    printable::printable,
+    providers::{is_header, is_name},
     raw_value::{Table, ValueKind},
     section::{SectionReader, section},
     server::ByteSize,
@@ -42,7 +43,7 @@ impl McpEntry {
     }
 }
 
-/// Reads `[mcp.NAME]`.
+/// Reads the tables `[mcp.NAME]`.
 pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> BTreeMap<String, McpEntry> {
     let Some(node) = root.get("mcp") else { return BTreeMap::new() };
     let ValueKind::Table(table) = &node.content else {

@@ -11,11 +11,11 @@ use gateway_core::{Capabilities, Dialect, ModelCard, Price, ReasoningStyle};
 choice! {
     /// The way reasoning is requested.
     ModelReasoning {
-        /// No reasoning.
+        /// The model does not reason.
         Never = "never" | "none";
-        /// A token budget.
+        /// Reasoning has a token budget.
         Budget = "budget";
-        /// An effort level.
+        /// Reasoning has an effort level.
         Effort = "effort";
         /// Adaptive, guided by an effort level.
         Adaptive = "adaptive";
@@ -150,7 +150,7 @@ const fn style(reasoning: ModelReasoning) -> ReasoningStyle {
     }
 }
 
-/// Reads `[[models]]`.
+/// Reads the entries of `[[models]]`.
 pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<ModelEntry> {
     let Some(node) = root.get("models") else { return Vec::new() };
     let ValueKind::List(items) = &node.content else {

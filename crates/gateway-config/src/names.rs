@@ -5,9 +5,9 @@
 //! do not.
 
 use super::{
-    Environment,
     admission::{AdminSection, AdmissionSection},
     clients::AuthSection,
+    environment::{Environment, PREFIX, nested},
     layers::SourceLayers,
     lifecycle::LifecycleSection,
     limits::LimitsSection,
@@ -21,9 +21,6 @@ use super::{
     tools::{ServicesSection, ToolCallsSection},
     tracing::TracingSection,
 };
-
-/// The prefix of the gateway's variables.
-pub(super) const PREFIX: &str = "LLM_GATEWAY_";
 
 /// A setting with its variables; the first one that is set applies.
 #[derive(Debug)]
@@ -110,9 +107,11 @@ fn with_prefix(name: &&str) -> String {
     format!("{PREFIX}{name}")
 }
 
-/// Returns the variable made of a key.
-pub(super) fn nested(key: &str) -> String {
-    format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
+/// Returns the key of the setting called `name` in any section.
+pub(super) fn setting_called(name: &str) -> Option<String> {
+    let is_called = |field: &SettingDescription| field.name == name;
+    let (section, _) = sections().into_iter().find(|(_, fields)| fields.iter().any(is_called))?;
+    Some(format!("{section}.{name}"))
 }
 
 /// Returns the variable to name in an error about a setting; entries of lists have none.

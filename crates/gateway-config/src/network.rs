@@ -9,9 +9,9 @@ use std::{fmt, net::IpAddr};
 /// A network: an address and a prefix length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct IpNetwork {
-    /// Returns the URL.
+    /// The first address of the network.
     pub address: IpAddr,
-    /// The prefix length.
+    /// The number of prefix bits.
     pub bits: u32,
 }
 
@@ -91,7 +91,7 @@ pub struct ServiceUrl {
 }
 
 impl ServiceUrl {
-    /// The address.
+    /// Returns the URL as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -3,6 +3,7 @@
 use super::{
     error::ConfigError,
     network::{ServiceUrl, UpstreamHeader},
+    printable::printable,
     raw_value::{Table, ValueKind},
     section::{SectionReader, section},
     value::{SettingType, choice, secret},
@@ -18,9 +19,9 @@ choice! {
         OpenAiCompatible = "openai_compatible" | "openai";
         /// The Anthropic API or a compatible one.
         Anthropic = "anthropic" | "anthropic_compatible";
-        /// The Gemini API.
+        /// The Gemini API of Google.
         Gemini = "gemini" | "google";
-        /// The Ollama API.
+        /// The chat API of Ollama.
         Ollama = "ollama";
         /// A built-in test provider without network.
         Fake = "fake";
@@ -43,7 +44,7 @@ impl SettingType for Dialect {
 }
 
 section! {
-    /// A provider.
+    /// An upstream provider of models.
     pub ProviderEntry {
         /// Kind of API.
         /// Default: the kind of the known provider of that name, else `openai_compatible`.
@@ -52,7 +53,7 @@ section! {
         enabled: bool = true;
         /// Base URL; required unless the name is known.
         base_url: Option<ServiceUrl> = None;
-        /// API key.
+        /// API key of the provider.
         api_key: Option<SecretString> = None;
         /// Environment variable with the API key, instead of `api_key`.
         api_key_env: Option<String> = None;
@@ -70,17 +71,17 @@ section! {
         prefixes: Vec<String> = Vec::new();
         /// API for callers whose own dialect the provider does not serve, such as `responses`. Default: the provider's default API.
         api: Option<Dialect> = None;
-        /// OpenAI organization.
+        /// OpenAI organization of the requests.
         organization: Option<String> = None;
-        /// OpenAI project.
+        /// OpenAI project of the requests.
         project: Option<String> = None;
     }
 }
 
-/// A known provider.
+/// A provider known by name.
 #[derive(Debug)]
 pub(super) struct KnownProvider {
-    /// The name.
+    /// The name in `[providers.NAME]`.
     pub(super) name: &'static str,
     /// The kind of API.
     pub(super) kind: ProviderKind,
@@ -268,9 +269,4 @@ fn resolve(
 
 pub(super) fn is_header(name: &str) -> bool {
     name.parse::<http::HeaderName>().is_ok()
-}
-
-/// Returns an untrusted name, truncated and escaped for messages.
-pub fn printable(name: &str) -> String {
-    name.chars().take(64).flat_map(char::escape_debug).collect()
 }

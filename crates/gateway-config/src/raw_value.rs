@@ -8,18 +8,18 @@ pub(super) type Table = BTreeMap<String, ConfigValue>;
 /// The source of a value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum ValueSource {
-    /// The file.
+    /// The file of this name.
     File(Arc<str>),
-    /// The environment variable.
+    /// The environment variable of this name.
     Variable(Arc<str>),
 }
 
 /// A value with its source.
 #[derive(Clone, Debug)]
 pub(super) struct ConfigValue {
-    /// The value.
+    /// The value without its source.
     pub(super) content: ValueKind,
-    /// The source.
+    /// The source of the value.
     pub(super) source: ValueSource,
 }
 

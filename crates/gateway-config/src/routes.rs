@@ -2,7 +2,7 @@
 
 use super::{
     error::ConfigError,
-    providers::printable,
+    printable::printable,
     raw_value::{ConfigValue, Table, ValueKind},
     section::{SectionReader, section},
     value::{SettingType, choice, quoted},

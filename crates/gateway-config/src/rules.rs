@@ -1,9 +1,10 @@
-//! Rules across settings.
+//! Rules that concern several settings.
 
 use super::{
     Config, ServiceUrl,
     error::ConfigError,
-    providers::{KNOWN, ProviderKind, by_name, printable},
+    printable::printable,
+    providers::{KNOWN, ProviderKind, by_name},
     server::AuthMode,
     state::StoreBackend,
     suggestion::did_you_mean,

@@ -2,9 +2,9 @@
 //! is shown, and its rows of the documentation.
 
 use super::{
+    environment::nested,
     error::ConfigError,
-    names::{nested, sections},
-    providers::printable,
+    printable::printable,
     raw_value::{ConfigValue, Table, ValueKind, ValueSource},
     suggestion::did_you_mean,
     value::SettingType,
@@ -24,7 +24,7 @@ pub(super) struct SettingDescription {
     pub(super) expects: String,
     /// The default as TOML.
     pub(super) default: Option<String>,
-    /// The description.
+    /// The description, sentence by sentence.
     pub(super) meaning: Vec<&'static str>,
 }
 
@@ -151,20 +151,14 @@ impl<'a> SectionReader<'a> {
                 continue;
             }
             let names = || fields.iter().map(|field| field.name);
-            let elsewhere = || {
-                let mut all = sections().into_iter();
-                let (section, _) =
-                    all.find(|(_, fields)| fields.iter().any(|it| it.name == key))?;
-                Some(format!("; did you mean `{section}.{key}`?"))
+            let meant = did_you_mean(key, names());
+            let path = format!("{}.{}", self.path, printable(key));
+            let error = if meant.is_empty() {
+                let known = names().collect::<Vec<_>>().join(", ");
+                ConfigError::unknown_setting(path, &known)
+            } else {
+                ConfigError::new(path, format!("unknown setting{meant}"))
             };
-            let remedy = match did_you_mean(key, names()) {
-                none if none.is_empty() => elsewhere().unwrap_or_else(|| {
-                    format!("; known settings: {}", names().collect::<Vec<_>>().join(", "))
-                }),
-                meant => meant,
-            };
-            let message = format!("unknown setting{remedy}");
-            let error = ConfigError::new(format!("{}.{}", self.path, printable(key)), message);
             self.errors.push(error.source(node.source.clone()));
         }
     }

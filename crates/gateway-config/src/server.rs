@@ -17,21 +17,21 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 choice! {
-    /// The deployment environment.
+    /// The environment of the deployment.
     DeploymentEnvironment {
-        /// Local development.
+        /// A developer's own machine.
         Development = "development";
-        /// Automated tests.
+        /// Automated tests of applications.
         Test = "test";
-        /// Staging.
+        /// A rehearsal of production.
         Staging = "staging";
-        /// Production.
+        /// Production, with closed defaults.
         Production = "production";
     }
 }
 
 choice! {
-    /// Client authentication.
+    /// The authentication of clients.
     AuthMode {
         /// Callers need a key.
         On = "on" | "true";
@@ -41,27 +41,27 @@ choice! {
 }
 
 choice! {
-    /// The log level.
+    /// The verbosity of the log.
     LogVerbosity {
         /// Errors that need attention.
         Error = "error" | "critical" | "fatal";
-        /// Also warnings.
+        /// Errors and warnings only.
         Warn = "warn" | "warning";
-        /// Also normal operation.
+        /// Normal operation as well.
         Info = "info";
-        /// Also debugging information.
+        /// Debugging information as well.
         Debug = "debug";
-        /// Everything.
+        /// Every detail of every step.
         Trace = "trace";
     }
 }
 
 choice! {
-    /// The log format.
+    /// The format of log lines.
     LogOutput {
         /// One JSON object per line.
         Json = "json";
-        /// Readable text.
+        /// Readable text for terminals.
         Pretty = "pretty" | "text";
     }
 }
@@ -116,9 +116,9 @@ section! {
         port: u16 = 8080, within 1..=65535, prefixed ["PORT"];
         /// Additional port for `/health`, `/live`, `/ready` and `/metrics`, served by a thread of its own under any load. Default: none.
         health_port: Option<u16> = None, prefixed ["HEALTH_PORT"];
-        /// Deployment environment.
+        /// Deployment environment of the gateway.
         environment: DeploymentEnvironment = DeploymentEnvironment::Development, prefixed ["ENV", "ENVIRONMENT"];
-        /// Data directory.
+        /// Directory of the embedded store and the last known good configuration.
         data_dir: PathBuf = "./data".into(), prefixed ["DATA_DIR"];
         /// Whether callers need a key.
         /// Default: on if there are clients, else off.
@@ -150,7 +150,7 @@ section! {
 }
 
 section! {
-    /// Timeouts.
+    /// Timeouts of connections, requests and responses.
     pub TimeoutsSection {
         /// Connecting to an upstream, including TLS; also the rest of a response head after its first byte.
         connect: Duration = seconds(3), within MOMENT..=DAY;
@@ -174,7 +174,7 @@ section! {
         body: Duration = seconds(60), within MOMENT..=DAY;
         /// The first byte of a connection, and a request head from its first byte.
         header: Duration = seconds(10), within MOMENT..=DAY;
-        /// An idle connection.
+        /// An idle connection between two requests.
         idle_connection: Duration = seconds(75), within MOMENT..=DAY;
     }
 }
@@ -182,7 +182,7 @@ section! {
 section! {
     /// The log, on standard output.
     pub LogSection {
-        /// Log level.
+        /// Verbosity of the log.
         level: LogVerbosity = LogVerbosity::Info, bare ["LOG_LEVEL"];
         /// Log format.
         /// Default: `pretty` on a terminal, else `json`.
@@ -191,7 +191,7 @@ section! {
 }
 
 section! {
-    /// Metrics.
+    /// Prometheus metrics at `/metrics`.
     pub MetricsSection {
         /// Whether `/metrics` is served.
         enabled: bool = true, bare ["METRICS_ENABLED"];
@@ -209,7 +209,7 @@ section! {
 }
 
 section! {
-    /// Routing.
+    /// Defaults of request routing.
     pub RoutingSection {
         /// Provider of unknown models. Default: unknown models are not found.
         default_provider: Option<String> = None, bare ["DEFAULT_PROVIDER"];

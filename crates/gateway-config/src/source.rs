@@ -22,7 +22,7 @@ pub type ConfigCheck = fn(&Config, &mut Vec<ConfigError>);
 /// A configuration and the text of its file, if there is one.
 #[derive(Clone, Debug)]
 pub struct LoadedConfig {
-    /// The configuration.
+    /// The checked configuration itself.
     pub config: Config,
     /// The text of the file.
     pub text: Option<String>,
@@ -53,7 +53,7 @@ impl ConfigSource {
         &self.path
     }
 
-    /// Reads the configuration.
+    /// Reads and checks the configuration.
     pub fn load(&self) -> Result<LoadedConfig, ConfigErrors> {
         match std::fs::read_to_string(&self.path) {
             Ok(text) => self.parse(&text),

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
 choice! {
-    /// The store's backend.
+    /// The backend of the store.
     StoreBackend {
         /// Memory of the process; lost at a restart.
         Memory = "memory";
@@ -55,7 +55,7 @@ section! {
 }
 
 section! {
-    /// Sessions.
+    /// Lifetime of sessions.
     pub SessionsSection {
         /// Default lifetime of a session.
         ttl: Duration = Duration::from_hours(1), within Duration::from_mins(1)..=Duration::from_hours(720), prefixed ["SESSION_TTL_SECONDS"];

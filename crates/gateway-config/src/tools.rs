@@ -92,7 +92,7 @@ section! {
     }
 }
 
-/// A JSON Schema.
+/// A JSON Schema of arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JsonSchema(serde_json::Value);
 
@@ -131,7 +131,7 @@ fn json(node: &ConfigValue) -> serde_json::Value {
 }
 
 impl JsonSchema {
-    /// Returns the schema.
+    /// Returns the schema as JSON.
     pub fn as_value(&self) -> &serde_json::Value {
         &self.0
     }
@@ -151,7 +151,7 @@ impl ToolEntry {
     }
 }
 
-/// Reads `[[tools]]`.
+/// Reads the entries of `[[tools]]`.
 pub(super) fn read(root: &Table, errors: &mut Vec<ConfigError>) -> Vec<ToolEntry> {
     let Some(node) = root.get("tools") else { return Vec::new() };
     let ValueKind::List(items) = &node.content else {

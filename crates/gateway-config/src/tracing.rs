@@ -5,7 +5,7 @@ use super::{network::ServiceUrl, section::section, value::choice};
 choice! {
     /// The protocol of the export.
     TracingProtocol {
-        /// OTLP over gRPC.
+        /// OTLP over gRPC, port 4317.
         Grpc = "grpc";
         /// OTLP over HTTP, as protobuf.
         Http = "http" | "http/protobuf";
@@ -25,7 +25,7 @@ section! {
         enabled: bool = true, bare ["TRACING_ENABLED"];
         /// Sampling rate of traces that the caller did not start, from 0 to 1.
         sample: f64 = 1.0, within 0.0..=1.0, prefixed ["TRACING_SAMPLE"];
-        /// Service name.
+        /// Service name of the exported spans.
         service_name: String = "llm-gateway".to_owned(), bare ["OTEL_SERVICE_NAME"];
         /// Whether message content is recorded as span events.
         /// Keys and e-mail addresses are redacted; other personal data is not.
