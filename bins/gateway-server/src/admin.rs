@@ -1,7 +1,8 @@
 //! The admin listener.
 
-use crate::{active_config::ActiveConfig, build::connections, drain::Drain};
+use crate::drain;
 use anyhow::Context as _;
+use gateway_assembly::{ActiveConfig, ShutdownStages, connection_limits};
 use gateway_http::Admin;
 use gateway_net::server;
 use hyper::service::service_fn;
@@ -14,7 +15,10 @@ use tokio::task::JoinSet;
 /// # Errors
 ///
 /// If the address is taken.
-pub(crate) fn serve(active: &Arc<ActiveConfig>, drain: &Drain) -> anyhow::Result<JoinSet<()>> {
+pub(crate) fn serve(
+    active: &Arc<ActiveConfig>,
+    stages: &ShutdownStages,
+) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     let config = active.config();
     let Some(address) = config.admin.listen else { return Ok(tasks) };
@@ -29,7 +33,7 @@ pub(crate) fn serve(active: &Arc<ActiveConfig>, drain: &Drain) -> anyhow::Result
             async move { Ok::<_, Infallible>(admin.handle(caller.ip(), request).await) }
         })
     };
-    let (limits, drain) = (connections::limits(&config), drain.listener());
+    let (limits, drain) = (connection_limits(&config), drain::listener(stages));
     tasks.spawn(async move { server::serve(listener, make, limits, &drain).await });
     Ok(tasks)
 }

@@ -5,24 +5,11 @@
 //! not ready             no new connections   streams are ended         connections are cut
 //! ```
 
-use crate::config::Config;
+use gateway_assembly::ShutdownStages;
+use gateway_config::Config;
 use gateway_net::server::ListenerShutdown;
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
-/// The stages of the shutdown. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Drain {
-    /// Readiness fails; requests are still served.
-    pub draining: CancellationToken,
-    /// No connection is accepted, and idle ones are closed.
-    pub closing: CancellationToken,
-    /// Streams that still run end with `server_shutting_down`.
-    pub final_notice: CancellationToken,
-    /// Connections that are still open are cut.
-    pub terminated: CancellationToken,
-}
 
 /// The durations of the stages.
 #[derive(Clone, Copy, Debug)]
@@ -53,33 +40,35 @@ impl Schedule {
     }
 }
 
-impl Drain {
-    /// Returns the stages that concern a listener.
-    pub(crate) fn listener(&self) -> ListenerShutdown {
-        ListenerShutdown { closing: self.closing.clone(), over: self.terminated.clone() }
-    }
+/// Returns the stages that concern a listener.
+pub(crate) fn listener(stages: &ShutdownStages) -> ListenerShutdown {
+    ListenerShutdown { closing: stages.closing.clone(), over: stages.terminated.clone() }
+}
 
-    /// Runs the stages. Once `hurry` completes, the rest follows the immediate schedule.
-    pub(crate) async fn run(&self, schedule: Schedule, hurry: impl Future<Output = ()>) {
-        tokio::select! {
-            () = self.stages(schedule) => return,
-            () = hurry => {}
-        }
-        self.stages(Schedule::immediate()).await;
+/// Runs the stages. Once `hurry` completes, the rest follows the immediate schedule.
+pub(crate) async fn drain(
+    stages: &ShutdownStages,
+    schedule: Schedule,
+    hurry: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = run(stages, schedule) => return,
+        () = hurry => {}
     }
+    run(stages, Schedule::immediate()).await;
+}
 
-    async fn stages(&self, schedule: Schedule) {
-        let now = Instant::now();
-        let terminated = now + schedule.total;
-        let final_notice = now + schedule.total.saturating_sub(schedule.notice);
-        self.draining.cancel();
-        tokio::time::sleep_until(now + schedule.delay).await;
-        self.closing.cancel();
-        tokio::time::sleep_until(final_notice).await;
-        self.final_notice.cancel();
-        tokio::time::sleep_until(terminated).await;
-        self.terminated.cancel();
-    }
+async fn run(stages: &ShutdownStages, schedule: Schedule) {
+    let now = Instant::now();
+    let terminated = now + schedule.total;
+    let final_notice = now + schedule.total.saturating_sub(schedule.notice);
+    stages.draining.cancel();
+    tokio::time::sleep_until(now + schedule.delay).await;
+    stages.closing.cancel();
+    tokio::time::sleep_until(final_notice).await;
+    stages.final_notice.cancel();
+    tokio::time::sleep_until(terminated).await;
+    stages.terminated.cancel();
 }
 
 #[cfg(test)]
@@ -96,20 +85,20 @@ mod tests {
     /// Checks the stages reached `seconds` after the signal, with a second signal at `hurry`: `d`raining,
     /// `c`losing, `l`ast notice, `o`ver.
     async fn check(seconds: f64, hurry: Option<f64>, expected: &str) {
-        let drain = Drain::default();
+        let shutdown = ShutdownStages::default();
         let hurried = async {
             match hurry {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds)).await,
                 None => pending().await,
             }
         };
-        let conducted = drain.run(GRACEFUL, hurried);
+        let conducted = drain(&shutdown, GRACEFUL, hurried);
         let _ = tokio::time::timeout(Duration::from_secs_f64(seconds), conducted).await;
         let stages = [
-            (&drain.draining, 'd'),
-            (&drain.closing, 'c'),
-            (&drain.final_notice, 'l'),
-            (&drain.terminated, 'o'),
+            (&shutdown.draining, 'd'),
+            (&shutdown.closing, 'c'),
+            (&shutdown.final_notice, 'l'),
+            (&shutdown.terminated, 'o'),
         ];
         let reached = stages.iter().filter(|(stage, _)| stage.is_cancelled());
         assert_eq!(reached.map(|(_, letter)| letter).collect::<String>(), expected, "{seconds}");
@@ -125,12 +114,12 @@ mod tests {
 
     #[test]
     fn draining_gateway_accepts_connections_until_closing() {
-        let drain = Drain::default();
-        drain.draining.cancel();
-        let listener = drain.listener();
+        let shutdown = ShutdownStages::default();
+        shutdown.draining.cancel();
+        let listener = listener(&shutdown);
         assert!(!listener.closing.is_cancelled() && !listener.over.is_cancelled());
-        drain.closing.cancel();
-        drain.terminated.cancel();
+        shutdown.closing.cancel();
+        shutdown.terminated.cancel();
         assert!(listener.closing.is_cancelled() && listener.over.is_cancelled());
     }
 

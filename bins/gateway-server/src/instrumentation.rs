@@ -1,10 +1,8 @@
 //! Log, metrics and traces as configured.
 
-use crate::config::{Config, LogOutput, LogSection, LogVerbosity, StoreBackend, TracingProtocol};
-use gateway_engine::{RequestMetrics, metric_names};
-use gateway_store::Stores;
+use crate::config::{Config, LogOutput, LogSection, LogVerbosity, TracingProtocol};
+use gateway_engine::metric_names;
 use gateway_telemetry::{
-    instrumented_store::StoreInstrumentation,
     log::{self, DroppedLines},
     metrics::{self, MetricDescription, MetricKind, RenderMetrics},
     otel::{self, Tracing},
@@ -73,33 +71,4 @@ pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<Tracing>>> {
         content: it.content,
     });
     otel::start(settings.as_ref())
-}
-
-/// Instruments every port of `stores`.
-pub(crate) fn stores(
-    stores: &mut Stores,
-    backend: StoreBackend,
-    meters: &Arc<RequestMetrics>,
-    tracing: Option<&Arc<Tracing>>,
-) {
-    let meters = Arc::clone(meters);
-    let instrumentation = StoreInstrumentation {
-        system: match backend {
-            StoreBackend::Memory => "memory",
-            StoreBackend::Embedded => "redb",
-            StoreBackend::Redis => "redis",
-        },
-        observer: Arc::new(move |operation, took, error| {
-            meters.store_operation(operation, took, error);
-        }),
-        tracing: tracing.cloned(),
-    };
-    stores.sessions = Arc::new(instrumentation.wrap(&stores.sessions));
-    stores.responses = Arc::new(instrumentation.wrap(&stores.responses));
-    stores.cache = Arc::new(instrumentation.wrap(&stores.cache));
-    stores.side = Arc::new(instrumentation.wrap(&stores.side));
-    stores.idempotency = Arc::new(instrumentation.wrap(&stores.idempotency));
-    stores.quotas = Arc::new(instrumentation.wrap(&stores.quotas));
-    stores.ledger = Arc::new(instrumentation.wrap(&stores.ledger));
-    stores.client_keys = Arc::new(instrumentation.wrap(&stores.client_keys));
 }

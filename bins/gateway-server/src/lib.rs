@@ -2,9 +2,7 @@
 
 pub use gateway_config as config;
 
-mod active_config;
 mod admin;
-pub mod build;
 mod drain;
 pub mod healthcheck;
 pub mod instrumentation;

@@ -3,7 +3,6 @@
 use clap::{Parser, Subcommand};
 use gateway_core::state::StoreError;
 use gateway_server::{
-    build,
     config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good},
     healthcheck, instrumentation, plan,
     serve::{self, InvalidConfig, Logging},
@@ -64,7 +63,7 @@ enum Docs {
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let source = ConfigSource::new(arguments.config.as_deref(), Environment::of_process());
-    let source = source.checked_by(build::check);
+    let source = source.checked_by(gateway_assembly::check);
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => run(&source),
         Command::Check => with_config(&source, print_ok),

@@ -2,11 +2,10 @@
 //! whole. An invalid configuration changes nothing.
 
 use crate::{
-    active_config::ActiveConfig,
-    build::{self, PreviousGeneration, SharedResources},
     config::{ConfigSource, SettingChange, changes, file_watcher::FileWatcher, last_good},
     instrumentation,
 };
+use gateway_assembly::{ActiveConfig, PreviousGeneration, SharedResources};
 use gateway_telemetry::log::LevelHandle;
 use metrics::{counter, gauge};
 use std::{convert::Infallible, future, sync::Arc};
@@ -36,7 +35,7 @@ enum ReloadResult {
 impl Reloader<'_> {
     /// Reloads at each signal and each change of the file, until the shutdown. Never returns.
     pub(crate) async fn run(&self, signal: &mut Signal) -> Infallible {
-        let draining = self.shared.drain.draining.clone();
+        let draining = self.shared.process.shutdown.draining.clone();
         draining.run_until_cancelled(self.watch(signal)).await;
         future::pending().await
     }
@@ -72,7 +71,7 @@ impl Reloader<'_> {
         let (app, config) = (self.active.app(), self.active.config());
         let changes = changes::between(&config, &loaded.config);
         let previous = PreviousGeneration { app: &app, config: &config };
-        let built = match build::service(&loaded.config, self.shared, Some(previous)) {
+        let built = match gateway_assembly::service(&loaded.config, self.shared, Some(previous)) {
             Ok(built) => built,
             Err(error) => {
                 let error = format!("{error:#}");

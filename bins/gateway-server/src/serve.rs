@@ -1,25 +1,22 @@
 //! The life of the process: build, serve, reload, drain, close.
 
 use crate::{
-    active_config::ActiveConfig,
     admin,
-    build::{self, SharedResources, connections, local_models},
     config::{Config, ConfigSource, LoadedConfig},
-    drain::{Drain, Schedule},
+    drain::{self, Schedule},
+    instrumentation,
     reload::{Reloader, save_last_good},
     signals::{self, Shutdown, ShutdownSignals},
 };
 use anyhow::Context as _;
+use gateway_assembly::{
+    ActiveConfig, ProcessHandles, SharedResources, ShutdownStages, connection_limits,
+};
 use gateway_http::Endpoint;
 use gateway_net::server::{self, HealthServer};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
-use std::{
-    convert::Infallible, fmt, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration,
-};
-
-/// The time limit for recording turns and replies after the last connection closed.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
+use std::{convert::Infallible, fmt, net::SocketAddr, process::ExitCode, sync::Arc};
 
 /// The cause of a failed start that only another configuration can mend.
 #[derive(Clone, Copy, Debug)]
@@ -57,23 +54,34 @@ pub async fn serve(
     }
     let mut signals = ShutdownSignals::install().context("failed to install signal handlers")?;
     let mut reloads = signals::reload_signal().context("failed to install signal handlers")?;
-    let shared = SharedResources::open(&config, log.dropped).await?;
-    let app = build::service(&config, &shared, None).context(InvalidConfig)?;
+    let process = process_handles(&config, log.dropped)?;
+    let shared = SharedResources::open(&config, process).await?;
+    let app = gateway_assembly::service(&config, &shared, None).context(InvalidConfig)?;
     let active = Arc::new(ActiveConfig::new(config, app));
     save_last_good(&active, text.as_deref());
     let reloader = Reloader { source, shared: &shared, active: &active, level: log.level };
     let listening = listen(&active, &shared);
-    let refreshing = local_models::refresh(&active)?;
+    let refreshing = gateway_assembly::refresh_context_windows(&active)?;
     let served = tokio::select! {
         served = listening => served,
-        never = stop(&mut signals, &shared.drain, &active) => match never {},
+        never = stop(&mut signals, &shared.process.shutdown, &active) => match never {},
         never = reloader.run(&mut reloads) => match never {},
         never = refreshing => match never {},
     };
-    close(&active, shared).await;
+    shared.close(&active.app()).await;
     served?;
     tracing::info!("shutdown complete");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Installs the metrics recorder and starts tracing.
+fn process_handles(config: &Config, dropped: Arc<DroppedLines>) -> anyhow::Result<ProcessHandles> {
+    Ok(ProcessHandles {
+        version: env!("CARGO_PKG_VERSION"),
+        metrics: Some(instrumentation::metrics(dropped)?),
+        tracing: instrumentation::tracing(config)?,
+        shutdown: ShutdownStages::default(),
+    })
 }
 
 /// Opens the ports and serves until the shutdown is complete.
@@ -83,11 +91,11 @@ async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow:
         config.server.health_port.map(|port| health_lane(&config, port, active)).transpose()?;
     let address = SocketAddr::new(config.server.host, config.server.port);
     let listener = bind(address)?;
-    let limits = connections::limits(&config);
+    let limits = connection_limits(&config);
     tracing::info!(%address, connections = limits.connections, "listening");
-    let _operators = admin::serve(active, &shared.drain)?;
+    let _operators = admin::serve(active, &shared.process.shutdown)?;
     let make = |caller: SocketAddr| {
-        let (active, tracing) = (Arc::clone(active), shared.tracing.clone());
+        let (active, tracing) = (Arc::clone(active), shared.process.tracing.clone());
         service_fn(move |request| {
             let (app, tracing) = (active.app(), tracing.clone());
             // Boxed: the future is large, the server moves it, and an idle connection needs none.
@@ -104,7 +112,7 @@ async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow:
             })
         })
     };
-    server::serve(listener, make, limits, &shared.drain.listener()).await;
+    server::serve(listener, make, limits, &drain::listener(&shared.process.shutdown)).await;
     Ok(())
 }
 
@@ -126,7 +134,7 @@ fn health_lane(
             async { Ok::<_, Infallible>(answering.await) }
         })
     };
-    server::serve_health(listener, connections::limits(config), make)
+    server::serve_health(listener, connection_limits(config), make)
         .with_context(|| format!("cannot serve health checks on {address}"))
 }
 
@@ -135,7 +143,11 @@ fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
 }
 
 /// Waits for a signal, then runs the shutdown. Never returns.
-async fn stop(signals: &mut ShutdownSignals, drain: &Drain, active: &ActiveConfig) -> Infallible {
+async fn stop(
+    signals: &mut ShutdownSignals,
+    stages: &ShutdownStages,
+    active: &ActiveConfig,
+) -> Infallible {
     let schedule = match signals.next().await {
         Shutdown::Graceful => Schedule::of(&active.config()),
         Shutdown::Immediate => Schedule::immediate(),
@@ -144,21 +156,6 @@ async fn stop(signals: &mut ShutdownSignals, drain: &Drain, active: &ActiveConfi
     let second_signal = async {
         signals.next().await;
     };
-    drain.run(schedule, second_signal).await;
+    drain::drain(stages, schedule, second_signal).await;
     std::future::pending().await
-}
-
-/// Records what callers were promised, then closes the stores.
-async fn close(active: &ActiveConfig, shared: SharedResources) {
-    let app = active.app();
-    app.engine.responses.close().await;
-    let settling = async { tokio::join!(app.engine.sessions.settled(), app.idempotency.settled()) };
-    if tokio::time::timeout(SETTLE_TIMEOUT, settling).await.is_err() {
-        tracing::warn!("shutdown timed out while recording session turns or replies");
-    }
-    app.engine.limits.close().await;
-    shared.stores.close().await;
-    if let Some(tracing) = shared.tracing {
-        tracing.close().await;
-    }
 }

@@ -27,6 +27,9 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-telemetry", Some(&["gateway-core", "gateway-net", "gateway-resilience"])),
     // It shows the requests of the engine while they run.
     ("gateway-console", Some(&["gateway-core", "gateway-engine"])),
+    // The configuration knows no other part, and no part knows it: this joins them for every program
+    // that serves HTTP, the binary first.
+    ("gateway-assembly", None),
     ("gateway-server", None),
     // What is fuzzed is what reads bytes of others.
     ("gateway-fuzz", None),

@@ -9,7 +9,7 @@ use tokio::time;
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Measures until it is dropped.
-pub(super) async fn measure(pressure: Arc<MemoryPressure>) {
+pub(crate) async fn measure(pressure: Arc<MemoryPressure>) {
     let mut ticks = time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {

@@ -1,11 +1,8 @@
 //! The platform's services for local models: the inference service and context management.
 
-use super::previous::PreviousGeneration;
-use crate::{
-    active_config::ActiveConfig,
-    config::{Config, ServiceUrl},
-};
+use crate::{active_config::ActiveConfig, previous::PreviousGeneration};
 use anyhow::anyhow;
+use gateway_config::{Config, ServiceUrl};
 use gateway_core::ContextService;
 use gateway_engine::ContextWindows;
 use gateway_providers::Through;
@@ -23,7 +20,7 @@ const REFRESH: Duration = Duration::from_mins(1);
 /// # Errors
 ///
 /// If no HTTP client can be created.
-pub(super) fn context_service(
+pub(crate) fn context_service(
     config: &Config,
     previous: Option<PreviousGeneration<'_>>,
 ) -> anyhow::Result<Option<Arc<dyn ContextService>>> {
@@ -38,7 +35,7 @@ pub(super) fn context_service(
 }
 
 /// Returns the route to local models through that service.
-pub(super) fn through(
+pub(crate) fn through(
     config: &Config,
     service: Option<&Arc<dyn ContextService>>,
 ) -> Option<Through> {
@@ -47,7 +44,7 @@ pub(super) fn through(
 }
 
 /// Returns the context windows of local models, none of which is known yet.
-pub(super) fn windows() -> Arc<ContextWindows> {
+pub(crate) fn windows() -> Arc<ContextWindows> {
     Arc::new(ContextWindows::of(LOCAL.map(Into::into)))
 }
 
@@ -57,7 +54,9 @@ pub(super) fn windows() -> Arc<ContextWindows> {
 /// # Errors
 ///
 /// If no HTTP client can be created.
-pub(crate) fn refresh(active: &ActiveConfig) -> anyhow::Result<impl Future<Output = Infallible>> {
+pub fn refresh_context_windows(
+    active: &ActiveConfig,
+) -> anyhow::Result<impl Future<Output = Infallible>> {
     let client = client()?;
     Ok(async move {
         loop {

@@ -1,10 +1,10 @@
 //! The tools of a generation and the limits of tool loops.
 
-use super::{previous::PreviousGeneration, providers, settings, shared::SharedResources};
-use crate::config::{
+use crate::{previous::PreviousGeneration, providers, settings, shared::SharedResources};
+use anyhow::{Context as _, anyhow};
+use gateway_config::{
     Config, McpEntry, ResilienceSection, ServicesSection, ToolCallsSection, ToolEntry,
 };
-use anyhow::{Context as _, anyhow};
 use gateway_core::{ToolLoopLimits, Tools};
 use gateway_engine::Toolbox;
 use gateway_store::Stores;
@@ -45,7 +45,7 @@ impl<'a> ExecutorSettings<'a> {
 /// # Errors
 ///
 /// Names the tool that cannot be built.
-pub(super) fn toolbox(
+pub(crate) fn toolbox(
     config: &Config,
     shared: &SharedResources,
     previous: Option<PreviousGeneration<'_>>,
@@ -68,7 +68,7 @@ pub(super) fn toolbox(
 
 fn built(it: &ExecutorSettings<'_>, shared: &SharedResources) -> anyhow::Result<Arc<dyn Tools>> {
     let tools: Arc<dyn Tools> = Arc::new(executor(it, &shared.stores)?);
-    Ok(match &shared.tracing {
+    Ok(match &shared.process.tracing {
         Some(tracing) => tracing.tools(tools),
         None => tools,
     })

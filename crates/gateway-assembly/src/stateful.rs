@@ -1,8 +1,8 @@
 //! Sessions, stored responses, idempotency and the live feed: work in progress continues across a
 //! reload.
 
-use super::{previous::PreviousGeneration, shared::SharedResources};
-use crate::config::Config;
+use crate::{previous::PreviousGeneration, shared::SharedResources};
+use gateway_config::Config;
 use gateway_console::LiveFeed;
 use gateway_sessions::{Idempotency, Keeper, Responses, Rules, Sessions};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ const BACKGROUND_RESPONSES: usize = 256;
 const REPLAY_BYTES: usize = 4 << 20;
 
 /// The live feed of the console; its subscribers stay connected.
-pub(super) fn feed(shared: &SharedResources, previous: Option<PreviousGeneration<'_>>) -> LiveFeed {
+pub(crate) fn feed(shared: &SharedResources, previous: Option<PreviousGeneration<'_>>) -> LiveFeed {
     let running = previous.and_then(|it| it.app.console.clone());
-    running.unwrap_or_else(|| LiveFeed::new(shared.drain.closing.clone()))
+    running.unwrap_or_else(|| LiveFeed::new(shared.process.shutdown.closing.clone()))
 }
 
 /// The stored responses.
-pub(super) fn responses(
+pub(crate) fn responses(
     config: &Config,
     shared: &SharedResources,
     previous: Option<PreviousGeneration<'_>>,
@@ -32,7 +32,7 @@ pub(super) fn responses(
 }
 
 /// The sessions.
-pub(super) fn sessions(
+pub(crate) fn sessions(
     config: &Config,
     shared: &SharedResources,
     previous: Option<PreviousGeneration<'_>>,
@@ -54,7 +54,7 @@ pub(super) fn sessions(
 }
 
 /// The replays of requests with an idempotency key.
-pub(super) fn idempotency(
+pub(crate) fn idempotency(
     config: &Config,
     shared: &SharedResources,
     previous: Option<PreviousGeneration<'_>>,

@@ -1,8 +1,8 @@
 //! The dependencies of the gateway and their health checks.
 
-use super::shared::SharedResources;
-use crate::config::Config;
+use crate::shared::SharedResources;
 use async_trait::async_trait;
+use gateway_config::Config;
 use gateway_engine::ProviderDirectory;
 use gateway_http::{Dependency, Finding, Health, Probe, STORE};
 use gateway_net::client::HttpClient;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Builds the health checks: the store, the platform services, the providers with keys.
-pub(super) fn health(
+pub(crate) fn health(
     config: &Config,
     shared: &SharedResources,
     client: &HttpClient,
@@ -46,7 +46,7 @@ pub(super) fn health(
             ("configured_for_seconds".to_owned(), began.elapsed().as_secs().into()),
         ])
     };
-    Health::new(dependencies, shared.drain.draining.clone(), Arc::new(told))
+    Health::new(dependencies, shared.process.shutdown.draining.clone(), Arc::new(told))
 }
 
 /// The platform services by their names in `checks`, with the settings of their addresses. A

@@ -1,11 +1,11 @@
 //! The providers, routes and fallback groups of a generation.
 
-use super::{previous::PreviousGeneration, shared::SharedResources};
-use crate::config::{
+use crate::{previous::PreviousGeneration, shared::SharedResources};
+use anyhow::{Context as _, anyhow};
+use gateway_config::{
     Config, DeploymentEnvironment, FallbackTrigger, ProviderEntry, ProviderKind, ResilienceSection,
     RouteEntry, RouteTarget,
 };
-use anyhow::{Context as _, anyhow};
 use gateway_core::ModelCard;
 use gateway_engine::{
     DirectoryBuilder, EngineResources, FallbackRoute, ProviderDirectory, ProviderSettings,
@@ -24,7 +24,7 @@ use std::{collections::HashMap, sync::Arc};
 /// # Errors
 ///
 /// Names the first part that cannot be built.
-pub(super) fn directory(
+pub(crate) fn directory(
     config: &Config,
     resources: EngineResources,
     through: Option<&Through>,
@@ -44,7 +44,7 @@ pub(super) fn directory(
 /// # Errors
 ///
 /// If the built-in catalogue is unreadable, or a model has no provider.
-pub(super) fn single_models<'a>(
+pub(crate) fn single_models<'a>(
     config: &Config,
     resources: EngineResources,
     through: Option<&Through>,
@@ -71,7 +71,7 @@ pub(super) fn single_models<'a>(
 }
 
 /// Returns the settings of connections to upstreams.
-pub(super) fn connections(config: &Config) -> ClientSettings {
+pub(crate) fn connections(config: &Config) -> ClientSettings {
     let receive_buffer = config.server.upstream_receive_buffer.0;
     ClientSettings {
         connect_timeout: config.timeouts.connect,
@@ -81,7 +81,7 @@ pub(super) fn connections(config: &Config) -> ClientSettings {
 }
 
 /// Returns the circuit breaker settings.
-pub(super) fn breaker_config(resilience: &ResilienceSection) -> breaker::BreakerPolicy {
+pub(crate) fn breaker_config(resilience: &ResilienceSection) -> breaker::BreakerPolicy {
     breaker::BreakerPolicy {
         consecutive_failures: saturating_u32(resilience.circuit_breaker_failure_threshold),
         cooldown: resilience.circuit_breaker_recovery_timeout,
@@ -90,7 +90,7 @@ pub(super) fn breaker_config(resilience: &ResilienceSection) -> breaker::Breaker
     }
 }
 
-pub(super) fn resilience(config: &Config) -> ResilienceSettings {
+pub(crate) fn resilience(config: &Config) -> ResilienceSettings {
     let (waits, it) = (&config.timeouts, &config.resilience);
     let retry = RetryPolicy {
         max_attempts: saturating_u32(it.retry_max_attempts),
@@ -113,16 +113,16 @@ pub(super) fn resilience(config: &Config) -> ResilienceSettings {
     }
 }
 
-pub(super) fn resources(config: &Config, shared: &SharedResources) -> EngineResources {
+pub(crate) fn resources(config: &Config, shared: &SharedResources) -> EngineResources {
     let (stores, breakers) = (&shared.stores, Arc::clone(&shared.breakers));
     EngineResources {
         reasoning: Some((Arc::clone(&stores.side), config.store.reasoning_ttl)),
         cache: config.cache.enabled.then(|| (Arc::clone(&stores.cache), config.cache.ttl)),
-        stopping: shared.drain.final_notice.clone(),
+        stopping: shared.process.shutdown.final_notice.clone(),
         circuit_observer: Some(Arc::new(move |circuit, from, to| {
             breakers.record_transition(circuit, from, to);
         })),
-        instrument: shared.tracing.clone().map(|tracing| {
+        instrument: shared.process.tracing.clone().map(|tracing| {
             let instrument: gateway_engine::Instrument =
                 Arc::new(move |provider| tracing.provider(provider));
             instrument
@@ -131,7 +131,7 @@ pub(super) fn resources(config: &Config, shared: &SharedResources) -> EngineReso
 }
 
 /// Returns the settings of every provider that is known by name or configured.
-pub(super) fn providers(config: &Config, through: Option<&Through>) -> Vec<ProviderSettings> {
+pub(crate) fn providers(config: &Config, through: Option<&Through>) -> Vec<ProviderSettings> {
     let usual = ProviderEntry::default();
     let provider = |id: &str, configured: &ProviderEntry, descriptor: &'static Descriptor| {
         let settings = settings(id, configured, descriptor);

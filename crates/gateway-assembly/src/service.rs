@@ -1,23 +1,10 @@
-//! Building a generation: every part of the gateway from the configuration.
+//! A generation of the gateway: every part from one configuration.
 
-mod check;
-pub(crate) mod connections;
-mod health;
-mod limits;
-pub(crate) mod local_models;
-mod memory_pressure;
-mod previous;
-mod providers;
-mod settings;
-mod shared;
-mod stateful;
-mod stores;
-mod tools;
-
-pub use self::check::check;
-pub(crate) use self::{previous::PreviousGeneration, shared::SharedResources};
-
-use crate::config::{Config, ConfiguredClient, DeploymentEnvironment};
+use crate::{
+    health, limits, local_models, previous::PreviousGeneration, providers, settings,
+    shared::SharedResources, stateful, tools,
+};
+use gateway_config::{Config, ConfiguredClient, DeploymentEnvironment};
 use gateway_console::LiveFeed;
 use gateway_engine::{Engine, EngineSettings, MemoryBudget, RequestLog, RequestObserver};
 use gateway_http::{About, Cors, HttpService, Limits, OpenCircuits, request::peer::Peers};
@@ -32,8 +19,8 @@ const BODY_BUDGET: usize = 256 << 20;
 ///
 /// # Errors
 ///
-/// Names the part that cannot be built; [`check`] reports the same beforehand.
-pub(crate) fn service(
+/// Names the part that cannot be built; [`check`](crate::check) reports the same beforehand.
+pub fn service(
     config: &Config,
     shared: &SharedResources,
     previous: Option<PreviousGeneration<'_>>,
@@ -49,11 +36,11 @@ pub(crate) fn service(
         idempotency: stateful::idempotency(config, shared, previous),
         bodies: body_limits(config, previous),
         cors: cors(config),
-        metrics: config.metrics.enabled.then(|| Arc::clone(&shared.metrics)),
+        metrics: shared.process.metrics.clone().filter(|_| config.metrics.enabled),
         peers: Peers { trusted: settings::networks(&config.server.trusted_proxies) },
         console,
         about: About {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: shared.process.version.to_owned(),
             docs: config.has_docs().then(|| "/docs".to_owned()),
         },
     })

@@ -1,7 +1,7 @@
 //! Rate limits, budgets, admission control and the usage ledger.
 
-use super::{memory_pressure, previous::PreviousGeneration, settings};
-use crate::config::{Config, StoreBackend};
+use crate::{memory_pressure, previous::PreviousGeneration, settings};
+use gateway_config::{Config, StoreBackend};
 use gateway_limits::{
     Admission, AdmissionSettings, FailedAttempts, LimitAccounts, Limiter, LimiterSettings, Limits,
     MemoryPressure, UsageRecorder, VirtualKeys,
@@ -15,7 +15,7 @@ const LEASE_MARGIN: Duration = Duration::from_mins(1);
 
 /// The limits' state and background tasks, shared by all generations.
 #[derive(Debug)]
-pub(super) struct LimitResources {
+pub(crate) struct LimitResources {
     usage: UsageRecorder,
     virtual_keys: VirtualKeys,
     failed_attempts: Arc<FailedAttempts>,
@@ -26,7 +26,7 @@ pub(super) struct LimitResources {
 
 impl LimitResources {
     /// Loads the virtual keys and starts the tasks: memory pressure, usage records, keys, leases.
-    pub(super) async fn start(config: &Config, stores: &Stores) -> Self {
+    pub(crate) async fn start(config: &Config, stores: &Stores) -> Self {
         let usage = UsageRecorder::new(Arc::clone(&stores.ledger));
         let accounts = LimitAccounts::new(Arc::clone(&stores.quotas));
         let virtual_keys = VirtualKeys::new(Arc::clone(&stores.client_keys), accounts.clone());
@@ -44,13 +44,13 @@ impl LimitResources {
     }
 
     /// Returns the accounts of clients' limits.
-    pub(super) const fn accounts(&self) -> &LimitAccounts {
+    pub(crate) const fn accounts(&self) -> &LimitAccounts {
         &self.accounts
     }
 }
 
 /// Builds the limits of a generation. Requests admitted by the previous one keep their slots.
-pub(super) fn limits(
+pub(crate) fn limits(
     config: &Config,
     resources: &LimitResources,
     previous: Option<PreviousGeneration<'_>>,

@@ -1,8 +1,8 @@
 //! The check of a configuration: builds everything that can be built without I/O and reports all
 //! errors, so that `check` and `serve` agree.
 
-use super::{local_models, providers, settings, stores};
-use crate::config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
+use crate::{local_models, providers, settings, stores};
+use gateway_config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
 use gateway_core::Routes;
 use gateway_engine::{DirectoryBuilder, EngineResources, ProviderDirectory};
 use gateway_providers::Through;

@@ -1,11 +1,11 @@
 //! The limits of connections to the gateway.
 
-use crate::config::Config;
+use gateway_config::Config;
 use gateway_net::server::{self, ConnectionLimits};
 use std::time::Duration;
 
 /// Returns the configured limits, with defaults for the rest.
-pub(crate) fn limits(config: &Config) -> ConnectionLimits {
+pub fn connection_limits(config: &Config) -> ConnectionLimits {
     let waits = &config.timeouts;
     ConnectionLimits {
         connections: config.server.max_connections.unwrap_or_else(server::max_connections),

@@ -1,6 +1,6 @@
 //! Conversions from sections of the configuration to the settings of other crates.
 
-use crate::config::{
+use gateway_config::{
     ClientLimits, ClientPriority, ConfiguredClient, IpNetwork, McpEntry, ServicesSection,
     ToolEntry, UpstreamHeader,
 };
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// # Errors
 ///
 /// Names the tool that cannot be built, and the reason.
-pub(super) fn registry(
+pub(crate) fn registry(
     services: &ServicesSection,
     tools: &[ToolEntry],
     max_result_bytes: usize,
@@ -27,7 +27,7 @@ pub(super) fn registry(
 }
 
 /// Returns the settings of connections to services.
-pub(super) fn connections(connect_timeout: Duration) -> ClientSettings {
+pub(crate) fn connections(connect_timeout: Duration) -> ClientSettings {
     ClientSettings { connect_timeout, ..ClientSettings::default() }
 }
 
@@ -77,7 +77,7 @@ fn tool(it: &ToolEntry) -> Result<ToolSettings, &'static str> {
 }
 
 /// Returns the settings of the MCP server `name`; `None` without an address.
-pub(super) fn mcp(name: &str, it: &McpEntry) -> Option<McpSettings> {
+pub(crate) fn mcp(name: &str, it: &McpEntry) -> Option<McpSettings> {
     let header = |(name, value): (&String, &UpstreamHeader)| {
         Some((name.parse().ok()?, value.value().clone()))
     };
@@ -94,7 +94,7 @@ pub(super) fn mcp(name: &str, it: &McpEntry) -> Option<McpSettings> {
 }
 
 /// Returns a client, with limits kept in `accounts`.
-pub(super) fn client(it: &ConfiguredClient, accounts: &limits::LimitAccounts) -> limits::Client {
+pub(crate) fn client(it: &ConfiguredClient, accounts: &limits::LimitAccounts) -> limits::Client {
     let mut known = limits::Client::new(&it.name, &it.tenant);
     known.strict = it.strict;
     known.offered_tools.clone_from(&it.offered_tools);
@@ -113,7 +113,7 @@ const fn priority(it: ClientPriority) -> limits::Priority {
 }
 
 /// Returns the limits of a client.
-pub(super) fn limit_policy(it: &ClientLimits) -> limits::LimitPolicy {
+pub(crate) fn limit_policy(it: &ClientLimits) -> limits::LimitPolicy {
     limits::LimitPolicy {
         requests_per_minute: it.requests_per_minute,
         burst: it.burst,
@@ -126,14 +126,14 @@ pub(super) fn limit_policy(it: &ClientLimits) -> limits::LimitPolicy {
 }
 
 /// Returns networks of addresses.
-pub(super) fn networks(all: &[IpNetwork]) -> Vec<peer::Network> {
+pub(crate) fn networks(all: &[IpNetwork]) -> Vec<peer::Network> {
     all.iter().filter_map(|it| peer::Network::new(it.address, Some(it.bits))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use gateway_config::Config;
 
     const BOOKS: &str = "[[tools]]\nname = \"books\"\ndescription = \"Finds books.\"\n\
         service = \"library\"\npath = \"/v1/books/{book}\"\nmethod = \"GET\"\n\
@@ -142,7 +142,7 @@ mod tests {
 
     fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let env = variables.iter().copied().collect();
-        Config::parse_checked(Some(("a.toml", text)), &env, crate::build::check)
+        Config::parse_checked(Some(("a.toml", text)), &env, crate::check)
             .map_err(|errors| errors.to_string())
     }
 

@@ -1,0 +1,47 @@
+//! The configured gateway: every part is built from a configuration and joined to one HTTP service.
+//!
+//! `gateway-config` knows no other part, and no other part knows the configuration. This crate knows
+//! all of them, so that a program of its own embeds the whole service without copying the binary:
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use gateway_assembly::{ProcessHandles, SharedResources, check, service};
+//! use gateway_config::{ConfigSource, Environment};
+//!
+//! let source = ConfigSource::new(None, Environment::of_process()).checked_by(check);
+//! let config = source.load()?.config;
+//! let shared = SharedResources::open(&config, ProcessHandles::default()).await?;
+//! let app = std::sync::Arc::new(service(&config, &shared, None)?);
+//! // For each request: gateway_http::handle(app.clone(), caller_address, request).await
+//! # shared.close(&app).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod active_config;
+mod check;
+mod connections;
+mod health;
+mod limits;
+mod local_models;
+mod memory_pressure;
+mod previous;
+mod process;
+mod providers;
+mod service;
+mod settings;
+mod shared;
+mod stateful;
+mod stores;
+mod tools;
+
+pub use self::{
+    active_config::ActiveConfig,
+    check::check,
+    connections::connection_limits,
+    local_models::refresh_context_windows,
+    previous::PreviousGeneration,
+    process::{ProcessHandles, ShutdownStages},
+    service::service,
+    shared::SharedResources,
+};
