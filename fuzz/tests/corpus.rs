@@ -9,7 +9,7 @@ fn corpus() -> &'static Path {
 }
 
 #[test]
-fn what_was_found_once_is_not_lost_again() {
+fn corpus_inputs_run_without_crash() {
     for (name, _) in TARGETS {
         let folder = corpus().join(name);
         let mut inputs = 0;

@@ -96,7 +96,7 @@ async fn taken_from_upstream(receive_buffer: &str) -> usize {
 }
 
 #[tokio::test]
-async fn receive_buffer_bounds_what_is_held_for_a_caller_that_does_not_read() {
+async fn receive_buffer_bounds_memory_of_unread_response() {
     let (small, large) = tokio::join!(taken_from_upstream("8KiB"), taken_from_upstream("1MiB"));
     gateway_tests::tell(&format!("{} and {} KiB", small >> 10, large >> 10));
     assert!(small + (64 << 10) < large, "{small} and {large}");

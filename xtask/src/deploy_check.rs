@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_told_by_its_container_and_its_configuration() {
+    fn pod_variables_merge_container_and_config_map() {
         let container = json!({ "env": [{ "name": "LLM_GATEWAY_PORT", "value": "1" }] });
         let told = pod_variables(&json!([
             { "kind": "ConfigMap", "data": { "LLM_GATEWAY_PORT": "2", "LLM_GATEWAY_ENV": "test" } },

@@ -202,7 +202,7 @@ mod tests {
     use super::{Provider, Settings};
 
     #[test]
-    fn a_file_says_what_is_set_and_no_more() {
+    fn configuration_file_has_only_set_values() {
         assert_eq!(Settings::default().text(), "");
         let settings = Settings {
             providers: vec![Provider {

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply() {
+    fn invalid_replies_are_rejected() {
         check("", Err("no head"));
         check("SSH-2.0\r\n\r\n", Err("not a status line"));
     }

@@ -104,7 +104,7 @@ mod tests {
     use xshell::Shell;
 
     #[test]
-    fn what_is_there_is_not_installed() {
+    fn installed_tool_is_not_installed_again() {
         debian(&Shell::new().unwrap(), "cargo", "no-such-package", "nobody").unwrap();
     }
 

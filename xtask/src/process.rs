@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn who_ends_early_is_quoted() {
+    fn early_exit_error_quotes_output() {
         let mut program = start("xtask-early", "echo no luck; exit 3");
         let limit = Duration::from_secs(10);
         let error = program.answers(free_port().unwrap(), "/", limit).unwrap_err().to_string();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn who_never_answers_is_given_up() {
+    fn unresponsive_program_times_out() {
         let mut program = start("xtask-mute", "exec sleep 60");
         let limit = Duration::from_millis(50);
         let error = program.answers(free_port().unwrap(), "/", limit).unwrap_err().to_string();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn both_outputs_are_kept() {
+    fn stdout_and_stderr_are_captured() {
         let (status, text) = tee(&mut shell("echo out; echo err >&2; exit 4")).unwrap();
         assert_eq!((status.code(), text.as_str()), (Some(4), "out\nerr\n"));
     }

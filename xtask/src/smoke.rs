@@ -171,7 +171,7 @@ mod tests {
     const CHUNK: &str = r#"data: {"choices":[{"delta":{"content":"hello there"}}]}"#;
 
     #[test]
-    fn an_answer_is_what_was_said() {
+    fn smoke_check_compares_answer_text() {
         check(whole, 200, JSON, ANSWER, None);
         check(whole, 200, JSON, &ANSWER.replace("there", "where"), Some("the answer is"));
         check(whole, 200, JSON, &ANSWER.replace("stop", "length"), Some("finished with"));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_is_wrong() {
+    fn smoke_check_requires_error_message() {
         check(|reply| error(reply, 404), 404, JSON, r#"{"error":{"message":"no"}}"#, None);
         check(|reply| error(reply, 404), 404, JSON, "{}", Some("no message"));
         check(|reply| error(reply, 404), 200, JSON, "{}", Some("not 404"));

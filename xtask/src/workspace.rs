@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_is_told_by_its_variables() {
+    fn package_variables_are_recognized() {
         for (name, expected) in
             [("CARGO_PKG_NAME", true), ("CARGO_MANIFEST_DIR", true), ("CARGO_HOME", false)]
         {

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_what_fits() {
+    async fn body_within_limit_is_read() {
         check(&[], &[], "").await;
         check(&[], &["{}"], "{}").await;
         check(&[("content-length", "4")], &["{", " ", " ", "}"], "{  }").await;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refuses_what_does_not() {
+    async fn body_above_limit_is_refused() {
         check(&[("content-length", "9")], &[], "request_too_large").await;
         check(&[], &["12345678", "9"], "request_too_large").await;
     }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tells_why_a_body_broke() {
+    async fn broken_body_error_names_cause() {
         async fn code(error: impl Into<gateway_core::BoxError>) -> String {
             let frames = stream::iter([Err::<Frame<Bytes>, _>(error.into())]);
             let body = StreamBody::new(frames).boxed_unsync();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_said_is_open_to_this_machine_alone() {
+    fn default_origins_allow_only_loopback() {
         let unsaid = Cors::Unsaid;
         for origin in ["http://localhost:6274", "https://127.0.0.1", "http://[::1]:80"] {
             check(&unsaid, origin, true);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_counts() {
+    fn configured_origins_apply() {
         let origins = Cors::Origins(vec!["https://a".to_owned()]);
         check(&origins, "https://a", true);
         check(&origins, "http://localhost", false);

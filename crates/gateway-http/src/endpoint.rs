@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_is_below_a_response() {
+    fn response_paths_resolve_to_endpoints() {
         check("/v1/responses/resp_1", Some(Endpoint::Response("resp_1")));
         check("/v1/responses/resp_1/cancel", Some(Endpoint::ResponseCancel("resp_1")));
         check("/v1/responses/resp_1/input_items", Some(Endpoint::ResponseItems("resp_1")));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_is_below_a_conversation() {
+    fn conversation_paths_resolve_to_endpoints() {
         check("/v1/conversations", Some(Endpoint::Conversations));
         check("/v1/conversations/c", Some(Endpoint::Conversation("c")));
         check("/v1/conversations/c/items", Some(Endpoint::ConversationItems("c")));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_is_below_sessions() {
+    fn session_paths_resolve_to_endpoints() {
         check("/v1/sessions", Some(Endpoint::Sessions));
         check("/v1/sessions/a", Some(Endpoint::Session("a")));
         check("/v1/sessions/a/fork", Some(Endpoint::SessionFork("a")));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_nothing_else() {
+    fn unknown_paths_resolve_to_no_endpoint() {
         for path in ["", "//", "/health/", "/v1/models/", "/v1/../health", "/V1/models", "/v1/chat"]
         {
             check(path, None);

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_one_host() {
+    fn request_with_conflicting_hosts_is_refused() {
         check("GET /", "invalid_host");
         check("GET /|Host: a|Host: a", "invalid_host");
         check("GET /|Host: a|Host: b", "invalid_host");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_framed_in_one_way() {
+    fn request_with_conflicting_framing_is_refused() {
         for coding in ["gzip, chunked", "chunked, chunked", "identity", "xchunked", ""] {
             let request = format!("POST /|Host: h|Transfer-Encoding: {coding}");
             check(&request, "unsupported_transfer_encoding");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_expectation_is_met() {
+    fn malformed_expectation_is_refused() {
         for expectation in ["y 100-continue", "y", "100-continue, y", ""] {
             check(&format!("POST /|Host: h|Expect: {expectation}"), "expectation_failed");
         }

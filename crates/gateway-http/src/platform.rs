@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_tells_of_every_endpoint_and_of_no_other() {
+    fn openapi_document_lists_exactly_all_endpoints() {
         let document = document();
         let mut told = BTreeSet::new();
         for (path, item) in document["paths"].as_object().unwrap() {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_document_refers_to_is_there() {
+    fn openapi_references_resolve() {
         fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
             if let Some(to) = value.get("$ref").and_then(Value::as_str) {
                 found.push(to);

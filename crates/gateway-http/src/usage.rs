@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_told_by_group() {
+    fn usage_is_summed_by_group() {
         let row = |model: &str, cost: u64| Totals {
             day: 20_783,
             model: model.into(),

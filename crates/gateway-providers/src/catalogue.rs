@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_is_named() {
+    fn unknown_api_of_catalogue_entry_is_named() {
         let entry = Entry { id: "m".into(), api: Some("soap".into()), ..Entry::default() };
         assert_eq!(entry.card().unwrap_err(), "model 'm': api cannot be understood");
     }

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_one_segment_of_the_path() {
+    fn model_name_is_escaped_in_path() {
         let verb = ":streamGenerateContent?alt=sse";
         check("http://h/v1beta", "gemini-2.0", &format!("http://h/v1beta/models/gemini-2.0{verb}"));
         check("http://h/v1", "models/g", &format!("http://h/v1/models/g{verb}"));

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn openai_tells_durations() {
+    fn openai_reset_headers_are_parsed() {
         for (text, seconds) in [("1s", 1.0), ("6m0s", 360.0), ("120ms", 0.12), ("1h2m3.5s", 3723.5)]
         {
             check(&[("x-ratelimit-reset-requests", text)], Some(seconds));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn anthropic_tells_times() {
+    fn anthropic_reset_headers_are_parsed() {
         let reset = "anthropic-ratelimit-requests-reset";
         check(&[(reset, "2026-11-23T10:00:30Z")], Some(30.0));
         check(&[(reset, "2026-11-23T10:01:00.5Z")], Some(60.5));

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stream_announces_once_what_was_not_stored() {
+    async fn stream_reports_unstored_records_once() {
         let comment = ": x-gateway-not-stored: session;reason=storage_full\n\n";
         assert_eq!(announced(9).await, "a\n\nb\n\n");
         assert_eq!(announced(0).await, format!("{comment}a\n\nb\n\n"));

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_gateway_is_told_a_provider() {
+    fn only_gateway_gets_provider_prefix() {
         let load = Load { concurrency: 3, stream: true, ..Load::default() };
         let flags = |target| load.flags(target, 1, 2).join(" ");
         assert!(flags(Target::Gateway).contains("--model openai/mock-model "));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_scenarios_apart() {
+    fn scenario_names_are_unique() {
         let names: BTreeSet<&str> = ALL.iter().map(|scenario| scenario.name).collect();
         assert_eq!(names.len(), ALL.len());
     }

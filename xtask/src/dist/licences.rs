@@ -72,13 +72,13 @@ mod tests {
     use std::{fs, path::Path};
 
     #[test]
-    fn who_brings_no_text_is_named() {
+    fn package_without_licence_text_is_named() {
         let text = write(&example()).unwrap();
         assert!(text.contains("theirs 1.0.0: MIT") && !text.contains("ours"), "{text}");
     }
 
     #[test]
-    fn what_a_package_brings_along_has_a_licence_too() {
+    fn bundled_licences_are_included() {
         let folder = Workspace::find().unwrap().scratch("licences").unwrap();
         fs::create_dir_all(folder.join("bundled")).unwrap();
         for name in ["LICENSE-MIT", "bundled/COPYING", "bundled/code.c"] {

@@ -165,7 +165,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_only_tests_or_builds_is_no_part() {
+    fn dev_and_build_dependencies_are_excluded() {
         let parts = example();
         let names: Vec<_> = parts.packages.values().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["ours", "program", "theirs"]);

@@ -75,7 +75,7 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn every_part_is_listed_once_and_leads_to_what_it_needs() {
+    fn sbom_lists_each_package_and_its_dependencies() {
         let list: Value = serde_json::from_str(&write(&example()).unwrap()).unwrap();
         assert_eq!(list["metadata"]["component"]["purl"], "pkg:cargo/program@1.0.0");
         assert_eq!(list["metadata"]["component"]["type"], "application");

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reached_indirectly_counts() {
+    fn indirect_dependency_violates_layering() {
         let tree = "gateway-wire v0.1.0 (/x)\nbytes v1.0.0\nhyper v1.0.0\nhyper v1.0.0 (*)\n";
         assert_eq!(indirect("gateway-wire", tree, &["hyper", "tokio"]).len(), 1);
         assert_eq!(indirect("gateway-wire", tree, &["tokio", "hyp"]).len(), 0);

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere_is_noticed() {
+    fn broken_link_is_reported() {
         assert_eq!(broken("README.md", "[a](a.md) and [b](docs/b.md)"), 2);
         assert_eq!(broken("docs/b.md", "[a](docs/a.md)"), 1);
     }

@@ -98,12 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_that_says_what_it_is_for() {
+    fn crate_with_complete_metadata_passes() {
         assert_eq!(broken("X.", GOOD, "//! X.\n"), 0);
     }
 
     #[test]
-    fn what_is_missing_is_noticed() {
+    fn missing_metadata_is_reported() {
         assert_eq!(broken("", GOOD, "//! X.\n"), 1);
         assert_eq!(broken("X.", "[package]\n", "//! X.\n"), 1);
         assert_eq!(broken("X.", &format!("version.workspace = true\n{GOOD}"), "//! X.\n"), 1);

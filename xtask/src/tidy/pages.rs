@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_say_what_they_want() {
+    fn page_markers_name_generators() {
         let page = "<!-- generated: a -->\n<!-- end of generated -->\n<!-- generated: b -->\n";
         assert_eq!(wanted(page).collect::<Vec<_>>(), ["a", "b"]);
         let page = "<!-- Made by `gateway-server docs keys`; edit the code -->\n# Keys\n";

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_results_and_what_is_short_stay() {
+    fn tool_calls_results_and_short_texts_stay_unchanged() {
         check("uctau", "UctAu");
         check(".a.", ".A.");
         check("...", "...");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_everything_that_is_read() {
+    fn counted_text_includes_all_content() {
         assert_eq!(all(&ChatRequest::user("m", "hello")), "hello\n");
     }
 }

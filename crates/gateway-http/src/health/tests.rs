@@ -49,7 +49,7 @@ async fn only_the_store_is_critical() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_probes_are_one_question_a_second() {
+async fn health_probes_are_coalesced_per_second() {
     let asked = Arc::default();
     let dependencies = vec![dependency("a", Some(true), &asked), dependency("b", None, &asked)];
     let health = Health::new(dependencies, CancellationToken::new(), Arc::new(Map::new));

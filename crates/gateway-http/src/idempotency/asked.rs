@@ -128,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_same_is_the_same() {
+    fn equivalent_requests_have_equal_fingerprints() {
         let (a, b) = (("x-gateway-tools", "a"), ("x-session-id", "b"));
         check(("/p", &[a, b], "{}"), ("/p", &[b, a], "{}"), true);
         check(("/p", &[], "{}"), ("/p", &[("user-agent", "other")], "{}"), true);
     }
 
     #[test]
-    fn what_says_something_else_is_another() {
+    fn different_requests_have_different_fingerprints() {
         check(("/p", &[], "{}"), ("/p", &[], "{ }"), false);
         check(("/p", &[], "{}"), ("/q", &[], "{}"), false);
         check(("/p", &[], "{}"), ("/p?x=1", &[], "{}"), false);

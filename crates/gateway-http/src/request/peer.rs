@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_ends_the_trail() {
+    fn invalid_forwarded_address_ends_proxy_chain() {
         check("10.0.0.1", &[("x-forwarded-for", "1.2.3.4, unknown")], "10.0.0.1");
         check("10.0.0.1", &[("x-forwarded-for", "1.2.3.4, x, 10.2.2.2")], "10.2.2.2");
         check("10.0.0.1", &[("forwarded", "by=1.2.3.4")], "10.0.0.1");

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_told_as_text() {
+    fn message_with_text_is_shown_as_string() {
         check(Role::User, vec![says("a")], &json!({ "role": "user", "content": "a" }));
         check(Role::User, vec![says("a"), says("b")], &json!({ "role": "user", "content": "ab" }));
         let thinking = Content::Reasoning(Reasoning { text: "hm".into(), seal: None });
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn media_is_told_in_a_list() {
+    fn message_with_media_is_shown_as_list() {
         let source = Source::Inline { media_type: "image/png".into(), base64: "AA==".into() };
         let image = Content::Image(Image { source, detail: None });
         let told = json!([

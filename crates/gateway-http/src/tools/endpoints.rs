@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_caller_can_mend_is_an_error() {
+    async fn invalid_tool_arguments_are_client_errors() {
         check(r#"{"name":"ohce"}"#, "404 not_found").await;
         check(r#"{"name":"echo","arguments":{"x":"missing"}}"#, "404 not_found").await;
         check(r#"{"name":"echo","arguments":{"x":"bad"}}"#, "422 invalid_arguments").await;

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tool_is_a_failure_of_the_protocol() {
+    fn unknown_tool_is_protocol_error() {
         check(r#"{"name":"ohce"}"#, "-32602");
         check("{}", "-32602");
         check("null", "-32602");

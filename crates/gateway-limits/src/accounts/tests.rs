@@ -238,7 +238,7 @@ async fn slots_of_dead_replica_are_free_within_thirty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lowered_limit_counts_at_once_and_what_was_used_counts_after_a_reload() {
+async fn lowered_limit_applies_at_once_and_usage_survives_reload() {
     let store = Store::new();
     let policy = |concurrent, per_minute| LimitPolicy {
         concurrent: Some(concurrent),

@@ -27,7 +27,7 @@ async fn a_place_is_held_until_it_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_ever() {
+async fn queued_request_times_out() {
     let admission = admission(1, 4);
     let held = enter(&admission).await.unwrap();
     let began = time::Instant::now();
@@ -81,13 +81,13 @@ async fn order(count: usize, queue: usize) -> Vec<usize> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_queue_is_fair_and_a_long_one_is_of_use() {
+async fn short_queue_is_fifo_and_long_queue_is_lifo() {
     assert_eq!(order(3, 8).await, [0, 1, 2]);
     assert_eq!(order(6, 8).await, [5, 4, 0, 1, 2, 3], "until it is short again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_wait_leaves_a_fifth() {
+async fn batch_requests_leave_fifth_of_slots_free() {
     let admission = admission(5, 0);
     let mut held = Vec::new();
     while let Ok(permit) = admission.enter(None, Priority::Batch).await {

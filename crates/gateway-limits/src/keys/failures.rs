@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_has_a_bound() {
+    fn remembered_addresses_are_bounded() {
         let failures = FailedAttempts::default();
         for n in 0..20_000_u32 {
             let peer = std::net::Ipv4Addr::from_bits(n).into();

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_began_and_ended_is_summed_up() {
+    fn rows_opened_and_closed_in_batch_are_only_summed() {
         check("+1 -1 +2 -2", &["=2"]);
         check("+1|-1", &["+r-1", "-r-1"]);
         check("+1 -1 +2|+3 -3 -2", &["+r-2 =1", "-r-2 =1"]);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_models_are_not_told_apart_for_ever() {
+    fn unknown_model_names_are_grouped_above_bound() {
         let mut builder = BatchBuilder::default();
         let events = (0..2_000).flat_map(|n| {
             let row = row(n, &format!("made-up-{n}"));

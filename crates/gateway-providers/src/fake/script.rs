@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_as_it_is_told_to() {
+    fn scripted_finish_reason_ends_response() {
         check("length", "x", r#""x"; length, 1+1"#);
         check("filter", "x", r#""x"; content_filter, 1+1"#);
         check("refusal", "x", r#""I would rather not."; stop, 1+1"#);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn breaks_as_it_is_told_to() {
+    fn scripted_failure_breaks_stream() {
         check("error-503", "x", "refuses: upstream_overloaded");
         check("error-nonsense", "x", "refuses: upstream_error");
         check("cut-1", "x", r#""c0 "; fails: upstream_cut"#);

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_have_the_length_one() {
+    fn fake_embeddings_are_normalized() {
         for dimensions in [None, Some(1), Some(3), Some(1536)] {
             for vector in vectors_of(&["", "a", "hello world"], dimensions).unwrap() {
                 assert_eq!(vector.len() as u64, dimensions.unwrap_or(USUAL));

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_model_said_is_output() {
+    fn assistant_message_becomes_output_item() {
         check(
             &json!([{ "role": "assistant", "content": "hi" }]),
             &json!([{ "type": "message", "status": "completed", "role": "assistant",

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_page_is_named() {
+    fn invalid_page_parameters_are_named() {
         for limit in ["0", "101", "-1", "x", ""] {
             check(&format!("limit={limit}"), "limit");
         }

@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn text_stands_as_far_as_it_was_told() {
+    fn partial_text_is_stored() {
         check(vec![text("a"), text("b")], "message incomplete ab");
     }
 
     #[test]
-    fn half_a_call_is_none() {
+    fn partial_tool_call_is_dropped() {
         check(vec![text("a"), call("{\"x", "c1")], "message completed a");
         check(
             vec![call("{}", "c1"), text("a")],
@@ -180,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn half_a_thought_is_none() {
+    fn partial_reasoning_is_dropped() {
         let think = StreamEvent::Reasoning("hm".into());
         check(vec![think.clone()], "");
         check(vec![think, text("a")], "reasoning completed , message incomplete a");
     }
 
     #[test]
-    fn nothing_tells_of_nothing() {
+    fn events_without_response_yield_none() {
         let cancelled = |events: &str| response([events.as_bytes()], Broken::Cancelled);
         assert_eq!(cancelled(""), None);
         assert_eq!(cancelled("data: [DONE]\n\ndata: {\"output_index\":0}\n\n"), None);

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_has_one_shape() {
+    fn malformed_response_ids_are_rejected() {
         check("resp_a", true);
         check("resp_A-z_9", true);
         check(&format!("resp_{}", "a".repeat(128)), true);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told() {
+    fn unreadable_record_is_error() {
         for body in ["", "{}", r#"{"v":99,"provider":"","native":true,"input":[],"response":1}"#] {
             assert!(Record::read(body.as_bytes()).is_err(), "{body}");
         }

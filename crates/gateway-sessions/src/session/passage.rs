@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_whole_turn_is_kept() {
+    async fn complete_turn_is_stored() {
         for stream in [true, false] {
             check("ab.", stream, 9, "hello ab").await;
             check("a(.", stream, 9, "hello a(c1)").await;
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_a_failure_nothing_is_kept() {
+    async fn failed_turn_is_not_stored() {
         for stream in [true, false] {
             check("!", stream, 9, "").await;
             check("ab!", stream, 9, "").await;
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_a_turn_that_nobody_waits_for_what_was_told_is_kept() {
+    async fn partial_turn_of_disconnected_caller_is_stored() {
         check("ab.", true, 2, "~hello ~ab").await;
         check("ab.", true, 1, "~hello ~a").await;
         check("ab.", true, 0, "").await;
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_is_told_when_the_turn_is_kept() {
+    async fn final_chunk_follows_stored_turn() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
         let mut chunks = turn.remember(chunks("a."), true, StorageReport::default());
         chunks.next().await.unwrap().unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_who_does_not_wait_for_the_turn_leaves_it_free() {
+    async fn disconnected_caller_frees_turn() {
         let (keeper, _stores, tenant, id, turn) = begin().await;
         turn.abandon().await;
         let begin = Turn::begin(&keeper, tenant.clone(), (id.clone(), token()), OnConflict::Refuse);

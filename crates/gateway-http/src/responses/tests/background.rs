@@ -32,7 +32,7 @@ async fn an_answer_in_the_background_can_be_followed_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_in_the_background_fails_where_it_is_kept() {
+async fn failed_background_response_is_stored_as_failed() {
     let bench = Bench::new().await;
     for model in ["chat/down", "chat/cut"] {
         let queued = bench.create(model, json!({ "background": true })).await;
@@ -82,7 +82,7 @@ async fn there_are_only_so_many_places_in_the_background() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_in_the_background_ends_with_the_gateway() {
+async fn background_responses_end_at_shutdown() {
     let bench = Bench::new().await;
     let queued = bench.create("chat/stall", json!({ "background": true })).await;
     bench.until(id(&queued), "in_progress").await;

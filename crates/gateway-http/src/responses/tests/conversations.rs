@@ -102,7 +102,7 @@ async fn a_conversation_may_begin_with_something() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_told_to_a_caller_that_left_is_in_the_conversation() {
+async fn partial_response_of_disconnected_caller_is_in_conversation() {
     let bench = Bench::new().await;
     let name = bench.begin(Value::Null).await;
     let body = asks("chat/stall", &json!({ "conversation": name, "stream": true }));
@@ -127,7 +127,7 @@ async fn an_answer_in_a_conversation_is_continued_from_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn turns_that_end_together_are_all_kept() {
+async fn concurrent_turns_are_all_stored() {
     let bench = Bench::new().await;
     let name = bench.begin(Value::Null).await;
     let turn = || bench.create("chat/say", json!({ "conversation": name }));
@@ -136,7 +136,7 @@ async fn turns_that_end_together_are_all_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_native_upstream_is_told_of_our_conversations_and_asked_of_its_own() {
+async fn native_upstream_gets_stored_items_and_its_own_conversations() {
     let bench = Bench::new().await;
     let name = bench.begin(Value::Null).await;
     for _ in 0..2 {
@@ -151,7 +151,7 @@ async fn a_native_upstream_is_told_of_our_conversations_and_asked_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_is_told() {
+async fn missing_conversation_is_reported_as_not_found() {
     let bench = Bench::new().await;
     let name = bench.begin(Value::Null).await;
     for other in ["conv_none", "nonsense", ""] {
@@ -171,7 +171,7 @@ async fn what_is_not_there_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_makes_no_conversation_is_refused() {
+async fn invalid_conversation_requests_are_refused() {
     let bench = Bench::new().await;
     for (wish, param) in [
         (json!({ "items": 1 }), "items"),
@@ -190,7 +190,7 @@ async fn what_makes_no_conversation_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_conversation_is_told_before_anybody_is_asked() {
+async fn full_conversation_is_refused_before_upstream_call() {
     let bench = Bench::new().await;
     let name = bench.begin(Value::Null).await;
     let text = "x".repeat(1 << 19);
@@ -239,7 +239,7 @@ async fn an_item_may_be_named_instead_of_said_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_nobody_knows_is_told() {
+async fn unknown_item_reference_is_reported() {
     let bench = Bench::new().await;
     let first = bench.create("chat/say", json!({ "store": false })).await;
     let unknown = json!({ "id": "msg_theirs" });

@@ -45,7 +45,7 @@ async fn the_name_of_an_answer_is_our_own_where_the_upstream_keeps_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_to_be_stored_is_not() {
+async fn response_with_store_false_is_not_stored() {
     let bench = Bench::new().await;
     for model in ["chat/say", "native/say"] {
         let answer = bench.create(model, json!({ "store": false })).await;
@@ -98,7 +98,7 @@ async fn a_deleted_answer_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_down_costs_only_what_needs_it() {
+async fn store_outage_fails_only_requests_that_need_it() {
     let bench = Bench::over(Some(Arc::new(Down))).await;
     assert_eq!(said(&bench.create("chat/say", Value::Null).await), "said 1");
     assert_eq!(said(&last(&bench.stream("chat/say", Value::Null).await)), "said 2");

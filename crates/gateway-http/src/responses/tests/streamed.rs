@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::{sync::Arc, sync::atomic::Ordering};
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_told_again() {
+async fn stored_stream_is_replayed() {
     let bench = Bench::new().await;
     for model in ["chat/say", "native/say"] {
         let told = bench.stream(model, Value::Null).await;
@@ -24,7 +24,7 @@ async fn a_stream_is_told_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_was_not_streamed_is_told_in_steps_too() {
+async fn unstreamed_response_is_replayed_as_events() {
     let bench = Bench::new().await;
     let answer = bench.create("chat/say", Value::Null).await;
     let path = format!("/v1/responses/{}?stream=true", id(&answer));
@@ -58,13 +58,13 @@ async fn check_leaving(model: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_told_to_a_caller_that_left_is_kept() {
+async fn partial_response_of_disconnected_caller_is_stored() {
     check_leaving("chat/stall").await;
     check_leaving("native/stall").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_in_the_middle_is_kept() {
+async fn response_that_fails_midway_is_stored() {
     let bench = Bench::new().await;
     for model in ["chat/cut", "native/cut"] {
         let told = bench.stream(model, Value::Null).await;

@@ -134,7 +134,7 @@ fn some_responses_have_no_body() {
 }
 
 #[test]
-fn connection_is_kept_as_the_head_says() {
+fn connection_reuse_follows_response_head() {
     let with = |version: &str, line: &str| {
         format!("HTTP/{version} 200 OK\r\n{line}content-length: 1\r\n\r\nx")
     };

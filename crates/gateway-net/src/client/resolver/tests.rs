@@ -64,14 +64,14 @@ async fn an_address_that_changes_is_followed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_without_a_past_is_one() {
+async fn failure_without_cached_address_is_returned() {
     let (names, _) = resolver(&[Fail, SayLate(1, 5)]);
     assert_eq!(find(&names).await, (None, AT_ONCE));
     assert_eq!(find(&names).await, (None, LIMIT));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_said_last_stands_in_for_a_minute() {
+async fn last_answer_is_used_for_minute_after_failures() {
     let (names, _) = resolver(&[Say(1), Fail, Fail, Fail]);
     assert_eq!(find(&names).await.0, Some(1));
     for (later, expected) in [(30, Some(1)), (29, Some(1)), (1, None)] {
@@ -91,7 +91,7 @@ async fn silence_is_waited_for_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_when_nobody_waits_any_more_is_no_news() {
+async fn late_answer_is_used_only_as_stale_entry() {
     let (names, asked) = resolver(&[SayLate(1, 5), Say(2), SayLate(3, 5), Fail]);
     assert_eq!(find(&names).await, (None, LIMIT));
     time::advance(Duration::from_secs(10)).await;

@@ -102,7 +102,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REFUSED: &str = "UpstreamUnreachable upstream_tls";
 
 #[tokio::test]
-async fn who_shows_what_somebody_vouches_for_is_told() {
+async fn trusted_certificate_gets_request() {
     let (address, mut served) = server(GOOD).await;
     assert_eq!(send(address, PATIENCE).await, "hi");
     let heard = String::from_utf8(served.join_next().await.unwrap().unwrap()).unwrap();
@@ -110,7 +110,7 @@ async fn who_shows_what_somebody_vouches_for_is_told() {
 }
 
 #[tokio::test]
-async fn who_shows_anything_else_is_told_nothing() {
+async fn untrusted_certificate_gets_no_request() {
     for certificate in [OTHER, EXPIRED, SELF_SIGNED] {
         let (address, mut served) = server(certificate).await;
         assert_eq!(send(address, PATIENCE).await, REFUSED);
@@ -119,7 +119,7 @@ async fn who_shows_anything_else_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn who_speaks_no_tls_is_told_nothing() {
+async fn plaintext_server_gets_no_request() {
     let (address, mut served) = listening(|mut socket| async move {
         let mut heard = Vec::new();
         socket.read_buf(&mut heard).await.unwrap();
@@ -134,7 +134,7 @@ async fn who_speaks_no_tls_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_waited_for_no_longer_than_for_a_connection() {
+async fn silent_tls_server_hits_connect_timeout() {
     let (address, mut served) = listening(|mut socket| async move {
         let mut heard = Vec::new();
         while socket.read_buf(&mut heard).await.unwrap_or(0) > 0 {}

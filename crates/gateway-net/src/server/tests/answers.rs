@@ -16,7 +16,7 @@ async fn an_answer_takes_its_time() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_takes_is_given_up() {
+async fn unread_response_hits_write_timeout() {
     let gateway = Gateway::start(ConnectionLimits { write: SHORT, ..PATIENT });
     let mut socket = gateway.connect().await;
     socket.write_all(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();

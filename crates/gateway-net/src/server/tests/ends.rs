@@ -12,7 +12,7 @@ async fn an_old_connection_says_that_it_ends() {
 }
 
 #[tokio::test]
-async fn who_finds_no_room_is_told() {
+async fn connection_above_limit_is_answered_503() {
     let gateway = Gateway::start(ConnectionLimits { connections: 1, ..PATIENT });
     let mut first = gateway.connect().await;
     first.write_all(GET.as_bytes()).await.unwrap();

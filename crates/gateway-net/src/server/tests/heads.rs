@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_caller_who_says_nothing_is_sent_away() {
+async fn silent_connection_is_closed_after_timeout() {
     check(ConnectionLimits { first_byte: SHORT, ..PATIENT }, &[], "").await;
 }
 
@@ -33,7 +33,7 @@ async fn a_dripping_head_has_the_same_time_as_any() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_is_not_kept_for_ever() {
+async fn idle_connection_is_closed_after_timeout() {
     check(ConnectionLimits { idle: SHORT, ..PATIENT }, &[GET], "200 read 0").await;
 }
 

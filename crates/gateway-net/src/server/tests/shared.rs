@@ -18,7 +18,7 @@ fn get(path: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_takes_is_given_up_on_a_shared_connection_too() {
+async fn unread_http2_response_hits_write_timeout() {
     let gateway = Gateway::start(ConnectionLimits { write: SHORT, ..PATIENT });
     let (mut caller, connection) = share(&gateway).await;
     let reply = caller.send_request(get("/endless")).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_shared_connection_lives_while_answers_come_and_then_is_idle() {
 }
 
 #[tokio::test]
-async fn a_shared_connection_finishes_what_it_began() {
+async fn draining_http2_connection_finishes_open_streams() {
     let gateway = Gateway::start(PATIENT);
     let (mut caller, connection) = share(&gateway).await;
     let drain = gateway.drain.clone();
