@@ -21,10 +21,10 @@ use tokio::time::{self, Instant};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// How often accounts in use report, renew and return their leases.
+/// The interval at which accounts in use report, renew and return their leases.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How often a replica says that it is there.
+/// The heartbeat interval of a replica.
 const ROLL_CALL: Duration = Duration::from_secs(3);
 
 /// The time for which a store that does not answer is asked again before money is lent.
@@ -42,7 +42,7 @@ const PARALLEL: usize = 64;
 /// The number of addresses whose callers without a key have an account of their own.
 const MAX_PEERS: usize = 65_536;
 
-/// How often a request asks for a lease that others take from under it.
+/// The maximum number of tries for a lease that concurrent requests use up.
 const ATTEMPTS: usize = 8;
 
 /// The accounts of all clients of this replica. They outlive a configuration, so that what was used
@@ -67,7 +67,7 @@ struct Inner {
 #[derive(Clone, Copy)]
 struct Outage {
     since: Instant,
-    /// When the store was last asked.
+    /// The time of the last call to the store.
     asked: Instant,
 }
 
@@ -135,7 +135,8 @@ impl LimitAccounts {
         account
     }
 
-    /// The account of callers without a key at `peer`, opened as `template` if there is none.
+    /// Returns the account of callers without a key at `peer`, opened as `template` if there is
+    /// none.
     pub(crate) fn peer(
         &self,
         peer: IpAddr,
@@ -325,7 +326,7 @@ impl LimitAccounts {
     }
 }
 
-/// What was taken for a request whose caller may have left meanwhile: then it is given back.
+/// The quota taken for a request whose caller may have left; returned to the account on drop.
 struct Unclaimed {
     account: Arc<LimitAccount>,
     charges: Charges,

@@ -1,14 +1,14 @@
-//! Who is let in when there is too much to do.
+//! Admission control: a limit on concurrent requests to models, with a short queue.
 //!
 //! ```text
-//!   a place is free ---------------------------------------> in
-//!   none is ------> a short queue ---- one is given back --> in
-//!                        \--- too long, or no room there --> 503, at once
+//! a slot is free ---------------------------------------> admitted
+//! none is ------> a short queue ---- one is released ---> admitted
+//!                             \--- timeout, or queue full --> 503, at once
 //! ```
 //!
-//! A place is held until the answer has ended. While more than half of the queue waits, the newest
-//! goes first: whoever has waited longest has most likely given up. What may wait for a better hour
-//! says so (`x-priority: batch`) and leaves a fifth of the places to the rest. Probes need no place.
+//! A slot is held until the response has ended. While the queue is more than half full, the newest
+//! request is served first: the oldest has most likely timed out at its caller. Batch requests
+//! (`x-priority: batch`) leave a fifth of the slots free. Health checks need no slot.
 
 use super::memory_pressure::{MemoryPressure, PressureLevel};
 use arc_swap::ArcSwap;
@@ -28,44 +28,44 @@ use std::{
 };
 use tokio::{sync::oneshot, time};
 
-/// How urgent a request is.
+/// The priority of a request.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// Somebody waits for it.
+    /// A user waits for the response.
     #[default]
     Interactive,
     /// It may as well be done later.
     Batch,
 }
 
-/// How many requests to models run at one time. The default lets in everybody.
+/// The limit on concurrent requests to models. The default is unlimited.
 #[derive(Clone, Default)]
 pub struct Admission {
     inner: Option<Arc<Inner>>,
-    /// How the process is doing.
+    /// The memory pressure of the process.
     pub pressure: Arc<MemoryPressure>,
 }
 
-/// How many are let in.
+/// The limits of admission control.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmissionSettings {
-    /// At one time.
+    /// Maximum number of concurrent requests.
     pub max_concurrent: usize,
     /// Of one tenant that has a name.
     pub max_per_tenant: usize,
-    /// How many wait for a place.
+    /// Maximum number of requests in the queue.
     pub queue: usize,
-    /// How long they wait.
+    /// Maximum wait in the queue.
     pub queue_timeout: Duration,
 }
 
 struct Inner {
     settings: ArcSwap<AdmissionSettings>,
     active: AtomicUsize,
-    /// How many wait; whoever gives back a place looks here first.
+    /// The number of queued requests; checked first when a slot is released.
     waiting: AtomicUsize,
-    /// How many were turned away.
+    /// The number of rejected requests since the start.
     shed: AtomicU64,
     queue: Mutex<VecDeque<Waiter>>,
     tenants: Mutex<HashMap<Arc<str>, usize>>,
@@ -88,7 +88,7 @@ pub struct AdmissionPermit {
     _share: Option<TenantPermit>,
 }
 
-/// When those that are turned away should come again.
+/// The `retry-after` of rejected requests.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Admission {
@@ -117,12 +117,11 @@ impl Admission {
         }
     }
 
-    /// Lets in a request of `tenant`, if that has a share of its own; waits a little for a place.
+    /// Admits a request of `tenant`, if tenants have a limit; waits in the queue for a slot.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Overloaded`] if there is none; [`ErrorKind::RateLimited`] if the tenant has its
-    /// share.
+    /// [`ErrorKind::Overloaded`] if no slot gets free in time; [`ErrorKind::RateLimited`] if the tenant is at its limit.
     pub async fn enter(
         &self,
         tenant: Option<&Arc<str>>,
@@ -160,13 +159,13 @@ impl Admission {
         if is_too_much { Err(shed("memory", "the gateway is short of memory")) } else { Ok(()) }
     }
 
-    /// How many run.
+    /// Returns the number of running requests.
     pub fn active(&self) -> usize {
         self.inner.as_ref().map_or(0, |inner| inner.active.load(Ordering::Relaxed))
     }
 
-    /// Tells operators who is in, who waits and how many were turned away since the start; nothing
-    /// if everybody is let in.
+    /// Returns the number of running, queued and rejected requests for operators; `None` if there
+    /// is no limit.
     pub fn status(&self) -> Option<Value> {
         let inner = self.inner.as_ref()?;
         let settings = inner.settings.load();
@@ -184,14 +183,14 @@ impl Admission {
         }))
     }
 
-    /// How many may run at one time, if there is a limit.
+    /// Returns the maximum number of concurrent requests, if there is a limit.
     pub fn max_concurrent(&self) -> Option<usize> {
         Some(self.inner.as_ref()?.settings.load().max_concurrent)
     }
 }
 
 impl Inner {
-    /// How many may run for one more of this priority to be let in.
+    /// Returns the number of running requests below which one of this priority is admitted.
     fn ceiling(&self, priority: Priority) -> usize {
         let max_concurrent = self.settings.load().max_concurrent;
         match priority {
@@ -247,7 +246,7 @@ impl Inner {
         }
     }
 
-    /// Who is next, and its place, if there are both.
+    /// Returns the next queued request with its slot, if there are both.
     fn next(self: &Arc<Self>) -> Option<(Waiter, SlotPermit)> {
         let mut queue = self.queue();
         queue.retain(|waiter| !waiter.wake.is_closed());

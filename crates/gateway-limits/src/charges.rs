@@ -1,4 +1,4 @@
-//! What one request takes of its client's limits, as places in the client's account.
+//! The charges of one request against its client's limits, as slots in the client's account.
 
 use crate::policy::LimitKind;
 use gateway_core::{NanoDollars, state::Rate};

@@ -1,8 +1,8 @@
-//! Which addresses share limits.
+//! The addresses that share limits.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Who shares limits with `address`: a whole household has a /64 of IPv6 to itself.
+/// Returns the network whose addresses share limits with `address`: a /64 for IPv6.
 pub fn client_prefix(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -1,6 +1,7 @@
-//! Who may do how much: what stands between a known caller and a model.
+//! Limits between an identified caller and a model: rate limits, budgets, concurrency, admission
+//! control, and the usage ledger.
 //!
-//! Whatever is not configured costs nothing: no state is asked, nothing is held.
+//! Limits that are not configured cost nothing: no state is read or held.
 
 mod account;
 mod accounts;
@@ -40,11 +41,11 @@ use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 /// Limits and what belongs to them. The default limits nothing.
 #[derive(Default)]
 pub struct Limits {
-    /// How much callers may take.
+    /// Rate limits, concurrency limits and budgets of clients.
     pub limiter: Limiter,
-    /// How many requests run at one time.
+    /// Admission control of the process.
     pub admission: Admission,
-    /// What was used.
+    /// The recorder of usage records.
     pub usage: UsageRecorder,
     /// Keys that are given out while the gateway runs.
     pub virtual_keys: VirtualKeys,
@@ -55,13 +56,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What the model of `card` costs at `provider`, if that is known.
+    /// Returns the price of the model of `card` at `provider`, if known.
     pub fn price(&self, provider: &str, card: Option<&ModelCard>) -> Option<Price> {
         let known = card.and_then(|card| card.price);
         known.or_else(|| self.free.contains(provider).then(Price::default))
     }
 
-    /// Hands on what is still to be told, but not for long.
+    /// Flushes pending usage records, within a short deadline.
     pub async fn close(&self) {
         self.limiter.close().await;
         // What the store does not take by then is lost.

@@ -53,21 +53,21 @@ struct AnonymousLimits {
     template: AccountState,
 }
 
-/// What a request wants of a model.
+/// The quota that a request needs, by target.
 #[derive(Clone, Copy, Debug)]
 pub struct QuotaDemand<'a> {
     /// The model, as the caller names it, and as its provider does.
     pub models: [&'a str; 2],
-    /// How much it will read.
+    /// The estimate of its input tokens.
     pub input: &'a TokenEstimate,
-    /// How many it may write, if the request says so.
+    /// Maximum number of output tokens, if the request has one.
     pub output: Option<u64>,
-    /// What a token costs, if that is known.
+    /// The price of a token, if known.
     pub price: Option<&'a Price>,
 }
 
 impl<'a> QuotaDemand<'a> {
-    /// What the request in `envelope`, of the size `input`, wants of `target`.
+    /// Returns the demand of the request in `envelope`, with input of size `input`, on `target`.
     pub fn of(
         envelope: &'a Envelope,
         target: &'a Target,
@@ -169,7 +169,7 @@ impl Limiter {
 }
 
 impl Inner {
-    /// The limits that a caller meets; nothing if there are none.
+    /// Returns the limits that apply to a caller; `None` if there are none.
     fn caller<'a>(&'a self, client: &'a Client, peer: IpAddr) -> Option<Caller<'a>> {
         if let Some(limits) = &client.limits {
             let account = Arc::clone(&limits.account);
@@ -194,7 +194,7 @@ impl Inner {
         (!charges.is_empty()).then_some((caller.account, charges))
     }
 
-    /// What a request takes of its caller's limits.
+    /// Returns the charges of a request against its caller's limits.
     fn charges(&self, caller: &Caller<'_>, demand: &QuotaDemand<'_>) -> Charges {
         let mut charges = Charges::default();
         match caller.client {
@@ -284,7 +284,7 @@ fn anonymous_key(client: &Client, prefix: IpAddr) -> Option<Key> {
     Some(tenant.key(format!("peer/{prefix}")))
 }
 
-/// What a caller is told that has reached a limit.
+/// Returns the error for a caller that has reached a limit.
 pub(super) fn refused(refusal: &Refusal) -> GatewayError {
     let limited = |message: Cow<'static, str>, wait| {
         GatewayError::new(ErrorKind::RateLimited, message).with_retry_after(Some(wait))
@@ -320,7 +320,7 @@ fn words(name: &str) -> &'static str {
     if name.starts_with("tokens") { "tokens in a minute" } else { "requests in a minute" }
 }
 
-/// How long until the budget called `name` begins anew.
+/// Returns the time until the budget called `name` restarts.
 pub(super) fn until_next(name: &str) -> Duration {
     let now = calendar::now();
     let date = Date::from_days_since_epoch(now.as_secs() / DAY);

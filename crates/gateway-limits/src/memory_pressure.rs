@@ -1,4 +1,4 @@
-//! How short of memory the process is.
+//! The memory pressure of the process.
 
 use bytes::Bytes;
 use std::sync::{
@@ -6,25 +6,25 @@ use std::sync::{
     atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
-/// How it is.
+/// The level of memory pressure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PressureLevel {
-    /// Well.
+    /// Below the soft limit: everything is admitted.
     Normal,
-    /// What can wait is turned away.
+    /// Above the soft limit: batch requests are rejected.
     Elevated,
-    /// Everybody is.
+    /// Above the hard limit: all requests to models are rejected.
     Critical,
 }
 
-/// What was last measured. Without limits, all is well.
+/// The last measurement of the memory in use. Without limits, the level is always normal.
 #[derive(Debug)]
 pub struct MemoryPressure {
     used: AtomicU64,
     threshold: AtomicU64,
     soft: AtomicU64,
     level: AtomicU8,
-    /// The memory in use, as it is told.
+    /// The memory in use in MiB, formatted for headers.
     used_text: RwLock<Bytes>,
 }
 
@@ -77,7 +77,7 @@ impl MemoryPressure {
         *self.used_text.write().unwrap_or_else(PoisonError::into_inner) = used_text;
     }
 
-    /// How it is.
+    /// Returns the current level.
     pub fn level(&self) -> PressureLevel {
         match self.level.load(Ordering::Relaxed) {
             0 => PressureLevel::Normal,

@@ -7,12 +7,12 @@ use crate::{
 use gateway_core::{NanoDollars, state::Rate};
 use std::sync::Arc;
 
-/// How much a client may take. What is absent has no limit.
+/// The limits of a client. An absent one is unlimited.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LimitPolicy {
     /// Requests in a minute.
     pub requests_per_minute: Option<u64>,
-    /// How many of them at once; as many as in a minute if absent.
+    /// Maximum number of requests in a burst; `requests_per_minute` if absent.
     pub burst: Option<u64>,
     /// Tokens in a minute, read and written.
     pub tokens_per_minute: Option<u64>,
@@ -22,8 +22,7 @@ pub struct LimitPolicy {
     pub daily_budget: Option<NanoDollars>,
     /// Money in a month.
     pub monthly_budget: Option<NanoDollars>,
-    /// What it may take of some models besides, by a name or the beginning of one and `*`. The
-    /// first that fits counts.
+    /// Additional limits for some models, by name or by prefix and `*`. The first match applies.
     pub models: Vec<(String, LimitPolicy)>,
 }
 
@@ -45,7 +44,7 @@ pub(crate) struct LimitSet {
     monthly: Option<(usize, NanoDollars)>,
 }
 
-/// What a limit by rate counts.
+/// The unit that a rate limit counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum LimitKind {
     Requests,
@@ -69,7 +68,7 @@ impl LimitPolicy {
 }
 
 impl ClientLimits {
-    /// The limits of `policy` in `account`; nothing if there are none.
+    /// Returns the limits of `policy` in `account`; `None` if there are none.
     pub(crate) fn new(account: Arc<LimitAccount>, policy: &LimitPolicy) -> Option<Self> {
         if !policy.is_limited() {
             return None;

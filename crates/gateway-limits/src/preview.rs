@@ -1,4 +1,4 @@
-//! How a request would fare with its caller's limits, without taking anything.
+//! A preview of the limits of a request, without charging them.
 
 use crate::{
     Client, Limiter, QuotaDemand,
@@ -11,7 +11,7 @@ use gateway_core::{GatewayError, state::Refusal};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// What would be said to a request.
+/// The outcome that a request would have.
 #[derive(Debug, Default)]
 pub struct LimitPreview {
     /// Why it would be refused; absent if it would be let in.
@@ -23,21 +23,21 @@ pub struct LimitPreview {
 /// A limit that a request meets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LimitStatus {
-    /// What it limits, and its name beside others of its kind: a model, a day or a month.
+    /// The limit's scope, and its name among others of the scope: a model, a day or a month.
     pub of: LimitScope,
     /// The models for whose requests alone it is; absent if it is for all.
     pub model: Option<String>,
-    /// How much there is.
+    /// The limit's size, in its unit.
     pub most: u64,
-    /// How much the request would take.
+    /// The units that the request would take.
     pub takes: u64,
-    /// How much there is to take; absent if the store does not say.
+    /// The units left; absent if the store does not report them.
     pub left: Option<u64>,
-    /// When all of it will be back, where time alone brings it back.
+    /// The time until all units are back, where only time restores them.
     pub reset: Option<Duration>,
 }
 
-/// What is limited.
+/// The scope of a limit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LimitScope {
     /// Requests, so many of them in a minute.
@@ -58,7 +58,8 @@ struct Asked {
 }
 
 impl Limiter {
-    /// How a request would fare now. Nothing is taken.
+    /// Returns the outcome that a request would have now, without charging anything. Nothing is
+    /// taken.
     pub async fn preview(
         &self,
         client: &Client,

@@ -1,25 +1,25 @@
-//! What is left of a caller's limits by rate.
+//! The remaining units of a caller's rate limits.
 
 use crate::QuotaReservation;
 use crate::{charges::RateCharge, policy::LimitKind};
 use gateway_core::{GatewayError, state::Remaining};
 use std::{error::Error, fmt};
 
-/// What is left of a caller's limits by rate, told with every reply.
+/// The remaining units of a caller's rate limits, sent as headers of every response.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RateLimitStatus {
-    /// Of requests.
+    /// The limit on requests, if there is one.
     pub requests: Option<RateLimitLevel>,
-    /// Of tokens.
+    /// The limit on tokens, if there is one.
     pub tokens: Option<RateLimitLevel>,
 }
 
-/// What is left of one limit.
+/// The remaining units of one limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RateLimitLevel {
-    /// How many units there are in a minute.
+    /// The size of the limit, in units per minute.
     pub limit: u64,
-    /// What is left of them.
+    /// The remaining units, and the time until all are back.
     pub left: Remaining,
 }
 
@@ -28,7 +28,7 @@ pub struct RateLimitLevel {
 pub struct GrantedQuota {
     /// The amounts that are held until the request ends; absent if nothing is held.
     pub reservation: Option<QuotaReservation>,
-    /// What is left of the limits by rate.
+    /// The remaining units of the rate limits.
     pub status: RateLimitStatus,
 }
 
@@ -37,7 +37,7 @@ pub struct GrantedQuota {
 pub struct LimitError {
     /// The error for the caller.
     pub error: GatewayError,
-    /// What is left of the limits by rate.
+    /// The remaining units of the rate limits.
     pub status: RateLimitStatus,
 }
 

@@ -1,4 +1,4 @@
-//! What a request holds, until it has ended.
+//! The reservation of a request, until its response has ended.
 
 use crate::{LimitAccounts, account::LimitAccount, charges::Charges};
 use gateway_core::NanoDollars;

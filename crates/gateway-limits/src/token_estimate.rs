@@ -1,4 +1,4 @@
-//! How many tokens a request has, for those who need to know.
+//! The estimated number of tokens of a request.
 
 use bytes::Bytes;
 use gateway_core::estimate;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// A body of so many bytes may be kept as long as its answer takes.
 const SMALL: usize = 16 << 10;
 
-/// Roughly how many tokens a request has. They are counted when somebody asks, and once.
+/// An estimate of the tokens of a request, computed on first use and cached.
 #[derive(Debug, Default)]
 pub struct TokenEstimate {
     body: Bytes,
@@ -25,7 +25,7 @@ impl TokenEstimate {
         Self { body: Bytes::new(), tokens: tokens.into() }
     }
 
-    /// How many tokens that is.
+    /// Returns the estimated number of tokens.
     pub fn tokens(&self) -> u64 {
         *self.tokens.get_or_init(|| estimate::tokens_of_json(&self.body))
     }
@@ -39,7 +39,7 @@ impl TokenEstimate {
         }
     }
 
-    /// Whether anybody has asked.
+    /// Whether the estimate was computed.
     #[cfg(test)]
     pub(crate) fn is_counted(&self) -> bool {
         self.tokens.get().is_some()

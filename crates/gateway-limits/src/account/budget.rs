@@ -69,7 +69,7 @@ impl BudgetState {
         self.period == period && *self.suffix == *suffix
     }
 
-    /// The budget for the day of `charge`, begun if there is none.
+    /// Returns the budget term of `charge`'s day, started if there is none.
     pub(super) fn term(&mut self, charge: &BudgetCharge) -> &mut BudgetTerm {
         let day = charge.day;
         let found = self.terms.iter().position(|it| (it.first_day..it.end_day).contains(&day));

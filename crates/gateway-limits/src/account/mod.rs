@@ -52,7 +52,7 @@ pub(crate) struct AccountState {
 /// The result of an attempt to serve a request from leases alone.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// All was taken.
+    /// Every limit was charged.
     Taken(RateLimitStatus),
     /// A limit has no room.
     Refused(Refusal, RateLimitStatus),
@@ -232,7 +232,7 @@ impl AccountState {
         Ok(())
     }
 
-    /// What is left of the limits by rate.
+    /// Returns the remaining units of the rate limits.
     pub(crate) fn status(&self, charges: &Charges, now: Instant) -> RateLimitStatus {
         let mut status = RateLimitStatus::default();
         for charge in charges.rates.iter() {

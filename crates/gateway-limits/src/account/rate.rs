@@ -38,9 +38,9 @@ pub(super) struct RateState {
 #[derive(Clone, Copy, Debug)]
 struct Refused {
     cost: u64,
-    /// When there will be room.
+    /// The time at which the request would fit.
     room_at: Instant,
-    /// When the store is asked again.
+    /// The time of the next call to the store.
     ask_at: Instant,
 }
 
@@ -104,7 +104,7 @@ impl RateState {
         }
     }
 
-    /// What can be taken at once, and when all units will be back.
+    /// Returns the units that are available now, and the time until all are back.
     pub(super) fn remaining(&self, rate: Rate, now: Instant) -> Remaining {
         const MINUTE_US: u64 = 60_000_000;
         let elapsed = self.reset_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));

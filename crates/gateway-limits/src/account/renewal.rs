@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// The time after which a replica that has not called again counts as dead: what it held is free.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// How often a holder that has nothing to report calls.
+/// The renewal interval of a holder that has nothing to report.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The reason for a call.
@@ -17,7 +17,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 pub(crate) enum Renewal<'a> {
     /// A request that the leases do not reach for.
     Need(&'a Charges),
-    /// The ticker.
+    /// The periodic tick.
     Tick,
     /// The end of the process: everything that is not in use is given back.
     Close,
@@ -34,7 +34,7 @@ pub(crate) struct Sent {
     budgets: Vec<(usize, Arc<str>)>,
 }
 
-/// What is left of the limit that a charge is of.
+/// The remaining units of the limit of one charge.
 #[derive(Clone, Debug)]
 pub(crate) struct LeftOfCharge {
     pub(crate) name: Arc<str>,

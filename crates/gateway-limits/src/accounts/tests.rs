@@ -276,7 +276,7 @@ async fn dropped_reservation_returns_tokens_and_money() {
     }
 }
 
-/// One thing that happens to four replicas and their store.
+/// One event in the life of four replicas and their store.
 #[derive(Clone, Debug)]
 enum Event {
     Request { replica: usize, cost: u64 },
@@ -314,7 +314,8 @@ proptest! {
     }
 }
 
-/// What was spent, or is held by requests under way, and the most that may have been lent.
+/// Returns the units that were spent or are held by open requests, and the most that may be lost in
+/// leases.
 async fn simulate(events: Vec<Event>) -> (u64, u64) {
     let store = Store::new();
     let policy = LimitPolicy { monthly_budget: Some(NanoDollars(500)), ..Default::default() };

@@ -126,7 +126,7 @@ async fn memory_decides_too() {
     }
 }
 
-/// However many come and go at once, no more run than may, and in the end nobody does.
+/// Any number of concurrent requests leaves neither missing nor additional slots.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn places_are_neither_lost_nor_made() {
     let admission = admission(4, 64);

@@ -1,4 +1,4 @@
-//! Who is calling.
+//! The client of a request.
 
 use super::VirtualKeys;
 use crate::{LimitAccounts, LimitPolicy, Priority, now, policy::ClientLimits};
@@ -9,24 +9,24 @@ use gateway_core::{
 use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, sync::Arc};
 
-/// Somebody who may call the gateway.
+/// A client: a configured caller identity, or the anonymous one.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// What it is called in logs.
+    /// The client's name in logs and metrics.
     pub name: Arc<str>,
-    /// Whose data it sees: part of every key under which anything is kept.
+    /// The tenant: part of every key of stored state.
     pub tenant: Arc<str>,
     /// The models it may ask for; all if absent. `*` at the end stands for any rest.
     pub models: Option<Arc<[String]>>,
-    /// Whoever calls without a key.
+    /// Whether the caller sent no key.
     pub is_anonymous: bool,
     /// The gateway's tools it may use; all if absent.
     pub tools: Option<Vec<String>>,
-    /// How urgent its requests are, unless they say that they can wait.
+    /// The default priority of its requests; `x-priority` can lower it.
     pub priority: Priority,
-    /// When its key ends, in milliseconds since 1970.
+    /// The expiry of its key, in milliseconds since 1970.
     pub expires: Option<u64>,
-    /// How much it may take.
+    /// The client's limits; `None` if it is unlimited.
     pub(crate) limits: Option<ClientLimits>,
     /// Whether what a translation cannot carry is refused; if it is not said, as for all.
     pub strict: Option<bool>,
@@ -34,20 +34,20 @@ pub struct Client {
     pub offered_tools: Vec<String>,
 }
 
-/// Who may call.
+/// The access rule of the listener.
 #[derive(Clone)]
 pub enum Access {
-    /// Anybody, as this client.
+    /// Every caller is this client.
     Open(Arc<Client>),
-    /// Whoever has a key.
+    /// Callers need one of these keys, or a virtual key.
     Keys(HashMap<KeyHash, Arc<Client>>),
 }
 
 impl Access {
-    /// Who sent a request with this key; keys are known here, or were `issued`.
+    /// Returns the client of `key`: a configured key, or a virtual one of `virtual_keys`.
     ///
-    /// The key is compared by its hash, and that in constant time: nothing tells of the key how long
-    /// it took.
+    /// The key is compared by its hash, and that in constant time: nothing tells of the key how
+    /// long it took.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl Client {
         }
     }
 
-    /// Whoever calls without a key.
+    /// Returns the client of callers without a key.
     pub fn anonymous() -> Self {
         Self { is_anonymous: true, ..Self::new("anonymous", "anonymous") }
     }

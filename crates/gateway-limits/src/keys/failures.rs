@@ -14,10 +14,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// How many attempts an address has in a minute.
+/// Failed attempts per minute and address.
 const ATTEMPTS: u64 = 20;
 
-/// How many addresses are remembered; the others share one count.
+/// Maximum number of remembered addresses; further ones share one count.
 const ADDRESSES: usize = 10_000;
 
 /// Counts attempts that fail. Those that succeed are not counted, and not hindered.
@@ -27,7 +27,7 @@ pub struct FailedAttempts {
 }
 
 impl FailedAttempts {
-    /// Counts an attempt of `peer` that failed for `error`; what the caller is told.
+    /// Counts a failed attempt of `peer`; returns `error`, or the error for too many attempts.
     pub fn record(&self, peer: IpAddr, error: GatewayError) -> GatewayError {
         let now = u64::try_from(calendar::now().as_micros()).unwrap_or(u64::MAX);
         self.record_at(now, peer, error)

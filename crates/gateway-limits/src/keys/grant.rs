@@ -1,15 +1,15 @@
-//! What a key that is given out allows.
+//! The permissions of a virtual key.
 
 use crate::{Client, LimitAccounts, LimitPolicy, Priority};
 use gateway_core::{ErrorKind, GatewayError, NanoDollars, Result};
 use serde::{Deserialize, Serialize};
 
-/// Whose key it is, and what it allows: as an administrator writes it, and as it is kept.
+/// The owner and the permissions of a virtual key, as administrators write it and as it is stored.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct KeyGrant {
-    /// The client's name.
+    /// The client's name in logs and metrics.
     pub client: String,
-    /// Whose data it sees; its name if absent.
+    /// The tenant; the client's name if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// The models it may ask for; all if absent.
@@ -18,12 +18,12 @@ pub struct KeyGrant {
     /// The gateway's tools it may use; all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<String>>,
-    /// How urgent its requests are.
+    /// The default priority of its requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
     #[serde(flatten)]
     limits: GrantLimits,
-    /// What it may take of some models besides.
+    /// Additional limits for some models.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     model_limits: Vec<ModelGrant>,
 }
@@ -53,7 +53,7 @@ struct ModelGrant {
     limits: GrantLimits,
 }
 
-/// The longest name.
+/// Maximum length of a name, in bytes.
 const NAME: usize = 128;
 
 impl KeyGrant {

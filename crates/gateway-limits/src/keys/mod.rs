@@ -1,4 +1,4 @@
-//! Who calls: clients, the keys that name them, and attempts without one.
+//! Clients, their keys, and failed attempts to authenticate.
 
 mod client;
 mod failures;

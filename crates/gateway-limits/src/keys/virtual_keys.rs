@@ -7,8 +7,8 @@ use gateway_core::state::{ClientKey, ClientKeys, KeyHash, StoreError};
 use std::{fmt, mem, sync::Arc, time::Duration};
 use tokio::{sync::Mutex, time};
 
-/// How often is looked whether keys have changed: a key that is revoked here counts elsewhere no
-/// longer than this.
+/// The interval of checks for changed keys: a revoked key is rejected by other replicas after at
+/// most this time.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keys that are kept in the store. The default has none.
@@ -64,12 +64,12 @@ impl VirtualKeys {
         }
     }
 
-    /// Whose key hashes to this.
+    /// Returns the client whose key has this hash.
     pub fn find(&self, hash: &KeyHash) -> Option<Arc<Client>> {
         self.inner.as_ref()?.known.load().get(hash).cloned()
     }
 
-    /// Where they are kept.
+    /// Returns the store of the keys, if there is one.
     pub fn store(&self) -> Option<&Arc<dyn ClientKeys>> {
         self.inner.as_ref().map(|inner| &inner.store)
     }
@@ -88,7 +88,7 @@ impl Inner {
     }
 }
 
-/// Whose `key` is. One that cannot be read opens nothing.
+/// Returns the hash and the client of `key`; `None` if the stored record is unreadable.
 fn client(key: &ClientKey, accounts: &LimitAccounts) -> Option<(KeyHash, Arc<Client>)> {
     match serde_json::from_str::<KeyGrant>(&key.grant) {
         Ok(grant) => {

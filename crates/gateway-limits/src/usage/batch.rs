@@ -5,10 +5,11 @@ use foldhash::{HashMap, HashSet};
 use gateway_core::state::{Batch, Closed, Totals};
 use std::sync::Arc;
 
-/// How many models that no catalogue knows are told apart: their names are the callers' to choose.
+/// Maximum number of models without a catalogue entry that have rows of their own: callers choose
+/// these names.
 const MADE_UP: usize = 500;
 
-/// What is remembered between batches.
+/// The state between batches.
 #[derive(Debug, Default)]
 pub(super) struct BatchBuilder {
     /// Rows that are written as open, and the names of their models there.
@@ -16,7 +17,7 @@ pub(super) struct BatchBuilder {
     models: HashSet<Arc<str>>,
 }
 
-/// What rows have in common that are summed up.
+/// The grouping key of rows that are summed.
 type Names = (u64, Arc<str>, Arc<str>, Arc<str>, &'static str);
 
 impl BatchBuilder {

@@ -1,4 +1,4 @@
-//! What requests used, on its way to the ledger.
+//! Usage records on their way to the ledger.
 
 mod batch;
 mod recorder;

@@ -1,12 +1,12 @@
-//! What requests used, gathered and handed to the ledger a few times a second.
+//! A buffer of usage records, flushed to the ledger ten times a second.
 //!
 //! ```text
-//!   request --- opened ---> notes ---- every 100 ms ----> one batch --> Ledger
-//!           \--- closed --/        what began and ended in between is only summed up
+//! request --- opened ---> events ---- every 100 ms ----> one batch --> Ledger
+//!         \--- closed --/        rows opened and closed in one batch are only summed
 //! ```
 //!
-//! A request waits for none of it. If the ledger is away, batches wait for it, as many as there is
-//! room for; what has no room is counted as lost.
+//! Requests never wait for the ledger. While it is unavailable, a bounded number of batches is
+//! buffered; records beyond that are counted as lost.
 
 use super::batch::BatchBuilder;
 use crate::calendar;
@@ -27,16 +27,16 @@ use std::{
 };
 use tokio::{sync::Mutex, time};
 
-/// How often what was noted is handed on.
+/// The flush interval of recorded events.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How many notes wait to be handed on.
+/// Maximum number of buffered events.
 const MAX_EVENTS: usize = 100_000;
 
-/// How many batches wait for a ledger that is away.
+/// Maximum number of batches buffered for an unavailable ledger.
 const MAX_WAITING_BATCHES: usize = 600;
 
-/// How often orphans are looked for.
+/// The interval of checks for orphaned rows.
 const ORPHAN_CHECK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// The outcome of requests that a gateway has taken with it.
@@ -50,14 +50,14 @@ pub struct UsageRecorder {
 
 struct Inner {
     ledger: Arc<dyn Ledger>,
-    /// What the names of this process's rows begin with.
+    /// The prefix of the ids of this process's rows.
     run: String,
     next: AtomicU64,
     events: Lock<Vec<LedgerEvent>>,
     writer: Mutex<BatchWriter>,
 }
 
-/// What is being written.
+/// The batch that is being written.
 #[derive(Default)]
 struct BatchWriter {
     builder: BatchBuilder,
@@ -79,14 +79,14 @@ pub struct UsageRecord {
     pub(super) provider: Arc<str>,
 }
 
-/// How a request ended.
+/// The result of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestResult {
-    /// One word of a closed set: `ok`, `client_cancelled` ...
+    /// One value of a closed set: `ok`, `client_cancelled` ...
     pub outcome: &'static str,
-    /// What it used.
+    /// The tokens used.
     pub usage: Usage,
-    /// What that cost, if it is known.
+    /// The cost of the usage; `None` if no price is known.
     pub cost: Option<NanoDollars>,
     /// The usage is our estimate, not the provider's word.
     pub estimated: bool,
@@ -97,14 +97,14 @@ pub(super) enum LedgerEvent {
     Closed(Arc<UsageRecord>, RequestResult),
 }
 
-/// Whose request it is, whom it asks, and for what.
+/// The labels of a usage record: client, provider, model and endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLabels<'a> {
-    /// The client.
+    /// The client's name.
     pub client: &'a Arc<str>,
-    /// The provider.
+    /// The provider's name.
     pub provider: &'a Arc<str>,
-    /// The model.
+    /// The model's name.
     pub model: &'a Arc<str>,
     /// Whether the catalogue knows the model.
     pub is_catalogued: bool,
@@ -146,9 +146,9 @@ impl UsageRecorder {
         }
     }
 
-    /// Hands on what is noted, until it is dropped. Rows that were left open by a gateway that is
-    /// no more are closed; none that is older than `grace` is anybody's any more, but at the start
-    /// all are if the ledger is this gateway's alone.
+    /// Writes recorded events to the ledger until it is dropped. Rows left open by crashed replicas
+    /// are closed once they are older than `grace`; without `grace`, all of them at the start,
+    /// because the ledger belongs to this process alone.
     pub async fn run(self, grace: Option<Duration>) {
         let Some(inner) = &self.inner else { return };
         inner.close_orphans(grace.unwrap_or_default()).await;
