@@ -29,7 +29,7 @@ pub enum StoredItem {
 /// A record that could not be stored, and the reason as an error code.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotStored {
-    /// The record.
+    /// The record to store.
     pub item: StoredItem,
     /// The code of the failure, for example `storage_full`.
     pub reason: Cow<'static, str>,

@@ -1,15 +1,9 @@
-//! What a conversation leaves behind: sessions, stored responses, conversations, background work,
+//! Stored conversations: sessions, stored responses, conversations, background responses and
 //! idempotency. No HTTP.
 //!
-//! [`Sessions`] is what an application sees of a session; the rules behind it are pure functions:
-//! how history and request are joined ([`history`]), what is left out when a model's window is too
-//! small ([`window`]) or when a call has no result ([`pairs`]), which taxonomy a message asks for
-//! ([`taxonomy`]), and what the context of a session may say ([`context`]). A [`Keeper`] takes a
-//! request through a turn of one.
+//! [`Sessions`] are the operations on sessions; the rules are pure functions: joining history and request ([`history`]), trimming to a context window ([`window`]), dropping unpaired tool calls ([`pairs`]), recognizing a taxonomy ([`taxonomy`]), and validating a session's context ([`context`]). A [`Keeper`] takes a request through one turn.
 //!
-//! [`Responses`] keeps answers under their ids, and makes them without their callers;
-//! [`conversations`] are what the Responses API knows by that name; [`Idempotency`] knows what was
-//! done already.
+//! [`Responses`] stores responses by id, and runs them in the background; [`conversations`] are those of the Responses API; [`Idempotency`] replays responses by idempotency key.
 
 mod commit;
 pub mod conversations;

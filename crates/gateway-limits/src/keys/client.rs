@@ -46,8 +46,8 @@ pub enum Access {
 impl Access {
     /// Returns the client of `key`: a configured key, or a virtual one of `virtual_keys`.
     ///
-    /// The key is compared by its hash, and that in constant time: nothing tells of the key how
-    /// long it took.
+    /// The key is compared by its hash, and that in constant time: the time it takes reveals
+    /// nothing of the key.
     ///
     /// # Errors
     ///

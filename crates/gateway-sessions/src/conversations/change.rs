@@ -1,4 +1,4 @@
-//! What a conversation is made of: its head, and the changes since.
+//! The stored form of a conversation: its head, and the changes since.
 
 use gateway_core::{Json, state::StoreError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -7,15 +7,15 @@ use std::borrow::Cow;
 /// The version of what is written. What is newer cannot be read.
 const SCHEMA: u32 = 1;
 
-/// How a conversation began.
+/// The initial state of a conversation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Head {
     v: u32,
-    /// When, in seconds since 1970.
+    /// The creation time, in seconds since 1970.
     pub(super) created_at: u64,
 }
 
-/// One step of a conversation.
+/// One change of a conversation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Change {
     pub(super) v: u32,
@@ -27,7 +27,7 @@ pub(super) struct Change {
     /// An item that was taken out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) deleted: Option<String>,
-    /// What the application wrote down, in place of what it had.
+    /// The new metadata, replacing the old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) metadata: Option<Json>,
 }
@@ -69,7 +69,7 @@ fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(json).map_err(|error| corrupt(error.to_string()))
 }
 
-/// What holds only text and lists can be written.
+/// Serializes `value`, which holds only text and lists and so cannot fail.
 fn write(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What applications do with the conversations of one tenant.
+//! The operations of the conversations endpoints, for one tenant.
 
 use super::{
     change::Change,
@@ -10,7 +10,7 @@ use crate::responses::{Page, items};
 use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
 use serde_json::json;
 
-/// Where one tenant's wishes are met.
+/// The operations on one tenant's conversations.
 #[derive(Clone, Debug)]
 pub struct Desk {
     conversations: Conversations,
@@ -46,7 +46,7 @@ impl Desk {
         self.show(id).await
     }
 
-    /// Forgets a conversation.
+    /// Deletes the conversation `id`.
     pub async fn delete(&self, id: &str) -> Result<Json> {
         if !self.conversations.delete(&self.tenant, id).await? {
             return Err(not_found());
@@ -55,7 +55,7 @@ impl Desk {
         Ok(Json::of(&deleted))
     }
 
-    /// Adds items.
+    /// Appends items to the conversation `id`.
     pub async fn add(&self, id: &str, wish: Wish) -> Result<Json> {
         let items = wish.items()?;
         if items.is_empty() {
@@ -71,7 +71,7 @@ impl Desk {
         Ok(list(&found.items, found.has_more))
     }
 
-    /// One item.
+    /// Returns one item of the conversation `id`.
     pub async fn item(&self, id: &str, item: &str) -> Result<Json> {
         let kept = self.get(id).await?;
         let is_it = |it: &&Json| items::id_of(it).is_some_and(|name| name == item);

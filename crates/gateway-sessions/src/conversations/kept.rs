@@ -14,7 +14,7 @@ use serde_json::json;
 use std::{fmt, sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// How often a change is moved behind one that came first.
+/// Maximum number of attempts to append a change behind concurrent ones.
 const ATTEMPTS: u32 = 64;
 /// More changes than any conversation has.
 const BEYOND: u64 = 1 << 32;
@@ -29,13 +29,13 @@ pub(crate) struct Kept {
     created_at: u64,
     metadata: Json,
     items: Vec<Json>,
-    /// How many changes that took.
+    /// The number of changes.
     changes: u64,
-    /// What these take in the store.
+    /// The size of the items in the store, in bytes.
     bytes: usize,
 }
 
-/// Where conversations are kept, and for how long.
+/// The store of conversations, with their lifetime.
 #[derive(Clone)]
 pub struct Conversations {
     store: Arc<dyn ResponseStore>,
@@ -173,22 +173,22 @@ impl Kept {
         self.items.iter().filter_map(items::of_output).collect()
     }
 
-    /// Whether there is room for a turn that asks `asked`, as far as that can be told before it is
-    /// answered.
+    /// Checks that there is room for a turn with an input of `asked` bytes, as far as that is known
+    /// before its response.
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// `conversation_full` if there is none.
     pub(crate) fn check_room(&self, asked: usize) -> Result<()> {
         if self.bytes.saturating_add(asked) <= MAX_BYTES { Ok(()) } else { Err(full()) }
     }
 
-    /// How many changes it has seen.
+    /// Returns the number of changes so far.
     pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// What the API calls a conversation: its items have a place of their own.
+    /// Returns the conversation object of the API; items have an endpoint of their own.
     pub(super) fn object(&self) -> Json {
         Json::of(&json!({
             "id": self.id,

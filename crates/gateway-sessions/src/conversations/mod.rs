@@ -29,7 +29,7 @@ fn key(tenant: &Tenant, id: &str) -> Option<Key> {
     ((1..=128).contains(&rest.len()) && rest.bytes().all(plain)).then(|| tenant.key(id))
 }
 
-/// Whose conversation it is makes no difference: what one may not see is not there.
+/// Returns the error for a conversation that does not exist, or belongs to another tenant.
 pub fn not_found() -> GatewayError {
     GatewayError::new(ErrorKind::NotFound, "there is no such conversation")
         .with_code("conversation_not_found")

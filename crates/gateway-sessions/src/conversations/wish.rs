@@ -1,4 +1,4 @@
-//! What the body of a request about a conversation says.
+//! The body of a request to a conversation.
 
 use crate::responses::items;
 use gateway_core::{GatewayError, Json, Result};
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 /// Items that can be added at once.
 const MAX_ITEMS: usize = 20;
-/// What an application may write down: pairs, and the letters of a name and of a value.
+/// The limits of metadata: pairs, and the lengths of a name and of a value.
 const METADATA: (usize, usize, usize) = (16, 64, 512);
 
-/// What the body of a request says.
+/// The parsed body of a request to a conversation.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Wish {
     items: Option<Json>,

@@ -1,4 +1,4 @@
-//! One attempt to do a request.
+//! One attempt to run a request with an idempotency key.
 
 use super::{
     Mark,
@@ -14,7 +14,7 @@ use tokio::{sync::oneshot, time};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-/// How long to wait before a store that was away is told again how an attempt ended.
+/// The pauses between attempts to report the result of a request to an unavailable store.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
@@ -40,7 +40,7 @@ pub struct Attempt {
     beating: Option<AbortOnDropHandle<()>>,
 }
 
-/// How an attempt begins.
+/// The result of starting an attempt.
 #[derive(Debug)]
 pub enum Beginning {
     /// The request is ours to do.
@@ -49,7 +49,7 @@ pub enum Beginning {
     Known(Replay),
 }
 
-/// How the store knows an attempt.
+/// The store's key of an attempt.
 #[derive(Clone, Debug)]
 struct Name {
     desk: Idempotency,
@@ -57,14 +57,14 @@ struct Name {
     token: String,
 }
 
-/// How an attempt ends.
+/// The result of an attempt.
 enum Last {
     Keep(Replay),
     Forget,
 }
 
 impl Attempt {
-    /// Announces a request.
+    /// Starts an attempt at a request.
     pub async fn begin(
         desk: &Idempotency,
         key: Key,
@@ -91,7 +91,7 @@ impl Attempt {
         }
     }
 
-    /// What those who do the work are to know of it.
+    /// Returns the token that is passed to the code that runs the request.
     pub fn mark(&self) -> Mark {
         self.mark.clone()
     }
@@ -106,10 +106,10 @@ impl Attempt {
         self.mark.has_failed()
     }
 
-    /// Keeps the reply, so that it can be told again.
+    /// Stores the response for replay.
     ///
-    /// Begins at once, and is done to its end even if the future is dropped; the future does not
-    /// wait for a store that is away.
+    /// Starts at once and completes even if the future is dropped; the future does not wait for an
+    /// unavailable store.
     pub fn finish(self, replay: Replay) -> impl Future<Output = ()> + Send + 'static {
         let fits = replay.body.len() <= self.max_bytes();
         self.end(Last::Keep(if fits { replay } else { too_large() }))
@@ -161,8 +161,8 @@ impl Name {
         }
     }
 
-    /// Tells the store how the attempt ended; again, if it is away. The future waits for the first
-    /// time only.
+    /// Reports the result of the attempt to the store, with retries while it is unavailable. The
+    /// future waits for the first time only.
     fn end(
         self,
         last: Last,

@@ -4,7 +4,7 @@ use gateway_core::state;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 
-/// How long an attempt is believed to be under way, unless it says so again.
+/// The lease of a running attempt; renewed while it runs.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 
 /// Knows the requests that were made under a key.
@@ -13,7 +13,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Idempotency {
     pub(super) store: Arc<dyn state::Idempotency>,
-    /// How long a reply is kept.
+    /// The retention of a stored response.
     pub(super) ttl: Duration,
     /// The largest reply that is kept.
     pub(super) max_bytes: usize,

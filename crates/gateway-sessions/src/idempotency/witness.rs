@@ -1,4 +1,4 @@
-//! What those who do the work know of an attempt, and it of them.
+//! The shared state of an idempotent attempt and the code that runs it.
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;

@@ -27,8 +27,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often an answer that is made here is looked for in the store: another gateway may have
-/// cancelled it.
+/// The poll interval for a cancellation by another replica.
 const LOOK: Duration = Duration::from_secs(5);
 /// Pauses before a store that is away is asked again to take the end of an answer.
 const FINISH_PAUSES: [Duration; 7] = [
@@ -103,7 +102,7 @@ impl Drop for Place {
 /// it up.
 pub type Work = BoxFuture<'static, Result<ChunkStream>>;
 
-/// What the caller is told whose answer is being made.
+/// The reply to a request for a background response.
 pub enum Reply {
     /// The object that stands for it.
     Queued(Vec<u8>),
@@ -147,8 +146,8 @@ impl Admitted {
         Ok(Self { job, place, queued })
     }
 
-    /// Begins to make the answer; tells its name, or, to one who wants to follow it, its steps: with
-    /// a comment after each silence of `follow`.
+    /// Starts the response in the background; returns its id or, with `follow`, its event stream,
+    /// with a keep-alive comment after each silence of `follow`.
     pub fn start(self, work: Work, follow: Option<Duration>) -> Reply {
         let Self { job, place, queued } = self;
         let (responses, key) = (job.keep.responses().clone(), job.key.clone());
@@ -160,7 +159,7 @@ impl Admitted {
     }
 }
 
-/// One answer while it is made.
+/// One response that runs in the background.
 struct Job {
     keep: Keep,
     key: Key,
@@ -169,12 +168,12 @@ struct Job {
     /// All events so far, each by itself.
     events: Vec<Bytes>,
     bytes: usize,
-    /// How many of them are kept.
+    /// The number of stored events.
     kept: usize,
     has_begun: bool,
 }
 
-/// Somebody else has ended the answer, or deleted it.
+/// The response was ended or deleted elsewhere.
 struct Gone;
 
 impl Job {
@@ -309,13 +308,13 @@ impl Job {
     }
 }
 
-/// What is kept of an answer that has said nothing yet, as cancelled.
+/// Returns the stored response without output, marked as cancelled.
 async fn silent(keep: &Keep, key: &Key) -> Option<Json> {
     let (record, _) = keep.responses().get(key).await.ok()??;
     partial::cancelled(&record.response)
 }
 
-/// Returns when the answer under `key` has been ended or deleted by somebody else.
+/// Returns when the response under `key` was ended or deleted elsewhere.
 async fn gone(responses: &Responses, key: &Key) {
     loop {
         time::sleep(LOOK).await;

@@ -15,17 +15,17 @@ use tokio::time::{self, Instant};
 const MAX_TURNS: usize = 1000;
 /// The most that earlier answers may add to a request.
 const MAX_BYTES: usize = 32 << 20;
-/// How long an answer is waited for that is just being broken off.
+/// Maximum wait for a response that is being cancelled.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked for.
+/// The poll interval of that wait.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// The items of the conversation up to the answer `previous`; none if the provider `kept_by` keeps
-/// that answer itself, or may.
+/// Returns the items of the conversation up to the response `previous`; none if the provider
+/// `kept_by` stores that response itself, or may.
 ///
 /// # Errors
 ///
-/// If nobody knows the answer, or one before it.
+/// `previous_response_not_found` if the response, or one before it, does not exist.
 pub(super) async fn resolve(
     responses: &Responses,
     tenant: &Tenant,
@@ -93,7 +93,7 @@ async fn ended(responses: &Responses, tenant: &Tenant, id: &str) -> Result<Recor
     Err(GatewayError::invalid("previous_response_id", message).with_code("response_in_progress"))
 }
 
-/// What is kept of the answer `id`, and whether it is still being made.
+/// Returns the record of the response `id`, and whether the response is still running.
 pub(super) async fn get(
     responses: &Responses,
     tenant: &Tenant,

@@ -1,11 +1,11 @@
-//! How many tokens an input is, by estimate.
+//! The estimated token count of an input.
 
 use super::{Responses, plan, record::Members};
 use gateway_core::{GatewayError, Json, Result, estimate, state::Tenant};
 use gateway_wire::responses::{self, ResponseStateFields};
 
 impl Responses {
-    /// What a request of `tenant` with this body would have a model read: the object that says so.
+    /// Returns the object with the estimated input tokens of a request of `tenant` with this body.
     pub async fn input_tokens(&self, tenant: &Tenant, body: &[u8]) -> Result<Vec<u8>> {
         let mut members: Members = serde_json::from_slice(body).map_err(|error| {
             GatewayError::invalid("body", "the body is not a JSON object").with_source(error)

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use gateway_core::Json;
 use gateway_wire::sse;
 
-/// The response object `body`, saying that the records of `not_stored` do not exist: `store` is
-/// false, `conversation` is null. Unchanged if there are none, or if it is not an object.
+/// Returns the response object `body` with `store` false or `conversation` null for each record of
+/// `not_stored`; unchanged if there are none, or if it is not an object.
 pub(super) fn in_object(body: Bytes, not_stored: &[NotStored]) -> Bytes {
     if not_stored.is_empty() {
         return body;

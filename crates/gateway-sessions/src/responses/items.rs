@@ -55,7 +55,7 @@ fn complete_message(members: &mut Members) {
     }
 }
 
-/// How the ids of items of this kind begin.
+/// Returns the id prefix of items of this kind.
 fn prefix(kind: &str) -> &'static str {
     match kind {
         "message" => "msg_",

@@ -26,12 +26,12 @@ use std::{
 /// Events beyond so many bytes are not kept; the answer that they spell is.
 const MAX_BYTES: usize = 8 << 20;
 
-/// Keeps one answer.
+/// The recorder of one response.
 #[derive(Clone)]
 pub struct Keep {
     responses: Responses,
     tenant: Tenant,
-    /// What is known before the answer.
+    /// The record without the response.
     record: Arc<Record>,
     /// The answer can be asked for; otherwise it is only part of a conversation.
     is_stored: bool,
@@ -116,10 +116,10 @@ impl Keep {
         Some(NotStored::by_error(StoredItem::Conversation, &error))
     }
 
-    /// `chunks` as the caller gets them, each kept before it is passed on.
+    /// Returns `chunks` as sent to the caller; each is stored before it is passed on.
     ///
-    /// Who reads the end, or of the beginning, can ask for the answer at once. If the stream is
-    /// dropped, what was told until then is kept.
+    /// A caller that has read the start or the end can retrieve the response at once. If the stream
+    /// is dropped, the partial response is stored.
     pub fn stream(self, chunks: ChunkStream, to: ResponseContext) -> ChunkStream {
         let log = Arc::new(Mutex::new(Log::default()));
         let leaving = Leaving { keep: self.clone(), log: Arc::clone(&log) };
@@ -191,8 +191,7 @@ pub(super) fn split(block: &[u8]) -> impl Iterator<Item = Bytes> {
     })
 }
 
-/// The first response object that `block` tells of, and the one with which it ends, if it is the
-/// end.
+/// Returns the first response object of the events in `block`, and the final one if it is there.
 pub(super) fn responses_in(block: &[u8]) -> (Option<Json>, Option<Json>) {
     #[derive(Deserialize)]
     struct Event {
@@ -207,7 +206,7 @@ pub(super) fn responses_in(block: &[u8]) -> (Option<Json>, Option<Json>) {
     (first, final_response(block))
 }
 
-/// What was told of an answer so far.
+/// The events of a response so far.
 #[derive(Default)]
 struct Log {
     told: Told,
@@ -281,8 +280,8 @@ impl Keeping {
         }
     }
 
-    /// Stores what `block` tells of; returns it as it is to be passed on, where it says of an answer
-    /// that is not stored that it is not.
+    /// Stores the events of `block`; returns the block to pass on, in which a response that could
+    /// not be stored is declared as such.
     async fn heard(&mut self, block: &Bytes) -> Bytes {
         let is_new = lock(&self.log).add(block);
         let (first, last) = responses_in(block);
@@ -313,7 +312,7 @@ impl Log {
         self.told.id.is_none()
     }
 
-    /// What was told, to be kept for good. Steps with a gap are not worth it.
+    /// Returns the events to store; an event log with a gap is dropped.
     fn end(&mut self) -> Told {
         self.is_over = true;
         let mut told = mem::take(&mut self.told);
@@ -324,7 +323,7 @@ impl Log {
     }
 }
 
-/// Sees to it that an answer whose caller has left is kept as far as it was told.
+/// Stores the partial response of a disconnected caller on drop.
 struct Leaving {
     keep: Keep,
     log: Arc<Mutex<Log>>,

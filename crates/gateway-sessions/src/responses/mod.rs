@@ -52,7 +52,7 @@ use std::{
 use tokio::time;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long [`Responses::close`] waits for what still runs.
+/// Maximum wait of [`Responses::close`] for running work.
 const CLOSING_TIME: Duration = Duration::from_secs(3);
 
 /// The answers that are kept, and those being made in the background. Clones share them.
@@ -100,13 +100,13 @@ impl Responses {
         Conversations::new(Arc::clone(&self.store), self.ttl)
     }
 
-    /// What is kept under `key`, and whether it is still being made.
+    /// Returns the record under `key`, and whether the response is still running.
     async fn get(&self, key: &Key) -> Result<Option<(Record, bool)>, StoreError> {
         let Some(kept) = self.store.get(key).await? else { return Ok(None) };
         Ok(Some((Record::read(&kept.body)?, kept.in_progress)))
     }
 
-    /// Tells of a store that fails: once, until it works again.
+    /// Logs a failing store once, until it works again.
     fn note<T>(&self, done: Result<T, StoreError>) -> Option<T> {
         match done {
             Ok(done) => {
@@ -129,7 +129,7 @@ impl fmt::Debug for Responses {
     }
 }
 
-/// Whose answer it is makes no difference: what one may not see is not there.
+/// Returns the error for a response that does not exist, or belongs to another tenant.
 pub fn not_found() -> GatewayError {
     GatewayError::new(ErrorKind::NotFound, "there is no such response").with_param("response_id")
 }

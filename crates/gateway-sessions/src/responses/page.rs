@@ -4,10 +4,10 @@ use super::items;
 use gateway_core::{GatewayError, Json, Result};
 use std::collections::HashMap;
 
-/// How many items a page has, unless something else is said; and at most.
+/// Default and maximum number of items per page.
 const PAGE: (usize, usize) = (20, 100);
 
-/// Which items are wanted.
+/// The requested page of items.
 #[derive(Debug)]
 pub struct Page<'a> {
     limit: usize,
@@ -15,7 +15,7 @@ pub struct Page<'a> {
     after: Option<&'a str>,
 }
 
-/// Those that are there.
+/// The items of the page.
 pub(crate) struct Found {
     pub(crate) items: Vec<Json>,
     pub(crate) has_more: bool,
@@ -43,7 +43,7 @@ impl<'a> Page<'a> {
         Ok(Self { limit, oldest_first, after: query.get("after").copied() })
     }
 
-    /// Those of `items`, which are in the order in which they were said.
+    /// Returns the requested page of `items`, which are in chronological order.
     pub(crate) fn of(&self, mut items: Vec<Json>) -> Result<Found> {
         if !self.oldest_first {
             items.reverse();

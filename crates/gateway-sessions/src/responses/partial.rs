@@ -1,23 +1,23 @@
-//! What of an answer was told before it was broken off.
+//! The partial response of an interrupted stream.
 
 use gateway_core::Json;
 use gateway_wire::sse;
 use serde_json::{Map, Value, json};
 
-/// How an answer was broken off.
+/// The cause of an interruption.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Broken {
-    /// Its caller left.
+    /// The caller disconnected.
     Left,
     /// It was cancelled on demand.
     Cancelled,
 }
 
-/// The response object that `events`, a streamed answer up to some point, tell of; none if they
-/// tell of none.
+/// Returns the response object of `events`, a streamed response up to some point; `None` if there
+/// is none.
 ///
-/// Calls and thoughts that were not told to their end are left out: nobody can go on from half of
-/// one. Text stands as far as it was told.
+/// Incomplete tool calls and reasoning are dropped, because they cannot be continued. Partial text
+/// is retained.
 pub(super) fn response<'a>(
     events: impl IntoIterator<Item = &'a [u8]>,
     broken: Broken,
@@ -51,7 +51,7 @@ pub(super) fn response<'a>(
     Some(Json::of(&response))
 }
 
-/// `response`, cancelled before it had anything to tell.
+/// Returns `response`, cancelled before its first output.
 pub(super) fn cancelled(response: &Json) -> Option<Json> {
     let mut response: Map<String, Value> = response.read().ok()?;
     response.insert("status".to_owned(), json!("cancelled"));

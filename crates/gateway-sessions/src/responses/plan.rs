@@ -1,4 +1,4 @@
-//! What a request wants kept, and what of earlier answers it needs.
+//! The storage plan of a request: the records it writes and the earlier responses it needs.
 
 use super::{
     Keep, Responses, chain, items,
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// From which of an answer's ids on they name what was asked: no answer has so many items.
 const INPUT_IDS: u64 = 1 << 15;
 
-/// What is to be done about an answer beside giving it.
+/// The storage plan of a response.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// It is to be kept.
@@ -27,12 +27,12 @@ pub struct Plan {
     pub background: bool,
 }
 
-/// Reads what `call` says of keeping its answer, whose things get their names of `ids`; puts the
-/// earlier answers that it continues into it, unless its provider knows them, and what it refers to.
+/// Reads the storage parameters of `call`, with new ids from `ids`; prepends the earlier responses
+/// that it continues, unless its provider stores them, and resolves item references.
 ///
 /// # Errors
 ///
-/// If the call continues what nobody knows, or wants what only a store can give while there is none.
+/// If the continued response does not exist, or if the request needs a store and there is none.
 pub async fn plan(
     responses: &Responses,
     provider: &Arc<dyn Provider>,
@@ -121,7 +121,7 @@ pub(super) fn check(fields: &ResponseStateFields) -> Result<()> {
     Ok(())
 }
 
-/// What was said before a request.
+/// The conversation before a request.
 #[derive(Default)]
 pub(super) struct Earlier {
     /// All of it; none if nothing was, or the provider knows it.
@@ -130,8 +130,8 @@ pub(super) struct Earlier {
     within: Option<Within>,
 }
 
-/// What `fields`, of a request of `asked` bytes, say was said before; nothing if the provider
-/// `kept_by` keeps that, or may.
+/// Returns the conversation before the request of `fields`, whose input has `asked` bytes; empty
+/// if\nthe provider `kept_by` stores it, or may.
 pub(super) async fn earlier(
     responses: &Responses,
     tenant: &Tenant,
@@ -155,7 +155,7 @@ pub(super) async fn earlier(
     Ok(Earlier { items: Some(kept.input()), within: Some(within) })
 }
 
-/// The request as it is put when nobody waits for its answer.
+/// Returns the request in the form for a background run.
 fn alone(call: &mut ProviderRequest, composed: Option<ChatRequest>) -> Result<ChatRequest> {
     let mut request = match composed {
         Some(request) => request,

@@ -1,4 +1,4 @@
-//! What is kept of an answer: what was asked, what was answered, and by whom.
+//! The record of a response: input, output and provider.
 
 use super::items;
 use gateway_core::{Json, state::StoreError};
@@ -12,7 +12,7 @@ const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Record {
     pub(super) v: u32,
-    /// Who answered.
+    /// The provider that served the response.
     pub(super) provider: String,
     /// The provider keeps the answer too, under the same id.
     pub(super) native: bool,
@@ -25,9 +25,9 @@ pub(super) struct Record {
     /// The conversation that it continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) within: Option<Within>,
-    /// What was asked beside what is kept of earlier answers.
+    /// The input, without the items of earlier responses.
     pub(super) input: Vec<Json>,
-    /// The response object.
+    /// The response object, as sent.
     pub(super) response: Json,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Record {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Within {
     pub(super) id: String,
-    /// How many changes it had seen.
+    /// The number of changes of the conversation at its start.
     pub(super) changes: u64,
 }
 
@@ -77,13 +77,13 @@ impl Record {
         Ok(record)
     }
 
-    /// Writes it.
+    /// Serializes the record.
     pub(super) fn write(&self) -> Vec<u8> {
         // What holds only text and lists can be written.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// What was asked and what was answered, as items of an input.
+    /// Returns input and output as items of a new input.
     pub(super) fn items(&self) -> Vec<Json> {
         self.input
             .iter()
@@ -92,7 +92,7 @@ impl Record {
             .collect()
     }
 
-    /// What was asked and what was answered, as it was.
+    /// Returns input and output as they were.
     pub(super) fn all_items(&self) -> Vec<Json> {
         self.input.iter().cloned().chain(self.output()).collect()
     }
@@ -107,7 +107,7 @@ pub(super) fn id_of(response: &Json) -> Option<String> {
     response.read::<Object>().ok().map(|it| it.id).filter(|id| is_id(id))
 }
 
-/// Whether a response object tells of an answer, whole or cut short.
+/// Whether a response object has output, complete or partial.
 pub(super) fn is_answer(response: &Json) -> bool {
     let status = response.read::<Object>().map(|it| it.status).unwrap_or_default();
     matches!(&*status, "completed" | "incomplete")

@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 /// More answers than the items of any request come from.
 const MAX_ANSWERS: usize = 256;
 
-/// `items` with what they refer to in place of references; none if there is nothing to replace.
+/// Returns `items` with references replaced by the items; `None` if there is nothing to replace.
 ///
-/// What `earlier` items say already is not said again. An item that is not known here stays a
-/// reference if the provider may know it, by `is_native`.
+/// Items that `earlier` contains are not repeated. An unknown item stays a reference if the
+/// provider may know it, by `is_native`.
 ///
 /// # Errors
 ///
-/// If nobody knows an item.
+/// `item_not_found` if an item is unknown.
 pub(super) async fn resolve(
     responses: &Responses,
     tenant: &Tenant,
@@ -64,7 +64,7 @@ struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    /// The item `id`, if it was asked or answered here. Its name tells in which answer.
+    /// Returns the item `id`, if it is part of a stored response; the id names the response.
     async fn item(&mut self, id: &str) -> Result<Option<Json>> {
         let Some(answer) = IdGenerator::first(id, "resp_") else { return Ok(None) };
         if !self.known.contains_key(&answer) {

@@ -1,4 +1,4 @@
-//! The steps of a kept answer, told again; of one that is being made, told as they come.
+//! Event streams of stored responses, complete or still running.
 
 use super::{Responses, synthetic};
 use bytes::Bytes;
@@ -7,9 +7,9 @@ use gateway_core::{Result, state::Key};
 use std::time::Duration;
 use tokio::time::{self, Instant};
 
-/// How often new steps are looked for.
+/// The poll interval for new events.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How many are read at once.
+/// Maximum number of events per read.
 const PAGE: u64 = 256;
 
 impl Responses {

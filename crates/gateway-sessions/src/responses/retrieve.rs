@@ -1,4 +1,4 @@
-//! What can be done with an answer that is kept.
+//! The operations on stored responses.
 
 use super::{
     Responses, items, not_found,
@@ -17,11 +17,11 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time;
 
-/// How long the end of a cancelled answer is waited for.
+/// Maximum wait for the end of a cancelled response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Responses {
-    /// The answer `id`.
+    /// Returns the response `id`.
     pub async fn retrieve(&self, tenant: &Tenant, id: &str) -> Result<Json> {
         Ok(self.found(&key(tenant, id)?).await?.0.response)
     }
@@ -75,7 +75,8 @@ impl Responses {
         time::timeout(PATIENCE, self.running.stop(key)).await.unwrap_or(false)
     }
 
-    /// Ends an answer that is made elsewhere, or by nobody any more: who makes it finds out.
+    /// Cancels a response that runs on another replica, or on a crashed one; the replica notices by
+    /// polling.
     async fn end(&self, key: &Key, record: Record) -> Result<()> {
         let told = self.store.events(key, 0, u64::MAX).await?;
         let events = told.iter().flat_map(|told| &told.events).map(|event| &**event);
@@ -87,7 +88,7 @@ impl Responses {
         Ok(self.store.put(key, &stored, self.ttl).await?)
     }
 
-    /// What was asked for the answer `id`, a page of it.
+    /// Returns a page of the input items of the response `id`.
     pub async fn input_items(&self, tenant: &Tenant, id: &str, page: &Page<'_>) -> Result<Json> {
         let (record, _) = self.found(&key(tenant, id)?).await?;
         let page = page.of(record.input)?;

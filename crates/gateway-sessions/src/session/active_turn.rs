@@ -10,28 +10,28 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// A turn of a session, held for one request.
 ///
-/// It is ended by [`commit`](Self::commit) or [`abandon`](Self::abandon). Dropping it is what
-/// happens when the caller leaves: what was told of the answer is kept, marked incomplete; if that
-/// is nothing, nothing is kept.
+/// It ends with [`commit`](Self::commit) or [`abandon`](Self::abandon). Dropping it is what happens
+/// when the caller disconnects: the partial response is stored, marked incomplete; without output,
+/// nothing is stored.
 pub struct Turn {
     keeper: Keeper,
     /// Gone once the turn has been ended.
     open: Option<OpenTurn>,
     /// Holds the session until the turn is ended.
     holding: Option<AbortOnDropHandle<()>>,
-    /// What is new of the request.
+    /// The new messages of the request.
     asked: Vec<Message>,
     /// The taxonomy to remember.
     taxonomy: Option<String>,
-    /// What was said in answer, up to the last whole message.
+    /// The response so far, up to the last complete message.
     answered: Vec<Message>,
-    /// What is being said.
+    /// The message in progress.
     saying: Collector,
 }
 
 impl Turn {
-    /// Begins a turn of the session `id`, by the name `token`; nobody else has one until it has
-    /// ended.
+    /// Starts a turn of the session `id` under the name `token`, and holds the session's lock until
+    /// it\nends.
     pub async fn begin(
         keeper: &Keeper,
         tenant: Tenant,
@@ -68,11 +68,12 @@ impl Turn {
         self.open.as_mut()
     }
 
-    /// Notes what the session is to remember of the request.
+    /// Records the messages that the session stores of the request.
     ///
     /// # Errors
     ///
-    /// If it has no room for that: nobody need be asked for an answer that could not be kept.
+    /// `session_full` if there is no room: the upstream is not called for a response that cannot be
+    /// stored.
     pub(super) fn ask(&mut self, asked: Vec<Message>, taxonomy: Option<String>) -> Result<()> {
         if let Some(open) = &self.open {
             self.keeper.sessions.check_room(open, &asked)?;
@@ -148,8 +149,8 @@ impl Drop for Turn {
     }
 }
 
-/// Whether a part of an answer that was broken off can be sent to a provider again: calls may be
-/// cut in the middle, and nobody will answer them.
+/// Whether a part of an interrupted response can be sent to a provider again; a tool call may be
+/// incomplete, and has no result.
 fn makes_sense(part: &Part) -> bool {
     match &part.content {
         Content::Text(text) | Content::Refusal(text) => !text.is_empty(),

@@ -1,8 +1,8 @@
-//! Turns that are made again under the name they had before.
+//! Repeated turns of the same name.
 //!
-//! A request that is sent again under its `Idempotency-Key` makes the same turn. If the first
-//! attempt was broken off, what was told of it stays in the session, marked; but no model is told of
-//! it once the turn was made to its end.
+//! A request that is repeated with its `Idempotency-Key` makes the same turn. The partial response
+//! of an interrupted attempt stays in the session, marked, but is not sent to a model once the turn
+//! is complete.
 
 use gateway_core::state::Entry;
 use std::collections::HashSet;

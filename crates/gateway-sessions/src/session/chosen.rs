@@ -1,13 +1,13 @@
-//! What a session chose for the tools of its turns.
+//! The tool selection of a session.
 
 use super::context;
 use gateway_core::state::Session;
 use std::sync::Arc;
 
-/// What a session chose for the tools of its turns.
+/// The tool selection of a session, for its turns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chosen {
-    /// The session's name.
+    /// The session's id.
     pub session: Option<Arc<str>>,
     /// The tools that its requests offer.
     pub tools: Vec<String>,
@@ -18,7 +18,7 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// What `session` says.
+    /// Returns the tool selection of `session`.
     pub fn by(session: &Session) -> Self {
         let tiers = context::tier_filter(&session.context);
         Self {

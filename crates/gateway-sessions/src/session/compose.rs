@@ -1,4 +1,4 @@
-//! What is sent to a model for a request that continues a session.
+//! The composition of a request that continues a session.
 
 use super::{
     Chosen, Keeper, OnConflict, Turn, history::Joined, pairs, passage::Remembering, window,
@@ -11,12 +11,12 @@ use gateway_core::{
 use gateway_wire::responses::ResponseStateFields;
 use std::{mem, sync::Arc};
 
-/// How a request continues a session.
+/// The session parameters of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Options {
-    /// The session's name.
+    /// The session's id.
     pub id: String,
-    /// What to do if another turn of it is under way.
+    /// The handling of a concurrent turn of the session.
     pub on_conflict: OnConflict,
     /// The name of the turn: the same for every attempt at one request.
     pub turn_token: String,
@@ -28,13 +28,13 @@ pub struct Opened {
     /// Boxed, so that it takes little room in a request without a session.
     turn: Option<Box<Turn>>,
     composed: Composed,
-    /// What the session chose for tools.
+    /// The session's tool selection.
     pub chosen: Chosen,
 }
 
 impl Opened {
-    /// Whom to ask instead of `provider`: one who sees to it that the turn ends. And what the caller
-    /// is told of it.
+    /// Returns `provider`, wrapped so that the response is stored at its end, and the composed
+    /// request. And what the caller is told of it.
     pub fn remembering(self, provider: Arc<dyn Provider>) -> (Arc<dyn Provider>, Composed) {
         match self.turn {
             Some(turn) => {
@@ -46,10 +46,10 @@ impl Opened {
     }
 }
 
-/// What the caller is told of a composed request.
+/// The facts of a composed request that are sent as headers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Composed {
-    /// How many messages of the history did not fit the model's window.
+    /// The number of messages of the history that were dropped to fit the context window.
     pub dropped: usize,
     /// The taxonomy that holds.
     pub taxonomy: Option<String>,
@@ -77,7 +77,7 @@ pub async fn open(
     Box::pin(resume(keeper, tenant, call, options)).await
 }
 
-/// Opens the session.
+/// Starts a turn of the session and joins its history with the request.
 async fn resume(
     keeper: &Keeper,
     tenant: Tenant,
@@ -101,7 +101,8 @@ async fn resume(
     Ok(Opened { turn: Some(Box::new(turn)), composed, chosen })
 }
 
-/// One thing remembers what was said before: what two remember would be said twice.
+/// Refuses a request with `previous_response_id` or `conversation`: a history from two sources
+/// would be repeated.
 fn refuse_other_memories(asked: &Payload) -> Result<()> {
     let Payload::Raw(original) = asked else { return Ok(()) };
     if original.dialect != Dialect::Responses {
@@ -143,7 +144,7 @@ fn compose(
     Ok((request, Composed { dropped, taxonomy: holds, not_stored: Some(StorageReport::default()) }))
 }
 
-/// Cuts the history to what the model's window has room for; tells how much was left out.
+/// Trims the history to the model's context window; returns the number of dropped messages.
 fn fit(joined: &mut Joined, request: &ChatRequest, card: Option<&ModelCard>) -> usize {
     let Some(window) = card.and_then(|card| card.context_window) else { return 0 };
     let most = card.and_then(|card| card.max_output);

@@ -1,7 +1,7 @@
-//! What the context of a session may say.
+//! The validation of a session's context.
 //!
-//! Three members mean something to the gateway: `taxonomy` (text), `tier_filter` (a list of whole
-//! numbers) and `tools` (a list of names). All others are the application's own.
+//! The gateway reads three members: `taxonomy` (text), `tier_filter` (a list of integers) and
+//! `tools` (a list of names). All others belong to the application.
 
 use gateway_core::{ErrorKind, GatewayError, Json, Result, state::SessionContext};
 

@@ -1,16 +1,16 @@
-//! How what was said before and what is said now become one conversation.
+//! The join of a session's history and a request.
 //!
-//! Instructions (system and developer messages) hold until others are given: a request that brings
-//! its own replaces them. All else goes before the request, unless the request repeats it.
+//! Instructions (system and developer messages) apply until replaced: a request with instructions
+//! of its own replaces them. The rest of the history is prepended, unless the request repeats it.
 
 use gateway_core::{Content, Message, Role, Source, plain_text, state::Entry};
 
-/// What a session remembers.
+/// The history of a session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     /// The instructions that hold.
     pub instructions: Vec<Message>,
-    /// What was said, oldest first.
+    /// The messages, oldest first.
     pub messages: Vec<Message>,
 }
 
@@ -19,9 +19,9 @@ pub struct History {
 pub struct Joined {
     /// The instructions that hold.
     pub instructions: Vec<Message>,
-    /// What was said before.
+    /// The messages of the history.
     pub history: Vec<Message>,
-    /// What is said now.
+    /// The new messages of the request.
     pub new: Vec<Message>,
     /// The instructions are new to the session.
     pub new_instructions: bool,
@@ -30,7 +30,7 @@ pub struct Joined {
 }
 
 impl History {
-    /// What the messages of a session say.
+    /// Returns the history of a session's entries.
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
         let (mut history, mut version) = (Self::default(), None);
         for entry in entries {
@@ -69,7 +69,7 @@ impl Joined {
         self.instructions.iter().chain(&self.history).chain(&self.new)
     }
 
-    /// What the session is to remember of the request.
+    /// Returns the messages that the session stores of the request.
     pub fn to_remember(&self) -> Vec<Message> {
         let instructions = self.instructions.iter().filter(|_| self.new_instructions);
         instructions.chain(&self.new).cloned().collect()
@@ -82,8 +82,8 @@ pub fn same(some: &[Message], others: &[Message]) -> bool {
     atoms_of(some) == atoms_of(others)
 }
 
-/// How many messages of `request` repeat all of `history`; none if it does not, or says nothing
-/// beyond it.
+/// Returns the number of leading messages of `request` that repeat `history`; `None` if it does not
+/// repeat it fully, or adds nothing.
 fn repeated(history: &[Message], request: &[Message]) -> Option<usize> {
     let known = atoms_of(history);
     if known.is_empty() {
@@ -100,7 +100,7 @@ fn repeated(history: &[Message], request: &[Message]) -> Option<usize> {
     None
 }
 
-/// One thing that is said, as far as it matters whether it is the same.
+/// One part of a message, reduced to what decides equality.
 #[derive(Debug, PartialEq)]
 enum Atom<'a> {
     Text(Role, String),

@@ -1,10 +1,10 @@
-//! Names of sessions.
+//! The ids of sessions.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gateway_core::{ErrorKind, GatewayError, Result};
 use std::fmt;
 
-/// How many characters the names have that are given out.
+/// The length of generated ids, in characters.
 const OWN_LENGTH: usize = 22;
 
 /// The name of a session: not to be guessed, and harmless wherever it is written.
@@ -38,7 +38,7 @@ impl SessionId {
         text.len() == OWN_LENGTH && text.bytes().all(plain)
     }
 
-    /// The name.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -16,7 +16,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps `sessions`.
+    /// Creates a manager of `sessions`.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions, turns: TaskTracker::new() }
     }
@@ -48,7 +48,7 @@ impl Keeper {
         })
     }
 
-    /// Does `work` to its end, which nobody waits for but [`settled`](Self::settled).
+    /// Runs `work` to its end in the background; only [`settled`](Self::settled) waits for it.
     pub(super) fn leave(&self, work: impl Future<Output = ()> + Send + 'static) {
         // Without a runtime nothing is under way that could be continued.
         if let Ok(runtime) = Handle::try_current() {

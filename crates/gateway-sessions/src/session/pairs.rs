@@ -3,11 +3,11 @@
 use gateway_core::{Content, Message, Part};
 use std::collections::HashSet;
 
-/// Leaves out of `history` the calls that nobody answered and the results of no call, `request`
-/// being what follows it.
+/// Removes tool calls without result and results without call from `history`, which `request`
+/// follows.
 ///
-/// A caller may go on without answering a call, and a cut history may begin after one: every
-/// provider refuses the rest of such a pair, now and whenever the session is continued.
+/// A caller may continue without answering a call, and a trimmed history may begin after one.
+/// Providers reject an unpaired call or result, in this turn and in every later one.
 pub fn mend(history: Vec<Message>, request: &[Message]) -> Vec<Message> {
     let answered: HashSet<_> =
         history.iter().chain(request).flat_map(results).map(str::to_owned).collect();

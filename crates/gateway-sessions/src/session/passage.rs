@@ -55,12 +55,12 @@ impl ProviderLayer for Remembering {
 }
 
 impl Turn {
-    /// Passes `chunks` on. What ends the answer is held back until the turn is kept, so that a
-    /// caller who has seen the end finds it remembered. If it cannot be stored, the answer, which was
-    /// paid for, is delivered all the same, and `report` says so before its end.
+    /// Returns `chunks`, with the final chunk held back until the turn is stored, so that a caller
+    /// that has seen the end finds the turn in the session. If it cannot be stored, the response is
+    /// delivered all the same, and `report` declares it before its end.
     ///
-    /// Dropping the stream ends the turn with what was passed on; of an answer that is told whole
-    /// (`stream` is false), that is nothing.
+    /// Dropping the stream ends the turn with the chunks passed on so far; with `stream` false,
+    /// with none.
     fn remember(self, chunks: ChunkStream, stream: bool, report: StorageReport) -> ChunkStream {
         let passage = Passage { stream, report, state: State::Passing(chunks, Box::new(self)) };
         Box::pin(stream::unfold(passage, |mut passage| async move {
@@ -79,7 +79,7 @@ struct Passage {
 enum State {
     /// The answer is under way.
     Passing(ChunkStream, Box<Turn>),
-    /// It is kept, and its end can be told.
+    /// The turn is stored; the final chunks are passed on.
     Telling(VecDeque<Chunk>),
 }
 
@@ -111,7 +111,7 @@ impl Passage {
         }
     }
 
-    /// Waits for what comes after `chunk`, keeps the turn, and only then tells the first of it.
+    /// Collects the chunks after `chunk`, stores the turn, and returns the first of them.
     async fn end(
         &mut self,
         chunk: Chunk,
@@ -145,7 +145,7 @@ async fn commit(turn: Turn, report: &StorageReport) {
     }
 }
 
-/// Whether `chunk` tells that an answer is complete.
+/// Whether `chunk` completes a response.
 fn ends(chunk: &Chunk) -> bool {
     chunk.events.iter().any(|event| matches!(event, StreamEvent::Finished(_)))
 }

@@ -1,4 +1,4 @@
-//! What applications do with sessions.
+//! The operations on sessions.
 
 use super::{
     Delivered, OnConflict, OpenTurn, SessionId, again, context, history::History, id::not_found,
@@ -13,27 +13,27 @@ use gateway_core::{
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 
-/// How often a turn is appended again when the store does not say whether it was.
+/// Maximum number of attempts to append a turn when the store's reply is lost.
 const ATTEMPTS: u32 = 3;
 
-/// How long to wait between two looks at a session that another turn holds.
+/// The poll interval for a session that another turn holds.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The most sessions on one page.
 const MAX_PAGE: usize = 100;
 
-/// How sessions live.
+/// The lifetimes of sessions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rules {
-    /// How long, if the application does not say.
+    /// The default lifetime.
     pub ttl: Duration,
-    /// How long at least.
+    /// The minimum lifetime.
     pub min_ttl: Duration,
-    /// How long at most.
+    /// The maximum lifetime.
     pub max_ttl: Duration,
     /// Each turn lets a session live for its time anew.
     pub sliding: bool,
-    /// When a turn whose gateway has died stands in the way no longer.
+    /// The lease of a turn: after it, the turn of a crashed replica no longer blocks the session.
     pub lease: Duration,
     /// The most messages that the store keeps of a session.
     pub max_messages: u64,
@@ -68,7 +68,7 @@ impl Sessions {
         Self { store, rules }
     }
 
-    /// Begins a session.
+    /// Creates a session.
     pub async fn create(
         &self,
         tenant: &Tenant,
@@ -102,7 +102,7 @@ impl Sessions {
         settle(id, outcome)
     }
 
-    /// Forgets a session.
+    /// Deletes the session `id`.
     pub async fn delete(&self, tenant: &Tenant, id: &str) -> Result<()> {
         let found = self.store.delete(&key(tenant, id)?).await?;
         if found { Ok(()) } else { Err(not_found(id)) }
@@ -179,12 +179,12 @@ impl Sessions {
         }
     }
 
-    /// Whether a turn that asks `asked` will find room, as far as that can be told before it is
-    /// answered.
+    /// Checks that the session has room for a turn with the messages `asked`, as far as that is
+    /// known before the response.
     ///
     /// # Errors
     ///
-    /// If the session would be full without the answer.
+    /// `session_full` if the input alone exceeds the room.
     pub fn check_room(&self, open: &OpenTurn, asked: &[Message]) -> Result<()> {
         let bytes = asked.iter().map(|message| Json::of(message).get().len() as u64);
         let bytes = bytes.fold(open.session.bytes, u64::saturating_add);

@@ -1,9 +1,9 @@
-//! Which taxonomy a conversation is about.
+//! The recognition of the taxonomy that a conversation is about.
 //!
 //! A message may name one: `use the Security taxonomy`, `with AI-ML taxonomy`, `taxonomy: AI-ML`.
-//! Said once in a session, it holds until another is named.
+//! In a session it applies until another is named.
 
-/// What every taxonomy's identifier ends with.
+/// The suffix of every taxonomy's identifier.
 const SUFFIX: &str = "_taxonomy";
 
 /// Longer than any name.
@@ -54,7 +54,7 @@ fn phrase<'a>(words: &[&'a str]) -> Option<&'a str> {
     trim_end(noun).eq_ignore_ascii_case("taxonomy").then(|| name(named)).flatten()
 }
 
-/// What follows `taxonomy:` in the same word.
+/// Returns the text after `taxonomy:` in the same word.
 fn after_colon(word: &str) -> Option<&str> {
     let (noun, named) = trim_start(word).split_once(':')?;
     noun.eq_ignore_ascii_case("taxonomy").then_some(named)

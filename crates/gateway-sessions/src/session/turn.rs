@@ -1,4 +1,4 @@
-//! One turn of a session, from its beginning to its end.
+//! One turn of a session, from start to end.
 
 use super::{
     SessionId,
@@ -12,10 +12,10 @@ use gateway_core::{
 };
 use std::time::Duration;
 
-/// What to do when another turn of the session is under way.
+/// The handling of a request while another turn of the session is open.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum OnConflict {
-    /// Refuse the request.
+    /// Refuse the request with a conflict error.
     #[default]
     Refuse,
     /// Wait for the other to end, for this long.
@@ -29,19 +29,19 @@ pub enum OnConflict {
 pub struct OpenTurn {
     /// The session, as it was when the turn began.
     pub session: Session,
-    /// What the session remembers.
+    /// The history of the session.
     pub history: History,
     pub(crate) id: SessionId,
     pub(crate) key: Key,
     pub(crate) token: String,
 }
 
-/// What became of a turn.
+/// The result of a turn.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delivered {
-    /// What the request said that is new: see [`Joined::to_remember`].
+    /// The new messages of the request: see [`Joined::to_remember`].
     pub asked: Vec<Message>,
-    /// What was said in answer: calls, results, and the final answer.
+    /// The response: calls, results, and the final message.
     pub answered: Vec<Message>,
     /// The answer was broken off; this is what was delivered of it.
     pub incomplete: bool,
@@ -50,7 +50,7 @@ pub struct Delivered {
 }
 
 impl OpenTurn {
-    /// The session's name.
+    /// Returns the session's id.
     pub fn id(&self) -> &SessionId {
         &self.id
     }
@@ -77,7 +77,7 @@ impl Delivered {
         self.asked.iter().chain(&self.answered).cloned().collect()
     }
 
-    /// What the turn changes in the session's context.
+    /// Returns the changes of the turn to the session's context.
     pub(crate) fn patch(&self) -> SessionPatch {
         let taxonomy = self.taxonomy.as_ref().map(Json::of);
         taxonomy.into_iter().map(|name| (TAXONOMY.to_owned(), Some(name))).collect()

@@ -1,13 +1,13 @@
-//! What of a history fits a model.
+//! The trimming of a history to a model's context window.
 
 use gateway_core::{Content, Message, Part, Role};
 
-/// What is left of a history.
+/// A trimmed history.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cut {
     /// The messages that fit, oldest first.
     pub kept: Vec<Message>,
-    /// How many messages were left out.
+    /// The number of dropped messages.
     pub dropped: usize,
 }
 
