@@ -31,11 +31,11 @@ pub struct RequestContext {
     /// The size of the request.
     pub(crate) input: TokenEstimate,
     pub(crate) reservation: Option<QuotaReservation>,
-    /// What the reply reports, whether the request succeeds or fails.
+    /// The facts that the reply reports in headers, on success and on failure.
     pub(crate) facts: ResponseFacts,
 }
 
-/// A provider stack.
+/// A provider with all of its layers.
 #[derive(Clone)]
 pub(crate) struct ProviderHandle(pub(crate) Arc<dyn Provider>);
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The number of tokens of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CountedTokens {
-    /// The number.
+    /// The number of input tokens.
     pub tokens: u64,
     /// The model's provider did not count them.
     pub is_estimated: bool,

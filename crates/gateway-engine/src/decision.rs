@@ -3,7 +3,7 @@
 use gateway_core::{Route, Rule};
 use std::sync::Arc;
 
-/// What was decided before any provider was asked.
+/// The decision made before any provider is called.
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// The rule that routed the request.

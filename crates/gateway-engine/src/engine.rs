@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 pub struct Engine {
     /// The providers, and which model name leads to which of them.
     pub directory: ProviderDirectory,
-    /// How requests are treated that say nothing else.
+    /// The defaults of requests.
     pub settings: EngineSettings,
     /// Clients' limits, admission and the usage ledger.
     pub limits: Limits,
@@ -27,13 +27,13 @@ pub struct Engine {
     pub context_windows: Arc<ContextWindows>,
     /// The metrics of requests.
     pub metrics: Arc<RequestMetrics>,
-    /// Whoever watches requests: the log, the console.
+    /// The observers of requests: the log, the console.
     pub observers: Vec<Arc<dyn RequestObserver>>,
     /// The number of the configuration, counted from 1.
     pub generation: u64,
 }
 
-/// How requests are treated that say nothing else.
+/// The defaults of requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineSettings {
     /// Refuse what a translation cannot carry, instead of dropping it.
@@ -44,8 +44,7 @@ pub struct EngineSettings {
     pub json_depth: usize,
     /// Whether the response cache is on.
     pub caching: bool,
-    /// How long the start of a streamed response is held back for the first output, so that a
-    /// failure before it can still be a status.
+    /// Maximum delay of a streamed response's start, in which a failure can still set the status.
     pub first_output: Duration,
     /// The silence in a stream after which a comment is sent, so that no proxy closes it.
     pub keep_alive: Duration,
@@ -65,12 +64,12 @@ impl Default for EngineSettings {
 }
 
 impl Engine {
-    /// Takes a slot for a request of `client`; waits for one for a short time.
+    /// Takes an admission slot for a request of `client`; waits in the queue for a short time.
     ///
     /// # Errors
     ///
-    /// [`Overloaded`](gateway_core::ErrorKind::Overloaded) if there is none,
-    /// [`RateLimited`](gateway_core::ErrorKind::RateLimited) if the tenant uses its share.
+    /// [`Overloaded`](gateway_core::ErrorKind::Overloaded) if no slot gets free,
+    /// [`RateLimited`](gateway_core::ErrorKind::RateLimited) if the tenant is at its limit.
     pub async fn admit(
         &self,
         client: &Client,

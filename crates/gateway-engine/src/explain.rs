@@ -12,7 +12,7 @@ use gateway_limits::{LimitPreview, QuotaDemand};
 use gateway_wire::InboundDialect;
 use std::sync::Arc;
 
-/// What would become of a request.
+/// The dry run of a request: route, limits, targets and cost, without calling a provider.
 #[derive(Debug)]
 pub struct Explanation {
     /// The model, as the caller named it.
@@ -25,11 +25,11 @@ pub struct Explanation {
     pub rule: &'static str,
     /// The fallback group that serves it, if one does.
     pub group: Option<Arc<str>>,
-    /// What the request says in vain in its own dialect.
+    /// The parameters that have no effect in the request's own dialect.
     pub dropped: DroppedParams,
     /// The tokens that the model would read, by estimate.
     pub prompt_tokens: Option<u64>,
-    /// What the client's limits admit.
+    /// The preview of the client's limits.
     pub limits: LimitPreview,
     /// The targets in the order in which they would be asked.
     pub targets: Vec<ExplainedTarget>,

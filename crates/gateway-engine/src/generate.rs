@@ -40,7 +40,7 @@ pub(crate) struct ComposedRequest {
     original: Payload,
     /// The prompts, if the request has several.
     prompts: Vec<Payload>,
-    /// What the request says in vain in its own dialect.
+    /// The parameters that have no effect in the request's own dialect.
     pub(crate) dropped: DroppedParams,
     ids: IdGenerator,
     plan: ResponsePlan,
@@ -129,7 +129,7 @@ impl RequestContext {
         }
     }
 
-    /// What travels beside the request.
+    /// Returns the context that is passed along with the request.
     pub(crate) fn call_context(&self) -> Context {
         let (client, options) = (&self.head.client, &self.head.options);
         Context {

@@ -47,7 +47,7 @@ impl MemoryBudget {
 }
 
 impl MemoryLease {
-    /// The bytes taken.
+    /// Returns the size of the reservation, in bytes.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }

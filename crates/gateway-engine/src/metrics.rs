@@ -32,7 +32,7 @@ pub struct RequestMetrics {
     features: FeatureMetrics,
 }
 
-/// How long a response took.
+/// The duration of a response and of its parts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResponseTiming {
     /// Time to its end.

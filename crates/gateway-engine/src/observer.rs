@@ -37,7 +37,7 @@ pub struct RequestStarted<'a> {
     pub request_id: &'a Arc<str>,
     /// The label of the endpoint, `/v1/messages` for example.
     pub path: &'static str,
-    /// The client's name.
+    /// The client's name, a label.
     pub client: &'a Arc<str>,
     /// The tenant that the client belongs to.
     pub tenant: &'a Arc<str>,
@@ -58,7 +58,7 @@ pub struct RequestSummary<'a> {
     pub trace_id: Option<&'a str>,
     /// The label of the endpoint.
     pub path: &'static str,
-    /// The client's name.
+    /// The client's name, a label.
     pub client: &'a Arc<str>,
     /// The tenant that the client belongs to.
     pub tenant: &'a Arc<str>,
@@ -76,11 +76,11 @@ pub struct RequestSummary<'a> {
     pub outcome: &'static str,
     /// Why the model stopped, if it said so.
     pub finish: Option<&'static str>,
-    /// How often upstreams were called.
+    /// The number of upstream calls.
     pub attempts: u32,
     /// The attempts and skipped targets before the last one.
     pub failed_attempts: &'a [Attempt],
-    /// What the response cache did, if there is one.
+    /// The status of the response cache; absent without a cache.
     pub cache: Option<CacheStatus>,
     /// The tokens used, reported or estimated.
     pub usage: Usage,

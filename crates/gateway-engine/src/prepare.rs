@@ -11,16 +11,16 @@ use gateway_limits::{GrantedQuota, LimitError, QuotaDemand, TokenEstimate};
 use gateway_wire::{InboundDialect, envelope, json, splice};
 use std::sync::Arc;
 
-/// What a request is prepared for.
+/// The operation that a request is prepared for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Operation {
     /// A response of the model.
     Generate,
-    /// Vectors.
+    /// An embedding request.
     Embed,
     /// The number of tokens that the model would read.
     CountTokens,
-    /// What would become of the request.
+    /// A dry run, for `/v1/explain`.
     Explain,
 }
 
@@ -31,7 +31,7 @@ pub struct PreparedRequest {
     pub context: Box<RequestContext>,
     /// The body, with the default model added if it named none.
     pub body: Bytes,
-    /// What was read of the body.
+    /// The parsed members of the body that routing needs.
     pub envelope: Envelope,
 }
 

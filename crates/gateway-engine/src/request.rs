@@ -10,20 +10,20 @@ use gateway_sessions::idempotency::Mark as IdempotencyToken;
 use std::{net::IpAddr, sync::Arc};
 use tokio::time::Instant;
 
-/// Where a request comes from, and what it asks for beside its body.
+/// The origin of a request, and its options outside of the body.
 #[derive(Debug)]
 pub struct RequestHead {
     /// The request id: in the log, in the reply, and sent upstream.
     pub request_id: Arc<str>,
     /// The label of the endpoint, `/v1/messages` for example.
     pub path: &'static str,
-    /// The caller's address.
+    /// The caller's IP address.
     pub peer: IpAddr,
     /// The client that the caller is.
     pub client: Arc<Client>,
-    /// What the request asks for beside its body.
+    /// The options outside of the body.
     pub options: RequestOptions,
-    /// When the request arrived.
+    /// The arrival time of the request.
     pub started: Instant,
     /// Counts the request as in progress until it is dropped.
     pub in_flight: Option<InFlight>,
@@ -32,23 +32,23 @@ pub struct RequestHead {
 /// A request whose body has been read.
 #[derive(Debug)]
 pub struct InboundRequest {
-    /// Where it comes from.
+    /// The origin and the options.
     pub head: RequestHead,
     /// Its slot among the requests in progress, if there is a limit.
     pub permit: Option<AdmissionPermit>,
-    /// Its body.
+    /// The body as received.
     pub body: Bytes,
     /// The body's share of the memory for bodies.
     pub lease: Option<MemoryLease>,
 }
 
-/// What a request asks for beside its body. The default asks for nothing.
+/// The options of a request outside of its body. The default sets none.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Clone, Debug, Default)]
 pub struct RequestOptions {
     /// Refuse what a translation cannot carry, instead of dropping it.
     pub strict: bool,
-    /// What the response cache may do.
+    /// The cache directives.
     pub cache: CacheOptions,
     /// The session that the request names beside its body, and how its turn is taken.
     pub session: SessionDirective,
@@ -56,13 +56,13 @@ pub struct RequestOptions {
     pub tools: ToolSelection,
     /// Show the gateway's tools at work in the stream.
     pub show_tool_events: bool,
-    /// What the context service does with a long conversation; by its length if absent.
+    /// The handling of a long conversation by the context service; by its length if absent.
     pub context_mode: Option<ContextMode>,
     /// Report the routing decision in the reply.
     pub explain: bool,
     /// Report the cost at the end of a stream.
     pub report_stream_cost: bool,
-    /// How urgent the request is, if not as usual for its client.
+    /// The request's priority; the client's default if absent.
     pub priority: Option<Priority>,
     /// The attempt of an idempotent request.
     pub idempotency: Option<IdempotencyToken>,
@@ -78,7 +78,7 @@ pub struct RequestOptions {
     pub from_context_service: bool,
 }
 
-/// What the caller says of the response cache.
+/// The caller's cache directives.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct CacheOptions {
     /// The reason not to use the cache, if the caller forbids it.
@@ -90,7 +90,7 @@ pub struct CacheOptions {
 }
 
 impl CacheOptions {
-    /// What the cache may do for a request that continues a session, or not.
+    /// Returns the cache directive for a request, depending on whether it continues a session.
     pub(crate) fn mode(self, has_session: bool) -> CacheDirective {
         match self.bypass {
             Some(reason) => CacheDirective::Bypass(reason),

@@ -42,7 +42,7 @@ impl RequestObserver for RequestLog {
     }
 }
 
-/// The targets that did not answer, and why, in one line; `None` if there are none.
+/// Returns the failed targets and their reasons in one line; `None` if no target failed.
 fn failed_attempts(attempts: &[Attempt]) -> Option<String> {
     let written = attempts
         .iter()

@@ -1,4 +1,4 @@
-//! What comes of a request: a response or a failure, and what its reply reports either way.
+//! The result of a request, success or failure, with the facts that the reply reports.
 
 use crate::{Decision, context_fit::ContextFit};
 use bytes::Bytes;
@@ -7,14 +7,14 @@ use gateway_core::{GatewayError, Price, ResponseMeta, Usage};
 use gateway_limits::RateLimitStatus;
 use gateway_sessions::{Composed as SessionFacts, NotStored};
 
-/// What a reply reports beside its body. Rendered as headers by the HTTP layer.
+/// The facts that a reply reports outside of its body. The HTTP layer renders them as headers.
 #[derive(Debug, Default)]
 pub struct ResponseFacts {
     /// The state of the caller's rate limits.
     pub rate_limits: RateLimitStatus,
-    /// How full the model's context window is, if it was measured.
+    /// The fill level of the model's context window, if it was measured.
     pub context_fit: Option<ContextFit>,
-    /// What the session contributed.
+    /// The facts of the session.
     pub session: SessionFacts,
     /// The records of the response that could not be stored.
     pub not_stored: Vec<NotStored>,
@@ -28,9 +28,9 @@ pub struct ResponseFacts {
 
 /// A response of the engine.
 pub struct EngineResponse {
-    /// What the reply reports beside the body.
+    /// The facts that the reply reports in headers.
     pub facts: ResponseFacts,
-    /// The body.
+    /// The body, complete or streamed.
     pub body: ResponseBody,
 }
 
@@ -45,9 +45,9 @@ pub enum ResponseBody {
 /// A request that failed before its response began.
 #[derive(Debug)]
 pub struct RequestFailure {
-    /// What went wrong.
+    /// The cause of the failure.
     pub error: GatewayError,
-    /// What the reply reports all the same.
+    /// The facts that the reply reports in headers.
     pub facts: ResponseFacts,
     /// Whether the failure stands in the log and the ledger already.
     pub is_accounted: bool,

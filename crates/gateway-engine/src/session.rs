@@ -6,12 +6,12 @@ use gateway_sessions::{OnConflict, Options, idempotency::Mark};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What a request says of its session beside its body.
+/// The session parameters of a request outside of its body.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SessionDirective {
     /// The session's id.
     pub id: Option<String>,
-    /// What to do while another turn of the session is in progress.
+    /// The handling of a concurrent turn of the session.
     pub on_conflict: OnConflict,
 }
 
@@ -22,8 +22,9 @@ impl Default for SessionDirective {
 }
 
 impl SessionDirective {
-    /// How the request `original` continues a session; `None` if it names none. Its turn has the
-    /// same name for every attempt under one `Idempotency-Key`.
+    /// Returns the session that the request `original` continues; `None` if it names none. The turn
+    /// has the\nsame name for every attempt under one `Idempotency-Key`. `None` if it names none.
+    /// Its turn has the same name for every attempt under one `Idempotency-Key`.
     ///
     /// # Errors
     ///

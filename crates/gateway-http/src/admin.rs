@@ -1,5 +1,4 @@
-//! What operators ask of a running gateway, on a listener of its own: keys of clients, and what all
-//! of them have used.
+//! The administration API, on a listener of its own: virtual keys, and usage of all clients.
 
 use crate::{HttpService, RequestBody, body, hygiene, reply, usage};
 use bytes::Bytes;
@@ -24,7 +23,7 @@ pub struct Admin {
     token: Option<KeyHash>,
 }
 
-/// What is to be done with keys.
+/// An operation on virtual keys.
 enum Task<'a> {
     List,
     Create,
@@ -34,23 +33,23 @@ enum Task<'a> {
     Usage,
 }
 
-/// How a key is to be made.
+/// The parameters of a new key.
 #[derive(Debug, Default, Deserialize)]
 struct Wish {
-    /// When it ends, in seconds from now.
+    /// The lifetime of the key, in seconds.
     #[serde(default)]
     expires_in_seconds: Option<u64>,
     #[serde(flatten)]
     grant: KeyGrant,
 }
 
-/// How a key is to be replaced.
+/// The parameters of a rotation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Rotation {
     /// For how long the one before it still counts.
     overlap_seconds: u64,
-    /// When the new one ends, in seconds from now.
+    /// The lifetime of the new key, in seconds.
     expires_in_seconds: Option<u64>,
 }
 
@@ -58,7 +57,8 @@ struct Rotation {
 const MOST_SECONDS: u64 = 315_360_000;
 
 impl Admin {
-    /// Lets in whoever has a token that hashes to `token`; nobody if there is none.
+    /// Creates the API; it accepts the token with the hash `token`, and rejects every request
+    /// without one.
     pub const fn new(service: Arc<HttpService>, token: Option<KeyHash>) -> Self {
         Self { service, token }
     }
@@ -193,7 +193,7 @@ impl<'a> Task<'a> {
     }
 }
 
-/// A key for whoever `grant` describes, and what it is kept as.
+/// Returns a new key for `grant`, as its stored record and its secret.
 fn new(grant: &KeyGrant, expires: Option<u64>) -> (ClientKey, String) {
     let random = || Uuid::new_v4().simple();
     let secret = format!("sk-gw-{}{}", random(), random());
@@ -226,7 +226,7 @@ fn shown(key: &ClientKey) -> Value {
     told
 }
 
-/// A new key: the only time that it is told.
+/// Returns a new key with its secret; the only response that contains it.
 fn told(key: &ClientKey, secret: &str) -> Value {
     let mut told = shown(key);
     if let Value::Object(told) = &mut told {

@@ -5,7 +5,8 @@ use gateway_limits::{Access, Client, VirtualKeys};
 use http::{HeaderMap, header::AUTHORIZATION};
 use std::sync::Arc;
 
-/// Who sent a request with these headers; keys are known to `access`, or were `issued`.
+/// Returns the client of a request with these headers: a configured key of `access`, or a virtual
+/// one.
 ///
 /// # Errors
 ///

@@ -13,14 +13,14 @@ use http_body_util::BodyExt as _;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
-/// What is accepted.
+/// The limits of request bodies.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The largest body.
+    /// The maximum size of a body, in bytes.
     pub max_bytes: usize,
-    /// How long a caller may take to send it.
+    /// The timeout for receiving a body.
     pub timeout: Duration,
-    /// How many bytes of bodies may be held at once, over all requests.
+    /// The memory budget of all bodies together, in bytes.
     pub budget: Arc<MemoryBudget>,
 }
 

@@ -1,4 +1,4 @@
-//! Which web pages may call. See <https://fetch.spec.whatwg.org/#http-cors-protocol>.
+//! Cross-origin requests. See <https://fetch.spec.whatwg.org/#http-cors-protocol>.
 
 use crate::{Endpoint, reply};
 use gateway_core::{ErrorKind, GatewayError, Result};
@@ -11,18 +11,18 @@ use http::{
     },
 };
 
-/// Which origins may call.
+/// The allowed origins.
 #[derive(Clone, Debug, Default)]
 pub enum Cors {
-    /// None.
+    /// No origin is allowed.
     #[default]
     Closed,
-    /// Every one.
+    /// Every origin is allowed.
     Any,
-    /// Every one, because nobody has said which. Where a page is not to be mistaken for somebody
-    /// else, only those of this machine.
+    /// Every origin is allowed by default; endpoints that act for the user allow only loopback
+    /// origins.
     Unsaid,
-    /// These.
+    /// Only these origins are allowed.
     Origins(Vec<String>),
 }
 

@@ -10,12 +10,12 @@ use gateway_wire::{
 };
 use http::Method;
 
-/// What sort of thing an endpoint does.
+/// The access class of an endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Tells of the gateway itself, to anybody: probes and scrapers carry no keys.
+    /// Information about the gateway, without a key: health checks and metrics.
     Open,
-    /// Serves whoever has a key.
+    /// Requests that need a key.
     Keyed,
     /// The same, and asks a model to answer.
     Model,
@@ -28,13 +28,13 @@ enum Voice {
     Responses,
     Messages,
     Completions,
-    /// The gateway's own.
+    /// The gateway's own endpoints.
     Platform,
 }
 
-/// Rows: a name, its path (of those below `named` what stands before and behind the id), its
-/// methods, what sort it is, and in which dialect it tells of failures. An `id` is one segment of
-/// a path; a `rest` may contain slashes. Those `within` have a second id at the end.
+/// Defines the endpoints, one a row: name, path (for those in `named`, the parts before and after
+/// the id), methods, access class, and the dialect of errors. An `id` is one segment of a path; a
+/// `rest` may contain slashes. Those in `within` have a second id at the end.
 macro_rules! endpoints {
     (
         fixed { $($fixed:ident $path:literal [$($does:ident)+] $kind:ident $voice:ident;)* }
@@ -47,7 +47,7 @@ macro_rules! endpoints {
                 [$($may:ident)+] $class:ident $accent:ident;)*
         }
     ) => {
-        /// What a request is about.
+        /// An endpoint with the ids in its path.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum Endpoint<'path> {
             $(#[doc = concat!("`", $path, "`")] $fixed,)*
@@ -57,7 +57,7 @@ macro_rules! endpoints {
         }
 
         impl<'path> Endpoint<'path> {
-            /// One of each, in the order of the table.
+            /// One example of each endpoint, in the order of the table.
             pub const ALL: &'static [Endpoint<'static>] = &[
                 $(Endpoint::$fixed,)*
                 $(Endpoint::$named("{id}"),)*
@@ -97,7 +97,7 @@ macro_rules! endpoints {
                 }
             }
 
-            /// What sort of thing it does.
+            /// Returns the access class of the endpoint.
             pub const fn kind(self) -> Kind {
                 match self {
                     $(Self::$fixed => Kind::$kind,)*
@@ -167,7 +167,7 @@ endpoints! {
 }
 
 impl Endpoint<'_> {
-    /// Whether it tells how the gateway is.
+    /// Whether it is a health check or metrics endpoint.
     pub const fn is_probed(self) -> bool {
         matches!(
             self,
@@ -180,8 +180,7 @@ impl Endpoint<'_> {
         )
     }
 
-    /// The dialect in which it answers, and tells of failures; the platform's own endpoints have
-    /// none.
+    /// Returns the dialect of its responses and errors; `None` for the platform's own endpoints.
     pub(crate) fn caller(self) -> Option<&'static dyn InboundDialect> {
         match self.voice() {
             Voice::Chat => Some(&ChatInbound),
@@ -193,17 +192,17 @@ impl Endpoint<'_> {
     }
 }
 
-/// What stands in `path` between the two, if it is one segment.
+/// Returns the part of `path` between the two, if it is one segment.
 fn id<'path>(path: &'path str, before: &str, behind: &str) -> Option<&'path str> {
     rest(path, before, behind).filter(|id| !id.contains('/'))
 }
 
-/// What stands in `path` between the two, if it is anything.
+/// Returns the part of `path` between the two, if it is not empty.
 fn rest<'path>(path: &'path str, before: &str, behind: &str) -> Option<&'path str> {
     path.strip_prefix(before)?.strip_suffix(behind).filter(|rest| !rest.is_empty())
 }
 
-/// What stands in `path` behind the one and behind the other, if each is one segment.
+/// Returns the parts of `path` after `above` and after `between`, if each is one segment.
 fn pair<'path>(path: &'path str, above: &str, between: &str) -> Option<(&'path str, &'path str)> {
     let (one, other) = path.strip_prefix(above)?.split_once(between)?;
     let is_segment = |it: &str| !it.is_empty() && !it.contains('/');

@@ -12,11 +12,11 @@ use gateway_wire::InboundDialect;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-/// Explains what would become of the body, were it posted to the path that the query names.
+/// Explains the request in the body as if it were posted to the path in the query.
 ///
 /// # Errors
 ///
-/// If the path is none of a model endpoint, or the request could not be routed or composed.
+/// If the path is not a model endpoint, or if the request cannot be routed or composed.
 pub(crate) async fn explain(
     service: &HttpService,
     origin: Origin,

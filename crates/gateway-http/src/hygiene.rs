@@ -6,13 +6,13 @@
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
 
-/// How many headers a request may have.
+/// Maximum number of headers of a request.
 pub const MAX_HEADERS: usize = 100;
-/// How large its headers may be, names and values.
+/// Maximum size of the headers' names and values together, in bytes.
 pub const MAX_HEADER_BYTES: usize = 32 << 10;
-/// How large the value of one may be.
+/// Maximum size of one header's value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 8 << 10;
-/// How long its target may be.
+/// Maximum size of the request URI, in bytes.
 pub const MAX_TARGET_BYTES: usize = 8 << 10;
 
 /// Whether a request may be served, judged by its head alone.

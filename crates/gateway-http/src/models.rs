@@ -85,7 +85,7 @@ fn known<'a>(service: &'a HttpService, card: &ModelCard) -> Option<&'a ModelCard
 }
 
 impl Model<'_> {
-    /// When a model was made is not known here; clients want a number.
+    /// Returns the model in OpenAI's format; `created` is unknown, and clients require a number.
     fn openai(&self) -> Value {
         let mut object =
             json!({ "id": self.id, "object": "model", "created": 0, "owned_by": self.owner });
@@ -98,7 +98,7 @@ impl Model<'_> {
         object
     }
 
-    /// The time that Anthropic, too, tells of models whose age it does not know.
+    /// The creation time of a model of unknown age, as the Anthropic API reports it.
     fn anthropic(&self) -> Value {
         json!({
             "type": "model",
@@ -109,7 +109,7 @@ impl Model<'_> {
     }
 }
 
-/// Which part of the list is wanted.
+/// The requested page of the list.
 #[derive(Debug)]
 struct Page {
     limit: usize,

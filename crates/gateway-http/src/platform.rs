@@ -1,4 +1,4 @@
-//! What the gateway tells of itself.
+//! The endpoints with information about the gateway.
 
 use crate::{HttpService, reply};
 use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
@@ -7,14 +7,14 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// `GET /`
+/// Serves `GET /`: service name, version, and the path of the API reference.
 pub(crate) fn root(service: &HttpService) -> Response<reply::Body> {
     let docs = service.about.docs.as_deref().unwrap_or("disabled");
     let body = json!({ "service": "LLM Gateway", "version": service.about.version.as_str(), "docs": docs });
     reply::json(StatusCode::OK, &body)
 }
 
-/// `GET /health`: the process runs. Asks nobody.
+/// Serves `GET /health`: the process runs. Checks no dependency.
 pub(crate) fn health(service: &HttpService) -> Response<reply::Body> {
     let body = json!({
         "status": "healthy",

@@ -135,7 +135,7 @@ pub(crate) fn status(error: &GatewayError) -> StatusCode {
     }
 }
 
-/// Tells clients whether and when to try again.
+/// Writes `x-should-retry` and `retry-after`.
 fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
     if let Some(delay) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(delay)));
@@ -165,7 +165,7 @@ fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
     }
 }
 
-/// Whole seconds, rounded up: nobody is asked back too early.
+/// Returns whole seconds, rounded up, so that a retry is not too early.
 fn seconds(delay: Duration) -> u64 {
     delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
 }

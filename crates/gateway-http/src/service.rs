@@ -39,7 +39,7 @@ pub struct HttpService {
     pub peers: Peers,
     /// The web pages that may call.
     pub cors: Cors,
-    /// What is accepted of request bodies.
+    /// The limits of request bodies.
     pub bodies: body::Limits,
     /// Requests that were made under an `Idempotency-Key`.
     pub idempotency: Idempotency,
@@ -51,7 +51,7 @@ pub struct HttpService {
     pub console: Option<LiveFeed>,
     /// Renders `/metrics`; absent if metrics are off.
     pub metrics: Option<RenderMetrics>,
-    /// What the gateway says about itself.
+    /// The build information of the gateway.
     pub about: About,
 }
 
@@ -61,10 +61,10 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 /// Whether one of the circuits of a provider is open.
 pub type OpenCircuits = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// What the gateway says about itself.
+/// The build information of the gateway.
 #[derive(Clone, Debug)]
 pub struct About {
-    /// Its version.
+    /// The version of the build.
     pub version: String,
     /// The path of the API reference; absent if it is off.
     pub docs: Option<String>,

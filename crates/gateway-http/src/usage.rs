@@ -7,13 +7,13 @@ use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-/// How many days are told if nobody says which.
+/// The default number of days.
 const USUAL: u64 = 30;
 
-/// How many days may be asked for.
+/// Maximum number of days.
 const MOST: u64 = 400;
 
-/// By what sums can be told apart.
+/// The grouping of sums.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Group {
     Day,
@@ -23,14 +23,14 @@ enum Group {
     Outcome,
 }
 
-/// What is asked for.
+/// The parameters of a usage request.
 #[derive(Debug, PartialEq)]
 struct Question {
     days: RangeInclusive<u64>,
     groups: Vec<Group>,
 }
 
-/// Tells what `client` has used, or all have.
+/// Returns the usage of `client`, or of all clients.
 pub(crate) async fn usage(
     service: &HttpService,
     client: Option<&str>,
@@ -119,7 +119,7 @@ impl Question {
     }
 }
 
-/// What a sum comes to. Money is told in dollars for eyes, and in billionths of one for sums.
+/// Returns the amounts of a sum; money in dollars for display, and in nano-dollars for arithmetic.
 fn amounts(sum: &Totals) -> Map<String, Value> {
     let usage = &sum.usage;
     let amounts = json!({

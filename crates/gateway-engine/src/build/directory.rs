@@ -75,7 +75,7 @@ impl<'a> DirectoryBuilder<'a> {
         self
     }
 
-    /// Adds a provider.
+    /// Adds a provider and its model names to the directory.
     #[must_use]
     pub fn provider(mut self, provider: ProviderSettings) -> Self {
         self.providers.push(provider);

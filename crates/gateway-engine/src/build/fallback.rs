@@ -23,12 +23,11 @@ pub struct FallbackRoute {
     pub breaker: bool,
 }
 
-/// The group of `route`, and where the first of its targets is.
+/// Returns the fallback group of `route`, and the index of its first target.
 ///
 /// # Errors
 ///
-/// [`BuildError::FallbackTarget`] if no provider serves a target, [`BuildError::EmptyFallback`] if
-/// there is none.
+/// [`BuildError::FallbackTarget`] if no provider serves a target, [`BuildError::EmptyFallback`] if there is none.
 pub(super) fn group<'a>(
     route: &FallbackRoute,
     routes: &Routes,

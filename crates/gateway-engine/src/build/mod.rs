@@ -24,9 +24,9 @@ pub enum BuildError {
     /// A provider's settings are malformed.
     #[error("providers.{id}: {source}")]
     Provider {
-        /// The provider's id.
+        /// The id of the provider with invalid settings.
         id: String,
-        /// What is wrong with its settings.
+        /// The cause: the invalid setting.
         source: GatewayError,
     },
     /// No provider serves a target of a fallback group.
@@ -46,7 +46,7 @@ pub enum BuildError {
     /// The default provider does not exist.
     #[error("routing.default_provider: '{id}' is not configured")]
     DefaultProvider {
-        /// The provider's id.
+        /// The id of the missing default provider.
         id: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What an engine is built from, as plain data: no configuration file, no environment.
+//! The settings of an engine as plain data, independent of configuration files and environment.
 
 use gateway_core::{
     Provider,
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// One upstream provider: its dialect and address, and the credentials to use in turn.
+/// An upstream provider: its dialect, base URL, and credentials to rotate over.
 #[derive(Clone, Debug)]
 pub struct ProviderSettings {
     /// The kind of provider: which dialects it speaks and how its addresses are made.
@@ -25,11 +25,11 @@ pub struct ProviderSettings {
 /// The resilience layers around each provider. The default is what the binary starts with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResilienceSettings {
-    /// How long an upstream may take for each step of a response.
+    /// The deadlines of each step of an upstream response.
     pub deadlines: DeadlineLimits,
-    /// When a circuit breaker opens, and for how long; `None` switches the breakers off.
+    /// The thresholds and the cooldown of circuit breakers; `None` disables them.
     pub breaker: Option<breaker::BreakerPolicy>,
-    /// How often a failed request is sent again; `None` switches retries off.
+    /// The number of attempts and the backoff; `None` disables retries.
     pub retry: Option<RetryPolicy>,
     /// Sends a second embedding request when the first is unusually slow.
     pub hedge_embeddings: bool,
@@ -37,12 +37,12 @@ pub struct ResilienceSettings {
     pub max_concurrent_per_provider: usize,
 }
 
-/// What outlives a generation of the engine and is shared by all of its providers.
+/// Resources that outlive a generation of the engine, shared by all of its providers.
 #[derive(Clone, Default)]
 pub struct EngineResources {
-    /// Where reasoning that a dialect cannot carry is stored, and for how long.
+    /// The store of reasoning that a dialect cannot carry, and its retention.
     pub reasoning: Option<(Arc<dyn ReasoningStore>, Duration)>,
-    /// Where cached responses are stored, and for how long.
+    /// The store of cached responses, and their lifetime.
     pub cache: Option<(Arc<dyn Cache>, Duration)>,
     /// Cancelled when responses in progress have to end, because the process stops.
     pub stopping: CancellationToken,

@@ -1,19 +1,19 @@
-//! What is done with a conversation, by how full it makes its model's window.
+//! The action for a long conversation, by the fill level of the model's context window.
 
-/// What the caller wants done with a long conversation.
+/// The caller's preference for a long conversation.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ContextMode {
-    /// What the fill level of the window demands.
+    /// By the fill level of the context window.
     #[default]
     Auto,
     /// This action, however full the window is.
     Always(FitAction),
 }
 
-/// What is done with a conversation.
+/// The action taken on a conversation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FitAction {
-    /// Nothing.
+    /// The conversation is sent unchanged.
     Nothing,
     /// The tokens are counted exactly.
     Count,
@@ -23,7 +23,7 @@ pub enum FitAction {
     ShortenInPieces,
 }
 
-/// How full a model's context window is.
+/// The fill level of a model's context window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ContextFit {
     /// Whether the context service was asked, and answered.

@@ -1,5 +1,6 @@
-//! Which texts of a conversation may be shortened: long ones of the user and of the model, before
-//! the user's last turn. Instructions, calls, results and that last turn stay to the letter.
+//! The texts of a conversation that may be shortened: long ones of the user and of the model,
+//! before the user's last turn. Instructions, tool calls, tool results and that last turn stay
+//! unchanged.
 
 use gateway_core::{ChatRequest, Content, Message, Part, Role};
 use std::cmp::Reverse;
@@ -9,7 +10,7 @@ const LONG: usize = 1024;
 /// At most so many texts are shortened, the longest.
 const MOST: usize = 16;
 
-/// Where a text stands.
+/// The position of a text in a conversation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     message: usize,
@@ -44,7 +45,7 @@ fn gather(content: &Content, all: &mut String) {
     }
 }
 
-/// `request` with the texts that were made, each in its place; `None` if there are none.
+/// Returns `request` with its texts replaced by shortened ones; `None` if there are none.
 pub(super) fn replaced(
     request: &ChatRequest,
     made: Vec<(Place, Option<String>)>,

@@ -4,23 +4,23 @@
 
 use Kind::{Counter, Gauge};
 
-/// A metric.
+/// A metric of the Prometheus endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// Its name.
+    /// The metric's name.
     pub name: &'static str,
-    /// What it does.
+    /// The metric's kind.
     pub kind: Kind,
     /// Its labels. None of them is ever a caller's text.
     pub labels: &'static [&'static str],
-    /// What it counts.
+    /// The help text.
     pub meaning: &'static str,
 }
 
-/// What a metric does.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// It grows.
+    /// A counter: it only grows.
     Counter,
     /// It goes up and down.
     Gauge,
@@ -29,7 +29,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As Prometheus writes it.
+    /// Returns the kind as Prometheus spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -43,15 +43,15 @@ impl Kind {
 const SECONDS: Kind = Kind::Histogram(&[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
 ]);
-/// What providers take.
+/// The buckets for calls of providers, in seconds.
 const LONG: Kind = Kind::Histogram(&[
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
 ]);
-/// What one more token takes.
+/// The buckets for the time between tokens, in seconds.
 const SHORT: Kind = Kind::Histogram(&[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5,
 ]);
-/// What a store takes.
+/// The buckets for calls of a store, in seconds.
 const FAST: Kind = Kind::Histogram(&[
     0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 ]);
@@ -67,7 +67,7 @@ const fn metric(
     Metric { name, kind, labels, meaning }
 }
 
-/// All of them.
+/// All metrics, in the order of the documentation.
 pub const ALL: &[Metric] = &[
     metric(
         "llm_gateway_requests_total",

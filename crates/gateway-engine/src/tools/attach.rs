@@ -1,9 +1,8 @@
-//! Which of the gateway's tools go with a request, and who runs them.
+//! The selection of the gateway tools that a request offers, and of their executor.
 //!
-//! A request comes by tools in four ways: it describes one that the gateway knows, it selects some
-//! (`x-gateway-tools`), its session lists them, or the configuration offers them to its client or to
-//! every client. What it selects replaces what is offered otherwise; `off` returns every call to the
-//! caller.
+//! A request gets tools in four ways: it defines one that the gateway knows, it selects some
+//! (`x-gateway-tools`), its session lists them, or the configuration offers them to its client or
+//! to all clients. A selection replaces the other offers; `off` returns every call to the caller.
 
 use super::{context, deadline::DeadlineLayer, permitted::permitted_tools};
 use crate::RequestContext;
@@ -18,12 +17,12 @@ use std::sync::Arc;
 /// The gateway's tools that a request selects.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum ToolSelection {
-    /// Those that its session and the configuration offer.
+    /// The tools of the session and the configuration.
     #[default]
     Usual,
     /// None: every call is returned to the caller.
     Off,
-    /// Those of these names.
+    /// The tools of these names.
     Named(Vec<String>),
 }
 

@@ -1,11 +1,11 @@
-//! What goes with the calls of tools: the tenant, the deadline, and what the session chose.
+//! The context of tool calls: tenant, deadline, and the session's tool selection.
 
 use gateway_core::{Context, ToolContext};
 use gateway_sessions::Chosen;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// What goes with the tool calls of a request that has `limit` to be answered.
+/// Returns the context of a request's tool calls, with `limit` as the deadline of its response.
 pub fn tool_context(chosen: &Chosen, request: &Context, limit: Duration) -> ToolContext {
     let conversation = chosen.session.as_ref().unwrap_or(&request.request_id);
     ToolContext {

@@ -1,4 +1,4 @@
-//! One deadline for a request with all rounds of its tools.
+//! The deadline of a request with all of its tool rounds.
 
 use async_trait::async_trait;
 use futures_util::{TryStreamExt as _, stream};

@@ -19,14 +19,14 @@ use std::{fmt, sync::Arc, time::Duration};
 /// The tools that the gateway runs, and how far a model may go with them.
 #[derive(Clone)]
 pub struct Toolbox {
-    /// The tools.
+    /// The registered gateway tools.
     pub tools: Arc<dyn Tools>,
     /// The names of those that every request to a model offers, unless it or its session names
     /// others.
     pub offered: Vec<String>,
-    /// How often a model may call them.
+    /// The limits of a tool loop.
     pub limits: ToolLoopLimits,
-    /// How long a request may take with all its tools, if its response is not streamed.
+    /// The deadline of a request with all of its tool rounds, if the response is not streamed.
     pub total: Duration,
     /// The same, of a streamed response.
     pub stream_total: Duration,
@@ -55,7 +55,7 @@ impl Tools for NoTools {
 }
 
 impl Default for Toolbox {
-    /// Without a tool.
+    /// Returns a registry without tools.
     fn default() -> Self {
         Self {
             tools: Arc::new(NoTools),

@@ -1,4 +1,4 @@
-//! What is told of a caller's limits.
+//! The limits part of an explanation.
 
 use gateway_limits::{LimitPreview, LimitScope, LimitStatus};
 use serde_json::{Value, json};

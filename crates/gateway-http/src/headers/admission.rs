@@ -1,4 +1,4 @@
-//! How the gateway is doing, told with replies and refusals.
+//! The load headers of replies and rejections.
 
 use gateway_core::{ErrorKind, GatewayError};
 use gateway_limits::{Admission, RETRY_AFTER};
@@ -9,7 +9,7 @@ const MEMORY: HeaderName = HeaderName::from_static("x-memory-rss-mb");
 const PRESSURE: HeaderName = HeaderName::from_static("x-memory-pressure");
 const ACTIVE: HeaderName = HeaderName::from_static("x-active-requests");
 
-/// Tells how the gateway is doing.
+/// Writes the memory and load headers.
 pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
     if admission.max_concurrent().is_none() {
         return;

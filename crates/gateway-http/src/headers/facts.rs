@@ -1,4 +1,4 @@
-//! What a reply reports in headers: provider, attempts, cost, limits, session, context window.
+//! The fact headers of a reply: provider, attempts, cost, limits, session, context window.
 
 use super::{cost, rate_limit};
 use crate::names;

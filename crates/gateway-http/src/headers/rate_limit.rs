@@ -1,10 +1,10 @@
-//! How a caller stands with its limits, in headers.
+//! The rate limit headers of a reply.
 
 use gateway_limits::{RateLimitLevel, RateLimitStatus, now};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 
-/// Tells it in the names that OpenAI's clients know, and in those that the platform's do.
+/// Writes the rate limit headers, under OpenAI's names and under the platform's.
 pub(crate) fn write_headers(status: &RateLimitStatus, headers: &mut HeaderMap) {
     if let Some(level) = &status.requests {
         add_level(level, headers, REQUESTS);
@@ -44,7 +44,7 @@ fn add_level(
     }
 }
 
-/// As OpenAI writes durations: `250ms`, `1.5s`, `6m0s`.
+/// Formats a duration in OpenAI's style: `250ms`, `1.5s`, `6m0s`.
 fn duration(it: Duration) -> String {
     let millis = it.as_nanos().div_ceil(1_000_000);
     let (minutes, rest) = (millis / 60_000, millis % 60_000);

@@ -1,7 +1,7 @@
-//! How well the gateway is: what it depends on, asked seldom and never for long.
+//! Health checks of the gateway and its dependencies.
 //!
-//! However often probes come, each dependency is asked once a second at most, all of them at the
-//! same time. The endpoint `/health` is not among these: it asks nobody.
+//! However many probes arrive, each dependency is checked at most once a second, all of them
+//! concurrently. The endpoint `/health` checks no dependency.
 
 mod replies;
 
@@ -22,25 +22,25 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a dependency has to say how it is.
+/// The deadline of a dependency check.
 const LIMIT: Duration = Duration::from_secs(1);
-/// How long what it said counts.
+/// The time for which a check's result is reused.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What has always been asked for, whether or not it is configured: what nobody uses does not fail.
+/// The dependencies that are reported even if they are not configured; an unused one is healthy.
 const ALWAYS: [&str; 2] = [STORE, "semantic_search"];
 
-/// The name under which the store is told of, whichever it is.
+/// The name under which the store is reported, for every backend.
 pub const STORE: &str = "redis";
 
 /// Says how something is that the gateway depends on.
 #[async_trait]
 pub trait Probe: Send + Sync {
-    /// Looks once. Whoever calls has a deadline.
+    /// Checks the dependency. The caller sets a deadline.
     async fn look(&self) -> Finding;
 }
 
-/// How something is.
+/// The result of a health check.
 #[derive(Clone, Debug, Default)]
 pub struct Finding {
     /// Whether it does its work.
@@ -55,14 +55,14 @@ pub struct Dependency {
     pub name: String,
     /// Whether the gateway is of no use without it.
     pub critical: bool,
-    /// Looks at it.
+    /// The check of the dependency.
     pub probe: Arc<dyn Probe>,
 }
 
-/// What else operators are told: memory, load, and the like.
+/// The source of further details for operators: memory, load and the like.
 pub type Told = Arc<dyn Fn() -> Map<String, Value> + Send + Sync>;
 
-/// How well the gateway is.
+/// The health checks of the gateway.
 pub struct Health {
     dependencies: Vec<Dependency>,
     draining: CancellationToken,
@@ -70,13 +70,13 @@ pub struct Health {
     seen: Mutex<Option<(Instant, Arc<Report>)>>,
 }
 
-/// How everything was at some moment.
+/// The results of all checks at one time.
 #[derive(Debug)]
 struct Report {
     looks: Vec<Look>,
 }
 
-/// How one dependency was.
+/// The result of one dependency's check.
 #[derive(Debug)]
 struct Look {
     name: String,
@@ -102,8 +102,7 @@ impl Health {
         Self { dependencies, draining, told, seen: Mutex::default() }
     }
 
-    /// How everything is, or was less than a second ago. Who comes while others look waits for
-    /// what they see.
+    /// Returns results less than a second old. Concurrent callers share one run of the checks.
     async fn report(&self) -> Arc<Report> {
         let mut seen = self.seen.lock().await;
         if let Some((at, report)) = &*seen
@@ -131,8 +130,7 @@ impl Health {
     }
 }
 
-/// Answers whoever asks how the gateway is, and nobody else: for a port of its own, which callers do
-/// not reach. Operators need no key there.
+/// Answers only health endpoints, without a key: for a port of its own that callers do not reach.
 pub async fn probe<B>(
     service: Arc<HttpService>,
     peer: IpAddr,

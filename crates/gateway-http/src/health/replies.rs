@@ -1,4 +1,4 @@
-//! What is told of the gateway's health.
+//! The replies of the health endpoints.
 
 use super::{ALWAYS, Look, Readiness, Report};
 use crate::{HttpService, platform, reply};

@@ -1,4 +1,4 @@
-//! What a request says that is to be done once: under which name, and what exactly.
+//! The idempotency key of a request, and the fingerprint of its content.
 
 use crate::{Endpoint, endpoint::Kind};
 use gateway_core::{ErrorKind, GatewayError, Result, state::Fingerprint};
@@ -6,10 +6,10 @@ use gateway_sessions::idempotency::Mark;
 use http::{HeaderMap, Method, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-/// Carries the name.
+/// The request header with the idempotency key.
 const HEADER: &str = "idempotency-key";
 
-/// How long a name may be.
+/// Maximum length of an idempotency key, in characters.
 const MAX_NAME: usize = 255;
 
 /// Beginnings of the headers that change what a request asks for.
@@ -33,11 +33,11 @@ fn has_effects(endpoint: Endpoint<'_>) -> bool {
         )
 }
 
-/// The name that the caller gave the request.
+/// Returns the idempotency key of a request.
 ///
 /// # Errors
 ///
-/// If it is none, or there are two.
+/// If the key is invalid, or if there are two.
 pub(super) fn name(headers: &HeaderMap) -> Result<&str> {
     let mut names = headers.get_all(HEADER).iter();
     let (Some(name), None) = (names.next(), names.next()) else {

@@ -1,16 +1,16 @@
-//! A request that carries an `Idempotency-Key` is done once, however often it is sent.
+//! Idempotent requests: one with an `Idempotency-Key` runs once, however often it is sent.
 //!
 //! ```text
-//! begin --- unknown --------> done --- well --------------------> kept, and told again
+//! begin --- unknown --------> runs --- succeeds ----------------> stored, and replayed
 //!   |                          |
-//!   |                          `--- failed, or nobody waited ---> forgotten: may be sent again
-//!   +------ being done -----> 409
-//!   +------ another --------> 422
-//!   `------ done -----------> the same reply, and `idempotent-replayed: true`
+//!   |                          `--- fails, or is abandoned -----> removed: may be sent again
+//!   +------ in progress ----> 409
+//!   +------ other content --> 422
+//!   `------ completed ------> the stored reply, with `idempotent-replayed: true`
 //! ```
 //!
-//! The promise is worth what the store is: while that is away, such a request is refused. A request
-//! without the header does not come here.
+//! The guarantee depends on the store: while it is unavailable, such a request is refused. Requests
+//! without the header do not use this module.
 
 mod asked;
 mod recording;
@@ -95,7 +95,7 @@ async fn keep(
     Ok(Response::from_parts(head, body.boxed_unsync()))
 }
 
-/// What is kept of a reply.
+/// Returns the stored form of a reply.
 fn note(head: &response::Parts, body: Bytes) -> Replay {
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
     Replay {

@@ -1,4 +1,4 @@
-//! A streamed reply, noted down as it is told.
+//! The recording of a streamed reply while it is sent.
 
 use super::note;
 use crate::reply;
@@ -25,11 +25,11 @@ pub(super) struct Recording {
 }
 
 enum State {
-    /// The reply is being told.
+    /// The reply is being sent.
     Telling(Box<Telling>),
-    /// All was told; what is left is to note it.
+    /// The reply was sent; its record is being stored.
     Ending(Pin<Box<dyn Future<Output = ()> + Send>>),
-    /// All is done.
+    /// The record is stored.
     Ended,
 }
 
@@ -48,7 +48,7 @@ impl Recording {
         Self { body, state: State::Telling(Box::new(telling)) }
     }
 
-    /// Begins to note what was told.
+    /// Starts to store the record.
     fn end(&mut self) {
         let State::Telling(telling) = std::mem::replace(&mut self.state, State::Ended) else {
             return;

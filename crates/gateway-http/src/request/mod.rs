@@ -1,4 +1,4 @@
-//! What is known of a request before its body is read.
+//! The properties of a request that are known before its body is read.
 
 pub(crate) mod id;
 pub(crate) mod options;
@@ -8,16 +8,16 @@ use gateway_engine::InFlight;
 use std::{net::IpAddr, sync::Arc};
 use tokio::time::Instant;
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Debug)]
 pub(crate) struct Origin {
     /// The label of the endpoint.
     pub(crate) path: &'static str,
-    /// The request id.
+    /// The id of the request, in logs and headers.
     pub(crate) request_id: Arc<str>,
-    /// The caller's address.
+    /// The caller's IP address.
     pub(crate) peer: IpAddr,
-    /// When the request arrived.
+    /// The arrival time of the request.
     pub(crate) started: Instant,
     /// Counts the request as in progress until it is dropped.
     pub(crate) in_flight: InFlight,

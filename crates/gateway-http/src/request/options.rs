@@ -1,4 +1,4 @@
-//! What the headers of a request ask for.
+//! The options in the headers of a request.
 
 use crate::{idempotency, names};
 use gateway_core::{Dialect, ErrorKind, GatewayError, Result};
@@ -8,7 +8,7 @@ use gateway_sessions::{OnConflict, SessionId};
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL, request::Parts};
 use std::{sync::Arc, time::Duration};
 
-/// How long a request that would rather wait waits for the turn before it.
+/// Maximum wait of a request for the previous turn of its session, with `x-session-conflict: wait`.
 const TURN_PATIENCE: Duration = Duration::from_mins(1);
 /// The longest `Idempotency-Key` that tools are given.
 const MAX_KEY: usize = 255;

@@ -1,4 +1,4 @@
-//! Where a caller is, when proxies stand between.
+//! The caller's address behind reverse proxies.
 
 use http::{HeaderMap, header::FORWARDED};
 use std::{fmt, net::IpAddr};
@@ -34,7 +34,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// Whose word counts about where a caller is.
+/// The trusted reverse proxies.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     /// Networks of proxies that are believed.
@@ -42,10 +42,9 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Where the caller is whose request came from `socket` with `headers`.
+    /// Returns the caller's address for a request from `socket` with `headers`.
     ///
-    /// Only what a trusted proxy has said counts: from the nearest hop on, the first that is not
-    /// trusted. What it says of those before it is its own affair.
+    /// Only trusted proxies are believed: the result is the nearest hop that is not one of them.
     pub(crate) fn caller(&self, socket: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut caller = socket.to_canonical();
         if self.trusted.is_empty() || !self.is_trusted(caller) {
@@ -74,7 +73,8 @@ fn bits_of(address: IpAddr) -> (u128, u32) {
     }
 }
 
-/// The hops that proxies have told of, the nearest first; nothing for one that is no address.
+/// Returns the hops of the forwarding headers, nearest first; `None` for one that is not an
+/// address.
 fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let listed = |name: &str| -> Vec<String> {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());

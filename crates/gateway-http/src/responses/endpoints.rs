@@ -71,7 +71,7 @@ pub(crate) fn parameters(query: Option<&str>) -> HashMap<&str, &str> {
     query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')).collect()
 }
 
-/// Whose answers a client sees.
+/// Returns the tenant whose responses a client can access.
 fn tenant(client: &Client) -> Result<Tenant> {
     Tenant::new(Arc::clone(&client.tenant)).ok_or_else(not_found)
 }

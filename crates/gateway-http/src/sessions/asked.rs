@@ -1,4 +1,4 @@
-//! What a request to a session's endpoint says: members of its body, its query, its conditions.
+//! The parameters of a session request: members of its body, its query, its conditions.
 
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, Json, Result};
@@ -38,7 +38,7 @@ impl Members {
     }
 }
 
-/// The place of a message in its session, as a cursor: more than any session has are none.
+/// The position of a message in its session, as a cursor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct MessagePosition(u32);
 
@@ -74,7 +74,7 @@ impl<'a> Query<'a> {
         text.parse().map(Some).map_err(wrong)
     }
 
-    /// How many things the caller wants at once: at least one, at most `most`.
+    /// Returns the requested page size: at least one, at most `most`.
     pub(super) fn limit(&self, usual: usize, most: usize) -> Result<usize> {
         let limit = self.number("limit")?.unwrap_or(usual);
         if (1..=most).contains(&limit) {

@@ -47,7 +47,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// Where one tenant's wishes are met.
+/// The operations on one tenant's sessions.
 struct Desk<'a> {
     service: &'a HttpService,
     tenant: Tenant,

@@ -157,7 +157,7 @@ fn piece(content: &Content) -> Value {
     }
 }
 
-/// Where something is, as an address: what is in the message itself as a `data:` URL.
+/// Returns the source as a URL; inline content as a `data:` URL.
 fn address(source: &Source) -> String {
     match source {
         Source::Inline { media_type, base64 } => format!("data:{media_type};base64,{base64}"),

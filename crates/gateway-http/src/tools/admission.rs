@@ -12,11 +12,11 @@ use std::{net::IpAddr, sync::Arc};
 /// The caller of a tool.
 #[derive(Clone, Debug)]
 pub(crate) struct ToolCaller {
-    /// The client.
+    /// The calling client.
     pub(crate) client: Arc<Client>,
-    /// The caller's address.
+    /// The caller's IP address.
     pub(crate) peer: IpAddr,
-    /// The request id.
+    /// The id of the request, in logs and headers.
     pub(crate) request_id: Arc<str>,
 }
 
@@ -28,11 +28,11 @@ pub(super) struct ToolPermit {
 }
 
 impl ToolCaller {
-    /// Takes the slots of a tool call; waits for one for a short time.
+    /// Takes the slots of a tool call; waits in the queue for a short time.
     ///
     /// # Errors
     ///
-    /// If there is none, or the client uses all of its own.
+    /// If no slot gets free, or if the client is at its limit.
     pub(super) async fn admit(
         &self,
         service: &HttpService,
@@ -44,7 +44,7 @@ impl ToolCaller {
         Ok(ToolPermit { _permit: permit, _slot: slot })
     }
 
-    /// What travels beside the call.
+    /// Returns the context that is passed along with the call.
     pub(super) fn context(&self, headers: &HeaderMap) -> Context {
         let options = options::traced(headers);
         Context {

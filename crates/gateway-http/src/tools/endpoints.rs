@@ -49,7 +49,7 @@ pub(crate) async fn serve(
     execute(tools, &call, context).await
 }
 
-/// What the session called `id` chose.
+/// Returns the tool selection of the session `id`.
 pub(super) async fn chosen(
     service: &HttpService,
     client: &Client,

@@ -103,7 +103,7 @@ fn tell(
     }
 }
 
-/// Who this is, in the version that the client asks for if it is spoken.
+/// Returns the server's identity, in the requested protocol version if it is supported.
 fn welcome(service: &HttpService, params: Option<&RawValue>) -> Welcome {
     let asked = params.and_then(|it| serde_json::from_str::<Initialize<'_>>(it.get()).ok());
     let asked = asked.and_then(|it| it.protocol_version);
@@ -115,7 +115,7 @@ fn welcome(service: &HttpService, params: Option<&RawValue>) -> Welcome {
     }
 }
 
-/// Runs a tool.
+/// Runs a tool and returns its result.
 async fn call(tools: &dyn Tools, params: Option<&RawValue>, context: ToolContext) -> Outcome {
     let params = params.map_or("null", RawValue::get);
     let asked: Asked<'_> = serde_json::from_str(params)
@@ -255,7 +255,7 @@ struct Asked<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Called<'a> {

@@ -1,4 +1,4 @@
-//! A gateway over the store in memory, and two providers that say how much they were told.
+//! A gateway over the in-memory store, with two providers that record the requests they get.
 
 use crate::{About, Cors, HttpService, Limits, handle};
 use async_trait::async_trait;
@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::time;
 
-/// Where all requests come from.
+/// The address of all callers.
 pub(super) const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// Says how many messages it was given, in the way that the model's name says.
@@ -37,7 +37,7 @@ pub(super) struct Script {
     /// It speaks Responses, and answers in its own bytes.
     native: bool,
     pub(super) asked: Mutex<Vec<Asked>>,
-    /// How many answers are being given.
+    /// The number of open responses.
     pub(super) open: Arc<AtomicUsize>,
 }
 
@@ -349,7 +349,7 @@ pub(super) fn said(answer: &Value) -> &str {
     answer["output"][0]["content"][0]["text"].as_str().unwrap_or_default()
 }
 
-/// The response object that the last of `events` tells of.
+/// Returns the response object of the last of `events`.
 pub(super) fn last(events: &str) -> Value {
     let last = sse::events(events.as_bytes()).last().unwrap();
     serde_json::from_str::<Value>(&last.data).unwrap()["response"].clone()

@@ -18,7 +18,7 @@ impl Bench {
         self.call(method, &format!("/v1/conversations/{path}"), body).await
     }
 
-    /// What the conversation holds, oldest first.
+    /// Returns the items of the conversation, oldest first.
     async fn held(&self, conversation: &str) -> String {
         let path = format!("{conversation}/items?order=asc&limit=100");
         let (status, list) = self.of(Method::GET, &path, Value::Null).await;

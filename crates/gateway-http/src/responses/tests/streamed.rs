@@ -1,4 +1,4 @@
-//! Answers told again in steps, and those that were broken off.
+//! Replayed streams, complete and interrupted.
 
 use super::bench::{Bench, PEER, asks, first, id, last, said};
 use crate::handle;
@@ -32,8 +32,8 @@ async fn unstreamed_response_is_replayed_as_events() {
     assert_eq!(last(&told), answer);
 }
 
-/// A caller of `model` reads one block, sees the answer in progress, and leaves. The upstream is
-/// left too, what was told is kept, and can be continued.
+/// Checks a caller of `model` that reads one block and disconnects: the upstream request ends, the
+/// partial response is stored, and it can be continued.
 async fn check_leaving(model: &str) {
     let bench = Bench::new().await;
     let mut body = asks(model, &Value::Null);
