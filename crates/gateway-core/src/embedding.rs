@@ -6,9 +6,9 @@ use std::sync::Arc;
 /// A request for vectors on its way to a provider. Cheap to clone, so that it can be sent again.
 #[derive(Clone, Debug)]
 pub struct EmbeddingCall {
-    /// Model to call.
+    /// The model to call, and its provider.
     pub target: Target,
-    /// Texts and options.
+    /// The texts to embed, and the options.
     pub request: Arc<EmbeddingRequest>,
     /// Refuse what cannot be carried, instead of leaving it behind.
     pub strict: bool,
@@ -31,7 +31,7 @@ impl EmbeddingCall {
 pub struct EmbeddingResult {
     /// Metadata of the provider's response.
     pub meta: ResponseMeta,
-    /// Embeddings and usage.
+    /// The embeddings, with the usage.
     pub response: EmbeddingResponse,
 }
 

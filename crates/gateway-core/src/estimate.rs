@@ -2,11 +2,11 @@
 
 use crate::{ChatRequest, Content, Message, Part, Source, ToolKind, ToolSpec};
 
-/// Estimates the tokens that a model called `model` would read of `request`.
+/// Estimates the input tokens of `request` for a model called `model`.
 ///
-/// What a token of the model's family holds on average decides, and a little is added for each
-/// message. What is told of tools is read too, so it counts. A picture counts as one of middling
-/// size: its bytes say little of what it costs.
+/// The estimate uses the average token length of the model's family, with a surcharge per message.
+/// Tool definitions count as input. An image counts as one of medium size: its bytes say little
+/// about its tokens.
 pub fn tokens(request: &ChatRequest, model: &str) -> u64 {
     let mut size = Size::default();
     for message in &request.messages {

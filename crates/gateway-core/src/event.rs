@@ -13,11 +13,11 @@ pub enum StreamEvent {
     Started(Started),
     /// Following events belong to the choice of this index; initially 0.
     Choice(u32),
-    /// A text delta.
+    /// A piece of output text.
     Text(String),
     /// More of a refusal.
     Refusal(String),
-    /// A reasoning delta.
+    /// A piece of reasoning.
     Reasoning(String),
     /// The provider's proof for the thinking just shown; thinking that follows is a new part.
     Seal(Seal),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Message {
     /// Author of the message.
     pub role: Role,
-    /// Content, in order.
+    /// The parts of the message, in order.
     pub parts: Vec<Part>,
     /// Name of the author, to distinguish several of one role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,11 +70,11 @@ pub enum Content {
     Text(String),
     /// The model declines, in words.
     Refusal(String),
-    /// An image part.
+    /// An image, inline or by URL.
     Image(Image),
-    /// An audio part.
+    /// Audio, inline or by URL.
     Audio(Source),
-    /// A file part.
+    /// A file, such as a PDF.
     File(File),
     /// A reasoning part, possibly signed.
     Reasoning(Reasoning),
@@ -145,7 +145,7 @@ pub struct Seal {
     /// The name of the item it belongs to, where the dialect names items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The opaque token.
+    /// The opaque token, returned to its issuer unchanged.
     pub data: String,
 }
 

@@ -15,9 +15,9 @@ pub struct ModelCard {
     pub api: Option<Dialect>,
     /// Context window: maximum input and output tokens together.
     pub context_window: Option<u64>,
-    /// Maximum output tokens.
+    /// Maximum output, in tokens.
     pub max_output: Option<u64>,
-    /// Supported features.
+    /// The features that the model supports.
     pub capabilities: Capabilities,
     /// Price; absent if unknown, which is not the same as free.
     pub price: Option<Price>,

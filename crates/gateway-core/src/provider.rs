@@ -73,7 +73,7 @@ pub trait Provider: Send + Sync {
 /// A request to a provider. Cheap to clone, so that it can be retried.
 #[derive(Clone, Debug)]
 pub struct ProviderRequest {
-    /// Model to call.
+    /// The model to call, and its provider.
     pub target: Target,
     /// Body of the request.
     pub payload: Payload,

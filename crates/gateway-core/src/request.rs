@@ -12,7 +12,7 @@ pub struct ChatRequest {
     pub messages: Vec<Message>,
     /// The tools the model may call, in the caller's order.
     pub tools: Vec<ToolSpec>,
-    /// Tool choice.
+    /// The choice of tools; the model decides if absent.
     pub tool_choice: Option<ToolChoice>,
     /// Whether it may call several at once.
     pub parallel_tool_calls: Option<bool>,
@@ -41,7 +41,7 @@ pub struct Options {
     pub top_p: Option<Number>,
     /// Sampling from the k likeliest.
     pub top_k: Option<u64>,
-    /// Number of choices.
+    /// The number of choices; one if absent.
     pub n: Option<u32>,
     /// Texts that end the answer.
     pub stop: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Options {
     pub top_logprobs: Option<u32>,
     /// The shape of the answer.
     pub response_format: Option<ResponseFormat>,
-    /// Reasoning options.
+    /// The reasoning effort or budget.
     pub reasoning: Option<ReasoningOptions>,
     /// Verbosity: `low`, `medium`, `high`.
     pub verbosity: Option<String>,
@@ -72,9 +72,9 @@ pub struct Options {
 /// The shape of the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResponseFormat {
-    /// Unconstrained text.
+    /// Text without constraints.
     Text,
-    /// Any JSON object.
+    /// Any JSON object, without a schema.
     JsonObject,
     /// JSON that fits a schema.
     JsonSchema {
@@ -82,7 +82,7 @@ pub enum ResponseFormat {
         name: String,
         /// Description of the schema.
         description: Option<String>,
-        /// The JSON schema.
+        /// The schema of the output.
         schema: Option<Json>,
         /// The answer must fit exactly.
         strict: Option<bool>,

@@ -39,7 +39,7 @@ pub struct Route {
     pub provider: Arc<str>,
     /// The model to ask it for.
     pub target: Target,
-    /// Rule that matched.
+    /// The routing rule that matched.
     pub rule: Rule,
     /// The chain to ask instead of the provider, if several targets answer for the name.
     pub chain: Option<Arc<str>>,

@@ -45,18 +45,15 @@ impl Default for ToolLoopLimits {
     }
 }
 
-/// A provider layer that runs tools of the gateway for the model.
+/// A provider layer that runs gateway tools for the model.
 ///
-/// A tool is run if it is known here and the request shows it to the model: because the caller
-/// described it (the caller's schema is what the model sees) or because it is
-/// [offered](Self::with_offered_tools). What is described under the name of a tool without a parameter for
-/// each argument that it needs is another, of the caller's own. A turn that asks for any other tool is the answer, with all its
-/// calls: only the caller can go on. The events of an answer are those of one: one start, one end,
-/// calls numbered from 0, the usage of all rounds together.
+/// A tool runs here if it is registered and the request shows it to the model: because the caller
+/// defined it (the caller's schema is what the model sees) or because it is
+/// [offered](Self::with_offered_tools). A definition that lacks a parameter for a required argument is a different tool of the caller's. A turn that calls any other tool is the response, with all its calls: only the caller can continue. The events of a response are those of one round: one start, one end, calls numbered from 0, the usage of all rounds together.
 ///
-/// What was said is told in [`Chunk::completed_messages`](crate::Chunk::completed_messages); of a request for which
-/// no tool is run, only if the call asks to [look](Inspection::Full) at it. Of several answers to one
-/// request, none is given tools, for each would go its own way.
+/// The completed messages are in [`Chunk::completed_messages`](crate::Chunk::completed_messages);
+/// for a request that runs no tool, only with [full inspection](Inspection::Full). A request for
+/// several choices gets no tools, because each choice would need a loop of its own.
 ///
 /// # Cancellation
 ///

@@ -15,18 +15,18 @@ pub struct Usage {
     pub cache_write: u64,
     /// Written to the prompt cache, for an hour.
     pub cache_write_1h: u64,
-    /// Audio input tokens.
+    /// Input tokens of audio.
     pub audio_input: u64,
     /// Written, and neither thinking nor sound.
     pub output: u64,
-    /// Reasoning tokens.
+    /// Output tokens of reasoning.
     pub reasoning: u64,
-    /// Audio output tokens.
+    /// Output tokens of audio.
     pub audio_output: u64,
     /// The provider's own total, where it differs from the sum of the classes.
     pub stated_total: Option<u64>,
-    /// One of the provider's counts could not be: it was no number of tokens, or larger than the sum
-    /// of which it is a part.
+    /// Whether one of the provider's counts was implausible: not a number of tokens, or larger than
+    /// the sum of which it is a part.
     #[serde(skip)]
     pub is_odd: bool,
 }

@@ -1,4 +1,4 @@
-//! `Anthropic`: speaks Messages.
+//! `Anthropic`, with the Messages API.
 
 use crate::{Credential, Descriptor, compatible};
 use gateway_core::Dialect;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
-    /// The models.
+    /// The models of the catalogue.
     #[serde(default)]
     pub models: Vec<Entry>,
     /// Other names, and what they stand for.
@@ -28,9 +28,9 @@ pub struct Entry {
     pub upstream: Option<String>,
     /// The dialect in which its provider serves it, if not the usual one: `responses`.
     pub api: Option<String>,
-    /// How many tokens it can read and write in all.
+    /// Context window, in tokens of input and output together.
     pub context_window: Option<u64>,
-    /// How many tokens it can write.
+    /// Maximum output, in tokens.
     pub max_output: Option<u64>,
     /// Whether it calls tools.
     pub tools: Option<bool>,
@@ -38,13 +38,13 @@ pub struct Entry {
     pub vision: Option<bool>,
     /// Whether it keeps to a JSON schema.
     pub json_schema: Option<bool>,
-    /// How it is asked to think: `never`, `budget`, `effort`, `adaptive`.
+    /// The way in which reasoning is requested: `never`, `budget`, `effort`, `adaptive`.
     pub reasoning: Option<String>,
     /// Whether it takes `temperature` and `top_p`.
     pub sampling: Option<bool>,
     /// Whether it turns text into vectors instead of answering.
     pub embeddings: Option<bool>,
-    /// What it costs.
+    /// The price by token class.
     pub price: Option<Prices>,
 }
 
@@ -52,9 +52,9 @@ pub struct Entry {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
-    /// Tokens read.
+    /// Price of input tokens.
     pub input: String,
-    /// Tokens written.
+    /// Price of output tokens.
     pub output: String,
     /// Tokens read from the prompt cache; as `input` if absent.
     pub cache_read: Option<String>,

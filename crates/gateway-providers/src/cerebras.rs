@@ -1,4 +1,4 @@
-//! `Cerebras`: OpenAI-compatible.
+//! `Cerebras`, with an OpenAI-compatible API.
 
 use crate::{Credential, Descriptor, compatible};
 use gateway_wire::chat::Quirks;

@@ -82,7 +82,7 @@ pub(crate) fn chat(settings: &Settings, quirks: Quirks) -> Result<Api> {
     fixed(settings, "/chat/completions", ChatOutbound { quirks })
 }
 
-/// Responses under `base_url`.
+/// Returns the Responses API under `base_url`.
 pub(crate) fn responses(settings: &Settings) -> Result<Api> {
     fixed(settings, "/responses", ResponsesOutbound)
 }

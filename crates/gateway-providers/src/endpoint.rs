@@ -1,4 +1,4 @@
-//! Where a provider is asked.
+//! The address of a provider's API.
 
 use gateway_core::{GatewayError, Result};
 use gateway_net::client::{HttpClient, RequestTemplate};
@@ -14,7 +14,7 @@ pub(crate) type UriBuilder = Box<dyn Fn(&str, bool) -> Result<Uri> + Send + Sync
 /// An address that requests are posted to, and what is the same in each of them.
 pub(crate) struct Endpoint {
     address: Address,
-    /// What is sent with every request besides the body's type.
+    /// The headers sent with every request, apart from the content type.
     headers: HeaderMap,
     client: Option<HttpClient>,
     template: Option<RequestTemplate>,
@@ -26,7 +26,7 @@ enum Address {
 }
 
 impl Endpoint {
-    /// One address for all requests.
+    /// Creates an endpoint with one address for all requests.
     pub(crate) fn fixed(uri: Uri) -> Self {
         Self::new(Address::Fixed(uri))
     }

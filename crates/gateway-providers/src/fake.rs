@@ -94,7 +94,7 @@ impl Fake {
     }
 }
 
-/// One chunk a step.
+/// Returns the steps as a stream of chunks, one a step.
 fn chunks(steps: Vec<Step>) -> ChunkStream {
     Box::pin(stream::try_unfold(steps.into_iter(), |mut steps| async move {
         let events = next(&mut steps).await?;

@@ -1,4 +1,4 @@
-//! `Fireworks`: OpenAI-compatible.
+//! `Fireworks`, with an OpenAI-compatible API.
 
 use crate::{Credential, Descriptor, compatible};
 use gateway_wire::chat::Quirks;

@@ -22,19 +22,19 @@ use uuid::Uuid;
 
 /// A provider behind HTTP.
 pub struct HttpProvider {
-    /// Its id.
+    /// The provider's id.
     pub(crate) id: Arc<str>,
     /// The dialects it speaks, its usual one first.
     pub(crate) apis: Vec<Api>,
-    /// What it does besides answering.
+    /// The token counting and embedding services.
     pub(crate) services: Services,
     /// The connections it is reached over.
     pub(crate) client: HttpClient,
 }
 
-/// One dialect of a provider, and where it is served.
+/// One API of a provider: dialect and address.
 pub(crate) struct Api {
-    /// The dialect.
+    /// The dialect of the API.
     pub(crate) upstream: Box<dyn OutboundDialect>,
     /// The address to post a request to.
     pub(crate) endpoint: Endpoint,
@@ -109,11 +109,11 @@ struct Prepared<'a> {
 }
 
 impl HttpProvider {
-    /// Puts a call into the words of one of the provider's dialects.
+    /// Encodes a call for one of the provider's APIs.
     ///
     /// # Errors
     ///
-    /// If it cannot be said there; nobody has been asked then.
+    /// If no API of the provider can express it; nothing was sent then.
     fn prepare(&self, call: ProviderRequest) -> Result<Prepared<'_>> {
         let original = |dialect| call.original(dialect).is_some();
         let api = self.api(&call.target, original).ok_or_else(no_dialect_configured)?;
@@ -152,7 +152,7 @@ impl HttpProvider {
         Ok(ProviderResponse { meta, chunks })
     }
 
-    /// Who was asked, once.
+    /// Returns the metadata of a single attempt at this provider.
     pub(crate) fn meta(&self, model: &Arc<str>) -> ResponseMeta {
         ResponseMeta {
             provider: Arc::clone(&self.id),
@@ -297,7 +297,8 @@ async fn whole(body: ResponseBody) -> Result<Bytes> {
     })
 }
 
-/// Where a stream was asked for, the bytes of a whole answer are of no use: only what it says is.
+/// Decodes a complete response to a streaming request; its original bytes are dropped, because they
+/// are not a stream.
 fn read_whole(
     api: &Api,
     mut call: ProviderRequest,

@@ -23,7 +23,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
 /// A service that conversations are sent through, on their way to local models.
 #[derive(Clone)]
 pub struct Through {
-    /// Where it is, without a trailing slash.
+    /// The base URL, without a trailing slash.
     pub base_url: String,
     /// It, as far as its health is concerned.
     pub service: Arc<dyn ContextService>,
@@ -67,8 +67,8 @@ impl ProviderLayer for Detour {
     }
 }
 
-/// Whether a failure of this kind says that nobody made an answer: there was no connection, or no
-/// such path. Anything else may be the word of the service behind.
+/// Whether a failure of this kind means that no response was generated: no connection, or an
+/// unknown path. Any other may come from the service behind.
 fn did_nothing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::UpstreamUnreachable | ErrorKind::NotFound)
 }

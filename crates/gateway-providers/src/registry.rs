@@ -1,4 +1,4 @@
-//! How providers are known by name, and made from settings.
+//! Built-in providers by name, and the construction of providers from settings.
 
 use crate::{ALL, Through};
 use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
@@ -9,53 +9,53 @@ use std::sync::Arc;
 /// A provider that is known by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Descriptor {
-    /// Its id.
+    /// The provider's id.
     pub id: &'static str,
     /// Other names for it.
     pub aliases: &'static [&'static str],
-    /// What names of its models may begin with, before `/` or `:`; its id always may.
+    /// The prefixes of its model names, before `/` or `:`; its id is always one.
     pub prefixes: &'static [&'static str],
-    /// How names of its models begin.
+    /// The beginnings of its model names.
     pub families: &'static [&'static str],
-    /// Where it is, unless configured otherwise.
+    /// The default base URL.
     pub base_url: &'static str,
     /// Whether it needs a credential.
     pub credential: Credential,
     /// If its models want their own thinking back with the results of tools: the dialects whose
     /// callers carry it themselves. See [`Recall`](gateway_core::ReasoningReplay).
     pub thinking: Option<&'static [Dialect]>,
-    /// Makes it.
+    /// The constructor of the provider.
     pub build: fn(Settings) -> Result<Arc<dyn Provider>>,
 }
 
 /// Whether a provider needs a credential.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Credential {
-    /// It serves nobody without one.
+    /// Requests fail without a credential.
     Required,
     /// It may be set up to want one.
     Optional,
 }
 
-/// How a credential is sent.
+/// The way in which a credential is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Auth {
-    /// `Authorization: Bearer`.
+    /// As `Authorization: Bearer`.
     Bearer,
     /// In a header of this name.
     Header(&'static str),
 }
 
-/// What a provider is made from.
+/// The settings of a provider.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Its id.
+    /// The provider's id.
     pub id: String,
-    /// Where it is, without a trailing slash: `https://api.openai.com/v1`.
+    /// The base URL, without a trailing slash: `https://api.openai.com/v1`.
     pub base_url: String,
-    /// Its credential.
+    /// The credential, if one is configured.
     pub api_key: Option<SecretString>,
-    /// How the credential is sent, if not in the provider's usual way.
+    /// The way in which the credential is sent; the provider's default if absent.
     pub auth: Option<Auth>,
     /// Headers sent with every request.
     pub headers: Vec<(String, String)>,
@@ -72,19 +72,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Nothing set.
+    /// Creates empty settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the credential.
+    /// Sets the credential to `key`.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(SecretString::from(key.into()));
         self
     }
 
-    /// Sets the address.
+    /// Sets the base URL to `url`.
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();

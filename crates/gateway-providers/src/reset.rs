@@ -1,11 +1,11 @@
-//! When upstreams say that a limit has room again, if they do not say when to come back.
+//! Reset times of upstream rate limits, for responses without `retry-after`.
 //!
-//! OpenAI and those like it tell it as durations: `x-ratelimit-reset-requests: 6m0s`. Anthropic
-//! tells it as times: `anthropic-ratelimit-requests-reset: 2026-11-23T10:00:30Z`.
+//! OpenAI and compatible APIs send durations: `x-ratelimit-reset-requests: 6m0s`. Anthropic sends
+//! times: `anthropic-ratelimit-requests-reset: 2026-11-23T10:00:30Z`.
 
 use http::HeaderMap;
 
-/// The limits that are told of, as OpenAI and as Anthropic name them.
+/// The names of the limits, for OpenAI and for Anthropic.
 const DURATIONS: [(&str, &str); 3] = [
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),

@@ -36,7 +36,7 @@ pub(crate) fn chunks(
 /// The largest event: pictures come in events of several megabytes.
 const MAX_EVENT_BYTES: usize = 16 << 20;
 
-/// The connection broke.
+/// Returns the error for a broken connection.
 pub(crate) fn cut(because: impl Into<BoxError>) -> GatewayError {
     GatewayError::new(
         ErrorKind::UpstreamCut,
@@ -49,17 +49,17 @@ struct ResponseStream {
     body: ResponseBody,
     splitter: EventSplitter,
     reader: Box<dyn StreamReader>,
-    /// How long what may still follow is waited for, once the model has finished.
+    /// The timer for trailing events after the model has finished.
     patience: Option<Pin<Box<Sleep>>>,
     state: State,
 }
 
 enum State {
-    /// More may come.
+    /// The stream is open.
     Open,
     /// An error is next, after what came before it.
     Failing(GatewayError),
-    /// Nothing more comes.
+    /// The stream has ended.
     Ended,
 }
 

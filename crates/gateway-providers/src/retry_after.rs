@@ -1,14 +1,14 @@
-//! When upstreams say to try again.
+//! The `retry-after` of upstream responses.
 
 use crate::reset;
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 
-/// What `headers` say of when to try again, whatever the spelling; at most ten minutes.
+/// Returns the retry delay in `headers`, in any spelling; at most ten minutes.
 ///
-/// `retry-after-ms` (OpenAI, Azure) is more precise than `retry-after` and wins. Seconds may have a
-/// fraction. A date needs a clock to mean anything: the reply's own `date` header serves, so that
-/// clocks that differ do no harm.
+/// `retry-after-ms` (OpenAI, Azure) is more precise than `retry-after` and has precedence. Seconds
+/// may have a fraction. A date is relative to the reply's own `date` header, so that clock
+/// differences do no harm.
 pub fn of(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let millis = text("retry-after-ms").and_then(|it| it.parse().ok()).map(|ms: f64| ms / 1000.0);
@@ -17,8 +17,8 @@ pub fn of(headers: &HeaderMap) -> Option<Duration> {
     bounded(millis.or_else(seconds).or_else(date)?)
 }
 
-/// The same of a reply with this status. A refusal for the rate of requests may tell, instead, when
-/// the limit has room again: see [`reset`].
+/// Returns the retry delay of a reply with this status. A rate-limited reply may carry, instead,
+/// the reset time of the limit: see [`reset`].
 pub(crate) fn of_reply(headers: &HeaderMap, status: StatusCode) -> Option<Duration> {
     let is_limit = status == StatusCode::TOO_MANY_REQUESTS;
     of(headers).or_else(|| bounded(is_limit.then(|| reset::of(headers)).flatten()?))

@@ -1,4 +1,4 @@
-//! What a provider does besides answering: it counts tokens, it turns texts into vectors.
+//! The services of a provider besides responses: token counting and embeddings.
 
 use crate::{
     HttpProvider,
@@ -11,16 +11,16 @@ use gateway_core::{
 };
 use gateway_wire::{EncodedRequest, TokenCounter, embeddings::EmbeddingDialect};
 
-/// What a provider does besides answering.
+/// The services of a provider besides responses.
 #[derive(Default)]
 pub(crate) struct Services {
-    /// Counts tokens.
+    /// The token counting service.
     pub(crate) counter: Option<Counter>,
     /// Turns texts into vectors.
     pub(crate) embedder: Option<Embeddings>,
 }
 
-/// Where and how tokens are counted.
+/// The endpoint and dialect of token counting.
 pub(crate) struct Counter {
     pub(crate) endpoint: Endpoint,
     /// Callers of this dialect have their headers passed on.
@@ -28,7 +28,7 @@ pub(crate) struct Counter {
     pub(crate) wire: Box<dyn TokenCounter>,
 }
 
-/// Where and how texts become vectors.
+/// The endpoint and dialect of embeddings.
 pub(crate) struct Embeddings {
     pub(crate) endpoint: Endpoint,
     pub(crate) wire: Box<dyn EmbeddingDialect>,
@@ -44,8 +44,8 @@ impl Services {
 }
 
 impl Counter {
-    /// How many tokens `call` would have its model read. `None` if the service is not there, as at
-    /// servers that speak a dialect without the whole of its API.
+    /// Returns the input tokens of `call` for its model. `None` if the service does not exist, as
+    /// on servers that implement a part of the dialect's API.
     pub(crate) async fn count(
         &self,
         provider: &HttpProvider,

@@ -1,4 +1,4 @@
-//! `Together`: OpenAI-compatible.
+//! `Together`, with an OpenAI-compatible API.
 
 use crate::{Credential, Descriptor, compatible};
 use gateway_wire::chat::Quirks;

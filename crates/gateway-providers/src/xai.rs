@@ -1,4 +1,4 @@
-//! `xAI`: OpenAI-compatible.
+//! `xAI`, with an OpenAI-compatible API.
 
 use crate::{Credential, Descriptor, compatible};
 use gateway_wire::chat::Quirks;

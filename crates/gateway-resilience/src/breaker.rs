@@ -72,7 +72,7 @@ pub enum BreakerState {
     HalfOpen {
         /// Whether a probe is in progress.
         probing: bool,
-        /// Consecutive successful probes.
+        /// The consecutive successful probes.
         successes: u32,
     },
 }

@@ -211,7 +211,7 @@ pub(crate) struct CircuitPermit {
 }
 
 impl CircuitPermit {
-    /// Records a success.
+    /// Records a successful call.
     pub(crate) fn succeeded(mut self) {
         self.end = Some(CallVerdict::SUCCESS);
     }

@@ -21,7 +21,7 @@ use std::{
 };
 use tokio::time::{self, Instant};
 
-/// The retry policy.
+/// The number of attempts, the backoff and the retry budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// Maximum number of upstream calls of a request; 1 disables retries. Default: 3.

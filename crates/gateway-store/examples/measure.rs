@@ -1,10 +1,10 @@
-//! What state costs: appends, reads, and sessions that lie idle.
+//! A measurement of state costs: appends, reads, and idle sessions.
 //!
 //! ```text
 //! cargo run --release -p gateway-store --example measure -- redis://127.0.0.1:6379
 //! ```
 //!
-//! Redis is measured if it is said where one is; what this leaves in it ends within a minute.
+//! Redis is measured if its URL is given; the data left in it expires within a minute.
 
 #![expect(
     clippy::indexing_slicing,
@@ -28,10 +28,10 @@ use std::{
 };
 use tokio::{task::JoinSet, time::Instant};
 
-/// How long appends are made.
+/// The duration of the append measurement.
 const SPAN: Duration = Duration::from_secs(5);
 
-/// How many sessions lie idle.
+/// The number of idle sessions.
 const IDLE: usize = 20_000;
 
 fn main() {
@@ -120,7 +120,7 @@ async fn appends(stores: &Arc<Stores>, clients: usize) -> Vec<Duration> {
     writers.join_all().await.concat()
 }
 
-/// How long it takes to read a session.
+/// Returns the time to read a session.
 async fn reads(stores: &Stores, messages: u32) -> Duration {
     const TIMES: u32 = 2_000;
     let id = format!("read-{messages}");
@@ -136,7 +136,7 @@ async fn reads(stores: &Stores, messages: u32) -> Duration {
     began.elapsed() / TIMES
 }
 
-/// How much memory of this process an idle session takes.
+/// Returns the memory of an idle session in this process, in bytes.
 async fn idle(stores: &Arc<Stores>) -> u64 {
     let before = resident();
     let mut writers = JoinSet::new();

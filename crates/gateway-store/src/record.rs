@@ -69,7 +69,7 @@ pub(crate) fn split(line: &str) -> Option<(u64, u64, &str)> {
     Some((version, at, fields.next()?))
 }
 
-/// Decodes a record.
+/// Decodes the record at `position`.
 pub(crate) fn decode(position: u64, line: &[u8]) -> Result<Entry, StoreError> {
     let text = std::str::from_utf8(line)
         .map_err(|_| StoreError::corrupt("session", format!("message {position} is not text")))?;

@@ -11,7 +11,7 @@ use tokio::{task::JoinSet, time::Instant};
 ///
 /// Dropping it stops its background work; [`close`](Self::close) also waits until all is safe.
 pub struct Stores {
-    /// Store of sessions.
+    /// The store of sessions.
     pub sessions: Arc<dyn SessionStore>,
     /// Answers that can be asked for later.
     pub responses: Arc<dyn ResponseStore>,
@@ -21,9 +21,9 @@ pub struct Stores {
     pub side: Arc<dyn ReasoningStore>,
     /// Requests that were already made.
     pub idempotency: Arc<dyn Idempotency>,
-    /// What was used.
+    /// The usage ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// What may be used.
+    /// The quota store.
     pub quotas: Arc<dyn Quotas>,
     /// Keys that are given to clients.
     pub client_keys: Arc<dyn ClientKeys>,

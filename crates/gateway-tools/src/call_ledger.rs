@@ -13,10 +13,10 @@ const KEPT: Duration = Duration::from_hours(24);
 
 /// The ledger of tool calls that must not run twice.
 ///
-/// A call is written down before it is made and stays so until its result is. A gateway that dies
-/// in between, or a service that does not answer in time, leaves a call of which nobody knows
-/// whether it was done: it is not made again. A store that fails stops no tool; then services are
-/// left to recognise the call by its key.
+/// A call is recorded before it runs and stays recorded until its result is. After a crash in
+/// between, or a timeout of the service, it is unknown whether the call ran: it is not repeated. A
+/// failing store stops no tool; then services can still recognize a repetition by its idempotency
+/// key.
 #[derive(Clone)]
 pub(crate) struct CallLedger(pub(crate) Arc<dyn Idempotency>);
 

@@ -1,7 +1,7 @@
 //! The HTTP client for services of the platform.
 //!
-//! It follows no redirect, obeys no proxy variable, repeats nothing and undoes no compression: each
-//! of these would do something that nobody asked for, somewhere nobody chose.
+//! It follows no redirects, uses no proxy variables, retries nothing and decompresses nothing: none
+//! of these was asked for by the caller.
 
 use bytes::{Bytes, BytesMut};
 use gateway_core::{ToolContext, ToolError, ToolErrorCode};
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 pub struct ClientSettings {
     /// Connect timeout, TLS included. Default: see [`Default`].
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept: less than the five seconds after which uvicorn, which
-    /// services run on, closes it, as what is sent at that moment is lost.
+    /// Idle timeout of a connection: less than the five seconds of uvicorn, on which the services
+    /// run, as a request sent to a closing connection is lost.
     pub idle_timeout: Duration,
     /// Certificate authorities to trust besides the public ones, in DER.
     pub extra_roots: Vec<Vec<u8>>,

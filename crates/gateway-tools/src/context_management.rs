@@ -103,8 +103,8 @@ impl ContextManagementClient {
         }
     }
 
-    /// What is known of its health, unless it is this caller who has to ask. Others go by what was
-    /// last heard while one asks.
+    /// Returns the last known health, unless this caller is to check it. Others use the last result
+    /// while one checks.
     fn known(&self) -> Option<bool> {
         let mut health = sync::lock(&self.health);
         let last = health.as_mut()?;
@@ -207,8 +207,7 @@ impl ProcessReply {
     }
 }
 
-/// The pieces in their order. Of those that were left as they are, what two of them share is told
-/// once.
+/// Returns the chunks joined in their order; the overlap of two unchanged neighbors appears once.
 fn joined(mut chunks: Vec<TextChunk>) -> String {
     chunks.sort_by_key(|chunk| chunk.sequence);
     let (mut text, mut told) = (String::new(), 0);

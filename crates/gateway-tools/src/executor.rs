@@ -146,8 +146,8 @@ impl ToolExecutor {
         self.registry.load().get(name).cloned()
     }
 
-    /// Calls the tool, unless its service is known to fail. `full` tells that it has all its time:
-    /// only then does a lack of it prove anything.
+    /// Calls the tool, unless the circuit breaker of its service is open. `full` means that the
+    /// call has its full timeout: only then does a timeout count as a failure.
     async fn guarded(
         &self,
         tool: &RegisteredTool,

@@ -1,12 +1,10 @@
 //! Tools that the gateway runs: registry, executor, and the clients of platform services.
 //!
 //! ```text
-//!   Conversation --(gateway_core::Tools)--> Executor --(gateway_core::Tool)--> ProxyTool --> service
+//! ToolLoop --(gateway_core::Tools)--> ToolExecutor --(gateway_core::Tool)--> ProxyTool --> service
 //! ```
 //!
-//! [`build`] makes the [`ToolRegistry`] of all tools that are built in or configured; an [`ToolExecutor`]
-//! runs them within their schema, their time, their size and the health of their service. A
-//! [`ProxyTool`] is a [`ToolRow`] of data: who is asked, where, and how it is told the arguments.
+//! [`build`] makes the [`ToolRegistry`] of all built-in and configured tools; a [`ToolExecutor`] runs them within their schema, timeout, size limit and circuit breaker. A [`ProxyTool`] is described by a [`ToolRow`]: service, path, and the mapping of arguments.
 
 mod arguments;
 mod builtin;

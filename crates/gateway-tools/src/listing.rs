@@ -11,8 +11,8 @@ const OFTEN: Duration = Duration::from_mins(1);
 /// Refresh interval of a server that does not answer.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Asks `server` for its tools, again and again, and puts what it tells into `registry`. Tools of a
-/// server that does not answer stay: whoever calls them is told.
+/// Polls the tool list of `server` and updates `registry`. Tools of an unreachable server remain
+/// registered: their calls fail with an error.
 pub(crate) async fn keep(server: McpServer, registry: Arc<ArcSwap<ToolRegistry>>) {
     let service = server.service();
     let mut was_there = true;

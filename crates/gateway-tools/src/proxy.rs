@@ -29,12 +29,11 @@ pub struct ProxyTool {
 }
 
 impl ProxyTool {
-    /// The tool of `row`, which `base_url` serves.
+    /// Creates the tool of `row`, served by `base_url`.
     ///
     /// # Errors
     ///
-    /// If the address is none, or the schema cannot be read or does not know an argument that the
-    /// row speaks of.
+    /// If the URL is invalid, or the schema is invalid or lacks an argument that the row names.
     pub fn new(row: ToolRow, base_url: &str, client: ServiceClient) -> Result<Self, String> {
         check_address(base_url).map_err(|why| format!("'{}': {why}", row.service))?;
         let schema = ArgumentSchema::parse(&row.schema.to_string())

@@ -15,7 +15,8 @@ pub struct ToolPolicy {
     pub service: Option<String>,
     /// The largest result that is taken.
     pub max_bytes: usize,
-    /// Anybody may have a tool like it: one that a request describes in other words is another.
+    /// Whether callers often have a tool of this name: a definition with another description is a
+    /// different tool, of the caller's own.
     pub common: bool,
 }
 
@@ -88,8 +89,8 @@ impl ToolRegistry {
         self.by_name.contains_key(name)
     }
 
-    /// The same, but of `service` nothing but `tools`. Those whose names are taken, or cannot be
-    /// read, are left out, and told.
+    /// Returns a copy in which the tools of `service` are replaced by `tools`. Those with a taken
+    /// name or an invalid schema are skipped and logged.
     pub(crate) fn with_service(
         &self,
         service: &str,

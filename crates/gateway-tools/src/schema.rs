@@ -1,8 +1,8 @@
 //! The subset of JSON Schema that tool arguments need.
 //!
-//! Known: `type`, `enum`, `const`, ranges of numbers, lengths, `items`, `properties`, `required`,
-//! `additionalProperties`, `anyOf`, `oneOf`, `allOf`. What is not known asserts nothing: a tool may
-//! be called with too much, never refused for a word that nobody here understands.
+//! Supported: `type`, `enum`, `const`, ranges of numbers, lengths, `items`, `properties`,
+//! `required`, `additionalProperties`, `anyOf`, `oneOf`, `allOf`. Unsupported keywords are ignored:
+//! a call is never rejected because of one.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt};
 pub enum ArgumentSchema {
     /// Accepts anything (`true`) or nothing (`false`).
     Always(bool),
-    /// Constrains the value.
+    /// A schema with constraints.
     ObjectSchema(Box<ObjectSchema>),
 }
 

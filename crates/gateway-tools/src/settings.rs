@@ -89,7 +89,7 @@ pub struct ToolSettings {
     /// Position of arguments in the payload, if not their own name: `book = "source.book"`.
     #[serde(default)]
     pub places: BTreeMap<String, String>,
-    /// Timeout in seconds.
+    /// Timeout of a call, in seconds.
     #[serde(default = "thirty")]
     pub timeout_seconds: u64,
     /// Doing it twice does no harm. Said of nothing but `GET` unless it is said here.
@@ -122,11 +122,11 @@ const fn one_mebibyte() -> usize {
 }
 
 impl ToolSettings {
-    /// The tool as a row.
+    /// Returns the tool as a row.
     ///
     /// # Errors
     ///
-    /// If the method or a path is none that a tool can have.
+    /// If the method or a path is invalid.
     pub fn row(&self) -> Result<ToolRow, String> {
         let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         let method = known.into_iter().find(|method| method.as_str() == self.method);

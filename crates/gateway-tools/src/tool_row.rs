@@ -73,11 +73,11 @@ impl ToolRow {
 }
 
 impl ToolEndpoint {
-    /// An endpoint at `path` that calls arguments by their own names.
+    /// Creates an endpoint at `path`, with arguments under their own names.
     ///
     /// # Errors
     ///
-    /// If the path is none.
+    /// If the path is invalid.
     pub fn new(path: &str) -> Result<Self, String> {
         Ok(Self { path: PathTemplate::parse(path)?, places: BTreeMap::new() })
     }

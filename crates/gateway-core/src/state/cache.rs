@@ -15,6 +15,6 @@ pub trait Cache: Send + Sync {
     /// Remembers `value` for `ttl`. What is larger than the cache takes is not remembered.
     async fn put(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreError>;
 
-    /// Removes a value.
+    /// Removes the value under `key`.
     async fn delete(&self, key: &Key) -> Result<(), StoreError>;
 }

@@ -29,15 +29,15 @@ pub trait ClientKeys: Send + Sync {
 pub struct ClientKey {
     /// Its name, which is no secret.
     pub id: String,
-    /// What it hashes to.
+    /// The SHA-256 of the key.
     pub hash: KeyHash,
-    /// How it begins, for people to know it by.
+    /// The first characters of the key, for display.
     pub hint: String,
-    /// When it was made, in milliseconds since 1970.
+    /// The creation time, in milliseconds since 1970.
     pub created: u64,
-    /// When it ends.
+    /// The expiry, in milliseconds since 1970; `None` for never.
     pub expires: Option<u64>,
-    /// Whose it is and what it may do, as JSON: the business of whoever reads it.
+    /// The owner and the permissions as JSON, opaque to the store.
     pub grant: String,
 }
 
@@ -49,7 +49,7 @@ pub struct ClientKey {
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
-    /// A hash.
+    /// Creates a hash from its bytes.
     pub const fn new(hash: [u8; 32]) -> Self {
         Self(hash)
     }
@@ -82,7 +82,7 @@ impl fmt::Display for KeyHash {
 }
 
 impl fmt::Debug for KeyHash {
-    /// The beginning is enough to tell two keys apart.
+    /// Writes only the first digits, which suffice to distinguish keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
     }

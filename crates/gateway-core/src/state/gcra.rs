@@ -26,7 +26,7 @@ pub struct Rate {
 /// The units of a limit that were taken and have not grown back.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Debt {
-    /// Whole units.
+    /// The whole units available.
     pub units: u64,
     /// The fraction of another, in 60-millionths.
     pub part: u64,

@@ -28,7 +28,7 @@ impl Tenant {
         (!name.is_empty()).then_some(Self(name))
     }
 
-    /// Returns the name.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -21,7 +21,7 @@ pub struct SharedLimits {
 /// The sum that was spent of a budget.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SpentBudget {
-    /// The sum.
+    /// The amount spent in the term, in nano-dollars.
     pub spent: NanoDollars,
     /// The moment from which on it is forgotten, in microseconds.
     pub until_us: u64,
@@ -58,7 +58,7 @@ impl SharedLimits {
         NanoDollars(held.map(|budget| budget.held).fold(0, u64::saturating_add))
     }
 
-    /// See [`Quotas::exchange`](super::Quotas::exchange).
+    /// Applies one exchange: see [`Quotas::exchange`](super::Quotas::exchange).
     pub fn exchange(&mut self, now_us: u64, request: &LeaseRequest) -> LeaseReply {
         self.bury(now_us);
         self.apply(now_us, request);

@@ -29,15 +29,15 @@ pub trait Ledger: Send + Sync {
     async fn close_orphans(&self, before: u64, outcome: &str) -> Result<u64, StoreError>;
 }
 
-/// What is written together.
+/// Usage records that are written together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Its name.
+    /// The batch's id, by which a repetition is recognized.
     pub id: String,
     /// Requests that were let in and have not ended.
     pub opened: Vec<Admitted>,
-    /// Requests that were opened in an earlier batch, and how they ended. One that somebody else
-    /// has closed meanwhile is not counted again.
+    /// Requests that were opened in an earlier batch, with their results. One that was closed
+    /// elsewhere in the meantime is not counted again.
     pub closed: Vec<(Admitted, Closed)>,
     /// Sums over requests that were never opened here: they began and ended since the last batch.
     pub sums: Vec<Totals>,
@@ -48,9 +48,9 @@ pub struct Batch {
 pub struct Admitted {
     /// The gateway's own name for it.
     pub id: String,
-    /// When it was let in, in milliseconds since 1970.
+    /// The admission time, in milliseconds since 1970.
     pub at: u64,
-    /// Whose it is.
+    /// The client's name.
     pub client: String,
     /// The model it asked for.
     pub model: String,
@@ -58,14 +58,14 @@ pub struct Admitted {
     pub provider: String,
 }
 
-/// How a request ended.
+/// The result of a request.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Closed {
-    /// One word of a closed set: `ok`, `client_cancelled` ...
+    /// One value of a closed set: `ok`, `client_cancelled` ...
     pub outcome: String,
-    /// What it used.
+    /// The tokens used.
     pub usage: Usage,
-    /// What that cost, if it is known.
+    /// The cost of the usage; `None` if no price is known.
     pub cost: Option<NanoDollars>,
     /// The usage is our estimate, not the provider's word.
     pub estimated: bool,
@@ -76,19 +76,19 @@ pub struct Closed {
 pub struct Totals {
     /// The day, counted from 1970-01-01, UTC.
     pub day: u64,
-    /// Whose.
+    /// The client's name.
     pub client: String,
-    /// The model.
+    /// The model's name.
     pub model: String,
-    /// The provider.
+    /// The provider's name.
     pub provider: String,
-    /// How they ended.
+    /// The common outcome of the requests.
     pub outcome: String,
-    /// How many.
+    /// The number of requests.
     pub requests: u64,
-    /// What they used.
+    /// The tokens used, summed.
     pub usage: Usage,
-    /// What that cost, as far as it is known.
+    /// The cost, summed over the requests with a known price.
     pub cost: NanoDollars,
     /// Of how many it is not known, although they used something.
     #[serde(default)]

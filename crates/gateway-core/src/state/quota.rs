@@ -36,16 +36,16 @@ pub trait Quotas: Send + Sync {
 /// The reports and needs of one holder, for the limits of one key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LeaseRequest {
-    /// The replica.
+    /// The id of the replica.
     pub holder: Arc<str>,
     /// The time after which a holder that has not called again counts as dead: its slots are free,
     /// and the money it had set aside counts as spent.
     pub lease: Duration,
     /// Limits by rate: requests, tokens.
     pub rates: Vec<RateLease>,
-    /// Concurrency limits.
+    /// Leases of concurrency limits.
     pub slots: Vec<SlotLease>,
-    /// Budgets.
+    /// Leases of budgets.
     pub budgets: Vec<BudgetLease>,
 }
 
@@ -54,7 +54,7 @@ pub struct LeaseRequest {
 pub struct RateLease {
     /// The limit: `requests`, `tokens`.
     pub name: Arc<str>,
-    /// The rate.
+    /// The rate and the burst.
     pub rate: Rate,
     /// The units that were used beyond those taken (positive) or are returned (negative).
     pub settle: i64,
@@ -67,7 +67,7 @@ pub struct RateLease {
 /// The report and the need of a concurrency limit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SlotLease {
-    /// The limit.
+    /// The name of the limit.
     pub name: Arc<str>,
     /// The number of slots.
     pub limit: u64,
@@ -105,27 +105,27 @@ pub struct BudgetLease {
 pub struct LeaseReply {
     /// The limit that had no room for what was needed: then nothing was taken.
     pub refused: Option<Refusal>,
-    /// Limits by rate.
+    /// Grants of rate limits.
     pub rates: Vec<RateGrant>,
-    /// Concurrency limits.
+    /// Grants of concurrency limits.
     pub slots: Vec<SlotGrant>,
-    /// Budgets.
+    /// Grants of budgets.
     pub budgets: Vec<BudgetGrant>,
 }
 
 /// The units taken of a limit by rate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RateGrant {
-    /// The units taken.
+    /// The units granted to the holder.
     pub granted: u64,
     /// The time until all units are back.
     pub reset: Duration,
 }
 
-/// The slots taken.
+/// The slots granted to a holder.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SlotGrant {
-    /// The slots taken.
+    /// The slots granted to the holder.
     pub granted: u64,
     /// The slots that are free.
     pub left: u64,
@@ -154,29 +154,29 @@ pub struct Remaining {
 pub enum Refusal {
     /// A limit by rate.
     Rate {
-        /// The limit.
+        /// The name of the limit.
         name: Arc<str>,
         /// The time until there is room.
         retry_after: Duration,
     },
     /// The request takes more than this limit ever has.
     TooLarge {
-        /// The limit.
+        /// The name of the limit.
         name: Arc<str>,
     },
-    /// A concurrency limit.
+    /// The concurrency limit is reached.
     Slots {
-        /// The limit.
+        /// The name of the limit.
         name: Arc<str>,
     },
-    /// A budget.
+    /// The budget is exhausted.
     Budget {
-        /// The budget.
+        /// The name of the budget.
         name: Arc<str>,
     },
     /// A budget of which it is not known how much is left: the store has been away for too long.
     Unknown {
-        /// The budget.
+        /// The name of the budget.
         name: Arc<str>,
     },
 }

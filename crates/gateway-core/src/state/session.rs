@@ -46,7 +46,8 @@ pub trait SessionStore: Send + Sync {
     /// The sessions of a tenant, newest first.
     async fn list(&self, tenant: &Tenant, page: &Page) -> Result<Listing, StoreError>;
 
-    /// Copies a session, or its beginning, to `to`, of the same tenant. `None` if there is none.
+    /// Copies a session, whole or up to a version, to `to` of the same tenant. `None` if there is
+    /// no such session.
     async fn fork(&self, from: &Key, to: &str, fork: &Fork) -> Result<Option<Session>, StoreError>;
 
     /// Asks to be the only one to prepare a turn, for `lease`. The holder of `token` may ask again,
@@ -60,16 +61,16 @@ pub trait SessionStore: Send + Sync {
 /// The initial state of a session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewSession {
-    /// Time to live.
+    /// The lifetime of the new session.
     pub ttl: Duration,
-    /// Default context.
+    /// The context for tools.
     pub context: SessionContext,
 }
 
 /// The metadata of a session, without its messages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
-    /// Session id.
+    /// The session's id.
     pub id: String,
     /// Counts its changes, from 0.
     pub version: u64,
@@ -79,11 +80,11 @@ pub struct Session {
     pub expires_at: u64,
     /// For how long it was last made to live.
     pub ttl: Duration,
-    /// Number of messages.
+    /// The number of messages.
     pub messages: u64,
     /// Bytes of all messages.
     pub bytes: u64,
-    /// Default context.
+    /// The context for tools.
     pub context: SessionContext,
 }
 
@@ -118,7 +119,7 @@ pub struct Entry {
     pub turn: String,
     /// The turn was broken off; this is what was delivered of it.
     pub incomplete: bool,
-    /// The message itself.
+    /// The stored message.
     pub message: Message,
 }
 

@@ -1,7 +1,7 @@
-//! What callers, models and sessions see of a conversation.
+//! Tool loops as callers, models and sessions see them.
 //!
-//! Turns are written as words: `t` text, `r` thinking, `g` a call of a tool of the gateway, `c` one
-//! of the caller's, each with its number or text after it: `thi g0 c1`. `L` cuts the turn short.
+//! Turns are written as words: `t` text, `r` reasoning, `g` a call of a gateway tool, `c` one of
+//! the caller's, each with its number or text after it: `thi g0 c1`. `L` cuts the turn short.
 
 mod answers;
 mod bounds;
@@ -170,7 +170,7 @@ fn chunks(script: &Arc<Script>, request: ChatRequest) -> Vec<Chunk> {
     block_on(answer.chunks.map(Result::unwrap).collect())
 }
 
-/// What a message says, in the words of this file; results are `=`.
+/// Returns a message in the words of this file; results are `=`.
 fn spell(message: &Message) -> String {
     let word = |part: &Part| {
         if let Content::Text(text) = &part.content {
@@ -189,7 +189,7 @@ fn spell(message: &Message) -> String {
     message.parts.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// What the caller sees of `turns`, and after `|` what a session keeps.
+/// Returns the caller's view of `turns`, and after `|` the session's.
 fn heard(turns: &[&str], stream: bool) -> String {
     let chunks = chunks(&Script::new(turns), ChatRequest { stream, ..request() });
     assert!(stream || chunks.len() == 1, "one frame: {chunks:?}");

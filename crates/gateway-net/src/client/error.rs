@@ -1,4 +1,4 @@
-//! What can go wrong between a request and its response.
+//! The errors between a request and its response.
 
 use super::h1::InvalidResponse;
 use gateway_core::{ErrorKind, GatewayError};
@@ -59,7 +59,7 @@ pub enum ExchangeError {
 /// A body that does not come whole.
 #[derive(Debug, Error)]
 pub enum BodyError {
-    /// The connection broke.
+    /// A read or write failed.
     #[error("the connection broke within the body")]
     Io(#[from] io::Error),
     /// The framing is malformed, or the end is missing.

@@ -1,4 +1,4 @@
-//! Where requests go: scheme, host and port.
+//! The destination of requests: scheme, host and port.
 
 use http::{Uri, uri::Scheme};
 

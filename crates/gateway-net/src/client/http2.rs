@@ -17,9 +17,9 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::time::Duration;
 
-/// How often an upstream is asked whether it is still there.
+/// The interval of HTTP/2 keep-alive pings.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// How long it has to answer.
+/// The timeout of a keep-alive ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A handle on a shared connection, which ends with its last handle and its last stream.

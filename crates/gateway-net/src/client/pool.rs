@@ -21,7 +21,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-/// How often unused connections are looked at.
+/// The interval at which idle connections are checked.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// A connection that was unused for so long is asked for by a system call before it is used again.
 const CHECKED_AFTER: Duration = Duration::from_millis(100);
@@ -34,21 +34,21 @@ pub(super) struct Pool {
     hosts: Mutex<HashMap<Origin, Arc<Host>>>,
     idle_timeout: Duration,
     plain_idle_timeout: Duration,
-    /// How many unused connections each host keeps.
+    /// Maximum number of idle connections per host.
     max_idle: usize,
     shards: usize,
     /// Whether a task closes what is unused for too long.
     is_swept: Arc<AtomicBool>,
 }
 
-/// One host and its unused connections.
+/// A host with its idle connections.
 pub(super) struct Host {
     pub(super) origin: Origin,
     pool: Weak<Pool>,
     is_swept: Arc<AtomicBool>,
     idle_timeout: Duration,
     max_idle: usize,
-    /// How many are unused.
+    /// The number of idle connections.
     idle: AtomicUsize,
     shards: Box<[Mutex<Vec<IdleConnection>>]>,
     /// The connection of HTTP/2, which requests share.

@@ -46,12 +46,12 @@ impl RequestTemplate {
         Self(Arc::new(Template { host, method, uri, headers, head: head.into() }))
     }
 
-    /// The method.
+    /// Returns the HTTP method.
     pub fn method(&self) -> &Method {
         &self.0.method
     }
 
-    /// The address.
+    /// Returns the absolute URI.
     pub fn uri(&self) -> &Uri {
         &self.0.uri
     }

@@ -55,11 +55,12 @@ impl CachingResolver {
         Self { lookup: Arc::new(system_lookup), limit, entries: Arc::default() }
     }
 
-    /// The addresses of `name`.
+    /// Returns the addresses of `name`.
     ///
     /// # Errors
     ///
-    /// If there are none, or not in time, and none were found within the last minute.
+    /// If the name has none, or if the lookup times out, and no cached ones are less than a minute
+    /// old.
     pub(super) async fn resolve(&self, name: &str) -> io::Result<Addresses> {
         let PendingLookup { since, result } = self.start(name);
         let found = match time::timeout_at(since + self.limit, result).await {

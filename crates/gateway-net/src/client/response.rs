@@ -17,7 +17,7 @@ pub struct UpstreamResponse {
 /// Fields stay in the bytes in which they came: most of them are never asked for.
 #[derive(Clone, Debug)]
 pub struct ResponseHead {
-    /// The status.
+    /// The HTTP status.
     pub status: StatusCode,
     fields: Fields,
 }

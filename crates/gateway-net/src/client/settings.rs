@@ -1,21 +1,21 @@
-//! How upstreams are connected to.
+//! The settings of upstream connections.
 
 use std::time::Duration;
 
-/// How to connect to upstreams.
+/// The settings of upstream connections.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
     /// The time for a connection, TLS included, and for the head of a response once it has begun.
     /// 3 seconds.
     pub connect_timeout: Duration,
-    /// How long an unused connection with TLS is kept. 50 seconds: the load balancers of clouds
-    /// close theirs after a minute.
+    /// Idle timeout of a TLS connection, default 50 seconds: cloud load balancers close theirs
+    /// after a minute.
     pub idle_timeout: Duration,
-    /// How long an unused connection without TLS is kept. 4 seconds: a server that runs by itself
-    /// (Node's, uvicorn, llama.cpp's) closes it after five, and what is sent at that moment is lost;
-    /// to connect anew costs little nearby.
+    /// Idle timeout of a connection without TLS, default 4 seconds: common servers (Node's,
+    /// uvicorn, llama.cpp's) close theirs after five, and a request sent at that moment is lost;
+    /// reconnecting within a network is cheap.
     pub plain_idle_timeout: Duration,
-    /// How many unused connections are kept for each host. 64.
+    /// Maximum number of idle connections per host, default 64.
     pub idle_per_host: usize,
     /// The receive buffer of a connection in the system, in bytes, where it is to be limited. 128
     /// KiB: what an upstream sends to a caller that does not read is held there. Linux keeps twice

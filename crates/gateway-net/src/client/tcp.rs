@@ -11,11 +11,11 @@ use tokio::{
     time::{self, Instant},
 };
 
-/// How long addresses of the preferred family are tried alone.
+/// The head start of the preferred address family (Happy Eyeballs).
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);
 /// The silence after which the system asks whether the upstream is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// How long the system waits for an upstream that does not even acknowledge.
+/// The TCP user timeout of an unresponsive upstream.
 #[cfg(target_os = "linux")]
 const DEAD_AFTER: Duration = Duration::from_secs(30);
 

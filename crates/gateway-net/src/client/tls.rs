@@ -1,4 +1,4 @@
-//! TLS to upstreams.
+//! TLS to upstreams, with the trusted roots.
 
 use super::error::SettingsError;
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};

@@ -15,7 +15,7 @@ pub(super) struct ConnectionActivity {
 }
 
 impl ConnectionActivity {
-    /// A request began.
+    /// Records the start of a request.
     pub(super) fn begin(&self, multiplexed: bool) {
         if multiplexed {
             self.multiplexed.store(true, Relaxed);
@@ -50,7 +50,7 @@ impl ConnectionActivity {
         self.active.load(Relaxed) > 0
     }
 
-    /// How many requests there were.
+    /// Returns the number of requests so far.
     pub(super) fn started(&self) -> u32 {
         self.started.load(Relaxed)
     }
@@ -65,7 +65,7 @@ impl ConnectionActivity {
         self.unread.load(Relaxed)
     }
 
-    /// How many parts of answers were handed over, if the caller has yet to take one.
+    /// Returns the number of response parts handed over, if the caller has not taken them all.
     pub(super) fn untaken(&self) -> Option<u32> {
         (self.offered.load(Relaxed) > 0).then(|| self.frames.load(Relaxed))
     }

@@ -16,12 +16,10 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The body of a request. Fails with [`ErrorKind::RequestTimeout`] if it comes too slowly, with
-/// [`ErrorKind::InvalidRequest`] if its framing is broken, and with [`ErrorKind::Cancelled`] if the
-/// caller goes.
+/// The body of a request. Fails with [`ErrorKind::RequestTimeout`] if it arrives too slowly, with
+/// [`ErrorKind::InvalidRequest`] if its framing is broken, and with [`ErrorKind::Cancelled`] if the caller disconnects.
 ///
-/// The clock runs only while somebody reads and nothing is there: a body that comes with its head
-/// needs no timer.
+/// The timer runs only while a read waits for bytes: a body that arrives with its head needs none.
 #[derive(Debug)]
 pub struct RequestBody {
     inner: Incoming,
@@ -64,7 +62,7 @@ impl RequestBody {
     }
 }
 
-/// When a body of which so much has come is too slow, or has taken too long.
+/// Returns the time limit of a body after `received` bytes.
 fn due(limits: &ConnectionLimits, received: u64) -> Duration {
     let seconds = received / u64::from(limits.body_rate.max(1));
     limits.body.min(limits.body_grace.max(Duration::from_secs(seconds)))

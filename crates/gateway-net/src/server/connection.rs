@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! One connection of a caller, from its first byte to its last.
 
 use super::{
     activity::ConnectionActivity, body::RequestBody, limits::ConnectionLimits,
@@ -28,7 +28,7 @@ pub(super) struct ConnectionContext {
     pub(super) tasks: TaskTracker,
     /// No more requests are taken.
     pub(super) closing: CancellationToken,
-    /// Everything ends now.
+    /// Cancelled when open requests are cut.
     pub(super) over: CancellationToken,
 }
 

@@ -84,5 +84,5 @@ pub(super) async fn is_health_check(socket: &TcpStream) -> bool {
     matches!(tokio::time::timeout(LIMIT, shows).await, Ok(Ok(true)))
 }
 
-/// How long to wait for the rest of a beginning.
+/// The pause between attempts to read the rest of a preface.
 const PAUSE: Duration = Duration::from_millis(5);

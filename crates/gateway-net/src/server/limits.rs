@@ -19,7 +19,7 @@ pub struct ConnectionLimits {
     pub body: Duration,
     /// For the beginning of a body, before its rate counts.
     pub body_grace: Duration,
-    /// How many bytes of a body must come each second, on average.
+    /// Minimum average rate of a request body, in bytes per second.
     pub body_rate: u32,
     /// For the rest of a body that is not read, so that the response is not lost with it.
     pub linger: Duration,

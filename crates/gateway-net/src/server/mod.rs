@@ -37,11 +37,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The number of connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
-/// How much of a response the system holds for a caller that does not read.
+/// Socket send buffer: the part of a response that the system holds for a caller that does not
+/// read.
 const SEND_BUFFER: u32 = 128 << 10;
-/// How long the system waits for a caller that does not even acknowledge.
+/// The TCP user timeout of an unresponsive caller.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
-/// How long to wait when the system has no files left.
+/// The pause after the process has run out of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens a port. What is set here holds for the connections too, which inherit it.
@@ -69,7 +70,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct ListenerShutdown {
     /// No more connections are taken, and those without a request are closed.
     pub closing: CancellationToken,
-    /// What still runs is cut.
+    /// Cancelled when open requests are cut.
     pub over: CancellationToken,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct TrackedService<S> {
     pub(super) limits: ConnectionLimits,
     /// Cancelled when the connection is to end.
     pub(super) closing: CancellationToken,
-    /// When it is old enough to end.
+    /// The time at which the connection reaches its maximum age.
     pub(super) old_at: Instant,
 }
 

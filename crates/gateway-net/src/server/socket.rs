@@ -32,9 +32,9 @@ pub(super) struct Socket<T> {
     activity: Arc<ConnectionActivity>,
     limits: ConnectionLimits,
     state: State,
-    /// How many requests there were when the state was entered.
+    /// The number of requests when the state was entered.
     seen: u32,
-    /// How many parts of answers were handed over when the caller last took one.
+    /// The number of response parts when the caller last took one.
     offered: u32,
     read_by: Option<Instant>,
     write_by: Option<Instant>,
@@ -77,7 +77,7 @@ impl<T> Socket<T> {
         }
     }
 
-    /// Bytes have come.
+    /// Handles received bytes.
     fn on_bytes(&mut self) {
         let started = self.activity.started();
         // On a shared connection, bytes may be answers to pings; they do not begin a request.
@@ -92,7 +92,7 @@ impl<T> Socket<T> {
         }
     }
 
-    /// No bytes have come: finds the deadline, or that there is none.
+    /// Sets or clears the read deadline while no bytes arrive.
     fn arm_read_deadline(&mut self) {
         if self.activity.is_busy() {
             self.arm_take_deadline();
@@ -226,7 +226,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     }
 }
 
-/// How much of an unwanted body is thrown away before others have their active.
+/// Maximum number of reads of an unwanted body that are discarded in one poll.
 const MAX_READS: usize = 16;
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {

@@ -1,4 +1,4 @@
-//! What the fake provider does for a model's name.
+//! The scripts of the fake provider, selected by the model's name.
 
 use gateway_core::{
     ChatRequest, Content, ErrorKind, FinishReason, GatewayError, Json, Message, Result, Role,
@@ -7,20 +7,20 @@ use gateway_core::{
 use gateway_wire::UpstreamErrorBody;
 use std::time::Duration;
 
-/// One thing the provider does.
+/// One step of a script.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Says something.
+    /// Sends these events.
     Say(Vec<StreamEvent>),
-    /// Lets time pass.
+    /// Waits for this time.
     Wait(Duration),
-    /// Breaks.
+    /// Fails with this error.
     Fail(GatewayError),
     /// Says nothing for ever.
     Hang,
 }
 
-/// More pieces than anybody needs.
+/// Maximum number of chunks of a scripted response.
 const MAX_CHUNKS: usize = 1_000_000;
 
 /// The steps for `model`.
@@ -64,7 +64,7 @@ pub(super) fn script(model: &str, request: &ChatRequest) -> Result<Vec<Step>> {
     Ok(play.finish(reason))
 }
 
-/// How long `model` waits before it does anything.
+/// Returns the delay before the script of `model`.
 ///
 /// # Errors
 ///
@@ -121,7 +121,7 @@ impl Play {
         }
     }
 
-    /// Asks for the tool once; with its result at hand, tells it.
+    /// Calls the tool once; with its result in the request, repeats the result.
     fn tool(&mut self, name: &str, request: &ChatRequest) {
         if let Some(result) = tool_result(request) {
             return self.text(&format!("The tool said: {result}"));

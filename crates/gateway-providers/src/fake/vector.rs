@@ -5,10 +5,10 @@ use gateway_core::{
     EmbeddingInput, EmbeddingRequest, EmbeddingResponse, GatewayError, Json, Result, Usage, Vector,
 };
 
-/// How many numbers a vector has, unless the caller wants others.
+/// The default number of dimensions.
 const USUAL: u64 = 8;
 
-/// Nobody's vectors have more.
+/// Maximum number of dimensions.
 const MOST: u64 = 8192;
 
 /// Answers `request`.
@@ -48,7 +48,7 @@ fn vector(input: &EmbeddingInput, length: u64) -> Vector {
     Vector::Numbers(Json::of(&unit))
 }
 
-/// FNV-1a.
+/// Returns the FNV-1a hash.
 fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -79,7 +79,7 @@ fn target(id: &'static str, script: &'static str) -> FallbackTarget {
     FallbackTarget::model(id, id, Some(provider), upstream)
 }
 
-/// What is seen of an answer, and who gave it after how many calls.
+/// Returns the caller's view of a response, its provider, and the number of calls.
 async fn outcome(chain: &FallbackGroup, call: ProviderRequest) -> String {
     let mut seen = String::new();
     let mut told = |meta: &ResponseMeta| format!(" {}:{}", meta.provider, meta.attempts);
@@ -115,7 +115,7 @@ fn call() -> ProviderRequest {
     ProviderRequest::new(ChatRequest::user("best", "hello"))
 }
 
-/// What is told of a request to targets that play these scripts.
+/// Checks the result of a request to targets that play these scripts.
 async fn check(scripts: &[&'static str], expected: &str) {
     let targets = scripts.iter().zip(["a", "b", "c", "d", "e"]);
     let targets = targets.map(|(script, id)| target(id, script)).collect();

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A cached response.
+/// A cached response with its age.
 #[derive(Deserialize, Serialize)]
 pub(super) struct CacheEntry {
     /// Creation time in milliseconds since 1970.

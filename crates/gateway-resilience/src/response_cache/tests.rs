@@ -34,7 +34,7 @@ impl Cache for Memory {
     }
 }
 
-/// Never answers.
+/// A provider that never responds.
 struct Frozen;
 
 #[async_trait]
@@ -115,8 +115,8 @@ fn cached(slow: &Arc<Slow>, store: impl Cache + 'static) -> Arc<ResponseCacheLay
     Arc::new(ResponseCacheLayer::new(inner, Arc::new(store), "e".into(), Duration::from_mins(1)))
 }
 
-/// What a caller hears who comes after so many tenths of a second and stays for so many, and what it
-/// pays: the cache's last word.
+/// Returns the chunks and the cost of a caller that arrives after `comes` tenths of a second and
+/// stays for `stays`, and the cache status.
 async fn hear(cached: Arc<ResponseCacheLayer>, comes: u64, stays: u64) -> String {
     time::sleep(Duration::from_millis(100 * comes)).await;
     let mut heard = String::new();
@@ -180,7 +180,7 @@ async fn failure_is_returned_to_leader_only() {
     check(9, &[(0, 999); 3], &["upstream_error"; 3], 3).await;
 }
 
-/// Each asks for a second, and after each failure but the last nobody does for another.
+/// Each follower waits a second, and after each failure but the last a cooldown starts.
 #[tokio::test(start_paused = true)]
 async fn failure_starts_cooldown_for_followers() {
     let began = Instant::now();

@@ -46,13 +46,13 @@ pub(crate) struct FileStore {
 pub(super) enum WriterCommand {
     /// Runs a write job.
     Write(Box<dyn WriteJob>),
-    /// Syncs the file.
+    /// Syncs the file to disk.
     Flush,
     /// Synchronise the file, close it, and say so.
     Close(oneshot::Sender<()>),
 }
 
-/// What the writer and the readers share.
+/// The state shared by the writer and the readers.
 pub(super) struct FileShared {
     pub(super) settings: EmbeddedSettings,
     /// Absent while the file is closed.

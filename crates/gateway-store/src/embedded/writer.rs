@@ -36,10 +36,10 @@ pub(super) struct Writer {
     tried: Option<Instant>,
 }
 
-/// Writes until nobody is left who could ask for it, then closes the file.
+/// Runs until every sender of commands is dropped, then closes the file.
 ///
-/// Operations that come while others are synchronised wait together, and are synchronised together:
-/// a lone caller does not wait for company, and many share the cost.
+/// Operations that arrive during an fsync wait together, and share the next one (group commit): a
+/// lone caller does not wait.
 pub(super) fn run(mut writer: Writer, mut commands: mpsc::Receiver<WriterCommand>) {
     let mut closing: Option<oneshot::Sender<()>> = None;
     while closing.is_none()
@@ -68,7 +68,7 @@ pub(super) fn run(mut writer: Writer, mut commands: mpsc::Receiver<WriterCommand
 }
 
 impl Writer {
-    /// One that has written nothing yet.
+    /// Creates a writer.
     pub(super) fn new(shared: Arc<FileShared>, clock: StoreClock) -> Self {
         Self { shared, clock, unsynced: false, tried: None }
     }

@@ -1,4 +1,4 @@
-//! Keys of clients.
+//! The records of virtual keys.
 
 use super::{
     key_layout::{self, RecordKind},
@@ -8,7 +8,7 @@ use crate::record;
 use gateway_core::state::{ClientKey, StoreError, Tenant};
 use serde::{Deserialize, Serialize};
 
-/// How many there may be.
+/// Maximum number of virtual keys.
 const MOST: usize = 10_000;
 
 #[derive(Deserialize, Serialize)]
@@ -23,7 +23,7 @@ struct Version {
     number: u64,
 }
 
-/// See [`ClientKeys::put`](gateway_core::state::ClientKeys::put).
+/// Implements [`ClientKeys::put`](gateway_core::state::ClientKeys::put).
 pub(super) fn put(txn: &mut WriteTxn<'_>, key: &ClientKey) -> Result<(), StoreError> {
     let object = key_layout::object(RecordKind::ClientKey, &tenant()?.key(&*key.id));
     if txn.get(&object)?.is_none() && all(txn)?.len() >= MOST {
@@ -33,7 +33,7 @@ pub(super) fn put(txn: &mut WriteTxn<'_>, key: &ClientKey) -> Result<(), StoreEr
     count(txn)
 }
 
-/// See [`ClientKeys::remove`](gateway_core::state::ClientKeys::remove).
+/// Implements [`ClientKeys::remove`](gateway_core::state::ClientKeys::remove).
 pub(super) fn remove(txn: &mut WriteTxn<'_>, id: &str) -> Result<bool, StoreError> {
     let object = key_layout::object(RecordKind::ClientKey, &tenant()?.key(id));
     if txn.get(&object)?.is_none() {
@@ -44,7 +44,7 @@ pub(super) fn remove(txn: &mut WriteTxn<'_>, id: &str) -> Result<bool, StoreErro
     Ok(true)
 }
 
-/// See [`ClientKeys::all`](gateway_core::state::ClientKeys::all).
+/// Implements [`ClientKeys::all`](gateway_core::state::ClientKeys::all).
 pub(super) fn all(view: &dyn ReadView) -> Result<Vec<ClientKey>, StoreError> {
     let entries =
         view.scan(key_layout::all(RecordKind::ClientKey, Some(&tenant()?)), usize::MAX)?;
@@ -56,7 +56,7 @@ pub(super) fn all(view: &dyn ReadView) -> Result<Vec<ClientKey>, StoreError> {
     Ok(keys)
 }
 
-/// See [`ClientKeys::version`](gateway_core::state::ClientKeys::version).
+/// Implements [`ClientKeys::version`](gateway_core::state::ClientKeys::version).
 pub(super) fn version(view: &dyn ReadView) -> Result<u64, StoreError> {
     let Some(json) = view.get(&version_place()?)? else { return Ok(0) };
     Ok(record::read::<Version>("version of client keys", &json)?.number)

@@ -1,4 +1,4 @@
-//! What was used, and what it cost.
+//! The usage ledger: tokens and cost of requests.
 
 use super::{
     expiry,
@@ -12,14 +12,13 @@ use std::ops::RangeInclusive;
 
 const DAY: u64 = 86_400_000;
 
-/// For how long a batch that was written is known to be, in milliseconds: nobody says it again
-/// later.
+/// The retention of batch ids, in milliseconds; a batch is not repeated later than that.
 pub(crate) const WRITTEN: u64 = 600_000;
 
 /// For how long a row may be open. The orphans of a crash are closed long before.
 const OPEN_DAYS: u64 = 30;
 
-/// How many orphans are closed in one step.
+/// Maximum number of orphans closed in one transaction.
 pub(super) const ORPHANS: usize = 1_000;
 
 #[derive(Deserialize, Serialize)]
@@ -36,7 +35,7 @@ struct Sum {
     totals: Totals,
 }
 
-/// See [`Ledger::record`](gateway_core::state::Ledger::record).
+/// Implements [`Ledger::record`](gateway_core::state::Ledger::record).
 pub(super) fn record(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
@@ -98,7 +97,7 @@ pub(super) fn close_orphans(
     Ok(count)
 }
 
-/// See [`Ledger::totals`](gateway_core::state::Ledger::totals).
+/// Implements [`Ledger::totals`](gateway_core::state::Ledger::totals).
 pub(super) fn totals(
     view: &dyn ReadView,
     days: &RangeInclusive<u64>,
@@ -115,7 +114,7 @@ pub(super) fn totals(
     Ok(found)
 }
 
-/// The order in which totals are told.
+/// Returns the sort key of totals.
 pub(crate) fn order(totals: &Totals) -> (u64, &str, &str, &str, &str) {
     let Totals { day, client, model, provider, outcome, .. } = totals;
     (*day, client, model, provider, outcome)

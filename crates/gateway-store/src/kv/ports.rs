@@ -29,7 +29,7 @@ impl<E: KvEngine> KvStore<E> {
         Self { engine, clock, limits, claims: SessionClaims::default() }
     }
 
-    /// Returns the engine.
+    /// Returns the underlying engine.
     pub(crate) fn engine(&self) -> &E {
         &self.engine
     }

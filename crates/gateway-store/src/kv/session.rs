@@ -1,4 +1,4 @@
-//! Reads of sessions.
+//! Read operations on sessions.
 
 use super::{
     key_layout::{self, RecordKind},

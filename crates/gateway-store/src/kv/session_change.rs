@@ -1,4 +1,4 @@
-//! Changes of sessions.
+//! Write operations on sessions.
 
 use super::{
     expiry,

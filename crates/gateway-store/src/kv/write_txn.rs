@@ -35,7 +35,7 @@ impl<'a> WriteTxn<'a> {
         self.changes.insert(key, Some(value));
     }
 
-    /// Removes `key`.
+    /// Removes the value under `key`.
     pub(crate) fn remove(&mut self, key: Vec<u8>) {
         self.changes.insert(key, None);
     }
@@ -48,7 +48,7 @@ impl<'a> WriteTxn<'a> {
         Ok(())
     }
 
-    /// Returns the changes.
+    /// Returns the changes as one write set.
     pub(crate) fn into_changes(self) -> WriteSet {
         self.changes
     }

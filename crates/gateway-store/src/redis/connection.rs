@@ -97,7 +97,7 @@ impl RedisConnection {
         connecting.abort();
     }
 
-    /// Closes the connection.
+    /// Closes the connection to Redis.
     pub(super) async fn close(&self) {
         drop(self.client.quit().await);
     }

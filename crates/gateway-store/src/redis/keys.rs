@@ -1,6 +1,7 @@
-//! Where things are in Redis.
+//! The keys of stored values in Redis.
 //!
-//! All keys of one call share what stands in braces, so that a cluster keeps them on one node.
+//! All keys of one call share a hash tag (the part in braces), so that a cluster has them on one
+//! node.
 
 use gateway_core::state::{Key, Tenant};
 use std::fmt::Write as _;

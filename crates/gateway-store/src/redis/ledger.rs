@@ -1,4 +1,4 @@
-//! What was used, in Redis: the rows and sums of a day together.
+//! The usage ledger in Redis: the rows and sums of a day together.
 
 use super::{RedisStore, reply, script, sessions::integer};
 use crate::kv::ledger::{WRITTEN, order};
@@ -18,7 +18,7 @@ const DAY: u64 = 86_400_000;
 /// For how many days a row may be open.
 const OPEN_DAYS: u64 = 30;
 
-/// Larger amounts are not told apart: sums must stay what Redis can add.
+/// The largest amount, at which larger ones are capped: Redis must be able to add sums.
 const MOST: u64 = 1 << 53;
 
 #[async_trait]
@@ -114,7 +114,7 @@ fn count(number: usize) -> Value {
     integer(number as u64).into()
 }
 
-/// What a sum adds to the fields of its day.
+/// Returns the increments of a sum to the fields of its day.
 fn fields(sum: &Totals) -> Vec<[Value; 2]> {
     let names = [&sum.client, &sum.model, &sum.provider, &sum.outcome];
     let names = serde_json::to_string(&names).unwrap_or_default();

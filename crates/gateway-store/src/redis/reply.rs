@@ -1,4 +1,4 @@
-//! Parsing of replies.
+//! The parsing of Redis replies.
 
 use bytes::Bytes;
 use fred::types::Value;

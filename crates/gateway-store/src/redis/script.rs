@@ -1,7 +1,7 @@
-//! What Redis is asked to do in one step.
+//! The Lua scripts of atomic operations.
 //!
-//! A script is named by the hash of its text, so that two versions of the gateway that share a
-//! Redis never run each other's. What the keys hold is versioned apart, by the schema in the data.
+//! A script is named by the hash of its text, so that two versions of the gateway on one Redis
+//! never run each other's. The data is versioned separately, by a schema number.
 
 use fred::util::sha1_hash;
 use std::sync::LazyLock;

@@ -10,8 +10,8 @@ use futures_util::future;
 use gateway_core::state::{Key, Listing, Page, Slice, StoreError, Tenant};
 use std::time::Duration;
 
-/// How long a list outlives the session that was added last: longer than any is likely to be
-/// extended to without a word to the list.
+/// The retention of a list after its newest session: longer than a session is likely to be extended
+/// without an update of the list.
 const MARGIN: Duration = Duration::from_hours(720);
 
 /// Maximum sessions of a list. The oldest are evicted; they can still be used by id.

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-/// Which backend a test runs on.
+/// The backend that a test runs on.
 pub(crate) type Which = Arc<dyn Fn(StoreLimits) -> Bench + Send + Sync>;
 
 /// A backend that is not open yet, and what it stands on.
@@ -37,7 +37,7 @@ enum Ground {
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    /// A new one.
+    /// Creates an empty file backend.
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -46,7 +46,7 @@ impl Directory {
         Self(path)
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
@@ -82,7 +82,7 @@ impl Bench {
         Self { settings, _ground: Ground::Nothing }
     }
 
-    /// Opens the backend.
+    /// Opens the backend, again after a close.
     pub(crate) async fn open(&self) -> Stores {
         gateway_store::open(self.settings.clone()).await.unwrap()
     }

@@ -1,4 +1,4 @@
-//! What was acknowledged survives a process that is killed, and is there once.
+//! Acknowledged writes survive a killed process, exactly once.
 
 use crate::{
     backend::{Directory, key, minute, turn},
@@ -75,7 +75,7 @@ fn killed_child(path: &Path, after: Duration) -> Vec<String> {
     acked
 }
 
-/// How often each turn is in the session.
+/// Returns the number of copies of each turn in the session.
 async fn kept(stores: &Stores) -> HashMap<String, u32> {
     let found = stores.sessions.load(&key("s"), Slice::ALL).await.unwrap().unwrap();
     let versions: Vec<_> = found.entries.iter().map(|entry| entry.version).collect();

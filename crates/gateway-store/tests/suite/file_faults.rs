@@ -1,4 +1,4 @@
-//! What a file does when it is not as it should be.
+//! The behavior on damaged and unwritable files.
 
 use crate::backend::{Directory, key, minute, turn};
 use gateway_core::{

@@ -1,4 +1,4 @@
-//! What does not fit, and what is told of a backend.
+//! Limits of sizes, and the description of a backend.
 
 use crate::backend::{Which, key, minute};
 use bytes::Bytes;

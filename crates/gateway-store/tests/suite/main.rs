@@ -1,6 +1,6 @@
 //! One suite for every backend: the same tests run on memory, on a file and on Redis.
 //!
-//! Time is real here, not paused: Redis keeps its own.
+//! Time is real here, not paused: Redis has its own clock.
 
 #![expect(
     clippy::expect_used,
@@ -24,7 +24,7 @@ mod sessions;
 mod tenants;
 mod topologies;
 
-/// What holds on a backend, whichever it is.
+/// A property of every backend.
 type Fact = fn(backend::Which) -> Pin<Box<dyn Future<Output = ()>>>;
 
 /// Runs each test on each backend.

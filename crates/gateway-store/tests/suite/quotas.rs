@@ -1,4 +1,4 @@
-//! What limits must do.
+//! The contract of the quota store.
 
 use crate::backend::{Which, foreign, key};
 use gateway_core::{

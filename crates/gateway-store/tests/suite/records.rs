@@ -1,4 +1,4 @@
-//! What the stores of answers, replays, asides, cached values and rows must do.
+//! The contracts of the stores of responses, replays, reasoning, cached values and usage records.
 
 use crate::backend::{Which, foreign, key};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! What a Redis in trouble does to its callers: little, and not for long.
+//! The behavior during a Redis outage: bounded delays and errors for callers.
 
 use crate::{
     backend::{key, minute, turn},

@@ -19,7 +19,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one.
+    /// Starts a Redis server.
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
@@ -66,12 +66,12 @@ impl Server {
         Self { child, port, directory, arguments }
     }
 
-    /// Where it listens.
+    /// Returns the port of the server.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// How to reach it.
+    /// Returns the URL of the server.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -138,7 +138,7 @@ fn spawn(arguments: &[String], directory: &Directory) -> Child {
         .expect("the tests need a redis-server on the PATH")
 }
 
-/// A port on which nobody listens.
+/// Returns an unused port.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,4 +1,4 @@
-//! What a session store must do.
+//! The contract of the session store.
 
 use crate::backend::{Which, foreign, key, minute, turn};
 use gateway_core::{

@@ -9,7 +9,7 @@ use gateway_core::{
 use gateway_store::{StoreLimits, Stores};
 use std::{collections::BTreeMap, time::Duration};
 
-/// How many tries; a hundred times as many in memory, where they cost nothing.
+/// The number of tries; a hundred times as many in memory, where they cost nothing.
 const TRIES: u64 = 1_000;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -54,7 +54,7 @@ fn text_of(bytes: &Bytes) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Writes what bears the `mark`, or tells what is there.
+/// Writes a value with `mark`, or returns what is stored.
 async fn attempt(stores: &Stores, key: &Key, mark: &str, what: usize) -> Option<String> {
     let text = Bytes::from(mark.to_owned());
     match what {

@@ -22,7 +22,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-/// How many facts are looked into at once.
+/// Maximum number of concurrent checks.
 const AT_ONCE: usize = 4;
 
 /// Backends at `settings`, each with keys of its own.
@@ -132,7 +132,7 @@ async fn conformance_suite_passes_behind_sentinel_across_failover() {
     check_all(RedisSettings::new(watched.url())).await;
 }
 
-/// Appends as a caller does: again, until it is told.
+/// Appends as a caller does: repeats until acknowledged.
 async fn write(stores: Arc<Stores>, writer: usize, told: Arc<Mutex<Vec<(Instant, String)>>>) {
     for n in 0..250 {
         let id = format!("{writer}-{n}");

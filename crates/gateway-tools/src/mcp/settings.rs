@@ -39,7 +39,7 @@ impl McpSettings {
     }
 }
 
-/// Whether one of `patterns` is `name`, or ends in `*` and begins it; or there are none.
+/// Whether `name` matches one of `patterns`, which may end in `*`; an empty list matches all.
 fn allows(patterns: &[String], name: &str) -> bool {
     let fits = |pattern: &String| match pattern.strip_suffix('*') {
         Some(begin) => name.starts_with(begin),

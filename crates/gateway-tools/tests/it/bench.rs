@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! The common parts of the tests.
 
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, Tools as _};
 use gateway_tests::{Upstream, platform::Platform};
@@ -70,7 +70,7 @@ pub(crate) async fn run(
     executor.run(&call(name, arguments), &context()).await
 }
 
-/// How it went: `ok`, or the code of the failure.
+/// Returns `ok`, or the error code.
 pub(crate) fn word(outcome: &Result<Json, ToolError>) -> &'static str {
     outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok")
 }

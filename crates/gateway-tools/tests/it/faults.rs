@@ -16,7 +16,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-/// A service that does `script` once is told of as `expected`.
+/// Checks that a service which follows `script` once is reported as `expected`.
 async fn check(script: Script, expected: &str) {
     let upstream = Upstream::start().await;
     upstream.always(script);

@@ -13,7 +13,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Asks for one tool, `rounds` times, and then says what it was told last.
+/// A model that calls one tool `rounds` times, and then repeats the last result.
 struct Model {
     calls: Vec<(&'static str, &'static str)>,
     rounds: usize,

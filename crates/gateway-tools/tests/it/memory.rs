@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use gateway_core::state::{BeginResult, Fingerprint, Idempotency, Key, Replay, StoreError};
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
-/// What is known of each call; nothing but its token while it is under way.
+/// The recorded calls; only a token while one is in progress.
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<HashMap<Key, (String, Option<Replay>)>>);
 

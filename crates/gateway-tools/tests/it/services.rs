@@ -1,4 +1,4 @@
-//! What services are asked, tool by tool.
+//! The requests that services get, tool by tool.
 
 use crate::bench::{call, context, executor, run, word};
 use gateway_core::{Function, Json, ToolContext, ToolKind, ToolSpec, Tools as _};

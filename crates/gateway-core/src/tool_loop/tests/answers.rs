@@ -1,4 +1,4 @@
-//! What callers see of an answer, and what sessions keep of it.
+//! The view of callers and of sessions on a response.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Where a conversation ends that would not end by itself, and how much of it runs at once.
+//! The limits of tool loops: rounds and parallel tool calls.
 
 use super::*;
 

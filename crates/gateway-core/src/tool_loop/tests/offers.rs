@@ -1,4 +1,4 @@
-//! Which tools a model is shown, and may call.
+//! The tools that a model is offered and may call.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What passes as it came.
+//! Requests and chunks that pass unchanged.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The body of a response, read by whoever polls it.
+//! The body of a response, read on poll.
 
 use super::{
     connection::{BodyStart, Http1Connection, Input},
@@ -14,7 +14,7 @@ pub(in crate::client) struct Http1Body {
     /// The connection, until the body ends.
     connection: Option<Box<Http1Connection>>,
     decoder: BodyDecoder,
-    /// What came and was not taken yet.
+    /// The received bytes that were not yet returned.
     ready: Bytes,
     keep_alive: bool,
 }

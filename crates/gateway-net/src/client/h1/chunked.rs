@@ -30,7 +30,7 @@ enum ChunkState {
     Extension(u64),
     /// The LF of the size line.
     SizeLf(u64),
-    /// So much of a chunk is left.
+    /// The remaining bytes of the chunk.
     Data(u64),
     DataCr,
     DataLf,

@@ -1,7 +1,7 @@
-//! One connection of HTTP/1.1 with the request that is on it.
+//! One connection of HTTP/1.1 with its current request.
 //!
-//! All connections of a thread are read into one buffer, and what came is copied out in its exact
-//! size: a connection that waits holds no buffer.
+//! All connections of a thread read into one buffer, and received bytes are copied out in their
+//! exact size: an idle connection holds no buffer.
 
 use super::{
     error::InvalidResponse,
@@ -22,11 +22,11 @@ use tokio::{
     time::Instant,
 };
 
-/// How much one read brings at most.
+/// Maximum size of one read, in bytes.
 const READ_SIZE: usize = 32 << 10;
 /// A body up to this size is copied behind the head and written with it.
 const COPIED_BODY: usize = 16 << 10;
-/// How many pieces of a larger request one call writes.
+/// Maximum number of slices in one vectored write.
 const MAX_SLICES: usize = 16;
 
 thread_local! {
@@ -39,7 +39,7 @@ thread_local! {
 pub(in crate::client) struct Http1Connection {
     stream: UpstreamStream,
     host: Arc<Host>,
-    /// What of the request is not written yet.
+    /// The unwritten part of the request.
     unsent: VecDeque<Bytes>,
     /// Whether what was written may still be in a buffer of TLS.
     unflushed: bool,
@@ -52,14 +52,14 @@ pub(in crate::client) struct Http1Connection {
 /// A connection that was lost before the head of a response was whole.
 #[derive(Debug)]
 pub(in crate::client) enum ConnectionLost {
-    /// It was closed.
+    /// The peer closed the connection.
     Closed {
         /// Whether a byte of the request was sent.
         is_sent: bool,
         /// The error of the socket; nothing if it was closed in order.
         source: Option<io::Error>,
     },
-    /// What came is no response.
+    /// The received bytes are not a valid response.
     Invalid(InvalidResponse),
 }
 
@@ -79,11 +79,11 @@ impl From<ConnectionLost> for ExchangeError {
     }
 }
 
-/// What was read.
+/// The result of one read.
 pub(in crate::client) enum Input {
-    /// So many bytes.
+    /// The number of bytes received.
     Bytes(usize),
-    /// The end.
+    /// The end of the connection.
     End,
 }
 
@@ -252,7 +252,7 @@ impl Http1Connection {
     }
 }
 
-/// What of a body came with the head.
+/// The part of a body that arrived with the head.
 #[derive(Debug, Default)]
 pub(in crate::client) struct BodyStart {
     pub(in crate::client) data: Bytes,

@@ -1,7 +1,7 @@
-//! Where the body of a response ends, and its bytes without their framing.
+//! The framing of a response's body.
 //!
-//! Sans-IO: bytes go in as they were read, data comes out, and nothing is kept in between but the
-//! state of the grammar. Only trailers, which are rare, are buffered until they are whole.
+//! Sans-IO: bytes go in as they were read, data comes out, and only the state of the grammar is
+//! held in between. Trailers, which are rare, are buffered until they are complete.
 
 use super::{chunked::ChunkParser, error::InvalidResponse};
 use bytes::Bytes;
@@ -18,10 +18,10 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub struct BodyDecoder(State);
 
-/// How the rest of a body is delimited.
+/// The delimitation of the rest of a body.
 #[derive(Debug)]
 enum State {
-    /// So many bytes are left.
+    /// The remaining bytes of a body with a known length.
     Length(u64),
     /// The body ends with the connection.
     UntilClose,

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// What becomes of a response whose bytes come in `pieces`, and then the end of the connection:
-/// `STATUS BODY`, with what is wrong behind it.
+/// Returns the decoded response of `pieces` followed by the end of the connection, as `STATUS BODY`
+/// and the error, if any.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, is_head: bool) -> String {
     let mut parser = HeadParser::new(is_head, LIMIT);
     let now = Instant::now();

@@ -6,7 +6,7 @@ use std::{
 
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What a resolver does with a question.
+/// The scripted answer of a resolver.
 #[derive(Clone, Copy)]
 enum Does {
     Say(u8),

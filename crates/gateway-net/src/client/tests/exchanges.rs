@@ -1,4 +1,4 @@
-//! One request and its response, over a server that does what it is scripted to.
+//! One request and its response, against a scripted server.
 
 use super::*;
 use std::{iter, time::Duration};
@@ -13,7 +13,7 @@ pub(super) enum Step {
     Head,
     /// Reads so many bytes of a body.
     Body(usize),
-    /// Writes.
+    /// Writes these bytes.
     Say(Vec<u8>),
     /// Waits for a while.
     Wait(u64),
@@ -130,7 +130,7 @@ pub(super) async fn post(client: &HttpClient, url: &str, body: &[Bytes]) -> Stri
     }
 }
 
-/// What a request comes to whose connection does what `script` says.
+/// Checks the result of a request whose connection follows `script`.
 async fn check(script: &[Step], expected: &str) {
     let server = Server::start(vec![script.to_vec()]).await;
     let body = [Bytes::from_static(b"hel"), Bytes::from_static(b"lo")];

@@ -30,7 +30,7 @@ const KEY: &[u8] = include_bytes!("../pki/leaf.der");
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
 
-/// A server that shows `certificate`, and what it was told under TLS.
+/// A server with `certificate`, and the bytes it received under TLS.
 async fn server(certificate: &'static [u8]) -> (SocketAddr, JoinSet<Vec<u8>>) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));

@@ -1,4 +1,4 @@
-//! Bodies that come slowly, broken or in vain.
+//! Slow, broken and unread request bodies.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! How many connections there are, and how they end.
+//! The connection limit, and the ends of connections.
 
 use super::*;
 

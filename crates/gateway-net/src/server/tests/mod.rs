@@ -91,7 +91,7 @@ struct Gateway {
     address: SocketAddr,
     drain: ListenerShutdown,
     served: JoinHandle<()>,
-    /// How many parts of the endless answer were sent; 0 when it was given up.
+    /// The number of parts of the endless response that were sent; 0 when it was cancelled.
     sent: Arc<AtomicUsize>,
 }
 
@@ -121,14 +121,14 @@ impl Gateway {
     }
 }
 
-/// What comes until the connection ends, and whether it ended in time.
+/// Returns the bytes received until the connection ends, and whether it ended in time.
 async fn heard(socket: &mut TcpStream) -> (String, bool) {
     let mut bytes = Vec::new();
     let ended = timeout(10 * SHORT, socket.read_to_end(&mut bytes)).await.is_ok();
     (String::from_utf8_lossy(&bytes).into_owned(), ended)
 }
 
-/// One answer, of which the body is known.
+/// Reads one response with a known body.
 async fn one_answer(socket: &mut TcpStream, body: &str) -> String {
     let mut bytes = Vec::new();
     let read = async {

@@ -50,7 +50,7 @@ fn with_clock(script: &script::RedisScript) -> String {
     script.text.replace(clock, fake)
 }
 
-/// One call, so many microseconds after the one before; the clock may go back.
+/// One call, with the microseconds since the one before; the clock may go back.
 type Step = (i64, LeaseRequest);
 
 const NAMES: [&str; 3] = ["all", "requests/gpt-*", "a:b c%"];
@@ -125,7 +125,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec((wait, request()), 1..40)
 }
 
-/// What the function and the script say to the same calls.
+/// The replies of the function and of the script to the same calls.
 struct Both<'a> {
     client: &'a Client,
     script: String,
@@ -145,7 +145,7 @@ impl Both<'_> {
     }
 }
 
-/// How many sequences are tried: a hundred, or as many as `GATEWAY_TEST_TRIES` says.
+/// Returns the number of random sequences: a hundred, or `GATEWAY_TEST_TRIES`.
 fn tries() -> u32 {
     let said = std::env::var_os("GATEWAY_TEST_TRIES");
     said.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(100)
