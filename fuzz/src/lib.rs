@@ -1,7 +1,7 @@
 //! What is fuzzed: functions of bytes that panic if something that must hold does not.
 //!
-//! `fuzz/libfuzzer` gives them to libFuzzer (`cargo xtask fuzz`); the test of this crate gives them the
-//! inputs that are kept in `fuzz/corpus`, so that what was found once is never lost again.
+//! `fuzz/libfuzzer` gives them to libFuzzer (`cargo xtask fuzz`); the test of this crate gives them
+//! the inputs that are kept in `fuzz/corpus`, so that what was found once is never lost again.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,

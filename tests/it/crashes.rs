@@ -104,8 +104,8 @@ async fn write(address: SocketAddr, writer: usize, stop: Arc<AtomicBool>) -> Led
     ledger
 }
 
-/// What is kept is what was told, in order, each with its answer, in dense versions; and of the turns
-/// that were declared not stored, any, once.
+/// What is kept is what was told, in order, each with its answer, in dense versions; and of the
+/// turns that were declared not stored, any, once.
 async fn check(gateway: &Gateway, id: &str, told: &Told, in_order: bool) {
     let page = gateway.get(&format!("/v1/sessions/{id}/messages?limit=1000")).await.json();
     let kept = page["data"].as_array().unwrap();

@@ -1,8 +1,8 @@
 //! Every example of the documentation, run as it stands there, against the real program.
 //!
-//! A block of shell, Python or JavaScript after a line `<!-- run -->` is run; one of TOML is always checked as a
-//! configuration, and one of JSON always read. A block with `curl` that is not run says why not:
-//! `<!-- not run: reason -->`.
+//! A block of shell, Python or JavaScript after a line `<!-- run -->` is run; one of TOML is always
+//! checked as a configuration, and one of JSON always read. A block with `curl` that is not run
+//! says why not: `<!-- not run: reason -->`.
 
 use gateway_tests::{Setup, program};
 use std::{

@@ -1,5 +1,5 @@
-//! The gateway's tools for clients of the Model Context Protocol, and the tools of servers that speak
-//! it for the gateway's models.
+//! The gateway's tools for clients of the Model Context Protocol, and the tools of servers that
+//! speak it for the gateway's models.
 
 use gateway_tests::{Gateway, Reply, Setup, Spoken, Upstream, platform::Platform, request};
 use rmcp::{

@@ -104,7 +104,8 @@ async fn frozen_redis_does_not_affect_stateless_requests() {
     let alarms = alarms(&gateway);
     let told: Vec<_> = alarms[said..].iter().map(|line| line["message"].clone()).collect();
     let summary = format!("p99 {before:?}, frozen {worst:?}; back after {back:?}; said {told:?}");
-    // Chats never wait for the store, whose deadline is 250 ms; the rest is what a busy machine does.
+    // Chats never wait for the store, whose deadline is 250 ms; the rest is what a busy machine
+    // does.
     assert!(worst < before + Duration::from_millis(150), "{summary}");
     assert!(told.len() <= 3, "{refusals} refusals: {summary}");
     assert!(told.iter().filter(|it| **it == "Redis is away").count() == 1, "{summary}");

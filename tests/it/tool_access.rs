@@ -56,8 +56,8 @@ impl Asker<'_> {
         self.check_chat(upstream).await;
     }
 
-    /// The same of a chat: what it may not use can neither be offered nor described, and what a model
-    /// makes up is not run.
+    /// The same of a chat: what it may not use can neither be offered nor described, and what a
+    /// model makes up is not run.
     async fn check_chat(&self, upstream: &Upstream) {
         let chat = async |offered: &[(&str, &str)], besides: Value| {
             let body: Value = serde_json::from_str(&openai::ask("lab/m", besides)).unwrap();

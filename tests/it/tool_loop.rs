@@ -1,5 +1,5 @@
-//! A model asks for tools, the gateway runs them, the platform answers: every dialect of callers over
-//! every dialect of providers.
+//! A model asks for tools, the gateway runs them, the platform answers: every dialect of callers
+//! over every dialect of providers.
 
 use gateway_tests::{
     Called, Gateway, Raw, Reply, Script, Setup, Spoken, Upstream, platform::Platform, request,
@@ -210,8 +210,8 @@ fn search() -> Called<'static> {
     ("call_1", "semantic_search", json!({ "query": "rate limiting patterns" }))
 }
 
-/// The seed's flow: the model asks for a search, the service is asked with the taxonomy of the prompt
-/// and the tiers of the session, and the model's last word reaches the caller.
+/// The seed's flow: the model asks for a search, the service is asked with the taxonomy of the
+/// prompt and the tiers of the session, and the model's last word reaches the caller.
 async fn check(spoken: Spoken) {
     let bench = Bench::start(spoken).await;
     for caller in Caller::ALL {

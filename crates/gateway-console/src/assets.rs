@@ -55,7 +55,8 @@ const DOCS: &[File] = &[
     part!("parts.css", CSS),
 ];
 
-/// The content security policy of the pages: they run and fetch what the gateway serves, nothing else.
+/// The content security policy of the pages: they run and fetch what the gateway serves, nothing
+/// else.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
      style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";

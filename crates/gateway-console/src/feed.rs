@@ -112,7 +112,8 @@ impl LiveFeed {
         Some(FeedSubscription { events: self.0.events.subscribe(), feed: self.clone() })
     }
 
-    /// The requests of a tenant: those in progress, oldest first, and those that ended, newest first.
+    /// The requests of a tenant: those in progress, oldest first, and those that ended, newest
+    /// first.
     pub fn rows(&self, tenant: &str) -> (Vec<LiveRow>, Vec<EndedRow>) {
         let state = self.state();
         let mut live: Vec<_> = of_tenant(&state, tenant).collect();
@@ -230,17 +231,17 @@ impl FeedSubscription {
     ///
     /// # Errors
     ///
-    /// [`Lagged`] if events were lost because the subscriber was too slow.
+    /// [`SubscriberLag`] if events were lost because the subscriber was too slow.
     ///
     /// # Cancel safety
     ///
     /// No event is lost if the future is dropped.
-    pub async fn next(&mut self) -> Option<Result<FeedEvent, Lagged>> {
+    pub async fn next(&mut self) -> Option<Result<FeedEvent, SubscriberLag>> {
         tokio::select! {
             () = self.feed.0.closing.cancelled() => None,
             event = self.events.recv() => match event {
                 Ok(event) => Some(Ok(event)),
-                Err(broadcast::error::RecvError::Lagged(_)) => Some(Err(Lagged)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some(Err(SubscriberLag)),
                 Err(broadcast::error::RecvError::Closed) => None,
             },
         }
@@ -254,7 +255,7 @@ impl FeedSubscription {
 
 /// Events were lost because the subscriber was too slow.
 #[derive(Clone, Copy, Debug)]
-pub struct Lagged;
+pub struct SubscriberLag;
 
 impl fmt::Debug for LiveRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -384,6 +385,6 @@ mod tests {
         for _ in 0..BACKLOG {
             feed.start(|| started("t")).unwrap().ended(ok());
         }
-        assert!(matches!(subscription.next().await, Some(Err(Lagged))));
+        assert!(matches!(subscription.next().await, Some(Err(SubscriberLag))));
     }
 }

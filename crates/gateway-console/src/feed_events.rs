@@ -8,7 +8,7 @@
 //! ```
 
 use super::{
-    feed::{FeedEvent, FeedSubscription, Lagged},
+    feed::{FeedEvent, FeedSubscription, SubscriberLag},
     row::{EndedRow, LiveRow, RequestProgress},
 };
 use bytes::Bytes;
@@ -78,7 +78,7 @@ impl FeedWriter {
                     return Some(event("ended", &*row));
                 }
                 Ok(FeedEvent::Started(_) | FeedEvent::Ended(_)) => {}
-                Err(Lagged) => return Some(self.snapshot()),
+                Err(SubscriberLag) => return Some(self.snapshot()),
             }
         }
     }

@@ -11,7 +11,7 @@ mod row;
 
 pub use self::{
     assets::{Asset, CONTENT_SECURITY_POLICY, console_asset, reference_asset},
-    feed::{FeedEvent, FeedSubscription, Lagged, LiveFeed, LiveRequest},
+    feed::{FeedEvent, FeedSubscription, LiveFeed, LiveRequest, SubscriberLag},
     feed_events::feed_events,
     row::{EndedRequest, EndedRow, LiveRow, RequestProgress, StartedRequest},
 };

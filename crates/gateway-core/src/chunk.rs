@@ -8,8 +8,8 @@ use std::pin::Pin;
 /// A piece of a streamed response: one or more events that arrived together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chunk {
-    /// Decoded events. Under [`Inspection::UsageOnly`](crate::Inspection::UsageOnly) with verbatim bytes:
-    /// only what is metered, that is usage and finish.
+    /// Decoded events. Under [`Inspection::UsageOnly`](crate::Inspection::UsageOnly) with verbatim
+    /// bytes: only what is metered, that is usage and finish.
     pub events: Vec<StreamEvent>,
     /// The chunk in the caller's own dialect, whole events only, ready to be written as it is.
     pub verbatim: Option<Bytes>,

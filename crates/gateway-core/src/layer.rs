@@ -66,7 +66,7 @@ pub trait ProviderLayer: Send + Sync {
 
 /// The future that `async_trait` returns. Written out, the layer's own future is handed
 /// on, and not put into another.
-type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type ProviderFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl<L: ProviderLayer> Provider for L {
     fn id(&self) -> &str {
@@ -81,7 +81,10 @@ impl<L: ProviderLayer> Provider for L {
         ProviderLayer::unavailability(self, target)
     }
 
-    fn plan<'s, 'c, 'a>(&'s self, call: &'c ProviderRequest) -> Doing<'a, Vec<PlannedAttempt>>
+    fn plan<'s, 'c, 'a>(
+        &'s self,
+        call: &'c ProviderRequest,
+    ) -> ProviderFuture<'a, Vec<PlannedAttempt>>
     where
         's: 'a,
         'c: 'a,
@@ -90,7 +93,10 @@ impl<L: ProviderLayer> Provider for L {
         ProviderLayer::plan(self, call)
     }
 
-    fn generate<'s, 'a>(&'s self, call: ProviderRequest) -> Doing<'a, Result<ProviderResponse>>
+    fn generate<'s, 'a>(
+        &'s self,
+        call: ProviderRequest,
+    ) -> ProviderFuture<'a, Result<ProviderResponse>>
     where
         's: 'a,
         Self: 'a,
@@ -98,7 +104,10 @@ impl<L: ProviderLayer> Provider for L {
         ProviderLayer::generate(self, call)
     }
 
-    fn count_tokens<'s, 'a>(&'s self, call: ProviderRequest) -> Doing<'a, Result<Option<u64>>>
+    fn count_tokens<'s, 'a>(
+        &'s self,
+        call: ProviderRequest,
+    ) -> ProviderFuture<'a, Result<Option<u64>>>
     where
         's: 'a,
         Self: 'a,
@@ -106,7 +115,7 @@ impl<L: ProviderLayer> Provider for L {
         ProviderLayer::count_tokens(self, call)
     }
 
-    fn embed<'s, 'a>(&'s self, call: EmbeddingCall) -> Doing<'a, Result<EmbeddingResult>>
+    fn embed<'s, 'a>(&'s self, call: EmbeddingCall) -> ProviderFuture<'a, Result<EmbeddingResult>>
     where
         's: 'a,
         Self: 'a,

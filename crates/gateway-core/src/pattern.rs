@@ -1,6 +1,7 @@
 //! Name patterns of models and tools.
 
-/// Returns whether `name` matches `pattern`: the same name, or any name with the prefix before a trailing `*`.
+/// Returns whether `name` matches `pattern`: the same name, or any name with the prefix before a
+/// trailing `*`.
 ///
 /// ASCII case is ignored.
 ///

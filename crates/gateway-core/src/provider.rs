@@ -12,8 +12,8 @@ use std::{num::NonZeroU32, sync::Arc};
 /// A model provider: the port to an upstream.
 ///
 /// A provider translates and transports. It does not retry, cache, count or fall back: those are
-/// wrappers that implement this same trait, by way of [`ProviderLayer`](crate::ProviderLayer), so they compose in any
-/// order. The defaults are those of a provider that can do no more than answer.
+/// wrappers that implement this same trait, by way of [`ProviderLayer`](crate::ProviderLayer), so
+/// they compose in any order. The defaults are those of a provider that can do no more than answer.
 ///
 /// # Cancellation
 ///

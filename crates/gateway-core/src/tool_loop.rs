@@ -49,7 +49,10 @@ impl Default for ToolLoopLimits {
 ///
 /// A tool runs here if it is registered and the request shows it to the model: because the caller
 /// defined it (the caller's schema is what the model sees) or because it is
-/// [offered](Self::with_offered_tools). A definition that lacks a parameter for a required argument is a different tool of the caller's. A turn that calls any other tool is the response, with all its calls: only the caller can continue. The events of a response are those of one round: one start, one end, calls numbered from 0, the usage of all rounds together.
+/// [offered](Self::with_offered_tools). A definition that lacks a parameter for a required argument
+/// is a different tool of the caller's. A turn that calls any other tool is the response, with all
+/// its calls: only the caller can continue. The events of a response are those of one round: one
+/// start, one end, calls numbered from 0, the usage of all rounds together.
 ///
 /// The completed messages are in [`Chunk::completed_messages`](crate::Chunk::completed_messages);
 /// for a request that runs no tool, only with [full inspection](Inspection::Full). A request for
@@ -128,8 +131,8 @@ impl ToolLoop {
 
     /// Runs `request` to its end, including all tool rounds.
     ///
-    /// After so many [`ToolLoopLimits`] the model is asked once more, without tools. Dropping the future
-    /// cancels the model's work and the tools'.
+    /// After so many [`ToolLoopLimits`] the model is asked once more, without tools. Dropping the
+    /// future cancels the model's work and the tools'.
     pub async fn ask(&self, request: ChatRequest) -> Result<ChatResponse> {
         ProviderLayer::generate(self, ProviderRequest::new(request)).await?.collect().await
     }

@@ -84,7 +84,7 @@ pub enum ToolErrorCode {
     UpstreamStatus,
     /// The service behind the tool answered with something unreadable.
     UpstreamInvalid,
-    /// The service behind the tool cannot be reached, or the gateway has too much to do.
+    /// The service behind the tool is unreachable, or the gateway is overloaded.
     Unavailable,
     /// The arguments do not fit the tool's schema.
     InvalidArguments,

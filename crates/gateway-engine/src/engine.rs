@@ -3,7 +3,7 @@
 use crate::{ContextWindows, ProviderDirectory, RequestMetrics, RequestObserver, Toolbox};
 use gateway_core::{ContextService, Provider, Result, Route};
 use gateway_limits::{AdmissionPermit, Client, Limits};
-use gateway_sessions::{Keeper as SessionManager, Responses};
+use gateway_sessions::{Responses, SessionManager};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// Serves requests to models. Immutable: a new configuration is a new engine, and requests in

@@ -197,7 +197,8 @@ mod tests {
         Ok(Chunk { verbatim: Some(Bytes::from(text)), ..Chunk::default() })
     }
 
-    /// Checks the pieces of the stream, joined with `|`; `~` is a chunk that takes 40 seconds to come.
+    /// Checks the pieces of the stream, joined with `|`; `~` is a chunk that takes 40 seconds to
+    /// come.
     async fn check(chunks: Vec<gateway_core::Result<Chunk>>, expected: &str) {
         let slow = stream::iter(chunks).then(|chunk| async {
             let wait =

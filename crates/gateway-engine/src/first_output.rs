@@ -13,8 +13,8 @@ pub(crate) struct PrimedStream {
     pub(crate) rest: ChunkStream,
 }
 
-/// Waits for the first output of `rest`, but not longer than `limit`. Dropping the future cancels the
-/// upstream.
+/// Waits for the first output of `rest`, but not longer than `limit`. Dropping the future cancels
+/// the upstream.
 ///
 /// # Errors
 ///

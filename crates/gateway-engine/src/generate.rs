@@ -18,17 +18,17 @@ use gateway_core::{
     ProviderResponse, Result, ToolSpec, observe,
 };
 use gateway_sessions::{
-    Opened as OpenedSession, idempotency, open as open_session,
+    OpenedSession, idempotency, open as open_session,
     responses::{
-        self, Admitted as BackgroundJob, BackgroundReply, Keep as ResponseRecorder,
-        Plan as ResponsePlan,
+        self, BackgroundReply, Plan as ResponsePlan, QueuedResponse as BackgroundJob,
+        ResponseRecorder,
     },
 };
 use gateway_wire::{IdGenerator, InboundDialect, RequestPrompts, ResponseContext};
 use std::{mem, sync::Arc, time::SystemTime};
 use uuid::Uuid;
 
-type Staged<T> = Result<T, Box<RequestFailure>>;
+type StageResult<T> = Result<T, Box<RequestFailure>>;
 
 /// A request that is complete: what to send, to which provider, and how to write the response.
 pub(crate) struct ComposedRequest {
@@ -60,7 +60,10 @@ impl PreparedRequest {
     /// # Cancel safety
     ///
     /// Dropping the future cancels the upstream, and accounts for the request as cancelled.
-    pub async fn generate(self, dialect: &'static dyn InboundDialect) -> Staged<EngineResponse> {
+    pub async fn generate(
+        self,
+        dialect: &'static dyn InboundDialect,
+    ) -> StageResult<EngineResponse> {
         let composed = self
             .compose(dialect)?
             .continue_responses()
@@ -74,7 +77,10 @@ impl PreparedRequest {
     }
 
     /// The request as it would be sent if nothing were added to it.
-    pub(crate) fn compose(self, dialect: &'static dyn InboundDialect) -> Staged<ComposedRequest> {
+    pub(crate) fn compose(
+        self,
+        dialect: &'static dyn InboundDialect,
+    ) -> StageResult<ComposedRequest> {
         let Self { context, body, envelope } = self;
         let opened = match dialect.prepare(body, envelope) {
             Ok(opened) => opened,
@@ -144,8 +150,8 @@ impl RequestContext {
         }
     }
 
-    /// Whether what a translation cannot carry is refused: if the request says so, else as its client
-    /// is set up, else as the engine is.
+    /// Whether what a translation cannot carry is refused: if the request says so, else as its
+    /// client is set up, else as the engine is.
     pub(crate) fn is_strict(&self) -> bool {
         self.head.options.strict || self.head.client.strict.unwrap_or(self.engine.settings.strict)
     }
@@ -153,7 +159,7 @@ impl RequestContext {
 
 impl ComposedRequest {
     /// Puts the earlier responses that the request continues into it, and decides what is stored.
-    async fn continue_responses(mut self) -> Staged<Self> {
+    async fn continue_responses(mut self) -> StageResult<Self> {
         let (responses, request) = (&self.context.engine.responses, &mut self.request);
         match responses::plan(responses, &self.provider, request, &self.ids).await {
             Ok(plan) => {
@@ -165,7 +171,7 @@ impl ComposedRequest {
     }
 
     /// Opens the session that the request continues, if it continues one.
-    async fn open_session(mut self) -> Staged<Self> {
+    async fn open_session(mut self) -> StageResult<Self> {
         let head = &self.context.head;
         let attempt = head.options.idempotency.as_ref();
         let options = match head.options.session.resolve(&self.original, attempt) {
@@ -190,7 +196,7 @@ impl ComposedRequest {
 
     /// Lets the model have the gateway's tools, if the request, its session or its client offers
     /// any.
-    fn attach_tools(mut self) -> Staged<Self> {
+    fn attach_tools(mut self) -> StageResult<Self> {
         let (context, request) = (&self.context, &self.request);
         match tools::attach(context, &self.provider, request, &self.session.chosen) {
             Ok(None) => {}
@@ -209,7 +215,7 @@ impl ComposedRequest {
     }
 
     /// Shortens the conversation if it does not fit the model's context window.
-    async fn fit_context(mut self) -> Staged<Self> {
+    async fn fit_context(mut self) -> StageResult<Self> {
         let engine = &self.context.engine;
         let mode = self.context.head.options.context_mode;
         // Several prompts are no conversation.
@@ -228,7 +234,7 @@ impl ComposedRequest {
     }
 
     /// Sends the request, and writes the response in the caller's dialect.
-    async fn respond(mut self) -> Staged<EngineResponse> {
+    async fn respond(mut self) -> StageResult<EngineResponse> {
         let accounting = Box::new(self.context.accounting(&self.request.target));
         let reply = ResponseContext {
             payload: self.original.clone(),
@@ -251,7 +257,7 @@ impl ComposedRequest {
         recorder: ResponseRecorder,
         accounting: Box<RequestAccounting>,
         reply: ResponseContext,
-    ) -> Staged<EngineResponse> {
+    ) -> StageResult<EngineResponse> {
         let Self { mut context, provider, request, .. } = self;
         let admitted = match BackgroundJob::new(recorder, reply).await {
             Ok(admitted) => admitted,
@@ -276,7 +282,7 @@ impl ComposedRequest {
         recorder: Option<ResponseRecorder>,
         mut accounting: Box<RequestAccounting>,
         reply: ResponseContext,
-    ) -> Staged<EngineResponse> {
+    ) -> StageResult<EngineResponse> {
         let Self { mut context, dialect, provider, request, prompts, dropped, .. } = self;
         let stream = request.stream;
         let sent = multi_prompt::generate(&provider, request, prompts).await;

@@ -49,7 +49,8 @@ pub struct RequestStarted<'a> {
     pub stream: bool,
 }
 
-/// Everything known of a request that has ended. Texts are borrowed: an observer copies what it keeps.
+/// Everything known of a request that has ended. Texts are borrowed: an observer copies what it
+/// keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestSummary<'a> {
     /// The request id, as in the log.

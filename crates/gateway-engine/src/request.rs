@@ -6,7 +6,7 @@ use crate::{
 use bytes::Bytes;
 use gateway_core::CacheDirective;
 use gateway_limits::{AdmissionPermit, Client, Priority};
-use gateway_sessions::idempotency::Mark as IdempotencyToken;
+use gateway_sessions::idempotency::IdempotencyToken;
 use std::{net::IpAddr, sync::Arc};
 use tokio::time::Instant;
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use gateway_core::{GatewayError, Price, ResponseMeta, Usage};
 use gateway_limits::RateLimitStatus;
-use gateway_sessions::{Composed as SessionFacts, NotStored};
+use gateway_sessions::{CompositionFacts as SessionFacts, NotStored};
 
 /// The facts that a reply reports outside of its body. The HTTP layer renders them as headers.
 #[derive(Debug, Default)]

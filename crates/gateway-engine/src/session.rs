@@ -2,7 +2,7 @@
 
 use gateway_core::{ErrorKind, GatewayError, Payload, Result, state::Tenant};
 use gateway_limits::Client;
-use gateway_sessions::{OnConflict, Options, idempotency::Mark};
+use gateway_sessions::{OnConflict, Options, idempotency::IdempotencyToken};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ impl SessionDirective {
     pub(crate) fn resolve(
         &self,
         original: &Payload,
-        attempt: Option<&Mark>,
+        attempt: Option<&IdempotencyToken>,
     ) -> Result<Option<Options>> {
         let inside = match original {
             Payload::Raw(raw) => raw.envelope.session.as_ref().map(|(id, _)| id.as_str()),

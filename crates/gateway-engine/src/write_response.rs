@@ -7,7 +7,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use gateway_core::{ChunkStream, Collector, ResponseMeta, Result};
-use gateway_sessions::{CommitResult, responses::Keep as ResponseRecorder};
+use gateway_sessions::{CommitResult, responses::ResponseRecorder};
 use gateway_wire::{InboundDialect, ResponseContext};
 
 /// The events of a streamed response, whose first output is there. `meta` is corrected if another

@@ -35,7 +35,7 @@ enum Task<'a> {
 
 /// The parameters of a new key.
 #[derive(Debug, Default, Deserialize)]
-struct Wish {
+struct KeyRequest {
     /// The lifetime of the key, in seconds.
     #[serde(default)]
     expires_in_seconds: Option<u64>,
@@ -119,7 +119,7 @@ impl Admin {
 
     async fn create(&self, body: &[u8]) -> Result<Response<reply::Body>> {
         check_names(body)?;
-        let wish: Wish = read(body)?;
+        let wish: KeyRequest = read(body)?;
         wish.grant.check()?;
         let (key, secret) = new(&wish.grant, expiry(wish.expires_in_seconds)?);
         self.put(&key).await?;

@@ -5,7 +5,7 @@ use gateway_core::{ErrorKind, GatewayError, Result, state::Tenant};
 use gateway_engine::unix_seconds;
 use gateway_limits::Client;
 use gateway_sessions::{
-    conversations::{Desk, Wish, not_found},
+    conversations::{ConversationCommand, ConversationHandler, not_found},
     responses::Page,
 };
 use http::{Method, Request, Response, StatusCode};
@@ -21,8 +21,8 @@ pub(crate) async fn serve(
     let tenant = Tenant::new(Arc::clone(&client.tenant)).ok_or_else(not_found)?;
     let (head, body) = request.into_parts();
     let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
-    let desk = Desk::new(service.engine.responses.conversations(), tenant);
-    let wish = || Wish::read(&body, service.engine.settings.json_depth);
+    let desk = ConversationHandler::new(service.engine.responses.conversations(), tenant);
+    let wish = || ConversationCommand::read(&body, service.engine.settings.json_depth);
     let object = match (endpoint, &head.method) {
         (Endpoint::Conversations, _) => desk.create(wish()?, unix_seconds()).await,
         (Endpoint::Conversation(id), &Method::POST) => desk.update(id, wish()?).await,

@@ -1,5 +1,5 @@
-//! `POST /v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/completions`: a response of the
-//! model. What differs between them is the dialect.
+//! `POST /v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/completions`: a response of
+//! the model. What differs between them is the dialect.
 
 use crate::{
     RequestBody, body,

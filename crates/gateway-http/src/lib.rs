@@ -35,7 +35,7 @@ pub use self::{
     body::Limits,
     cors::Cors,
     endpoint::Endpoint,
-    health::{Dependency, Finding, Health, Probe, STORE, Told, probe},
+    health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, probe},
     reply::Body,
     service::{About, HttpService, OpenCircuits, RenderMetrics, handle},
 };

@@ -20,7 +20,7 @@ pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Goes with the reply to a request that failed, for the log.
 #[derive(Clone, Debug)]
-pub(crate) struct Refused {
+pub(crate) struct LoggedErrorCode {
     /// The code of the failure.
     pub(crate) code: Box<str>,
 }
@@ -77,7 +77,7 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 /// The reply to a request that failed, with `body` as the dialect writes it.
 pub(crate) fn failure(error: &GatewayError, body: Vec<u8>) -> Response<Body> {
     let mut reply = written(status(error), body);
-    reply.extensions_mut().insert(Refused { code: error.code().into() });
+    reply.extensions_mut().insert(LoggedErrorCode { code: error.code().into() });
     add_advice(error, reply.headers_mut());
     reply
 }

@@ -9,7 +9,7 @@ use crate::{
     headers,
     health::Health,
     hygiene, idempotency, models, names,
-    reply::{self, Refused},
+    reply::{self, LoggedErrorCode},
     request::{id::request_id, peer::Peers},
 };
 use bytes::Bytes;
@@ -115,7 +115,7 @@ async fn serve(
     service.cors.admit(origin.as_ref(), headers);
     let (status, took) = (reply.status().as_u16(), started.elapsed());
     service.engine.metrics.reply_sent(method, path, status, took);
-    if let Some(refused) = reply.extensions_mut().remove::<Refused>()
+    if let Some(refused) = reply.extensions_mut().remove::<LoggedErrorCode>()
         && kind != Kind::Open
     {
         // Neither the message nor the parameter: they may repeat the caller's text.
@@ -182,7 +182,7 @@ fn failed(
     let mut reply = reply::failure(error, body);
     headers::facts::write(&failure.facts, reply.headers_mut());
     if failure.is_accounted {
-        reply.extensions_mut().remove::<Refused>();
+        reply.extensions_mut().remove::<LoggedErrorCode>();
     }
     if error.kind() == ErrorKind::MethodNotAllowed {
         add_allow(endpoint, &mut reply);

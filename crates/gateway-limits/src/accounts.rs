@@ -73,7 +73,7 @@ struct Outage {
 
 /// The result of taking what a request needs.
 #[derive(Debug)]
-pub(crate) enum Taking {
+pub(crate) enum ReserveResult {
     /// All was taken; in an outage, from this replica's share.
     Taken { status: RateLimitStatus, in_outage: bool },
     /// A limit has no room.
@@ -169,7 +169,11 @@ impl LimitAccounts {
     ///
     /// A caller that leaves while the store is asked leaves nothing taken: the call goes on, and
     /// what it brings stays in the lease.
-    pub(crate) async fn take(&self, account: &Arc<LimitAccount>, charges: &Charges) -> Taking {
+    pub(crate) async fn take(
+        &self,
+        account: &Arc<LimitAccount>,
+        charges: &Charges,
+    ) -> ReserveResult {
         if let Some(taking) = self.attempt(account, charges) {
             return taking;
         }
@@ -181,31 +185,31 @@ impl LimitAccounts {
         }
         match self.0.tasks.spawn(asking).await {
             Ok(taken) => taken.take(),
-            Err(error) => Taking::Failed(StoreError::Unavailable(error.into())),
+            Err(error) => ReserveResult::Failed(StoreError::Unavailable(error.into())),
         }
     }
 
     /// Serves a request from leases; nothing if they do not reach.
-    fn attempt(&self, account: &Arc<LimitAccount>, charges: &Charges) -> Option<Taking> {
+    fn attempt(&self, account: &Arc<LimitAccount>, charges: &Charges) -> Option<ReserveResult> {
         let attempt = account.state().try_take(charges, Instant::now());
         match attempt {
             Attempt::Taken(status) => {
                 self.list(account);
-                Some(Taking::Taken { status, in_outage: false })
+                Some(ReserveResult::Taken { status, in_outage: false })
             }
-            Attempt::Refused(refusal, status) => Some(Taking::Refused(refusal, status)),
+            Attempt::Refused(refusal, status) => Some(ReserveResult::Refused(refusal, status)),
             Attempt::Short => None,
         }
     }
 
-    async fn ask(&self, account: &Arc<LimitAccount>, charges: &Charges) -> Unclaimed {
+    async fn ask(&self, account: &Arc<LimitAccount>, charges: &Charges) -> PendingReservation {
         let turn = account.turn.lock().await;
         let taking = self.ask_in_turn(account, charges).await;
         drop(turn);
-        Unclaimed { account: Arc::clone(account), charges: *charges, taking: Some(taking) }
+        PendingReservation { account: Arc::clone(account), charges: *charges, taking: Some(taking) }
     }
 
-    async fn ask_in_turn(&self, account: &Arc<LimitAccount>, charges: &Charges) -> Taking {
+    async fn ask_in_turn(&self, account: &Arc<LimitAccount>, charges: &Charges) -> ReserveResult {
         let mut attempts = 0;
         loop {
             // Another request may have brought enough for this one.
@@ -219,7 +223,7 @@ impl LimitAccounts {
             match self.exchange(account, Renewal::Need(charges)).await {
                 Ok(Some(refusal)) => {
                     let status = account.state().status(charges, Instant::now());
-                    return Taking::Refused(refusal, status);
+                    return ReserveResult::Refused(refusal, status);
                 }
                 Ok(None) if attempts < ATTEMPTS => {}
                 Ok(None) => return self.take_share(account, charges),
@@ -230,7 +234,7 @@ impl LimitAccounts {
                         return self.take_share(account, charges);
                     }
                 }
-                Err(error) => return Taking::Failed(error),
+                Err(error) => return ReserveResult::Failed(error),
             }
         }
     }
@@ -247,7 +251,7 @@ impl LimitAccounts {
     }
 
     /// Serves a request without the store, within this replica's share.
-    fn take_share(&self, account: &Arc<LimitAccount>, charges: &Charges) -> Taking {
+    fn take_share(&self, account: &Arc<LimitAccount>, charges: &Charges) -> ReserveResult {
         let lends = lock(&self.0.outage).is_none_or(|it| it.since.elapsed() <= LENDING);
         let replicas = self.0.replicas.load(Ordering::Relaxed);
         let now_us = u64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -257,8 +261,8 @@ impl LimitAccounts {
         drop(state);
         self.list(account);
         match taken {
-            Ok(()) => Taking::Taken { status, in_outage: true },
-            Err(refusal) => Taking::Refused(refusal, status),
+            Ok(()) => ReserveResult::Taken { status, in_outage: true },
+            Err(refusal) => ReserveResult::Refused(refusal, status),
         }
     }
 
@@ -327,22 +331,22 @@ impl LimitAccounts {
 }
 
 /// The quota taken for a request whose caller may have left; returned to the account on drop.
-struct Unclaimed {
+struct PendingReservation {
     account: Arc<LimitAccount>,
     charges: Charges,
-    taking: Option<Taking>,
+    taking: Option<ReserveResult>,
 }
 
-impl Unclaimed {
-    fn take(mut self) -> Taking {
-        let lost = || Taking::Failed(StoreError::Invalid("a reservation was lost"));
+impl PendingReservation {
+    fn take(mut self) -> ReserveResult {
+        let lost = || ReserveResult::Failed(StoreError::Invalid("a reservation was lost"));
         self.taking.take().unwrap_or_else(lost)
     }
 }
 
-impl Drop for Unclaimed {
+impl Drop for PendingReservation {
     fn drop(&mut self) {
-        if let Some(Taking::Taken { in_outage, .. }) = self.taking {
+        if let Some(ReserveResult::Taken { in_outage, .. }) = self.taking {
             self.account.settle(&self.charges, in_outage, 0, gateway_core::NanoDollars(0));
         }
     }

@@ -121,7 +121,8 @@ impl Admission {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Overloaded`] if no slot gets free in time; [`ErrorKind::RateLimited`] if the tenant is at its limit.
+    /// [`ErrorKind::Overloaded`] if no slot gets free in time; [`ErrorKind::RateLimited`] if the
+    /// tenant is at its limit.
     pub async fn enter(
         &self,
         tenant: Option<&Arc<str>>,

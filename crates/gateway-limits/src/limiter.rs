@@ -4,7 +4,7 @@ use crate::{
     Client, GrantedQuota, LimitAccounts, LimitError, QuotaReservation, RateLimitStatus,
     TokenEstimate,
     account::{AccountState, LimitAccount},
-    accounts::Taking,
+    accounts::ReserveResult,
     calendar::{self, DAY},
     charges::Charges,
     client_prefix,
@@ -243,7 +243,7 @@ impl Inner {
             return Ok(GrantedQuota::default());
         }
         match self.accounts.take(account, &charges).await {
-            Taking::Taken { status, in_outage } => {
+            ReserveResult::Taken { status, in_outage } => {
                 if !in_outage && self.failing.load(Ordering::Relaxed) {
                     self.failing.store(false, Ordering::Relaxed);
                 }
@@ -253,10 +253,10 @@ impl Inner {
                 });
                 Ok(GrantedQuota { reservation, status })
             }
-            Taking::Refused(refusal, status) => {
+            ReserveResult::Refused(refusal, status) => {
                 Err(LimitError { error: refused(&refusal), status })
             }
-            Taking::Failed(error) => {
+            ReserveResult::Failed(error) => {
                 self.failed(&charges, error)?;
                 Ok(GrantedQuota::default())
             }

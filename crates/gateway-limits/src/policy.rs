@@ -182,8 +182,8 @@ mod tests {
         Arc::new(LimitAccount::new(key, "h".into(), AccountState::default()))
     }
 
-    /// What a request for `model` takes: `place cost/burst` of rates, `limit` of slots, `place limit`
-    /// of budgets.
+    /// What a request for `model` takes: `place cost/burst` of rates, `limit` of slots, `place
+    /// limit` of budgets.
     #[track_caller]
     fn check(model: &str, input: u64, output: u64, expected: &str) {
         let (limits, size) = (limits(), RequestSize { input, output });

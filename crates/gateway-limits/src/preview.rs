@@ -51,7 +51,7 @@ pub enum LimitScope {
 }
 
 /// A limit, what a request takes of it, and how much there is.
-struct Asked {
+struct LimitProbe {
     of: LimitScope,
     most: u64,
     takes: u64,
@@ -82,17 +82,17 @@ impl Limiter {
 }
 
 /// The limits of `charges`, in the order of [`AccountState::left`](crate::account::AccountState).
-fn asked(charges: &Charges) -> impl Iterator<Item = Asked> {
+fn asked(charges: &Charges) -> impl Iterator<Item = LimitProbe> {
     let rates = charges.rates.iter().map(|charge| {
         let of = match charge.kind {
             LimitKind::Requests => LimitScope::Requests(charge.rate.per_minute()),
             LimitKind::Tokens => LimitScope::Tokens(charge.rate.per_minute()),
         };
-        Asked { of, most: charge.rate.burst(), takes: charge.cost }
+        LimitProbe { of, most: charge.rate.burst(), takes: charge.cost }
     });
-    let slot = |limit| Asked { of: LimitScope::Slots, most: limit, takes: 1 };
+    let slot = |limit| LimitProbe { of: LimitScope::Slots, most: limit, takes: 1 };
     let slots = charges.slots.iter().map(move |charge| slot(charge.limit));
-    let budgets = charges.budgets.iter().map(|charge| Asked {
+    let budgets = charges.budgets.iter().map(|charge| LimitProbe {
         of: LimitScope::Budget(String::new()),
         most: charge.limit.0,
         takes: charge.amount.0,
@@ -100,8 +100,8 @@ fn asked(charges: &Charges) -> impl Iterator<Item = Asked> {
     rates.chain(slots).chain(budgets)
 }
 
-fn status(asked: Asked, left: &LeftOfCharge, is_known: bool) -> LimitStatus {
-    let Asked { of, most, takes } = asked;
+fn status(asked: LimitProbe, left: &LeftOfCharge, is_known: bool) -> LimitStatus {
+    let LimitProbe { of, most, takes } = asked;
     let (period, model) = match left.name.split_once('/') {
         Some((period, model)) => (period, Some(model.to_owned())),
         None => (&*left.name, None),

@@ -2,7 +2,7 @@
 
 use crate::QuotaReservation;
 use crate::{charges::RateCharge, policy::LimitKind};
-use gateway_core::{GatewayError, state::Remaining};
+use gateway_core::{GatewayError, state::RateRemaining};
 use std::{error::Error, fmt};
 
 /// The remaining units of a caller's rate limits, sent as headers of every response.
@@ -20,7 +20,7 @@ pub struct RateLimitLevel {
     /// The size of the limit, in units per minute.
     pub limit: u64,
     /// The remaining units, and the time until all are back.
-    pub left: Remaining,
+    pub left: RateRemaining,
 }
 
 /// The result of a reservation that was granted.
@@ -61,7 +61,7 @@ impl Error for LimitError {
 
 impl RateLimitStatus {
     /// Learns what is left of a limit. Of two, the one with less counts.
-    pub(crate) fn record(&mut self, charge: &RateCharge, left: Remaining) {
+    pub(crate) fn record(&mut self, charge: &RateCharge, left: RateRemaining) {
         let level = match charge.kind {
             LimitKind::Requests => &mut self.requests,
             LimitKind::Tokens => &mut self.tokens,

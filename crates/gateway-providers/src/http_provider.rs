@@ -101,7 +101,7 @@ impl Provider for HttpProvider {
 }
 
 /// A call that can be sent.
-struct Prepared<'a> {
+struct PreparedCall<'a> {
     api: &'a Api,
     call: ProviderRequest,
     outbound: OutboundRequest,
@@ -114,7 +114,7 @@ impl HttpProvider {
     /// # Errors
     ///
     /// If no API of the provider can express it; nothing was sent then.
-    fn prepare(&self, call: ProviderRequest) -> Result<Prepared<'_>> {
+    fn prepare(&self, call: ProviderRequest) -> Result<PreparedCall<'_>> {
         let original = |dialect| call.original(dialect).is_some();
         let api = self.api(&call.target, original).ok_or_else(no_dialect_configured)?;
         let (call, mut dropped) = strip_unsupported_tools(call, api.upstream.dialect())?;
@@ -126,11 +126,16 @@ impl HttpProvider {
         let template = api.endpoint.template(&call.target.model, call.stream)?;
         let streamed = call.stream && api.upstream.framing() == StreamFraming::Sse;
         let accept = if streamed { "text/event-stream" } else { "application/json" };
-        Ok(Prepared { api, call, outbound: OutboundRequest { template, body, accept }, dropped })
+        Ok(PreparedCall {
+            api,
+            call,
+            outbound: OutboundRequest { template, body, accept },
+            dropped,
+        })
     }
 
-    async fn ask(&self, prepared: Prepared<'_>) -> Result<ProviderResponse> {
-        let Prepared { api, call, outbound, dropped } = prepared;
+    async fn ask(&self, prepared: PreparedCall<'_>) -> Result<ProviderResponse> {
+        let PreparedCall { api, call, outbound, dropped } = prepared;
         let same_dialect = call.original(api.upstream.dialect()).is_some();
         let response = self.post(outbound, &call.context, same_dialect).await?;
         let UpstreamResponse { head, body } = check(api, response).await?;
@@ -232,8 +237,8 @@ pub(crate) fn strip_unsupported_tools(
     Ok((call, dropped))
 }
 
-/// The fields that identify the request, and those of the caller that an upstream of the same dialect
-/// is given.
+/// The fields that identify the request, and those of the caller that an upstream of the same
+/// dialect is given.
 fn context_headers(
     context: &Context,
     same_dialect: bool,

@@ -22,7 +22,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
 
 /// A service that conversations are sent through, on their way to local models.
 #[derive(Clone)]
-pub struct Through {
+pub struct ContextServiceRoute {
     /// The base URL, without a trailing slash.
     pub base_url: String,
     /// It, as far as its health is concerned.
@@ -33,25 +33,25 @@ pub struct Through {
 ///
 /// What that one cannot pass on is asked directly, and so is everything while it is unwell. What it
 /// asks itself is never sent back to it.
-struct Detour {
+struct ContextServiceProvider {
     direct: Arc<dyn Provider>,
     proxy: Arc<dyn Provider>,
     service: Arc<dyn ContextService>,
 }
 
 fn build(mut settings: Settings) -> Result<Arc<dyn Provider>> {
-    let Some(Through { base_url, service }) = settings.through.take() else {
+    let Some(ContextServiceRoute { base_url, service }) = settings.through.take() else {
         return llamacpp::build(settings);
     };
     let mut proxy = settings.clone().base_url(format!("{base_url}/v1/proxy"));
     // By this it knows that the gateway is not to be asked in turn.
     proxy.headers.push(("x-cms-origin".to_owned(), "gateway".to_owned()));
     let proxy = compatible::openai(proxy, Quirks::LLAMACPP)?;
-    Ok(Arc::new(Detour { direct: llamacpp::build(settings)?, proxy, service }))
+    Ok(Arc::new(ContextServiceProvider { direct: llamacpp::build(settings)?, proxy, service }))
 }
 
 #[async_trait]
-impl ProviderLayer for Detour {
+impl ProviderLayer for ContextServiceProvider {
     fn inner(&self) -> &dyn Provider {
         self.direct.as_ref()
     }
@@ -73,8 +73,10 @@ fn did_nothing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::UpstreamUnreachable | ErrorKind::NotFound)
 }
 
-impl fmt::Debug for Through {
+impl fmt::Debug for ContextServiceRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Through").field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("ContextServiceRoute")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
     }
 }

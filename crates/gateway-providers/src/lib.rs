@@ -48,7 +48,7 @@ pub use self::{
     compatible::{ANTHROPIC_COMPATIBLE, GEMINI_COMPATIBLE, OPENAI_COMPATIBLE},
     fake::Fake,
     http_provider::HttpProvider,
-    inference::Through,
+    inference::ContextServiceRoute,
     registry::{Auth, Credential, Descriptor, Settings, build, find},
     retry_after::of as retry_after,
 };

@@ -1,6 +1,6 @@
 //! Built-in providers by name, and the construction of providers from settings.
 
-use crate::{ALL, Through};
+use crate::{ALL, ContextServiceRoute};
 use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
 use gateway_net::client::{ClientSettings, HttpClient};
 use secrecy::SecretString;
@@ -65,9 +65,9 @@ pub struct Settings {
     pub api: Option<Dialect>,
     /// The window that Ollama is to give its models, in tokens.
     pub context_window: Option<u64>,
-    /// Through which service of the platform it is reached, if it is one that can be.
-    pub through: Option<Through>,
-    /// Through which connections it is reached; its own if absent.
+    /// The context-management service on the way to it, if its kind supports one.
+    pub through: Option<ContextServiceRoute>,
+    /// The HTTP client to use; one of its own if absent.
     pub client: Option<HttpClient>,
 }
 

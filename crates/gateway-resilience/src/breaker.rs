@@ -143,8 +143,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// Admits a call even if the breaker is open, because no other target is left. The call is a probe
-    /// and must be [recorded](Self::record) like any other.
+    /// Admits a call even if the breaker is open, because no other target is left. The call is a
+    /// probe and must be [recorded](Self::record) like any other.
     ///
     /// # Errors
     ///

@@ -45,9 +45,9 @@ pub struct CircuitBreakerConfig {
     pub random: fn() -> f64,
 }
 
-/// An observer of state transitions: called with the circuit's name, the old and the new state. The name is that
-/// of the provider and of the model, or `other` if the catalogue does not know the model; or that of
-/// the host.
+/// An observer of state transitions: called with the circuit's name, the old and the new state. The
+/// name is that of the provider and of the model, or `other` if the catalogue does not know the
+/// model; or that of the host.
 pub type CircuitObserver =
     Arc<dyn Fn(&str, breaker::BreakerState, breaker::BreakerState) + Send + Sync>;
 

@@ -1,8 +1,9 @@
 //! Resilience layers: circuit breakers, retries, fallback, deadlines, response cache, bulkheads.
 //!
 //! Each layer is a [`Provider`](gateway_core::Provider) around a provider, so that they compose
-//! in any order: [`RetryLayer`] around [`CircuitBreakerLayer`] around [`DeadlineLayer`] is the usual one. A [`FallbackGroup`]
-//! combines several: the credentials of a provider, or the targets of one model name.
+//! in any order: [`RetryLayer`] around [`CircuitBreakerLayer`] around [`DeadlineLayer`] is the
+//! usual one. A [`FallbackGroup`] combines several: the credentials of a provider, or the targets
+//! of one model name.
 
 mod attempt_log;
 pub mod breaker;

@@ -26,7 +26,8 @@ use tokio::time::{self, Instant};
 pub struct RetryPolicy {
     /// Maximum number of upstream calls of a request; 1 disables retries. Default: 3.
     pub max_attempts: u32,
-    /// Upper bound of the random delay before the second attempt; doubles with each. Default: 250 ms.
+    /// Upper bound of the random delay before the second attempt; doubles with each. Default: 250
+    /// ms.
     pub base_delay: Duration,
     /// Maximum delay: an upstream that asks for more is not retried. Default: 2 s.
     pub max_delay: Duration,
@@ -51,10 +52,10 @@ pub(crate) const MAX_UPSTREAM_CALLS: u32 = 4;
 
 /// A provider layer that retries requests that fail before their first output.
 pub struct RetryLayer {
-    shared: Arc<Shared>,
+    shared: Arc<RetryShared>,
 }
 
-struct Shared {
+struct RetryShared {
     inner: Arc<dyn Provider>,
     policy: RetryPolicy,
     budget: Mutex<RetryBudget>,
@@ -69,7 +70,7 @@ impl RetryLayer {
     /// Retries requests to `inner` by `policy`. `random` returns numbers from 0 to 1.
     pub fn new(inner: Arc<dyn Provider>, policy: RetryPolicy, random: fn() -> f64) -> Self {
         let budget = Mutex::new(RetryBudget::new(Instant::now()));
-        Self { shared: Arc::new(Shared { inner, policy, budget, random, observer: None }) }
+        Self { shared: Arc::new(RetryShared { inner, policy, budget, random, observer: None }) }
     }
 }
 
@@ -136,7 +137,7 @@ impl fmt::Debug for RetryLayer {
 
 /// The retry state of one request.
 struct RetryState {
-    shared: Arc<Shared>,
+    shared: Arc<RetryShared>,
     /// Maximum number of attempts.
     limit: u32,
     /// Maximum number of upstream calls.
@@ -147,7 +148,11 @@ struct RetryState {
 }
 
 impl RetryState {
-    fn new(shared: &Arc<Shared>, allowed: Option<NonZeroU32>, retry_non_idempotent: bool) -> Self {
+    fn new(
+        shared: &Arc<RetryShared>,
+        allowed: Option<NonZeroU32>,
+        retry_non_idempotent: bool,
+    ) -> Self {
         shared.update_budget(RetryBudget::record_call);
         let calls = allowed.map_or(MAX_UPSTREAM_CALLS, NonZeroU32::get);
         let limit = shared.policy.max_attempts.min(calls);
@@ -200,7 +205,7 @@ impl RetryState {
     }
 }
 
-impl Shared {
+impl RetryShared {
     fn update_budget(&self, how: fn(&mut RetryBudget, Instant) -> bool) -> bool {
         how(&mut sync::lock(&self.budget), Instant::now())
     }

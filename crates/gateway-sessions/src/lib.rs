@@ -1,9 +1,13 @@
 //! Stored conversations: sessions, stored responses, conversations, background responses and
 //! idempotency. No HTTP.
 //!
-//! [`Sessions`] are the operations on sessions; the rules are pure functions: joining history and request ([`history`]), trimming to a context window ([`window`]), dropping unpaired tool calls ([`pairs`]), recognizing a taxonomy ([`taxonomy`]), and validating a session's context ([`context`]). A [`Keeper`] takes a request through one turn.
+//! [`Sessions`] are the operations on sessions; the rules are pure functions: joining history and
+//! request ([`history`]), trimming to a context window ([`window`]), dropping unpaired tool calls
+//! ([`pairs`]), recognizing a taxonomy ([`taxonomy`]), and validating a session's context
+//! ([`context`]). A [`SessionManager`] takes a request through one turn.
 //!
-//! [`Responses`] stores responses by id, and runs them in the background; [`conversations`] are those of the Responses API; [`Idempotency`] replays responses by idempotency key.
+//! [`Responses`] stores responses by id, and runs them in the background; [`conversations`] are
+//! those of the Responses API; [`Idempotency`] replays responses by idempotency key.
 
 mod commit;
 pub mod conversations;
@@ -16,7 +20,8 @@ pub use self::{
     idempotency::Idempotency,
     responses::Responses,
     session::{
-        Chosen, Composed, Delivered, Keeper, OnConflict, OpenTurn, Opened, Options, Rules,
-        SessionId, Sessions, Turn, context, history, open, pairs, taxonomy, window,
+        CompositionFacts, OnConflict, OpenTurn, OpenedSession, Options, Rules, SessionId,
+        SessionManager, SessionTools, Sessions, Turn, TurnResult, context, history, open, pairs,
+        taxonomy, window,
     },
 };

@@ -6,7 +6,7 @@ use gateway_core::{
     ErrorKind, GatewayError, Json, Message, Role,
     state::{Page, SessionContext, Slice, Tenant},
 };
-use gateway_sessions::{Delivered, OnConflict, OpenTurn, Rules, Sessions, context};
+use gateway_sessions::{OnConflict, OpenTurn, Rules, Sessions, TurnResult, context};
 use gateway_store::{StoreBackend, StoreSettings, Stores};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time;
@@ -26,9 +26,9 @@ fn said(role: Role, text: &str) -> Vec<Message> {
     vec![Message::text(role, text)]
 }
 
-fn delivered(asked: &str, answered: &str) -> Delivered {
+fn delivered(asked: &str, answered: &str) -> TurnResult {
     let (asked, answered) = (said(Role::User, asked), said(Role::Assistant, answered));
-    Delivered { asked, answered, ..Delivered::default() }
+    TurnResult { asked, answered, ..TurnResult::default() }
 }
 
 #[track_caller]
@@ -38,7 +38,7 @@ fn check_error<T: std::fmt::Debug>(result: Result<T, GatewayError>, kind: ErrorK
 }
 
 /// Ends a turn, so that the next can begin.
-async fn end(sessions: &Sessions, open: &OpenTurn, said: &Delivered) {
+async fn end(sessions: &Sessions, open: &OpenTurn, said: &TurnResult) {
     sessions.commit_turn(open, said).await.unwrap();
     sessions.release_turn(open).await.unwrap();
 }
@@ -102,7 +102,7 @@ async fn taxonomy_is_stored_in_session() {
     assert_eq!(holds.as_deref(), Some("Security_taxonomy"));
     let patch = BTreeMap::from([("mine".to_owned(), Some(Json::of(&1)))]);
     sessions.patch(&acme(), &id, &patch, Some(0)).await.unwrap();
-    let done = Delivered { asked, taxonomy, ..delivered("", "ok") };
+    let done = TurnResult { asked, taxonomy, ..delivered("", "ok") };
     end(&sessions, &open, &done).await;
     let open = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
     assert_eq!(open.taxonomy(&said(Role::User, "go on")).0.as_deref(), Some("Security_taxonomy"));
@@ -203,7 +203,7 @@ async fn failed_turn_release_is_retried() {
 async fn repeated_turn_does_not_see_itself() {
     let (sessions, _stores) = sessions(Rules::default()).await;
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
-    let broken = Delivered { incomplete: true, ..delivered("one", "o") };
+    let broken = TurnResult { incomplete: true, ..delivered("one", "o") };
     for (token, said, made) in
         [("t1", 0, broken), ("t1", 0, delivered("one", "1")), ("t2", 2, delivered("two", "2"))]
     {

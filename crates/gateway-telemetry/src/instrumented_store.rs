@@ -1,13 +1,13 @@
 //! Instrumentation of the state store: each operation is measured and, with tracing, a span.
 
-use crate::otel::Tracing;
+use crate::otel::OtelPipeline;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
     Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
-    Idempotency, Key, LeaseReply, LeaseRequest, Ledger, Listing, NewSession, Outcome, Page, Quotas,
-    ReasoningStore, Replay, ResponseStore, Session, SessionPatch, SessionStore, Slice, Snapshot,
-    StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
+    Idempotency, Key, LeaseReply, LeaseRequest, Ledger, NewSession, Outcome, Page, Quotas,
+    ReasoningStore, Replay, ResponseStore, Session, SessionPage, SessionPatch, SessionStore, Slice,
+    Snapshot, StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
 };
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ pub struct StoreInstrumentation {
     /// The callback for each operation.
     pub observer: OperationObserver,
     /// The tracer; `None` if tracing is off.
-    pub tracing: Option<Arc<Tracing>>,
+    pub tracing: Option<Arc<OtelPipeline>>,
 }
 
 /// A port of the store whose operations are measured and traced.
@@ -92,7 +92,7 @@ ports! {
         patch(key: &Key, patch: &SessionPatch, expected: Option<u64>) -> Outcome;
         touch(key: &Key, ttl: Duration) -> Outcome;
         delete(key: &Key) -> bool;
-        list(tenant: &Tenant, page: &Page) -> Listing;
+        list(tenant: &Tenant, page: &Page) -> SessionPage;
         fork(from: &Key, to: &str, fork: &Fork) -> Option<Session>;
         claim(key: &Key, token: &str, lease: Duration) -> Claim;
         release(key: &Key, token: &str) -> ();

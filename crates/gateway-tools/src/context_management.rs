@@ -21,8 +21,8 @@ use tokio::time::{self, Instant};
 
 /// The context-management service at an address.
 ///
-/// It is asked nothing while it is known to fail. Whether it is healthy is asked every two seconds at
-/// most, however many requests want to know.
+/// It is asked nothing while it is known to fail. Whether it is healthy is asked every two seconds
+/// at most, however many requests want to know.
 pub struct ContextManagementClient {
     /// Without a slash at its end.
     base_url: String,

@@ -4,7 +4,9 @@
 //! ToolLoop --(gateway_core::Tools)--> ToolExecutor --(gateway_core::Tool)--> ProxyTool --> service
 //! ```
 //!
-//! [`build`] makes the [`ToolRegistry`] of all built-in and configured tools; a [`ToolExecutor`] runs them within their schema, timeout, size limit and circuit breaker. A [`ProxyTool`] is described by a [`ToolRow`]: service, path, and the mapping of arguments.
+//! [`build`] makes the [`ToolRegistry`] of all built-in and configured tools; a [`ToolExecutor`]
+//! runs them within their schema, timeout, size limit and circuit breaker. A [`ProxyTool`] is
+//! described by a [`ToolRow`]: service, path, and the mapping of arguments.
 
 mod arguments;
 mod builtin;

@@ -14,8 +14,8 @@ struct ErrorBody {
 
 /// Returns the `fields` that the service reports as unknown.
 ///
-/// Lists, as `FastAPI` writes them, name the place of each error: a place *inside* a field means that the field is
-/// known and its content wrong, which is for the caller to hear.
+/// Lists, as `FastAPI` writes them, name the place of each error: a place *inside* a field means
+/// that the field is known and its content wrong, which is for the caller to hear.
 pub(crate) fn unknown_fields<'a>(body: &[u8], fields: &'a [String]) -> Vec<&'a str> {
     let Ok(ErrorBody { detail }) = serde_json::from_slice(body) else { return Vec::new() };
     let named = |field: &&str| match detail.as_array() {

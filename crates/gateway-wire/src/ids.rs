@@ -29,8 +29,8 @@ impl IdGenerator {
         Self { base: self.base, next: number.saturating_sub(1) }
     }
 
-    /// Returns the next id: `prefix`, 28 hexadecimal digits that all ids of this generator share, and
-    /// its number in four digits, or more beyond the 65,535th.
+    /// Returns the next id: `prefix`, 28 hexadecimal digits that all ids of this generator share,
+    /// and its number in four digits, or more beyond the 65,535th.
     pub fn next(&mut self, prefix: &str) -> String {
         self.next += 1;
         format!("{prefix}{:028x}{:04x}", self.base, self.next)

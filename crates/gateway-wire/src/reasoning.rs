@@ -18,7 +18,8 @@ pub const fn effort_of_budget(tokens: u64) -> Effort {
     }
 }
 
-/// Returns the token budget of `effort` within a response of at most `max_tokens`, thinking included.
+/// Returns the token budget of `effort` within a response of at most `max_tokens`, thinking
+/// included.
 ///
 /// A quarter of the response stays free for output, unless the budget would fall below
 /// [`MIN_BUDGET`]: then `max_tokens` must be raised, see [`max_tokens_for`].

@@ -202,7 +202,7 @@ fn read(upstream: &dyn OutboundDialect, stream: Vec<u8>) -> ChatResponse {
 
 /// The content of a response that matters to a client, however it is divided.
 #[derive(Debug, PartialEq)]
-struct Meaning {
+struct ResponseContent {
     text: String,
     /// The id, the name and the arguments of each call.
     calls: Vec<[String; 3]>,
@@ -210,11 +210,11 @@ struct Meaning {
     usage: Option<Usage>,
 }
 
-fn meaning(answer: &ChatResponse) -> Meaning {
+fn meaning(answer: &ChatResponse) -> ResponseContent {
     let calls = answer.tool_calls();
     let calls = calls.map(|it| [it.id.clone(), it.name.clone(), it.arguments.clone()]);
     let finish = answer.choices.first().map(|choice| format!("{:?}", choice.finish));
-    Meaning {
+    ResponseContent {
         text: answer.text(),
         calls: calls.collect(),
         finish: finish.unwrap_or_default(),

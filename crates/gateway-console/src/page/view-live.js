@@ -46,7 +46,7 @@ function summary() {
   return [
     ["Under way", count(feed.live.size), `${[...feed.live.values()].filter((row) => row.stream).length} streams`],
     ["Answers a minute", count(total("ok") + total("failed")), "over the last minute"],
-    ["Tokens a minute", compact(total("completion")), "written by models"],
+    ["Tokens per minute", compact(total("completion")), "written by models"],
     ["First output", duration(quantile(first, 0.5)), `95 %: ${duration(quantile(first, 0.95))}`],
     ["Failures", percent(failed, ended), `of the last ${ended}`],
     ["Cost", dollars(sums.cost), "since this page is open"],

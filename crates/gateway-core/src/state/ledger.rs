@@ -35,17 +35,17 @@ pub struct Batch {
     /// The batch's id, by which a repetition is recognized.
     pub id: String,
     /// Requests that were let in and have not ended.
-    pub opened: Vec<Admitted>,
+    pub opened: Vec<AdmittedRequest>,
     /// Requests that were opened in an earlier batch, with their results. One that was closed
     /// elsewhere in the meantime is not counted again.
-    pub closed: Vec<(Admitted, Closed)>,
+    pub closed: Vec<(AdmittedRequest, RequestOutcome)>,
     /// Sums over requests that were never opened here: they began and ended since the last batch.
     pub sums: Vec<Totals>,
 }
 
 /// A request that was let in.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Admitted {
+pub struct AdmittedRequest {
     /// The gateway's own name for it.
     pub id: String,
     /// The admission time, in milliseconds since 1970.
@@ -60,7 +60,7 @@ pub struct Admitted {
 
 /// The result of a request.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Closed {
+pub struct RequestOutcome {
     /// One value of a closed set: `ok`, `client_cancelled` ...
     pub outcome: String,
     /// The tokens used.
@@ -98,7 +98,7 @@ pub struct Totals {
     pub estimated: u64,
 }
 
-impl Admitted {
+impl AdmittedRequest {
     /// The day for which this row counts.
     pub const fn day(&self) -> u64 {
         self.at / 86_400_000
@@ -107,7 +107,7 @@ impl Admitted {
 
 impl Totals {
     /// The sum over one row.
-    pub fn of(row: &Admitted, closed: &Closed) -> Self {
+    pub fn of(row: &AdmittedRequest, closed: &RequestOutcome) -> Self {
         Self {
             day: row.day(),
             client: row.client.clone(),
@@ -132,7 +132,7 @@ impl Totals {
     }
 }
 
-impl Closed {
+impl RequestOutcome {
     /// Whether it used something whose price is not known.
     pub fn is_unpriced(&self) -> bool {
         self.cost.is_none() && self.usage.total() > 0

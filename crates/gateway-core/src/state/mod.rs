@@ -28,15 +28,15 @@ pub use self::{
     idempotency::{BeginResult, Fingerprint, Idempotency, Replay},
     key::{Key, Tenant},
     lease::{SharedLimits, SpentBudget},
-    ledger::{Admitted, Batch, Closed, Ledger, Totals},
+    ledger::{AdmittedRequest, Batch, Ledger, RequestOutcome, Totals},
     quota::{
-        BudgetGrant, BudgetLease, LeaseReply, LeaseRequest, Quotas, RateGrant, RateLease, Refusal,
-        Remaining, SlotGrant, SlotLease,
+        BudgetGrant, BudgetLease, LeaseReply, LeaseRequest, Quotas, RateGrant, RateLease,
+        RateRemaining, Refusal, SlotGrant, SlotLease,
     },
     reasoning::{ReasoningStore, StoredReasoning},
     response::{Events, ResponseStore, StoredResponse},
     session::{
-        Claim, Entry, Fork, Listing, NewSession, Outcome, Page, Session, SessionContext,
+        Claim, Entry, Fork, NewSession, Outcome, Page, Session, SessionContext, SessionPage,
         SessionPatch, SessionStore, Slice, Snapshot, Turn,
     },
 };

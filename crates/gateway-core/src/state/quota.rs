@@ -142,7 +142,7 @@ pub struct BudgetGrant {
 
 /// The rest of a limit by rate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Remaining {
+pub struct RateRemaining {
     /// The units that can be taken at once.
     pub units: u64,
     /// The time until all of them are back.

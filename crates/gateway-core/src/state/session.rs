@@ -44,7 +44,7 @@ pub trait SessionStore: Send + Sync {
     async fn delete(&self, key: &Key) -> Result<bool, StoreError>;
 
     /// The sessions of a tenant, newest first.
-    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<Listing, StoreError>;
+    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<SessionPage, StoreError>;
 
     /// Copies a session, whole or up to a version, to `to` of the same tenant. `None` if there is
     /// no such session.
@@ -170,7 +170,7 @@ pub enum Claim {
 /// A query for a page of sessions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Page {
-    /// Cursor of the previous page: its [`Listing::next`].
+    /// Cursor of the previous page: its [`SessionPage::next`].
     pub after: Option<String>,
     /// Maximum number of sessions.
     pub limit: usize,
@@ -178,7 +178,7 @@ pub struct Page {
 
 /// Some of a tenant's sessions.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Listing {
+pub struct SessionPage {
     /// The sessions, newest first.
     pub sessions: Vec<Session>,
     /// Cursor of the next page; absent at the end.

@@ -16,7 +16,8 @@ const ROUNDS_EXCEEDED: &str = "tool_rounds_exceeded";
 /// A turn while it is streaming.
 ///
 /// Text is passed on. Calls of gateway tools are held back until the turn is known to have no
-/// others, and are then hidden. A call of the caller's own tool shows all, as the model numbered them.
+/// others, and are then hidden. A call of the caller's own tool shows all, as the model numbered
+/// them.
 pub(super) struct Turn {
     ours: Arc<HashSet<String>>,
     place: Place,

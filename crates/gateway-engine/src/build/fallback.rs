@@ -27,7 +27,8 @@ pub struct FallbackRoute {
 ///
 /// # Errors
 ///
-/// [`BuildError::FallbackTarget`] if no provider serves a target, [`BuildError::EmptyFallback`] if there is none.
+/// [`BuildError::FallbackTarget`] if no provider serves a target, [`BuildError::EmptyFallback`] if
+/// there is none.
 pub(super) fn group<'a>(
     route: &FallbackRoute,
     routes: &Routes,

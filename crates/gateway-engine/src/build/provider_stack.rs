@@ -5,8 +5,8 @@
 //!       > circuit breaker > instrumentation > deadlines > the provider
 //! ```
 //!
-//! A cached response costs no slot; a retry sees each attempt's deadline and breaker; an instrumented
-//! call is one attempt.
+//! A cached response costs no slot; a retry sees each attempt's deadline and breaker; an
+//! instrumented call is one attempt.
 
 use super::{EngineResources, ProviderSettings, ResilienceSettings};
 use crate::BuildError;

@@ -199,7 +199,7 @@ pub const ALL: &[Metric] = &[
         "llm_gateway_requests_shed_total",
         Counter,
         &["reason"],
-        "Requests and connections that were refused because the gateway has too much to do.",
+        "Requests and connections that were refused because server overloaded: all request slots are in use.",
     ),
     metric(
         "llm_gateway_tool_calls_total",
@@ -259,7 +259,7 @@ pub const ALL: &[Metric] = &[
 
 /// The metrics, as a table of Markdown.
 pub fn markdown() -> String {
-    let mut out = "| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n".to_owned();
+    let mut out = "| Metric | Type | Labels | Description |\n|---|---|---|---|\n".to_owned();
     for Metric { name, kind, labels, meaning } in ALL {
         let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
         let row = format!("| `{name}` | {} | {} | {meaning} |\n", kind.as_str(), labels.join(", "));

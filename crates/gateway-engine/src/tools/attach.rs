@@ -10,7 +10,7 @@ use gateway_core::{
     ChatRequest, GatewayError, Payload, Provider, ProviderRequest, Result, Role, ToolError,
     ToolLoop, ToolSpec, Tools,
 };
-use gateway_sessions::{Chosen, taxonomy};
+use gateway_sessions::{SessionTools, taxonomy};
 use gateway_wire::tool_names;
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub(crate) fn attach(
     context: &RequestContext,
     provider: &Arc<dyn Provider>,
     request: &ProviderRequest,
-    chosen: &Chosen,
+    chosen: &SessionTools,
 ) -> Result<Option<AttachedTools>> {
     let (toolbox, client) = (&context.engine.toolbox, &context.head.client);
     let options = &context.head.options;

@@ -1,7 +1,7 @@
 //! Tool calls and results as comments in a stream, for a caller that asks for them.
 //!
-//! With `x-gateway-tool-events: show` a stream has comments between its events, which clients that do
-//! not look for them skip:
+//! With `x-gateway-tool-events: show` a stream has comments between its events, which clients that
+//! do not look for them skip:
 //!
 //! ```text
 //! : tool-call {"id":"c1","name":"echo","arguments":"{}"}

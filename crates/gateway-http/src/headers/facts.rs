@@ -4,7 +4,7 @@ use super::{cost, rate_limit};
 use crate::names;
 use gateway_core::{AttemptOutcome, CacheStatus, ResponseMeta};
 use gateway_engine::{ContextFit, Decision, ResponseFacts};
-use gateway_sessions::{Composed, StorageReport, describe};
+use gateway_sessions::{CompositionFacts, StorageReport, describe};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
@@ -67,7 +67,7 @@ fn write_not_stored(facts: &ResponseFacts, headers: &mut HeaderMap) {
 }
 
 /// Adds what was left out of the session's history, and the taxonomy in force.
-fn write_session(session: &Composed, headers: &mut HeaderMap) {
+fn write_session(session: &CompositionFacts, headers: &mut HeaderMap) {
     if session.dropped > 0 {
         let name = HeaderName::from_static("x-gateway-history-dropped");
         headers.insert(name, HeaderValue::from(session.dropped));
@@ -135,10 +135,10 @@ mod tests {
     #[test]
     fn session_facts_are_written_percent_encoded() {
         let mut headers = HeaderMap::new();
-        write_session(&Composed::default(), &mut headers);
+        write_session(&CompositionFacts::default(), &mut headers);
         assert!(headers.is_empty());
         let taxonomy = Some("Größe 5%_taxonomy".to_owned());
-        let session = Composed { dropped: 3, taxonomy, not_stored: None };
+        let session = CompositionFacts { dropped: 3, taxonomy, not_stored: None };
         write_session(&session, &mut headers);
         assert_eq!(headers["x-gateway-history-dropped"], "3");
         assert_eq!(headers["x-gateway-taxonomy"], "Gr%C3%B6%C3%9Fe%205%25_taxonomy");

@@ -37,12 +37,12 @@ pub const STORE: &str = "redis";
 #[async_trait]
 pub trait Probe: Send + Sync {
     /// Checks the dependency. The caller sets a deadline.
-    async fn look(&self) -> Finding;
+    async fn look(&self) -> CheckResult;
 }
 
 /// The result of a health check.
 #[derive(Clone, Debug, Default)]
-pub struct Finding {
+pub struct CheckResult {
     /// Whether it does its work.
     pub well: bool,
     /// More, for operators; no secrets.
@@ -60,28 +60,28 @@ pub struct Dependency {
 }
 
 /// The source of further details for operators: memory, load and the like.
-pub type Told = Arc<dyn Fn() -> Map<String, Value> + Send + Sync>;
+pub type HealthDetails = Arc<dyn Fn() -> Map<String, Value> + Send + Sync>;
 
 /// The health checks of the gateway.
 pub struct Health {
     dependencies: Vec<Dependency>,
     draining: CancellationToken,
-    told: Told,
+    told: HealthDetails,
     seen: Mutex<Option<(Instant, Arc<Report>)>>,
 }
 
 /// The results of all checks at one time.
 #[derive(Debug)]
 struct Report {
-    looks: Vec<Look>,
+    looks: Vec<CheckState>,
 }
 
 /// The result of one dependency's check.
 #[derive(Debug)]
-struct Look {
+struct CheckState {
     name: String,
     critical: bool,
-    finding: Finding,
+    finding: CheckResult,
     took: Duration,
 }
 
@@ -98,7 +98,11 @@ enum Readiness {
 
 impl Health {
     /// Watches `dependencies`; `draining` is cancelled when the gateway is about to stop.
-    pub fn new(dependencies: Vec<Dependency>, draining: CancellationToken, told: Told) -> Self {
+    pub fn new(
+        dependencies: Vec<Dependency>,
+        draining: CancellationToken,
+        told: HealthDetails,
+    ) -> Self {
         Self { dependencies, draining, told, seen: Mutex::default() }
     }
 
@@ -159,14 +163,14 @@ impl Default for Health {
 }
 
 impl Dependency {
-    async fn look(&self) -> Look {
+    async fn look(&self) -> CheckState {
         let began = Instant::now();
         let finding = timeout(LIMIT, self.probe.look()).await.unwrap_or_else(|_| {
             let late = ("error".to_owned(), Value::from("timeout"));
-            Finding { well: false, details: Map::from_iter([late]) }
+            CheckResult { well: false, details: Map::from_iter([late]) }
         });
         let (name, critical) = (self.name.clone(), self.critical);
-        Look { name, critical, finding, took: began.elapsed() }
+        CheckState { name, critical, finding, took: began.elapsed() }
     }
 }
 

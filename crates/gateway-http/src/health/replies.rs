@@ -1,6 +1,6 @@
 //! The replies of the health endpoints.
 
-use super::{ALWAYS, Look, Readiness, Report};
+use super::{ALWAYS, CheckState, Readiness, Report};
 use crate::{HttpService, platform, reply};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -46,7 +46,7 @@ fn checks(report: &Report) -> Map<String, Value> {
 }
 
 fn dependencies(report: &Report) -> Value {
-    let told = |look: &Look| {
+    let told = |look: &CheckState| {
         let mut told = look.finding.details.clone();
         told.insert("status".to_owned(), if look.finding.well { "up" } else { "down" }.into());
         told.insert("critical".to_owned(), look.critical.into());

@@ -9,10 +9,10 @@ struct Fixed {
 
 #[async_trait]
 impl Probe for Fixed {
-    async fn look(&self) -> Finding {
+    async fn look(&self) -> CheckResult {
         self.asked.fetch_add(1, Relaxed);
         match self.well {
-            Some(well) => Finding { well, ..Finding::default() },
+            Some(well) => CheckResult { well, ..CheckResult::default() },
             None => std::future::pending().await,
         }
     }

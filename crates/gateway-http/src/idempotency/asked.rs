@@ -2,7 +2,7 @@
 
 use crate::{Endpoint, endpoint::Kind};
 use gateway_core::{ErrorKind, GatewayError, Result, state::Fingerprint};
-use gateway_sessions::idempotency::Mark;
+use gateway_sessions::idempotency::IdempotencyToken;
 use http::{HeaderMap, Method, request::Parts};
 use sha2::{Digest as _, Sha256};
 
@@ -56,7 +56,7 @@ pub(super) fn name(headers: &HeaderMap) -> Result<&str> {
 }
 
 /// The mark that came with a request, if it is to be done once.
-pub(crate) fn mark(head: &Parts) -> Option<&Mark> {
+pub(crate) fn mark(head: &Parts) -> Option<&IdempotencyToken> {
     head.extensions.get()
 }
 

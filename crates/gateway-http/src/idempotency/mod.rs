@@ -17,13 +17,13 @@ mod recording;
 
 pub(crate) use self::asked::{is_asked, mark};
 
-use self::recording::Recording;
+use self::recording::RecordingBody;
 use crate::{Endpoint, HttpService, RequestBody, body, failure::Failure, reply};
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, state::Replay};
 use gateway_engine::tenant;
 use gateway_limits::Client;
-use gateway_sessions::idempotency::{Attempt, Beginning};
+use gateway_sessions::idempotency::{Attempt, AttemptStart};
 use http::{
     HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
@@ -59,8 +59,8 @@ where
     // The handler reads the body again, and takes its own lease.
     drop(lease);
     match Attempt::begin(&service.idempotency, key, fingerprint).await? {
-        Beginning::Known(replay) => Ok(tell_again(replay)),
-        Beginning::Ours(attempt) => {
+        AttemptStart::Known(replay) => Ok(tell_again(replay)),
+        AttemptStart::Ours(attempt) => {
             head.extensions.insert(attempt.mark());
             let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
             let done = work(Request::from_parts(head, body)).await;
@@ -83,7 +83,7 @@ async fn keep(
     };
     let (head, body) = reply.into_parts();
     if body.size_hint().exact().is_none() {
-        let body = Recording::new(body, attempt, &head).boxed_unsync();
+        let body = RecordingBody::new(body, attempt, &head).boxed_unsync();
         return Ok(Response::from_parts(head, body));
     }
     let body = body.collect().await.map_err(|error| {

@@ -19,72 +19,72 @@ const COMMENT: &[u8] = b": ";
 /// Passes a reply on. It ends when the reply is kept, or forgotten because it failed.
 ///
 /// Dropping it before the end forgets the attempt.
-pub(super) struct Recording {
+pub(super) struct RecordingBody {
     body: reply::Body,
     state: State,
 }
 
 enum State {
     /// The reply is being sent.
-    Telling(Box<Telling>),
+    Sending(Box<ReplyRecording>),
     /// The reply was sent; its record is being stored.
     Ending(Pin<Box<dyn Future<Output = ()> + Send>>),
     /// The record is stored.
     Ended,
 }
 
-struct Telling {
+struct ReplyRecording {
     attempt: Attempt,
     head: response::Parts,
     /// Absent once it is too large.
-    told: Option<BytesMut>,
+    bytes: Option<BytesMut>,
 }
 
-impl Recording {
+impl RecordingBody {
     pub(super) fn new(body: reply::Body, attempt: Attempt, head: &response::Parts) -> Self {
         let mut copy = Response::new(()).into_parts().0;
         (copy.status, copy.headers) = (head.status, head.headers.clone());
-        let telling = Telling { attempt, head: copy, told: Some(BytesMut::new()) };
-        Self { body, state: State::Telling(Box::new(telling)) }
+        let recording = ReplyRecording { attempt, head: copy, bytes: Some(BytesMut::new()) };
+        Self { body, state: State::Sending(Box::new(recording)) }
     }
 
     /// Starts to store the record.
     fn end(&mut self) {
-        let State::Telling(telling) = std::mem::replace(&mut self.state, State::Ended) else {
+        let State::Sending(recording) = std::mem::replace(&mut self.state, State::Ended) else {
             return;
         };
-        self.state = State::Ending(telling.end());
+        self.state = State::Ending(recording.end());
     }
 }
 
-impl Telling {
+impl ReplyRecording {
     fn hear(&mut self, data: &[u8]) {
         let most = self.attempt.max_bytes();
-        match &mut self.told {
-            Some(told) if told.len() + data.len() > most => self.told = None,
-            Some(told)
+        match &mut self.bytes {
+            Some(bytes) if bytes.len() + data.len() > most => self.bytes = None,
+            Some(bytes)
                 if !data.starts_with(COMMENT)
                     || data.starts_with(NOT_STORED_COMMENT.as_bytes()) =>
             {
-                told.extend_from_slice(data);
+                bytes.extend_from_slice(data);
             }
             Some(_) | None => {}
         }
     }
 
     fn end(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let Self { attempt, head, told } = *self;
+        let Self { attempt, head, bytes } = *self;
         if attempt.has_failed() {
             return Box::pin(attempt.abandon());
         }
-        match told {
-            Some(told) => Box::pin(attempt.finish(note(&head, told.freeze()))),
+        match bytes {
+            Some(bytes) => Box::pin(attempt.finish(note(&head, bytes.freeze()))),
             None => Box::pin(attempt.finish_without_reply()),
         }
     }
 }
 
-impl Body for Recording {
+impl Body for RecordingBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -100,15 +100,15 @@ impl Body for Recording {
                     ready!(ending.as_mut().poll(cx));
                     this.state = State::Ended;
                 }
-                State::Telling(telling) => {
+                State::Sending(recording) => {
                     let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
                     let Some(frame) = frame else {
                         this.end();
                         continue;
                     };
                     match &frame {
-                        Ok(frame) => telling.hear(frame.data_ref().map_or(&[], |data| &**data)),
-                        // It cannot be told to its end.
+                        Ok(frame) => recording.hear(frame.data_ref().map_or(&[], |data| &**data)),
+                        // The reply is incomplete and cannot be replayed.
                         Err(_) => this.state = State::Ended,
                     }
                     // Many callers leave once they have read the last event.

@@ -107,9 +107,9 @@ fn session(headers: &HeaderMap) -> Result<SessionDirective> {
 
 /// The session that headers name.
 ///
-/// `x-gateway-session` names one of the gateway's whatever its form. The older `x-session-id` is also
-/// a header of coding agents, which put names of their own into it: it counts only where its value
-/// has the form of the ids that the gateway issues.
+/// `x-gateway-session` names one of the gateway's whatever its form. The older `x-session-id` is
+/// also a header of coding agents, which put names of their own into it: it counts only where its
+/// value has the form of the ids that the gateway issues.
 pub(crate) fn session_id(headers: &HeaderMap) -> Option<String> {
     // A value that is not text names no session, like any other name that was not issued.
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();

@@ -30,7 +30,7 @@ pub(crate) async fn serve(
     let tenant = tenant(client)?;
     let (head, body) = request.into_parts();
     let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
-    let desk = Desk { service, tenant };
+    let desk = SessionHandler { service, tenant };
     let members = || Members::read(&body, service.engine.settings.json_depth);
     let query = Query(head.uri.query());
     match (endpoint, &head.method) {
@@ -48,12 +48,12 @@ pub(crate) async fn serve(
 }
 
 /// The operations on one tenant's sessions.
-struct Desk<'a> {
+struct SessionHandler<'a> {
     service: &'a HttpService,
     tenant: Tenant,
 }
 
-impl Desk<'_> {
+impl SessionHandler<'_> {
     async fn create(&self, members: &Members) -> Result<Response<reply::Body>> {
         let context = members.get::<SessionContext>("context", "an object")?;
         let (ttl, context) = (ttl(members)?, context.unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use gateway_core::{
     Content, Message, Part, Source, ToolCall, ToolResult, plain_text,
-    state::{Entry, Listing, Session, Snapshot},
+    state::{Entry, Session, SessionPage, Snapshot},
 };
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,7 @@ pub(super) fn whole(snapshot: &Snapshot) -> Value {
 }
 
 /// A page of sessions.
-pub(super) fn page(listing: &Listing) -> Value {
+pub(super) fn page(listing: &SessionPage) -> Value {
     let data: Vec<_> = listing.sessions.iter().map(session).collect();
     let next = &listing.next;
     json!({ "object": "list", "data": data, "has_more": next.is_some(), "next": next })
@@ -64,7 +64,7 @@ fn message(message: &Message) -> Map<String, Value> {
             members.insert(name.to_owned(), value);
         }
     };
-    let said = Said::of(&message.parts);
+    let said = MessageParts::of(&message.parts);
     add("role", json!(message.role));
     add("name", json!(message.name));
     match &*said.results {
@@ -94,7 +94,7 @@ fn message(message: &Message) -> Map<String, Value> {
 
 /// The parts of a message, by kind.
 #[derive(Default)]
-struct Said<'a> {
+struct MessageParts<'a> {
     content: Vec<&'a Content>,
     calls: Vec<&'a ToolCall>,
     results: Vec<&'a ToolResult>,
@@ -102,7 +102,7 @@ struct Said<'a> {
     refusal: String,
 }
 
-impl<'a> Said<'a> {
+impl<'a> MessageParts<'a> {
     fn of(parts: &'a [Part]) -> Self {
         let mut said = Self::default();
         for part in parts {

@@ -1,7 +1,8 @@
 //! Tools over HTTP: which there are, and running one without a model.
 //!
 //! A tool that fails is an answer, `success: false` with an `error_code`; only what the caller can
-//! mend is an error of the request: a tool or a thing that does not exist, arguments that do not fit.
+//! mend is an error of the request: a tool or a thing that does not exist, arguments that do not
+//! fit.
 
 use super::ToolCaller;
 use crate::{
@@ -14,7 +15,7 @@ use gateway_core::{
 };
 use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
-use gateway_sessions::Chosen;
+use gateway_sessions::SessionTools;
 use http::{Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -54,12 +55,12 @@ pub(super) async fn chosen(
     service: &HttpService,
     client: &Client,
     id: Option<String>,
-) -> Result<Chosen> {
-    let Some(id) = id else { return Ok(Chosen::default()) };
+) -> Result<SessionTools> {
+    let Some(id) = id else { return Ok(SessionTools::default()) };
     let tenant = sessions::tenant(client)?;
     let found = service.engine.sessions.sessions().get(&tenant, &id, NO_MESSAGES).await;
     let found = found.map_err(|error| error.with_param("session_id"))?;
-    Ok(Chosen::by(&found.session))
+    Ok(SessionTools::by(&found.session))
 }
 
 /// A request to run a tool.
@@ -111,7 +112,7 @@ impl Execute {
 /// `GET /v1/tools`: a bare list, with `?format=object` one in an object.
 fn list(tools: &dyn Tools, query: Option<&str>) -> Response<reply::Body> {
     let specs = tools.specs();
-    let shown: Vec<_> = specs.iter().filter_map(|spec| Shown::of(spec)).collect();
+    let shown: Vec<_> = specs.iter().filter_map(|spec| ToolView::of(spec)).collect();
     let in_object = query.is_some_and(|query| query.split('&').any(|it| it == "format=object"));
     if in_object {
         reply::json(StatusCode::OK, &List { tools: shown })
@@ -127,7 +128,7 @@ fn list(tools: &dyn Tools, query: Option<&str>) -> Response<reply::Body> {
 /// If there is no such tool.
 fn show(tools: &dyn Tools, name: &str) -> Result<Response<reply::Body>> {
     let spec = tools.spec(name);
-    let shown = spec.as_deref().and_then(Shown::of);
+    let shown = spec.as_deref().and_then(ToolView::of);
     let shown = shown.ok_or_else(|| not_found(ToolError::unknown(name)))?;
     Ok(reply::json(StatusCode::OK, &shown))
 }
@@ -154,7 +155,7 @@ async fn execute(
         Err(error) => Err(error),
     };
     let failure = outcome.as_ref().err();
-    let executed = Executed {
+    let executed = ToolRunView {
         name: &call.name,
         result: outcome.as_ref().ok(),
         success: outcome.is_ok(),
@@ -176,20 +177,20 @@ pub(super) async fn run(
 
 #[derive(Serialize)]
 struct List<'a> {
-    tools: Vec<Shown<'a>>,
+    tools: Vec<ToolView<'a>>,
 }
 
 /// A tool as it is shown; some read its schema under one name, some under the other.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct ToolView<'a> {
     name: &'a str,
     description: &'a str,
     parameters: &'a Json,
     input_schema: &'a Json,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ToolView<'a> {
     fn of(spec: &'a ToolSpec) -> Option<Self> {
         let ToolKind::Function(function) = &spec.kind else { return None };
         let schema = function.parameters.as_ref()?;
@@ -199,7 +200,7 @@ impl<'a> Shown<'a> {
 }
 
 #[derive(Serialize)]
-struct Executed<'a> {
+struct ToolRunView<'a> {
     name: &'a str,
     result: Option<&'a Json>,
     success: bool,

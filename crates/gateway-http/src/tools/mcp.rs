@@ -97,7 +97,9 @@ fn tell(
         "ping" => Ok(Json::of(&serde_json::Map::new())),
         "tools/list" => {
             let specs = permitted_tools(client, &service.engine.toolbox.tools).specs();
-            Ok(Json::of(&List { tools: specs.iter().filter_map(|spec| Shown::of(spec)).collect() }))
+            Ok(Json::of(&List {
+                tools: specs.iter().filter_map(|spec| McpToolView::of(spec)).collect(),
+            }))
         }
         _ => Err(Failure::new(METHOD_NOT_FOUND, "there is no such method")),
     }
@@ -110,7 +112,7 @@ fn welcome(service: &HttpService, params: Option<&RawValue>) -> Welcome {
     let version = VERSIONS.into_iter().find(|version| asked.as_deref() == Some(*version));
     Welcome {
         protocol_version: version.unwrap_or(NEWEST),
-        capabilities: Capabilities { tools: Listing { list_changed: false } },
+        capabilities: Capabilities { tools: ToolsCapability { list_changed: false } },
         server_info: Info { name: "llm-gateway", version: service.about.version.clone() },
     }
 }
@@ -118,7 +120,7 @@ fn welcome(service: &HttpService, params: Option<&RawValue>) -> Welcome {
 /// Runs a tool and returns its result.
 async fn call(tools: &dyn Tools, params: Option<&RawValue>, context: ToolContext) -> Outcome {
     let params = params.map_or("null", RawValue::get);
-    let asked: Asked<'_> = serde_json::from_str(params)
+    let asked: CallParams<'_> = serde_json::from_str(params)
         .map_err(|_| Failure::new(INVALID_PARAMS, "params must have a name, and arguments"))?;
     if tools.spec(&asked.name).is_none() {
         return Err(Failure::new(INVALID_PARAMS, ToolError::unknown(&asked.name).message));
@@ -130,8 +132,8 @@ async fn call(tools: &dyn Tools, params: Option<&RawValue>, context: ToolContext
     };
     let outcome = endpoints::run(tools, &call, context).await;
     Ok(Json::of(&match &outcome {
-        Ok(result) => Called::of(result),
-        Err(error) => Called::failed(error),
+        Ok(result) => CallOutput::of(result),
+        Err(error) => CallOutput::failed(error),
     }))
 }
 
@@ -209,12 +211,12 @@ struct Welcome {
 
 #[derive(Serialize)]
 struct Capabilities {
-    tools: Listing,
+    tools: ToolsCapability,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listing {
+struct ToolsCapability {
     list_changed: bool,
 }
 
@@ -226,18 +228,18 @@ struct Info {
 
 #[derive(Serialize)]
 struct List<'a> {
-    tools: Vec<Shown<'a>>,
+    tools: Vec<McpToolView<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct McpToolView<'a> {
     name: &'a str,
     description: Option<&'a str>,
     input_schema: &'a Json,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> McpToolView<'a> {
     fn of(spec: &'a ToolSpec) -> Option<Self> {
         let ToolKind::Function(Function { name, description, parameters, .. }) = &spec.kind else {
             return None;
@@ -248,7 +250,7 @@ impl<'a> Shown<'a> {
 }
 
 #[derive(Deserialize)]
-struct Asked<'a> {
+struct CallParams<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     #[serde(borrow)]
@@ -258,7 +260,7 @@ struct Asked<'a> {
 /// The result of a call.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Called<'a> {
+struct CallOutput<'a> {
     content: [Text<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<&'a Json>,
@@ -271,7 +273,7 @@ struct Text<'a> {
     text: Cow<'a, str>,
 }
 
-impl<'a> Called<'a> {
+impl<'a> CallOutput<'a> {
     fn of(result: &'a Json) -> Self {
         // Only an object may be structured content.
         let structured_content = Some(result).filter(|it| it.get().starts_with('{'));

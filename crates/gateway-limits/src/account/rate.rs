@@ -3,7 +3,7 @@
 use super::OutageShare;
 use crate::{charges::RateCharge, policy::LimitKind};
 use gateway_core::state::{
-    Rate, RateGrant, RateLease, Refusal, Remaining,
+    Rate, RateGrant, RateLease, RateRemaining, Refusal,
     gcra::{self, Debt},
 };
 use std::{sync::Arc, time::Duration};
@@ -29,14 +29,14 @@ pub(super) struct RateState {
     /// The time until all units are back, as the store last said.
     reset: Duration,
     reset_at: Option<Instant>,
-    refused: Option<Refused>,
+    refused: Option<CachedRefusal>,
     /// The debt of this replica's share while the store is away.
     share: Debt,
 }
 
 /// A refusal of the store.
 #[derive(Clone, Copy, Debug)]
-struct Refused {
+struct CachedRefusal {
     cost: u64,
     /// The time at which the request would fit.
     room_at: Instant,
@@ -105,14 +105,14 @@ impl RateState {
     }
 
     /// Returns the units that are available now, and the time until all are back.
-    pub(super) fn remaining(&self, rate: Rate, now: Instant) -> Remaining {
+    pub(super) fn remaining(&self, rate: Rate, now: Instant) -> RateRemaining {
         const MINUTE_US: u64 = 60_000_000;
         let elapsed = self.reset_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let us = u64::try_from(self.reset.saturating_sub(elapsed).as_micros()).unwrap_or(u64::MAX);
         let owed = us.saturating_mul(rate.per_minute());
         let owed = owed.saturating_sub(self.available.saturating_mul(MINUTE_US));
         let units = rate.burst().saturating_sub(owed.div_ceil(MINUTE_US));
-        Remaining { units, reset: Duration::from_micros(owed / rate.per_minute()) }
+        RateRemaining { units, reset: Duration::from_micros(owed / rate.per_minute()) }
     }
 
     /// The report and the need for `charge`; nothing if there is neither.
@@ -173,7 +173,7 @@ impl RateState {
         let quarter = lease.rate.time_of((lease.rate.burst() / 4).max(1));
         let ask_at = now + HOLD_OFF.min(quarter).min(retry_after);
         let cost = lease.need.saturating_add(self.available);
-        self.refused = Some(Refused { cost, room_at: now + retry_after, ask_at });
+        self.refused = Some(CachedRefusal { cost, room_at: now + retry_after, ask_at });
     }
 
     /// It is not known whether the store has seen `lease`: what was used is reported again.

@@ -27,7 +27,7 @@ pub(crate) enum Renewal<'a> {
 
 /// A call, and the places of the account that its leases are of.
 #[derive(Debug)]
-pub(crate) struct Sent {
+pub(crate) struct LeaseExchange {
     pub(crate) request: LeaseRequest,
     rates: Vec<usize>,
     slots: Vec<usize>,
@@ -51,7 +51,7 @@ impl AccountState {
         holder: &Arc<str>,
         renewal: Renewal<'_>,
         now: Instant,
-    ) -> Option<Sent> {
+    ) -> Option<LeaseExchange> {
         let is_due = self.reported.is_none_or(|at| now.duration_since(at) >= HEARTBEAT);
         let (looks, charges) = match renewal {
             Renewal::Need(charges) => (false, Some(charges)),
@@ -61,7 +61,7 @@ impl AccountState {
         let request =
             LeaseRequest { holder: Arc::clone(holder), lease: LEASE, ..Default::default() };
         let (rates, slots, budgets) = (Vec::new(), Vec::new(), Vec::new());
-        let mut sent = Sent { request, rates, slots, budgets };
+        let mut sent = LeaseExchange { request, rates, slots, budgets };
         self.renew_rates(charges, looks, matches!(renewal, Renewal::Close), &mut sent);
         let renew = is_due || looks;
         for (at, slot) in self.slots.iter_mut().enumerate() {
@@ -109,7 +109,7 @@ impl AccountState {
         charges: Option<&Charges>,
         looks: bool,
         closes: bool,
-        sent: &mut Sent,
+        sent: &mut LeaseExchange,
     ) {
         for (at, rate) in self.rates.iter_mut().enumerate() {
             let charge = charges.and_then(|it| it.rates.iter().find(|charge| charge.at == at));
@@ -132,7 +132,7 @@ impl AccountState {
     }
 
     /// Applies what the store said.
-    pub(crate) fn apply(&mut self, sent: &Sent, reply: &LeaseReply, now: Instant) {
+    pub(crate) fn apply(&mut self, sent: &LeaseExchange, reply: &LeaseReply, now: Instant) {
         let rates = sent.rates.iter().zip(&sent.request.rates).zip(&reply.rates);
         for ((at, lease), grant) in rates {
             if let Some(rate) = self.rates.get_mut(*at) {
@@ -172,7 +172,7 @@ impl AccountState {
     }
 
     /// It is not known whether the store has seen `sent`.
-    pub(crate) fn lost(&mut self, sent: &Sent) {
+    pub(crate) fn lost(&mut self, sent: &LeaseExchange) {
         self.reported = None;
         for (at, lease) in sent.rates.iter().zip(&sent.request.rates) {
             if let Some(rate) = self.rates.get_mut(*at) {

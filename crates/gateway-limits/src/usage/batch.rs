@@ -2,7 +2,7 @@
 
 use super::recorder::{LedgerEvent, RequestResult, UsageRecord};
 use foldhash::{HashMap, HashSet};
-use gateway_core::state::{Batch, Closed, Totals};
+use gateway_core::state::{Batch, RequestOutcome, Totals};
 use std::sync::Arc;
 
 /// Maximum number of models without a catalogue entry that have rows of their own: callers choose
@@ -64,7 +64,8 @@ impl BatchBuilder {
         sum.requests += 1;
         sum.usage += ended.usage;
         sum.cost += ended.cost.unwrap_or_default();
-        let closed = Closed { usage: ended.usage, cost: ended.cost, ..Closed::default() };
+        let closed =
+            RequestOutcome { usage: ended.usage, cost: ended.cost, ..RequestOutcome::default() };
         sum.unpriced += u64::from(closed.is_unpriced());
         sum.estimated += u64::from(ended.estimated);
     }

@@ -12,7 +12,7 @@ use super::batch::BatchBuilder;
 use crate::calendar;
 use gateway_core::{
     NanoDollars, Usage,
-    state::{Batch, Closed, Ledger, StoreError, Tenant, Totals},
+    state::{Batch, Ledger, RequestOutcome, StoreError, Tenant, Totals},
 };
 use metrics::counter;
 use std::{
@@ -213,7 +213,9 @@ impl Inner {
         let before = u64::try_from(before).unwrap_or(u64::MAX);
         match self.ledger.close_orphans(before, LOST_OUTCOME).await {
             Ok(0) => {}
-            Ok(count) => tracing::warn!(count, "requests were lost with a gateway that is no more"),
+            Ok(count) => {
+                tracing::warn!(count, "requests were lost with a gateway that is no more");
+            }
             Err(error) => tracing::warn!(%error, "lost requests cannot be looked for"),
         }
     }
@@ -256,8 +258,8 @@ fn lost(rows: u64) {
 }
 
 impl UsageRecord {
-    pub(super) fn admitted(&self, run: &str, model: &str) -> gateway_core::state::Admitted {
-        gateway_core::state::Admitted {
+    pub(super) fn admitted(&self, run: &str, model: &str) -> gateway_core::state::AdmittedRequest {
+        gateway_core::state::AdmittedRequest {
             id: format!("{run}-{}", self.id),
             at: self.at,
             client: self.client.to_string(),
@@ -268,8 +270,8 @@ impl UsageRecord {
 }
 
 impl RequestResult {
-    pub(super) fn closed(&self) -> Closed {
-        Closed {
+    pub(super) fn closed(&self) -> RequestOutcome {
+        RequestOutcome {
             outcome: self.outcome.to_owned(),
             usage: self.usage,
             cost: self.cost,

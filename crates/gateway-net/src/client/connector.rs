@@ -29,7 +29,7 @@ pub(super) struct Connector {
 
 /// A new connection, and the protocol that was agreed on.
 #[derive(Debug)]
-pub(super) enum Connected {
+pub(super) enum NewConnection {
     Http1(UpstreamStream),
     Http2(UpstreamStream),
 }
@@ -51,11 +51,11 @@ impl Connector {
     /// # Errors
     ///
     /// If the name has no address, no address accepts, or TLS is not agreed on, each in time.
-    pub(super) async fn connect(&self, origin: &Origin) -> Result<Connected, ConnectError> {
+    pub(super) async fn connect(&self, origin: &Origin) -> Result<NewConnection, ConnectError> {
         let deadline = Instant::now() + self.limit;
         let stream = self.connect_tcp(origin, deadline).await?;
         if !origin.is_secure {
-            return Ok(Connected::Http1(UpstreamStream::Plain(stream)));
+            return Ok(NewConnection::Http1(UpstreamStream::Plain(stream)));
         }
         self.secure(origin, stream, deadline).await.map_err(ConnectError::Tls)
     }
@@ -86,12 +86,12 @@ impl Connector {
         origin: &Origin,
         stream: TcpStream,
         deadline: Instant,
-    ) -> io::Result<Connected> {
+    ) -> io::Result<NewConnection> {
         let name = ServerName::try_from(origin.host.clone()).map_err(io::Error::other)?;
         let securing = self.tls.connect(name, stream);
         let stream = Box::new(time::timeout_at(deadline, securing).await??);
         let is_http2 = tls::is_http2(stream.get_ref().1);
         let stream = UpstreamStream::Tls(stream);
-        Ok(if is_http2 { Connected::Http2(stream) } else { Connected::Http1(stream) })
+        Ok(if is_http2 { NewConnection::Http2(stream) } else { NewConnection::Http1(stream) })
     }
 }

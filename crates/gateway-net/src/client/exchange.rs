@@ -2,7 +2,7 @@
 
 use super::{
     body::ResponseBody,
-    connector::{Connected, Connector},
+    connector::{Connector, NewConnection},
     error::{ExchangeError, SettingsError},
     h1::{ConnectionLost, HeadParser, Http1Body, Http1Connection},
     host::Origin,
@@ -60,8 +60,8 @@ impl HttpClient {
         Ok(RequestTemplate::new(self.0.pool.host(origin), method, uri, headers))
     }
 
-    /// Sends a request with `extra` fields, which replace those of the same name in the template, and
-    /// waits for the head of the response.
+    /// Sends a request with `extra` fields, which replace those of the same name in the template,
+    /// and waits for the head of the response.
     ///
     /// A reused connection that turns out to be closed before a byte of the request was sent is
     /// replaced once by a new one; what was sent is never sent again.
@@ -93,10 +93,10 @@ impl HttpClient {
             }
         }
         match self.0.connector.connect(&host.origin).await? {
-            Connected::Http1(stream) => {
+            NewConnection::Http1(stream) => {
                 self.send_http1(stream, template, extra, body).await.map_err(Into::into)
             }
-            Connected::Http2(stream) => {
+            NewConnection::Http2(stream) => {
                 let sender = Http2Sender::handshake(stream).await?;
                 host.share(sender.clone());
                 send_http2(sender, template, extra, body).await.map_err(|failure| match failure {

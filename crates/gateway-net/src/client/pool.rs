@@ -1,8 +1,8 @@
 //! Unused connections, kept for the next request to their host.
 //!
-//! Each host has a few shards, of which a thread prefers its own; a lock is held for a push or a pop.
-//! One task for all hosts closes what was unused for too long, and what the other end has closed,
-//! and ends when nothing is kept.
+//! Each host has a few shards, of which a thread prefers its own; a lock is held for a push or a
+//! pop. One task for all hosts closes what was unused for too long, and what the other end has
+//! closed, and ends when nothing is kept.
 
 use super::{host::Origin, http2::Http2Sender, settings::ClientSettings, stream::UpstreamStream};
 use std::{

@@ -1,7 +1,7 @@
 //! A DNS resolver that caches the last good addresses.
 //!
-//! The system is asked, once a name at a time and on a thread of its own, so that a resolver that does
-//! not answer delays no other work. Its last answer stands in for a minute when it fails.
+//! The system is asked, once a name at a time and on a thread of its own, so that a resolver that
+//! does not answer delays no other work. Its last answer stands in for a minute when it fails.
 
 use futures_util::{
     FutureExt as _,

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-/// The state shared by the socket, the service and the bodies of one connection. Counters only: no part waits
-/// for another.
+/// The state shared by the socket, the service and the bodies of one connection. Counters only: no
+/// part waits for another.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionActivity {
     active: AtomicU32,

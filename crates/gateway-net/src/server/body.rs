@@ -17,7 +17,8 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The body of a request. Fails with [`ErrorKind::RequestTimeout`] if it arrives too slowly, with
-/// [`ErrorKind::InvalidRequest`] if its framing is broken, and with [`ErrorKind::Cancelled`] if the caller disconnects.
+/// [`ErrorKind::InvalidRequest`] if its framing is broken, and with [`ErrorKind::Cancelled`] if the
+/// caller disconnects.
 ///
 /// The timer runs only while a read waits for bytes: a body that arrives with its head needs none.
 #[derive(Debug)]

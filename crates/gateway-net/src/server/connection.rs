@@ -56,7 +56,8 @@ impl ConnectionContext {
         let executor = TrackedExecutor { tasks: self.tasks.clone(), over: self.over.clone() };
         let mut builder = auto::Builder::new(executor);
         // At most 100 headers is hyper's default, and saying so would put them on the heap.
-        // No `pipeline_flush`: it lifts the bound of the buffer, and an answer that nobody takes grows.
+        // No `pipeline_flush`: it lifts the bound of the buffer, and an answer that nobody takes
+        // grows.
         builder.http1().max_buf_size(64 << 10).half_close(false);
         builder
             .http2()

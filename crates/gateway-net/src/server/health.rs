@@ -1,7 +1,7 @@
 //! Health checks, which are answered however busy the gateway is.
 //!
-//! A port of their own is served by a thread of its own, which the system schedules. On the port that
-//! they share with callers, a few connections beyond the limit are kept free for them.
+//! A port of their own is served by a thread of its own, which the system schedules. On the port
+//! that they share with callers, a few connections beyond the limit are kept free for them.
 
 use super::{ConnectionLimits, ListenerShutdown, RequestBody, serve};
 use bytes::Bytes;
@@ -13,8 +13,8 @@ use std::{io, net::SocketAddr, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The number of connections beyond the limit, of health checks and of callers that are refused with a
-/// response; further ones are cut off. As many may be on the port of health checks.
+/// The number of connections beyond the limit, of health checks and of callers that are refused
+/// with a response; further ones are cut off. As many may be on the port of health checks.
 pub(super) const MAX_HEALTH_CONNECTIONS: usize = 64;
 /// The time in which a connection has to show that it is a health check's.
 const LIMIT: Duration = Duration::from_millis(250);

@@ -55,7 +55,8 @@ fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
     })
 }
 
-/// From -1 to 1 and never 0: the number at `index` of the sequence that `seed` begins (`SplitMix64`).
+/// From -1 to 1 and never 0: the number at `index` of the sequence that `seed` begins
+/// (`SplitMix64`).
 #[expect(clippy::cast_precision_loss, reason = "31 bits fit")]
 fn number(seed: u64, index: u64) -> f64 {
     let mut z = seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -27,7 +27,8 @@ pub(super) struct FallbackRun<R> {
     attempt_log: AttemptLog,
     /// Shortest retry-after of all failures.
     wait: Option<Duration>,
-    /// Of the targets that are given a pause for their failures, the one whose pause is the shortest.
+    /// Of the targets that are given a pause for their failures, the one whose pause is the
+    /// shortest.
     soonest_open: Option<(Duration, usize)>,
     /// Reason for skipped targets; temporary reasons take precedence.
     reason: Option<UnavailableReason>,

@@ -26,8 +26,8 @@ impl FallbackTarget {
         Self { name, provider_id, provider: Some(provider), target: None, weight: 1.0 }
     }
 
-    /// Creates a target for a model of the provider `provider_id`; `provider` is `None` if not configured.
-    /// `name` is what the operator called it.
+    /// Creates a target for a model of the provider `provider_id`; `provider` is `None` if not
+    /// configured. `name` is what the operator called it.
     pub fn model(
         name: impl Into<String>,
         provider_id: &str,

@@ -2,8 +2,8 @@
 //!
 //! Only an identical request of the same tenant to the same model is answered from
 //! the cache; only if the request is repeatable, by a temperature of 0 or by the caller's header;
-//! and only if the response was complete. Concurrent identical requests share one response while it is
-//! written: see [`shared_stream`].
+//! and only if the response was complete. Concurrent identical requests share one response while it
+//! is written: see [`shared_stream`].
 
 mod entry;
 mod in_flight;

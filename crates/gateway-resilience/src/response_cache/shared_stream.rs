@@ -6,8 +6,9 @@
 //!                               └──▶ Subscriber
 //! ```
 //!
-//! The provider is read no faster than the fastest subscriber reads. A subscriber that falls too far behind is
-//! dropped with an error. When the last one has left, the upstream request is cancelled.
+//! The provider is read no faster than the fastest subscriber reads. A subscriber that falls too
+//! far behind is dropped with an error. When the last one has left, the upstream request is
+//! cancelled.
 
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
@@ -77,7 +78,8 @@ pub(super) type OnComplete = Box<
 
 impl SharedStream {
     /// Runs `request` for all subscribers. `failed` is called with a failure before
-    /// any subscriber sees it; `on_complete` with the whole response, if it is short enough to be cached.
+    /// any subscriber sees it; `on_complete` with the whole response, if it is short enough to be
+    /// cached.
     pub(super) fn start(
         request: impl Future<Output = Result<ProviderResponse>> + Send + 'static,
         failed: impl FnOnce(&GatewayError) + Send + 'static,
@@ -109,8 +111,8 @@ impl SharedStream {
         Arc::new(Self { log, _task: AbortOnDropHandle::new(task) })
     }
 
-    /// Subscribes from the beginning; `None` if the response is too long or has too many subscribers. The first
-    /// `is_billed` for the response.
+    /// Subscribes from the beginning; `None` if the response is too long or has too many
+    /// subscribers. The first `is_billed` for the response.
     pub(super) fn subscribe(self: &Arc<Self>, is_billed: bool) -> Option<Subscriber> {
         let mut state = self.log.lock();
         if state.subscribers >= MAX_SUBSCRIBERS || state.received_bytes > MAX_CACHED_BYTES {

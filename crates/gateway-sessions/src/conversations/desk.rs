@@ -2,9 +2,9 @@
 
 use super::{
     change::Change,
-    kept::{self, Conversations, Kept},
+    kept::{self, ConversationState, Conversations},
     not_found,
-    wish::Wish,
+    wish::ConversationCommand,
 };
 use crate::responses::{Page, items};
 use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
@@ -12,19 +12,19 @@ use serde_json::json;
 
 /// The operations on one tenant's conversations.
 #[derive(Clone, Debug)]
-pub struct Desk {
+pub struct ConversationHandler {
     conversations: Conversations,
     tenant: Tenant,
 }
 
-impl Desk {
+impl ConversationHandler {
     /// The conversations of `tenant`.
     pub fn new(conversations: Conversations, tenant: Tenant) -> Self {
         Self { conversations, tenant }
     }
 
     /// Begins a conversation at the time `now`, in seconds since 1970.
-    pub async fn create(&self, wish: Wish, now: u64) -> Result<Json> {
+    pub async fn create(&self, wish: ConversationCommand, now: u64) -> Result<Json> {
         let first = Change { items: wish.items()?, metadata: wish.metadata()?, ..kept::change() };
         Ok(self.conversations.create(&self.tenant, now, first).await?.object())
     }
@@ -34,12 +34,12 @@ impl Desk {
         Ok(self.get(id).await?.object())
     }
 
-    async fn get(&self, id: &str) -> Result<Kept> {
+    async fn get(&self, id: &str) -> Result<ConversationState> {
         self.conversations.load(&self.tenant, id, None).await?.ok_or_else(not_found)
     }
 
     /// Replaces what the application wrote down.
-    pub async fn update(&self, id: &str, wish: Wish) -> Result<Json> {
+    pub async fn update(&self, id: &str, wish: ConversationCommand) -> Result<Json> {
         let metadata = wish.metadata()?;
         let metadata = metadata.or_else(|| Json::parse("{}").ok());
         self.change(id, Change { metadata, ..kept::change() }).await?;
@@ -56,7 +56,7 @@ impl Desk {
     }
 
     /// Appends items to the conversation `id`.
-    pub async fn add(&self, id: &str, wish: Wish) -> Result<Json> {
+    pub async fn add(&self, id: &str, wish: ConversationCommand) -> Result<Json> {
         let items = wish.items()?;
         if items.is_empty() {
             return Err(GatewayError::invalid("items", "items is a list of at least one item"));

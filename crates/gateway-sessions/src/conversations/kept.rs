@@ -24,7 +24,7 @@ const MAX_BYTES: usize = 7 << 20;
 
 /// A conversation as it is after all its changes, or some.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Kept {
+pub(crate) struct ConversationState {
     id: String,
     created_at: u64,
     metadata: Json,
@@ -54,14 +54,14 @@ impl Conversations {
         tenant: &Tenant,
         id: &str,
         changes: Option<u64>,
-    ) -> Result<Option<Kept>, StoreError> {
+    ) -> Result<Option<ConversationState>, StoreError> {
         let Some(key) = key(tenant, id) else { return Ok(None) };
         let Some(head) = self.store.get(&key).await? else { return Ok(None) };
         let Some(found) = self.store.events(&key, 0, changes.unwrap_or(BEYOND)).await? else {
             return Ok(None);
         };
         let created_at = Head::read(&head.body)?.created_at;
-        let mut kept = Kept {
+        let mut kept = ConversationState {
             id: id.to_owned(),
             created_at,
             metadata: Json::of(&json!({})),
@@ -96,7 +96,7 @@ impl Conversations {
         tenant: &Tenant,
         created_at: u64,
         first: Change,
-    ) -> Result<Kept> {
+    ) -> Result<ConversationState> {
         let id = format!("conv_{}", Uuid::new_v4().simple());
         let key = key(tenant, &id).ok_or_else(not_found)?;
         let body = Head::new(created_at).write().into();
@@ -151,7 +151,7 @@ impl fmt::Debug for Conversations {
     }
 }
 
-impl Kept {
+impl ConversationState {
     fn apply(&mut self, change: Change) {
         self.items.extend(change.items);
         if let Some(gone) = change.deleted {

@@ -15,7 +15,7 @@ mod desk;
 mod kept;
 mod wish;
 
-pub use self::{desk::Desk, kept::Conversations, wish::Wish};
+pub use self::{desk::ConversationHandler, kept::Conversations, wish::ConversationCommand};
 
 use gateway_core::{
     ErrorKind, GatewayError,

@@ -14,12 +14,12 @@ const METADATA: (usize, usize, usize) = (16, 64, 512);
 
 /// The parsed body of a request to a conversation.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Wish {
+pub struct ConversationCommand {
     items: Option<Json>,
     metadata: Option<Json>,
 }
 
-impl Wish {
+impl ConversationCommand {
     /// Reads a body; an absent one wishes for nothing.
     pub fn read(body: &[u8], depth: usize) -> Result<Self> {
         if body.is_empty() {

@@ -1,7 +1,7 @@
 //! One attempt to run a request with an idempotency key.
 
 use super::{
-    Mark,
+    IdempotencyToken,
     service::{Idempotency, LEASE},
 };
 use bytes::Bytes;
@@ -33,8 +33,8 @@ const TOO_LARGE: u16 = 422;
 /// for longer than a lease.
 #[derive(Debug)]
 pub struct Attempt {
-    name: Name,
-    mark: Mark,
+    name: AttemptKey,
+    mark: IdempotencyToken,
     /// Whether it is to be ended yet.
     open: bool,
     beating: Option<AbortOnDropHandle<()>>,
@@ -42,7 +42,7 @@ pub struct Attempt {
 
 /// The result of starting an attempt.
 #[derive(Debug)]
-pub enum Beginning {
+pub enum AttemptStart {
     /// The request is ours to do.
     Ours(Attempt),
     /// It was done; this was the reply.
@@ -51,14 +51,14 @@ pub enum Beginning {
 
 /// The store's key of an attempt.
 #[derive(Clone, Debug)]
-struct Name {
+struct AttemptKey {
     desk: Idempotency,
     key: Key,
     token: String,
 }
 
 /// The result of an attempt.
-enum Last {
+enum AttemptEnd {
     Keep(Replay),
     Forget,
 }
@@ -69,10 +69,10 @@ impl Attempt {
         desk: &Idempotency,
         key: Key,
         fingerprint: Fingerprint,
-    ) -> Result<Beginning> {
-        let mark = Mark::new(&key, &fingerprint);
+    ) -> Result<AttemptStart> {
+        let mark = IdempotencyToken::new(&key, &fingerprint);
         let token = Uuid::new_v4().simple().to_string();
-        let name = Name { desk: desk.clone(), key, token };
+        let name = AttemptKey { desk: desk.clone(), key, token };
         let mut attempt = Self { name, mark, open: true, beating: None };
         // If this fails, or nobody waits for it, it may have been announced all the same: it is
         // abandoned when it is dropped.
@@ -82,17 +82,17 @@ impl Attempt {
             BeginResult::New => {
                 let beating = desk.attempts.spawn(attempt.name.clone().beat(fingerprint));
                 attempt.beating = Some(AbortOnDropHandle::new(beating));
-                Ok(Beginning::Ours(attempt))
+                Ok(AttemptStart::Ours(attempt))
             }
             BeginResult::Done(replay) if replay.status == TOO_LARGE => Err(reply_too_large()),
-            BeginResult::Done(replay) => Ok(Beginning::Known(replay)),
+            BeginResult::Done(replay) => Ok(AttemptStart::Known(replay)),
             BeginResult::InProgress => Err(in_progress()),
             BeginResult::Mismatch => Err(mismatch()),
         }
     }
 
     /// Returns the token that is passed to the code that runs the request.
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> IdempotencyToken {
         self.mark.clone()
     }
 
@@ -112,21 +112,21 @@ impl Attempt {
     /// unavailable store.
     pub fn finish(self, replay: Replay) -> impl Future<Output = ()> + Send + 'static {
         let fits = replay.body.len() <= self.max_bytes();
-        self.end(Last::Keep(if fits { replay } else { too_large() }))
+        self.end(AttemptEnd::Keep(if fits { replay } else { too_large() }))
     }
 
     /// Notes that the request was done, but that its reply is too large to be kept. As for the
     /// future, see [`finish`](Self::finish).
     pub fn finish_without_reply(self) -> impl Future<Output = ()> + Send + 'static {
-        self.end(Last::Keep(too_large()))
+        self.end(AttemptEnd::Keep(too_large()))
     }
 
     /// Forgets the attempt: it may be made again. As for the future, see [`finish`](Self::finish).
     pub fn abandon(self) -> impl Future<Output = ()> + Send + 'static {
-        self.end(Last::Forget)
+        self.end(AttemptEnd::Forget)
     }
 
-    fn end(mut self, last: Last) -> impl Future<Output = ()> + Send + 'static {
+    fn end(mut self, last: AttemptEnd) -> impl Future<Output = ()> + Send + 'static {
         self.open = false;
         // It is said to last until the store knows better.
         self.name.clone().end(last, self.beating.take())
@@ -137,12 +137,12 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         // Without a runtime nothing is under way.
         if self.open && tokio::runtime::Handle::try_current().is_ok() {
-            drop(self.name.clone().end(Last::Forget, self.beating.take()));
+            drop(self.name.clone().end(AttemptEnd::Forget, self.beating.take()));
         }
     }
 }
 
-impl Name {
+impl AttemptKey {
     async fn begin(&self, fingerprint: &Fingerprint) -> Result<BeginResult, StoreError> {
         self.desk.store.begin(&self.key, fingerprint, &self.token, LEASE).await
     }
@@ -165,13 +165,13 @@ impl Name {
     /// future waits for the first time only.
     fn end(
         self,
-        last: Last,
+        last: AttemptEnd,
         beating: Option<AbortOnDropHandle<()>>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (tell, told) = oneshot::channel();
         let attempts = self.desk.attempts.clone();
         // What is forgotten must not be announced once more.
-        let beating = beating.filter(|_| matches!(last, Last::Keep(_)));
+        let beating = beating.filter(|_| matches!(last, AttemptEnd::Keep(_)));
         attempts.spawn(async move {
             let mut ended = self.tell(&last).await;
             tell.send(()).ok();
@@ -190,11 +190,13 @@ impl Name {
         async move { drop(told.await) }
     }
 
-    async fn tell(&self, last: &Last) -> Result<(), StoreError> {
+    async fn tell(&self, last: &AttemptEnd) -> Result<(), StoreError> {
         let Self { desk, key, token } = self;
         match last {
-            Last::Keep(replay) => desk.store.finish(key, token, replay, desk.ttl).await.map(drop),
-            Last::Forget => desk.store.abandon(key, token).await,
+            AttemptEnd::Keep(replay) => {
+                desk.store.finish(key, token, replay, desk.ttl).await.map(drop)
+            }
+            AttemptEnd::Forget => desk.store.abandon(key, token).await,
         }
     }
 }

@@ -5,7 +5,7 @@ mod service;
 mod witness;
 
 pub use self::{
-    attempt::{Attempt, Beginning},
+    attempt::{Attempt, AttemptStart},
     service::Idempotency,
-    witness::{Mark, witnessed},
+    witness::{IdempotencyToken, witnessed},
 };

@@ -17,12 +17,12 @@ use std::{
 
 /// Travels with a request that is to be done once.
 #[derive(Clone, Debug)]
-pub struct Mark {
+pub struct IdempotencyToken {
     name: Arc<str>,
     failed: Arc<AtomicBool>,
 }
 
-impl Mark {
+impl IdempotencyToken {
     pub(super) fn new(key: &Key, fingerprint: &Fingerprint) -> Self {
         let mut hash = Sha256::new();
         hash.update(key.tenant().as_str());
@@ -49,20 +49,23 @@ impl Mark {
 }
 
 /// `provider`, but an answer that fails after its head was sent is noted as failed.
-pub fn witnessed(mark: Option<&Mark>, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+pub fn witnessed(
+    mark: Option<&IdempotencyToken>,
+    provider: Arc<dyn Provider>,
+) -> Arc<dyn Provider> {
     match mark {
-        Some(mark) => Arc::new(Witnessed { inner: provider, mark: mark.clone() }),
+        Some(mark) => Arc::new(FailureTrackingLayer { inner: provider, mark: mark.clone() }),
         None => provider,
     }
 }
 
-struct Witnessed {
+struct FailureTrackingLayer {
     inner: Arc<dyn Provider>,
-    mark: Mark,
+    mark: IdempotencyToken,
 }
 
 #[async_trait]
-impl ProviderLayer for Witnessed {
+impl ProviderLayer for FailureTrackingLayer {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }

@@ -1,9 +1,9 @@
 //! Answers that are made without their callers.
 
 use super::{
-    Keep, Responses,
+    ResponseRecorder, Responses,
     keep::{nameless, responses_in, split},
-    partial::{self, Broken},
+    partial::{self, Interruption},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::BoxFuture, stream::BoxStream};
@@ -46,7 +46,7 @@ const MAX_BYTES: usize = 8 << 20;
 
 /// The answers being made. Clones share them.
 #[derive(Clone)]
-pub(super) struct Running {
+pub(super) struct RunningResponses {
     places: Arc<Semaphore>,
     jobs: Arc<Mutex<HashMap<Key, Handle>>>,
 }
@@ -57,7 +57,7 @@ struct Handle {
     ended: CancellationToken,
 }
 
-impl Running {
+impl RunningResponses {
     pub(super) fn new(most: usize) -> Self {
         Self { places: Arc::new(Semaphore::new(most)), jobs: Arc::default() }
     }
@@ -111,19 +111,19 @@ pub enum Reply {
 }
 
 /// An answer that may be made, and is kept as queued.
-pub struct Admitted {
+pub struct QueuedResponse {
     job: Job,
     place: Place,
     queued: Vec<u8>,
 }
 
-impl Admitted {
+impl QueuedResponse {
     /// Finds a place for an answer, and keeps it as queued.
     ///
     /// # Errors
     ///
     /// If there is no place for it, or no store.
-    pub async fn new(keep: Keep, to: gateway_wire::ResponseContext) -> Result<Self> {
+    pub async fn new(keep: ResponseRecorder, to: gateway_wire::ResponseContext) -> Result<Self> {
         let id = to.ids.clone().next("resp_");
         let key = keep.key(&id);
         let place = keep.responses().running.enter(key.clone())?;
@@ -161,7 +161,7 @@ impl Admitted {
 
 /// One response that runs in the background.
 struct Job {
-    keep: Keep,
+    keep: ResponseRecorder,
     key: Key,
     id: String,
     writer: Box<dyn StreamWriter>,
@@ -174,7 +174,7 @@ struct Job {
 }
 
 /// The response was ended or deleted elsewhere.
-struct Gone;
+struct EndedElsewhere;
 
 impl Job {
     async fn run(mut self, work: Work, place: Place) {
@@ -200,7 +200,7 @@ impl Job {
         }
     }
 
-    async fn work(&mut self, work: Work) -> Result<(), Gone> {
+    async fn work(&mut self, work: Work) -> Result<(), EndedElsewhere> {
         let chunks = match work.await {
             Ok(chunks) => chunks,
             Err(error) => return self.fail(&error).await,
@@ -225,14 +225,14 @@ impl Job {
         self.tell(&out).await
     }
 
-    async fn fail(&mut self, error: &GatewayError) -> Result<(), Gone> {
+    async fn fail(&mut self, error: &GatewayError) -> Result<(), EndedElsewhere> {
         let mut out = Vec::new();
         self.writer.fail(error, &mut out);
         self.tell(&out).await
     }
 
     /// Keeps what was written, and the end if it is there.
-    async fn tell(&mut self, block: &[u8]) -> Result<(), Gone> {
+    async fn tell(&mut self, block: &[u8]) -> Result<(), EndedElsewhere> {
         self.bytes = self.bytes.saturating_add(block.len());
         if self.bytes <= MAX_BYTES {
             self.events.extend(split(block));
@@ -265,7 +265,7 @@ impl Job {
     }
 
     /// Adds the events that are not kept yet. What fails is tried again with the next.
-    async fn append(&mut self) -> Result<(), Gone> {
+    async fn append(&mut self) -> Result<(), EndedElsewhere> {
         let new = self.events.get(self.kept..).unwrap_or_default();
         if new.is_empty() {
             return Ok(());
@@ -273,7 +273,7 @@ impl Job {
         let store = &self.keep.responses().store;
         let appended = store.append(&self.key, self.kept as u64, new).await;
         match self.note(appended) {
-            Some(state::Outcome::Gone) => return Err(Gone),
+            Some(state::Outcome::Gone) => return Err(EndedElsewhere),
             Some(state::Outcome::Full) => {
                 // Those that have no place need not be tried again; the end counts, and is short.
                 self.bytes = MAX_BYTES;
@@ -292,7 +292,7 @@ impl Job {
     /// Ends the answer where it is.
     async fn cancel(&mut self) {
         let events = self.events.iter().map(|event| &**event);
-        let told = partial::response(events, Broken::Cancelled);
+        let told = partial::response(events, Interruption::Cancelled);
         let response = match told {
             Some(response) => Some(response),
             None => silent(&self.keep, &self.key).await,
@@ -309,7 +309,7 @@ impl Job {
 }
 
 /// Returns the stored response without output, marked as cancelled.
-async fn silent(keep: &Keep, key: &Key) -> Option<Json> {
+async fn silent(keep: &ResponseRecorder, key: &Key) -> Option<Json> {
     let (record, _) = keep.responses().get(key).await.ok()??;
     partial::cancelled(&record.response)
 }
@@ -333,8 +333,8 @@ impl fmt::Debug for Reply {
     }
 }
 
-impl fmt::Debug for Admitted {
+impl fmt::Debug for QueuedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admitted").field("id", &self.job.id).finish_non_exhaustive()
+        f.debug_struct("QueuedResponse").field("id", &self.job.id).finish_non_exhaustive()
     }
 }

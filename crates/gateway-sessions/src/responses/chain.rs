@@ -2,7 +2,7 @@
 
 use super::{
     Responses,
-    record::{self, Record, Within},
+    record::{self, ConversationPosition, Record},
 };
 use gateway_core::{
     ErrorKind, GatewayError, Json, Result,
@@ -70,7 +70,7 @@ async fn walk(responses: &Responses, tenant: &Tenant, last: Record) -> Result<Ve
             Some(id) => Some(get(responses, tenant, &id).await?.ok_or_else(unknown)?.0),
             None => None,
         };
-        if let Some(Within { id, changes }) = within {
+        if let Some(ConversationPosition { id, changes }) = within {
             let kept = responses.conversations().load(tenant, &id, Some(changes)).await?;
             turns.push(kept.ok_or_else(unknown)?.input());
         }

@@ -1,8 +1,8 @@
-//! Keeping an answer while its caller gets it.
+//! The recording of a response while it is sent to its caller.
 
 use super::{
     Responses, declare,
-    partial::{self, Broken},
+    partial::{self, Interruption},
     record::{self, Record},
 };
 use crate::commit::{CommitResult, NotStored, StoredItem};
@@ -28,7 +28,7 @@ const MAX_BYTES: usize = 8 << 20;
 
 /// The recorder of one response.
 #[derive(Clone)]
-pub struct Keep {
+pub struct ResponseRecorder {
     responses: Responses,
     tenant: Tenant,
     /// The record without the response.
@@ -37,7 +37,7 @@ pub struct Keep {
     is_stored: bool,
 }
 
-impl Keep {
+impl ResponseRecorder {
     pub(super) fn new(
         responses: &Responses,
         tenant: Tenant,
@@ -79,7 +79,7 @@ impl Keep {
         else {
             return declared(body, vec![self.nameless()]);
         };
-        let told = Told { id: Some(id), ..Told::default() };
+        let told = RecordedEvents { id: Some(id), ..RecordedEvents::default() };
         let not_stored = self.see_to(response, told).await;
         declared(body, not_stored)
     }
@@ -91,7 +91,7 @@ impl Keep {
     }
 
     /// Stores the end of an answer even if this future is dropped; a panic costs the copy only.
-    async fn see_to(&self, response: Json, told: Told) -> Vec<NotStored> {
+    async fn see_to(&self, response: Json, told: RecordedEvents) -> Vec<NotStored> {
         let keep = self.clone();
         let finishing = async move { keep.finish(response, told).await };
         self.responses.tasks.spawn(finishing).await.unwrap_or_else(|_| {
@@ -121,10 +121,10 @@ impl Keep {
     /// A caller that has read the start or the end can retrieve the response at once. If the stream
     /// is dropped, the partial response is stored.
     pub fn stream(self, chunks: ChunkStream, to: ResponseContext) -> ChunkStream {
-        let log = Arc::new(Mutex::new(Log::default()));
-        let leaving = Leaving { keep: self.clone(), log: Arc::clone(&log) };
+        let log = Arc::new(Mutex::new(EventBuffer::default()));
+        let leaving = RecordOnDisconnect { keep: self.clone(), log: Arc::clone(&log) };
         let writer = ResponsesInbound.writer(to);
-        let keeping = Keeping { chunks: self.named(chunks), writer, keep: self, log };
+        let keeping = RecordingStream { chunks: self.named(chunks), writer, keep: self, log };
         let kept = stream::unfold(Some(keeping), |keeping| async move { keeping?.next().await });
         observe(Box::pin(kept), Box::new(leaving))
     }
@@ -136,7 +136,7 @@ impl Keep {
 
     /// Stores the end of an answer, unless it was deleted meanwhile; returns the records that could
     /// not be stored.
-    async fn finish(&self, response: Json, log: Told) -> Vec<NotStored> {
+    async fn finish(&self, response: Json, log: RecordedEvents) -> Vec<NotStored> {
         let Some(id) = log.id else { return vec![self.nameless()] };
         let mut not_stored: Vec<_> =
             self.add_to_conversation(&response).await.into_iter().collect();
@@ -208,32 +208,32 @@ pub(super) fn responses_in(block: &[u8]) -> (Option<Json>, Option<Json>) {
 
 /// The events of a response so far.
 #[derive(Default)]
-struct Log {
-    told: Told,
+struct EventBuffer {
+    told: RecordedEvents,
     bytes: usize,
     is_over: bool,
 }
 
 #[derive(Default)]
-struct Told {
+struct RecordedEvents {
     id: Option<String>,
     events: Vec<Bytes>,
     /// It is kept as being in progress.
     has_begun: bool,
 }
 
-fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
+fn lock(log: &Mutex<EventBuffer>) -> MutexGuard<'_, EventBuffer> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Keeping {
+struct RecordingStream {
     chunks: ChunkStream,
     writer: Box<dyn StreamWriter>,
-    keep: Keep,
-    log: Arc<Mutex<Log>>,
+    keep: ResponseRecorder,
+    log: Arc<Mutex<EventBuffer>>,
 }
 
-impl Keeping {
+impl RecordingStream {
     async fn next(mut self) -> Option<(gateway_core::Result<Chunk>, Option<Self>)> {
         match self.chunks.next().await {
             Some(Ok(chunk)) => {
@@ -302,7 +302,7 @@ impl Keeping {
     }
 }
 
-impl Log {
+impl EventBuffer {
     /// Notes a block of events. True if nothing is known of the answer yet.
     fn add(&mut self, block: &Bytes) -> bool {
         self.bytes = self.bytes.saturating_add(block.len());
@@ -313,7 +313,7 @@ impl Log {
     }
 
     /// Returns the events to store; an event log with a gap is dropped.
-    fn end(&mut self) -> Told {
+    fn end(&mut self) -> RecordedEvents {
         self.is_over = true;
         let mut told = mem::take(&mut self.told);
         if self.bytes > MAX_BYTES {
@@ -324,12 +324,12 @@ impl Log {
 }
 
 /// Stores the partial response of a disconnected caller on drop.
-struct Leaving {
-    keep: Keep,
-    log: Arc<Mutex<Log>>,
+struct RecordOnDisconnect {
+    keep: ResponseRecorder,
+    log: Arc<Mutex<EventBuffer>>,
 }
 
-impl StreamObserver for Leaving {
+impl StreamObserver for RecordOnDisconnect {
     fn on_chunk(&mut self, _: &Chunk) {}
 
     fn on_end(self: Box<Self>, end: StreamEnd<'_>) {
@@ -342,7 +342,8 @@ impl StreamObserver for Leaving {
             log.is_over = true;
             mem::take(&mut log.told)
         };
-        let Some(response) = partial::response(told.events.iter().map(|it| &**it), Broken::Left)
+        let Some(response) =
+            partial::response(told.events.iter().map(|it| &**it), Interruption::Left)
         else {
             return;
         };
@@ -351,8 +352,8 @@ impl StreamObserver for Leaving {
     }
 }
 
-impl std::fmt::Debug for Keep {
+impl std::fmt::Debug for ResponseRecorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keep").field("tenant", &self.tenant).finish_non_exhaustive()
+        f.debug_struct("ResponseRecorder").field("tenant", &self.tenant).finish_non_exhaustive()
     }
 }

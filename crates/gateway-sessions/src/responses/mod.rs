@@ -29,8 +29,8 @@ mod synthetic;
 
 pub(crate) use self::plan::mutually_exclusive;
 pub use self::{
-    background::{Admitted, Reply as BackgroundReply, Work},
-    keep::Keep,
+    background::{QueuedResponse, Reply as BackgroundReply, Work},
+    keep::ResponseRecorder,
     page::Page,
     plan::{Plan, plan},
 };
@@ -60,7 +60,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(3);
 pub struct Responses {
     store: Arc<dyn ResponseStore>,
     ttl: Duration,
-    running: background::Running,
+    running: background::RunningResponses,
     tasks: TaskTracker,
     closing: CancellationToken,
     /// The store failed when it was last written to.
@@ -74,7 +74,7 @@ impl Responses {
         Self {
             store,
             ttl,
-            running: background::Running::new(background),
+            running: background::RunningResponses::new(background),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             failing: Arc::default(),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 /// The cause of an interruption.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Broken {
+pub(super) enum Interruption {
     /// The caller disconnected.
     Left,
     /// It was cancelled on demand.
@@ -20,7 +20,7 @@ pub(super) enum Broken {
 /// is retained.
 pub(super) fn response<'a>(
     events: impl IntoIterator<Item = &'a [u8]>,
-    broken: Broken,
+    broken: Interruption,
 ) -> Option<Json> {
     let mut response = None;
     let mut output = Vec::new();
@@ -43,8 +43,8 @@ pub(super) fn response<'a>(
     });
     response.insert("output".to_owned(), items.collect());
     let (status, details) = match broken {
-        Broken::Left => ("incomplete", json!({ "reason": "client_disconnected" })),
-        Broken::Cancelled => ("cancelled", Value::Null),
+        Interruption::Left => ("incomplete", json!({ "reason": "client_disconnected" })),
+        Interruption::Cancelled => ("cancelled", Value::Null),
     };
     response.insert("status".to_owned(), json!(status));
     response.insert("incomplete_details".to_owned(), details);
@@ -153,7 +153,7 @@ mod tests {
         let mut writer = ResponsesInbound.writer(reply);
         let mut events = Vec::new();
         writer.write(Chunk::from_events(steps), &mut events);
-        let response = response([&*events], Broken::Left).unwrap();
+        let response = response([&*events], Interruption::Left).unwrap();
         let response: Value = response.read().unwrap();
         assert_eq!(response["status"], "incomplete");
         assert_eq!(response["incomplete_details"]["reason"], "client_disconnected");
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn events_without_response_yield_none() {
-        let cancelled = |events: &str| response([events.as_bytes()], Broken::Cancelled);
+        let cancelled = |events: &str| response([events.as_bytes()], Interruption::Cancelled);
         assert_eq!(cancelled(""), None);
         assert_eq!(cancelled("data: [DONE]\n\ndata: {\"output_index\":0}\n\n"), None);
         let absurd = "data: {\"response\":{}}\n\ndata: {\"type\":\"response.output_item.added\",\"output_index\":99999999,\"item\":{}}\n\n";

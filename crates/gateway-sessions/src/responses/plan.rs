@@ -1,8 +1,8 @@
 //! The storage plan of a request: the records it writes and the earlier responses it needs.
 
 use super::{
-    Keep, Responses, chain, items,
-    record::{Members, Record, Within},
+    ResponseRecorder, Responses, chain, items,
+    record::{ConversationPosition, Members, Record},
     references,
 };
 use crate::conversations;
@@ -22,7 +22,7 @@ const INPUT_IDS: u64 = 1 << 15;
 #[derive(Debug, Default)]
 pub struct Plan {
     /// It is to be kept.
-    pub keep: Option<Keep>,
+    pub keep: Option<ResponseRecorder>,
     /// It is to be made without its caller.
     pub background: bool,
 }
@@ -99,7 +99,7 @@ async fn read(
         // A kept answer has a name of its own.
         call.context.caching = CacheDirective::Bypass("kept");
     }
-    let keep = keeps.then(|| Keep::new(responses, tenant, record, fields.store));
+    let keep = keeps.then(|| ResponseRecorder::new(responses, tenant, record, fields.store));
     Ok(Plan { keep, background })
 }
 
@@ -127,7 +127,7 @@ pub(super) struct Earlier {
     /// All of it; none if nothing was, or the provider knows it.
     pub(super) items: Option<Vec<Json>>,
     /// The conversation that it is part of.
-    within: Option<Within>,
+    within: Option<ConversationPosition>,
 }
 
 /// Returns the conversation before the request of `fields`, whose input has `asked` bytes; empty
@@ -151,7 +151,7 @@ pub(super) async fn earlier(
         Err(error) => return Err(error.into()),
     };
     kept.check_room(asked)?;
-    let within = Within { id: id.clone(), changes: kept.changes() };
+    let within = ConversationPosition { id: id.clone(), changes: kept.changes() };
     Ok(Earlier { items: Some(kept.input()), within: Some(within) })
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Record {
     pub(super) previous: Option<String>,
     /// The conversation that it continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) within: Option<Within>,
+    pub(super) within: Option<ConversationPosition>,
     /// The input, without the items of earlier responses.
     pub(super) input: Vec<Json>,
     /// The response object, as sent.
@@ -33,7 +33,7 @@ pub(super) struct Record {
 
 /// A conversation, as it was before an answer.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Within {
+pub(super) struct ConversationPosition {
     pub(super) id: String,
     /// The number of changes of the conversation at its start.
     pub(super) changes: u64,

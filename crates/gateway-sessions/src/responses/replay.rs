@@ -22,12 +22,13 @@ impl Responses {
         keep_alive: Duration,
     ) -> impl Stream<Item = Bytes> + Send + use<> {
         let (responses, told) = (self.clone(), Instant::now());
-        let following = Following { responses, keep_alive, key, from, told, is_synthetic: false };
+        let following =
+            ReplayStream { responses, keep_alive, key, from, told, is_synthetic: false };
         stream::unfold(Some(following), |following| async move { following?.next().await })
     }
 }
 
-struct Following {
+struct ReplayStream {
     responses: Responses,
     keep_alive: Duration,
     key: Key,
@@ -36,7 +37,7 @@ struct Following {
     is_synthetic: bool,
 }
 
-impl Following {
+impl ReplayStream {
     /// The next block of steps; a comment if there were none for long.
     async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
         if self.is_synthetic {

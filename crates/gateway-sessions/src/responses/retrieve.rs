@@ -3,7 +3,7 @@
 use super::{
     Responses, items, not_found,
     page::Page,
-    partial::{self, Broken},
+    partial::{self, Interruption},
     record::{self, Record},
     replay,
 };
@@ -80,7 +80,7 @@ impl Responses {
     async fn end(&self, key: &Key, record: Record) -> Result<()> {
         let told = self.store.events(key, 0, u64::MAX).await?;
         let events = told.iter().flat_map(|told| &told.events).map(|event| &**event);
-        let response = partial::response(events, Broken::Cancelled)
+        let response = partial::response(events, Interruption::Cancelled)
             .or_else(|| partial::cancelled(&record.response))
             .unwrap_or(record.response.clone());
         let record = Record { response, ..record };

@@ -116,7 +116,7 @@ impl Steps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::responses::partial::{self, Broken};
+    use crate::responses::partial::{self, Interruption};
 
     /// The events of `output` are of these kinds, in short, and spell it again.
     #[track_caller]
@@ -132,7 +132,7 @@ mod tests {
         }
         assert_eq!(kinds.join(" "), format!("created in_progress {expected}"));
         let but_last = events.split_last().unwrap().1.iter().map(|event| &**event);
-        let spelt: Value = partial::response(but_last, Broken::Left).unwrap().read().unwrap();
+        let spelt: Value = partial::response(but_last, Interruption::Left).unwrap().read().unwrap();
         assert_eq!(&spelt["output"], output);
     }
 

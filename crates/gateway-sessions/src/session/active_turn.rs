@@ -1,6 +1,6 @@
 //! A turn that is under way. However it ends, the session is free for the next.
 
-use super::{Delivered, Keeper, OnConflict, OpenTurn};
+use super::{OnConflict, OpenTurn, SessionManager, TurnResult};
 use gateway_core::{
     Chunk, Collector, Content, ErrorKind, GatewayError, Message, Part, Result, state::Tenant,
 };
@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// when the caller disconnects: the partial response is stored, marked incomplete; without output,
 /// nothing is stored.
 pub struct Turn {
-    keeper: Keeper,
+    keeper: SessionManager,
     /// Gone once the turn has been ended.
     open: Option<OpenTurn>,
     /// Holds the session until the turn is ended.
@@ -33,7 +33,7 @@ impl Turn {
     /// Starts a turn of the session `id` under the name `token`, and holds the session's lock until
     /// it\nends.
     pub async fn begin(
-        keeper: &Keeper,
+        keeper: &SessionManager,
         tenant: Tenant,
         (id, token): (String, String),
         on_conflict: OnConflict,
@@ -50,7 +50,7 @@ impl Turn {
         })
     }
 
-    fn of(keeper: Keeper, open: OpenTurn) -> Self {
+    fn of(keeper: SessionManager, open: OpenTurn) -> Self {
         let holding = AbortOnDropHandle::new(keeper.turns.spawn(keeper.sessions.hold(&open)));
         Self {
             keeper,
@@ -104,7 +104,7 @@ impl Turn {
     pub async fn abandon(mut self) {
         let Some(open) = self.take() else { return };
         // Its failure is logged where it happens; the turn's own is what the caller is told.
-        drop(end(self.keeper.clone(), open, Delivered::default()).await);
+        drop(end(self.keeper.clone(), open, TurnResult::default()).await);
     }
 
     /// Takes the turn out, to be ended. It is held no longer than the lease from here on: were it
@@ -115,7 +115,7 @@ impl Turn {
     }
 
     /// Takes out what is to be kept.
-    fn delivered(&mut self, incomplete: bool) -> Delivered {
+    fn delivered(&mut self, incomplete: bool) -> TurnResult {
         let mut answered = mem::take(&mut self.answered);
         let said = mem::take(&mut self.saying).finish().choices.into_iter().next();
         let mut said = said.map(|choice| choice.message);
@@ -124,10 +124,10 @@ impl Turn {
         }
         answered.extend(said.filter(|message| !message.parts.is_empty()));
         if incomplete && answered.is_empty() {
-            return Delivered::default();
+            return TurnResult::default();
         }
         let (asked, taxonomy) = (mem::take(&mut self.asked), self.taxonomy.take());
-        Delivered { asked, answered, incomplete, taxonomy }
+        TurnResult { asked, answered, incomplete, taxonomy }
     }
 }
 
@@ -166,7 +166,7 @@ fn makes_sense(part: &Part) -> bool {
 
 /// Ends `open` with what was delivered, even if this future is dropped. A session whose store goes
 /// away meanwhile is free again soon after it is back.
-async fn end(keeper: Keeper, open: OpenTurn, delivered: Delivered) -> Result<()> {
+async fn end(keeper: SessionManager, open: OpenTurn, delivered: TurnResult) -> Result<()> {
     let own = keeper.clone();
     let ending = async move {
         let sessions = &own.sessions;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// The tool selection of a session, for its turns.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Chosen {
+pub struct SessionTools {
     /// The session's id.
     pub session: Option<Arc<str>>,
     /// The tools that its requests offer.
@@ -17,7 +17,7 @@ pub struct Chosen {
     pub tier_filter: Option<Vec<i64>>,
 }
 
-impl Chosen {
+impl SessionTools {
     /// Returns the tool selection of `session`.
     pub fn by(session: &Session) -> Self {
         let tiers = context::tier_filter(&session.context);

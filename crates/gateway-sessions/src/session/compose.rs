@@ -1,7 +1,8 @@
 //! The composition of a request that continues a session.
 
 use super::{
-    Chosen, Keeper, OnConflict, Turn, history::Joined, pairs, passage::Remembering, window,
+    OnConflict, SessionManager, SessionTools, Turn, history::JoinedConversation, pairs,
+    passage::SessionRecordingLayer, window,
 };
 use crate::{commit::StorageReport, responses};
 use gateway_core::{
@@ -24,22 +25,22 @@ pub struct Options {
 
 /// A request as far as sessions have a say in it.
 #[derive(Debug, Default)]
-pub struct Opened {
+pub struct OpenedSession {
     /// Boxed, so that it takes little room in a request without a session.
     turn: Option<Box<Turn>>,
-    composed: Composed,
+    composed: CompositionFacts,
     /// The session's tool selection.
-    pub chosen: Chosen,
+    pub chosen: SessionTools,
 }
 
-impl Opened {
+impl OpenedSession {
     /// Returns `provider`, wrapped so that the response is stored at its end, and the composed
     /// request. And what the caller is told of it.
-    pub fn remembering(self, provider: Arc<dyn Provider>) -> (Arc<dyn Provider>, Composed) {
+    pub fn remembering(self, provider: Arc<dyn Provider>) -> (Arc<dyn Provider>, CompositionFacts) {
         match self.turn {
             Some(turn) => {
                 let report = self.composed.not_stored.clone().unwrap_or_default();
-                (Arc::new(Remembering::new(provider, *turn, report)), self.composed)
+                (Arc::new(SessionRecordingLayer::new(provider, *turn, report)), self.composed)
             }
             None => (provider, self.composed),
         }
@@ -48,7 +49,7 @@ impl Opened {
 
 /// The facts of a composed request that are sent as headers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Composed {
+pub struct CompositionFacts {
     /// The number of messages of the history that were dropped to fit the context window.
     pub dropped: usize,
     /// The taxonomy that holds.
@@ -65,13 +66,13 @@ pub struct Composed {
 ///
 /// If there is no such session, another turn of it is under way, or the store is away.
 pub async fn open(
-    keeper: &Keeper,
+    keeper: &SessionManager,
     tenant: Tenant,
     asked: &Payload,
     call: &mut ProviderRequest,
     options: Option<Options>,
-) -> Result<Opened> {
-    let Some(options) = options else { return Ok(Opened::default()) };
+) -> Result<OpenedSession> {
+    let Some(options) = options else { return Ok(OpenedSession::default()) };
     refuse_other_memories(asked)?;
     // Boxed, so that it takes no room in the future of a request without a session.
     Box::pin(resume(keeper, tenant, call, options)).await
@@ -79,14 +80,14 @@ pub async fn open(
 
 /// Starts a turn of the session and joins its history with the request.
 async fn resume(
-    keeper: &Keeper,
+    keeper: &SessionManager,
     tenant: Tenant,
     call: &mut ProviderRequest,
     options: Options,
-) -> Result<Opened> {
+) -> Result<OpenedSession> {
     let request = call.request()?.clone();
     let mut turn = begin(keeper, tenant, options).await?;
-    let mut chosen = turn.opened().map(|open| Chosen::by(&open.session)).unwrap_or_default();
+    let mut chosen = turn.opened().map(|open| SessionTools::by(&open.session)).unwrap_or_default();
     let composed = compose(&mut turn, request, call.target.card.as_deref());
     let (request, composed) = match composed {
         Ok(composed) => composed,
@@ -98,7 +99,7 @@ async fn resume(
     call.payload = Payload::Parsed(Arc::new(request));
     call.inspection = Inspection::Full;
     chosen.taxonomy.clone_from(&composed.taxonomy);
-    Ok(Opened { turn: Some(Box::new(turn)), composed, chosen })
+    Ok(OpenedSession { turn: Some(Box::new(turn)), composed, chosen })
 }
 
 /// Refuses a request with `previous_response_id` or `conversation`: a history from two sources
@@ -117,7 +118,7 @@ fn refuse_other_memories(asked: &Payload) -> Result<()> {
     }
 }
 
-async fn begin(keeper: &Keeper, tenant: Tenant, options: Options) -> Result<Turn> {
+async fn begin(keeper: &SessionManager, tenant: Tenant, options: Options) -> Result<Turn> {
     let Options { id, on_conflict, turn_token } = options;
     Turn::begin(keeper, tenant, (id, turn_token), on_conflict).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound { error.with_param("session_id") } else { error }
@@ -129,23 +130,26 @@ fn compose(
     turn: &mut Turn,
     mut request: ChatRequest,
     card: Option<&ModelCard>,
-) -> Result<(ChatRequest, Composed)> {
+) -> Result<(ChatRequest, CompositionFacts)> {
     // It is ours, and means nothing to any upstream.
     request.extra.remove("session_id");
     let asked = mem::take(&mut request.messages);
-    let Some(open) = turn.opened() else { return Ok((request, Composed::default())) };
+    let Some(open) = turn.opened() else { return Ok((request, CompositionFacts::default())) };
     let mut joined = mem::take(&mut open.history).join(asked);
     let (holds, to_remember) = open.taxonomy(&joined.new);
     turn.ask(joined.to_remember(), to_remember)?;
     let dropped = fit(&mut joined, &request, card);
     joined.history = pairs::mend(mem::take(&mut joined.history), &joined.new);
-    let Joined { instructions, history, new, .. } = joined;
+    let JoinedConversation { instructions, history, new, .. } = joined;
     request.messages = instructions.into_iter().chain(history).chain(new).collect();
-    Ok((request, Composed { dropped, taxonomy: holds, not_stored: Some(StorageReport::default()) }))
+    Ok((
+        request,
+        CompositionFacts { dropped, taxonomy: holds, not_stored: Some(StorageReport::default()) },
+    ))
 }
 
 /// Trims the history to the model's context window; returns the number of dropped messages.
-fn fit(joined: &mut Joined, request: &ChatRequest, card: Option<&ModelCard>) -> usize {
+fn fit(joined: &mut JoinedConversation, request: &ChatRequest, card: Option<&ModelCard>) -> usize {
     let Some(window) = card.and_then(|card| card.context_window) else { return 0 };
     let most = card.and_then(|card| card.max_output);
     // A window that is mostly kept for the answer would leave no room for what it answers.

@@ -16,7 +16,7 @@ pub struct History {
 
 /// A conversation to send to a model.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Joined {
+pub struct JoinedConversation {
     /// The instructions that hold.
     pub instructions: Vec<Message>,
     /// The messages of the history.
@@ -48,7 +48,7 @@ impl History {
     }
 
     /// Joins what is remembered with what a request says.
-    pub fn join(self, request: Vec<Message>) -> Joined {
+    pub fn join(self, request: Vec<Message>) -> JoinedConversation {
         let leading = request.iter().take_while(|it| is_instruction(it)).count();
         let mut asked = request;
         let mut said = asked.split_off(leading);
@@ -59,11 +59,11 @@ impl History {
         let new_instructions = leading > 0 && !same(&asked, &self.instructions);
         let instructions = if leading > 0 { asked } else { self.instructions };
         let (history, resent) = (self.messages, resent.is_some());
-        Joined { instructions, history, new: said, new_instructions, resent }
+        JoinedConversation { instructions, history, new: said, new_instructions, resent }
     }
 }
 
-impl Joined {
+impl JoinedConversation {
     /// The whole conversation, in order.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         self.instructions.iter().chain(&self.history).chain(&self.new)

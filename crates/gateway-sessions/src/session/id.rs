@@ -31,8 +31,8 @@ impl SessionId {
         Err(not_found(text))
     }
 
-    /// Whether `text` has the form of the names that [`random`](Self::random) gives out: applications
-    /// and agents have session names of their own, which mean nothing here.
+    /// Whether `text` has the form of the names that [`random`](Self::random) gives out:
+    /// applications and agents have session names of their own, which mean nothing here.
     pub fn has_own_form(text: &str) -> bool {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         text.len() == OWN_LENGTH && text.bytes().all(plain)

@@ -10,12 +10,12 @@ use tokio_util::task::TaskTracker;
 ///
 /// Clones share the turns.
 #[derive(Clone, Debug)]
-pub struct Keeper {
+pub struct SessionManager {
     pub(super) sessions: Sessions,
     pub(super) turns: TaskTracker,
 }
 
-impl Keeper {
+impl SessionManager {
     /// Creates a manager of `sessions`.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions, turns: TaskTracker::new() }

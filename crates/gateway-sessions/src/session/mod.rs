@@ -17,10 +17,10 @@ pub mod window;
 
 pub use self::{
     active_turn::Turn,
-    chosen::Chosen,
-    compose::{Composed, Opened, Options, open},
+    chosen::SessionTools,
+    compose::{CompositionFacts, OpenedSession, Options, open},
     id::SessionId,
-    manager::Keeper,
+    manager::SessionManager,
     service::{Rules, Sessions},
-    turn::{Delivered, OnConflict, OpenTurn},
+    turn::{OnConflict, OpenTurn, TurnResult},
 };

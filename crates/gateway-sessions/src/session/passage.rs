@@ -15,14 +15,14 @@ use std::{
 };
 
 /// Answers one call, for a turn of a session: the turn ends as the answer does.
-pub(super) struct Remembering {
+pub(super) struct SessionRecordingLayer {
     inner: Arc<dyn Provider>,
     /// Gone once the call was made. Dropped with this, it is given up.
     turn: Mutex<Option<Turn>>,
     report: StorageReport,
 }
 
-impl Remembering {
+impl SessionRecordingLayer {
     /// Lets `inner` answer for `turn`; that the turn could not be stored is reported in `report`.
     pub(super) fn new(inner: Arc<dyn Provider>, turn: Turn, report: StorageReport) -> Self {
         Self { inner, turn: Mutex::new(Some(turn)), report }
@@ -30,7 +30,7 @@ impl Remembering {
 }
 
 #[async_trait]
-impl ProviderLayer for Remembering {
+impl ProviderLayer for SessionRecordingLayer {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
     }
@@ -153,7 +153,7 @@ fn ends(chunk: &Chunk) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Keeper, OnConflict, Rules, Sessions};
+    use crate::{OnConflict, Rules, SessionManager, Sessions};
     use gateway_core::{
         FinishReason, Message, Role, ToolCallDelta,
         state::{SessionContext, Slice, Tenant},
@@ -166,9 +166,9 @@ mod tests {
     }
 
     /// A keeper with one session, in which a turn that asked `hello` is under way.
-    async fn begin() -> (Keeper, Stores, Tenant, String, Turn) {
+    async fn begin() -> (SessionManager, Stores, Tenant, String, Turn) {
         let stores = gateway_store::open(StoreSettings::new(StoreBackend::Memory)).await.unwrap();
-        let keeper = Keeper::new(Sessions::new(stores.sessions.clone(), Rules::default()));
+        let keeper = SessionManager::new(Sessions::new(stores.sessions.clone(), Rules::default()));
         let tenant = Tenant::new("acme").unwrap();
         let context = SessionContext::new();
         let id = keeper.sessions.create(&tenant, None, context).await.unwrap().id;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     /// What the session remembers, in short: `~` before a message that was broken off.
-    async fn remembered(keeper: &Keeper, tenant: &Tenant, id: &str) -> String {
+    async fn remembered(keeper: &SessionManager, tenant: &Tenant, id: &str) -> String {
         let snapshot = keeper.sessions.get(tenant, id, Slice::ALL).await.unwrap();
         let entries = snapshot.entries.iter().map(|entry| {
             let calls = entry.message.tool_calls().map(|call| format!("({})", call.id));

@@ -1,12 +1,12 @@
 //! The operations on sessions.
 
 use super::{
-    Delivered, OnConflict, OpenTurn, SessionId, again, context, history::History, id::not_found,
+    OnConflict, OpenTurn, SessionId, TurnResult, again, context, history::History, id::not_found,
 };
 use gateway_core::{
     ErrorKind, GatewayError, Json, Message, Result,
     state::{
-        Claim, Fork, Key, Listing, NewSession, Outcome, Page, Session, SessionContext,
+        Claim, Fork, Key, NewSession, Outcome, Page, Session, SessionContext, SessionPage,
         SessionPatch, SessionStore, Slice, Snapshot, StoreError, Tenant, Turn,
     },
 };
@@ -109,7 +109,7 @@ impl Sessions {
     }
 
     /// The sessions of a tenant, newest first: at most 100 at a time.
-    pub async fn list(&self, tenant: &Tenant, page: Page) -> Result<Listing> {
+    pub async fn list(&self, tenant: &Tenant, page: Page) -> Result<SessionPage> {
         let limit = page.limit.clamp(1, MAX_PAGE);
         Ok(self.store.list(tenant, &Page { limit, ..page }).await?)
     }
@@ -198,7 +198,7 @@ impl Sessions {
     /// [released](Self::release_turn).
     ///
     /// May be called again if it fails: the turn is recognised by its token.
-    pub async fn commit_turn(&self, open: &OpenTurn, delivered: &Delivered) -> Result<u64> {
+    pub async fn commit_turn(&self, open: &OpenTurn, delivered: &TurnResult) -> Result<u64> {
         let turn = Turn {
             id: again::turn(&open.token, delivered.incomplete),
             expected: Some(open.session.version),

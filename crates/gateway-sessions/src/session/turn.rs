@@ -3,7 +3,7 @@
 use super::{
     SessionId,
     context::{self, TAXONOMY},
-    history::{History, Joined},
+    history::{History, JoinedConversation},
     taxonomy,
 };
 use gateway_core::{
@@ -38,8 +38,8 @@ pub struct OpenTurn {
 
 /// The result of a turn.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Delivered {
-    /// The new messages of the request: see [`Joined::to_remember`].
+pub struct TurnResult {
+    /// The new messages of the request: see [`JoinedConversation::to_remember`].
     pub asked: Vec<Message>,
     /// The response: calls, results, and the final message.
     pub answered: Vec<Message>,
@@ -56,7 +56,7 @@ impl OpenTurn {
     }
 
     /// Joins what the session remembers with what the request says.
-    pub fn join(&self, request: Vec<Message>) -> Joined {
+    pub fn join(&self, request: Vec<Message>) -> JoinedConversation {
         self.history.clone().join(request)
     }
 
@@ -71,7 +71,7 @@ impl OpenTurn {
     }
 }
 
-impl Delivered {
+impl TurnResult {
     /// All messages of the turn.
     pub(crate) fn messages(&self) -> Vec<Message> {
         self.asked.iter().chain(&self.answered).cloned().collect()

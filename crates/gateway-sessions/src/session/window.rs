@@ -4,7 +4,7 @@ use gateway_core::{Content, Message, Part, Role};
 
 /// A trimmed history.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cut {
+pub struct TrimmedHistory {
     /// The messages that fit, oldest first.
     pub kept: Vec<Message>,
     /// The number of dropped messages.
@@ -15,7 +15,7 @@ pub struct Cut {
 ///
 /// A turn begins with what the user says, and is kept or left out as a whole: a tool's result
 /// without the call that it answers is refused by every provider.
-pub fn cut(history: Vec<Message>, budget: u64, tokens: impl Fn(&Message) -> u64) -> Cut {
+pub fn cut(history: Vec<Message>, budget: u64, tokens: impl Fn(&Message) -> u64) -> TrimmedHistory {
     let mut left = history.iter().map(&tokens).fold(0_u64, u64::saturating_add);
     let mut dropped = 0;
     let mut messages = history.iter().enumerate().peekable();
@@ -30,7 +30,7 @@ pub fn cut(history: Vec<Message>, budget: u64, tokens: impl Fn(&Message) -> u64)
     }
     let mut history = history;
     let kept = history.split_off(dropped);
-    Cut { kept, dropped }
+    TrimmedHistory { kept, dropped }
 }
 
 /// Whether the user speaks, rather than tools that answer in the user's name.

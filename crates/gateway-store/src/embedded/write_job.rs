@@ -10,7 +10,8 @@ pub(super) trait WriteJob: Send {
     /// Whether the caller waits until the file is synchronised.
     fn wait(&self) -> Durable;
 
-    /// Runs the operation. Returns `None` if it failed and changes nothing; the caller gets the error at the end.
+    /// Runs the operation. Returns `None` if it failed and changes nothing; the caller gets the
+    /// error at the end.
     fn run(&mut self, view: &dyn ReadView, now: u64) -> Option<WriteSet>;
 
     /// Sends the result to the caller: that of the operation, unless it was not written.

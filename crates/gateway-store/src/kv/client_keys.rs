@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 const MOST: usize = 10_000;
 
 #[derive(Deserialize, Serialize)]
-struct Kept {
+struct StoredKey {
     v: u32,
     key: ClientKey,
 }
@@ -29,7 +29,7 @@ pub(super) fn put(txn: &mut WriteTxn<'_>, key: &ClientKey) -> Result<(), StoreEr
     if txn.get(&object)?.is_none() && all(txn)?.len() >= MOST {
         return Err(StoreError::Full);
     }
-    txn.put(object, record::write(&Kept { v: record::SCHEMA, key: key.clone() })?);
+    txn.put(object, record::write(&StoredKey { v: record::SCHEMA, key: key.clone() })?);
     count(txn)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn all(view: &dyn ReadView) -> Result<Vec<ClientKey>, StoreError> {
         view.scan(key_layout::all(RecordKind::ClientKey, Some(&tenant()?)), usize::MAX)?;
     let mut keys = entries
         .iter()
-        .map(|(_, json)| Ok(record::read::<Kept>("client key", json)?.key))
+        .map(|(_, json)| Ok(record::read::<StoredKey>("client key", json)?.key))
         .collect::<Result<Vec<_>, StoreError>>()?;
     keys.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(keys)

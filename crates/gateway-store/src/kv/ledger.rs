@@ -6,7 +6,9 @@ use super::{
     write_txn::{ReadView, WriteTxn},
 };
 use crate::{limits::StoreLimits, record};
-use gateway_core::state::{Admitted, Batch, Closed, Key, StoreError, Tenant, Totals};
+use gateway_core::state::{
+    AdmittedRequest, Batch, Key, RequestOutcome, StoreError, Tenant, Totals,
+};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -25,7 +27,7 @@ pub(super) const ORPHANS: usize = 1_000;
 struct Row {
     v: u32,
     expires: u64,
-    admitted: Admitted,
+    admitted: AdmittedRequest,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -55,7 +57,7 @@ pub(super) fn record(
     batch.sums.iter().try_for_each(|sum| add(txn, limits, sum))
 }
 
-fn open(txn: &mut WriteTxn<'_>, row: &Admitted) -> Result<(), StoreError> {
+fn open(txn: &mut WriteTxn<'_>, row: &AdmittedRequest) -> Result<(), StoreError> {
     let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
     let expires = txn.now.saturating_add(OPEN_DAYS * DAY);
     expiry::schedule(txn, &place, None, expires);
@@ -68,8 +70,8 @@ fn open(txn: &mut WriteTxn<'_>, row: &Admitted) -> Result<(), StoreError> {
 fn close(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
-    row: &Admitted,
-    closed: &Closed,
+    row: &AdmittedRequest,
+    closed: &RequestOutcome,
 ) -> Result<bool, StoreError> {
     let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
     let Some(json) = txn.get(&place)? else { return Ok(false) };
@@ -86,7 +88,11 @@ pub(super) fn close_orphans(
     before: u64,
     outcome: &str,
 ) -> Result<u64, StoreError> {
-    let closed = Closed { outcome: outcome.to_owned(), estimated: true, ..Closed::default() };
+    let closed = RequestOutcome {
+        outcome: outcome.to_owned(),
+        estimated: true,
+        ..RequestOutcome::default()
+    };
     let mut count = 0;
     for (_, json) in txn.scan(key_layout::all(RecordKind::OpenRow, None), usize::MAX)? {
         let Row { admitted: row, .. } = record::read("ledger row", &json)?;
@@ -137,7 +143,7 @@ fn add(txn: &mut WriteTxn<'_>, limits: &StoreLimits, more: &Totals) -> Result<()
     Ok(())
 }
 
-fn key(row: &Admitted) -> Result<Key, StoreError> {
+fn key(row: &AdmittedRequest) -> Result<Key, StoreError> {
     Ok(tenant(&row.client)?.key(&*row.id))
 }
 

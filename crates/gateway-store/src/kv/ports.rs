@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
     Batch, BeginResult, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
-    Ledger, Listing, NewSession, Outcome, Page, ReasoningStore, Replay, ResponseStore, Session,
+    Ledger, NewSession, Outcome, Page, ReasoningStore, Replay, ResponseStore, Session, SessionPage,
     SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredReasoning, StoredResponse,
     Tenant, Totals, Turn,
 };
@@ -109,7 +109,7 @@ impl<E: KvEngine> SessionStore for KvStore<E> {
         self.write(Durable::Safe, move |txn, _| session_change::delete(txn, &key)).await
     }
 
-    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<Listing, StoreError> {
+    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<SessionPage, StoreError> {
         let (tenant, page) = (tenant.clone(), page.clone());
         self.read(move |view, now| session::list(view, now, &tenant, &page)).await
     }

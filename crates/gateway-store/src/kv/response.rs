@@ -60,7 +60,8 @@ pub(super) fn get(
     Ok(Some(StoredResponse { body: body.into(), in_progress: head.in_progress }))
 }
 
-/// Implements [`ResponseStore::delete`](gateway_core::state::ResponseStore::delete) on a transaction.
+/// Implements [`ResponseStore::delete`](gateway_core::state::ResponseStore::delete) on a
+/// transaction.
 pub(super) fn delete(txn: &mut WriteTxn<'_>, key: &Key) -> Result<bool, StoreError> {
     let object = key_layout::object(RecordKind::Response, key);
     let Some(head) = live(txn, txn.now, &object)? else { return Ok(false) };
@@ -68,7 +69,8 @@ pub(super) fn delete(txn: &mut WriteTxn<'_>, key: &Key) -> Result<bool, StoreErr
     Ok(true)
 }
 
-/// Implements [`ResponseStore::append`](gateway_core::state::ResponseStore::append) on a transaction.
+/// Implements [`ResponseStore::append`](gateway_core::state::ResponseStore::append) on a
+/// transaction.
 pub(super) fn append(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,

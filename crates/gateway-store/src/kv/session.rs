@@ -7,7 +7,7 @@ use super::{
 use crate::record;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gateway_core::state::{
-    Key, Listing, Page, Session, SessionContext, Slice, Snapshot, StoreError, Tenant,
+    Key, Page, Session, SessionContext, SessionPage, Slice, Snapshot, StoreError, Tenant,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -93,12 +93,12 @@ pub(super) fn list(
     now: u64,
     tenant: &Tenant,
     page: &Page,
-) -> Result<Listing, StoreError> {
+) -> Result<SessionPage, StoreError> {
     let after = page.after.as_deref().map(|after| URL_SAFE_NO_PAD.decode(after)).transpose();
     let after = after.map_err(|_| StoreError::Invalid("there is no such page"))?;
     let range = key_layout::list_after(tenant, after.as_deref());
     let found = view.scan(range, page.limit.saturating_add(1))?;
-    let mut listing = Listing::default();
+    let mut listing = SessionPage::default();
     for (place, object) in found.iter().take(page.limit) {
         listing.sessions.extend(live(view, now, object)?.map(SessionMeta::session));
         listing.next = key_layout::cursor(tenant, place).map(|at| URL_SAFE_NO_PAD.encode(at));

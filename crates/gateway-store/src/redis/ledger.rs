@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use fred::types::Value;
 use gateway_core::{
     NanoDollars, Usage,
-    state::{Admitted, Batch, Closed, Ledger, StoreError, Tenant, Totals},
+    state::{AdmittedRequest, Batch, Ledger, RequestOutcome, StoreError, Tenant, Totals},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ const MOST: u64 = 1 << 53;
 #[async_trait]
 impl Ledger for RedisStore {
     async fn record(&self, batch: &Batch) -> Result<(), StoreError> {
-        let opened = batch.opened.iter().map(Admitted::day);
+        let opened = batch.opened.iter().map(AdmittedRequest::day);
         let closed = batch.closed.iter().map(|(row, _)| row.day());
         let sums = batch.sums.iter().map(|sum| sum.day);
         let days: BTreeSet<u64> = opened.chain(closed).chain(sums).collect();
@@ -54,13 +54,13 @@ impl Ledger for RedisStore {
 
     async fn close_orphans(&self, before: u64, outcome: &str) -> Result<u64, StoreError> {
         let outcome = outcome.to_owned();
-        let closed = Closed { outcome, estimated: true, ..Closed::default() };
+        let closed = RequestOutcome { outcome, estimated: true, ..RequestOutcome::default() };
         let today = self.clock.now() / DAY;
         let mut count = 0;
         for day in today.saturating_sub(OPEN_DAYS)..=today + 1 {
             let [open, ..] = self.ledger_keys(day, "");
             for (_, row) in self.link.pairs(open).await? {
-                let row: Admitted = serde_json::from_slice(&reply::bytes(row)?)
+                let row: AdmittedRequest = serde_json::from_slice(&reply::bytes(row)?)
                     .map_err(|error| StoreError::corrupt("ledger row", error.to_string()))?;
                 if row.at < before {
                     let id = format!("lost/{}", id(&row));
@@ -106,7 +106,7 @@ impl RedisStore {
     }
 }
 
-fn id(row: &Admitted) -> String {
+fn id(row: &AdmittedRequest) -> String {
     format!("{}/{}", super::keys::escape(&row.client), super::keys::escape(&row.id))
 }
 

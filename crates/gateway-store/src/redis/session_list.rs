@@ -7,7 +7,7 @@ use super::{RedisStore, keys, reply, script, sessions};
 use crate::{clock::millis, redis::sessions::integer};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future;
-use gateway_core::state::{Key, Listing, Page, Slice, StoreError, Tenant};
+use gateway_core::state::{Key, Page, SessionPage, Slice, StoreError, Tenant};
 use std::time::Duration;
 
 /// The retention of a list after its newest session: longer than a session is likely to be extended
@@ -35,13 +35,13 @@ impl RedisStore {
         &self,
         tenant: &Tenant,
         page: &Page,
-    ) -> Result<Listing, StoreError> {
+    ) -> Result<SessionPage, StoreError> {
         let after = page.after.as_deref().map(read_cursor).transpose()?.unwrap_or_default();
         let limit = integer(page.limit.saturating_add(1) as u64);
         let found = self.names(tenant, &after, limit, Vec::new()).await?;
         let shown: Vec<_> = found.iter().take(page.limit).collect();
         let loading = shown.iter().map(|member| self.load_listed(tenant, member));
-        let mut listing = Listing::default();
+        let mut listing = SessionPage::default();
         let mut gone = Vec::new();
         for (member, session) in shown.iter().zip(future::try_join_all(loading).await?) {
             match session {

@@ -17,7 +17,7 @@ use fred::types::Value;
 use gateway_core::{
     Json,
     state::{
-        Claim, Fork, Key, Listing, NewSession, Outcome, Page, Session, SessionContext,
+        Claim, Fork, Key, NewSession, Outcome, Page, Session, SessionContext, SessionPage,
         SessionPatch, SessionStore, Slice, Snapshot, StoreError, Tenant, Turn,
     },
 };
@@ -93,7 +93,7 @@ impl SessionStore for RedisStore {
         Ok(reply::number(&found)? == 1)
     }
 
-    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<Listing, StoreError> {
+    async fn list(&self, tenant: &Tenant, page: &Page) -> Result<SessionPage, StoreError> {
         self.list_sessions(tenant, page).await
     }
 

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-pub(crate) async fn what_is_too_large_is_refused(on: Which) {
+pub(crate) async fn oversized_records_are_refused(on: Which) {
     let limits = StoreLimits {
         context_bytes: 20,
         response_bytes: 20,

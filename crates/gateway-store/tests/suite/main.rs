@@ -56,51 +56,51 @@ macro_rules! suite {
 
 suite! {
     sessions:
-        a_session_is_what_was_created
-        a_turn_is_appended_once
-        concurrent_appends_are_all_there_in_dense_versions
-        a_turn_that_builds_on_the_past_is_refused
-        a_change_of_context_does_not_disturb_a_turn
-        nobody_sees_what_is_somebody_elses
-        what_has_expired_stays_so
-        many_that_end_at_once_hold_up_nobody
-        an_end_can_be_moved
-        a_deleted_session_is_not_written_to
-        a_full_session_takes_nothing
-        a_context_is_changed_member_by_member
-        a_fork_has_the_past_and_its_own_future
+        created_session_is_returned_unchanged
+        repeated_append_stores_turn_once
+        concurrent_appends_get_dense_versions
+        append_with_stale_version_is_refused
+        context_change_does_not_conflict_with_turn
+        session_of_other_tenant_is_invisible
+        expired_session_stays_expired
+        mass_expiry_does_not_delay_requests
+        expiry_can_be_extended
+        append_to_deleted_session_is_refused
+        append_to_full_session_is_refused
+        context_is_patched_by_member
+        fork_copies_history_and_diverges
         sessions_are_listed_newest_first
-        a_slice_is_a_part_of_the_whole
-        any_message_comes_back
-        one_turn_is_prepared_at_a_time
-        an_id_is_given_once;
+        message_page_equals_slice_of_session
+        every_message_kind_survives_storage
+        concurrent_turn_is_refused_while_one_is_open
+        duplicate_session_id_is_refused;
     records:
-        an_answer_is_kept_for_its_time
-        steps_of_an_answer_are_appended_once
-        a_new_answer_inherits_no_steps
-        a_request_is_done_once
-        an_abandoned_request_may_be_done_again
-        a_lease_that_ended_lets_another_try
-        an_attempt_that_says_so_lasts
-        asides_are_remembered_by_call
-        the_oldest_asides_make_room
-        a_cache_forgets
-        the_ledger_adds_up
+        response_is_stored_until_expiry
+        repeated_append_stores_events_once
+        recreated_response_has_no_old_events
+        idempotency_key_runs_request_once
+        abandoned_attempt_frees_idempotency_key
+        expired_lease_frees_idempotency_key
+        renewed_lease_keeps_idempotency_key
+        reasoning_is_found_by_tool_call
+        oldest_reasoning_is_evicted
+        cached_value_expires
+        ledger_totals_equal_sum_of_records
         orphans_are_closed_once
-        keys_of_clients_are_kept_until_they_are_removed;
+        virtual_keys_are_stored_until_removal;
     quotas:
-        rate_takes_a_burst_and_grows_back
-        units_may_be_returned_and_owed
-        extra_is_taken_from_half_of_what_is_left
-        limits_are_taken_together_or_not_at_all
-        slots_are_given_back
+        rate_limit_allows_burst_and_refills
+        returned_and_owed_units_are_settled
+        lease_takes_at_most_half_of_remaining_units
+        limits_are_charged_atomically
+        released_slots_are_reused
         dead_holder_frees_slots_and_its_money_counts_as_spent
-        money_is_set_aside_and_then_spent
+        reserved_money_is_settled
         clients_do_not_share_limits
-        many_at_once_take_no_more_than_there_is;
+        concurrent_charges_never_exceed_limit;
     tenants:
-        none_sees_what_is_anothers;
+        records_of_other_tenants_are_invisible;
     limits:
-        what_is_too_large_is_refused
+        oversized_records_are_refused
         health_names_the_backend;
 }

@@ -41,7 +41,7 @@ async fn exchange(quotas: &dyn Quotas, request: &LeaseRequest) -> LeaseReply {
     quotas.exchange(&key("c"), request).await.unwrap()
 }
 
-pub(crate) async fn rate_takes_a_burst_and_grows_back(on: Which) {
+pub(crate) async fn rate_limit_allows_burst_and_refills(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -63,7 +63,7 @@ pub(crate) async fn rate_takes_a_burst_and_grows_back(on: Which) {
     assert_eq!(refused, Some(Refusal::TooLarge { name: "tokens".into() }));
 }
 
-pub(crate) async fn units_may_be_returned_and_owed(on: Which) {
+pub(crate) async fn returned_and_owed_units_are_settled(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -80,7 +80,7 @@ pub(crate) async fn units_may_be_returned_and_owed(on: Which) {
     assert!(exchange(quotas, &take(2, 0)).await.refused.is_none());
 }
 
-pub(crate) async fn extra_is_taken_from_half_of_what_is_left(on: Which) {
+pub(crate) async fn lease_takes_at_most_half_of_remaining_units(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -96,7 +96,7 @@ pub(crate) async fn extra_is_taken_from_half_of_what_is_left(on: Which) {
     assert_eq!((reply.slots[0].left, reply.budgets[0].left), (2, NanoDollars(75)));
 }
 
-pub(crate) async fn limits_are_taken_together_or_not_at_all(on: Which) {
+pub(crate) async fn limits_are_charged_atomically(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -117,7 +117,7 @@ pub(crate) async fn limits_are_taken_together_or_not_at_all(on: Which) {
     assert!(exchange(quotas, &small).await.refused.is_some());
 }
 
-pub(crate) async fn slots_are_given_back(on: Which) {
+pub(crate) async fn released_slots_are_reused(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -157,7 +157,7 @@ pub(crate) async fn dead_holder_frees_slots_and_its_money_counts_as_spent(on: Wh
     assert_eq!(reply.budgets[0].left, NanoDollars(65));
 }
 
-pub(crate) async fn money_is_set_aside_and_then_spent(on: Which) {
+pub(crate) async fn reserved_money_is_settled(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let quotas = &*stores.quotas;
@@ -192,7 +192,7 @@ pub(crate) async fn clients_do_not_share_limits(on: Which) {
     assert_eq!(quotas.exchange(&key("another"), &one).await.unwrap().refused, None);
 }
 
-pub(crate) async fn many_at_once_take_no_more_than_there_is(on: Which) {
+pub(crate) async fn concurrent_charges_never_exceed_limit(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = Arc::new(bench.open().await);
     let mut tasks = JoinSet::new();

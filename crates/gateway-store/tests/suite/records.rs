@@ -5,8 +5,8 @@ use bytes::Bytes;
 use gateway_core::{
     Dialect, NanoDollars, Reasoning, Seal, SealKind, Usage,
     state::{
-        Admitted, Batch, BeginResult, ClientKey, Closed, Events, Key, KeyHash, Outcome,
-        ReasoningStore, Replay, StoredReasoning, StoredResponse, Tenant, Totals,
+        AdmittedRequest, Batch, BeginResult, ClientKey, Events, Key, KeyHash, Outcome,
+        ReasoningStore, Replay, RequestOutcome, StoredReasoning, StoredResponse, Tenant, Totals,
     },
 };
 use gateway_store::StoreLimits;
@@ -21,7 +21,7 @@ fn response(body: &'static str, in_progress: bool) -> StoredResponse {
     StoredResponse { body: Bytes::from_static(body.as_bytes()), in_progress }
 }
 
-pub(crate) async fn an_answer_is_kept_for_its_time(on: Which) {
+pub(crate) async fn response_is_stored_until_expiry(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let responses = &stores.responses;
@@ -38,7 +38,7 @@ pub(crate) async fn an_answer_is_kept_for_its_time(on: Which) {
     assert_eq!(responses.get(&key("r")).await.unwrap(), None);
 }
 
-pub(crate) async fn steps_of_an_answer_are_appended_once(on: Which) {
+pub(crate) async fn repeated_append_stores_events_once(on: Which) {
     let bench = on(StoreLimits { response_events: 4, ..StoreLimits::default() });
     let stores = bench.open().await;
     let responses = &stores.responses;
@@ -62,7 +62,7 @@ pub(crate) async fn steps_of_an_answer_are_appended_once(on: Which) {
     assert_eq!(responses.get(&key("r")).await.unwrap(), Some(response("{1}", false)));
 }
 
-pub(crate) async fn a_new_answer_inherits_no_steps(on: Which) {
+pub(crate) async fn recreated_response_has_no_old_events(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let responses = &stores.responses;
@@ -84,7 +84,7 @@ fn replay() -> Replay {
     }
 }
 
-pub(crate) async fn a_request_is_done_once(on: Which) {
+pub(crate) async fn idempotency_key_runs_request_once(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
@@ -107,7 +107,7 @@ pub(crate) async fn a_request_is_done_once(on: Which) {
     );
 }
 
-pub(crate) async fn an_abandoned_request_may_be_done_again(on: Which) {
+pub(crate) async fn abandoned_attempt_frees_idempotency_key(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
@@ -121,7 +121,7 @@ pub(crate) async fn an_abandoned_request_may_be_done_again(on: Which) {
     assert!(!it.finish(&key("k"), "a", &replay(), MINUTE).await.unwrap());
 }
 
-pub(crate) async fn a_lease_that_ended_lets_another_try(on: Which) {
+pub(crate) async fn expired_lease_frees_idempotency_key(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
@@ -134,7 +134,7 @@ pub(crate) async fn a_lease_that_ended_lets_another_try(on: Which) {
     assert_eq!(it.begin(&key("k"), &[1; 32], "c", MINUTE).await.unwrap(), BeginResult::New);
 }
 
-pub(crate) async fn an_attempt_that_says_so_lasts(on: Which) {
+pub(crate) async fn renewed_lease_keeps_idempotency_key(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let it = &stores.idempotency;
@@ -165,7 +165,7 @@ async fn known(side: &dyn ReasoningStore, ids: &str) -> String {
     found.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
-pub(crate) async fn asides_are_remembered_by_call(on: Which) {
+pub(crate) async fn reasoning_is_found_by_tool_call(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let side = &stores.side;
@@ -180,7 +180,7 @@ pub(crate) async fn asides_are_remembered_by_call(on: Which) {
     assert_eq!(known(&**side, "a b").await, "other -");
 }
 
-pub(crate) async fn the_oldest_asides_make_room(on: Which) {
+pub(crate) async fn oldest_reasoning_is_evicted(on: Which) {
     let bench = on(StoreLimits { asides: 3, ..StoreLimits::default() });
     let stores = bench.open().await;
     let side = &stores.side;
@@ -196,7 +196,7 @@ pub(crate) async fn the_oldest_asides_make_room(on: Which) {
     assert_eq!(kept, [Some(aside("x"))], "others are not made to pay");
 }
 
-pub(crate) async fn a_cache_forgets(on: Which) {
+pub(crate) async fn cached_value_expires(on: Which) {
     let bench = on(StoreLimits { cache_value_bytes: 10, ..StoreLimits::default() });
     let stores = bench.open().await;
     let cache = &stores.cache;
@@ -216,8 +216,8 @@ pub(crate) async fn a_cache_forgets(on: Which) {
 
 const DAY: u64 = 86_400_000;
 
-fn row(id: &str, day: u64, client: &str, model: &str) -> Admitted {
-    Admitted {
+fn row(id: &str, day: u64, client: &str, model: &str) -> AdmittedRequest {
+    AdmittedRequest {
         id: id.into(),
         at: day * DAY + 5,
         client: client.into(),
@@ -226,12 +226,16 @@ fn row(id: &str, day: u64, client: &str, model: &str) -> Admitted {
     }
 }
 
-fn closed(input: u64, cost: u64) -> Closed {
+fn closed(input: u64, cost: u64) -> RequestOutcome {
     let usage = Usage { input, reasoning: 1, ..Usage::default() };
-    Closed { outcome: "ok".into(), usage, cost: Some(NanoDollars(cost)), estimated: false }
+    RequestOutcome { outcome: "ok".into(), usage, cost: Some(NanoDollars(cost)), estimated: false }
 }
 
-fn batch(id: &str, opened: &[&Admitted], closed: &[(&Admitted, Closed)]) -> Batch {
+fn batch(
+    id: &str,
+    opened: &[&AdmittedRequest],
+    closed: &[(&AdmittedRequest, RequestOutcome)],
+) -> Batch {
     Batch {
         id: id.into(),
         opened: opened.iter().map(|row| (*row).clone()).collect(),
@@ -240,7 +244,7 @@ fn batch(id: &str, opened: &[&Admitted], closed: &[(&Admitted, Closed)]) -> Batc
     }
 }
 
-pub(crate) async fn the_ledger_adds_up(on: Which) {
+pub(crate) async fn ledger_totals_equal_sum_of_records(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let ledger = &stores.ledger;
@@ -261,7 +265,10 @@ pub(crate) async fn the_ledger_adds_up(on: Which) {
         }
     }
     let mut quick = Totals::of(&row("", today, "acme", "m1"), &closed(100, 0));
-    quick.add(&Totals::of(&row("", today, "acme", "m1"), &Closed { cost: None, ..closed(1, 0) }));
+    quick.add(&Totals::of(
+        &row("", today, "acme", "m1"),
+        &RequestOutcome { cost: None, ..closed(1, 0) },
+    ));
     let sums = Batch { id: "sums".into(), sums: vec![quick], ..Batch::default() };
     ledger.record(&sums).await.unwrap();
     ledger.record(&sums).await.unwrap();
@@ -308,7 +315,7 @@ fn client_key(id: &str, hint: &str) -> ClientKey {
     }
 }
 
-pub(crate) async fn keys_of_clients_are_kept_until_they_are_removed(on: Which) {
+pub(crate) async fn virtual_keys_are_stored_until_removal(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let keys = &stores.client_keys;

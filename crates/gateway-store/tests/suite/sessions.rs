@@ -25,7 +25,7 @@ fn texts(snapshot: &Snapshot) -> Vec<String> {
     snapshot.entries.iter().map(|entry| entry.message.plain_text()).collect()
 }
 
-pub(crate) async fn a_session_is_what_was_created(on: Which) {
+pub(crate) async fn created_session_is_returned_unchanged(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -40,7 +40,7 @@ pub(crate) async fn a_session_is_what_was_created(on: Which) {
     assert!(found.entries.is_empty());
 }
 
-pub(crate) async fn a_turn_is_appended_once(on: Which) {
+pub(crate) async fn repeated_append_stores_turn_once(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -59,7 +59,7 @@ pub(crate) async fn a_turn_is_appended_once(on: Which) {
     assert!(sessions.append(&key("s"), &Turn::default()).await.is_err(), "a turn says something");
 }
 
-pub(crate) async fn concurrent_appends_are_all_there_in_dense_versions(on: Which) {
+pub(crate) async fn concurrent_appends_get_dense_versions(on: Which) {
     let bench = on(StoreLimits { session_messages: 2_000, ..StoreLimits::default() });
     let stores = Arc::new(bench.open().await);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
@@ -86,7 +86,7 @@ pub(crate) async fn concurrent_appends_are_all_there_in_dense_versions(on: Which
     }
 }
 
-pub(crate) async fn a_turn_that_builds_on_the_past_is_refused(on: Which) {
+pub(crate) async fn append_with_stale_version_is_refused(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -101,7 +101,7 @@ pub(crate) async fn a_turn_that_builds_on_the_past_is_refused(on: Which) {
     assert_eq!(texts(&whole(&**sessions, &key("s")).await), ["one", "two"]);
 }
 
-pub(crate) async fn a_change_of_context_does_not_disturb_a_turn(on: Which) {
+pub(crate) async fn context_change_does_not_conflict_with_turn(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -116,7 +116,7 @@ pub(crate) async fn a_change_of_context_does_not_disturb_a_turn(on: Which) {
     assert_eq!(context, BTreeMap::from([("a".into(), json("1")), ("b".into(), json("[]"))]));
 }
 
-pub(crate) async fn nobody_sees_what_is_somebody_elses(on: Which) {
+pub(crate) async fn session_of_other_tenant_is_invisible(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -139,7 +139,7 @@ pub(crate) async fn nobody_sees_what_is_somebody_elses(on: Which) {
     assert_eq!(texts(&whole(&**sessions, &key("es")).await), ["secret"]);
 }
 
-pub(crate) async fn what_has_expired_stays_so(on: Which) {
+pub(crate) async fn expired_session_stays_expired(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -164,7 +164,7 @@ pub(crate) async fn what_has_expired_stays_so(on: Which) {
     assert!(whole(&**sessions, &key("s")).await.entries.is_empty(), "it begins anew");
 }
 
-pub(crate) async fn many_that_end_at_once_hold_up_nobody(on: Which) {
+pub(crate) async fn mass_expiry_does_not_delay_requests(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = Arc::new(bench.open().await);
     stores.sessions.create(&key("s"), &minute()).await.unwrap();
@@ -196,7 +196,7 @@ pub(crate) async fn many_that_end_at_once_hold_up_nobody(on: Which) {
     assert!(listed.sessions.len() <= 1, "what has ended is not shown");
 }
 
-pub(crate) async fn an_end_can_be_moved(on: Which) {
+pub(crate) async fn expiry_can_be_extended(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -220,7 +220,7 @@ pub(crate) async fn an_end_can_be_moved(on: Which) {
     assert_eq!(texts(&slid), ["x"], "messages live as long as their session");
 }
 
-pub(crate) async fn a_deleted_session_is_not_written_to(on: Which) {
+pub(crate) async fn append_to_deleted_session_is_refused(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -237,7 +237,7 @@ pub(crate) async fn a_deleted_session_is_not_written_to(on: Which) {
     assert_eq!(sessions.append(&key("s"), &turn("t1", "one")).await.unwrap(), Outcome::Done(1));
 }
 
-pub(crate) async fn a_full_session_takes_nothing(on: Which) {
+pub(crate) async fn append_to_full_session_is_refused(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -271,7 +271,7 @@ pub(crate) async fn a_full_session_takes_nothing(on: Which) {
     assert_eq!(whole(&**sessions, &key("large")).await, found);
 }
 
-pub(crate) async fn a_context_is_changed_member_by_member(on: Which) {
+pub(crate) async fn context_is_patched_by_member(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -292,7 +292,7 @@ pub(crate) async fn a_context_is_changed_member_by_member(on: Which) {
     assert_eq!(sessions.patch(&key("s"), &patch, None).await.unwrap(), Outcome::Done(2));
 }
 
-pub(crate) async fn a_fork_has_the_past_and_its_own_future(on: Which) {
+pub(crate) async fn fork_copies_history_and_diverges(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -345,7 +345,7 @@ pub(crate) async fn sessions_are_listed_newest_first(on: Which) {
     assert!(sessions.list(key("").tenant(), &nonsense).await.is_err());
 }
 
-pub(crate) async fn a_slice_is_a_part_of_the_whole(on: Which) {
+pub(crate) async fn message_page_equals_slice_of_session(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -364,7 +364,7 @@ pub(crate) async fn a_slice_is_a_part_of_the_whole(on: Which) {
     }
 }
 
-pub(crate) async fn any_message_comes_back(on: Which) {
+pub(crate) async fn every_message_kind_survives_storage(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -428,7 +428,7 @@ fn tool_result() -> Content {
     })
 }
 
-pub(crate) async fn one_turn_is_prepared_at_a_time(on: Which) {
+pub(crate) async fn concurrent_turn_is_refused_while_one_is_open(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;
@@ -447,7 +447,7 @@ pub(crate) async fn one_turn_is_prepared_at_a_time(on: Which) {
     assert!(sessions.load(&key("s"), Slice::NONE).await.unwrap().is_some());
 }
 
-pub(crate) async fn an_id_is_given_once(on: Which) {
+pub(crate) async fn duplicate_session_id_is_refused(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let sessions = &stores.sessions;

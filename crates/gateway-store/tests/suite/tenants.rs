@@ -32,7 +32,7 @@ fn mark(tenant: &str) -> String {
     format!("canary of {tenant:?}")
 }
 
-pub(crate) async fn none_sees_what_is_anothers(on: Which) {
+pub(crate) async fn records_of_other_tenants_are_invisible(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;
     let in_memory = stores.health().await.backend == "memory";

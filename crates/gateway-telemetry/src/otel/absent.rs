@@ -13,7 +13,7 @@ pub type TracedBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A type without values.
 #[derive(Debug)]
-pub struct Tracing(Infallible);
+pub struct OtelPipeline(Infallible);
 
 /// A type without values.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct StoreSpan(Infallible);
 /// # Errors
 ///
 /// If there are settings.
-pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<Tracing>>> {
+pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<OtelPipeline>>> {
     anyhow::ensure!(
         settings.is_none(),
         "tracing.endpoint: this gateway was built without the feature `otlp`"
@@ -32,7 +32,7 @@ pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<Traci
     Ok(None)
 }
 
-impl Tracing {
+impl OtelPipeline {
     /// Never called.
     pub fn provider(self: &Arc<Self>, _: Arc<dyn Provider>) -> Arc<dyn Provider> {
         match self.0 {}

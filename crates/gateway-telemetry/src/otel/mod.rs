@@ -45,7 +45,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 const SCOPE: &str = "llm-gateway";
 
 /// The tracer, the meter and their exporters.
-pub struct Tracing {
+pub struct OtelPipeline {
     tracer: SdkTracer,
     traces: SdkTracerProvider,
     meters: SdkMeterProvider,
@@ -58,7 +58,7 @@ pub struct Tracing {
 /// # Errors
 ///
 /// If an exporter cannot be created for the endpoint.
-pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<Tracing>>> {
+pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<OtelPipeline>>> {
     let Some(settings) = settings else { return Ok(None) };
     let endpoint = settings.endpoint.as_str();
     let usual = if endpoint.ends_with(":4318") { OtlpProtocol::Http } else { OtlpProtocol::Grpc };
@@ -78,7 +78,7 @@ pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<Traci
         .with_resource(resource)
         .build();
     tracing::info!(endpoint, protocol = protocol.as_str(), "OTLP export started");
-    Ok(Some(Arc::new(Tracing {
+    Ok(Some(Arc::new(OtelPipeline {
         tracer: traces.tracer(SCOPE),
         instruments: Instruments::of(&meters.meter(SCOPE)),
         traces,
@@ -87,7 +87,7 @@ pub fn start(settings: Option<&OtlpSettings>) -> anyhow::Result<Option<Arc<Traci
     })))
 }
 
-impl Tracing {
+impl OtelPipeline {
     /// Wraps a provider so that each attempt is a span.
     pub fn provider(self: &Arc<Self>, inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
         Arc::new(provider::TracedProvider::new(inner, Arc::clone(self)))
@@ -113,9 +113,9 @@ impl Tracing {
     }
 }
 
-impl fmt::Debug for Tracing {
+impl fmt::Debug for OtelPipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracing").field("content", &self.content).finish_non_exhaustive()
+        f.debug_struct("OtelPipeline").field("content", &self.content).finish_non_exhaustive()
     }
 }
 

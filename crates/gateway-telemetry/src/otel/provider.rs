@@ -1,6 +1,8 @@
 //! A span and measurements for each attempt at a provider.
 
-use super::{Tracing, attributes, content, instruments::CallMeasurements, parent, traceparent};
+use super::{
+    OtelPipeline, attributes, content, instruments::CallMeasurements, parent, traceparent,
+};
 use async_trait::async_trait;
 use gateway_core::{
     Chunk, Collector, Context as RequestContext, EmbeddingCall, EmbeddingResult, GatewayError,
@@ -17,11 +19,11 @@ use tokio::time::Instant;
 /// A provider layer that records each attempt as a span.
 pub(super) struct TracedProvider {
     inner: Arc<dyn Provider>,
-    tracing: Arc<Tracing>,
+    tracing: Arc<OtelPipeline>,
 }
 
 impl TracedProvider {
-    pub(super) fn new(inner: Arc<dyn Provider>, tracing: Arc<Tracing>) -> Self {
+    pub(super) fn new(inner: Arc<dyn Provider>, tracing: Arc<OtelPipeline>) -> Self {
         Self { inner, tracing }
     }
 
@@ -116,7 +118,7 @@ impl ProviderLayer for TracedProvider {
 
 /// An attempt in progress. Dropping it unfinished records a cancellation.
 struct AttemptSpan {
-    tracing: Arc<Tracing>,
+    tracing: Arc<OtelPipeline>,
     span: Context,
     labels: Vec<KeyValue>,
     began: Instant,

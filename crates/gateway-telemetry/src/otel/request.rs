@@ -1,6 +1,6 @@
 //! A span for each request, from its head to the last byte of its response.
 
-use super::{Tracing, attributes, parent, traceparent};
+use super::{OtelPipeline, attributes, parent, traceparent};
 use bytes::Bytes;
 use gateway_core::BoxError;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
@@ -17,7 +17,7 @@ use std::{
     task::{self, Poll},
 };
 
-impl Tracing {
+impl OtelPipeline {
     /// Calls `service` within a span named after `route`; the span ends with the response body.
     pub async fn answer<B, S, F>(
         self: Arc<Self>,

@@ -1,6 +1,6 @@
 //! A span for each store operation that a request waits for.
 
-use super::{Tracing, attributes, current};
+use super::{OtelPipeline, attributes, current};
 use opentelemetry::{
     Context, KeyValue,
     trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
@@ -10,7 +10,7 @@ use opentelemetry::{
 #[derive(Debug)]
 pub struct StoreSpan(Option<Context>);
 
-impl Tracing {
+impl OtelPipeline {
     /// Starts the span of an operation on the backend `system`, if a traced request waits for it.
     pub fn store(&self, operation: &'static str, system: &'static str) -> StoreSpan {
         StoreSpan(current().map(|within| {

@@ -1,6 +1,6 @@
 //! A span for each tool call.
 
-use super::{Tracing, attributes, parent, traceparent};
+use super::{OtelPipeline, attributes, parent, traceparent};
 use async_trait::async_trait;
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolSpec, Tools};
 use opentelemetry::{
@@ -13,11 +13,11 @@ use std::sync::Arc;
 /// A wrapper around tools that records each call as a span.
 pub(super) struct TracedTools {
     inner: Arc<dyn Tools>,
-    tracing: Arc<Tracing>,
+    tracing: Arc<OtelPipeline>,
 }
 
 impl TracedTools {
-    pub(super) fn new(inner: Arc<dyn Tools>, tracing: Arc<Tracing>) -> Self {
+    pub(super) fn new(inner: Arc<dyn Tools>, tracing: Arc<OtelPipeline>) -> Self {
         Self { inner, tracing }
     }
 

@@ -1,4 +1,5 @@
-//! Normalization of responses that deviate a little from `OpenAI`'s, so that its clients accept them.
+//! Normalization of responses that deviate a little from `OpenAI`'s, so that its clients accept
+//! them.
 //!
 //! Unknown members are preserved. The end of a stream is brought into order: the finish of each
 //! choice once, then the usage, even if the upstream sends them early, repeatedly or together with
@@ -254,7 +255,9 @@ fn parse(json: &str) -> Result<&RawValue> {
 /// Normalizes a whole response, unless it is an error, which passes as it is.
 pub(super) fn whole(json: &str, ids: IdGenerator, asked: &str, renames: bool) -> Result<String> {
     let mut root = JsonNode::Raw(parse(json)?);
-    let Some(answer) = root.object() else { return Err(unreadable("an answer is no object")) };
+    let Some(answer) = root.object() else {
+        return Err(unreadable("an answer is no object"));
+    };
     if answer.get("error").is_some() || !answer.has("choices") {
         return Ok(json.to_owned());
     }

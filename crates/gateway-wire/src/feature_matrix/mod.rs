@@ -1,8 +1,8 @@
 //! The request features that each outbound dialect supports, found by probing its encoder.
 //!
 //! A table written by hand would be true once. This one is made by encoding a request with each
-//! [`RequestFeature`], and one without: so the documentation shows what the code does, and the tests hold
-//! translations to it.
+//! [`RequestFeature`], and one without: so the documentation shows what the code does, and the
+//! tests hold translations to it.
 
 mod features;
 mod probes;

@@ -1,4 +1,5 @@
-//! The conversation as this dialect wants it: standing instructions apart, then turns that alternate.
+//! The conversation as this dialect wants it: standing instructions apart, then turns that
+//! alternate.
 
 use super::encode_request_blocks::{BlockBody, BlockEncoder, PlainTextBlocks, RequestBlock};
 use gateway_core::{Content, Dialect, GatewayError, Message, Part, Result, Role};

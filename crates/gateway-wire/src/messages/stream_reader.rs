@@ -75,7 +75,8 @@ impl MessagesStreamReader {
         }
     }
 
-    /// A reader that passes events on as they are, and looks into them as closely as `inspection` says.
+    /// A reader that passes events on as they are, and looks into them as closely as `inspection`
+    /// says.
     pub(super) fn relay(ids: IdGenerator, inspection: Inspection) -> Self {
         let (message, error) = (Finder::new("message_"), Finder::new("\"error\""));
         Self { relay: Some(MessagesPassthrough { inspection, message, error }), ..Self::new(ids) }

@@ -223,7 +223,7 @@ impl Bench {
             settings: EngineSettings::default(),
             limits: gateway_limits::Limits::default(),
             toolbox: gateway_engine::Toolbox::default(),
-            sessions: gateway_sessions::Keeper::new(sessions),
+            sessions: gateway_sessions::SessionManager::new(sessions),
             responses: Responses::new(store, Duration::from_mins(10), 2),
             context_service: None,
             context_windows: Arc::default(),

@@ -53,8 +53,8 @@ impl HeadParser {
         Self { bodiless, limit, interim: 0, partial: Vec::new(), since: None, parse_at: 0 }
     }
 
-    /// Takes bytes that came at `now`. Returns the final head, and how many bytes of `input` belong to
-    /// heads; `None` if more are needed.
+    /// Takes bytes that came at `now`. Returns the final head, and how many bytes of `input` belong
+    /// to heads; `None` if more are needed.
     ///
     /// # Errors
     ///
