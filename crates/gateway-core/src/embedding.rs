@@ -19,7 +19,7 @@ pub struct EmbeddingCall {
 impl EmbeddingCall {
     /// The error of a provider that makes no vectors.
     pub fn unsupported() -> GatewayError {
-        let message = "the model's provider makes no embeddings";
+        let message = "the model's provider has no embeddings API";
         GatewayError::new(ErrorKind::InvalidRequest, message)
             .with_code("unsupported_model")
             .with_param("model")

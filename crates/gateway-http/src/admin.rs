@@ -72,7 +72,7 @@ impl Admin {
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let mut reply = self.answer(peer, request).await.unwrap_or_else(|error| {
             if let Some(cause) = std::error::Error::source(&error) {
-                tracing::warn!(%cause, "an operator's request failed");
+                tracing::warn!(%cause, "administration request failed");
             }
             reply::failure(&error, reply::platform_error(&error))
         });
@@ -162,12 +162,9 @@ impl Admin {
     }
 
     fn store(&self) -> Result<&Arc<dyn ClientKeys>> {
-        self.service
-            .engine
-            .limits
-            .virtual_keys
-            .store()
-            .ok_or_else(|| GatewayError::new(ErrorKind::Unavailable, "no keys are kept"))
+        self.service.engine.limits.virtual_keys.store().ok_or_else(|| {
+            GatewayError::new(ErrorKind::Unavailable, "there is no store for virtual keys")
+        })
     }
 }
 
@@ -238,7 +235,7 @@ fn told(key: &ClientKey, secret: &str) -> Value {
 fn expiry(seconds: Option<u64>) -> Result<Option<u64>> {
     match seconds {
         Some(seconds) if seconds > MOST_SECONDS => {
-            let message = "that is too long a time: say at most 315360000 seconds";
+            let message = "expires_in_seconds is too large: at most 315360000";
             Err(GatewayError::new(ErrorKind::Unprocessable, message)
                 .with_param("expires_in_seconds"))
         }
@@ -253,7 +250,7 @@ fn millis(time: Duration) -> u64 {
 
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is not what is asked here: {error}");
+        let message = format!("invalid request body: {error}");
         GatewayError::new(ErrorKind::Unprocessable, message)
     })
 }
@@ -305,11 +302,11 @@ fn missing() -> GatewayError {
 }
 
 fn not_so() -> GatewayError {
-    GatewayError::new(ErrorKind::MethodNotAllowed, "this path does not answer that method")
+    GatewayError::new(ErrorKind::MethodNotAllowed, "method not allowed")
 }
 
 fn unavailable(error: StoreError) -> GatewayError {
-    GatewayError::new(ErrorKind::Unavailable, "the store of keys does not answer")
+    GatewayError::new(ErrorKind::Unavailable, "the key store is unavailable")
         .with_code(error.code())
         .with_source(error)
 }

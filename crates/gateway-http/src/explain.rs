@@ -39,7 +39,7 @@ fn endpoint(query: &str) -> Result<(&'static str, &'static dyn InboundDialect)> 
     let found = Endpoint::at(&path).filter(|endpoint| endpoint.kind() == Kind::Model);
     let dialect = found.and_then(|endpoint| Some((endpoint.label(), endpoint.caller()?)));
     dialect
-        .ok_or_else(|| GatewayError::invalid("path", "the path must be one at which models answer"))
+        .ok_or_else(|| GatewayError::invalid("path", "`path` must be the path of a model endpoint"))
 }
 
 fn written(explained: &Explanation, path: &str, client: &str) -> Value {

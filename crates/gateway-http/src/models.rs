@@ -131,7 +131,7 @@ impl Page {
             }
         }
         if page.before.is_some() && page.after.is_some() {
-            let message = "only one of before_id and after_id may be given";
+            let message = "before_id and after_id are mutually exclusive";
             return Err(GatewayError::invalid("before_id", message));
         }
         Ok(page)

@@ -212,7 +212,7 @@ fn check(endpoint: Endpoint<'_>, request: &Request<RequestBody>) -> Result<()> {
     if is_served {
         return Ok(());
     }
-    Err(GatewayError::new(ErrorKind::MethodNotAllowed, "this path does not answer that method"))
+    Err(GatewayError::new(ErrorKind::MethodNotAllowed, "method not allowed"))
 }
 
 /// Serves a request; under an `Idempotency-Key` only once.

@@ -86,7 +86,8 @@ impl Question {
         let to = to.unwrap_or(today);
         let from = from.unwrap_or((to + 1).saturating_sub(USUAL));
         if from > to || to - from >= MOST {
-            let message = format!("`from` is not after `to`, and at most {MOST} days are told");
+            let message =
+                format!("`from` is not after `to`, and the range must be at most {MOST} days");
             return Err(GatewayError::invalid("from", message));
         }
         Ok(Self { days: from..=to, groups })

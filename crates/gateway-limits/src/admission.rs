@@ -207,7 +207,7 @@ impl Inner {
     }
 
     async fn wait(self: &Arc<Self>, ceiling: usize) -> Result<SlotPermit> {
-        let full = || shed("places", "the gateway has too much to do");
+        let full = || shed("places", "server overloaded: all request slots are in use");
         let (wake, call) = oneshot::channel();
         let Some(call) = self.enqueue(Waiter { ceiling, wake }, call) else {
             return Err(full());

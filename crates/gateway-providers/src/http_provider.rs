@@ -269,11 +269,11 @@ async fn check(api: &Api, response: UpstreamResponse) -> Result<UpstreamResponse
         return Err(refusal(api, response).await);
     }
     if status == StatusCode::NO_CONTENT {
-        return Err(unreadable("an answer without content"));
+        return Err(unreadable("a response without content"));
     }
     let encoding = response.head.bytes("content-encoding");
     if encoding.is_some_and(|encoding| encoding != b"identity") {
-        return Err(unreadable("an encoded answer, which was not asked for"));
+        return Err(unreadable("an unexpected content encoding"));
     }
     Ok(response)
 }

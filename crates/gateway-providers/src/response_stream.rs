@@ -40,7 +40,7 @@ const MAX_EVENT_BYTES: usize = 16 << 20;
 pub(crate) fn cut(because: impl Into<BoxError>) -> GatewayError {
     GatewayError::new(
         ErrorKind::UpstreamCut,
-        "the connection to the provider broke in the middle of the answer",
+        "the connection to the provider failed during the response",
     )
     .with_source(because)
 }

@@ -224,7 +224,7 @@ impl Stream for DeadlineStream {
 }
 
 fn timed_out() -> GatewayError {
-    GatewayError::new(ErrorKind::UpstreamTimeout, "the provider did not answer in time")
+    GatewayError::new(ErrorKind::UpstreamTimeout, "the provider timed out")
 }
 
 fn stalled() -> GatewayError {

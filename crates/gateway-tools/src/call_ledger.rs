@@ -130,7 +130,7 @@ fn in_doubt() -> ToolError {
 }
 
 fn warn(error: &StoreError) {
-    tracing::warn!(target: "gateway::tool", %error, "a call of a tool is not written down");
+    tracing::warn!(target: "gateway::tool", %error, "idempotency store unavailable; a tool call is not recorded");
 }
 
 #[cfg(test)]

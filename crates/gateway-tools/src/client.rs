@@ -145,7 +145,7 @@ pub(crate) fn headers(context: &ToolContext) -> HeaderMap {
 fn failed(error: &reqwest::Error) -> ToolError {
     tracing::debug!(target: "gateway::tool", error = format!("{error:?}"));
     if error.is_connect() {
-        ToolError::new(ToolErrorCode::Unavailable, "the service cannot be reached")
+        ToolError::new(ToolErrorCode::Unavailable, "the service is unreachable")
     } else {
         // It may have done its work.
         ToolError::new(ToolErrorCode::UpstreamInvalid, "the service broke the connection off")

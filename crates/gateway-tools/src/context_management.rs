@@ -158,7 +158,8 @@ impl ContextManagementClient {
         let answer = self.ask(Method::POST, path, Some(body), context).await;
         let answer = answer.map_err(|error| unavailable(error.to_string()))?;
         serde_json::from_slice(&answer).map_err(|error| {
-            unavailable("the context service's answer is unreadable".to_owned()).with_source(error)
+            unavailable("the context service's response is unreadable".to_owned())
+                .with_source(error)
         })
     }
 }

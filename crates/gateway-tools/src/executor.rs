@@ -231,7 +231,7 @@ impl fmt::Debug for ExecutorLimits {
 }
 
 fn timed_out() -> ToolError {
-    ToolError::new(ToolErrorCode::Timeout, "the tool did not answer in time")
+    ToolError::new(ToolErrorCode::Timeout, "the tool timed out")
 }
 
 /// The arguments as the tool gets them, once they fit its schema.

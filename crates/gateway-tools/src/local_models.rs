@@ -31,7 +31,7 @@ struct ListedModel {
 ///
 /// # Errors
 ///
-/// If the service cannot be reached, too slow, or sends an unexpected reply.
+/// If the service is unreachable, too slow, or sends an unexpected reply.
 pub async fn windows(client: &ServiceClient, base_url: &str) -> Result<ContextWindows, String> {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);

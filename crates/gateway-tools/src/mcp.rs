@@ -69,7 +69,7 @@ impl McpServer {
             session.list_all_tools().await.map_err(|error| result::failed(&error))
         };
         let listed = time::timeout(self.settings.timeout, listing).await.map_err(|_| {
-            ToolError::new(ToolErrorCode::Timeout, "the server does not tell its tools")
+            ToolError::new(ToolErrorCode::Timeout, "the MCP server does not list its tools")
         })??;
         let allowed = listed.into_iter().filter(|it| self.settings.allows(&it.name));
         Ok(allowed.take(MAX_TOOLS).map(|tool| (self.tool(&tool), self.policy())).collect())
@@ -105,7 +105,7 @@ impl McpServer {
         let transport = StreamableHttpClientTransport::with_client(self.client.inner(), settings);
         ().serve(transport).await.map_err(|error: ClientInitializeError| {
             tracing::debug!(target: "gateway::tool", server = self.settings.name, %error);
-            ToolError::new(ToolErrorCode::Unavailable, "the server cannot be reached")
+            ToolError::new(ToolErrorCode::Unavailable, "the MCP server is unreachable")
         })
     }
 }

@@ -90,7 +90,7 @@ impl ProxyTool {
             tool = self.row.name,
             service = self.row.service,
             fields = refused.join(","),
-            "asked again without what the service does not know",
+            "repeated without fields that the service rejects",
         );
         self.send(&path, &payload, context).await
     }
@@ -116,7 +116,7 @@ impl ProxyTool {
         let status = reply.status;
         if status.is_success() {
             return read(&reply.body).ok_or_else(|| {
-                ToolError::new(ToolErrorCode::UpstreamInvalid, "the service's answer is not JSON")
+                ToolError::new(ToolErrorCode::UpstreamInvalid, "the service's response is not JSON")
                     .with_upstream_status(status.as_u16())
             });
         }

@@ -110,7 +110,7 @@ impl ToolRegistry {
                 all.add(Arc::clone(tool), policy.clone())
             };
             if let Err(why) = added {
-                tracing::warn!(target: "gateway::tool", service, "a tool is left out: {why}");
+                tracing::warn!(target: "gateway::tool", service, "skipping a tool: {why}");
             }
         }
         all

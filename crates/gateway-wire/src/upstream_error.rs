@@ -25,7 +25,7 @@ pub struct UpstreamErrorBody {
 
 /// A response that cannot be read.
 pub fn unreadable(because: impl Into<gateway_core::BoxError>) -> GatewayError {
-    GatewayError::new(ErrorKind::UpstreamInvalid, "the provider sent an answer that cannot be read")
+    GatewayError::new(ErrorKind::UpstreamInvalid, "the provider sent an unreadable response")
         .with_source(because)
 }
 
@@ -173,7 +173,7 @@ const fn is_the_callers(kind: ErrorKind) -> bool {
 const SENTENCES: [(ErrorKind, &str); 5] = [
     (ErrorKind::UpstreamAuth, "the provider does not accept the gateway's credential"),
     (ErrorKind::QuotaExceeded, "the gateway's account with the provider is exhausted"),
-    (ErrorKind::UpstreamTimeout, "the provider did not answer in time"),
+    (ErrorKind::UpstreamTimeout, "the provider timed out"),
     (ErrorKind::UpstreamOverloaded, "the provider is overloaded"),
     (ErrorKind::RateLimited, "the provider limits the rate of requests"),
 ];

@@ -49,7 +49,7 @@ pub(crate) async fn serve(
         }
     };
     if message.method.as_deref() != Some("initialize") && !is_spoken(&head.headers) {
-        let unknown = Failure::new(INVALID_REQUEST, "this version of the protocol is not spoken");
+        let unknown = Failure::new(INVALID_REQUEST, "unsupported protocol version");
         return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(message.id, unknown)));
     }
     let Some(id) = message.id else { return Ok(reply::empty(StatusCode::ACCEPTED)) };

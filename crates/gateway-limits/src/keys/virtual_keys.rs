@@ -58,7 +58,7 @@ impl VirtualKeys {
             }
             Err(error) => {
                 if !mem::replace(&mut state.failing, true) {
-                    tracing::warn!(%error, "keys of clients cannot be read");
+                    tracing::warn!(%error, "failed to read virtual keys; using the last known ones");
                 }
             }
         }
@@ -97,7 +97,7 @@ fn client(key: &ClientKey, accounts: &LimitAccounts) -> Option<(KeyHash, Arc<Cli
             Some((key.hash, Arc::new(client)))
         }
         Err(error) => {
-            tracing::warn!(key = key.id, %error, "a key of a client cannot be read");
+            tracing::warn!(key = key.id, %error, "ignoring an unreadable virtual key");
             None
         }
     }

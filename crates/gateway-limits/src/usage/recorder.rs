@@ -214,9 +214,9 @@ impl Inner {
         match self.ledger.close_orphans(before, LOST_OUTCOME).await {
             Ok(0) => {}
             Ok(count) => {
-                tracing::warn!(count, "requests were lost with a gateway that is no more");
+                tracing::warn!(count, "closed orphaned usage records of a crashed replica");
             }
-            Err(error) => tracing::warn!(%error, "lost requests cannot be looked for"),
+            Err(error) => tracing::warn!(%error, "failed to look for orphaned usage records"),
         }
     }
 }
@@ -243,7 +243,7 @@ impl BatchWriter {
 
     fn warn_once(&mut self, error: &StoreError) {
         if !mem::replace(&mut self.failing, true) {
-            tracing::warn!(%error, "what requests use cannot be written down");
+            tracing::warn!(%error, "usage ledger unavailable; buffering usage records");
         }
     }
 }

@@ -103,12 +103,14 @@ impl From<ExchangeError> for GatewayError {
                 (ErrorKind::UpstreamUnreachable, "the provider cannot be reached")
             }
             ExchangeError::Invalid(_) => {
-                (ErrorKind::UpstreamInvalid, "the provider's answer is none of HTTP")
+                (ErrorKind::UpstreamInvalid, "the provider sent an invalid HTTP response")
             }
             ExchangeError::Closed(_) | ExchangeError::Http2(_) => {
-                (ErrorKind::UpstreamCut, "the provider closed the connection without an answer")
+                (ErrorKind::UpstreamCut, "the provider closed the connection without a response")
             }
-            ExchangeError::Body(_) => (ErrorKind::UpstreamCut, "the answer did not come whole"),
+            ExchangeError::Body(_) => {
+                (ErrorKind::UpstreamCut, "the provider's response was cut off")
+            }
             ExchangeError::Address => (ErrorKind::Internal, "this is no address"),
         };
         Self::new(kind, message).with_code(error.code()).with_source(error)

@@ -44,7 +44,7 @@ impl Http2Sender {
             .map_err(ConnectError::Http2)?;
         TokioExecutor::new().execute(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "an upstream's HTTP/2 connection broke");
+                tracing::debug!(%error, "HTTP/2 connection to an upstream failed");
             }
         });
         Ok(Self(sender))

@@ -113,7 +113,7 @@ impl ConnectionContext {
             }
         };
         if let Err(error) = result {
-            tracing::debug!(error = &*error, "a connection broke");
+            tracing::debug!(error = &*error, "connection to a caller failed");
         }
     }
 }

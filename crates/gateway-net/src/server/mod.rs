@@ -144,7 +144,7 @@ async fn accept(
             // The caller went before its active.
             Err(error) if is_caller_error(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be taken");
+                tracing::warn!(%error, "accepting connections failed");
                 drain.closing.run_until_cancelled(tokio::time::sleep(PAUSE)).await?;
             }
         }

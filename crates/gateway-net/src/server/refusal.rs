@@ -32,7 +32,7 @@ pub(super) async fn refuse(mut socket: TcpStream) {
         std::io::Result::Ok(())
     };
     if let Ok(Err(error)) = timeout(LIMIT, refused).await {
-        tracing::debug!(%error, "a caller went before it was refused");
+        tracing::debug!(%error, "caller disconnected before its rejection was sent");
     }
 }
 

@@ -196,12 +196,12 @@ fn refused(status: &str) -> GatewayError {
 fn cut() -> GatewayError {
     GatewayError::new(
         ErrorKind::UpstreamCut,
-        "the connection to the provider broke in the middle of the answer",
+        "the connection to the provider failed during the response",
     )
 }
 
 fn truncated() -> GatewayError {
-    GatewayError::new(ErrorKind::UpstreamTruncated, "the provider's answer ended too early")
+    GatewayError::new(ErrorKind::UpstreamTruncated, "the provider's response ended too early")
 }
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ impl AttemptKey {
                 ended = self.tell(&last).await;
             }
             if let Err(error) = ended {
-                tracing::warn!(%error, "it is not known how a request under a key has ended");
+                tracing::warn!(%error, "failed to store the result of an idempotent request");
             }
             drop(beating);
         });
@@ -218,6 +218,6 @@ fn mismatch() -> GatewayError {
 }
 
 fn reply_too_large() -> GatewayError {
-    let message = "the request was done; its reply was too large to be told again";
+    let message = "the request was completed, but its reply is too large to be replayed";
     GatewayError::new(ErrorKind::Unprocessable, message).with_code("idempotency_reply_too_large")
 }

@@ -73,7 +73,7 @@ impl RunningResponses {
 
     fn enter(&self, key: Key) -> Result<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            GatewayError::new(ErrorKind::Overloaded, "too many answers are made in the background")
+            GatewayError::new(ErrorKind::Overloaded, "too many background responses are running")
                 .with_retry_after(Some(Duration::from_secs(5)))
         })?;
         let handle = Handle { stop: CancellationToken::new(), ended: CancellationToken::new() };

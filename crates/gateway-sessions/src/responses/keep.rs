@@ -112,7 +112,7 @@ impl ResponseRecorder {
         let added = conversations.add_turn(&self.tenant, &within.id, items).await;
         let error = added.err()?;
         let cause = std::error::Error::source(&error).map(tracing::field::display);
-        tracing::warn!(%error, cause, "an answer is missing in its conversation");
+        tracing::warn!(%error, cause, "failed to append a response to its conversation");
         Some(NotStored::by_error(StoredItem::Conversation, &error))
     }
 

@@ -115,7 +115,7 @@ impl Responses {
             }
             Err(error) => {
                 if !self.failing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "answers are not kept");
+                    tracing::warn!(%error, "response store unavailable; responses are not stored");
                 }
                 None
             }

@@ -105,14 +105,14 @@ async fn read(
 
 /// Two things that each say what was said before.
 pub(crate) fn mutually_exclusive(one: &'static str, other: &'static str) -> GatewayError {
-    let message = format!("{one} and {other} cannot be used together: each says what came before");
+    let message = format!("{one} and {other} are mutually exclusive: each selects a history");
     GatewayError::invalid(other, message).with_code("mutually_exclusive_parameters")
 }
 
 /// Whether what `fields` say goes together.
 pub(super) fn check(fields: &ResponseStateFields) -> Result<()> {
     if fields.background && !fields.store {
-        let message = "an answer that is made in the background has to be stored";
+        let message = "a background response must be stored: `store` must not be false";
         return Err(GatewayError::invalid("background", message));
     }
     if fields.conversation.is_some() && fields.previous_response_id.is_some() {

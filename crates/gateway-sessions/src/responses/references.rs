@@ -69,7 +69,7 @@ impl Answers<'_> {
         let Some(answer) = IdGenerator::first(id, "resp_") else { return Ok(None) };
         if !self.known.contains_key(&answer) {
             if self.known.len() >= MAX_ANSWERS {
-                let message = "the items come from too many answers";
+                let message = "the items come from too many responses";
                 return Err(GatewayError::invalid("input", message));
             }
             let record = chain::get(self.responses, self.tenant, &answer).await?.map(|it| it.0);

@@ -178,7 +178,7 @@ async fn end(keeper: SessionManager, open: OpenTurn, delivered: TurnResult) -> R
         }
         for error in [kept.as_ref().err(), released.as_ref().err()].into_iter().flatten() {
             let cause = std::error::Error::source(error).map(tracing::field::display);
-            tracing::warn!(%error, cause, "a turn of a session was not ended as it should");
+            tracing::warn!(%error, cause, "failed to end a session turn; its session stays locked until the lease expires");
         }
         // What is kept is kept, whether or not the session is free yet.
         kept.map(drop)

@@ -286,7 +286,7 @@ fn key(tenant: &Tenant, id: &str) -> Result<Key> {
 }
 
 fn busy() -> GatewayError {
-    GatewayError::new(ErrorKind::Conflict, "another turn of this session is under way")
+    GatewayError::new(ErrorKind::Conflict, "session is locked by a concurrent request")
         .with_code("session_busy")
         .with_retry_after(Some(Duration::from_secs(1)))
 }

@@ -24,7 +24,7 @@ pub(super) fn open(settings: &EmbeddedSettings) -> Result<Database, StoreError> 
         Ok(found) if found.len() == 0 => {
             return Err(refuse(
                 path,
-                &"it is empty, so something has cut it; restore it, or remove it to start anew",
+                &"the file is empty, so it was truncated; restore it, or remove it to start with empty state",
             ));
         }
         Ok(_) => {}

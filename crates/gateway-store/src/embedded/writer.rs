@@ -123,7 +123,7 @@ impl Writer {
     fn recovered(&mut self) {
         if self.tried.take().is_some() {
             *self.shared.set_trouble() = None;
-            tracing::info!("the state file can be written again");
+            tracing::info!("state file writable again");
         }
     }
 
@@ -131,7 +131,7 @@ impl Writer {
     fn failed(&mut self, trouble: WriteError) -> WriteError {
         let known = self.shared.set_trouble().replace(trouble.clone());
         if known.as_ref() != Some(&trouble) {
-            tracing::error!(?trouble, "the state file cannot be written");
+            tracing::error!(?trouble, "writing the state file failed");
         }
         self.tried = Some(Instant::now());
         self.unsynced = false;
@@ -143,7 +143,7 @@ impl Writer {
 
     fn open_again(&mut self) -> Result<Arc<Database>, WriteError> {
         let database = open::reopen(&self.shared.settings).map_err(|error| {
-            tracing::warn!(%error, "the state file cannot be opened again");
+            tracing::warn!(%error, "reopening the state file failed");
             WriteError::DiskFull
         })?;
         self.shared.give(database);
@@ -164,7 +164,7 @@ impl Writer {
             }
             thread::park_timeout(Duration::from_millis(1));
         }
-        tracing::warn!("a reader keeps the state file open");
+        tracing::warn!("a reader still holds the state file open");
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) fn finish(
     (replay, ttl): (&Replay, Duration),
 ) -> Result<bool, StoreError> {
     if replay.body.len() as u64 > limits.replay_bytes {
-        return Err(StoreError::Invalid("the reply is too large to be kept"));
+        return Err(StoreError::Invalid("the reply is too large to be stored"));
     }
     let object = key_layout::object(RecordKind::Replay, key);
     let Some(mut record) = load(txn, &object)?.filter(|record| record.token == token) else {

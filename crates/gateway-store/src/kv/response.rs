@@ -29,7 +29,7 @@ pub(super) fn put(
     ttl: Duration,
 ) -> Result<(), StoreError> {
     if response.body.len() as u64 > limits.response_bytes {
-        return Err(StoreError::Invalid("the response is too large to be kept"));
+        return Err(StoreError::Invalid("the response is too large to be stored"));
     }
     let object = key_layout::object(RecordKind::Response, key);
     let before = live(txn, txn.now, &object)?;

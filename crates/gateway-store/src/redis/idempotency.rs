@@ -47,7 +47,7 @@ impl Idempotency for RedisStore {
         ttl: Duration,
     ) -> Result<bool, StoreError> {
         if replay.body.len() as u64 > self.link.limits.replay_bytes {
-            return Err(StoreError::Invalid("the reply is too large to be kept"));
+            return Err(StoreError::Invalid("the reply is too large to be stored"));
         }
         let arguments = vec![
             token.into(),

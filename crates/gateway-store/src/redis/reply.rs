@@ -51,7 +51,7 @@ pub(super) fn outcome(what: &'static str, value: Value) -> Result<Outcome, Store
 
 /// Something was written by another version.
 pub(super) fn newer(what: &'static str, schema: u64) -> StoreError {
-    StoreError::corrupt(what, format!("schema {schema} is not one we read"))
+    StoreError::corrupt(what, format!("unsupported schema {schema}"))
 }
 
 /// Redis said something that our scripts do not say.

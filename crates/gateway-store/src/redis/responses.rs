@@ -17,7 +17,7 @@ impl ResponseStore for RedisStore {
         ttl: Duration,
     ) -> Result<(), StoreError> {
         if response.body.len() as u64 > self.link.limits.response_bytes {
-            return Err(StoreError::Invalid("the response is too large to be kept"));
+            return Err(StoreError::Invalid("the response is too large to be stored"));
         }
         let arguments = vec![
             SCHEMA.into(),

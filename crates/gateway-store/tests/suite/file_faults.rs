@@ -144,7 +144,7 @@ async fn foreign_file_is_rejected() {
     fs::write(&path, "a letter to a friend, and not a short one either ".repeat(1_000)).unwrap();
     check_refused(&path, "not a gateway's file").await;
     fs::write(&path, "").unwrap();
-    check_refused(&path, "it is empty").await;
+    check_refused(&path, "the file is empty").await;
     fs::remove_file(&path).unwrap();
     drop(redb::Database::create(&path).unwrap());
     let error = open(&path).await.err().unwrap().to_string();

@@ -166,7 +166,7 @@ impl ChatResponseDecoder {
 
 /// The error of a response that was not complete.
 pub(super) fn truncated() -> GatewayError {
-    let message = "the provider's answer ended before it was complete";
+    let message = "the provider's response ended before it was complete";
     GatewayError::new(ErrorKind::UpstreamTruncated, message)
 }
 

@@ -17,11 +17,11 @@ pub(super) fn read(word: &str) -> Result<Finish> {
             FinishReason::ContentFilter
         }
         "insufficient_system_resource" => {
-            let message = "the provider ran out of resources in the middle of the answer";
+            let message = "the provider ran out of resources during the response";
             return Err(GatewayError::new(ErrorKind::UpstreamOverloaded, message));
         }
         "error" => {
-            let message = "the provider failed in the middle of the answer";
+            let message = "the provider failed during the response";
             return Err(GatewayError::new(ErrorKind::Upstream, message));
         }
         _ => FinishReason::Stop,

@@ -256,7 +256,7 @@ fn parse(json: &str) -> Result<&RawValue> {
 pub(super) fn whole(json: &str, ids: IdGenerator, asked: &str, renames: bool) -> Result<String> {
     let mut root = JsonNode::Raw(parse(json)?);
     let Some(answer) = root.object() else {
-        return Err(unreadable("an answer is no object"));
+        return Err(unreadable("the response is not an object"));
     };
     if answer.get("error").is_some() || !answer.has("choices") {
         return Ok(json.to_owned());

@@ -71,7 +71,8 @@ impl OutboundDialect for ChatOutbound {
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {
         let start = body.len() - body.trim_ascii_start().len();
         let body = body.slice(start..);
-        let text = std::str::from_utf8(&body).map_err(|_| unreadable("an answer is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(&body).map_err(|_| unreadable("the response is not UTF-8"))?;
         let passes_through = Self::passthrough_request(call).is_some();
         let normalized = match self.quirks.answers {
             ResponseHandling::Verbatim => None,

@@ -42,8 +42,8 @@ impl FeatureGroup {
     /// The head of its table.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::Messages => "In messages",
-            Self::Tools => "Of tools",
+            Self::Messages => "Messages",
+            Self::Tools => "Tools",
             Self::Options => "Options",
         }
     }
@@ -91,27 +91,27 @@ pub const FEATURES: &[RequestFeature] = &[
         },
     ),
     message(
-        "an answer before",
+        "assistant message",
         |it| exchange(it, Content::Text("hello you".to_owned())),
         |it| said(it, "hello you"),
     ),
     message(
-        "a refusal before",
+        "assistant refusal",
         |it| exchange(it, Content::Refusal("I will not".to_owned())),
         |it| said(it, "I will not"),
     ),
     message(
-        "a picture, inline",
+        "image, inline",
         |it| picture(it, inline("image/png")),
         |it| any(it, |it| matches!(it, Content::Image(image) if is_inline(&image.source))),
     ),
     message(
-        "a picture, by address",
+        "image, by URL",
         |it| picture(it, Source::Url("https://h/i.png".to_owned())),
         |it| any(it, |it| matches!(it, Content::Image(image) if is_url(&image.source))),
     ),
     message(
-        "a picture's detail",
+        "image `detail`",
         |it| {
             let (source, detail) = (inline("image/gif"), Some("low".to_owned()));
             say(it, Content::Image(Image { source, detail }));
@@ -119,22 +119,22 @@ pub const FEATURES: &[RequestFeature] = &[
         |it| any(it, |it| matches!(it, Content::Image(image) if image.detail.is_some())),
     ).besides(|it| picture(it, inline("image/gif"))),
     message(
-        "a sound",
+        "audio input",
         |it| say(it, Content::Audio(inline("audio/wav"))),
         |it| any(it, |it| matches!(it, Content::Audio(_))),
     ),
     message(
-        "a document, inline",
+        "document, inline",
         |it| document(it, inline("application/pdf")),
         |it| any(it, |it| matches!(it, Content::File(file) if is_inline(&file.source))),
     ),
     message(
-        "a document, by address",
+        "document, by URL",
         |it| document(it, Source::Url("https://h/d.pdf".to_owned())),
         |it| any(it, |it| matches!(it, Content::File(file) if is_url(&file.source))),
     ),
     message(
-        "a document, by its id at OpenAI",
+        "document, by OpenAI file id",
         |it| {
             // Whose id it is, the caller's dialect tells.
             it.dialect = Some(Dialect::Chat);
@@ -148,7 +148,7 @@ pub const FEATURES: &[RequestFeature] = &[
         },
     ).besides(|it| it.dialect = Some(Dialect::Chat)),
     message(
-        "a speaker's name",
+        "participant `name`",
         |it| {
             let name = Some("ann".to_owned());
             it.messages.push(Message { name, ..Message::text(Role::User, "it is me") });
@@ -156,7 +156,7 @@ pub const FEATURES: &[RequestFeature] = &[
         |it| it.messages.iter().any(|it| it.name.as_deref() == Some("ann")),
     ).besides(|it| it.messages.push(Message::text(Role::User, "it is me"))),
     message(
-        "a point to cache up to",
+        "prompt caching mark",
         |it| {
             let text = Content::Text("remember this".to_owned());
             let part = Part { content: text, cache: Some(CacheControl { ttl: None }) };
@@ -165,12 +165,12 @@ pub const FEATURES: &[RequestFeature] = &[
         |it| it.messages.iter().flat_map(|it| &it.parts).any(|part| part.cache.is_some()),
     ).besides(|it| it.messages.insert(0, Message::text(Role::System, "remember this"))),
     tool(
-        "a function",
+        "function tool",
         |it| functions(it, None),
         |it| it.tools.iter().any(|tool| tool.name() == "find"),
     ),
     tool(
-        "a function's `strict`",
+        "function `strict`",
         |it| functions(it, Some(true)),
         |it| {
             let strict = |tool: &ToolSpec| matches!(&tool.kind, ToolKind::Function(it) if it.strict == Some(true));
@@ -178,7 +178,7 @@ pub const FEATURES: &[RequestFeature] = &[
         },
     ).besides(|it| functions(it, None)),
     tool(
-        "a tool of free text",
+        "custom tool (free text)",
         |it| {
             let name = "sql".to_owned();
             let kind = ToolKind::Custom(Custom { name, description: None, format: None });
@@ -187,17 +187,17 @@ pub const FEATURES: &[RequestFeature] = &[
         |it| it.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Custom(_))),
     ),
     tool(
-        "a tool of Anthropic's",
+        "Anthropic server tool",
         |it| hosted(it, Dialect::Messages, r#"{"type":"web_search_20250305","name":"web_search"}"#),
         |it| is_hosted(it, Dialect::Messages),
     ),
     tool(
-        "a tool of OpenAI's",
+        "OpenAI server tool",
         |it| hosted(it, Dialect::Responses, r#"{"type":"web_search"}"#),
         |it| is_hosted(it, Dialect::Responses),
     ),
     tool(
-        "a call and its result",
+        "tool call and result",
         |it| call(it, vec![Content::Text("two".to_owned()).into()], false),
         |it| {
             result(it, |it| {
@@ -206,12 +206,12 @@ pub const FEATURES: &[RequestFeature] = &[
         },
     ),
     tool(
-        "that a tool failed",
+        "tool error flag",
         |it| call(it, vec![Content::Text("it broke".to_owned()).into()], true),
         |it| result(it, |it| it.is_error),
     ).besides(|it| call(it, vec![Content::Text("it broke".to_owned()).into()], false)),
     tool(
-        "a picture as a result",
+        "image as tool result",
         |it| {
             let image = Image { source: inline("image/webp"), detail: None };
             call(it, vec![Content::Image(image).into()], false);
@@ -219,7 +219,7 @@ pub const FEATURES: &[RequestFeature] = &[
         |it| result(it, |it| it.parts.iter().any(|it| matches!(it.content, Content::Image(_)))),
     ).besides(|it| call(it, Vec::new(), false)),
     tool(
-        "that no tool be called",
+        "`tool_choice`: none",
         |it| choose(it, ToolChoice::None),
         |it| {
             // Where it cannot be said, there are no tools to be called.
@@ -227,17 +227,17 @@ pub const FEATURES: &[RequestFeature] = &[
         },
     ).besides(|it| functions(it, None)),
     tool(
-        "that a tool be called",
+        "`tool_choice`: required",
         |it| choose(it, ToolChoice::Required),
         |it| it.tool_choice == Some(ToolChoice::Required),
     ).besides(|it| functions(it, None)),
     tool(
-        "which tool be called",
+        "`tool_choice`: named tool",
         |it| choose(it, ToolChoice::Named("find".to_owned())),
         |it| it.tool_choice == Some(ToolChoice::Named("find".to_owned())),
     ).besides(|it| functions(it, None)),
     tool(
-        "one call at a time",
+        "`parallel_tool_calls`: false",
         |it| {
             functions(it, None);
             it.parallel_tool_calls = Some(false);

@@ -164,7 +164,7 @@ mod tests {
         check("instructions", [C; 6]);
         check("`seed`", [C, C, D, D, C, C]);
         check("`n`", [C, C, R, R, C, D]);
-        check("a function's `strict`", [C, C, C, C, U, U]);
+        check("function `strict`", [C, C, C, C, U, U]);
     }
 
     #[test]

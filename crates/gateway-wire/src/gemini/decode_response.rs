@@ -109,7 +109,7 @@ impl GeminiResponseDecoder {
         if !self.has_end() {
             return Err(GatewayError::new(
                 ErrorKind::UpstreamTruncated,
-                "the provider's answer ended before it was complete",
+                "the provider's response ended before it was complete",
             ));
         }
         if self.choices.is_empty() {

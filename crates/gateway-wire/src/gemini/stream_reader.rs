@@ -84,7 +84,7 @@ impl JsonObjectSplitter {
                 let object = std::mem::take(&mut self.object);
                 take(std::str::from_utf8(&object).map_err(unreadable)?)?;
             } else if self.object.len() > MAX_ANSWER_BYTES {
-                return Err(unreadable("a step of the answer is longer than the limit"));
+                return Err(unreadable("an event of the response exceeds the size limit"));
             }
         }
         Ok(())

@@ -75,7 +75,7 @@ fn read(body: &[u8]) -> Result<MessageResponseWire<'_>> {
     }
     // No content is a good response too, but then it says why it ended.
     if wire.content.is_none() && wire.stop_reason.is_none() {
-        return Err(unreadable("an object that is no answer"));
+        return Err(unreadable("an object that is not a response"));
     }
     Ok(wire)
 }

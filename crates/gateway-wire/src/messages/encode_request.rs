@@ -105,7 +105,10 @@ pub(super) fn encode(call: &ProviderRequest, purpose: RequestPurpose) -> Result<
     let mut dropped = DroppedParams::default();
     let foreign = request.dialect.is_some_and(|it| it != Dialect::Messages);
     if request.options.n.is_some_and(|n| n > 1) {
-        return Err(GatewayError::invalid("n", "the model's provider gives one answer at a time"));
+        return Err(GatewayError::invalid(
+            "n",
+            "the model's provider supports one choice per request",
+        ));
     }
     let blocks = BlockEncoder { dropped: &mut dropped, foreign };
     let mut turns = MessageTurns::new(&request.messages, is_ours(request), blocks)?;

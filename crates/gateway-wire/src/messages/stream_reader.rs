@@ -270,7 +270,7 @@ impl StreamReader for MessagesStreamReader {
         if !self.has_finished {
             return Err(GatewayError::new(
                 ErrorKind::UpstreamTruncated,
-                "the provider's answer ended before it was complete",
+                "the provider's response ended before it was complete",
             ));
         }
         self.is_complete = true;

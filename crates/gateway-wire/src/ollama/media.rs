@@ -11,7 +11,7 @@ pub(super) fn inline_image<'a>(image: &'a Image, dropped: &mut DroppedParams) ->
     let Source::Inline { base64, .. } = &image.source else {
         return Err(GatewayError::invalid(
             "messages",
-            "the model's provider fetches nothing: send pictures as data URLs",
+            "the model's provider fetches no URLs: send images as data URLs",
         ));
     };
     let detail = image.detail.as_deref().is_some_and(|detail| detail != "auto");

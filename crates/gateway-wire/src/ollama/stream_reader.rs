@@ -42,7 +42,7 @@ impl OllamaStreamReader {
         }
         Err(GatewayError::new(
             ErrorKind::UpstreamTruncated,
-            "the provider's answer ended before it was complete",
+            "the provider's response ended before it was complete",
         ))
     }
 }

@@ -127,11 +127,14 @@ fn refuse(request: &ChatRequest) -> Result<()> {
         Err(GatewayError::invalid(param, message).with_code("unsupported_parameter"))
     };
     if request.options.n.is_some_and(|n| n > 1) {
-        return refusal("n", "the model's provider gives one answer at a time");
+        return refusal("n", "the model's provider supports one choice per request");
     }
     let says = |name: &str| request.extra.get(name).and_then(some);
     if says("audio").is_some() || says("modalities").is_some_and(|it| it.get().contains("audio")) {
-        return refusal("modalities", "the model's provider does not speak in its Responses API");
+        return refusal(
+            "modalities",
+            "the model's provider produces no audio in its Responses API",
+        );
     }
     Ok(())
 }

@@ -233,7 +233,7 @@ impl StreamReader for ResponsesStreamReader {
         }
         Err(GatewayError::new(
             ErrorKind::UpstreamTruncated,
-            "the provider's answer ended before it was complete",
+            "the provider's response ended before it was complete",
         ))
     }
 

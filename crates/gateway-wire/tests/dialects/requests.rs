@@ -42,10 +42,10 @@ const OURS: [&str; 2] = ["include", "store"];
 /// What is said there in other words, which do not come back as the same.
 const MERGED: &[(&str, Dialect)] = &[
     // A result says so itself.
-    ("that a tool failed", Dialect::Chat),
-    ("that a tool failed", Dialect::Responses),
+    ("tool error flag", Dialect::Chat),
+    ("tool error flag", Dialect::Responses),
     // Images are the user's: they follow the result.
-    ("a picture as a result", Dialect::Chat),
+    ("image as tool result", Dialect::Chat),
 ];
 
 fn is_merged(name: &str, dialect: Dialect) -> bool {
@@ -55,17 +55,17 @@ fn is_merged(name: &str, dialect: Dialect) -> bool {
 /// What does not go together in a real request.
 fn are_compatible(features: &[&RequestFeature]) -> bool {
     let count = |part: &str| features.iter().filter(|it| it.name.contains(part)).count();
-    let choices = ["that no tool be called", "that a tool be called", "which tool be called"];
+    let choices = ["`tool_choice`: none", "`tool_choice`: required", "`tool_choice`: named tool"];
     let choices = features.iter().filter(|it| choices.contains(&it.name)).count();
     let formats = count("response_format");
-    let calls = ["a call and its result", "that a tool failed", "a picture as a result"];
+    let calls = ["tool call and result", "tool error flag", "image as tool result"];
     let calls = features.iter().filter(|it| calls.contains(&it.name)).count();
     // Thinking forbids to sample, to be told what to call, and to go on without what was thought.
     let thinks = count("reasoning_effort");
     let bound = count("temperature") + count("top_") + choices + calls;
     // Some take one of these two, and who calls nothing does not call one by one.
     let samples = count("`temperature`") + count("`top_p`");
-    let none = count("no tool be called") + count("one call at a time");
+    let none = count("no tool be called") + count("`parallel_tool_calls`: false");
     let thinking = thinks == 0 || bound == 0;
     choices < 2 && formats < 2 && calls < 2 && samples < 2 && none < 2 && thinking
 }

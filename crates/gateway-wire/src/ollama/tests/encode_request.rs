@@ -135,7 +135,7 @@ fn inline_images_are_sent_and_urls_dropped() {
         &json!([{"role": "user", "content": "what", "images": ["AA=="]}]),
     );
     let url = picture(Source::Url("https://example.com/a.png".to_owned()));
-    assert!(refused(url).contains("fetches nothing"));
+    assert!(refused(url).contains("fetches no URLs"));
     assert!(refused(Content::Audio(inline())).contains("audio"));
     assert!(refused(Content::File(File { source: inline(), name: None })).contains("file"));
 }
