@@ -184,7 +184,8 @@ impl Check<'_> {
     }
 }
 
-/// Hosts in addresses that are neither services of the file, as `known` says, nor the machine itself.
+/// Hosts in addresses that are neither services of the file, as `known` says, nor the machine
+/// itself.
 fn strangers(variables: &BTreeMap<String, String>, known: impl Fn(&str) -> bool) -> Vec<String> {
     let host = |(_, value): (&String, &String)| {
         let rest = value.split_once("://")?.1;
