@@ -5,11 +5,11 @@
 use gateway_core::{
     ErrorKind, Message, Role,
     state::{
-        Claim, Listing, MockSessionStore, Outcome, Page, Session, SessionContext, Slice, Snapshot,
-        StoreError, Tenant,
+        Claim, MockSessionStore, Outcome, Page, Session, SessionContext, SessionPage, Slice,
+        Snapshot, StoreError, Tenant,
     },
 };
-use gateway_sessions::{Delivered, OnConflict, OpenTurn, Rules, SessionId, Sessions};
+use gateway_sessions::{OnConflict, OpenTurn, Rules, SessionId, Sessions, TurnResult};
 use mockall::Sequence;
 use std::{sync::Arc, time::Duration};
 
@@ -52,11 +52,11 @@ async fn begin(sessions: &Sessions, id: &SessionId) -> gateway_core::Result<Open
     sessions.begin_turn(&acme(), id.as_str(), "token", OnConflict::Refuse).await
 }
 
-fn hello() -> Delivered {
-    Delivered {
+fn hello() -> TurnResult {
+    TurnResult {
         asked: vec![Message::text(Role::User, "Hello")],
         answered: vec![Message::text(Role::Assistant, "Hi")],
-        ..Delivered::default()
+        ..TurnResult::default()
     }
 }
 
@@ -124,7 +124,7 @@ async fn held_session_is_neither_loaded_nor_released() {
 async fn listing_asks_for_a_bounded_page() {
     let mut store = MockSessionStore::new();
     let listed = store.expect_list().times(1);
-    listed.withf(|_, page| page.limit == 100).returning(|_, _| Ok(Listing::default()));
+    listed.withf(|_, page| page.limit == 100).returning(|_, _| Ok(SessionPage::default()));
     let page = Page { limit: 100_000, ..Page::default() };
     assert!(sessions(store).list(&acme(), page).await.is_ok());
 }
