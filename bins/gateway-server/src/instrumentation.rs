@@ -5,7 +5,7 @@ use gateway_engine::metric_names;
 use gateway_telemetry::{
     log::{self, DroppedLines},
     metrics::{self, MetricDescription, MetricKind, RenderMetrics},
-    otel::{self, Tracing},
+    otel::{self, OtelPipeline},
 };
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub(crate) fn metrics(dropped: Arc<DroppedLines>) -> anyhow::Result<RenderMetric
 /// # Errors
 ///
 /// If an exporter cannot be created.
-pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<Tracing>>> {
+pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<OtelPipeline>>> {
     let it = &config.tracing;
     let settings = it.endpoint.as_ref().filter(|_| it.enabled).map(|endpoint| otel::OtlpSettings {
         endpoint: endpoint.as_str().to_owned(),

@@ -5,7 +5,7 @@ use gateway_core::state::StoreError;
 use gateway_server::{
     config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good},
     healthcheck, instrumentation, plan,
-    serve::{self, InvalidConfig, Logging},
+    serve::{self, InvalidConfig, LogHandles},
 };
 use std::{
     io::{self, Write},
@@ -98,7 +98,7 @@ fn run(source: &ConfigSource) -> anyhow::Result<ExitCode> {
         let message = "invalid configuration; starting with the last known good one";
         tracing::error!(target: "gateway::config", %error, message);
     }
-    let logging = Logging { level: log.level.clone(), dropped: log.dropped_lines() };
+    let logging = LogHandles { level: log.level.clone(), dropped: log.dropped_lines() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve::serve(source, loaded, logging));
     served.or_else(|error| {

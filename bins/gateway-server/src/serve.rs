@@ -30,7 +30,7 @@ impl fmt::Display for InvalidConfig {
 
 /// The log, as far as serving changes or reports it.
 #[derive(Debug)]
-pub struct Logging {
+pub struct LogHandles {
     /// The handle to the level.
     pub level: LevelHandle,
     /// The counts of dropped lines.
@@ -46,7 +46,7 @@ pub struct Logging {
 pub async fn serve(
     source: &ConfigSource,
     loaded: LoadedConfig,
-    log: Logging,
+    log: LogHandles,
 ) -> anyhow::Result<ExitCode> {
     let LoadedConfig { config, text } = loaded;
     for warning in &config.warnings {

@@ -5,7 +5,7 @@ use crate::{local_models, providers, settings, stores};
 use gateway_config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
 use gateway_core::Routes;
 use gateway_engine::{DirectoryBuilder, EngineResources, ProviderDirectory};
-use gateway_providers::Through;
+use gateway_providers::ContextServiceRoute;
 use gateway_tools::ToolRegistry;
 
 /// Reports everything that cannot be built, and every name that leads nowhere.
@@ -117,7 +117,7 @@ fn check_models(config: &Config, errors: &mut Vec<ConfigError>) {
     check_clients(config, directory.routes(), errors);
 }
 
-fn through(config: &Config, errors: &mut Vec<ConfigError>) -> Option<Through> {
+fn through(config: &Config, errors: &mut Vec<ConfigError>) -> Option<ContextServiceRoute> {
     match local_models::context_service(config, None) {
         Ok(service) => local_models::through(config, service.as_ref()),
         Err(why) => {
@@ -128,7 +128,11 @@ fn through(config: &Config, errors: &mut Vec<ConfigError>) -> Option<Through> {
 }
 
 /// Builds each provider alone, to find all that cannot be built.
-fn check_providers(config: &Config, through: Option<&Through>, errors: &mut Vec<ConfigError>) {
+fn check_providers(
+    config: &Config,
+    through: Option<&ContextServiceRoute>,
+    errors: &mut Vec<ConfigError>,
+) {
     for provider in providers::providers(config, through) {
         let key = format!("providers.{}", provider.settings.id);
         let resources = EngineResources::default();

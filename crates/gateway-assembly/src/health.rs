@@ -4,7 +4,7 @@ use crate::shared::SharedResources;
 use async_trait::async_trait;
 use gateway_config::Config;
 use gateway_engine::ProviderDirectory;
-use gateway_http::{Dependency, Finding, Health, Probe, STORE};
+use gateway_http::{CheckResult, Dependency, Health, Probe, STORE};
 use gateway_net::client::HttpClient;
 use gateway_store::HealthMonitor;
 use gateway_telemetry::{breaker_metrics::OpenBreakers, memory::ProcessMemory};
@@ -84,7 +84,7 @@ struct StoreProbe(HealthMonitor);
 
 #[async_trait]
 impl Probe for StoreProbe {
-    async fn look(&self) -> Finding {
+    async fn look(&self) -> CheckResult {
         let health = self.0.health().await;
         let mut details: Map<String, Value> = health
             .details
@@ -94,7 +94,7 @@ impl Probe for StoreProbe {
         details.insert("backend".to_owned(), health.backend.into());
         details.insert("durability".to_owned(), health.durability.as_str().into());
         details.insert("warnings".to_owned(), health.warnings.into());
-        Finding { well: health.reachable, details }
+        CheckResult { well: health.reachable, details }
     }
 }
 
@@ -106,13 +106,13 @@ struct ServiceProbe {
 
 #[async_trait]
 impl Probe for ServiceProbe {
-    async fn look(&self) -> Finding {
+    async fn look(&self) -> CheckResult {
         let answered = self.client.status(&self.address).await;
         let (well, name, value) = match answered {
             Ok(status) => (status == 200, "http_status", json!(status)),
             Err(error) => (false, "error", json!(error.code())),
         };
-        Finding { well, details: Map::from_iter([(name.to_owned(), value)]) }
+        CheckResult { well, details: Map::from_iter([(name.to_owned(), value)]) }
     }
 }
 
@@ -125,7 +125,7 @@ struct ProvidersProbe {
 
 #[async_trait]
 impl Probe for ProvidersProbe {
-    async fn look(&self) -> Finding {
+    async fn look(&self) -> CheckResult {
         let open = self.breakers.to_json();
         let paused = |name: &String| {
             let begin = format!("{name}/");
@@ -136,6 +136,6 @@ impl Probe for ProvidersProbe {
             (name.clone(), state.into())
         });
         let details: Map<String, Value> = states.collect();
-        Finding { well: details.values().any(|state| state == "ready"), details }
+        CheckResult { well: details.values().any(|state| state == "ready"), details }
     }
 }

@@ -5,7 +5,7 @@ use anyhow::anyhow;
 use gateway_config::{Config, ServiceUrl};
 use gateway_core::ContextService;
 use gateway_engine::ContextWindows;
-use gateway_providers::Through;
+use gateway_providers::ContextServiceRoute;
 use gateway_tools::{ClientSettings, ContextManagementClient, ServiceClient};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time;
@@ -38,9 +38,9 @@ pub(crate) fn context_service(
 pub(crate) fn through(
     config: &Config,
     service: Option<&Arc<dyn ContextService>>,
-) -> Option<Through> {
+) -> Option<ContextServiceRoute> {
     let base_url = config.cms.address()?.as_str().to_owned();
-    Some(Through { base_url, service: Arc::clone(service?) })
+    Some(ContextServiceRoute { base_url, service: Arc::clone(service?) })
 }
 
 /// Returns the context windows of local models, none of which is known yet.

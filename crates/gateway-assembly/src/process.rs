@@ -1,7 +1,7 @@
 //! The handles that the process gives to the gateway. Nothing in this crate claims anything global: a
 //! log, a metrics recorder or a tracer is the host's.
 
-use gateway_telemetry::{metrics::RenderMetrics, otel::Tracing};
+use gateway_telemetry::{metrics::RenderMetrics, otel::OtelPipeline};
 use std::{fmt, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ pub struct ProcessHandles {
     /// The renderer of the metrics, if the process installed a recorder.
     pub metrics: Option<RenderMetrics>,
     /// The tracer, if tracing is on.
-    pub tracing: Option<Arc<Tracing>>,
+    pub tracing: Option<Arc<OtelPipeline>>,
     /// The stages of the shutdown.
     pub shutdown: ShutdownStages,
 }

@@ -12,8 +12,8 @@ use gateway_engine::{
     ResilienceSettings,
 };
 use gateway_providers::{
-    ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, Descriptor, Fake, GEMINI_COMPATIBLE,
-    OPENAI_COMPATIBLE, Settings, Through,
+    ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, ContextServiceRoute, Descriptor, Fake,
+    GEMINI_COMPATIBLE, OPENAI_COMPATIBLE, Settings,
 };
 use gateway_resilience::{DeadlineLimits, FallbackCondition, RetryPolicy, breaker};
 use std::{collections::HashMap, sync::Arc};
@@ -27,7 +27,7 @@ use std::{collections::HashMap, sync::Arc};
 pub(crate) fn directory(
     config: &Config,
     resources: EngineResources,
-    through: Option<&Through>,
+    through: Option<&ContextServiceRoute>,
     previous: Option<PreviousGeneration<'_>>,
 ) -> anyhow::Result<ProviderDirectory> {
     let mut builder = single_models(config, resources, through)?
@@ -47,7 +47,7 @@ pub(crate) fn directory(
 pub(crate) fn single_models<'a>(
     config: &Config,
     resources: EngineResources,
-    through: Option<&Through>,
+    through: Option<&ContextServiceRoute>,
 ) -> anyhow::Result<DirectoryBuilder<'a>> {
     let mut builder =
         DirectoryBuilder::new(resilience(config), resources).connections(connections(config));
@@ -131,7 +131,10 @@ pub(crate) fn resources(config: &Config, shared: &SharedResources) -> EngineReso
 }
 
 /// Returns the settings of every provider that is known by name or configured.
-pub(crate) fn providers(config: &Config, through: Option<&Through>) -> Vec<ProviderSettings> {
+pub(crate) fn providers(
+    config: &Config,
+    through: Option<&ContextServiceRoute>,
+) -> Vec<ProviderSettings> {
     let usual = ProviderEntry::default();
     let provider = |id: &str, configured: &ProviderEntry, descriptor: &'static Descriptor| {
         let settings = settings(id, configured, descriptor);

@@ -4,7 +4,7 @@
 use crate::{previous::PreviousGeneration, shared::SharedResources};
 use gateway_config::Config;
 use gateway_console::LiveFeed;
-use gateway_sessions::{Idempotency, Keeper, Responses, Rules, Sessions};
+use gateway_sessions::{Idempotency, Responses, Rules, SessionManager, Sessions};
 use std::sync::Arc;
 
 /// The number of responses that are generated in the background at one time.
@@ -36,7 +36,7 @@ pub(crate) fn sessions(
     config: &Config,
     shared: &SharedResources,
     previous: Option<PreviousGeneration<'_>>,
-) -> Keeper {
+) -> SessionManager {
     let (it, limits) = (&config.sessions, gateway_store::StoreLimits::default());
     let rules = Rules {
         ttl: it.ttl,
@@ -49,7 +49,7 @@ pub(crate) fn sessions(
     let sessions = Sessions::new(Arc::clone(&shared.stores.sessions), rules);
     match previous {
         Some(previous) => previous.app.engine.sessions.with(sessions),
-        None => Keeper::new(sessions),
+        None => SessionManager::new(sessions),
     }
 }
 

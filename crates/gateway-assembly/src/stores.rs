@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use gateway_config::{Config, StoreBackend, StoreDurability, StoreSection};
 use gateway_engine::RequestMetrics;
 use gateway_store::{Durability, EmbeddedSettings, RedisSettings, StoreSettings, Stores};
-use gateway_telemetry::{instrumented_store::StoreInstrumentation, otel::Tracing};
+use gateway_telemetry::{instrumented_store::StoreInstrumentation, otel::OtelPipeline};
 use std::sync::Arc;
 
 /// Opens the store.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(crate) async fn open(
     config: &Config,
     meters: &Arc<RequestMetrics>,
-    tracing: Option<&Arc<Tracing>>,
+    tracing: Option<&Arc<OtelPipeline>>,
 ) -> anyhow::Result<Stores> {
     let backend = match config.store.backend() {
         StoreBackend::Memory => gateway_store::StoreBackend::Memory,
@@ -59,7 +59,7 @@ fn instrument(
     stores: &mut Stores,
     backend: StoreBackend,
     meters: &Arc<RequestMetrics>,
-    tracing: Option<&Arc<Tracing>>,
+    tracing: Option<&Arc<OtelPipeline>>,
 ) {
     let meters = Arc::clone(meters);
     let instrumentation = StoreInstrumentation {

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn position_counts_lines_and_characters_from_one() {
+    fn first_position_is_line_1_column_1() {
         let text = "a = 1\nüb = 2\n";
         for (offset, line, column) in [(0, 1, 1), (4, 1, 5), (6, 2, 1), (8, 2, 2), (999, 3, 1)] {
             assert_eq!(Position::at(text, offset), Position { line, column }, "{offset}");

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_must_serve_it() {
+    fn model_without_provider_has_no_card() {
         assert_eq!(
             ModelEntry { id: Some("m".to_owned()), ..ModelEntry::default() }.card(None),
             None

@@ -211,7 +211,7 @@ fn public_address_needs_keys_or_auth_off() {
 }
 
 #[test]
-fn client_entry_has_exactly_one_key() {
+fn client_entry_without_single_key_is_refused() {
     let file = "[[clients]]\nname = \"a\"\nkey = \"k1\"\n[[clients]]\nname = \"b\"\ntenant = \"t\"\n\
                 key_env = \"B_KEY\"\nmodels = [\"gpt-*\"]";
     let variables = [("B_KEY", "k2"), ("LLM_GATEWAY_API_KEYS", "a:k3, k4")];
