@@ -1,9 +1,8 @@
-//! What the gateway costs, next to a proxy that does nothing else than pass bytes on.
+//! The cost of the gateway, compared with a proxy that only forwards bytes.
 //!
-//! Every round measures every scenario directly, through the bare proxy and through the gateway,
-//! so that what else the machine does meanwhile falls on all three. The figure to trust is the
-//! median of the processor time per request, or per chunk of a stream, and its ratio to that of
-//! the bare proxy.
+//! Every round measures every scenario directly, through the bare proxy and through the gateway, so
+//! that other load of the machine affects all three. The figure to trust is the median of the
+//! processor time per request, or per chunk of a stream, and its ratio to the bare proxy.
 
 mod instructions;
 mod load;
@@ -23,19 +22,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What `bench` is to do.
+/// The arguments of `bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The folder of the measuring programs' sources [default: ../shared/bench]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// How often everything is measured
+    /// Number of rounds
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
-    /// One round of one second: whether it works, not how quick it is
+    /// One round of one second: a functional check, not a measurement
     #[arg(long)]
     quick: bool,
     /// Scenarios whose names contain this

@@ -15,7 +15,7 @@ use crate::{
 
 const EMBEDDING_MODEL: &str = "scripted-embedding";
 
-/// What `clients` is to do.
+/// The arguments of `clients`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -10,7 +10,7 @@ pub(crate) struct Stopwatch(Instant);
 type Instant = std::time::Instant;
 
 impl Stopwatch {
-    /// Starts to measure.
+    /// Starts a stopwatch.
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
@@ -21,7 +21,7 @@ impl Stopwatch {
     }
 }
 
-/// Waits.
+/// Sleeps for `duration`.
 #[expect(clippy::disallowed_methods, reason = "a task has nothing else to do meanwhile")]
 pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);

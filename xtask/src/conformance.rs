@@ -24,10 +24,10 @@ use std::{
 };
 use xshell::cmd;
 
-/// How long the replay server may take to read the recordings.
+/// The timeout for the replay server to read the recordings.
 const LOADING: Duration = Duration::from_mins(1);
 
-/// What `conformance` is to do.
+/// The arguments of `conformance`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The recordings: a folder, or one packed as .tar.zst
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// The dialects in which to ask, a run each: chat, responses, responses-x, messages-x
     #[arg(long, value_delimiter = ',', default_value = "chat")]
     ingress: Vec<String>,
-    /// How the replayed bytes are cut, a run each: event, byte, random, whole
+    /// Fragmentation of the replayed bytes, one run each: event, byte, random, whole
     #[arg(long, value_delimiter = ',', default_value = "event")]
     frag: Vec<String>,
     /// Replay these providers' recordings only
@@ -64,7 +64,7 @@ pub(crate) struct Arguments {
     binary: Binary,
 }
 
-/// One of the runs.
+/// One run of the replay.
 struct Run<'a> {
     ingress: &'a str,
     frag: &'a str,

@@ -21,7 +21,7 @@ use std::{
 };
 use xshell::cmd;
 
-/// What `deploy-check` is to do.
+/// The arguments of `deploy-check`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -37,7 +37,7 @@ const SECRET: (&str, &str) = ("LLM_GATEWAY_API_KEYS", "app:sk-0123456789abcdef")
 const TO_JSON: &str =
     "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
 
-/// Tries everything.
+/// Runs every check.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     let check = Check {
         workspace,
@@ -90,7 +90,7 @@ impl Check<'_> {
         results
     }
 
-    /// What is sent to build the image holds every member of the workspace.
+    /// Checks that the build context of the image has every member of the workspace.
     fn context(&self) -> anyhow::Result<()> {
         let (shell, root) = (&self.workspace.shell, &self.workspace.root);
         let ignored = fs::read_to_string(root.join("deploy/docker/Dockerfile.dockerignore"))?;
@@ -204,7 +204,7 @@ fn installed(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// What the image says by itself.
+/// Returns the variables that the image sets.
 fn image_variables() -> BTreeMap<String, String> {
     let of_image = [
         ("LLM_GATEWAY_HOST", "0.0.0.0"),
@@ -226,7 +226,7 @@ fn filled(name: &str, value: &str) -> String {
     }
 }
 
-/// What the gateway's container is told, by itself and by its configuration, its secret included.
+/// Returns the variables of the gateway's container, from its configuration and secret too.
 fn pod_variables(documents: &Value) -> anyhow::Result<BTreeMap<String, String>> {
     let mut variables = image_variables();
     variables.insert(SECRET.0.to_owned(), SECRET.1.to_owned());

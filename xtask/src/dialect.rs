@@ -3,7 +3,7 @@
 use crate::gateway::Provider;
 use clap::ValueEnum;
 
-/// What a gateway shows the scripted provider.
+/// The API key that a gateway sends to the scripted provider.
 pub(crate) const UPSTREAM_KEY: &str = "sk-upstream";
 
 /// The dialect of a provider.
@@ -16,7 +16,7 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// Every one.
+    /// All dialects of providers.
     pub(crate) const ALL: [Self; 4] = [Self::Openai, Self::Anthropic, Self::Gemini, Self::Ollama];
 
     /// The name of the provider that speaks it.
@@ -35,7 +35,7 @@ impl Dialect {
         Provider { name: self.name(), base_url, api_key: UPSTREAM_KEY }
     }
 
-    /// What providers of this dialect have in their base address after the host.
+    /// Returns the path of base URLs of this dialect.
     fn path(self) -> &'static str {
         match self {
             Self::Openai => "/v1",

@@ -11,25 +11,25 @@ use std::{
     process::Command,
 };
 
-/// What `fuzz` is to do.
+/// The arguments of `fuzz`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// These targets only; all by default
     #[arg(long, value_delimiter = ',')]
     targets: Vec<String>,
-    /// How long each is given
+    /// Time per target
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// The largest input
+    /// Maximum input size
     #[arg(long, default_value_t = 4096)]
     max_len: u32,
 }
 
-/// Where the inputs are kept.
+/// The directory of the corpus.
 const CORPUS: &str = "fuzz/corpus";
 /// The package that is built for it.
 const MANIFEST: &str = "fuzz/libfuzzer/Cargo.toml";
-/// What makes the compiler count edges and tell comparisons.
+/// The compiler flags for coverage and comparison tracing.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
                      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
                      -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -101,7 +101,7 @@ fn flags(arguments: &Arguments, scratch: &Path, target: &str) -> Vec<String> {
     ]
 }
 
-/// Reads `stat::number_of_executed_units: 1234`.
+/// Parses `stat::number_of_executed_units: 1234`.
 fn executions(output: &str) -> Option<u64> {
     let told = output.lines().find_map(|it| it.strip_prefix("stat::number_of_executed_units:"))?;
     told.trim().parse().ok()

@@ -15,13 +15,13 @@ use std::{
     time::Duration,
 };
 
-/// How long a start may take.
+/// The start timeout of the gateway.
 const START: Duration = Duration::from_secs(20);
 
 /// The key that callers show, where the gateway asks for one.
 pub(crate) const CLIENT_KEY: &str = "sk-gateway";
 
-/// Which program to run.
+/// The build of the program to run.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Binary {
     /// The gateway to run, instead of the one built from here
@@ -29,16 +29,16 @@ pub(crate) struct Binary {
     binary: Option<PathBuf>,
 }
 
-/// What the gateway is told in its file.
+/// The configuration of a gateway.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// Where providers are.
+    /// The configured providers.
     pub providers: Vec<Provider>,
-    /// The keys of callers; without any, nobody is asked for one.
+    /// The API keys of callers; without any, authentication is off.
     pub keys: Vec<&'static str>,
     /// Other names of models, and what they stand for.
     pub aliases: Vec<(&'static str, String)>,
-    /// How often a model may go back to tools, if not as often as usual.
+    /// The maximum number of tool rounds; the default if absent.
     pub tool_rounds: Option<u32>,
 }
 
@@ -47,20 +47,20 @@ pub(crate) struct Settings {
 pub(crate) struct Provider {
     /// Its name, by which models are prefixed, too.
     pub name: &'static str,
-    /// Where it is.
+    /// The base URL of the provider.
     pub base_url: String,
-    /// What to show it.
+    /// The API key for the provider.
     pub api_key: &'static str,
 }
 
 /// A gateway that runs; dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    /// The program.
+    /// The running program.
     pub process: Background,
-    /// Where it listens, on the loopback address.
+    /// The port on the loopback address.
     pub port: u16,
-    /// How long it took from the start to the first answer.
+    /// The time from the start to the first response.
     pub started_in: Duration,
 }
 
@@ -70,12 +70,12 @@ impl Binary {
         Self { binary: Some(path) }
     }
 
-    /// Where the program is, after it was built if need be.
+    /// Returns the path of the program, after building it if needed.
     pub(crate) fn path(&self, workspace: &Workspace) -> anyhow::Result<PathBuf> {
         self.built(workspace, "release", &[])
     }
 
-    /// Where the program is, after it was built by this profile with these features if need be.
+    /// Returns the path of the program, built with this profile and these features if needed.
     pub(crate) fn built(
         &self,
         workspace: &Workspace,
@@ -93,7 +93,7 @@ impl Binary {
 }
 
 impl Settings {
-    /// The configuration file.
+    /// Renders the configuration file.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for Provider { name, base_url, api_key } in &self.providers {
@@ -177,8 +177,8 @@ impl Gateway {
     }
 }
 
-/// What keeps the gateway from protecting a provider that fails on purpose, or itself from the
-/// only caller it has. Names that it does not know do no harm.
+/// The settings that disable protections: a provider may fail on purpose, and there is one caller.
+/// Unknown names do no harm.
 const UNHINDERED: &[(&str, &str)] = &[
     ("LLM_GATEWAY_CACHE_ENABLED", "false"),
     ("LLM_GATEWAY_CIRCUIT_BREAKER_ENABLED", "false"),

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// How long a server may be silent.
+/// The read timeout of a server.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// A request. A connection carries one.
@@ -25,7 +25,7 @@ pub(crate) struct Request<'a> {
 /// A reply, read to its end.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Reply {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,

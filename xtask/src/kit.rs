@@ -1,4 +1,4 @@
-//! What real clients need around them: where they are, and who stands behind the gateway.
+//! The setup for real clients: their paths, and the providers behind the gateway.
 
 use crate::{
     dialect::UPSTREAM_KEY,
@@ -17,16 +17,16 @@ use std::{
     time::Duration,
 };
 
-/// How long a provider may take to start: a real model has to be put together and loaded.
+/// The start timeout of a provider: a real model has to be built and loaded.
 const LOADING: Duration = Duration::from_mins(2);
 
-/// What the scripted provider and the real one call their model.
+/// The model name of the scripted and the real provider.
 pub(crate) const MODEL: &str = "scripted";
 
-/// Where to find everything.
+/// The directories of clients, tools and logs.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Places {
-    /// Where setup.sh has installed the clients
+    /// Directory in which setup.sh has installed the clients
     #[arg(long)]
     dir: PathBuf,
     /// The folder of `run_clients.py` and `scripted_upstream.py` [default: ../shared/clients]
@@ -38,12 +38,12 @@ pub(crate) struct Places {
 
 /// Everything that was found.
 pub(crate) struct Kit {
-    /// Where the clients are.
+    /// The directory of the clients.
     pub(crate) dir: PathBuf,
-    /// Where the tools are.
+    /// The directory of the tools.
     pub(crate) tools: PathBuf,
     program: PathBuf,
-    /// Where logs are written.
+    /// The directory of the logs.
     folder: PathBuf,
 }
 
@@ -63,15 +63,15 @@ impl Kit {
         python(&self.dir.join("env/py/bin/python"), script)
     }
 
-    /// Starts a provider that says what its script says, and tells its port.
+    /// Starts the scripted provider and returns its port.
     pub(crate) fn scripted(&self) -> anyhow::Result<(Background, u16)> {
         let mut command = self.python(&self.tools.join("scripted_upstream.py"));
         command.args(["--key", UPSTREAM_KEY]);
         self.start(command)
     }
 
-    /// Starts a real model, and tells its port. It is put together beside the clients, not beside
-    /// the tools.
+    /// Starts a real model and returns its port. It is built in the directory of the clients, not
+    /// of the tools.
     pub(crate) fn real(&self) -> anyhow::Result<(Background, u16)> {
         let llama = self.dir.join("llama");
         let script = self.tools.join("llama/llama_serve.py");
@@ -89,7 +89,7 @@ impl Kit {
         Ok((upstream, port))
     }
 
-    /// Starts the gateway.
+    /// Starts the gateway with `settings`.
     pub(crate) fn gateway(&self, settings: &Settings) -> anyhow::Result<Gateway> {
         Gateway::start(&self.program, Some(settings), &self.folder)
     }

@@ -14,14 +14,14 @@ pub(crate) fn redis_server(shell: &Shell) -> anyhow::Result<()> {
     debian(shell, "redis-server", "redis-server", "the tests of the Redis store")
 }
 
-/// What makes disks fail. Tests that cannot have it say that they show nothing.
+/// Installs the tool that makes disks fail. Tests without it report that they were skipped.
 pub(crate) fn strace(shell: &Shell) {
     if let Err(error) = debian(shell, "strace", "strace", "the tests of failing disks") {
         say(format!("{error:#}; they will be skipped"));
     }
 }
 
-/// What unpacks recordings.
+/// Installs the tool that decompresses recordings.
 pub(crate) fn zstd(shell: &Shell) -> anyhow::Result<()> {
     debian(shell, "zstd", "zstd", "packed recordings")
 }

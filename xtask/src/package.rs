@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::ensure;
 
-/// What `package` is to do.
+/// The arguments of `package`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Arguments {
     /// Build each package from what was packed, too; it takes as long as a first build

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// How long a program may take to leave after it was asked to.
+/// The time between a termination signal and a kill.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A program in the background. Dropping it ends it: it is asked first, then killed.
@@ -40,7 +40,7 @@ impl Background {
         Ok(Self { name: name.to_owned(), child, log })
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -95,7 +95,7 @@ impl Drop for Background {
     }
 }
 
-/// A port on which nobody listens.
+/// Returns an unused port.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

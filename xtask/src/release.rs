@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use std::fs;
 use xshell::cmd;
 
-/// What `release` is to do.
+/// The arguments of `release`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only say what is missing and what would be done
@@ -19,8 +19,8 @@ pub(crate) struct Arguments {
 const LOG: &str = "CHANGELOG.md";
 const UNRELEASED: &str = "## [Unreleased]";
 
-/// Checks everything that a release needs; then, unless told otherwise, makes it: the change log
-/// gets its heading, and a tag is set. Nothing is pushed.
+/// Checks the preconditions of a release; without `--dry-run`, makes it: the changelog gets its
+/// heading, and a tag is set. Nothing is pushed.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     let version = version_of(workspace, "gateway-server")?;
     let log = fs::read_to_string(workspace.root.join(LOG))?;
@@ -100,7 +100,7 @@ fn version_in(manifest: &str) -> Option<&str> {
     line.map(|version| version.trim_matches('"'))
 }
 
-/// What changed since the last release.
+/// Returns the changes since the last release.
 fn changes(log: &str) -> impl Iterator<Item = &str> {
     let section = log.lines().skip_while(|line| *line != UNRELEASED).skip(1);
     section.take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("- "))

@@ -11,14 +11,14 @@ use crate::{
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-/// What `smoke` is to do.
+/// The arguments of `smoke`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     binary: Binary,
 }
 
-/// What is asked, and what must be true of the reply.
+/// A request, and the check of its response.
 struct Check {
     request: Request<'static>,
     holds: fn(&Reply) -> anyhow::Result<()>,

@@ -1,13 +1,13 @@
-//! How many tests passed and failed, read from what test runners print.
+//! The numbers of passed and failed tests, parsed from the output of test runners.
 
 use std::{fmt, iter::Sum, ops::Add};
 
 /// Passed and failed tests. Shown as the line by which a reader of a log sees that tests ran.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Tally {
-    /// Those that passed.
+    /// The number of passed tests.
     pub passed: u64,
-    /// Those that did not.
+    /// The number of failed tests.
     pub failed: u64,
 }
 
@@ -18,7 +18,7 @@ impl Tally {
         output.lines().filter_map(summary).sum()
     }
 
-    /// One test that passed, or one that did not.
+    /// Returns the tally of one test.
     pub(crate) fn one(passed: bool) -> Self {
         Self { passed: passed.into(), failed: (!passed).into() }
     }
@@ -30,8 +30,8 @@ impl Tally {
         Some(Self { passed: passed.parse().ok()?, failed: failed.parse().ok()? })
     }
 
-    /// As it is, if the run that it was read from ended well. If not, something failed, though it
-    /// may not have come as far as to be counted.
+    /// Returns the tally, with at least one failure if the run did not end well: the failed test
+    /// may not have been counted.
     pub(crate) fn ended(self, well: bool) -> Self {
         if well { self } else { Self { failed: self.failed.max(1), ..self } }
     }
@@ -49,7 +49,7 @@ fn summary(line: &str) -> Option<Tally> {
     Some(counts.split([',', ';']).filter_map(count).sum())
 }
 
-/// One of `2 passed (1 slow)`, `1 failed`, `1 timed out`, `3 skipped`.
+/// Parses one of `2 passed (1 slow)`, `1 failed`, `1 timed out`, `3 skipped`.
 fn count(counted: &str) -> Option<Tally> {
     let (number, what) = counted.trim().split_once(' ')?;
     let number = number.parse().ok()?;

@@ -1,4 +1,4 @@
-//! What a task prints. The one place that writes to standard output and error.
+//! The output of tasks: the only module that writes to standard output and error.
 
 use std::io::{self, Write as _};
 
@@ -10,7 +10,7 @@ pub(crate) fn say(line: impl AsRef<str>) {
     let _gone = writeln!(out, "{}", line.as_ref()).and_then(|()| out.flush());
 }
 
-/// Prints a line for whoever looks for errors.
+/// Prints a line to standard error.
 pub(crate) fn complain(line: impl AsRef<str>) {
     let _gone = writeln!(io::stderr().lock(), "{}", line.as_ref());
 }

@@ -39,7 +39,7 @@ pub(crate) fn judge(tally: Tally) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What to ask of cargo. Nextest is quicker and isolates tests, but cannot run documentation.
+/// Returns the test commands. Nextest is faster and isolates tests, but cannot run doc tests.
 fn runs(nextest: bool) -> Vec<&'static [&'static str]> {
     if nextest {
         vec![

@@ -21,7 +21,7 @@ mod words;
 use crate::{terminal::say, workspace::Workspace};
 use anyhow::ensure;
 
-/// What `tidy` is to do.
+/// The arguments of `tidy`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Arguments {
     /// Write the generated pages and lower the counts instead of complaining of them

@@ -17,7 +17,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// What `tool-loops` is to do.
+/// The arguments of `tool-loops`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

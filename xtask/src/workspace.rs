@@ -1,4 +1,4 @@
-//! Where things are, and which programs are at hand.
+//! The workspace: its paths, packages and available programs.
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
@@ -15,9 +15,9 @@ use xshell::{Cmd, Shell, cmd};
 pub(crate) struct Workspace {
     /// The folder of the workspace's manifest.
     pub root: PathBuf,
-    /// Where cargo builds.
+    /// The build directory of cargo.
     pub target: PathBuf,
-    /// The members.
+    /// The packages of the workspace.
     pub packages: Vec<Package>,
     /// A shell that stands in the root.
     pub shell: Shell,
@@ -26,27 +26,27 @@ pub(crate) struct Workspace {
 /// A member of the workspace.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Package {
-    /// Its name.
+    /// The package's name.
     pub name: String,
-    /// What it is for, in a line.
+    /// A one-line description.
     pub description: Option<String>,
-    /// Its version.
+    /// The package's version.
     pub version: String,
     /// The page that introduces it, from its folder.
     pub readme: Option<PathBuf>,
-    /// Where its sources are.
+    /// The URL of the repository.
     pub repository: Option<String>,
-    /// Its licence.
+    /// The licence expression.
     pub license: Option<String>,
-    /// Search terms.
+    /// The keywords for search.
     pub keywords: Vec<String>,
     /// Categories of the registry.
     pub categories: Vec<String>,
     /// The registries that it may be published to; all of them without a list.
     pub publish: Option<Vec<String>>,
-    /// Its manifest.
+    /// The path of the manifest.
     pub manifest_path: PathBuf,
-    /// What it depends on directly.
+    /// The direct dependencies.
     pub dependencies: Vec<Dependency>,
 }
 
@@ -79,7 +79,7 @@ struct Metadata {
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Reads the workspace from `cargo metadata`.
     pub(crate) fn find() -> anyhow::Result<Self> {
         let shell = Shell::new()?;
         shell.change_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
@@ -94,8 +94,8 @@ impl Workspace {
         })
     }
 
-    /// Cargo, as if it were called from a terminal. What it has told this program of its package
-    /// would have build scripts that look at it, and all that depends on them, built anew.
+    /// Returns a cargo command without the package variables of this process: with them, build
+    /// scripts that read them, and everything that depends on those, would be rebuilt.
     pub(crate) fn cargo(&self, arguments: &str) -> Cmd<'_> {
         let cargo = cmd!(self.shell, "cargo").args(arguments.split_whitespace());
         env::vars_os()

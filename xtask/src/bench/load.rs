@@ -1,4 +1,4 @@
-//! One measurement: the load generator's flags, and what it reports.
+//! One measurement: the flags of the load generator, and its report.
 
 use super::{
     programs::{Programs, Running, Target},
@@ -9,20 +9,20 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// What to send.
+/// The settings of the load generator.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Load {
     pub(super) concurrency: u32,
     pub(super) stream: bool,
     /// The body's file; a short chat without.
     pub(super) body: Option<PathBuf>,
-    /// How long to measure.
+    /// The duration of the measurement, in seconds.
     pub(super) seconds: f64,
     /// Requests after which to stop.
     pub(super) requests: Option<u32>,
 }
 
-/// What came of it.
+/// The result of one measurement.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Sample {
     /// Requests answered a second.
@@ -31,7 +31,7 @@ pub(super) struct Sample {
     errors: u64,
     error_kinds: BTreeMap<String, u64>,
     unfinished: u64,
-    /// How long answers took, in microseconds.
+    /// The response times, in microseconds.
     pub(super) latency_us: Quantiles,
     /// The process that was measured.
     pub(super) watched: Watched,
@@ -42,7 +42,7 @@ pub(super) struct Quantiles {
     pub(super) p50: f64,
 }
 
-/// What a process used.
+/// The resources that a process used.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Watched {
     pub(super) cpu_us_per_request: f64,

@@ -16,17 +16,17 @@ use std::{
 };
 use xshell::cmd;
 
-/// How long a program may take to start.
+/// The start timeout of a program.
 const START: Duration = Duration::from_secs(10);
 
-/// What a load is sent to.
+/// The target of a load.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Target {
     /// The mock upstream itself.
     Direct,
     /// A proxy that passes bytes on.
     Bare,
-    /// The gateway.
+    /// The gateway under test.
     Gateway,
 }
 
@@ -34,7 +34,7 @@ impl Target {
     pub(super) const ALL: [Self; 3] = [Self::Direct, Self::Bare, Self::Gateway];
 }
 
-/// Where the programs are.
+/// The paths of the measured programs.
 #[derive(Clone, Debug)]
 pub(super) struct Programs {
     folder: PathBuf,
@@ -45,7 +45,7 @@ pub(super) struct Programs {
 pub(super) struct Running {
     mock: (Background, u16),
     bare: (Background, u16),
-    /// The gateway.
+    /// The gateway under test.
     pub(super) gateway: Gateway,
 }
 
@@ -66,7 +66,7 @@ impl Programs {
         Ok(Self { folder: target.join("release") })
     }
 
-    /// One of them.
+    /// Returns the path of the program `name`.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -114,7 +114,7 @@ impl Running {
     }
 }
 
-/// What a deployment has on: a key to check, a route to find, tokens to count.
+/// Returns the settings of a typical deployment: API keys, a route, token counting.
 fn settings(mock: u16) -> Settings {
     let base_url = format!("http://127.0.0.1:{mock}/v1");
     Settings {

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measured scenarios.
 
 use super::load::Load;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 /// A load, and what it shows.
 #[derive(Clone, Debug)]
 pub(super) struct Scenario {
-    /// What it is called in tables.
+    /// The name in tables.
     pub(super) name: &'static str,
     concurrency: u32,
     body: Body,
@@ -70,7 +70,7 @@ impl Scenario {
         self.answer != Answer::Whole
     }
 
-    /// How the mock upstream has to answer.
+    /// Returns the mode of the mock upstream.
     pub(super) fn mock(&self) -> &'static str {
         match self.answer {
             Answer::Whole | Answer::Streamed => "chunks=100&delay_ms=0&latency_ms=0&flush=each",

@@ -11,9 +11,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command, time::Duration};
 
-/// How long the driver may take to start.
+/// The start timeout of the driver.
 const START: Duration = Duration::from_secs(30);
-/// How long something on a page may take to come.
+/// The timeout for an element to appear on a page.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Without a window, without a sandbox (which root has not), and without anything that would call
@@ -111,7 +111,7 @@ impl Browser {
         self.ask("POST", "/window/rect", &json!({ "width": 1440, "height": 1000 })).map(drop)
     }
 
-    /// What the page complained of since it was asked last.
+    /// Returns the errors of the page since the last call.
     pub(super) fn complaints(&self) -> anyhow::Result<Vec<String>> {
         let log = self.ask("POST", "/se/log", &json!({ "type": "browser" }))?;
         let severe = log.as_array().into_iter().flatten().filter(|it| it["level"] == "SEVERE");

@@ -1,4 +1,4 @@
-//! What must be true of the console in a browser.
+//! The browser checks of the console.
 
 use super::{browser::Browser, data, traffic};
 use anyhow::ensure;

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure};
 use serde_json::Value;
 use std::time::Duration;
 
-/// What `GET path` says.
+/// Returns the JSON of `GET path`.
 fn told(page: &Page<'_>, path: &str) -> anyhow::Result<Value> {
     let reply = Request::get(path).send(page.port)?;
     ensure!(reply.status == 200, "{path}: {} {}", reply.status, reply.body);

@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What `console` is to do.
+/// The arguments of `console`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     pictures: Option<PathBuf>,
 }
 
-/// Installs a browser if there is none, and uses the console with it.
+/// Installs a browser if there is none, and tests the console with it.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     needs::chromium(&workspace.shell)?;
     let program = arguments.binary.path(workspace)?;

@@ -1,6 +1,6 @@
-//! A release as others get it: the program, what belongs to it, what is in it, and checksums.
+//! A release archive: the binary, its documentation, an SBOM and checksums.
 //!
-//! The same commit gives the same archive: names are sorted, times and owners are told.
+//! The same commit gives the same archive: names are sorted, times and owners are fixed.
 
 mod licences;
 mod parts;
@@ -15,18 +15,18 @@ use std::{
 };
 use xshell::cmd;
 
-/// What `dist` is to do.
+/// The arguments of `dist`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     binary: Binary,
 }
 
-/// How the program is built, as in the image.
+/// The build profile, as in the image.
 const PROFILE: &str = "release-lto";
 const FEATURES: &[&str] = &["jemalloc"];
 
-/// What goes into an archive beside the program.
+/// The files of the archive other than the binary.
 const INCLUDED: &[&str] =
     &["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "docs", "deploy"];
 

@@ -1,5 +1,5 @@
-//! What a program is built from: every package that ends up in it, and none that only builds or
-//! tests it.
+//! The packages of a program: everything that is linked into it, without build and test
+//! dependencies.
 
 use crate::workspace::Workspace;
 use anyhow::Context as _;
@@ -13,17 +13,17 @@ use xshell::cmd;
 /// The packages of one program, for the machine that builds it.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
-    /// The program's package.
+    /// The id of the program's package.
     pub root: String,
     /// Every package, the program's own included, by its id.
     pub packages: BTreeMap<String, Package>,
-    /// What each depends on, by id.
+    /// The dependencies of each package, by id.
     pub needs: BTreeMap<String, Vec<String>>,
     /// The machine that it is for.
     pub target: String,
 }
 
-/// A package.
+/// A linked package.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Package {
     pub id: String,
@@ -98,7 +98,7 @@ impl Parts {
         })
     }
 
-    /// The program's version.
+    /// Returns the version of the program.
     pub(super) fn version(&self) -> anyhow::Result<&str> {
         let program = self.packages.get(&self.root).context("a program is one of its parts")?;
         Ok(&program.version)

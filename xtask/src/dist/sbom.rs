@@ -5,7 +5,7 @@ use super::parts::{Package, Parts};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-/// Writes the list.
+/// Renders the SBOM as JSON.
 pub(super) fn write(parts: &Parts) -> anyhow::Result<String> {
     let program = parts.packages.get(&parts.root).context("a program is one of its parts")?;
     let components: Vec<Value> =

@@ -24,7 +24,7 @@ pub(super) struct RustFile<'a> {
     pub(super) within: &'a str,
     /// The text without the module of unit tests at its end.
     pub(super) code: &'a str,
-    /// The whole file.
+    /// The parsed file.
     pub(super) syntax: syn::File,
 }
 

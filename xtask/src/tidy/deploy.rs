@@ -1,5 +1,5 @@
-//! What is deployed is what was built: manifests, rules and dashboards name only variables, paths
-//! and metrics that the program has, and every alert is explained.
+//! Deployment files match the code: manifests, rules and dashboards use only existing variables,
+//! paths and metrics, and every alert has a runbook section.
 
 use super::Source;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ const ENDPOINTS: &str = "crates/gateway-http/src/endpoint.rs";
 const ALERTS: &str = "deploy/monitoring/alerts.yaml";
 const WRAPPED: &str = "deploy/kubernetes/monitoring/prometheusrule.yaml";
 const SERVER: &str = "bins/gateway-server/Cargo.toml";
-/// Where versions of the program are named.
+/// The files that contain the version of the program.
 const VERSIONED: &[(&str, &str)] = &[
     ("deploy/helm/llm-gateway/Chart.yaml", "appVersion: "),
     ("deploy/kubernetes/base/deployment.yaml", "image: llm-gateway:"),

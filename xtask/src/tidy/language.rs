@@ -7,7 +7,7 @@ mod types;
 
 use super::{Source, code::RustFile, ratchet::Measurement};
 
-/// Counts every rule.
+/// Measures every language rule.
 pub(super) fn measure(code: &[RustFile<'_>], files: &[Source]) -> Vec<Measurement> {
     let mut measurements = documentation::measure(code);
     measurements.extend(types::measure(code));

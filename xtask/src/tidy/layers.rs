@@ -1,4 +1,4 @@
-//! Dependencies point inward.
+//! Dependencies between crates point inward.
 
 use super::Source;
 use crate::workspace::{Package, Workspace};
@@ -65,7 +65,7 @@ const OWNED: &[(&str, &[&str])] =
 /// Parts of libraries that named crates alone may name in their sources.
 const OWNED_PATHS: &[(&str, &[&str])] = &[(concat!("hyper_util::", "client"), &["gateway-net"])];
 
-/// What a crate must never reach, however indirectly: what waits or connects.
+/// The crates that must not depend, even indirectly, on runtimes and network libraries.
 const UNREACHABLE: &[(&str, &[&str])] = &[
     ("gateway-core", &["fred", "hyper", "mio", "reqwest", "tokio"]),
     ("gateway-wire", &["fred", "hyper", "mio", "reqwest", "tokio"]),

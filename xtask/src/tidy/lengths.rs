@@ -1,4 +1,4 @@
-//! One idea per file: above a length, look for the second.
+//! Maximum lengths of files and functions.
 
 use super::Source;
 

@@ -14,7 +14,7 @@ fn broken(page: &Source, files: &[Source]) -> Vec<String> {
     links.map(|link| format!("{}: nothing at `{link}`", page.path)).collect()
 }
 
-/// What stands between `](` and `)`, outside of code.
+/// Returns the link targets, outside of code.
 fn targets(text: &str) -> impl Iterator<Item = &str> {
     let mut in_code = false;
     let prose = text.lines().filter(move |line| {

@@ -43,7 +43,7 @@ fn problems(
     wrong.into_iter().map(|what| format!("{} {what}", package.name)).collect()
 }
 
-/// What a registry, or a reader of its pages, would miss.
+/// Returns the missing metadata of a package.
 fn unpublishable(package: &Package, packages: &[Package]) -> Vec<String> {
     let missing = [
         ("a readme", package.readme.is_none()),

@@ -72,7 +72,7 @@ fn wanted(page: &str) -> impl Iterator<Item = &str> {
     whole(page).into_iter().chain(page.lines().filter_map(name))
 }
 
-/// What the page is, if all of it is generated.
+/// Returns the generator of the page, if all of it is generated.
 fn whole(page: &str) -> Option<&str> {
     page.strip_prefix(WHOLE)?.split('`').next()
 }

@@ -17,27 +17,27 @@ pub(super) struct Finding {
     pub(super) path: String,
     /// The line, from 1.
     pub(super) line: usize,
-    /// What stands there.
+    /// The text of the finding.
     pub(super) what: String,
 }
 
-/// How often the crates break one rule.
+/// The measurement of one rule.
 #[derive(Clone, Debug)]
 pub(super) struct Measurement {
     /// The rule, as it is called in the file.
     pub(super) rule: &'static str,
     /// The percentage of what was looked at that may break it in any crate.
     pub(super) tolerated: usize,
-    /// What was found, by crate.
+    /// The counts by crate.
     pub(super) crates: BTreeMap<String, Count>,
 }
 
-/// What was found in one crate.
+/// The measurement of one crate.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Count {
-    /// How many things were looked at.
+    /// The number of examined items.
     pub(super) examined: usize,
-    /// Those that break the rule, in terms of the rule: lines for a rule about lines.
+    /// The violations, in the unit of the rule: lines for a rule about lines.
     pub(super) found: Vec<Finding>,
 }
 

@@ -40,7 +40,7 @@ impl Table {
     }
 }
 
-/// What stands in the first pair of backquotes of the first cell of each row.
+/// Returns the first backquoted text in the first cell of each row.
 fn first_cells(page: &str, head: &str) -> BTreeSet<String> {
     let begin = format!("| {head} |");
     let lines = page.lines().skip_while(|line| !line.starts_with(&begin)).skip(2);

@@ -1,4 +1,4 @@
-//! What must not be in a file: places that exist on one machine only, and loose ends.
+//! Forbidden text in files: paths of one machine, and unfinished work.
 
 use super::Source;
 

@@ -1,4 +1,4 @@
-//! What the upstream answers: one short chat, whole and in chunks, in two dialects.
+//! The scripted responses of the upstream: one short chat, complete and in chunks, in two dialects.
 
 use serde_json::{Value, json};
 

@@ -14,11 +14,10 @@ use std::{
     time::Duration,
 };
 
-/// How long the gateway may take to start: it runs many times slower than usual.
+/// The start timeout of the gateway, which runs many times slower than usual under callgrind.
 const START: Duration = Duration::from_mins(2);
 
-/// How many processors the gateway may see: its worker threads, and what they cost each other,
-/// depend on it.
+/// The processors of the gateway: its worker threads and their contention depend on the number.
 const PROCESSORS: &str = "0,1";
 
 /// Large copies are counted as loops, not as the one instruction that some processors have.
@@ -29,10 +28,10 @@ const TUNABLES: &str =
 #[derive(Debug)]
 pub(super) struct CountedGateway {
     process: Background,
-    /// Where it listens.
+    /// The port on which the gateway listens.
     pub(super) port: u16,
     folder: PathBuf,
-    /// How many profiles were written.
+    /// The number of profiles written so far.
     profiles: u32,
 }
 

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-/// How long an answer may take: the gateway runs many times slower than usual.
+/// The response timeout: the gateway runs many times slower than usual.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A caller.
+/// A caller that sends one request at a time.
 #[derive(Debug)]
 pub(super) struct SequentialClient {
     reader: BufReader<TcpStream>,

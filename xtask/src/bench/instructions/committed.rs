@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 /// The file, from the workspace's root.
 pub(super) const FILE: &str = "xtask/instructions.txt";
 
-/// How far a count may rise above the committed one, of 1.
+/// The tolerated rise of a count above the committed one, as a fraction.
 const TOLERANCE: f64 = 0.02;
 
-/// How far allocations may rise besides, of 1 allocation: growth of buffers that outlive a
-/// request falls on few of them.
+/// The tolerated rise of allocations, in allocations: the growth of long-lived buffers falls on few
+/// requests.
 const ALLOCATION_SLACK: f64 = 0.25;
 
 const HEAD: &str = "\
@@ -18,7 +18,7 @@ const HEAD: &str = "\
 # `cargo xtask bench --gate` fails if one rises by more than 2 %; `--gate --write` writes them anew.
 ";
 
-/// The committed counts.
+/// The committed counts, by scenario.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CommittedCounts(BTreeMap<String, UnitCounts>);
 

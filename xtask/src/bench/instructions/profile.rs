@@ -1,4 +1,4 @@
-//! What callgrind writes: instructions in all, and how often each function was called.
+//! The output of callgrind: total instructions, and the number of calls of each function.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ const ALLOCATIONS: &[&str] = &["__rust_alloc", "__rust_alloc_zeroed", "__rust_re
 /// The counts of a profile.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct ProfileCounts {
-    /// Instructions.
+    /// The number of instructions.
     pub(super) instructions: u64,
-    /// Allocations and reallocations.
+    /// The number of allocations and reallocations.
     pub(super) allocations: u64,
 }
 

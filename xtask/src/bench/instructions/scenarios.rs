@@ -1,4 +1,4 @@
-//! What is counted: requests with everything on that a deployment has on.
+//! The counted scenarios: requests with all features of a typical deployment on.
 
 use super::answers::CHUNKS;
 use crate::{bench::scenarios::messages, gateway::CLIENT_KEY};
@@ -12,11 +12,11 @@ pub(super) struct CountedScenario {
     model: &'static str,
     messages: fn() -> Value,
     streamed: bool,
-    /// How many requests are counted, after as many that are not.
+    /// The number of counted requests, after as many warm-up requests.
     pub(super) requests: u32,
 }
 
-/// All of them.
+/// All counted scenarios.
 pub(super) const SCENARIOS: &[CountedScenario] = &[
     scenario("small", "bench-chat", small, 200),
     streamed("chunk", "bench-chat", 10),
@@ -66,7 +66,7 @@ impl CountedScenario {
         body.to_string()
     }
 
-    /// How many requests, or chunks, are counted.
+    /// Returns the number of counted requests or chunks.
     pub(super) fn units(&self) -> u32 {
         let chunks = u32::try_from(CHUNKS).unwrap_or(u32::MAX);
         self.requests * if self.streamed { chunks } else { 1 }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// How long a chunk waits for the one before to arrive.
+/// The timeout for the previous chunk to arrive.
 const LOCKSTEP: Duration = Duration::from_mins(1);
 
 /// The provider. Its threads end with the task.
@@ -49,7 +49,7 @@ impl LockstepUpstream {
         Ok(Self { port, arrived })
     }
 
-    /// The port.
+    /// Returns the port of the upstream.
     pub(super) fn port(&self) -> u16 {
         self.port
     }

@@ -8,7 +8,7 @@ use syn::{
 
 /// A type that a file defines.
 pub(in crate::tidy) struct TypeName {
-    /// Its name.
+    /// The item's name.
     pub(in crate::tidy) name: String,
     /// The line of the definition.
     pub(in crate::tidy) line: usize,

@@ -1,4 +1,4 @@
-//! What operators and users read: README and docs.
+//! The prose of README and docs.
 
 use super::{PEOPLE, TELL, words_among};
 use crate::tidy::{
@@ -6,7 +6,7 @@ use crate::tidy::{
     ratchet::{Finding, Measurement},
 };
 
-/// What the pages are called where crates are counted.
+/// The name of the pages in counts per crate.
 const PAGES: &str = "pages";
 
 /// Terms that operators search for; of those between bars, either will do.

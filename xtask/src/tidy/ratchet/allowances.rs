@@ -11,7 +11,7 @@ const HEAD: &str = "\
 # `cargo xtask tidy --counts --write` lowers them. After a conflict here, take either side and write.
 ";
 
-/// How often each crate may break each rule.
+/// The allowed number of violations, by rule and crate.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::tidy) struct Allowances(BTreeMap<String, BTreeMap<String, usize>>);
 

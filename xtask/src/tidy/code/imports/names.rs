@@ -3,7 +3,7 @@
 use super::{super::RustFile, references::References};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many re-exports one name is followed through.
+/// Maximum number of re-exports that a name is followed through.
 const MAX_HOPS: u32 = 8;
 
 /// The modules of a crate that have files of their own.
@@ -12,7 +12,7 @@ pub(super) struct ModuleTree {
     modules: Vec<Vec<String>>,
     /// The file of each module.
     files: BTreeMap<Vec<String>, usize>,
-    /// What each file names.
+    /// The names that each file uses.
     references: Vec<References>,
 }
 

@@ -22,14 +22,14 @@ pub(super) struct ImportedName {
 pub(super) struct References {
     /// Names of items and of inline modules.
     pub(super) defined: BTreeSet<String>,
-    /// Names from `use`.
+    /// The names from `use` declarations.
     pub(super) imported: Vec<ImportedName>,
     /// The paths that are named anywhere outside tests.
     pub(super) paths: BTreeSet<Vec<String>>,
 }
 
 impl References {
-    /// Reads a file.
+    /// Collects the references of a file.
     pub(super) fn of(syntax: &syn::File) -> Self {
         let mut references = Self::default();
         for item in &syntax.items {
