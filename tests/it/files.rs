@@ -102,7 +102,7 @@ async fn unusable_store_file_fails_start_with_one_line() {
     drop(first);
     let whole = fs::read(&file).unwrap();
     for (name, bytes, why) in [
-        ("empty", &whole[..0], "it is empty"),
+        ("empty", &whole[..0], "the file is empty"),
         ("cut", &whole[..whole.len() / 2], "damaged"),
         ("foreign", &b"a letter to a friend ".repeat(500)[..], "not a gateway's file"),
     ] {
