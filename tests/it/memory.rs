@@ -63,6 +63,36 @@ async fn large_buffers_are_released() {
     assert!(at_the_end < at_a_third + 7.0, "{told}");
 }
 
+/// The size of the program's code and its resident part, in KiB.
+fn code(pid: u32) -> (u64, u64) {
+    let mappings = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    let program = program.to_str().unwrap();
+    let is_code = |line: &str| line.contains(" r-xp ") && line.ends_with(program);
+    let mut lines = mappings.lines().skip_while(|line| !is_code(line));
+    let mut field = |name: &str| -> u64 {
+        let text = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+        text.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    };
+    (field("Size:"), field("Rss:"))
+}
+
+/// Most of the code that runs at the start does not run again: a second later it is not resident.
+#[tokio::test]
+async fn code_of_the_start_does_not_stay_resident() {
+    let gateway = Setup::new().start().await;
+    let deadline = time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let (size, resident) = code(gateway.pid());
+        if resident * 2 < size {
+            break;
+        }
+        assert!(time::Instant::now() < deadline, "{resident} of {size} KiB");
+        time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(gateway.ask("fake/echo", json!({})).await.status(), 200);
+}
+
 /// The bytes that an upstream can write of an answer whose caller reads none of it.
 async fn taken_from_upstream(receive_buffer: &str) -> usize {
     let socket = TcpSocket::new_v4().unwrap();

@@ -4,7 +4,7 @@
 //! that other load of the machine affects all three. The figure to trust is the median of the
 //! processor time per request, or per chunk of a stream, and its ratio to the bare proxy.
 
-mod instructions;
+pub(crate) mod instructions;
 mod load;
 mod memory;
 mod programs;

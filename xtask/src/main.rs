@@ -16,6 +16,7 @@ mod gateway;
 mod http;
 mod kit;
 mod needs;
+mod order;
 mod package;
 mod process;
 mod release;
@@ -59,6 +60,8 @@ enum Task {
     DeployCheck(deploy_check::Arguments),
     /// Pack the release program with what belongs to it
     Dist(dist::Arguments),
+    /// Build the server with its functions in the order of their use
+    Order(order::OrderArguments),
     /// Pack every crate as it would be published
     Package(package::Arguments),
     /// Make a release, or say why there can be none
@@ -94,6 +97,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Console(arguments) => console::run(&workspace, arguments),
         Task::DeployCheck(arguments) => deploy_check::run(&workspace, arguments),
         Task::Dist(arguments) => dist::run(&workspace, arguments),
+        Task::Order(arguments) => order::run(&workspace, arguments),
         Task::Package(arguments) => package::run(&workspace, arguments),
         Task::Release(arguments) => release::run(&workspace, arguments),
         Task::Fuzz(arguments) => fuzz::run(&workspace, arguments),

@@ -21,6 +21,11 @@ pub(crate) fn strace(shell: &Shell) {
     }
 }
 
+/// Installs the tool that counts instructions.
+pub(crate) fn valgrind(shell: &Shell) -> anyhow::Result<()> {
+    debian(shell, "valgrind", "valgrind", "the order of functions")
+}
+
 /// Installs the tool that decompresses recordings.
 pub(crate) fn zstd(shell: &Shell) -> anyhow::Result<()> {
     debian(shell, "zstd", "zstd", "packed recordings")

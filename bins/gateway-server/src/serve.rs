@@ -60,13 +60,13 @@ pub async fn serve(
     let active = Arc::new(ActiveConfig::new(config, app));
     save_last_good(&active, text.as_deref());
     let reloader = Reloader { source, shared: &shared, active: &active, level: log.level };
-    let listening = listen(&active, &shared);
     let refreshing = gateway_assembly::refresh_context_windows(&active)?;
     let served = tokio::select! {
-        served = listening => served,
+        served = listen(&active, &shared) => served,
         never = stop(&mut signals, &shared.process.shutdown, &active) => match never {},
         never = reloader.run(&mut reloads) => match never {},
         never = refreshing => match never {},
+        never = gateway_memory::release_while_idle() => match never {},
     };
     shared.close(&active.app()).await;
     served?;

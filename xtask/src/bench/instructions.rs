@@ -9,18 +9,14 @@ mod callgrind;
 mod client;
 mod committed;
 mod profile;
+mod run;
 mod scenarios;
 mod upstream;
 
-use self::{
-    callgrind::CountedGateway,
-    client::SequentialClient,
-    committed::CommittedCounts,
-    scenarios::{CountedScenario, SCENARIOS},
-    upstream::LockstepUpstream,
-};
+pub(crate) use self::{run::CountedRun, scenarios::SCENARIOS};
+
+use self::{committed::CommittedCounts, profile::ProfileCounts, scenarios::CountedScenario};
 use crate::{
-    gateway::CLIENT_KEY,
     terminal::{say, table},
     workspace::Workspace,
 };
@@ -66,17 +62,11 @@ pub(super) fn gate(workspace: &Workspace, binary: &Path, write: bool) -> anyhow:
 /// Counts every scenario in one run of the gateway.
 fn count(workspace: &Workspace, binary: &Path) -> anyhow::Result<Vec<(&'static str, UnitCounts)>> {
     let folder = workspace.scratch("callgrind")?;
-    let upstream = LockstepUpstream::start()?;
-    let config = scenarios::config(upstream.port());
-    let mut gateway = CountedGateway::start(binary, &config, &folder)?;
-    let mut client = SequentialClient::connect(gateway.port, CLIENT_KEY)?;
+    let mut run = CountedRun::start(binary, &folder, "memory")?;
     let mut counted = Vec::new();
     for scenario in SCENARIOS {
-        let body = scenario.body();
-        let mut send =
-            |requests: u32| (0..requests).try_for_each(|_| client.chat(&body, &upstream));
-        send(scenario.requests)?;
-        let counts = gateway.count(|| send(scenario.requests))?;
+        let counts = ProfileCounts::parse(&run.profile(scenario)?);
+        ensure!(counts.instructions > 0, "{}: nothing was counted", scenario.name);
         counted.push((scenario.name, scenario.per_unit(counts)));
     }
     Ok(counted)
@@ -84,7 +74,7 @@ fn count(workspace: &Workspace, binary: &Path) -> anyhow::Result<Vec<(&'static s
 
 impl CountedScenario {
     /// The counts of one request, or of one chunk.
-    fn per_unit(&self, counts: profile::ProfileCounts) -> UnitCounts {
+    fn per_unit(&self, counts: ProfileCounts) -> UnitCounts {
         let units = f64::from(self.units());
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let share = |count: u64| count as f64 / units;

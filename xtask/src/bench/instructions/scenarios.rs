@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// A request that is sent over and over on one connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CountedScenario {
+pub(crate) struct CountedScenario {
     /// Its name in tables and in the file of counts.
     pub(super) name: &'static str,
     model: &'static str,
@@ -17,7 +17,7 @@ pub(super) struct CountedScenario {
 }
 
 /// All counted scenarios.
-pub(super) const SCENARIOS: &[CountedScenario] = &[
+pub(crate) const SCENARIOS: &[CountedScenario] = &[
     scenario("small", "bench-chat", small, 200),
     streamed("chunk", "bench-chat", 10),
     scenario("messages-90kB", "bench-chat", history, 40),
@@ -90,11 +90,11 @@ fn only_messages(mut body: Value) -> Value {
 }
 
 /// The configuration: a key to check, limits and budgets to keep, prices, metrics, log and ledger.
-pub(in crate::bench) fn config(upstream: u16) -> String {
+pub(super) fn config(upstream: u16, store: &str) -> String {
     format!(
         r#"
 [store]
-backend = "memory"
+backend = "{store}"
 
 [providers.openai]
 base_url = "http://127.0.0.1:{upstream}/v1"
