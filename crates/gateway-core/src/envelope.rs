@@ -36,7 +36,7 @@ pub struct PresentMembers(u8);
 
 impl PresentMembers {
     /// The members that are noted, by name.
-    const NAMES: [&str; 4] = ["n", "functions", "seed", "max_completion_tokens"];
+    const NAMES: [&str; 5] = ["n", "functions", "seed", "max_completion_tokens", "thread"];
 
     /// Notes the member `name`, if its presence matters.
     pub fn note(&mut self, name: &str) {
@@ -74,6 +74,12 @@ impl RawRequest {
         decode: fn(&[u8]) -> Result<ChatRequest>,
     ) -> Self {
         Self { dialect, body, envelope, decode, decoded: OnceLock::new() }
+    }
+
+    /// Returns the same request with another body and the envelope of that body.
+    #[must_use]
+    pub fn with_body(&self, body: Bytes, envelope: Envelope) -> Self {
+        Self::new(self.dialect, body, envelope, self.decode)
     }
 
     /// Returns whether the root object may have a member `name`.

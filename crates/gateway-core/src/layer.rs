@@ -2,7 +2,7 @@
 
 use crate::{
     Dialect, EmbeddingCall, EmbeddingResult, PlannedAttempt, Provider, ProviderRequest,
-    ProviderResponse, Result, Target, UnavailableReason,
+    ProviderResponse, Result, SealOwner, Target, UnavailableReason,
 };
 use async_trait::async_trait;
 use std::pin::Pin;
@@ -75,6 +75,10 @@ impl<L: ProviderLayer> Provider for L {
 
     fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         self.inner().upstream_dialect(target, dialect)
+    }
+
+    fn seal_owners(&self, target: &Target) -> Vec<SealOwner> {
+        self.inner().seal_owners(target)
     }
 
     fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {

@@ -33,6 +33,7 @@ mod provider;
 mod reasoning_replay;
 mod request;
 mod route;
+mod seal_owner;
 pub mod state;
 mod stream_observer;
 pub mod sync;
@@ -73,6 +74,7 @@ pub use self::{
     reasoning_replay::ReasoningReplay,
     request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
     route::{MAX_ALIASES, Route, Routes, Rule},
+    seal_owner::SealOwner,
     stream_observer::{StreamEnd, StreamObserver, observe},
     tool::{Custom, Function, Tool, ToolCall, ToolChoice, ToolKind, ToolSpec},
     tool_loop::{MAX_ROUNDS, ToolLoop, ToolLoopLimits},

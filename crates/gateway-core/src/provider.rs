@@ -2,8 +2,8 @@
 
 use crate::{
     Attempt, CacheDirective, CacheStatus, ChatRequest, ChatResponse, ChunkStream, Collector,
-    Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ModelCard, PlannedAttempt, RawRequest,
-    Result, UnavailableReason,
+    Content, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ModelCard, Part,
+    PlannedAttempt, RawRequest, Result, SealOwner, UnavailableReason,
 };
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -28,6 +28,13 @@ pub trait Provider: Send + Sync {
     fn upstream_dialect(&self, target: &Target, dialect: Dialect) -> Option<Dialect> {
         let _ = (target, dialect);
         None
+    }
+
+    /// Returns the owners under which this provider seals reasoning for `target`: one for each
+    /// credential. A provider that seals nothing has none.
+    fn seal_owners(&self, target: &Target) -> Vec<SealOwner> {
+        let _ = target;
+        Vec::new()
     }
 
     /// Returns why `target` cannot be called now, as far as is known without I/O.
@@ -206,6 +213,26 @@ impl ProviderRequest {
         }
     }
 
+    /// Returns the dialect that the caller speaks, if one does.
+    pub fn caller_dialect(&self) -> Option<Dialect> {
+        match &self.payload {
+            Payload::Raw(original) => Some(original.dialect),
+            Payload::Parsed(request) => request.dialect,
+        }
+    }
+
+    /// Returns the owner of the last seal in the conversation: whoever issued it is best asked
+    /// again.
+    pub fn latest_seal_owner(&self) -> Option<SealOwner> {
+        match &self.payload {
+            Payload::Raw(original) => SealOwner::last_of(&original.body),
+            Payload::Parsed(request) => {
+                let messages = request.messages.iter().rev();
+                messages.flat_map(|message| message.parts.iter().rev()).find_map(owner_of_part)
+            }
+        }
+    }
+
     /// Returns the caller's own bytes, if they are in `dialect` and were not edited.
     pub fn original(&self, dialect: Dialect) -> Option<&RawRequest> {
         match &self.payload {
@@ -213,6 +240,22 @@ impl ProviderRequest {
             Payload::Raw(_) | Payload::Parsed(_) => None,
         }
     }
+}
+
+/// The owner of the seal that `part` carries.
+fn owner_of_part(part: &Part) -> Option<SealOwner> {
+    let seal = match &part.content {
+        Content::Reasoning(reasoning) => reasoning.seal.as_ref()?,
+        Content::ToolCall(call) => call.seal.as_ref()?,
+        Content::Opaque(opaque) => return SealOwner::of(opaque.json.get()),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Image(_)
+        | Content::Audio(_)
+        | Content::File(_)
+        | Content::ToolResult(_) => return None,
+    };
+    SealOwner::of(&seal.data)
 }
 
 impl ProviderResponse {

@@ -1,6 +1,6 @@
 //! The neutral chat request.
 
-use crate::{Dialect, Extra, Json, Message, Role, ToolChoice, ToolSpec};
+use crate::{Dialect, DroppedParams, Extra, Json, Message, Role, ToolChoice, ToolSpec};
 use serde_json::Number;
 
 /// A request for the next message of a conversation, in no vendor's dialect.
@@ -26,6 +26,9 @@ pub struct ChatRequest {
     pub legacy_functions: bool,
     /// Parameters we do not model, kept for upstreams that speak the caller's dialect.
     pub extra: Extra,
+    /// Members of messages, tools and options that have no place here: they are lost wherever the
+    /// request is written anew.
+    pub unmodelled: DroppedParams,
     /// The caller's dialect, in which `extra` is written; absent for a request of our own making.
     pub dialect: Option<Dialect>,
 }

@@ -11,5 +11,5 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     base_url: "https://api.cerebras.ai/v1",
     credential: Credential::Required,
     thinking: None,
-    build: |settings| compatible::openai(settings, Quirks::COMPATIBLE),
+    build: |settings| compatible::openai(settings, Quirks::CEREBRAS),
 };

@@ -17,6 +17,7 @@ use gateway_wire::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::AUTHORIZATION};
 use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// Whatever speaks OpenAI's Chat Completions.
@@ -219,7 +220,18 @@ pub(crate) fn http_provider(
     for endpoint in of_apis.chain(services.endpoints()) {
         endpoint.prepare(&client, &headers)?;
     }
-    Ok(Arc::new(HttpProvider { id: settings.id.into(), apis, services, client }))
+    let issuer = issuer(&settings);
+    Ok(Arc::new(HttpProvider { id: settings.id.into(), issuer, apis, services, client }))
+}
+
+/// A digest of the account that a provider seals reasoning for: the provider and the credential.
+fn issuer(settings: &Settings) -> [u8; 6] {
+    let key =
+        settings.api_key.as_ref().map(secrecy::ExposeSecret::expose_secret).unwrap_or_default();
+    let hash = Sha256::new().chain_update(&settings.id).chain_update([0]).chain_update(key);
+    let mut issuer = [0; 6];
+    issuer.iter_mut().zip(hash.finalize()).for_each(|(place, byte)| *place = byte);
+    issuer
 }
 
 fn malformed(settings: &Settings, what: &str) -> GatewayError {

@@ -1,18 +1,22 @@
 //! A provider somewhere else: dialects, an address, a credential.
 
-use crate::{endpoint::Endpoint, response_stream, services::Services};
+use crate::{
+    endpoint::Endpoint, marking_reader::MarkingReader, response_stream, services::Services,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
     Chunk, ChunkStream, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ErrorKind,
     GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
-    ResponseMeta, Result, Target,
+    ResponseMeta, Result, SealOwner, Target,
 };
 use gateway_net::client::{
     BodyError, HttpClient, RequestTemplate, ResponseBody, ResponseHead, UpstreamResponse,
 };
 use gateway_wire::{
     EncodedRequest, ErrorReply, IdGenerator, MAX_ANSWER_BYTES, OutboundDialect, StreamFraming,
+    report_translation_losses,
+    seals::{self, SealFilter},
     unreadable, without_unsupported_tools,
 };
 use http::StatusCode;
@@ -24,6 +28,8 @@ use uuid::Uuid;
 pub struct HttpProvider {
     /// The provider's id.
     pub(crate) id: Arc<str>,
+    /// A digest of the account that it seals reasoning for.
+    pub(crate) issuer: [u8; 6],
     /// The dialects it speaks, its usual one first.
     pub(crate) apis: Vec<Api>,
     /// The token counting and embedding services.
@@ -62,21 +68,32 @@ impl Provider for HttpProvider {
         self.api(target, |it| it == dialect).map(|api| api.upstream.dialect())
     }
 
+    fn seal_owners(&self, target: &Target) -> Vec<SealOwner> {
+        let seals = self.apis.iter().any(|api| api.upstream.seal_marker().is_some());
+        if seals { vec![self.owner(target)] } else { Vec::new() }
+    }
+
     async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         vec![PlannedAttempt {
             provider: Arc::clone(&self.id),
             target: call.target.clone(),
             credential: None,
             unavailable: None,
-            dropped: self.prepare(call.clone()).map(|prepared| prepared.dropped),
+            dropped: self.prepare_to_owner(call.clone()).map(|prepared| prepared.dropped),
             cache: None,
         }]
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let prepared = self.prepare(call)?;
+        let prepared = self.prepare_to_owner(call)?;
         let model = Arc::clone(&prepared.call.target.model);
-        self.ask(prepared).await.map_err(|error| error.with_meta(self.meta(&model)))
+        let sealed = prepared.carries_seals.then(|| prepared.call.clone());
+        let mut answer = self.ask(prepared).await;
+        let is_refused = answer.as_ref().err().is_some_and(seals::is_refusal);
+        if let Some(call) = sealed.filter(|_| is_refused) {
+            answer = self.ask_without_seals(call).await;
+        }
+        answer.map_err(|error| error.with_meta(self.meta(&model)))
     }
 
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
@@ -106,17 +123,43 @@ struct PreparedCall<'a> {
     call: ProviderRequest,
     outbound: OutboundRequest,
     dropped: DroppedParams,
+    /// It holds seals of reasoning, which the upstream may refuse.
+    carries_seals: bool,
 }
 
 impl HttpProvider {
-    /// Encodes a call for one of the provider's APIs.
+    /// The owner of what this provider seals for `target`.
+    pub(crate) fn owner(&self, target: &Target) -> SealOwner {
+        SealOwner::new(self.issuer, &target.model)
+    }
+
+    fn prepare_to_owner(&self, call: ProviderRequest) -> Result<PreparedCall<'_>> {
+        let filter = SealFilter::to_owner(self.owner(&call.target));
+        self.prepare(call, filter)
+    }
+
+    /// Asks once more, after the upstream refused a seal that `call` holds.
+    async fn ask_without_seals(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        let mut prepared = self.prepare(call, SealFilter::withholding())?;
+        prepared.dropped.insert("reasoning_seals");
+        let mut answer = self.ask(prepared).await?;
+        answer.meta.attempts += 1;
+        Ok(answer)
+    }
+
+    /// Encodes a call for one of the provider's APIs, with the seals that `filter` lets pass.
     ///
     /// # Errors
     ///
     /// If no API of the provider can express it; nothing was sent then.
-    fn prepare(&self, call: ProviderRequest) -> Result<PreparedCall<'_>> {
-        let original = |dialect| call.original(dialect).is_some();
-        let api = self.api(&call.target, original).ok_or_else(no_dialect_configured)?;
+    fn prepare(&self, mut call: ProviderRequest, mut filter: SealFilter) -> Result<PreparedCall<'_>> {
+        let callers = call.caller_dialect();
+        let api = self
+            .api(&call.target, |dialect| callers == Some(dialect))
+            .ok_or_else(no_dialect_configured)?;
+        if let Some(payload) = api.upstream.release_seals(&call, &mut filter)? {
+            call.payload = payload;
+        }
         let (call, mut dropped) = strip_unsupported_tools(call, api.upstream.dialect())?;
         let EncodedRequest { body, dropped: more } = api.upstream.encode(&call)?;
         dropped.extend(more);
@@ -126,16 +169,13 @@ impl HttpProvider {
         let template = api.endpoint.template(&call.target.model, call.stream)?;
         let streamed = call.stream && api.upstream.framing() == StreamFraming::Sse;
         let accept = if streamed { "text/event-stream" } else { "application/json" };
-        Ok(PreparedCall {
-            api,
-            call,
-            outbound: OutboundRequest { template, body, accept },
-            dropped,
-        })
+        let outbound = OutboundRequest { template, body, accept };
+        let carries_seals = filter.carries_seals();
+        Ok(PreparedCall { api, call, outbound, dropped, carries_seals })
     }
 
     async fn ask(&self, prepared: PreparedCall<'_>) -> Result<ProviderResponse> {
-        let PreparedCall { api, call, outbound, dropped } = prepared;
+        let PreparedCall { api, call, outbound, dropped, carries_seals: _ } = prepared;
         let same_dialect = call.original(api.upstream.dialect()).is_some();
         let response = self.post(outbound, &call.context, same_dialect).await?;
         let UpstreamResponse { head, body } = check(api, response).await?;
@@ -146,13 +186,18 @@ impl HttpProvider {
             ..self.meta(&call.target.model)
         };
         let ids = IdGenerator::new(Uuid::new_v4().as_u128());
+        let owner = self.owner(&call.target);
         let chunks = if call.stream && is_streamed(api.upstream.framing(), &head) {
-            response_stream::chunks(body, api.upstream.framing(), {
-                api.upstream.reader(&call, ids)
-            })
+            let reader = api.upstream.reader(&call, ids);
+            let reader = MarkingReader::wrap(reader, api.upstream.seal_marker(), owner);
+            response_stream::chunks(body, api.upstream.framing(), reader)
         } else {
             let body = whole(body).await?;
-            one(read_whole(api, call, body, ids)?)
+            let mut chunk = read_whole(api, call, body, ids)?;
+            if let Some(mark) = api.upstream.seal_marker() {
+                mark(&mut chunk, false, &owner);
+            }
+            one(chunk)
         };
         Ok(ProviderResponse { meta, chunks })
     }
@@ -223,12 +268,18 @@ impl std::fmt::Debug for HttpProvider {
     }
 }
 
-/// The call without tools that only other providers have.
+/// The call without tools that only other providers have, and what is lost of it in `dialect`.
 pub(crate) fn strip_unsupported_tools(
     mut call: ProviderRequest,
     dialect: Dialect,
 ) -> Result<(ProviderRequest, DroppedParams)> {
     let mut dropped = DroppedParams::default();
+    let is_sent_verbatim =
+        call.original(dialect).is_some_and(|original| original.envelope.stream == call.stream);
+    if is_sent_verbatim {
+        return Ok((call, dropped));
+    }
+    report_translation_losses(call.request()?, dialect, &mut dropped)?;
     if call.original(dialect).is_none()
         && let Some(rest) = without_unsupported_tools(call.request()?, dialect, &mut dropped)?
     {

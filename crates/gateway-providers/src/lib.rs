@@ -30,6 +30,7 @@ mod groq;
 mod http_provider;
 mod inference;
 mod llamacpp;
+mod marking_reader;
 mod mistral;
 mod ollama;
 mod openai;

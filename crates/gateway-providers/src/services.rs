@@ -9,7 +9,7 @@ use gateway_core::{
     Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, ProviderRequest,
     ResponseMeta, Result,
 };
-use gateway_wire::{EncodedRequest, TokenCounter, embeddings::EmbeddingDialect};
+use gateway_wire::{EncodedRequest, TokenCounter, embeddings::EmbeddingDialect, seals::SealFilter};
 
 /// The services of a provider besides responses.
 #[derive(Default)]
@@ -51,8 +51,12 @@ impl Counter {
         provider: &HttpProvider,
         call: &ProviderRequest,
     ) -> Result<Option<u64>> {
-        let (call, mut dropped) =
-            http_provider::strip_unsupported_tools(call.clone(), self.dialect)?;
+        let mut call = call.clone();
+        let mut filter = SealFilter::to_owner(provider.owner(&call.target));
+        if let Some(payload) = self.wire.release_seals(&call, &mut filter)? {
+            call.payload = payload;
+        }
+        let (call, mut dropped) = http_provider::strip_unsupported_tools(call, self.dialect)?;
         let EncodedRequest { body, dropped: more } = self.wire.encode_count(&call)?;
         dropped.extend(more);
         if call.strict {

@@ -98,6 +98,7 @@ impl EnvelopeReader {
                 self.envelope.messages = list;
                 Ok(())
             }
+            "thread" if member.kind == JsonKind::Null => Ok(()),
             name => {
                 self.envelope.present.get_or_insert_default().note(name);
                 Ok(())

@@ -52,6 +52,7 @@ pub mod messages;
 pub mod ollama;
 pub mod reasoning;
 pub mod responses;
+pub mod seals;
 pub mod splice;
 pub mod sse;
 pub mod tool_names;
@@ -62,10 +63,12 @@ mod inbound;
 mod logprobs;
 mod outbound;
 mod provider_tools;
+mod request_shape;
 mod token_count;
 mod tool_arguments;
 #[cfg(test)]
 mod tool_loop_tests;
+mod translation_losses;
 mod upstream_error;
 
 pub use self::{
@@ -76,6 +79,7 @@ pub use self::{
         EncodedRequest, ErrorReply, OutboundDialect, StreamFraming, StreamReader, TokenCounter,
     },
     provider_tools::without_unsupported_tools,
+    translation_losses::report_translation_losses,
     upstream_error::{UpstreamErrorBody, unreadable},
 };
 

@@ -1,8 +1,11 @@
 //! The side of a dialect that faces an upstream.
 
-use crate::IdGenerator;
+use crate::{
+    IdGenerator,
+    seals::{self, SealFilter, SealMarker},
+};
 use bytes::Bytes;
-use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
+use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, Payload, ProviderRequest, Result};
 use std::time::Duration;
 
 /// The side of a dialect that encodes requests to an upstream and decodes its responses.
@@ -26,6 +29,25 @@ pub trait OutboundDialect: Send + Sync {
     /// something else and which this dialect cannot say; the error names it.
     fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest>;
 
+    /// Returns the payload of `call` with only those reasoning seals that `filter` lets pass;
+    /// `None` if it has no others.
+    ///
+    /// # Errors
+    ///
+    /// If the request cannot be decoded.
+    fn release_seals(
+        &self,
+        call: &ProviderRequest,
+        filter: &mut SealFilter,
+    ) -> Result<Option<Payload>> {
+        seals::release_parsed(call, filter)
+    }
+
+    /// Returns what marks the seals in responses; `None` if upstreams of this kind seal nothing.
+    fn seal_marker(&self) -> Option<SealMarker> {
+        None
+    }
+
     /// Reads a whole response, the body of a response with a status of success.
     ///
     /// # Errors
@@ -41,7 +63,7 @@ pub trait OutboundDialect: Send + Sync {
 }
 
 /// The encoder of token-counting requests, and decoder of their responses.
-pub trait TokenCounter: Send + Sync {
+pub trait TokenCounter: OutboundDialect {
     /// Writes the body of a request to count the tokens of what `call` asks.
     ///
     /// # Errors

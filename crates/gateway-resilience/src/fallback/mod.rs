@@ -21,7 +21,7 @@ use crate::{breaker_metrics, replay};
 use async_trait::async_trait;
 use gateway_core::{
     Dialect, EmbeddingCall, EmbeddingResult, PlannedAttempt, Provider, ProviderRequest,
-    ProviderResponse, Result, Target, UnavailableReason, sync,
+    ProviderResponse, Result, SealOwner, Target, UnavailableReason, sync,
 };
 use run::FallbackRun;
 use std::{
@@ -101,6 +101,12 @@ impl Provider for FallbackGroup {
         (self.shared.rules.order == FallbackOrder::RoundRobin)
             .then(|| first.provider()?.upstream_dialect(target, dialect))
             .flatten()
+    }
+
+    /// The owners of all targets.
+    fn seal_owners(&self, target: &Target) -> Vec<SealOwner> {
+        let targets = self.shared.targets.iter();
+        targets.flat_map(|candidate| candidate.seal_owners(target)).collect()
     }
 
     /// A group is unavailable if each of its targets is; the reason that passes soonest

@@ -44,12 +44,35 @@ struct NextCall<R> {
     request: R,
 }
 
+/// Puts first the target that issued the last seal of the conversation, unless the configuration
+/// says which target is first: another one would have to be asked without the seal.
+fn prefer_seal_owner<R: FallbackRequest>(
+    shared: &FallbackShared,
+    request: &R,
+    pending: &mut VecDeque<usize>,
+) {
+    if shared.rules.order == FallbackOrder::Priority {
+        return;
+    }
+    let Some(owner) = request.latest_seal_owner() else { return };
+    let issued = |at: &usize| {
+        let target = shared.targets.get(*at);
+        target.is_some_and(|it| it.seal_owners(request.target()).contains(&owner))
+    };
+    if let Some(issuer) = pending.iter().position(issued)
+        && let Some(at) = pending.remove(issuer)
+    {
+        pending.push_front(at);
+    }
+}
+
 impl<R: FallbackRequest> FallbackRun<R> {
     pub(super) fn new(shared: &Arc<FallbackShared>, request: R, operation: &'static str) -> Self {
         let at = |candidate: &FallbackTarget| {
             shared.targets.iter().position(|it| std::ptr::eq(it, candidate))
         };
-        let pending = shared.order(true).filter_map(at).collect();
+        let mut pending: VecDeque<usize> = shared.order(true).filter_map(at).collect();
+        prefer_seal_owner(shared, &request, &mut pending);
         Self {
             shared: Arc::clone(shared),
             request,

@@ -2,7 +2,7 @@
 
 use gateway_core::{
     Content, Context, EmbeddingCall, Part, Payload, PlannedAttempt, Provider, ProviderRequest,
-    Target, UnavailableReason, admits, estimate,
+    SealOwner, Target, UnavailableReason, admits, estimate,
 };
 use std::sync::Arc;
 
@@ -64,6 +64,12 @@ impl FallbackTarget {
     /// Returns the model that is called for a request for `target`.
     pub(super) fn target<'a>(&'a self, target: &'a Target) -> &'a Target {
         self.target.as_ref().unwrap_or(target)
+    }
+
+    /// Returns the owners under which the target seals reasoning for a request for `target`.
+    pub(super) fn seal_owners(&self, target: &Target) -> Vec<SealOwner> {
+        let provider = self.provider.as_ref();
+        provider.map(|it| it.seal_owners(self.target(target))).unwrap_or_default()
     }
 
     /// Returns why the target is unavailable for every request.
@@ -140,6 +146,9 @@ pub(super) trait FallbackRequest: Clone + Send {
     /// Returns the request context.
     fn context(&self) -> &Context;
 
+    /// Returns the owner of the last seal in the conversation.
+    fn latest_seal_owner(&self) -> Option<SealOwner>;
+
     /// Returns why `target` cannot serve the request.
     fn incompatibility(&self, target: &Target) -> Option<UnavailableReason>;
 
@@ -154,6 +163,10 @@ impl FallbackRequest for ProviderRequest {
 
     fn context(&self) -> &Context {
         &self.context
+    }
+
+    fn latest_seal_owner(&self) -> Option<SealOwner> {
+        Self::latest_seal_owner(self)
     }
 
     fn incompatibility(&self, target: &Target) -> Option<UnavailableReason> {
@@ -187,6 +200,10 @@ impl FallbackRequest for EmbeddingCall {
 
     fn context(&self) -> &Context {
         &self.context
+    }
+
+    fn latest_seal_owner(&self) -> Option<SealOwner> {
+        None
     }
 
     fn incompatibility(&self, _: &Target) -> Option<UnavailableReason> {

@@ -1,11 +1,12 @@
 //! Reads requests of callers.
 
-use super::{decode_request_messages, decode_request_options::option, tools_decode};
+use super::{decode_request_messages, decode_request_options::option, request_shape, tools_decode};
 use crate::json::{
     lazy_object::LazyObject,
     lenient::LossyText,
     path::{JsonPath, read, reason},
 };
+use crate::request_shape::members_without_place;
 use gateway_core::{ChatRequest, Dialect, GatewayError, Result, ToolSpec};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -37,6 +38,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
         }
     }
     request.tools.extend(functions);
+    request.unmodelled = members_without_place(request_shape::MEMBERS, body);
     complete(&request)?;
     Ok(request)
 }

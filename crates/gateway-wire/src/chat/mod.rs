@@ -34,6 +34,8 @@ mod passthrough;
 mod quirks;
 mod reasoning_details;
 mod request_edits;
+mod request_shape;
+mod seals;
 mod stream_reader;
 mod stream_writer;
 mod tool_call_slots;

@@ -9,10 +9,15 @@ use super::{
     stream_reader::ChatStreamReader,
     usage_scan,
 };
-use crate::{EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader, unreadable};
+use crate::{
+    EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader,
+    seals::{self, SealFilter, SealMarker},
+    unreadable,
+};
 use bytes::Bytes;
 use gateway_core::{
-    Chunk, Dialect, DroppedParams, GatewayError, Inspection, ProviderRequest, RawRequest, Result,
+    Chunk, Dialect, DroppedParams, GatewayError, Inspection, Payload, ProviderRequest, RawRequest,
+    Result,
 };
 
 /// The outbound side: `OpenAI` and compatible upstreams.
@@ -66,6 +71,20 @@ impl OutboundDialect for ChatOutbound {
             dropped.require_empty()?;
         }
         Ok(EncodedRequest::whole(body, dropped))
+    }
+
+    fn release_seals(
+        &self,
+        call: &ProviderRequest,
+        filter: &mut SealFilter,
+    ) -> Result<Option<Payload>> {
+        seals::release_request(call, Dialect::Chat, filter, |body, filter| {
+            super::seals::release(&self.quirks, body, filter)
+        })
+    }
+
+    fn seal_marker(&self) -> Option<SealMarker> {
+        (self.quirks.answers != ResponseHandling::Verbatim).then_some(super::seals::mark)
     }
 
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {

@@ -56,6 +56,8 @@ pub enum ChatFeature {
     ServiceTier,
     /// `name` of a message.
     Names,
+    /// Accepts members of messages that it does not know.
+    UnknownMembers,
 }
 
 /// The treatment of an upstream's responses on their way to callers of this dialect.
@@ -97,7 +99,8 @@ pub enum ReasoningHistory {
 
 use ChatFeature::{
     Audio, CacheControl, CustomTools, Developer, FileIds, Files, ForcedThinking, Images,
-    JsonSchema, LogitBias, Names, ServiceTier, StreamOptions, TopK, User, Verbosity,
+    JsonSchema, LogitBias, Names, ServiceTier, StreamOptions, TopK, UnknownMembers, User,
+    Verbosity,
 };
 
 impl Quirks {
@@ -146,6 +149,7 @@ impl Quirks {
             LogitBias,
             User,
             Names,
+            UnknownMembers,
         ],
         answers: ResponseHandling::Normalized,
         max_tokens: "max_tokens",
@@ -155,7 +159,7 @@ impl Quirks {
     /// The deviations of `DeepSeek`'s own API.
     pub const DEEPSEEK: Self = Self {
         name: "deepseek",
-        knows: &[StreamOptions, LogitBias, Names],
+        knows: &[StreamOptions, LogitBias, Names, UnknownMembers],
         thinking: ReasoningParameter::Switch,
         history: ReasoningHistory::Required,
         ..Self::COMPATIBLE
@@ -179,6 +183,7 @@ impl Quirks {
             Verbosity,
             ServiceTier,
             Names,
+            UnknownMembers,
         ],
         thinking: ReasoningParameter::Object,
         history: ReasoningHistory::Details,
@@ -203,6 +208,9 @@ impl Quirks {
         ..Self::COMPATIBLE
     };
 
+    /// The deviations of Cerebras's API.
+    pub const CEREBRAS: Self = Self { name: "cerebras", ..Self::GROQ };
+
     /// The deviations of Mistral's API.
     pub const MISTRAL: Self = Self {
         name: "mistral",
@@ -214,7 +222,16 @@ impl Quirks {
     /// The deviations of xAI's API.
     pub const XAI: Self = Self {
         name: "xai",
-        knows: &[StreamOptions, JsonSchema, ForcedThinking, Images, LogitBias, User, Names],
+        knows: &[
+            StreamOptions,
+            JsonSchema,
+            ForcedThinking,
+            Images,
+            LogitBias,
+            User,
+            Names,
+            UnknownMembers,
+        ],
         max_tokens: "max_completion_tokens",
         ..Self::COMPATIBLE
     };
@@ -222,20 +239,20 @@ impl Quirks {
     /// The deviations of Perplexity's API.
     pub const PERPLEXITY: Self = Self {
         name: "perplexity",
-        knows: &[JsonSchema, ForcedThinking, Images, TopK],
+        knows: &[JsonSchema, ForcedThinking, Images, TopK, UnknownMembers],
         ..Self::COMPATIBLE
     };
 
     /// The deviations of Ollama's OpenAI-compatible endpoint.
     pub const OLLAMA: Self = Self {
         name: "ollama",
-        knows: &[StreamOptions, JsonSchema, ForcedThinking, Images, User],
+        knows: &[StreamOptions, JsonSchema, ForcedThinking, Images, User, UnknownMembers],
         history: ReasoningHistory::Text,
         ..Self::COMPATIBLE
     };
 
     /// Every known set of deviations, for tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::OPENAI,
         Self::AZURE,
         Self::COMPATIBLE,
@@ -243,6 +260,7 @@ impl Quirks {
         Self::OPENROUTER,
         Self::LLAMACPP,
         Self::GROQ,
+        Self::CEREBRAS,
         Self::MISTRAL,
         Self::XAI,
         Self::PERPLEXITY,

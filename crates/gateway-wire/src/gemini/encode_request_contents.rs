@@ -146,6 +146,10 @@ struct ContentsEncoder<'a, 'l> {
 impl<'a> ContentsEncoder<'a, '_> {
     fn message(&mut self, message: &'a Message) -> Result<()> {
         self.dropped.insert_if(message.name.is_some(), "name");
+        let is_late = !self.contents.turns.is_empty() && !message.parts.is_empty();
+        let is_instruction = matches!(message.role, Role::System | Role::Developer);
+        // There is one place for instructions, before everything else.
+        self.dropped.insert_if(is_late && is_instruction, "system_turns");
         let signed = message.tool_calls().any(|call| signature(call.seal.as_ref()).is_some());
         for part in &message.parts {
             match message.role {

@@ -23,7 +23,10 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
-use crate::{EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader};
+use crate::{
+    EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader,
+    seals::{self, SealMarker},
+};
 use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
 use std::{borrow::Cow, fmt::Write as _};
@@ -49,6 +52,10 @@ impl OutboundDialect for GeminiOutbound {
 
     fn reader(&self, _: &ProviderRequest, ids: IdGenerator) -> Box<dyn StreamReader> {
         Box::new(stream_reader::GeminiStreamReader::new(ids))
+    }
+
+    fn seal_marker(&self) -> Option<SealMarker> {
+        Some(|chunk, _, owner| seals::mark_events(&mut chunk.events, owner))
     }
 
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {

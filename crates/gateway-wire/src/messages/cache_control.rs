@@ -44,7 +44,11 @@ pub(super) fn read(mark: &RawValue) -> Option<CacheControl> {
 
 /// Makes `marks`, which are in the order of the prompt, acceptable: no more than the newest four
 /// together with the `fixed` ones that stand elsewhere, and none for an hour behind a shorter one.
-pub(super) fn limit<'a>(marks: impl Iterator<Item = &'a mut Option<CacheControl>>, fixed: usize) {
+/// Returns whether there were more.
+pub(super) fn limit<'a>(
+    marks: impl Iterator<Item = &'a mut Option<CacheControl>>,
+    fixed: usize,
+) -> bool {
     let mut marks: Vec<_> = marks.filter(|mark| mark.is_some()).collect();
     let surplus = marks.len().saturating_sub(MAX_MARKS.saturating_sub(fixed));
     for mark in marks.drain(..surplus) {
@@ -57,6 +61,7 @@ pub(super) fn limit<'a>(marks: impl Iterator<Item = &'a mut Option<CacheControl>
         }
         is_short |= mark.ttl != Some(CacheTtl::OneHour);
     }
+    surplus > 0
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Decodes requests of callers of the Messages API.
 
-use super::{decode_request_messages, tools};
-use crate::json::lazy_object::LazyObject;
+use super::{decode_request_messages, request_shape, tools};
+use crate::{json::lazy_object::LazyObject, request_shape::members_without_place};
 use gateway_core::{
     ChatRequest, Dialect, Effort, Extra, GatewayError, Json, Options, ReasoningOptions,
     ResponseFormat, Result,
@@ -54,6 +54,7 @@ pub(super) fn decode_count(body: &[u8]) -> Result<ChatRequest> {
         stream_usage: stream,
         legacy_functions: false,
         extra,
+        unmodelled: members_without_place(request_shape::MEMBERS, body),
         dialect: Some(Dialect::Messages),
     })
 }

@@ -111,12 +111,13 @@ pub(super) fn encode(call: &ProviderRequest, purpose: RequestPurpose) -> Result<
         ));
     }
     let blocks = BlockEncoder { dropped: &mut dropped, foreign };
-    let mut turns = MessageTurns::new(&request.messages, is_ours(request), blocks)?;
+    let knows_system = is_ours(request) || takes_system_turns(&call.target.model);
+    let mut turns = MessageTurns::new(&request.messages, knows_system, blocks)?;
     let plan = ThinkingPlan::new(request, card, &turns, &mut dropped);
     let mut tools = encode_tools(request)?;
     let mut extra = extra(request, &mut dropped);
     let rest = extra.remove("output_config").and_then(|it| it.read().ok()).unwrap_or_default();
-    mark(&mut tools, &mut turns, &extra);
+    dropped.insert_if(mark(&mut tools, &mut turns, &extra), "cache_control");
     let format = format(request, card, &mut dropped);
     let body = MessagesRequestWire {
         model: &call.target.model,
@@ -191,13 +192,25 @@ fn extra(request: &ChatRequest, dropped: &mut DroppedParams) -> Extra {
     Extra::default()
 }
 
+/// Returns whether the model called `name` takes turns of the system within a conversation: Claude
+/// does from 4.8 on.
+fn takes_system_turns(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("claude-") else { return false };
+    let mut numbers = rest.split('-').skip_while(|word| word.parse::<u32>().is_err());
+    let mut number = || numbers.next().and_then(|word| word.parse::<u32>().ok());
+    // What follows a release may be its date.
+    let release = (number().unwrap_or(0), number().filter(|it| *it < 100).unwrap_or(0));
+    release >= (4, 8)
+}
+
 /// The caller speaks this dialect.
 fn is_ours(request: &ChatRequest) -> bool {
     request.dialect == Some(Dialect::Messages)
 }
 
-/// Keeps the breakpoints of the prompt cache within what the provider takes.
-fn mark(tools: &mut [OfferedTool<'_>], turns: &mut MessageTurns<'_>, extra: &Extra) {
+/// Keeps the breakpoints of the prompt cache within what the provider takes. Returns whether some
+/// were left out.
+fn mark(tools: &mut [OfferedTool<'_>], turns: &mut MessageTurns<'_>, extra: &Extra) -> bool {
     let mut blocks: Vec<_> = turns.system.iter_mut().collect();
     blocks.extend(turns.turns.iter_mut().flat_map(|turn| &mut turn.blocks));
     let is_raw_mark =
@@ -214,5 +227,5 @@ fn mark(tools: &mut [OfferedTool<'_>], turns: &mut MessageTurns<'_>, extra: &Ext
         }
         marks.push(&mut block.cache);
     }
-    cache_control::limit(marks.into_iter(), fixed);
+    cache_control::limit(marks.into_iter(), fixed)
 }

@@ -34,8 +34,8 @@ pub(super) enum TurnRole {
 impl<'a> MessageTurns<'a> {
     /// Brings `messages` into turns.
     ///
-    /// Instructions that come first stand apart. Later ones become words of the user, unless the
-    /// caller is known to speak of turns of the system (`knows_system`).
+    /// Instructions that come first stand apart. Later ones are turns of the system, if the model
+    /// takes them (`knows_system`); else they join the first, which is reported.
     ///
     /// # Errors
     ///
@@ -50,9 +50,11 @@ impl<'a> MessageTurns<'a> {
             blocks.dropped.insert_if(message.name.is_some(), "name");
             let said = message.parts.iter().filter_map(|part| blocks.of(part).transpose());
             let said: Vec<_> = said.collect::<Result<_>>()?;
-            match speaker(message, knows_system, it.turns.is_empty()) {
-                Some(speaker) => it.say(speaker, said),
-                None => it.system.extend(said),
+            if let Some(speaker) = speaker(message, knows_system, it.turns.is_empty()) {
+                it.say(speaker, said);
+            } else {
+                blocks.dropped.insert_if(!it.turns.is_empty(), "system_turns");
+                it.system.extend(said);
             }
         }
         it.trim_prefill();
@@ -117,11 +119,8 @@ fn speaker(message: &Message, knows_system: bool, is_first: bool) -> Option<Turn
         Role::User | Role::Tool => Some(TurnRole::User),
         Role::Assistant => Some(TurnRole::Assistant),
         Role::System | Role::Developer => {
-            if message.parts.iter().any(is_ours) || (knows_system && !is_first) {
-                Some(TurnRole::System)
-            } else {
-                (!is_first).then_some(TurnRole::User)
-            }
+            let is_turn = message.parts.iter().any(is_ours) || (knows_system && !is_first);
+            is_turn.then_some(TurnRole::System)
         }
     }
 }

@@ -141,6 +141,26 @@ struct ErrorCauseWire<'a> {
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retryable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<ErrorDetailsOutWire<'a>>,
+}
+
+/// The details by which clients that hold their conversation upstream decide what to do.
+#[derive(Debug, Serialize)]
+struct ErrorDetailsOutWire<'a> {
+    error_code: &'a str,
+}
+
+/// The refusal of a conversation that is to be held upstream. Clients know it, and send the whole
+/// conversation instead.
+pub(super) fn thread_unsupported() -> GatewayError {
+    let message = "capability_rejected: beta_header:message-threads-2026-08-12";
+    GatewayError::invalid("thread", message).with_code("thread_unsupported_request")
+}
+
+fn details(error: &GatewayError) -> Option<ErrorDetailsOutWire<'_>> {
+    let error_code = error.code();
+    error_code.starts_with("thread_").then_some(ErrorDetailsOutWire { error_code })
 }
 
 /// The body of a response with a status of failure.
@@ -150,6 +170,7 @@ pub(super) fn body<'a>(error: &'a GatewayError, request_id: &'a str) -> Messages
         message: error.message(),
         code: None,
         retryable: None,
+        details: details(error),
     };
     MessagesErrorOutWire { kind: "error", error: cause, request_id: Some(request_id) }
 }
@@ -161,6 +182,7 @@ pub(super) fn in_stream(error: &GatewayError) -> MessagesErrorOutWire<'_> {
         message: error.message(),
         code: Some(error.code()),
         retryable: Some(error.kind().is_retryable()),
+        details: details(error),
     };
     MessagesErrorOutWire { kind: "error", error: cause, request_id: None }
 }

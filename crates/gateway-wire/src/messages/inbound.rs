@@ -14,6 +14,9 @@ impl InboundDialect for MessagesInbound {
     }
 
     fn check(&self, envelope: &Envelope) -> Result<()> {
+        if envelope.present.and_then(|present| present.contains("thread")).unwrap_or(false) {
+            return Err(errors::thread_unsupported());
+        }
         match &envelope.messages {
             Some(messages) if !messages.is_empty() => Ok(()),
             Some(_) => Err(GatewayError::invalid("messages", "messages is empty")),

@@ -21,6 +21,8 @@ mod inbound;
 mod json_schema;
 mod media;
 mod outbound;
+mod request_shape;
+mod seals;
 mod stream_reader;
 mod stream_writer;
 mod stream_writer_blocks;

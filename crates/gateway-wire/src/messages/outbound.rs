@@ -8,12 +8,14 @@ use super::{
 };
 use crate::{
     EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader, TokenCounter,
+    seals::{self, SealFilter, SealMarker},
     splice::{literal, splice},
     unreadable,
 };
 use bytes::Bytes;
 use gateway_core::{
-    Chunk, Dialect, DroppedParams, GatewayError, Inspection, ProviderRequest, RawRequest, Result,
+    Chunk, Dialect, DroppedParams, GatewayError, Inspection, Payload, ProviderRequest, RawRequest,
+    Result,
 };
 use serde::Deserialize;
 
@@ -31,6 +33,18 @@ impl OutboundDialect for MessagesOutbound {
             Some(original) => Ok(renamed(original, call)),
             None => encode(call, RequestPurpose::Answer),
         }
+    }
+
+    fn release_seals(
+        &self,
+        call: &ProviderRequest,
+        filter: &mut SealFilter,
+    ) -> Result<Option<Payload>> {
+        seals::release_request(call, Dialect::Messages, filter, super::seals::release)
+    }
+
+    fn seal_marker(&self) -> Option<SealMarker> {
+        Some(super::seals::mark)
     }
 
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {

@@ -1,7 +1,8 @@
 //! Decodes requests of callers of the Responses API.
 
 use crate::json::{lazy_object::LazyObject, path::read_param};
-use crate::responses::{decode_request_input, tools};
+use crate::request_shape::members_without_place;
+use crate::responses::{decode_request_input, request_shape, tools};
 use gateway_core::{
     ChatRequest, Content, Dialect, Effort, GatewayError, Json, Message, Options, ReasoningOptions,
     ResponseFormat, Result, Role,
@@ -37,6 +38,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
     for (name, value) in members {
         request.extra.push(name, value.into());
     }
+    request.unmodelled = members_without_place(request_shape::MEMBERS, body);
     Ok(request)
 }
 

@@ -27,6 +27,8 @@ mod errors;
 mod finish_reason;
 mod media;
 mod reasoning_seals;
+mod request_shape;
+mod seals;
 mod stored_response;
 mod stream_reader;
 mod stream_writer;
@@ -45,10 +47,11 @@ pub use self::{
 use crate::{
     EncodedRequest, ErrorReply, IdGenerator, InboundDialect, OutboundDialect, ResponseContext,
     StreamReader, StreamWriter,
+    seals::{SealFilter, SealMarker},
 };
 use bytes::Bytes;
 use gateway_core::{
-    ChatRequest, ChatResponse, Chunk, Dialect, GatewayError, ProviderRequest, Result,
+    ChatRequest, ChatResponse, Chunk, Dialect, GatewayError, Payload, ProviderRequest, Result,
 };
 
 /// The inbound side of the Responses API.
@@ -88,6 +91,18 @@ impl OutboundDialect for ResponsesOutbound {
 
     fn encode(&self, call: &ProviderRequest) -> Result<EncodedRequest> {
         encode_request::encode(call)
+    }
+
+    fn release_seals(
+        &self,
+        call: &ProviderRequest,
+        filter: &mut SealFilter,
+    ) -> Result<Option<Payload>> {
+        crate::seals::release_request(call, Dialect::Responses, filter, seals::release)
+    }
+
+    fn seal_marker(&self) -> Option<SealMarker> {
+        Some(seals::mark)
     }
 
     fn read_whole(&self, call: &ProviderRequest, body: Bytes, ids: IdGenerator) -> Result<Chunk> {

@@ -57,7 +57,8 @@ pub(super) fn unwrap(content: String, id: Option<String>) -> (Seal, Option<Strin
     })
 }
 
-fn unwrap_foreign(content: &str) -> Option<(Seal, Option<String>)> {
+/// The seal in a wrapped `content`, and the call that it proves, if it is one's.
+pub(super) fn unwrap_foreign(content: &str) -> Option<(Seal, Option<String>)> {
     let wrapped: WrappedSealWire<'_> = serde_json::from_str(content.strip_prefix(MARK)?).ok()?;
     let dialect = Dialect::ALL.into_iter().find(|it| it.as_str() == wrapped.dialect)?;
     let (kind, _) = KINDS.into_iter().find(|(_, word)| *word == wrapped.kind)?;

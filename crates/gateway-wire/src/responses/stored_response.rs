@@ -14,6 +14,7 @@ pub fn input_tokens(count: u64) -> Vec<u8> {
 
 /// The members of a request about stored responses: which one it continues, and whether to store
 /// this one.
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of its own")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseStateFields {
     /// Whether to store the response. Default: true.
@@ -26,6 +27,8 @@ pub struct ResponseStateFields {
     pub background: bool,
     /// Whether the input refers to stored items.
     pub has_references: bool,
+    /// Whether the input holds compaction items, or asks for one.
+    pub has_compactions: bool,
 }
 
 impl ResponseStateFields {
@@ -38,6 +41,8 @@ impl ResponseStateFields {
         let mut members: LazyObject<'_> = serde_json::from_slice(body).map_err(|error| {
             GatewayError::invalid("body", "the body is not a JSON object").with_source(error)
         })?;
+        let input = members.remove("input").map(|input| input.get().as_bytes());
+        let input_has = |name: &[u8]| input.is_some_and(|it| memmem::find(it, name).is_some());
         Ok(Self {
             store: members.take("store")?.unwrap_or(true),
             previous_response_id: members.take("previous_response_id")?,
@@ -45,9 +50,8 @@ impl ResponseStateFields {
                 .take::<ConversationRefWire>("conversation")?
                 .map(ConversationRefWire::id),
             background: members.take("background")?.unwrap_or(false),
-            has_references: members.remove("input").is_some_and(|input| {
-                memmem::find(input.get().as_bytes(), b"\"item_reference\"").is_some()
-            }),
+            has_references: input_has(b"\"item_reference\""),
+            has_compactions: input_has(b"\"compaction"),
         })
     }
 

@@ -52,13 +52,11 @@ fn leading_system_messages_become_system() {
         Message::text(Role::User, "c"),
         Message::text(Role::System, "d"),
     ];
-    let (sent, _) = send(of(messages), None).unwrap();
-    assert_eq!(
-        sent["system"],
-        json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])
-    );
-    let said = json!([{"type": "text", "text": "c"}, {"type": "text", "text": "d"}]);
-    assert_eq!(sent["messages"], json!([{"role": "user", "content": said}]));
+    let (sent, dropped) = send(of(messages), None).unwrap();
+    let text = |text: &str| json!({"type": "text", "text": text});
+    assert_eq!(sent["system"], json!([text("a"), text("b"), text("d")]));
+    assert_eq!(sent["messages"], json!([{"role": "user", "content": "c"}]));
+    assert_eq!(dropped, "system_turns");
     let (sent, _) =
         send(of(vec![Message::text(Role::System, "a"), Message::text(Role::User, "b")]), None)
             .unwrap();

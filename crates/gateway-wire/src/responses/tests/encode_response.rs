@@ -328,6 +328,7 @@ fn state_fields_are_read() {
             conversation: Some("c".to_owned()),
             background: true,
             has_references: true,
+            has_compactions: false,
         }
     );
     assert_eq!(read(r#"{"store":1}"#).unwrap_err().param(), Some("store"));
