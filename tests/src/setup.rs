@@ -131,6 +131,14 @@ impl Setup {
         self
     }
 
+    /// A model name that these targets serve, a list as TOML writes it, one after the other.
+    #[must_use]
+    pub fn route(mut self, model: &str, targets: &str) -> Self {
+        let lines = [format!("model = {model:?}"), format!("targets = {targets}")];
+        self.sections.push(("[routes]".to_owned(), lines.to_vec()));
+        self
+    }
+
     /// Tools that the services of `platform` run.
     #[must_use]
     pub fn with_platform(self, platform: &Platform) -> Self {

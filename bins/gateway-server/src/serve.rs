@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use gateway_assembly::{
     ActiveConfig, ProcessHandles, SharedResources, ShutdownStages, connection_limits,
 };
-use gateway_http::Endpoint;
+use gateway_http::{Endpoint, WebSocketHost};
 use gateway_net::server::{self, HealthServer};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
@@ -94,10 +94,15 @@ async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow:
     let limits = connection_limits(&config);
     tracing::info!(%address, connections = limits.connections, "listening");
     let _operators = admin::serve(active, &shared.process.shutdown)?;
+    let websockets = websocket_host(active, &shared.process.shutdown);
     let make = |caller: SocketAddr| {
         let (active, tracing) = (Arc::clone(active), shared.process.tracing.clone());
-        service_fn(move |request| {
+        let websockets = websockets.clone();
+        service_fn(move |mut request| {
             let (app, tracing) = (active.app(), tracing.clone());
+            if gateway_http::wants_upgrade(&request) && active.config().server.websockets {
+                request.extensions_mut().insert(websockets.clone());
+            }
             // Boxed: the future is large, the server moves it, and an idle connection needs none.
             Box::pin(async move {
                 let endpoint = Endpoint::at(request.uri().path());
@@ -113,7 +118,16 @@ async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow:
         })
     };
     server::serve(listener, make, limits, &drain::listener(&shared.process.shutdown)).await;
+    websockets.close().await;
     Ok(())
+}
+
+/// The program that WebSocket connections live in: each of their requests sees the configuration
+/// that is active then.
+fn websocket_host(active: &Arc<ActiveConfig>, shutdown: &ShutdownStages) -> WebSocketHost {
+    let active = Arc::clone(active);
+    let current = Arc::new(move || active.app());
+    WebSocketHost::new(current, shutdown.closing.clone(), shutdown.terminated.clone())
 }
 
 /// Serves health checks on a port and a thread of their own.

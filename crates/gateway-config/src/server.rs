@@ -126,6 +126,9 @@ section! {
         /// Allowed CORS origins; `*` for any.
         /// Default: in development any (`/mcp` only from this machine), else none.
         cors_origins: Vec<CorsOrigin> = Vec::new(), bare ["CORS_ORIGINS"];
+        /// Whether Responses are served over WebSocket, at `GET /v1/responses` with an upgrade.
+        /// Off: upgrades are answered 426, upon which clients use HTTP.
+        websockets: bool = true, prefixed ["WEBSOCKETS"];
         /// Networks of trusted proxies. `Forwarded` and `X-Forwarded-For` are ignored from any other address.
         trusted_proxies: Vec<IpNetwork> = Vec::new(), prefixed ["TRUSTED_PROXIES"];
         /// Maximum size of a request body.

@@ -5,8 +5,9 @@
 //! ```
 
 use crate::{
-    Decision, PreparedRequest, RequestContext,
+    Decision, PreparedRequest, RequestContext, ToolSelection,
     accounting::RequestAccounting,
+    compaction::CompactionLayer,
     context_fit, multi_prompt,
     response::{EngineResponse, RequestFailure, ResponseBody},
     session::tenant,
@@ -27,6 +28,9 @@ use gateway_sessions::{
 use gateway_wire::{IdGenerator, InboundDialect, RequestPrompts, ResponseContext};
 use std::{mem, sync::Arc, time::SystemTime};
 use uuid::Uuid;
+
+/// The number of the id that names a compaction: no response has so many items.
+const COMPACTION_ID: u64 = 1 << 14;
 
 type StageResult<T> = Result<T, Box<RequestFailure>>;
 
@@ -164,10 +168,23 @@ impl ComposedRequest {
         match responses::plan(responses, &self.provider, request, &self.ids).await {
             Ok(plan) => {
                 self.plan = plan;
-                Ok(self)
+                if self.plan.compacts { self.compact() } else { Ok(self) }
             }
             Err(error) => Err(self.context.failure(error)),
         }
+    }
+
+    /// Lets the model summarize the conversation, without tools.
+    fn compact(mut self) -> StageResult<Self> {
+        let tenant = match tenant(&self.context.head.client) {
+            Ok(tenant) => tenant,
+            Err(error) => return Err(self.context.failure(error)),
+        };
+        let id = self.ids.from(COMPACTION_ID).next("cmp_");
+        self.provider = Arc::new(CompactionLayer::new(self.provider, tenant, id));
+        self.context.head.options.tools = ToolSelection::Off;
+        self.context.head.path = "/v1/responses/compact";
+        Ok(self)
     }
 
     /// Opens the session that the request continues, if it continues one.

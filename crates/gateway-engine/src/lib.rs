@@ -12,6 +12,7 @@
 
 mod accounting;
 mod build;
+mod compaction;
 mod context;
 mod context_fit;
 mod context_windows;

@@ -9,7 +9,7 @@ use crate::{
     request::Origin,
     responses,
     service::{Arrival, HttpService, method_label},
-    sessions, tools, usage,
+    sessions, tools, usage, websocket,
 };
 use gateway_core::{ErrorKind, GatewayError, Result};
 use gateway_limits::{Client, LimitError};
@@ -39,6 +39,12 @@ pub(crate) async fn dispatch(
         // Boxed, so that their futures take no room in that of a request to a model.
         Kind::Open => Ok(Box::pin(serve_open(service, endpoint)).await?),
         Kind::Keyed => Box::pin(serve_keyed(service, endpoint, origin, request)).await,
+        Kind::Model if *request.method() != Method::POST => {
+            websocket::accept(service, arrival.peer, request)
+        }
+        Kind::Model if endpoint == Endpoint::ResponseCompact => {
+            Box::pin(responses::compact(service, origin, request)).await
+        }
         Kind::Model => match endpoint.caller() {
             Some(dialect) => generation::generate(service, dialect, origin, request).await,
             None => Err(unhandled().into()),
@@ -169,6 +175,7 @@ async fn serve_client(
         | Endpoint::ConsoleFile(_)
         | Endpoint::ChatCompletions
         | Endpoint::Responses
+        | Endpoint::ResponseCompact
         | Endpoint::Messages
         | Endpoint::Completions => return Err(unhandled().into()),
     })

@@ -120,7 +120,8 @@ macro_rules! endpoints {
 endpoints! {
     fixed {
         ChatCompletions "/v1/chat/completions"      [POST]      Model Chat;
-        Responses       "/v1/responses"             [POST]      Model Responses;
+        Responses       "/v1/responses"             [GET POST]  Model Responses;
+        ResponseCompact "/v1/responses/compact"     [POST]      Model Responses;
         ResponseTokens  "/v1/responses/input_tokens" [POST]     Keyed Responses;
         Conversations   "/v1/conversations"         [POST]      Keyed Responses;
         Messages        "/v1/messages"              [POST]      Model Messages;

@@ -29,6 +29,7 @@ mod service;
 mod sessions;
 mod tools;
 mod usage;
+mod websocket;
 
 pub use self::{
     admin::Admin,
@@ -38,6 +39,7 @@ pub use self::{
     health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, probe},
     reply::Body,
     service::{About, HttpService, OpenCircuits, RenderMetrics, handle},
+    websocket::{WebSocketHost, wants_upgrade},
 };
 
 use bytes::Bytes;

@@ -1,10 +1,12 @@
 //! The endpoints of answers that are kept.
 
-use crate::{HttpService, reply};
-use gateway_core::{Json, Result, state::Tenant};
+use crate::{HttpService, RequestBody, failure::Failure, generation, reply, request::Origin};
+use gateway_core::{Dialect, GatewayError, Json, Result, state::Tenant};
+use gateway_engine::{Operation, ResponseBody};
 use gateway_limits::Client;
-use gateway_sessions::responses::{Page, not_found};
-use http::{Response, StatusCode};
+use gateway_sessions::responses::{CompactionRequest, Page, not_found};
+use gateway_wire::{InboundDialect, json, responses::ResponsesInbound};
+use http::{Request, Response, StatusCode};
 use std::{collections::HashMap, sync::Arc};
 
 /// `GET /v1/responses/{id}`: the answer, or its steps.
@@ -64,6 +66,27 @@ pub(crate) async fn input_tokens(
 ) -> Result<Response<reply::Body>> {
     let count = service.engine.responses.input_tokens(&tenant(client)?, body).await?;
     Ok(reply::written(StatusCode::OK, count))
+}
+
+/// `POST /v1/responses/compact`: the conversation, shortened to a summary.
+pub(crate) async fn compact(
+    service: &HttpService,
+    origin: Origin,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>, Failure> {
+    let (head, body) = request.into_parts();
+    let mut inbound = generation::admit(service, Dialect::Responses, origin, &head, body).await?;
+    let limits = json::JsonLimits { depth: service.engine.settings.json_depth };
+    json::validate(&inbound.body, &limits).map_err(GatewayError::from)?;
+    let compaction = CompactionRequest::read(&inbound.body)?;
+    inbound.body = compaction.body();
+    let dialect: &'static dyn InboundDialect = &ResponsesInbound;
+    let prepared = service.engine.prepare(dialect, Operation::Generate, inbound).await?;
+    let mut response = prepared.generate(dialect).await?;
+    if let ResponseBody::Whole(body) = &mut response.body {
+        *body = compaction.response(body)?;
+    }
+    Ok(generation::written(response))
 }
 
 /// The parameters of a query. None of those that are known has anything to decode.

@@ -2,7 +2,9 @@
 
 mod endpoints;
 
-pub(crate) use self::endpoints::{cancel, delete, input_items, input_tokens, parameters, retrieve};
+pub(crate) use self::endpoints::{
+    cancel, compact, delete, input_items, input_tokens, parameters, retrieve,
+};
 
 #[cfg(test)]
 mod tests;

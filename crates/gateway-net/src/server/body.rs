@@ -141,6 +141,11 @@ impl ActiveRequest {
         Self { activity, multiplexed, offered: false }
     }
 
+    /// Counts the request as served for as long as the connection lasts.
+    pub(super) fn keep(&self) {
+        self.activity.begin(self.multiplexed);
+    }
+
     /// The caller, who comes for more, has taken what was offered.
     fn taken(&mut self) {
         if std::mem::take(&mut self.offered) {

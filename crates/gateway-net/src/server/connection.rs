@@ -81,7 +81,7 @@ impl ConnectionContext {
         service: S,
         salt: u16,
     ) where
-        T: AsyncRead + AsyncWrite + Unpin + 'static,
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         S: Service<Request<RequestBody>, Response = Response<B>>,
         S::Future: Send + 'static,
         S::Error: Into<BoxError>,
@@ -99,7 +99,7 @@ impl ConnectionContext {
             closing: closing.clone(),
             old_at,
         };
-        let mut connection = pin!(http.serve_connection(io, service));
+        let mut connection = pin!(http.serve_connection_with_upgrades(io, service));
         let result = tokio::select! {
             biased;
             result = connection.as_mut() => result,

@@ -6,7 +6,7 @@ use super::{
     body::{ActiveRequest, ReplyBody, RequestBody},
     limits::ConnectionLimits,
 };
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, service::Service};
 use std::{
     future::Future,
@@ -73,6 +73,10 @@ where
         // The caller must not send another request into a connection that is about to close.
         if this.closing.as_ref().is_some_and(CancellationToken::is_cancelled) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // What follows has deadlines of its own.
+            this.active.iter().for_each(ActiveRequest::keep);
         }
         // Only a future that is polled again after its end has lost it.
         let Some(active) = this.active.take() else { return Poll::Pending };

@@ -14,6 +14,8 @@
 
 mod background;
 mod chain;
+mod compaction;
+mod compaction_request;
 mod count;
 mod declare;
 pub(crate) mod items;
@@ -30,6 +32,8 @@ mod synthetic;
 pub(crate) use self::plan::mutually_exclusive;
 pub use self::{
     background::{QueuedResponse, Reply as BackgroundReply, Work},
+    compaction::item as compaction_item,
+    compaction_request::CompactionRequest,
     keep::ResponseRecorder,
     page::Page,
     plan::{Plan, plan},

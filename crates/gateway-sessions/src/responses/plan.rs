@@ -1,14 +1,14 @@
 //! The storage plan of a request: the records it writes and the earlier responses it needs.
 
 use super::{
-    ResponseRecorder, Responses, chain, items,
+    ResponseRecorder, Responses, chain, compaction, items,
     record::{ConversationPosition, Members, Record},
     references,
 };
 use crate::conversations;
 use gateway_core::{
     CacheDirective, ChatRequest, Dialect, ErrorKind, GatewayError, Json, Payload, Provider,
-    ProviderRequest, RawRequest, Result, state::Tenant,
+    ProviderRequest, RawRequest, Result, Target, state::Tenant,
 };
 use gateway_wire::{
     IdGenerator, InboundDialect as _, responses::ResponseStateFields, responses::ResponsesInbound,
@@ -25,6 +25,8 @@ pub struct Plan {
     pub keep: Option<ResponseRecorder>,
     /// It is to be made without its caller.
     pub background: bool,
+    /// It is to be a summary of the conversation.
+    pub compacts: bool,
 }
 
 /// Reads the storage parameters of `call`, with new ids from `ids`; prepends the earlier responses
@@ -59,23 +61,22 @@ async fn read(
     let tenant = Tenant::new(Arc::clone(&call.context.tenant)).ok_or_else(|| {
         GatewayError::new(ErrorKind::Internal, "a request that belongs to nobody")
     })?;
-    let is_native =
-        provider.upstream_dialect(&call.target, Dialect::Responses) == Some(Dialect::Responses);
-    let mut record = Record::new(provider.id(), is_native && !background);
+    let keeper = keeper(&**provider, &call.target);
+    let is_native = keeper.is_some();
+    let answered_by = keeper.clone().unwrap_or_else(|| provider.id().to_owned());
+    let mut record = Record::new(&answered_by, is_native && !background);
     record.background = background;
-    let (kept_by, asked) = (is_native.then(|| provider.id()), original.body.len());
+    let (kept_by, asked) = (keeper.as_deref(), original.body.len());
     let Earlier { items, within } = earlier(responses, &tenant, &fields, kept_by, asked).await?;
+    let items = items.map(|items| compaction::restore_earlier(items, &tenant)).transpose()?;
     let keeps = fields.store || within.is_some();
-    let mut resolved = None;
-    if keeps || fields.has_references {
+    if keeps || fields.has_references || fields.has_compactions {
         let input = members(original)?.remove("input").unwrap_or_else(Json::null);
         record.input = items::of_input(&input, &mut ids.from(INPUT_IDS));
     }
-    if fields.has_references {
-        let earlier = items.as_deref().unwrap_or_default();
-        resolved =
-            references::resolve(responses, &tenant, &record.input, earlier, is_native).await?;
-    }
+    let before = items.as_deref().unwrap_or_default();
+    let input = resolve_input(responses, &tenant, &fields, (&record.input, before), is_native);
+    let ResolvedInput { items: resolved, compacts } = input.await?;
     let mut composed = None;
     if items.is_some() || resolved.is_some() {
         // What is wrong with the request is told in the caller's own places.
@@ -100,7 +101,51 @@ async fn read(
         call.context.caching = CacheDirective::Bypass("kept");
     }
     let keep = keeps.then(|| ResponseRecorder::new(responses, tenant, record, fields.store));
-    Ok(Plan { keep, background })
+    Ok(Plan { keep, background, compacts })
+}
+
+/// The input of a request, with what it refers to in place.
+struct ResolvedInput {
+    /// The items; none if they are as they were.
+    items: Option<Vec<Json>>,
+    /// The conversation is to be compacted.
+    compacts: bool,
+}
+
+/// Resolves the references and compactions among the items of an `input` behind those of `earlier`
+/// responses.
+async fn resolve_input(
+    responses: &Responses,
+    tenant: &Tenant,
+    fields: &ResponseStateFields,
+    (input, earlier): (&[Json], &[Json]),
+    is_native: bool,
+) -> Result<ResolvedInput> {
+    let mut items = None;
+    if fields.has_references {
+        items = references::resolve(responses, tenant, input, earlier, is_native).await?;
+    }
+    let mut compacts = false;
+    if fields.has_compactions {
+        let read = compaction::read(items.as_deref().unwrap_or(input), tenant, is_native)?;
+        compacts = read.is_requested;
+        items = read.items.or(items);
+    }
+    Ok(ResolvedInput { items, compacts })
+}
+
+/// The account that keeps responses itself, if there is one account behind `provider`, and it
+/// speaks the dialect: what one account keeps is unknown to another.
+fn keeper(provider: &dyn Provider, target: &Target) -> Option<String> {
+    let speaks = provider.upstream_dialect(target, Dialect::Responses);
+    if speaks != Some(Dialect::Responses) {
+        return None;
+    }
+    match provider.seal_owners(target).as_slice() {
+        [] => Some(provider.id().to_owned()),
+        [owner] => Some(owner.as_str().to_owned()),
+        _ => None,
+    }
 }
 
 /// Two things that each say what was said before.

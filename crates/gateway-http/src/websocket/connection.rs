@@ -1,0 +1,214 @@
+//! A connection: frames in, frames out, until one side ends it.
+
+use super::{
+    WebSocketHost,
+    frames::{self, ClientFrame, CreateFrame, FrameError},
+    lanes::{LaneEvent, LaneId, Lanes},
+    memory::ConnectionMemory,
+    turn::{self, Caller, TurnEvent},
+};
+use futures_util::{SinkExt as _, StreamExt as _, stream};
+use gateway_core::Json;
+use http::HeaderMap;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use std::{net::IpAddr, time::Duration};
+use tokio::time::{self, MissedTickBehavior};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+use uuid::Uuid;
+
+/// How often a silent client is asked whether it is there.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long a client may take for a frame.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to say goodbye.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The state of a connection.
+pub(super) struct Connection {
+    host: WebSocketHost,
+    caller: Caller,
+    lanes: Lanes,
+    memory: ConnectionMemory,
+    /// No more responses are begun.
+    is_closing: bool,
+}
+
+/// The client is gone.
+struct Gone;
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+impl Connection {
+    pub(super) fn new(host: WebSocketHost, peer: IpAddr, headers: HeaderMap) -> Self {
+        Self {
+            host,
+            caller: Caller { peer, headers },
+            lanes: Lanes::default(),
+            memory: ConnectionMemory::default(),
+            is_closing: false,
+        }
+    }
+
+    /// Serves the connection to its end. A frame may have `max_bytes`.
+    pub(super) async fn run(mut self, upgraded: Upgraded, max_bytes: usize) {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(max_bytes))
+            .max_frame_size(Some(max_bytes));
+        let io = TokioIo::new(upgraded);
+        let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+        let code = self.serve(&mut socket).await;
+        if let Ok(code) = code {
+            let frame = CloseFrame { code, reason: "".into() };
+            let _ = time::timeout(CLOSE_TIMEOUT, socket.close(Some(frame))).await;
+            let _ = time::timeout(CLOSE_TIMEOUT, socket.next()).await;
+        }
+    }
+
+    /// Serves until the connection is to be closed with a code, or the client is gone.
+    async fn serve(&mut self, socket: &mut Socket) -> Result<CloseCode, Gone> {
+        let mut pings = time::interval(PING_INTERVAL);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let closing = self.host.closing.clone();
+        let limit = time::sleep_until(turn::deadline());
+        tokio::pin!(limit);
+        while !(self.is_closing && self.lanes.is_idle()) {
+            tokio::select! {
+                biased;
+                () = closing.cancelled(), if !self.is_closing => {
+                    self.goodbye(socket, 503, "server_shutting_down", "the gateway is shutting down: reconnect").await?;
+                }
+                () = &mut limit, if !self.is_closing => {
+                    let message = "the connection has been open for 60 minutes: reconnect";
+                    self.goodbye(socket, 400, "websocket_connection_limit_reached", message).await?;
+                }
+                Some((lane, event)) = self.lanes.next() => self.on_lane(socket, lane, event).await?,
+                message = socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => self.on_frame(socket, &text).await?,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                    Some(Ok(Message::Binary(_))) => {
+                        let wrong = FrameError { status: 400, code: "invalid_frame", message: "frames are text", stream_id: None };
+                        send(socket, wrong.frame()).await?;
+                    }
+                    Some(Err(error)) if is_too_large(&error) => return Ok(CloseCode::Size),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+                },
+                _ = pings.tick() => deliver(socket, Message::Ping(bytes::Bytes::new())).await?,
+            }
+        }
+        Ok(CloseCode::Away)
+    }
+
+    /// Reports why the connection ends; responses in progress are completed.
+    async fn goodbye(
+        &mut self,
+        socket: &mut Socket,
+        status: u16,
+        code: &'static str,
+        message: &'static str,
+    ) -> Result<(), Gone> {
+        self.is_closing = true;
+        self.lanes.forget_waiting();
+        send(socket, FrameError { status, code, message, stream_id: None }.frame()).await
+    }
+
+    async fn on_frame(&mut self, socket: &mut Socket, text: &str) -> Result<(), Gone> {
+        let refused = match frames::read(text) {
+            Ok(ClientFrame::Create(frame)) => self.create(frame).err(),
+            Ok(ClientFrame::Cancel { stream_id }) => {
+                if self.lanes.cancel(&stream_id) {
+                    return send(socket, frames::cancelled(stream_id.as_deref())).await;
+                }
+                let message = "no response is in progress";
+                Some(FrameError { status: 400, code: "response_not_active", message, stream_id })
+            }
+            Ok(ClientFrame::Steer { stream_id }) => {
+                return send(socket, frames::steering_unsupported(stream_id.as_deref())).await;
+            }
+            Err(error) => Some(error),
+        };
+        match refused {
+            Some(error) => send(socket, error.frame()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a response, or lets it wait for the one before it.
+    fn create(&mut self, frame: CreateFrame) -> Result<(), FrameError> {
+        let refusal =
+            |status, code, message, stream_id| Err(FrameError { status, code, message, stream_id });
+        let id = frame.stream_id.clone();
+        if self.is_closing {
+            let message = "the connection is being closed: reconnect";
+            return refusal(503, "server_shutting_down", message, id);
+        }
+        if self.lanes.is_busy(&id) {
+            return match self.lanes.wait(frame) {
+                Ok(()) => Ok(()),
+                Err(_) => refusal(429, "too_many_responses", "too many responses wait", id),
+            };
+        }
+        if !self.lanes.has_room() {
+            return refusal(429, "too_many_streams", "too many streams are in progress", id);
+        }
+        self.begin(frame);
+        Ok(())
+    }
+
+    fn begin(&mut self, frame: CreateFrame) {
+        let CreateFrame { stream_id, generate, mut body } = frame;
+        let input = self.memory.resolve(&mut body);
+        if generate {
+            let turn = turn::respond(&self.host, self.caller.clone(), &body, input);
+            self.lanes.begin(stream_id, turn);
+        } else {
+            let id = format!("resp_{}", Uuid::new_v4().simple());
+            let model = body.remove("model").unwrap_or_else(Json::null);
+            self.lanes.begin(stream_id, stream::iter(turn::warm_up(&id, &model, input)));
+        }
+    }
+
+    async fn on_lane(
+        &mut self,
+        socket: &mut Socket,
+        lane: LaneId,
+        event: LaneEvent,
+    ) -> Result<(), Gone> {
+        match event {
+            LaneEvent::Turn(TurnEvent::Frame(frame)) => {
+                send(socket, frames::with_stream_id(&frame, lane.as_deref())).await
+            }
+            LaneEvent::Turn(TurnEvent::Completed { id, input, output }) => {
+                self.memory.keep(id, input, output);
+                Ok(())
+            }
+            LaneEvent::Ended => {
+                if let Some(next) = self.lanes.end(&lane) {
+                    self.begin(next);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn send(socket: &mut Socket, frame: String) -> Result<(), Gone> {
+    deliver(socket, Message::Text(frame.into())).await
+}
+
+async fn deliver(socket: &mut Socket, message: Message) -> Result<(), Gone> {
+    match time::timeout(SEND_TIMEOUT, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Gone),
+    }
+}
+
+fn is_too_large(error: &tokio_tungstenite::tungstenite::Error) -> bool {
+    matches!(error, tokio_tungstenite::tungstenite::Error::Capacity(_))
+}

@@ -1,0 +1,112 @@
+//! The handshake: from a request to a connection.
+
+use super::{MAX_CONNECTIONS, WebSocketHost, connection::Connection, names};
+use crate::{RequestBody, failure::Failure, reply, service::HttpService};
+use gateway_core::{ErrorKind, GatewayError};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{
+        CONNECTION, CONTENT_LENGTH, HOST, IF_NONE_MATCH, SEC_WEBSOCKET_ACCEPT,
+        SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+        TRANSFER_ENCODING, UPGRADE,
+    },
+};
+use std::net::IpAddr;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// The one version of the protocol.
+const VERSION: &str = "13";
+
+/// The headers of a handshake that say nothing of the requests on its connection.
+const OWN: [HeaderName; 10] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    IF_NONE_MATCH,
+    SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("idempotency-key"),
+];
+
+/// Accepts a request to upgrade, which came from `peer`.
+///
+/// # Errors
+///
+/// If it does not want WebSocket, comes from a page that may not call, or has no known key.
+pub(crate) fn accept(
+    service: &HttpService,
+    peer: IpAddr,
+    mut request: Request<RequestBody>,
+) -> Result<Response<reply::Body>, Failure> {
+    let headers = request.headers();
+    if !names(headers, UPGRADE, "websocket") || !names(headers, CONNECTION, "upgrade") {
+        let message = "this path answers POST, and GET with an upgrade to websocket";
+        return Err(GatewayError::new(ErrorKind::MethodNotAllowed, message).into());
+    }
+    let Some(host) = request.extensions_mut().remove::<WebSocketHost>() else {
+        return Ok(upgrade_required("Responses over WebSocket are switched off: use POST"));
+    };
+    let headers = request.headers();
+    let key = headers.get(SEC_WEBSOCKET_KEY).cloned();
+    let is_known = headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|it| it == VERSION);
+    let Some(key) = key.filter(|_| is_known) else {
+        let mut reply = upgrade_required("the version of WebSocket must be 13");
+        reply.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+        return Ok(reply);
+    };
+    service.cors.check(headers)?;
+    let caller = service.peers.caller(peer, headers);
+    service.identify(headers, caller)?;
+    if host.tasks.len() >= MAX_CONNECTIONS || host.closing.is_cancelled() {
+        let message = "no more WebSocket connections are accepted";
+        return Err(GatewayError::new(ErrorKind::Overloaded, message).into());
+    }
+    let connection = Connection::new(host.clone(), peer, inherited(headers));
+    let max_bytes = service.bodies.max_bytes;
+    let upgrade = hyper::upgrade::on(&mut request);
+    host.tasks.spawn(async move {
+        let running = async {
+            match upgrade.await {
+                Ok(upgraded) => connection.run(upgraded, max_bytes).await,
+                Err(error) => tracing::debug!(%error, "a WebSocket handshake was not completed"),
+            }
+        };
+        host.terminated.run_until_cancelled(running).await;
+    });
+    Ok(switched(&key))
+}
+
+/// The headers that each request on the connection has.
+fn inherited(headers: &HeaderMap) -> HeaderMap {
+    let mut inherited = headers.clone();
+    for name in OWN {
+        inherited.remove(name);
+    }
+    inherited.remove(crate::names::REQUEST_ID);
+    inherited.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+    inherited
+}
+
+fn switched(key: &HeaderValue) -> Response<reply::Body> {
+    let mut reply = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
+    let headers = reply.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accepted) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accepted);
+    }
+    reply
+}
+
+/// Clients take this status for the advice to use HTTP, at once and without asking again.
+fn upgrade_required(message: &'static str) -> Response<reply::Body> {
+    let error = GatewayError::invalid("upgrade", message).with_code("upgrade_required");
+    let mut reply = reply::written(StatusCode::UPGRADE_REQUIRED, reply::platform_error(&error));
+    let headers = reply.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade, close"));
+    reply
+}

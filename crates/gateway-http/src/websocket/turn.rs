@@ -1,0 +1,185 @@
+//! A turn: one response, from the request to its last event.
+
+use super::{
+    WebSocketHost,
+    frames::{self, Members},
+    memory::TurnInput,
+};
+use crate::reply;
+use bytes::Bytes;
+use futures_util::{
+    Stream, StreamExt as _,
+    stream::{self, BoxStream},
+};
+use gateway_core::Json;
+use gateway_wire::{MAX_ANSWER_BYTES, StreamFraming, framing::EventSplitter, sse};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::{BodyStream, Full};
+use serde::Deserialize;
+use std::{collections::BTreeMap, net::IpAddr, pin::Pin};
+use tokio::time::Instant;
+
+/// The largest error body that is read.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// A step of a turn.
+#[derive(Debug)]
+pub(super) enum TurnEvent {
+    /// A frame to be sent.
+    Frame(String),
+    /// The response is complete; what the connection needs to continue it.
+    Completed { id: String, input: TurnInput, output: Vec<Json> },
+}
+
+/// The caller of a connection: each of its requests comes from there, with those headers.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) peer: IpAddr,
+    pub(super) headers: HeaderMap,
+}
+
+/// Makes the response that `body` asks for.
+///
+/// # Cancel safety
+///
+/// Dropping the stream cancels the request.
+pub(super) fn respond(
+    host: &WebSocketHost,
+    caller: Caller,
+    body: &Members,
+    input: TurnInput,
+) -> impl Stream<Item = TurnEvent> + Send + use<> {
+    let request = request(caller.headers, Json::of(body).get().to_owned());
+    let service = (host.current)();
+    // Boxed, so that it takes no room where connections wait.
+    let reply: Replying = Box::pin(crate::handle(service, caller.peer, request));
+    stream::once(begin(reply, input)).flatten()
+}
+
+type Replying = Pin<Box<dyn Future<Output = Response<reply::Body>> + Send>>;
+
+/// The steps of a turn that `reply` is the answer to.
+async fn begin(reply: Replying, input: TurnInput) -> BoxStream<'static, TurnEvent> {
+    let reply = reply.await;
+    let kind = reply.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_stream = kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"));
+    if reply.status() == StatusCode::OK && is_stream {
+        return events(BodyStream::new(reply.into_body()), input).boxed();
+    }
+    let (status, headers) = (reply.status().as_u16(), shown(reply.headers()));
+    let body = error_body(BodyStream::new(reply.into_body())).await;
+    let frame = frames::of_reply(status, &body, &headers);
+    stream::iter([TurnEvent::Frame(frame)]).boxed()
+}
+
+async fn error_body(mut body: BodyStream<reply::Body>) -> Vec<u8> {
+    let mut read = Vec::new();
+    while let Some(Ok(frame)) = body.next().await {
+        let data = frame.into_data().unwrap_or_default();
+        if read.len() + data.len() > MAX_ERROR_BYTES {
+            break;
+        }
+        read.extend_from_slice(&data);
+    }
+    read
+}
+
+fn request(headers: HeaderMap, body: String) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = http::Uri::from_static("/v1/responses");
+    *request.headers_mut() = headers;
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    request
+}
+
+/// The headers of a refusal that tell a client when to try again, and why.
+fn shown(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let is_shown = |name: &str| {
+        name == "retry-after" || name == "x-request-id" || name.starts_with("x-ratelimit-")
+    };
+    let text = |(name, value): (&http::HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    headers.iter().filter(|(name, _)| is_shown(name.as_str())).filter_map(text).collect()
+}
+
+/// The events of a streamed reply, a frame each.
+fn events(body: BodyStream<reply::Body>, input: TurnInput) -> impl Stream<Item = TurnEvent> + Send {
+    let splitter = EventSplitter::new(StreamFraming::Sse, MAX_ANSWER_BYTES);
+    let state = (body, splitter, Some(input));
+    stream::unfold(state, |(mut body, mut splitter, mut input)| async move {
+        loop {
+            let block = match body.next().await {
+                Some(Ok(frame)) => {
+                    splitter.push(frame.into_data().unwrap_or_default()).ok().flatten()
+                }
+                // The last event may lack its empty line.
+                Some(Err(_)) | None => {
+                    return splitter
+                        .finish()
+                        .map(|block| (read(&block, &mut input), (body, splitter, input)));
+                }
+            };
+            if let Some(block) = block {
+                return Some((read(&block, &mut input), (body, splitter, input)));
+            }
+        }
+    })
+    .flat_map(stream::iter)
+}
+
+fn read(block: &[u8], input: &mut Option<TurnInput>) -> Vec<TurnEvent> {
+    let mut steps = Vec::new();
+    for event in sse::events(block).filter(|event| event.data.trim() != "[DONE]") {
+        let is_end = matches!(event.name, "response.completed" | "response.incomplete");
+        if is_end && let Some(input) = input.take().filter(|input| !input.is_stored) {
+            steps.extend(completed(&event.data, input));
+        }
+        steps.push(TurnEvent::Frame(event.data.into_owned()));
+    }
+    steps
+}
+
+fn completed(data: &str, input: TurnInput) -> Option<TurnEvent> {
+    #[derive(Deserialize)]
+    struct Event {
+        response: Response,
+    }
+    #[derive(Deserialize)]
+    struct Response {
+        id: String,
+        #[serde(default)]
+        output: Vec<Json>,
+    }
+    let Event { response } = serde_json::from_str(data).ok()?;
+    Some(TurnEvent::Completed { id: response.id, input, output: response.output })
+}
+
+/// Takes in the input of a turn without an answer: the next turn continues it.
+pub(super) fn warm_up(id: &str, model: &Json, input: TurnInput) -> Vec<TurnEvent> {
+    let response = |status: &str| {
+        serde_json::json!({
+            "id": id, "object": "response", "status": status, "model": model, "output": [],
+            "error": null, "incomplete_details": null,
+            "usage": { "input_tokens": 0, "output_tokens": 0, "total_tokens": 0 },
+        })
+    };
+    let event = |number: u32, kind: &str, status: &str| {
+        let event = serde_json::json!({
+            "type": kind, "sequence_number": number, "response": response(status),
+        });
+        TurnEvent::Frame(event.to_string())
+    };
+    vec![
+        event(0, "response.created", "in_progress"),
+        event(1, "response.completed", "completed"),
+        TurnEvent::Completed { id: id.to_owned(), input, output: Vec::new() },
+    ]
+}
+
+/// When a connection has been open for as long as it may.
+pub(super) fn deadline() -> Instant {
+    Instant::now() + std::time::Duration::from_hours(1)
+}

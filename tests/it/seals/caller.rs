@@ -1,0 +1,165 @@
+//! Callers that send their conversation back as they received it.
+
+use gateway_tests::{Gateway, Reply, request};
+use serde_json::{Value, json};
+
+/// How a caller continues a conversation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Caller {
+    /// `/v1/messages`, with its history.
+    Messages,
+    /// `/v1/responses`, with its history.
+    Responses,
+    /// `/v1/responses`, by `previous_response_id`.
+    Previous,
+    /// `/v1/chat/completions`, with its history.
+    Chat,
+}
+
+/// A conversation in progress.
+pub(super) struct Conversation {
+    caller: Caller,
+    history: Vec<Value>,
+    previous: Option<String>,
+}
+
+/// The result of the tool in the turn `turn`.
+pub(super) fn result(turn: usize) -> String {
+    format!("result-{turn:02}!")
+}
+
+impl Caller {
+    pub(super) fn begin(self) -> Conversation {
+        let history = vec![json!({ "role": "user", "content": "go" })];
+        Conversation { caller: self, history, previous: None }
+    }
+}
+
+impl Conversation {
+    /// Asks once, takes in what comes, and the result of the tool that was called.
+    pub(super) async fn turn(
+        &mut self,
+        gateway: &Gateway,
+        model: &str,
+        stream: bool,
+        turn: usize,
+    ) -> Reply {
+        let reply = self.ask(gateway, model, stream).await;
+        assert_eq!(reply.status(), 200, "turn {turn}: {}", reply.text());
+        let said = if stream { self.streamed(&reply) } else { self.whole(&reply.json()) };
+        if self.caller == Caller::Previous {
+            self.history.clear();
+        } else {
+            self.history.extend(said.clone());
+        }
+        let id =
+            self.called(&said).unwrap_or_else(|| panic!("turn {turn} calls no tool: {said:?}"));
+        self.history.push(self.answer(&id, &result(turn)));
+        reply
+    }
+
+    pub(super) async fn ask(&self, gateway: &Gateway, model: &str, stream: bool) -> Reply {
+        let schema = json!({ "type": "object", "properties": {} });
+        let (path, body) = match self.caller {
+            Caller::Messages => (
+                "/v1/messages",
+                json!({
+                    "model": model, "stream": stream, "max_tokens": 4000, "messages": self.history,
+                    "thinking": { "type": "adaptive" }, "tools": [{ "name": "look", "input_schema": schema }],
+                }),
+            ),
+            Caller::Responses | Caller::Previous => {
+                let keeps = self.caller == Caller::Previous;
+                let mut body = json!({
+                    "model": model, "stream": stream, "input": self.history, "store": keeps,
+                    "include": ["reasoning.encrypted_content"],
+                    "tools": [{ "type": "function", "name": "look", "parameters": schema }],
+                });
+                if let Some(previous) = self.previous.as_ref().filter(|_| keeps) {
+                    body["previous_response_id"] = previous.as_str().into();
+                }
+                ("/v1/responses", body)
+            }
+            Caller::Chat => (
+                "/v1/chat/completions",
+                json!({
+                    "model": model, "stream": stream, "messages": self.history,
+                    "tools": [{ "type": "function", "function": { "name": "look", "parameters": schema } }],
+                }),
+            ),
+        };
+        let headers = [("Content-Type", "application/json")];
+        gateway.send(request("POST", path, &headers, body.to_string().as_bytes())).await
+    }
+
+    /// What a whole response says, as history.
+    fn whole(&mut self, body: &Value) -> Vec<Value> {
+        match self.caller {
+            Caller::Messages => vec![json!({ "role": "assistant", "content": body["content"] })],
+            Caller::Responses | Caller::Previous => {
+                self.previous = body["id"].as_str().map(str::to_owned);
+                body["output"].as_array().cloned().unwrap_or_default()
+            }
+            Caller::Chat => vec![body["choices"][0]["message"].clone()],
+        }
+    }
+
+    /// What a streamed response says, as history.
+    fn streamed(&mut self, reply: &Reply) -> Vec<Value> {
+        let events: Vec<Value> =
+            reply.events().iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
+        if self.caller == Caller::Messages {
+            return vec![json!({ "role": "assistant", "content": blocks(&events) })];
+        }
+        let created = events.iter().find(|event| event["type"] == "response.created");
+        self.previous = created.and_then(|it| it["response"]["id"].as_str()).map(str::to_owned);
+        let done = events.iter().filter(|event| event["type"] == "response.output_item.done");
+        done.map(|event| event["item"].clone()).collect()
+    }
+
+    fn called(&self, said: &[Value]) -> Option<String> {
+        let id = match self.caller {
+            Caller::Messages => {
+                let blocks = said[0]["content"].as_array()?;
+                &blocks.iter().find(|block| block["type"] == "tool_use")?["id"]
+            }
+            Caller::Responses | Caller::Previous => {
+                &said.iter().find(|item| item["type"] == "function_call")?["call_id"]
+            }
+            Caller::Chat => &said[0]["tool_calls"][0]["id"],
+        };
+        id.as_str().map(str::to_owned)
+    }
+
+    fn answer(&self, id: &str, text: &str) -> Value {
+        match self.caller {
+            Caller::Messages => {
+                let block = json!({ "type": "tool_result", "tool_use_id": id, "content": text });
+                json!({ "role": "user", "content": [block] })
+            }
+            Caller::Responses | Caller::Previous => {
+                json!({ "type": "function_call_output", "call_id": id, "output": text })
+            }
+            Caller::Chat => json!({ "role": "tool", "tool_call_id": id, "content": text }),
+        }
+    }
+}
+
+/// The blocks that the events of a message build.
+fn blocks(events: &[Value]) -> Vec<Value> {
+    let mut blocks: Vec<Value> = Vec::new();
+    for event in events {
+        if event["type"] == "content_block_start" {
+            blocks.push(event["content_block"].clone());
+        } else if event["type"] == "content_block_delta" {
+            let block = blocks.last_mut().expect("a block");
+            for name in ["text", "thinking", "signature"] {
+                if let Some(more) = event["delta"][name].as_str() {
+                    let text = block[name].as_str().unwrap_or_default().to_owned();
+                    block[name] = (text + more).into();
+                }
+            }
+        }
+    }
+    blocks
+}
