@@ -10,9 +10,9 @@ use crate::{
 };
 use anyhow::Context as _;
 use gateway_assembly::{
-    ActiveConfig, ProcessHandles, SharedResources, ShutdownStages, connection_limits,
+    ActiveConfig, ProcessHandles, SharedResources, ShutdownStages, answer, connection_limits,
+    websocket_host,
 };
-use gateway_http::{Endpoint, WebSocketHost};
 use gateway_net::server::{self, HealthServer};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
@@ -100,34 +100,16 @@ async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow:
         let websockets = websockets.clone();
         service_fn(move |mut request| {
             let (app, tracing) = (active.app(), tracing.clone());
-            if gateway_http::wants_upgrade(&request) && active.config().server.websockets {
-                request.extensions_mut().insert(websockets.clone());
-            }
+            websockets.offer(&mut request);
             // Boxed: the future is large, the server moves it, and an idle connection needs none.
             Box::pin(async move {
-                let endpoint = Endpoint::at(request.uri().path());
-                // Health checks are not traced.
-                let is_probed = endpoint.is_some_and(|it| it.is_probed() || it == Endpoint::Root);
-                let route = endpoint.map(Endpoint::label);
-                let handle = |request| gateway_http::handle(app, caller.ip(), request);
-                Ok::<_, Infallible>(match tracing.filter(|_| !is_probed) {
-                    Some(tracing) => tracing.answer(route, request, handle).await,
-                    None => handle(request).await,
-                })
+                Ok::<_, Infallible>(answer(app, tracing, caller.ip(), request).await)
             })
         })
     };
     server::serve(listener, make, limits, &drain::listener(&shared.process.shutdown)).await;
     websockets.close().await;
     Ok(())
-}
-
-/// The program that WebSocket connections live in: each of their requests sees the configuration
-/// that is active then.
-fn websocket_host(active: &Arc<ActiveConfig>, shutdown: &ShutdownStages) -> WebSocketHost {
-    let active = Arc::clone(active);
-    let current = Arc::new(move || active.app());
-    WebSocketHost::new(current, shutdown.closing.clone(), shutdown.terminated.clone())
 }
 
 /// Serves health checks on a port and a thread of their own.

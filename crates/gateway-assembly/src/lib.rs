@@ -19,6 +19,7 @@
 //! ```
 
 mod active_config;
+mod answer;
 mod check;
 mod connections;
 mod health;
@@ -37,6 +38,7 @@ mod tools;
 
 pub use self::{
     active_config::ActiveConfig,
+    answer::{answer, websocket_host},
     check::check,
     connections::connection_limits,
     local_models::refresh_context_windows,

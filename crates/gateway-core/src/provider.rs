@@ -221,8 +221,7 @@ impl ProviderRequest {
         }
     }
 
-    /// Returns the owner of the last seal in the conversation: whoever issued it is best asked
-    /// again.
+    /// Returns the owner of the last seal in the conversation, which is best called again.
     pub fn latest_seal_owner(&self) -> Option<SealOwner> {
         match &self.payload {
             Payload::Raw(original) => SealOwner::last_of(&original.body),

@@ -1,6 +1,6 @@
 //! The neutral chat request.
 
-use crate::{Dialect, DroppedParams, Extra, Json, Message, Role, ToolChoice, ToolSpec};
+use crate::{Dialect, Extra, Json, Message, Role, ToolChoice, ToolSpec};
 use serde_json::Number;
 
 /// A request for the next message of a conversation, in no vendor's dialect.
@@ -28,7 +28,7 @@ pub struct ChatRequest {
     pub extra: Extra,
     /// Members of messages, tools and options that have no place here: they are lost wherever the
     /// request is written anew.
-    pub unmodelled: DroppedParams,
+    pub unmodelled: Vec<String>,
     /// The caller's dialect, in which `extra` is written; absent for a request of our own making.
     pub dialect: Option<Dialect>,
 }

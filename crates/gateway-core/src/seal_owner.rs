@@ -58,13 +58,13 @@ impl SealOwner {
         memchr::memmem::rfind_iter(bytes, PREFIX).find_map(|at| mark_at(bytes, at))
     }
 
-    /// Returns the mark.
+    /// Returns the mark as text.
     pub fn as_str(&self) -> &str {
         // Letters and digits: this cannot fail.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Marks `seal`.
+    /// Returns `seal` with the mark of this owner in front.
     pub fn mark(&self, seal: &str) -> String {
         [self.as_str(), seal].concat()
     }

@@ -11,7 +11,7 @@ use gateway_core::{
 use gateway_sessions::responses::compaction_item;
 use std::sync::Arc;
 
-/// What the model is asked for.
+/// The instruction to the model.
 const PROMPT: &str = "Summarize the conversation above, so that it can be continued from the \
     summary alone. Keep: the user's goals and instructions, decisions and their reasons, facts, \
     names, paths, identifiers and numbers word for word, the results of tools that still matter, \
@@ -42,8 +42,11 @@ impl ProviderLayer for CompactionLayer {
         call.payload = Payload::Parsed(Arc::new(summarizing(call.request()?)));
         call.inspection = Inspection::Full;
         let ProviderResponse { meta, chunks } = self.inner.generate(call).await?;
-        let summary =
-            Summary { tenant: self.tenant.clone(), id: self.id.clone(), text: String::new() };
+        let summary = PendingSummary {
+            tenant: self.tenant.clone(),
+            id: self.id.clone(),
+            text: String::new(),
+        };
         Ok(ProviderResponse { meta, chunks: compacted(chunks, summary) })
     }
 }
@@ -90,14 +93,14 @@ fn told_part(part: &Part) -> Option<Part> {
 }
 
 /// The summary so far.
-struct Summary {
+struct PendingSummary {
     tenant: Tenant,
     id: String,
     text: String,
 }
 
 /// The chunks of a summary as those of a compaction: one item at the end, and what is metered.
-fn compacted(chunks: ChunkStream, summary: Summary) -> ChunkStream {
+fn compacted(chunks: ChunkStream, summary: PendingSummary) -> ChunkStream {
     Box::pin(stream::unfold(Some((chunks, summary)), |state| async move {
         let (mut chunks, mut summary) = state?;
         match chunks.next().await? {
@@ -110,7 +113,7 @@ fn compacted(chunks: ChunkStream, summary: Summary) -> ChunkStream {
     }))
 }
 
-impl Summary {
+impl PendingSummary {
     fn take(&mut self, chunk: Chunk) -> Result<Chunk> {
         let mut events = Vec::with_capacity(chunk.events.len());
         for event in chunk.events {
@@ -152,7 +155,7 @@ mod tests {
     use gateway_core::{ToolCall, ToolResult};
 
     #[test]
-    fn conversation_is_told_without_tools() {
+    fn tool_calls_become_text() {
         let call = ToolCall {
             id: "c".into(),
             name: "look".into(),
@@ -184,9 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn summary_becomes_one_item() {
+    fn summary_is_sent_as_single_item() {
         let tenant = Tenant::new("acme").unwrap();
-        let mut summary = Summary { tenant, id: "cmp_1".into(), text: String::new() };
+        let mut summary = PendingSummary { tenant, id: "cmp_1".into(), text: String::new() };
         let begun = summary.take(Chunk::from_events(vec![StreamEvent::Text("a".into())])).unwrap();
         assert!(begun.events.is_empty() && !begun.output);
         let end = StreamEvent::Finished(FinishReason::Length.into());
@@ -194,7 +197,7 @@ mod tests {
             summary.take(Chunk::from_events(vec![StreamEvent::Text("b".into()), end])).unwrap();
         let StreamEvent::Opaque(item) = &ended.events[0] else { panic!("{ended:?}") };
         assert!(item.json.get().contains(":ab\""), "{}", item.json.get());
-        let empty = Summary { text: " ".into(), ..summary };
+        let empty = PendingSummary { text: " ".into(), ..summary };
         assert!(empty.item().is_err());
     }
 }

@@ -15,7 +15,7 @@ use gateway_core::{ErrorKind, GatewayError, Result};
 use gateway_limits::{Client, LimitError};
 use gateway_wire::json;
 use http::{Method, Request, Response};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Serves a request at `endpoint`.
 ///
@@ -39,9 +39,7 @@ pub(crate) async fn dispatch(
         // Boxed, so that their futures take no room in that of a request to a model.
         Kind::Open => Ok(Box::pin(serve_open(service, endpoint)).await?),
         Kind::Keyed => Box::pin(serve_keyed(service, endpoint, origin, request)).await,
-        Kind::Model if *request.method() != Method::POST => {
-            websocket::accept(service, arrival.peer, request)
-        }
+        Kind::Model if *request.method() != Method::POST => upgrade(service, arrival.peer, request),
         Kind::Model if endpoint == Endpoint::ResponseCompact => {
             Box::pin(responses::compact(service, origin, request)).await
         }
@@ -50,6 +48,22 @@ pub(crate) async fn dispatch(
             None => Err(unhandled().into()),
         },
     }
+}
+
+/// Lets a client upgrade its connection to WebSocket.
+fn upgrade(
+    service: &HttpService,
+    peer: IpAddr,
+    request: Request<RequestBody>,
+) -> Result<Response<reply::Body>, Failure> {
+    if !websocket::is_websocket(&request) {
+        let message = "this path answers POST, and GET with an upgrade to websocket";
+        return Err(GatewayError::new(ErrorKind::MethodNotAllowed, message).into());
+    }
+    let headers = request.headers();
+    service.cors.check(headers)?;
+    service.identify(headers, service.peers.caller(peer, headers))?;
+    Ok(websocket::accept(peer, service.bodies.max_bytes, request)?)
 }
 
 /// Serves an endpoint that needs no key.

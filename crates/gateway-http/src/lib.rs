@@ -39,7 +39,7 @@ pub use self::{
     health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, probe},
     reply::Body,
     service::{About, HttpService, OpenCircuits, RenderMetrics, handle},
-    websocket::{WebSocketHost, wants_upgrade},
+    websocket::{DispatchFuture, RequestDispatch, WebSocketHost},
 };
 
 use bytes::Bytes;

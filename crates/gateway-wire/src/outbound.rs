@@ -2,7 +2,10 @@
 
 use crate::{
     IdGenerator,
-    seals::{self, SealFilter, SealMarker},
+    seals::{
+        filter::{SealFilter, SealMarker},
+        release,
+    },
 };
 use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, Payload, ProviderRequest, Result};
@@ -40,7 +43,7 @@ pub trait OutboundDialect: Send + Sync {
         call: &ProviderRequest,
         filter: &mut SealFilter,
     ) -> Result<Option<Payload>> {
-        seals::release_parsed(call, filter)
+        release::release_parsed(call, filter)
     }
 
     /// Returns what marks the seals in responses; `None` if upstreams of this kind seal nothing.

@@ -5,7 +5,6 @@
 //! dialect says what its decoder reads; one walk over the bytes finds the rest.
 
 use crate::json::JsonCursor;
-use gateway_core::DroppedParams;
 
 /// The members of a value that a decoder reads.
 #[derive(Debug)]
@@ -16,14 +15,14 @@ pub(crate) enum Shape {
     Usual(&'static [&'static str]),
     /// An object of these members.
     Object(Members),
-    /// A list.
+    /// A list of values of one shape.
     List(&'static Self),
     /// An object whose `type`, or else the first word, says which members it has; one of another
     /// type is carried whole, or refused.
     Tagged(&'static str, &'static [(&'static str, Members)]),
 }
 
-/// Members by name.
+/// The members of an object, by name.
 pub(crate) type Members = &'static [(&'static str, Shape)];
 
 /// The longest name that is reported.
@@ -31,22 +30,22 @@ const MAX_NAME: usize = 64;
 
 /// Returns the members of the request `body` that are not read, by their paths without indices.
 /// Members of the request itself, other than `members`, are read whole.
-pub(crate) fn members_without_place(members: Members, body: &[u8]) -> DroppedParams {
-    let mut dropped = DroppedParams::default();
-    let Ok(text) = std::str::from_utf8(body) else { return dropped };
-    let mut walk = ShapeWalk { path: Vec::new(), dropped: &mut dropped };
+pub(crate) fn members_without_place(members: Members, body: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let Ok(text) = std::str::from_utf8(body) else { return found };
+    let mut walk = ShapeWalk { path: Vec::new(), found: &mut found };
     let _ = JsonCursor::parse(text, |cursor| {
         cursor.object(|key, cursor| match find(members, key) {
             Some(shape) => walk.member(key, shape, cursor),
             None => cursor.skip_value().map(drop),
         })
     });
-    dropped
+    found
 }
 
-struct ShapeWalk<'a, 'd> {
+struct ShapeWalk<'a, 'f> {
     path: Vec<&'a str>,
-    dropped: &'d mut DroppedParams,
+    found: &'f mut Vec<String>,
 }
 
 impl<'a> ShapeWalk<'a, '_> {
@@ -102,7 +101,10 @@ impl<'a> ShapeWalk<'a, '_> {
         }
         let name = self.path.join(".");
         let name = name.chars().filter(|c| c.is_ascii_graphic() && *c != ',').take(MAX_NAME);
-        self.dropped.insert(name.collect::<String>());
+        let name = name.collect::<String>();
+        if !self.found.contains(&name) {
+            self.found.push(name);
+        }
     }
 }
 
@@ -141,8 +143,8 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, expected: &str) {
-        let dropped = members_without_place(ROOT, body.as_bytes());
-        assert_eq!(dropped.iter().collect::<Vec<_>>().join(" "), expected, "{body}");
+        let found = members_without_place(ROOT, body.as_bytes());
+        assert_eq!(found.join(" "), expected, "{body}");
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub fn report_translation_losses(
     upstream: Dialect,
     dropped: &mut DroppedParams,
 ) -> Result<()> {
-    dropped.extend(request.unmodelled.clone());
+    for name in &request.unmodelled {
+        dropped.insert(name.clone());
+    }
     if request.dialect == Some(upstream) {
         return Ok(());
     }

@@ -3,9 +3,9 @@
 use super::{
     WebSocketHost,
     frames::{self, ClientFrame, CreateFrame, FrameError},
-    lanes::{LaneEvent, LaneId, Lanes},
+    lanes::{LaneEvent, LaneId, ResponseLanes},
     memory::ConnectionMemory,
-    turn::{self, Caller, TurnEvent},
+    turn::{self, ConnectionCaller, TurnEvent},
 };
 use futures_util::{SinkExt as _, StreamExt as _, stream};
 use gateway_core::Json;
@@ -23,34 +23,34 @@ use tokio_tungstenite::{
 };
 use uuid::Uuid;
 
-/// How often a silent client is asked whether it is there.
+/// The interval between pings.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// How long a client may take for a frame.
+/// The timeout of a frame that is sent.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client may take to say goodbye.
+/// The timeout of a closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The state of a connection.
-pub(super) struct Connection {
+pub(super) struct WebSocketConnection {
     host: WebSocketHost,
-    caller: Caller,
-    lanes: Lanes,
+    caller: ConnectionCaller,
+    lanes: ResponseLanes,
     memory: ConnectionMemory,
     /// No more responses are begun.
     is_closing: bool,
 }
 
 /// The client is gone.
-struct Gone;
+struct ClientGone;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type FrameSocket = WebSocketStream<TokioIo<Upgraded>>;
 
-impl Connection {
+impl WebSocketConnection {
     pub(super) fn new(host: WebSocketHost, peer: IpAddr, headers: HeaderMap) -> Self {
         Self {
             host,
-            caller: Caller { peer, headers },
-            lanes: Lanes::default(),
+            caller: ConnectionCaller { peer, headers },
+            lanes: ResponseLanes::default(),
             memory: ConnectionMemory::default(),
             is_closing: false,
         }
@@ -72,7 +72,7 @@ impl Connection {
     }
 
     /// Serves until the connection is to be closed with a code, or the client is gone.
-    async fn serve(&mut self, socket: &mut Socket) -> Result<CloseCode, Gone> {
+    async fn serve(&mut self, socket: &mut FrameSocket) -> Result<CloseCode, ClientGone> {
         let mut pings = time::interval(PING_INTERVAL);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let closing = self.host.closing.clone();
@@ -97,7 +97,7 @@ impl Connection {
                         send(socket, wrong.frame()).await?;
                     }
                     Some(Err(error)) if is_too_large(&error) => return Ok(CloseCode::Size),
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(ClientGone),
                 },
                 _ = pings.tick() => deliver(socket, Message::Ping(bytes::Bytes::new())).await?,
             }
@@ -108,17 +108,17 @@ impl Connection {
     /// Reports why the connection ends; responses in progress are completed.
     async fn goodbye(
         &mut self,
-        socket: &mut Socket,
+        socket: &mut FrameSocket,
         status: u16,
         code: &'static str,
         message: &'static str,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), ClientGone> {
         self.is_closing = true;
         self.lanes.forget_waiting();
         send(socket, FrameError { status, code, message, stream_id: None }.frame()).await
     }
 
-    async fn on_frame(&mut self, socket: &mut Socket, text: &str) -> Result<(), Gone> {
+    async fn on_frame(&mut self, socket: &mut FrameSocket, text: &str) -> Result<(), ClientGone> {
         let refused = match frames::read(text) {
             Ok(ClientFrame::Create(frame)) => self.create(frame).err(),
             Ok(ClientFrame::Cancel { stream_id }) => {
@@ -176,10 +176,10 @@ impl Connection {
 
     async fn on_lane(
         &mut self,
-        socket: &mut Socket,
+        socket: &mut FrameSocket,
         lane: LaneId,
         event: LaneEvent,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), ClientGone> {
         match event {
             LaneEvent::Turn(TurnEvent::Frame(frame)) => {
                 send(socket, frames::with_stream_id(&frame, lane.as_deref())).await
@@ -198,14 +198,14 @@ impl Connection {
     }
 }
 
-async fn send(socket: &mut Socket, frame: String) -> Result<(), Gone> {
+async fn send(socket: &mut FrameSocket, frame: String) -> Result<(), ClientGone> {
     deliver(socket, Message::Text(frame.into())).await
 }
 
-async fn deliver(socket: &mut Socket, message: Message) -> Result<(), Gone> {
+async fn deliver(socket: &mut FrameSocket, message: Message) -> Result<(), ClientGone> {
     match time::timeout(SEND_TIMEOUT, socket.send(message)).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(Gone),
+        Ok(Err(_)) | Err(_) => Err(ClientGone),
     }
 }
 

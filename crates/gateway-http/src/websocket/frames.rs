@@ -6,7 +6,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// The members of an object, unread.
-pub(super) type Members = BTreeMap<String, Json>;
+pub(super) type FrameMembers = BTreeMap<String, Json>;
 
 /// A frame of a client.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct CreateFrame {
     /// Whether the model is to answer. Without, the input is only taken in.
     pub(super) generate: bool,
     /// The body of the request.
-    pub(super) body: Members,
+    pub(super) body: FrameMembers,
 }
 
 /// An error that is sent as a frame.
@@ -52,7 +52,7 @@ pub(super) struct FrameError {
 /// If it is not an object of a known type.
 pub(super) fn read(text: &str) -> Result<ClientFrame, FrameError> {
     let wrong = |code, message, stream_id| FrameError { status: 400, code, message, stream_id };
-    let mut members: Members = serde_json::from_str(text)
+    let mut members: FrameMembers = serde_json::from_str(text)
         .map_err(|_| wrong("invalid_json", "a frame is a JSON object", None))?;
     let mut text = |name: &str| members.remove(name).and_then(|it| it.read::<String>().ok());
     let (kind, stream_id) = (text("type"), text("stream_id"));
@@ -76,7 +76,7 @@ pub(super) fn read(text: &str) -> Result<ClientFrame, FrameError> {
 }
 
 impl FrameError {
-    /// The frame.
+    /// Renders the error as a frame.
     pub(super) fn frame(&self) -> String {
         let kind = if self.status < 500 { "invalid_request_error" } else { "server_error" };
         let error =

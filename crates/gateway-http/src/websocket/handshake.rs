@@ -1,8 +1,8 @@
 //! The handshake: from a request to a connection.
 
-use super::{MAX_CONNECTIONS, WebSocketHost, connection::Connection, names};
-use crate::{RequestBody, failure::Failure, reply, service::HttpService};
-use gateway_core::{ErrorKind, GatewayError};
+use super::{MAX_CONNECTIONS, WebSocketHost, connection::WebSocketConnection, names};
+use crate::{RequestBody, reply};
+use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{
@@ -31,21 +31,23 @@ const OWN: [HeaderName; 10] = [
     HeaderName::from_static("idempotency-key"),
 ];
 
-/// Accepts a request to upgrade, which came from `peer`.
+/// Returns whether a request wants to speak WebSocket.
+pub(crate) fn is_websocket<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    names(headers, UPGRADE, "websocket") && names(headers, CONNECTION, "upgrade")
+}
+
+/// Accepts a request to upgrade, which came from `peer` and may be served. A frame may have
+/// `max_bytes`.
 ///
 /// # Errors
 ///
-/// If it does not want WebSocket, comes from a page that may not call, or has no known key.
+/// If no more connections are accepted.
 pub(crate) fn accept(
-    service: &HttpService,
     peer: IpAddr,
+    max_bytes: usize,
     mut request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
-    let headers = request.headers();
-    if !names(headers, UPGRADE, "websocket") || !names(headers, CONNECTION, "upgrade") {
-        let message = "this path answers POST, and GET with an upgrade to websocket";
-        return Err(GatewayError::new(ErrorKind::MethodNotAllowed, message).into());
-    }
+) -> Result<Response<reply::Body>> {
     let Some(host) = request.extensions_mut().remove::<WebSocketHost>() else {
         return Ok(upgrade_required("Responses over WebSocket are switched off: use POST"));
     };
@@ -57,15 +59,11 @@ pub(crate) fn accept(
         reply.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
         return Ok(reply);
     };
-    service.cors.check(headers)?;
-    let caller = service.peers.caller(peer, headers);
-    service.identify(headers, caller)?;
     if host.tasks.len() >= MAX_CONNECTIONS || host.closing.is_cancelled() {
         let message = "no more WebSocket connections are accepted";
-        return Err(GatewayError::new(ErrorKind::Overloaded, message).into());
+        return Err(GatewayError::new(ErrorKind::Overloaded, message));
     }
-    let connection = Connection::new(host.clone(), peer, inherited(headers));
-    let max_bytes = service.bodies.max_bytes;
+    let connection = WebSocketConnection::new(host.clone(), peer, inherited(headers));
     let upgrade = hyper::upgrade::on(&mut request);
     host.tasks.spawn(async move {
         let running = async {
@@ -85,7 +83,7 @@ fn inherited(headers: &HeaderMap) -> HeaderMap {
     for name in OWN {
         inherited.remove(name);
     }
-    inherited.remove(crate::names::REQUEST_ID);
+    inherited.remove("x-request-id");
     inherited.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
     inherited
 }

@@ -31,13 +31,13 @@ pub(super) enum LaneEvent {
 
 /// The lanes of a connection.
 #[derive(Default)]
-pub(super) struct Lanes {
+pub(super) struct ResponseLanes {
     active: HashMap<LaneId, CancellationToken>,
     waiting: HashMap<LaneId, VecDeque<CreateFrame>>,
     turns: SelectAll<BoxStream<'static, (LaneId, LaneEvent)>>,
 }
 
-impl Lanes {
+impl ResponseLanes {
     /// Whether no response is being made.
     pub(super) fn is_idle(&self) -> bool {
         self.active.is_empty()
@@ -100,7 +100,7 @@ impl Lanes {
 }
 
 /// The steps of all lanes. Pending while there is none: a connection that waits is not at its end.
-impl Stream for Lanes {
+impl Stream for ResponseLanes {
     type Item = (LaneId, LaneEvent);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -3,7 +3,7 @@
 //! With `store: false`, `previous_response_id` names a response of the same connection. Upstreams
 //! over HTTP know no connections, so the conversation is put into the request here.
 
-use super::frames::Members;
+use super::frames::FrameMembers;
 use gateway_core::Json;
 
 /// The most that is kept of a conversation, in bytes.
@@ -24,7 +24,7 @@ pub(super) struct TurnInput {
 
 impl ConnectionMemory {
     /// Puts the conversation into `body`, if it continues the last response; returns its input.
-    pub(super) fn resolve(&self, body: &mut Members) -> TurnInput {
+    pub(super) fn resolve(&self, body: &mut FrameMembers) -> TurnInput {
         let is_stored = body.get("store").is_none_or(|store| store.get() != "false");
         let input = body.get("input").map(items).unwrap_or_default();
         let previous = body.get("previous_response_id").and_then(|id| id.read::<String>().ok());
@@ -59,7 +59,7 @@ fn items(input: &Json) -> Vec<Json> {
 mod tests {
     use super::*;
 
-    fn body(text: &str) -> Members {
+    fn body(text: &str) -> FrameMembers {
         serde_json::from_str(text).unwrap()
     }
 

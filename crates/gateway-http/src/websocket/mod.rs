@@ -15,42 +15,61 @@ mod lanes;
 mod memory;
 mod turn;
 
-pub(crate) use self::handshake::accept;
+pub(crate) use self::handshake::{accept, is_websocket};
 
-use crate::HttpService;
-use http::{HeaderMap, Request, header::UPGRADE};
-use std::{fmt, sync::Arc};
+use crate::reply;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header::UPGRADE};
+use http_body_util::Full;
+use std::{fmt, net::IpAddr, pin::Pin, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// The most connections that are open at once.
+/// The limit on open connections.
 const MAX_CONNECTIONS: usize = 4096;
+
+/// The answer to a request of a connection.
+pub type DispatchFuture = Pin<Box<dyn Future<Output = Response<reply::Body>> + Send>>;
+
+/// Answers a request that comes from an address, by the configuration that is active then.
+pub type RequestDispatch = Arc<dyn Fn(IpAddr, Request<Full<Bytes>>) -> DispatchFuture + Send + Sync>;
 
 /// The program that WebSocket connections live in. Given to the service as an extension of each
 /// request that wants an upgrade; without it, upgrades are refused.
 #[derive(Clone)]
 pub struct WebSocketHost {
-    /// Returns the service that answers requests now.
-    current: CurrentService,
-    /// Runs the connections.
+    dispatch: RequestDispatch,
+    is_enabled: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Runs the connections, and counts them.
     tasks: TaskTracker,
-    /// No more requests are taken: connections say goodbye and end with their last response.
+    /// Cancelled when no more requests are taken: connections end with their last response.
     closing: CancellationToken,
-    /// Everything ends now.
+    /// Cancelled when connections are cut.
     terminated: CancellationToken,
 }
 
-/// Returns the service that answers requests now.
-type CurrentService = Arc<dyn Fn() -> Arc<HttpService> + Send + Sync>;
-
 impl WebSocketHost {
-    /// Creates a host whose requests are answered by the `current` service. From `closing` on
-    /// connections end with their last response; at `terminated` they are cut.
+    /// Creates a host whose requests are answered by `dispatch`. From `closing` on connections end
+    /// with their last response; at `terminated` they are cut.
     pub fn new(
-        current: Arc<dyn Fn() -> Arc<HttpService> + Send + Sync>,
+        dispatch: RequestDispatch,
         closing: CancellationToken,
         terminated: CancellationToken,
     ) -> Self {
-        Self { current, tasks: TaskTracker::new(), closing, terminated }
+        let is_enabled = Arc::new(|| true);
+        Self { dispatch, is_enabled, tasks: TaskTracker::new(), closing, terminated }
+    }
+
+    /// Offers upgrades only while `is_enabled` returns true.
+    #[must_use]
+    pub fn enabled_while(self, is_enabled: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        Self { is_enabled, ..self }
+    }
+
+    /// Lets `request` upgrade its connection, if it wants to.
+    pub fn offer<B>(&self, request: &mut Request<B>) {
+        if request.headers().contains_key(UPGRADE) && (self.is_enabled)() {
+            request.extensions_mut().insert(self.clone());
+        }
     }
 
     /// Waits until the last connection has ended.
@@ -58,11 +77,6 @@ impl WebSocketHost {
         self.tasks.close();
         self.tasks.wait().await;
     }
-}
-
-/// Returns whether a request wants to leave HTTP.
-pub fn wants_upgrade<B>(request: &Request<B>) -> bool {
-    request.headers().contains_key(UPGRADE)
 }
 
 /// Returns whether one of the words of the header `name` is `word`.

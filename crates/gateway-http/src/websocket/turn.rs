@@ -1,8 +1,8 @@
 //! A turn: one response, from the request to its last event.
 
 use super::{
-    WebSocketHost,
-    frames::{self, Members},
+    DispatchFuture, WebSocketHost,
+    frames::{self, FrameMembers},
     memory::TurnInput,
 };
 use crate::reply;
@@ -13,10 +13,10 @@ use futures_util::{
 };
 use gateway_core::Json;
 use gateway_wire::{MAX_ANSWER_BYTES, StreamFraming, framing::EventSplitter, sse};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyStream, Full};
 use serde::Deserialize;
-use std::{collections::BTreeMap, net::IpAddr, pin::Pin};
+use std::{collections::BTreeMap, net::IpAddr};
 use tokio::time::Instant;
 
 /// The largest error body that is read.
@@ -33,7 +33,7 @@ pub(super) enum TurnEvent {
 
 /// The caller of a connection: each of its requests comes from there, with those headers.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
+pub(super) struct ConnectionCaller {
     pub(super) peer: IpAddr,
     pub(super) headers: HeaderMap,
 }
@@ -45,21 +45,17 @@ pub(super) struct Caller {
 /// Dropping the stream cancels the request.
 pub(super) fn respond(
     host: &WebSocketHost,
-    caller: Caller,
-    body: &Members,
+    caller: ConnectionCaller,
+    body: &FrameMembers,
     input: TurnInput,
 ) -> impl Stream<Item = TurnEvent> + Send + use<> {
     let request = request(caller.headers, Json::of(body).get().to_owned());
-    let service = (host.current)();
-    // Boxed, so that it takes no room where connections wait.
-    let reply: Replying = Box::pin(crate::handle(service, caller.peer, request));
+    let reply = (host.dispatch)(caller.peer, request);
     stream::once(begin(reply, input)).flatten()
 }
 
-type Replying = Pin<Box<dyn Future<Output = Response<reply::Body>> + Send>>;
-
 /// The steps of a turn that `reply` is the answer to.
-async fn begin(reply: Replying, input: TurnInput) -> BoxStream<'static, TurnEvent> {
+async fn begin(reply: DispatchFuture, input: TurnInput) -> BoxStream<'static, TurnEvent> {
     let reply = reply.await;
     let kind = reply.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let is_stream = kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"));
@@ -94,7 +90,7 @@ fn request(headers: HeaderMap, body: String) -> Request<Full<Bytes>> {
     request
 }
 
-/// The headers of a refusal that tell a client when to try again, and why.
+/// The headers of a refusal that say when to try again, and why.
 fn shown(headers: &HeaderMap) -> BTreeMap<String, String> {
     let is_shown = |name: &str| {
         name == "retry-after" || name == "x-request-id" || name.starts_with("x-ratelimit-")
@@ -179,7 +175,7 @@ pub(super) fn warm_up(id: &str, model: &Json, input: TurnInput) -> Vec<TurnEvent
     ]
 }
 
-/// When a connection has been open for as long as it may.
+/// The time at which a connection that begins now has been open for too long.
 pub(super) fn deadline() -> Instant {
     Instant::now() + std::time::Duration::from_hours(1)
 }

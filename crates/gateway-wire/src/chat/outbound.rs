@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader,
-    seals::{self, SealFilter, SealMarker},
+    seals::{
+        filter::{SealFilter, SealMarker},
+        release,
+    },
     unreadable,
 };
 use bytes::Bytes;
@@ -78,7 +81,7 @@ impl OutboundDialect for ChatOutbound {
         call: &ProviderRequest,
         filter: &mut SealFilter,
     ) -> Result<Option<Payload>> {
-        seals::release_request(call, Dialect::Chat, filter, |body, filter| {
+        release::release_request(call, Dialect::Chat, filter, |body, filter| {
             super::seals::release(&self.quirks, body, filter)
         })
     }

@@ -6,7 +6,10 @@
 use super::quirks::{ChatFeature, Quirks, ReasoningHistory};
 use crate::{
     json::editable_object::{EditableObject, JsonNode},
-    seals::{self, SealFilter, SealVerdict},
+    seals::{
+        filter::{SealFilter, SealVerdict},
+        mark as marks,
+    },
 };
 use gateway_core::{Chunk, SealOwner};
 use memchr::memmem::Finder;
@@ -107,12 +110,12 @@ fn google<'n, 'a>(holder: &'n mut EditableObject<'a>) -> Option<&'n mut Editable
 
 /// Marks the seals in a chunk of a response.
 pub(super) fn mark(chunk: &mut Chunk, is_framed: bool, owner: &SealOwner) {
-    seals::mark_events(&mut chunk.events, owner);
+    marks::mark_events(&mut chunk.events, owner);
     let Some(bytes) = &chunk.verbatim else { return };
     if PLACES.iter().all(|place| place.find(bytes).is_none()) {
         return;
     }
-    seals::edit_chunk(chunk, is_framed, |root| {
+    marks::edit_chunk(chunk, is_framed, |root| {
         let choices = root.object().and_then(|it| it.get_mut("choices")?.list());
         let choices = choices.into_iter().flatten().filter_map(JsonNode::object);
         choices.fold(false, |is_changed, choice| mark_choice(choice, owner) | is_changed)
@@ -126,7 +129,7 @@ fn mark_choice(choice: &mut EditableObject<'_>, owner: &SealOwner) -> bool {
     for name in LISTS {
         let blocks = message.get_mut(name).and_then(JsonNode::list);
         for block in blocks.into_iter().flatten() {
-            is_changed |= seals::mark_members(block, &SEALS, owner);
+            is_changed |= marks::mark_members(block, &SEALS, owner);
         }
     }
     is_changed |= mark_google(message, owner);

@@ -25,7 +25,7 @@ mod tests;
 
 use crate::{
     EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader,
-    seals::{self, SealMarker},
+    seals::{filter::SealMarker, mark},
 };
 use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, DroppedParams, GatewayError, ProviderRequest, Result};
@@ -55,7 +55,7 @@ impl OutboundDialect for GeminiOutbound {
     }
 
     fn seal_marker(&self) -> Option<SealMarker> {
-        Some(|chunk, _, owner| seals::mark_events(&mut chunk.events, owner))
+        Some(|chunk, _, owner| mark::mark_events(&mut chunk.events, owner))
     }
 
     fn read_error(&self, reply: &ErrorReply<'_>) -> GatewayError {

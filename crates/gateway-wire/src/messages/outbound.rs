@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     EncodedRequest, ErrorReply, IdGenerator, OutboundDialect, StreamReader, TokenCounter,
-    seals::{self, SealFilter, SealMarker},
+    seals::{
+        filter::{SealFilter, SealMarker},
+        release,
+    },
     splice::{literal, splice},
     unreadable,
 };
@@ -40,7 +43,7 @@ impl OutboundDialect for MessagesOutbound {
         call: &ProviderRequest,
         filter: &mut SealFilter,
     ) -> Result<Option<Payload>> {
-        seals::release_request(call, Dialect::Messages, filter, super::seals::release)
+        release::release_request(call, Dialect::Messages, filter, super::seals::release)
     }
 
     fn seal_marker(&self) -> Option<SealMarker> {

@@ -2,7 +2,10 @@
 
 use crate::{
     json::editable_object::JsonNode,
-    seals::{self, SealFilter, SealVerdict},
+    seals::{
+        filter::{SealFilter, SealVerdict},
+        mark as marks,
+    },
 };
 use gateway_core::{Chunk, SealOwner};
 use memchr::memmem::Finder;
@@ -103,14 +106,14 @@ fn release_compaction(block: &mut JsonNode<'_>, filter: &mut SealFilter) -> bool
 
 /// Marks the seals in a chunk of a response.
 pub(super) fn mark(chunk: &mut Chunk, is_framed: bool, owner: &SealOwner) {
-    seals::mark_events(&mut chunk.events, owner);
+    marks::mark_events(&mut chunk.events, owner);
     let Some(bytes) = &chunk.verbatim else { return };
     if is_framed {
         if SEALED_EVENT.iter().any(|name| name.find(bytes).is_some()) {
-            seals::edit_chunk(chunk, true, |event| mark_event(event, owner));
+            marks::edit_chunk(chunk, true, |event| mark_event(event, owner));
         }
     } else if SEALED.iter().any(|name| name.find(bytes).is_some()) {
-        seals::edit_chunk(chunk, false, |response| {
+        marks::edit_chunk(chunk, false, |response| {
             let blocks = response.object().and_then(|it| it.get_mut("content")?.list());
             let blocks = blocks.into_iter().flatten();
             blocks.fold(false, |is_changed, block| mark_block(block, owner) | is_changed)
@@ -126,8 +129,8 @@ fn mark_event(event: &mut JsonNode<'_>, owner: &SealOwner) -> bool {
     let Some(delta) = event.get_mut("delta") else { return false };
     let kind = delta.object().and_then(|delta| delta.get("type")?.text());
     match kind.as_deref() {
-        Some("signature_delta") => seals::mark_members(delta, &["signature"], owner),
-        Some("compaction_delta") => seals::mark_compaction(delta, owner),
+        Some("signature_delta") => marks::mark_members(delta, &["signature"], owner),
+        Some("compaction_delta") => marks::mark_compaction(delta, owner),
         _ => false,
     }
 }
@@ -135,9 +138,9 @@ fn mark_event(event: &mut JsonNode<'_>, owner: &SealOwner) -> bool {
 fn mark_block(block: &mut JsonNode<'_>, owner: &SealOwner) -> bool {
     let kind = block.object().and_then(|block| block.get("type")?.text());
     match kind.as_deref() {
-        Some("thinking") => seals::mark_members(block, &["signature"], owner),
-        Some("redacted_thinking") => seals::mark_members(block, &["data"], owner),
-        Some("compaction") => seals::mark_compaction(block, owner),
+        Some("thinking") => marks::mark_members(block, &["signature"], owner),
+        Some("redacted_thinking") => marks::mark_members(block, &["data"], owner),
+        Some("compaction") => marks::mark_compaction(block, owner),
         _ => false,
     }
 }

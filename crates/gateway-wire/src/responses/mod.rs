@@ -47,7 +47,10 @@ pub use self::{
 use crate::{
     EncodedRequest, ErrorReply, IdGenerator, InboundDialect, OutboundDialect, ResponseContext,
     StreamReader, StreamWriter,
-    seals::{SealFilter, SealMarker},
+    seals::{
+        filter::{SealFilter, SealMarker},
+        release,
+    },
 };
 use bytes::Bytes;
 use gateway_core::{
@@ -98,7 +101,7 @@ impl OutboundDialect for ResponsesOutbound {
         call: &ProviderRequest,
         filter: &mut SealFilter,
     ) -> Result<Option<Payload>> {
-        crate::seals::release_request(call, Dialect::Responses, filter, seals::release)
+        release::release_request(call, Dialect::Responses, filter, seals::release)
     }
 
     fn seal_marker(&self) -> Option<SealMarker> {

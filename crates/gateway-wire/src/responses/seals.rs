@@ -7,7 +7,10 @@ use crate::{
     IdGenerator,
     json::editable_object::{EditableObject, JsonNode},
     responses::reasoning_seals,
-    seals::{self, SealFilter, SealVerdict},
+    seals::{
+        filter::{SealFilter, SealVerdict},
+        mark as marks,
+    },
 };
 use gateway_core::{Chunk, Dialect, SealOwner};
 use memchr::memmem::Finder;
@@ -94,12 +97,12 @@ fn forget_id(item: &mut JsonNode<'_>) {
 
 /// Marks the seals in a chunk of a response.
 pub(super) fn mark(chunk: &mut Chunk, is_framed: bool, owner: &SealOwner) {
-    seals::mark_events(&mut chunk.events, owner);
+    marks::mark_events(&mut chunk.events, owner);
     let Some(bytes) = &chunk.verbatim else { return };
     if SEALED.iter().all(|kind| kind.find(bytes).is_none()) {
         return;
     }
-    seals::edit_chunk(chunk, is_framed, |root| {
+    marks::edit_chunk(chunk, is_framed, |root| {
         let Some(object) = root.object() else { return false };
         if let Some(item) = object.get_mut("item") {
             return mark_item(item, owner);
@@ -124,7 +127,7 @@ fn mark_item(item: &mut JsonNode<'_>, owner: &SealOwner) -> bool {
         Some("compaction") => false,
         _ => return false,
     };
-    if seals::mark_members(item, &["encrypted_content"], owner) {
+    if marks::mark_members(item, &["encrypted_content"], owner) {
         return true;
     }
     if let Some(object) = item.object().filter(|_| is_reasoning) {

@@ -1,0 +1,47 @@
+//! Requests on their way to the service: traced ones in a span, upgrades with a host.
+
+use crate::{ActiveConfig, ShutdownStages};
+use bytes::Bytes;
+use gateway_core::BoxError;
+use gateway_http::{Body, DispatchFuture, RequestDispatch, Endpoint, HttpService, WebSocketHost};
+use gateway_telemetry::otel::Tracing;
+use http::{Request, Response};
+use std::{net::IpAddr, sync::Arc};
+
+/// Answers `request`, which came from `peer`, in a span if there is `tracing`.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the request.
+pub async fn answer<B>(
+    app: Arc<HttpService>,
+    tracing: Option<Arc<Tracing>>,
+    peer: IpAddr,
+    request: Request<B>,
+) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let endpoint = Endpoint::at(request.uri().path());
+    // Health checks are not traced.
+    let is_probed = endpoint.is_some_and(|it| it.is_probed() || it == Endpoint::Root);
+    let route = endpoint.map(Endpoint::label);
+    let handle = |request| gateway_http::handle(app, peer, request);
+    match tracing.filter(|_| !is_probed) {
+        Some(tracing) => tracing.answer(route, request, handle).await,
+        None => handle(request).await,
+    }
+}
+
+/// Returns the host of WebSocket connections: each of their requests sees the configuration that is
+/// active then. It offers no upgrades while the configuration says so.
+pub fn websocket_host(active: &Arc<ActiveConfig>, shutdown: &ShutdownStages) -> WebSocketHost {
+    let (enabled, active) = (Arc::clone(active), Arc::clone(active));
+    let dispatch: RequestDispatch = Arc::new(move |peer, request| -> DispatchFuture {
+        Box::pin(gateway_http::handle(active.app(), peer, request))
+    });
+    let is_enabled = Arc::new(move || enabled.config().server.websockets);
+    WebSocketHost::new(dispatch, shutdown.closing.clone(), shutdown.terminated.clone())
+        .enabled_while(is_enabled)
+}
