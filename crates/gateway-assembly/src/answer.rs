@@ -3,8 +3,8 @@
 use crate::{ActiveConfig, ShutdownStages};
 use bytes::Bytes;
 use gateway_core::BoxError;
-use gateway_http::{Body, DispatchFuture, RequestDispatch, Endpoint, HttpService, WebSocketHost};
-use gateway_telemetry::otel::Tracing;
+use gateway_http::{Body, DispatchFuture, Endpoint, HttpService, RequestDispatch, WebSocketHost};
+use gateway_telemetry::otel::OtelPipeline;
 use http::{Request, Response};
 use std::{net::IpAddr, sync::Arc};
 
@@ -15,7 +15,7 @@ use std::{net::IpAddr, sync::Arc};
 /// Dropping the future cancels the request.
 pub async fn answer<B>(
     app: Arc<HttpService>,
-    tracing: Option<Arc<Tracing>>,
+    tracing: Option<Arc<OtelPipeline>>,
     peer: IpAddr,
     request: Request<B>,
 ) -> Response<Body>

@@ -152,7 +152,11 @@ impl HttpProvider {
     /// # Errors
     ///
     /// If no API of the provider can express it; nothing was sent then.
-    fn prepare(&self, mut call: ProviderRequest, mut filter: SealFilter) -> Result<PreparedCall<'_>> {
+    fn prepare(
+        &self,
+        mut call: ProviderRequest,
+        mut filter: SealFilter,
+    ) -> Result<PreparedCall<'_>> {
         let callers = call.caller_dialect();
         let api = self
             .api(&call.target, |dialect| callers == Some(dialect))

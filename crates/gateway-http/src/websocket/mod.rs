@@ -31,7 +31,8 @@ const MAX_CONNECTIONS: usize = 4096;
 pub type DispatchFuture = Pin<Box<dyn Future<Output = Response<reply::Body>> + Send>>;
 
 /// Answers a request that comes from an address, by the configuration that is active then.
-pub type RequestDispatch = Arc<dyn Fn(IpAddr, Request<Full<Bytes>>) -> DispatchFuture + Send + Sync>;
+pub type RequestDispatch =
+    Arc<dyn Fn(IpAddr, Request<Full<Bytes>>) -> DispatchFuture + Send + Sync>;
 
 /// The program that WebSocket connections live in. Given to the service as an extension of each
 /// request that wants an upgrade; without it, upgrades are refused.
