@@ -1,4 +1,4 @@
-//! Whole answers and refusals of every upstream, told to every caller.
+//! Complete responses and errors of every upstream, written for every caller.
 
 use bytes::Bytes;
 use gateway_core::{ChatRequest, Collector, Payload, ProviderRequest};
@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 const CALLERS: [&dyn InboundDialect; 4] =
     [&ChatInbound, &ResponsesInbound, &MessagesInbound, &CompletionsInbound];
 
-/// What can be read can be told, and what is told is JSON.
+/// Whatever can be read can be written, and the output is JSON.
 pub(crate) fn whole(data: &[u8]) {
     for column in columns() {
         let call = ProviderRequest::new(ChatRequest::user("m", "x"));
@@ -38,7 +38,7 @@ pub(crate) fn whole(data: &[u8]) {
     }
 }
 
-/// A refusal is never a success, and what is told of it is JSON.
+/// An error is never a success, and its output is JSON.
 pub(crate) fn refusal(data: &[u8]) {
     let Some((status, body)) = data.split_first() else { return };
     let status = 400 + u16::from(*status) % 200;

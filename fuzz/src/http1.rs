@@ -30,7 +30,7 @@ struct Response {
     is_whole: bool,
 }
 
-/// How the target reads its input: the request's method, and the size of the reads.
+/// The interpretation of the input: the request's method, and the size of the reads.
 struct Reading<'a> {
     is_head: bool,
     size: usize,
@@ -52,7 +52,7 @@ pub(crate) fn response(data: &[u8]) {
     assert_eq!(whole, ours(reading.bytes, 1, reading.is_head));
 }
 
-/// Where our grammar is not stricter by intent, hyper reads the same.
+/// Where our grammar is not stricter on purpose, hyper reads the same.
 pub(crate) fn differential(data: &[u8]) {
     let Some(reading) = Reading::new(data) else { return };
     let ours = ours(reading.bytes, reading.size, reading.is_head);

@@ -8,7 +8,8 @@ use gateway_wire::{
 };
 use serde::de::IgnoredAny;
 
-/// What is sound for us is sound for everybody; members stand where they are said to stand.
+/// A document that is valid here is valid for `serde_json`; members are at their reported
+/// positions.
 pub(crate) fn scan(data: &[u8]) {
     let sound = json::validate(data, &JsonLimits { depth: 64 }).is_ok();
     let known = serde_json::from_slice::<IgnoredAny>(data);
@@ -24,7 +25,7 @@ pub(crate) fn scan(data: &[u8]) {
     assert_eq!(members.is_ok(), sound && data.trim_ascii_start().starts_with(b"{"));
 }
 
-/// An envelope tells what the whole document tells, and can be written anew.
+/// An envelope has the values of the whole document, and can be rewritten.
 pub(crate) fn envelope(data: &[u8]) {
     let Ok(read) = envelope::read(data, &JsonLimits { depth: 64 }) else { return };
     let body = Bytes::copy_from_slice(data);

@@ -1,7 +1,7 @@
-//! What is fuzzed: functions of bytes that panic if something that must hold does not.
+//! The fuzz targets: functions of bytes that panic if an invariant is violated.
 //!
-//! `fuzz/libfuzzer` gives them to libFuzzer (`cargo xtask fuzz`); the test of this crate gives them
-//! the inputs that are kept in `fuzz/corpus`, so that what was found once is never lost again.
+//! `fuzz/libfuzzer` passes them to libFuzzer (`cargo xtask fuzz`); the test of this crate replays
+//! the corpus in `fuzz/corpus`, so that no finding is lost.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,

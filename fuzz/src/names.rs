@@ -43,7 +43,7 @@ pub(crate) fn names(data: &[u8]) {
     let _ = Endpoint::at(&name);
 }
 
-/// What was kept is read as it was written, or not at all.
+/// A stored message is read as it was written, or not at all.
 pub(crate) fn kept_message(data: &[u8]) {
     let Ok(message) = serde_json::from_slice::<Message>(data) else { return };
     let written = serde_json::to_vec(&message).expect("it can be written");

@@ -30,7 +30,7 @@ pub(crate) fn completions(data: &[u8]) {
     request(&CompletionsInbound, data);
 }
 
-/// What can be read can be sent in every dialect, or is refused; what is sent is JSON.
+/// Whatever can be read can be encoded in every dialect, or is rejected; the output is JSON.
 fn request(caller: &dyn InboundDialect, data: &[u8]) {
     let Ok(envelope) = envelope::read(data, &JsonLimits::default()) else { return };
     if caller.check(&envelope).is_err() {

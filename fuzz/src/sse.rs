@@ -1,4 +1,4 @@
-//! Server-sent events.
+//! The parser of server-sent events.
 
 use bytes::Bytes;
 use gateway_wire::{StreamFraming, framing::EventSplitter, sse};
@@ -6,7 +6,7 @@ use gateway_wire::{StreamFraming, framing::EventSplitter, sse};
 /// The most that is kept of an event that does not end.
 const LIMIT: usize = 4096;
 
-/// What `bytes` are as events, if they come in pieces of `size`; `None` if one is too large.
+/// Returns the events of `bytes` read in pieces of `size`; `None` if one is too large.
 fn events(framing: StreamFraming, bytes: &[u8], size: usize) -> Option<Vec<(String, String)>> {
     let mut splitter = EventSplitter::new(framing, LIMIT);
     let mut events = Vec::new();

@@ -17,7 +17,7 @@ use gateway_wire::{
 };
 use std::sync::Arc;
 
-/// The largest event.
+/// Maximum size of an event.
 const LIMIT: usize = 1 << 16;
 
 pub(crate) fn chat(data: &[u8]) {
@@ -58,7 +58,7 @@ fn call() -> ProviderRequest {
     ProviderRequest::new(request)
 }
 
-/// An end is told once, and only where there was one; the network may cut anywhere.
+/// The end is reported once, and only where there was one; the bytes may be split anywhere.
 fn stream(upstream: &dyn OutboundDialect, call: &ProviderRequest, data: &[u8]) {
     let (chunks, error) = read(upstream, call, data, data.len());
     let (again, error_again) = read(upstream, call, data, 5);
@@ -87,8 +87,8 @@ fn stream(upstream: &dyn OutboundDialect, call: &ProviderRequest, data: &[u8]) {
     }
 }
 
-/// How many choices a closer look finds in `data`, if it finds nothing that is wrong: a digest does
-/// not say where one begins.
+/// Returns the number of choices in `data` according to full inspection, if it finds no error: a
+/// digest does not report where one begins.
 fn choices(upstream: &dyn OutboundDialect, call: &ProviderRequest, data: &[u8]) -> Option<usize> {
     let call = ProviderRequest { inspection: Inspection::Full, ..call.clone() };
     let (chunks, error) = read(upstream, &call, data, data.len());
@@ -133,7 +133,7 @@ fn read(
     (chunks, ended.err().map(|error| error.kind()))
 }
 
-/// What is told is text, and an answer that failed does not look finished.
+/// The output is text, and a failed response does not look complete.
 fn tell(caller: &dyn InboundDialect, chunks: &[Chunk], error: Option<ErrorKind>) {
     let payload = Payload::Parsed(Arc::new(ChatRequest::user("m", "x")));
     let reply =

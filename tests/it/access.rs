@@ -1,4 +1,4 @@
-//! Who may call, and what a key is not.
+//! Authentication and API keys.
 
 use gateway_tests::{Gateway, Setup, Upstream, openai, request};
 use serde_json::json;
@@ -9,7 +9,7 @@ use std::{
 
 const KEY: &str = "sk-0123456789abcdef0123456789abcdef";
 
-/// Whoever asks says where it is: attempts that fail are counted by address.
+/// Callers set their address: failed attempts are counted by address.
 async fn start() -> (Upstream, Gateway) {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).client("app", KEY);
@@ -17,13 +17,13 @@ async fn start() -> (Upstream, Gateway) {
     (upstream, gateway)
 }
 
-/// An address that nobody else has.
+/// Returns an address that no other test uses.
 fn somewhere() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     Ipv4Addr::from_bits(0xc633_6400 + NEXT.fetch_add(1, Ordering::Relaxed)).to_string()
 }
 
-/// What a caller is told who asks with these headers.
+/// Checks the result of a request with these headers.
 async fn check(gateway: &Gateway, headers: &[(&str, &str)], told: &str) {
     let body = openai::ask("lab/m", json!({}));
     for (method, path, body) in

@@ -197,7 +197,7 @@ async fn new_key_reaches_all_replicas_within_seconds() {
     until(&second, &key, "401 invalid_api_key").await;
 }
 
-/// Waits until a caller with this key is told so.
+/// Waits until a caller with this key gets `told`.
 async fn until(bench: &Bench, key: &str, told: &str) {
     let deadline = Instant::now() + Duration::from_secs(5);
     // Attempts that fail are counted: not too many of them.

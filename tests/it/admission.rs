@@ -1,4 +1,4 @@
-//! What happens when there is too much to do.
+//! Overload and admission control.
 
 use gateway_tests::{Gateway, Raw, Script, Setup, Upstream, openai, request};
 use serde_json::json;
@@ -123,7 +123,7 @@ async fn tenant_cannot_take_all_slots() {
     assert_eq!(ask("sk-b").await, "200");
 }
 
-/// What operators are told of who is in.
+/// Returns the admission status for operators.
 async fn told(gateway: &Gateway) -> serde_json::Value {
     gateway.get("/health/detailed").await.json()["admission"].clone()
 }
@@ -156,8 +156,7 @@ async fn admission_state_is_reported_to_operators() {
     assert_eq!(waiting.reply().await.status(), 200);
 }
 
-/// A provider that has become slow fills its own places, and those who wait for one of them hinder
-/// nobody who asks another.
+/// A slow provider fills its own slots; its queue does not delay requests to others.
 #[tokio::test]
 async fn slow_provider_does_not_slow_others() {
     let settings = [("max_per_provider", "4"), ("queue_timeout", "\"2s\"")];
@@ -186,7 +185,7 @@ async fn slow_provider_does_not_slow_others() {
     assert_eq!(gateway.ask("lab/m", json!({})).await.status(), 200);
 }
 
-/// How long each of `count` requests takes on one connection, the middle one of them.
+/// Returns the median time of `count` requests on one connection.
 async fn usual(gateway: &Gateway, bytes: &[u8], count: usize, told: &str) -> Duration {
     let mut raw = gateway.connect().await;
     let mut took = Vec::new();

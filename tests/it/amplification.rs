@@ -1,4 +1,4 @@
-//! How often an upstream that fails is asked, by the gateway and by callers who try again too.
+//! The number of upstream calls during an outage, with callers that retry too.
 
 use gateway_tests::{Gateway, Raw, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::json;
@@ -8,7 +8,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-/// How often the clients of providers try again by themselves.
+/// The number of retries of SDKs.
 const TRIES_OF_CLIENTS: u32 = 2;
 
 /// Whether a client such as OpenAI's tries again after `reply`.
@@ -20,7 +20,7 @@ fn would_try_again(reply: &Reply) -> bool {
     }
 }
 
-/// How long such a client waits before it does: a tenth of it, so that a test does not take long.
+/// Returns the wait of such an SDK before a retry, shortened to a tenth for the test.
 fn patience(reply: &Reply, tried: u32) -> Duration {
     let said: Option<u64> = reply.header("retry-after").parse().ok();
     let said = said.filter(|seconds| (1..=60).contains(seconds)).map(Duration::from_secs);
@@ -80,12 +80,12 @@ fn refusal(status: u16) -> Script {
     Script::json(status, openai::error("x", "x", "x"))
 }
 
-/// Nobody is spared by a pause: the budget of retries alone holds them back.
+/// Returns a setup without circuit breakers: only the retry budget limits the calls.
 fn without_breakers() -> Setup {
     Setup::tenacious().write("resilience", "circuit_breaker_enabled", "false")
 }
 
-/// What the budget allows: a tenth, what was saved before, and a half every second.
+/// Returns the calls that the budget allows: a tenth, the initial credit, and 0.5 per second.
 fn allowed(counted: &Counted, asked: u64) -> u64 {
     asked + asked / 10 + 10 + counted.took.as_secs() / 2 + 1
 }
@@ -120,7 +120,7 @@ async fn retrying_callers_do_not_amplify_load() {
     }
 }
 
-/// What is of no use is said to be of none.
+/// Permanent errors carry `x-should-retry: false`.
 #[tokio::test]
 async fn permanent_errors_are_not_retried_by_callers() {
     for (failure, told) in [

@@ -3,8 +3,8 @@
 use gateway_tests::{Ending, Gateway, Setup, openai};
 use serde_json::{Value, json};
 
-/// What the model answers to `Hello, world`, as [`said`](gateway_tests::Reply::said) writes it, be
-/// it streamed or not.
+/// Checks the response to `Hello, world`, as written by [`said`](gateway_tests::Reply::said),
+/// streamed and complete.
 async fn check(gateway: &Gateway, model: &str, expected: &str) {
     let messages = json!([{ "role": "user", "content": "Hello, world" }]);
     let streamed = gateway.ask(model, json!({ "messages": messages, "stream": true })).await;

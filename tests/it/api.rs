@@ -1,5 +1,5 @@
-//! The endpoints beside the conversation: texts continued, vectors, counts, lists of models, and the
-//! document that tells of them all.
+//! The endpoints other than conversations: completions, embeddings, token counts, model lists, and
+//! the API description.
 
 use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, request};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn texts(answer: &Value) -> Vec<String> {
     choices.map(|choice| text(choice).replace('"', "")).collect()
 }
 
-/// What a stream's chunks add up to, as [`texts`] writes it.
+/// Returns the text of a stream's chunks, as [`texts`] writes it.
 fn streamed(reply: &Reply) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     let mut events = reply.events();

@@ -1,4 +1,4 @@
-//! Bodies that are refused, and what the caller is told of them. None of them reaches an upstream.
+//! Rejected bodies and their errors. None reaches an upstream.
 
 use gateway_tests::{Gateway, Setup, Upstream, request};
 
@@ -17,7 +17,7 @@ impl Bench {
         Self { upstream, gateway }
     }
 
-    /// What a caller is told who sends `body` with these headers.
+    /// Checks the result of sending `body` with these headers.
     async fn check_sent(&self, headers: &[(&str, &str)], body: impl AsRef<[u8]>, told: &str) {
         let body = body.as_ref();
         let reply = self.gateway.send(request("POST", PATH, headers, body)).await;

@@ -35,7 +35,7 @@ async fn ask(gateway: &Gateway, besides: Value, headers: &[(&str, &str)]) -> Rep
     gateway.send(asking(&besides, headers)).await
 }
 
-/// What `x-cache` says of a request that is made twice, and how often the upstream is asked.
+/// Checks `x-cache` of a repeated request, and the number of upstream calls.
 async fn check(besides: Value, headers: &[(&str, &str)], told: [&str; 2], calls: usize) {
     let upstream = Upstream::start().await;
     let gateway = start(&upstream).await;
@@ -67,7 +67,7 @@ async fn non_repeatable_request_is_not_cached() {
     check(json!({ "tools": tools }), &[], NEVER, 2).await;
 }
 
-/// What was said before is part of what is asked.
+/// The session's history is part of the request.
 #[tokio::test]
 async fn session_request_is_not_cached() {
     let upstream = Upstream::start().await;
@@ -80,7 +80,7 @@ async fn session_request_is_not_cached() {
     }
 }
 
-/// What another provider under the same name would say is not known.
+/// A provider of the same name elsewhere may respond differently.
 #[tokio::test]
 async fn stored_conversation_request_is_not_cached() {
     let (one, other) = (Upstream::start().await, Upstream::start().await);
@@ -97,8 +97,7 @@ async fn stored_conversation_request_is_not_cached() {
     assert_eq!((one.exchanges().len(), other.exchanges().len()), (1, 1));
 }
 
-/// Who asks for what may be remembered waits for a store in trouble for a moment, and soon not at
-/// all.
+/// Cacheable requests wait briefly for a failing store, and soon not at all.
 #[tokio::test]
 async fn failing_cache_store_is_bypassed() {
     let (upstream, redis) = (Upstream::start().await, Redis::start().await);

@@ -33,7 +33,7 @@ async fn start(url: &str, two: &Upstream) -> Gateway {
     setup.write("[routes]", "targets", r#"["one/m", "two/m"]"#).start().await
 }
 
-/// A provider that cannot be connected to is told as `told`, soon, and another takes its place.
+/// Checks that an unreachable provider is reported as `told`, soon, and replaced by a fallback.
 async fn check(url: &str, told: &str) {
     let two = Upstream::start().await;
     let gateway = start(url, &two).await;
@@ -82,14 +82,14 @@ async fn silent_address_times_out() {
     drop(waiting);
 }
 
-/// What somebody does who is connected to.
+/// The behavior of an untrusted server.
 #[derive(Clone, Copy, Debug)]
 enum Manner {
-    /// Says nothing.
+    /// Accepts the connection and sends nothing.
     Silent,
     /// Speaks HTTP in the open.
     Open,
-    /// Shows a certificate that nobody vouches for.
+    /// Presents a self-signed certificate.
     SelfSigned,
     /// Shows one that an authority vouches for which the gateway does not know.
     Vouched,
@@ -99,7 +99,7 @@ enum Manner {
     Old,
 }
 
-/// Somebody who is no server of TLS to be trusted; how often it was connected to, and what it heard.
+/// An untrusted TLS server: counts connections and records what it received.
 struct Stranger {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -150,7 +150,7 @@ async fn serve(manner: Manner, mut socket: TcpStream) -> Vec<u8> {
 /// A fatal alert: none of the versions that were offered is spoken here.
 const PROTOCOL_VERSION: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
 
-/// What a server says first that speaks TLS 1.1 and nothing later.
+/// Returns the first message of a server that supports only TLS 1.1.
 fn server_hello_of_1_1() -> Vec<u8> {
     // The version, a random number, no session, AES of 128 bits with SHA-1, no compression.
     let hello = [[3, 2].as_slice(), &[7; 32], &[0], &[0, 0x2f], &[0]].concat();
@@ -188,7 +188,7 @@ fn acceptor(certificate: &'static [u8]) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// Nobody is asked twice, and nobody is told anything.
+/// Checks that the server is connected to once, and receives no request.
 async fn check_stranger(manner: Manner) {
     let mut stranger = Stranger::start(manner).await;
     check(&format!("https://{}/v1", stranger.address), "502 upstream_tls").await;

@@ -1,4 +1,4 @@
-//! The page for operators, without a browser: what is served, to whom, and what the feed tells.
+//! The web console without a browser: assets, access and the live feed.
 
 use gateway_tests::{Gateway, Raw, Reply, Setup, Stream, openai, request};
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ async fn console_page_is_public_and_feed_needs_key() {
     assert_eq!(gateway.get("/console/feed").await.status(), 401);
 }
 
-/// Somebody who watches.
+/// Subscribes to the feed.
 async fn watch(gateway: &Gateway, headers: &[(&str, &str)]) -> Raw {
     let mut raw = gateway.connect().await;
     raw.send(request("GET", "/console/feed", headers, b"")).await;

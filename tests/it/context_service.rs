@@ -26,7 +26,7 @@ impl Bench {
         Self { upstream, platform, gateway }
     }
 
-    /// What the service was asked, besides after its health.
+    /// Returns the requests to the service, without health checks.
     fn asked(&self) -> Vec<String> {
         let lines = self.platform.context_management.asked();
         lines
@@ -45,8 +45,8 @@ async fn ask(gateway: &Gateway, length: usize, headers: &[(&str, &str)]) -> Repl
     gateway.send(request("POST", "/v1/chat/completions", headers, body.as_bytes())).await
 }
 
-/// What a reply tells of the window: routed, tier and limit. What is left of it must be what is not
-/// taken.
+/// Returns the context window headers: routed, tier and limit; checks that the headroom is
+/// consistent.
 fn facts(reply: &Reply) -> String {
     let names = ["x-cms-routed", "x-cms-tier", "x-token-limit"];
     let [count, limit, left] = ["x-token-count", "x-token-limit", "x-headroom-pct"]
@@ -56,7 +56,7 @@ fn facts(reply: &Reply) -> String {
     names.map(|name| reply.header(name)).join(" ")
 }
 
-/// How many tokens a reply says that there are.
+/// Returns the token count in a reply.
 fn count(reply: &Reply) -> u64 {
     reply.header("x-token-count").parse().expect("a number")
 }

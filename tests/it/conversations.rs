@@ -23,7 +23,7 @@ async fn begin(gateway: &Gateway) -> String {
     begun["id"].as_str().unwrap().to_owned()
 }
 
-/// What the upstream was last told.
+/// Returns the last request to the upstream in a short notation.
 fn told(upstream: &Upstream) -> String {
     let messages = upstream.last().json()["messages"].clone();
     let texts =

@@ -1,9 +1,9 @@
-//! What a caller was told is kept survives processes that are killed, and is there once.
+//! Acknowledged turns survive killed processes, exactly once.
 //!
-//! Callers write down each turn after they have read its 2xx, and send what they were not told of
-//! again, under the same key. A turn whose response declares that it was not stored may be there or
-//! not: the store died before it confirmed. A few rounds here; `GATEWAY_TEST_GATEWAY_KILLS` and
-//! `GATEWAY_TEST_REDIS_KILLS` say how many else.
+//! Callers record each turn after they have read its 2xx, and repeat unacknowledged ones under the
+//! same idempotency key. A turn whose response declares that it was not stored may be there or not:
+//! the store died before it confirmed. `GATEWAY_TEST_GATEWAY_KILLS` and `GATEWAY_TEST_REDIS_KILLS`
+//! set the number of rounds; the default is a few.
 
 use gateway_tests::{Ending, Gateway, Raw, Redis, Reply, Setup, openai, request};
 use serde_json::{Value, json};
@@ -23,14 +23,14 @@ use tokio::{
 
 const WRITERS: usize = 6;
 
-/// How long a writer tries to have one turn kept.
+/// The time limit of a writer for one turn.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn rounds(variable: &str, usual: u64) -> u64 {
     gateway_tests::number(variable).unwrap_or(usual)
 }
 
-/// A request, sent once. Nothing if nobody answers to the end.
+/// Sends a request once; `None` without a complete reply.
 async fn once(address: SocketAddr, bytes: &[u8]) -> Option<Reply> {
     let mut raw = Raw::try_connect(address).await?;
     raw.send(bytes).await;
@@ -68,7 +68,7 @@ async fn turn(addresses: &[SocketAddr], session: &str, text: &str) -> bool {
     !reply.header("x-gateway-not-stored").starts_with("session;")
 }
 
-/// What a writer was told of a session.
+/// The acknowledged turns of a session.
 #[derive(Default)]
 struct Told {
     kept: Vec<String>,
@@ -82,10 +82,10 @@ impl Told {
     }
 }
 
-/// What writers were told, by session.
+/// The acknowledged turns, by session.
 type Ledger = HashMap<String, Told>;
 
-/// Writes turns into sessions of its own until it is told to stop.
+/// Writes turns into sessions of its own until stopped.
 async fn write(address: SocketAddr, writer: usize, stop: Arc<AtomicBool>) -> Ledger {
     let mut ledger = Ledger::new();
     // A session takes 500 turns.
@@ -104,8 +104,8 @@ async fn write(address: SocketAddr, writer: usize, stop: Arc<AtomicBool>) -> Led
     ledger
 }
 
-/// What is kept is what was told, in order, each with its answer, in dense versions; and of the
-/// turns that were declared not stored, any, once.
+/// Checks that the session has exactly the acknowledged turns, in order, each with its response, in
+/// dense versions; turns declared as not stored may be there once.
 async fn check(gateway: &Gateway, id: &str, told: &Told, in_order: bool) {
     let page = gateway.get(&format!("/v1/sessions/{id}/messages?limit=1000")).await.json();
     let kept = page["data"].as_array().unwrap();

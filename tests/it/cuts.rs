@@ -1,4 +1,4 @@
-//! A stream may break anywhere. The caller can always tell that it did.
+//! Streams cut at every position: the caller can always detect it.
 
 use gateway_tests::{Ending, Gateway, Reply, Script, Setup, Upstream, cuts, openai};
 use serde_json::{Value, json};
@@ -29,8 +29,8 @@ fn recorded() -> (Vec<u8>, usize) {
     (openai::written(&events).into_bytes(), openai::written(&events[..4]).len())
 }
 
-/// What is wrong with a reply to an answer that broke before its finish. It is not whole, the
-/// caller is told so, and what it is told can be read.
+/// Returns the defect of a reply to a response that broke before its finish: it must be incomplete,
+/// must carry an error, and must be readable.
 fn fault(reply: &Reply) -> Option<&'static str> {
     let retryable = |error: &Value| error["error"]["retryable"] == true;
     if reply.status() != 200 {

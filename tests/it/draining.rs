@@ -20,7 +20,7 @@ fn ask(model: &str, stream: bool) -> Vec<u8> {
     request("POST", "/v1/chat/completions", &[], body.as_bytes())
 }
 
-/// What is said of a stream that lasts so many tenths of a second.
+/// Streams for so many tenths of a second, and returns the number of events and the result.
 async fn stream(address: SocketAddr, tenths: usize) -> (usize, String) {
     let mut raw = Raw::connect(address).await;
     raw.send(ask(&format!("fake/chunks-{tenths}-100ms"), true)).await;
@@ -100,7 +100,7 @@ async fn second_signal_forces_shutdown() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
-/// Asks through the balancer until told to stop; counts what was not answered well.
+/// Sends requests through the balancer until stopped; counts the failed ones.
 async fn load(address: SocketAddr, stop: Arc<AtomicBool>, number: usize) -> (usize, Vec<String>) {
     let (mut asked, mut failed) = (0, Vec::new());
     while !stop.load(Relaxed) {

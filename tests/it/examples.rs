@@ -13,7 +13,7 @@ use std::{
     process::{self, Command, Output},
 };
 
-/// Where examples think the gateway is.
+/// The address of the gateway in examples.
 const ADDRESS: &str = "127.0.0.1:8080";
 const RUN: &str = "<!-- run -->";
 const NOT_RUN: &str = "<!-- not run: ";

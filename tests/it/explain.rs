@@ -1,4 +1,4 @@
-//! What would become of a request, and what does.
+//! Dry runs compared with the real request.
 
 use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, openai, request};
 use proptest::prelude::*;
@@ -187,8 +187,8 @@ async fn limited(limits: &[(&str, &str)]) -> (Upstream, Gateway) {
 
 const APP: [(&str, &str); 1] = [("x-api-key", "sk-app")];
 
-/// What is told of the limits that a request of one written token meets, and what happens to it:
-/// `200`, or the code that it is refused with.
+/// Returns the limits in a dry run of a request of one token, and the result of the real request:
+/// `200`, or the error code.
 async fn both(gateway: &Gateway) -> (Value, Reply) {
     let body = chat("m", json!({ "max_tokens": 1 }));
     let told = post(gateway, "/v1/explain", &body, &APP).await;

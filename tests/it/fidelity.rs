@@ -1,4 +1,4 @@
-//! Where caller and upstream speak the same dialect, each gets the other's own bytes.
+//! Passthrough: caller and upstream of the same dialect get each other's bytes.
 
 use gateway_tests::{Gateway, Script, Setup, Upstream, openai};
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -63,7 +63,7 @@ async fn streamed_passthrough_adds_only_include_usage() {
     }
 }
 
-/// JSON as somebody else writes it: any spacing, any number, any escape.
+/// JSON in any spelling: spacing, numbers, escapes.
 fn any_json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),

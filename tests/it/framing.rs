@@ -1,7 +1,7 @@
-//! Requests that two parsers could read in two ways, and callers who take their time.
+//! Ambiguous requests (request smuggling), and slow callers.
 //!
-//! After each comes a request for `/smuggled`: where the first one is refused, nobody may ever
-//! answer that.
+//! After each comes a request for `/smuggled`: if the first one is rejected, the second must never
+//! be answered.
 
 use gateway_tests::{Ending, Gateway, PATIENCE, Setup, Upstream, request};
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ async fn start() -> Gateway {
     setup.timeout("header", "200ms").timeout("idle_connection", "200ms").start().await
 }
 
-/// What comes back for `sent` until the connection closes: each status, and the code of an error.
+/// Returns the replies to `sent` until the connection closes: each status, and the error code.
 async fn told(gateway: &Gateway, sent: impl AsRef<[u8]>) -> String {
     let mut raw = gateway.connect().await;
     raw.send(sent).await;

@@ -1,4 +1,4 @@
-//! How well the gateway says it is, whoever asks and however busy it is.
+//! Health checks, under any load.
 
 use gateway_tests::{Gateway, Raw, Redis, Script, Setup, Upstream, request};
 use serde_json::{Value, json};

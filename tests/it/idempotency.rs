@@ -29,7 +29,7 @@ fn chat(besides: Value) -> Value {
 
 const CHAT: &str = "/v1/chat/completions";
 
-/// The request is done once and told twice, and then again under another key.
+/// Checks that the request runs once and is replayed, and runs again under another key.
 async fn check(gateway: &Gateway, upstream: &Upstream, path: &str, body: Value) {
     let before = upstream.exchanges().len();
     let first = post(gateway, path, path, &body).await;

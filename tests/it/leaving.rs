@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{self, Instant};
 
-/// How a caller leaves.
+/// The way in which a caller disconnects.
 #[derive(Clone, Copy, Debug)]
 enum By {
     Closing,
@@ -34,7 +34,7 @@ async fn check(script: Script, stream: bool, blocks: Option<usize>) {
     }
 }
 
-/// How long it takes until the upstream sees that the caller has left.
+/// Returns the time until the upstream notices that the caller has disconnected.
 async fn leave(
     upstream: &Upstream,
     gateway: &Gateway,

@@ -1,4 +1,4 @@
-//! How much callers may take, and what they are told of it.
+//! Rate limits, concurrency limits and budgets, and their headers and errors.
 
 use gateway_tests::{Gateway, Raw, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};

@@ -35,7 +35,7 @@ async fn concurrent_requests_get_their_own_responses() {
     assert_eq!(gateway.outcomes(1000).await.len(), 1000);
 }
 
-/// What the upstream does with its requests: of seven, three spoil their connections.
+/// Returns the upstream's script for a request: of seven, three spoil their connections.
 fn misbehave(number: usize, request: &[u8]) -> Script {
     let request: Value = serde_json::from_slice(request).unwrap();
     let answer = openai::whole(request["messages"][0]["content"].as_str().unwrap());
@@ -54,7 +54,7 @@ fn misbehave(number: usize, request: &[u8]) -> Script {
     }
 }
 
-/// However an upstream cuts its answers and adds to them, nobody gets what is another's. As many
+/// However an upstream cuts or extends its responses, no caller gets another's. Runs as many
 /// requests as `GATEWAY_TEST_TRIES` says.
 #[tokio::test]
 async fn pipelined_load_never_mixes_responses() {

@@ -1,4 +1,4 @@
-//! A log that nobody reads, and one that everybody writes to.
+//! A blocked log output, and a flood of log lines.
 
 use gateway_tests::{Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};

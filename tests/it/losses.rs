@@ -1,9 +1,9 @@
-//! What a translation leaves behind is told, or refused by those who want it so.
+//! Dropped parameters are reported, or rejected in strict mode.
 
 use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::json;
 
-/// What Anthropic would answer.
+/// A response of the Anthropic API.
 const ANSWER: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[{"type":"text","text":"Hello."}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":7,"output_tokens":3}}"#;
 
 async fn ask(gateway: &Gateway, key: &str, strict: Option<&str>) -> Reply {

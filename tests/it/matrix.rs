@@ -41,7 +41,7 @@ fn model(dialect: Dialect) -> String {
     format!("lab-{}/m", dialect.name())
 }
 
-/// What is wrong with one cell; nothing if it is as it should be.
+/// Returns the defect of one cell, if there is one.
 async fn check(
     (upstream, gateway): &(Upstream, Gateway),
     (caller, dialect): (Caller, Dialect),

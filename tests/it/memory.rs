@@ -9,11 +9,11 @@ use tokio::{
     time,
 };
 
-/// How much one answer says: half a mebibyte.
+/// The size of one response: half a mebibyte.
 const LENGTH: usize = 1 << 19;
 const ROUNDS: u32 = 30;
 
-/// What would be gigabytes of zeros, were it decoded.
+/// Returns a compressed response that would decode to gigabytes of zeros.
 fn bomb() -> Script {
     let packed = b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec();
     let packed = [packed, [0xec, 0xc1, 0x01].repeat(LENGTH / 3)].concat();

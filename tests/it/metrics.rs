@@ -1,4 +1,4 @@
-//! What is counted, and under which names.
+//! The metrics, their names and labels.
 
 use gateway_tests::{Gateway, Script, Setup, Upstream, openai};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ fn families(page: &str) -> BTreeMap<String, Family> {
     families
 }
 
-/// The metrics that the documentation tells of: type and labels.
+/// Returns the documented metrics: type and labels.
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let page = std::fs::read_to_string("../docs/operations.md").unwrap();
     let rows = page

@@ -8,7 +8,7 @@ use tokio::{task::JoinSet, time};
 
 const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
 
-/// What asks for a response, with these members besides.
+/// Returns a request with these members.
 fn asks(besides: &Value) -> Vec<u8> {
     let mut body = json!({ "model": "lab/m", "input": "Hello" });
     for (name, value) in besides.as_object().into_iter().flatten() {

@@ -32,8 +32,8 @@ fn script(usage: &str, stream: bool) -> Script {
     }
 }
 
-/// What an answer with `usage` is booked as, whole and streamed: `tokens $cost`, and `~` if by
-/// estimate; and what is odd about them.
+/// Checks the usage record of a response with `usage`, streamed and complete: `tokens $cost`, with
+/// `~` for an estimate; and its anomalies.
 async fn check(usage: &str, expected: [&str; 2], anomalies: &[&str]) {
     for (stream, expected) in [false, true].into_iter().zip(expected) {
         let (upstream, gateway) = start().await;
@@ -60,7 +60,7 @@ async fn check(usage: &str, expected: [&str; 2], anomalies: &[&str]) {
     }
 }
 
-/// What is booked where nobody says it, whole and streamed.
+/// The usage record of a response without usage, streamed and complete.
 const ESTIMATED: [&str; 2] = ["~19 $2.0", "~21 $2.4"];
 
 /// Counts of which that of the prompt is `prompt`, and that of the answer `completion`.
@@ -85,7 +85,7 @@ async fn usage_number_formats_are_parsed() {
     check(&twice, ["10 $1.3"; 2], &[]).await;
 }
 
-/// Some tell with each piece how much it is by now.
+/// Some providers send cumulative usage with each chunk.
 #[tokio::test]
 async fn cumulative_usage_is_not_summed() {
     let (upstream, gateway) = start().await;
@@ -129,8 +129,8 @@ async fn invalid_usage_is_ignored() {
     check(&format!("\"usage\":{usage}"), ["10 $1.3"; 2], &["count"]).await;
 }
 
-/// Asks a provider of that dialect, which answers `answer`: what the caller is told, and whether the
-/// counts are noticed.
+/// Sends a request to a provider of that dialect with the response `answer`; checks the reply and
+/// the anomalies.
 async fn check_dialect(provider: &str, answer: &str) {
     let upstream = Upstream::start().await;
     let url = upstream.url();

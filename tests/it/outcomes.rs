@@ -1,4 +1,4 @@
-//! What is told of requests, and what is told of nobody.
+//! The access log, and requests that are not in it.
 
 use gateway_tests::{Gateway, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
@@ -164,7 +164,7 @@ async fn unknown_model_names_create_no_metrics() {
     assert!(!gateway.get("/metrics").await.text().contains("made-up"));
 }
 
-/// Whoever complains has a name for the request, whatever became of it.
+/// Every failed request has a request id in the log.
 #[tokio::test]
 async fn rejected_request_is_logged() {
     let setup = Setup::new().client("app", "key-of-app-1234567890");

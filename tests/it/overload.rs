@@ -11,10 +11,10 @@ use tokio::{
 };
 
 const PLACES: usize = 8;
-/// What an answer takes.
+/// The duration of a response.
 const LENGTH: Duration = Duration::from_millis(100);
 
-/// How long each answer took, and each refusal, in order.
+/// The durations of responses and of rejections, sorted.
 #[derive(Default)]
 struct Took {
     answers: Vec<Duration>,
@@ -28,7 +28,7 @@ impl Took {
     }
 }
 
-/// What no more than one of a hundred exceeds.
+/// Returns the 99th percentile.
 fn p99(sorted: &[Duration]) -> Duration {
     sorted.get(sorted.len() * 99 / 100).copied().unwrap_or_default()
 }
@@ -37,7 +37,7 @@ fn middle(sorted: &[Duration]) -> Duration {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
-/// One caller, who comes back a little later when it is turned away.
+/// One caller, which retries after a rejection.
 async fn caller(gateway: Arc<Gateway>, until: Instant) -> Took {
     let (mut raw, mut took) = (gateway.connect().await, Took::default());
     let body = openai::ask("lab/m", json!({}));
@@ -83,8 +83,8 @@ async fn callers(gateway: &Arc<Gateway>, number: usize, length: Duration) -> Too
     all
 }
 
-/// Who is let in is served as if the others were not there, as many as ever; who is not, knows at
-/// once; and nothing of it is left afterwards.
+/// Admitted requests are served as fast and as many as without overload; others are rejected at
+/// once; afterwards nothing remains of the overload.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overload_sheds_excess_and_keeps_latency() {
     let upstream = Upstream::start().await;

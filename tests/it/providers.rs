@@ -1,4 +1,4 @@
-//! Providers that nobody has heard of, and how providers are.
+//! Unknown providers, and the status of providers.
 
 use gateway_tests::{Script, Setup, Upstream};
 use serde_json::{Value, json};

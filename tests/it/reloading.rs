@@ -119,7 +119,7 @@ async fn gateway_can_start_with_last_good_configuration() {
     );
 }
 
-/// Asks on connections that are kept, until told to stop; counts what was not answered well.
+/// Sends requests over persistent connections until stopped; counts the failed ones.
 async fn load(
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -190,7 +190,7 @@ async fn hundred_reloads_under_load_fail_no_request() {
     println!("{asked} requests, {applied} reloads, {rejected} rejected, {early} -> {late} MiB");
 }
 
-/// A limit that is lowered holds at once, and keeps nobody out for longer than its own window.
+/// A lowered limit applies at once, and rejects for no longer than its own window.
 #[tokio::test]
 async fn lowered_limit_applies_immediately() {
     let limits = |per_minute: &str, burst: &str| {

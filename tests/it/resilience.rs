@@ -11,7 +11,7 @@ async fn start() -> (Upstream, Gateway) {
     (upstream, setup.start().await)
 }
 
-/// What a caller sees after these scripts, each once, and how often the upstream is asked.
+/// Checks the caller's view of these scripts, each once, and the number of upstream calls.
 async fn check(scripts: &[Script], stream: bool, told: &str, calls: usize) -> Reply {
     let (upstream, gateway) = start().await;
     for script in scripts {
@@ -88,7 +88,8 @@ async fn ambiguous_failure_is_not_retried() {
     check(&[answer.close()], true, "a<upstream_cut>", 1).await;
 }
 
-/// Whoever says so has done again what may have been done; requests for vectors always are.
+/// With `retry_ambiguous`, a request that may have been processed is retried; embeddings always
+/// are.
 #[tokio::test]
 async fn ambiguous_failure_is_retried_when_enabled() {
     for broken in [Script::new().close(), Script::new().reset()] {
@@ -137,7 +138,7 @@ async fn short_upstream_retry_after_is_waited_for() {
     assert!(began.elapsed() >= Duration::from_secs(1), "it is asked too soon");
 }
 
-/// An answer that is none is a failure of the provider's, and five of them are five.
+/// An invalid response is a failure of the provider, and five of them open the circuit breaker.
 #[tokio::test]
 async fn empty_upstream_response_is_a_failure() {
     for script in

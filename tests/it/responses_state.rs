@@ -1,11 +1,11 @@
-//! Answers of the Responses API that are kept: continued, told again, made without their callers.
+//! Stored responses: continued, replayed, and run in the background.
 
 use gateway_tests::{Ended, Gateway, Raw, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
 
 const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
 
-/// What asks `model` something, with these members besides.
+/// Returns a request to `model` with these members.
 fn asks(model: &str, besides: &Value) -> Vec<u8> {
     let mut body = json!({ "model": model, "input": "Hello" });
     for (name, value) in besides.as_object().into_iter().flatten() {

@@ -29,7 +29,7 @@ impl Bench {
         self.gateway.ask("best", besides).await
     }
 
-    /// How often each was asked.
+    /// Returns the number of calls of each upstream.
     fn calls(&self) -> (usize, usize) {
         (self.one.exchanges().len(), self.two.exchanges().len())
     }
@@ -56,7 +56,7 @@ fn said(reply: &Reply, stream: bool) -> String {
     if reply.status() == 200 && stream { reply.said() } else { reply.told() }
 }
 
-/// What a caller sees while the first does this for ever, and how often each is asked.
+/// Checks the caller's view while the first target always follows `script`, and the calls of each.
 async fn check(script: Script, told: [&str; 2], calls: (usize, usize)) {
     for (stream, told) in [(false, told[0]), (true, told[1])] {
         let bench = Bench::start(|setup| setup).await;

@@ -29,7 +29,7 @@ async fn say(gateway: &Gateway, id: &str, text: &str) -> Reply {
     gateway.ask("lab/m", json!({ "session_id": id, "messages": messages })).await
 }
 
-/// What the session `id` remembers: the texts, `~` before what was broken off.
+/// Returns the texts that the session `id` has, with `~` before an incomplete one.
 async fn remembered(gateway: &Gateway, id: &str) -> String {
     let page = gateway.get(&format!("/v1/sessions/{id}/messages")).await.json();
     let texts = page["data"].as_array().unwrap().iter().map(|message| {

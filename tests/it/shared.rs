@@ -19,7 +19,7 @@ fn seconds(usual: u64) -> Duration {
     Duration::from_secs(said.unwrap_or(usual))
 }
 
-/// So many gateways, whose one client has these limits.
+/// Starts `count` gateways with one client that has these limits.
 async fn start(redis: &Redis, count: usize, settings: &[(&str, &str)]) -> Vec<Arc<Gateway>> {
     let mut gateways = Vec::new();
     for _ in 0..count {
@@ -63,7 +63,7 @@ async fn hammer(gateways: &[Arc<Gateway>], workers: usize, end: Instant) -> u64 
 const PER_SECOND: u64 = 50;
 const BURST: u64 = 100;
 
-/// How many requests have grown back since `began`.
+/// Returns the number of requests that have refilled since `began`.
 fn grown_back(began: Instant) -> u64 {
     PER_SECOND * u64::try_from(began.elapsed().as_millis()).unwrap() / 1_000
 }

@@ -1,4 +1,4 @@
-//! How the gateway stops.
+//! Graceful shutdown.
 
 use gateway_tests::{Ending, Gateway, Script, Setup, Upstream, openai};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ async fn idle_gateway_stops_immediately() {
     assert_eq!(idle.gone(), Some(Ending::Cut));
 }
 
-/// A gateway before an upstream whose stream has begun when it is told to stop.
+/// Stops a gateway during an open stream of its upstream.
 async fn check(script: Script, drain: &str, said: &str, outcome: &str) {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream).set("server", "drain_timeout", drain);

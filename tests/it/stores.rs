@@ -39,7 +39,7 @@ async fn recovered(gateway: &Gateway) -> Duration {
     began.elapsed()
 }
 
-/// How long chats take that have no session: the 99th of 100, by four callers at once.
+/// Returns the 99th percentile of the duration of stateless requests, of four concurrent callers.
 async fn chats(gateway: &Gateway, number: usize) -> Duration {
     let (address, mut callers) = (gateway.address(), JoinSet::new());
     let body = openai::ask("lab/m", json!({}));
@@ -63,7 +63,7 @@ async fn chats(gateway: &Gateway, number: usize) -> Duration {
     took[took.len() * 99 / 100]
 }
 
-/// How many lines of the log are warnings or worse.
+/// Returns the log lines at warning level or above.
 fn alarms(gateway: &Gateway) -> Vec<Value> {
     let mut log = gateway.log();
     log.retain(|line| line["level"] == "WARN" || line["level"] == "ERROR");

@@ -18,7 +18,7 @@ async fn start(change: impl FnOnce(Setup) -> Setup) -> (Upstream, Gateway) {
 
 const BOTH: [&str; 2] = ["openai/m", "lab/m"];
 
-/// What is said after `script`, whether answers are mended or not.
+/// Checks the result of `script`, with and without edits of the response.
 async fn check(upstream: &Upstream, gateway: &Gateway, script: Script, said: &str) {
     for model in BOTH {
         upstream.next(script.clone());

@@ -1,4 +1,4 @@
-//! What the gateway tells of itself, and how it treats paths, methods, names and pages.
+//! Service information, and the handling of paths, methods, names and assets.
 
 use gateway_tests::{Gateway, Reply, Setup, request};
 use serde_json::Value;

@@ -17,22 +17,22 @@ use tokio::task::JoinSet;
 const TENANTS: [&str; 2] = ["ours", "theirs"];
 const WORKERS: u64 = 8;
 
-/// What has happened so far.
+/// The state of the simulation so far.
 struct World {
     gateway: Gateway,
-    /// Who had the answer of each number; none may have it but that tenant.
+    /// The tenant of each numbered response; no other tenant may get it.
     answers: Mutex<HashMap<u64, usize>>,
     /// The sessions and the kept responses of each tenant.
     sessions: [Mutex<Vec<String>>; 2],
     responses: [Mutex<Vec<String>>; 2],
     tries: AtomicU64,
-    /// How many answers came out of the cache, or were told again.
+    /// The number of responses from the cache or from a replay.
     again: AtomicUsize,
-    /// How many tries there were to reach what is somebody else's.
+    /// The number of attempts to access another tenant's records.
     foreign: AtomicUsize,
 }
 
-/// One tenant's hands: a connection, and dice.
+/// The actions of one tenant: a connection and a random generator.
 struct Hands {
     world: Arc<World>,
     raw: Raw,
@@ -58,7 +58,7 @@ fn numbered(number: usize, body: &[u8]) -> Script {
     script.head(200, &headers).bytes(whole)
 }
 
-/// The numbers of the answers that `text` tells.
+/// Returns the numbers of the responses in `text`.
 fn told(text: &str) -> impl Iterator<Item = u64> {
     text.split("answer-").skip(1).filter_map(|rest| rest.split('.').next()?.parse().ok())
 }
@@ -99,7 +99,7 @@ impl Hands {
         reply
     }
 
-    /// One of the sentences that both tenants say.
+    /// Returns one of the prompts that both tenants use.
     fn sentence(&mut self) -> Value {
         let number = self.roll(12);
         json!([{ "role": "user", "content": format!("The sentence number {number}.") }])
@@ -203,7 +203,7 @@ impl Hands {
         assert_eq!(reply.status(), status, "{line}: {}", reply.text());
     }
 
-    /// What lists tell, and that what was reached for in vain is still there.
+    /// Checks the lists, and that records survived failed attempts to access them.
     async fn list(&mut self) {
         let reply = self.call("GET /v1/sessions", &[], &Value::Null).await;
         assert_eq!(reply.status(), 200, "{}", reply.text());
@@ -221,7 +221,7 @@ impl Hands {
     }
 }
 
-/// Keeps the id that `reply` tells, of a few: so they are reached for often.
+/// Remembers the id in `reply`, among a few: they are accessed often.
 fn remember(ids: &Mutex<Vec<String>>, reply: &Reply) {
     let id = reply.json()["id"].as_str().map(str::to_owned);
     let mut ids = ids.lock().unwrap();

@@ -15,7 +15,7 @@ async fn ask(upstream: &Upstream, stream: bool) -> Raw {
     raw
 }
 
-/// What a caller sees of `script`, `None` if that is nothing.
+/// Checks the caller's view of `script`; `None` for no reply.
 async fn check(script: Script, said: &str, ending: Option<Ending>) {
     let upstream = Upstream::start().await;
     upstream.next(script);

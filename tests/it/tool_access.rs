@@ -1,4 +1,4 @@
-//! Who may run which of the gateway's tools, how much at a time, and from which web pages.
+//! Access to gateway tools: clients, limits and origins.
 
 use gateway_tests::{Gateway, Raw, Reply, Script, Setup, Spoken, Upstream, openai, port, request};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 const KEY: &str = "sk-app";
 const TOKEN: &str = "operators-token";
 
-/// Somebody who shows `key`.
+/// A caller with `key`.
 struct Asker<'a> {
     gateway: &'a Gateway,
     key: &'a str,
@@ -145,7 +145,8 @@ async fn before_a_slow_service(
 const RUN: &str = r#"{"name":"wait","arguments":{}}"#;
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}"#;
 
-/// While a tool runs, another is told `told` at both doors; once its caller has left, none is.
+/// Checks that, while a tool runs, another call gets `told` at both endpoints, and that none does
+/// after its caller has disconnected.
 async fn check_places(limits: &[(&str, &str)], admission: &[(&str, &str)], told: &str) {
     let (service, gateway) = before_a_slow_service(limits, admission).await;
     let asker = Asker { gateway: &gateway, key: KEY };
@@ -205,7 +206,7 @@ async fn tool_calls_are_rate_limited() {
     assert_eq!(asker.execute("echo").await, "429 rate_limit_exceeded");
 }
 
-/// What a page of `origin` is told at `/mcp`.
+/// Returns the reply to a page of `origin` at `/mcp`.
 async fn from_page(gateway: &Gateway, origin: &str) -> String {
     let headers = [("Content-Type", "application/json"), ("Origin", origin)];
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;

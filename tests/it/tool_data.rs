@@ -1,4 +1,4 @@
-//! What models and services say is data: arguments that cannot be read, results that look like more.
+//! Untrusted data of models and services: unreadable arguments, and results that imitate structure.
 
 use gateway_tests::{Reply, Script, Setup, Spoken, Upstream, openai, request};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ impl Bench {
         self.gateway.send(request("POST", "/v1/chat/completions", &headers, ask.as_bytes())).await
     }
 
-    /// What the model was told of the call.
+    /// Returns the tool result that the model got.
     fn told(&self) -> Value {
         let asked = self.upstream.last().json();
         let told = asked["messages"].as_array().and_then(|it| it.last()).cloned().unwrap();

@@ -45,7 +45,7 @@ fn execute() -> Vec<u8> {
     request("POST", "/v1/tools/execute", &headers, body.as_bytes())
 }
 
-/// What became of a tool: its result, or the code of its failure.
+/// Returns the result of a tool, or its error code.
 fn outcome(reply: &Reply) -> Value {
     let told = reply.json();
     if told["success"] == true { told["result"].clone() } else { told["error_code"].clone() }

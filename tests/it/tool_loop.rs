@@ -45,8 +45,8 @@ impl Caller {
         ask
     }
 
-    /// What a caller reads of a reply: the text, the names of calls in parentheses, and the finish
-    /// in brackets. Of a stream the whole grammar is checked besides.
+    /// Returns a reply in a notation: the text, the names of calls in parentheses, and the finish
+    /// in brackets. Of a stream, the whole grammar is checked too.
     fn heard(self, stream: bool, reply: &Reply) -> String {
         assert_eq!(reply.status(), 200, "{}", reply.text());
         match (self, stream) {
@@ -151,7 +151,7 @@ fn response(response: &Value) -> String {
     format!("{text}{calls}[{}]", response["status"].as_str().unwrap())
 }
 
-/// How an answer that says [`ANSWER`] ends.
+/// Returns the end of a response with the text [`ANSWER`].
 fn finished(caller: Caller) -> String {
     let word = match caller {
         Caller::Chat => "stop",

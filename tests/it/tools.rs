@@ -51,7 +51,7 @@ async fn tool_list_is_returned() {
     assert!(unknown.json()["detail"].is_string());
 }
 
-/// `told` is the status and code of a failure, or what came of the tool.
+/// Checks a call; `told` is the status and code of a failure, or the result.
 async fn check(gateway: &Gateway, body: Value, told: &str) {
     let reply = post(gateway, &[], &body).await;
     let said = if reply.status() == 200 {

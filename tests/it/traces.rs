@@ -72,7 +72,7 @@ impl Lab {
         self.post("/v1/chat/completions", &[], &openai::ask(model, besides)).await
     }
 
-    /// The same, anything.
+    /// Sends a POST with any body.
     async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let traceparent = format!("00-{TRACE}-{PARENT}-01");
         let own = [("traceparent", traceparent.as_str()), ("Content-Type", "application/json")];
@@ -199,7 +199,7 @@ async fn model_metrics_are_exported() {
     }
 }
 
-/// What is done for a session is a span of its request, and names the store that `change` chooses.
+/// Checks that session operations are spans of the request, with the store's `db.system.name`.
 async fn check_store(change: impl FnOnce(Setup) -> Setup, system: &str) {
     let lab = lab_with(false, change).await;
     let made = lab.post("/v1/sessions", &[], "{}").await;
@@ -279,7 +279,7 @@ async fn tool_call_is_child_span() {
     }
 }
 
-/// A service is told of the spans of the tools it runs.
+/// Checks that a service got the trace context of the tools' spans.
 fn check_services_trace(service: &Upstream, tools: &[&Span]) {
     for exchange in service.exchanges() {
         let told = exchange.head.header("traceparent").unwrap().to_owned();

@@ -101,8 +101,8 @@ fn before(upstream: &Upstream) -> Setup {
     )
 }
 
-/// Callers that ask and ask again go on as they did during the trouble: within ten seconds, however
-/// long it took, somebody is asked again, and soon all is well.
+/// Checks that callers recover: within ten seconds after the end of the failure, of any length, the
+/// provider is called again, and soon all requests succeed.
 async fn check_over(gateway: &Arc<Gateway>) {
     let began = Instant::now();
     loop {
@@ -181,7 +181,7 @@ async fn recovered_store_causes_no_errors() {
     check_over(&gateway).await;
 }
 
-/// What one caller after the other is told, and how soon.
+/// Returns the results of sequential requests, and the longest duration.
 async fn told(gateway: &Gateway, bytes: &[u8], count: usize) -> (Vec<String>, Duration) {
     let (mut raw, mut told, mut took) = (gateway.connect().await, Vec::new(), Vec::new());
     for _ in 0..count {
@@ -201,7 +201,7 @@ async fn changes(gateway: &Gateway) -> (usize, String) {
     (lines, counted.await.to_string())
 }
 
-/// Those who were waiting meet a provider that dies, and five more; then one now and then.
+/// Requests in flight meet the crash, and five more; then only occasional probes.
 #[tokio::test]
 async fn provider_crash_fails_few_requests() {
     let upstream = Upstream::start().await;

@@ -24,8 +24,8 @@ impl Bench {
         Self { upstream, gateway }
     }
 
-    /// What a caller is told after `script`, whether it wanted a stream or not, and whether its
-    /// upstream's answers are mended or not. After that the upstream serves as if nothing had been.
+    /// Checks the caller's view of `script`, streamed or not, edited or not; afterwards the
+    /// upstream serves as if nothing had happened.
     async fn check(&self, script: Script, told: &str) {
         for (model, stream) in
             [("lab/m", false), ("lab/m", true), ("openai/m", false), ("openai/m", true)]
@@ -363,7 +363,7 @@ async fn bytes_after_response_end_close_connection() {
     }
 }
 
-/// A length and chunks: whoever reads only one of the two sees another answer in what follows.
+/// A response with both length and chunks: a reader of only one of them sees a different body.
 #[tokio::test]
 async fn conflicting_response_framing_is_an_error() {
     let bench = Bench::start().await;

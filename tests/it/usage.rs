@@ -1,4 +1,4 @@
-//! What was used and what it cost, told to those who may know.
+//! Usage and cost, and the access to them.
 
 use gateway_tests::{Gateway, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
@@ -144,8 +144,8 @@ async fn abandoned_stream_is_accounted_by_observed_output() {
     assert!(row["input_tokens"].as_u64().unwrap() > 0, "{row}");
 }
 
-/// What `usage` in an answer costs that a provider of this kind gives, each class of tokens at a
-/// price of its own: a thousandth of a dollar by a prime.
+/// Checks the cost of `usage` in a response of a provider of this kind, with each token class at a
+/// price of its own: a thousandth of a dollar times a prime.
 async fn check_shape(provider: &str, api: &str, answer: &str, expected: &str) {
     let upstream = Upstream::start().await;
     let classes = "input = 2000, output = 3000, cache_read = 5000, cache_write = 7000, \

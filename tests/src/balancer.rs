@@ -16,7 +16,7 @@ use tokio::{
     time,
 };
 
-/// How often each gateway is asked whether it is ready.
+/// The interval of readiness checks.
 const PROBE: Duration = Duration::from_millis(50);
 
 /// Passes each connection on to the next gateway that was ready when last asked. Dropping it closes
@@ -47,7 +47,7 @@ impl Balancer {
         Self { address, pool, _serving: serving }
     }
 
-    /// Where it listens.
+    /// Returns the address of the balancer.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,4 +1,4 @@
-//! Where the binary under test is.
+//! The path of the binary under test.
 
 use std::{
     env,
@@ -41,7 +41,7 @@ fn built() -> PathBuf {
     binary
 }
 
-/// `target/debug`, of `target/debug/deps/it-0123`.
+/// Returns `target/debug` for `target/debug/deps/it-0123`.
 fn profile_directory() -> PathBuf {
     let tests = env::current_exe().expect("a running test");
     let profile = tests.ancestors().nth(2).expect("a directory above the tests");

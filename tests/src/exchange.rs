@@ -1,4 +1,4 @@
-//! What a scripted upstream remembers.
+//! The exchanges that a scripted upstream records.
 
 use crate::http::Head;
 use serde_json::Value;
@@ -7,19 +7,19 @@ use std::time::Duration;
 /// A request that arrived, and what became of it.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// Which of the upstream's connections it came on.
+    /// The index of the upstream's connection.
     pub connection: usize,
     /// The head of the request.
     pub head: Head,
     /// The body of the request.
     pub body: Vec<u8>,
-    /// How many bytes of the answer the connection has taken.
+    /// The number of response bytes that were sent.
     pub sent: usize,
-    /// How it ended; absent while it goes on.
+    /// The end of the exchange; absent while it is open.
     pub ended: Option<Ended>,
 }
 
-/// How an exchange ended.
+/// The end of an exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ended {
     /// The script was played to its end, the closing of the connection included.

@@ -33,7 +33,7 @@ pub(crate) async fn spawn(
     gateway.is_up().await.then_some(gateway)
 }
 
-/// Starts a gateway in `home`, which will not come up; tells how it ended, and what it said.
+/// Starts a gateway in `home` that fails to start; returns its exit code and output.
 pub(crate) async fn refused(
     home: PathBuf,
     port: u16,
@@ -82,7 +82,7 @@ impl Gateway {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address of the gateway.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -99,7 +99,7 @@ impl Gateway {
         raw.reply().await
     }
 
-    /// Gets `path`.
+    /// Sends `GET path`.
     pub async fn get(&self, path: &str) -> Reply {
         self.send(request("GET", path, &[], b"")).await
     }
@@ -121,13 +121,13 @@ impl Gateway {
         raw
     }
 
-    /// What it wrote to its standard output so far.
+    /// Returns its standard output so far.
     pub fn stdout(&self) -> String {
         // Without a file, nobody reads it.
         fs::read_to_string(self.home.join("stdout")).unwrap_or_default()
     }
 
-    /// What it wrote to its standard error so far.
+    /// Returns its standard error so far.
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.home.join("stderr")).expect("text in UTF-8")
     }
@@ -142,7 +142,7 @@ impl Gateway {
         log.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse).collect()
     }
 
-    /// Waits until `number` requests to models have an outcome, and gives what is told of them.
+    /// Waits until `number` requests to models have an outcome, and returns their log lines.
     pub async fn outcomes(&self, number: usize) -> Vec<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -156,7 +156,7 @@ impl Gateway {
         }
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub fn home(&self) -> &Path {
         &self.home
     }
@@ -168,7 +168,7 @@ impl Gateway {
         fs::rename(new, self.home.join("gateway.toml")).expect("a file");
     }
 
-    /// What the command `command` of the program says of this gateway's configuration.
+    /// Returns the output of the program's command `command` with this gateway's configuration.
     pub fn command(&self, command: &str) -> String {
         let mut asked = Command::new(binary::path());
         let asked = asked.current_dir(&self.home).env_clear().arg(command);

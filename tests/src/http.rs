@@ -4,7 +4,7 @@
 /// The head of a message.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
-    /// Its first line.
+    /// The first line of the head.
     pub line: String,
     /// Its headers as they were written, in order.
     pub headers: Vec<(String, String)>,
@@ -34,7 +34,8 @@ impl Head {
         self.line.split(' ').nth(index).unwrap_or_default()
     }
 
-    /// How the body after this head is delimited, if nothing else is said.
+    /// Returns the delimitation of the body after this head; `otherwise` without length or
+    /// encoding.
     pub(crate) fn body(&self, otherwise: Body) -> Body {
         if self.header("transfer-encoding").is_some_and(|it| it.ends_with("chunked")) {
             return Body::Chunked;
@@ -49,10 +50,10 @@ pub(crate) fn lines(headers: &[(&str, &str)]) -> String {
     headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect()
 }
 
-/// How a body is delimited, and how much of it is still to come.
+/// The delimitation of a body, and its remaining length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Body {
-    /// So many bytes more.
+    /// The remaining number of bytes.
     Length(usize),
     /// Chunks, the last of them empty.
     Chunked,

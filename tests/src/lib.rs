@@ -58,7 +58,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A caller that leaves, or a deadline, closes the upstream's connection within this time.
 pub const PROMPTLY: Duration = Duration::from_millis(250);
 
-/// Tells what was measured, where the output of tests is shown.
+/// Prints a measurement to the output of the test.
 pub fn tell(text: &str) {
     writeln!(std::io::stdout(), "{text}").expect("a standard output");
 }

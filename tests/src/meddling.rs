@@ -10,7 +10,7 @@ use std::{
 #[derive(Debug)]
 pub struct Meddling {
     strace: Child,
-    /// Held open: it goes on to say things, and would end if nobody could hear them.
+    /// The standard error, held open so that the program does not end.
     _said: BufReader<ChildStderr>,
 }
 

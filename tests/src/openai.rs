@@ -3,7 +3,7 @@
 use crate::Script;
 use serde_json::{Value, json};
 
-/// What a chat completion costs here, always.
+/// The usage of every chat completion.
 pub const USAGE: &str = r#"{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}"#;
 
 /// A whole answer that says `text`.
@@ -37,7 +37,7 @@ pub fn stops() -> String {
     chunk("{}", Some("stop"))
 }
 
-/// The chunk that tells the usage.
+/// Returns the chunk with the usage.
 pub fn usage() -> String {
     format!(
         r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m-2026","system_fingerprint":"fp_1","choices":[],"usage":{USAGE}}}"#
@@ -71,7 +71,7 @@ pub fn ask(model: &str, besides: Value) -> String {
     ask.to_string()
 }
 
-/// What an upstream does with `request` if nothing else is planned.
+/// Returns the default script for `request`.
 pub(crate) fn usual(request: &[u8]) -> Script {
     let request: Value = serde_json::from_slice(request).unwrap_or_default();
     if request["stream"] == true {

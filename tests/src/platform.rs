@@ -19,25 +19,25 @@ use tokio::{
     task::JoinSet,
 };
 
-/// So many requests are remembered at most.
+/// Maximum number of recorded requests.
 const MOST: usize = 1000;
 
 /// Every service, each on its own port. Dropping it closes them.
 #[derive(Debug)]
 pub struct Platform {
-    /// Searches.
+    /// The search service.
     pub semantic_search: Service,
-    /// Runs agents.
+    /// The agent service.
     pub ai_agents: Service,
     /// Runs models for text and code.
     pub code_orchestrator: Service,
     /// Fits conversations into windows.
     pub context_management: Service,
-    /// Runs local models.
+    /// The service of local models.
     pub inference: Service,
 }
 
-/// One service.
+/// One service of the platform.
 #[derive(Debug)]
 pub struct Service {
     port: u16,
@@ -48,7 +48,7 @@ pub struct Service {
 /// A request that a service got.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// Its head.
+    /// The head of the request.
     pub head: Head,
     /// Its body as JSON; `null` if there was none.
     pub body: Value,
@@ -97,7 +97,7 @@ impl Service {
         Self { port, asked, _serving: serving }
     }
 
-    /// Its base address.
+    /// Returns the base URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -114,7 +114,7 @@ impl Service {
 }
 
 impl Asked {
-    /// Method and target.
+    /// Returns method and target.
     pub fn line(&self) -> String {
         format!("{} {}", self.head.word(0), self.head.word(1))
     }

@@ -1,4 +1,4 @@
-//! Ports for processes that must be told theirs.
+//! Ports for processes that need a port number in advance.
 
 use std::{
     net::TcpListener,
@@ -6,10 +6,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A port on which nobody listens.
+/// Returns an unused port.
 ///
-/// Below those that the system gives to whoever asks for any: between this look and its use nobody
-/// gets it by chance. Tests in other processes start looking elsewhere.
+/// It is below the ephemeral range, so that no other process gets it by chance before its use.
+/// Tests in other processes start their search elsewhere.
 pub fn free() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 12_000;

@@ -1,4 +1,4 @@
-//! A caller that says exactly the bytes it is told to say.
+//! A caller that sends exact bytes.
 
 use crate::{
     PATIENCE,
@@ -23,18 +23,18 @@ pub struct Raw {
 /// A reply, as far as it came.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// Its head.
+    /// The head of the reply.
     pub head: Head,
     /// Its body, freed of its framing.
     pub body: Vec<u8>,
-    /// How its body ended.
+    /// The end of the body.
     pub ending: Ending,
 }
 
-/// How a body ended.
+/// The end of a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ending {
-    /// Where its framing says.
+    /// At its delimitation.
     Proper,
     /// With the connection, before its framing says.
     Cut,
@@ -44,7 +44,7 @@ pub enum Ending {
     Broken,
 }
 
-/// The bytes of a request with its length told; `Host` comes first.
+/// Returns the bytes of a request with `content-length`; `Host` is the first header.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let length = body.len().to_string();
     let length: &[(&str, &str)] =
@@ -59,21 +59,21 @@ async fn in_time<T>(waiting: impl Future<Output = T>) -> T {
 }
 
 impl Raw {
-    /// Connects.
+    /// Connects to `address`.
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = in_time(TcpStream::connect(address)).await.expect("somebody listens");
         stream.set_nodelay(true).expect("a TCP socket");
         Self { stream, buffer: Vec::new(), gone: None }
     }
 
-    /// Connects, if anybody listens.
+    /// Connects to `address`; `None` if the connection is refused.
     pub async fn try_connect(address: SocketAddr) -> Option<Self> {
         let stream = in_time(TcpStream::connect(address)).await.ok()?;
         stream.set_nodelay(true).ok()?;
         Some(Self { stream, buffer: Vec::new(), gone: None })
     }
 
-    /// Says `bytes`. That nobody listens any more is for the reply to show.
+    /// Sends `bytes`. A closed connection shows when the reply is read.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = in_time(self.stream.write_all(bytes.as_ref())).await;
     }
@@ -126,13 +126,13 @@ impl Raw {
         Some(Stream { raw: self, head, body, text: Vec::new() })
     }
 
-    /// Waits until the other side closes the connection; tells what it said before.
+    /// Waits until the peer closes the connection; returns the bytes before it.
     pub async fn closed(&mut self) -> Vec<u8> {
         while self.fill().await {}
         std::mem::take(&mut self.buffer)
     }
 
-    /// How the connection ended, if it did.
+    /// Returns the end of the connection, if it has ended.
     pub const fn gone(&self) -> Option<Ending> {
         self.gone
     }
@@ -155,10 +155,10 @@ impl Raw {
 #[derive(Debug)]
 pub struct Stream<'raw> {
     raw: &'raw mut Raw,
-    /// Its head.
+    /// The head of the reply.
     pub head: Head,
     body: Body,
-    /// What of its body came and was not taken.
+    /// The received part of the body that was not returned yet.
     text: Vec<u8>,
 }
 
@@ -176,7 +176,7 @@ impl Stream<'_> {
         }
     }
 
-    /// How the body ended; only known once it has.
+    /// Returns the end of the body, once it is known.
     pub fn ending(&self) -> Ending {
         match (self.body, self.raw.gone) {
             (Body::Ended, _) | (Body::UntilClose, Some(Ending::Cut)) => Ending::Proper,
@@ -201,7 +201,7 @@ impl Stream<'_> {
 }
 
 impl Reply {
-    /// Its status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         self.head.word(1).parse().expect("a status")
     }
@@ -240,8 +240,8 @@ impl Reply {
         self.text().split("\n\n").map(data).filter(|data| !data.is_empty()).collect()
     }
 
-    /// What its events say, put together, and after it `[stop]` or whatever the finish is, the code
-    /// of an error as `<code>`, and `[DONE]`; `~` if the body did not end properly.
+    /// Returns the text of its events, followed by the finish in brackets (`[stop]`), the code of
+    /// an error as `<code>`, and `[DONE]`; `~` if the body did not end properly.
     pub fn said(&self) -> String {
         let mut said: String = self.events().iter().map(|event| said(event)).collect();
         if self.ending != Ending::Proper {
@@ -251,7 +251,7 @@ impl Reply {
     }
 }
 
-/// What one event says.
+/// Returns the text of one event.
 fn said(event: &str) -> String {
     let Ok(event) = serde_json::from_str::<Value>(event) else { return event.to_owned() };
     if let Some(code) = event["error"]["code"].as_str() {

@@ -25,7 +25,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one.
+    /// Starts a Redis server.
     pub async fn start() -> Self {
         Self::synchronising("everysec").await
     }
@@ -45,7 +45,7 @@ impl Redis {
         redis
     }
 
-    /// How to reach it.
+    /// Returns the URL of the server.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

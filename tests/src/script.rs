@@ -1,9 +1,9 @@
-//! What a scripted upstream does with a request.
+//! The scripts of an upstream.
 
 use crate::http;
 use std::{fmt, time::Duration};
 
-/// One thing it does.
+/// One step of a script.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// Sends these bytes.
@@ -12,18 +12,18 @@ pub(crate) enum Act {
     Drip(Vec<u8>),
     /// Sends these bytes again and again, until the peer leaves.
     Flood(Vec<u8>),
-    /// Lets time pass.
+    /// Waits for this time.
     Wait(Duration),
     /// Says nothing, until the peer leaves.
     Stall,
     /// Closes the connection, politely.
     Close,
-    /// Resets the connection.
+    /// Adds a reset of the connection.
     Reset,
 }
 
-/// What a scripted upstream does with a request, in order. At the end of the script the connection
-/// takes the next request, unless the script closed it.
+/// The script of one response. At its end the connection takes the next request, unless the script
+/// closed it.
 #[derive(Clone, Default)]
 pub struct Script(pub(crate) Vec<Act>);
 
@@ -38,7 +38,7 @@ impl Script {
         Self::whole(status, &[("content-type", "application/json")], body)
     }
 
-    /// A whole answer, its length told.
+    /// Creates a complete response with `content-length`.
     pub fn whole(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Self {
         let length = body.as_ref().len().to_string();
         let headers = [headers, &[("content-length", &length)]].concat();
@@ -70,7 +70,7 @@ impl Script {
         self
     }
 
-    /// These bytes as one chunk; nothing if there are none.
+    /// Adds these bytes as one chunk; no chunk if they are empty.
     #[must_use]
     pub fn chunk(self, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();

@@ -1,4 +1,4 @@
-//! How a gateway is configured for a test.
+//! The configuration of a gateway for a test.
 
 use crate::{Gateway, Redis, Upstream, gateway, platform::Platform, port};
 use std::{
@@ -14,21 +14,21 @@ pub struct Setup {
     sections: Vec<(String, Vec<String>)>,
     environment: Vec<(String, String)>,
     unread: bool,
-    /// Where it keeps its data, if that outlives it.
+    /// The data directory, if it outlives the gateway.
     data: Option<PathBuf>,
 }
 
-/// What outlives a gateway: a directory for its data. Dropping it removes it.
+/// A data directory that outlives a gateway. Dropping it removes the directory.
 #[derive(Debug)]
 pub struct Data(PathBuf);
 
 impl Data {
-    /// A new directory.
+    /// Creates a directory.
     pub fn new() -> Self {
         Self(directory("gateway-data"))
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -57,8 +57,8 @@ fn directory(name: &str) -> PathBuf {
 }
 
 impl Setup {
-    /// What a gateway does without configuration, except that it logs everything as JSON, keeps
-    /// nothing, limits nobody, and asks a provider exactly once: [`Self::tenacious`] undoes that.
+    /// Creates a gateway with default settings, except that it logs everything as JSON, stores
+    /// nothing, has no rate limits and no retries: see [`Self::tenacious`].
     pub fn new() -> Self {
         Self::tenacious().write("resilience", "retry_max_attempts", "1").write(
             "resilience",
@@ -67,8 +67,8 @@ impl Setup {
         )
     }
 
-    /// What a gateway does without configuration, except that it logs everything as JSON, keeps
-    /// nothing, and limits nobody.
+    /// Creates a gateway with default settings, except that it logs everything as JSON, stores
+    /// nothing and has no rate limits.
     pub fn tenacious() -> Self {
         Self::default()
             .set("store", "backend", "memory")
@@ -103,7 +103,7 @@ impl Setup {
         self
     }
 
-    /// Sets a timeout.
+    /// Sets the timeout `name`.
     #[must_use]
     pub fn timeout(self, name: &str, value: &str) -> Self {
         self.set("timeouts", name, value)
@@ -169,7 +169,7 @@ impl Setup {
         self
     }
 
-    /// Nobody reads what it writes to its standard output.
+    /// Leaves its standard output unread.
     #[must_use]
     pub const fn unread(mut self) -> Self {
         self.unread = true;
@@ -195,7 +195,7 @@ impl Setup {
         panic!("the gateway does not start: it finds every port taken");
     }
 
-    /// Starts a gateway that will not come up; tells how it ended, and what it said.
+    /// Starts a gateway that fails to start; returns its exit code and output.
     pub async fn refused(self) -> (Option<i32>, String) {
         let port = port::free();
         gateway::refused(self.write_down(port), port, &self.environment).await
@@ -214,7 +214,7 @@ impl Setup {
         gateway.write(&self.text(gateway.address().port(), gateway.home()));
     }
 
-    /// The file.
+    /// Returns the content of the configuration file.
     fn text(&self, port: u16, home: &Path) -> String {
         let data = self.data.clone().unwrap_or_else(|| home.join("data"));
         let all = self.clone().write("server", "port", &port.to_string()).set(

@@ -1,7 +1,7 @@
-//! What a model says, as each kind of provider writes it.
+//! A response in the format of each kind of provider.
 //!
 //! ```text
-//!   Speech --write--> chat | responses | messages | gemini | ollama --> Script
+//! Speech --write--> chat | responses | messages | gemini | ollama --> Script
 //! ```
 
 mod chat;
@@ -16,22 +16,22 @@ use serde_json::Value;
 /// The dialect of a provider.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Dialect {
-    /// OpenAI Chat Completions.
+    /// The dialect of OpenAI Chat Completions.
     Chat,
-    /// OpenAI Responses.
+    /// The dialect of OpenAI Responses.
     Responses,
-    /// Anthropic Messages.
+    /// The dialect of Anthropic Messages.
     Messages,
-    /// Gemini `generateContent`.
+    /// The dialect of Gemini `generateContent`.
     Gemini,
-    /// Ollama `/api/chat`.
+    /// The dialect of Ollama `/api/chat`.
     Ollama,
 }
 
-/// One answer: thinking, then text, then calls.
+/// One response: reasoning, then text, then tool calls.
 #[derive(Clone, Debug, Default)]
 pub struct Speech {
-    /// What is thought aloud.
+    /// The reasoning text.
     pub thought: &'static str,
     /// Pieces of the text.
     pub text: Vec<&'static str>,
@@ -39,20 +39,20 @@ pub struct Speech {
     pub calls: Vec<(&'static str, Value)>,
 }
 
-/// How the events of a stream are written.
+/// The format of a stream's events.
 enum Stream {
-    /// Server-sent events; those with a name tell it.
+    /// Server-sent events, with their names if the dialect has names.
     Events(Vec<(Option<String>, String)>),
-    /// A line each.
+    /// One JSON line per event.
     Lines(Vec<String>),
 }
 
 impl Dialect {
-    /// All of them.
+    /// All dialects of providers.
     pub const ALL: [Self; 5] =
         [Self::Chat, Self::Responses, Self::Messages, Self::Gemini, Self::Ollama];
 
-    /// Its name.
+    /// Returns the dialect's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
@@ -152,12 +152,12 @@ impl Stream {
 }
 
 impl Speech {
-    /// Text alone.
+    /// Creates a response with text only.
     pub fn text(pieces: &[&'static str]) -> Self {
         Self { text: pieces.to_vec(), ..Self::default() }
     }
 
-    /// Calls alone.
+    /// Creates a response with tool calls only.
     pub fn calls(calls: &[(&'static str, Value)]) -> Self {
         Self { calls: calls.to_vec(), ..Self::default() }
     }

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 /// A dialect of providers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Spoken {
-    /// OpenAI's Chat Completions.
+    /// The format of OpenAI Chat Completions.
     Chat,
-    /// Anthropic's Messages.
+    /// The format of Anthropic Messages.
     Messages,
-    /// Gemini's `generateContent`.
+    /// The format of Gemini `generateContent`.
     Gemini,
-    /// Ollama's chat.
+    /// The format of Ollama's chat.
     Ollama,
 }
 
@@ -21,7 +21,7 @@ pub enum Spoken {
 pub type Called<'a> = (&'a str, &'a str, Value);
 
 impl Spoken {
-    /// Each of them.
+    /// All formats of responses.
     pub const ALL: [Self; 4] = [Self::Chat, Self::Messages, Self::Gemini, Self::Ollama];
 
     /// The `kind` of a provider that speaks it.

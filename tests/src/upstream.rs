@@ -1,4 +1,4 @@
-//! A provider that does what it is told, however wrong that is.
+//! A scripted provider, which follows its script however wrong it is.
 
 use crate::{
     PATIENCE,
@@ -43,7 +43,7 @@ struct Desk {
 struct State {
     scripts: VecDeque<Script>,
     usual: Option<Script>,
-    /// What is answered to the request of this number, and this body, if nothing is planned.
+    /// The script for the request of this number and body, if none is queued.
     numbered: Option<fn(usize, &[u8]) -> Script>,
     exchanges: Vec<Exchange>,
     connections: usize,
@@ -60,7 +60,7 @@ impl Upstream {
         Self { port, desk, _serving: serving }
     }
 
-    /// Where its API is served.
+    /// Returns the base URL of its API.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/v1", self.port)
     }
@@ -70,17 +70,17 @@ impl Upstream {
         self.port
     }
 
-    /// What it does with the next request that nothing is planned for.
+    /// Queues the script of the next request.
     pub fn next(&self, script: Script) {
         self.desk.with(|state| state.scripts.push_back(script));
     }
 
-    /// What it does with requests that nothing is planned for.
+    /// Sets the script of requests without a queued one.
     pub fn always(&self, script: Script) {
         self.desk.with(|state| state.usual = Some(script));
     }
 
-    /// What it does with requests that nothing is planned for, by their number and their body.
+    /// Sets the scripts of requests without a queued one, by number and body.
     pub fn numbered(&self, script: fn(usize, &[u8]) -> Script) {
         self.desk.with(|state| state.numbered = Some(script));
     }
@@ -90,12 +90,12 @@ impl Upstream {
         self.desk.with(|state| state.exchanges.clone())
     }
 
-    /// The last request.
+    /// Returns the last exchange.
     pub fn last(&self) -> Exchange {
         self.exchanges().pop().expect("a request")
     }
 
-    /// How many connections were made to it.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.desk.with(|state| state.connections)
     }
@@ -105,7 +105,8 @@ impl Upstream {
         self.until(|exchanges| exchanges.len() >= number).await;
     }
 
-    /// Waits until a request has arrived and every one so far has ended; tells how the last one did.
+    /// Waits until a request has arrived and every one so far has ended; returns the end of the
+    /// last one.
     pub async fn ended(&self) -> Ended {
         let over = |it: &Exchange| it.ended.is_some();
         self.until(|exchanges| !exchanges.is_empty() && exchanges.iter().all(over)).await;
@@ -218,7 +219,7 @@ async fn left(reader: &mut OwnedReadHalf, buffer: &mut Vec<u8>) {
     while more(reader, buffer).await.is_some() {}
 }
 
-/// How a script ended.
+/// The end of a script.
 #[derive(Clone, Copy)]
 enum Played {
     /// The connection can be used again.

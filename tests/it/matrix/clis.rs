@@ -1,5 +1,5 @@
-//! What the current command-line clients send, before every dialect of providers. They must not be
-//! refused: what a provider cannot be told is left behind, and told.
+//! Requests of current command-line clients, to every dialect of providers. They must not be
+//! rejected: unsupported parameters are dropped and reported.
 
 use super::{caller::Caller, hearing, model, start};
 use gateway_tests::{Dialect, Exchange, Reply, Script, Speech, request};
@@ -133,8 +133,8 @@ impl Client {
     }
 }
 
-/// Both turns of `client` before every provider: the first ends in a call, the second in text.
-/// Tells what each provider was sent, and what the client was told of it.
+/// Sends both turns of `client` to every provider: the first ends with a tool call, the second with
+/// text. Returns the requests of each provider, and the replies to the client.
 async fn check(client: fn() -> Client) -> Vec<(Dialect, Exchange, Reply)> {
     let (upstream, gateway) = start().await;
     let mut seen = Vec::new();

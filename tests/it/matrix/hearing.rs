@@ -1,11 +1,11 @@
-//! What a caller hears, spelt the same for every dialect: `(thinking) text call {} [finish]`, the
-//! status and code of a failure, `<broken>` where a stream says that it failed.
+//! The caller's view of a response in one notation for every dialect: `(reasoning) text call {}
+//! [finish]`, the status and code of a failure, `<broken>` for a stream that reports a failure.
 
 use super::caller::Caller;
 use gateway_tests::{Ending, Reply};
 use serde_json::Value;
 
-/// One answer, or what came of it.
+/// One response, or its failure.
 #[derive(Default)]
 struct Heard {
     thought: String,
@@ -14,7 +14,7 @@ struct Heard {
     finish: String,
 }
 
-/// What `reply` says to `caller`.
+/// Returns `reply` as `caller` reads it.
 pub(super) fn heard(caller: Caller, reply: &Reply) -> String {
     if reply.status() != 200 {
         return failure(caller, reply);
@@ -72,7 +72,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// Arguments, as whoever reads them writes them again.
+/// Returns the arguments in normalized JSON.
 fn arguments(json: &str) -> String {
     serde_json::from_str::<Value>(json).map_or_else(|_| json.to_owned(), |it| it.to_string())
 }
@@ -150,7 +150,7 @@ fn response(whole: &Value) -> Heard {
     heard
 }
 
-/// The last event tells the whole; the deltas before it must add up to the same.
+/// The last event has the complete response; the deltas before it must add up to the same.
 fn response_stream(events: &[String]) -> Heard {
     let events = parsed(events);
     let of = |kind: &str| {

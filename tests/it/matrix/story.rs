@@ -1,9 +1,9 @@
-//! What is asked and answered, whatever the dialect.
+//! Requests and responses, independent of the dialect.
 
 use gateway_tests::{Dialect, Script, Speech};
 use serde_json::json;
 
-/// What a caller wants, beside an answer to `Hello`.
+/// A request feature in addition to a response to `Hello`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Want {
     /// The tools `look` and `locate` may be called.
@@ -28,7 +28,7 @@ impl Wish {
     }
 }
 
-/// How the provider behaves.
+/// The behavior of the provider.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Act {
     Says,
@@ -42,17 +42,17 @@ pub(super) struct Story {
     pub(super) wish: Wish,
     act: Act,
     speech: Speech,
-    /// What the caller hears.
+    /// The expected view of the caller.
     heard: &'static str,
-    /// What the provider must be told.
+    /// The texts that must reach the provider.
     arrives: &'static [&'static str],
 }
 
-/// A picture, as far as anybody looks.
+/// A stand-in for an image.
 pub(super) const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB";
 
 impl Story {
-    /// All stories.
+    /// Returns all stories.
     pub(super) fn all() -> Vec<Self> {
         let text = || Speech::text(&["Hel", "lo."]);
         let look = ("look", json!({ "city": "Oslo", "days": 2 }));
@@ -107,7 +107,7 @@ impl Story {
         ]
     }
 
-    /// What the provider does.
+    /// Returns the provider's script.
     pub(super) fn plays(&self, dialect: Dialect, stream: bool) -> Script {
         match self.act {
             Act::Says => dialect.says(&self.speech, stream),
@@ -120,12 +120,12 @@ impl Story {
         }
     }
 
-    /// What the caller hears. Of a whole answer that broke off there is nothing to hear.
+    /// Returns the expected view of the caller; empty for a complete response that broke off.
     pub(super) fn heard(&self, stream: bool) -> &'static str {
         if self.act == Act::BreaksOff && !stream { "502 upstream_cut" } else { self.heard }
     }
 
-    /// What the provider is told, in some place of its own.
+    /// Returns the texts that must reach the provider of this dialect.
     pub(super) fn arrives(&self, dialect: Dialect) -> Vec<&'static str> {
         let thinking = self.wish.has(Want::Reasoning).then_some(match dialect {
             Dialect::Chat => "\"reasoning_effort\"",

@@ -1,4 +1,4 @@
-//! What each service can be asked, and what it answers.
+//! The endpoints of each service and their responses.
 
 use serde_json::{Value, json};
 
@@ -189,7 +189,7 @@ pub(super) const CONTEXT: &[Route] = &[
     },
 ];
 
-/// What the services that answer like a model take.
+/// The parameters of model-like services.
 const CHAT: &[&str] = &["model", "messages"];
 
 fn completion(text: &str) -> Value {

@@ -1,4 +1,4 @@
-//! As OpenAI's Chat Completions.
+//! The format of OpenAI Chat Completions.
 
 use super::{Speech, Stream};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! As Gemini's `generateContent`.
+//! The format of Gemini `generateContent`.
 
 use super::{Speech, Stream};
 use serde_json::{Value, json};

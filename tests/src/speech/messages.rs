@@ -1,4 +1,4 @@
-//! As Anthropic's Messages.
+//! The format of Anthropic Messages.
 
 use super::{Speech, Stream};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(super) fn too_many() -> Value {
     json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "slow down" } })
 }
 
-/// How a block begins, and how it goes on.
+/// Returns the start of a block, and its deltas.
 fn told(block: &Value, speech: &Speech) -> (Value, Vec<Value>) {
     match block["type"].as_str() {
         Some("thinking") => {

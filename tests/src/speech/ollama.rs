@@ -1,4 +1,4 @@
-//! As Ollama's `/api/chat`.
+//! The format of Ollama's `/api/chat`.
 
 use super::{Speech, Stream};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! As OpenAI's Responses.
+//! The format of OpenAI Responses.
 
 use super::{Speech, Stream};
 use serde_json::{Value, json};

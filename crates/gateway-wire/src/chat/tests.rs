@@ -58,11 +58,11 @@ fn reply(call: &ProviderRequest) -> ResponseContext {
     }
 }
 
-/// What became of a stream.
+/// The result of a decoded stream.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     events: Vec<StreamEvent>,
-    /// What the caller reads.
+    /// The caller's view.
     out: String,
     error: Option<ErrorKind>,
 }

@@ -14,7 +14,7 @@ fn request(payload: &Payload) -> &ChatRequest {
     }
 }
 
-/// What is asked for a request of these members: the prompts, and what is told to be left behind.
+/// Checks a request with these members: the prompts, and the dropped parameters.
 #[track_caller]
 fn check(members: &Value, prompts: &[&str], dropped: &str) {
     let opened = open(&with_model(members)).unwrap();
@@ -158,7 +158,7 @@ fn chunks(members: &Value, events: Vec<StreamEvent>) -> Vec<Value> {
     data.map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
-/// What the chunks of a stream add up to.
+/// Returns the choices that the chunks of a stream fold to.
 #[track_caller]
 fn streamed(members: &Value, said: &[&str]) -> Vec<String> {
     let mut texts = vec![String::new(); said.len()];

@@ -6,7 +6,7 @@ use std::{collections::HashSet, fmt};
 
 const LIMITS: JsonLimits = JsonLimits { depth: 64 };
 
-/// What becomes of `document`: `ok`, or what is wrong with it and where.
+/// Checks the result for `document`: `ok`, or the error and its position.
 #[track_caller]
 fn check(document: impl AsRef<[u8]>, expected: &str) {
     let told = validate(document.as_ref(), &LIMITS).map_or_else(
@@ -193,7 +193,7 @@ fn document_without_object_has_no_members() {
     check("model", JsonErrorKind::Invalid);
 }
 
-/// How deep a document is, as `serde_json` reads it; no object in it has a key twice.
+/// The depth of a document according to `serde_json`; no object in it has a duplicate key.
 struct Reference(usize);
 
 impl<'de> Deserialize<'de> for Reference {

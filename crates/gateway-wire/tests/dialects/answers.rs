@@ -109,8 +109,8 @@ fn streamed(caller: &dyn InboundDialect, events: Vec<StreamEvent>) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// For every pair of dialects: what A streams, read and told in B, streamed or whole, and read
-    /// again, says the same; wherever the network cuts.
+    /// For every pair of dialects: the stream of A, translated to B and read again, equals the
+    /// complete response, wherever the bytes are split.
     #[test]
     fn streamed_response_equals_whole_response_for_every_dialect_pair(
         events in events(),

@@ -1,4 +1,4 @@
-//! What responses cost, from each shape in which providers count their tokens.
+//! The cost of responses, for each format of token counts.
 
 use bytes::Bytes;
 use gateway_core::{ChatRequest, Price, ProviderRequest, StreamEvent, Usage};
@@ -23,7 +23,7 @@ const fn price() -> Price {
     }
 }
 
-/// What is read of `response`.
+/// Returns the usage of `response`.
 fn usage(upstream: &dyn OutboundDialect, answer: &str) -> Usage {
     let call = ProviderRequest::new(ChatRequest::user("m", "Hello"));
     let body = Bytes::copy_from_slice(answer.as_bytes());

@@ -1,5 +1,5 @@
-//! What holds between dialects: nothing is lost but what the documentation says, and a response is
-//! the same however it comes.
+//! Invariants between dialects: only documented features are lost, and a response is the same
+//! streamed or complete.
 #![cfg(test)]
 
 mod answers;
@@ -49,7 +49,7 @@ fn fold(events: Vec<StreamEvent>) -> ChatResponse {
     answer.finish()
 }
 
-/// What a response says, in short.
+/// Returns a response in a short notation.
 fn told(answer: &ChatResponse) -> String {
     let choice = &answer.choices[0];
     let calls = answer.tool_calls().map(|call| format!("{}({})", call.name, call.arguments));

@@ -20,12 +20,12 @@ fn both() -> Vec<(Box<dyn OutboundDialect>, Box<dyn InboundDialect>)> {
     ]
 }
 
-/// What of `features` a request says.
+/// Returns the features of `features` that a request has.
 fn said(request: &ChatRequest, features: &[&RequestFeature]) -> BTreeSet<&'static str> {
     features.iter().filter(|it| (it.seen)(request)).map(|it| it.name).collect()
 }
 
-/// Through the bytes of a dialect: what they are read as, and whether anything was told as lost.
+/// Encodes and decodes in a dialect: returns the result, and whether anything was dropped.
 fn through(
     (upstream, caller): &(Box<dyn OutboundDialect>, Box<dyn InboundDialect>),
     request: ChatRequest,
@@ -35,11 +35,11 @@ fn through(
     Some((decoded, dropped.iter().map(str::to_owned).collect()))
 }
 
-/// What `responses` is asked for by us, with every request for thinking: no one said it, so no one
-/// misses it.
+/// The parameters that the gateway adds to every reasoning request of `responses`; they were not in
+/// the request, and so are not lost.
 const OURS: [&str; 2] = ["include", "store"];
 
-/// What is said there in other words, which do not come back as the same.
+/// The features that are merged with others, and do not come back as the same.
 const MERGED: &[(&str, Dialect)] = &[
     // A result says so itself.
     ("tool error flag", Dialect::Chat),
@@ -52,7 +52,7 @@ fn is_merged(name: &str, dialect: Dialect) -> bool {
     MERGED.contains(&(name, dialect))
 }
 
-/// What does not go together in a real request.
+/// Whether the features can be combined in a real request.
 fn are_compatible(features: &[&RequestFeature]) -> bool {
     let count = |part: &str| features.iter().filter(|it| it.name.contains(part)).count();
     let choices = ["`tool_choice`: none", "`tool_choice`: required", "`tool_choice`: named tool"];
@@ -89,8 +89,8 @@ fn request_of(features: &[&RequestFeature]) -> ChatRequest {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// From A through B and back to A, a request loses only what the table says that A or B does not
-    /// carry; and it is told of all that B does not.
+    /// From A through B and back to A, a request loses only the features that the table names for A
+    /// or B; all that B drops is reported.
     #[test]
     fn translated_request_loses_only_documented_features(features in features(), from in 0..3_usize, to in 0..3_usize) {
         let dialects = both();
@@ -121,7 +121,7 @@ proptest! {
         prop_assert!(kept.is_superset(&expected), "lost: {:?}", expected.difference(&kept));
     }
 
-    /// What is dropped for a set of features is what is dropped for each of them.
+    /// The dropped parameters of a set of features are the union of those of each.
     #[test]
     fn dropped_features_are_reported_in_every_dialect(features in features(), at in 0..6_usize) {
         let columns = columns();

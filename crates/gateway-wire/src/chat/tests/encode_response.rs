@@ -1,4 +1,4 @@
-//! Whole responses.
+//! Responses without streaming.
 
 use super::{fixtures, *};
 
@@ -10,7 +10,7 @@ fn read(quirks: Quirks, call: &ProviderRequest, body: &'static str) -> gateway_c
     )
 }
 
-/// What the caller reads of `body`.
+/// Returns the caller's view of `body`.
 fn passed(quirks: Quirks, body: &'static str) -> String {
     let chunk = read(quirks, &original(""), body).unwrap();
     String::from_utf8(chunk.verbatim.unwrap().to_vec()).unwrap()

@@ -1,8 +1,8 @@
-//! One small response in the manner of each family of upstreams: streamed, and whole.
+//! One small response in the format of each family of upstreams, streamed and complete.
 
 use super::super::Quirks;
 
-/// A response, twice.
+/// A response in both forms.
 pub(super) struct Fixture {
     pub(super) quirks: Quirks,
     pub(super) stream: &'static str,

@@ -1,4 +1,4 @@
-//! What is read of a response, whole or streamed.
+//! The decoding of a response, complete or streamed.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn sse(steps: &[&str]) -> String {
     steps.iter().flat_map(|step| ["data: ", step, "\r\n\r\n"]).collect()
 }
 
-/// One line for each thing the response holds.
+/// Returns one line for each part of the response.
 fn told(answer: &ChatResponse) -> String {
     let mut lines = Vec::new();
     for choice in &answer.choices {

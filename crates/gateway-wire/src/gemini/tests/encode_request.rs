@@ -1,4 +1,4 @@
-//! What is written for a request.
+//! The encoding of a request.
 
 use super::*;
 

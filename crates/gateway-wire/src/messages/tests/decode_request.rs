@@ -1,4 +1,4 @@
-//! What callers ask.
+//! The requests of callers.
 
 use super::decode;
 use crate::{InboundDialect as _, messages::MessagesInbound};
@@ -15,7 +15,7 @@ fn with(members: &str) -> ChatRequest {
     decode(&body).unwrap()
 }
 
-/// What the messages say, in short.
+/// Returns the messages in a short notation.
 fn spell(request: &ChatRequest) -> String {
     let message = |message: &gateway_core::Message| {
         let parts: Vec<_> = message.parts.iter().map(part).collect();

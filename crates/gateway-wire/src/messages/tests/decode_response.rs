@@ -1,4 +1,4 @@
-//! What the provider responses.
+//! The responses of the provider.
 
 use super::{fold, read, read_all, stream};
 use crate::{
@@ -22,7 +22,7 @@ fn read_whole(body: &str) -> gateway_core::Result<ChatResponse> {
     Ok(fold(chunk.events))
 }
 
-/// What a response says, in short.
+/// Returns a response in a short notation.
 fn spell(answer: &ChatResponse) -> String {
     let Some(choice) = answer.choices.first() else { return "nothing".to_owned() };
     let part = |part: &gateway_core::Part| match &part.content {

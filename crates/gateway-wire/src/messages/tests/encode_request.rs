@@ -1,4 +1,4 @@
-//! What the provider is asked.
+//! The requests to the provider.
 
 use super::{card, decode, original, send};
 use crate::{OutboundDialect as _, TokenCounter as _, messages::MessagesOutbound};
@@ -393,7 +393,8 @@ fn hosted_tool_of_other_provider_is_rejected_by_name() {
     assert_eq!(send(request, None).unwrap().0["tools"][0]["type"], "web_search_1");
 }
 
-/// `thinking`, the effort, the bound and what is told, of a request that is to be thought about.
+/// Checks `thinking`, the effort, the maximum and the dropped parameters of a request with
+/// reasoning.
 #[track_caller]
 fn thinking(asked: ChatRequest, style: Option<ReasoningStyle>, expected: &Value, lost: &str) {
     let (sent, told) = send(asked, style.map(|style| card(Some(style)))).unwrap();

@@ -1,4 +1,4 @@
-//! What callers are answered.
+//! The responses to callers.
 
 use super::{fold, read_all, reply};
 use crate::{InboundDialect as _, messages::MessagesInbound, sse};
@@ -27,7 +27,7 @@ fn finished(reason: FinishReason) -> StreamEvent {
     StreamEvent::Finished(reason.into())
 }
 
-/// What `events`, a chunk each, are written as.
+/// Returns the stream that `events`, one chunk each, are written as.
 fn write(events: &[StreamEvent]) -> String {
     let mut writer = MessagesInbound.writer(reply());
     let mut out = Vec::new();

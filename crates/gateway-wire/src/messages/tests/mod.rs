@@ -1,4 +1,4 @@
-//! What the pieces of this dialect do together.
+//! The parts of this dialect together.
 
 mod decode_request;
 mod decode_response;
@@ -19,7 +19,7 @@ use gateway_core::{
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What the catalogue knows of a model that is asked to think in this way.
+/// Returns a model card with this reasoning style.
 fn card(reasoning: Option<ReasoningStyle>) -> ModelCard {
     ModelCard {
         id: "m".to_owned(),
@@ -33,7 +33,7 @@ fn card(reasoning: Option<ReasoningStyle>) -> ModelCard {
     }
 }
 
-/// What is sent for `request`, and what is told as lost.
+/// Returns the encoded `request`, and the dropped parameters.
 fn send(request: ChatRequest, card: Option<ModelCard>) -> Result<(Value, String)> {
     let mut call = ProviderRequest::new(request);
     call.target.card = card.map(Arc::new);

@@ -1,4 +1,4 @@
-//! What is read of a response, whole or streamed.
+//! The decoding of a response, complete or streamed.
 
 use super::*;
 use gateway_core::{ChatResponse, Collector, Content, StreamEvent};

@@ -1,4 +1,4 @@
-//! Requests of callers.
+//! The requests of callers.
 
 use crate::{
     InboundDialect as _,

@@ -1,4 +1,4 @@
-//! Responses of upstreams.
+//! The responses of upstreams.
 
 use super::{composed, fold, original, read_cut, read_stream, read_whole, reader, sse};
 use crate::{IdGenerator, OutboundDialect as _, responses::ResponsesOutbound};
@@ -36,8 +36,8 @@ fn sketch(answer: &gateway_core::ChatResponse) -> String {
     format!("{parts} -> {}{native}", finish.reason.as_str())
 }
 
-/// A response of these items reads as `expected`, whole and as a stream that only tells of whole
-/// items, and as one that tells of them at its end.
+/// Checks that a response of these items reads as `expected`: complete, as a stream of complete
+/// items, and as one that has them at its end.
 #[track_caller]
 fn items(output: &str, expected: &str) {
     answer(&format!(r#""status":"completed","output":[{output}]"#), expected);

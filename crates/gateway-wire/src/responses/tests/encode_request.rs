@@ -1,4 +1,4 @@
-//! Requests to upstreams.
+//! The requests to upstreams.
 
 use super::{composed, original};
 use crate::{

@@ -1,4 +1,4 @@
-//! Responses to callers.
+//! The responses to callers.
 
 use super::{fold, reply, reply_to, sse, stream_grammar, write_stream};
 use crate::{
@@ -38,7 +38,7 @@ fn end(reason: FinishReason) -> StreamEvent {
     StreamEvent::Finished(reason.into())
 }
 
-/// The events that tell of `steps`, by their names and the items they are about.
+/// Checks the events for `steps`, by name and item.
 #[track_caller]
 fn tells(steps: &[StreamEvent], expected: &[&str]) {
     let stream = write_stream(steps);

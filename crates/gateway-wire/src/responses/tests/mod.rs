@@ -76,13 +76,13 @@ fn read_cut(call: &ProviderRequest, stream: &[u8], size: usize) -> Result<Vec<Ch
     Ok(chunks)
 }
 
-/// Folds what `stream` tells.
+/// Folds the events of `stream`.
 fn read_stream(stream: &[u8]) -> Result<ChatResponse> {
     let chunks = read_cut(&composed(), stream, stream.len().max(1))?;
     Ok(fold(chunks.into_iter().flat_map(|chunk| chunk.events)))
 }
 
-/// Folds what `body` tells.
+/// Folds the items of `body`.
 fn read_whole(body: &[u8]) -> Result<ChatResponse> {
     let body = Bytes::copy_from_slice(body);
     Ok(fold(ResponsesOutbound.read_whole(&composed(), body, IdGenerator::new(3))?.events))

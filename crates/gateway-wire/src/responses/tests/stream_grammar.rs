@@ -1,4 +1,4 @@
-//! The grammar of a streamed response, and streams that keep to it whatever they tell.
+//! The grammar of a streamed response, and a checker for it.
 
 use super::{fold, read_cut, read_stream, read_whole, reply, write_stream};
 use crate::{
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What is known of an item that was added.
+/// The state of an added item.
 #[derive(Default)]
 struct Open {
     id: String,
@@ -221,7 +221,7 @@ fn complete(steps: Vec<StreamEvent>, end: FinishReason) -> Vec<StreamEvent> {
     out
 }
 
-/// What must be the same whichever way a response went.
+/// Returns the part of a response that is independent of its path.
 fn normal(mut answer: ChatResponse) -> ChatResponse {
     if answer.choices.is_empty() {
         answer.choices.push(gateway_core::Choice::default());
