@@ -3,12 +3,13 @@
 //! Requests are recorded only while there is a subscriber, and for ten minutes after; otherwise a
 //! request pays for one load of an atomic number.
 
-use super::row::{EndedRequest, EndedRow, LiveRow, RequestProgress, StartedRequest, milliseconds};
+use super::row::{EndedRequest, EndedRow, LiveRow, RequestProgress, StartedRequest};
+use gateway_core::{sync, time::millis};
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -146,15 +147,15 @@ impl LiveFeed {
 
     /// Keeps recording for a while.
     fn extend(&self) {
-        self.0.until.fetch_max(self.now() + milliseconds(LINGER), Ordering::Relaxed);
+        self.0.until.fetch_max(self.now() + millis(LINGER), Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {
-        milliseconds(self.0.origin.elapsed())
+        millis(self.0.origin.elapsed())
     }
 
     fn state(&self) -> MutexGuard<'_, FeedTables> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.0.state)
     }
 }
 
@@ -173,7 +174,7 @@ impl FeedEntry {
 
     fn progress(&self) -> RequestProgress {
         RequestProgress {
-            elapsed_ms: milliseconds(self.since.elapsed()),
+            elapsed_ms: millis(self.since.elapsed()),
             pieces: self.pieces.load(Ordering::Relaxed),
             first_output_ms: self.first_output.load(Ordering::Relaxed).checked_sub(1),
         }
@@ -192,7 +193,7 @@ impl LiveRequest {
     pub fn chunk(&self, output: bool) {
         self.entry.pieces.fetch_add(1, Ordering::Relaxed);
         if output && self.entry.first_output.load(Ordering::Relaxed) == 0 {
-            let first = milliseconds(self.entry.since.elapsed()) + 1;
+            let first = millis(self.entry.since.elapsed()) + 1;
             self.entry.first_output.store(first, Ordering::Relaxed);
         }
     }
@@ -205,7 +206,7 @@ impl LiveRequest {
 
 impl Drop for LiveRequest {
     fn drop(&mut self) {
-        let took = milliseconds(self.entry.since.elapsed());
+        let took = millis(self.entry.since.elapsed());
         let cancelled = EndedRequest {
             outcome: "client_cancelled",
             duration_ms: took,

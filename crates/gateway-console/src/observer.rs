@@ -1,10 +1,7 @@
 //! The live feed as an observer of requests.
 
-use crate::{
-    EndedRequest, LiveFeed, LiveRequest, StartedRequest,
-    row::{milliseconds, unix_milliseconds},
-};
-use gateway_core::{NanoDollars, Usage};
+use crate::{EndedRequest, LiveFeed, LiveRequest, StartedRequest, row::unix_milliseconds};
+use gateway_core::{NanoDollars, Usage, time::millis};
 use gateway_engine::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary};
 use std::sync::Arc;
 
@@ -38,8 +35,8 @@ impl ProgressObserver for LiveRequest {
             prompt_tokens: usage.map(Usage::prompt),
             completion_tokens: usage.map(Usage::completion),
             cost_usd: request.cost.map(NanoDollars::dollars),
-            first_output_ms: request.first_output.map(milliseconds),
-            duration_ms: milliseconds(request.duration),
+            first_output_ms: request.first_output.map(millis),
+            duration_ms: millis(request.duration),
             error: request.error.map(|error| error.message().into()),
         });
     }

@@ -1,11 +1,9 @@
 //! The rows that the console shows: client, provider, model, duration, tokens and cost of a request;
 //! never its content.
 
+use gateway_core::time::{millis, since_epoch};
 use serde::{Serialize, Serializer};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 /// A request to a model, as it is known when it is sent to its provider.
 #[derive(Clone, Debug, Serialize)]
@@ -98,13 +96,8 @@ fn shared<T: Serialize, S: Serializer>(it: &Arc<T>, to: S) -> Result<S::Ok, S::E
     it.as_ref().serialize(to)
 }
 
-/// `duration` in whole milliseconds.
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// The time of day, in milliseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "people read the time of day")]
 pub(crate) fn unix_milliseconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, milliseconds)
+    millis(since_epoch(SystemTime::now()))
 }

@@ -30,29 +30,38 @@ impl Json {
         self.0.get()
     }
 
-    /// The text without the white space between its tokens; nothing else is changed.
+    /// Returns the text without insignificant whitespace: see [`compact_json`].
     pub fn compact(&self) -> String {
-        let text = self.get();
-        let mut out = String::with_capacity(text.len());
-        let (mut quoted, mut escaped) = (false, false);
-        for char in text.chars() {
-            if quoted {
-                quoted = escaped || char != '"';
-                escaped = !escaped && char == '\\';
-            } else if matches!(char, ' ' | '\t' | '\n' | '\r') {
-                continue;
-            } else {
-                quoted = char == '"';
-            }
-            out.push(char);
-        }
-        out
+        compact_json(self.get())
     }
 
     /// Reads the value as a `T`.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.get())
     }
+}
+
+/// Returns `json` without the whitespace between its tokens; numbers, escapes and order are
+/// unchanged.
+///
+/// ```
+/// assert_eq!(gateway_core::compact_json(r#"{ "a b" : [1.0, 2] }"#), r#"{"a b":[1.0,2]}"#);
+/// ```
+pub fn compact_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let (mut quoted, mut escaped) = (false, false);
+    for char in json.chars() {
+        if quoted {
+            quoted = escaped || char != '"';
+            escaped = !escaped && char == '\\';
+        } else if matches!(char, ' ' | '\t' | '\n' | '\r') {
+            continue;
+        } else {
+            quoted = char == '"';
+        }
+        out.push(char);
+    }
+    out
 }
 
 impl PartialEq for Json {
@@ -154,6 +163,8 @@ mod tests {
     fn compaction_removes_only_insignificant_whitespace() {
         let json = Json::parse("{ \"a b\" :\n[1e2,\t\" \\\\\" , \"\\\" \"]}").unwrap();
         assert_eq!(json.compact(), "{\"a b\":[1e2,\" \\\\\",\"\\\" \"]}");
+        let wide = "{\n  \"a b\" : [ 1.0,\t-0 ],\r\n \"q\\\" \\\\\" : \" x \" }";
+        assert_eq!(compact_json(wide), r#"{"a b":[1.0,-0],"q\" \\":" x "}"#);
     }
 
     #[test]

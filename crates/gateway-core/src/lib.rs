@@ -37,6 +37,7 @@ mod seal_owner;
 pub mod state;
 mod stream_observer;
 pub mod sync;
+pub mod time;
 mod tool;
 mod tool_loop;
 mod tools;
@@ -59,7 +60,7 @@ pub use self::{
     envelope::{Envelope, PresentMembers, RawRequest},
     error::{BoxError, ErrorKind, GatewayError, Result},
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
-    json::{Extra, Json},
+    json::{Extra, Json, compact_json},
     layer::ProviderLayer,
     message::{
         CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,

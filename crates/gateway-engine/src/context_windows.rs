@@ -1,9 +1,9 @@
 //! The context windows of local models as their server reports them; they override the catalogue.
 
-use gateway_core::{Capabilities, ModelCard, Target};
+use gateway_core::{Capabilities, ModelCard, Target, sync};
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
 };
 
 /// Context windows by model, of the providers whose server reports them.
@@ -23,7 +23,7 @@ impl ContextWindows {
 
     /// Replaces the windows by those that the server reports now.
     pub fn update(&self, windows: HashMap<String, u64>) {
-        *self.reported.write().unwrap_or_else(PoisonError::into_inner) = windows;
+        *sync::write(&self.reported) = windows;
     }
 
     /// Sets the window of `target`, a model of `provider`, if its server reported one.
@@ -31,7 +31,7 @@ impl ContextWindows {
         if !self.providers.iter().any(|it| **it == *provider) {
             return;
         }
-        let reported = self.reported.read().unwrap_or_else(PoisonError::into_inner);
+        let reported = sync::read(&self.reported);
         let Some(window) = reported.get(&*target.model).copied() else { return };
         let known = target.card.as_deref();
         if known.is_none_or(|card| card.context_window != Some(window)) {

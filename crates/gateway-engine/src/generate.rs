@@ -16,7 +16,7 @@ use crate::{
 };
 use gateway_core::{
     ChunkStream, Context, DroppedParams, Inspection, Payload, Provider, ProviderRequest,
-    ProviderResponse, Result, ToolSpec, observe,
+    ProviderResponse, Result, ToolSpec, observe, time::since_epoch,
 };
 use gateway_sessions::{
     OpenedSession, idempotency, open as open_session,
@@ -355,6 +355,5 @@ async fn accounted(
 /// The time of day, in seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "responses carry the time of day")]
 pub fn unix_seconds() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    since_epoch(SystemTime::now()).as_secs()
 }

@@ -9,12 +9,12 @@ mod parameters;
 
 use features::FeatureMetrics;
 use foldhash::HashMap;
-use gateway_core::{NanoDollars, Usage};
+use gateway_core::{NanoDollars, Usage, sync};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use std::{
     fmt,
     hash::Hash,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -208,10 +208,10 @@ struct HandleTable<K, V>(RwLock<HashMap<K, V>>);
 impl<K: Eq + Hash, V> HandleTable<K, V> {
     /// Applies `count` to the handles of `key`, which `make` makes the first time.
     fn with<T>(&self, key: K, make: impl FnOnce() -> V, count: impl FnOnce(&V) -> T) -> T {
-        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(known) = sync::read(&self.0).get(&key) {
             return count(known);
         }
-        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = sync::write(&self.0);
         count(table.entry(key).or_insert_with(make))
     }
 }

@@ -1,8 +1,8 @@
 //! The log line of each request to a model.
 
 use crate::{RequestObserver, RequestSummary};
-use gateway_core::{Attempt, CacheStatus, GatewayError};
-use std::{error::Error as _, time::Duration};
+use gateway_core::{Attempt, CacheStatus, GatewayError, time::millis};
+use std::error::Error as _;
 
 /// Logs one line for each request that ends, at level INFO with the target `gateway::outcome`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +32,8 @@ impl RequestObserver for RequestLog {
             usage_known = request.reported_usage.is_some(),
             usage_estimated = request.usage_estimated,
             cost_nano_dollars = request.cost.map(|cost| cost.0),
-            first_output_ms = request.first_output.map(milliseconds),
-            duration_ms = milliseconds(request.duration),
+            first_output_ms = request.first_output.map(millis),
+            duration_ms = millis(request.duration),
             upstream_request_id = request.upstream_request_id,
             upstream_status = request.error.and_then(GatewayError::upstream_status),
             error = request.error.map(tracing::field::display),
@@ -48,9 +48,4 @@ fn failed_attempts(attempts: &[Attempt]) -> Option<String> {
         .iter()
         .map(|attempt| format!("{}/{}:{}", attempt.provider, attempt.model, attempt.outcome));
     (!attempts.is_empty()).then(|| written.collect::<Vec<_>>().join(" "))
-}
-
-/// `duration` in whole milliseconds.
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

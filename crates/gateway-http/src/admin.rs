@@ -5,6 +5,7 @@ use bytes::Bytes;
 use gateway_core::{
     BoxError, ErrorKind, GatewayError, Result,
     state::{ClientKey, ClientKeys, KeyHash, StoreError},
+    time::millis,
 };
 use gateway_limits::{KeyGrant, now};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -242,10 +243,6 @@ fn expiry(seconds: Option<u64>) -> Result<Option<u64>> {
         Some(seconds) => Ok(Some(millis(now() + Duration::from_secs(seconds)))),
         None => Ok(None),
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {

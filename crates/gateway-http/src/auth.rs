@@ -1,5 +1,6 @@
 //! The key that a request carries, and the client whose key it is.
 
+use crate::names;
 use gateway_core::{ErrorKind, GatewayError, Result};
 use gateway_limits::{Access, Client, VirtualKeys};
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -24,7 +25,7 @@ pub(crate) fn identify(
 pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&[u8]>> {
     let mut found: Option<&[u8]> = None;
     let bearers = headers.get_all(AUTHORIZATION).iter().map(|value| token(value.as_bytes()));
-    let keys = headers.get_all("x-api-key").iter().map(|value| value.as_bytes().trim_ascii());
+    let keys = headers.get_all(names::API_KEY).iter().map(|value| value.as_bytes().trim_ascii());
     for key in bearers.chain(keys).filter(|key| !key.is_empty()) {
         if found.is_some_and(|found| found != key) {
             return Err(GatewayError::new(

@@ -1,12 +1,12 @@
 //! The endpoints of the console and of the API reference.
 
-use crate::{HttpService, reply};
+use crate::{HttpService, names, reply};
 use gateway_console::{
     Asset, CONTENT_SECURITY_POLICY, console_asset, feed_events, reference_asset,
 };
 use gateway_core::{ErrorKind, GatewayError, Result};
 use gateway_limits::Client;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use std::{sync::Arc, time::Duration};
 
 /// `GET /console/feed`: the requests of the caller's tenant, as they happen.
@@ -58,7 +58,7 @@ fn file(asset: Option<Asset>) -> Result<Response<reply::Body>> {
     add(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(header::REFERRER_POLICY, "no-referrer");
-    add(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    add(names::CROSS_ORIGIN_OPENER_POLICY, "same-origin");
     add(header::CACHE_CONTROL, "no-cache");
     Ok(reply)
 }

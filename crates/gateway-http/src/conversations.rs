@@ -1,6 +1,6 @@
 //! The endpoints of conversations.
 
-use crate::{Endpoint, HttpService, RequestBody, body, reply, responses::parameters};
+use crate::{Endpoint, HttpService, RequestBody, body, reply, request::query::QueryParams};
 use gateway_core::{ErrorKind, GatewayError, Result, state::Tenant};
 use gateway_engine::unix_seconds;
 use gateway_limits::Client;
@@ -30,7 +30,8 @@ pub(crate) async fn serve(
         (Endpoint::Conversation(id), _) => desk.show(id).await,
         (Endpoint::ConversationItems(id), &Method::POST) => desk.add(id, wish()?).await,
         (Endpoint::ConversationItems(id), _) => {
-            desk.list(id, &Page::read(&parameters(head.uri.query()))?).await
+            let query = QueryParams::parse(head.uri.query());
+            desk.list(id, &Page::read(&query.by_name())?).await
         }
         (Endpoint::ConversationItem(id, item), &Method::DELETE) => desk.take_out(id, item).await,
         (Endpoint::ConversationItem(id, item), _) => desk.item(id, item).await,

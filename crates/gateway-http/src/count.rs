@@ -1,12 +1,13 @@
 //! `POST /v1/messages/count_tokens`: how many tokens a model would read.
 
 use crate::{
-    RequestBody, body, failure::Failure, generation, reply, request::Origin, service::HttpService,
+    RequestBody, body, failure::Failure, generation, names, reply, request::Origin,
+    service::HttpService,
 };
 use gateway_core::Dialect;
 use gateway_engine::InboundRequest;
 use gateway_wire::messages::MessagesInbound;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 
 /// Counts the tokens of a Messages request. An estimate is marked by `x-gateway-estimated: true`.
 ///
@@ -25,8 +26,7 @@ pub(crate) async fn count(
     let counted = service.engine.count_tokens(inbound).await?;
     let mut reply = reply::written(StatusCode::OK, MessagesInbound.write_count(counted.tokens));
     if counted.is_estimated {
-        let name = HeaderName::from_static("x-gateway-estimated");
-        reply.headers_mut().insert(name, HeaderValue::from_static("true"));
+        reply.headers_mut().insert(names::ESTIMATED, HeaderValue::from_static("true"));
     }
     Ok(reply)
 }

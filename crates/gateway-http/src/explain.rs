@@ -3,10 +3,14 @@
 mod limits;
 
 use crate::{
-    Endpoint, RequestBody, body, endpoint::Kind, failure::Failure, generation, reply,
-    request::Origin, service::HttpService,
+    Endpoint, RequestBody, body,
+    endpoint::Kind,
+    failure::Failure,
+    generation, reply,
+    request::{Origin, query::QueryParams},
+    service::HttpService,
 };
-use gateway_core::{CacheStatus, GatewayError, Result, UnavailableReason};
+use gateway_core::{CacheStatus, GatewayError, Result, UnavailableReason, time::millis};
 use gateway_engine::{ExplainedTarget, Explanation, InboundRequest};
 use gateway_wire::InboundDialect;
 use http::{Request, Response, StatusCode};
@@ -23,7 +27,7 @@ pub(crate) async fn explain(
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>, Failure> {
     let (head, body) = request.into_parts();
-    let (path, dialect) = endpoint(head.uri.query().unwrap_or_default())?;
+    let (path, dialect) = endpoint(&QueryParams::parse(head.uri.query()))?;
     let request_head = generation::request_head(service, dialect.dialect(), origin, &head)?;
     let client = request_head.client.name.to_string();
     let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
@@ -33,10 +37,9 @@ pub(crate) async fn explain(
 }
 
 /// The endpoint that is asked about: `path=/v1/messages`, or that of chat completions.
-fn endpoint(query: &str) -> Result<(&'static str, &'static dyn InboundDialect)> {
-    let path = query.split('&').find_map(|pair| pair.strip_prefix("path="));
-    let path = path.unwrap_or("/v1/chat/completions").replace("%2F", "/").replace("%2f", "/");
-    let found = Endpoint::at(&path).filter(|endpoint| endpoint.kind() == Kind::Model);
+fn endpoint(query: &QueryParams) -> Result<(&'static str, &'static dyn InboundDialect)> {
+    let path = query.text("path").unwrap_or("/v1/chat/completions");
+    let found = Endpoint::at(path).filter(|endpoint| endpoint.kind() == Kind::Model);
     let dialect = found.and_then(|endpoint| Some((endpoint.label(), endpoint.caller()?)));
     dialect
         .ok_or_else(|| GatewayError::invalid("path", "`path` must be the path of a model endpoint"))
@@ -105,7 +108,7 @@ fn unavailable(reason: UnavailableReason) -> Value {
     if let UnavailableReason::ContextWindow { needs, window } = reason {
         json!({ "reason": reason.as_str(), "needs": needs, "window": window })
     } else if let Some(wait) = reason.wait() {
-        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let millis = millis(wait);
         json!({ "reason": reason.as_str(), "wait_ms": millis })
     } else {
         json!({ "reason": reason.as_str() })

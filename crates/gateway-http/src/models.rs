@@ -1,6 +1,6 @@
 //! The models that can be asked for: as OpenAI lists them, and as Anthropic does.
 
-use crate::{HttpService, platform::usable, reply};
+use crate::{HttpService, platform::usable, reply, request::query::QueryParams};
 use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(crate) fn list(
 ) -> Result<Response<reply::Body>> {
     let models = listed(service);
     if is_for_anthropic(headers) {
-        let page = Page::read(query.unwrap_or_default())?.of(&models)?;
+        let page = Page::read(&QueryParams::parse(query))?.of(&models)?;
         return Ok(reply::json(StatusCode::OK, &page));
     }
     let data: Vec<_> = models.values().map(Model::openai).collect();
@@ -118,13 +118,11 @@ struct Page {
 }
 
 impl Page {
-    fn read(query: &str) -> Result<Self> {
+    fn read(query: &QueryParams) -> Result<Self> {
         let mut page = Self { limit: 20, before: None, after: None };
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = percent_decoded(value);
+        for (name, value) in query.iter() {
             match name {
-                "limit" => page.limit = limit(&value)?,
+                "limit" => page.limit = limit(value)?,
                 "before_id" => page.before = Some(value.to_lowercase()),
                 "after_id" => page.after = Some(value.to_lowercase()),
                 _ => {}
@@ -170,26 +168,9 @@ fn limit(value: &str) -> Result<usize> {
     limit.ok_or_else(|| GatewayError::invalid("limit", "limit must be from 1 to 1000"))
 }
 
-/// `text` with its percent escapes undone, once. The result is a key of a table, never a path.
+/// Returns `text` percent-decoded, once. The result is a key of a table, never a path.
 pub(crate) fn percent_decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let mut ahead = bytes.clone();
-        let escaped = (byte == b'%').then(|| Some((digit(ahead.next()?)?, digit(ahead.next()?)?)));
-        match escaped.flatten() {
-            Some((high, low)) => {
-                out.push(high << 4 | low);
-                bytes = ahead;
-            }
-            None => out.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -216,7 +197,7 @@ mod tests {
         let ids = ["a", "b", "c", "d", "e"];
         let model = |id| Model { id, owner: "lab", card: None };
         let models = ids.into_iter().map(|id| (id.to_owned(), model(id))).collect();
-        let page = Page::read(query).and_then(|page| page.of(&models));
+        let page = Page::read(&QueryParams::parse(Some(query))).and_then(|page| page.of(&models));
         let told = page.map_or_else(
             |error| format!("refused: {}", error.param().unwrap_or_default()),
             |page| {

@@ -1,14 +1,11 @@
 //! Replies, and the one place where an error becomes a status.
 
-use crate::headers;
+use crate::{headers, names};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use gateway_core::{BoxError, ErrorKind, GatewayError};
 use gateway_wire::error_type;
-use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
-    header::{self, HeaderName},
-};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use serde::Serialize;
@@ -63,7 +60,7 @@ pub(crate) fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies such as nginx buffer a reply before they pass it on, unless this says otherwise.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(names::ACCEL_BUFFERING, HeaderValue::from_static("no"));
     reply
 }
 
@@ -141,7 +138,7 @@ fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(delay)));
     }
     if let Some(status) = error.upstream_status() {
-        headers.insert(HeaderName::from_static("x-upstream-status"), HeaderValue::from(status));
+        headers.insert(names::UPSTREAM_STATUS, HeaderValue::from(status));
     }
     if let Some(meta) = error.meta() {
         headers::facts::write_meta(meta, headers);
@@ -150,8 +147,7 @@ fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
     // they are told that it is of no use.
     let repeated = status(error).is_server_error() || error.kind() == ErrorKind::QuotaExceeded;
     if repeated && (!error.kind().is_retryable() || error.is_final_attempt()) {
-        let name = HeaderName::from_static("x-should-retry");
-        headers.insert(name, HeaderValue::from_static("false"));
+        headers.insert(names::SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     // Where the request's body was not read to its end, or may end where another program says.
     if matches!(

@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway_console::LiveFeed;
-use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
+use gateway_core::{BoxError, ErrorKind, GatewayError, Result, time::millis};
 use gateway_engine::Engine;
 use gateway_limits::{Access, Client};
 use gateway_sessions::Idempotency;
@@ -26,7 +26,7 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use std::{fmt, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::Instant;
 
 /// The HTTP surface of one engine. Immutable: a new configuration is a new service.
@@ -127,7 +127,7 @@ async fn serve(
             status,
             code = &*refused.code,
             epoch = service.engine.generation,
-            duration_ms = milliseconds(took),
+            duration_ms = millis(took),
         );
     }
     reply
@@ -274,9 +274,4 @@ pub(crate) fn method_label(method: &Method) -> &'static str {
         "HEAD" => "HEAD",
         _ => "other",
     }
-}
-
-/// `duration` in whole milliseconds.
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

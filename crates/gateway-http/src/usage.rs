@@ -1,6 +1,6 @@
 //! `GET /v1/usage`: what was used, and what it cost.
 
-use crate::{HttpService, reply};
+use crate::{HttpService, reply, request::query::QueryParams};
 use gateway_core::{Date, ErrorKind, GatewayError, Result, state::Totals};
 use gateway_limits::{DAY, now};
 use http::{Response, StatusCode};
@@ -36,7 +36,7 @@ pub(crate) async fn usage(
     client: Option<&str>,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let question = Question::read(query.unwrap_or_default(), now().as_secs() / DAY)?;
+    let question = Question::read(&QueryParams::parse(query), now().as_secs() / DAY)?;
     let rows = service.engine.limits.usage.totals(question.days.clone(), client).await.map_err(
         |error| {
             GatewayError::new(ErrorKind::Unavailable, "what was used cannot be read at the moment")
@@ -72,10 +72,10 @@ impl Group {
 }
 
 impl Question {
-    fn read(query: &str, today: u64) -> Result<Self> {
+    fn read(query: &QueryParams, today: u64) -> Result<Self> {
         let (mut from, mut to) = (None, None);
         let mut groups = vec![Group::Day, Group::Model];
-        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        for (name, value) in query.iter() {
             match name {
                 "from" => from = Some(day("from", value)?),
                 "to" => to = Some(day("to", value)?),
@@ -167,7 +167,7 @@ mod tests {
 
     #[track_caller]
     fn check(query: &str, expected: Result<(u64, u64, &[Group]), &str>) {
-        let question = Question::read(query, 20_783);
+        let question = Question::read(&QueryParams::parse(Some(query)), 20_783);
         let told = question
             .as_ref()
             .map(|it| (*it.days.start(), *it.days.end(), &*it.groups))

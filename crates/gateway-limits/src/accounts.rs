@@ -8,11 +8,12 @@ use crate::{
 use foldhash::HashMap;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gateway_core::state::{Key, Quotas, Refusal, StoreError};
+use gateway_core::sync::lock;
 use std::{
     fmt, mem,
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -350,10 +351,6 @@ impl Drop for PendingReservation {
             self.account.settle(&self.charges, in_outage, 0, gateway_core::NanoDollars(0));
         }
     }
-}
-
-fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
-    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for LimitAccounts {

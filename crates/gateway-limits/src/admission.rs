@@ -13,7 +13,7 @@
 use super::memory_pressure::{MemoryPressure, PressureLevel};
 use arc_swap::ArcSwap;
 use foldhash::HashMap;
-use gateway_core::{ErrorKind, GatewayError, Result};
+use gateway_core::{ErrorKind, GatewayError, Result, sync};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -263,7 +263,7 @@ impl Inner {
     }
 
     fn share(self: &Arc<Self>, tenant: &Arc<str>) -> Result<TenantPermit> {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants = sync::lock(&self.tenants);
         let taken = tenants.entry(Arc::clone(tenant)).or_default();
         if *taken >= self.settings.load().max_per_tenant {
             drop(tenants);
@@ -278,7 +278,7 @@ impl Inner {
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.queue)
     }
 }
 
@@ -291,7 +291,7 @@ impl Drop for SlotPermit {
 
 impl Drop for TenantPermit {
     fn drop(&mut self) {
-        let mut tenants = self.0.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants = sync::lock(&self.0.tenants);
         if let Some(taken) = tenants.get_mut(&self.1) {
             *taken -= 1;
             if *taken == 0 {

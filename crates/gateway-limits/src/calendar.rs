@@ -1,12 +1,13 @@
-//! The time of day, as budgets and reports count it: UTC.
+//! The clock of budgets and reports, in UTC.
 
+use gateway_core::time::since_epoch;
 use std::time::{Duration, SystemTime};
 
 /// The seconds of a day.
 pub const DAY: u64 = 86_400;
 
-/// The time of day: seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "budgets and reports go by the time of day")]
+/// Returns the current time since 1970-01-01 UTC.
+#[expect(clippy::disallowed_methods, reason = "budgets and reports need the date")]
 pub fn now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    since_epoch(SystemTime::now())
 }

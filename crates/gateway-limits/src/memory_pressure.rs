@@ -1,8 +1,9 @@
 //! The memory pressure of the process.
 
 use bytes::Bytes;
+use gateway_core::sync;
 use std::sync::{
-    PoisonError, RwLock,
+    RwLock,
     atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
@@ -74,7 +75,7 @@ impl MemoryPressure {
         };
         self.level.store(level, Ordering::Relaxed);
         let used_text = format!("{:.1}", megabytes(used)).into();
-        *self.used_text.write().unwrap_or_else(PoisonError::into_inner) = used_text;
+        *sync::write(&self.used_text) = used_text;
     }
 
     /// Returns the current level.
@@ -88,7 +89,7 @@ impl MemoryPressure {
 
     /// The memory in use, in MiB, as text.
     pub fn used_text(&self) -> Bytes {
-        self.used_text.read().unwrap_or_else(PoisonError::into_inner).clone()
+        sync::read(&self.used_text).clone()
     }
 
     /// The memory in use, in MiB.

@@ -5,11 +5,11 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use gateway_core::{GatewayError, state::StoreError};
+use gateway_core::{GatewayError, state::StoreError, sync};
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// The beginning of the comment in which a stream reports what was not stored.
@@ -97,12 +97,12 @@ impl From<Bytes> for CommitResult {
 impl StorageReport {
     /// Adds a record that could not be stored.
     pub fn add(&self, not_stored: NotStored) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(not_stored);
+        sync::lock(&self.0).push(not_stored);
     }
 
     /// The records that could not be stored so far.
     pub fn entries(&self) -> Vec<NotStored> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        sync::lock(&self.0).clone()
     }
 
     /// Adds to `events`, server-sent events in whole blocks, a comment that lists what was not

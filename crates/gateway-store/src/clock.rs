@@ -1,6 +1,7 @@
 //! The one clock of the crate.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use gateway_core::time::since_epoch;
+use std::time::SystemTime;
 use tokio::time::Instant;
 
 /// Milliseconds since 1970 that never go back: the wall clock is read once, at the start.
@@ -14,7 +15,7 @@ impl StoreClock {
     /// A clock that is right now.
     #[expect(clippy::disallowed_methods, reason = "this is the one clock of the crate")]
     pub(crate) fn new() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = since_epoch(SystemTime::now());
         Self { started: Instant::now(), started_ms: millis(wall) }
     }
 
@@ -35,8 +36,5 @@ impl StoreClock {
     }
 }
 
-/// Whole milliseconds of `duration`; at least one of any duration that is not nothing, so that a
-/// short life is not an endless one.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
+// Rounded up: a lifetime of 0 would be an endless one.
+pub(crate) use gateway_core::time::millis_rounded_up as millis;

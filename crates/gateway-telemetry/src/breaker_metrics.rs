@@ -1,12 +1,10 @@
 //! Metrics of the circuit breakers, and the list of those that are not closed.
 
+use gateway_core::sync;
 use gateway_resilience::breaker::BreakerState;
 use metrics::{counter, gauge};
 use serde_json::{Map, Value};
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 /// The circuit breakers that are not closed, by name.
 #[derive(Debug, Default)]
@@ -16,7 +14,7 @@ impl OpenBreakers {
     /// Records a state transition of the breaker `circuit`.
     pub fn record_transition(&self, circuit: &str, from: BreakerState, to: BreakerState) {
         let (from_state, to_state) = (from.as_str(), to.as_str());
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = sync::lock(&self.0);
         match to {
             BreakerState::Closed { .. } => drop(open.remove(circuit)),
             BreakerState::HalfOpen { .. } | BreakerState::Open { .. } => {
@@ -38,7 +36,7 @@ impl OpenBreakers {
 
     /// Returns whether a breaker of `provider` is open.
     pub fn is_open(&self, provider: &str) -> bool {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = sync::lock(&self.0);
         let is_its = |circuit: &str| {
             circuit.strip_prefix(provider).is_some_and(|model| model.starts_with('/'))
         };
@@ -47,7 +45,7 @@ impl OpenBreakers {
 
     /// Returns the breakers that are not closed with their states.
     pub fn to_json(&self) -> Map<String, Value> {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = sync::lock(&self.0);
         open.iter().map(|(name, state)| (name.clone(), (*state).into())).collect()
     }
 }

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use gateway_core::{
     Json, ToolCall, ToolContext, ToolError, ToolErrorCode, ToolSpec, Tools, state::Idempotency,
+    time::millis,
 };
 use gateway_resilience::breaker;
 use serde_json::{Map, Value};
@@ -183,7 +184,7 @@ impl ToolExecutor {
             tool = name,
             outcome = word,
             status = outcome.as_ref().err().and_then(|error| error.status),
-            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            duration_ms = millis(took),
         );
         if let Some(observer) = &self.observer {
             observer(name, word, took);

@@ -1,4 +1,4 @@
-//! Numbers of tokens, as upstreams really write them.
+//! Counts of tokens and other things, as upstreams really write them.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 /// More tokens than any response takes: a count beyond it is a mistake.
 const MOST: u64 = 1 << 40;
 
-/// A number of tokens; nothing for whatever is no such number.
+/// A count, such as one of tokens; `None` for a value that is not a plausible count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LenientTokens(Option<u64>);
+pub(crate) struct LenientCount(Option<u64>);
 
-impl<'de> Deserialize<'de> for LenientTokens {
+impl<'de> Deserialize<'de> for LenientCount {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get().trim_matches('"');
@@ -21,20 +21,30 @@ impl<'de> Deserialize<'de> for LenientTokens {
     }
 }
 
-impl Serialize for LenientTokens {
+impl Serialize for LenientCount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.unwrap_or_default().serialize(serializer)
+        self.or_zero().serialize(serializer)
     }
 }
 
-impl LenientTokens {
+impl LenientCount {
     /// Creates a count as it is read: a number beyond [`MOST`] is none.
     pub(crate) fn new(number: u64) -> Self {
         Self(Some(number).filter(|number| *number <= MOST))
     }
+
+    /// Returns the number; `None` if the value was not a count.
+    pub(crate) const fn number(self) -> Option<u64> {
+        self.0
+    }
+
+    /// Returns the number; 0 if the value was not a count.
+    pub(crate) fn or_zero(self) -> u64 {
+        self.0.unwrap_or_default()
+    }
 }
 
-impl From<u64> for LenientTokens {
+impl From<u64> for LenientCount {
     fn from(number: u64) -> Self {
         Self(Some(number))
     }
@@ -49,13 +59,13 @@ pub(crate) struct CountReader {
 
 impl CountReader {
     /// A count; none is none.
-    pub(crate) fn count(&mut self, count: Option<LenientTokens>) -> u64 {
-        self.is_odd |= matches!(count, Some(LenientTokens(None)));
-        count.and_then(|LenientTokens(number)| number).unwrap_or_default()
+    pub(crate) fn count(&mut self, count: Option<LenientCount>) -> u64 {
+        self.is_odd |= matches!(count, Some(LenientCount(None)));
+        count.map(LenientCount::or_zero).unwrap_or_default()
     }
 
     /// Takes `part` out of `sum`, as much of it as that holds.
-    pub(crate) fn take(&mut self, sum: &mut u64, part: Option<LenientTokens>) -> u64 {
+    pub(crate) fn take(&mut self, sum: &mut u64, part: Option<LenientCount>) -> u64 {
         let part = self.count(part);
         self.is_odd |= part > *sum;
         let taken = part.min(*sum);

@@ -52,24 +52,6 @@ pub(crate) fn original_arguments(object: &str) -> Cow<'_, str> {
     }
 }
 
-/// `json` without the blanks between its tokens; numbers, escapes and order stay as they are.
-pub(crate) fn compact(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    let mut is_quoted = false;
-    let mut is_escaped = false;
-    for c in json.chars() {
-        if !is_quoted && matches!(c, ' ' | '\t' | '\n' | '\r') {
-            continue;
-        }
-        if c == '"' && !is_escaped {
-            is_quoted = !is_quoted;
-        }
-        is_escaped = is_quoted && c == '\\' && !is_escaped;
-        out.push(c);
-    }
-    out
-}
-
 /// A sentence that is not JSON; pages for browsers are not for callers.
 pub(crate) fn sentence(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
@@ -108,11 +90,5 @@ mod tests {
         for text in [r#"{"a":"#, "[1]", r#"{"a":1.0}"#, "{}"] {
             assert_eq!(original_arguments(arguments(text, false).get()), text);
         }
-    }
-
-    #[test]
-    fn compacting_removes_only_whitespace_between_tokens() {
-        let wide = "{\n  \"a b\" : [ 1.0,\t-0 ],\r\n \"q\\\" \\\\\" : \" x \" }";
-        assert_eq!(compact(wide), r#"{"a b":[1.0,-0],"q\" \\":" x "}"#);
     }
 }

@@ -1,8 +1,8 @@
 //! The limits part of an explanation.
 
+use gateway_core::time::millis_rounded_up;
 use gateway_limits::{LimitPreview, LimitScope, LimitStatus};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Whether the request would be let in, and how it stands with each limit that it meets.
 pub(super) fn written(outlook: &LimitPreview) -> Value {
@@ -10,7 +10,7 @@ pub(super) fn written(outlook: &LimitPreview) -> Value {
         json!({
             "code": error.code(),
             "message": error.message(),
-            "retry_after_ms": error.retry_after().map(millis),
+            "retry_after_ms": error.retry_after().map(millis_rounded_up),
         })
     });
     json!({
@@ -35,10 +35,6 @@ fn limit(met: &LimitStatus) -> Value {
         "most": met.most,
         "takes": met.takes,
         "left": met.left,
-        "reset_ms": met.reset.map(millis),
+        "reset_ms": met.reset.map(millis_rounded_up),
     })
-}
-
-fn millis(it: Duration) -> u64 {
-    u64::try_from(it.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -1,13 +1,10 @@
 //! The load headers of replies and rejections.
 
+use crate::names;
 use gateway_core::{ErrorKind, GatewayError};
 use gateway_limits::{Admission, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
-
-const MEMORY: HeaderName = HeaderName::from_static("x-memory-rss-mb");
-const PRESSURE: HeaderName = HeaderName::from_static("x-memory-pressure");
-const ACTIVE: HeaderName = HeaderName::from_static("x-active-requests");
 
 /// Writes the memory and load headers.
 pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
@@ -16,10 +13,10 @@ pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
     }
     let level = admission.pressure.level().as_str();
     if let Ok(used) = HeaderValue::from_maybe_shared(admission.pressure.used_text()) {
-        headers.insert(MEMORY, used);
+        headers.insert(names::MEMORY_RSS_MB, used);
     }
-    headers.insert(PRESSURE, HeaderValue::from_static(level));
-    headers.insert(ACTIVE, admission.active().into());
+    headers.insert(names::MEMORY_PRESSURE, HeaderValue::from_static(level));
+    headers.insert(names::ACTIVE_REQUESTS, admission.active().into());
 }
 
 /// Adds to the body of a refusal what the platform's services read there.

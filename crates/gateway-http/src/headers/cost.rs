@@ -1,10 +1,9 @@
 //! The cost of a response, in a header.
 
+use crate::names;
 use gateway_core::{Price, Usage};
 use gateway_engine::dollars;
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-const COST: HeaderName = HeaderName::from_static("x-gateway-cost-usd");
+use http::{HeaderMap, HeaderValue};
 
 /// Adds the cost of `usage`, or `unknown` without a price.
 pub(crate) fn write(headers: &mut HeaderMap, usage: &Usage, price: Option<&Price>) {
@@ -13,7 +12,7 @@ pub(crate) fn write(headers: &mut HeaderMap, usage: &Usage, price: Option<&Price
         None => Some(HeaderValue::from_static("unknown")),
     };
     if let Some(value) = value {
-        headers.insert(COST, value);
+        headers.insert(names::COST_USD, value);
     }
 }
 

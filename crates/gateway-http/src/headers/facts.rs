@@ -5,7 +5,8 @@ use crate::names;
 use gateway_core::{AttemptOutcome, CacheStatus, ResponseMeta};
 use gateway_engine::{ContextFit, Decision, ResponseFacts};
 use gateway_sessions::{CompositionFacts, StorageReport, describe};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 
 /// Adds the headers of `facts`.
@@ -28,31 +29,31 @@ pub(crate) fn write(facts: &ResponseFacts, headers: &mut HeaderMap) {
 
 /// Adds which provider answered, after how many attempts, and what was dropped.
 pub(crate) fn write_meta(meta: &ResponseMeta, headers: &mut HeaderMap) {
-    let mut add = |name: &'static str, value: &str| {
+    let mut add = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
     };
     if !meta.provider.is_empty() {
-        add("x-gateway-provider", &meta.provider);
+        add(names::PROVIDER, &meta.provider);
     }
     if let Some(attempt) = meta.attempts_log.first() {
-        add("x-gateway-fallback-from", &format!("{}/{}", attempt.provider, attempt.model));
+        add(names::FALLBACK_FROM, &format!("{}/{}", attempt.provider, attempt.model));
     }
     if meta.attempts > 1 {
-        add("x-gateway-attempts", &meta.attempts.to_string());
+        add(names::ATTEMPTS, &meta.attempts.to_string());
     }
     if let Some(cached) = meta.cache {
-        add("x-cache", cached.as_str());
+        add(names::CACHE_STATUS, cached.as_str());
         if let CacheStatus::Hit { age } = cached {
-            add("age", &age.as_secs().to_string());
+            add(header::AGE, &age.as_secs().to_string());
         }
     }
     if let Some(id) = &meta.upstream_request_id {
-        add("x-upstream-request-id", id);
+        add(names::UPSTREAM_REQUEST_ID, id);
     }
     if !meta.dropped.is_empty() {
-        add("x-gateway-dropped", &meta.dropped.iter().collect::<Vec<_>>().join(","));
+        add(names::DROPPED, &meta.dropped.iter().collect::<Vec<_>>().join(","));
     }
 }
 
@@ -69,25 +70,24 @@ fn write_not_stored(facts: &ResponseFacts, headers: &mut HeaderMap) {
 /// Adds what was left out of the session's history, and the taxonomy in force.
 fn write_session(session: &CompositionFacts, headers: &mut HeaderMap) {
     if session.dropped > 0 {
-        let name = HeaderName::from_static("x-gateway-history-dropped");
-        headers.insert(name, HeaderValue::from(session.dropped));
+        headers.insert(names::HISTORY_DROPPED, HeaderValue::from(session.dropped));
     }
     let taxonomy = session.taxonomy.as_deref().map(percent_encoded);
     if let Some(Ok(taxonomy)) = taxonomy.map(HeaderValue::try_from) {
-        headers.insert(HeaderName::from_static("x-gateway-taxonomy"), taxonomy);
+        headers.insert(names::TAXONOMY, taxonomy);
     }
 }
 
 fn write_context_fit(fit: ContextFit, headers: &mut HeaderMap) {
     let routed = HeaderValue::from_static(if fit.routed { "true" } else { "false" });
-    headers.insert(HeaderName::from_static("x-cms-routed"), routed);
+    headers.insert(names::CMS_ROUTED, routed);
     for (name, value) in [
-        ("x-cms-tier", u64::from(fit.tier())),
-        ("x-token-count", fit.tokens),
-        ("x-token-limit", fit.window),
-        ("x-headroom-pct", fit.headroom()),
+        (names::CMS_TIER, u64::from(fit.tier())),
+        (names::TOKEN_COUNT, fit.tokens),
+        (names::TOKEN_LIMIT, fit.window),
+        (names::HEADROOM_PCT, fit.headroom()),
     ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+        headers.insert(name, HeaderValue::from(value));
     }
 }
 
@@ -112,20 +112,16 @@ fn write_decision(decision: &Decision, meta: &ResponseMeta, headers: &mut Header
         "cache": meta.cache.map(CacheStatus::as_str),
     });
     if let Ok(value) = HeaderValue::from_bytes(report.to_string().as_bytes()) {
-        headers.insert(HeaderName::from_static("x-gateway-decision"), value);
+        headers.insert(names::DECISION, value);
     }
 }
 
-/// `text` as a header can carry it: bytes that are not visible ASCII are percent-encoded.
+/// The characters of a header value that are percent-encoded, like all that are not ASCII.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+/// Returns `text` as a header value: characters that are not visible ASCII are percent-encoded.
 fn percent_encoded(text: &str) -> String {
-    let encoded = |byte: u8| {
-        if byte.is_ascii_graphic() && byte != b'%' {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    text.bytes().map(encoded).collect()
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The rate limit headers of a reply.
 
+use crate::names;
 use gateway_limits::{RateLimitLevel, RateLimitStatus, now};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
@@ -7,30 +8,18 @@ use std::time::Duration;
 /// Writes the rate limit headers, under OpenAI's names and under the platform's.
 pub(crate) fn write_headers(status: &RateLimitStatus, headers: &mut HeaderMap) {
     if let Some(level) = &status.requests {
-        add_level(level, headers, REQUESTS);
+        add_level(level, headers, names::RATE_LIMIT_REQUESTS);
         let reset = (now() + level.left.reset).as_secs() + 1;
-        headers.insert(LIMIT, level.limit.into());
-        headers.insert(REMAINING, level.left.units.into());
-        headers.insert(RESET, reset.into());
+        for (name, value) in
+            names::RATE_LIMIT.into_iter().zip([level.limit, level.left.units, reset])
+        {
+            headers.insert(name, value.into());
+        }
     }
     if let Some(level) = &status.tokens {
-        add_level(level, headers, TOKENS);
+        add_level(level, headers, names::RATE_LIMIT_TOKENS);
     }
 }
-
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-const REQUESTS: [HeaderName; 3] = [
-    HeaderName::from_static("x-ratelimit-limit-requests"),
-    HeaderName::from_static("x-ratelimit-remaining-requests"),
-    HeaderName::from_static("x-ratelimit-reset-requests"),
-];
-const TOKENS: [HeaderName; 3] = [
-    HeaderName::from_static("x-ratelimit-limit-tokens"),
-    HeaderName::from_static("x-ratelimit-remaining-tokens"),
-    HeaderName::from_static("x-ratelimit-reset-tokens"),
-];
 
 fn add_level(
     level: &RateLimitLevel,
@@ -76,6 +65,6 @@ mod tests {
         check(1_500, "1.5s");
         check(59_999, "59.999s");
         check(360_000, "6m0s");
-        assert_eq!(duration(Duration::from_micros(1)), "1ms", "nobody is asked back too early");
+        assert_eq!(duration(Duration::from_micros(1)), "1ms", "rounded up");
     }
 }

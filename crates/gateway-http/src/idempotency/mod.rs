@@ -18,14 +18,14 @@ mod recording;
 pub(crate) use self::asked::{is_asked, mark};
 
 use self::recording::RecordingBody;
-use crate::{Endpoint, HttpService, RequestBody, body, failure::Failure, reply};
+use crate::{Endpoint, HttpService, RequestBody, body, failure::Failure, names, reply};
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, state::Replay};
 use gateway_engine::tenant;
 use gateway_limits::Client;
 use gateway_sessions::idempotency::{Attempt, AttemptStart};
 use http::{
-    HeaderName, HeaderValue, Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
     response,
 };
@@ -117,7 +117,6 @@ fn tell_again(replay: Replay) -> Response<reply::Body> {
         }
         headers.insert(CONTENT_TYPE, value);
     }
-    let name = HeaderName::from_static("idempotent-replayed");
-    headers.insert(name, HeaderValue::from_static("true"));
+    headers.insert(names::IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     told
 }

@@ -3,6 +3,7 @@
 pub(crate) mod id;
 pub(crate) mod options;
 pub mod peer;
+pub(crate) mod query;
 
 use gateway_engine::InFlight;
 use std::{net::IpAddr, sync::Arc};

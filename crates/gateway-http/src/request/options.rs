@@ -119,19 +119,19 @@ pub(crate) fn session_id(headers: &HeaderMap) -> Option<String> {
 }
 
 fn tools(headers: &HeaderMap) -> Result<ToolSelection> {
-    let mut names = Vec::new();
-    for value in headers.get_all("x-gateway-tools") {
+    let mut selected = Vec::new();
+    for value in headers.get_all(names::TOOLS) {
         let text = value.to_str().map_err(|error| {
             GatewayError::invalid("tools", "x-gateway-tools must be a list of names")
                 .with_source(error)
         })?;
         let listed = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.extend(listed.map(str::to_owned));
+        selected.extend(listed.map(str::to_owned));
     }
-    Ok(match &*names {
+    Ok(match &*selected {
         [] => ToolSelection::Usual,
         [only] if only.eq_ignore_ascii_case("off") => ToolSelection::Off,
-        _ => ToolSelection::Named(names),
+        _ => ToolSelection::Named(selected),
     })
 }
 

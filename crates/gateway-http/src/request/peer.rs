@@ -1,5 +1,6 @@
 //! The caller's address behind reverse proxies.
 
+use crate::names;
 use http::{HeaderMap, header::FORWARDED};
 use std::{fmt, net::IpAddr};
 
@@ -80,7 +81,7 @@ fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).map(|it| it.trim().to_owned()).collect()
     };
-    let told = listed("x-forwarded-for");
+    let told = listed(names::FORWARDED_FOR.as_str());
     let mut hops: Vec<_> = if told.is_empty() {
         listed(FORWARDED.as_str()).iter().map(|element| address(forwarded_for(element)?)).collect()
     } else {

@@ -1,13 +1,18 @@
 //! The endpoints of answers that are kept.
 
-use crate::{HttpService, RequestBody, failure::Failure, generation, reply, request::Origin};
+use crate::{
+    HttpService, RequestBody,
+    failure::Failure,
+    generation, reply,
+    request::{Origin, query::QueryParams},
+};
 use gateway_core::{Dialect, GatewayError, Json, Result, state::Tenant};
 use gateway_engine::{Operation, ResponseBody};
 use gateway_limits::Client;
 use gateway_sessions::responses::{CompactionRequest, Page, not_found};
 use gateway_wire::{InboundDialect, json, responses::ResponsesInbound};
 use http::{Request, Response, StatusCode};
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// `GET /v1/responses/{id}`: the answer, or its steps.
 pub(crate) async fn retrieve(
@@ -16,7 +21,8 @@ pub(crate) async fn retrieve(
     id: &str,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let (tenant, query) = (tenant(client)?, parameters(query));
+    let (tenant, query) = (tenant(client)?, QueryParams::parse(query));
+    let query = query.by_name();
     if query.get("stream").is_some_and(|stream| *stream == "true") {
         let after = query.get("starting_after").copied();
         let keep_alive = service.engine.settings.keep_alive;
@@ -52,9 +58,9 @@ pub(crate) async fn input_items(
     id: &str,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let page = parameters(query);
-    let list =
-        service.engine.responses.input_items(&tenant(client)?, id, &Page::read(&page)?).await?;
+    let query = QueryParams::parse(query);
+    let page = Page::read(&query.by_name())?;
+    let list = service.engine.responses.input_items(&tenant(client)?, id, &page).await?;
     Ok(shown(&list))
 }
 
@@ -87,11 +93,6 @@ pub(crate) async fn compact(
         *body = compaction.response(body)?;
     }
     Ok(generation::written(response))
-}
-
-/// The parameters of a query. None of those that are known has anything to decode.
-pub(crate) fn parameters(query: Option<&str>) -> HashMap<&str, &str> {
-    query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')).collect()
 }
 
 /// Returns the tenant whose responses a client can access.

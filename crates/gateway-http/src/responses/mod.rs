@@ -2,9 +2,7 @@
 
 mod endpoints;
 
-pub(crate) use self::endpoints::{
-    cancel, compact, delete, input_items, input_tokens, parameters, retrieve,
-};
+pub(crate) use self::endpoints::{cancel, compact, delete, input_items, input_tokens, retrieve};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The parameters of a session request: members of its body, its query, its conditions.
 
+use crate::request::query::QueryParams;
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, Json, Result};
 use gateway_wire::json;
@@ -57,14 +58,13 @@ impl FromStr for MessagePosition {
     }
 }
 
-/// The parameters of a query.
-pub(super) struct Query<'a>(pub(super) Option<&'a str>);
+/// The parameters of a session request's query.
+pub(super) struct SessionQuery(pub(super) QueryParams);
 
-impl<'a> Query<'a> {
-    /// The value of the first parameter called `name`, as it was sent.
-    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        let mut pairs = self.0?.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value)
+impl SessionQuery {
+    /// Returns the first value of `name` that is not empty.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.text(name)
     }
 
     /// The number called `name`, if it is there.
@@ -137,21 +137,25 @@ mod tests {
         assert_eq!(read.map_err(|error| error.kind()), expected);
     }
 
+    fn query(text: Option<&str>) -> SessionQuery {
+        SessionQuery(QueryParams::parse(text))
+    }
+
     #[test]
-    fn a_query_is_read() {
-        let query = Query(Some("after=x&limit=5&after=y&empty="));
-        assert_eq!((query.text("after"), query.text("empty")), (Some("x"), None));
-        check(query.limit(20, 100), Ok(5));
-        check(Query(None).limit(20, 100), Ok(20));
-        check(Query(Some("limit=0")).limit(20, 100), Err(ErrorKind::Unprocessable));
-        check(Query(Some("limit=101")).limit(20, 100), Err(ErrorKind::Unprocessable));
-        check(Query(Some("limit=all")).limit(20, 100), Err(ErrorKind::Unprocessable));
+    fn session_query_reads_text_and_limit() {
+        let found = query(Some("after=x&limit=5&after=y&empty="));
+        assert_eq!((found.text("after"), found.text("empty")), (Some("x"), None));
+        check(found.limit(20, 100), Ok(5));
+        check(query(None).limit(20, 100), Ok(20));
+        check(query(Some("limit=0")).limit(20, 100), Err(ErrorKind::Unprocessable));
+        check(query(Some("limit=101")).limit(20, 100), Err(ErrorKind::Unprocessable));
+        check(query(Some("limit=all")).limit(20, 100), Err(ErrorKind::Unprocessable));
     }
 
     #[test]
     fn message_position_has_a_bound() {
         let position = |text: &'static str| {
-            let number = Query(Some(text)).number::<MessagePosition>("after");
+            let number = query(Some(text)).number::<MessagePosition>("after");
             number.map(|it| it.map(MessagePosition::next))
         };
         check(position("after=0"), Ok(Some(1)));

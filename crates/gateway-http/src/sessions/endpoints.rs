@@ -1,10 +1,10 @@
 //! The endpoints of sessions.
 
 use super::{
-    asked::{Members, MessagePosition, Query, expected_version},
+    asked::{Members, MessagePosition, SessionQuery, expected_version},
     view,
 };
-use crate::{Endpoint, HttpService, RequestBody, body, models::percent_decoded, reply};
+use crate::{Endpoint, HttpService, RequestBody, body, reply, request::query::QueryParams};
 use gateway_core::{
     ErrorKind, GatewayError, Result,
     state::{Page, SessionContext, SessionPatch, Slice, Snapshot, Tenant},
@@ -32,7 +32,7 @@ pub(crate) async fn serve(
     let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
     let desk = SessionHandler { service, tenant };
     let members = || Members::read(&body, service.engine.settings.json_depth);
-    let query = Query(head.uri.query());
+    let query = SessionQuery(QueryParams::parse(head.uri.query()));
     match (endpoint, &head.method) {
         (Endpoint::Sessions, &Method::POST) => desk.create(&members()?).await,
         (Endpoint::Sessions, _) => desk.list(&query).await,
@@ -103,15 +103,15 @@ impl SessionHandler<'_> {
         self.show(StatusCode::CREATED, &copy.id).await
     }
 
-    async fn list(&self, query: &Query<'_>) -> Result<Response<reply::Body>> {
+    async fn list(&self, query: &SessionQuery) -> Result<Response<reply::Body>> {
         let limit = query.limit(SESSIONS.0, SESSIONS.1)?;
-        let after = query.text("after").map(percent_decoded);
+        let after = query.text("after").map(str::to_owned);
         let page = Page { after, limit };
         let listing = self.service.engine.sessions.sessions().list(&self.tenant, page).await?;
         Ok(reply::json(StatusCode::OK, &view::page(&listing)))
     }
 
-    async fn messages(&self, id: &str, query: &Query<'_>) -> Result<Response<reply::Body>> {
+    async fn messages(&self, id: &str, query: &SessionQuery) -> Result<Response<reply::Body>> {
         let limit = query.limit(MESSAGES.0, MESSAGES.1)? as u64;
         let after = query.number::<MessagePosition>("after")?;
         let slice = Slice { from: after.map_or(0, MessagePosition::next), limit };

@@ -1,7 +1,7 @@
 //! Sessions and their messages as callers see them.
 
 use gateway_core::{
-    Content, Message, Part, Source, ToolCall, ToolResult, plain_text,
+    Content, Date, Message, Part, Source, ToolCall, ToolResult, plain_text,
     state::{Entry, Session, SessionPage, Snapshot},
 };
 use serde_json::{Map, Value, json};
@@ -187,26 +187,10 @@ fn result(result: &ToolResult) -> Value {
 /// Milliseconds since 1970 as ISO 8601 writes them, in UTC, with microseconds.
 fn time(ms: u64) -> String {
     let (days, of_day) = (ms / 86_400_000, ms % 86_400_000);
-    let (year, month, day) = date(days);
+    let Date { year, month, day } = Date::from_days_since_epoch(days);
     let (hours, minutes) = (of_day / 3_600_000, of_day / 60_000 % 60);
     let (seconds, ms) = (of_day / 1_000 % 60, of_day % 1_000);
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{ms:03}000+00:00")
-}
-
-/// Year, month and day, so many days after 1970 began. Years are counted from March here, so that
-/// the day that only some have is their last.
-const fn date(days: u64) -> (u64, u64, u64) {
-    const DAYS_FROM_MARCH_OF_YEAR_0: u64 = 719_468;
-    const DAYS_OF_400_YEARS: u64 = 146_097;
-    let days = days + DAYS_FROM_MARCH_OF_YEAR_0;
-    let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
 }
 
 /// The version of a session as an entity tag.

@@ -6,7 +6,10 @@
 
 use super::ToolCaller;
 use crate::{
-    Endpoint, HttpService, RequestBody, body, models::percent_decoded, reply, request::options,
+    Endpoint, HttpService, RequestBody, body,
+    models::percent_decoded,
+    reply,
+    request::{options, query::QueryParams},
     sessions,
 };
 use gateway_core::{
@@ -113,8 +116,7 @@ impl Execute {
 fn list(tools: &dyn Tools, query: Option<&str>) -> Response<reply::Body> {
     let specs = tools.specs();
     let shown: Vec<_> = specs.iter().filter_map(|spec| ToolView::of(spec)).collect();
-    let in_object = query.is_some_and(|query| query.split('&').any(|it| it == "format=object"));
-    if in_object {
+    if QueryParams::parse(query).iter().any(|pair| pair == ("format", "object")) {
         reply::json(StatusCode::OK, &List { tools: shown })
     } else {
         reply::json(StatusCode::OK, &shown)

@@ -16,9 +16,10 @@ use crate::{RateLimitStatus, charges::Charges};
 use gateway_core::{
     NanoDollars,
     state::{Key, Refusal},
+    sync,
 };
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
 };
 use tokio::time::Instant;
@@ -76,7 +77,7 @@ impl LimitAccount {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, AccountState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.state)
     }
 
     /// Marks the account as listed for renewal; false if it was.

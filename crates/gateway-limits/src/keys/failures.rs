@@ -7,12 +7,9 @@ use gateway_core::{
         Rate,
         gcra::{self, Debt},
     },
+    sync,
 };
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, net::IpAddr, sync::Mutex};
 
 /// Failed attempts per minute and address.
 const ATTEMPTS: u64 = 20;
@@ -35,7 +32,7 @@ impl FailedAttempts {
 
     fn record_at(&self, now_us: u64, peer: IpAddr, error: GatewayError) -> GatewayError {
         let rate = Rate::new(ATTEMPTS, ATTEMPTS);
-        let mut known = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = sync::lock(&self.by_address);
         if known.len() >= ADDRESSES {
             known.retain(|_, debt| debt.at(now_us, rate).left(rate) < ATTEMPTS);
         }

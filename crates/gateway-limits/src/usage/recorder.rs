@@ -13,6 +13,8 @@ use crate::calendar;
 use gateway_core::{
     NanoDollars, Usage,
     state::{Batch, Ledger, RequestOutcome, StoreError, Tenant, Totals},
+    sync,
+    time::millis,
 };
 use metrics::counter;
 use std::{
@@ -20,7 +22,7 @@ use std::{
     fmt, mem,
     ops::RangeInclusive,
     sync::{
-        Arc, Mutex as Lock, PoisonError,
+        Arc, Mutex as Lock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -129,7 +131,7 @@ impl UsageRecorder {
         let inner = self.inner.as_ref()?;
         let row = Arc::new(UsageRecord {
             id: inner.next.fetch_add(1, Ordering::Relaxed),
-            at: u64::try_from(calendar::now().as_millis()).unwrap_or(u64::MAX),
+            at: millis(calendar::now()),
             client: Arc::clone(who.client),
             model: Arc::clone(who.model),
             is_catalogued: who.is_catalogued,
@@ -187,7 +189,7 @@ impl UsageRecorder {
 
 impl Inner {
     fn record(&self, event: LedgerEvent) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = sync::lock(&self.events);
         if events.len() < MAX_EVENTS {
             events.push(event);
         } else {
@@ -198,7 +200,7 @@ impl Inner {
 
     async fn flush(&self) {
         let mut writer = self.writer.lock().await;
-        let events = mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
+        let events = mem::take(&mut *sync::lock(&self.events));
         if !events.is_empty() {
             let id = format!("{}-{}", self.run, writer.batches);
             writer.batches += 1;

@@ -5,12 +5,13 @@
 //! closed, and ends when nothing is kept.
 
 use super::{host::Origin, http2::Http2Sender, settings::ClientSettings, stream::UpstreamStream};
+use gateway_core::sync::lock;
 use std::{
     cell::Cell,
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
@@ -241,10 +242,6 @@ impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("origin", &self.origin).finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number for the present thread; neighbours differ.

@@ -7,11 +7,12 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
+use gateway_core::sync;
 use std::{
     collections::HashMap,
     fmt, io,
     net::{SocketAddr, ToSocketAddrs as _},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
 };
@@ -91,7 +92,7 @@ impl CachingResolver {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, DnsEntry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.entries)
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gateway_core::{
     Chunk, DroppedParams, Extra, Finish, FinishReason, Json, ResponseMeta, Started, StreamEvent,
     Usage,
+    time::{millis, since_epoch},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -149,8 +150,7 @@ fn stream_events(event: CachedEvent) -> Vec<StreamEvent> {
 /// Returns the current time in milliseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "replicas share answers, and no other clock")]
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    millis(since_epoch(SystemTime::now()))
 }
 
 #[cfg(test)]

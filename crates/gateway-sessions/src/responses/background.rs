@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, future::BoxFuture, stream::BoxStream};
 use gateway_core::{
     ChunkStream, ErrorKind, GatewayError, Json, Result,
     state::{self, Key, StoreError},
+    sync,
 };
 use gateway_wire::{
     InboundDialect as _, StreamWriter,
@@ -18,7 +19,7 @@ use gateway_wire::{
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::{
@@ -64,7 +65,7 @@ impl RunningResponses {
 
     /// Stops the answer under `key` and waits until it has; false if it is not made here.
     pub(super) async fn stop(&self, key: &Key) -> bool {
-        let handle = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        let handle = sync::lock(&self.jobs).get(key).cloned();
         let Some(handle) = handle else { return false };
         handle.stop.cancel();
         handle.ended.cancelled().await;
@@ -77,7 +78,7 @@ impl RunningResponses {
                 .with_retry_after(Some(Duration::from_secs(5)))
         })?;
         let handle = Handle { stop: CancellationToken::new(), ended: CancellationToken::new() };
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = sync::lock(&self.jobs);
         jobs.insert(key.clone(), handle.clone());
         Ok(Place { key, handle, jobs: Arc::clone(&self.jobs), _permit: permit })
     }
@@ -93,7 +94,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        sync::lock(&self.jobs).remove(&self.key);
         self.handle.ended.cancel();
     }
 }

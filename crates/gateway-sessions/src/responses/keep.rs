@@ -11,6 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gateway_core::{
     Chunk, ChunkStream, Json, StreamEnd, StreamEvent, StreamObserver, observe,
     state::{Key, Outcome, StoreError, StoredResponse, Tenant},
+    sync::lock,
 };
 use gateway_wire::{
     InboundDialect as _, ResponseContext, StreamWriter,
@@ -20,7 +21,7 @@ use gateway_wire::{
 use serde::Deserialize;
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// Events beyond so many bytes are not kept; the answer that they spell is.
@@ -220,10 +221,6 @@ struct RecordedEvents {
     events: Vec<Bytes>,
     /// It is kept as being in progress.
     has_begun: bool,
-}
-
-fn lock(log: &Mutex<EventBuffer>) -> MutexGuard<'_, EventBuffer> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct RecordingStream {

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
     Chunk, ChunkStream, ErrorKind, GatewayError, Provider, ProviderLayer, ProviderRequest,
-    ProviderResponse, Result, StreamEvent,
+    ProviderResponse, Result, StreamEvent, sync,
 };
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// Answers one call, for a turn of a session: the turn ends as the answer does.
@@ -36,7 +36,7 @@ impl ProviderLayer for SessionRecordingLayer {
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let turn = sync::lock(&self.turn).take();
         let Some(turn) = turn else {
             return Err(GatewayError::new(ErrorKind::Internal, "a turn that was taken twice"));
         };

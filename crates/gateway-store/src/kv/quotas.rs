@@ -20,10 +20,11 @@ use gateway_core::{
     state::{
         BudgetLease, Key, LeaseReply, LeaseRequest, Quotas, SharedLimits, SpentBudget, StoreError,
     },
+    sync,
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    sync::{Arc, Mutex as Lock, PoisonError},
+    sync::{Arc, Mutex as Lock},
     time::Duration,
 };
 use tokio::sync::Mutex;
@@ -66,7 +67,7 @@ impl<E: KvEngine> KvQuotas<E> {
     }
 
     fn client(&self, key: &Key) -> Arc<Mutex<ClientQuotas>> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = sync::lock(&self.clients);
         if let Some(client) = clients.get(key) {
             return Arc::clone(client);
         }

@@ -1,9 +1,7 @@
 //! A limit on repeated warnings: each call site may log a burst of lines, then one a second.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use gateway_core::sync;
+use std::{collections::HashMap, sync::Mutex};
 use tokio::time::Instant;
 use tracing::{Level, Metadata, callsite::Identifier};
 
@@ -31,7 +29,7 @@ impl LogRateLimiter {
         if *place.level() > Level::WARN || place.target() == "gateway::config" {
             return true;
         }
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = sync::lock(&self.0);
         if places.len() >= MAX_CALLSITES && !places.contains_key(&place.callsite()) {
             return true;
         }

@@ -1,12 +1,12 @@
 //! The timestamp of a line, as of RFC 3339.
 
-use gateway_core::Date;
+use gateway_core::{Date, time::since_epoch};
 use std::time::{Duration, SystemTime};
 
-/// Appends the time of day: `2026-11-26T15:05:50.302905Z`.
-#[expect(clippy::disallowed_methods, reason = "lines tell the time of day")]
+/// Appends the current time: `2026-11-26T15:05:50.302905Z`.
+#[expect(clippy::disallowed_methods, reason = "log lines have a timestamp")]
 pub(super) fn write(out: &mut Vec<u8>) {
-    write_time(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(), out);
+    write_time(since_epoch(SystemTime::now()), out);
 }
 
 fn write_time(since_1970: Duration, out: &mut Vec<u8>) {

@@ -16,24 +16,31 @@ use std::{fmt, time::Duration};
 /// The time limit of one export.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// Builds an exporter over `$protocol`. A macro, because the builders of spans and metrics are
+/// different types, whose `build` is no method of a trait.
+macro_rules! exporter {
+    ($builder:expr, $protocol:expr, $endpoint:expr, $signal:literal) => {{
+        let exporter = match $protocol {
+            OtlpProtocol::Grpc => {
+                $builder.with_tonic().with_endpoint($endpoint).with_timeout(LIMIT).build()
+            }
+            OtlpProtocol::Http => $builder
+                .with_http()
+                .with_http_client(OtlpHttpClient::new()?)
+                .with_endpoint(format!(concat!("{}/v1/", $signal), $endpoint))
+                .with_timeout(LIMIT)
+                .build(),
+        };
+        Ok(CountingExporter { inner: exporter?, signal: $signal })
+    }};
+}
+
 /// Creates the exporter of spans.
 pub(super) fn spans(
     protocol: OtlpProtocol,
     endpoint: &str,
 ) -> anyhow::Result<CountingExporter<SpanExporter>> {
-    let exporter = SpanExporter::builder();
-    let exporter = match protocol {
-        OtlpProtocol::Grpc => {
-            exporter.with_tonic().with_endpoint(endpoint).with_timeout(LIMIT).build()
-        }
-        OtlpProtocol::Http => exporter
-            .with_http()
-            .with_http_client(OtlpHttpClient::new()?)
-            .with_endpoint(format!("{endpoint}/v1/traces"))
-            .with_timeout(LIMIT)
-            .build(),
-    };
-    Ok(CountingExporter { inner: exporter?, signal: "traces" })
+    exporter!(SpanExporter::builder(), protocol, endpoint, "traces")
 }
 
 /// Creates the exporter of metrics.
@@ -41,19 +48,7 @@ pub(super) fn metrics(
     protocol: OtlpProtocol,
     endpoint: &str,
 ) -> anyhow::Result<CountingExporter<MetricExporter>> {
-    let exporter = MetricExporter::builder();
-    let exporter = match protocol {
-        OtlpProtocol::Grpc => {
-            exporter.with_tonic().with_endpoint(endpoint).with_timeout(LIMIT).build()
-        }
-        OtlpProtocol::Http => exporter
-            .with_http()
-            .with_http_client(OtlpHttpClient::new()?)
-            .with_endpoint(format!("{endpoint}/v1/metrics"))
-            .with_timeout(LIMIT)
-            .build(),
-    };
-    Ok(CountingExporter { inner: exporter?, signal: "metrics" })
+    exporter!(MetricExporter::builder(), protocol, endpoint, "metrics")
 }
 
 /// An exporter that counts its exports by result.

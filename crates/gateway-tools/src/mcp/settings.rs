@@ -26,9 +26,10 @@ pub struct McpSettings {
 }
 
 impl McpSettings {
-    /// Whether the tool that the server calls `name` is taken.
+    /// Whether `name` matches one of the configured patterns, which may end in `*`; without patterns,
+    /// all names match.
     pub(super) fn allows(&self, name: &str) -> bool {
-        allows(&self.allowed, name)
+        self.allowed.is_empty() || gateway_core::admits(&self.allowed, &[name])
     }
 
     /// Returns the tool's local name: models allow fewer characters.
@@ -37,15 +38,6 @@ impl McpSettings {
         let name = name.chars().map(|char| if fits(char) { char } else { '_' });
         self.prefix.chars().chain(name).collect()
     }
-}
-
-/// Whether `name` matches one of `patterns`, which may end in `*`; an empty list matches all.
-fn allows(patterns: &[String], name: &str) -> bool {
-    let fits = |pattern: &String| match pattern.strip_suffix('*') {
-        Some(begin) => name.starts_with(begin),
-        None => name == pattern,
-    };
-    patterns.is_empty() || patterns.iter().any(fits)
 }
 
 impl fmt::Debug for McpSettings {

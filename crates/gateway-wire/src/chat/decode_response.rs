@@ -10,7 +10,8 @@ use super::{
     reasoning_details::ReasoningDetails,
     tool_call_slots::ToolCallSlots,
 };
-use crate::json::lenient::{LenientCount, LossyText};
+use crate::json::lenient::LossyText;
+use crate::token_count::LenientCount;
 use crate::{IdGenerator, unreadable};
 use gateway_core::{
     Dialect, ErrorKind, Finish, FinishReason, GatewayError, Json, Opaque, Result, Started,
@@ -95,7 +96,7 @@ impl ChatResponseDecoder {
             events.push(StreamEvent::Started(Started {
                 id: known(answer.id.0),
                 model: known(answer.model.0),
-                created: answer.created.0.map(|LenientCount(at)| at).filter(|at| *at > 0),
+                created: answer.created.0.and_then(LenientCount::number).filter(|at| *at > 0),
             }));
         }
         note("service_tier", answer.service_tier, &mut self.service_tier, events);
@@ -110,7 +111,7 @@ impl ChatResponseDecoder {
     }
 
     fn choice(&mut self, choice: ChatChoiceWire<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let index = choice.index.unwrap_or_default().0;
+        let index = choice.index.map(LenientCount::or_zero).unwrap_or_default();
         if index >= MAX_CHOICES {
             return Err(unreadable("the number of a choice is absurd"));
         }
@@ -226,7 +227,7 @@ impl ChatDeltaDecoder<'_> {
 
     fn call(&mut self, call: ChatCallDeltaWire<'_>) -> Result<()> {
         let id = call.id.unwrap_or_default().0;
-        let index = call.index.map(|LenientCount(index)| index);
+        let index = call.index.map(LenientCount::or_zero);
         let custom = call.custom.is_some();
         let (name, arguments) = match (call.function, call.custom) {
             (_, Some(ChatCustomDeltaWire { name, input })) => (name, input.unwrap_or_default()),

@@ -1,7 +1,10 @@
 //! Responses of upstreams, whole or in chunks, as much of them as we understand.
 
 use super::{decode_request_messages::GoogleExtraContentWire, usage};
-use crate::json::lenient::{LenientCount, LenientValue, LossyText};
+use crate::{
+    json::lenient::{LenientValue, LossyText},
+    token_count::LenientCount,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -1,7 +1,7 @@
 //! Token counts, as this dialect writes them.
 
 use crate::json::{JsonCursor, lenient::LenientValue};
-use crate::token_count::{CountReader, LenientTokens};
+use crate::token_count::{CountReader, LenientCount};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -9,30 +9,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ChatUsageWire {
-    prompt_tokens: Option<LenientTokens>,
-    completion_tokens: Option<LenientTokens>,
-    total_tokens: Option<LenientTokens>,
+    prompt_tokens: Option<LenientCount>,
+    completion_tokens: Option<LenientCount>,
+    total_tokens: Option<LenientCount>,
     prompt_tokens_details: LenientValue<PromptDetailsWire>,
     completion_tokens_details: LenientValue<CompletionDetailsWire>,
     /// `DeepSeek`'s older name for cached tokens.
-    prompt_cache_hit_tokens: Option<LenientTokens>,
+    prompt_cache_hit_tokens: Option<LenientCount>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct PromptDetailsWire {
-    cached_tokens: Option<LenientTokens>,
-    audio_tokens: Option<LenientTokens>,
+    cached_tokens: Option<LenientCount>,
+    audio_tokens: Option<LenientCount>,
     #[serde(alias = "cache_creation_tokens")]
-    cache_write_tokens: Option<LenientTokens>,
+    cache_write_tokens: Option<LenientCount>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct CompletionDetailsWire {
-    reasoning_tokens: Option<LenientTokens>,
-    audio_tokens: Option<LenientTokens>,
+    reasoning_tokens: Option<LenientCount>,
+    audio_tokens: Option<LenientCount>,
 }
 
 impl ChatUsageWire {
@@ -145,12 +145,12 @@ impl CompletionDetailsWire {
 /// Reads a count into its place, unless it is there already: serde rejects a repeated member.
 fn parse_count(
     cursor: &mut JsonCursor<'_>,
-    (number, place): (u8, &mut Option<LenientTokens>),
+    (number, place): (u8, &mut Option<LenientCount>),
     seen: &mut u8,
 ) -> Option<()> {
     first_time(seen, number)?;
     if !cursor.is_null() {
-        *place = Some(LenientTokens::new(cursor.unsigned()?));
+        *place = Some(LenientCount::new(cursor.unsigned()?));
     }
     Some(())
 }

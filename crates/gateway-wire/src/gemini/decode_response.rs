@@ -9,10 +9,10 @@ use super::{
     errors::fault,
     finish_reason::{finish, native},
 };
-use crate::{IdGenerator, MAX_ANSWER_BYTES, tool_arguments, unreadable};
+use crate::{IdGenerator, MAX_ANSWER_BYTES, unreadable};
 use gateway_core::{
     Dialect, ErrorKind, Extra, FinishReason, GatewayError, Json, Opaque, Result, Seal, SealKind,
-    Started, StreamEvent, ToolCallDelta, Usage,
+    Started, StreamEvent, ToolCallDelta, Usage, compact_json,
 };
 use serde_json::value::RawValue;
 
@@ -242,9 +242,7 @@ impl GeminiChoiceState {
             index: self.calls,
             id: id.unwrap_or_else(|| ids.next("call_")),
             name: call.name.unwrap_or_default(),
-            arguments: call
-                .args
-                .map_or_else(|| "{}".to_owned(), |args| tool_arguments::compact(args.get())),
+            arguments: call.args.map_or_else(|| "{}".to_owned(), |args| compact_json(args.get())),
             custom: false,
             seal,
         }));

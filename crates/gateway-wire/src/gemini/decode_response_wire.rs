@@ -1,6 +1,6 @@
 //! Responses as Gemini writes them: the members that are read, all of which may be absent.
 
-use crate::token_count::LenientTokens;
+use crate::token_count::LenientCount;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -78,12 +78,12 @@ pub(super) enum EnumWordWire {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct UsageMetadataWire {
-    pub(super) prompt_token_count: Option<LenientTokens>,
-    pub(super) tool_use_prompt_token_count: Option<LenientTokens>,
-    pub(super) cached_content_token_count: Option<LenientTokens>,
-    pub(super) candidates_token_count: Option<LenientTokens>,
-    pub(super) thoughts_token_count: Option<LenientTokens>,
-    pub(super) total_token_count: Option<LenientTokens>,
+    pub(super) prompt_token_count: Option<LenientCount>,
+    pub(super) tool_use_prompt_token_count: Option<LenientCount>,
+    pub(super) cached_content_token_count: Option<LenientCount>,
+    pub(super) candidates_token_count: Option<LenientCount>,
+    pub(super) thoughts_token_count: Option<LenientCount>,
+    pub(super) total_token_count: Option<LenientCount>,
     pub(super) prompt_tokens_details: Option<Vec<ModalityCountWire>>,
     pub(super) candidates_tokens_details: Option<Vec<ModalityCountWire>>,
 }
@@ -92,7 +92,7 @@ pub(super) struct UsageMetadataWire {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ModalityCountWire {
     pub(super) modality: Option<EnumWordWire>,
-    pub(super) token_count: Option<LenientTokens>,
+    pub(super) token_count: Option<LenientCount>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -18,7 +18,7 @@ const NAMES: [&str; 11] = [
     "MODEL_ARMOR",
 ];
 
-/// Gemini's name for the reason; none where a number only says that there is none yet.
+/// Returns Gemini's name of the reason; `None` for a number that means "not finished".
 pub(super) fn native(word: EnumWordWire) -> Option<String> {
     match word {
         EnumWordWire::Name(name) => Some(name),

@@ -102,51 +102,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for LenientValue<T> {
     }
 }
 
-/// A number of things, at least none and not absurdly many; 0 for whatever is no such number.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct LenientCount(pub(crate) u64);
-
-/// More tokens than any response takes: a count beyond it is a mistake.
-const MAX_COUNT: u64 = 1 << 40;
-
-impl<'de> Deserialize<'de> for LenientCount {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&RawValue>::deserialize(deserializer)?.get().trim_matches('"');
-        let rounded = || text.parse::<f64>().ok().map(|number| number.round() as u64);
-        let number = text.parse().ok().or_else(rounded);
-        Ok(Self(number.filter(|number| *number <= MAX_COUNT).unwrap_or(0)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(json: &str, expected: u64) {
-        assert_eq!(
-            serde_json::from_str::<LenientCount>(json).unwrap(),
-            LenientCount(expected),
-            "{json}"
-        );
-    }
-
-    #[test]
-    fn out_of_range_counts_are_bounded() {
-        check("7", 7);
-        check("-7", 0);
-        check("7.0", 7);
-        check("1e400", 0);
-        check("\"12\"", 12);
-        check("\"many\"", 0);
-        check("null", 0);
-        check("[1]", 0);
-        check("{\"a\":1}", 0);
-        check("true", 0);
-        check("18446744073709551615", 0);
-        check("99999999999999999999999", 0);
-    }
 
     #[test]
     fn lone_surrogate_is_replaced() {

@@ -26,7 +26,7 @@ impl From<CacheControl> for CacheControlOutWire {
     }
 }
 
-/// Reads a breakpoint. A wish that is not understood is none: nothing depends on it.
+/// Reads a breakpoint; `None` if it is not understood, because nothing depends on it.
 pub(super) fn read(mark: &RawValue) -> Option<CacheControl> {
     #[derive(Deserialize)]
     struct Wire {

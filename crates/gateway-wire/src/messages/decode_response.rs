@@ -29,11 +29,11 @@ struct MessageResponseWire<'a> {
     error: Option<IgnoredAny>,
 }
 
-/// The steps of a whole response.
+/// Returns the events of a complete response.
 ///
 /// # Errors
 ///
-/// If it is none, or an error in disguise.
+/// If the body is not a response, or is an error.
 pub(super) fn decode(body: &[u8], ids: IdGenerator) -> Result<Vec<StreamEvent>> {
     let wire = read(body)?;
     let mut steps = BlockDecoder::new(ids);

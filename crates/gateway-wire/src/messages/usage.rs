@@ -1,6 +1,6 @@
 //! Converts token counts of the Messages API.
 
-use crate::token_count::{CountReader, LenientTokens};
+use crate::token_count::{CountReader, LenientCount};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct MessagesUsageWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    input_tokens: Option<LenientTokens>,
+    input_tokens: Option<LenientCount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_creation_input_tokens: Option<LenientTokens>,
+    cache_creation_input_tokens: Option<LenientCount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_read_input_tokens: Option<LenientTokens>,
+    cache_read_input_tokens: Option<LenientCount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cache_creation: Option<CacheCreationWire>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    output_tokens: Option<LenientTokens>,
+    output_tokens: Option<LenientCount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<OutputDetailsWire>,
 }
@@ -24,15 +24,15 @@ pub(super) struct MessagesUsageWire {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct CacheCreationWire {
     #[serde(default)]
-    ephemeral_5m_input_tokens: Option<LenientTokens>,
+    ephemeral_5m_input_tokens: Option<LenientCount>,
     #[serde(default)]
-    ephemeral_1h_input_tokens: Option<LenientTokens>,
+    ephemeral_1h_input_tokens: Option<LenientCount>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct OutputDetailsWire {
     #[serde(default)]
-    thinking_tokens: Option<LenientTokens>,
+    thinking_tokens: Option<LenientCount>,
 }
 
 impl MessagesUsageWire {

@@ -7,10 +7,10 @@ use super::{
 use crate::{
     IdGenerator,
     logprobs::{self, LogprobWire},
-    token_count::LenientTokens,
-    tool_arguments, unreadable,
+    token_count::LenientCount,
+    unreadable,
 };
-use gateway_core::{Result, Started, StreamEvent, ToolCallDelta};
+use gateway_core::{Result, Started, StreamEvent, ToolCallDelta, compact_json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -24,8 +24,8 @@ pub(super) struct OllamaLineWire<'a> {
     message: Option<OllamaReplyMessageWire<'a>>,
     done: Option<bool>,
     done_reason: Option<String>,
-    prompt_eval_count: Option<LenientTokens>,
-    eval_count: Option<LenientTokens>,
+    prompt_eval_count: Option<LenientCount>,
+    eval_count: Option<LenientCount>,
     #[serde(borrow)]
     logprobs: Option<Vec<OllamaLogprobWire<'a>>>,
     error: Option<OllamaErrorReply>,
@@ -129,7 +129,7 @@ impl OllamaStreamReader {
 /// Returns the arguments as an object; a string that holds one is unwrapped.
 fn arguments(raw: &RawValue) -> String {
     let text = serde_json::from_str::<String>(raw.get());
-    text.unwrap_or_else(|_| tool_arguments::compact(raw.get()))
+    text.unwrap_or_else(|_| compact_json(raw.get()))
 }
 
 fn token<'a>(likely: &'a OllamaLogprobWire<'_>, is_chosen: bool) -> LogprobWire<'a> {

@@ -1,28 +1,28 @@
 //! Converts token counts of the Responses API.
 
-use crate::token_count::{CountReader, LenientTokens};
+use crate::token_count::{CountReader, LenientCount};
 use gateway_core::Usage;
 use serde::{Deserialize, Serialize};
 
 /// Token counts on the wire.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(super) struct ResponsesUsageWire {
-    input_tokens: Option<LenientTokens>,
+    input_tokens: Option<LenientCount>,
     input_tokens_details: Option<InputTokensDetailsWire>,
-    output_tokens: Option<LenientTokens>,
+    output_tokens: Option<LenientCount>,
     output_tokens_details: Option<OutputTokensDetailsWire>,
-    total_tokens: Option<LenientTokens>,
+    total_tokens: Option<LenientCount>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct InputTokensDetailsWire {
-    cached_tokens: Option<LenientTokens>,
-    cache_write_tokens: Option<LenientTokens>,
+    cached_tokens: Option<LenientCount>,
+    cache_write_tokens: Option<LenientCount>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct OutputTokensDetailsWire {
-    reasoning_tokens: Option<LenientTokens>,
+    reasoning_tokens: Option<LenientCount>,
 }
 
 impl From<ResponsesUsageWire> for Usage {
