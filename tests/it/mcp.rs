@@ -82,7 +82,7 @@ async fn mcp_message_is_answered_or_accepted() {
         (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, ""),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"x"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"there is no such method"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"unknown method"}}"#,
         ),
     ] {
         let reply = post(&gateway, body).await;

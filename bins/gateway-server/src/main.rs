@@ -102,7 +102,7 @@ fn run(source: &ConfigSource) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve::serve(source, loaded, logging));
     served.or_else(|error| {
-        tracing::error!(error = format!("{error:#}"), "the gateway cannot run");
+        tracing::error!(error = format!("{error:#}"), "gateway failed to start");
         // A restart mends neither a wrong configuration nor a store that cannot be opened.
         let is_config = error.downcast_ref::<InvalidConfig>().is_some()
             || error.downcast_ref::<StoreError>().is_some();

@@ -109,7 +109,7 @@ impl ToolError {
     pub fn unknown(name: &str) -> Self {
         // The name may be anything that a model made up.
         let name: String = name.chars().take(64).collect();
-        Self::new(ToolErrorCode::NotFound, format!("there is no tool '{name}'"))
+        Self::new(ToolErrorCode::NotFound, format!("unknown tool '{name}'"))
     }
 
     /// Keeps the status that the service answered with.
@@ -152,10 +152,7 @@ mod tests {
     #[test]
     fn tool_error_is_rendered_as_json() {
         let error = ToolError::unknown("\u{1}\"x").to_json();
-        assert_eq!(
-            error.get(),
-            r#"{"error":"there is no tool '\u0001\"x'","error_code":"not_found"}"#
-        );
+        assert_eq!(error.get(), r#"{"error":"unknown tool '\u0001\"x'","error_code":"not_found"}"#);
     }
 
     #[test]

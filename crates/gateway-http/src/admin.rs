@@ -108,7 +108,7 @@ impl Admin {
         if shown.is_some() && shown == self.token {
             return Ok(());
         }
-        let error = GatewayError::new(ErrorKind::Unauthenticated, "the token is not the one");
+        let error = GatewayError::new(ErrorKind::Unauthenticated, "invalid admin token");
         Err(self.service.engine.limits.failed_attempts.record(peer, error))
     }
 
@@ -132,7 +132,8 @@ impl Admin {
         let rotation: Rotation = if body.is_empty() { Rotation::default() } else { read(body)? };
         let mut old = self.key(id).await?;
         let grant: KeyGrant = serde_json::from_str(&old.grant).map_err(|error| {
-            GatewayError::new(ErrorKind::Internal, "the key cannot be read").with_source(error)
+            GatewayError::new(ErrorKind::Internal, "the stored key is unreadable")
+                .with_source(error)
         })?;
         let (new, secret) = new(&grant, expiry(rotation.expires_in_seconds)?);
         self.put(&new).await?;
@@ -262,7 +263,7 @@ fn check_names(body: &[u8]) -> Result<()> {
         unknown.or_else(|| inner.find(|name| *name != "model" && !LIMITS.contains(&name.as_str())));
     match unknown {
         Some(name) => {
-            let message = format!("no such member: {}", name.escape_debug());
+            let message = format!("unknown field: {}", name.escape_debug());
             Err(GatewayError::new(ErrorKind::Unprocessable, message))
         }
         None => Ok(()),
@@ -295,7 +296,7 @@ const MEMBERS: [&str; 13] = [
 ];
 
 fn missing() -> GatewayError {
-    GatewayError::new(ErrorKind::NotFound, "there is no such thing here")
+    GatewayError::new(ErrorKind::NotFound, "not found")
 }
 
 fn not_so() -> GatewayError {

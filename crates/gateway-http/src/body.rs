@@ -43,7 +43,7 @@ pub(crate) async fn read(
     let lease = limits.budget.take(announced)?;
     let reading = collect(body, announced, limits.max_bytes, lease);
     time::timeout(limits.timeout, reading).await.unwrap_or_else(|_| {
-        Err(GatewayError::new(ErrorKind::RequestTimeout, "the request's body took too long"))
+        Err(GatewayError::new(ErrorKind::RequestTimeout, "the request body timed out"))
     })
 }
 
@@ -78,7 +78,7 @@ async fn collect(
 fn broken(error: BoxError) -> GatewayError {
     error.downcast::<GatewayError>().map_or_else(
         |error| {
-            GatewayError::new(ErrorKind::InvalidRequest, "the request's body is broken off")
+            GatewayError::new(ErrorKind::InvalidRequest, "the request body is incomplete")
                 .with_code("invalid_body")
                 .with_source(error)
         },
@@ -95,7 +95,7 @@ fn check_type(headers: &HeaderMap) -> Result<()> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if text(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(
-            unsupported("an encoded body is not accepted").with_code("unsupported_encoding")
+            unsupported("content encodings are not supported").with_code("unsupported_encoding")
         );
     }
     let Some(kind) = text(CONTENT_TYPE) else { return Ok(()) };

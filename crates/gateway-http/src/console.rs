@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 pub(crate) fn watch(service: &HttpService, client: &Client) -> Result<Response<reply::Body>> {
     let feed = service.console.as_ref().ok_or_else(off)?;
     let watch = feed.subscribe().ok_or_else(|| {
-        GatewayError::new(ErrorKind::Overloaded, "too many watch already")
+        GatewayError::new(ErrorKind::Overloaded, "too many subscribers of the console feed")
             .with_retry_after(Some(Duration::from_secs(10)))
     })?;
     Ok(reply::event_stream(feed_events(watch, Arc::clone(&client.tenant))))
@@ -42,7 +42,7 @@ pub(crate) fn page(service: &HttpService, name: &str) -> Result<Response<reply::
 /// If there is no such file, or the API reference is switched off.
 pub(crate) fn docs(service: &HttpService, name: &str) -> Result<Response<reply::Body>> {
     if service.about.docs.is_none() {
-        let message = "the documentation is switched off";
+        let message = "the API reference is disabled";
         return Err(GatewayError::new(ErrorKind::NotFound, message));
     }
     file(reference_asset(name))
@@ -50,7 +50,7 @@ pub(crate) fn docs(service: &HttpService, name: &str) -> Result<Response<reply::
 
 fn file(asset: Option<Asset>) -> Result<Response<reply::Body>> {
     let Some(Asset { content_type, text }) = asset else {
-        return Err(GatewayError::new(ErrorKind::NotFound, "there is nothing at this path"));
+        return Err(GatewayError::new(ErrorKind::NotFound, "unknown endpoint"));
     };
     let mut reply = reply::bytes(StatusCode::OK, content_type, text);
     let headers = reply.headers_mut();
@@ -64,5 +64,5 @@ fn file(asset: Option<Asset>) -> Result<Response<reply::Body>> {
 }
 
 fn off() -> GatewayError {
-    GatewayError::new(ErrorKind::NotFound, "the console is switched off")
+    GatewayError::new(ErrorKind::NotFound, "the console is disabled")
 }

@@ -31,7 +31,7 @@ pub fn check<B>(request: &Request<B>) -> Result<()> {
 
 fn method(method: &Method) -> Result<()> {
     if matches!(*method, Method::CONNECT | Method::TRACE) {
-        let message = "the gateway is no tunnel and no mirror";
+        let message = "CONNECT and TRACE are not supported";
         return Err(GatewayError::new(ErrorKind::MethodNotAllowed, message));
     }
     Ok(())
@@ -41,7 +41,7 @@ fn target(uri: &Uri) -> Result<()> {
     let length = uri.path_and_query().map_or(0, |target| target.as_str().len());
     let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
     if length + authority > MAX_TARGET_BYTES {
-        return Err(GatewayError::new(ErrorKind::UriTooLong, "the target is too long"));
+        return Err(GatewayError::new(ErrorKind::UriTooLong, "request URI too long"));
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ fn sizes(headers: &HeaderMap) -> Result<()> {
         total += name.as_str().len() + value.len();
     }
     if headers.len() > MAX_HEADERS || total > MAX_HEADER_BYTES {
-        let message = "the headers are too many or too large";
+        let message = "too many request headers, or too large";
         return Err(GatewayError::new(ErrorKind::HeadersTooLarge, message));
     }
     Ok(())
@@ -72,11 +72,13 @@ fn host<B>(request: &Request<B>) -> Result<()> {
     let (named, another) = (hosts.next(), hosts.next());
     let target = request.uri().authority().map(http::uri::Authority::as_str);
     match (named, target) {
-        _ if another.is_some() => wrong("the request names more than one host"),
-        (None, None) if request.version() == Version::HTTP_11 => wrong("the request names no host"),
+        _ if another.is_some() => wrong("conflicting hosts in the request"),
+        (None, None) if request.version() == Version::HTTP_11 => {
+            wrong("the Host header is missing")
+        }
         (Some(host), _) if !is_host(host) => wrong("the host is malformed"),
         (Some(host), Some(target)) if !host.as_bytes().eq_ignore_ascii_case(target.as_bytes()) => {
-            wrong("the request names two hosts")
+            wrong("conflicting hosts in URI and Host header")
         }
         _ => Ok(()),
     }
@@ -111,7 +113,7 @@ fn framing(headers: &HeaderMap) -> Result<()> {
     if plain {
         return Ok(());
     }
-    let message = "the only transfer encoding that is taken is `chunked`";
+    let message = "unsupported transfer encoding: only `chunked` is supported";
     Err(GatewayError::new(ErrorKind::NotImplemented, message))
 }
 
@@ -125,7 +127,7 @@ fn expectation(headers: &HeaderMap) -> Result<()> {
     if known {
         return Ok(());
     }
-    let message = "the only expectation that is met is `100-continue`";
+    let message = "unsupported expectation: only `100-continue` is supported";
     Err(GatewayError::new(ErrorKind::ExpectationFailed, message))
 }
 

@@ -139,7 +139,7 @@ impl Page {
     fn of(&self, models: &BTreeMap<String, Model<'_>>) -> Result<Value> {
         let find = |id: &String, param| {
             let found = models.keys().position(|key| key == id);
-            found.ok_or_else(|| GatewayError::invalid(param, "there is no model of that id"))
+            found.ok_or_else(|| GatewayError::invalid(param, "unknown model id"))
         };
         let (from, to) = match (&self.after, &self.before) {
             (Some(after), _) => {

@@ -30,7 +30,7 @@ pub(crate) fn metrics(service: &HttpService) -> Result<Response<reply::Body>> {
     let render = service
         .metrics
         .as_ref()
-        .ok_or_else(|| GatewayError::new(ErrorKind::NotFound, "metrics are switched off"))?;
+        .ok_or_else(|| GatewayError::new(ErrorKind::NotFound, "metrics are disabled"))?;
     Ok(reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", render()))
 }
 

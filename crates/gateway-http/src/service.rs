@@ -149,7 +149,7 @@ async fn answer(
 ) -> Response<reply::Body> {
     let path = request.uri().path().to_owned();
     let Some(endpoint) = Endpoint::at(&path) else {
-        let missing = || GatewayError::new(ErrorKind::NotFound, "there is nothing at this path");
+        let missing = || GatewayError::new(ErrorKind::NotFound, "unknown endpoint");
         let error = hygiene::check(&request).err().unwrap_or_else(missing);
         return reply::failure(&error, reply::platform_error(&error));
     };

@@ -39,7 +39,7 @@ pub(crate) async fn usage(
     let question = Question::read(&QueryParams::parse(query), now().as_secs() / DAY)?;
     let rows = service.engine.limits.usage.totals(question.days.clone(), client).await.map_err(
         |error| {
-            GatewayError::new(ErrorKind::Unavailable, "what was used cannot be read at the moment")
+            GatewayError::new(ErrorKind::Unavailable, "usage is temporarily unavailable")
                 .with_code(error.code())
                 .with_source(error)
         },

@@ -157,7 +157,11 @@ impl Admission {
             (PressureLevel::Normal, _) | (PressureLevel::Elevated, Priority::Interactive) => false,
             (PressureLevel::Elevated, Priority::Batch) | (PressureLevel::Critical, _) => true,
         };
-        if is_too_much { Err(shed("memory", "the gateway is short of memory")) } else { Ok(()) }
+        if is_too_much {
+            Err(shed("memory", "server overloaded: memory limit reached"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Returns the number of running requests.
@@ -268,7 +272,7 @@ impl Inner {
         if *taken >= self.settings.load().max_per_tenant {
             drop(tenants);
             counter!("llm_gateway_requests_shed_total", "reason" => "tenant").increment(1);
-            let message = "too many requests of this tenant at one time";
+            let message = "too many concurrent requests of this tenant";
             return Err(GatewayError::new(ErrorKind::RateLimited, message)
                 .with_code("tenant_overloaded")
                 .with_retry_after(Some(RETRY_AFTER)));

@@ -291,24 +291,24 @@ pub(super) fn refused(refusal: &Refusal) -> GatewayError {
     };
     match refusal {
         Refusal::Rate { name, retry_after } => {
-            limited(format!("the limit of {} is reached", words(name)).into(), *retry_after)
+            limited(format!("rate limit reached: {}", words(name)).into(), *retry_after)
         }
         Refusal::TooLarge { name } => {
-            let message = format!("the request is larger than the limit of {}", words(name));
+            let message = format!("the request exceeds the whole rate limit of {}", words(name));
             GatewayError::new(ErrorKind::QuotaExceeded, message).with_code("request_exceeds_limit")
         }
         Refusal::Slots { .. } => {
-            let message = "too many requests at one time: wait for one of them to end";
+            let message = "concurrency limit reached: wait for a request to end";
             limited(message.into(), Duration::from_secs(1)).with_code("too_many_requests_at_once")
         }
         Refusal::Budget { name } => {
-            let message = "the budget of this API key is spent";
+            let message = "the budget of this API key is exhausted";
             GatewayError::new(ErrorKind::QuotaExceeded, message)
                 .with_code("budget_exceeded")
                 .with_retry_after(Some(until_next(name)))
         }
         Refusal::Unknown { .. } => {
-            let message = "what is left of the budget is not known at the moment";
+            let message = "the remaining budget is unknown while the store is unavailable";
             GatewayError::new(ErrorKind::Unavailable, message)
                 .with_code("budget_unknown")
                 .with_retry_after(Some(Duration::from_secs(5)))
@@ -317,7 +317,7 @@ pub(super) fn refused(refusal: &Refusal) -> GatewayError {
 }
 
 fn words(name: &str) -> &'static str {
-    if name.starts_with("tokens") { "tokens in a minute" } else { "requests in a minute" }
+    if name.starts_with("tokens") { "tokens per minute" } else { "requests per minute" }
 }
 
 /// Returns the time until the budget called `name` restarts.

@@ -89,9 +89,9 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// Says which of its fields cannot be understood.
+    /// Returns the name of the first invalid field.
     pub fn card(&self) -> Result<ModelCard, String> {
-        let wrong = |field: &str| format!("model '{}': {field} cannot be understood", self.id);
+        let wrong = |field: &str| format!("model '{}': invalid {field}", self.id);
         let api = match self.api.as_deref() {
             None => None,
             Some(name) => {
@@ -203,6 +203,6 @@ mod tests {
     #[test]
     fn unknown_api_of_catalogue_entry_is_named() {
         let entry = Entry { id: "m".into(), api: Some("soap".into()), ..Entry::default() };
-        assert_eq!(entry.card().unwrap_err(), "model 'm': api cannot be understood");
+        assert_eq!(entry.card().unwrap_err(), "model 'm': invalid api");
     }
 }

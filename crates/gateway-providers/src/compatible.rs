@@ -78,7 +78,7 @@ pub(crate) fn chat(settings: &Settings, quirks: Quirks) -> Result<Api> {
     let quirks = match &settings.quirks {
         None => quirks,
         Some(name) => Quirks::named(name)
-            .ok_or_else(|| malformed(settings, &format!("there are no quirks called '{name}'")))?,
+            .ok_or_else(|| malformed(settings, &format!("unknown quirks '{name}'")))?,
     };
     fixed(settings, "/chat/completions", ChatOutbound { quirks })
 }
@@ -141,7 +141,7 @@ fn generate_content(base: &str, model: &str, stream: bool) -> Result<Uri> {
 fn of_model(base: &str, model: &str, method: gemini::GeminiMethod) -> Result<Uri> {
     let path = gemini::path(model, method);
     format!("{base}/{path}").parse().map_err(|error: http::uri::InvalidUri| {
-        GatewayError::new(ErrorKind::Internal, "the model's address cannot be written")
+        GatewayError::new(ErrorKind::Internal, "the model name is not valid in a URL")
             .with_source(error)
     })
 }
@@ -235,7 +235,7 @@ fn issuer(settings: &Settings) -> [u8; 6] {
 }
 
 fn malformed(settings: &Settings, what: &str) -> GatewayError {
-    let message = format!("the provider '{}' cannot be set up: {what}", settings.id);
+    let message = format!("invalid settings of the provider '{}': {what}", settings.id);
     GatewayError::new(ErrorKind::NotConfigured, message)
 }
 

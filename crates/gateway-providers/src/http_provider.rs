@@ -315,7 +315,7 @@ async fn check(api: &Api, response: UpstreamResponse) -> Result<UpstreamResponse
     if status.is_redirection() {
         return Err(GatewayError::new(
             ErrorKind::UpstreamInvalid,
-            "the provider answered with a redirect, which is not followed",
+            "the provider sent a redirect, which is not followed",
         )
         .with_code("upstream_redirect")
         .with_upstream_status(status.as_u16()));

@@ -111,7 +111,7 @@ pub fn find(name: &str) -> Option<&'static Descriptor> {
 /// If no provider has that name, a setting is malformed, or a credential is needed and missing.
 pub fn build(name: &str, mut settings: Settings) -> Result<Arc<dyn Provider>> {
     let descriptor = find(name).ok_or_else(|| {
-        GatewayError::new(ErrorKind::NotConfigured, format!("no provider is called '{name}'"))
+        GatewayError::new(ErrorKind::NotConfigured, format!("unknown provider '{name}'"))
     })?;
     descriptor.complete(&mut settings);
     if descriptor.credential == Credential::Required && settings.api_key.is_none() {

@@ -125,7 +125,7 @@ fn was_not_done(error: &ToolError) -> bool {
 fn in_doubt() -> ToolError {
     ToolError::new(
         ToolErrorCode::Timeout,
-        "this very call was made before, and whether it took effect is not known",
+        "this call was made before, and it is unknown whether it took effect",
     )
 }
 

@@ -148,7 +148,7 @@ fn failed(error: &reqwest::Error) -> ToolError {
         ToolError::new(ToolErrorCode::Unavailable, "the service is unreachable")
     } else {
         // It may have done its work.
-        ToolError::new(ToolErrorCode::UpstreamInvalid, "the service broke the connection off")
+        ToolError::new(ToolErrorCode::UpstreamInvalid, "the service closed the connection")
     }
 }
 

@@ -134,13 +134,13 @@ impl ContextManagementClient {
         let beside = beside(context);
         let asking = time::timeout(self.timeout, self.client.ask(question, &beside));
         let reply = asking.await.unwrap_or_else(|_| {
-            Err(ToolError::new(ToolErrorCode::Timeout, "the context service took too long"))
+            Err(ToolError::new(ToolErrorCode::Timeout, "the context service timed out"))
         });
         let answer = reply.and_then(|reply| {
             if reply.status.is_success() {
                 return Ok(reply.body);
             }
-            let message = format!("the context service answered with {}", reply.status.as_u16());
+            let message = format!("the context service returned {}", reply.status.as_u16());
             let error = ToolError::new(ToolErrorCode::UpstreamStatus, message);
             Err(error.with_upstream_status(reply.status.as_u16()))
         });

@@ -115,7 +115,10 @@ impl ToolExecutor {
         let limit = now + tool.policy.timeout;
         let deadline = context.deadline.map_or(limit, |it| limit.min(Instant::from_std(it)));
         if deadline <= now {
-            return Err(ToolError::new(ToolErrorCode::Timeout, "no time is left for the tool"));
+            return Err(ToolError::new(
+                ToolErrorCode::Timeout,
+                "the deadline of the request has passed",
+            ));
         }
         let key = call_ledger::key(call, context);
         let context = ToolContext {

@@ -13,10 +13,10 @@ impl EchoTool {
     pub(crate) fn new() -> Self {
         let schema = json!({
             "type": "object",
-            "properties": { "message": { "type": "string", "description": "What to give back." } },
+            "properties": { "message": { "type": "string", "description": "The message to return." } },
             "required": ["message"],
         });
-        Self(ToolSpec::function("echo", "Gives a message back as it is.", Json::of(&schema)))
+        Self(ToolSpec::function("echo", "Returns a message unchanged.", Json::of(&schema)))
     }
 }
 

@@ -39,9 +39,9 @@ pub async fn windows(client: &ServiceClient, base_url: &str) -> Result<ContextWi
     let question = ServiceRequest { method: Method::GET, url, body: None, max_bytes: MAX_BYTES };
     let context = ToolContext::default();
     let reply = time::timeout(TIMEOUT, client.ask(question, &context)).await;
-    let reply = reply.map_err(|_| "it took too long".to_owned())?.map_err(|it| it.to_string())?;
+    let reply = reply.map_err(|_| "timed out".to_owned())?.map_err(|it| it.to_string())?;
     if !reply.status.is_success() {
-        return Err(format!("it answered with {}", reply.status.as_u16()));
+        return Err(format!("returned {}", reply.status.as_u16()));
     }
     read(&reply.body)
 }

@@ -127,7 +127,7 @@ impl ProxyTool {
         } else {
             ToolErrorCode::UpstreamStatus
         };
-        let mut message = format!("the service answered {}", status.as_u16());
+        let mut message = format!("the service returned {}", status.as_u16());
         // What a service says of its own troubles is for its operators.
         if status.is_client_error()
             && let Some(why) = service_error::reason(&reply.body)
@@ -191,7 +191,7 @@ fn check_address(base_url: &str) -> Result<(), String> {
     if web && plain && uri.query().is_none() {
         Ok(())
     } else {
-        Err(format!("'{base_url}' is not the address of a service"))
+        Err(format!("invalid service URL '{base_url}'"))
     }
 }
 

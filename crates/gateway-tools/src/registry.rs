@@ -66,7 +66,7 @@ impl ToolRegistry {
         let spec = Arc::new(tool.spec().clone());
         let name = spec.name().to_owned();
         if !is_name(&name) {
-            return Err(format!("'{name}' cannot be the name of a tool"));
+            return Err(format!("invalid tool name '{name}'"));
         }
         let ToolKind::Function(Function { parameters, .. }) = &spec.kind else {
             return Err(format!("the tool '{name}' is not a function"));
@@ -105,7 +105,7 @@ impl ToolRegistry {
         for (tool, policy) in tools {
             let name = tool.spec().name();
             let added = if all.contains(name) {
-                Err(format!("there is another tool '{name}'"))
+                Err(format!("duplicate tool '{name}'"))
             } else {
                 all.add(Arc::clone(tool), policy.clone())
             };

@@ -90,7 +90,7 @@ impl ArgumentSchema {
         if strict && shape.additional_properties.is_none() {
             for name in arguments.keys() {
                 if !shape.properties.contains_key(name) {
-                    return Err(format!("there is no argument '{}'", short(name)));
+                    return Err(format!("unknown argument '{}'", short(name)));
                 }
             }
         }
@@ -165,7 +165,7 @@ impl ObjectSchema {
             let schema = self.properties.get(name).or(self.additional_properties.as_ref());
             match schema {
                 Some(ArgumentSchema::Always(false)) => {
-                    return Err(format!("there is no argument '{}'", full(name)));
+                    return Err(format!("unknown argument '{}'", full(name)));
                 }
                 Some(schema) => schema.check(value, &full(name))?,
                 None => {}
@@ -387,7 +387,7 @@ mod tests {
             let arguments = Map::from_iter([("y".to_owned(), json!(1))]);
             schema.check_arguments(&arguments, strict).err()
         };
-        assert_eq!(check(json!({}), true).unwrap(), "there is no argument 'y'");
+        assert_eq!(check(json!({}), true).unwrap(), "unknown argument 'y'");
         assert_eq!(check(json!({}), false), None);
         assert_eq!(check(json!({ "additionalProperties": true }), true), None);
         assert!(check(json!({ "additionalProperties": false }), false).is_some());

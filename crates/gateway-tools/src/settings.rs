@@ -130,7 +130,7 @@ impl ToolSettings {
     pub fn row(&self) -> Result<ToolRow, String> {
         let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         let method = known.into_iter().find(|method| method.as_str() == self.method);
-        let method = method.ok_or_else(|| format!("'{}' is not a tool's method", self.method))?;
+        let method = method.ok_or_else(|| format!("unsupported method '{}'", self.method))?;
         let endpoint = |path: &str| -> Result<_, String> {
             Ok(ToolEndpoint { places: self.places.clone(), ..ToolEndpoint::new(path)? })
         };
@@ -180,7 +180,7 @@ pub fn build(
         registry.add(tool, policy)?;
     }
     if let Some(name) = services.paths.keys().find(|name| registry.get(name).is_none()) {
-        return Err(format!("a path is configured for '{name}', which is not a tool"));
+        return Err(format!("services.paths has '{name}', which is not a tool"));
     }
     Ok(registry)
 }
@@ -223,8 +223,8 @@ mod tests {
     #[test]
     fn invalid_tool_settings_are_rejected_at_start() {
         check(json!({ "tiemout": 1 }), "tiemout");
-        check(json!({ "name": "two words" }), "cannot be the name");
-        check(json!({ "method": "BREW" }), "is not a tool's method");
+        check(json!({ "name": "two words" }), "invalid tool name");
+        check(json!({ "method": "BREW" }), "unsupported method");
         check(json!({ "service": "nowhere" }), "has no address");
         check(json!({ "path": "/v1/../{book}" }), "cannot be part of a path");
         check(json!({ "path": "/v1/{page}" }), "the path needs 'page'");

@@ -52,7 +52,7 @@ impl EventSplitter {
         self.after_cr |= block.ends_with(b"\r") && self.kept.is_empty();
         let block = self.hold_to_limit(block);
         if block.is_empty() && self.has_failed {
-            return Err(unreadable("an event is longer than the limit"));
+            return Err(unreadable("an event exceeds the size limit"));
         }
         Ok(Some(block).filter(|block| !block.is_empty()))
     }

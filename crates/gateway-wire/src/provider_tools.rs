@@ -39,7 +39,7 @@ pub fn without_unsupported_tools(
         let name = printable(name);
         return Err(GatewayError::invalid(
             "tool_choice",
-            format!("the model's provider does not have the tool '{name}'"),
+            format!("the model's provider does not support the tool '{name}'"),
         ));
     }
     let mut rest = request.clone();
@@ -140,7 +140,7 @@ mod tests {
     fn forced_unsupported_tool_is_rejected() {
         let search = vec![hosted(Dialect::Responses, "web_search")];
         let named = ToolChoice::Named("web_search".to_owned());
-        let refused = "the model's provider does not have the tool 'web_search'";
+        let refused = "the model's provider does not support the tool 'web_search'";
         check(search, named.clone(), Dialect::Ollama, refused);
         let json = Json::of(&serde_json::json!({ "type": "search_2025", "name": "web_search" }));
         let (dialect, kind) = (Dialect::Messages, "search_2025".to_owned());

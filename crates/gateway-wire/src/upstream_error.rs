@@ -171,16 +171,16 @@ const fn is_the_callers(kind: ErrorKind) -> bool {
 }
 
 const SENTENCES: [(ErrorKind, &str); 5] = [
-    (ErrorKind::UpstreamAuth, "the provider does not accept the gateway's credential"),
+    (ErrorKind::UpstreamAuth, "the provider rejects the gateway's credential"),
     (ErrorKind::QuotaExceeded, "the gateway's account with the provider is exhausted"),
     (ErrorKind::UpstreamTimeout, "the provider timed out"),
     (ErrorKind::UpstreamOverloaded, "the provider is overloaded"),
-    (ErrorKind::RateLimited, "the provider limits the rate of requests"),
+    (ErrorKind::RateLimited, "the provider's rate limit is reached"),
 ];
 
 fn sentence(kind: ErrorKind) -> &'static str {
     let general = if is_the_callers(kind) {
-        "the provider refused the request"
+        "the provider rejected the request"
     } else {
         "the provider failed"
     };
@@ -242,12 +242,12 @@ mod tests {
         check(400, "invalid_request_error", "n is too large", "InvalidRequest: n is too large");
         check(404, "not_found_error", "model: x", "ModelNotFound: model: x");
         check(422, "", "bad\r\nvalue", "Unprocessable: bad  value");
-        check(400, "", "", "InvalidRequest: the provider refused the request");
+        check(400, "", "", "InvalidRequest: the provider rejected the request");
     }
 
     #[test]
     fn gateway_credential_failure_is_hidden() {
-        let auth = "UpstreamAuth: the provider does not accept the gateway's credential";
+        let auth = "UpstreamAuth: the provider rejects the gateway's credential";
         check(401, "", "Incorrect API key sk-12345678", auth);
         check(400, "API_KEY_INVALID", "API key not valid", auth);
         check(500, "", "stack trace", "Upstream: the provider failed");
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn auth_failure_blames_the_gateway_credential() {
-        let auth = "UpstreamAuth: the provider does not accept the gateway's credential";
+        let auth = "UpstreamAuth: the provider rejects the gateway's credential";
         check(403, "permission_error", "Your API key may not use this resource", auth);
         check(403, "PERMISSION_DENIED", "The caller does not have permission", auth);
         check(403, "model_not_found", "Project proj_x does not have access to model m", auth);
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn forbidden_request_is_passed_to_caller() {
         check(403, "permission_error", "not for you", "Forbidden: not for you");
-        check(403, "forbidden", "", "Forbidden: the provider refused the request");
+        check(403, "forbidden", "", "Forbidden: the provider rejected the request");
     }
 
     #[test]

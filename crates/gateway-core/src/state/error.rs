@@ -11,10 +11,10 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// It is not there, or does not answer in time.
-    #[error("the store is not available: {0}")]
+    #[error("the store is unavailable: {0}")]
     Unavailable(BoxError),
     /// It does not accept our credential.
-    #[error("the store refuses the gateway: {0}")]
+    #[error("the store rejects the gateway: {0}")]
     Refused(BoxError),
     /// It has more to do than it can queue.
     #[error("the store is busy")]
@@ -26,7 +26,7 @@ pub enum StoreError {
     #[error("the store is read-only: {0}")]
     ReadOnly(Cow<'static, str>),
     /// The stored record cannot be read. It is left unchanged.
-    #[error("a stored {what} cannot be read: {why}")]
+    #[error("a stored {what} is unreadable: {why}")]
     Corrupt {
         /// Expected type: `session`, `response`.
         what: &'static str,
@@ -69,7 +69,7 @@ impl From<StoreError> for GatewayError {
     fn from(error: StoreError) -> Self {
         let (kind, message, wait) = match &error {
             StoreError::Unavailable(_) | StoreError::Refused(_) => {
-                (ErrorKind::Unavailable, Cow::Borrowed("the state store is not available"), Some(2))
+                (ErrorKind::Unavailable, Cow::Borrowed("the state store is unavailable"), Some(2))
             }
             StoreError::Busy => (ErrorKind::Unavailable, "the state store is busy".into(), Some(1)),
             StoreError::Full => {
@@ -79,7 +79,7 @@ impl From<StoreError> for GatewayError {
                 (ErrorKind::Unavailable, "the state store is read-only".into(), Some(30))
             }
             StoreError::Corrupt { what, .. } => {
-                (ErrorKind::Internal, format!("the stored {what} cannot be read").into(), None)
+                (ErrorKind::Internal, format!("the stored {what} is unreadable").into(), None)
             }
             StoreError::Invalid(why) => (ErrorKind::InvalidRequest, (*why).into(), None),
         };

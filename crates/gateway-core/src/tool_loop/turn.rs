@@ -195,7 +195,7 @@ impl Turn {
         if self.bytes > MAX_BYTES {
             return Err(GatewayError::new(
                 ErrorKind::UpstreamInvalid,
-                "the model's turn is longer than the gateway takes",
+                "the model's turn exceeds the size limit",
             ));
         }
         Ok(())

@@ -19,7 +19,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum BuildError {
     /// No connection to upstreams can be made.
-    #[error("no HTTP client can be built: {0}")]
+    #[error("failed to build the HTTP client: {0}")]
     Connections(#[source] GatewayError),
     /// A provider's settings are malformed.
     #[error("providers.{id}: {source}")]

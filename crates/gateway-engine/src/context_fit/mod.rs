@@ -58,7 +58,7 @@ pub(crate) async fn fit(
             Err(error) if fit.tier() < decide::CROWDED => {
                 tracing::debug!(
                     error = format!("{error:?}"),
-                    "context service unavailable; the conversation is sent as it is"
+                    "context service unavailable; the conversation is sent unchanged"
                 );
             }
             Err(error) => return (Some(fit), Err(unavailable(fit.tier(), error))),

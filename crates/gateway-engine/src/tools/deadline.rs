@@ -40,7 +40,7 @@ impl ProviderLayer for DeadlineLayer {
 
 async fn in_time<T>(until: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
     time::timeout_at(until, work).await.unwrap_or_else(|_| {
-        let message = "the model and its tools took too long together";
+        let message = "the tool loop timed out";
         Err(GatewayError::new(ErrorKind::UpstreamTimeout, message))
     })
 }

@@ -149,7 +149,7 @@ where
         Some(endpoint) if endpoint.is_probed() => service::handle(service, peer, request).await,
         Some(_) | None => {
             let missing =
-                GatewayError::new(ErrorKind::NotFound, "only probes are answered on this port");
+                GatewayError::new(ErrorKind::NotFound, "this port serves health checks only");
             reply::failure(&missing, reply::platform_error(&missing))
         }
     }

@@ -87,7 +87,7 @@ async fn keep(
         return Ok(Response::from_parts(head, body));
     }
     let body = body.collect().await.map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "the reply cannot be read").with_source(error)
+        GatewayError::new(ErrorKind::Internal, "the stored reply is unreadable").with_source(error)
     })?;
     let body = body.to_bytes();
     attempt.finish(note(&head, body.clone())).await;

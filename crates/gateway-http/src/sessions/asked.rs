@@ -23,7 +23,7 @@ impl Members {
             unprocessable(error.message().to_owned()).with_code(code)
         })?;
         let members = serde_json::from_slice(body)
-            .map_err(|error| unprocessable("the body cannot be read").with_source(error))?;
+            .map_err(|error| unprocessable("invalid JSON body").with_source(error))?;
         Ok(Self(members))
     }
 

@@ -94,7 +94,7 @@ impl Execute {
     fn parse(body: &[u8]) -> Result<Self> {
         let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| {
             let why = if error.is_data() { "a member has the wrong type" } else { "invalid JSON" };
-            unprocessable(format!("the body is not a call of a tool: {why}")).with_source(error)
+            unprocessable(format!("invalid tool call: {why}")).with_source(error)
         })?;
         let name = wire.name.or(wire.tool_name).filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| unprocessable("name is required").with_param("name"))?;

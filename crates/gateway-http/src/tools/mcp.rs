@@ -101,7 +101,7 @@ fn tell(
                 tools: specs.iter().filter_map(|spec| McpToolView::of(spec)).collect(),
             }))
         }
-        _ => Err(Failure::new(METHOD_NOT_FOUND, "there is no such method")),
+        _ => Err(Failure::new(METHOD_NOT_FOUND, "unknown method")),
     }
 }
 

@@ -57,15 +57,12 @@ impl Access {
             Self::Open(client) => return Ok(Arc::clone(client)),
             Self::Keys(clients) => clients,
         };
-        let key = key.ok_or_else(|| {
-            unauthenticated("an API key is needed: send 'Authorization: Bearer ...'")
-        })?;
+        let key = key
+            .ok_or_else(|| unauthenticated("missing API key: send 'Authorization: Bearer KEY'"))?;
         let hash = KeyHash::new(Sha256::digest(key).into());
         let known = clients.get(&hash).cloned().or_else(|| virtual_keys.find(&hash));
         // Whether a key is unknown or has ended is nobody's business.
-        known
-            .filter(|client| client.is_valid())
-            .ok_or_else(|| unauthenticated("the API key is not known"))
+        known.filter(|client| client.is_valid()).ok_or_else(|| unauthenticated("unknown API key"))
     }
 }
 

@@ -80,7 +80,7 @@ impl KeyGrant {
             std::iter::once(&self.limits).chain(self.model_limits.iter().map(|it| &it.limits));
         if !all.flat_map(GrantLimits::money).flatten().all(|dollars| (0.0..=1e9).contains(&dollars))
         {
-            return wrong("daily_budget_usd", "a budget is not less than nothing");
+            return wrong("daily_budget_usd", "a budget must not be negative");
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub enum ConnectError {
     #[error("the host name could not be resolved")]
     Dns(#[source] io::Error),
     /// No address accepts connections.
-    #[error("the host could not be connected to")]
+    #[error("the connection to the host failed")]
     Tcp(#[source] io::Error),
     /// No TLS session: a certificate that is not trusted, no common version, or no answer in time.
     #[error("the TLS handshake failed")]
@@ -37,7 +37,7 @@ pub enum ConnectError {
 #[derive(Debug, Error)]
 pub enum ExchangeError {
     /// The address is not one of HTTP.
-    #[error("the address is not an absolute one of HTTP")]
+    #[error("the URL is not an absolute HTTP URL")]
     Address,
     /// There is no connection.
     #[error(transparent)]
@@ -60,13 +60,13 @@ pub enum ExchangeError {
 #[derive(Debug, Error)]
 pub enum BodyError {
     /// A read or write failed.
-    #[error("the connection broke within the body")]
+    #[error("the connection failed during the body")]
     Io(#[from] io::Error),
     /// The framing is malformed, or the end is missing.
     #[error(transparent)]
     Invalid(#[from] InvalidResponse),
     /// The stream of HTTP/2 broke.
-    #[error("the HTTP/2 stream broke within the body")]
+    #[error("the HTTP/2 stream failed during the body")]
     Http2(#[from] hyper::Error),
     /// It is longer than was to be read.
     #[error("the body exceeds {0} bytes")]
@@ -100,7 +100,7 @@ impl From<ExchangeError> for GatewayError {
     fn from(error: ExchangeError) -> Self {
         let (kind, message) = match &error {
             ExchangeError::Connect(_) => {
-                (ErrorKind::UpstreamUnreachable, "the provider cannot be reached")
+                (ErrorKind::UpstreamUnreachable, "the provider is unreachable")
             }
             ExchangeError::Invalid(_) => {
                 (ErrorKind::UpstreamInvalid, "the provider sent an invalid HTTP response")
@@ -111,7 +111,7 @@ impl From<ExchangeError> for GatewayError {
             ExchangeError::Body(_) => {
                 (ErrorKind::UpstreamCut, "the provider's response was cut off")
             }
-            ExchangeError::Address => (ErrorKind::Internal, "this is no address"),
+            ExchangeError::Address => (ErrorKind::Internal, "invalid URL"),
         };
         Self::new(kind, message).with_code(error.code()).with_source(error)
     }

@@ -81,7 +81,7 @@ fn broken(error: hyper::Error) -> GatewayError {
             .with_code("invalid_body")
             .with_source(error);
     }
-    GatewayError::new(ErrorKind::Cancelled, "the caller has gone").with_source(error)
+    GatewayError::new(ErrorKind::Cancelled, "the caller disconnected").with_source(error)
 }
 
 impl Body for RequestBody {
@@ -102,7 +102,7 @@ impl Body for RequestBody {
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
                 ready!(self.poll_late(cx));
-                let message = "the body of the request comes too slowly";
+                let message = "the request body is too slow";
                 let error = GatewayError::new(ErrorKind::RequestTimeout, message);
                 Poll::Ready(Some(Err(error)))
             }

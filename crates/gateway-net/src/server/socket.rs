@@ -243,7 +243,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         let wait: Duration = self.limits.write;
         self.write_by.get_or_insert_with(|| Instant::now() + wait);
         ready!(self.poll_timer(cx));
-        Poll::Ready(Err(late("the caller takes nothing")))
+        Poll::Ready(Err(late("the caller does not read")))
     }
 
     /// Throws away what still comes. Closing at once would reset the connection, and the caller's

@@ -25,7 +25,7 @@ const CONFIG: [&str; 5] =
 fn cross_reference(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "cross_reference",
-        description: "Finds what other books say about the subject of a chapter, with citations.",
+        description: "Finds passages of other books about the subject of a chapter, with citations.",
         service: AI_AGENTS,
         path: "/v1/agents/cross-reference",
     };
@@ -44,18 +44,18 @@ fn cross_reference(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn cross_reference_properties() -> Value {
     json!({
         "book": text("The title of the book."),
-        "chapter": { "type": "integer", "minimum": 1, "description": "The chapter's number." },
+        "chapter": { "type": "integer", "minimum": 1, "description": "The number of the chapter." },
         "title": text("The chapter's title."),
         "tier": { "type": "integer", "enum": [1, 2, 3], "description": "The book's tier." },
         "content": text("The chapter's text."),
-        "keywords": texts("What it is about, in words."),
-        "concepts": texts("What it is about, in ideas."),
-        "max_hops": whole(1, 10, "How many relations to follow in a row."),
-        "min_similarity": share("Leave out what is less alike."),
-        "include_tier1": flag("Look at books of the first tier."),
-        "include_tier2": flag("Look at books of the second tier."),
-        "include_tier3": flag("Look at books of the third tier."),
-        "taxonomy_id": text("The taxonomy to see the result through."),
+        "keywords": texts("Keywords of the chapter."),
+        "concepts": texts("Concepts of the chapter."),
+        "max_hops": whole(1, 10, "Maximum number of relations to follow in a row."),
+        "min_similarity": share("Minimum similarity."),
+        "include_tier1": flag("Include books of the first tier."),
+        "include_tier2": flag("Include books of the second tier."),
+        "include_tier3": flag("Include books of the third tier."),
+        "taxonomy_id": text("The taxonomy that filters the results."),
     })
 }
 
@@ -71,7 +71,7 @@ fn enrich_metadata(services: &ServicesSettings) -> Result<ToolRow, String> {
             "book": text("The title of the book."),
             "chapter": { "type": "integer" },
             "title": text("The chapter's title."),
-            "id": text("What the chapter is called."),
+            "id": text("The id of the chapter."),
         }),
         &["book", "chapter", "title"],
     );
@@ -80,18 +80,18 @@ fn enrich_metadata(services: &ServicesSettings) -> Result<ToolRow, String> {
         "chapter_index": {
             "type": "array",
             "items": chapter,
-            "description": "Which chapter each text is.",
+            "description": "The index of each text's chapter.",
         },
         "config": {
             "type": "object",
-            "description": "How to go about it.",
+            "description": "Options.",
             "properties": {
-                "threshold": share("Leave out what is less alike."),
-                "top_k": whole(1, 100, "How many references of each chapter."),
+                "threshold": share("Minimum similarity."),
+                "top_k": whole(1, 100, "Maximum number of references per chapter."),
                 "timeout": { "type": "number" },
-                "same_topic_boost": share("How much to prefer the same topic."),
-                "use_dynamic_threshold": flag("Find the threshold by the corpus."),
-                "enable_hybrid_search": flag("Use relations between chapters too."),
+                "same_topic_boost": share("The weight of an equal topic."),
+                "use_dynamic_threshold": flag("Derive the threshold from the corpus."),
+                "enable_hybrid_search": flag("Use relations between chapters."),
             },
         },
     });
@@ -117,13 +117,13 @@ fn on_code(
 fn review_code(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "review_code",
-        description: "Reviews code and lists what is wrong with it.",
+        description: "Reviews code and lists its problems.",
         service: AI_AGENTS,
         path: "/v1/agents/code-review/run",
     };
     let properties = json!({
         "code": text("The code."),
-        "language": text("Its language, 'python' unless said otherwise."),
+        "language": text("The programming language; default 'python'."),
     });
     on_code(services, &line, "/v1/agents/code-review", &properties)
 }
@@ -131,13 +131,13 @@ fn review_code(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn analyze_architecture(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "analyze_architecture",
-        description: "Names the patterns and the weak points of a design.",
+        description: "Analyzes the design of code: patterns and weaknesses.",
         service: AI_AGENTS,
         path: "/v1/agents/architecture/run",
     };
     let properties = json!({
         "code": text("The code."),
-        "context": text("What it is for."),
+        "context": text("The purpose of the code."),
     });
     on_code(services, &line, "/v1/agents/architecture", &properties)
 }
@@ -145,13 +145,13 @@ fn analyze_architecture(services: &ServicesSettings) -> Result<ToolRow, String> 
 fn generate_documentation(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "generate_documentation",
-        description: "Writes the documentation of code.",
+        description: "Generates documentation for code.",
         service: AI_AGENTS,
         path: "/v1/agents/doc-generate/run",
     };
     let properties = json!({
         "code": text("The code."),
-        "format": text("Its format, 'markdown' unless said otherwise."),
+        "format": text("The output format; default 'markdown'."),
     });
     on_code(services, &line, "/v1/agents/doc-generate", &properties)
 }

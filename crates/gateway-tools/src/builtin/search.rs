@@ -35,7 +35,7 @@ fn with_tiers(row: ToolRow) -> ToolRow {
 }
 
 fn taxonomy() -> Value {
-    text("The taxonomy to see the result through, such as 'AI-ML_taxonomy'.")
+    text("The taxonomy that filters the results, such as 'AI-ML_taxonomy'.")
 }
 
 fn tiers() -> Value {
@@ -47,18 +47,18 @@ fn query() -> Value {
         "type": "string",
         "minLength": 1,
         "maxLength": 10_000,
-        "description": "What to look for, in plain words.",
+        "description": "The search query, in natural language.",
     })
 }
 
 fn collection() -> Value {
-    text("Which collection to search, such as 'documents', 'chapters' or 'all'.")
+    text("The collection to search, such as 'documents', 'chapters' or 'all'.")
 }
 
 fn search_corpus(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "search_corpus",
-        description: "Searches the corpus of documents by meaning.",
+        description: "Searches the document corpus by meaning (semantic search).",
         service: SEMANTIC_SEARCH,
         path: "/v1/search",
     };
@@ -67,7 +67,7 @@ fn search_corpus(services: &ServicesSettings) -> Result<ToolRow, String> {
     row.schema = object(
         &json!({
             "query": query(),
-            "top_k": whole(1, 100, "How many results, 10 unless said otherwise."),
+            "top_k": whole(1, 100, "Maximum number of results; default 10."),
             "collection": collection(),
             TAXONOMY: taxonomy(),
         }),
@@ -79,7 +79,7 @@ fn search_corpus(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn semantic_search(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "semantic_search",
-        description: "Searches books and documents by meaning, through a taxonomy if one is named.",
+        description: "Searches books and documents by meaning (semantic search), optionally filtered by a taxonomy.",
         service: SEMANTIC_SEARCH,
         path: "/v1/search",
     };
@@ -87,9 +87,9 @@ fn semantic_search(services: &ServicesSettings) -> Result<ToolRow, String> {
     row.schema = object(
         &json!({
             "query": query(),
-            "limit": whole(1, 100, "How many results, 10 unless said otherwise."),
+            "limit": whole(1, 100, "Maximum number of results; default 10."),
             "collection": collection(),
-            "min_score": share("Leave out results that score less."),
+            "min_score": share("Minimum score of a result."),
             TAXONOMY: taxonomy(),
             TIERS: tiers(),
         }),
@@ -101,7 +101,7 @@ fn semantic_search(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn get_chunk(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "get_chunk",
-        description: "Gives the text of one chunk of the corpus.",
+        description: "Returns the text of one chunk of the corpus.",
         service: SEMANTIC_SEARCH,
         path: "/v1/chunks/{chunk_id}",
     };
@@ -110,9 +110,9 @@ fn get_chunk(services: &ServicesSettings) -> Result<ToolRow, String> {
     row.timeout = services.semantic_search_timeout;
     row.schema = object(
         &json!({
-            "chunk_id": text("The chunk, as a search names it."),
-            "include_context": flag("Give what stands around it too."),
-            "context_window": whole(0, 100, "How many chunks to each side."),
+            "chunk_id": text("The chunk id from a search result."),
+            "include_context": flag("Include the neighboring chunks."),
+            "context_window": whole(0, 100, "Number of neighboring chunks on each side."),
         }),
         &["chunk_id"],
     );
@@ -122,7 +122,7 @@ fn get_chunk(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn hybrid_search(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "hybrid_search",
-        description: "Searches by meaning and by relations between chapters at once.",
+        description: "Searches by meaning and by relations between chapters (hybrid search).",
         service: SEMANTIC_SEARCH,
         path: "/v1/search/hybrid",
     };
@@ -132,15 +132,15 @@ fn hybrid_search(services: &ServicesSettings) -> Result<ToolRow, String> {
     row.schema = object(
         &json!({
             "query": query(),
-            "limit": whole(1, 100, "How many results, 10 unless said otherwise."),
-            "alpha": share("The weight of meaning against relations, 0.7 unless said otherwise."),
+            "limit": whole(1, 100, "Maximum number of results; default 10."),
+            "alpha": share("The weight of meaning against relations; default 0.7."),
             "collection": collection(),
             "include_graph": flag("Follow relations between chapters."),
             TIERS: tiers(),
-            "bloom_tier_filter": levels(6, 0, "Only these levels of learning, 0 to 6."),
-            "quality_tier_filter": levels(3, 1, "Only these levels of quality, 1 to 3."),
-            "bloom_tier_boost": flag("Prefer results of nearby levels."),
-            "expand_taxonomy": flag("Look for related terms of the taxonomy too."),
+            "bloom_tier_filter": levels(6, 0, "Only these Bloom levels, 0 to 6."),
+            "quality_tier_filter": levels(3, 1, "Only these quality levels, 1 to 3."),
+            "bloom_tier_boost": flag("Prefer results of adjacent levels."),
+            "expand_taxonomy": flag("Include related terms of the taxonomy."),
             "focus_areas": texts("Prefer results of these areas."),
             TAXONOMY: taxonomy(),
         }),
@@ -159,8 +159,8 @@ fn similar_chapters(services: &ServicesSettings) -> Result<ToolRow, String> {
     let mut row = line.row(services)?;
     row.schema = object(
         &json!({
-            "chapter_id": text("The chapter, as a search names it."),
-            "limit": whole(1, 100, "How many results, 10 unless said otherwise."),
+            "chapter_id": text("The chapter id from a search result."),
+            "limit": whole(1, 100, "Maximum number of results; default 10."),
             TAXONOMY: taxonomy(),
             TIERS: tiers(),
         }),
@@ -172,7 +172,7 @@ fn similar_chapters(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn embed(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "embed",
-        description: "Turns texts into vectors, as the search does.",
+        description: "Returns embeddings of texts, as used by the search.",
         service: SEMANTIC_SEARCH,
         path: "/v1/embed",
     };
@@ -183,7 +183,7 @@ fn embed(services: &ServicesSettings) -> Result<ToolRow, String> {
     row.schema = object(
         &json!({
             "texts": texts("The texts."),
-            "model": text("The model, 'all-MiniLM-L6-v2' unless said otherwise."),
+            "model": text("The model; default 'all-MiniLM-L6-v2'."),
         }),
         &["texts"],
     );

@@ -27,7 +27,7 @@ fn said(description: &str) -> Value {
 fn compute_similarity(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "compute_similarity",
-        description: "Says how close two texts are in meaning, from 0 to 1.",
+        description: "Returns the semantic similarity of two texts, from 0 to 1.",
         service: CODE_ORCHESTRATOR,
         path: "/v1/similarity",
     };
@@ -38,13 +38,13 @@ fn compute_similarity(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn extract_keywords(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "extract_keywords",
-        description: "Names the keywords of each of several texts.",
+        description: "Returns the keywords of each text.",
         service: CODE_ORCHESTRATOR,
         path: "/api/v1/keywords",
     };
     let properties = json!({
         "corpus": texts("The texts."),
-        "top_k": whole(0, 100, "How many keywords of each text, 10 unless said otherwise."),
+        "top_k": whole(0, 100, "Maximum number of keywords per text; default 10."),
     });
     let fallback = line.elsewhere(services, "/v1/keywords")?;
     Ok(ToolRow { schema: object(&properties, &["corpus"]), fallback, ..line.row(services)? })
@@ -53,7 +53,7 @@ fn extract_keywords(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn extract_terms(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "extract_terms",
-        description: "Names the terms to search for when somebody asks this.",
+        description: "Returns search terms for a question.",
         service: CODE_ORCHESTRATOR,
         path: "/api/v1/extract",
     };
@@ -67,10 +67,10 @@ fn extract_terms(services: &ServicesSettings) -> Result<ToolRow, String> {
     row.fallback = fallback;
     row.schema = object(
         &json!({
-            "query": said("What is asked."),
-            "domain": text("The field that it is about."),
-            "min_confidence": share("Leave out terms that are less certain."),
-            "max_terms": whole(1, 100, "How many terms at most."),
+            "query": said("The question."),
+            "domain": text("The domain of the question."),
+            "min_confidence": share("Minimum confidence of a term."),
+            "max_terms": whole(1, 100, "Maximum number of terms."),
         }),
         &["query"],
     );
@@ -80,7 +80,7 @@ fn extract_terms(services: &ServicesSettings) -> Result<ToolRow, String> {
 fn generate_embeddings(services: &ServicesSettings) -> Result<ToolRow, String> {
     let line = BuiltinTool {
         name: "generate_embeddings",
-        description: "Turns texts into vectors.",
+        description: "Returns embeddings of texts.",
         service: CODE_ORCHESTRATOR,
         path: "/v1/embeddings",
     };

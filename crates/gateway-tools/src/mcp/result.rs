@@ -44,7 +44,7 @@ pub(super) fn failed(error: &ServiceError) -> ToolError {
         return ToolError::new(ToolErrorCode::Failed, why);
     }
     // It may have done its work.
-    ToolError::new(ToolErrorCode::UpstreamInvalid, "the server broke the call off")
+    ToolError::new(ToolErrorCode::UpstreamInvalid, "the MCP server closed the connection")
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ async fn internal_service_error_is_not_exposed() {
     for _ in 0..2 {
         say.push(run(&executor, "tool", &json!({})).await.unwrap_err().message);
     }
-    assert_eq!(say, ["the service answered 400: no such book", "the service answered 500"]);
+    assert_eq!(say, ["the service returned 400: no such book", "the service returned 500"]);
 }
 
 #[tokio::test]

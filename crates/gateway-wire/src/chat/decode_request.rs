@@ -74,7 +74,7 @@ struct ChatStreamOptionsWire {
 /// Checks that nothing is missing without which there is no request.
 fn complete(request: &ChatRequest) -> Result<()> {
     if request.model.is_empty() {
-        return Err(GatewayError::invalid("model", "model: name a model"));
+        return Err(GatewayError::invalid("model", "model is required"));
     }
     if request.messages.is_empty() {
         return Err(no_messages());
@@ -84,7 +84,7 @@ fn complete(request: &ChatRequest) -> Result<()> {
 
 /// The error of a request that says nothing.
 pub(super) fn no_messages() -> GatewayError {
-    GatewayError::invalid("messages", "messages: at least one message is needed, in a list")
+    GatewayError::invalid("messages", "messages must be a list of at least one message")
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl ChatResponseDecoder {
     fn choice(&mut self, choice: ChatChoiceWire<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
         let index = choice.index.map(LenientCount::or_zero).unwrap_or_default();
         if index >= MAX_CHOICES {
-            return Err(unreadable("the number of a choice is absurd"));
+            return Err(unreadable("invalid choice index"));
         }
         let at = usize::try_from(index).unwrap_or_default();
         if self.choices.len() <= at {
@@ -240,7 +240,7 @@ impl ChatDeltaDecoder<'_> {
         } else {
             self.state.calls.place(index, &id, &name)
         };
-        let place = place.ok_or_else(|| unreadable("absurdly many tool calls"))?;
+        let place = place.ok_or_else(|| unreadable("too many tool calls"))?;
         let seal = call.extra_content.0.and_then(GoogleExtraContentWire::seal);
         if !place.begins && !place.wants_name && arguments.0.is_empty() && seal.is_none() {
             return Ok(());

@@ -206,7 +206,7 @@ mod tests {
     }
 
     const FAILED: &str = "Upstream: the provider failed";
-    const REFUSED: &str = "InvalidRequest: the provider refused the request";
+    const REFUSED: &str = "InvalidRequest: the provider rejected the request";
 
     #[test]
     fn standard_error_shape_is_decoded() {

@@ -89,7 +89,7 @@ impl Normalizer {
     /// If the chunk reports an error or cannot be read.
     pub(super) fn chunk(&mut self, json: &str) -> Result<NormalizedChunk> {
         let mut root = JsonNode::Raw(parse(json)?);
-        let Some(chunk) = root.object() else { return Err(unreadable("a chunk is no object")) };
+        let Some(chunk) = root.object() else { return Err(unreadable("a chunk is not an object")) };
         if let Some(JsonNode::Raw(error)) = chunk.get("error") {
             return Err(errors::in_answer(error));
         }
@@ -172,10 +172,12 @@ impl Normalizer {
         chunk: &EditableObject<'a>,
         choice: &mut JsonNode<'a>,
     ) -> Result<bool> {
-        let Some(choice) = choice.object() else { return Err(unreadable("a choice is no object")) };
+        let Some(choice) = choice.object() else {
+            return Err(unreadable("a choice is not an object"));
+        };
         let index = number(choice.get("index")).unwrap_or(0);
         if index >= MAX_CHOICES {
-            return Err(unreadable("the number of a choice is absurd"));
+            return Err(unreadable("invalid choice index"));
         }
         choice.set("index", JsonNode::Number(index));
         if let Some(message) = choice.remove("message") {
@@ -189,7 +191,9 @@ impl Normalizer {
         let Some(state) = self.choices.get_mut(at) else { return Ok(false) };
         let mut delta =
             choice.remove("delta").unwrap_or(JsonNode::Object(EditableObject::default()));
-        let Some(members) = delta.object() else { return Err(unreadable("a delta is no object")) };
+        let Some(members) = delta.object() else {
+            return Err(unreadable("a delta is not an object"));
+        };
         let mut turn = MessageContext { calls: &mut state.calls, ids: &mut self.ids, whole: false };
         normalize_message::normalize(members, &mut turn)?;
         members.remove("role");
@@ -268,7 +272,7 @@ pub(super) fn whole(json: &str, ids: IdGenerator, asked: &str, renames: bool) ->
         answer.set("usage", usage);
     }
     let Some(choices) = answer.get_mut("choices").and_then(JsonNode::list) else {
-        return Err(unreadable("choices are no list"));
+        return Err(unreadable("choices is not a list"));
     };
     for (index, choice) in (0..).zip(choices) {
         whole_choice(choice, index, &mut normalizer.ids)?;
@@ -289,7 +293,7 @@ fn total(usage: &mut JsonNode<'_>) {
 }
 
 fn whole_choice(choice: &mut JsonNode<'_>, index: u64, ids: &mut IdGenerator) -> Result<()> {
-    let Some(choice) = choice.object() else { return Err(unreadable("a choice is no object")) };
+    let Some(choice) = choice.object() else { return Err(unreadable("a choice is not an object")) };
     if number(choice.get("index")).is_none() {
         choice.set("index", JsonNode::Number(index));
     }

@@ -34,9 +34,9 @@ pub(super) fn normalize(
     };
     message.retain(|name, node| !null(name, node));
     let Some(calls) = message.get_mut("tool_calls") else { return Ok(()) };
-    let calls = calls.list().ok_or_else(|| unreadable("tool calls are no list"))?;
+    let calls = calls.list().ok_or_else(|| unreadable("tool_calls is not a list"))?;
     for item in calls {
-        call(item.object().ok_or_else(|| unreadable("a tool call is no object"))?, turn)?;
+        call(item.object().ok_or_else(|| unreadable("a tool call is not an object"))?, turn)?;
     }
     Ok(())
 }
@@ -108,7 +108,7 @@ fn call(call: &mut EditableObject<'_>, turn: &mut MessageContext<'_>) -> Result<
     };
     let place =
         if turn.whole { turn.calls.begin(index, &id) } else { turn.calls.place(index, &id, &name) };
-    let place = place.ok_or_else(|| unreadable("absurdly many tool calls"))?;
+    let place = place.ok_or_else(|| unreadable("too many tool calls"))?;
     if !turn.whole {
         call.set("index", JsonNode::Number(place.at.into()));
     }

@@ -87,7 +87,7 @@ fn prompts(prompt: Option<Json>) -> Result<Vec<String>> {
         Ok(texts) if texts.iter().any(String::is_empty) => wrong("prompt must not be empty"),
         Ok(texts) => Ok(texts),
         Err(_) if is_tokens(&prompt) => {
-            wrong("prompt must be text: what tokens mean differs from model to model")
+            wrong("prompt must be text: token ids differ between models")
         }
         Err(_) => wrong("prompt must be text, or a list of texts"),
     }

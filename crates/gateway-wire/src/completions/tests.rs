@@ -61,7 +61,7 @@ fn token_prompts_are_rejected() {
         check_refused(&json!({ "prompt": prompt }), "prompt");
     }
     let error = open(&json!({ "model": "m", "prompt": [15496] })).unwrap_err();
-    assert!(error.message().contains("tokens"), "{error}");
+    assert!(error.message().contains("token ids"), "{error}");
 }
 
 #[test]

@@ -46,9 +46,10 @@ pub trait EmbeddingDialect: Send + Sync {
 pub(crate) fn texts(request: &EmbeddingRequest) -> Result<Vec<&str>> {
     let texts = request.inputs.iter().map(|input| match input {
         EmbeddingInput::Text(text) => Ok(text.as_str()),
-        EmbeddingInput::Tokens(_) => {
-            Err(GatewayError::invalid("input", "the model's provider takes only text, not tokens"))
-        }
+        EmbeddingInput::Tokens(_) => Err(GatewayError::invalid(
+            "input",
+            "the model's provider accepts text only, not tokens",
+        )),
     });
     texts.collect()
 }

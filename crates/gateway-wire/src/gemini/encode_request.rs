@@ -112,7 +112,7 @@ pub(super) fn encode_count(
 
 fn bytes(body: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(body).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "the request cannot be written").with_source(error)
+        GatewayError::new(ErrorKind::Internal, "the request cannot be encoded").with_source(error)
     })
 }
 

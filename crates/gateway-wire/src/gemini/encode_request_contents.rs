@@ -165,7 +165,7 @@ impl<'a> ContentsEncoder<'a, '_> {
         let Content::Text(text) = &part.content else {
             return Err(GatewayError::invalid(
                 "messages",
-                "the model's provider takes only text as instructions",
+                "the model's provider accepts only text as instructions",
             ));
         };
         if !text.is_empty() {
@@ -200,7 +200,7 @@ impl<'a> ContentsEncoder<'a, '_> {
             Content::Opaque(opaque) if speaker == GeminiRole::User => {
                 return Err(GatewayError::invalid(
                     "messages",
-                    format!("the model's provider cannot read a part of type {}", opaque.kind),
+                    format!("the model's provider does not support parts of type {}", opaque.kind),
                 ));
             }
             Content::Opaque(opaque) => self.dropped.insert(opaque.kind.clone()),

@@ -137,7 +137,7 @@ mod tests {
     fn invalid_key_is_an_auth_error() {
         let body = r#"{"error":{"code":400,"message":"bad key","status":"INVALID_ARGUMENT",
             "details":[{"@type":"LocalizedMessage"},{"reason":"API_KEY_INVALID"}]}}"#;
-        check(400, body, "UpstreamAuth: the provider does not accept the gateway's credential");
+        check(400, body, "UpstreamAuth: the provider rejects the gateway's credential");
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn non_json_body_is_message_or_empty() {
         check(404, "no such model", "ModelNotFound: no such model");
-        check(413, "<html>no</html>", "TooLarge: the provider refused the request");
+        check(413, "<html>no</html>", "TooLarge: the provider rejected the request");
         check(503, "", "UpstreamOverloaded: the provider is overloaded");
         check(400, r#"{"error":"text"}"#, "InvalidRequest: {\"error\":\"text\"}");
     }

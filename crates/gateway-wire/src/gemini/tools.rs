@@ -63,7 +63,7 @@ pub(super) fn entries<'a>(
             ToolKind::Hosted(_) | ToolKind::Custom(_) => {
                 return Err(GatewayError::invalid(
                     "tools",
-                    format!("the model's provider does not have the tool {}", tool.name()),
+                    format!("the model's provider does not support the tool {}", tool.name()),
                 ));
             }
         }

@@ -20,7 +20,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest> {
 /// Reads a request to have tokens counted, which need not bound the response.
 pub(super) fn decode_count(body: &[u8]) -> Result<ChatRequest> {
     let mut fields: LazyObject<'_> = serde_json::from_slice(body).map_err(|error| {
-        GatewayError::invalid("body", "the request is no JSON object").with_source(error)
+        GatewayError::invalid("body", "the request is not a JSON object").with_source(error)
     })?;
     let system = decode_request_messages::system(fields.remove("system"))?;
     let mut messages: Vec<_> = system.into_iter().collect();

@@ -132,7 +132,7 @@ pub(super) fn encode(call: &ProviderRequest, purpose: RequestPurpose) -> Result<
         extra,
     };
     let body = serde_json::to_vec(&body).map_err(|error| {
-        GatewayError::new(gateway_core::ErrorKind::Internal, "the request cannot be written")
+        GatewayError::new(gateway_core::ErrorKind::Internal, "the request cannot be encoded")
             .with_source(error)
     })?;
     Ok(EncodedRequest::whole(body, dropped))

@@ -117,7 +117,7 @@ pub(super) fn encode(
     };
     report_dropped(request, !body.tools.is_empty(), dropped);
     serde_json::to_vec(&body).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "the request cannot be written").with_source(error)
+        GatewayError::new(ErrorKind::Internal, "the request cannot be encoded").with_source(error)
     })
 }
 

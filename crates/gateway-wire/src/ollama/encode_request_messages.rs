@@ -164,6 +164,6 @@ const fn role(role: Role) -> &'static str {
 fn cannot_read(kind: &str) -> GatewayError {
     GatewayError::invalid(
         "messages",
-        format!("the model's provider cannot read a part of type {kind}"),
+        format!("the model's provider does not support parts of type {kind}"),
     )
 }

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn other_error_shapes_are_decoded() {
         check(400, r#"{"error":{"message":"bad"}}"#, "InvalidRequest: bad");
-        check(400, r#"{"error":5}"#, "InvalidRequest: the provider refused the request");
+        check(400, r#"{"error":5}"#, "InvalidRequest: the provider rejected the request");
         check(404, "404 page not found", "NotFound: 404 page not found");
     }
 }

@@ -53,7 +53,7 @@ fn tool(tool: &ToolSpec) -> Result<OllamaToolWire<'_>> {
     let ToolKind::Function(function) = &tool.kind else {
         return Err(GatewayError::invalid(
             "tools",
-            format!("the model's provider does not have the tool {}", tool.name()),
+            format!("the model's provider does not support the tool {}", tool.name()),
         ));
     };
     Ok(OllamaToolWire::Function(OllamaFunctionWire {

@@ -131,7 +131,7 @@ fn read_reasoning(raw: &RawValue) -> Result<ReasoningOptions> {
         generate_summary: Option<String>,
     }
     let Wire { effort, summary, generate_summary } = read_param(raw, || "reasoning".to_owned())?;
-    let unknown = || GatewayError::invalid("reasoning.effort", "no such effort");
+    let unknown = || GatewayError::invalid("reasoning.effort", "unknown reasoning effort");
     let effort = effort.map(|word| Effort::parse(&word).ok_or_else(unknown)).transpose()?;
     let summary = summary.or(generate_summary);
     Ok(ReasoningOptions { effort, summary, ..ReasoningOptions::default() })

@@ -21,7 +21,7 @@ pub(super) fn read(call: &ProviderRequest, body: &Bytes, ids: IdGenerator) -> Re
     if response.object.as_deref() != Some("response") && response.output.is_none() {
         return Err(match response.error {
             Some(_) => errors::read_failure(text),
-            None => unreadable("an object that is no response"),
+            None => unreadable("an object that is not a response"),
         });
     }
     let verbatim = call.original(Dialect::Responses).map(|_| body.clone());

@@ -175,7 +175,7 @@ fn content<'a>(
         Piece::Audio(_) => {
             return Err(GatewayError::invalid(
                 "messages",
-                "the model's provider takes no sound in its Responses API",
+                "the model's provider accepts no audio in its Responses API",
             )
             .with_code("unsupported_parameter"));
         }

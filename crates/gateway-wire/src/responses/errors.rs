@@ -154,7 +154,7 @@ mod tests {
         check(
             400,
             "<html>",
-            "InvalidRequest invalid_request None: the provider refused the request",
+            "InvalidRequest invalid_request None: the provider rejected the request",
         );
         check(429, r#"{"error":{"message":"slow","code":429}}"#, "RateLimited 429 None: slow");
     }

@@ -74,7 +74,7 @@ impl EventEmitter<'_> {
         let event = NumberedEventWire { kind, sequence_number, fields };
         // Writing to memory does not fail, and what is written has strings for keys.
         let written = serde_json::to_writer(&mut **out, &event);
-        debug_assert!(written.is_ok(), "an event that JSON cannot say");
+        debug_assert!(written.is_ok(), "an event that JSON cannot encode");
         out.extend_from_slice(b"\n\n");
     }
 }

@@ -12,13 +12,13 @@ pub enum InvalidResponse {
     #[error("the response head is too long")]
     HeadTooLong,
     /// The head took longer than its deadline from its first byte to its last.
-    #[error("the response head came too slowly")]
+    #[error("the response head timed out")]
     HeadTooSlow,
     /// More interim responses came than are accepted.
     #[error("too many interim responses")]
     TooManyInterim,
     /// The protocol was switched unasked.
-    #[error("the protocol was switched without a request to")]
+    #[error("unexpected protocol switch")]
     SwitchedProtocols,
     /// The length is not a number, or there are two that differ.
     #[error("the content length is malformed or ambiguous")]
