@@ -211,13 +211,41 @@ async fn unreachable_upstream_is_an_error() {
 
 #[tokio::test]
 async fn connection_reset_before_response_is_an_error() {
+    for (script, stream) in [
+        (Script::new().close(), false),
+        (Script::new().close(), true),
+        (Script::new().reset(), false),
+        (Script::new().reset(), true),
+    ] {
+        // Of its own, so that the connection is new.
+        let bench = Bench::start().await;
+        bench.check_one("lab/m", stream, script, "502 upstream_reset").await;
+    }
     let bench = Bench::start().await;
-    bench.check(Script::new().close(), "502 upstream_reset").await;
-    bench.check(Script::new().reset(), "502 upstream_reset").await;
     bench.check(Script::new().bytes("HTTP/1.1 200 O").close(), "502 upstream_reset").await;
     bench
         .check(Script::new().bytes("HTTP/1.1 200 OK\r\ncontent-ty").reset(), "502 upstream_reset")
         .await;
+}
+
+#[tokio::test]
+async fn unanswered_request_on_reused_connection_is_sent_once_more() {
+    let bench = Bench::start().await;
+    for (script, stream) in [(Script::new().close(), false), (Script::new().reset(), true)] {
+        assert_eq!(bench.gateway.ask("lab/m", Value::Null).await.status(), 200);
+        let before = bench.upstream.exchanges().len();
+        bench.upstream.next(script.clone());
+        let reply = bench.gateway.ask("lab/m", json!({ "stream": stream })).await;
+        assert_eq!(reply.status(), 200, "{script:?}: {}", reply.text());
+        assert_eq!(bench.upstream.exchanges().len(), before + 2, "sent twice: {script:?}");
+        bench.not_used_again();
+        // The second time is the last.
+        bench.upstream.next(script.clone());
+        bench.upstream.next(script.clone());
+        let reply = bench.gateway.ask("lab/m", json!({ "stream": stream })).await;
+        assert_eq!(reply.told(), "502 upstream_reset", "{script:?}");
+        assert_eq!(bench.upstream.exchanges().len(), before + 4, "sent twice: {script:?}");
+    }
 }
 
 #[tokio::test]

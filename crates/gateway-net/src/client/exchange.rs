@@ -63,8 +63,8 @@ impl HttpClient {
     /// Sends a request with `extra` fields, which replace those of the same name in the template,
     /// and waits for the head of the response.
     ///
-    /// A reused connection that turns out to be closed before a byte of the request was sent is
-    /// replaced once by a new one; what was sent is never sent again.
+    /// A reused connection that is closed before a byte of the response came is replaced once by a new
+    /// one, on which the request is sent again. On a new connection nothing is sent twice.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl HttpClient {
             }
         } else if let Some(stream) = host.check_out() {
             match self.send_http1(stream, template, extra.clone(), body).await {
-                Err(lost) if lost.is_unsent() => {}
+                Err(lost) if lost.is_unanswered() => {}
                 response => return response.map_err(Into::into),
             }
         }

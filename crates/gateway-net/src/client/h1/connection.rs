@@ -43,8 +43,8 @@ pub(in crate::client) struct Http1Connection {
     unsent: VecDeque<Bytes>,
     /// Whether what was written may still be in a buffer of TLS.
     unflushed: bool,
-    /// Whether any byte of the request was taken by the system.
-    is_begun: bool,
+    /// Whether any byte of a response came.
+    is_answered: bool,
     /// Why the rest of the request cannot be written. The response may have come before.
     write_error: Option<io::Error>,
 }
@@ -54,8 +54,8 @@ pub(in crate::client) struct Http1Connection {
 pub(in crate::client) enum ConnectionLost {
     /// The peer closed the connection.
     Closed {
-        /// Whether a byte of the request was sent.
-        is_sent: bool,
+        /// Whether a byte of a response came.
+        is_answered: bool,
         /// The error of the socket; nothing if it was closed in order.
         source: Option<io::Error>,
     },
@@ -64,9 +64,10 @@ pub(in crate::client) enum ConnectionLost {
 }
 
 impl ConnectionLost {
-    /// Whether nothing of the request was sent, so that it may be sent again.
-    pub(in crate::client) const fn is_unsent(&self) -> bool {
-        matches!(self, Self::Closed { is_sent: false, .. })
+    /// Whether no byte of a response came. A connection that was used before was then closed for its
+    /// idleness, as a rule, while the request was on its way.
+    pub(in crate::client) const fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Closed { is_answered: false, .. })
     }
 }
 
@@ -94,7 +95,7 @@ impl Http1Connection {
             host,
             unsent: VecDeque::new(),
             unflushed: false,
-            is_begun: false,
+            is_answered: false,
             write_error: None,
         }
     }
@@ -148,10 +149,7 @@ impl Http1Connection {
         };
         self.unflushed = true;
         let mut written = match written {
-            Poll::Ready(Ok(written)) => {
-                self.is_begun = written > 0;
-                written
-            }
+            Poll::Ready(Ok(written)) => written,
             Poll::Ready(Err(error)) => return self.write_error = Some(error),
             Poll::Pending => 0,
         };
@@ -188,7 +186,6 @@ impl Http1Connection {
             let count = self.unsent.len().min(MAX_SLICES);
             let slices = slices.get(..count).unwrap_or_default();
             let mut written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
-            self.is_begun |= written > 0;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -235,18 +232,18 @@ impl Http1Connection {
             }));
             match parsed {
                 Ok((Input::End, _)) => {
-                    let (is_sent, source) = (self.is_begun, self.write_error.take());
-                    return Poll::Ready(Err(ConnectionLost::Closed { is_sent, source }));
+                    let (is_answered, source) = (self.is_answered, self.write_error.take());
+                    return Poll::Ready(Err(ConnectionLost::Closed { is_answered, source }));
                 }
                 Err(source) => {
-                    let (is_sent, source) = (self.is_begun, Some(source));
-                    return Poll::Ready(Err(ConnectionLost::Closed { is_sent, source }));
+                    let (is_answered, source) = (self.is_answered, Some(source));
+                    return Poll::Ready(Err(ConnectionLost::Closed { is_answered, source }));
                 }
                 Ok((Input::Bytes(_), Err(invalid))) => {
                     return Poll::Ready(Err(ConnectionLost::Invalid(invalid)));
                 }
                 Ok((Input::Bytes(_), Ok(Some(first)))) => return Poll::Ready(Ok(first)),
-                Ok((Input::Bytes(_), Ok(None))) => {}
+                Ok((Input::Bytes(_), Ok(None))) => self.is_answered = true,
             }
         }
     }

@@ -33,14 +33,22 @@ async fn connection_that_was_closed_while_idle_is_replaced_unnoticed() {
     }
 }
 
-/// The upstream may have worked on it, and a second time would cost a second time.
 #[tokio::test]
-async fn request_that_was_sent_is_not_sent_again() {
+async fn unanswered_request_on_reused_connection_is_sent_once_more() {
     for end in [Close, Reset] {
-        let scripts = vec![vec![Head, say(OK), Head, end.clone()]];
-        let expected = ("200 hi".into(), "upstream_reset".into(), 2);
+        let once = vec![Head, say(OK), Head, end.clone()];
+        let expected = ("200 hi".into(), "200 hi".into(), 3);
+        let scripts = vec![once.clone(), vec![Head, say(OK), Hold]];
         assert_eq!(two(scripts, 20).await, expected, "{end:?}");
+        // On the new connection it fails like any other.
+        let expected = ("200 hi".into(), "upstream_reset".into(), 3);
+        assert_eq!(two(vec![once, vec![Head, end.clone()]], 20).await, expected, "{end:?}");
     }
+}
+
+/// The upstream has worked on it, and a second time would cost a second time.
+#[tokio::test]
+async fn request_that_was_answered_in_part_is_not_sent_again() {
     for part in [&OK[..3], "HTTP/1.1 103 Early Hints\r\n\r\n"] {
         let scripts = vec![vec![Head, say(OK), Head, say(part), Wait(20), Close]];
         assert_eq!(two(scripts, 20).await, ("200 hi".into(), "upstream_reset".into(), 2));
