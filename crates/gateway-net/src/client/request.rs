@@ -159,5 +159,7 @@ fn is_name(name: &str) -> bool {
 
 /// Whether `value` may stand in a line.
 fn is_value(value: &str) -> bool {
-    value.bytes().all(|byte| byte == b'\t' || (b' '..0x7f).contains(&byte))
+    // Without a way out of the loop, it is done with vector instructions.
+    let is_text = |byte: u8| byte == b'\t' || (b' '..0x7f).contains(&byte);
+    value.bytes().fold(true, |so_far, byte| so_far & is_text(byte))
 }

@@ -73,10 +73,18 @@ impl ResponseHead {
 
 /// The fields of a head that is known to be well-formed.
 fn fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    lines.split(|&byte| byte == b'\n').filter_map(|line| {
-        let colon = memchr::memchr(b':', line)?;
-        let (name, value) = line.split_at_checked(colon)?;
-        Some((name, value.get(1..)?.trim_ascii()))
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        loop {
+            let colon = rest.iter().position(|&byte| matches!(byte, b':' | b'\n'))?;
+            let (name, after) = rest.split_at_checked(colon)?;
+            let end = memchr::memchr(b'\n', after).unwrap_or(after.len());
+            let (value, next) = after.split_at_checked(end)?;
+            rest = next.get(1..).unwrap_or_default();
+            if let Some(value) = value.strip_prefix(b":") {
+                return Some((name, value.trim_ascii()));
+            }
+        }
     })
 }
 
