@@ -1,12 +1,11 @@
 //! The client of a request.
 
-use super::VirtualKeys;
+use super::{VirtualKeys, key_hash::key_hash};
 use crate::{LimitAccounts, LimitPolicy, Priority, now, policy::ClientLimits};
 use gateway_core::{
     ErrorKind, GatewayError, Result, admits, matches_pattern,
     state::{KeyHash, Tenant},
 };
-use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, sync::Arc};
 
 /// A client: a configured caller identity, or the anonymous one.
@@ -59,7 +58,7 @@ impl Access {
         };
         let key = key
             .ok_or_else(|| unauthenticated("missing API key: send 'Authorization: Bearer KEY'"))?;
-        let hash = KeyHash::new(Sha256::digest(key).into());
+        let hash = key_hash(key);
         let known = clients.get(&hash).cloned().or_else(|| virtual_keys.find(&hash));
         // Whether a key is unknown or has ended is nobody's business.
         known.filter(|client| client.is_valid()).ok_or_else(|| unauthenticated("unknown API key"))

@@ -3,6 +3,7 @@
 mod client;
 mod failures;
 mod grant;
+mod key_hash;
 mod virtual_keys;
 
 pub use self::{
