@@ -37,18 +37,30 @@ pub fn tool(tool: &ToolSpec, model: &str) -> u64 {
 /// Four bytes a token, whatever they say. A long text in base64 counts as a picture.
 pub fn tokens_of_json(json: &[u8]) -> u64 {
     let whole = (json.len() / 4) as u64;
-    if json.len() < MEDIUM || memchr::memmem::find(json, b"base64").is_none() {
+    if !may_hold_base64(json) || memchr::memmem::find(json, b"base64").is_none() {
         return whole;
     }
     let mut tokens = whole;
     for text in json.split(|byte| *byte == b'"').filter(|text| text.len() >= MEDIUM) {
-        let is_encoded = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
         let tail = text.get(text.len() - MEDIUM / 2..).unwrap_or_default();
-        if tail.iter().all(is_encoded) {
+        if tail.iter().copied().all(is_base64) {
             tokens = tokens.saturating_sub((text.len() / 4) as u64) + PER_PICTURE;
         }
     }
     tokens
+}
+
+/// Whether some of `json` may be the end of a long text in base64. That is `MEDIUM / 2` bytes long, so
+/// that it holds a sample of every few bytes; other texts have spaces.
+fn may_hold_base64(json: &[u8]) -> bool {
+    const SAMPLE: usize = 64;
+    let starts = (0..json.len()).step_by(MEDIUM / 2 - SAMPLE);
+    let mut samples = starts.filter_map(|at| json.get(at..at + SAMPLE));
+    json.len() >= MEDIUM && samples.any(|sample| sample.iter().copied().all(is_base64))
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte)
 }
 
 /// From how many bytes on a text may be a picture.

@@ -48,7 +48,7 @@ impl EventSplitter {
     /// is longer than the limit; those before it are returned first.
     pub fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>> {
         let chunk = self.begin(chunk);
-        let block = self.take_block(&chunk);
+        let block = self.take_block(chunk);
         self.after_cr |= block.ends_with(b"\r") && self.kept.is_empty();
         let block = self.hold_to_limit(block);
         if block.is_empty() && self.has_failed {
@@ -86,17 +86,21 @@ impl EventSplitter {
     }
 
     /// Takes the complete events of the buffer and `chunk`; buffers the rest.
-    fn take_block(&mut self, chunk: &Bytes) -> Bytes {
+    fn take_block(&mut self, chunk: Bytes) -> Bytes {
         if self.has_failed {
             return Bytes::new();
         }
         if self.kept.is_empty() {
-            let end = end_of_events(self.framing, chunk, 0);
+            let end = end_of_events(self.framing, &chunk, 0);
+            if end == chunk.len() {
+                // A slice would share the bytes, and sharing them allocates.
+                return chunk;
+            }
             self.kept.extend_from_slice(chunk.get(end..).unwrap_or_default());
             return chunk.slice(..end);
         }
         let known = self.kept.len();
-        self.kept.extend_from_slice(chunk);
+        self.kept.extend_from_slice(&chunk);
         let end = end_of_events(self.framing, &self.kept, known);
         if end == 0 {
             return Bytes::new();

@@ -101,31 +101,34 @@ impl ChatPassthrough {
     }
 }
 
-/// Returns whether `block` may be passed on unread: every event of it is plain, and its data an
-/// object without a finish reason, token counts or an error.
+/// Returns the number of events of `block` if it may be passed on unread: every event of it is
+/// plain, and its data an object without a finish reason, token counts or an error.
 ///
 /// What is not an object is not a chunk: the caller learns that the response failed instead of
 /// failing to parse it.
-fn is_content_only_block(block: &[u8]) -> bool {
-    if is_content_only_stretch(block) {
-        return true;
+fn content_only_events(block: &[u8]) -> Option<u64> {
+    if let Some(events) = content_only_stretch(block) {
+        return Some(events);
     }
     // Events with names, or with white space where others have none.
     let is_content_only_line =
         |line: &[u8]| line.strip_prefix(b"data: ").is_none_or(is_content_only);
-    sse::is_plain(block) && block.split(|byte| *byte == b'\n').all(is_content_only_line)
+    let is_content_only =
+        sse::is_plain(block) && block.split(|byte| *byte == b'\n').all(is_content_only_line);
+    is_content_only.then(|| memmem::find_iter(block, b"\n\n").count() as u64)
 }
 
-/// Returns whether `block` consists of content-only events of the form `data: {...}`, in one pass.
-fn is_content_only_stretch(block: &[u8]) -> bool {
-    let mut rest = block;
+/// Returns the number of events of `block` if they are content-only and of the form `data: {...}`, in
+/// one pass.
+fn content_only_stretch(block: &[u8]) -> Option<u64> {
+    let (mut rest, mut events) = (block, 0);
     while !rest.is_empty() {
         let event = rest.strip_prefix(b"data: ");
         let after = event.and_then(|event| JsonCursor::parse_line(event, content_only));
-        let Some(next) = after.and_then(|after| after.strip_prefix(b"\n\n")) else { return false };
-        rest = next;
+        rest = after.and_then(|after| after.strip_prefix(b"\n\n"))?;
+        events += 1;
     }
-    block.is_ascii() || std::str::from_utf8(block).is_ok()
+    (block.is_ascii() || std::str::from_utf8(block).is_ok()).then_some(events)
 }
 
 /// Returns whether `data` is an object without a finish reason, token counts or an error.
@@ -153,14 +156,15 @@ fn content_only_choice(cursor: &mut JsonCursor<'_>) -> Option<()> {
 impl StreamReader for ChatPassthrough {
     fn read(&mut self, block: Bytes, frame: &mut Chunk) -> Result<()> {
         let reads_all = self.reads_all() || self.done;
-        if reads_all || !is_content_only_block(&block) {
-            self.inspect_block(&block, frame)?;
-        } else {
-            frame.output_events = memmem::find_iter(&block, b"\n\n").count() as u64;
-            frame.verbatim = Some(block);
-            frame.output = true;
+        match if reads_all { None } else { content_only_events(&block) } {
+            Some(events) => {
+                frame.output_events = events;
+                frame.verbatim = Some(block);
+                frame.output = true;
+                Ok(())
+            }
+            None => self.inspect_block(&block, frame),
         }
-        Ok(())
     }
 
     fn end(&mut self, _: &mut Chunk) -> Result<()> {

@@ -61,7 +61,7 @@ pub struct JsonCursor<'a> {
 impl<'a> JsonCursor<'a> {
     /// Reads the single value of `text` with `read`.
     pub fn parse<T>(text: &'a str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        let mut cursor = Self { text, tokens: Tokenizer::new(text.as_bytes(), true), depth: 0 };
+        let mut cursor = Self { text, tokens: Tokenizer::new(text.as_bytes()), depth: 0 };
         cursor.tokens.space();
         let found = read(&mut cursor)?;
         cursor.tokens.space();

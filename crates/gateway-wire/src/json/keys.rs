@@ -19,9 +19,16 @@ pub(super) struct ObjectKeys<'a> {
 }
 
 impl<'a> ObjectKeys<'a> {
-    /// Creates an empty list for `bytes`, which is shorter than 4 GiB.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, seen: Vec::with_capacity(32), scratch: String::new() }
+    /// Creates an empty list for `bytes`, which is shorter than 4 GiB, in the room of `seen`.
+    pub(super) fn new(bytes: &'a [u8], mut seen: Vec<u64>) -> Self {
+        seen.clear();
+        seen.reserve(32);
+        Self { bytes, seen, scratch: String::new() }
+    }
+
+    /// Returns the list, for its room.
+    pub(super) fn into_list(self) -> Vec<u64> {
+        self.seen
     }
 
     /// The index from which the keys of a new object are stored.
@@ -103,7 +110,7 @@ impl<'a> ObjectKeys<'a> {
     /// The key that begins at `at`, if nothing in it is escaped.
     fn plain_key(&self, at: u32) -> Option<&[u8]> {
         let rest = self.bytes.get(at as usize..)?;
-        let (key, end) = rest.split_at_checked(plain_prefix(rest, false))?;
+        let (key, end) = rest.split_at_checked(plain_prefix(rest))?;
         end.starts_with(b"\"").then_some(key)
     }
 
@@ -112,7 +119,7 @@ impl<'a> ObjectKeys<'a> {
         let rest = self.bytes.get(at as usize..).unwrap_or_default();
         let mut end = 0;
         loop {
-            end += plain_prefix(rest.get(end..).unwrap_or_default(), false);
+            end += plain_prefix(rest.get(end..).unwrap_or_default());
             if rest.get(end) != Some(&b'\\') {
                 break;
             }
@@ -178,7 +185,7 @@ mod tests {
     /// Which of `keys` is found to come twice in one object.
     fn find(keys: &[String]) -> Option<usize> {
         let text = keys.iter().fold(String::new(), |text, key| text + "\"" + key) + "\"";
-        let mut open = ObjectKeys::new(text.as_bytes());
+        let mut open = ObjectKeys::new(text.as_bytes(), Vec::new());
         let mut at = 0;
         let mut places = Vec::new();
         for (index, key) in keys.iter().enumerate() {

@@ -30,7 +30,6 @@ pub use text::{unescape, write_string};
 
 use scan::{JsonScanner, ScanError};
 use std::{borrow::Cow, ops::Range};
-use text::ByteProfile;
 
 /// The limits on a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -179,14 +178,13 @@ fn scan<'a>(
     wants_object: bool,
     visit: &mut impl FnMut(JsonMember<'a>),
 ) -> Result<(), JsonError> {
-    let profile = ByteProfile::of(bytes);
-    if !profile.is_ascii
+    if !bytes.is_ascii()
         && let Err(error) = std::str::from_utf8(bytes)
     {
         let at = error.valid_up_to();
         return Err(locate(bytes, ScanError { what: JsonErrorKind::NotUtf8, at }));
     }
-    JsonScanner::new(bytes, limits, profile.has_controls)
+    JsonScanner::new(bytes, limits)
         .and_then(|scanner| scanner.document(wants_object, visit))
         .map_err(|stop| locate(bytes, stop))
 }

@@ -4,7 +4,7 @@ use super::{
     JsonErrorKind, JsonKind, JsonLimits, JsonMember, keys::ObjectKeys, tokenizer::Tokenizer,
     unescape,
 };
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 /// Why and where the scanner stopped.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,14 @@ enum OpenContainer {
     Object(usize),
 }
 
+/// The number of open containers and of their keys whose room a thread keeps.
+const MAX_SCRATCH: usize = 1 << 10;
+
+thread_local! {
+    /// The lists of the last scanner of this thread, empty: most documents are small.
+    static SCRATCH: Cell<(Vec<OpenContainer>, Vec<u64>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
 /// The validator of a document, which also visits the members of its root object.
 #[derive(Debug)]
 pub(super) struct JsonScanner<'a> {
@@ -34,13 +42,13 @@ pub(super) struct JsonScanner<'a> {
 
 impl<'a> JsonScanner<'a> {
     /// Creates a scanner of `bytes`, which are UTF-8.
-    pub(super) fn new(bytes: &'a [u8], limits: JsonLimits, has_controls: bool) -> ScanResult<Self> {
+    pub(super) fn new(bytes: &'a [u8], limits: JsonLimits) -> ScanResult<Self> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(ScanError { what: JsonErrorKind::TooLong, at: 0 });
         }
-        let open = Vec::with_capacity(16);
-        let keys = ObjectKeys::new(bytes);
-        Ok(Self { tokens: Tokenizer::new(bytes, has_controls), depth: limits.depth, open, keys })
+        let (open, seen) = SCRATCH.take();
+        let keys = ObjectKeys::new(bytes, seen);
+        Ok(Self { tokens: Tokenizer::new(bytes), depth: limits.depth, open, keys })
     }
 
     /// Reads one document, to the last byte.
@@ -71,7 +79,20 @@ impl<'a> JsonScanner<'a> {
             }
         }
         self.tokens.space();
-        if self.tokens.is_at_end() { Ok(()) } else { Err(self.invalid()) }
+        if !self.tokens.is_at_end() {
+            return Err(self.invalid());
+        }
+        self.leave_scratch();
+        Ok(())
+    }
+
+    /// Leaves the lists to the next scanner of this thread.
+    fn leave_scratch(mut self) {
+        self.open.clear();
+        let seen = self.keys.into_list();
+        if self.open.capacity().max(seen.capacity()) <= MAX_SCRATCH {
+            SCRATCH.set((self.open, seen));
+        }
     }
 
     fn start(&mut self, wants_object: bool) -> ScanResult<()> {

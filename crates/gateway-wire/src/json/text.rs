@@ -2,76 +2,33 @@
 
 use std::borrow::Cow;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The classes of bytes that occur in a document.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct ByteProfile {
-    /// Every byte is ASCII, so the document is UTF-8.
-    pub(super) is_ascii: bool,
-    /// Some byte is a control character, white space included.
-    pub(super) has_controls: bool,
-}
-
-impl ByteProfile {
-    /// Reads `bytes` once, 64 at a time, in a loop that compilers turn into vector instructions.
-    #[inline(never)]
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        let (blocks, rest) = bytes.as_chunks::<64>();
-        let (mut any, mut least) = ([0_u8; 32], [u8::MAX; 32]);
-        for block in blocks {
-            for half in block.as_chunks::<32>().0 {
-                for ((any, least), &byte) in any.iter_mut().zip(&mut least).zip(half) {
-                    *any |= byte;
-                    *least = byte.min(*least);
-                }
-            }
-        }
-        let bits = any.iter().chain(rest).fold(0, |bits, byte| bits | byte);
-        let least = least.iter().chain(rest).fold(u8::MAX, |least, byte| least.min(*byte));
-        Self { is_ascii: bits < 0x80, has_controls: least < 0x20 }
-    }
-}
+/// The number of bytes that are searched at once.
+const BLOCK: usize = 16;
 
 /// Returns the number of bytes before the first quote, backslash or control character.
-///
-/// Most strings are short: they are read eight bytes at a time. What is longer is searched for its
-/// end with vector instructions, and then for control characters, unless `has_controls` states that
-/// the document has none.
 #[inline]
-pub(super) fn plain_prefix(bytes: &[u8], has_controls: bool) -> usize {
+pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
     let mut at = 0;
-    for _ in 0..2 {
-        let Some(word) = word_at(bytes, at) else { return at + slow_prefix(bytes, at) };
-        let hits = special(word);
-        if hits != 0 {
-            return at + first(hits);
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let plain = first_special(block);
+        at += plain;
+        if plain < BLOCK {
+            return at;
         }
-        at += 8;
     }
-    at + long_prefix(bytes.get(at..).unwrap_or_default(), has_controls)
+    at + slow_prefix(bytes, at)
 }
 
+/// Returns the index of the first special byte of a block, or its length.
+///
+/// The loop has a fixed length and no way out, so that it becomes a few vector instructions.
 #[inline]
-fn long_prefix(bytes: &[u8], has_controls: bool) -> usize {
-    let end = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
-    if has_controls { before_control(bytes.get(..end).unwrap_or_default()) } else { end }
-}
-
-/// Returns the number of bytes before the first control character.
-#[inline(never)]
-fn before_control(bytes: &[u8]) -> usize {
-    if ByteProfile::of(bytes).has_controls {
-        bytes.iter().position(|&byte| byte < 0x20).unwrap_or(bytes.len())
-    } else {
-        bytes.len()
+fn first_special(block: &[u8; BLOCK]) -> usize {
+    let mut special = [0_u8; BLOCK];
+    for (flag, &byte) in special.iter_mut().zip(block) {
+        *flag = if is_special(byte) { u8::MAX } else { 0 };
     }
-}
-
-#[inline]
-fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
+    (u128::from_le_bytes(special).trailing_zeros() / 8) as usize
 }
 
 fn slow_prefix(bytes: &[u8], at: usize) -> usize {
@@ -82,23 +39,6 @@ fn slow_prefix(bytes: &[u8], at: usize) -> usize {
 #[inline]
 const fn is_special(byte: u8) -> bool {
     matches!(byte, 0..0x20 | b'"' | b'\\')
-}
-
-/// The high bit of each byte that is special; above the lowest such bit there may be others.
-#[inline]
-const fn special(word: u64) -> u64 {
-    let quote = word ^ (ONES * 0x22);
-    let backslash = word ^ (ONES * 0x5c);
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    let is_control = word.wrapping_sub(ONES * 0x20) & !word;
-    (is_quote | is_backslash | is_control) & HIGH
-}
-
-/// The index of the byte that holds the lowest set bit.
-#[inline]
-const fn first(hits: u64) -> usize {
-    (hits.trailing_zeros() / 8) as usize
 }
 
 /// Decodes a valid string literal, quotes included.
@@ -176,7 +116,7 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.reserve(rest.len() + 2);
     out.push(b'"');
     loop {
-        let (plain, special) = rest.split_at(plain_prefix(rest, true));
+        let (plain, special) = rest.split_at(plain_prefix(rest));
         out.extend_from_slice(plain);
         let Some((&byte, after)) = special.split_first() else { break };
         write_escape(out, byte);
@@ -248,11 +188,7 @@ mod tests {
         ) {
             let bytes = [vec![b'x'; plain], bytes].concat();
             let expected = bytes.iter().position(|&b| is_special(b)).unwrap_or(bytes.len());
-            prop_assert_eq!(plain_prefix(&bytes, true), expected);
-            let profile = ByteProfile::of(&bytes);
-            prop_assert_eq!(plain_prefix(&bytes, profile.has_controls), expected);
-            prop_assert_eq!(profile.is_ascii, bytes.is_ascii());
-            prop_assert_eq!(profile.has_controls, bytes.iter().any(|byte| *byte < 0x20));
+            prop_assert_eq!(plain_prefix(&bytes), expected);
         }
 
         #[test]

@@ -12,21 +12,19 @@ use std::ops::Range;
 pub(super) struct Tokenizer<'a, const STRICT: bool> {
     bytes: &'a [u8],
     at: usize,
-    /// Strings must be checked for control characters.
-    has_controls: bool,
     /// The document is one line: line ends are not white space.
     is_line: bool,
 }
 
 impl<'a, const STRICT: bool> Tokenizer<'a, STRICT> {
     /// Creates a tokenizer at the start of `bytes`.
-    pub(super) const fn new(bytes: &'a [u8], has_controls: bool) -> Self {
-        Self { bytes, at: 0, has_controls, is_line: false }
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, is_line: false }
     }
 
     /// Creates a tokenizer for which line ends are not white space.
     pub(super) const fn of_line(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, has_controls: true, is_line: true }
+        Self { bytes, at: 0, is_line: true }
     }
 
     /// Returns the position, in bytes from the start.
@@ -90,7 +88,7 @@ impl<'a, const STRICT: bool> Tokenizer<'a, STRICT> {
         self.byte(b'"')?;
         let mut is_escaped = false;
         loop {
-            self.at += plain_prefix(self.rest(), self.has_controls);
+            self.at += plain_prefix(self.rest());
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
