@@ -91,8 +91,10 @@ struct JsonFields<'a>(&'a mut Vec<u8>);
 
 impl JsonFields<'_> {
     fn name(&mut self, field: &Field) {
+        let name = field.name();
+        self.0.reserve(name.len() + 5);
         self.0.extend_from_slice(b",\"");
-        self.0.extend_from_slice(field.name().as_bytes());
+        self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b"\":");
     }
 

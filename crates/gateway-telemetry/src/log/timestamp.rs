@@ -1,7 +1,19 @@
 //! The timestamp of a line, as of RFC 3339.
 
 use gateway_core::{Date, time::since_epoch};
-use std::time::{Duration, SystemTime};
+use std::{
+    cell::Cell,
+    time::{Duration, SystemTime},
+};
+
+/// The bytes of a timestamp up to its second.
+const SECOND_BYTES: usize = 19;
+
+thread_local! {
+    /// The last second that was written, and its text: many lines are of the same second.
+    static LAST_SECOND: Cell<(u64, [u8; SECOND_BYTES])> =
+        const { Cell::new((0, *b"1970-01-01T00:00:00")) };
+}
 
 /// Appends the current time: `2026-11-26T15:05:50.302905Z`.
 #[expect(clippy::disallowed_methods, reason = "log lines have a timestamp")]
@@ -10,7 +22,24 @@ pub(super) fn write(out: &mut Vec<u8>) {
 }
 
 fn write_time(since_1970: Duration, out: &mut Vec<u8>) {
-    let (days, second) = (since_1970.as_secs() / 86_400, since_1970.as_secs() % 86_400);
+    let (mut second, mut text) = LAST_SECOND.get();
+    if second != since_1970.as_secs() {
+        second = since_1970.as_secs();
+        let mut written = Vec::with_capacity(SECOND_BYTES);
+        write_second(second, &mut written);
+        if let Ok(written) = written.try_into() {
+            text = written;
+            LAST_SECOND.set((second, text));
+        }
+    }
+    out.extend_from_slice(&text);
+    out.push(b'.');
+    write_number(since_1970.subsec_micros().into(), 6, out);
+    out.push(b'Z');
+}
+
+fn write_second(second: u64, out: &mut Vec<u8>) {
+    let (days, second) = (second / 86_400, second % 86_400);
     let Date { year, month, day } = Date::from_days_since_epoch(days);
     for (before, number, digits) in [
         (None, year, 4),
@@ -19,12 +48,10 @@ fn write_time(since_1970: Duration, out: &mut Vec<u8>) {
         (Some(b'T'), second / 3_600, 2),
         (Some(b':'), second / 60 % 60, 2),
         (Some(b':'), second % 60, 2),
-        (Some(b'.'), since_1970.subsec_micros().into(), 6),
     ] {
         out.extend(before);
         write_number(number, digits, out);
     }
-    out.push(b'Z');
 }
 
 /// Appends the last `digits` digits of `number`.
