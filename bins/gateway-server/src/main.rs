@@ -13,11 +13,16 @@ use std::{
     process::ExitCode,
 };
 
-/// A small request costs a fifth less processor time than with glibc's allocator, and an idle
-/// process 2 MiB more memory; mimalloc is as quick, and costs 20 MiB.
+/// As quick as mimalloc, and gives memory back by a thread of its own; its build needs `make`.
 #[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// A small request costs a tenth fewer instructions than with glibc's allocator. Huge pages, which
+/// would cost an idle process 15 MiB, are off.
+#[cfg(all(feature = "mimalloc", not(feature = "jemalloc")))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The exit code of a wrong configuration: `EX_CONFIG` of `sysexits.h`.
 const EX_CONFIG: u8 = 78;
