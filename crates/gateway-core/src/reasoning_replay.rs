@@ -12,7 +12,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
-use std::{collections::HashMap, fmt, mem, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, mem, pin::Pin, sync::Arc, time::Duration};
 
 /// A provider layer that stores signed reasoning and restores it in follow-up requests.
 ///
@@ -66,14 +66,30 @@ impl ProviderLayer for ReasoningReplay {
         self.inner.as_ref()
     }
 
-    async fn generate(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
+    /// A caller that carries the thinking itself costs nothing here: the future is that of the
+    /// wrapped provider.
+    fn generate<'s, 'a>(&'s self, call: ProviderRequest) -> ResponseFuture<'a>
+    where
+        's: 'a,
+    {
         let api = call.target.card.as_ref().and_then(|card| card.api);
         let speaks = |dialect: &Dialect| {
             call.original(*dialect).is_some() && api.is_none_or(|api| api == *dialect)
         };
-        let carried = self.carried_by.iter().any(speaks);
-        let tenant = Tenant::new(Arc::clone(&call.context.tenant)).filter(|_| !carried);
-        let Some(tenant) = tenant else { return self.inner.generate(call).await };
+        let is_carried = self.carried_by.iter().any(speaks);
+        match Tenant::new(Arc::clone(&call.context.tenant)).filter(|_| !is_carried) {
+            Some(tenant) => Box::pin(self.replay(call, tenant)),
+            None => self.inner.generate(call),
+        }
+    }
+}
+
+/// The future that `async_trait` returns.
+type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Result<ProviderResponse>> + Send + 'a>>;
+
+impl ReasoningReplay {
+    /// Restores the thinking of earlier turns, and stores that of this one.
+    async fn replay(&self, mut call: ProviderRequest, tenant: Tenant) -> Result<ProviderResponse> {
         if let Some(restored) = self.restore(call.request()?, &tenant).await {
             call.payload = Payload::Parsed(Arc::new(restored));
         }

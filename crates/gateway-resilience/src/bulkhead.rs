@@ -1,12 +1,7 @@
 //! The bulkhead: a concurrency limit for each provider.
 
-use async_trait::async_trait;
-use futures_util::StreamExt as _;
-use gateway_core::{
-    EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider, ProviderLayer,
-    ProviderRequest, ProviderResponse, Result,
-};
-use std::{fmt, sync::Arc, time::Duration};
+use gateway_core::{ErrorKind, GatewayError, Result};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
@@ -18,28 +13,33 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of requests that wait for a slot.
 const QUEUE_LENGTH: usize = 64;
 
-/// A provider layer that limits concurrent requests; a few more wait briefly in a queue.
-///
-/// A slot is held until the answer has ended.
-pub struct BulkheadLayer {
-    inner: Arc<dyn Provider>,
+/// The slots for concurrent requests to a provider; a few more requests wait briefly in a queue.
+pub(crate) struct Bulkhead {
     slots: Arc<Semaphore>,
     queue: Semaphore,
 }
 
-impl BulkheadLayer {
-    /// Limits `inner` to `slots` concurrent requests.
-    pub fn new(inner: Arc<dyn Provider>, slots: usize) -> Self {
+/// A slot, held until the response has ended.
+pub(crate) type Slot = OwnedSemaphorePermit;
+
+impl Bulkhead {
+    /// A bulkhead with so many slots.
+    pub(crate) fn new(slots: usize) -> Self {
         let slots = Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS)));
-        Self { inner, slots, queue: Semaphore::new(QUEUE_LENGTH) }
+        Self { slots, queue: Semaphore::new(QUEUE_LENGTH) }
     }
 
-    async fn acquire_slot(&self) -> Result<OwnedSemaphorePermit> {
+    /// Takes a slot for a request to the provider `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`](ErrorKind::Overloaded) if none becomes free in time, or too many wait.
+    pub(crate) async fn acquire(&self, id: &str) -> Result<Slot> {
         if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
             return Ok(slot);
         }
         let full = || {
-            let message = format!("provider '{}' is at its concurrency limit", self.inner.id());
+            let message = format!("provider '{id}' is at its concurrency limit");
             GatewayError::new(ErrorKind::Overloaded, message)
                 .with_code("provider_overloaded")
                 .with_retry_after(Some(QUEUE_TIMEOUT))
@@ -50,42 +50,16 @@ impl BulkheadLayer {
     }
 }
 
-#[async_trait]
-impl ProviderLayer for BulkheadLayer {
-    fn inner(&self) -> &dyn Provider {
-        self.inner.as_ref()
-    }
-
-    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let slot = self.acquire_slot().await?;
-        let mut answer = self.inner.generate(call).await?;
-        let chunks = answer.chunks.inspect(move |_| _ = &slot);
-        answer.chunks = Box::pin(chunks);
-        Ok(answer)
-    }
-
-    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
-        let _slot = self.acquire_slot().await?;
-        self.inner.count_tokens(call).await
-    }
-
-    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
-        let _slot = self.acquire_slot().await?;
-        self.inner.embed(call).await
-    }
-}
-
-impl fmt::Debug for BulkheadLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bulkhead").field("inner", &self.inner.id()).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::stream;
-    use gateway_core::{ChatRequest, Chunk, ResponseMeta, StreamEvent};
+    use crate::ResilientProvider;
+    use async_trait::async_trait;
+    use futures_util::{StreamExt as _, stream};
+    use gateway_core::{
+        ChatRequest, Chunk, Provider, ProviderLayer, ProviderRequest, ProviderResponse,
+        ResponseMeta, StreamEvent,
+    };
 
     /// Says one word, and nothing more.
     struct Slow;
@@ -103,13 +77,13 @@ mod tests {
         }
     }
 
-    async fn generate(bulkhead: &BulkheadLayer) -> Result<ProviderResponse> {
+    async fn generate(bulkhead: &ResilientProvider) -> Result<ProviderResponse> {
         ProviderLayer::generate(bulkhead, ProviderRequest::new(ChatRequest::user("m", "x"))).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn slot_is_held_until_response_ends() {
-        let bulkhead = BulkheadLayer::new(Arc::new(Slow), 2);
+        let bulkhead = ResilientProvider::new(Arc::new(Slow)).with_concurrency(2);
         let mut first = generate(&bulkhead).await.unwrap();
         let _second = generate(&bulkhead).await.unwrap();
         first.chunks.next().await.unwrap().unwrap();
@@ -125,7 +99,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn full_queue_rejects_immediately() {
-        let bulkhead = Arc::new(BulkheadLayer::new(Arc::new(Slow), 1));
+        let bulkhead = Arc::new(ResilientProvider::new(Arc::new(Slow)).with_concurrency(1));
         let _held = generate(&bulkhead).await.unwrap();
         let waiting: tokio::task::JoinSet<_> = (0..QUEUE_LENGTH)
             .map(|_| Arc::clone(&bulkhead))

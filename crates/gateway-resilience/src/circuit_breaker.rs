@@ -1,4 +1,4 @@
-//! The circuit breaker layer: a circuit for each model of a provider.
+//! The circuits of a provider: one for each of its models.
 
 use crate::{
     breaker,
@@ -6,12 +6,10 @@ use crate::{
     host_circuit::HostCircuit,
     model_circuit::{CircuitPermit, ModelCircuit},
 };
-use async_trait::async_trait;
 use foldhash::HashMap;
 use gateway_core::{
-    Attempt, AttemptOutcome, Context, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError,
-    PlannedAttempt, Provider, ProviderLayer, ProviderRequest, ProviderResponse, ResponseMeta,
-    Result, Target, UnavailableReason, observe, sync,
+    Attempt, AttemptOutcome, Context, ErrorKind, GatewayError, PlannedAttempt, ResponseMeta,
+    Result, Target, UnavailableReason, sync,
 };
 use std::{
     borrow::Cow,
@@ -19,17 +17,18 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// A provider layer that rejects requests while a model's circuit is open or cooling down.
+/// The circuits of a provider, which reject requests while that of the model is open or cooling
+/// down.
 ///
 /// Refusals caused by the request, and callers that disconnect, do not count against
 /// it. A failing model does not affect the circuits of the others.
-pub struct CircuitBreakerLayer {
-    inner: Arc<dyn Provider>,
+pub(crate) struct ModelCircuits {
+    id: Arc<str>,
     settings: CircuitBreakerConfig,
     circuits: Mutex<HashMap<Arc<str>, Arc<ModelCircuit>>>,
 }
 
-/// The configuration of a circuit breaker layer.
+/// The configuration of the circuit breakers of a provider.
 #[derive(Clone)]
 pub struct CircuitBreakerConfig {
     /// Thresholds of the breakers; without them no breaker opens, and only cooldowns are
@@ -64,10 +63,10 @@ impl fmt::Debug for CircuitBreakerConfig {
 /// Maximum number of circuits; further models share one, because callers make up their names.
 const MAX_MODELS: usize = 1024;
 
-impl CircuitBreakerLayer {
-    /// Wraps `inner` with circuit breakers.
-    pub fn new(inner: Arc<dyn Provider>, settings: CircuitBreakerConfig) -> Self {
-        Self { inner, settings, circuits: Mutex::default() }
+impl ModelCircuits {
+    /// The circuits of the provider `id`.
+    pub(crate) fn new(id: &str, settings: CircuitBreakerConfig) -> Self {
+        Self { id: id.into(), settings, circuits: Mutex::default() }
     }
 
     fn circuit(&self, target: &Target) -> Arc<ModelCircuit> {
@@ -85,12 +84,21 @@ impl CircuitBreakerLayer {
         let CircuitBreakerConfig { breaker, host, credential, observer, random } = &self.settings;
         let model = target.card.as_ref().map_or("other", |card| card.id.as_str());
         let suffix = credential.map(|it| format!("#{it}")).unwrap_or_default();
-        let name = format!("{}{suffix}/{model}", self.inner.id());
+        let name = format!("{}{suffix}/{model}", self.id);
         let reporter = CircuitReporter { name: name.into(), observer: observer.clone() };
         ModelCircuit::new(reporter, *breaker, host.clone(), *random)
     }
 
-    fn admit(&self, target: &Target, context: &Context) -> Result<Option<CircuitPermit>> {
+    /// Admits a call to `target`; no permit if the request bypasses the circuits.
+    ///
+    /// # Errors
+    ///
+    /// If the circuit is open or cooling down.
+    pub(crate) fn admit(
+        &self,
+        target: &Target,
+        context: &Context,
+    ) -> Result<Option<CircuitPermit>> {
         if context.breaker.bypass_breaker {
             return Ok(None);
         }
@@ -99,7 +107,7 @@ impl CircuitBreakerLayer {
     }
 
     fn unavailable_error(&self, target: &Target, reason: UnavailableReason) -> GatewayError {
-        let (provider, model) = (Arc::<str>::from(self.inner.id()), Arc::clone(&target.model));
+        let (provider, model) = (Arc::clone(&self.id), Arc::clone(&target.model));
         let outcome = AttemptOutcome::Skipped(reason);
         let steps =
             vec![Attempt { provider: Arc::clone(&provider), model: Arc::clone(&model), outcome }];
@@ -109,6 +117,26 @@ impl CircuitBreakerLayer {
             attempts_log: steps,
             ..ResponseMeta::default()
         })
+    }
+
+    /// Returns why `target` cannot be called now.
+    pub(crate) fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
+        self.circuit(target).unavailability()
+    }
+
+    /// Marks the attempts at `target` that would be rejected, and those with a credential of several.
+    pub(crate) fn annotate(
+        &self,
+        planned: &mut [PlannedAttempt],
+        target: &Target,
+        context: &Context,
+    ) {
+        let is_bypassed = context.breaker.bypass_breaker;
+        let reason = if is_bypassed { None } else { self.unavailability(target) };
+        for attempt in planned {
+            attempt.unavailable = attempt.unavailable.or(reason);
+            attempt.credential = self.settings.credential;
+        }
     }
 }
 
@@ -154,83 +182,12 @@ pub(crate) fn unavailable_error(reason: UnavailableReason, subject: &str) -> Gat
     GatewayError::new(kind, message).with_code(code).with_retry_after(reason.wait())
 }
 
-#[async_trait]
-impl ProviderLayer for CircuitBreakerLayer {
-    fn inner(&self) -> &dyn Provider {
-        self.inner.as_ref()
-    }
-
-    fn unavailability(&self, target: &Target) -> Option<UnavailableReason> {
-        self.circuit(target).unavailability()
-    }
-
-    async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
-        let reason = if call.context.breaker.bypass_breaker {
-            None
-        } else {
-            ProviderLayer::unavailability(self, &call.target)
-        };
-        let mut planned = self.inner.plan(call).await;
-        for attempt in &mut planned {
-            attempt.unavailable = attempt.unavailable.or(reason);
-            attempt.credential = self.settings.credential;
-        }
-        planned
-    }
-
-    async fn generate(&self, mut call: ProviderRequest) -> Result<ProviderResponse> {
-        let Some(permit) = self.admit(&call.target, &call.context)? else {
-            return self.inner.generate(call).await;
-        };
-        call.context.breaker.half_open_probe |= permit.probe;
-        match self.inner.generate(call).await {
-            Ok(mut answer) => {
-                answer.chunks = observe(answer.chunks, Box::new(permit));
-                Ok(answer)
-            }
-            Err(error) => Err(permit.failed(error)),
-        }
-    }
-
-    /// A provider without token counting does not affect its circuit.
-    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
-        let permit = self.admit(&call.target, &call.context)?;
-        let counted = self.inner.count_tokens(call).await;
-        match (counted, permit) {
-            (Err(error), Some(permit)) => Err(permit.failed(error)),
-            (Ok(Some(tokens)), Some(permit)) => {
-                permit.succeeded();
-                Ok(Some(tokens))
-            }
-            (counted, _) => counted,
-        }
-    }
-
-    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
-        let permit = self.admit(&call.target, &call.context)?;
-        let embedded = self.inner.embed(call).await;
-        match (embedded, permit) {
-            (Err(error), Some(permit)) => Err(permit.failed(error)),
-            (Ok(embedded), Some(permit)) => {
-                permit.succeeded();
-                Ok(embedded)
-            }
-            (embedded, None) => embedded,
-        }
-    }
-}
-
-impl fmt::Debug for CircuitBreakerLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guarded").field("inner", &self.inner.id()).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::breaker::BreakerPolicy;
-    use gateway_core::ChatRequest;
+    use crate::{ResilientProvider, breaker::BreakerPolicy};
+    use async_trait::async_trait;
+    use gateway_core::{ChatRequest, Provider, ProviderLayer, ProviderRequest, ProviderResponse};
     use std::time::Duration;
 
     /// Fails as it is named: a model called `down` is down, others are not.
@@ -271,7 +228,7 @@ mod tests {
             observer: None,
             random: || 0.5,
         };
-        let layer = CircuitBreakerLayer::new(Arc::new(Named), settings);
+        let layer = ResilientProvider::new(Arc::new(Named)).with_circuit_breaker(settings);
         let mut seen = String::new();
         for model in models {
             let call = ProviderRequest::new(ChatRequest::user(*model, "hello"));

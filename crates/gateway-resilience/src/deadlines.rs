@@ -1,4 +1,4 @@
-//! The deadline layer: every wait for an upstream is bounded.
+//! Deadlines: every wait for an upstream is bounded.
 //!
 //! ```text
 //!   answer():  ---- first_byte ---->  head
@@ -7,17 +7,11 @@
 //!              --------------------------------- total --------------------------------------->
 //! ```
 
-use async_trait::async_trait;
-use futures_util::Stream;
-use gateway_core::{
-    Chunk, ChunkStream, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider,
-    ProviderLayer, ProviderRequest, ProviderResponse, ResponseMeta, Result,
-};
+use gateway_core::{Chunk, ErrorKind, GatewayError, ProviderRequest, ResponseMeta};
 use std::{
-    future::Future as _,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::time::{self, Instant, Sleep};
@@ -53,89 +47,30 @@ impl Default for DeadlineLimits {
     }
 }
 
-/// A provider layer that enforces deadlines.
-///
-/// When a deadline passes, the upstream request is cancelled and the caller gets
-/// [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) before the first output, and
-/// [`UpstreamStalled`](ErrorKind::UpstreamStalled) after it.
-pub struct DeadlineLayer {
-    inner: Arc<dyn Provider>,
-    limits: DeadlineLimits,
-}
-
-impl DeadlineLayer {
-    /// Wraps `inner` with `limits`.
-    pub fn new(inner: Arc<dyn Provider>, limits: DeadlineLimits) -> Self {
-        Self { inner, limits }
-    }
-}
-
-#[async_trait]
-impl ProviderLayer for DeadlineLayer {
-    fn inner(&self) -> &dyn Provider {
-        self.inner.as_ref()
-    }
-
-    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let began = Instant::now();
-        let limits = self.limits;
-        let (head_limit, total) = if call.stream {
-            (limits.first_byte.min(limits.stream_total), limits.stream_total)
+impl DeadlineLimits {
+    /// Returns the time until the response head of `call`, and that until the end of its response.
+    pub(crate) fn of(&self, call: &ProviderRequest) -> (Duration, Duration) {
+        let (head, total) = if call.stream {
+            (self.first_byte.min(self.stream_total), self.stream_total)
         } else {
-            (limits.total, limits.total)
+            (self.total, self.total)
         };
-        let head_limit =
-            if call.context.breaker.half_open_probe { head_limit / 2 } else { head_limit };
-        let model = Arc::clone(&call.target.model);
-        let answering = time::timeout(head_limit, self.inner.generate(call));
-        let mut answer = answering.await.unwrap_or_else(|_| Err(self.timed_out(model)))?;
-        answer.chunks = Box::pin(DeadlineStream::new(answer.chunks, limits, began + total));
-        Ok(answer)
-    }
-
-    /// Token counting has the deadline of a response head.
-    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
-        let model = Arc::clone(&call.target.model);
-        let counting = time::timeout(self.limits.first_byte, self.inner.count_tokens(call));
-        counting.await.unwrap_or_else(|_| Err(self.timed_out(model)))
-    }
-
-    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
-        let model = Arc::clone(&call.target.model);
-        let embedding = time::timeout(self.limits.total, self.inner.embed(call));
-        embedding.await.unwrap_or_else(|_| Err(self.timed_out(model)))
+        (if call.context.breaker.half_open_probe { head / 2 } else { head }, total)
     }
 }
 
-impl DeadlineLayer {
-    fn timed_out(&self, model: Arc<str>) -> GatewayError {
-        let provider = self.inner.id().into();
-        timed_out().with_meta(ResponseMeta {
-            provider,
-            model,
-            attempts: 1,
-            ..ResponseMeta::default()
-        })
-    }
+/// The error of a provider whose response head did not arrive in time.
+pub(crate) fn missing_head(provider: &str, model: Arc<str>) -> GatewayError {
+    let provider = provider.into();
+    timed_out().with_meta(ResponseMeta { provider, model, attempts: 1, ..ResponseMeta::default() })
 }
 
-impl std::fmt::Debug for DeadlineLayer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deadlines")
-            .field("inner", &self.inner.id())
-            .field("limits", &self.limits)
-            .finish()
-    }
-}
-
-/// Frames, with a clock beside them.
+/// The deadlines of a response that has begun.
 ///
 /// A chunk only notes when it came: the one timer finds out, when it fires, that it fired too
 /// early. So a stream costs a timer, not a timer a chunk. It is touched before that only when
 /// patience ends earlier than it was set for, as it may with the first output.
-struct DeadlineStream {
-    /// Absent once the end has come, one way or the other.
-    chunks: Option<ChunkStream>,
+pub(crate) struct StreamDeadlines {
     limits: DeadlineLimits,
     total: Instant,
     /// Time of the last chunk.
@@ -146,21 +81,14 @@ struct DeadlineStream {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl DeadlineStream {
-    fn new(chunks: ChunkStream, limits: DeadlineLimits, total: Instant) -> Self {
+impl StreamDeadlines {
+    /// The deadlines of a response whose head came just now, and which ends at `total`.
+    pub(crate) fn new(limits: DeadlineLimits, total: Instant) -> Self {
         let now = Instant::now();
-        Self {
-            chunks: Some(chunks),
-            limits,
-            total,
-            last_activity: now,
-            last_output: now,
-            has_output: false,
-            timer: None,
-        }
+        Self { limits, total, last_activity: now, last_output: now, has_output: false, timer: None }
     }
 
-    fn record(&mut self, chunk: &Chunk) {
+    pub(crate) fn record(&mut self, chunk: &Chunk) {
         let now = Instant::now();
         self.last_activity = now;
         if chunk.output {
@@ -182,44 +110,22 @@ impl DeadlineStream {
         next.min(self.total)
     }
 
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when a deadline has passed, with the error that ends the response:
+    /// [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) before the first output, and
+    /// [`UpstreamStalled`](ErrorKind::UpstreamStalled) after it.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<GatewayError> {
         loop {
             let due = self.next_deadline();
             let timer = self.timer.get_or_insert_with(|| Box::pin(time::sleep_until(due)));
             if due < timer.deadline() {
                 timer.as_mut().reset(due);
             }
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
+            ready!(timer.as_mut().poll(cx));
             if Instant::now() >= due {
-                return Poll::Ready(());
+                return Poll::Ready(if self.has_output { stalled() } else { timed_out() });
             }
             timer.as_mut().reset(due);
         }
-    }
-}
-
-impl Stream for DeadlineStream {
-    type Item = Result<Chunk>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
-        let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
-        match chunks.as_mut().poll_next(cx) {
-            Poll::Ready(Some(Ok(chunk))) => {
-                self.record(&chunk);
-                return Poll::Ready(Some(Ok(chunk)));
-            }
-            Poll::Ready(end) => {
-                self.chunks = None;
-                return Poll::Ready(end);
-            }
-            Poll::Pending => {}
-        }
-        self.poll_deadline(cx).map(|()| {
-            self.chunks = None;
-            Some(Err(if self.has_output { stalled() } else { timed_out() }))
-        })
     }
 }
 
@@ -237,8 +143,12 @@ fn stalled() -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ResilientProvider;
+    use async_trait::async_trait;
     use futures_util::{StreamExt as _, stream};
-    use gateway_core::{ChatRequest, ResponseMeta, StreamEvent};
+    use gateway_core::{
+        ChatRequest, Provider, ProviderLayer, ProviderResponse, ResponseMeta, Result, StreamEvent,
+    };
 
     /// Plays a script: a digit waits for so many times 50 seconds, `a` is output, `p` a ping,
     /// `h` the head.
@@ -275,7 +185,8 @@ mod tests {
 
     /// What a caller sees: `a` and `p`, then `.` at the end or the error.
     async fn check(stream: bool, script: &'static str, expected: &str) {
-        let provider = DeadlineLayer::new(Arc::new(Script(script)), DeadlineLimits::default());
+        let provider = ResilientProvider::new(Arc::new(Script(script)));
+        let provider = provider.with_deadlines(DeadlineLimits::default());
         let mut call = ProviderRequest::new(ChatRequest::user("m", "hello"));
         call.stream = stream;
         let mut seen = String::new();

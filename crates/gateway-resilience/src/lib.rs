@@ -1,10 +1,10 @@
-//! Resilience layers: circuit breakers, retries, fallback, deadlines, response cache, bulkheads.
+//! Resilience: circuit breakers, retries, fallback, deadlines, response cache, bulkheads.
 //!
-//! Each layer is a [`Provider`](gateway_core::Provider) around a provider, so that they compose
-//! in any order: [`RetryLayer`] around [`CircuitBreakerLayer`] around [`DeadlineLayer`] is the
-//! usual one. A [`FallbackGroup`] combines several: the credentials of a provider, or the targets
-//! of one model name.
+//! [`ResilientProvider`] protects the calls of one provider: its stages run in one future and one
+//! stream. A [`FallbackGroup`] combines several providers: the credentials of one, or the targets of
+//! one model name. The rest are layers: each a [`Provider`](gateway_core::Provider) around a provider.
 
+mod attempt;
 mod attempt_log;
 pub mod breaker;
 mod breaker_metrics;
@@ -16,18 +16,18 @@ mod hedging;
 mod host_circuit;
 mod model_circuit;
 mod replay;
+mod resilient_provider;
 mod response_cache;
 mod retry;
 mod shutdown;
 
 pub use self::{
-    bulkhead::BulkheadLayer,
-    circuit_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, CircuitObserver},
-    deadlines::{DeadlineLayer, DeadlineLimits},
+    circuit_breaker::{CircuitBreakerConfig, CircuitObserver},
+    deadlines::DeadlineLimits,
     fallback::{FallbackCondition, FallbackGroup, FallbackOrder, FallbackRules, FallbackTarget},
     hedging::HedgingLayer,
     host_circuit::HostCircuit,
+    resilient_provider::ResilientProvider,
     response_cache::ResponseCacheLayer,
-    retry::{RetryLayer, RetryObserver, RetryPolicy},
-    shutdown::ShutdownLayer,
+    retry::{RetryObserver, RetryPolicy},
 };

@@ -5,9 +5,7 @@ use crate::{
     breaker_metrics::CircuitReporter,
     host_circuit::{HostAdmission, HostCircuit},
 };
-use gateway_core::{
-    Chunk, ErrorKind, GatewayError, StreamEnd, StreamObserver, UnavailableReason, sync,
-};
+use gateway_core::{ErrorKind, GatewayError, StreamEnd, UnavailableReason, sync};
 use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -216,6 +214,15 @@ impl CircuitPermit {
         self.end = Some(CallVerdict::SUCCESS);
     }
 
+    /// Records the end of a stream.
+    pub(crate) fn ended(mut self, end: StreamEnd<'_>) {
+        self.end = Some(match end {
+            StreamEnd::Complete => CallVerdict::SUCCESS,
+            StreamEnd::Failed(error) => CallVerdict::from_error(error, self.circuit.host.is_some()),
+            StreamEnd::Cancelled => CallVerdict::IGNORED,
+        });
+    }
+
     /// Records a failure. After a rate limit the returned error carries the cooldown as retry-after.
     pub(crate) fn failed(mut self, error: GatewayError) -> GatewayError {
         self.end = Some(CallVerdict::from_error(&error, self.circuit.host.is_some()));
@@ -224,18 +231,6 @@ impl CircuitPermit {
             return error.with_retry_after(Some(wait));
         }
         error
-    }
-}
-
-impl StreamObserver for CircuitPermit {
-    fn on_chunk(&mut self, _: &Chunk) {}
-
-    fn on_end(mut self: Box<Self>, end: StreamEnd<'_>) {
-        self.end = Some(match end {
-            StreamEnd::Complete => CallVerdict::SUCCESS,
-            StreamEnd::Failed(error) => CallVerdict::from_error(error, self.circuit.host.is_some()),
-            StreamEnd::Cancelled => CallVerdict::IGNORED,
-        });
     }
 }
 

@@ -4,17 +4,9 @@
 //! within a budget: at most one retry for every ten calls, so that a provider that is down is not
 //! hit twice as hard.
 
-use crate::{
-    attempt_log::{AttemptLog, StartedResponse},
-    replay::{self, AttemptFuture, NextAttempt},
-};
-use async_trait::async_trait;
-use gateway_core::{
-    EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider, ProviderLayer,
-    ProviderRequest, ProviderResponse, Result, sync,
-};
+use crate::attempt_log::AttemptLog;
+use gateway_core::{ErrorKind, GatewayError, Result, sync};
 use std::{
-    fmt,
     num::NonZeroU32,
     sync::{Arc, Mutex},
     time::Duration,
@@ -50,13 +42,8 @@ impl Default for RetryPolicy {
 /// Maximum number of upstream calls of a request, across all layers.
 pub(crate) const MAX_UPSTREAM_CALLS: u32 = 4;
 
-/// A provider layer that retries requests that fail before their first output.
-pub struct RetryLayer {
-    shared: Arc<RetryShared>,
-}
-
-struct RetryShared {
-    inner: Arc<dyn Provider>,
+/// The retries of a provider.
+pub(crate) struct Retries {
     policy: RetryPolicy,
     budget: Mutex<RetryBudget>,
     random: fn() -> f64,
@@ -66,102 +53,37 @@ struct RetryShared {
 /// An observer of retries.
 pub type RetryObserver = Arc<dyn Fn() + Send + Sync>;
 
-impl RetryLayer {
-    /// Retries requests to `inner` by `policy`. `random` returns numbers from 0 to 1.
-    pub fn new(inner: Arc<dyn Provider>, policy: RetryPolicy, random: fn() -> f64) -> Self {
-        let budget = Mutex::new(RetryBudget::new(Instant::now()));
-        Self { shared: Arc::new(RetryShared { inner, policy, budget, random, observer: None }) }
-    }
-}
-
-impl RetryLayer {
-    /// Calls `observer` for every attempt after the first.
-    #[must_use]
-    pub fn with_observer(mut self, observer: RetryObserver) -> Self {
-        // Nobody else has it yet.
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.observer = Some(observer);
-        }
-        self
-    }
-}
-
-#[async_trait]
-impl ProviderLayer for RetryLayer {
-    fn inner(&self) -> &dyn Provider {
-        self.shared.inner.as_ref()
-    }
-
-    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let state = RetryState::new(
-            &self.shared,
-            call.context.attempts,
-            self.shared.policy.retry_non_idempotent,
-        );
-        let mut attempt = RetryAttempt { state, call, started: StartedResponse::default() };
-        let ProviderResponse { meta, chunks } = attempt.send().await?;
-        Ok(ProviderResponse { meta, chunks: replay::retry_until_output(chunks, attempt) })
-    }
-
-    async fn count_tokens(&self, mut call: ProviderRequest) -> Result<Option<u64>> {
-        let mut state = RetryState::new(&self.shared, call.context.attempts, true);
-        loop {
-            call.context.attempts = state.calls_left();
-            match self.shared.inner.count_tokens(call.clone()).await {
-                Ok(counted) => return Ok(counted),
-                Err(error) => state.backoff(error).await?,
-            }
-        }
-    }
-
-    async fn embed(&self, mut call: EmbeddingCall) -> Result<EmbeddingResult> {
-        let mut state = RetryState::new(&self.shared, call.context.attempts, true);
-        loop {
-            call.context.attempts = state.calls_left();
-            match self.shared.inner.embed(call.clone()).await {
-                Ok(embedded) => {
-                    let meta = state.attempt_log.attach_to_meta(embedded.meta);
-                    return Ok(EmbeddingResult { meta, ..embedded });
-                }
-                Err(error) => state.backoff(error).await?,
-            }
-        }
-    }
-}
-
-impl fmt::Debug for RetryLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retry").field("inner", &self.shared.inner.id()).finish_non_exhaustive()
-    }
-}
-
 /// The retry state of one request.
-struct RetryState {
-    shared: Arc<RetryShared>,
+pub(crate) struct RetryState {
+    retries: Arc<Retries>,
     /// Maximum number of attempts.
     limit: u32,
     /// Maximum number of upstream calls.
     calls: u32,
     retry_non_idempotent: bool,
     attempt: u32,
-    attempt_log: AttemptLog,
+    pub(crate) attempt_log: AttemptLog,
 }
 
 impl RetryState {
-    fn new(
-        shared: &Arc<RetryShared>,
+    /// The state of a request that may cost `allowed` upstream calls. Whether it may have been
+    /// executed matters unless it is `idempotent`, or the policy says so.
+    pub(crate) fn new(
+        retries: &Arc<Retries>,
         allowed: Option<NonZeroU32>,
-        retry_non_idempotent: bool,
+        idempotent: bool,
     ) -> Self {
-        shared.update_budget(RetryBudget::record_call);
+        retries.update_budget(RetryBudget::record_call);
         let calls = allowed.map_or(MAX_UPSTREAM_CALLS, NonZeroU32::get);
-        let limit = shared.policy.max_attempts.min(calls);
-        let (shared, attempt_log) = (Arc::clone(shared), AttemptLog::default());
-        Self { shared, limit, calls, retry_non_idempotent, attempt: 1, attempt_log }
+        let policy = &retries.policy;
+        let retry_non_idempotent = idempotent || policy.retry_non_idempotent;
+        let limit = policy.max_attempts.min(calls);
+        let (retries, attempt_log) = (Arc::clone(retries), AttemptLog::default());
+        Self { retries, limit, calls, retry_non_idempotent, attempt: 1, attempt_log }
     }
 
     /// Returns the number of upstream calls left.
-    fn calls_left(&self) -> Option<NonZeroU32> {
+    pub(crate) fn calls_left(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.calls.saturating_sub(self.attempt_log.attempts()).max(1))
     }
 
@@ -170,22 +92,22 @@ impl RetryState {
     /// # Errors
     ///
     /// `error`, if no further attempt is allowed.
-    async fn backoff(&mut self, mut error: GatewayError) -> Result<()> {
+    pub(crate) async fn backoff(&mut self, mut error: GatewayError) -> Result<()> {
         self.attempt_log.push_failed(&mut error);
         let retryable = should_retry(&error)
             || self.retry_non_idempotent && may_have_executed(&error)
             || self.attempt == 1 && is_malformed_tool_call(&error);
         let pause = self.next_delay(&error).filter(|_| retryable);
-        let Some(pause) = pause.filter(|_| self.shared.update_budget(RetryBudget::try_retry))
+        let Some(pause) = pause.filter(|_| self.retries.update_budget(RetryBudget::try_retry))
         else {
             let error = std::mem::take(&mut self.attempt_log).attach_to_error(error);
             // Whoever is told to wait may ask again then; whoever is not has had all attempts.
             let is_final =
-                retryable && self.shared.policy.max_attempts > 1 && error.retry_after().is_none();
+                retryable && self.retries.policy.max_attempts > 1 && error.retry_after().is_none();
             return Err(if is_final { error.as_final_attempt() } else { error });
         };
         self.attempt += 1;
-        if let Some(observer) = &self.shared.observer {
+        if let Some(observer) = &self.retries.observer {
             observer();
         }
         time::sleep(pause).await;
@@ -197,15 +119,26 @@ impl RetryState {
         if self.attempt >= self.limit || self.attempt_log.attempts() >= self.calls {
             return None;
         }
-        let policy = &self.shared.policy;
+        let policy = &self.retries.policy;
         let doubled = policy.base_delay.saturating_mul(1 << (self.attempt - 1).min(16));
-        let drawn = doubled.min(policy.max_delay).mul_f64((self.shared.random)());
+        let drawn = doubled.min(policy.max_delay).mul_f64((self.retries.random)());
         let pause = drawn.max(error.retry_after().unwrap_or_default());
         (pause <= policy.max_delay).then_some(pause)
     }
 }
 
-impl RetryShared {
+impl Retries {
+    /// The retries that `policy` allows. `random` returns numbers from 0 to 1; `observer` is called
+    /// for every attempt after the first.
+    pub(crate) fn new(
+        policy: RetryPolicy,
+        random: fn() -> f64,
+        observer: Option<RetryObserver>,
+    ) -> Self {
+        let budget = Mutex::new(RetryBudget::new(Instant::now()));
+        Self { policy, budget, random, observer }
+    }
+
     fn update_budget(&self, how: fn(&mut RetryBudget, Instant) -> bool) -> bool {
         how(&mut sync::lock(&self.budget), Instant::now())
     }
@@ -238,42 +171,6 @@ fn is_malformed_tool_call(error: &GatewayError) -> bool {
 /// Returns whether the request may have been executed without a response.
 fn may_have_executed(error: &GatewayError) -> bool {
     matches!(error.kind(), ErrorKind::UpstreamCut | ErrorKind::UpstreamTimeout)
-}
-
-/// An attempt whose response has produced no output yet.
-struct RetryAttempt {
-    state: RetryState,
-    call: ProviderRequest,
-    started: StartedResponse,
-}
-
-impl RetryAttempt {
-    /// Sends the request until a response starts or no attempt is left.
-    async fn send(&mut self) -> Result<ProviderResponse> {
-        loop {
-            self.call.context.attempts = self.state.calls_left();
-            match self.state.shared.inner.generate(self.call.clone()).await {
-                Ok(ProviderResponse { meta, chunks }) => {
-                    self.started = StartedResponse::of(&meta);
-                    return Ok(ProviderResponse {
-                        meta: self.state.attempt_log.attach_to_meta(meta),
-                        chunks,
-                    });
-                }
-                Err(error) => self.state.backoff(error).await?,
-            }
-        }
-    }
-}
-
-impl NextAttempt for RetryAttempt {
-    fn next_attempt(mut self, error: GatewayError) -> AttemptFuture<Self> {
-        Box::pin(async move {
-            self.state.backoff(self.started.attribute(error)).await?;
-            let answer = self.send().await?;
-            Ok((self, answer))
-        })
-    }
 }
 
 /// A retry budget, in tenths of a retry.
@@ -315,8 +212,13 @@ impl RetryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ResilientProvider;
+    use async_trait::async_trait;
     use futures_util::{StreamExt as _, stream};
-    use gateway_core::{ChatRequest, Chunk, ResponseMeta, StreamEvent};
+    use gateway_core::{
+        ChatRequest, Chunk, Provider, ProviderLayer, ProviderRequest, ProviderResponse,
+        ResponseMeta, StreamEvent,
+    };
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Plays one script an attempt, the last one for ever: `o` output, `p` preamble, `!` breaks,
@@ -359,7 +261,8 @@ mod tests {
     async fn check(attempts: &'static [&'static str], expected: &str, calls: usize) {
         let script = Arc::new(Script(attempts, AtomicUsize::new(0)));
         let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
-        let retry = RetryLayer::new(inner, RetryPolicy::default(), || 1.0);
+        let retry = ResilientProvider::new(inner);
+        let retry = retry.with_retries(RetryPolicy::default(), || 1.0, None);
         let mut seen = String::new();
         match ProviderLayer::generate(&retry, ProviderRequest::new(ChatRequest::user("m", "hello")))
             .await
@@ -413,7 +316,7 @@ mod tests {
         let script = Arc::new(Script(&["5"], AtomicUsize::new(0)));
         let inner: Arc<dyn Provider> = Arc::<Script>::clone(&script);
         let policy = RetryPolicy { base_delay: Duration::ZERO, ..RetryPolicy::default() };
-        let retry = RetryLayer::new(inner, policy, || 0.0);
+        let retry = ResilientProvider::new(inner).with_retries(policy, || 0.0, None);
         for _ in 0..1000 {
             let _ = ProviderLayer::generate(
                 &retry,

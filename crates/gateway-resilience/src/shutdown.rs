@@ -1,77 +1,50 @@
-//! The shutdown layer: responses end before the gateway does.
+//! Shutdown: responses end before the gateway does.
+//!
+//! A response that is ready by then is still returned. Requests in progress are cancelled upstream.
 
-use async_trait::async_trait;
-use futures_util::{StreamExt as _, stream};
-use gateway_core::{
-    ChunkStream, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider, ProviderLayer,
-    ProviderRequest, ProviderResponse, Result,
-};
+use gateway_core::{ErrorKind, GatewayError, Result};
 use std::{
-    fmt,
-    future::Future as _,
-    sync::Arc,
-    task::{Poll, ready},
+    pin::Pin,
+    task::{Context, Poll},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// A provider layer that ends open responses with an error at shutdown.
+/// Waits for `work`, but not beyond the shutdown.
 ///
-/// A response that is ready by then is still returned. Requests in progress are cancelled upstream.
-pub struct ShutdownLayer {
-    inner: Arc<dyn Provider>,
-    shutdown: CancellationToken,
-}
-
-impl ShutdownLayer {
-    /// Ends the responses of `inner` when `shutdown` is cancelled.
-    pub fn new(inner: Arc<dyn Provider>, shutdown: CancellationToken) -> Self {
-        Self { inner, shutdown }
-    }
-}
-
-#[async_trait]
-impl ProviderLayer for ShutdownLayer {
-    fn inner(&self) -> &dyn Provider {
-        self.inner.as_ref()
-    }
-
-    async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let response = self.shutdown.run_until_cancelled(self.inner.generate(call));
-        let mut answer = response.await.unwrap_or_else(|| Err(shutting_down()))?;
-        answer.chunks = until_shutdown(self.shutdown.clone(), answer.chunks);
-        Ok(answer)
-    }
-
-    async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
-        let counting = self.shutdown.run_until_cancelled(self.inner.count_tokens(call));
-        counting.await.unwrap_or_else(|| Err(shutting_down()))
-    }
-
-    async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
-        let embedding = self.shutdown.run_until_cancelled(self.inner.embed(call));
-        embedding.await.unwrap_or_else(|| Err(shutting_down()))
-    }
-}
-
-impl fmt::Debug for ShutdownLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ending").field("inner", &self.inner.id()).finish_non_exhaustive()
-    }
-}
-
-/// Passes `chunks` on until `shutdown` is cancelled.
-fn until_shutdown(shutdown: CancellationToken, chunks: ChunkStream) -> ChunkStream {
-    let mut shutdown = Box::pin(shutdown.cancelled_owned());
-    let mut chunks = Some(chunks);
-    Box::pin(stream::poll_fn(move |cx| {
-        let Some(open) = &mut chunks else { return Poll::Ready(None) };
-        if let Poll::Ready(chunk) = open.poll_next_unpin(cx) {
-            return Poll::Ready(chunk);
+/// # Errors
+///
+/// Those of `work`; at shutdown [`ShuttingDown`](ErrorKind::ShuttingDown).
+pub(crate) async fn until_shutdown<T>(
+    shutdown: Option<&CancellationToken>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match shutdown {
+        Some(shutdown) => {
+            let done = shutdown.run_until_cancelled(work).await;
+            done.unwrap_or_else(|| Err(shutting_down()))
         }
-        ready!(shutdown.as_mut().poll(cx));
-        chunks = None;
-        Poll::Ready(Some(Err(shutting_down())))
-    }))
+        None => work.await,
+    }
+}
+
+/// The shutdown, as an open response watches for it.
+pub(crate) struct ShutdownWatch {
+    shutdown: CancellationToken,
+    /// Set up by the first wait.
+    cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl ShutdownWatch {
+    pub(crate) const fn new(shutdown: CancellationToken) -> Self {
+        Self { shutdown, cancelled: None }
+    }
+
+    /// Ready at shutdown, with the error that ends the response.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<GatewayError> {
+        let watch = || Box::pin(self.shutdown.clone().cancelled_owned());
+        let cancelled = self.cancelled.get_or_insert_with(watch);
+        cancelled.as_mut().poll(cx).map(|()| shutting_down())
+    }
 }
 
 fn shutting_down() -> GatewayError {
@@ -81,8 +54,14 @@ fn shutting_down() -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::{ChatRequest, Chunk, ResponseMeta, StreamEvent};
-    use std::time::Duration;
+    use crate::ResilientProvider;
+    use async_trait::async_trait;
+    use futures_util::{StreamExt as _, stream};
+    use gateway_core::{
+        ChatRequest, Chunk, Provider, ProviderLayer, ProviderRequest, ProviderResponse,
+        ResponseMeta, StreamEvent,
+    };
+    use std::{sync::Arc, time::Duration};
     use tokio::time;
 
     /// Answers after so many seconds, then says `a` every second: `times` times.
@@ -110,7 +89,8 @@ mod tests {
     /// What is seen of such an answer if the last call is made after 2.5 seconds.
     async fn check(head: u64, times: usize, expected: &str) {
         let shutdown = CancellationToken::new();
-        let provider = ShutdownLayer::new(Arc::new(Slow { head, times }), shutdown.clone());
+        let provider = ResilientProvider::new(Arc::new(Slow { head, times }));
+        let provider = provider.ending_with(shutdown.clone());
         let asking = async {
             let call = ProviderRequest::new(ChatRequest::user("m", "hello"));
             let mut seen = String::new();

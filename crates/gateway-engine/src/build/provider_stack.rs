@@ -1,21 +1,22 @@
 //! The layers around a provider, in the one order that is correct:
 //!
 //! ```text
-//! cache > shutdown > concurrency > reasoning replay > hedging > retry > credentials in turn
+//! cache > reasoning replay > shutdown > concurrency > hedging > retry > credentials in turn
 //!       > circuit breaker > instrumentation > deadlines > the provider
 //! ```
 //!
-//! A cached response costs no slot; a retry sees each attempt's deadline and breaker; an
-//! instrumented call is one attempt.
+//! A cached response costs no slot; a retry sees each attempt's deadline and breaker; an instrumented
+//! call is one attempt. From shutdown to deadlines all is one [`ResilientProvider`], unless hedging,
+//! several credentials or instrumentation stand in between: then it is one around each of them, with
+//! the stages before it.
 
 use super::{EngineResources, ProviderSettings, ResilienceSettings};
 use crate::BuildError;
 use gateway_core::{Provider, ReasoningReplay};
 use gateway_providers::{Credential, Settings};
 use gateway_resilience::{
-    BulkheadLayer, CircuitBreakerConfig, CircuitBreakerLayer, DeadlineLayer, FallbackCondition,
-    FallbackGroup, FallbackOrder, FallbackRules, FallbackTarget, HedgingLayer, HostCircuit,
-    ResponseCacheLayer, RetryLayer, ShutdownLayer,
+    CircuitBreakerConfig, FallbackCondition, FallbackGroup, FallbackOrder, FallbackRules,
+    FallbackTarget, HedgingLayer, HostCircuit, ResilientProvider, ResponseCacheLayer,
 };
 use http::Uri;
 use metrics::counter;
@@ -67,8 +68,6 @@ impl<'a> StackBuilder<'a> {
         {
             stack = Arc::new(ReasoningReplay::new(stack, Arc::clone(store), carried_by, *ttl));
         }
-        stack = Arc::new(BulkheadLayer::new(stack, self.settings.max_concurrent_per_provider));
-        stack = Arc::new(ShutdownLayer::new(stack, self.resources.stopping.clone()));
         if let Some((store, ttl)) = &self.resources.cache {
             let epoch = settings_fingerprint(settings);
             stack = Arc::new(ResponseCacheLayer::new(stack, Arc::clone(store), epoch, *ttl));
@@ -76,19 +75,19 @@ impl<'a> StackBuilder<'a> {
         Ok(Backend::Ready(stack))
     }
 
-    /// The provider with deadlines, breakers and retries, one target per credential.
+    /// The provider from shutdown to deadlines, one target per credential.
     fn resilient(&mut self, provider: &ProviderSettings) -> Result<Arc<dyn Provider>, BuildError> {
         let host = self.host(&provider.settings.base_url);
         if provider.keys.len() < 2 {
             let key = provider.keys.first().cloned();
             let single = self.guarded(provider, key, self.breaker(host, None))?;
-            return Ok(self.repeated(single));
+            return Ok(self.shared(single));
         }
         let mut targets = Vec::with_capacity(provider.keys.len());
         for (number, key) in (1..).zip(&provider.keys) {
             let breaker = self.breaker(host.clone(), Some(number));
             let guarded = self.guarded(provider, Some(key.clone()), breaker)?;
-            targets.push(FallbackTarget::credential(guarded));
+            targets.push(FallbackTarget::credential(Arc::new(guarded)));
         }
         let on = vec![FallbackCondition::RateLimit, FallbackCondition::Unavailable];
         let rules = FallbackRules {
@@ -98,7 +97,7 @@ impl<'a> StackBuilder<'a> {
             respect_breakers: true,
         };
         let group = FallbackGroup::new(&provider.settings.id, targets, rules, random_unit);
-        Ok(self.repeated(Arc::new(group)))
+        Ok(self.shared(ResilientProvider::new(Arc::new(group))))
     }
 
     /// The provider with deadlines and a breaker.
@@ -107,20 +106,19 @@ impl<'a> StackBuilder<'a> {
         provider: &ProviderSettings,
         api_key: Option<SecretString>,
         breaker: CircuitBreakerConfig,
-    ) -> Result<Arc<dyn Provider>, BuildError> {
+    ) -> Result<ResilientProvider, BuildError> {
         let settings = Settings { api_key, ..provider.settings.clone() };
         let bare = (provider.descriptor.build)(settings)
             .map_err(|source| BuildError::Provider { id: provider.settings.id.clone(), source })?;
-        let mut stack: Arc<dyn Provider> =
-            Arc::new(DeadlineLayer::new(bare, self.settings.deadlines));
+        let mut stack = ResilientProvider::new(bare).with_deadlines(self.settings.deadlines);
         if let Some(instrument) = &self.resources.instrument {
-            stack = instrument(stack);
+            stack = ResilientProvider::new(instrument(Arc::new(stack)));
         }
         // Of several credentials the unusable ones are skipped even without breakers.
         if breaker.breaker.is_none() && breaker.credential.is_none() {
             return Ok(stack);
         }
-        Ok(Arc::new(CircuitBreakerLayer::new(stack, breaker)))
+        Ok(stack.with_circuit_breaker(breaker))
     }
 
     fn breaker(
@@ -137,15 +135,20 @@ impl<'a> StackBuilder<'a> {
         }
     }
 
-    fn repeated(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+    /// The provider with what all of its credentials share: shutdown, concurrency and retries.
+    fn shared(&self, provider: ResilientProvider) -> Arc<dyn Provider> {
         let mut stack = provider;
         if let Some(policy) = self.settings.retry {
             let id = stack.id().to_owned();
             let retries = counter!("llm_gateway_provider_retries_total", "provider" => id);
-            let retry = RetryLayer::new(stack, policy, random_unit);
-            stack = Arc::new(retry.with_observer(Arc::new(move || retries.increment(1))));
+            let count = Arc::new(move || retries.increment(1));
+            stack = stack.with_retries(policy, random_unit, Some(count));
         }
-        if self.settings.hedge_embeddings { Arc::new(HedgingLayer::new(stack)) } else { stack }
+        if self.settings.hedge_embeddings {
+            stack = ResilientProvider::new(Arc::new(HedgingLayer::new(Arc::new(stack))));
+        }
+        let stack = stack.with_concurrency(self.settings.max_concurrent_per_provider);
+        Arc::new(stack.ending_with(self.resources.stopping.clone()))
     }
 
     /// The host of an address, if it has one and breakers are on.

@@ -7,12 +7,12 @@ use super::{
 use crate::{
     attempt_log::{AttemptLog, StartedResponse},
     circuit_breaker::unavailable_error,
-    replay::{AttemptFuture, NextAttempt},
+    replay::{AttemptFuture, NextAttempt, StartedAttempt},
     retry::MAX_UPSTREAM_CALLS,
 };
 use gateway_core::{
-    EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider, ProviderRequest,
-    ProviderResponse, Result, UnavailableReason,
+    ChunkStream, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, Provider,
+    ProviderRequest, ProviderResponse, Result, UnavailableReason,
 };
 use std::{collections::VecDeque, num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -261,12 +261,14 @@ impl FallbackRun<EmbeddingCall> {
 }
 
 impl NextAttempt for FallbackRun<ProviderRequest> {
+    type Chunks = ChunkStream;
+
     fn next_attempt(mut self, error: GatewayError) -> AttemptFuture<Self> {
         Box::pin(async move {
             let error = self.started.attribute(error);
             self.record_failure(error)?;
-            let answer = self.generate().await?;
-            Ok((self, answer))
+            let ProviderResponse { meta, chunks } = self.generate().await?;
+            Ok(StartedAttempt { next: self, meta, chunks })
         })
     }
 }

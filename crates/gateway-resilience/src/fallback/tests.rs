@@ -1,5 +1,5 @@
 use super::*;
-use crate::{CircuitBreakerConfig, CircuitBreakerLayer, breaker};
+use crate::{CircuitBreakerConfig, ResilientProvider, breaker};
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
     AttemptOutcome, Capabilities, ChatRequest, Chunk, ErrorKind, Function, GatewayError, ModelCard,
@@ -74,7 +74,8 @@ fn target(id: &'static str, script: &'static str) -> FallbackTarget {
         observer: None,
         random: || 0.5,
     };
-    let provider: Arc<dyn Provider> = Arc::new(CircuitBreakerLayer::new(inner, guards));
+    let provider: Arc<dyn Provider> =
+        Arc::new(ResilientProvider::new(inner).with_circuit_breaker(guards));
     let upstream = Target { model: "m".into(), card: None };
     FallbackTarget::model(id, id, Some(provider), upstream)
 }
@@ -269,7 +270,8 @@ async fn credentials_rotate_and_cool_down() {
             observer: None,
             random: || 0.5,
         };
-        FallbackTarget::credential(Arc::new(CircuitBreakerLayer::new(inner, guards)))
+        let guarded = ResilientProvider::new(inner).with_circuit_breaker(guards);
+        FallbackTarget::credential(Arc::new(guarded))
     };
     let targets = vec![credential("9o"), credential("1"), credential("o")];
     let chain = FallbackGroup::new("p", targets, rules(FallbackOrder::RoundRobin), || 0.5);

@@ -17,12 +17,12 @@ use self::{
     in_flight::{InFlight, JoinResult},
     shared_stream::OnComplete,
 };
-use crate::replay::{self, AttemptFuture, NextAttempt};
+use crate::replay::{self, AttemptFuture, NextAttempt, StartedAttempt};
 use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
-    CacheDirective, CacheStatus, GatewayError, Payload, PlannedAttempt, Provider, ProviderLayer,
-    ProviderRequest, ProviderResponse, RawRequest, ResponseMeta, Result,
+    CacheDirective, CacheStatus, ChunkStream, GatewayError, Payload, PlannedAttempt, Provider,
+    ProviderLayer, ProviderRequest, ProviderResponse, RawRequest, ResponseMeta, Result,
     state::{Cache, Key, Tenant},
 };
 use metrics::counter;
@@ -287,6 +287,8 @@ impl Follower {
 }
 
 impl NextAttempt for Follower {
+    type Chunks = ChunkStream;
+
     fn next_attempt(self, error: GatewayError) -> AttemptFuture<Self> {
         Box::pin(async move {
             let follower = self.next_join(error)?;
@@ -296,8 +298,8 @@ impl NextAttempt for Follower {
                 call: follower.call.clone(),
                 joins: follower.joins,
             };
-            let answer = follower.join().await?;
-            Ok((next, answer))
+            let ProviderResponse { meta, chunks } = follower.join().await?;
+            Ok(StartedAttempt { next, meta, chunks })
         })
     }
 }
