@@ -1,12 +1,13 @@
 //! The accounting of a request to a model: closed exactly once, whatever happens to it.
 
 use crate::{
-    Engine, InFlight, ProgressObserver, RequestContext, RequestStarted, RequestSummary,
+    Engine, InFlight, ProgressObserver, RequestContext, RequestStarted, RequestSummary, RoutePlan,
+    build::{OTHER, ledger_name},
     metrics::ResponseTiming,
 };
 use gateway_core::{
     Attempt, CacheStatus, Chunk, ErrorKind, GatewayError, ModelCard, NanoDollars, ResponseMeta,
-    Rule, StreamEnd, StreamEvent, StreamObserver, Target, Usage,
+    StreamEnd, StreamEvent, StreamObserver, Target, Usage,
 };
 use gateway_limits::{
     AdmissionPermit, Client, QuotaReservation, RequestLabels, RequestResult, TokenEstimate,
@@ -24,7 +25,7 @@ pub(crate) struct RequestAccounting {
     path: &'static str,
     request_id: Arc<str>,
     client: Arc<Client>,
-    rule: Rule,
+    plan: Arc<RoutePlan>,
     started: Instant,
     provider: Arc<str>,
     card: Option<Arc<ModelCard>>,
@@ -62,12 +63,14 @@ impl RequestContext {
     /// Opens the accounting of the request, which is about to be sent to `target`.
     pub(crate) fn accounting(&mut self, target: &Target) -> RequestAccounting {
         let engine = Arc::clone(&self.engine);
-        engine.metrics.provider_called(&self.route.provider);
-        let asked = catalogued_name(target);
+        let plan = Arc::clone(&self.plan);
+        engine.metrics.provider_called(&plan.route.provider);
+        let is_planned = plan.is_for(target);
+        let model = if is_planned { Arc::clone(&plan.ledger_name) } else { ledger_name(target) };
         let who = RequestLabels {
             client: &self.head.client.name,
-            provider: &self.route.provider,
-            model: &asked,
+            provider: &plan.route.provider,
+            model: &model,
             is_catalogued: target.card.is_some(),
         };
         let row = engine.limits.usage.open(who);
@@ -76,7 +79,7 @@ impl RequestContext {
             path: self.head.path,
             client: &self.head.client.name,
             tenant: &self.head.client.tenant,
-            provider: &self.route.provider,
+            provider: &plan.route.provider,
             model: &target.model,
             stream: self.stream,
         };
@@ -85,9 +88,8 @@ impl RequestContext {
             path: self.head.path,
             request_id: Arc::clone(&self.head.request_id),
             client: Arc::clone(&self.head.client),
-            rule: self.route.rule,
             started: Instant::now(),
-            provider: Arc::clone(&self.route.provider),
+            provider: Arc::clone(&plan.route.provider),
             card: target.card.clone(),
             upstream_request_id: None,
             stream: self.stream,
@@ -107,6 +109,7 @@ impl RequestContext {
             progress,
             _permit: self.permit.take(),
             _in_flight: self.head.in_flight.take(),
+            plan,
             engine,
         }
     }
@@ -207,12 +210,23 @@ impl RequestAccounting {
             metrics.stream_ended(&self.provider, outcome);
         }
         if let Some(usage) = &self.usage {
-            metrics.tokens_used(&self.provider, &label(self.card.as_ref()), usage, cost);
+            metrics.tokens_used(&self.provider, &self.label(), usage, cost);
         }
         if let StreamEnd::Failed(error) = end {
             metrics.provider_failed(&self.provider, error.kind().as_str());
         }
         self.count_usage_anomalies(end, used);
+    }
+
+    /// The model that answered, as a metric label.
+    fn label(&self) -> Arc<str> {
+        match (&self.card, &self.plan.route.target.card) {
+            (Some(card), Some(planned)) if Arc::ptr_eq(card, planned) => {
+                Arc::clone(&self.plan.label)
+            }
+            (Some(card), _) => card.id.as_str().into(),
+            (None, _) => OTHER.into(),
+        }
     }
 
     /// Counts what is odd about the tokens that the provider reports.
@@ -249,7 +263,7 @@ impl RequestAccounting {
             tenant: &self.client.tenant,
             provider: &self.provider,
             model: self.card.as_ref().map_or(OTHER, |card| &card.id),
-            rule: self.rule,
+            rule: self.plan.route.rule,
             stream: self.stream,
             generation: self.engine.generation,
             outcome: outcome(end),
@@ -305,28 +319,12 @@ impl RequestAccounting {
     }
 }
 
-/// The model label of requests to models that are not catalogued: their names are the caller's.
-const OTHER: &str = "other";
-
 /// The end of a response, as logs and metrics name it.
 fn outcome(end: StreamEnd<'_>) -> &'static str {
     match end {
         StreamEnd::Complete => "ok",
         StreamEnd::Failed(error) => error.kind().as_str(),
         StreamEnd::Cancelled => "client_cancelled",
-    }
-}
-
-/// The model as a metric label.
-fn label(card: Option<&Arc<ModelCard>>) -> Arc<str> {
-    card.map_or(OTHER, |card| &card.id).into()
-}
-
-/// The name of a model in the ledger: as the catalogue has it, else as its provider does.
-fn catalogued_name(target: &Target) -> Arc<str> {
-    match &target.card {
-        Some(card) => card.id.as_str().into(),
-        None => Arc::clone(&target.model),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The one shape of a request on its way through the engine.
 
 use crate::{
-    Engine, MemoryLease, RequestHead,
+    Engine, MemoryLease, RequestHead, RoutePlan,
     response::{RequestFailure, ResponseFacts},
 };
-use gateway_core::{CacheStatus, GatewayError, Price, Provider, ResponseMeta, Route};
+use gateway_core::{CacheStatus, GatewayError, Price, Provider, ResponseMeta, Target};
 use gateway_limits::{AdmissionPermit, QuotaReservation, TokenEstimate};
 use std::{fmt, mem, sync::Arc};
 
@@ -24,7 +24,10 @@ pub struct RequestContext {
     pub(crate) stream: bool,
     /// Whether the body names a session.
     pub(crate) names_session: bool,
-    pub(crate) route: Route,
+    /// How requests for this model name are served.
+    pub(crate) plan: Arc<RoutePlan>,
+    /// The model to ask for: that of the plan, with its window as its server reports it.
+    pub(crate) target: Target,
     pub(crate) provider: ProviderHandle,
     /// The price of the routed model, if it is known.
     pub(crate) price: Option<Price>,

@@ -43,18 +43,24 @@ pub(crate) fn writer(
 
 /// An amount in US dollars as a decimal number, to the last billionth.
 pub fn dollars(amount: NanoDollars) -> String {
+    let mut text = Vec::with_capacity(24);
+    write_dollars(amount, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Appends an amount in US dollars as [`dollars`] writes it.
+pub fn write_dollars(amount: NanoDollars, out: &mut Vec<u8>) {
     const UNIT: u64 = 1_000_000_000;
-    let mut text = (amount.0 / UNIT).to_string();
+    out.extend_from_slice(itoa::Buffer::new().format(amount.0 / UNIT).as_bytes());
     let (mut rest, mut unit) = (amount.0 % UNIT, UNIT);
     if rest > 0 {
-        text.push('.');
+        out.push(b'.');
     }
     while rest > 0 {
         unit /= 10;
-        text.push(char::from(b'0' + ((rest / unit) & 15) as u8));
+        out.push(b'0' + ((rest / unit) & 15) as u8);
         rest %= unit;
     }
-    text
 }
 
 impl CostReportingWriter {

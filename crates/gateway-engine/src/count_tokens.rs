@@ -35,7 +35,7 @@ impl Engine {
         let decode = MessagesInbound.decode_count();
         let raw = Arc::new(RawRequest::new(Dialect::Messages, body, envelope, decode));
         let request = ProviderRequest {
-            target: context.route.target.clone(),
+            target: context.target.clone(),
             payload: Payload::Raw(Arc::clone(&raw)),
             stream: false,
             inspection: Inspection::UsageOnly,

@@ -32,7 +32,7 @@ impl Engine {
         };
         context.input = TokenEstimate::known(estimate::tokens_of_json(&body));
         drop((body, context.lease.take()));
-        let target = context.route.target.clone();
+        let target = context.target.clone();
         let mut accounting = Box::new(context.accounting(&target));
         let call = EmbeddingCall {
             target,

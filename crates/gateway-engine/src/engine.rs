@@ -1,7 +1,7 @@
 //! The engine: one generation of everything that a request to a model passes.
 
 use crate::{ContextWindows, ProviderDirectory, RequestMetrics, RequestObserver, Toolbox};
-use gateway_core::{ContextService, Provider, Result, Route};
+use gateway_core::{ContextService, Result};
 use gateway_limits::{AdmissionPermit, Client, Limits};
 use gateway_sessions::{Responses, SessionManager};
 use std::{fmt, sync::Arc, time::Duration};
@@ -77,25 +77,6 @@ impl Engine {
     ) -> Result<Option<AdmissionPermit>> {
         let tenant = (!client.is_anonymous).then_some(&client.tenant);
         self.limits.admission.enter(tenant, priority.unwrap_or(client.priority)).await
-    }
-
-    /// The provider stack that serves `client` where its request for `name` goes. A fallback group
-    /// checks each of its targets for itself.
-    ///
-    /// # Errors
-    ///
-    /// If `client` may not use the model, or its provider is not set up.
-    pub(crate) fn provider(
-        &self,
-        client: &Client,
-        name: &str,
-        route: &Route,
-    ) -> Result<&Arc<dyn Provider>> {
-        if let Some(group) = self.directory.fallback(route) {
-            return Ok(group);
-        }
-        client.check_model(name, &route.target.model)?;
-        self.directory.provider(&route.provider)
     }
 }
 

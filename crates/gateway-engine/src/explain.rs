@@ -75,8 +75,8 @@ impl Engine {
             model: composed.context.model.clone(),
             stream: composed.context.stream,
             names_session: composed.context.names_session,
-            rule: composed.context.route.rule.as_str(),
-            group: composed.context.route.chain.clone(),
+            rule: composed.context.plan.route.rule.as_str(),
+            group: composed.context.plan.route.chain.clone(),
             dropped: composed.dropped.clone(),
         })
     }
@@ -84,7 +84,7 @@ impl Engine {
 
 async fn preview(context: &RequestContext, max_output: Option<u64>) -> LimitPreview {
     let want = QuotaDemand {
-        models: [&*context.model, &*context.route.target.model],
+        models: [&*context.model, &*context.target.model],
         input: &context.input,
         output: max_output,
         price: context.price.as_ref(),

@@ -84,7 +84,7 @@ impl PreparedRequest {
     pub(crate) fn compose(
         self,
         dialect: &'static dyn InboundDialect,
-    ) -> StageResult<ComposedRequest> {
+    ) -> StageResult<Box<ComposedRequest>> {
         let Self { context, body, envelope } = self;
         let opened = match dialect.prepare(body, envelope) {
             Ok(opened) => opened,
@@ -99,7 +99,7 @@ impl PreparedRequest {
         {
             return Err(context.failure(error));
         }
-        Ok(ComposedRequest {
+        Ok(Box::new(ComposedRequest {
             provider: Arc::clone(&context.provider.0),
             context,
             dialect,
@@ -111,7 +111,7 @@ impl PreparedRequest {
             plan: ResponsePlan::default(),
             session: OpenedSession::default(),
             added_tools: Vec::new(),
-        })
+        }))
     }
 }
 
@@ -130,7 +130,7 @@ impl RequestContext {
             context.caching = options.cache.mode(has_session);
         }
         ProviderRequest {
-            target: self.route.target.clone(),
+            target: self.target.clone(),
             payload,
             stream: self.stream,
             inspection: Inspection::UsageOnly,
@@ -163,7 +163,7 @@ impl RequestContext {
 
 impl ComposedRequest {
     /// Puts the earlier responses that the request continues into it, and decides what is stored.
-    async fn continue_responses(mut self) -> StageResult<Self> {
+    async fn continue_responses(mut self: Box<Self>) -> StageResult<Box<Self>> {
         let (responses, request) = (&self.context.engine.responses, &mut self.request);
         match responses::plan(responses, &self.provider, request, &self.ids).await {
             Ok(plan) => {
@@ -188,7 +188,7 @@ impl ComposedRequest {
     }
 
     /// Opens the session that the request continues, if it continues one.
-    async fn open_session(mut self) -> StageResult<Self> {
+    async fn open_session(mut self: Box<Self>) -> StageResult<Box<Self>> {
         let head = &self.context.head;
         let attempt = head.options.idempotency.as_ref();
         let options = match head.options.session.resolve(&self.original, attempt) {
@@ -213,7 +213,7 @@ impl ComposedRequest {
 
     /// Lets the model have the gateway's tools, if the request, its session or its client offers
     /// any.
-    fn attach_tools(mut self) -> StageResult<Self> {
+    fn attach_tools(mut self: Box<Self>) -> StageResult<Box<Self>> {
         let (context, request) = (&self.context, &self.request);
         match tools::attach(context, &self.provider, request, &self.session.chosen) {
             Ok(None) => {}
@@ -232,7 +232,7 @@ impl ComposedRequest {
     }
 
     /// Shortens the conversation if it does not fit the model's context window.
-    async fn fit_context(mut self) -> StageResult<Self> {
+    async fn fit_context(mut self: Box<Self>) -> StageResult<Box<Self>> {
         let engine = &self.context.engine;
         let mode = self.context.head.options.context_mode;
         // Several prompts are no conversation.
@@ -251,7 +251,7 @@ impl ComposedRequest {
     }
 
     /// Sends the request, and writes the response in the caller's dialect.
-    async fn respond(mut self) -> StageResult<EngineResponse> {
+    async fn respond(mut self: Box<Self>) -> StageResult<EngineResponse> {
         let accounting = Box::new(self.context.accounting(&self.request.target));
         let reply = ResponseContext {
             payload: self.original.clone(),
@@ -270,12 +270,12 @@ impl ComposedRequest {
 
     /// Starts a background response.
     async fn run_in_background(
-        self,
+        self: Box<Self>,
         recorder: ResponseRecorder,
         accounting: Box<RequestAccounting>,
         reply: ResponseContext,
     ) -> StageResult<EngineResponse> {
-        let Self { mut context, provider, request, .. } = self;
+        let Self { mut context, provider, request, .. } = *self;
         let admitted = match BackgroundJob::new(recorder, reply).await {
             Ok(admitted) => admitted,
             Err(error) => {
@@ -295,14 +295,19 @@ impl ComposedRequest {
 
     /// Answers a caller that waits.
     async fn answer(
-        self,
+        self: Box<Self>,
         recorder: Option<ResponseRecorder>,
         mut accounting: Box<RequestAccounting>,
         reply: ResponseContext,
     ) -> StageResult<EngineResponse> {
-        let Self { mut context, dialect, provider, request, prompts, dropped, .. } = self;
+        let Self { mut context, dialect, provider, request, prompts, dropped, .. } = *self;
         let stream = request.stream;
-        let sent = multi_prompt::generate(&provider, request, prompts).await;
+        let sent = if prompts.len() > 1 {
+            // Boxed, so that it takes no room in the future of a request with one prompt.
+            Box::pin(multi_prompt::generate(&provider, request, prompts)).await
+        } else {
+            provider.generate(request).await
+        };
         let ProviderResponse { mut meta, chunks } = match sent {
             Ok(response) => response,
             Err(error) => {
@@ -329,7 +334,7 @@ impl ComposedRequest {
         };
         dropped.iter().for_each(|name| meta.dropped.insert(name.to_owned()));
         context.facts.decision =
-            context.head.options.explain.then(|| Decision::new(&context.route));
+            context.head.options.explain.then(|| Decision::new(&context.plan.route));
         context.facts.meta = Some(meta);
         Ok(EngineResponse { facts: mem::take(&mut context.facts), body })
     }

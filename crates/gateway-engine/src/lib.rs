@@ -40,12 +40,12 @@ mod write_response;
 pub use self::{
     build::{
         Backend, BuildError, DirectoryBuilder, EngineResources, FallbackRoute, Instrument,
-        ProviderDirectory, ProviderSettings, ResilienceSettings, random_unit,
+        ProviderDirectory, ProviderSettings, ResilienceSettings, RoutePlan, random_unit,
     },
     context::RequestContext,
     context_fit::{ContextFit, ContextMode},
     context_windows::ContextWindows,
-    cost_events::dollars,
+    cost_events::{dollars, write_dollars},
     count_tokens::CountedTokens,
     decision::Decision,
     engine::{Engine, EngineSettings},

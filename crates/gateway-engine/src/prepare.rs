@@ -59,7 +59,7 @@ impl Engine {
         let output =
             if operation == Operation::Embed { Some(0) } else { prepared.envelope.max_output };
         if matches!(operation, Operation::Generate | Operation::Embed) {
-            let models = [&*context.model, &*context.route.target.model];
+            let models = [&*context.model, &*context.target.model];
             let (input, price) = (&context.input, context.price.as_ref());
             let want = QuotaDemand { models, input, output, price };
             let (client, peer) = (&context.head.client, context.head.peer);
@@ -88,11 +88,11 @@ impl Engine {
         if operation != Operation::Embed {
             dialect.check(&envelope)?;
         }
-        let mut route = self.directory.routes().route(&envelope.model)?;
-        self.context_windows.apply(&route.provider, &mut route.target);
-        let provider =
-            ProviderHandle(Arc::clone(self.provider(&head.client, &envelope.model, &route)?));
-        let price = self.limits.price(&route.provider, route.target.card.as_deref());
+        let plan = self.directory.plan(&envelope.model)?;
+        let mut target = plan.route.target.clone();
+        self.context_windows.apply(&plan.route.provider, &mut target);
+        let provider = ProviderHandle(Arc::clone(plan.provider(&head.client, &envelope.model)?));
+        let price = self.limits.price(&plan.route.provider, target.card.as_deref());
         let context = Box::new(RequestContext {
             engine: Arc::clone(self),
             head,
@@ -101,7 +101,8 @@ impl Engine {
             model: envelope.model.clone(),
             stream: envelope.stream,
             names_session: envelope.session.is_some(),
-            route,
+            plan,
+            target,
             provider,
             price,
             input: TokenEstimate::of(body.clone()),

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use gateway_core::CacheDirective;
 use gateway_limits::{AdmissionPermit, Client, Priority};
 use gateway_sessions::idempotency::IdempotencyToken;
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 use tokio::time::Instant;
 
 /// The origin of a request, and its options outside of the body.
@@ -22,7 +25,7 @@ pub struct RequestHead {
     /// The client that the caller is.
     pub client: Arc<Client>,
     /// The options outside of the body.
-    pub options: RequestOptions,
+    pub options: Arc<RequestOptions>,
     /// The arrival time of the request.
     pub started: Instant,
     /// Counts the request as in progress until it is dropped.
@@ -87,6 +90,14 @@ pub struct CacheOptions {
     pub wanted: bool,
     /// The caller wants a response that does not come from the cache.
     pub refresh: bool,
+}
+
+impl RequestOptions {
+    /// The options of a request that asks for nothing; most requests share them.
+    pub fn none() -> Arc<Self> {
+        static NONE: LazyLock<Arc<RequestOptions>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
+    }
 }
 
 impl CacheOptions {

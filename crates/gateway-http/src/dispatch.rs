@@ -122,7 +122,7 @@ async fn serve_keyed(
     let served = serve_client(service, endpoint, (&client, origin), request).await;
     match served {
         Ok(mut reply) => {
-            headers::rate_limit::write_headers(&status, reply.headers_mut());
+            headers::facts::write_rate_limits(&status, reply.headers_mut());
             Ok(reply)
         }
         Err(failure) => Err(failure.with_rate_limits(status)),

@@ -1,6 +1,8 @@
 //! The providers of one generation, and which model name leads to which of them.
 
-use super::{Backend, EngineResources, FallbackRoute, ProviderSettings, ResilienceSettings};
+use super::{
+    Backend, EngineResources, FallbackRoute, ProviderSettings, ResilienceSettings, RoutePlan,
+};
 use crate::{
     BuildError,
     build::{fallback, provider_stack::StackBuilder},
@@ -16,6 +18,8 @@ pub struct ProviderDirectory {
     routes: Routes,
     providers: HashMap<Arc<str>, RegisteredProvider>,
     fallbacks: HashMap<Arc<str>, Arc<dyn Provider>>,
+    /// The plans of the names that the configuration lists, as it spells them and in lower case.
+    plans: foldhash::HashMap<Box<str>, Arc<RoutePlan>>,
 }
 
 /// A provider, with a digest of everything it was built from.
@@ -147,7 +151,9 @@ impl<'a> DirectoryBuilder<'a> {
             fallbacks.insert(route.model.as_str().into(), group);
             routes.chain(&route.model, first);
         }
-        Ok(ProviderDirectory { routes, providers, fallbacks })
+        let plans = foldhash::HashMap::default();
+        let directory = ProviderDirectory { routes, providers, fallbacks, plans };
+        Ok(ProviderDirectory { plans: directory.compiled_plans(), ..directory })
     }
 
     fn registered(&self) -> Result<HashMap<Arc<str>, RegisteredProvider>, BuildError> {
@@ -258,6 +264,32 @@ impl ProviderDirectory {
             None => format!("the provider '{id}' is not configured"),
         };
         Err(GatewayError::new(ErrorKind::NotConfigured, why).with_param("model"))
+    }
+
+    /// The plan of requests for the model `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ModelNotFound`] if no provider serves the name.
+    pub(crate) fn plan(&self, name: &str) -> Result<Arc<RoutePlan>> {
+        match self.plans.get(name) {
+            Some(plan) => Ok(Arc::clone(plan)),
+            None => Ok(Arc::new(RoutePlan::new(self.routes.route(name)?, self))),
+        }
+    }
+
+    fn compiled_plans(&self) -> foldhash::HashMap<Box<str>, Arc<RoutePlan>> {
+        let models = self.routes.models().map(|card| card.id.as_str());
+        let aliases = self.routes.aliases().map(|(name, _)| name);
+        let mut plans = foldhash::HashMap::default();
+        for name in models.chain(aliases).chain(self.routes.chains()) {
+            // An alias may lead nowhere, which its request is to learn.
+            if let Ok(plan) = self.plan(name) {
+                plans.insert(name.to_lowercase().into(), Arc::clone(&plan));
+                plans.insert(name.into(), plan);
+            }
+        }
+        plans
     }
 
     /// The fallback group of `route`, if it leads to one.

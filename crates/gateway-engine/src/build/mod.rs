@@ -3,12 +3,15 @@
 mod directory;
 mod fallback;
 mod provider_stack;
+mod route_plan;
 mod settings;
 
+pub(crate) use self::route_plan::{OTHER, ledger_name};
 pub use self::{
     directory::{DirectoryBuilder, ProviderDirectory},
     fallback::FallbackRoute,
     provider_stack::{Backend, random_unit},
+    route_plan::RoutePlan,
     settings::{EngineResources, Instrument, ProviderSettings, ResilienceSettings},
 };
 

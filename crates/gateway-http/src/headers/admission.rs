@@ -16,7 +16,9 @@ pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
         headers.insert(names::MEMORY_RSS_MB, used);
     }
     headers.insert(names::MEMORY_PRESSURE, HeaderValue::from_static(level));
-    headers.insert(names::ACTIVE_REQUESTS, admission.active().into());
+    if let Ok(active) = HeaderValue::from_str(itoa::Buffer::new().format(admission.active())) {
+        headers.insert(names::ACTIVE_REQUESTS, active);
+    }
 }
 
 /// Adds to the body of a refusal what the platform's services read there.

@@ -1,31 +1,30 @@
 //! The cost of a response, in a header.
 
+use super::batch::HeaderBatch;
 use crate::names;
 use gateway_core::{Price, Usage};
-use gateway_engine::dollars;
-use http::{HeaderMap, HeaderValue};
+use gateway_engine::write_dollars;
 
 /// Adds the cost of `usage`, or `unknown` without a price.
-pub(crate) fn write(headers: &mut HeaderMap, usage: &Usage, price: Option<&Price>) {
-    let value = match price {
-        Some(price) => HeaderValue::try_from(dollars(price.cost(usage))).ok(),
-        None => Some(HeaderValue::from_static("unknown")),
-    };
-    if let Some(value) = value {
-        headers.insert(names::COST_USD, value);
+pub(crate) fn write(batch: &mut HeaderBatch, usage: &Usage, price: Option<&Price>) {
+    match price {
+        Some(price) => batch.write(names::COST_USD, |out| write_dollars(price.cost(usage), out)),
+        None => batch.text(names::COST_USD, "unknown"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     #[test]
     fn cost_without_price_is_unknown() {
         let usage = Usage { input: 10, ..Usage::default() };
         let written = |price: Option<&Price>| {
-            let mut headers = HeaderMap::new();
-            write(&mut headers, &usage, price);
+            let (mut batch, mut headers) = (HeaderBatch::new(), HeaderMap::new());
+            write(&mut batch, &usage, price);
+            batch.insert_into(&mut headers);
             headers.get("x-gateway-cost-usd").map(|it| it.to_str().unwrap().to_owned())
         };
         let price = Price { input: 1_000_000_000, ..Price::default() };

@@ -1,9 +1,10 @@
 //! The fact headers of a reply: provider, attempts, cost, limits, session, context window.
 
-use super::{cost, rate_limit};
+use super::{batch::HeaderBatch, cost, rate_limit};
 use crate::names;
 use gateway_core::{AttemptOutcome, CacheStatus, ResponseMeta};
 use gateway_engine::{ContextFit, Decision, ResponseFacts};
+use gateway_limits::RateLimitStatus;
 use gateway_sessions::{CompositionFacts, StorageReport, describe};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -11,29 +12,41 @@ use serde_json::json;
 
 /// Adds the headers of `facts`.
 pub(crate) fn write(facts: &ResponseFacts, headers: &mut HeaderMap) {
-    rate_limit::write_headers(&facts.rate_limits, headers);
+    let mut batch = HeaderBatch::new();
+    rate_limit::write_headers(&facts.rate_limits, &mut batch);
+    if let Some((usage, price)) = &facts.cost {
+        cost::write(&mut batch, usage, price.as_ref());
+    }
+    if let Some(meta) = &facts.meta {
+        add_meta(meta, &mut batch);
+    }
+    batch.insert_into(headers);
     write_session(&facts.session, headers);
     write_not_stored(facts, headers);
     if let Some(fit) = facts.context_fit {
         write_context_fit(fit, headers);
     }
-    if let Some((usage, price)) = &facts.cost {
-        cost::write(headers, usage, price.as_ref());
-    }
-    let Some(meta) = &facts.meta else { return };
-    write_meta(meta, headers);
-    if let Some(decision) = &facts.decision {
+    if let (Some(meta), Some(decision)) = (&facts.meta, &facts.decision) {
         write_decision(decision, meta, headers);
     }
 }
 
+/// Adds the state of the caller's rate limits.
+pub(crate) fn write_rate_limits(status: &RateLimitStatus, headers: &mut HeaderMap) {
+    let mut batch = HeaderBatch::new();
+    rate_limit::write_headers(status, &mut batch);
+    batch.insert_into(headers);
+}
+
 /// Adds which provider answered, after how many attempts, and what was dropped.
 pub(crate) fn write_meta(meta: &ResponseMeta, headers: &mut HeaderMap) {
-    let mut add = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    };
+    let mut batch = HeaderBatch::new();
+    add_meta(meta, &mut batch);
+    batch.insert_into(headers);
+}
+
+fn add_meta(meta: &ResponseMeta, batch: &mut HeaderBatch) {
+    let mut add = |name: HeaderName, value: &str| batch.text(name, value);
     if !meta.provider.is_empty() {
         add(names::PROVIDER, &meta.provider);
     }
@@ -59,6 +72,9 @@ pub(crate) fn write_meta(meta: &ResponseMeta, headers: &mut HeaderMap) {
 
 /// Lists the records of the response and of its session that could not be stored.
 fn write_not_stored(facts: &ResponseFacts, headers: &mut HeaderMap) {
+    if facts.not_stored.is_empty() && facts.session.not_stored.is_none() {
+        return;
+    }
     let session = facts.session.not_stored.as_ref().map(StorageReport::entries);
     let records: Vec<_> =
         facts.not_stored.iter().cloned().chain(session.into_iter().flatten()).collect();

@@ -1,56 +1,71 @@
 //! The rate limit headers of a reply.
 
+use super::batch::HeaderBatch;
 use crate::names;
 use gateway_limits::{RateLimitLevel, RateLimitStatus, now};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 use std::time::Duration;
 
-/// Writes the rate limit headers, under OpenAI's names and under the platform's.
-pub(crate) fn write_headers(status: &RateLimitStatus, headers: &mut HeaderMap) {
+/// Adds the rate limit headers, under OpenAI's names and under the platform's.
+pub(crate) fn write_headers(status: &RateLimitStatus, batch: &mut HeaderBatch) {
     if let Some(level) = &status.requests {
-        add_level(level, headers, names::RATE_LIMIT_REQUESTS);
+        add_level(level, batch, names::RATE_LIMIT_REQUESTS);
         let reset = (now() + level.left.reset).as_secs() + 1;
         for (name, value) in
             names::RATE_LIMIT.into_iter().zip([level.limit, level.left.units, reset])
         {
-            headers.insert(name, value.into());
+            batch.number(name, value);
         }
     }
     if let Some(level) = &status.tokens {
-        add_level(level, headers, names::RATE_LIMIT_TOKENS);
+        add_level(level, batch, names::RATE_LIMIT_TOKENS);
     }
 }
 
 fn add_level(
     level: &RateLimitLevel,
-    headers: &mut HeaderMap,
+    batch: &mut HeaderBatch,
     [limit, remaining, reset]: [HeaderName; 3],
 ) {
-    headers.insert(limit, level.limit.into());
-    headers.insert(remaining, level.left.units.into());
-    if let Ok(value) = HeaderValue::try_from(duration(level.left.reset)) {
-        headers.insert(reset, value);
-    }
+    batch.number(limit, level.limit);
+    batch.number(remaining, level.left.units);
+    batch.write(reset, |out| write_duration(level.left.reset, out));
 }
 
-/// Formats a duration in OpenAI's style: `250ms`, `1.5s`, `6m0s`.
-fn duration(it: Duration) -> String {
-    let millis = it.as_nanos().div_ceil(1_000_000);
+/// Appends a duration as OpenAI writes it: `250ms`, `1.5s`, `6m0s`.
+fn write_duration(it: Duration, out: &mut Vec<u8>) {
+    let mut add = |number: u64, unit: &str| {
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        out.extend_from_slice(unit.as_bytes());
+    };
+    let whole = it.as_secs().saturating_mul(1_000);
+    let millis = whole.saturating_add(u64::from(it.subsec_nanos().div_ceil(1_000_000)));
     let (minutes, rest) = (millis / 60_000, millis % 60_000);
-    match (minutes, rest / 1_000, rest % 1_000) {
-        (0, 0, millis) => format!("{millis}ms"),
-        (0, seconds, 0) => format!("{seconds}s"),
-        (0, seconds, millis) => {
-            let fraction = format!("{millis:03}");
-            format!("{seconds}.{}s", fraction.trim_end_matches('0'))
-        }
-        (minutes, seconds, _) => format!("{minutes}m{seconds}s"),
+    let (seconds, fraction) = (rest / 1_000, rest % 1_000);
+    if minutes == 0 && seconds == 0 {
+        return add(fraction, "ms");
     }
+    if minutes > 0 {
+        add(minutes, "m");
+        return add(seconds, "s");
+    }
+    add(seconds, "");
+    if fraction > 0 {
+        let text = format!(".{fraction:03}");
+        out.extend_from_slice(text.trim_end_matches('0').as_bytes());
+    }
+    out.push(b's');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn duration(it: Duration) -> String {
+        let mut out = Vec::new();
+        write_duration(it, &mut out);
+        String::from_utf8(out).unwrap()
+    }
 
     #[track_caller]
     fn check(millis: u64, expected: &str) {

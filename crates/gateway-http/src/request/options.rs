@@ -20,10 +20,16 @@ const MAX_TRACESTATE: usize = 512;
 /// # Errors
 ///
 /// [`ErrorKind::InvalidRequest`] if a header of the gateway's own is malformed.
-pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<RequestOptions> {
+pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<Arc<RequestOptions>> {
     let headers = &head.headers;
+    if !headers.keys().any(is_option) {
+        return Ok(match idempotency::mark(head).cloned() {
+            None => RequestOptions::none(),
+            idempotency => Arc::new(RequestOptions { idempotency, ..RequestOptions::default() }),
+        });
+    }
     let options = traced(headers);
-    Ok(RequestOptions {
+    Ok(Arc::new(RequestOptions {
         strict: is(headers, &names::STRICT, b"true"),
         cache: cache(headers),
         session: session(headers)?,
@@ -37,7 +43,21 @@ pub(crate) fn read(head: &Parts, dialect: Dialect) -> Result<RequestOptions> {
         idempotency_key: idempotency_key(headers),
         forwarded_headers: forwarded(headers, dialect),
         ..options
-    })
+    }))
+}
+
+/// Whether a header of this name may be an option: most requests have none, and are not searched
+/// for each.
+fn is_option(name: &http::HeaderName) -> bool {
+    match name.as_str().as_bytes() {
+        b"x-api-key" | b"x-request-id" => false,
+        [b'x', b'-', ..] | [b't', b'r', b'a', b'c', b'e', ..] => true,
+        name => {
+            name == b"idempotency-key"
+                || name.starts_with(b"anthropic-")
+                || name == b"cache-control"
+        }
+    }
 }
 
 /// The options of work that no model does: its trace, and whether the context service sent it.
@@ -170,6 +190,35 @@ mod tests {
             (HeaderName::from_static(name), value.parse().unwrap())
         };
         headers.iter().map(parse).collect()
+    }
+
+    #[test]
+    fn every_header_that_is_read_is_an_option() {
+        for name in [
+            names::STRICT,
+            names::TOOL_EVENTS,
+            names::EXPLAIN,
+            names::USAGE,
+            names::TRACEPARENT,
+            names::TRACESTATE,
+            names::CMS_ORIGIN,
+            names::CMS_MODE,
+            names::PRIORITY,
+            names::IDEMPOTENCY_KEY,
+            names::CACHE,
+            names::SESSION_CONFLICT,
+            names::SESSION_ID,
+            names::SESSION,
+            CACHE_CONTROL,
+            HeaderName::from_static("x-gateway-tools"),
+            HeaderName::from_static("anthropic-beta"),
+            HeaderName::from_static("anthropic-version"),
+        ] {
+            assert!(is_option(&name), "{name}");
+        }
+        for name in ["host", "authorization", "content-type", "user-agent", "x-api-key", "te"] {
+            assert!(!is_option(&HeaderName::from_static(name)), "{name}");
+        }
     }
 
     #[track_caller]
