@@ -13,13 +13,11 @@ use std::{
     process::ExitCode,
 };
 
-/// As quick as mimalloc, and gives memory back by a thread of its own; its build needs `make`.
 #[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// A small request costs a tenth fewer instructions than with glibc's allocator. Huge pages, which
-/// would cost an idle process 15 MiB, are off.
+/// A tenth fewer instructions for a small request than with glibc's allocator, unless it is replaced.
 #[cfg(all(feature = "mimalloc", not(feature = "jemalloc")))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -116,11 +114,9 @@ fn run(source: &ConfigSource) -> anyhow::Result<ExitCode> {
 }
 
 fn healthcheck(config: &Config) -> anyhow::Result<ExitCode> {
-    if let Err(error) = healthcheck::check(config) {
-        writeln!(io::stderr(), "{error}")?;
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    let Err(error) = healthcheck::check(config) else { return Ok(ExitCode::SUCCESS) };
+    writeln!(io::stderr(), "{error}")?;
+    Ok(ExitCode::FAILURE)
 }
 
 fn print_ok(config: &Config) -> anyhow::Result<ExitCode> {

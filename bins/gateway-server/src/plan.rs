@@ -24,8 +24,5 @@ pub fn of(source: &ConfigSource) -> Result<String, ConfigErrors> {
     for change in &changes {
         let _ = writeln!(plan, "{change}");
     }
-    if changes.is_empty() {
-        plan.push_str("no changes\n");
-    }
-    Ok(plan)
+    Ok(if changes.is_empty() { "no changes\n".to_owned() } else { plan })
 }

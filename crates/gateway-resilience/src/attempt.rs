@@ -2,16 +2,16 @@
 
 use crate::{
     attempt_log::StartedResponse,
-    deadlines::{self, StreamDeadlines},
+    circuit_breaker::ModelCircuits,
+    deadlines::{self, DeadlineLimits, StreamDeadlines},
     model_circuit::CircuitPermit,
     replay::{AttemptFuture, NextAttempt, StartedAttempt},
-    resilient_provider::Stages,
     retry::RetryState,
 };
 use futures_util::Stream;
 use gateway_core::{
     Chunk, ChunkStream, Context as RequestContext, EmbeddingCall, EmbeddingResult, GatewayError,
-    ProviderRequest, ProviderResponse, ResponseMeta, Result, StreamEnd, Target,
+    Provider, ProviderRequest, ProviderResponse, ResponseMeta, Result, StreamEnd, Target,
 };
 use std::{
     pin::Pin,
@@ -20,6 +20,13 @@ use std::{
     time::Duration,
 };
 use tokio::time::{self, Instant};
+
+/// The stages that each call passes anew.
+pub(crate) struct Stages {
+    pub(crate) inner: Arc<dyn Provider>,
+    pub(crate) circuits: Option<ModelCircuits>,
+    pub(crate) deadlines: Option<DeadlineLimits>,
+}
 
 /// The chunks of one call; the first failure or deadline ends them.
 pub(crate) struct AttemptStream {

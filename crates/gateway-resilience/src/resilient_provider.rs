@@ -11,7 +11,7 @@
 
 use crate::{
     CircuitBreakerConfig, DeadlineLimits, RetryObserver, RetryPolicy,
-    attempt::RepeatedCall,
+    attempt::{RepeatedCall, Stages},
     bulkhead::{Bulkhead, Slot},
     circuit_breaker::ModelCircuits,
     replay::RetryStream,
@@ -38,13 +38,6 @@ pub struct ResilientProvider {
     shutdown: Option<CancellationToken>,
     bulkhead: Option<Bulkhead>,
     retries: Option<Arc<Retries>>,
-}
-
-/// The stages that each call passes anew.
-pub(crate) struct Stages {
-    pub(crate) inner: Arc<dyn Provider>,
-    pub(crate) circuits: Option<ModelCircuits>,
-    pub(crate) deadlines: Option<DeadlineLimits>,
 }
 
 impl ResilientProvider {

@@ -272,10 +272,14 @@ impl ProviderDirectory {
     ///
     /// [`ErrorKind::ModelNotFound`] if no provider serves the name.
     pub(crate) fn plan(&self, name: &str) -> Result<Arc<RoutePlan>> {
-        match self.plans.get(name) {
-            Some(plan) => Ok(Arc::clone(plan)),
-            None => Ok(Arc::new(RoutePlan::new(self.routes.route(name)?, self))),
+        if let Some(plan) = self.plans.get(name) {
+            return Ok(Arc::clone(plan));
         }
+        let route = self.routes.route(name)?;
+        let group = self.fallback(&route).cloned();
+        let is_group = group.is_some();
+        let provider = group.map_or_else(|| self.provider(&route.provider).cloned(), Ok);
+        Ok(Arc::new(RoutePlan::new(route, provider, is_group)))
     }
 
     fn compiled_plans(&self) -> foldhash::HashMap<Box<str>, Arc<RoutePlan>> {

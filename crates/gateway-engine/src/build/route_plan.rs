@@ -1,6 +1,5 @@
 //! The plan of a model name: everything about its requests that the configuration decides.
 
-use super::ProviderDirectory;
 use gateway_core::{GatewayError, Provider, Result, Route, Target};
 use gateway_limits::Client;
 use std::{fmt, sync::Arc};
@@ -30,15 +29,11 @@ struct NotReady(Box<GatewayError>);
 pub(crate) const OTHER: &str = "other";
 
 impl RoutePlan {
-    /// The plan of a name that leads to `route`.
-    pub(super) fn new(route: Route, directory: &ProviderDirectory) -> Self {
-        let group = directory.fallback(&route);
-        let provider = match group {
-            Some(group) => Ok(Arc::clone(group)),
-            None => directory.provider(&route.provider).cloned(),
-        };
+    /// The plan of a name that leads to `route`, which `provider` serves: a fallback group if
+    /// `is_group`.
+    pub(super) fn new(route: Route, provider: Result<Arc<dyn Provider>>, is_group: bool) -> Self {
         Self {
-            is_group: group.is_some(),
+            is_group,
             provider: provider.map_err(|error| NotReady(Box::new(error))),
             ledger_name: ledger_name(&route.target),
             label: label(&route.target),
