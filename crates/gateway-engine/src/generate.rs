@@ -175,14 +175,14 @@ impl ComposedRequest {
     }
 
     /// Lets the model summarize the conversation, without tools.
-    fn compact(mut self) -> StageResult<Self> {
+    fn compact(mut self: Box<Self>) -> StageResult<Box<Self>> {
         let tenant = match tenant(&self.context.head.client) {
             Ok(tenant) => tenant,
             Err(error) => return Err(self.context.failure(error)),
         };
         let id = self.ids.from(COMPACTION_ID).next("cmp_");
         self.provider = Arc::new(CompactionLayer::new(self.provider, tenant, id));
-        self.context.head.options.tools = ToolSelection::Off;
+        Arc::make_mut(&mut self.context.head.options).tools = ToolSelection::Off;
         self.context.head.path = "/v1/responses/compact";
         Ok(self)
     }
