@@ -1,6 +1,6 @@
 //! Log, metrics and traces as configured.
 
-use crate::config::{Config, LogOutput, LogSection, LogVerbosity, TracingProtocol};
+use crate::config::{Config, LogOutput, LogSection, LogVerbosity};
 use gateway_engine::metric_names;
 use gateway_telemetry::{
     log::{self, DroppedLines},
@@ -58,17 +58,5 @@ pub(crate) fn metrics(dropped: Arc<DroppedLines>) -> anyhow::Result<RenderMetric
 ///
 /// If an exporter cannot be created.
 pub(crate) fn tracing(config: &Config) -> anyhow::Result<Option<Arc<OtelPipeline>>> {
-    let it = &config.tracing;
-    let settings = it.endpoint.as_ref().filter(|_| it.enabled).map(|endpoint| otel::OtlpSettings {
-        endpoint: endpoint.as_str().to_owned(),
-        protocol: it.protocol.map(|protocol| match protocol {
-            TracingProtocol::Grpc => otel::OtlpProtocol::Grpc,
-            TracingProtocol::Http => otel::OtlpProtocol::Http,
-        }),
-        sample: it.sample,
-        service_name: it.service_name.clone(),
-        service_version: env!("CARGO_PKG_VERSION"),
-        content: it.content,
-    });
-    otel::start(settings.as_ref())
+    otel::start(gateway_assembly::otlp_settings(config, env!("CARGO_PKG_VERSION")).as_ref())
 }

@@ -16,7 +16,7 @@ use gateway_assembly::{
 use gateway_net::server::{self, HealthServer};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
-use std::{convert::Infallible, fmt, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{convert::Infallible, fmt, io, net::SocketAddr, process::ExitCode, sync::Arc};
 
 /// The cause of a failed start that only another configuration can mend.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ fn process_handles(config: &Config, dropped: Arc<DroppedLines>) -> anyhow::Resul
     Ok(ProcessHandles {
         version: env!("CARGO_PKG_VERSION"),
         metrics: Some(instrumentation::metrics(dropped)?),
-        tracing: instrumentation::tracing(config)?,
+        tracing: instrumentation::tracing(config).context(InvalidConfig)?,
         shutdown: ShutdownStages::default(),
     })
 }
@@ -134,8 +134,18 @@ fn health_lane(
         .with_context(|| format!("cannot serve health checks on {address}"))
 }
 
+/// Binds a listener. An address that this machine has not, or a port that needs privileges, is a wrong
+/// configuration; a port that is in use is not.
 fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
-    server::bind(address).with_context(|| format!("cannot listen on {address}"))
+    let bound = server::bind(address);
+    let kind = bound.as_ref().err().map(io::Error::kind);
+    let bound = bound.with_context(|| format!("cannot listen on {address}"));
+    match kind {
+        Some(io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied) => {
+            bound.context(InvalidConfig)
+        }
+        _ => bound,
+    }
 }
 
 /// Waits for a signal, then runs the shutdown. Never returns.

@@ -176,11 +176,44 @@ mod tests {
         refused("lab", lab, &[], &at(1, 12), &["providers.lab.base_url", "needed"]);
         let variable = [("LLM_GATEWAY_SERVER__PROT", "1")];
         refused("variable", "", &variable, "LLM_GATEWAY_SERVER__PROT: ", &["`port`?"]);
+        let file = "[server]\ndata_dir = \"gateway.toml\"";
+        refused("data", file, &[], &at(2, 1), &["`gateway.toml` is not a directory", "set"]);
+        let ca = "[store]\nredis_url = \"rediss://h:1\"\nredis_ca_file = \"nosuch.pem\"";
+        refused("ca", ca, &[], &at(2, 1), &["store.redis_url", "nosuch.pem"]);
         let admin = "[admin]\nlisten = \"0.0.0.0:8090\"\ntoken = \"t\"";
         refused("admin", admin, &[], &at(2, 1), &["loopback"]);
         let tool = "[[tools]]\nname = \"books\"\ndescription = \"d\"\nservice = \"library\"\n\
                     path = \"/x\"\nparameters = { type = \"object\" }";
         refused("service", tool, &[], &at(1, 3), &["'library' has no address"]);
+    }
+
+    #[test]
+    fn all_errors_are_reported_at_once() {
+        let file = "[sever]\n[server]\nport = 70000\n[aliases]\nfast = \"gtp-5-mini\"\n\
+                    [[routes]]\nmodel = \"best\"\ntargets = [\"gtp-5\"]\n\
+                    [[clients]]\nname = \"a\"\nkey = \"k-1234567890123456\"\nrequests_per_minute = 0\n\
+                    models = [\"nosuch-*\"]\ntools = [\"nosuch_tool\"]\n\
+                    [store]\nredis_url = \"localhost:6379\"\n[providers.openai]\napi_key = \"${KEY}\"\n";
+        let home = Home::new("all", file);
+        let errors = String::from_utf8(home.run("check", &[]).stderr).unwrap();
+        let mut lines: Vec<u32> =
+            errors.lines().map(|line| line.split(':').nth(1).unwrap().parse().unwrap()).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, [1, 3, 5, 8, 12, 13, 14, 16, 18], "{errors}");
+    }
+
+    #[test]
+    fn start_that_only_another_configuration_mends_ends_with_78() {
+        let served = |name: &str, file: &str| {
+            let home = Home::new(name, file);
+            let output = home.run("serve", &[]);
+            let log = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(output.status.code(), Some(78), "{name}: {log}");
+            log
+        };
+        // An address of the documentation range: no machine has it.
+        let log = served("foreign", "[server]\nhost = \"192.0.2.1\"\nauth = \"off\"");
+        assert!(log.contains("cannot listen on 192.0.2.1:8080"), "{log}");
     }
 
     /// Checks that `check` accepts a configuration.

@@ -23,9 +23,26 @@ fn is_wrong(key: &str, errors: &[ConfigError]) -> bool {
 }
 
 fn check_store(config: &Config, errors: &mut Vec<ConfigError>) {
-    if config.store.backend() != StoreBackend::Redis || is_wrong("store", errors) {
+    if is_wrong("store", errors) {
         return;
     }
+    match config.store.backend() {
+        StoreBackend::Memory => {}
+        StoreBackend::Embedded => check_data_dir(config, errors),
+        StoreBackend::Redis => check_redis(config, errors),
+    }
+}
+
+fn check_data_dir(config: &Config, errors: &mut Vec<ConfigError>) {
+    let path = &config.server.data_dir;
+    if path.exists() && !path.is_dir() {
+        let path = printable(&path.to_string_lossy());
+        let message = format!("`{path}` is not a directory; set the path of one");
+        errors.push(ConfigError::new("server.data_dir", message));
+    }
+}
+
+fn check_redis(config: &Config, errors: &mut Vec<ConfigError>) {
     let result = stores::redis(&config.store).map(|redis| redis.validate());
     if let Some(Err(why)) = result {
         let message = format!(
@@ -59,9 +76,9 @@ fn check_tools(config: &Config, errors: &mut Vec<ConfigError>) {
     for name in &config.tool_calls.offered {
         check_tool(config, &registry, ("tool_calls.offered", name), errors);
     }
-    for (at, client) in config.clients.iter().enumerate() {
-        let (offered, allowed) =
-            (format!("clients[{at}].offered_tools"), format!("clients[{at}].tools"));
+    for client in &config.clients {
+        let path = &client.path;
+        let (offered, allowed) = (format!("{path}.offered_tools"), format!("{path}.tools"));
         for name in &client.offered_tools {
             check_tool(config, &registry, (&offered, name), errors);
         }
@@ -94,9 +111,17 @@ fn check_tool(
     }
 }
 
+/// Whether an error about `key` leaves a provider or its models out, so that names which lead there
+/// would be reported too.
+fn hides_models(key: &str) -> bool {
+    let Some(key) = key.strip_prefix("providers") else { return false };
+    let setting = key.trim_start_matches('.').split_once('.').map(|(_, setting)| setting);
+    setting.is_none_or(|it| ["base_url", "enabled", "kind", "models", "prefixes"].contains(&it))
+}
+
 /// Builds the providers and follows every name of a model.
 fn check_models(config: &Config, errors: &mut Vec<ConfigError>) {
-    if is_wrong("providers", errors) || is_wrong("models", errors) {
+    if is_wrong("models", errors) || errors.iter().any(|error| hides_models(error.key())) {
         return;
     }
     let through = through(config, errors);
@@ -205,10 +230,10 @@ fn check_model(routes: &Routes, (key, name): (&str, &str), errors: &mut Vec<Conf
 fn check_clients(config: &Config, routes: &Routes, errors: &mut Vec<ConfigError>) {
     // A provider at an address of its own may serve any name.
     let is_open = config.providers.values().any(|it| it.enabled && it.base_url.is_some());
-    if is_open || is_wrong("clients", errors) {
+    if is_open {
         return;
     }
-    for (at, client) in config.clients.iter().enumerate() {
+    for client in &config.clients {
         let models = client.models.iter().map(|name| ("models", name));
         let limits = client.limits.models.iter().map(|(name, _)| ("model_limits", name));
         for (setting, pattern) in models.chain(limits) {
@@ -216,7 +241,8 @@ fn check_clients(config: &Config, routes: &Routes, errors: &mut Vec<ConfigError>
                 let meant = did_you_mean(pattern, known_models(routes));
                 let name = printable(pattern);
                 let message = format!("`{name}` matches no model of this configuration{meant}");
-                errors.push(ConfigError::new(format!("clients[{at}].{setting}"), message));
+                let key = format!("{}.{setting}", client.path);
+                errors.push(ConfigError::new(key, message));
             }
         }
     }

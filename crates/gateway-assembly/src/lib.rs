@@ -35,6 +35,7 @@ mod shared;
 mod stateful;
 mod stores;
 mod tools;
+mod tracing_export;
 
 pub use self::{
     active_config::ActiveConfig,
@@ -46,4 +47,5 @@ pub use self::{
     process::{ProcessHandles, ShutdownStages},
     service::service,
     shared::SharedResources,
+    tracing_export::otlp_settings,
 };

@@ -16,7 +16,7 @@ pub struct SettingChange {
 
 /// Settings that take effect at a restart: what they shape cannot be swapped while it is in use. A
 /// key that ends with a dot stands for all keys below it.
-const FROM_THE_START: [&str; 16] = [
+const FROM_THE_START: [&str; 19] = [
     "admin.listen",
     "server.host",
     "server.port",
@@ -27,6 +27,9 @@ const FROM_THE_START: [&str; 16] = [
     "timeouts.header",
     "timeouts.idle_connection",
     "store.backend",
+    "store.redis_ca_file",
+    "store.redis_prefix",
+    "store.redis_timeout",
     "store.redis_url",
     "store.durability",
     "lifecycle.start_from_last_good",

@@ -99,6 +99,8 @@ section! {
 /// A client with its resolved key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfiguredClient {
+    /// The key of its entry, for error messages: `clients[0]`.
+    pub path: String,
     /// The name in logs and metrics.
     pub name: String,
     /// The tenant that owns its state.
@@ -190,6 +192,7 @@ pub(super) fn read(
             (None, ClientPriority::Interactive, ClientLimits::default());
         let (strict, offered_tools) = (None, Vec::new());
         clients.push(ConfiguredClient {
+            path: "auth.api_keys".to_owned(),
             name,
             tenant,
             key,
@@ -224,7 +227,7 @@ fn listed(root: &Table, env: &Environment, errors: &mut Vec<ConfigError>) -> Vec
         let before = errors.len();
         let entry: ClientEntry = SectionReader::read(path.clone(), Some(item), errors);
         model_limits(&path, item, errors);
-        match client(entry, env) {
+        match client(&path, entry, env) {
             Ok(client) => clients.push(client),
             // What is missing may be what could not be read.
             Err(_) if errors.len() > before => {}
@@ -261,6 +264,7 @@ fn model_limits(path: &str, item: &ConfigValue, errors: &mut Vec<ConfigError>) {
 }
 
 fn client(
+    path: &str,
     entry: ClientEntry,
     env: &Environment,
 ) -> Result<ConfiguredClient, (&'static str, String)> {
@@ -290,6 +294,7 @@ fn client(
     };
     let ClientEntry { models, tools, priority, strict, offered_tools, .. } = entry;
     Ok(ConfiguredClient {
+        path: path.to_owned(),
         name,
         tenant,
         key,

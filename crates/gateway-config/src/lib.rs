@@ -317,4 +317,6 @@ fn unknown_section(key: &str) -> String {
 }
 
 #[cfg(test)]
+mod every_setting_tests;
+#[cfg(test)]
 mod tests;

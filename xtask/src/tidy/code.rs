@@ -3,11 +3,13 @@
 mod functions;
 mod imports;
 mod items;
+mod settings;
 
 pub(super) use self::{
     functions::long_functions,
     imports::import_circles,
     items::{test_names, type_names},
+    settings::unread_settings,
 };
 
 use super::Source;

@@ -2,7 +2,7 @@
 
 use super::{
     Source,
-    code::{RustFile, import_circles, long_functions, rust_files},
+    code::{RustFile, import_circles, long_functions, rust_files, unread_settings},
     language,
     ratchet::{self, Allowances, Finding, Measurement},
 };
@@ -35,6 +35,7 @@ fn measure(workspace: &Workspace, files: &[Source]) -> Vec<Measurement> {
     measurements.push(circles(&code));
     measurements.push(functions(&code));
     measurements.push(binary_lines(&code));
+    measurements.push(settings(&code));
     measurements
 }
 
@@ -73,6 +74,12 @@ fn functions(code: &[RustFile<'_>]) -> Measurement {
     for file in code {
         measurement.add(file.package, 0, long_functions(file));
     }
+    measurement
+}
+
+fn settings(code: &[RustFile<'_>]) -> Measurement {
+    let mut measurement = Measurement::new("unread-settings", 0);
+    measurement.add("gateway-config", 0, unread_settings(code));
     measurement
 }
 
