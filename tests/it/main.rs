@@ -6,6 +6,7 @@
 mod access;
 mod admin;
 mod admission;
+mod agents;
 mod amplification;
 mod answers;
 mod api;

@@ -1,7 +1,7 @@
 //! The gateway's tools for clients of the Model Context Protocol, and the tools of servers that
 //! speak it for the gateway's models.
 
-use gateway_tests::{Gateway, Reply, Setup, Spoken, Upstream, platform::Platform, request};
+use gateway_tests::{Gateway, Reply, Script, Setup, Spoken, Upstream, platform::Platform, request};
 use rmcp::{
     ServiceExt as _,
     model::CallToolRequestParams,
@@ -173,4 +173,159 @@ async fn unavailable_mcp_server_does_not_block_requests() {
     assert_eq!(gateway.chat(ask).await.status(), 200);
     let offered = &upstream.last().json()["tools"];
     assert_eq!(offered.as_array().map(Vec::len), Some(1), "{offered}");
+}
+
+/// What a server of tools answers; the older ones know no request that stands alone.
+fn tool_server(body: &[u8], is_older: bool) -> Script {
+    let body: Value = serde_json::from_slice(body).unwrap();
+    let stands_alone =
+        body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"].is_string();
+    if stands_alone && is_older {
+        let error = json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32600, "message": "initialize first" } });
+        return Script::json(400, error.to_string());
+    }
+    let result = match body["method"].as_str().unwrap_or_default() {
+        "initialize" => {
+            json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": { "name": "s", "version": "1" } })
+        }
+        "tools/list" => json!({ "tools": [{ "name": "measure", "inputSchema": {
+            "type": "object", "properties": { "region": { "type": "string", "x-mcp-header": "Region" }, "n": {} },
+        } }] }),
+        "tools/call" => {
+            let result = r#"{"content":[],"structuredContent":{"a":0.830000000000000071,"b":12345678901234567890123}}"#;
+            return Script::json(200, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#));
+        }
+        _ => return Script::whole(202, &[], ""),
+    };
+    let answer = json!({ "jsonrpc": "2.0", "id": body["id"], "result": result });
+    Script::json(200, answer.to_string())
+}
+
+async fn measure(server: &Upstream) -> Reply {
+    let gateway = Setup::new()
+        .set("mcp.lab", "url", &format!("http://127.0.0.1:{}/mcp", server.port()))
+        .start()
+        .await;
+    has(&gateway, "lab_measure").await;
+    let body = r#"{"name":"lab_measure","arguments":{"region":"eu","n":12345678901234567890123}}"#;
+    let headers = [("Content-Type", "application/json")];
+    gateway.send(request("POST", "/v1/tools/execute", &headers, body.as_bytes())).await
+}
+
+#[tokio::test]
+async fn results_and_arguments_of_mcp_tools_keep_every_digit() {
+    let server = Upstream::start().await;
+    server.numbered(|_, body| tool_server(body, false));
+    let reply = measure(&server).await;
+    let text = reply.text();
+    assert_eq!(reply.status(), 200, "{text}");
+    assert!(
+        text.contains("0.830000000000000071") && text.contains("12345678901234567890123"),
+        "{text}"
+    );
+    let sent = server.last();
+    assert!(sent.text().contains(r#""n":12345678901234567890123"#), "{}", sent.text());
+}
+
+#[tokio::test]
+async fn mcp_server_is_asked_in_the_version_that_it_knows() {
+    let newer = Upstream::start().await;
+    newer.numbered(|_, body| tool_server(body, false));
+    assert_eq!(measure(&newer).await.status(), 200);
+    let call = newer.last();
+    for (name, value) in [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "measure"),
+        ("mcp-param-region", "eu"),
+    ] {
+        assert_eq!(call.head.header(name), Some(value), "{name}");
+    }
+    assert_eq!(newer.exchanges().len(), 2, "there is no handshake");
+    let older = Upstream::start().await;
+    older.numbered(|_, body| tool_server(body, true));
+    assert_eq!(measure(&older).await.status(), 200);
+    let methods: Vec<String> = older
+        .exchanges()
+        .iter()
+        .map(|it| it.json()["method"].as_str().unwrap().to_owned())
+        .collect();
+    let handshake = ["initialize", "notifications/initialized"];
+    let expected =
+        [&["tools/list"][..], &handshake, &["tools/list"], &handshake, &["tools/call"]].concat();
+    assert_eq!(methods, expected, "what a server knows is remembered");
+    assert_eq!(older.last().head.header("mcp-protocol-version"), Some("2025-06-18"));
+}
+
+/// Posts a request that stands alone, with what its headers must say.
+async fn alone(
+    gateway: &Gateway,
+    method: &str,
+    mut params: Value,
+    changed: &[(&str, &str)],
+) -> Reply {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let name = params["name"].as_str().unwrap_or_default().to_owned();
+    let mut headers = vec![
+        ("Content-Type", "application/json"),
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", method),
+    ];
+    if !name.is_empty() {
+        headers.push(("Mcp-Name", &name));
+    }
+    for (name, value) in changed {
+        headers.retain(|(it, _)| it != name);
+        headers.push((name, value));
+    }
+    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();
+    gateway.send(request("POST", "/mcp", &headers, body.as_bytes())).await
+}
+
+#[tokio::test]
+async fn requests_that_stand_alone_are_served_beside_older_ones() {
+    let gateway = Setup::new().start().await;
+    let found = alone(&gateway, "server/discover", json!({}), &[]).await.json();
+    assert_eq!(found["result"]["resultType"], "complete");
+    let versions = found["result"]["supportedVersions"].as_array().unwrap();
+    assert!(versions.contains(&json!("2026-07-28")) && versions.contains(&json!("2025-06-18")));
+    let list = alone(&gateway, "tools/list", json!({}), &[]).await.json();
+    assert_eq!(list["result"]["tools"][0]["name"], "echo");
+    assert_eq!(
+        (&list["result"]["cacheScope"], list["result"]["ttlMs"].is_u64()),
+        (&json!("private"), true)
+    );
+    assert_eq!(
+        list["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"],
+        "llm-gateway"
+    );
+    let text = json!({ "name": "echo", "arguments": { "message": "hi" } });
+    let called = alone(&gateway, "tools/call", text.clone(), &[]).await;
+    assert_eq!(called.status(), 200, "{}", called.text());
+    assert_eq!(called.json()["result"]["resultType"], "complete");
+    for (method, params, changed, status, code) in [
+        ("tools/call", text.clone(), ("Mcp-Name", "other"), 400, -32020),
+        ("tools/call", text, ("Mcp-Method", "tools/list"), 400, -32020),
+        ("resources/list", json!({}), ("X-Other", "1"), 404, -32601),
+        ("ping", json!({}), ("X-Other", "1"), 404, -32601),
+    ] {
+        let reply = alone(&gateway, method, params, &[changed]).await;
+        assert_eq!(
+            (reply.status(), &reply.json()["error"]["code"]),
+            (status, &json!(code)),
+            "{method}"
+        );
+    }
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2199-01-01"}}}"#;
+    let reply = post(&gateway, body).await;
+    assert_eq!((reply.status(), &reply.json()["error"]["code"]), (400, &json!(-32022)));
+    assert!(
+        reply.json()["error"]["data"]["supported"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("2026-07-28"))
+    );
 }

@@ -12,12 +12,12 @@ use gateway_tests::{Exchange, Gateway, Script, Setup, Upstream, openai};
 use serde_json::json;
 
 /// A gateway whose models `agent-0` to `agent-4` are at five providers, beginning at each of them.
-struct Bench {
+struct ProviderBench {
     upstreams: Vec<Upstream>,
     gateway: Gateway,
 }
 
-impl Bench {
+impl ProviderBench {
     async fn start() -> Self {
         let mut setup = Setup::new();
         let mut upstreams = Vec::new();
@@ -64,7 +64,7 @@ fn credential(exchange: &Exchange) -> String {
 
 /// A conversation of 30 turns, each of which reasons and calls a tool, at providers drawn at random.
 async fn check(caller: Caller, stream: bool, seed: u64) {
-    let bench = Bench::start().await;
+    let bench = ProviderBench::start().await;
     let mut conversation = caller.begin();
     // Of each turn, who sealed it: a provider and a credential.
     let mut owners: Vec<(&str, String)> = Vec::new();
@@ -134,7 +134,7 @@ async fn conversation_in_chat_moves_between_providers_without_foreign_seals() {
 
 #[tokio::test]
 async fn follow_up_goes_to_credential_that_issued_the_seal() {
-    let bench = Bench::start().await;
+    let bench = ProviderBench::start().await;
     let mut conversation = Caller::Messages.begin();
     let model = PROVIDERS[0].target();
     let mut used = Vec::new();
@@ -150,7 +150,7 @@ async fn follow_up_goes_to_credential_that_issued_the_seal() {
 
 #[tokio::test]
 async fn refused_seal_is_retried_once_without_it() {
-    let bench = Bench::start().await;
+    let bench = ProviderBench::start().await;
     let mut conversation = Caller::Messages.begin();
     let model = PROVIDERS[0].target();
     bench.upstreams[0].next(PROVIDERS[0].calls(0, false));

@@ -66,6 +66,7 @@ macro_rules! endpoints {
 
             /// The endpoint at `path`, which is matched as it was sent: nothing is decoded twice.
             pub fn at(path: &'path str) -> Option<Self> {
+                let path = without_slash(path);
                 match path {
                     $($path => return Some(Self::$fixed),)*
                     _ => {}
@@ -193,6 +194,12 @@ impl Endpoint<'_> {
     }
 }
 
+/// Returns `path` without the slash at its end, which some clients add.
+fn without_slash(path: &str) -> &str {
+    let bare = path.strip_suffix('/').filter(|it| !it.is_empty() && !it.ends_with('/'));
+    bare.unwrap_or(path)
+}
+
 /// Returns the part of `path` between the two, if it is one segment.
 fn id<'path>(path: &'path str, before: &str, behind: &str) -> Option<&'path str> {
     rest(path, before, behind).filter(|id| !id.contains('/'))
@@ -235,7 +242,7 @@ mod tests {
         check("/v1/responses/resp_1/cancel", Some(Endpoint::ResponseCancel("resp_1")));
         check("/v1/responses/resp_1/input_items", Some(Endpoint::ResponseItems("resp_1")));
         check("/v1/responses/input_tokens", Some(Endpoint::ResponseTokens));
-        for path in ["", "/cancel", "resp_1/", "resp_1/x", "resp_1/cancel/x"] {
+        for path in ["/cancel", "resp_1//", "resp_1/x", "resp_1/cancel/x"] {
             check(&format!("/v1/responses/{path}"), None);
         }
     }
@@ -246,9 +253,17 @@ mod tests {
         check("/v1/conversations/c", Some(Endpoint::Conversation("c")));
         check("/v1/conversations/c/items", Some(Endpoint::ConversationItems("c")));
         check("/v1/conversations/c/items/i", Some(Endpoint::ConversationItem("c", "i")));
-        for path in ["", "/items", "c/", "c/x", "c/items/", "c/items/i/x", "/items/i"] {
+        for path in ["/items", "c//", "c/x", "c/items//", "c/items/i/x", "/items/i"] {
             check(&format!("/v1/conversations/{path}"), None);
         }
+    }
+
+    #[test]
+    fn slash_at_the_end_is_ignored() {
+        check("/v1/chat/completions/", Some(Endpoint::ChatCompletions));
+        check("/v1/models/", Some(Endpoint::Models));
+        check("/v1/responses/resp_1/", Some(Endpoint::Response("resp_1")));
+        check("/v1/messages//", None);
     }
 
     #[test]
@@ -264,15 +279,14 @@ mod tests {
         check("/v1/sessions/a", Some(Endpoint::Session("a")));
         check("/v1/sessions/a/fork", Some(Endpoint::SessionFork("a")));
         check("/v1/sessions/a/messages", Some(Endpoint::SessionMessages("a")));
-        for path in ["", "/fork", "a/", "a/b", "a/fork/b"] {
+        for path in ["/fork", "a//", "a/b", "a/fork/b"] {
             check(&format!("/v1/sessions/{path}"), None);
         }
     }
 
     #[test]
     fn unknown_paths_resolve_to_no_endpoint() {
-        for path in ["", "//", "/health/", "/v1/models/", "/v1/../health", "/V1/models", "/v1/chat"]
-        {
+        for path in ["", "//", "/health//", "/v1/../health", "/V1/models", "/v1/chat"] {
             check(path, None);
         }
     }

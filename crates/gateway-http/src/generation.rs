@@ -6,6 +6,7 @@ use crate::{
     failure::Failure,
     headers, reply,
     request::{Origin, options},
+    responses::first_message,
     service::HttpService,
 };
 use gateway_core::Dialect;
@@ -25,9 +26,15 @@ pub(crate) async fn generate(
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>, Failure> {
     let (head, body) = request.into_parts();
+    let is_reordered =
+        dialect.dialect() == Dialect::Responses && first_message::is_wanted(&head.headers);
     let inbound = admit(service, dialect.dialect(), origin, &head, body).await?;
     let prepared = service.engine.prepare(dialect, Operation::Generate, inbound).await?;
-    Ok(written(prepared.generate(dialect).await?))
+    let mut response = prepared.generate(dialect).await?;
+    if is_reordered {
+        response.body = first_message::reorder(response.body);
+    }
+    Ok(written(response))
 }
 
 /// Identifies the client, takes a slot for the request, and reads its body.

@@ -11,6 +11,8 @@ pub(crate) const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 pub(crate) const CMS_MODE: HeaderName = HeaderName::from_static("x-cms-mode");
 /// Marks a request of the context-management service.
 pub(crate) const CMS_ORIGIN: HeaderName = HeaderName::from_static("x-cms-origin");
+/// Lists the compatibility modes of the response.
+pub(crate) const COMPAT: HeaderName = HeaderName::from_static("x-gateway-compat");
 /// Requests `x-gateway-decision` in the reply.
 pub(crate) const EXPLAIN: HeaderName = HeaderName::from_static("x-gateway-explain");
 /// Carries the caller's address, set by proxies.

@@ -1,40 +1,36 @@
 //! Tools of servers that speak the Model Context Protocol, over HTTP.
 //!
-//! Each call is a conversation of its own: so it bears the trace and the name of its own request,
-//! nothing of one client's calls is left for another's, and dropping it ends it. Connections are
-//! kept; no process is ever started.
+//! Each call stands alone: it bears the trace and the name of its own request, nothing of one
+//! client's calls is left for another's, and dropping it ends it. What a server answers is passed on
+//! as it was written, numbers included. No process is ever started.
 
+mod connection;
+mod exchange;
+mod message;
 mod result;
 mod settings;
 
 pub use self::settings::McpSettings;
 
-use crate::{
-    arguments,
-    client::{ServiceClient, headers},
-    registry::ToolPolicy,
+use self::{
+    connection::{Connection, McpQuestion},
+    message::{JsonMembers, ToolMessage, ToolPage},
 };
+use crate::{arguments, client::ServiceClient, registry::ToolPolicy};
 use async_trait::async_trait;
 use gateway_core::{Json, Tool, ToolContext, ToolError, ToolErrorCode, ToolSpec};
-use rmcp::{
-    RoleClient, ServiceExt as _,
-    model::{self, CallToolRequestParams},
-    service::{ClientInitializeError, RunningService, ServiceError},
-    transport::{
-        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
-    },
-};
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 use tokio::time;
 
 /// More tools than models can choose from.
 const MAX_TOOLS: usize = 512;
+/// More pages than such a list has.
+const MAX_PAGES: usize = 64;
 
 /// A server of tools.
 #[derive(Clone)]
 pub struct McpServer {
-    settings: Arc<McpSettings>,
-    client: ServiceClient,
+    connection: Connection,
 }
 
 /// A tool that an MCP server listed.
@@ -43,19 +39,23 @@ struct McpTool {
     /// Name of the tool on the server.
     remote: String,
     spec: ToolSpec,
+    /// The arguments that are sent as headers too, with the names of the headers.
+    mirrored: Vec<(String, String)>,
 }
-
-type McpSession = RunningService<RoleClient, ()>;
 
 impl McpServer {
     /// The server of `settings`.
     pub fn new(settings: McpSettings, client: ServiceClient) -> Self {
-        Self { settings: Arc::new(settings), client }
+        Self { connection: Connection::new(settings, client) }
+    }
+
+    fn settings(&self) -> &McpSettings {
+        &self.connection.settings
     }
 
     /// Returns the service name under which its tools share a circuit breaker.
     pub fn service(&self) -> String {
-        format!("mcp:{}", self.settings.name)
+        format!("mcp:{}", self.settings().name)
     }
 
     /// Asks the server for its tools: those that are allowed, under their prefix.
@@ -64,50 +64,69 @@ impl McpServer {
     ///
     /// If it cannot be reached, or does not answer in time.
     pub async fn tools(&self) -> Result<Vec<(Arc<dyn Tool>, ToolPolicy)>, ToolError> {
-        let listing = async {
-            let session = self.begin(&ToolContext::default()).await?;
-            session.list_all_tools().await.map_err(|error| result::failed(&error))
-        };
-        let listed = time::timeout(self.settings.timeout, listing).await.map_err(|_| {
-            ToolError::new(ToolErrorCode::Timeout, "the MCP server does not list its tools")
-        })??;
-        let allowed = listed.into_iter().filter(|it| self.settings.allows(&it.name));
-        Ok(allowed.take(MAX_TOOLS).map(|tool| (self.tool(&tool), self.policy())).collect())
+        let listed =
+            time::timeout(self.settings().timeout, self.list()).await.map_err(|_| {
+                ToolError::new(ToolErrorCode::Timeout, "the server does not tell its tools")
+            })??;
+        let allowed = listed.into_iter().filter(|it| self.settings().allows(&it.name));
+        Ok(allowed.take(MAX_TOOLS).map(|tool| (self.tool(tool), self.policy())).collect())
     }
 
-    fn tool(&self, tool: &model::Tool) -> Arc<dyn Tool> {
-        let schema = Json::of(&*tool.input_schema);
-        let description = tool.description.as_deref().unwrap_or_default();
-        let spec = ToolSpec::function(self.settings.local_name(&tool.name), description, schema);
-        Arc::new(McpTool { server: self.clone(), remote: tool.name.to_string(), spec })
+    async fn list(&self) -> Result<Vec<ToolMessage>, ToolError> {
+        let (mut tools, mut cursor) = (Vec::new(), None::<String>);
+        for _ in 0..MAX_PAGES {
+            let cursor_member = cursor.take().map(|it| ("cursor".to_owned(), Json::of(&it)));
+            let params = cursor_member.into_iter().collect();
+            let question =
+                McpQuestion { method: "tools/list", params, name: None, mirrored: Vec::new() };
+            let page = self.connection.ask(&question, &ToolContext::default()).await?;
+            let page: ToolPage = page.read().map_err(|error| {
+                tracing::debug!(target: "gateway::tool", server = self.settings().name, %error);
+                ToolError::new(ToolErrorCode::UpstreamInvalid, "the server's list is no list")
+            })?;
+            tools.extend(page.tools);
+            cursor = page.next_cursor;
+            if cursor.is_none() || tools.len() > MAX_TOOLS {
+                break;
+            }
+        }
+        Ok(tools)
+    }
+
+    fn tool(&self, tool: ToolMessage) -> Arc<dyn Tool> {
+        let ToolMessage { name, description, input_schema } = tool;
+        let mirrored = mirrored(&input_schema);
+        let description = description.unwrap_or_default();
+        let spec = ToolSpec::function(self.settings().local_name(&name), description, input_schema);
+        Arc::new(McpTool { server: self.clone(), remote: name, spec, mirrored })
     }
 
     fn policy(&self) -> ToolPolicy {
+        let settings = self.settings();
         ToolPolicy {
-            timeout: self.settings.timeout,
-            idempotent: self.settings.idempotent,
+            timeout: settings.timeout,
+            idempotent: settings.idempotent,
             service: Some(self.service()),
-            max_bytes: self.settings.max_bytes,
+            max_bytes: settings.max_bytes,
             common: false,
         }
     }
+}
 
-    /// Begins a conversation, which ends when it is dropped.
-    async fn begin(&self, context: &ToolContext) -> Result<McpSession, ToolError> {
-        let mut all: HashMap<_, _> = self.settings.headers.iter().cloned().collect();
-        let about = headers(context).into_iter().filter_map(|(name, value)| Some((name?, value)));
-        all.extend(about.filter(|(name, _)| name != http::header::ACCEPT));
-        let settings = StreamableHttpClientTransportConfig::with_uri(self.settings.url.as_str())
-            .custom_headers(all)
-            .max_json_response_size(self.settings.max_bytes)
-            .max_sse_event_size(self.settings.max_bytes)
-            .reinit_on_expired_session(false);
-        let transport = StreamableHttpClientTransport::with_client(self.client.inner(), settings);
-        ().serve(transport).await.map_err(|error: ClientInitializeError| {
-            tracing::debug!(target: "gateway::tool", server = self.settings.name, %error);
-            ToolError::new(ToolErrorCode::Unavailable, "the MCP server is unreachable")
-        })
-    }
+/// The properties of a schema that are sent as headers too (`x-mcp-header`): property and header.
+fn mirrored(schema: &Json) -> Vec<(String, String)> {
+    let members: JsonMembers = schema.read().unwrap_or_default();
+    let properties = members.get("properties").and_then(|it| it.read::<JsonMembers>().ok());
+    let header = |property: &Json| {
+        property.read::<JsonMembers>().ok()?.get("x-mcp-header")?.read::<String>().ok()
+    };
+    let properties = properties.unwrap_or_default().into_iter();
+    properties.filter_map(|(name, schema)| Some((name, header(&schema)?))).collect()
+}
+
+/// An argument as a header has it.
+fn header_text(argument: &Json) -> String {
+    argument.read::<String>().unwrap_or_else(|_| argument.get().to_owned())
 }
 
 #[async_trait]
@@ -116,18 +135,46 @@ impl Tool for McpTool {
         &self.spec
     }
 
-    async fn call(&self, arguments: &str, context: &ToolContext) -> Result<Json, ToolError> {
-        let arguments = arguments::parse(arguments)?;
-        let session = self.server.begin(context).await?;
-        let call = CallToolRequestParams::new(self.remote.clone()).with_arguments(arguments);
-        let called = session.call_tool(call).await;
-        let called = called.map_err(|error: ServiceError| result::failed(&error))?;
-        result::of(called)
+    async fn call(&self, text: &str, context: &ToolContext) -> Result<Json, ToolError> {
+        // Checked as a whole, and sent as it was written.
+        let count = arguments::parse(text)?.len();
+        let arguments = if count == 0 { "{}" } else { text.trim() };
+        let arguments = Json::parse(arguments).map_err(|error| {
+            ToolError::invalid(format!("the arguments are not valid JSON: {error}"))
+        })?;
+        let values: JsonMembers = arguments.read().unwrap_or_default();
+        let mirrored = self.mirrored.iter().filter_map(|(property, header)| {
+            Some((header.clone(), header_text(values.get(property)?)))
+        });
+        let question = McpQuestion {
+            method: "tools/call",
+            params: JsonMembers::from([
+                ("name".to_owned(), Json::of(&self.remote)),
+                ("arguments".to_owned(), arguments),
+            ]),
+            name: Some(&self.remote),
+            mirrored: mirrored.collect(),
+        };
+        result::of(&self.server.connection.ask(&question, context).await?)
     }
 }
 
 impl fmt::Debug for McpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("McpServer").field("name", &self.settings.name).finish_non_exhaustive()
+        f.debug_struct("McpServer").field("name", &self.settings().name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrored_arguments_are_found_in_the_schema() {
+        let schema = r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"},"n":{"type":"number"}}}"#;
+        let schema = Json::parse(schema).unwrap();
+        assert_eq!(mirrored(&schema), [("region".to_owned(), "Region".to_owned())]);
+        assert_eq!(header_text(&Json::of(&"eu")), "eu");
+        assert_eq!(header_text(&Json::parse("1.0").unwrap()), "1.0");
     }
 }

@@ -163,10 +163,15 @@ fn context_mode(headers: &HeaderMap) -> Option<ContextMode> {
 /// The headers that belong to a dialect: an upstream of the same dialect gets them.
 fn forwarded(headers: &HeaderMap, dialect: Dialect) -> Arc<[(&'static str, String)]> {
     let names: &[&str] = match dialect {
-        Dialect::Messages => &["anthropic-beta", "anthropic-version"],
+        Dialect::Messages => &["anthropic-beta", "anthropic-version", "anthropic-workspace-id"],
         Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Ollama => &[],
     };
-    let value = |name: &&'static str| Some((*name, headers.get(*name)?.to_str().ok()?.to_owned()));
+    let value = |name: &&'static str| {
+        // A list may come in several headers.
+        let values = headers.get_all(*name);
+        let texts: Vec<_> = values.iter().filter_map(|value| value.to_str().ok()).collect();
+        (!texts.is_empty()).then(|| (*name, texts.join(",")))
+    };
     names.iter().filter_map(value).collect()
 }
 

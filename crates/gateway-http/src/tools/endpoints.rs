@@ -46,6 +46,7 @@ pub(crate) async fn serve(
     let _permit = caller.admit(service, &head.headers).await?;
     let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
     let Execute { call, session } = Execute::parse(&body)?;
+    let session = session.or_else(|| options::session_id(&head.headers));
     let chosen = chosen(service, client, session).await?;
     let about = caller.context(&head.headers);
     let mut context = tool_context(&chosen, &about, service.engine.toolbox.total);

@@ -4,6 +4,16 @@
 //! that was not asked for, so that any replica can answer. What a client must know of a failure of a
 //! tool is in its result; failures of the protocol are JSON-RPC's own.
 
+mod message;
+mod stateless;
+
+use self::{
+    message::{
+        Answer, Failure, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, NEWEST,
+        Outcome, VERSIONS,
+    },
+    stateless::StatelessRefusal,
+};
 use super::{
     ToolCaller,
     endpoints::{self, chosen},
@@ -18,15 +28,6 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-
-/// The versions that are spoken, the newest first.
-const VERSIONS: [&str; 4] = [NEWEST, "2025-06-18", "2025-03-26", "2024-11-05"];
-const NEWEST: &str = "2025-11-25";
-
-const PARSE_ERROR: i32 = -32700;
-const INVALID_REQUEST: i32 = -32600;
-const METHOD_NOT_FOUND: i32 = -32601;
-const INVALID_PARAMS: i32 = -32602;
 
 /// Answers a message.
 ///
@@ -48,7 +49,14 @@ pub(crate) async fn serve(
             return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(None, failure)));
         }
     };
-    if message.method.as_deref() != Some("initialize") && !is_spoken(&head.headers) {
+    let is_stateless = stateless::is_stateless(&head.headers, &message);
+    if is_stateless {
+        let tools = permitted_tools(client, &service.engine.toolbox.tools);
+        let checked = stateless::check(&head.headers, &message, |name| tools.spec(name));
+        if let Err(StatelessRefusal { status, failure }) = checked {
+            return Ok(written(status, &Answer::failed(message.id, failure)));
+        }
+    } else if message.method.as_deref() != Some("initialize") && !is_spoken(&head.headers) {
         let unknown = Failure::new(INVALID_REQUEST, "unsupported protocol version");
         return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(message.id, unknown)));
     }
@@ -64,15 +72,34 @@ pub(crate) async fn serve(
             let tools = permitted_tools(client, &service.engine.toolbox.tools);
             call(&*tools, message.params, context).await
         }
+        Some("server/discover") if is_stateless => Ok(stateless::discovery()),
+        Some("initialize" | "ping") if is_stateless => Err(unknown_method()),
         Some(method) => tell(service, client, method, message.params),
         // The answer to a question: none was asked.
         None => return Ok(reply::empty(StatusCode::ACCEPTED)),
     };
-    let answer = match outcome {
-        Ok(result) => Answer { jsonrpc: "2.0", id: Some(id), result: Some(result), error: None },
-        Err(failure) => Answer::failed(Some(id), failure),
+    let is_list = message.method.as_deref() == Some("tools/list");
+    let outcome = outcome.map(|result| {
+        let version = &service.about.version;
+        if is_stateless { stateless::completed(&result, version, is_list) } else { result }
+    });
+    Ok(answered(id, outcome, is_stateless))
+}
+
+/// Writes what came of a request.
+fn answered(id: &RawValue, outcome: Outcome, is_stateless: bool) -> Response<reply::Body> {
+    let (status, answer) = match outcome {
+        Ok(result) => {
+            let answer = Answer { jsonrpc: "2.0", id: Some(id), result: Some(result), error: None };
+            (StatusCode::OK, answer)
+        }
+        Err(failure) => {
+            let is_unknown = is_stateless && failure.code == METHOD_NOT_FOUND;
+            let status = if is_unknown { StatusCode::NOT_FOUND } else { StatusCode::OK };
+            (status, Answer::failed(Some(id), failure))
+        }
     };
-    Ok(written(StatusCode::OK, &answer))
+    written(status, &answer)
 }
 
 fn written(status: StatusCode, answer: &Answer<'_>) -> Response<reply::Body> {
@@ -101,8 +128,12 @@ fn tell(
                 tools: specs.iter().filter_map(|spec| McpToolView::of(spec)).collect(),
             }))
         }
-        _ => Err(Failure::new(METHOD_NOT_FOUND, "unknown method")),
+        _ => Err(unknown_method()),
     }
+}
+
+fn unknown_method() -> Failure {
+    Failure::new(METHOD_NOT_FOUND, "unknown method")
 }
 
 /// Returns the server's identity, in the requested protocol version if it is supported.
@@ -135,63 +166,6 @@ async fn call(tools: &dyn Tools, params: Option<&RawValue>, context: ToolContext
         Ok(result) => CallOutput::of(result),
         Err(error) => CallOutput::failed(error),
     }))
-}
-
-type Outcome = Result<Json, Failure>;
-
-/// A failure of the protocol.
-#[derive(Serialize)]
-struct Failure {
-    code: i32,
-    message: Cow<'static, str>,
-}
-
-impl Failure {
-    fn new(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
-/// A message of a client.
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
-    jsonrpc: Cow<'a, str>,
-}
-
-impl<'a> Message<'a> {
-    fn parse(body: &'a [u8]) -> Result<Self, Failure> {
-        let message: Self = serde_json::from_slice(body).map_err(|error| {
-            let code = if error.is_data() { INVALID_REQUEST } else { PARSE_ERROR };
-            Failure::new(code, "the body is not a message of JSON-RPC")
-        })?;
-        let is_name = |id: &RawValue| !id.get().starts_with(['{', '[']);
-        if message.jsonrpc != "2.0" || message.id.is_some_and(|id| !is_name(id)) {
-            return Err(Failure::new(INVALID_REQUEST, "the body is not a message of JSON-RPC 2.0"));
-        }
-        Ok(message)
-    }
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    jsonrpc: &'static str,
-    id: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
-}
-
-impl<'a> Answer<'a> {
-    fn failed(id: Option<&'a RawValue>, failure: Failure) -> Self {
-        Self { jsonrpc: "2.0", id, result: None, error: Some(failure) }
-    }
 }
 
 #[derive(Deserialize)]
@@ -289,7 +263,7 @@ impl<'a> CallOutput<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{message::PARSE_ERROR, *};
     use async_trait::async_trait;
     use futures_util::FutureExt as _;
     use gateway_core::ToolErrorCode;

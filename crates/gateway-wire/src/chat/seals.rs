@@ -20,6 +20,9 @@ use std::{borrow::Cow, sync::LazyLock};
 static PLACES: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| ["\"reasoning", "\"thinking_blocks\"", "\"extra_content\""].map(Finder::new));
 
+/// The role of the messages that hold them.
+static ASSISTANT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"assistant\""));
+
 /// The lists of blocks, and the members of a block that are seals.
 const LISTS: [&str; 2] = ["reasoning_details", "thinking_blocks"];
 const SEALS: [&str; 2] = ["signature", "data"];
@@ -27,7 +30,8 @@ const SEALS: [&str; 2] = ["signature", "data"];
 /// The body of a request with only that reasoning and those seals that its upstream takes; `None`
 /// if it has no others.
 pub(super) fn release(quirks: &Quirks, body: &[u8], filter: &mut SealFilter) -> Option<Vec<u8>> {
-    if PLACES.iter().all(|place| place.find(body).is_none()) {
+    // Most requests are a conversation's first, and are read once.
+    if ASSISTANT.find(body).is_none() || PLACES.iter().all(|place| place.find(body).is_none()) {
         return None;
     }
     let mut root = JsonNode::Raw(serde_json::from_slice::<&RawValue>(body).ok()?);

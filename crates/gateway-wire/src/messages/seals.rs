@@ -17,6 +17,9 @@ static SEALED: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
     ["\"signature\"", "\"thinking\"", "\"redacted_thinking\"", "\"compaction\""].map(Finder::new)
 });
 
+/// The role of the messages that hold seals.
+static ASSISTANT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"assistant\""));
+
 /// The names without which an event of a stream holds no seal.
 static SEALED_EVENT: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| {
     ["\"signature_delta\"", "\"redacted_thinking\"", "\"compaction\""].map(Finder::new)
@@ -27,6 +30,8 @@ static SEALED_EVENT: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| {
 ///
 /// Thinking without a proof is not sent either: no upstream of this dialect takes it.
 pub(super) fn release(body: &[u8], filter: &mut SealFilter) -> Option<Vec<u8>> {
+    // Most requests are a conversation's first, and are read once.
+    ASSISTANT.find(body)?;
     let [signature, _, redacted, compaction] = &*SEALED;
     let may_be_sealed = [signature, redacted, compaction].iter().any(|it| it.find(body).is_some());
     if !may_be_sealed && !has_thinking_blocks(body) {

@@ -1,0 +1,79 @@
+//! Messages of JSON-RPC, as clients write and read them.
+
+use gateway_core::{Json, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// The versions that are spoken, the newest first.
+pub(super) const VERSIONS: [&str; 4] = [NEWEST, "2025-06-18", "2025-03-26", "2024-11-05"];
+pub(super) const NEWEST: &str = "2025-11-25";
+
+pub(super) const PARSE_ERROR: i32 = -32700;
+pub(super) const INVALID_REQUEST: i32 = -32600;
+pub(super) const METHOD_NOT_FOUND: i32 = -32601;
+pub(super) const INVALID_PARAMS: i32 = -32602;
+
+pub(super) type Outcome = Result<Json, Failure>;
+
+/// A failure of the protocol.
+#[derive(Serialize)]
+pub(super) struct Failure {
+    pub(super) code: i32,
+    pub(super) message: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Json>,
+}
+
+impl Failure {
+    pub(super) fn new(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+
+    /// Adds data that programs read.
+    pub(super) fn with_data(self, data: Json) -> Self {
+        Self { data: Some(data), ..self }
+    }
+}
+
+/// A message of a client.
+#[derive(Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) params: Option<&'a RawValue>,
+    jsonrpc: Cow<'a, str>,
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Failure> {
+        let message: Self = serde_json::from_slice(body).map_err(|error| {
+            let code = if error.is_data() { INVALID_REQUEST } else { PARSE_ERROR };
+            Failure::new(code, "the body is not a message of JSON-RPC")
+        })?;
+        let is_name = |id: &RawValue| !id.get().starts_with(['{', '[']);
+        if message.jsonrpc != "2.0" || message.id.is_some_and(|id| !is_name(id)) {
+            return Err(Failure::new(INVALID_REQUEST, "the body is not a message of JSON-RPC 2.0"));
+        }
+        Ok(message)
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Answer<'a> {
+    pub(super) jsonrpc: &'static str,
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<Failure>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn failed(id: Option<&'a RawValue>, failure: Failure) -> Self {
+        Self { jsonrpc: "2.0", id, result: None, error: Some(failure) }
+    }
+}

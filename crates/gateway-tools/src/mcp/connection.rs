@@ -1,0 +1,237 @@
+//! A server's two ways of being asked, and which of them it knows.
+//!
+//! ```text
+//!   stateless    POST tools/call, whose `_meta` and headers say what a handshake would
+//!   with a       POST initialize, POST notifications/initialized, POST tools/call, DELETE
+//!   handshake
+//! ```
+//!
+//! A server is asked without a handshake first. One that answers 4xx without an error that only
+//! newer servers know is asked with one, and that is remembered.
+
+use super::{
+    exchange::{self, McpExchange},
+    message::{ErrorMessage, JsonMembers, LEGACY, RequestMessage, ResponseMessage, STATELESS},
+    result,
+    settings::McpSettings,
+};
+use crate::client::{ServiceClient, headers};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use gateway_core::{Json, ToolContext, ToolError, ToolErrorCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time;
+
+/// The header with the version of the protocol.
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The header with the name of a session.
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// How long the end of a session may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// The largest answer to a part of the handshake.
+const MAX_HANDSHAKE_BYTES: usize = 256 << 10;
+
+/// A server, and what is known of it. Clones share that.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    pub(super) settings: Arc<McpSettings>,
+    client: ServiceClient,
+    era: Arc<AtomicU8>,
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug)]
+pub(super) struct McpQuestion<'a> {
+    pub(super) method: &'a str,
+    pub(super) params: JsonMembers,
+    /// The tool that is called.
+    pub(super) name: Option<&'a str>,
+    /// Arguments that are sent as headers too, by the names of the headers.
+    pub(super) mirrored: Vec<(String, String)>,
+}
+
+const UNKNOWN: u8 = 0;
+const IS_STATELESS: u8 = 1;
+const IS_LEGACY: u8 = 2;
+
+impl Connection {
+    pub(super) fn new(settings: McpSettings, client: ServiceClient) -> Self {
+        Self { settings: Arc::new(settings), client, era: Arc::new(AtomicU8::new(UNKNOWN)) }
+    }
+
+    /// Asks, and returns the result as the server wrote it.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached, or says that it failed.
+    pub(super) async fn ask(
+        &self,
+        question: &McpQuestion<'_>,
+        context: &ToolContext,
+    ) -> Result<Json, ToolError> {
+        if self.era.load(Ordering::Relaxed) == IS_LEGACY {
+            return self.ask_with_handshake(question, context).await;
+        }
+        let exchange = self.ask_stateless(question, context).await?;
+        let refusal = exchange.message.as_ref().and_then(|message| message.error.as_ref());
+        let is_known = refusal.is_some_and(ErrorMessage::is_stateless);
+        let is_older = exchange.status.is_client_error()
+            && !is_known
+            && self.era.load(Ordering::Relaxed) == UNKNOWN
+            && !matches!(exchange.status.as_u16(), 401 | 403 | 429);
+        if is_older {
+            let result = self.ask_with_handshake(question, context).await?;
+            self.era.store(IS_LEGACY, Ordering::Relaxed);
+            return Ok(result);
+        }
+        if exchange.status.is_success() {
+            self.era.store(IS_STATELESS, Ordering::Relaxed);
+        }
+        answer(exchange)
+    }
+
+    async fn ask_stateless(
+        &self,
+        question: &McpQuestion<'_>,
+        context: &ToolContext,
+    ) -> Result<McpExchange, ToolError> {
+        let mut headers = self.headers(context);
+        headers.insert(VERSION, HeaderValue::from_static(STATELESS));
+        insert(&mut headers, "mcp-method", question.method);
+        if let Some(name) = question.name {
+            insert(&mut headers, "mcp-name", name);
+        }
+        for (name, value) in &question.mirrored {
+            insert(&mut headers, &format!("mcp-param-{name}"), value);
+        }
+        let mut params = question.params.clone();
+        params.insert("_meta".to_owned(), meta(context));
+        let params = Json::of(&params);
+        let message = request(1, question.method, Some(&params));
+        self.post(headers, &message, self.settings.max_bytes).await
+    }
+
+    async fn ask_with_handshake(
+        &self,
+        question: &McpQuestion<'_>,
+        context: &ToolContext,
+    ) -> Result<Json, ToolError> {
+        let mut headers = self.headers(context);
+        let params = Json::of(&json!({
+            "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client_info(),
+        }));
+        let welcome = request(0, "initialize", Some(&params));
+        let begun = self.post(headers.clone(), &welcome, MAX_HANDSHAKE_BYTES).await?;
+        let session = begun.headers.get(&SESSION).cloned();
+        let welcome = answer(begun)?.read::<JsonMembers>().unwrap_or_default();
+        let version = welcome.get("protocolVersion").and_then(|it| it.read::<String>().ok());
+        insert(&mut headers, "mcp-protocol-version", version.as_deref().unwrap_or(LEGACY));
+        if let Some(session) = session.clone() {
+            headers.insert(SESSION, session);
+        }
+        let ready = RequestMessage { id: None, ..request(0, "notifications/initialized", None) };
+        self.post(headers.clone(), &ready, MAX_HANDSHAKE_BYTES).await?;
+        let params = (!question.params.is_empty()).then(|| Json::of(&question.params));
+        let message = request(1, question.method, params.as_ref());
+        let asked = self.post(headers.clone(), &message, self.settings.max_bytes).await;
+        if session.is_some() {
+            let ending = self.client.inner().delete(&self.settings.url).headers(headers).send();
+            // A session that is not ended ends by itself.
+            let _ = time::timeout(GOODBYE, ending).await;
+        }
+        answer(asked?)
+    }
+
+    async fn post(
+        &self,
+        headers: HeaderMap,
+        message: &RequestMessage<'_>,
+        max_bytes: usize,
+    ) -> Result<McpExchange, ToolError> {
+        // Texts and what was JSON before: this cannot fail.
+        let body = serde_json::to_vec(message).unwrap_or_default();
+        exchange::post(&self.client, &self.settings.url, headers, body, max_bytes).await
+    }
+
+    fn headers(&self, context: &ToolContext) -> HeaderMap {
+        let mut all = headers(context);
+        for (name, value) in &self.settings.headers {
+            all.insert(name.clone(), value.clone());
+        }
+        all
+    }
+}
+
+/// The result in an answer.
+fn answer(exchange: McpExchange) -> Result<Json, ToolError> {
+    match exchange.message {
+        Some(ResponseMessage { error: Some(error), .. }) => Err(result::refused(&error)),
+        Some(ResponseMessage { result: Some(result), .. }) if exchange.status.is_success() => {
+            Ok(result)
+        }
+        Some(_) | None if matches!(exchange.status.as_u16(), 401 | 403) => {
+            Err(ToolError::new(ToolErrorCode::Unavailable, "the server refuses the gateway"))
+        }
+        Some(_) | None => Err(ToolError::new(
+            ToolErrorCode::Unavailable,
+            format!("the server answered with status {}", exchange.status.as_u16()),
+        )),
+    }
+}
+
+fn request<'a>(id: u64, method: &'a str, params: Option<&'a Json>) -> RequestMessage<'a> {
+    RequestMessage { jsonrpc: "2.0", id: Some(id), method, params }
+}
+
+/// The members by which a request without a handshake introduces its client.
+fn meta(context: &ToolContext) -> Json {
+    let own = |name: &str| format!("io.modelcontextprotocol/{name}");
+    let mut meta = JsonMembers::from([
+        (own("protocolVersion"), Json::of(&STATELESS)),
+        (own("clientCapabilities"), Json::of(&json!({}))),
+        (own("clientInfo"), Json::of(&client_info())),
+    ]);
+    let trace = [("traceparent", &context.traceparent), ("tracestate", &context.tracestate)];
+    let known = trace.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    meta.extend(known.map(|(name, value)| (name.to_owned(), Json::of(&value))));
+    Json::of(&meta)
+}
+
+fn client_info() -> serde_json::Value {
+    json!({ "name": "llm-gateway", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// Sets a header; a value that is no plain text is written in base64, as the protocol says.
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        && value.trim() == value
+        && !value.starts_with("=?base64?");
+    let encoded = || format!("=?base64?{}?=", BASE64_STANDARD.encode(value));
+    let text = if is_plain { value.to_owned() } else { encoded() };
+    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_values_are_plain_or_encoded() {
+        let mut headers = HeaderMap::new();
+        for (value, expected) in
+            [("look", "look"), ("é", "=?base64?w6k=?="), (" a", "=?base64?IGE=?=")]
+        {
+            insert(&mut headers, "mcp-name", value);
+            assert_eq!(headers["mcp-name"], expected);
+        }
+    }
+}

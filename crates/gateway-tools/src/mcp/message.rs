@@ -1,0 +1,95 @@
+//! Messages of the protocol: JSON-RPC, whose values stay as they were written.
+
+use gateway_core::Json;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// The version whose requests stand alone: no handshake, no session.
+pub(super) const STATELESS: &str = "2026-07-28";
+/// The version that a handshake asks for.
+pub(super) const LEGACY: &str = "2025-06-18";
+
+/// The members of an object, unread.
+pub(super) type JsonMembers = BTreeMap<String, Json>;
+
+/// A request, or without an id a notification.
+#[derive(Debug, Serialize)]
+pub(super) struct RequestMessage<'a> {
+    pub(super) jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<u64>,
+    pub(super) method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) params: Option<&'a Json>,
+}
+
+/// The answer to a request.
+#[derive(Debug, Deserialize)]
+pub(super) struct ResponseMessage {
+    #[serde(default)]
+    pub(super) result: Option<Json>,
+    #[serde(default)]
+    pub(super) error: Option<ErrorMessage>,
+}
+
+/// A failure of the protocol.
+#[derive(Debug, Deserialize)]
+pub(super) struct ErrorMessage {
+    pub(super) code: i64,
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+/// The codes by which a server shows that it knows requests that stand alone.
+const STATELESS_CODES: [i64; 3] = [-32020, -32021, -32022];
+
+impl ErrorMessage {
+    /// Whether only a server that knows requests that stand alone answers so.
+    pub(super) fn is_stateless(&self) -> bool {
+        STATELESS_CODES.contains(&self.code)
+    }
+}
+
+/// A listed tool.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ToolMessage {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) description: Option<String>,
+    pub(super) input_schema: Json,
+}
+
+/// A page of listed tools.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ToolPage {
+    #[serde(default)]
+    pub(super) tools: Vec<ToolMessage>,
+    #[serde(default)]
+    pub(super) next_cursor: Option<String>,
+}
+
+/// The result of a call.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CallMessage {
+    #[serde(default)]
+    pub(super) result_type: Option<String>,
+    #[serde(default)]
+    pub(super) content: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(super) structured_content: Option<Json>,
+    #[serde(default)]
+    pub(super) is_error: Option<bool>,
+}
+
+/// A block of content, as far as it is text.
+#[derive(Debug, Deserialize)]
+pub(super) struct ContentMessage {
+    #[serde(rename = "type", default)]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) text: Option<String>,
+}
