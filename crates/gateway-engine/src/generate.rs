@@ -5,7 +5,7 @@
 //! ```
 
 use crate::{
-    Decision, PreparedRequest, RequestContext, ToolSelection,
+    Decision, Engine, InboundRequest, Operation, PreparedRequest, RequestContext, ToolSelection,
     accounting::RequestAccounting,
     compaction::CompactionLayer,
     context_fit, multi_prompt,
@@ -52,6 +52,26 @@ pub(crate) struct ComposedRequest {
     session: OpenedSession,
     /// The tools that are described to the model besides those of the request.
     added_tools: Vec<Arc<ToolSpec>>,
+}
+
+impl Engine {
+    /// Serves a request for a response of the model: prepares it, and sends it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::prepare`] and [`PreparedRequest::generate`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of [`PreparedRequest::generate`].
+    pub async fn generate(
+        self: &Arc<Self>,
+        dialect: &'static dyn InboundDialect,
+        request: InboundRequest,
+    ) -> Result<EngineResponse, Box<RequestFailure>> {
+        let prepared = self.prepare(dialect, Operation::Generate, request).await?;
+        prepared.generate(dialect).await
+    }
 }
 
 impl PreparedRequest {

@@ -39,8 +39,9 @@ mod write_response;
 
 pub use self::{
     build::{
-        Backend, BuildError, DirectoryBuilder, EngineResources, FallbackRoute, Instrument,
-        ProviderDirectory, ProviderSettings, ResilienceSettings, RoutePlan, random_unit,
+        Backend, BuildError, DirectoryBuilder, EngineBuilder, EngineResources, FallbackRoute,
+        Instrument, ProviderDirectory, ProviderSettings, ResilienceSettings, RoutePlan,
+        random_unit,
     },
     context::RequestContext,
     context_fit::{ContextFit, ContextMode},

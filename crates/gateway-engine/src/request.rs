@@ -8,10 +8,11 @@ use gateway_core::CacheDirective;
 use gateway_limits::{AdmissionPermit, Client, Priority};
 use gateway_sessions::idempotency::IdempotencyToken;
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, LazyLock},
 };
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// The origin of a request, and its options outside of the body.
 #[derive(Debug)]
@@ -97,6 +98,22 @@ impl RequestOptions {
     pub fn none() -> Arc<Self> {
         static NONE: LazyLock<Arc<RequestOptions>> = LazyLock::new(Arc::default);
         Arc::clone(&NONE)
+    }
+}
+
+impl InboundRequest {
+    /// Creates a request of a program that embeds the engine, from this process.
+    pub fn new(client: Arc<Client>, body: impl Into<Bytes>) -> Self {
+        let head = RequestHead {
+            request_id: Uuid::now_v7().to_string().into(),
+            path: "embedded",
+            peer: Ipv4Addr::LOCALHOST.into(),
+            client,
+            options: RequestOptions::none(),
+            started: Instant::now(),
+            in_flight: None,
+        };
+        Self { head, permit: None, body: body.into(), lease: None }
     }
 }
 

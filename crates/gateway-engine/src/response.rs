@@ -53,6 +53,18 @@ pub struct RequestFailure {
     pub is_accounted: bool,
 }
 
+impl std::fmt::Display for RequestFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for RequestFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
 impl RequestFailure {
     /// A failure before anything is known of the request.
     pub(crate) fn early(error: GatewayError) -> Box<Self> {

@@ -1,6 +1,8 @@
 //! From settings to an engine: the provider stack, the routes and the fallback groups.
 
+mod absent_stores;
 mod directory;
+mod engine_builder;
 mod fallback;
 mod provider_stack;
 mod route_plan;
@@ -9,6 +11,7 @@ mod settings;
 pub(crate) use self::route_plan::{OTHER, ledger_name};
 pub use self::{
     directory::{DirectoryBuilder, ProviderDirectory},
+    engine_builder::EngineBuilder,
     fallback::FallbackRoute,
     provider_stack::{Backend, random_unit},
     route_plan::RoutePlan,
@@ -45,6 +48,18 @@ pub enum BuildError {
     EmptyFallback {
         /// The name of the group.
         name: String,
+    },
+    /// The gateway knows no provider of this name.
+    #[error("no provider is called '{id}'")]
+    UnknownProvider {
+        /// The name.
+        id: String,
+    },
+    /// The catalogue of this release is unreadable.
+    #[error("the built-in catalogue: {why}")]
+    Catalogue {
+        /// What is wrong with it.
+        why: String,
     },
     /// The default provider does not exist.
     #[error("routing.default_provider: '{id}' is not configured")]

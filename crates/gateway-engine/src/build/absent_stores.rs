@@ -1,0 +1,88 @@
+//! The stores of an engine that was built without stores: what needs one is refused.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gateway_core::state::{
+    Claim, Events, Fork, Key, NewSession, Outcome, Page, ResponseStore, Session, SessionPage,
+    SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredResponse, Tenant, Turn,
+};
+use std::time::Duration;
+
+/// Stores that are not configured. Every operation fails.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AbsentStores;
+
+fn absent<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("the engine was built without a store".into()))
+}
+
+#[async_trait]
+impl SessionStore for AbsentStores {
+    async fn create(&self, _: &Key, _: &NewSession) -> Result<Session, StoreError> {
+        absent()
+    }
+
+    async fn load(&self, _: &Key, _: Slice) -> Result<Option<Snapshot>, StoreError> {
+        absent()
+    }
+
+    async fn append(&self, _: &Key, _: &Turn) -> Result<Outcome, StoreError> {
+        absent()
+    }
+
+    async fn patch(
+        &self,
+        _: &Key,
+        _: &SessionPatch,
+        _: Option<u64>,
+    ) -> Result<Outcome, StoreError> {
+        absent()
+    }
+
+    async fn touch(&self, _: &Key, _: Duration) -> Result<Outcome, StoreError> {
+        absent()
+    }
+
+    async fn delete(&self, _: &Key) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn list(&self, _: &Tenant, _: &Page) -> Result<SessionPage, StoreError> {
+        absent()
+    }
+
+    async fn fork(&self, _: &Key, _: &str, _: &Fork) -> Result<Option<Session>, StoreError> {
+        absent()
+    }
+
+    async fn claim(&self, _: &Key, _: &str, _: Duration) -> Result<Claim, StoreError> {
+        absent()
+    }
+
+    async fn release(&self, _: &Key, _: &str) -> Result<(), StoreError> {
+        absent()
+    }
+}
+
+#[async_trait]
+impl ResponseStore for AbsentStores {
+    async fn put(&self, _: &Key, _: &StoredResponse, _: Duration) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn get(&self, _: &Key) -> Result<Option<StoredResponse>, StoreError> {
+        absent()
+    }
+
+    async fn delete(&self, _: &Key) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn append(&self, _: &Key, _: u64, _: &[Bytes]) -> Result<Outcome, StoreError> {
+        absent()
+    }
+
+    async fn events(&self, _: &Key, _: u64, _: u64) -> Result<Option<Events>, StoreError> {
+        absent()
+    }
+}
