@@ -227,7 +227,7 @@ async fn unsupported_content_type_is_rejected() {
 async fn oversized_body_is_rejected_before_reading() {
     let bench = Bench::start().await;
     let mut raw = bench.gateway.connect().await;
-    raw.send(format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n")).await;
+    raw.send(format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n")).await;
     assert_eq!(raw.reply().await.told(), "413 request_too_large");
     raw.closed().await;
     let fits = with(&format!("\"a\":\"{}\"", "x".repeat(65_536 - GOOD.len() - 7)));
@@ -239,7 +239,7 @@ async fn oversized_body_is_rejected_before_reading() {
 async fn oversized_chunked_body_is_rejected_at_limit() {
     let bench = Bench::start().await;
     let mut raw = bench.gateway.connect().await;
-    raw.send(format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"))
+    raw.send(format!("POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"))
         .await;
     for _ in 0..5 {
         raw.send(format!("4000\r\n{}\r\n", " ".repeat(0x4000))).await;
@@ -252,7 +252,7 @@ async fn oversized_expected_body_gets_no_continue() {
     let bench = Bench::start().await;
     let head = |length: usize| {
         format!(
-            "POST {PATH} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
+            "POST {PATH} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
              Content-Length: {length}\r\n\r\n"
         )
     };

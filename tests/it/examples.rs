@@ -166,7 +166,7 @@ fn example_configurations_are_valid() {
 fn variables(text: &str) -> Vec<(&str, &'static str)> {
     let named = text.lines().filter(|line| line.contains("key_env"));
     let quoted = named.flat_map(|line| line.split('"').skip(1).step_by(2));
-    quoted.map(|name| (name, "a-key-0123456789")).collect()
+    quoted.map(|name| (name, "a-key-0123456789abcdef0123456789abcdef")).collect()
 }
 
 #[test]

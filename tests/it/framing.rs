@@ -38,7 +38,7 @@ const REFUSED: [&str; 3] = ["400", "400 invalid_request", "400 invalid_body"];
 #[tokio::test]
 async fn valid_framing_is_accepted() {
     let gateway = start().await;
-    let post = "POST /v1/chat/completions HTTP/1.1|Host: h";
+    let post = "POST /v1/chat/completions HTTP/1.1|Host: h|Content-Type: application/json";
     let length = BODY.len();
     let both = ["200, 404 not_found"];
     check(&gateway, "GET /health HTTP/1.1|Host: h", "", &both).await;
@@ -104,7 +104,8 @@ async fn unknown_transfer_encoding_is_rejected() {
 #[tokio::test]
 async fn malformed_chunks_are_rejected() {
     let gateway = start().await;
-    let post = "POST /v1/chat/completions HTTP/1.1|Host: h|Transfer-Encoding: chunked";
+    let post = "POST /v1/chat/completions HTTP/1.1|Host: h|Content-Type: application/json|\
+                Transfer-Encoding: chunked";
     for chunks in [
         "0x3\r\nabc\r\n0\r\n\r\n",
         "-3\r\nabc\r\n0\r\n\r\n",
@@ -274,7 +275,7 @@ async fn slow_request_body_times_out() {
     let upstream = Upstream::start().await;
     let gateway = Setup::before(&upstream).timeout("body", "200ms").start().await;
     let mut raw = gateway.connect().await;
-    raw.send("POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{").await;
+    raw.send("POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{").await;
     let reply = raw.reply().await;
     assert_eq!(reply.told(), "408 request_timeout");
     assert_eq!(reply.header("connection"), "close");

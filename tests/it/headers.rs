@@ -8,6 +8,7 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 async fn start() -> (Upstream, Gateway) {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream)
+        .write("server", "cors_origins", "[\"https://app.example\"]")
         .set("providers.lab", "api_key", "sk-lab")
         .set("providers.lab.headers", "X-Team", "blue")
         .client("app", "sk-app");
@@ -100,6 +101,7 @@ async fn request_trailers_are_ignored() {
     let mut raw = gateway.connect().await;
     raw.send(format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer sk-app\r\n\
+         Content-Type: application/json\r\n\
          Transfer-Encoding: chunked\r\nTrailer: X-Team, Authorization\r\n\r\n\
          {:x}\r\n{body}\r\n0\r\nX-Team: red\r\nAuthorization: Bearer sk-evil\r\nHost: evil\r\n\
          Content-Length: 1\r\n\r\n",

@@ -1,7 +1,7 @@
 //! Service information, and the handling of paths, methods, names and assets.
 
 use gateway_tests::{Gateway, Reply, Setup, request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// `METHOD path`, with these headers: status, code and `Allow`.
 async fn check(gateway: &Gateway, line: &str, headers: &[(&str, &str)], expected: &str) {
@@ -171,24 +171,47 @@ async fn request_id_is_echoed() {
 const ORIGIN: (&str, &str) = ("Origin", "https://app.example");
 
 #[tokio::test]
-async fn cors_allows_local_origins_in_development() {
-    let gateway = Setup::new().start().await;
+async fn preflight_of_configured_origin_is_answered() {
+    let setup = Setup::new().write("server", "cors_origins", "[\"https://app.example\"]");
+    let gateway = setup.start().await;
     let asked = [
         ORIGIN,
         ("Access-Control-Request-Method", "POST"),
         ("Access-Control-Request-Headers", "authorization, content-type"),
+        ("Access-Control-Request-Private-Network", "true"),
     ];
     let reply = ask(&gateway, "OPTIONS /v1/chat/completions", &asked).await;
     assert_eq!(reply.header("access-control-allow-origin"), ORIGIN.1);
     assert_eq!(reply.header("access-control-allow-methods"), "POST");
     assert_eq!(reply.header("access-control-allow-headers"), "authorization, content-type");
     assert_eq!(reply.header("access-control-max-age"), "600");
+    assert_eq!(reply.header("access-control-allow-private-network"), "true");
     for path in ["/health", "/nope"] {
         let reply = ask(&gateway, &format!("GET {path}"), &[ORIGIN]).await;
         assert_eq!(reply.header("access-control-allow-origin"), ORIGIN.1, "{path}");
         assert!(reply.header("vary").eq_ignore_ascii_case("origin"), "{path}");
     }
     assert!(gateway.get("/health").await.head.header("access-control-allow-origin").is_none());
+}
+
+#[tokio::test]
+async fn every_header_of_a_reply_is_exposed_to_pages() {
+    let setup = Setup::new().write("server", "cors_origins", "[\"https://app.example\"]");
+    let gateway = setup.start().await;
+    let body = json!({ "model": "fake/echo", "messages": [{ "role": "user", "content": "a" }] });
+    let headers = [ORIGIN, ("x-gateway-explain", "true")];
+    let path = "/v1/chat/completions";
+    let ask = request("POST", path, &headers, body.to_string().as_bytes());
+    let reply = gateway.send(ask).await;
+    assert_eq!(reply.status(), 200, "{}", reply.text());
+    let exposed = reply.header("access-control-expose-headers");
+    let exposed: Vec<_> = exposed.split(", ").collect();
+    let ours = reply.head.headers.iter().filter(|(name, _)| name.starts_with("x-"));
+    let ours: Vec<_> = ours.map(|(name, _)| name.as_str()).collect();
+    assert!(ours.len() > 3, "{ours:?}");
+    for name in ours {
+        assert!(exposed.contains(&name), "{name} is not among {exposed:?}");
+    }
 }
 
 #[tokio::test]
@@ -200,6 +223,7 @@ async fn cors_allows_only_configured_origins_in_production() {
     assert_eq!(admitted.header("access-control-allow-origin"), ORIGIN.1);
     for other in ["https://app.example.evil", "http://app.example", "null"] {
         let reply = ask(&gateway, "GET /health", &[("Origin", other)]).await;
+        assert_eq!(reply.told(), "403 origin_not_allowed");
         assert!(reply.head.header("access-control-allow-origin").is_none(), "{other}");
     }
 }

@@ -44,12 +44,16 @@ pub enum Ending {
     Broken,
 }
 
-/// Returns the bytes of a request with `content-length`; `Host` is the first header.
+/// Returns the bytes of a request with `content-length`; `Host` is the first header. A body without a
+/// type is JSON.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let is_typed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let json = [("Content-Type", "application/json")];
+    let json: &[(&str, &str)] = if body.is_empty() || is_typed { &[] } else { &json };
     let length = body.len().to_string();
     let length: &[(&str, &str)] =
         if body.is_empty() { &[] } else { &[("Content-Length", &length)] };
-    let headers = [&[("Host", "localhost")], headers, length].concat();
+    let headers = [&[("Host", "localhost")], json, headers, length].concat();
     let head = format!("{method} {path} HTTP/1.1\r\n{}\r\n", http::lines(&headers));
     [head.as_bytes(), body].concat()
 }

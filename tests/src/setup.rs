@@ -1,6 +1,7 @@
 //! The configuration of a gateway for a test.
 
 use crate::{Gateway, Redis, Upstream, gateway, platform::Platform, port};
+use sha2::{Digest as _, Sha256};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -75,6 +76,7 @@ impl Setup {
             .set("log", "level", "trace")
             .set("log", "format", "json")
             .set("server", "drain_delay", "0s")
+            .write("server", "allowed_hosts", "[\"h\", \"evil\"]")
             .write("limits", "enabled", "false")
     }
 
@@ -147,10 +149,11 @@ impl Setup {
             .set("services", "code_orchestrator_url", &platform.code_orchestrator.url())
     }
 
-    /// A caller with this key.
+    /// A caller with this key, which may be short: only its hash is configured.
     #[must_use]
     pub fn client(mut self, name: &str, key: &str) -> Self {
-        let lines = [format!("name = {name:?}"), format!("key = {key:?}")];
+        let hash = Sha256::digest(key);
+        let lines = [format!("name = {name:?}"), format!("key_sha256 = \"{hash:x}\"")];
         self.sections.push(("[clients]".to_owned(), lines.to_vec()));
         self
     }

@@ -32,7 +32,7 @@ const OVERLAYS: &[&str] = &["dev", "staging", "prod"];
 const COMPOSE: &[&str] = &["compose.yaml", "compose.dev.yaml", "compose.hybrid.yaml"];
 const CHART: &str = "deploy/helm/llm-gateway";
 /// A secret has these; without a key for callers the program refuses to start.
-const SECRET: (&str, &str) = ("LLM_GATEWAY_API_KEYS", "app:sk-0123456789abcdef");
+const SECRET: (&str, &str) = ("LLM_GATEWAY_API_KEYS", "app:sk-0123456789abcdef0123456789abcdef");
 /// YAML in, JSON out: a list of documents.
 const TO_JSON: &str =
     "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";

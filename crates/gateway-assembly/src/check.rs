@@ -234,7 +234,7 @@ fn check_clients(config: &Config, routes: &Routes, errors: &mut Vec<ConfigError>
         return;
     }
     for client in &config.clients {
-        let models = client.models.iter().map(|name| ("models", name));
+        let models = client.models.iter().flatten().map(|name| ("models", name));
         let limits = client.limits.models.iter().map(|(name, _)| ("model_limits", name));
         for (setting, pattern) in models.chain(limits) {
             if !matches_any(config, routes, pattern) {

@@ -4,10 +4,10 @@ use crate::{
     health, limits, local_models, previous::PreviousGeneration, providers, settings,
     shared::SharedResources, stateful, tools,
 };
-use gateway_config::{Config, ConfiguredClient, DeploymentEnvironment};
+use gateway_config::{Config, ConfiguredClient};
 use gateway_console::LiveFeed;
 use gateway_engine::{Engine, EngineSettings, MemoryBudget, RequestLog, RequestObserver};
-use gateway_http::{About, Cors, HttpService, Limits, OpenCircuits, request::peer::Peers};
+use gateway_http::{About, BrowserGate, HttpService, Limits, OpenCircuits, request::peer::Peers};
 use gateway_limits::{Access, Client, LimitAccounts};
 use gateway_net::client::HttpClient;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub fn service(
         circuits: open_circuits(shared),
         idempotency: stateful::idempotency(config, shared, previous),
         bodies: body_limits(config, previous),
-        cors: cors(config),
+        gate: gate(config),
         metrics: shared.process.metrics.clone().filter(|_| config.metrics.enabled),
         peers: Peers { trusted: settings::networks(&config.server.trusted_proxies) },
         console,
@@ -108,18 +108,10 @@ fn access(config: &Config, accounts: &LimitAccounts) -> Access {
     Access::Keys(config.clients.iter().map(client).collect())
 }
 
-/// Returns the origins that browsers may call from. In development any page may call by default, so
-/// that a first page works.
-fn cors(config: &Config) -> Cors {
-    let origins: Vec<_> =
-        config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect();
-    if origins.iter().any(|origin| origin == "*") {
-        Cors::Any
-    } else if !origins.is_empty() {
-        Cors::Origins(origins)
-    } else if config.server.environment == DeploymentEnvironment::Development {
-        Cors::Unsaid
-    } else {
-        Cors::Closed
-    }
+/// The gate before every endpoint. Hosts are checked on a loopback address and without keys.
+fn gate(config: &Config) -> BrowserGate {
+    let server = &config.server;
+    let origins = server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+    let is_open = server.host.is_loopback() || !config.needs_keys();
+    BrowserGate::new(origins, &server.allowed_hosts, is_open)
 }

@@ -98,8 +98,7 @@ pub(crate) fn client(it: &ConfiguredClient, accounts: &limits::LimitAccounts) ->
     let mut known = limits::Client::new(&it.name, &it.tenant);
     known.strict = it.strict;
     known.offered_tools.clone_from(&it.offered_tools);
-    let models = Some(it.models.as_slice()).filter(|models| !models.is_empty());
-    known.models = models.map(Into::into);
+    known.models = it.models.as_deref().map(Into::into);
     known.tools.clone_from(&it.tools);
     known.priority = priority(it.priority);
     known.limited(&limit_policy(&it.limits), accounts)

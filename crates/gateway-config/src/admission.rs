@@ -1,6 +1,10 @@
 //! How many requests run at one time, and who may administer the gateway.
 
-use super::{clients::hash, section::section, value::SettingType};
+use super::{
+    clients::{hash, is_strong},
+    section::section,
+    value::SettingType,
+};
 use gateway_core::state::KeyHash;
 use secrecy::{ExposeSecret, SecretString};
 use std::{net::SocketAddr, time::Duration};
@@ -29,9 +33,9 @@ section! {
 section! {
     /// The admin listener: virtual keys and the usage of all clients.
     pub AdminSection {
-        /// Address of the admin listener, such as `127.0.0.1:8090`; must be a loopback address. Default: no admin listener.
+        /// Address of the admin listener, such as `127.0.0.1:8090`; it always needs a token. Default: no admin listener.
         listen: Option<SocketAddr> = None, prefixed ["ADMIN_LISTEN"];
-        /// Bearer token of the admin API.
+        /// Bearer token of the admin API, of at least 128 random bits.
         token: Option<SecretString> = None, prefixed ["ADMIN_TOKEN"];
         /// SHA-256 hash of the admin token, instead of `token`.
         token_sha256: Option<KeyHash> = None;
@@ -39,6 +43,11 @@ section! {
 }
 
 impl AdminSection {
+    /// Whether there is a token that can be guessed.
+    pub(super) fn has_weak_token(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| !is_strong(token.expose_secret()))
+    }
+
     /// What the token hashes to, if there is exactly one.
     pub fn token(&self) -> Option<KeyHash> {
         match (&self.token, self.token_sha256) {

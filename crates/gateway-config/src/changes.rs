@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn equal_configurations_have_no_changes() {
-        let all = "[server]\nport = 81\n[[clients]]\nname = \"a\"\nkey = \"k-1234567890123456\"";
+        let all = "[server]\nport = 81\n[[clients]]\nname = \"a\"\nkey = \"k-0123456789abcdef0123456789abcdef\"";
         check(all, all, &[]);
         check("", "", &[]);
     }

@@ -60,9 +60,9 @@ section! {
         key_env: Option<String> = None;
         /// Tenant whose sessions, limits and cache the client shares. Default: `name`.
         tenant: Option<String> = None;
-        /// Allowed models, such as `gpt-*`. Default: all.
-        models: Vec<String> = Vec::new();
-        /// Allowed gateway tools, such as `search_*`. Default: all.
+        /// Allowed models, such as `gpt-*`; an empty list allows none. Default: all.
+        models: Option<Vec<String>> = None;
+        /// Allowed gateway tools, such as `search_*`; an empty list allows none. Default: all.
         tools: Option<Vec<String>> = None;
         /// Priority of the client's requests.
         priority: ClientPriority = ClientPriority::Interactive;
@@ -107,9 +107,9 @@ pub struct ConfiguredClient {
     pub tenant: String,
     /// The hash of the key.
     pub key: KeyHash,
-    /// The allowed models; all if empty.
-    pub models: Vec<String>,
-    /// The allowed gateway tools; all if `None`.
+    /// The allowed models; all if `None`, none if empty.
+    pub models: Option<Vec<String>>,
+    /// The allowed gateway tools; all if `None`, none if empty.
     pub tools: Option<Vec<String>>,
     /// The priority of its requests.
     pub priority: ClientPriority,
@@ -154,7 +154,7 @@ pub(super) struct ClientKeys(Vec<(String, KeyHash)>);
 
 impl SettingType for ClientKeys {
     fn expects() -> String {
-        "a list of `name:key` or `key`, in a variable separated by commas".to_owned()
+        "a list of `name:key` or `key`, in a variable separated by commas, each key of at least 128 random bits".to_owned()
     }
 
     fn is_secret() -> bool {
@@ -167,7 +167,7 @@ impl SettingType for ClientKeys {
             let entry = entry.expose_secret();
             let (name, key) = entry.split_once(':').unwrap_or(("default", entry));
             let (name, key) = (name.trim(), key.trim());
-            let complete = !name.is_empty() && !key.is_empty();
+            let complete = !name.is_empty() && is_strong(key);
             complete.then(|| (name.to_owned(), hash(key)))
         };
         entries.iter().map(pair).collect::<Option<_>>().map(Self)
@@ -187,7 +187,7 @@ pub(super) fn read(
     let mut clients = listed(root, env, errors);
     let keys: AuthSection = SectionReader::read("auth".to_owned(), root.get("auth"), errors);
     for (name, key) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
-        let (tenant, models) = (name.clone(), Vec::new());
+        let (tenant, models) = (name.clone(), None);
         let (tools, priority, limits) =
             (None, ClientPriority::Interactive, ClientLimits::default());
         let (strict, offered_tools) = (None, Vec::new());
@@ -263,6 +263,36 @@ fn model_limits(path: &str, item: &ConfigValue, errors: &mut Vec<ConfigError>) {
     }
 }
 
+/// The hash of a key that cannot be guessed.
+fn strong_hash(field: &'static str, key: &SecretString) -> Result<KeyHash, (&'static str, String)> {
+    let key = key.expose_secret();
+    if is_strong(key) { Ok(hash(key)) } else { Err((field, WEAK_SECRET.to_owned())) }
+}
+
+/// The advice to whoever set a secret that can be guessed.
+pub(super) const WEAK_SECRET: &str =
+    "can be guessed: it needs at least 128 random bits, as `openssl rand -hex 32` makes them";
+
+/// Whether a secret holds at least 128 bits, as far as its length and its characters tell.
+pub(super) fn is_strong(secret: &str) -> bool {
+    const BITS: f64 = 128.0;
+    const MIN_DISTINCT: usize = 8;
+    let size_if = |is_member: fn(&u8) -> bool, size: f64| {
+        if secret.bytes().any(|byte| is_member(&byte)) { size } else { 0.0 }
+    };
+    let is_hex = secret.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits = size_if(u8::is_ascii_digit, 10.0);
+    let alphabet = if is_hex {
+        digits + size_if(u8::is_ascii_alphabetic, 6.0)
+    } else {
+        let letters = size_if(u8::is_ascii_lowercase, 26.0) + size_if(u8::is_ascii_uppercase, 26.0);
+        digits + letters + size_if(|byte| !byte.is_ascii_alphanumeric(), 2.0)
+    };
+    let distinct: std::collections::BTreeSet<u8> = secret.bytes().collect();
+    let length = u32::try_from(secret.len()).map_or(f64::MAX, f64::from);
+    distinct.len() >= MIN_DISTINCT && length * f64::log2(alphabet) >= BITS
+}
+
 fn client(
     path: &str,
     entry: ClientEntry,
@@ -270,13 +300,13 @@ fn client(
 ) -> Result<ConfiguredClient, (&'static str, String)> {
     let name = entry.name.ok_or_else(|| ("name", "is needed".to_owned()))?;
     let key = match (entry.key, entry.key_sha256, entry.key_env) {
-        (Some(key), None, None) => hash(key.expose_secret()),
+        (Some(key), None, None) => strong_hash("key", &key)?,
         (None, Some(hash), None) => hash,
         (None, None, Some(variable)) => {
             let missing =
                 || ("key_env", format!("the variable {} holds no key", printable(&variable)));
             let key = env.get(&variable).and_then(secret).ok_or_else(missing)?;
-            hash(key.expose_secret())
+            strong_hash("key_env", &key)?
         }
         _ => {
             return Err(("key", "set exactly one of `key`, `key_sha256`, `key_env`".to_owned()));
@@ -305,4 +335,26 @@ fn client(
         strict,
         offered_tools,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(secret: &str, expected: bool) {
+        assert_eq!(is_strong(secret), expected, "{secret}");
+    }
+
+    #[test]
+    fn strong_secret_has_128_bits() {
+        check("0123456789abcdef0123456789abcdef", true);
+        check("sk-0123456789abcdef0123456789abcdef", true);
+        check("kJ8x-2_fQz71LmNvR4tYbA", true);
+        check("3f9c1de0-7a55-4b0e-9a4d-0c8b6f1e2d3c", true);
+        for weak in ["", "x", "secret", "0123456789abcdef", "operators-token", &"a".repeat(64)] {
+            check(weak, false);
+        }
+        check("12345678901234567890123456789012", false);
+    }
 }

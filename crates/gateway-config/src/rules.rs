@@ -2,6 +2,7 @@
 
 use super::{
     Config, ServiceUrl,
+    clients::WEAK_SECRET,
     error::ConfigError,
     printable::printable,
     providers::{KNOWN, ProviderKind, by_name},
@@ -18,7 +19,7 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     aliases_lead_somewhere(config, errors);
     waits_nest(config, errors);
     redis_has_an_address(config, errors);
-    operators_are_alone(config, errors);
+    operators_have_a_token(config, errors);
     ports_differ(config, errors);
     bursts_have_rates(config, errors);
 }
@@ -53,14 +54,13 @@ fn bursts_have_rates(config: &Config, errors: &mut Vec<ConfigError>) {
     }
 }
 
-/// The admin API can create keys: only on loopback, and only with a token.
-fn operators_are_alone(config: &Config, errors: &mut Vec<ConfigError>) {
-    let Some(listen) = config.admin.listen else { return };
-    if !listen.ip().is_loopback() {
-        errors.push(ConfigError::new(
-            "admin.listen",
-            "must be a loopback address such as `127.0.0.1:8090`",
-        ));
+/// The admin API can create keys: only with a token that cannot be guessed.
+fn operators_have_a_token(config: &Config, errors: &mut Vec<ConfigError>) {
+    if config.admin.has_weak_token() {
+        errors.push(ConfigError::new("admin.token", WEAK_SECRET));
+    }
+    if config.admin.listen.is_none() {
+        return;
     }
     if config.admin.token().is_none() {
         let message = "set exactly one of `token` and `token_sha256`";

@@ -123,12 +123,15 @@ section! {
         /// Whether callers need a key.
         /// Default: on if there are clients, else off.
         auth: Option<AuthMode> = None, prefixed ["AUTH"];
-        /// Allowed CORS origins; `*` for any.
-        /// Default: in development any (`/mcp` only from this machine), else none.
+        /// Origins of web pages that may call, besides the gateway's own; `*` for any.
+        /// Default: none.
         cors_origins: Vec<CorsOrigin> = Vec::new(), bare ["CORS_ORIGINS"];
         /// Whether Responses are served over WebSocket, at `GET /v1/responses` with an upgrade.
         /// Off: upgrades are answered 426, upon which clients use HTTP.
         websockets: bool = true, prefixed ["WEBSOCKETS"];
+        /// Host names that requests may name, besides loopback names and IP addresses; `*` for any.
+        /// Checked on a loopback address and where callers need no key, against DNS rebinding; elsewhere only if set.
+        allowed_hosts: Vec<String> = Vec::new(), prefixed ["ALLOWED_HOSTS"];
         /// Networks of trusted proxies. `Forwarded` and `X-Forwarded-For` are ignored from any other address.
         trusted_proxies: Vec<IpNetwork> = Vec::new(), prefixed ["TRUSTED_PROXIES"];
         /// Maximum size of a request body.

@@ -172,12 +172,13 @@ fn syntax_error_does_not_hide_wrong_variables() {
 
 #[test]
 fn secret_is_never_displayed() {
-    const CANARY: &str = "sk-canary-1234";
+    const CANARY: &str = "sk-canary-0123456789abcdef01234567";
     let file = format!(
         "[providers.openai]\napi_key = \"{CANARY}\"\nheaders = {{ x-key = \"{CANARY}\" }}\n\
          [[clients]]\nname = \"a\"\nkey = \"{CANARY}\""
     );
-    let config = parse(&file, &[("LLM_GATEWAY_API_KEYS", "b:sk-canary-5")]).unwrap();
+    let config =
+        parse(&file, &[("LLM_GATEWAY_API_KEYS", "b:sk-canary-5123456789abcdef01234567")]).unwrap();
     let told = format!("{config:?}{}", config.show());
     assert!(!told.contains("canary"), "{told}");
     // Nor if it stands in the wrong place.
@@ -196,6 +197,21 @@ fn secret_is_never_displayed() {
     assert!(!format!("{errors}{errors:?}").contains("canary"), "{errors}");
 }
 
+const K1: &str = "k1-0123456789abcdef0123456789abcdef";
+const K2: &str = "k2-0123456789abcdef0123456789abcdef";
+const K3: &str = "k3-0123456789abcdef0123456789abcdef";
+const K4: &str = "k4-0123456789abcdef0123456789abcdef";
+
+#[test]
+fn secret_that_can_be_guessed_is_refused() {
+    let weak = "can be guessed: it needs at least 128 random bits";
+    let key = format!("clients[0].key: {weak}");
+    refused("[[clients]]\nname = \"a\"\nkey = \"x\"", &[], &[&key]);
+    let token = format!("admin.token: {weak}");
+    refused("[admin]\ntoken = \"secret\"", &[], &[&token]);
+    refused("", &[("LLM_GATEWAY_API_KEYS", "a:k")], &["auth.api_keys: "]);
+}
+
 #[test]
 fn public_address_needs_keys_or_auth_off() {
     let host = "LLM_GATEWAY_HOST";
@@ -205,26 +221,28 @@ fn public_address_needs_keys_or_auth_off() {
     let needs_keys = |variables: &[(&str, &str)]| parse("", variables).unwrap().needs_keys();
     assert!(!needs_keys(&[]));
     assert!(!needs_keys(&[(host, "0.0.0.0"), ("LLM_GATEWAY_AUTH", "off")]));
-    assert!(needs_keys(&[(host, "0.0.0.0"), ("LLM_GATEWAY_API_KEYS", "k")]));
-    assert!(needs_keys(&[("LLM_GATEWAY_API_KEYS", "k")]));
-    assert!(!needs_keys(&[("LLM_GATEWAY_API_KEYS", "k"), ("LLM_GATEWAY_AUTH", "off")]));
+    assert!(needs_keys(&[(host, "0.0.0.0"), ("LLM_GATEWAY_API_KEYS", K1)]));
+    assert!(needs_keys(&[("LLM_GATEWAY_API_KEYS", K1)]));
+    assert!(!needs_keys(&[("LLM_GATEWAY_API_KEYS", K1), ("LLM_GATEWAY_AUTH", "off")]));
 }
 
 #[test]
 fn client_entry_without_single_key_is_refused() {
-    let file = "[[clients]]\nname = \"a\"\nkey = \"k1\"\n[[clients]]\nname = \"b\"\ntenant = \"t\"\n\
+    let file = "[[clients]]\nname = \"a\"\nkey = \"K1\"\n[[clients]]\nname = \"b\"\ntenant = \"t\"\n\
                 key_env = \"B_KEY\"\nmodels = [\"gpt-*\"]";
-    let variables = [("B_KEY", "k2"), ("LLM_GATEWAY_API_KEYS", "a:k3, k4")];
+    let file = &file.replace("K1", K1);
+    let listed = format!("a:{K3}, {K4}");
+    let variables = [("B_KEY", K2), ("LLM_GATEWAY_API_KEYS", &*listed)];
     let clients = parse(file, &variables).unwrap().clients;
     let told: Vec<_> =
         clients.iter().map(|it| (it.name.as_str(), it.tenant.as_str(), it.key)).collect();
     assert_eq!(
         told,
         [
-            ("a", "a", hash("k1")),
-            ("b", "t", hash("k2")),
-            ("a", "a", hash("k3")),
-            ("default", "default", hash("k4"))
+            ("a", "a", hash(K1)),
+            ("b", "t", hash(K2)),
+            ("a", "a", hash(K3)),
+            ("default", "default", hash(K4))
         ]
     );
     refused(file, &[], &["clients[1].key_env: the variable B_KEY holds no key"]);
@@ -232,7 +250,7 @@ fn client_entry_without_single_key_is_refused() {
     refused("[[clients]]\nname = \"a\"", &[], &["clients[0].key: set exactly one"]);
     refused("[[clients]]\nname = \"a\"\nkey = \"k\"\nkey_env = \"X\"", &[], &["clients[0].key"]);
     refused("[[clients]]\nname = \"a\"\nkye = \"k\"", &[], &["clients[0].kye"]);
-    refused(file, &[("B_KEY", "k1")], &["clients: `a` and `b` have the same key"]);
+    refused(file, &[("B_KEY", K1)], &["clients: `a` and `b` have the same key"]);
 }
 
 #[test]
@@ -346,7 +364,7 @@ fn references_to_variables_are_refused_with_the_setting_to_use() {
 
 #[test]
 fn limit_of_zero_is_refused() {
-    let client = |limits: &str| format!("[[clients]]\nname = \"a\"\nkey = \"k\"\n{limits}");
+    let client = |limits: &str| format!("[[clients]]\nname = \"a\"\nkey = \"{K1}\"\n{limits}");
     let expected = "clients[0].requests_per_minute: expected a whole number, from 1 to 1000000000000; found `0`";
     refused(&client("requests_per_minute = 0"), &[], &[expected]);
     let limits = "model_limits = [{ model = \"m\", tokens_per_minute = 0 }]";
@@ -362,6 +380,6 @@ fn limit_of_zero_is_refused() {
 #[test]
 fn listeners_on_the_same_port_are_refused() {
     refused("[server]\nhealth_port = 8080", &[], &["server.health_port: `8080` is the port"]);
-    let admin = "[admin]\nlisten = \"127.0.0.1:8080\"\ntoken = \"t\"";
-    refused(admin, &[], &["admin.listen: the port is already used"]);
+    let admin = format!("[admin]\nlisten = \"127.0.0.1:8080\"\ntoken = \"{K1}\"");
+    refused(&admin, &[], &["admin.listen: the port is already used"]);
 }

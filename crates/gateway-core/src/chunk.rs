@@ -1,8 +1,8 @@
 //! Steps of an answer, together with the bytes in which they came.
 
-use crate::{Message, ResponseMeta, Result, StreamEvent, ToolCall};
+use crate::{CallMeter, Message, ResponseMeta, Result, StreamEvent, ToolCall};
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, stream};
 use std::pin::Pin;
 
 /// A piece of a streamed response: one or more events that arrived together.
@@ -43,9 +43,31 @@ impl Chunk {
         decoded.max(self.output_events).max(u64::from(self.output))
     }
 
+    /// Records the output and the usage in this chunk.
+    pub fn record(&self, meter: &CallMeter) {
+        let outputs = if self.output { self.output_count() } else { 0 };
+        let usage = self.events.iter().rev().find_map(|event| {
+            if let StreamEvent::Usage(usage) = event { Some(*usage) } else { None }
+        });
+        meter.record(outputs, usage);
+    }
+
     /// A chunk of steps without bytes.
     pub fn from_events(events: Vec<StreamEvent>) -> Self {
         let output = events.iter().any(StreamEvent::is_output);
         Self { events, output, ..Self::default() }
     }
+}
+
+/// Passes `chunks` on, and records them and their end.
+pub fn metered(chunks: ChunkStream, meter: CallMeter) -> ChunkStream {
+    Box::pin(stream::unfold((chunks, meter), |(mut chunks, meter)| async move {
+        let next = chunks.next().await;
+        match &next {
+            Some(Ok(chunk)) => chunk.record(&meter),
+            Some(Err(_)) => {}
+            None => meter.completed(None),
+        }
+        Some((next?, (chunks, meter)))
+    }))
 }

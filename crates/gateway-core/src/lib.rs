@@ -42,6 +42,7 @@ mod tool;
 mod tool_loop;
 mod tools;
 mod usage;
+mod usage_meter;
 
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
@@ -49,7 +50,7 @@ pub use self::{
         Attempt, AttemptOutcome, CacheDirective, CacheStatus, PlannedAttempt, UnavailableReason,
     },
     calendar::Date,
-    chunk::{Chunk, ChunkStream},
+    chunk::{Chunk, ChunkStream, metered},
     context_service::{ContextService, ContextShortening},
     dialect::Dialect,
     dropped_params::DroppedParams,
@@ -81,6 +82,7 @@ pub use self::{
     tool_loop::{MAX_ROUNDS, ToolLoop, ToolLoopLimits},
     tools::{Moment, ToolContext, ToolError, ToolErrorCode, Tools},
     usage::{NanoDollars, Price, Usage},
+    usage_meter::{CallMeter, CallUsage, UsageMeter},
 };
 #[cfg(feature = "test-support")]
 pub use self::{provider::MockProvider, tool::MockTool, tools::MockTools};

@@ -1,11 +1,12 @@
 //! The provider port: requests to and responses from model providers.
 
 use crate::{
-    Attempt, CacheDirective, CacheStatus, ChatRequest, ChatResponse, ChunkStream, Collector,
-    Content, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ModelCard, Part,
-    PlannedAttempt, RawRequest, Result, SealOwner, UnavailableReason,
+    Attempt, CacheDirective, CacheStatus, CallMeter, ChatRequest, ChatResponse, ChunkStream,
+    Collector, Content, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ModelCard, Part,
+    PlannedAttempt, RawRequest, Result, SealOwner, UnavailableReason, UsageMeter,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -146,6 +147,8 @@ pub struct Context {
     pub breaker: BreakerHints,
     /// Whether the response may be cached.
     pub caching: CacheDirective,
+    /// Meter of the upstream calls, if they are accounted for.
+    pub meter: Option<Arc<UsageMeter>>,
 }
 
 /// The treatment of circuit breakers by a request. The default respects them.
@@ -186,6 +189,14 @@ pub struct ResponseMeta {
     pub attempts_log: Vec<Attempt>,
     /// Cache lookup result, if a cache is configured.
     pub cache: Option<CacheStatus>,
+}
+
+impl Context {
+    /// Opens the record of an upstream call with this body in the meter of the request.
+    pub fn meter_call(&self, provider: &Arc<str>, target: &Target, body: &[Bytes]) -> CallMeter {
+        let meter = self.meter.as_ref();
+        meter.map(|it| it.call(provider, target.card.as_ref(), body)).unwrap_or_default()
+    }
 }
 
 impl ProviderRequest {

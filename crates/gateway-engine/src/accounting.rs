@@ -1,13 +1,16 @@
 //! The accounting of a request to a model: closed exactly once, whatever happens to it.
 
+mod usage;
+
+use self::usage::AccountedUsage;
 use crate::{
     Engine, InFlight, ProgressObserver, RequestContext, RequestStarted, RequestSummary, RoutePlan,
     build::{OTHER, ledger_name},
     metrics::ResponseTiming,
 };
 use gateway_core::{
-    Attempt, CacheStatus, Chunk, ErrorKind, GatewayError, ModelCard, NanoDollars, ResponseMeta,
-    StreamEnd, StreamEvent, StreamObserver, Target, Usage,
+    Attempt, CacheStatus, Chunk, ErrorKind, GatewayError, ModelCard, ResponseMeta, StreamEnd,
+    StreamEvent, StreamObserver, Target, Usage, UsageMeter,
 };
 use gateway_limits::{
     AdmissionPermit, Client, QuotaReservation, RequestLabels, RequestResult, TokenEstimate,
@@ -38,7 +41,9 @@ pub(crate) struct RequestAccounting {
     first_output: Option<Instant>,
     usage: Option<Usage>,
     finish: Option<&'static str>,
-    /// The size of the request.
+    /// The upstream calls made for the request, and what each used.
+    meter: Arc<UsageMeter>,
+    /// The size of the request, for providers that do not meter their calls.
     input: TokenEstimate,
     /// The number of events with output: roughly one per token.
     outputs: u64,
@@ -49,14 +54,6 @@ pub(crate) struct RequestAccounting {
     progress: Vec<Box<dyn ProgressObserver>>,
     _permit: Option<AdmissionPermit>,
     _in_flight: Option<InFlight>,
-}
-
-/// The tokens of a request, as far as they are known.
-#[derive(Clone, Copy)]
-struct AccountedUsage {
-    usage: Usage,
-    /// The provider did not report it.
-    is_estimated: bool,
 }
 
 impl RequestContext {
@@ -100,6 +97,7 @@ impl RequestContext {
             first_output: None,
             usage: None,
             finish: None,
+            meter: Arc::clone(&self.meter),
             input: mem::take(&mut self.input),
             outputs: 0,
             has_started: false,
@@ -125,7 +123,7 @@ impl RequestAccounting {
     /// Records what is known of the response before its first chunk.
     pub(crate) fn response_started(&mut self, meta: &ResponseMeta) {
         self.has_started = true;
-        if self.stream {
+        if self.stream && !self.meter.is_used() {
             self.input.settle();
         }
         self.record_upstream(meta);
@@ -177,14 +175,14 @@ impl RequestAccounting {
         let duration = self.started.elapsed();
         let first = self.first_output.map(|at| at.duration_since(self.started));
         let used = self.accounted_usage(end);
-        let cost = self.cost(&used.usage);
-        self.settle(outcome(end), &used, cost);
-        self.count(end, &used, cost, (duration, first));
-        self.report(end, &used, cost, (duration, first));
+        self.settle(outcome(end), &used);
+        self.count(end, &used, (duration, first));
+        self.report(end, &used, (duration, first));
     }
 
     /// Settles the reservation and closes the row of the ledger.
-    fn settle(&mut self, outcome: &'static str, used: &AccountedUsage, cost: Option<NanoDollars>) {
+    fn settle(&mut self, outcome: &'static str, used: &AccountedUsage) {
+        let cost = used.cost;
         if let Some(reservation) = self.reservation.take() {
             reservation.settle(used.usage.total(), cost.unwrap_or_default());
         }
@@ -198,7 +196,6 @@ impl RequestAccounting {
         &self,
         end: StreamEnd<'_>,
         used: &AccountedUsage,
-        cost: Option<NanoDollars>,
         (duration, first): (Duration, Option<Duration>),
     ) {
         let (metrics, outcome) = (&self.engine.metrics, outcome(end));
@@ -209,13 +206,13 @@ impl RequestAccounting {
         if self.stream {
             metrics.stream_ended(&self.provider, outcome);
         }
-        if let Some(usage) = &self.usage {
-            metrics.tokens_used(&self.provider, &self.label(), usage, cost);
+        if self.usage.is_some() || used.usage.total() > 0 {
+            metrics.tokens_used(&self.provider, &self.label(), &used.usage, used.cost);
         }
         if let StreamEnd::Failed(error) = end {
             metrics.provider_failed(&self.provider, error.kind().as_str());
         }
-        self.count_usage_anomalies(end, used);
+        self.count_usage_anomalies(end);
     }
 
     /// The model that answered, as a metric label.
@@ -230,13 +227,14 @@ impl RequestAccounting {
     }
 
     /// Counts what is odd about the tokens that the provider reports.
-    fn count_usage_anomalies(&self, end: StreamEnd<'_>, used: &AccountedUsage) {
+    fn count_usage_anomalies(&self, end: StreamEnd<'_>) {
         if let Some(CacheStatus::Hit { .. }) = self.cache {
             return;
         }
         let usage = self.usage.unwrap_or_default();
+        let is_missing = usage.prompt() == 0 && usage.completion() == 0;
         for (anomaly, is_so) in [
-            ("missing", used.is_estimated && matches!(end, StreamEnd::Complete)),
+            ("missing", is_missing && matches!(end, StreamEnd::Complete)),
             ("count", usage.is_odd),
             ("total", usage.stated_total.is_some()),
         ] {
@@ -251,7 +249,6 @@ impl RequestAccounting {
         &mut self,
         end: StreamEnd<'_>,
         used: &AccountedUsage,
-        cost: Option<NanoDollars>,
         (duration, first_output): (Duration, Option<Duration>),
     ) {
         let progress = mem::take(&mut self.progress);
@@ -274,7 +271,7 @@ impl RequestAccounting {
             usage: used.usage,
             reported_usage: self.usage,
             usage_estimated: used.is_estimated,
-            cost,
+            cost: used.cost,
             first_output,
             duration,
             upstream_request_id: self.upstream_request_id.as_deref(),
@@ -285,36 +282,6 @@ impl RequestAccounting {
         }
         for observer in &self.engine.observers {
             observer.finished(&summary);
-        }
-    }
-
-    /// The cost, if the price is known. A cached response costs nothing.
-    fn cost(&self, usage: &Usage) -> Option<NanoDollars> {
-        if let Some(CacheStatus::Hit { .. }) = self.cache {
-            return Some(NanoDollars::default());
-        }
-        let price = self.engine.limits.price(&self.provider, self.card.as_deref());
-        price.map(|price| price.cost(usage))
-    }
-
-    /// The tokens as the provider reported them, or as far as they were seen.
-    fn accounted_usage(&self, end: StreamEnd<'_>) -> AccountedUsage {
-        let is_complete = matches!(end, StreamEnd::Complete);
-        // A report of no tokens at all reports nothing.
-        match self.usage.filter(|usage| usage.prompt() > 0 || usage.completion() > 0) {
-            Some(usage) if is_complete => AccountedUsage { usage, is_estimated: false },
-            // What the provider reported before the end is what it knew then.
-            Some(usage) => {
-                let unreported = self.outputs.saturating_sub(usage.completion());
-                let output = usage.output.saturating_add(unreported);
-                AccountedUsage { usage: Usage { output, ..usage }, is_estimated: true }
-            }
-            None if self.has_started => {
-                let input = self.input.tokens();
-                let usage = Usage { input, output: self.outputs, ..Usage::default() };
-                AccountedUsage { usage, is_estimated: true }
-            }
-            None => AccountedUsage { usage: Usage::default(), is_estimated: false },
         }
     }
 }
@@ -352,7 +319,10 @@ impl StreamObserver for RequestAccounting {
     }
 
     fn on_end(mut self: Box<Self>, end: StreamEnd<'_>) {
-        self.finalize(end);
+        if matches!(end, StreamEnd::Complete | StreamEnd::Failed(_)) {
+            self.finalize(end);
+        }
+        // A dropped stream is closed by the drop, which knows a panic from a caller that left.
     }
 }
 

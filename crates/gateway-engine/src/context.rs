@@ -4,7 +4,7 @@ use crate::{
     Engine, MemoryLease, RequestHead, RoutePlan,
     response::{RequestFailure, ResponseFacts},
 };
-use gateway_core::{CacheStatus, GatewayError, Price, Provider, ResponseMeta, Target};
+use gateway_core::{CacheStatus, GatewayError, Price, Provider, ResponseMeta, Target, UsageMeter};
 use gateway_limits::{AdmissionPermit, QuotaReservation, TokenEstimate};
 use std::{fmt, mem, sync::Arc};
 
@@ -34,6 +34,8 @@ pub struct RequestContext {
     /// The size of the request.
     pub(crate) input: TokenEstimate,
     pub(crate) reservation: Option<QuotaReservation>,
+    /// The upstream calls made for the request.
+    pub(crate) meter: Arc<UsageMeter>,
     /// The facts that the reply reports in headers, on success and on failure.
     pub(crate) facts: ResponseFacts,
 }

@@ -10,6 +10,7 @@ use crate::{
     compaction::CompactionLayer,
     context_fit, multi_prompt,
     response::{EngineResponse, RequestFailure, ResponseBody},
+    revocation::{unless_revoked, until_revoked},
     session::tenant,
     tools,
     write_response::{streamed, whole},
@@ -18,6 +19,7 @@ use gateway_core::{
     ChunkStream, Context, DroppedParams, Inspection, Payload, Provider, ProviderRequest,
     ProviderResponse, Result, ToolSpec, observe, time::since_epoch,
 };
+use gateway_limits::Client;
 use gateway_sessions::{
     OpenedSession, idempotency, open as open_session,
     responses::{
@@ -170,6 +172,7 @@ impl RequestContext {
             headers: options.forwarded_headers.clone(),
             from_context_service: options.from_context_service,
             models: client.models.clone(),
+            meter: Some(Arc::clone(&self.meter)),
             ..Context::default()
         }
     }
@@ -305,7 +308,8 @@ impl ComposedRequest {
         };
         let keep_alive = context.engine.settings.keep_alive;
         let follow = context.stream.then_some(keep_alive);
-        let work = Box::pin(accounted(provider, request, accounting));
+        let client = Arc::clone(&context.head.client);
+        let work = Box::pin(accounted(client, provider, request, accounting));
         let body = match admitted.start(work, follow) {
             BackgroundReply::Queued(object) => ResponseBody::Whole(object.into()),
             BackgroundReply::Followed(events) => ResponseBody::Events(events),
@@ -322,11 +326,13 @@ impl ComposedRequest {
     ) -> StageResult<EngineResponse> {
         let Self { mut context, dialect, provider, request, prompts, dropped, .. } = *self;
         let stream = request.stream;
+        let client = Arc::clone(&context.head.client);
         let sent = if prompts.len() > 1 {
             // Boxed, so that it takes no room in the future of a request with one prompt.
-            Box::pin(multi_prompt::generate(&provider, request, prompts)).await
+            let sending = Box::pin(multi_prompt::generate(&provider, request, prompts));
+            unless_revoked(&client, sending).await
         } else {
-            provider.generate(request).await
+            unless_revoked(&client, provider.generate(request)).await
         };
         let ProviderResponse { mut meta, chunks } = match sent {
             Ok(response) => response,
@@ -338,7 +344,7 @@ impl ComposedRequest {
         // The request has been sent: its body is no longer needed.
         context.lease = None;
         accounting.response_started(&meta);
-        let chunks = observe(chunks, accounting);
+        let chunks = observe(until_revoked(&client, chunks), accounting);
         let written = if stream {
             let chunks = match recorder {
                 Some(recorder) => recorder.stream(chunks, reply.clone()),
@@ -362,19 +368,21 @@ impl ComposedRequest {
 
 /// The chunks of a response that accounts for itself.
 async fn accounted(
+    client: Arc<Client>,
     provider: Arc<dyn Provider>,
     request: ProviderRequest,
     mut accounting: Box<RequestAccounting>,
 ) -> Result<ChunkStream> {
-    let ProviderResponse { meta, chunks } = match provider.generate(request).await {
-        Ok(response) => response,
-        Err(error) => {
-            accounting.failed(&error);
-            return Err(error);
-        }
-    };
+    let ProviderResponse { meta, chunks } =
+        match unless_revoked(&client, provider.generate(request)).await {
+            Ok(response) => response,
+            Err(error) => {
+                accounting.failed(&error);
+                return Err(error);
+            }
+        };
     accounting.response_started(&meta);
-    Ok(observe(chunks, accounting))
+    Ok(observe(until_revoked(&client, chunks), accounting))
 }
 
 /// The time of day, in seconds since 1970.

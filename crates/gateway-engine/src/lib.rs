@@ -33,6 +33,7 @@ mod prepare;
 mod request;
 mod request_log;
 mod response;
+mod revocation;
 mod session;
 mod tools;
 mod write_response;

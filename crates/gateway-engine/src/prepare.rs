@@ -107,6 +107,7 @@ impl Engine {
             price,
             input: TokenEstimate::of(body.clone()),
             reservation: None,
+            meter: Arc::default(),
             facts: ResponseFacts::default(),
         });
         Ok(PreparedRequest { context, body, envelope })

@@ -35,7 +35,7 @@ pub(crate) async fn read(
     body: RequestBody,
     limits: &Limits,
 ) -> Result<(Bytes, MemoryLease)> {
-    check_type(headers)?;
+    check_type(headers, body.is_end_stream())?;
     let announced = announced(headers).unwrap_or(0);
     if announced > limits.max_bytes {
         return Err(too_large(limits.max_bytes));
@@ -90,15 +90,21 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// JSON in UTF-8, uncompressed; a body of no declared type is taken for that.
-fn check_type(headers: &HeaderMap) -> Result<()> {
+/// JSON in UTF-8, uncompressed, and declared as that: a page of another origin can send any other
+/// type without asking. Only an empty body needs no type.
+fn check_type(headers: &HeaderMap, is_empty: bool) -> Result<()> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if text(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(
             unsupported("content encodings are not supported").with_code("unsupported_encoding")
         );
     }
-    let Some(kind) = text(CONTENT_TYPE) else { return Ok(()) };
+    if is_empty {
+        return Ok(());
+    }
+    let Some(kind) = text(CONTENT_TYPE) else {
+        return Err(unsupported("the body needs `Content-Type: application/json`"));
+    };
     if kind == "application/json" {
         return Ok(());
     }
@@ -130,9 +136,15 @@ mod tests {
     use http_body_util::StreamBody;
     use std::convert::Infallible;
 
+    const JSON: (&str, &str) = ("content-type", "application/json");
+
     fn limits() -> Limits {
         let timeout = Duration::from_mins(1);
         Limits { max_bytes: 8, timeout, budget: Arc::new(MemoryBudget::new(12)) }
+    }
+
+    fn json() -> HeaderMap {
+        HeaderMap::from_iter([(CONTENT_TYPE, "application/json".parse().unwrap())])
     }
 
     async fn take(headers: &[(&'static str, &str)], chunks: &[&'static str]) -> Result<String> {
@@ -156,16 +168,16 @@ mod tests {
 
     #[tokio::test]
     async fn body_within_limit_is_read() {
-        check(&[], &[], "").await;
-        check(&[], &["{}"], "{}").await;
-        check(&[("content-length", "4")], &["{", " ", " ", "}"], "{  }").await;
-        check(&[], &["12345678"], "12345678").await;
+        check(&[JSON], &[], "").await;
+        check(&[JSON], &["{}"], "{}").await;
+        check(&[JSON, ("content-length", "4")], &["{", " ", " ", "}"], "{  }").await;
+        check(&[JSON], &["12345678"], "12345678").await;
     }
 
     #[tokio::test]
     async fn body_above_limit_is_refused() {
-        check(&[("content-length", "9")], &[], "request_too_large").await;
-        check(&[], &["12345678", "9"], "request_too_large").await;
+        check(&[JSON, ("content-length", "9")], &["x"], "request_too_large").await;
+        check(&[JSON], &["12345678", "9"], "request_too_large").await;
     }
 
     #[tokio::test]
@@ -174,6 +186,7 @@ mod tests {
         check(&kind("application/json"), &["{}"], "{}").await;
         check(&kind("Application/JSON; Charset=UTF-8"), &["{}"], "{}").await;
         check(&kind("text/plain"), &["{}"], "unsupported_media_type").await;
+        check(&[], &["{}"], "unsupported_media_type").await;
         check(&kind("application/json; charset=utf-16"), &["{}"], "unsupported_media_type").await;
         check(&[("content-encoding", "gzip")], &["{}"], "unsupported_encoding").await;
     }
@@ -183,7 +196,7 @@ mod tests {
         async fn code(error: impl Into<gateway_core::BoxError>) -> String {
             let frames = stream::iter([Err::<Frame<Bytes>, _>(error.into())]);
             let body = StreamBody::new(frames).boxed_unsync();
-            read(&HeaderMap::new(), body, &limits()).await.unwrap_err().code().to_owned()
+            read(&json(), body, &limits()).await.unwrap_err().code().to_owned()
         }
         assert_eq!(code("cut").await, "invalid_body");
         let slow = GatewayError::new(ErrorKind::RequestTimeout, "too slow");
@@ -194,7 +207,7 @@ mod tests {
     async fn does_not_wait_for_ever() {
         let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
         let body = body.map_err(|never| match never {}).boxed_unsync();
-        let error = read(&HeaderMap::new(), body, &limits()).await.unwrap_err();
+        let error = read(&json(), body, &limits()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RequestTimeout);
     }
 }

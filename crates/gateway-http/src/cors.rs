@@ -1,37 +1,30 @@
-//! Cross-origin requests. See <https://fetch.spec.whatwg.org/#http-cors-protocol>.
+//! Cross-origin resource sharing. See <https://fetch.spec.whatwg.org/#http-cors-protocol>.
 
 use crate::{Endpoint, reply};
-use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ORIGIN, VARY,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, AGE, ALLOW, ETAG, LOCATION, ORIGIN,
+        RETRY_AFTER, VARY, WWW_AUTHENTICATE,
     },
 };
 
-/// The allowed origins.
+/// The pages of other origins that may call.
 #[derive(Clone, Debug, Default)]
 pub enum Cors {
-    /// No origin is allowed.
+    /// None.
     #[default]
     Closed,
-    /// Every origin is allowed.
+    /// Pages of any origin, without credentials of the browser's.
     Any,
-    /// Every origin is allowed by default; endpoints that act for the user allow only loopback
-    /// origins.
-    Unsaid,
-    /// Only these origins are allowed.
+    /// Pages of these origins.
     Origins(Vec<String>),
 }
 
-/// Headers of ours that a page may read.
-const EXPOSED: &str = "x-request-id, x-gateway-provider, x-gateway-dropped, x-gateway-attempts, \
-                       x-gateway-fallback-from, x-gateway-decision, x-upstream-status, x-cache, \
-                       age, \
-                       x-gateway-history-dropped, x-gateway-not-stored, x-gateway-taxonomy, x-upstream-request-id, \
-                       etag, idempotent-replayed, retry-after";
+/// Headers of replies that a page may read, besides all that begin with `x-`.
+const EXPOSED: [HeaderName; 6] = [AGE, ALLOW, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE];
 
 impl Cors {
     /// Answers a browser that asks whether it may send a request to `endpoint`.
@@ -43,67 +36,54 @@ impl Cors {
         let mut reply = reply::empty(StatusCode::NO_CONTENT);
         let headers = reply.headers_mut();
         let methods = endpoint.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-        if let Ok(methods) = HeaderValue::from_str(&methods) {
-            headers.insert(http::header::ALLOW, methods.clone());
-            if self.admits(asked).is_some() {
-                headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-            }
+        let Ok(methods) = HeaderValue::from_str(&methods) else { return reply };
+        headers.insert(ALLOW, methods.clone());
+        if !asked.get(ORIGIN).is_some_and(|origin| self.allows(origin)) {
+            return reply;
         }
-        if self.admits(asked).is_some() {
-            if let Some(wanted) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
-                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
-            }
-            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+        if let Some(wanted) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+        }
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        // See <https://wicg.github.io/private-network-access/>.
+        if asked.contains_key("access-control-request-private-network") {
+            let name = HeaderName::from_static("access-control-allow-private-network");
+            headers.insert(name, HeaderValue::from_static("true"));
         }
         reply
     }
 
-    /// Adds to a reply what lets the page that asked read it.
-    pub(crate) fn admit(&self, asked: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    /// Adds to a reply the headers that let the page that asked read it.
+    pub(crate) fn write_headers(&self, asked: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let Some(origin) = asked.filter(|origin| self.allows(origin)) else { return };
+        if let Ok(exposed) = HeaderValue::from_str(&exposed(headers)) {
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        }
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        if matches!(self, Self::Origins(_)) {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
         headers.append(VARY, HeaderValue::from_static("origin"));
     }
 
-    /// Whether a request may be what it seems to be: a page that makes its name lead to this machine
-    /// can ask like a program that runs here, but browsers say where it came from.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Forbidden`] if it comes from a page that may not call.
-    pub(crate) fn check(&self, asked: &HeaderMap) -> Result<()> {
-        let is_known = |origin: &HeaderValue| match self {
-            Self::Unsaid => is_local(origin),
-            Self::Closed | Self::Any | Self::Origins(_) => self.allows(origin),
-        };
-        if asked.get_all(ORIGIN).iter().all(is_known) {
-            return Ok(());
-        }
-        let message = "web pages of this origin may not call; see server.cors_origins";
-        Err(GatewayError::new(ErrorKind::Forbidden, message).with_code("origin_not_allowed"))
-    }
-
-    fn admits<'a>(&self, asked: &'a HeaderMap) -> Option<&'a HeaderValue> {
-        asked.get(ORIGIN).filter(|origin| self.allows(origin))
-    }
-
-    fn allows(&self, origin: &HeaderValue) -> bool {
+    /// Whether pages of `origin` may call.
+    pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
         match self {
             Self::Closed => false,
-            Self::Any | Self::Unsaid => true,
+            Self::Any => true,
             Self::Origins(origins) => origins.iter().any(|it| it.as_bytes() == origin.as_bytes()),
         }
     }
 }
 
-/// Whether it is the origin of a page that this machine serves.
-fn is_local(origin: &HeaderValue) -> bool {
-    let Ok(uri) = Uri::try_from(origin.as_bytes()) else { return false };
-    // The origin of no page has a path; a URI without one is read as if it had.
-    let is_web = matches!(uri.scheme_str(), Some("http" | "https")) && uri.path() == "/";
-    is_web && matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"))
+/// The names of the headers of a reply that a page may read.
+fn exposed(headers: &HeaderMap) -> String {
+    let is_exposed = |name: &&HeaderName| {
+        name.as_str().starts_with("x-") || *name == "idempotent-replayed" || EXPOSED.contains(name)
+    };
+    let names: Vec<_> = headers.keys().filter(is_exposed).map(HeaderName::as_str).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -112,40 +92,25 @@ mod tests {
 
     #[track_caller]
     fn check(cors: &Cors, origin: &str, expected: bool) {
-        let headers = HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())]);
-        assert_eq!(cors.check(&headers).is_ok(), expected, "{origin}");
+        assert_eq!(cors.allows(&origin.parse().unwrap()), expected, "{origin}");
     }
 
     #[test]
-    fn default_origins_allow_only_loopback() {
-        let unsaid = Cors::Unsaid;
-        for origin in ["http://localhost:6274", "https://127.0.0.1", "http://[::1]:80"] {
-            check(&unsaid, origin, true);
-        }
-        for origin in [
-            "http://localhost.example",
-            "http://example:80",
-            "http://localhost@example",
-            "ftp://localhost",
-            "localhost",
-            "null",
-            "",
-        ] {
-            check(&unsaid, origin, false);
-        }
-        assert!(unsaid.check(&HeaderMap::new()).is_ok(), "programs have no origin");
-    }
-
-    #[test]
-    fn configured_origins_apply() {
+    fn only_listed_origins_may_call() {
         let origins = Cors::Origins(vec!["https://a".to_owned()]);
         check(&origins, "https://a", true);
+        check(&origins, "https://a.b", false);
         check(&origins, "http://localhost", false);
         check(&Cors::Any, "https://b", true);
         check(&Cors::Any, "null", true);
         check(&Cors::Closed, "http://localhost", false);
-        let mut two = HeaderMap::from_iter([(ORIGIN, "https://a".parse().unwrap())]);
-        two.append(ORIGIN, "https://b".parse().unwrap());
-        assert!(origins.check(&two).is_err(), "both count");
+    }
+
+    #[test]
+    fn any_origin_gets_no_credentials() {
+        let mut headers = HeaderMap::new();
+        Cors::Any.write_headers(Some(&HeaderValue::from_static("https://b")), &mut headers);
+        assert!(headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+        assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS));
     }
 }

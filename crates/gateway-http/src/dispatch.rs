@@ -61,7 +61,6 @@ fn upgrade(
         return Err(GatewayError::new(ErrorKind::MethodNotAllowed, message).into());
     }
     let headers = request.headers();
-    service.cors.check(headers)?;
     service.identify(headers, service.peers.caller(peer, headers))?;
     Ok(websocket::accept(peer, service.bodies.max_bytes, request)?)
 }
@@ -123,7 +122,10 @@ async fn serve_keyed(
     match served {
         Ok(mut reply) => {
             headers::facts::write_rate_limits(&status, reply.headers_mut());
-            Ok(reply)
+            Ok(match &client.revocation {
+                Some(revocation) => reply.map(|body| reply::until(body, revocation.clone())),
+                None => reply,
+            })
         }
         Err(failure) => Err(failure.with_rate_limits(status)),
     }

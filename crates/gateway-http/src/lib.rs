@@ -5,6 +5,7 @@
 mod admin;
 mod auth;
 mod body;
+mod browser_gate;
 mod console;
 mod conversations;
 mod cors;
@@ -34,6 +35,7 @@ mod websocket;
 pub use self::{
     admin::Admin,
     body::Limits,
+    browser_gate::{BrowserGate, HostRule},
     cors::Cors,
     endpoint::Endpoint,
     health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, probe},

@@ -2,7 +2,7 @@
 
 use crate::{headers, names};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use gateway_core::{BoxError, ErrorKind, GatewayError};
 use gateway_wire::error_type;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody}
 use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// The body of a reply.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
@@ -62,6 +63,12 @@ pub(crate) fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -
     // Proxies such as nginx buffer a reply before they pass it on, unless this says otherwise.
     headers.insert(names::ACCEL_BUFFERING, HeaderValue::from_static("no"));
     reply
+}
+
+/// The body, cut off when `end` is cancelled.
+pub(crate) fn until(body: Body, end: CancellationToken) -> Body {
+    let data = body.into_data_stream().take_until(end.cancelled_owned());
+    StreamBody::new(data.map_ok(Frame::data)).boxed_unsync()
 }
 
 /// A reply without a body.

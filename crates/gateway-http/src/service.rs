@@ -2,7 +2,7 @@
 
 use crate::{
     Endpoint, RequestBody, auth, body,
-    cors::Cors,
+    browser_gate::BrowserGate,
     dispatch::dispatch,
     endpoint::Kind,
     failure::Failure,
@@ -37,8 +37,8 @@ pub struct HttpService {
     pub access: Access,
     /// The proxies that are believed about a caller's address.
     pub peers: Peers,
-    /// The web pages that may call.
-    pub cors: Cors,
+    /// The web pages that may call, and the hosts that requests may name.
+    pub gate: BrowserGate,
     /// The limits of request bodies.
     pub bodies: body::Limits,
     /// Requests that were made under an `Idempotency-Key`.
@@ -112,7 +112,7 @@ async fn serve(
     if kind != Kind::Open {
         headers::admission::write_headers(&service.engine.limits.admission, headers);
     }
-    service.cors.admit(origin.as_ref(), headers);
+    service.gate.cors.write_headers(origin.as_ref(), headers);
     let (status, took) = (reply.status().as_u16(), started.elapsed());
     service.engine.metrics.reply_sent(method, path, status, took);
     if let Some(refused) = reply.extensions_mut().remove::<LoggedErrorCode>()
@@ -150,13 +150,14 @@ async fn answer(
     let path = request.uri().path().to_owned();
     let Some(endpoint) = Endpoint::at(&path) else {
         let missing = || GatewayError::new(ErrorKind::NotFound, "unknown endpoint");
-        let error = hygiene::check(&request).err().unwrap_or_else(missing);
+        let checked = hygiene::check(&request).and_then(|()| service.gate.check(&request));
+        let error = checked.err().unwrap_or_else(missing);
         return reply::failure(&error, reply::platform_error(&error));
     };
     let dialect = error_dialect(endpoint, request.headers());
-    let answered = match check(endpoint, &request) {
+    let answered = match check(service, endpoint, &request) {
         Ok(()) if request.method() == Method::OPTIONS => {
-            Ok(service.cors.preflight(endpoint, request.headers()))
+            Ok(service.gate.cors.preflight(endpoint, request.headers()))
         }
         Ok(()) => dispatch_once(service, endpoint, arrival, request).await,
         Err(error) => Err(error.into()),
@@ -203,8 +204,13 @@ fn error_dialect(
     endpoint.caller()
 }
 
-fn check(endpoint: Endpoint<'_>, request: &Request<RequestBody>) -> Result<()> {
+fn check(
+    service: &HttpService,
+    endpoint: Endpoint<'_>,
+    request: &Request<RequestBody>,
+) -> Result<()> {
     hygiene::check(request)?;
+    service.gate.check(request)?;
     let method = request.method();
     let is_served = endpoint.methods().contains(method)
         || method == Method::OPTIONS
@@ -236,17 +242,24 @@ impl HttpService {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unauthenticated`] without a known key; after too many failures from one address
-    /// [`ErrorKind::RateLimited`].
+    /// [`ErrorKind::Unauthenticated`] without a known key; [`ErrorKind::RateLimited`] after too many
+    /// failures, whatever the key.
     pub(crate) fn identify(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Client>> {
         let limits = &self.engine.limits;
-        auth::identify(&self.access, headers, &limits.virtual_keys).map_err(|error| {
-            if error.kind() == ErrorKind::Unauthenticated {
-                limits.failed_attempts.record(peer, error)
-            } else {
-                error
+        let identify = || auth::identify(&self.access, headers, &limits.virtual_keys);
+        if let Access::Open(_) = self.access {
+            return identify();
+        }
+        limits.failed_attempts.check(peer)?;
+        let identified = identify();
+        match &identified {
+            Ok(_) => limits.failed_attempts.record_success(peer),
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+                limits.failed_attempts.record(peer);
             }
-        })
+            Err(_) => {}
+        }
+        identified
     }
 }
 

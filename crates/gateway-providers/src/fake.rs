@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use futures_util::stream;
 use gateway_core::{
     Chunk, ChunkStream, EmbeddingCall, EmbeddingResult, Provider, ProviderRequest,
-    ProviderResponse, ResponseMeta, Result, StreamEvent, Target,
+    ProviderResponse, ResponseMeta, Result, StreamEvent, Target, metered,
 };
 use std::{future, sync::Arc, vec};
 use tokio::time;
@@ -65,7 +65,10 @@ impl Provider for Fake {
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
         let meta = self.meta(&call.target);
         let asked = async {
-            let chunks = chunks(script(&call.target.model, call.request()?)?);
+            let steps = script(&call.target.model, call.request()?)?;
+            let meter = call.context.meter_call(&meta.provider, &call.target, &[]);
+            meter.sent();
+            let chunks = metered(chunks(steps), meter);
             if call.stream { Ok(chunks) } else { whole(chunks).await }
         };
         match asked.await {

@@ -1,17 +1,19 @@
 //! A provider somewhere else: dialects, an address, a credential.
 
 use crate::{
-    endpoint::Endpoint, marking_reader::MarkingReader, response_stream, services::Services,
+    context_headers::context_headers, endpoint::Endpoint, marking_reader::MarkingReader,
+    response_stream, services::Services,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
-    Chunk, ChunkStream, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ErrorKind,
-    GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
-    ResponseMeta, Result, SealOwner, Target,
+    CallMeter, Chunk, ChunkStream, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult,
+    ErrorKind, GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest,
+    ProviderResponse, ResponseMeta, Result, SealOwner, Target,
 };
 use gateway_net::client::{
-    BodyError, HttpClient, RequestTemplate, ResponseBody, ResponseHead, UpstreamResponse,
+    BodyError, ExchangeError, HttpClient, RequestTemplate, ResponseBody, ResponseHead,
+    UpstreamResponse,
 };
 use gateway_wire::{
     EncodedRequest, ErrorReply, IdGenerator, MAX_ANSWER_BYTES, OutboundDialect, StreamFraming,
@@ -20,7 +22,7 @@ use gateway_wire::{
     unreadable, without_unsupported_tools,
 };
 use http::StatusCode;
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 use tokio::time;
 use uuid::Uuid;
 
@@ -181,7 +183,13 @@ impl HttpProvider {
     async fn ask(&self, prepared: PreparedCall<'_>) -> Result<ProviderResponse> {
         let PreparedCall { api, call, outbound, dropped, carries_seals: _ } = prepared;
         let same_dialect = call.original(api.upstream.dialect()).is_some();
-        let response = self.post(outbound, &call.context, same_dialect).await?;
+        // The caller's own bytes are what its reservation was estimated by.
+        let body = match &call.payload {
+            Payload::Raw(original) => slice::from_ref(&original.body),
+            Payload::Parsed(_) => &outbound.body,
+        };
+        let meter = call.context.meter_call(&self.id, &call.target, body);
+        let response = self.post(outbound, &call.context, same_dialect, &meter).await?;
         let UpstreamResponse { head, body } = check(api, response).await?;
         let meta = ResponseMeta {
             upstream_request_id: upstream_request_id(&head),
@@ -192,15 +200,18 @@ impl HttpProvider {
         let ids = IdGenerator::new(Uuid::new_v4().as_u128());
         let owner = self.owner(&call.target);
         let chunks = if call.stream && is_streamed(api.upstream.framing(), &head) {
+            meter.streaming();
             let reader = api.upstream.reader(&call, ids);
             let reader = MarkingReader::wrap(reader, api.upstream.seal_marker(), owner);
-            response_stream::chunks(body, api.upstream.framing(), reader)
+            response_stream::chunks(body, api.upstream.framing(), (reader, meter))
         } else {
             let body = whole(body).await?;
             let mut chunk = read_whole(api, call, body, ids)?;
             if let Some(mark) = api.upstream.seal_marker() {
                 mark(&mut chunk, false, &owner);
             }
+            chunk.record(&meter);
+            meter.completed(None);
             one(chunk)
         };
         Ok(ProviderResponse { meta, chunks })
@@ -225,7 +236,7 @@ impl HttpProvider {
         wanted.or_else(callers).or(self.apis.first())
     }
 
-    /// Posts `body` to a service of this provider and waits for the whole reply.
+    /// Posts `outbound` to a service of this provider and waits for the whole reply.
     ///
     /// # Errors
     ///
@@ -235,23 +246,37 @@ impl HttpProvider {
         outbound: OutboundRequest,
         context: &Context,
         same_dialect: bool,
+        meter: &CallMeter,
     ) -> Result<(ResponseHead, Bytes)> {
-        let response = self.post(outbound, context, same_dialect).await?;
+        let response = self.post(outbound, context, same_dialect, meter).await?;
         let usual = self.apis.first().ok_or_else(no_dialect_configured)?;
         let UpstreamResponse { head, body } = check(usual, response).await?;
         Ok((head, whole(body).await?))
     }
 
+    /// Sends a request and waits for the head of the response. What is owed for it is recorded in
+    /// `meter`: its input from when it is written, nothing if a status refuses it.
+    ///
     /// Headers are built, never copied: no header of the caller's gets through by accident.
     async fn post(
         &self,
         outbound: OutboundRequest,
         context: &Context,
         same_dialect: bool,
+        meter: &CallMeter,
     ) -> Result<UpstreamResponse> {
         let OutboundRequest { template, body, accept } = outbound;
         let extra = [("accept", accept)].into_iter().chain(context_headers(context, same_dialect));
-        Ok(self.client.send(&template, extra, &body).await?)
+        let on_write = || meter.sent();
+        let sent = self.client.send_reporting(&template, extra, &body, &on_write).await;
+        let is_refused = match &sent {
+            Ok(response) => !response.head.status.is_success(),
+            Err(error) => matches!(error, ExchangeError::Connect(_)),
+        };
+        if is_refused {
+            meter.refused();
+        }
+        Ok(sent?)
     }
 }
 
@@ -290,23 +315,6 @@ pub(crate) fn strip_unsupported_tools(
         call.payload = Payload::Parsed(Arc::new(rest));
     }
     Ok((call, dropped))
-}
-
-/// The fields that identify the request, and those of the caller that an upstream of the same
-/// dialect is given.
-fn context_headers(
-    context: &Context,
-    same_dialect: bool,
-) -> impl Iterator<Item = (&str, &str)> + Clone {
-    let request_id = Some(&*context.request_id).filter(|id| !id.is_empty());
-    let known = [
-        ("x-request-id", request_id),
-        ("traceparent", context.traceparent.as_deref()),
-        ("tracestate", context.tracestate.as_deref()),
-    ];
-    let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let passed = if same_dialect { &*context.headers } else { &[] };
-    known.chain(passed.iter().map(|(name, value)| (*name, value.as_str())))
 }
 
 /// Lets a success pass; turns anything else into an error.

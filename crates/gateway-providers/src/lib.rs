@@ -21,6 +21,7 @@ mod anthropic;
 mod catalogue;
 mod cerebras;
 mod compatible;
+mod context_headers;
 mod deepseek;
 mod endpoint;
 mod fake;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::Stream;
-use gateway_core::{BoxError, Chunk, ChunkStream, ErrorKind, GatewayError, Result};
+use gateway_core::{BoxError, CallMeter, Chunk, ChunkStream, ErrorKind, GatewayError, Result};
 use gateway_net::client::{BodyError, ResponseBody};
 use gateway_wire::{StreamFraming, StreamReader, framing::EventSplitter};
 use std::{
@@ -27,10 +27,10 @@ const DRAIN_GRACE: Duration = Duration::from_millis(20);
 pub(crate) fn chunks(
     body: ResponseBody,
     framing: StreamFraming,
-    reader: Box<dyn StreamReader>,
+    (reader, meter): (Box<dyn StreamReader>, CallMeter),
 ) -> ChunkStream {
     let splitter = EventSplitter::new(framing, MAX_EVENT_BYTES);
-    Box::pin(ResponseStream { body, splitter, reader, patience: None, state: State::Open })
+    Box::pin(ResponseStream { body, splitter, reader, meter, patience: None, state: State::Open })
 }
 
 /// The largest event: pictures come in events of several megabytes.
@@ -49,6 +49,8 @@ struct ResponseStream {
     body: ResponseBody,
     splitter: EventSplitter,
     reader: Box<dyn StreamReader>,
+    /// Records output and usage.
+    meter: CallMeter,
     /// The timer for trailing events after the model has finished.
     patience: Option<Pin<Box<Sleep>>>,
     state: State,
@@ -85,6 +87,7 @@ impl Stream for ResponseStream {
                 Poll::Ready(None) => Some(this.ended()),
             };
             if let Some(frame) = frame {
+                frame.record(&this.meter);
                 return Poll::Ready(Some(Ok(frame)));
             }
         }
@@ -142,7 +145,10 @@ impl ResponseStream {
     /// Nothing more is read.
     fn close(&mut self, mut frame: Chunk) -> Chunk {
         self.state = match self.reader.end(&mut frame) {
-            Ok(()) => State::Ended,
+            Ok(()) => {
+                self.meter.completed(None);
+                State::Ended
+            }
             Err(error) => State::Failing(error),
         };
         frame

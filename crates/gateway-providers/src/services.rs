@@ -6,7 +6,7 @@ use crate::{
     http_provider::{self, OutboundRequest},
 };
 use gateway_core::{
-    Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, ProviderRequest,
+    CallMeter, Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, ProviderRequest,
     ResponseMeta, Result,
 };
 use gateway_wire::{EncodedRequest, TokenCounter, embeddings::EmbeddingDialect, seals::SealFilter};
@@ -65,7 +65,13 @@ impl Counter {
         let template = self.endpoint.template(&call.target.model, false)?;
         let same_dialect = call.original(self.dialect).is_some();
         match provider
-            .exchange(OutboundRequest::json(template, body), &call.context, same_dialect)
+            .exchange(
+                OutboundRequest::json(template, body),
+                &call.context,
+                same_dialect,
+                // Counting is not billed.
+                &CallMeter::default(),
+            )
             .await
         {
             Ok((_, body)) => self.wire.read_count(&body).map(Some),
@@ -87,15 +93,18 @@ impl Embeddings {
             dropped.require_empty()?;
         }
         let template = self.endpoint.template(&call.target.model, false)?;
-        let (headers, body) =
-            provider.exchange(OutboundRequest::json(template, body), &call.context, false).await?;
+        let meter = call.context.meter_call(&provider.id, &call.target, &body);
+        let outbound = OutboundRequest::json(template, body);
+        let (headers, body) = provider.exchange(outbound, &call.context, false, &meter).await?;
         let meta = ResponseMeta {
             upstream_request_id: http_provider::upstream_request_id(&headers),
             dropped,
             card: call.target.card.clone(),
             ..provider.meta(&call.target.model)
         };
-        Ok(EmbeddingResult { meta, response: self.wire.read_embeddings(&call.request, &body)? })
+        let response = self.wire.read_embeddings(&call.request, &body)?;
+        meter.completed(response.usage);
+        Ok(EmbeddingResult { meta, response })
     }
 }
 

@@ -129,6 +129,7 @@ ports! {
     }
     ClientKeys as "client_key" {
         put(key: &ClientKey) -> ();
+        replace(old: &ClientKey, new: &ClientKey, added: &[ClientKey]) -> bool;
         remove(id: &str) -> bool;
         all() -> Vec<ClientKey>;
         version() -> u64;

@@ -14,6 +14,16 @@ pub trait ClientKeys: Send + Sync {
     /// Keeps `key`, in place of one with the same id.
     async fn put(&self, key: &ClientKey) -> Result<(), StoreError>;
 
+    /// Puts `new` in place of `old`, which has the same id, and the keys `added` beside it, in one step.
+    /// Returns false, and changes nothing, if what is kept is no longer exactly `old`: a key that
+    /// was changed or removed meanwhile stays as it is.
+    async fn replace(
+        &self,
+        old: &ClientKey,
+        new: &ClientKey,
+        added: &[ClientKey],
+    ) -> Result<bool, StoreError>;
+
     /// Forgets the key called `id`; says whether there was one.
     async fn remove(&self, id: &str) -> Result<bool, StoreError>;
 

@@ -33,7 +33,7 @@ use std::borrow::Cow;
 ///
 /// # Errors
 ///
-/// If a web page asks that may not, the body cannot be read, or there is no leave to run a tool.
+/// If the body cannot be read, or there is no leave to run a tool.
 pub(crate) async fn serve(
     service: &HttpService,
     caller: ToolCaller,
@@ -41,7 +41,6 @@ pub(crate) async fn serve(
 ) -> Result<Response<reply::Body>> {
     let client = &caller.client;
     let (head, body) = request.into_parts();
-    service.cors.check(&head.headers)?;
     let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
     let message = match Message::parse(&body) {
         Ok(message) => message,

@@ -7,6 +7,7 @@ use gateway_core::{
     state::{KeyHash, Tenant},
 };
 use std::{collections::HashMap, fmt, sync::Arc};
+use tokio_util::sync::CancellationToken;
 
 /// A client: a configured caller identity, or the anonymous one.
 #[derive(Clone, Debug)]
@@ -15,16 +16,19 @@ pub struct Client {
     pub name: Arc<str>,
     /// The tenant: part of every key of stored state.
     pub tenant: Arc<str>,
-    /// The models it may ask for; all if absent. `*` at the end stands for any rest.
+    /// The models it may ask for; all if absent, none if empty. `*` at the end stands for any rest.
     pub models: Option<Arc<[String]>>,
     /// Whether the caller sent no key.
     pub is_anonymous: bool,
-    /// The gateway's tools it may use; all if absent.
+    /// The gateway's tools it may use; all if absent, none if empty.
     pub tools: Option<Vec<String>>,
     /// The default priority of its requests; `x-priority` can lower it.
     pub priority: Priority,
     /// The expiry of its key, in milliseconds since 1970.
     pub expires: Option<u64>,
+    /// Cancelled when its key is revoked or ends; absent if its key can only end with the
+    /// configuration.
+    pub revocation: Option<CancellationToken>,
     /// The client's limits; `None` if it is unlimited.
     pub(crate) limits: Option<ClientLimits>,
     /// Whether what a translation cannot carry is refused; if it is not said, as for all.
@@ -65,6 +69,16 @@ impl Access {
     }
 }
 
+impl Access {
+    /// Whether the configuration has a client called `name`.
+    pub fn has_client(&self, name: &str) -> bool {
+        match self {
+            Self::Open(client) => &*client.name == name,
+            Self::Keys(clients) => clients.values().any(|client| &*client.name == name),
+        }
+    }
+}
+
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -86,6 +100,7 @@ impl Client {
             tools: None,
             priority: Priority::default(),
             expires: None,
+            revocation: None,
             limits: None,
             strict: None,
             offered_tools: Vec::new(),
@@ -109,8 +124,15 @@ impl Client {
         self
     }
 
+    /// Ends the requests that are being served for it.
+    pub(crate) fn revoke(&self) {
+        if let Some(revocation) = &self.revocation {
+            revocation.cancel();
+        }
+    }
+
     /// Whether its key has not ended.
-    fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         self.expires.is_none_or(|at| u128::from(at) > now().as_millis())
     }
 
@@ -152,5 +174,13 @@ mod tests {
         assert!(client.check_model("best", "gpt-5").is_ok());
         let error = client.check_model("claude-x", "claude-x").unwrap_err();
         assert_eq!(error.code(), "model_not_allowed");
+    }
+
+    #[test]
+    fn empty_list_allows_nothing() {
+        assert!(client(Some(&[])).check_model("gpt-5", "gpt-5").is_err());
+        assert!(client(None).check_model("gpt-5", "gpt-5").is_ok());
+        let client = Client { tools: Some(Vec::new()), ..Client::new("app", "t") };
+        assert!(!client.may_use("echo"));
     }
 }

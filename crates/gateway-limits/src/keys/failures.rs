@@ -1,81 +1,183 @@
-//! Attempts to call without a key that counts, by address.
+//! Attempts to call without a valid key, counted by address and over all addresses.
+//!
+//! An address that has used up its attempts is refused before its key is looked at: a guess cannot
+//! succeed, however many are made. When the attempts of all addresses together are used up, as by
+//! guesses from many places, only addresses that have shown a valid key before are listened to.
 
 use crate::{calendar, client_prefix};
 use gateway_core::{
-    ErrorKind, GatewayError,
+    ErrorKind, GatewayError, Result,
     state::{
         Rate,
         gcra::{self, Debt},
     },
     sync,
 };
-use std::{collections::HashMap, net::IpAddr, sync::Mutex};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::{
+        Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-/// Failed attempts per minute and address.
-const ATTEMPTS: u64 = 20;
+/// Attempts of an address in a minute.
+const PER_ADDRESS: u64 = 20;
 
-/// Maximum number of remembered addresses; further ones share one count.
+/// Attempts of all addresses in a minute.
+const OVERALL: u64 = 1_000;
+
+/// How many addresses are remembered; the others share one count.
 const ADDRESSES: usize = 10_000;
 
-/// Counts attempts that fail. Those that succeed are not counted, and not hindered.
+/// The attempts that failed, and the addresses that have succeeded.
 #[derive(Debug, Default)]
 pub struct FailedAttempts {
-    by_address: Mutex<HashMap<Option<IpAddr>, Debt>>,
+    /// Whether any attempt has failed: until then there is nothing to check.
+    has_failures: AtomicBool,
+    failures: Mutex<Failures>,
+    /// Addresses that have shown a valid key.
+    proven: RwLock<HashSet<IpAddr>>,
+}
+
+#[derive(Debug, Default)]
+struct Failures {
+    by_address: HashMap<Option<IpAddr>, Debt>,
+    overall: Debt,
 }
 
 impl FailedAttempts {
-    /// Counts a failed attempt of `peer`; returns `error`, or the error for too many attempts.
-    pub fn record(&self, peer: IpAddr, error: GatewayError) -> GatewayError {
-        let now = u64::try_from(calendar::now().as_micros()).unwrap_or(u64::MAX);
-        self.record_at(now, peer, error)
+    /// Refuses an attempt of `peer` if too many have failed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::RateLimited`] until the next attempt is allowed.
+    pub fn check(&self, peer: IpAddr) -> Result<()> {
+        if !self.has_failures.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.check_at(now_us(), client_prefix(peer))
     }
 
-    fn record_at(&self, now_us: u64, peer: IpAddr, error: GatewayError) -> GatewayError {
-        let rate = Rate::new(ATTEMPTS, ATTEMPTS);
-        let mut known = sync::lock(&self.by_address);
-        if known.len() >= ADDRESSES {
-            known.retain(|_, debt| debt.at(now_us, rate).left(rate) < ATTEMPTS);
-        }
-        let address = Some(client_prefix(peer));
-        let address = if known.len() < ADDRESSES { address } else { None };
-        let Err(retry_after) = gcra::take(known.entry(address).or_default(), now_us, rate, 1)
-        else {
-            return error;
-        };
-        let message = "too many attempts without a valid API key";
-        GatewayError::new(ErrorKind::RateLimited, message)
-            .with_code("too_many_failed_attempts")
-            .with_retry_after(Some(retry_after))
+    /// Counts an attempt of `peer` that failed.
+    pub fn record(&self, peer: IpAddr) {
+        self.record_at(now_us(), client_prefix(peer));
     }
+
+    /// Remembers that `peer` has shown a valid key.
+    pub fn record_success(&self, peer: IpAddr) {
+        let address = client_prefix(peer);
+        if sync::read(&self.proven).contains(&address) {
+            return;
+        }
+        let mut proven = sync::write(&self.proven);
+        if proven.len() >= ADDRESSES {
+            proven.clear();
+        }
+        proven.insert(address);
+    }
+
+    fn check_at(&self, now_us: u64, address: IpAddr) -> Result<()> {
+        let failures = sync::lock(&self.failures);
+        let (own, all) = (rate(PER_ADDRESS), rate(OVERALL));
+        let debt = failures.by_address.get(&Some(address)).copied();
+        let debt = debt.or_else(|| {
+            let is_crowded = failures.by_address.len() >= ADDRESSES;
+            failures.by_address.get(&None).copied().filter(|_| is_crowded)
+        });
+        if let Some(debt) = debt.map(|it| it.at(now_us, own))
+            && !debt.has_room(own, 1)
+        {
+            return Err(blocked(debt.wait(own, 1)));
+        }
+        let overall = failures.overall.at(now_us, all);
+        drop(failures);
+        if !overall.has_room(all, 1) && !sync::read(&self.proven).contains(&address) {
+            return Err(blocked(overall.wait(all, 1)));
+        }
+        Ok(())
+    }
+
+    fn record_at(&self, now_us: u64, address: IpAddr) {
+        self.has_failures.store(true, Ordering::Relaxed);
+        let own = rate(PER_ADDRESS);
+        let mut failures = sync::lock(&self.failures);
+        let known = &mut failures.by_address;
+        if known.len() >= ADDRESSES {
+            known.retain(|_, debt| debt.at(now_us, own).left(own) < PER_ADDRESS);
+        }
+        let address = if known.len() < ADDRESSES { Some(address) } else { None };
+        // Attempts at one moment may be more than there is room for: the count stays full.
+        let _ = gcra::take(known.entry(address).or_default(), now_us, own, 1);
+        let _ = gcra::take(&mut failures.overall, now_us, rate(OVERALL), 1);
+    }
+}
+
+fn now_us() -> u64 {
+    u64::try_from(calendar::now().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn rate(attempts: u64) -> Rate {
+    Rate::new(attempts, attempts)
+}
+
+fn blocked(retry_after: Duration) -> GatewayError {
+    let message = "too many attempts without a valid API key";
+    GatewayError::new(ErrorKind::RateLimited, message)
+        .with_code("too_many_failed_attempts")
+        .with_retry_after(Some(retry_after))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    /// An attempt that fails, at this second: whether its key was looked at.
+    fn fails(failures: &FailedAttempts, at: u64, peer: u32) -> bool {
+        let (now, peer) = (at * 1_000_000 + 1, Ipv4Addr::from_bits(peer).into());
+        let is_heard = failures.check_at(now, peer).is_ok();
+        if is_heard {
+            failures.record_at(now, peer);
+        }
+        is_heard
+    }
 
     #[test]
-    fn an_address_has_so_many_attempts() {
+    fn address_is_blocked_after_its_attempts() {
         let failures = FailedAttempts::default();
-        let attempt = |at: u64, peer: &str| {
-            let error = GatewayError::new(ErrorKind::Unauthenticated, "no");
-            failures.record_at(at * 1_000_000 + 1, peer.parse().unwrap(), error).kind()
-        };
-        for _ in 0..ATTEMPTS {
-            assert_eq!(attempt(0, "192.0.2.1"), ErrorKind::Unauthenticated);
+        for _ in 0..PER_ADDRESS {
+            assert!(fails(&failures, 0, 1));
         }
-        assert_eq!(attempt(0, "192.0.2.1"), ErrorKind::RateLimited);
-        assert_eq!(attempt(0, "192.0.2.2"), ErrorKind::Unauthenticated);
-        assert_eq!(attempt(3, "192.0.2.1"), ErrorKind::Unauthenticated);
-        assert_eq!(attempt(3, "192.0.2.1"), ErrorKind::RateLimited);
+        assert!(!fails(&failures, 0, 1));
+        assert!(fails(&failures, 0, 2));
+        assert!(fails(&failures, 3, 1));
+        assert!(!fails(&failures, 3, 1));
+    }
+
+    #[test]
+    fn guesses_from_many_addresses_block_all_but_proven_ones() {
+        let failures = FailedAttempts::default();
+        let proven: IpAddr = Ipv4Addr::from_bits(9).into();
+        failures.record_success(proven);
+        for peer in 0..1_000 {
+            assert!(fails(&failures, 0, 100 + peer));
+        }
+        assert!(!fails(&failures, 0, 5));
+        assert!(failures.check_at(1, proven).is_ok());
+        assert!(fails(&failures, 1, 5));
     }
 
     #[test]
     fn remembered_addresses_are_bounded() {
         let failures = FailedAttempts::default();
         for n in 0..20_000_u32 {
-            let peer = std::net::Ipv4Addr::from_bits(n).into();
-            failures.record_at(1, peer, GatewayError::new(ErrorKind::Unauthenticated, "no"));
+            failures.record_at(1, Ipv4Addr::from_bits(n).into());
+            failures.record_success(Ipv4Addr::from_bits(n).into());
         }
-        assert!(failures.by_address.lock().unwrap().len() <= ADDRESSES + 1);
+        assert!(sync::lock(&failures.failures).by_address.len() <= ADDRESSES + 1);
+        assert!(sync::read(&failures.proven).len() <= ADDRESSES);
     }
 }

@@ -3,6 +3,7 @@
 use crate::{Client, LimitAccounts, LimitPolicy, Priority};
 use gateway_core::{ErrorKind, GatewayError, NanoDollars, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The owner and the permissions of a virtual key, as administrators write it and as it is stored.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -12,10 +13,10 @@ pub struct KeyGrant {
     /// The tenant; the client's name if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
-    /// The models it may ask for; all if absent.
+    /// The models it may ask for; all if absent, none if empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
-    /// The gateway's tools it may use; all if absent.
+    /// The gateway's tools it may use; all if absent, none if empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<String>>,
     /// The default priority of its requests.
@@ -26,6 +27,9 @@ pub struct KeyGrant {
     /// Additional limits for some models.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     model_limits: Vec<ModelGrant>,
+    /// Labels of the operators' own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
 }
 
 /// Limits; absent ones do not limit.
@@ -56,6 +60,9 @@ struct ModelGrant {
 /// Maximum length of a name, in bytes.
 const NAME: usize = 128;
 
+/// The largest number of tags.
+const MAX_TAGS: usize = 32;
+
 impl KeyGrant {
     /// Says what is wrong with it.
     pub fn check(&self) -> Result<()> {
@@ -76,6 +83,10 @@ impl KeyGrant {
         if !names.chain(of_models).all(|name| is_name(name)) {
             return wrong("models", "models and tools have names of at most 128 characters");
         }
+        let are_tags = self.tags.iter().all(|(name, value)| is_name(name) && value.len() <= NAME);
+        if self.tags.len() > MAX_TAGS || !are_tags {
+            return wrong("tags", "there are at most 32 tags, of at most 128 characters");
+        }
         let all =
             std::iter::once(&self.limits).chain(self.model_limits.iter().map(|it| &it.limits));
         if !all.flat_map(GrantLimits::money).flatten().all(|dollars| (0.0..=1e9).contains(&dollars))
@@ -85,9 +96,14 @@ impl KeyGrant {
         Ok(())
     }
 
+    /// The tenant whose data it sees.
+    pub fn tenant(&self) -> &str {
+        self.tenant.as_deref().unwrap_or(&self.client)
+    }
+
     /// The client that it describes, with limits kept in `accounts`.
     pub fn client(&self, accounts: &LimitAccounts) -> Client {
-        let mut client = Client::new(&self.client, self.tenant.as_deref().unwrap_or(&self.client));
+        let mut client = Client::new(&self.client, self.tenant());
         client.models = self.models.as_deref().map(Into::into);
         client.tools.clone_from(&self.tools);
         client.priority = self.priority.unwrap_or_default();

@@ -47,9 +47,11 @@ impl VirtualKeys {
         }
     }
 
-    /// Reads the keys, if they have changed. While the store is away, those last read count.
+    /// Reads the keys, if they have changed, and ends the requests of those that were revoked or
+    /// have expired. While the store is away, those last read count.
     pub async fn refresh(&self) {
         let Some(inner) = &self.inner else { return };
+        inner.end_expired();
         let mut state = inner.state.lock().await;
         match inner.read(state.version).await {
             Ok(version) => {
@@ -80,20 +82,40 @@ impl Inner {
         let version = self.store.version().await?;
         if known != Some(version) {
             let keys = self.store.all().await?;
-            self.known.store(Arc::new(
-                keys.iter().filter_map(|key| client(key, &self.accounts)).collect(),
-            ));
+            let before = self.known.load_full();
+            let read = |key| client(key, &self.accounts, &before);
+            let known: HashMap<_, _> = keys.iter().filter_map(read).collect();
+            for (_, client) in before.iter().filter(|(hash, _)| !known.contains_key(*hash)) {
+                client.revoke();
+            }
+            self.known.store(Arc::new(known));
+            self.end_expired();
         }
         Ok(version)
     }
+
+    fn end_expired(&self) {
+        for client in self.known.load().values().filter(|client| !client.is_valid()) {
+            client.revoke();
+        }
+    }
 }
 
-/// Returns the hash and the client of `key`; `None` if the stored record is unreadable.
-fn client(key: &ClientKey, accounts: &LimitAccounts) -> Option<(KeyHash, Arc<Client>)> {
+/// Returns the hash and the client of `key`, whose requests end with it; `None` if the stored record
+/// is unreadable.
+fn client(
+    key: &ClientKey,
+    accounts: &LimitAccounts,
+    before: &HashMap<KeyHash, Arc<Client>>,
+) -> Option<(KeyHash, Arc<Client>)> {
     match serde_json::from_str::<KeyGrant>(&key.grant) {
         Ok(grant) => {
             let mut client = grant.client(accounts);
             client.expires = key.expires;
+            // A key that is only changed keeps its requests, unless it had ended.
+            let kept = before.get(&key.hash).and_then(|it| it.revocation.clone());
+            let kept = kept.filter(|it| !it.is_cancelled());
+            client.revocation = Some(kept.unwrap_or_default());
             Some((key.hash, Arc::new(client)))
         }
         Err(error) => {

@@ -24,6 +24,15 @@ const MAX_EXCHANGE: usize = 64 << 10;
 #[derive(Clone)]
 pub struct HttpClient(Arc<Client>);
 
+/// A request to be written: what is the same for its endpoint, its body, and what is called when it
+/// begins to be written.
+#[derive(Clone, Copy)]
+struct OutgoingRequest<'a> {
+    template: &'a RequestTemplate,
+    body: &'a [Bytes],
+    on_write: &'a (dyn Fn() + Sync),
+}
+
 struct Client {
     pool: Arc<Pool>,
     connector: Connector,
@@ -79,26 +88,49 @@ impl HttpClient {
         extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         body: &[Bytes],
     ) -> Result<UpstreamResponse, ExchangeError> {
+        self.send_reporting(template, extra, body, &|| {}).await
+    }
+
+    /// Sends a request as [`send`](Self::send) does, and calls `on_write` when it begins to be
+    /// written: from then on the upstream may have it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_reporting<'a>(
+        &self,
+        template: &RequestTemplate,
+        extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        body: &[Bytes],
+        on_write: &(dyn Fn() + Sync),
+    ) -> Result<UpstreamResponse, ExchangeError> {
         let host = template.host();
+        let request = OutgoingRequest { template, body, on_write };
         if let Some(sender) = host.http2() {
+            on_write();
             match send_http2(sender, template, extra.clone(), body).await {
                 Err(Http2Failure::NotSent) => {}
                 Err(Http2Failure::Failed(error)) => return Err(error),
                 Ok(response) => return Ok(response),
             }
         } else if let Some(stream) = host.check_out() {
-            match self.send_http1(stream, template, extra.clone(), body).await {
+            match self.send_http1(stream, request, extra.clone()).await {
                 Err(lost) if lost.is_unanswered() => {}
                 response => return response.map_err(Into::into),
             }
         }
         match self.0.connector.connect(&host.origin).await? {
             NewConnection::Http1(stream) => {
-                self.send_http1(stream, template, extra, body).await.map_err(Into::into)
+                self.send_http1(stream, request, extra).await.map_err(Into::into)
             }
             NewConnection::Http2(stream) => {
                 let sender = Http2Sender::handshake(stream).await?;
                 host.share(sender.clone());
+                on_write();
                 send_http2(sender, template, extra, body).await.map_err(|failure| match failure {
                     Http2Failure::NotSent => ExchangeError::Closed(None),
                     Http2Failure::Failed(error) => error,
@@ -110,10 +142,10 @@ impl HttpClient {
     async fn send_http1<'a>(
         &self,
         stream: UpstreamStream,
-        template: &RequestTemplate,
+        request: OutgoingRequest<'_>,
         extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-        body: &[Bytes],
     ) -> Result<UpstreamResponse, ConnectionLost> {
+        let OutgoingRequest { template, body, on_write } = request;
         let mut connection = Box::new(Http1Connection::new(stream, Arc::clone(template.host())));
         let is_head = *template.method() == Method::HEAD;
         let mut parser = HeadParser::new(is_head, self.0.head_limit);
@@ -121,6 +153,7 @@ impl HttpClient {
         let (parsed, start) = poll_fn(|cx| {
             if !is_started {
                 is_started = true;
+                on_write();
                 let write = |out: &mut Vec<u8>| template.write_head(out, extra.clone(), body);
                 connection.start(cx, write, body);
             }

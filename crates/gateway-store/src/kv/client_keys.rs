@@ -33,6 +33,23 @@ pub(super) fn put(txn: &mut WriteTxn<'_>, key: &ClientKey) -> Result<(), StoreEr
     count(txn)
 }
 
+/// Implements [`ClientKeys::replace`](gateway_core::state::ClientKeys::replace).
+pub(super) fn replace(
+    txn: &mut WriteTxn<'_>,
+    old: &ClientKey,
+    new: &ClientKey,
+    added: &[ClientKey],
+) -> Result<bool, StoreError> {
+    let object = key_layout::object(RecordKind::ClientKey, &tenant()?.key(&*old.id));
+    let Some(json) = txn.get(&object)? else { return Ok(false) };
+    if record::read::<StoredKey>("client key", &json)?.key != *old {
+        return Ok(false);
+    }
+    put(txn, new)?;
+    added.iter().try_for_each(|key| put(txn, key))?;
+    Ok(true)
+}
+
 /// Implements [`ClientKeys::remove`](gateway_core::state::ClientKeys::remove).
 pub(super) fn remove(txn: &mut WriteTxn<'_>, id: &str) -> Result<bool, StoreError> {
     let object = key_layout::object(RecordKind::ClientKey, &tenant()?.key(id));

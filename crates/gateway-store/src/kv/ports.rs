@@ -272,6 +272,16 @@ impl<E: KvEngine> ClientKeys for KvStore<E> {
         self.write(Durable::Safe, move |txn, _| client_keys::put(txn, &key)).await
     }
 
+    async fn replace(
+        &self,
+        old: &ClientKey,
+        new: &ClientKey,
+        added: &[ClientKey],
+    ) -> Result<bool, StoreError> {
+        let (old, new, added) = (old.clone(), new.clone(), added.to_vec());
+        self.write(Durable::Safe, move |txn, _| client_keys::replace(txn, &old, &new, &added)).await
+    }
+
     async fn remove(&self, id: &str) -> Result<bool, StoreError> {
         let id = id.to_owned();
         self.write(Durable::Safe, move |txn, _| client_keys::remove(txn, &id)).await

@@ -8,11 +8,29 @@ use gateway_core::state::{ClientKey, ClientKeys, StoreError};
 #[async_trait]
 impl ClientKeys for RedisStore {
     async fn put(&self, key: &ClientKey) -> Result<(), StoreError> {
-        let text = serde_json::to_string(key)
-            .map_err(|_| StoreError::Invalid("the key cannot be written as JSON"))?;
-        let arguments = vec![key.id.as_str().into(), text.into()];
+        let arguments = vec![key.id.as_str().into(), write(key)?.into()];
         let put = self.link.call(&script::CLIENT_KEY_PUT, self.key_places(), arguments).await?;
         if reply::number(&put)? == 0 { Err(StoreError::Full) } else { Ok(()) }
+    }
+
+    async fn replace(
+        &self,
+        old: &ClientKey,
+        new: &ClientKey,
+        added: &[ClientKey],
+    ) -> Result<bool, StoreError> {
+        let mut arguments: Vec<Value> =
+            vec![old.id.as_str().into(), write(old)?.into(), write(new)?.into()];
+        for added in added {
+            arguments.extend([added.id.as_str().into(), Value::from(write(added)?)]);
+        }
+        let replaced =
+            self.link.call(&script::CLIENT_KEY_REPLACE, self.key_places(), arguments).await?;
+        match replaced.as_i64() {
+            Some(1) => Ok(true),
+            Some(0) => Ok(false),
+            _ => Err(StoreError::Full),
+        }
     }
 
     async fn remove(&self, id: &str) -> Result<bool, StoreError> {
@@ -36,6 +54,10 @@ impl ClientKeys for RedisStore {
         let version = self.link.get(version).await?;
         if version.is_null() { Ok(0) } else { reply::number(&version) }
     }
+}
+
+fn write(key: &ClientKey) -> Result<String, StoreError> {
+    serde_json::to_string(key).map_err(|_| StoreError::Invalid("the key cannot be written as JSON"))
 }
 
 fn read(value: Value) -> Result<ClientKey, StoreError> {

@@ -41,6 +41,7 @@ scripts! {
     ASIDE_PUT = "aside_put.lua";
     LEDGER_RECORD = "ledger_record.lua";
     CLIENT_KEY_PUT = "client_key_put.lua";
+    CLIENT_KEY_REPLACE = "client_key_replace.lua";
     CLIENT_KEY_REMOVE = "client_key_remove.lua";
     QUOTA_EXCHANGE = "quota_exchange.lua";
     QUOTA_REPLICAS = "quota_replicas.lua";

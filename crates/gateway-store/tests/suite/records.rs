@@ -326,6 +326,14 @@ pub(crate) async fn virtual_keys_are_stored_until_removal(on: Which) {
     }
     let all = keys.all().await.unwrap();
     assert_eq!(all, [client_key("a", "2"), client_key("b", "3")]);
+    let (old, new) = (client_key("b", "3"), client_key("b", "4"));
+    assert!(keys.replace(&old, &new, &[client_key("c", "5")]).await.unwrap());
+    versions.push(keys.version().await.unwrap());
+    assert!(!keys.replace(&old, &new, &[client_key("d", "6")]).await.unwrap());
+    assert!(keys.remove("c").await.unwrap());
+    assert!(!keys.replace(&client_key("c", "5"), &client_key("c", "7"), &[]).await.unwrap());
+    assert_eq!(keys.all().await.unwrap(), [client_key("a", "2"), client_key("b", "4")]);
+    versions.push(keys.version().await.unwrap());
     assert!(keys.remove("a").await.unwrap());
     versions.push(keys.version().await.unwrap());
     assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");

@@ -1,6 +1,6 @@
 //! A gateway over the in-memory store, with two providers that record the requests they get.
 
-use crate::{About, Cors, HttpService, Limits, handle};
+use crate::{About, BrowserGate, HttpService, Limits, handle};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use gateway_core::{
@@ -246,7 +246,7 @@ impl Bench {
                 budget: Arc::new(MemoryBudget::new(1 << 24)),
             },
             peers: crate::request::peer::Peers::default(),
-            cors: Cors::Closed,
+            gate: BrowserGate::default(),
             metrics: None,
             health: crate::Health::default(),
             console: None,

@@ -1,0 +1,306 @@
+//! The usage meter of a request: every upstream call made for it, and the tokens each has used as
+//! far as they are known.
+//!
+//! Providers report to it at the place where they write and read, so that what was spent is known
+//! whatever became of the response: retried, left by its caller, one round of several.
+
+use crate::{ModelCard, Usage, estimate, sync};
+use bytes::Bytes;
+use std::{
+    mem,
+    sync::{Arc, Mutex},
+};
+
+/// The upstream calls of one request. Shared by everything that serves it.
+#[derive(Debug, Default)]
+pub struct UsageMeter {
+    calls: Mutex<Vec<MeteredCall>>,
+}
+
+/// A handle on one upstream call of a request; does nothing for a request without a meter.
+#[derive(Clone, Debug, Default)]
+pub struct CallMeter(Option<(Arc<UsageMeter>, usize)>);
+
+/// The tokens that an upstream call has used.
+#[derive(Clone, Debug)]
+pub struct CallUsage {
+    /// Id of the provider that was called.
+    pub provider: Arc<str>,
+    /// Catalogue entry of the model.
+    pub card: Option<Arc<ModelCard>>,
+    /// Tokens, reported or estimated.
+    pub usage: Usage,
+    /// Whether the provider did not report them, or not all.
+    pub is_estimated: bool,
+}
+
+#[derive(Debug)]
+struct MeteredCall {
+    provider: Arc<str>,
+    card: Option<Arc<ModelCard>>,
+    input: InputSize,
+    state: CallState,
+    usage: Option<Usage>,
+    /// The number of events with output: roughly one per token.
+    outputs: u64,
+}
+
+/// The progress of an upstream call, as far as it decides what is owed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum CallState {
+    /// Nothing was written to the upstream: nothing is owed.
+    Planned,
+    /// The request was written: its input is owed.
+    Sent,
+    /// The upstream refused with a status: nothing is owed.
+    Refused,
+    /// The response is there to its end.
+    Completed,
+}
+
+/// The input of a call: an estimate, or the body that it is made of when it is needed.
+#[derive(Debug)]
+enum InputSize {
+    Tokens(u64),
+    Body(Vec<Bytes>),
+}
+
+/// Bodies up to this size are estimated at once, by their length.
+const SMALL: usize = 4 << 10;
+
+/// Bodies above this size are not kept while a response is streamed.
+const LARGE: usize = 16 << 10;
+
+impl UsageMeter {
+    /// Opens the record of a call to `provider` whose body is `body`. Nothing is owed for it until
+    /// it is [`sent`](CallMeter::sent).
+    pub fn call(
+        self: &Arc<Self>,
+        provider: &Arc<str>,
+        card: Option<&Arc<ModelCard>>,
+        body: &[Bytes],
+    ) -> CallMeter {
+        let bytes: usize = body.iter().map(Bytes::len).sum();
+        let input = if bytes < SMALL {
+            InputSize::Tokens((bytes / 4) as u64)
+        } else {
+            InputSize::Body(body.to_vec())
+        };
+        let call = MeteredCall {
+            provider: Arc::clone(provider),
+            card: card.cloned(),
+            input,
+            state: CallState::Planned,
+            usage: None,
+            outputs: 0,
+        };
+        let mut calls = sync::lock(&self.calls);
+        calls.push(call);
+        CallMeter(Some((Arc::clone(self), calls.len() - 1)))
+    }
+
+    /// Whether a provider has reported any call, sent or not.
+    pub fn is_used(&self) -> bool {
+        !sync::lock(&self.calls).is_empty()
+    }
+
+    /// The usage of every call for which something is owed. `is_complete` if the response was
+    /// delivered whole.
+    ///
+    /// A call whose response broke off, or never came, is owed at what was seen of it, and never
+    /// below the estimate of its input.
+    pub fn usage(&self) -> Vec<CallUsage> {
+        sync::lock(&self.calls).iter_mut().filter_map(MeteredCall::usage).collect()
+    }
+}
+
+impl CallMeter {
+    /// Records that the request was written to the upstream: from now on its input is owed.
+    pub fn sent(&self) {
+        self.update(|call| {
+            if call.state == CallState::Planned {
+                call.state = CallState::Sent;
+            }
+        });
+    }
+
+    /// Records that the upstream refused the request with a status: nothing is owed.
+    pub fn refused(&self) {
+        self.update(|call| call.state = CallState::Refused);
+    }
+
+    /// Records that a response has begun whose end may be far: large bodies are let go.
+    pub fn streaming(&self) {
+        self.update(|call| {
+            if let InputSize::Body(body) = &call.input
+                && body.iter().map(Bytes::len).sum::<usize>() > LARGE
+            {
+                call.input_tokens();
+            }
+        });
+    }
+
+    /// Records output, as a number of events, and the usage so far, if it was reported.
+    pub(crate) fn record(&self, outputs: u64, usage: Option<Usage>) {
+        if outputs == 0 && usage.is_none() {
+            return;
+        }
+        self.update(|call| {
+            call.outputs = call.outputs.saturating_add(outputs);
+            call.usage = usage.or(call.usage);
+        });
+    }
+
+    /// Records the end of the response, and its usage if the provider reported it elsewhere than in
+    /// a chunk.
+    pub fn completed(&self, usage: Option<Usage>) {
+        self.update(|call| {
+            call.usage = usage.or(call.usage);
+            call.state = CallState::Completed;
+        });
+    }
+
+    fn update(&self, change: impl FnOnce(&mut MeteredCall)) {
+        let Some((meter, index)) = &self.0 else { return };
+        if let Some(call) = sync::lock(&meter.calls).get_mut(*index) {
+            change(call);
+        }
+    }
+}
+
+impl MeteredCall {
+    fn usage(&mut self) -> Option<CallUsage> {
+        let is_complete = match self.state {
+            CallState::Planned | CallState::Refused => return None,
+            CallState::Sent => false,
+            CallState::Completed => true,
+        };
+        // A report of no tokens at all reports nothing.
+        let reported = self.usage.filter(|usage| usage.prompt() > 0 || usage.completion() > 0);
+        let (usage, is_estimated) = match reported {
+            Some(usage) if is_complete => (usage, false),
+            // What the provider reported before the end is what it knew then.
+            Some(usage) => {
+                let unreported = self.outputs.saturating_sub(usage.completion());
+                let output = usage.output.saturating_add(unreported);
+                let missing = if usage.prompt() == 0 { self.input_tokens() } else { 0 };
+                let input = usage.input.saturating_add(missing);
+                (Usage { input, output, stated_total: None, ..usage }, true)
+            }
+            None => {
+                let (input, output) = (self.input_tokens(), self.outputs);
+                (Usage { input, output, ..Usage::default() }, true)
+            }
+        };
+        let (provider, card) = (Arc::clone(&self.provider), self.card.clone());
+        Some(CallUsage { provider, card, usage, is_estimated })
+    }
+
+    /// The estimate of the input. The body is let go.
+    fn input_tokens(&mut self) -> u64 {
+        let tokens = match &self.input {
+            InputSize::Tokens(tokens) => *tokens,
+            InputSize::Body(body) => body.iter().map(|part| estimate::tokens_of_json(part)).sum(),
+        };
+        drop(mem::replace(&mut self.input, InputSize::Tokens(tokens)));
+        tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &[u8] = &[b'x'; 400];
+
+    /// A call with an input of 100 tokens, after `change`: its input, output, and `~` if estimated.
+    #[track_caller]
+    fn check(change: impl FnOnce(&CallMeter), expected: &str) {
+        let meter = Arc::new(UsageMeter::default());
+        change(&meter.call(&"p".into(), None, &[Bytes::from_static(BODY)]));
+        let sign = |it: &CallUsage| if it.is_estimated { "~" } else { "" };
+        let calls = meter.usage();
+        let shown = calls
+            .iter()
+            .map(|it| format!("{} {}{}", it.usage.prompt(), it.usage.completion(), sign(it)));
+        assert_eq!(shown.collect::<Vec<_>>().join(", "), expected);
+    }
+
+    fn reported(input: u64, output: u64) -> Usage {
+        Usage { input, output, ..Usage::default() }
+    }
+
+    #[test]
+    fn unsent_or_refused_call_owes_nothing() {
+        check(|_| {}, "");
+        check(
+            |call| {
+                call.sent();
+                call.refused();
+            },
+            "",
+        );
+    }
+
+    #[test]
+    fn sent_call_owes_its_input() {
+        check(CallMeter::sent, "100 0~");
+    }
+
+    #[test]
+    fn broken_response_owes_the_output_that_was_seen() {
+        check(
+            |call| {
+                call.sent();
+                call.record(1, None);
+                call.record(1, None);
+            },
+            "100 2~",
+        );
+        check(
+            |call| {
+                call.sent();
+                call.record(0, Some(reported(30, 1)));
+                call.record(1, None);
+                call.record(1, None);
+            },
+            "30 2~",
+        );
+    }
+
+    #[test]
+    fn complete_response_owes_its_reported_usage() {
+        check(
+            |call| {
+                call.sent();
+                call.record(1, None);
+                call.record(0, Some(reported(30, 5)));
+                call.completed(None);
+            },
+            "30 5",
+        );
+    }
+
+    #[test]
+    fn complete_response_without_usage_is_estimated() {
+        check(
+            |call| {
+                call.sent();
+                call.record(1, None);
+                call.completed(None);
+            },
+            "100 1~",
+        );
+    }
+
+    #[test]
+    fn large_body_is_estimated_when_needed() {
+        let meter = Arc::new(UsageMeter::default());
+        let body = [Bytes::from(vec![b'x'; 20 << 10]), Bytes::from(vec![b'x'; 20 << 10])];
+        let call = meter.call(&"p".into(), None, &body);
+        call.sent();
+        call.streaming();
+        drop(body);
+        assert_eq!(meter.usage().first().map(|it| it.usage.input), Some(10 << 10));
+    }
+}

@@ -1,0 +1,74 @@
+//! The tokens and the cost of a request: the sum over the upstream calls made for it.
+
+use super::RequestAccounting;
+use gateway_core::{CacheStatus, CallUsage, NanoDollars, StreamEnd, Usage};
+
+/// The tokens of a request, as far as they are known.
+#[derive(Clone, Copy)]
+pub(super) struct AccountedUsage {
+    pub(super) usage: Usage,
+    /// The provider did not report it.
+    pub(super) is_estimated: bool,
+    /// The cost, if the price is known. A cached response costs nothing.
+    pub(super) cost: Option<NanoDollars>,
+}
+
+impl RequestAccounting {
+    /// The tokens as the upstream calls used them, and their cost.
+    pub(super) fn accounted_usage(&self, end: StreamEnd<'_>) -> AccountedUsage {
+        if let Some(CacheStatus::Hit { .. }) = self.cache {
+            let usage = self.usage.unwrap_or_default();
+            return AccountedUsage { usage, is_estimated: false, cost: Some(NanoDollars(0)) };
+        }
+        let calls = self.meter.usage();
+        if calls.is_empty() && !self.has_unmetered_output() {
+            let price = self.engine.limits.price(&self.provider, self.card.as_deref());
+            let cost = price.map(|_| NanoDollars(0));
+            return AccountedUsage { usage: Usage::default(), is_estimated: false, cost };
+        }
+        if calls.is_empty() {
+            return self.unmetered_usage(end);
+        }
+        self.sum(&calls)
+    }
+
+    /// The sum over upstream calls, each at the price of the model that it went to.
+    fn sum(&self, calls: &[CallUsage]) -> AccountedUsage {
+        let mut sum = AccountedUsage { usage: Usage::default(), is_estimated: false, cost: None };
+        for call in calls {
+            sum.usage += call.usage;
+            sum.is_estimated |= call.is_estimated;
+            if let Some(price) = self.engine.limits.price(&call.provider, call.card.as_deref()) {
+                let mut cost = sum.cost.unwrap_or_default();
+                cost += price.cost(&call.usage);
+                sum.cost = Some(cost);
+            }
+        }
+        sum
+    }
+
+    /// Whether a response has begun without a call in the meter: by a provider that does not meter,
+    /// or shared with another request that has.
+    fn has_unmetered_output(&self) -> bool {
+        !self.meter.is_used() && self.has_started
+    }
+
+    /// The tokens of a response as the provider reported them, or as far as they were seen.
+    fn unmetered_usage(&self, end: StreamEnd<'_>) -> AccountedUsage {
+        let is_complete = matches!(end, StreamEnd::Complete);
+        // A report of no tokens at all reports nothing.
+        let reported = self.usage.filter(|usage| usage.prompt() > 0 || usage.completion() > 0);
+        let is_estimated = !is_complete || reported.is_none();
+        let usage = match reported {
+            Some(usage) if is_complete => usage,
+            // What the provider reported before the end is what it knew then.
+            Some(usage) => {
+                let unreported = self.outputs.saturating_sub(usage.completion());
+                Usage { output: usage.output.saturating_add(unreported), ..usage }
+            }
+            None => Usage { input: self.input.tokens(), output: self.outputs, ..Usage::default() },
+        };
+        let price = self.engine.limits.price(&self.provider, self.card.as_deref());
+        AccountedUsage { usage, is_estimated, cost: price.map(|price| price.cost(&usage)) }
+    }
+}

@@ -1,0 +1,157 @@
+//! The administration API, on a listener of its own: virtual keys, and usage of all clients. Each
+//! request writes an audit record.
+
+mod audit;
+mod bodies;
+mod keys;
+
+use self::audit::AuditRecord;
+use crate::{HttpService, RequestBody, body, hygiene, reply, usage};
+use bytes::Bytes;
+use gateway_core::{BoxError, ErrorKind, GatewayError, Result, state::KeyHash};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use sha2::{Digest as _, Sha256};
+use std::{net::IpAddr, sync::Arc};
+
+/// Answers operators, who show a token.
+#[derive(Debug)]
+pub struct Admin {
+    service: Arc<HttpService>,
+    token: Option<KeyHash>,
+}
+
+/// An operation of the administration API.
+#[derive(Clone, Copy)]
+enum Task<'a> {
+    List,
+    Create,
+    Show(&'a str),
+    Update(&'a str),
+    Rotate(&'a str),
+    Revoke(&'a str),
+    Usage,
+}
+
+impl Admin {
+    /// Creates the API; it accepts the token with the hash `token`, and rejects every request
+    /// without one.
+    pub const fn new(service: Arc<HttpService>, token: Option<KeyHash>) -> Self {
+        Self { service, token }
+    }
+
+    /// Answers `request`, which came from `peer`. Never fails.
+    pub async fn handle<B>(&self, peer: IpAddr, request: Request<B>) -> Response<reply::Body>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        let mut record = AuditRecord::new(peer, request.method().clone());
+        let mut reply = self.answer(peer, request, &mut record).await.unwrap_or_else(|error| {
+            if let Some(cause) = std::error::Error::source(&error) {
+                tracing::warn!(%cause, "administration request failed");
+            }
+            record.refused(&error);
+            reply::failure(&error, reply::platform_error(&error))
+        });
+        record.write(reply.status());
+        let no_store = HeaderValue::from_static("no-store");
+        reply.headers_mut().insert(header::CACHE_CONTROL, no_store);
+        reply
+    }
+
+    async fn answer(
+        &self,
+        peer: IpAddr,
+        request: Request<RequestBody>,
+        record: &mut AuditRecord,
+    ) -> Result<Response<reply::Body>> {
+        hygiene::check(&request)?;
+        self.service.gate.check(&request)?;
+        let (head, body) = request.into_parts();
+        let task = Task::read(&head.method, head.uri.path());
+        if let Ok(task) = &task {
+            record.task(*task);
+        }
+        self.identify(peer, &head.headers)?;
+        let task = task?;
+        let (body, _lease) = body::read(&head.headers, body, &self.service.bodies).await?;
+        match task {
+            Task::Usage => usage::usage(&self.service, None, head.uri.query()).await,
+            Task::List => self.list().await,
+            Task::Create => self.create(&body, record).await,
+            Task::Show(id) => self.show(id).await,
+            Task::Update(id) => self.update(id, &body, record).await,
+            Task::Rotate(id) => self.rotate(id, &body, record).await,
+            Task::Revoke(id) => self.revoke(id).await,
+        }
+    }
+
+    /// Checks the token. After too many failures it is not even looked at.
+    fn identify(&self, peer: IpAddr, headers: &HeaderMap) -> Result<()> {
+        let failures = &self.service.engine.limits.failed_attempts;
+        failures.check(peer)?;
+        let shown =
+            crate::auth::key(headers)?.map(|token| KeyHash::new(Sha256::digest(token).into()));
+        if shown.is_some() && shown == self.token {
+            failures.record_success(peer);
+            return Ok(());
+        }
+        failures.record(peer);
+        Err(GatewayError::new(ErrorKind::Unauthenticated, "invalid admin token"))
+    }
+}
+
+impl<'a> Task<'a> {
+    fn read(method: &Method, path: &'a str) -> Result<Self> {
+        let key = path.strip_prefix("/admin/keys/").filter(|id| !id.is_empty());
+        let (id, below) = match key {
+            Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+            None => ("", ""),
+        };
+        let is = |expected: &Method| method == expected;
+        match (path, id, below) {
+            ("/admin/usage" | "/v1/usage", ..) if is(&Method::GET) => Ok(Self::Usage),
+            ("/admin/keys", ..) if is(&Method::GET) => Ok(Self::List),
+            ("/admin/keys", ..) if is(&Method::POST) => Ok(Self::Create),
+            (_, id, "") if !id.is_empty() && is(&Method::GET) => Ok(Self::Show(id)),
+            (_, id, "") if !id.is_empty() && is(&Method::PATCH) => Ok(Self::Update(id)),
+            (_, id, "") if !id.is_empty() && is(&Method::DELETE) => Ok(Self::Revoke(id)),
+            (_, id, "rotate") if !id.is_empty() && is(&Method::POST) => Ok(Self::Rotate(id)),
+            ("/admin/usage" | "/v1/usage" | "/admin/keys", ..) => Err(wrong_method()),
+            (_, id, "" | "rotate") if !id.is_empty() => Err(wrong_method()),
+            _ => Err(missing()),
+        }
+    }
+
+    /// The name of the action, in audit records.
+    const fn action(self) -> &'static str {
+        match self {
+            Self::List => "keys.list",
+            Self::Create => "keys.create",
+            Self::Show(_) => "keys.show",
+            Self::Update(_) => "keys.update",
+            Self::Rotate(_) => "keys.rotate",
+            Self::Revoke(_) => "keys.revoke",
+            Self::Usage => "usage.show",
+        }
+    }
+
+    /// The id of the key that it is about.
+    const fn key(self) -> Option<&'a str> {
+        match self {
+            Self::Show(id) | Self::Update(id) | Self::Rotate(id) | Self::Revoke(id) => Some(id),
+            Self::List | Self::Create | Self::Usage => None,
+        }
+    }
+}
+
+fn missing() -> GatewayError {
+    GatewayError::new(ErrorKind::NotFound, "not found")
+}
+
+fn wrong_method() -> GatewayError {
+    GatewayError::new(ErrorKind::MethodNotAllowed, "method not allowed")
+}
