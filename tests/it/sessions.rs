@@ -1,4 +1,4 @@
-//! Conversations that the gateway keeps.
+//! Stored conversations.
 
 use gateway_tests::{Ended, Gateway, PATIENCE, Reply, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};

@@ -37,7 +37,7 @@ struct Details {
 pub enum ErrorKind {
     /// The request is malformed; sending it again will not help.
     InvalidRequest,
-    /// The request is well-formed, and asks for something that cannot be.
+    /// The request is well-formed, but has an impossible value.
     Unprocessable,
     /// The conversation does not fit the model's window.
     ContextLength,
@@ -65,7 +65,7 @@ pub enum ErrorKind {
     HeadersTooLarge,
     /// The request's body is of a type or encoding we do not take.
     UnsupportedMedia,
-    /// The request expects something of the server that it does not do.
+    /// `Expect` has an unsupported value.
     ExpectationFailed,
     /// The request's framing is one we do not take.
     NotImplemented,

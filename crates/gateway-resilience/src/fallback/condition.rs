@@ -9,7 +9,7 @@ pub enum FallbackCondition {
     RateLimit,
     /// The provider failed, cannot be reached, or sent no answer that could be read.
     ServerError,
-    /// The provider did not answer in time.
+    /// The provider timed out.
     Timeout,
     /// The provider is not asked: it is given a pause, not set up, refuses the gateway's credential
     /// or wants to be paid, or does not have the model.
