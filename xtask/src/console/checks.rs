@@ -88,7 +88,7 @@ fn shows_streams(page: &Page<'_>) -> anyhow::Result<()> {
     let stream = traffic::stream(page.port, "fake/chunks-40-100ms");
     page.until(&content_has("td .pill.accent", "streaming"))?;
     stream.join().map_err(|_| anyhow::anyhow!("the stream broke"))??;
-    page.until(&content_has("h2", "Under way: 0"))
+    page.until(&content_has("h2", "Open requests: 0"))
 }
 
 fn opens_details(page: &Page<'_>) -> anyhow::Result<()> {
@@ -120,7 +120,7 @@ fn keeps_sessions(page: &Page<'_>) -> anyhow::Result<()> {
     page.run(&click("Delete"))?;
     page.until("document.getElementById('confirm-dialog').open")?;
     page.run("document.getElementById('confirm-yes').click()")?;
-    page.until(&content_has(".empty", "The session is gone."))
+    page.until(&content_has(".empty", "The session does not exist any more."))
 }
 
 /// Presses the button with that text.

@@ -63,7 +63,7 @@ pub(super) fn tells_usage(page: &Page<'_>) -> anyhow::Result<()> {
         ensure!(used > 0, "nothing was used");
     }
     // What the fake provider says costs nothing, and so has no bars.
-    page.until("document.querySelector('#content').textContent.includes('None in this time')")?;
+    page.until("document.querySelector('#content').textContent.includes('None in this period')")?;
     page.run(
         "const it = document.getElementById('usage-measure'); it.value = 'tokens'; \
          it.dispatchEvent(new Event('change'))",

@@ -35,7 +35,7 @@ function draw() {
   const { title, version, description } = document_.info;
   show(byId("content"),
     el("div", { class: "intro" }, el("h1", {}, `${title} ${version}`), paragraphs(description)),
-    shown.length > 0 ? shown.map(operation) : panel(undefined, el("p", { class: "empty" }, "No endpoint fits.")));
+    shown.length > 0 ? shown.map(operation) : panel(undefined, el("p", { class: "empty" }, "No matching endpoint.")));
 }
 
 const paragraphs = (text) => (text ?? "").split(/\n\n+/).filter(Boolean).map((it) => el("p", {}, rich(it)));
@@ -56,7 +56,7 @@ function operation(it) {
       ["Meaning", (one) => rich(`${one.required ? "Required. " : ""}${one.description ?? ""}`), "wide"],
     ], parameters, "") : undefined,
     it.requestBody ? el("details", {}, el("summary", {}, "Request body"), body(follow(it.requestBody))) : undefined,
-    el("details", {}, el("summary", {}, `Replies: ${Object.keys(it.responses).join(", ")}`),
+    el("details", {}, el("summary", {}, `Responses: ${Object.keys(it.responses).join(", ")}`),
       Object.entries(it.responses).map(([status, reply]) => answer(status, follow(reply)))));
 }
 

@@ -61,7 +61,7 @@ const STATES = {
   connecting: "Connecting",
   on: "Live",
   off: "Not connected",
-  locked: "A key is needed",
+  locked: "API key required",
 };
 
 function startConnection() {

@@ -36,11 +36,11 @@ function input(it, required) {
   const hint = [it.description, range(it)].filter(Boolean).join(" ");
   const usual = it.default === undefined || it.default === null ? "" : String(it.default);
   if (it.enum) {
-    const node = el("select", { required }, required ? [] : el("option", { value: "" }, "not said"), it.enum.map((one) => el("option", { value: String(one) }, String(one))));
+    const node = el("select", { required }, required ? [] : el("option", { value: "" }, "unset"), it.enum.map((one) => el("option", { value: String(one) }, String(one))));
     return { node, hint, value: () => it.enum.find((one) => String(one) === node.value) };
   }
   if (kind(it) === "boolean") {
-    const node = el("select", {}, ["", "true", "false"].map((one) => el("option", { value: one }, one || "not said")));
+    const node = el("select", {}, ["", "true", "false"].map((one) => el("option", { value: one }, one || "unset")));
     return { node, hint, value: () => (node.value ? node.value === "true" : undefined) };
   }
   if (kind(it) === "integer" || kind(it) === "number") {

@@ -31,7 +31,7 @@ export async function explain(content) {
   const form = el("form", { class: "form", onsubmit: submit },
     field("API", dialect), field("Model", model), models, field("Body", body), el("p", { class: "actions" }, el("button", { class: "primary", id: "explain" }, "Explain")));
   show(content,
-    heading("Explain", "Where a request would go and why, what it would cost, what would be left behind. Nothing is sent to a model."),
+    heading("Explain", "Dry run of a request: route, limits, cost and dropped parameters. No model is called."),
     el("div", { class: "split" }, panel("Request", form), answer));
   show(models, modelNames(await optional(get("v1/models"))).map((name) => el("option", { value: name })));
 }
@@ -42,7 +42,7 @@ function decisions(told) {
   const nested = Object.entries(told).filter(([, value]) => typeof value === "object" && value !== null);
   return [
     plain.length > 0 ? panel("In short", tree(Object.fromEntries(plain))) : undefined,
-    Array.isArray(told.targets) ? panel("Targets, in the order in which they would be asked", targets(told.targets)) : undefined,
+    Array.isArray(told.targets) ? panel("Targets, in the order of attempts", targets(told.targets)) : undefined,
     ...nested.filter(([name]) => name !== "targets").map(([name, value]) => panel(words(name), tree(value))),
     el("details", { class: "panel" }, el("summary", {}, "As JSON"), el("pre", { class: "block" }, json(told))),
   ];
@@ -58,10 +58,10 @@ function targets(all) {
     ["Provider", (it) => it.provider],
     ["Model", (it) => it.model],
     ["Verdict", (it) => pill(words(it.verdict ?? "").toLowerCase(), KINDS[it.verdict])],
-    ["Against it", (it) => [it.against?.reason, it.error?.message].filter(Boolean).map((text) => words(text)).join(": "), "wide"],
-    ["Left behind", (it) => (it.dropped ?? []).join(", ")],
+    ["Reason to skip", (it) => [it.against?.reason, it.error?.message].filter(Boolean).map((text) => words(text)).join(": "), "wide"],
+    ["Dropped parameters", (it) => (it.dropped ?? []).join(", ")],
     ["Cost", (it) => range(it.cost_nano_dollars), "number"],
-  ], all, "There are none.");
+  ], all, "None.");
 }
 
 /** Names and values, as deep as they go. */

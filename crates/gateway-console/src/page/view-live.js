@@ -7,22 +7,22 @@ import { clock, compact, count, dollars, duration, outcome, percent, quantile } 
 
 export function live(content, signal) {
   const tiles = el("dl", { class: "tiles" });
-  const chart = panel("Answers in the last two minutes");
+  const chart = panel("Responses in the last two minutes");
   const underway = panel();
   const ended = el("div");
   const filter = el("select", {},
     ["all", "failed", "streamed"].map((name) => el("option", { value: name }, name)));
   const details = el("div", { "aria-live": "polite" });
   show(content,
-    heading("Live", "What is asked of models right now, and how it ended. Nothing of what was said is shown."),
+    heading("Live", "Open requests to models, and recent results. Prompts and responses are not shown."),
     el("div", { class: "stack" }, tiles, chart, underway, details,
       panel(undefined,
         el("div", { class: "panel-head" }, el("h2", {}, "Ended"), el("label", { class: "check" }, "Show", filter)),
         ended)));
   const draw = () => {
     show(tiles, summary().map(tile));
-    show(chart, el("h2", {}, "Answers in the last two minutes"), history());
-    show(underway, el("h2", {}, `Under way: ${feed.live.size}`), running());
+    show(chart, el("h2", {}, "Responses in the last two minutes"), history());
+    show(underway, el("h2", {}, `Open requests: ${feed.live.size}`), running());
     show(ended, list(filter.value, details));
   };
   let due = false;
@@ -44,10 +44,10 @@ function summary() {
   const ended = feed.recent.length;
   const failed = feed.recent.filter((row) => outcome(row.outcome)[1] === "bad").length;
   return [
-    ["Under way", count(feed.live.size), `${[...feed.live.values()].filter((row) => row.stream).length} streams`],
-    ["Answers a minute", count(total("ok") + total("failed")), "over the last minute"],
+    ["Open requests", count(feed.live.size), `${[...feed.live.values()].filter((row) => row.stream).length} streams`],
+    ["Responses per minute", count(total("ok") + total("failed")), "over the last minute"],
     ["Tokens per minute", compact(total("completion")), "written by models"],
-    ["First output", duration(quantile(first, 0.5)), `95 %: ${duration(quantile(first, 0.95))}`],
+    ["Time to first token", duration(quantile(first, 0.5)), `95 %: ${duration(quantile(first, 0.95))}`],
     ["Failures", percent(failed, ended), `of the last ${ended}`],
     ["Cost", dollars(sums.cost), "since this page is open"],
   ];
@@ -70,7 +70,7 @@ function history() {
 
 function running() {
   const rows = [...feed.live.values()].filter((row) => row.path).slice(0, 50);
-  return table("Requests under way", [
+  return table("Open requests", [
     ["Began", (row) => clock(row.at)],
     ["Client", (row) => row.client],
     ["Model", model],
@@ -78,9 +78,9 @@ function running() {
     ["", (row) => (row.first_output_ms === undefined || row.first_output_ms === null
       ? pill("waiting", "warn") : pill(row.stream ? "streaming" : "answering", "accent"))],
     ["Pieces", (row) => count(row.pieces), "number"],
-    ["First output", (row) => duration(row.first_output_ms), "number"],
+    ["Time to first token", (row) => duration(row.first_output_ms), "number"],
     ["Since", (row) => duration(row.elapsed_ms ?? Date.now() - row.at), "number"],
-  ], rows, "Nothing is under way.");
+  ], rows, "No open requests.");
 }
 
 const model = (row) => el("span", {}, row.model, " ", el("span", { class: "muted" }, row.provider));
@@ -91,7 +91,7 @@ function list(which, details) {
     failed: (row) => outcome(row.outcome)[1] === "bad",
     streamed: (row) => row.stream,
   }[which];
-  return table("Requests that ended, newest first", [
+  return table("Finished requests, newest first", [
     ["Began", (row) => el("button", { class: "link", type: "button", "aria-label": `Details of ${row.request_id}`, onclick: () => show(details, detail(row, () => show(details))) }, clock(row.at))],
     ["Client", (row) => row.client],
     ["Model", model],
@@ -100,9 +100,9 @@ function list(which, details) {
     ["Read", (row) => count(row.prompt_tokens), "number"],
     ["Written", (row) => count(row.completion_tokens), "number"],
     ["Cost", (row) => dollars(row.cost_usd), "number"],
-    ["First output", (row) => duration(row.first_output_ms), "number"],
+    ["Time to first token", (row) => duration(row.first_output_ms), "number"],
     ["Took", (row) => duration(row.duration_ms), "number"],
-  ], feed.recent.filter(fits).slice(0, 100), "Nothing ended since somebody looks.");
+  ], feed.recent.filter(fits).slice(0, 100), "No finished requests yet.");
 }
 
 function detail(row, close) {
@@ -119,7 +119,7 @@ function detail(row, close) {
     ["Attempts", row.attempts],
     ["Streamed", row.stream ? "yes" : "no"],
     ["Began", new Date(row.at).toISOString()],
-    ["First output", duration(row.first_output_ms)],
+    ["Time to first token", duration(row.first_output_ms)],
     ["Took", duration(row.duration_ms)],
   ]));
 }

@@ -16,26 +16,26 @@ export async function playground(content, signal) {
     dialect: el("select", { id: "dialect" }, Object.entries(DIALECTS).map(([name, it]) => el("option", { value: name }, it.title))),
     model: el("input", { id: "model", list: "models", required: true, value: USUAL_MODEL, autocomplete: "off", spellcheck: "false" }),
     system: el("textarea", { id: "system", rows: "1", placeholder: "none" }),
-    message: el("textarea", { id: "message", rows: "4", required: true, value: "Say something." }),
+    message: el("textarea", { id: "message", rows: "4", required: true, value: "Say hello." }),
     stream: el("input", { id: "stream", type: "checkbox", checked: true }),
     besides: el("textarea", { id: "besides", class: "code", rows: "2", placeholder: "{ \"temperature\": 0 }", spellcheck: "false" }),
   };
   const models = el("datalist", { id: "models" });
   const ask = el("button", { class: "primary", id: "ask" }, "Send");
   const stop = el("button", { type: "button", id: "stop", disabled: true }, "Stop");
-  const out = { answer: el("div", { class: "answer", id: "answer", "aria-live": "polite", "aria-busy": "false" }, empty("The answer appears here.")), told: el("div"), events: el("div", { class: "events", id: "events", tabindex: "0", role: "log", "aria-label": "Events" }), curl: el("pre", { class: "block" }) };
+  const out = { answer: el("div", { class: "answer", id: "answer", "aria-live": "polite", "aria-busy": "false" }, empty("The response appears here.")), told: el("div"), events: el("div", { class: "events", id: "events", tabindex: "0", role: "log", "aria-label": "Events" }), curl: el("pre", { class: "block" }) };
   const form = el("form", { class: "form" },
     field("API", inputs.dialect), field("Model", inputs.model), models, field("Instructions", inputs.system),
     field("Message", inputs.message), field("Other members", inputs.besides, "An object, added to the body."),
-    el("label", { class: "check" }, inputs.stream, "Stream the answer"), el("p", { class: "actions" }, stop, ask));
+    el("label", { class: "check" }, inputs.stream, "Stream the response"), el("p", { class: "actions" }, stop, ask));
   show(content,
-    heading("Playground", "Ask a model through any of the three APIs, and see what comes back, event by event."),
+    heading("Playground", "Send a request through one of the three APIs, and see the response event by event."),
     el("div", { class: "split" },
       panel("Request", form),
       el("div", { class: "stack" },
         panel("Answer", out.answer, out.told),
         panel("Raw events", out.events),
-        el("details", { class: "panel" }, el("summary", {}, "The same with curl"), out.curl))));
+        el("details", { class: "panel" }, el("summary", {}, "As a curl command"), out.curl))));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const abort = new AbortController();
@@ -108,11 +108,11 @@ function entry(seen, name, content, gist = "") {
 function summary(seen, state) {
   const took = performance.now() - seen.began;
   return el("div", { class: "stack" }, el("p", {}, state), facts([
-    ["First output", seen.first ? duration(seen.first - seen.began) : undefined],
+    ["Time to first token", seen.first ? duration(seen.first - seen.began) : undefined],
     ["Took", duration(took)],
     ["Events", count(seen.number)],
-    ["Tokens read", seen.usage && count(seen.usage[0])],
-    ["Tokens written", seen.usage && count(seen.usage[1])],
+    ["Input tokens", seen.usage && count(seen.usage[0])],
+    ["Output tokens", seen.usage && count(seen.usage[1])],
     ...(seen.headers ?? []),
   ]));
 }

@@ -10,7 +10,7 @@ const BREAKER = ["closed", "half open", "open"];
 
 export async function providers(content, signal) {
   const body = el("div", { class: "stack" });
-  show(content, heading("Providers", "Who is set up, how each has fared since the gateway started, and which models are given a pause."), body);
+  show(content, heading("Providers", "Configured providers, their requests since the start of the gateway, and open circuit breakers."), body);
   const draw = async () => {
     const [list, metrics, health] = await Promise.all([get("v1/providers"), samples(), detailed()]);
     if (signal.aborted) return;
@@ -20,7 +20,7 @@ export async function providers(content, signal) {
     show(body,
       el("div", { class: "cards" }, sorted.map((id) => card(id, list, metrics))),
       panel("Circuit breakers", breakers(metrics)),
-      panel("Known, but not set up", unready(list.status ?? {})),
+      panel("Built in, but not configured", unready(list.status ?? {})),
       health && panel("Dependencies", dependencies(health)));
   };
   await draw();
@@ -50,9 +50,9 @@ function card(id, list, metrics) {
     facts([
       ["Requests", count(requests)],
       ["Failures", requests > 0 ? percent(errors, requests) : "–"],
-      ["First output", requests > 0 ? duration(mean("llm_gateway_time_to_first_token_seconds")) : "–"],
-      ["Whole answer", requests > 0 ? duration(mean("llm_gateway_provider_latency_seconds")) : "–"],
-      ["Tokens written", count(of("llm_gateway_tokens_total", { type: "completion" }))],
+      ["Time to first token", requests > 0 ? duration(mean("llm_gateway_time_to_first_token_seconds")) : "–"],
+      ["Total time", requests > 0 ? duration(mean("llm_gateway_provider_latency_seconds")) : "–"],
+      ["Output tokens", count(of("llm_gateway_tokens_total", { type: "completion" }))],
       ["Cost", dollars(of("llm_gateway_request_cost_dollars_sum"))],
     ]),
     el("details", {},
@@ -63,20 +63,20 @@ function card(id, list, metrics) {
 /** Providers that lack something, and what. */
 function unready(status) {
   const rows = Object.entries(status).filter(([, it]) => !it.configured);
-  return table("Providers that are not set up", [
+  return table("Providers without configuration", [
     ["Provider", ([id]) => id],
     ["Lacks", ([, it]) => it.reason ?? "", "wide"],
-  ], rows, "All of them are set up.");
+  ], rows, "All providers are configured.");
 }
 
 function breakers(metrics) {
   const states = metrics.filter((it) => it.name === "llm_gateway_circuit_breaker_state");
-  if (states.length === 0) return empty("No breaker has been needed yet.");
+  if (states.length === 0) return empty("No circuit breaker has opened yet.");
   const kind = (value) => ["good", "warn", "bad"][value] ?? "";
   return table("Circuit breakers", [
     ["Of", (it) => el("code", {}, it.labels.circuit_name ?? Object.values(it.labels).join(" "))],
     ["State", (it) => pill(BREAKER[it.value] ?? String(it.value), kind(it.value))],
-    ["Times opened", (it) => count(sum(metrics, "llm_gateway_circuit_breaker_state_transitions_total", { circuit_name: it.labels.circuit_name, to_state: "open" })), "number"],
+    ["Openings", (it) => count(sum(metrics, "llm_gateway_circuit_breaker_state_transitions_total", { circuit_name: it.labels.circuit_name, to_state: "open" })), "number"],
   ], states.sort((a, b) => b.value - a.value), "");
 }
 

@@ -6,12 +6,12 @@ import { day, json, relative } from "./format.js";
 
 export async function sessions(content, signal) {
   const list = el("ul", { class: "list" });
-  const more = el("button", { type: "button", class: "quiet", hidden: true }, "Older ones");
+  const more = el("button", { type: "button", class: "quiet", hidden: true }, "Older");
   const reader = el("div", { "aria-live": "polite" }, panel(undefined, empty("Choose a session to read it.")));
   const told = el("p", { role: "status", class: "hidden-label" });
   const create = el("button", { type: "button", class: "primary" }, "New session");
   show(content,
-    heading("Sessions", "Conversations that the gateway keeps for your tenant.", create),
+    heading("Sessions", "Stored conversations of your tenant.", create),
     told,
     el("div", { class: "split" }, panel("Newest first", list, more), reader));
 
@@ -34,7 +34,7 @@ async function page(desk, after) {
   const found = await get(`v1/sessions${query}`);
   if (desk.signal.aborted) return;
   desk.list.append(...found.data.map((session) => item(desk, session)));
-  if (desk.list.children.length === 0) show(desk.list, el("li", {}, empty("There are none.")));
+  if (desk.list.children.length === 0) show(desk.list, el("li", {}, empty("None.")));
   desk.more.hidden = !found.has_more;
   desk.more.onclick = () => attempt(desk, () => page(desk, found.next));
 }
@@ -60,7 +60,7 @@ async function read(desk, id) {
     if (!(await confirmed("Delete this session and all its messages?", "Delete"))) return;
     await remove(`v1/sessions/${encodeURIComponent(id)}`);
     await desk.reload();
-    show(desk.reader, panel(undefined, empty("The session is gone.")));
+    show(desk.reader, panel(undefined, empty("The session does not exist any more.")));
     show(desk.told, "The session was deleted.");
   }) }, "Delete");
   show(desk.reader, el("section", { class: "panel stack" },
@@ -71,7 +71,7 @@ async function read(desk, id) {
       ["Version", session.version],
     ]),
     Object.keys(session.context ?? {}).length > 0 ? el("pre", { class: "block" }, json(session.context)) : undefined,
-    el("div", { class: "bubbles" }, session.messages.length > 0 ? session.messages.map(bubble) : empty("Nothing was said yet."))));
+    el("div", { class: "bubbles" }, session.messages.length > 0 ? session.messages.map(bubble) : empty("No messages yet."))));
 }
 
 function bubble(message) {

@@ -6,7 +6,7 @@ import { duration, json } from "./format.js";
 import { schemaForm } from "./schema-form.js";
 
 export async function tools(content) {
-  show(content, heading("Tools", "What models can have done here, and what it answers. A call made here is a real one."));
+  show(content, heading("Tools", "Tools that the gateway runs. Running one here calls the real service."));
   const found = await optional(get("v1/tools"));
   const all = Array.isArray(found) ? found : (found?.tools ?? []);
   if (all.length === 0) {
@@ -51,7 +51,7 @@ function trial(tool) {
       el("h2", {}, tool.name),
       el("p", { class: "muted" }, tool.description ?? ""),
       el("form", { class: "form", onsubmit: submit },
-        form.nodes.length > 0 ? form.nodes : el("p", { class: "hint" }, "It takes no arguments."),
+        form.nodes.length > 0 ? form.nodes : el("p", { class: "hint" }, "No arguments."),
         el("p", { class: "actions" }, run)),
       result),
     el("details", { class: "panel" }, el("summary", {}, "Schema"), el("pre", { class: "block" }, json(schema))));

@@ -22,7 +22,7 @@ export async function usage(content) {
   const measure = el("select", { id: "usage-measure" }, Object.entries(MEASURES).map(([name, [title]]) => el("option", { value: name }, title)));
   const days = el("select", { id: "usage-days" }, [7, 30, 90].map((number) => el("option", { value: String(number) }, `${number} days`)));
   show(content,
-    heading("Usage", "What was read and written, and what it cost. Models without a known price are counted without one.",
+    heading("Usage", "Tokens and cost. Models without a known price have no cost.",
       field("Measure", measure), field("By", by), field("Over", days)),
     body);
   const draw = async () => {
@@ -51,7 +51,7 @@ function normal(told, by) {
 }
 
 function history(rows, [title, value, write], by) {
-  if (rows.length === 0) return panel(undefined, empty("Nothing was used in this time."));
+  if (rows.length === 0) return panel(undefined, empty("No usage in this period."));
   const groups = sums(rows, (row) => row.group);
   const ranked = [...groups].sort((a, b) => value(b) - value(a));
   const shown = ranked.slice(0, MOST_SERIES).map((it) => it.group);
@@ -66,7 +66,7 @@ function history(rows, [title, value, write], by) {
   const total = ranked.reduce((sum, row) => sum + value(row), 0);
   const describe = `${title} by ${by} and day: ${write(total)} in all`;
   return [
-    panel(`${title} by ${by}`, total > 0 ? bars({ columns, series, write, describe }) : empty("None in this time.")),
+    panel(`${title} by ${by}`, total > 0 ? bars({ columns, series, write, describe }) : empty("None in this period.")),
     panel(undefined, totals(ranked, by)),
   ];
 }
@@ -85,11 +85,11 @@ function totals(rows, by) {
   return table(`Usage by ${by}`, [
     [by[0].toUpperCase() + by.slice(1), (row) => row.group],
     ["Requests", (row) => count(row.requests), "number"],
-    ["Tokens read", (row) => count(row.prompt_tokens), "number"],
-    ["Tokens written", (row) => count(row.completion_tokens), "number"],
+    ["Input tokens", (row) => count(row.prompt_tokens), "number"],
+    ["Output tokens", (row) => count(row.completion_tokens), "number"],
     ["Cost", (row) => dollars(row.cost_usd), "number"],
     ["Without a price", (row) => (row.unpriced > 0 ? count(row.unpriced) : ""), "number"],
-  ], rows, "Nothing was used.");
+  ], rows, "No usage.");
 }
 
 /** Without a ledger, what the metrics of this process say. */
@@ -105,8 +105,8 @@ function sinceStart(metrics) {
   }
   return panel("Since this gateway started", table("Usage since the start", [
     ["Provider and model", (row) => row.group],
-    ["Tokens read", (row) => count(row.prompt_tokens), "number"],
-    ["Tokens written", (row) => count(row.completion_tokens), "number"],
+    ["Input tokens", (row) => count(row.prompt_tokens), "number"],
+    ["Output tokens", (row) => count(row.completion_tokens), "number"],
     ["Cost", (row) => dollars(row.cost_usd), "number"],
-  ], [...rows.values()], "Nothing was used."));
+  ], [...rows.values()], "No usage."));
 }
