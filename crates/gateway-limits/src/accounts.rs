@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// The heartbeat interval of a replica.
 const ROLL_CALL: Duration = Duration::from_secs(3);
 
-/// The time for which a store that does not answer is asked again before money is lent.
+/// The time for which an unresponsive store is retried before the replica's share is used.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The time between attempts to reach a store that is away.
@@ -40,14 +40,14 @@ const LENDING: Duration = Duration::from_mins(1);
 /// The number of accounts that are renewed at one time.
 const PARALLEL: usize = 64;
 
-/// The number of addresses whose callers without a key have an account of their own.
+/// Maximum number of addresses with an account of their own.
 const MAX_PEERS: usize = 65_536;
 
 /// The maximum number of tries for a lease that concurrent requests use up.
 const ATTEMPTS: usize = 8;
 
-/// The accounts of all clients of this replica. They outlive a configuration, so that what was used
-/// counts after a reload.
+/// The accounts of all clients of this replica. They outlive a configuration, so that usage counts
+/// after a reload.
 #[derive(Clone)]
 pub struct LimitAccounts(Arc<Inner>);
 
@@ -72,19 +72,19 @@ struct Outage {
     asked: Instant,
 }
 
-/// The result of taking what a request needs.
+/// The result of a reservation.
 #[derive(Debug)]
 pub(crate) enum ReserveResult {
     /// All was taken; in an outage, from this replica's share.
     Taken { status: RateLimitStatus, in_outage: bool },
     /// A limit has no room.
     Refused(Refusal, RateLimitStatus),
-    /// The store cannot say, for a reason that is no outage. Nothing was taken.
+    /// The store failed without an outage. Nothing was charged.
     Failed(StoreError),
 }
 
 impl LimitAccounts {
-    /// Accounts whose limits are kept in `quotas`.
+    /// Creates accounts whose limits are in `quotas`.
     pub fn new(quotas: Arc<dyn Quotas>) -> Self {
         Self(Arc::new(Inner {
             quotas,
@@ -100,7 +100,7 @@ impl LimitAccounts {
         }))
     }
 
-    /// Renews leases and reports what was used, until it is dropped.
+    /// Renews leases and reports usage until dropped.
     pub async fn run(self) {
         let (mut ticks, mut roll_call) = (time::interval(TICK), time::interval(ROLL_CALL));
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
@@ -113,7 +113,7 @@ impl LimitAccounts {
         }
     }
 
-    /// Reports what was used and gives back all leases, but not for long.
+    /// Reports usage and returns all leases, within a short deadline.
     pub async fn close(&self) {
         self.0.tasks.close();
         let close = async {

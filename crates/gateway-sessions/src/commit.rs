@@ -1,7 +1,7 @@
-//! The result of storing what an answer leaves behind.
+//! The result of storing the records of a response.
 //!
-//! An answer that was paid for is delivered whether or not it can be stored; that it was not stored
-//! is part of the result, so that a reply cannot leave it out.
+//! A response that was paid for is delivered whether or not it can be stored; the unstored records
+//! are part of the result, so that a reply cannot omit them.
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -12,10 +12,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// The beginning of the comment in which a stream reports what was not stored.
+/// The beginning of the comment in which a stream lists unstored records.
 pub const NOT_STORED_COMMENT: &str = ": x-gateway-not-stored: ";
 
-/// The kind of record that an answer leaves behind.
+/// The kind of record that a response leaves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StoredItem {
     /// The response, under its id.
@@ -35,11 +35,11 @@ pub struct NotStored {
     pub reason: Cow<'static, str>,
 }
 
-/// An answer, and the records of it that could not be stored.
+/// A response, and the records of it that could not be stored.
 #[must_use = "a reply has to report what was not stored"]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommitResult {
-    /// The answer as it is to be delivered: it says itself that it was not stored.
+    /// The response to deliver, which declares its unstored records.
     pub body: Bytes,
     /// The records that could not be stored; empty if all were.
     pub not_stored: Vec<NotStored>,
@@ -88,7 +88,7 @@ impl fmt::Display for NotStored {
 }
 
 impl From<Bytes> for CommitResult {
-    /// The result of an answer that nothing was to be stored of.
+    /// Returns the result of a response without records to store.
     fn from(body: Bytes) -> Self {
         Self { body, not_stored: Vec::new() }
     }
@@ -105,10 +105,10 @@ impl StorageReport {
         sync::lock(&self.0).clone()
     }
 
-    /// Adds to `events`, server-sent events in whole blocks, a comment that lists what was not
-    /// stored, before the first block behind which the report has an entry.
+    /// Adds a comment with the unstored records to `events`, server-sent events in whole blocks,
+    /// before the first block at which the report has an entry.
     ///
-    /// The end of an answer comes only after it was tried to store it: the comment stands before it.
+    /// The end of a response comes after the attempt to store it: the comment precedes it.
     pub fn announce<S>(&self, events: S) -> impl Stream<Item = Bytes> + Send + use<S>
     where
         S: Stream<Item = Bytes> + Send + 'static,

@@ -21,7 +21,7 @@ const PART: u64 = 64;
 /// The number of renewals without use after which a block is given back.
 const IDLE_RENEWALS: u32 = 20;
 
-/// The time over which a budget begins anew.
+/// The period after which a budget restarts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Period {
     Day,
@@ -45,14 +45,14 @@ pub(super) struct BudgetTerm {
     pub(super) name: Arc<str>,
     keep: Duration,
     limit: u64,
-    /// The money set aside in the store: for requests under way, and ahead of them.
+    /// The money reserved in the store: for open requests, and ahead of them.
     held: u64,
     reserved: u64,
     /// The sum spent since this replica started, and the part that the store has acknowledged.
     spent: u64,
     acknowledged: u64,
     reported: u64,
-    /// The money that the store last said to be left.
+    /// The money left, as last reported by the store.
     pub(super) left: Option<u64>,
     /// The money given out without the store since it went away.
     lent: u64,
@@ -131,7 +131,7 @@ impl BudgetState {
         Ok(())
     }
 
-    /// Takes `charge` without the store; what the lease does not cover is lent.
+    /// Charges `charge` without the store; beyond the lease, from the replica's share.
     pub(super) fn borrow(&mut self, charge: &BudgetCharge) {
         let term = self.term(charge);
         let beyond = charge.amount.0.saturating_sub(term.free());
@@ -200,7 +200,7 @@ impl BudgetTerm {
         self.lease(None, false)
     }
 
-    /// A report without a need, to learn what is left.
+    /// Returns a report without a demand, to learn the remaining budget.
     pub(super) fn look(&mut self, charge: &BudgetCharge) -> BudgetLease {
         self.limit = charge.limit.0;
         self.report(0, 0)
@@ -244,7 +244,7 @@ impl BudgetTerm {
         self.refused = Some((need, now + HOLD_OFF));
     }
 
-    /// It is not known what the store has seen.
+    /// Records that the store's state is unknown.
     pub(super) fn lost(&mut self) {
         self.reported = u64::MAX;
     }

@@ -1,9 +1,9 @@
-//! The account of one client: what this replica holds of its limits.
+//! The account of one client: the leases that this replica holds of its limits.
 //!
 //! ```text
-//!   request --- try_take --> lease of this replica        no lookup, no allocation, no waiting
-//!                  \-------> the store, one call a key     when the lease does not reach
-//!   ticker ----------------> report, return, renew         20 times a second while in use
+//! request --- try_take --> lease of this replica        no lookup, no allocation, no waiting
+//!         \-------> the store, one call a key     when the lease does not suffice
+//! ticker ----------------> report, return, renew         20 times a second while in use
 //! ```
 
 mod budget;
@@ -36,7 +36,7 @@ pub(crate) struct LimitAccount {
     /// The name under which the store knows this account: never used again.
     pub(crate) holder: Arc<str>,
     state: Mutex<AccountState>,
-    /// Held while the store is asked: one call a key at one time.
+    /// Held during a call to the store: one call per key at a time.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     is_listed: AtomicBool,
 }
@@ -57,7 +57,7 @@ pub(crate) enum Attempt {
     Taken(RateLimitStatus),
     /// A limit has no room.
     Refused(Refusal, RateLimitStatus),
-    /// The store has to be asked.
+    /// The lease does not suffice: the store must be called.
     Short,
 }
 
@@ -89,8 +89,8 @@ impl LimitAccount {
         self.is_listed.store(false, Ordering::Release);
     }
 
-    /// Ends a request that took `charges`: gives back its slots, books `cost` in place of what it
-    /// set aside and `tokens` in place of the estimate.
+    /// Settles a request that took `charges`: returns its slots, books `cost` instead of the
+    /// reservation and `tokens` instead of the estimate.
     pub(crate) fn settle(
         &self,
         charges: &Charges,
@@ -189,8 +189,8 @@ impl AccountState {
         }
     }
 
-    /// Takes `charges` while the store is away: from leases as far as they reach, and beyond them
-    /// from this replica's share.
+    /// Charges `charges` while the store is unavailable: from leases, and beyond them from this
+    /// replica's share.
     ///
     /// # Errors
     ///

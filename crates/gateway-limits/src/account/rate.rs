@@ -9,7 +9,7 @@ use gateway_core::state::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// The time whose worth of a limit is taken ahead of use, at most.
+/// The maximum time whose worth of a limit is leased ahead of use.
 const LEASE: Duration = Duration::from_millis(50);
 
 /// The longest time for which a refusal of the store is repeated without asking again.
@@ -26,7 +26,7 @@ pub(super) struct RateState {
     /// The units used since the last renewal, and between the two before it.
     used: u64,
     used_before: u64,
-    /// The time until all units are back, as the store last said.
+    /// The time until all units are back, as last reported by the store.
     reset: Duration,
     reset_at: Option<Instant>,
     refused: Option<CachedRefusal>,
@@ -85,7 +85,8 @@ impl RateState {
         self.used = self.used.saturating_add(cost);
     }
 
-    /// Puts what a request took in place of its estimate. Only tokens are estimated.
+    /// Settles a request: books the actual amount instead of the estimate. Only tokens are
+    /// estimated.
     pub(super) fn settle(&mut self, charge: &RateCharge, in_outage: bool, tokens: u64) {
         if charge.kind != LimitKind::Tokens {
             return;
@@ -139,7 +140,7 @@ impl RateState {
         (!is_idle).then_some(RateLease { name, rate, settle, need, extra })
     }
 
-    /// A report without a need, to learn what is left.
+    /// Returns a report without a demand, to learn the remaining units.
     pub(super) fn look(&mut self, charge: &RateCharge) -> RateLease {
         self.rate = Some(charge.rate);
         let name = Arc::clone(&self.name);
@@ -152,7 +153,7 @@ impl RateState {
         self.lease(None)
     }
 
-    /// A renewal has been made: what was used since counts anew.
+    /// Starts a new count of used units after a renewal.
     pub(super) fn roll(&mut self) {
         self.used_before = self.used;
         self.used = 0;
@@ -176,7 +177,7 @@ impl RateState {
         self.refused = Some(CachedRefusal { cost, room_at: now + retry_after, ask_at });
     }
 
-    /// It is not known whether the store has seen `lease`: what was used is reported again.
+    /// Records that it is unknown whether the store has seen `lease`: its usage is reported again.
     pub(super) fn lost(&mut self, lease: &RateLease) {
         self.owed = self.owed.saturating_add(u64::try_from(lease.settle).unwrap_or(0));
     }

@@ -6,7 +6,7 @@ use gateway_core::state::{LeaseReply, LeaseRequest, Refusal};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// The time after which a replica that has not called again counts as dead: what it held is free.
+/// The time without a call after which a replica counts as dead, and its leases are freed.
 const LEASE: Duration = Duration::from_secs(15);
 
 /// The renewal interval of a holder that has nothing to report.
@@ -21,7 +21,7 @@ pub(crate) enum Renewal<'a> {
     Tick,
     /// The end of the process: everything that is not in use is given back.
     Close,
-    /// A look at what is left: nothing is taken, and nothing is given back.
+    /// A read of the remaining units: nothing is taken or returned.
     Look(&'a Charges),
 }
 
@@ -38,14 +38,14 @@ pub(crate) struct LeaseExchange {
 #[derive(Clone, Debug)]
 pub(crate) struct LeftOfCharge {
     pub(crate) name: Arc<str>,
-    /// Units, slots or billionths of a dollar; absent if the store has not said.
+    /// Units, slots or nano-dollars; absent if the store has not reported them.
     pub(crate) units: Option<u64>,
     /// The time until all of it is back, of a limit by rate.
     pub(crate) reset: Option<Duration>,
 }
 
 impl AccountState {
-    /// The call to make now; nothing if there is nothing to say.
+    /// Returns the call to make now; `None` if there is nothing to report.
     pub(crate) fn renew(
         &mut self,
         holder: &Arc<str>,
@@ -131,7 +131,7 @@ impl AccountState {
         }
     }
 
-    /// Applies what the store said.
+    /// Applies the store's reply.
     pub(crate) fn apply(&mut self, sent: &LeaseExchange, reply: &LeaseReply, now: Instant) {
         let rates = sent.rates.iter().zip(&sent.request.rates).zip(&reply.rates);
         for ((at, lease), grant) in rates {
@@ -200,7 +200,8 @@ impl AccountState {
             && self.budgets.iter().all(super::BudgetState::is_idle)
     }
 
-    /// The units, slots and money that are left of each charge; absent where the store has not said.
+    /// Returns the units, slots and money left of each charge; absent where the store has not
+    /// reported them.
     pub(crate) fn left(&mut self, charges: &Charges, now: Instant) -> Vec<LeftOfCharge> {
         let mut left = Vec::new();
         for charge in charges.rates.iter() {

@@ -21,7 +21,7 @@ pub(super) struct SlotState {
     in_use: u64,
     /// The most that were in use since the last renewal.
     peak: u64,
-    /// The slots that the store last said to be free.
+    /// The free slots, as last reported by the store.
     pub(super) left: u64,
     reported: u64,
     refused_until: Option<Instant>,
@@ -86,7 +86,7 @@ impl SlotState {
         Some(SlotLease { name, limit, held, need, extra })
     }
 
-    /// A report without a need, to learn what is left.
+    /// Returns a report without a demand, to learn the free slots.
     pub(super) fn look(&mut self, charge: &SlotCharge) -> SlotLease {
         (self.limit, self.held) = (charge.limit, self.held.max(self.in_use));
         let (name, limit, held) = (Arc::clone(&self.name), charge.limit, self.held);
@@ -104,7 +104,7 @@ impl SlotState {
         self.refused_until = Some(now + HOLD_OFF);
     }
 
-    /// It is not known what the store has seen.
+    /// Records that the store's state is unknown.
     pub(super) fn lost(&mut self) {
         self.reported = u64::MAX;
     }

@@ -4,7 +4,7 @@ use gateway_core::{Json, state::StoreError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::borrow::Cow;
 
-/// The version of what is written. What is newer cannot be read.
+/// The version of the stored format. Newer ones are rejected.
 const SCHEMA: u32 = 1;
 
 /// The initial state of a conversation.

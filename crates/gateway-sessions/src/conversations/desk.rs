@@ -38,7 +38,7 @@ impl ConversationHandler {
         self.conversations.load(&self.tenant, id, None).await?.ok_or_else(not_found)
     }
 
-    /// Replaces what the application wrote down.
+    /// Replaces the metadata of the conversation `id`.
     pub async fn update(&self, id: &str, wish: ConversationCommand) -> Result<Json> {
         let metadata = wish.metadata()?;
         let metadata = metadata.or_else(|| Json::parse("{}").ok());

@@ -18,11 +18,10 @@ use uuid::Uuid;
 const ATTEMPTS: u32 = 64;
 /// More changes than any conversation has.
 const BEYOND: u64 = 1 << 32;
-/// A conversation of so many bytes is not answered any more, so that the store has room for the
-/// last answer.
+/// The size above which a conversation is full, so that the store has room for the last response.
 const MAX_BYTES: usize = 7 << 20;
 
-/// A conversation as it is after all its changes, or some.
+/// The state of a conversation after all or some of its changes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ConversationState {
     id: String,
@@ -43,7 +42,7 @@ pub struct Conversations {
 }
 
 impl Conversations {
-    /// Keeps conversations in `store`, new ones for `ttl`.
+    /// Creates a store of conversations over `store`; new ones live for `ttl`.
     pub(crate) fn new(store: Arc<dyn ResponseStore>, ttl: Duration) -> Self {
         Self { store, ttl }
     }
@@ -76,11 +75,11 @@ impl Conversations {
         Ok(Some(kept))
     }
 
-    /// Adds what was asked and answered to the conversation `id`, in one step.
+    /// Appends the input and output of a turn to the conversation `id`, in one step.
     ///
     /// # Errors
     ///
-    /// If the conversation is gone or full, or the store is away.
+    /// If the conversation is deleted or full, or the store is unavailable.
     pub(crate) async fn add_turn(&self, tenant: &Tenant, id: &str, items: Vec<Json>) -> Result<()> {
         self.change(tenant, id, Change { items, ..change() }).await
     }
@@ -107,7 +106,7 @@ impl Conversations {
         self.load(tenant, &id, None).await?.ok_or_else(not_found)
     }
 
-    /// Forgets the conversation `id`; says whether there was one.
+    /// Deletes the conversation `id`; returns whether it existed.
     pub(super) async fn delete(&self, tenant: &Tenant, id: &str) -> Result<bool> {
         let key = key(tenant, id).ok_or_else(not_found)?;
         Ok(self.store.delete(&key).await?)

@@ -1,14 +1,14 @@
-//! Conversations, as the Responses API knows them: items under a name, to which every answer adds.
+//! Conversations of the Responses API: items under an id, to which every response appends.
 //!
 //! ```text
-//!   POST /v1/responses { conversation }  -- items --> the upstream
-//!                                \--------- what was asked and answered
-//!                                                  |
-//!   /v1/conversations/{id}, .../items  ----- ResponseStore: a head, and changes
+//! POST /v1/responses { conversation }  -- items --> the upstream
+//!         \--------- input and output
+//!                        |
+//! /v1/conversations/{id}, .../items  ----- ResponseStore: a head, and changes
 //! ```
 //!
-//! A conversation is a head that never changes and a row of changes, each added in one step: turns
-//! that end at the same time stand behind each other, and none is lost.
+//! A conversation is an immutable head and a list of changes, each appended atomically: concurrent
+//! turns are appended one after the other, and none is lost.
 
 mod change;
 mod desk;
@@ -22,7 +22,7 @@ use gateway_core::{
     state::{Key, Tenant},
 };
 
-/// The key of the conversation `id`; none if nothing can be kept under that.
+/// Returns the key of the conversation `id`; `None` if the id is not valid.
 fn key(tenant: &Tenant, id: &str) -> Option<Key> {
     let rest = id.strip_prefix("conv_")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

@@ -23,14 +23,14 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(1_600),
 ];
 
-/// The status under which a reply is noted that was too large to be kept: no kept reply has it.
+/// The status that marks a reply which was too large to be stored; no stored reply has it.
 const TOO_LARGE: u16 = 422;
 
-/// A request that is being done under its key.
+/// A running request with an idempotency key.
 ///
-/// It ends by [`finish`](Self::finish) or [`abandon`](Self::abandon); dropping it abandons it, in
-/// the background. While it lasts it says so, so that an attempt whose process died is not waited
-/// for longer than a lease.
+/// It ends with [`finish`](Self::finish) or [`abandon`](Self::abandon); dropping it abandons it in
+/// the background. While it runs, its lease is renewed, so that a crashed attempt blocks others no
+/// longer than a lease.
 #[derive(Debug)]
 pub struct Attempt {
     name: AttemptKey,
@@ -96,12 +96,12 @@ impl Attempt {
         self.mark.clone()
     }
 
-    /// The largest reply that is kept.
+    /// Returns the maximum size of a stored reply, in bytes.
     pub fn max_bytes(&self) -> usize {
         self.name.desk.max_bytes
     }
 
-    /// Whether an answer failed after its head was sent.
+    /// Whether the response failed after its head was sent.
     pub fn has_failed(&self) -> bool {
         self.mark.has_failed()
     }
@@ -115,13 +115,14 @@ impl Attempt {
         self.end(AttemptEnd::Keep(if fits { replay } else { too_large() }))
     }
 
-    /// Notes that the request was done, but that its reply is too large to be kept. As for the
-    /// future, see [`finish`](Self::finish).
+    /// Records that the request was completed, with a reply too large to be stored. For the future,
+    /// see [`finish`](Self::finish).
     pub fn finish_without_reply(self) -> impl Future<Output = ()> + Send + 'static {
         self.end(AttemptEnd::Keep(too_large()))
     }
 
-    /// Forgets the attempt: it may be made again. As for the future, see [`finish`](Self::finish).
+    /// Removes the attempt: the request may run again. For the future, see
+    /// [`finish`](Self::finish).
     pub fn abandon(self) -> impl Future<Output = ()> + Send + 'static {
         self.end(AttemptEnd::Forget)
     }
@@ -147,7 +148,7 @@ impl AttemptKey {
         self.desk.store.begin(&self.key, fingerprint, &self.token, LEASE).await
     }
 
-    /// Says again and again that the attempt lasts.
+    /// Renews the lease of the attempt until dropped.
     async fn beat(self, fingerprint: Fingerprint) {
         loop {
             time::sleep(LEASE / 3).await;
@@ -201,7 +202,7 @@ impl AttemptKey {
     }
 }
 
-/// Stands for a reply that is not kept.
+/// Returns the placeholder of a reply that is too large.
 fn too_large() -> Replay {
     Replay { status: TOO_LARGE, content_type: String::new(), body: Bytes::new() }
 }

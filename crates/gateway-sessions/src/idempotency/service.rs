@@ -7,26 +7,26 @@ use tokio_util::task::TaskTracker;
 /// The lease of a running attempt; renewed while it runs.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 
-/// Knows the requests that were made under a key.
+/// The idempotent requests of the gateway.
 ///
-/// Clones share what is under way.
+/// Clones share the running attempts.
 #[derive(Clone)]
 pub struct Idempotency {
     pub(super) store: Arc<dyn state::Idempotency>,
     /// The retention of a stored response.
     pub(super) ttl: Duration,
-    /// The largest reply that is kept.
+    /// The maximum size of a stored reply, in bytes.
     pub(super) max_bytes: usize,
     pub(super) attempts: TaskTracker,
 }
 
 impl Idempotency {
-    /// Keeps replies of at most `max_bytes` for `ttl` in `store`.
+    /// Creates a service that stores replies of at most `max_bytes` for `ttl` in `store`.
     pub fn new(store: Arc<dyn state::Idempotency>, ttl: Duration, max_bytes: usize) -> Self {
         Self { store, ttl, max_bytes, attempts: TaskTracker::new() }
     }
 
-    /// Keeps replies for `ttl` from now on; the attempts that are under way are shared.
+    /// Returns a service with another `ttl`, which shares the running attempts.
     #[must_use]
     pub fn with(&self, ttl: Duration) -> Self {
         Self {
@@ -37,8 +37,7 @@ impl Idempotency {
         }
     }
 
-    /// Waits until what became of every attempt is noted. Dropping the future waits no longer, and
-    /// cancels nothing.
+    /// Waits until the result of every attempt is stored. Dropping the future cancels nothing.
     pub async fn settled(&self) {
         self.attempts.close();
         self.attempts.wait().await;

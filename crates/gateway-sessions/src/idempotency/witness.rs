@@ -37,8 +37,8 @@ impl IdempotencyToken {
         Self { name: name.into(), failed: Arc::default() }
     }
 
-    /// A name that is the same for every attempt at the request: what it leaves behind can be
-    /// recognised by it.
+    /// Returns the name that is the same for every attempt at the request, by which its effects are
+    /// recognized.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -48,7 +48,8 @@ impl IdempotencyToken {
     }
 }
 
-/// `provider`, but an answer that fails after its head was sent is noted as failed.
+/// Returns `provider`, wrapped so that a response that fails after its head was sent is recorded as
+/// failed.
 pub fn witnessed(
     mark: Option<&IdempotencyToken>,
     provider: Arc<dyn Provider>,

@@ -1,4 +1,4 @@
-//! Answers that are made without their callers.
+//! Background responses.
 
 use super::{
     ResponseRecorder, Responses,
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The poll interval for a cancellation by another replica.
 const LOOK: Duration = Duration::from_secs(5);
-/// Pauses before a store that is away is asked again to take the end of an answer.
+/// The pauses between attempts to store the end of a response while the store is unavailable.
 const FINISH_PAUSES: [Duration; 7] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
@@ -40,12 +40,12 @@ const FINISH_PAUSES: [Duration; 7] = [
     Duration::from_millis(3_200),
     Duration::from_secs(5),
 ];
-/// Frames at hand are kept together, up to so many.
+/// Maximum number of chunks that are stored together.
 const BATCH: usize = 64;
-/// Events beyond so many bytes are not kept; the answer that they spell is.
+/// Maximum size of stored events, in bytes; the response itself is stored in any case.
 const MAX_BYTES: usize = 8 << 20;
 
-/// The answers being made. Clones share them.
+/// The running responses. Clones share them.
 #[derive(Clone)]
 pub(super) struct RunningResponses {
     places: Arc<Semaphore>,
@@ -63,7 +63,8 @@ impl RunningResponses {
         Self { places: Arc::new(Semaphore::new(most)), jobs: Arc::default() }
     }
 
-    /// Stops the answer under `key` and waits until it has; false if it is not made here.
+    /// Cancels the response under `key` and waits for its end; returns false if it does not run
+    /// here.
     pub(super) async fn stop(&self, key: &Key) -> bool {
         let handle = sync::lock(&self.jobs).get(key).cloned();
         let Some(handle) = handle else { return false };
@@ -99,8 +100,7 @@ impl Drop for Place {
     }
 }
 
-/// Makes an answer: accounts for itself, whatever becomes of it. Dropping it, or its chunks, gives
-/// it up.
+/// The work of a response, which accounts for itself. Dropping it, or its chunks, cancels it.
 pub type Work = BoxFuture<'static, Result<ChunkStream>>;
 
 /// The reply to a request for a background response.
@@ -111,7 +111,7 @@ pub enum Reply {
     Followed(BoxStream<'static, Bytes>),
 }
 
-/// An answer that may be made, and is kept as queued.
+/// A response that is stored as queued.
 pub struct QueuedResponse {
     job: Job,
     place: Place,
@@ -119,11 +119,11 @@ pub struct QueuedResponse {
 }
 
 impl QueuedResponse {
-    /// Finds a place for an answer, and keeps it as queued.
+    /// Takes a slot for a response, and stores it as queued.
     ///
     /// # Errors
     ///
-    /// If there is no place for it, or no store.
+    /// If there is no free slot, or no store.
     pub async fn new(keep: ResponseRecorder, to: gateway_wire::ResponseContext) -> Result<Self> {
         let id = to.ids.clone().next("resp_");
         let key = keep.key(&id);
@@ -232,7 +232,7 @@ impl Job {
         self.tell(&out).await
     }
 
-    /// Keeps what was written, and the end if it is there.
+    /// Stores the events in `block`, and the end if it is among them.
     async fn tell(&mut self, block: &[u8]) -> Result<(), EndedElsewhere> {
         self.bytes = self.bytes.saturating_add(block.len());
         if self.bytes <= MAX_BYTES {
@@ -252,7 +252,8 @@ impl Job {
         Ok(())
     }
 
-    /// Stores the end of the answer: again, while the store is away, since the answer was paid for.
+    /// Stores the end of the response, with retries while the store is unavailable, because the
+    /// response was paid for.
     async fn finish(&mut self, response: Json) {
         let mut put = self.keep.put(&self.id, response.clone(), false).await;
         for pause in FINISH_PAUSES {
@@ -265,7 +266,7 @@ impl Job {
         self.note(put);
     }
 
-    /// Adds the events that are not kept yet. What fails is tried again with the next.
+    /// Appends the events that are not stored yet. After a failure, the next call retries.
     async fn append(&mut self) -> Result<(), EndedElsewhere> {
         let new = self.events.get(self.kept..).unwrap_or_default();
         if new.is_empty() {
@@ -290,7 +291,7 @@ impl Job {
         Ok(())
     }
 
-    /// Ends the answer where it is.
+    /// Cancels the response at its current state.
     async fn cancel(&mut self) {
         let events = self.events.iter().map(|event| &**event);
         let told = partial::response(events, Interruption::Cancelled);

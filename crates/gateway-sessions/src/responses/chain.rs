@@ -1,4 +1,4 @@
-//! The answers that a request continues.
+//! The earlier responses that a request continues.
 
 use super::{
     Responses,
@@ -11,9 +11,9 @@ use gateway_core::{
 use std::{collections::HashSet, time::Duration};
 use tokio::time::{self, Instant};
 
-/// More turns than any conversation has whose items fit a request.
+/// Maximum number of turns of a continued conversation.
 const MAX_TURNS: usize = 1000;
-/// The most that earlier answers may add to a request.
+/// Maximum size of the earlier items that are added to a request, in bytes.
 const MAX_BYTES: usize = 32 << 20;
 /// Maximum wait for a response that is being cancelled.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ async fn walk(responses: &Responses, tenant: &Tenant, last: Record) -> Result<Ve
     Ok(turns.into_iter().rev().flatten().collect())
 }
 
-/// The answer `id`, which is being made, once it is not any more.
+/// Returns the response `id` once it has ended.
 async fn ended(responses: &Responses, tenant: &Tenant, id: &str) -> Result<Record> {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {

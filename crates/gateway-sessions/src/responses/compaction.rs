@@ -23,7 +23,7 @@ const VERSION: &str = "gwc1";
 /// The introduction of a summary to the model.
 const INTRODUCTION: &str = "The conversation so far was compacted. This is the summary of it:\n\n";
 
-/// The compaction items in an input, and whether the input asks for one.
+/// The compaction items of an input, and whether the input requests compaction.
 #[derive(Debug, Default)]
 pub(super) struct CompactionInput {
     /// The items with summaries in place of envelopes and without the request for compaction, if
@@ -64,8 +64,8 @@ fn is_newer(version: &str) -> bool {
     version.strip_prefix("gwc").is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Reads what the items of an input say of compaction. A provider that compacts conversations itself
-/// (`is_native`) gets its own items, and the request for one.
+/// Reads the compaction items of an input. A provider with compaction of its own (`is_native`) gets
+/// its own items, and the request for compaction.
 ///
 /// # Errors
 ///
@@ -95,7 +95,7 @@ pub(super) fn read(items: &[Json], tenant: &Tenant, is_native: bool) -> Result<C
     Ok(CompactionInput { items: is_changed.then_some(read), is_requested })
 }
 
-/// The conversation that `items` of earlier responses are: what a summary replaces is left out.
+/// Returns the conversation of the earlier `items`, without those that a summary replaces.
 pub(super) fn restore_earlier(items: Vec<Json>, tenant: &Tenant) -> Result<Vec<Json>> {
     let is_summary = |item: &Json| {
         item.get().contains(VERSION) && restored(item, tenant).is_ok_and(|it| it.is_some())

@@ -1,4 +1,4 @@
-//! The declaration, in an answer itself, that it was not stored.
+//! The declaration of unstored records in a response object.
 
 use super::record::Members;
 use crate::commit::{NotStored, StoredItem};
@@ -18,7 +18,7 @@ pub(super) fn in_object(body: Bytes, not_stored: &[NotStored]) -> Bytes {
     }
 }
 
-/// The events of `block`, whose response objects say that the records of `not_stored` do not exist.
+/// Returns the events of `block`, with the unstored records declared in their response objects.
 pub(super) fn in_events(block: &Bytes, not_stored: &[NotStored]) -> Bytes {
     if not_stored.is_empty() {
         return block.clone();

@@ -1,4 +1,4 @@
-//! Items of a conversation: as they are kept, and as they are asked again.
+//! Items of a conversation, in their stored form and as input.
 
 use super::record::Members;
 use gateway_core::Json;
@@ -24,7 +24,7 @@ fn message(text: &str, ids: &mut IdGenerator) -> Json {
     }))
 }
 
-/// `item` with what callers may leave out.
+/// Returns `item` with the members that callers may omit.
 fn named(item: &Json, ids: &mut IdGenerator) -> Json {
     let Ok(mut members) = item.read::<Members>() else {
         return item.read::<String>().map_or_else(|_| item.clone(), |text| message(&text, ids));
@@ -68,9 +68,9 @@ fn prefix(kind: &str) -> &'static str {
     }
 }
 
-/// An item of an answer as an item of an input; none if it says nothing to a model.
+/// Returns an output item as an input item; `None` if it has no content for a model.
 ///
-/// Thinking that is known by its name alone is known only where it was thought.
+/// Reasoning that has only an id is known only to the provider that created it.
 pub(crate) fn of_output(item: &Json) -> Option<Json> {
     let mut members = item.read::<Members>().ok()?;
     let is = |name: &str, value: &str| {

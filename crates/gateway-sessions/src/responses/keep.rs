@@ -24,7 +24,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Events beyond so many bytes are not kept; the answer that they spell is.
+/// Maximum size of stored events, in bytes; the response itself is stored in any case.
 const MAX_BYTES: usize = 8 << 20;
 
 /// The recorder of one response.
@@ -34,7 +34,7 @@ pub struct ResponseRecorder {
     tenant: Tenant,
     /// The record without the response.
     record: Arc<Record>,
-    /// The answer can be asked for; otherwise it is only part of a conversation.
+    /// Whether the response can be retrieved; otherwise it is only part of a conversation.
     is_stored: bool,
 }
 
@@ -71,9 +71,9 @@ impl ResponseRecorder {
         responses.store.put(&self.key(id), &stored, responses.ttl).await
     }
 
-    /// Stores an answer that was given whole. It was not stored before: its id was not known.
+    /// Stores a complete response, which was not stored before because its id was unknown.
     ///
-    /// The answer is to be delivered as it is returned: if it could not be stored, it says so.
+    /// The returned response is to be delivered: it declares its unstored records.
     pub async fn whole(&self, body: Bytes) -> CommitResult {
         let response = serde_json::from_slice::<Json>(&body).ok();
         let Some((response, id)) = response.and_then(|it| record::id_of(&it).map(|id| (it, id)))
@@ -85,13 +85,14 @@ impl ResponseRecorder {
         declared(body, not_stored)
     }
 
-    /// An answer without an id under which it can be stored.
+    /// Returns the report of a response without a valid id.
     fn nameless(&self) -> NotStored {
         let item = if self.is_stored { StoredItem::Response } else { StoredItem::Conversation };
         NotStored { item, reason: "unusable_id".into() }
     }
 
-    /// Stores the end of an answer even if this future is dropped; a panic costs the copy only.
+    /// Stores the end of a response even if this future is dropped; a panic costs only the stored
+    /// copy.
     async fn see_to(&self, response: Json, told: RecordedEvents) -> Vec<NotStored> {
         let keep = self.clone();
         let finishing = async move { keep.finish(response, told).await };
@@ -100,8 +101,8 @@ impl ResponseRecorder {
         })
     }
 
-    /// Adds an answer that has ended to the conversation that it is part of; returns the record that
-    /// could not be stored.
+    /// Appends a completed response to its conversation; returns the record that could not be
+    /// stored.
     pub(super) async fn add_to_conversation(&self, response: &Json) -> Option<NotStored> {
         let within = self.record.within.as_ref()?;
         if !record::is_answer(response) {
@@ -130,13 +131,12 @@ impl ResponseRecorder {
         observe(Box::pin(kept), Box::new(leaving))
     }
 
-    /// `chunks` without the upstream's name for the answer, unless the upstream keeps it by that.
+    /// Returns `chunks` without the upstream's id of the response, unless the upstream stores it.
     pub fn named(&self, chunks: ChunkStream) -> ChunkStream {
         if self.record.native { chunks } else { nameless(chunks) }
     }
 
-    /// Stores the end of an answer, unless it was deleted meanwhile; returns the records that could
-    /// not be stored.
+    /// Stores the end of a response, unless it was deleted meanwhile; returns the unstored records.
     async fn finish(&self, response: Json, log: RecordedEvents) -> Vec<NotStored> {
         let Some(id) = log.id else { return vec![self.nameless()] };
         let mut not_stored: Vec<_> =
@@ -154,7 +154,7 @@ impl ResponseRecorder {
         not_stored
     }
 
-    /// Stores the answer as it is now.
+    /// Stores the current state of the response.
     async fn store(&self, id: &str, response: Json, in_progress: bool) -> Result<(), NotStored> {
         self.put(id, response, in_progress).await.map_err(|error| {
             let not_stored = NotStored::by_store(StoredItem::Response, &error);
@@ -171,7 +171,7 @@ fn declared(body: Bytes, not_stored: Vec<NotStored>) -> CommitResult {
     CommitResult { body: declare::in_object(body, &not_stored), not_stored }
 }
 
-/// `chunks` without the upstream's name for the answer.
+/// Returns `chunks` without the upstream's id of the response.
 pub(super) fn nameless(chunks: ChunkStream) -> ChunkStream {
     Box::pin(chunks.map_ok(|mut chunk| {
         for event in &mut chunk.events {
@@ -219,7 +219,7 @@ struct EventBuffer {
 struct RecordedEvents {
     id: Option<String>,
     events: Vec<Bytes>,
-    /// It is kept as being in progress.
+    /// Whether the response is stored as in progress.
     has_begun: bool,
 }
 
@@ -253,7 +253,7 @@ impl RecordingStream {
         }
     }
 
-    /// The chunk as it is written, once it is kept.
+    /// Stores the chunk, and returns it as written.
     async fn write(&mut self, mut chunk: Chunk) -> Chunk {
         let (output, output_events) = (chunk.output, chunk.output_count());
         let completed_messages = mem::take(&mut chunk.completed_messages);
@@ -300,7 +300,7 @@ impl RecordingStream {
 }
 
 impl EventBuffer {
-    /// Notes a block of events. True if nothing is known of the answer yet.
+    /// Adds a block of events; returns whether it is the first one.
     fn add(&mut self, block: &Bytes) -> bool {
         self.bytes = self.bytes.saturating_add(block.len());
         if self.bytes <= MAX_BYTES && !block.is_empty() {

@@ -1,16 +1,16 @@
-//! Answers that are kept: asked for later, continued, made without their caller.
+//! Stored responses: retrieved later, continued, run in the background.
 //!
 //! ```text
-//!   POST   plan -- earlier answers, if any --> the upstream
-//!            \---- keep / background <-------- its answer
-//!                       |
-//!                 ResponseStore
-//!                       |
-//!   GET, DELETE, cancel, input_items, replay
+//! POST   plan -- earlier responses, if any --> the upstream
+//!         \---- keep / background <-------- its response
+//!                     |
+//!               ResponseStore
+//!                     |
+//! GET, DELETE, cancel, input_items, replay
 //! ```
 //!
-//! An upstream that speaks Responses keeps its answers itself, under its own ids; what is kept here
-//! is a copy. Any other gets the whole conversation put before each request.
+//! An upstream with the Responses API stores its responses itself, under its own ids; the records
+//! here are copies. Any other upstream gets the whole conversation with each request.
 
 mod background;
 mod chain;
@@ -59,7 +59,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Maximum wait of [`Responses::close`] for running work.
 const CLOSING_TIME: Duration = Duration::from_secs(3);
 
-/// The answers that are kept, and those being made in the background. Clones share them.
+/// The stored responses, and those running in the background. Clones share them.
 #[derive(Clone)]
 pub struct Responses {
     store: Arc<dyn ResponseStore>,
@@ -72,8 +72,8 @@ pub struct Responses {
 }
 
 impl Responses {
-    /// Keeps answers in `store` for `ttl`; makes at most `background` of them at once without their
-    /// callers.
+    /// Creates a service that stores responses in `store` for `ttl`, with at most `background`
+    /// concurrent background responses.
     pub fn new(store: Arc<dyn ResponseStore>, ttl: Duration, background: usize) -> Self {
         Self {
             store,
@@ -85,13 +85,13 @@ impl Responses {
         }
     }
 
-    /// Keeps answers for `ttl` from now on; those that are being made are shared.
+    /// Returns a service with another `ttl`, which shares the running responses.
     #[must_use]
     pub fn with(&self, ttl: Duration) -> Self {
         Self { ttl, ..self.clone() }
     }
 
-    /// Ends what is made in the background, and waits until that is kept.
+    /// Cancels background responses, and waits until their end is stored.
     pub async fn close(&self) {
         self.closing.cancel();
         self.tasks.close();
@@ -99,7 +99,7 @@ impl Responses {
         let _ = time::timeout(CLOSING_TIME, self.tasks.wait()).await;
     }
 
-    /// The conversations that are kept in the same store, for the same time.
+    /// Returns the conversations in the same store, with the same lifetime.
     pub fn conversations(&self) -> Conversations {
         Conversations::new(Arc::clone(&self.store), self.ttl)
     }

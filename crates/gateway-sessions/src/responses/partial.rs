@@ -65,7 +65,7 @@ pub(super) fn put(object: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// More items, or more parts of one, than any answer has.
+/// Maximum index of an item, or of a part of one.
 const MAX_INDEX: usize = 4096;
 
 /// Takes in one event about an item.

@@ -15,13 +15,13 @@ use gateway_wire::{
 };
 use std::sync::Arc;
 
-/// From which of an answer's ids on they name what was asked: no answer has so many items.
+/// The id counter from which on ids belong to input items: no response has so many items.
 const INPUT_IDS: u64 = 1 << 15;
 
 /// The storage plan of a response.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// It is to be kept.
+    /// The recorder, if the response is to be stored.
     pub keep: Option<ResponseRecorder>,
     /// It is to be made without its caller.
     pub background: bool,
@@ -104,7 +104,7 @@ async fn read(
     Ok(Plan { keep, background, compacts })
 }
 
-/// The input of a request, with what it refers to in place.
+/// The input of a request, with resolved references.
 struct ResolvedInput {
     /// The items; none if they are as they were.
     items: Option<Vec<Json>>,
@@ -134,8 +134,8 @@ async fn resolve_input(
     Ok(ResolvedInput { items, compacts })
 }
 
-/// The account that keeps responses itself, if there is one account behind `provider`, and it
-/// speaks the dialect: what one account keeps is unknown to another.
+/// Returns the account that stores responses itself, if `provider` has a single account and the
+/// Responses API: accounts do not share responses.
 fn keeper(provider: &dyn Provider, target: &Target) -> Option<String> {
     let speaks = provider.upstream_dialect(target, Dialect::Responses);
     if speaks != Some(Dialect::Responses) {
@@ -148,13 +148,13 @@ fn keeper(provider: &dyn Provider, target: &Target) -> Option<String> {
     }
 }
 
-/// Two things that each say what was said before.
+/// Returns the error for two members that each select a history.
 pub(crate) fn mutually_exclusive(one: &'static str, other: &'static str) -> GatewayError {
     let message = format!("{one} and {other} are mutually exclusive: each selects a history");
     GatewayError::invalid(other, message).with_code("mutually_exclusive_parameters")
 }
 
-/// Whether what `fields` say goes together.
+/// Checks that the state parameters of `fields` are compatible.
 pub(super) fn check(fields: &ResponseStateFields) -> Result<()> {
     if fields.background && !fields.store {
         let message = "a background response must be stored: `store` must not be false";
@@ -175,8 +175,8 @@ pub(super) struct Earlier {
     within: Option<ConversationPosition>,
 }
 
-/// Returns the conversation before the request of `fields`, whose input has `asked` bytes; empty
-/// if\nthe provider `kept_by` stores it, or may.
+/// Returns the conversation before the request of `fields`, whose input has `asked` bytes; empty if
+/// the provider `kept_by` stores it, or may.
 pub(super) async fn earlier(
     responses: &Responses,
     tenant: &Tenant,
@@ -218,7 +218,7 @@ fn members(original: &RawRequest) -> Result<Members> {
     })
 }
 
-/// The request of `members` with the items of `earlier` answers put before its own.
+/// Returns the request of `members` with the items of `earlier` responses prepended.
 pub(super) fn continued(mut members: Members, earlier: Vec<Json>) -> Result<ChatRequest> {
     let own = members.remove("input").unwrap_or_else(Json::null);
     let mut input = earlier;

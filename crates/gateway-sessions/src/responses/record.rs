@@ -5,21 +5,21 @@ use gateway_core::{Json, state::StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The version of what is written. What is newer cannot be read.
+/// The version of the stored format. Newer ones are rejected.
 const SCHEMA: u32 = 1;
 
-/// An answer that is kept.
+/// The record of a stored response.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Record {
     pub(super) v: u32,
     /// The provider that served the response.
     pub(super) provider: String,
-    /// The provider keeps the answer too, under the same id.
+    /// Whether the provider stores the response too, under the same id.
     pub(super) native: bool,
     /// It was made without its caller.
     #[serde(default)]
     pub(super) background: bool,
-    /// The answer that this one continues, unless the provider alone knows that.
+    /// The id of the continued response, unless only the provider knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) previous: Option<String>,
     /// The conversation that it continues.
@@ -31,7 +31,7 @@ pub(super) struct Record {
     pub(super) response: Json,
 }
 
-/// A conversation, as it was before an answer.
+/// The position of a response in its conversation.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct ConversationPosition {
     pub(super) id: String,
@@ -67,7 +67,7 @@ impl Record {
         }
     }
 
-    /// Reads what [`write`](Self::write) wrote.
+    /// Parses the output of [`write`](Self::write).
     pub(super) fn read(body: &[u8]) -> Result<Self, StoreError> {
         let record: Self = serde_json::from_slice(body)
             .map_err(|error| StoreError::corrupt("response", error.to_string()))?;
@@ -102,7 +102,7 @@ impl Record {
     }
 }
 
-/// The id that a response object has, if it is one under which an answer can be kept.
+/// Returns the id of a response object, if it is valid for storage.
 pub(super) fn id_of(response: &Json) -> Option<String> {
     response.read::<Object>().ok().map(|it| it.id).filter(|id| is_id(id))
 }
@@ -113,7 +113,7 @@ pub(super) fn is_answer(response: &Json) -> bool {
     matches!(&*status, "completed" | "incomplete")
 }
 
-/// Whether `id` is one under which an answer can be kept.
+/// Whether `id` is valid for storage.
 pub(super) fn is_id(id: &str) -> bool {
     id.strip_prefix("resp_").is_some_and(|rest| {
         (1..=128).contains(&rest.len())

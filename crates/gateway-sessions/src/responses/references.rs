@@ -5,7 +5,7 @@ use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
 use gateway_wire::IdGenerator;
 use std::collections::{HashMap, HashSet};
 
-/// More answers than the items of any request come from.
+/// Maximum number of responses that the items of a request may come from.
 const MAX_ANSWERS: usize = 256;
 
 /// Returns `items` with references replaced by the items; `None` if there is nothing to replace.
@@ -56,7 +56,7 @@ fn reference(item: &Json) -> Option<String> {
     if kind == "item_reference" { members.get("id")?.read().ok() } else { None }
 }
 
-/// Answers that were looked at.
+/// The responses that were loaded.
 struct Answers<'a> {
     responses: &'a Responses,
     tenant: &'a Tenant,

@@ -13,8 +13,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const PAGE: u64 = 256;
 
 impl Responses {
-    /// The steps behind the first `from` of the answer under `key`, until it ends; a comment after
-    /// each silence of `keep_alive`.
+    /// Returns the events after the first `from` of the response under `key`, until it ends; with a
+    /// keep-alive comment after each silence of `keep_alive`.
     pub(super) fn live(
         &self,
         key: Key,
@@ -66,7 +66,7 @@ impl ReplayStream {
         }
     }
 
-    /// Steps that spell an answer of which none are kept.
+    /// Returns generated events for a response without stored ones.
     async fn synthetic(mut self) -> Option<(Bytes, Option<Self>)> {
         let responses = &self.responses;
         let first = responses.store.events(&self.key, 0, 1).await.ok()??;
@@ -82,7 +82,7 @@ impl ReplayStream {
     }
 }
 
-/// The number of the first step that a caller wants who has seen all up to `starting_after`.
+/// Returns the number of the first event for a caller that has seen all up to `starting_after`.
 pub(super) fn from(starting_after: Option<&str>) -> Result<u64> {
     let Some(seen) = starting_after else { return Ok(0) };
     seen.parse::<u64>().map(|seen| seen.saturating_add(1)).map_err(|error| {

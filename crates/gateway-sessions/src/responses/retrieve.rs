@@ -26,8 +26,8 @@ impl Responses {
         Ok(self.found(&key(tenant, id)?).await?.0.response)
     }
 
-    /// The steps of the answer `id` that a caller has not seen who has seen all up to
-    /// `starting_after`; a comment after each silence of `keep_alive`.
+    /// Returns the events of the response `id` after `starting_after`, with a keep-alive comment
+    /// after each silence of `keep_alive`.
     pub async fn replay(
         &self,
         tenant: &Tenant,
@@ -41,7 +41,7 @@ impl Responses {
         Ok(self.live(key, from, keep_alive))
     }
 
-    /// Forgets the answer `id`; one that is being made is not made further.
+    /// Deletes the response `id`; a running background response is cancelled.
     pub async fn delete(&self, tenant: &Tenant, id: &str) -> Result<Json> {
         let key = key(tenant, id)?;
         self.stop(&key).await;
@@ -51,7 +51,7 @@ impl Responses {
         Ok(Json::of(&json!({ "id": id, "object": "response", "deleted": true })))
     }
 
-    /// Ends the answer `id`, which is made in the background.
+    /// Cancels the background response `id`.
     pub async fn cancel(&self, tenant: &Tenant, id: &str) -> Result<Json> {
         let key = key(tenant, id)?;
         let (record, in_progress) = self.found(&key).await?;
@@ -70,7 +70,7 @@ impl Responses {
         Ok(self.found(&key).await?.0.response)
     }
 
-    /// Stops an answer that is made here; false if it is not.
+    /// Cancels a response that runs here; returns false if it does not.
     async fn stop(&self, key: &Key) -> bool {
         time::timeout(PATIENCE, self.running.stop(key)).await.unwrap_or(false)
     }

@@ -1,4 +1,4 @@
-//! The steps that would have spelt an answer which was given whole.
+//! Generated events of a response that was not streamed.
 
 use super::{partial::put, record::Members};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! A turn that is under way. However it ends, the session is free for the next.
+//! A turn in progress. However it ends, the session is unlocked.
 
 use super::{OnConflict, OpenTurn, SessionManager, TurnResult};
 use gateway_core::{
@@ -83,7 +83,7 @@ impl Turn {
         Ok(())
     }
 
-    /// Notes what `chunk` says.
+    /// Records the content of `chunk`.
     pub(super) fn hear(&mut self, chunk: &Chunk) {
         if chunk.completed_messages.is_empty() {
             self.saying.extend(chunk.events.iter().cloned());
@@ -93,28 +93,28 @@ impl Turn {
         }
     }
 
-    /// Ends the turn: all of it is kept, in one step.
+    /// Ends the turn and stores all of it atomically.
     pub async fn commit(mut self) -> Result<()> {
         let Some(open) = self.take() else { return Ok(()) };
         let delivered = self.delivered(false);
         end(self.keeper.clone(), open, delivered).await
     }
 
-    /// Ends the turn: nothing of it is kept.
+    /// Ends the turn and stores nothing.
     pub async fn abandon(mut self) {
         let Some(open) = self.take() else { return };
         // Its failure is logged where it happens; the turn's own is what the caller is told.
         drop(end(self.keeper.clone(), open, TurnResult::default()).await);
     }
 
-    /// Takes the turn out, to be ended. It is held no longer than the lease from here on: were it
-    /// held while it is given up, it might stay held.
+    /// Takes the open turn in order to end it. From here on its lease is not renewed, so that it
+    /// cannot stay locked.
     fn take(&mut self) -> Option<OpenTurn> {
         self.holding = None;
         self.open.take()
     }
 
-    /// Takes out what is to be kept.
+    /// Returns the result to store.
     fn delivered(&mut self, incomplete: bool) -> TurnResult {
         let mut answered = mem::take(&mut self.answered);
         let said = mem::take(&mut self.saying).finish().choices.into_iter().next();
@@ -164,8 +164,8 @@ fn makes_sense(part: &Part) -> bool {
     }
 }
 
-/// Ends `open` with what was delivered, even if this future is dropped. A session whose store goes
-/// away meanwhile is free again soon after it is back.
+/// Ends `open` with the result, even if this future is dropped. If the store is unavailable, the
+/// session is unlocked soon after its recovery.
 async fn end(keeper: SessionManager, open: OpenTurn, delivered: TurnResult) -> Result<()> {
     let own = keeper.clone();
     let ending = async move {

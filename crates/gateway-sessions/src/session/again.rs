@@ -10,13 +10,13 @@ use std::collections::HashSet;
 /// Marks the name of a turn that was broken off: its name itself is left for the whole turn.
 const BROKEN: char = '~';
 
-/// Under which name the turn of `token` is kept.
+/// Returns the name of the turn of `token` in the store.
 pub(crate) fn turn(token: &str, incomplete: bool) -> String {
     if incomplete { format!("{token}{BROKEN}") } else { token.to_owned() }
 }
 
-/// Leaves out what was kept of the turn of `token` before, and of other turns that were broken off
-/// and then made to their end.
+/// Removes the earlier attempts at the turn of `token`, and interrupted turns that were completed
+/// later.
 pub(crate) fn without_repeated(mut entries: Vec<Entry>, token: &str) -> Vec<Entry> {
     // Hardly any session has a turn that was broken off.
     if entries.iter().any(|entry| entry.incomplete || entry.turn == token) {

@@ -23,7 +23,7 @@ pub struct Options {
     pub turn_token: String,
 }
 
-/// A request as far as sessions have a say in it.
+/// A request with its session, if it has one.
 #[derive(Debug, Default)]
 pub struct OpenedSession {
     /// Boxed, so that it takes little room in a request without a session.
@@ -34,8 +34,8 @@ pub struct OpenedSession {
 }
 
 impl OpenedSession {
-    /// Returns `provider`, wrapped so that the response is stored at its end, and the composed
-    /// request. And what the caller is told of it.
+    /// Returns `provider`, wrapped so that the response is stored at its end, and the facts of the
+    /// composed request.
     pub fn remembering(self, provider: Arc<dyn Provider>) -> (Arc<dyn Provider>, CompositionFacts) {
         match self.turn {
             Some(turn) => {
@@ -54,17 +54,17 @@ pub struct CompositionFacts {
     pub dropped: usize,
     /// The taxonomy that holds.
     pub taxonomy: Option<String>,
-    /// The report of a turn that could not be stored, complete once the answer ends; none without a
+    /// The report of unstored records, complete at the end of the response; `None` without a
     /// session.
     pub not_stored: Option<StorageReport>,
 }
 
-/// Opens the session that a request continues, if it continues one; then `call` is made to ask with
-/// what the session remembers. `asked` is the request as it came.
+/// Opens the session that a request continues, if any, and composes `call` from its history.
+/// `asked` is the request as received.
 ///
 /// # Errors
 ///
-/// If there is no such session, another turn of it is under way, or the store is away.
+/// If the session does not exist, another turn is in progress, or the store is unavailable.
 pub async fn open(
     keeper: &SessionManager,
     tenant: Tenant,
@@ -125,7 +125,7 @@ async fn begin(keeper: &SessionManager, tenant: Tenant, options: Options) -> Res
     })
 }
 
-/// Puts what the session remembers before what `request` says, as far as it fits the model.
+/// Prepends the session's history to `request`, as far as it fits the context window.
 fn compose(
     turn: &mut Turn,
     mut request: ChatRequest,

@@ -30,7 +30,7 @@ pub fn tools(context: &SessionContext) -> Vec<String> {
     tools.flatten().unwrap_or_default()
 }
 
-/// Refuses a member that means something to the gateway, and does not say it.
+/// Checks the types of the members that the gateway reads.
 pub fn check<'a>(members: impl IntoIterator<Item = (&'a String, &'a Json)>) -> Result<()> {
     for (name, value) in members {
         let (fits, wanted) = match &**name {

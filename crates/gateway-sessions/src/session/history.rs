@@ -25,7 +25,7 @@ pub struct JoinedConversation {
     pub new: Vec<Message>,
     /// The instructions are new to the session.
     pub new_instructions: bool,
-    /// The request repeated what was said before.
+    /// Whether the request repeated the history.
     pub resent: bool,
 }
 
@@ -47,7 +47,7 @@ impl History {
         history
     }
 
-    /// Joins what is remembered with what a request says.
+    /// Joins the history with a request.
     pub fn join(self, request: Vec<Message>) -> JoinedConversation {
         let leading = request.iter().take_while(|it| is_instruction(it)).count();
         let mut asked = request;
@@ -76,8 +76,8 @@ impl JoinedConversation {
     }
 }
 
-/// Whether two messages say the same. What callers drop or cannot write is left out of account:
-/// thinking and its seals, wishes for caching, the grouping of pieces into messages.
+/// Whether two lists of messages are equal, apart from what callers may drop: reasoning and its
+/// seals, cache marks, and the division of text into messages.
 pub fn same(some: &[Message], others: &[Message]) -> bool {
     atoms_of(some) == atoms_of(others)
 }
@@ -149,7 +149,7 @@ fn atoms(message: &Message) -> Vec<Atom<'_>> {
     atoms
 }
 
-/// Arguments are written again by callers that keep them as objects.
+/// Returns JSON without whitespace: callers that parse arguments serialize them again.
 fn without_space(json: &str) -> String {
     json.chars().filter(|c| !c.is_whitespace()).collect()
 }

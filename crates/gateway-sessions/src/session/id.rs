@@ -50,7 +50,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// There is no such session, or it is not the caller's: the answer is the same.
+/// Returns the error for a session that does not exist, or belongs to another tenant.
 pub(crate) fn not_found(id: &str) -> GatewayError {
     // What is repeated to the caller must not be longer than a name.
     let id: String = id.chars().take(64).filter(|c| !c.is_control()).collect();

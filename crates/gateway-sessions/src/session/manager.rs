@@ -6,7 +6,7 @@ use std::future::Future;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// Keeps sessions, and sees every turn to its end, whether or not its caller is still there.
+/// The sessions, and the turns in progress, which are completed even if their caller disconnects.
 ///
 /// Clones share the turns.
 #[derive(Clone, Debug)]
@@ -21,13 +21,13 @@ impl SessionManager {
         Self { sessions, turns: TaskTracker::new() }
     }
 
-    /// Keeps `sessions` from now on, which share the turns that are under way.
+    /// Returns a manager of `sessions`, which shares the turns in progress.
     #[must_use]
     pub fn with(&self, sessions: Sessions) -> Self {
         Self { sessions, turns: self.turns.clone() }
     }
 
-    /// The sessions that are kept.
+    /// Returns the managed sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
     }

@@ -1,4 +1,4 @@
-//! An answer on its way to the caller, remembered as it passes.
+//! The recording of a response into its session.
 
 use super::Turn;
 use crate::commit::{NotStored, StorageReport, StoredItem};
@@ -14,16 +14,16 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Answers one call, for a turn of a session: the turn ends as the answer does.
+/// A provider layer for one call of a turn: the turn ends with the response.
 pub(super) struct SessionRecordingLayer {
     inner: Arc<dyn Provider>,
-    /// Gone once the call was made. Dropped with this, it is given up.
+    /// The turn, until the call is made. Dropped with the layer, it is abandoned.
     turn: Mutex<Option<Turn>>,
     report: StorageReport,
 }
 
 impl SessionRecordingLayer {
-    /// Lets `inner` answer for `turn`; that the turn could not be stored is reported in `report`.
+    /// Wraps `inner` for `turn`; an unstored turn is reported in `report`.
     pub(super) fn new(inner: Arc<dyn Provider>, turn: Turn, report: StorageReport) -> Self {
         Self { inner, turn: Mutex::new(Some(turn)), report }
     }
@@ -77,7 +77,7 @@ struct Passage {
 }
 
 enum State {
-    /// The answer is under way.
+    /// The response is in progress.
     Passing(ChunkStream, Box<Turn>),
     /// The turn is stored; the final chunks are passed on.
     Telling(VecDeque<Chunk>),

@@ -31,13 +31,13 @@ pub struct Rules {
     pub min_ttl: Duration,
     /// The maximum lifetime.
     pub max_ttl: Duration,
-    /// Each turn lets a session live for its time anew.
+    /// Whether each turn restarts the session's lifetime.
     pub sliding: bool,
     /// The lease of a turn: after it, the turn of a crashed replica no longer blocks the session.
     pub lease: Duration,
-    /// The most messages that the store keeps of a session.
+    /// The maximum number of messages of a session.
     pub max_messages: u64,
-    /// The most bytes that it keeps of them.
+    /// The maximum size of a session's messages, in bytes.
     pub max_bytes: u64,
 }
 
@@ -63,7 +63,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// The sessions kept in `store`.
+    /// Creates a service over `store`.
     pub fn new(store: Arc<dyn SessionStore>, rules: Rules) -> Self {
         Self { store, rules }
     }
@@ -114,7 +114,7 @@ impl Sessions {
         Ok(self.store.list(tenant, &Page { limit, ..page }).await?)
     }
 
-    /// Copies a session, up to the version `at` or as it is.
+    /// Copies a session, up to the version `at` or whole.
     pub async fn fork(
         &self,
         tenant: &Tenant,
@@ -127,11 +127,11 @@ impl Sessions {
         copy.ok_or_else(|| not_found(id))
     }
 
-    /// Begins a turn. `token` is unique to the request: if it was made before under this token, what
-    /// was kept of it is not part of the history.
+    /// Starts a turn. `token` identifies the request: what an earlier attempt under it stored is
+    /// not part of the history.
     ///
-    /// Only one turn of a session is under way at a time: as long as it lasts, [`hold`](Self::hold)
-    /// is to run. Dropping the future may leave the session held until the lease ends.
+    /// A session has one open turn at a time; while it is open, [`hold`](Self::hold) must run.
+    /// Dropping the future may leave the session locked until the lease ends.
     pub async fn begin_turn(
         &self,
         tenant: &Tenant,
@@ -153,7 +153,7 @@ impl Sessions {
         Ok(OpenTurn { session, history, id, key, token: token.to_owned() })
     }
 
-    /// All of a session. One that slides does not end before a turn that has begun.
+    /// Returns the whole session. A sliding one does not expire before a started turn.
     async fn look(&self, id: &SessionId, key: &Key) -> Result<Snapshot> {
         let found = self.store.load(key, Slice::ALL).await?;
         let found = found.ok_or_else(|| not_found(id.as_str()))?;
@@ -163,8 +163,8 @@ impl Sessions {
         Ok(found)
     }
 
-    /// Says again and again that a turn is under way. Ends only if the session is held by another,
-    /// or gone: drop it before the turn is ended.
+    /// Renews the lease of an open turn. Completes only if the session is locked by another, or
+    /// deleted: drop it before the turn is ended.
     pub fn hold(&self, open: &OpenTurn) -> impl Future<Output = ()> + Send + use<> {
         let (store, lease) = (Arc::clone(&self.store), self.rules.lease);
         let (key, token) = (open.key.clone(), open.token.clone());
@@ -194,10 +194,10 @@ impl Sessions {
         if fits { Ok(()) } else { Err(full()) }
     }
 
-    /// Keeps what was said in a turn; returns the session's new version. The turn is still to be
+    /// Stores the messages of a turn; returns the session's new version. The turn must still be
     /// [released](Self::release_turn).
     ///
-    /// May be called again if it fails: the turn is recognised by its token.
+    /// May be repeated after a failure: the turn is recognized by its token.
     pub async fn commit_turn(&self, open: &OpenTurn, delivered: &TurnResult) -> Result<u64> {
         let turn = Turn {
             id: again::turn(&open.token, delivered.incomplete),
@@ -235,7 +235,7 @@ impl Sessions {
         }
     }
 
-    /// Appends, and again if the store did not say whether it did: it is done once.
+    /// Appends a turn, with retries if the store's reply is lost; it is stored once.
     async fn append(&self, key: &Key, turn: &Turn) -> Result<Outcome, StoreError> {
         let mut attempt = 1;
         loop {

@@ -15,15 +15,15 @@ const NO_NAMES: [&str; 22] = [
     "their", "his", "her", "same", "some", "each", "every", "which", "another",
 ];
 
-/// The taxonomy that `text` asks for, as its identifier; the last one, if it names several.
+/// Returns the identifier of the last taxonomy that `text` names.
 pub fn asked_for(text: &str) -> Option<String> {
     let words: Vec<_> = text.split_whitespace().collect();
     let found = (0..words.len()).rev().find_map(|at| phrase(words.get(at..)?));
     found.map(identifier)
 }
 
-/// The taxonomy that holds: what the model says in a tool call, else what the latest message asks
-/// for, else what the session remembers.
+/// Returns the current taxonomy: of the model's tool call, else of the latest message, else of the
+/// session.
 pub fn resolve<'a>(
     argument: Option<&'a str>,
     phrase: Option<&'a str>,

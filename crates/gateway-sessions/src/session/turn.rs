@@ -27,7 +27,7 @@ pub enum OnConflict {
 /// Until then, or until its lease ends, no other turn of the session begins.
 #[derive(Clone, Debug)]
 pub struct OpenTurn {
-    /// The session, as it was when the turn began.
+    /// The session at the start of the turn.
     pub session: Session,
     /// The history of the session.
     pub history: History,
@@ -43,9 +43,9 @@ pub struct TurnResult {
     pub asked: Vec<Message>,
     /// The response: calls, results, and the final message.
     pub answered: Vec<Message>,
-    /// The answer was broken off; this is what was delivered of it.
+    /// Whether the response was interrupted; this is its delivered part.
     pub incomplete: bool,
-    /// The taxonomy that the request asked for.
+    /// The taxonomy that the request names.
     pub taxonomy: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl OpenTurn {
         &self.id
     }
 
-    /// Joins what the session remembers with what the request says.
+    /// Joins the session's history with a request.
     pub fn join(&self, request: Vec<Message>) -> JoinedConversation {
         self.history.clone().join(request)
     }

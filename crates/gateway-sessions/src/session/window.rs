@@ -11,10 +11,10 @@ pub struct TrimmedHistory {
     pub dropped: usize,
 }
 
-/// Leaves out the oldest turns of `history` until the rest takes at most `budget` tokens.
+/// Removes the oldest turns of `history` until the rest takes at most `budget` tokens.
 ///
-/// A turn begins with what the user says, and is kept or left out as a whole: a tool's result
-/// without the call that it answers is refused by every provider.
+/// A turn starts with a user message and is removed as a whole, because providers reject a tool
+/// result without its call.
 pub fn cut(history: Vec<Message>, budget: u64, tokens: impl Fn(&Message) -> u64) -> TrimmedHistory {
     let mut left = history.iter().map(&tokens).fold(0_u64, u64::saturating_add);
     let mut dropped = 0;
@@ -33,7 +33,7 @@ pub fn cut(history: Vec<Message>, budget: u64, tokens: impl Fn(&Message) -> u64)
     TrimmedHistory { kept, dropped }
 }
 
-/// Whether the user speaks, rather than tools that answer in the user's name.
+/// Whether the message is the user's own, not a tool result.
 fn begins_turn(message: &Message) -> bool {
     let answers = |part: &Part| matches!(part.content, Content::ToolResult(_));
     message.role == Role::User && !message.parts.iter().all(answers)
