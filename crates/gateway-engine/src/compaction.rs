@@ -1,5 +1,5 @@
-//! Compaction over models whose provider does not compact: the model summarizes the conversation,
-//! without tools, and the answer is one compaction item.
+//! Compaction for models of providers without it: the model summarizes the conversation, without
+//! tools, and the response is one compaction item.
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
@@ -18,7 +18,7 @@ const PROMPT: &str = "Summarize the conversation above, so that it can be contin
     what is done, and what is to be done next. Leave out what no longer matters. Write the summary \
     and nothing else.";
 
-/// A provider layer that answers with a summary of the conversation.
+/// A provider layer that responds with a summary of the conversation.
 pub(crate) struct CompactionLayer {
     inner: Arc<dyn Provider>,
     tenant: Tenant,
@@ -66,7 +66,7 @@ fn summarizing(request: &ChatRequest) -> ChatRequest {
     summarizing
 }
 
-/// `message` without calls, results and reasoning of its own form: what they say, as text.
+/// Returns `message` with calls, results and reasoning converted to text.
 fn told(message: &Message) -> Option<Message> {
     let parts: Vec<Part> = message.parts.iter().filter_map(told_part).collect();
     let role = if message.role == Role::Tool { Role::User } else { message.role };
@@ -99,7 +99,7 @@ struct PendingSummary {
     text: String,
 }
 
-/// The chunks of a summary as those of a compaction: one item at the end, and what is metered.
+/// Converts the chunks of a summary to those of a compaction: one item at the end, and the usage.
 fn compacted(chunks: ChunkStream, summary: PendingSummary) -> ChunkStream {
     Box::pin(stream::unfold(Some((chunks, summary)), |state| async move {
         let (mut chunks, mut summary) = state?;

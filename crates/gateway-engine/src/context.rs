@@ -20,7 +20,7 @@ pub struct RequestContext {
     pub(crate) lease: Option<MemoryLease>,
     /// The model, as the caller named it.
     pub(crate) model: String,
-    /// Whether the caller wants a stream.
+    /// Whether the response is streamed.
     pub(crate) stream: bool,
     /// Whether the body names a session.
     pub(crate) names_session: bool,
@@ -51,14 +51,14 @@ impl RequestContext {
         Box::new(RequestFailure { error, facts, is_accounted: false })
     }
 
-    /// The failure of a request whose accounting is closed.
+    /// Returns the failure of a request whose accounting is closed.
     pub(crate) fn accounted_failure(self: Box<Self>, error: GatewayError) -> Box<RequestFailure> {
         let mut failure = self.failure(error);
         failure.is_accounted = true;
         failure
     }
 
-    /// The price of the model that answers; a cached response costs nothing.
+    /// Returns the price of the model that served the response; a cached response is free.
     pub(crate) fn answering_price(&self, meta: &ResponseMeta) -> Option<Price> {
         match (meta.cache, &meta.card) {
             (Some(CacheStatus::Hit { .. }), _) => Some(Price::default()),

@@ -1,4 +1,4 @@
-//! The cost of a stream, reported at its end to a caller that asks for it.
+//! The cost of a stream, reported at its end on request.
 
 use bytes::Bytes;
 use gateway_core::{Chunk, Dialect, GatewayError, NanoDollars, Price, StreamEvent, Usage};

@@ -1,4 +1,4 @@
-//! The routing decision of a request, reported to a caller that asks for it.
+//! The routing decision of a request, reported on request.
 
 use gateway_core::{Route, Rule};
 use std::sync::Arc;

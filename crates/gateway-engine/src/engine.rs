@@ -6,8 +6,8 @@ use gateway_limits::{AdmissionPermit, Client, Limits};
 use gateway_sessions::{Responses, SessionManager};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Serves requests to models. Immutable: a new configuration is a new engine, and requests in
-/// progress keep the one they started with.
+/// The service of requests to models. Immutable: a new configuration is a new engine, and requests
+/// in progress continue with the one they started with.
 pub struct Engine {
     /// The providers, and which model name leads to which of them.
     pub directory: ProviderDirectory,
@@ -36,7 +36,7 @@ pub struct Engine {
 /// The defaults of requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineSettings {
-    /// Refuse what a translation cannot carry, instead of dropping it.
+    /// Reject parameters that a translation cannot carry, instead of dropping them.
     pub strict: bool,
     /// The model of requests that name none.
     pub default_model: Option<String>,

@@ -51,7 +51,7 @@ impl EventStream {
         }
     }
 
-    /// Writes what is ready; pending only if that is nothing.
+    /// Writes the events that are ready; pending if there are none.
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut out = Vec::new();
         while out.len() < BATCH && !self.ended {
@@ -125,7 +125,7 @@ impl KeepAlive {
         self.written = Instant::now();
     }
 
-    /// Ready once the silence has lasted long enough; then it starts anew.
+    /// Completes after the silence has lasted long enough; then it restarts.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let due = self.written + self.silence;

@@ -1,7 +1,7 @@
-//! `POST /v1/explain` without HTTP: what would become of a request, without asking any provider.
+//! `POST /v1/explain` without HTTP: the dry run of a request, without calling a provider.
 //!
-//! Everything here is decided by the same code as for a request that is sent: the route, what makes
-//! each target unavailable, what a translation drops, what the cache holds, what the limits admit.
+//! Everything is decided by the same code as for a real request: route, unavailable targets,
+//! dropped parameters, cache, limits.
 
 use crate::{Engine, InboundRequest, Operation, RequestContext, response::RequestFailure};
 use gateway_core::{
@@ -31,14 +31,14 @@ pub struct Explanation {
     pub prompt_tokens: Option<u64>,
     /// The preview of the client's limits.
     pub limits: LimitPreview,
-    /// The targets in the order in which they would be asked.
+    /// The targets in the order of attempts.
     pub targets: Vec<ExplainedTarget>,
 }
 
 /// A target of an explained request.
 #[derive(Debug)]
 pub struct ExplainedTarget {
-    /// Whether it would be asked, and what a translation would drop.
+    /// The planned attempt, with the dropped parameters.
     pub planned: PlannedAttempt,
     /// The cost from no output to the longest possible, if the price is known; the most is absent
     /// if no length is.
@@ -46,7 +46,7 @@ pub struct ExplainedTarget {
 }
 
 impl Engine {
-    /// Explains what would become of a request in `dialect`.
+    /// Runs the request in `dialect` as a dry run.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use gateway_core::{Chunk, ChunkStream, Result};
 use std::{collections::VecDeque, time::Duration};
 use tokio::time;
 
-/// A stream whose first chunks are there.
+/// A stream whose first chunks have arrived.
 pub(crate) struct PrimedStream {
     /// The chunks so far.
     pub(crate) chunks: VecDeque<Chunk>,

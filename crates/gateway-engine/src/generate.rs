@@ -177,15 +177,15 @@ impl RequestContext {
         }
     }
 
-    /// Whether what a translation cannot carry is refused: if the request says so, else as its
-    /// client is set up, else as the engine is.
+    /// Whether dropped parameters reject the request: the request's setting, else the client's,
+    /// else the engine's.
     pub(crate) fn is_strict(&self) -> bool {
         self.head.options.strict || self.head.client.strict.unwrap_or(self.engine.settings.strict)
     }
 }
 
 impl ComposedRequest {
-    /// Puts the earlier responses that the request continues into it, and decides what is stored.
+    /// Adds the earlier responses that the request continues, and decides what is stored.
     async fn continue_responses(mut self: Box<Self>) -> StageResult<Box<Self>> {
         let (responses, request) = (&self.context.engine.responses, &mut self.request);
         match responses::plan(responses, &self.provider, request, &self.ids).await {
@@ -317,7 +317,7 @@ impl ComposedRequest {
         Ok(EngineResponse { facts: mem::take(&mut context.facts), body })
     }
 
-    /// Answers a caller that waits.
+    /// Responds to a caller that waits.
     async fn answer(
         self: Box<Self>,
         recorder: Option<ResponseRecorder>,

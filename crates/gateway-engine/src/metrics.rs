@@ -1,7 +1,6 @@
 //! The metrics of requests.
 //!
-//! Handles are looked up once and kept: the labels are few, because none of them is a caller's to
-//! choose.
+//! Handles are looked up once and cached: the labels are few, because callers choose none of them.
 
 mod features;
 pub mod names;
@@ -72,7 +71,7 @@ impl Drop for InFlight {
 }
 
 impl RequestMetrics {
-    /// Counts a request as in progress until what is returned is dropped.
+    /// Counts a request as in progress until the result is dropped.
     pub fn request_started(&self, method: &'static str) -> InFlight {
         let make = || gauge!("llm_gateway_requests_in_progress", "method" => method);
         let gauge = self.in_flight.with(method, make, Gauge::clone);

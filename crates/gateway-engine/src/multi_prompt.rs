@@ -1,4 +1,4 @@
-//! Several prompts of one request, answered as one response.
+//! Several prompts of one request, merged into one response.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use gateway_core::{
@@ -10,8 +10,8 @@ use std::{future, mem, sync::Arc};
 /// The number of prompts that are with the provider at the same time.
 const MAX_PARALLEL: usize = 4;
 
-/// Sends each of `prompts` to `provider` as `request` says. Their responses follow each other, their
-/// choices numbered consecutively and their usage added up.
+/// Sends each of `prompts` to `provider` as `request`. The responses are concatenated, with their
+/// choices numbered consecutively and their usage summed.
 ///
 /// # Errors
 ///

@@ -3,12 +3,13 @@
 use gateway_core::{Attempt, CacheStatus, GatewayError, NanoDollars, Rule, Usage};
 use std::{sync::Arc, time::Duration};
 
-/// Watches requests to models. Called on the request's own task: an implementation must not block.
+/// An observer of requests to models. Called on the request's own task: an implementation must not
+/// block.
 ///
-/// The defaults do nothing, so that an observer implements what it needs.
+/// The default methods do nothing.
 pub trait RequestObserver: Send + Sync {
-    /// A request is about to be sent to its provider. Returns what watches its progress, if anything
-    /// does.
+    /// Called when a request is about to be sent to its provider. Returns the observer of its
+    /// progress, if there is one.
     fn started(&self, request: &RequestStarted<'_>) -> Option<Box<dyn ProgressObserver>> {
         let _ = request;
         None
@@ -23,7 +24,7 @@ pub trait RequestObserver: Send + Sync {
 /// Watches the progress of one response. Dropped without [`finished`](Self::finished) if the process
 /// lost the request.
 pub trait ProgressObserver: Send {
-    /// A chunk of the response arrived; `has_output` if it holds something the model said.
+    /// Called when a chunk of the response has arrived; `has_output` if it has model output.
     fn chunk(&self, has_output: bool);
 
     /// The request has ended.

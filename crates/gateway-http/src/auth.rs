@@ -1,4 +1,4 @@
-//! The key that a request carries, and the client whose key it is.
+//! The API key of a request, and its client.
 
 use crate::names;
 use gateway_core::{ErrorKind, GatewayError, Result};

@@ -24,12 +24,12 @@ pub struct Limits {
     pub budget: Arc<MemoryBudget>,
 }
 
-/// Reads a JSON body whole. Its lease is to be kept as long as the bytes are.
+/// Reads a JSON body completely. Its lease must be held as long as the bytes.
 ///
 /// # Errors
 ///
-/// If the body is not JSON by its type, too large, too slow, or broken off; or if bodies take all of
-/// their memory.
+/// If the content type is not JSON; if the body is too large, too slow, or incomplete; or if the
+/// memory budget of bodies is exhausted.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: RequestBody,

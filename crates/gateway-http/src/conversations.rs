@@ -11,7 +11,7 @@ use gateway_sessions::{
 use http::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
 
-/// Answers a request about conversations; each client sees those of its tenant.
+/// Serves a conversations request; each client sees those of its tenant.
 pub(crate) async fn serve(
     service: &HttpService,
     endpoint: Endpoint<'_>,

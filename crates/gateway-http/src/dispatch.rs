@@ -209,7 +209,7 @@ async fn input_tokens(
     responses::input_tokens(service, client, &body).await
 }
 
-/// A row of the endpoint table without a handler; a test asks for each row.
+/// Returns the error for an endpoint without a handler; a test checks each row of the table.
 fn unhandled() -> GatewayError {
     GatewayError::new(ErrorKind::Internal, "an endpoint without a handler")
 }

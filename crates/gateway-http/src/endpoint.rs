@@ -1,8 +1,8 @@
-//! Every endpoint the gateway serves: one table.
+//! The table of all endpoints.
 //!
-//! A path names an endpoint whatever the method, so that a wrong method is a 405 and not a 404.
-//! An endpoint has a label, so that metrics never see a raw path. A new row does not compile until
-//! it has a handler in `service.rs`, and is not tested until it stands in the documentation.
+//! A path names an endpoint whatever the method, so that a wrong method is a 405 and not a 404. An
+//! endpoint has a label, so that metrics never contain a raw path. A new row does not compile
+//! without a handler in `service.rs`, and a test requires its documentation.
 
 use gateway_wire::{
     InboundDialect, chat::ChatInbound, completions::CompletionsInbound, messages::MessagesInbound,
@@ -17,11 +17,11 @@ pub enum Kind {
     Open,
     /// Requests that need a key.
     Keyed,
-    /// The same, and asks a model to answer.
+    /// A keyed endpoint that calls a model.
     Model,
 }
 
-/// In which dialect an endpoint speaks.
+/// The dialect of an endpoint's errors.
 #[derive(Clone, Copy)]
 enum Voice {
     Chat,
@@ -64,7 +64,7 @@ macro_rules! endpoints {
                 $(Endpoint::$within("{id}", "{item_id}"),)*
             ];
 
-            /// The endpoint at `path`, which is matched as it was sent: nothing is decoded twice.
+            /// Returns the endpoint at `path`, which is matched as sent: nothing is decoded twice.
             pub fn at(path: &'path str) -> Option<Self> {
                 let path = without_slash(path);
                 match path {
@@ -80,7 +80,7 @@ macro_rules! endpoints {
                 None
             }
 
-            /// The methods it answers.
+            /// Returns the supported methods.
             pub fn methods(self) -> &'static [Method] {
                 match self {
                     $(Self::$fixed => &[$(Method::$does),+],)*

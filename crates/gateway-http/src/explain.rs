@@ -1,4 +1,4 @@
-//! `POST /v1/explain`: what would become of a request, without asking any provider.
+//! `POST /v1/explain`: the dry run of a request.
 
 mod limits;
 
@@ -36,7 +36,7 @@ pub(crate) async fn explain(
     Ok(reply::json(StatusCode::OK, &written(&explained, path, &client)))
 }
 
-/// The endpoint that is asked about: `path=/v1/messages`, or that of chat completions.
+/// Returns the endpoint in the query, such as `path=/v1/messages`; chat completions by default.
 fn endpoint(query: &QueryParams) -> Result<(&'static str, &'static dyn InboundDialect)> {
     let path = query.text("path").unwrap_or("/v1/chat/completions");
     let found = Endpoint::at(path).filter(|endpoint| endpoint.kind() == Kind::Model);

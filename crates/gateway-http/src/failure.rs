@@ -1,4 +1,4 @@
-//! The failure of a request: the error, and what its reply reports all the same.
+//! The failure of a request: the error, and the facts for its reply.
 
 use gateway_core::GatewayError;
 use gateway_engine::{RequestFailure, ResponseFacts};

@@ -1,5 +1,5 @@
-//! `POST /v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/completions`: a response of
-//! the model. What differs between them is the dialect.
+//! Handles `POST /v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/completions`:
+//! generation in each dialect.
 
 use crate::{
     RequestBody, body,

@@ -1,7 +1,6 @@
-//! Refuses requests that no honest program sends: those whose framing two parsers could read in two
-//! ways, and those that are too large before their body begins.
+//! The validation of request heads: ambiguous framing (request smuggling), and sizes.
 //!
-//! hyper has refused what cannot be parsed at all; this is about what it lets through.
+//! hyper has rejected what cannot be parsed at all; this module checks the rest.
 
 use gateway_core::{ErrorKind, GatewayError, Result};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
@@ -15,11 +14,11 @@ pub const MAX_VALUE_BYTES: usize = 8 << 10;
 /// Maximum size of the request URI, in bytes.
 pub const MAX_TARGET_BYTES: usize = 8 << 10;
 
-/// Whether a request may be served, judged by its head alone.
+/// Validates a request by its head alone.
 ///
 /// # Errors
 ///
-/// Says what is wrong with it.
+/// The first violation.
 pub fn check<B>(request: &Request<B>) -> Result<()> {
     method(request.method())?;
     target(request.uri())?;
@@ -62,8 +61,8 @@ fn sizes(headers: &HeaderMap) -> Result<()> {
     Ok(())
 }
 
-/// A request has one host. What is routed or allowed never depends on it, but another program on
-/// the way may have read another one.
+/// Checks that a request has one host. Routing and access never depend on it, but a proxy on the
+/// way may have used a different one.
 fn host<B>(request: &Request<B>) -> Result<()> {
     let wrong = |message: &'static str| {
         Err(GatewayError::new(ErrorKind::InvalidRequest, message).with_code("invalid_host"))

@@ -1,4 +1,4 @@
-//! The models that can be asked for: as OpenAI lists them, and as Anthropic does.
+//! The list of available models, in OpenAI's format and in Anthropic's.
 
 use crate::{HttpService, platform::usable, reply, request::query::QueryParams};
 use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
@@ -53,7 +53,7 @@ struct Model<'a> {
     card: Option<&'a ModelCard>,
 }
 
-/// Whatever can be asked for by a name that is known, by that name.
+/// Returns every model and alias that can be requested, by name.
 fn listed(service: &HttpService) -> BTreeMap<String, Model<'_>> {
     let mut models = BTreeMap::new();
     for card in usable(service) {

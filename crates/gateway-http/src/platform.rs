@@ -34,7 +34,7 @@ pub(crate) fn metrics(service: &HttpService) -> Result<Response<reply::Body>> {
     Ok(reply::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", render()))
 }
 
-/// `GET /v1/providers`: who is set up, which catalogued models each serves, and who is well.
+/// `GET /v1/providers`: the configured providers, their models and their status.
 pub(crate) fn providers(service: &HttpService) -> Response<reply::Body> {
     let mut providers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (id, backend) in service.engine.directory.backends() {
@@ -70,7 +70,7 @@ fn status(service: &HttpService, id: &str, backend: &Backend) -> Value {
     }
 }
 
-/// `GET /openapi.json`: what there is to call, for programs.
+/// `GET /openapi.json`: the API description.
 pub(crate) fn openapi(service: &HttpService) -> Result<Response<reply::Body>> {
     let mut document: Value = serde_json::from_str(OPENAPI).map_err(|error| {
         GatewayError::new(ErrorKind::Internal, "the document is unreadable").with_source(error)
@@ -83,7 +83,7 @@ pub(crate) fn openapi(service: &HttpService) -> Result<Response<reply::Body>> {
 
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
-/// The catalogued models that can be asked.
+/// Returns the catalogue's models of configured providers.
 pub(crate) fn usable(service: &HttpService) -> impl Iterator<Item = &Arc<ModelCard>> {
     service
         .engine

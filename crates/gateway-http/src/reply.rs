@@ -86,8 +86,8 @@ pub(crate) fn failure(error: &GatewayError, body: Vec<u8>) -> Response<Body> {
     reply
 }
 
-/// The body of a failure on the platform's own endpoints: what OpenAI's clients read, and `detail`,
-/// which the platform's own read.
+/// Returns the error body of the platform's own endpoints: OpenAI's format, and `detail` for the
+/// platform's clients.
 pub(crate) fn platform_error(error: &GatewayError) -> Vec<u8> {
     let body = json!({
         "error": {

@@ -43,7 +43,7 @@ pub struct HttpService {
     pub bodies: body::Limits,
     /// Requests that were made under an `Idempotency-Key`.
     pub idempotency: Idempotency,
-    /// The health of the gateway and of what it depends on.
+    /// The health of the gateway and of its dependencies.
     pub health: Health,
     /// Whether the circuit of a provider is open.
     pub circuits: OpenCircuits,

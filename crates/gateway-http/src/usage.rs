@@ -1,4 +1,4 @@
-//! `GET /v1/usage`: what was used, and what it cost.
+//! `GET /v1/usage`: usage and cost.
 
 use crate::{HttpService, reply, request::query::QueryParams};
 use gateway_core::{Date, ErrorKind, GatewayError, Result, state::Totals};

@@ -240,7 +240,7 @@ impl LimitAccounts {
         }
     }
 
-    /// Whether the store was away a moment ago, and need not be asked for this request.
+    /// Whether the store was unavailable a moment ago, so that this request need not call it.
     fn is_hopeless(&self, charges: &Charges) -> bool {
         let outage = *lock(&self.0.outage);
         outage.is_some_and(|it| it.asked.elapsed() < PAUSE)
@@ -267,7 +267,7 @@ impl LimitAccounts {
         }
     }
 
-    /// Asks the store: whether it refuses.
+    /// Calls the store and returns its reply.
     pub(crate) async fn exchange(
         &self,
         account: &Arc<LimitAccount>,

@@ -92,7 +92,7 @@ pub struct AdmissionPermit {
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Admission {
-    /// Lets in as many as `settings` say.
+    /// Creates admission control with the limits of `settings`.
     pub fn new(settings: AdmissionSettings, pressure: Arc<MemoryPressure>) -> Self {
         let inner = Inner {
             settings: ArcSwap::from_pointee(settings),

@@ -38,7 +38,7 @@ pub use self::{
 use gateway_core::{ModelCard, Price};
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
-/// Limits and what belongs to them. The default limits nothing.
+/// The limits of the gateway and their resources. The default limits nothing.
 #[derive(Default)]
 pub struct Limits {
     /// Rate limits, concurrency limits and budgets of clients.
@@ -51,7 +51,7 @@ pub struct Limits {
     pub virtual_keys: VirtualKeys,
     /// Attempts without a key that counts.
     pub failed_attempts: Arc<FailedAttempts>,
-    /// Providers whose models cost nothing unless the catalogue says otherwise: they run here.
+    /// Local providers, whose models are free unless the catalogue has a price.
     pub free: HashSet<Arc<str>>,
 }
 

@@ -1,4 +1,4 @@
-//! Takes of a client's limits what a request needs, or refuses it.
+//! The reservation of a request's needs against its client's limits.
 
 use crate::{
     Client, GrantedQuota, LimitAccounts, LimitError, QuotaReservation, RateLimitStatus,
@@ -36,7 +36,7 @@ pub struct Limiter {
 pub struct LimiterSettings {
     /// The limits of callers without a key, for each address.
     pub anonymous: LimitPolicy,
-    /// The tokens that are reserved for an answer whose request does not say how long it may be.
+    /// The tokens reserved for the output of a request without `max_tokens`.
     pub assumed_output: u64,
 }
 
@@ -79,7 +79,7 @@ impl<'a> QuotaDemand<'a> {
     }
 }
 
-/// The limits that a caller meets, and the account in which they are kept.
+/// The limits that apply to a caller, and their account.
 struct Caller<'a> {
     account: Arc<LimitAccount>,
     own: &'a LimitSet,
@@ -87,7 +87,7 @@ struct Caller<'a> {
 }
 
 impl Limiter {
-    /// Limits whose leases are held in `accounts`.
+    /// Creates limits whose leases are held in `accounts`.
     pub fn new(accounts: LimitAccounts, settings: &LimiterSettings) -> Self {
         let anonymous = &settings.anonymous;
         let anonymous = anonymous.is_limited().then(|| {
@@ -99,14 +99,14 @@ impl Limiter {
         Self { inner: Some(Arc::new(Inner { accounts, anonymous, assumed_output, failing })) }
     }
 
-    /// Reports what was used and gives back all leases, but not for long.
+    /// Reports usage and returns all leases, within a short deadline.
     pub async fn close(&self) {
         if let Some(inner) = &self.inner {
             inner.accounts.close().await;
         }
     }
 
-    /// Charges a request that asks no model to the limits on requests by rate.
+    /// Charges a request that calls no model against the rate limits for requests.
     ///
     /// # Errors
     ///
@@ -124,12 +124,12 @@ impl Limiter {
         Ok(inner.take(&caller.account, Box::new(charges)).await?.status)
     }
 
-    /// Takes one of the client's slots for work that asks no model. It is given back when what is
-    /// returned is dropped.
+    /// Takes one of the client's slots for work that calls no model. The slot is released when the
+    /// result is dropped.
     ///
     /// # Errors
     ///
-    /// If the client has no slot left.
+    /// If the client has no free slot.
     pub async fn acquire_slot(
         &self,
         client: &Client,
@@ -143,16 +143,16 @@ impl Limiter {
         granted.map(|granted| granted.reservation).map_err(|refused| refused.error)
     }
 
-    /// Reserves what a request to a model needs of its caller's limits. What is reserved is to be
-    /// settled.
+    /// Reserves the needs of a request to a model against its caller's limits. The reservation must
+    /// be settled.
     ///
     /// # Errors
     ///
-    /// If a limit is reached, or a budget is not known.
+    /// If a limit is reached, or the rest of a budget is unknown.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, nothing is taken.
+    /// If the future is dropped, nothing is charged.
     pub async fn reserve(
         &self,
         client: &Client,
@@ -263,8 +263,7 @@ impl Inner {
         }
     }
 
-    /// A store that cannot say has lost what it knew of this caller: that is no reason to refuse
-    /// every request, but money is not given out unseen.
+    /// Decides on a failed store: rate limits fail open, budgets fail closed.
     fn failed(&self, charges: &Charges, error: StoreError) -> Result<()> {
         if !self.failing.swap(true, Ordering::Relaxed) {
             tracing::error!(

@@ -65,7 +65,7 @@ impl MemoryPressure {
         self.soft.store((threshold as f64 * soft) as u64, Ordering::Relaxed);
     }
 
-    /// Notes that the process uses so many bytes, and the container such a part of what it may.
+    /// Records the memory in use, and its part of the container's limit.
     pub fn record(&self, used: u64, of_container: f64) {
         self.used.store(used, Ordering::Relaxed);
         let level = if used >= self.threshold.load(Ordering::Relaxed) || of_container >= 0.95 {

@@ -1,4 +1,4 @@
-//! The limits of a client, and what a request takes of them.
+//! The limits of a client, and the charges of a request against them.
 
 use crate::{
     account::{AccountState, LimitAccount, Period},
@@ -51,7 +51,7 @@ pub(crate) enum LimitKind {
     Tokens,
 }
 
-/// The size of a request, as far as it is known before it is answered.
+/// The size of a request, as far as it is known before its response.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RequestSize {
     /// The tokens that the model will read.
@@ -115,7 +115,7 @@ impl LimitSet {
         Self { requests, tokens, slots, daily, monthly }
     }
 
-    /// Adds what a request takes of the limits by rate; `size` is that of a request to a model.
+    /// Adds the charges against rate limits; `size` is that of a request to a model.
     pub(crate) fn charge_rates(&self, size: Option<&RequestSize>, charges: &mut Charges) {
         if let Some((at, rate)) = self.requests {
             charges.rates.push(RateCharge { at, kind: LimitKind::Requests, rate, cost: 1 });
@@ -128,7 +128,7 @@ impl LimitSet {
         }
     }
 
-    /// Adds what a request of this day and this cost takes of concurrency limits and budgets.
+    /// Adds the charges against concurrency limits and budgets, for a day and a cost.
     pub(crate) fn charge_held(&self, day: u64, amount: NanoDollars, charges: &mut Charges) {
         self.charge_slot(charges);
         for (at, limit) in self.daily.into_iter().chain(self.monthly) {
@@ -143,7 +143,7 @@ impl LimitSet {
         }
     }
 
-    /// Whether what a request takes depends on its size.
+    /// Whether the charges of a request depend on its size.
     pub(crate) const fn is_by_size(&self) -> bool {
         self.tokens.is_some() || self.daily.is_some() || self.monthly.is_some()
     }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 /// The outcome that a request would have.
 #[derive(Debug, Default)]
 pub struct LimitPreview {
-    /// Why it would be refused; absent if it would be let in.
+    /// The error of a rejected request; absent if it would be admitted.
     pub refused: Option<GatewayError>,
     /// The limits that it meets.
     pub limits: Vec<LimitStatus>,
@@ -25,7 +25,7 @@ pub struct LimitPreview {
 pub struct LimitStatus {
     /// The limit's scope, and its name among others of the scope: a model, a day or a month.
     pub of: LimitScope,
-    /// The models for whose requests alone it is; absent if it is for all.
+    /// The model that the limit is for; absent if it is for all.
     pub model: Option<String>,
     /// The limit's size, in its unit.
     pub most: u64,
@@ -50,7 +50,7 @@ pub enum LimitScope {
     Budget(String),
 }
 
-/// A limit, what a request takes of it, and how much there is.
+/// A limit, the units a request takes of it, and its size.
 struct LimitProbe {
     of: LimitScope,
     most: u64,

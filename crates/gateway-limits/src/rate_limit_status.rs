@@ -32,7 +32,7 @@ pub struct GrantedQuota {
     pub status: RateLimitStatus,
 }
 
-/// A refusal by a limit, with what is left of the limits by rate.
+/// A rejection by a limit, with the state of the rate limits.
 #[derive(Debug)]
 pub struct LimitError {
     /// The error for the caller.
@@ -60,7 +60,7 @@ impl Error for LimitError {
 }
 
 impl RateLimitStatus {
-    /// Learns what is left of a limit. Of two, the one with less counts.
+    /// Records the rest of a limit. Of two limits, the one with less left is reported.
     pub(crate) fn record(&mut self, charge: &RateCharge, left: RateRemaining) {
         let level = match charge.kind {
             LimitKind::Requests => &mut self.requests,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gateway_core::estimate;
 use std::sync::OnceLock;
 
-/// A body of so many bytes may be kept as long as its answer takes.
+/// Maximum size of a body that may be held for the duration of its response, in bytes.
 const SMALL: usize = 16 << 10;
 
 /// An estimate of the tokens of a request, computed on first use and cached.
@@ -20,7 +20,7 @@ impl TokenEstimate {
         Self { body, tokens: OnceLock::new() }
     }
 
-    /// A size that is known, of a request whose body is not kept.
+    /// Creates an estimate of known size, for a request whose body is not held.
     pub fn known(tokens: u64) -> Self {
         Self { body: Bytes::new(), tokens: tokens.into() }
     }
@@ -30,8 +30,7 @@ impl TokenEstimate {
         *self.tokens.get_or_init(|| estimate::tokens_of_json(&self.body))
     }
 
-    /// Lets a large body go, whose tokens are counted now if they have not been: an answer may take
-    /// half an hour.
+    /// Drops a large body, after counting its tokens: a response may take half an hour.
     pub fn settle(&mut self) {
         if self.body.len() > SMALL {
             self.tokens();

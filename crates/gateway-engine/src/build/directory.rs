@@ -71,8 +71,8 @@ impl<'a> DirectoryBuilder<'a> {
         self
     }
 
-    /// Keeps the providers of `previous` whose effective settings are the same, with their
-    /// connections, breakers and retry budgets.
+    /// Reuses the providers of `previous` with the same effective settings, with their connections,
+    /// breakers and retry budgets.
     #[must_use]
     pub fn reusing(mut self, previous: Option<&'a ProviderDirectory>) -> Self {
         self.previous = previous;
@@ -86,7 +86,7 @@ impl<'a> DirectoryBuilder<'a> {
         self
     }
 
-    /// Adds a provider of the embedder's own, as it is: without layers around it.
+    /// Adds a custom provider, without layers around it.
     #[must_use]
     pub fn custom_provider(mut self, provider: Arc<dyn Provider>) -> Self {
         self.custom.push(provider);

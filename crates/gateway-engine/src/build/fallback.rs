@@ -15,9 +15,9 @@ pub struct FallbackRoute {
     pub model: String,
     /// The targets: a model each, and its weight if requests are spread by weight.
     pub targets: Vec<(String, Option<u32>)>,
-    /// The failures after which the next target is asked.
+    /// The failures after which the next target is tried.
     pub on: Vec<FallbackCondition>,
-    /// Whether a target may be asked more than once.
+    /// Whether a target is retried before the fallback.
     pub retry: bool,
     /// Whether open circuits and cooldowns of the targets are respected.
     pub breaker: bool,

@@ -25,12 +25,12 @@ use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
-/// A provider of the engine, as far as it is set up.
+/// A provider of the engine, ready or not.
 #[derive(Clone)]
 pub enum Backend {
     /// Ready to serve requests.
     Ready(Arc<dyn Provider>),
-    /// Known, but without something it needs; the text says what that is.
+    /// A provider with a missing setting; the text names it.
     NotReady(String),
 }
 
@@ -161,8 +161,8 @@ impl<'a> StackBuilder<'a> {
     }
 }
 
-/// A digest of the settings that decide what a provider answers: responses cached under other
-/// settings are not used.
+/// Returns a digest of the settings that influence responses: responses cached under other settings
+/// are not used.
 fn settings_fingerprint(settings: &Settings) -> Arc<str> {
     let Settings { id, base_url, headers, quirks, api, .. } = settings;
     let text = format!("{id} {base_url} {headers:?} {quirks:?} {api:?}");

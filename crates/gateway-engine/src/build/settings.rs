@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// An upstream provider: its dialect, base URL, and credentials to rotate over.
 #[derive(Clone, Debug)]
 pub struct ProviderSettings {
-    /// The kind of provider: which dialects it speaks and how its addresses are made.
+    /// The kind of provider: its dialects and addresses.
     pub descriptor: &'static Descriptor,
     /// Its id, address, headers and quirks. An `api_key` in here is ignored: see `keys`.
     pub settings: Settings,
@@ -22,7 +22,7 @@ pub struct ProviderSettings {
     pub keys: Vec<SecretString>,
 }
 
-/// The resilience layers around each provider. The default is what the binary starts with.
+/// The resilience layers around each provider. The default is that of the binary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResilienceSettings {
     /// The deadlines of each step of an upstream response.
@@ -56,7 +56,7 @@ pub struct EngineResources {
 pub type Instrument = Arc<dyn Fn(Arc<dyn Provider>) -> Arc<dyn Provider> + Send + Sync>;
 
 impl ProviderSettings {
-    /// Adds everything that decides what this provider does to `hash`.
+    /// Adds every setting of the provider to `hash`.
     pub(super) fn hash_into(&self, hash: Sha256) -> Sha256 {
         let Settings { id, base_url, auth, headers, quirks, api, context_window, through, .. } =
             &self.settings;

@@ -26,7 +26,7 @@ pub enum FitAction {
 /// The fill level of a model's context window.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ContextFit {
-    /// Whether the context service was asked, and answered.
+    /// Whether the context service was called, and responded.
     pub routed: bool,
     /// The tokens that the model reads.
     pub tokens: u64,

@@ -1,8 +1,9 @@
-//! Fits conversations into the context windows of models, with the platform's context service.
+//! The fitting of conversations into the context windows of models, with the platform's context
+//! service.
 //!
-//! How full the window is decides what is done: nothing, exact counting, shortening, shortening in
-//! pieces. The caller may decide otherwise (`x-cms-mode`). Nothing is measured if there is no such
-//! service and the caller names no mode.
+//! The fill level of the window selects the action: none, exact counting, shortening, shortening in
+//! chunks. The caller may override it (`x-cms-mode`). Nothing is measured without such a service or
+//! an explicit mode.
 
 mod decide;
 mod texts;
@@ -24,8 +25,8 @@ const MAX_PARALLEL: usize = 4;
 /// The `Retry-After` of a request that needs the service while it is unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Measures how much of its model's window `request` takes, with the tools `added` to it, and
-/// shortens it with `service` if need be. Returns what was measured, even of a failure.
+/// Measures the part of the model's window that `request` takes, with the tools `added` to it, and
+/// shortens it with `service` if needed. Returns the measurement even for a failure.
 ///
 /// # Errors
 ///
@@ -72,7 +73,7 @@ fn tool_tokens<'a>(tools: impl Iterator<Item = &'a ToolSpec>, model: &str) -> u6
     tools.map(|tool| estimate::tool(tool, model)).sum()
 }
 
-/// Does what was decided. Returns the number of tokens, if it is known better now.
+/// Performs the action. Returns the exact number of tokens, if it is known now.
 async fn act(
     service: &dyn ContextService,
     action: FitAction,
@@ -97,7 +98,7 @@ async fn act(
     }
 }
 
-/// The shorter text at a place; `None` if it stays as it is.
+/// The shortened text at a place; `None` if it is unchanged.
 type ShortenedText = Result<(Place, Option<String>)>;
 
 /// Shortens the texts of the conversation. Dropping the future cancels the calls in progress.

@@ -1,6 +1,6 @@
-//! Every metric of the gateway, once: its name, its labels, its buckets and what it means.
+//! The table of metrics: name, labels, buckets and description.
 //!
-//! The documentation is made of this table, and so is the help that goes with the metrics.
+//! The documentation and the help texts of the metrics are generated from it.
 
 use Kind::{Counter, Gauge};
 

@@ -4,7 +4,7 @@ use gateway_core::time::millis_rounded_up;
 use gateway_limits::{LimitPreview, LimitScope, LimitStatus};
 use serde_json::{Value, json};
 
-/// Whether the request would be let in, and how it stands with each limit that it meets.
+/// Returns whether the request would be admitted, and the state of each limit, as JSON.
 pub(super) fn written(outlook: &LimitPreview) -> Value {
     let refused = outlook.refused.as_ref().map(|error| {
         json!({

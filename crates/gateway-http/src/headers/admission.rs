@@ -21,7 +21,7 @@ pub(crate) fn write_headers(admission: &Admission, headers: &mut HeaderMap) {
     }
 }
 
-/// Adds to the body of a refusal what the platform's services read there.
+/// Adds the members that the platform's services read to the body of a rejection.
 pub(crate) fn annotate_error(
     admission: &Admission,
     error: &GatewayError,

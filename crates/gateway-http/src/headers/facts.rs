@@ -38,7 +38,7 @@ pub(crate) fn write_rate_limits(status: &RateLimitStatus, headers: &mut HeaderMa
     batch.insert_into(headers);
 }
 
-/// Adds which provider answered, after how many attempts, and what was dropped.
+/// Adds the provider, the number of attempts, and the dropped parameters.
 pub(crate) fn write_meta(meta: &ResponseMeta, headers: &mut HeaderMap) {
     let mut batch = HeaderBatch::new();
     add_meta(meta, &mut batch);
@@ -83,7 +83,7 @@ fn write_not_stored(facts: &ResponseFacts, headers: &mut HeaderMap) {
     }
 }
 
-/// Adds what was left out of the session's history, and the taxonomy in force.
+/// Adds the dropped part of the session's history, and the current taxonomy.
 fn write_session(session: &CompositionFacts, headers: &mut HeaderMap) {
     if session.dropped > 0 {
         headers.insert(names::HISTORY_DROPPED, HeaderValue::from(session.dropped));

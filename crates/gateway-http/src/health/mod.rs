@@ -33,7 +33,7 @@ const ALWAYS: [&str; 2] = [STORE, "semantic_search"];
 /// The name under which the store is reported, for every backend.
 pub const STORE: &str = "redis";
 
-/// Says how something is that the gateway depends on.
+/// A health check of a dependency.
 #[async_trait]
 pub trait Probe: Send + Sync {
     /// Checks the dependency. The caller sets a deadline.

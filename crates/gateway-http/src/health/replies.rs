@@ -38,7 +38,7 @@ pub(crate) async fn detailed(service: &HttpService) -> Response<reply::Body> {
     reply::json(status, &Value::Object(body))
 }
 
-/// Whether each dependency is well, by name.
+/// Returns the status of each dependency, by name.
 fn checks(report: &Report) -> Map<String, Value> {
     let unused = ALWAYS.iter().map(|name| ((*name).to_owned(), true.into()));
     let looks = report.looks.iter().map(|look| (look.name.clone(), look.finding.well.into()));

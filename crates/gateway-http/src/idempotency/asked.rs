@@ -12,10 +12,10 @@ const HEADER: &str = "idempotency-key";
 /// Maximum length of an idempotency key, in characters.
 const MAX_NAME: usize = 255;
 
-/// Beginnings of the headers that change what a request asks for.
+/// Prefixes of the headers that are part of a request's fingerprint.
 const MATTERS: [&str; 3] = ["anthropic-", "x-gateway-", "x-session-"];
 
-/// Whether a request wants to be done once, and is one that could be done twice.
+/// Whether a request has an idempotency key, and is of a kind that uses it.
 pub(crate) fn is_asked(endpoint: Endpoint<'_>, method: &Method, headers: &HeaderMap) -> bool {
     headers.contains_key(HEADER) && *method == Method::POST && has_effects(endpoint)
 }
@@ -60,7 +60,7 @@ pub(crate) fn mark(head: &Parts) -> Option<&IdempotencyToken> {
     head.extensions.get()
 }
 
-/// All that makes a request the same: where it goes, what it says, and the headers that matter.
+/// Returns the fingerprint of a request: path, content, and relevant headers.
 pub(super) fn fingerprint(head: &Parts, body: &[u8]) -> Fingerprint {
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {

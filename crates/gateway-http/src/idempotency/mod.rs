@@ -33,14 +33,14 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use std::future::Future;
 
-/// Does `work`, unless the request was done before, or is in progress.
+/// Runs `work`, unless the request was completed before, or is in progress.
 ///
-/// Dropping the future forgets the attempt: it may be made again.
+/// Dropping the future removes the attempt: the request may run again.
 ///
 /// # Errors
 ///
-/// If the key is malformed, another request has it, the request is in progress, or the store is
-/// unavailable.
+/// If the key is malformed or belongs to another request, the request is in progress, or the store
+/// is unavailable.
 pub(crate) async fn once<F>(
     service: &HttpService,
     endpoint: Endpoint<'_>,
@@ -69,7 +69,7 @@ where
     }
 }
 
-/// Keeps the reply if the request succeeded.
+/// Stores the reply if the request succeeded.
 async fn keep(
     attempt: Attempt,
     done: Result<Response<reply::Body>, Failure>,

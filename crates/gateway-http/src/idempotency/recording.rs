@@ -13,12 +13,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Comments keep a connection alive; a caller that gets the recorded reply has not been waiting.
+/// The prefix of keep-alive comments, which are not part of the recorded reply.
 const COMMENT: &[u8] = b": ";
 
-/// Passes a reply on. It ends when the reply is kept, or forgotten because it failed.
+/// A body that records a reply while it is sent. It ends when the record is stored, or removed
+/// after a failure.
 ///
-/// Dropping it before the end forgets the attempt.
+/// Dropping it before the end abandons the attempt.
 pub(super) struct RecordingBody {
     body: reply::Body,
     state: State,

@@ -77,7 +77,7 @@ pub(crate) fn priority(headers: &HeaderMap) -> Option<Priority> {
     value.as_bytes().eq_ignore_ascii_case(b"batch").then_some(Priority::Batch)
 }
 
-/// The caller's own key for what it wants done once.
+/// Returns the caller's idempotency key.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<Arc<str>> {
     let key = headers.get(names::IDEMPOTENCY_KEY)?.to_str().ok()?;
     (1..=MAX_KEY).contains(&key.len()).then(|| key.into())
@@ -91,8 +91,7 @@ fn is_true(headers: &HeaderMap, name: &http::HeaderName) -> bool {
     headers.get(name).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
-/// `Cache-Limits`, and `x-gateway-cache`: `true` says that the request can be repeated, `false` that
-/// its response is not to be cached.
+/// Reads `Cache-Control`, and `x-gateway-cache`: `true` allows caching, `false` forbids it.
 fn cache(headers: &HeaderMap) -> CacheOptions {
     let mut directive = CacheOptions::default();
     for value in headers.get_all(CACHE_CONTROL) {

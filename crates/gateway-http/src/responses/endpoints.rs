@@ -1,4 +1,4 @@
-//! The endpoints of answers that are kept.
+//! The endpoints of stored responses.
 
 use crate::{
     HttpService, RequestBody,
@@ -14,7 +14,7 @@ use gateway_wire::{InboundDialect, json, responses::ResponsesInbound};
 use http::{Request, Response, StatusCode};
 use std::sync::Arc;
 
-/// `GET /v1/responses/{id}`: the answer, or its steps.
+/// `GET /v1/responses/{id}`: the response, or its events.
 pub(crate) async fn retrieve(
     service: &HttpService,
     client: &Client,
@@ -33,7 +33,7 @@ pub(crate) async fn retrieve(
     Ok(shown(&service.engine.responses.retrieve(&tenant, id).await?))
 }
 
-/// `DELETE /v1/responses/{id}`: forgets the answer; one that is being made is not made further.
+/// `DELETE /v1/responses/{id}`: deletes the response, and cancels it if it is running.
 pub(crate) async fn delete(
     service: &HttpService,
     client: &Client,
@@ -42,7 +42,7 @@ pub(crate) async fn delete(
     Ok(shown(&service.engine.responses.delete(&tenant(client)?, id).await?))
 }
 
-/// `POST /v1/responses/{id}/cancel`: ends an answer that is made in the background.
+/// `POST /v1/responses/{id}/cancel`: cancels a background response.
 pub(crate) async fn cancel(
     service: &HttpService,
     client: &Client,
@@ -51,7 +51,7 @@ pub(crate) async fn cancel(
     Ok(shown(&service.engine.responses.cancel(&tenant(client)?, id).await?))
 }
 
-/// `GET /v1/responses/{id}/input_items`: what was asked, a page of it.
+/// `GET /v1/responses/{id}/input_items`: a page of the input items.
 pub(crate) async fn input_items(
     service: &HttpService,
     client: &Client,
@@ -64,7 +64,7 @@ pub(crate) async fn input_items(
     Ok(shown(&list))
 }
 
-/// `POST /v1/responses/input_tokens`: what a request with this body would cost to read.
+/// `POST /v1/responses/input_tokens`: the estimated input tokens of a request.
 pub(crate) async fn input_tokens(
     service: &HttpService,
     client: &Client,

@@ -1,4 +1,4 @@
-//! The endpoints of answers that are kept.
+//! The endpoints of stored responses.
 
 mod endpoints;
 pub(crate) mod first_message;

@@ -84,7 +84,7 @@ impl SessionQuery {
     }
 }
 
-/// The version that a change is meant for; any, if the caller does not say or says `*`.
+/// Returns the version that a change expects; any, without the header or with `*`.
 pub(super) fn expected_version(headers: &HeaderMap) -> Result<Option<u64>> {
     let Some(tag) = headers.get(IF_MATCH) else { return Ok(None) };
     let tag = tag.to_str().unwrap_or_default().trim();
@@ -100,7 +100,7 @@ pub(super) fn expected_version(headers: &HeaderMap) -> Result<Option<u64>> {
     })
 }
 
-/// A request that is well-formed and says what cannot be.
+/// Returns the error for a well-formed request with an impossible value.
 pub(super) fn unprocessable(message: impl Into<std::borrow::Cow<'static, str>>) -> GatewayError {
     GatewayError::new(ErrorKind::Unprocessable, message)
 }

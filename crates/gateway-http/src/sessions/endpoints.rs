@@ -14,13 +14,13 @@ use gateway_limits::Client;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ETAG};
 use std::time::Duration;
 
-/// Sessions on a page, if the caller does not say, and at most.
+/// Default and maximum number of sessions per page.
 const SESSIONS: (usize, usize) = (20, 100);
 
-/// Messages on a page, if the caller does not say, and at most.
+/// Default and maximum number of messages per page.
 const MESSAGES: (usize, usize) = (100, 1_000);
 
-/// Answers a request about sessions; each client sees those of its tenant.
+/// Serves a sessions request; each client sees those of its tenant.
 pub(crate) async fn serve(
     service: &HttpService,
     endpoint: Endpoint<'_>,

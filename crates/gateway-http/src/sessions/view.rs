@@ -55,8 +55,8 @@ fn entry(entry: &Entry) -> Value {
     Value::Object(members)
 }
 
-/// A message, as OpenAI Chat writes it. What that cannot say stands beside it: several results in
-/// one message as `tool_results`, thinking as `reasoning_content`.
+/// Returns a message in the format of OpenAI Chat, with extensions: several results in one message
+/// as `tool_results`, reasoning as `reasoning_content`.
 fn message(message: &Message) -> Map<String, Value> {
     let mut members = Map::new();
     let mut add = |name: &str, value: Value| {

@@ -1,8 +1,7 @@
-//! Tools over HTTP: which there are, and running one without a model.
+//! Tools over HTTP: the list, and running one without a model.
 //!
-//! A tool that fails is an answer, `success: false` with an `error_code`; only what the caller can
-//! mend is an error of the request: a tool or a thing that does not exist, arguments that do not
-//! fit.
+//! A failed tool is a reply with `success: false` and an `error_code`; only errors that the caller
+//! can fix fail the request: an unknown tool or item, invalid arguments.
 
 use super::ToolCaller;
 use crate::{
@@ -23,10 +22,10 @@ use http::{Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Nothing of a session but what it is.
+/// The slice without messages.
 const NO_MESSAGES: Slice = Slice { from: 0, limit: 0 };
 
-/// Answers a request about tools.
+/// Serves a tools request.
 pub(crate) async fn serve(
     service: &HttpService,
     endpoint: Endpoint<'_>,
@@ -136,12 +135,12 @@ fn show(tools: &dyn Tools, name: &str) -> Result<Response<reply::Body>> {
     Ok(reply::json(StatusCode::OK, &shown))
 }
 
-/// `POST /v1/tools/execute`. What goes with the call is in `context`, the session's choices
-/// included; arguments that the tool does not know are refused.
+/// `POST /v1/tools/execute`. `context` includes the session's selection; unknown arguments are
+/// rejected.
 ///
 /// # Errors
 ///
-/// If the tool, or what it is asked for, does not exist, or the arguments do not fit.
+/// If the tool or the requested item does not exist, or the arguments are invalid.
 async fn execute(
     tools: &dyn Tools,
     call: &ToolCall,
@@ -169,7 +168,7 @@ async fn execute(
     Ok(reply::json(StatusCode::OK, &executed))
 }
 
-/// Runs a tool for a program: unlike models, programs know what they say.
+/// Runs a tool for a program: unlike for models, unknown arguments are errors.
 pub(super) async fn run(
     tools: &dyn Tools,
     call: &ToolCall,
@@ -183,7 +182,7 @@ struct List<'a> {
     tools: Vec<ToolView<'a>>,
 }
 
-/// A tool as it is shown; some read its schema under one name, some under the other.
+/// A tool in the list; the schema has two names, for different clients.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ToolView<'a> {

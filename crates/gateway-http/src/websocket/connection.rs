@@ -36,7 +36,7 @@ pub(super) struct WebSocketConnection {
     caller: ConnectionCaller,
     lanes: ResponseLanes,
     memory: ConnectionMemory,
-    /// No more responses are begun.
+    /// Whether the connection accepts no more responses.
     is_closing: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Frames: what clients send, and what is sent beside the events of responses.
+//! Frames: those of clients, and those other than the events of responses.
 
 use gateway_core::Json;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub(super) enum ClientFrame {
 pub(super) struct CreateFrame {
     /// The lane of the response.
     pub(super) stream_id: Option<String>,
-    /// Whether the model is to answer. Without, the input is only taken in.
+    /// Whether the model is called. If not, the input is only recorded.
     pub(super) generate: bool,
     /// The body of the request.
     pub(super) body: FrameMembers,

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// The one version of the protocol.
 const VERSION: &str = "13";
 
-/// The headers of a handshake that say nothing of the requests on its connection.
+/// The headers of a handshake that do not apply to the requests on its connection.
 const OWN: [HeaderName; 10] = [
     CONNECTION,
     CONTENT_LENGTH,
@@ -31,7 +31,7 @@ const OWN: [HeaderName; 10] = [
     HeaderName::from_static("idempotency-key"),
 ];
 
-/// Returns whether a request wants to speak WebSocket.
+/// Returns whether a request is a WebSocket handshake.
 pub(crate) fn is_websocket<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     names(headers, UPGRADE, "websocket") && names(headers, CONNECTION, "upgrade")

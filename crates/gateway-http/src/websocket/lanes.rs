@@ -93,7 +93,7 @@ impl ResponseLanes {
         next
     }
 
-    /// Forgets the responses that wait.
+    /// Drops the waiting responses.
     pub(super) fn forget_waiting(&mut self) {
         self.waiting.clear();
     }

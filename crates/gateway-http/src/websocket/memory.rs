@@ -1,12 +1,12 @@
-//! The last response of a connection that nothing else keeps.
+//! The last response of a connection that is not stored elsewhere.
 //!
 //! With `store: false`, `previous_response_id` names a response of the same connection. Upstreams
-//! over HTTP know no connections, so the conversation is put into the request here.
+//! over HTTP have no connections, so the conversation is added to the request here.
 
 use super::frames::FrameMembers;
 use gateway_core::Json;
 
-/// The most that is kept of a conversation, in bytes.
+/// Maximum size of a remembered conversation, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 
 /// The last response, and the conversation that it ended.
@@ -15,7 +15,7 @@ pub(super) struct ConnectionMemory {
     last: Option<(String, Vec<Json>)>,
 }
 
-/// The items of a request, and whether its response is kept elsewhere.
+/// The items of a request, and whether its response is stored elsewhere.
 #[derive(Clone, Debug)]
 pub(super) struct TurnInput {
     pub(super) items: Vec<Json>,
@@ -36,7 +36,7 @@ impl ConnectionMemory {
         TurnInput { items, is_stored }
     }
 
-    /// Keeps the response `id` to `input`, whose output is `output`.
+    /// Records the response `id` to `input`, with its `output`.
     pub(super) fn keep(&mut self, id: String, input: TurnInput, output: Vec<Json>) {
         let mut items = input.items;
         items.extend(output);

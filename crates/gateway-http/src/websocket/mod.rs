@@ -27,15 +27,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// The limit on open connections.
 const MAX_CONNECTIONS: usize = 4096;
 
-/// The answer to a request of a connection.
+/// The reply to a request of a connection.
 pub type DispatchFuture = Pin<Box<dyn Future<Output = Response<reply::Body>> + Send>>;
 
-/// Answers a request that comes from an address, by the configuration that is active then.
+/// The dispatch of a request from an address, with the active configuration.
 pub type RequestDispatch =
     Arc<dyn Fn(IpAddr, Request<Full<Bytes>>) -> DispatchFuture + Send + Sync>;
 
-/// The program that WebSocket connections live in. Given to the service as an extension of each
-/// request that wants an upgrade; without it, upgrades are refused.
+/// The host of WebSocket connections. Passed to the service as an extension of each request that
+/// may be upgraded; without it, upgrades are rejected.
 #[derive(Clone)]
 pub struct WebSocketHost {
     dispatch: RequestDispatch,
@@ -49,7 +49,7 @@ pub struct WebSocketHost {
 }
 
 impl WebSocketHost {
-    /// Creates a host whose requests are answered by `dispatch`. From `closing` on connections end
+    /// Creates a host whose requests are served by `dispatch`. From `closing` on, connections end
     /// with their last response; at `terminated` they are cut.
     pub fn new(
         dispatch: RequestDispatch,
@@ -66,7 +66,7 @@ impl WebSocketHost {
         Self { is_enabled, ..self }
     }
 
-    /// Lets `request` upgrade its connection, if it wants to.
+    /// Lets `request` upgrade its connection, if it is a handshake.
     pub fn offer<B>(&self, request: &mut Request<B>) {
         if request.headers().contains_key(UPGRADE) && (self.is_enabled)() {
             request.extensions_mut().insert(self.clone());

@@ -27,7 +27,7 @@ const MAX_ERROR_BYTES: usize = 64 << 10;
 pub(super) enum TurnEvent {
     /// A frame to be sent.
     Frame(String),
-    /// The response is complete; what the connection needs to continue it.
+    /// The response is complete; the data to continue it.
     Completed { id: String, input: TurnInput, output: Vec<Json> },
 }
 
@@ -38,7 +38,7 @@ pub(super) struct ConnectionCaller {
     pub(super) headers: HeaderMap,
 }
 
-/// Makes the response that `body` asks for.
+/// Runs the response of `body`.
 ///
 /// # Cancel safety
 ///
@@ -54,7 +54,7 @@ pub(super) fn respond(
     stream::once(begin(reply, input)).flatten()
 }
 
-/// The steps of a turn that `reply` is the answer to.
+/// Returns the steps of the turn of `reply`.
 async fn begin(reply: DispatchFuture, input: TurnInput) -> BoxStream<'static, TurnEvent> {
     let reply = reply.await;
     let kind = reply.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -90,7 +90,7 @@ fn request(headers: HeaderMap, body: String) -> Request<Full<Bytes>> {
     request
 }
 
-/// The headers of a refusal that say when to try again, and why.
+/// Returns the headers of a rejection about retries and their reason.
 fn shown(headers: &HeaderMap) -> BTreeMap<String, String> {
     let is_shown = |name: &str| {
         name == "retry-after" || name == "x-request-id" || name.starts_with("x-ratelimit-")
@@ -153,7 +153,7 @@ fn completed(data: &str, input: TurnInput) -> Option<TurnEvent> {
     Some(TurnEvent::Completed { id: response.id, input, output: response.output })
 }
 
-/// Takes in the input of a turn without an answer: the next turn continues it.
+/// Records the input of a turn without a response: the next turn continues it.
 pub(super) fn warm_up(id: &str, model: &Json, input: TurnInput) -> Vec<TurnEvent> {
     let response = |status: &str| {
         serde_json::json!({

@@ -31,7 +31,7 @@ pub struct Client {
     pub revocation: Option<CancellationToken>,
     /// The client's limits; `None` if it is unlimited.
     pub(crate) limits: Option<ClientLimits>,
-    /// Whether what a translation cannot carry is refused; if it is not said, as for all.
+    /// Whether requests with dropped parameters are rejected; the engine's setting if absent.
     pub strict: Option<bool>,
     /// The gateway's tools that its requests to models offer.
     pub offered_tools: Vec<String>,
@@ -112,8 +112,8 @@ impl Client {
         Self { is_anonymous: true, ..Self::new("anonymous", "anonymous") }
     }
 
-    /// The same client with the limits of `policy`, which are kept in `accounts`: clients of one
-    /// tenant and name share them.
+    /// Returns the client with the limits of `policy`, held in `accounts`: clients of one tenant
+    /// and name share them.
     #[must_use]
     pub fn limited(mut self, policy: &LimitPolicy, accounts: &LimitAccounts) -> Self {
         let tenant = Tenant::new(Arc::clone(&self.tenant)).filter(|_| policy.is_limited());

@@ -11,7 +11,7 @@ use tokio::{sync::Mutex, time};
 /// most this time.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Keys that are kept in the store. The default has none.
+/// The virtual keys in the store. The default has none.
 #[derive(Clone, Default)]
 pub struct VirtualKeys {
     inner: Option<Arc<Inner>>,
@@ -31,7 +31,7 @@ struct State {
 }
 
 impl VirtualKeys {
-    /// The keys kept in `store`, whose clients have their limits in `accounts`.
+    /// Creates the virtual keys of `store`, whose clients have their limits in `accounts`.
     pub fn new(store: Arc<dyn ClientKeys>, accounts: LimitAccounts) -> Self {
         let inner = Inner { store, accounts, known: ArcSwap::default(), state: Mutex::default() };
         Self { inner: Some(Arc::new(inner)) }

@@ -44,7 +44,7 @@ const ORPHAN_CHECK_INTERVAL: Duration = Duration::from_mins(10);
 /// The outcome of requests that a gateway has taken with it.
 const LOST_OUTCOME: &str = "lost_in_crash";
 
-/// Accounts of what was used. The default keeps none.
+/// The recorder of usage. The default records nothing.
 #[derive(Clone, Default)]
 pub struct UsageRecorder {
     inner: Option<Arc<Inner>>,
@@ -68,7 +68,7 @@ struct BatchWriter {
     failing: bool,
 }
 
-/// A request that was let in.
+/// The record of an admitted request.
 #[derive(Debug)]
 pub struct UsageRecord {
     pub(super) id: u64,
@@ -113,7 +113,7 @@ pub struct RequestLabels<'a> {
 }
 
 impl UsageRecorder {
-    /// Keeps accounts in `ledger`.
+    /// Creates a recorder that writes to `ledger`.
     pub fn new(ledger: Arc<dyn Ledger>) -> Self {
         let run = format!("{:x}{:x}", calendar::now().as_nanos(), std::process::id());
         let inner = Inner {
@@ -126,7 +126,7 @@ impl UsageRecorder {
         Self { inner: Some(Arc::new(inner)) }
     }
 
-    /// Notes that a request was let in; it is to be closed.
+    /// Records an admitted request; it must be closed.
     pub fn open(&self, who: RequestLabels<'_>) -> Option<Arc<UsageRecord>> {
         let inner = self.inner.as_ref()?;
         let row = Arc::new(UsageRecord {
@@ -168,14 +168,14 @@ impl UsageRecorder {
         }
     }
 
-    /// Hands on what is noted now.
+    /// Writes the recorded events now.
     pub async fn flush(&self) {
         if let Some(inner) = &self.inner {
             inner.flush().await;
         }
     }
 
-    /// Sums of what was used; of all clients, or of one.
+    /// Returns the sums of usage, of all clients or of one.
     pub async fn totals(
         &self,
         days: RangeInclusive<u64>,
