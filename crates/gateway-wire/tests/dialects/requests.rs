@@ -65,7 +65,7 @@ fn are_compatible(features: &[&RequestFeature]) -> bool {
     let bound = count("temperature") + count("top_") + choices + calls;
     // Some take one of these two, and who calls nothing does not call one by one.
     let samples = count("`temperature`") + count("`top_p`");
-    let none = count("no tool be called") + count("`parallel_tool_calls`: false");
+    let none = count("`tool_choice`: none") + count("`parallel_tool_calls`: false");
     let thinking = thinks == 0 || bound == 0;
     choices < 2 && formats < 2 && calls < 2 && samples < 2 && none < 2 && thinking
 }
