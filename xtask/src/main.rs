@@ -3,6 +3,7 @@
 //! One module a task. `ci` is what has to pass before a commit; `cargo xtask --help` lists the rest.
 
 mod bench;
+mod catalogue;
 mod ci;
 mod clients;
 mod clock;
@@ -52,6 +53,8 @@ enum Task {
     Smoke(smoke::Arguments),
     /// Measure the gateway next to a bare proxy
     Bench(bench::Arguments),
+    /// Generate the model catalogue from public data sets
+    Catalogue(catalogue::CatalogueArguments),
     /// Replay recorded provider traffic to the gateway and compare its answers
     Conformance(conformance::Arguments),
     /// Use the console in a real browser
@@ -93,6 +96,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Test => test::run(&workspace),
         Task::Smoke(arguments) => smoke::run(&workspace, arguments),
         Task::Bench(arguments) => bench::run(&workspace, arguments),
+        Task::Catalogue(arguments) => catalogue::run(&workspace, arguments),
         Task::Conformance(arguments) => conformance::run(&workspace, arguments),
         Task::Console(arguments) => console::run(&workspace, arguments),
         Task::DeployCheck(arguments) => deploy_check::run(&workspace, arguments),

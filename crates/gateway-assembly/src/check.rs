@@ -1,7 +1,7 @@
 //! The check of a configuration: builds everything that can be built without I/O and reports all
 //! errors, so that `check` and `serve` agree.
 
-use crate::{local_models, providers, settings, stores};
+use crate::{limits, local_models, providers, settings, stores};
 use gateway_config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
 use gateway_core::Routes;
 use gateway_engine::{DirectoryBuilder, EngineResources, ProviderDirectory};
@@ -13,7 +13,18 @@ pub fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     check_store(config, errors);
     check_tracing(config, errors);
     check_tools(config, errors);
-    check_models(config, errors);
+    if check_catalogue(config, errors) {
+        check_models(config, errors);
+    }
+}
+
+/// Reads the configured catalogue; false if it cannot be read.
+fn check_catalogue(config: &Config, errors: &mut Vec<ConfigError>) -> bool {
+    let catalogue = providers::catalogue(config);
+    let is_read = catalogue.is_ok();
+    errors
+        .extend(catalogue.err().map(|why| ConfigError::new("catalogue.file", format!("{why:#}"))));
+    is_read
 }
 
 /// Whether a setting that begins with `key` is known to be wrong: what depends on it is not checked,
@@ -134,6 +145,9 @@ fn check_models(config: &Config, errors: &mut Vec<ConfigError>) {
         return check_providers(config, through.as_ref(), errors);
     };
     check_default_provider(config, &directory, errors);
+    if let Err(why) = limits::unpriced(config, &directory) {
+        errors.push(ConfigError::new("budgets.unpriced", why.to_string()));
+    }
     // Every name leads to the default provider, if there is one.
     if config.routing.default_provider.is_some() {
         return;
@@ -216,7 +230,8 @@ fn check_model(routes: &Routes, (key, name): (&str, &str), errors: &mut Vec<Conf
     if routes.single(name).is_ok() {
         return;
     }
-    let meant = did_you_mean(name, known_models(routes));
+    let models = known_models(routes);
+    let meant = did_you_mean(name, models.iter().map(String::as_str));
     let remedy = if meant.is_empty() {
         "; add it to [[models]], or name its provider as in `openai/MODEL`".to_owned()
     } else {
@@ -233,12 +248,13 @@ fn check_clients(config: &Config, routes: &Routes, errors: &mut Vec<ConfigError>
     if is_open {
         return;
     }
+    let known = known_models(routes);
     for client in &config.clients {
         let models = client.models.iter().flatten().map(|name| ("models", name));
         let limits = client.limits.models.iter().map(|(name, _)| ("model_limits", name));
         for (setting, pattern) in models.chain(limits) {
-            if !matches_any(config, routes, pattern) {
-                let meant = did_you_mean(pattern, known_models(routes));
+            if !matches_any(config, routes, &known, pattern) {
+                let meant = did_you_mean(pattern, known.iter().map(String::as_str));
                 let name = printable(pattern);
                 let message = format!("`{name}` matches no model of this configuration{meant}");
                 let key = format!("{}.{setting}", client.path);
@@ -249,27 +265,26 @@ fn check_clients(config: &Config, routes: &Routes, errors: &mut Vec<ConfigError>
 }
 
 /// Returns whether a request can name a model that `pattern` matches.
-fn matches_any(config: &Config, routes: &Routes, pattern: &str) -> bool {
+fn matches_any(config: &Config, routes: &Routes, models: &[String], pattern: &str) -> bool {
     let groups = || config.routes.iter().filter_map(|route| route.model.as_deref());
     let Some(beginning) = pattern.strip_suffix('*') else {
         return routes.single(pattern).is_ok()
             || groups().any(|group| group.eq_ignore_ascii_case(pattern))
-            || routes.models().any(|card| card.upstream.eq_ignore_ascii_case(pattern));
+            || models.iter().any(|name| name.eq_ignore_ascii_case(pattern));
     };
     let beginning = beginning.to_lowercase();
-    let upstreams = routes.models().map(|card| card.upstream.as_str());
     // Any name that begins so is served, such as those of a family or behind a provider's prefix.
     let is_open = routes.single(&format!("{beginning}x")).is_ok();
     let families = config.providers.values().flat_map(|provider| &provider.models);
     let prefixes = routes.prefixes();
-    let mut known = known_models(routes).chain(groups()).chain(upstreams).chain(prefixes);
+    let mut known = models.iter().map(String::as_str).chain(groups()).chain(prefixes);
     is_open
         || known.any(|name| name.to_lowercase().starts_with(&beginning))
         || families.into_iter().any(|name| name.to_lowercase().starts_with(&beginning))
 }
 
 /// The names that can be suggested.
-fn known_models(routes: &Routes) -> impl Iterator<Item = &str> {
-    let models = routes.models().map(|card| card.id.as_str());
-    models.chain(routes.aliases().map(|(name, _)| name))
+fn known_models(routes: &Routes) -> Vec<String> {
+    let aliases = routes.aliases().map(|(name, _)| name.to_owned());
+    aliases.chain(routes.model_names(|_| true)).collect()
 }

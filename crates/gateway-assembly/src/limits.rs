@@ -1,10 +1,13 @@
 //! Rate limits, budgets, admission control and the usage ledger.
 
 use crate::{memory_pressure, previous::PreviousGeneration, settings};
-use gateway_config::{Config, StoreBackend};
+use anyhow::Context as _;
+use gateway_config::{Config, StoreBackend, UnpricedSetting};
+use gateway_core::PriceHistory;
+use gateway_engine::ProviderDirectory;
 use gateway_limits::{
     Admission, AdmissionSettings, FailedAttempts, LimitAccounts, Limiter, LimiterSettings, Limits,
-    MemoryPressure, UsageRecorder, VirtualKeys,
+    MemoryPressure, UnpricedPolicy, UsageRecorder, VirtualKeys,
 };
 use gateway_store::Stores;
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -50,22 +53,50 @@ impl LimitResources {
 }
 
 /// Builds the limits of a generation. Requests admitted by the previous one keep their slots.
+///
+/// # Errors
+///
+/// If the model whose prices are to be assumed has none.
 pub(crate) fn limits(
     config: &Config,
     resources: &LimitResources,
+    directory: &ProviderDirectory,
     previous: Option<PreviousGeneration<'_>>,
-) -> Limits {
+) -> anyhow::Result<Limits> {
+    let (unpriced, assumed_prices) = unpriced(config, directory)?;
     let settings = LimiterSettings {
         anonymous: settings::limit_policy(&config.limits.anonymous()),
         assumed_output: config.limits.assumed_output_tokens,
+        unpriced,
     };
-    Limits {
+    Ok(Limits {
         limiter: Limiter::new(resources.accounts.clone(), &settings),
         admission: admission(config, resources, previous),
         usage: resources.usage.clone(),
         virtual_keys: resources.virtual_keys.clone(),
         failed_attempts: Arc::clone(&resources.failed_attempts),
         free: free_providers(config),
+        assumed_prices,
+    })
+}
+
+/// Returns the treatment of models without a price, and the prices that are assumed for them.
+///
+/// # Errors
+///
+/// If the model whose prices are to be assumed has none.
+pub(crate) fn unpriced(
+    config: &Config,
+    directory: &ProviderDirectory,
+) -> anyhow::Result<(UnpricedPolicy, PriceHistory)> {
+    match &config.budgets.unpriced {
+        UnpricedSetting::Refuse => Ok((UnpricedPolicy::Refuse, PriceHistory::default())),
+        UnpricedSetting::Allow => Ok((UnpricedPolicy::Allow, PriceHistory::default())),
+        UnpricedSetting::Assume(model) => {
+            let prices = directory.prices(model);
+            let prices = prices.with_context(|| format!("no price is known of `{model}`"))?;
+            Ok((UnpricedPolicy::Allow, prices))
+        }
     }
 }
 

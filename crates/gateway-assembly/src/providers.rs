@@ -1,7 +1,8 @@
 //! The providers, routes and fallback groups of a generation.
 
 use crate::{previous::PreviousGeneration, shared::SharedResources};
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
+use gateway_catalogue::{TextCatalogue, families};
 use gateway_config::{
     Config, DeploymentEnvironment, FallbackTrigger, ProviderEntry, ProviderKind, ResilienceSection,
     RouteEntry, RouteTarget,
@@ -9,14 +10,14 @@ use gateway_config::{
 use gateway_core::ModelCard;
 use gateway_engine::{
     DirectoryBuilder, EngineResources, FallbackRoute, ProviderDirectory, ProviderSettings,
-    ResilienceSettings,
+    ResilienceSettings, catalogued_card,
 };
 use gateway_providers::{
-    ALL, ANTHROPIC_COMPATIBLE, Catalogue, ClientSettings, ContextServiceRoute, Descriptor, Fake,
+    ALL, ANTHROPIC_COMPATIBLE, ClientSettings, ContextServiceRoute, Descriptor, Fake,
     GEMINI_COMPATIBLE, OPENAI_COMPATIBLE, Settings,
 };
 use gateway_resilience::{DeadlineLimits, FallbackCondition, RetryPolicy, breaker};
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// Builds the directory of providers, routes and fallback groups. Providers of the previous
 /// generation whose effective settings are the same stay as they are.
@@ -138,7 +139,8 @@ pub(crate) fn providers(
     let usual = ProviderEntry::default();
     let provider = |id: &str, configured: &ProviderEntry, descriptor: &'static Descriptor| {
         let settings = settings(id, configured, descriptor);
-        let settings = Settings { through: through.cloned(), ..settings };
+        let learns_refusals = config.resilience.learn_refusals;
+        let settings = Settings { through: through.cloned(), learns_refusals, ..settings };
         let keys = config.providers.get(id).map(ProviderEntry::keys).unwrap_or_default();
         ProviderSettings { descriptor, settings, keys }
     };
@@ -199,46 +201,38 @@ fn settings(id: &str, configured: &ProviderEntry, known: &Descriptor) -> Setting
     }
 }
 
-/// Adds the models and aliases of this release, then those of the configuration.
+/// Adds the catalogue with its aliases, then the models and aliases of the configuration.
 fn models<'a>(
     config: &Config,
     mut builder: DirectoryBuilder<'a>,
 ) -> anyhow::Result<DirectoryBuilder<'a>> {
-    let catalogue = Catalogue::built_in().context("the catalogue of this release")?;
-    let mut cards: HashMap<String, Arc<ModelCard>> = HashMap::new();
-    for entry in &catalogue.models {
-        let card = entry.card().map_err(|error| anyhow!(error))?;
-        cards.insert(card.id.to_lowercase(), Arc::new(card));
-    }
+    let catalogue = Arc::new(catalogue(config)?);
     for model in &config.models {
         let Some(id) = &model.id else { continue };
-        let known = cards.get(&id.to_lowercase()).map(AsRef::as_ref);
+        let known = catalogued_card(&*catalogue, model.provider.as_deref(), id);
         let card = model
-            .card(known)
+            .card(known.as_deref())
             .with_context(|| format!("`{id}` is not in the catalogue and needs a `provider`"))?;
-        cards.insert(id.to_lowercase(), Arc::new(card));
+        builder = builder.model(Arc::new(card));
     }
-    for card in cards.into_values() {
-        builder = builder.model(card);
-    }
-    for (name, model) in catalogue.aliases.iter().chain(&config.aliases) {
+    let configured = config.aliases.iter().map(|(name, model)| (name.as_str(), model.as_str()));
+    for (name, model) in catalogue.aliases().chain(configured) {
         builder = builder.alias(name, model);
     }
-    Ok(builder)
+    Ok(builder.catalogue(catalogue))
 }
 
-/// A model of which only the provider is known.
+/// The catalogue of this release, or that of the configured file.
+pub(crate) fn catalogue(config: &Config) -> anyhow::Result<TextCatalogue> {
+    let Some(file) = &config.catalogue.file else { return Ok(TextCatalogue::built_in()) };
+    let context = || file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(context)?;
+    TextCatalogue::import(text).with_context(context)
+}
+
+/// A model of which only the provider is known, and the rules of its family.
 fn uncatalogued(id: &str, provider: &str) -> ModelCard {
-    ModelCard {
-        id: id.to_owned(),
-        provider: provider.to_owned(),
-        upstream: id.to_owned(),
-        api: None,
-        context_window: None,
-        max_output: None,
-        capabilities: gateway_core::Capabilities::default(),
-        price: None,
-    }
+    ModelCard { rules: families::rules(id), ..ModelCard::new(id, provider) }
 }
 
 fn fallback(route: &RouteEntry) -> Option<FallbackRoute> {

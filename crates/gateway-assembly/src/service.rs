@@ -60,10 +60,11 @@ fn engine(
     if let Some(console) = console {
         observers.push(Arc::new(console.clone()));
     }
+    let directory = providers::directory(config, resources, through.as_ref(), previous)?;
     Ok(Engine {
-        directory: providers::directory(config, resources, through.as_ref(), previous)?,
         settings: engine_settings(config),
-        limits: limits::limits(config, &shared.limits, previous),
+        limits: limits::limits(config, &shared.limits, &directory, previous)?,
+        directory,
         toolbox: tools::toolbox(config, shared, previous)?,
         sessions: stateful::sessions(config, shared, previous),
         responses: stateful::responses(config, shared, previous),

@@ -41,9 +41,9 @@ pub use self::{
     environment::Environment,
     error::{ConfigError, ConfigErrors},
     lifecycle::LifecycleSection,
-    limits::{ClientLimits, LimitsSection},
+    limits::{BudgetsSection, ClientLimits, LimitsSection, UnpricedSetting},
     mcp::McpEntry,
-    models::{ModelEntry, ModelReasoning},
+    models::{CatalogueSection, ModelEntry, ModelReasoning},
     network::{CorsOrigin, IpNetwork, ServiceUrl, UpstreamHeader},
     printable::printable,
     providers::{ProviderEntry, ProviderKind},
@@ -87,6 +87,10 @@ pub struct Config {
     pub resilience: ResilienceSection,
     /// Limits of callers without a key.
     pub limits: LimitsSection,
+    /// The settings of the budgets of all clients.
+    pub budgets: BudgetsSection,
+    /// The catalogue of models and prices.
+    pub catalogue: CatalogueSection,
     /// The context-management service of the platform.
     pub cms: CmsSection,
     /// The services behind tools.
@@ -131,7 +135,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of the configuration.
-const SECTIONS: [&str; 27] = [
+const SECTIONS: [&str; 29] = [
     "server",
     "auth",
     "timeouts",
@@ -141,6 +145,8 @@ const SECTIONS: [&str; 27] = [
     "cache",
     "resilience",
     "limits",
+    "budgets",
+    "catalogue",
     "cms",
     "services",
     "tool_calls",
@@ -230,6 +236,8 @@ impl Config {
             cache: section(root, "cache", errors),
             resilience: section(root, "resilience", errors),
             limits: section(root, "limits", errors),
+            budgets: section(root, "budgets", errors),
+            catalogue: section(root, "catalogue", errors),
             cms: section(root, "cms", errors),
             services: section(root, "services", errors),
             tool_calls: section(root, "tool_calls", errors),

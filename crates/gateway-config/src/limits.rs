@@ -1,4 +1,4 @@
-//! How much callers may take.
+//! The limits and budgets of callers.
 
 use super::{
     raw_value::{ConfigValue, ValueKind},
@@ -45,6 +45,52 @@ section! {
         daily_budget_usd: Option<Dollars> = None;
         /// Budget per month (UTC) in US dollars.
         monthly_budget_usd: Option<Dollars> = None;
+    }
+}
+
+section! {
+    /// The settings of the budgets of all clients.
+    pub BudgetsSection {
+        /// The treatment of a request for a model whose price is not known, if its client has a budget: `refuse`; `allow`, booked at nothing; `assume:MODEL`, booked at the price of a model that the catalogue knows, such as `assume:openai/gpt-5.2-pro`.
+        unpriced: UnpricedSetting = UnpricedSetting::Refuse;
+    }
+}
+
+/// The treatment of requests for models without a price, of clients with a budget.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum UnpricedSetting {
+    /// Requests for such models are refused.
+    #[default]
+    Refuse,
+    /// They are let in, and booked at nothing.
+    Allow,
+    /// They are booked at the price of this model.
+    Assume(String),
+}
+
+impl SettingType for UnpricedSetting {
+    fn expects() -> String {
+        "`refuse`, `allow` or `assume:MODEL`".to_owned()
+    }
+
+    fn read(node: &ConfigValue) -> Option<Self> {
+        let ValueKind::Text(text) = &node.content else { return None };
+        match text.trim() {
+            "refuse" => Some(Self::Refuse),
+            "allow" => Some(Self::Allow),
+            other => {
+                let model = other.strip_prefix("assume:")?.trim();
+                (!model.is_empty()).then(|| Self::Assume(model.to_owned()))
+            }
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quoted(&match self {
+            Self::Refuse => "refuse".to_owned(),
+            Self::Allow => "allow".to_owned(),
+            Self::Assume(model) => format!("assume:{model}"),
+        }))
     }
 }
 

@@ -6,7 +6,11 @@ use super::{
     section::{SectionReader, section},
     value::{SettingType, choice},
 };
-use gateway_core::{Capabilities, Dialect, ModelCard, Price, ReasoningStyle};
+use gateway_core::{
+    Capabilities, Dialect, ModelCard, ModelRules, Price, PriceHistory, ReasoningControl,
+    ReasoningOff, ReasoningStyle, SamplingSupport, TokenRates,
+};
+use std::path::PathBuf;
 
 choice! {
     /// The way reasoning is requested.
@@ -19,6 +23,14 @@ choice! {
         Effort = "effort";
         /// Adaptive, guided by an effort level.
         Adaptive = "adaptive";
+    }
+}
+
+section! {
+    /// The catalogue of models and prices.
+    pub CatalogueSection {
+        /// A file with models and prices instead of those of the release: in the gateway's own form, or laid over those of the release as the JSON of `litellm`, `genai-prices` or models.dev. It is read with the configuration, anew at each reload.
+        file: Option<PathBuf> = None;
     }
 }
 
@@ -64,7 +76,7 @@ impl SettingType for Price {
 
     fn read(node: &super::raw_value::ConfigValue) -> Option<Self> {
         let ValueKind::Table(table) = &node.content else { return None };
-        let mut price = Self::default();
+        let mut price = TokenRates::default();
         let (mut input, mut output) = (None, None);
         for (class, node) in table {
             let dollars = f64::read(node).filter(|dollars| (0.0..=1e6).contains(dollars))?;
@@ -84,20 +96,21 @@ impl SettingType for Price {
             *field = Some(nano);
         }
         (price.input, price.output) = (input?, output?);
-        Some(price)
+        Some(Self::from(price))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "prices are small")]
     fn show(&self) -> Option<String> {
+        let rates = &self.rates;
         let classes = [
-            ("input", Some(self.input)),
-            ("output", Some(self.output)),
-            ("cache_read", self.cache_read),
-            ("cache_write", self.cache_write),
-            ("cache_write_1h", self.cache_write_1h),
-            ("reasoning", self.reasoning),
-            ("audio_input", self.audio_input),
-            ("audio_output", self.audio_output),
+            ("input", Some(rates.input)),
+            ("output", Some(rates.output)),
+            ("cache_read", rates.cache_read),
+            ("cache_write", rates.cache_write),
+            ("cache_write_1h", rates.cache_write_1h),
+            ("reasoning", rates.reasoning),
+            ("audio_input", rates.audio_input),
+            ("audio_output", rates.audio_output),
         ];
         let shown = |(class, nano): (&str, Option<u64>)| {
             nano.map(|nano| format!("{class} = {}", nano as f64 / NANO))
@@ -116,16 +129,40 @@ impl ModelEntry {
         // What is known of a model at one provider need not hold at another.
         let known = known.filter(|known| known.provider == provider);
         let upstream = self.upstream.clone().or_else(|| Some(known?.upstream.clone()));
+        let base = known.cloned().unwrap_or_default();
         Some(ModelCard {
             upstream: upstream.unwrap_or_else(|| id.clone()),
             id,
             provider,
-            api: self.api.or_else(|| known?.api),
-            context_window: self.context_window.or_else(|| known?.context_window),
-            max_output: self.max_output.or_else(|| known?.max_output),
+            api: self.api.or(base.api),
+            context_window: self.context_window.or(base.context_window),
+            max_output: self.max_output.or(base.max_output),
             capabilities: self.capabilities(known.map(|known| known.capabilities)),
-            price: self.price.or_else(|| known?.price),
+            rules: self.rules(base.rules),
+            prices: match &self.price {
+                Some(price) => PriceHistory::fixed(price.clone(), "configuration"),
+                None => base.prices,
+            },
+            ..base
         })
+    }
+
+    /// The rules of the model, as far as what is configured says otherwise.
+    fn rules(&self, known: ModelRules) -> ModelRules {
+        let adaptive = ReasoningControl::Adaptive { off: ReasoningOff::Default, budget: false };
+        let reasoning = match self.reasoning {
+            None => known.reasoning,
+            Some(ModelReasoning::Never) => ReasoningControl::Never,
+            Some(ModelReasoning::Budget) => ReasoningControl::Budget { effort: false, off: true },
+            Some(ModelReasoning::Effort) => ReasoningControl::Effort,
+            Some(ModelReasoning::Adaptive) => adaptive,
+        };
+        let sampling = match self.sampling {
+            None => known.sampling,
+            Some(true) => SamplingSupport::Free,
+            Some(false) => SamplingSupport::Refused,
+        };
+        ModelRules { reasoning, sampling, ..known }
     }
 
     fn capabilities(&self, known: Option<Capabilities>) -> Capabilities {

@@ -10,7 +10,8 @@ use super::{
     environment::{Environment, PREFIX, nested},
     layers::SourceLayers,
     lifecycle::LifecycleSection,
-    limits::LimitsSection,
+    limits::{BudgetsSection, LimitsSection},
+    models::CatalogueSection,
     providers::KNOWN,
     section::{Section, SettingDescription},
     server::{
@@ -61,6 +62,8 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<SettingDescription>)> {
         ("cache", CacheSection::fields()),
         ("resilience", ResilienceSection::fields()),
         ("limits", LimitsSection::fields()),
+        ("budgets", BudgetsSection::fields()),
+        ("catalogue", CatalogueSection::fields()),
         ("cms", CmsSection::fields()),
         ("services", ServicesSection::fields()),
         ("tool_calls", ToolCallsSection::fields()),

@@ -68,6 +68,8 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Disp
     table("cache", "cache", config.cache.show());
     table("resilience", "resilience", config.resilience.show());
     table("limits", "limits", config.limits.show());
+    table("budgets", "budgets", config.budgets.show());
+    table("catalogue", "catalogue", config.catalogue.show());
     table("cms", "cms", config.cms.show());
     table("services", "services", config.services.show());
     table("tool_calls", "tool_calls", config.tool_calls.show());

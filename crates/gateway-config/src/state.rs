@@ -96,6 +96,8 @@ section! {
         retry_max_attempts: usize = 3, within 1..=10, prefixed ["RETRY_MAX_ATTEMPTS"];
         /// Whether requests that were sent but not answered are retried, although they may have been executed and billed. Embeddings always are.
         retry_ambiguous: bool = false;
+        /// Whether a parameter that a provider refuses for a model, and that only tunes the answer, is left out of one retry and of the requests of a day; it is named in `x-gateway-dropped`. Strict requests are never changed.
+        learn_refusals: bool = true;
         /// Whether slow embedding requests are hedged: at most one of twenty.
         hedge_embeddings: bool = false;
         /// Whether circuit breakers are enabled.

@@ -266,7 +266,7 @@ fn configured_model_extends_the_catalogue() {
     let file = "[[models]]\nid = \"m\"\nprovider = \"openai\"\napi = \"responses\"\n\
                 price = { input = 2.5, output = 10 }\nreasoning = \"effort\"";
     let card = parse(file, &[]).unwrap().models[0].card(None).unwrap();
-    assert_eq!(card.price.unwrap().input, 2_500_000_000);
+    assert_eq!(card.prices.periods()[0].price.rates.input, 2_500_000_000);
     assert_eq!(card.api, Some(gateway_core::Dialect::Responses));
     refused("[[models]]\nid = \"m\"\nprovider = \"nobody\"", &[], &["models[0].provider"]);
     refused("[[models]]\nid = \"m\"\nprice = { input = 1 }", &[], &["models[0].price"]);

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 /// let date = Date::from_days_since_epoch(20_783);
 /// assert_eq!((date.text(), date.month_text()), ("2026-11-26".into(), "2026-11".into()));
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Date {
     /// The year, 1970 or later.
     pub year: u64,

@@ -91,6 +91,12 @@ impl RawRequest {
         noted.unwrap_or_else(|| memchr::memmem::find(&self.body, name.as_bytes()).is_some())
     }
 
+    /// The request with an edited `body`, of which `envelope` was read.
+    #[must_use]
+    pub fn edited(&self, body: Bytes, envelope: Envelope) -> Self {
+        Self::new(self.dialect, body, envelope, self.decode)
+    }
+
     /// The request, decoded. The first call does the work.
     ///
     /// # Errors

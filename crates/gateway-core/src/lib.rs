@@ -29,6 +29,7 @@ mod layer;
 mod message;
 mod model;
 mod pattern;
+mod price;
 mod provider;
 mod reasoning_replay;
 mod request;
@@ -67,8 +68,12 @@ pub use self::{
         CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,
         SealKind, Source, ToolResult, plain_text,
     },
-    model::{Capabilities, ModelCard, ReasoningStyle},
+    model::{
+        Capabilities, EffortSet, ForcedTools, ModelCard, ModelCatalogue, ModelKind, ModelRules,
+        ReasoningControl, ReasoningOff, ReasoningStyle, ResponsesOnly, SamplingSupport, conform,
+    },
     pattern::{admits, matches_pattern},
+    price::{Price, PriceHistory, PricePeriod, PriceVariants, RateCard, ServiceTier, TokenRates},
     provider::{
         BreakerHints, Context, Inspection, Payload, Provider, ProviderRequest, ProviderResponse,
         ResponseMeta, Target,
@@ -81,7 +86,7 @@ pub use self::{
     tool::{Custom, Function, Tool, ToolCall, ToolChoice, ToolKind, ToolSpec},
     tool_loop::{MAX_ROUNDS, ToolLoop, ToolLoopLimits},
     tools::{Moment, ToolContext, ToolError, ToolErrorCode, Tools},
-    usage::{NanoDollars, Price, Usage},
+    usage::{NanoDollars, Usage},
     usage_meter::{CallMeter, CallUsage, UsageMeter},
 };
 #[cfg(feature = "test-support")]

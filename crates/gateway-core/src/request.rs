@@ -136,7 +136,21 @@ impl ChatRequest {
 }
 
 impl Effort {
-    /// Returns the word for the effort.
+    /// Every effort, least first.
+    pub const ALL: [Self; 7] =
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::XHigh, Self::Max];
+
+    /// The word for a budget of `tokens`.
+    pub const fn of_budget(tokens: u64) -> Self {
+        match tokens {
+            0 => Self::None,
+            1..=1024 => Self::Low,
+            1025..=8192 => Self::Medium,
+            _ => Self::High,
+        }
+    }
+
+    /// The word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -151,8 +165,6 @@ impl Effort {
 
     /// The effort called `word`.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::XHigh, Self::Max]
-            .into_iter()
-            .find(|effort| effort.as_str() == word)
+        Self::ALL.into_iter().find(|effort| effort.as_str() == word)
     }
 }

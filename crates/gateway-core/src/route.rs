@@ -9,7 +9,7 @@
 //! so that `deepseek-r1-7b`, which the catalogue knows as a local model, is not taken for one of
 //! the `deepseek-` family. Names are matched without regard to case and sent as catalogued.
 
-use crate::{ErrorKind, GatewayError, ModelCard, Result, Target};
+use crate::{ErrorKind, GatewayError, ModelCard, ModelCatalogue, Result, Target};
 use foldhash::HashMap;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,9 +22,13 @@ pub struct Routes {
     chains: HashMap<String, Route>,
     /// Provider prefixes, in lower case and without separator, and their providers.
     prefixes: HashMap<String, Arc<str>>,
-    /// Catalogued models by name in lower case.
+    /// The catalogue of models that are not configured.
+    catalogue: Option<Arc<dyn ModelCatalogue>>,
+    /// Providers whose catalogued models are known by their bare names, in order.
+    homes: Vec<Arc<str>>,
+    /// Configured models by name in lower case.
     models: HashMap<String, Arc<ModelCard>>,
-    /// Catalogued models by provider and by upstream name or id, both in lower case.
+    /// Configured models by provider and by upstream name or id, both in lower case.
     by_provider: HashMap<(Arc<str>, String), Arc<ModelCard>>,
     /// Beginnings of names, in lower case, and the providers they belong to; longest first.
     families: Vec<(String, Arc<str>)>,
@@ -80,7 +84,13 @@ impl Routes {
         self.prefixes.insert(prefix.to_lowercase(), provider.into());
     }
 
-    /// Adds a catalogued model; a later one of the same name replaces it.
+    /// Looks models up in `catalogue` that are not configured; those of `homes` by their bare names.
+    pub fn catalogue(&mut self, catalogue: Arc<dyn ModelCatalogue>, homes: &[&str]) {
+        self.catalogue = Some(catalogue);
+        self.homes = homes.iter().map(|home| (*home).into()).collect();
+    }
+
+    /// Adds a configured model; a later one of the same name replaces it.
     pub fn model(&mut self, card: Arc<ModelCard>) {
         let provider: Arc<str> = card.provider.as_str().into();
         for name in [&card.id, &card.upstream] {
@@ -101,9 +111,50 @@ impl Routes {
         self.default = Some(provider.into());
     }
 
-    /// The catalogued models, by name.
-    pub fn models(&self) -> impl Iterator<Item = &Arc<ModelCard>> {
-        self.models.iter().collect::<BTreeMap<_, _>>().into_values()
+    /// Returns the models of `providers`, configured and catalogued, by name.
+    pub fn models<'a>(&self, providers: impl Iterator<Item = &'a str>) -> Vec<Arc<ModelCard>> {
+        let mut models = BTreeMap::new();
+        for provider in providers {
+            let catalogued = self.catalogue.iter().flat_map(|it| it.cards(provider));
+            let configured = self.models.values().filter(|card| card.provider == provider);
+            for card in catalogued.chain(configured.cloned()) {
+                models.insert((card.id.to_lowercase(), card.provider.clone()), card);
+            }
+        }
+        models.into_values().collect()
+    }
+
+    /// Returns the names of models that need no provider before them: those that are configured, with
+    /// their providers' names for them, and the catalogued ones of the providers that `serves` admits.
+    pub fn model_names(&self, serves: impl Fn(&str) -> bool) -> Vec<String> {
+        let configured =
+            self.models.values().flat_map(|card| [card.id.clone(), card.upstream.clone()]);
+        let catalogue = self.catalogue.as_ref();
+        let catalogued = self
+            .homes
+            .iter()
+            .filter(|home| serves(home))
+            .flat_map(|home| catalogue.map(|it| it.names(home)).unwrap_or_default());
+        configured.chain(catalogued).collect()
+    }
+
+    /// Returns the number of models of `providers`, without making their cards.
+    pub fn count_models<'a>(&self, providers: impl Iterator<Item = &'a str>) -> usize {
+        let count = |provider: &str| {
+            let catalogued = self.catalogue.as_ref().map_or(0, |it| it.count(provider));
+            let is_own = |card: &&Arc<ModelCard>| {
+                let catalogue = self.catalogue.as_ref();
+                card.provider == provider && !catalogue.is_some_and(|it| it.has(provider, &card.id))
+            };
+            catalogued + self.models.values().filter(is_own).count()
+        };
+        providers.map(count).sum()
+    }
+
+    /// Returns what is known of `name` at `provider`: as configured, else as catalogued.
+    fn card(&self, provider: &Arc<str>, name: &str, folded: &str) -> Option<Arc<ModelCard>> {
+        let configured = self.by_provider.get(&(Arc::clone(provider), folded.to_owned()));
+        configured.cloned().or_else(|| self.catalogue.as_ref()?.card(provider, name))
     }
 
     /// The other names, and what they stand for.
@@ -145,7 +196,7 @@ impl Routes {
         let name = self.resolve(name);
         let folded = name.to_lowercase();
         self.by_prefix(name, &folded)
-            .or_else(|| self.by_catalogue(&folded))
+            .or_else(|| self.by_catalogue(name, &folded))
             .or_else(|| self.by_family(name, &folded))
             .or_else(|| self.by_default(name))
             .ok_or_else(|| not_found(name))
@@ -166,28 +217,40 @@ impl Routes {
         let at = folded.find(['/', ':'])?;
         let provider = self.prefixes.get(folded.get(..at)?)?;
         let rest = name.get(at + 1..).filter(|rest| !rest.is_empty())?;
-        // The catalogue may know the model with or without its prefix: `openrouter/auto` is the
-        // whole name there.
-        let card = [rest.to_lowercase(), folded.to_owned()]
+        // A model may be known with or without its prefix: `openrouter/auto` is the whole name
+        // there.
+        let folded_rest = rest.to_lowercase();
+        let configured = [folded_rest.as_str(), folded]
             .into_iter()
-            .find_map(|key| self.by_provider.get(&(Arc::clone(provider), key)));
+            .find_map(|key| self.by_provider.get(&(Arc::clone(provider), key.to_owned())));
+        let card = configured.cloned().or_else(|| {
+            let catalogue = self.catalogue.as_ref()?;
+            let is_whole = !catalogue.has(provider, rest) && catalogue.has(provider, name);
+            catalogue.card(provider, if is_whole { name } else { rest })
+        });
         Some(Route::new(provider, rest, card, Rule::Prefix))
     }
 
-    fn by_catalogue(&self, folded: &str) -> Option<Route> {
-        let card = self.models.get(folded)?;
-        Some(Route::new(&card.provider.as_str().into(), "", Some(card), Rule::Catalogue))
+    fn by_catalogue(&self, name: &str, folded: &str) -> Option<Route> {
+        if let Some(card) = self.models.get(folded) {
+            let provider = card.provider.as_str().into();
+            return Some(Route::new(&provider, "", Some(Arc::clone(card)), Rule::Catalogue));
+        }
+        let catalogue = self.catalogue.as_ref()?;
+        let home = self.homes.iter().find(|home| catalogue.has(home, name))?;
+        Some(Route::new(home, name, catalogue.card(home, name), Rule::Catalogue))
     }
 
     fn by_family(&self, name: &str, folded: &str) -> Option<Route> {
         let (_, provider) = self.families.iter().find(|(start, _)| folded.starts_with(start))?;
-        let card = self.by_provider.get(&(Arc::clone(provider), folded.to_owned()));
+        let card = self.card(provider, name, folded);
         Some(Route::new(provider, name, card, Rule::Family))
     }
 
     fn by_default(&self, name: &str) -> Option<Route> {
         let provider = self.default.as_ref().filter(|_| !name.is_empty())?;
-        Some(Route::new(provider, name, None, Rule::Default))
+        let card = self.card(provider, name, &name.to_lowercase());
+        Some(Route::new(provider, name, card, Rule::Default))
     }
 }
 
@@ -205,9 +268,9 @@ impl Rule {
 }
 
 impl Route {
-    fn new(provider: &Arc<str>, name: &str, card: Option<&Arc<ModelCard>>, rule: Rule) -> Self {
-        let model = card.map_or(name, |card| &card.upstream);
-        let target = Target { model: model.into(), card: card.cloned() };
+    fn new(provider: &Arc<str>, name: &str, card: Option<Arc<ModelCard>>, rule: Rule) -> Self {
+        let model = card.as_ref().map_or(name, |card| &card.upstream).into();
+        let target = Target { model, card };
         Self { provider: Arc::clone(provider), target, rule, chain: None }
     }
 }
@@ -226,19 +289,57 @@ fn not_found(name: &str) -> GatewayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Capabilities;
 
     fn card(id: &str, provider: &str, upstream: &str) -> Arc<ModelCard> {
-        Arc::new(ModelCard {
-            id: id.to_owned(),
-            provider: provider.to_owned(),
-            upstream: upstream.to_owned(),
-            api: None,
-            context_window: None,
-            max_output: None,
-            capabilities: Capabilities::default(),
-            price: None,
-        })
+        Arc::new(ModelCard { upstream: upstream.to_owned(), ..ModelCard::new(id, provider) })
+    }
+
+    /// A catalogue that has `gpt-9` at two providers, and knows the dated names of it.
+    #[derive(Debug)]
+    struct TwoProviders;
+
+    impl ModelCatalogue for TwoProviders {
+        fn card(&self, provider: &str, name: &str) -> Option<Arc<ModelCard>> {
+            let known = name.to_lowercase().starts_with("gpt-9");
+            let upstream = if self.has(provider, name) { "gpt-9" } else { name };
+            known.then(|| card("gpt-9", provider, upstream))
+        }
+
+        fn has(&self, provider: &str, name: &str) -> bool {
+            ["openai", "openrouter"].contains(&provider) && name.eq_ignore_ascii_case("gpt-9")
+        }
+
+        fn cards(&self, provider: &str) -> Vec<Arc<ModelCard>> {
+            self.card(provider, "gpt-9").into_iter().collect()
+        }
+    }
+
+    #[test]
+    fn catalogued_model_is_found_at_home_and_by_prefix() {
+        let mut routes = routes();
+        routes.catalogue(Arc::new(TwoProviders), &["openai"]);
+        for (name, expected) in [
+            ("GPT-9", "openai gpt-9 catalogue gpt-9"),
+            ("gpt-9-2027-01-01", "openai gpt-9-2027-01-01 family gpt-9"),
+            ("openrouter/gpt-9", "openrouter gpt-9 prefix gpt-9"),
+            ("openai/gpt-9-latest", "openai gpt-9-latest prefix gpt-9"),
+            ("gpt-5.2", "openai gpt-5.2 catalogue gpt-5.2"),
+        ] {
+            let route = routes.route(name).unwrap();
+            let card = route.target.card.map(|card| card.id.clone()).unwrap_or_default();
+            let (provider, model) = (route.provider, route.target.model);
+            assert_eq!(format!("{provider} {model} {} {card}", route.rule.as_str()), expected);
+        }
+    }
+
+    #[test]
+    fn configured_and_catalogued_models_are_listed_once() {
+        let mut routes = routes();
+        routes.catalogue(Arc::new(TwoProviders), &["openai"]);
+        routes.model(card("GPT-9", "openai", "own"));
+        let models = routes.models(["openai"].into_iter());
+        let names: Vec<_> = models.iter().map(|card| card.upstream.as_str()).collect();
+        assert_eq!(names, ["gpt-5.2", "own"]);
     }
 
     fn routes() -> Routes {

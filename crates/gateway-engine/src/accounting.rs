@@ -68,7 +68,7 @@ impl RequestContext {
             client: &self.head.client.name,
             provider: &plan.route.provider,
             model: &model,
-            is_catalogued: target.card.is_some(),
+            is_catalogued: target.card.as_ref().is_some_and(|card| card.assumed_from.is_none()),
         };
         let row = engine.limits.usage.open(who);
         let started = RequestStarted {
@@ -260,6 +260,7 @@ impl RequestAccounting {
             tenant: &self.client.tenant,
             provider: &self.provider,
             model: self.card.as_ref().map_or(OTHER, |card| &card.id),
+            assumed: self.card.as_ref().and_then(|card| card.assumed_from.as_deref()),
             rule: self.plan.route.rule,
             stream: self.stream,
             generation: self.engine.generation,

@@ -61,9 +61,9 @@ impl RequestContext {
     /// Returns the price of the model that served the response; a cached response is free.
     pub(crate) fn answering_price(&self, meta: &ResponseMeta) -> Option<Price> {
         match (meta.cache, &meta.card) {
-            (Some(CacheStatus::Hit { .. }), _) => Some(Price::default()),
+            (Some(CacheStatus::Hit { .. }), _) => Some(Price::free()),
             (_, Some(card)) => self.engine.limits.price(&meta.provider, Some(card)),
-            (_, None) => self.price,
+            (_, None) => self.price.clone(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The context windows of local models as their server reports them; they override the catalogue.
 
-use gateway_core::{Capabilities, ModelCard, Target, sync};
+use gateway_core::{ModelCard, Target, sync};
 use std::{
     collections::HashMap,
     sync::{Arc, RwLock},
@@ -35,22 +35,9 @@ impl ContextWindows {
         let Some(window) = reported.get(&*target.model).copied() else { return };
         let known = target.card.as_deref();
         if known.is_none_or(|card| card.context_window != Some(window)) {
-            let card = known.cloned().unwrap_or_else(|| uncatalogued(provider, &target.model));
+            let card = known.cloned().unwrap_or_else(|| ModelCard::new(&*target.model, provider));
             target.card = Some(Arc::new(ModelCard { context_window: Some(window), ..card }));
         }
-    }
-}
-
-fn uncatalogued(provider: &str, model: &str) -> ModelCard {
-    ModelCard {
-        id: model.to_owned(),
-        provider: provider.to_owned(),
-        upstream: model.to_owned(),
-        api: None,
-        context_window: None,
-        max_output: None,
-        capabilities: Capabilities::default(),
-        price: None,
     }
 }
 
@@ -63,7 +50,7 @@ mod tests {
         let windows = ContextWindows::of(["inference".into()]);
         windows.update(HashMap::from([("phi-4".to_owned(), 4096)]));
         let card = known.map(|window| {
-            let card = uncatalogued(provider, model);
+            let card = ModelCard::new(model, provider);
             Arc::new(ModelCard { context_window: Some(window), ..card })
         });
         let mut target = Target { model: model.into(), card };

@@ -74,7 +74,7 @@ impl CostReportingWriter {
 
     fn report(&self, out: &mut Vec<u8>) {
         let Some(usage) = &self.usage else { return };
-        let cost = self.price.map(|price| dollars(price.cost(usage)));
+        let cost = self.price.as_ref().map(|price| dollars(price.cost(usage)));
         let report = json!({
             "prompt_tokens": usage.prompt(),
             "completion_tokens": usage.completion(),

@@ -51,7 +51,7 @@ impl Engine {
         let usage = embedded.response.usage;
         accounting.completed(usage);
         let body = embeddings::write_answer(&embedded.response, &request);
-        context.facts.cost = usage.map(|usage| (usage, context.price));
+        context.facts.cost = usage.map(|usage| (usage, context.price.clone()));
         context.facts.meta = Some(embedded.meta);
         Ok(EngineResponse {
             facts: mem::take(&mut context.facts),

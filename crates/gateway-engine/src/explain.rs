@@ -63,7 +63,7 @@ impl Engine {
         let request = &composed.request;
         let explained = |planned: PlannedAttempt| {
             let price = self.limits.price(&planned.provider, planned.target.card.as_deref());
-            let cost = price.and_then(|price| cost_range(request, &planned.target, price));
+            let cost = price.and_then(|price| cost_range(request, &planned.target, &price));
             ExplainedTarget { planned, cost }
         };
         let prompt_tokens =
@@ -96,7 +96,7 @@ async fn preview(context: &RequestContext, max_output: Option<u64>) -> LimitPrev
 fn cost_range(
     request: &ProviderRequest,
     target: &Target,
-    price: Price,
+    price: &Price,
 ) -> Option<(NanoDollars, Option<NanoDollars>)> {
     let chat = request.request().ok()?;
     let input = estimate::tokens(chat, &target.model);
@@ -104,7 +104,7 @@ fn cost_range(
     let output = match (chat.options.max_tokens, longest) {
         (Some(one), Some(other)) => Some(one.min(other)),
         // A free model costs nothing at any length.
-        (None, None) if price == Price::default() => Some(0),
+        (None, None) if price.is_free() => Some(0),
         (one, other) => one.or(other),
     };
     let cost = |output| price.cost(&Usage { input, output, ..Usage::default() });

@@ -42,7 +42,7 @@ pub use self::{
     build::{
         Backend, BuildError, DirectoryBuilder, EngineBuilder, EngineResources, FallbackRoute,
         Instrument, ProviderDirectory, ProviderSettings, ResilienceSettings, RoutePlan,
-        random_unit,
+        catalogued_card, random_unit,
     },
     context::RequestContext,
     context_fit::{ContextFit, ContextMode},

@@ -27,6 +27,7 @@ pub struct RequestMetrics {
     ends: HandleTable<(&'static str, &'static str), Counter>,
     streams: HandleTable<(Arc<str>, &'static str), Counter>,
     anomalies: HandleTable<(Arc<str>, &'static str), Counter>,
+    unpriced: HandleTable<Arc<str>, Counter>,
     in_flight: HandleTable<&'static str, Gauge>,
     features: FeatureMetrics,
 }
@@ -146,6 +147,13 @@ impl RequestMetrics {
                 "provider" => provider.to_string(), "anomaly" => anomaly)
         };
         self.anomalies.count((Arc::clone(provider), anomaly), make);
+    }
+
+    /// Counts a request for a model of `provider` whose price is not known.
+    pub(crate) fn unpriced(&self, provider: &Arc<str>) {
+        let make =
+            || counter!("llm_gateway_unpriced_requests_total", "provider" => provider.to_string());
+        self.unpriced.count(Arc::clone(provider), make);
     }
 
     /// Counts the end of a request, by endpoint and outcome.

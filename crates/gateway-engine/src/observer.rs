@@ -68,6 +68,9 @@ pub struct RequestSummary<'a> {
     pub provider: &'a Arc<str>,
     /// The catalogued model, or `other`.
     pub model: &'a str,
+    /// The known model whose rules and price were used, if the model is newer than all that are
+    /// known.
+    pub assumed: Option<&'a str>,
     /// The rule that routed the request.
     pub rule: Rule,
     /// Whether the response was streamed to the caller.

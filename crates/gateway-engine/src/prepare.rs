@@ -61,6 +61,9 @@ impl Engine {
         if matches!(operation, Operation::Generate | Operation::Embed) {
             let models = [&*context.model, &*context.target.model];
             let (input, price) = (&context.input, context.price.as_ref());
+            if price.is_none() {
+                self.metrics.unpriced(&context.plan.route.provider);
+            }
             let want = QuotaDemand { models, input, output, price };
             let (client, peer) = (&context.head.client, context.head.peer);
             match self.limits.limiter.reserve(client, peer, &want).await {

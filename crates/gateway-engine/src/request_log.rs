@@ -19,6 +19,7 @@ impl RequestObserver for RequestLog {
             client = &**request.client,
             provider = &**request.provider,
             model = request.model,
+            assumed = request.assumed,
             rule = request.rule.as_str(),
             stream = request.stream,
             epoch = request.generation,

@@ -99,6 +99,7 @@ fn target(explained: &ExplainedTarget, is_first: bool) -> Value {
         "verdict": verdict,
         "against": planned.unavailable.map(unavailable),
         "dropped": dropped,
+        "assumed": planned.target.card.as_ref().and_then(|it| it.assumed_from.as_deref()),
         "error": error,
         "cost_nano_dollars": cost,
     })

@@ -4,7 +4,7 @@ use crate::{HttpService, platform::usable, reply, request::query::QueryParams};
 use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Whether a caller is one of Anthropic's.
 pub(crate) fn is_for_anthropic(headers: &HeaderMap) -> bool {
@@ -17,7 +17,8 @@ pub(crate) fn list(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let models = listed(service);
+    let usable = usable(service);
+    let models = listed(service, &usable);
     if is_for_anthropic(headers) {
         let page = Page::read(&QueryParams::parse(query))?.of(&models)?;
         return Ok(reply::json(StatusCode::OK, &page));
@@ -41,7 +42,7 @@ pub(crate) fn show(
         )
         .with_param("model"));
     }
-    let model = Model { id: &id, owner: &route.provider, card: route.target.card.as_deref() };
+    let model = Model { id: &id, owner: &route.provider, card: route.target.card.clone() };
     let model = if is_for_anthropic(headers) { model.anthropic() } else { model.openai() };
     Ok(reply::json(StatusCode::OK, &model))
 }
@@ -50,14 +51,17 @@ pub(crate) fn show(
 struct Model<'a> {
     id: &'a str,
     owner: &'a str,
-    card: Option<&'a ModelCard>,
+    card: Option<Arc<ModelCard>>,
 }
 
 /// Returns every model and alias that can be requested, by name.
-fn listed(service: &HttpService) -> BTreeMap<String, Model<'_>> {
+fn listed<'a>(
+    service: &'a HttpService,
+    usable: &'a [Arc<ModelCard>],
+) -> BTreeMap<String, Model<'a>> {
     let mut models = BTreeMap::new();
-    for card in usable(service) {
-        let model = Model { id: &card.id, owner: &card.provider, card: Some(card) };
+    for card in usable {
+        let model = Model { id: &card.id, owner: &card.provider, card: Some(Arc::clone(card)) };
         models.insert(card.id.to_lowercase(), model);
     }
     let names = service
@@ -72,16 +76,11 @@ fn listed(service: &HttpService) -> BTreeMap<String, Model<'_>> {
         let Some((owner, _)) = service.engine.directory.backend(&route.provider) else { continue };
         if service.engine.directory.is_ready(owner) {
             // An alias beats a model of its name.
-            let card = route.target.card.and_then(|card| known(service, &card));
+            let card = route.target.card;
             models.insert(name.to_lowercase(), Model { id: name, owner, card });
         }
     }
     models
-}
-
-/// The card that the application holds.
-fn known<'a>(service: &'a HttpService, card: &ModelCard) -> Option<&'a ModelCard> {
-    usable(service).map(AsRef::as_ref).find(|it| it.id == card.id)
 }
 
 impl Model<'_> {
@@ -89,7 +88,7 @@ impl Model<'_> {
     fn openai(&self) -> Value {
         let mut object =
             json!({ "id": self.id, "object": "model", "created": 0, "owned_by": self.owner });
-        if let (Some(object), Some(card)) = (object.as_object_mut(), self.card) {
+        if let (Some(object), Some(card)) = (object.as_object_mut(), self.card.as_deref()) {
             let window = card.context_window.map(|it| ("context_window".to_owned(), it.into()));
             object.extend(window);
             let limit = card.max_output.map(|it| ("max_output_tokens".to_owned(), it.into()));

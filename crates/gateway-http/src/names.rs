@@ -5,6 +5,11 @@ use http::HeaderName;
 
 /// Carries the API key, as Anthropic's clients send it.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Names the known model whose rules and prices apply to a newer one.
+pub(crate) const ASSUMED: HeaderName = HeaderName::from_static("x-gateway-assumed");
+/// Returns the remainder of the caller's smallest budget.
+pub(crate) const BUDGET_REMAINING: HeaderName =
+    HeaderName::from_static("x-gateway-budget-remaining-usd");
 /// Allows or forbids caching of the response.
 pub(crate) const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 /// Selects the handling of a conversation that exceeds the context window.

@@ -19,7 +19,7 @@ pub(crate) fn health(service: &HttpService) -> Response<reply::Body> {
     let body = json!({
         "status": "healthy",
         "version": service.about.version.as_str(),
-        "models_available": usable(service).count(),
+        "models_available": count_usable(service),
         "inference_service": "not_managed",
     });
     reply::json(StatusCode::OK, &body)
@@ -36,13 +36,10 @@ pub(crate) fn metrics(service: &HttpService) -> Result<Response<reply::Body>> {
 
 /// `GET /v1/providers`: the configured providers, their models and their status.
 pub(crate) fn providers(service: &HttpService) -> Response<reply::Body> {
-    let mut providers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (id, backend) in service.engine.directory.backends() {
-        if backend.is_ready() {
-            providers.entry(id).or_default();
-        }
-    }
-    for card in service.engine.directory.routes().models() {
+    let cards = usable(service);
+    let mut providers: BTreeMap<&str, Vec<&str>> =
+        ready(service).map(|id| (id, Vec::new())).collect();
+    for card in &cards {
         if let Some(models) = providers.get_mut(card.provider.as_str()) {
             models.push(&card.id);
         }
@@ -83,14 +80,24 @@ pub(crate) fn openapi(service: &HttpService) -> Result<Response<reply::Body>> {
 
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
-/// Returns the catalogue's models of configured providers.
-pub(crate) fn usable(service: &HttpService) -> impl Iterator<Item = &Arc<ModelCard>> {
+/// Returns the ids of providers that can be called.
+fn ready(service: &HttpService) -> impl Iterator<Item = &str> {
     service
         .engine
         .directory
-        .routes()
-        .models()
-        .filter(|card| service.engine.directory.is_ready(&card.provider))
+        .backends()
+        .filter(|(_, backend)| backend.is_ready())
+        .map(|(id, _)| &**id)
+}
+
+/// The configured and catalogued models that can be asked.
+pub(crate) fn usable(service: &HttpService) -> Vec<Arc<ModelCard>> {
+    service.engine.directory.routes().models(ready(service))
+}
+
+/// The number of models that can be asked.
+pub(crate) fn count_usable(service: &HttpService) -> usize {
+    service.engine.directory.routes().count_models(ready(service))
 }
 
 #[cfg(test)]

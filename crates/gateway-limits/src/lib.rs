@@ -6,6 +6,8 @@
 mod account;
 mod accounts;
 mod admission;
+mod budget_refusal;
+mod budget_shortage;
 mod calendar;
 mod charges;
 mod client_prefix;
@@ -22,6 +24,7 @@ mod usage;
 pub use self::{
     accounts::LimitAccounts,
     admission::{Admission, AdmissionPermit, AdmissionSettings, Priority, RETRY_AFTER},
+    budget_refusal::UnpricedPolicy,
     calendar::{DAY, now},
     client_prefix::client_prefix,
     keys::{Access, Client, FailedAttempts, KeyGrant, VirtualKeys},
@@ -35,7 +38,7 @@ pub use self::{
     usage::{RequestLabels, RequestResult, UsageRecord, UsageRecorder},
 };
 
-use gateway_core::{ModelCard, Price};
+use gateway_core::{ModelCard, Price, PriceHistory};
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 /// The limits of the gateway and their resources. The default limits nothing.
@@ -53,13 +56,21 @@ pub struct Limits {
     pub failed_attempts: Arc<FailedAttempts>,
     /// Local providers, whose models are free unless the catalogue has a price.
     pub free: HashSet<Arc<str>>,
+    /// The prices assumed for models without any; empty if none are.
+    pub assumed_prices: PriceHistory,
 }
 
 impl Limits {
-    /// Returns the price of the model of `card` at `provider`, if known.
+    /// Returns the price of the model of `card` at `provider` that is in force now, if it is known, or
+    /// else the one that the operator assumes.
     pub fn price(&self, provider: &str, card: Option<&ModelCard>) -> Option<Price> {
-        let known = card.and_then(|card| card.price);
-        known.or_else(|| self.free.contains(provider).then(Price::default))
+        let known = card.and_then(|card| card.prices.at(calendar::today()));
+        let price = known.map(|period| period.price.clone());
+        let free = || self.free.contains(provider).then(Price::free);
+        price.or_else(free).or_else(|| {
+            let assumed = self.assumed_prices.at(calendar::today())?;
+            Some(assumed.price.clone())
+        })
     }
 
     /// Flushes pending usage records, within a short deadline.

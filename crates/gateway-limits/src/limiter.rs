@@ -2,16 +2,17 @@
 
 use crate::{
     Client, GrantedQuota, LimitAccounts, LimitError, QuotaReservation, RateLimitStatus,
-    TokenEstimate,
+    TokenEstimate, UnpricedPolicy,
     account::{AccountState, LimitAccount},
     accounts::ReserveResult,
-    calendar::{self, DAY},
+    budget_refusal,
+    calendar::{self, DAY, until_next},
     charges::Charges,
     client_prefix,
     policy::{ClientLimits, LimitPolicy, LimitSet, RequestSize},
 };
 use gateway_core::{
-    Date, Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
+    Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
     state::{Key, Refusal, StoreError, Tenant},
 };
 use std::{
@@ -38,12 +39,15 @@ pub struct LimiterSettings {
     pub anonymous: LimitPolicy,
     /// The tokens reserved for the output of a request without `max_tokens`.
     pub assumed_output: u64,
+    /// What happens to requests for models without a price, of callers with a budget.
+    pub unpriced: UnpricedPolicy,
 }
 
 pub(super) struct Inner {
     pub(super) accounts: LimitAccounts,
     anonymous: Option<AnonymousLimits>,
     assumed_output: u64,
+    unpriced: UnpricedPolicy,
     failing: AtomicBool,
 }
 
@@ -95,8 +99,14 @@ impl Limiter {
             let set = LimitSet::new(anonymous, "", &mut template);
             AnonymousLimits { set, template }
         });
-        let (assumed_output, failing) = (settings.assumed_output, AtomicBool::new(false));
-        Self { inner: Some(Arc::new(Inner { accounts, anonymous, assumed_output, failing })) }
+        let inner = Inner {
+            accounts,
+            anonymous,
+            assumed_output: settings.assumed_output,
+            unpriced: settings.unpriced,
+            failing: AtomicBool::new(false),
+        };
+        Self { inner: Some(Arc::new(inner)) }
     }
 
     /// Reports usage and returns all leases, within a short deadline.
@@ -164,6 +174,7 @@ impl Limiter {
             return Ok(GrantedQuota::default());
         };
         let charges = inner.charges(&caller, demand);
+        inner.check_price(&charges, demand)?;
         inner.take(&caller.account, Box::new(charges)).await
     }
 }
@@ -192,6 +203,18 @@ impl Inner {
         let caller = self.caller(client, peer)?;
         let charges = self.charges(&caller, demand);
         (!charges.is_empty()).then_some((caller.account, charges))
+    }
+
+    /// Refuses a request whose cost is unknown, if a budget has to cover it.
+    pub(super) fn check_price(&self, charges: &Charges, demand: &QuotaDemand<'_>) -> Result<()> {
+        let has_budget = !charges.budgets.is_empty();
+        match self.unpriced {
+            UnpricedPolicy::Refuse if has_budget && demand.price.is_none() => {
+                let [model, _] = demand.models;
+                Err(budget_refusal::unpriced(model))
+            }
+            UnpricedPolicy::Refuse | UnpricedPolicy::Allow => Ok(()),
+        }
     }
 
     /// Returns the charges of a request against its caller's limits.
@@ -254,7 +277,15 @@ impl Inner {
                 Ok(GrantedQuota { reservation, status })
             }
             ReserveResult::Refused(refusal, status) => {
-                Err(LimitError { error: refused(&refusal), status })
+                let error = match &refusal {
+                    Refusal::Budget { name } => account.state().shortage(&charges, name),
+                    Refusal::Rate { .. }
+                    | Refusal::TooLarge { .. }
+                    | Refusal::Slots { .. }
+                    | Refusal::Unknown { .. } => None,
+                }
+                .map_or_else(|| refused(&refusal), |shortage| budget_refusal::exceeded(&shortage));
+                Err(LimitError { error, status })
             }
             ReserveResult::Failed(error) => {
                 self.failed(&charges, error)?;
@@ -317,18 +348,6 @@ pub(super) fn refused(refusal: &Refusal) -> GatewayError {
 
 fn words(name: &str) -> &'static str {
     if name.starts_with("tokens") { "tokens per minute" } else { "requests per minute" }
-}
-
-/// Returns the time until the budget called `name` restarts.
-pub(super) fn until_next(name: &str) -> Duration {
-    let now = calendar::now();
-    let date = Date::from_days_since_epoch(now.as_secs() / DAY);
-    let period = name.split('/').next().unwrap_or_default();
-    let next = match Date::parse(period) {
-        Some(_) => now.as_secs() / DAY + 1,
-        None => date.next_month().days().unwrap_or_default(),
-    };
-    Duration::from_secs(next * DAY).saturating_sub(now)
 }
 
 impl fmt::Debug for Limiter {

@@ -3,11 +3,14 @@
 use crate::{
     Client, Limiter, QuotaDemand,
     account::{LeftOfCharge, Renewal},
+    budget_refusal,
+    budget_shortage::BudgetShortage,
+    calendar::until_next,
     charges::Charges,
-    limiter::{refused, until_next},
+    limiter::refused,
     policy::LimitKind,
 };
-use gateway_core::{GatewayError, state::Refusal};
+use gateway_core::{GatewayError, NanoDollars, state::Refusal};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -76,7 +79,10 @@ impl Limiter {
         let left = account.state().left(&charges, Instant::now());
         let statuses = asked(&charges).zip(left);
         let limits: Vec<_> = statuses.map(|(asked, left)| status(asked, &left, is_known)).collect();
-        let refused = refusal(&charges, &limits).map(|refusal| refused(&refusal));
+        let refused = match inner.check_price(&charges, demand) {
+            Ok(()) => refusal(&charges, &limits),
+            Err(error) => Some(error),
+        };
         LimitPreview { refused, limits }
     }
 }
@@ -117,33 +123,37 @@ fn status(asked: LimitProbe, left: &LeftOfCharge, is_known: bool) -> LimitStatus
     LimitStatus { of, model, most, takes, left: left.units.filter(|_| is_known), reset }
 }
 
-/// The first limit that has no room: slots, then money, then rates, as a request meets them.
-fn refusal(charges: &Charges, limits: &[LimitStatus]) -> Option<Refusal> {
+/// The refusal by the first limit that has no room: slots, then money, then rates, as a request
+/// meets them.
+fn refusal(charges: &Charges, limits: &[LimitStatus]) -> Option<GatewayError> {
     let is_short = |it: &&LimitStatus| it.left.is_some_and(|left| left < it.takes);
     let name = |it: &LimitStatus, word: &str| -> Arc<str> {
         it.model.as_ref().map_or_else(|| word.into(), |model| format!("{word}/{model}").into())
     };
     let slots = limits.iter().filter(|it| it.of == LimitScope::Slots);
     if let Some(short) = slots.into_iter().find(is_short) {
-        return Some(Refusal::Slots { name: name(short, "all") });
+        return Some(refused(&Refusal::Slots { name: name(short, "all") }));
     }
     for short in limits.iter().filter(is_short) {
         if let LimitScope::Budget(period) = &short.of {
-            return Some(Refusal::Budget { name: name(short, period) });
+            return Some(budget_refusal::exceeded(&BudgetShortage {
+                name: name(short, period),
+                limit: NanoDollars(short.most),
+                cost: NanoDollars(short.takes),
+                left: short.left.map(NanoDollars),
+            }));
         }
     }
     let mut rates = charges.rates.iter().zip(limits);
-    if let Some((charge, short)) = rates.find(|(_, it)| is_short(it)) {
-        let word = match charge.kind {
-            LimitKind::Requests => "requests",
-            LimitKind::Tokens => "tokens",
-        };
-        let name = name(short, word);
-        if short.takes > short.most {
-            return Some(Refusal::TooLarge { name });
-        }
-        let missing = short.takes.saturating_sub(short.left.unwrap_or(0));
-        return Some(Refusal::Rate { name, retry_after: charge.rate.time_of(missing) });
+    let (charge, short) = rates.find(|(_, it)| is_short(it))?;
+    let word = match charge.kind {
+        LimitKind::Requests => "requests",
+        LimitKind::Tokens => "tokens",
+    };
+    let name = name(short, word);
+    if short.takes > short.most {
+        return Some(refused(&Refusal::TooLarge { name }));
     }
-    None
+    let missing = short.takes.saturating_sub(short.left.unwrap_or(0));
+    Some(refused(&Refusal::Rate { name, retry_after: charge.rate.time_of(missing) }))
 }

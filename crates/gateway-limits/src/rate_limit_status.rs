@@ -2,7 +2,7 @@
 
 use crate::QuotaReservation;
 use crate::{charges::RateCharge, policy::LimitKind};
-use gateway_core::{GatewayError, state::RateRemaining};
+use gateway_core::{GatewayError, NanoDollars, state::RateRemaining};
 use std::{error::Error, fmt};
 
 /// The remaining units of a caller's rate limits, sent as headers of every response.
@@ -12,6 +12,8 @@ pub struct RateLimitStatus {
     pub requests: Option<RateLimitLevel>,
     /// The limit on tokens, if there is one.
     pub tokens: Option<RateLimitLevel>,
+    /// What is left of the smallest budget, what is reserved for the request taken off.
+    pub budget: Option<NanoDollars>,
 }
 
 /// The remaining units of one limit.

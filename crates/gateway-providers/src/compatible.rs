@@ -4,6 +4,7 @@ use crate::{
     Auth, Credential, Descriptor, HttpProvider, Settings,
     endpoint::Endpoint,
     http_provider::Api,
+    learned_refusals::LearnedRefusals,
     services::{Counter, Embeddings, Services},
 };
 use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
@@ -221,7 +222,15 @@ pub(crate) fn http_provider(
         endpoint.prepare(&client, &headers)?;
     }
     let issuer = issuer(&settings);
-    Ok(Arc::new(HttpProvider { id: settings.id.into(), issuer, apis, services, client }))
+    Ok(Arc::new(HttpProvider {
+        id: settings.id.into(),
+        issuer,
+        apis,
+        learns_refusals: settings.learns_refusals,
+        refusals: LearnedRefusals::default(),
+        services,
+        client,
+    }))
 }
 
 /// A digest of the account that a provider seals reasoning for: the provider and the credential.

@@ -1,8 +1,13 @@
 //! A provider somewhere else: dialects, an address, a credential.
 
 use crate::{
-    context_headers::context_headers, endpoint::Endpoint, marking_reader::MarkingReader,
-    response_stream, services::Services,
+    endpoint::Endpoint,
+    learned_refusals::LearnedRefusals,
+    marking_reader::MarkingReader,
+    model_rules,
+    outbound_request::{OutboundRequest, context_headers},
+    response_stream,
+    services::Services,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,14 +17,12 @@ use gateway_core::{
     ProviderResponse, ResponseMeta, Result, SealOwner, Target,
 };
 use gateway_net::client::{
-    BodyError, ExchangeError, HttpClient, RequestTemplate, ResponseBody, ResponseHead,
-    UpstreamResponse,
+    BodyError, ExchangeError, HttpClient, ResponseBody, ResponseHead, UpstreamResponse,
 };
 use gateway_wire::{
     EncodedRequest, ErrorReply, IdGenerator, MAX_ANSWER_BYTES, OutboundDialect, StreamFraming,
-    report_translation_losses,
     seals::{self, SealFilter},
-    unreadable, without_unsupported_tools,
+    unreadable,
 };
 use http::StatusCode;
 use std::{slice, sync::Arc, time::Duration};
@@ -34,6 +37,10 @@ pub struct HttpProvider {
     pub(crate) issuer: [u8; 6],
     /// The dialects it speaks, its usual one first.
     pub(crate) apis: Vec<Api>,
+    /// Whether parameters that it refuses are left out from then on.
+    pub(crate) learns_refusals: bool,
+    /// The parameters that it refused.
+    pub(crate) refusals: LearnedRefusals,
     /// The token counting and embedding services.
     pub(crate) services: Services,
     /// The connections it is reached over.
@@ -46,13 +53,6 @@ pub(crate) struct Api {
     pub(crate) upstream: Box<dyn OutboundDialect>,
     /// The address to post a request to.
     pub(crate) endpoint: Endpoint,
-}
-
-/// A request as it is posted.
-pub(crate) struct OutboundRequest {
-    template: RequestTemplate,
-    body: Vec<Bytes>,
-    accept: &'static str,
 }
 
 /// An upstream's explanation of a failure is read no further than this.
@@ -87,15 +87,17 @@ impl Provider for HttpProvider {
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let prepared = self.prepare_to_owner(call)?;
-        let model = Arc::clone(&prepared.call.target.model);
-        let sealed = prepared.carries_seals.then(|| prepared.call.clone());
-        let mut answer = self.ask(prepared).await;
-        let is_refused = answer.as_ref().err().is_some_and(seals::is_refusal);
-        if let Some(call) = sealed.filter(|_| is_refused) {
-            answer = self.ask_without_seals(call).await;
+        // Strict callers see refusals as they are.
+        let again = (!call.strict && self.learns_refusals).then(|| call.clone());
+        let error = match (self.attempt(call).await, &again) {
+            (Err(error), Some(_)) => error,
+            (result, _) => return result,
+        };
+        let model = again.as_ref().map(|call| &call.target.model);
+        match model.and_then(|model| self.refusals.learn(&self.id, model, &error)).and(again) {
+            Some(call) => self.attempt(call).await,
+            None => Err(error),
         }
-        answer.map_err(|error| error.with_meta(self.meta(&model)))
     }
 
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
@@ -130,6 +132,19 @@ struct PreparedCall<'a> {
 }
 
 impl HttpProvider {
+    /// Sends a call, once more without seals if the upstream refuses one that it holds.
+    async fn attempt(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+        let prepared = self.prepare_to_owner(call)?;
+        let model = Arc::clone(&prepared.call.target.model);
+        let sealed = prepared.carries_seals.then(|| prepared.call.clone());
+        let mut answer = self.ask(prepared).await;
+        let is_refused = answer.as_ref().err().is_some_and(seals::is_refusal);
+        if let Some(call) = sealed.filter(|_| is_refused) {
+            answer = self.ask_without_seals(call).await;
+        }
+        answer.map_err(|error| error.with_meta(self.meta(&model)))
+    }
+
     /// The owner of what this provider seals for `target`.
     pub(crate) fn owner(&self, target: &Target) -> SealOwner {
         SealOwner::new(self.issuer, &target.model)
@@ -159,14 +174,14 @@ impl HttpProvider {
         mut call: ProviderRequest,
         mut filter: SealFilter,
     ) -> Result<PreparedCall<'_>> {
-        let callers = call.caller_dialect();
-        let api = self
-            .api(&call.target, |dialect| callers == Some(dialect))
-            .ok_or_else(no_dialect_configured)?;
+        let api = self.api_of(&call)?.ok_or_else(no_dialect_configured)?;
+        let dialect = api.upstream.dialect();
         if let Some(payload) = api.upstream.release_seals(&call, &mut filter)? {
             call.payload = payload;
         }
-        let (call, mut dropped) = strip_unsupported_tools(call, api.upstream.dialect())?;
+        let (call, mut dropped) = model_rules::strip_unsupported_tools(call, dialect)?;
+        let call = model_rules::conforming(call, dialect, &mut dropped)?;
+        let call = model_rules::without_refused(call, &self.refusals, dialect, &mut dropped)?;
         let EncodedRequest { body, dropped: more } = api.upstream.encode(&call)?;
         dropped.extend(more);
         if call.strict {
@@ -236,6 +251,22 @@ impl HttpProvider {
         wanted.or_else(callers).or(self.apis.first())
     }
 
+    /// The dialect in which to ask for this call: what its model serves through one API only goes
+    /// there, also if the caller speaks another.
+    fn api_of(&self, call: &ProviderRequest) -> Result<Option<&Api>> {
+        let callers = call.caller_dialect();
+        let usual = self.api(&call.target, |dialect| callers == Some(dialect));
+        let by_dialect =
+            |dialect: Dialect| self.apis.iter().find(|it| it.upstream.dialect() == dialect);
+        let (Some(card), Some(responses)) = (&call.target.card, by_dialect(Dialect::Responses))
+        else {
+            return Ok(usual);
+        };
+        let is_chat = usual.is_some_and(|api| api.upstream.dialect() == Dialect::Chat);
+        let needs = is_chat && model_rules::needs_responses(&card.rules, call)?;
+        Ok(if needs { Some(responses) } else { usual })
+    }
+
     /// Posts `outbound` to a service of this provider and waits for the whole reply.
     ///
     /// # Errors
@@ -280,13 +311,6 @@ impl HttpProvider {
     }
 }
 
-impl OutboundRequest {
-    /// A request for JSON.
-    pub(crate) const fn json(template: RequestTemplate, body: Vec<Bytes>) -> Self {
-        Self { template, body, accept: "application/json" }
-    }
-}
-
 fn no_dialect_configured() -> GatewayError {
     GatewayError::new(ErrorKind::Internal, "a provider without a dialect")
 }
@@ -295,26 +319,6 @@ impl std::fmt::Debug for HttpProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpProvider").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-/// The call without tools that only other providers have, and what is lost of it in `dialect`.
-pub(crate) fn strip_unsupported_tools(
-    mut call: ProviderRequest,
-    dialect: Dialect,
-) -> Result<(ProviderRequest, DroppedParams)> {
-    let mut dropped = DroppedParams::default();
-    let is_sent_verbatim =
-        call.original(dialect).is_some_and(|original| original.envelope.stream == call.stream);
-    if is_sent_verbatim {
-        return Ok((call, dropped));
-    }
-    report_translation_losses(call.request()?, dialect, &mut dropped)?;
-    if call.original(dialect).is_none()
-        && let Some(rest) = without_unsupported_tools(call.request()?, dialect, &mut dropped)?
-    {
-        call.payload = Payload::Parsed(Arc::new(rest));
-    }
-    Ok((call, dropped))
 }
 
 /// Lets a success pass; turns anything else into an error.

@@ -18,10 +18,8 @@
 //! ```
 
 mod anthropic;
-mod catalogue;
 mod cerebras;
 mod compatible;
-mod context_headers;
 mod deepseek;
 mod endpoint;
 mod fake;
@@ -30,12 +28,15 @@ mod gemini;
 mod groq;
 mod http_provider;
 mod inference;
+mod learned_refusals;
 mod llamacpp;
 mod marking_reader;
 mod mistral;
+mod model_rules;
 mod ollama;
 mod openai;
 mod openrouter;
+mod outbound_request;
 mod perplexity;
 mod registry;
 mod reset;
@@ -46,7 +47,6 @@ mod together;
 mod xai;
 
 pub use self::{
-    catalogue::{Catalogue, Entry, Prices},
     compatible::{ANTHROPIC_COMPATIBLE, GEMINI_COMPATIBLE, OPENAI_COMPATIBLE},
     fake::Fake,
     http_provider::HttpProvider,

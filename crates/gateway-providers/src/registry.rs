@@ -65,6 +65,9 @@ pub struct Settings {
     pub api: Option<Dialect>,
     /// The window that Ollama is to give its models, in tokens.
     pub context_window: Option<u64>,
+    /// Whether a parameter that it refuses with a 400 is left out of one retry and of the requests of
+    /// a day. Strict requests are sent as they are.
+    pub learns_refusals: bool,
     /// The context-management service on the way to it, if its kind supports one.
     pub through: Option<ContextServiceRoute>,
     /// The HTTP client to use; one of its own if absent.

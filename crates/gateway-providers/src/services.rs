@@ -1,9 +1,7 @@
 //! The services of a provider besides responses: token counting and embeddings.
 
 use crate::{
-    HttpProvider,
-    endpoint::Endpoint,
-    http_provider::{self, OutboundRequest},
+    HttpProvider, endpoint::Endpoint, http_provider, model_rules, outbound_request::OutboundRequest,
 };
 use gateway_core::{
     CallMeter, Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, ProviderRequest,
@@ -56,7 +54,7 @@ impl Counter {
         if let Some(payload) = self.wire.release_seals(&call, &mut filter)? {
             call.payload = payload;
         }
-        let (call, mut dropped) = http_provider::strip_unsupported_tools(call, self.dialect)?;
+        let (call, mut dropped) = model_rules::strip_unsupported_tools(call, self.dialect)?;
         let EncodedRequest { body, dropped: more } = self.wire.encode_count(&call)?;
         dropped.extend(more);
         if call.strict {

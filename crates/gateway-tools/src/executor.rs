@@ -241,8 +241,13 @@ fn timed_out() -> ToolError {
 /// The arguments as the tool gets them, once they fit its schema.
 fn checked(tool: &RegisteredTool, text: &str, strict: bool) -> Result<String, ToolError> {
     let mut arguments = arguments::parse(text)?;
+    let written = arguments.len();
     drop_nulls(&mut arguments, tool);
     tool.schema.check_arguments(&arguments, strict).map_err(ToolError::invalid)?;
+    // Numbers of any length reach the tool as they were written.
+    if !arguments.is_empty() && arguments.len() == written {
+        return Ok(text.trim().to_owned());
+    }
     Ok(Value::Object(arguments).to_string())
 }
 

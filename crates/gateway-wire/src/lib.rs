@@ -61,6 +61,7 @@ mod error_type;
 mod ids;
 mod inbound;
 mod logprobs;
+mod member_edits;
 mod outbound;
 mod provider_tools;
 mod request_shape;
@@ -75,6 +76,7 @@ pub use self::{
     error_type::error_type,
     ids::IdGenerator,
     inbound::{InboundDialect, RequestPrompts, ResponseContext, StreamWriter},
+    member_edits::{members_among, without_members},
     outbound::{
         EncodedRequest, ErrorReply, OutboundDialect, StreamFraming, StreamReader, TokenCounter,
     },

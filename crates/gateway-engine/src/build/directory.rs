@@ -7,10 +7,38 @@ use crate::{
     BuildError,
     build::{fallback, provider_stack::StackBuilder},
 };
-use gateway_core::{ErrorKind, GatewayError, ModelCard, Provider, Result, Route, Routes};
+use gateway_core::{
+    ErrorKind, GatewayError, ModelCard, ModelCatalogue, PriceHistory, Provider, Result, Route,
+    Routes,
+};
 use gateway_providers::{ALL, ClientSettings, HttpClient};
 use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, sync::Arc};
+
+/// The providers whose catalogued models are known by their bare names: each serves its own. Names of
+/// others, such as `openai/gpt-oss-120b` of several, need the provider before them.
+const HOMES: &[&str] = &[
+    "anthropic",
+    "openai",
+    "gemini",
+    "deepseek",
+    "mistral",
+    "xai",
+    "perplexity",
+    "inference",
+    "openrouter",
+];
+
+/// Returns the catalogue's card of the model `id`: that of `provider`, or else of the provider whose
+/// own models are known by their bare names.
+pub fn catalogued_card(
+    catalogue: &dyn ModelCatalogue,
+    provider: Option<&str>,
+    id: &str,
+) -> Option<Arc<ModelCard>> {
+    let home = || HOMES.iter().copied().find(|home| catalogue.has(home, id));
+    catalogue.card(provider.or_else(home)?, id)
+}
 
 /// The providers of one generation, the routes to them and the fallback groups over them.
 #[derive(Default)]
@@ -36,6 +64,7 @@ pub struct DirectoryBuilder<'a> {
     resources: EngineResources,
     providers: Vec<ProviderSettings>,
     custom: Vec<Arc<dyn Provider>>,
+    catalogue: Option<Arc<dyn ModelCatalogue>>,
     models: Vec<Arc<ModelCard>>,
     aliases: Vec<(String, String)>,
     patterns: Vec<(String, String)>,
@@ -54,6 +83,7 @@ impl<'a> DirectoryBuilder<'a> {
             resources,
             providers: Vec::new(),
             custom: Vec::new(),
+            catalogue: None,
             models: Vec::new(),
             aliases: Vec::new(),
             patterns: Vec::new(),
@@ -93,7 +123,14 @@ impl<'a> DirectoryBuilder<'a> {
         self
     }
 
-    /// Adds a model to the catalogue.
+    /// Looks models up in `catalogue` that are not configured.
+    #[must_use]
+    pub fn catalogue(mut self, catalogue: Arc<dyn ModelCatalogue>) -> Self {
+        self.catalogue = Some(catalogue);
+        self
+    }
+
+    /// Adds a configured model: it goes before the catalogue's.
     #[must_use]
     pub fn model(mut self, model: Arc<ModelCard>) -> Self {
         self.models.push(model);
@@ -208,6 +245,9 @@ impl<'a> DirectoryBuilder<'a> {
         for provider in &self.custom {
             routes.prefix(provider.id(), provider.id());
         }
+        if let Some(catalogue) = &self.catalogue {
+            routes.catalogue(Arc::clone(catalogue), HOMES);
+        }
         for model in &self.models {
             routes.model(Arc::clone(model));
         }
@@ -235,6 +275,12 @@ impl ProviderDirectory {
     /// The routes from model names to providers.
     pub const fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// Returns the prices of `model`; nothing if none is known.
+    pub fn prices(&self, model: &str) -> Option<PriceHistory> {
+        let card = self.routes.single(model).ok()?.target.card?;
+        Some(card.prices.clone()).filter(|prices| !prices.is_empty())
     }
 
     /// The providers with their ids, in no order.
@@ -283,9 +329,10 @@ impl ProviderDirectory {
     }
 
     fn compiled_plans(&self) -> foldhash::HashMap<Box<str>, Arc<RoutePlan>> {
-        let models = self.routes.models().map(|card| card.id.as_str());
+        let models = self.routes.model_names(|provider| self.is_ready(provider));
         let aliases = self.routes.aliases().map(|(name, _)| name);
         let mut plans = foldhash::HashMap::default();
+        let models = models.iter().map(String::as_str);
         for name in models.chain(aliases).chain(self.routes.chains()) {
             // An alias may lead nowhere, which its request is to learn.
             if let Ok(plan) = self.plan(name) {

@@ -5,9 +5,10 @@ use crate::{
     RequestMetrics, RequestObserver, ResilienceSettings, Toolbox,
     build::{BuildError, DirectoryBuilder, absent_stores::AbsentStores},
 };
+use gateway_catalogue::TextCatalogue;
 use gateway_core::{ModelCard, Provider, state::ResponseStore};
 use gateway_limits::Limits;
-use gateway_providers::{Catalogue, ClientSettings, Settings};
+use gateway_providers::{ClientSettings, Settings};
 use gateway_sessions::{Responses, Rules, SessionManager, Sessions};
 use secrecy::SecretString;
 use std::{fmt, sync::Arc, time::Duration};
@@ -202,7 +203,7 @@ impl EngineBuilder {
         for provider in self.custom {
             directory = directory.custom_provider(provider);
         }
-        directory = with_catalogue(directory)?;
+        directory = with_catalogue(directory);
         for model in self.models {
             directory = directory.model(Arc::new(model));
         }
@@ -233,16 +234,12 @@ impl EngineBuilder {
 }
 
 /// Adds the models and aliases of this release.
-fn with_catalogue(mut directory: DirectoryBuilder<'_>) -> Result<DirectoryBuilder<'_>, BuildError> {
-    let broken = |why: String| BuildError::Catalogue { why };
-    let catalogue = Catalogue::built_in().map_err(|error| broken(error.to_string()))?;
-    for entry in &catalogue.models {
-        directory = directory.model(Arc::new(entry.card().map_err(broken)?));
-    }
-    for (name, model) in &catalogue.aliases {
+fn with_catalogue(mut directory: DirectoryBuilder<'_>) -> DirectoryBuilder<'_> {
+    let catalogue = TextCatalogue::built_in();
+    for (name, model) in catalogue.aliases() {
         directory = directory.alias(name, model);
     }
-    Ok(directory)
+    directory.catalogue(Arc::new(catalogue))
 }
 
 impl fmt::Debug for EngineBuilder {

@@ -10,7 +10,7 @@ mod settings;
 
 pub(crate) use self::route_plan::{OTHER, ledger_name};
 pub use self::{
-    directory::{DirectoryBuilder, ProviderDirectory},
+    directory::{DirectoryBuilder, ProviderDirectory, catalogued_card},
     engine_builder::EngineBuilder,
     fallback::FallbackRoute,
     provider_stack::{Backend, random_unit},
@@ -54,12 +54,6 @@ pub enum BuildError {
     UnknownProvider {
         /// The name.
         id: String,
-    },
-    /// The catalogue of this release is unreadable.
-    #[error("the built-in catalogue: {why}")]
-    Catalogue {
-        /// What is wrong with it.
-        why: String,
     },
     /// The default provider does not exist.
     #[error("routing.default_provider: '{id}' is not configured")]

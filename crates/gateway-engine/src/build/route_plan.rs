@@ -66,8 +66,8 @@ impl RoutePlan {
 /// The name of a model in the ledger.
 pub(crate) fn ledger_name(target: &Target) -> Arc<str> {
     match &target.card {
-        Some(card) => card.id.as_str().into(),
-        None => Arc::clone(&target.model),
+        Some(card) if card.assumed_from.is_none() => card.id.as_str().into(),
+        Some(_) | None => Arc::clone(&target.model),
     }
 }
 

@@ -118,6 +118,18 @@ pub const ALL: &[Metric] = &[
         "Cost of responses, where the price is known.",
     ),
     metric(
+        "llm_gateway_learned_refusals_total",
+        Counter,
+        &["provider", "param"],
+        "Parameters that a provider refused for a model, and that are left out for a day.",
+    ),
+    metric(
+        "llm_gateway_unpriced_requests_total",
+        Counter,
+        &["provider"],
+        "Requests for models whose price is not known, refused ones included.",
+    ),
+    metric(
         "llm_gateway_provider_requests_total",
         Counter,
         &["provider"],

@@ -16,6 +16,7 @@ pub(crate) fn write(batch: &mut HeaderBatch, usage: &Usage, price: Option<&Price
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway_core::TokenRates;
     use http::HeaderMap;
 
     #[test]
@@ -27,7 +28,7 @@ mod tests {
             batch.insert_into(&mut headers);
             headers.get("x-gateway-cost-usd").map(|it| it.to_str().unwrap().to_owned())
         };
-        let price = Price { input: 1_000_000_000, ..Price::default() };
+        let price = Price::from(TokenRates { input: 1_000_000_000, ..TokenRates::default() });
         assert_eq!(written(Some(&price)).as_deref(), Some("0.00001"));
         assert_eq!(written(None).as_deref(), Some("unknown"));
     }

@@ -47,6 +47,10 @@ pub(crate) fn write_meta(meta: &ResponseMeta, headers: &mut HeaderMap) {
 
 fn add_meta(meta: &ResponseMeta, batch: &mut HeaderBatch) {
     let mut add = |name: HeaderName, value: &str| batch.text(name, value);
+    let assumed = meta.card.as_ref().and_then(|card| card.assumed_from.as_deref());
+    if let Some(assumed) = assumed {
+        add(names::ASSUMED, assumed);
+    }
     if !meta.provider.is_empty() {
         add(names::PROVIDER, &meta.provider);
     }

@@ -2,6 +2,7 @@
 
 use super::batch::HeaderBatch;
 use crate::names;
+use gateway_engine::write_dollars;
 use gateway_limits::{RateLimitLevel, RateLimitStatus, now};
 use http::HeaderName;
 use std::time::Duration;
@@ -19,6 +20,9 @@ pub(crate) fn write_headers(status: &RateLimitStatus, batch: &mut HeaderBatch) {
     }
     if let Some(level) = &status.tokens {
         add_level(level, batch, names::RATE_LIMIT_TOKENS);
+    }
+    if let Some(left) = status.budget {
+        batch.write(names::BUDGET_REMAINING, |out| write_dollars(left, out));
     }
 }
 

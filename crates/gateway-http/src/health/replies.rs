@@ -12,7 +12,7 @@ pub(crate) async fn ready(service: &HttpService) -> Response<reply::Body> {
     let body = json!({
         "status": readiness.as_str(),
         "checks": checks(&report),
-        "models_available": platform::usable(service).count(),
+        "models_available": platform::count_usable(service),
     });
     reply::json(readiness.status(), &body)
 }
@@ -21,7 +21,7 @@ pub(crate) async fn ready(service: &HttpService) -> Response<reply::Body> {
 pub(crate) async fn detailed(service: &HttpService) -> Response<reply::Body> {
     let report = service.health.report().await;
     let readiness = service.health.readiness(&report);
-    let models = platform::usable(service).count();
+    let models = platform::count_usable(service);
     let healthy = readiness == Readiness::Ready && models > 0;
     let inference = service.engine.directory.is_ready("inference")
         || service.engine.directory.is_ready("llamacpp");

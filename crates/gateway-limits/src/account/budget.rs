@@ -83,6 +83,11 @@ impl BudgetState {
         &mut self.terms[at]
     }
 
+    /// The budget for the day of `charge`, if it has begun.
+    pub(super) fn current(&self, charge: &BudgetCharge) -> Option<&BudgetTerm> {
+        self.terms.iter().find(|it| (it.first_day..it.end_day).contains(&charge.day))
+    }
+
     pub(super) fn check(&mut self, charge: &BudgetCharge, now: Instant) -> Result<bool, Refusal> {
         let term = self.term(charge);
         term.limit = charge.limit.0;
@@ -178,6 +183,11 @@ impl BudgetTerm {
     /// Whether little is left: then nothing is set aside ahead of use.
     fn is_scarce(&self) -> bool {
         self.left.is_some_and(|left| left < self.limit / 4)
+    }
+
+    /// The money that is left in the store and in the lease; absent if the store has not said.
+    pub(super) fn remaining(&self) -> Option<u64> {
+        self.left.map(|left| left.saturating_add(self.free()))
     }
 
     /// The money of the lease that no request holds.

@@ -11,8 +11,12 @@ mod rate;
 mod renewal;
 mod slot;
 
-use self::{budget::BudgetState, rate::RateState, slot::SlotState};
-use crate::{RateLimitStatus, charges::Charges};
+use self::{
+    budget::{BudgetState, BudgetTerm},
+    rate::RateState,
+    slot::SlotState,
+};
+use crate::{RateLimitStatus, budget_shortage::BudgetShortage, charges::Charges};
 use gateway_core::{
     NanoDollars,
     state::{Key, Refusal},
@@ -233,12 +237,31 @@ impl AccountState {
         Ok(())
     }
 
-    /// Returns the remaining units of the rate limits.
+    /// The budget called `name` among those of `charges`, and what a request would take of it.
+    pub(crate) fn shortage(&self, charges: &Charges, name: &str) -> Option<BudgetShortage> {
+        charges.budgets.iter().find_map(|charge| {
+            let term = self.budgets.get(charge.at)?.current(charge)?;
+            (*term.name == *name).then(|| BudgetShortage {
+                name: Arc::clone(&term.name),
+                limit: charge.limit,
+                cost: charge.amount,
+                left: term.remaining().map(NanoDollars),
+            })
+        })
+    }
+
+    /// Returns the remainder of the limits by rate and of the budgets.
     pub(crate) fn status(&self, charges: &Charges, now: Instant) -> RateLimitStatus {
         let mut status = RateLimitStatus::default();
         for charge in charges.rates.iter() {
             if let Some(rate) = self.rates.get(charge.at) {
                 status.record(charge, rate.remaining(charge.rate, now));
+            }
+        }
+        for charge in charges.budgets.iter() {
+            let term = self.budgets.get(charge.at).and_then(|it| it.current(charge));
+            if let Some(left) = term.and_then(BudgetTerm::remaining).map(NanoDollars) {
+                status.budget = Some(status.budget.map_or(left, |known| known.min(left)));
             }
         }
         status

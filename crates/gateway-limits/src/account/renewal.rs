@@ -220,9 +220,8 @@ impl AccountState {
         for charge in charges.budgets.iter() {
             if let Some(budget) = self.budgets.get_mut(charge.at) {
                 let term = budget.term(charge);
-                let free = term.free();
-                let units = term.left.map(|it| it.saturating_add(free));
-                left.push(LeftOfCharge { name: Arc::clone(&term.name), units, reset: None });
+                let (name, units) = (Arc::clone(&term.name), term.remaining());
+                left.push(LeftOfCharge { name, units, reset: None });
             }
         }
         left

@@ -72,7 +72,11 @@ struct Replica {
 impl Replica {
     fn start(store: &Arc<Store>, policy: &LimitPolicy) -> Self {
         let accounts = LimitAccounts::new(Arc::clone(store) as Arc<dyn Quotas>);
-        let settings = LimiterSettings { anonymous: LimitPolicy::default(), assumed_output: 0 };
+        let settings = LimiterSettings {
+            anonymous: LimitPolicy::default(),
+            assumed_output: 0,
+            unpriced: crate::UnpricedPolicy::Allow,
+        };
         let limiter = Limiter::new(accounts.clone(), &settings);
         let client = Client::new("c", "t").limited(policy, &accounts);
         let running = tokio::task::JoinSet::from_iter([accounts.clone().run()]);
@@ -97,7 +101,10 @@ impl Replica {
 
 /// A price at which a token costs one billionth of a dollar.
 fn price() -> Price {
-    Price { input: 1_000_000, ..Price::default() }
+    Price::from(gateway_core::TokenRates {
+        input: 1_000_000,
+        ..gateway_core::TokenRates::default()
+    })
 }
 
 fn replicas(store: &Arc<Store>, policy: &LimitPolicy) -> Vec<Replica> {

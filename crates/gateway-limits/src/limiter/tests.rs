@@ -29,7 +29,11 @@ impl Quotas for LocalQuotas {
 
 /// Whether the tokens of a request are counted that meets `policy`.
 async fn is_counted(policy: &LimitPolicy) -> bool {
-    let settings = LimiterSettings { anonymous: LimitPolicy::default(), assumed_output: 10 };
+    let settings = LimiterSettings {
+        anonymous: LimitPolicy::default(),
+        assumed_output: 10,
+        unpriced: UnpricedPolicy::Allow,
+    };
     let accounts = LimitAccounts::new(Arc::new(LocalQuotas::default()));
     let limiter = Limiter::new(accounts.clone(), &settings);
     let client = Client::new("c", "t").limited(policy, &accounts);

@@ -155,14 +155,9 @@ async fn upstream_calls_are_limited_to_four() {
 async fn check_fit(call: ProviderRequest, expected: &str, reasons: &[&str]) {
     let card = |capabilities, window| {
         Some(Arc::new(ModelCard {
-            id: "card".into(),
-            provider: "p".into(),
-            upstream: "m".into(),
-            api: None,
             context_window: window,
-            max_output: None,
             capabilities,
-            price: None,
+            ..ModelCard::new("card", "p")
         }))
     };
     let no_tools = Capabilities { tools: Some(false), ..Capabilities::default() };

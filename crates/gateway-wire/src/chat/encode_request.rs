@@ -8,22 +8,24 @@ use super::{
 };
 use gateway_core::{
     ChatRequest, Content, Dialect, DroppedParams, Effort, Json, Options, Part, ReasoningOptions,
-    ResponseFormat, ToolChoice,
+    ResponseFormat, Target, ToolChoice,
 };
 use serde::Serialize;
 
-/// Writes `request`, as it is to be put to `model`.
+/// Writes `request`, as it is to be put to `target`.
 pub(super) fn encode(
     quirks: &Quirks,
     request: &ChatRequest,
-    model: &str,
+    target: &Target,
     stream: bool,
     dropped: &mut DroppedParams,
 ) -> Vec<u8> {
-    let mut body = ChatRequestBody { quirks, dropped, out: Vec::with_capacity(1024) };
+    let card = target.card.as_ref();
+    let takes_max = card.is_some_and(|card| card.rules.efforts.contains(Effort::Max));
+    let mut body = ChatRequestBody { quirks, dropped, takes_max, out: Vec::with_capacity(1024) };
     body.out.extend_from_slice(b"{\"model\":");
     // A string: this cannot fail.
-    let _ = serde_json::to_writer(&mut body.out, model);
+    let _ = serde_json::to_writer(&mut body.out, &*target.model);
     let messages = encode_request_messages::messages(quirks, &request.messages, body.dropped);
     body.put("messages", &messages);
     if stream {
@@ -75,6 +77,8 @@ enum ReasoningPermission {
 struct ChatRequestBody<'a> {
     quirks: &'a Quirks,
     dropped: &'a mut DroppedParams,
+    /// The model takes the effort `max`; what is unknown takes `xhigh` at most.
+    takes_max: bool,
     out: Vec<u8>,
 }
 
@@ -201,8 +205,8 @@ impl ChatRequestBody<'_> {
         };
         match self.quirks.thinking {
             ReasoningParameter::Effort => {
-                let word =
-                    effort(reasoning).map(|it| if it == Effort::Max { Effort::XHigh } else { it });
+                let most = if self.takes_max { Effort::Max } else { Effort::XHigh };
+                let word = effort(reasoning).map(|it| it.min(most));
                 self.put_some("reasoning_effort", word.map(Effort::as_str).as_ref());
             }
             ReasoningParameter::Switch => match effort(reasoning) {

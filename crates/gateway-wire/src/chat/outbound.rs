@@ -69,7 +69,8 @@ impl OutboundDialect for ChatOutbound {
         }
         let mut dropped = DroppedParams::default();
         let request = call.request()?;
-        let body = encode_request::encode(&self.quirks, request, model, call.stream, &mut dropped);
+        let body =
+            encode_request::encode(&self.quirks, request, &call.target, call.stream, &mut dropped);
         if call.strict {
             dropped.require_empty()?;
         }

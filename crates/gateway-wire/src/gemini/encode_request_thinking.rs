@@ -46,7 +46,9 @@ pub(super) fn config(
             config.thinking_budget = budget(wanted, options.max_tokens, is_pro);
         }
         ReasoningStyle::Effort | ReasoningStyle::Adaptive => {
-            config.thinking_level = level(wanted, is_pro);
+            let takes_more =
+                target.card.as_ref().is_some_and(|card| card.rules.efforts.contains(Effort::XHigh));
+            config.thinking_level = level(wanted, is_pro, takes_more);
         }
     }
     Some(config)
@@ -70,13 +72,14 @@ fn budget(wanted: &ReasoningOptions, max_tokens: Option<u64>, is_pro: bool) -> O
     Some(if is_pro { tokens.max(LEAST) } else { tokens })
 }
 
-fn level(wanted: &ReasoningOptions, is_pro: bool) -> Option<&'static str> {
+fn level(wanted: &ReasoningOptions, is_pro: bool, takes_more: bool) -> Option<&'static str> {
     let effort = wanted.effort.or_else(|| wanted.budget.map(effort_of_budget))?;
     Some(match effort {
         Effort::None | Effort::Minimal if is_pro => "low",
         Effort::None | Effort::Minimal => "minimal",
         Effort::Low => "low",
         Effort::Medium => "medium",
+        Effort::XHigh | Effort::Max if takes_more => "xhigh",
         Effort::High | Effort::XHigh | Effort::Max => "high",
     })
 }

@@ -1,6 +1,6 @@
 //! The sampling parameters that this dialect supports, clamped to its bounds.
 
-use gateway_core::{DroppedParams, ModelCard, Options};
+use gateway_core::{DroppedParams, ModelCard, Options, SamplingSupport as ModelSampling};
 use serde_json::Number;
 
 /// The parameters to send.
@@ -34,7 +34,10 @@ impl SamplingParams {
             dropped.insert("temperature");
             it.temperature = Some(1.into());
         }
-        it.choose(dropped);
+        // Some models take both; where nothing is known, one is the safe choice.
+        if card.is_none_or(|card| card.rules.sampling != ModelSampling::Free) {
+            it.choose(dropped);
+        }
         it
     }
 
@@ -49,7 +52,7 @@ impl SamplingParams {
         dropped.insert_if(self.top_k.take().is_some(), "top_k");
     }
 
-    /// Models take one of `temperature` and `top_p`, not both; the one that says nothing goes.
+    /// Keeps one of `temperature` and `top_p`; the one that says nothing goes.
     fn choose(&mut self, dropped: &mut DroppedParams) {
         if self.temperature.is_none() || self.top_p.is_none() {
             return;

@@ -1,7 +1,7 @@
 //! The cost of responses, for each format of token counts.
 
 use bytes::Bytes;
-use gateway_core::{ChatRequest, Price, ProviderRequest, StreamEvent, Usage};
+use gateway_core::{ChatRequest, Price, ProviderRequest, StreamEvent, TokenRates, Usage};
 use gateway_wire::{
     IdGenerator, OutboundDialect, chat::ChatOutbound, gemini::GeminiOutbound,
     messages::MessagesOutbound, ollama::OllamaOutbound, responses::ResponsesOutbound,
@@ -9,9 +9,9 @@ use gateway_wire::{
 
 /// The number of nano-dollars for a token of each class: another prime for each, so that no token
 /// can be taken for one of another class.
-const fn price() -> Price {
+fn price() -> Price {
     const MILLION: u64 = 1_000_000;
-    Price {
+    Price::from(TokenRates {
         input: 2 * MILLION,
         output: 3 * MILLION,
         cache_read: Some(5 * MILLION),
@@ -20,7 +20,8 @@ const fn price() -> Price {
         reasoning: Some(13 * MILLION),
         audio_input: Some(17 * MILLION),
         audio_output: Some(19 * MILLION),
-    }
+        ..TokenRates::default()
+    })
 }
 
 /// Returns the usage of `response`.
@@ -68,6 +69,10 @@ const NONE: Usage = Usage {
     output: 0,
     reasoning: 0,
     audio_output: 0,
+    image_input: 0,
+    image_output: 0,
+    searches: 0,
+    tier: None,
     stated_total: None,
     is_odd: false,
 };

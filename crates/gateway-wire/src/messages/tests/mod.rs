@@ -22,14 +22,8 @@ use std::sync::Arc;
 /// Returns a model card with this reasoning style.
 fn card(reasoning: Option<ReasoningStyle>) -> ModelCard {
     ModelCard {
-        id: "m".to_owned(),
-        provider: "anthropic".to_owned(),
-        upstream: "m".to_owned(),
-        api: None,
-        context_window: None,
-        max_output: None,
         capabilities: Capabilities { reasoning, ..Capabilities::default() },
-        price: None,
+        ..ModelCard::new("m", "anthropic")
     }
 }
 

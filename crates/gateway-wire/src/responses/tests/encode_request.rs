@@ -223,16 +223,7 @@ fn parameters_unsupported_by_model_are_dropped() {
         (Some(true), Some(ReasoningStyle::Never), Value::Null, &[][..]),
     ] {
         let capabilities = Capabilities { sampling, reasoning, ..Capabilities::default() };
-        call.target.card = Some(Arc::new(ModelCard {
-            id: "m".to_owned(),
-            provider: "p".to_owned(),
-            upstream: "m".to_owned(),
-            api: None,
-            context_window: None,
-            max_output: None,
-            capabilities,
-            price: None,
-        }));
+        call.target.card = Some(Arc::new(ModelCard { capabilities, ..ModelCard::new("m", "p") }));
         let (body, dropped) = encode_call(&call);
         assert_eq!(body["reasoning"]["effort"], effort);
         assert_eq!(dropped, lost);

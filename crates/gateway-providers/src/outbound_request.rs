@@ -1,6 +1,22 @@
-//! Headers of a request to a provider that come from the context of the caller's request.
+//! A request to an upstream: its target, body and headers.
 
+use bytes::Bytes;
 use gateway_core::Context;
+use gateway_net::client::RequestTemplate;
+
+/// A request as it is posted.
+pub(crate) struct OutboundRequest {
+    pub(crate) template: RequestTemplate,
+    pub(crate) body: Vec<Bytes>,
+    pub(crate) accept: &'static str,
+}
+
+impl OutboundRequest {
+    /// A request for JSON.
+    pub(crate) const fn json(template: RequestTemplate, body: Vec<Bytes>) -> Self {
+        Self { template, body, accept: "application/json" }
+    }
+}
 
 /// The fields that identify the request, and those of the caller that an upstream of the same
 /// dialect is given.

@@ -1,0 +1,100 @@
+//! The refusals of budgets, in words: what a request could cost, what is left, and how to go on.
+
+use crate::{budget_shortage::BudgetShortage, calendar::until_next};
+use gateway_core::{ErrorKind, GatewayError, NanoDollars};
+
+/// The treatment of a request for a model without a price, if its caller has a budget.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum UnpricedPolicy {
+    /// It is refused: an unknown price is not a price of nothing.
+    #[default]
+    Refuse,
+    /// It is let in, and booked at nothing.
+    Allow,
+}
+
+/// Returns the refusal of a request that a budget does not cover.
+pub(crate) fn exceeded(budget: &BudgetShortage) -> GatewayError {
+    let (name, model) = budget.name.split_once('/').unwrap_or((&budget.name, ""));
+    let of_model = if model.is_empty() { String::new() } else { format!(" for {model}") };
+    let cost = dollars(budget.cost);
+    let limit = dollars(budget.limit);
+    let state = match budget.left {
+        Some(NanoDollars(0)) => {
+            format!("nothing of the {limit} budget{of_model} of {name} is left")
+        }
+        Some(left) => {
+            format!("{} of the {limit} budget{of_model} of {name} is left", dollars(left))
+        }
+        None => format!("the {limit} budget{of_model} of {name} does not cover it"),
+    };
+    let message = format!(
+        "the request could cost up to {cost}; {state}; lower max_tokens, choose a cheaper model, or \
+         wait for the next period"
+    );
+    GatewayError::new(ErrorKind::QuotaExceeded, message)
+        .with_code("budget_exceeded")
+        .with_retry_after(Some(until_next(&budget.name)))
+}
+
+/// Returns the refusal of a request whose cost cannot be known.
+pub(crate) fn unpriced(model: &str) -> GatewayError {
+    let printable: String = model.chars().filter(|c| !c.is_control()).take(128).collect();
+    let message = format!(
+        "the price of the model '{printable}' is unknown, and this API key has a budget: choose a \
+         model with a known price, or ask the operator to add its price to [[models]] or to set \
+         budgets.unpriced"
+    );
+    GatewayError::new(ErrorKind::QuotaExceeded, message)
+        .with_code("unpriced_model")
+        .with_param("model")
+}
+
+/// An amount for people: to the hundredth of a cent, rounded up.
+fn dollars(NanoDollars(nano): NanoDollars) -> String {
+    const UNIT: u64 = 100_000;
+    let units = nano.div_ceil(UNIT);
+    let (whole, rest) = (units / 10_000, units % 10_000);
+    if rest % 100 == 0 {
+        format!("${whole}.{:02}", rest / 100)
+    } else {
+        format!("${whole}.{rest:04}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shortage(name: &str, left: u64) -> BudgetShortage {
+        BudgetShortage {
+            name: name.into(),
+            limit: NanoDollars(50_000_000),
+            cost: NanoDollars(1_000_000_000),
+            left: Some(NanoDollars(left)),
+        }
+    }
+
+    #[test]
+    fn budget_refusal_names_cost_and_remainder() {
+        let error = exceeded(&shortage("2026-11-30", 49_900_000));
+        let expected = "the request could cost up to $1.00; $0.0499 of the $0.05 budget of \
+                        2026-11-30 is left; lower max_tokens, choose a cheaper model, or wait for \
+                        the next period";
+        assert_eq!((error.code(), error.message()), ("budget_exceeded", expected));
+    }
+
+    #[test]
+    fn budget_refusal_names_the_models_of_its_budget() {
+        let error = exceeded(&shortage("2026-11/claude-*", 0));
+        let expected = "nothing of the $0.05 budget for claude-* of 2026-11 is left";
+        assert!(error.message().contains(expected), "{}", error.message());
+    }
+
+    #[test]
+    fn unpriced_refusal_names_the_model_without_control_characters() {
+        let error = unpriced("a\nb");
+        assert!(error.message().contains("'ab'"), "{}", error.message());
+        assert_eq!(error.code(), "unpriced_model");
+    }
+}

@@ -1,0 +1,87 @@
+//! The rules of a model, applied to a call before a dialect writes it.
+
+use crate::learned_refusals::{self, LearnedRefusals};
+use gateway_core::{
+    Dialect, DroppedParams, ModelRules, Payload, ProviderRequest, ResponsesOnly, Result, ToolKind,
+    ToolSpec,
+};
+use gateway_wire::{report_translation_losses, without_unsupported_tools};
+use memchr::memmem;
+use std::sync::Arc;
+
+/// Returns whether a model serves a call through the Responses API only. A request that cannot matter is not
+/// decoded.
+pub(crate) fn needs_responses(rules: &ModelRules, call: &ProviderRequest) -> Result<bool> {
+    match rules.responses_only {
+        ResponsesOnly::Always => return Ok(true),
+        ResponsesOnly::Never if rules.efforts_of_responses.is_empty() => return Ok(false),
+        ResponsesOnly::Never | ResponsesOnly::Tools => {}
+    }
+    if let Some(raw) = call.original(Dialect::Chat) {
+        let names_effort = || {
+            let mut words = rules.efforts_of_responses.iter().map(gateway_core::Effort::as_str);
+            words.any(|word| memmem::find(&raw.body, word.as_bytes()).is_some())
+        };
+        if raw.envelope.tools.is_none() && !names_effort() {
+            return Ok(false);
+        }
+    }
+    let request = call.request()?;
+    let is_function = |tool: &ToolSpec| matches!(tool.kind, ToolKind::Function(_));
+    let reasoning = request.options.reasoning.as_ref();
+    let effort = reasoning.and_then(|it| it.effort);
+    Ok(rules.needs_responses(request.tools.iter().any(is_function), effort))
+}
+
+/// Returns the call as its model accepts it. What is passed on in the caller's own bytes stays as it is.
+pub(crate) fn conforming(
+    mut call: ProviderRequest,
+    dialect: Dialect,
+    dropped: &mut DroppedParams,
+) -> Result<ProviderRequest> {
+    let Some(card) = call.target.card.clone() else { return Ok(call) };
+    if card.rules == ModelRules::default() || call.original(dialect).is_some() {
+        return Ok(call);
+    }
+    if let Some(edited) = gateway_core::conform(call.request()?, &card.rules, dialect, dropped) {
+        call.payload = Payload::Parsed(Arc::new(edited));
+    }
+    Ok(call)
+}
+
+/// Returns the call without what its provider is known to refuse: as documented, or as learned.
+pub(crate) fn without_refused(
+    call: ProviderRequest,
+    learned: &LearnedRefusals,
+    dialect: Dialect,
+    dropped: &mut DroppedParams,
+) -> Result<ProviderRequest> {
+    let mut refused = learned_refusals::documented(&call, dialect);
+    if !call.strict {
+        refused.extend(learned.of(&call.target.model));
+    }
+    if refused.is_empty() {
+        return Ok(call);
+    }
+    learned_refusals::without(call, &refused, dialect, dropped)
+}
+
+/// The call without tools that only other providers have, and what is lost of it in `dialect`.
+pub(crate) fn strip_unsupported_tools(
+    mut call: ProviderRequest,
+    dialect: Dialect,
+) -> Result<(ProviderRequest, DroppedParams)> {
+    let mut dropped = DroppedParams::default();
+    let is_sent_verbatim =
+        call.original(dialect).is_some_and(|original| original.envelope.stream == call.stream);
+    if is_sent_verbatim {
+        return Ok((call, dropped));
+    }
+    report_translation_losses(call.request()?, dialect, &mut dropped)?;
+    if call.original(dialect).is_none()
+        && let Some(rest) = without_unsupported_tools(call.request()?, dialect, &mut dropped)?
+    {
+        call.payload = Payload::Parsed(Arc::new(rest));
+    }
+    Ok((call, dropped))
+}
