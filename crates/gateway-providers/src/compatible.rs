@@ -2,8 +2,8 @@
 
 use crate::{
     Auth, Credential, Descriptor, HttpProvider, Settings,
+    api::Api,
     endpoint::Endpoint,
-    http_provider::Api,
     learned_refusals::LearnedRefusals,
     services::{Counter, Embeddings, Services},
 };

@@ -1,32 +1,28 @@
 //! A provider somewhere else: dialects, an address, a credential.
 
 use crate::{
-    endpoint::Endpoint,
+    api::Api,
     learned_refusals::LearnedRefusals,
     marking_reader::MarkingReader,
     model_rules,
     outbound_request::{OutboundRequest, context_headers},
     response_stream,
     services::Services,
+    upstream_reply::{check, is_streamed, one, read_whole, upstream_request_id, whole},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::{
-    CallMeter, Chunk, ChunkStream, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult,
-    ErrorKind, GatewayError, Inspection, Payload, PlannedAttempt, Provider, ProviderRequest,
-    ProviderResponse, ResponseMeta, Result, SealOwner, Target,
+    CallMeter, Context, Dialect, DroppedParams, EmbeddingCall, EmbeddingResult, ErrorKind,
+    GatewayError, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
+    ResponseMeta, Result, SealOwner, Target,
 };
-use gateway_net::client::{
-    BodyError, ExchangeError, HttpClient, ResponseBody, ResponseHead, UpstreamResponse,
-};
+use gateway_net::client::{ExchangeError, HttpClient, ResponseHead, UpstreamResponse};
 use gateway_wire::{
-    EncodedRequest, ErrorReply, IdGenerator, MAX_ANSWER_BYTES, OutboundDialect, StreamFraming,
+    EncodedRequest, IdGenerator, StreamFraming,
     seals::{self, SealFilter},
-    unreadable,
 };
-use http::StatusCode;
-use std::{slice, sync::Arc, time::Duration};
-use tokio::time;
+use std::{slice, sync::Arc};
 use uuid::Uuid;
 
 /// A provider behind HTTP.
@@ -46,19 +42,6 @@ pub struct HttpProvider {
     /// The connections it is reached over.
     pub(crate) client: HttpClient,
 }
-
-/// One API of a provider: dialect and address.
-pub(crate) struct Api {
-    /// The dialect of the API.
-    pub(crate) upstream: Box<dyn OutboundDialect>,
-    /// The address to post a request to.
-    pub(crate) endpoint: Endpoint,
-}
-
-/// An upstream's explanation of a failure is read no further than this.
-const MAX_ERROR_BYTES: usize = 64 << 10;
-/// And for no longer than this.
-const ERROR_TIME: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Provider for HttpProvider {
@@ -319,87 +302,4 @@ impl std::fmt::Debug for HttpProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpProvider").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-/// Lets a success pass; turns anything else into an error.
-async fn check(api: &Api, response: UpstreamResponse) -> Result<UpstreamResponse> {
-    let status = response.head.status;
-    if status.is_redirection() {
-        return Err(GatewayError::new(
-            ErrorKind::UpstreamInvalid,
-            "the provider sent a redirect, which is not followed",
-        )
-        .with_code("upstream_redirect")
-        .with_upstream_status(status.as_u16()));
-    }
-    if !status.is_success() {
-        return Err(refusal(api, response).await);
-    }
-    if status == StatusCode::NO_CONTENT {
-        return Err(unreadable("a response without content"));
-    }
-    let encoding = response.head.bytes("content-encoding");
-    if encoding.is_some_and(|encoding| encoding != b"identity") {
-        return Err(unreadable("an unexpected content encoding"));
-    }
-    Ok(response)
-}
-
-async fn refusal(api: &Api, response: UpstreamResponse) -> GatewayError {
-    let UpstreamResponse { head, body } = response;
-    let body = match time::timeout(ERROR_TIME, body.collect(MAX_ERROR_BYTES)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) | Err(_) => Bytes::new(),
-    };
-    api.upstream.read_error(&ErrorReply {
-        status: head.status.as_u16(),
-        retry_after: crate::retry_after::of_reply(&head.to_map(), head.status),
-        should_retry: head.text("x-should-retry").and_then(|value| value.parse().ok()),
-        body: &body,
-    })
-}
-
-/// Reads a whole answer.
-async fn whole(body: ResponseBody) -> Result<Bytes> {
-    body.collect(MAX_ANSWER_BYTES).await.map_err(|error| match error {
-        BodyError::TooLong(_) => unreadable(error),
-        BodyError::Io(_) | BodyError::Invalid(_) | BodyError::Http2(_) => {
-            response_stream::cut(error)
-        }
-    })
-}
-
-/// Decodes a complete response to a streaming request; its original bytes are dropped, because they
-/// are not a stream.
-fn read_whole(
-    api: &Api,
-    mut call: ProviderRequest,
-    body: Bytes,
-    ids: IdGenerator,
-) -> Result<Chunk> {
-    if !call.stream {
-        return api.upstream.read_whole(&call, body, ids);
-    }
-    call.inspection = Inspection::Full;
-    let chunk = api.upstream.read_whole(&call, body, ids)?;
-    Ok(Chunk { verbatim: None, ..chunk })
-}
-
-fn one(chunk: Chunk) -> ChunkStream {
-    Box::pin(futures_util::stream::iter([Ok(chunk)]))
-}
-
-/// Whether the answer comes in pieces. A server that does not know how to stream answers whole.
-fn is_streamed(framing: StreamFraming, head: &ResponseHead) -> bool {
-    let kind = head.text("content-type").unwrap_or_default();
-    match framing {
-        StreamFraming::Sse => kind.trim_start().starts_with("text/event-stream"),
-        StreamFraming::Lines => true,
-    }
-}
-
-pub(crate) fn upstream_request_id(head: &ResponseHead) -> Option<String> {
-    const NAMES: [&str; 3] = ["x-request-id", "request-id", "x-generation-id"];
-    let id = NAMES.into_iter().find_map(|name| head.text(name)).filter(|id| id.len() <= 128);
-    id.map(str::to_owned)
 }

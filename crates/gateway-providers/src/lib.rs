@@ -18,6 +18,7 @@
 //! ```
 
 mod anthropic;
+mod api;
 mod cerebras;
 mod compatible;
 mod deepseek;
@@ -44,6 +45,7 @@ mod response_stream;
 mod retry_after;
 mod services;
 mod together;
+mod upstream_reply;
 mod xai;
 
 pub use self::{

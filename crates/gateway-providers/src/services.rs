@@ -1,7 +1,8 @@
 //! The services of a provider besides responses: token counting and embeddings.
 
 use crate::{
-    HttpProvider, endpoint::Endpoint, http_provider, model_rules, outbound_request::OutboundRequest,
+    HttpProvider, endpoint::Endpoint, model_rules, outbound_request::OutboundRequest,
+    upstream_reply,
 };
 use gateway_core::{
     CallMeter, Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, ProviderRequest,
@@ -95,7 +96,7 @@ impl Embeddings {
         let outbound = OutboundRequest::json(template, body);
         let (headers, body) = provider.exchange(outbound, &call.context, false, &meter).await?;
         let meta = ResponseMeta {
-            upstream_request_id: http_provider::upstream_request_id(&headers),
+            upstream_request_id: upstream_reply::upstream_request_id(&headers),
             dropped,
             card: call.target.card.clone(),
             ..provider.meta(&call.target.model)

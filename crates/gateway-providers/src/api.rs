@@ -1,0 +1,12 @@
+//! An API of a provider.
+
+use crate::endpoint::Endpoint;
+use gateway_wire::OutboundDialect;
+
+/// One API of a provider: dialect and address.
+pub(crate) struct Api {
+    /// The dialect of the API.
+    pub(crate) upstream: Box<dyn OutboundDialect>,
+    /// The address to post a request to.
+    pub(crate) endpoint: Endpoint,
+}

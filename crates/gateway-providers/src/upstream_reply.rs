@@ -1,0 +1,103 @@
+//! The replies of an upstream: status, errors and whole bodies.
+
+use crate::{api::Api, response_stream};
+use bytes::Bytes;
+use gateway_core::{
+    Chunk, ChunkStream, ErrorKind, GatewayError, Inspection, ProviderRequest, Result,
+};
+use gateway_net::client::{BodyError, ResponseBody, ResponseHead, UpstreamResponse};
+use gateway_wire::{ErrorReply, IdGenerator, MAX_ANSWER_BYTES, StreamFraming, unreadable};
+use http::StatusCode;
+use std::time::Duration;
+use tokio::time;
+
+/// The bytes of an upstream's error that are read.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+/// The time limit for reading it.
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
+/// Returns a response with a usable body; turns any other into an error.
+pub(crate) async fn check(api: &Api, response: UpstreamResponse) -> Result<UpstreamResponse> {
+    let status = response.head.status;
+    if status.is_redirection() {
+        return Err(GatewayError::new(
+            ErrorKind::UpstreamInvalid,
+            "the provider sent a redirect, which is not followed",
+        )
+        .with_code("upstream_redirect")
+        .with_upstream_status(status.as_u16()));
+    }
+    if !status.is_success() {
+        return Err(refusal(api, response).await);
+    }
+    if status == StatusCode::NO_CONTENT {
+        return Err(unreadable("a response without content"));
+    }
+    let encoding = response.head.bytes("content-encoding");
+    if encoding.is_some_and(|encoding| encoding != b"identity") {
+        return Err(unreadable("an unexpected content encoding"));
+    }
+    Ok(response)
+}
+
+/// Reads the error of a refused request, within bounds of size and time.
+async fn refusal(api: &Api, response: UpstreamResponse) -> GatewayError {
+    let UpstreamResponse { head, body } = response;
+    let body = match time::timeout(ERROR_TIME, body.collect(MAX_ERROR_BYTES)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    };
+    api.upstream.read_error(&ErrorReply {
+        status: head.status.as_u16(),
+        retry_after: crate::retry_after::of_reply(&head.to_map(), head.status),
+        should_retry: head.text("x-should-retry").and_then(|value| value.parse().ok()),
+        body: &body,
+    })
+}
+
+/// Reads the body of a whole response.
+pub(crate) async fn whole(body: ResponseBody) -> Result<Bytes> {
+    body.collect(MAX_ANSWER_BYTES).await.map_err(|error| match error {
+        BodyError::TooLong(_) => unreadable(error),
+        BodyError::Io(_) | BodyError::Invalid(_) | BodyError::Http2(_) => {
+            response_stream::cut(error)
+        }
+    })
+}
+
+/// Decodes a complete response to a streaming request; its original bytes are dropped, because they
+/// are not a stream.
+pub(crate) fn read_whole(
+    api: &Api,
+    mut call: ProviderRequest,
+    body: Bytes,
+    ids: IdGenerator,
+) -> Result<Chunk> {
+    if !call.stream {
+        return api.upstream.read_whole(&call, body, ids);
+    }
+    call.inspection = Inspection::Full;
+    let chunk = api.upstream.read_whole(&call, body, ids)?;
+    Ok(Chunk { verbatim: None, ..chunk })
+}
+
+/// Returns a stream of a single chunk.
+pub(crate) fn one(chunk: Chunk) -> ChunkStream {
+    Box::pin(futures_util::stream::iter([Ok(chunk)]))
+}
+
+/// Returns whether the body is a stream. A server that cannot stream sends a whole response.
+pub(crate) fn is_streamed(framing: StreamFraming, head: &ResponseHead) -> bool {
+    let kind = head.text("content-type").unwrap_or_default();
+    match framing {
+        StreamFraming::Sse => kind.trim_start().starts_with("text/event-stream"),
+        StreamFraming::Lines => true,
+    }
+}
+
+/// Returns the id that the upstream gave the request, of at most 128 bytes.
+pub(crate) fn upstream_request_id(head: &ResponseHead) -> Option<String> {
+    const NAMES: [&str; 3] = ["x-request-id", "request-id", "x-generation-id"];
+    let id = NAMES.into_iter().find_map(|name| head.text(name)).filter(|id| id.len() <= 128);
+    id.map(str::to_owned)
+}
