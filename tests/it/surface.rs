@@ -101,7 +101,7 @@ async fn model_name_with_slash_is_not_a_path() {
 #[tokio::test]
 async fn unknown_path_is_not_found() {
     let gateway = Setup::new().start().await;
-    for path in ["/nope", "/v1", "/v1/", "//", "/health/", "/v1/chat/completions/", "/V1/models"] {
+    for path in ["/nope", "/v1", "/v1/", "//", "/health//", "/V1/models"] {
         check(&gateway, &format!("GET {path}"), &[], "404 not_found").await;
         check(&gateway, &format!("POST {path}"), &[], "404 not_found").await;
     }

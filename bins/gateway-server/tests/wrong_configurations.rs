@@ -56,7 +56,9 @@ mod tests {
     }
 
     fn client(rest: &str) -> String {
-        format!("[[clients]]\nname = \"a\"\nkey = \"k-1234567890123456\"\n{rest}")
+        format!(
+            "[[clients]]\nname = \"a\"\nkey = \"k-5f0c83a1d94e27b6c0e1a7f3925d8b46e1c07a9f\"\n{rest}"
+        )
     }
 
     #[test]
@@ -181,7 +183,7 @@ mod tests {
         let ca = "[store]\nredis_url = \"rediss://h:1\"\nredis_ca_file = \"nosuch.pem\"";
         refused("ca", ca, &[], &at(2, 1), &["store.redis_url", "nosuch.pem"]);
         let admin = "[admin]\nlisten = \"0.0.0.0:8090\"\ntoken = \"t\"";
-        refused("admin", admin, &[], &at(2, 1), &["loopback"]);
+        refused("admin", admin, &[], &at(3, 1), &["admin.token", "128 random bits"]);
         let tool = "[[tools]]\nname = \"books\"\ndescription = \"d\"\nservice = \"library\"\n\
                     path = \"/x\"\nparameters = { type = \"object\" }";
         refused("service", tool, &[], &at(1, 3), &["'library' has no address"]);
@@ -191,7 +193,7 @@ mod tests {
     fn all_errors_are_reported_at_once() {
         let file = "[sever]\n[server]\nport = 70000\n[aliases]\nfast = \"gtp-5-mini\"\n\
                     [[routes]]\nmodel = \"best\"\ntargets = [\"gtp-5\"]\n\
-                    [[clients]]\nname = \"a\"\nkey = \"k-1234567890123456\"\nrequests_per_minute = 0\n\
+                    [[clients]]\nname = \"a\"\nkey = \"k-5f0c83a1d94e27b6c0e1a7f3925d8b46e1c07a9f\"\nrequests_per_minute = 0\n\
                     models = [\"nosuch-*\"]\ntools = [\"nosuch_tool\"]\n\
                     [store]\nredis_url = \"localhost:6379\"\n[providers.openai]\napi_key = \"${KEY}\"\n";
         let home = Home::new("all", file);

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Values of all types; a setting is changed to the first that it accepts and that differs.
-const VALUES: [&str; 27] = [
+const VALUES: [&str; 28] = [
     "true",
     "false",
     "2",
@@ -26,9 +26,10 @@ const VALUES: [&str; 27] = [
     "\"0.0.0.0\"",
     "\"other\"",
     "\"openai\"",
-    "\"a-text-of-some-length\"",
+    "\"k-0d7f3be195a842c6e07a1d94b38c5f62e9d0b714\"",
     "\"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\"",
     "[\"other\"]",
+    "[\"k-2b7e151628aed2a6abf7158809cf4f3c762e7160\"]",
     "[\"10.0.0.0/8\"]",
     "[\"http://other:1\"]",
     "{ other = \"text\" }",
@@ -42,10 +43,13 @@ const VALUES: [&str; 27] = [
 const SINGLE: &[&str] = &[
     "server.auth = \"off\"",
     "admin.listen = \"127.0.0.1:8090\"",
-    "admin.token = \"token-of-the-test\"",
+    "admin.token = \"t-7c1e94d06ba38f52e0d7416b9cf3a825d1b60e94\"",
 ];
-const CLIENT: &[&str] =
-    &["name = \"a\"", "key = \"k-1234567890123456\"", "requests_per_minute = 60"];
+const CLIENT: &[&str] = &[
+    "name = \"a\"",
+    "key = \"k-5f0c83a1d94e27b6c0e1a7f3925d8b46e1c07a9f\"",
+    "requests_per_minute = 60",
+];
 const MODEL_LIMITS: &[&str] = &["model = \"gpt-5\"", "requests_per_minute = 5"];
 const PROVIDER: &[&str] = &["base_url = \"http://lab:1\""];
 const MODEL: &[&str] = &["id = \"m\"", "provider = \"openai\""];
@@ -79,7 +83,8 @@ fn values(field: &SettingDescription) -> Vec<String> {
 
 /// Whether a value of `key` is accepted and changes the effective configuration.
 fn changes(header: &str, lines: &[&str], key: &str, field: &SettingDescription) -> bool {
-    let env: Environment = [("other", "k-9999999999999999")].into_iter().collect();
+    let env: Environment =
+        [("other", "k-a9e4076c1b8d35f2e07c6194ab3f58d20c7e91b4")].into_iter().collect();
     let parse =
         |text: &str| Config::parse(Some(("gateway.toml", &format!("{header}\n{text}\n"))), &env);
     bases(lines, key).iter().any(|base| {
