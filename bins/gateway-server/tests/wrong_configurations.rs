@@ -218,6 +218,20 @@ mod tests {
         assert!(log.contains("cannot listen on 192.0.2.1:8080"), "{log}");
     }
 
+    #[test]
+    fn weak_keys_serve_local_development_only() {
+        let weak = "[[clients]]\nname = \"a\"\nkey = \"sk-gateway\"\n";
+        let [public, production] = ["host = \"0.0.0.0\"", "environment = \"production\""];
+        for (name, setting) in [("weak-public", public), ("weak-production", production)] {
+            let file = format!("{weak}[server]\n{setting}");
+            refused(name, &file, &[], "gateway.toml:3:1: clients[0].key: ", &["128 random bits"]);
+        }
+        let short = weak.replace("sk-gateway", "x");
+        refused("short", &short, &[], "gateway.toml:3:1: clients[0].key: ", &["128 random bits"]);
+        let output = Home::new("weak", weak).run("check", &[]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+
     /// Checks that `check` accepts a configuration.
     #[track_caller]
     fn accepted(name: &str, file: &str) {

@@ -107,6 +107,8 @@ pub struct ConfiguredClient {
     pub tenant: String,
     /// The hash of the key.
     pub key: KeyHash,
+    /// The setting of a key that can be guessed.
+    pub(super) weak_key: Option<String>,
     /// The allowed models; all if `None`, none if empty.
     pub models: Option<Vec<String>>,
     /// The allowed gateway tools; all if `None`, none if empty.
@@ -150,11 +152,11 @@ impl ConfiguredClient {
 
 /// The keys of clients, by name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct ClientKeys(Vec<(String, KeyHash)>);
+pub(super) struct ClientKeys(Vec<(String, KeyHash, bool)>);
 
 impl SettingType for ClientKeys {
     fn expects() -> String {
-        "a list of `name:key` or `key`, in a variable separated by commas, each key of at least 128 random bits".to_owned()
+        "a list of `name:key` or `key`, in a variable separated by commas, each key of at least 128 random bits; 8 bytes are enough for development on a loopback address".to_owned()
     }
 
     fn is_secret() -> bool {
@@ -167,8 +169,8 @@ impl SettingType for ClientKeys {
             let entry = entry.expose_secret();
             let (name, key) = entry.split_once(':').unwrap_or(("default", entry));
             let (name, key) = (name.trim(), key.trim());
-            let complete = !name.is_empty() && is_strong(key);
-            complete.then(|| (name.to_owned(), hash(key)))
+            let complete = !name.is_empty() && key.len() >= MIN_KEY_BYTES;
+            complete.then(|| (name.to_owned(), hash(key), !is_strong(key)))
         };
         entries.iter().map(pair).collect::<Option<_>>().map(Self)
     }
@@ -186,7 +188,7 @@ pub(super) fn read(
 ) -> Vec<ConfiguredClient> {
     let mut clients = listed(root, env, errors);
     let keys: AuthSection = SectionReader::read("auth".to_owned(), root.get("auth"), errors);
-    for (name, key) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
+    for (name, key, is_weak) in keys.api_keys.into_iter().flat_map(|keys| keys.0) {
         let (tenant, models) = (name.clone(), None);
         let (tools, priority, limits) =
             (None, ClientPriority::Interactive, ClientLimits::default());
@@ -196,6 +198,7 @@ pub(super) fn read(
             name,
             tenant,
             key,
+            weak_key: is_weak.then(|| "auth.api_keys".to_owned()),
             models,
             tools,
             priority,
@@ -263,10 +266,19 @@ fn model_limits(path: &str, item: &ConfigValue, errors: &mut Vec<ConfigError>) {
     }
 }
 
-/// The hash of a key that cannot be guessed.
-fn strong_hash(field: &'static str, key: &SecretString) -> Result<KeyHash, (&'static str, String)> {
+/// The bytes that a key needs even where keys that can be guessed are accepted.
+const MIN_KEY_BYTES: usize = 8;
+
+/// Returns the hash of a key, and `field` if the key can be guessed.
+fn checked_hash(
+    field: &'static str,
+    key: &SecretString,
+) -> Result<(KeyHash, Option<&'static str>), (&'static str, String)> {
     let key = key.expose_secret();
-    if is_strong(key) { Ok(hash(key)) } else { Err((field, WEAK_SECRET.to_owned())) }
+    if key.len() < MIN_KEY_BYTES {
+        return Err((field, WEAK_SECRET.to_owned()));
+    }
+    Ok((hash(key), (!is_strong(key)).then_some(field)))
 }
 
 /// The advice to whoever set a secret that can be guessed.
@@ -299,14 +311,14 @@ fn client(
     env: &Environment,
 ) -> Result<ConfiguredClient, (&'static str, String)> {
     let name = entry.name.ok_or_else(|| ("name", "is needed".to_owned()))?;
-    let key = match (entry.key, entry.key_sha256, entry.key_env) {
-        (Some(key), None, None) => strong_hash("key", &key)?,
-        (None, Some(hash), None) => hash,
+    let (key, weak) = match (entry.key, entry.key_sha256, entry.key_env) {
+        (Some(key), None, None) => checked_hash("key", &key)?,
+        (None, Some(hash), None) => (hash, None),
         (None, None, Some(variable)) => {
             let missing =
                 || ("key_env", format!("the variable {} holds no key", printable(&variable)));
             let key = env.get(&variable).and_then(secret).ok_or_else(missing)?;
-            strong_hash("key_env", &key)?
+            checked_hash("key_env", &key)?
         }
         _ => {
             return Err(("key", "set exactly one of `key`, `key_sha256`, `key_env`".to_owned()));
@@ -328,6 +340,7 @@ fn client(
         name,
         tenant,
         key,
+        weak_key: weak.map(|field| format!("{path}.{field}")),
         models,
         tools,
         priority,

@@ -208,6 +208,7 @@ impl Config {
         let root = layers.merged();
         let mut config = Self::read(&root, env, &mut errors);
         config.warnings = ineffective;
+        config.warnings.extend(rules::warnings(&config));
         rules::check(&config, &mut errors);
         check(&config, &mut errors);
         if errors.is_empty() {

@@ -6,7 +6,7 @@ use super::{
     error::ConfigError,
     printable::printable,
     providers::{KNOWN, ProviderKind, by_name},
-    server::AuthMode,
+    server::{AuthMode, DeploymentEnvironment},
     state::StoreBackend,
     suggestion::did_you_mean,
 };
@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     waits_nest(config, errors);
     redis_has_an_address(config, errors);
     operators_have_a_token(config, errors);
+    keys_are_strong(config, errors);
     ports_differ(config, errors);
     bursts_have_rates(config, errors);
 }
@@ -66,6 +67,27 @@ fn operators_have_a_token(config: &Config, errors: &mut Vec<ConfigError>) {
         let message = "set exactly one of `token` and `token_sha256`";
         errors.push(ConfigError::new("admin.token", message));
     }
+}
+
+/// Keys that can be guessed serve development on a loopback address only.
+fn keys_are_strong(config: &Config, errors: &mut Vec<ConfigError>) {
+    if !is_local(config) {
+        let weak = config.clients.iter().filter_map(|client| client.weak_key.as_deref());
+        errors.extend(weak.map(|key| ConfigError::new(key, WEAK_SECRET)));
+    }
+}
+
+/// Returns warnings about settings that are accepted for development alone.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let weak = config.clients.iter().filter_map(|client| client.weak_key.as_deref());
+    let weak = weak.filter(|_| is_local(config));
+    weak.map(|key| format!("{key}: {WEAK_SECRET}; it is accepted for development only")).collect()
+}
+
+/// Whether the gateway is for development, on a loopback address.
+fn is_local(config: &Config) -> bool {
+    let server = &config.server;
+    server.host.is_loopback() && server.environment == DeploymentEnvironment::Development
 }
 
 /// A gateway without authentication must not listen on a public address by accident.
