@@ -250,7 +250,7 @@ impl ComposedRequest {
         let (provider, facts) = mem::take(&mut self.session).remembering(self.provider);
         self.context.facts.session = facts;
         let attempt = self.context.head.options.idempotency.as_ref();
-        self.provider = idempotency::witnessed(attempt, provider);
+        self.provider = idempotency::track_failures(attempt, provider);
         Ok(self)
     }
 

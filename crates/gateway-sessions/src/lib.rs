@@ -2,8 +2,8 @@
 //! idempotency. No HTTP.
 //!
 //! [`Sessions`] are the operations on sessions; the rules are pure functions: joining history and
-//! request ([`history`]), trimming to a context window ([`window`]), dropping unpaired tool calls
-//! ([`pairs`]), recognizing a taxonomy ([`taxonomy`]), and validating a session's context
+//! request ([`history`]), trimming to a context window ([`context_window`]), dropping unpaired tool calls
+//! ([`tool_pairs`]), recognizing a taxonomy ([`taxonomy`]), and validating a session's context
 //! ([`context`]). A [`SessionManager`] takes a request through one turn.
 //!
 //! [`Responses`] stores responses by id, and runs them in the background; [`conversations`] are
@@ -21,7 +21,7 @@ pub use self::{
     responses::Responses,
     session::{
         CompositionFacts, OnConflict, OpenTurn, OpenedSession, Options, Rules, SessionId,
-        SessionManager, SessionTools, Sessions, Turn, TurnResult, context, history, open, pairs,
-        taxonomy, window,
+        SessionManager, SessionTools, Sessions, Turn, TurnResult, context, context_window, history,
+        open, taxonomy, tool_pairs,
     },
 };

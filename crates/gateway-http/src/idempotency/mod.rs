@@ -12,10 +12,10 @@
 //! The guarantee depends on the store: while it is unavailable, such a request is refused. Requests
 //! without the header do not use this module.
 
-mod asked;
+mod key;
 mod recording;
 
-pub(crate) use self::asked::{is_asked, mark};
+pub(crate) use self::key::{is_asked, mark};
 
 use self::recording::RecordingBody;
 use crate::{Endpoint, HttpService, RequestBody, body, failure::Failure, names, reply};
@@ -52,13 +52,13 @@ where
     F: Future<Output = Result<Response<reply::Body>, Failure>>,
 {
     let (mut head, body) = request.into_parts();
-    let name = asked::name(&head.headers)?;
+    let name = key::name(&head.headers)?;
     let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
-    let fingerprint = asked::fingerprint(&head, &body);
-    let key = tenant(client)?.key(format!("{} {name}", endpoint.label()));
+    let fingerprint = key::fingerprint(&head, &body);
+    let storage_key = tenant(client)?.key(format!("{} {name}", endpoint.label()));
     // The handler reads the body again, and takes its own lease.
     drop(lease);
-    match Attempt::begin(&service.idempotency, key, fingerprint).await? {
+    match Attempt::begin(&service.idempotency, storage_key, fingerprint).await? {
         AttemptStart::Known(replay) => Ok(tell_again(replay)),
         AttemptStart::Ours(attempt) => {
             head.extensions.insert(attempt.mark());

@@ -1,7 +1,7 @@
 //! The endpoints of sessions.
 
 use super::{
-    asked::{Members, MessagePosition, SessionQuery, expected_version},
+    parameters::{Members, MessagePosition, SessionQuery, expected_version},
     view,
 };
 use crate::{Endpoint, HttpService, RequestBody, body, reply, request::query::QueryParams};

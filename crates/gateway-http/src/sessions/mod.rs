@@ -1,7 +1,7 @@
 //! The endpoints of sessions.
 
-mod asked;
 mod endpoints;
+mod parameters;
 mod view;
 
 pub(crate) use self::endpoints::serve;

@@ -11,11 +11,11 @@
 //! turns are appended one after the other, and none is lost.
 
 mod change;
-mod desk;
-mod kept;
-mod wish;
+mod command;
+mod handler;
+mod store;
 
-pub use self::{desk::ConversationHandler, kept::Conversations, wish::ConversationCommand};
+pub use self::{command::ConversationCommand, handler::ConversationHandler, store::Conversations};
 
 use gateway_core::{
     ErrorKind, GatewayError,

@@ -1,11 +1,11 @@
 //! Requests that carry a name are done once, however often they are sent.
 
 mod attempt;
+mod failure_tracking;
 mod service;
-mod witness;
 
 pub use self::{
     attempt::{Attempt, AttemptStart},
+    failure_tracking::{IdempotencyToken, track_failures},
     service::Idempotency,
-    witness::{IdempotencyToken, witnessed},
 };

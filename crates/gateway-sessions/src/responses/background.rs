@@ -2,8 +2,8 @@
 
 use super::{
     ResponseRecorder, Responses,
-    keep::{nameless, responses_in, split},
     partial::{self, Interruption},
+    recorder::{nameless, responses_in, split},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::BoxFuture, stream::BoxStream};

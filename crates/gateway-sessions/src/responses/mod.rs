@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! POST   plan -- earlier responses, if any --> the upstream
-//!         \---- keep / background <-------- its response
+//!         \---- recorder, background <--- its response
 //!                     |
 //!               ResponseStore
 //!                     |
@@ -16,17 +16,17 @@ mod background;
 mod chain;
 mod compaction;
 mod compaction_request;
-mod count;
-mod declare;
+mod count_tokens;
 pub(crate) mod items;
-mod keep;
 mod page;
 mod partial;
 mod plan;
 mod record;
+mod recorder;
 mod references;
 mod replay;
 mod retrieve;
+mod storage_declaration;
 mod synthetic;
 
 pub(crate) use self::plan::mutually_exclusive;
@@ -34,9 +34,9 @@ pub use self::{
     background::{QueuedResponse, Reply as BackgroundReply, Work},
     compaction::item as compaction_item,
     compaction_request::CompactionRequest,
-    keep::ResponseRecorder,
     page::Page,
     plan::{Plan, plan},
+    recorder::ResponseRecorder,
 };
 
 use self::record::Record;

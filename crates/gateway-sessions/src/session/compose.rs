@@ -1,8 +1,8 @@
 //! The composition of a request that continues a session.
 
 use super::{
-    OnConflict, SessionManager, SessionTools, Turn, history::JoinedConversation, pairs,
-    passage::SessionRecordingLayer, window,
+    OnConflict, SessionManager, SessionTools, Turn, context_window, history::JoinedConversation,
+    recording::SessionRecordingLayer, tool_pairs,
 };
 use crate::{commit::StorageReport, responses};
 use gateway_core::{
@@ -139,7 +139,7 @@ fn compose(
     let (holds, to_remember) = open.taxonomy(&joined.new);
     turn.ask(joined.to_remember(), to_remember)?;
     let dropped = fit(&mut joined, &request, card);
-    joined.history = pairs::mend(mem::take(&mut joined.history), &joined.new);
+    joined.history = tool_pairs::mend(mem::take(&mut joined.history), &joined.new);
     let JoinedConversation { instructions, history, new, .. } = joined;
     request.messages = instructions.into_iter().chain(history).chain(new).collect();
     Ok((
@@ -159,7 +159,7 @@ fn fit(joined: &mut JoinedConversation, request: &ChatRequest, card: Option<&Mod
     let fixed = joined.instructions.iter().chain(&joined.new).map(tokens).chain(tools);
     let fixed = fixed.fold(0, u64::saturating_add);
     let budget = window.saturating_sub(answer).saturating_sub(fixed);
-    let cut = window::cut(mem::take(&mut joined.history), budget, tokens);
+    let cut = context_window::cut(mem::take(&mut joined.history), budget, tokens);
     joined.history = cut.kept;
     cut.dropped
 }

@@ -1,26 +1,26 @@
 //! Sessions, and the turns that requests to models take in them.
 
 mod active_turn;
-mod again;
-mod chosen;
 mod compose;
 pub mod context;
+pub mod context_window;
 pub mod history;
 mod id;
 mod manager;
-pub mod pairs;
-mod passage;
+mod recording;
+mod repeated_turns;
 mod service;
 pub mod taxonomy;
+pub mod tool_pairs;
+mod tool_selection;
 mod turn;
-pub mod window;
 
 pub use self::{
     active_turn::Turn,
-    chosen::SessionTools,
     compose::{CompositionFacts, OpenedSession, Options, open},
     id::SessionId,
     manager::SessionManager,
     service::{Rules, Sessions},
+    tool_selection::SessionTools,
     turn::{OnConflict, OpenTurn, TurnResult},
 };

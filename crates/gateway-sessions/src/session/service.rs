@@ -1,7 +1,8 @@
 //! The operations on sessions.
 
 use super::{
-    OnConflict, OpenTurn, SessionId, TurnResult, again, context, history::History, id::not_found,
+    OnConflict, OpenTurn, SessionId, TurnResult, context, history::History, id::not_found,
+    repeated_turns,
 };
 use gateway_core::{
     ErrorKind, GatewayError, Json, Message, Result,
@@ -148,7 +149,7 @@ impl Sessions {
                 return Err(error);
             }
         };
-        let history = History::of(again::without_repeated(found.entries, token));
+        let history = History::of(repeated_turns::without_repeated(found.entries, token));
         let session = found.session;
         Ok(OpenTurn { session, history, id, key, token: token.to_owned() })
     }
@@ -200,7 +201,7 @@ impl Sessions {
     /// May be repeated after a failure: the turn is recognized by its token.
     pub async fn commit_turn(&self, open: &OpenTurn, delivered: &TurnResult) -> Result<u64> {
         let turn = Turn {
-            id: again::turn(&open.token, delivered.incomplete),
+            id: repeated_turns::turn(&open.token, delivered.incomplete),
             expected: Some(open.session.version),
             messages: delivered.messages(),
             incomplete: delivered.incomplete,

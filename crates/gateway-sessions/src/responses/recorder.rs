@@ -1,9 +1,10 @@
 //! The recording of a response while it is sent to its caller.
 
 use super::{
-    Responses, declare,
+    Responses,
     partial::{self, Interruption},
     record::{self, Record},
+    storage_declaration,
 };
 use crate::commit::{CommitResult, NotStored, StoredItem};
 use bytes::Bytes;
@@ -168,7 +169,7 @@ impl ResponseRecorder {
 
 /// `body`, and in it that the records of `not_stored` do not exist.
 fn declared(body: Bytes, not_stored: Vec<NotStored>) -> CommitResult {
-    CommitResult { body: declare::in_object(body, &not_stored), not_stored }
+    CommitResult { body: storage_declaration::in_object(body, &not_stored), not_stored }
 }
 
 /// Returns `chunks` without the upstream's id of the response.
@@ -295,7 +296,7 @@ impl RecordingStream {
             let told = lock(&self.log).end();
             not_stored = self.keep.see_to(response, told).await;
         }
-        declare::in_events(block, &not_stored)
+        storage_declaration::in_events(block, &not_stored)
     }
 }
 

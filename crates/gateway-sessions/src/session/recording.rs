@@ -62,15 +62,16 @@ impl Turn {
     /// Dropping the stream ends the turn with the chunks passed on so far; with `stream` false,
     /// with none.
     fn remember(self, chunks: ChunkStream, stream: bool, report: StorageReport) -> ChunkStream {
-        let passage = Passage { stream, report, state: State::Passing(chunks, Box::new(self)) };
-        Box::pin(stream::unfold(passage, |mut passage| async move {
-            let chunk = passage.next().await?;
-            Some((chunk, passage))
+        let recording =
+            TurnRecording { stream, report, state: State::Streaming(chunks, Box::new(self)) };
+        Box::pin(stream::unfold(recording, |mut recording| async move {
+            let chunk = recording.next().await?;
+            Some((chunk, recording))
         }))
     }
 }
 
-struct Passage {
+struct TurnRecording {
     stream: bool,
     report: StorageReport,
     state: State,
@@ -78,24 +79,24 @@ struct Passage {
 
 enum State {
     /// The response is in progress.
-    Passing(ChunkStream, Box<Turn>),
+    Streaming(ChunkStream, Box<Turn>),
     /// The turn is stored; the final chunks are passed on.
-    Telling(VecDeque<Chunk>),
+    Stored(VecDeque<Chunk>),
 }
 
-impl Passage {
+impl TurnRecording {
     async fn next(&mut self) -> Option<Result<Chunk>> {
-        let nothing = State::Telling(VecDeque::new());
+        let nothing = State::Stored(VecDeque::new());
         match mem::replace(&mut self.state, nothing) {
-            State::Telling(mut held) => {
+            State::Stored(mut held) => {
                 let chunk = held.pop_front();
-                self.state = State::Telling(held);
+                self.state = State::Stored(held);
                 chunk.map(Ok)
             }
-            State::Passing(mut chunks, mut turn) => match chunks.next().await {
+            State::Streaming(mut chunks, mut turn) => match chunks.next().await {
                 Some(Ok(chunk)) if self.stream && !ends(&chunk) => {
                     turn.hear(&chunk);
-                    self.state = State::Passing(chunks, turn);
+                    self.state = State::Streaming(chunks, turn);
                     Some(Ok(chunk))
                 }
                 Some(Ok(chunk)) => self.end(chunk, chunks, *turn).await,
@@ -133,7 +134,7 @@ impl Passage {
         }
         commit(turn, &self.report).await;
         let first = held.pop_front();
-        self.state = State::Telling(held);
+        self.state = State::Stored(held);
         first.map(Ok)
     }
 }

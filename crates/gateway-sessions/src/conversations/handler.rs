@@ -2,9 +2,9 @@
 
 use super::{
     change::Change,
-    kept::{self, ConversationState, Conversations},
+    command::ConversationCommand,
     not_found,
-    wish::ConversationCommand,
+    store::{self, ConversationState, Conversations},
 };
 use crate::responses::{Page, items};
 use gateway_core::{ErrorKind, GatewayError, Json, Result, state::Tenant};
@@ -25,7 +25,7 @@ impl ConversationHandler {
 
     /// Begins a conversation at the time `now`, in seconds since 1970.
     pub async fn create(&self, wish: ConversationCommand, now: u64) -> Result<Json> {
-        let first = Change { items: wish.items()?, metadata: wish.metadata()?, ..kept::change() };
+        let first = Change { items: wish.items()?, metadata: wish.metadata()?, ..store::change() };
         Ok(self.conversations.create(&self.tenant, now, first).await?.object())
     }
 
@@ -42,7 +42,7 @@ impl ConversationHandler {
     pub async fn update(&self, id: &str, wish: ConversationCommand) -> Result<Json> {
         let metadata = wish.metadata()?;
         let metadata = metadata.or_else(|| Json::parse("{}").ok());
-        self.change(id, Change { metadata, ..kept::change() }).await?;
+        self.change(id, Change { metadata, ..store::change() }).await?;
         self.show(id).await
     }
 
@@ -61,7 +61,7 @@ impl ConversationHandler {
         if items.is_empty() {
             return Err(GatewayError::invalid("items", "items is a list of at least one item"));
         }
-        self.change(id, Change { items: items.clone(), ..kept::change() }).await?;
+        self.change(id, Change { items: items.clone(), ..store::change() }).await?;
         Ok(list(&items, false))
     }
 
@@ -81,7 +81,7 @@ impl ConversationHandler {
     /// Takes an item out.
     pub async fn take_out(&self, id: &str, item: &str) -> Result<Json> {
         self.item(id, item).await?;
-        self.change(id, Change { deleted: Some(item.to_owned()), ..kept::change() }).await?;
+        self.change(id, Change { deleted: Some(item.to_owned()), ..store::change() }).await?;
         self.show(id).await
     }
 

@@ -50,7 +50,7 @@ impl IdempotencyToken {
 
 /// Returns `provider`, wrapped so that a response that fails after its head was sent is recorded as
 /// failed.
-pub fn witnessed(
+pub fn track_failures(
     mark: Option<&IdempotencyToken>,
     provider: Arc<dyn Provider>,
 ) -> Arc<dyn Provider> {
