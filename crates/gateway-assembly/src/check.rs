@@ -82,7 +82,7 @@ fn check_tools(config: &Config, errors: &mut Vec<ConfigError>) {
     let built = settings::registry(&config.services, &config.tools, max_bytes, &connections);
     let registry = match built {
         Ok(registry) => registry,
-        Err(why) => return errors.push(ConfigError::new("tools", why)),
+        Err(error) => return errors.push(ConfigError::new("tools", error.to_string())),
     };
     for name in &config.tool_calls.offered {
         check_tool(config, &registry, ("tool_calls.offered", name), errors);

@@ -1,7 +1,6 @@
 //! The platform's services for local models: the inference service and context management.
 
 use crate::{active_config::ActiveConfig, previous::PreviousGeneration};
-use anyhow::anyhow;
 use gateway_config::{Config, ServiceUrl};
 use gateway_core::ContextService;
 use gateway_engine::ContextWindows;
@@ -63,8 +62,8 @@ pub fn refresh_context_windows(
             if let Some(url) = inference_service(&active.config()) {
                 match gateway_tools::windows(&client, url.as_str()).await {
                     Ok(windows) => active.app().engine.context_windows.update(windows),
-                    Err(why) => tracing::debug!(
-                        why,
+                    Err(error) => tracing::debug!(
+                        %error,
                         "could not refresh context windows from the inference service"
                     ),
                 }
@@ -80,5 +79,5 @@ fn inference_service(config: &Config) -> Option<ServiceUrl> {
 }
 
 fn client() -> anyhow::Result<ServiceClient> {
-    ServiceClient::new(&ClientSettings::default()).map_err(|error| anyhow!(error))
+    Ok(ServiceClient::new(&ClientSettings::default())?)
 }

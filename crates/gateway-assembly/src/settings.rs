@@ -6,7 +6,9 @@ use gateway_config::{
 };
 use gateway_http::request::peer;
 use gateway_limits as limits;
-use gateway_tools::{ClientSettings, McpSettings, ServicesSettings, ToolRegistry, ToolSettings};
+use gateway_tools::{
+    ClientSettings, McpSettings, ServicesSettings, ToolConfigError, ToolRegistry, ToolSettings,
+};
 use std::time::Duration;
 
 /// Builds the registry of all tools, built in or configured.
@@ -19,8 +21,8 @@ pub(crate) fn registry(
     tools: &[ToolEntry],
     max_result_bytes: usize,
     connections: &ClientSettings,
-) -> Result<ToolRegistry, String> {
-    let settings = |it: &ToolEntry| tool(it).map_err(|missing| format!("needs {missing}"));
+) -> Result<ToolRegistry, ToolConfigError> {
+    let settings = |it: &ToolEntry| tool(it).map_err(ToolConfigError::MissingSetting);
     let configured = tools.iter().map(settings).collect::<Result<Vec<_>, _>>()?;
     let services = service_settings(services, max_result_bytes);
     gateway_tools::build(&services, &configured, connections)

@@ -1,7 +1,7 @@
 //! The tools of a generation and the limits of tool loops.
 
 use crate::{previous::PreviousGeneration, providers, settings, shared::SharedResources};
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use gateway_config::{
     Config, McpEntry, ResilienceSection, ServicesSection, ToolCallsSection, ToolEntry,
 };
@@ -77,7 +77,7 @@ fn built(it: &ExecutorSettings<'_>, shared: &SharedResources) -> anyhow::Result<
 fn executor(it: &ExecutorSettings<'_>, stores: &Stores) -> anyhow::Result<ToolExecutor> {
     let connections = settings::connections(it.connect_timeout);
     let registry = settings::registry(it.services, it.tools, it.max_result_bytes, &connections);
-    let registry = registry.map_err(|error| anyhow!(error)).context("tools")?;
+    let registry = registry.context("tools")?;
     let mut breaker = providers::breaker_config(it.resilience);
     if !it.resilience.circuit_breaker_enabled {
         breaker.consecutive_failures = u32::MAX;
@@ -85,7 +85,7 @@ fn executor(it: &ExecutorSettings<'_>, stores: &Stores) -> anyhow::Result<ToolEx
     let random = gateway_engine::random_unit;
     let limits =
         ExecutorLimits { running: it.running, breaker, random, ..ExecutorLimits::default() };
-    let client = ServiceClient::new(&connections).map_err(|error| anyhow!(error))?;
+    let client = ServiceClient::new(&connections)?;
     let servers = it.servers.iter().filter_map(|(name, server)| settings::mcp(name, server));
     let servers = servers.map(|it| McpServer::new(it, client.clone()));
     let executor = ToolExecutor::new(registry, &limits).with_servers(servers, &limits);

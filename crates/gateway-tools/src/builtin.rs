@@ -8,6 +8,7 @@ use crate::{
     local::{CalculatorTool, EchoTool},
     registry::ToolPolicy,
     settings::ServicesSettings,
+    tool_config_error::{PathTemplateError, ToolConfigError},
     tool_row::{ToolEndpoint, ToolRow},
 };
 use gateway_core::Tool;
@@ -25,7 +26,7 @@ pub(crate) fn local() -> [(Arc<dyn Tool>, ToolPolicy); 2] {
 /// # Errors
 ///
 /// If a path in the settings is invalid.
-pub(crate) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
+pub(crate) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, ToolConfigError> {
     let mut rows = Vec::new();
     rows.extend(search::rows(services)?);
     rows.extend(text::rows(services)?);
@@ -46,9 +47,9 @@ struct BuiltinTool<'a> {
 
 impl BuiltinTool<'_> {
     /// The row, at its usual path or at that of `services`.
-    fn row(&self, services: &ServicesSettings) -> Result<ToolRow, String> {
+    fn row(&self, services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
         let path = services.paths.get(self.name).map_or(self.path, String::as_str);
-        let endpoint = ToolEndpoint::new(path).map_err(|why| format!("'{}': {why}", self.name))?;
+        let endpoint = ToolEndpoint::new(path).map_err(|source| self.invalid_path(source))?;
         Ok(ToolRow::new(self.name, self.description, self.service, endpoint))
     }
 
@@ -57,9 +58,14 @@ impl BuiltinTool<'_> {
         &self,
         services: &ServicesSettings,
         path: &str,
-    ) -> Result<Option<ToolEndpoint>, String> {
+    ) -> Result<Option<ToolEndpoint>, ToolConfigError> {
         let configured = services.paths.contains_key(self.name);
-        (!configured).then(|| ToolEndpoint::new(path)).transpose()
+        let endpoint = (!configured).then(|| ToolEndpoint::new(path)).transpose();
+        endpoint.map_err(|source| self.invalid_path(source))
+    }
+
+    fn invalid_path(&self, source: PathTemplateError) -> ToolConfigError {
+        ToolConfigError::InvalidPath { tool: self.name.to_owned(), source }
     }
 }
 

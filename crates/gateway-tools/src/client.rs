@@ -3,6 +3,7 @@
 //! It follows no redirects, uses no proxy variables, retries nothing and decompresses nothing: none
 //! of these was asked for by the caller.
 
+use crate::tool_config_error::ServiceClientError;
 use bytes::{Bytes, BytesMut};
 use gateway_core::{ToolContext, ToolError, ToolErrorCode};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -59,7 +60,7 @@ impl ServiceClient {
     /// # Errors
     ///
     /// If one of the extra roots is no certificate.
-    pub fn new(settings: &ClientSettings) -> Result<Self, String> {
+    pub fn new(settings: &ClientSettings) -> Result<Self, ServiceClientError> {
         #[expect(clippy::disallowed_methods, reason = "this is the crate's one factory")]
         let builder = reqwest::Client::builder();
         builder
@@ -75,7 +76,7 @@ impl ServiceClient {
             .tls_backend_preconfigured(tls(&settings.extra_roots)?)
             .build()
             .map(Self)
-            .map_err(|error| format!("no HTTP client: {error}"))
+            .map_err(ServiceClientError::Http)
     }
 
     /// The client itself, for protocols of their own.
@@ -152,16 +153,16 @@ fn failed(error: &reqwest::Error) -> ToolError {
     }
 }
 
-fn tls(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, String> {
+fn tls(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, ServiceClientError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for root in extra_roots {
         roots
             .add(CertificateDer::from(root.as_slice()))
-            .map_err(|error| format!("a root certificate is unreadable: {error}"))?;
+            .map_err(ServiceClientError::RootCertificate)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| format!("no TLS: {error}"))?;
+        .map_err(ServiceClientError::Tls)?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

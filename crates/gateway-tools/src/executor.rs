@@ -243,7 +243,9 @@ fn checked(tool: &RegisteredTool, text: &str, strict: bool) -> Result<String, To
     let mut arguments = arguments::parse(text)?;
     let written = arguments.len();
     drop_nulls(&mut arguments, tool);
-    tool.schema.check_arguments(&arguments, strict).map_err(ToolError::invalid)?;
+    tool.schema
+        .check_arguments(&arguments, strict)
+        .map_err(|mismatch| ToolError::invalid(mismatch.to_string()))?;
     // Numbers of any length reach the tool as they were written.
     if !arguments.is_empty() && arguments.len() == written {
         return Ok(text.trim().to_owned());

@@ -8,6 +8,7 @@
 //! runs them within their schema, timeout, size limit and circuit breaker. A [`ProxyTool`] is
 //! described by a [`ToolRow`]: service, path, and the mapping of arguments.
 
+mod argument_mismatch;
 mod arguments;
 mod builtin;
 mod call_ledger;
@@ -25,13 +26,15 @@ mod schema;
 mod service_circuit;
 mod service_error;
 mod settings;
+mod tool_config_error;
 mod tool_row;
 
 pub use self::{
+    argument_mismatch::ArgumentMismatch,
     client::{ClientSettings, ServiceClient},
     context_management::ContextManagementClient,
     executor::{ExecutorLimits, ToolExecutor, ToolObserver},
-    local_models::{ContextWindows, windows},
+    local_models::{ContextWindows, ModelListError, windows},
     mcp::{McpServer, McpSettings},
     path::PathTemplate,
     proxy::ProxyTool,
@@ -41,5 +44,6 @@ pub use self::{
         AI_AGENTS, CODE_ORCHESTRATOR, CONTEXT_MANAGEMENT, INFERENCE, SEMANTIC_SEARCH,
         ServicesSettings, ToolSettings, build,
     },
+    tool_config_error::{PathSegmentError, PathTemplateError, ServiceClientError, ToolConfigError},
     tool_row::{ToolEndpoint, ToolRow},
 };

@@ -1,10 +1,11 @@
 //! Context windows of local models, from the inference service.
 
 use crate::client::{ServiceClient, ServiceRequest};
-use gateway_core::ToolContext;
+use gateway_core::{ToolContext, ToolError};
 use http::Method;
 use serde::Deserialize;
 use std::{collections::HashMap, time::Duration};
+use thiserror::Error;
 use tokio::time;
 
 /// The context windows of an inference service, in tokens, by model name.
@@ -14,6 +15,23 @@ pub type ContextWindows = HashMap<String, u64>;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest list that is read.
 const MAX_BYTES: usize = 1 << 20;
+
+/// The reason why the context windows of an inference service are unknown.
+#[derive(Debug, Error)]
+pub enum ModelListError {
+    /// The service did not reply in time.
+    #[error("timed out")]
+    TimedOut,
+    /// The service is unreachable, or its reply is cut or too large.
+    #[error("{}", .0.message)]
+    Call(ToolError),
+    /// The service replied with another status than success.
+    #[error("returned {0}")]
+    Status(u16),
+    /// The reply is not a list of models.
+    #[error(transparent)]
+    Unreadable(#[from] serde_json::Error),
+}
 
 #[derive(Deserialize)]
 struct ModelList {
@@ -32,22 +50,25 @@ struct ListedModel {
 /// # Errors
 ///
 /// If the service is unreachable, too slow, or sends an unexpected reply.
-pub async fn windows(client: &ServiceClient, base_url: &str) -> Result<ContextWindows, String> {
+pub async fn windows(
+    client: &ServiceClient,
+    base_url: &str,
+) -> Result<ContextWindows, ModelListError> {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
     let url = format!("{base}/v1/models");
     let question = ServiceRequest { method: Method::GET, url, body: None, max_bytes: MAX_BYTES };
     let context = ToolContext::default();
     let reply = time::timeout(TIMEOUT, client.ask(question, &context)).await;
-    let reply = reply.map_err(|_| "timed out".to_owned())?.map_err(|it| it.to_string())?;
+    let reply = reply.map_err(|_| ModelListError::TimedOut)?.map_err(ModelListError::Call)?;
     if !reply.status.is_success() {
-        return Err(format!("returned {}", reply.status.as_u16()));
+        return Err(ModelListError::Status(reply.status.as_u16()));
     }
-    read(&reply.body)
+    Ok(read(&reply.body)?)
 }
 
-fn read(body: &[u8]) -> Result<ContextWindows, String> {
-    let list: ModelList = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+fn read(body: &[u8]) -> serde_json::Result<ContextWindows> {
+    let list: ModelList = serde_json::from_slice(body)?;
     let windows = list.data.into_iter().filter_map(|model| Some((model.id, model.context_length?)));
     Ok(windows.filter(|(_, window)| *window > 0).collect())
 }

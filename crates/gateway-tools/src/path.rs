@@ -1,5 +1,6 @@
 //! Paths of services, with places for arguments.
 
+use crate::tool_config_error::{PathSegmentError, PathTemplateError};
 use gateway_core::ToolError;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
@@ -20,22 +21,35 @@ enum PathSegment {
     Argument(String),
 }
 
+impl PathSegment {
+    fn parse(segment: &str) -> Result<Self, PathSegmentError> {
+        if let Some(rest) = segment.strip_prefix('{') {
+            let name = rest.strip_suffix('}').filter(|name| is_word(name));
+            name.map(|name| Self::Argument(name.to_owned())).ok_or(PathSegmentError::NoArgument)
+        } else if is_fixed(segment) {
+            Ok(Self::Fixed(segment.to_owned()))
+        } else {
+            Err(PathSegmentError::InvalidCharacter)
+        }
+    }
+}
+
 impl PathTemplate {
     /// Reads a template.
     ///
     /// # Errors
     ///
     /// If it is no absolute path, or a place for an argument is not a whole segment.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let path = text.strip_prefix('/').ok_or_else(|| format!("'{text}' must begin with '/'"))?;
-        let segments = path.split('/').map(|segment| match segment.strip_prefix('{') {
-            Some(rest) => match rest.strip_suffix('}').filter(|name| is_word(name)) {
-                Some(name) => Ok(PathSegment::Argument(name.to_owned())),
-                None => Err(format!("'{text}': '{segment}' names no argument")),
-            },
-            None if is_fixed(segment) => Ok(PathSegment::Fixed(segment.to_owned())),
-            None => Err(format!("'{text}': '{segment}' cannot be part of a path")),
-        });
+    pub fn parse(text: &str) -> Result<Self, PathTemplateError> {
+        let path = text.strip_prefix('/');
+        let error = |segment: &str, kind| PathTemplateError {
+            template: text.to_owned(),
+            segment: segment.to_owned(),
+            kind,
+        };
+        let path = path.ok_or_else(|| error(text, PathSegmentError::Relative))?;
+        let segments = path.split('/');
+        let segments = segments.map(|it| PathSegment::parse(it).map_err(|kind| error(it, kind)));
         segments.collect::<Result<_, _>>().map(Self)
     }
 

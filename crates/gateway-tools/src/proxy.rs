@@ -7,6 +7,7 @@ use crate::{
     registry::ToolPolicy,
     schema::ArgumentSchema,
     service_error,
+    tool_config_error::ToolConfigError,
     tool_row::{ToolEndpoint, ToolRow},
 };
 use async_trait::async_trait;
@@ -34,10 +35,17 @@ impl ProxyTool {
     /// # Errors
     ///
     /// If the URL is invalid, or the schema is invalid or lacks an argument that the row names.
-    pub fn new(row: ToolRow, base_url: &str, client: ServiceClient) -> Result<Self, String> {
-        check_address(base_url).map_err(|why| format!("'{}': {why}", row.service))?;
+    pub fn new(
+        row: ToolRow,
+        base_url: &str,
+        client: ServiceClient,
+    ) -> Result<Self, ToolConfigError> {
+        if !is_service_url(base_url) {
+            let (service, url) = (row.service, base_url.to_owned());
+            return Err(ToolConfigError::InvalidAddress { service, url });
+        }
         let schema = ArgumentSchema::parse(&row.schema.to_string())
-            .map_err(|error| format!("the schema of '{}': {error}", row.name))?;
+            .map_err(|source| ToolConfigError::InvalidSchema { tool: row.name.clone(), source })?;
         check_arguments(&row, &schema)?;
         let spec = ToolSpec::function(&row.name, &row.description, Json::of(&row.schema));
         let base_url = base_url.trim_end_matches('/').to_owned();
@@ -184,27 +192,28 @@ fn query(payload: &Map<String, Value>, url: &mut String) {
     }
 }
 
-fn check_address(base_url: &str) -> Result<(), String> {
-    let uri: Uri = base_url.parse().map_err(|error| format!("'{base_url}': {error}"))?;
+/// Returns whether `text` is a URL over HTTP or HTTPS without user information and query.
+fn is_service_url(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     let plain = uri.authority().is_some_and(|it| !it.as_str().contains('@'));
-    if web && plain && uri.query().is_none() {
-        Ok(())
-    } else {
-        Err(format!("invalid service URL '{base_url}'"))
-    }
+    web && plain && uri.query().is_none()
 }
 
-fn check_arguments(row: &ToolRow, schema: &ArgumentSchema) -> Result<(), String> {
+fn check_arguments(row: &ToolRow, schema: &ArgumentSchema) -> Result<(), ToolConfigError> {
     let endpoints = [Some(&row.endpoint), row.fallback.as_ref()];
     let mut paths = endpoints.into_iter().flatten().flat_map(|it| it.path.arguments());
     if let Some(name) = paths.find(|name| !schema.requires(name)) {
-        return Err(format!("'{}': the path needs '{name}', the schema does not", row.name));
+        let (tool, argument) = (row.name.clone(), name.to_owned());
+        return Err(ToolConfigError::OptionalPathArgument { tool, argument });
     }
     let places = endpoints.into_iter().flatten().flat_map(|it| it.places.keys());
     let filled = row.taxonomy.iter().chain(&row.tier_filter);
     match places.chain(filled).find(|name| !schema.names(name)) {
-        Some(name) => Err(format!("'{}': the schema does not name '{name}'", row.name)),
+        Some(name) => {
+            let (tool, argument) = (row.name.clone(), name.clone());
+            Err(ToolConfigError::UnknownArgument { tool, argument })
+        }
         None => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! The tool registry: tools and their policies.
 
-use crate::schema::ArgumentSchema;
+use crate::{schema::ArgumentSchema, tool_config_error::ToolConfigError};
 use gateway_core::{Function, Tool, ToolKind, ToolSpec};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -62,18 +62,18 @@ impl ToolRegistry {
     /// # Errors
     ///
     /// If it is no function, has a name that models cannot call, or a schema that cannot be read.
-    pub fn add(&mut self, tool: Arc<dyn Tool>, policy: ToolPolicy) -> Result<(), String> {
+    pub fn add(&mut self, tool: Arc<dyn Tool>, policy: ToolPolicy) -> Result<(), ToolConfigError> {
         let spec = Arc::new(tool.spec().clone());
         let name = spec.name().to_owned();
         if !is_name(&name) {
-            return Err(format!("invalid tool name '{name}'"));
+            return Err(ToolConfigError::InvalidName(name));
         }
         let ToolKind::Function(Function { parameters, .. }) = &spec.kind else {
-            return Err(format!("the tool '{name}' is not a function"));
+            return Err(ToolConfigError::NotAFunction(name));
         };
         let schema = parameters.as_ref().map_or("true", |schema| schema.get());
         let schema = ArgumentSchema::parse(schema)
-            .map_err(|error| format!("the schema of the tool '{name}': {error}"))?;
+            .map_err(|source| ToolConfigError::InvalidSchema { tool: name.clone(), source })?;
         let registered = Arc::new(RegisteredTool { tool, spec, schema, policy });
         if let Some(known) = self.by_name.get(&name).and_then(|at| self.tools.get_mut(*at)) {
             *known = registered;
@@ -105,7 +105,7 @@ impl ToolRegistry {
         for (tool, policy) in tools {
             let name = tool.spec().name();
             let added = if all.contains(name) {
-                Err(format!("duplicate tool '{name}'"))
+                Err(ToolConfigError::DuplicateName(name.to_owned()))
             } else {
                 all.add(Arc::clone(tool), policy.clone())
             };

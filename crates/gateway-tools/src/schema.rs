@@ -4,6 +4,7 @@
 //! `required`, `additionalProperties`, `anyOf`, `oneOf`, `allOf`. Unsupported keywords are ignored:
 //! a call is never rejected because of one.
 
+use crate::argument_mismatch::ArgumentMismatch;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -85,12 +86,12 @@ impl ArgumentSchema {
         &self,
         arguments: &Map<String, Value>,
         strict: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), ArgumentMismatch> {
         let Self::ObjectSchema(shape) = self else { return Ok(()) };
         if strict && shape.additional_properties.is_none() {
             for name in arguments.keys() {
                 if !shape.properties.contains_key(name) {
-                    return Err(format!("unknown argument '{}'", short(name)));
+                    return Err(ArgumentMismatch::Unknown(short(name)));
                 }
             }
         }
@@ -118,19 +119,20 @@ impl ArgumentSchema {
         }
     }
 
-    fn check(&self, value: &Value, path: &str) -> Result<(), String> {
+    fn check(&self, value: &Value, path: &str) -> Result<(), ArgumentMismatch> {
         match self {
             Self::Always(true) => Ok(()),
-            Self::Always(false) => Err(format!("the argument '{path}' is not allowed")),
+            Self::Always(false) => Err(ArgumentMismatch::NotAllowed(path.to_owned())),
             Self::ObjectSchema(shape) => shape.check(value, path),
         }
     }
 }
 
 impl ObjectSchema {
-    fn check(&self, value: &Value, path: &str) -> Result<(), String> {
+    fn check(&self, value: &Value, path: &str) -> Result<(), ArgumentMismatch> {
         if !self.types.allow(value) {
-            return Err(format!("the argument '{path}' must be {}", self.types));
+            let expected = self.types.to_string();
+            return Err(ArgumentMismatch::WrongType { argument: path.to_owned(), expected });
         }
         let listed =
             self.values.as_ref().is_none_or(|values| values.iter().any(|it| same(it, value)));
@@ -138,7 +140,8 @@ impl ObjectSchema {
             let values = Value::Array(
                 self.values.clone().or(self.value.clone().map(|it| vec![it])).unwrap_or_default(),
             );
-            return Err(format!("the argument '{path}' must be one of {values}"));
+            let values = values.to_string();
+            return Err(ArgumentMismatch::NotListed { argument: path.to_owned(), values });
         }
         self.check_size(value, path)?;
         if let Value::Array(items) = value
@@ -154,18 +157,22 @@ impl ObjectSchema {
         self.check_alternatives(value, path)
     }
 
-    fn check_members(&self, members: &Map<String, Value>, path: &str) -> Result<(), String> {
+    fn check_members(
+        &self,
+        members: &Map<String, Value>,
+        path: &str,
+    ) -> Result<(), ArgumentMismatch> {
         let full = |name: &str| {
             if path.is_empty() { short(name) } else { format!("{path}.{}", short(name)) }
         };
         if let Some(missing) = self.required.iter().find(|name| !members.contains_key(*name)) {
-            return Err(format!("the argument '{}' is required", full(missing)));
+            return Err(ArgumentMismatch::Missing(full(missing)));
         }
         for (name, value) in members {
             let schema = self.properties.get(name).or(self.additional_properties.as_ref());
             match schema {
                 Some(ArgumentSchema::Always(false)) => {
-                    return Err(format!("unknown argument '{}'", full(name)));
+                    return Err(ArgumentMismatch::Unknown(full(name)));
                 }
                 Some(schema) => schema.check(value, &full(name))?,
                 None => {}
@@ -174,22 +181,16 @@ impl ObjectSchema {
         Ok(())
     }
 
-    fn check_size(&self, value: &Value, path: &str) -> Result<(), String> {
-        let within = |size: f64, least: Option<f64>, most: Option<f64>, what: &str| {
-            let least = least.filter(|least| size < *least).map(|it| format!("at least {it}"));
-            match least
-                .or_else(|| most.filter(|most| size > *most).map(|it| format!("at most {it}")))
-            {
-                Some(bound) => Err(format!("{what} '{path}' must be {bound}")),
-                None => Ok(()),
-            }
-        };
+    fn check_size(&self, value: &Value, path: &str) -> Result<(), ArgumentMismatch> {
+        let argument = || path.to_owned();
         if let Some(number) = value.as_f64() {
-            within(number, self.minimum, self.maximum, "the argument")?;
+            if let Some(bound) = broken_bound(number, self.minimum, self.maximum) {
+                return Err(ArgumentMismatch::Bound { argument: argument(), bound });
+            }
             let above = self.exclusive_minimum.is_none_or(|bound| number > bound);
             let below = self.exclusive_maximum.is_none_or(|bound| number < bound);
             if !(above && below) {
-                return Err(format!("the argument '{path}' is out of range"));
+                return Err(ArgumentMismatch::OutOfRange(argument()));
             }
         }
         let limits = if let Value::String(text) = value {
@@ -200,21 +201,20 @@ impl ObjectSchema {
             None
         };
         let Some((length, least, most)) = limits else { return Ok(()) };
-        within(float(length), least.map(float), most.map(float), "the length of the argument")
+        match broken_bound(float(length), least.map(float), most.map(float)) {
+            Some(bound) => Err(ArgumentMismatch::Length { argument: argument(), bound }),
+            None => Ok(()),
+        }
     }
 
-    fn check_alternatives(&self, value: &Value, path: &str) -> Result<(), String> {
+    fn check_alternatives(&self, value: &Value, path: &str) -> Result<(), ArgumentMismatch> {
         for schema in &self.all_of {
             schema.check(value, path)?;
         }
         let fits = |schema: &&ArgumentSchema| schema.check(value, path).is_ok();
         let any = self.any_of.as_ref().is_none_or(|any| any.iter().any(|it| fits(&it)));
         let one = self.one_of.as_ref().is_none_or(|one| one.iter().filter(fits).count() == 1);
-        if any && one {
-            Ok(())
-        } else {
-            Err(format!("the argument '{path}' fits none of its alternatives"))
-        }
+        if any && one { Ok(()) } else { Err(ArgumentMismatch::NoAlternative(path.to_owned())) }
     }
 }
 
@@ -266,6 +266,12 @@ impl fmt::Display for TypeSet {
     }
 }
 
+/// Returns the bound that `size` breaks, in words.
+fn broken_bound(size: f64, least: Option<f64>, most: Option<f64>) -> Option<String> {
+    let too_small = least.filter(|least| size < *least).map(|it| format!("at least {it}"));
+    too_small.or_else(|| most.filter(|most| size > *most).map(|it| format!("at most {it}")))
+}
+
 /// 1 and 1.0 are one number.
 fn same(left: &Value, right: &Value) -> bool {
     match (left.as_f64(), right.as_f64()) {
@@ -295,7 +301,8 @@ mod tests {
         let schema = json!({ "properties": properties, "required": ["x"] });
         let schema = ArgumentSchema::parse(&schema.to_string()).unwrap();
         let arguments = Map::from_iter([("x".to_owned(), value)]);
-        schema.check_arguments(&arguments, true).err().unwrap_or_default()
+        let mismatch = schema.check_arguments(&arguments, true).err();
+        mismatch.map(|it| it.to_string()).unwrap_or_default()
     }
 
     #[track_caller]
@@ -385,7 +392,7 @@ mod tests {
         let check = |schema: Value, strict| {
             let schema = ArgumentSchema::parse(&schema.to_string()).unwrap();
             let arguments = Map::from_iter([("y".to_owned(), json!(1))]);
-            schema.check_arguments(&arguments, strict).err()
+            schema.check_arguments(&arguments, strict).err().map(|it| it.to_string())
         };
         assert_eq!(check(json!({}), true).unwrap(), "unknown argument 'y'");
         assert_eq!(check(json!({}), false), None);

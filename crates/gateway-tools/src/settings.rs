@@ -5,6 +5,7 @@ use crate::{
     client::{ClientSettings, ServiceClient},
     proxy::ProxyTool,
     registry::ToolRegistry,
+    tool_config_error::ToolConfigError,
     tool_row::{self, ToolEndpoint, ToolRow},
 };
 use gateway_core::Tool;
@@ -127,12 +128,16 @@ impl ToolSettings {
     /// # Errors
     ///
     /// If the method or a path is invalid.
-    pub fn row(&self) -> Result<ToolRow, String> {
+    pub fn row(&self) -> Result<ToolRow, ToolConfigError> {
         let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         let method = known.into_iter().find(|method| method.as_str() == self.method);
-        let method = method.ok_or_else(|| format!("unsupported method '{}'", self.method))?;
-        let endpoint = |path: &str| -> Result<_, String> {
-            Ok(ToolEndpoint { places: self.places.clone(), ..ToolEndpoint::new(path)? })
+        let method = method.ok_or_else(|| ToolConfigError::UnsupportedMethod {
+            tool: self.name.clone(),
+            method: self.method.clone(),
+        })?;
+        let endpoint = |path: &str| match ToolEndpoint::new(path) {
+            Ok(endpoint) => Ok(ToolEndpoint { places: self.places.clone(), ..endpoint }),
+            Err(source) => Err(ToolConfigError::InvalidPath { tool: self.name.clone(), source }),
         };
         let row = ToolRow::new(&self.name, &self.description, &self.service, endpoint(&self.path)?);
         Ok(ToolRow {
@@ -159,7 +164,7 @@ pub fn build(
     services: &ServicesSettings,
     configured: &[ToolSettings],
     client: &ClientSettings,
-) -> Result<ToolRegistry, String> {
+) -> Result<ToolRegistry, ToolConfigError> {
     let client = ServiceClient::new(client)?;
     let mut registry = ToolRegistry::default();
     for (tool, policy) in builtin::local() {
@@ -167,12 +172,13 @@ pub fn build(
     }
     let mut rows = builtin::rows(services)?;
     for settings in configured {
-        rows.push(settings.row().map_err(|why| format!("the tool '{}': {why}", settings.name))?);
+        rows.push(settings.row()?);
     }
     for row in rows {
-        let service = &row.service;
-        let address = services.addresses.get(service).ok_or_else(|| {
-            format!("the tool '{}': the service '{service}' has no address", row.name)
+        let address = services.addresses.get(&row.service);
+        let address = address.ok_or_else(|| ToolConfigError::NoAddress {
+            tool: row.name.clone(),
+            service: row.service.clone(),
         })?;
         let tool = ProxyTool::new(row, address, client.clone())?;
         let policy = tool.policy();
@@ -180,7 +186,7 @@ pub fn build(
         registry.add(tool, policy)?;
     }
     if let Some(name) = services.paths.keys().find(|name| registry.get(name).is_none()) {
-        return Err(format!("services.paths has '{name}', which is not a tool"));
+        return Err(ToolConfigError::PathWithoutTool(name.clone()));
     }
     Ok(registry)
 }
@@ -209,6 +215,7 @@ mod tests {
         let tool = settings(extra).map_err(|error| error.to_string());
         let built = tool.and_then(|tool| {
             build(&ServicesSettings::default(), &[tool], &ClientSettings::default())
+                .map_err(|error| error.to_string())
         });
         let why = built.err().unwrap_or_default();
         assert!(why.contains(expected) && why.is_empty() == expected.is_empty(), "{why}");
@@ -239,7 +246,7 @@ mod tests {
             let mut services = ServicesSettings::default();
             services.addresses.insert(AI_AGENTS.to_owned(), address.to_owned());
             let built = build(&services, &[], &ClientSettings::default());
-            assert!(built.unwrap_err().contains("ai-agents"), "{address}");
+            assert!(built.unwrap_err().to_string().contains("ai-agents"), "{address}");
         }
     }
 

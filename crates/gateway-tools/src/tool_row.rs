@@ -1,6 +1,6 @@
 //! Tools that services run, as data.
 
-use crate::{path::PathTemplate, schema::ArgumentSchema};
+use crate::{path::PathTemplate, schema::ArgumentSchema, tool_config_error::PathTemplateError};
 use http::Method;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, time::Duration};
@@ -78,7 +78,7 @@ impl ToolEndpoint {
     /// # Errors
     ///
     /// If the path is invalid.
-    pub fn new(path: &str) -> Result<Self, String> {
+    pub fn new(path: &str) -> Result<Self, PathTemplateError> {
         Ok(Self { path: PathTemplate::parse(path)?, places: BTreeMap::new() })
     }
 

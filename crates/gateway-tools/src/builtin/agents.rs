@@ -3,11 +3,12 @@
 use super::{BuiltinTool, flag, object, share, text, texts, whole};
 use crate::{
     settings::{AI_AGENTS, ServicesSettings},
+    tool_config_error::ToolConfigError,
     tool_row::ToolRow,
 };
 use serde_json::{Value, json};
 
-pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, ToolConfigError> {
     Ok(vec![
         cross_reference(services)?,
         enrich_metadata(services)?,
@@ -22,7 +23,7 @@ const SOURCE: [&str; 7] = ["book", "chapter", "title", "tier", "content", "keywo
 const CONFIG: [&str; 5] =
     ["max_hops", "min_similarity", "include_tier1", "include_tier2", "include_tier3"];
 
-fn cross_reference(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn cross_reference(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "cross_reference",
         description: "Finds passages of other books about the subject of a chapter, with citations.",
@@ -59,7 +60,7 @@ fn cross_reference_properties() -> Value {
     })
 }
 
-fn enrich_metadata(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn enrich_metadata(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "enrich_metadata",
         description: "Adds keywords, topics and cross references to the chapters of a corpus.",
@@ -105,7 +106,7 @@ fn on_code(
     line: &BuiltinTool<'_>,
     elsewhere: &str,
     properties: &Value,
-) -> Result<ToolRow, String> {
+) -> Result<ToolRow, ToolConfigError> {
     Ok(ToolRow {
         schema: object(properties, &["code"]),
         timeout: services.code_agents_timeout,
@@ -114,7 +115,7 @@ fn on_code(
     })
 }
 
-fn review_code(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn review_code(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "review_code",
         description: "Reviews code and lists its problems.",
@@ -128,7 +129,7 @@ fn review_code(services: &ServicesSettings) -> Result<ToolRow, String> {
     on_code(services, &line, "/v1/agents/code-review", &properties)
 }
 
-fn analyze_architecture(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn analyze_architecture(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "analyze_architecture",
         description: "Analyzes the design of code: patterns and weaknesses.",
@@ -142,7 +143,7 @@ fn analyze_architecture(services: &ServicesSettings) -> Result<ToolRow, String> 
     on_code(services, &line, "/v1/agents/architecture", &properties)
 }
 
-fn generate_documentation(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn generate_documentation(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "generate_documentation",
         description: "Generates documentation for code.",

@@ -3,6 +3,7 @@
 use super::{BuiltinTool, flag, object, share, text, texts, whole, wholes};
 use crate::{
     settings::{SEMANTIC_SEARCH, ServicesSettings},
+    tool_config_error::ToolConfigError,
     tool_row::ToolRow,
 };
 use http::Method;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 const TAXONOMY: &str = "taxonomy";
 const TIERS: &str = "tier_filter";
 
-pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, ToolConfigError> {
     Ok(vec![
         search_corpus(services)?,
         semantic_search(services)?,
@@ -55,7 +56,7 @@ fn collection() -> Value {
     text("The collection to search, such as 'documents', 'chapters' or 'all'.")
 }
 
-fn search_corpus(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn search_corpus(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "search_corpus",
         description: "Searches the document corpus by meaning (semantic search).",
@@ -76,7 +77,7 @@ fn search_corpus(services: &ServicesSettings) -> Result<ToolRow, String> {
     Ok(with_taxonomy(row, services))
 }
 
-fn semantic_search(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn semantic_search(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "semantic_search",
         description: "Searches books and documents by meaning (semantic search), optionally filtered by a taxonomy.",
@@ -98,7 +99,7 @@ fn semantic_search(services: &ServicesSettings) -> Result<ToolRow, String> {
     Ok(with_tiers(with_taxonomy(row, services)))
 }
 
-fn get_chunk(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn get_chunk(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "get_chunk",
         description: "Returns the text of one chunk of the corpus.",
@@ -119,7 +120,7 @@ fn get_chunk(services: &ServicesSettings) -> Result<ToolRow, String> {
     Ok(row)
 }
 
-fn hybrid_search(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn hybrid_search(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "hybrid_search",
         description: "Searches by meaning and by relations between chapters (hybrid search).",
@@ -149,7 +150,7 @@ fn hybrid_search(services: &ServicesSettings) -> Result<ToolRow, String> {
     Ok(with_tiers(with_taxonomy(row, services)))
 }
 
-fn similar_chapters(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn similar_chapters(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "similar_chapters",
         description: "Finds chapters of other books that resemble a chapter.",
@@ -169,7 +170,7 @@ fn similar_chapters(services: &ServicesSettings) -> Result<ToolRow, String> {
     Ok(with_tiers(with_taxonomy(row, services)))
 }
 
-fn embed(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn embed(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "embed",
         description: "Returns embeddings of texts, as used by the search.",

@@ -3,11 +3,12 @@
 use super::{BuiltinTool, object, share, text, texts, whole};
 use crate::{
     settings::{CODE_ORCHESTRATOR, ServicesSettings},
+    tool_config_error::ToolConfigError,
     tool_row::ToolRow,
 };
 use serde_json::{Value, json};
 
-pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, String> {
+pub(super) fn rows(services: &ServicesSettings) -> Result<Vec<ToolRow>, ToolConfigError> {
     let mut rows = vec![
         compute_similarity(services)?,
         extract_keywords(services)?,
@@ -24,7 +25,7 @@ fn said(description: &str) -> Value {
     json!({ "type": "string", "minLength": 1, "description": description })
 }
 
-fn compute_similarity(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn compute_similarity(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "compute_similarity",
         description: "Returns the semantic similarity of two texts, from 0 to 1.",
@@ -35,7 +36,7 @@ fn compute_similarity(services: &ServicesSettings) -> Result<ToolRow, String> {
     Ok(ToolRow { schema: object(&properties, &["text1", "text2"]), ..line.row(services)? })
 }
 
-fn extract_keywords(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn extract_keywords(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "extract_keywords",
         description: "Returns the keywords of each text.",
@@ -50,7 +51,7 @@ fn extract_keywords(services: &ServicesSettings) -> Result<ToolRow, String> {
     Ok(ToolRow { schema: object(&properties, &["corpus"]), fallback, ..line.row(services)? })
 }
 
-fn extract_terms(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn extract_terms(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "extract_terms",
         description: "Returns search terms for a question.",
@@ -77,7 +78,7 @@ fn extract_terms(services: &ServicesSettings) -> Result<ToolRow, String> {
     Ok(row)
 }
 
-fn generate_embeddings(services: &ServicesSettings) -> Result<ToolRow, String> {
+fn generate_embeddings(services: &ServicesSettings) -> Result<ToolRow, ToolConfigError> {
     let line = BuiltinTool {
         name: "generate_embeddings",
         description: "Returns embeddings of texts.",
