@@ -1,69 +1,19 @@
 //! Keys that operators give out while the gateway runs.
 
-use gateway_tests::{Gateway, Raw, Redis, Reply, Setup, openai, port, request};
+use gateway_tests::{OperatedGateway, Redis, Setup, request};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 use tokio::time::{self, Instant};
 
-const TOKEN: &str = "operators-canary-token-0123456789abcdef";
-
-/// A gateway that listens to operators, with other settings that its store needs.
-struct Bench {
-    gateway: Gateway,
-    operators: SocketAddr,
-}
-
-impl Bench {
-    async fn start(setup: Setup) -> Self {
-        let operators: SocketAddr = ([127, 0, 0, 1], port::free()).into();
-        let setup = setup
-            .set("server", "auth", "on")
-            .set("admin", "listen", &operators.to_string())
-            .set("admin", "token", TOKEN);
-        Self { gateway: setup.start().await, operators }
-    }
-
-    async fn send(&self, method: &str, path: &str, token: &str, body: &str) -> Reply {
-        let bearer = format!("Bearer {token}");
-        let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
-        let mut raw = Raw::connect(self.operators).await;
-        raw.send(request(method, path, &headers, body.as_bytes())).await;
-        raw.reply().await
-    }
-
-    async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let reply = self.send(method, path, TOKEN, &body).await;
-        (reply.status(), reply.json())
-    }
-
-    /// Makes a key; it and its id.
-    async fn key(&self, body: Value) -> (String, String) {
-        let (status, made) = self.ask("POST", "/admin/keys", body).await;
-        assert_eq!(status, 201, "{made}");
-        let text = |name: &str| made[name].as_str().unwrap().to_owned();
-        (text("key"), text("id"))
-    }
-
-    async fn chat(&self, key: &str) -> String {
-        chat(&self.gateway, key, "fake/echo").await
-    }
-}
-
-async fn chat(gateway: &Gateway, key: &str, model: &str) -> String {
-    let bearer = format!("Bearer {key}");
-    let body = openai::ask(model, json!({}));
-    let headers = [("Authorization", &*bearer)];
-    gateway.send(request("POST", "/v1/chat/completions", &headers, body.as_bytes())).await.told()
-}
+const TOKEN: &str = OperatedGateway::TOKEN;
 
 #[tokio::test]
 async fn virtual_key_works_from_creation_to_deletion() {
-    let bench = Bench::start(Setup::new()).await;
-    assert_eq!(bench.chat("sk-gw-made-up").await, "401 invalid_api_key");
+    let bench = OperatedGateway::start(Setup::new()).await;
+    assert_eq!(bench.chat("sk-gw-made-up", "fake/echo").await, "401 invalid_api_key");
     let (key, id) = bench.key(json!({ "client": "app", "models": ["fake/*"] })).await;
-    assert_eq!(bench.chat(&key).await, "200");
-    assert_eq!(chat(&bench.gateway, &key, "gpt-5").await, "403 model_not_allowed");
+    assert_eq!(bench.chat(&key, "fake/echo").await, "200");
+    assert_eq!(bench.gateway.chat_with_key(&key, "gpt-5").await, "403 model_not_allowed");
     let (_, known) = bench.ask("GET", &format!("/admin/keys/{id}"), Value::Null).await;
     assert_eq!(
         (&known["client"], &known["key"], &known["hash"]),
@@ -74,26 +24,26 @@ async fn virtual_key_works_from_creation_to_deletion() {
     assert_eq!(status, 201);
     let second_key = new["key"].as_str().unwrap();
     assert_eq!(
-        (bench.chat(&key).await, bench.chat(second_key).await),
+        (bench.chat(&key, "fake/echo").await, bench.chat(second_key, "fake/echo").await),
         ("200".into(), "200".into())
     );
     let (_, list) = bench.ask("GET", "/admin/keys", Value::Null).await;
     assert_eq!(list["data"].as_array().unwrap().len(), 2);
     let (status, _) = bench.ask("DELETE", &format!("/admin/keys/{id}"), Value::Null).await;
     assert_eq!(status, 200);
-    assert_eq!(bench.chat(&key).await, "401 invalid_api_key");
-    assert_eq!(bench.chat(second_key).await, "200");
+    assert_eq!(bench.chat(&key, "fake/echo").await, "401 invalid_api_key");
+    assert_eq!(bench.chat(second_key, "fake/echo").await, "200");
     let (status, _) = bench.ask("DELETE", &format!("/admin/keys/{id}"), Value::Null).await;
     assert_eq!(status, 404);
     let at_once = format!("/admin/keys/{}/rotate", new["id"].as_str().unwrap());
     let (_, third) = bench.ask("POST", &at_once, Value::Null).await;
     assert_eq!(
-        bench.chat(second_key).await,
+        bench.chat(second_key, "fake/echo").await,
         "401 invalid_api_key",
         "without an overlap it ends now"
     );
     let third_key = third["key"].as_str().unwrap();
-    assert_eq!(chat(&bench.gateway, third_key, "gpt-5").await, "403 model_not_allowed");
+    assert_eq!(bench.gateway.chat_with_key(third_key, "gpt-5").await, "403 model_not_allowed");
     for secret in [&*key, second_key, third_key, TOKEN] {
         assert!(!bench.gateway.stdout().contains(secret), "a key is told in the log");
     }
@@ -101,25 +51,25 @@ async fn virtual_key_works_from_creation_to_deletion() {
 
 #[tokio::test]
 async fn virtual_key_expires_at_its_time() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     let (key, _) = bench.key(json!({ "client": "app", "expires_in_seconds": 0 })).await;
-    assert_eq!(bench.chat(&key).await, "401 invalid_api_key");
+    assert_eq!(bench.chat(&key, "fake/echo").await, "401 invalid_api_key");
     let (key, _) = bench.key(json!({ "client": "app", "expires_in_seconds": 600 })).await;
-    assert_eq!(bench.chat(&key).await, "200");
+    assert_eq!(bench.chat(&key, "fake/echo").await, "200");
 }
 
 #[tokio::test]
 async fn virtual_key_limits_are_enforced() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     let limits = json!({ "client": "app", "requests_per_minute": 1 });
     let (key, _) = bench.key(limits).await;
-    assert_eq!(bench.chat(&key).await, "200");
-    assert_eq!(bench.chat(&key).await, "429 rate_limit_exceeded");
+    assert_eq!(bench.chat(&key, "fake/echo").await, "200");
+    assert_eq!(bench.chat(&key, "fake/echo").await, "429 rate_limit_exceeded");
 }
 
 #[tokio::test]
 async fn invalid_key_settings_are_rejected() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     for wrong in [
         json!({}),
         json!({ "client": "" }),
@@ -139,28 +89,31 @@ async fn invalid_key_settings_are_rejected() {
 
 #[tokio::test]
 async fn admin_api_requires_token_on_admin_listener() {
-    let bench = Bench::start(Setup::new()).await;
-    assert_eq!(bench.send("GET", "/admin/keys", "guess", "").await.told(), "401 invalid_api_key");
+    let bench = OperatedGateway::start(Setup::new()).await;
+    assert_eq!(
+        bench.send_as("guess", "GET", "/admin/keys", "").await.told(),
+        "401 invalid_api_key"
+    );
     let bearer = format!("Bearer {TOKEN}");
     for path in ["/admin/keys", "/admin/usage", "/admin"] {
         let bytes = request("GET", path, &[("Authorization", &bearer)], b"");
         assert_eq!(bench.gateway.send(bytes).await.status(), 404, "{path}");
     }
     for _ in 0..19 {
-        bench.send("GET", "/admin/keys", "guess", "").await;
+        bench.send_as("guess", "GET", "/admin/keys", "").await;
     }
-    let refused = bench.send("GET", "/admin/keys", "guess", "").await;
+    let refused = bench.send_as("guess", "GET", "/admin/keys", "").await;
     assert_eq!(refused.told(), "429 too_many_failed_attempts");
-    let refused = bench.send("GET", "/admin/keys", TOKEN, "").await;
+    let refused = bench.send_as(TOKEN, "GET", "/admin/keys", "").await;
     assert_eq!(refused.told(), "429 too_many_failed_attempts", "a guess cannot succeed");
 }
 
 #[tokio::test]
 async fn admin_usage_lists_all_clients() {
-    let bench = Bench::start(Setup::new().client("configured", "sk-configured")).await;
+    let bench = OperatedGateway::start(Setup::new().client("configured", "sk-configured")).await;
     let (key, _) = bench.key(json!({ "client": "app" })).await;
-    bench.chat(&key).await;
-    bench.chat("sk-configured").await;
+    bench.chat(&key, "fake/echo").await;
+    bench.chat("sk-configured", "fake/echo").await;
     bench.gateway.outcomes(2).await;
     let (status, used) = bench.ask("GET", "/admin/usage?group_by=client", Value::Null).await;
     assert_eq!(status, 200);
@@ -175,15 +128,15 @@ async fn admin_usage_lists_all_clients() {
 
 #[tokio::test]
 async fn failed_authentication_is_limited_by_address() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     let (key, _) = bench.key(json!({ "client": "app" })).await;
     let mut told = Vec::new();
     for _ in 0..22 {
-        told.push(bench.chat("sk-gw-wrong").await);
+        told.push(bench.chat("sk-gw-wrong", "fake/echo").await);
     }
     assert_eq!(told.iter().filter(|it| *it == "401 invalid_api_key").count(), 20);
     assert_eq!(told.last().unwrap(), "429 too_many_failed_attempts");
-    let told = bench.chat(&key).await;
+    let told = bench.chat(&key, "fake/echo").await;
     assert_eq!(told, "429 too_many_failed_attempts", "a guess cannot succeed");
 }
 
@@ -191,8 +144,8 @@ async fn failed_authentication_is_limited_by_address() {
 async fn new_key_reaches_all_replicas_within_seconds() {
     let redis = Redis::start().await;
     let setup = || Setup::new().sharing(&redis);
-    let first = Bench::start(setup()).await;
-    let second = Bench::start(setup()).await;
+    let first = OperatedGateway::start(setup()).await;
+    let second = OperatedGateway::start(setup()).await;
     let (key, id) = first.key(json!({ "client": "app" })).await;
     until(&second, &key, "200").await;
     assert_eq!(first.ask("DELETE", &format!("/admin/keys/{id}"), Value::Null).await.0, 200);
@@ -200,10 +153,10 @@ async fn new_key_reaches_all_replicas_within_seconds() {
 }
 
 /// Waits until a caller with this key gets `told`.
-async fn until(bench: &Bench, key: &str, told: &str) {
+async fn until(bench: &OperatedGateway, key: &str, told: &str) {
     let deadline = Instant::now() + Duration::from_secs(5);
     // Attempts that fail are counted: not too many of them.
-    while bench.chat(key).await != told {
+    while bench.chat(key, "fake/echo").await != told {
         assert!(Instant::now() < deadline);
         time::sleep(Duration::from_millis(500)).await;
     }

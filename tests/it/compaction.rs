@@ -7,14 +7,8 @@ async fn start(dialect: Dialect) -> (Upstream, Gateway) {
     let upstream = Upstream::start().await;
     let setup = Setup::before(&upstream)
         .client("a", "gw-key-of-a-0000000000000000000")
+        .speaking("lab", dialect)
         .client("b", "gw-key-of-b-0000000000000000000");
-    let setup = match dialect {
-        Dialect::Chat => setup,
-        Dialect::Responses => setup.set("providers.lab", "api", "responses"),
-        Dialect::Messages => setup.set("providers.lab", "kind", "anthropic"),
-        Dialect::Gemini => setup.set("providers.lab", "kind", "gemini"),
-        Dialect::Ollama => setup.set("providers.lab", "kind", "ollama"),
-    };
     (upstream, setup.start().await)
 }
 

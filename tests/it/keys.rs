@@ -1,71 +1,15 @@
 //! Keys and identities fail closed.
 
-use gateway_tests::{Gateway, Raw, Redis, Reply, Script, Setup, Upstream, openai, port, request};
+use gateway_tests::{OperatedGateway, Raw, Redis, Script, Setup, Upstream, openai, port, request};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
 use tokio::time::{self, Instant};
 
-const TOKEN: &str = "operators-token-0123456789abcdef0123456789";
-
-/// A gateway that listens to operators.
-struct Bench {
-    gateway: Gateway,
-    operators: SocketAddr,
-}
-
-impl Bench {
-    async fn start(setup: Setup) -> Self {
-        let operators: SocketAddr = ([127, 0, 0, 1], port::free()).into();
-        let setup = setup
-            .set("server", "auth", "on")
-            .set("admin", "listen", &operators.to_string())
-            .set("admin", "token", TOKEN);
-        Self { gateway: setup.start().await, operators }
-    }
-
-    async fn send(&self, method: &str, path: &str, body: &Value) -> Reply {
-        let bearer = format!("Bearer {TOKEN}");
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut raw = Raw::connect(self.operators).await;
-        raw.send(request(method, path, &[("Authorization", &*bearer)], body.as_bytes())).await;
-        raw.reply().await
-    }
-
-    /// Makes a key; it and its id.
-    async fn key(&self, body: Value) -> (String, String) {
-        let reply = self.send("POST", "/admin/keys", &body).await;
-        assert_eq!(reply.status(), 201, "{}", reply.text());
-        secret(&reply)
-    }
-
-    async fn chat(&self, key: &str, model: &str) -> String {
-        chat(&self.gateway, key, model).await
-    }
-
-    /// The audit records so far.
-    fn audit(&self) -> Vec<Value> {
-        let mut log = self.gateway.log();
-        log.retain(|line| line["target"] == "gateway::audit");
-        log
-    }
-}
-
-fn secret(reply: &Reply) -> (String, String) {
-    let made = reply.json();
-    let text = |name: &str| made[name].as_str().unwrap().to_owned();
-    (text("key"), text("id"))
-}
-
-async fn chat(gateway: &Gateway, key: &str, model: &str) -> String {
-    let bearer = format!("Bearer {key}");
-    let body = openai::ask(model, json!({}));
-    let headers = [("Authorization", &*bearer)];
-    gateway.send(request("POST", "/v1/chat/completions", &headers, body.as_bytes())).await.told()
-}
+const TOKEN: &str = OperatedGateway::TOKEN;
 
 #[tokio::test]
 async fn key_revoked_while_it_is_rotated_leaves_no_valid_key() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     for round in 0..15 {
         let (key, id) = bench.key(json!({ "client": format!("app{round}") })).await;
         let (path, rotate) = (format!("/admin/keys/{id}"), format!("/admin/keys/{id}/rotate"));
@@ -84,7 +28,7 @@ async fn key_revoked_while_it_is_rotated_leaves_no_valid_key() {
         if rotated.status() == 404 {
             assert!(ids.is_empty(), "{listed}");
         } else {
-            let new = secret(&rotated).1;
+            let new = OperatedGateway::secret(&rotated).1;
             bench.send("DELETE", &format!("/admin/keys/{new}"), &Value::Null).await;
         }
     }
@@ -92,7 +36,7 @@ async fn key_revoked_while_it_is_rotated_leaves_no_valid_key() {
 
 #[tokio::test]
 async fn rotation_inherits_every_restriction() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     let (_, id) = bench
         .key(json!({ "client": "app", "models": ["fake/echo"], "tools": [],
             "requests_per_minute": 60, "tags": { "team": "a" }, "expires_in_seconds": 100 }))
@@ -113,7 +57,7 @@ async fn rotation_inherits_every_restriction() {
 
 #[tokio::test]
 async fn patch_changes_a_key_in_place() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     let (key, id) = bench.key(json!({ "client": "app", "models": ["fake/echo"] })).await;
     let path = format!("/admin/keys/{id}");
     assert_eq!(bench.chat(&key, "fake/json").await, "403 model_not_allowed");
@@ -142,7 +86,7 @@ async fn patch_changes_a_key_in_place() {
 
 #[tokio::test]
 async fn changes_at_once_are_all_made() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     let (_, id) = bench.key(json!({ "client": "app" })).await;
     let path = format!("/admin/keys/{id}");
     let [one, two, three] = [
@@ -181,7 +125,7 @@ async fn configured_client_with_empty_lists_may_use_nothing() {
     let setup = Setup::before(&upstream).client("app", "sk-app");
     let setup = setup.write("[clients]", "models", "[]").write("[clients]", "tools", "[]");
     let gateway = setup.start().await;
-    assert_eq!(chat(&gateway, "sk-app", "lab/m").await, "403 model_not_allowed");
+    assert_eq!(gateway.chat_with_key("sk-app", "lab/m").await, "403 model_not_allowed");
     let headers = [("x-api-key", "sk-app")];
     let tools = gateway.send(request("GET", "/v1/tools", &headers, b"")).await.json();
     assert!(tools["tools"].as_array().is_none_or(Vec::is_empty), "{tools}");
@@ -232,7 +176,7 @@ async fn guesses_from_everywhere_are_stopped_but_not_known_callers() {
 #[tokio::test]
 async fn name_of_another_client_is_not_given_out() {
     let setup = Setup::new().client("ours", "sk-ours");
-    let bench = Bench::start(setup).await;
+    let bench = OperatedGateway::start(setup).await;
     let taken = "409 client_name_taken";
     let ask = async |body: Value| bench.send("POST", "/admin/keys", &body).await.told();
     assert_eq!(ask(json!({ "client": "ours" })).await, taken);
@@ -245,7 +189,7 @@ async fn name_of_another_client_is_not_given_out() {
 #[tokio::test]
 async fn stream_ends_soon_after_its_key_is_revoked() {
     let upstream = Upstream::start().await;
-    let bench = Bench::start(Setup::before(&upstream)).await;
+    let bench = OperatedGateway::start(Setup::before(&upstream)).await;
     let (key, id) = bench.key(json!({ "client": "app" })).await;
     let (ending_key, _) = bench.key(json!({ "client": "app", "expires_in_seconds": 2 })).await;
     let begun = Script::streaming().event(&openai::opening()).event(&openai::says("a"));
@@ -277,7 +221,7 @@ async fn stream_ends_soon_after_its_key_is_revoked() {
 
 #[tokio::test]
 async fn every_action_of_an_operator_leaves_an_audit_record() {
-    let bench = Bench::start(Setup::new()).await;
+    let bench = OperatedGateway::start(Setup::new()).await;
     let (key, id) = bench.key(json!({ "client": "app" })).await;
     let path = format!("/admin/keys/{id}");
     bench.send("PATCH", &path, &json!({ "requests_per_minute": 5, "tags": {} })).await;
@@ -306,7 +250,7 @@ async fn every_action_of_an_operator_leaves_an_audit_record() {
     assert_eq!(json!(brief), expected);
     let records = bench.audit();
     assert_eq!(records[1]["changed"], "requests_per_minute,tags");
-    assert_eq!(records[2]["new_key"], json!(secret(&rotated).1));
+    assert_eq!(records[2]["new_key"], json!(OperatedGateway::secret(&rotated).1));
     assert_eq!((&records[3]["key"], &records[3]["peer"]), (&json!(id), &json!("127.0.0.1")));
     assert!(!bench.gateway.stdout().contains(&key) && !bench.gateway.stdout().contains(TOKEN));
 }
@@ -333,7 +277,7 @@ async fn two_replicas_never_accept_a_stale_key() {
     let redis = Redis::start().await;
     let replica = || {
         let setup = Setup::new().write("server", "trusted_proxies", "[\"127.0.0.1\"]");
-        Bench::start(setup.sharing(&redis))
+        OperatedGateway::start(setup.sharing(&redis))
     };
     let (one, two) = (replica().await, replica().await);
     let operations = gateway_tests::number("KEY_OPERATIONS").unwrap_or(200);
@@ -346,7 +290,8 @@ async fn two_replicas_never_accept_a_stale_key() {
         match (seed >> 34 & 3, valid.get(at).cloned()) {
             (1, Some((key, id))) => {
                 let rotate = format!("/admin/keys/{id}/rotate");
-                valid[at] = secret(&bench.send("POST", &rotate, &Value::Null).await);
+                valid[at] =
+                    OperatedGateway::secret(&bench.send("POST", &rotate, &Value::Null).await);
                 dead.push(key);
             }
             (2, Some((key, id))) => {
@@ -357,7 +302,7 @@ async fn two_replicas_never_accept_a_stale_key() {
                     });
                 assert!([200, 404].contains(&gone.status()));
                 if rotated.status() == 201 {
-                    valid[at] = secret(&rotated);
+                    valid[at] = OperatedGateway::secret(&rotated);
                 } else {
                     valid.swap_remove(at);
                 }

@@ -14,17 +14,12 @@ impl Bench {
     async fn start() -> Self {
         let upstream = Upstream::start().await;
         let mut setup = Setup::new();
-        for (dialect, key, value) in [
-            (Dialect::Chat, "quirks", "openai"),
-            (Dialect::Responses, "api", "responses"),
-            (Dialect::Messages, "kind", "anthropic"),
-            (Dialect::Gemini, "kind", "gemini"),
-            (Dialect::Ollama, "kind", "ollama"),
-        ] {
+        for dialect in Dialect::ALL {
             let name = dialect.name();
-            setup = setup.provider(name, &upstream.url());
-            setup = setup.set(&format!("providers.{name}"), key, value);
+            setup = setup.provider(name, &upstream.url()).speaking(name, dialect);
         }
+        let chat = format!("providers.{}", Dialect::Chat.name());
+        let setup = setup.set(&chat, "quirks", "openai");
         Self { upstream, gateway: setup.start().await }
     }
 

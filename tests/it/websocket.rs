@@ -71,14 +71,7 @@ fn said(frames: &[Value]) -> String {
 /// A gateway before an upstream that speaks `dialect`.
 async fn start(dialect: Dialect) -> (Upstream, Gateway) {
     let upstream = Upstream::start().await;
-    let setup = Setup::before(&upstream);
-    let setup = match dialect {
-        Dialect::Chat => setup,
-        Dialect::Responses => setup.set("providers.lab", "api", "responses"),
-        Dialect::Messages => setup.set("providers.lab", "kind", "anthropic"),
-        Dialect::Gemini => setup.set("providers.lab", "kind", "gemini"),
-        Dialect::Ollama => setup.set("providers.lab", "kind", "ollama"),
-    };
+    let setup = Setup::before(&upstream).speaking("lab", dialect);
     (upstream, setup.start().await)
 }
 

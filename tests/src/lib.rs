@@ -23,6 +23,7 @@ mod gateway;
 mod http;
 mod meddling;
 pub mod openai;
+mod operated;
 pub mod platform;
 pub mod port;
 mod raw;
@@ -40,6 +41,7 @@ pub use self::{
     gateway::Gateway,
     http::Head,
     meddling::Meddling,
+    operated::OperatedGateway,
     port::free as free_port,
     raw::{Ending, Raw, Reply, Stream, request},
     redis::Redis,

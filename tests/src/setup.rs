@@ -1,6 +1,6 @@
 //! The configuration of a gateway for a test.
 
-use crate::{Gateway, Redis, Upstream, gateway, platform::Platform, port};
+use crate::{Dialect, Gateway, Redis, Upstream, gateway, platform::Platform, port};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs,
@@ -122,6 +122,19 @@ impl Setup {
     pub fn provider(self, name: &str, url: &str) -> Self {
         let section = format!("providers.{name}");
         self.set(&section, "base_url", url)
+    }
+
+    /// Sets the dialect of the provider `name`, which is an OpenAI-compatible one otherwise.
+    #[must_use]
+    pub fn speaking(self, name: &str, dialect: Dialect) -> Self {
+        let section = format!("providers.{name}");
+        match dialect {
+            Dialect::Chat => self,
+            Dialect::Responses => self.set(&section, "api", "responses"),
+            Dialect::Messages => self.set(&section, "kind", "anthropic"),
+            Dialect::Gemini => self.set(&section, "kind", "gemini"),
+            Dialect::Ollama => self.set(&section, "kind", "ollama"),
+        }
     }
 
     /// A model called `id`: the provider's `m`, asked through that API of its.
