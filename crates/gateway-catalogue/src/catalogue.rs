@@ -9,11 +9,11 @@ use crate::{
     text,
 };
 use foldhash::HashMap;
-use gateway_core::{Date, ModelCard, ModelCatalogue, ModelKind};
+use gateway_core::{Date, ModelCard, ModelCatalogue, ModelKind, sync};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
 };
 
 /// The text of this release.
@@ -219,13 +219,13 @@ impl ModelCatalogue for TextCatalogue {
             return None;
         }
         let key = format!("{provider}/{name}");
-        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        let remembered = sync::read(&self.remembered);
         if let Some(card) = remembered.get(&key) {
             return card.clone();
         }
         drop(remembered);
         let card = self.resolve(provider, name).map(Arc::new);
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = sync::write(&self.remembered);
         if remembered.len() >= MAX_REMEMBERED {
             remembered.clear();
         }

@@ -34,6 +34,18 @@ pub enum Role {
     Tool,
 }
 
+impl Role {
+    /// Returns the name where only the four classic roles are known: a developer is `system`.
+    pub const fn classic_name(self) -> &'static str {
+        match self {
+            Self::System | Self::Developer => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
+    }
+}
+
 /// A part of a message.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Part {

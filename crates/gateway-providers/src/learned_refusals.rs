@@ -2,14 +2,14 @@
 
 use gateway_core::{
     Dialect, DroppedParams, ErrorKind, GatewayError, ModelRules, Options, Payload, ProviderRequest,
-    Result, SamplingSupport,
+    Result, SamplingSupport, sync,
 };
 use gateway_wire::{members_among, without_members};
 use metrics::counter;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -60,7 +60,7 @@ impl LearnedRefusals {
     ) -> Option<&'static str> {
         let param = refused_param(error)?;
         let now = Instant::now();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = sync::lock(&self.known);
         if known.len() >= MAX_REMEMBERED {
             known.retain(|_, at| now.duration_since(*at) < REMEMBERED);
         }
@@ -91,7 +91,7 @@ impl LearnedRefusals {
             return Vec::new();
         }
         let now = Instant::now();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sync::lock(&self.known);
         let is_known = |param: &&'static str| {
             let at = known.get(&(Arc::clone(model), *param));
             at.is_some_and(|at| now.duration_since(*at) < REMEMBERED)

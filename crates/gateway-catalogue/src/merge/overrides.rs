@@ -16,6 +16,7 @@ use crate::{
     row::ModelRow,
     text::{self, TextError},
 };
+use gateway_core::matches_pattern;
 use std::collections::BTreeMap;
 
 /// The decisions where data sets disagree, and the rows they lack.
@@ -143,11 +144,7 @@ impl CatalogueOverrides {
                 reason: reason.clone(),
             });
         }
-        let fits = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(start) => key.starts_with(start),
-            None => key == pattern,
-        };
-        let fitting = self.decisions.iter().filter(|(pattern, _)| fits(pattern));
+        let fitting = self.decisions.iter().filter(|(pattern, _)| matches_pattern(pattern, &key));
         fitting.max_by_key(|(pattern, _)| pattern.len()).map(|(_, decision)| decision.clone())
     }
 

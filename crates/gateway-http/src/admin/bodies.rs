@@ -1,6 +1,6 @@
 //! Bodies of operators' requests.
 
-use gateway_core::{ErrorKind, GatewayError, Result};
+use gateway_core::{ErrorKind, GatewayError, Result, time::millis};
 use gateway_limits::{KeyGrant, now};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -127,11 +127,6 @@ pub(super) fn expiry(seconds: Option<u64>) -> Result<Option<u64>> {
         Some(seconds) => Ok(Some(millis(now() + Duration::from_secs(seconds)))),
         None => Ok(None),
     }
-}
-
-/// A time in milliseconds.
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {

@@ -7,13 +7,14 @@
 use super::{
     Admin,
     audit::AuditRecord,
-    bodies::{self, expiry, millis},
+    bodies::{self, expiry},
     missing,
 };
 use crate::reply;
 use gateway_core::{
     ErrorKind, GatewayError, Result,
     state::{ClientKey, ClientKeys, KeyHash, StoreError},
+    time::millis,
 };
 use gateway_limits::{KeyGrant, now};
 use http::{Response, StatusCode};

@@ -1,13 +1,10 @@
 //! The idempotency key of a request, and the fingerprint of its content.
 
-use crate::{Endpoint, endpoint::Kind};
+use crate::{Endpoint, endpoint::Kind, names};
 use gateway_core::{ErrorKind, GatewayError, Result, state::Fingerprint};
 use gateway_sessions::idempotency::IdempotencyToken;
 use http::{HeaderMap, Method, request::Parts};
 use sha2::{Digest as _, Sha256};
-
-/// The request header with the idempotency key.
-const HEADER: &str = "idempotency-key";
 
 /// Maximum length of an idempotency key, in characters.
 const MAX_NAME: usize = 255;
@@ -17,7 +14,7 @@ const MATTERS: [&str; 3] = ["anthropic-", "x-gateway-", "x-session-"];
 
 /// Whether a request has an idempotency key, and is of a kind that uses it.
 pub(crate) fn is_asked(endpoint: Endpoint<'_>, method: &Method, headers: &HeaderMap) -> bool {
-    headers.contains_key(HEADER) && *method == Method::POST && has_effects(endpoint)
+    headers.contains_key(names::IDEMPOTENCY_KEY) && *method == Method::POST && has_effects(endpoint)
 }
 
 /// Whether a second `POST` would cost, or leave something behind.
@@ -39,7 +36,7 @@ fn has_effects(endpoint: Endpoint<'_>) -> bool {
 ///
 /// If the key is invalid, or if there are two.
 pub(super) fn name(headers: &HeaderMap) -> Result<&str> {
-    let mut names = headers.get_all(HEADER).iter();
+    let mut names = headers.get_all(names::IDEMPOTENCY_KEY).iter();
     let (Some(name), None) = (names.next(), names.next()) else {
         return Err(invalid("Idempotency-Key must be sent once"));
     };
@@ -101,7 +98,7 @@ mod tests {
 
     #[track_caller]
     fn check_name(names: &[&str], is_one: bool) {
-        let headers: Vec<_> = names.iter().map(|name| (HEADER, *name)).collect();
+        let headers: Vec<_> = names.iter().map(|name| ("idempotency-key", *name)).collect();
         let head = head("/", &headers);
         let name = name(&head.headers);
         assert_eq!(name.ok(), names.first().copied().filter(|_| is_one), "{names:?}");

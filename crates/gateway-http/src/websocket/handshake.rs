@@ -28,7 +28,7 @@ const OWN: [HeaderName; 10] = [
     SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING,
     UPGRADE,
-    HeaderName::from_static("idempotency-key"),
+    crate::names::IDEMPOTENCY_KEY,
 ];
 
 /// Returns whether a request is a WebSocket handshake.

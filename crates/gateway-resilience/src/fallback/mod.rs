@@ -130,7 +130,8 @@ impl Provider for FallbackGroup {
     async fn plan(&self, call: &ProviderRequest) -> Vec<PlannedAttempt> {
         let call = self.shared.with_rules(call.clone());
         let mut planned = Vec::new();
-        for target in self.shared.order(false) {
+        for at in self.shared.order(false) {
+            let Some(target) = self.shared.targets.get(at) else { continue };
             planned.extend(target.plan(&call).await);
         }
         planned
@@ -161,8 +162,8 @@ impl FallbackShared {
         call
     }
 
-    /// Returns the targets in the order for one request.
-    fn order(&self, advances: bool) -> impl Iterator<Item = &FallbackTarget> {
+    /// Returns the indices of the targets in the order for one request.
+    fn order(&self, advances: bool) -> Vec<usize> {
         let count = self.targets.len();
         let mut order: Vec<usize> = (0..count).collect();
         match self.rules.order {
@@ -184,7 +185,7 @@ impl FallbackShared {
                 }
             }
         }
-        order.into_iter().filter_map(|at| self.targets.get(at))
+        order
     }
 
     /// Returns whether a forced probe is due.

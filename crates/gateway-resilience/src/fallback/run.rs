@@ -68,10 +68,7 @@ fn prefer_seal_owner<R: FallbackRequest>(
 
 impl<R: FallbackRequest> FallbackRun<R> {
     pub(super) fn new(shared: &Arc<FallbackShared>, request: R, operation: &'static str) -> Self {
-        let at = |candidate: &FallbackTarget| {
-            shared.targets.iter().position(|it| std::ptr::eq(it, candidate))
-        };
-        let mut pending: VecDeque<usize> = shared.order(true).filter_map(at).collect();
+        let mut pending = VecDeque::from(shared.order(true));
         prefer_seal_owner(shared, &request, &mut pending);
         Self {
             shared: Arc::clone(shared),

@@ -1,6 +1,6 @@
 //! Message content of spans: bounded, with keys and e-mail addresses redacted.
 
-use gateway_core::{ChatRequest, ChatResponse, Message, Role};
+use gateway_core::{ChatRequest, ChatResponse, Message};
 use serde_json::{Value, json};
 
 /// The number of bytes of text recorded per span.
@@ -34,16 +34,7 @@ fn message(it: &Message, left: &mut usize) -> Value {
     let kept = text.floor_char_boundary((*left).min(text.len()));
     *left -= kept;
     let content = redacted(text.get(..kept).unwrap_or_default());
-    json!({ "role": role(it.role), "parts": [{ "type": "text", "content": content }] })
-}
-
-const fn role(role: Role) -> &'static str {
-    match role {
-        Role::System | Role::Developer => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
-    }
+    json!({ "role": it.role.classic_name(), "parts": [{ "type": "text", "content": content }] })
 }
 
 /// Returns `text` with words that look like secrets redacted.

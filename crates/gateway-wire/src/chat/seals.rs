@@ -170,15 +170,8 @@ fn mark_google(holder: &mut EditableObject<'_>, owner: &SealOwner) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seals::fixtures::{named, owner};
     use bytes::Bytes;
-
-    fn owner(issuer: u8) -> SealOwner {
-        SealOwner::new([issuer; 6], "m")
-    }
-
-    fn named(text: &str) -> String {
-        text.replace("OWN", owner(1).as_str()).replace("OTHER", owner(2).as_str())
-    }
 
     #[track_caller]
     fn check(quirks: &Quirks, members: &str, expected: Option<&str>) {

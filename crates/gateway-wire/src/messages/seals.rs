@@ -153,11 +153,8 @@ fn mark_block(block: &mut JsonNode<'_>, owner: &SealOwner) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seals::fixtures::{named, owner};
     use bytes::Bytes;
-
-    fn owner(issuer: u8) -> SealOwner {
-        SealOwner::new([issuer; 6], "m")
-    }
 
     fn body(blocks: &str) -> String {
         format!(
@@ -167,9 +164,8 @@ mod tests {
 
     #[track_caller]
     fn check(blocks: &str, expected: Option<&str>) {
-        let blocks = blocks.replace("OWN", owner(1).as_str()).replace("OTHER", owner(2).as_str());
         let mut filter = SealFilter::to_owner(owner(1));
-        let sent = release(body(&blocks).as_bytes(), &mut filter);
+        let sent = release(body(&named(blocks)).as_bytes(), &mut filter);
         let sent = sent.map(|sent| String::from_utf8(sent).unwrap());
         assert_eq!(sent, expected.map(|it| body(it).replace("\"m\", ", "\"m\",")));
     }

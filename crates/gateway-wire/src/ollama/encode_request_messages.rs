@@ -66,7 +66,7 @@ impl<'a> OllamaMessageEncoder<'a, '_> {
     fn message(&mut self, message: &'a Message) -> Result<()> {
         self.dropped.insert_if(message.name.is_some(), "name");
         let mut told =
-            OllamaMessageWire { role: role(message.role), ..OllamaMessageWire::default() };
+            OllamaMessageWire { role: message.role.classic_name(), ..OllamaMessageWire::default() };
         let mut unread = None;
         for part in &message.parts {
             if let Some(kind) = unsupported_kind(part) {
@@ -149,15 +149,6 @@ impl OllamaMessageWire<'_> {
             && self.images.is_empty()
             && self.thinking.is_empty()
             && self.tool_calls.is_empty()
-    }
-}
-
-const fn role(role: Role) -> &'static str {
-    match role {
-        Role::System | Role::Developer => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
     }
 }
 

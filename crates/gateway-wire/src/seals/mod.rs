@@ -10,6 +10,8 @@
 //! is treated here.
 
 pub(crate) mod filter;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub(crate) mod mark;
 pub(crate) mod release;
 

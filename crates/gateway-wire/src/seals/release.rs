@@ -131,11 +131,8 @@ fn release_seal(seal: &mut Option<Seal>, filter: &mut SealFilter) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seals::fixtures::owner;
     use gateway_core::{Reasoning, Role, SealKind, ToolCall};
-
-    fn owner(issuer: u8) -> SealOwner {
-        SealOwner::new([issuer; 6], "m")
-    }
 
     fn seal(kind: SealKind, data: String) -> Seal {
         Seal { dialect: Dialect::Messages, kind, id: None, data }
