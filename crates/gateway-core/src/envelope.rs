@@ -27,6 +27,9 @@ pub struct Envelope {
     pub max_output: Option<u64>,
     /// The members that edits depend on; `None` if the envelope was not read from the body.
     pub present: Option<PresentMembers>,
+    /// Certainly no object inside the body has a member that holds reasoning in some vendor's form
+    /// of Chat Completions. `false` says nothing.
+    pub lacks_reasoning: bool,
 }
 
 /// The members of a request's root object whose presence decides whether the body needs an edit or

@@ -21,8 +21,21 @@ use std::{borrow::Cow, ops::Range};
 /// model, or has another member of the wrong type (`invalid_parameter`).
 pub fn read(body: &[u8], limits: &JsonLimits) -> Result<Envelope> {
     let mut reader = EnvelopeReader::default();
-    json::members(body, limits, |member| reader.read(&member))?;
-    reader.finish()
+    let mut may_hold_reasoning = false;
+    json::members_and_nested_keys(
+        body,
+        *limits,
+        |member| reader.read(&member),
+        |key, is_escaped| may_hold_reasoning |= is_escaped || names_reasoning(key),
+    )?;
+    Ok(Envelope { lacks_reasoning: !may_hold_reasoning, ..reader.finish()? })
+}
+
+/// Returns whether `key` is the name of a member that holds reasoning in some vendor's form of Chat
+/// Completions.
+#[inline]
+fn names_reasoning(key: &[u8]) -> bool {
+    key.starts_with(b"reasoning") || key == b"thinking_blocks" || key == b"extra_content"
 }
 
 impl From<JsonError> for GatewayError {

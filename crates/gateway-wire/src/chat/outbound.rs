@@ -82,8 +82,8 @@ impl OutboundDialect for ChatOutbound {
         call: &ProviderRequest,
         filter: &mut SealFilter,
     ) -> Result<Option<Payload>> {
-        release::release_request(call, Dialect::Chat, filter, |body, filter| {
-            super::seals::release(&self.quirks, body, filter)
+        release::release_request(call, Dialect::Chat, filter, |request, filter| {
+            super::seals::release(&self.quirks, request, filter)
         })
     }
 

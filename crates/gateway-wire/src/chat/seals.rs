@@ -11,7 +11,7 @@ use crate::{
         mark as marks,
     },
 };
-use gateway_core::{Chunk, SealOwner};
+use gateway_core::{Chunk, RawRequest, SealOwner};
 use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, sync::LazyLock};
@@ -23,21 +23,21 @@ static REASONING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"re
 const OTHER_PLACES: [(&[u8], &[u8]); 2] =
     [(b"\"thinking", b"_blocks\""), (b"\"extra", b"_content\"")];
 
-/// The role of the messages that hold them.
-static ASSISTANT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"assistant\""));
-
 /// The lists of blocks, and the members of a block that are seals.
 const LISTS: [&str; 2] = ["reasoning_details", "thinking_blocks"];
 const SEALS: [&str; 2] = ["signature", "data"];
 
-/// The body of a request with only that reasoning and those seals that its upstream takes; `None`
+/// The body of `request` with only that reasoning and those seals that its upstream takes; `None`
 /// if it has no others.
-pub(super) fn release(quirks: &Quirks, body: &[u8], filter: &mut SealFilter) -> Option<Vec<u8>> {
-    // Most requests are a conversation's first, and are read once.
-    if ASSISTANT.find(body).is_none() || !may_hold_seals(body) {
+pub(super) fn release(
+    quirks: &Quirks,
+    request: &RawRequest,
+    filter: &mut SealFilter,
+) -> Option<Vec<u8>> {
+    if request.envelope.lacks_reasoning {
         return None;
     }
-    let mut root = JsonNode::Raw(serde_json::from_slice::<&RawValue>(body).ok()?);
+    let mut root = JsonNode::Raw(serde_json::from_slice::<&RawValue>(&request.body).ok()?);
     let messages = root.object()?.get_mut("messages")?.list()?;
     for message in messages.iter_mut().filter_map(JsonNode::object) {
         if message.get("role").and_then(JsonNode::text).is_some_and(|it| it == "assistant") {
@@ -45,16 +45,6 @@ pub(super) fn release(quirks: &Quirks, body: &[u8], filter: &mut SealFilter) -> 
         }
     }
     filter.is_changed().then(|| serde_json::to_vec(&root).ok()).flatten()
-}
-
-/// Returns whether `body` may have a member that holds reasoning or its seals; `false` is certain. A
-/// single byte is found in a third of the time of a name.
-fn may_hold_seals(body: &[u8]) -> bool {
-    let is_place = |at: usize| {
-        let (before, after) = body.split_at(at);
-        OTHER_PLACES.iter().any(|(start, end)| before.ends_with(start) && after.starts_with(end))
-    };
-    REASONING.find(body).is_some() || memchr::memchr_iter(b'_', body).any(is_place)
 }
 
 fn release_message(quirks: &Quirks, message: &mut EditableObject<'_>, filter: &mut SealFilter) {
@@ -125,6 +115,16 @@ fn google<'n, 'a>(holder: &'n mut EditableObject<'a>) -> Option<&'n mut Editable
     google.has("thought_signature").then_some(google)
 }
 
+/// Returns whether `bytes` may have a member that holds seals; `false` is certain. A single byte is
+/// found in a third of the time of a name.
+fn may_hold_seals(bytes: &[u8]) -> bool {
+    let is_place = |at: usize| {
+        let (before, after) = bytes.split_at(at);
+        OTHER_PLACES.iter().any(|(start, end)| before.ends_with(start) && after.starts_with(end))
+    };
+    REASONING.find(bytes).is_some() || memchr::memchr_iter(b'_', bytes).any(is_place)
+}
+
 /// Marks the seals in a chunk of a response.
 pub(super) fn mark(chunk: &mut Chunk, is_framed: bool, owner: &SealOwner) {
     marks::mark_events(&mut chunk.events, owner);
@@ -170,16 +170,26 @@ fn mark_google(holder: &mut EditableObject<'_>, owner: &SealOwner) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seals::fixtures::{named, owner};
+    use crate::{
+        json::JsonLimits,
+        seals::fixtures::{named, owner},
+    };
     use bytes::Bytes;
+    use gateway_core::{ChatRequest, Dialect};
+
+    fn request(body: String) -> RawRequest {
+        let envelope = crate::envelope::read(body.as_bytes(), &JsonLimits::default()).unwrap();
+        RawRequest::new(Dialect::Chat, body.into(), envelope, |_| Ok(ChatRequest::default()))
+    }
 
     #[track_caller]
     fn check(quirks: &Quirks, members: &str, expected: Option<&str>) {
         let body = |members: &str| {
-            format!(r#"{{"messages":[{{"role":"assistant","content":"c"{members}}}],"n":1.0}}"#)
+            let message = format!(r#"{{"role":"assistant","content":"c"{members}}}"#);
+            format!(r#"{{"model":"m","messages":[{message}],"n":1.0}}"#)
         };
         let mut filter = SealFilter::to_owner(owner(1));
-        let sent = release(quirks, body(&named(members)).as_bytes(), &mut filter);
+        let sent = release(quirks, &request(body(&named(members))), &mut filter);
         let sent = sent.map(|sent| String::from_utf8(sent).unwrap());
         assert_eq!(sent, expected.map(body));
     }
@@ -190,6 +200,8 @@ mod tests {
         for quirks in [Quirks::OPENAI, Quirks::AZURE, Quirks::GROQ, Quirks::MISTRAL] {
             check(&quirks, members, Some(""));
         }
+        check(&Quirks::OPENAI, r#","r\u0065asoning_content":"r""#, Some(""));
+        check(&Quirks::OPENAI, r#","function_call":{"name":"reasoning"}"#, None);
         check(&Quirks::COMPATIBLE, r#","reasoning_content":"r""#, None);
         check(&Quirks::DEEPSEEK, r#","reasoning_content":"r""#, None);
     }

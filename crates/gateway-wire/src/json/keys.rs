@@ -1,6 +1,6 @@
 //! Detection of repeated keys in the open objects of a document.
 
-use super::text::{UnescapedChars, plain_prefix};
+use super::{special_bytes::plain_prefix, text::UnescapedChars};
 use std::{cmp::Ordering, ops::Range};
 
 /// The number of keys up to which the keys of an object are compared one by one.

@@ -22,6 +22,7 @@ pub(crate) mod lazy_object;
 pub(crate) mod lenient;
 pub(crate) mod path;
 mod scan;
+mod special_bytes;
 mod text;
 mod tokenizer;
 
@@ -152,7 +153,22 @@ pub fn members<'a>(
     limits: &JsonLimits,
     mut visit: impl FnMut(JsonMember<'a>),
 ) -> Result<(), JsonError> {
-    scan(object, *limits, true, &mut visit)
+    scan(object, *limits, true, &mut visit, &mut |_, _| ())
+}
+
+/// Validates `object`, visits the members of its root as [`members`] does, and notes the keys of
+/// the objects inside: the key without its quotes, and whether it holds escapes.
+///
+/// # Errors
+///
+/// If `object` is not a single valid JSON object.
+pub(crate) fn members_and_nested_keys<'a>(
+    object: &'a [u8],
+    limits: JsonLimits,
+    mut visit: impl FnMut(JsonMember<'a>),
+    mut note: impl FnMut(&'a [u8], bool),
+) -> Result<(), JsonError> {
+    scan(object, limits, true, &mut visit, &mut note)
 }
 
 /// Validates `document`, any JSON value.
@@ -169,7 +185,7 @@ pub fn members<'a>(
 ///
 /// If `document` is not a single valid JSON value.
 pub fn validate(document: &[u8], limits: &JsonLimits) -> Result<(), JsonError> {
-    scan(document, *limits, false, &mut |_| ())
+    scan(document, *limits, false, &mut |_| (), &mut |_, _| ())
 }
 
 fn scan<'a>(
@@ -177,6 +193,7 @@ fn scan<'a>(
     limits: JsonLimits,
     wants_object: bool,
     visit: &mut impl FnMut(JsonMember<'a>),
+    note: &mut impl FnMut(&'a [u8], bool),
 ) -> Result<(), JsonError> {
     if !bytes.is_ascii()
         && let Err(error) = std::str::from_utf8(bytes)
@@ -185,7 +202,7 @@ fn scan<'a>(
         return Err(locate(bytes, ScanError { what: JsonErrorKind::NotUtf8, at }));
     }
     JsonScanner::new(bytes, limits)
-        .and_then(|scanner| scanner.document(wants_object, visit))
+        .and_then(|scanner| scanner.document(wants_object, visit, note))
         .map_err(|stop| locate(bytes, stop))
 }
 

@@ -56,6 +56,7 @@ impl<'a> JsonScanner<'a> {
         mut self,
         wants_object: bool,
         visit: &mut impl FnMut(JsonMember<'a>),
+        note: &mut impl FnMut(&'a [u8], bool),
     ) -> ScanResult<()> {
         self.start(wants_object)?;
         let mut is_fresh = self.value()?;
@@ -65,9 +66,11 @@ impl<'a> JsonScanner<'a> {
                 is_fresh = false;
             } else {
                 if let OpenContainer::Object(keys) = frame {
-                    let key = self.key(keys)?;
+                    let (key, is_escaped) = self.key(keys)?;
                     if self.open.len() == 1 {
                         member = Some((key, self.tokens.at()));
+                    } else {
+                        note(self.tokens.slice(key.start + 1..key.end - 1), is_escaped);
                     }
                 }
                 is_fresh = self.value()?;
@@ -133,9 +136,10 @@ impl<'a> JsonScanner<'a> {
         Ok(true)
     }
 
-    /// Reads a key and its colon. Returns the range of the key, quotes included.
+    /// Reads a key and its colon. Returns the range of the key, quotes included, and whether it holds
+    /// escapes.
     #[inline]
-    fn key(&mut self, keys: usize) -> ScanResult<Range<usize>> {
+    fn key(&mut self, keys: usize) -> ScanResult<(Range<usize>, bool)> {
         let start = self.tokens.at();
         let Some(is_escaped) = self.tokens.string() else { return Err(self.invalid()) };
         let span = start..self.tokens.at();
@@ -147,7 +151,7 @@ impl<'a> JsonScanner<'a> {
             return Err(self.invalid());
         }
         self.tokens.space();
-        Ok(span)
+        Ok((span, is_escaped))
     }
 
     /// Reads a value, or the opening bracket of one: then `true`.

@@ -1,45 +1,7 @@
 //! String literals: skipping, reading and writing them.
 
+use super::special_bytes::plain_prefix;
 use std::borrow::Cow;
-
-/// The number of bytes that are searched at once.
-const BLOCK: usize = 16;
-
-/// Returns the number of bytes before the first quote, backslash or control character.
-#[inline]
-pub(super) fn plain_prefix(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let plain = first_special(block);
-        at += plain;
-        if plain < BLOCK {
-            return at;
-        }
-    }
-    at + slow_prefix(bytes, at)
-}
-
-/// Returns the index of the first special byte of a block, or its length.
-///
-/// The loop has a fixed length and no way out, so that it becomes a few vector instructions.
-#[inline]
-fn first_special(block: &[u8; BLOCK]) -> usize {
-    let mut special = [0_u8; BLOCK];
-    for (flag, &byte) in special.iter_mut().zip(block) {
-        *flag = if is_special(byte) { u8::MAX } else { 0 };
-    }
-    (u128::from_le_bytes(special).trailing_zeros() / 8) as usize
-}
-
-fn slow_prefix(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
-}
-
-#[inline]
-const fn is_special(byte: u8) -> bool {
-    matches!(byte, 0..0x20 | b'"' | b'\\')
-}
 
 /// Decodes a valid string literal, quotes included.
 pub fn unescape(literal: &str) -> Cow<'_, str> {
@@ -181,16 +143,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn special_bytes_are_found_at_every_offset(
-            bytes in prop::collection::vec(prop_oneof![9 => 0x20u8..=0xff, 1 => 0u8..0x60], 0..120),
-            plain in 0usize..120,
-        ) {
-            let bytes = [vec![b'x'; plain], bytes].concat();
-            let expected = bytes.iter().position(|&b| is_special(b)).unwrap_or(bytes.len());
-            prop_assert_eq!(plain_prefix(&bytes), expected);
-        }
-
         #[test]
         fn written_string_unescapes_to_same_text(text: String) {
             let mut out = Vec::new();

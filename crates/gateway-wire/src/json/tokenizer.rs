@@ -1,6 +1,6 @@
 //! The tokenizer: strings, numbers, literals and white space of RFC 8259.
 
-use super::text::plain_prefix;
+use super::special_bytes::SpecialBlock;
 use std::ops::Range;
 
 /// A position in a document, with methods that pass one token each.
@@ -12,6 +12,8 @@ use std::ops::Range;
 pub(super) struct Tokenizer<'a, const STRICT: bool> {
     bytes: &'a [u8],
     at: usize,
+    /// The block that was searched last.
+    block: SpecialBlock,
     /// The document is one line: line ends are not white space.
     is_line: bool,
 }
@@ -19,12 +21,12 @@ pub(super) struct Tokenizer<'a, const STRICT: bool> {
 impl<'a, const STRICT: bool> Tokenizer<'a, STRICT> {
     /// Creates a tokenizer at the start of `bytes`.
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, is_line: false }
+        Self { bytes, at: 0, block: SpecialBlock::NONE, is_line: false }
     }
 
     /// Creates a tokenizer for which line ends are not white space.
     pub(super) const fn of_line(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, is_line: true }
+        Self { bytes, at: 0, block: SpecialBlock::NONE, is_line: true }
     }
 
     /// Returns the position, in bytes from the start.
@@ -86,16 +88,27 @@ impl<'a, const STRICT: bool> Tokenizer<'a, STRICT> {
     #[inline]
     pub(super) fn string(&mut self) -> Option<bool> {
         self.byte(b'"')?;
+        let mut at = self.at;
         let mut is_escaped = false;
         loop {
-            self.at += plain_prefix(self.rest());
-            match self.peek()? {
-                b'"' => {
-                    self.at += 1;
+            at = self.block.find(self.bytes, at);
+            match self.bytes.get(at) {
+                Some(b'"') => {
+                    self.at = at + 1;
                     return Some(is_escaped);
                 }
-                b'\\' => self.escape()?,
-                _ => return None,
+                Some(b'\\') if self.bytes.get(at + 1).copied().is_some_and(is_short_escape) => {
+                    at += 2;
+                }
+                Some(b'\\') => {
+                    self.at = at;
+                    self.unicode()?;
+                    at = self.at;
+                }
+                _ => {
+                    self.at = at;
+                    return None;
+                }
             }
             is_escaped = true;
         }
@@ -124,16 +137,6 @@ impl<'a, const STRICT: bool> Tokenizer<'a, STRICT> {
             b'n' => self.word(b"null"),
             _ => None,
         }
-    }
-
-    #[inline]
-    fn escape(&mut self) -> Option<()> {
-        match self.bytes.get(self.at + 1)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
-            b'u' => self.unicode()?,
-            _ => return None,
-        }
-        Some(())
     }
 
     /// Passes `\u` and four digits, or, if strict, two such that stand for one character.
@@ -197,4 +200,10 @@ impl<'a, const STRICT: bool> Tokenizer<'a, STRICT> {
         self.at += usize::from(found);
         found
     }
+}
+
+/// Returns whether `byte` and the backslash before it are an escape.
+#[inline]
+const fn is_short_escape(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
 }

@@ -43,7 +43,9 @@ impl OutboundDialect for MessagesOutbound {
         call: &ProviderRequest,
         filter: &mut SealFilter,
     ) -> Result<Option<Payload>> {
-        release::release_request(call, Dialect::Messages, filter, super::seals::release)
+        release::release_request(call, Dialect::Messages, filter, |request, filter| {
+            super::seals::release(&request.body, filter)
+        })
     }
 
     fn seal_marker(&self) -> Option<SealMarker> {

@@ -101,7 +101,9 @@ impl OutboundDialect for ResponsesOutbound {
         call: &ProviderRequest,
         filter: &mut SealFilter,
     ) -> Result<Option<Payload>> {
-        release::release_request(call, Dialect::Responses, filter, seals::release)
+        release::release_request(call, Dialect::Responses, filter, |request, filter| {
+            seals::release(&request.body, filter)
+        })
     }
 
     fn seal_marker(&self) -> Option<SealMarker> {

@@ -3,8 +3,8 @@
 use super::filter::{SealFilter, SealVerdict};
 use crate::{envelope, json::JsonLimits};
 use gateway_core::{
-    ChatRequest, Content, Dialect, Json, Message, Opaque, Part, Payload, ProviderRequest, Result,
-    Seal, SealOwner,
+    ChatRequest, Content, Dialect, Json, Message, Opaque, Part, Payload, ProviderRequest,
+    RawRequest, Result, Seal, SealOwner,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ pub(crate) fn release_request(
     call: &ProviderRequest,
     dialect: Dialect,
     filter: &mut SealFilter,
-    edit: impl FnOnce(&[u8], &mut SealFilter) -> Option<Vec<u8>>,
+    edit: impl FnOnce(&RawRequest, &mut SealFilter) -> Option<Vec<u8>>,
 ) -> Result<Option<Payload>> {
     let Some(original) = call.original(dialect) else { return release_parsed(call, filter) };
-    let edited = edit(&original.body, filter);
+    let edited = edit(original, filter);
     filter.check()?;
     let Some(body) = edited else { return Ok(None) };
     // It was sound when the request came in.
