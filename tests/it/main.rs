@@ -59,6 +59,7 @@ mod stopping;
 mod stores;
 mod streams;
 mod surface;
+mod taxonomies;
 mod tenants;
 mod testkit;
 mod tool_access;

@@ -1,7 +1,7 @@
 //! The check of a configuration: builds everything that can be built without I/O and reports all
 //! errors, so that `check` and `serve` agree.
 
-use crate::{limits, local_models, providers, settings, stores};
+use crate::{limits, local_models, providers, settings, stores, tools};
 use gateway_config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
 use gateway_core::Routes;
 use gateway_engine::{DirectoryBuilder, EngineResources, ProviderDirectory};
@@ -13,6 +13,7 @@ pub fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     check_store(config, errors);
     check_tracing(config, errors);
     check_tools(config, errors);
+    check_taxonomies(config, errors);
     if check_catalogue(config, errors) {
         check_models(config, errors);
     }
@@ -61,6 +62,13 @@ fn check_redis(config: &Config, errors: &mut Vec<ConfigError>) {
              `redis-sentinel://...?sentinelServiceName=name`, or `rediss` for TLS"
         );
         errors.push(ConfigError::new("store.redis_url", message));
+    }
+}
+
+/// Reports taxonomies whose names read alike.
+fn check_taxonomies(config: &Config, errors: &mut Vec<ConfigError>) {
+    if let Err(error) = tools::taxonomies(config) {
+        errors.push(ConfigError::new("taxonomies", error.to_string()));
     }
 }
 

@@ -97,6 +97,8 @@ pub fn markdown() -> String {
     table(&mut out, None, &ToolEntry::fields());
     heading(&mut out, "`[mcp.NAME]`", &super::mcp::McpEntry::about());
     table(&mut out, None, &super::mcp::McpEntry::fields());
+    heading(&mut out, "`[taxonomies.NAME]`", &super::taxonomies::TaxonomyEntry::about());
+    table(&mut out, None, &super::taxonomies::TaxonomyEntry::fields());
     heading(&mut out, "`[aliases]`", &["Aliases of models: `name = \"model\"`."]);
     heading(&mut out, "`[[routes]]`", &RouteEntry::about());
     table(&mut out, None, &RouteEntry::fields());

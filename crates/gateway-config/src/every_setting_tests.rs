@@ -4,7 +4,7 @@
 use super::{
     clients::ClientEntry, limits::ModelLimitsEntry, mcp::McpEntry, models::ModelEntry,
     names::sections, providers::ProviderEntry, routes::RouteEntry, section::SettingDescription,
-    tools::ToolEntry, *,
+    taxonomies::TaxonomyEntry, tools::ToolEntry, *,
 };
 
 /// Values of all types; a setting is changed to the first that it accepts and that differs.
@@ -61,6 +61,7 @@ const TOOL: &[&str] = &[
     "parameters = { type = \"object\", properties = { x = { type = \"string\" } } }",
 ];
 const SERVER: &[&str] = &["url = \"http://lab:1\""];
+const TAXONOMY: &[&str] = &["id = \"a\""];
 const ROUTE: &[&str] = &["model = \"best\"", "targets = [\"gpt-5\"]"];
 
 /// The lines without the one that sets `key`, and each choice of leaving out one more, since some
@@ -122,6 +123,7 @@ fn every_setting_changes_the_effective_configuration() {
         ("[[models]]", MODEL, ModelEntry::fields()),
         ("[[tools]]", TOOL, ToolEntry::fields()),
         ("[mcp.lab]", SERVER, McpEntry::fields()),
+        ("[taxonomies.lab]", TAXONOMY, TaxonomyEntry::fields()),
         ("[[routes]]", ROUTE, RouteEntry::fields()),
     ];
     for (header, lines, fields) in entries {

@@ -30,6 +30,7 @@ mod show;
 mod source;
 mod state;
 mod suggestion;
+mod taxonomies;
 mod tools;
 mod tracing;
 mod value;
@@ -58,6 +59,7 @@ pub use self::{
         StoreDurability, StoreSection,
     },
     suggestion::{closest, did_you_mean},
+    taxonomies::TaxonomyEntry,
     tools::{JsonSchema, ServicesSection, ToolCallsSection, ToolEntry},
     tracing::{TracingProtocol, TracingSection},
 };
@@ -101,6 +103,8 @@ pub struct Config {
     pub tools: Vec<ToolEntry>,
     /// MCP servers by name.
     pub mcp: BTreeMap<String, McpEntry>,
+    /// The taxonomies that users may name, by name.
+    pub taxonomies: BTreeMap<String, TaxonomyEntry>,
     /// The limits of admission control.
     pub admission: AdmissionSection,
     /// The listener of the admin API.
@@ -135,7 +139,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of the configuration.
-const SECTIONS: [&str; 29] = [
+const SECTIONS: [&str; 30] = [
     "server",
     "auth",
     "timeouts",
@@ -152,6 +156,7 @@ const SECTIONS: [&str; 29] = [
     "tool_calls",
     "tools",
     "mcp",
+    "taxonomies",
     "admission",
     "admin",
     "log",
@@ -244,6 +249,7 @@ impl Config {
             tool_calls: section(root, "tool_calls", errors),
             tools: tools::read(root, errors),
             mcp: mcp::read(root, errors),
+            taxonomies: taxonomies::read(root, errors),
             admission: section(root, "admission", errors),
             admin: section(root, "admin", errors),
             log: section(root, "log", errors),

@@ -103,6 +103,10 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Disp
     for (name, server) in &config.mcp {
         table(&format!("mcp.{}", quoted(name)), &format!("mcp.{name}"), server.show());
     }
+    for (name, taxonomy) in &config.taxonomies {
+        let header = format!("taxonomies.{}", quoted(name));
+        table(&header, &format!("taxonomies.{name}"), taxonomy.show());
+    }
     for route in &config.routes {
         let name = route.model.as_deref().unwrap_or_default();
         table("[routes]", &format!("routes.{name}"), route.show());

@@ -21,7 +21,7 @@ use gateway_core::{
 };
 use gateway_limits::Client;
 use gateway_sessions::{
-    OpenedSession, idempotency, open as open_session,
+    CompositionFacts as SessionFacts, OpenedSession, idempotency, open as open_session,
     responses::{
         self, BackgroundReply, Plan as ResponsePlan, QueuedResponse as BackgroundJob,
         ResponseRecorder,
@@ -225,7 +225,10 @@ impl ComposedRequest {
         };
         let sessions = &self.context.engine.sessions;
         let request = &mut self.request;
-        match open_session(sessions, tenant, &self.original, request, Some(options)).await {
+        let known = &*self.context.engine.toolbox.taxonomies;
+        let opened =
+            open_session((sessions, known), tenant, &self.original, request, Some(options)).await;
+        match opened {
             Ok(opened) => {
                 self.session = opened;
                 Ok(self)
@@ -238,17 +241,20 @@ impl ComposedRequest {
     /// any.
     fn attach_tools(mut self: Box<Self>) -> StageResult<Box<Self>> {
         let (context, request) = (&self.context, &self.request);
-        match tools::attach(context, &self.provider, request, &self.session.chosen) {
-            Ok(None) => {}
-            Ok(Some(attached)) => {
-                self.provider = attached.provider;
-                self.added_tools = attached.added;
-            }
+        let remembered = self.plan.taxonomy.take();
+        let sources = tools::TaxonomySources { chosen: &self.session.chosen, remembered };
+        let attached = match tools::attach(context, &self.provider, request, sources) {
+            Ok(attached) => attached,
             Err(error) => return Err(self.context.failure(error)),
+        };
+        let tools::AttachedTools { provider, added, taxonomy } = attached;
+        self.added_tools = added;
+        if let Some(recorder) = &mut self.plan.keep {
+            recorder.set_taxonomy(taxonomy.clone());
         }
         // Around the tools: a turn of the session holds all rounds.
-        let (provider, facts) = mem::take(&mut self.session).remembering(self.provider);
-        self.context.facts.session = facts;
+        let (provider, facts) = mem::take(&mut self.session).remembering(provider);
+        self.context.facts.session = SessionFacts { taxonomy, ..facts };
         let attempt = self.context.head.options.idempotency.as_ref();
         self.provider = idempotency::track_failures(attempt, provider);
         Ok(self)

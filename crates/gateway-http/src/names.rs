@@ -90,7 +90,7 @@ pub(crate) const MEMORY_RSS_MB: HeaderName = HeaderName::from_static("x-memory-r
 pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 /// Reports to SDKs whether a retry helps.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-/// Reports the session's taxonomy.
+/// Reports the taxonomy that applies to the request.
 pub(crate) const TAXONOMY: HeaderName = HeaderName::from_static("x-gateway-taxonomy");
 /// Reports the tokens of the conversation.
 pub(crate) const TOKEN_COUNT: HeaderName = HeaderName::from_static("x-token-count");

@@ -6,7 +6,9 @@ use gateway_core::{
     ErrorKind, GatewayError, Json, Message, Role,
     state::{Page, SessionContext, Slice, Tenant},
 };
-use gateway_sessions::{OnConflict, OpenTurn, Rules, Sessions, TurnResult, context};
+use gateway_sessions::{
+    OnConflict, OpenTurn, Rules, Sessions, TurnResult, context, taxonomy::TaxonomyTable,
+};
 use gateway_store::{StoreBackend, StoreSettings, Stores};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time;
@@ -98,16 +100,22 @@ async fn taxonomy_is_stored_in_session() {
     let id = sessions.create(&acme(), None, SessionContext::new()).await.unwrap().id;
     let open = sessions.begin_turn(&acme(), &id, "t1", OnConflict::Refuse).await.unwrap();
     let asked = said(Role::User, "use the Security taxonomy");
-    let (holds, taxonomy) = open.taxonomy(&asked);
+    let (holds, taxonomy) = open.taxonomy(&TaxonomyTable::default(), &asked);
     assert_eq!(holds.as_deref(), Some("Security_taxonomy"));
     let patch = BTreeMap::from([("mine".to_owned(), Some(Json::of(&1)))]);
     sessions.patch(&acme(), &id, &patch, Some(0)).await.unwrap();
     let done = TurnResult { asked, taxonomy, ..delivered("", "ok") };
     end(&sessions, &open, &done).await;
     let open = sessions.begin_turn(&acme(), &id, "t2", OnConflict::Refuse).await.unwrap();
-    assert_eq!(open.taxonomy(&said(Role::User, "go on")).0.as_deref(), Some("Security_taxonomy"));
+    assert_eq!(
+        open.taxonomy(&TaxonomyTable::default(), &said(Role::User, "go on")).0.as_deref(),
+        Some("Security_taxonomy")
+    );
     assert_eq!(open.session.context.len(), 2, "what the application said meanwhile is kept");
-    assert_eq!(open.taxonomy(&said(Role::User, "use the Security taxonomy")).1, None);
+    assert_eq!(
+        open.taxonomy(&TaxonomyTable::default(), &said(Role::User, "use the Security taxonomy")).1,
+        None
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,7 @@ mod local_models;
 mod mcp;
 mod path;
 mod proxy;
+mod refused_fields;
 mod registry;
 mod schema;
 mod service_circuit;

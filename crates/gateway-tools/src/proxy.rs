@@ -4,6 +4,7 @@ use crate::{
     arguments,
     client::{ServiceClient, ServiceReply, ServiceRequest},
     path,
+    refused_fields::RefusedFields,
     registry::ToolPolicy,
     schema::ArgumentSchema,
     service_error,
@@ -15,6 +16,7 @@ use gateway_core::{Json, Tool, ToolContext, ToolError, ToolErrorCode, ToolSpec};
 use http::{Method, StatusCode, Uri};
 use serde_json::{Map, Value};
 use std::fmt;
+use tokio::time::Instant;
 
 /// A [`ToolRow`] at work.
 ///
@@ -27,6 +29,7 @@ pub struct ProxyTool {
     /// Without a slash at its end.
     base_url: String,
     client: ServiceClient,
+    refused: RefusedFields,
 }
 
 impl ProxyTool {
@@ -49,7 +52,7 @@ impl ProxyTool {
         check_arguments(&row, &schema)?;
         let spec = ToolSpec::function(&row.name, &row.description, Json::of(&row.schema));
         let base_url = base_url.trim_end_matches('/').to_owned();
-        Ok(Self { row, spec, schema, base_url, client })
+        Ok(Self { row, spec, schema, base_url, client, refused: RefusedFields::default() })
     }
 
     /// Returns the policy of the tool.
@@ -83,6 +86,8 @@ impl ProxyTool {
     ) -> Result<ServiceReply, ToolError> {
         let path = endpoint.path.fill(&mut arguments)?;
         let mut payload = endpoint.payload(arguments, &self.schema);
+        let now = Instant::now();
+        payload.retain(|name, _| !self.refused.contains(name, now));
         let reply = self.send(&path, &payload, context).await?;
         if reply.status != StatusCode::UNPROCESSABLE_ENTITY {
             return Ok(reply);
@@ -93,12 +98,13 @@ impl ProxyTool {
         if payload.len() == before {
             return Ok(reply);
         }
+        self.refused.remember(&refused, Instant::now());
         tracing::warn!(
             target: "gateway::tool",
             tool = self.row.name,
             service = self.row.service,
             fields = refused.join(","),
-            "repeated without fields that the service rejects",
+            "repeated without fields that the service rejects; leaving them out for ten minutes",
         );
         self.send(&path, &payload, context).await
     }

@@ -4,13 +4,15 @@
 //! (`x-gateway-tools`), its session lists them, or the configuration offers them to its client or
 //! to all clients. A selection replaces the other offers; `off` returns every call to the caller.
 
-use super::{context, deadline::DeadlineLayer, permitted::permitted_tools};
+use super::{
+    context, deadline::DeadlineLayer, permitted::permitted_tools, taxonomy::TaxonomySources,
+};
 use crate::RequestContext;
 use gateway_core::{
-    ChatRequest, GatewayError, Payload, Provider, ProviderRequest, Result, Role, ToolError,
-    ToolLoop, ToolSpec, Tools,
+    ChatRequest, GatewayError, Payload, Provider, ProviderRequest, Result, ToolError, ToolLoop,
+    ToolSpec, Tools,
 };
-use gateway_sessions::{SessionTools, taxonomy};
+use gateway_sessions::taxonomy::latest;
 use gateway_wire::tool_names;
 use std::sync::Arc;
 
@@ -26,15 +28,17 @@ pub enum ToolSelection {
     Named(Vec<String>),
 }
 
-/// A provider that runs the gateway's tools, and the tools that the model learns of.
+/// The tools of a request.
 pub(crate) struct AttachedTools {
-    /// The provider to send the request to.
+    /// The provider to send the request to, which runs the gateway's tools if there are any.
     pub(crate) provider: Arc<dyn Provider>,
     /// The tools that are described to the model besides those of the request.
     pub(crate) added: Vec<Arc<ToolSpec>>,
+    /// The taxonomy that applies, whether or not a tool gets it.
+    pub(crate) taxonomy: Option<String>,
 }
 
-/// `provider` with the gateway's tools attached; `None` if the request comes by no tool.
+/// Returns `provider` with the tools attached that the request may use.
 ///
 /// # Errors
 ///
@@ -43,7 +47,26 @@ pub(crate) fn attach(
     context: &RequestContext,
     provider: &Arc<dyn Provider>,
     request: &ProviderRequest,
-    chosen: &SessionTools,
+    sources: TaxonomySources<'_>,
+) -> Result<AttachedTools> {
+    let attached = attach_loop(context, provider, request, &sources)?;
+    Ok(attached.unwrap_or_else(|| AttachedTools {
+        provider: Arc::clone(provider),
+        added: Vec::new(),
+        taxonomy: sources.resolve(&context.engine.toolbox.taxonomies, request),
+    }))
+}
+
+/// `provider` with the gateway's tools attached; `None` if the request comes by no tool.
+///
+/// # Errors
+///
+/// If a tool is offered that does not exist, or the request cannot be decoded.
+fn attach_loop(
+    context: &RequestContext,
+    provider: &Arc<dyn Provider>,
+    request: &ProviderRequest,
+    TaxonomySources { chosen, remembered }: &TaxonomySources<'_>,
 ) -> Result<Option<AttachedTools>> {
     let (toolbox, client) = (&context.engine.toolbox, &context.head.client);
     let options = &context.head.options;
@@ -69,15 +92,19 @@ pub(crate) fn attach(
     let limit = if request.stream { toolbox.stream_total } else { toolbox.total };
     let mut calls = context::tool_context(chosen, &request.context, limit);
     calls.idempotency_key.clone_from(&options.idempotency_key);
-    calls.taxonomy = calls.taxonomy.or(requested_taxonomy(request)?);
-    let until = calls.deadline;
+    if calls.taxonomy.is_none() {
+        let messages = &request.request()?.messages;
+        calls.taxonomy = latest(&toolbox.taxonomies, messages).or_else(|| remembered.clone());
+    }
+    let (until, taxonomy) = (calls.deadline, calls.taxonomy.clone());
     let added = added_tools(request.request()?, &offered, &*tools);
     let tool_loop = ToolLoop::new(Arc::clone(provider))
         .with_tools(tools)
         .with_offered_tools(offered)
         .with_limits(toolbox.limits)
         .with_context(calls);
-    Ok(Some(AttachedTools { provider: Arc::new(DeadlineLayer::new(tool_loop, until)), added }))
+    let provider = Arc::new(DeadlineLayer::new(tool_loop, until));
+    Ok(Some(AttachedTools { provider, added, taxonomy }))
 }
 
 /// The tools `offered` that `request` does not describe itself, each once.
@@ -107,11 +134,4 @@ fn describes_known_tool(request: &ProviderRequest, tools: &dyn Tools) -> bool {
         }
         Payload::Parsed(request) => request.tools.iter().any(|tool| is_known(tool.name())),
     }
-}
-
-/// The taxonomy that the latest message of the user asks for.
-fn requested_taxonomy(request: &ProviderRequest) -> Result<Option<String>> {
-    let messages = &request.request()?.messages;
-    let user = messages.iter().rev().find(|message| message.role == Role::User);
-    Ok(user.and_then(|message| taxonomy::asked_for(&message.plain_text())))
 }

@@ -5,15 +5,18 @@ mod context;
 mod deadline;
 mod events;
 mod permitted;
+mod taxonomy;
 
 pub use self::{attach::ToolSelection, context::tool_context, permitted::permitted_tools};
 pub(crate) use self::{
-    attach::attach,
+    attach::{AttachedTools, attach},
     events::{count_calls_as_output, write_tool_events},
+    taxonomy::TaxonomySources,
 };
 
 use async_trait::async_trait;
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolLoopLimits, ToolSpec, Tools};
+use gateway_sessions::taxonomy::TaxonomyTable;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The tools that the gateway runs, and how far a model may go with them.
@@ -26,6 +29,8 @@ pub struct Toolbox {
     pub offered: Vec<String>,
     /// The limits of a tool loop.
     pub limits: ToolLoopLimits,
+    /// The taxonomies that users may name.
+    pub taxonomies: Arc<TaxonomyTable>,
     /// The deadline of a request with all of its tool rounds, if the response is not streamed.
     pub total: Duration,
     /// The same, of a streamed response.
@@ -61,6 +66,7 @@ impl Default for Toolbox {
             tools: Arc::new(NoTools),
             offered: Vec::new(),
             limits: ToolLoopLimits::default(),
+            taxonomies: Arc::default(),
             total: Duration::from_secs(590),
             stream_total: Duration::from_mins(30),
         }

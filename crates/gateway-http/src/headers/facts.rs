@@ -92,8 +92,12 @@ fn write_session(session: &CompositionFacts, headers: &mut HeaderMap) {
     if session.dropped > 0 {
         headers.insert(names::HISTORY_DROPPED, HeaderValue::from(session.dropped));
     }
-    let taxonomy = session.taxonomy.as_deref().map(percent_encoded);
-    if let Some(Ok(taxonomy)) = taxonomy.map(HeaderValue::try_from) {
+    write_taxonomy(session.taxonomy.as_deref(), headers);
+}
+
+/// Adds the taxonomy that applied to a request.
+pub(crate) fn write_taxonomy(taxonomy: Option<&str>, headers: &mut HeaderMap) {
+    if let Some(Ok(taxonomy)) = taxonomy.map(percent_encoded).map(HeaderValue::try_from) {
         headers.insert(names::TAXONOMY, taxonomy);
     }
 }

@@ -6,6 +6,7 @@
 use super::ToolCaller;
 use crate::{
     Endpoint, HttpService, RequestBody, body,
+    headers::facts::write_taxonomy,
     models::percent_decoded,
     reply,
     request::{options, query::QueryParams},
@@ -63,7 +64,7 @@ pub(super) async fn chosen(
     let tenant = sessions::tenant(client)?;
     let found = service.engine.sessions.sessions().get(&tenant, &id, NO_MESSAGES).await;
     let found = found.map_err(|error| error.with_param("session_id"))?;
-    Ok(SessionTools::by(&found.session))
+    Ok(SessionTools::by(&found.session, &service.engine.toolbox.taxonomies))
 }
 
 /// A request to run a tool.
@@ -146,6 +147,7 @@ async fn execute(
     call: &ToolCall,
     context: ToolContext,
 ) -> Result<Response<reply::Body>> {
+    let taxonomy = context.taxonomy.clone();
     let outcome = match run(tools, call, context).await {
         Ok(result) => Ok(result),
         Err(error) if error.code == ToolErrorCode::NotFound => return Err(not_found(error)),
@@ -165,7 +167,9 @@ async fn execute(
         error_code: failure.map(|error| error.code.as_str()),
         tool_call_id: Some(call.id.as_str()).filter(|id| !id.is_empty()),
     };
-    Ok(reply::json(StatusCode::OK, &executed))
+    let mut reply = reply::json(StatusCode::OK, &executed);
+    write_taxonomy(taxonomy.as_deref(), reply.headers_mut());
+    Ok(reply)
 }
 
 /// Runs a tool for a program: unlike for models, unknown arguments are errors.

@@ -20,7 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The poll interval of that wait.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Returns the items of the conversation up to the response `previous`; none if the provider
+/// The conversation up to a response.
+#[derive(Debug, Default)]
+pub(super) struct EarlierTurns {
+    /// Its items; none if its provider stores them itself, or may.
+    pub(super) items: Option<Vec<Json>>,
+    /// The taxonomy that it is about.
+    pub(super) taxonomy: Option<String>,
+}
+
+/// Returns the conversation up to the response `previous`, without its items if the provider
 /// `kept_by` stores that response itself, or may.
 ///
 /// # Errors
@@ -31,20 +40,22 @@ pub(super) async fn resolve(
     tenant: &Tenant,
     previous: &str,
     kept_by: Option<&str>,
-) -> Result<Option<Vec<Json>>> {
+) -> Result<EarlierTurns> {
     let found = match get(responses, tenant, previous).await {
         Ok(found) => found,
-        Err(_) if kept_by.is_some() => return Ok(None),
+        Err(_) if kept_by.is_some() => return Ok(EarlierTurns::default()),
         Err(error) => return Err(error.into()),
     };
     let Some((record, in_progress)) = found else {
-        return if kept_by.is_some() { Ok(None) } else { Err(unknown()) };
+        return if kept_by.is_some() { Ok(EarlierTurns::default()) } else { Err(unknown()) };
     };
     if record.native && kept_by == Some(&*record.provider) {
-        return Ok(None);
+        return Ok(EarlierTurns { items: None, taxonomy: record.taxonomy });
     }
     let last = if in_progress { ended(responses, tenant, previous).await? } else { record };
-    walk(responses, tenant, last).await.map(Some)
+    let taxonomy = last.taxonomy.clone();
+    let items = walk(responses, tenant, last).await?;
+    Ok(EarlierTurns { items: Some(items), taxonomy })
 }
 
 /// The items of the conversation that ends with `last`, oldest first.

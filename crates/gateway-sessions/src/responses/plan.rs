@@ -27,6 +27,8 @@ pub struct Plan {
     pub background: bool,
     /// It is to be a summary of the conversation.
     pub compacts: bool,
+    /// The taxonomy that the continued conversation is about.
+    pub taxonomy: Option<String>,
 }
 
 /// Reads the storage parameters of `call`, with new ids from `ids`; prepends the earlier responses
@@ -67,7 +69,8 @@ async fn read(
     let mut record = Record::new(&answered_by, is_native && !background);
     record.background = background;
     let (kept_by, asked) = (keeper.as_deref(), original.body.len());
-    let Earlier { items, within } = earlier(responses, &tenant, &fields, kept_by, asked).await?;
+    let Earlier { items, within, taxonomy } =
+        earlier(responses, &tenant, &fields, kept_by, asked).await?;
     let items = items.map(|items| compaction::restore_earlier(items, &tenant)).transpose()?;
     let keeps = fields.store || within.is_some();
     if keeps || fields.has_references || fields.has_compactions {
@@ -101,7 +104,7 @@ async fn read(
         call.context.caching = CacheDirective::Bypass("kept");
     }
     let keep = keeps.then(|| ResponseRecorder::new(responses, tenant, record, fields.store));
-    Ok(Plan { keep, background, compacts })
+    Ok(Plan { keep, background, compacts, taxonomy })
 }
 
 /// The input of a request, with resolved references.
@@ -171,6 +174,8 @@ pub(super) fn check(fields: &ResponseStateFields) -> Result<()> {
 pub(super) struct Earlier {
     /// All of it; none if nothing was, or the provider knows it.
     pub(super) items: Option<Vec<Json>>,
+    /// The taxonomy that it is about, as far as it is known.
+    taxonomy: Option<String>,
     /// The conversation that it is part of.
     within: Option<ConversationPosition>,
 }
@@ -185,8 +190,8 @@ pub(super) async fn earlier(
     asked: usize,
 ) -> Result<Earlier> {
     if let Some(previous) = &fields.previous_response_id {
-        let items = chain::resolve(responses, tenant, previous, kept_by).await?;
-        return Ok(Earlier { items, within: None });
+        let turns = chain::resolve(responses, tenant, previous, kept_by).await?;
+        return Ok(Earlier { items: turns.items, taxonomy: turns.taxonomy, within: None });
     }
     let Some(id) = &fields.conversation else { return Ok(Earlier::default()) };
     let kept = match responses.conversations().load(tenant, id, None).await {
@@ -197,7 +202,7 @@ pub(super) async fn earlier(
     };
     kept.check_room(asked)?;
     let within = ConversationPosition { id: id.clone(), changes: kept.changes() };
-    Ok(Earlier { items: Some(kept.input()), within: Some(within) })
+    Ok(Earlier { items: Some(kept.input()), within: Some(within), taxonomy: None })
 }
 
 /// Returns the request in the form for a background run.

@@ -25,6 +25,9 @@ pub(super) struct Record {
     /// The conversation that it continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) within: Option<ConversationPosition>,
+    /// The taxonomy that the conversation is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) taxonomy: Option<String>,
     /// The input, without the items of earlier responses.
     pub(super) input: Vec<Json>,
     /// The response object, as sent.
@@ -62,6 +65,7 @@ impl Record {
             background: false,
             previous: None,
             within: None,
+            taxonomy: None,
             input: Vec::new(),
             response: Json::null(),
         }

@@ -49,6 +49,13 @@ impl ResponseRecorder {
         Self { responses: responses.clone(), tenant, record: Arc::new(record), is_stored }
     }
 
+    /// Remembers the taxonomy that the conversation is about.
+    pub fn set_taxonomy(&mut self, taxonomy: Option<String>) {
+        if taxonomy.is_some() {
+            Arc::make_mut(&mut self.record).taxonomy = taxonomy;
+        }
+    }
+
     pub(super) fn responses(&self) -> &Responses {
         &self.responses
     }

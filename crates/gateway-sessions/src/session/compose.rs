@@ -2,7 +2,7 @@
 
 use super::{
     OnConflict, SessionManager, SessionTools, Turn, context_window, history::JoinedConversation,
-    recording::SessionRecordingLayer, tool_pairs,
+    recording::SessionRecordingLayer, taxonomy::TaxonomyTable, tool_pairs,
 };
 use crate::{commit::StorageReport, responses};
 use gateway_core::{
@@ -60,13 +60,13 @@ pub struct CompositionFacts {
 }
 
 /// Opens the session that a request continues, if any, and composes `call` from its history.
-/// `asked` is the request as received.
+/// `asked` is the request as received; `known` are the taxonomies that it may name.
 ///
 /// # Errors
 ///
 /// If the session does not exist, another turn is in progress, or the store is unavailable.
 pub async fn open(
-    keeper: &SessionManager,
+    (keeper, known): (&SessionManager, &TaxonomyTable),
     tenant: Tenant,
     asked: &Payload,
     call: &mut ProviderRequest,
@@ -75,20 +75,21 @@ pub async fn open(
     let Some(options) = options else { return Ok(OpenedSession::default()) };
     refuse_other_memories(asked)?;
     // Boxed, so that it takes no room in the future of a request without a session.
-    Box::pin(resume(keeper, tenant, call, options)).await
+    Box::pin(resume((keeper, known), tenant, call, options)).await
 }
 
 /// Starts a turn of the session and joins its history with the request.
 async fn resume(
-    keeper: &SessionManager,
+    (keeper, known): (&SessionManager, &TaxonomyTable),
     tenant: Tenant,
     call: &mut ProviderRequest,
     options: Options,
 ) -> Result<OpenedSession> {
     let request = call.request()?.clone();
     let mut turn = begin(keeper, tenant, options).await?;
-    let mut chosen = turn.opened().map(|open| SessionTools::by(&open.session)).unwrap_or_default();
-    let composed = compose(&mut turn, request, call.target.card.as_deref());
+    let mut chosen =
+        turn.opened().map(|open| SessionTools::by(&open.session, known)).unwrap_or_default();
+    let composed = compose(&mut turn, known, request, call.target.card.as_deref());
     let (request, composed) = match composed {
         Ok(composed) => composed,
         Err(error) => {
@@ -128,6 +129,7 @@ async fn begin(keeper: &SessionManager, tenant: Tenant, options: Options) -> Res
 /// Prepends the session's history to `request`, as far as it fits the context window.
 fn compose(
     turn: &mut Turn,
+    known: &TaxonomyTable,
     mut request: ChatRequest,
     card: Option<&ModelCard>,
 ) -> Result<(ChatRequest, CompositionFacts)> {
@@ -136,7 +138,7 @@ fn compose(
     let asked = mem::take(&mut request.messages);
     let Some(open) = turn.opened() else { return Ok((request, CompositionFacts::default())) };
     let mut joined = mem::take(&mut open.history).join(asked);
-    let (holds, to_remember) = open.taxonomy(&joined.new);
+    let (holds, to_remember) = open.taxonomy(known, &joined.new);
     turn.ask(joined.to_remember(), to_remember)?;
     let dropped = fit(&mut joined, &request, card);
     joined.history = tool_pairs::mend(mem::take(&mut joined.history), &joined.new);

@@ -1,6 +1,6 @@
 //! The tool selection of a session.
 
-use super::context;
+use super::{context, taxonomy::TaxonomyTable};
 use gateway_core::state::Session;
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ pub struct SessionTools {
 }
 
 impl SessionTools {
-    /// Returns the tool selection of `session`.
-    pub fn by(session: &Session) -> Self {
+    /// Returns the tool selection of `session`, whose taxonomy may be a name of a `known` one.
+    pub fn by(session: &Session, known: &TaxonomyTable) -> Self {
         let tiers = context::tier_filter(&session.context);
         Self {
             session: Some(session.id.as_str().into()),
             tools: context::tools(&session.context),
-            taxonomy: context::taxonomy(&session.context),
+            taxonomy: context::taxonomy(&session.context).map(|name| known.id_of(&name)),
             tier_filter: tiers.and_then(|tiers| tiers.read().ok()),
         }
     }

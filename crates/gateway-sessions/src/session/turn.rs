@@ -4,10 +4,10 @@ use super::{
     SessionId,
     context::{self, TAXONOMY},
     history::{History, JoinedConversation},
-    taxonomy,
+    taxonomy::{self, TaxonomyTable},
 };
 use gateway_core::{
-    Json, Message, Role,
+    Json, Message,
     state::{Key, Session, SessionPatch},
 };
 use std::time::Duration;
@@ -61,12 +61,15 @@ impl OpenTurn {
     }
 
     /// The taxonomy that holds for this turn, and the one to be remembered if it is a new one.
-    pub fn taxonomy(&self, new: &[Message]) -> (Option<String>, Option<String>) {
+    pub fn taxonomy(
+        &self,
+        known: &TaxonomyTable,
+        new: &[Message],
+    ) -> (Option<String>, Option<String>) {
         let remembered = context::taxonomy(&self.session.context);
-        let user = new.iter().rev().find(|message| message.role == Role::User);
-        let asked = user.and_then(|message| taxonomy::asked_for(&message.plain_text()));
+        let asked = taxonomy::latest(known, new);
         let holds = taxonomy::resolve(None, asked.as_deref(), remembered.as_deref());
-        let holds = holds.map(str::to_owned);
+        let holds = holds.map(|name| known.id_of(name));
         (holds, asked.filter(|asked| Some(asked) != remembered.as_ref()))
     }
 }

@@ -1,7 +1,5 @@
-//! The recognition of the taxonomy that a conversation is about.
-//!
-//! A message may name one: `use the Security taxonomy`, `with AI-ML taxonomy`, `taxonomy: AI-ML`.
-//! In a session it applies until another is named.
+//! The recognition of any name where no taxonomies are known: `use the Security taxonomy`, `with
+//! AI-ML taxonomy`, `taxonomy: AI-ML`.
 
 /// The suffix of every taxonomy's identifier.
 const SUFFIX: &str = "_taxonomy";
@@ -16,20 +14,10 @@ const NO_NAMES: [&str; 22] = [
 ];
 
 /// Returns the identifier of the last taxonomy that `text` names.
-pub fn asked_for(text: &str) -> Option<String> {
+pub(super) fn asked_for(text: &str) -> Option<String> {
     let words: Vec<_> = text.split_whitespace().collect();
     let found = (0..words.len()).rev().find_map(|at| phrase(words.get(at..)?));
     found.map(identifier)
-}
-
-/// Returns the current taxonomy: of the model's tool call, else of the latest message, else of the
-/// session.
-pub fn resolve<'a>(
-    argument: Option<&'a str>,
-    phrase: Option<&'a str>,
-    session: Option<&'a str>,
-) -> Option<&'a str> {
-    [argument, phrase, session].into_iter().flatten().find(|name| !name.is_empty())
 }
 
 /// The name in a phrase that begins with the first of `words`.
@@ -137,15 +125,6 @@ mod tests {
         check("taxonomy:", "");
         check("with <script> taxonomy", "");
         check("", "");
-    }
-
-    #[test]
-    fn most_specific_last_taxonomy_wins() {
-        let (a, b, c) = (Some("a"), Some("b"), Some("c"));
-        assert_eq!(resolve(a, b, c), a);
-        assert_eq!(resolve(None, b, c), b);
-        assert_eq!(resolve(Some(""), None, c), c);
-        assert_eq!(resolve(None, None, None), None);
     }
 
     proptest! {
