@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Stopwatch,
-    console, package,
+    console, embed, package,
     tally::Tally,
     terminal::{say, table},
     test, tidy,
@@ -31,6 +31,7 @@ fn steps(workspace: &Workspace, times: &mut Vec<Vec<String>>) -> anyhow::Result<
     step.run("deny", || permitted(workspace))?;
     step.run("features", || featureless(workspace))?;
     step.run("package", || package::run(workspace, &package::Arguments::default()))?;
+    step.run("embed", || embed::run(workspace, &embed::EmbedArguments::default()))?;
     let tally = step.run("test", || test::count(workspace))?;
     step.run("console", || console::in_ci(workspace))?;
     Ok(tally)

@@ -12,6 +12,7 @@ mod console;
 mod deploy_check;
 mod dialect;
 mod dist;
+mod embed;
 mod fuzz;
 mod gateway;
 mod http;
@@ -57,6 +58,8 @@ enum Task {
     Catalogue(catalogue::CatalogueArguments),
     /// Replay recorded provider traffic to the gateway and compare its answers
     Conformance(conformance::Arguments),
+    /// Build and run a program outside of the workspace that embeds the engine
+    Embed(embed::EmbedArguments),
     /// Use the console in a real browser
     Console(console::Arguments),
     /// Try the manifests: schemas, and the program's own reading of them
@@ -101,6 +104,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Console(arguments) => console::run(&workspace, arguments),
         Task::DeployCheck(arguments) => deploy_check::run(&workspace, arguments),
         Task::Dist(arguments) => dist::run(&workspace, arguments),
+        Task::Embed(arguments) => embed::run(&workspace, arguments),
         Task::Order(arguments) => order::run(&workspace, arguments),
         Task::Package(arguments) => package::run(&workspace, arguments),
         Task::Release(arguments) => release::run(&workspace, arguments),
