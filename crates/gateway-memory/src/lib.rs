@@ -1,15 +1,20 @@
-//! Gives resident pages of a process's own code back to the system.
+//! The memory of the process: its allocator, and the resident pages of its own code, which are given
+//! back to the system.
 //!
 //! Code that ran once, at the start, stays in the resident set: the kernel maps pages with their
 //! neighbours, and takes them back only when memory is short. Most of what an idle service holds is
 //! such code. Unmapped, what runs again is mapped again from the page cache.
 
+#[cfg(feature = "mimalloc")]
+mod allocator;
 mod idle;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod mappings;
 
+#[cfg(feature = "mimalloc")]
+pub use self::allocator::Mimalloc;
 pub use self::idle::release_while_idle;
 #[cfg(target_os = "linux")]
 pub use self::linux::{processor_time, release_code_pages};

@@ -4,8 +4,8 @@ use crate::mappings;
 use rustix::mm::{Advice, madvise};
 use std::{env, fs, io, ops::Range, ptr, time::Duration};
 
-/// Unmaps the resident pages of the running program's code, and returns the bytes of code that the
-/// program has, resident or not. Shared libraries stay as they are.
+/// Unmaps the resident pages of the running program's code and constants, and returns the bytes of
+/// both that the program has, resident or not. Shared libraries stay as they are.
 ///
 /// The pages stay in the page cache: what runs again is mapped again without a read, at the price of
 /// a minor page fault for each 64 KiB that run.
@@ -16,11 +16,11 @@ use std::{env, fs, io, ops::Range, ptr, time::Duration};
 pub fn release_code_pages() -> io::Result<usize> {
     let program = env::current_exe()?;
     let maps = fs::read_to_string("/proc/self/maps")?;
-    let code = mappings::code_of(&program.to_string_lossy(), &maps);
-    code.into_iter().try_fold(0, |sum, addresses| Ok(sum + unmap(addresses)?))
+    let unwritten = mappings::unwritten_of(&program.to_string_lossy(), &maps);
+    unwritten.into_iter().try_fold(0, |sum, addresses| Ok(sum + unmap(addresses)?))
 }
 
-/// Unmaps the pages at the addresses of a mapping of the program's code.
+/// Unmaps the pages at the addresses of a mapping of the program that was never written.
 fn unmap(addresses: Range<usize>) -> io::Result<usize> {
     let start = ptr::with_exposed_provenance_mut(addresses.start);
     #[expect(
