@@ -73,14 +73,19 @@ impl RequestTemplate {
         extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         body: &[Bytes],
     ) {
-        let extra = extra.filter(|(name, value)| is_name(name) && is_value(value));
-        if extra.clone().any(|(name, _)| self.0.headers.contains_key(name)) {
-            self.write_without(out, extra.clone());
-        } else {
-            out.extend_from_slice(&self.0.head);
-        }
-        for (name, value) in extra {
+        let before = out.len();
+        out.extend_from_slice(&self.0.head);
+        let mut replaces = false;
+        for (name, value) in extra.clone().filter(|(name, value)| is_name(name) && is_value(value))
+        {
+            replaces |= self.has(name);
             write_field(out, name, value.as_bytes());
+        }
+        if replaces {
+            out.truncate(before);
+            let extra = extra.filter(|(name, value)| is_name(name) && is_value(value));
+            self.write_without(out, extra.clone());
+            extra.for_each(|(name, value)| write_field(out, name, value.as_bytes()));
         }
         // A body may follow, or the method says that one is expected.
         let length: usize = body.iter().map(Bytes::len).sum();
@@ -90,6 +95,12 @@ impl RequestTemplate {
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Whether every request has a field of this name.
+    fn has(&self, name: &str) -> bool {
+        // A lookup would make a name of the text first; few names have the same length.
+        self.0.headers.keys().any(|field| field.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Writes the head again, without the fields that `extra` replaces.
@@ -153,7 +164,10 @@ fn write_number(out: &mut Vec<u8>, number: usize) {
 
 /// Whether `name` may stand before a colon.
 fn is_name(name: &str) -> bool {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_token = |byte: u8| {
+        matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!')
+            || matches!(byte, b'#'..=b'\'' | b'*' | b'+' | b'^' | b'`' | b'|' | b'~')
+    };
     !name.is_empty() && name.bytes().all(is_token)
 }
 

@@ -24,14 +24,52 @@ pub struct ResponseHead {
 
 #[derive(Clone, Debug)]
 enum Fields {
-    /// Lines that a parser has accepted, up to an empty one.
-    Lines(Box<[u8]>),
+    /// Fields that a parser has accepted, in the bytes in which they came.
+    Text(FieldText),
     Map(HeaderMap),
 }
 
+/// Fields in one buffer: the lengths of a name and of its value, then both.
+#[derive(Clone, Debug)]
+struct FieldText(Box<[u8]>);
+
+/// The bytes of the two lengths before each field.
+const LENGTHS: usize = 4;
+
+impl FieldText {
+    fn new<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Self {
+        let size = |(name, value): (&str, &[u8])| LENGTHS + name.len() + value.len();
+        let mut text = Vec::with_capacity(fields.clone().map(size).sum());
+        for (name, value) in fields {
+            let lengths = (u16::try_from(name.len()), u16::try_from(value.len()));
+            // The bound of a head is far below.
+            let (Ok(of_name), Ok(of_value)) = lengths else { continue };
+            text.extend_from_slice(&of_name.to_le_bytes());
+            text.extend_from_slice(&of_value.to_le_bytes());
+            text.extend_from_slice(name.as_bytes());
+            text.extend_from_slice(value);
+        }
+        Self(text.into())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let (&[a, b, c, d], fields) = rest.split_first_chunk::<LENGTHS>()?;
+            let (name, after) = fields.split_at_checked(u16::from_le_bytes([a, b]).into())?;
+            let (value, next) = after.split_at_checked(u16::from_le_bytes([c, d]).into())?;
+            rest = next;
+            Some((name, value))
+        })
+    }
+}
+
 impl ResponseHead {
-    pub(super) fn from_lines(status: StatusCode, lines: &[u8]) -> Self {
-        Self { status, fields: Fields::Lines(lines.into()) }
+    pub(super) fn from_fields<'a>(
+        status: StatusCode,
+        fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
+    ) -> Self {
+        Self { status, fields: Fields::Text(FieldText::new(fields)) }
     }
 
     pub(super) const fn from_map(status: StatusCode, map: HeaderMap) -> Self {
@@ -41,7 +79,8 @@ impl ResponseHead {
     /// The value of the first field called `name`.
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         match &self.fields {
-            Fields::Lines(lines) => fields(lines)
+            Fields::Text(fields) => fields
+                .iter()
                 .find(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
                 .map(|(_, value)| value),
             Fields::Map(map) => map.get(name).map(HeaderValue::as_bytes),
@@ -50,18 +89,21 @@ impl ResponseHead {
 
     /// The value of the first field called `name`, if it is text.
     pub fn text(&self, name: &str) -> Option<&str> {
-        let value = std::str::from_utf8(self.bytes(name)?).ok()?;
-        value.bytes().all(|byte| byte == b'\t' || (b' '..0x7f).contains(&byte)).then_some(value)
+        let value = self.bytes(name)?;
+        // Without a way out of the loop, it is done with vector instructions.
+        let is_text = |byte: u8| byte == b'\t' || (b' '..0x7f).contains(&byte);
+        let is_plain = value.iter().fold(true, |so_far, &byte| so_far & is_text(byte));
+        if is_plain { std::str::from_utf8(value).ok() } else { None }
     }
 
     /// All fields, in order.
     pub fn to_map(&self) -> HeaderMap {
-        let lines = match &self.fields {
-            Fields::Lines(lines) => lines,
+        let fields = match &self.fields {
+            Fields::Text(fields) => fields,
             Fields::Map(map) => return map.clone(),
         };
         let mut map = HeaderMap::new();
-        for (name, value) in fields(lines) {
+        for (name, value) in fields.iter() {
             let name = HeaderName::from_bytes(name);
             if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
                 map.append(name, value);
@@ -71,33 +113,21 @@ impl ResponseHead {
     }
 }
 
-/// The fields of a head that is known to be well-formed.
-fn fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut rest = lines;
-    std::iter::from_fn(move || {
-        loop {
-            let colon = rest.iter().position(|&byte| matches!(byte, b':' | b'\n'))?;
-            let (name, after) = rest.split_at_checked(colon)?;
-            let end = memchr::memchr(b'\n', after).unwrap_or(after.len());
-            let (value, next) = after.split_at_checked(end)?;
-            rest = next.get(1..).unwrap_or_default();
-            if let Some(value) = value.strip_prefix(b":") {
-                return Some((name, value.trim_ascii()));
-            }
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LINES: &[u8] =
-        b"Content-Type: text/event-stream \r\nX-Empty:\r\nx-a: 1\nX-A: 2\r\nx-b: \xff\r\n\r\n";
+    const FIELDS: [(&str, &[u8]); 5] = [
+        ("Content-Type", b"text/event-stream"),
+        ("X-Empty", b""),
+        ("x-a", b"1"),
+        ("X-A", b"2"),
+        ("x-b", b"\xff"),
+    ];
 
     #[test]
     fn fields_are_found_whatever_their_case() {
-        let head = ResponseHead::from_lines(StatusCode::OK, LINES);
+        let head = ResponseHead::from_fields(StatusCode::OK, FIELDS.into_iter());
         let map = ResponseHead::from_map(StatusCode::OK, head.to_map());
         for head in [head, map] {
             assert_eq!(head.text("content-type"), Some("text/event-stream"));

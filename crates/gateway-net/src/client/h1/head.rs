@@ -149,7 +149,7 @@ impl HeadParser {
             if length > MAX_HEAD {
                 return Err(InvalidResponse::HeadTooLong);
             }
-            let fields = Fields::read(response.headers, response.version == Some(1))?;
+            let framing = FramingFields::read(response.headers, response.version == Some(1))?;
             let status = StatusCode::from_u16(response.code.unwrap_or_default())
                 .map_err(|_| InvalidResponse::Head)?;
             used += length;
@@ -162,8 +162,7 @@ impl HeadParser {
                     }
                 }
                 _ => {
-                    let head = rest.get(..length).unwrap_or_default();
-                    return Ok((Some(self.finish(status, head, &fields)?), used));
+                    return Ok((Some(self.finish(status, response.headers, &framing)?), used));
                 }
             }
         }
@@ -172,27 +171,27 @@ impl HeadParser {
     fn finish(
         &self,
         status: StatusCode,
-        head: &[u8],
-        fields: &Fields,
+        headers: &[httparse::Header<'_>],
+        framing: &FramingFields,
     ) -> Result<ParsedHead, InvalidResponse> {
         let is_bodiless = self.bodiless || matches!(status.as_u16(), 204 | 304);
-        let body = if is_bodiless { BodyDecoder::with_length(0) } else { fields.framing()? };
-        let is_delimited = is_bodiless || fields.chunked || fields.length.is_some();
-        let lines = memchr::memchr(b'\n', head).map_or(0, |end| end + 1);
-        let head = ResponseHead::from_lines(status, head.get(lines..).unwrap_or_default());
-        Ok(ParsedHead { head, body, keep_alive: fields.keep_alive && is_delimited })
+        let body = if is_bodiless { BodyDecoder::with_length(0) } else { framing.decoder()? };
+        let is_delimited = is_bodiless || framing.chunked || framing.length.is_some();
+        let fields = headers.iter().map(|header| (header.name, header.value.trim_ascii()));
+        let head = ResponseHead::from_fields(status, fields);
+        Ok(ParsedHead { head, body, keep_alive: framing.keep_alive && is_delimited })
     }
 }
 
 /// The header fields that decide on framing and on reuse.
-struct Fields {
+struct FramingFields {
     is_1_1: bool,
     length: Option<u64>,
     chunked: bool,
     keep_alive: bool,
 }
 
-impl Fields {
+impl FramingFields {
     fn read(headers: &[httparse::Header<'_>], is_1_1: bool) -> Result<Self, InvalidResponse> {
         let mut fields = Self { is_1_1, length: None, chunked: false, keep_alive: is_1_1 };
         let mut closes = false;
@@ -232,7 +231,7 @@ impl Fields {
         Ok(())
     }
 
-    fn framing(&self) -> Result<BodyDecoder, InvalidResponse> {
+    fn decoder(&self) -> Result<BodyDecoder, InvalidResponse> {
         match self.length {
             // HTTP/1.0 has no transfer codings.
             _ if self.chunked && !self.is_1_1 => Err(InvalidResponse::TransferEncoding),
