@@ -39,11 +39,13 @@ impl SealOwner {
     /// ```
     pub fn new(issuer: [u8; 6], model: &str) -> Self {
         let mut mark = [0; LENGTH];
-        let digest = fnv1a(model).to_be_bytes();
-        let digits = issuer.iter().chain(&digest).flat_map(|byte| [byte >> 4, byte & 15]);
-        let hex = digits.map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
-        for (place, byte) in mark.iter_mut().zip(PREFIX.iter().copied().chain(hex)) {
-            *place = byte;
+        if let Some((prefix, digits)) = mark.split_first_chunk_mut() {
+            *prefix = *PREFIX;
+            let digest = fnv1a(model).to_be_bytes();
+            let (digits, _) = digits.as_chunks_mut();
+            for (digits, byte) in digits.iter_mut().zip(issuer.iter().chain(&digest)) {
+                *digits = [byte >> 4, byte & 15].map(hex_digit);
+            }
         }
         Self(mark)
     }
@@ -84,6 +86,10 @@ fn mark_at(bytes: &[u8], at: usize) -> Option<SealOwner> {
     let mark: [u8; LENGTH] = bytes.get(at..at + LENGTH)?.try_into().ok()?;
     let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     mark.iter().skip(PREFIX.len()).all(is_hex).then_some(SealOwner(mark))
+}
+
+const fn hex_digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 /// FNV-1a of `text` without regard to the case of its letters.

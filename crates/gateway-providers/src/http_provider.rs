@@ -2,6 +2,7 @@
 
 use crate::{
     api::Api,
+    editable_call::EditableCall,
     learned_refusals::LearnedRefusals,
     marking_reader::MarkingReader,
     model_rules,
@@ -64,21 +65,21 @@ impl Provider for HttpProvider {
             target: call.target.clone(),
             credential: None,
             unavailable: None,
-            dropped: self.prepare_to_owner(call.clone()).map(|prepared| prepared.dropped),
+            dropped: self
+                .prepare(call, SealFilter::to_owner(self.owner(&call.target)))
+                .map(|prepared| prepared.dropped),
             cache: None,
         }]
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        // Strict callers see refusals as they are.
-        let again = (!call.strict && self.learns_refusals).then(|| call.clone());
-        let error = match (self.attempt(call).await, &again) {
-            (Err(error), Some(_)) => error,
-            (result, _) => return result,
+        let error = match self.attempt(&call).await {
+            // Strict callers see refusals as they are.
+            Err(error) if self.learns_refusals && !call.strict => error,
+            result => return result,
         };
-        let model = again.as_ref().map(|call| &call.target.model);
-        match model.and_then(|model| self.refusals.learn(&self.id, model, &error)).and(again) {
-            Some(call) => self.attempt(call).await,
+        match self.refusals.learn(&self.id, &call.target.model, &error) {
+            Some(_) => self.attempt(&call).await,
             None => Err(error),
         }
     }
@@ -107,7 +108,7 @@ impl Provider for HttpProvider {
 /// A call that can be sent.
 struct PreparedCall<'a> {
     api: &'a Api,
-    call: ProviderRequest,
+    call: EditableCall<'a>,
     outbound: OutboundRequest,
     dropped: DroppedParams,
     /// It holds seals of reasoning, which the upstream may refuse.
@@ -116,16 +117,15 @@ struct PreparedCall<'a> {
 
 impl HttpProvider {
     /// Sends a call, once more without seals if the upstream refuses one that it holds.
-    async fn attempt(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        let prepared = self.prepare_to_owner(call)?;
-        let model = Arc::clone(&prepared.call.target.model);
-        let sealed = prepared.carries_seals.then(|| prepared.call.clone());
-        let mut answer = self.ask(prepared).await;
-        let is_refused = answer.as_ref().err().is_some_and(seals::is_refusal);
-        if let Some(call) = sealed.filter(|_| is_refused) {
-            answer = self.ask_without_seals(call).await;
+    async fn attempt(&self, call: &ProviderRequest) -> Result<ProviderResponse> {
+        let owner = self.owner(&call.target);
+        let prepared = self.prepare(call, SealFilter::to_owner(owner))?;
+        let carries_seals = prepared.carries_seals;
+        let mut answer = self.ask(prepared, owner).await;
+        if carries_seals && answer.as_ref().err().is_some_and(seals::is_refusal) {
+            answer = self.ask_without_seals(call, owner).await;
         }
-        answer.map_err(|error| error.with_meta(self.meta(&model)))
+        answer.map_err(|error| error.with_meta(self.meta(&call.target.model)))
     }
 
     /// The owner of what this provider seals for `target`.
@@ -133,16 +133,15 @@ impl HttpProvider {
         SealOwner::new(self.issuer, &target.model)
     }
 
-    fn prepare_to_owner(&self, call: ProviderRequest) -> Result<PreparedCall<'_>> {
-        let filter = SealFilter::to_owner(self.owner(&call.target));
-        self.prepare(call, filter)
-    }
-
     /// Asks once more, after the upstream refused a seal that `call` holds.
-    async fn ask_without_seals(&self, call: ProviderRequest) -> Result<ProviderResponse> {
+    async fn ask_without_seals(
+        &self,
+        call: &ProviderRequest,
+        owner: SealOwner,
+    ) -> Result<ProviderResponse> {
         let mut prepared = self.prepare(call, SealFilter::withholding())?;
         prepared.dropped.insert("reasoning_seals");
-        let mut answer = self.ask(prepared).await?;
+        let mut answer = self.ask(prepared, owner).await?;
         answer.meta.attempts += 1;
         Ok(answer)
     }
@@ -152,19 +151,20 @@ impl HttpProvider {
     /// # Errors
     ///
     /// If no API of the provider can express it; nothing was sent then.
-    fn prepare(
-        &self,
-        mut call: ProviderRequest,
+    fn prepare<'a>(
+        &'a self,
+        call: &'a ProviderRequest,
         mut filter: SealFilter,
-    ) -> Result<PreparedCall<'_>> {
-        let api = self.api_of(&call)?.ok_or_else(no_dialect_configured)?;
+    ) -> Result<PreparedCall<'a>> {
+        let api = self.api_of(call)?.ok_or_else(no_dialect_configured)?;
         let dialect = api.upstream.dialect();
+        let mut call = EditableCall::new(call);
         if let Some(payload) = api.upstream.release_seals(&call, &mut filter)? {
-            call.payload = payload;
+            call.edit().payload = payload;
         }
-        let (call, mut dropped) = model_rules::strip_unsupported_tools(call, dialect)?;
-        let call = model_rules::conforming(call, dialect, &mut dropped)?;
-        let call = model_rules::without_refused(call, &self.refusals, dialect, &mut dropped)?;
+        let mut dropped = model_rules::strip_unsupported_tools(&mut call, dialect)?;
+        model_rules::conform(&mut call, dialect, &mut dropped)?;
+        model_rules::strip_refused(&mut call, &self.refusals, dialect, &mut dropped)?;
         let EncodedRequest { body, dropped: more } = api.upstream.encode(&call)?;
         dropped.extend(more);
         if call.strict {
@@ -178,7 +178,7 @@ impl HttpProvider {
         Ok(PreparedCall { api, call, outbound, dropped, carries_seals })
     }
 
-    async fn ask(&self, prepared: PreparedCall<'_>) -> Result<ProviderResponse> {
+    async fn ask(&self, prepared: PreparedCall<'_>, owner: SealOwner) -> Result<ProviderResponse> {
         let PreparedCall { api, call, outbound, dropped, carries_seals: _ } = prepared;
         let same_dialect = call.original(api.upstream.dialect()).is_some();
         // The caller's own bytes are what its reservation was estimated by.
@@ -196,7 +196,6 @@ impl HttpProvider {
             ..self.meta(&call.target.model)
         };
         let ids = IdGenerator::new(Uuid::new_v4().as_u128());
-        let owner = self.owner(&call.target);
         let chunks = if call.stream && is_streamed(api.upstream.framing(), &head) {
             meter.streaming();
             let reader = api.upstream.reader(&call, ids);
@@ -204,7 +203,7 @@ impl HttpProvider {
             response_stream::chunks(body, api.upstream.framing(), (reader, meter))
         } else {
             let body = whole(body).await?;
-            let mut chunk = read_whole(api, call, body, ids)?;
+            let mut chunk = read_whole(api, &call, body, ids)?;
             if let Some(mark) = api.upstream.seal_marker() {
                 mark(&mut chunk, false, &owner);
             }

@@ -132,22 +132,21 @@ fn is_quoted(message: &str, name: &str) -> bool {
     })
 }
 
-/// The call without `params`, each noted as dropped if it was there.
+/// The payload of the call without `params`, each noted as dropped if it was there; `None` if it has
+/// none of them.
 pub(crate) fn without(
-    mut call: ProviderRequest,
+    call: &ProviderRequest,
     params: &[&'static str],
     dialect: Dialect,
     dropped: &mut DroppedParams,
-) -> Result<ProviderRequest> {
+) -> Result<Option<Payload>> {
     if let Some(raw) = call.original(dialect) {
         let there = members_among(raw, params, |_, _| true);
-        if let Some(edited) = without_members(raw, &there) {
-            for name in there {
-                dropped.insert(name);
-            }
-            call.payload = Payload::Raw(Arc::new(edited));
+        let Some(edited) = without_members(raw, &there) else { return Ok(None) };
+        for name in there {
+            dropped.insert(name);
         }
-        return Ok(call);
+        return Ok(Some(Payload::Raw(Arc::new(edited))));
     }
     let mut request = call.request()?.clone();
     let mut is_edited = false;
@@ -157,10 +156,7 @@ pub(crate) fn without(
             is_edited = true;
         }
     }
-    if is_edited {
-        call.payload = Payload::Parsed(Arc::new(request));
-    }
-    Ok(call)
+    Ok(is_edited.then(|| Payload::Parsed(Arc::new(request))))
 }
 
 /// Clears an option; false if it was not set.

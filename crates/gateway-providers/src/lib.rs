@@ -22,6 +22,7 @@ mod api;
 mod cerebras;
 mod compatible;
 mod deepseek;
+mod editable_call;
 mod endpoint;
 mod fake;
 mod fireworks;

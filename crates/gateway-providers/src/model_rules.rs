@@ -1,6 +1,9 @@
 //! The rules of a model, applied to a call before a dialect writes it.
 
-use crate::learned_refusals::{self, LearnedRefusals};
+use crate::{
+    editable_call::EditableCall,
+    learned_refusals::{self, LearnedRefusals},
+};
 use gateway_core::{
     Dialect, DroppedParams, ModelRules, Payload, ProviderRequest, ResponsesOnly, Result, ToolKind,
     ToolSpec,
@@ -33,55 +36,60 @@ pub(crate) fn needs_responses(rules: &ModelRules, call: &ProviderRequest) -> Res
     Ok(rules.needs_responses(request.tools.iter().any(is_function), effort))
 }
 
-/// Returns the call as its model accepts it. What is passed on in the caller's own bytes stays as it is.
-pub(crate) fn conforming(
-    mut call: ProviderRequest,
+/// Makes the call one that its model accepts. What is passed on in the caller's own bytes stays as it
+/// is.
+pub(crate) fn conform(
+    call: &mut EditableCall<'_>,
     dialect: Dialect,
     dropped: &mut DroppedParams,
-) -> Result<ProviderRequest> {
-    let Some(card) = call.target.card.clone() else { return Ok(call) };
+) -> Result<()> {
+    let Some(card) = &call.target.card else { return Ok(()) };
     if card.rules == ModelRules::default() || call.original(dialect).is_some() {
-        return Ok(call);
+        return Ok(());
     }
     if let Some(edited) = gateway_core::conform(call.request()?, &card.rules, dialect, dropped) {
-        call.payload = Payload::Parsed(Arc::new(edited));
+        call.edit().payload = Payload::Parsed(Arc::new(edited));
     }
-    Ok(call)
+    Ok(())
 }
 
-/// Returns the call without what its provider is known to refuse: as documented, or as learned.
-pub(crate) fn without_refused(
-    call: ProviderRequest,
+/// Leaves out what the provider is known to refuse: as documented, or as learned.
+pub(crate) fn strip_refused(
+    call: &mut EditableCall<'_>,
     learned: &LearnedRefusals,
     dialect: Dialect,
     dropped: &mut DroppedParams,
-) -> Result<ProviderRequest> {
-    let mut refused = learned_refusals::documented(&call, dialect);
+) -> Result<()> {
+    let mut refused = learned_refusals::documented(call, dialect);
     if !call.strict {
         refused.extend(learned.of(&call.target.model));
     }
     if refused.is_empty() {
-        return Ok(call);
+        return Ok(());
     }
-    learned_refusals::without(call, &refused, dialect, dropped)
+    if let Some(payload) = learned_refusals::without(call, &refused, dialect, dropped)? {
+        call.edit().payload = payload;
+    }
+    Ok(())
 }
 
-/// The call without tools that only other providers have, and what is lost of it in `dialect`.
+/// Leaves out tools that only other providers have, and returns what is lost of the call in
+/// `dialect`.
 pub(crate) fn strip_unsupported_tools(
-    mut call: ProviderRequest,
+    call: &mut EditableCall<'_>,
     dialect: Dialect,
-) -> Result<(ProviderRequest, DroppedParams)> {
+) -> Result<DroppedParams> {
     let mut dropped = DroppedParams::default();
     let is_sent_verbatim =
         call.original(dialect).is_some_and(|original| original.envelope.stream == call.stream);
     if is_sent_verbatim {
-        return Ok((call, dropped));
+        return Ok(dropped);
     }
     report_translation_losses(call.request()?, dialect, &mut dropped)?;
     if call.original(dialect).is_none()
         && let Some(rest) = without_unsupported_tools(call.request()?, dialect, &mut dropped)?
     {
-        call.payload = Payload::Parsed(Arc::new(rest));
+        call.edit().payload = Payload::Parsed(Arc::new(rest));
     }
-    Ok((call, dropped))
+    Ok(dropped)
 }

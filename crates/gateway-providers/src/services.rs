@@ -1,8 +1,8 @@
 //! The services of a provider besides responses: token counting and embeddings.
 
 use crate::{
-    HttpProvider, endpoint::Endpoint, model_rules, outbound_request::OutboundRequest,
-    upstream_reply,
+    HttpProvider, editable_call::EditableCall, endpoint::Endpoint, model_rules,
+    outbound_request::OutboundRequest, upstream_reply,
 };
 use gateway_core::{
     CallMeter, Dialect, EmbeddingCall, EmbeddingResult, ErrorKind, GatewayError, ProviderRequest,
@@ -50,12 +50,12 @@ impl Counter {
         provider: &HttpProvider,
         call: &ProviderRequest,
     ) -> Result<Option<u64>> {
-        let mut call = call.clone();
+        let mut call = EditableCall::new(call);
         let mut filter = SealFilter::to_owner(provider.owner(&call.target));
         if let Some(payload) = self.wire.release_seals(&call, &mut filter)? {
-            call.payload = payload;
+            call.edit().payload = payload;
         }
-        let (call, mut dropped) = model_rules::strip_unsupported_tools(call, self.dialect)?;
+        let mut dropped = model_rules::strip_unsupported_tools(&mut call, self.dialect)?;
         let EncodedRequest { body, dropped: more } = self.wire.encode_count(&call)?;
         dropped.extend(more);
         if call.strict {

@@ -69,14 +69,14 @@ pub(crate) async fn whole(body: ResponseBody) -> Result<Bytes> {
 /// are not a stream.
 pub(crate) fn read_whole(
     api: &Api,
-    mut call: ProviderRequest,
+    call: &ProviderRequest,
     body: Bytes,
     ids: IdGenerator,
 ) -> Result<Chunk> {
     if !call.stream {
-        return api.upstream.read_whole(&call, body, ids);
+        return api.upstream.read_whole(call, body, ids);
     }
-    call.inspection = Inspection::Full;
+    let call = ProviderRequest { inspection: Inspection::Full, ..call.clone() };
     let chunk = api.upstream.read_whole(&call, body, ids)?;
     Ok(Chunk { verbatim: None, ..chunk })
 }
