@@ -42,11 +42,12 @@ impl Stages {
         &self,
         mut call: ProviderRequest,
     ) -> Result<(ResponseMeta, AttemptStream)> {
-        let permit = self.admit(&call.target, &call.context)?;
+        let now = Instant::now();
+        let permit = self.admit(&call.target, &call.context, now)?;
         if let Some(permit) = &permit {
             call.context.breaker.half_open_probe |= permit.probe;
         }
-        match self.begin(call).await {
+        match self.begin(call, now).await {
             Ok((ProviderResponse { meta, chunks }, deadlines)) => {
                 Ok((meta, AttemptStream { chunks: Some(chunks), deadlines, permit }))
             }
@@ -61,15 +62,15 @@ impl Stages {
     async fn begin(
         &self,
         call: ProviderRequest,
+        now: Instant,
     ) -> Result<(ProviderResponse, Option<StreamDeadlines>)> {
         let Some(limits) = self.deadlines else {
             return Ok((self.inner.generate(call).await?, None));
         };
-        let began = Instant::now();
         let (head, total) = limits.of(&call);
         let model = Arc::clone(&call.target.model);
-        match time::timeout_at(began + head, self.inner.generate(call)).await {
-            Ok(response) => Ok((response?, Some(StreamDeadlines::new(limits, began + total)))),
+        match time::timeout_at(now + head, self.inner.generate(call)).await {
+            Ok(response) => Ok((response?, Some(StreamDeadlines::new(limits, now + total)))),
             Err(_) => Err(deadlines::missing_head(self.inner.id(), model)),
         }
     }
@@ -79,7 +80,7 @@ impl Stages {
     /// Counts the tokens of a request once, with the deadline of a response head. A provider without
     /// token counting does not affect its circuit.
     pub(crate) async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
-        let permit = self.admit(&call.target, &call.context)?;
+        let permit = self.admit(&call.target, &call.context, Instant::now())?;
         let model = Arc::clone(&call.target.model);
         let limit = self.deadlines.map(|limits| limits.first_byte);
         let counted = self.within(limit, model, self.inner.count_tokens(call)).await;
@@ -95,7 +96,7 @@ impl Stages {
 
     /// Computes embeddings once.
     pub(crate) async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
-        let permit = self.admit(&call.target, &call.context)?;
+        let permit = self.admit(&call.target, &call.context, Instant::now())?;
         let model = Arc::clone(&call.target.model);
         let limit = self.deadlines.map(|limits| limits.total);
         let embedded = self.within(limit, model, self.inner.embed(call)).await;
@@ -109,9 +110,14 @@ impl Stages {
         }
     }
 
-    fn admit(&self, target: &Target, context: &RequestContext) -> Result<Option<CircuitPermit>> {
+    fn admit(
+        &self,
+        target: &Target,
+        context: &RequestContext,
+        now: Instant,
+    ) -> Result<Option<CircuitPermit>> {
         match &self.circuits {
-            Some(circuits) => circuits.admit(target, context),
+            Some(circuits) => circuits.admit(target, context, now),
             None => Ok(None),
         }
     }
@@ -193,7 +199,7 @@ impl RepeatedCall {
     }
 }
 
-impl NextAttempt for RepeatedCall {
+impl NextAttempt for Box<RepeatedCall> {
     type Chunks = AttemptStream;
 
     fn next_attempt(mut self, error: GatewayError) -> AttemptFuture<Self> {

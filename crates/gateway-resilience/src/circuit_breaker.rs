@@ -16,6 +16,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex},
 };
+use tokio::time::Instant;
 
 /// The circuits of a provider, which reject requests while that of the model is open or cooling
 /// down.
@@ -98,11 +99,12 @@ impl ModelCircuits {
         &self,
         target: &Target,
         context: &Context,
+        now: Instant,
     ) -> Result<Option<CircuitPermit>> {
         if context.breaker.bypass_breaker {
             return Ok(None);
         }
-        let admitted = self.circuit(target).admit(context.breaker.force_open_circuit);
+        let admitted = self.circuit(target).admit(context.breaker.force_open_circuit, now);
         admitted.map(Some).map_err(|reason| self.unavailable_error(target, reason))
     }
 

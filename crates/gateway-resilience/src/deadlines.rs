@@ -73,6 +73,10 @@ pub(crate) fn missing_head(provider: &str, model: Arc<str>) -> GatewayError {
 pub(crate) struct StreamDeadlines {
     limits: DeadlineLimits,
     total: Instant,
+    /// Whether a chunk came since the clock was read: the time is that of the next wait.
+    has_activity: bool,
+    /// Whether that chunk counts as progress.
+    has_progress: bool,
     /// Time of the last chunk.
     last_activity: Instant,
     /// Time of the last output; before the first, of the response head.
@@ -85,18 +89,33 @@ impl StreamDeadlines {
     /// The deadlines of a response whose head came just now, and which ends at `total`.
     pub(crate) fn new(limits: DeadlineLimits, total: Instant) -> Self {
         let now = Instant::now();
-        Self { limits, total, last_activity: now, last_output: now, has_output: false, timer: None }
+        Self {
+            limits,
+            total,
+            has_activity: false,
+            has_progress: false,
+            last_activity: now,
+            last_output: now,
+            has_output: false,
+            timer: None,
+        }
     }
 
     pub(crate) fn record(&mut self, chunk: &Chunk) {
-        let now = Instant::now();
-        self.last_activity = now;
-        if chunk.output {
-            self.last_output = now;
-            self.has_output = true;
-        } else if self.has_output && !chunk.events.is_empty() {
-            // Accounts after the last output are progress too.
-            self.last_output = now;
+        self.has_activity = true;
+        self.has_output |= chunk.output;
+        // Accounts after the last output are progress too.
+        self.has_progress |= chunk.output || (self.has_output && !chunk.events.is_empty());
+    }
+
+    /// Reads the clock for the chunks that came since the last wait.
+    fn update_times(&mut self) {
+        if !std::mem::take(&mut self.has_activity) {
+            return;
+        }
+        self.last_activity = Instant::now();
+        if std::mem::take(&mut self.has_progress) {
+            self.last_output = self.last_activity;
         }
     }
 
@@ -114,6 +133,7 @@ impl StreamDeadlines {
     /// [`UpstreamTimeout`](ErrorKind::UpstreamTimeout) before the first output, and
     /// [`UpstreamStalled`](ErrorKind::UpstreamStalled) after it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<GatewayError> {
+        self.update_times();
         loop {
             let due = self.next_deadline();
             let timer = self.timer.get_or_insert_with(|| Box::pin(time::sleep_until(due)));

@@ -69,7 +69,7 @@ impl ModelCircuit {
         state.cooling_down(now).or(host).or_else(open)
     }
 
-    /// Admits a call; with `forced`, even if the circuit is open.
+    /// Admits a call at `now`; with `forced`, even if the circuit is open.
     ///
     /// # Errors
     ///
@@ -77,8 +77,8 @@ impl ModelCircuit {
     pub(crate) fn admit(
         self: &Arc<Self>,
         forced: bool,
+        now: Instant,
     ) -> Result<CircuitPermit, UnavailableReason> {
-        let now = Instant::now();
         let mut state = self.lock();
         if let Some(reason) = state.cooling_down(now) {
             return Err(reason);
@@ -115,12 +115,15 @@ impl ModelCircuit {
     }
 
     fn record(&self, verdict: CallVerdict, host: HostAdmission, probe: bool) {
-        let now = Instant::now();
-        let jitter = (self.random)();
+        let jitter = if verdict.is_failure() { (self.random)() } else { 0.0 };
         if let Some(it) = &self.host {
             it.record(host, verdict.host, jitter);
         }
         let mut state = self.lock();
+        if verdict.cooldown.is_none() && !verdict.is_failure() && state.is_healthy() {
+            return;
+        }
+        let now = Instant::now();
         if let Some((wait, reason)) = verdict.cooldown {
             let until = now + wait;
             // Of two pauses the longer counts.
@@ -140,6 +143,12 @@ impl ModelCircuit {
 }
 
 impl ModelState {
+    /// Whether another success would change nothing.
+    fn is_healthy(&self) -> bool {
+        let state = self.breaker.as_ref().map(CircuitBreaker::state);
+        matches!(state, None | Some(BreakerState::Closed { failures: 0 }))
+    }
+
     fn cooling_down(&self, now: Instant) -> Option<UnavailableReason> {
         let cooldown = self.cooldown.filter(|cooldown| now < cooldown.until)?;
         let wait = cooldown.until - now;
@@ -165,6 +174,11 @@ impl CallVerdict {
     /// A verdict of success for model and host.
     const SUCCESS: Self =
         Self { model: CallOutcome::Success, host: CallOutcome::Success, cooldown: None };
+
+    /// Whether the call failed by the fault of its model or host.
+    fn is_failure(&self) -> bool {
+        self.model == CallOutcome::Failure || self.host == CallOutcome::Failure
+    }
 
     /// Returns the verdict of a failed call.
     fn from_error(error: &GatewayError, has_host: bool) -> Self {

@@ -26,7 +26,7 @@ use gateway_core::{
 };
 use std::{
     fmt,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -110,7 +110,8 @@ impl ResilientProvider {
         let slot = self.slot().await?;
         let (meta, chunks) = if let Some(retries) = &self.retries {
             let state = RetryState::new(retries, call.context.attempts, false);
-            let mut repeated = RepeatedCall::new(Arc::clone(&self.stages), state, call);
+            let stages = Arc::clone(&self.stages);
+            let mut repeated = Box::new(RepeatedCall::new(stages, state, call));
             let (meta, chunks) = repeated.send().await?;
             (meta, RetryStream::new(chunks, repeated))
         } else {
@@ -174,15 +175,15 @@ impl ProviderLayer for ResilientProvider {
     }
 
     async fn generate(&self, call: ProviderRequest) -> Result<ProviderResponse> {
-        until_shutdown(self.shutdown.as_ref(), self.begin(call)).await
+        until_shutdown(self.shutdown.as_ref(), pin!(self.begin(call))).await
     }
 
     async fn count_tokens(&self, call: ProviderRequest) -> Result<Option<u64>> {
-        until_shutdown(self.shutdown.as_ref(), self.count(call)).await
+        until_shutdown(self.shutdown.as_ref(), pin!(self.count(call))).await
     }
 
     async fn embed(&self, call: EmbeddingCall) -> Result<EmbeddingResult> {
-        until_shutdown(self.shutdown.as_ref(), self.compute(call)).await
+        until_shutdown(self.shutdown.as_ref(), pin!(self.compute(call))).await
     }
 }
 
@@ -198,7 +199,7 @@ impl fmt::Debug for ResilientProvider {
 /// The chunks of a response that holds its slot and ends at shutdown.
 struct ResilientStream {
     /// Absent once the end has come, one way or the other.
-    chunks: Option<RetryStream<RepeatedCall>>,
+    chunks: Option<RetryStream<Box<RepeatedCall>>>,
     shutdown: Option<ShutdownWatch>,
     _slot: Option<Slot>,
 }

@@ -9,14 +9,15 @@ use std::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Waits for `work`, but not beyond the shutdown.
+/// Waits for `work`, but not beyond the shutdown. Pinned by the caller: the future is large, and is
+/// not moved.
 ///
 /// # Errors
 ///
 /// Those of `work`; at shutdown [`ShuttingDown`](ErrorKind::ShuttingDown).
 pub(crate) async fn until_shutdown<T>(
     shutdown: Option<&CancellationToken>,
-    work: impl Future<Output = Result<T>>,
+    work: Pin<&mut impl Future<Output = Result<T>>>,
 ) -> Result<T> {
     match shutdown {
         Some(shutdown) => {
