@@ -39,7 +39,8 @@ fn request(caller: &dyn InboundDialect, data: &[u8]) {
     let stream = envelope.stream;
     let opened = caller.prepare(Bytes::copy_from_slice(data), envelope);
     // Sent as it came, with what the upstream needs otherwise.
-    for payload in opened.iter().flat_map(|opened| &opened.prompts) {
+    for payload in opened.iter().flat_map(|opened| opened.prompts.iter().chain([&opened.original]))
+    {
         for column in columns() {
             let mut call = ProviderRequest::new(ChatRequest::user("upstream", "x"));
             (call.payload, call.stream, call.inspection) =

@@ -117,13 +117,28 @@ fn of_length<'a>(
 
 impl Price {
     /// The price of what costs nothing.
-    pub fn free() -> Self {
-        Self::default()
+    pub fn free() -> &'static Self {
+        static FREE: Price = Price {
+            rates: TokenRates {
+                input: 0,
+                output: 0,
+                cache_read: None,
+                cache_write: None,
+                cache_write_1h: None,
+                reasoning: None,
+                audio_input: None,
+                audio_output: None,
+                image_input: None,
+                image_output: None,
+            },
+            variants: None,
+        };
+        &FREE
     }
 
     /// Whether no usage costs anything.
     pub fn is_free(&self) -> bool {
-        *self == Self::default()
+        self == Self::free()
     }
 
     /// Returns the rates that apply to `usage`: those of its service tier and prompt length.

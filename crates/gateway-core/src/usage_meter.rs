@@ -104,13 +104,12 @@ impl UsageMeter {
         !sync::lock(&self.calls).is_empty()
     }
 
-    /// The usage of every call for which something is owed. `is_complete` if the response was
-    /// delivered whole.
+    /// Visits the usage of every call for which something is owed.
     ///
     /// A call whose response broke off, or never came, is owed at what was seen of it, and never
     /// below the estimate of its input.
-    pub fn usage(&self) -> Vec<CallUsage> {
-        sync::lock(&self.calls).iter_mut().filter_map(MeteredCall::usage).collect()
+    pub fn each_usage(&self, visit: impl FnMut(CallUsage)) {
+        sync::lock(&self.calls).iter_mut().filter_map(MeteredCall::usage).for_each(visit);
     }
 }
 
@@ -213,13 +212,19 @@ mod tests {
 
     const BODY: &[u8] = &[b'x'; 400];
 
+    fn usage(meter: &UsageMeter) -> Vec<CallUsage> {
+        let mut calls = Vec::new();
+        meter.each_usage(|call| calls.push(call));
+        calls
+    }
+
     /// A call with an input of 100 tokens, after `change`: its input, output, and `~` if estimated.
     #[track_caller]
     fn check(change: impl FnOnce(&CallMeter), expected: &str) {
         let meter = Arc::new(UsageMeter::default());
         change(&meter.call(&"p".into(), None, &[Bytes::from_static(BODY)]));
         let sign = |it: &CallUsage| if it.is_estimated { "~" } else { "" };
-        let calls = meter.usage();
+        let calls = usage(&meter);
         let shown = calls
             .iter()
             .map(|it| format!("{} {}{}", it.usage.prompt(), it.usage.completion(), sign(it)));
@@ -301,6 +306,6 @@ mod tests {
         call.sent();
         call.streaming();
         drop(body);
-        assert_eq!(meter.usage().first().map(|it| it.usage.input), Some(10 << 10));
+        assert_eq!(usage(&meter).first().map(|it| it.usage.input), Some(10 << 10));
     }
 }

@@ -59,11 +59,11 @@ impl RequestContext {
     }
 
     /// Returns the price of the model that served the response; a cached response is free.
-    pub(crate) fn answering_price(&self, meta: &ResponseMeta) -> Option<Price> {
+    pub(crate) fn answering_price<'a>(&'a self, meta: &'a ResponseMeta) -> Option<&'a Price> {
         match (meta.cache, &meta.card) {
             (Some(CacheStatus::Hit { .. }), _) => Some(Price::free()),
             (_, Some(card)) => self.engine.limits.price(&meta.provider, Some(card)),
-            (_, None) => self.price.clone(),
+            (_, None) => self.price.as_ref(),
         }
     }
 }

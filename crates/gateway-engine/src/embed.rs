@@ -2,7 +2,7 @@
 
 use crate::{
     Engine, InboundRequest, Operation, PreparedRequest,
-    response::{EngineResponse, RequestFailure, ResponseBody},
+    response::{EngineResponse, RequestFailure, ResponseBody, ResponseCost},
 };
 use gateway_core::{EmbeddingCall, Result, estimate};
 use gateway_limits::TokenEstimate;
@@ -51,7 +51,7 @@ impl Engine {
         let usage = embedded.response.usage;
         accounting.completed(usage);
         let body = embeddings::write_answer(&embedded.response, &request);
-        context.facts.cost = usage.map(|usage| (usage, context.price.clone()));
+        context.facts.cost = usage.map(|usage| ResponseCost::at(context.price.as_ref(), &usage));
         context.facts.meta = Some(embedded.meta);
         Ok(EngineResponse {
             facts: mem::take(&mut context.facts),

@@ -63,7 +63,7 @@ impl Engine {
         let request = &composed.request;
         let explained = |planned: PlannedAttempt| {
             let price = self.limits.price(&planned.provider, planned.target.card.as_deref());
-            let cost = price.and_then(|price| cost_range(request, &planned.target, &price));
+            let cost = price.and_then(|price| cost_range(request, &planned.target, price));
             ExplainedTarget { planned, cost }
         };
         let prompt_tokens =

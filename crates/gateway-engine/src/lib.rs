@@ -59,7 +59,7 @@ pub use self::{
     prepare::{Operation, PreparedRequest},
     request::{CacheOptions, InboundRequest, RequestHead, RequestOptions},
     request_log::RequestLog,
-    response::{EngineResponse, RequestFailure, ResponseBody, ResponseFacts},
+    response::{EngineResponse, RequestFailure, ResponseBody, ResponseCost, ResponseFacts},
     session::{SessionDirective, tenant},
     tools::{ToolSelection, Toolbox, permitted_tools, tool_context},
 };

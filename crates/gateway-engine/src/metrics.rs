@@ -6,23 +6,20 @@ mod features;
 pub mod names;
 mod parameters;
 
+use arc_swap::ArcSwap;
 use features::FeatureMetrics;
 use foldhash::HashMap;
-use gateway_core::{NanoDollars, Usage, sync};
+use gateway_core::{NanoDollars, Usage};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use std::{
-    fmt,
-    hash::Hash,
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::{fmt, hash::Hash, sync::Arc, time::Duration};
 
 /// The metrics of a gateway.
 #[derive(Debug, Default)]
 pub struct RequestMetrics {
     requests: HandleTable<(&'static str, &'static str, u16), (Counter, Histogram)>,
     providers: HandleTable<Arc<str>, ProviderHandles>,
-    models: HandleTable<(Arc<str>, Arc<str>), ModelHandles>,
+    /// By provider and model.
+    models: HandleTable<Arc<str>, HandleTable<Arc<str>, ModelHandles>>,
     failures: HandleTable<(Arc<str>, &'static str), Counter>,
     ends: HandleTable<(&'static str, &'static str), Counter>,
     streams: HandleTable<(Arc<str>, &'static str), Counter>,
@@ -75,7 +72,7 @@ impl RequestMetrics {
     /// Counts a request as in progress until the result is dropped.
     pub fn request_started(&self, method: &'static str) -> InFlight {
         let make = || gauge!("llm_gateway_requests_in_progress", "method" => method);
-        let gauge = self.in_flight.with(method, make, Gauge::clone);
+        let gauge = self.in_flight.with(&method, make, Gauge::clone);
         gauge.increment(1.0);
         InFlight(gauge)
     }
@@ -97,7 +94,7 @@ impl RequestMetrics {
                     "method" => method, "path" => path),
             )
         };
-        self.requests.with((method, path, status), make, |(count, duration)| {
+        self.requests.with(&(method, path, status), make, |(count, duration)| {
             count.increment(1);
             duration.record(took.as_secs_f64());
         });
@@ -114,7 +111,7 @@ impl RequestMetrics {
             counter!("llm_gateway_provider_errors_total",
                 "provider" => provider.to_string(), "error_type" => kind)
         };
-        self.failures.count((Arc::clone(provider), kind), make);
+        self.failures.count(&(Arc::clone(provider), kind), make);
     }
 
     /// Records the times of a response of `provider`.
@@ -137,7 +134,7 @@ impl RequestMetrics {
             counter!("llm_gateway_streams_total",
                 "provider" => provider.to_string(), "outcome" => outcome)
         };
-        self.streams.count((Arc::clone(provider), outcome), make);
+        self.streams.count(&(Arc::clone(provider), outcome), make);
     }
 
     /// Counts a response whose token counts are missing or inconsistent.
@@ -146,20 +143,20 @@ impl RequestMetrics {
             counter!("llm_gateway_usage_anomalies_total",
                 "provider" => provider.to_string(), "anomaly" => anomaly)
         };
-        self.anomalies.count((Arc::clone(provider), anomaly), make);
+        self.anomalies.count(&(Arc::clone(provider), anomaly), make);
     }
 
     /// Counts a request for a model of `provider` whose price is not known.
     pub(crate) fn unpriced(&self, provider: &Arc<str>) {
         let make =
             || counter!("llm_gateway_unpriced_requests_total", "provider" => provider.to_string());
-        self.unpriced.count(Arc::clone(provider), make);
+        self.unpriced.count(provider, make);
     }
 
     /// Counts the end of a request, by endpoint and outcome.
     pub(crate) fn request_ended(&self, path: &'static str, outcome: &'static str) {
         let make = || counter!("llm_gateway_answers_total", "path" => path, "outcome" => outcome);
-        self.ends.count((path, outcome), make);
+        self.ends.count(&(path, outcome), make);
     }
 
     /// Counts the tokens and the cost of a response. `model` is a catalogued name, or `other`.
@@ -183,13 +180,15 @@ impl RequestMetrics {
                 cost: histogram!("llm_gateway_request_cost_dollars", &labels),
             }
         };
-        self.models.with((Arc::clone(provider), Arc::clone(model)), make, |handles| {
+        let record = |handles: &ModelHandles| {
             handles.prompt.increment(usage.prompt());
             handles.completion.increment(usage.completion());
             if let Some(cost) = cost {
                 handles.cost.record(cost.dollars());
             }
-        });
+        };
+        let models = HandleTable::default;
+        self.models.with(provider, models, |models| models.with(model, make, record));
     }
 
     fn provider(&self, id: &Arc<str>, count: impl FnOnce(&ProviderHandles)) {
@@ -205,34 +204,44 @@ impl RequestMetrics {
                     "provider" => id),
             }
         };
-        self.providers.with(Arc::clone(id), make, count);
+        self.providers.with(id, make, count);
     }
 }
 
-/// Handles by label values.
-struct HandleTable<K, V>(RwLock<HashMap<K, V>>);
+/// Handles by label values. Reading writes nothing that threads share: each addition replaces the table.
+struct HandleTable<K, V>(ArcSwap<HashMap<K, Arc<V>>>);
 
-impl<K: Eq + Hash, V> HandleTable<K, V> {
+impl<K: Clone + Eq + Hash, V> HandleTable<K, V> {
     /// Applies `count` to the handles of `key`, which `make` makes the first time.
-    fn with<T>(&self, key: K, make: impl FnOnce() -> V, count: impl FnOnce(&V) -> T) -> T {
-        if let Some(known) = sync::read(&self.0).get(&key) {
-            return count(known);
+    fn with<T>(&self, key: &K, make: impl FnOnce() -> V, count: impl FnOnce(&V) -> T) -> T {
+        match self.0.load().get(key) {
+            Some(known) => count(known),
+            None => count(&self.add(key, Arc::new(make()))),
         }
-        let mut table = sync::write(&self.0);
-        count(table.entry(key).or_insert_with(make))
+    }
+
+    /// Adds handles, unless another thread was first. Returns those in the table.
+    #[cold]
+    fn add(&self, key: &K, made: Arc<V>) -> Arc<V> {
+        self.0.rcu(|table| {
+            let mut table = HashMap::clone(table);
+            table.entry(key.clone()).or_insert_with(|| Arc::clone(&made));
+            table
+        });
+        self.0.load().get(key).map_or(made, Arc::clone)
     }
 }
 
-impl<K: Eq + Hash> HandleTable<K, Counter> {
+impl<K: Clone + Eq + Hash> HandleTable<K, Counter> {
     /// Increments the counter of `key`.
-    fn count(&self, key: K, make: impl FnOnce() -> Counter) {
+    fn count(&self, key: &K, make: impl FnOnce() -> Counter) {
         self.with(key, make, |counter| counter.increment(1));
     }
 }
 
 impl<K, V> Default for HandleTable<K, V> {
     fn default() -> Self {
-        Self(RwLock::default())
+        Self(ArcSwap::default())
     }
 }
 

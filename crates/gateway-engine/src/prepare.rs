@@ -95,7 +95,7 @@ impl Engine {
         let mut target = plan.route.target.clone();
         self.context_windows.apply(&plan.route.provider, &mut target);
         let provider = ProviderHandle(Arc::clone(plan.provider(&head.client, &envelope.model)?));
-        let price = self.limits.price(&plan.route.provider, target.card.as_deref());
+        let price = self.limits.price(&plan.route.provider, target.card.as_deref()).cloned();
         let context = Box::new(RequestContext {
             engine: Arc::clone(self),
             head,

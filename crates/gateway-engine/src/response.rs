@@ -3,7 +3,7 @@
 use crate::{Decision, context_fit::ContextFit};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use gateway_core::{GatewayError, Price, ResponseMeta, Usage};
+use gateway_core::{GatewayError, NanoDollars, Price, ResponseMeta, Usage};
 use gateway_limits::RateLimitStatus;
 use gateway_sessions::{CompositionFacts as SessionFacts, NotStored};
 
@@ -20,10 +20,26 @@ pub struct ResponseFacts {
     pub not_stored: Vec<NotStored>,
     /// The provider that answered, its attempts, and what a translation dropped.
     pub meta: Option<ResponseMeta>,
-    /// The tokens of a whole response, and their price if it is known.
-    pub cost: Option<(Usage, Option<Price>)>,
+    /// The cost of a whole response whose tokens were reported.
+    pub cost: Option<ResponseCost>,
     /// The routing decision, if the caller asked for it.
     pub decision: Option<Decision>,
+}
+
+/// The cost of a response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ResponseCost {
+    /// The price of the model is known.
+    Known(NanoDollars),
+    /// It is not.
+    Unknown,
+}
+
+impl ResponseCost {
+    /// The cost of `usage` at `price`.
+    pub fn at(price: Option<&Price>, usage: &Usage) -> Self {
+        price.map_or(Self::Unknown, |price| Self::Known(price.cost(usage)))
+    }
 }
 
 /// A response of the engine.

@@ -1,7 +1,10 @@
 //! Writes a response in the dialect of the caller: as events, or as a whole body.
 
 use crate::{
-    RequestContext, cost_events, event_stream::EventStream, first_output, response::ResponseBody,
+    RequestContext, cost_events,
+    event_stream::EventStream,
+    first_output,
+    response::{ResponseBody, ResponseCost},
     tools,
 };
 use bytes::Bytes;
@@ -27,7 +30,7 @@ pub(crate) async fn streamed(
         *meta = *found;
     }
     let writer = if options.report_stream_cost {
-        cost_events::writer(dialect, reply, context.answering_price(meta))
+        cost_events::writer(dialect, reply, context.answering_price(meta).cloned())
     } else {
         dialect.writer(reply)
     };
@@ -71,6 +74,6 @@ pub(crate) async fn whole(
         None => body.into(),
     };
     context.facts.not_stored = not_stored;
-    context.facts.cost = usage.map(|usage| (usage, context.answering_price(meta)));
+    context.facts.cost = usage.map(|usage| ResponseCost::at(context.answering_price(meta), &usage));
     Ok(ResponseBody::Whole(body))
 }

@@ -80,13 +80,12 @@ impl HostRule {
         let Self::Names(names) = self else { return true };
         // Browsers always name a host.
         let Some(name) = host.map(without_port) else { return true };
-        let name = name.to_ascii_lowercase();
         let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let name = name.trim_end_matches('.');
         is_address.is_ok()
-            || name == "localhost"
-            || name.ends_with(".localhost")
-            || names.iter().any(|it| it == name)
+            || name.eq_ignore_ascii_case("localhost")
+            || is_below_localhost(name)
+            || names.iter().any(|it| it.eq_ignore_ascii_case(name))
     }
 }
 
@@ -94,6 +93,12 @@ impl HostRule {
 fn named_host<B>(request: &Request<B>) -> Option<&str> {
     let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
+}
+
+/// Whether a name is one below `localhost`.
+fn is_below_localhost(name: &str) -> bool {
+    let end = name.rsplit_once('.').map(|(_, end)| end);
+    end.is_some_and(|end| end.eq_ignore_ascii_case("localhost"))
 }
 
 fn without_port(host: &str) -> &str {

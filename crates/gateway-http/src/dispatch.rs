@@ -44,7 +44,10 @@ pub(crate) async fn dispatch(
             Box::pin(responses::compact(service, origin, request)).await
         }
         Kind::Model => match endpoint.caller() {
-            Some(dialect) => generation::generate(service, dialect, origin, request).await,
+            // Boxed, so that the layers around it do not move it.
+            Some(dialect) => {
+                Box::pin(generation::generate(service, dialect, origin, request)).await
+            }
             None => Err(unhandled().into()),
         },
     }

@@ -63,14 +63,11 @@ pub struct Limits {
 impl Limits {
     /// Returns the price of the model of `card` at `provider` that is in force now, if it is known, or
     /// else the one that the operator assumes.
-    pub fn price(&self, provider: &str, card: Option<&ModelCard>) -> Option<Price> {
-        let known = card.and_then(|card| card.prices.at(calendar::today()));
-        let price = known.map(|period| period.price.clone());
+    pub fn price<'a>(&'a self, provider: &str, card: Option<&'a ModelCard>) -> Option<&'a Price> {
+        let known = card.and_then(|card| card.prices.current(calendar::today));
         let free = || self.free.contains(provider).then(Price::free);
-        price.or_else(free).or_else(|| {
-            let assumed = self.assumed_prices.at(calendar::today())?;
-            Some(assumed.price.clone())
-        })
+        let assumed = || self.assumed_prices.current(calendar::today).map(|period| &period.price);
+        known.map(|period| &period.price).or_else(free).or_else(assumed)
     }
 
     /// Flushes pending usage records, within a short deadline.

@@ -37,10 +37,9 @@ pub trait InboundDialect: Send + Sync {
     /// If the request must be decoded for that, and cannot be.
     fn prepare(&self, body: Bytes, envelope: Envelope) -> Result<RequestPrompts> {
         let original = RawRequest::new(self.dialect(), body, envelope, self.decode());
-        let payload = Payload::Raw(Arc::new(original));
         Ok(RequestPrompts {
-            prompts: vec![payload.clone()],
-            original: payload,
+            prompts: Vec::new(),
+            original: Payload::Raw(Arc::new(original)),
             dropped: DroppedParams::default(),
         })
     }
@@ -60,8 +59,8 @@ pub trait InboundDialect: Send + Sync {
 pub struct RequestPrompts {
     /// The request, as the response must know it.
     pub original: Payload,
-    /// The prompts to generate for, usually one. Each has its own response; their choices are
-    /// numbered consecutively.
+    /// The prompts to generate for; empty if the request is the one prompt. Each has its own
+    /// response; their choices are numbered consecutively.
     pub prompts: Vec<Payload>,
     /// The parameters that no upstream will see.
     pub dropped: DroppedParams,

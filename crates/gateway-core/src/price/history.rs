@@ -37,6 +37,15 @@ impl PriceHistory {
         begun.or(self.0.first())
     }
 
+    /// Returns the price that is in force today. The clock is only read where there is more than one.
+    pub fn current(&self, today: impl FnOnce() -> Date) -> Option<&PricePeriod> {
+        match &*self.0 {
+            [] => None,
+            [only] => Some(only),
+            _ => self.at(today()),
+        }
+    }
+
     /// Whether no price is known.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -67,6 +76,10 @@ mod tests {
         assert_eq!(input("2026-11-30"), 2);
         assert_eq!(input("2026-12-01"), 4);
         assert_eq!(input("2027-06-01"), 4);
+        let today = || Date::parse("2026-11-30").unwrap();
+        assert_eq!(history.current(today).unwrap().price.rates.input, 2);
+        let single = PriceHistory::new(vec![period(Some("2026-12-01"), 4)]);
+        assert_eq!(single.current(today).unwrap().price.rates.input, 4);
     }
 
     #[test]

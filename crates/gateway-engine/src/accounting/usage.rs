@@ -20,31 +20,30 @@ impl RequestAccounting {
             let usage = self.usage.unwrap_or_default();
             return AccountedUsage { usage, is_estimated: false, cost: Some(NanoDollars(0)) };
         }
-        let calls = self.meter.usage();
-        if calls.is_empty() && !self.has_unmetered_output() {
-            let price = self.engine.limits.price(&self.provider, self.card.as_deref());
-            let cost = price.map(|_| NanoDollars(0));
-            return AccountedUsage { usage: Usage::default(), is_estimated: false, cost };
+        let mut sum = None;
+        self.meter.each_usage(|call| self.add(&call, &mut sum));
+        if let Some(sum) = sum {
+            return sum;
         }
-        if calls.is_empty() {
+        if self.has_unmetered_output() {
             return self.unmetered_usage(end);
         }
-        self.sum(&calls)
+        let price = self.engine.limits.price(&self.provider, self.card.as_deref());
+        let cost = price.map(|_| NanoDollars(0));
+        AccountedUsage { usage: Usage::default(), is_estimated: false, cost }
     }
 
-    /// The sum over upstream calls, each at the price of the model that it went to.
-    fn sum(&self, calls: &[CallUsage]) -> AccountedUsage {
-        let mut sum = AccountedUsage { usage: Usage::default(), is_estimated: false, cost: None };
-        for call in calls {
-            sum.usage += call.usage;
-            sum.is_estimated |= call.is_estimated;
-            if let Some(price) = self.engine.limits.price(&call.provider, call.card.as_deref()) {
-                let mut cost = sum.cost.unwrap_or_default();
-                cost += price.cost(&call.usage);
-                sum.cost = Some(cost);
-            }
+    /// Adds an upstream call to the sum, at the price of the model that it went to.
+    fn add(&self, call: &CallUsage, sum: &mut Option<AccountedUsage>) {
+        let none = AccountedUsage { usage: Usage::default(), is_estimated: false, cost: None };
+        let sum = sum.get_or_insert(none);
+        sum.usage += call.usage;
+        sum.is_estimated |= call.is_estimated;
+        if let Some(price) = self.engine.limits.price(&call.provider, call.card.as_deref()) {
+            let mut cost = sum.cost.unwrap_or_default();
+            cost += price.cost(&call.usage);
+            sum.cost = Some(cost);
         }
-        sum
     }
 
     /// Whether a response has begun without a call in the meter: by a provider that does not meter,

@@ -34,7 +34,9 @@ impl RequestMetrics {
     pub fn store_operation(&self, operation: &'static str, took: Duration, error: Option<&str>) {
         let make =
             || histogram!("llm_gateway_store_operation_duration_seconds", "operation" => operation);
-        self.features.store.with(operation, make, |taken| taken.record(took.as_secs_f64()));
+        self.features
+            .store
+            .with(&operation, make, |taken: &Histogram| taken.record(took.as_secs_f64()));
         if let Some(error) = error {
             counter!("llm_gateway_store_errors_total",
                 "operation" => operation, "error" => error.to_owned())
@@ -43,6 +45,6 @@ impl RequestMetrics {
     }
 
     fn one(&self, metric: &'static str, label: &'static str, value: &'static str) {
-        self.features.counts.count((metric, value), || counter!(metric, label => value));
+        self.features.counts.count(&(metric, value), || counter!(metric, label => value));
     }
 }

@@ -2,21 +2,22 @@
 
 use super::batch::HeaderBatch;
 use crate::names;
-use gateway_core::{Price, Usage};
-use gateway_engine::write_dollars;
+use gateway_engine::{ResponseCost, write_dollars};
 
-/// Adds the cost of `usage`, or `unknown` without a price.
-pub(crate) fn write(batch: &mut HeaderBatch, usage: &Usage, price: Option<&Price>) {
-    match price {
-        Some(price) => batch.write(names::COST_USD, |out| write_dollars(price.cost(usage), out)),
-        None => batch.text(names::COST_USD, "unknown"),
+/// Adds the cost of a response, `unknown` without a price.
+pub(crate) fn write(batch: &mut HeaderBatch, cost: ResponseCost) {
+    match cost {
+        ResponseCost::Known(amount) => {
+            batch.write(names::COST_USD, |out| write_dollars(amount, out));
+        }
+        ResponseCost::Unknown => batch.text(names::COST_USD, "unknown"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gateway_core::TokenRates;
+    use gateway_core::{Price, TokenRates, Usage};
     use http::HeaderMap;
 
     #[test]
@@ -24,7 +25,7 @@ mod tests {
         let usage = Usage { input: 10, ..Usage::default() };
         let written = |price: Option<&Price>| {
             let (mut batch, mut headers) = (HeaderBatch::new(), HeaderMap::new());
-            write(&mut batch, &usage, price);
+            write(&mut batch, ResponseCost::at(price, &usage));
             batch.insert_into(&mut headers);
             headers.get("x-gateway-cost-usd").map(|it| it.to_str().unwrap().to_owned())
         };

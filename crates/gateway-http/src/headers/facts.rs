@@ -14,8 +14,8 @@ use serde_json::json;
 pub(crate) fn write(facts: &ResponseFacts, headers: &mut HeaderMap) {
     let mut batch = HeaderBatch::new();
     rate_limit::write_headers(&facts.rate_limits, &mut batch);
-    if let Some((usage, price)) = &facts.cost {
-        cost::write(&mut batch, usage, price.as_ref());
+    if let Some(cost) = facts.cost {
+        cost::write(&mut batch, cost);
     }
     if let Some(meta) = &facts.meta {
         add_meta(meta, &mut batch);

@@ -64,11 +64,9 @@ pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.get(plain..).unwrap_or_default().as_bytes());
 }
 
-/// Returns whether `text` is ASCII without anything to escape. Reads to the end, so that the
-/// compiler can vectorize the loop.
-fn is_plain(text: &str) -> bool {
-    let plain = |byte: u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
-    text.bytes().fold(true, |all, byte| all & plain(byte))
+/// Returns whether `text` is ASCII without anything to escape.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{
     LogFormat,
-    escaped_text::{EscapedText, escape},
+    escaped_text::{EscapedText, MAX_FIELD_BYTES, escape, is_plain},
     non_blocking_writer::LineQueue,
     rate_limiter::LogRateLimiter,
     timestamp,
@@ -103,6 +103,17 @@ impl JsonFields<'_> {
         self.0.extend_from_slice(value.as_bytes());
     }
 
+    /// A text that is written as it is, with its quotes.
+    fn plain(&mut self, field: &Field, value: &str) {
+        let name = field.name();
+        self.0.reserve(name.len() + value.len() + 6);
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":\"");
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'"');
+    }
+
     fn quoted(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         self.name(field);
         self.0.push(b'"');
@@ -133,10 +144,11 @@ impl Visit for JsonFields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field);
-        self.0.push(b'"');
-        let _ = EscapedText::into(self.0).write_str(value);
-        self.0.push(b'"');
+        if value.len() <= MAX_FIELD_BYTES && is_plain(value) {
+            self.plain(field, value);
+        } else {
+            self.quoted(field, format_args!("{value}"));
+        }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {

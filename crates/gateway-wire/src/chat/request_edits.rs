@@ -24,14 +24,19 @@ type ByteEdits = Vec<(Range<usize>, Bytes)>;
 pub(super) fn edit_request(quirks: &Quirks, original: &RawRequest, model: &str) -> Vec<Bytes> {
     let RawRequest { body, envelope, .. } = original;
     let mut edits = Vec::new();
-    let mut name = literal(model).to_vec();
+    let mut lacks_usage = false;
     if envelope.stream && !envelope.stream_usage && quirks.knows(ChatFeature::StreamOptions) {
         match &envelope.stream_options {
             Some(at) => edits.extend(request_usage(body, at)),
-            None => name.extend_from_slice(br#","stream_options":{"include_usage":true}"#),
+            None => lacks_usage = true,
         }
     }
-    if body.get(envelope.model_span.clone()) != Some(name.as_slice()) {
+    if lacks_usage || !names_model(original, model) {
+        let mut name = Vec::with_capacity(64);
+        json::write_string(&mut name, model);
+        if lacks_usage {
+            name.extend_from_slice(br#","stream_options":{"include_usage":true}"#);
+        }
         edits.push((envelope.model_span.clone(), name.into()));
     }
     if envelope.stream_options.is_some() && !quirks.knows(ChatFeature::StreamOptions) {
@@ -47,6 +52,13 @@ pub(super) fn edit_request(quirks: &Quirks, original: &RawRequest, model: &str) 
         each_message(body, envelope, |message| insert_reasoning(body, message, &mut edits));
     }
     splice(body, edits)
+}
+
+/// Whether the caller wrote the name of the model as the upstream knows it, without escapes.
+fn names_model(original: &RawRequest, model: &str) -> bool {
+    let written = original.body.get(original.envelope.model_span.clone()).unwrap_or_default();
+    let inner = written.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    inner == Some(model.as_bytes()) && !model.contains(['"', '\\'])
 }
 
 /// The members of the object that stands at `at`, with their places in `body`.
