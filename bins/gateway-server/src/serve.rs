@@ -9,6 +9,7 @@ use crate::{
     signals::{self, Shutdown, ShutdownSignals},
 };
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use gateway_assembly::{
     ActiveConfig, ProcessHandles, SharedResources, ShutdownStages, answer, connection_limits,
     websocket_host,
@@ -101,10 +102,7 @@ async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow:
         service_fn(move |mut request| {
             let (app, tracing) = (active.app(), tracing.clone());
             websockets.offer(&mut request);
-            // Boxed: the future is large, the server moves it, and an idle connection needs none.
-            Box::pin(async move {
-                Ok::<_, Infallible>(answer(app, tracing, caller.ip(), request).await)
-            })
+            answer(app, tracing, caller.ip(), request).map(Ok::<_, Infallible>)
         })
     };
     server::serve(listener, make, limits, &drain::listener(&shared.process.shutdown)).await;

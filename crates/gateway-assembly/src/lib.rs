@@ -39,7 +39,7 @@ mod tracing_export;
 
 pub use self::{
     active_config::ActiveConfig,
-    answer::{answer, websocket_host},
+    answer::{AnswerFuture, answer, websocket_host},
     check::check,
     connections::connection_limits,
     local_models::refresh_context_windows,

@@ -44,6 +44,7 @@ mod tool_loop;
 mod tools;
 mod usage;
 mod usage_meter;
+mod waker;
 
 pub use self::{
     answer::{ChatResponse, Choice, Collector},
@@ -88,6 +89,7 @@ pub use self::{
     tools::{Moment, ToolContext, ToolError, ToolErrorCode, Tools},
     usage::{NanoDollars, Usage},
     usage_meter::{CallMeter, CallUsage, UsageMeter},
+    waker::RegisteredWaker,
 };
 #[cfg(feature = "test-support")]
 pub use self::{provider::MockProvider, tool::MockTool, tools::MockTools};

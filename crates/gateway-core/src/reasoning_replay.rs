@@ -11,8 +11,15 @@ use crate::{
     state::{ReasoningStore, StoredReasoning, Tenant},
 };
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, stream};
-use std::{collections::HashMap, fmt, mem, pin::Pin, sync::Arc, time::Duration};
+use futures_util::Stream;
+use std::{
+    collections::HashMap,
+    fmt, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 /// A provider layer that stores signed reasoning and restores it in follow-up requests.
 ///
@@ -97,7 +104,8 @@ impl ReasoningReplay {
         let mut answer = self.inner.generate(call).await?;
         let notes =
             Notes { side: Arc::clone(&self.side), ttl: self.ttl, tenant, heard: Heard::default() };
-        answer.chunks = remembered(answer.chunks, notes);
+        let (chunks, notes) = (answer.chunks, Some(notes));
+        answer.chunks = Box::pin(RememberedStream { chunks, notes, keeping: None });
         Ok(answer)
     }
 }
@@ -142,22 +150,42 @@ struct Notes {
     heard: Heard,
 }
 
-/// Passes `chunks` on; before the end is reported, the collected reasoning is stored.
-fn remembered(chunks: ChunkStream, notes: Notes) -> ChunkStream {
-    Box::pin(stream::unfold(Some((chunks, notes)), |state| async move {
-        let (mut chunks, mut notes) = state?;
-        match chunks.next().await {
-            Some(Ok(chunk)) => {
-                notes.heard.chunk(&chunk);
-                Some((Ok(chunk), Some((chunks, notes))))
+/// The chunks of a response; before the end is reported, the collected reasoning is stored.
+///
+/// Written by hand, because it runs for each chunk of every stream.
+struct RememberedStream {
+    chunks: ChunkStream,
+    /// Absent once the response has ended.
+    notes: Option<Notes>,
+    /// The reasoning that is being stored.
+    keeping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Stream for RememberedStream {
+    type Item = Result<Chunk>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
+        let this = &mut *self;
+        if let Some(notes) = &mut this.notes {
+            let next = ready!(this.chunks.as_mut().poll_next(cx));
+            match &next {
+                Some(Ok(chunk)) => notes.heard.chunk(chunk),
+                Some(Err(_)) => this.notes = None,
+                None => {
+                    let keep = |notes: Notes| Box::pin(notes.keep()) as Pin<Box<_>>;
+                    this.keeping = this.notes.take().map(keep);
+                }
             }
-            Some(Err(error)) => Some((Err(error), None)),
-            None => {
-                notes.keep().await;
-                None
+            if next.is_some() {
+                return Poll::Ready(next);
             }
         }
-    }))
+        if let Some(keeping) = &mut this.keeping {
+            ready!(keeping.as_mut().poll(cx));
+            this.keeping = None;
+        }
+        Poll::Ready(None)
+    }
 }
 
 impl Notes {
@@ -237,7 +265,7 @@ mod tests {
         FinishReason, ResponseMeta, Seal, SealKind, ToolCallDelta,
         state::{Key, StoreError},
     };
-    use futures_util::FutureExt as _;
+    use futures_util::{FutureExt as _, stream};
     use std::sync::Mutex;
 
     #[derive(Default)]

@@ -3,7 +3,7 @@
 use crate::{first_output::PrimedStream, tools};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use gateway_core::Chunk;
+use gateway_core::{Chunk, RegisteredWaker};
 use gateway_wire::StreamWriter;
 use std::{
     future::Future as _,
@@ -114,11 +114,12 @@ struct KeepAlive {
     silence: Duration,
     written: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    waker: RegisteredWaker,
 }
 
 impl KeepAlive {
     fn new(silence: Duration) -> Self {
-        Self { silence, written: Instant::now(), timer: None }
+        Self { silence, written: Instant::now(), timer: None, waker: RegisteredWaker::default() }
     }
 
     fn touch(&mut self) {
@@ -127,6 +128,10 @@ impl KeepAlive {
 
     /// Completes after the silence has lasted long enough; then it restarts.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_known = !self.waker.renew(cx);
+        if is_known && self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed()) {
+            return Poll::Pending;
+        }
         loop {
             let due = self.written + self.silence;
             let timer = self.timer.get_or_insert_with(|| Box::pin(time::sleep_until(due)));

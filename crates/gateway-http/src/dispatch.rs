@@ -11,23 +11,27 @@ use crate::{
     service::{Arrival, HttpService, method_label},
     sessions, tools, usage, websocket,
 };
+use futures_util::future::BoxFuture;
 use gateway_core::{ErrorKind, GatewayError, Result};
 use gateway_limits::{Client, LimitError};
 use gateway_wire::json;
 use http::{Method, Request, Response};
 use std::{net::IpAddr, sync::Arc};
 
+/// The reply to come. Boxed, so that the layers around a handler do not move its future.
+pub(crate) type HandlerFuture<'a> = BoxFuture<'a, Result<Response<reply::Body>, Failure>>;
+
 /// Serves a request at `endpoint`.
 ///
 /// # Errors
 ///
 /// Whatever fails before the reply begins.
-pub(crate) async fn dispatch(
-    service: &HttpService,
-    endpoint: Endpoint<'_>,
-    arrival: Arrival<'_>,
+pub(crate) fn dispatch<'a>(
+    service: &'a HttpService,
+    endpoint: Endpoint<'a>,
+    arrival: Arrival<'a>,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> HandlerFuture<'a> {
     let origin = Origin {
         path: endpoint.label(),
         request_id: Arc::clone(arrival.request_id),
@@ -36,19 +40,18 @@ pub(crate) async fn dispatch(
         in_flight: service.engine.metrics.request_started(method_label(request.method())),
     };
     match endpoint.kind() {
-        // Boxed, so that their futures take no room in that of a request to a model.
-        Kind::Open => Ok(Box::pin(serve_open(service, endpoint)).await?),
-        Kind::Keyed => Box::pin(serve_keyed(service, endpoint, origin, request)).await,
-        Kind::Model if *request.method() != Method::POST => upgrade(service, arrival.peer, request),
+        Kind::Open => Box::pin(async move { Ok(serve_open(service, endpoint).await?) }),
+        Kind::Keyed => Box::pin(serve_keyed(service, endpoint, origin, request)),
+        Kind::Model if *request.method() != Method::POST => {
+            let upgraded = upgrade(service, arrival.peer, request);
+            Box::pin(async { upgraded })
+        }
         Kind::Model if endpoint == Endpoint::ResponseCompact => {
-            Box::pin(responses::compact(service, origin, request)).await
+            Box::pin(responses::compact(service, origin, request))
         }
         Kind::Model => match endpoint.caller() {
-            // Boxed, so that the layers around it do not move it.
-            Some(dialect) => {
-                Box::pin(generation::generate(service, dialect, origin, request)).await
-            }
-            None => Err(unhandled().into()),
+            Some(dialect) => Box::pin(generation::generate(service, dialect, origin, request)),
+            None => Box::pin(async { Err(unhandled().into()) }),
         },
     }
 }

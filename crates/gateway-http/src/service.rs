@@ -3,7 +3,7 @@
 use crate::{
     Endpoint, RequestBody, auth, body,
     browser_gate::BrowserGate,
-    dispatch::dispatch,
+    dispatch::{HandlerFuture, dispatch},
     endpoint::Kind,
     failure::Failure,
     headers,
@@ -26,7 +26,7 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use std::{fmt, net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{fmt, net::IpAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 use tokio::time::Instant;
 
 /// The HTTP surface of one engine. Immutable: a new configuration is a new service.
@@ -76,20 +76,20 @@ pub struct About {
 /// # Cancel safety
 ///
 /// Dropping the future cancels the request and everything done for it.
-pub async fn handle<B>(
+pub fn handle<B>(
     service: Arc<HttpService>,
     peer: IpAddr,
     request: Request<B>,
-) -> Response<reply::Body>
+) -> impl Future<Output = Response<reply::Body>> + Send
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    serve(&service, peer, request.map(|body| body.map_err(Into::into).boxed_unsync())).await
+    serve(service, peer, request.map(|body| body.map_err(Into::into).boxed_unsync()))
 }
 
 async fn serve(
-    service: &HttpService,
+    service: Arc<HttpService>,
     peer: IpAddr,
     request: Request<RequestBody>,
 ) -> Response<reply::Body> {
@@ -100,8 +100,9 @@ async fn serve(
     let (path, kind) = Endpoint::at(request.uri().path())
         .map_or(("unmatched", Kind::Open), |endpoint| (endpoint.label(), endpoint.kind()));
     let arrival = Arrival { request_id: &request_id, peer, started };
-    let answering = AssertUnwindSafe(answer(service, arrival, request));
-    let mut reply = answering.catch_unwind().await.unwrap_or_else(|_| {
+    // Pinned here, so that what is around it does not move it.
+    let answering = pin!(answer(&service, arrival, request));
+    let mut reply = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
         reply::failure(&bug, reply::platform_error(&bug))
     });
@@ -222,19 +223,20 @@ fn check(
 }
 
 /// Serves a request; under an `Idempotency-Key` only once.
-async fn dispatch_once(
-    service: &HttpService,
-    endpoint: Endpoint<'_>,
-    arrival: Arrival<'_>,
+fn dispatch_once<'a>(
+    service: &'a HttpService,
+    endpoint: Endpoint<'a>,
+    arrival: Arrival<'a>,
     request: Request<RequestBody>,
-) -> Result<Response<reply::Body>, Failure> {
+) -> HandlerFuture<'a> {
     if !idempotency::is_asked(endpoint, request.method(), request.headers()) {
-        return dispatch(service, endpoint, arrival, request).await;
+        return dispatch(service, endpoint, arrival, request);
     }
-    let client = service.identify(request.headers(), arrival.peer)?;
-    let work = |request| dispatch(service, endpoint, arrival, request);
-    // Boxed, so that it takes no room in the future of requests without a key.
-    Box::pin(idempotency::once(service, endpoint, &client, request, work)).await
+    Box::pin(async move {
+        let client = service.identify(request.headers(), arrival.peer)?;
+        let work = |request| dispatch(service, endpoint, arrival, request);
+        idempotency::once(service, endpoint, &client, request, work).await
+    })
 }
 
 impl HttpService {

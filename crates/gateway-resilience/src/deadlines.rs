@@ -7,7 +7,9 @@
 //!              --------------------------------- total --------------------------------------->
 //! ```
 
-use gateway_core::{Chunk, ErrorKind, GatewayError, ProviderRequest, ResponseMeta};
+use gateway_core::{
+    Chunk, ErrorKind, GatewayError, ProviderRequest, RegisteredWaker, ResponseMeta,
+};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -83,6 +85,7 @@ pub(crate) struct StreamDeadlines {
     last_output: Instant,
     has_output: bool,
     timer: Option<Pin<Box<Sleep>>>,
+    waker: RegisteredWaker,
 }
 
 impl StreamDeadlines {
@@ -98,6 +101,7 @@ impl StreamDeadlines {
             last_output: now,
             has_output: false,
             timer: None,
+            waker: RegisteredWaker::default(),
         }
     }
 
@@ -134,12 +138,18 @@ impl StreamDeadlines {
     /// [`UpstreamStalled`](ErrorKind::UpstreamStalled) after it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<GatewayError> {
         self.update_times();
+        let mut is_registered = !self.waker.renew(cx) && self.timer.is_some();
         loop {
             let due = self.next_deadline();
             let timer = self.timer.get_or_insert_with(|| Box::pin(time::sleep_until(due)));
             if due < timer.deadline() {
                 timer.as_mut().reset(due);
+                is_registered = false;
             }
+            if is_registered && !timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            is_registered = false;
             ready!(timer.as_mut().poll(cx));
             if Instant::now() >= due {
                 return Poll::Ready(if self.has_output { stalled() } else { timed_out() });

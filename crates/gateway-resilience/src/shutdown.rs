@@ -2,7 +2,7 @@
 //!
 //! A response that is ready by then is still returned. Requests in progress are cancelled upstream.
 
-use gateway_core::{ErrorKind, GatewayError, Result};
+use gateway_core::{ErrorKind, GatewayError, RegisteredWaker, Result};
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -33,15 +33,20 @@ pub(crate) struct ShutdownWatch {
     shutdown: CancellationToken,
     /// Set up by the first wait.
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    waker: RegisteredWaker,
 }
 
 impl ShutdownWatch {
-    pub(crate) const fn new(shutdown: CancellationToken) -> Self {
-        Self { shutdown, cancelled: None }
+    pub(crate) fn new(shutdown: CancellationToken) -> Self {
+        Self { shutdown, cancelled: None, waker: RegisteredWaker::default() }
     }
 
     /// Ready at shutdown, with the error that ends the response.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<GatewayError> {
+        let is_registered = !self.waker.renew(cx) && self.cancelled.is_some();
+        if is_registered && !self.shutdown.is_cancelled() {
+            return Poll::Pending;
+        }
         let watch = || Box::pin(self.shutdown.clone().cancelled_owned());
         let cancelled = self.cancelled.get_or_insert_with(watch);
         cancelled.as_mut().poll(cx).map(|()| shutting_down())

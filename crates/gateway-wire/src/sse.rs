@@ -42,12 +42,17 @@ fn next_event<'a>(rest: &mut &'a [u8]) -> Option<SseEvent<'a>> {
             }
             name = "";
         } else if let Some(more) = field(line, b"data") {
-            data = Some(join(data, String::from_utf8_lossy(more)));
+            data = Some(join(data, text(more)));
         } else if let Some(value) = field(line, b"event") {
             name = std::str::from_utf8(value).unwrap_or_default();
         }
     }
     data.map(|data| SseEvent { name, data })
+}
+
+/// The value of a field as text. The common case is checked many bytes at a time.
+fn text(value: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
 }
 
 /// The value of the field `name`, if `line` is that field.

@@ -5,6 +5,8 @@
 //! guesses from many places, only addresses that have shown a valid key before are listened to.
 
 use crate::{calendar, client_prefix};
+use arc_swap::ArcSwap;
+use foldhash::HashSet;
 use gateway_core::{
     ErrorKind, GatewayError, Result,
     state::{
@@ -14,10 +16,10 @@ use gateway_core::{
     sync,
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     net::IpAddr,
     sync::{
-        Mutex, RwLock,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -38,8 +40,9 @@ pub struct FailedAttempts {
     /// Whether any attempt has failed: until then there is nothing to check.
     has_failures: AtomicBool,
     failures: Mutex<Failures>,
-    /// Addresses that have shown a valid key.
-    proven: RwLock<HashSet<IpAddr>>,
+    /// Addresses that have shown a valid key. Replaced for each new one, so that the check of a known
+    /// one writes nothing that threads share.
+    proven: ArcSwap<HashSet<IpAddr>>,
 }
 
 #[derive(Debug, Default)]
@@ -69,14 +72,15 @@ impl FailedAttempts {
     /// Remembers that `peer` has shown a valid key.
     pub fn record_success(&self, peer: IpAddr) {
         let address = client_prefix(peer);
-        if sync::read(&self.proven).contains(&address) {
+        if self.proven.load().contains(&address) {
             return;
         }
-        let mut proven = sync::write(&self.proven);
-        if proven.len() >= ADDRESSES {
-            proven.clear();
-        }
-        proven.insert(address);
+        self.proven.rcu(|proven| {
+            let is_full = proven.len() >= ADDRESSES;
+            let mut proven = if is_full { HashSet::default() } else { HashSet::clone(proven) };
+            proven.insert(address);
+            proven
+        });
     }
 
     fn check_at(&self, now_us: u64, address: IpAddr) -> Result<()> {
@@ -94,7 +98,7 @@ impl FailedAttempts {
         }
         let overall = failures.overall.at(now_us, all);
         drop(failures);
-        if !overall.has_room(all, 1) && !sync::read(&self.proven).contains(&address) {
+        if !overall.has_room(all, 1) && !self.proven.load().contains(&address) {
             return Err(blocked(overall.wait(all, 1)));
         }
         Ok(())
@@ -178,6 +182,6 @@ mod tests {
             failures.record_success(Ipv4Addr::from_bits(n).into());
         }
         assert!(sync::lock(&failures.failures).by_address.len() <= ADDRESSES + 1);
-        assert!(sync::read(&failures.proven).len() <= ADDRESSES);
+        assert!(failures.proven.load().len() <= ADDRESSES);
     }
 }

@@ -66,7 +66,29 @@ pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
 
 /// Returns whether `text` is ASCII without anything to escape.
 pub(super) fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))
+    let bytes = text.as_bytes();
+    let (words, rest) = bytes.as_chunks();
+    let is_rest_plain = match bytes.last_chunk() {
+        // Some of its bytes are looked at twice.
+        Some(_) if rest.is_empty() => true,
+        Some(last) => is_plain_word(*last),
+        None => rest.iter().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~')),
+    };
+    is_rest_plain && words.iter().all(|word| is_plain_word(*word))
+}
+
+/// Returns whether none of eight bytes has to be escaped: the highest bit of a byte is set where it
+/// is below a space, a quote, a backslash, or above `~`.
+fn is_plain_word(word: [u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(word);
+    let zeros = |of: u64| of.wrapping_sub(ONES) & !of;
+    let is_control = word.wrapping_sub(ONES * 0x20);
+    let is_above = word.wrapping_add(ONES);
+    let is_quote = zeros(word ^ (ONES * u64::from(b'"')));
+    let is_backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+    (is_control | is_above | is_quote | is_backslash | word) & HIGH == 0
 }
 
 #[cfg(test)]
@@ -88,6 +110,24 @@ mod tests {
         check("a\r\nb\tc", "a\\r\\nb\\tc");
         check("\u{1b}[31mred\u{9b}2J\u{7f}", "\\u001b[31mred\\u009b2J\\u007f");
         check("\u{2028}", "\\u2028");
+    }
+
+    #[test]
+    fn plain_text_is_recognized_at_every_place() {
+        for length in 0..40 {
+            let text = "a".repeat(length);
+            assert!(is_plain(&text), "{length}");
+            for at in 0..length {
+                for odd in ['\u{1f}', '"', '\\', '\u{7f}', '\u{80}', 'é'] {
+                    let text = format!("{}{odd}{}", &text[..at], &text[at + 1..]);
+                    assert!(!is_plain(&text), "{text:?}");
+                }
+                for plain in [' ', '!', '#', '[', ']', '~'] {
+                    let text = format!("{}{plain}{}", &text[..at], &text[at + 1..]);
+                    assert!(is_plain(&text), "{text:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -75,7 +75,7 @@ const fn colour(level: Level) -> &'static str {
 
 impl<S: Subscriber> Layer<S> for LineFormatter {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if !self.limiter.admits(event.metadata(), Instant::now()) {
+        if !self.limiter.admits(event.metadata(), Instant::now) {
             self.queue.dropped_lines.repeated.fetch_add(1, Relaxed);
             return;
         }

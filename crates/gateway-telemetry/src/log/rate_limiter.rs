@@ -25,10 +25,11 @@ struct TokenBucket {
 impl LogRateLimiter {
     /// Returns whether this call site may log now. Only warnings and errors are limited; lines of
     /// reloads never are.
-    pub(super) fn admits(&self, place: &Metadata<'_>, now: Instant) -> bool {
+    pub(super) fn admits(&self, place: &Metadata<'_>, now: impl FnOnce() -> Instant) -> bool {
         if *place.level() > Level::WARN || place.target() == "gateway::config" {
             return true;
         }
+        let now = now();
         let mut places = sync::lock(&self.0);
         if places.len() >= MAX_CALLSITES && !places.contains_key(&place.callsite()) {
             return true;

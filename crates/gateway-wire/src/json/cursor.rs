@@ -115,17 +115,18 @@ impl<'a> JsonCursor<'a> {
 
     /// Reads a number without sign, fraction and exponent.
     pub(crate) fn unsigned(&mut self) -> Option<u64> {
-        let start = self.tokens.at();
-        self.tokens.scalar()?;
-        let mut number = 0_u64;
-        for byte in self.tokens.slice(start..self.tokens.at()) {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                return None;
-            }
+        let digit = |byte: Option<u8>| byte.filter(u8::is_ascii_digit).map(|it| it - b'0');
+        let mut number = u64::from(digit(self.tokens.peek())?);
+        self.tokens.advance();
+        // No digit follows a zero in front.
+        while number > 0
+            && let Some(digit) = digit(self.tokens.peek())
+        {
             number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+            self.tokens.advance();
         }
-        Some(number)
+        let is_whole = !matches!(self.tokens.peek(), Some(b'.' | b'e' | b'E' | b'0'..=b'9'));
+        is_whole.then_some(number)
     }
 
     /// Reads `null` and returns `true`, or leaves the cursor and returns `false`.
