@@ -20,7 +20,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// A tenth fewer instructions for a small request than with glibc's allocator, unless it is replaced.
 #[cfg(all(feature = "mimalloc", not(feature = "jemalloc")))]
 #[global_allocator]
-static ALLOCATOR: gateway_memory::Mimalloc = gateway_memory::Mimalloc;
+static ALLOCATOR: gateway_memory::MimallocAllocator = gateway_memory::MimallocAllocator;
 
 /// The exit code of a wrong configuration: `EX_CONFIG` of `sysexits.h`.
 const EX_CONFIG: u8 = 78;

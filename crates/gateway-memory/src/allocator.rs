@@ -12,12 +12,12 @@ use std::alloc::{GlobalAlloc, Layout};
 ///
 /// ```
 /// #[global_allocator]
-/// static ALLOCATOR: gateway_memory::Mimalloc = gateway_memory::Mimalloc;
+/// static ALLOCATOR: gateway_memory::MimallocAllocator = gateway_memory::MimallocAllocator;
 ///
 /// assert_eq!(vec![1_u64; 3].iter().sum::<u64>(), 3);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Mimalloc;
+pub struct MimallocAllocator;
 
 /// The alignment of every block of at least this size.
 const NATURAL: usize = 16;
@@ -38,7 +38,7 @@ const fn is_natural(size: usize, align: usize) -> bool {
 // they are freed, or null. A block of at least 16 bytes is aligned to 16 and any other to 8, which
 // `is_natural` checks; all else takes the functions that align. `mi_free` and both functions that
 // reallocate take blocks of either kind. Nothing here unwinds.
-unsafe impl GlobalAlloc for Mimalloc {
+unsafe impl GlobalAlloc for MimallocAllocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
@@ -92,17 +92,18 @@ mod tests {
             let layout = Layout::from_size_align(size, align).unwrap();
             // SAFETY: the layout is that of the block, whose first `size` bytes are written and read.
             unsafe {
-                let block = Mimalloc.alloc(layout);
+                let block = MimallocAllocator.alloc(layout);
                 assert!(is_aligned(block), "{size} at {align}");
                 block.write_bytes(7, size);
-                let larger = Mimalloc.realloc(block, layout, size * 2);
+                let larger = MimallocAllocator.realloc(block, layout, size * 2);
                 assert!(is_aligned(larger), "{size} twice at {align}");
                 assert_eq!((larger.read(), larger.add(size - 1).read()), (7, 7));
-                Mimalloc.dealloc(larger, Layout::from_size_align(size * 2, align).unwrap());
-                let zeroed = Mimalloc.alloc_zeroed(layout);
+                MimallocAllocator
+                    .dealloc(larger, Layout::from_size_align(size * 2, align).unwrap());
+                let zeroed = MimallocAllocator.alloc_zeroed(layout);
                 assert!(is_aligned(zeroed), "{size} zeroed at {align}");
                 assert_eq!((zeroed.read(), zeroed.add(size - 1).read()), (0, 0));
-                Mimalloc.dealloc(zeroed, layout);
+                MimallocAllocator.dealloc(zeroed, layout);
             }
         }
     }

@@ -14,7 +14,7 @@ mod linux;
 mod mappings;
 
 #[cfg(feature = "mimalloc")]
-pub use self::allocator::Mimalloc;
+pub use self::allocator::MimallocAllocator;
 pub use self::idle::release_while_idle;
 #[cfg(target_os = "linux")]
 pub use self::linux::{processor_time, release_code_pages};
