@@ -1,6 +1,6 @@
 //! Graceful shutdown.
 
-use gateway_tests::{Ending, Gateway, Script, Setup, Upstream, openai};
+use gateway_tests::{Data, Ending, Gateway, Script, Setup, Upstream, openai, request};
 use serde_json::{Value, json};
 
 fn begun() -> Script {
@@ -52,6 +52,39 @@ async fn stream_finishes_before_shutdown() {
 #[tokio::test]
 async fn long_stream_ends_with_shutdown_error() {
     check(begun().stall(), "2300ms", "server_shutting_down", "server_shutting_down").await;
+}
+
+/// Stops a gateway during a background response with this script of its upstream; returns what is
+/// stored of the response.
+async fn check_background(script: Script, drain: &str) -> Value {
+    let (upstream, data) = (Upstream::start().await, Data::new());
+    let setup = Setup::before(&upstream).keeping(&data).set("server", "drain_timeout", drain);
+    let mut gateway = setup.start().await;
+    upstream.next(script);
+    let body = json!({ "model": "lab/m", "input": "Hello", "background": true }).to_string();
+    let headers = [("Content-Type", "application/json")];
+    let queued = gateway.send(request("POST", "/v1/responses", &headers, body.as_bytes())).await;
+    let path = format!("/v1/responses/{}", queued.json()["id"].as_str().expect("an id"));
+    upstream.arrived(1).await;
+    gateway.terminate();
+    assert!(gateway.stopped().await.success());
+    gateway.revive().await;
+    gateway.get(&path).await.json()
+}
+
+#[tokio::test]
+async fn background_response_finishes_before_shutdown() {
+    let script = Script::new().wait(1_500).then_all(Script::json(200, openai::whole("done")));
+    let response = check_background(script, "20s").await;
+    assert_eq!(response["status"], "completed", "{response}");
+    assert_eq!(response["output"][0]["content"][0]["text"], "done", "{response}");
+}
+
+#[tokio::test]
+async fn long_background_response_ends_with_shutdown_error() {
+    let response = check_background(Script::new().stall(), "2300ms").await;
+    assert_eq!(response["status"], "failed", "{response}");
+    assert_eq!(response["error"]["code"], "server_shutting_down", "{response}");
 }
 
 #[tokio::test]

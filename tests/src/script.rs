@@ -126,6 +126,13 @@ impl Script {
         Self(self.0.into_iter().map(drip).collect())
     }
 
+    /// Continues with `script`.
+    #[must_use]
+    pub fn then_all(mut self, script: Self) -> Self {
+        self.0.extend(script.0);
+        self
+    }
+
     fn then(mut self, act: Act) -> Self {
         self.0.push(act);
         self

@@ -67,7 +67,7 @@ pub async fn serve(
         never = stop(&mut signals, &shared.process.shutdown, &active) => match never {},
         never = reloader.run(&mut reloads) => match never {},
         never = refreshing => match never {},
-        never = gateway_memory::release_while_idle() => match never {},
+        never = gateway_tasks::supervise("idle_memory", gateway_memory::release_while_idle) => match never {},
     };
     shared.close(&active.app()).await;
     served?;
@@ -107,6 +107,7 @@ async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow:
     };
     server::serve(listener, make, limits, &drain::listener(&shared.process.shutdown)).await;
     websockets.close().await;
+    shared.finish_background(&active.app()).await;
     Ok(())
 }
 

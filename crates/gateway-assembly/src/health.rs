@@ -4,15 +4,16 @@ use crate::shared::SharedResources;
 use async_trait::async_trait;
 use gateway_config::Config;
 use gateway_engine::ProviderDirectory;
-use gateway_http::{CheckResult, Dependency, Health, Probe, STORE};
+use gateway_http::{CheckResult, Dependency, Health, Probe, STORE, TASKS};
 use gateway_net::client::HttpClient;
 use gateway_store::HealthMonitor;
+use gateway_tasks::TaskStatus;
 use gateway_telemetry::{breaker_metrics::OpenBreakers, memory::ProcessMemory};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Builds the health checks: the store, the platform services, the providers with keys.
+/// Builds the health checks: the store, the tasks of the process, the platform services, the providers with keys.
 pub(crate) fn health(
     config: &Config,
     shared: &SharedResources,
@@ -22,6 +23,8 @@ pub(crate) fn health(
     let store = Arc::new(StoreProbe(shared.stores.watch()));
     let mut dependencies =
         vec![Dependency { name: STORE.to_owned(), critical: true, probe: store }];
+    let probe = Arc::new(TasksProbe);
+    dependencies.push(Dependency { name: TASKS.to_owned(), critical: false, probe });
     for (name, address) in services(config) {
         let probe = Arc::new(ServiceProbe { client: client.clone(), address });
         dependencies.push(Dependency { name: name.to_owned(), critical: false, probe });
@@ -77,6 +80,22 @@ fn keyed(config: &Config, providers: &ProviderDirectory) -> impl Iterator<Item =
     let ready = |name: &str| providers.is_ready(name);
     let keyed = config.providers.iter().filter(|(_, it)| it.enabled && it.api_key.is_some());
     keyed.map(|(name, _)| name.clone()).filter(move |name| ready(name))
+}
+
+/// The check of the supervised tasks: healthy if none has panicked a moment ago.
+struct TasksProbe;
+
+#[async_trait]
+impl Probe for TasksProbe {
+    async fn look(&self) -> CheckResult {
+        let tasks = gateway_tasks::tasks();
+        let well = !tasks.iter().any(|task| task.is_failing);
+        let state = |task: &TaskStatus| {
+            let state = if task.is_failing { "restarted" } else { "running" };
+            (task.name.to_owned(), json!({ "state": state, "restarts": task.restarts }))
+        };
+        CheckResult { well, details: tasks.iter().map(state).collect() }
+    }
 }
 
 /// The check of the store.

@@ -3,15 +3,19 @@
 use crate::{memory_pressure, previous::PreviousGeneration, settings};
 use anyhow::Context as _;
 use gateway_config::{Config, StoreBackend, UnpricedSetting};
-use gateway_core::PriceHistory;
+use gateway_core::{PriceHistory, state::UsageJournal};
 use gateway_engine::ProviderDirectory;
 use gateway_limits::{
-    Admission, AdmissionSettings, FailedAttempts, LimitAccounts, Limiter, LimiterSettings, Limits,
-    MemoryPressure, UnpricedPolicy, UsageRecorder, VirtualKeys,
+    Admission, AdmissionSettings, FailedAttempts, LedgerSharing, LimitAccounts, Limiter,
+    LimiterSettings, Limits, MemoryPressure, UnpricedPolicy, UsageRecorder, VirtualKeys,
 };
-use gateway_store::Stores;
+use gateway_store::{FileJournal, Stores};
+use gateway_tasks::supervise;
 use std::{collections::HashSet, sync::Arc, time::Duration};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time};
+
+/// Maximum time that a start waits for the usage of crashed processes to be recorded.
+const RECOVERY_WAIT: Duration = Duration::from_secs(2);
 
 /// The time beyond the longest request after which its usage record counts as orphaned.
 const LEASE_MARGIN: Duration = Duration::from_mins(1);
@@ -30,18 +34,24 @@ pub(crate) struct LimitResources {
 impl LimitResources {
     /// Loads the virtual keys and starts the tasks: memory pressure, usage records, keys, leases.
     pub(crate) async fn start(config: &Config, stores: &Stores) -> Self {
-        let usage = UsageRecorder::new(Arc::clone(&stores.ledger));
+        let usage = UsageRecorder::new(Arc::clone(&stores.ledger), usage_journal(config));
         let accounts = LimitAccounts::new(Arc::clone(&stores.quotas));
         let virtual_keys = VirtualKeys::new(Arc::clone(&stores.client_keys), accounts.clone());
         virtual_keys.refresh().await;
         let pressure = Arc::new(MemoryPressure::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(memory_pressure::measure(Arc::clone(&pressure)));
-        // A shared store may hold open records of replicas that are alive.
-        let is_shared = config.store.backend() == StoreBackend::Redis;
-        tasks.spawn(usage.clone().run(is_shared.then(|| lease(config))));
-        tasks.spawn(virtual_keys.clone().run());
-        tasks.spawn(accounts.clone().run());
+        let measured = Arc::clone(&pressure);
+        let measure = move || memory_pressure::measure(Arc::clone(&measured));
+        tasks.spawn(supervise("memory_pressure", measure));
+        let (recorder, sharing) = (usage.clone(), ledger_sharing(config));
+        tasks.spawn(supervise("usage_ledger", move || recorder.clone().run(sharing)));
+        let keys = virtual_keys.clone();
+        tasks.spawn(supervise("virtual_keys", move || keys.clone().run()));
+        let leases = accounts.clone();
+        tasks.spawn(supervise("limit_leases", move || leases.clone().run()));
+        if time::timeout(RECOVERY_WAIT, usage.recovered()).await.is_err() {
+            tracing::warn!("the usage of crashed processes is recorded later");
+        }
         let failed_attempts = Arc::default();
         Self { usage, virtual_keys, failed_attempts, pressure, accounts, _tasks: tasks }
     }
@@ -73,6 +83,7 @@ pub(crate) fn limits(
         limiter: Limiter::new(resources.accounts.clone(), &settings),
         admission: admission(config, resources, previous),
         usage: resources.usage.clone(),
+        assumed_output: config.limits.assumed_output_tokens,
         virtual_keys: resources.virtual_keys.clone(),
         failed_attempts: Arc::clone(&resources.failed_attempts),
         free: free_providers(config),
@@ -100,9 +111,33 @@ pub(crate) fn unpriced(
     }
 }
 
-/// Returns the lifetime of an open usage record: longer than any request.
-fn lease(config: &Config) -> Duration {
-    config.timeouts.stream_total + config.timeouts.total + LEASE_MARGIN
+/// Returns whether other replicas use the ledger, and how long a request may take then.
+fn ledger_sharing(config: &Config) -> LedgerSharing {
+    if config.store.backend() != StoreBackend::Redis {
+        return LedgerSharing::Own;
+    }
+    let timeouts = &config.timeouts;
+    let longest_request = timeouts.stream_total + timeouts.total + LEASE_MARGIN;
+    LedgerSharing::Shared { longest_request }
+}
+
+/// Opens the journal of usage in the data directory; a store in memory has none.
+fn usage_journal(config: &Config) -> Option<Arc<dyn UsageJournal>> {
+    if config.store.backend() == StoreBackend::Memory {
+        return None;
+    }
+    let directory = config.server.data_dir.join("usage-journal");
+    match FileJournal::open(&directory) {
+        Ok(journal) => Some(Arc::new(journal)),
+        Err(error) => {
+            let directory = directory.display();
+            tracing::warn!(
+                %directory, %error,
+                "usage journal unavailable; a crash loses the usage of its last 0.1 s"
+            );
+            None
+        }
+    }
 }
 
 fn admission(

@@ -5,6 +5,7 @@ use gateway_config::{Config, ServiceUrl};
 use gateway_core::ContextService;
 use gateway_engine::ContextWindows;
 use gateway_providers::ContextServiceRoute;
+use gateway_tasks::supervise;
 use gateway_tools::{ClientSettings, ContextManagementClient, ServiceClient};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time;
@@ -56,21 +57,23 @@ pub(crate) fn windows() -> Arc<ContextWindows> {
 pub fn refresh_context_windows(
     active: &ActiveConfig,
 ) -> anyhow::Result<impl Future<Output = Infallible>> {
-    let client = client()?;
-    Ok(async move {
-        loop {
-            if let Some(url) = inference_service(&active.config()) {
-                match gateway_tools::windows(&client, url.as_str()).await {
-                    Ok(windows) => active.app().engine.context_windows.update(windows),
-                    Err(error) => tracing::debug!(
-                        %error,
-                        "could not refresh context windows from the inference service"
-                    ),
-                }
+    let client = Arc::new(client()?);
+    Ok(supervise("context_windows", move || refresh(active, Arc::clone(&client))))
+}
+
+async fn refresh(active: &ActiveConfig, client: Arc<ServiceClient>) -> Infallible {
+    loop {
+        if let Some(url) = inference_service(&active.config()) {
+            match gateway_tools::windows(&client, url.as_str()).await {
+                Ok(windows) => active.app().engine.context_windows.update(windows),
+                Err(error) => tracing::debug!(
+                    %error,
+                    "could not refresh context windows from the inference service"
+                ),
             }
-            time::sleep(REFRESH).await;
         }
-    })
+        time::sleep(REFRESH).await;
+    }
 }
 
 fn inference_service(config: &Config) -> Option<ServiceUrl> {

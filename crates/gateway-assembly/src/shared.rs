@@ -33,10 +33,20 @@ impl SharedResources {
     ///
     /// If the store cannot be opened.
     pub async fn open(config: &Config, process: ProcessHandles) -> anyhow::Result<Self> {
+        gateway_tasks::watch_failpoints(config.server.data_dir.join("failpoints"));
         let meters = Arc::default();
         let stores = stores::open(config, &meters, process.tracing.as_ref()).await?;
         let limits = LimitResources::start(config, &stores).await;
         Ok(Self { process, stores, meters, breakers: Arc::default(), limits })
+    }
+
+    /// Waits for the background responses of `app`, as long as other responses may take in a
+    /// shutdown.
+    pub async fn finish_background(&self, app: &HttpService) {
+        tokio::select! {
+            () = app.engine.responses.idle() => {}
+            () = self.process.shutdown.final_notice.cancelled() => {}
+        }
     }
 
     /// Records what callers of `app` were promised, then closes the stores and the tracer.

@@ -266,6 +266,50 @@ impl StdError for GatewayError {
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 35] = [
+        Self::InvalidRequest,
+        Self::Unprocessable,
+        Self::ContextLength,
+        Self::ContentFilter,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::ModelNotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
+        Self::UnsupportedMedia,
+        Self::ExpectationFailed,
+        Self::NotImplemented,
+        Self::RateLimited,
+        Self::QuotaExceeded,
+        Self::Upstream,
+        Self::UpstreamUnsupported,
+        Self::UpstreamAuth,
+        Self::UpstreamInvalid,
+        Self::UpstreamCut,
+        Self::UpstreamTruncated,
+        Self::UpstreamStalled,
+        Self::UpstreamTimeout,
+        Self::UpstreamUnreachable,
+        Self::UpstreamOverloaded,
+        Self::NotConfigured,
+        Self::Unavailable,
+        Self::Overloaded,
+        Self::ShuttingDown,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
+    /// Returns the kind with the stable name `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The stable name: the wire's `error.code` and the metric label.
     pub const fn as_str(self) -> &'static str {
         match self {

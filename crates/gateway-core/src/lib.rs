@@ -15,6 +15,7 @@
 mod answer;
 mod attempt;
 mod calendar;
+mod caught_panic;
 mod chunk;
 mod context_service;
 mod dialect;
@@ -52,6 +53,7 @@ pub use self::{
         Attempt, AttemptOutcome, CacheDirective, CacheStatus, PlannedAttempt, UnavailableReason,
     },
     calendar::Date,
+    caught_panic::{CaughtPanic, catch_panic},
     chunk::{Chunk, ChunkStream, metered},
     context_service::{ContextService, ContextShortening},
     dialect::Dialect,
@@ -88,7 +90,7 @@ pub use self::{
     tool_loop::{MAX_ROUNDS, ToolLoop, ToolLoopLimits},
     tools::{Moment, ToolContext, ToolError, ToolErrorCode, Tools},
     usage::{NanoDollars, Usage},
-    usage_meter::{CallMeter, CallUsage, UsageMeter},
+    usage_meter::{CallMeter, CallObserver, CallUsage, UsageMeter},
     waker::RegisteredWaker,
 };
 #[cfg(feature = "test-support")]

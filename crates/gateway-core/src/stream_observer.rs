@@ -1,7 +1,7 @@
 //! Stream observers: every stream is accounted for exactly once.
 
-use crate::{Chunk, ChunkStream, GatewayError, Result};
-use futures_util::Stream;
+use crate::{Chunk, ChunkStream, GatewayError, Result, catch_panic};
+use futures_util::{Stream, stream};
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
@@ -27,7 +27,8 @@ pub trait StreamObserver: Send {
     fn on_end(self: Box<Self>, end: StreamEnd<'_>);
 }
 
-/// Passes `chunks` on and reports each, and their end exactly once, to `witness`.
+/// Passes `chunks` on and reports each, and their end exactly once, to `witness`. A panic of
+/// `chunks` is their last error.
 pub fn observe(chunks: ChunkStream, witness: Box<dyn StreamObserver>) -> ChunkStream {
     Box::pin(ObservedStream { chunks, witness: Some(witness) })
 }
@@ -49,7 +50,12 @@ impl Stream for ObservedStream {
     type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let chunk = ready!(self.chunks.as_mut().poll_next(cx));
+        let chunks = &mut self.chunks;
+        let chunk = match catch_panic(|| chunks.as_mut().poll_next(cx)) {
+            Ok(polled) => ready!(polled),
+            // The stream is gone, and whatever it held saw a panic, not a caller that left.
+            Err(panic) => Some(Err(panic.end(|| *chunks = Box::pin(stream::empty())))),
+        };
         match &chunk {
             Some(Ok(chunk)) => {
                 if let Some(witness) = &mut self.witness {
@@ -114,6 +120,21 @@ mod tests {
     #[test]
     fn dropped_stream_is_observed_as_cancelled() {
         check(vec![Ok(text()), Ok(text())], 1, &["frame", "cancelled"]);
+    }
+
+    #[test]
+    fn panicking_stream_ends_with_an_error() {
+        let log = Log::default();
+        let panicking = stream::iter([1, 2]).map(|number| {
+            assert!(number < 2, "a bug");
+            Ok(text())
+        });
+        let mut chunks = observe(Box::pin(panicking), Box::new(log.clone()));
+        let mut next = || futures_util::FutureExt::now_or_never(chunks.next()).unwrap();
+        assert!(next().unwrap().is_ok());
+        assert!(next().unwrap().unwrap_err().is_panic());
+        assert!(next().is_none());
+        assert_eq!(*log.0.lock().unwrap(), ["frame", "internal_error"]);
     }
 
     #[test]

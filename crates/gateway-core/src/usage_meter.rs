@@ -7,14 +7,22 @@
 use crate::{ModelCard, Usage, estimate, sync};
 use bytes::Bytes;
 use std::{
-    mem,
-    sync::{Arc, Mutex},
+    fmt, mem,
+    sync::{Arc, Mutex, OnceLock},
 };
 
 /// The upstream calls of one request. Shared by everything that serves it.
 #[derive(Debug, Default)]
 pub struct UsageMeter {
     calls: Mutex<Vec<MeteredCall>>,
+    observer: OnceLock<Box<dyn CallObserver>>,
+}
+
+/// An observer of the upstream calls of a request after its first one: retries, and further rounds.
+pub trait CallObserver: fmt::Debug + Send + Sync {
+    /// Observes that another call is about to be written. `owed` is what is owed once it is: the
+    /// usage of the earlier calls, and the input of this one.
+    fn call_planned(&self, owed: &[CallUsage]);
 }
 
 /// A handle on one upstream call of a request; does nothing for a request without a meter.
@@ -40,6 +48,8 @@ struct MeteredCall {
     card: Option<Arc<ModelCard>>,
     input: InputSize,
     state: CallState,
+    /// The number of times that it was written to a connection that broke without an answer.
+    unanswered: u64,
     usage: Option<Usage>,
     /// The number of events with output: roughly one per token.
     outputs: u64,
@@ -91,12 +101,27 @@ impl UsageMeter {
             card: card.cloned(),
             input,
             state: CallState::Planned,
+            unanswered: 0,
             usage: None,
             outputs: 0,
         };
         let mut calls = sync::lock(&self.calls);
         calls.push(call);
-        CallMeter(Some((Arc::clone(self), calls.len() - 1)))
+        let index = calls.len() - 1;
+        if index > 0
+            && let Some(observer) = self.observer.get()
+        {
+            let owed: Vec<_> = calls.iter_mut().filter_map(MeteredCall::usage_once_sent).collect();
+            drop(calls);
+            observer.call_planned(&owed);
+        }
+        CallMeter(Some((Arc::clone(self), index)))
+    }
+
+    /// Sets the observer of further calls; the first one stays.
+    pub fn observe(&self, observer: Box<dyn CallObserver>) {
+        // A request has one accounting.
+        drop(self.observer.set(observer));
     }
 
     /// Whether a provider has reported any call, sent or not.
@@ -121,6 +146,12 @@ impl CallMeter {
                 call.state = CallState::Sent;
             }
         });
+    }
+
+    /// Records that the request is written again, after a connection that had taken it broke without
+    /// an answer: the upstream may have read it twice.
+    pub fn resent(&self) {
+        self.update(|call| call.unanswered = call.unanswered.saturating_add(1));
     }
 
     /// Records that the upstream refused the request with a status: nothing is owed.
@@ -168,7 +199,22 @@ impl CallMeter {
 }
 
 impl MeteredCall {
+    /// The usage for which something is owed, if anything is.
     fn usage(&mut self) -> Option<CallUsage> {
+        let mut owed = self.usage_of_response();
+        if self.unanswered > 0 {
+            let input = self.input_tokens().saturating_mul(self.unanswered);
+            let unanswered = Usage { input, ..Usage::default() };
+            let (provider, card) = (Arc::clone(&self.provider), self.card.clone());
+            let none = CallUsage { provider, card, usage: Usage::default(), is_estimated: true };
+            let owed = owed.get_or_insert(none);
+            owed.usage += unanswered;
+            owed.is_estimated = true;
+        }
+        owed
+    }
+
+    fn usage_of_response(&mut self) -> Option<CallUsage> {
         let is_complete = match self.state {
             CallState::Planned | CallState::Refused => return None,
             CallState::Sent => false,
@@ -193,6 +239,16 @@ impl MeteredCall {
         };
         let (provider, card) = (Arc::clone(&self.provider), self.card.clone());
         Some(CallUsage { provider, card, usage, is_estimated })
+    }
+
+    /// The usage of the call, if it is sent: a planned one owes its input.
+    fn usage_once_sent(&mut self) -> Option<CallUsage> {
+        if self.state != CallState::Planned {
+            return self.usage();
+        }
+        let usage = Usage { input: self.input_tokens(), ..Usage::default() };
+        let (provider, card) = (Arc::clone(&self.provider), self.card.clone());
+        Some(CallUsage { provider, card, usage, is_estimated: true })
     }
 
     /// The estimate of the input. The body is let go.
@@ -274,6 +330,27 @@ mod tests {
     }
 
     #[test]
+    fn request_that_is_sent_again_owes_its_input_again() {
+        check(
+            |call| {
+                call.sent();
+                call.resent();
+                call.record(0, Some(reported(30, 5)));
+                call.completed(None);
+            },
+            "130 5~",
+        );
+        check(
+            |call| {
+                call.sent();
+                call.resent();
+                call.refused();
+            },
+            "100 0~",
+        );
+    }
+
+    #[test]
     fn complete_response_owes_its_reported_usage() {
         check(
             |call| {
@@ -296,6 +373,31 @@ mod tests {
             },
             "100 1~",
         );
+    }
+
+    /// Keeps the input and output tokens owed at each further call.
+    #[derive(Debug)]
+    struct OwedAtCalls(Arc<Mutex<Vec<Vec<[u64; 2]>>>>);
+
+    impl CallObserver for OwedAtCalls {
+        fn call_planned(&self, owed: &[CallUsage]) {
+            let tokens = |it: &CallUsage| [it.usage.prompt(), it.usage.completion()];
+            self.0.lock().unwrap().push(owed.iter().map(tokens).collect());
+        }
+    }
+
+    #[test]
+    fn further_calls_are_observed_with_owed_usage() {
+        let (meter, seen) = (Arc::new(UsageMeter::default()), Arc::default());
+        meter.observe(Box::new(OwedAtCalls(Arc::clone(&seen))));
+        let call = || meter.call(&"p".into(), None, &[Bytes::from_static(BODY)]);
+        let first = call();
+        first.sent();
+        first.record(0, Some(reported(30, 5)));
+        first.completed(None);
+        call().refused();
+        call();
+        assert_eq!(*seen.lock().unwrap(), [vec![[30, 5], [100, 0]], vec![[30, 5], [100, 0]]]);
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! The accounting of a request to a model: closed exactly once, whatever happens to it.
 
+mod reservation;
 mod usage;
 
-use self::usage::AccountedUsage;
+use self::{reservation::ReservationObserver, usage::AccountedUsage};
 use crate::{
     Engine, InFlight, ProgressObserver, RequestContext, RequestStarted, RequestSummary, RoutePlan,
     build::{OTHER, ledger_name},
     metrics::ResponseTiming,
 };
 use gateway_core::{
-    Attempt, CacheStatus, Chunk, ErrorKind, GatewayError, ModelCard, ResponseMeta, StreamEnd,
-    StreamEvent, StreamObserver, Target, Usage, UsageMeter,
+    Attempt, CacheStatus, Chunk, GatewayError, ModelCard, ResponseMeta, StreamEnd, StreamEvent,
+    StreamObserver, Target, Usage, UsageMeter,
 };
 use gateway_limits::{
-    AdmissionPermit, Client, QuotaReservation, RequestLabels, RequestResult, TokenEstimate,
-    UsageRecord,
+    AdmissionPermit, Client, PANICKED_OUTCOME, QuotaReservation, RequestLabels, RequestResult,
+    TokenEstimate, UsageRecord,
 };
 use std::{mem, sync::Arc, thread, time::Duration};
 use tokio::time::Instant;
@@ -70,7 +71,12 @@ impl RequestContext {
             model: &model,
             is_catalogued: target.card.as_ref().is_some_and(|card| card.assumed_from.is_none()),
         };
-        let row = engine.limits.usage.open(who);
+        let row = engine.limits.usage.open(who, self.reserved_usage());
+        if let Some(row) = &row {
+            let (engine, row) = (Arc::clone(&engine), Arc::clone(row));
+            let output = self.reserved_output();
+            self.meter.observe(Box::new(ReservationObserver { engine, row, output }));
+        }
         let started = RequestStarted {
             request_id: &self.head.request_id,
             path: self.head.path,
@@ -287,10 +293,11 @@ impl RequestAccounting {
     }
 }
 
-/// The end of a response, as logs and metrics name it.
+/// The end of a response, as logs, metrics and the ledger name it.
 fn outcome(end: StreamEnd<'_>) -> &'static str {
     match end {
         StreamEnd::Complete => "ok",
+        StreamEnd::Failed(error) if error.is_panic() => PANICKED_OUTCOME,
         StreamEnd::Failed(error) => error.kind().as_str(),
         StreamEnd::Cancelled => "client_cancelled",
     }
@@ -333,8 +340,7 @@ impl Drop for RequestAccounting {
             return;
         }
         if thread::panicking() {
-            let bug = GatewayError::new(ErrorKind::Internal, "the gateway failed");
-            self.finalize(StreamEnd::Failed(&bug));
+            self.finalize(StreamEnd::Failed(&GatewayError::panicked()));
         } else {
             self.finalize(StreamEnd::Cancelled);
         }

@@ -33,6 +33,8 @@ pub struct RequestContext {
     pub(crate) price: Option<Price>,
     /// The size of the request.
     pub(crate) input: TokenEstimate,
+    /// Maximum number of output tokens, if the request has one.
+    pub(crate) max_output: Option<u64>,
     pub(crate) reservation: Option<QuotaReservation>,
     /// The upstream calls made for the request.
     pub(crate) meter: Arc<UsageMeter>,

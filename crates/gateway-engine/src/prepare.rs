@@ -56,15 +56,13 @@ impl Engine {
         let mut prepared =
             self.route(dialect, operation, request).map_err(RequestFailure::early)?;
         let context = &mut prepared.context;
-        let output =
-            if operation == Operation::Embed { Some(0) } else { prepared.envelope.max_output };
         if matches!(operation, Operation::Generate | Operation::Embed) {
             let models = [&*context.model, &*context.target.model];
             let (input, price) = (&context.input, context.price.as_ref());
             if price.is_none() {
                 self.metrics.unpriced(&context.plan.route.provider);
             }
-            let want = QuotaDemand { models, input, output, price };
+            let want = QuotaDemand { models, input, output: context.max_output, price };
             let (client, peer) = (&context.head.client, context.head.peer);
             match self.limits.limiter.reserve(client, peer, &want).await {
                 Ok(GrantedQuota { reservation, status }) => {
@@ -109,6 +107,11 @@ impl Engine {
             provider,
             price,
             input: TokenEstimate::of(body.clone()),
+            max_output: if operation == Operation::Generate {
+                envelope.max_output
+            } else {
+                Some(0)
+            },
             reservation: None,
             meter: Arc::default(),
             facts: ResponseFacts::default(),

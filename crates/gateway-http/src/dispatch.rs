@@ -14,6 +14,7 @@ use crate::{
 use futures_util::future::BoxFuture;
 use gateway_core::{ErrorKind, GatewayError, Result};
 use gateway_limits::{Client, LimitError};
+use gateway_tasks::failpoint;
 use gateway_wire::json;
 use http::{Method, Request, Response};
 use std::{net::IpAddr, sync::Arc};
@@ -32,6 +33,7 @@ pub(crate) fn dispatch<'a>(
     arrival: Arrival<'a>,
     request: Request<RequestBody>,
 ) -> HandlerFuture<'a> {
+    failpoint("request");
     let origin = Origin {
         path: endpoint.label(),
         request_id: Arc::clone(arrival.request_id),

@@ -13,6 +13,7 @@ mod count;
 mod dispatch;
 mod embeddings;
 mod endpoint;
+mod event_body;
 mod explain;
 mod failure;
 mod generation;
@@ -38,7 +39,7 @@ pub use self::{
     browser_gate::{BrowserGate, HostRule},
     cors::Cors,
     endpoint::Endpoint,
-    health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, probe},
+    health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, TASKS, probe},
     reply::Body,
     service::{About, HttpService, OpenCircuits, RenderMetrics, handle},
     websocket::{DispatchFuture, RequestDispatch, WebSocketHost},

@@ -1,6 +1,6 @@
 //! Replies, and the one place where an error becomes a status.
 
-use crate::{headers, names};
+use crate::{event_body::EventBody, headers, names};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use gateway_core::{BoxError, ErrorKind, GatewayError};
@@ -53,8 +53,7 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
 
 /// A reply of server-sent events. Dropping its body drops the stream.
 pub(crate) fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
-    let chunks = events.map(|event| Ok::<_, BoxError>(Frame::data(event)));
-    let mut reply = Response::new(StreamBody::new(chunks).boxed_unsync());
+    let mut reply = Response::new(StreamBody::new(EventBody::new(events)).boxed_unsync());
     let headers = reply.headers_mut();
     headers.reserve(HEADERS);
     let content_type = HeaderValue::from_static("text/event-stream; charset=utf-8");

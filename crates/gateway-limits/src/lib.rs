@@ -35,7 +35,9 @@ pub use self::{
     rate_limit_status::{GrantedQuota, LimitError, RateLimitLevel, RateLimitStatus},
     reservation::QuotaReservation,
     token_estimate::TokenEstimate,
-    usage::{RequestLabels, RequestResult, UsageRecord, UsageRecorder},
+    usage::{
+        LedgerSharing, PANICKED_OUTCOME, RequestLabels, RequestResult, UsageRecord, UsageRecorder,
+    },
 };
 
 use gateway_core::{ModelCard, Price, PriceHistory};
@@ -50,6 +52,8 @@ pub struct Limits {
     pub admission: Admission,
     /// The recorder of usage records.
     pub usage: UsageRecorder,
+    /// The output tokens that a request without a maximum is expected to owe at most.
+    pub assumed_output: u64,
     /// Keys that are given out while the gateway runs.
     pub virtual_keys: VirtualKeys,
     /// Attempts without a key that counts.

@@ -4,7 +4,10 @@
 
 use gateway_core::{
     NanoDollars, Usage,
-    state::{ClientKey, KeyHash, MockClientKeys, MockLedger, MockQuotas, StoreError},
+    state::{
+        Batch, ClientKey, KeyHash, MockClientKeys, MockLedger, MockQuotas, ReservedUsage,
+        StoreError,
+    },
 };
 use gateway_limits::{LimitAccounts, RequestLabels, RequestResult, UsageRecorder, VirtualKeys};
 use mockall::Sequence;
@@ -19,24 +22,24 @@ fn record(recorder: &UsageRecorder) {
     let (client, provider, model) = ("acme".into(), "openai".into(), "gpt".into());
     let labels =
         RequestLabels { client: &client, provider: &provider, model: &model, is_catalogued: true };
-    let row = recorder.open(labels).unwrap();
+    let row = recorder.open(labels, ReservedUsage::default()).unwrap();
     let usage = Usage { output: 5, ..Usage::default() };
     let cost = Some(NanoDollars(7));
     recorder.close(row, RequestResult { outcome: "ok", usage, cost, estimated: false });
 }
 
 #[tokio::test]
-async fn failed_batch_is_written_again_under_its_id() {
+async fn failed_batch_is_written_again_under_its_number() {
     let (mut ledger, mut order) = (MockLedger::new(), Sequence::new());
-    let failed = Arc::new(Mutex::new(String::new()));
+    let failed = Arc::new(Mutex::new(Batch::default()));
     let first = Arc::clone(&failed);
     ledger.expect_record().times(1).in_sequence(&mut order).returning(move |batch| {
-        batch.id.clone_into(&mut first.lock().unwrap());
+        batch.clone_into(&mut first.lock().unwrap());
         Err(unavailable())
     });
     let repeated = ledger.expect_record().times(1).in_sequence(&mut order);
-    repeated.withf(move |batch| batch.id == *failed.lock().unwrap()).returning(|_| Ok(()));
-    let recorder = UsageRecorder::new(Arc::new(ledger));
+    repeated.withf(move |batch| *batch == *failed.lock().unwrap()).returning(|_| Ok(()));
+    let recorder = UsageRecorder::new(Arc::new(ledger), None);
     record(&recorder);
     recorder.flush().await;
     recorder.flush().await;
@@ -48,7 +51,7 @@ async fn batch_that_is_refused_does_not_block_the_next() {
     let refused = ledger.expect_record().times(1).in_sequence(&mut order);
     refused.returning(|_| Err(StoreError::Invalid("too long")));
     ledger.expect_record().times(1).in_sequence(&mut order).returning(|_| Ok(()));
-    let recorder = UsageRecorder::new(Arc::new(ledger));
+    let recorder = UsageRecorder::new(Arc::new(ledger), None);
     for _ in 0..2 {
         record(&recorder);
         recorder.flush().await;
@@ -64,7 +67,7 @@ async fn requests_between_flushes_are_summed_into_a_batch() {
             && batch.sums.iter().map(|it| (it.requests, it.cost)).eq([(3, NanoDollars(21))])
     });
     written.returning(|_| Ok(()));
-    let recorder = UsageRecorder::new(Arc::new(ledger));
+    let recorder = UsageRecorder::new(Arc::new(ledger), None);
     (0..3).for_each(|_| record(&recorder));
     recorder.flush().await;
 }

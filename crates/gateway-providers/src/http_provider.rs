@@ -18,7 +18,9 @@ use gateway_core::{
     GatewayError, Payload, PlannedAttempt, Provider, ProviderRequest, ProviderResponse,
     ResponseMeta, Result, SealOwner, Target,
 };
-use gateway_net::client::{ExchangeError, HttpClient, ResponseHead, UpstreamResponse};
+use gateway_net::client::{
+    ExchangeError, HttpClient, ResponseHead, UpstreamResponse, WriteAttempt,
+};
 use gateway_wire::{
     EncodedRequest, IdGenerator, StreamFraming,
     seals::{self, SealFilter},
@@ -280,7 +282,10 @@ impl HttpProvider {
     ) -> Result<UpstreamResponse> {
         let OutboundRequest { template, body, accept } = outbound;
         let extra = [("accept", accept)].into_iter().chain(context_headers(context, same_dialect));
-        let on_write = || meter.sent();
+        let on_write = |attempt| match attempt {
+            WriteAttempt::First => meter.sent(),
+            WriteAttempt::Repeated => meter.resent(),
+        };
         let sent = self.client.send_reporting(&template, extra, &body, &on_write).await;
         let is_refused = match &sent {
             Ok(response) => !response.head.status.is_success(),

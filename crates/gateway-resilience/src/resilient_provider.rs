@@ -24,6 +24,7 @@ use gateway_core::{
     Chunk, EmbeddingCall, EmbeddingResult, PlannedAttempt, Provider, ProviderLayer,
     ProviderRequest, ProviderResponse, Result, Target, UnavailableReason,
 };
+use gateway_tasks::failpoint;
 use std::{
     fmt,
     pin::{Pin, pin},
@@ -210,6 +211,7 @@ impl Stream for ResilientStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
         let this = &mut *self;
         let Some(chunks) = &mut this.chunks else { return Poll::Ready(None) };
+        failpoint("model_stream");
         let polled = chunks.poll_next_unpin(cx);
         if polled.is_ready() {
             return polled;

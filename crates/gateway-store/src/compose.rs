@@ -13,6 +13,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use gateway_core::state::StoreError;
+use gateway_tasks::supervise;
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
 
@@ -45,7 +46,8 @@ where
 {
     let store = Arc::new(KvStore::new(engine, clock, limits));
     let mut background = JoinSet::new();
-    background.spawn(sweep(Arc::clone(&store)));
+    let swept = Arc::clone(&store);
+    background.spawn(supervise("store_sweep", move || sweep(Arc::clone(&swept))));
     Stores {
         sessions: store.clone(),
         responses: store.clone(),

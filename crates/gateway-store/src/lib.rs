@@ -37,10 +37,12 @@ mod record;
 mod redis;
 mod settings;
 mod stores;
+mod usage_journal;
 
 pub use self::{
     compose::open,
     limits::StoreLimits,
     settings::{Durability, EmbeddedSettings, RedisSettings, StoreBackend, StoreSettings},
     stores::{DurabilityClass, HealthMonitor, StoreHealth, Stores},
+    usage_journal::FileJournal,
 };

@@ -100,6 +100,8 @@ ports! {
     ResponseStore as "response" {
         put(key: &Key, response: &StoredResponse, ttl: Duration) -> ();
         get(key: &Key) -> Option<StoredResponse>;
+        renew(key: &Key, lease: Duration) -> bool;
+        end_abandoned(key: &Key, response: &StoredResponse, ttl: Duration) -> bool;
         delete(key: &Key) -> bool;
         append(key: &Key, from: u64, events: &[Bytes]) -> Outcome;
         events(key: &Key, from: u64, limit: u64) -> Option<Events>;
@@ -125,6 +127,8 @@ ports! {
     Ledger as "ledger" {
         record(batch: &Batch) -> ();
         totals(days: RangeInclusive<u64>, client: Option<Tenant>) -> Vec<Totals>;
+        renew_run(run: &str, lease: Duration) -> Vec<String>;
+        close_run(run: &str, outcome: &str) -> u64;
         close_orphans(before: u64, outcome: &str) -> u64;
     }
     ClientKeys as "client_key" {

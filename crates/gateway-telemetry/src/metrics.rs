@@ -61,8 +61,9 @@ pub fn install(
     describe(all, version);
     let kept = handle.clone();
     // Samples accumulate until upkeep runs, and the endpoint may never be scraped.
-    std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+    gateway_tasks::supervise_thread("metrics", move || {
         loop {
+            gateway_tasks::failpoint("metrics");
             std::thread::park_timeout(UPKEEP);
             kept.run_upkeep();
         }

@@ -15,6 +15,7 @@ use gateway_core::{
     time::millis,
 };
 use gateway_resilience::breaker;
+use gateway_tasks::supervise;
 use serde_json::{Map, Value};
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::{
@@ -89,7 +90,9 @@ impl ToolExecutor {
         for server in servers {
             self.guards
                 .insert(server.service(), ServiceCircuit::new(limits.breaker, limits.random));
-            self.listing.spawn(listing::keep(server, Arc::clone(&self.registry)));
+            let registry = Arc::clone(&self.registry);
+            let keep = move || listing::keep(server.clone(), Arc::clone(&registry));
+            self.listing.spawn(supervise("mcp_tools", keep));
         }
         self
     }

@@ -13,20 +13,21 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-catalogue", Some(&["gateway-core"])),
     ("gateway-wire", Some(&["gateway-core"])),
     ("gateway-memory", Some(&[])),
-    ("gateway-net", Some(&["gateway-core"])),
+    ("gateway-tasks", Some(&["gateway-core"])),
+    ("gateway-net", Some(&["gateway-core", "gateway-tasks"])),
     ("gateway-providers", Some(&["gateway-core", "gateway-net", "gateway-wire"])),
-    ("gateway-resilience", Some(&["gateway-core"])),
+    ("gateway-resilience", Some(&["gateway-core", "gateway-tasks"])),
     ("gateway-limits", Some(&["gateway-core"])),
     // It keeps objects of the Responses API, and has to read and write them.
-    ("gateway-sessions", Some(&["gateway-core", "gateway-wire"])),
+    ("gateway-sessions", Some(&["gateway-core", "gateway-tasks", "gateway-wire"])),
     // A service that fails is shielded by a circuit breaker, as a provider is.
-    ("gateway-tools", Some(&["gateway-core", "gateway-resilience"])),
-    ("gateway-store", Some(&["gateway-core"])),
+    ("gateway-tools", Some(&["gateway-core", "gateway-resilience", "gateway-tasks"])),
+    ("gateway-store", Some(&["gateway-core", "gateway-tasks"])),
     ("gateway-engine", Some(ENGINE)),
     ("gateway-http", Some(HTTP)),
     ("gateway-config", Some(&["gateway-core"])),
     // Breakers have states of their own, and OTLP travels by the client of everything else.
-    ("gateway-telemetry", Some(&["gateway-core", "gateway-net", "gateway-resilience"])),
+    ("gateway-telemetry", Some(TELEMETRY)),
     // It shows the requests of the engine while they run.
     ("gateway-console", Some(&["gateway-core", "gateway-engine"])),
     // The configuration knows no other part, and no part knows it: this joins them for every program
@@ -51,6 +52,9 @@ const ENGINE: &[&str] = &[
     "gateway-wire",
 ];
 
+/// Metrics of circuit breakers, and a thread that is supervised.
+const TELEMETRY: &[&str] = &["gateway-core", "gateway-net", "gateway-resilience", "gateway-tasks"];
+
 /// The endpoints: the engine and the wire, and what endpoints of their own serve.
 const HTTP: &[&str] = &[
     "gateway-console",
@@ -58,6 +62,7 @@ const HTTP: &[&str] = &[
     "gateway-engine",
     "gateway-limits",
     "gateway-sessions",
+    "gateway-tasks",
     "gateway-wire",
 ];
 

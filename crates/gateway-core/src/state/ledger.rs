@@ -4,7 +4,7 @@ use super::{StoreError, Tenant};
 use crate::{NanoDollars, Usage};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// Records what requests used: a row when one is let in, and its sum when it ends.
 ///
@@ -13,9 +13,19 @@ use std::ops::RangeInclusive;
 #[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Writes all of `batch` in one step, or nothing of it; a batch that is said again changes
-    /// nothing. May return before it is safe from a power cut.
+    /// Writes all of `batch`, and returns once it is as safe as the store makes anything.
+    ///
+    /// The batches of a run are recorded in order: one whose number is not above that of the last
+    /// one changes nothing, so that a batch may be repeated.
     async fn record(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Renews the lease of `run`, and returns the other runs that have opened rows and whose lease
+    /// has ended: their processes have crashed, or were out of reach for that long.
+    async fn renew_run(&self, run: &str, lease: Duration) -> Result<Vec<String>, StoreError>;
+
+    /// Closes the open rows of `run` at their reservations, with the given outcome; returns their
+    /// number.
+    async fn close_run(&self, run: &str, outcome: &str) -> Result<u64, StoreError>;
 
     /// Sums over closed rows, by day, client, model, provider and outcome. `None` is every client.
     async fn totals(
@@ -24,18 +34,22 @@ pub trait Ledger: Send + Sync {
         client: Option<Tenant>,
     ) -> Result<Vec<Totals>, StoreError>;
 
-    /// Closes rows admitted before `before` (milliseconds since 1970) that were never closed, with
-    /// the given outcome; says how many.
+    /// Closes rows admitted before `before` (milliseconds since 1970) that were never closed at
+    /// their reservations, with the given outcome; returns their number.
     async fn close_orphans(&self, before: u64, outcome: &str) -> Result<u64, StoreError>;
 }
 
 /// Usage records that are written together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// The batch's id, by which a repetition is recognized.
-    pub id: String,
+    /// The name of the process run that the batch is of; the ids of its rows begin with it.
+    pub run: String,
+    /// The number of the batch in its run, from 1.
+    pub number: u64,
     /// Requests that were let in and have not ended.
     pub opened: Vec<AdmittedRequest>,
+    /// Requests that were opened in an earlier batch and have reserved more since.
+    pub revised: Vec<AdmittedRequest>,
     /// Requests that were opened in an earlier batch, with their results. One that was closed
     /// elsewhere in the meantime is not counted again.
     pub closed: Vec<(AdmittedRequest, RequestOutcome)>,
@@ -56,6 +70,18 @@ pub struct AdmittedRequest {
     pub model: String,
     /// The provider it was sent to.
     pub provider: String,
+    /// The usage for which the request is closed if its gateway crashes.
+    #[serde(default)]
+    pub reserved: ReservedUsage,
+}
+
+/// The usage that a request is expected to owe at most.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReservedUsage {
+    /// Tokens of what was written to upstreams, and of the response that is expected.
+    pub usage: Usage,
+    /// The cost of the usage; `None` if no price is known.
+    pub cost: Option<NanoDollars>,
 }
 
 /// The result of a request.
@@ -102,6 +128,17 @@ impl AdmittedRequest {
     /// The day for which this row counts.
     pub const fn day(&self) -> u64 {
         self.at / 86_400_000
+    }
+
+    /// The run whose process admitted the request.
+    pub fn run(&self) -> &str {
+        self.id.rsplit_once('-').map_or(&*self.id, |(run, _)| run)
+    }
+
+    /// The outcome of a request whose process has crashed: it owes its reservation.
+    pub fn lost(&self, outcome: &str) -> RequestOutcome {
+        let ReservedUsage { usage, cost } = self.reserved;
+        RequestOutcome { outcome: outcome.to_owned(), usage, cost, estimated: true }
     }
 }
 

@@ -19,6 +19,7 @@ mod quota;
 mod reasoning;
 mod response;
 mod session;
+mod usage_journal;
 
 pub use self::{
     cache::Cache,
@@ -28,7 +29,7 @@ pub use self::{
     idempotency::{BeginResult, Fingerprint, Idempotency, Replay},
     key::{Key, Tenant},
     lease::{SharedLimits, SpentBudget},
-    ledger::{AdmittedRequest, Batch, Ledger, RequestOutcome, Totals},
+    ledger::{AdmittedRequest, Batch, Ledger, RequestOutcome, ReservedUsage, Totals},
     quota::{
         BudgetGrant, BudgetLease, LeaseReply, LeaseRequest, Quotas, RateGrant, RateLease,
         RateRemaining, Refusal, SlotGrant, SlotLease,
@@ -39,6 +40,7 @@ pub use self::{
         Claim, Entry, Fork, NewSession, Outcome, Page, Session, SessionContext, SessionPage,
         SessionPatch, SessionStore, Slice, Snapshot, Turn,
     },
+    usage_journal::{AbandonedJournal, UsageJournal},
 };
 #[cfg(feature = "test-support")]
 pub use self::{

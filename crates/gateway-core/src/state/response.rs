@@ -9,7 +9,8 @@ use std::time::Duration;
 #[cfg_attr(feature = "test-support", mockall::automock)]
 #[async_trait]
 pub trait ResponseStore: Send + Sync {
-    /// Keeps `response` for `ttl`, in place of what was there. Steps already kept stay.
+    /// Keeps `response` for `ttl`, in place of what was there. Steps already kept stay. With a lease,
+    /// the writer of a response in progress has to [`renew`](Self::renew) it.
     async fn put(
         &self,
         key: &Key,
@@ -19,6 +20,18 @@ pub trait ResponseStore: Send + Sync {
 
     /// Returns the stored response, if present.
     async fn get(&self, key: &Key) -> Result<Option<StoredResponse>, StoreError>;
+
+    /// Renews the lease of a response; false if it is not in progress, or not there.
+    async fn renew(&self, key: &Key, lease: Duration) -> Result<bool, StoreError>;
+
+    /// Puts `response`, which is complete, in place of one whose writer has crashed; false if it
+    /// was not [abandoned](StoredResponse::is_abandoned).
+    async fn end_abandoned(
+        &self,
+        key: &Key,
+        response: &StoredResponse,
+        ttl: Duration,
+    ) -> Result<bool, StoreError>;
 
     /// Forgets an answer and its steps; says whether there was one.
     async fn delete(&self, key: &Key) -> Result<bool, StoreError>;
@@ -41,6 +54,9 @@ pub struct StoredResponse {
     pub body: Bytes,
     /// It is still being written.
     pub in_progress: bool,
+    /// The time for which its writer may be silent, if it is in progress and has one writer. When
+    /// read, the rest of that time: zero if the writer has crashed.
+    pub lease: Option<Duration>,
 }
 
 /// Steps of an answer.
@@ -50,4 +66,25 @@ pub struct Events {
     pub events: Vec<Bytes>,
     /// The response is still being written.
     pub in_progress: bool,
+    /// As that of [`StoredResponse`].
+    pub lease: Option<Duration>,
+}
+
+impl StoredResponse {
+    /// A complete response.
+    pub const fn complete(body: Bytes) -> Self {
+        Self { body, in_progress: false, lease: None }
+    }
+
+    /// Whether it is in progress and its writer has crashed.
+    pub fn is_abandoned(&self) -> bool {
+        self.in_progress && self.lease.is_some_and(|rest| rest.is_zero())
+    }
+}
+
+impl Events {
+    /// Whether the response is in progress and its writer has crashed.
+    pub fn is_abandoned(&self) -> bool {
+        self.in_progress && self.lease.is_some_and(|rest| rest.is_zero())
+    }
 }

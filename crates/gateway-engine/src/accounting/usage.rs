@@ -2,6 +2,7 @@
 
 use super::RequestAccounting;
 use gateway_core::{CacheStatus, CallUsage, NanoDollars, StreamEnd, Usage};
+use gateway_limits::Limits;
 
 /// The tokens of a request, as far as they are known.
 #[derive(Clone, Copy)]
@@ -13,6 +14,24 @@ pub(super) struct AccountedUsage {
     pub(super) cost: Option<NanoDollars>,
 }
 
+impl AccountedUsage {
+    /// The sum over no calls.
+    pub(super) fn none() -> Self {
+        Self { usage: Usage::default(), is_estimated: false, cost: None }
+    }
+
+    /// Adds an upstream call, at the price of the model that it went to.
+    pub(super) fn add(&mut self, limits: &Limits, call: &CallUsage) {
+        self.usage += call.usage;
+        self.is_estimated |= call.is_estimated;
+        if let Some(price) = limits.price(&call.provider, call.card.as_deref()) {
+            let mut cost = self.cost.unwrap_or_default();
+            cost += price.cost(&call.usage);
+            self.cost = Some(cost);
+        }
+    }
+}
+
 impl RequestAccounting {
     /// The tokens as the upstream calls used them, and their cost.
     pub(super) fn accounted_usage(&self, end: StreamEnd<'_>) -> AccountedUsage {
@@ -20,8 +39,10 @@ impl RequestAccounting {
             let usage = self.usage.unwrap_or_default();
             return AccountedUsage { usage, is_estimated: false, cost: Some(NanoDollars(0)) };
         }
-        let mut sum = None;
-        self.meter.each_usage(|call| self.add(&call, &mut sum));
+        let (mut sum, limits) = (None, &self.engine.limits);
+        self.meter.each_usage(|call| {
+            sum.get_or_insert_with(AccountedUsage::none).add(limits, &call);
+        });
         if let Some(sum) = sum {
             return sum;
         }
@@ -31,19 +52,6 @@ impl RequestAccounting {
         let price = self.engine.limits.price(&self.provider, self.card.as_deref());
         let cost = price.map(|_| NanoDollars(0));
         AccountedUsage { usage: Usage::default(), is_estimated: false, cost }
-    }
-
-    /// Adds an upstream call to the sum, at the price of the model that it went to.
-    fn add(&self, call: &CallUsage, sum: &mut Option<AccountedUsage>) {
-        let none = AccountedUsage { usage: Usage::default(), is_estimated: false, cost: None };
-        let sum = sum.get_or_insert(none);
-        sum.usage += call.usage;
-        sum.is_estimated |= call.is_estimated;
-        if let Some(price) = self.engine.limits.price(&call.provider, call.card.as_deref()) {
-            let mut cost = sum.cost.unwrap_or_default();
-            cost += price.cost(&call.usage);
-            sum.cost = Some(cost);
-        }
     }
 
     /// Whether a response has begun without a call in the meter: by a provider that does not meter,

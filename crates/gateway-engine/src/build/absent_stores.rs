@@ -74,6 +74,19 @@ impl ResponseStore for AbsentStores {
         absent()
     }
 
+    async fn renew(&self, _: &Key, _: Duration) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn end_abandoned(
+        &self,
+        _: &Key,
+        _: &StoredResponse,
+        _: Duration,
+    ) -> Result<bool, StoreError> {
+        absent()
+    }
+
     async fn delete(&self, _: &Key) -> Result<bool, StoreError> {
         absent()
     }

@@ -91,7 +91,7 @@ pub const ALL: &[Metric] = &[
         "llm_gateway_answers_total",
         Counter,
         &["path", "outcome"],
-        "Responses of models by outcome: `ok`, `client_cancelled`, or the error code.",
+        "Responses of models by outcome: `ok`, `client_cancelled`, `panicked`, or the error code.",
     ),
     metric(
         "llm_gateway_streams_total",
@@ -244,6 +244,12 @@ pub const ALL: &[Metric] = &[
         "Usage records lost, because they could not be stored.",
     ),
     metric(
+        "llm_gateway_usage_journal_pauses_total",
+        Counter,
+        &[],
+        "Pauses of the usage journal, after a write failed or was slow; a crash in one may lose usage.",
+    ),
+    metric(
         "llm_gateway_config_reloads_total",
         Counter,
         &["result"],
@@ -272,6 +278,12 @@ pub const ALL: &[Metric] = &[
         Counter,
         &[],
         "Panics: bugs that ended a request or a task.",
+    ),
+    metric(
+        "llm_gateway_task_restarts_total",
+        Counter,
+        &["task"],
+        "Restarts of background tasks after panics.",
     ),
     metric("llm_gateway_build_info", Gauge, &["version"], "Always 1; the label has the version."),
     metric(

@@ -33,6 +33,10 @@ const ALWAYS: [&str; 2] = [STORE, "semantic_search"];
 /// The name under which the store is reported, for every backend.
 pub const STORE: &str = "redis";
 
+/// The name under which the supervised tasks of the process are reported; readiness names them only
+/// while one of them is failing.
+pub const TASKS: &str = "tasks";
+
 /// A health check of a dependency.
 #[async_trait]
 pub trait Probe: Send + Sync {

@@ -1,50 +1,107 @@
-//! From notes to a batch.
+//! From events to a batch.
 
-use super::recorder::{LedgerEvent, RequestResult, UsageRecord};
+use super::record::{LedgerEvent, RequestResult, UsageRecord};
 use foldhash::{HashMap, HashSet};
-use gateway_core::state::{Batch, RequestOutcome, Totals};
+use gateway_core::state::{Batch, RequestOutcome, ReservedUsage, Totals};
 use std::sync::Arc;
 
 /// Maximum number of models without a catalogue entry that have rows of their own: callers choose
 /// these names.
 const MADE_UP: usize = 500;
 
-/// The state between batches.
-#[derive(Debug, Default)]
+/// The state between batches of one run.
+#[derive(Debug)]
 pub(super) struct BatchBuilder {
+    run: String,
+    /// The number of the last batch.
+    number: u64,
     /// Rows that are written as open, and the names of their models there.
     open: HashMap<u64, String>,
     models: HashSet<Arc<str>>,
+    /// Whether the run has crashed: then the events before the first one are not known.
+    is_recovery: bool,
 }
 
 /// The grouping key of rows that are summed.
 type Names = (u64, Arc<str>, Arc<str>, Arc<str>, &'static str);
 
 impl BatchBuilder {
-    /// The batch of `notes`: rows that ended since they were noted are only summed up.
-    pub(super) fn build_batch(&mut self, run: &str, id: String, events: Vec<LedgerEvent>) -> Batch {
-        let mut batch = Batch { id, ..Batch::default() };
+    /// Creates the builder of the batches of `run`.
+    pub(super) fn new(run: &str) -> Self {
+        Self {
+            run: run.to_owned(),
+            number: 0,
+            open: HashMap::default(),
+            models: HashSet::default(),
+            is_recovery: false,
+        }
+    }
+
+    /// Creates the builder that repeats the batches of a `run` that has crashed.
+    pub(super) fn recovering(run: &str) -> Self {
+        Self { is_recovery: true, ..Self::new(run) }
+    }
+
+    /// Returns the number of the next batch.
+    pub(super) const fn next_number(&self) -> u64 {
+        self.number + 1
+    }
+
+    /// Skips to the batch `number`, which is the next one then.
+    pub(super) const fn skip_to(&mut self, number: u64) {
+        self.number = number.saturating_sub(1);
+    }
+
+    /// Returns the batch of `events`: rows that were opened and closed in it are only summed.
+    pub(super) fn build_batch(&mut self, events: Vec<LedgerEvent>) -> Batch {
+        self.number += 1;
+        let (run, number) = (self.run.clone(), self.number);
+        let mut batch = Batch { run, number, ..Batch::default() };
         let mut sums: HashMap<Names, Totals> = HashMap::default();
-        let mut new: HashMap<u64, Arc<UsageRecord>> = HashMap::default();
+        let mut new: HashMap<u64, (Arc<UsageRecord>, ReservedUsage)> = HashMap::default();
+        let mut revised: HashMap<u64, (Arc<UsageRecord>, ReservedUsage)> = HashMap::default();
         for event in events {
             match event {
-                LedgerEvent::Opened(row) => drop(new.insert(row.id, row)),
-                LedgerEvent::Closed(row, ended) => {
-                    if let Some(model) = self.open.remove(&row.id) {
-                        batch.closed.push((row.admitted(run, &model), ended.closed()));
-                    } else if new.remove(&row.id).is_some() {
-                        self.add(&mut sums, &row, &ended);
+                LedgerEvent::Opened(row, reserved) => drop(new.insert(row.id, (row, reserved))),
+                LedgerEvent::Revised(row, reserved) => {
+                    if let Some((_, known)) = new.get_mut(&row.id) {
+                        *known = reserved;
+                    } else {
+                        revised.insert(row.id, (row, reserved));
+                    }
+                }
+                LedgerEvent::Closed(row, result) => {
+                    revised.remove(&row.id);
+                    if new.remove(&row.id).is_some() {
+                        self.add(&mut sums, &row, &result);
+                    } else if let Some(model) = self.open_model(&row) {
+                        self.open.remove(&row.id);
+                        let reserved = ReservedUsage::default();
+                        let admitted = row.admitted(&self.run, &model, reserved);
+                        batch.closed.push((admitted, result.closed()));
                     }
                 }
             }
         }
         batch.sums = sums.into_values().collect();
-        for (id, row) in new {
+        for (row, reserved) in revised.into_values() {
+            if let Some(model) = self.open_model(&row) {
+                batch.revised.push(row.admitted(&self.run, &model, reserved));
+            }
+        }
+        for (id, (row, reserved)) in new {
             let model = self.model(&row).to_string();
-            batch.opened.push(row.admitted(run, &model));
+            batch.opened.push(row.admitted(&self.run, &model, reserved));
             self.open.insert(id, model);
         }
         batch
+    }
+
+    /// The name of the model of a row that is written as open; `None` if it is not.
+    fn open_model(&mut self, row: &UsageRecord) -> Option<String> {
+        let known = self.open.get(&row.id).cloned();
+        // The ledger knows whether the row is open.
+        known.or_else(|| self.is_recovery.then(|| self.model(row).to_string()))
     }
 
     fn add(&mut self, sums: &mut HashMap<Names, Totals>, row: &UsageRecord, ended: &RequestResult) {
@@ -104,29 +161,36 @@ mod tests {
         RequestResult { outcome, usage, cost: Some(NanoDollars(2)), estimated: false }
     }
 
-    /// `+1` opens row 1, `-1` closes it, `|` writes; what each batch holds.
+    fn event(word: &str) -> LedgerEvent {
+        let (sign, id) = word.split_at(1);
+        let row = row(id.parse().unwrap(), "m");
+        match sign {
+            "+" => LedgerEvent::Opened(row, ReservedUsage::default()),
+            "*" => LedgerEvent::Revised(row, ReservedUsage::default()),
+            _ => LedgerEvent::Closed(row, ended("ok")),
+        }
+    }
+
+    /// `+1` opens row 1, `*1` revises it, `-1` closes it, `|` writes; what each batch holds.
     #[track_caller]
-    fn check(script: &str, expected: &[&str]) {
-        let (mut builder, mut told) = (BatchBuilder::default(), Vec::new());
+    fn check_builder(mut builder: BatchBuilder, script: &str, expected: &[&str]) {
+        let mut shown = Vec::new();
         for part in script.split('|') {
-            let event = |word: &str| {
-                let (sign, id) = word.split_at(1);
-                let row = row(id.parse().unwrap(), "m");
-                if sign == "+" {
-                    LedgerEvent::Opened(row)
-                } else {
-                    LedgerEvent::Closed(row, ended("ok"))
-                }
-            };
-            let batch =
-                builder.build_batch("r", "b".into(), part.split_whitespace().map(event).collect());
+            let batch = builder.build_batch(part.split_whitespace().map(event).collect());
             let opened = batch.opened.iter().map(|row| format!("+{}", row.id));
+            let revised = batch.revised.iter().map(|row| format!("*{}", row.id));
             let closed = batch.closed.iter().map(|(row, _)| format!("-{}", row.id));
             let sums = batch.sums.iter().map(|sum| format!("={}", sum.requests));
-            told.push(opened.chain(closed).chain(sums).collect::<Vec<_>>().join(" "));
+            let all = opened.chain(revised).chain(closed).chain(sums);
+            shown.push(all.collect::<Vec<_>>().join(" "));
         }
-        assert_eq!(told, expected);
+        assert_eq!(shown, expected);
         assert!(builder.open.len() < 2);
+    }
+
+    #[track_caller]
+    fn check(script: &str, expected: &[&str]) {
+        check_builder(BatchBuilder::new("r"), script, expected);
     }
 
     #[test]
@@ -143,13 +207,26 @@ mod tests {
     }
 
     #[test]
+    fn revised_reservation_is_written_while_the_row_is_open() {
+        check("+1 *1|*1|*1 -1|*1", &["+r-1", "*r-1", "-r-1", ""]);
+        check("+1 *1 -1", &["=1"]);
+    }
+
+    #[test]
+    fn row_of_an_earlier_journal_file_is_closed_in_recovery() {
+        check_builder(BatchBuilder::recovering("r"), "-1|*2|+3 -3", &["-r-1", "*r-2", "=1"]);
+        check("-1|*2", &["", ""]);
+    }
+
+    #[test]
     fn unknown_model_names_are_grouped_above_bound() {
-        let mut builder = BatchBuilder::default();
+        let mut builder = BatchBuilder::new("r");
         let events = (0..2_000).flat_map(|n| {
             let row = row(n, &format!("made-up-{n}"));
-            [LedgerEvent::Opened(Arc::clone(&row)), LedgerEvent::Closed(row, ended("ok"))]
+            let opened = LedgerEvent::Opened(Arc::clone(&row), ReservedUsage::default());
+            [opened, LedgerEvent::Closed(row, ended("ok"))]
         });
-        let batch = builder.build_batch("r", "b".into(), events.collect());
+        let batch = builder.build_batch(events.collect());
         assert_eq!(batch.sums.len(), MADE_UP + 1);
         let other = batch.sums.iter().find(|sum| sum.model == "other").unwrap();
         assert_eq!(other.requests, 2_000 - MADE_UP as u64);

@@ -30,7 +30,17 @@ pub struct HttpClient(Arc<Client>);
 struct OutgoingRequest<'a> {
     template: &'a RequestTemplate,
     body: &'a [Bytes],
-    on_write: &'a (dyn Fn() + Sync),
+    on_write: &'a (dyn Fn(WriteAttempt) + Sync),
+    attempt: WriteAttempt,
+}
+
+/// The attempt at which a request begins to be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WriteAttempt {
+    /// No connection has taken the request before.
+    First,
+    /// A connection that had taken the request was closed without an answer.
+    Repeated,
 }
 
 struct Client {
@@ -88,7 +98,7 @@ impl HttpClient {
         extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         body: &[Bytes],
     ) -> Result<UpstreamResponse, ExchangeError> {
-        self.send_reporting(template, extra, body, &|| {}).await
+        self.send_reporting(template, extra, body, &|_| {}).await
     }
 
     /// Sends a request as [`send`](Self::send) does, and calls `on_write` when it begins to be
@@ -106,12 +116,13 @@ impl HttpClient {
         template: &RequestTemplate,
         extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         body: &[Bytes],
-        on_write: &(dyn Fn() + Sync),
+        on_write: &(dyn Fn(WriteAttempt) + Sync),
     ) -> Result<UpstreamResponse, ExchangeError> {
         let host = template.host();
-        let request = OutgoingRequest { template, body, on_write };
+        let attempt = WriteAttempt::First;
+        let mut request = OutgoingRequest { template, body, on_write, attempt };
         if let Some(sender) = host.http2() {
-            on_write();
+            on_write(attempt);
             match send_http2(sender, template, extra.clone(), body).await {
                 Err(Http2Failure::NotSent) => {}
                 Err(Http2Failure::Failed(error)) => return Err(error),
@@ -119,7 +130,7 @@ impl HttpClient {
             }
         } else if let Some(stream) = host.check_out() {
             match self.send_http1(stream, request, extra.clone()).await {
-                Err(lost) if lost.is_unanswered() => {}
+                Err(lost) if lost.is_unanswered() => request.attempt = WriteAttempt::Repeated,
                 response => return response.map_err(Into::into),
             }
         }
@@ -130,7 +141,7 @@ impl HttpClient {
             NewConnection::Http2(stream) => {
                 let sender = Http2Sender::handshake(stream).await?;
                 host.share(sender.clone());
-                on_write();
+                on_write(request.attempt);
                 send_http2(sender, template, extra, body).await.map_err(|failure| match failure {
                     Http2Failure::NotSent => ExchangeError::Closed(None),
                     Http2Failure::Failed(error) => error,
@@ -145,7 +156,7 @@ impl HttpClient {
         request: OutgoingRequest<'_>,
         extra: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     ) -> Result<UpstreamResponse, ConnectionLost> {
-        let OutgoingRequest { template, body, on_write } = request;
+        let OutgoingRequest { template, body, on_write, attempt } = request;
         let mut connection = Box::new(Http1Connection::new(stream, Arc::clone(template.host())));
         let is_head = *template.method() == Method::HEAD;
         let mut parser = HeadParser::new(is_head, self.0.head_limit);
@@ -153,7 +164,7 @@ impl HttpClient {
         let (parsed, start) = poll_fn(|cx| {
             if !is_started {
                 is_started = true;
-                on_write();
+                on_write(attempt);
                 let write = |out: &mut Vec<u8>| template.write_head(out, extra.clone(), body);
                 connection.start(cx, write, body);
             }

@@ -25,7 +25,7 @@ mod tls;
 pub use self::{
     body::ResponseBody,
     error::{BodyError, ConnectError, ExchangeError, SettingsError},
-    exchange::HttpClient,
+    exchange::{HttpClient, WriteAttempt},
     request::RequestTemplate,
     response::{ResponseHead, UpstreamResponse},
     settings::ClientSettings,

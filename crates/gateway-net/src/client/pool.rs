@@ -6,6 +6,7 @@
 
 use super::{host::Origin, http2::Http2Sender, settings::ClientSettings, stream::UpstreamStream};
 use gateway_core::sync::lock;
+use gateway_tasks::supervise;
 use std::{
     cell::Cell,
     collections::HashMap,
@@ -201,7 +202,10 @@ impl Host {
         }
         match Handle::try_current() {
             // It ends by itself, as soon as nothing is kept or the pool is gone.
-            Ok(runtime) => drop(runtime.spawn(sweep(self.pool.clone()))),
+            Ok(runtime) => {
+                let pool = self.pool.clone();
+                drop(runtime.spawn(supervise("connection_sweep", move || sweep(pool.clone()))));
+            }
             Err(_) => self.is_swept.store(false, Relaxed),
         }
     }

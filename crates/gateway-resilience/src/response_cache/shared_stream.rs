@@ -10,14 +10,16 @@
 //! far behind is dropped with an error. When the last one has left, the upstream request is
 //! cancelled.
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gateway_core::{
     CacheStatus, Chunk, ChunkStream, ErrorKind, GatewayError, ProviderResponse, ResponseMeta,
     Result, StreamEvent, sync,
 };
+use gateway_tasks::failpoint;
 use std::{
     collections::VecDeque,
     future::Future,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -91,11 +93,14 @@ impl SharedStream {
         let log = Arc::new(log);
         let own = Arc::clone(&log);
         let filling = async move {
-            match own.fill(request).await {
+            // Without its task, subscribers would wait for ever.
+            let filling = AssertUnwindSafe(own.fill(request)).catch_unwind();
+            match filling.await.unwrap_or_else(|_| Err(GatewayError::panicked())) {
                 Ok(()) => {
                     let whole = own.whole();
                     if let Some((meta, chunks)) = whole {
-                        on_complete(meta, chunks).await;
+                        // A response that is not cached is still a response.
+                        drop(AssertUnwindSafe(on_complete(meta, chunks)).catch_unwind().await);
                     }
                     own.change(|state| state.end = Some(StreamOutcome::Complete));
                 }
@@ -150,6 +155,7 @@ impl StreamLog {
 
     async fn fill(&self, request: impl Future<Output = Result<ProviderResponse>>) -> Result<()> {
         let ProviderResponse { meta, mut chunks } = request.await?;
+        failpoint("shared_response");
         self.change(|state| state.meta = Some(meta));
         let mut changes = self.changed.subscribe();
         while let Some(chunk) = chunks.next().await {

@@ -100,7 +100,7 @@ impl Conversations {
         let key = key(tenant, &id).ok_or_else(not_found)?;
         let body = Head::new(created_at).write().into();
         // It stays open: whatever is done adds to it.
-        let head = StoredResponse { body, in_progress: true };
+        let head = StoredResponse { body, in_progress: true, lease: None };
         self.store.put(&key, &head, self.ttl).await?;
         append(&*self.store, &key, &first).await?;
         self.load(tenant, &id, None).await?.ok_or_else(not_found)

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 
 /// The lease of a running attempt; renewed while it runs.
-pub(super) const LEASE: Duration = Duration::from_secs(30);
+pub(super) const LEASE: Duration = Duration::from_secs(20);
 
 /// The idempotent requests of the gateway.
 ///

@@ -1,17 +1,18 @@
 //! Background responses.
 
 use super::{
-    ResponseRecorder, Responses,
+    ResponseRecorder,
     partial::{self, Interruption},
     recorder::{nameless, responses_in, split},
 };
 use bytes::Bytes;
-use futures_util::{StreamExt as _, future::BoxFuture, stream::BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::BoxStream};
 use gateway_core::{
     ChunkStream, ErrorKind, GatewayError, Json, Result,
     state::{self, Key, StoreError},
     sync,
 };
+use gateway_tasks::failpoint;
 use gateway_wire::{
     InboundDialect as _, StreamWriter,
     responses::{ResponseStage, ResponsesInbound, response_object},
@@ -19,6 +20,7 @@ use gateway_wire::{
 use std::{
     collections::HashMap,
     fmt,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -28,8 +30,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The poll interval for a cancellation by another replica.
-const LOOK: Duration = Duration::from_secs(5);
 /// The pauses between attempts to store the end of a response while the store is unavailable.
 const FINISH_PAUSES: [Duration; 7] = [
     Duration::from_millis(100),
@@ -143,6 +143,7 @@ impl QueuedResponse {
             bytes: 0,
             kept: 0,
             has_begun: false,
+            ended: None,
         };
         Ok(Self { job, place, queued })
     }
@@ -152,7 +153,7 @@ impl QueuedResponse {
     pub fn start(self, work: Work, follow: Option<Duration>) -> Reply {
         let Self { job, place, queued } = self;
         let (responses, key) = (job.keep.responses().clone(), job.key.clone());
-        responses.tasks.spawn(job.run(work, place));
+        responses.tasks.spawn(unless_panicked(job, work, place));
         match follow {
             Some(keep_alive) => Reply::Followed(responses.live(key, 0, keep_alive).boxed()),
             None => Reply::Queued(queued),
@@ -172,6 +173,8 @@ struct Job {
     /// The number of stored events.
     kept: usize,
     has_begun: bool,
+    /// The final response, once it is known.
+    ended: Option<Json>,
 }
 
 /// The response was ended or deleted elsewhere.
@@ -186,10 +189,17 @@ impl Job {
             biased;
             () = closing.cancelled() => true,
             () = place.handle.stop.cancelled() => true,
-            () = gone(&responses, &key) => false,
+            () = responses.until_ended_elsewhere(&key) => false,
             _ = Self::work(&mut self, work) => false,
         };
         if !is_stopped {
+            return;
+        }
+        // It had ended, and was about to be stored.
+        if let Some(response) = self.ended.take() {
+            if self.append().await.is_ok() {
+                self.finish(response).await;
+            }
             return;
         }
         if closing.is_cancelled() {
@@ -202,6 +212,7 @@ impl Job {
     }
 
     async fn work(&mut self, work: Work) -> Result<(), EndedElsewhere> {
+        failpoint("background_response");
         let chunks = match work.await {
             Ok(chunks) => chunks,
             Err(error) => return self.fail(&error).await,
@@ -244,6 +255,7 @@ impl Job {
             let put = self.keep.put(&self.id, response, true).await;
             self.note(put);
         }
+        self.ended.clone_from(&last);
         self.append().await?;
         if let Some(response) = last {
             self.keep.add_to_conversation(&response).await;
@@ -310,23 +322,18 @@ impl Job {
     }
 }
 
+/// Runs `job`; a panic ends the response as failed.
+async fn unless_panicked(job: Job, work: Work, place: Place) {
+    let (responses, key) = (job.keep.responses().clone(), job.key.clone());
+    if AssertUnwindSafe(job.run(work, place)).catch_unwind().await.is_err() {
+        responses.note(responses.end_panicked(&key).await);
+    }
+}
+
 /// Returns the stored response without output, marked as cancelled.
 async fn silent(keep: &ResponseRecorder, key: &Key) -> Option<Json> {
     let (record, _) = keep.responses().get(key).await.ok()??;
     partial::cancelled(&record.response)
-}
-
-/// Returns when the response under `key` was ended or deleted elsewhere.
-async fn gone(responses: &Responses, key: &Key) {
-    loop {
-        time::sleep(LOOK).await;
-        match responses.store.get(key).await {
-            Ok(Some(kept)) if kept.in_progress => {}
-            Ok(_) => return,
-            // A store that fails says nothing.
-            Err(_) => {}
-        }
-    }
 }
 
 impl fmt::Debug for Reply {

@@ -18,6 +18,7 @@ mod compaction;
 mod compaction_request;
 mod count_tokens;
 pub(crate) mod items;
+mod lease;
 mod page;
 mod partial;
 mod plan;
@@ -56,6 +57,9 @@ use std::{
 use tokio::time;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// Maximum wait of [`Responses::close`] for work that ends by itself.
+const NOTICE_TIME: Duration = Duration::from_secs(1);
+
 /// Maximum wait of [`Responses::close`] for running work.
 const CLOSING_TIME: Duration = Duration::from_secs(3);
 
@@ -91,10 +95,19 @@ impl Responses {
         Self { ttl, ..self.clone() }
     }
 
-    /// Cancels background responses, and waits until their end is stored.
-    pub async fn close(&self) {
-        self.closing.cancel();
+    /// Waits until no response runs in the background, and every end is stored.
+    pub async fn idle(&self) {
         self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Ends background responses, and waits until their end is stored. Those whose upstream was
+    /// given notice end by themselves; the others are cancelled after a moment.
+    pub async fn close(&self) {
+        if time::timeout(NOTICE_TIME, self.idle()).await.is_ok() {
+            return;
+        }
+        self.closing.cancel();
         // What has not ended by then is not worth waiting for.
         let _ = time::timeout(CLOSING_TIME, self.tasks.wait()).await;
     }
@@ -104,10 +117,15 @@ impl Responses {
         Conversations::new(Arc::clone(&self.store), self.ttl)
     }
 
-    /// Returns the record under `key`, and whether the response is still running.
+    /// Returns the record under `key`, and whether the response is still running. One whose gateway
+    /// has crashed is ended.
     async fn get(&self, key: &Key) -> Result<Option<(Record, bool)>, StoreError> {
         let Some(kept) = self.store.get(key).await? else { return Ok(None) };
-        Ok(Some((Record::read(&kept.body)?, kept.in_progress)))
+        let record = Record::read(&kept.body)?;
+        if kept.is_abandoned() {
+            return self.end_abandoned(key, record).await;
+        }
+        Ok(Some((record, kept.in_progress)))
     }
 
     /// Logs a failing store once, until it works again.

@@ -11,6 +11,8 @@ pub(super) enum Interruption {
     Left,
     /// It was cancelled on demand.
     Cancelled,
+    /// Its gateway has crashed.
+    Crashed,
 }
 
 /// Returns the response object of `events`, a streamed response up to some point; `None` if there
@@ -45,6 +47,10 @@ pub(super) fn response<'a>(
     let (status, details) = match broken {
         Interruption::Left => ("incomplete", json!({ "reason": "client_disconnected" })),
         Interruption::Cancelled => ("cancelled", Value::Null),
+        Interruption::Crashed => {
+            response.insert("error".to_owned(), crash());
+            ("failed", Value::Null)
+        }
     };
     response.insert("status".to_owned(), json!(status));
     response.insert("incomplete_details".to_owned(), details);
@@ -56,6 +62,19 @@ pub(super) fn cancelled(response: &Json) -> Option<Json> {
     let mut response: Map<String, Value> = response.read().ok()?;
     response.insert("status".to_owned(), json!("cancelled"));
     Some(Json::of(&response))
+}
+
+/// Returns `response`, failed before its first output.
+pub(super) fn crashed(response: &Json) -> Option<Json> {
+    let mut response: Map<String, Value> = response.read().ok()?;
+    response.insert("status".to_owned(), json!("failed"));
+    response.insert("error".to_owned(), crash());
+    Some(Json::of(&response))
+}
+
+/// The error of a response whose gateway has crashed.
+fn crash() -> Value {
+    json!({ "code": "gateway_crashed", "message": "the gateway that made this response has crashed" })
 }
 
 /// Sets a member of `object`, if it is one.

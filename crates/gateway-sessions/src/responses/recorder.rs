@@ -1,7 +1,7 @@
 //! The recording of a response while it is sent to its caller.
 
 use super::{
-    Responses,
+    Responses, lease,
     partial::{self, Interruption},
     record::{self, Record},
     storage_declaration,
@@ -24,6 +24,7 @@ use std::{
     mem,
     sync::{Arc, Mutex},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 /// Maximum size of stored events, in bytes; the response itself is stored in any case.
 const MAX_BYTES: usize = 8 << 20;
@@ -74,7 +75,8 @@ impl ResponseRecorder {
             return Ok(());
         }
         let record = Record { response, ..Record::clone(&self.record) };
-        let stored = StoredResponse { body: record.write().into(), in_progress };
+        let lease = in_progress.then_some(lease::LEASE);
+        let stored = StoredResponse { body: record.write().into(), in_progress, lease };
         let responses = &self.responses;
         responses.store.put(&self.key(id), &stored, responses.ttl).await
     }
@@ -134,7 +136,8 @@ impl ResponseRecorder {
         let log = Arc::new(Mutex::new(EventBuffer::default()));
         let leaving = RecordOnDisconnect { keep: self.clone(), log: Arc::clone(&log) };
         let writer = ResponsesInbound.writer(to);
-        let keeping = RecordingStream { chunks: self.named(chunks), writer, keep: self, log };
+        let chunks = self.named(chunks);
+        let keeping = RecordingStream { chunks, writer, keep: self, log, lease: None };
         let kept = stream::unfold(Some(keeping), |keeping| async move { keeping?.next().await });
         observe(Box::pin(kept), Box::new(leaving))
     }
@@ -236,6 +239,8 @@ struct RecordingStream {
     writer: Box<dyn StreamWriter>,
     keep: ResponseRecorder,
     log: Arc<Mutex<EventBuffer>>,
+    /// Renews the lease of the response while it is stored as in progress.
+    lease: Option<AbortOnDropHandle<()>>,
 }
 
 impl RecordingStream {
@@ -297,10 +302,14 @@ impl RecordingStream {
             lock(&self.log).told.id = Some(id.clone());
             let begun = self.keep.store(&id, response, true).await;
             lock(&self.log).told.has_begun = begun.is_ok();
+            if begun.is_ok() {
+                self.lease = Some(self.keep.responses.hold(self.keep.key(&id)));
+            }
             not_stored.extend(begun.err());
         }
         if let Some(response) = last {
             let told = lock(&self.log).end();
+            self.lease = None;
             not_stored = self.keep.see_to(response, told).await;
         }
         storage_declaration::in_events(block, &not_stored)

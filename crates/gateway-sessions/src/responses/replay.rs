@@ -52,6 +52,11 @@ impl ReplayStream {
                 self.told = Instant::now();
                 return Some((page.events.concat().into(), Some(self)));
             }
+            if page.is_abandoned() {
+                // Ends it, with an event that comes with the next page.
+                self.responses.get(&self.key).await.ok()?;
+                continue;
+            }
             if !page.in_progress {
                 return self.synthetic().await;
             }

@@ -84,7 +84,7 @@ impl Responses {
             .or_else(|| partial::cancelled(&record.response))
             .unwrap_or(record.response.clone());
         let record = Record { response, ..record };
-        let stored = StoredResponse { body: record.write().into(), in_progress: false };
+        let stored = StoredResponse::complete(record.write().into());
         Ok(self.store.put(key, &stored, self.ttl).await?)
     }
 

@@ -49,7 +49,7 @@ impl Default for Rules {
             min_ttl: Duration::from_mins(1),
             max_ttl: Duration::from_hours(720),
             sliding: false,
-            lease: Duration::from_secs(30),
+            lease: Duration::from_secs(20),
             max_messages: 1_000,
             max_bytes: 4 << 20,
         }

@@ -14,11 +14,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use gateway_core::{state::StoreError, sync};
+use gateway_tasks::{supervise, supervise_thread};
 use redb::{Database, ReadableDatabase as _};
 use std::{
     fs,
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    thread,
     time::Duration,
 };
 use tokio::{
@@ -79,14 +79,12 @@ impl FileStore {
             database: RwLock::new(Some(Arc::new(database))),
             trouble: RwLock::new(None),
         });
-        let (queue, commands) = mpsc::channel(QUEUE);
-        let writer = Writer::new(Arc::clone(&shared), clock);
-        thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer::run(writer, commands))
+        let (queue, mut commands) = mpsc::channel(QUEUE);
+        let mut writer = Writer::new(Arc::clone(&shared), clock);
+        supervise_thread("store_writer", move || writer::run(&mut writer, &mut commands))
             .map_err(|error| StoreError::Unavailable(error.into()))?;
-        let mut ticking = JoinSet::new();
-        ticking.spawn(tick(queue.clone(), period));
+        let (mut ticking, ticked) = (JoinSet::new(), queue.clone());
+        ticking.spawn(supervise("store_sync", move || tick(ticked.clone(), period)));
         Ok(Self { queue, shared, clock, ticking })
     }
 

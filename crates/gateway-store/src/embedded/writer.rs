@@ -7,8 +7,9 @@ use super::{
     write_job::{WriteError, WriteJob},
 };
 use crate::{clock::StoreClock, kv::Durable, settings::Durability};
+use gateway_tasks::failpoint;
 use redb::Database;
-use std::{sync::Arc, thread, time::Duration};
+use std::{mem, sync::Arc, thread, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -34,13 +35,19 @@ pub(super) struct Writer {
     unsynced: bool,
     /// Time of the last attempt on a full disk.
     tried: Option<Instant>,
+    /// Whether a transaction is being written.
+    is_writing: bool,
 }
 
 /// Runs until every sender of commands is dropped, then closes the file.
 ///
 /// Operations that arrive during an fsync wait together, and share the next one (group commit): a
 /// lone caller does not wait.
-pub(super) fn run(mut writer: Writer, mut commands: mpsc::Receiver<WriterCommand>) {
+///
+/// Called again after a panic: the callers of the interrupted writes are answered with an error,
+/// the others wait.
+pub(super) fn run(writer: &mut Writer, commands: &mut mpsc::Receiver<WriterCommand>) {
+    writer.recover_from_panic();
     let mut closing: Option<oneshot::Sender<()>> = None;
     while closing.is_none()
         && let Some(first) = commands.blocking_recv()
@@ -70,7 +77,7 @@ pub(super) fn run(mut writer: Writer, mut commands: mpsc::Receiver<WriterCommand
 impl Writer {
     /// Creates a writer.
     pub(super) fn new(shared: Arc<FileShared>, clock: StoreClock) -> Self {
-        Self { shared, clock, unsynced: false, tried: None }
+        Self { shared, clock, unsynced: false, tried: None, is_writing: false }
     }
 
     /// Writes `jobs` in one transaction and answers their callers.
@@ -83,9 +90,21 @@ impl Writer {
         if jobs.is_empty() && !sync {
             return;
         }
+        self.is_writing = true;
+        failpoint("store_writer");
         let written = self.try_write(&mut jobs, sync);
+        self.is_writing = false;
         for job in jobs {
             job.end(written.clone());
+        }
+    }
+
+    /// Opens the file again if a panic has interrupted a transaction, which is undone by that.
+    fn recover_from_panic(&mut self) {
+        if mem::take(&mut self.is_writing) {
+            self.unsynced = false;
+            self.close();
+            drop(self.open_again());
         }
     }
 

@@ -25,8 +25,10 @@ pub(crate) enum RecordKind {
     /// The order in which the asides of a tenant came.
     AsideOrder = b'o' as isize,
     OpenRow = b'u' as isize,
-    /// A batch of rows that was written.
+    /// A batch of rows that an older version wrote.
     Batch = b'c' as isize,
+    /// The progress of a process run in the ledger.
+    LedgerRun = b'w' as isize,
     Totals = b't' as isize,
     Spent = b'm' as isize,
     ClientKey = b'k' as isize,
@@ -143,7 +145,7 @@ fn successor(mut name: Vec<u8>) -> Vec<u8> {
 }
 
 impl RecordKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Session,
         Self::Response,
         Self::Replay,
@@ -151,6 +153,7 @@ impl RecordKind {
         Self::AsideOrder,
         Self::OpenRow,
         Self::Batch,
+        Self::LedgerRun,
         Self::Totals,
         Self::Spent,
         Self::ClientKey,

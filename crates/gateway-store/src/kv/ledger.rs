@@ -10,15 +10,12 @@ use gateway_core::state::{
     AdmittedRequest, Batch, Key, RequestOutcome, StoreError, Tenant, Totals,
 };
 use serde::{Deserialize, Serialize};
-use std::ops::RangeInclusive;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 const DAY: u64 = 86_400_000;
 
-/// The retention of batch ids, in milliseconds; a batch is not repeated later than that.
-pub(crate) const WRITTEN: u64 = 600_000;
-
 /// For how long a row may be open. The orphans of a crash are closed long before.
-const OPEN_DAYS: u64 = 30;
+pub(crate) const OPEN_DAYS: u64 = 30;
 
 /// Maximum number of orphans closed in one transaction.
 pub(super) const ORPHANS: usize = 1_000;
@@ -28,6 +25,15 @@ struct Row {
     v: u32,
     expires: u64,
     admitted: AdmittedRequest,
+}
+
+/// The progress of a run.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+struct RunMark {
+    v: u32,
+    expires: u64,
+    /// The number of the last batch that was recorded.
+    number: u64,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -43,18 +49,58 @@ pub(super) fn record(
     limits: &StoreLimits,
     batch: &Batch,
 ) -> Result<(), StoreError> {
-    let mark = key_layout::object(RecordKind::Batch, &tenant("ledger")?.key(&*batch.id));
-    if txn.get(&mark)?.is_some() {
+    if is_recorded(txn, batch)? {
         return Ok(());
     }
-    let expires = txn.now.saturating_add(WRITTEN);
-    expiry::schedule(txn, &mark, None, expires);
-    txn.put(mark, Vec::new());
+    advance(txn, batch)?;
     batch.opened.iter().try_for_each(|row| open(txn, row))?;
+    batch.revised.iter().try_for_each(|row| revise(txn, row))?;
     for (row, closed) in &batch.closed {
         close(txn, limits, row, closed)?;
     }
     batch.sums.iter().try_for_each(|sum| add(txn, limits, sum))
+}
+
+/// Whether `batch` was recorded before.
+pub(super) fn is_recorded(view: &dyn ReadView, batch: &Batch) -> Result<bool, StoreError> {
+    let mark = run_mark(view, &run_place(&batch.run)?)?;
+    Ok(mark.is_some_and(|mark| batch.number <= mark.number))
+}
+
+/// Notes that the run has come to `batch`.
+fn advance(txn: &mut WriteTxn<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let place = run_place(&batch.run)?;
+    let before = run_mark(txn, &place)?.map(|mark| mark.expires);
+    let lifetime = OPEN_DAYS * DAY;
+    // A mark lives for longer than half its lifetime without being scheduled anew.
+    let expires = match before {
+        Some(before) if before > txn.now.saturating_add(lifetime / 2) => before,
+        _ => {
+            let expires = txn.now.saturating_add(lifetime);
+            expiry::schedule(txn, &place, before, expires);
+            expires
+        }
+    };
+    let mark = RunMark { v: record::SCHEMA, expires, number: batch.number };
+    txn.put(place, record::write(&mark)?);
+    Ok(())
+}
+
+fn run_mark(view: &dyn ReadView, place: &[u8]) -> Result<Option<RunMark>, StoreError> {
+    view.get(place)?.map(|json| record::read("ledger run", &json)).transpose()
+}
+
+fn run_place(run: &str) -> Result<Vec<u8>, StoreError> {
+    Ok(key_layout::object(RecordKind::LedgerRun, &tenant("ledger")?.key(run)))
+}
+
+/// Writes the new reservation of a row, if it is open.
+fn revise(txn: &mut WriteTxn<'_>, row: &AdmittedRequest) -> Result<(), StoreError> {
+    let place = key_layout::object(RecordKind::OpenRow, &key(row)?);
+    let Some(json) = txn.get(&place)? else { return Ok(()) };
+    let open: Row = record::read("ledger row", &json)?;
+    txn.put(place, record::write(&Row { admitted: row.clone(), ..open })?);
+    Ok(())
 }
 
 fn open(txn: &mut WriteTxn<'_>, row: &AdmittedRequest) -> Result<(), StoreError> {
@@ -81,26 +127,31 @@ fn close(
     Ok(true)
 }
 
-/// See [`Ledger::close_orphans`](gateway_core::state::Ledger::close_orphans). At most [`ORPHANS`].
-pub(super) fn close_orphans(
+/// Closes open rows that `is_lost` selects at their reservations: at most [`ORPHANS`].
+pub(super) fn close_lost(
     txn: &mut WriteTxn<'_>,
     limits: &StoreLimits,
-    before: u64,
     outcome: &str,
+    is_lost: impl Fn(&AdmittedRequest) -> bool,
 ) -> Result<u64, StoreError> {
-    let closed = RequestOutcome {
-        outcome: outcome.to_owned(),
-        estimated: true,
-        ..RequestOutcome::default()
-    };
     let mut count = 0;
-    for (_, json) in txn.scan(key_layout::all(RecordKind::OpenRow, None), usize::MAX)? {
-        let Row { admitted: row, .. } = record::read("ledger row", &json)?;
-        if row.at < before && count < ORPHANS as u64 && close(txn, limits, &row, &closed)? {
-            count += 1;
-        }
+    for row in open_rows(txn)?.iter().filter(|row| is_lost(row)).take(ORPHANS) {
+        count += u64::from(close(txn, limits, row, &row.lost(outcome))?);
     }
     Ok(count)
+}
+
+/// Returns the runs of open rows, without `own`.
+pub(super) fn other_runs(view: &dyn ReadView, own: &str) -> Result<Vec<String>, StoreError> {
+    let rows = open_rows(view)?;
+    let runs: BTreeSet<&str> = rows.iter().map(AdmittedRequest::run).collect();
+    Ok(runs.into_iter().filter(|run| *run != own).map(str::to_owned).collect())
+}
+
+fn open_rows(view: &dyn ReadView) -> Result<Vec<AdmittedRequest>, StoreError> {
+    let rows = view.scan(key_layout::all(RecordKind::OpenRow, None), usize::MAX)?;
+    let read = |json: &[u8]| record::read("ledger row", json).map(|row: Row| row.admitted);
+    rows.iter().map(|(_, json)| read(json)).collect()
 }
 
 /// Implements [`Ledger::totals`](gateway_core::state::Ledger::totals).

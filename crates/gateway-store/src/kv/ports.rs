@@ -8,12 +8,12 @@ use crate::{clock::StoreClock, limits::StoreLimits, local::SessionClaims, record
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway_core::state::{
-    Batch, BeginResult, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork, Idempotency, Key,
-    Ledger, NewSession, Outcome, Page, ReasoningStore, Replay, ResponseStore, Session, SessionPage,
-    SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredReasoning, StoredResponse,
-    Tenant, Totals, Turn,
+    AdmittedRequest, Batch, BeginResult, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
+    Idempotency, Key, Ledger, NewSession, Outcome, Page, ReasoningStore, Replay, ResponseStore,
+    Session, SessionPage, SessionPatch, SessionStore, Slice, Snapshot, StoreError, StoredReasoning,
+    StoredResponse, Tenant, Totals, Turn,
 };
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 /// Sessions, answers, asides, replays and the ledger, in one map.
 pub(crate) struct KvStore<E> {
@@ -59,6 +59,26 @@ impl<E: KvEngine> KvStore<E> {
     ) -> Result<T, StoreError> {
         let limits = self.limits;
         self.engine.write(wait, move |txn| operation(txn, &limits)).await
+    }
+
+    /// Closes the ledger's open rows that `is_lost` selects, in steps.
+    async fn close_lost(
+        &self,
+        outcome: &str,
+        is_lost: impl Fn(&AdmittedRequest) -> bool + Clone + Send + 'static,
+    ) -> Result<u64, StoreError> {
+        let mut closed = 0;
+        loop {
+            let (outcome, is_lost) = (outcome.to_owned(), is_lost.clone());
+            let step = self.write(Durable::Safe, move |txn, limits| {
+                ledger::close_lost(txn, limits, &outcome, is_lost)
+            });
+            let step = step.await?;
+            closed += step;
+            if step < ledger::ORPHANS as u64 {
+                return Ok(closed);
+            }
+        }
     }
 }
 
@@ -153,6 +173,25 @@ impl<E: KvEngine> ResponseStore for KvStore<E> {
         self.read(move |view, now| response::get(view, now, &key)).await
     }
 
+    async fn renew(&self, key: &Key, lease: Duration) -> Result<bool, StoreError> {
+        let key = key.clone();
+        // After a crash of this process there is no writer whose lease could count.
+        self.write(Durable::Visible, move |txn, _| response::renew(txn, &key, lease)).await
+    }
+
+    async fn end_abandoned(
+        &self,
+        key: &Key,
+        response: &StoredResponse,
+        ttl: Duration,
+    ) -> Result<bool, StoreError> {
+        let (key, response) = (key.clone(), response.clone());
+        self.write(Durable::Safe, move |txn, limits| {
+            response::end_abandoned(txn, limits, &key, &response, ttl)
+        })
+        .await
+    }
+
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
         let key = key.clone();
         self.write(Durable::Safe, move |txn, _| response::delete(txn, &key)).await
@@ -237,8 +276,24 @@ impl<E: KvEngine> Idempotency for KvStore<E> {
 #[async_trait]
 impl<E: KvEngine> Ledger for KvStore<E> {
     async fn record(&self, batch: &Batch) -> Result<(), StoreError> {
-        let batch = batch.clone();
-        self.write(Durable::Visible, move |txn, limits| ledger::record(txn, limits, &batch)).await
+        // Most of what is repeated after a crash was recorded: reading is cheaper than an fsync.
+        let batch = Arc::new(batch.clone());
+        let asked = Arc::clone(&batch);
+        if self.read(move |view, _| ledger::is_recorded(view, &asked)).await? {
+            return Ok(());
+        }
+        self.write(Durable::Safe, move |txn, limits| ledger::record(txn, limits, &batch)).await
+    }
+
+    async fn renew_run(&self, run: &str, _: Duration) -> Result<Vec<String>, StoreError> {
+        // The map belongs to this process: every other run has ended.
+        let run = run.to_owned();
+        self.read(move |view, _| ledger::other_runs(view, &run)).await
+    }
+
+    async fn close_run(&self, run: &str, outcome: &str) -> Result<u64, StoreError> {
+        let run = run.to_owned();
+        self.close_lost(outcome, move |row| row.run() == run).await
     }
 
     async fn totals(
@@ -250,18 +305,7 @@ impl<E: KvEngine> Ledger for KvStore<E> {
     }
 
     async fn close_orphans(&self, before: u64, outcome: &str) -> Result<u64, StoreError> {
-        let mut closed = 0;
-        loop {
-            let outcome = outcome.to_owned();
-            let step = self.write(Durable::Safe, move |txn, limits| {
-                ledger::close_orphans(txn, limits, before, &outcome)
-            });
-            let step = step.await?;
-            closed += step;
-            if step < ledger::ORPHANS as u64 {
-                return Ok(closed);
-            }
-        }
+        self.close_lost(outcome, move |row| row.at < before).await
     }
 }
 

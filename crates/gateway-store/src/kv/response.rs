@@ -18,6 +18,17 @@ struct ResponseHeader {
     expires: u64,
     events: u64,
     event_bytes: u64,
+    /// The end of its writer's lease, of a response in progress.
+    #[serde(default)]
+    leased_until: Option<u64>,
+}
+
+impl ResponseHeader {
+    /// The rest of the writer's lease.
+    fn lease(&self, now: u64) -> Option<Duration> {
+        let until = self.leased_until.filter(|_| self.in_progress)?;
+        Some(Duration::from_millis(until.saturating_sub(now)))
+    }
 }
 
 /// Implements [`ResponseStore::put`](gateway_core::state::ResponseStore::put) on a transaction.
@@ -40,7 +51,10 @@ pub(super) fn put(
     expiry::schedule(txn, &object, before.as_ref().map(|head| head.expires), expires);
     let (events, event_bytes) = before.map_or((0, 0), |head| (head.events, head.event_bytes));
     let in_progress = response.in_progress;
-    let head = ResponseHeader { v: record::SCHEMA, in_progress, expires, events, event_bytes };
+    let lease = response.lease.filter(|_| in_progress);
+    let leased_until = lease.map(|lease| txn.now.saturating_add(millis(lease)));
+    let v = record::SCHEMA;
+    let head = ResponseHeader { v, in_progress, expires, events, event_bytes, leased_until };
     txn.put(key_layout::body(&object), response.body.to_vec());
     txn.put(object, record::write(&head)?);
     Ok(())
@@ -57,7 +71,40 @@ pub(super) fn get(
     let Some(body) = view.get(&key_layout::body(&object))? else {
         return Err(StoreError::corrupt("response", "it has no body"));
     };
-    Ok(Some(StoredResponse { body: body.into(), in_progress: head.in_progress }))
+    let (in_progress, lease) = (head.in_progress, head.lease(now));
+    Ok(Some(StoredResponse { body: body.into(), in_progress, lease }))
+}
+
+/// Implements [`ResponseStore::renew`](gateway_core::state::ResponseStore::renew) on a transaction.
+pub(super) fn renew(
+    txn: &mut WriteTxn<'_>,
+    key: &Key,
+    lease: Duration,
+) -> Result<bool, StoreError> {
+    let object = key_layout::object(RecordKind::Response, key);
+    let found = live(txn, txn.now, &object)?.filter(|head| head.in_progress);
+    let Some(head) = found else { return Ok(false) };
+    let leased_until = Some(txn.now.saturating_add(millis(lease)));
+    txn.put(object, record::write(&ResponseHeader { leased_until, ..head })?);
+    Ok(true)
+}
+
+/// Implements [`ResponseStore::end_abandoned`](gateway_core::state::ResponseStore::end_abandoned)
+/// on a transaction.
+pub(super) fn end_abandoned(
+    txn: &mut WriteTxn<'_>,
+    limits: &StoreLimits,
+    key: &Key,
+    response: &StoredResponse,
+    ttl: Duration,
+) -> Result<bool, StoreError> {
+    let found = live(txn, txn.now, &key_layout::object(RecordKind::Response, key))?;
+    let lease = found.and_then(|head| head.lease(txn.now));
+    if !lease.is_some_and(|rest| rest.is_zero()) {
+        return Ok(false);
+    }
+    put(txn, limits, key, response, ttl)?;
+    Ok(true)
 }
 
 /// Implements [`ResponseStore::delete`](gateway_core::state::ResponseStore::delete) on a
@@ -116,7 +163,7 @@ pub(super) fn events(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let found = view.scan(key_layout::parts_from(&object, from), limit)?;
     let events = found.into_iter().map(|(_, event)| event.into()).collect();
-    Ok(Some(Events { events, in_progress: head.in_progress }))
+    Ok(Some(Events { events, in_progress: head.in_progress, lease: head.lease(now) }))
 }
 
 fn live(

@@ -148,18 +148,6 @@ impl RedisConnection {
         self.judge(result)
     }
 
-    /// Some fields of a hash.
-    pub(super) async fn fields(
-        &self,
-        key: String,
-        names: &[&str],
-    ) -> Result<Vec<Value>, StoreError> {
-        self.guard()?;
-        let names: Vec<_> = names.to_vec();
-        let result = self.client.with_options(&self.options).hmget(key, names).await;
-        self.judge(result)
-    }
-
     /// All fields of a hash.
     pub(super) async fn pairs(&self, key: String) -> Result<Vec<(String, Value)>, StoreError> {
         self.guard()?;

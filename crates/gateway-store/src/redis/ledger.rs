@@ -1,22 +1,26 @@
 //! The usage ledger in Redis: the rows and sums of a day together.
 
 use super::{RedisStore, reply, script, sessions::integer};
-use crate::kv::ledger::{WRITTEN, order};
+use crate::{
+    clock::millis,
+    kv::ledger::{OPEN_DAYS, order},
+};
 use async_trait::async_trait;
 use fred::types::Value;
 use gateway_core::{
     NanoDollars, Usage,
-    state::{AdmittedRequest, Batch, Ledger, RequestOutcome, StoreError, Tenant, Totals},
+    state::{AdmittedRequest, Batch, Ledger, StoreError, Tenant, Totals},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
+    time::Duration,
 };
 
 const DAY: u64 = 86_400_000;
 
-/// For how many days a row may be open.
-const OPEN_DAYS: u64 = 30;
+/// The number of rows that are closed in one call.
+const CLOSED_AT_ONCE: usize = 200;
 
 /// The largest amount, at which larger ones are capped: Redis must be able to add sums.
 const MOST: u64 = 1 << 53;
@@ -24,12 +28,12 @@ const MOST: u64 = 1 << 53;
 #[async_trait]
 impl Ledger for RedisStore {
     async fn record(&self, batch: &Batch) -> Result<(), StoreError> {
-        let opened = batch.opened.iter().map(AdmittedRequest::day);
+        let opened = batch.opened.iter().chain(&batch.revised).map(AdmittedRequest::day);
         let closed = batch.closed.iter().map(|(row, _)| row.day());
         let sums = batch.sums.iter().map(|sum| sum.day);
         let days: BTreeSet<u64> = opened.chain(closed).chain(sums).collect();
         for day in days {
-            self.record_day(batch, day).await?;
+            self.record_day(batch, day, Some(batch.number)).await?;
         }
         Ok(())
     }
@@ -52,40 +56,76 @@ impl Ledger for RedisStore {
         Ok(found)
     }
 
+    async fn renew_run(&self, run: &str, lease: Duration) -> Result<Vec<String>, StoreError> {
+        let key = format!("{}u:{{runs}}", self.link.prefix);
+        let keep = integer(OPEN_DAYS * DAY);
+        let arguments = vec![run.into(), integer(millis(lease)).into(), keep.into()];
+        let runs = self.link.call(&script::LEDGER_RENEW, vec![key], arguments).await?;
+        reply::list(runs)?.iter().map(reply::text).collect()
+    }
+
+    async fn close_run(&self, run: &str, outcome: &str) -> Result<u64, StoreError> {
+        let closed = self.close_lost(outcome, |row| row.run() == run).await?;
+        // It is no longer looked for; a run that goes on renews its lease.
+        let key = format!("{}u:{{runs}}", self.link.prefix);
+        self.link.call(&script::LEDGER_END, vec![key], vec![run.into()]).await?;
+        Ok(closed)
+    }
+
     async fn close_orphans(&self, before: u64, outcome: &str) -> Result<u64, StoreError> {
-        let outcome = outcome.to_owned();
-        let closed = RequestOutcome { outcome, estimated: true, ..RequestOutcome::default() };
-        let today = self.clock.now() / DAY;
-        let mut count = 0;
-        for day in today.saturating_sub(OPEN_DAYS)..=today + 1 {
-            let [open, ..] = self.ledger_keys(day, "");
-            for (_, row) in self.link.pairs(open).await? {
-                let row: AdmittedRequest = serde_json::from_slice(&reply::bytes(row)?)
-                    .map_err(|error| StoreError::corrupt("ledger row", error.to_string()))?;
-                if row.at < before {
-                    let id = format!("lost/{}", id(&row));
-                    let closed = vec![(row, closed.clone())];
-                    let batch = Batch { id, closed, ..Batch::default() };
-                    count += self.record_day(&batch, day).await?;
-                }
-            }
-        }
-        Ok(count)
+        self.close_lost(outcome, |row| row.at < before).await
     }
 }
 
 impl RedisStore {
-    /// Writes what of `batch` belongs to `day`; says how many open rows were closed.
-    async fn record_day(&self, batch: &Batch, day: u64) -> Result<u64, StoreError> {
-        let keys = self.ledger_keys(day, &batch.id).to_vec();
-        let keep = [WRITTEN, self.link.limits.ledger_days * DAY, OPEN_DAYS * DAY];
+    /// Closes the open rows that `is_lost` selects at their reservations.
+    async fn close_lost(
+        &self,
+        outcome: &str,
+        is_lost: impl Fn(&AdmittedRequest) -> bool + Send + Sync,
+    ) -> Result<u64, StoreError> {
+        let today = self.clock.now() / DAY;
+        let mut count = 0;
+        for day in today.saturating_sub(OPEN_DAYS)..=today + 1 {
+            let [open, ..] = self.ledger_keys(day, "");
+            let mut batch = Batch::default();
+            for (_, row) in self.link.pairs(open).await? {
+                let row: AdmittedRequest = serde_json::from_slice(&reply::bytes(row)?)
+                    .map_err(|error| StoreError::corrupt("ledger row", error.to_string()))?;
+                if is_lost(&row) {
+                    let closed = row.lost(outcome);
+                    batch.closed.push((row, closed));
+                }
+            }
+            for closed in batch.closed.chunks(CLOSED_AT_ONCE) {
+                let batch = Batch { closed: closed.to_vec(), ..Batch::default() };
+                // Not numbered: a row that is closed is no longer open.
+                count += self.record_day(&batch, day, None).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Writes the part of `batch` that belongs to `day`, once if it has a `number`; returns how
+    /// many open rows were closed.
+    async fn record_day(
+        &self,
+        batch: &Batch,
+        day: u64,
+        number: Option<u64>,
+    ) -> Result<u64, StoreError> {
+        let keys = self.ledger_keys(day, &batch.run).to_vec();
+        let keep = [OPEN_DAYS * DAY, self.link.limits.ledger_days * DAY];
         let mut arguments: Vec<Value> = keep.map(|it| Value::from(integer(it))).to_vec();
-        let opened: Vec<_> = batch.opened.iter().filter(|row| row.day() == day).collect();
-        arguments.push(count(opened.len()));
-        for row in opened {
-            let text = serde_json::to_string(row)
-                .map_err(|_| StoreError::Invalid("the row cannot be written as JSON"))?;
-            arguments.extend([Value::from(id(row)), text.into()]);
+        arguments.push(integer(number.unwrap_or_default()).into());
+        for rows in [&batch.opened, &batch.revised] {
+            let rows: Vec<_> = rows.iter().filter(|row| row.day() == day).collect();
+            arguments.push(count(rows.len()));
+            for row in rows {
+                let text = serde_json::to_string(row)
+                    .map_err(|_| StoreError::Invalid("the row cannot be written as JSON"))?;
+                arguments.extend([Value::from(id(row)), text.into()]);
+            }
         }
         let sums = batch.sums.iter().filter(|sum| sum.day == day);
         let added: Vec<_> = sums.flat_map(fields).collect();
@@ -99,10 +139,10 @@ impl RedisStore {
         reply::number(&self.link.call(&script::LEDGER_RECORD, keys, arguments).await?)
     }
 
-    /// Open rows, the mark that a batch is written, and the totals, of one day.
-    fn ledger_keys(&self, day: u64, batch: &str) -> [String; 3] {
+    /// Open rows, the number of the last batch of `run`, and the totals, of one day.
+    fn ledger_keys(&self, day: u64, run: &str) -> [String; 3] {
         let prefix = format!("{}u:{{ledger:{day}}}:", self.link.prefix);
-        [format!("{prefix}o"), format!("{prefix}c:{batch}"), format!("{prefix}t")]
+        [format!("{prefix}o"), format!("{prefix}n:{run}"), format!("{prefix}t")]
     }
 }
 

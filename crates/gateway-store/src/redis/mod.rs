@@ -25,6 +25,7 @@ mod tls;
 use self::connection::RedisConnection;
 use crate::{clock::StoreClock, limits::StoreLimits, settings, stores::Stores};
 use gateway_core::state::StoreError;
+use gateway_tasks::supervise;
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
@@ -44,7 +45,8 @@ pub(crate) async fn open(
 ) -> Result<Stores, StoreError> {
     let link = RedisConnection::open(&settings, limits)?;
     let mut background = JoinSet::new();
-    background.spawn(Arc::clone(&link).run());
+    let kept = Arc::clone(&link);
+    background.spawn(supervise("redis_connection", move || Arc::clone(&kept).run()));
     link.attach(PATIENCE).await;
     let remote = Arc::new(RedisStore { link, clock: StoreClock::new() });
     Ok(Stores {

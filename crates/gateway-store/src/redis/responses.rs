@@ -24,6 +24,7 @@ impl ResponseStore for RedisStore {
             integer(millis(ttl)).into(),
             i64::from(response.in_progress).into(),
             response.body.clone().into(),
+            lease_value(response.lease.filter(|_| response.in_progress)),
         ];
         let reply =
             self.link.call(&script::RESPONSE_PUT, self.response_keys(key), arguments).await?;
@@ -31,19 +32,37 @@ impl ResponseStore for RedisStore {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<StoredResponse>, StoreError> {
-        let [head, _] = &*self.response_keys(key) else { return Ok(None) };
-        let found = self.link.fields(head.clone(), &["v", "open", "body"]).await?;
-        let mut found = found.into_iter();
-        let (Some(schema), Some(open), Some(body)) = (found.next(), found.next(), found.next())
-        else {
+        let keys = self.response_keys(key);
+        let found = self.link.call(&script::RESPONSE_GET, keys, Vec::new()).await?;
+        let Ok([schema, open, lease, body]) = <[Value; 4]>::try_from(reply::list(found)?) else {
             return Ok(None);
         };
-        if schema.is_null() {
-            return Ok(None);
-        }
         check_schema(&schema)?;
-        let in_progress = open.as_u64() == Some(1);
-        Ok(Some(StoredResponse { body: reply::bytes(body)?, in_progress }))
+        let (in_progress, lease) = (open.as_u64() == Some(1), read_lease(&lease));
+        Ok(Some(StoredResponse { body: reply::bytes(body)?, in_progress, lease }))
+    }
+
+    async fn renew(&self, key: &Key, lease: Duration) -> Result<bool, StoreError> {
+        let arguments = vec![SCHEMA.into(), lease_value(Some(lease))];
+        let keys = self.response_keys(key);
+        let renewed = self.link.call(&script::RESPONSE_RENEW, keys, arguments).await?;
+        Ok(reply::number(&renewed)? == 1)
+    }
+
+    async fn end_abandoned(
+        &self,
+        key: &Key,
+        response: &StoredResponse,
+        ttl: Duration,
+    ) -> Result<bool, StoreError> {
+        if response.body.len() as u64 > self.link.limits.response_bytes {
+            return Err(StoreError::Invalid("the response is too large to be stored"));
+        }
+        let arguments =
+            vec![SCHEMA.into(), integer(millis(ttl)).into(), response.body.clone().into()];
+        let keys = self.response_keys(key);
+        let ended = self.link.call(&script::RESPONSE_END, keys, arguments).await?;
+        Ok(reply::number(&ended)? == 1)
     }
 
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
@@ -73,11 +92,12 @@ impl ResponseStore for RedisStore {
         let found = self.link.call(&script::RESPONSE_EVENTS, keys, arguments).await?;
         let mut found = reply::list(found)?.into_iter();
         let (Some(open), Some(steps)) = (found.next(), found.next()) else { return Ok(None) };
+        let lease = found.next().and_then(|lease| read_lease(&lease));
         let Value::Array(steps) = steps else {
             return Err(reply::newer("response", steps.as_u64().unwrap_or_default()));
         };
         let events = steps.into_iter().map(reply::bytes).collect::<Result<_, _>>()?;
-        Ok(Some(Events { events, in_progress: open.as_u64() == Some(1) }))
+        Ok(Some(Events { events, in_progress: open.as_u64() == Some(1), lease }))
     }
 }
 
@@ -85,6 +105,16 @@ impl RedisStore {
     fn response_keys(&self, key: &Key) -> Vec<String> {
         keys::of(&self.link.prefix, "r", key, "he")
     }
+}
+
+/// A lease as an argument: milliseconds, or -1 if there is none.
+fn lease_value(lease: Option<Duration>) -> Value {
+    lease.map_or(-1, |lease| integer(millis(lease))).into()
+}
+
+/// The rest of a lease; `None` if there is none.
+fn read_lease(value: &Value) -> Option<Duration> {
+    value.as_u64().map(Duration::from_millis)
 }
 
 fn check_schema(schema: &Value) -> Result<(), StoreError> {

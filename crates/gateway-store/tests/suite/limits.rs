@@ -25,10 +25,10 @@ pub(crate) async fn oversized_records_are_refused(on: Which) {
     let new = NewSession { context, ..minute() };
     let refused = stores.sessions.create(&key("s"), &new).await;
     assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
-    let response = StoredResponse { body: large.clone(), in_progress: true };
+    let response = StoredResponse { body: large.clone(), in_progress: true, lease: None };
     let refused = stores.responses.put(&key("r"), &response, MINUTE).await;
     assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
-    let small = StoredResponse { body: Bytes::new(), in_progress: true };
+    let small = StoredResponse { body: Bytes::new(), in_progress: true, lease: None };
     stores.responses.put(&key("r"), &small, MINUTE).await.unwrap();
     let outcome =
         stores.responses.append(&key("r"), 0, std::slice::from_ref(&large)).await.unwrap();

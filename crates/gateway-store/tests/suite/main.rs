@@ -76,6 +76,7 @@ suite! {
         duplicate_session_id_is_refused;
     records:
         response_is_stored_until_expiry
+        abandoned_response_is_ended_by_another
         repeated_append_stores_events_once
         recreated_response_has_no_old_events
         idempotency_key_runs_request_once
@@ -87,6 +88,7 @@ suite! {
         cached_value_expires
         ledger_totals_equal_sum_of_records
         orphans_are_closed_once
+        requests_of_a_lost_run_owe_their_reservations
         virtual_keys_are_stored_until_removal;
     quotas:
         rate_limit_allows_burst_and_refills

@@ -6,7 +6,8 @@ use gateway_core::{
     Dialect, NanoDollars, Reasoning, Seal, SealKind, Usage,
     state::{
         AdmittedRequest, Batch, BeginResult, ClientKey, Events, Key, KeyHash, Outcome,
-        ReasoningStore, Replay, RequestOutcome, StoredReasoning, StoredResponse, Tenant, Totals,
+        ReasoningStore, Replay, RequestOutcome, ReservedUsage, StoredReasoning, StoredResponse,
+        Tenant, Totals,
     },
 };
 use gateway_store::StoreLimits;
@@ -18,7 +19,7 @@ const SHORT: Duration = Duration::from_millis(400);
 const LONGER: Duration = Duration::from_millis(600);
 
 fn response(body: &'static str, in_progress: bool) -> StoredResponse {
-    StoredResponse { body: Bytes::from_static(body.as_bytes()), in_progress }
+    StoredResponse { body: Bytes::from_static(body.as_bytes()), in_progress, lease: None }
 }
 
 pub(crate) async fn response_is_stored_until_expiry(on: Which) {
@@ -38,6 +39,32 @@ pub(crate) async fn response_is_stored_until_expiry(on: Which) {
     assert_eq!(responses.get(&key("r")).await.unwrap(), None);
 }
 
+pub(crate) async fn abandoned_response_is_ended_by_another(on: Which) {
+    let bench = on(StoreLimits::default());
+    let stores = bench.open().await;
+    let responses = &stores.responses;
+    let begun = StoredResponse { lease: Some(SHORT), ..response("begun", true) };
+    let ended = response("ended", false);
+    responses.put(&key("r"), &begun, MINUTE).await.unwrap();
+    assert!(!responses.get(&key("r")).await.unwrap().unwrap().is_abandoned());
+    assert!(!responses.end_abandoned(&key("r"), &ended, MINUTE).await.unwrap());
+    time::sleep(LONGER).await;
+    assert!(responses.get(&key("r")).await.unwrap().unwrap().is_abandoned());
+    assert!(responses.events(&key("r"), 0, 9).await.unwrap().unwrap().is_abandoned());
+    // It was slow, not gone.
+    assert!(responses.renew(&key("r"), SHORT).await.unwrap());
+    assert!(!responses.end_abandoned(&key("r"), &ended, MINUTE).await.unwrap());
+    time::sleep(LONGER).await;
+    assert!(!responses.end_abandoned(&foreign("r"), &ended, MINUTE).await.unwrap());
+    assert!(responses.end_abandoned(&key("r"), &ended, MINUTE).await.unwrap());
+    assert!(!responses.end_abandoned(&key("r"), &ended, MINUTE).await.unwrap());
+    assert_eq!(responses.get(&key("r")).await.unwrap(), Some(ended));
+    assert!(!responses.renew(&key("r"), SHORT).await.unwrap(), "it has ended");
+    let without = response("a list", true);
+    responses.put(&key("list"), &without, MINUTE).await.unwrap();
+    assert_eq!(responses.get(&key("list")).await.unwrap(), Some(without));
+}
+
 pub(crate) async fn repeated_append_stores_events_once(on: Which) {
     let bench = on(StoreLimits { response_events: 4, ..StoreLimits::default() });
     let stores = bench.open().await;
@@ -52,7 +79,8 @@ pub(crate) async fn repeated_append_stores_events_once(on: Which) {
     assert_eq!(append(4, "e").await, Outcome::Conflict(3));
     assert_eq!(append(3, "d e").await, Outcome::Full);
     let events = async |from, limit| responses.events(&key("r"), from, limit).await.unwrap();
-    let expected = |text, in_progress| Some(Events { events: steps(text), in_progress });
+    let expected =
+        |text, in_progress| Some(Events { events: steps(text), in_progress, lease: None });
     assert_eq!(events(0, 99).await, expected("a b c", true));
     assert_eq!(events(1, 1).await, expected("b", true));
     assert_eq!(responses.events(&foreign("r"), 0, 9).await.unwrap(), None);
@@ -223,6 +251,10 @@ fn row(id: &str, day: u64, client: &str, model: &str) -> AdmittedRequest {
         client: client.into(),
         model: model.into(),
         provider: "fake".into(),
+        reserved: ReservedUsage {
+            usage: Usage { input: 100, output: 50, ..Usage::default() },
+            cost: Some(NanoDollars(9)),
+        },
     }
 }
 
@@ -232,15 +264,16 @@ fn closed(input: u64, cost: u64) -> RequestOutcome {
 }
 
 fn batch(
-    id: &str,
+    number: u64,
     opened: &[&AdmittedRequest],
     closed: &[(&AdmittedRequest, RequestOutcome)],
 ) -> Batch {
     Batch {
-        id: id.into(),
+        run: "run".into(),
+        number,
         opened: opened.iter().map(|row| (*row).clone()).collect(),
         closed: closed.iter().map(|(row, closed)| ((*row).clone(), closed.clone())).collect(),
-        sums: Vec::new(),
+        ..Batch::default()
     }
 }
 
@@ -249,6 +282,11 @@ pub(crate) async fn ledger_totals_equal_sum_of_records(on: Which) {
     let stores = bench.open().await;
     let ledger = &stores.ledger;
     let today = today();
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        number
+    };
     for (id, day, client, model, input) in [
         ("1", today, "acme", "m1", 10),
         ("2", today, "acme", "m1", 20),
@@ -257,11 +295,11 @@ pub(crate) async fn ledger_totals_equal_sum_of_records(on: Which) {
         ("5", today - 1, "acme", "m1", 7),
     ] {
         let row = row(id, day, client, model);
-        ledger.record(&batch(&format!("open {id}"), &[&row], &[])).await.unwrap();
+        ledger.record(&batch(next(), &[&row], &[])).await.unwrap();
         let ends = [(&row, closed(input, input * 3))];
-        for again in ["", "", "another"] {
-            let name = format!("close {id} {again}");
-            ledger.record(&batch(&name, &[], &ends)).await.unwrap();
+        let (first, second) = (next(), next());
+        for number in [first, first, second] {
+            ledger.record(&batch(number, &[], &ends)).await.unwrap();
         }
     }
     let mut quick = Totals::of(&row("", today, "acme", "m1"), &closed(100, 0));
@@ -269,7 +307,7 @@ pub(crate) async fn ledger_totals_equal_sum_of_records(on: Which) {
         &row("", today, "acme", "m1"),
         &RequestOutcome { cost: None, ..closed(1, 0) },
     ));
-    let sums = Batch { id: "sums".into(), sums: vec![quick], ..Batch::default() };
+    let sums = Batch { sums: vec![quick], ..batch(next(), &[], &[]) };
     ledger.record(&sums).await.unwrap();
     ledger.record(&sums).await.unwrap();
     let acme = Tenant::new("acme").unwrap();
@@ -294,14 +332,52 @@ pub(crate) async fn orphans_are_closed_once(on: Which) {
     let today = today();
     let lost = row("1", today - 1, "acme", "m");
     let open = row("2", today, "acme", "m");
-    ledger.record(&batch("a", &[&lost, &open], &[])).await.unwrap();
+    ledger.record(&batch(1, &[&lost, &open], &[])).await.unwrap();
     assert_eq!(ledger.close_orphans(today * DAY, "lost_in_crash").await.unwrap(), 1);
     assert_eq!(ledger.close_orphans(today * DAY, "lost_in_crash").await.unwrap(), 0);
     // It was slow, not lost: it is not counted again.
-    ledger.record(&batch("b", &[], &[(&lost, closed(1, 1))])).await.unwrap();
+    ledger.record(&batch(2, &[], &[(&lost, closed(1, 1))])).await.unwrap();
     let sums = ledger.totals(0..=today, None).await.unwrap();
     let brief: Vec<_> = sums.iter().map(|it| (&*it.outcome, it.requests, it.estimated)).collect();
     assert_eq!(brief, [("lost_in_crash", 1, 1)]);
+    assert_eq!((sums[0].usage.input, sums[0].usage.output, sums[0].cost.0), (100, 50, 9));
+}
+
+pub(crate) async fn requests_of_a_lost_run_owe_their_reservations(on: Which) {
+    let bench = on(StoreLimits::default());
+    let stores = bench.open().await;
+    let ledger = &stores.ledger;
+    let today = today();
+    let mine = |id: &str, client| row(&format!("run-{id}"), today, client, "m");
+    let other = row("other-1", today, "acme", "m");
+    let (kept, more) = (mine("1", "acme"), mine("2", "acme"));
+    ledger.record(&batch(1, &[&kept, &more], &[])).await.unwrap();
+    ledger.record(&Batch { run: "other".into(), ..batch(1, &[&other], &[]) }).await.unwrap();
+    let reserved = ReservedUsage {
+        usage: Usage { input: 1_000, ..Usage::default() },
+        cost: Some(NanoDollars(70)),
+    };
+    let revised = [AdmittedRequest { reserved, ..more.clone() }, mine("3", "never opened")];
+    let revision = Batch { revised: revised.to_vec(), ..batch(2, &[], &[]) };
+    ledger.record(&revision).await.unwrap();
+    let lease = Duration::from_millis(1);
+    ledger.renew_run("run", lease).await.unwrap();
+    time::sleep(Duration::from_millis(5)).await;
+    let ended = ledger.renew_run("other", Duration::from_mins(1)).await.unwrap();
+    assert_eq!(ended, ["run"]);
+    assert_eq!(ledger.close_run("run", "lost_in_crash").await.unwrap(), 2);
+    assert_eq!(ledger.close_run("run", "lost_in_crash").await.unwrap(), 0);
+    let after = ledger.renew_run("other", Duration::from_mins(1)).await.unwrap();
+    assert!(after.is_empty(), "{after:?}");
+    // A batch that was recorded is not opened anew.
+    ledger.record(&batch(1, &[&kept, &more], &[])).await.unwrap();
+    assert_eq!(ledger.close_run("run", "lost_in_crash").await.unwrap(), 0);
+    let sums = ledger.totals(0..=today, None).await.unwrap();
+    let brief: Vec<_> = sums
+        .iter()
+        .map(|it| (&*it.client, it.requests, it.usage.input, it.usage.output, it.cost.0))
+        .collect();
+    assert_eq!(brief, [("acme", 2, 1_100, 50, 79)]);
 }
 
 fn client_key(id: &str, hint: &str) -> ClientKey {

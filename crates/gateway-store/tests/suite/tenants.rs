@@ -61,7 +61,7 @@ async fn attempt(stores: &Stores, key: &Key, mark: &str, what: usize) -> Option<
         0 => stores.cache.put(key, text, MINUTE).await.unwrap(),
         1 => return stores.cache.get(key).await.unwrap().as_ref().map(text_of),
         2 => {
-            let response = StoredResponse { body: text, in_progress: false };
+            let response = StoredResponse::complete(text);
             stores.responses.put(key, &response, MINUTE).await.unwrap();
         }
         3 => return stores.responses.get(key).await.unwrap().map(|it| text_of(&it.body)),

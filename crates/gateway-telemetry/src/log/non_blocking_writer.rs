@@ -49,14 +49,15 @@ enum WriterMessage {
 
 impl NonBlockingWriter {
     /// Spawns the thread that writes to `output`; at most `most` lines are queued.
-    pub(super) fn spawn(output: impl Write + Send + 'static, most: usize) -> io::Result<Self> {
+    pub(super) fn spawn(mut output: impl Write + Send + 'static, most: usize) -> io::Result<Self> {
         let (sender, received) = sync_channel(most);
         let dropped_lines = Arc::new(DroppedLines::default());
         let (end, ended) = sync_channel(1);
         let told = Arc::clone(&dropped_lines);
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-            write_all(output, &received, &told);
-            drop(end);
+        let mut end = Some(end);
+        gateway_tasks::supervise_thread("log", move || {
+            write_all(&mut output, &received, &told);
+            drop(end.take());
         })?;
         Ok(Self { queue: LineQueue { sender, dropped_lines }, ended })
     }
@@ -99,6 +100,7 @@ fn write_all(output: impl Write, lines: &Receiver<WriterMessage>, dropped_lines:
     let mut output = io::BufWriter::with_capacity(64 << 10, output);
     let mut told = DropReport { at: Instant::now(), dropped: 0, repeated: 0 };
     loop {
+        gateway_tasks::failpoint("log");
         let mut message = match lines.recv_timeout(REPORT_INTERVAL) {
             Ok(message) => message,
             Err(RecvTimeoutError::Timeout) => {

@@ -172,6 +172,19 @@ impl ResponseStore for Down {
         down()
     }
 
+    async fn renew(&self, _: &Key, _: Duration) -> Result<bool, StoreError> {
+        down()
+    }
+
+    async fn end_abandoned(
+        &self,
+        _: &Key,
+        _: &StoredResponse,
+        _: Duration,
+    ) -> Result<bool, StoreError> {
+        down()
+    }
+
     async fn delete(&self, _: &Key) -> Result<bool, StoreError> {
         down()
     }
