@@ -36,6 +36,7 @@ mod response;
 mod revocation;
 mod session;
 mod tools;
+mod wake_gated_stream;
 mod write_response;
 
 pub use self::{

@@ -6,6 +6,7 @@ use crate::{
     first_output,
     response::{ResponseBody, ResponseCost},
     tools,
+    wake_gated_stream::WakeGatedStream,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
@@ -37,8 +38,8 @@ pub(crate) async fn streamed(
     let events = EventStream::new(primed, writer, settings.keep_alive);
     let events = events.showing_tools(options.show_tool_events);
     Ok(match &context.facts.session.not_stored {
-        Some(report) => report.announce(events).boxed(),
-        None => events.boxed(),
+        Some(report) => WakeGatedStream::new(report.announce(events).boxed()).boxed(),
+        None => WakeGatedStream::new(events).boxed(),
     })
 }
 
