@@ -21,15 +21,15 @@ impl TaxonomySources<'_> {
         known: &TaxonomyTable,
         request: &ProviderRequest,
     ) -> Option<String> {
-        let session = self.chosen.taxonomy.clone();
-        let may_name = match &request.payload {
+        let may_name = || match &request.payload {
             Payload::Raw(raw) => known.may_be_requested_in(&raw.body),
             Payload::Parsed(_) => !known.is_empty(),
         };
         let named = || {
-            let request = request.request().ok().filter(|_| may_name)?;
+            // Decoding comes last: a request that names none is passed on in its own bytes.
+            let request = if may_name() { request.request().ok()? } else { return None };
             latest(known, &request.messages)
         };
-        session.or_else(named).or(self.remembered)
+        self.chosen.taxonomy.clone().or_else(named).or(self.remembered)
     }
 }
