@@ -24,6 +24,7 @@ mod draining;
 mod examples;
 mod explain;
 mod fidelity;
+mod fields;
 mod files;
 mod framing;
 mod headers;

@@ -1,8 +1,8 @@
 //! What is lost, or must be refused, when a request is written anew.
 
 use gateway_core::{
-    ChatRequest, Content, Dialect, DroppedParams, GatewayError, Message, Opaque, Part, Result,
-    Role, ToolKind,
+    ChatRequest, Content, Dialect, DroppedParams, GatewayError, Json, Message, Opaque, Part,
+    ResponseFormat, Result, Role, ToolKind, ToolSpec,
 };
 
 /// Reports in `dropped` what the neutral form of `request` had no place for, and what an upstream of
@@ -25,10 +25,69 @@ pub fn report_translation_losses(
     refuse_members(request)?;
     refuse_tools(request, upstream)?;
     request.messages.iter().try_for_each(|message| refuse_parts(message, upstream))?;
+    report_options(request, upstream, dropped);
     // The others write the marks, or report them.
     let has_marks = !matches!(upstream, Dialect::Chat | Dialect::Messages) && is_marked(request);
     dropped.insert_if(has_marks, "cache_control");
     Ok(())
+}
+
+/// Members of the Responses API that the gateway itself sees to, whatever the upstream: they are
+/// messages to it, or are returned with every response.
+const HANDLED: [&str; 6] =
+    ["background", "conversation", "instructions", "metadata", "previous_response_id", "store"];
+
+/// Values of `include` that the gateway sees to.
+const INCLUDED: [&str; 2] = ["reasoning.encrypted_content", "message.output_text.logprobs"];
+
+/// Reports the unmodelled members of a request from a caller of another dialect, except those that
+/// are `written`.
+pub(crate) fn report_extra(request: &ChatRequest, written: &[&str], dropped: &mut DroppedParams) {
+    let is_responses = request.dialect == Some(Dialect::Responses);
+    for (name, json) in request.extra.iter() {
+        let is_handled = is_responses && (HANDLED.contains(&name) || is_included(name, json));
+        let says_nothing = matches!(json.get(), "null" | "{}" | "[]");
+        if !is_handled && !says_nothing && !written.contains(&name) {
+            dropped.insert(name.to_owned());
+        }
+    }
+}
+
+fn is_included(name: &str, json: &Json) -> bool {
+    let entries = || json.read::<Vec<String>>().unwrap_or_default();
+    name == "include" && entries().iter().all(|entry| INCLUDED.contains(&entry.as_str()))
+}
+
+/// Reports the options that an upstream has no word for.
+fn report_options(request: &ChatRequest, upstream: Dialect, dropped: &mut DroppedParams) {
+    let options = &request.options;
+    let is_plain = matches!(upstream, Dialect::Gemini | Dialect::Ollama);
+    let is_strict =
+        |tool: &ToolSpec| matches!(&tool.kind, ToolKind::Function(it) if it.strict == Some(true));
+    dropped.insert_if(is_plain && request.tools.iter().any(is_strict), "tools.strict");
+    // Alternatives come with probabilities, or not at all.
+    let has_alternatives = options.top_logprobs.is_some_and(|count| count > 0);
+    let asks_none = has_alternatives && options.logprobs != Some(true);
+    dropped.insert_if(is_plain && asks_none, "top_logprobs");
+    let is_described = matches!(
+        &options.response_format,
+        Some(ResponseFormat::JsonSchema { description: Some(_), .. })
+    );
+    let has_descriptions = matches!(upstream, Dialect::Chat | Dialect::Responses);
+    dropped.insert_if(is_described && !has_descriptions, "response_format.description");
+    let summary = options.reasoning.as_ref().and_then(|it| it.summary.as_deref());
+    // `auto` is what an upstream shows anyway.
+    let is_special = summary.is_some_and(|summary| matches!(summary, "concise" | "detailed"));
+    let is_hidden =
+        summary == Some("omitted") && matches!(upstream, Dialect::Chat | Dialect::Ollama);
+    let has_summaries = matches!(upstream, Dialect::Responses | Dialect::Gemini);
+    dropped.insert_if((is_special && !has_summaries) || is_hidden, "reasoning.summary");
+    let is_titled =
+        |part: &Part| matches!(&part.content, Content::File(file) if file.name.is_some());
+    let has_titles = request.messages.iter().any(|message| message.parts.iter().any(is_titled));
+    // Other callers have to name a file.
+    let has_titles = has_titles && request.dialect == Some(Dialect::Messages);
+    dropped.insert_if(is_plain && has_titles, "title");
 }
 
 /// Members of a request that change its meaning, and that no other dialect has.

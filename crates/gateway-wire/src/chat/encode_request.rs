@@ -6,6 +6,7 @@ use super::{
     quirks::{ChatFeature, Quirks, ReasoningParameter},
     tools_encode,
 };
+use crate::translation_losses::report_extra;
 use gateway_core::{
     ChatRequest, Content, Dialect, DroppedParams, Effort, Json, Options, Part, ReasoningOptions,
     ResponseFormat, Target, ToolChoice,
@@ -39,27 +40,16 @@ pub(super) fn encode(
     body.rest(request);
     body.thinking(request.options.reasoning.as_ref(), thinking);
     let is_own = request.dialect == Some(Dialect::Chat);
-    for (name, json) in request.extra.iter() {
-        if is_own {
+    if is_own {
+        for (name, json) in request.extra.iter() {
             body.extra(name, json);
-        } else if !OURS.contains(&name) && json.get() != "null" {
-            body.dropped.insert(name.to_owned());
         }
+    } else {
+        report_extra(request, &[], body.dropped);
     }
     body.out.push(b'}');
     body.out
 }
-
-/// Parameters of other dialects that the gateway itself sees to, or that every response has anyway.
-const OURS: [&str; 7] = [
-    "background",
-    "conversation",
-    "include",
-    "instructions",
-    "metadata",
-    "previous_response_id",
-    "store",
-];
 
 #[derive(Serialize)]
 struct UsageOptionWire {

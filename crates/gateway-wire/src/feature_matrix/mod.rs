@@ -15,6 +15,7 @@ use crate::{
     gemini::GeminiOutbound,
     messages::MessagesOutbound,
     ollama::OllamaOutbound,
+    report_translation_losses,
     responses::ResponsesOutbound,
     without_unsupported_tools,
 };
@@ -75,6 +76,7 @@ pub fn encode(
 ) -> Result<(Vec<u8>, DroppedParams)> {
     let mut dropped = DroppedParams::default();
     let rest = without_unsupported_tools(&request, upstream.dialect(), &mut dropped)?;
+    report_translation_losses(rest.as_ref().unwrap_or(&request), upstream.dialect(), &mut dropped)?;
     let mut call = ProviderRequest::new(request);
     if let Some(rest) = rest {
         call.payload = Payload::Parsed(Arc::new(rest));
@@ -160,11 +162,11 @@ mod tests {
 
     #[test]
     fn support_levels_are_distinguished() {
-        use FeatureSupport::{Carried as C, Dropped as D, Refused as R, Unsaid as U};
+        use FeatureSupport::{Carried as C, Dropped as D, Refused as R};
         check("instructions", [C; 6]);
         check("`seed`", [C, C, D, D, C, C]);
         check("`n`", [C, C, R, R, C, D]);
-        check("function `strict`", [C, C, C, C, U, U]);
+        check("function `strict`", [C, C, C, C, D, D]);
     }
 
     #[test]

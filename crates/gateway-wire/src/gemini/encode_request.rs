@@ -5,6 +5,7 @@ use super::{
     encode_request_thinking::{self, ThinkingConfigWire},
     tools::{self, GeminiToolWire, ToolConfigWire},
 };
+use crate::translation_losses::report_extra;
 use gateway_core::{
     ChatRequest, DroppedParams, ErrorKind, GatewayError, Json, Options, ResponseFormat, Result,
     Target,
@@ -204,9 +205,5 @@ fn report_dropped(request: &ChatRequest, dropped: &mut DroppedParams) {
     dropped.insert_if(options.user.is_some(), "user");
     let tier = options.service_tier.as_deref();
     dropped.insert_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
-    for (name, _) in request.extra.iter() {
-        if !BORROWED.iter().any(|(known, _)| *known == name) {
-            dropped.insert(name.to_owned());
-        }
-    }
+    report_extra(request, &BORROWED.map(|(known, _)| known), dropped);
 }

@@ -9,7 +9,7 @@ use super::{
     json_schema,
     tools::{OfferedTool, ToolChoiceOutWire, encode_choice, encode_tools},
 };
-use crate::EncodedRequest;
+use crate::{EncodedRequest, translation_losses::report_extra};
 use gateway_core::{
     ChatRequest, Dialect, DroppedParams, Extra, GatewayError, Json, ModelCard, ProviderRequest,
     ResponseFormat, Result,
@@ -186,9 +186,7 @@ fn extra(request: &ChatRequest, dropped: &mut DroppedParams) -> Extra {
     if is_ours(request) {
         return request.extra.clone();
     }
-    for (name, _) in request.extra.iter() {
-        dropped.insert(name.to_owned());
-    }
+    report_extra(request, &[], dropped);
     Extra::default()
 }
 

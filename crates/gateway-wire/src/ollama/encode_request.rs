@@ -5,7 +5,7 @@ use super::{
     encode_request_messages::{OllamaMessageWire, messages},
     tools::{OllamaToolWire, tools},
 };
-use crate::reasoning::effort_of_budget;
+use crate::{reasoning::effort_of_budget, translation_losses::report_extra};
 use gateway_core::{
     ChatRequest, DroppedParams, Effort, ErrorKind, GatewayError, Json, Options, ProviderRequest,
     ReasoningOptions, ReasoningStyle, ResponseFormat, Result, Target,
@@ -194,9 +194,5 @@ fn report_dropped(request: &ChatRequest, has_tools: bool, dropped: &mut DroppedP
     dropped.insert_if(options.user.is_some(), "user");
     let tier = options.service_tier.as_deref();
     dropped.insert_if(tier.is_some_and(|tier| !matches!(tier, "auto" | "default")), "service_tier");
-    for (name, _) in request.extra.iter() {
-        if !BORROWED.contains(&name) {
-            dropped.insert(name.to_owned());
-        }
-    }
+    report_extra(request, &BORROWED, dropped);
 }

@@ -138,6 +138,10 @@ impl<'a> OllamaMessageEncoder<'a, '_> {
         for part in &result.parts {
             self.part(Role::Tool, part, &mut told)?;
         }
+        // What says so itself stays what it is: JSON.
+        if result.is_error && !told.content.starts_with("{\"error\"") {
+            told.content.insert_str(0, "Error: ");
+        }
         self.told.push(told);
         Ok(())
     }

@@ -142,13 +142,22 @@ const fn word(role: Role) -> &'static str {
 }
 
 fn output<'a>(result: &'a ToolResult, dropped: &mut DroppedParams) -> Result<ToolOutputWire<'a>> {
-    if let [Part { content: Piece::Text(text), .. }] = result.parts.as_slice() {
+    let text = || plain_text(&result.parts);
+    // What says so itself stays what it is: JSON.
+    let is_marked = result.is_error && !text().starts_with("{\"error\"");
+    let mark = if is_marked { "Error: " } else { "" };
+    if let [Part { content: Piece::Text(text), .. }] = result.parts.as_slice()
+        && !is_marked
+    {
         return Ok(ToolOutputWire::Text(Cow::Borrowed(text)));
     }
     if result.parts.iter().all(|part| matches!(part.content, Piece::Text(_))) {
-        return Ok(ToolOutputWire::Text(Cow::Owned(plain_text(&result.parts))));
+        return Ok(ToolOutputWire::Text(Cow::Owned(format!("{mark}{}", text()))));
     }
     let mut parts = Vec::new();
+    if is_marked {
+        parts.push(InputContentWire::InputText { text: mark });
+    }
     for part in &result.parts {
         parts.extend(content(part, false, dropped)?);
     }

@@ -287,7 +287,8 @@ fn unsupported_parameters_are_dropped() {
         },
         ..ChatRequest::default()
     };
-    request.extra.push("store", Json::null());
+    request.extra.push("store", Json::parse("true").unwrap());
+    request.extra.push("metadata", Json::null());
     request.extra.push("safety_settings", Json::parse("[]").unwrap());
     let (body, dropped) = written(PLAIN, request.clone());
     assert!(body.contains(r#""safetySettings":[]"#));

@@ -297,7 +297,8 @@ fn unsupported_parameters_are_dropped() {
         },
         ..ChatRequest::default()
     };
-    request.extra.push("store", Json::null());
+    request.extra.push("store", Json::parse("true").unwrap());
+    request.extra.push("metadata", Json::null());
     let (_, dropped) = written("m", request);
     assert_eq!(dropped, "parallel_tool_calls n logit_bias verbosity user service_tier store");
 }
