@@ -165,6 +165,29 @@ async fn first_message_comes_first_where_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn first_message_comes_first_for_a_client_that_is_configured_so() {
+    let upstream = Upstream::start().await;
+    let gateway = Setup::before(&upstream)
+        .set("providers.lab", "kind", "anthropic")
+        .client("reader", "gw-key-of-reader-000000000000000")
+        .write("[clients]", "compat", "[\"first-message\"]")
+        .client("other", "gw-key-of-other-0000000000000000")
+        .start()
+        .await;
+    for (key, expected) in [
+        ("gw-key-of-reader-000000000000000", "message"),
+        ("gw-key-of-other-0000000000000000", "reasoning"),
+    ] {
+        let speech = Speech { thought: "Hm.", ..Speech::text(&["Hi."]) };
+        upstream.next(Dialect::Messages.says(&speech, false));
+        let body = json!({ "model": "lab/m", "input": "x" }).to_string();
+        let headers = [("Content-Type", "application/json"), ("x-api-key", key)];
+        let reply = gateway.send(request("POST", "/v1/responses", &headers, body.as_bytes())).await;
+        assert_eq!(reply.json()["output"][0]["type"], expected, "{}", reply.text());
+    }
+}
+
+#[tokio::test]
 async fn foreign_session_names_pass_and_paths_may_end_with_a_slash() {
     let (upstream, gateway) = start(Dialect::Chat).await;
     let headers =

@@ -1,7 +1,7 @@
 //! The check of a configuration: builds everything that can be built without I/O and reports all
 //! errors, so that `check` and `serve` agree.
 
-use crate::{limits, local_models, providers, settings, stores, tools};
+use crate::{limits, local_models, providers, settings, stateful, stores};
 use gateway_config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
 use gateway_core::Routes;
 use gateway_engine::{DirectoryBuilder, EngineResources, ProviderDirectory};
@@ -67,7 +67,7 @@ fn check_redis(config: &Config, errors: &mut Vec<ConfigError>) {
 
 /// Reports taxonomies whose names read alike.
 fn check_taxonomies(config: &Config, errors: &mut Vec<ConfigError>) {
-    if let Err(error) = tools::taxonomies(config) {
+    if let Err(error) = stateful::taxonomies(config) {
         errors.push(ConfigError::new("taxonomies", error.to_string()));
     }
 }

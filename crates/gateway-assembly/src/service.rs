@@ -66,7 +66,7 @@ fn engine(
         limits: limits::limits(config, &shared.limits, &directory, previous)?,
         directory,
         toolbox: tools::toolbox(config, shared, previous)?,
-        sessions: stateful::sessions(config, shared, previous),
+        sessions: stateful::sessions(config, shared, previous)?,
         responses: stateful::responses(config, shared, previous),
         context_service,
         context_windows: windows.unwrap_or_else(local_models::windows),

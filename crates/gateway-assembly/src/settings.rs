@@ -1,8 +1,8 @@
 //! Conversions from sections of the configuration to the settings of other crates.
 
 use gateway_config::{
-    ClientLimits, ClientPriority, ConfiguredClient, IpNetwork, McpEntry, ServicesSection,
-    ToolEntry, UpstreamHeader,
+    ClientCompat, ClientLimits, ClientPriority, ConfiguredClient, IpNetwork, McpEntry,
+    ServicesSection, ToolEntry, UpstreamHeader,
 };
 use gateway_http::request::peer;
 use gateway_limits as limits;
@@ -99,6 +99,7 @@ pub(crate) fn mcp(name: &str, it: &McpEntry) -> Option<McpSettings> {
 pub(crate) fn client(it: &ConfiguredClient, accounts: &limits::LimitAccounts) -> limits::Client {
     let mut known = limits::Client::new(&it.name, &it.tenant);
     known.strict = it.strict;
+    known.first_message = it.compat.contains(&ClientCompat::FirstMessage);
     known.offered_tools.clone_from(&it.offered_tools);
     known.models = it.models.as_deref().map(Into::into);
     known.tools.clone_from(&it.tools);

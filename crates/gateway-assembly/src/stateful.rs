@@ -4,7 +4,10 @@
 use crate::{previous::PreviousGeneration, shared::SharedResources};
 use gateway_config::Config;
 use gateway_console::LiveFeed;
-use gateway_sessions::{Idempotency, Responses, Rules, SessionManager, Sessions};
+use gateway_sessions::{
+    Idempotency, Responses, Rules, SessionManager, Sessions,
+    taxonomy::{AmbiguousName, TaxonomyTable},
+};
 use std::sync::Arc;
 
 /// The number of responses that are generated in the background at one time.
@@ -36,7 +39,7 @@ pub(crate) fn sessions(
     config: &Config,
     shared: &SharedResources,
     previous: Option<PreviousGeneration<'_>>,
-) -> SessionManager {
+) -> Result<SessionManager, AmbiguousName> {
     let (it, limits) = (&config.sessions, gateway_store::StoreLimits::default());
     let rules = Rules {
         ttl: it.ttl,
@@ -47,10 +50,25 @@ pub(crate) fn sessions(
         ..Rules::default()
     };
     let sessions = Sessions::new(Arc::clone(&shared.stores.sessions), rules);
-    match previous {
+    let manager = match previous {
         Some(previous) => previous.app.engine.sessions.with(sessions),
         None => SessionManager::new(sessions),
+    };
+    Ok(manager.with_taxonomies(taxonomies(config)?))
+}
+
+/// Builds the table of taxonomies.
+///
+/// # Errors
+///
+/// If two taxonomies have names that read alike.
+pub(crate) fn taxonomies(config: &Config) -> Result<TaxonomyTable, AmbiguousName> {
+    let mut known = TaxonomyTable::default();
+    for (name, taxonomy) in &config.taxonomies {
+        let aliases = taxonomy.aliases.iter().map(String::as_str);
+        known.add(&taxonomy.id(name), aliases.chain([name.as_str()]))?;
     }
+    Ok(known)
 }
 
 /// The replays of requests with an idempotency key.

@@ -7,7 +7,6 @@ use gateway_config::{
 };
 use gateway_core::{ToolLoopLimits, Tools};
 use gateway_engine::Toolbox;
-use gateway_sessions::taxonomy::{AmbiguousName, TaxonomyTable};
 use gateway_store::Stores;
 use gateway_tools::{ExecutorLimits, McpServer, ServiceClient, ToolExecutor, ToolObserver};
 use metrics::{counter, histogram};
@@ -61,25 +60,10 @@ pub(crate) fn toolbox(
     Ok(Toolbox {
         tools,
         offered: calls.offered.clone(),
-        taxonomies: Arc::new(taxonomies(config).context("taxonomies")?),
         limits: ToolLoopLimits { max_rounds: calls.max_rounds, max_parallel: calls.parallel },
         total: timeouts.total,
         stream_total: timeouts.stream_total,
     })
-}
-
-/// Builds the table of taxonomies.
-///
-/// # Errors
-///
-/// If two taxonomies have names that read alike.
-pub(crate) fn taxonomies(config: &Config) -> Result<TaxonomyTable, AmbiguousName> {
-    let mut known = TaxonomyTable::default();
-    for (name, taxonomy) in &config.taxonomies {
-        let aliases = taxonomy.aliases.iter().map(String::as_str);
-        known.add(&taxonomy.id(name), aliases.chain([name.as_str()]))?;
-    }
-    Ok(known)
 }
 
 fn built(it: &ExecutorSettings<'_>, shared: &SharedResources) -> anyhow::Result<Arc<dyn Tools>> {

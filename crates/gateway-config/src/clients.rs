@@ -46,6 +46,14 @@ choice! {
     }
 }
 
+choice! {
+    /// A habit of consumers.
+    ClientCompat {
+        /// Takes the first item of a response for its message, like `x-gateway-compat: first-message`.
+        FirstMessage = "first-message";
+    }
+}
+
 section! {
     /// A client: a caller identity with a key and limits.
     /// Entries with the same name are one client with several keys.
@@ -85,6 +93,8 @@ section! {
         strict: Option<bool> = None;
         /// Gateway tools added to the client's model requests, in addition to `tool_calls.offered`.
         offered_tools: Vec<String> = Vec::new();
+        /// Habits of the client that responses are adapted to.
+        compat: Vec<ClientCompat> = Vec::new();
     }
 }
 
@@ -121,6 +131,8 @@ pub struct ConfiguredClient {
     pub strict: Option<bool>,
     /// The gateway tools added to its requests.
     pub offered_tools: Vec<String>,
+    /// The habits that responses are adapted to.
+    pub compat: Vec<ClientCompat>,
 }
 
 impl ConfiguredClient {
@@ -146,6 +158,7 @@ impl ConfiguredClient {
             ("model_limits", of_models.show()),
             ("strict", self.strict.show()),
             ("offered_tools", self.offered_tools.show()),
+            ("compat", self.compat.show()),
         ]
     }
 }
@@ -192,7 +205,7 @@ pub(super) fn read(
         let (tenant, models) = (name.clone(), None);
         let (tools, priority, limits) =
             (None, ClientPriority::Interactive, ClientLimits::default());
-        let (strict, offered_tools) = (None, Vec::new());
+        let (strict, offered_tools, compat) = (None, Vec::new(), Vec::new());
         clients.push(ConfiguredClient {
             path: "auth.api_keys".to_owned(),
             name,
@@ -205,6 +218,7 @@ pub(super) fn read(
             limits,
             strict,
             offered_tools,
+            compat,
         });
     }
     let mut seen = std::collections::BTreeMap::new();
@@ -334,7 +348,7 @@ fn client(
         monthly_budget: entry.monthly_budget_usd.map(|it| it.0),
         models: entry.model_limits.into_iter().map(|ModelLimits(model, it)| (model, it)).collect(),
     };
-    let ClientEntry { models, tools, priority, strict, offered_tools, .. } = entry;
+    let ClientEntry { models, tools, priority, strict, offered_tools, compat, .. } = entry;
     Ok(ConfiguredClient {
         path: path.to_owned(),
         name,
@@ -347,6 +361,7 @@ fn client(
         limits,
         strict,
         offered_tools,
+        compat,
     })
 }
 

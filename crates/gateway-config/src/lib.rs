@@ -38,7 +38,7 @@ mod value;
 pub use self::{
     admission::{AdminSection, AdmissionSection},
     changes::SettingChange,
-    clients::{ClientPriority, ConfiguredClient},
+    clients::{ClientCompat, ClientPriority, ConfiguredClient},
     environment::Environment,
     error::{ConfigError, ConfigErrors},
     lifecycle::LifecycleSection,

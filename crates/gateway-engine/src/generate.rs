@@ -225,10 +225,7 @@ impl ComposedRequest {
         };
         let sessions = &self.context.engine.sessions;
         let request = &mut self.request;
-        let known = &*self.context.engine.toolbox.taxonomies;
-        let opened =
-            open_session((sessions, known), tenant, &self.original, request, Some(options)).await;
-        match opened {
+        match open_session(sessions, tenant, &self.original, request, Some(options)).await {
             Ok(opened) => {
                 self.session = opened;
                 Ok(self)

@@ -26,9 +26,9 @@ pub(crate) async fn generate(
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>, Failure> {
     let (head, body) = request.into_parts();
-    let is_reordered =
-        dialect.dialect() == Dialect::Responses && first_message::is_wanted(&head.headers);
     let inbound = admit(service, dialect.dialect(), origin, &head, body).await?;
+    let is_reordered = dialect.dialect() == Dialect::Responses
+        && (inbound.head.client.first_message || first_message::is_wanted(&head.headers));
     let prepared = service.engine.prepare(dialect, Operation::Generate, inbound).await?;
     let mut response = prepared.generate(dialect).await?;
     if is_reordered {

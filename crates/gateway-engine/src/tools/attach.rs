@@ -53,7 +53,7 @@ pub(crate) fn attach(
     Ok(attached.unwrap_or_else(|| AttachedTools {
         provider: Arc::clone(provider),
         added: Vec::new(),
-        taxonomy: sources.resolve(&context.engine.toolbox.taxonomies, request),
+        taxonomy: sources.resolve(context.engine.sessions.taxonomies(), request),
     }))
 }
 
@@ -94,7 +94,8 @@ fn attach_loop(
     calls.idempotency_key.clone_from(&options.idempotency_key);
     if calls.taxonomy.is_none() {
         let messages = &request.request()?.messages;
-        calls.taxonomy = latest(&toolbox.taxonomies, messages).or_else(|| remembered.clone());
+        calls.taxonomy =
+            latest(context.engine.sessions.taxonomies(), messages).or_else(|| remembered.clone());
     }
     let (until, taxonomy) = (calls.deadline, calls.taxonomy.clone());
     let added = added_tools(request.request()?, &offered, &*tools);

@@ -16,7 +16,6 @@ pub(crate) use self::{
 
 use async_trait::async_trait;
 use gateway_core::{Json, ToolCall, ToolContext, ToolError, ToolLoopLimits, ToolSpec, Tools};
-use gateway_sessions::taxonomy::TaxonomyTable;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The tools that the gateway runs, and how far a model may go with them.
@@ -29,8 +28,6 @@ pub struct Toolbox {
     pub offered: Vec<String>,
     /// The limits of a tool loop.
     pub limits: ToolLoopLimits,
-    /// The taxonomies that users may name.
-    pub taxonomies: Arc<TaxonomyTable>,
     /// The deadline of a request with all of its tool rounds, if the response is not streamed.
     pub total: Duration,
     /// The same, of a streamed response.
@@ -66,7 +63,6 @@ impl Default for Toolbox {
             tools: Arc::new(NoTools),
             offered: Vec::new(),
             limits: ToolLoopLimits::default(),
-            taxonomies: Arc::default(),
             total: Duration::from_secs(590),
             stream_total: Duration::from_mins(30),
         }

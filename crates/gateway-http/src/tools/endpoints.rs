@@ -64,7 +64,7 @@ pub(super) async fn chosen(
     let tenant = sessions::tenant(client)?;
     let found = service.engine.sessions.sessions().get(&tenant, &id, NO_MESSAGES).await;
     let found = found.map_err(|error| error.with_param("session_id"))?;
-    Ok(SessionTools::by(&found.session, &service.engine.toolbox.taxonomies))
+    Ok(SessionTools::by(&found.session, service.engine.sessions.taxonomies()))
 }
 
 /// A request to run a tool.

@@ -35,6 +35,8 @@ pub struct Client {
     pub strict: Option<bool>,
     /// The gateway's tools that its requests to models offer.
     pub offered_tools: Vec<String>,
+    /// Whether the first message of a response comes first in its output.
+    pub first_message: bool,
 }
 
 /// The access rule of the listener.
@@ -104,6 +106,7 @@ impl Client {
             limits: None,
             strict: None,
             offered_tools: Vec::new(),
+            first_message: false,
         }
     }
 

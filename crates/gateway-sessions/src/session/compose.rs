@@ -60,13 +60,13 @@ pub struct CompositionFacts {
 }
 
 /// Opens the session that a request continues, if any, and composes `call` from its history.
-/// `asked` is the request as received; `known` are the taxonomies that it may name.
+/// `asked` is the request as received.
 ///
 /// # Errors
 ///
 /// If the session does not exist, another turn is in progress, or the store is unavailable.
 pub async fn open(
-    (keeper, known): (&SessionManager, &TaxonomyTable),
+    keeper: &SessionManager,
     tenant: Tenant,
     asked: &Payload,
     call: &mut ProviderRequest,
@@ -75,16 +75,17 @@ pub async fn open(
     let Some(options) = options else { return Ok(OpenedSession::default()) };
     refuse_other_memories(asked)?;
     // Boxed, so that it takes no room in the future of a request without a session.
-    Box::pin(resume((keeper, known), tenant, call, options)).await
+    Box::pin(resume(keeper, tenant, call, options)).await
 }
 
 /// Starts a turn of the session and joins its history with the request.
 async fn resume(
-    (keeper, known): (&SessionManager, &TaxonomyTable),
+    keeper: &SessionManager,
     tenant: Tenant,
     call: &mut ProviderRequest,
     options: Options,
 ) -> Result<OpenedSession> {
+    let known = keeper.taxonomies();
     let request = call.request()?.clone();
     let mut turn = begin(keeper, tenant, options).await?;
     let mut chosen =

@@ -1,8 +1,8 @@
 //! The manager of sessions, which sees every turn to its end.
 
-use super::service::Sessions;
+use super::{service::Sessions, taxonomy::TaxonomyTable};
 use gateway_core::{ErrorKind, GatewayError, Result};
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -13,18 +13,30 @@ use tokio_util::task::TaskTracker;
 pub struct SessionManager {
     pub(super) sessions: Sessions,
     pub(super) turns: TaskTracker,
+    taxonomies: Arc<TaxonomyTable>,
 }
 
 impl SessionManager {
     /// Creates a manager of `sessions`.
     pub fn new(sessions: Sessions) -> Self {
-        Self { sessions, turns: TaskTracker::new() }
+        Self { sessions, turns: TaskTracker::new(), taxonomies: Arc::default() }
     }
 
     /// Returns a manager of `sessions`, which shares the turns in progress.
     #[must_use]
     pub fn with(&self, sessions: Sessions) -> Self {
-        Self { sessions, turns: self.turns.clone() }
+        Self { sessions, ..self.clone() }
+    }
+
+    /// Sets the taxonomies that users may name. Default: none is known, and any name is recognized.
+    #[must_use]
+    pub fn with_taxonomies(self, taxonomies: TaxonomyTable) -> Self {
+        Self { taxonomies: Arc::new(taxonomies), ..self }
+    }
+
+    /// Returns the taxonomies that users may name.
+    pub fn taxonomies(&self) -> &TaxonomyTable {
+        &self.taxonomies
     }
 
     /// Returns the managed sessions.
