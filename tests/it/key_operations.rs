@@ -53,7 +53,9 @@ struct Worker {
     seed: u64,
     keys: Vec<Key>,
     counts: Counts,
-    /// The next address to come from: an address is blocked after some failures.
+    /// The address from which keys are used that are valid.
+    own: u32,
+    /// The next address from which another key is used.
     address: Arc<AtomicU32>,
 }
 
@@ -80,10 +82,11 @@ impl Worker {
             (1, Some(at)) => self.revoke(at, bench, other).await,
             (2 | 3, Some(at)) => self.patch(at, bench).await,
             (4, _) | (_, None) => self.create(bench).await,
-            _ => {
+            (5, _) => {
                 let at = self.random(self.keys.len());
                 self.use_key(at, bench).await;
             }
+            (_, Some(at)) => self.use_key(at, bench).await,
         }
     }
 
@@ -144,7 +147,10 @@ impl Worker {
         let key = &self.keys[at];
         // What changes during the request counts from its beginning.
         let is_settled = key.changed.elapsed() >= SETTLED;
-        let from = Ipv4Addr::from_bits(self.address.fetch_add(1, Relaxed)).to_string();
+        // Failures block an address, and many of them all addresses that have never succeeded.
+        let is_known = is_settled && key.expected != Expected::Invalid;
+        let address = if is_known { self.own } else { self.address.fetch_add(1, Relaxed) };
+        let from = Ipv4Addr::from_bits(address).to_string();
         let headers = [("x-api-key", &*key.secret), ("X-Forwarded-For", &*from)];
         let body = openai::ask("fake/echo", json!({}));
         let asked = request("POST", "/v1/chat/completions", &headers, body.as_bytes());
@@ -152,7 +158,7 @@ impl Worker {
         let seen = match &*told {
             "200" => Expected::Allowed,
             "403 model_not_allowed" => Expected::NoModels,
-            "401 invalid_api_key" => Expected::Invalid,
+            "401 invalid_api_key" | "429 too_many_failed_attempts" => Expected::Invalid,
             other => panic!("{other}"),
         };
         if is_settled {
@@ -180,15 +186,21 @@ async fn keys_changed_over_two_replicas_are_obeyed_by_both() {
     for seed in 0..WORKERS {
         let (replicas, address) = (Arc::clone(&replicas), Arc::clone(&address));
         let (keys, counts) = (Vec::new(), Counts::default());
-        let mut worker = Worker { replicas, seed: seed * 7_919 + 1, keys, counts, address };
+        let own = 0x0a00_0001 + u32::try_from(seed).expect("a small number");
+        let seed = seed * 7_919 + 1;
+        let mut worker = Worker { replicas, seed, keys, counts, own, address };
         workers.spawn(async move {
             for _ in 0..operations / WORKERS {
                 worker.step().await;
             }
-            // In the end, every key is used on both replicas.
+            // In the end, every valid key and the last of the others are used on both replicas.
             time::sleep(SETTLED).await;
             let replicas = Arc::clone(&worker.replicas);
-            for at in 0..worker.keys.len() {
+            let last = worker.keys.len().saturating_sub(60);
+            let is_valid = |key: &Key| key.expected != Expected::Invalid;
+            let used =
+                (0..worker.keys.len()).filter(|at| *at >= last || is_valid(&worker.keys[*at]));
+            for at in used.collect::<Vec<_>>() {
                 for bench in replicas.iter() {
                     worker.use_key(at, bench).await;
                 }

@@ -173,7 +173,20 @@ async fn killed_tool_loop_is_booked_with_all_rounds() {
 }
 
 #[tokio::test]
-async fn another_replica_books_the_requests_of_a_killed_one() {
+async fn gateway_without_a_journal_serves_with_a_warning() {
+    let (upstream, redis) = (Upstream::start().await, Redis::start().await);
+    let gateway = setup(&upstream)
+        .sharing(&redis)
+        .env("LLM_GATEWAY_DATA_DIR", "/dev/null/data")
+        .start()
+        .await;
+    assert_eq!(chat(&gateway, json!({})).await.reply().await.status(), 200);
+    assert_eq!(usage(&gateway).await["total"]["requests"], 1);
+    assert!(gateway.stdout().contains("usage journal unavailable"), "{}", gateway.stdout());
+}
+
+#[tokio::test]
+async fn requests_of_a_killed_replica_are_booked_by_another() {
     let (upstream, redis) = (Upstream::start().await, Redis::start().await);
     let mut killed = setup(&upstream).sharing(&redis).start().await;
     let other = setup(&upstream).sharing(&redis).start().await;

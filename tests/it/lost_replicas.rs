@@ -198,7 +198,7 @@ impl Lost {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_replica_held_is_usable_within_thirty_seconds() {
+async fn leases_of_a_killed_replica_end_in_thirty_seconds() {
     let mut lost = Lost::new().await;
     lost.slots().await;
     lost.leases().await;

@@ -27,11 +27,11 @@ pub struct TaskStatus {
 #[derive(Debug)]
 struct TaskState {
     name: &'static str,
-    failures: Mutex<Failures>,
+    failures: Mutex<TaskFailures>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Failures {
+struct TaskFailures {
     count: u64,
     last: Option<Instant>,
 }
@@ -51,7 +51,7 @@ pub fn tasks() -> Vec<TaskStatus> {
 
 impl TaskState {
     fn status(&self) -> TaskStatus {
-        let Failures { count, last } = *sync::lock(&self.failures);
+        let TaskFailures { count, last } = *sync::lock(&self.failures);
         let is_failing = last.is_some_and(|at| at.elapsed() < PROBATION);
         TaskStatus { name: self.name, restarts: count, is_failing }
     }

@@ -30,7 +30,7 @@ pub async fn supervise<T, F>(name: &'static str, mut start: impl FnMut() -> F) -
 where
     F: Future<Output = T>,
 {
-    let (entry, mut pauses) = (TaskEntry::new(name), Pauses::new());
+    let (entry, mut pauses) = (TaskEntry::new(name), RestartPauses::new());
     loop {
         let running = async {
             let mut task = pin!(start());
@@ -57,7 +57,7 @@ pub fn supervise_thread(
     mut work: impl FnMut() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.replace('_', "-")).spawn(move || {
-        let (entry, mut pauses) = (TaskEntry::new(name), Pauses::new());
+        let (entry, mut pauses) = (TaskEntry::new(name), RestartPauses::new());
         while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
             thread::park_timeout(restart(&entry, name, &mut pauses));
         }
@@ -65,7 +65,7 @@ pub fn supervise_thread(
 }
 
 /// Notes a panic; returns the pause before the restart.
-fn restart(entry: &TaskEntry, name: &'static str, pauses: &mut Pauses) -> Duration {
+fn restart(entry: &TaskEntry, name: &'static str, pauses: &mut RestartPauses) -> Duration {
     entry.failed();
     counter!("llm_gateway_task_restarts_total", "task" => name).increment(1);
     let pause = pauses.next(Instant::now());
@@ -74,12 +74,12 @@ fn restart(entry: &TaskEntry, name: &'static str, pauses: &mut Pauses) -> Durati
 }
 
 /// The pauses before restarts.
-struct Pauses {
+struct RestartPauses {
     next: Duration,
     last: Option<Instant>,
 }
 
-impl Pauses {
+impl RestartPauses {
     const fn new() -> Self {
         Self { next: FIRST_PAUSE, last: None }
     }
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn pauses_begin_anew_after_a_while() {
-        let (mut pauses, now) = (Pauses::new(), Instant::now());
+        let (mut pauses, now) = (RestartPauses::new(), Instant::now());
         assert_eq!(pauses.next(now), FIRST_PAUSE);
         assert_eq!(pauses.next(now), FIRST_PAUSE * 2);
         assert_eq!(pauses.next(now + 2 * RECOVERY), FIRST_PAUSE);

@@ -73,8 +73,9 @@ fn write_row(row: &UsageRecord, line: &mut Vec<u8>) {
 
 /// Appends a name; line feeds and tabs, which the model of a caller may have, are escaped.
 fn write_name(name: &str, line: &mut Vec<u8>) {
-    let is_plain = |byte: &u8| !matches!(byte, b'\t' | b'\n' | b'\\');
-    if name.as_bytes().iter().all(is_plain) {
+    // Without a branch for each byte: names are short.
+    let is_escaped = |byte: u8| byte < b' ' || byte == b'\\';
+    if !name.bytes().fold(false, |any, byte| any | is_escaped(byte)) {
         return line.extend_from_slice(name.as_bytes());
     }
     for byte in name.bytes() {
@@ -128,19 +129,8 @@ fn write_number(number: u64, line: &mut Vec<u8>) {
     write_digits(number, line);
 }
 
-fn write_digits(mut number: u64, line: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut length = 0;
-    for place in digits.iter_mut().rev() {
-        // Below ten.
-        *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        length += 1;
-        if number == 0 {
-            break;
-        }
-    }
-    line.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
+fn write_digits(number: u64, line: &mut Vec<u8>) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn read_line(line: &str) -> Option<JournalEntry> {

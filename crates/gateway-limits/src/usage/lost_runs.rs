@@ -43,7 +43,13 @@ impl LostRuns {
         for lost in self.confirmed(ended, Instant::now()) {
             let requests = ledger.close_run(&lost, LOST_OUTCOME).await?;
             self.suspected.remove(&lost);
-            tracing::warn!(requests, "usage of a crashed replica is booked at its reservations");
+            // A replica that was stopped has left nothing open.
+            if requests > 0 {
+                tracing::warn!(
+                    requests,
+                    "usage of a crashed replica is booked at its reservations"
+                );
+            }
         }
         Ok(())
     }

@@ -78,14 +78,14 @@ struct Inner {
     /// The prefix of the ids of this process's rows.
     run: String,
     next: AtomicU64,
-    events: Lock<EventBuffer>,
+    events: Lock<PendingEvents>,
     writer: Mutex<BatchWriter>,
     recovered: CancellationToken,
 }
 
 /// The events of the next batch.
 #[derive(Default)]
-struct EventBuffer {
+struct PendingEvents {
     events: Vec<LedgerEvent>,
     /// The line that is written to the journal.
     line: Vec<u8>,
@@ -195,7 +195,7 @@ impl UsageRecorder {
 impl Inner {
     fn record(&self, event: LedgerEvent) {
         let mut buffer = sync::lock(&self.events);
-        let EventBuffer { events, line } = &mut *buffer;
+        let PendingEvents { events, line } = &mut *buffer;
         if events.len() >= MAX_EVENTS {
             drop(buffer);
             return lost(1);
@@ -265,7 +265,7 @@ impl Inner {
     /// Takes the events of the batch `number`; in the journal, it ends at the same event.
     fn take_events(&self, number: u64) -> Vec<LedgerEvent> {
         let mut buffer = sync::lock(&self.events);
-        let EventBuffer { events, line } = &mut *buffer;
+        let PendingEvents { events, line } = &mut *buffer;
         if events.is_empty() {
             return Vec::new();
         }
