@@ -29,6 +29,13 @@ pub(super) const LEASE: Duration = Duration::from_secs(20);
 /// The interval of renewals.
 const RENEWAL: Duration = Duration::from_secs(5);
 
+/// The time between attempts to renew a lease while the store fails.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The time that a reader waits before it ends a response: after an outage of the store, all leases
+/// have ended, and writers that are alive renew theirs in this time.
+const CONFIRMATION: Duration = Duration::from_secs(2);
+
 impl Responses {
     /// Renews the lease of the response under `key` in the background, until the handle is dropped
     /// or the response has ended.
@@ -40,22 +47,30 @@ impl Responses {
 
     /// Renews the lease of the response under `key`; returns once it was ended or deleted elsewhere.
     pub(super) async fn until_ended_elsewhere(&self, key: &Key) {
+        let mut pause = RENEWAL;
         loop {
-            time::sleep(RENEWAL).await;
-            // A store that fails reports nothing.
-            if let Ok(false) = self.store.renew(key, LEASE).await {
-                return;
-            }
+            time::sleep(pause).await;
+            pause = match self.store.renew(key, LEASE).await {
+                Ok(true) => RENEWAL,
+                Ok(false) => return,
+                // A store that fails reports nothing.
+                Err(_) => RETRY,
+            };
         }
     }
 
-    /// Ends the response under `key`, whose gateway has crashed, as failed; returns its record, and
-    /// whether it is in progress, because its gateway was only slow.
+    /// Ends the response under `key`, whose gateway seems to have crashed, as failed; returns its
+    /// record, and whether it is in progress, because its gateway was only slow.
     pub(super) async fn end_abandoned(
         &self,
         key: &Key,
-        record: Record,
     ) -> Result<Option<(Record, bool)>, StoreError> {
+        time::sleep(CONFIRMATION).await;
+        let Some(kept) = self.store.get(key).await? else { return Ok(None) };
+        let record = Record::read(&kept.body)?;
+        if !kept.is_abandoned() {
+            return Ok(Some((record, kept.in_progress)));
+        }
         let record = self.failed(key, record).await?;
         let ended = StoredResponse::complete(record.write().into());
         if self.store.end_abandoned(key, &ended, self.ttl).await? {

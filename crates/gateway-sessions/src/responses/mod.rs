@@ -121,11 +121,10 @@ impl Responses {
     /// has crashed is ended.
     async fn get(&self, key: &Key) -> Result<Option<(Record, bool)>, StoreError> {
         let Some(kept) = self.store.get(key).await? else { return Ok(None) };
-        let record = Record::read(&kept.body)?;
         if kept.is_abandoned() {
-            return self.end_abandoned(key, record).await;
+            return self.end_abandoned(key).await;
         }
-        Ok(Some((record, kept.in_progress)))
+        Ok(Some((Record::read(&kept.body)?, kept.in_progress)))
     }
 
     /// Logs a failing store once, until it works again.
