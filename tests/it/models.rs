@@ -238,3 +238,153 @@ async fn catalogue_file_replaces_prices() {
     assert_eq!(reply.header("x-gateway-cost-usd"), "0.01", "7 and 3 tokens at $0.001");
     std::fs::remove_file(&file).unwrap();
 }
+
+/// What Perplexity answers: four signed bytes in base64.
+const SIGNED_BYTES: &str = r#"{"object":"list","model":"pplx","data":[{"object":"embedding","index":0,"embedding":"Af9/gA=="}]}"#;
+
+#[tokio::test]
+async fn vectors_of_signed_bytes_have_the_requested_length() {
+    let upstream = Upstream::start().await;
+    upstream.always(Script::json(200, SIGNED_BYTES));
+    let setup = Setup::new().provider("perplexity", &upstream.url());
+    let gateway = setup.set("providers.perplexity", "api_key", "sk-upstream").start().await;
+    let embed = async |dimensions: u64| {
+        let body =
+            json!({ "model": "perplexity/pplx-embed", "input": "a", "dimensions": dimensions });
+        let body = body.to_string();
+        gateway.send(request("POST", "/v1/embeddings", &[], body.as_bytes())).await
+    };
+    let reply = embed(4).await;
+    assert_eq!(reply.json()["data"][0]["embedding"], json!([1, -1, 127, -128]));
+    assert_eq!(reply.header("x-gateway-estimated"), "true", "no usage was reported");
+    assert!(reply.json()["usage"]["prompt_tokens"].as_u64() > Some(0));
+    assert_eq!(embed(256).await.told(), "502 upstream_invalid_response");
+}
+
+#[tokio::test]
+async fn completion_model_is_asked_at_its_own_endpoint() {
+    let upstream = Upstream::start().await;
+    let answer = json!({ "id": "cmpl-1", "object": "text_completion", "created": 1, "model": "davinci-002",
+        "choices": [{ "text": " world", "index": 0, "logprobs": null, "finish_reason": "length" }],
+        "usage": { "prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3 } });
+    upstream.always(Script::json(200, answer.to_string()));
+    let gateway = setup(&upstream).start().await;
+    let complete = async |model: &str| {
+        let body = json!({ "model": model, "prompt": "Hello", "suffix": "!", "max_tokens": 1 })
+            .to_string();
+        gateway.send(request("POST", "/v1/completions", &[], body.as_bytes())).await
+    };
+    let reply = complete("davinci-002").await;
+    assert_eq!((reply.status(), &reply.json()["choices"][0]["text"]), (200, &json!(" world")));
+    let sent = upstream.last();
+    assert!(sent.head.word(1).ends_with("/completions") && !sent.head.word(1).contains("chat"));
+    assert_eq!((&sent.json()["prompt"], &sent.json()["suffix"]), (&json!("Hello"), &json!("!")));
+    assert_ne!(reply.header("x-gateway-cost-usd"), "unknown");
+    let refused = complete("gpt-5.2").await;
+    assert_eq!((refused.status(), &refused.json()["error"]["param"]), (400, &json!("suffix")));
+    assert_eq!(upstream.exchanges().len(), 1);
+}
+
+#[tokio::test]
+async fn version_of_october_2026_is_enforced_over_any_provider() {
+    let (upstream, gateway) = start().await;
+    let send = async |model: &str, version: &str| {
+        let body = json!({ "model": model, "max_tokens": 50, "temperature": 0.5,
+            "messages": [{ "role": "user", "content": "Hi" }] });
+        let headers = [("anthropic-version", version)];
+        gateway.send(request("POST", "/v1/messages", &headers, body.to_string().as_bytes())).await
+    };
+    for model in ["claude-haiku-4-5", "gpt-4o"] {
+        assert_eq!(send(model, "2023-06-01").await.status(), 200, "{model}");
+        let calls = upstream.exchanges().len();
+        for version in ["2026-10-21", "2027-02-03"] {
+            let refused = send(model, version).await;
+            let error = refused.json();
+            assert_eq!((refused.status(), &error["type"]), (400, &json!("error")), "{model}");
+            assert!(error["error"]["message"].as_str().unwrap().contains("temperature"));
+        }
+        assert_eq!(upstream.exchanges().len(), calls, "{model}: nothing was sent");
+    }
+}
+
+#[tokio::test]
+async fn sampling_and_budgets_reach_only_models_that_take_them() {
+    let (upstream, gateway) = start().await;
+    for (model, both) in [("gpt-4o", true), ("claude-opus-4-6", true), ("claude-sonnet-4-5", false)]
+    {
+        let besides = json!({ "temperature": 0.5, "top_p": 0.5, "max_tokens": 100 });
+        assert_eq!(gateway.ask(model, besides).await.status(), 200);
+        let sent = upstream.last().json();
+        assert_eq!(
+            sent.get("temperature").is_some() && sent.get("top_p").is_some(),
+            both,
+            "{model}"
+        );
+    }
+    for model in ["claude-opus-4-6", "claude-opus-5-5", "claude-sonnet-5"] {
+        let besides = json!({ "reasoning_effort": "high", "max_tokens": 9000 });
+        assert_eq!(gateway.ask(model, besides).await.status(), 200);
+        let text = upstream.last().text().to_owned();
+        assert!(!text.contains("budget_tokens"), "{model}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn models_are_listed_as_a_key_may_use_them() {
+    let (upstream, local) = (Upstream::start().await, Upstream::start().await);
+    upstream.numbered(polite);
+    local.always(Script::json(200, json!({ "models": [{ "name": "own-model:8b" }] }).to_string()));
+    let setup = setup(&upstream)
+        .provider("lab", &upstream.url())
+        .provider("ollama", &local.url())
+        .client("all", "sk-all")
+        .second_client("some", "sk-some", &[("models", "[\"gpt-*\", \"ollama/*\"]")])
+        .set("aliases", "best", "claude-opus-5-5");
+    let gateway = setup.start().await;
+    let list = async |key: &str, headers: &[(&str, &str)]| {
+        let bearer = format!("Bearer {key}");
+        let headers: Vec<_> =
+            headers.iter().copied().chain([("Authorization", &*bearer)]).collect();
+        gateway.send(request("GET", "/v1/models?limit=1000", &headers, b"")).await.json()
+    };
+    let deadline = tokio::time::Instant::now() + gateway_tests::PATIENCE;
+    let all = loop {
+        let all = list("sk-all", &[]).await["data"].as_array().cloned().unwrap();
+        if all.iter().any(|it| it["id"] == "ollama/own-model:8b") {
+            break all;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the local model is not listed");
+    };
+    let find = |id: &str| all.iter().find(|it| it["id"] == id).unwrap_or_else(|| panic!("{id}"));
+    let newest = find("gpt-5.4");
+    assert_eq!(
+        (&newest["owned_by"], &newest["created"]),
+        (&json!("openai"), &json!(1_772_668_800))
+    );
+    assert_eq!(newest["context_window"], 1_050_000);
+    assert_eq!(newest["supported_reasoning_levels"][0]["effort"], "none");
+    assert_eq!(find("best")["owned_by"], "anthropic");
+    let some = list("sk-some", &[]).await["data"].as_array().cloned().unwrap();
+    assert!(some.iter().any(|it| it["id"] == "gpt-5.4"));
+    assert!(some.iter().any(|it| it["id"] == "ollama/own-model:8b"));
+    let others = some.iter().find(|it| it["owned_by"] != "openai" && it["owned_by"] != "ollama");
+    assert!(others.is_none(), "{others:?}");
+    let version = [("anthropic-version", "2026-10-21")];
+    let theirs = list("sk-all", &version).await;
+    let opus = theirs["data"].as_array().unwrap().iter().find(|it| it["id"] == "claude-opus-4-5");
+    let opus = opus.unwrap();
+    assert_eq!(opus["display_name"], "Claude Opus 4.5");
+    assert_ne!(opus["created_at"], "1970-01-01T00:00:00Z");
+    // A pattern of the models of one provider does not admit those of another.
+    let ask = async |model: &str| {
+        let headers = [("Authorization", "Bearer sk-some")];
+        let body = openai::ask(model, json!({}));
+        gateway
+            .send(request("POST", "/v1/chat/completions", &headers, body.as_bytes()))
+            .await
+            .told()
+    };
+    assert_eq!(ask("gpt-5.4").await, "200");
+    assert_eq!(ask("openai/gpt-5.4").await, "200");
+    assert_eq!(ask("lab/gpt-x").await, "403 model_not_allowed");
+}

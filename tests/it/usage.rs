@@ -100,7 +100,7 @@ async fn client_sees_own_usage() {
     let expected = json!([
         ["ours", "m", "ok", 4, 5.2],
         ["ours", "m", "upstream_error", 1, 0.0],
-        ["ours", "unknown", "ok", 1, 0.0]
+        ["ours", "unknown", "ok", 1, null]
     ]);
     assert_eq!(json!(brief), expected);
     assert_eq!(ours["total"]["unpriced_requests"], 1);

@@ -170,8 +170,13 @@ impl Gateway {
 
     /// Returns the output of the program's command `command` with this gateway's configuration.
     pub fn command(&self, command: &str) -> String {
+        self.run(&[command])
+    }
+
+    /// Returns the output of the program with these arguments and this gateway's configuration.
+    pub fn run(&self, arguments: &[&str]) -> String {
         let mut asked = Command::new(binary::path());
-        let asked = asked.current_dir(&self.home).env_clear().arg(command);
+        let asked = asked.current_dir(&self.home).env_clear().args(arguments);
         let said = asked.output().expect("the program can be started");
         String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned()
     }

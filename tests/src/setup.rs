@@ -171,6 +171,16 @@ impl Setup {
         self
     }
 
+    /// Another caller, with these settings of its own as TOML writes them.
+    #[must_use]
+    pub fn second_client(mut self, name: &str, key: &str, settings: &[(&str, &str)]) -> Self {
+        let hash = Sha256::digest(key);
+        let mut lines = vec![format!("name = {name:?}"), format!("key_sha256 = \"{hash:x}\"")];
+        lines.extend(settings.iter().map(|(key, value)| format!("{key} = {value}")));
+        self.sections.push(("[clients]".to_owned(), lines));
+        self
+    }
+
     /// The same, but what it keeps is kept in a file of `data`.
     #[must_use]
     pub fn keeping(mut self, data: &Data) -> Self {

@@ -4,7 +4,6 @@ pub use gateway_config as config;
 
 mod admin;
 mod drain;
-pub mod healthcheck;
 pub mod instrumentation;
 pub mod plan;
 mod reload;

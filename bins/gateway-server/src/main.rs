@@ -1,10 +1,11 @@
 //! The command line of the gateway.
 
 use clap::{Parser, Subcommand};
+use gateway_assembly::{check_health, diff_catalogues, import_catalogue, show_model};
 use gateway_core::state::StoreError;
 use gateway_server::{
     config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good},
-    healthcheck, instrumentation, plan,
+    instrumentation, plan,
     serve::{self, InvalidConfig, LogHandles},
 };
 use std::{
@@ -36,7 +37,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Command {
     /// Run the gateway (default).
     Serve,
@@ -46,11 +47,40 @@ enum Command {
     Config,
     /// Print the changes that a reload would make; secrets are hidden.
     Plan,
+    /// Inspect the catalogue of models and prices, and convert data sets for it.
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
     /// Query /health of the gateway with this configuration; exit code 0 if it is healthy.
     Healthcheck,
     /// Print a generated part of the documentation.
     #[command(hide = true, subcommand)]
     Docs(Docs),
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum CatalogueCommand {
+    /// Print what is known of a model: facts, prices with their sources, and their age.
+    Show { model: String },
+    /// Print in which models and prices FILE differs from the configured catalogue, or NEWER from FILE.
+    Diff { file: PathBuf, newer: Option<PathBuf> },
+    /// Convert FILE of litellm, genai-prices or models.dev to our own form, for `[catalogue] file`.
+    Import {
+        file: PathBuf,
+        /// The file to write instead of the standard output
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+    },
+}
+
+impl CatalogueCommand {
+    fn run(&self, config: &Config) -> anyhow::Result<String> {
+        let configured = config.catalogue.file.as_deref();
+        match self {
+            Self::Show { model } => show_model(configured, model),
+            Self::Diff { file, newer } => diff_catalogues(configured, file, newer.as_deref()),
+            Self::Import { file, output } => import_catalogue(file, output.as_deref()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -73,6 +103,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Config => with_config(&source, |config| print(&config.show())),
         Command::Healthcheck => with_config(&source, healthcheck),
         Command::Plan => plan::of(&source).map_or_else(|it| print_errors(&it), |it| print(&it)),
+        Command::Catalogue(command) => with_config(&source, |config| print(&command.run(config)?)),
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
         Command::Docs(Docs::Providers) => print(&gateway_wire::feature_matrix::table()),
         Command::Docs(Docs::Metrics) => print(&gateway_engine::metric_names::markdown()),
@@ -114,13 +145,15 @@ fn run(source: &ConfigSource) -> anyhow::Result<ExitCode> {
 }
 
 fn healthcheck(config: &Config) -> anyhow::Result<ExitCode> {
-    let Err(error) = healthcheck::check(config) else { return Ok(ExitCode::SUCCESS) };
+    let Err(error) = check_health(config) else { return Ok(ExitCode::SUCCESS) };
     writeln!(io::stderr(), "{error}")?;
     Ok(ExitCode::FAILURE)
 }
 
 fn print_ok(config: &Config) -> anyhow::Result<ExitCode> {
-    let warnings = config.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+    let unpriced = gateway_assembly::pricing_warnings(config);
+    let warnings = config.warnings.iter().chain(&unpriced);
+    let warnings = warnings.map(|warning| format!("warning: {warning}\n"));
     print(&(warnings.collect::<String>() + "ok\n"))
 }
 

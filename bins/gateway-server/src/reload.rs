@@ -43,7 +43,9 @@ impl Reloader<'_> {
     async fn watch(&self, signal: &mut Signal) {
         let mut file = FileWatcher::new(self.source.path());
         loop {
-            let watches = self.active.config().lifecycle.watch;
+            let config = self.active.config();
+            file.follow(config.catalogue.file.as_deref());
+            let watches = config.lifecycle.watch;
             tokio::select! {
                 received = signal.recv() => if received.is_none() { return },
                 () = file.changed(), if watches => {}
@@ -80,11 +82,15 @@ impl Reloader<'_> {
             }
         };
         save_last_good(self.active, loaded.text.as_deref());
-        if changes.is_empty() {
+        let has_same_catalogue = gateway_assembly::has_same_catalogue(&app, &built);
+        if changes.is_empty() && has_same_catalogue {
             tracing::info!(target: "gateway::config", "reloaded without changes");
             return ReloadResult::Unchanged;
         }
         report(&changes, built.engine.generation);
+        if !has_same_catalogue {
+            tracing::info!(target: "gateway::config", "reloaded the catalogue of models and prices");
+        }
         self.level.set(instrumentation::level(loaded.config.log.level));
         self.active.swap(loaded.config, built);
         ReloadResult::Applied

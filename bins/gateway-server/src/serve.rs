@@ -58,10 +58,13 @@ pub async fn serve(
     let process = process_handles(&config, log.dropped)?;
     let shared = SharedResources::open(&config, process).await?;
     let app = gateway_assembly::service(&config, &shared, None).context(InvalidConfig)?;
+    for warning in gateway_assembly::unpriced_names(&config, &app.engine.directory) {
+        tracing::warn!(target: "gateway::config", "{warning}");
+    }
     let active = Arc::new(ActiveConfig::new(config, app));
     save_last_good(&active, text.as_deref());
     let reloader = Reloader { source, shared: &shared, active: &active, level: log.level };
-    let refreshing = gateway_assembly::refresh_context_windows(&active)?;
+    let refreshing = gateway_assembly::refresh_local_models(&active)?;
     let served = tokio::select! {
         served = listen(&active, &shared) => served,
         never = stop(&mut signals, &shared.process.shutdown, &active) => match never {},

@@ -20,9 +20,13 @@
 
 mod active_config;
 mod answer;
+mod budget_alerts;
+mod catalogue;
+mod catalogue_commands;
 mod check;
 mod connections;
 mod health;
+mod healthcheck;
 mod limits;
 mod local_models;
 mod memory_pressure;
@@ -36,16 +40,21 @@ mod stateful;
 mod stores;
 mod tools;
 mod tracing_export;
+mod unpriced;
 
 pub use self::{
     active_config::ActiveConfig,
     answer::{AnswerFuture, answer, websocket_host},
+    catalogue::{catalogue_age, has_same_catalogue, load_catalogue},
+    catalogue_commands::{diff_catalogues, import_catalogue, show_model},
     check::check,
     connections::connection_limits,
-    local_models::refresh_context_windows,
+    healthcheck::check_health,
+    local_models::refresh_local_models,
     previous::PreviousGeneration,
     process::{ProcessHandles, ShutdownStages},
     service::service,
     shared::SharedResources,
     tracing_export::otlp_settings,
+    unpriced::{pricing_warnings, unpriced_names},
 };

@@ -1,18 +1,23 @@
 //! Rate limits, budgets, admission control and the usage ledger.
 
-use crate::{memory_pressure, previous::PreviousGeneration, settings};
+use crate::{
+    budget_alerts::{self, AlertDelivery},
+    memory_pressure,
+    previous::PreviousGeneration,
+    settings,
+};
 use anyhow::Context as _;
-use gateway_config::{Config, StoreBackend, UnpricedSetting};
+use gateway_config::{Config, ConfiguredTenant, StoreBackend, UnpricedSetting};
 use gateway_core::{PriceHistory, state::UsageJournal};
 use gateway_engine::ProviderDirectory;
 use gateway_limits::{
-    Admission, AdmissionSettings, FailedAttempts, LedgerSharing, LimitAccounts, Limiter,
-    LimiterSettings, Limits, MemoryPressure, UnpricedPolicy, UsageRecorder, VirtualKeys,
+    Admission, AdmissionSettings, FailedAttempts, LedgerSharing, LimitAccounts, LimitPolicy,
+    Limiter, LimiterSettings, Limits, MemoryPressure, UnpricedPolicy, UsageRecorder, VirtualKeys,
 };
 use gateway_store::{FileJournal, Stores};
 use gateway_tasks::supervise;
 use std::{collections::HashSet, sync::Arc, time::Duration};
-use tokio::{task::JoinSet, time};
+use tokio::{sync::mpsc, task::JoinSet, time};
 
 /// Maximum time that a start waits for the usage of crashed processes to be recorded.
 const RECOVERY_WAIT: Duration = Duration::from_secs(2);
@@ -28,6 +33,7 @@ pub(crate) struct LimitResources {
     failed_attempts: Arc<FailedAttempts>,
     pressure: Arc<MemoryPressure>,
     accounts: LimitAccounts,
+    alerts: mpsc::Sender<AlertDelivery>,
     _tasks: JoinSet<()>,
 }
 
@@ -49,11 +55,13 @@ impl LimitResources {
         tasks.spawn(supervise("virtual_keys", move || keys.clone().run()));
         let leases = accounts.clone();
         tasks.spawn(supervise("limit_leases", move || leases.clone().run()));
+        let (alerts, deliver) = budget_alerts::deliveries();
+        tasks.spawn(supervise("budget_alerts", deliver));
         if time::timeout(RECOVERY_WAIT, usage.recovered()).await.is_err() {
             tracing::warn!("the usage of crashed processes is recorded later");
         }
         let failed_attempts = Arc::default();
-        Self { usage, virtual_keys, failed_attempts, pressure, accounts, _tasks: tasks }
+        Self { usage, virtual_keys, failed_attempts, pressure, accounts, alerts, _tasks: tasks }
     }
 
     /// Returns the accounts of clients' limits.
@@ -78,7 +86,9 @@ pub(crate) fn limits(
         anonymous: settings::limit_policy(&config.limits.anonymous()),
         assumed_output: config.limits.assumed_output_tokens,
         unpriced,
+        tenants: tenants(config),
     };
+    resources.accounts.set_alerts(Some(budget_alerts::alerts(&config.budgets, &resources.alerts)));
     Ok(Limits {
         limiter: Limiter::new(resources.accounts.clone(), &settings),
         admission: admission(config, resources, previous),
@@ -88,7 +98,15 @@ pub(crate) fn limits(
         failed_attempts: Arc::clone(&resources.failed_attempts),
         free: free_providers(config),
         assumed_prices,
+        accounts: Some(resources.accounts.clone()),
     })
+}
+
+/// Returns the limits of tenants by name.
+fn tenants(config: &Config) -> Vec<(String, LimitPolicy)> {
+    let tenant =
+        |it: &ConfiguredTenant| (it.name().to_owned(), settings::limit_policy(&it.limits()));
+    config.tenants.iter().map(tenant).collect()
 }
 
 /// Returns the treatment of models without a price, and the prices that are assumed for them.
@@ -161,7 +179,7 @@ fn admission(
 }
 
 /// Returns the providers that run on the platform's own machines, whose models cost nothing.
-fn free_providers(config: &Config) -> HashSet<Arc<str>> {
+pub(crate) fn free_providers(config: &Config) -> HashSet<Arc<str>> {
     let local = ["fake", "inference", "llamacpp", "ollama"];
     let is_paid =
         |id: &str| config.providers.get(id).is_some_and(|provider| provider.api_key.is_some());

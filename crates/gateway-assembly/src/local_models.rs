@@ -3,16 +3,18 @@
 use crate::{active_config::ActiveConfig, previous::PreviousGeneration};
 use gateway_config::{Config, ServiceUrl};
 use gateway_core::ContextService;
-use gateway_engine::ContextWindows;
+use gateway_engine::{ContextWindows, LocalModel};
 use gateway_providers::ContextServiceRoute;
 use gateway_tasks::supervise;
-use gateway_tools::{ClientSettings, ContextManagementClient, ServiceClient};
+use gateway_tools::{ClientSettings, ContextManagementClient, ReportedModel, ServiceClient};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time;
 
 /// The providers whose models are those of the inference service.
 const LOCAL: [&str; 2] = ["inference", "llamacpp"];
-/// The interval at which the inference service is asked for its models.
+/// The provider whose server has an API of its own for its models.
+const OLLAMA: &str = "ollama";
+/// The interval at which local servers are asked for their models.
 const REFRESH: Duration = Duration::from_mins(1);
 
 /// Builds the client of the context-management service, if it is used, or reuses the previous one.
@@ -48,37 +50,64 @@ pub(crate) fn windows() -> Arc<ContextWindows> {
     Arc::new(ContextWindows::of(LOCAL.map(Into::into)))
 }
 
-/// Refreshes the context windows of local models from the inference service, if its address is
-/// configured. While it is unreachable, the last known windows stay. The future never ends.
+/// Refreshes what local servers report at their configured addresses: their models, and the context
+/// windows of those of the inference service. While one is unreachable, its last report stays. The
+/// future never ends, and no request waits for it.
 ///
 /// # Errors
 ///
 /// If no HTTP client can be created.
-pub fn refresh_context_windows(
+pub fn refresh_local_models(
     active: &ActiveConfig,
 ) -> anyhow::Result<impl Future<Output = Infallible>> {
     let client = Arc::new(client()?);
-    Ok(supervise("context_windows", move || refresh(active, Arc::clone(&client))))
+    Ok(supervise("local_models", move || refresh(active, Arc::clone(&client))))
 }
 
 async fn refresh(active: &ActiveConfig, client: Arc<ServiceClient>) -> Infallible {
     loop {
-        if let Some(url) = inference_service(&active.config()) {
-            match gateway_tools::windows(&client, url.as_str()).await {
-                Ok(windows) => active.app().engine.context_windows.update(windows),
+        let config = active.config();
+        let local_models = Arc::clone(&active.app().engine.local_models);
+        for (provider, url) in local_servers(&config) {
+            let is_ollama = provider == OLLAMA;
+            if is_ollama && !local_models.is_wanted() {
+                continue;
+            }
+            match gateway_tools::reported_models(&client, url.as_str(), is_ollama).await {
+                Ok(models) => update(active, provider, models),
                 Err(error) => tracing::debug!(
+                    provider,
                     %error,
-                    "could not refresh context windows from the inference service"
+                    "could not refresh the models of a local server"
                 ),
             }
         }
-        time::sleep(REFRESH).await;
+        drop(config);
+        tokio::select! {
+            () = time::sleep(REFRESH) => {}
+            () = local_models.first_wanted() => {}
+        }
     }
 }
 
-fn inference_service(config: &Config) -> Option<ServiceUrl> {
-    let configured = LOCAL.iter().filter_map(|name| config.providers.get(*name));
-    configured.filter(|it| it.enabled).find_map(|it| it.base_url.clone())
+/// Applies the report of the server of `provider`.
+fn update(active: &ActiveConfig, provider: &str, models: Vec<ReportedModel>) {
+    let app = active.app();
+    if LOCAL.contains(&provider) {
+        let windows = models.iter().filter_map(|(name, window)| Some((name.clone(), (*window)?)));
+        app.engine.context_windows.update(windows.collect());
+    }
+    let model = |(name, context_window)| LocalModel { name, context_window };
+    app.engine.local_models.update(provider, models.into_iter().map(model).collect());
+}
+
+/// Returns the local providers whose address is configured.
+fn local_servers(config: &Config) -> Vec<(&'static str, ServiceUrl)> {
+    let server = |name: &'static str| {
+        let provider = config.providers.get(name).filter(|it| it.enabled)?;
+        Some((name, provider.base_url.clone()?))
+    };
+    LOCAL.into_iter().chain([OLLAMA]).filter_map(server).collect()
 }
 
 fn client() -> anyhow::Result<ServiceClient> {

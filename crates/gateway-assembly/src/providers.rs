@@ -1,13 +1,13 @@
 //! The providers, routes and fallback groups of a generation.
 
-use crate::{previous::PreviousGeneration, shared::SharedResources};
+use crate::{catalogue::load_catalogue, previous::PreviousGeneration, shared::SharedResources};
 use anyhow::Context as _;
 use gateway_catalogue::{TextCatalogue, families};
 use gateway_config::{
     Config, DeploymentEnvironment, FallbackTrigger, ProviderEntry, ProviderKind, ResilienceSection,
     RouteEntry, RouteTarget,
 };
-use gateway_core::ModelCard;
+use gateway_core::{ModelCard, ModelCatalogue as _};
 use gateway_engine::{
     DirectoryBuilder, EngineResources, FallbackRoute, ProviderDirectory, ProviderSettings,
     ResilienceSettings, catalogued_card,
@@ -55,7 +55,8 @@ pub(crate) fn single_models<'a>(
     for provider in providers(config, through) {
         builder = builder.provider(provider);
     }
-    builder = models(config, builder)?;
+    let catalogue = Arc::new(catalogue(config)?);
+    builder = models(config, &catalogue, builder)?;
     for (name, configured) in config.providers.iter().filter(|(_, it)| it.enabled) {
         builder = builder.prefix(name, name);
         for prefix in &configured.prefixes {
@@ -64,7 +65,8 @@ pub(crate) fn single_models<'a>(
         for pattern in &configured.models {
             builder = match pattern.strip_suffix('*') {
                 Some(family) => builder.family(family, name),
-                None => builder.model(Arc::new(uncatalogued(pattern, name))),
+                None if is_configured(config, name, pattern) => builder,
+                None => builder.model(Arc::new(listed(&catalogue, name, pattern))),
             };
         }
     }
@@ -204,12 +206,12 @@ fn settings(id: &str, configured: &ProviderEntry, known: &Descriptor) -> Setting
 /// Adds the catalogue with its aliases, then the models and aliases of the configuration.
 fn models<'a>(
     config: &Config,
+    catalogue: &Arc<TextCatalogue>,
     mut builder: DirectoryBuilder<'a>,
 ) -> anyhow::Result<DirectoryBuilder<'a>> {
-    let catalogue = Arc::new(catalogue(config)?);
     for model in &config.models {
         let Some(id) = &model.id else { continue };
-        let known = catalogued_card(&*catalogue, model.provider.as_deref(), id);
+        let known = catalogued_card(&**catalogue, model.provider.as_deref(), id);
         let card = model
             .card(known.as_deref())
             .with_context(|| format!("`{id}` is not in the catalogue and needs a `provider`"))?;
@@ -219,20 +221,30 @@ fn models<'a>(
     for (name, model) in catalogue.aliases().chain(configured) {
         builder = builder.alias(name, model);
     }
-    Ok(builder.catalogue(catalogue))
+    Ok(builder.catalogue(Arc::<TextCatalogue>::clone(catalogue)))
 }
 
 /// The catalogue of this release, or that of the configured file.
 pub(crate) fn catalogue(config: &Config) -> anyhow::Result<TextCatalogue> {
-    let Some(file) = &config.catalogue.file else { return Ok(TextCatalogue::built_in()) };
-    let context = || file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(context)?;
-    TextCatalogue::import(text).with_context(context)
+    load_catalogue(config.catalogue.file.as_deref())
 }
 
-/// A model of which only the provider is known, and the rules of its family.
-fn uncatalogued(id: &str, provider: &str) -> ModelCard {
-    ModelCard { rules: families::rules(id), ..ModelCard::new(id, provider) }
+/// Whether `[[models]]` describes the model `id` of `provider`.
+fn is_configured(config: &Config, provider: &str, id: &str) -> bool {
+    let is_it =
+        |name: &Option<String>| name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(id));
+    config.models.iter().any(|model| {
+        (is_it(&model.id) || is_it(&model.upstream))
+            && model.provider.as_deref().is_none_or(|it| it.eq_ignore_ascii_case(provider))
+    })
+}
+
+/// A model that its provider's settings list: as it is catalogued, else with the rules of its family.
+fn listed(catalogue: &TextCatalogue, provider: &str, id: &str) -> ModelCard {
+    match catalogue.card(provider, id) {
+        Some(known) => ModelCard { id: id.to_owned(), ..ModelCard::clone(&known) },
+        None => ModelCard { rules: families::rules(id), ..ModelCard::new(id, provider) },
+    }
 }
 
 fn fallback(route: &RouteEntry) -> Option<FallbackRoute> {

@@ -1,7 +1,7 @@
 //! A generation of the gateway: every part from one configuration.
 
 use crate::{
-    health, limits, local_models, previous::PreviousGeneration, providers, settings,
+    catalogue, health, limits, local_models, previous::PreviousGeneration, providers, settings,
     shared::SharedResources, stateful, tools,
 };
 use gateway_config::{Config, ConfiguredClient};
@@ -55,12 +55,16 @@ fn engine(
     let context_service = local_models::context_service(config, previous)?;
     let through = local_models::through(config, context_service.as_ref());
     let resources = providers::resources(config, shared);
+    let local_models = previous.map(|it| Arc::clone(&it.app.engine.local_models));
     let windows = previous.map(|it| Arc::clone(&it.app.engine.context_windows));
     let mut observers: Vec<Arc<dyn RequestObserver>> = vec![Arc::new(RequestLog)];
     if let Some(console) = console {
         observers.push(Arc::new(console.clone()));
     }
     let directory = providers::directory(config, resources, through.as_ref(), previous)?;
+    if let Some(catalogue) = directory.routes().catalogued() {
+        catalogue::record(catalogue, directory.routes().count_models(directory.ready()));
+    }
     Ok(Engine {
         settings: engine_settings(config),
         limits: limits::limits(config, &shared.limits, &directory, previous)?,
@@ -69,7 +73,8 @@ fn engine(
         sessions: stateful::sessions(config, shared, previous)?,
         responses: stateful::responses(config, shared, previous),
         context_service,
-        context_windows: windows.unwrap_or_else(local_models::windows),
+        context_windows: windows.unwrap_or_else(crate::local_models::windows),
+        local_models: local_models.unwrap_or_default(),
         metrics: Arc::clone(&shared.meters),
         observers,
         generation: previous.map_or(1, |it| it.app.engine.generation + 1),

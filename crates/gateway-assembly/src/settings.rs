@@ -122,7 +122,9 @@ pub(crate) fn limit_policy(it: &ClientLimits) -> limits::LimitPolicy {
         tokens_per_minute: it.tokens_per_minute,
         concurrent: it.concurrent,
         daily_budget: it.daily_budget,
+        weekly_budget: it.weekly_budget,
         monthly_budget: it.monthly_budget,
+        total_budget: it.total_budget,
         models: it.models.iter().map(|(model, it)| (model.clone(), limit_policy(it))).collect(),
     }
 }

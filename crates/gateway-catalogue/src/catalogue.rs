@@ -13,6 +13,7 @@ use gateway_core::{Date, ModelCard, ModelCatalogue, ModelKind, sync};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    hash::BuildHasher as _,
     sync::{Arc, RwLock},
 };
 
@@ -30,6 +31,11 @@ const MAX_NAME: usize = 256;
 #[derive(Debug)]
 pub struct TextCatalogue {
     table: RowTable,
+    /// The day of the prices that were laid over those of the release.
+    as_of: Option<Date>,
+    is_overlaid: bool,
+    /// A digest of the text; nothing for the built-in one, so that it is not read as a whole.
+    digest: u64,
     remembered: RwLock<HashMap<String, Option<Arc<ModelCard>>>>,
 }
 
@@ -45,6 +51,7 @@ impl TextCatalogue {
     ///
     /// Names the first row that cannot be understood or is out of order.
     pub fn parse(text: String) -> Result<Self, CatalogueError> {
+        let digest = foldhash::quality::FixedState::default().hash_one(&text);
         let table = RowTable::new(Cow::Owned(text));
         let mut last = String::new();
         for row in table.iter() {
@@ -55,7 +62,7 @@ impl TextCatalogue {
             }
             last = key;
         }
-        Ok(Self::of_table(table))
+        Ok(Self { digest, ..Self::of_table(table) })
     }
 
     /// The catalogue of a text in any known form. One in our own form is the whole catalogue; a public
@@ -71,6 +78,10 @@ impl TextCatalogue {
         }
         let built_in = Self::built_in();
         let mut merged: BTreeMap<String, ModelRow> = BTreeMap::new();
+        let rows = rows.into_iter().map(|mut row| {
+            row.drop_doubtful_prices();
+            row
+        });
         for mut row in built_in.rows().chain(rows) {
             let key = format!("{}/{}", row.provider, row.id).to_ascii_lowercase();
             if let Some(known) = merged.remove(&key) {
@@ -82,11 +93,26 @@ impl TextCatalogue {
         for row in merged.values() {
             text::write_row(row, &mut text);
         }
-        Self::parse(text)
+        Ok(Self { is_overlaid: true, ..Self::parse(text)? })
+    }
+
+    /// Sets the day of a public data set that was laid over the release, which does not name one.
+    #[must_use]
+    pub fn as_of(mut self, day: Date) -> Self {
+        if self.is_overlaid {
+            self.as_of = Some(day);
+        }
+        self
+    }
+
+    /// Returns the whole catalogue in our own form.
+    pub fn text(&self) -> &str {
+        self.table.text()
     }
 
     fn of_table(table: RowTable) -> Self {
-        Self { table, remembered: RwLock::default() }
+        let (as_of, is_overlaid, digest) = (None, false, 0);
+        Self { table, as_of, is_overlaid, digest, remembered: RwLock::default() }
     }
 
     /// Returns other names for models, and what they stand for.
@@ -94,8 +120,13 @@ impl TextCatalogue {
         self.table.head().filter_map(|line| line.strip_prefix('@')?.split_once(' '))
     }
 
-    /// Returns the day on which the catalogue was generated, if its head says so.
+    /// Returns the day of the prices, if it is known: that of the data set, or the one on which the
+    /// catalogue was generated.
     pub fn generated(&self) -> Option<Date> {
+        self.as_of.or_else(|| self.generated_of_head())
+    }
+
+    fn generated_of_head(&self) -> Option<Date> {
         let day = |line: &str| Date::parse(line.strip_prefix("# generated ")?.get(..10)?);
         self.table.head().find_map(day)
     }
@@ -241,6 +272,14 @@ impl ModelCatalogue for TextCatalogue {
     fn cards(&self, provider: &str) -> Vec<Arc<ModelCard>> {
         let rows = self.ids(provider).into_iter().filter_map(|id| self.row(provider, id));
         rows.filter(|row| row.kind.is_served()).map(|row| Arc::new(card::card(&row))).collect()
+    }
+
+    fn version(&self) -> u64 {
+        self.digest
+    }
+
+    fn prices_of(&self) -> Option<Date> {
+        self.generated()
     }
 
     fn names(&self, provider: &str) -> Vec<String> {

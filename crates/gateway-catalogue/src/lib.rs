@@ -17,6 +17,8 @@
 
 mod card;
 mod catalogue;
+mod description;
+mod difference;
 mod error;
 pub mod families;
 pub mod import;
@@ -26,4 +28,9 @@ pub mod row;
 mod table;
 pub mod text;
 
-pub use self::{catalogue::TextCatalogue, error::CatalogueError, table::RowTable};
+pub use self::{
+    catalogue::TextCatalogue,
+    difference::{ModelDifference, catalogue_differences},
+    error::CatalogueError,
+    table::RowTable,
+};

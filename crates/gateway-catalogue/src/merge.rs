@@ -11,7 +11,7 @@ pub use self::{
 
 use crate::{
     import::KnownModels,
-    row::{ModelAbility, ModelRow, PriceRow, UnitFees},
+    row::{ModelAbility, ModelRow, PriceRow},
     text,
 };
 use gateway_core::{Date, ModelKind};
@@ -198,12 +198,7 @@ fn tidy(row: &mut ModelRow) {
     if row.context == row.max_input {
         row.context = None;
     }
-    // A price of nothing is one that nobody filled in, unless the name or an override says so.
-    let may_be_free = row.id.contains("free");
-    row.prices.retain(|it| {
-        let is_nothing = it.price.is_free() && it.fees == UnitFees::default();
-        !is_nothing || may_be_free || it.sources == "o"
-    });
+    row.drop_doubtful_prices();
 }
 
 fn kind_of_name(id: &str) -> ModelKind {

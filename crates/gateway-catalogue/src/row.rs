@@ -218,6 +218,18 @@ impl ModelRow {
         }
     }
 
+    /// Leaves out prices that only seem to be known: a data set has zeros where a figure is missing,
+    /// where a model is paid by the piece, or where what it writes is billed by another model. A name
+    /// that says `free` and an override may mean it.
+    pub(crate) fn drop_doubtful_prices(&mut self) {
+        let (kind, may_be_free) = (self.kind, self.id.contains("free"));
+        self.prices.retain(|it| {
+            let is_nothing = it.price.is_free() && it.fees == UnitFees::default();
+            let is_doubtful = kind == ModelKind::Chat && it.price.rates.output == 0;
+            !(is_nothing || is_doubtful) || may_be_free || it.sources == "o"
+        });
+    }
+
     /// Whether the model has an ability; nothing if unknown.
     pub const fn ability(&self, flag: ModelAbility) -> Option<bool> {
         if self.can.contains(flag) {

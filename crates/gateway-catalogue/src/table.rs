@@ -21,6 +21,16 @@ impl RowTable {
         Self { text, rows }
     }
 
+    /// Returns the whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the number of rows, without parsing them.
+    pub fn count(&self) -> usize {
+        self.body().lines().filter(|line| !line.starts_with('\t')).count()
+    }
+
     /// Returns the lines of the head.
     pub fn head(&self) -> impl Iterator<Item = &str> {
         self.text.get(..self.rows).unwrap_or_default().lines()

@@ -13,8 +13,8 @@
 
 mod rates;
 
-use crate::row::{AbilitySet, ModelRow, PriceRow};
-use gateway_core::{Date, Effort, EffortSet, ModelKind};
+use crate::row::{AbilitySet, ModelRow, PriceRow, UnitFees};
+use gateway_core::{Date, Effort, EffortSet, ModelKind, Price};
 use std::fmt::Write as _;
 
 pub(crate) use rates::decimal;
@@ -67,6 +67,20 @@ pub fn write_row(row: &ModelRow, out: &mut String) {
         rates::write_price(&price.price, &price.fees, out);
         out.push('\n');
     }
+}
+
+/// The words of a price, without its day and sources.
+pub(crate) fn price_words(price: &PriceRow) -> String {
+    let mut out = String::new();
+    rates::write_price(&price.price, &price.fees, &mut out);
+    out.trim_start().to_owned()
+}
+
+/// The words of a price that no row has.
+pub(crate) fn standard_rates(price: &Price) -> String {
+    let mut out = String::new();
+    rates::write_price(price, &UnitFees::default(), &mut out);
+    out.trim_start().to_owned()
 }
 
 fn words(efforts: EffortSet) -> String {

@@ -1,7 +1,7 @@
 //! The prices of the catalogue: golden costs, sources, and what no price may do.
 
 use gateway_catalogue::TextCatalogue;
-use gateway_core::{Date, ModelCatalogue as _, ServiceTier, Usage};
+use gateway_core::{Date, ModelCatalogue as _, ModelKind, ServiceTier, Usage};
 
 /// 1,000 tokens read, 300 from the cache, 200 and 50 written to it for a short and a long time, 400
 /// written, and 100 of thinking.
@@ -90,6 +90,93 @@ const GOLDEN: &[(&str, &str, u64)] = &[
     ("mistral", "mistral-medium-latest", 5_670_000),
 ];
 
+/// Tokens of every class, a different number of each, and three searches.
+const EVERY_CLASS: Usage = Usage {
+    input: 10,
+    cache_read: 5,
+    cache_write: 6,
+    cache_write_1h: 7,
+    audio_input: 70,
+    image_input: 30,
+    output: 20,
+    reasoning: 8,
+    audio_output: 40,
+    image_output: 50,
+    searches: 3,
+    tier: None,
+    stated_total: None,
+    is_odd: false,
+};
+
+/// Nano-dollars for [`EVERY_CLASS`], computed from the figures of the data set by a calculation of its
+/// own.
+const GOLDEN_OF_EVERY_CLASS: &[(&str, &str, u64)] = &[
+    ("openai", "gpt-4o", 1_493_750),
+    ("openai", "gpt-4o-mini", 75_089_625),
+    ("openai", "gpt-4.1", 76_192_500),
+    ("openai", "gpt-4.1-mini", 75_238_500),
+    ("openai", "gpt-4.1-nano", 59_625),
+    ("openai", "o1", 8_962_500),
+    ("openai", "o3", 31_192_500),
+    ("openai", "o3-mini", 657_250),
+    ("openai", "o4-mini", 30_655_875),
+    ("openai", "gpt-5", 31_334_375),
+    ("openai", "gpt-5-mini", 30_266_875),
+    ("openai", "gpt-5-nano", 30_053_375),
+    ("openai", "gpt-5-pro", 46_080_000),
+    ("openai", "gpt-5.1", 31_334_375),
+    ("openai", "gpt-5.2", 31_868_125),
+    ("openai", "gpt-5.2-pro", 52_512_000),
+    ("openai", "gpt-5.4", 2_078_750),
+    ("openai", "gpt-5.4-mini", 30_623_625),
+    ("openai", "gpt-5.4-nano", 30_172_200),
+    ("openai", "gpt-5.4-pro", 55_080_000),
+    ("openai", "gpt-5.5", 34_157_500),
+    ("openai", "gpt-5.5-pro", 55_080_000),
+    ("openai", "gpt-5.6", 32_902_000),
+    ("openai", "gpt-5.6-sol", 32_902_000),
+    ("openai", "gpt-5.6-terra", 31_687_000),
+    ("openai", "gpt-5.6-luna", 30_168_700),
+    ("openai", "gpt-6-astra", 37_255_000),
+    ("openai", "gpt-6-sol", 31_451_000),
+    ("openai", "gpt-6-luna", 30_072_550),
+    ("openai", "gpt-6.1-sol", 31_450_500),
+    ("openai", "gpt-6.1-terra", 30_725_250),
+    ("openai", "gpt-3.5-turbo", 241_000),
+    ("anthropic", "claude-haiku-4-5", 722_000),
+    ("anthropic", "claude-sonnet-4-5", 32_166_000),
+    ("anthropic", "claude-opus-4-5", 33_610_000),
+    ("anthropic", "claude-opus-4-6", 33_610_000),
+    ("anthropic", "claude-sonnet-4-6", 32_166_000),
+    ("anthropic", "claude-opus-4-7", 33_610_000),
+    ("anthropic", "claude-opus-4-8", 33_610_000),
+    ("anthropic", "claude-sonnet-5", 31_444_000),
+    ("anthropic", "claude-opus-5", 33_610_000),
+    ("anthropic", "claude-fable-5", 37_220_000),
+    ("anthropic", "claude-fable-5-1", 37_216_250),
+    ("anthropic", "claude-mythos-5", 37_220_000),
+    ("anthropic", "claude-opus-5-5", 32_887_000),
+    ("anthropic", "claude-sonnet-5-5", 31_443_500),
+    ("anthropic", "claude-haiku-5-5", 30_072_200),
+    ("gemini", "gemini-2.5-flash", 105_381_050),
+    ("gemini", "gemini-2.5-pro", 106_334_375),
+    ("gemini", "gemini-2.5-flash-lite", 105_073_550),
+    ("gemini", "gemini-3-flash-preview", 42_450_750),
+    ("gemini", "gemini-3.1-pro-preview", 43_663_000),
+    ("gemini", "gemini-3.5-flash", 43_247_250),
+    ("gemini", "gemini-3.6-flash", 42_535_125),
+    ("gemini", "gemini-3.8-flash", 42_535_125),
+    ("gemini", "gemini-4-argon", 43_426_500),
+    ("deepseek", "deepseek-chat", 84_140),
+    ("deepseek", "deepseek-v4-flash", 174_630),
+    ("deepseek", "deepseek-v4-pro", 612_700),
+    ("xai", "grok-4.3", 449_750),
+    ("xai", "grok-4.5", 955_500),
+    ("xai", "grok-4.7", 956_500),
+    ("mistral", "mistral-large-latest", 238_750),
+    ("mistral", "mistral-medium-latest", 1_070_250),
+];
+
 const TODAY: Date = Date { year: 2026, month: 11, day: 30 };
 
 #[test]
@@ -104,6 +191,17 @@ fn cost_of_known_models_is_exact() {
 }
 
 #[test]
+fn cost_of_every_class_is_exact() {
+    let catalogue = TextCatalogue::built_in();
+    assert!(GOLDEN_OF_EVERY_CLASS.len() >= 60);
+    for (provider, name, expected) in GOLDEN_OF_EVERY_CLASS {
+        let card = catalogue.card(provider, name).expect(name);
+        let period = card.prices.at(TODAY).expect(name);
+        assert_eq!(period.price.cost(&EVERY_CLASS).0, *expected, "{provider}/{name}");
+    }
+}
+
+#[test]
 fn every_price_names_its_sources() {
     for row in TextCatalogue::built_in().rows() {
         for price in &row.prices {
@@ -114,12 +212,25 @@ fn every_price_names_its_sources() {
     }
 }
 
+#[test]
+fn chat_model_that_writes_for_nothing_is_free_by_decision() {
+    for row in TextCatalogue::built_in().rows().filter(|row| row.kind == ModelKind::Chat) {
+        for price in row.prices.iter().filter(|it| it.price.rates.output == 0) {
+            let is_decided = price.sources == "o" || row.id.contains("free");
+            assert!(is_decided, "{}/{}", row.provider, row.id);
+        }
+    }
+}
+
 /// Adds tokens of one class to a usage.
 type Add = fn(&mut Usage, u64);
 
 #[test]
 fn cost_never_falls_when_a_class_grows() {
-    const CLASSES: [Add; 8] = [
+    const CLASSES: [Add; 11] = [
+        |it, more| it.image_input += more,
+        |it, more| it.audio_output += more,
+        |it, more| it.image_output += more,
         |it, more| it.input += more,
         |it, more| it.cache_read += more,
         |it, more| it.cache_write += more,

@@ -84,8 +84,12 @@ section! {
         max_concurrent: Option<u64> = None, within AT_LEAST_ONE;
         /// Budget per day (UTC) in US dollars.
         daily_budget_usd: Option<Dollars> = None;
+        /// Budget per week (UTC, from Monday) in US dollars.
+        weekly_budget_usd: Option<Dollars> = None;
         /// Budget per month (UTC) in US dollars.
         monthly_budget_usd: Option<Dollars> = None;
+        /// Budget in all in US dollars, until it is reset.
+        total_budget_usd: Option<Dollars> = None;
         /// Additional limits per model; the first entry that matches applies.
         model_limits: Vec<ModelLimits> = Vec::new();
         /// Whether requests with parameters that a translation would drop are refused (`true`) or served without them (`false`).
@@ -154,7 +158,9 @@ impl ConfiguredClient {
             ("tokens_per_minute", limits.tokens_per_minute.show()),
             ("max_concurrent", limits.concurrent.show()),
             ("daily_budget_usd", limits.daily_budget.map(Dollars).show()),
+            ("weekly_budget_usd", limits.weekly_budget.map(Dollars).show()),
             ("monthly_budget_usd", limits.monthly_budget.map(Dollars).show()),
+            ("total_budget_usd", limits.total_budget.map(Dollars).show()),
             ("model_limits", of_models.show()),
             ("strict", self.strict.show()),
             ("offered_tools", self.offered_tools.show()),
@@ -345,7 +351,9 @@ fn client(
         tokens_per_minute: entry.tokens_per_minute,
         concurrent: entry.max_concurrent,
         daily_budget: entry.daily_budget_usd.map(|it| it.0),
+        weekly_budget: entry.weekly_budget_usd.map(|it| it.0),
         monthly_budget: entry.monthly_budget_usd.map(|it| it.0),
+        total_budget: entry.total_budget_usd.map(|it| it.0),
         models: entry.model_limits.into_iter().map(|ModelLimits(model, it)| (model, it)).collect(),
     };
     let ClientEntry { models, tools, priority, strict, offered_tools, compat, .. } = entry;

@@ -15,6 +15,7 @@ use super::{
         ConsoleSection, LogSection, MetricsSection, RoutingSection, ServerSection, TimeoutsSection,
     },
     state::{CacheSection, CmsSection, ResilienceSection, SessionsSection, StoreSection},
+    tenants::TenantEntry,
     tools::{ServicesSection, ToolCallsSection, ToolEntry},
     tracing::TracingSection,
 };
@@ -88,6 +89,8 @@ pub fn markdown() -> String {
     heading(&mut out, "`model_limits`", &ModelLimitsEntry::about());
     table(&mut out, None, &ModelLimitsEntry::fields());
     out.push_str(SECRETS);
+    heading(&mut out, "`[[tenants]]`", &TenantEntry::about());
+    table(&mut out, None, &TenantEntry::fields());
     heading(&mut out, "`[providers.NAME]`", &ProviderEntry::about());
     table(&mut out, None, &ProviderEntry::fields());
     known(&mut out);

@@ -4,11 +4,11 @@
 use super::{
     clients::ClientEntry, limits::ModelLimitsEntry, mcp::McpEntry, models::ModelEntry,
     names::sections, providers::ProviderEntry, routes::RouteEntry, section::SettingDescription,
-    taxonomies::TaxonomyEntry, tools::ToolEntry, *,
+    taxonomies::TaxonomyEntry, tenants::TenantEntry, tools::ToolEntry, *,
 };
 
 /// Values of all types; a setting is changed to the first that it accepts and that differs.
-const VALUES: [&str; 28] = [
+const VALUES: [&str; 29] = [
     "true",
     "false",
     "2",
@@ -29,6 +29,7 @@ const VALUES: [&str; 28] = [
     "\"k-0d7f3be195a842c6e07a1d94b38c5f62e9d0b714\"",
     "\"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\"",
     "[\"other\"]",
+    "[77]",
     "[\"k-2b7e151628aed2a6abf7158809cf4f3c762e7160\"]",
     "[\"10.0.0.0/8\"]",
     "[\"http://other:1\"]",
@@ -50,6 +51,7 @@ const CLIENT: &[&str] = &[
     "key = \"k-5f0c83a1d94e27b6c0e1a7f3925d8b46e1c07a9f\"",
     "requests_per_minute = 60",
 ];
+const TENANT: &[&str] = &["name = \"team\"", "requests_per_minute = 60"];
 const MODEL_LIMITS: &[&str] = &["model = \"gpt-5\"", "requests_per_minute = 5"];
 const PROVIDER: &[&str] = &["base_url = \"http://lab:1\""];
 const MODEL: &[&str] = &["id = \"m\"", "provider = \"openai\""];
@@ -118,6 +120,7 @@ fn every_setting_changes_the_effective_configuration() {
     let limits = format!("[[clients]]\n{}\n[[clients.model_limits]]", CLIENT.join("\n"));
     let entries = [
         ("[[clients]]", CLIENT, ClientEntry::fields()),
+        ("[[tenants]]", TENANT, TenantEntry::fields()),
         (limits.as_str(), MODEL_LIMITS, ModelLimitsEntry::fields()),
         ("[providers.lab]", PROVIDER, ProviderEntry::fields()),
         ("[[models]]", MODEL, ModelEntry::fields()),

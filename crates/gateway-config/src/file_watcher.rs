@@ -10,11 +10,19 @@ use tokio::time::sleep;
 /// The interval between two polls.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A watched file. A changed symbolic link on its path, as of Kubernetes, is a change.
+/// A watched file, and another that it names. A changed symbolic link on a path, as of Kubernetes, is a
+/// change.
 #[derive(Debug)]
 pub struct FileWatcher {
+    file: WatchedFile,
+    named: Option<WatchedFile>,
+}
+
+#[derive(Debug)]
+struct WatchedFile {
     path: PathBuf,
     known: Option<Stamp>,
+    before: Option<Stamp>,
 }
 
 /// The identity of a file's content: device, inode, length, modification time.
@@ -23,22 +31,42 @@ type Stamp = (u64, u64, u64, i64, i64);
 impl FileWatcher {
     /// Watches the file from its present state.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), known: stamp(path) }
+        Self { file: WatchedFile::new(path), named: None }
     }
 
-    /// Waits until the file has changed and stayed the same for a second, so that a write in several
+    /// Watches the file at `path` too, from now on if it was not watched; only the first if absent.
+    pub fn follow(&mut self, path: Option<&Path>) {
+        let known = self.named.take().filter(|named| Some(&*named.path) == path);
+        self.named = known.or_else(|| path.map(WatchedFile::new));
+    }
+
+    /// Waits until a file has changed and stayed the same for a second, so that a write in several
     /// steps is complete. A missing file is no change.
     pub async fn changed(&mut self) {
-        let mut before = self.known;
         loop {
             sleep(LOOK).await;
-            let now = stamp(&self.path);
-            if now.is_some() && now == before && now != self.known {
-                self.known = now;
+            let is_named_changed = self.named.as_mut().is_some_and(WatchedFile::has_changed);
+            if self.file.has_changed() || is_named_changed {
                 return;
             }
-            before = now;
         }
+    }
+}
+
+impl WatchedFile {
+    fn new(path: &Path) -> Self {
+        let known = stamp(path);
+        Self { path: path.to_owned(), known, before: known }
+    }
+
+    fn has_changed(&mut self) -> bool {
+        let now = stamp(&self.path);
+        let is_stable = now == std::mem::replace(&mut self.before, now);
+        let has_changed = now.is_some() && is_stable && now != self.known;
+        if has_changed {
+            self.known = now;
+        }
+        has_changed
     }
 }
 

@@ -31,6 +31,7 @@ mod source;
 mod state;
 mod suggestion;
 mod taxonomies;
+mod tenants;
 mod tools;
 mod tracing;
 mod value;
@@ -60,6 +61,7 @@ pub use self::{
     },
     suggestion::{closest, did_you_mean},
     taxonomies::TaxonomyEntry,
+    tenants::ConfiguredTenant,
     tools::{JsonSchema, ServicesSection, ToolCallsSection, ToolEntry},
     tracing::{TracingProtocol, TracingSection},
 };
@@ -121,6 +123,8 @@ pub struct Config {
     pub lifecycle: LifecycleSection,
     /// The clients with their keys.
     pub clients: Vec<ConfiguredClient>,
+    /// The limits of tenants.
+    pub tenants: Vec<ConfiguredTenant>,
     /// Configured providers by name.
     pub providers: BTreeMap<String, ProviderEntry>,
     /// Models that are added to the catalogue or changed.
@@ -139,7 +143,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of the configuration.
-const SECTIONS: [&str; 30] = [
+const SECTIONS: [&str; 31] = [
     "server",
     "auth",
     "timeouts",
@@ -165,6 +169,7 @@ const SECTIONS: [&str; 30] = [
     "tracing",
     "lifecycle",
     "clients",
+    "tenants",
     "providers",
     "models",
     "aliases",
@@ -258,6 +263,7 @@ impl Config {
             tracing: section(root, "tracing", errors),
             lifecycle: section(root, "lifecycle", errors),
             clients: clients::read(root, env, errors),
+            tenants: tenants::read(root, errors),
             providers: providers::read(root, env, errors),
             models: models::read(root, errors),
             aliases: aliases(root, errors),

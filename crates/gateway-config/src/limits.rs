@@ -6,6 +6,7 @@ use super::{
     value::{SettingType, quoted},
 };
 use gateway_core::NanoDollars;
+use secrecy::SecretString;
 use std::ops::RangeInclusive;
 
 /// The range of a limit: 0 would refuse every request, and no limit is written by leaving it out.
@@ -43,8 +44,12 @@ section! {
         max_concurrent: Option<u64> = None, within AT_LEAST_ONE;
         /// Budget per day (UTC) in US dollars.
         daily_budget_usd: Option<Dollars> = None;
+        /// Budget per week (UTC, from Monday) in US dollars.
+        weekly_budget_usd: Option<Dollars> = None;
         /// Budget per month (UTC) in US dollars.
         monthly_budget_usd: Option<Dollars> = None;
+        /// Budget in all in US dollars, until it is reset.
+        total_budget_usd: Option<Dollars> = None;
     }
 }
 
@@ -53,6 +58,10 @@ section! {
     pub BudgetsSection {
         /// The treatment of a request for a model whose price is not known, if its client has a budget: `refuse`; `allow`, booked at nothing; `assume:MODEL`, booked at the price of a model that the catalogue knows, such as `assume:openai/gpt-5.2-pro`.
         unpriced: UnpricedSetting = UnpricedSetting::Refuse;
+        /// Shares of a budget, in percent, at which its spending is reported: in the log, as `llm_gateway_budget_alerts_total`, and to `alert_webhook`.
+        alert_thresholds: Vec<u64> = vec![50, 80, 100];
+        /// URL that receives each alert as a `POST` of JSON. Default: none.
+        alert_webhook: Option<SecretString> = None;
     }
 }
 
@@ -122,13 +131,23 @@ pub struct ClientLimits {
     pub concurrent: Option<u64>,
     /// Budget per UTC day.
     pub daily_budget: Option<NanoDollars>,
+    /// Budget per UTC week, from Monday.
+    pub weekly_budget: Option<NanoDollars>,
     /// Budget per UTC month.
     pub monthly_budget: Option<NanoDollars>,
+    /// Budget in all, until it is reset.
+    pub total_budget: Option<NanoDollars>,
     /// Additional limits by model name or prefix and `*`; the first match applies.
     pub models: Vec<(String, Self)>,
 }
 
 impl ClientLimits {
+    /// Returns whether there is a budget, for all models or for some.
+    pub fn has_budget(&self) -> bool {
+        let own = [self.daily_budget, self.weekly_budget, self.monthly_budget, self.total_budget];
+        own.iter().any(Option::is_some) || self.models.iter().any(|(_, it)| it.has_budget())
+    }
+
     /// Returns whether there is any limit.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
@@ -190,7 +209,9 @@ impl SettingType for ModelLimits {
             tokens_per_minute: it.tokens_per_minute,
             concurrent: it.max_concurrent,
             daily_budget: it.daily_budget_usd.map(|it| it.0),
+            weekly_budget: it.weekly_budget_usd.map(|it| it.0),
             monthly_budget: it.monthly_budget_usd.map(|it| it.0),
+            total_budget: it.total_budget_usd.map(|it| it.0),
             models: Vec::new(),
         };
         let fits = errors.is_empty() && allowance.is_limited();
@@ -210,7 +231,9 @@ impl SettingType for ModelLimits {
             number("tokens_per_minute", it.tokens_per_minute),
             number("max_concurrent", it.concurrent),
             money("daily_budget_usd", it.daily_budget),
+            money("weekly_budget_usd", it.weekly_budget),
             money("monthly_budget_usd", it.monthly_budget),
+            money("total_budget_usd", it.total_budget),
         ]
         .into_iter()
         .flatten()

@@ -29,7 +29,7 @@ choice! {
 section! {
     /// The catalogue of models and prices.
     pub CatalogueSection {
-        /// A file with models and prices instead of those of the release: in the gateway's own form, or laid over those of the release as the JSON of `litellm`, `genai-prices` or models.dev. It is read with the configuration, anew at each reload.
+        /// A file with models and prices instead of those of the release: in the gateway's own form, or laid over those of the release as the JSON of `litellm`, `genai-prices` or models.dev. It is watched like the configuration, and read anew when it changes and at each reload.
         file: Option<PathBuf> = None;
     }
 }

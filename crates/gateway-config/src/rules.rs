@@ -10,6 +10,7 @@ use super::{
     state::StoreBackend,
     suggestion::did_you_mean,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Reports settings that contradict one another.
 pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
@@ -23,6 +24,7 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     keys_are_strong(config, errors);
     ports_differ(config, errors);
     bursts_have_rates(config, errors);
+    alerts_can_be_sent(config, errors);
 }
 
 /// Two listeners cannot share a port.
@@ -39,8 +41,35 @@ fn ports_differ(config: &Config, errors: &mut Vec<ConfigError>) {
     }
 }
 
+/// Alerts have thresholds that a budget can reach, and a receiver that HTTP can reach.
+fn alerts_can_be_sent(config: &Config, errors: &mut Vec<ConfigError>) {
+    let budgets = &config.budgets;
+    if !budgets.alert_thresholds.iter().all(|percent| (1..=100).contains(percent)) {
+        let message = "expected percentages from 1 to 100";
+        errors.push(ConfigError::new("budgets.alert_thresholds", message));
+    }
+    let is_address = |url: &SecretString| {
+        let url: Option<http::Uri> = url.expose_secret().parse().ok();
+        url.is_some_and(|url| matches!(url.scheme_str(), Some("http" | "https")))
+    };
+    if !budgets.alert_webhook.as_ref().is_none_or(is_address) {
+        let message = "expected a URL such as `https://alerts.example.org/budgets`";
+        errors.push(ConfigError::new("budgets.alert_webhook", message));
+    }
+}
+
 /// A burst without a rate limits nothing.
 fn bursts_have_rates(config: &Config, errors: &mut Vec<ConfigError>) {
+    for tenant in &config.tenants {
+        let limits = tenant.limits();
+        if limits.burst.is_some() && limits.requests_per_minute.is_none() {
+            let name = printable(tenant.name());
+            let message = format!(
+                "`burst` of tenant `{name}` has no effect without `requests_per_minute`; set both"
+            );
+            errors.push(ConfigError::new("tenants", message));
+        }
+    }
     for client in &config.clients {
         let models = client.limits.models.iter().map(|(_, limits)| limits);
         for limits in [&client.limits].into_iter().chain(models) {

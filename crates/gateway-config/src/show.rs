@@ -85,6 +85,9 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Disp
             client.show().into_iter().map(|(name, value)| DisplayedSetting::plain(name, value));
         table("[clients]", &format!("clients.{}", client.name), rows.collect());
     }
+    for tenant in &config.tenants {
+        table("[tenants]", &format!("tenants.{}", tenant.name()), tenant.show());
+    }
     for (name, provider) in &config.providers {
         table(
             &format!("providers.{}", quoted(name)),

@@ -82,7 +82,7 @@ pub use self::{
         ResponseMeta, Target,
     },
     reasoning_replay::ReasoningReplay,
-    request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat},
+    request::{ChatRequest, Effort, Options, ReasoningOptions, ResponseFormat, TextCompletion},
     route::{MAX_ALIASES, Route, Routes, Rule},
     seal_owner::SealOwner,
     stream_observer::{StreamEnd, StreamObserver, observe},

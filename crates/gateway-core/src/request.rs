@@ -1,6 +1,7 @@
 //! The neutral chat request.
 
 use crate::{Dialect, Extra, Json, Message, Role, ToolChoice, ToolSpec};
+use bytes::Bytes;
 use serde_json::Number;
 
 /// A request for the next message of a conversation, in no vendor's dialect.
@@ -31,6 +32,15 @@ pub struct ChatRequest {
     pub unmodelled: Vec<String>,
     /// The caller's dialect, in which `extra` is written; absent for a request of our own making.
     pub dialect: Option<Dialect>,
+    /// The caller's own request to continue a text, for a provider that does so without a chat.
+    pub completion: Option<TextCompletion>,
+}
+
+/// A request of the older API that continues a text, as its caller wrote it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TextCompletion {
+    /// The body: one JSON object.
+    pub body: Bytes,
 }
 
 /// Parameters of generation. `None` means: the provider's default.

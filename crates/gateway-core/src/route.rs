@@ -90,6 +90,11 @@ impl Routes {
         self.homes = homes.iter().map(|home| (*home).into()).collect();
     }
 
+    /// The catalogue of models that are not configured, if there is one.
+    pub fn catalogued(&self) -> Option<&dyn ModelCatalogue> {
+        self.catalogue.as_deref()
+    }
+
     /// Adds a configured model; a later one of the same name replaces it.
     pub fn model(&mut self, card: Arc<ModelCard>) {
         let provider: Arc<str> = card.provider.as_str().into();
@@ -200,6 +205,43 @@ impl Routes {
             .or_else(|| self.by_family(name, &folded))
             .or_else(|| self.by_default(name))
             .ok_or_else(|| not_found(name))
+    }
+
+    /// Whether the name `model` alone leads to that model of `provider`.
+    pub fn is_bare(&self, provider: &str, model: &str) -> bool {
+        let folded = model.to_lowercase();
+        if let Some((prefix, _)) = folded.split_once(['/', ':'])
+            && let Some(of_prefix) = self.prefixes.get(prefix)
+        {
+            return **of_prefix == *provider;
+        }
+        if let Some(card) = self.models.get(&folded) {
+            return card.provider == provider;
+        }
+        let catalogue = self.catalogue.as_ref();
+        let has = |home: &&Arc<str>| catalogue.is_some_and(|it| it.has(home, model));
+        match self.homes.iter().find(has) {
+            Some(home) => **home == *provider,
+            None => self.single(model).is_ok_and(|route| &*route.provider == provider),
+        }
+    }
+
+    /// Returns the names by which patterns of permitted models admit the model of `route`: those of
+    /// its provider with the provider before them, and without it only where a bare name leads there.
+    pub fn permitted_names(&self, route: &Route) -> Vec<String> {
+        let id = route.target.card.as_ref().map(|card| card.id.as_str());
+        let mut names = Vec::new();
+        for model in [Some(&*route.target.model), id].into_iter().flatten() {
+            let qualified = format!("{}/{model}", route.provider);
+            if names.contains(&qualified) {
+                continue;
+            }
+            names.push(qualified);
+            if self.is_bare(&route.provider, model) {
+                names.push(model.to_owned());
+            }
+        }
+        names
     }
 
     fn resolve<'a>(&'a self, name: &'a str) -> &'a str {
@@ -340,6 +382,21 @@ mod tests {
         let models = routes.models(["openai"].into_iter());
         let names: Vec<_> = models.iter().map(|card| card.upstream.as_str()).collect();
         assert_eq!(names, ["gpt-5.2", "own"]);
+    }
+
+    #[test]
+    fn model_of_another_provider_is_permitted_by_its_qualified_name_only() {
+        let mut routes = routes();
+        routes.prefix("lab", "lab");
+        for (name, expected) in [
+            ("gpt-5.2", "openai/gpt-5.2 gpt-5.2"),
+            ("openai/gpt-5.2", "openai/gpt-5.2 gpt-5.2"),
+            ("lab/gpt-5.2", "lab/gpt-5.2"),
+            ("opus", "anthropic/claude-opus-4-20250514 claude-opus-4-20250514 anthropic/Opus Opus"),
+        ] {
+            let route = routes.route(name).unwrap();
+            assert_eq!(routes.permitted_names(&route).join(" "), expected, "{name}");
+        }
     }
 
     fn routes() -> Routes {

@@ -4,8 +4,13 @@ use crate::{
     Engine, MemoryLease, RequestHead, RoutePlan,
     response::{RequestFailure, ResponseFacts},
 };
-use gateway_core::{CacheStatus, GatewayError, Price, Provider, ResponseMeta, Target, UsageMeter};
+use bytes::Bytes;
+use gateway_core::{
+    CacheStatus, Envelope, GatewayError, ModelKind, Price, Provider, ResponseMeta, Result, Target,
+    UsageMeter,
+};
 use gateway_limits::{AdmissionPermit, QuotaReservation, TokenEstimate};
+use gateway_wire::{InboundDialect, RequestPrompts};
 use std::{fmt, mem, sync::Arc};
 
 /// A request to a model: built once by [`Engine::prepare`], then handed from stage to stage.
@@ -58,6 +63,22 @@ impl RequestContext {
         let mut failure = self.failure(error);
         failure.is_accounted = true;
         failure
+    }
+
+    /// Reads the request as its model is to be asked. The targets of a group may differ in whether they
+    /// have a completions endpoint, so that it is not used.
+    pub(crate) fn prompts(
+        &self,
+        dialect: &dyn InboundDialect,
+        body: Bytes,
+        envelope: Envelope,
+    ) -> Result<RequestPrompts> {
+        let card = self.target.card.as_ref().filter(|_| self.plan.route.chain.is_none());
+        if card.is_some_and(|card| card.kind == ModelKind::Completion) {
+            dialect.prepare_completion(body, envelope)
+        } else {
+            dialect.prepare(body, envelope)
+        }
     }
 
     /// Returns the price of the model that served the response; a cached response is free.

@@ -4,7 +4,7 @@ use crate::{
     Engine, InboundRequest, Operation, PreparedRequest,
     response::{EngineResponse, RequestFailure, ResponseBody, ResponseCost},
 };
-use gateway_core::{EmbeddingCall, Result, estimate};
+use gateway_core::{EmbeddingCall, Result, Usage, estimate};
 use gateway_limits::TokenEstimate;
 use gateway_wire::{chat::ChatInbound, embeddings};
 use std::{mem, sync::Arc};
@@ -30,7 +30,8 @@ impl Engine {
             Ok(request) => Arc::new(request),
             Err(error) => return Err(context.failure(error)),
         };
-        context.input = TokenEstimate::known(estimate::tokens_of_json(&body));
+        let estimated = estimate::tokens_of_json(&body);
+        context.input = TokenEstimate::known(estimated);
         drop((body, context.lease.take()));
         let target = context.target.clone();
         let mut accounting = Box::new(context.accounting(&target));
@@ -40,7 +41,7 @@ impl Engine {
             strict: context.is_strict(),
             context: context.call_context(),
         };
-        let embedded = match context.provider.0.embed(call).await {
+        let mut embedded = match context.provider.0.embed(call).await {
             Ok(embedded) => embedded,
             Err(error) => {
                 accounting.failed(&error);
@@ -48,10 +49,13 @@ impl Engine {
             }
         };
         accounting.response_started(&embedded.meta);
-        let usage = embedded.response.usage;
-        accounting.completed(usage);
+        let reported = embedded.response.usage.filter(|usage| usage.total() > 0);
+        accounting.completed(reported);
+        let usage = reported.unwrap_or_else(|| Usage { input: estimated, ..Usage::default() });
+        embedded.response.usage = Some(usage);
+        context.facts.usage_is_estimated = reported.is_none();
         let body = embeddings::write_answer(&embedded.response, &request);
-        context.facts.cost = usage.map(|usage| ResponseCost::at(context.price.as_ref(), &usage));
+        context.facts.cost = Some(ResponseCost::at(context.price.as_ref(), &usage));
         context.facts.meta = Some(embedded.meta);
         Ok(EngineResponse {
             facts: mem::take(&mut context.facts),

@@ -1,6 +1,8 @@
 //! The engine: one generation of everything that a request to a model passes.
 
-use crate::{ContextWindows, ProviderDirectory, RequestMetrics, RequestObserver, Toolbox};
+use crate::{
+    ContextWindows, LocalModels, ProviderDirectory, RequestMetrics, RequestObserver, Toolbox,
+};
 use gateway_core::{ContextService, Result};
 use gateway_limits::{AdmissionPermit, Client, Limits};
 use gateway_sessions::{Responses, SessionManager};
@@ -25,6 +27,8 @@ pub struct Engine {
     pub context_service: Option<Arc<dyn ContextService>>,
     /// The context windows of local models as their server reports them.
     pub context_windows: Arc<ContextWindows>,
+    /// The models that local servers report.
+    pub local_models: Arc<LocalModels>,
     /// The metrics of requests.
     pub metrics: Arc<RequestMetrics>,
     /// The observers of requests: the log, the console.

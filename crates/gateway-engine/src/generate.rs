@@ -108,7 +108,7 @@ impl PreparedRequest {
         dialect: &'static dyn InboundDialect,
     ) -> StageResult<Box<ComposedRequest>> {
         let Self { context, body, envelope } = self;
-        let opened = match dialect.prepare(body, envelope) {
+        let opened = match context.prompts(dialect, body, envelope) {
             Ok(opened) => opened,
             Err(error) => return Err(context.failure(error)),
         };

@@ -25,6 +25,7 @@ mod event_stream;
 mod explain;
 mod first_output;
 mod generate;
+mod local_models;
 mod memory_budget;
 mod metrics;
 mod multi_prompt;
@@ -54,6 +55,7 @@ pub use self::{
     engine::{Engine, EngineSettings},
     explain::{ExplainedTarget, Explanation},
     generate::unix_seconds,
+    local_models::{LocalModel, LocalModels},
     memory_budget::{MemoryBudget, MemoryLease},
     metrics::{InFlight, RequestMetrics, names as metric_names},
     observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},

@@ -88,11 +88,18 @@ impl Engine {
         let (body, envelope) = self.envelope(operation, body)?;
         if operation != Operation::Embed {
             dialect.check(&envelope)?;
+            if let Some(version) = head.options.api_version() {
+                dialect.check_version(version, &body)?;
+            }
         }
         let plan = self.directory.plan(&envelope.model)?;
         let mut target = plan.route.target.clone();
         self.context_windows.apply(&plan.route.provider, &mut target);
-        let provider = ProviderHandle(Arc::clone(plan.provider(&head.client, &envelope.model)?));
+        let provider = ProviderHandle(Arc::clone(plan.provider(
+            &head.client,
+            &envelope.model,
+            self.directory.routes(),
+        )?));
         let price = self.limits.price(&plan.route.provider, target.card.as_deref()).cloned();
         let context = Box::new(RequestContext {
             engine: Arc::clone(self),

@@ -99,6 +99,12 @@ impl RequestOptions {
         static NONE: LazyLock<Arc<RequestOptions>> = LazyLock::new(Arc::default);
         Arc::clone(&NONE)
     }
+
+    /// The version of its dialect's API that the caller asks for.
+    pub(crate) fn api_version(&self) -> Option<&str> {
+        let is_version = |(name, _): &&(&str, String)| *name == "anthropic-version";
+        self.forwarded_headers.iter().find(is_version).map(|(_, version)| version.as_str())
+    }
 }
 
 impl InboundRequest {

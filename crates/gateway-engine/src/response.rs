@@ -20,8 +20,10 @@ pub struct ResponseFacts {
     pub not_stored: Vec<NotStored>,
     /// The provider that answered, its attempts, and what a translation dropped.
     pub meta: Option<ResponseMeta>,
-    /// The cost of a whole response whose tokens were reported.
+    /// The cost of a whole response whose tokens are known.
     pub cost: Option<ResponseCost>,
+    /// The provider did not report the tokens: those of the response are an estimate.
+    pub usage_is_estimated: bool,
     /// The routing decision, if the caller asked for it.
     pub decision: Option<Decision>,
 }

@@ -153,8 +153,8 @@ async fn serve_client(
         request_id: Arc::clone(&origin.request_id),
     };
     Ok(match endpoint {
-        Endpoint::Models => models::list(service, request.headers(), query)?,
-        Endpoint::Model(id) => models::show(service, request.headers(), id)?,
+        Endpoint::Models => models::list(service, client, request.headers(), query)?,
+        Endpoint::Model(id) => models::show(service, client, request.headers(), id)?,
         Endpoint::CountTokens => return count::count(service, origin, request).await,
         Endpoint::Embeddings => return embeddings::embed(service, origin, request).await,
         Endpoint::Explain => return explain::explain(service, origin, request).await,

@@ -1,7 +1,8 @@
 //! The list of available models, in OpenAI's format and in Anthropic's.
 
 use crate::{HttpService, platform::usable, reply, request::query::QueryParams};
-use gateway_core::{ErrorKind, GatewayError, ModelCard, Result};
+use gateway_core::{Date, ErrorKind, GatewayError, ModelCard, Result, Routes};
+use gateway_limits::{Client, DAY};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -11,14 +12,14 @@ pub(crate) fn is_for_anthropic(headers: &HeaderMap) -> bool {
     headers.contains_key("anthropic-version")
 }
 
-/// `GET /v1/models`: the names of the catalogue, and those that stand for others.
+/// `GET /v1/models`: the models that `client` may use, and the names that stand for others.
 pub(crate) fn list(
     service: &HttpService,
+    client: &Client,
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let usable = usable(service);
-    let models = listed(service, &usable);
+    let models = listed(service, client);
     if is_for_anthropic(headers) {
         let page = Page::read(&QueryParams::parse(query))?.of(&models)?;
         return Ok(reply::json(StatusCode::OK, &page));
@@ -27,14 +28,16 @@ pub(crate) fn list(
     Ok(reply::json(StatusCode::OK, &json!({ "object": "list", "data": data })))
 }
 
-/// `GET /v1/models/{id}`: any name that a request could use.
+/// `GET /v1/models/{id}`: any name that a request of `client` could use.
 pub(crate) fn show(
     service: &HttpService,
+    client: &Client,
     headers: &HeaderMap,
     id: &str,
 ) -> Result<Response<reply::Body>> {
     let id = percent_decoded(id);
-    let route = service.engine.directory.routes().route(&id)?;
+    let routes = service.engine.directory.routes();
+    let route = routes.route(&id)?;
     if !service.engine.directory.is_ready(&route.provider) {
         return Err(GatewayError::new(
             ErrorKind::ModelNotFound,
@@ -42,69 +45,116 @@ pub(crate) fn show(
         )
         .with_param("model"));
     }
-    let model = Model { id: &id, owner: &route.provider, card: route.target.card.clone() };
+    let names = routes.permitted_names(&route);
+    client.check_model(&id, || &names)?;
+    let model = Model { id, owner: route.provider.to_string(), card: route.target.card };
     let model = if is_for_anthropic(headers) { model.anthropic() } else { model.openai() };
     Ok(reply::json(StatusCode::OK, &model))
 }
 
 /// A name that a request could use.
-struct Model<'a> {
-    id: &'a str,
-    owner: &'a str,
+struct Model {
+    id: String,
+    owner: String,
     card: Option<Arc<ModelCard>>,
 }
 
-/// Returns every model and alias that can be requested, by name.
-fn listed<'a>(
-    service: &'a HttpService,
-    usable: &'a [Arc<ModelCard>],
-) -> BTreeMap<String, Model<'a>> {
+/// Returns every model and alias that `client` can request, by name.
+fn listed(service: &HttpService, client: &Client) -> BTreeMap<String, Model> {
+    let (directory, routes) = (&service.engine.directory, service.engine.directory.routes());
     let mut models = BTreeMap::new();
-    for card in usable {
-        let model = Model { id: &card.id, owner: &card.provider, card: Some(Arc::clone(card)) };
-        models.insert(card.id.to_lowercase(), model);
+    service.engine.local_models.want();
+    let reported = service.engine.local_models.providers();
+    for card in usable(service) {
+        // What a local server reports goes before what it is known to have had.
+        if reported.iter().any(|provider| **provider == *card.provider) {
+            continue;
+        }
+        let id = callable_name(routes, &card.provider, &card.id);
+        let owner = card.provider.clone();
+        insert(&mut models, routes, client, Model { id, owner, card: Some(card) });
     }
-    let names = service
-        .engine
-        .directory
-        .routes()
-        .aliases()
-        .map(|(name, _)| name)
-        .chain(service.engine.directory.routes().chains());
-    for name in names {
-        let Ok(route) = service.engine.directory.routes().route(name) else { continue };
-        let Some((owner, _)) = service.engine.directory.backend(&route.provider) else { continue };
-        if service.engine.directory.is_ready(owner) {
+    for provider in reported.iter().filter(|provider| directory.is_ready(provider)) {
+        for local in service.engine.local_models.of(provider).iter().flat_map(|it| it.iter()) {
+            let id = callable_name(routes, provider, &local.name);
+            let known = routes.route(&id).ok().and_then(|route| route.target.card);
+            let known = known
+                .map_or_else(|| ModelCard::new(&*local.name, &**provider), |card| (*card).clone());
+            let context_window = local.context_window.or(known.context_window);
+            let card = Some(Arc::new(ModelCard { context_window, ..known }));
+            insert(&mut models, routes, client, Model { id, owner: provider.to_string(), card });
+        }
+    }
+    for name in routes.aliases().map(|(name, _)| name).chain(routes.chains()) {
+        let Ok(route) = routes.route(name) else { continue };
+        if directory.is_ready(&route.provider) {
             // An alias beats a model of its name.
-            let card = route.target.card;
-            models.insert(name.to_lowercase(), Model { id: name, owner, card });
+            let (id, owner) = (name.to_owned(), route.provider.to_string());
+            insert(&mut models, routes, client, Model { id, owner, card: route.target.card });
         }
     }
     models
 }
 
-impl Model<'_> {
-    /// Returns the model in OpenAI's format; `created` is unknown, and clients require a number.
+/// Adds a model that `client` may use.
+fn insert(models: &mut BTreeMap<String, Model>, routes: &Routes, client: &Client, model: Model) {
+    let is_permitted = client.models.is_none() || {
+        let names = routes.route(&model.id).map(|route| routes.permitted_names(&route));
+        let names = names.unwrap_or_default();
+        client.check_model(&model.id, || &names).is_ok()
+    };
+    if is_permitted {
+        models.insert(model.id.to_lowercase(), model);
+    }
+}
+
+/// The name by which a request reaches the model `id` of `provider`.
+fn callable_name(routes: &Routes, provider: &str, id: &str) -> String {
+    if routes.is_bare(provider, id) { id.to_owned() } else { format!("{provider}/{id}") }
+}
+
+impl Model {
+    /// Returns the model in OpenAI's format; clients require a number of `created`, 0 if unknown.
     fn openai(&self) -> Value {
+        let created = self.released().and_then(Date::days).unwrap_or_default() * DAY;
         let mut object =
-            json!({ "id": self.id, "object": "model", "created": 0, "owned_by": self.owner });
+            json!({ "id": self.id, "object": "model", "created": created, "owned_by": self.owner });
         if let (Some(object), Some(card)) = (object.as_object_mut(), self.card.as_deref()) {
-            let window = card.context_window.map(|it| ("context_window".to_owned(), it.into()));
-            object.extend(window);
-            let limit = card.max_output.map(|it| ("max_output_tokens".to_owned(), it.into()));
-            object.extend(limit);
+            let mut put = |name: &str, value: Option<Value>| {
+                object.extend(value.map(|value| (name.to_owned(), value)));
+            };
+            put("display_name", card.display_name.clone().map(Value::from));
+            put("context_window", card.context_window.map(Value::from));
+            put("max_output_tokens", card.max_output.map(Value::from));
+            put("default_reasoning_level", card.rules.default_effort.map(|it| it.as_str().into()));
+            let efforts = card.rules.efforts.iter();
+            let efforts: Vec<_> = efforts.map(|it| json!({ "effort": it.as_str() })).collect();
+            put("supported_reasoning_levels", (!efforts.is_empty()).then(|| efforts.into()));
         }
         object
     }
 
-    /// The creation time of a model of unknown age, as the Anthropic API reports it.
+    /// Returns the model in Anthropic's format; one of unknown age is of 1970, as in that API.
     fn anthropic(&self) -> Value {
-        json!({
+        let day = self.released().unwrap_or(Date { year: 1970, month: 1, day: 1 });
+        let card = self.card.as_deref();
+        let name = card.and_then(|card| card.display_name.as_deref()).unwrap_or(&self.id);
+        let mut model = json!({
             "type": "model",
             "id": self.id,
-            "display_name": self.id,
-            "created_at": "1970-01-01T00:00:00Z",
-        })
+            "display_name": name,
+            "created_at": format!("{}T00:00:00Z", day.text()),
+        });
+        if let (Some(model), Some(card)) = (model.as_object_mut(), card) {
+            let window = card.context_window.map(|it| ("max_input_tokens".to_owned(), it.into()));
+            let output = card.max_output.map(|it| ("max_tokens".to_owned(), it.into()));
+            model.extend(window.into_iter().chain(output));
+        }
+        model
+    }
+
+    fn released(&self) -> Option<Date> {
+        self.card.as_ref()?.released
     }
 }
 
@@ -135,7 +185,7 @@ impl Page {
     }
 
     /// The page of `models` that is wanted.
-    fn of(&self, models: &BTreeMap<String, Model<'_>>) -> Result<Value> {
+    fn of(&self, models: &BTreeMap<String, Model>) -> Result<Value> {
         let find = |id: &String, param| {
             let found = models.keys().position(|key| key == id);
             found.ok_or_else(|| GatewayError::invalid(param, "unknown model id"))
@@ -156,8 +206,8 @@ impl Page {
         Ok(json!({
             "data": data.iter().map(|model| model.anthropic()).collect::<Vec<_>>(),
             "has_more": more,
-            "first_id": data.first().map(|model| model.id),
-            "last_id": data.last().map(|model| model.id),
+            "first_id": data.first().map(|model| &model.id),
+            "last_id": data.last().map(|model| &model.id),
         }))
     }
 }
@@ -194,7 +244,7 @@ mod tests {
     #[track_caller]
     fn check_page(query: &str, expected: &str) {
         let ids = ["a", "b", "c", "d", "e"];
-        let model = |id| Model { id, owner: "lab", card: None };
+        let model = |id: &str| Model { id: id.to_owned(), owner: "lab".to_owned(), card: None };
         let models = ids.into_iter().map(|id| (id.to_owned(), model(id))).collect();
         let page = Page::read(&QueryParams::parse(Some(query))).and_then(|page| page.of(&models));
         let told = page.map_or_else(

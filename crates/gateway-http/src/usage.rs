@@ -120,9 +120,11 @@ impl Question {
     }
 }
 
-/// Returns the amounts of a sum; money in dollars for display, and in nano-dollars for arithmetic.
+/// Returns the amounts of a sum; money in dollars for display, and in nano-dollars for arithmetic. The
+/// cost of requests without a price is unknown, which is not nothing.
 fn amounts(sum: &Totals) -> Map<String, Value> {
     let usage = &sum.usage;
+    let is_known = sum.unpriced == 0 || sum.cost.0 > 0;
     let amounts = json!({
         "requests": sum.requests,
         "input_tokens": usage.input,
@@ -132,8 +134,8 @@ fn amounts(sum: &Totals) -> Map<String, Value> {
         "output_tokens": usage.output,
         "reasoning_tokens": usage.reasoning,
         "total_tokens": usage.total(),
-        "cost_usd": sum.cost.dollars(),
-        "cost_nano_usd": sum.cost.0,
+        "cost_usd": is_known.then(|| sum.cost.dollars()),
+        "cost_nano_usd": is_known.then_some(sum.cost.0),
         "unpriced_requests": sum.unpriced,
         "estimated_requests": sum.estimated,
     });
@@ -189,6 +191,22 @@ mod tests {
         check("from=2020-01-01", Err("from"));
         check("to=yesterday", Err("to"));
         check("group_by=tenant", Err("group_by"));
+    }
+
+    #[test]
+    fn cost_of_unpriced_requests_is_unknown() {
+        let priced =
+            Totals { requests: 1, cost: gateway_core::NanoDollars(5), ..Totals::default() };
+        let unpriced = Totals { requests: 1, unpriced: 1, ..Totals::default() };
+        assert_eq!(amounts(&unpriced)["cost_usd"], Value::Null);
+        assert_eq!(amounts(&unpriced)["cost_nano_usd"], Value::Null);
+        let mut both = priced;
+        both.add(&unpriced);
+        assert_eq!(
+            (&amounts(&both)["cost_nano_usd"], &amounts(&both)["unpriced_requests"]),
+            (&json!(5), &json!(1))
+        );
+        assert_eq!(amounts(&Totals::default())["cost_nano_usd"], 0);
     }
 
     #[test]

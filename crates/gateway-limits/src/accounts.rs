@@ -2,9 +2,11 @@
 
 use crate::{
     account::{AccountState, Attempt, LimitAccount, OutageShare, Renewal},
+    budget_alerts::BudgetAlerts,
     charges::Charges,
     rate_limit_status::RateLimitStatus,
 };
+use arc_swap::ArcSwapOption;
 use foldhash::HashMap;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gateway_core::state::{Key, Quotas, Refusal, StoreError};
@@ -63,6 +65,7 @@ struct Inner {
     clients: Mutex<HashMap<Key, Weak<LimitAccount>>>,
     peers: Mutex<HashMap<IpAddr, Arc<LimitAccount>>>,
     active: Mutex<Vec<Arc<LimitAccount>>>,
+    alerts: ArcSwapOption<BudgetAlerts>,
 }
 
 #[derive(Clone, Copy)]
@@ -97,7 +100,17 @@ impl LimitAccounts {
             clients: Mutex::default(),
             peers: Mutex::default(),
             active: Mutex::default(),
+            alerts: ArcSwapOption::empty(),
         }))
+    }
+
+    /// Reports budgets that are spent to a threshold from now on; none if absent.
+    pub fn set_alerts(&self, alerts: Option<BudgetAlerts>) {
+        self.0.alerts.store(alerts.map(Arc::new));
+    }
+
+    pub(crate) fn quotas(&self) -> &dyn Quotas {
+        &*self.0.quotas
     }
 
     /// Renews leases and reports usage until dropped.
@@ -279,7 +292,12 @@ impl LimitAccounts {
         let now = Instant::now();
         match answer {
             Ok(reply) => {
-                account.state().apply(&sent, &reply, now);
+                let movements = account.state().apply(&sent, &reply, now);
+                if let Some(alerts) = &*self.0.alerts.load() {
+                    for movement in &movements {
+                        alerts.check(&account.key, movement);
+                    }
+                }
                 *lock(&self.0.outage) = None;
                 self.list(account);
                 Ok(reply.refused)

@@ -1,7 +1,10 @@
 //! The refusals of budgets, in words: what a request could cost, what is left, and how to go on.
 
-use crate::{budget_shortage::BudgetShortage, calendar::until_next};
-use gateway_core::{ErrorKind, GatewayError, NanoDollars};
+use crate::{
+    budget_period::{next_start, until_next},
+    budget_shortage::BudgetShortage,
+};
+use gateway_core::{Date, ErrorKind, GatewayError, NanoDollars};
 
 /// The treatment of a request for a model without a price, if its caller has a budget.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -19,22 +22,27 @@ pub(crate) fn exceeded(budget: &BudgetShortage) -> GatewayError {
     let of_model = if model.is_empty() { String::new() } else { format!(" for {model}") };
     let cost = dollars(budget.cost);
     let limit = dollars(budget.limit);
+    let owner = if budget.is_of_tenant { "tenant" } else { "API key" };
+    let (period, until, wait) = match next_start(name) {
+        Some(day) => {
+            let end = format!("{}T00:00:00Z", Date::from_days_since_epoch(day).text());
+            (format!("of {name}"), format!(" until {end}"), "wait until then")
+        }
+        None => ("in all".to_owned(), String::new(), "ask the operator to raise or reset it"),
+    };
+    let budget_name = format!("the {limit} budget{of_model} {period} of this {owner}");
     let state = match budget.left {
-        Some(NanoDollars(0)) => {
-            format!("nothing of the {limit} budget{of_model} of {name} is left")
-        }
-        Some(left) => {
-            format!("{} of the {limit} budget{of_model} of {name} is left", dollars(left))
-        }
-        None => format!("the {limit} budget{of_model} of {name} does not cover it"),
+        Some(NanoDollars(0)) => format!("nothing of {budget_name} is left{until}"),
+        Some(left) => format!("{} of {budget_name} is left{until}", dollars(left)),
+        None => format!("{budget_name} does not cover it{until}"),
     };
     let message = format!(
         "the request could cost up to {cost}; {state}; lower max_tokens, choose a cheaper model, or \
-         wait for the next period"
+         {wait}"
     );
     GatewayError::new(ErrorKind::QuotaExceeded, message)
         .with_code("budget_exceeded")
-        .with_retry_after(Some(until_next(&budget.name)))
+        .with_retry_after(until_next(&budget.name))
 }
 
 /// Returns the refusal of a request whose cost cannot be known.
@@ -69,6 +77,7 @@ mod tests {
     fn shortage(name: &str, left: u64) -> BudgetShortage {
         BudgetShortage {
             name: name.into(),
+            is_of_tenant: false,
             limit: NanoDollars(50_000_000),
             cost: NanoDollars(1_000_000_000),
             left: Some(NanoDollars(left)),
@@ -78,16 +87,31 @@ mod tests {
     #[test]
     fn budget_refusal_names_cost_and_remainder() {
         let error = exceeded(&shortage("2026-11-30", 49_900_000));
-        let expected = "the request could cost up to $1.00; $0.0499 of the $0.05 budget of \
-                        2026-11-30 is left; lower max_tokens, choose a cheaper model, or wait for \
-                        the next period";
-        assert_eq!((error.code(), error.message()), ("budget_exceeded", expected));
+        let next = next_start("2026-11-30").map(|day| Date::from_days_since_epoch(day).text());
+        let expected = format!(
+            "the request could cost up to $1.00; $0.0499 of the $0.05 budget of 2026-11-30 of this \
+             API key is left until {}T00:00:00Z; lower max_tokens, choose a cheaper model, or wait \
+             until then",
+            next.unwrap()
+        );
+        assert_eq!((error.code(), error.message()), ("budget_exceeded", expected.as_str()));
+    }
+
+    #[test]
+    fn refusal_of_a_total_budget_names_no_end() {
+        let of_tenant = BudgetShortage { is_of_tenant: true, ..shortage("total", 0) };
+        let error = exceeded(&of_tenant);
+        let expected = "nothing of the $0.05 budget in all of this tenant is left; lower max_tokens, \
+                        choose a cheaper model, or ask the operator to raise or reset it";
+        assert!(error.message().ends_with(expected), "{}", error.message());
+        assert_eq!(error.retry_after(), None);
     }
 
     #[test]
     fn budget_refusal_names_the_models_of_its_budget() {
         let error = exceeded(&shortage("2026-11/claude-*", 0));
-        let expected = "nothing of the $0.05 budget for claude-* of 2026-11 is left";
+        let expected =
+            "nothing of the $0.05 budget for claude-* of 2026-11 of this API key is left";
         assert!(error.message().contains(expected), "{}", error.message());
     }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub(crate) struct BudgetShortage {
     /// The period, and the models after a slash if it is for some only.
     pub(crate) name: Arc<str>,
+    /// Whether it is a budget of the client's tenant.
+    pub(crate) is_of_tenant: bool,
     /// The amount of the whole budget.
     pub(crate) limit: NanoDollars,
     /// The sum that the request could cost.

@@ -16,15 +16,3 @@ pub(crate) fn today() -> Date {
 pub fn now() -> Duration {
     since_epoch(SystemTime::now())
 }
-
-/// Returns the time until the budget called `name` begins anew.
-pub(crate) fn until_next(name: &str) -> Duration {
-    let now = now();
-    let date = Date::from_days_since_epoch(now.as_secs() / DAY);
-    let period = name.split('/').next().unwrap_or_default();
-    let next = match Date::parse(period) {
-        Some(_) => now.as_secs() / DAY + 1,
-        None => date.next_month().days().unwrap_or_default(),
-    };
-    Duration::from_secs(next * DAY).saturating_sub(now)
-}

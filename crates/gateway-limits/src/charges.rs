@@ -6,7 +6,7 @@ use gateway_core::{NanoDollars, state::Rate};
 /// The limits of a client and of one model have at most this many of each kind.
 pub(crate) const RATES: usize = 4;
 pub(crate) const SLOTS: usize = 2;
-pub(crate) const BUDGETS: usize = 4;
+pub(crate) const BUDGETS: usize = 8;
 
 /// The charges of one request: plain numbers, copied and never allocated.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +40,7 @@ pub(crate) struct SlotCharge {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BudgetCharge {
     pub(crate) at: usize,
-    /// The day, counted from 1970-01-01; the budget of a month is that of the day's month.
+    /// The day, counted from 1970-01-01; the budget of a week or month is that of the day's.
     pub(crate) day: u64,
     pub(crate) limit: NanoDollars,
     pub(crate) amount: NanoDollars,

@@ -6,7 +6,11 @@
 mod account;
 mod accounts;
 mod admission;
+mod budget_alerts;
+mod budget_movement;
+mod budget_period;
 mod budget_refusal;
+mod budget_reset;
 mod budget_shortage;
 mod calendar;
 mod charges;
@@ -24,7 +28,10 @@ mod usage;
 pub use self::{
     accounts::LimitAccounts,
     admission::{Admission, AdmissionPermit, AdmissionSettings, Priority, RETRY_AFTER},
+    budget_alerts::{AlertReceiver, BudgetAlert, BudgetAlerts},
+    budget_period::BudgetPeriod,
     budget_refusal::UnpricedPolicy,
+    budget_reset::BudgetName,
     calendar::{DAY, now},
     client_prefix::client_prefix,
     keys::{Access, Client, FailedAttempts, KeyGrant, VirtualKeys},
@@ -62,6 +69,8 @@ pub struct Limits {
     pub free: HashSet<Arc<str>>,
     /// The prices assumed for models without any; empty if none are.
     pub assumed_prices: PriceHistory,
+    /// The accounts of clients and tenants, if any are kept.
+    pub accounts: Option<LimitAccounts>,
 }
 
 impl Limits {

@@ -1,19 +1,25 @@
 //! The reservation of a request's needs against its client's limits.
 
+mod limited_party;
+
+pub(crate) use self::limited_party::{LimitedParty, TENANT_ACCOUNT};
+
 use crate::{
     Client, GrantedQuota, LimitAccounts, LimitError, QuotaReservation, RateLimitStatus,
     TokenEstimate, UnpricedPolicy,
-    account::{AccountState, LimitAccount},
+    account::AccountState,
     accounts::ReserveResult,
+    budget_period::until_next,
     budget_refusal,
-    calendar::{self, DAY, until_next},
+    budget_shortage::BudgetShortage,
+    calendar::{self, DAY},
     charges::Charges,
-    client_prefix,
     policy::{ClientLimits, LimitPolicy, LimitSet, RequestSize},
 };
+use foldhash::HashMap;
 use gateway_core::{
     Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
-    state::{Key, Refusal, StoreError, Tenant},
+    state::{Refusal, StoreError, Tenant},
 };
 use std::{
     borrow::Cow,
@@ -41,11 +47,14 @@ pub struct LimiterSettings {
     pub assumed_output: u64,
     /// What happens to requests for models without a price, of callers with a budget.
     pub unpriced: UnpricedPolicy,
+    /// The limits of all clients of a tenant together, by the tenant's name.
+    pub tenants: Vec<(String, LimitPolicy)>,
 }
 
 pub(super) struct Inner {
     pub(super) accounts: LimitAccounts,
     anonymous: Option<AnonymousLimits>,
+    tenants: HashMap<Arc<str>, ClientLimits>,
     assumed_output: u64,
     unpriced: UnpricedPolicy,
     failing: AtomicBool,
@@ -83,13 +92,6 @@ impl<'a> QuotaDemand<'a> {
     }
 }
 
-/// The limits that apply to a caller, and their account.
-struct Caller<'a> {
-    account: Arc<LimitAccount>,
-    own: &'a LimitSet,
-    client: Option<&'a ClientLimits>,
-}
-
 impl Limiter {
     /// Creates limits whose leases are held in `accounts`.
     pub fn new(accounts: LimitAccounts, settings: &LimiterSettings) -> Self {
@@ -99,7 +101,13 @@ impl Limiter {
             let set = LimitSet::new(anonymous, "", &mut template);
             AnonymousLimits { set, template }
         });
+        let tenants = settings.tenants.iter().filter_map(|(name, policy)| {
+            let tenant = Tenant::new(name.as_str())?;
+            let account = accounts.client(tenant.key(TENANT_ACCOUNT));
+            Some((name.as_str().into(), ClientLimits::new(account, policy)?))
+        });
         let inner = Inner {
+            tenants: tenants.collect(),
             accounts,
             anonymous,
             assumed_output: settings.assumed_output,
@@ -126,12 +134,13 @@ impl Limiter {
         client: &Client,
         peer: IpAddr,
     ) -> std::result::Result<RateLimitStatus, LimitError> {
-        let none = RateLimitStatus::default();
-        let Some(inner) = &self.inner else { return Ok(none) };
-        let Some(caller) = inner.caller(client, peer) else { return Ok(none) };
-        let mut charges = Charges::default();
-        caller.own.charge_rates(None, &mut charges);
-        Ok(inner.take(&caller.account, Box::new(charges)).await?.status)
+        let Some(inner) = &self.inner else { return Ok(RateLimitStatus::default()) };
+        let charge = |party: &LimitedParty<'_>| {
+            let mut charges = Charges::default();
+            party.own.charge_rates(None, &mut charges);
+            Ok(charges)
+        };
+        inner.take_all(client, peer, charge).await.map(|granted| granted.status)
     }
 
     /// Takes one of the client's slots for work that calls no model. The slot is released when the
@@ -146,10 +155,12 @@ impl Limiter {
         peer: IpAddr,
     ) -> Result<Option<QuotaReservation>> {
         let Some(inner) = &self.inner else { return Ok(None) };
-        let Some(caller) = inner.caller(client, peer) else { return Ok(None) };
-        let mut charges = Charges::default();
-        caller.own.charge_slot(&mut charges);
-        let granted = inner.take(&caller.account, Box::new(charges)).await;
+        let charge = |party: &LimitedParty<'_>| {
+            let mut charges = Charges::default();
+            party.own.charge_slot(&mut charges);
+            Ok(charges)
+        };
+        let granted = inner.take_all(client, peer, charge).await;
         granted.map(|granted| granted.reservation).map_err(|refused| refused.error)
     }
 
@@ -170,39 +181,36 @@ impl Limiter {
         demand: &QuotaDemand<'_>,
     ) -> std::result::Result<GrantedQuota, LimitError> {
         let Some(inner) = &self.inner else { return Ok(GrantedQuota::default()) };
-        let Some(caller) = inner.caller(client, peer) else {
-            return Ok(GrantedQuota::default());
+        let charge = |party: &LimitedParty<'_>| {
+            let charges = inner.charges(party, demand);
+            inner.check_price(&charges, demand)?;
+            Ok(charges)
         };
-        let charges = inner.charges(&caller, demand);
-        inner.check_price(&charges, demand)?;
-        inner.take(&caller.account, Box::new(charges)).await
+        inner.take_all(client, peer, charge).await
     }
 }
 
 impl Inner {
-    /// Returns the limits that apply to a caller; `None` if there are none.
-    fn caller<'a>(&'a self, client: &'a Client, peer: IpAddr) -> Option<Caller<'a>> {
-        if let Some(limits) = &client.limits {
-            let account = Arc::clone(&limits.account);
-            return Some(Caller { account, own: limits.own(), client: Some(limits) });
-        }
-        let anonymous = self.anonymous.as_ref().filter(|_| client.is_anonymous)?;
-        let prefix = client_prefix(peer);
-        let key = || anonymous_key(client, prefix);
-        let account = self.accounts.peer(prefix, key, &anonymous.template)?;
-        Some(Caller { account, own: &anonymous.set, client: None })
-    }
-
-    /// The account and the charges of a request; nothing if it meets no limit.
-    pub(super) fn demand(
+    /// Takes what `charge` says of every party's limits, or nothing of any.
+    async fn take_all(
         &self,
         client: &Client,
         peer: IpAddr,
-        demand: &QuotaDemand<'_>,
-    ) -> Option<(Arc<LimitAccount>, Charges)> {
-        let caller = self.caller(client, peer)?;
-        let charges = self.charges(&caller, demand);
-        (!charges.is_empty()).then_some((caller.account, charges))
+        charge: impl Fn(&LimitedParty<'_>) -> Result<Charges>,
+    ) -> std::result::Result<GrantedQuota, LimitError> {
+        let mut granted = GrantedQuota::default();
+        for party in self.parties(client, peer) {
+            let charges = Box::new(charge(&party)?);
+            match self.take(&party, charges).await {
+                Ok(more) => granted.add(more),
+                Err(LimitError { error, status }) => {
+                    // What was reserved before is returned when it is dropped.
+                    let status = granted.status.merged(&status);
+                    return Err(LimitError { error, status });
+                }
+            }
+        }
+        Ok(granted)
     }
 
     /// Refuses a request whose cost is unknown, if a budget has to cover it.
@@ -217,10 +225,10 @@ impl Inner {
         }
     }
 
-    /// Returns the charges of a request against its caller's limits.
-    fn charges(&self, caller: &Caller<'_>, demand: &QuotaDemand<'_>) -> Charges {
+    /// Returns the charges of a request against a party's limits.
+    pub(super) fn charges(&self, party: &LimitedParty<'_>, demand: &QuotaDemand<'_>) -> Charges {
         let mut charges = Charges::default();
-        match caller.client {
+        match party.client {
             Some(limits) => {
                 let mut sets = [None; 2];
                 for (place, set) in sets.iter_mut().zip(limits.sets(demand.models)) {
@@ -228,7 +236,7 @@ impl Inner {
                 }
                 self.charge(&sets, demand, &mut charges);
             }
-            None => self.charge(&[Some(caller.own), None], demand, &mut charges),
+            None => self.charge(&[Some(party.own), None], demand, &mut charges),
         }
         charges
     }
@@ -259,12 +267,13 @@ impl Inner {
 
     async fn take(
         &self,
-        account: &Arc<LimitAccount>,
+        party: &LimitedParty<'_>,
         charges: Box<Charges>,
     ) -> std::result::Result<GrantedQuota, LimitError> {
         if charges.is_empty() {
             return Ok(GrantedQuota::default());
         }
+        let account = &party.account;
         match self.accounts.take(account, &charges).await {
             ReserveResult::Taken { status, in_outage } => {
                 if !in_outage && self.failing.load(Ordering::Relaxed) {
@@ -284,6 +293,7 @@ impl Inner {
                     | Refusal::Slots { .. }
                     | Refusal::Unknown { .. } => None,
                 }
+                .map(|shortage| BudgetShortage { is_of_tenant: party.is_tenant, ..shortage })
                 .map_or_else(|| refused(&refusal), |shortage| budget_refusal::exceeded(&shortage));
                 Err(LimitError { error, status })
             }
@@ -309,11 +319,6 @@ impl Inner {
     }
 }
 
-fn anonymous_key(client: &Client, prefix: IpAddr) -> Option<Key> {
-    let tenant = Tenant::new(Arc::clone(&client.tenant))?;
-    Some(tenant.key(format!("peer/{prefix}")))
-}
-
 /// Returns the error for a caller that has reached a limit.
 pub(super) fn refused(refusal: &Refusal) -> GatewayError {
     let limited = |message: Cow<'static, str>, wait| {
@@ -335,7 +340,7 @@ pub(super) fn refused(refusal: &Refusal) -> GatewayError {
             let message = "the budget of this API key is exhausted";
             GatewayError::new(ErrorKind::QuotaExceeded, message)
                 .with_code("budget_exceeded")
-                .with_retry_after(Some(until_next(name)))
+                .with_retry_after(until_next(name))
         }
         Refusal::Unknown { .. } => {
             let message = "the remaining budget is unknown while the store is unavailable";

@@ -1,7 +1,8 @@
 //! The limits of a client, and the charges of a request against them.
 
 use crate::{
-    account::{AccountState, LimitAccount, Period},
+    account::{AccountState, LimitAccount},
+    budget_period::BudgetPeriod,
     charges::{BudgetCharge, Charges, RateCharge, SlotCharge},
 };
 use gateway_core::{NanoDollars, state::Rate};
@@ -20,8 +21,12 @@ pub struct LimitPolicy {
     pub concurrent: Option<u64>,
     /// Money in a day.
     pub daily_budget: Option<NanoDollars>,
+    /// Money in a week.
+    pub weekly_budget: Option<NanoDollars>,
     /// Money in a month.
     pub monthly_budget: Option<NanoDollars>,
+    /// Money in all, until the budget is reset.
+    pub total_budget: Option<NanoDollars>,
     /// Additional limits for some models, by name or by prefix and `*`. The first match applies.
     pub models: Vec<(String, LimitPolicy)>,
 }
@@ -40,8 +45,8 @@ pub(crate) struct LimitSet {
     requests: Option<(usize, Rate)>,
     tokens: Option<(usize, Rate)>,
     slots: Option<SlotCharge>,
-    daily: Option<(usize, NanoDollars)>,
-    monthly: Option<(usize, NanoDollars)>,
+    /// The budgets of [`BudgetPeriod::ALL`].
+    budgets: [Option<(usize, NanoDollars)>; BudgetPeriod::ALL.len()],
 }
 
 /// The unit that a rate limit counts.
@@ -64,6 +69,23 @@ impl LimitPolicy {
     /// Whether anything is limited.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// Whether there is a budget, for all models or for some.
+    pub fn has_budget(&self) -> bool {
+        let is_set = |period| self.budget(period).is_some();
+        BudgetPeriod::ALL.into_iter().any(is_set)
+            || self.models.iter().any(|(_, limits)| limits.has_budget())
+    }
+
+    /// The budget of a period.
+    const fn budget(&self, period: BudgetPeriod) -> Option<NanoDollars> {
+        match period {
+            BudgetPeriod::Day => self.daily_budget,
+            BudgetPeriod::Week => self.weekly_budget,
+            BudgetPeriod::Month => self.monthly_budget,
+            BudgetPeriod::Total => self.total_budget,
+        }
     }
 }
 
@@ -109,10 +131,10 @@ impl LimitSet {
         let tokens = policy.tokens_per_minute.map(|it| rate("tokens", it, it));
         let slot = |limit| SlotCharge { at: account.slot(&format!("all{suffix}")), limit };
         let slots = policy.concurrent.map(slot);
-        let mut budget = |period, limit| (account.budget(period, suffix), limit);
-        let daily = policy.daily_budget.map(|limit| budget(Period::Day, limit));
-        let monthly = policy.monthly_budget.map(|limit| budget(Period::Month, limit));
-        Self { requests, tokens, slots, daily, monthly }
+        let budgets = BudgetPeriod::ALL.map(|period| {
+            policy.budget(period).map(|limit| (account.budget(period, suffix), limit))
+        });
+        Self { requests, tokens, slots, budgets }
     }
 
     /// Adds the charges against rate limits; `size` is that of a request to a model.
@@ -131,7 +153,7 @@ impl LimitSet {
     /// Adds the charges against concurrency limits and budgets, for a day and a cost.
     pub(crate) fn charge_held(&self, day: u64, amount: NanoDollars, charges: &mut Charges) {
         self.charge_slot(charges);
-        for (at, limit) in self.daily.into_iter().chain(self.monthly) {
+        for (at, limit) in self.budgets.into_iter().flatten() {
             charges.budgets.push(BudgetCharge { at, day, limit, amount });
         }
     }
@@ -144,13 +166,13 @@ impl LimitSet {
     }
 
     /// Whether the charges of a request depend on its size.
-    pub(crate) const fn is_by_size(&self) -> bool {
-        self.tokens.is_some() || self.daily.is_some() || self.monthly.is_some()
+    pub(crate) fn is_by_size(&self) -> bool {
+        self.tokens.is_some() || self.has_budgets()
     }
 
     /// Whether there are budgets, which depend on the day.
-    pub(crate) const fn has_budgets(&self) -> bool {
-        self.daily.is_some() || self.monthly.is_some()
+    pub(crate) fn has_budgets(&self) -> bool {
+        self.budgets.iter().any(Option::is_some)
     }
 }
 

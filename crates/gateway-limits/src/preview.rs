@@ -3,9 +3,9 @@
 use crate::{
     Client, Limiter, QuotaDemand,
     account::{LeftOfCharge, Renewal},
+    budget_period::until_next,
     budget_refusal,
     budget_shortage::BudgetShortage,
-    calendar::until_next,
     charges::Charges,
     limiter::refused,
     policy::LimitKind,
@@ -26,8 +26,10 @@ pub struct LimitPreview {
 /// A limit that a request meets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LimitStatus {
-    /// The limit's scope, and its name among others of the scope: a model, a day or a month.
+    /// The limit's scope, and its name among others of the scope: a model, or a period.
     pub of: LimitScope,
+    /// Whether it is a limit of the client's tenant, which all its clients share.
+    pub is_of_tenant: bool,
     /// The model that the limit is for; absent if it is for all.
     pub model: Option<String>,
     /// The limit's size, in its unit.
@@ -49,7 +51,7 @@ pub enum LimitScope {
     Tokens(u64),
     /// Requests at one time.
     Slots,
-    /// Money, in billionths of a dollar, in a day or a month.
+    /// Money, in billionths of a dollar, in a day, week or month, or in all.
     Budget(String),
 }
 
@@ -70,20 +72,30 @@ impl Limiter {
         demand: &QuotaDemand<'_>,
     ) -> LimitPreview {
         let Some(inner) = &self.inner else { return LimitPreview::default() };
-        let Some((account, charges)) = inner.demand(client, peer, demand) else {
-            return LimitPreview::default();
-        };
-        let turn = account.turn.lock().await;
-        let is_known = inner.accounts.exchange(&account, Renewal::Look(&charges)).await.is_ok();
-        drop(turn);
-        let left = account.state().left(&charges, Instant::now());
-        let statuses = asked(&charges).zip(left);
-        let limits: Vec<_> = statuses.map(|(asked, left)| status(asked, &left, is_known)).collect();
-        let refused = match inner.check_price(&charges, demand) {
-            Ok(()) => refusal(&charges, &limits),
-            Err(error) => Some(error),
-        };
-        LimitPreview { refused, limits }
+        let mut preview = LimitPreview::default();
+        for party in inner.parties(client, peer) {
+            let charges = inner.charges(&party, demand);
+            if charges.is_empty() {
+                continue;
+            }
+            let account = &party.account;
+            let turn = account.turn.lock().await;
+            let is_known = inner.accounts.exchange(account, Renewal::Look(&charges)).await.is_ok();
+            drop(turn);
+            let left = account.state().left(&charges, Instant::now());
+            let statuses = asked(&charges).zip(left).map(|(asked, left)| LimitStatus {
+                is_of_tenant: party.is_tenant,
+                ..status(asked, &left, is_known)
+            });
+            let limits: Vec<_> = statuses.collect();
+            let refused = match inner.check_price(&charges, demand) {
+                Ok(()) => refusal(&charges, &limits),
+                Err(error) => Some(error),
+            };
+            preview.refused = preview.refused.or(refused);
+            preview.limits.extend(limits);
+        }
+        preview
     }
 }
 
@@ -113,14 +125,21 @@ fn status(asked: LimitProbe, left: &LeftOfCharge, is_known: bool) -> LimitStatus
         None => (&*left.name, None),
     };
     let (of, reset) = match of {
-        LimitScope::Budget(_) => {
-            (LimitScope::Budget(period.to_owned()), Some(until_next(&left.name)))
-        }
+        LimitScope::Budget(_) => (LimitScope::Budget(period.to_owned()), until_next(&left.name)),
         LimitScope::Requests(_) | LimitScope::Tokens(_) | LimitScope::Slots => {
             (of, left.reset.filter(|_| is_known))
         }
     };
-    LimitStatus { of, model, most, takes, left: left.units.filter(|_| is_known), reset }
+    let is_of_tenant = false;
+    LimitStatus {
+        of,
+        is_of_tenant,
+        model,
+        most,
+        takes,
+        left: left.units.filter(|_| is_known),
+        reset,
+    }
 }
 
 /// The refusal by the first limit that has no room: slots, then money, then rates, as a request
@@ -138,6 +157,7 @@ fn refusal(charges: &Charges, limits: &[LimitStatus]) -> Option<GatewayError> {
         if let LimitScope::Budget(period) = &short.of {
             return Some(budget_refusal::exceeded(&BudgetShortage {
                 name: name(short, period),
+                is_of_tenant: short.is_of_tenant,
                 limit: NanoDollars(short.most),
                 cost: NanoDollars(short.takes),
                 left: short.left.map(NanoDollars),

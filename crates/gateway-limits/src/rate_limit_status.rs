@@ -61,7 +61,31 @@ impl Error for LimitError {
     }
 }
 
+impl GrantedQuota {
+    /// Adds what was granted of the limits of another party.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.status = self.status.merged(&other.status);
+        self.reservation = match (self.reservation.take(), other.reservation) {
+            (Some(own), Some(others)) => Some(own.with(others)),
+            (own, others) => own.or(others),
+        };
+    }
+}
+
 impl RateLimitStatus {
+    /// Returns, of each limit of both, the one with less left.
+    pub(crate) fn merged(&self, other: &Self) -> Self {
+        let lower = |own: Option<RateLimitLevel>, others: Option<RateLimitLevel>| {
+            let both = own.into_iter().chain(others);
+            both.min_by_key(|level| level.left.units)
+        };
+        Self {
+            requests: lower(self.requests, other.requests),
+            tokens: lower(self.tokens, other.tokens),
+            budget: self.budget.into_iter().chain(other.budget).min(),
+        }
+    }
+
     /// Records the rest of a limit. Of two limits, the one with less left is reported.
     pub(crate) fn record(&mut self, charge: &RateCharge, left: RateRemaining) {
         let level = match charge.kind {

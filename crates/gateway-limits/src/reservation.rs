@@ -13,6 +13,8 @@ pub struct QuotaReservation {
     /// The store was away, and this replica's share was taken.
     in_outage: bool,
     is_settled: bool,
+    /// What the same request has reserved of its tenant's limits.
+    of_tenant: Option<Box<Self>>,
 }
 
 impl QuotaReservation {
@@ -22,11 +24,21 @@ impl QuotaReservation {
         charges: Box<Charges>,
         in_outage: bool,
     ) -> Self {
-        Self { accounts, account, charges, in_outage, is_settled: false }
+        Self { accounts, account, charges, in_outage, is_settled: false, of_tenant: None }
+    }
+
+    /// Adds what the same request has reserved of another account.
+    #[must_use]
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.of_tenant = Some(Box::new(other));
+        self
     }
 
     /// Ends the reservation of a request that used `tokens` and cost `cost`.
     pub fn settle(mut self, tokens: u64, cost: NanoDollars) {
+        if let Some(of_tenant) = self.of_tenant.take() {
+            of_tenant.settle(tokens, cost);
+        }
         self.end(tokens, cost);
     }
 

@@ -11,7 +11,8 @@ use gateway_core::{Dialect, ErrorKind, GatewayError, Provider, Result};
 use gateway_wire::{
     OutboundDialect,
     chat::{ChatOutbound, Quirks},
-    embeddings::{EmbeddingDialect, OpenAiEmbeddings},
+    completions::CompletionsOutbound,
+    embeddings::{EmbeddingDialect, OpenAiEmbeddings, SignedByteEmbeddings},
     gemini::{self, GeminiOutbound},
     messages::MessagesOutbound,
     responses::ResponsesOutbound,
@@ -65,23 +66,39 @@ pub(crate) fn openai(settings: Settings, quirks: Quirks) -> Result<Arc<dyn Provi
     } else {
         vec![chat]
     };
-    let embedder = embeddings(&settings, "/embeddings", OpenAiEmbeddings)?;
+    let is_quantized = configured_quirks(&settings, quirks)?.name == Quirks::PERPLEXITY.name;
+    let embedder = if is_quantized {
+        embeddings(&settings, "/embeddings", SignedByteEmbeddings)?
+    } else {
+        embeddings(&settings, "/embeddings", OpenAiEmbeddings)?
+    };
+    let completions = completions(&settings, quirks)?;
     http_provider(
         settings,
         Auth::Bearer,
         apis,
-        Services { embedder: Some(embedder), counter: None },
+        Services { embedder: Some(embedder), completions: Some(completions), counter: None },
     )
 }
 
 /// Chat Completions under `base_url`.
 pub(crate) fn chat(settings: &Settings, quirks: Quirks) -> Result<Api> {
-    let quirks = match &settings.quirks {
-        None => quirks,
-        Some(name) => Quirks::named(name)
-            .ok_or_else(|| malformed(settings, &format!("unknown quirks '{name}'")))?,
-    };
+    let quirks = configured_quirks(settings, quirks)?;
     fixed(settings, "/chat/completions", ChatOutbound { quirks })
+}
+
+/// The older Completions under `base_url`.
+pub(crate) fn completions(settings: &Settings, quirks: Quirks) -> Result<Api> {
+    let quirks = configured_quirks(settings, quirks)?;
+    fixed(settings, "/completions", CompletionsOutbound { quirks })
+}
+
+fn configured_quirks(settings: &Settings, usual: Quirks) -> Result<Quirks> {
+    match &settings.quirks {
+        None => Ok(usual),
+        Some(name) => Quirks::named(name)
+            .ok_or_else(|| malformed(settings, &format!("unknown quirks '{name}'"))),
+    }
 }
 
 /// Returns the Responses API under `base_url`.
@@ -100,7 +117,7 @@ pub(crate) fn anthropic(settings: Settings) -> Result<Arc<dyn Provider>> {
         dialect: Dialect::Messages,
         wire: Box::new(MessagesOutbound),
     };
-    let services = Services { counter: Some(counter), embedder: None };
+    let services = Services { counter: Some(counter), ..Services::default() };
     http_provider(settings, Auth::Header("x-api-key"), vec![api], services)
 }
 
@@ -125,6 +142,7 @@ pub(crate) fn gemini(settings: Settings) -> Result<Arc<dyn Provider>> {
             endpoint: place(gemini::GeminiMethod::Embed),
             wire: Box::new(GeminiOutbound),
         }),
+        completions: None,
     };
     let endpoint =
         Endpoint::by_model(Box::new(move |model, stream| generate_content(&base, model, stream)));

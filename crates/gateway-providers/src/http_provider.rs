@@ -158,6 +158,9 @@ impl HttpProvider {
         call: &'a ProviderRequest,
         mut filter: SealFilter,
     ) -> Result<PreparedCall<'a>> {
+        if let Some(api) = self.services.completions.as_ref().filter(|_| continues_text(call)) {
+            return Self::prepare_completion(api, call);
+        }
         let api = self.api_of(call)?.ok_or_else(no_dialect_configured)?;
         let dialect = api.upstream.dialect();
         let mut call = EditableCall::new(call);
@@ -178,6 +181,16 @@ impl HttpProvider {
         let outbound = OutboundRequest { template, body, accept };
         let carries_seals = filter.carries_seals();
         Ok(PreparedCall { api, call, outbound, dropped, carries_seals })
+    }
+
+    /// Encodes a call for an endpoint that continues texts: its caller's own words.
+    fn prepare_completion<'a>(api: &'a Api, call: &'a ProviderRequest) -> Result<PreparedCall<'a>> {
+        let EncodedRequest { body, dropped } = api.upstream.encode(call)?;
+        let template = api.endpoint.template(&call.target.model, call.stream)?;
+        let accept = if call.stream { "text/event-stream" } else { "application/json" };
+        let outbound = OutboundRequest { template, body, accept };
+        let call = EditableCall::new(call);
+        Ok(PreparedCall { api, call, outbound, dropped, carries_seals: false })
     }
 
     async fn ask(&self, prepared: PreparedCall<'_>, owner: SealOwner) -> Result<ProviderResponse> {
@@ -296,6 +309,11 @@ impl HttpProvider {
         }
         Ok(sent?)
     }
+}
+
+/// Whether a call is to continue a text, as its caller wrote it.
+fn continues_text(call: &ProviderRequest) -> bool {
+    matches!(&call.payload, Payload::Parsed(request) if request.completion.is_some())
 }
 
 fn no_dialect_configured() -> GatewayError {

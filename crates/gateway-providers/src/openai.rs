@@ -16,7 +16,11 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         let chat = compatible::chat(&settings, Quirks::OPENAI)?;
         let responses = compatible::responses(&settings)?;
         let embedder = compatible::embeddings(&settings, "/embeddings", OpenAiEmbeddings)?;
-        let services = Services { embedder: Some(embedder), counter: None };
+        let services = Services {
+            embedder: Some(embedder),
+            completions: Some(compatible::completions(&settings, Quirks::OPENAI)?),
+            counter: None,
+        };
         compatible::http_provider(settings, Auth::Bearer, vec![chat, responses], services)
     },
 };

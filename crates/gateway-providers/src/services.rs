@@ -1,7 +1,7 @@
 //! The services of a provider besides responses: token counting and embeddings.
 
 use crate::{
-    HttpProvider, editable_call::EditableCall, endpoint::Endpoint, model_rules,
+    HttpProvider, api::Api, editable_call::EditableCall, endpoint::Endpoint, model_rules,
     outbound_request::OutboundRequest, upstream_reply,
 };
 use gateway_core::{
@@ -17,6 +17,8 @@ pub(crate) struct Services {
     pub(crate) counter: Option<Counter>,
     /// Turns texts into vectors.
     pub(crate) embedder: Option<Embeddings>,
+    /// Continues texts, at an endpoint of its own.
+    pub(crate) completions: Option<Api>,
 }
 
 /// The endpoint and dialect of token counting.
@@ -38,7 +40,8 @@ impl Services {
     pub(crate) fn endpoints(&mut self) -> impl Iterator<Item = &mut Endpoint> {
         let counter = self.counter.as_mut().map(|it| &mut it.endpoint);
         let embedder = self.embedder.as_mut().map(|it| &mut it.endpoint);
-        counter.into_iter().chain(embedder)
+        let completions = self.completions.as_mut().map(|it| &mut it.endpoint);
+        counter.into_iter().chain(embedder).chain(completions)
     }
 }
 

@@ -3,11 +3,14 @@
 use crate::otel::OtelPipeline;
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway_core::state::{
-    Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
-    Idempotency, Key, LeaseReply, LeaseRequest, Ledger, NewSession, Outcome, Page, Quotas,
-    ReasoningStore, Replay, ResponseStore, Session, SessionPage, SessionPatch, SessionStore, Slice,
-    Snapshot, StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
+use gateway_core::{
+    NanoDollars,
+    state::{
+        Batch, BeginResult, Cache, Claim, ClientKey, ClientKeys, Events, Fingerprint, Fork,
+        Idempotency, Key, LeaseReply, LeaseRequest, Ledger, NewSession, Outcome, Page, Quotas,
+        ReasoningStore, Replay, ResponseStore, Session, SessionPage, SessionPatch, SessionStore,
+        Slice, Snapshot, StoreError, StoredReasoning, StoredResponse, Tenant, Totals, Turn,
+    },
 };
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -123,6 +126,7 @@ ports! {
     Quotas as "quota" {
         exchange(key: &Key, request: &LeaseRequest) -> LeaseReply;
         replicas(holder: &str) -> u64;
+        reset_budget(key: &Key, name: &str) -> NanoDollars;
     }
     Ledger as "ledger" {
         record(batch: &Batch) -> ();

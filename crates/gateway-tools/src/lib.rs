@@ -29,13 +29,14 @@ mod service_error;
 mod settings;
 mod tool_config_error;
 mod tool_row;
+mod webhook;
 
 pub use self::{
     argument_mismatch::ArgumentMismatch,
     client::{ClientSettings, ServiceClient},
     context_management::ContextManagementClient,
     executor::{ExecutorLimits, ToolExecutor, ToolObserver},
-    local_models::{ContextWindows, ModelListError, windows},
+    local_models::{ModelListError, ReportedModel, reported_models},
     mcp::{McpServer, McpSettings},
     path::PathTemplate,
     proxy::ProxyTool,
@@ -47,4 +48,5 @@ pub use self::{
     },
     tool_config_error::{PathSegmentError, PathTemplateError, ServiceClientError, ToolConfigError},
     tool_row::{ToolEndpoint, ToolRow},
+    webhook::notify,
 };

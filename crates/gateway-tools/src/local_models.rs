@@ -1,22 +1,22 @@
-//! Context windows of local models, from the inference service.
+//! The models of local servers, as they report them.
 
 use crate::client::{ServiceClient, ServiceRequest};
 use gateway_core::{ToolContext, ToolError};
 use http::Method;
 use serde::Deserialize;
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 use thiserror::Error;
 use tokio::time;
 
-/// The context windows of an inference service, in tokens, by model name.
-pub type ContextWindows = HashMap<String, u64>;
+/// A model that a local server has, and its context window in tokens if the server reports it.
+pub type ReportedModel = (String, Option<u64>);
 
 /// Timeout of the service.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest list that is read.
 const MAX_BYTES: usize = 1 << 20;
 
-/// The reason why the context windows of an inference service are unknown.
+/// The reason why the models of a local server are unknown.
 #[derive(Debug, Error)]
 pub enum ModelListError {
     /// The service did not reply in time.
@@ -45,18 +45,30 @@ struct ListedModel {
     context_length: Option<u64>,
 }
 
-/// Fetches the context windows of the models at `base_url`.
+#[derive(Deserialize)]
+struct OllamaList {
+    models: Vec<OllamaModel>,
+}
+
+#[derive(Deserialize)]
+struct OllamaModel {
+    name: String,
+}
+
+/// Fetches the models of the server at `base_url`, which has Ollama's API if `is_ollama`, else
+/// OpenAI's.
 ///
 /// # Errors
 ///
-/// If the service is unreachable, too slow, or sends an unexpected reply.
-pub async fn windows(
+/// If the server is unreachable, too slow, or sends an unexpected reply.
+pub async fn reported_models(
     client: &ServiceClient,
     base_url: &str,
-) -> Result<ContextWindows, ModelListError> {
+    is_ollama: bool,
+) -> Result<Vec<ReportedModel>, ModelListError> {
     let base = base_url.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
-    let url = format!("{base}/v1/models");
+    let url = format!("{base}{}", if is_ollama { "/api/tags" } else { "/v1/models" });
     let question = ServiceRequest { method: Method::GET, url, body: None, max_bytes: MAX_BYTES };
     let context = ToolContext::default();
     let reply = time::timeout(TIMEOUT, client.ask(question, &context)).await;
@@ -64,13 +76,22 @@ pub async fn windows(
     if !reply.status.is_success() {
         return Err(ModelListError::Status(reply.status.as_u16()));
     }
-    Ok(read(&reply.body)?)
+    Ok(read(&reply.body, is_ollama)?)
 }
 
-fn read(body: &[u8]) -> serde_json::Result<ContextWindows> {
+fn read(body: &[u8], is_ollama: bool) -> serde_json::Result<Vec<ReportedModel>> {
+    if is_ollama {
+        let list: OllamaList = serde_json::from_slice(body)?;
+        return Ok(list.models.into_iter().map(|model| (model.name, None)).collect());
+    }
     let list: ModelList = serde_json::from_slice(body)?;
-    let windows = list.data.into_iter().filter_map(|model| Some((model.id, model.context_length?)));
-    Ok(windows.filter(|(_, window)| *window > 0).collect())
+    let window = |model: &ListedModel| model.context_length.filter(|it| *it > 0);
+    Ok(list
+        .data
+        .into_iter()
+        .map(|model| (window(&model), model.id))
+        .map(|(it, id)| (id, it))
+        .collect())
 }
 
 #[cfg(test)]
@@ -78,15 +99,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn context_windows_are_read_and_missing_ones_skipped() {
+    fn models_are_read_with_the_windows_that_are_known() {
         let body = br#"{"data":[{"id":"phi-4","status":"loaded","context_length":4096},
-            {"id":"x","context_length":null},{"id":"y"},{"id":"z","context_length":0}],"config":{}}"#;
-        assert_eq!(read(body).unwrap(), ContextWindows::from([("phi-4".to_owned(), 4096)]));
+            {"id":"x","context_length":null},{"id":"z","context_length":0}],"config":{}}"#;
+        let expected =
+            [("phi-4".to_owned(), Some(4096)), ("x".to_owned(), None), ("z".to_owned(), None)];
+        assert_eq!(read(body, false).unwrap(), expected);
+        let body = br#"{"models":[{"name":"qwen3:8b","size":1}]}"#;
+        assert_eq!(read(body, true).unwrap(), [("qwen3:8b".to_owned(), None)]);
     }
 
     #[test]
     fn unexpected_model_list_is_rejected() {
-        assert!(read(b"{}").is_err());
-        assert!(read(b"<html>").is_err());
+        assert!(read(b"{}", false).is_err());
+        assert!(read(b"<html>", true).is_err());
     }
 }

@@ -23,6 +23,16 @@ pub trait InboundDialect: Send + Sync {
         Ok(())
     }
 
+    /// Checks a request against the version of the API that its caller asks for in a header.
+    ///
+    /// # Errors
+    ///
+    /// If that version refuses it.
+    fn check_version(&self, version: &str, body: &[u8]) -> Result<()> {
+        let _ = (version, body);
+        Ok(())
+    }
+
     /// Reads a request: one valid JSON object.
     ///
     /// # Errors
@@ -42,6 +52,16 @@ pub trait InboundDialect: Send + Sync {
             original: Payload::Raw(Arc::new(original)),
             dropped: DroppedParams::default(),
         })
+    }
+
+    /// Says what to ask of a model that has a completions endpoint: the same, except for the dialect
+    /// of that endpoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare).
+    fn prepare_completion(&self, body: Bytes, envelope: Envelope) -> Result<RequestPrompts> {
+        self.prepare(body, envelope)
     }
 
     /// Writes a whole response.

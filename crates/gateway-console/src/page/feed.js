@@ -16,7 +16,7 @@ export const changes = new EventTarget();
 
 /** What ended in each of the last seconds, by the second. */
 const buckets = new Map();
-const totals = { cost: 0 };
+const totals = { cost: undefined };
 
 export const sums = () => ({ ...totals });
 
@@ -83,7 +83,8 @@ function snapshot(data) {
 function ended(row) {
   live.delete(row.request_id);
   recent = [row, ...recent].slice(0, MOST_RECENT);
-  totals.cost += row.cost_usd ?? 0;
+  // Unknown is not nothing: the sum begins with the first known cost.
+  if (row.cost_usd !== undefined && row.cost_usd !== null) totals.cost = (totals.cost ?? 0) + row.cost_usd;
   drop(row, Date.now());
 }
 

@@ -18,6 +18,7 @@ export async function providers(content, signal) {
     const busiest = (id) => sum(metrics, "llm_gateway_provider_requests_total", { provider: id });
     const sorted = [...ids].sort((a, b) => busiest(b) - busiest(a) || a.localeCompare(b));
     show(body,
+      panel("Prices", catalogue(metrics)),
       el("div", { class: "cards" }, sorted.map((id) => card(id, list, metrics))),
       panel("Circuit breakers", breakers(metrics)),
       panel("Built in, but not configured", unready(list.status ?? {})),
@@ -26,6 +27,18 @@ export async function providers(content, signal) {
   await draw();
   const timer = setInterval(() => draw().catch(() => {}), EVERY);
   signal.addEventListener("abort", () => clearInterval(timer));
+}
+
+/** The age of the prices, as the metrics report it. */
+function catalogue(metrics) {
+  const at = sum(metrics, "llm_gateway_catalogue_timestamp_seconds", {});
+  if (at === 0) return empty("The age of the prices is unknown.");
+  const days = Math.max(0, Math.floor((Date.now() / 1_000 - at) / 86_400));
+  return facts([
+    ["Prices of", new Date(at * 1_000).toISOString().slice(0, 10)],
+    ["Age", `${count(days)} days`],
+    ["Models", count(sum(metrics, "llm_gateway_catalogue_models", {}))],
+  ]);
 }
 
 /** How everything is; a gateway that is not well says so, and why. */
@@ -53,7 +66,7 @@ function card(id, list, metrics) {
       ["Time to first token", requests > 0 ? duration(mean("llm_gateway_time_to_first_token_seconds")) : "–"],
       ["Total time", requests > 0 ? duration(mean("llm_gateway_provider_latency_seconds")) : "–"],
       ["Output tokens", count(of("llm_gateway_tokens_total", { type: "completion" }))],
-      ["Cost", dollars(of("llm_gateway_request_cost_dollars_sum"))],
+      ["Cost", requests > 0 && of("llm_gateway_request_cost_dollars_count") === 0 ? "unknown" : dollars(of("llm_gateway_request_cost_dollars_sum"))],
     ]),
     el("details", {},
       el("summary", { class: "muted" }, `${models.length} catalogued models`),

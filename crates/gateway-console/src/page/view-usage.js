@@ -22,7 +22,7 @@ export async function usage(content) {
   const measure = el("select", { id: "usage-measure" }, Object.entries(MEASURES).map(([name, [title]]) => el("option", { value: name }, title)));
   const days = el("select", { id: "usage-days" }, [7, 30, 90].map((number) => el("option", { value: String(number) }, `${number} days`)));
   show(content,
-    heading("Usage", "Tokens and cost. Models without a known price have no cost.",
+    heading("Usage", "Tokens and cost. The cost of models without a known price is unknown.",
       field("Measure", measure), field("By", by), field("Over", days)),
     body);
   const draw = async () => {
@@ -45,7 +45,7 @@ function normal(told, by) {
     requests: row.requests,
     prompt_tokens: row.input_tokens + row.cache_read_tokens + row.cache_write_tokens,
     completion_tokens: row.output_tokens + row.reasoning_tokens,
-    cost_usd: row.cost_usd,
+    cost_usd: row.cost_usd ?? 0,
     unpriced: row.unpriced_requests ?? 0,
   }));
 }
@@ -87,10 +87,13 @@ function totals(rows, by) {
     ["Requests", (row) => count(row.requests), "number"],
     ["Input tokens", (row) => count(row.prompt_tokens), "number"],
     ["Output tokens", (row) => count(row.completion_tokens), "number"],
-    ["Cost", (row) => dollars(row.cost_usd), "number"],
+    ["Cost", cost, "number"],
     ["Without a price", (row) => (row.unpriced > 0 ? count(row.unpriced) : ""), "number"],
   ], rows, "No usage.");
 }
+
+/** The cost of a group: unknown, if none of its requests has a price. */
+const cost = (row) => (row.unpriced > 0 && row.cost_usd === 0 ? "unknown" : dollars(row.cost_usd));
 
 /** Without a ledger, what the metrics of this process say. */
 function sinceStart(metrics) {
@@ -107,6 +110,6 @@ function sinceStart(metrics) {
     ["Provider and model", (row) => row.group],
     ["Input tokens", (row) => count(row.prompt_tokens), "number"],
     ["Output tokens", (row) => count(row.completion_tokens), "number"],
-    ["Cost", (row) => dollars(row.cost_usd), "number"],
+    ["Cost", (row) => (row.cost_usd === undefined ? "unknown" : dollars(row.cost_usd)), "number"],
   ], [...rows.values()], "No usage."));
 }

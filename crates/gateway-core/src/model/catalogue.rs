@@ -1,6 +1,6 @@
 //! The port of a catalogue of models.
 
-use crate::ModelCard;
+use crate::{Date, ModelCard};
 use std::{fmt, sync::Arc};
 
 /// A catalogue of models by provider and name. A lookup costs no I/O.
@@ -14,6 +14,16 @@ pub trait ModelCatalogue: fmt::Debug + Send + Sync {
 
     /// Returns the models of a provider that the gateway's endpoints serve, by name.
     fn cards(&self, provider: &str) -> Vec<Arc<ModelCard>>;
+
+    /// Returns a digest of the contents: that of another catalogue differs.
+    fn version(&self) -> u64 {
+        0
+    }
+
+    /// Returns the day of the prices, if it is known.
+    fn prices_of(&self) -> Option<Date> {
+        None
+    }
 
     /// Returns the names of [`cards`](Self::cards), without making them.
     fn names(&self, provider: &str) -> Vec<String> {

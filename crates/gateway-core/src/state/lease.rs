@@ -58,6 +58,18 @@ impl SharedLimits {
         NanoDollars(held.map(|budget| budget.held).fold(0, u64::saturating_add))
     }
 
+    /// Sets the sum spent of the budget `name` to nothing, and returns what it was.
+    pub fn reset_budget(&mut self, name: &str) -> NanoDollars {
+        for holder in self.holders.values_mut() {
+            if let Some(budget) = holder.budgets.get_mut(name) {
+                // What was written off is part of the sum that is forgotten.
+                budget.written_off = 0;
+            }
+        }
+        let total = self.budgets.get_mut(name);
+        total.map(|it| std::mem::take(&mut it.spent)).unwrap_or_default()
+    }
+
     /// Applies one exchange: see [`Quotas::exchange`](super::Quotas::exchange).
     pub fn exchange(&mut self, now_us: u64, request: &LeaseRequest) -> LeaseReply {
         self.bury(now_us);
@@ -180,15 +192,16 @@ impl SharedLimits {
     ) -> Option<BudgetGrant> {
         let lease = request.budgets.get(at)?;
         let free = lease.limit.0.saturating_sub(self.budget_taken(&lease.name));
+        let spent = self.budgets.get(&lease.name).map(|it| it.spent).unwrap_or_default();
         if !granted {
-            return Some(BudgetGrant { granted: NanoDollars(0), left: NanoDollars(free) });
+            return Some(BudgetGrant { granted: NanoDollars(0), left: NanoDollars(free), spent });
         }
         let left = free.saturating_sub(lease.need.0);
         let granted = lease.need.0 + lease.extra.0.min(left / 4);
         let held = self.holders.get_mut(&request.holder)?.budgets.get_mut(&lease.name)?;
         held.held = held.held.saturating_add(granted);
         let left = NanoDollars(free.saturating_sub(granted));
-        Some(BudgetGrant { granted: NanoDollars(granted), left })
+        Some(BudgetGrant { granted: NanoDollars(granted), left, spent })
     }
 
     fn slots_taken(&self, name: &str) -> u64 {

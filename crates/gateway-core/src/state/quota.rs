@@ -31,6 +31,14 @@ pub trait Quotas: Send + Sync {
     ///
     /// If the store is away.
     async fn replicas(&self, holder: &str) -> Result<u64, StoreError>;
+
+    /// Sets the sum spent of the budget `name` of `key` to nothing, and returns what it was. Money
+    /// that holders have set aside stays set aside, and is booked when its requests end.
+    ///
+    /// # Errors
+    ///
+    /// If the store is away: then it is not known whether the sum was reset.
+    async fn reset_budget(&self, key: &Key, name: &str) -> Result<NanoDollars, StoreError>;
 }
 
 /// The reports and needs of one holder, for the limits of one key.
@@ -138,6 +146,8 @@ pub struct BudgetGrant {
     pub granted: NanoDollars,
     /// The money that is neither spent nor set aside.
     pub left: NanoDollars,
+    /// The money spent, without what is set aside, after the report of this exchange.
+    pub spent: NanoDollars,
 }
 
 /// The rest of a limit by rate.

@@ -9,11 +9,15 @@ use crate::{
 };
 use gateway_core::{
     ErrorKind, GatewayError, ModelCard, ModelCatalogue, PriceHistory, Provider, Result, Route,
-    Routes,
+    Routes, sync,
 };
 use gateway_providers::{ALL, ClientSettings, HttpClient};
 use sha2::{Digest as _, Sha256};
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, RwLock},
+};
 
 /// The providers whose catalogued models are known by their bare names: each serves its own. Names of
 /// others, such as `openai/gpt-oss-120b` of several, need the provider before them.
@@ -40,14 +44,19 @@ pub fn catalogued_card(
     catalogue.card(provider.or_else(home)?, id)
 }
 
+/// The number of plans that are kept.
+const MAX_PLANS: usize = 1024;
+/// Plans of longer names are not kept.
+const MAX_PLANNED_NAME: usize = 256;
+
 /// The providers of one generation, the routes to them and the fallback groups over them.
 #[derive(Default)]
 pub struct ProviderDirectory {
     routes: Routes,
     providers: HashMap<Arc<str>, RegisteredProvider>,
     fallbacks: HashMap<Arc<str>, Arc<dyn Provider>>,
-    /// The plans of the names that the configuration lists, as it spells them and in lower case.
-    plans: foldhash::HashMap<Box<str>, Arc<RoutePlan>>,
+    /// The plans of names that were asked for, as callers spell them.
+    plans: RwLock<foldhash::HashMap<Box<str>, Arc<RoutePlan>>>,
 }
 
 /// A provider, with a digest of everything it was built from.
@@ -188,9 +197,7 @@ impl<'a> DirectoryBuilder<'a> {
             fallbacks.insert(route.model.as_str().into(), group);
             routes.chain(&route.model, first);
         }
-        let plans = foldhash::HashMap::default();
-        let directory = ProviderDirectory { routes, providers, fallbacks, plans };
-        Ok(ProviderDirectory { plans: directory.compiled_plans(), ..directory })
+        Ok(ProviderDirectory { routes, providers, fallbacks, plans: RwLock::default() })
     }
 
     fn registered(&self) -> Result<HashMap<Arc<str>, RegisteredProvider>, BuildError> {
@@ -293,6 +300,11 @@ impl ProviderDirectory {
         self.providers.get_key_value(id).map(|(id, provider)| (id, &provider.backend))
     }
 
+    /// The ids of the providers that can serve requests.
+    pub fn ready(&self) -> impl Iterator<Item = &str> {
+        self.backends().filter(|(_, backend)| backend.is_ready()).map(|(id, _)| &**id)
+    }
+
     /// Whether the provider `id` can serve requests.
     pub fn is_ready(&self, id: &str) -> bool {
         self.providers.get(id).is_some_and(|provider| provider.backend.is_ready())
@@ -318,29 +330,23 @@ impl ProviderDirectory {
     ///
     /// [`ErrorKind::ModelNotFound`] if no provider serves the name.
     pub(crate) fn plan(&self, name: &str) -> Result<Arc<RoutePlan>> {
-        if let Some(plan) = self.plans.get(name) {
+        if let Some(plan) = sync::read(&self.plans).get(name) {
             return Ok(Arc::clone(plan));
         }
         let route = self.routes.route(name)?;
         let group = self.fallback(&route).cloned();
         let is_group = group.is_some();
         let provider = group.map_or_else(|| self.provider(&route.provider).cloned(), Ok);
-        Ok(Arc::new(RoutePlan::new(route, provider, is_group)))
-    }
-
-    fn compiled_plans(&self) -> foldhash::HashMap<Box<str>, Arc<RoutePlan>> {
-        let models = self.routes.model_names(|provider| self.is_ready(provider));
-        let aliases = self.routes.aliases().map(|(name, _)| name);
-        let mut plans = foldhash::HashMap::default();
-        let models = models.iter().map(String::as_str);
-        for name in models.chain(aliases).chain(self.routes.chains()) {
-            // An alias may lead nowhere, which its request is to learn.
-            if let Ok(plan) = self.plan(name) {
-                plans.insert(name.to_lowercase().into(), Arc::clone(&plan));
-                plans.insert(name.into(), plan);
+        let plan = Arc::new(RoutePlan::new(route, provider, is_group));
+        if name.len() <= MAX_PLANNED_NAME {
+            let mut plans = sync::write(&self.plans);
+            // Names are callers' to choose: those that are used come back.
+            if plans.len() >= MAX_PLANS {
+                plans.clear();
             }
+            plans.insert(name.into(), Arc::clone(&plan));
         }
-        plans
+        Ok(plan)
     }
 
     /// The fallback group of `route`, if it leads to one.

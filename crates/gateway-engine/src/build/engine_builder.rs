@@ -226,6 +226,7 @@ impl EngineBuilder {
                 .unwrap_or_else(|| Responses::new(absent, RESPONSE_TTL, BACKGROUND_RESPONSES)),
             context_service: None,
             context_windows: Arc::new(ContextWindows::default()),
+            local_models: Arc::default(),
             metrics: Arc::new(RequestMetrics::default()),
             observers: self.observers,
             generation: 1,

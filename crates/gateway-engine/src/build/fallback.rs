@@ -48,6 +48,7 @@ pub(super) fn group<'a>(
         };
         let target =
             FallbackTarget::model(&**model, &found.provider, provider, found.target.clone());
+        let target = target.with_permitted_names(routes.permitted_names(&found));
         targets.push(target.with_weight(weight.unwrap_or(1)));
         first.get_or_insert(found);
     }

@@ -1,11 +1,14 @@
 //! The plan of a model name: everything about its requests that the configuration decides.
 
-use gateway_core::{GatewayError, Provider, Result, Route, Target};
+use gateway_core::{GatewayError, Provider, Result, Route, Routes, Target};
 use gateway_limits::Client;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-/// How requests for one model name are served: compiled when the directory is built for every name
-/// that the configuration lists, and for other names when they are asked for.
+/// How requests for one model name are served: compiled when the name is first asked for, so that the
+/// thousands of models of the catalogue cost nothing until then.
 ///
 /// A request looks its plan up and keeps it: a new configuration has plans of its own.
 pub struct RoutePlan {
@@ -19,6 +22,8 @@ pub struct RoutePlan {
     pub(crate) ledger_name: Arc<str>,
     /// The model as a metric label.
     pub(crate) label: Arc<str>,
+    /// The names by which a client's patterns admit the model, once a client has patterns.
+    permitted_names: OnceLock<Vec<String>>,
 }
 
 /// Why a plan has no provider.
@@ -37,6 +42,7 @@ impl RoutePlan {
             provider: provider.map_err(|error| NotReady(Box::new(error))),
             ledger_name: ledger_name(&route.target),
             label: label(&route.target),
+            permitted_names: OnceLock::new(),
             route,
         }
     }
@@ -46,9 +52,16 @@ impl RoutePlan {
     /// # Errors
     ///
     /// If `client` may not use the model, or its provider is not set up.
-    pub(crate) fn provider(&self, client: &Client, name: &str) -> Result<&Arc<dyn Provider>> {
+    pub(crate) fn provider(
+        &self,
+        client: &Client,
+        name: &str,
+        routes: &Routes,
+    ) -> Result<&Arc<dyn Provider>> {
         if !self.is_group {
-            client.check_model(name, &self.route.target.model)?;
+            client.check_model(name, || {
+                self.permitted_names.get_or_init(|| routes.permitted_names(&self.route))
+            })?;
         }
         self.provider.as_ref().map_err(|NotReady(error)| error.clone_without_source())
     }

@@ -130,6 +130,24 @@ pub const ALL: &[Metric] = &[
         "Requests for models whose price is not known, refused ones included.",
     ),
     metric(
+        "llm_gateway_catalogue_timestamp_seconds",
+        Gauge,
+        &[],
+        "Day of the active catalogue's prices, in seconds since 1970; their age is `time()` less this.",
+    ),
+    metric(
+        "llm_gateway_catalogue_models",
+        Gauge,
+        &[],
+        "Models of the providers that are set up, catalogued and configured.",
+    ),
+    metric(
+        "llm_gateway_budget_alerts_total",
+        Counter,
+        &["tenant", "client", "percent"],
+        "Budgets whose spending passed a threshold of `budgets.alert_thresholds`; `client` is empty for the budget of a whole tenant.",
+    ),
+    metric(
         "llm_gateway_provider_requests_total",
         Counter,
         &["provider"],

@@ -29,13 +29,15 @@ pub(super) struct Rotation {
 /// The longest life and the longest overlap: ten years.
 const MAX_SECONDS: u64 = 315_360_000;
 
-const LIMITS: [&str; 6] = [
+const LIMITS: [&str; 8] = [
     "requests_per_minute",
     "burst",
     "tokens_per_minute",
     "max_concurrent",
     "daily_budget_usd",
+    "weekly_budget_usd",
     "monthly_budget_usd",
+    "total_budget_usd",
 ];
 
 /// Members of a key besides its limits.
@@ -129,7 +131,8 @@ pub(super) fn expiry(seconds: Option<u64>) -> Result<Option<u64>> {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+/// Reads a body of JSON.
+pub(super) fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(malformed)
 }
 

@@ -1,8 +1,9 @@
-//! The administration API, on a listener of its own: virtual keys, and usage of all clients. Each
-//! request writes an audit record.
+//! The administration API, on a listener of its own: virtual keys, budgets, and usage of all clients.
+//! Each request writes an audit record.
 
 mod audit;
 mod bodies;
+mod budgets;
 mod keys;
 
 use self::audit::AuditRecord;
@@ -31,6 +32,7 @@ enum Task<'a> {
     Update(&'a str),
     Rotate(&'a str),
     Revoke(&'a str),
+    ResetBudget,
     Usage,
 }
 
@@ -86,6 +88,7 @@ impl Admin {
             Task::Update(id) => self.update(id, &body, record).await,
             Task::Rotate(id) => self.rotate(id, &body, record).await,
             Task::Revoke(id) => self.revoke(id).await,
+            Task::ResetBudget => self.reset_budget(&body, record).await,
         }
     }
 
@@ -114,13 +117,16 @@ impl<'a> Task<'a> {
         let is = |expected: &Method| method == expected;
         match (path, id, below) {
             ("/admin/usage" | "/v1/usage", ..) if is(&Method::GET) => Ok(Self::Usage),
+            ("/admin/budgets/reset", ..) if is(&Method::POST) => Ok(Self::ResetBudget),
             ("/admin/keys", ..) if is(&Method::GET) => Ok(Self::List),
             ("/admin/keys", ..) if is(&Method::POST) => Ok(Self::Create),
             (_, id, "") if !id.is_empty() && is(&Method::GET) => Ok(Self::Show(id)),
             (_, id, "") if !id.is_empty() && is(&Method::PATCH) => Ok(Self::Update(id)),
             (_, id, "") if !id.is_empty() && is(&Method::DELETE) => Ok(Self::Revoke(id)),
             (_, id, "rotate") if !id.is_empty() && is(&Method::POST) => Ok(Self::Rotate(id)),
-            ("/admin/usage" | "/v1/usage" | "/admin/keys", ..) => Err(wrong_method()),
+            ("/admin/usage" | "/v1/usage" | "/admin/keys" | "/admin/budgets/reset", ..) => {
+                Err(wrong_method())
+            }
             (_, id, "" | "rotate") if !id.is_empty() => Err(wrong_method()),
             _ => Err(missing()),
         }
@@ -135,6 +141,7 @@ impl<'a> Task<'a> {
             Self::Update(_) => "keys.update",
             Self::Rotate(_) => "keys.rotate",
             Self::Revoke(_) => "keys.revoke",
+            Self::ResetBudget => "budgets.reset",
             Self::Usage => "usage.show",
         }
     }
@@ -143,7 +150,7 @@ impl<'a> Task<'a> {
     const fn key(self) -> Option<&'a str> {
         match self {
             Self::Show(id) | Self::Update(id) | Self::Rotate(id) | Self::Revoke(id) => Some(id),
-            Self::List | Self::Create | Self::Usage => None,
+            Self::List | Self::Create | Self::ResetBudget | Self::Usage => None,
         }
     }
 }

@@ -29,6 +29,7 @@ fn limit(met: &LimitStatus) -> Value {
     };
     json!({
         "limit": name,
+        "scope": if met.is_of_tenant { "tenant" } else { "client" },
         "model": met.model,
         "period": period,
         "per_minute": per_minute,

@@ -14,6 +14,9 @@ use serde_json::json;
 pub(crate) fn write(facts: &ResponseFacts, headers: &mut HeaderMap) {
     let mut batch = HeaderBatch::new();
     rate_limit::write_headers(&facts.rate_limits, &mut batch);
+    if facts.usage_is_estimated {
+        batch.text(names::ESTIMATED, "true");
+    }
     if let Some(cost) = facts.cost {
         cost::write(&mut batch, cost);
     }

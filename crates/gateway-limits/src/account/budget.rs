@@ -1,9 +1,13 @@
 //! The lease of a budget: money that is set aside in blocks.
 
 use super::OutageShare;
-use crate::{calendar::DAY, charges::BudgetCharge};
+use crate::{
+    budget_movement::BudgetMovement,
+    budget_period::{BudgetPeriod, PeriodSpan},
+    charges::BudgetCharge,
+};
 use gateway_core::{
-    Date, NanoDollars,
+    NanoDollars,
     state::{BudgetGrant, BudgetLease, Refusal},
 };
 use std::{sync::Arc, time::Duration};
@@ -21,23 +25,16 @@ const PART: u64 = 64;
 /// The number of renewals without use after which a block is given back.
 const IDLE_RENEWALS: u32 = 20;
 
-/// The period after which a budget restarts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Period {
-    Day,
-    Month,
-}
-
 /// The budgets of one kind: that of the present period, and those of earlier ones that requests
 /// still hold.
 #[derive(Clone, Debug)]
 pub(super) struct BudgetState {
-    period: Period,
+    period: BudgetPeriod,
     suffix: Arc<str>,
     pub(super) terms: Vec<BudgetTerm>,
 }
 
-/// The budget of one day or month.
+/// The budget of one day, week or month, or of all time.
 #[derive(Clone, Debug)]
 pub(super) struct BudgetTerm {
     first_day: u64,
@@ -61,11 +58,11 @@ pub(super) struct BudgetTerm {
 }
 
 impl BudgetState {
-    pub(super) fn new(period: Period, suffix: &str) -> Self {
+    pub(super) fn new(period: BudgetPeriod, suffix: &str) -> Self {
         Self { period, suffix: suffix.into(), terms: Vec::new() }
     }
 
-    pub(super) fn is(&self, period: Period, suffix: &str) -> bool {
+    pub(super) fn is(&self, period: BudgetPeriod, suffix: &str) -> bool {
         self.period == period && *self.suffix == *suffix
     }
 
@@ -151,22 +148,13 @@ impl BudgetState {
 }
 
 impl BudgetTerm {
-    fn new(period: Period, suffix: &str, day: u64) -> Self {
-        let date = Date::from_days_since_epoch(day);
-        let (first_day, end_day, name, keep_days) = match period {
-            Period::Day => (day, day + 1, date.text(), 3),
-            Period::Month => {
-                let end = date.next_month().days().unwrap_or(day + 1);
-                let name = date.month_text();
-                let first = Date::parse(&format!("{name}-01")).and_then(Date::days);
-                (first.unwrap_or(day), end, name, 35)
-            }
-        };
+    fn new(period: BudgetPeriod, suffix: &str, day: u64) -> Self {
+        let PeriodSpan { first_day, end_day, name, keep } = period.span(day);
         Self {
             first_day,
             end_day,
             name: (name + suffix).into(),
-            keep: Duration::from_secs(keep_days * DAY),
+            keep,
             limit: 0,
             held: 0,
             reserved: 0,
@@ -241,13 +229,29 @@ impl BudgetTerm {
         }
     }
 
-    pub(super) fn apply(&mut self, lease: &BudgetLease, grant: BudgetGrant) {
+    /// Applies the store's grant, and returns the spending that it acknowledges, if there is any.
+    pub(super) fn apply(
+        &mut self,
+        lease: &BudgetLease,
+        grant: BudgetGrant,
+    ) -> Option<BudgetMovement> {
         self.held = self.held.saturating_add(grant.granted.0);
         self.acknowledged = lease.spent.0;
         self.reported = lease.held.0.saturating_add(grant.granted.0);
         self.left = Some(grant.left.0);
         self.lent = 0;
         self.refused = None;
+        let reported = lease.spent.0.saturating_sub(lease.acknowledged.0);
+        (reported > 0).then(|| BudgetMovement {
+            budget: Arc::clone(&self.name),
+            limit: lease.limit,
+            before: NanoDollars(grant.spent.0.saturating_sub(reported)),
+            after: grant.spent,
+        })
+    }
+
+    pub(super) const fn forget_refusal(&mut self) {
+        (self.refused, self.left) = (None, None);
     }
 
     pub(super) fn refuse(&mut self, need: u64, now: Instant) {

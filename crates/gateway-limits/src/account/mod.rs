@@ -16,7 +16,7 @@ use self::{
     rate::RateState,
     slot::SlotState,
 };
-use crate::{RateLimitStatus, budget_shortage::BudgetShortage, charges::Charges};
+use crate::{BudgetPeriod, RateLimitStatus, budget_shortage::BudgetShortage, charges::Charges};
 use gateway_core::{
     NanoDollars,
     state::{Key, Refusal},
@@ -28,10 +28,7 @@ use std::sync::{
 };
 use tokio::time::Instant;
 
-pub(crate) use self::{
-    budget::Period,
-    renewal::{LeftOfCharge, Renewal},
-};
+pub(crate) use self::renewal::{LeftOfCharge, Renewal};
 
 /// The limits of one client, as far as this replica holds them.
 #[derive(Debug)]
@@ -141,12 +138,19 @@ impl AccountState {
     }
 
     /// The place of the budget of each `period`, with `suffix` behind its name.
-    pub(crate) fn budget(&mut self, period: Period, suffix: &str) -> usize {
+    pub(crate) fn budget(&mut self, period: BudgetPeriod, suffix: &str) -> usize {
         let known = self.budgets.iter().position(|it| it.is(period, suffix));
         known.unwrap_or_else(|| {
             self.budgets.push(BudgetState::new(period, suffix));
             self.budgets.len() - 1
         })
+    }
+
+    /// Lets the store decide about the next request, whatever it refused before.
+    pub(crate) fn forget_refusals(&mut self) {
+        for term in self.budgets.iter_mut().flat_map(|budget| &mut budget.terms) {
+            term.forget_refusal();
+        }
     }
 
     /// Takes all of `charges` from the leases, or nothing.
@@ -243,6 +247,7 @@ impl AccountState {
             let term = self.budgets.get(charge.at)?.current(charge)?;
             (*term.name == *name).then(|| BudgetShortage {
                 name: Arc::clone(&term.name),
+                is_of_tenant: false,
                 limit: charge.limit,
                 cost: charge.amount,
                 left: term.remaining().map(NanoDollars),

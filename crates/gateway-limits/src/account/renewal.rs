@@ -1,7 +1,7 @@
 //! From an account to a call to the store, and back.
 
 use super::AccountState;
-use crate::charges::Charges;
+use crate::{budget_movement::BudgetMovement, charges::Charges};
 use gateway_core::state::{LeaseReply, LeaseRequest, Refusal};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -131,8 +131,14 @@ impl AccountState {
         }
     }
 
-    /// Applies the store's reply.
-    pub(crate) fn apply(&mut self, sent: &LeaseExchange, reply: &LeaseReply, now: Instant) {
+    /// Applies the store's reply, and returns what it acknowledges as spent.
+    pub(crate) fn apply(
+        &mut self,
+        sent: &LeaseExchange,
+        reply: &LeaseReply,
+        now: Instant,
+    ) -> Vec<BudgetMovement> {
+        let mut movements = Vec::new();
         let rates = sent.rates.iter().zip(&sent.request.rates).zip(&reply.rates);
         for ((at, lease), grant) in rates {
             if let Some(rate) = self.rates.get_mut(*at) {
@@ -160,7 +166,7 @@ impl AccountState {
             let budget = self.budgets.get_mut(*at);
             let term = budget.and_then(|it| it.terms.iter_mut().find(|term| term.name == *name));
             if let Some(term) = term {
-                term.apply(lease, *grant);
+                movements.extend(term.apply(lease, *grant));
                 if let Some(Refusal::Budget { name: refused }) = &reply.refused
                     && refused == name
                 {
@@ -169,6 +175,7 @@ impl AccountState {
                 }
             }
         }
+        movements
     }
 
     /// It is not known whether the store has seen `sent`.

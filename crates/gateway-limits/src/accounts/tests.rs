@@ -59,6 +59,11 @@ impl Quotas for Store {
         self.there()?;
         Ok(4)
     }
+
+    async fn reset_budget(&self, _: &Key, name: &str) -> Result<NanoDollars, StoreError> {
+        self.there()?;
+        Ok(lock(&self.limits).reset_budget(name))
+    }
 }
 
 /// A gateway; dropped without closing, it has crashed.
@@ -76,6 +81,7 @@ impl Replica {
             anonymous: LimitPolicy::default(),
             assumed_output: 0,
             unpriced: crate::UnpricedPolicy::Allow,
+            tenants: Vec::new(),
         };
         let limiter = Limiter::new(accounts.clone(), &settings);
         let client = Client::new("c", "t").limited(policy, &accounts);

@@ -144,10 +144,15 @@ impl Client {
         self.tools.as_ref().is_none_or(|tools| tools.iter().any(|tool| matches_pattern(tool, name)))
     }
 
-    /// Fails unless this client may ask for `model`, as it or as the catalogue names it.
-    pub fn check_model(&self, model: &str, catalogued: &str) -> Result<()> {
+    /// Fails unless this client may ask for `model`, which is also known by `names`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Forbidden`] if no pattern of the client admits any of the names.
+    pub fn check_model<'a>(&self, model: &str, names: impl FnOnce() -> &'a [String]) -> Result<()> {
         let Some(allowed) = &self.models else { return Ok(()) };
-        if admits(allowed, &[model, catalogued]) {
+        let is_admitted = |name: &str| admits(allowed, &[name]);
+        if is_admitted(model) || names().iter().any(|name| is_admitted(name)) {
             return Ok(());
         }
         Err(GatewayError::new(ErrorKind::Forbidden, "this API key may not use the model")
@@ -172,17 +177,18 @@ mod tests {
     #[test]
     fn a_client_keeps_to_its_models() {
         let client = client(Some(&["gpt-5", "fake/*"]));
-        assert!(client.check_model("GPT-5", "").is_ok());
-        assert!(client.check_model("fake/echo", "").is_ok());
-        assert!(client.check_model("best", "gpt-5").is_ok());
-        let error = client.check_model("claude-x", "claude-x").unwrap_err();
+        assert!(client.check_model("GPT-5", || &[]).is_ok());
+        assert!(client.check_model("fake/echo", || &[]).is_ok());
+        let (own, others) = (["gpt-5".to_owned()], ["lab/gpt-5".to_owned()]);
+        assert!(client.check_model("best", || &own).is_ok());
+        let error = client.check_model("claude-x", || &others).unwrap_err();
         assert_eq!(error.code(), "model_not_allowed");
     }
 
     #[test]
     fn empty_list_allows_nothing() {
-        assert!(client(Some(&[])).check_model("gpt-5", "gpt-5").is_err());
-        assert!(client(None).check_model("gpt-5", "gpt-5").is_ok());
+        assert!(client(Some(&[])).check_model("gpt-5", || &[]).is_err());
+        assert!(client(None).check_model("gpt-5", || &[]).is_ok());
         let client = Client { tools: Some(Vec::new()), ..Client::new("app", "t") };
         assert!(!client.may_use("echo"));
     }

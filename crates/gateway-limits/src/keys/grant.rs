@@ -46,7 +46,11 @@ struct GrantLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     daily_budget_usd: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    weekly_budget_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     monthly_budget_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_budget_usd: Option<f64>,
 }
 
 /// Limits of some models.
@@ -114,8 +118,13 @@ impl KeyGrant {
 }
 
 impl GrantLimits {
-    fn money(&self) -> [Option<f64>; 2] {
-        [self.daily_budget_usd, self.monthly_budget_usd]
+    fn money(&self) -> [Option<f64>; 4] {
+        [
+            self.daily_budget_usd,
+            self.weekly_budget_usd,
+            self.monthly_budget_usd,
+            self.total_budget_usd,
+        ]
     }
 
     fn policy(&self) -> LimitPolicy {
@@ -125,7 +134,9 @@ impl GrantLimits {
             tokens_per_minute: self.tokens_per_minute,
             concurrent: self.max_concurrent,
             daily_budget: self.daily_budget_usd.map(nano),
+            weekly_budget: self.weekly_budget_usd.map(nano),
             monthly_budget: self.monthly_budget_usd.map(nano),
+            total_budget: self.total_budget_usd.map(nano),
             models: Vec::new(),
         }
     }

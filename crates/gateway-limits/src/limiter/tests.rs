@@ -1,6 +1,6 @@
 use super::*;
 use crate::LimitPolicy;
-use gateway_core::state::{LeaseReply, LeaseRequest, Quotas, SharedLimits};
+use gateway_core::state::{Key, LeaseReply, LeaseRequest, Quotas, SharedLimits};
 use std::sync::Mutex;
 
 /// A store in this process.
@@ -25,6 +25,14 @@ impl Quotas for LocalQuotas {
     async fn replicas(&self, _: &str) -> std::result::Result<u64, StoreError> {
         Ok(1)
     }
+
+    async fn reset_budget(
+        &self,
+        _: &Key,
+        name: &str,
+    ) -> std::result::Result<NanoDollars, StoreError> {
+        Ok(self.limits.lock().unwrap().reset_budget(name))
+    }
 }
 
 /// Whether the tokens of a request are counted that meets `policy`.
@@ -33,6 +41,7 @@ async fn is_counted(policy: &LimitPolicy) -> bool {
         anonymous: LimitPolicy::default(),
         assumed_output: 10,
         unpriced: UnpricedPolicy::Allow,
+        tenants: Vec::new(),
     };
     let accounts = LimitAccounts::new(Arc::new(LocalQuotas::default()));
     let limiter = Limiter::new(accounts.clone(), &settings);

@@ -15,6 +15,8 @@ pub struct FallbackTarget {
     provider: Option<Arc<dyn Provider>>,
     /// Model of the target; default: the requested model.
     target: Option<Target>,
+    /// The names by which a client's patterns admit the model.
+    permitted_names: Vec<String>,
     weight: f64,
 }
 
@@ -22,8 +24,9 @@ impl FallbackTarget {
     /// Creates a target for a credential of `provider`, for any model.
     pub fn credential(provider: Arc<dyn Provider>) -> Self {
         let provider_id = provider.id().into();
-        let name = String::new();
-        Self { name, provider_id, provider: Some(provider), target: None, weight: 1.0 }
+        let (name, permitted_names) = (String::new(), Vec::new());
+        let (provider, target) = (Some(provider), None);
+        Self { name, provider_id, provider, target, permitted_names, weight: 1.0 }
     }
 
     /// Creates a target for a model of the provider `provider_id`; `provider` is `None` if not
@@ -35,7 +38,18 @@ impl FallbackTarget {
         target: Target,
     ) -> Self {
         let (name, provider_id) = (name.into(), provider_id.into());
-        Self { name, provider_id, provider, target: Some(target), weight: 1.0 }
+        let id = target.card.as_ref().map(|card| card.id.clone());
+        let permitted_names = id.into_iter().chain([target.model.to_string()]).collect();
+        let target = Some(target);
+        Self { name, provider_id, provider, target, permitted_names, weight: 1.0 }
+    }
+
+    /// Sets the names by which clients' patterns admit the model, besides the target's own; default:
+    /// the provider's name for it, and the catalogue's.
+    #[must_use]
+    pub fn with_permitted_names(mut self, names: Vec<String>) -> Self {
+        self.permitted_names = names;
+        self
     }
 
     /// Sets the weight for the weighted order.
@@ -92,9 +106,11 @@ impl FallbackTarget {
     ) -> Option<UnavailableReason> {
         let context = request.context();
         if let Some(target) = &self.target {
-            let id = target.card.as_ref().map_or("", |card| card.id.as_str());
-            let names = [self.name.as_str(), id, &target.model];
-            if context.models.as_ref().is_some_and(|models| !admits(models, &names)) {
+            let is_allowed = |models: &[String]| {
+                let mut names = self.permitted_names.iter().chain([&self.name]);
+                names.any(|name| admits(models, &[name]))
+            };
+            if context.models.as_deref().is_some_and(|models| !is_allowed(models)) {
                 return Some(UnavailableReason::NotAllowed);
             }
             if let Some(reason) = request.incompatibility(target) {

@@ -163,6 +163,26 @@ impl<E: KvEngine> Quotas for KvQuotas<E> {
     async fn replicas(&self, _: &str) -> Result<u64, StoreError> {
         Ok(1)
     }
+
+    async fn reset_budget(&self, key: &Key, name: &str) -> Result<NanoDollars, StoreError> {
+        let client = self.client(key);
+        let mut client = client.lock().await;
+        let object = place(key, name);
+        let kept = object.clone();
+        let read = move |view: &dyn ReadView, now| spent(view, now, &kept);
+        let before = self.store.engine().read(read).await?;
+        let held = client.limits.held(name);
+        let known = client.limits.budgets.contains_key(name);
+        let reset = client.limits.reset_budget(name);
+        // The sum is written with what is set aside, which stays.
+        client.written.insert(name.into(), held);
+        let reset_sum = move |draft: &mut WriteTxn<'_>| unbook(draft, &object, held);
+        let written = self.store.engine().write(Durable::Safe, reset_sum).await;
+        if written.is_err() {
+            client.written.insert(name.into(), NanoDollars(u64::MAX));
+        }
+        written.map(|()| if known { reset } else { before })
+    }
 }
 
 fn place(key: &Key, period: &str) -> Vec<u8> {
@@ -176,6 +196,14 @@ fn spent(view: &dyn ReadView, now: u64, object: &[u8]) -> Result<NanoDollars, St
 
 fn kept(view: &dyn ReadView, object: &[u8]) -> Result<Option<Spent>, StoreError> {
     view.get(object)?.map(|json| record::read("budget", &json)).transpose()
+}
+
+/// Lowers what a budget has come to, if it has begun.
+fn unbook(draft: &mut WriteTxn<'_>, object: &[u8], sum: NanoDollars) -> Result<(), StoreError> {
+    if let Some(known) = kept(draft, object)? {
+        draft.put(object.to_vec(), record::write(&Spent { sum, ..known })?);
+    }
+    Ok(())
 }
 
 /// Keeps what a budget has come to.

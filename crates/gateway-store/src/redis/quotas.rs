@@ -34,6 +34,14 @@ impl Quotas for RedisStore {
         let arguments = vec![holder.into(), number(millis(PRESENCE))];
         reply::number(&self.link.call(&script::QUOTA_REPLICAS, vec![key], arguments).await?)
     }
+
+    async fn reset_budget(&self, key: &Key, name: &str) -> Result<NanoDollars, StoreError> {
+        let base = keys::beginning(&self.link.prefix, "q", key);
+        let arguments = vec![name.into(), [&*base, "s:"].concat().into()];
+        let state = vec![base + "l"];
+        let sum = reply::number(&self.link.call(&script::QUOTA_RESET, state, arguments).await?)?;
+        Ok(NanoDollars(sum))
+    }
 }
 
 /// The keys and arguments of the script.
@@ -78,12 +86,13 @@ fn read(request: &LeaseRequest, reply: Value) -> Result<LeaseReply, StoreError> 
     let numbers = rest.iter().map(reply::number).collect::<Result<Vec<_>, _>>()?;
     let ([at, wait], grants) = numbers.split_first_chunk().ok_or_else(reply::unreadable)?;
     let mut grants = grants.as_chunks().0.iter();
-    let slot = |[granted, left]: &[u64; 2]| SlotGrant { granted: *granted, left: *left };
-    let budget = |[granted, left]: &[u64; 2]| BudgetGrant {
+    let slot = |[granted, left, _]: &[u64; 3]| SlotGrant { granted: *granted, left: *left };
+    let budget = |[granted, left, spent]: &[u64; 3]| BudgetGrant {
         granted: NanoDollars(*granted),
         left: NanoDollars(*left),
+        spent: NanoDollars(*spent),
     };
-    let rate = |[granted, reset]: &[u64; 2]| RateGrant {
+    let rate = |[granted, reset, _]: &[u64; 3]| RateGrant {
         granted: *granted,
         reset: Duration::from_micros(*reset),
     };

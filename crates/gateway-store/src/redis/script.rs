@@ -50,4 +50,5 @@ scripts! {
     CLIENT_KEY_REMOVE = "client_key_remove.lua";
     QUOTA_EXCHANGE = "quota_exchange.lua";
     QUOTA_REPLICAS = "quota_replicas.lua";
+    QUOTA_RESET = "quota_reset.lua";
 }

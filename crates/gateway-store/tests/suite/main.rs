@@ -98,6 +98,7 @@ suite! {
         released_slots_are_reused
         dead_holder_frees_slots_and_its_money_counts_as_spent
         reserved_money_is_settled
+        reset_budget_begins_anew
         clients_do_not_share_limits
         concurrent_charges_never_exceed_limit;
     tenants:

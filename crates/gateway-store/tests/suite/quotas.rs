@@ -41,6 +41,29 @@ async fn exchange(quotas: &dyn Quotas, request: &LeaseRequest) -> LeaseReply {
     quotas.exchange(&key("c"), request).await.unwrap()
 }
 
+pub(crate) async fn reset_budget_begins_anew(on: Which) {
+    let bench = on(StoreLimits::default());
+    let stores = bench.open().await;
+    let quotas = &*stores.quotas;
+    let of_holder = |spent, held, need| LeaseRequest {
+        budgets: vec![budget(100, spent, held, need)],
+        ..of("h")
+    };
+    assert_eq!(exchange(quotas, &of_holder(0, 0, 90)).await.refused, None);
+    // 70 were spent, and 20 are held by an open request.
+    let reply = exchange(quotas, &of_holder(70, 20, 0)).await;
+    assert_eq!((reply.budgets[0].spent, reply.budgets[0].left), (NanoDollars(70), NanoDollars(10)));
+    let spent = quotas.reset_budget(&key("c"), "2026-11").await.unwrap();
+    assert_eq!(spent, NanoDollars(70));
+    let reply = exchange(quotas, &of_holder(70, 20, 0)).await;
+    assert_eq!((reply.budgets[0].spent, reply.budgets[0].left), (NanoDollars(0), NanoDollars(80)));
+    // What is spent after the reset counts.
+    let reply = exchange(quotas, &of_holder(85, 0, 0)).await;
+    assert_eq!((reply.budgets[0].spent, reply.budgets[0].left), (NanoDollars(15), NanoDollars(85)));
+    assert_eq!(quotas.reset_budget(&key("c"), "2027-01").await.unwrap(), NanoDollars(0));
+    assert_eq!(quotas.reset_budget(&key("other"), "2026-11").await.unwrap(), NanoDollars(0));
+}
+
 pub(crate) async fn rate_limit_allows_burst_and_refills(on: Which) {
     let bench = on(StoreLimits::default());
     let stores = bench.open().await;

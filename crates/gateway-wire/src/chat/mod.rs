@@ -44,6 +44,8 @@ mod tools_encode;
 pub(crate) mod usage;
 mod usage_scan;
 
+pub(crate) use self::request_edits::edit_request;
+
 pub use self::{
     outbound::ChatOutbound,
     quirks::{ChatFeature, Quirks, ReasoningHistory, ReasoningParameter, ResponseHandling},

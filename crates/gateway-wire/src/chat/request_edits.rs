@@ -21,7 +21,7 @@ static TOOL_CALLS: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"tool_c
 type ByteEdits = Vec<(Range<usize>, Bytes)>;
 
 /// The body to send, in pieces.
-pub(super) fn edit_request(quirks: &Quirks, original: &RawRequest, model: &str) -> Vec<Bytes> {
+pub(crate) fn edit_request(quirks: &Quirks, original: &RawRequest, model: &str) -> Vec<Bytes> {
     let RawRequest { body, envelope, .. } = original;
     let mut edits = Vec::new();
     let mut lacks_usage = false;

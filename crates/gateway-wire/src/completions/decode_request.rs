@@ -2,10 +2,12 @@
 
 use super::ECHO;
 use crate::{InboundDialect as _, RequestPrompts, chat::ChatInbound};
+use bytes::Bytes;
 use gateway_core::{
     ChatRequest, DroppedParams, Extra, GatewayError, Json, Message, Payload, Result, Role,
+    TextCompletion,
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 /// A request, with a message for each prompt.
@@ -31,7 +33,11 @@ pub(super) fn decode(body: &[u8]) -> Result<CompletionRequest> {
     let echo = take(&mut members, ECHO, "true or false")?.unwrap_or(false);
     let mut dropped = DroppedParams::default();
     let suffix: Option<String> = take(&mut members, "suffix", "text")?;
-    dropped.insert_if(suffix.is_some_and(|suffix| !suffix.is_empty()), "suffix");
+    if suffix.is_some_and(|suffix| !suffix.is_empty()) {
+        let message = "suffix needs a model with a completions endpoint: text cannot be inserted \
+                       by a chat";
+        return Err(GatewayError::invalid("suffix", message));
+    }
     for name in OF_CHATS {
         let value = members.remove(name);
         dropped.insert_if(value.is_some_and(|value| value.get() != "null"), name);
@@ -59,6 +65,40 @@ pub(super) fn decode(body: &[u8]) -> Result<CompletionRequest> {
         request.extra.push(ECHO, Json::of(&true));
     }
     Ok(CompletionRequest { request, dropped })
+}
+
+/// Reads a request that a completions endpoint answers, as far as the gateway has to know it.
+pub(super) fn decode_native(body: Bytes) -> Result<ChatRequest> {
+    let mut members: Extra = serde_json::from_slice(&body).map_err(|error| {
+        GatewayError::invalid("body", "the body must be a JSON object").with_source(error)
+    })?;
+    // Without a prompt, a text begins; token ids are those of the model.
+    let prompts = members.remove("prompt");
+    let texts = prompts.and_then(|prompt| {
+        prompt.read::<String>().map(|text| vec![text]).or_else(|_| prompt.read()).ok()
+    });
+    let known = ["model", "stream", "stream_options", "n", "max_tokens", "stop", "user", "seed"];
+    let mut chat = Extra::default();
+    for name in known {
+        if let Some(value) = members.remove(name) {
+            chat.push(name, value);
+        }
+    }
+    chat.push("messages", Json::of(&[SentMessage { role: "user", content: "-" }]));
+    let request = ChatInbound.decode()(Json::of(&chat).get().as_bytes())?;
+    let messages = texts.unwrap_or_default().into_iter();
+    Ok(ChatRequest {
+        messages: messages.map(|text| Message::text(Role::User, text)).collect(),
+        completion: Some(TextCompletion { body }),
+        ..request
+    })
+}
+
+/// A message that stands for the prompt while the rest is read as a chat.
+#[derive(Serialize)]
+struct SentMessage {
+    role: &'static str,
+    content: &'static str,
 }
 
 impl CompletionRequest {

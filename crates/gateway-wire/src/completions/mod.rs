@@ -1,28 +1,35 @@
 //! `OpenAI` Completions, the older API for the continuation of a text.
 //!
-//! The dialect is inbound only. Each prompt becomes the only message of a chat, so that every model
-//! can continue it, and the text of the response is the completion.
+//! A model with a completions endpoint is asked there, in the caller's own words. For every other
+//! model, each prompt becomes the only message of a chat, and the text of the response is the
+//! completion.
 //!
 //! ```text
 //!   "prompt": ["a", "b"], "n": 2  ->  two chats, of two answers each
 //!   choices 0 1 of the first chat, 0 1 of the second  ->  choices 0 1 2 3
 //! ```
 
+mod chat_form;
 mod decode_request;
 mod encode_response;
 mod finish_reason;
 mod logprobs;
+mod outbound;
 mod stream_writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use self::outbound::CompletionsOutbound;
+
 use self::stream_writer::CompletionStreamWriter;
 use crate::{InboundDialect, RequestPrompts, ResponseContext, StreamWriter, chat::ChatInbound};
 use bytes::Bytes;
 use gateway_core::{
-    ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Message, Payload, Result,
+    ChatRequest, ChatResponse, Dialect, DroppedParams, Envelope, GatewayError, Message, Payload,
+    Result,
 };
+use std::sync::Arc;
 
 /// The inbound side of the Completions API.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +47,15 @@ impl InboundDialect for CompletionsInbound {
 
     fn prepare(&self, body: Bytes, _: Envelope) -> Result<RequestPrompts> {
         decode_request::decode(&body).map(decode_request::CompletionRequest::open)
+    }
+
+    fn prepare_completion(&self, body: Bytes, _: Envelope) -> Result<RequestPrompts> {
+        let payload = Payload::Parsed(Arc::new(decode_request::decode_native(body)?));
+        Ok(RequestPrompts {
+            prompts: vec![payload.clone()],
+            original: payload,
+            dropped: DroppedParams::default(),
+        })
     }
 
     fn write_whole(&self, answer: ChatResponse, reply: ResponseContext) -> Vec<u8> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::IdGenerator;
+use crate::{IdGenerator, OutboundDialect as _};
 use gateway_core::{Choice, Chunk, Finish, FinishReason, Json, Started, StreamEvent, Usage};
 use serde_json::{Value, json};
 
@@ -66,7 +66,6 @@ fn token_prompts_are_rejected() {
 
 #[test]
 fn unsupported_parameters_are_dropped() {
-    check(&json!({ "prompt": "a", "suffix": "z" }), &["a"], "suffix");
     check(&json!({ "prompt": "a", "suffix": "", "best_of": 1, "echo": false }), &["a"], "");
     check(&json!({ "prompt": "a", "suffix": null, "best_of": null }), &["a"], "");
     check(&json!({ "prompt": "a", "best_of": 3 }), &["a"], "best_of");
@@ -79,6 +78,7 @@ fn unsupported_parameters_are_dropped() {
 fn invalid_parameter_is_named_in_error() {
     check_refused(&json!({ "prompt": "a", "echo": 1 }), "echo");
     check_refused(&json!({ "prompt": "a", "suffix": 1 }), "suffix");
+    check_refused(&json!({ "prompt": "a", "suffix": "z" }), "suffix");
     check_refused(&json!({ "prompt": "a", "best_of": "x" }), "best_of");
     check_refused(&json!({ "prompt": "a", "logprobs": 21 }), "logprobs");
     check_refused(&json!({ "prompt": "a", "temperature": 3 }), "temperature");
@@ -240,4 +240,41 @@ fn logprobs_are_written_as_lists() {
         .flatten()
         .collect();
     assert_eq!(offsets, [2, 4]);
+}
+
+/// What a completions endpoint is sent for `body`, and what the caller reads of its `response`.
+fn natively(body: &Value, response: &str) -> (String, Value) {
+    let bytes = Bytes::from(body.to_string());
+    let envelope = crate::envelope::read(&bytes, &crate::json::JsonLimits { depth: 64 }).unwrap();
+    let prompts = CompletionsInbound.prepare_completion(bytes, envelope).unwrap();
+    let mut call = gateway_core::ProviderRequest::new(ChatRequest::user("m", ""));
+    call.payload = prompts.prompts[0].clone();
+    call.target.model = "own".into();
+    let outbound = CompletionsOutbound::default();
+    let sent = outbound.encode(&call).unwrap();
+    let ids = crate::IdGenerator::new(1);
+    let chunk = outbound.read_whole(&call, response.to_owned().into(), ids.clone()).unwrap();
+    let mut collector = gateway_core::Collector::default();
+    chunk.events.into_iter().for_each(|event| collector.push(event));
+    let answer = collector.finish();
+    let reply = ResponseContext { payload: prompts.original, model: "m".into(), created: 1, ids };
+    let written = CompletionsInbound.write_whole(answer, reply);
+    (String::from_utf8(sent.to_vec()).unwrap(), serde_json::from_slice(&written).unwrap())
+}
+
+#[test]
+fn completions_endpoint_gets_the_callers_own_words() {
+    let body = json!({ "model": "m", "prompt": [1, 2], "suffix": "z", "echo": true, "best_of": 3, "logprobs": 1 });
+    let logprobs = json!({ "tokens": ["a", "b"], "token_logprobs": [null, -0.5],
+        "top_logprobs": [null, { "b": -0.5 }], "text_offset": [0, 1] });
+    let response = json!({ "id": "cmpl-7", "object": "text_completion", "created": 5, "model": "own-1",
+        "choices": [{ "text": "ab", "index": 0, "logprobs": logprobs, "finish_reason": "length" }],
+        "usage": { "prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5 } });
+    let (sent, answer) = natively(&body, &response.to_string());
+    assert_eq!(sent, body.to_string().replace("\"m\"", "\"own\""));
+    let choice = &answer["choices"][0];
+    assert_eq!((&choice["text"], &choice["finish_reason"]), (&json!("ab"), &json!("length")));
+    assert_eq!(choice["logprobs"]["tokens"], json!(["a", "b"]));
+    assert_eq!(choice["logprobs"]["token_logprobs"], json!([null, -0.5]));
+    assert_eq!((&answer["id"], &answer["usage"]["total_tokens"]), (&json!("cmpl-7"), &json!(5)));
 }

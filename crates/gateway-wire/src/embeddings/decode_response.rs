@@ -1,10 +1,8 @@
 //! Decodes responses of OpenAI's `/embeddings`.
 
-use super::{
-    errors::EmbeddingErrorWire, same_number, usage::UpstreamEmbeddingUsageWire, vector::either,
-};
+use super::{as_requested, errors::EmbeddingErrorWire, usage::UpstreamEmbeddingUsageWire};
 use crate::unreadable;
-use gateway_core::{EmbeddingRequest, EmbeddingResponse, Result};
+use gateway_core::{EmbeddingRequest, EmbeddingResponse, Result, Vector};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -24,12 +22,16 @@ struct UpstreamEmbeddingWire<'a> {
     index: Option<usize>,
 }
 
-/// Decodes the response to `request`.
+/// Decodes the response to `request`, whose vectors `vector` reads.
 ///
 /// # Errors
 ///
 /// If `body` is not a response, is an error, or has not one vector for each input.
-pub(super) fn decode(request: &EmbeddingRequest, body: &[u8]) -> Result<EmbeddingResponse> {
+pub(super) fn decode(
+    request: &EmbeddingRequest,
+    body: &[u8],
+    vector: fn(&RawValue) -> Result<Vector>,
+) -> Result<EmbeddingResponse> {
     let answer: UpstreamEmbeddingsWire<'_> = serde_json::from_slice(body).map_err(unreadable)?;
     if let Some(error) = answer.error {
         return Err(error.into_error());
@@ -37,10 +39,10 @@ pub(super) fn decode(request: &EmbeddingRequest, body: &[u8]) -> Result<Embeddin
     let mut items = answer.data.ok_or_else(|| unreadable("there is no data"))?;
     // Items without an index keep their order.
     items.sort_by_key(|item| item.index.unwrap_or(0));
-    let vectors = items.iter().map(|item| either(item.embedding)).collect::<Result<_>>()?;
+    let vectors = items.iter().map(|item| vector(item.embedding)).collect::<Result<_>>()?;
     Ok(EmbeddingResponse {
         model: answer.model.unwrap_or_default(),
-        vectors: same_number(request, vectors)?,
+        vectors: as_requested(request, vectors)?,
         usage: answer.usage.map(UpstreamEmbeddingUsageWire::into_usage),
     })
 }

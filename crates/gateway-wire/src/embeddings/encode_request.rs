@@ -1,6 +1,6 @@
 //! Encodes requests to OpenAI's `/embeddings`.
 
-use gateway_core::{EmbeddingFormat, EmbeddingInput, EmbeddingRequest, Extra, Json};
+use gateway_core::{EmbeddingInput, EmbeddingRequest, Extra, Json};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -24,8 +24,12 @@ enum EmbeddingInputOutWire<'a> {
     Tokens(&'a [u64]),
 }
 
-/// Encodes `request` for the model that the provider calls `model`.
-pub(super) fn encode(request: &EmbeddingRequest, model: &str) -> String {
+/// Encodes `request` for the model that the provider calls `model`, with vectors wanted in `format`.
+pub(super) fn encode(
+    request: &EmbeddingRequest,
+    model: &str,
+    format: Option<&'static str>,
+) -> String {
     let input = request.inputs.iter().map(|input| match input {
         EmbeddingInput::Text(text) => EmbeddingInputOutWire::Text(text),
         EmbeddingInput::Tokens(tokens) => EmbeddingInputOutWire::Tokens(tokens),
@@ -34,10 +38,7 @@ pub(super) fn encode(request: &EmbeddingRequest, model: &str) -> String {
         model,
         input: input.collect(),
         dimensions: request.dimensions,
-        encoding_format: request.format.map(|format| match format {
-            EmbeddingFormat::Float => "float",
-            EmbeddingFormat::Base64 => "base64",
-        }),
+        encoding_format: format,
         user: request.user.as_deref(),
         extra: &request.extra,
     };

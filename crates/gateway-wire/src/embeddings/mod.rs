@@ -15,9 +15,11 @@ mod vector;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::vector::{numbers, same_number};
+pub(crate) use self::vector::{as_requested, numbers};
 pub use self::{
-    decode_request::read_request, encode_response::write_answer, outbound::OpenAiEmbeddings,
+    decode_request::read_request,
+    encode_response::write_answer,
+    outbound::{OpenAiEmbeddings, SignedByteEmbeddings},
 };
 
 use crate::EncodedRequest;

@@ -142,6 +142,42 @@ fn encoding_format_is_converted_on_request() {
 }
 
 #[test]
+fn signed_bytes_become_numbers() {
+    check_request(
+        &SignedByteEmbeddings,
+        r#"{"model":"m","input":"a","dimensions":4}"#,
+        r#"{"model":"n","input":["a"],"dimensions":4,"encoding_format":"base64_int8"}"#,
+        "",
+    );
+    // 1, -1, 127 and -128 as bytes; each vector has as many numbers as dimensions.
+    let answer = r#"{"data":[{"embedding":"Af9/gA=="},{"embedding":"AAECAw=="}]}"#;
+    check_answer(
+        &SignedByteEmbeddings,
+        answer,
+        "float",
+        &told("[1,-1,127,-128]", "[0,1,2,3]", "m", 0),
+    );
+    let asked = r#"{"model":"m","input":"a","dimensions":4,"encoding_format":"base64"}"#;
+    let one = br#"{"data":[{"embedding":"Af9/gA=="}]}"#;
+    let response = SignedByteEmbeddings.read_embeddings(&request(asked), one).unwrap();
+    let written = String::from_utf8(write_answer(&response, &request(asked))).unwrap();
+    assert!(written.contains(r#""embedding":"AACAPwAAgL8AAP5CAAAAww==""#), "{written}");
+}
+
+#[test]
+fn vector_of_another_length_or_without_a_number_is_refused() {
+    let asked = request(r#"{"model":"m","input":"a","dimensions":2}"#);
+    let read = |embedding: &str| {
+        let body = format!(r#"{{"data":[{{"embedding":{embedding}}}]}}"#);
+        OpenAiEmbeddings.read_embeddings(&asked, body.as_bytes()).is_ok()
+    };
+    assert!(read("[1,2]") && read(r#""AACAPwAAIMA=""#));
+    assert!(!read("[1,2,3]") && !read("[1]") && !read(r#""zczMPQ==""#));
+    // Not a number, and infinity.
+    assert!(!read(r#""AADAfwAAwH8=""#) && !read("[1e39,0]"));
+}
+
+#[test]
 fn single_vector_response_is_accepted() {
     let request = request(r#"{"model":"m","input":"a"}"#);
     let answer = br#"{"embedding":{"values":[1]},"usageMetadata":{"promptTokenCount":2}}"#;

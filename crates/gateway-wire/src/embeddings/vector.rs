@@ -3,7 +3,7 @@
 use crate::unreadable;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gateway_core::{EmbeddingFormat, EmbeddingRequest, Json, Result, Vector};
-use serde::Serialize;
+use serde::{Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -32,10 +32,36 @@ pub(super) fn written(vector: &Vector, format: EmbeddingFormat) -> VectorWire<'_
     }
 }
 
-/// A list of numbers, if it is one.
+/// A list of finite numbers, if it is one.
 pub(crate) fn numbers(raw: &RawValue) -> Result<Vector> {
-    let _: Vec<f32> = serde_json::from_str(raw.get()).map_err(unreadable)?;
+    let numbers: Vec<f32> = serde_json::from_str(raw.get()).map_err(unreadable)?;
+    check_finite(&numbers)?;
     Ok(Vector::Numbers(raw.into()))
+}
+
+/// A vector of signed bytes in base64, if it is one.
+pub(super) fn signed_bytes(raw: &RawValue) -> Result<Vector> {
+    if !raw.get().starts_with('"') {
+        return numbers(raw);
+    }
+    let text: String = serde_json::from_str(raw.get()).map_err(unreadable)?;
+    let bytes = STANDARD.decode(text);
+    let bytes = bytes.map_err(|_| unreadable("a vector is not base64 of signed bytes"))?;
+    let numbers: Vec<i8> = bytes.into_iter().map(u8::cast_signed).collect();
+    Ok(Vector::Numbers(Json::of(&numbers)))
+}
+
+fn check_finite(numbers: &[f32]) -> Result<()> {
+    let is_finite = numbers.iter().all(|number| number.is_finite());
+    is_finite.then_some(()).ok_or_else(|| unreadable("a vector has numbers that are not finite"))
+}
+
+/// The length of a vector.
+fn length(vector: &Vector) -> usize {
+    match vector {
+        Vector::Numbers(json) => json.read::<Vec<IgnoredAny>>().map_or(0, |it| it.len()),
+        Vector::Base64(text) => floats(text).map_or(0, |it| it.len()),
+    }
 }
 
 /// A vector in either spelling, if it is one.
@@ -44,9 +70,9 @@ pub(super) fn either(raw: &RawValue) -> Result<Vector> {
         return numbers(raw);
     }
     let text: String = serde_json::from_str(raw.get()).map_err(unreadable)?;
-    if floats(&text).is_none() {
-        return Err(unreadable("a vector is not base64 of 32-bit floats"));
-    }
+    let numbers = floats(&text);
+    let numbers = numbers.ok_or_else(|| unreadable("a vector is not base64 of 32-bit floats"))?;
+    check_finite(&numbers)?;
     Ok(Vector::Base64(text))
 }
 
@@ -56,10 +82,21 @@ fn floats(base64: &str) -> Option<Vec<f32>> {
     rest.is_empty().then(|| groups.iter().map(|group| f32::from_le_bytes(*group)).collect())
 }
 
-/// `vectors`, if there is one for each input of `request`.
-pub(crate) fn same_number(request: &EmbeddingRequest, vectors: Vec<Vector>) -> Result<Vec<Vector>> {
-    if vectors.len() == request.inputs.len() {
-        return Ok(vectors);
+/// `vectors`, if there is one for each input of `request`, of the length that it asks for.
+pub(crate) fn as_requested(
+    request: &EmbeddingRequest,
+    vectors: Vec<Vector>,
+) -> Result<Vec<Vector>> {
+    let (found, inputs) = (vectors.len(), request.inputs.len());
+    if found != inputs {
+        return Err(unreadable(format!("{found} vectors for {inputs} inputs")));
     }
-    Err(unreadable(format!("{} vectors for {} inputs", vectors.len(), request.inputs.len())))
+    let Some(wanted) = request.dimensions else { return Ok(vectors) };
+    let other = vectors.iter().map(length).find(|length| *length as u64 != wanted);
+    match other {
+        Some(length) => {
+            Err(unreadable(format!("a vector of {length} dimensions instead of {wanted}")))
+        }
+        None => Ok(vectors),
+    }
 }

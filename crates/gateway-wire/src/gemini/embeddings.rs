@@ -3,7 +3,7 @@
 use super::{GeminiOutbound, encode_request_contents::TextPartWire, errors::fault};
 use crate::{
     EncodedRequest,
-    embeddings::{EmbeddingDialect, numbers, same_number, texts},
+    embeddings::{EmbeddingDialect, as_requested, numbers, texts},
     unreadable,
 };
 use gateway_core::{DroppedParams, EmbeddingRequest, EmbeddingResponse, Json, Result, Usage};
@@ -85,7 +85,7 @@ impl EmbeddingDialect for GeminiOutbound {
         let count = answer.usage_metadata.and_then(|counts| counts.prompt_token_count);
         Ok(EmbeddingResponse {
             model: String::new(),
-            vectors: same_number(request, vectors)?,
+            vectors: as_requested(request, vectors)?,
             usage: count.map(|input| Usage { input, ..Usage::default() }),
         })
     }

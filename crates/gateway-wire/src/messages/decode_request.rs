@@ -56,6 +56,7 @@ pub(super) fn decode_count(body: &[u8]) -> Result<ChatRequest> {
         extra,
         unmodelled: members_without_place(request_shape::MEMBERS, body),
         dialect: Some(Dialect::Messages),
+        completion: None,
     })
 }
 

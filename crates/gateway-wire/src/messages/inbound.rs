@@ -1,6 +1,8 @@
 //! The inbound side of the Messages API.
 
-use super::{decode_request, encode_response, errors, stream_writer::MessagesStreamWriter};
+use super::{
+    decode_request, encode_response, errors, stream_writer::MessagesStreamWriter, versions,
+};
 use crate::{InboundDialect, ResponseContext, StreamWriter};
 use gateway_core::{ChatRequest, ChatResponse, Dialect, Envelope, GatewayError, Result};
 
@@ -22,6 +24,10 @@ impl InboundDialect for MessagesInbound {
             Some(_) => Err(GatewayError::invalid("messages", "messages is empty")),
             None => Err(GatewayError::invalid("messages", "messages is missing")),
         }
+    }
+
+    fn check_version(&self, version: &str, body: &[u8]) -> Result<()> {
+        versions::check(version, body)
     }
 
     fn decode(&self) -> fn(&[u8]) -> Result<ChatRequest> {

@@ -29,6 +29,7 @@ mod stream_writer_blocks;
 mod tool_call_ids;
 mod tools;
 mod usage;
+mod versions;
 
 #[cfg(test)]
 mod tests;

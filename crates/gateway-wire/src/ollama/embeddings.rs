@@ -3,7 +3,7 @@
 use super::{OllamaOutbound, encode_request::KeepAliveWire, errors::OllamaErrorReply};
 use crate::{
     EncodedRequest,
-    embeddings::{EmbeddingDialect, numbers, same_number, texts},
+    embeddings::{EmbeddingDialect, as_requested, numbers, texts},
     unreadable,
 };
 use gateway_core::{DroppedParams, EmbeddingRequest, EmbeddingResponse, Json, Result, Usage};
@@ -71,7 +71,7 @@ impl EmbeddingDialect for OllamaOutbound {
         let vectors = vectors.into_iter().map(numbers).collect::<Result<_>>()?;
         Ok(EmbeddingResponse {
             model: answer.model.unwrap_or_default(),
-            vectors: same_number(request, vectors)?,
+            vectors: as_requested(request, vectors)?,
             usage: answer.prompt_eval_count.map(|input| Usage { input, ..Usage::default() }),
         })
     }

@@ -240,6 +240,7 @@ impl Bench {
             responses: Responses::new(store, Duration::from_mins(10), 2),
             context_service: None,
             context_windows: Arc::default(),
+            local_models: Arc::default(),
             metrics: Arc::default(),
             observers: Vec::new(),
             generation: 1,

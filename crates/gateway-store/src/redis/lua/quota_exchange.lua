@@ -136,7 +136,11 @@ for n, it in ipairs(wanted.r) do
   end
 end
 
+-- Of each lease: what was granted, what is left or the time until all is back, and what was spent.
 local reply = { word, index, wait }
+local function report(granted, left, spent)
+  reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = granted, left, spent
+end
 local function grant(it, free, part)
   if word ~= 'OK' then return 0 end
   return it.need + math.min(it.extra, math.floor(math.max(0, free - it.need) / part))
@@ -145,19 +149,19 @@ for _, it in ipairs(wanted.s) do
   local free = math.max(0, it.limit - slots_taken(it.name))
   local granted = grant(it, free, 2)
   own.s[it.name] = own.s[it.name] + granted
-  reply[#reply + 1], reply[#reply + 2] = granted, math.max(0, free - granted)
+  report(granted, math.max(0, free - granted), 0)
 end
 for _, it in ipairs(wanted.b) do
   local free = math.max(0, it.limit - budget_taken(it.name))
   local granted = grant(it, free, 4)
   own.b[it.name][2] = own.b[it.name][2] + granted
-  reply[#reply + 1], reply[#reply + 2] = granted, math.max(0, free - granted)
+  report(granted, math.max(0, free - granted), budgets[it.name][1])
 end
 for _, it in ipairs(wanted.r) do
   local debt = rates[it.name]
   local granted = grant(it, math.max(0, it.burst - rounded_up(debt)), 2)
   settle(debt, granted)
-  reply[#reply + 1], reply[#reply + 2] = granted, time_of(debt[1], debt[2], it.rate, false)
+  report(granted, time_of(debt[1], debt[2], it.rate, false), 0)
 end
 
 local until_us = now + lease + remembered

@@ -1,6 +1,6 @@
 //! The health check of a running gateway, for containers.
 
-use crate::config::Config;
+use gateway_config::Config;
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// # Errors
 ///
 /// If it cannot be reached, or does not answer 200.
-pub fn check(config: &Config) -> io::Result<()> {
+pub fn check_health(config: &Config) -> io::Result<()> {
     ask(reachable(config.server.host, config.server.port))
 }
 

@@ -1,0 +1,165 @@
+//! The periods of budgets, in UTC.
+
+use crate::calendar::{DAY, now};
+use gateway_core::Date;
+use std::time::Duration;
+
+/// The period after which a budget begins anew.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum BudgetPeriod {
+    /// A day.
+    Day,
+    /// A week, from Monday on.
+    Week,
+    /// A calendar month.
+    Month,
+    /// No period: the budget is for all time, until it is reset.
+    Total,
+}
+
+/// The name of the budget that never begins anew.
+const TOTAL: &str = "total";
+
+/// The time for which the sum of a budget for all time is kept.
+const CENTURY_DAYS: u64 = 36_525;
+
+/// One day, week or month, as days since 1970-01-01.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PeriodSpan {
+    pub(crate) first_day: u64,
+    pub(crate) end_day: u64,
+    /// Such as `2026-11-30`, `2026-W49`, `2026-11` or `total`.
+    pub(crate) name: String,
+    /// The time for which the store keeps the sum.
+    pub(crate) keep: Duration,
+}
+
+impl BudgetPeriod {
+    /// All periods, the shortest first.
+    pub const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Total];
+
+    /// Returns the name of the period: `day`, `week`, `month`, `total`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Total => TOTAL,
+        }
+    }
+
+    /// Returns the period called `name`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|period| period.as_str() == name)
+    }
+
+    /// Returns the span of the period that contains `day`.
+    pub(crate) fn span(self, day: u64) -> PeriodSpan {
+        let date = Date::from_days_since_epoch(day);
+        let (first_day, end_day, name, keep_days) = match self {
+            Self::Day => (day, day + 1, date.text(), 3),
+            Self::Week => {
+                let monday = monday(day);
+                (monday, monday + 7, week_text(monday), 10)
+            }
+            Self::Month => {
+                let name = date.month_text();
+                let first = Date::parse(&format!("{name}-01")).and_then(Date::days);
+                let end = date.next_month().days();
+                (first.unwrap_or(day), end.unwrap_or(day + 1), name, 35)
+            }
+            Self::Total => (0, u64::MAX, TOTAL.to_owned(), CENTURY_DAYS),
+        };
+        PeriodSpan { first_day, end_day, name, keep: Duration::from_secs(keep_days * DAY) }
+    }
+
+    /// The period of the budget called `name`, as [`PeriodSpan::name`] spells it, and the models that
+    /// it is for behind a slash.
+    pub(crate) fn of_budget(name: &str) -> Self {
+        let period = name.split('/').next().unwrap_or_default();
+        match Date::parse(period) {
+            Some(_) => Self::Day,
+            None if period == TOTAL => Self::Total,
+            None if period.contains('W') => Self::Week,
+            None => Self::Month,
+        }
+    }
+}
+
+/// The Monday of the week of `day`. 1970-01-01 was a Thursday.
+const fn monday(day: u64) -> u64 {
+    day.saturating_sub((day + 3) % 7)
+}
+
+/// The week that begins on `monday`, as ISO 8601 counts: by the year of its Thursday.
+fn week_text(monday: u64) -> String {
+    let thursday = monday + 3;
+    let year = Date::from_days_since_epoch(thursday).year;
+    let new_year = Date { year, month: 1, day: 1 }.days().unwrap_or(thursday);
+    format!("{year:04}-W{:02}", (thursday - new_year) / 7 + 1)
+}
+
+/// Returns the day on which the budget called `name` begins anew; `None` if it never does.
+pub(crate) fn next_start(name: &str) -> Option<u64> {
+    let today = now().as_secs() / DAY;
+    match BudgetPeriod::of_budget(name) {
+        BudgetPeriod::Total => None,
+        period @ (BudgetPeriod::Day | BudgetPeriod::Week | BudgetPeriod::Month) => {
+            Some(period.span(today).end_day)
+        }
+    }
+}
+
+/// Returns the time until the budget called `name` begins anew; `None` if it never does.
+pub(crate) fn until_next(name: &str) -> Option<Duration> {
+    Some(Duration::from_secs(next_start(name)? * DAY).saturating_sub(now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The spans that contain `date`, as `name first..end`.
+    #[track_caller]
+    fn check(date: &str, expected: [&str; 3]) {
+        let day = Date::parse(date).and_then(Date::days).unwrap();
+        let text = |day| Date::from_days_since_epoch(day).text();
+        let periods = [BudgetPeriod::Day, BudgetPeriod::Week, BudgetPeriod::Month];
+        let spans = periods.map(|period| {
+            let it = period.span(day);
+            assert_eq!(BudgetPeriod::of_budget(&it.name), period);
+            assert_eq!(BudgetPeriod::of_budget(&format!("{}/gpt-*", it.name)), period);
+            format!("{} {}..{}", it.name, text(it.first_day), text(it.end_day))
+        });
+        assert_eq!(spans, expected);
+    }
+
+    #[test]
+    fn span_contains_its_day() {
+        check(
+            "2026-11-30",
+            [
+                "2026-11-30 2026-11-30..2026-12-01",
+                "2026-W49 2026-11-30..2026-12-07",
+                "2026-11 2026-11-01..2026-12-01",
+            ],
+        );
+        check(
+            "2027-01-03",
+            [
+                "2027-01-03 2027-01-03..2027-01-04",
+                "2026-W53 2026-12-28..2027-01-04",
+                "2027-01 2027-01-01..2027-02-01",
+            ],
+        );
+    }
+
+    #[test]
+    fn total_budget_never_begins_anew() {
+        let span = BudgetPeriod::Total.span(20_000);
+        assert_eq!((span.name.as_str(), span.end_day), ("total", u64::MAX));
+        assert_eq!(BudgetPeriod::of_budget("total/gpt-*"), BudgetPeriod::Total);
+        assert_eq!(until_next("total"), None);
+        assert!(until_next("2026-W01").unwrap() <= Duration::from_secs(7 * DAY));
+    }
+}
