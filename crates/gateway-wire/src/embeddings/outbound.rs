@@ -42,6 +42,8 @@ impl EmbeddingDialect for SignedByteEmbeddings {
         request: &EmbeddingRequest,
         body: &[u8],
     ) -> Result<EmbeddingResponse> {
-        decode_response::decode(request, body, vector::signed_bytes)
+        let response = decode_response::decode(request, body, vector::signed_bytes)?;
+        vector::check_lengths(request, &response.vectors)?;
+        Ok(response)
     }
 }

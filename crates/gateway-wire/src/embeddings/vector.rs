@@ -82,21 +82,24 @@ fn floats(base64: &str) -> Option<Vec<f32>> {
     rest.is_empty().then(|| groups.iter().map(|group| f32::from_le_bytes(*group)).collect())
 }
 
-/// `vectors`, if there is one for each input of `request`, of the length that it asks for.
+/// `vectors`, if there is one for each input of `request`.
 pub(crate) fn as_requested(
     request: &EmbeddingRequest,
     vectors: Vec<Vector>,
 ) -> Result<Vec<Vector>> {
     let (found, inputs) = (vectors.len(), request.inputs.len());
-    if found != inputs {
-        return Err(unreadable(format!("{found} vectors for {inputs} inputs")));
+    if found == inputs {
+        return Ok(vectors);
     }
-    let Some(wanted) = request.dimensions else { return Ok(vectors) };
+    Err(unreadable(format!("{found} vectors for {inputs} inputs")))
+}
+
+/// Refuses decoded vectors that have not the length that `request` asks for: they are of another
+/// encoding than was asked for.
+pub(super) fn check_lengths(request: &EmbeddingRequest, vectors: &[Vector]) -> Result<()> {
+    let Some(wanted) = request.dimensions else { return Ok(()) };
     let other = vectors.iter().map(length).find(|length| *length as u64 != wanted);
-    match other {
-        Some(length) => {
-            Err(unreadable(format!("a vector of {length} dimensions instead of {wanted}")))
-        }
-        None => Ok(vectors),
-    }
+    other.map_or(Ok(()), |length| {
+        Err(unreadable(format!("a vector of {length} dimensions instead of {wanted}")))
+    })
 }
