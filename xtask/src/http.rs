@@ -20,6 +20,7 @@ pub(crate) struct Request<'a> {
     method: &'a str,
     path: &'a str,
     body: &'a str,
+    key: &'a str,
 }
 
 /// A reply, read to its end.
@@ -36,17 +37,22 @@ pub(crate) struct Reply {
 impl<'a> Request<'a> {
     /// A request without a body.
     pub(crate) fn get(path: &'a str) -> Self {
-        Self { method: "GET", path, body: "" }
+        Self { method: "GET", path, body: "", key: "" }
     }
 
     /// A request with a JSON body.
     pub(crate) fn post(path: &'a str, body: &'a str) -> Self {
-        Self { method: "POST", path, body }
+        Self { method: "POST", path, body, key: "" }
     }
 
     /// The same with another method.
     pub(crate) fn method(self, method: &'a str) -> Self {
         Self { method, ..self }
+    }
+
+    /// The same with a bearer key; an empty one is left out.
+    pub(crate) fn key(self, key: &'a str) -> Self {
+        Self { key, ..self }
     }
 
     /// Sends it to a port of this machine, and reads the reply.
@@ -67,13 +73,17 @@ impl<'a> Request<'a> {
     }
 
     fn text(&self, port: u16) -> String {
-        let Self { method, path, body } = self;
+        let Self { method, path, body, key } = self;
+        let bearer = match *key {
+            "" => String::new(),
+            key => format!("authorization: Bearer {key}\r\n"),
+        };
         let content = match body.len() {
             0 => String::new(),
             length => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
         };
         let host = format!("host: 127.0.0.1:{port}\r\nconnection: close\r\n");
-        format!("{method} {path} HTTP/1.1\r\n{host}{content}\r\n{body}")
+        format!("{method} {path} HTTP/1.1\r\n{host}{bearer}{content}\r\n{body}")
     }
 }
 

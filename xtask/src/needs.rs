@@ -1,11 +1,17 @@
 //! Programs that are not built here: finds them, or installs them where the system allows it.
+//!
+//! A person at a terminal is asked first; a run without one, as in CI, installs what it needs.
 
 use crate::{
     terminal::say,
     workspace::{Workspace, program},
 };
 use anyhow::{Context as _, bail};
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    io::{self, BufRead as _, IsTerminal as _},
+    path::{Path, PathBuf},
+};
 use xshell::{Shell, cmd};
 
 /// The server against which the Redis store is tested. Tests start it themselves, on a port of
@@ -42,8 +48,8 @@ fn debian(shell: &Shell, name: &str, package: &str, user: &str) -> anyhow::Resul
     if program(name).is_some() {
         return Ok(());
     }
-    say(format!("{name} is missing: installing the package {package}"));
-    let installed = apt_get(shell, package);
+    let installed = agreed(&format!("{name} is missing: install the Debian package {package}"))
+        .and_then(|()| apt_get(shell, package));
     installed.with_context(|| {
         format!("{user} need {name}: please install it (Debian: apt-get install {package})")
     })?;
@@ -91,10 +97,31 @@ pub(crate) fn python_with(
     if can_import(shell, &python, module) {
         return Ok(python);
     }
-    say(format!("making a virtual environment with {package}"));
+    agreed(&format!("make a virtual environment with {package} in {}", venv.display()))?;
     cmd!(shell, "python3 -m venv --clear {venv}").run().context("python3 -m venv")?;
     cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check {package}").run()?;
     Ok(python)
+}
+
+/// Asks the person at the terminal, if there is one.
+///
+/// # Errors
+///
+/// If the answer is not yes.
+fn agreed(proposal: &str) -> anyhow::Result<()> {
+    let is_asked = env::var_os("CI").is_none() && io::stdin().is_terminal();
+    if !is_asked {
+        say(proposal);
+        return Ok(());
+    }
+    say(format!("{proposal}? [y/N]"));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if is_yes(&answer) { Ok(()) } else { bail!("not installed, as was answered") }
+}
+
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
 fn can_import(shell: &Shell, python: &Path, module: &str) -> bool {
@@ -104,13 +131,19 @@ fn can_import(shell: &Shell, python: &Path, module: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{can_import, debian};
+    use super::{can_import, debian, is_yes};
     use std::path::Path;
     use xshell::Shell;
 
     #[test]
     fn installed_tool_is_not_installed_again() {
         debian(&Shell::new().unwrap(), "cargo", "no-such-package", "nobody").unwrap();
+    }
+
+    #[test]
+    fn only_yes_is_consent() {
+        assert!(is_yes("y\n") && is_yes(" Yes"));
+        assert!(!is_yes("\n") && !is_yes("no") && !is_yes(""));
     }
 
     #[test]
