@@ -170,3 +170,49 @@ async fn health_probes_are_answered_under_load() {
     println!("the slowest probe took {slowest:?}");
     assert!(slowest < std::time::Duration::from_secs(2), "{slowest:?}");
 }
+
+/// What needs no store is served: the operator may keep the gateway in its balancer.
+#[tokio::test]
+async fn serving_gateway_stays_ready_without_store() {
+    let gateway = without_store().set("server", "readiness", "serving").start().await;
+    for path in ["/health/ready", "/ready"] {
+        let reply = gateway.get(path).await;
+        let body = reply.json();
+        assert_eq!((reply.status(), &body["status"]), (200, &json!("degraded")), "{body}");
+        assert_eq!(body["checks"], json!({ "redis": false, "semantic_search": true }));
+    }
+    assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
+}
+
+/// Outside development, callers do not read metrics and details; operators do, with their token or
+/// on listeners of their own.
+#[tokio::test]
+async fn metrics_and_details_are_for_operators_in_production() {
+    const TOKEN: &str = "operators-canary-token-0123456789abcdef";
+    let (port, admin) = (gateway_tests::free_port(), gateway_tests::free_port());
+    let gateway = Setup::new()
+        .set("server", "environment", "production")
+        .set("admin", "token", TOKEN)
+        .set("admin", "listen", &format!("127.0.0.1:{admin}"))
+        .write("server", "health_port", &port.to_string())
+        .client("app", "key-of-app-1234567890")
+        .start()
+        .await;
+    let own = SocketAddr::new(gateway.address().ip(), port);
+    let operators = SocketAddr::new(gateway.address().ip(), admin);
+    let ask = async |address: SocketAddr, path: &str, key: &str| {
+        let mut raw = Raw::connect(address).await;
+        let bearer = format!("Bearer {key}");
+        raw.send(request("GET", path, &[("Authorization", &bearer)], b"")).await;
+        raw.reply().await.status()
+    };
+    for path in ["/metrics", "/health/detailed"] {
+        assert_eq!(probe(gateway.address(), path).await, 401, "{path}");
+        assert_eq!(ask(gateway.address(), path, "key-of-app-1234567890").await, 401, "{path}");
+        assert_eq!(ask(gateway.address(), path, TOKEN).await, 200, "{path}");
+        assert_eq!(probe(own, path).await, 200, "{path}");
+        assert_eq!(ask(operators, path, TOKEN).await, 200, "{path}");
+        assert_eq!(probe(operators, path).await, 401, "{path}");
+    }
+    assert_eq!(probe(gateway.address(), "/health/ready").await, 200);
+}

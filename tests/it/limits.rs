@@ -216,3 +216,29 @@ async fn default_anonymous_limit_is_sixty_per_minute() {
     let off = Setup::new().start().await.ask("fake/echo", json!({})).await;
     assert_eq!(off.header("x-ratelimit-limit"), "");
 }
+
+/// A trusted proxy that writes only `Forwarded` passes on an `X-Forwarded-For` of the caller's.
+async fn spoofed_behind_proxy(header: &str) -> Vec<u16> {
+    let mut setup = Setup::new().write("server", "trusted_proxies", "[\"127.0.0.0/8\"]");
+    if !header.is_empty() {
+        setup = setup.set("server", "proxy_header", header);
+    }
+    let setup = setup.env("LLM_GATEWAY_RATE_LIMIT_ENABLED", "true");
+    let gateway = setup.env("LLM_GATEWAY_RATE_LIMIT_BURST", "2").start().await;
+    let mut told = Vec::new();
+    for n in 1..=3 {
+        let chosen = format!("198.51.100.{n}");
+        let headers = [("X-Forwarded-For", &*chosen), ("Forwarded", "for=203.0.113.7")];
+        let body = openai::ask("fake/echo", json!({}));
+        let bytes = request("POST", "/v1/chat/completions", &headers, body.as_bytes());
+        told.push(gateway.send(bytes).await.status());
+    }
+    told
+}
+
+#[tokio::test]
+async fn caller_cannot_choose_its_address_behind_a_trusted_proxy() {
+    assert_eq!(spoofed_behind_proxy("").await, [200, 200, 429]);
+    assert_eq!(spoofed_behind_proxy("forwarded").await, [200, 200, 429]);
+    assert_eq!(spoofed_behind_proxy("x-forwarded-for").await, [200, 200, 200]);
+}

@@ -329,3 +329,28 @@ async fn requests_that_stand_alone_are_served_beside_older_ones() {
             .contains(&json!("2026-07-28"))
     );
 }
+
+/// Bodies that another parser may read differently, or not at all, are refused.
+#[tokio::test]
+async fn ambiguous_and_deep_messages_are_refused() {
+    let gateway = Setup::new().start().await;
+    let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+    let post = async |path: &str, body: &str| {
+        gateway.send(request("POST", path, &[], body.as_bytes())).await
+    };
+    let deep_message =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":{deep}}}}}"#);
+    let twice = r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/list"}"#;
+    for body in [twice, &deep_message] {
+        let reply = post("/mcp", body).await;
+        assert_eq!((reply.status(), &reply.json()["error"]["code"]), (400, &json!(-32700)));
+    }
+    let deep_call = format!(r#"{{"name":"echo","arguments":{{"message":{deep}}}}}"#);
+    let twice = r#"{"name":"echo","arguments":{"message":"a","message":"b"}}"#;
+    for body in [twice, &deep_call] {
+        let reply = post("/v1/tools/execute", body).await;
+        assert_eq!(reply.status(), 422, "{}", reply.text());
+    }
+    let usual = r#"{"name":"echo","arguments":{"message":"a"}}"#;
+    assert_eq!(post("/v1/tools/execute", usual).await.status(), 200);
+}

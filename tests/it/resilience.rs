@@ -177,3 +177,55 @@ async fn failing_provider_opens_circuit_breaker() {
     upstream.always(Script::json(200, openai::whole("Hi")));
     assert_eq!(gateway.ask("lab/other", Value::Null).await.told(), "200");
 }
+
+/// A single refusal of the only credential may be a fault of the provider's: the model stays. Only
+/// refusals in a row keep requests away, for a time that doubles from a second on.
+#[tokio::test]
+async fn single_refusal_of_only_credential_keeps_model_available() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::tenacious().provider("lab", &upstream.url());
+    let gateway = setup.write("resilience", "retry_max_attempts", "1").start().await;
+    let refused = || Script::json(401, openai::error("x", "invalid_api_key", "no"));
+    upstream.next(refused());
+    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "502 upstream_auth");
+    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "200");
+    for _ in 0..2 {
+        upstream.next(refused());
+        assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "502 upstream_auth");
+    }
+    let before = upstream.exchanges().len();
+    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "502 upstream_auth");
+    assert_eq!(upstream.exchanges().len(), before, "it is cooling down");
+    tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
+    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "200");
+}
+
+/// `retryable` in the body and `x-should-retry` say the same, whatever the status means to an SDK.
+#[tokio::test]
+async fn retry_header_agrees_with_body() {
+    let upstream = Upstream::start().await;
+    let setup = Setup::tenacious().provider("lab", &upstream.url());
+    let gateway = setup.start().await;
+    for status in [400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 529] {
+        upstream.always(Script::json(status, openai::error("x", "", "no")));
+        let reply = gateway.ask("lab/m", json!({})).await;
+        let repeats = matches!(reply.status(), 408 | 409 | 429 | 500..);
+        let told = match reply.header("x-should-retry") {
+            "true" => true,
+            "false" => false,
+            _ => repeats,
+        };
+        assert_eq!(reply.json()["error"]["retryable"], told, "{status}: {}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn missing_head_of_whole_response_times_out_when_limited() {
+    let upstream = Upstream::start().await;
+    upstream.always(Script::new().stall());
+    let setup = Setup::before(&upstream).timeout("first_byte_whole", "300ms");
+    let gateway = setup.start().await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "504 upstream_timeout");
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}

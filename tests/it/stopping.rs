@@ -95,3 +95,14 @@ async fn stopped_gateway_refuses_connections() {
     assert!(gateway.stopped().await.success());
     assert!(tokio::net::TcpStream::connect(gateway.address()).await.is_err());
 }
+
+#[tokio::test]
+async fn user_signals_are_ignored() {
+    let gateway = Setup::new().start().await;
+    for signal in ["USR1", "USR2"] {
+        gateway.signal(signal);
+        assert_eq!(gateway.get("/health").await.status(), 200);
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!(gateway.get("/health").await.status(), 200);
+}

@@ -234,3 +234,18 @@ async fn fake_provider_is_disabled_in_production() {
     let reply = gateway.ask("fake/echo", Value::Null).await;
     assert!(["404 model_not_found", "503 provider_not_configured"].contains(&&*reply.told()));
 }
+
+#[tokio::test]
+async fn openapi_document_is_sent_once() {
+    let gateway = Setup::new().start().await;
+    let first = gateway.get("/openapi.json").await;
+    let tag = first.header("etag").to_owned();
+    assert!(first.status() == 200 && tag.len() > 10);
+    assert!(!first.header("cache-control").is_empty());
+    let document = first.json();
+    let rotate = &document["paths"]["/admin/keys/{id}/rotate"]["post"];
+    assert!(rotate["servers"].is_array() && rotate["security"] == json!([{ "operator": [] }]));
+    let known = [("If-None-Match", &*tag)];
+    let again = gateway.send(request("GET", "/openapi.json", &known, b"")).await;
+    assert_eq!((again.status(), again.body.len(), again.header("etag")), (304, 0, &*tag));
+}

@@ -33,6 +33,21 @@ pub(crate) async fn spawn(
     gateway.is_up().await.then_some(gateway)
 }
 
+/// Starts a gateway in `home`, and asks its second port whether it is there.
+pub(crate) async fn spawn_asking(
+    home: PathBuf,
+    (port, health_port): (u16, u16),
+    environment: &[(String, String)],
+) -> Gateway {
+    let child = process(&home, environment, false);
+    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let environment = environment.to_vec();
+    let mut gateway = Gateway { child, home, address: address(health_port), environment };
+    assert!(gateway.is_up().await, "a port is taken");
+    gateway.address = address(port);
+    gateway
+}
+
 /// Starts a gateway in `home` that fails to start; returns its exit code and output.
 pub(crate) async fn refused(
     home: PathBuf,

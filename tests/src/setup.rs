@@ -188,6 +188,13 @@ impl Setup {
         self.set("store", "backend", "embedded")
     }
 
+    /// Keeps its files in `directory`, which it makes if it is not there.
+    #[must_use]
+    pub fn data_in(mut self, directory: &Path) -> Self {
+        self.data = Some(directory.to_owned());
+        self
+    }
+
     /// A variable of the environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -219,6 +226,15 @@ impl Setup {
             }
         }
         panic!("the gateway does not start: it finds every port taken");
+    }
+
+    /// Starts a gateway whose own port the testkit cannot ask, and waits until its health checks answer
+    /// on `health_port`.
+    pub async fn start_with_health_port(self, health_port: u16) -> Gateway {
+        let setup = self.write("server", "health_port", &health_port.to_string());
+        let port = port::free();
+        let home = setup.write_down(port);
+        gateway::spawn_asking(home, (port, health_port), &setup.environment).await
     }
 
     /// Starts a gateway that fails to start; returns its exit code and output.

@@ -4,7 +4,7 @@ use crate::drain;
 use anyhow::Context as _;
 use gateway_assembly::{ActiveConfig, ShutdownStages, connection_limits};
 use gateway_http::Admin;
-use gateway_net::server;
+use gateway_net::server::{self, Listener, ServerTls};
 use hyper::service::service_fn;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
@@ -18,11 +18,12 @@ use tokio::task::JoinSet;
 pub(crate) fn serve(
     active: &Arc<ActiveConfig>,
     stages: &ShutdownStages,
+    tls: Option<&ServerTls>,
 ) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     let config = active.config();
     let Some(address) = config.admin.listen else { return Ok(tasks) };
-    let listener = server::bind(address)
+    let socket = server::bind(address)
         .with_context(|| format!("cannot listen on {address} for the admin API"))?;
     tracing::info!(%address, "admin API listening");
     let active = Arc::clone(active);
@@ -34,6 +35,7 @@ pub(crate) fn serve(
         })
     };
     let (limits, drain) = (connection_limits(&config), drain::listener(stages));
-    tasks.spawn(async move { server::serve(listener, make, limits, &drain).await });
+    let listener = Listener { socket, tls: tls.cloned(), limits };
+    tasks.spawn(async move { server::serve(listener, make, &drain).await });
     Ok(tasks)
 }

@@ -14,7 +14,7 @@ use gateway_assembly::{
     ActiveConfig, ProcessHandles, SharedResources, ShutdownStages, answer, connection_limits,
     websocket_host,
 };
-use gateway_net::server::{self, HealthServer};
+use gateway_net::server::{self, HealthServer, Listener, ServerTls};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
 use std::{convert::Infallible, fmt, io, net::SocketAddr, process::ExitCode, sync::Arc};
@@ -63,12 +63,15 @@ pub async fn serve(
     }
     let active = Arc::new(ActiveConfig::new(config, app));
     save_last_good(&active, text.as_deref());
-    let reloader = Reloader { source, shared: &shared, active: &active, level: log.level };
+    let tls = gateway_assembly::server_tls(&active.config()).context(InvalidConfig)?;
+    let reloader =
+        Reloader { source, shared: &shared, active: &active, level: log.level, tls: tls.as_ref() };
     let refreshing = gateway_assembly::refresh_local_models(&active)?;
     let served = tokio::select! {
-        served = listen(&active, &shared) => served,
+        served = listen(&active, &shared, tls.as_ref()) => served,
         never = stop(&mut signals, &shared.process.shutdown, &active) => match never {},
         never = reloader.run(&mut reloads) => match never {},
+        never = reloader.watch_certificate() => match never {},
         never = refreshing => match never {},
         never = gateway_tasks::supervise("idle_memory", gateway_memory::release_while_idle) => match never {},
     };
@@ -89,15 +92,18 @@ fn process_handles(config: &Config, dropped: Arc<DroppedLines>) -> anyhow::Resul
 }
 
 /// Opens the ports and serves until the shutdown is complete.
-async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow::Result<()> {
+async fn listen(
+    active: &Arc<ActiveConfig>,
+    shared: &SharedResources,
+    tls: Option<&ServerTls>,
+) -> anyhow::Result<()> {
     let config = active.config();
     let _lane =
         config.server.health_port.map(|port| health_lane(&config, port, active)).transpose()?;
     let address = SocketAddr::new(config.server.host, config.server.port);
-    let listener = bind(address)?;
-    let limits = connection_limits(&config);
-    tracing::info!(%address, connections = limits.connections, "listening");
-    let _operators = admin::serve(active, &shared.process.shutdown)?;
+    let (socket, limits) = (bind(address)?, connection_limits(&config));
+    tracing::info!(%address, connections = limits.connections, tls = tls.is_some(), "listening");
+    let _operators = admin::serve(active, &shared.process.shutdown, tls)?;
     let websockets = websocket_host(active, &shared.process.shutdown);
     let make = |caller: SocketAddr| {
         let (active, tracing) = (Arc::clone(active), shared.process.tracing.clone());
@@ -108,7 +114,8 @@ async fn listen(active: &Arc<ActiveConfig>, shared: &SharedResources) -> anyhow:
             answer(app, tracing, caller.ip(), request).map(Ok::<_, Infallible>)
         })
     };
-    server::serve(listener, make, limits, &drain::listener(&shared.process.shutdown)).await;
+    let listener = Listener { socket, tls: tls.cloned(), limits };
+    server::serve(listener, make, &drain::listener(&shared.process.shutdown)).await;
     websockets.close().await;
     shared.finish_background(&active.app()).await;
     Ok(())

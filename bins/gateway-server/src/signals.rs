@@ -7,6 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
+    /// `SIGUSR1` and `SIGUSR2` would end a process that does not handle them; they do nothing here.
+    _ignored: [Signal; 2],
 }
 
 /// The kind of shutdown.
@@ -24,11 +26,13 @@ pub(crate) fn reload_signal() -> std::io::Result<Signal> {
 }
 
 impl ShutdownSignals {
-    /// Installs the handlers of `SIGTERM` and `SIGINT`.
+    /// Installs the handlers of `SIGTERM` and `SIGINT`, and those of signals that are ignored.
     pub(crate) fn install() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { terminate, interrupt })
+        let ignored = [SignalKind::user_defined1(), SignalKind::user_defined2()];
+        let [first, second] = ignored.map(signal);
+        Ok(Self { terminate, interrupt, _ignored: [first?, second?] })
     }
 
     /// Waits for the next signal.

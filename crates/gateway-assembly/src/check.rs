@@ -1,12 +1,13 @@
 //! The check of a configuration: builds everything that can be built without I/O and reports all
 //! errors, so that `check` and `serve` agree.
 
-use crate::{limits, local_models, providers, settings, stateful, stores};
+use crate::{connections::server_tls, limits, local_models, providers, settings, stateful, stores};
 use gateway_config::{Config, ConfigError, RouteEntry, StoreBackend, did_you_mean, printable};
-use gateway_core::Routes;
+use gateway_core::{MemoryBudget, Routes};
 use gateway_engine::{DirectoryBuilder, EngineResources, ProviderDirectory};
-use gateway_providers::ContextServiceRoute;
+use gateway_providers::{ClientSettings, ContextServiceRoute};
 use gateway_tools::ToolRegistry;
+use std::sync::Arc;
 
 /// Reports everything that cannot be built, and every name that leads nowhere.
 pub fn check(config: &Config, errors: &mut Vec<ConfigError>) {
@@ -14,6 +15,7 @@ pub fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     check_tracing(config, errors);
     check_tools(config, errors);
     check_taxonomies(config, errors);
+    check_certificates(config, errors);
     if check_catalogue(config, errors) {
         check_models(config, errors);
     }
@@ -130,6 +132,24 @@ fn check_tool(
     }
 }
 
+/// Reads the certificates of the listeners and of upstreams' authorities.
+fn check_certificates(config: &Config, errors: &mut Vec<ConfigError>) {
+    if let Err(why) = providers::connections(config, Arc::new(MemoryBudget::unlimited())) {
+        errors.push(ConfigError::new("tls.upstream_ca_file", format!("{why:#}")));
+    }
+    if is_wrong("tls", errors) {
+        return;
+    }
+    if let Err(why) = server_tls(config) {
+        errors.push(ConfigError::new("tls.cert_file", format!("{why:#}")));
+    }
+}
+
+/// The connections to upstreams, for a check; those with wrong certificates are reported elsewhere.
+fn connections(config: &Config) -> ClientSettings {
+    providers::connections(config, Arc::new(MemoryBudget::unlimited())).unwrap_or_default()
+}
+
 /// Whether an error about `key` leaves a provider or its models out, so that names which lead there
 /// would be reported too.
 fn hides_models(key: &str) -> bool {
@@ -144,11 +164,13 @@ fn check_models(config: &Config, errors: &mut Vec<ConfigError>) {
         return;
     }
     let through = through(config, errors);
-    let builder =
-        match providers::single_models(config, EngineResources::default(), through.as_ref()) {
-            Ok(builder) => builder,
-            Err(why) => return errors.push(ConfigError::new("models", format!("{why:#}"))),
-        };
+    let connections = connections(config);
+    let resources = EngineResources::default();
+    let built = providers::single_models(config, resources, through.as_ref(), connections);
+    let builder = match built {
+        Ok(builder) => builder,
+        Err(why) => return errors.push(ConfigError::new("models", format!("{why:#}"))),
+    };
     let Ok(directory) = builder.build() else {
         return check_providers(config, through.as_ref(), errors);
     };
@@ -184,7 +206,7 @@ fn check_providers(
         let key = format!("providers.{}", provider.settings.id);
         let resources = EngineResources::default();
         let alone = DirectoryBuilder::new(providers::resilience(config), resources)
-            .connections(providers::connections(config))
+            .connections(connections(config))
             .provider(provider);
         if let Err(why) = alone.build() {
             errors.push(ConfigError::new(key, why.to_string()));

@@ -1,8 +1,20 @@
 //! The limits of connections to the gateway.
 
+use anyhow::Context as _;
 use gateway_config::Config;
-use gateway_net::server::{self, ConnectionLimits};
+use gateway_net::server::{self, CertificateFiles, ConnectionLimits, ServerTls};
 use std::time::Duration;
+
+/// Loads the certificate of the listeners, if they have one.
+///
+/// # Errors
+///
+/// If the files cannot be read, or the key is another certificate's.
+pub fn server_tls(config: &Config) -> anyhow::Result<Option<ServerTls>> {
+    let Some((certificate, key)) = config.tls.certificate() else { return Ok(None) };
+    let files = CertificateFiles { certificate: certificate.clone(), key: key.clone() };
+    ServerTls::load(files).map(Some).context("cannot load the certificate")
+}
 
 /// Returns the configured limits, with defaults for the rest.
 pub fn connection_limits(config: &Config) -> ConnectionLimits {

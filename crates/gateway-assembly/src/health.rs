@@ -2,7 +2,7 @@
 
 use crate::shared::SharedResources;
 use async_trait::async_trait;
-use gateway_config::Config;
+use gateway_config::{Config, ReadinessRule};
 use gateway_engine::ProviderDirectory;
 use gateway_http::{CheckResult, Dependency, Health, Probe, STORE, TASKS};
 use gateway_net::client::HttpClient;
@@ -21,8 +21,9 @@ pub(crate) fn health(
     providers: &ProviderDirectory,
 ) -> Health {
     let store = Arc::new(StoreProbe(shared.stores.watch()));
+    let is_strict = config.server.readiness == ReadinessRule::Strict;
     let mut dependencies =
-        vec![Dependency { name: STORE.to_owned(), critical: true, probe: store }];
+        vec![Dependency { name: STORE.to_owned(), critical: is_strict, probe: store }];
     let probe = Arc::new(TasksProbe);
     dependencies.push(Dependency { name: TASKS.to_owned(), critical: false, probe });
     for (name, address) in services(config) {

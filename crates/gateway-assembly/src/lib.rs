@@ -48,7 +48,7 @@ pub use self::{
     catalogue::{catalogue_age, has_same_catalogue, load_catalogue},
     catalogue_commands::{diff_catalogues, import_catalogue, show_model},
     check::check,
-    connections::connection_limits,
+    connections::{connection_limits, server_tls},
     healthcheck::check_health,
     local_models::refresh_local_models,
     previous::PreviousGeneration,

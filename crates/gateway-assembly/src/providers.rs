@@ -7,11 +7,12 @@ use gateway_config::{
     Config, DeploymentEnvironment, FallbackTrigger, ProviderEntry, ProviderKind, ResilienceSection,
     RouteEntry, RouteTarget,
 };
-use gateway_core::{ModelCard, ModelCatalogue as _};
+use gateway_core::{MemoryBudget, ModelCard, ModelCatalogue as _};
 use gateway_engine::{
     DirectoryBuilder, EngineResources, FallbackRoute, ProviderDirectory, ProviderSettings,
     ResilienceSettings, catalogued_card,
 };
+use gateway_net::client::read_roots;
 use gateway_providers::{
     ALL, ANTHROPIC_COMPATIBLE, ClientSettings, ContextServiceRoute, Descriptor, Fake,
     GEMINI_COMPATIBLE, OPENAI_COMPATIBLE, Settings,
@@ -29,9 +30,10 @@ pub(crate) fn directory(
     config: &Config,
     resources: EngineResources,
     through: Option<&ContextServiceRoute>,
+    connections: ClientSettings,
     previous: Option<PreviousGeneration<'_>>,
 ) -> anyhow::Result<ProviderDirectory> {
-    let mut builder = single_models(config, resources, through)?
+    let mut builder = single_models(config, resources, through, connections)?
         .reusing(previous.map(|previous| &previous.app.engine.directory))
         .default_provider(config.routing.default_provider.clone());
     for route in config.routes.iter().filter_map(fallback) {
@@ -49,9 +51,9 @@ pub(crate) fn single_models<'a>(
     config: &Config,
     resources: EngineResources,
     through: Option<&ContextServiceRoute>,
+    connections: ClientSettings,
 ) -> anyhow::Result<DirectoryBuilder<'a>> {
-    let mut builder =
-        DirectoryBuilder::new(resilience(config), resources).connections(connections(config));
+    let mut builder = DirectoryBuilder::new(resilience(config), resources).connections(connections);
     for provider in providers(config, through) {
         builder = builder.provider(provider);
     }
@@ -73,14 +75,29 @@ pub(crate) fn single_models<'a>(
     Ok(builder)
 }
 
-/// Returns the settings of connections to upstreams.
-pub(crate) fn connections(config: &Config) -> ClientSettings {
+/// Returns the settings of connections to upstreams, whose responses take `memory`.
+///
+/// # Errors
+///
+/// If the certificates of upstreams' authorities cannot be read.
+pub(crate) fn connections(
+    config: &Config,
+    memory: Arc<MemoryBudget>,
+) -> anyhow::Result<ClientSettings> {
+    let extra_roots = match &config.tls.upstream_ca_file {
+        Some(path) => {
+            read_roots(path).with_context(|| format!("cannot use `{}`", path.display()))?
+        }
+        None => Vec::new(),
+    };
     let receive_buffer = config.server.upstream_receive_buffer.0;
-    ClientSettings {
+    Ok(ClientSettings {
         connect_timeout: config.timeouts.connect,
         receive_buffer: u32::try_from(receive_buffer).ok(),
+        memory,
+        extra_roots,
         ..ClientSettings::default()
-    }
+    })
 }
 
 /// Returns the circuit breaker settings.
@@ -103,6 +120,7 @@ pub(crate) fn resilience(config: &Config) -> ResilienceSettings {
     ResilienceSettings {
         deadlines: DeadlineLimits {
             first_byte: waits.first_byte,
+            first_byte_whole: waits.first_byte_whole.unwrap_or(waits.total),
             first_output: waits.first_token,
             idle: waits.idle,
             stream_total: waits.stream_total,

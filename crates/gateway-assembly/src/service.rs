@@ -4,16 +4,16 @@ use crate::{
     catalogue, health, limits, local_models, previous::PreviousGeneration, providers, settings,
     shared::SharedResources, stateful, tools,
 };
-use gateway_config::{Config, ConfiguredClient};
+use gateway_config::{Config, ConfiguredClient, DeploymentEnvironment, ProxyHeader};
 use gateway_console::LiveFeed;
-use gateway_engine::{Engine, EngineSettings, MemoryBudget, RequestLog, RequestObserver};
-use gateway_http::{About, BrowserGate, HttpService, Limits, OpenCircuits, request::peer::Peers};
+use gateway_engine::{Engine, EngineSettings, RequestLog, RequestObserver};
+use gateway_http::{
+    About, BrowserGate, HttpService, Limits, OpenApiDocument, OpenCircuits, OperatorAccess,
+    request::peer::{ForwardedHeader, Peers},
+};
 use gateway_limits::{Access, Client, LimitAccounts};
-use gateway_net::client::HttpClient;
+use gateway_net::client::{ClientSettings, HttpClient};
 use std::sync::Arc;
-
-/// The number of bytes of request bodies held at one time.
-const BODY_BUDGET: usize = 256 << 20;
 
 /// Builds what serves requests. Parts whose settings did not change are taken from `previous`.
 ///
@@ -25,19 +25,22 @@ pub fn service(
     shared: &SharedResources,
     previous: Option<PreviousGeneration<'_>>,
 ) -> anyhow::Result<HttpService> {
-    let client = HttpClient::new(&providers::connections(config))?;
+    let connections = providers::connections(config, Arc::clone(&shared.memory))?;
+    let client = HttpClient::new(&connections)?;
     let console = config.has_console().then(|| stateful::feed(shared, previous));
-    let engine = engine(config, shared, console.as_ref(), previous)?;
+    let engine = engine(config, shared, (console.as_ref(), connections), previous)?;
     Ok(HttpService {
         access: access(config, shared.limits.accounts()),
         health: health::health(config, shared, &client, &engine.directory),
         engine: Arc::new(engine),
         circuits: open_circuits(shared),
         idempotency: stateful::idempotency(config, shared, previous),
-        bodies: body_limits(config, previous),
+        bodies: body_limits(config, shared),
         gate: gate(config),
         metrics: shared.process.metrics.clone().filter(|_| config.metrics.enabled),
-        peers: Peers { trusted: settings::networks(&config.server.trusted_proxies) },
+        peers: peers(config),
+        operators: operators(config),
+        openapi: OpenApiDocument::default(),
         console,
         about: About {
             version: shared.process.version.to_owned(),
@@ -49,7 +52,7 @@ pub fn service(
 fn engine(
     config: &Config,
     shared: &SharedResources,
-    console: Option<&LiveFeed>,
+    (console, connections): (Option<&LiveFeed>, ClientSettings),
     previous: Option<PreviousGeneration<'_>>,
 ) -> anyhow::Result<Engine> {
     let context_service = local_models::context_service(config, previous)?;
@@ -61,7 +64,8 @@ fn engine(
     if let Some(console) = console {
         observers.push(Arc::new(console.clone()));
     }
-    let directory = providers::directory(config, resources, through.as_ref(), previous)?;
+    let directory =
+        providers::directory(config, resources, through.as_ref(), connections, previous)?;
     if let Some(catalogue) = directory.routes().catalogued() {
         catalogue::record(catalogue, directory.routes().count_models(directory.ready()));
     }
@@ -77,6 +81,7 @@ fn engine(
         local_models: local_models.unwrap_or_default(),
         metrics: Arc::clone(&shared.meters),
         observers,
+        memory: Arc::clone(&shared.memory),
         generation: previous.map_or(1, |it| it.app.engine.generation + 1),
     })
 }
@@ -92,12 +97,31 @@ fn engine_settings(config: &Config) -> EngineSettings {
     }
 }
 
-fn body_limits(config: &Config, previous: Option<PreviousGeneration<'_>>) -> Limits {
-    let budget = previous.map(|it| Arc::clone(&it.app.bodies.budget));
+fn body_limits(config: &Config, shared: &SharedResources) -> Limits {
     Limits {
         max_bytes: config.server.max_body_bytes.0,
         timeout: config.timeouts.body,
-        budget: budget.unwrap_or_else(|| Arc::new(MemoryBudget::new(BODY_BUDGET))),
+        budget: Arc::clone(&shared.memory),
+    }
+}
+
+/// The trusted proxies, and the header that they write.
+fn peers(config: &Config) -> Peers {
+    let header = match config.server.proxy_header {
+        None => ForwardedHeader::Either,
+        Some(ProxyHeader::Forwarded) => ForwardedHeader::Forwarded,
+        Some(ProxyHeader::XForwardedFor) => ForwardedHeader::XForwardedFor,
+    };
+    Peers { trusted: settings::networks(&config.server.trusted_proxies), header }
+}
+
+/// Outside development, metrics and details are for operators.
+fn operators(config: &Config) -> OperatorAccess {
+    match config.server.environment {
+        DeploymentEnvironment::Development | DeploymentEnvironment::Test => OperatorAccess::Callers,
+        DeploymentEnvironment::Staging | DeploymentEnvironment::Production => {
+            OperatorAccess::Token(config.admin.token())
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{limits::LimitResources, process::ProcessHandles, stores};
 use gateway_config::Config;
+use gateway_core::MemoryBudget;
 use gateway_engine::RequestMetrics;
 use gateway_http::HttpService;
 use gateway_store::Stores;
@@ -22,6 +23,8 @@ pub struct SharedResources {
     pub(crate) meters: Arc<RequestMetrics>,
     /// The circuit breakers that are open.
     pub(crate) breakers: Arc<OpenBreakers>,
+    /// The memory for bodies of requests and responses.
+    pub(crate) memory: Arc<MemoryBudget>,
     /// The state of the limits.
     pub(crate) limits: LimitResources,
 }
@@ -37,7 +40,8 @@ impl SharedResources {
         let meters = Arc::default();
         let stores = stores::open(config, &meters, process.tracing.as_ref()).await?;
         let limits = LimitResources::start(config, &stores).await;
-        Ok(Self { process, stores, meters, breakers: Arc::default(), limits })
+        let memory = Arc::new(MemoryBudget::new(config.admission.body_memory.0));
+        Ok(Self { process, stores, meters, breakers: Arc::default(), memory, limits })
     }
 
     /// Waits for the background responses of `app`, as long as other responses may take in a

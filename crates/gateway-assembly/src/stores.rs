@@ -3,7 +3,9 @@
 use anyhow::Context as _;
 use gateway_config::{Config, StoreBackend, StoreDurability, StoreSection};
 use gateway_engine::RequestMetrics;
-use gateway_store::{Durability, EmbeddedSettings, RedisSettings, StoreSettings, Stores};
+use gateway_store::{
+    Durability, EmbeddedSettings, RedisSettings, StoreSettings, Stores, TenantLimits,
+};
 use gateway_telemetry::{instrumented_store::StoreInstrumentation, otel::OtelPipeline};
 use std::sync::Arc;
 
@@ -33,7 +35,14 @@ pub(crate) async fn open(
             gateway_store::StoreBackend::Redis(redis)
         }
     };
-    let mut stores = gateway_store::open(StoreSettings::new(backend)).await?;
+    let mut settings = StoreSettings::new(backend);
+    settings.limits.tenant = TenantLimits {
+        bytes: config.store.tenant_bytes.0 as u64,
+        sessions: config.store.tenant_sessions,
+        responses: config.store.tenant_responses,
+        replays: config.store.tenant_idempotency_records,
+    };
+    let mut stores = gateway_store::open(settings).await?;
     let health = stores.health().await;
     let durability = health.durability.as_str();
     tracing::info!(backend = health.backend, durability, reachable = health.reachable, "store");

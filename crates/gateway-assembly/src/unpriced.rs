@@ -3,6 +3,7 @@
 use crate::{limits::free_providers, local_models, providers};
 use gateway_config::{Config, UnpricedSetting, printable};
 use gateway_engine::{EngineResources, ProviderDirectory};
+use gateway_providers::ClientSettings;
 
 /// Returns a warning for each provider, model and pattern of a configuration whose requests cannot be
 /// priced; nothing for a configuration that cannot be built.
@@ -10,7 +11,8 @@ pub fn pricing_warnings(config: &Config) -> Vec<String> {
     let service = local_models::context_service(config, None).ok().flatten();
     let through = local_models::through(config, service.as_ref());
     let resources = EngineResources::default();
-    let directory = providers::directory(config, resources, through.as_ref(), None);
+    let directory =
+        providers::directory(config, resources, through.as_ref(), ClientSettings::default(), None);
     directory.map_or_else(|_| Vec::new(), |directory| unpriced_names(config, &directory))
 }
 

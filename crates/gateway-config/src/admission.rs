@@ -3,6 +3,7 @@
 use super::{
     clients::{hash, is_strong},
     section::section,
+    server::ByteSize,
     value::SettingType,
 };
 use gateway_core::state::KeyHash;
@@ -27,6 +28,9 @@ section! {
         memory_threshold_mb: Option<u64> = None, prefixed ["MEMORY_THRESHOLD_MB"];
         /// Share of that memory above which requests with `x-priority: batch` are refused.
         memory_soft_limit: f64 = 0.8, within 0.1..=1.0, prefixed ["MEMORY_SOFT_LIMIT_PERCENT"];
+        /// Memory for the bodies of requests and of responses that are not streamed, over all requests.
+        /// Above it, connections are not read until there is room. Each tenant has a fair share.
+        body_memory: ByteSize = ByteSize(256 << 20), within ByteSize(16 << 20)..=ByteSize(1 << 40), prefixed ["BODY_MEMORY"];
     }
 }
 

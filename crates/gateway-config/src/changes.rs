@@ -16,7 +16,8 @@ pub struct SettingChange {
 
 /// Settings that take effect at a restart: what they shape cannot be swapped while it is in use. A
 /// key that ends with a dot stands for all keys below it.
-const FROM_THE_START: [&str; 19] = [
+const FROM_THE_START: [&str; 26] = [
+    "admission.body_memory",
     "admin.listen",
     "server.host",
     "server.port",
@@ -32,6 +33,12 @@ const FROM_THE_START: [&str; 19] = [
     "store.redis_timeout",
     "store.redis_url",
     "store.durability",
+    "store.tenant_bytes",
+    "store.tenant_idempotency_records",
+    "store.tenant_responses",
+    "store.tenant_sessions",
+    "tls.cert_file",
+    "tls.key_file",
     "lifecycle.start_from_last_good",
     "log.format",
     "metrics.enabled",

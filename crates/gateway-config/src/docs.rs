@@ -16,6 +16,7 @@ use super::{
     },
     state::{CacheSection, CmsSection, ResilienceSection, SessionsSection, StoreSection},
     tenants::TenantEntry,
+    tls::TlsSection,
     tools::{ServicesSection, ToolCallsSection, ToolEntry},
     tracing::TracingSection,
 };
@@ -74,6 +75,7 @@ pub fn markdown() -> String {
         ("tool_calls", ToolCallsSection::about()),
         ("admission", AdmissionSection::about()),
         ("admin", AdminSection::about()),
+        ("tls", TlsSection::about()),
         ("log", LogSection::about()),
         ("metrics", MetricsSection::about()),
         ("console", ConsoleSection::about()),

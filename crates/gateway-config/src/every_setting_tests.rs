@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Values of all types; a setting is changed to the first that it accepts and that differs.
-const VALUES: [&str; 29] = [
+const VALUES: [&str; 32] = [
     "true",
     "false",
     "2",
@@ -20,6 +20,9 @@ const VALUES: [&str; 29] = [
     "\"77s\"",
     "\"3h\"",
     "\"3MiB\"",
+    "\"77MiB\"",
+    "\"serving\"",
+    "\"forwarded\"",
     "\"http://other:1\"",
     "\"redis://other:1\"",
     "\"127.0.0.1:8099\"",
@@ -43,6 +46,8 @@ const VALUES: [&str; 29] = [
 /// The kinds of tables: the header, and what a table needs besides the setting that changes.
 const SINGLE: &[&str] = &[
     "server.auth = \"off\"",
+    "tls.cert_file = \"cert.pem\"",
+    "tls.key_file = \"key.pem\"",
     "admin.listen = \"127.0.0.1:8090\"",
     "admin.token = \"t-7c1e94d06ba38f52e0d7416b9cf3a825d1b60e94\"",
 ];

@@ -32,6 +32,7 @@ mod state;
 mod suggestion;
 mod taxonomies;
 mod tenants;
+mod tls;
 mod tools;
 mod tracing;
 mod value;
@@ -52,7 +53,8 @@ pub use self::{
     routes::{FallbackTrigger, RouteEntry, RouteTarget},
     server::{
         AuthMode, ByteSize, ConsoleSection, DeploymentEnvironment, LogOutput, LogSection,
-        LogVerbosity, MetricsSection, RoutingSection, ServerSection, TimeoutsSection,
+        LogVerbosity, MetricsSection, ProxyHeader, ReadinessRule, RoutingSection, ServerSection,
+        TimeoutsSection,
     },
     source::{ConfigCheck, ConfigSource, LoadedConfig},
     state::{
@@ -62,6 +64,7 @@ pub use self::{
     suggestion::{closest, did_you_mean},
     taxonomies::TaxonomyEntry,
     tenants::ConfiguredTenant,
+    tls::TlsSection,
     tools::{JsonSchema, ServicesSection, ToolCallsSection, ToolEntry},
     tracing::{TracingProtocol, TracingSection},
 };
@@ -111,6 +114,8 @@ pub struct Config {
     pub admission: AdmissionSection,
     /// The listener of the admin API.
     pub admin: AdminSection,
+    /// The certificates of the listeners and of upstreams.
+    pub tls: TlsSection,
     /// The level and format of the log.
     pub log: LogSection,
     /// The export of Prometheus metrics.
@@ -143,7 +148,7 @@ pub struct Config {
 const USUAL_FILE: &str = "gateway.toml";
 
 /// The sections of the configuration.
-const SECTIONS: [&str; 31] = [
+const SECTIONS: [&str; 32] = [
     "server",
     "auth",
     "timeouts",
@@ -163,6 +168,7 @@ const SECTIONS: [&str; 31] = [
     "taxonomies",
     "admission",
     "admin",
+    "tls",
     "log",
     "metrics",
     "console",
@@ -257,6 +263,7 @@ impl Config {
             taxonomies: taxonomies::read(root, errors),
             admission: section(root, "admission", errors),
             admin: section(root, "admin", errors),
+            tls: section(root, "tls", errors),
             log: section(root, "log", errors),
             metrics: section(root, "metrics", errors),
             console: section(root, "console", errors),

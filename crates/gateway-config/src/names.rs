@@ -19,6 +19,7 @@ use super::{
     },
     state::{CacheSection, CmsSection, ResilienceSection, SessionsSection, StoreSection},
     suggestion::did_you_mean,
+    tls::TlsSection,
     tools::{ServicesSection, ToolCallsSection},
     tracing::TracingSection,
 };
@@ -69,6 +70,7 @@ pub(super) fn sections() -> Vec<(&'static str, Vec<SettingDescription>)> {
         ("tool_calls", ToolCallsSection::fields()),
         ("admission", AdmissionSection::fields()),
         ("admin", AdminSection::fields()),
+        ("tls", TlsSection::fields()),
         ("log", LogSection::fields()),
         ("metrics", MetricsSection::fields()),
         ("console", ConsoleSection::fields()),

@@ -23,8 +23,19 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     operators_have_a_token(config, errors);
     keys_are_strong(config, errors);
     ports_differ(config, errors);
+    certificate_has_a_key(config, errors);
     bursts_have_rates(config, errors);
     alerts_can_be_sent(config, errors);
+}
+
+/// A certificate is of no use without its key.
+fn certificate_has_a_key(config: &Config, errors: &mut Vec<ConfigError>) {
+    let missing = match (&config.tls.cert_file, &config.tls.key_file) {
+        (Some(_), None) => "tls.key_file",
+        (None, Some(_)) => "tls.cert_file",
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    errors.push(ConfigError::new(missing, "set both `cert_file` and `key_file`, or neither"));
 }
 
 /// Two listeners cannot share a port.
@@ -208,9 +219,11 @@ fn aliases_lead_somewhere(config: &Config, errors: &mut Vec<ConfigError>) {
 
 fn waits_nest(config: &Config, errors: &mut Vec<ConfigError>) {
     let waits = &config.timeouts;
+    let whole = waits.first_byte_whole.unwrap_or(waits.total);
     let pairs = [
         (("timeouts.connect", waits.connect), ("timeouts.total", waits.total)),
         (("timeouts.first_byte", waits.first_byte), ("timeouts.total", waits.total)),
+        (("timeouts.first_byte_whole", whole), ("timeouts.total", waits.total)),
         (("timeouts.first_byte", waits.first_byte), ("timeouts.stream_total", waits.stream_total)),
         (("timeouts.idle", waits.idle), ("timeouts.stream_total", waits.stream_total)),
     ];

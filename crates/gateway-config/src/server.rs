@@ -41,6 +41,26 @@ choice! {
 }
 
 choice! {
+    /// The readiness of a gateway whose store is unavailable.
+    ReadinessRule {
+        /// Not ready: 503, as long as the store is unavailable.
+        Strict = "strict";
+        /// Ready for what needs no store: 200 `degraded`.
+        Serving = "serving";
+    }
+}
+
+choice! {
+    /// The header in which trusted proxies report the addresses of callers.
+    ProxyHeader {
+        /// `Forwarded`.
+        Forwarded = "forwarded";
+        /// `X-Forwarded-For`.
+        XForwardedFor = "x-forwarded-for";
+    }
+}
+
+choice! {
     /// The verbosity of the log.
     LogVerbosity {
         /// Errors that need attention.
@@ -134,6 +154,11 @@ section! {
         allowed_hosts: Vec<String> = Vec::new(), prefixed ["ALLOWED_HOSTS"];
         /// Networks of trusted proxies. `Forwarded` and `X-Forwarded-For` are ignored from any other address.
         trusted_proxies: Vec<IpNetwork> = Vec::new(), prefixed ["TRUSTED_PROXIES"];
+        /// The header that trusted proxies write; the other is ignored.
+        /// Default: whichever is present; if both are and disagree, neither is believed.
+        proxy_header: Option<ProxyHeader> = None, prefixed ["PROXY_HEADER"];
+        /// Whether `/health/ready` answers 503 while the store is unavailable, or 200 `degraded`, since requests that need no store are served.
+        readiness: ReadinessRule = ReadinessRule::Strict, prefixed ["READINESS"];
         /// Maximum size of a request body.
         max_body_bytes: ByteSize = ByteSize(10 << 20), within ByteSize(1 << 10)..=ByteSize(1 << 30), prefixed ["MAX_BODY_BYTES"];
         /// Maximum nesting depth of JSON in a request.
@@ -162,6 +187,9 @@ section! {
         connect: Duration = seconds(3), within MOMENT..=DAY;
         /// The upstream's response head.
         first_byte: Duration = seconds(60), within MOMENT..=DAY;
+        /// The upstream's response head, if the response is not streamed: most upstreams send it when the response is complete.
+        /// Default: `total`.
+        first_byte_whole: Option<Duration> = None;
         /// The first content of a streamed response, after its head.
         first_token: Duration = seconds(120), within MOMENT..=DAY;
         /// The next content of a streamed response.

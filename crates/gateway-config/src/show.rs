@@ -75,6 +75,7 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Disp
     table("tool_calls", "tool_calls", config.tool_calls.show());
     table("admission", "admission", config.admission.show());
     table("admin", "admin", config.admin.show());
+    table("tls", "tls", config.tls.show());
     table("log", "log", config.log.show());
     table("metrics", "metrics", config.metrics.show());
     table("console", "console", config.console.show());

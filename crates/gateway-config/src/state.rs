@@ -1,6 +1,6 @@
 //! Where state is kept, and how failures are met.
 
-use super::{network::ServiceUrl, section::section, value::choice};
+use super::{network::ServiceUrl, section::section, server::ByteSize, value::choice};
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
@@ -49,6 +49,14 @@ section! {
         reasoning_ttl: Duration = Duration::from_hours(1), within Duration::from_mins(1)..=Duration::from_hours(720);
         /// Lifetime of replies to requests with an `Idempotency-Key`.
         idempotency_ttl: Duration = Duration::from_hours(24), within Duration::from_mins(1)..=Duration::from_hours(168);
+        /// Bytes of sessions, stored responses and idempotency records that one tenant may keep; above, 507.
+        tenant_bytes: ByteSize = ByteSize(256 << 20), within ByteSize(1 << 20)..=ByteSize(1 << 40);
+        /// Sessions that one tenant may keep.
+        tenant_sessions: u64 = 100_000, within 1..=100_000_000;
+        /// Stored responses and conversations that one tenant may keep.
+        tenant_responses: u64 = 100_000, within 1..=100_000_000;
+        /// Idempotency records that one tenant may keep.
+        tenant_idempotency_records: u64 = 100_000, within 1..=100_000_000;
         /// Lifetime of stored responses.
         response_ttl: Duration = Duration::from_hours(720), within Duration::from_mins(1)..=Duration::from_hours(8760);
     }

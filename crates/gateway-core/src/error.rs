@@ -73,6 +73,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The money is spent, here or upstream; waiting a little will not help.
     QuotaExceeded,
+    /// The caller's tenant keeps as much as it may.
+    StorageQuota,
     /// The upstream answered with an error.
     Upstream,
     /// The upstream is not made, or not set up, for what the request asks.
@@ -247,6 +249,12 @@ impl GatewayError {
         self.0.final_attempt
     }
 
+    /// Whether a retry by the caller may succeed: the failure is of a kind that passes, and the
+    /// gateway has not tried all there is already.
+    pub fn is_retryable(&self) -> bool {
+        self.kind().is_retryable() && !self.is_final_attempt()
+    }
+
     /// Returns the upstream's HTTP status.
     pub fn upstream_status(&self) -> Option<u16> {
         self.0.upstream_status
@@ -332,6 +340,7 @@ impl ErrorKind {
             Self::NotImplemented => "unsupported_transfer_encoding",
             Self::RateLimited => "rate_limit_exceeded",
             Self::QuotaExceeded => "insufficient_quota",
+            Self::StorageQuota => "storage_quota_exceeded",
             Self::Upstream => "upstream_error",
             Self::UpstreamUnsupported => "upstream_unsupported",
             Self::UpstreamAuth => "upstream_auth",

@@ -27,6 +27,7 @@ pub mod estimate;
 mod event;
 mod json;
 mod layer;
+mod memory;
 mod message;
 mod model;
 mod pattern;
@@ -67,6 +68,7 @@ pub use self::{
     event::{Finish, FinishReason, Started, StreamEvent, ToolCallDelta},
     json::{Extra, Json, compact_json},
     layer::ProviderLayer,
+    memory::{MemoryBudget, MemoryLease, UNCHARGED_BYTES},
     message::{
         CacheControl, CacheTtl, Content, File, Image, Message, Opaque, Part, Reasoning, Role, Seal,
         SealKind, Source, ToolResult, plain_text,

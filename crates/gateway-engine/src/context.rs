@@ -1,7 +1,7 @@
 //! The one shape of a request on its way through the engine.
 
 use crate::{
-    Engine, MemoryLease, RequestHead, RoutePlan,
+    Engine, RequestHead, RoutePlan,
     response::{RequestFailure, ResponseFacts},
 };
 use bytes::Bytes;
@@ -22,7 +22,6 @@ pub struct RequestContext {
     pub(crate) engine: Arc<Engine>,
     pub(crate) head: RequestHead,
     pub(crate) permit: Option<AdmissionPermit>,
-    pub(crate) lease: Option<MemoryLease>,
     /// The model, as the caller named it.
     pub(crate) model: String,
     /// Whether the response is streamed.

@@ -46,7 +46,6 @@ impl Engine {
         let is_translated =
             provider.upstream_dialect(&target, Dialect::Messages) != Some(Dialect::Messages);
         let counted = provider.count_tokens(request).await;
-        context.lease = None;
         context.input = TokenEstimate::known(0);
         let estimated = || Ok(estimate::tokens(raw.decoded()?, &target.model));
         let tokens = match counted {

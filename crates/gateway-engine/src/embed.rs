@@ -32,7 +32,7 @@ impl Engine {
         };
         let estimated = estimate::tokens_of_json(&body);
         context.input = TokenEstimate::known(estimated);
-        drop((body, context.lease.take()));
+        drop(body);
         let target = context.target.clone();
         let mut accounting = Box::new(context.accounting(&target));
         let call = EmbeddingCall {

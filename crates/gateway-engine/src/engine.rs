@@ -3,7 +3,7 @@
 use crate::{
     ContextWindows, LocalModels, ProviderDirectory, RequestMetrics, RequestObserver, Toolbox,
 };
-use gateway_core::{ContextService, Result};
+use gateway_core::{ContextService, MemoryBudget, Result};
 use gateway_limits::{AdmissionPermit, Client, Limits};
 use gateway_sessions::{Responses, SessionManager};
 use std::{fmt, sync::Arc, time::Duration};
@@ -33,6 +33,8 @@ pub struct Engine {
     pub metrics: Arc<RequestMetrics>,
     /// The observers of requests: the log, the console.
     pub observers: Vec<Arc<dyn RequestObserver>>,
+    /// The memory for bodies of requests and responses.
+    pub memory: Arc<MemoryBudget>,
     /// The number of the configuration, counted from 1.
     pub generation: u64,
 }

@@ -344,8 +344,6 @@ impl ComposedRequest {
                 return Err(context.accounted_failure(error));
             }
         };
-        // The request has been sent: its body is no longer needed.
-        context.lease = None;
         accounting.response_started(&meta);
         let chunks = observe(until_revoked(&client, chunks), accounting);
         let written = if stream {

@@ -26,7 +26,6 @@ mod explain;
 mod first_output;
 mod generate;
 mod local_models;
-mod memory_budget;
 mod metrics;
 mod multi_prompt;
 mod observer;
@@ -56,7 +55,6 @@ pub use self::{
     explain::{ExplainedTarget, Explanation},
     generate::unix_seconds,
     local_models::{LocalModel, LocalModels},
-    memory_budget::{MemoryBudget, MemoryLease},
     metrics::{InFlight, RequestMetrics, names as metric_names},
     observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},
     prepare::{Operation, PreparedRequest},

@@ -8,6 +8,7 @@ use crate::{
 use bytes::Bytes;
 use gateway_core::{Envelope, Result};
 use gateway_limits::{GrantedQuota, LimitError, QuotaDemand, TokenEstimate};
+use gateway_providers::process_body;
 use gateway_wire::{InboundDialect, envelope, json, splice};
 use std::sync::Arc;
 
@@ -53,8 +54,8 @@ impl Engine {
         operation: Operation,
         request: InboundRequest,
     ) -> Result<PreparedRequest, Box<RequestFailure>> {
-        let mut prepared =
-            self.route(dialect, operation, request).map_err(RequestFailure::early)?;
+        let routed = process_body(request.body.len(), || self.route(dialect, operation, request));
+        let mut prepared = routed.map_err(RequestFailure::early)?;
         let context = &mut prepared.context;
         if matches!(operation, Operation::Generate | Operation::Embed) {
             let models = [&*context.model, &*context.target.model];
@@ -84,7 +85,7 @@ impl Engine {
         operation: Operation,
         request: InboundRequest,
     ) -> Result<PreparedRequest> {
-        let InboundRequest { head, permit, body, lease } = request;
+        let InboundRequest { head, permit, body } = request;
         let (body, envelope) = self.envelope(operation, body)?;
         if operation != Operation::Embed {
             dialect.check(&envelope)?;
@@ -105,7 +106,6 @@ impl Engine {
             engine: Arc::clone(self),
             head,
             permit,
-            lease,
             model: envelope.model.clone(),
             stream: envelope.stream,
             names_session: envelope.session.is_some(),

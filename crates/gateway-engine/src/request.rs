@@ -1,8 +1,6 @@
 //! A request as it enters the engine: where it comes from, and what its headers ask for.
 
-use crate::{
-    InFlight, MemoryLease, SessionDirective, context_fit::ContextMode, tools::ToolSelection,
-};
+use crate::{InFlight, SessionDirective, context_fit::ContextMode, tools::ToolSelection};
 use bytes::Bytes;
 use gateway_core::CacheDirective;
 use gateway_limits::{AdmissionPermit, Client, Priority};
@@ -42,8 +40,6 @@ pub struct InboundRequest {
     pub permit: Option<AdmissionPermit>,
     /// The body as received.
     pub body: Bytes,
-    /// The body's share of the memory for bodies.
-    pub lease: Option<MemoryLease>,
 }
 
 /// The options of a request outside of its body. The default sets none.
@@ -119,7 +115,7 @@ impl InboundRequest {
             started: Instant::now(),
             in_flight: None,
         };
-        Self { head, permit: None, body: body.into(), lease: None }
+        Self { head, permit: None, body: body.into() }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
-use gateway_core::{ChunkStream, Collector, ResponseMeta, Result};
+use gateway_core::{ChunkStream, Collector, ResponseMeta, Result, UNCHARGED_BYTES};
 use gateway_sessions::{CommitResult, responses::ResponseRecorder};
 use gateway_wire::{InboundDialect, ResponseContext};
 
@@ -43,6 +43,17 @@ pub(crate) async fn streamed(
     })
 }
 
+/// The bytes of a response that was written here. While they are held, they count among the
+/// tenant's.
+fn charged(context: &RequestContext, written: Vec<u8>) -> Bytes {
+    if written.len() <= UNCHARGED_BYTES {
+        return written.into();
+    }
+    let mut lease = context.engine.memory.lease(&context.head.client.tenant);
+    lease.charge(written.capacity());
+    lease.attach(written)
+}
+
 /// The body of a whole response.
 pub(crate) async fn whole(
     context: &mut RequestContext,
@@ -68,7 +79,7 @@ pub(crate) async fn whole(
     let usage = response.usage;
     let body: Bytes = match verbatim {
         Some(bytes) => bytes,
-        None => dialect.write_whole(response, reply).into(),
+        None => charged(context, dialect.write_whole(response, reply)),
     };
     let CommitResult { body, not_stored } = match recorder {
         Some(recorder) => recorder.whole(body).await,

@@ -1,9 +1,15 @@
 //! Reading the body of a request.
+//!
+//! A small body is read at once. A larger one is first checked against its client's limits, and is
+//! charged to its tenant's share of the memory as it arrives: what a caller announces is not
+//! charged. Where the memory does not suffice, the connection is not read until it does.
 
 use crate::RequestBody;
 use bytes::{Bytes, BytesMut};
-use gateway_core::{BoxError, ErrorKind, GatewayError, Result};
-use gateway_engine::{MemoryBudget, MemoryLease};
+use gateway_core::{
+    BoxError, ErrorKind, GatewayError, MemoryBudget, MemoryLease, Result, UNCHARGED_BYTES,
+};
+use gateway_limits::{BodyPermit, LimitError};
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
@@ -13,6 +19,9 @@ use http_body_util::BodyExt as _;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
+/// The time limit for waiting for memory.
+const MEMORY_WAIT: Duration = Duration::from_secs(10);
+
 /// The limits of request bodies.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -20,58 +29,128 @@ pub struct Limits {
     pub max_bytes: usize,
     /// The timeout for receiving a body.
     pub timeout: Duration,
-    /// The memory budget of all bodies together, in bytes.
+    /// The memory for all bodies together.
     pub budget: Arc<MemoryBudget>,
 }
 
-/// Reads a JSON body completely. Its lease must be held as long as the bytes.
+/// The owner of a body.
+pub(crate) struct BodyOwner<'a, F> {
+    /// The tenant whose memory the body takes.
+    pub(crate) tenant: &'a Arc<str>,
+    /// Checks the owner's limits. Called once, for a body that is not small.
+    pub(crate) permit: F,
+}
+
+/// Reads a JSON body of `owner` completely.
 ///
 /// # Errors
 ///
-/// If the content type is not JSON; if the body is too large, too slow, or incomplete; or if the
-/// memory budget of bodies is exhausted.
-pub(crate) async fn read(
+/// If the content type is not JSON; if the body is too large, too slow, or incomplete; or if it is
+/// not small and the owner has reached a limit, or there is no memory for it in time.
+pub(crate) async fn read<F>(
     headers: &HeaderMap,
     body: RequestBody,
     limits: &Limits,
-) -> Result<(Bytes, MemoryLease)> {
+    owner: BodyOwner<'_, F>,
+) -> Result<Bytes, LimitError>
+where
+    F: FnOnce() -> Result<Option<BodyPermit>, LimitError>,
+{
     check_type(headers, body.is_end_stream())?;
     let announced = announced(headers).unwrap_or(0);
     if announced > limits.max_bytes {
-        return Err(too_large(limits.max_bytes));
+        return Err(too_large(limits.max_bytes).into());
     }
-    let lease = limits.budget.take(announced)?;
-    let reading = collect(body, announced, limits.max_bytes, lease);
+    let mut charge = BodyCharge { limits, owner: Some(owner), held: None };
+    if announced > UNCHARGED_BYTES {
+        charge.begin()?;
+    }
+    let reading = collect(body, announced, charge);
     time::timeout(limits.timeout, reading).await.unwrap_or_else(|_| {
-        Err(GatewayError::new(ErrorKind::RequestTimeout, "the request body timed out"))
+        Err(GatewayError::new(ErrorKind::RequestTimeout, "the request body timed out").into())
     })
 }
 
-async fn collect(
+async fn collect<F>(
     mut body: RequestBody,
     announced: usize,
-    max: usize,
-    mut lease: MemoryLease,
-) -> Result<(Bytes, MemoryLease)> {
+    mut charge: BodyCharge<'_, F>,
+) -> Result<Bytes, LimitError>
+where
+    F: FnOnce() -> Result<Option<BodyPermit>, LimitError>,
+{
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(broken)?;
         // Trailers of a request are not believed.
         let Ok(chunk) = frame.into_data() else { continue };
         let length = whole.len() + chunk.len();
-        if length > max {
-            return Err(too_large(max));
-        }
-        if length > lease.bytes() {
-            lease.grow(length - lease.bytes())?;
+        if length > charge.limits.max_bytes {
+            return Err(too_large(charge.limits.max_bytes).into());
         }
         if whole.is_empty() && (chunk.len() == announced || body.is_end_stream()) {
-            return Ok((chunk, lease));
+            charge.grow_to(chunk.len()).await?;
+            return Ok(charge.attach(chunk));
         }
-        whole.reserve(announced.saturating_sub(whole.len()));
+        if length > whole.capacity() {
+            // Doubled, so that few bytes are moved, but not beyond what is announced.
+            let capacity = length.max(announced.min(2 * length));
+            charge.grow_to(capacity).await?;
+            whole.reserve(capacity - whole.len());
+        }
         whole.extend_from_slice(&chunk);
     }
-    Ok((whole.freeze(), lease))
+    Ok(charge.attach(whole.freeze()))
+}
+
+/// The memory that a body takes; nothing while it is small.
+struct BodyCharge<'a, F> {
+    limits: &'a Limits,
+    /// The owner, until its limits are checked.
+    owner: Option<BodyOwner<'a, F>>,
+    held: Option<(Option<BodyPermit>, MemoryLease)>,
+}
+
+impl<F> BodyCharge<'_, F>
+where
+    F: FnOnce() -> Result<Option<BodyPermit>, LimitError>,
+{
+    /// Checks the owner's limits, and opens a lease.
+    fn begin(&mut self) -> Result<(), LimitError> {
+        if let Some(BodyOwner { tenant, permit }) = self.owner.take() {
+            let lease = self.limits.budget.lease(tenant);
+            self.held = Some((permit()?, lease));
+        }
+        Ok(())
+    }
+
+    /// Takes memory for `bytes` in all.
+    async fn grow_to(&mut self, bytes: usize) -> Result<(), LimitError> {
+        if bytes <= UNCHARGED_BYTES {
+            return Ok(());
+        }
+        self.begin()?;
+        let Some((_, lease)) = &mut self.held else { return Ok(()) };
+        let more = bytes.saturating_sub(lease.bytes());
+        if more > 0 && time::timeout(MEMORY_WAIT, lease.grow(more)).await.is_err() {
+            metrics::counter!("llm_gateway_requests_shed_total", "reason" => "bodies").increment(1);
+            return Err(no_memory().into());
+        }
+        Ok(())
+    }
+
+    /// Returns `bytes`, which hold the lease from now on.
+    fn attach(self, bytes: Bytes) -> Bytes {
+        match self.held {
+            Some((_, lease)) if lease.bytes() > 0 => lease.attach(bytes),
+            Some(_) | None => bytes,
+        }
+    }
+}
+
+fn no_memory() -> GatewayError {
+    GatewayError::new(ErrorKind::Overloaded, "too many large requests at the same time")
+        .with_retry_after(Some(Duration::from_secs(1)))
 }
 
 /// The server may know better than the parser why there is no more: a caller that is too slow.
@@ -147,6 +226,11 @@ mod tests {
         HeaderMap::from_iter([(CONTENT_TYPE, "application/json".parse().unwrap())])
     }
 
+    async fn try_read(headers: &HeaderMap, body: RequestBody, limits: &Limits) -> Result<Bytes> {
+        let owner = BodyOwner { tenant: &"t".into(), permit: || Ok(None) };
+        read(headers, body, limits, owner).await.map_err(|refused| refused.error)
+    }
+
     async fn take(headers: &[(&'static str, &str)], chunks: &[&'static str]) -> Result<String> {
         let headers =
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
@@ -154,7 +238,7 @@ mod tests {
             chunks.iter().map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from(*chunk))));
         let body = StreamBody::new(stream::iter(chunks.collect::<Vec<_>>()));
         let body = body.map_err(|never| match never {}).boxed_unsync();
-        let (bytes, _share) = read(&headers.collect(), body, &limits()).await?;
+        let bytes = try_read(&headers.collect(), body, &limits()).await?;
         Ok(String::from_utf8(bytes.to_vec()).unwrap())
     }
 
@@ -196,18 +280,53 @@ mod tests {
         async fn code(error: impl Into<gateway_core::BoxError>) -> String {
             let frames = stream::iter([Err::<Frame<Bytes>, _>(error.into())]);
             let body = StreamBody::new(frames).boxed_unsync();
-            read(&json(), body, &limits()).await.unwrap_err().code().to_owned()
+            try_read(&json(), body, &limits()).await.unwrap_err().code().to_owned()
         }
         assert_eq!(code("cut").await, "invalid_body");
         let slow = GatewayError::new(ErrorKind::RequestTimeout, "too slow");
         assert_eq!(code(slow).await, "request_timeout");
     }
 
+    fn chunks(count: usize) -> RequestBody {
+        let chunk = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b' '; UNCHARGED_BYTES])));
+        let body = StreamBody::new(stream::iter((0..count).map(move |_| chunk())));
+        body.map_err(|never| match never {}).boxed_unsync()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_is_charged_as_it_arrives_for_as_long_as_it_is_held() {
+        let budget = Arc::new(MemoryBudget::new(4 * UNCHARGED_BYTES));
+        let max_bytes = 4 * UNCHARGED_BYTES;
+        let limits = Limits { max_bytes, budget: Arc::clone(&budget), ..limits() };
+        let small = try_read(&json(), chunks(1), &limits).await.unwrap();
+        assert_eq!((small.len(), budget.held()), (UNCHARGED_BYTES, 0));
+        let large = try_read(&json(), chunks(3), &limits).await.unwrap();
+        assert!(budget.held() >= large.len());
+        let refused = try_read(&json(), chunks(3), &limits).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Overloaded);
+        drop(large);
+        assert_eq!(budget.held(), 0);
+        assert!(try_read(&json(), chunks(3), &limits).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn limits_are_checked_before_a_large_body_is_read() {
+        let refuse = || Err(GatewayError::new(ErrorKind::RateLimited, "no").into());
+        let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let body = body.map_err(|never| match never {}).boxed_unsync();
+        let mut headers = json();
+        headers.insert(CONTENT_LENGTH, (UNCHARGED_BYTES + 1).into());
+        let limits = Limits { max_bytes: 1 << 20, ..limits() };
+        let owner = BodyOwner { tenant: &"t".into(), permit: refuse };
+        let refused = read(&headers, body, &limits, owner).await.unwrap_err();
+        assert_eq!(refused.error.kind(), ErrorKind::RateLimited);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn does_not_wait_for_ever() {
         let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
         let body = body.map_err(|never| match never {}).boxed_unsync();
-        let error = read(&json(), body, &limits()).await.unwrap_err();
+        let error = try_read(&json(), body, &limits()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RequestTimeout);
     }
 }

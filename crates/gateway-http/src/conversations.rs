@@ -1,6 +1,6 @@
 //! The endpoints of conversations.
 
-use crate::{Endpoint, HttpService, RequestBody, body, reply, request::query::QueryParams};
+use crate::{Endpoint, HttpService, RequestBody, reply, request::query::QueryParams};
 use gateway_core::{ErrorKind, GatewayError, Result, state::Tenant};
 use gateway_engine::unix_seconds;
 use gateway_limits::Client;
@@ -9,18 +9,18 @@ use gateway_sessions::{
     responses::Page,
 };
 use http::{Method, Request, Response, StatusCode};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Serves a conversations request; each client sees those of its tenant.
 pub(crate) async fn serve(
     service: &HttpService,
     endpoint: Endpoint<'_>,
-    client: &Client,
+    sender: (&Client, IpAddr),
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>> {
-    let tenant = Tenant::new(Arc::clone(&client.tenant)).ok_or_else(not_found)?;
+    let tenant = Tenant::new(Arc::clone(&sender.0.tenant)).ok_or_else(not_found)?;
     let (head, body) = request.into_parts();
-    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
+    let body = service.read_body(&head.headers, body, sender).await?;
     let desk = ConversationHandler::new(service.engine.responses.conversations(), tenant);
     let wish = || ConversationCommand::read(&body, service.engine.settings.json_depth);
     let object = match (endpoint, &head.method) {

@@ -1,8 +1,7 @@
 //! `POST /v1/messages/count_tokens`: how many tokens a model would read.
 
 use crate::{
-    RequestBody, body, failure::Failure, generation, names, reply, request::Origin,
-    service::HttpService,
+    RequestBody, failure::Failure, generation, names, reply, request::Origin, service::HttpService,
 };
 use gateway_core::Dialect;
 use gateway_engine::InboundRequest;
@@ -21,8 +20,9 @@ pub(crate) async fn count(
 ) -> Result<Response<reply::Body>, Failure> {
     let (head, body) = request.into_parts();
     let request_head = generation::request_head(service, Dialect::Messages, origin, &head)?;
-    let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
-    let inbound = InboundRequest { head: request_head, permit: None, body, lease: Some(lease) };
+    let sender = (&*request_head.client, request_head.peer);
+    let body = service.read_body(&head.headers, body, sender).await?;
+    let inbound = InboundRequest { head: request_head, permit: None, body };
     let counted = service.engine.count_tokens(inbound).await?;
     let mut reply = reply::written(StatusCode::OK, MessagesInbound.write_count(counted.tokens));
     if counted.is_estimated {

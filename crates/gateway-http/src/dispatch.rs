@@ -1,7 +1,7 @@
 //! From an endpoint to its handler.
 
 use crate::{
-    Endpoint, RequestBody, body, console, conversations, count, embeddings,
+    Endpoint, RequestBody, console, conversations, count, embeddings,
     endpoint::Kind,
     explain,
     failure::Failure,
@@ -42,7 +42,9 @@ pub(crate) fn dispatch<'a>(
         in_flight: service.engine.metrics.request_started(method_label(request.method())),
     };
     match endpoint.kind() {
-        Kind::Open => Box::pin(async move { Ok(serve_open(service, endpoint).await?) }),
+        Kind::Open => {
+            Box::pin(async move { Ok(serve_open(service, endpoint, (&origin, request)).await?) })
+        }
         Kind::Keyed => Box::pin(serve_keyed(service, endpoint, origin, request)),
         Kind::Model if *request.method() != Method::POST => {
             let upgraded = upgrade(service, arrival.peer, request);
@@ -77,7 +79,9 @@ fn upgrade(
 async fn serve_open(
     service: &HttpService,
     endpoint: Endpoint<'_>,
+    (origin, request): (&Origin, Request<RequestBody>),
 ) -> Result<Response<reply::Body>> {
+    let headers = request.headers();
     if endpoint == Endpoint::Root {
         Ok(platform::root(service))
     } else if matches!(endpoint, Endpoint::Health | Endpoint::Live) {
@@ -85,9 +89,10 @@ async fn serve_open(
     } else if matches!(endpoint, Endpoint::HealthReady | Endpoint::Ready) {
         Ok(health::ready(service).await)
     } else if endpoint == Endpoint::Metrics {
+        service.check_operator(origin.peer, headers)?;
         platform::metrics(service)
     } else if endpoint == Endpoint::OpenApi {
-        platform::openapi(service)
+        service.openapi.reply(&service.about.version, headers)
     } else {
         page(service, endpoint)
     }
@@ -118,6 +123,10 @@ async fn serve_keyed(
     if endpoint == Endpoint::Embeddings {
         return embeddings::embed(service, origin, request).await;
     }
+    if endpoint == Endpoint::HealthDetailed && service.is_for_operators() {
+        service.check_operator(origin.peer, request.headers())?;
+        return Ok(health::detailed(service).await);
+    }
     let client = service.identify(request.headers(), origin.peer)?;
     let limiter = &service.engine.limits.limiter;
     let status = match limiter.check_request_rate(&client, origin.peer).await {
@@ -147,6 +156,7 @@ async fn serve_client(
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>, Failure> {
     let (query, method) = (request.uri().query(), request.method());
+    let sender = (&**client, origin.peer);
     let tool_caller = |origin: &Origin| tools::ToolCaller {
         client: Arc::clone(client),
         peer: origin.peer,
@@ -168,12 +178,12 @@ async fn serve_client(
         Endpoint::Response(id) => responses::retrieve(service, client, id, query).await?,
         Endpoint::ResponseCancel(id) => responses::cancel(service, client, id).await?,
         Endpoint::ResponseItems(id) => responses::input_items(service, client, id, query).await?,
-        Endpoint::ResponseTokens => input_tokens(service, client, request).await?,
+        Endpoint::ResponseTokens => input_tokens(service, sender, request).await?,
         Endpoint::Conversations
         | Endpoint::Conversation(_)
         | Endpoint::ConversationItems(_)
         | Endpoint::ConversationItem(..) => {
-            conversations::serve(service, endpoint, client, request).await?
+            conversations::serve(service, endpoint, sender, request).await?
         }
         Endpoint::Tools | Endpoint::Tool(_) | Endpoint::ToolExecute => {
             tools::serve(service, endpoint, tool_caller(&origin), request).await?
@@ -183,7 +193,7 @@ async fn serve_client(
         | Endpoint::Session(_)
         | Endpoint::SessionFork(_)
         | Endpoint::SessionMessages(_) => {
-            sessions::serve(service, endpoint, client, request).await?
+            sessions::serve(service, endpoint, sender, request).await?
         }
         // Endpoints of the other kinds.
         Endpoint::Root
@@ -208,13 +218,13 @@ async fn serve_client(
 /// Estimates the input tokens of a Responses request.
 async fn input_tokens(
     service: &HttpService,
-    client: &Client,
+    sender: (&Client, IpAddr),
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>> {
     let (head, body) = request.into_parts();
-    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
+    let body = service.read_body(&head.headers, body, sender).await?;
     json::validate(&body, &json::JsonLimits { depth: service.engine.settings.json_depth })?;
-    responses::input_tokens(service, client, &body).await
+    responses::input_tokens(service, sender.0, &body).await
 }
 
 /// Returns the error for an endpoint without a handler; a test checks each row of the table.

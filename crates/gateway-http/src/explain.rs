@@ -3,7 +3,7 @@
 mod limits;
 
 use crate::{
-    Endpoint, RequestBody, body,
+    Endpoint, RequestBody,
     endpoint::Kind,
     failure::Failure,
     generation, reply,
@@ -30,8 +30,9 @@ pub(crate) async fn explain(
     let (path, dialect) = endpoint(&QueryParams::parse(head.uri.query()))?;
     let request_head = generation::request_head(service, dialect.dialect(), origin, &head)?;
     let client = request_head.client.name.to_string();
-    let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
-    let inbound = InboundRequest { head: request_head, permit: None, body, lease: Some(lease) };
+    let sender = (&*request_head.client, request_head.peer);
+    let body = service.read_body(&head.headers, body, sender).await?;
+    let inbound = InboundRequest { head: request_head, permit: None, body };
     let explained = service.engine.explain(dialect, inbound).await?;
     Ok(reply::json(StatusCode::OK, &written(&explained, path, &client)))
 }

@@ -2,7 +2,7 @@
 
 use gateway_core::GatewayError;
 use gateway_engine::{RequestFailure, ResponseFacts};
-use gateway_limits::RateLimitStatus;
+use gateway_limits::{LimitError, RateLimitStatus};
 
 /// A request that failed before its reply began. Boxed, because it is seldom and large.
 #[derive(Debug)]
@@ -20,6 +20,12 @@ impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         let facts = ResponseFacts::default();
         Self(Box::new(RequestFailure { error, facts, is_accounted: false }))
+    }
+}
+
+impl From<LimitError> for Failure {
+    fn from(LimitError { error, status }: LimitError) -> Self {
+        Self::from(error).with_rate_limits(status)
     }
 }
 

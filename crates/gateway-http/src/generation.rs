@@ -2,7 +2,7 @@
 //! generation in each dialect.
 
 use crate::{
-    RequestBody, body,
+    RequestBody,
     failure::Failure,
     headers, reply,
     request::{Origin, options},
@@ -37,7 +37,8 @@ pub(crate) async fn generate(
     Ok(written(response))
 }
 
-/// Identifies the client, takes a slot for the request, and reads its body.
+/// Identifies the client, reads the body of its request, and takes a slot for it: a body that does
+/// not arrive holds none.
 pub(crate) async fn admit(
     service: &HttpService,
     dialect: Dialect,
@@ -46,10 +47,11 @@ pub(crate) async fn admit(
     body: RequestBody,
 ) -> Result<InboundRequest, Failure> {
     let request_head = request_head(service, dialect, origin, head)?;
+    let sender = (&*request_head.client, request_head.peer);
+    let body = service.read_body(&head.headers, body, sender).await?;
     let priority = request_head.options.priority;
     let permit = service.engine.admit(&request_head.client, priority).await?;
-    let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
-    Ok(InboundRequest { head: request_head, permit, body, lease: Some(lease) })
+    Ok(InboundRequest { head: request_head, permit, body })
 }
 
 /// Identifies the client, and reads the headers of its request.

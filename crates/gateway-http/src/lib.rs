@@ -23,9 +23,12 @@ pub mod hygiene;
 mod idempotency;
 mod models;
 mod names;
+mod openapi;
+mod operators;
 mod platform;
 mod reply;
 pub mod request;
+mod request_access;
 mod responses;
 mod service;
 mod sessions;
@@ -40,6 +43,8 @@ pub use self::{
     cors::Cors,
     endpoint::Endpoint,
     health::{CheckResult, Dependency, Health, HealthDetails, Probe, STORE, TASKS, probe},
+    openapi::OpenApiDocument,
+    operators::OperatorAccess,
     reply::Body,
     service::{About, HttpService, OpenCircuits, RenderMetrics, handle},
     websocket::{DispatchFuture, RequestDispatch, WebSocketHost},

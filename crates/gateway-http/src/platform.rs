@@ -67,19 +67,6 @@ fn status(service: &HttpService, id: &str, backend: &Backend) -> Value {
     }
 }
 
-/// `GET /openapi.json`: the API description.
-pub(crate) fn openapi(service: &HttpService) -> Result<Response<reply::Body>> {
-    let mut document: Value = serde_json::from_str(OPENAPI).map_err(|error| {
-        GatewayError::new(ErrorKind::Internal, "the document is unreadable").with_source(error)
-    })?;
-    if let Some(version) = document.pointer_mut("/info/version") {
-        *version = service.about.version.as_str().into();
-    }
-    Ok(reply::json(StatusCode::OK, &document))
-}
-
-const OPENAPI: &str = include_str!("../../../docs/openapi.json");
-
 /// Returns the ids of providers that can be called.
 fn ready(service: &HttpService) -> impl Iterator<Item = &str> {
     service
@@ -103,7 +90,7 @@ pub(crate) fn count_usable(service: &HttpService) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Endpoint;
+    use crate::{Endpoint, admin, openapi::OPENAPI};
     use std::collections::BTreeSet;
 
     fn document() -> Value {
@@ -123,6 +110,7 @@ mod tests {
             let methods = endpoint.methods().iter();
             served.extend(methods.map(|method| format!("{method} {}", endpoint.label())));
         }
+        served.extend(admin::OPERATIONS.iter().map(|it| (*it).to_owned()));
         assert_eq!(told, served);
     }
 

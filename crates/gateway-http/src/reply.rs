@@ -120,6 +120,7 @@ pub(crate) fn status(error: &GatewayError) -> StatusCode {
         ErrorKind::ExpectationFailed => StatusCode::EXPECTATION_FAILED,
         ErrorKind::NotImplemented | ErrorKind::UpstreamUnsupported => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::RateLimited | ErrorKind::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::StorageQuota => StatusCode::INSUFFICIENT_STORAGE,
         ErrorKind::Upstream
         | ErrorKind::UpstreamAuth
         | ErrorKind::UpstreamInvalid
@@ -149,11 +150,13 @@ fn add_advice(error: &GatewayError, headers: &mut HeaderMap) {
     if let Some(meta) = error.meta() {
         headers::facts::write_meta(meta, headers);
     }
-    // The clients made by Stainless, OpenAI's and Anthropic's among them, repeat every 5xx unless
-    // they are told that it is of no use.
-    let repeated = status(error).is_server_error() || error.kind() == ErrorKind::QuotaExceeded;
-    if repeated && (!error.kind().is_retryable() || error.is_final_attempt()) {
-        headers.insert(names::SHOULD_RETRY, HeaderValue::from_static("false"));
+    // The clients made by Stainless, OpenAI's and Anthropic's among them, repeat these unless a
+    // header says that it is of no use. It agrees with `retryable` in the body.
+    let status = status(error);
+    let is_repeated = status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429);
+    if is_repeated != error.is_retryable() {
+        let advice = if is_repeated { "false" } else { "true" };
+        headers.insert(names::SHOULD_RETRY, HeaderValue::from_static(advice));
     }
     // Where the request's body was not read to its end, or may end where another program says.
     if matches!(

@@ -9,6 +9,8 @@ use crate::{
     headers,
     health::Health,
     hygiene, idempotency, models, names,
+    openapi::OpenApiDocument,
+    operators::OperatorAccess,
     reply::{self, LoggedErrorCode},
     request::{id::request_id, peer::Peers},
 };
@@ -49,6 +51,10 @@ pub struct HttpService {
     pub circuits: OpenCircuits,
     /// The feed of the web console; absent if the console is off.
     pub console: Option<LiveFeed>,
+    /// The rule for what is for operators.
+    pub operators: OperatorAccess,
+    /// The API description.
+    pub openapi: OpenApiDocument,
     /// Renders `/metrics`; absent if metrics are off.
     pub metrics: Option<RenderMetrics>,
     /// The build information of the gateway.
@@ -235,7 +241,7 @@ fn dispatch_once<'a>(
     Box::pin(async move {
         let client = service.identify(request.headers(), arrival.peer)?;
         let work = |request| dispatch(service, endpoint, arrival, request);
-        idempotency::once(service, endpoint, &client, request, work).await
+        idempotency::once(service, endpoint, (&client, arrival.peer), request, work).await
     })
 }
 

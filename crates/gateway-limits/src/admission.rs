@@ -152,7 +152,12 @@ impl Admission {
         Ok(AdmissionPermit { _place: place, _share: share })
     }
 
-    fn check_pressure(&self, priority: Priority) -> Result<()> {
+    /// Checks whether there is memory for a request.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Overloaded`] if the process has reached its memory limit.
+    pub fn check_pressure(&self, priority: Priority) -> Result<()> {
         let is_too_much = match (self.pressure.level(), priority) {
             (PressureLevel::Normal, _) | (PressureLevel::Elevated, Priority::Interactive) => false,
             (PressureLevel::Elevated, Priority::Batch) | (PressureLevel::Critical, _) => true,

@@ -6,6 +6,7 @@
 mod account;
 mod accounts;
 mod admission;
+mod body_permit;
 mod budget_alerts;
 mod budget_movement;
 mod budget_period;
@@ -28,6 +29,7 @@ mod usage;
 pub use self::{
     accounts::LimitAccounts,
     admission::{Admission, AdmissionPermit, AdmissionSettings, Priority, RETRY_AFTER},
+    body_permit::BodyPermit,
     budget_alerts::{AlertReceiver, BudgetAlert, BudgetAlerts},
     budget_period::BudgetPeriod,
     budget_refusal::UnpricedPolicy,

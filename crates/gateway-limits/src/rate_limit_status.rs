@@ -43,6 +43,12 @@ pub struct LimitError {
     pub status: RateLimitStatus,
 }
 
+impl From<LimitError> for GatewayError {
+    fn from(refused: LimitError) -> Self {
+        refused.error
+    }
+}
+
 impl From<GatewayError> for LimitError {
     fn from(error: GatewayError) -> Self {
         Self { error, status: RateLimitStatus::default() }

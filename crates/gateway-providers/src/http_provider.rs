@@ -3,13 +3,16 @@
 use crate::{
     api::Api,
     editable_call::EditableCall,
+    large_body::process_body,
     learned_refusals::LearnedRefusals,
     marking_reader::MarkingReader,
     model_rules,
     outbound_request::{OutboundRequest, context_headers},
     response_stream,
     services::Services,
-    upstream_reply::{check, is_streamed, one, read_whole, upstream_request_id, whole},
+    upstream_reply::{
+        charge_copy, check, is_streamed, one, read_whole, upstream_request_id, whole,
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -121,7 +124,12 @@ impl HttpProvider {
     /// Sends a call, once more without seals if the upstream refuses one that it holds.
     async fn attempt(&self, call: &ProviderRequest) -> Result<ProviderResponse> {
         let owner = self.owner(&call.target);
-        let prepared = self.prepare(call, SealFilter::to_owner(owner))?;
+        let bytes = match &call.payload {
+            Payload::Raw(original) => original.body.len(),
+            Payload::Parsed(_) => 0,
+        };
+        let filter = SealFilter::to_owner(owner);
+        let prepared = process_body(bytes, || self.prepare(call, filter))?;
         let carries_seals = prepared.carries_seals;
         let mut answer = self.ask(prepared, owner).await;
         if carries_seals && answer.as_ref().err().is_some_and(seals::is_refusal) {
@@ -217,8 +225,10 @@ impl HttpProvider {
             let reader = MarkingReader::wrap(reader, api.upstream.seal_marker(), owner);
             response_stream::chunks(body, api.upstream.framing(), (reader, meter))
         } else {
-            let body = whole(body).await?;
-            let mut chunk = read_whole(api, &call, body, ids)?;
+            let body = whole(body, &self.client, &call.context.tenant).await?;
+            let received = body.as_ptr_range();
+            let mut chunk = process_body(body.len(), || read_whole(api, &call, body, ids))?;
+            charge_copy(&mut chunk, received, &self.client, &call.context.tenant);
             if let Some(mark) = api.upstream.seal_marker() {
                 mark(&mut chunk, false, &owner);
             }
@@ -279,7 +289,7 @@ impl HttpProvider {
         let response = self.post(outbound, context, same_dialect, meter).await?;
         let usual = self.apis.first().ok_or_else(no_dialect_configured)?;
         let UpstreamResponse { head, body } = check(usual, response).await?;
-        Ok((head, whole(body).await?))
+        Ok((head, whole(body, &self.client, &context.tenant).await?))
     }
 
     /// Sends a request and waits for the head of the response. What is owed for it is recorded in

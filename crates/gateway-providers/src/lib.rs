@@ -30,6 +30,7 @@ mod gemini;
 mod groq;
 mod http_provider;
 mod inference;
+mod large_body;
 mod learned_refusals;
 mod llamacpp;
 mod marking_reader;
@@ -54,6 +55,7 @@ pub use self::{
     fake::Fake,
     http_provider::HttpProvider,
     inference::ContextServiceRoute,
+    large_body::process_body,
     registry::{Auth, Credential, Descriptor, Settings, build, find},
     retry_after::of as retry_after,
 };

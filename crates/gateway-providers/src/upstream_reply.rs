@@ -4,11 +4,12 @@ use crate::{api::Api, response_stream};
 use bytes::Bytes;
 use gateway_core::{
     Chunk, ChunkStream, ErrorKind, GatewayError, Inspection, ProviderRequest, Result,
+    UNCHARGED_BYTES,
 };
-use gateway_net::client::{BodyError, ResponseBody, ResponseHead, UpstreamResponse};
+use gateway_net::client::{BodyError, HttpClient, ResponseBody, ResponseHead, UpstreamResponse};
 use gateway_wire::{ErrorReply, IdGenerator, MAX_ANSWER_BYTES, StreamFraming, unreadable};
 use http::StatusCode;
-use std::time::Duration;
+use std::{ops::Range, sync::Arc, time::Duration};
 use tokio::time;
 
 /// The bytes of an upstream's error that are read.
@@ -55,9 +56,14 @@ async fn refusal(api: &Api, response: UpstreamResponse) -> GatewayError {
     })
 }
 
-/// Reads the body of a whole response.
-pub(crate) async fn whole(body: ResponseBody) -> Result<Bytes> {
-    body.collect(MAX_ANSWER_BYTES).await.map_err(|error| match error {
+/// Reads the body of a whole response, which takes memory of `tenant`.
+pub(crate) async fn whole(
+    body: ResponseBody,
+    client: &HttpClient,
+    tenant: &Arc<str>,
+) -> Result<Bytes> {
+    let lease = || client.memory().lease(tenant);
+    body.collect_leased(MAX_ANSWER_BYTES, lease).await.map_err(|error| match error {
         BodyError::TooLong(_) => unreadable(error),
         BodyError::Io(_) | BodyError::Invalid(_) | BodyError::Http2(_) => {
             response_stream::cut(error)
@@ -79,6 +85,23 @@ pub(crate) fn read_whole(
     let call = ProviderRequest { inspection: Inspection::Full, ..call.clone() };
     let chunk = api.upstream.read_whole(&call, body, ids)?;
     Ok(Chunk { verbatim: None, ..chunk })
+}
+
+/// Charges `tenant` for the bytes of a response that were written anew, and are not those that were
+/// `received` and hold a lease already.
+pub(crate) fn charge_copy(
+    chunk: &mut Chunk,
+    received: Range<*const u8>,
+    client: &HttpClient,
+    tenant: &Arc<str>,
+) {
+    let is_copy =
+        |bytes: &Bytes| bytes.len() > UNCHARGED_BYTES && !received.contains(&bytes.as_ptr());
+    if let Some(bytes) = chunk.verbatim.take_if(|bytes| is_copy(bytes)) {
+        let mut lease = client.memory().lease(tenant);
+        lease.charge(bytes.len());
+        chunk.verbatim = Some(lease.attach(bytes));
+    }
 }
 
 /// Returns a stream of a single chunk.

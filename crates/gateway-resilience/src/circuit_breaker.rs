@@ -87,7 +87,7 @@ impl ModelCircuits {
         let suffix = credential.map(|it| format!("#{it}")).unwrap_or_default();
         let name = format!("{}{suffix}/{model}", self.id);
         let reporter = CircuitReporter { name: name.into(), observer: observer.clone() };
-        ModelCircuit::new(reporter, *breaker, host.clone(), *random)
+        ModelCircuit::new(reporter, *breaker, host.clone(), *random, credential.is_none())
     }
 
     /// Admits a call to `target`; no permit if the request bypasses the circuits.
@@ -221,12 +221,17 @@ mod tests {
 
     /// Asks for each model in turn: `+` answered, `-` failed, `x` not even asked.
     async fn check(models: &[&str], expected: &str) {
+        check_credential(None, models, expected).await;
+    }
+
+    /// The same of a provider with several credentials, of which this is one.
+    async fn check_credential(credential: Option<usize>, models: &[&str], expected: &str) {
         let config = BreakerPolicy { consecutive_failures: 2, ..BreakerPolicy::default() };
         let host = Some(Arc::new(HostCircuit::new("named", config, None)));
         let settings = CircuitBreakerConfig {
             breaker: Some(config),
             host,
-            credential: None,
+            credential,
             observer: None,
             random: || 0.5,
         };
@@ -272,6 +277,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn refused_credential_cools_down() {
-        check(&["unknown", "unknown", "wait", "unknown", "up"], "-x+x+").await;
+        let models = ["unknown", "unknown", "wait", "unknown", "up"];
+        check_credential(Some(1), &models, "-x+x+").await;
+    }
+
+    /// Only refusals in a row keep calls away, for a second, then for two, then for four, then for eight.
+    #[tokio::test(start_paused = true)]
+    async fn only_credential_cools_down_after_refusals_in_a_row() {
+        let models = ["unknown", "unknown", "unknown", "wait", "unknown"];
+        check(&models, "--x+-").await;
+        let later = ["unknown", "wait", "unknown", "wait", "unknown", "wait", "unknown", "unknown"];
+        check(&later, "-+-+-+-x").await;
+        let last = ["wait", "unknown", "wait", "unknown"];
+        check(&[&later[..], &last].concat(), "-+-+-+-x+-+x").await;
     }
 }

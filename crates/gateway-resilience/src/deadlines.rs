@@ -23,6 +23,8 @@ use tokio::time::{self, Instant, Sleep};
 pub struct DeadlineLimits {
     /// Time until the response head of a streamed request. Default: 60 s.
     pub first_byte: Duration,
+    /// Time until the response head of a request that is not streamed. Default: 590 s.
+    pub first_byte_whole: Duration,
     /// Time from the response head to the first output. Default: 120 s.
     pub first_output: Duration,
     /// Time between chunks after the first output. Default: 90 s.
@@ -39,6 +41,7 @@ impl Default for DeadlineLimits {
     fn default() -> Self {
         Self {
             first_byte: Duration::from_mins(1),
+            first_byte_whole: Duration::from_secs(590),
             first_output: Duration::from_mins(2),
             idle: Duration::from_secs(90),
             pings_only: Duration::from_mins(5),
@@ -55,7 +58,7 @@ impl DeadlineLimits {
         let (head, total) = if call.stream {
             (self.first_byte.min(self.stream_total), self.stream_total)
         } else {
-            (self.total, self.total)
+            (self.first_byte_whole.min(self.total), self.total)
         };
         (if call.context.breaker.half_open_probe { head / 2 } else { head }, total)
     }

@@ -21,11 +21,15 @@ pub(crate) struct ModelCircuit {
     state: Mutex<ModelState>,
     host: Option<Arc<HostCircuit>>,
     random: fn() -> f64,
+    /// Whether the provider has no other credential.
+    is_only_credential: bool,
 }
 
 struct ModelState {
     breaker: Option<CircuitBreaker>,
     cooldown: Option<Cooldown>,
+    /// The consecutive refusals of the credential.
+    refusals: u32,
 }
 
 /// A cooldown and its reason.
@@ -45,8 +49,11 @@ enum CooldownReason {
 const MIN_COOLDOWN: Duration = Duration::from_secs(1);
 /// Maximum cooldown after a rate limit.
 const MAX_COOLDOWN: Duration = Duration::from_mins(10);
-/// Cooldown after a refused credential.
+/// Cooldown after a refused credential, if there are others.
 const CREDENTIAL_COOLDOWN: Duration = Duration::from_mins(1);
+/// Cooldown after the second refusal in a row of an only credential; it doubles with each further
+/// one. A single refusal may be a fault of the provider's, and would take the model away.
+const ONLY_CREDENTIAL_COOLDOWN: Duration = Duration::from_secs(1);
 
 impl ModelCircuit {
     pub(crate) fn new(
@@ -54,9 +61,11 @@ impl ModelCircuit {
         config: Option<BreakerPolicy>,
         host: Option<Arc<HostCircuit>>,
         random: fn() -> f64,
+        is_only_credential: bool,
     ) -> Self {
-        let state = ModelState { breaker: config.map(CircuitBreaker::new), cooldown: None };
-        Self { reporter, state: Mutex::new(state), host, random }
+        let breaker = config.map(CircuitBreaker::new);
+        let state = Mutex::new(ModelState { breaker, cooldown: None, refusals: 0 });
+        Self { reporter, state, host, random, is_only_credential }
     }
 
     /// Returns why the model cannot be called now.
@@ -125,7 +134,7 @@ impl ModelCircuit {
         }
         let now = Instant::now();
         if let Some((wait, reason)) = verdict.cooldown {
-            let until = now + wait;
+            let until = now + state.cooldown_time(wait, reason, self.is_only_credential);
             // Of two pauses the longer counts.
             if state.cooldown.is_none_or(|cooldown| cooldown.until < until) {
                 state.cooldown = Some(Cooldown { until, reason });
@@ -139,6 +148,9 @@ impl ModelCircuit {
             }
             self.reporter.report(before, breaker.state());
         }
+        if matches!(verdict.model, CallOutcome::Success) {
+            state.refusals = 0;
+        }
     }
 }
 
@@ -146,7 +158,23 @@ impl ModelState {
     /// Whether another success would change nothing.
     fn is_healthy(&self) -> bool {
         let state = self.breaker.as_ref().map(CircuitBreaker::state);
-        matches!(state, None | Some(BreakerState::Closed { failures: 0 }))
+        self.refusals == 0 && matches!(state, None | Some(BreakerState::Closed { failures: 0 }))
+    }
+
+    /// Returns the time for which a call with `wait` as its cooldown keeps others away.
+    fn cooldown_time(&mut self, wait: Duration, reason: CooldownReason, is_only: bool) -> Duration {
+        match reason {
+            CooldownReason::CredentialRefused if is_only => {
+                self.refusals = self.refusals.saturating_add(1);
+                match self.refusals {
+                    1 => Duration::ZERO,
+                    many => ONLY_CREDENTIAL_COOLDOWN
+                        .saturating_mul(1 << (many - 2).min(6))
+                        .min(CREDENTIAL_COOLDOWN),
+                }
+            }
+            CooldownReason::CredentialRefused | CooldownReason::RateLimited => wait,
+        }
     }
 
     fn cooling_down(&self, now: Instant) -> Option<UnavailableReason> {

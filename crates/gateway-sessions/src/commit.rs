@@ -69,6 +69,7 @@ impl NotStored {
             | StoreError::Refused(_)
             | StoreError::Busy
             | StoreError::Full
+            | StoreError::Quota(_)
             | StoreError::ReadOnly(_)
             | StoreError::Corrupt { .. } => error.code(),
         };

@@ -41,7 +41,7 @@ mod usage_journal;
 
 pub use self::{
     compose::open,
-    limits::StoreLimits,
+    limits::{StoreLimits, TenantLimits},
     settings::{Durability, EmbeddedSettings, RedisSettings, StoreBackend, StoreSettings},
     stores::{DurabilityClass, HealthMonitor, StoreHealth, Stores},
     usage_journal::FileJournal,

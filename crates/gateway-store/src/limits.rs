@@ -21,10 +21,31 @@ pub struct StoreLimits {
     pub cache_bytes: u64,
     /// Bytes of one reply kept for idempotency.
     pub replay_bytes: u64,
+    /// The state of one tenant.
+    pub tenant: TenantLimits,
     /// Bytes of all that the memory backend keeps.
     pub memory_bytes: u64,
     /// Days for which the ledger keeps closed rows and totals.
     pub ledger_days: u64,
+}
+
+/// Bounds on the state of one tenant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TenantLimits {
+    /// Bytes of sessions, responses and replies together.
+    pub bytes: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Stored responses and conversations.
+    pub responses: u64,
+    /// Replies kept for idempotency.
+    pub replays: u64,
+}
+
+impl Default for TenantLimits {
+    fn default() -> Self {
+        Self { bytes: 256 << 20, sessions: 100_000, responses: 100_000, replays: 100_000 }
+    }
 }
 
 impl Default for StoreLimits {
@@ -39,6 +60,7 @@ impl Default for StoreLimits {
             cache_value_bytes: 256 << 10,
             cache_bytes: 64 << 20,
             replay_bytes: 4 << 20,
+            tenant: TenantLimits::default(),
             memory_bytes: 512 << 20,
             ledger_days: 400,
         }

@@ -12,7 +12,7 @@ use gateway_core::ErrorKind;
 pub const fn error_type(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::RateLimited => "rate_limit_error",
-        ErrorKind::QuotaExceeded => "insufficient_quota",
+        ErrorKind::QuotaExceeded | ErrorKind::StorageQuota => "insufficient_quota",
         ErrorKind::InvalidRequest
         | ErrorKind::Unprocessable
         | ErrorKind::ContextLength

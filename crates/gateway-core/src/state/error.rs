@@ -22,6 +22,9 @@ pub enum StoreError {
     /// It has no room left; what it holds can be read.
     #[error("the store is full")]
     Full,
+    /// The tenant keeps as much as it may; what it holds can be read, and deleted.
+    #[error("the tenant has reached its quota of {0}")]
+    Quota(StorageQuota),
     /// A write failed in a way that forbids further ones; what it holds can be read.
     #[error("the store is read-only: {0}")]
     ReadOnly(Cow<'static, str>),
@@ -38,6 +41,37 @@ pub enum StoreError {
     Invalid(&'static str),
 }
 
+/// A bound on the state of one tenant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StorageQuota {
+    /// The bytes of everything below.
+    Bytes,
+    /// The number of sessions.
+    Sessions,
+    /// The number of stored responses and conversations.
+    Responses,
+    /// The number of replies to requests with an idempotency key.
+    Replays,
+}
+
+impl StorageQuota {
+    /// The stable name: a metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Sessions => "sessions",
+            Self::Responses => "responses",
+            Self::Replays => "idempotency records",
+        }
+    }
+}
+
+impl std::fmt::Display for StorageQuota {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl StoreError {
     /// Creates the error for a stored `what` that cannot be read.
     pub fn corrupt(what: &'static str, why: impl Into<Cow<'static, str>>) -> Self {
@@ -48,7 +82,11 @@ impl StoreError {
     pub const fn is_outage(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Refused(_) | Self::Busy => true,
-            Self::Full | Self::ReadOnly(_) | Self::Corrupt { .. } | Self::Invalid(_) => false,
+            Self::Full
+            | Self::Quota(_)
+            | Self::ReadOnly(_)
+            | Self::Corrupt { .. }
+            | Self::Invalid(_) => false,
         }
     }
 
@@ -58,6 +96,7 @@ impl StoreError {
             Self::Unavailable(_) | Self::Refused(_) => "store_unavailable",
             Self::Busy => "store_busy",
             Self::Full => "storage_full",
+            Self::Quota(_) => "storage_quota_exceeded",
             Self::ReadOnly(_) => "store_read_only",
             Self::Corrupt { what, .. } => return Cow::Owned(format!("{what}_corrupt")),
             Self::Invalid(_) => "invalid_request",
@@ -74,6 +113,12 @@ impl From<StoreError> for GatewayError {
             StoreError::Busy => (ErrorKind::Unavailable, "the state store is busy".into(), Some(1)),
             StoreError::Full => {
                 (ErrorKind::Unavailable, "the state store is full".into(), Some(30))
+            }
+            StoreError::Quota(quota) => {
+                let message = format!(
+                    "the storage quota is reached: {quota}; delete some, or wait until they expire"
+                );
+                (ErrorKind::StorageQuota, message.into(), None)
             }
             StoreError::ReadOnly(_) => {
                 (ErrorKind::Unavailable, "the state store is read-only".into(), Some(30))

@@ -24,7 +24,7 @@ mod usage_journal;
 pub use self::{
     cache::Cache,
     client_key::{ClientKey, ClientKeys, KeyHash},
-    error::StoreError,
+    error::{StorageQuota, StoreError},
     gcra::Rate,
     idempotency::{BeginResult, Fingerprint, Idempotency, Replay},
     key::{Key, Tenant},

@@ -194,6 +194,7 @@ impl EngineBuilder {
         if let Some(id) = self.unknown {
             return Err(BuildError::UnknownProvider { id });
         }
+        let memory = Arc::clone(&self.connections.memory);
         let mut directory = DirectoryBuilder::new(self.resilience, self.resources)
             .connections(self.connections)
             .default_provider(self.default_provider);
@@ -229,6 +230,7 @@ impl EngineBuilder {
             local_models: Arc::default(),
             metrics: Arc::new(RequestMetrics::default()),
             observers: self.observers,
+            memory,
             generation: 1,
         }))
     }

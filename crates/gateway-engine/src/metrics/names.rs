@@ -232,6 +232,18 @@ pub const ALL: &[Metric] = &[
         "Requests and connections rejected by admission control (load shedding).",
     ),
     metric(
+        "llm_gateway_rejected_heads_total",
+        Counter,
+        &["reason"],
+        "Requests whose head could not be parsed: `malformed_request`, `headers_too_large`, `uri_too_long`.",
+    ),
+    metric(
+        "llm_gateway_streams_reset_total",
+        Counter,
+        &["reason"],
+        "HTTP/2 streams reset because their caller did not read the response: `unread`.",
+    ),
+    metric(
         "llm_gateway_tool_calls_total",
         Counter,
         &["tool", "outcome"],

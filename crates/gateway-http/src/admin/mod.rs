@@ -7,14 +7,20 @@ mod budgets;
 mod keys;
 
 use self::audit::AuditRecord;
-use crate::{HttpService, RequestBody, body, hygiene, reply, usage};
+use crate::{
+    HttpService, RequestBody,
+    body::{self, BodyOwner},
+    health, hygiene, operators, platform, reply, usage,
+};
 use bytes::Bytes;
 use gateway_core::{BoxError, ErrorKind, GatewayError, Result, state::KeyHash};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use sha2::{Digest as _, Sha256};
 use std::{net::IpAddr, sync::Arc};
+
+/// The owner of operators' bodies. Not the name of a tenant, which has no space.
+const OPERATORS: &str = "the operators";
 
 /// Answers operators, who show a token.
 #[derive(Debug)]
@@ -34,7 +40,22 @@ enum Task<'a> {
     Revoke(&'a str),
     ResetBudget,
     Usage,
+    Metrics,
+    Health,
 }
+
+/// The operations, as the API description names them, besides those of the callers' API.
+#[cfg(test)]
+pub(crate) const OPERATIONS: [&str; 8] = [
+    "GET /admin/keys",
+    "POST /admin/keys",
+    "GET /admin/keys/{id}",
+    "PATCH /admin/keys/{id}",
+    "DELETE /admin/keys/{id}",
+    "POST /admin/keys/{id}/rotate",
+    "GET /admin/usage",
+    "POST /admin/budgets/reset",
+];
 
 impl Admin {
     /// Creates the API; it accepts the token with the hash `token`, and rejects every request
@@ -77,10 +98,14 @@ impl Admin {
         if let Ok(task) = &task {
             record.task(*task);
         }
-        self.identify(peer, &head.headers)?;
+        let failures = &self.service.engine.limits.failed_attempts;
+        operators::identify(failures, self.token, (peer, &head.headers))?;
         let task = task?;
-        let (body, _lease) = body::read(&head.headers, body, &self.service.bodies).await?;
+        let owner = BodyOwner { tenant: &OPERATORS.into(), permit: || Ok(None) };
+        let body = body::read(&head.headers, body, &self.service.bodies, owner).await?;
         match task {
+            Task::Metrics => platform::metrics(&self.service),
+            Task::Health => Ok(health::detailed(&self.service).await),
             Task::Usage => usage::usage(&self.service, None, head.uri.query()).await,
             Task::List => self.list().await,
             Task::Create => self.create(&body, record).await,
@@ -90,20 +115,6 @@ impl Admin {
             Task::Revoke(id) => self.revoke(id).await,
             Task::ResetBudget => self.reset_budget(&body, record).await,
         }
-    }
-
-    /// Checks the token. After too many failures it is not even looked at.
-    fn identify(&self, peer: IpAddr, headers: &HeaderMap) -> Result<()> {
-        let failures = &self.service.engine.limits.failed_attempts;
-        failures.check(peer)?;
-        let shown =
-            crate::auth::key(headers)?.map(|token| KeyHash::new(Sha256::digest(token).into()));
-        if shown.is_some() && shown == self.token {
-            failures.record_success(peer);
-            return Ok(());
-        }
-        failures.record(peer);
-        Err(GatewayError::new(ErrorKind::Unauthenticated, "invalid admin token"))
     }
 }
 
@@ -118,15 +129,23 @@ impl<'a> Task<'a> {
         match (path, id, below) {
             ("/admin/usage" | "/v1/usage", ..) if is(&Method::GET) => Ok(Self::Usage),
             ("/admin/budgets/reset", ..) if is(&Method::POST) => Ok(Self::ResetBudget),
+            ("/metrics", ..) if is(&Method::GET) => Ok(Self::Metrics),
+            ("/health/detailed", ..) if is(&Method::GET) => Ok(Self::Health),
             ("/admin/keys", ..) if is(&Method::GET) => Ok(Self::List),
             ("/admin/keys", ..) if is(&Method::POST) => Ok(Self::Create),
             (_, id, "") if !id.is_empty() && is(&Method::GET) => Ok(Self::Show(id)),
             (_, id, "") if !id.is_empty() && is(&Method::PATCH) => Ok(Self::Update(id)),
             (_, id, "") if !id.is_empty() && is(&Method::DELETE) => Ok(Self::Revoke(id)),
             (_, id, "rotate") if !id.is_empty() && is(&Method::POST) => Ok(Self::Rotate(id)),
-            ("/admin/usage" | "/v1/usage" | "/admin/keys" | "/admin/budgets/reset", ..) => {
-                Err(wrong_method())
-            }
+            (
+                "/admin/usage"
+                | "/v1/usage"
+                | "/admin/keys"
+                | "/admin/budgets/reset"
+                | "/metrics"
+                | "/health/detailed",
+                ..,
+            ) => Err(wrong_method()),
             (_, id, "" | "rotate") if !id.is_empty() => Err(wrong_method()),
             _ => Err(missing()),
         }
@@ -143,6 +162,8 @@ impl<'a> Task<'a> {
             Self::Revoke(_) => "keys.revoke",
             Self::ResetBudget => "budgets.reset",
             Self::Usage => "usage.show",
+            Self::Metrics => "metrics.show",
+            Self::Health => "health.show",
         }
     }
 
@@ -150,7 +171,12 @@ impl<'a> Task<'a> {
     const fn key(self) -> Option<&'a str> {
         match self {
             Self::Show(id) | Self::Update(id) | Self::Rotate(id) | Self::Revoke(id) => Some(id),
-            Self::List | Self::Create | Self::ResetBudget | Self::Usage => None,
+            Self::List
+            | Self::Create
+            | Self::ResetBudget
+            | Self::Usage
+            | Self::Metrics
+            | Self::Health => None,
         }
     }
 }

@@ -7,7 +7,7 @@ mod replies;
 
 pub(crate) use self::replies::{detailed, ready};
 
-use crate::{Body as ReplyBody, Endpoint, HttpService, reply, service};
+use crate::{Body as ReplyBody, Endpoint, HttpService, platform, reply, service};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -150,6 +150,8 @@ where
 {
     match Endpoint::at(request.uri().path()) {
         Some(Endpoint::HealthDetailed) => detailed(&service).await,
+        Some(Endpoint::Metrics) => platform::metrics(&service)
+            .unwrap_or_else(|error| reply::failure(&error, reply::platform_error(&error))),
         Some(endpoint) if endpoint.is_probed() => service::handle(service, peer, request).await,
         Some(_) | None => {
             let missing =

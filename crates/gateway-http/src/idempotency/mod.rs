@@ -18,7 +18,7 @@ mod recording;
 pub(crate) use self::key::{is_asked, mark};
 
 use self::recording::RecordingBody;
-use crate::{Endpoint, HttpService, RequestBody, body, failure::Failure, names, reply};
+use crate::{Endpoint, HttpService, RequestBody, failure::Failure, names, reply};
 use bytes::Bytes;
 use gateway_core::{ErrorKind, GatewayError, state::Replay};
 use gateway_engine::tenant;
@@ -31,7 +31,7 @@ use http::{
 };
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
-use std::future::Future;
+use std::{future::Future, net::IpAddr};
 
 /// Runs `work`, unless the request was completed before, or is in progress.
 ///
@@ -44,7 +44,7 @@ use std::future::Future;
 pub(crate) async fn once<F>(
     service: &HttpService,
     endpoint: Endpoint<'_>,
-    client: &Client,
+    (client, peer): (&Client, IpAddr),
     request: Request<RequestBody>,
     work: impl FnOnce(Request<RequestBody>) -> F,
 ) -> Result<Response<reply::Body>, Failure>
@@ -53,11 +53,9 @@ where
 {
     let (mut head, body) = request.into_parts();
     let name = key::name(&head.headers)?;
-    let (body, lease) = body::read(&head.headers, body, &service.bodies).await?;
+    let body = service.read_body(&head.headers, body, (client, peer)).await?;
     let fingerprint = key::fingerprint(&head, &body);
     let storage_key = tenant(client)?.key(format!("{} {name}", endpoint.label()));
-    // The handler reads the body again, and takes its own lease.
-    drop(lease);
     match Attempt::begin(&service.idempotency, storage_key, fingerprint).await? {
         AttemptStart::Known(replay) => Ok(tell_again(replay)),
         AttemptStart::Ours(attempt) => {
@@ -90,7 +88,8 @@ async fn keep(
         GatewayError::new(ErrorKind::Internal, "the stored reply is unreadable").with_source(error)
     })?;
     let body = body.to_bytes();
-    attempt.finish(note(&head, body.clone())).await;
+    // Copied: what a store keeps must not hold the memory of a response in progress.
+    attempt.finish(note(&head, Bytes::copy_from_slice(&body))).await;
     let body = Full::new(body).map_err(|never| match never {});
     Ok(Response::from_parts(head, body.boxed_unsync()))
 }

@@ -1,7 +1,7 @@
 //! The caller's address behind reverse proxies.
 
 use crate::names;
-use http::{HeaderMap, header::FORWARDED};
+use http::{HeaderMap, HeaderName, header::FORWARDED};
 use std::{fmt, net::IpAddr};
 
 /// A network: an address, and how many of its leading bits count.
@@ -35,11 +35,26 @@ impl fmt::Display for Network {
     }
 }
 
+/// The header in which trusted proxies report the addresses of callers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ForwardedHeader {
+    /// Whichever is there. Where both are, they must agree: a proxy that writes only one of them
+    /// passes on what the caller has written into the other.
+    #[default]
+    Either,
+    /// `Forwarded`.
+    Forwarded,
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+}
+
 /// The trusted reverse proxies.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     /// Networks of proxies that are believed.
     pub trusted: Vec<Network>,
+    /// The header that they write.
+    pub header: ForwardedHeader,
 }
 
 impl Peers {
@@ -47,11 +62,28 @@ impl Peers {
     ///
     /// Only trusted proxies are believed: the result is the nearest hop that is not one of them.
     pub(crate) fn caller(&self, socket: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut caller = socket.to_canonical();
-        if self.trusted.is_empty() || !self.is_trusted(caller) {
-            return caller;
+        let proxy = socket.to_canonical();
+        if self.trusted.is_empty() || !self.is_trusted(proxy) {
+            return proxy;
         }
-        for hop in hops(headers) {
+        let nearest = |hops: &[Option<IpAddr>]| self.nearest(proxy, hops);
+        let (x_forwarded_for, forwarded) = (x_forwarded_for(headers), forwarded(headers));
+        match self.header {
+            ForwardedHeader::XForwardedFor => nearest(&x_forwarded_for),
+            ForwardedHeader::Forwarded => nearest(&forwarded),
+            ForwardedHeader::Either if forwarded.is_empty() => nearest(&x_forwarded_for),
+            ForwardedHeader::Either if x_forwarded_for.is_empty() => nearest(&forwarded),
+            ForwardedHeader::Either => {
+                let caller = nearest(&forwarded);
+                if caller == nearest(&x_forwarded_for) { caller } else { proxy }
+            }
+        }
+    }
+
+    /// Returns the last of `hops`, from `proxy` on, up to the first that is no trusted proxy.
+    fn nearest(&self, proxy: IpAddr, hops: &[Option<IpAddr>]) -> IpAddr {
+        let mut caller = proxy;
+        for hop in hops {
             let Some(hop) = hop else { return caller };
             caller = hop.to_canonical();
             if !self.is_trusted(caller) {
@@ -74,21 +106,23 @@ fn bits_of(address: IpAddr) -> (u128, u32) {
     }
 }
 
-/// Returns the hops of the forwarding headers, nearest first; `None` for one that is not an
+/// Returns the hops of `X-Forwarded-For`, nearest first; `None` for one that is not an address.
+fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    listed(headers, &names::FORWARDED_FOR).map(|hop| address(&hop)).collect()
+}
+
+/// Returns the hops of `Forwarded`, nearest first; `None` for one that is not an address.
+fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    listed(headers, &FORWARDED).map(|element| address(forwarded_for(&element)?)).collect()
+}
+
+/// Returns the members of a list in the headers of one name, the last first. What is not text is no
 /// address.
-fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let listed = |name: &str| -> Vec<String> {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).map(|it| it.trim().to_owned()).collect()
-    };
-    let told = listed(names::FORWARDED_FOR.as_str());
-    let mut hops: Vec<_> = if told.is_empty() {
-        listed(FORWARDED.as_str()).iter().map(|element| address(forwarded_for(element)?)).collect()
-    } else {
-        told.iter().map(|hop| address(hop)).collect()
-    };
-    hops.reverse();
-    hops
+fn listed(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = String> {
+    let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
+    let members: Vec<_> = values.flat_map(|value| value.split(',')).collect();
+    let members: Vec<_> = members.into_iter().map(|it| it.trim().to_owned()).collect();
+    members.into_iter().rev()
 }
 
 /// The value of `for` in an element such as `for=192.0.2.60;proto=http`.
@@ -114,15 +148,27 @@ mod tests {
 
     /// Trusting `10.0.0.0/8` and `fd00::/8`.
     #[track_caller]
-    fn check(socket: &str, headers: &[(&'static str, &str)], caller: &str) {
+    fn check_header(
+        header: ForwardedHeader,
+        socket: &str,
+        headers: &[(&'static str, &str)],
+        caller: &str,
+    ) {
         let network = |address: &str| Network::new(address.parse().unwrap(), Some(8)).unwrap();
         let trusted = vec![network("10.0.0.0"), network("fd00::")];
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        let found = Peers { trusted }.caller(socket.parse().unwrap(), &map);
-        assert_eq!(found.to_string(), caller, "{headers:?}");
+        let peers = Peers { trusted, header };
+        let found = peers.caller(socket.parse().unwrap(), &map);
+        assert_eq!(found.to_string(), caller, "{headers:?} {header:?}");
+    }
+
+    /// Trusting proxies that write either header.
+    #[track_caller]
+    fn check(socket: &str, headers: &[(&'static str, &str)], caller: &str) {
+        check_header(ForwardedHeader::Either, socket, headers, caller);
     }
 
     #[test]
@@ -152,6 +198,18 @@ mod tests {
             &[("forwarded", r#"For="[2001:db8::7]:80", for=10.1.1.1"#)],
             "2001:db8::7",
         );
+    }
+
+    /// A proxy writes one of the headers; the caller has written the other.
+    #[test]
+    fn header_that_the_proxy_does_not_write_is_not_believed() {
+        let both = [("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=1.2.3.4")];
+        check("10.0.0.1", &both, "10.0.0.1");
+        check_header(ForwardedHeader::Forwarded, "10.0.0.1", &both, "1.2.3.4");
+        check_header(ForwardedHeader::XForwardedFor, "10.0.0.1", &both, "6.6.6.6");
+        check_header(ForwardedHeader::Forwarded, "10.0.0.1", &both[..1], "10.0.0.1");
+        let same = [("x-forwarded-for", "1.2.3.4"), ("forwarded", "for=1.2.3.4")];
+        check("10.0.0.1", &same, "1.2.3.4");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     parameters::{Members, MessagePosition, SessionQuery, expected_version},
     view,
 };
-use crate::{Endpoint, HttpService, RequestBody, body, reply, request::query::QueryParams};
+use crate::{Endpoint, HttpService, RequestBody, reply, request::query::QueryParams};
 use gateway_core::{
     ErrorKind, GatewayError, Result,
     state::{Page, SessionContext, SessionPatch, Slice, Snapshot, Tenant},
@@ -12,7 +12,7 @@ use gateway_core::{
 use gateway_engine::tenant;
 use gateway_limits::Client;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::ETAG};
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// Default and maximum number of sessions per page.
 const SESSIONS: (usize, usize) = (20, 100);
@@ -24,12 +24,12 @@ const MESSAGES: (usize, usize) = (100, 1_000);
 pub(crate) async fn serve(
     service: &HttpService,
     endpoint: Endpoint<'_>,
-    client: &Client,
+    sender: (&Client, IpAddr),
     request: Request<RequestBody>,
 ) -> Result<Response<reply::Body>> {
-    let tenant = tenant(client)?;
+    let tenant = tenant(sender.0)?;
     let (head, body) = request.into_parts();
-    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
+    let body = service.read_body(&head.headers, body, sender).await?;
     let desk = SessionHandler { service, tenant };
     let members = || Members::read(&body, service.engine.settings.json_depth);
     let query = SessionQuery(QueryParams::parse(head.uri.query()));

@@ -5,7 +5,7 @@
 
 use super::ToolCaller;
 use crate::{
-    Endpoint, HttpService, RequestBody, body,
+    Endpoint, HttpService, RequestBody,
     headers::facts::write_taxonomy,
     models::percent_decoded,
     reply,
@@ -19,6 +19,7 @@ use gateway_core::{
 use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
 use gateway_sessions::SessionTools;
+use gateway_wire::json;
 use http::{Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -43,9 +44,11 @@ pub(crate) async fn serve(
     if let Endpoint::Tool(name) = endpoint {
         return show(tools, &percent_decoded(name));
     }
-    let _permit = caller.admit(service, &head.headers).await?;
-    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
+    let body = service.read_body(&head.headers, body, (client, caller.peer)).await?;
+    json::validate(&body, &json::JsonLimits { depth: service.engine.settings.json_depth })
+        .map_err(|error| unprocessable(format!("invalid tool call: {error}")))?;
     let Execute { call, session } = Execute::parse(&body)?;
+    let _permit = caller.admit(service, &head.headers).await?;
     let session = session.or_else(|| options::session_id(&head.headers));
     let chosen = chosen(service, client, session).await?;
     let about = caller.context(&head.headers);

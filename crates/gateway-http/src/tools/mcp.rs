@@ -10,7 +10,7 @@ mod stateless;
 use self::{
     message::{
         Answer, Failure, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, NEWEST,
-        Outcome, VERSIONS,
+        Outcome, PARSE_ERROR, VERSIONS,
     },
     stateless::StatelessRefusal,
 };
@@ -18,12 +18,13 @@ use super::{
     ToolCaller,
     endpoints::{self, chosen},
 };
-use crate::{HttpService, RequestBody, body, reply, request::options};
+use crate::{HttpService, RequestBody, reply, request::options};
 use gateway_core::{
     Function, Json, Result, ToolCall, ToolContext, ToolError, ToolKind, ToolSpec, Tools,
 };
 use gateway_engine::{permitted_tools, tool_context};
 use gateway_limits::Client;
+use gateway_wire::json;
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -41,8 +42,13 @@ pub(crate) async fn serve(
 ) -> Result<Response<reply::Body>> {
     let client = &caller.client;
     let (head, body) = request.into_parts();
-    let (body, _lease) = body::read(&head.headers, body, &service.bodies).await?;
-    let message = match Message::parse(&body) {
+    let body = service.read_body(&head.headers, body, (client, caller.peer)).await?;
+    let limits = json::JsonLimits { depth: service.engine.settings.json_depth };
+    let parsed = match json::validate(&body, &limits) {
+        Ok(()) => Message::parse(&body),
+        Err(error) => Err(Failure::new(PARSE_ERROR, error.to_string())),
+    };
+    let message = match parsed {
         Ok(message) => message,
         Err(failure) => {
             return Ok(written(StatusCode::BAD_REQUEST, &Answer::failed(None, failure)));

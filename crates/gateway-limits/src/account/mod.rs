@@ -24,7 +24,7 @@ use gateway_core::{
 };
 use std::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tokio::time::Instant;
 
@@ -40,6 +40,8 @@ pub(crate) struct LimitAccount {
     /// Held during a call to the store: one call per key at a time.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     is_listed: AtomicBool,
+    /// The number of requests whose body is being read.
+    bodies: AtomicU64,
 }
 
 /// The leases of an account. Places are handed out once and stay.
@@ -74,7 +76,17 @@ pub(crate) struct OutageShare {
 impl LimitAccount {
     pub(crate) fn new(key: Key, holder: Arc<str>, state: AccountState) -> Self {
         let (turn, is_listed) = (Arc::default(), AtomicBool::new(false));
-        Self { key, holder, state: Mutex::new(state), turn, is_listed }
+        Self { key, holder, state: Mutex::new(state), turn, is_listed, bodies: AtomicU64::new(0) }
+    }
+
+    /// Counts a request whose body is being read; returns the number of them.
+    pub(crate) fn begin_body(&self) -> u64 {
+        self.bodies.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// The body of a request was read, or given up.
+    pub(crate) fn end_body(&self) {
+        self.bodies.fetch_sub(1, Ordering::AcqRel);
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, AccountState> {
@@ -177,6 +189,27 @@ impl AccountState {
         }
         self.take(charges);
         Attempt::Taken(self.status(charges, now))
+    }
+
+    /// Checks whether a further request may be read while there are `bodies` being read, itself
+    /// included. What the leases do not say is left to the reservation.
+    pub(crate) fn check_body(
+        &mut self,
+        charges: &Charges,
+        bodies: u64,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        for charge in charges.slots.iter() {
+            if let Some(slot) = self.slots.get(charge.at) {
+                slot.check_body(charge, bodies)?;
+            }
+        }
+        for charge in charges.rates.iter() {
+            if let Some(rate) = self.rates.get_mut(charge.at) {
+                rate.check(charge, now)?;
+            }
+        }
+        Ok(())
     }
 
     fn take(&mut self, charges: &Charges) {

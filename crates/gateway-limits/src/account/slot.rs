@@ -56,6 +56,14 @@ impl SlotState {
         Ok(false)
     }
 
+    /// Checks whether `bodies` more requests may run.
+    pub(super) fn check_body(&self, charge: &SlotCharge, bodies: u64) -> Result<(), Refusal> {
+        if self.in_use.saturating_add(bodies) <= charge.limit {
+            return Ok(());
+        }
+        Err(Refusal::Slots { name: Arc::clone(&self.name) })
+    }
+
     pub(super) fn take(&mut self) {
         self.in_use += 1;
         self.peak = self.peak.max(self.in_use);

@@ -14,7 +14,7 @@ use std::{net::IpAddr, sync::Arc};
 pub(crate) struct LimitedParty<'a> {
     pub(crate) account: Arc<LimitAccount>,
     pub(crate) is_tenant: bool,
-    pub(super) own: &'a LimitSet,
+    pub(crate) own: &'a LimitSet,
     pub(super) client: Option<&'a ClientLimits>,
 }
 

@@ -2,6 +2,7 @@
 
 use super::{error::BodyError, h1::Http1Body};
 use bytes::{Bytes, BytesMut};
+use gateway_core::{MemoryLease, UNCHARGED_BYTES};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
@@ -90,6 +91,40 @@ impl ResponseBody {
                 }
             },
         }
+    }
+
+    /// The whole body, if it is no longer than `limit`. Unless it is small, its bytes hold memory of
+    /// `lease`: where that does not suffice, the connection is not read until it does.
+    ///
+    /// # Errors
+    ///
+    /// As [`collect`](Self::collect).
+    pub async fn collect_leased(
+        mut self,
+        limit: usize,
+        lease: impl FnOnce() -> MemoryLease,
+    ) -> Result<Bytes, BodyError> {
+        let announced = self.size_hint().exact().map(|it| usize::try_from(it).unwrap_or(limit));
+        if announced.is_some_and(|announced| announced <= UNCHARGED_BYTES) {
+            return self.collect(limit).await;
+        }
+        let (mut whole, mut lease) = (BytesMut::new(), lease());
+        while let Some(data) = poll_fn(|cx| self.poll_data(cx)).await.transpose()? {
+            let length = whole.len().saturating_add(data.len());
+            let announced = announced.unwrap_or(2 * length).min(limit);
+            if length > limit {
+                return Err(BodyError::TooLong(limit));
+            }
+            if length > whole.capacity() {
+                let capacity = length.max(announced);
+                if capacity > UNCHARGED_BYTES {
+                    lease.grow(capacity.saturating_sub(lease.bytes())).await;
+                }
+                whole.reserve(capacity - whole.len());
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(if lease.bytes() > 0 { lease.attach(whole) } else { whole.freeze() })
     }
 
     /// The whole body, if it is no longer than `limit`.

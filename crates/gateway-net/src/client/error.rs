@@ -11,6 +11,12 @@ pub enum SettingsError {
     /// An extra root is not a certificate.
     #[error("a root certificate is unreadable")]
     Root(#[source] rustls::Error),
+    /// A file of roots cannot be read.
+    #[error("the file of root certificates is unreadable")]
+    File(#[source] rustls::pki_types::pem::Error),
+    /// A file of roots holds none.
+    #[error("the file holds no certificate")]
+    NoRoots,
     /// There is no version of TLS.
     #[error("TLS cannot be configured")]
     Tls(#[source] rustls::Error),

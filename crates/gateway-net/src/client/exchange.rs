@@ -14,6 +14,7 @@ use super::{
     stream::UpstreamStream,
 };
 use bytes::Bytes;
+use gateway_core::MemoryBudget;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use std::{fmt, future::poll_fn, sync::Arc, time::Duration};
 
@@ -48,6 +49,7 @@ struct Client {
     connector: Connector,
     /// The time for the head of a response, from its first byte to its last.
     head_limit: Duration,
+    memory: Arc<MemoryBudget>,
 }
 
 impl HttpClient {
@@ -61,7 +63,13 @@ impl HttpClient {
             pool: Pool::new(settings),
             connector: Connector::new(settings)?,
             head_limit: settings.connect_timeout,
+            memory: Arc::clone(&settings.memory),
         })))
+    }
+
+    /// Returns the memory for responses that are held whole.
+    pub fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.0.memory
     }
 
     /// Prepares what is the same in every request of `method` to `uri`.

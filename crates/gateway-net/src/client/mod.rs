@@ -29,6 +29,7 @@ pub use self::{
     request::RequestTemplate,
     response::{ResponseHead, UpstreamResponse},
     settings::ClientSettings,
+    tls::read_roots,
 };
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The settings of upstream connections.
 
-use std::time::Duration;
+use gateway_core::MemoryBudget;
+use std::{sync::Arc, time::Duration};
 
 /// The settings of upstream connections.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct ClientSettings {
     /// KiB: what an upstream sends to a caller that does not read is held there. Linux keeps twice
     /// as much, its own accounts included.
     pub receive_buffer: Option<u32>,
+    /// The memory for responses that are held whole; unlimited by default.
+    pub memory: Arc<MemoryBudget>,
     /// Certificate authorities to trust besides the public ones, in DER.
     pub extra_roots: Vec<Vec<u8>>,
 }
@@ -33,6 +36,7 @@ impl Default for ClientSettings {
             plain_idle_timeout: Duration::from_secs(4),
             idle_per_host: 64,
             receive_buffer: Some(128 << 10),
+            memory: Arc::new(MemoryBudget::unlimited()),
             extra_roots: Vec::new(),
         }
     }

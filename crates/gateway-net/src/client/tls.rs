@@ -1,11 +1,30 @@
 //! TLS to upstreams, with the trusted roots.
 
 use super::error::SettingsError;
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
-use std::sync::Arc;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use std::{path::Path, sync::Arc};
 
 /// The name of HTTP/2 in the negotiation of a protocol.
 const H2: &[u8] = b"h2";
+
+/// Reads certificates of authorities from a file in PEM, for
+/// [`ClientSettings::extra_roots`](super::ClientSettings::extra_roots).
+///
+/// # Errors
+///
+/// If the file cannot be read, or holds no certificate.
+pub fn read_roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
+    let roots: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(|certificates| certificates.map(|it| it.map(|it| it.to_vec())).collect())
+        .map_err(SettingsError::File)?;
+    if roots.is_empty() {
+        return Err(SettingsError::NoRoots);
+    }
+    config(&roots).map(|_| roots)
+}
 
 /// The configuration of TLS: the public authorities and `extra_roots`, and HTTP/2 before HTTP/1.1.
 ///

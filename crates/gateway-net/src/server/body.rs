@@ -6,6 +6,7 @@ use gateway_core::{ErrorKind, GatewayError};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
+    cell::Cell,
     error::Error as _,
     future::Future,
     io,
@@ -126,6 +127,32 @@ impl Drop for RequestBody {
     }
 }
 
+/// The largest part of an answer that is handed over at once on a shared connection: hyper keeps
+/// what it was given, however little the caller takes.
+const MAX_PART: usize = 32 << 10;
+
+/// The progress of a body during one poll of the task that drives it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum BodyProgress {
+    /// The body was not polled.
+    #[default]
+    Untouched,
+    /// Nothing more is there yet.
+    Pending,
+    /// A part was handed over.
+    HandedOver,
+}
+
+thread_local! {
+    static PROGRESS: Cell<BodyProgress> = const { Cell::new(BodyProgress::Untouched) };
+}
+
+/// Returns the progress of the body that this thread has polled last since the last call, on a
+/// shared connection.
+pub(super) fn take_progress() -> BodyProgress {
+    PROGRESS.take()
+}
+
 /// A request that is being served. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct ActiveRequest {
@@ -153,12 +180,11 @@ impl ActiveRequest {
         }
     }
 
+    /// Counts a part as handed over. A socket of its own shows by itself whether the caller takes
+    /// anything.
     fn offer(&mut self) {
-        // A socket of its own shows by itself whether the caller takes anything.
-        if self.multiplexed {
-            self.offered = true;
-            self.activity.offer();
-        }
+        self.offered = true;
+        self.activity.offer();
     }
 }
 
@@ -176,37 +202,57 @@ pin_project_lite::pin_project! {
         #[pin]
         inner: B,
         active: ActiveRequest,
+        // What is left of a part that was too large.
+        rest: Bytes,
     }
 }
 
 impl<B> ReplyBody<B> {
     pub(super) fn new(inner: B, active: ActiveRequest) -> Self {
-        Self { inner, active }
+        Self { inner, active, rest: Bytes::new() }
     }
 }
 
-impl<B: Body> Body for ReplyBody<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes>> Body for ReplyBody<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
+        if !this.active.multiplexed {
+            return this.inner.poll_frame(cx);
+        }
         this.active.taken();
-        let polled = this.inner.poll_frame(cx);
-        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+        let mut polled = if this.rest.is_empty() {
+            this.inner.poll_frame(cx)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(std::mem::take(this.rest)))))
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled {
+            if let Some(data) = frame.data_mut().filter(|data| data.len() > MAX_PART) {
+                *this.rest = data.split_off(MAX_PART);
+            }
             this.active.offer();
         }
+        let is_pending = polled.is_pending();
+        PROGRESS.set(if is_pending { BodyProgress::Pending } else { BodyProgress::HandedOver });
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (inner, rest) = (self.inner.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower().saturating_add(rest));
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint
     }
 }

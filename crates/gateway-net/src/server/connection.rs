@@ -2,7 +2,7 @@
 
 use super::{
     activity::ConnectionActivity, body::RequestBody, limits::ConnectionLimits,
-    service::TrackedService, socket::Socket,
+    service::TrackedService, socket::Socket, stream_deadline::StreamWithDeadline, tls::ServerTls,
 };
 use bytes::Bytes;
 use gateway_core::BoxError;
@@ -16,6 +16,7 @@ use hyper_util::{
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -37,6 +38,8 @@ pub(super) struct ConnectionContext {
 pub(super) struct TrackedExecutor {
     tasks: TaskTracker,
     over: CancellationToken,
+    /// The time for the caller to take more of an answer.
+    write: Duration,
 }
 
 impl<F> Executor<F> for TrackedExecutor
@@ -46,14 +49,16 @@ where
 {
     fn execute(&self, future: F) {
         let over = self.over.clone();
-        self.tasks.spawn(async move { over.run_until_cancelled_owned(future).await });
+        let stream = StreamWithDeadline::new(future, self.write);
+        self.tasks.spawn(async move { over.run_until_cancelled_owned(stream).await });
     }
 }
 
 impl ConnectionContext {
     /// The settings of HTTP. Without a timer of its own for HTTP/1: the socket has the deadlines.
     pub(super) fn http(&self) -> auto::Builder<TrackedExecutor> {
-        let executor = TrackedExecutor { tasks: self.tasks.clone(), over: self.over.clone() };
+        let (tasks, over) = (self.tasks.clone(), self.over.clone());
+        let executor = TrackedExecutor { tasks, over, write: self.limits.write };
         let mut builder = auto::Builder::new(executor);
         // At most 100 headers is hyper's default, and saying so would put them on the heap.
         // No `pipeline_flush`: it lifts the bound of the buffer, and an answer that nobody takes
@@ -71,6 +76,26 @@ impl ConnectionContext {
             .keep_alive_timeout(Duration::from_secs(10))
             .max_pending_accept_reset_streams(20);
         builder
+    }
+
+    /// Serves a connection under TLS to its end, if a session is agreed on in the time for a first
+    /// byte.
+    pub(super) async fn serve_tls<S, B>(
+        self,
+        http: Arc<auto::Builder<TrackedExecutor>>,
+        (tls, socket): (ServerTls, TcpStream),
+        service: S,
+        salt: u16,
+    ) where
+        S: Service<Request<RequestBody>, Response = Response<B>>,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if let Some(stream) = tls.accept(socket, self.limits.first_byte).await {
+            self.serve(http, stream, service, salt).await;
+        }
     }
 
     /// Serves a connection to its end. `salt` spreads the ends of connections that began together.

@@ -3,7 +3,7 @@
 //! A port of their own is served by a thread of its own, which the system schedules. On the port
 //! that they share with callers, a few connections beyond the limit are kept free for them.
 
-use super::{ConnectionLimits, ListenerShutdown, RequestBody, serve};
+use super::{ConnectionLimits, Listener, ListenerShutdown, RequestBody, serve};
 use bytes::Bytes;
 use gateway_core::BoxError;
 use http::{Request, Response};
@@ -54,9 +54,9 @@ where
     let listener = listener.into_std()?;
     std::thread::Builder::new().name("health".to_owned()).spawn(move || {
         let served = runtime.block_on(async {
-            let listener = TcpListener::from_std(listener)?;
+            let socket = TcpListener::from_std(listener)?;
             let limits = ConnectionLimits { connections: MAX_HEALTH_CONNECTIONS, ..limits };
-            serve(listener, make, limits, &drain).await;
+            serve(Listener { socket, tls: None, limits }, make, &drain).await;
             io::Result::Ok(())
         });
         if let Err(error) = served {

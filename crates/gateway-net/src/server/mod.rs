@@ -8,17 +8,21 @@ mod activity;
 mod body;
 mod connection;
 mod file_limit;
+mod head_rejection;
 mod health;
 mod limits;
 mod refusal;
 mod service;
 mod socket;
+mod stream_deadline;
+mod tls;
 
 pub use self::{
     body::{ReplyBody, RequestBody},
     file_limit::max_connections,
     health::{HealthServer, serve_health},
     limits::ConnectionLimits,
+    tls::{CertificateError, CertificateFiles, ServerTls},
 };
 
 use bytes::Bytes;
@@ -31,7 +35,7 @@ use socket2::{SockRef, TcpKeepalive};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -74,15 +78,22 @@ pub struct ListenerShutdown {
     pub over: CancellationToken,
 }
 
+/// A listener with its settings.
+#[derive(Debug)]
+pub struct Listener {
+    /// The port.
+    pub socket: TcpListener,
+    /// The certificate, if connections are encrypted.
+    pub tls: Option<ServerTls>,
+    /// The limits of connections.
+    pub limits: ConnectionLimits,
+}
+
 /// Serves until `drain` says that it is over, or that no more connections are taken and the last
 /// one has ended. `make` makes the service of one connection. Dropping this drops the listener, but
 /// not the connections.
-pub async fn serve<M, S, B>(
-    listener: TcpListener,
-    make: M,
-    limits: ConnectionLimits,
-    drain: &ListenerShutdown,
-) where
+pub async fn serve<M, S, B>(listener: Listener, make: M, drain: &ListenerShutdown)
+where
     M: Fn(SocketAddr) -> S,
     S: Service<Request<RequestBody>, Response = Response<B>> + Send + 'static,
     S::Future: Send + 'static,
@@ -90,6 +101,7 @@ pub async fn serve<M, S, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    let Listener { socket: listener, tls, limits } = listener;
     let tasks = TaskTracker::new();
     let shared = ConnectionContext {
         limits,
@@ -103,29 +115,45 @@ pub async fn serve<M, S, B>(
     while let Some((socket, caller)) = accept(&listener, drain).await {
         if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
             let (service, http) = (make(caller), Arc::clone(&http));
-            let connection = shared.clone().serve(http, socket, service, caller.port());
-            tasks.spawn(async move {
-                connection.await;
-                drop(permit);
-            });
+            let (shared, salt) = (shared.clone(), caller.port());
+            match tls.clone() {
+                None => spawn(&tasks, permit, shared.serve(http, socket, service, salt)),
+                Some(tls) => {
+                    spawn(&tasks, permit, shared.serve_tls(http, (tls, socket), service, salt));
+                }
+            }
+        } else if tls.is_some() {
+            // To refuse it in its own words would cost more than to serve it.
+            refusal::count();
         } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
             let (service, http) = (make(caller), Arc::clone(&http));
             let mut shared = shared.clone();
             // One health check, and then the connection ends.
             shared.limits.age = Duration::ZERO;
-            tasks.spawn(async move {
+            spawn(&tasks, permit, async move {
                 if health::is_health_check(&socket).await {
                     shared.serve(http, socket, service, caller.port()).await;
                 } else {
                     shared.over.run_until_cancelled(refusal::refuse(socket)).await;
                 }
-                drop(permit);
             });
         }
     }
     drop(listener);
     tasks.close();
     tasks.wait().await;
+}
+
+/// Runs a connection, which holds its permit to the end.
+fn spawn(
+    tasks: &TaskTracker,
+    permit: OwnedSemaphorePermit,
+    connection: impl Future<Output = ()> + Send + 'static,
+) {
+    tasks.spawn(async move {
+        connection.await;
+        drop(permit);
+    });
 }
 
 /// The next connection; `None` when no more are taken.

@@ -21,9 +21,14 @@ const REPLY: &str = concat!(
     r#""code":"overloaded","param":null}}"#,
 );
 
+/// Counts a connection that is refused.
+pub(super) fn count() {
+    metrics::counter!("llm_gateway_requests_shed_total", "reason" => "connections").increment(1);
+}
+
 /// Writes the response, and lets the caller read it before the connection ends.
 pub(super) async fn refuse(mut socket: TcpStream) {
-    metrics::counter!("llm_gateway_requests_shed_total", "reason" => "connections").increment(1);
+    count();
     let refused = async {
         socket.write_all(REPLY.as_bytes()).await?;
         socket.shutdown().await?;

@@ -11,7 +11,9 @@
 //! nearer, and it arms itself again if it goes off early: a request on a kept-alive connection
 //! costs two readings of the clock.
 
-use super::{activity::ConnectionActivity, limits::ConnectionLimits};
+use super::{
+    activity::ConnectionActivity, head_rejection::HeadRejection, limits::ConnectionLimits,
+};
 use std::{
     future::Future,
     io,
@@ -43,6 +45,8 @@ pub(super) struct Socket<T> {
     blocked: bool,
     /// Whether our side is closed and only the rest of a body is awaited.
     lingers: bool,
+    /// The rest of the reply that is written instead of one of hyper's.
+    rejection: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,6 +78,7 @@ impl<T> Socket<T> {
             timer: None,
             blocked: false,
             lingers: false,
+            rejection: None,
         }
     }
 
@@ -183,6 +188,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.is_rejected(bytes) {
+            return self.poll_rejection(cx, bytes.len());
+        }
         let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.written(cx, polled)
     }
@@ -192,6 +200,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if slices.first().is_some_and(|first| self.is_rejected(first)) {
+            return self.poll_rejection(cx, slices.iter().map(|slice| slice.len()).sum());
+        }
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
         self.written(cx, polled)
     }
@@ -226,6 +237,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     }
 }
 
+impl<T> Socket<T> {
+    /// Whether `bytes` are hyper's rejection of a head, or its reply is being written.
+    fn is_rejected(&mut self, bytes: &[u8]) -> bool {
+        if self.state == State::Head && self.rejection.is_none() && !self.activity.is_busy() {
+            self.rejection = HeadRejection::recognize(bytes).map(HeadRejection::reply);
+            if self.rejection.is_some() {
+                // Closed at once, the connection would be reset, and the reply lost.
+                self.activity.mark_unread();
+            }
+        }
+        self.rejection.is_some()
+    }
+}
+
 /// Maximum number of reads of an unwanted body that are discarded in one poll.
 const MAX_READS: usize = 16;
 
@@ -244,6 +269,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.write_by.get_or_insert_with(|| Instant::now() + wait);
         ready!(self.poll_timer(cx));
         Poll::Ready(Err(late("the caller does not read")))
+    }
+
+    /// Writes the reply to a head that is rejected, and reports that of hyper's as written.
+    fn poll_rejection(&mut self, cx: &mut Context<'_>, replaced: usize) -> Poll<io::Result<usize>> {
+        while let Some(rest) = self.rejection.take_if(|rest| !rest.is_empty()) {
+            let polled = Pin::new(&mut self.inner).poll_write(cx, &rest);
+            let polled = self.written(cx, polled);
+            let taken = if let Poll::Ready(Ok(written)) = polled { written } else { 0 };
+            self.rejection = Some(rest.get(taken..).unwrap_or_default().to_vec());
+            ready!(polled)?;
+        }
+        Poll::Ready(Ok(replaced))
     }
 
     /// Throws away what still comes. Closing at once would reset the connection, and the caller's

@@ -57,6 +57,7 @@ impl FallbackCondition {
             | ErrorKind::UnsupportedMedia
             | ErrorKind::ExpectationFailed
             | ErrorKind::NotImplemented
+            | ErrorKind::StorageQuota
             | ErrorKind::Overloaded
             | ErrorKind::ShuttingDown
             | ErrorKind::Cancelled

@@ -5,13 +5,19 @@ use crate::{record, settings::EmbeddedSettings};
 use gateway_core::state::StoreError;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, TableDefinition, TableError};
 use std::{
-    fs, io,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 /// Says by which schema the rest is to be read.
 const SCHEMA: TableDefinition<'static, &str, u32> = TableDefinition::new("gateway_schema");
 const VERSION: &str = "version";
+/// The mode of the file: conversations are in it.
+const PRIVATE_FILE: u32 = 0o600;
+/// The mode of a directory that is made for it.
+const PRIVATE_DIRECTORY: u32 = 0o700;
 
 /// Opens the file, or makes it.
 pub(super) fn open(settings: &EmbeddedSettings) -> Result<Database, StoreError> {
@@ -29,6 +35,7 @@ pub(super) fn open(settings: &EmbeddedSettings) -> Result<Database, StoreError> 
         }
         Ok(_) => {}
     }
+    restrict(path, PRIVATE_FILE).map_err(|error| refuse(path, &error))?;
     let database = builder(settings)
         .set_check_integrity_on_open(true)
         .open(path)
@@ -46,7 +53,7 @@ pub(super) fn reopen(settings: &EmbeddedSettings) -> Result<Database, StoreError
 fn make(settings: &EmbeddedSettings) -> Result<(), StoreError> {
     let path = &settings.path;
     let parent = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(|error| refuse(path, &error))?;
+    make_directory(parent).map_err(|error| refuse(path, &error))?;
     let mut unfinished = path.clone().into_os_string();
     unfinished.push(".new");
     let unfinished = PathBuf::from(unfinished);
@@ -57,9 +64,21 @@ fn make(settings: &EmbeddedSettings) -> Result<(), StoreError> {
     let database = builder(settings).create(&unfinished).map_err(|error| explain(path, &error))?;
     write_schema(&database).map_err(unreadable)?;
     drop(database);
+    restrict(&unfinished, PRIVATE_FILE).map_err(|error| refuse(path, &error))?;
     fs::rename(&unfinished, path).map_err(|error| refuse(path, &error))?;
     let directory = fs::File::open(parent).map_err(|error| refuse(path, &error))?;
     directory.sync_all().map_err(|error| refuse(path, &error))
+}
+
+/// Makes a directory that other users cannot look into. One that exists stays as it is: it may be
+/// shared on purpose.
+fn make_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(path)
+}
+
+/// Lets only this user read and write the file.
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 fn builder(settings: &EmbeddedSettings) -> Builder {

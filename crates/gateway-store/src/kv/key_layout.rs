@@ -7,6 +7,7 @@
 //! o <kind> <tenant> <id> d <turn>   a turn that it holds
 //! l <tenant> <created> <id>         a session, to be listed newest first
 //! x <expires> <kind> <tenant> <id>  when a thing ends
+//! q <tenant>                        the state that a tenant keeps
 //! ```
 //!
 //! Numbers are big-endian, so that they sort; names come with their length, so that no two keys
@@ -105,6 +106,54 @@ pub(crate) fn cursor<'a>(tenant: &Tenant, listed: &'a [u8]) -> Option<&'a [u8]> 
     listed.get(list_of(tenant).len()..)
 }
 
+/// The place of what a tenant keeps; `tenant` is its name as keys hold it.
+pub(crate) fn usage(tenant: &[u8]) -> Vec<u8> {
+    [b"q", tenant].concat()
+}
+
+/// All things of `kind` of a tenant, whose name is as keys hold it.
+pub(crate) fn all_of(kind: RecordKind, tenant: &[u8]) -> Range<Vec<u8>> {
+    let start = [&[b'o', kind.letter()], tenant].concat();
+    start.clone()..successor(start)
+}
+
+/// The name of a tenant as keys hold it.
+#[cfg(test)]
+pub(crate) fn tenant_name(tenant: &str) -> Vec<u8> {
+    let mut name = Vec::new();
+    push(&mut name, tenant);
+    name
+}
+
+/// A key that counts against the quota of a tenant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CountedKey<'a> {
+    pub(crate) kind: RecordKind,
+    /// The name of the tenant, as keys hold it.
+    pub(crate) tenant: &'a [u8],
+    /// Whether it is the place of the thing itself.
+    pub(crate) is_whole: bool,
+}
+
+/// Parses a key that counts against a quota.
+pub(crate) fn counted(key: &[u8]) -> Option<CountedKey<'_>> {
+    let rest = key.strip_prefix(b"o")?;
+    let kind = RecordKind::of(key)?;
+    if !matches!(kind, RecordKind::Session | RecordKind::Response | RecordKind::Replay) {
+        return None;
+    }
+    let rest = rest.get(1..)?;
+    let (tenant, rest) = rest.split_at_checked(name_length(rest)?)?;
+    let (_, below) = rest.split_at_checked(name_length(rest)?)?;
+    Some(CountedKey { kind, tenant, is_whole: below.is_empty() })
+}
+
+/// The length of the name at the beginning of `text`, its own length included.
+fn name_length(text: &[u8]) -> Option<usize> {
+    let (length, _) = text.split_first_chunk()?;
+    usize::try_from(u32::from_be_bytes(*length)).ok()?.checked_add(4)
+}
+
 /// The place of the note when `object` ends.
 pub(crate) fn expiry(at: u64, object: &[u8]) -> Vec<u8> {
     [b"x", &at.to_be_bytes()[..], object].concat()
@@ -197,6 +246,19 @@ mod tests {
         assert!(range.contains(&turn(&object, "t")));
         assert!(!parts_from(&object, 0).contains(&turn(&object, "t")));
         assert!(!parts_from(&object, 2).contains(&part(&object, 1)));
+    }
+
+    #[test]
+    fn counted_key_names_tenant_and_kind() {
+        let object = object(RecordKind::Response, &key("a", "b"));
+        let found = counted(&object).unwrap();
+        assert!(found.is_whole && found.kind == RecordKind::Response);
+        assert_eq!(found.tenant, tenant_name("a"));
+        assert!(!counted(&part(&object, 1)).unwrap().is_whole);
+        assert!(all_of(RecordKind::Response, found.tenant).contains(&object));
+        for other in [expiry(1, &object), usage(b"a"), b"o".to_vec(), b"os\0\0\0\x09a".to_vec()] {
+            assert!(counted(&other).is_none(), "{other:?}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod reasoning;
 mod response;
 mod session;
 pub(crate) mod session_change;
+mod tenant_usage;
 mod write_txn;
 
 pub(crate) use self::{

@@ -2,7 +2,7 @@
 
 use super::{
     Durable, KvEngine, ReadView, WriteTxn, client_keys, expiry, idempotency, ledger, reasoning,
-    response, session, session_change,
+    response, session, session_change, tenant_usage,
 };
 use crate::{clock::StoreClock, limits::StoreLimits, local::SessionClaims, record};
 use async_trait::async_trait;
@@ -39,7 +39,7 @@ impl<E: KvEngine> KvStore<E> {
         if !self.engine.read(expiry::is_due).await? {
             return Ok(false);
         }
-        let swept = self.engine.write(Durable::Visible, expiry::sweep).await?;
+        let swept = self.write(Durable::Visible, |txn, _| expiry::sweep(txn)).await?;
         Ok(swept >= expiry::SWEEP)
     }
 
@@ -58,7 +58,12 @@ impl<E: KvEngine> KvStore<E> {
         + 'static,
     ) -> Result<T, StoreError> {
         let limits = self.limits;
-        self.engine.write(wait, move |txn| operation(txn, &limits)).await
+        let counted = move |txn: &mut WriteTxn<'_>| {
+            let done = operation(txn, &limits)?;
+            tenant_usage::account(txn, &limits.tenant)?;
+            Ok(done)
+        };
+        self.engine.write(wait, counted).await
     }
 
     /// Closes the ledger's open rows that `is_lost` selects, in steps.

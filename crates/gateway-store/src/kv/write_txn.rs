@@ -48,6 +48,25 @@ impl<'a> WriteTxn<'a> {
         Ok(())
     }
 
+    /// Returns the changes so far.
+    pub(crate) const fn changes(&self) -> &WriteSet {
+        &self.changes
+    }
+
+    /// The value under `key` before the changes.
+    pub(crate) fn before(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.base.get(key)
+    }
+
+    /// The first `limit` entries of `range` before the changes.
+    pub(crate) fn scan_before(
+        &self,
+        range: Range<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<KvPair>, StoreError> {
+        self.base.scan(range, limit)
+    }
+
     /// Returns the changes as one write set.
     pub(crate) fn into_changes(self) -> WriteSet {
         self.changes

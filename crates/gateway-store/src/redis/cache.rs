@@ -1,6 +1,6 @@
 //! A cache that gateways share.
 
-use super::{RedisStore, keys, reply, sessions::integer};
+use super::{RedisStore, keys, reply, script::integer};
 use crate::clock::millis;
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,6 +1,10 @@
 //! Requests that were already made, in Redis.
 
-use super::{RedisStore, keys, reply, script, sessions::integer};
+use super::{
+    RedisStore, keys, reply,
+    script::{self, integer},
+    tenant_usage::{CountedKind, StoredBytes},
+};
 use crate::{clock::millis, record::SCHEMA};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +20,8 @@ impl Idempotency for RedisStore {
         token: &str,
         lease: Duration,
     ) -> Result<BeginResult, StoreError> {
+        let none = StoredBytes::More(0);
+        self.charge(key, CountedKind::Replay, none, Some(lease)).await?;
         let arguments = vec![
             SCHEMA.into(),
             Bytes::copy_from_slice(fingerprint).into(),
@@ -49,6 +55,8 @@ impl Idempotency for RedisStore {
         if replay.body.len() as u64 > self.link.limits.replay_bytes {
             return Err(StoreError::Invalid("the reply is too large to be stored"));
         }
+        let bytes = StoredBytes::Total(replay.body.len() as u64);
+        self.charge(key, CountedKind::Replay, bytes, Some(ttl)).await?;
         let arguments = vec![
             token.into(),
             integer(millis(ttl)).into(),
@@ -62,7 +70,9 @@ impl Idempotency for RedisStore {
 
     async fn abandon(&self, key: &Key, token: &str) -> Result<(), StoreError> {
         let keys = self.replay_key(key);
-        self.link.call(&script::REPLAY_ABANDON, keys, vec![token.into()]).await.map(drop)
+        self.link.call(&script::REPLAY_ABANDON, keys, vec![token.into()]).await?;
+        self.release_charge(key, CountedKind::Replay).await;
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! The usage ledger in Redis: the rows and sums of a day together.
 
-use super::{RedisStore, reply, script, sessions::integer};
+use super::{
+    RedisStore, reply,
+    script::{self, integer},
+};
 use crate::{
     clock::millis,
     kv::ledger::{OPEN_DAYS, order},

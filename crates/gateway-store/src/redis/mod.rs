@@ -20,6 +20,7 @@ mod script;
 mod session_list;
 mod sessions;
 #[cfg(feature = "tls")]
+mod tenant_usage;
 mod tls;
 
 use self::connection::RedisConnection;

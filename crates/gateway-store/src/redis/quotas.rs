@@ -1,6 +1,9 @@
 //! Limits that replicas share.
 
-use super::{RedisStore, keys, reply, script, sessions::integer};
+use super::{
+    RedisStore, keys, reply,
+    script::{self, integer},
+};
 use crate::clock::millis;
 use async_trait::async_trait;
 use fred::types::Value;

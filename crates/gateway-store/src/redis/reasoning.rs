@@ -1,6 +1,9 @@
 //! Thinking, by the tool call it led to, in Redis.
 
-use super::{RedisStore, keys, reply, script, sessions::integer};
+use super::{
+    RedisStore, keys, reply,
+    script::{self, integer},
+};
 use crate::{
     clock::millis,
     record::{self, SCHEMA},

@@ -1,6 +1,10 @@
 //! Kept answers, in Redis.
 
-use super::{RedisStore, keys, reply, script, sessions::integer};
+use super::{
+    RedisStore, keys, reply,
+    script::{self, integer},
+    tenant_usage::{CountedKind, StoredBytes},
+};
 use crate::{clock::millis, record::SCHEMA};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +23,8 @@ impl ResponseStore for RedisStore {
         if response.body.len() as u64 > self.link.limits.response_bytes {
             return Err(StoreError::Invalid("the response is too large to be stored"));
         }
+        let bytes = StoredBytes::Total(response.body.len() as u64);
+        self.charge(key, CountedKind::Response, bytes, Some(ttl)).await?;
         let arguments = vec![
             SCHEMA.into(),
             integer(millis(ttl)).into(),
@@ -68,10 +74,13 @@ impl ResponseStore for RedisStore {
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
         let keys = self.response_keys(key);
         let found = self.link.call(&script::SESSION_DELETE, keys, Vec::new()).await?;
+        self.release_charge(key, CountedKind::Response).await;
         Ok(reply::number(&found)? == 1)
     }
 
     async fn append(&self, key: &Key, from: u64, events: &[Bytes]) -> Result<Outcome, StoreError> {
+        let bytes = events.iter().map(|event| event.len() as u64).sum();
+        self.charge(key, CountedKind::Response, StoredBytes::More(bytes), None).await?;
         let limits = &self.link.limits;
         let mut arguments: Vec<Value> = vec![
             SCHEMA.into(),

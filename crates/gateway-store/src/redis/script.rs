@@ -48,7 +48,14 @@ scripts! {
     CLIENT_KEY_PUT = "client_key_put.lua";
     CLIENT_KEY_REPLACE = "client_key_replace.lua";
     CLIENT_KEY_REMOVE = "client_key_remove.lua";
+    TENANT_CHARGE = "tenant_charge.lua";
+    TENANT_RELEASE = "tenant_release.lua";
     QUOTA_EXCHANGE = "quota_exchange.lua";
     QUOTA_REPLICAS = "quota_replicas.lua";
     QUOTA_RESET = "quota_reset.lua";
+}
+
+/// A number as an argument: Redis counts in signed ones.
+pub(super) fn integer(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }

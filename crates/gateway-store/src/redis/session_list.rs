@@ -3,8 +3,12 @@
 //! The list is a key of its own, and may for a moment name sessions that are gone. They are left
 //! out when it is read, and taken out when they are met.
 
-use super::{RedisStore, keys, reply, script, sessions};
-use crate::{clock::millis, redis::sessions::integer};
+use super::{
+    RedisStore, keys, reply,
+    script::{self, integer},
+    sessions,
+};
+use crate::clock::millis;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future;
 use gateway_core::state::{Key, Page, SessionPage, Slice, StoreError, Tenant};

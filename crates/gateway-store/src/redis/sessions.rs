@@ -5,7 +5,8 @@ use super::{
     connection::RedisConnection,
     keys,
     reply::{self, unreadable},
-    script,
+    script::{self, integer},
+    tenant_usage::{CountedKind, StoredBytes},
 };
 use crate::{
     clock::millis,
@@ -57,7 +58,10 @@ impl SessionStore for RedisStore {
             integer(limits.context_bytes).into(),
         ];
         push_patch(&mut arguments, &turn.patch);
-        arguments.extend(record::encode_turn(turn)?.into_iter().map(Value::from));
+        let payloads = record::encode_turn(turn)?;
+        let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
+        self.charge(key, CountedKind::Session, StoredBytes::More(bytes), turn.ttl).await?;
+        arguments.extend(payloads.into_iter().map(Value::from));
         let outcome = self.change(key, &script::SESSION_APPEND, arguments).await?;
         if let (Outcome::Done(_), Some(ttl)) = (outcome, turn.ttl) {
             self.keep_list(key.tenant(), ttl, None).await?;
@@ -81,6 +85,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn touch(&self, key: &Key, ttl: Duration) -> Result<Outcome, StoreError> {
+        self.charge(key, CountedKind::Session, StoredBytes::More(0), Some(ttl)).await?;
         let arguments = vec![SCHEMA.into(), integer(millis(ttl)).into()];
         let outcome = self.change(key, &script::SESSION_TOUCH, arguments).await?;
         self.keep_list(key.tenant(), ttl, None).await?;
@@ -90,6 +95,7 @@ impl SessionStore for RedisStore {
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
         let keys = self.session_keys(key, "mldt");
         let found = self.link.call(&script::SESSION_DELETE, keys, Vec::new()).await?;
+        self.release_charge(key, CountedKind::Session).await;
         Ok(reply::number(&found)? == 1)
     }
 
@@ -176,6 +182,8 @@ impl RedisStore {
         key: &Key,
         it: InitialSession<'_>,
     ) -> Result<Session, StoreError> {
+        let bytes = StoredBytes::Total(it.bytes + context_bytes(it.context));
+        self.charge(key, CountedKind::Session, bytes, Some(it.ttl)).await?;
         let mut arguments: Vec<Value> =
             vec![SCHEMA.into(), integer(millis(it.ttl)).into(), integer(it.version).into()];
         arguments.push(integer(it.turn).into());
@@ -272,9 +280,4 @@ fn push_patch(arguments: &mut Vec<Value>, patch: &SessionPatch) {
         let (op, value) = value.as_ref().map_or(("del", ""), |value| ("set", value.get()));
         arguments.extend([Value::from(op), name.as_str().into(), value.into()]);
     }
-}
-
-/// Redis counts in signed numbers.
-pub(super) fn integer(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

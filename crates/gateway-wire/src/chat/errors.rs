@@ -180,7 +180,7 @@ pub(super) fn write(error: &GatewayError, request_id: &str, out: &mut Vec<u8>) {
             r#type: error_type(error.kind()),
             param: error.param(),
             code: error.code(),
-            retryable: error.kind().is_retryable(),
+            retryable: error.is_retryable(),
             request_id,
         },
     };

@@ -102,7 +102,9 @@ const fn word(kind: ErrorKind) -> &'static str {
         ErrorKind::Forbidden => "permission_error",
         ErrorKind::NotFound | ErrorKind::ModelNotFound => "not_found_error",
         ErrorKind::TooLarge => "request_too_large",
-        ErrorKind::RateLimited | ErrorKind::QuotaExceeded => "rate_limit_error",
+        ErrorKind::RateLimited | ErrorKind::QuotaExceeded | ErrorKind::StorageQuota => {
+            "rate_limit_error"
+        }
         ErrorKind::RequestTimeout | ErrorKind::UpstreamTimeout => "timeout_error",
         ErrorKind::UpstreamOverloaded
         | ErrorKind::Overloaded
@@ -181,7 +183,7 @@ pub(super) fn in_stream(error: &GatewayError) -> MessagesErrorOutWire<'_> {
         kind: word(error.kind()),
         message: error.message(),
         code: Some(error.code()),
-        retryable: Some(error.kind().is_retryable()),
+        retryable: Some(error.is_retryable()),
         details: details(error),
     };
     MessagesErrorOutWire { kind: "error", error: cause, request_id: None }

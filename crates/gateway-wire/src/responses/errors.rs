@@ -119,7 +119,7 @@ impl<'a> From<&'a GatewayError> for ResponseFailureWire<'a> {
         Self {
             code: Cow::Borrowed(error.code()),
             message: error.message(),
-            retryable: error.kind().is_retryable(),
+            retryable: error.is_retryable(),
         }
     }
 }

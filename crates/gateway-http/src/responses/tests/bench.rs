@@ -3,12 +3,13 @@
 use crate::{About, BrowserGate, HttpService, Limits, handle};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
+use gateway_core::MemoryBudget;
 use gateway_core::{
     Chunk, ChunkStream, Dialect, ErrorKind, Finish, GatewayError, Message, Provider,
     ProviderRequest, ProviderResponse, ResponseMeta, Started, StreamEvent, Target,
     state::{Events, Key, Outcome, ResponseStore, StoreError, StoredResponse},
 };
-use gateway_engine::{Engine, EngineSettings, MemoryBudget};
+use gateway_engine::{Engine, EngineSettings};
 use gateway_limits::{Access, Client};
 use gateway_sessions::Responses;
 use gateway_store::{StoreSettings, Stores};
@@ -243,6 +244,7 @@ impl Bench {
             local_models: Arc::default(),
             metrics: Arc::default(),
             observers: Vec::new(),
+            memory: Arc::new(MemoryBudget::unlimited()),
             generation: 1,
         };
         let service = HttpService {
@@ -261,6 +263,8 @@ impl Bench {
             },
             peers: crate::request::peer::Peers::default(),
             gate: BrowserGate::default(),
+            operators: crate::OperatorAccess::default(),
+            openapi: crate::OpenApiDocument::default(),
             metrics: None,
             health: crate::Health::default(),
             console: None,

@@ -107,7 +107,7 @@ impl Gateway {
                 let count = Arc::clone(&count);
                 service_fn(move |request| answer(request, Arc::clone(&count)))
             };
-            serve(listener, make, limits, &draining).await;
+            serve(Listener { socket: listener, tls: None, limits }, make, &draining).await;
         });
         Self { address, drain, served, sent }
     }

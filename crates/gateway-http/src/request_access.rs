@@ -1,0 +1,55 @@
+//! The access of a request to the gateway: of a client to its memory, and of an operator to what is
+//! for operators.
+
+use crate::{
+    HttpService, RequestBody,
+    body::{self, BodyOwner},
+    operators::{self, OperatorAccess},
+};
+use bytes::Bytes;
+use gateway_core::Result;
+use gateway_limits::{Client, LimitError};
+use http::HeaderMap;
+use std::net::IpAddr;
+
+impl HttpService {
+    /// Reads a JSON body of `client`, who sends it from `peer`, completely.
+    ///
+    /// # Errors
+    ///
+    /// As [`body::read`].
+    pub(crate) async fn read_body(
+        &self,
+        headers: &HeaderMap,
+        body: RequestBody,
+        (client, peer): (&Client, IpAddr),
+    ) -> Result<Bytes, LimitError> {
+        let permit = || {
+            let limits = &self.engine.limits;
+            limits.admission.check_pressure(client.priority)?;
+            limits.limiter.permit_body(client, peer)
+        };
+        let owner = BodyOwner { tenant: &client.tenant, permit };
+        body::read(headers, body, &self.bodies, owner).await
+    }
+
+    /// Whether only operators may read what is for them.
+    pub(crate) const fn is_for_operators(&self) -> bool {
+        matches!(self.operators, OperatorAccess::Token(_))
+    }
+
+    /// Checks that a request is an operator's, where that is needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`operators::identify`].
+    pub(crate) fn check_operator(&self, peer: IpAddr, headers: &HeaderMap) -> Result<()> {
+        match self.operators {
+            OperatorAccess::Callers => Ok(()),
+            OperatorAccess::Token(token) => {
+                let failures = &self.engine.limits.failed_attempts;
+                operators::identify(failures, token, (peer, headers))
+            }
+        }
+    }
+}
