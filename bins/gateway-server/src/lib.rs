@@ -5,7 +5,6 @@ pub use gateway_config as config;
 mod admin;
 mod drain;
 pub mod instrumentation;
-pub mod plan;
 mod reload;
 pub mod serve;
 mod signals;

@@ -5,7 +5,7 @@ use gateway_assembly::{check_health, diff_catalogues, import_catalogue, show_mod
 use gateway_core::state::StoreError;
 use gateway_server::{
     config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good},
-    instrumentation, plan,
+    instrumentation,
     serve::{self, InvalidConfig, LogHandles},
 };
 use std::{
@@ -102,7 +102,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Check => with_config(&source, print_ok),
         Command::Config => with_config(&source, |config| print(&config.show())),
         Command::Healthcheck => with_config(&source, healthcheck),
-        Command::Plan => plan::of(&source).map_or_else(|it| print_errors(&it), |it| print(&it)),
+        Command::Plan => {
+            config::planned_changes(&source).map_or_else(|it| print_errors(&it), |it| print(&it))
+        }
         Command::Catalogue(command) => with_config(&source, |config| print(&command.run(config)?)),
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
         Command::Docs(Docs::Providers) => print(&gateway_wire::feature_matrix::table()),

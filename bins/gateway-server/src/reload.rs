@@ -43,32 +43,6 @@ impl Reloader<'_> {
         future::pending().await
     }
 
-    /// Loads the certificate again when one of its files changes. Never returns.
-    pub(crate) async fn watch_certificate(&self) -> Infallible {
-        let Some(tls) = self.tls else { return future::pending().await };
-        let files = tls.files();
-        let mut certificate = FileWatcher::new(&files.certificate);
-        let mut key = FileWatcher::new(&files.key);
-        loop {
-            tokio::select! {
-                () = certificate.changed() => {}
-                () = key.changed() => {}
-            }
-            self.reload_certificate();
-        }
-    }
-
-    fn reload_certificate(&self) {
-        match self.tls.map(ServerTls::reload) {
-            None => {}
-            Some(Ok(())) => tracing::info!(target: "gateway::config", "certificate reloaded"),
-            Some(Err(error)) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(target: "gateway::config", %error, cause, "failed to reload the certificate; the one in use stays");
-            }
-        }
-    }
-
     async fn watch(&self, signal: &mut Signal) {
         let mut file = FileWatcher::new(self.source.path());
         loop {
@@ -85,7 +59,7 @@ impl Reloader<'_> {
     }
 
     fn reload(&self) {
-        self.reload_certificate();
+        gateway_assembly::reload_certificate(self.tls);
         let outcome = self.apply();
         counter!("llm_gateway_config_reloads_total", "result" => outcome.as_str()).increment(1);
     }

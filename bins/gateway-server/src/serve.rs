@@ -71,7 +71,7 @@ pub async fn serve(
         served = listen(&active, &shared, tls.as_ref()) => served,
         never = stop(&mut signals, &shared.process.shutdown, &active) => match never {},
         never = reloader.run(&mut reloads) => match never {},
-        never = reloader.watch_certificate() => match never {},
+        never = gateway_assembly::watch_certificate(tls.as_ref()) => match never {},
         never = refreshing => match never {},
         never = gateway_tasks::supervise("idle_memory", gateway_memory::release_while_idle) => match never {},
     };

@@ -23,6 +23,7 @@ mod answer;
 mod budget_alerts;
 mod catalogue;
 mod catalogue_commands;
+mod certificates;
 mod check;
 mod connections;
 mod health;
@@ -47,6 +48,7 @@ pub use self::{
     answer::{AnswerFuture, answer, websocket_host},
     catalogue::{catalogue_age, has_same_catalogue, load_catalogue},
     catalogue_commands::{diff_catalogues, import_catalogue, show_model},
+    certificates::{reload_certificate, watch_certificate},
     check::check,
     connections::{connection_limits, server_tls},
     healthcheck::check_health,

@@ -19,6 +19,7 @@ mod mcp;
 mod models;
 mod names;
 mod network;
+mod plan;
 mod printable;
 mod providers;
 mod raw_value;
@@ -48,6 +49,7 @@ pub use self::{
     mcp::McpEntry,
     models::{CatalogueSection, ModelEntry, ModelReasoning},
     network::{CorsOrigin, IpNetwork, ServiceUrl, UpstreamHeader},
+    plan::planned_changes,
     printable::printable,
     providers::{ProviderEntry, ProviderKind},
     routes::{FallbackTrigger, RouteEntry, RouteTarget},

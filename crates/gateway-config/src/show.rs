@@ -81,6 +81,11 @@ pub(super) fn tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<Disp
     table("console", "console", config.console.show());
     table("tracing", "tracing", config.tracing.show());
     table("lifecycle", "lifecycle", config.lifecycle.show());
+    named_tables(config, table);
+}
+
+/// Calls `table` for each table of which there may be many.
+fn named_tables(config: &Config, mut table: impl FnMut(&str, &str, Vec<DisplayedSetting>)) {
     for client in &config.clients {
         let rows =
             client.show().into_iter().map(|(name, value)| DisplayedSetting::plain(name, value));

@@ -1,6 +1,6 @@
 //! The changes that a reload would make.
 
-use crate::config::{ConfigErrors, ConfigSource, LoadedConfig, changes, last_good};
+use crate::{ConfigErrors, ConfigSource, LoadedConfig, changes, last_good};
 use std::fmt::Write as _;
 
 /// Returns the differences between the last known good configuration and the present one.
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 /// # Errors
 ///
 /// All errors of the present configuration.
-pub fn of(source: &ConfigSource) -> Result<String, ConfigErrors> {
+pub fn planned_changes(source: &ConfigSource) -> Result<String, ConfigErrors> {
     let LoadedConfig { config, .. } = source.load()?;
     let Some(previous) = last_good::load(source, &config.server.data_dir) else {
         return Ok("no configuration has been active yet: everything is new\n".to_owned());
