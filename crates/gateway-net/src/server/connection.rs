@@ -49,7 +49,8 @@ where
 {
     fn execute(&self, future: F) {
         let over = self.over.clone();
-        let stream = StreamWithDeadline::new(future, self.write);
+        // A connection on which nothing at all is taken is closed before that, as a whole.
+        let stream = StreamWithDeadline::new(future, self.write + self.write / 4);
         self.tasks.spawn(async move { over.run_until_cancelled_owned(stream).await });
     }
 }

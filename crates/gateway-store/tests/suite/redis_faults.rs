@@ -188,7 +188,9 @@ async fn every_redis_key_expires() {
     let script = "local n = 0 for _, k in ipairs(redis.call('KEYS', '*')) do \
                   if redis.call('PTTL', k) < 0 then n = n + 1 end end return n";
     assert_eq!(server.ask(&format!("EVAL \"{script}\" 0")), ":0\r\n");
-    assert!(*server.ask("DBSIZE") > *":5", "there are keys at all");
+    let size = server.ask("DBSIZE");
+    let size: u64 = size.trim().trim_start_matches(':').parse().unwrap();
+    assert!(size > 5, "there are keys at all");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
