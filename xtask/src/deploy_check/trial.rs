@@ -136,6 +136,10 @@ impl GatewayTrial {
         let prefix = format!("{port}:");
         variables.insert("LLM_GATEWAY_STORE__REDIS_PREFIX".to_owned(), prefix);
         let has_models = variables.contains_key("LLM_GATEWAY_INFERENCE_SERVICE_URL");
+        if !has_models {
+            // In production, the fake provider is served only if it is switched on.
+            variables.insert("LLM_GATEWAY_FAKE_ENABLED".to_owned(), "true".to_owned());
+        }
         let needs_key = variables.get("LLM_GATEWAY_AUTH").is_none_or(|it| it != "off");
         let has_probe_port = variables.contains_key("LLM_GATEWAY_HEALTH_PORT");
         variables.insert("LLM_GATEWAY_PORT".to_owned(), port.to_string());
