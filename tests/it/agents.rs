@@ -188,6 +188,22 @@ async fn first_message_comes_first_for_a_client_that_is_configured_so() {
 }
 
 #[tokio::test]
+async fn replies_at_messages_have_the_request_id_of_its_api() {
+    let (_upstream, gateway) = start(Dialect::Messages).await;
+    let headers = [("Content-Type", "application/json"), ("x-request-id", "request-0123")];
+    for (path, expected) in [
+        ("/v1/messages", "request-0123"),
+        ("/v1/messages/count_tokens", "request-0123"),
+        ("/v1/chat/completions", ""),
+    ] {
+        // An error has the id too.
+        let reply = gateway.send(request("POST", path, &headers, b"{}")).await;
+        assert_eq!(reply.header("request-id"), expected, "{path}: {}", reply.text());
+        assert_eq!(reply.header("x-request-id"), "request-0123");
+    }
+}
+
+#[tokio::test]
 async fn foreign_session_names_pass_and_paths_may_end_with_a_slash() {
     let (upstream, gateway) = start(Dialect::Chat).await;
     let headers =

@@ -28,6 +28,8 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 pub(crate) const NOT_STORED: HeaderName = HeaderName::from_static("x-gateway-not-stored");
 /// Sets the priority of the request.
 pub(crate) const PRIORITY: HeaderName = HeaderName::from_static("x-priority");
+/// Carries the request id in replies to clients of Anthropic's API.
+pub(crate) const MESSAGES_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Carries the request id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Selects the handling of a concurrent turn of the session.

@@ -94,6 +94,9 @@ where
     serve(service, peer, request.map(|body| body.map_err(Into::into).boxed_unsync()))
 }
 
+/// The path of the endpoints of Anthropic's API.
+const MESSAGES: &str = "/v1/messages";
+
 async fn serve(
     service: Arc<HttpService>,
     peer: IpAddr,
@@ -114,6 +117,9 @@ async fn serve(
     });
     let headers = reply.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {
+        if path.starts_with(MESSAGES) {
+            headers.insert(names::MESSAGES_REQUEST_ID, id.clone());
+        }
         headers.insert(names::REQUEST_ID, id);
     }
     if kind != Kind::Open {
