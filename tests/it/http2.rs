@@ -90,6 +90,6 @@ async fn unread_whole_response_is_reset_and_read_one_is_complete() {
     let read = ask(&mut caller, false).await.into_body().collect().await.unwrap().to_bytes();
     let read: serde_json::Value = serde_json::from_slice(&read).unwrap();
     assert_eq!(read["choices"][0]["message"]["content"].as_str().unwrap().len(), SIZE);
-    time::sleep(Duration::from_millis(2000)).await;
+    time::sleep(Duration::from_secs(2)).await;
     assert!(unread.collect().await.is_err(), "it was given up");
 }
