@@ -2,7 +2,7 @@
 //!
 //! A user may name one: `use the Security taxonomy`, `switch to Security`, `taxonomy: AI-ML`. It
 //! applies until another is named. With a [`TaxonomyTable`] only its names are recognized,
-//! and only where a user asks for one ([`phrase`]); without a table, any name is ([`any_name`]).
+//! and only where a user asks for one (`phrase`); without a table, any name is (`any_name`).
 
 mod any_name;
 mod phrase;
