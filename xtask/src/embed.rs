@@ -3,11 +3,7 @@
 
 use crate::{package, terminal::say, workspace::Workspace};
 use anyhow::{Context as _, ensure};
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write as _, fs, path::Path};
 use xshell::cmd;
 
 /// The folder of the program.
@@ -24,15 +20,28 @@ pub(crate) struct EmbedArguments {
     packaged: bool,
 }
 
-/// Builds and runs the program, and checks the responses that it prints.
+/// Builds and runs a copy of the program, and checks the responses that it prints.
+///
+/// The copy begins with the versions that the workspace is locked to, and adds its own.
 pub(crate) fn run(workspace: &Workspace, arguments: &EmbedArguments) -> anyhow::Result<()> {
+    let host = workspace.scratch("embed")?.join("host");
+    let _missing = fs::remove_dir_all(&host);
+    fs::create_dir_all(host.join("src"))?;
+    let source = workspace.root.join(HOST);
+    for file in ["src/main.rs", "src/service.rs"] {
+        fs::copy(source.join(file), host.join(file)).context(file)?;
+    }
+    fs::copy(workspace.root.join("Cargo.lock"), host.join("Cargo.lock"))?;
+    let manifest = fs::read_to_string(source.join("Cargo.toml"))?;
     let manifest = if arguments.packaged {
-        packaged_host(workspace)?
+        packed_dependencies(workspace, &manifest)?
     } else {
-        workspace.root.join(HOST).join("Cargo.toml")
+        let crates = workspace.root.join("crates").display().to_string();
+        manifest.replace("../../crates", &crates)
     };
-    let run = workspace.cargo("run --quiet --manifest-path").arg(manifest);
-    let run = if arguments.packaged { run.arg("--offline") } else { run.arg("--locked") };
+    let path = host.join("Cargo.toml");
+    fs::write(&path, manifest)?;
+    let run = workspace.cargo("run --quiet --manifest-path").arg(path);
     let printed = run.arg("--target-dir").arg(&workspace.target).read()?;
     check(&printed)?;
     let lines = fs::read_to_string(workspace.root.join(SERVICE))?.lines().count();
@@ -54,23 +63,13 @@ fn check(printed: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Packs and unpacks the crates, and returns the manifest of a copy of the program that depends on
-/// them by version.
-fn packaged_host(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+/// Packs and unpacks the crates, and returns `manifest` with dependencies on them by version.
+fn packed_dependencies(workspace: &Workspace, manifest: &str) -> anyhow::Result<String> {
     package::run(workspace, &package::Arguments::default())?;
-    let folder = workspace.scratch("embed")?;
-    let host = folder.join("host");
-    let crates = folder.join("crates");
-    for stale in [&host, &crates] {
-        let _missing = fs::remove_dir_all(stale);
-    }
-    fs::create_dir_all(host.join("src"))?;
+    let crates = workspace.scratch("embed")?.join("crates");
+    let _missing = fs::remove_dir_all(&crates);
     fs::create_dir_all(&crates)?;
-    let source = workspace.root.join(HOST);
-    for file in ["src/main.rs", "src/service.rs"] {
-        fs::copy(source.join(file), host.join(file)).context(file)?;
-    }
-    let mut manifest = without_paths(&fs::read_to_string(source.join("Cargo.toml"))?);
+    let mut manifest = without_paths(manifest);
     manifest += "\n[patch.crates-io]\n";
     for package in workspace.packages.iter().filter(|package| package.is_published()) {
         let name = format!("{}-{}", package.name, package.version);
@@ -79,9 +78,7 @@ fn packaged_host(workspace: &Workspace) -> anyhow::Result<PathBuf> {
         let unpacked = crates.join(&name);
         writeln!(manifest, "{} = {{ path = \"{}\" }}", package.name, unpacked.display())?;
     }
-    let path = host.join("Cargo.toml");
-    fs::write(&path, manifest)?;
-    Ok(path)
+    Ok(manifest)
 }
 
 fn unpack(workspace: &Workspace, packed: &Path, into: &Path) -> anyhow::Result<()> {
