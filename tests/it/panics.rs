@@ -80,9 +80,10 @@ async fn every_task_of_an_embedded_gateway_is_restarted() {
         setup.set("mcp.files", "url", "http://127.0.0.1:1/mcp")
     };
     let expected = [
-        "context_windows",
+        "budget_alerts",
         "idle_memory",
         "limit_leases",
+        "local_models",
         "log",
         "mcp_tools",
         "memory_pressure",

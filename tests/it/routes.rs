@@ -364,7 +364,8 @@ async fn refused_credential_is_an_upstream_error() {
             assert_eq!(reply.told(), "502 upstream_auth");
             assert!(!reply.text().contains("secret"));
         }
-        assert_eq!(upstream.exchanges().len(), 1);
+        // One refusal may be an accident; two in a row of the only credential are not.
+        assert_eq!(upstream.exchanges().len(), 2);
         let alarming = gateway.metric("llm_gateway_provider_errors_total", "upstream_auth").await;
         assert!(alarming >= 1.0, "nobody is told");
     }

@@ -250,9 +250,10 @@ impl GatewayError {
     }
 
     /// Whether a retry by the caller may succeed: the failure is of a kind that passes, and the
-    /// gateway has not tried all there is already.
+    /// gateway has not tried all there is already. A rate limit passes however often it was tried.
     pub fn is_retryable(&self) -> bool {
-        self.kind().is_retryable() && !self.is_final_attempt()
+        let is_rate_limit = self.kind() == ErrorKind::RateLimited;
+        self.kind().is_retryable() && (is_rate_limit || !self.is_final_attempt())
     }
 
     /// Returns the upstream's HTTP status.
