@@ -4,6 +4,14 @@ use gateway_tests::{Gateway, Raw, Redis, Script, Setup, Upstream, request};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
+/// The checks of a gateway without services: nothing listens at their default addresses.
+fn checks_without_services(store: bool) -> Value {
+    json!({
+        "redis": store, "semantic_search": null, "ai_agents": null, "code_orchestrator": null,
+        "cms": null, "inference": null, "cloud_providers": null,
+    })
+}
+
 /// A store that is not there.
 fn without_store() -> Setup {
     let setup = Setup::new().set("store", "backend", "redis");
@@ -17,7 +25,7 @@ async fn gateway_without_dependencies_is_ready() {
         let reply = gateway.get(path).await;
         let body = reply.json();
         assert_eq!((reply.status(), &body["status"]), (200, &json!("ready")), "{body}");
-        assert_eq!(body["checks"], json!({ "redis": true, "semantic_search": true }));
+        assert_eq!(body["checks"], checks_without_services(true));
         assert!(body["models_available"].is_u64());
     }
     for path in ["/health", "/live"] {
@@ -36,7 +44,7 @@ async fn gateway_without_store_is_live_but_not_ready() {
     let reply = gateway.get("/health/ready").await;
     let body = reply.json();
     assert_eq!((reply.status(), &body["status"]), (503, &json!("not_ready")), "{body}");
-    assert_eq!(body["checks"], json!({ "redis": false, "semantic_search": true }));
+    assert_eq!(body["checks"], checks_without_services(false));
     assert_eq!(gateway.get("/health").await.status(), 200);
     assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
 }
@@ -53,7 +61,8 @@ async fn check(store: Setup, search: bool, inference: bool, expected: (u16, &str
         let reply = gateway.get(path).await;
         let (status, mut body) = (reply.status(), reply.json());
         assert!(body["models_available"].take().is_u64());
-        let checks = json!({ "redis": store, "semantic_search": search, "inference": inference });
+        let mut checks = checks_without_services(store);
+        (checks["semantic_search"], checks["inference"]) = (search.into(), inference.into());
         let whole = json!({ "status": expected.1, "checks": checks, "models_available": null });
         assert_eq!((status, body), (expected.0, whole));
     }
@@ -179,7 +188,7 @@ async fn serving_gateway_stays_ready_without_store() {
         let reply = gateway.get(path).await;
         let body = reply.json();
         assert_eq!((reply.status(), &body["status"]), (200, &json!("degraded")), "{body}");
-        assert_eq!(body["checks"], json!({ "redis": false, "semantic_search": true }));
+        assert_eq!(body["checks"], checks_without_services(false));
     }
     assert_eq!(gateway.ask("fake/echo", Value::Null).await.status(), 200);
 }
@@ -215,4 +224,26 @@ async fn metrics_and_details_are_for_operators_in_production() {
         assert_eq!(probe(operators, path).await, 401, "{path}");
     }
     assert_eq!(probe(gateway.address(), "/health/ready").await, 200);
+}
+
+/// A service that is switched off is not asked, wherever it is.
+#[tokio::test]
+async fn services_are_null_if_switched_off_and_false_if_absent_where_configured() {
+    let upstream = Upstream::start().await;
+    upstream.always(Script::json(200, "{}"));
+    let setup = Setup::new()
+        .set("cms", "url", upstream.url().trim_end_matches("/v1"))
+        .write("cms", "enabled", "false")
+        .provider("inference", &upstream.url())
+        .write("providers.inference", "enabled", "false")
+        .set("services", "ai_agents_url", "http://127.0.0.1:1")
+        .provider("lab", &upstream.url())
+        .set("providers.lab", "api_key", "sk-lab");
+    let gateway = setup.start().await;
+    let body = gateway.get("/health/ready").await.json();
+    let mut checks = checks_without_services(true);
+    (checks["ai_agents"], checks["cloud_providers"]) = (false.into(), true.into());
+    assert_eq!((&body["status"], &body["checks"]), (&json!("degraded"), &checks));
+    let asked = upstream.exchanges();
+    assert!(asked.iter().all(|it| !it.head.line.contains("/health")), "{asked:?}");
 }

@@ -2,15 +2,19 @@
 
 use crate::shared::SharedResources;
 use async_trait::async_trait;
-use gateway_config::{Config, ReadinessRule};
+use gateway_config::{Config, ReadinessRule, ServiceUrl};
+use gateway_core::ErrorKind;
 use gateway_engine::ProviderDirectory;
 use gateway_http::{CheckResult, Dependency, Health, Probe, STORE, TASKS};
-use gateway_net::client::HttpClient;
+use gateway_net::client::{ExchangeError, HttpClient};
 use gateway_store::HealthMonitor;
 use gateway_tasks::TaskStatus;
 use gateway_telemetry::{breaker_metrics::OpenBreakers, memory::ProcessMemory};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 use tokio::time::Instant;
 
 /// Builds the health checks: the store, the tasks of the process, the platform services, the providers with keys.
@@ -27,15 +31,20 @@ pub(crate) fn health(
     let probe = Arc::new(TasksProbe);
     dependencies.push(Dependency { name: TASKS.to_owned(), critical: false, probe });
     for (name, address) in services(config) {
-        let probe = Arc::new(ServiceProbe { client: client.clone(), address });
+        let probe: Arc<dyn Probe> = match address {
+            Some(address) => Arc::new(ServiceProbe::new(client.clone(), address)),
+            None => Arc::new(UnusedProbe),
+        };
         dependencies.push(Dependency { name: name.to_owned(), critical: false, probe });
     }
-    let keyed: Vec<_> = keyed(config, providers).collect();
-    if !keyed.is_empty() {
-        let breakers = Arc::clone(&shared.breakers);
-        let probe = Arc::new(ProvidersProbe { names: keyed, breakers });
-        dependencies.push(Dependency { name: CLOUD.to_owned(), critical: false, probe });
-    }
+    let names: Vec<_> = keyed(config, providers).collect();
+    let breakers = Arc::clone(&shared.breakers);
+    let probe: Arc<dyn Probe> = if names.is_empty() {
+        Arc::new(UnusedProbe)
+    } else {
+        Arc::new(ProvidersProbe { names, breakers })
+    };
+    dependencies.push(Dependency { name: CLOUD.to_owned(), critical: false, probe });
     let breakers = Arc::clone(&shared.breakers);
     let states: Map<String, Value> = providers
         .backends()
@@ -53,24 +62,50 @@ pub(crate) fn health(
     Health::new(dependencies, shared.process.shutdown.draining.clone(), Arc::new(told))
 }
 
-/// The platform services by their names in `checks`, with the settings of their addresses. A
-/// service that is not configured is not checked.
-const SERVICES: [(&str, &str); 5] = [
-    ("semantic_search", "services.semantic_search_url"),
-    ("ai_agents", "services.ai_agents_url"),
-    ("code_orchestrator", "services.code_orchestrator_url"),
-    ("cms", "cms.url"),
-    ("inference", "providers.inference.base_url"),
-];
+/// The address of a platform service's health endpoint.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct ServiceAddress {
+    url: String,
+    /// Whether the address is the default of its setting.
+    is_default: bool,
+}
 
-/// Returns the configured services with the addresses of their health endpoints.
-fn services(config: &Config) -> Vec<(&'static str, String)> {
-    let health = |(name, setting): &(&'static str, &str)| {
-        let url = config.written(setting)?;
-        let url = url.trim_matches('"').trim_end_matches("/v1");
-        Some((*name, format!("{}/health", url.trim_end_matches('/'))))
+/// Returns the platform services by their names in `checks`, with their addresses; none for those that
+/// are not used.
+fn services(config: &Config) -> [(&'static str, Option<ServiceAddress>); 5] {
+    let services = &config.services;
+    let address = |setting: &str, url: &str| {
+        let url = url.trim_end_matches('/').trim_end_matches("/v1");
+        let is_default = !config.is_written(setting);
+        Some(ServiceAddress { url: format!("{}/health", url.trim_end_matches('/')), is_default })
     };
-    SERVICES.iter().filter_map(health).collect()
+    let of_tools = |setting: &str, url: &ServiceUrl| address(setting, url.as_str());
+    let cms = config.cms.address().and_then(|url| of_tools("cms.url", url));
+    let inference = inference(config);
+    [
+        (
+            "semantic_search",
+            of_tools("services.semantic_search_url", &services.semantic_search_url),
+        ),
+        ("ai_agents", of_tools("services.ai_agents_url", &services.ai_agents_url)),
+        (
+            "code_orchestrator",
+            of_tools("services.code_orchestrator_url", &services.code_orchestrator_url),
+        ),
+        ("cms", cms),
+        ("inference", inference.and_then(|url| address("providers.inference.base_url", &url))),
+    ]
+}
+
+/// Returns the base URL of the provider `inference`, unless it is switched off.
+fn inference(config: &Config) -> Option<String> {
+    const NAME: &str = "inference";
+    let entry = config.providers.get(NAME);
+    if entry.is_some_and(|it| !it.enabled) {
+        return None;
+    }
+    let written = entry.and_then(|it| it.base_url.as_ref()).map(|url| url.as_str().to_owned());
+    written.or_else(|| Some(gateway_providers::find(NAME)?.base_url.to_owned()))
 }
 
 /// The name of the check of all providers with keys.
@@ -95,7 +130,8 @@ impl Probe for TasksProbe {
             let state = if task.is_failing { "restarted" } else { "running" };
             (task.name.to_owned(), json!({ "state": state, "restarts": task.restarts }))
         };
-        CheckResult { well, details: tasks.iter().map(state).collect() }
+        let details = tasks.iter().map(state).collect();
+        CheckResult { well, details, ..CheckResult::default() }
     }
 }
 
@@ -114,25 +150,52 @@ impl Probe for StoreProbe {
         details.insert("backend".to_owned(), health.backend.into());
         details.insert("durability".to_owned(), health.durability.as_str().into());
         details.insert("warnings".to_owned(), health.warnings.into());
-        CheckResult { well: health.reachable, details }
+        CheckResult { well: health.reachable, details, ..CheckResult::default() }
     }
 }
 
-/// The check of a platform service: healthy if it answers 200.
+/// The check of a dependency that the gateway does not use.
+struct UnusedProbe;
+
+#[async_trait]
+impl Probe for UnusedProbe {
+    async fn look(&self) -> CheckResult {
+        CheckResult::of_unused()
+    }
+}
+
+/// The check of a platform service: healthy if it answers 200. A service that was not configured, and
+/// where nothing has listened at the default address, is not used.
 struct ServiceProbe {
     client: HttpClient,
-    address: String,
+    address: ServiceAddress,
+    was_reached: AtomicBool,
+}
+
+impl ServiceProbe {
+    fn new(client: HttpClient, address: ServiceAddress) -> Self {
+        Self { client, address, was_reached: AtomicBool::new(false) }
+    }
+
+    fn is_absent(&self, error: &ExchangeError) -> bool {
+        let is_unreachable = error.code() == ErrorKind::UpstreamUnreachable.as_str();
+        self.address.is_default && is_unreachable && !self.was_reached.load(Relaxed)
+    }
 }
 
 #[async_trait]
 impl Probe for ServiceProbe {
     async fn look(&self) -> CheckResult {
-        let answered = self.client.status(&self.address).await;
-        let (well, name, value) = match answered {
-            Ok(status) => (status == 200, "http_status", json!(status)),
+        let (well, name, value) = match self.client.status(&self.address.url).await {
+            Ok(status) => {
+                self.was_reached.store(true, Relaxed);
+                (status == 200, "http_status", json!(status))
+            }
+            Err(error) if self.is_absent(&error) => return CheckResult::of_unused(),
             Err(error) => (false, "error", json!(error.code())),
         };
-        CheckResult { well, details: Map::from_iter([(name.to_owned(), value)]) }
+        let details = Map::from_iter([(name.to_owned(), value)]);
+        CheckResult { well, details, ..CheckResult::default() }
     }
 }
 
@@ -156,6 +219,46 @@ impl Probe for ProvidersProbe {
             (name.clone(), state.into())
         });
         let details: Map<String, Value> = states.collect();
-        CheckResult { well: details.values().any(|state| state == "ready"), details }
+        CheckResult {
+            well: details.values().any(|state| state == "ready"),
+            details,
+            ..CheckResult::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_config::Environment;
+
+    fn check(text: &str, expected: [Option<(&str, bool)>; 5]) {
+        let config = Config::parse(Some(("a.toml", text)), &Environment::default()).unwrap();
+        let address = |(url, is_default): (&str, bool)| ServiceAddress {
+            url: format!("http://{url}/health"),
+            is_default,
+        };
+        let found = services(&config).map(|(_, found)| found);
+        assert_eq!(found, expected.map(|it| it.map(address)), "{text}");
+    }
+
+    #[test]
+    fn services_in_use_are_checked_at_configured_or_default_addresses() {
+        let (search, agents) = (Some(("localhost:8081", true)), Some(("localhost:8082", true)));
+        let (code, inference) = (Some(("localhost:8083", true)), Some(("localhost:8085", true)));
+        check("", [search, agents, code, None, inference]);
+        let own = "[services]\nsemantic_search_url = \"http://s:1/\"\n[cms]\nurl = \"http://c:2\"\n\
+                   [providers.inference]\nbase_url = \"http://i:3/v1\"";
+        let (search, cms) = (Some(("s:1", false)), Some(("c:2", false)));
+        check(own, [search, agents, code, cms, Some(("i:3", false))]);
+    }
+
+    #[test]
+    fn services_that_are_switched_off_are_not_checked() {
+        let off =
+            "[cms]\nurl = \"http://c:2\"\nenabled = false\n[providers.inference]\nenabled = false";
+        let [.., cms, inference] =
+            services(&Config::parse(Some(("a.toml", off)), &Environment::default()).unwrap());
+        assert_eq!((cms.1, inference.1), (None, None));
     }
 }

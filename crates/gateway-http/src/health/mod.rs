@@ -27,9 +27,6 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// The time for which a check's result is reused.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The dependencies that are reported even if they are not configured; an unused one is healthy.
-const ALWAYS: [&str; 2] = [STORE, "semantic_search"];
-
 /// The name under which the store is reported, for every backend.
 pub const STORE: &str = "redis";
 
@@ -49,8 +46,21 @@ pub trait Probe: Send + Sync {
 pub struct CheckResult {
     /// Whether it does its work.
     pub well: bool,
+    /// Whether the gateway does not use it: it is reported as `null`, and degrades nothing.
+    pub unused: bool,
     /// More, for operators; no secrets.
     pub details: Map<String, Value>,
+}
+
+impl CheckResult {
+    /// The result for a dependency that the gateway does not use.
+    pub fn of_unused() -> Self {
+        Self { unused: true, ..Self::default() }
+    }
+
+    const fn is_failing(&self) -> bool {
+        !self.well && !self.unused
+    }
 }
 
 /// Something that the gateway depends on.
@@ -125,7 +135,7 @@ impl Health {
     }
 
     fn readiness(&self, report: &Report) -> Readiness {
-        let mut failing = report.looks.iter().filter(|look| !look.finding.well).peekable();
+        let mut failing = report.looks.iter().filter(|look| look.finding.is_failing()).peekable();
         if self.draining.is_cancelled() {
             Readiness::Draining
         } else if failing.peek().is_none() {
@@ -173,7 +183,7 @@ impl Dependency {
         let began = Instant::now();
         let finding = timeout(LIMIT, self.probe.look()).await.unwrap_or_else(|_| {
             let late = ("error".to_owned(), Value::from("timeout"));
-            CheckResult { well: false, details: Map::from_iter([late]) }
+            CheckResult { details: Map::from_iter([late]), ..CheckResult::default() }
         });
         let (name, critical) = (self.name.clone(), self.critical);
         CheckState { name, critical, finding, took: began.elapsed() }

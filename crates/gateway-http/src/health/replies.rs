@@ -1,6 +1,6 @@
 //! The replies of the health endpoints.
 
-use super::{ALWAYS, CheckState, Readiness, Report, TASKS};
+use super::{CheckState, Readiness, Report, STORE, TASKS};
 use crate::{HttpService, platform, reply};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -38,24 +38,40 @@ pub(crate) async fn detailed(service: &HttpService) -> Response<reply::Body> {
     reply::json(status, &Value::Object(body))
 }
 
-/// Returns the status of each dependency, by name.
-fn checks(report: &Report) -> Map<String, Value> {
-    let unused = ALWAYS.iter().map(|name| ((*name).to_owned(), true.into()));
+/// Returns the status of each dependency, by name. The store and the search are always there: without a
+/// store nothing of it can fail. Tasks are there if one has failed.
+pub(super) fn checks(report: &Report) -> Map<String, Value> {
+    let always = [(STORE, Value::from(true)), ("semantic_search", Value::Null)];
+    let always = always.into_iter().map(|(name, value)| (name.to_owned(), value));
     let shown = report.looks.iter().filter(|look| look.name != TASKS || !look.finding.well);
-    let looks = shown.map(|look| (look.name.clone(), look.finding.well.into()));
-    unused.chain(looks).collect()
+    always.chain(shown.map(|look| (look.name.clone(), look.check()))).collect()
 }
 
 fn dependencies(report: &Report) -> Value {
     let told = |look: &CheckState| {
         let mut told = look.finding.details.clone();
-        told.insert("status".to_owned(), if look.finding.well { "up" } else { "down" }.into());
+        told.insert("status".to_owned(), look.status().into());
         told.insert("critical".to_owned(), look.critical.into());
         let micros = u32::try_from(look.took.as_micros()).unwrap_or(u32::MAX);
         told.insert("latency_ms".to_owned(), (f64::from(micros) / 1000.0).into());
         (look.name.clone(), Value::Object(told))
     };
     Value::Object(report.looks.iter().map(told).collect())
+}
+
+impl CheckState {
+    /// Returns whether the dependency does its work; `null` if it is not used.
+    fn check(&self) -> Value {
+        if self.finding.unused { Value::Null } else { self.finding.well.into() }
+    }
+
+    const fn status(&self) -> &'static str {
+        match (self.finding.unused, self.finding.well) {
+            (true, _) => "unused",
+            (false, true) => "up",
+            (false, false) => "down",
+        }
+    }
 }
 
 impl Readiness {

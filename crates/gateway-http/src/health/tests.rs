@@ -60,3 +60,22 @@ async fn health_probes_are_coalesced_per_second() {
     health.report().await;
     assert_eq!(asked.load(Relaxed), 4);
 }
+
+#[tokio::test]
+async fn unused_dependency_is_null_and_degrades_nothing() {
+    struct Unused;
+    #[async_trait]
+    impl Probe for Unused {
+        async fn look(&self) -> CheckResult {
+            CheckResult::of_unused()
+        }
+    }
+    let asked = Arc::default();
+    let unused = Dependency { name: "cms".to_owned(), critical: true, probe: Arc::new(Unused) };
+    let dependencies = vec![dependency(STORE, Some(true), &asked), unused];
+    let health = Health::new(dependencies, CancellationToken::new(), Arc::new(Map::new));
+    let report = health.report().await;
+    assert_eq!(health.readiness(&report), Readiness::Ready);
+    let checks = serde_json::json!({ "redis": true, "semantic_search": null, "cms": null });
+    assert_eq!(Value::Object(replies::checks(&report)), checks);
+}
