@@ -28,6 +28,7 @@ mod explain;
 mod fidelity;
 mod fields;
 mod files;
+mod first_steps;
 mod framing;
 mod headers;
 mod heads;

@@ -105,6 +105,29 @@ async fn listener_speaks_tls_and_reloads_its_certificate() {
     }
 }
 
+/// The certificate's file holds those of its authorities too, and the configuration may name more.
+#[tokio::test]
+async fn chat_trusts_the_authorities_of_its_configuration() {
+    for (chain, upstreams, is_trusted) in
+        [("", false, false), ("", true, true), ("ca", false, true)]
+    {
+        let data = Data::new();
+        let [cert, key, authority] = write(&data, GOOD);
+        if chain == "ca" {
+            let both = [GOOD, AUTHORITY].map(|der| pem("CERTIFICATE", der)).concat();
+            fs::write(&cert, both).unwrap();
+        }
+        let mut setup = Setup::new().set("tls", "cert_file", &cert).set("tls", "key_file", &key);
+        if upstreams {
+            setup = setup.set("tls", "upstream_ca_file", &authority);
+        }
+        let gateway = setup.start_with_health_port(gateway_tests::free_port()).await;
+        let printed = gateway.run(&["chat", "fake/echo", "By TLS"]);
+        let is_answered = printed.starts_with("By TLS\n");
+        assert_eq!(is_answered, is_trusted, "{chain} {upstreams}: {printed}");
+    }
+}
+
 /// A connection that says nothing, or no TLS, is closed in the time for a head.
 #[tokio::test]
 async fn silent_handshake_is_given_up() {

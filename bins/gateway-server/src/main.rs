@@ -1,16 +1,21 @@
 //! The command line of the gateway.
 
-use clap::{Parser, Subcommand};
-use gateway_assembly::{check_health, diff_catalogues, import_catalogue, show_model};
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use gateway_assembly::{
+    TerminalChat, check_health, diff_catalogues, import_catalogue, show_model, terminal_chat,
+};
 use gateway_core::state::StoreError;
 use gateway_server::{
-    config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good},
+    config::{self, Config, ConfigErrors, ConfigSource, Environment, last_good, template},
     instrumentation,
     serve::{self, InvalidConfig, LogHandles},
 };
 use std::{
+    fs::File,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -52,6 +57,28 @@ enum Command {
     Catalogue(CatalogueCommand),
     /// Query /health of the gateway with this configuration; exit code 0 if it is healthy.
     Healthcheck,
+    /// Write a configuration file with every setting as a comment; an existing one is left alone.
+    Init,
+    /// Ask a model through the running gateway.
+    Chat {
+        /// The model, such as `fake/echo`.
+        model: String,
+        /// The message; without one, each line of the standard input is a turn of one conversation.
+        message: Vec<String>,
+        /// The address of the gateway; default: that of this configuration.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// The environment variable with the API key of the caller.
+        #[arg(long, value_name = "VARIABLE", default_value = "GATEWAY_KEY")]
+        key_env: String,
+    },
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell that reads the script.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
     /// Print a generated part of the documentation.
     #[command(hide = true, subcommand)]
     Docs(Docs),
@@ -106,6 +133,15 @@ fn main() -> anyhow::Result<ExitCode> {
             config::planned_changes(&source).map_or_else(|it| print_errors(&it), |it| print(&it))
         }
         Command::Catalogue(command) => with_config(&source, |config| print(&command.run(config)?)),
+        Command::Init => init(source.path()),
+        Command::Chat { model, message, url, key_env } => {
+            let message = Some(message.join(" ")).filter(|message| !message.is_empty());
+            let key = Environment::of_process().get(&key_env).map(str::to_owned);
+            let chat = TerminalChat { model, message, url, key };
+            with_config(&source, |config| terminal_chat(config, &chat).map(|()| ExitCode::SUCCESS))
+        }
+        Command::Completions { shell } => completions(shell),
+        Command::Man => manual(),
         Command::Docs(Docs::Configuration) => print(&config::docs::markdown()),
         Command::Docs(Docs::Providers) => print(&gateway_wire::feature_matrix::table()),
         Command::Docs(Docs::Metrics) => print(&gateway_engine::metric_names::markdown()),
@@ -150,6 +186,28 @@ fn healthcheck(config: &Config) -> anyhow::Result<ExitCode> {
     let Err(error) = check_health(config) else { return Ok(ExitCode::SUCCESS) };
     writeln!(io::stderr(), "{error}")?;
     Ok(ExitCode::FAILURE)
+}
+
+/// Writes a configuration file to begin with, unless there is one.
+fn init(path: &Path) -> anyhow::Result<ExitCode> {
+    let shown = path.display();
+    let file = File::create_new(path).with_context(|| format!("cannot create {shown}"));
+    file?
+        .write_all(template::text().as_bytes())
+        .with_context(|| format!("cannot write {shown}"))?;
+    print(&format!("wrote {shown}; `gateway-server check` validates it\n"))
+}
+
+fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "gateway-server", &mut script);
+    io::stdout().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manual() -> anyhow::Result<ExitCode> {
+    clap_mangen::Man::new(Arguments::command()).render(&mut io::stdout())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_ok(config: &Config) -> anyhow::Result<ExitCode> {

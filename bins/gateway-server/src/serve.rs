@@ -17,7 +17,14 @@ use gateway_assembly::{
 use gateway_net::server::{self, HealthServer, Listener, ServerTls};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
 use hyper::service::service_fn;
-use std::{convert::Infallible, fmt, io, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{
+    convert::Infallible,
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+};
 
 /// The cause of a failed start that only another configuration can mend.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +111,11 @@ async fn listen(
     let (socket, limits) = (bind(address)?, connection_limits(&config));
     tracing::info!(%address, connections = limits.connections, tls = tls.is_some(), "listening");
     let _operators = admin::serve(active, &shared.process.shutdown, tls)?;
+    if config.log.banner.unwrap_or_else(|| io::stderr().is_terminal()) {
+        let banner = gateway_assembly::start_banner(&config, shared, &active.app()).await;
+        // Without a standard error, nothing is missing.
+        let _ = io::stderr().write_all(banner.as_bytes());
+    }
     let websockets = websocket_host(active, &shared.process.shutdown);
     let make = |caller: SocketAddr| {
         let (active, tracing) = (Arc::clone(active), shared.process.tracing.clone());

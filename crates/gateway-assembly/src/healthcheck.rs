@@ -44,7 +44,7 @@ fn greet(address: SocketAddr) -> io::Result<()> {
 }
 
 /// Returns the address to call: an unspecified one stands for this machine.
-fn reachable(host: IpAddr, port: u16) -> SocketAddr {
+pub(crate) fn reachable(host: IpAddr, port: u16) -> SocketAddr {
     let host = match host {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -37,8 +37,10 @@ mod providers;
 mod service;
 mod settings;
 mod shared;
+mod start_banner;
 mod stateful;
 mod stores;
+mod terminal_chat;
 mod tools;
 mod tracing_export;
 mod unpriced;
@@ -57,6 +59,8 @@ pub use self::{
     process::{ProcessHandles, ShutdownStages},
     service::service,
     shared::SharedResources,
+    start_banner::start_banner,
+    terminal_chat::{TerminalChat, terminal_chat},
     tracing_export::otlp_settings,
     unpriced::{pricing_warnings, unpriced_names},
 };

@@ -1,24 +1,16 @@
 //! The configuration reference, generated from the tables that read the configuration.
 
 use super::{
-    admission::{AdminSection, AdmissionSection},
     clients::ClientEntry,
     environment::{PREFIX, nested},
-    lifecycle::LifecycleSection,
-    limits::{BudgetsSection, LimitsSection, ModelLimitsEntry},
-    models::{CatalogueSection, ModelEntry},
+    limits::ModelLimitsEntry,
+    models::ModelEntry,
     names::{UNUSED, sections},
     providers::{KNOWN, ProviderEntry},
     routes::{self, RouteEntry},
     section::{Section, SettingDescription},
-    server::{
-        ConsoleSection, LogSection, MetricsSection, RoutingSection, ServerSection, TimeoutsSection,
-    },
-    state::{CacheSection, CmsSection, ResilienceSection, SessionsSection, StoreSection},
     tenants::TenantEntry,
-    tls::TlsSection,
-    tools::{ServicesSection, ToolCallsSection, ToolEntry},
-    tracing::TracingSection,
+    tools::ToolEntry,
 };
 use std::fmt::Write;
 
@@ -58,31 +50,7 @@ Prefer variables for API keys of providers, and `key_sha256` or `key_env` for cl
 /// Returns the reference as Markdown.
 pub fn markdown() -> String {
     let mut out = INTRODUCTION.to_owned();
-    let about = [
-        ("server", ServerSection::about()),
-        ("auth", super::clients::AuthSection::about()),
-        ("timeouts", TimeoutsSection::about()),
-        ("routing", RoutingSection::about()),
-        ("store", StoreSection::about()),
-        ("sessions", SessionsSection::about()),
-        ("cache", CacheSection::about()),
-        ("resilience", ResilienceSection::about()),
-        ("limits", LimitsSection::about()),
-        ("budgets", BudgetsSection::about()),
-        ("catalogue", CatalogueSection::about()),
-        ("cms", CmsSection::about()),
-        ("services", ServicesSection::about()),
-        ("tool_calls", ToolCallsSection::about()),
-        ("admission", AdmissionSection::about()),
-        ("admin", AdminSection::about()),
-        ("tls", TlsSection::about()),
-        ("log", LogSection::about()),
-        ("metrics", MetricsSection::about()),
-        ("console", ConsoleSection::about()),
-        ("tracing", TracingSection::about()),
-        ("lifecycle", LifecycleSection::about()),
-    ];
-    for ((name, fields), (_, about)) in sections().into_iter().zip(about) {
+    for (name, about, fields) in sections() {
         heading(&mut out, &format!("`[{name}]`"), &about);
         table(&mut out, Some(name), &fields);
     }

@@ -120,7 +120,7 @@ fn unchanging(
 fn every_setting_changes_the_effective_configuration() {
     let of_sections = sections()
         .into_iter()
-        .flat_map(|(section, fields)| unchanging("", &format!("{section}."), SINGLE, &fields));
+        .flat_map(|(section, _, fields)| unchanging("", &format!("{section}."), SINGLE, &fields));
     let mut wrong: Vec<_> = of_sections.collect();
     let limits = format!("[[clients]]\n{}\n[[clients.model_limits]]", CLIENT.join("\n"));
     let entries = [

@@ -32,6 +32,7 @@ mod source;
 mod state;
 mod suggestion;
 mod taxonomies;
+pub mod template;
 mod tenants;
 mod tls;
 mod tools;

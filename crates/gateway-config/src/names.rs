@@ -51,37 +51,44 @@ pub(super) const UNUSED: [&str; 14] = [
     "QUEUE_WARNING_THRESHOLD",
 ];
 
-/// Returns the sections that are single tables, with their names.
-pub(super) fn sections() -> Vec<(&'static str, Vec<SettingDescription>)> {
+/// The name, the description and the settings of a section.
+pub(super) type SectionDescription = (&'static str, Vec<&'static str>, Vec<SettingDescription>);
+
+fn describe<S: Section>(name: &'static str) -> SectionDescription {
+    (name, S::about(), S::fields())
+}
+
+/// Returns the descriptions of the sections that are single tables.
+pub(super) fn sections() -> Vec<SectionDescription> {
     vec![
-        ("server", ServerSection::fields()),
-        ("auth", AuthSection::fields()),
-        ("timeouts", TimeoutsSection::fields()),
-        ("routing", RoutingSection::fields()),
-        ("store", StoreSection::fields()),
-        ("sessions", SessionsSection::fields()),
-        ("cache", CacheSection::fields()),
-        ("resilience", ResilienceSection::fields()),
-        ("limits", LimitsSection::fields()),
-        ("budgets", BudgetsSection::fields()),
-        ("catalogue", CatalogueSection::fields()),
-        ("cms", CmsSection::fields()),
-        ("services", ServicesSection::fields()),
-        ("tool_calls", ToolCallsSection::fields()),
-        ("admission", AdmissionSection::fields()),
-        ("admin", AdminSection::fields()),
-        ("tls", TlsSection::fields()),
-        ("log", LogSection::fields()),
-        ("metrics", MetricsSection::fields()),
-        ("console", ConsoleSection::fields()),
-        ("tracing", TracingSection::fields()),
-        ("lifecycle", LifecycleSection::fields()),
+        describe::<ServerSection>("server"),
+        describe::<AuthSection>("auth"),
+        describe::<TimeoutsSection>("timeouts"),
+        describe::<RoutingSection>("routing"),
+        describe::<StoreSection>("store"),
+        describe::<SessionsSection>("sessions"),
+        describe::<CacheSection>("cache"),
+        describe::<ResilienceSection>("resilience"),
+        describe::<LimitsSection>("limits"),
+        describe::<BudgetsSection>("budgets"),
+        describe::<CatalogueSection>("catalogue"),
+        describe::<CmsSection>("cms"),
+        describe::<ServicesSection>("services"),
+        describe::<ToolCallsSection>("tool_calls"),
+        describe::<AdmissionSection>("admission"),
+        describe::<AdminSection>("admin"),
+        describe::<TlsSection>("tls"),
+        describe::<LogSection>("log"),
+        describe::<MetricsSection>("metrics"),
+        describe::<ConsoleSection>("console"),
+        describe::<TracingSection>("tracing"),
+        describe::<LifecycleSection>("lifecycle"),
     ]
 }
 
 /// Returns all settings with short variable names.
 pub(super) fn bindings() -> Vec<VariableBinding> {
-    let of_sections = sections().into_iter().flat_map(|(section, fields)| {
+    let of_sections = sections().into_iter().flat_map(|(section, _, fields)| {
         fields.into_iter().map(move |field| VariableBinding {
             key: format!("{section}.{}", field.name),
             names: both(field.bare).chain(field.prefixed.iter().map(with_prefix)).collect(),
@@ -115,7 +122,8 @@ fn with_prefix(name: &&str) -> String {
 /// Returns the key of the setting called `name` in any section.
 pub(super) fn setting_called(name: &str) -> Option<String> {
     let is_called = |field: &SettingDescription| field.name == name;
-    let (section, _) = sections().into_iter().find(|(_, fields)| fields.iter().any(is_called))?;
+    let is_in = |(.., fields): &SectionDescription| fields.iter().any(is_called);
+    let (section, ..) = sections().into_iter().find(is_in)?;
     Some(format!("{section}.{name}"))
 }
 

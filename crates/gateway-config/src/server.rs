@@ -221,6 +221,9 @@ section! {
         /// Log format.
         /// Default: `pretty` on a terminal, else `json`.
         format: Option<LogOutput> = None, prefixed ["LOG_FORMAT"];
+        /// Whether the start prints addresses, store and providers to standard error.
+        /// Default: only on a terminal.
+        banner: Option<bool> = None, prefixed ["BANNER"];
     }
 }
 
