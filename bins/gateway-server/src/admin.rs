@@ -1,8 +1,7 @@
 //! The admin listener.
 
-use crate::drain;
 use anyhow::Context as _;
-use gateway_assembly::{ActiveConfig, ShutdownStages, connection_limits};
+use gateway_assembly::{ActiveConfig, ShutdownStages, connection_limits, listener_shutdown};
 use gateway_http::Admin;
 use gateway_net::server::{self, Listener, ServerTls};
 use hyper::service::service_fn;
@@ -34,7 +33,7 @@ pub(crate) fn serve(
             async move { Ok::<_, Infallible>(admin.handle(caller.ip(), request).await) }
         })
     };
-    let (limits, drain) = (connection_limits(&config), drain::listener(stages));
+    let (limits, drain) = (connection_limits(&config), listener_shutdown(stages));
     let listener = Listener { socket, tls: tls.cloned(), limits };
     tasks.spawn(async move { server::serve(listener, make, &drain).await });
     Ok(tasks)

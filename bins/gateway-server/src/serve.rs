@@ -3,7 +3,6 @@
 use crate::{
     admin,
     config::{Config, ConfigSource, LoadedConfig},
-    drain::{self, Schedule},
     instrumentation,
     reload::{Reloader, save_last_good},
     signals::{self, Shutdown, ShutdownSignals},
@@ -11,8 +10,8 @@ use crate::{
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use gateway_assembly::{
-    ActiveConfig, ProcessHandles, SharedResources, ShutdownStages, answer, connection_limits,
-    websocket_host,
+    ActiveConfig, DrainSchedule, ProcessHandles, SharedResources, ShutdownStages, answer,
+    connection_limits, drain, listener_shutdown, websocket_host,
 };
 use gateway_net::server::{self, HealthServer, Listener, ServerTls};
 use gateway_telemetry::log::{DroppedLines, LevelHandle};
@@ -127,7 +126,7 @@ async fn listen(
         })
     };
     let listener = Listener { socket, tls: tls.cloned(), limits };
-    server::serve(listener, make, &drain::listener(&shared.process.shutdown)).await;
+    server::serve(listener, make, &listener_shutdown(&shared.process.shutdown)).await;
     websockets.close().await;
     shared.finish_background(&active.app()).await;
     Ok(())
@@ -176,13 +175,13 @@ async fn stop(
     active: &ActiveConfig,
 ) -> Infallible {
     let schedule = match signals.next().await {
-        Shutdown::Graceful => Schedule::of(&active.config()),
-        Shutdown::Immediate => Schedule::immediate(),
+        Shutdown::Graceful => DrainSchedule::of(&active.config()),
+        Shutdown::Immediate => DrainSchedule::immediate(),
     };
     tracing::info!(seconds = schedule.total.as_secs(), "shutting down");
     let second_signal = async {
         signals.next().await;
     };
-    drain::drain(stages, schedule, second_signal).await;
+    drain(stages, schedule, second_signal).await;
     std::future::pending().await
 }

@@ -26,6 +26,7 @@ mod catalogue_commands;
 mod certificates;
 mod check;
 mod connections;
+mod drain;
 mod health;
 mod healthcheck;
 mod limits;
@@ -53,6 +54,7 @@ pub use self::{
     certificates::{reload_certificate, watch_certificate},
     check::check,
     connections::{connection_limits, server_tls},
+    drain::{DrainSchedule, drain, listener_shutdown},
     healthcheck::check_health,
     local_models::refresh_local_models,
     previous::PreviousGeneration,

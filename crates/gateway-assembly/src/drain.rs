@@ -5,7 +5,7 @@
 //! not ready             no new connections   streams are ended         connections are cut
 //! ```
 
-use gateway_assembly::ShutdownStages;
+use crate::ShutdownStages;
 use gateway_config::Config;
 use gateway_net::server::ListenerShutdown;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// The durations of the stages.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Schedule {
+pub struct DrainSchedule {
     /// The time from the signal to `closing`.
     pub delay: Duration,
     /// The time from the signal to `terminated`.
@@ -22,9 +22,9 @@ pub(crate) struct Schedule {
     pub notice: Duration,
 }
 
-impl Schedule {
+impl DrainSchedule {
     /// Returns the schedule of a graceful shutdown.
-    pub(crate) fn of(config: &Config) -> Self {
+    pub fn of(config: &Config) -> Self {
         let server = &config.server;
         Self {
             delay: server.drain_delay.min(server.drain_timeout),
@@ -34,31 +34,31 @@ impl Schedule {
     }
 
     /// Returns the schedule of an immediate shutdown.
-    pub(crate) const fn immediate() -> Self {
+    pub const fn immediate() -> Self {
         let total = Duration::from_secs(1);
         Self { delay: Duration::ZERO, total, notice: Duration::from_millis(500) }
     }
 }
 
 /// Returns the stages that concern a listener.
-pub(crate) fn listener(stages: &ShutdownStages) -> ListenerShutdown {
+pub fn listener_shutdown(stages: &ShutdownStages) -> ListenerShutdown {
     ListenerShutdown { closing: stages.closing.clone(), over: stages.terminated.clone() }
 }
 
 /// Runs the stages. Once `hurry` completes, the rest follows the immediate schedule.
-pub(crate) async fn drain(
+pub async fn drain(
     stages: &ShutdownStages,
-    schedule: Schedule,
+    schedule: DrainSchedule,
     hurry: impl Future<Output = ()>,
 ) {
     tokio::select! {
         () = run(stages, schedule) => return,
         () = hurry => {}
     }
-    run(stages, Schedule::immediate()).await;
+    run(stages, DrainSchedule::immediate()).await;
 }
 
-async fn run(stages: &ShutdownStages, schedule: Schedule) {
+async fn run(stages: &ShutdownStages, schedule: DrainSchedule) {
     let now = Instant::now();
     let terminated = now + schedule.total;
     let final_notice = now + schedule.total.saturating_sub(schedule.notice);
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use std::future::pending;
 
-    const GRACEFUL: Schedule = Schedule {
+    const GRACEFUL: DrainSchedule = DrainSchedule {
         delay: Duration::from_secs(5),
         total: Duration::from_secs(28),
         notice: Duration::from_secs(2),
@@ -116,7 +116,7 @@ mod tests {
     fn draining_gateway_accepts_connections_until_closing() {
         let shutdown = ShutdownStages::default();
         shutdown.draining.cancel();
-        let listener = listener(&shutdown);
+        let listener = listener_shutdown(&shutdown);
         assert!(!listener.closing.is_cancelled() && !listener.over.is_cancelled());
         shutdown.closing.cancel();
         shutdown.terminated.cancel();
