@@ -76,6 +76,7 @@ mod surface;
 mod taxonomies;
 mod tenants;
 mod testkit;
+mod threads;
 mod tls;
 mod tool_access;
 mod tool_data;

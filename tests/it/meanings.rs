@@ -56,30 +56,6 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn thread_is_refused_in_the_documented_form_by_every_upstream() {
-    for dialect in Dialect::ALL {
-        for thread in [
-            json!({ "type": "create" }),
-            json!({ "type": "continue", "previous_message_id": "msg_1" }),
-        ] {
-            let bench = Bench::start().await;
-            let reply = bench.messages(dialect, json!({ "thread": thread })).await;
-            assert_eq!(reply.status(), 400, "{}", reply.text());
-            let error = reply.json()["error"].clone();
-            assert_eq!(error["type"], "invalid_request_error");
-            assert_eq!(error["details"]["error_code"], "thread_unsupported_request");
-            assert_eq!(
-                error["message"],
-                "capability_rejected: beta_header:message-threads-2026-08-12"
-            );
-            assert!(bench.upstream.exchanges().is_empty());
-        }
-    }
-    let bench = Bench::start().await;
-    assert_eq!(bench.messages(Dialect::Messages, json!({ "thread": null })).await.status(), 200);
-}
-
-#[tokio::test]
 async fn members_of_a_provider_are_carried_to_it_and_refused_elsewhere() {
     let members = json!({
         "mcp_servers": [{ "type": "url", "name": "a", "url": "https://a" }],

@@ -28,10 +28,11 @@ pub(crate) fn responses(
     previous: Option<PreviousGeneration<'_>>,
 ) -> Responses {
     let ttl = config.store.response_ttl;
-    match previous {
+    let responses = match previous {
         Some(previous) => previous.app.engine.responses.with(ttl),
         None => Responses::new(Arc::clone(&shared.stores.responses), ttl, BACKGROUND_RESPONSES),
-    }
+    };
+    responses.with_thread_ttl(config.store.thread_ttl)
 }
 
 /// The sessions.

@@ -59,6 +59,8 @@ section! {
         tenant_idempotency_records: u64 = 100_000, within 1..=100_000_000;
         /// Lifetime of stored responses.
         response_ttl: Duration = Duration::from_hours(720), within Duration::from_mins(1)..=Duration::from_hours(8760);
+        /// Lifetime of a thread of the Messages API after its last turn. `0s`: threads are refused, upon which clients send whole conversations.
+        thread_ttl: Duration = Duration::from_hours(1), within Duration::ZERO..=Duration::from_hours(8760);
     }
 }
 

@@ -10,6 +10,7 @@ use gateway_core::{
     UsageMeter,
 };
 use gateway_limits::{AdmissionPermit, QuotaReservation, TokenEstimate};
+use gateway_sessions::ThreadRecorder;
 use gateway_wire::{InboundDialect, RequestPrompts};
 use std::{fmt, mem, sync::Arc};
 
@@ -40,6 +41,8 @@ pub struct RequestContext {
     /// Maximum number of output tokens, if the request has one.
     pub(crate) max_output: Option<u64>,
     pub(crate) reservation: Option<QuotaReservation>,
+    /// The recorder of the response, if the request is a turn of a thread.
+    pub(crate) thread: Option<Arc<ThreadRecorder>>,
     /// The upstream calls made for the request.
     pub(crate) meter: Arc<UsageMeter>,
     /// The facts that the reply reports in headers, on success and on failure.

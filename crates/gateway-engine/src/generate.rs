@@ -12,12 +12,13 @@ use crate::{
     response::{EngineResponse, RequestFailure, ResponseBody},
     revocation::{unless_revoked, until_revoked},
     session::tenant,
+    thread::without_beta,
     tools,
     write_response::{streamed, whole},
 };
 use gateway_core::{
-    ChunkStream, Context, DroppedParams, Inspection, Payload, Provider, ProviderRequest,
-    ProviderResponse, Result, ToolSpec, observe, time::since_epoch,
+    CacheDirective, ChunkStream, Context, DroppedParams, Inspection, Payload, Provider,
+    ProviderRequest, ProviderResponse, Result, ToolSpec, observe, time::since_epoch,
 };
 use gateway_limits::Client;
 use gateway_sessions::{
@@ -149,7 +150,11 @@ impl RequestContext {
         if self.engine.settings.caching {
             let options = &self.head.options;
             let has_session = self.names_session || options.session.id.is_some();
-            context.caching = options.cache.mode(has_session);
+            context.caching = match &self.thread {
+                // A stored answer has a name of its own.
+                Some(_) => CacheDirective::Bypass("kept"),
+                None => options.cache.mode(has_session),
+            };
         }
         ProviderRequest {
             target: self.target.clone(),
@@ -169,7 +174,10 @@ impl RequestContext {
             tenant: Arc::clone(&client.tenant),
             traceparent: options.traceparent.clone(),
             tracestate: options.tracestate.clone(),
-            headers: options.forwarded_headers.clone(),
+            headers: match &self.thread {
+                Some(_) => without_beta(&options.forwarded_headers),
+                None => options.forwarded_headers.clone(),
+            },
             from_context_service: options.from_context_service,
             models: client.models.clone(),
             meter: Some(Arc::clone(&self.meter)),

@@ -35,6 +35,7 @@ mod request_log;
 mod response;
 mod revocation;
 mod session;
+mod thread;
 mod tools;
 mod wake_gated_stream;
 mod write_response;

@@ -6,7 +6,7 @@ use crate::{
     response::{RequestFailure, ResponseFacts},
 };
 use bytes::Bytes;
-use gateway_core::{Envelope, Result};
+use gateway_core::{Envelope, ErrorKind, GatewayError, Result};
 use gateway_limits::{GrantedQuota, LimitError, QuotaDemand, TokenEstimate};
 use gateway_providers::process_body;
 use gateway_wire::{InboundDialect, envelope, json, splice};
@@ -36,6 +36,14 @@ pub struct PreparedRequest {
     pub envelope: Envelope,
 }
 
+/// A request after its envelope was read.
+enum RoutedRequest {
+    /// It is routed.
+    Prepared(Box<PreparedRequest>),
+    /// It is a turn of a thread, whose conversation has to be loaded.
+    InThread(Box<InboundRequest>),
+}
+
 impl Engine {
     /// Reads the envelope of a request, routes it, and reserves what it needs of its client's
     /// limits if it is going to be sent.
@@ -55,7 +63,14 @@ impl Engine {
         request: InboundRequest,
     ) -> Result<PreparedRequest, Box<RequestFailure>> {
         let routed = process_body(request.body.len(), || self.route(dialect, operation, request));
-        let mut prepared = routed.map_err(RequestFailure::early)?;
+        let mut prepared = match routed.map_err(RequestFailure::early)? {
+            RoutedRequest::Prepared(prepared) => *prepared,
+            // Boxed, so that it takes no room in the future of a request without a thread.
+            RoutedRequest::InThread(request) => {
+                let opened = Box::pin(self.prepare_in_thread(dialect, operation, *request)).await;
+                opened.map_err(RequestFailure::early)?
+            }
+        };
         let context = &mut prepared.context;
         if matches!(operation, Operation::Generate | Operation::Embed) {
             let models = [&*context.model, &*context.target.model];
@@ -79,14 +94,40 @@ impl Engine {
         Ok(prepared)
     }
 
-    fn route(
+    /// Prepares a request that is a turn of a thread: with the whole conversation.
+    async fn prepare_in_thread(
         self: &Arc<Self>,
         dialect: &dyn InboundDialect,
         operation: Operation,
         request: InboundRequest,
     ) -> Result<PreparedRequest> {
+        let (request, recorder) = self.open_thread(request).await?;
+        let routed = process_body(request.body.len(), || self.route(dialect, operation, request));
+        match routed? {
+            RoutedRequest::Prepared(mut prepared) => {
+                prepared.context.check_thread()?;
+                prepared.context.thread = Some(recorder);
+                Ok(*prepared)
+            }
+            RoutedRequest::InThread(_) => {
+                let message = "a request that was read with its thread still has one";
+                Err(GatewayError::new(ErrorKind::Internal, message))
+            }
+        }
+    }
+
+    fn route(
+        self: &Arc<Self>,
+        dialect: &dyn InboundDialect,
+        operation: Operation,
+        request: InboundRequest,
+    ) -> Result<RoutedRequest> {
         let InboundRequest { head, permit, body } = request;
         let (body, envelope) = self.envelope(operation, body)?;
+        if dialect.is_in_thread(&envelope) {
+            let request = InboundRequest { head, permit, body };
+            return Ok(RoutedRequest::InThread(Box::new(request)));
+        }
         if operation != Operation::Embed {
             dialect.check(&envelope)?;
             if let Some(version) = head.options.api_version() {
@@ -120,10 +161,11 @@ impl Engine {
                 Some(0)
             },
             reservation: None,
+            thread: None,
             meter: Arc::default(),
             facts: ResponseFacts::default(),
         });
-        Ok(PreparedRequest { context, body, envelope })
+        Ok(RoutedRequest::Prepared(Box::new(PreparedRequest { context, body, envelope })))
     }
 
     /// Reads the envelope. A request that names no model gets the default model, if there is one:

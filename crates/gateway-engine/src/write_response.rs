@@ -11,7 +11,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use gateway_core::{ChunkStream, Collector, ResponseMeta, Result, UNCHARGED_BYTES};
-use gateway_sessions::{CommitResult, responses::ResponseRecorder};
+use gateway_sessions::{CommitResult, ThreadRecorder, responses::ResponseRecorder};
 use gateway_wire::{InboundDialect, ResponseContext};
 
 /// The events of a streamed response, whose first output is there. `meta` is corrected if another
@@ -37,9 +37,12 @@ pub(crate) async fn streamed(
     };
     let events = EventStream::new(primed, writer, settings.keep_alive);
     let events = events.showing_tools(options.show_tool_events);
-    Ok(match &context.facts.session.not_stored {
-        Some(report) => WakeGatedStream::new(report.announce(events).boxed()).boxed(),
-        None => WakeGatedStream::new(events).boxed(),
+    Ok(match (&context.facts.session.not_stored, &context.thread) {
+        (Some(report), _) => WakeGatedStream::new(report.announce(events).boxed()).boxed(),
+        (None, Some(thread)) => {
+            WakeGatedStream::new(ThreadRecorder::clone(thread).stream(events).boxed()).boxed()
+        }
+        (None, None) => WakeGatedStream::new(events).boxed(),
     })
 }
 
@@ -86,6 +89,10 @@ pub(crate) async fn whole(
         None => body.into(),
     };
     context.facts.not_stored = not_stored;
+    if let Some(thread) = &context.thread {
+        // Boxed, so that it takes no room in the future of a request without a thread.
+        context.facts.not_stored.extend(Box::pin(thread.whole(&body)).await);
+    }
     context.facts.cost = usage.map(|usage| ResponseCost::at(context.answering_price(meta), &usage));
     Ok(ResponseBody::Whole(body))
 }

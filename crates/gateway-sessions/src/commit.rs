@@ -24,6 +24,8 @@ pub enum StoredItem {
     Conversation,
     /// The turn in a session.
     Session,
+    /// The turn in a thread of the Messages API.
+    Thread,
 }
 
 /// A record that could not be stored, and the reason as an error code.
@@ -56,6 +58,7 @@ impl StoredItem {
             Self::Response => "response",
             Self::Conversation => "conversation",
             Self::Session => "session",
+            Self::Thread => "thread",
         }
     }
 }

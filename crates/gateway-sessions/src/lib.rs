@@ -7,13 +7,14 @@
 //! ([`context`]). A [`SessionManager`] takes a request through one turn.
 //!
 //! [`Responses`] stores responses by id, and runs them in the background; [`conversations`] are
-//! those of the Responses API; [`Idempotency`] replays responses by idempotency key.
+//! those of the Responses API; [`Threads`] are those of the Messages API; [`Idempotency`] replays responses by idempotency key.
 
 mod commit;
 pub mod conversations;
 pub mod idempotency;
 pub mod responses;
 mod session;
+mod threads;
 
 pub use self::{
     commit::{CommitResult, NOT_STORED_COMMENT, NotStored, StorageReport, StoredItem, describe},
@@ -24,4 +25,5 @@ pub use self::{
         SessionManager, SessionTools, Sessions, Turn, TurnResult, context, context_window, history,
         open, taxonomy, tool_pairs,
     },
+    threads::{ThreadRecorder, ThreadTurn, Threads},
 };

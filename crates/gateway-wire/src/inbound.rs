@@ -23,6 +23,12 @@ pub trait InboundDialect: Send + Sync {
         Ok(())
     }
 
+    /// Whether the request continues, or begins, a conversation that the server is to hold.
+    fn is_in_thread(&self, envelope: &Envelope) -> bool {
+        let _ = envelope;
+        false
+    }
+
     /// Checks a request against the version of the API that its caller asks for in a header.
     ///
     /// # Errors

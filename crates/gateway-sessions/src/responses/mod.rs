@@ -41,7 +41,7 @@ pub use self::{
 };
 
 use self::record::Record;
-use crate::conversations::Conversations;
+use crate::{conversations::Conversations, threads::Threads};
 use gateway_core::{
     ErrorKind, GatewayError, Result,
     state::{Key, ResponseStore, StoreError},
@@ -60,6 +60,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Maximum wait of [`Responses::close`] for work that ends by itself.
 const NOTICE_TIME: Duration = Duration::from_secs(1);
 
+/// The default lifetime of threads.
+const THREAD_TTL: Duration = Duration::from_hours(1);
+
 /// Maximum wait of [`Responses::close`] for running work.
 const CLOSING_TIME: Duration = Duration::from_secs(3);
 
@@ -68,6 +71,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(3);
 pub struct Responses {
     store: Arc<dyn ResponseStore>,
     ttl: Duration,
+    thread_ttl: Duration,
     running: background::RunningResponses,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -82,6 +86,7 @@ impl Responses {
         Self {
             store,
             ttl,
+            thread_ttl: THREAD_TTL,
             running: background::RunningResponses::new(background),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -93,6 +98,13 @@ impl Responses {
     #[must_use]
     pub fn with(&self, ttl: Duration) -> Self {
         Self { ttl, ..self.clone() }
+    }
+
+    /// Returns a service whose threads live for `thread_ttl` after each turn; with zero, none are
+    /// held.
+    #[must_use]
+    pub fn with_thread_ttl(self, thread_ttl: Duration) -> Self {
+        Self { thread_ttl, ..self }
     }
 
     /// Waits until no response runs in the background, and every end is stored.
@@ -115,6 +127,11 @@ impl Responses {
     /// Returns the conversations in the same store, with the same lifetime.
     pub fn conversations(&self) -> Conversations {
         Conversations::new(Arc::clone(&self.store), self.ttl)
+    }
+
+    /// Returns the threads in the same store.
+    pub fn threads(&self) -> Threads {
+        Threads::new(Arc::clone(&self.store), self.thread_ttl, self.tasks.clone())
     }
 
     /// Returns the record under `key`, and whether the response is still running. One whose gateway

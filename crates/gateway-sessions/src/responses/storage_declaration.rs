@@ -44,7 +44,7 @@ fn edited(mut response: Members, not_stored: &[NotStored]) -> Members {
         let (name, value) = match record.item {
             StoredItem::Response => ("store", Json::of(&false)),
             StoredItem::Conversation => ("conversation", Json::null()),
-            StoredItem::Session => continue,
+            StoredItem::Session | StoredItem::Thread => continue,
         };
         response.insert(name.to_owned(), value);
     }

@@ -105,6 +105,14 @@ impl<'a> EditableObject<'a> {
         }
     }
 
+    /// Sets the member called `name`, in its place if there is one, else at the end.
+    pub(crate) fn replace(&mut self, name: &str, value: JsonNode<'a>) {
+        match self.0.iter_mut().find(|(key, _)| key == name) {
+            Some((_, place)) => *place = value,
+            None => self.0.push((Cow::Owned(name.to_owned()), value)),
+        }
+    }
+
     /// Sets the member called `name` if it is missing.
     pub(crate) fn fill(&mut self, name: &'static str, value: JsonNode<'a>) {
         if !self.has(name) {

@@ -160,6 +160,20 @@ pub(super) fn thread_unsupported() -> GatewayError {
     GatewayError::invalid("thread", message).with_code("thread_unsupported_request")
 }
 
+/// The refusal of a request that continues a thread and has a member that the thread holds.
+pub(super) fn thread_holds(name: &str) -> GatewayError {
+    let message = format!("{name} is held by the thread, and must be left out to continue it");
+    GatewayError::invalid("thread", message).with_code("thread_unsupported_request")
+}
+
+/// The error for a thread that does not exist, or not any more.
+pub(super) fn thread_not_found() -> GatewayError {
+    let message = "no thread was found for the given previous_message_id";
+    GatewayError::new(ErrorKind::NotFound, message)
+        .with_param("thread")
+        .with_code("thread_not_found")
+}
+
 fn details(error: &GatewayError) -> Option<ErrorDetailsOutWire<'_>> {
     let error_code = error.code();
     error_code.starts_with("thread_").then_some(ErrorDetailsOutWire { error_code })

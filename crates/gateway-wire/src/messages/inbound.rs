@@ -16,14 +16,15 @@ impl InboundDialect for MessagesInbound {
     }
 
     fn check(&self, envelope: &Envelope) -> Result<()> {
-        if envelope.present.and_then(|present| present.contains("thread")).unwrap_or(false) {
-            return Err(errors::thread_unsupported());
-        }
         match &envelope.messages {
             Some(messages) if !messages.is_empty() => Ok(()),
             Some(_) => Err(GatewayError::invalid("messages", "messages is empty")),
             None => Err(GatewayError::invalid("messages", "messages is missing")),
         }
+    }
+
+    fn is_in_thread(&self, envelope: &Envelope) -> bool {
+        envelope.present.and_then(|present| present.contains("thread")).unwrap_or(false)
     }
 
     fn check_version(&self, version: &str, body: &[u8]) -> Result<()> {

@@ -26,6 +26,8 @@ mod seals;
 mod stream_reader;
 mod stream_writer;
 mod stream_writer_blocks;
+mod streamed_message;
+mod thread;
 mod tool_call_ids;
 mod tools;
 mod usage;
@@ -34,4 +36,12 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
-pub use self::{inbound::MessagesInbound, outbound::MessagesOutbound};
+pub use self::{
+    inbound::MessagesInbound,
+    outbound::MessagesOutbound,
+    streamed_message::StreamedMessage,
+    thread::{
+        THREADS_BETA, ThreadDirective, ThreadHistory, thread_not_found, thread_unsupported,
+        without_thread,
+    },
+};
