@@ -116,6 +116,12 @@ async fn conversation_in_messages_moves_between_providers_without_foreign_seals(
 }
 
 #[tokio::test]
+async fn conversation_in_a_thread_moves_between_providers_without_foreign_seals() {
+    check(Caller::Thread, false, 8).await;
+    check(Caller::Thread, true, 9).await;
+}
+
+#[tokio::test]
 async fn conversation_in_responses_moves_between_providers_without_foreign_seals() {
     check(Caller::Responses, false, 3).await;
     check(Caller::Responses, true, 4).await;

@@ -12,7 +12,6 @@ use crate::{
     response::{EngineResponse, RequestFailure, ResponseBody},
     revocation::{unless_revoked, until_revoked},
     session::tenant,
-    thread::without_beta,
     tools,
     write_response::{streamed, whole},
 };
@@ -174,10 +173,7 @@ impl RequestContext {
             tenant: Arc::clone(&client.tenant),
             traceparent: options.traceparent.clone(),
             tracestate: options.tracestate.clone(),
-            headers: match &self.thread {
-                Some(_) => without_beta(&options.forwarded_headers),
-                None => options.forwarded_headers.clone(),
-            },
+            headers: self.forwarded_headers(),
             from_context_service: options.from_context_service,
             models: client.models.clone(),
             meter: Some(Arc::clone(&self.meter)),

@@ -38,6 +38,12 @@ impl Engine {
 }
 
 impl RequestContext {
+    /// Returns the headers for an upstream of the caller's dialect.
+    pub(crate) fn forwarded_headers(&self) -> Arc<[(&'static str, String)]> {
+        let headers = &self.head.options.forwarded_headers;
+        if self.thread.is_some() { without_beta(headers) } else { headers.clone() }
+    }
+
     /// Checks that the request does not continue a session besides a thread.
     pub(crate) fn check_thread(&self) -> Result<()> {
         let has_session = self.names_session || self.head.options.session.id.is_some();
@@ -46,7 +52,7 @@ impl RequestContext {
 }
 
 /// Returns the forwarded `headers` without the beta of threads, which no upstream sees.
-pub(crate) fn without_beta(headers: &[(&'static str, String)]) -> Arc<[(&'static str, String)]> {
+fn without_beta(headers: &[(&'static str, String)]) -> Arc<[(&'static str, String)]> {
     let rest = headers.iter().filter_map(|(name, value)| {
         if *name != BETAS {
             return Some((*name, value.clone()));

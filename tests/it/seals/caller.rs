@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 pub(super) enum Caller {
     /// `/v1/messages`, with its history.
     Messages,
+    /// `/v1/messages`, with a thread.
+    Thread,
     /// `/v1/responses`, with its history.
     Responses,
     /// `/v1/responses`, by `previous_response_id`.
@@ -47,7 +49,7 @@ impl Conversation {
         let reply = self.ask(gateway, model, stream).await;
         assert_eq!(reply.status(), 200, "turn {turn}: {}", reply.text());
         let said = if stream { self.streamed(&reply) } else { self.whole(&reply.json()) };
-        if self.caller == Caller::Previous {
+        if matches!(self.caller, Caller::Previous | Caller::Thread) {
             self.history.clear();
         } else {
             self.history.extend(said.clone());
@@ -68,6 +70,7 @@ impl Conversation {
                     "thinking": { "type": "adaptive" }, "tools": [{ "name": "look", "input_schema": schema }],
                 }),
             ),
+            Caller::Thread => ("/v1/messages", self.thread_turn(model, stream)),
             Caller::Responses | Caller::Previous => {
                 let keeps = self.caller == Caller::Previous;
                 let mut body = json!({
@@ -92,10 +95,31 @@ impl Conversation {
         gateway.send(request("POST", path, &headers, body.to_string().as_bytes())).await
     }
 
+    /// A request that begins a thread, or continues it with what is new.
+    fn thread_turn(&self, model: &str, stream: bool) -> Value {
+        let mut body = json!({
+            "model": model, "stream": stream, "max_tokens": 4000, "messages": self.history,
+            "thinking": { "type": "adaptive" }, "thread": { "type": "create" },
+        });
+        match &self.previous {
+            Some(previous) => {
+                body["thread"] = json!({ "type": "continue", "previous_message_id": previous });
+            }
+            None => {
+                let schema = json!({ "type": "object", "properties": {} });
+                body["tools"] = json!([{ "name": "look", "input_schema": schema }]);
+            }
+        }
+        body
+    }
+
     /// What a whole response says, as history.
     fn whole(&mut self, body: &Value) -> Vec<Value> {
         match self.caller {
-            Caller::Messages => vec![json!({ "role": "assistant", "content": body["content"] })],
+            Caller::Messages | Caller::Thread => {
+                self.previous = body["id"].as_str().map(str::to_owned);
+                vec![json!({ "role": "assistant", "content": body["content"] })]
+            }
             Caller::Responses | Caller::Previous => {
                 self.previous = body["id"].as_str().map(str::to_owned);
                 body["output"].as_array().cloned().unwrap_or_default()
@@ -108,7 +132,8 @@ impl Conversation {
     fn streamed(&mut self, reply: &Reply) -> Vec<Value> {
         let events: Vec<Value> =
             reply.events().iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
-        if self.caller == Caller::Messages {
+        if matches!(self.caller, Caller::Messages | Caller::Thread) {
+            self.previous = events[0]["message"]["id"].as_str().map(str::to_owned);
             return vec![json!({ "role": "assistant", "content": blocks(&events) })];
         }
         let created = events.iter().find(|event| event["type"] == "response.created");
@@ -119,7 +144,7 @@ impl Conversation {
 
     fn called(&self, said: &[Value]) -> Option<String> {
         let id = match self.caller {
-            Caller::Messages => {
+            Caller::Messages | Caller::Thread => {
                 let blocks = said[0]["content"].as_array()?;
                 &blocks.iter().find(|block| block["type"] == "tool_use")?["id"]
             }
@@ -133,7 +158,7 @@ impl Conversation {
 
     fn answer(&self, id: &str, text: &str) -> Value {
         match self.caller {
-            Caller::Messages => {
+            Caller::Messages | Caller::Thread => {
                 let block = json!({ "type": "tool_result", "tool_use_id": id, "content": text });
                 json!({ "role": "user", "content": [block] })
             }

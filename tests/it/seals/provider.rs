@@ -69,7 +69,7 @@ impl Provider {
         match self.tongue {
             Tongue::Messages | Tongue::Gemini => true,
             Tongue::Responses => matches!(caller, Caller::Responses | Caller::Previous),
-            Tongue::OpenRouter => caller != Caller::Messages,
+            Tongue::OpenRouter => !matches!(caller, Caller::Messages | Caller::Thread),
         }
     }
 

@@ -192,19 +192,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_directive(members: &str, expected: Result<ThreadDirective, &str>) {
+    fn check_directive(members: &str, expected: Result<&ThreadDirective, &str>) {
         let body = format!(r#"{{"model":"m",{members}}}"#);
         let read = ThreadDirective::read(body.as_bytes());
-        assert_eq!(read.as_ref().map_err(GatewayError::code), expected.as_ref().map_err(|it| *it));
+        assert_eq!(read.as_ref().map_err(GatewayError::code), expected);
     }
 
     #[test]
     fn directive_is_read_or_refused_so_that_clients_fall_back() {
         let next = r#""thread":{"type":"continue","previous_message_id":"msg_1"}"#;
-        let continued = || Ok(ThreadDirective::Continue { previous: "msg_1".into() });
-        check_directive(r#""thread":{"type":"create"}"#, Ok(ThreadDirective::Create));
-        check_directive(next, continued());
-        check_directive(&format!(r#"{next},"system":null"#), continued());
+        let continued = ThreadDirective::Continue { previous: "msg_1".into() };
+        check_directive(r#""thread":{"type":"create"}"#, Ok(&ThreadDirective::Create));
+        check_directive(next, Ok(&continued));
+        check_directive(&format!(r#"{next},"system":null"#), Ok(&continued));
         let unsupported = "thread_unsupported_request";
         check_directive(&format!(r#"{next},"system":"x""#), Err(unsupported));
         check_directive(&format!(r#"{next},"tools":[]"#), Err(unsupported));
