@@ -67,7 +67,6 @@ struct ThreadRecord {
     /// The id of the message that was continued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<String>,
-    #[serde(flatten)]
     history: ThreadHistory,
 }
 
@@ -121,6 +120,9 @@ impl Threads {
 
 /// The refusal while the store is unavailable: the client sends the whole conversation.
 fn unavailable(error: StoreError) -> GatewayError {
+    if matches!(error, StoreError::Corrupt { .. }) {
+        tracing::warn!(%error, "the record of a thread cannot be read");
+    }
     thread_unsupported().with_source(error)
 }
 
@@ -228,5 +230,32 @@ impl fmt::Debug for Threads {
 impl fmt::Debug for ThreadRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadRecorder").field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_is_read_as_it_was_written() {
+        let body = br#"{"model":"m","system":"s","messages":[{"role":"user","content":"a"}]}"#;
+        let content = Json::parse(r#"[{"type":"text","text":"b","n":1e2}]"#).unwrap();
+        let history = ThreadHistory::of(body, &content).unwrap();
+        let record = ThreadRecord { v: SCHEMA, previous: Some("msg_1".into()), history };
+        let read = ThreadRecord::read(&record.write()).unwrap();
+        assert_eq!((read.previous, read.history), (record.previous, record.history));
+        assert!(ThreadRecord::read(br#"{"v":99,"history":{"messages":[]}}"#).is_err());
+        assert!(ThreadRecord::read(b"{").is_err());
+    }
+
+    #[test]
+    fn only_ids_of_messages_are_looked_up() {
+        let tenant = Tenant::new("acme").unwrap();
+        let id = |id: &str| key(&tenant, id).map(|key| key.id().to_owned());
+        assert_eq!(id("msg_01A-b").as_deref(), Some("thread_msg_01A-b"));
+        for other in ["", "a b", "a/b", "é", &"m".repeat(129)] {
+            assert_eq!(id(other), None, "{other}");
+        }
     }
 }
