@@ -7,7 +7,8 @@
 //! ([`context`]). A [`SessionManager`] takes a request through one turn.
 //!
 //! [`Responses`] stores responses by id, and runs them in the background; [`conversations`] are
-//! those of the Responses API; [`Threads`] are those of the Messages API; [`Idempotency`] replays responses by idempotency key.
+//! those of the Responses API; [`MessageThreads`] are those of the Messages API; [`Idempotency`]
+//! replays responses by idempotency key.
 
 mod commit;
 pub mod conversations;
@@ -25,5 +26,5 @@ pub use self::{
         SessionManager, SessionTools, Sessions, Turn, TurnResult, context, context_window, history,
         open, taxonomy, tool_pairs,
     },
-    threads::{ThreadRecorder, ThreadTurn, Threads},
+    threads::{MessageThreads, ThreadRecorder, ThreadTurn},
 };

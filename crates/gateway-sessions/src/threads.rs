@@ -33,7 +33,7 @@ const PROBE: &str = "thread_of_no_message";
 
 /// The threads of all tenants.
 #[derive(Clone)]
-pub struct Threads {
+pub struct MessageThreads {
     store: Arc<dyn ResponseStore>,
     ttl: Duration,
     tasks: TaskTracker,
@@ -51,7 +51,7 @@ pub struct ThreadTurn {
 /// The recorder of the response of one turn.
 #[derive(Clone)]
 pub struct ThreadRecorder {
-    threads: Threads,
+    threads: MessageThreads,
     tenant: Tenant,
     request: Bytes,
     /// The id of the continued message.
@@ -70,7 +70,7 @@ struct ThreadRecord {
     history: ThreadHistory,
 }
 
-impl Threads {
+impl MessageThreads {
     /// Creates the threads in `store`, which live for `ttl` after each turn; with a `ttl` of zero,
     /// none are held.
     pub(crate) fn new(store: Arc<dyn ResponseStore>, ttl: Duration, tasks: TaskTracker) -> Self {
@@ -169,7 +169,7 @@ impl ThreadRecorder {
         let record = ThreadRecord { v: SCHEMA, previous: self.previous.clone(), history };
         let outdated = self.outdated.as_ref().filter(|outdated| **outdated != id);
         let outdated = outdated.and_then(|outdated| self::key(&self.tenant, outdated));
-        let Threads { store, ttl, tasks } = self.threads.clone();
+        let MessageThreads { store, ttl, tasks } = self.threads.clone();
         let storing = async move {
             let stored = StoredResponse::complete(record.write().into());
             store.put(&key, &stored, ttl).await?;
@@ -221,9 +221,9 @@ fn declared(not_stored: &[NotStored], block: Bytes) -> Bytes {
     [comment.as_bytes(), &block].concat().into()
 }
 
-impl fmt::Debug for Threads {
+impl fmt::Debug for MessageThreads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Threads").field("ttl", &self.ttl).finish_non_exhaustive()
+        f.debug_struct("MessageThreads").field("ttl", &self.ttl).finish_non_exhaustive()
     }
 }
 

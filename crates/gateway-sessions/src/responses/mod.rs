@@ -41,7 +41,7 @@ pub use self::{
 };
 
 use self::record::Record;
-use crate::{conversations::Conversations, threads::Threads};
+use crate::{conversations::Conversations, threads::MessageThreads};
 use gateway_core::{
     ErrorKind, GatewayError, Result,
     state::{Key, ResponseStore, StoreError},
@@ -130,8 +130,8 @@ impl Responses {
     }
 
     /// Returns the threads in the same store.
-    pub fn threads(&self) -> Threads {
-        Threads::new(Arc::clone(&self.store), self.thread_ttl, self.tasks.clone())
+    pub fn threads(&self) -> MessageThreads {
+        MessageThreads::new(Arc::clone(&self.store), self.thread_ttl, self.tasks.clone())
     }
 
     /// Returns the record under `key`, and whether the response is still running. One whose gateway

@@ -99,7 +99,7 @@ impl ThreadHistory {
         let mut messages: Vec<Json> = messages.into_iter().map(without_cache_marks).collect();
         // A message without content is not accepted in a conversation.
         if content.get() != "[]" {
-            messages.push(Json::of(&Answered { role: "assistant", content }));
+            messages.push(Json::of(&AnswerMessage { role: "assistant", content }));
         }
         let mut held = |name| request.remove(name).map(Json::from);
         Ok(Self { system: held("system"), tools: held("tools"), messages })
@@ -151,7 +151,7 @@ pub fn thread_unsupported() -> GatewayError {
 }
 
 #[derive(Serialize)]
-struct Answered<'a> {
+struct AnswerMessage<'a> {
     role: &'static str,
     content: &'a Json,
 }
