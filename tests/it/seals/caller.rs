@@ -101,14 +101,11 @@ impl Conversation {
             "model": model, "stream": stream, "max_tokens": 4000, "messages": self.history,
             "thinking": { "type": "adaptive" }, "thread": { "type": "create" },
         });
-        match &self.previous {
-            Some(previous) => {
-                body["thread"] = json!({ "type": "continue", "previous_message_id": previous });
-            }
-            None => {
-                let schema = json!({ "type": "object", "properties": {} });
-                body["tools"] = json!([{ "name": "look", "input_schema": schema }]);
-            }
+        if let Some(previous) = &self.previous {
+            body["thread"] = json!({ "type": "continue", "previous_message_id": previous });
+        } else {
+            let schema = json!({ "type": "object", "properties": {} });
+            body["tools"] = json!([{ "name": "look", "input_schema": schema }]);
         }
         body
     }
