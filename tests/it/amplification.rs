@@ -85,9 +85,10 @@ fn without_breakers() -> Setup {
     Setup::tenacious().write("resilience", "circuit_breaker_enabled", "false")
 }
 
-/// Returns the calls that the budget allows: a tenth, the initial credit, and 0.5 per second.
+/// Returns the calls that the budget allows: a tenth or five per second, whichever is more, and the
+/// initial credit.
 fn allowed(counted: &Counted, asked: u64) -> u64 {
-    asked + asked / 10 + 10 + counted.took.as_secs() / 2 + 1
+    asked + (asked / 10).max(counted.took.as_secs() * 5) + 10 + 1
 }
 
 #[tokio::test]
@@ -108,8 +109,8 @@ async fn retrying_callers_do_not_amplify_load() {
         let counted = count(Setup::tenacious(), refusal(status), 1, TRIES_OF_CLIENTS).await;
         assert!(counted.calls * 10 <= counted.requests * 33, "{} calls", counted.calls);
     }
-    // Who is refused because of a limit may come again, and who is told of an error need not: it was
-    // tried again as often as is good.
+    // A rate limit passes, so callers retry. Any other error here is final: the gateway has used up
+    // the attempts of the request, or the budget of the provider.
     let limited = count(without_breakers(), refusal(429), 10, TRIES_OF_CLIENTS).await;
     assert!(limited.tries > limited.requests, "nobody tried again");
     let failed = count(without_breakers(), refusal(500), 10, TRIES_OF_CLIENTS).await;
@@ -117,6 +118,20 @@ async fn retrying_callers_do_not_amplify_load() {
     for counted in [limited, failed] {
         let most = allowed(&counted, counted.tries);
         assert!(counted.calls <= most, "{} calls, of {most}", counted.calls);
+    }
+}
+
+/// A single caller at a time never uses up the budget: each of its requests has all its attempts.
+#[tokio::test]
+async fn quiet_gateway_retries_every_request() {
+    let upstream = Upstream::start().await;
+    let gateway = without_breakers().provider("lab", &upstream.url()).start().await;
+    for number in 1..=20 {
+        upstream.next(refusal(503));
+        upstream.next(refusal(503));
+        upstream.next(Script::json(200, openai::whole("Hello.")));
+        assert_eq!(gateway.ask("lab/m", json!({})).await.told(), "200", "request {number}");
+        assert_eq!(upstream.exchanges().len(), 3 * number);
     }
 }
 

@@ -19,6 +19,7 @@ mod replay;
 mod resilient_provider;
 mod response_cache;
 mod retry;
+mod retry_budget;
 mod shutdown;
 
 pub use self::{

@@ -1,14 +1,13 @@
 //! Retries with backoff and a budget, before the first output.
 //!
 //! Only failures that may pass are retried, only before the first output, and only
-//! within a budget: at most one retry for every ten calls, so that a provider that is down is not
-//! hit twice as hard.
+//! within the provider's [`RetryBudget`].
 
-use crate::attempt_log::AttemptLog;
+use crate::{attempt_log::AttemptLog, retry_budget::RetryBudget};
 use gateway_core::{ErrorKind, GatewayError, Result, sync};
 use std::{
     num::NonZeroU32,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::time::{self, Instant};
@@ -73,7 +72,7 @@ impl RetryState {
         allowed: Option<NonZeroU32>,
         idempotent: bool,
     ) -> Self {
-        retries.update_budget(RetryBudget::record_call);
+        retries.budget().record_call(Instant::now());
         let calls = allowed.map_or(MAX_UPSTREAM_CALLS, NonZeroU32::get);
         let policy = &retries.policy;
         let retry_non_idempotent = idempotent || policy.retry_non_idempotent;
@@ -98,10 +97,12 @@ impl RetryState {
             || self.retry_non_idempotent && may_have_executed(&error)
             || self.attempt == 1 && is_malformed_tool_call(&error);
         let pause = self.next_delay(&error).filter(|_| retryable);
-        let Some(pause) = pause.filter(|_| self.retries.update_budget(RetryBudget::try_retry))
-        else {
+        let has_budget = || self.retries.budget().try_retry(Instant::now());
+        let Some(pause) = pause.filter(|_| has_budget()) else {
             let error = std::mem::take(&mut self.attempt_log).attach_to_error(error);
-            // Whoever is told to wait may ask again then; whoever is not has had all attempts.
+            // With a `retry-after`, the caller may retry once it is over. Without one, the attempts
+            // are used up, or the budget is: so many calls fail that the callers' own retries would
+            // only add load.
             let is_final =
                 retryable && self.retries.policy.max_attempts > 1 && error.retry_after().is_none();
             return Err(if is_final { error.as_final_attempt() } else { error });
@@ -139,8 +140,8 @@ impl Retries {
         Self { policy, budget, random, observer }
     }
 
-    fn update_budget(&self, how: fn(&mut RetryBudget, Instant) -> bool) -> bool {
-        how(&mut sync::lock(&self.budget), Instant::now())
+    fn budget(&self) -> MutexGuard<'_, RetryBudget> {
+        sync::lock(&self.budget)
     }
 }
 
@@ -171,42 +172,6 @@ fn is_malformed_tool_call(error: &GatewayError) -> bool {
 /// Returns whether the request may have been executed without a response.
 fn may_have_executed(error: &GatewayError) -> bool {
     matches!(error.kind(), ErrorKind::UpstreamCut | ErrorKind::UpstreamTimeout)
-}
-
-/// A retry budget, in tenths of a retry.
-#[derive(Debug)]
-struct RetryBudget {
-    tenths: f64,
-    at: Instant,
-}
-
-/// Each call earns a tenth of a retry, each second half a retry, up to ten.
-impl RetryBudget {
-    const FULL: f64 = 100.0;
-
-    const fn new(now: Instant) -> Self {
-        Self { tenths: Self::FULL, at: now }
-    }
-
-    fn refill(&mut self, tenths: f64, now: Instant) {
-        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = now;
-        self.tenths = (self.tenths + tenths + 5.0 * seconds).min(Self::FULL);
-    }
-
-    fn record_call(&mut self, now: Instant) -> bool {
-        self.refill(1.0, now);
-        true
-    }
-
-    fn try_retry(&mut self, now: Instant) -> bool {
-        self.refill(0.0, now);
-        let enough = self.tenths >= 10.0;
-        if enough {
-            self.tenths -= 10.0;
-        }
-        enough
-    }
 }
 
 #[cfg(test)]
