@@ -25,7 +25,7 @@ const MOST_RECENT: usize = 200;
 const MOST_WATCHERS: usize = 32;
 /// Events that a subscriber may be behind; beyond, it gets a new snapshot.
 const BACKLOG: usize = 256;
-/// How long requests are recorded after the last subscriber has left.
+/// The time for which requests are recorded after the last subscriber has left.
 const LINGER: Duration = Duration::from_mins(10);
 
 /// Records requests for subscribers. Clones share one feed.

@@ -1,15 +1,16 @@
 //! The live feed as an observer of requests.
 
-use crate::{EndedRequest, LiveFeed, LiveRequest, StartedRequest, row::unix_milliseconds};
+use crate::{EndedRequest, LiveFeed, LiveRequest, StartedRequest};
 use gateway_core::{NanoDollars, Usage, time::millis};
 use gateway_engine::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary};
+use gateway_tasks::unix_time;
 use std::sync::Arc;
 
 impl RequestObserver for LiveFeed {
     fn started(&self, request: &RequestStarted<'_>) -> Option<Box<dyn ProgressObserver>> {
         let recorded = self.start(|| StartedRequest {
             request_id: Arc::clone(request.request_id),
-            at: unix_milliseconds(),
+            at: millis(unix_time()),
             path: request.path,
             client: Arc::clone(request.client),
             provider: Arc::clone(request.provider),

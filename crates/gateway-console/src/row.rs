@@ -1,9 +1,8 @@
 //! The rows that the console shows: client, provider, model, duration, tokens and cost of a request;
 //! never its content.
 
-use gateway_core::time::{millis, since_epoch};
 use serde::{Serialize, Serializer};
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 /// A request to a model, as it is known when it is sent to its provider.
 #[derive(Clone, Debug, Serialize)]
@@ -11,7 +10,7 @@ pub struct StartedRequest {
     /// The request id, as in the log.
     #[serde(serialize_with = "text")]
     pub request_id: Arc<str>,
-    /// When it started, in milliseconds since 1970.
+    /// The start time, in milliseconds since 1970.
     pub at: u64,
     /// The label of the endpoint.
     pub path: &'static str,
@@ -31,14 +30,14 @@ pub struct StartedRequest {
     pub tenant: Arc<str>,
 }
 
-/// How a request ended.
+/// The end of a request.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct EndedRequest {
     /// `ok`, the kind of the failure, or `client_cancelled`.
     pub outcome: &'static str,
     /// Why the model stopped, if it said so.
     pub finish: Option<&'static str>,
-    /// How often upstreams were called.
+    /// The number of upstream calls.
     pub attempts: u32,
     /// Tokens read, as the provider reported them.
     pub prompt_tokens: Option<u64>,
@@ -57,10 +56,10 @@ pub struct EndedRequest {
 /// A request that has ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct EndedRow {
-    /// What was known at its start.
+    /// The request as it was at its start.
     #[serde(flatten, serialize_with = "shared")]
     pub started: Arc<StartedRequest>,
-    /// How it ended.
+    /// The end of the request.
     #[serde(flatten)]
     pub ended: EndedRequest,
 }
@@ -68,15 +67,15 @@ pub struct EndedRow {
 /// A request in progress.
 #[derive(Clone, Debug, Serialize)]
 pub struct LiveRow {
-    /// What was known at its start.
+    /// The request as it was at its start.
     #[serde(flatten, serialize_with = "shared")]
     pub started: Arc<StartedRequest>,
-    /// How far it has come.
+    /// The progress of the request.
     #[serde(flatten)]
     pub progress: RequestProgress,
 }
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct RequestProgress {
     /// Milliseconds since its start.
@@ -94,10 +93,4 @@ pub(crate) fn text<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Er
 
 fn shared<T: Serialize, S: Serializer>(it: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
     it.as_ref().serialize(to)
-}
-
-/// The time of day, in milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "people read the time of day")]
-pub(crate) fn unix_milliseconds() -> u64 {
-    millis(since_epoch(SystemTime::now()))
 }

@@ -29,7 +29,7 @@ pub struct RequestContext {
     pub(crate) stream: bool,
     /// Whether the body names a session.
     pub(crate) names_session: bool,
-    /// How requests for this model name are served.
+    /// The compiled route of the request's model name.
     pub(crate) plan: Arc<RoutePlan>,
     /// The model to ask for: that of the plan, with its window as its server reports it.
     pub(crate) target: Target,

@@ -17,7 +17,7 @@ use crate::{
 };
 use gateway_core::{
     CacheDirective, ChunkStream, Context, DroppedParams, Inspection, Payload, Provider,
-    ProviderRequest, ProviderResponse, Result, ToolSpec, observe, time::since_epoch,
+    ProviderRequest, ProviderResponse, Result, ToolSpec, observe,
 };
 use gateway_limits::Client;
 use gateway_sessions::{
@@ -27,8 +27,9 @@ use gateway_sessions::{
         ResponseRecorder,
     },
 };
+use gateway_tasks::unix_time;
 use gateway_wire::{IdGenerator, InboundDialect, RequestPrompts, ResponseContext};
-use std::{mem, sync::Arc, time::SystemTime};
+use std::{mem, sync::Arc};
 use uuid::Uuid;
 
 /// The number of the id that names a compaction: no response has so many items.
@@ -286,7 +287,7 @@ impl ComposedRequest {
         let reply = ResponseContext {
             payload: self.original.clone(),
             model: mem::take(&mut self.context.model),
-            created: unix_seconds(),
+            created: unix_time().as_secs(),
             ids: self.ids.clone(),
         };
         match self.plan.keep.take() {
@@ -388,10 +389,4 @@ async fn accounted(
         };
     accounting.response_started(&meta);
     Ok(observe(until_revoked(&client, chunks), accounting))
-}
-
-/// The time of day, in seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "responses carry the time of day")]
-pub fn unix_seconds() -> u64 {
-    since_epoch(SystemTime::now()).as_secs()
 }

@@ -54,7 +54,6 @@ pub use self::{
     decision::Decision,
     engine::{Engine, EngineSettings},
     explain::{ExplainedTarget, Explanation},
-    generate::unix_seconds,
     local_models::{LocalModel, LocalModels},
     metrics::{InFlight, RequestMetrics, names as metric_names},
     observer::{ProgressObserver, RequestObserver, RequestStarted, RequestSummary},

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use gateway_core::CacheDirective;
 use gateway_limits::{AdmissionPermit, Client, Priority};
 use gateway_sessions::idempotency::IdempotencyToken;
+use gateway_wire::messages::VERSION_HEADER;
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, LazyLock},
@@ -98,7 +99,7 @@ impl RequestOptions {
 
     /// The version of its dialect's API that the caller asks for.
     pub(crate) fn api_version(&self) -> Option<&str> {
-        let is_version = |(name, _): &&(&str, String)| *name == "anthropic-version";
+        let is_version = |(name, _): &&(&str, String)| *name == VERSION_HEADER;
         self.forwarded_headers.iter().find(is_version).map(|(_, version)| version.as_str())
     }
 }

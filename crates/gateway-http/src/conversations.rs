@@ -2,12 +2,12 @@
 
 use crate::{Endpoint, HttpService, RequestBody, reply, request::query::QueryParams};
 use gateway_core::{ErrorKind, GatewayError, Result, state::Tenant};
-use gateway_engine::unix_seconds;
 use gateway_limits::Client;
 use gateway_sessions::{
     conversations::{ConversationCommand, ConversationHandler, not_found},
     responses::Page,
 };
+use gateway_tasks::unix_time;
 use http::{Method, Request, Response, StatusCode};
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,7 +24,7 @@ pub(crate) async fn serve(
     let desk = ConversationHandler::new(service.engine.responses.conversations(), tenant);
     let wish = || ConversationCommand::read(&body, service.engine.settings.json_depth);
     let object = match (endpoint, &head.method) {
-        (Endpoint::Conversations, _) => desk.create(wish()?, unix_seconds()).await,
+        (Endpoint::Conversations, _) => desk.create(wish()?, unix_time().as_secs()).await,
         (Endpoint::Conversation(id), &Method::POST) => desk.update(id, wish()?).await,
         (Endpoint::Conversation(id), &Method::DELETE) => desk.delete(id).await,
         (Endpoint::Conversation(id), _) => desk.show(id).await,

@@ -2,7 +2,8 @@
 
 use crate::{HttpService, reply, request::query::QueryParams};
 use gateway_core::{Date, ErrorKind, GatewayError, Result, state::Totals};
-use gateway_limits::{DAY, now};
+use gateway_limits::DAY;
+use gateway_tasks::unix_time;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, ops::RangeInclusive};
@@ -36,7 +37,7 @@ pub(crate) async fn usage(
     client: Option<&str>,
     query: Option<&str>,
 ) -> Result<Response<reply::Body>> {
-    let question = Question::read(&QueryParams::parse(query), now().as_secs() / DAY)?;
+    let question = Question::read(&QueryParams::parse(query), unix_time().as_secs() / DAY)?;
     let rows = service.engine.limits.usage.totals(question.days.clone(), client).await.map_err(
         |error| {
             GatewayError::new(ErrorKind::Unavailable, "usage is temporarily unavailable")

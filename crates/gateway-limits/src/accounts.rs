@@ -33,7 +33,7 @@ const ROLL_CALL: Duration = Duration::from_secs(3);
 /// The time for which an unresponsive store is retried before the replica's share is used.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The time between attempts to reach a store that is away.
+/// The time between attempts to reach a store that is unavailable.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The time of an outage after which money is no longer lent.

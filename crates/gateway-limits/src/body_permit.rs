@@ -1,7 +1,8 @@
 //! The check of a client's limits before the body of its request is read.
 
 use crate::{
-    Client, LimitError, Limiter, account::LimitAccount, charges::Charges, limiter::refused,
+    Client, LimitError, Limiter, account::LimitAccount, charges::Charges,
+    limit_refusal::refusal_error,
 };
 use std::{net::IpAddr, sync::Arc};
 use tokio::time::Instant;
@@ -36,7 +37,8 @@ impl Limiter {
             let mut state = party.account.state();
             if let Err(refusal) = state.check_body(&charges, bodies, now) {
                 let status = state.status(&charges, now);
-                return Err(LimitError { error: refused(&refusal), status });
+                let error = refusal_error(&refusal, &charges, &state, party.is_tenant);
+                return Err(LimitError { error, status });
             }
         }
         Ok(Some(permit))

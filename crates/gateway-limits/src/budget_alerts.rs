@@ -1,6 +1,6 @@
 //! Alerts about budgets that have been spent to a threshold.
 
-use crate::budget_movement::BudgetMovement;
+use crate::{account_key, budget_movement::BudgetMovement};
 use gateway_core::{NanoDollars, state::Key};
 use std::{fmt, sync::Arc};
 
@@ -45,7 +45,7 @@ impl BudgetAlerts {
         let Some(percent) = passed.max() else { return };
         (self.receiver)(BudgetAlert {
             tenant: key.tenant().as_str().to_owned(),
-            client: key.id().strip_prefix("client/").map(str::to_owned),
+            client: account_key::client_name(key).map(str::to_owned),
             budget: Arc::clone(&movement.budget),
             limit: movement.limit,
             spent: movement.after,
@@ -81,7 +81,7 @@ mod tests {
             before: NanoDollars(before),
             after: NanoDollars(after),
         };
-        alerts.check(&Tenant::new("t").unwrap().key("client/c"), &movement);
+        alerts.check(&account_key::of_client(&Tenant::new("t").unwrap(), "c"), &movement);
         assert_eq!(*seen.lock().unwrap(), expected, "{before} to {after}");
     }
 

@@ -1,7 +1,8 @@
 //! The periods of budgets, in UTC.
 
-use crate::calendar::{DAY, now};
+use crate::calendar::DAY;
 use gateway_core::Date;
+use gateway_tasks::unix_time;
 use std::time::Duration;
 
 /// The period after which a budget begins anew.
@@ -23,7 +24,7 @@ const TOTAL: &str = "total";
 /// The time for which the sum of a budget for all time is kept.
 const CENTURY_DAYS: u64 = 36_525;
 
-/// One day, week or month, as days since 1970-01-01.
+/// A day, week or month, as days since 1970-01-01.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PeriodSpan {
     pub(crate) first_day: u64,
@@ -72,17 +73,22 @@ impl BudgetPeriod {
         };
         PeriodSpan { first_day, end_day, name, keep: Duration::from_secs(keep_days * DAY) }
     }
+}
 
-    /// The period of the budget called `name`, as [`PeriodSpan::name`] spells it, and the models that
-    /// it is for behind a slash.
-    pub(crate) fn of_budget(name: &str) -> Self {
-        let period = name.split('/').next().unwrap_or_default();
-        match Date::parse(period) {
-            Some(_) => Self::Day,
-            None if period == TOTAL => Self::Total,
-            None if period.contains('W') => Self::Week,
-            None => Self::Month,
-        }
+impl PeriodSpan {
+    /// Whether `day` is one of its days.
+    pub(crate) fn contains(&self, day: u64) -> bool {
+        (self.first_day..self.end_day).contains(&day)
+    }
+
+    /// Returns the day on which a budget begins anew; `None` if it never does.
+    pub(crate) fn next_start(&self) -> Option<u64> {
+        (self.end_day != u64::MAX).then_some(self.end_day)
+    }
+
+    /// Returns the time until a budget begins anew; `None` if it never does.
+    pub(crate) fn until_next(&self) -> Option<Duration> {
+        Some(Duration::from_secs(self.next_start()? * DAY).saturating_sub(unix_time()))
     }
 }
 
@@ -99,25 +105,10 @@ fn week_text(monday: u64) -> String {
     format!("{year:04}-W{:02}", (thursday - new_year) / 7 + 1)
 }
 
-/// Returns the day on which the budget called `name` begins anew; `None` if it never does.
-pub(crate) fn next_start(name: &str) -> Option<u64> {
-    let today = now().as_secs() / DAY;
-    match BudgetPeriod::of_budget(name) {
-        BudgetPeriod::Total => None,
-        period @ (BudgetPeriod::Day | BudgetPeriod::Week | BudgetPeriod::Month) => {
-            Some(period.span(today).end_day)
-        }
-    }
-}
-
-/// Returns the time until the budget called `name` begins anew; `None` if it never does.
-pub(crate) fn until_next(name: &str) -> Option<Duration> {
-    Some(Duration::from_secs(next_start(name)? * DAY).saturating_sub(now()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::current_day;
 
     /// The spans that contain `date`, as `name first..end`.
     #[track_caller]
@@ -127,8 +118,8 @@ mod tests {
         let periods = [BudgetPeriod::Day, BudgetPeriod::Week, BudgetPeriod::Month];
         let spans = periods.map(|period| {
             let it = period.span(day);
-            assert_eq!(BudgetPeriod::of_budget(&it.name), period);
-            assert_eq!(BudgetPeriod::of_budget(&format!("{}/gpt-*", it.name)), period);
+            assert!(it.contains(day));
+            assert_eq!(it.next_start(), Some(it.end_day));
             format!("{} {}..{}", it.name, text(it.first_day), text(it.end_day))
         });
         assert_eq!(spans, expected);
@@ -157,9 +148,9 @@ mod tests {
     #[test]
     fn total_budget_never_begins_anew() {
         let span = BudgetPeriod::Total.span(20_000);
-        assert_eq!((span.name.as_str(), span.end_day), ("total", u64::MAX));
-        assert_eq!(BudgetPeriod::of_budget("total/gpt-*"), BudgetPeriod::Total);
-        assert_eq!(until_next("total"), None);
-        assert!(until_next("2026-W01").unwrap() <= Duration::from_secs(7 * DAY));
+        assert!(span.contains(u64::MAX - 1));
+        assert_eq!((span.name.as_str(), span.until_next()), ("total", None));
+        let week = BudgetPeriod::Week.span(current_day());
+        assert!(week.until_next().unwrap() <= Duration::from_secs(7 * DAY));
     }
 }

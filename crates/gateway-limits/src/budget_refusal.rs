@@ -1,9 +1,6 @@
 //! The refusals of budgets, in words: what a request could cost, what is left, and how to go on.
 
-use crate::{
-    budget_period::{next_start, until_next},
-    budget_shortage::BudgetShortage,
-};
+use crate::budget_shortage::BudgetShortage;
 use gateway_core::{Date, ErrorKind, GatewayError, NanoDollars};
 
 /// The treatment of a request for a model without a price, if its caller has a budget.
@@ -18,19 +15,19 @@ pub enum UnpricedPolicy {
 
 /// Returns the refusal of a request that a budget does not cover.
 pub(crate) fn exceeded(budget: &BudgetShortage) -> GatewayError {
-    let (name, model) = budget.name.split_once('/').unwrap_or((&budget.name, ""));
-    let of_model = if model.is_empty() { String::new() } else { format!(" for {model}") };
+    let of_models = budget.models.as_ref().map(|models| format!(" for {models}"));
+    let of_models = of_models.unwrap_or_default();
     let cost = dollars(budget.cost);
     let limit = dollars(budget.limit);
     let owner = if budget.is_of_tenant { "tenant" } else { "API key" };
-    let (period, until, wait) = match next_start(name) {
+    let (period, until, wait) = match budget.term.next_start() {
         Some(day) => {
             let end = format!("{}T00:00:00Z", Date::from_days_since_epoch(day).text());
-            (format!("of {name}"), format!(" until {end}"), "wait until then")
+            (format!("of {}", budget.term.name), format!(" until {end}"), "wait until then")
         }
         None => ("in all".to_owned(), String::new(), "ask the operator to raise or reset it"),
     };
-    let budget_name = format!("the {limit} budget{of_model} {period} of this {owner}");
+    let budget_name = format!("the {limit} budget{of_models} {period} of this {owner}");
     let state = match budget.left {
         Some(NanoDollars(0)) => format!("nothing of {budget_name} is left{until}"),
         Some(left) => format!("{} of {budget_name} is left{until}", dollars(left)),
@@ -42,7 +39,13 @@ pub(crate) fn exceeded(budget: &BudgetShortage) -> GatewayError {
     );
     GatewayError::new(ErrorKind::QuotaExceeded, message)
         .with_code("budget_exceeded")
-        .with_retry_after(until_next(&budget.name))
+        .with_retry_after(budget.term.until_next())
+}
+
+/// Returns the refusal of a budget of which no more is known.
+pub(crate) fn exhausted() -> GatewayError {
+    GatewayError::new(ErrorKind::QuotaExceeded, "the budget of this API key is exhausted")
+        .with_code("budget_exceeded")
 }
 
 /// Returns the refusal of a request whose cost cannot be known.
@@ -73,10 +76,14 @@ fn dollars(NanoDollars(nano): NanoDollars) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BudgetPeriod;
 
-    fn shortage(name: &str, left: u64) -> BudgetShortage {
+    /// A budget of the term that contains 2026-11-30.
+    fn shortage(period: BudgetPeriod, left: u64) -> BudgetShortage {
+        let day = Date { year: 2026, month: 11, day: 30 }.days().unwrap();
         BudgetShortage {
-            name: name.into(),
+            term: period.span(day),
+            models: None,
             is_of_tenant: false,
             limit: NanoDollars(50_000_000),
             cost: NanoDollars(1_000_000_000),
@@ -86,20 +93,16 @@ mod tests {
 
     #[test]
     fn budget_refusal_names_cost_and_remainder() {
-        let error = exceeded(&shortage("2026-11-30", 49_900_000));
-        let next = next_start("2026-11-30").map(|day| Date::from_days_since_epoch(day).text());
-        let expected = format!(
-            "the request could cost up to $1.00; $0.0499 of the $0.05 budget of 2026-11-30 of this \
-             API key is left until {}T00:00:00Z; lower max_tokens, choose a cheaper model, or wait \
-             until then",
-            next.unwrap()
-        );
-        assert_eq!((error.code(), error.message()), ("budget_exceeded", expected.as_str()));
+        let error = exceeded(&shortage(BudgetPeriod::Day, 49_900_000));
+        let expected = "the request could cost up to $1.00; $0.0499 of the $0.05 budget of \
+                        2026-11-30 of this API key is left until 2026-12-01T00:00:00Z; lower \
+                        max_tokens, choose a cheaper model, or wait until then";
+        assert_eq!((error.code(), error.message()), ("budget_exceeded", expected));
     }
 
     #[test]
     fn refusal_of_a_total_budget_names_no_end() {
-        let of_tenant = BudgetShortage { is_of_tenant: true, ..shortage("total", 0) };
+        let of_tenant = BudgetShortage { is_of_tenant: true, ..shortage(BudgetPeriod::Total, 0) };
         let error = exceeded(&of_tenant);
         let expected = "nothing of the $0.05 budget in all of this tenant is left; lower max_tokens, \
                         choose a cheaper model, or ask the operator to raise or reset it";
@@ -109,7 +112,8 @@ mod tests {
 
     #[test]
     fn budget_refusal_names_the_models_of_its_budget() {
-        let error = exceeded(&shortage("2026-11/claude-*", 0));
+        let models = Some("claude-*".into());
+        let error = exceeded(&BudgetShortage { models, ..shortage(BudgetPeriod::Month, 0) });
         let expected =
             "nothing of the $0.05 budget for claude-* of 2026-11 of this API key is left";
         assert!(error.message().contains(expected), "{}", error.message());

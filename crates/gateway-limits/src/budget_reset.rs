@@ -1,6 +1,11 @@
 //! The reset of a budget by an operator.
 
-use crate::{BudgetPeriod, DAY, LimitAccounts, account::Renewal, limiter::TENANT_ACCOUNT, now};
+use crate::{
+    BudgetPeriod, LimitAccounts,
+    account::{Renewal, store_name},
+    account_key,
+    calendar::current_day,
+};
 use gateway_core::{
     NanoDollars,
     state::{StoreError, Tenant},
@@ -25,7 +30,7 @@ impl LimitAccounts {
     ///
     /// # Errors
     ///
-    /// If the store is away, or the tenant has no valid name.
+    /// If the store is unavailable, or the tenant has no valid name.
     pub async fn reset_budget(
         &self,
         budget: &BudgetName,
@@ -33,13 +38,11 @@ impl LimitAccounts {
         let tenant = Tenant::new(budget.tenant.as_str());
         let tenant = tenant.ok_or(StoreError::Invalid("a tenant has a name"))?;
         let account = match &budget.client {
-            Some(client) => tenant.key(format!("client/{client}")),
-            None => tenant.key(TENANT_ACCOUNT),
+            Some(client) => account_key::of_client(&tenant, client),
+            None => account_key::of_tenant(&tenant),
         };
-        let mut name = budget.period.span(now().as_secs() / DAY).name;
-        if let Some(model) = &budget.model {
-            name.extend(["/", model]);
-        }
+        let term = budget.period.span(current_day()).name;
+        let name = store_name(&term, budget.model.as_deref());
         let account = self.client(account);
         let turn = account.turn.lock().await;
         // What was spent here before is reported first, so that it is forgotten too.
@@ -47,6 +50,6 @@ impl LimitAccounts {
         let spent = self.quotas().reset_budget(&account.key, &name).await;
         drop(turn);
         account.state().forget_refusals();
-        spent.map(|spent| (name, spent))
+        spent.map(|spent| (name.to_string(), spent))
     }
 }

@@ -1,13 +1,16 @@
 //! A budget that does not cover a request, with the sums that its refusal names.
 
+use crate::budget_period::PeriodSpan;
 use gateway_core::NanoDollars;
 use std::sync::Arc;
 
 /// A budget that does not cover a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct BudgetShortage {
-    /// The period, and the models after a slash if it is for some only.
-    pub(crate) name: Arc<str>,
+    /// The day, week or month of the budget.
+    pub(crate) term: PeriodSpan,
+    /// The models that it is for; absent if it is for all.
+    pub(crate) models: Option<Arc<str>>,
     /// Whether it is a budget of the client's tenant.
     pub(crate) is_of_tenant: bool,
     /// The amount of the whole budget.

@@ -4,6 +4,7 @@
 //! Limits that are not configured cost nothing: no state is read or held.
 
 mod account;
+mod account_key;
 mod accounts;
 mod admission;
 mod body_permit;
@@ -17,6 +18,7 @@ mod calendar;
 mod charges;
 mod client_prefix;
 mod keys;
+mod limit_refusal;
 mod limiter;
 mod memory_pressure;
 mod policy;
@@ -34,7 +36,7 @@ pub use self::{
     budget_period::BudgetPeriod,
     budget_refusal::UnpricedPolicy,
     budget_reset::BudgetName,
-    calendar::{DAY, now},
+    calendar::DAY,
     client_prefix::client_prefix,
     keys::{Access, Client, FailedAttempts, KeyGrant, VirtualKeys},
     limiter::{Limiter, LimiterSettings, QuotaDemand},

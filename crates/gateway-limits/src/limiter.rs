@@ -2,34 +2,32 @@
 
 mod limited_party;
 
-pub(crate) use self::limited_party::{LimitedParty, TENANT_ACCOUNT};
+pub(crate) use self::limited_party::LimitedParty;
 
 use crate::{
     Client, GrantedQuota, LimitAccounts, LimitError, QuotaReservation, RateLimitStatus,
     TokenEstimate, UnpricedPolicy,
     account::AccountState,
+    account_key,
     accounts::ReserveResult,
-    budget_period::until_next,
     budget_refusal,
-    budget_shortage::BudgetShortage,
-    calendar::{self, DAY},
+    calendar::current_day,
     charges::Charges,
+    limit_refusal::{budget_unknown, refusal_error},
     policy::{ClientLimits, LimitPolicy, LimitSet, RequestSize},
 };
 use foldhash::HashMap;
 use gateway_core::{
-    Envelope, ErrorKind, GatewayError, NanoDollars, Price, Result, Target, Usage,
-    state::{Refusal, StoreError, Tenant},
+    Envelope, NanoDollars, Price, Result, Target, Usage,
+    state::{StoreError, Tenant},
 };
 use std::{
-    borrow::Cow,
     fmt,
     net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 /// The limits of all callers. The default limits nothing.
@@ -45,7 +43,7 @@ pub struct LimiterSettings {
     pub anonymous: LimitPolicy,
     /// The tokens reserved for the output of a request without `max_tokens`.
     pub assumed_output: u64,
-    /// What happens to requests for models without a price, of callers with a budget.
+    /// The treatment of requests for models without a price, of callers with a budget.
     pub unpriced: UnpricedPolicy,
     /// The limits of all clients of a tenant together, by the tenant's name.
     pub tenants: Vec<(String, LimitPolicy)>,
@@ -98,12 +96,12 @@ impl Limiter {
         let anonymous = &settings.anonymous;
         let anonymous = anonymous.is_limited().then(|| {
             let mut template = AccountState::default();
-            let set = LimitSet::new(anonymous, "", &mut template);
+            let set = LimitSet::new(anonymous, None, &mut template);
             AnonymousLimits { set, template }
         });
         let tenants = settings.tenants.iter().filter_map(|(name, policy)| {
             let tenant = Tenant::new(name.as_str())?;
-            let account = accounts.client(tenant.key(TENANT_ACCOUNT));
+            let account = accounts.client(account_key::of_tenant(&tenant));
             Some((name.as_str().into(), ClientLimits::new(account, policy)?))
         });
         let inner = Inner {
@@ -255,7 +253,7 @@ impl Inner {
         let has_budgets = sets().any(|set| set.has_budgets());
         let (mut day, mut cost) = (0, NanoDollars(0));
         if has_budgets {
-            day = calendar::now().as_secs() / DAY;
+            day = current_day();
             let usage = Usage { input, output, ..Usage::default() };
             cost = demand.price.map_or(cost, |price| price.cost(&usage));
         }
@@ -286,15 +284,9 @@ impl Inner {
                 Ok(GrantedQuota { reservation, status })
             }
             ReserveResult::Refused(refusal, status) => {
-                let error = match &refusal {
-                    Refusal::Budget { name } => account.state().shortage(&charges, name),
-                    Refusal::Rate { .. }
-                    | Refusal::TooLarge { .. }
-                    | Refusal::Slots { .. }
-                    | Refusal::Unknown { .. } => None,
-                }
-                .map(|shortage| BudgetShortage { is_of_tenant: party.is_tenant, ..shortage })
-                .map_or_else(|| refused(&refusal), |shortage| budget_refusal::exceeded(&shortage));
+                let state = account.state();
+                let error = refusal_error(&refusal, &charges, &state, party.is_tenant);
+                drop(state);
                 Err(LimitError { error, status })
             }
             ReserveResult::Failed(error) => {
@@ -315,44 +307,8 @@ impl Inner {
         if charges.budgets.is_empty() {
             return Ok(());
         }
-        Err(refused(&Refusal::Unknown { name: Arc::default() }).with_source(error))
+        Err(budget_unknown().with_source(error))
     }
-}
-
-/// Returns the error for a caller that has reached a limit.
-pub(super) fn refused(refusal: &Refusal) -> GatewayError {
-    let limited = |message: Cow<'static, str>, wait| {
-        GatewayError::new(ErrorKind::RateLimited, message).with_retry_after(Some(wait))
-    };
-    match refusal {
-        Refusal::Rate { name, retry_after } => {
-            limited(format!("rate limit reached: {}", words(name)).into(), *retry_after)
-        }
-        Refusal::TooLarge { name } => {
-            let message = format!("the request exceeds the whole rate limit of {}", words(name));
-            GatewayError::new(ErrorKind::QuotaExceeded, message).with_code("request_exceeds_limit")
-        }
-        Refusal::Slots { .. } => {
-            let message = "concurrency limit reached: wait for a request to end";
-            limited(message.into(), Duration::from_secs(1)).with_code("too_many_requests_at_once")
-        }
-        Refusal::Budget { name } => {
-            let message = "the budget of this API key is exhausted";
-            GatewayError::new(ErrorKind::QuotaExceeded, message)
-                .with_code("budget_exceeded")
-                .with_retry_after(until_next(name))
-        }
-        Refusal::Unknown { .. } => {
-            let message = "the remaining budget is unknown while the store is unavailable";
-            GatewayError::new(ErrorKind::Unavailable, message)
-                .with_code("budget_unknown")
-                .with_retry_after(Some(Duration::from_secs(5)))
-        }
-    }
-}
-
-fn words(name: &str) -> &'static str {
-    if name.starts_with("tokens") { "tokens per minute" } else { "requests per minute" }
 }
 
 impl fmt::Debug for Limiter {

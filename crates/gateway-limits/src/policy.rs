@@ -65,6 +65,16 @@ pub(crate) struct RequestSize {
     pub(crate) output: u64,
 }
 
+impl LimitKind {
+    /// Returns the name of the limit in the store.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
 impl LimitPolicy {
     /// Whether anything is limited.
     pub fn is_limited(&self) -> bool {
@@ -96,9 +106,9 @@ impl ClientLimits {
             return None;
         }
         let mut state = account.state();
-        let own = LimitSet::new(policy, "", &mut state);
+        let own = LimitSet::new(policy, None, &mut state);
         let of_model = |(pattern, it): &(String, LimitPolicy)| {
-            (pattern.to_lowercase(), LimitSet::new(it, &format!("/{pattern}"), &mut state))
+            (pattern.to_lowercase(), LimitSet::new(it, Some(pattern), &mut state))
         };
         let models = policy.models.iter().map(of_model).collect();
         drop(state);
@@ -121,18 +131,22 @@ impl ClientLimits {
 }
 
 impl LimitSet {
-    /// The limits of `policy`, with `suffix` behind their names, placed in `account`.
-    pub(crate) fn new(policy: &LimitPolicy, suffix: &str, account: &mut AccountState) -> Self {
-        let mut rate = |what: &str, per_minute: u64, burst: u64| {
-            (account.rate(&format!("{what}{suffix}")), Rate::new(per_minute, burst))
+    /// The limits of `policy`, for all models or for some, placed in `account`.
+    pub(crate) fn new(
+        policy: &LimitPolicy,
+        models: Option<&str>,
+        account: &mut AccountState,
+    ) -> Self {
+        let mut rate = |kind: LimitKind, per_minute: u64, burst: u64| {
+            (account.rate(kind, models), Rate::new(per_minute, burst))
         };
         let requests = policy.requests_per_minute;
-        let requests = requests.map(|it| rate("requests", it, policy.burst.unwrap_or(it)));
-        let tokens = policy.tokens_per_minute.map(|it| rate("tokens", it, it));
-        let slot = |limit| SlotCharge { at: account.slot(&format!("all{suffix}")), limit };
+        let requests = requests.map(|it| rate(LimitKind::Requests, it, policy.burst.unwrap_or(it)));
+        let tokens = policy.tokens_per_minute.map(|it| rate(LimitKind::Tokens, it, it));
+        let slot = |limit| SlotCharge { at: account.slot(models), limit };
         let slots = policy.concurrent.map(slot);
         let budgets = BudgetPeriod::ALL.map(|period| {
-            policy.budget(period).map(|limit| (account.budget(period, suffix), limit))
+            policy.budget(period).map(|limit| (account.budget(period, models), limit))
         });
         Self { requests, tokens, slots, budgets }
     }

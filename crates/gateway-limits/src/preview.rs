@@ -3,15 +3,14 @@
 use crate::{
     Client, Limiter, QuotaDemand,
     account::{LeftOfCharge, Renewal},
-    budget_period::until_next,
     budget_refusal,
     budget_shortage::BudgetShortage,
     charges::Charges,
-    limiter::refused,
+    limit_refusal,
     policy::LimitKind,
 };
-use gateway_core::{GatewayError, NanoDollars, state::Refusal};
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use gateway_core::{GatewayError, NanoDollars};
+use std::{net::IpAddr, time::Duration};
 use tokio::time::Instant;
 
 /// The outcome that a request would have.
@@ -83,13 +82,13 @@ impl Limiter {
             let is_known = inner.accounts.exchange(account, Renewal::Look(&charges)).await.is_ok();
             drop(turn);
             let left = account.state().left(&charges, Instant::now());
-            let statuses = asked(&charges).zip(left).map(|(asked, left)| LimitStatus {
+            let statuses = asked(&charges).zip(&left).map(|(asked, left)| LimitStatus {
                 is_of_tenant: party.is_tenant,
-                ..status(asked, &left, is_known)
+                ..status(asked, left, is_known)
             });
             let limits: Vec<_> = statuses.collect();
             let refused = match inner.check_price(&charges, demand) {
-                Ok(()) => refusal(&charges, &limits),
+                Ok(()) => refusal(&charges, &limits, &left),
                 Err(error) => Some(error),
             };
             preview.refused = preview.refused.or(refused);
@@ -110,6 +109,7 @@ fn asked(charges: &Charges) -> impl Iterator<Item = LimitProbe> {
     });
     let slot = |limit| LimitProbe { of: LimitScope::Slots, most: limit, takes: 1 };
     let slots = charges.slots.iter().map(move |charge| slot(charge.limit));
+    // The name of a budget's term is not known to its charge: `status` adds it.
     let budgets = charges.budgets.iter().map(|charge| LimitProbe {
         of: LimitScope::Budget(String::new()),
         most: charge.limit.0,
@@ -120,15 +120,10 @@ fn asked(charges: &Charges) -> impl Iterator<Item = LimitProbe> {
 
 fn status(asked: LimitProbe, left: &LeftOfCharge, is_known: bool) -> LimitStatus {
     let LimitProbe { of, most, takes } = asked;
-    let (period, model) = match left.name.split_once('/') {
-        Some((period, model)) => (period, Some(model.to_owned())),
-        None => (&*left.name, None),
-    };
-    let (of, reset) = match of {
-        LimitScope::Budget(_) => (LimitScope::Budget(period.to_owned()), until_next(&left.name)),
-        LimitScope::Requests(_) | LimitScope::Tokens(_) | LimitScope::Slots => {
-            (of, left.reset.filter(|_| is_known))
-        }
+    let model = left.models.as_deref().map(str::to_owned);
+    let (of, reset) = match &left.term {
+        Some(term) => (LimitScope::Budget(term.name.clone()), term.until_next()),
+        None => (of, left.reset.filter(|_| is_known)),
     };
     let is_of_tenant = false;
     LimitStatus {
@@ -144,19 +139,20 @@ fn status(asked: LimitProbe, left: &LeftOfCharge, is_known: bool) -> LimitStatus
 
 /// The refusal by the first limit that has no room: slots, then money, then rates, as a request
 /// meets them.
-fn refusal(charges: &Charges, limits: &[LimitStatus]) -> Option<GatewayError> {
-    let is_short = |it: &&LimitStatus| it.left.is_some_and(|left| left < it.takes);
-    let name = |it: &LimitStatus, word: &str| -> Arc<str> {
-        it.model.as_ref().map_or_else(|| word.into(), |model| format!("{word}/{model}").into())
-    };
-    let slots = limits.iter().filter(|it| it.of == LimitScope::Slots);
-    if let Some(short) = slots.into_iter().find(is_short) {
-        return Some(refused(&Refusal::Slots { name: name(short, "all") }));
+fn refusal(
+    charges: &Charges,
+    limits: &[LimitStatus],
+    left: &[LeftOfCharge],
+) -> Option<GatewayError> {
+    let is_short = |it: &LimitStatus| it.left.is_some_and(|left| left < it.takes);
+    if limits.iter().any(|it| it.of == LimitScope::Slots && is_short(it)) {
+        return Some(limit_refusal::no_free_slot());
     }
-    for short in limits.iter().filter(is_short) {
-        if let LimitScope::Budget(period) = &short.of {
+    for (short, left) in limits.iter().zip(left).filter(|(it, _)| is_short(it)) {
+        if let Some(term) = &left.term {
             return Some(budget_refusal::exceeded(&BudgetShortage {
-                name: name(short, period),
+                term: term.clone(),
+                models: left.models.clone(),
                 is_of_tenant: short.is_of_tenant,
                 limit: NanoDollars(short.most),
                 cost: NanoDollars(short.takes),
@@ -166,14 +162,9 @@ fn refusal(charges: &Charges, limits: &[LimitStatus]) -> Option<GatewayError> {
     }
     let mut rates = charges.rates.iter().zip(limits);
     let (charge, short) = rates.find(|(_, it)| is_short(it))?;
-    let word = match charge.kind {
-        LimitKind::Requests => "requests",
-        LimitKind::Tokens => "tokens",
-    };
-    let name = name(short, word);
     if short.takes > short.most {
-        return Some(refused(&Refusal::TooLarge { name }));
+        return Some(limit_refusal::request_exceeds_limit(charge.kind));
     }
     let missing = short.takes.saturating_sub(short.left.unwrap_or(0));
-    Some(refused(&Refusal::Rate { name, retry_after: charge.rate.time_of(missing) }))
+    Some(limit_refusal::rate_limit_reached(charge.kind, charge.rate.time_of(missing)))
 }

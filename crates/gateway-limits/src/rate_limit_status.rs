@@ -12,7 +12,7 @@ pub struct RateLimitStatus {
     pub requests: Option<RateLimitLevel>,
     /// The limit on tokens, if there is one.
     pub tokens: Option<RateLimitLevel>,
-    /// What is left of the smallest budget, what is reserved for the request taken off.
+    /// The remainder of the smallest budget, less the reservation of the request.
     pub budget: Option<NanoDollars>,
 }
 

@@ -13,7 +13,7 @@ pub struct QuotaReservation {
     /// The store was away, and this replica's share was taken.
     in_outage: bool,
     is_settled: bool,
-    /// What the same request has reserved of its tenant's limits.
+    /// The reservation of the same request against its tenant's limits.
     of_tenant: Option<Box<Self>>,
 }
 

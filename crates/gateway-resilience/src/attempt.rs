@@ -1,4 +1,4 @@
-//! One call of an upstream, behind a circuit and within deadlines, and the calls after it.
+//! A call of an upstream, behind a circuit and within deadlines, and the calls after it.
 
 use crate::{
     attempt_log::StartedResponse,

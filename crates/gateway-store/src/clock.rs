@@ -1,7 +1,6 @@
 //! The one clock of the crate.
 
-use gateway_core::time::since_epoch;
-use std::time::SystemTime;
+use gateway_tasks::unix_time;
 use tokio::time::Instant;
 
 /// Milliseconds since 1970 that never go back: the wall clock is read once, at the start.
@@ -13,10 +12,8 @@ pub(crate) struct StoreClock {
 
 impl StoreClock {
     /// A clock that is right now.
-    #[expect(clippy::disallowed_methods, reason = "this is the one clock of the crate")]
     pub(crate) fn new() -> Self {
-        let wall = since_epoch(SystemTime::now());
-        Self { started: Instant::now(), started_ms: millis(wall) }
+        Self { started: Instant::now(), started_ms: millis(unix_time()) }
     }
 
     /// Returns the start time, which identifies the process: no two users of one file share it.

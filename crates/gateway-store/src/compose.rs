@@ -23,7 +23,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Opens the state that `settings` name.
 ///
 /// A file that is in use, is not ours, is damaged or was written by a newer version is an error. A
-/// Redis that is away is not: it is attached when it appears. Must be called on a runtime, which
+/// Redis that is unavailable is not: it is attached when it appears. Must be called on a runtime, which
 /// then does the backend's work in the background.
 pub async fn open(settings: StoreSettings) -> Result<Stores, StoreError> {
     let limits = settings.limits;

@@ -13,6 +13,7 @@ use gateway_core::{
     state::{AbandonedJournal, StoreError, UsageJournal},
     sync,
 };
+use gateway_tasks::run_name;
 use metrics::counter;
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,7 +22,7 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Mutex,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -228,13 +229,6 @@ fn create(path: &Path) -> io::Result<File> {
 
 fn log_path(directory: &Path, number: u32) -> PathBuf {
     directory.join(format!("{number:08}.log"))
-}
-
-/// Returns a name that no other process run has.
-#[expect(clippy::disallowed_methods, reason = "the name of a run contains the time of day")]
-fn run_name() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{:x}{:x}", now.as_nanos(), std::process::id())
 }
 
 fn unavailable(error: io::Error) -> StoreError {

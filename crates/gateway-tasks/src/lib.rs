@@ -1,7 +1,8 @@
-//! Supervised tasks: a panic ends neither the task nor its duty.
+//! Services that the tasks of a process share: supervision, failpoints of debug builds, and the
+//! wall clock.
 //!
-//! A task that panics is started again within a second, counted in a metric, and shown in the
-//! health of the process until it has run for a while.
+//! A panic ends neither a supervised task nor its duty: the task is started again within a second,
+//! counted in a metric, and shown in the health of the process until it has run for a while.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -19,9 +20,11 @@
 mod failpoint;
 mod registry;
 mod supervisor;
+mod wall_clock;
 
 pub use self::{
     failpoint::{failpoint, watch_failpoints},
     registry::{TaskStatus, tasks},
     supervisor::{supervise, supervise_thread},
+    wall_clock::{run_name, unix_time},
 };

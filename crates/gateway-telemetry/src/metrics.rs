@@ -2,12 +2,12 @@
 
 use crate::{log::DroppedLines, memory::ProcessMemory};
 use anyhow::Context as _;
-use gateway_core::time::since_epoch;
+use gateway_tasks::unix_time;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 /// The description of a metric.
@@ -88,9 +88,7 @@ fn describe(all: &[MetricDescription], version: &'static str) {
     }
     gauge!("llm_gateway_build_info", "version" => version).set(1.0);
     gauge!("llm_gateway_config_epoch").set(1.0);
-    #[expect(clippy::disallowed_methods, reason = "the start time is exported")]
-    let now = since_epoch(SystemTime::now());
-    gauge!("process_start_time_seconds").set(now.as_secs_f64());
+    gauge!("process_start_time_seconds").set(unix_time().as_secs_f64());
 }
 
 /// Updates the metrics that are read rather than counted.

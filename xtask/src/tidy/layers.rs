@@ -17,7 +17,7 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     ("gateway-net", Some(&["gateway-core", "gateway-tasks"])),
     ("gateway-providers", Some(&["gateway-core", "gateway-net", "gateway-wire"])),
     ("gateway-resilience", Some(&["gateway-core", "gateway-tasks"])),
-    ("gateway-limits", Some(&["gateway-core"])),
+    ("gateway-limits", Some(&["gateway-core", "gateway-tasks"])),
     // It keeps objects of the Responses API, and has to read and write them.
     ("gateway-sessions", Some(&["gateway-core", "gateway-tasks", "gateway-wire"])),
     // A service that fails is shielded by a circuit breaker, as a provider is.
@@ -29,7 +29,7 @@ const MAY: &[(&str, Option<&[&str]>)] = &[
     // Breakers have states of their own, and OTLP travels by the client of everything else.
     ("gateway-telemetry", Some(TELEMETRY)),
     // It shows the requests of the engine while they run.
-    ("gateway-console", Some(&["gateway-core", "gateway-engine"])),
+    ("gateway-console", Some(&["gateway-core", "gateway-engine", "gateway-tasks"])),
     // The configuration knows no other part, and no part knows it: this joins them for every program
     // that serves HTTP, the binary first.
     ("gateway-assembly", None),
@@ -48,6 +48,7 @@ const ENGINE: &[&str] = &[
     "gateway-providers",
     "gateway-resilience",
     "gateway-sessions",
+    "gateway-tasks",
     "gateway-tools",
     "gateway-wire",
 ];

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// How requests for one model name are served: compiled when the name is first asked for, so that the
+/// The compiled route of one model name: built when the name is first asked for, so that the
 /// thousands of models of the catalogue cost nothing until then.
 ///
 /// A request looks its plan up and keeps it: a new configuration has plans of its own.

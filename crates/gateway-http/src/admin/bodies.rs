@@ -1,7 +1,8 @@
 //! Bodies of operators' requests.
 
 use gateway_core::{ErrorKind, GatewayError, Result, time::millis};
-use gateway_limits::{KeyGrant, now};
+use gateway_limits::KeyGrant;
+use gateway_tasks::unix_time;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -126,7 +127,7 @@ pub(super) fn expiry(seconds: Option<u64>) -> Result<Option<u64>> {
             let message = "expires_in_seconds is too large: at most 315360000";
             Err(GatewayError::new(ErrorKind::Unprocessable, message).with_param(EXPIRY))
         }
-        Some(seconds) => Ok(Some(millis(now() + Duration::from_secs(seconds)))),
+        Some(seconds) => Ok(Some(millis(unix_time() + Duration::from_secs(seconds)))),
         None => Ok(None),
     }
 }

@@ -16,14 +16,15 @@ use gateway_core::{
     state::{ClientKey, ClientKeys, KeyHash, StoreError},
     time::millis,
 };
-use gateway_limits::{KeyGrant, now};
+use gateway_limits::KeyGrant;
+use gateway_tasks::unix_time;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::{slice, sync::Arc};
 use uuid::Uuid;
 
-/// How often a change is tried on a key that others change at the same time.
+/// Maximum number of attempts to change a key that others change at the same time.
 const MAX_TRIES: usize = 20;
 
 impl Admin {
@@ -161,7 +162,7 @@ fn new_key(grant: &KeyGrant, expires: Option<u64>) -> (ClientKey, String) {
         id: format!("key_{}", random()),
         hash: KeyHash::new(Sha256::digest(&secret).into()),
         hint: secret.chars().take(10).collect(),
-        created: millis(now()),
+        created: millis(unix_time()),
         expires,
         grant: serde_json::to_string(grant).unwrap_or_default(),
     };
@@ -190,7 +191,7 @@ fn shown(key: &ClientKey) -> Value {
         "hint": format!("{}...", key.hint),
         "created_at": key.created / 1_000,
         "expires_at": key.expires.map(|at| at / 1_000),
-        "expired": key.expires.is_some_and(|at| at <= millis(now())),
+        "expired": key.expires.is_some_and(|at| at <= millis(unix_time())),
     });
     if let (Value::Object(shown), Ok(Value::Object(grant))) =
         (&mut shown, serde_json::from_str(&key.grant))

@@ -3,7 +3,8 @@
 use super::batch::HeaderBatch;
 use crate::names;
 use gateway_engine::write_dollars;
-use gateway_limits::{RateLimitLevel, RateLimitStatus, now};
+use gateway_limits::{RateLimitLevel, RateLimitStatus};
+use gateway_tasks::unix_time;
 use http::HeaderName;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 pub(crate) fn write_headers(status: &RateLimitStatus, batch: &mut HeaderBatch) {
     if let Some(level) = &status.requests {
         add_level(level, batch, names::RATE_LIMIT_REQUESTS);
-        let reset = (now() + level.left.reset).as_secs() + 1;
+        let reset = (unix_time() + level.left.reset).as_secs() + 1;
         for (name, value) in
             names::RATE_LIMIT.into_iter().zip([level.limit, level.left.units, reset])
         {

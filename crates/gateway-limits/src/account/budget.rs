@@ -1,9 +1,10 @@
 //! The lease of a budget: money that is set aside in blocks.
 
-use super::OutageShare;
+use super::{LeftOfCharge, OutageShare, store_name};
 use crate::{
     budget_movement::BudgetMovement,
     budget_period::{BudgetPeriod, PeriodSpan},
+    budget_shortage::BudgetShortage,
     charges::BudgetCharge,
 };
 use gateway_core::{
@@ -30,17 +31,17 @@ const IDLE_RENEWALS: u32 = 20;
 #[derive(Clone, Debug)]
 pub(super) struct BudgetState {
     period: BudgetPeriod,
-    suffix: Arc<str>,
+    /// The models that it is for; absent if it is for all.
+    models: Option<Arc<str>>,
     pub(super) terms: Vec<BudgetTerm>,
 }
 
 /// The budget of one day, week or month, or of all time.
 #[derive(Clone, Debug)]
 pub(super) struct BudgetTerm {
-    first_day: u64,
-    end_day: u64,
+    pub(super) span: PeriodSpan,
+    /// The name of the budget in the store.
     pub(super) name: Arc<str>,
-    keep: Duration,
     limit: u64,
     /// The money reserved in the store: for open requests, and ahead of them.
     held: u64,
@@ -58,21 +59,21 @@ pub(super) struct BudgetTerm {
 }
 
 impl BudgetState {
-    pub(super) fn new(period: BudgetPeriod, suffix: &str) -> Self {
-        Self { period, suffix: suffix.into(), terms: Vec::new() }
+    pub(super) fn new(period: BudgetPeriod, models: Option<&str>) -> Self {
+        Self { period, models: models.map(Into::into), terms: Vec::new() }
     }
 
-    pub(super) fn is(&self, period: BudgetPeriod, suffix: &str) -> bool {
-        self.period == period && *self.suffix == *suffix
+    pub(super) fn is(&self, period: BudgetPeriod, models: Option<&str>) -> bool {
+        self.period == period && self.models.as_deref() == models
     }
 
     /// Returns the budget term of `charge`'s day, started if there is none.
     pub(super) fn term(&mut self, charge: &BudgetCharge) -> &mut BudgetTerm {
         let day = charge.day;
-        let found = self.terms.iter().position(|it| (it.first_day..it.end_day).contains(&day));
+        let found = self.terms.iter().position(|it| it.span.contains(day));
         let at = found.unwrap_or_else(|| {
             self.terms.retain(|term| !term.is_idle());
-            self.terms.insert(0, BudgetTerm::new(self.period, &self.suffix, day));
+            self.terms.insert(0, BudgetTerm::new(self.period, self.models.as_deref(), day));
             0
         });
         // Found above, or inserted.
@@ -82,7 +83,7 @@ impl BudgetState {
 
     /// The budget for the day of `charge`, if it has begun.
     pub(super) fn current(&self, charge: &BudgetCharge) -> Option<&BudgetTerm> {
-        self.terms.iter().find(|it| (it.first_day..it.end_day).contains(&charge.day))
+        self.terms.iter().find(|it| it.span.contains(charge.day))
     }
 
     pub(super) fn check(&mut self, charge: &BudgetCharge, now: Instant) -> Result<bool, Refusal> {
@@ -142,19 +143,38 @@ impl BudgetState {
         self.take(charge);
     }
 
+    /// Returns the shortage of the budget called `name`, if it is that of `charge`.
+    pub(super) fn shortage(&self, charge: &BudgetCharge, name: &str) -> Option<BudgetShortage> {
+        let term = self.current(charge).filter(|term| *term.name == *name)?;
+        Some(BudgetShortage {
+            term: term.span.clone(),
+            models: self.models.clone(),
+            is_of_tenant: false,
+            limit: charge.limit,
+            cost: charge.amount,
+            left: term.remaining().map(NanoDollars),
+        })
+    }
+
+    /// Returns what is left of the budget of `charge`.
+    pub(super) fn left(&mut self, charge: &BudgetCharge) -> LeftOfCharge {
+        let models = self.models.clone();
+        let term = self.term(charge);
+        let units = term.remaining();
+        LeftOfCharge { models, term: Some(term.span.clone()), units, reset: None }
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.terms.iter().all(BudgetTerm::is_idle)
     }
 }
 
 impl BudgetTerm {
-    fn new(period: BudgetPeriod, suffix: &str, day: u64) -> Self {
-        let PeriodSpan { first_day, end_day, name, keep } = period.span(day);
+    fn new(period: BudgetPeriod, models: Option<&str>, day: u64) -> Self {
+        let span = period.span(day);
         Self {
-            first_day,
-            end_day,
-            name: (name + suffix).into(),
-            keep,
+            name: store_name(&span.name, models),
+            span,
             limit: 0,
             held: 0,
             reserved: 0,
@@ -225,7 +245,7 @@ impl BudgetTerm {
             held: NanoDollars(self.held),
             need: NanoDollars(need),
             extra: NanoDollars(extra),
-            keep: self.keep,
+            keep: self.span.keep,
         }
     }
 

@@ -16,7 +16,10 @@ use self::{
     rate::RateState,
     slot::SlotState,
 };
-use crate::{BudgetPeriod, RateLimitStatus, budget_shortage::BudgetShortage, charges::Charges};
+use crate::{
+    BudgetPeriod, RateLimitStatus, budget_shortage::BudgetShortage, charges::Charges,
+    policy::LimitKind,
+};
 use gateway_core::{
     NanoDollars,
     state::{Key, Refusal},
@@ -131,31 +134,40 @@ impl LimitAccount {
 }
 
 impl AccountState {
-    /// The place of the limit by rate called `name`.
-    pub(crate) fn rate(&mut self, name: &str) -> usize {
-        let known = self.rates.iter().position(|it| *it.name == *name);
+    /// The place of the rate limit of `kind`, for all models or for some.
+    pub(crate) fn rate(&mut self, kind: LimitKind, models: Option<&str>) -> usize {
+        let name = store_name(kind.as_str(), models);
+        let known = self.rates.iter().position(|it| it.name == name);
         known.unwrap_or_else(|| {
-            self.rates.push(RateState::new(name));
+            self.rates.push(RateState::new(name, models));
             self.rates.len() - 1
         })
     }
 
-    /// The place of the concurrency limit called `name`.
-    pub(crate) fn slot(&mut self, name: &str) -> usize {
-        let known = self.slots.iter().position(|it| *it.name == *name);
+    /// The place of the concurrency limit, for all models or for some.
+    pub(crate) fn slot(&mut self, models: Option<&str>) -> usize {
+        let name = store_name("all", models);
+        let known = self.slots.iter().position(|it| it.name == name);
         known.unwrap_or_else(|| {
-            self.slots.push(SlotState::new(name));
+            self.slots.push(SlotState::new(name, models));
             self.slots.len() - 1
         })
     }
 
-    /// The place of the budget of each `period`, with `suffix` behind its name.
-    pub(crate) fn budget(&mut self, period: BudgetPeriod, suffix: &str) -> usize {
-        let known = self.budgets.iter().position(|it| it.is(period, suffix));
+    /// The place of the budget of each `period`, for all models or for some.
+    pub(crate) fn budget(&mut self, period: BudgetPeriod, models: Option<&str>) -> usize {
+        let known = self.budgets.iter().position(|it| it.is(period, models));
         known.unwrap_or_else(|| {
-            self.budgets.push(BudgetState::new(period, suffix));
+            self.budgets.push(BudgetState::new(period, models));
             self.budgets.len() - 1
         })
+    }
+
+    /// Returns what the rate limit called `name` counts, which is one of those of `charges`.
+    pub(crate) fn rate_kind(&self, charges: &Charges, name: &str) -> LimitKind {
+        let is_named = |at: usize| self.rates.get(at).is_some_and(|rate| *rate.name == *name);
+        let charge = charges.rates.iter().find(|charge| is_named(charge.at));
+        charge.map_or(LimitKind::Requests, |charge| charge.kind)
     }
 
     /// Lets the store decide about the next request, whatever it refused before.
@@ -276,16 +288,8 @@ impl AccountState {
 
     /// The budget called `name` among those of `charges`, and what a request would take of it.
     pub(crate) fn shortage(&self, charges: &Charges, name: &str) -> Option<BudgetShortage> {
-        charges.budgets.iter().find_map(|charge| {
-            let term = self.budgets.get(charge.at)?.current(charge)?;
-            (*term.name == *name).then(|| BudgetShortage {
-                name: Arc::clone(&term.name),
-                is_of_tenant: false,
-                limit: charge.limit,
-                cost: charge.amount,
-                left: term.remaining().map(NanoDollars),
-            })
-        })
+        let mut charges = charges.budgets.iter();
+        charges.find_map(|charge| self.budgets.get(charge.at)?.shortage(charge, name))
     }
 
     /// Returns the remainder of the limits by rate and of the budgets.
@@ -303,6 +307,15 @@ impl AccountState {
             }
         }
         status
+    }
+}
+
+/// Returns the name of a limit in the store: `limit` itself, with the models behind a slash if it is
+/// for some only.
+pub(crate) fn store_name(limit: &str, models: Option<&str>) -> Arc<str> {
+    match models {
+        Some(models) => format!("{limit}/{models}").into(),
+        None => limit.into(),
     }
 }
 

@@ -19,6 +19,8 @@ const HOLD_OFF: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub(super) struct RateState {
     pub(super) name: Arc<str>,
+    /// The models that it is for; absent if it is for all.
+    pub(super) models: Option<Arc<str>>,
     rate: Option<Rate>,
     available: u64,
     /// The units that were used beyond those taken.
@@ -30,7 +32,7 @@ pub(super) struct RateState {
     reset: Duration,
     reset_at: Option<Instant>,
     refused: Option<CachedRefusal>,
-    /// The debt of this replica's share while the store is away.
+    /// The debt of this replica's share while the store is unavailable.
     share: Debt,
 }
 
@@ -45,9 +47,10 @@ struct CachedRefusal {
 }
 
 impl RateState {
-    pub(super) fn new(name: &str) -> Self {
+    pub(super) fn new(name: Arc<str>, models: Option<&str>) -> Self {
         Self {
-            name: name.into(),
+            name,
+            models: models.map(Into::into),
             rate: None,
             available: 0,
             owed: 0,

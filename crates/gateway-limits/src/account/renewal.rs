@@ -1,7 +1,7 @@
 //! From an account to a call to the store, and back.
 
 use super::AccountState;
-use crate::{budget_movement::BudgetMovement, charges::Charges};
+use crate::{budget_movement::BudgetMovement, budget_period::PeriodSpan, charges::Charges};
 use gateway_core::state::{LeaseReply, LeaseRequest, Refusal};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -37,7 +37,10 @@ pub(crate) struct LeaseExchange {
 /// The remaining units of the limit of one charge.
 #[derive(Clone, Debug)]
 pub(crate) struct LeftOfCharge {
-    pub(crate) name: Arc<str>,
+    /// The models that the limit is for; absent if it is for all.
+    pub(crate) models: Option<Arc<str>>,
+    /// The day, week or month, of a budget.
+    pub(crate) term: Option<PeriodSpan>,
     /// Units, slots or nano-dollars; absent if the store has not reported them.
     pub(crate) units: Option<u64>,
     /// The time until all of it is back, of a limit by rate.
@@ -215,20 +218,20 @@ impl AccountState {
             if let Some(rate) = self.rates.get(charge.at) {
                 let remaining = rate.remaining(charge.rate, now);
                 let (units, reset) = (Some(remaining.units), Some(remaining.reset));
-                left.push(LeftOfCharge { name: Arc::clone(&rate.name), units, reset });
+                let models = rate.models.clone();
+                left.push(LeftOfCharge { models, term: None, units, reset });
             }
         }
         for charge in charges.slots.iter() {
             if let Some(slot) = self.slots.get(charge.at) {
                 let units = Some(slot.left.saturating_add(slot.available()));
-                left.push(LeftOfCharge { name: Arc::clone(&slot.name), units, reset: None });
+                let models = slot.models.clone();
+                left.push(LeftOfCharge { models, term: None, units, reset: None });
             }
         }
         for charge in charges.budgets.iter() {
             if let Some(budget) = self.budgets.get_mut(charge.at) {
-                let term = budget.term(charge);
-                let (name, units) = (Arc::clone(&term.name), term.remaining());
-                left.push(LeftOfCharge { name, units, reset: None });
+                left.push(budget.left(charge));
             }
         }
         left

@@ -16,6 +16,8 @@ const MAX_AHEAD: u64 = 8;
 #[derive(Clone, Debug)]
 pub(super) struct SlotState {
     pub(super) name: Arc<str>,
+    /// The models that it is for; absent if it is for all.
+    pub(super) models: Option<Arc<str>>,
     limit: u64,
     held: u64,
     in_use: u64,
@@ -28,9 +30,10 @@ pub(super) struct SlotState {
 }
 
 impl SlotState {
-    pub(super) fn new(name: &str) -> Self {
+    pub(super) fn new(name: Arc<str>, models: Option<&str>) -> Self {
         Self {
-            name: name.into(),
+            name,
+            models: models.map(Into::into),
             limit: 0,
             held: 0,
             in_use: 0,

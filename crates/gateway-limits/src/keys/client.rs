@@ -1,11 +1,12 @@
 //! The client of a request.
 
 use super::{VirtualKeys, key_hash::key_hash};
-use crate::{LimitAccounts, LimitPolicy, Priority, now, policy::ClientLimits};
+use crate::{LimitAccounts, LimitPolicy, Priority, account_key, policy::ClientLimits};
 use gateway_core::{
     ErrorKind, GatewayError, Result, admits, matches_pattern,
     state::{KeyHash, Tenant},
 };
+use gateway_tasks::unix_time;
 use std::{collections::HashMap, fmt, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
@@ -121,7 +122,7 @@ impl Client {
     pub fn limited(mut self, policy: &LimitPolicy, accounts: &LimitAccounts) -> Self {
         let tenant = Tenant::new(Arc::clone(&self.tenant)).filter(|_| policy.is_limited());
         self.limits = tenant.and_then(|tenant| {
-            let account = accounts.client(tenant.key(format!("client/{}", self.name)));
+            let account = accounts.client(account_key::of_client(&tenant, &self.name));
             ClientLimits::new(account, policy)
         });
         self
@@ -136,7 +137,7 @@ impl Client {
 
     /// Whether its key has not ended.
     pub(crate) fn is_valid(&self) -> bool {
-        self.expires.is_none_or(|at| u128::from(at) > now().as_millis())
+        self.expires.is_none_or(|at| u128::from(at) > unix_time().as_millis())
     }
 
     /// Whether it may use the gateway's tool `name`.

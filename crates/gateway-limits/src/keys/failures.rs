@@ -4,7 +4,7 @@
 //! succeed, however many are made. When the attempts of all addresses together are used up, as by
 //! guesses from many places, only addresses that have shown a valid key before are listened to.
 
-use crate::{calendar, client_prefix};
+use crate::client_prefix;
 use arc_swap::ArcSwap;
 use foldhash::HashSet;
 use gateway_core::{
@@ -15,6 +15,7 @@ use gateway_core::{
     },
     sync,
 };
+use gateway_tasks::unix_time;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -31,7 +32,7 @@ const PER_ADDRESS: u64 = 20;
 /// Attempts of all addresses in a minute.
 const OVERALL: u64 = 1_000;
 
-/// How many addresses are remembered; the others share one count.
+/// Maximum number of addresses with a count of their own; the others share one.
 const ADDRESSES: usize = 10_000;
 
 /// The attempts that failed, and the addresses that have succeeded.
@@ -120,7 +121,7 @@ impl FailedAttempts {
 }
 
 fn now_us() -> u64 {
-    u64::try_from(calendar::now().as_micros()).unwrap_or(u64::MAX)
+    u64::try_from(unix_time().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn rate(attempts: u64) -> Rate {

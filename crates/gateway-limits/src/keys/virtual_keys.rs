@@ -48,7 +48,7 @@ impl VirtualKeys {
     }
 
     /// Reads the keys, if they have changed, and ends the requests of those that were revoked or
-    /// have expired. While the store is away, those last read count.
+    /// have expired. While the store is unavailable, those last read count.
     pub async fn refresh(&self) {
         let Some(inner) = &self.inner else { return };
         inner.end_expired();

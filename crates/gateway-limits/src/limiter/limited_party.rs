@@ -4,7 +4,7 @@ use super::Inner;
 use crate::{
     Client,
     account::LimitAccount,
-    client_prefix,
+    account_key, client_prefix,
     policy::{ClientLimits, LimitSet},
 };
 use gateway_core::state::{Key, Tenant};
@@ -50,10 +50,7 @@ impl Inner {
     }
 }
 
-/// The account that all clients of a tenant share. Those of clients are called `client/NAME`.
-pub(crate) const TENANT_ACCOUNT: &str = "tenant";
-
 fn anonymous_key(client: &Client, prefix: IpAddr) -> Option<Key> {
     let tenant = Tenant::new(Arc::clone(&client.tenant))?;
-    Some(tenant.key(format!("peer/{prefix}")))
+    Some(account_key::of_peer(&tenant, prefix))
 }

@@ -18,7 +18,7 @@ impl Quotas for LocalQuotas {
         request: &LeaseRequest,
     ) -> std::result::Result<LeaseReply, StoreError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let now_us = u64::try_from(calendar::now().as_micros()).unwrap();
+        let now_us = u64::try_from(gateway_tasks::unix_time().as_micros()).unwrap();
         Ok(self.limits.lock().unwrap().exchange(now_us, request))
     }
 

@@ -22,7 +22,7 @@ pub struct UsageRecord {
 /// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RequestResult {
-    /// One value of a closed set: `ok`, `client_cancelled` ...
+    /// The outcome, a value of a closed set: `ok`, `client_cancelled` ...
     pub outcome: &'static str,
     /// The tokens used.
     pub usage: Usage,

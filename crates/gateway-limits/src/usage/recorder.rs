@@ -12,12 +12,12 @@ use super::{
     record::{LedgerEvent, RequestLabels, RequestResult, UsageRecord},
     recovery,
 };
-use crate::calendar;
 use gateway_core::{
     state::{Batch, Ledger, ReservedUsage, StoreError, Tenant, Totals, UsageJournal},
     sync,
     time::millis,
 };
+use gateway_tasks::{run_name, unix_time};
 use metrics::counter;
 use std::{
     collections::VecDeque,
@@ -101,10 +101,7 @@ struct BatchWriter {
 impl UsageRecorder {
     /// Creates a recorder that writes to `ledger`, through `journal` if there is one.
     pub fn new(ledger: Arc<dyn Ledger>, journal: Option<Arc<dyn UsageJournal>>) -> Self {
-        let run = journal.as_ref().map_or_else(
-            || format!("{:x}{:x}", calendar::now().as_nanos(), std::process::id()),
-            |journal| journal.run().to_owned(),
-        );
+        let run = journal.as_ref().map_or_else(run_name, |journal| journal.run().to_owned());
         let builder = BatchBuilder::new(&run);
         let writer = BatchWriter { builder, waiting: VecDeque::new(), failing: false };
         let inner = Inner {
@@ -131,7 +128,7 @@ impl UsageRecorder {
         let inner = self.inner.as_ref()?;
         let row = Arc::new(UsageRecord {
             id: inner.next.fetch_add(1, Ordering::Relaxed),
-            at: millis(calendar::now()),
+            at: millis(unix_time()),
             client: Arc::clone(who.client),
             model: Arc::clone(who.model),
             is_catalogued: who.is_catalogued,
@@ -310,7 +307,7 @@ impl Inner {
     }
 
     async fn close_orphans(&self, grace: Duration) {
-        let before = calendar::now().saturating_sub(grace).as_millis();
+        let before = unix_time().saturating_sub(grace).as_millis();
         let before = u64::try_from(before).unwrap_or(u64::MAX);
         match self.ledger.close_orphans(before, LOST_OUTCOME).await {
             Ok(0) => {}

@@ -3,14 +3,11 @@
 use bytes::Bytes;
 use gateway_core::{
     Chunk, DroppedParams, Extra, Finish, FinishReason, Json, ResponseMeta, Started, StreamEvent,
-    Usage,
-    time::{millis, since_epoch},
+    Usage, time::millis,
 };
+use gateway_tasks::unix_time;
 use serde::{Deserialize, Serialize};
-use std::{
-    borrow::Cow,
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, time::Duration};
 
 /// A cached response with its age.
 #[derive(Deserialize, Serialize)]
@@ -148,9 +145,8 @@ fn stream_events(event: CachedEvent) -> Vec<StreamEvent> {
 }
 
 /// Returns the current time in milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "replicas share answers, and no other clock")]
 fn now() -> u64 {
-    millis(since_epoch(SystemTime::now()))
+    millis(unix_time())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// The entries that are read at once where a tenant is counted for the first time.
 const PAGE: usize = 256;
 
-/// What a tenant keeps.
+/// The records and bytes that a tenant keeps.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 struct TenantUsage {
     v: u32,

@@ -1,4 +1,4 @@
-//! A switch that spares callers the wait for a Redis that is away.
+//! A switch that spares callers the wait for a Redis that is unavailable.
 //!
 //! ```text
 //!  closed --- 5 failures in a row ---> open

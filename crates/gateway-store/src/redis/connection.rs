@@ -74,7 +74,7 @@ impl RedisConnection {
         Ok(Arc::new(Self { client, breaker, refused, options, prefix, limits }))
     }
 
-    /// Keeps the connection, and asks whether Redis is back when it is away.
+    /// Keeps the connection, and asks whether an unavailable Redis is back.
     pub(super) async fn run(self: Arc<Self>) {
         let (mut errors, mut connected) = (self.client.error_rx(), self.client.reconnect_rx());
         let connecting = self.client.connect();
@@ -188,8 +188,8 @@ impl RedisConnection {
             None => self.breaker.succeeded(),
         };
         match (change, outage) {
-            (BreakerTransition::Opened, Some(error)) => tracing::error!(%error, "Redis is away"),
-            (BreakerTransition::Closed, _) => tracing::info!("Redis is back"),
+            (BreakerTransition::Opened, Some(error)) => tracing::error!(%error, "Redis is unavailable"),
+            (BreakerTransition::Closed, _) => tracing::info!("Redis is available again"),
             (BreakerTransition::Opened | BreakerTransition::None, _) => {}
         }
         result

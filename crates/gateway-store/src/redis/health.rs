@@ -36,7 +36,7 @@ fn away(why: String) -> StoreHealth {
         durability: DurabilityClass::Unknown,
         latency: Duration::ZERO,
         details: vec![("error", why)],
-        warnings: vec!["Redis is away: sessions cannot be used.".to_owned()],
+        warnings: vec!["Redis is unavailable: sessions cannot be used.".to_owned()],
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct RedisStore {
     clock: StoreClock,
 }
 
-/// Connects to Redis. One that is away is attached when it appears.
+/// Connects to Redis. One that is unavailable is attached when it appears.
 pub(crate) async fn open(
     settings: settings::RedisSettings,
     limits: StoreLimits,

@@ -31,7 +31,7 @@ const QUEUE: usize = 8192;
 /// The format of lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogFormat {
-    /// One JSON object per line.
+    /// A JSON object per line.
     Json,
     /// Readable text, for a terminal.
     Pretty,

@@ -1,10 +1,8 @@
 //! The timestamp of a line, as of RFC 3339.
 
-use gateway_core::{Date, time::since_epoch};
-use std::{
-    cell::Cell,
-    time::{Duration, SystemTime},
-};
+use gateway_core::Date;
+use gateway_tasks::unix_time;
+use std::{cell::Cell, time::Duration};
 
 /// The bytes of a timestamp up to its second.
 const SECOND_BYTES: usize = 19;
@@ -16,9 +14,8 @@ thread_local! {
 }
 
 /// Appends the current time: `2026-11-26T15:05:50.302905Z`.
-#[expect(clippy::disallowed_methods, reason = "log lines have a timestamp")]
 pub(super) fn write(out: &mut Vec<u8>) {
-    write_time(since_epoch(SystemTime::now()), out);
+    write_time(unix_time(), out);
 }
 
 fn write_time(since_1970: Duration, out: &mut Vec<u8>) {
